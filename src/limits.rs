@@ -1,0 +1,94 @@
+//! Every limit and default in one place, each with its reason.
+
+use std::time::Duration;
+
+/// Messages longer than this go out as several frames, so that control frames find a gap between
+/// them. The value is the one that users of the reference component know.
+pub const MAX_FRAGMENT_SIZE: usize = 32_767;
+/// A fragment below this would be mostly header.
+pub const MIN_FRAGMENT_SIZE: usize = 16;
+
+/// The largest message that is accepted, after decompression: far above any sane game message,
+/// far below what would endanger a phone.
+pub const MAX_MESSAGE_SIZE: usize = 64 << 20;
+/// Segments count their bytes in 32 bits; one bit is kept free so that sums cannot overflow.
+pub const MAX_MESSAGE_SIZE_CEILING: usize = (1 << 31) - 1;
+
+/// Payload bytes that may wait in the send queue before sends are refused.
+pub const MAX_BUFFERED_AMOUNT: usize = 64 << 20;
+
+/// Unread events of one socket, in bytes, at which it stops reading from the network.
+pub const EVENT_QUEUE_BYTES: usize = 4 << 20;
+/// Below this a queue could not hold one read's worth of small messages.
+pub const MIN_EVENT_QUEUE_BYTES: usize = 16 << 10;
+/// What an event is charged for on top of its payload, so that a flood of empty messages is
+/// bounded too. It is at least what the queue entry really takes.
+pub const EVENT_OVERHEAD: usize = 64;
+
+/// RFC 6455 section 5.5: the payload of a control frame.
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+/// The same less the two bytes of the status code (section 5.5.1).
+pub const MAX_CLOSE_REASON: usize = 123;
+
+/// Response heads beyond this end the attempt: the largest that common servers send is 16 KiB.
+pub const MAX_RESPONSE_HEAD: usize = 64 << 10;
+/// More response header fields than this end the attempt.
+pub const MAX_RESPONSE_HEADERS: usize = 256;
+/// What is kept of the body of a refused upgrade: enough for any error text.
+pub const MAX_RESPONSE_BODY: usize = 1024;
+/// Interim (1xx) responses before the final one; more is a server playing for time.
+pub const MAX_INTERIM_RESPONSES: usize = 16;
+/// The URL, including credentials; common servers refuse request lines beyond 8 KiB.
+pub const MAX_URL: usize = 8 << 10;
+
+/// From `open` to the open event, over name resolution, TCP, proxy, TLS and upgrade.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(20_000);
+/// From our close frame to the end of the connection.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(5_000);
+/// After a final answer that is not an upgrade, its body gets this long.
+pub const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// Between two pings, when pings are on.
+pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
+/// How long a ping may stay outstanding with nothing at all received since.
+pub const CLOSE_AFTER_NO_MESSAGE: Duration = Duration::from_millis(2_000);
+/// Shorter ping intervals would be an attack on the server.
+pub const MIN_PING_FREQUENCY: Duration = Duration::from_millis(10);
+
+/// With bytes to send, how long the network may take none of them before the connection counts
+/// as lost.
+pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_millis(20_000);
+/// Idle time after which TCP asks whether the peer is still there.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+/// Between two such questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Unanswered questions after which the connection is lost: 15 + 3 * 5 = 30 seconds in all.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// RFC 8305 section 5: between the start of two connection attempts.
+pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// RFC 8305 section 5: if the previous attempt failed, the next one starts at once.
+pub const MAX_ADDRESSES: usize = 32;
+
+/// One `read` of this size brings many small messages at once.
+pub const READ_SIZE: usize = 64 << 10;
+/// Frames that wait to be sent are gathered in blocks of this size.
+pub const WRITE_BLOCK_SIZE: usize = 64 << 10;
+/// Reads of one connection before the others get their turn.
+pub const READS_PER_TURN: usize = 16;
+/// Events that `poll` delivers from one socket before it goes on to the next.
+pub const EVENTS_PER_TURN: usize = 16;
+
+/// Free blocks that the pool keeps for reuse, in bytes; what is released beyond that goes back
+/// to the system.
+pub const POOL_KEEP_BYTES: usize = 32 << 20;
+/// Room before the payload of a block that `fw_buffer_get` hands out: the longest frame header
+/// (RFC 6455 section 5.2: 2 + 8 + 4 bytes), rounded up to keep payloads aligned.
+pub const HEADROOM: usize = 16;
+
+/// Worker threads when the caller does not say: two carry tens of thousands of connections.
+pub const WORKER_THREADS: usize = 1;
+/// More threads than this cannot help a client.
+pub const MAX_WORKER_THREADS: usize = 64;
+/// Threads that ask the system's resolver, which blocks; started when the first name is asked.
+pub const RESOLVER_THREADS: usize = 2;
