@@ -132,15 +132,7 @@ impl Error {
                 | ErrorKind::PingTimeout
                 | ErrorKind::Io
         );
-        Self {
-            kind,
-            phase,
-            os_code: 0,
-            http_status: 0,
-            tls_alert: 0,
-            retriable,
-            message: message.into(),
-        }
+        Self { kind, phase, os_code: 0, http_status: 0, tls_alert: 0, retriable, message: message.into() }
     }
 
     /// An error of the operating system, told apart by its kind.
@@ -151,9 +143,11 @@ impl Error {
             Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable | Io::NetworkDown => {
                 ErrorKind::Unreachable
             }
-            Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof | Io::NotConnected => {
-                ErrorKind::Reset
-            }
+            Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::BrokenPipe
+            | Io::UnexpectedEof
+            | Io::NotConnected => ErrorKind::Reset,
             Io::TimedOut => ErrorKind::TimedOut,
             _ => ErrorKind::Io,
         };

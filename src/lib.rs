@@ -2,13 +2,14 @@
 //!
 //! The rooms, from the ground up; each knows only those above it in this list.
 
-pub mod error;
-pub mod limits;
 pub mod buffer;
-pub mod wire;
-pub mod session;
-pub mod net;
-pub mod engine;
 pub mod client;
+pub mod engine;
+pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
+pub mod handles;
+pub mod limits;
+pub mod net;
+pub mod session;
+pub mod wire;

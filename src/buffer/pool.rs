@@ -1,0 +1,142 @@
+//! Free blocks, kept by size for whoever needs one next.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::block::{Block, Writer};
+use crate::limits;
+
+/// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals.
+const SMALLEST_SHIFT: u32 = 10;
+const CLASSES: usize = 22;
+
+static FREE: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+static FREE_BYTES: AtomicUsize = AtomicUsize::new(0);
+static USED_BLOCKS: AtomicUsize = AtomicUsize::new(0);
+static USED_BYTES: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// The allocator has no memory for a block of this size, or nobody could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// What the pool holds. Exact when nothing moves, close otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    pub blocks_in_use: u64,
+    pub bytes_in_use: u64,
+    pub blocks_free: u64,
+    pub bytes_free: u64,
+    /// Segments that callers hold by handle.
+    pub leases: u64,
+    /// Blocks that came from the allocator since the process began.
+    pub allocations: u64,
+}
+
+/// A block of at least `size` bytes.
+pub fn take(size: usize) -> Result<Writer, OutOfMemory> {
+    if let Some(writer) = take_free(size) {
+        return Ok(writer);
+    }
+    let class = class_of(size).ok_or(OutOfMemory)?;
+    let block = Block::allocate(class_size(class)).ok_or(OutOfMemory)?;
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    Ok(lend(block))
+}
+
+/// The same, but only if one lies ready: for guesses that are not worth an allocation.
+pub fn take_free(size: usize) -> Option<Writer> {
+    let block = free_list(class_of(size)?).pop()?;
+    FREE_BYTES.fetch_sub(block.capacity(), Ordering::Relaxed);
+    Some(lend(block))
+}
+
+/// Gives all free blocks, and the lists that held them, back to the allocator.
+pub fn trim() {
+    for class in 0..CLASSES {
+        let blocks = std::mem::take(&mut *free_list(class));
+        for block in blocks {
+            FREE_BYTES.fetch_sub(block.capacity(), Ordering::Relaxed);
+            block.free();
+        }
+    }
+}
+
+pub fn stats() -> PoolStats {
+    PoolStats {
+        blocks_in_use: USED_BLOCKS.load(Ordering::Relaxed) as u64,
+        bytes_in_use: USED_BYTES.load(Ordering::Relaxed) as u64,
+        blocks_free: (0..CLASSES).map(|class| free_list(class).len() as u64).sum(),
+        bytes_free: FREE_BYTES.load(Ordering::Relaxed) as u64,
+        leases: super::lease::count() as u64,
+        allocations: ALLOCATIONS.load(Ordering::Relaxed) as u64,
+    }
+}
+
+/// From the last reference to a block.
+pub(super) fn give_back(block: Block) {
+    let capacity = block.capacity();
+    USED_BLOCKS.fetch_sub(1, Ordering::Relaxed);
+    USED_BYTES.fetch_sub(capacity, Ordering::Relaxed);
+    let class = capacity.trailing_zeros() - SMALLEST_SHIFT;
+    if FREE_BYTES.fetch_add(capacity, Ordering::Relaxed) + capacity <= limits::POOL_KEEP_BYTES {
+        let mut list = free_list(class as usize);
+        if list.try_reserve(1).is_ok() {
+            list.push(block);
+            return;
+        }
+    }
+    FREE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
+    block.free();
+}
+
+fn lend(block: Block) -> Writer {
+    USED_BLOCKS.fetch_add(1, Ordering::Relaxed);
+    USED_BYTES.fetch_add(block.capacity(), Ordering::Relaxed);
+    Writer::new(block)
+}
+
+fn class_of(size: usize) -> Option<usize> {
+    let shift = size.checked_next_power_of_two()?.trailing_zeros().max(SMALLEST_SHIFT);
+    let class = (shift - SMALLEST_SHIFT) as usize;
+    (class < CLASSES).then_some(class)
+}
+
+fn class_size(class: usize) -> usize {
+    1 << (class as u32 + SMALLEST_SHIFT)
+}
+
+fn free_list(class: usize) -> MutexGuard<'static, Vec<Block>> {
+    // Nothing that runs under these locks can panic half-way.
+    FREE[class].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_up_to_their_class() {
+        for (wanted, given) in
+            [(0, 1024), (1, 1024), (1024, 1024), (1025, 2048), (65536, 65536), (65537, 131072)]
+        {
+            assert_eq!(take(wanted).unwrap().capacity(), given);
+        }
+    }
+
+    #[test]
+    fn what_nobody_could_have_is_refused_without_a_panic() {
+        assert_eq!(take(usize::MAX).err(), Some(OutOfMemory));
+        assert_eq!(take(1 << 40).err(), Some(OutOfMemory));
+    }
+
+    #[test]
+    fn a_returned_block_is_lent_again() {
+        // An odd size, so that tests beside this one do not take it away.
+        let size = 8 << 20;
+        let writer = take(size).unwrap();
+        let address = writer.bytes().as_ptr();
+        drop(writer);
+        assert_eq!(take_free(size).unwrap().bytes().as_ptr(), address);
+    }
+}
