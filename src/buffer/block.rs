@@ -215,25 +215,11 @@ impl Segment {
     pub fn as_slice(&self) -> &[u8] {
         match &self.block {
             // SAFETY: the range was filled when the segment was cut, the writer only writes
-            // beyond it, and `as_mut_slice` needs the only reference.
+            // beyond it, and an `Exclusive` never shares its range.
             Some(block) => unsafe {
                 std::slice::from_raw_parts(block.data().add(self.offset as usize), self.len as usize)
             },
             None => &[],
-        }
-    }
-
-    /// The bytes for writing, if nobody else can see any part of the block.
-    pub fn as_mut_slice(&mut self) -> Option<&mut [u8]> {
-        match &self.block {
-            Some(block) if block.is_unique() => {
-                // SAFETY: this is the only reference to the block, and it is borrowed mutably.
-                Some(unsafe {
-                    std::slice::from_raw_parts_mut(block.data().add(self.offset as usize), self.len as usize)
-                })
-            }
-            Some(_) => None,
-            None => Some(&mut []),
         }
     }
 
@@ -253,6 +239,14 @@ impl Segment {
         self.len -= count as u32;
     }
 
+    /// The bytes for good, if nobody else can see any part of the block.
+    pub fn into_exclusive(self) -> Result<Exclusive, Segment> {
+        match &self.block {
+            Some(block) if !block.is_unique() => Err(self),
+            _ => Ok(Exclusive(self)),
+        }
+    }
+
     pub(super) fn data(&self) -> *mut u8 {
         self.block.as_ref().map_or(NonNull::<Header>::dangling().as_ptr().cast(), Block::data)
     }
@@ -265,6 +259,46 @@ impl Segment {
     pub(super) fn with_range(mut self, offset: usize, count: usize) -> Segment {
         (self.offset, self.len) = (offset as u32, count as u32);
         self
+    }
+}
+
+/// Bytes that nobody else can see, though others may hold other parts of the same block.
+pub struct Exclusive(Segment);
+
+impl Exclusive {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        match &self.0.block {
+            // SAFETY: when the first `Exclusive` of a block was made nobody else held the block,
+            // and since then its range was only ever split or frozen, never shared: no two views
+            // of the block overlap.
+            Some(block) => unsafe {
+                std::slice::from_raw_parts_mut(block.data().add(self.0.offset as usize), self.0.len as usize)
+            },
+            None => &mut [],
+        }
+    }
+
+    /// Cuts off the first `count` bytes.
+    ///
+    /// # Panics
+    /// If there are fewer: a fault of the caller's arithmetic, never of a peer.
+    pub fn split_to(&mut self, count: usize) -> Exclusive {
+        let front = self.0.slice(0, count);
+        self.0.advance(count);
+        Exclusive(front)
+    }
+
+    /// From now on the bytes are read only, and may be shared.
+    pub fn freeze(self) -> Segment {
+        self.0
     }
 }
 
@@ -296,12 +330,15 @@ mod tests {
 
     #[test]
     fn only_the_sole_holder_may_write() {
-        let mut segment = Segment::copy_of(b"abc").unwrap();
+        let segment = Segment::copy_of(b"abcdef").unwrap();
         let other = segment.clone();
-        assert!(segment.as_mut_slice().is_none());
+        let segment = segment.into_exclusive().err().unwrap();
         drop(other);
-        segment.as_mut_slice().unwrap()[0] = b'A';
-        assert_eq!(segment.as_slice(), b"Abc");
+        let mut rest = segment.into_exclusive().ok().unwrap();
+        let mut front = rest.split_to(2);
+        front.as_mut_slice().fill(b'A');
+        rest.as_mut_slice().fill(b'B');
+        assert_eq!((front.freeze().as_slice(), rest.freeze().as_slice()), (&b"AA"[..], &b"BBBB"[..]));
     }
 
     #[test]

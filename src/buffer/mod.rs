@@ -16,5 +16,5 @@ mod block;
 pub mod lease;
 mod pool;
 
-pub use block::{Segment, Writer};
+pub use block::{Exclusive, Segment, Writer};
 pub use pool::{OutOfMemory, PoolStats, stats, take, take_free, trim};

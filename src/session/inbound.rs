@@ -1,0 +1,553 @@
+//! From received bytes to messages.
+//!
+//! ```text
+//!   socket ──> scratch or held block ──frame lies in it whole──────────────> payload
+//!         └──> body, when the frame is larger than a read ───> body ──whole──> payload
+//!                                         fragments, appended ──^
+//! ```
+//!
+//! A frame that lies in one block is shown where it lies. A larger one is read straight into a
+//! body of its own, which grows with what has arrived and never with what a header claims. What is
+//! left of a block when the socket has run dry moves to a small one, so that many half-received
+//! frames do not pin many large blocks.
+
+use super::MessageType;
+use crate::buffer::{self, OutOfMemory, Segment, Writer};
+use crate::limits::{MAX_RESPONSE_HEAD, READ_SIZE};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, parse_server_header};
+use crate::wire::utf8::{self, Utf8Stream};
+use crate::wire::violation::Violation;
+
+/// Reads that could bring less than this are not worth a system call: a fresh block is taken.
+const LEAST_READ: usize = 16 << 10;
+/// Leftovers in blocks larger than this move to a smaller one when nothing more comes.
+const STASH_ABOVE: usize = 4 << 10;
+
+/// The block that a worker lends to whichever connection reads.
+pub type Scratch = Option<Writer>;
+
+pub struct Inbound {
+    max_message_size: usize,
+    /// Bytes that were received and not consumed.
+    held: Option<Held>,
+    /// The least that must fit into the held block, from the first byte that is not consumed.
+    wanted: usize,
+    /// The frame whose payload is arriving.
+    frame: Option<Arriving>,
+    /// The message between its first fragment and its last.
+    message: Option<Message>,
+    /// Payload that does not lie in one block.
+    body: Option<Writer>,
+    /// The body was shown and is not needed any more.
+    body_is_shown: bool,
+    utf8: Utf8Stream,
+    pub frames: u64,
+    pub messages: u64,
+}
+
+struct Held {
+    writer: Writer,
+    consumed: usize,
+}
+
+struct Arriving {
+    opcode: Opcode,
+    fin: bool,
+    payload_len: usize,
+    /// Payload bytes that were looked at while the rest was still under way.
+    seen: usize,
+    /// The payload goes into the body; this much is still to come.
+    into_body: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Message {
+    message_type: MessageType,
+    /// Payload bytes of the fragments before.
+    size: usize,
+    /// Fragments are passed on as they come.
+    streamed: bool,
+}
+
+/// Received bytes, where they lie.
+pub struct Payload<'a> {
+    writer: Option<&'a Writer>,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Payload<'a> {
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        match self.writer {
+            Some(writer) => &writer.bytes()[self.start..self.end],
+            None => &[],
+        }
+    }
+
+    #[inline]
+    pub fn segment(&self) -> Segment {
+        match self.writer {
+            Some(writer) if self.start < self.end => writer.segment(self.start, self.end),
+            _ => Segment::EMPTY,
+        }
+    }
+}
+
+/// What the received bytes hold next.
+pub enum Item<'a> {
+    /// Nothing whole: more bytes are needed.
+    NeedMore,
+    Message { message_type: MessageType, payload: Payload<'a> },
+    /// One fragment of a message that is not assembled.
+    Fragment { message_type: MessageType, is_first: bool, is_final: bool, payload: Payload<'a> },
+    Ping(Payload<'a>),
+    Pong(Payload<'a>),
+    Close(Payload<'a>),
+}
+
+/// One step of looking at the received bytes.
+enum Step {
+    NeedMore,
+    /// Something was dealt with; look again.
+    Again,
+    Show { what: What, place: Place },
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Message(MessageType),
+    Fragment { message_type: MessageType, is_first: bool, is_final: bool },
+    Ping,
+    Pong,
+    Close,
+}
+
+enum Place {
+    Held { start: usize, end: usize },
+    Body,
+}
+
+/// Why the received bytes cannot be gone on with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stuck {
+    Violation(Violation),
+    OutOfMemory,
+}
+
+impl From<Violation> for Stuck {
+    fn from(violation: Violation) -> Self {
+        Stuck::Violation(violation)
+    }
+}
+
+impl From<OutOfMemory> for Stuck {
+    fn from(_: OutOfMemory) -> Self {
+        Stuck::OutOfMemory
+    }
+}
+
+impl Inbound {
+    pub fn new(max_message_size: usize) -> Self {
+        Self {
+            max_message_size,
+            held: None,
+            wanted: 0,
+            frame: None,
+            message: None,
+            body: None,
+            body_is_shown: false,
+            utf8: Utf8Stream::default(),
+            frames: 0,
+            messages: 0,
+        }
+    }
+
+    /// Where the next bytes are to be read to, in this order.
+    pub fn targets<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<[&'a mut [u8]; 2], OutOfMemory> {
+        if let Some(Arriving { into_body: Some(missing), .. }) = self.frame {
+            // Whatever was held is consumed: it went into the body first.
+            if let Some(held) = self.held.take() {
+                scratch.get_or_insert(held.writer);
+            }
+            self.grow_body(missing)?;
+            let body = match &mut self.body {
+                Some(body) => body.spare(),
+                None => &mut [],
+            };
+            let direct = missing.min(body.len());
+            // Only when the body takes all of its frame may the bytes behind it go elsewhere.
+            let rest = if direct == missing { prepare_scratch(scratch)?.spare() } else { &mut [] };
+            return Ok([&mut body[..direct], rest]);
+        }
+        self.make_room(scratch)?;
+        let target = match &mut self.held {
+            Some(held) => held.writer.spare(),
+            None => prepare_scratch(scratch)?.spare(),
+        };
+        Ok([target, &mut []])
+    }
+
+    /// `count` bytes were read into the targets.
+    pub fn received(&mut self, mut count: usize, scratch: &mut Scratch) {
+        if let Some(Arriving { into_body: Some(missing), .. }) = &mut self.frame
+            && let Some(body) = &mut self.body
+        {
+            let direct = count.min(*missing).min(body.room());
+            body.fill(direct);
+            *missing -= direct;
+            count -= direct;
+        }
+        if count == 0 {
+            return;
+        }
+        match &mut self.held {
+            Some(held) => held.writer.fill(count),
+            None => {
+                if let Some(mut writer) = scratch.take() {
+                    let consumed = writer.filled();
+                    writer.fill(count);
+                    self.held = Some(Held { writer, consumed });
+                }
+            }
+        }
+    }
+
+    /// The bytes that are not consumed yet: the upgrade response, before there are frames.
+    pub fn unread(&self) -> &[u8] {
+        match &self.held {
+            Some(held) => &held.writer.bytes()[held.consumed..],
+            None => &[],
+        }
+    }
+
+    pub fn consume(&mut self, count: usize) {
+        if let Some(held) = &mut self.held {
+            held.consumed += count.min(held.writer.filled() - held.consumed);
+        }
+    }
+
+    /// Asks for room for a response head that is not complete yet.
+    pub fn expect_head(&mut self) {
+        self.wanted = (self.unread().len() + 1).next_power_of_two().min(2 * MAX_RESPONSE_HEAD);
+    }
+
+    /// Gives back or shrinks what is held, now that nothing more comes for a while.
+    pub fn settle(&mut self, scratch: &mut Scratch) {
+        self.drop_shown_body();
+        let Some(held) = &mut self.held else { return };
+        let left = held.writer.filled() - held.consumed;
+        if left > 0 && (left > held.writer.capacity() / 4 || held.writer.capacity() <= STASH_ABOVE) {
+            return;
+        }
+        if left > 0 {
+            // Without memory for the small block the large one simply stays.
+            let Ok(mut small) = buffer::take(left) else { return };
+            small.put(&held.writer.bytes()[held.consumed..]);
+            let large = std::mem::replace(held, Held { writer: small, consumed: 0 });
+            scratch.get_or_insert(large.writer);
+        } else if let Some(held) = self.held.take() {
+            scratch.get_or_insert(held.writer);
+        }
+    }
+
+    /// The next thing in the received bytes. `stream` says whether fragments of a message that
+    /// begins now are to be passed on one by one.
+    #[inline]
+    pub fn next(&mut self, stream: bool) -> Result<Item<'_>, Stuck> {
+        if self.body_is_shown {
+            self.drop_shown_body();
+        }
+        let (what, place) = loop {
+            match self.step(stream)? {
+                Step::Again => {}
+                Step::NeedMore => return Ok(Item::NeedMore),
+                Step::Show { what, place } => break (what, place),
+            }
+        };
+        let payload = match place {
+            Place::Held { start, end } => {
+                Payload { writer: self.held.as_ref().map(|held| &held.writer), start, end }
+            }
+            Place::Body => {
+                self.body_is_shown = true;
+                let end = self.body.as_ref().map_or(0, Writer::filled);
+                Payload { writer: self.body.as_ref(), start: 0, end }
+            }
+        };
+        Ok(match what {
+            What::Message(message_type) => Item::Message { message_type, payload },
+            What::Fragment { message_type, is_first, is_final } => {
+                Item::Fragment { message_type, is_first, is_final, payload }
+            }
+            What::Ping => Item::Ping(payload),
+            What::Pong => Item::Pong(payload),
+            What::Close => Item::Close(payload),
+        })
+    }
+
+    #[inline]
+    fn step(&mut self, stream: bool) -> Result<Step, Stuck> {
+        if self.frame.is_some() {
+            return self.go_on(stream);
+        }
+        let (start, end) = match &self.held {
+            Some(held) => (held.consumed, held.writer.filled()),
+            None => (0, 0),
+        };
+        let Some((header, head_len)) = parse_server_header(self.unread(), 0)? else {
+            self.wanted = MAX_HEADER;
+            return Ok(Step::NeedMore);
+        };
+        self.check(&header)?;
+        let payload_len = header.payload_len as usize;
+        let (from, to) = (start + head_len, start + head_len + payload_len);
+        if to <= end {
+            // The usual case: the frame lies here whole.
+            self.frames += 1;
+            return self.whole_frame(header.opcode, header.fin, from, to, 0, stream);
+        }
+        self.consume(head_len);
+        self.begin(header, payload_len, stream);
+        self.go_on(stream)
+    }
+
+    /// What RFC 6455 section 5.4 and the limits have against a header, before any payload.
+    #[inline]
+    fn check(&self, header: &FrameHeader) -> Result<(), Violation> {
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        let before = match (&self.message, header.opcode) {
+            (None, Opcode::Continuation) => return Err(Violation::UnexpectedContinuation),
+            (Some(message), Opcode::Continuation) => message.size,
+            (Some(_), _) => return Err(Violation::ExpectedContinuation),
+            (None, _) => 0,
+        };
+        if header.payload_len > (self.max_message_size - before) as u64 {
+            return Err(Violation::MessageTooLarge { limit: self.max_message_size });
+        }
+        Ok(())
+    }
+
+    /// A header whose payload is not all here.
+    fn begin(&mut self, header: FrameHeader, payload_len: usize, stream: bool) {
+        let into_body = (!header.opcode.is_control() && MAX_HEADER + payload_len > READ_SIZE).then_some(payload_len);
+        if !header.opcode.is_control() && header.opcode != Opcode::Continuation && !header.fin {
+            self.begin_message(header.opcode, stream);
+        }
+        self.frame = Some(Arriving { opcode: header.opcode, fin: header.fin, payload_len, seen: 0, into_body });
+        self.wanted = payload_len;
+        self.frames += 1;
+    }
+
+    fn begin_message(&mut self, opcode: Opcode, stream: bool) {
+        self.message = Some(Message { message_type: message_type_of(opcode), size: 0, streamed: stream });
+    }
+
+    /// More of the payload of the frame at hand may have come.
+    fn go_on(&mut self, stream: bool) -> Result<Step, Stuck> {
+        let Some(frame) = &mut self.frame else { return Ok(Step::NeedMore) };
+        let is_text = match frame.opcode {
+            Opcode::Text => true,
+            Opcode::Continuation => self.message.is_some_and(|message| message.message_type == MessageType::Text),
+            _ => false,
+        };
+        if let Some(missing) = &mut frame.into_body {
+            // Once, for what had come behind the header in the same read.
+            if let Some(held) = &mut self.held
+                && held.consumed < held.writer.filled()
+                && *missing > 0
+            {
+                let here = &held.writer.bytes()[held.consumed..];
+                let here = &here[..here.len().min(*missing)];
+                append(&mut self.body, here, *missing)?;
+                held.consumed += here.len();
+                *missing -= here.len();
+            }
+            let arrived = frame.payload_len - *missing;
+            if let Some(body) = &self.body
+                && is_text
+            {
+                let all = body.bytes();
+                self.utf8.feed(&all[all.len() - (arrived - frame.seen)..])?;
+            }
+            frame.seen = arrived;
+            if *missing > 0 {
+                return Ok(Step::NeedMore);
+            }
+            let (opcode, fin, len) = (frame.opcode, frame.fin, frame.payload_len);
+            self.frame = None;
+            return self.body_grew(opcode, fin, len);
+        }
+        let Some(held) = &self.held else { return Ok(Step::NeedMore) };
+        let arrived = (held.writer.filled() - held.consumed).min(frame.payload_len);
+        if arrived < frame.payload_len {
+            if is_text {
+                self.utf8.feed(&held.writer.bytes()[held.consumed + frame.seen..held.consumed + arrived])?;
+            }
+            frame.seen = arrived;
+            return Ok(Step::NeedMore);
+        }
+        let (opcode, fin, seen) = (frame.opcode, frame.fin, frame.seen);
+        let (from, to) = (held.consumed, held.consumed + frame.payload_len);
+        self.frame = None;
+        self.whole_frame(opcode, fin, from, to, seen, stream)
+    }
+
+    /// A frame whose payload lies in the held block, `seen` bytes of it checked before.
+    #[inline]
+    fn whole_frame(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        from: usize,
+        to: usize,
+        seen: usize,
+        stream: bool,
+    ) -> Result<Step, Stuck> {
+        let Some(held) = &mut self.held else { return Ok(Step::NeedMore) };
+        held.consumed = to;
+        let payload = &held.writer.bytes()[from..to];
+        let place = Place::Held { start: from, end: to };
+        let what = match opcode {
+            Opcode::Binary if fin => What::Message(MessageType::Binary),
+            Opcode::Text if fin => {
+                if seen > 0 {
+                    self.utf8.feed(&payload[seen..])?;
+                    self.utf8.finish()?;
+                } else if !utf8::valid(payload) {
+                    return Err(Violation::InvalidUtf8.into());
+                }
+                What::Message(MessageType::Text)
+            }
+            Opcode::Ping => What::Ping,
+            Opcode::Pong => What::Pong,
+            Opcode::Close => What::Close,
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                if self.message.is_none() {
+                    self.begin_message(opcode, stream);
+                }
+                if self.message.is_some_and(|message| message.message_type == MessageType::Text) {
+                    self.utf8.feed(&payload[seen..])?;
+                }
+                if !self.message.is_some_and(|message| message.streamed) {
+                    append(&mut self.body, payload, payload.len())?;
+                }
+                return self.fragment(opcode, fin, to - from, place);
+            }
+        };
+        self.messages += u64::from(matches!(what, What::Message(_)));
+        Ok(Step::Show { what, place })
+    }
+
+    /// A frame whose payload was read into the body is complete.
+    fn body_grew(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Step, Stuck> {
+        if self.message.is_some() {
+            return self.fragment(opcode, fin, len, Place::Body);
+        }
+        let message_type = message_type_of(opcode);
+        if message_type == MessageType::Text {
+            self.utf8.finish()?;
+        }
+        self.messages += 1;
+        Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
+    }
+
+    /// A fragment is complete, checked, and in the body unless it is passed on.
+    fn fragment(&mut self, opcode: Opcode, fin: bool, len: usize, place: Place) -> Result<Step, Stuck> {
+        let Some(message) = &mut self.message else { return Ok(Step::Again) };
+        message.size += len;
+        let Message { message_type, streamed, .. } = *message;
+        if fin {
+            if message_type == MessageType::Text {
+                self.utf8.finish()?;
+            }
+            self.message = None;
+            self.messages += 1;
+        }
+        if streamed {
+            let is_first = opcode != Opcode::Continuation;
+            return Ok(Step::Show { what: What::Fragment { message_type, is_first, is_final: fin }, place });
+        }
+        if !fin {
+            return Ok(Step::Again);
+        }
+        Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
+    }
+
+    fn drop_shown_body(&mut self) {
+        if std::mem::take(&mut self.body_is_shown) {
+            self.body = None;
+        }
+    }
+
+    /// Room for at least one more byte of the frame that is read into the body.
+    fn grow_body(&mut self, missing: usize) -> Result<(), OutOfMemory> {
+        if self.body.as_ref().is_none_or(|body| body.room() == 0) {
+            append(&mut self.body, &[], missing)?;
+        }
+        Ok(())
+    }
+
+    /// Moves what is held to the front of another block if its frame would not fit behind it.
+    fn make_room(&mut self, scratch: &mut Scratch) -> Result<(), OutOfMemory> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        let (left, room) = (held.writer.filled() - held.consumed, held.writer.room());
+        let fits = held.writer.capacity() - held.consumed >= self.wanted;
+        if left > 0 && fits && (room >= LEAST_READ || (left >= LEAST_READ && room > 0)) {
+            return Ok(());
+        }
+        if left > 0 {
+            let mut other = match scratch.take() {
+                Some(mut writer) if writer.capacity() >= self.wanted.max(READ_SIZE) && writer.reclaim() => writer,
+                _ => buffer::take(self.wanted.max(READ_SIZE))?,
+            };
+            other.put(&held.writer.bytes()[held.consumed..]);
+            let old = std::mem::replace(held, Held { writer: other, consumed: 0 });
+            scratch.get_or_insert(old.writer);
+        } else if let Some(held) = self.held.take() {
+            scratch.get_or_insert(held.writer);
+        }
+        Ok(())
+    }
+}
+
+fn message_type_of(opcode: Opcode) -> MessageType {
+    if opcode == Opcode::Text { MessageType::Text } else { MessageType::Binary }
+}
+
+/// Appends to a body, which grows to at most twice of what has arrived, or to a free block of the
+/// pool that is large enough: that memory is there already, so a header cannot make it grow.
+fn append(body: &mut Option<Writer>, bytes: &[u8], expected: usize) -> Result<(), OutOfMemory> {
+    let filled = body.as_ref().map_or(0, Writer::filled);
+    let room = body.as_ref().map_or(0, Writer::room);
+    if room < bytes.len().max(1) && (expected > 0 || !bytes.is_empty()) {
+        let arrived = filled + bytes.len();
+        let mut larger = match buffer::take_free(filled + expected) {
+            Some(writer) => writer,
+            None => buffer::take((filled + expected).min((2 * arrived).max(READ_SIZE)))?,
+        };
+        if let Some(body) = body {
+            larger.put(body.bytes());
+        }
+        *body = Some(larger);
+    }
+    if let Some(body) = body {
+        body.put(bytes);
+    }
+    Ok(())
+}
+
+fn prepare_scratch(scratch: &mut Scratch) -> Result<&mut Writer, OutOfMemory> {
+    let usable = scratch.as_mut().is_some_and(|writer| {
+        writer.capacity() >= READ_SIZE && (writer.reclaim() || writer.room() >= LEAST_READ)
+    });
+    if !usable {
+        *scratch = None;
+    }
+    match scratch {
+        Some(writer) => Ok(writer),
+        empty => Ok(empty.insert(buffer::take(READ_SIZE)?)),
+    }
+}

@@ -1,0 +1,214 @@
+//! Is the peer still there? Pings, the patience with their answers, and the round trip.
+//!
+//! ```text
+//!   resting ──ping due──> outstanding ──any byte received──> resting
+//!                              └──patience over──> the connection is lost
+//! ```
+//!
+//! A ping counts as outstanding from the moment at which it was due, even if the network has not
+//! taken it yet: a link that swallows nothing is as dead as one that answers nothing.
+
+use std::time::{Duration, Instant};
+
+/// What the caller has chosen; it may change at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PingSettings {
+    pub enabled: bool,
+    pub frequency: Duration,
+    /// How long a ping may stay outstanding with nothing at all received since.
+    pub patience: Duration,
+}
+
+#[derive(Debug)]
+pub struct Liveness {
+    settings: PingSettings,
+    next_due: Option<Instant>,
+    outstanding_since: Option<Instant>,
+    /// While nobody reads, silence says nothing about the peer.
+    reading: bool,
+    /// The number in the last ping's payload, and when it was made.
+    last_ping: Option<(u64, Instant)>,
+    counter: u64,
+    smoothed: Option<Duration>,
+}
+
+/// What time has brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    Nothing,
+    /// A ping with this payload is to be sent.
+    Ping([u8; 8]),
+    /// The peer was silent for too long.
+    Lost,
+}
+
+impl Liveness {
+    pub fn new(settings: PingSettings, now: Instant) -> Self {
+        let mut liveness = Self {
+            settings: PingSettings { enabled: false, ..settings },
+            next_due: None,
+            outstanding_since: None,
+            reading: true,
+            last_ping: None,
+            counter: 0,
+            smoothed: None,
+        };
+        liveness.set(settings, now);
+        liveness
+    }
+
+    pub fn set(&mut self, settings: PingSettings, now: Instant) {
+        if settings == self.settings {
+            return;
+        }
+        let restart = settings.enabled != self.settings.enabled || settings.frequency != self.settings.frequency;
+        self.settings = settings;
+        if !settings.enabled {
+            (self.next_due, self.outstanding_since) = (None, None);
+        } else if restart {
+            self.next_due = Some(now + settings.frequency);
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.outstanding_since {
+            Some(_) if !self.reading => None,
+            Some(since) => Some(since + self.settings.patience),
+            None => self.next_due,
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Due {
+        match (self.outstanding_since, self.next_due) {
+            (Some(since), _) if self.reading && now >= since + self.settings.patience => Due::Lost,
+            (None, Some(due)) if now >= due => {
+                self.outstanding_since = Some(due);
+                // From the schedule while it is kept, from now once it was missed.
+                let next = due + self.settings.frequency;
+                self.next_due = Some(if next > now { next } else { now + self.settings.frequency });
+                self.counter += 1;
+                self.last_ping = Some((self.counter, now));
+                Due::Ping(self.counter.to_be_bytes())
+            }
+            _ => Due::Nothing,
+        }
+    }
+
+    /// Any byte from the peer is a sign of life.
+    #[inline]
+    pub fn received(&mut self, now: Instant) {
+        if self.outstanding_since.take().is_some()
+            && let Some(due) = &mut self.next_due
+        {
+            *due = (*due).max(now);
+        }
+    }
+
+    /// Reading stops while the game is behind, and the peer is not to blame for that.
+    pub fn set_reading(&mut self, reading: bool, now: Instant) {
+        if reading && !self.reading && self.outstanding_since.is_some() {
+            self.outstanding_since = Some(now);
+        }
+        self.reading = reading;
+    }
+
+    /// A pong came; if it answers the last ping of ours, it gives the round trip.
+    pub fn pong(&mut self, payload: &[u8], now: Instant) {
+        let Some((counter, sent)) = self.last_ping else { return };
+        if payload != counter.to_be_bytes() {
+            return;
+        }
+        self.last_ping = None;
+        let sample = now.saturating_duration_since(sent);
+        // Smoothed as TCP smooths its own round trip (RFC 6298 section 2): an eighth of the new.
+        self.smoothed = Some(match self.smoothed {
+            Some(smoothed) => (smoothed * 7 + sample) / 8,
+            None => sample,
+        });
+    }
+
+    pub fn latency(&self) -> Option<Duration> {
+        self.smoothed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: PingSettings =
+        PingSettings { enabled: true, frequency: Duration::from_millis(1000), patience: Duration::from_millis(2000) };
+
+    fn after(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_silent_peer_is_lost_after_frequency_plus_patience() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(SETTINGS, start);
+        assert_eq!(liveness.deadline(), Some(after(start, 1000)));
+        assert!(matches!(liveness.handle_timeout(after(start, 1000)), Due::Ping(_)));
+        assert_eq!(liveness.deadline(), Some(after(start, 3000)));
+        assert_eq!(liveness.handle_timeout(after(start, 2999)), Due::Nothing);
+        assert_eq!(liveness.handle_timeout(after(start, 3000)), Due::Lost);
+    }
+
+    #[test]
+    fn any_byte_ends_the_wait_and_the_next_ping_follows_its_frequency() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(SETTINGS, start);
+        liveness.handle_timeout(after(start, 1000));
+        liveness.received(after(start, 1500));
+        assert_eq!(liveness.deadline(), Some(after(start, 2000)));
+        assert!(matches!(liveness.handle_timeout(after(start, 2000)), Due::Ping(_)));
+    }
+
+    #[test]
+    fn a_late_worker_does_not_send_a_burst_of_pings() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(SETTINGS, start);
+        assert!(matches!(liveness.handle_timeout(after(start, 5_500)), Due::Ping(_)));
+        liveness.received(after(start, 5_500));
+        assert!(liveness.deadline() > Some(after(start, 5_500)));
+    }
+
+    #[test]
+    fn silence_while_nobody_reads_is_nobodys_fault() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(SETTINGS, start);
+        liveness.handle_timeout(after(start, 1000));
+        liveness.set_reading(false, after(start, 1100));
+        assert_eq!(liveness.handle_timeout(after(start, 60_000)), Due::Nothing);
+        liveness.set_reading(true, after(start, 60_000));
+        assert_eq!(liveness.handle_timeout(after(start, 61_999)), Due::Nothing);
+        assert_eq!(liveness.handle_timeout(after(start, 62_000)), Due::Lost);
+    }
+
+    #[test]
+    fn the_round_trip_is_that_of_our_own_ping_and_is_smoothed() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(SETTINGS, start);
+        let Due::Ping(payload) = liveness.handle_timeout(after(start, 1000)) else { panic!("no ping") };
+        liveness.pong(b"somebody else's", after(start, 1001));
+        assert_eq!(liveness.latency(), None);
+        liveness.pong(&payload, after(start, 1040));
+        assert_eq!(liveness.latency(), Some(Duration::from_millis(40)));
+        liveness.received(after(start, 1040));
+        let Due::Ping(payload) = liveness.handle_timeout(after(start, 2000)) else { panic!("no ping") };
+        liveness.pong(&payload, after(start, 2120));
+        assert_eq!(liveness.latency(), Some(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn switched_off_it_does_nothing_and_on_again_it_starts_anew() {
+        let start = Instant::now();
+        let off = PingSettings { enabled: false, ..SETTINGS };
+        let mut liveness = Liveness::new(off, start);
+        assert_eq!(liveness.deadline(), None);
+        liveness.set(SETTINGS, after(start, 500));
+        assert_eq!(liveness.deadline(), Some(after(start, 1500)));
+        liveness.set(off, after(start, 600));
+        assert_eq!(liveness.deadline(), None);
+    }
+}
