@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::error::ErrorKind;
+
 /// A breach of RFC 6455 or RFC 7692 by the peer. The connection is failed (section 7.1.7) with
 /// [`Violation::close_code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,16 @@ impl Violation {
             Violation::InvalidUtf8 | Violation::CorruptDeflate => 1007,
             Violation::MessageTooLarge { .. } => 1009,
             _ => 1002,
+        }
+    }
+
+    /// How the end of the connection is reported.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Violation::InvalidUtf8 => ErrorKind::Utf8,
+            Violation::MessageTooLarge { .. } => ErrorKind::TooLarge,
+            Violation::CorruptDeflate => ErrorKind::Extension,
+            _ => ErrorKind::Protocol,
         }
     }
 
