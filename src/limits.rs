@@ -41,6 +41,11 @@ pub const MAX_INTERIM_RESPONSES: usize = 16;
 /// The URL, including credentials; common servers refuse request lines beyond 8 KiB.
 pub const MAX_URL: usize = 8 << 10;
 
+/// Header fields that a caller may add to the upgrade request: common servers take about 100.
+pub const MAX_REQUEST_HEADERS: usize = 64;
+/// Names and values of those together. Common servers refuse more than 8 to 32 KiB.
+pub const MAX_REQUEST_HEADER_BYTES: usize = 32 << 10;
+
 /// From `open` to the open event, over name resolution, TCP, proxy, TLS and upgrade.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(20_000);
 /// From our close frame to the end of the connection.

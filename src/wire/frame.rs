@@ -1,0 +1,282 @@
+//! The frame header (RFC 6455 section 5.2): strict, and quick where it is usual.
+
+pub use super::violation::Violation;
+
+/// What a frame is (section 11.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Opcode {
+    Continuation = 0,
+    Text = 1,
+    Binary = 2,
+    Close = 8,
+    Ping = 9,
+    Pong = 10,
+}
+
+impl Opcode {
+    #[inline]
+    pub fn is_control(self) -> bool {
+        self as u8 >= 8
+    }
+
+    #[inline]
+    pub fn from_u8(value: u8) -> Option<Self> {
+        Some(match value {
+            0 => Opcode::Continuation,
+            1 => Opcode::Text,
+            2 => Opcode::Binary,
+            8 => Opcode::Close,
+            9 => Opcode::Ping,
+            10 => Opcode::Pong,
+            _ => return None,
+        })
+    }
+}
+
+pub const RSV1: u8 = 4;
+pub const RSV2: u8 = 2;
+pub const RSV3: u8 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    pub fin: bool,
+    /// [`RSV1`], [`RSV2`] and [`RSV3`], together.
+    pub rsv: u8,
+    pub opcode: Opcode,
+    pub mask: Option<[u8; 4]>,
+    pub payload_len: u64,
+}
+
+/// The longest header: two bytes, a 64-bit length, a masking key.
+pub const MAX_HEADER: usize = 14;
+
+const FIN: u8 = 0x80;
+const MASK: u8 = 0x80;
+/// In the length field: the length follows in 16 bits.
+const LENGTH_16: u8 = 126;
+/// In the length field: the length follows in 64 bits.
+const LENGTH_64: u8 = 127;
+
+/// The header at the start of `bytes` and how long it is.
+///
+/// `None`: not enough bytes yet, and nothing wrong so far. A violation is reported at the byte
+/// that shows it, before the header is complete. Reserved bits and masks are the caller's to
+/// judge; [`parse_server_header`] does it for frames from a server.
+#[inline]
+pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violation> {
+    // The usual frame, a whole short message, takes three comparisons.
+    if let [first @ (0x81 | 0x82), second, ..] = *bytes {
+        let opcode = if first == 0x81 { Opcode::Text } else { Opcode::Binary };
+        if second < LENGTH_16 {
+            let payload_len = u64::from(second);
+            return Ok(Some((FrameHeader { fin: true, rsv: 0, opcode, mask: None, payload_len }, 2)));
+        }
+    }
+    parse_any_header(bytes)
+}
+
+/// As [`parse_header`], for frames that a server sent: a mask (section 5.1) and reserved bits
+/// outside `allowed_rsv` are violations as soon as they can be seen.
+#[inline]
+pub fn parse_server_header(bytes: &[u8], allowed_rsv: u8) -> Result<Option<(FrameHeader, usize)>, Violation> {
+    if let Some(first) = bytes.first() {
+        let unknown = (first >> 4) & 7 & !allowed_rsv;
+        if unknown != 0 {
+            return Err(Violation::ReservedBits(unknown));
+        }
+    }
+    if bytes.get(1).is_some_and(|second| second & MASK != 0) {
+        return Err(Violation::MaskedFrame);
+    }
+    parse_header(bytes)
+}
+
+/// How long the header of such a frame is.
+#[inline]
+pub fn header_len(payload_len: usize, masked: bool) -> usize {
+    let length = match payload_len {
+        0..=125 => 0,
+        126..=0xFFFF => 2,
+        _ => 8,
+    };
+    2 + length + if masked { 4 } else { 0 }
+}
+
+/// Writes the header at the start of `out`; the answer is its length.
+#[inline]
+pub fn write_header(out: &mut [u8; MAX_HEADER], header: &FrameHeader) -> usize {
+    out[0] = (if header.fin { FIN } else { 0 }) | (header.rsv & 7) << 4 | header.opcode as u8;
+    let mask = if header.mask.is_some() { MASK } else { 0 };
+    let mut at = match header.payload_len {
+        length @ 0..=125 => {
+            out[1] = mask | length as u8;
+            2
+        }
+        length @ 126..=0xFFFF => {
+            out[1] = mask | LENGTH_16;
+            out[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+            4
+        }
+        length => {
+            out[1] = mask | LENGTH_64;
+            out[2..10].copy_from_slice(&length.to_be_bytes());
+            10
+        }
+    };
+    if let Some(key) = header.mask {
+        out[at..at + 4].copy_from_slice(&key);
+        at += 4;
+    }
+    at
+}
+
+/// Every header, field by field in the order of the wire.
+fn parse_any_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violation> {
+    let Some(&first) = bytes.first() else { return Ok(None) };
+    let fin = first & FIN != 0;
+    let opcode = Opcode::from_u8(first & 0x0F).ok_or(Violation::ReservedOpcode(first & 0x0F))?;
+    if opcode.is_control() && !fin {
+        return Err(Violation::FragmentedControl);
+    }
+
+    let Some(&second) = bytes.get(1) else { return Ok(None) };
+    let short = second & !MASK;
+    if opcode.is_control() && short >= LENGTH_16 {
+        return Err(Violation::ControlTooLong);
+    }
+
+    let (payload_len, mut at) = match short {
+        LENGTH_16 => {
+            let Some(&length) = bytes[2..].first_chunk::<2>() else { return Ok(None) };
+            let length = u16::from_be_bytes(length);
+            // "the minimal number of bytes MUST be used to encode the length"
+            if length < u16::from(LENGTH_16) {
+                return Err(Violation::LengthNotMinimal);
+            }
+            (u64::from(length), 4)
+        }
+        LENGTH_64 => {
+            // The first byte shows a set top bit; six zero bytes show that two would have done.
+            if bytes.get(2).is_some_and(|byte| byte & 0x80 != 0) {
+                return Err(Violation::LengthTopBit);
+            }
+            if bytes.get(2..8).is_some_and(|high| high == [0; 6]) {
+                return Err(Violation::LengthNotMinimal);
+            }
+            let Some(&length) = bytes[2..].first_chunk::<8>() else { return Ok(None) };
+            (u64::from_be_bytes(length), 10)
+        }
+        length => (u64::from(length), 2),
+    };
+
+    let mask = if second & MASK != 0 {
+        let Some(&key) = bytes[at..].first_chunk::<4>() else { return Ok(None) };
+        at += 4;
+        Some(key)
+    } else {
+        None
+    };
+    Ok(Some((FrameHeader { fin, rsv: (first >> 4) & 7, opcode, mask, payload_len }, at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPCODES: [Opcode; 6] =
+        [Opcode::Continuation, Opcode::Text, Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong];
+
+    #[test]
+    fn what_is_written_is_read_back_and_no_prefix_of_it_is_enough() {
+        let lengths = [0, 1, 124, 125, 126, 127, 128, 255, 256, 65_535, 65_536, 1 << 40, (1 << 63) - 1];
+        let mut tried = 0;
+        for opcode in OPCODES {
+            for payload_len in lengths {
+                for (fin, rsv, mask) in [
+                    (true, 0, None),
+                    (true, 4, None),
+                    (false, 0, None),
+                    (false, 7, Some([0, 0xFF, 1, 0x80])),
+                    (true, 2, Some([1, 2, 3, 4])),
+                ] {
+                    if opcode.is_control() && (!fin || payload_len > 125) {
+                        continue;
+                    }
+                    let header = FrameHeader { fin, rsv, opcode, mask, payload_len };
+                    let mut out = [0xEE; MAX_HEADER];
+                    let length = write_header(&mut out, &header);
+                    assert_eq!(length, header_len(payload_len as usize, mask.is_some()));
+                    assert_eq!(parse_header(&out), Ok(Some((header, length))));
+                    assert_eq!(parse_header(&out[..length]), Ok(Some((header, length))));
+                    for short in 0..length {
+                        assert_eq!(parse_header(&out[..short]), Ok(None), "{header:?} cut at {short}");
+                    }
+                    tried += 1;
+                }
+            }
+        }
+        assert_eq!(tried, 3 * lengths.len() * 5 + 3 * 4 * 3);
+    }
+
+    #[test]
+    fn every_first_two_bytes_are_judged_like_the_plain_rules() {
+        for first in 0..=255u8 {
+            let known = [0, 1, 2, 8, 9, 10].contains(&(first & 15));
+            let control = first & 8 != 0;
+            let at_first = if !known {
+                Err(Violation::ReservedOpcode(first & 15))
+            } else if control && first & 0x80 == 0 {
+                Err(Violation::FragmentedControl)
+            } else {
+                Ok(None)
+            };
+            assert_eq!(parse_header(&[first]), at_first);
+            for second in 0..=255u8 {
+                let got = parse_header(&[first, second]);
+                if at_first.is_err() {
+                    assert_eq!(got, at_first);
+                } else if control && second & 127 > 125 {
+                    assert_eq!(got, Err(Violation::ControlTooLong));
+                } else if second > 125 {
+                    assert_eq!(got, Ok(None), "{first:02x} {second:02x} needs more");
+                } else {
+                    let (header, length) = got.unwrap().unwrap();
+                    assert_eq!(length, 2);
+                    assert_eq!(header.fin, first & 0x80 != 0);
+                    assert_eq!(header.rsv, first >> 4 & 7);
+                    assert_eq!(header.opcode as u8, first & 15);
+                    assert_eq!(header.mask, None);
+                    assert_eq!(header.payload_len, u64::from(second));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_not_in_their_shortest_form_are_violations_at_the_byte_that_shows_it() {
+        assert_eq!(parse_header(&[0x82, 126, 0]), Ok(None));
+        assert_eq!(parse_header(&[0x82, 126, 0, 125]), Err(Violation::LengthNotMinimal));
+        assert!(parse_header(&[0x82, 126, 0, 126]).unwrap().is_some());
+        assert_eq!(parse_header(&[0x82, 127, 0, 0, 0, 0, 0]), Ok(None));
+        assert_eq!(parse_header(&[0x82, 127, 0, 0, 0, 0, 0, 0]), Err(Violation::LengthNotMinimal));
+        assert_eq!(
+            parse_header(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]),
+            Err(Violation::LengthNotMinimal)
+        );
+        assert!(parse_header(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]).unwrap().is_some());
+        assert_eq!(parse_header(&[0x82, 127, 0x80]), Err(Violation::LengthTopBit));
+    }
+
+    #[test]
+    fn a_server_must_not_mask_nor_set_bits_it_did_not_negotiate() {
+        assert_eq!(parse_server_header(&[0xC1], 0), Err(Violation::ReservedBits(RSV1)));
+        assert_eq!(parse_server_header(&[0xF1], RSV1), Err(Violation::ReservedBits(RSV2 | RSV3)));
+        assert_eq!(parse_server_header(&[0xC1], RSV1), Ok(None));
+        assert_eq!(parse_server_header(&[0x81, 0x80], RSV1), Err(Violation::MaskedFrame));
+        assert_eq!(parse_server_header(&[0x81, 0xFE], RSV1), Err(Violation::MaskedFrame));
+        let (header, length) = parse_server_header(&[0xC2, 5], RSV1).unwrap().unwrap();
+        assert_eq!((header.rsv, header.payload_len, length), (RSV1, 5, 2));
+        assert_eq!(parse_server_header(&[], 0), Ok(None));
+    }
+}

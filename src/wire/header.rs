@@ -1,0 +1,270 @@
+//! Request header fields: what may be sent, and a bounded list of it.
+
+use std::fmt;
+
+use data_encoding::BASE64;
+
+use crate::limits;
+
+/// Why a header field is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderError {
+    Name(String),
+    /// The value's byte at this place must not be sent.
+    Value {
+        byte: u8,
+        at: usize,
+    },
+    /// Spaces around a value would not reach the server.
+    ValueSpace,
+    /// The library writes this field itself.
+    Owned(String),
+    TooMany,
+    TooLarge,
+    Credentials,
+}
+
+/// A field name is a token (RFC 9110 section 5.6.2). Subprotocols are tokens too.
+pub fn check_name(name: &str) -> Result<(), HeaderError> {
+    if is_token(name) { Ok(()) } else { Err(HeaderError::Name(name.chars().take(80).collect())) }
+}
+
+/// A field value is visible ASCII with spaces and tabs inside: nothing raw ever reaches the
+/// wire. A space at either end is refused rather than dropped.
+pub fn check_value(value: &str) -> Result<(), HeaderError> {
+    if let Some(at) = value.bytes().position(|byte| !matches!(byte, b'\t' | 0x20..=0x7E)) {
+        return Err(HeaderError::Value { byte: value.as_bytes()[at], at });
+    }
+    if value != value.trim_matches([' ', '\t']) {
+        return Err(HeaderError::ValueSpace);
+    }
+    Ok(())
+}
+
+/// A user name and a password that basic authentication can carry (RFC 7617 section 2).
+pub fn check_credentials(user: &str, password: &str) -> Result<(), HeaderError> {
+    if user.contains(':') || user.chars().chain(password.chars()).any(char::is_control) {
+        return Err(HeaderError::Credentials);
+    }
+    Ok(())
+}
+
+/// The value of an `Authorization` header (RFC 7617), in UTF-8.
+pub fn basic_auth(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
+}
+
+/// Whether the handshake writes this field itself, or the field would change how the request is
+/// framed or kept: a caller's own would contradict it.
+pub fn is_owned_by_handshake(name: &str) -> bool {
+    const OWNED: [&str; 11] = [
+        "host",
+        "connection",
+        "upgrade",
+        "content-length",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "keep-alive",
+        "proxy-connection",
+        "expect",
+        "http2-settings",
+    ];
+    const OWNED_PREFIX: &str = "sec-websocket-";
+    OWNED.iter().any(|owned| owned.eq_ignore_ascii_case(name))
+        || name.get(..OWNED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWNED_PREFIX))
+}
+
+/// A token (RFC 9110 section 5.6.2).
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// The header fields that a caller adds to the upgrade request: checked, bounded, in order.
+/// Names are compared without regard to case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderList {
+    fields: Vec<(String, String)>,
+}
+
+impl HeaderList {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts one field in place of all of that name, where the first of them stood.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
+        let place = self.fields.iter().position(|(own, _)| own.eq_ignore_ascii_case(name));
+        let mut fields = self.fields.clone();
+        fields.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+        let mut changed = Self { fields };
+        changed.insert(place, name, value)?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// Adds a field; others of that name stay.
+    pub fn add(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
+        self.insert(None, name, value)
+    }
+
+    /// Removes every field of that name; whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.fields.len();
+        self.fields.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+        self.fields.len() != before
+    }
+
+    /// The value of the first field of that name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    fn insert(&mut self, place: Option<usize>, name: &str, value: &str) -> Result<(), HeaderError> {
+        check_name(name)?;
+        check_value(value)?;
+        if is_owned_by_handshake(name) {
+            return Err(HeaderError::Owned(name.to_owned()));
+        }
+        if self.fields.len() >= limits::MAX_REQUEST_HEADERS {
+            return Err(HeaderError::TooMany);
+        }
+        let bytes: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes + name.len() + value.len() > limits::MAX_REQUEST_HEADER_BYTES {
+            return Err(HeaderError::TooLarge);
+        }
+        // Removing other fields of the name can only have moved the place towards the front.
+        let place = place.unwrap_or(self.fields.len()).min(self.fields.len());
+        self.fields.insert(place, (name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeaderError::Name(name) => {
+                write!(f, "{name:?} is no header name: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 section 5.6.2)")
+            }
+            HeaderError::Value { byte, at } => write!(
+                f,
+                "the header value has the byte 0x{byte:02x} at {at}: only visible ASCII, spaces and tabs are sent"
+            ),
+            HeaderError::ValueSpace => f.write_str("the header value begins or ends with a space or a tab"),
+            HeaderError::Owned(name) => write!(f, "the header {name} belongs to the WebSocket handshake"),
+            HeaderError::TooMany => write!(f, "more than {} header fields", limits::MAX_REQUEST_HEADERS),
+            HeaderError::TooLarge => {
+                write!(f, "more than {} bytes of header fields", limits::MAX_REQUEST_HEADER_BYTES)
+            }
+            HeaderError::Credentials => f.write_str(
+                "basic authentication takes no control characters and no ':' in the user name (RFC 7617 section 2)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HeaderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_tokens_and_nothing_else() {
+        for byte in 0..=127u8 {
+            let name = format!("X{}", byte as char);
+            let separator = byte <= b' ' || byte == 0x7F || b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+            assert_eq!(check_name(&name).is_ok(), !separator, "{name:?}");
+        }
+        assert!(check_name("").is_err());
+        assert!(check_name("Ünicode").is_err());
+    }
+
+    #[test]
+    fn values_cannot_break_out_of_their_line() {
+        for byte in 0..=127u8 {
+            let value = format!("a{}b", byte as char);
+            let good = byte == b'\t' || (0x20..0x7F).contains(&byte);
+            assert_eq!(check_value(&value).is_ok(), good, "{value:?}");
+        }
+        assert_eq!(check_value("é"), Err(HeaderError::Value { byte: 0xC3, at: 0 }));
+        assert_eq!(check_value(""), Ok(()));
+        for value in [" a", "a ", "\ta", "a\t", " "] {
+            assert_eq!(check_value(value), Err(HeaderError::ValueSpace));
+        }
+    }
+
+    #[test]
+    fn fields_of_the_handshake_are_refused_in_any_case() {
+        let mut list = HeaderList::new();
+        for name in
+            ["Host", "connection", "UPGRADE", "Sec-WebSocket-Key", "sec-websocket-x", "Content-Length"]
+        {
+            assert!(is_owned_by_handshake(name));
+            assert_eq!(list.add(name, "x"), Err(HeaderError::Owned(name.into())));
+            assert_eq!(list.set(name, "x"), Err(HeaderError::Owned(name.into())));
+        }
+        for name in ["Authorization", "Cookie", "Origin", "Sec-Fetch-Mode", "User-Agent", "X-Host"] {
+            assert!(!is_owned_by_handshake(name));
+            assert_eq!(list.add(name, "x"), Ok(()));
+        }
+    }
+
+    #[test]
+    fn set_replaces_in_place_add_appends_and_a_refusal_changes_nothing() {
+        let mut list = HeaderList::new();
+        list.add("A", "1").unwrap();
+        list.add("B", "2").unwrap();
+        list.add("a", "3").unwrap();
+        assert_eq!(list.get("a"), Some("1"));
+        assert!(list.set("A", "bad\r\n").is_err());
+        assert_eq!(list.iter().collect::<Vec<_>>(), [("A", "1"), ("B", "2"), ("a", "3")]);
+        list.set("a", "4").unwrap();
+        list.set("C", "5").unwrap();
+        assert_eq!(list.iter().collect::<Vec<_>>(), [("a", "4"), ("B", "2"), ("C", "5")]);
+        assert!(list.remove("b") && !list.remove("b") && !list.contains("B"));
+        assert_eq!(list.len(), 2);
+    }
+
+    #[test]
+    fn the_list_is_bounded_in_fields_and_bytes() {
+        let mut list = HeaderList::new();
+        for _ in 0..limits::MAX_REQUEST_HEADERS {
+            list.add("X", "y").unwrap();
+        }
+        assert_eq!(list.add("X", "y"), Err(HeaderError::TooMany));
+        assert_eq!(list.set("X", "y"), Ok(()));
+        let long = "v".repeat(limits::MAX_REQUEST_HEADER_BYTES - 2);
+        assert_eq!(list.add("Y", &long), Err(HeaderError::TooLarge));
+        assert_eq!(list.set("X", &long), Ok(()));
+        assert_eq!(list.add("Y", ""), Ok(()));
+        assert_eq!(list.add("Y", ""), Err(HeaderError::TooLarge));
+    }
+
+    #[test]
+    fn basic_auth_is_that_of_the_rfc() {
+        assert_eq!(basic_auth("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(basic_auth("test", "123£"), "Basic dGVzdDoxMjPCow==");
+        assert_eq!(check_credentials("a", "b:c"), Ok(()));
+        for (user, password) in [("a:b", "c"), ("a\n", "c"), ("a", "\0")] {
+            assert_eq!(check_credentials(user, password), Err(HeaderError::Credentials));
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! HTTP/1.1 responses (RFC 9112): the head, and the beginning of the body of a refusal.
+
+use super::upgrade::UpgradeError;
+use crate::limits;
+
+/// What stands before the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    pub status: u16,
+    pub reason: String,
+    /// The minor version: 0 or 1.
+    pub version: u8,
+    pub headers: ResponseHeaders,
+}
+
+/// Header fields as they came, in order. Bytes that are not UTF-8 became U+FFFD.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    fields: Vec<(String, String)>,
+}
+
+impl ResponseHeaders {
+    pub fn push(&mut self, name: &str, value: &str) {
+        self.fields.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The value of the first field of that name, in any case.
+    pub fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.get_all(name).next()
+    }
+
+    /// The values of every field of that name, in any case.
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// What stands at the beginning of the received bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Not all of it is there; nothing is wrong so far.
+    Incomplete,
+    /// A 1xx response other than 101, to be skipped; the next one follows.
+    Interim {
+        consumed: usize,
+    },
+    Final {
+        head: ResponseHead,
+        consumed: usize,
+    },
+}
+
+/// Parses the head at the start of all bytes received so far.
+pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
+    const START: &[u8] = b"HTTP/1.";
+    let seen = bytes.len().min(START.len());
+    if bytes[..seen] != START[..seen] {
+        return Err(UpgradeError::NotHttp);
+    }
+
+    let mut fields = [httparse::EMPTY_HEADER; limits::MAX_RESPONSE_HEADERS];
+    let mut response = httparse::Response::new(&mut fields);
+    let window = &bytes[..bytes.len().min(limits::MAX_RESPONSE_HEAD)];
+    let consumed = match response.parse(window).map_err(malformed)? {
+        httparse::Status::Complete(consumed) => consumed,
+        httparse::Status::Partial if window.len() == limits::MAX_RESPONSE_HEAD => {
+            return Err(UpgradeError::HeadTooLarge);
+        }
+        httparse::Status::Partial => return Ok(Head::Incomplete),
+    };
+
+    let status = response.code.unwrap_or(0);
+    match status {
+        101 | 200.. => {}
+        100..200 => return Ok(Head::Interim { consumed }),
+        _ => return Err(UpgradeError::MalformedHead("the status is below 100")),
+    }
+    let mut headers = ResponseHeaders::default();
+    for field in &*response.headers {
+        headers.push(field.name, &String::from_utf8_lossy(field.value));
+    }
+    let reason = response.reason.unwrap_or("").to_owned();
+    let head = ResponseHead { status, reason, version: response.version.unwrap_or(0), headers };
+    Ok(Head::Final { head, consumed })
+}
+
+fn malformed(error: httparse::Error) -> UpgradeError {
+    UpgradeError::MalformedHead(match error {
+        httparse::Error::TooManyHeaders => return UpgradeError::TooManyHeaders,
+        httparse::Error::Version => return UpgradeError::NotHttp,
+        httparse::Error::Status => "its status line",
+        httparse::Error::HeaderName => "a header name",
+        httparse::Error::HeaderValue => "a header value",
+        httparse::Error::NewLine => "a line end",
+        httparse::Error::Token => "a character that is not allowed",
+    })
+}
+
+/// How the end of a body is known (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyFraming {
+    None,
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+pub fn body_framing(head: &ResponseHead) -> BodyFraming {
+    if matches!(head.status, 100..200 | 204 | 304) {
+        return BodyFraming::None;
+    }
+    if let Some(coding) = head.headers.get_all("Transfer-Encoding").last() {
+        let last = coding.rsplit(',').next().unwrap_or_default().trim_matches([' ', '\t']);
+        let chunked = last.eq_ignore_ascii_case("chunked");
+        return if chunked { BodyFraming::Chunked } else { BodyFraming::UntilClose };
+    }
+    let mut lengths = head.headers.get_all("Content-Length").flat_map(|line| line.split(','));
+    let Some(length) = lengths.next().and_then(parse_length) else { return BodyFraming::UntilClose };
+    // Lengths that contradict each other say nothing.
+    if lengths.all(|other| parse_length(other) == Some(length)) {
+        BodyFraming::Length(length)
+    } else {
+        BodyFraming::UntilClose
+    }
+}
+
+fn parse_length(text: &str) -> Option<u64> {
+    let text = text.trim_matches([' ', '\t']);
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Takes the beginning of a body out of its framing: at most [`limits::MAX_RESPONSE_BODY`]
+/// bytes, which is then all. What is malformed ends it.
+#[derive(Clone, Debug)]
+pub struct BodyDecoder {
+    body: Vec<u8>,
+    state: State,
+}
+
+/// ```text
+/// Data ──────────────────────────────────────────► Done      (a length, or until the close)
+///
+/// ChunkSize ─► ChunkExtension ─► ChunkData ─► ChunkEnd ─┐
+///   ▲    └─────────────────────────►                    │
+///   └───────────────────────────────────────────────────┘    a chunk of 0 is Done
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Bytes that are still to come, `None` until the connection closes.
+    Data(Option<u64>),
+    ChunkSize {
+        size: u64,
+        digits: u8,
+    },
+    ChunkExtension {
+        size: u64,
+    },
+    ChunkData(u64),
+    ChunkEnd,
+    Done,
+}
+
+impl BodyDecoder {
+    pub fn new(framing: BodyFraming) -> Self {
+        let state = match framing {
+            BodyFraming::None | BodyFraming::Length(0) => State::Done,
+            BodyFraming::Length(length) => State::Data(Some(length)),
+            BodyFraming::Chunked => State::ChunkSize { size: 0, digits: 0 },
+            BodyFraming::UntilClose => State::Data(None),
+        };
+        Self { body: Vec::new(), state }
+    }
+
+    /// The next bytes; whether that was all that will be kept.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> bool {
+        while let [first, rest @ ..] = bytes {
+            bytes = match self.state {
+                State::Done => break,
+                State::Data(None) => self.take(bytes, bytes.len()),
+                State::Data(Some(left)) => {
+                    let count = clamp(left, bytes.len());
+                    let left = left - count as u64;
+                    self.state = if left == 0 { State::Done } else { State::Data(Some(left)) };
+                    self.take(bytes, count)
+                }
+                State::ChunkData(left) => {
+                    let count = clamp(left, bytes.len());
+                    let left = left - count as u64;
+                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
+                    self.take(bytes, count)
+                }
+                State::ChunkSize { .. } | State::ChunkExtension { .. } | State::ChunkEnd => {
+                    self.state = self.state.after_framing(*first);
+                    rest
+                }
+            };
+        }
+        self.is_done()
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// What was decoded so far.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    fn take<'a>(&mut self, bytes: &'a [u8], count: usize) -> &'a [u8] {
+        let room = limits::MAX_RESPONSE_BODY - self.body.len();
+        self.body.extend_from_slice(&bytes[..count.min(room)]);
+        if self.body.len() == limits::MAX_RESPONSE_BODY {
+            self.state = State::Done;
+        }
+        &bytes[count..]
+    }
+}
+
+impl State {
+    /// One byte of what stands between the chunks (RFC 9112 section 7.1).
+    fn after_framing(self, byte: u8) -> State {
+        match (self, byte) {
+            (State::ChunkSize { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < 16 => {
+                let digit = (byte as char).to_digit(16).unwrap_or(0);
+                State::ChunkSize { size: size << 4 | u64::from(digit), digits: digits + 1 }
+            }
+            (State::ChunkSize { size, digits: 1.. }, b'\n') | (State::ChunkExtension { size }, b'\n') => {
+                if size == 0 {
+                    State::Done
+                } else {
+                    State::ChunkData(size)
+                }
+            }
+            (State::ChunkSize { size, digits: 1.. }, b'\r' | b';' | b' ' | b'\t')
+            | (State::ChunkExtension { size }, _) => State::ChunkExtension { size },
+            (State::ChunkEnd, b'\r') => State::ChunkEnd,
+            (State::ChunkEnd, b'\n') => State::ChunkSize { size: 0, digits: 0 },
+            _ => State::Done,
+        }
+    }
+}
+
+fn clamp(left: u64, available: usize) -> usize {
+    usize::try_from(left).map_or(available, |left| left.min(available))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_final(text: &str) -> (ResponseHead, usize) {
+        match parse_response(text.as_bytes()) {
+            Ok(Head::Final { head, consumed }) => (head, consumed),
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_head_is_incomplete_until_its_last_byte() {
+        let text = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nX: a\r\nx: b\r\n\r\n";
+        for cut in 0..text.len() {
+            assert_eq!(parse_response(&text.as_bytes()[..cut]), Ok(Head::Incomplete), "cut at {cut}");
+        }
+        let (head, consumed) = parse_final(&format!("{text}frames"));
+        assert_eq!(consumed, text.len());
+        assert_eq!((head.status, head.version, head.reason.as_str()), (101, 1, "Switching"));
+        assert_eq!(head.headers.get("UPGRADE"), Some("websocket"));
+        assert_eq!(head.headers.get_all("x").collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn interim_responses_are_told_apart_from_the_upgrade() {
+        let text = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 101 \r\n\r\n";
+        let Ok(Head::Interim { consumed }) = parse_response(text) else { panic!("not interim") };
+        assert_eq!(&text[consumed..consumed + 12], b"HTTP/1.1 101");
+        assert_eq!(parse_final("HTTP/1.0 101\r\n\r\n").0.version, 0);
+        assert!(matches!(parse_response(b"HTTP/1.1 099 x\r\n\r\n"), Err(UpgradeError::MalformedHead(_))));
+    }
+
+    #[test]
+    fn what_is_not_http_is_known_from_its_first_bytes() {
+        for garbage in ["\x15\x03\x01", "SSH-2.0", "\r\nHTTP/1.1", "HTTP/2.0 200", "h", "HTTX", "\0"] {
+            assert_eq!(parse_response(garbage.as_bytes()), Err(UpgradeError::NotHttp), "{garbage:?}");
+        }
+        assert_eq!(parse_response(b"HTTP/1.7 200"), Err(UpgradeError::NotHttp));
+        for broken in ["HTTP/1.1 abc\r\n", "HTTP/1.1 101 x\r\nno colon\r\n", "HTTP/1.1 101 x\r\nA: \0\r\n"] {
+            assert!(
+                matches!(parse_response(broken.as_bytes()), Err(UpgradeError::MalformedHead(_))),
+                "{broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_head_is_bounded_in_bytes_and_fields() {
+        let mut text = String::from("HTTP/1.1 200 OK\r\nX: ");
+        text.push_str(&"x".repeat(limits::MAX_RESPONSE_HEAD - text.len() - 1));
+        assert_eq!(parse_response(text.as_bytes()), Ok(Head::Incomplete));
+        text.push('x');
+        assert_eq!(parse_response(text.as_bytes()), Err(UpgradeError::HeadTooLarge));
+        text.push_str("\r\n\r\n");
+        assert_eq!(parse_response(text.as_bytes()), Err(UpgradeError::HeadTooLarge));
+
+        let fields = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(count));
+        assert_eq!(parse_final(&fields(limits::MAX_RESPONSE_HEADERS)).0.status, 200);
+        let too_many = fields(limits::MAX_RESPONSE_HEADERS + 1);
+        assert_eq!(parse_response(too_many.as_bytes()), Err(UpgradeError::TooManyHeaders));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_kept_lossily() {
+        let Ok(Head::Final { head, .. }) = parse_response(b"HTTP/1.1 200 OK\r\nServer: caf\xE9\r\n\r\n")
+        else {
+            panic!("no head")
+        };
+        assert_eq!(head.headers.get("server"), Some("caf\u{FFFD}"));
+    }
+
+    #[test]
+    fn framing_follows_status_transfer_encoding_and_length() {
+        use BodyFraming::*;
+        for (text, expected) in [
+            ("204 x\r\nContent-Length: 5", None),
+            ("304 x\r\nTransfer-Encoding: chunked", None),
+            ("200 x\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, Chunked", Chunked),
+            ("200 x\r\nTransfer-Encoding: chunked, gzip", UntilClose),
+            ("200 x\r\nContent-Length: 5", Length(5)),
+            ("200 x\r\nContent-Length: 5, 5\r\nContent-Length: 5", Length(5)),
+            ("200 x\r\nContent-Length: 5\r\nContent-Length: 6", UntilClose),
+            ("200 x\r\nContent-Length: +5", UntilClose),
+            ("200 x\r\nContent-Length: 99999999999999999999", UntilClose),
+            ("200 x\r\nServer: y", UntilClose),
+        ] {
+            assert_eq!(body_framing(&parse_final(&format!("HTTP/1.1 {text}\r\n\r\n")).0), expected, "{text}");
+        }
+    }
+
+    /// Fed at once and byte by byte, the result must be the same.
+    fn decode(framing: BodyFraming, bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut whole = BodyDecoder::new(framing);
+        let done = whole.feed(bytes);
+        let mut single = BodyDecoder::new(framing);
+        bytes.iter().for_each(|byte| {
+            single.feed(&[*byte]);
+        });
+        assert_eq!((whole.body(), done), (single.body(), single.is_done()));
+        (whole.body, done)
+    }
+
+    #[test]
+    fn bodies_come_out_of_their_framing() {
+        use BodyFraming::*;
+        assert_eq!(decode(None, b"x"), (b"".to_vec(), true));
+        assert_eq!(decode(Length(0), b"x"), (b"".to_vec(), true));
+        assert_eq!(decode(Length(5), b"hello, next"), (b"hello".to_vec(), true));
+        assert_eq!(decode(Length(u64::MAX), b"hel"), (b"hel".to_vec(), false));
+        assert_eq!(decode(UntilClose, b"hello"), (b"hello".to_vec(), false));
+        let chunked = b"5\r\nhello\r\n002;a=\"b\"\r\n, \r\nA\n0123456789\n0\r\nTrailer: x\r\n\r\n";
+        assert_eq!(decode(Chunked, chunked), (b"hello, 0123456789".to_vec(), true));
+        assert_eq!(decode(Chunked, b"5\r\nhel"), (b"hel".to_vec(), false));
+    }
+
+    #[test]
+    fn what_is_malformed_ends_the_body() {
+        for broken in ["x", "\r\n", ";\r\n", "-1\r\n", "00000000000000001\r\nx", "5\r\nhelloX"] {
+            let (body, done) = decode(BodyFraming::Chunked, broken.as_bytes());
+            assert!(done && b"hello".starts_with(&body), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_kept() {
+        let long = vec![b'x'; 3000];
+        for framing in [BodyFraming::Length(3000), BodyFraming::UntilClose] {
+            assert_eq!(decode(framing, &long), (vec![b'x'; limits::MAX_RESPONSE_BODY], true));
+        }
+        let chunked = "80\r\n".to_owned() + &"x".repeat(128) + "\r\n";
+        let (body, done) = decode(BodyFraming::Chunked, chunked.repeat(20).as_bytes());
+        assert_eq!((body, done), (vec![b'x'; limits::MAX_RESPONSE_BODY], true));
+    }
+}

@@ -1,0 +1,161 @@
+//! The upgrade from HTTP/1.1 to WebSocket (RFC 6455 sections 4.1 and 4.2.2): the request, and
+//! whether a response accepts it.
+
+use data_encoding::BASE64;
+use tungstenite::handshake::derive_accept_key;
+
+use super::header::{HeaderList, basic_auth};
+use super::url::Url;
+
+pub use super::extensions::{ExtensionParams, parse_extensions};
+pub use super::response::{
+    BodyDecoder, BodyFraming, Head, ResponseHead, ResponseHeaders, body_framing, parse_response,
+};
+pub use super::upgrade_error::UpgradeError;
+
+/// What is asked of the server. Header values and protocols are checked where they are set.
+#[derive(Clone, Debug)]
+pub struct UpgradeRequest {
+    pub url: Url,
+    pub origin: Option<String>,
+    pub protocols: Vec<String>,
+    /// The value of `Sec-WebSocket-Extensions`.
+    pub extensions: Option<String>,
+    /// The caller's own fields. An `Authorization` or `Origin` among them wins.
+    pub headers: HeaderList,
+}
+
+impl UpgradeRequest {
+    /// Appends the request as HTTP/1.1 sends it.
+    pub fn encode_http1(&self, key: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("GET {} HTTP/1.1\r\n", self.url.path).as_bytes());
+        let mut field = |name: &str, value: &str| {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        };
+        field("Host", &self.url.host_header());
+        field("Upgrade", "websocket");
+        field("Connection", "Upgrade");
+        field("Sec-WebSocket-Key", key);
+        field("Sec-WebSocket-Version", "13");
+        if let Some(origin) = self.origin.as_deref().filter(|_| !self.headers.contains("Origin")) {
+            field("Origin", origin);
+        }
+        if !self.protocols.is_empty() {
+            field("Sec-WebSocket-Protocol", &self.protocols.join(", "));
+        }
+        if let Some(extensions) = self.extensions.as_deref().filter(|offer| !offer.is_empty()) {
+            field("Sec-WebSocket-Extensions", extensions);
+        }
+        if let Some((user, password)) = &self.url.credentials
+            && !self.headers.contains("Authorization")
+        {
+            field("Authorization", &basic_auth(user, password));
+        }
+        for (name, value) in self.headers.iter() {
+            field(name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn offers_extension(&self, name: &str) -> bool {
+        let offer = parse_extensions(self.extensions.as_deref().unwrap_or_default());
+        offer.is_ok_and(|offer| offer.iter().any(|offered| offered.name == name))
+    }
+}
+
+/// The `Sec-WebSocket-Key` for sixteen random bytes.
+pub fn key_from(nonce: [u8; 16]) -> String {
+    BASE64.encode(&nonce)
+}
+
+/// The `Sec-WebSocket-Accept` that answers a key (section 4.2.2, step 5.4).
+pub fn accept_for(key: &str) -> String {
+    derive_accept_key(key.as_bytes())
+}
+
+/// What the server chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub protocol: Option<String>,
+    /// `Sec-WebSocket-Extensions` of all lines, one list; empty for none.
+    pub extensions: String,
+}
+
+/// Whether the response upgrades the connection as asked (section 4.1, "the client MUST
+/// validate the server's response as follows").
+pub fn check_response(
+    head: &ResponseHead,
+    request: &UpgradeRequest,
+    key: &str,
+) -> Result<Accepted, UpgradeError> {
+    if head.status != 101 {
+        return Err(UpgradeError::from_status(head));
+    }
+    if head.version == 0 {
+        return Err(UpgradeError::Http10);
+    }
+    if !has_token(&head.headers, "Upgrade", "websocket") {
+        return Err(UpgradeError::NoUpgrade);
+    }
+    if !has_token(&head.headers, "Connection", "upgrade") {
+        return Err(UpgradeError::NoConnectionUpgrade);
+    }
+    let mut accepts = head.headers.get_all("Sec-WebSocket-Accept");
+    match (accepts.next(), accepts.next()) {
+        (None, _) => return Err(UpgradeError::NoAccept),
+        (Some(_), Some(_)) => return Err(UpgradeError::SeveralAccepts),
+        (Some(accept), None) if accept != accept_for(key) => return Err(UpgradeError::WrongAccept),
+        (Some(_), None) => {}
+    }
+    Ok(Accepted {
+        protocol: chosen_protocol(&head.headers, &request.protocols)?,
+        extensions: chosen_extensions(&head.headers, request)?,
+    })
+}
+
+/// None, or exactly one that was offered.
+pub(super) fn chosen_protocol(
+    headers: &ResponseHeaders,
+    offered: &[String],
+) -> Result<Option<String>, UpgradeError> {
+    let mut lines = headers.get_all("Sec-WebSocket-Protocol");
+    let Some(chosen) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() || chosen.contains(',') {
+        return Err(UpgradeError::SeveralProtocols);
+    }
+    if !offered.iter().any(|protocol| protocol == chosen) {
+        return Err(UpgradeError::protocol_not_offered(chosen));
+    }
+    Ok(Some(chosen.to_owned()))
+}
+
+/// Each was offered, and none is there twice.
+pub(super) fn chosen_extensions(
+    headers: &ResponseHeaders,
+    request: &UpgradeRequest,
+) -> Result<String, UpgradeError> {
+    let text = headers.get_all("Sec-WebSocket-Extensions").collect::<Vec<_>>().join(", ");
+    let chosen = parse_extensions(&text)?;
+    for (at, extension) in chosen.iter().enumerate() {
+        if !request.offers_extension(&extension.name) {
+            return Err(UpgradeError::extension_not_offered(&extension.name));
+        }
+        if chosen[..at].iter().any(|earlier| earlier.name == extension.name) {
+            return Err(UpgradeError::extension(&extension.name, "is in the answer twice"));
+        }
+    }
+    Ok(text)
+}
+
+/// Whether a header that is a list of tokens, over all its lines, has this one.
+fn has_token(headers: &ResponseHeaders, name: &str, token: &str) -> bool {
+    let mut tokens = headers.get_all(name).flat_map(|line| line.split(','));
+    tokens.any(|own| own.trim_matches([' ', '\t']).eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+#[path = "upgrade_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+use super::*;
+use crate::error::{Error, ErrorKind};
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+fn request(url: &str) -> UpgradeRequest {
+    UpgradeRequest {
+        url: Url::parse(url).unwrap(),
+        origin: None,
+        protocols: Vec::new(),
+        extensions: None,
+        headers: HeaderList::new(),
+    }
+}
+
+fn encoded(request: &UpgradeRequest) -> String {
+    let mut out = Vec::new();
+    request.encode_http1(KEY, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn check(request: &UpgradeRequest, status_line: &str, fields: &[&str]) -> Result<Accepted, UpgradeError> {
+    let text = format!("{status_line}\r\n{}\r\n\r\n", fields.join("\r\n"));
+    match parse_response(text.as_bytes()).unwrap() {
+        Head::Final { head, .. } => check_response(&head, request, KEY),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A 101 that is good but for what the fields say.
+fn upgrade(request: &UpgradeRequest, fields: &[&str]) -> Result<Accepted, UpgradeError> {
+    let mut all = vec!["Upgrade: websocket", "Connection: Upgrade", ACCEPT];
+    all.extend(fields);
+    check(request, "HTTP/1.1 101 Switching Protocols", &all)
+}
+
+#[test]
+fn keys_and_accepts_are_those_of_the_rfc() {
+    assert_eq!(key_from(*b"the sample nonce"), KEY);
+    assert_eq!(accept_for(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+#[test]
+fn the_smallest_request_has_what_the_rfc_asks_for_and_nothing_else() {
+    assert_eq!(
+        encoded(&request("ws://example.com/chat?x=1")),
+        "GET /chat?x=1 HTTP/1.1\r\n\
+         Host: example.com\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\
+         \r\n"
+    );
+}
+
+#[test]
+fn the_fullest_request_has_every_field_once() {
+    let mut full = request("ws://bob:secret@[::1]:9001/");
+    full.origin = Some("https://game.example".into());
+    full.protocols = vec!["chat".into(), "v2.chat".into()];
+    full.extensions = Some("permessage-deflate; client_max_window_bits".into());
+    full.headers.add("X-Token", "a").unwrap();
+    full.headers.add("x-token", "b").unwrap();
+    let text = encoded(&full);
+    assert!(text.ends_with(
+        "Host: [::1]:9001\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\
+         Origin: https://game.example\r\n\
+         Sec-WebSocket-Protocol: chat, v2.chat\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+         Authorization: Basic Ym9iOnNlY3JldA==\r\n\
+         X-Token: a\r\n\
+         x-token: b\r\n\
+         \r\n"
+    ));
+
+    full.headers.add("authorization", "Bearer x").unwrap();
+    full.headers.add("origin", "null").unwrap();
+    let text = encoded(&full).to_ascii_lowercase();
+    assert_eq!(text.matches("authorization:").count(), 1);
+    assert_eq!(text.matches("origin:").count(), 1);
+    assert!(text.contains("authorization: bearer x\r\n") && text.contains("origin: null\r\n"));
+}
+
+#[test]
+fn what_we_send_a_server_of_another_library_accepts() {
+    let mut asked = request("ws://example.com/chat");
+    asked.headers.add("X-Token", "a").unwrap();
+    let text = encoded(&asked);
+    let mut fields = [httparse::EMPTY_HEADER; 16];
+    let mut parsed = httparse::Request::new(&mut fields);
+    assert!(parsed.parse(text.as_bytes()).unwrap().is_complete());
+    let mut rebuilt = http::Request::builder().method("GET").uri(parsed.path.unwrap());
+    for field in &*parsed.headers {
+        rebuilt = rebuilt.header(field.name, field.value);
+    }
+    let rebuilt = rebuilt.version(http::Version::HTTP_11).body(()).unwrap();
+    let response = tungstenite::handshake::server::create_response(&rebuilt).unwrap();
+    let accept = response.headers()["Sec-WebSocket-Accept"].to_str().unwrap();
+    assert_eq!(accept, accept_for(KEY));
+}
+
+#[test]
+fn a_plain_upgrade_is_accepted_however_its_tokens_are_written() {
+    let plain = request("ws://h/");
+    let nothing = Ok(Accepted { protocol: None, extensions: String::new() });
+    assert_eq!(upgrade(&plain, &[]), nothing);
+    for (upgrade, connection) in [
+        ("Upgrade: WebSocket", "Connection: keep-alive, Upgrade"),
+        ("upgrade: h2c , WEBSOCKET", "connection: UPGRADE"),
+        ("Upgrade: websocket", "Connection: keep-alive\r\nConnection: upgrade"),
+        ("Upgrade:websocket", "Connection:\tupgrade\t,x"),
+    ] {
+        let fields = [upgrade, connection, ACCEPT];
+        assert_eq!(check(&plain, "HTTP/1.1 101", &fields), nothing, "{upgrade} {connection}");
+    }
+}
+
+#[test]
+fn a_101_that_breaks_a_rule_is_refused_by_that_rule() {
+    let plain = request("ws://h/");
+    let good = ["Upgrade: websocket", "Connection: Upgrade", ACCEPT];
+    let with = |at: usize, field: &'static str| {
+        let mut fields = good;
+        fields[at] = field;
+        check(&plain, "HTTP/1.1 101 x", &fields)
+    };
+    assert_eq!(check(&plain, "HTTP/1.0 101 x", &good), Err(UpgradeError::Http10));
+    assert_eq!(with(0, "A: b"), Err(UpgradeError::NoUpgrade));
+    assert_eq!(with(0, "Upgrade: websockets"), Err(UpgradeError::NoUpgrade));
+    assert_eq!(with(1, "A: b"), Err(UpgradeError::NoConnectionUpgrade));
+    assert_eq!(with(1, "Connection: close"), Err(UpgradeError::NoConnectionUpgrade));
+    assert_eq!(with(1, "Connection: not-upgrade"), Err(UpgradeError::NoConnectionUpgrade));
+    assert_eq!(with(2, "A: b"), Err(UpgradeError::NoAccept));
+    assert_eq!(with(2, "Sec-WebSocket-Accept: "), Err(UpgradeError::WrongAccept));
+    assert_eq!(with(2, "Sec-WebSocket-Accept: S3PPLMBITXAQ9KYGZZHZRBK+XOO="), Err(UpgradeError::WrongAccept));
+    assert_eq!(upgrade(&plain, &[ACCEPT]), Err(UpgradeError::SeveralAccepts));
+    assert_eq!(upgrade(&plain, &["Sec-WebSocket-Accept: x"]), Err(UpgradeError::SeveralAccepts));
+}
+
+#[test]
+fn a_subprotocol_must_be_one_of_those_offered() {
+    let mut asked = request("ws://h/");
+    let chosen =
+        |asked: &UpgradeRequest, fields: &[&str]| upgrade(asked, fields).map(|accepted| accepted.protocol);
+    assert_eq!(
+        chosen(&asked, &["Sec-WebSocket-Protocol: chat"]),
+        Err(UpgradeError::ProtocolNotOffered("chat".into()))
+    );
+    asked.protocols = vec!["chat".into(), "superchat".into()];
+    assert_eq!(chosen(&asked, &[]), Ok(None));
+    assert_eq!(chosen(&asked, &["Sec-WebSocket-Protocol: superchat"]), Ok(Some("superchat".into())));
+    for (fields, error) in [
+        (&["Sec-WebSocket-Protocol: Chat"][..], UpgradeError::ProtocolNotOffered("Chat".into())),
+        (&["Sec-WebSocket-Protocol:"], UpgradeError::ProtocolNotOffered("".into())),
+        (&["Sec-WebSocket-Protocol: chat, superchat"], UpgradeError::SeveralProtocols),
+        (&["Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: chat"], UpgradeError::SeveralProtocols),
+    ] {
+        assert_eq!(chosen(&asked, fields), Err(error));
+    }
+}
+
+#[test]
+fn an_extension_must_be_one_of_those_offered() {
+    let mut asked = request("ws://h/");
+    let chosen =
+        |asked: &UpgradeRequest, fields: &[&str]| upgrade(asked, fields).map(|accepted| accepted.extensions);
+    let deflate = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10";
+    assert_eq!(
+        chosen(&asked, &[deflate]),
+        Err(UpgradeError::ExtensionNotOffered("permessage-deflate".into()))
+    );
+    asked.extensions = Some("permessage-deflate; client_max_window_bits, x-foo".into());
+    assert_eq!(chosen(&asked, &[]), Ok("".into()));
+    assert_eq!(chosen(&asked, &["Sec-WebSocket-Extensions: "]), Ok("".into()));
+    assert_eq!(chosen(&asked, &[deflate]), Ok("permessage-deflate; server_max_window_bits=10".into()));
+    assert_eq!(
+        chosen(&asked, &["Sec-WebSocket-Extensions: x-foo", deflate]),
+        Ok("x-foo, permessage-deflate; server_max_window_bits=10".into())
+    );
+    assert_eq!(
+        chosen(&asked, &["Sec-WebSocket-Extensions: x-foo, x-bar"]),
+        Err(UpgradeError::ExtensionNotOffered("x-bar".into()))
+    );
+    assert_eq!(
+        chosen(&asked, &["Sec-WebSocket-Extensions: x-foo;"]),
+        Err(UpgradeError::ExtensionSyntax("x-foo;".into()))
+    );
+    assert!(matches!(chosen(&asked, &[deflate, deflate]), Err(UpgradeError::Extension { .. })));
+}
+
+#[test]
+fn refusals_say_their_status_and_what_to_do() {
+    let plain = request("ws://h/");
+    for (line, status, retriable, words) in [
+        ("HTTP/1.1 200 OK", 200, false, "200 (OK): an ordinary page"),
+        ("HTTP/1.0 401 Unauthorized", 401, false, "credentials"),
+        ("HTTP/1.1 403 Forbidden", 403, false, "origin"),
+        ("HTTP/1.1 404 Not Found", 404, false, "path"),
+        ("HTTP/1.1 408 x", 408, true, "later"),
+        ("HTTP/1.1 425 x", 425, true, "later"),
+        ("HTTP/1.1 426 Upgrade Required", 426, false, "version"),
+        ("HTTP/1.1 429 x", 429, true, "later"),
+        ("HTTP/1.1 500 x", 500, true, "later"),
+        ("HTTP/1.1 501 x", 501, false, "server"),
+        ("HTTP/1.1 503", 503, true, "answered 503:"),
+        ("HTTP/1.1 302 Found", 302, false, "nowhere"),
+        ("HTTP/1.1 999 Odd", 999, false, "no upgrade"),
+    ] {
+        let error = Error::from(check(&plain, line, &["A: b"]).unwrap_err());
+        assert_eq!((error.http_status, error.retriable, error.kind), (status, retriable, ErrorKind::Http));
+        assert!(error.message.contains(words), "{line}: {error}");
+    }
+    let moved = check(&plain, "HTTP/1.1 301 Moved", &["Location: wss://new.example/"]).unwrap_err();
+    assert_eq!(moved, UpgradeError::Redirect { status: 301, location: "wss://new.example/".into() });
+    assert!(moved.to_string().contains("moved to wss://new.example/, and redirects are off"));
+    assert!(!moved.retriable());
+}
+
+#[test]
+fn a_servers_words_are_shortened_and_made_printable() {
+    let long = "\u{1}x".repeat(300);
+    let text = UpgradeError::protocol_not_offered(&long).to_string();
+    assert!(text.len() < 700 && !text.contains('\u{1}') && text.contains('…'), "{text}");
+}

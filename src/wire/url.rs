@@ -1,0 +1,375 @@
+//! `ws:` and `wss:` URLs (RFC 6455 section 3, RFC 3986), parsed once and then trusted.
+//!
+//! Strict, because what is in a URL ends up in the request head: nothing is stripped, and what
+//! could break the head or mean something else to another parser is refused.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::limits;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// `wss` (or `https`): over TLS.
+    pub secure: bool,
+    /// Lower case; an IPv6 address without its brackets.
+    pub host: String,
+    pub port: u16,
+    /// Path and query, at least `/`.
+    pub path: String,
+    /// User and password, percent-decoded.
+    pub credentials: Option<(String, String)>,
+}
+
+/// Why a text is no usable URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UrlError {
+    Empty,
+    TooLong,
+    /// A control character, a space or a backslash at this byte.
+    ForbiddenByte {
+        byte: u8,
+        at: usize,
+    },
+    NonAscii {
+        at: usize,
+    },
+    NoScheme,
+    UnknownScheme(String),
+    Fragment,
+    PercentEscape {
+        at: usize,
+    },
+    EmptyHost,
+    Host(String),
+    Ipv4(String),
+    Ipv6(String),
+    Port(String),
+    Credentials(&'static str),
+    /// A redirect from `wss` to `ws`.
+    Downgrade,
+}
+
+impl Url {
+    pub fn parse(text: &str) -> Result<Url, UrlError> {
+        check_bytes(text)?;
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "ws" | "http" => false,
+            "wss" | "https" => true,
+            _ if is_scheme(scheme) => return Err(UrlError::UnknownScheme(shorten(scheme))),
+            _ => return Err(UrlError::NoScheme),
+        };
+        if text.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (user_info, host_port) = match authority.rsplit_once('@') {
+            Some((user_info, host_port)) => (Some(user_info), host_port),
+            None => (None, authority),
+        };
+        let credentials = user_info.map(parse_credentials).transpose()?.flatten();
+        let (host, port) = split_port(host_port)?;
+        let port = parse_port(port)?.unwrap_or(default_port(secure));
+        Ok(Url { secure, host: parse_host(host)?, port, path: encode_path(path), credentials })
+    }
+
+    /// The value of the Host header: the port only where it is not the scheme's own.
+    pub fn host_header(&self) -> String {
+        if self.port == default_port(self.secure) { self.bracketed_host() } else { self.authority() }
+    }
+
+    /// Host and port, always both: what a proxy is asked for, and what error texts name.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.bracketed_host(), self.port)
+    }
+
+    /// The same scheme, host and port (RFC 6454 section 5).
+    pub fn same_origin(&self, other: &Url) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+
+    /// Where a `Location` leads to (RFC 3986 section 5.2). A fragment in it is dropped, as it
+    /// would never be sent. Credentials stay with their origin. From `wss` to `ws` is refused.
+    pub fn resolve_redirect(&self, location: &str) -> Result<Url, UrlError> {
+        let location = location.split('#').next().unwrap_or_default();
+        let mut target = if has_scheme(location) {
+            Url::parse(location)?
+        } else if location.starts_with("//") {
+            Url::parse(&format!("{}:{location}", self.scheme()))?
+        } else {
+            if !location.is_empty() {
+                check_bytes(location)?;
+            }
+            Url { path: encode_path(&self.merge_path(location)), ..self.clone() }
+        };
+        if target.path.len() > limits::MAX_URL {
+            return Err(UrlError::TooLong);
+        }
+        if self.secure && !target.secure {
+            return Err(UrlError::Downgrade);
+        }
+        if target.credentials.is_none() && self.same_origin(&target) {
+            target.credentials.clone_from(&self.credentials);
+        }
+        Ok(target)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.secure { "wss" } else { "ws" }
+    }
+
+    fn bracketed_host(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+
+    /// A reference without scheme and authority, applied to this URL's path.
+    fn merge_path(&self, reference: &str) -> String {
+        let own_path = self.path.split('?').next().unwrap_or("/");
+        let (path, query) = reference.split_at(reference.find('?').unwrap_or(reference.len()));
+        match (path, query) {
+            ("", "") => self.path.clone(),
+            ("", query) => format!("{own_path}{query}"),
+            (path, query) if path.starts_with('/') => remove_dot_segments(path) + query,
+            (path, query) => {
+                let folder = &own_path[..own_path.rfind('/').map_or(0, |slash| slash + 1)];
+                remove_dot_segments(&format!("{folder}{path}")) + query
+            }
+        }
+    }
+}
+
+/// The URL as it may appear in logs: without credentials.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme(), self.host_header(), self.path)
+    }
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UrlError::Empty => f.write_str("the URL is empty; it looks like wss://host:port/path"),
+            UrlError::TooLong => write!(f, "the URL is longer than {} bytes", limits::MAX_URL),
+            UrlError::ForbiddenByte { byte, at } => write!(
+                f,
+                "the URL has the character 0x{byte:02x} at byte {at}: spaces, tabs, line breaks, control \
+                 characters and backslashes must be percent-encoded"
+            ),
+            UrlError::NonAscii { at } => write!(
+                f,
+                "the URL has a non-ASCII character at byte {at}: write the host as punycode (xn--…) and \
+                 percent-encode the rest"
+            ),
+            UrlError::NoScheme => f.write_str("the URL has no scheme; it looks like wss://host:port/path"),
+            UrlError::UnknownScheme(scheme) => {
+                write!(f, "the URL's scheme is {scheme:?}; use ws, wss, http or https")
+            }
+            UrlError::Fragment => f.write_str(
+                "a WebSocket URL must not have a fragment (RFC 6455 section 3); percent-encode '#' as %23",
+            ),
+            UrlError::PercentEscape { at } => {
+                write!(f, "the URL has a '%' at byte {at} without two hexadecimal digits; a plain '%' is %25")
+            }
+            UrlError::EmptyHost => f.write_str("the URL has no host; it looks like wss://host:port/path"),
+            UrlError::Host(host) => write!(
+                f,
+                "the host {host:?} is no name: letters, digits, '-' and '_' in parts of at most 63 with dots \
+                 between them; an IPv6 address goes in brackets"
+            ),
+            UrlError::Ipv4(host) => {
+                write!(f, "the host {host:?} ends in a number but is no IPv4 address of four decimal parts")
+            }
+            UrlError::Ipv6(host) => write!(
+                f,
+                "the host {host:?} is no IPv6 address in brackets, as in [::1] (zone ids are not supported)"
+            ),
+            UrlError::Port(port) => write!(f, "the port {port:?} is not a number from 1 to 65535"),
+            UrlError::Credentials(why) => write!(f, "the URL's user name and password: {why}"),
+            UrlError::Downgrade => f.write_str("a redirect from wss to ws is refused: it would give up TLS"),
+        }
+    }
+}
+
+impl std::error::Error for UrlError {}
+
+fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+/// What holds for every byte of a URL, wherever it stands.
+fn check_bytes(text: &str) -> Result<(), UrlError> {
+    if text.is_empty() {
+        return Err(UrlError::Empty);
+    }
+    if text.len() > limits::MAX_URL {
+        return Err(UrlError::TooLong);
+    }
+    let bytes = text.as_bytes();
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            0x00..=0x20 | 0x7F | b'\\' => return Err(UrlError::ForbiddenByte { byte, at }),
+            0x80.. => return Err(UrlError::NonAscii { at }),
+            b'%' if hex_pair(&bytes[at + 1..]).is_none() => return Err(UrlError::PercentEscape { at }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn hex_pair(bytes: &[u8]) -> Option<u8> {
+    let digit = |at: usize| (*bytes.get(at)? as char).to_digit(16);
+    Some((digit(0)? * 16 + digit(1)?) as u8)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
+fn has_scheme(reference: &str) -> bool {
+    reference.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+/// User info, percent-decoded; nothing at all before the `@` is no credentials.
+fn parse_credentials(user_info: &str) -> Result<Option<(String, String)>, UrlError> {
+    if user_info.is_empty() {
+        return Ok(None);
+    }
+    if user_info.contains('@') {
+        return Err(UrlError::Credentials("an '@' in them is written %40"));
+    }
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let (user, password) = (percent_decode(user)?, percent_decode(password)?);
+    super::header::check_credentials(&user, &password).map_err(|_| {
+        UrlError::Credentials("no control characters, and no ':' in the user name (RFC 7617 section 2)")
+    })?;
+    Ok(Some((user, password)))
+}
+
+fn percent_decode(text: &str) -> Result<String, UrlError> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let [first, rest @ ..] = bytes {
+        match hex_pair(rest) {
+            Some(byte) if *first == b'%' => {
+                decoded.push(byte);
+                bytes = &rest[2..];
+            }
+            _ => {
+                decoded.push(*first);
+                bytes = rest;
+            }
+        }
+    }
+    String::from_utf8(decoded).map_err(|_| UrlError::Credentials("percent escapes must form UTF-8"))
+}
+
+/// Host and, where there is a colon, what follows it.
+fn split_port(host_port: &str) -> Result<(&str, &str), UrlError> {
+    if host_port.starts_with('[') {
+        let end = host_port.find(']').ok_or_else(|| UrlError::Ipv6(shorten(host_port)))? + 1;
+        let (host, port) = host_port.split_at(end);
+        return match port.strip_prefix(':') {
+            Some(port) => Ok((host, port)),
+            None if port.is_empty() => Ok((host, port)),
+            None => Err(UrlError::Ipv6(shorten(host_port))),
+        };
+    }
+    Ok(host_port.split_once(':').unwrap_or((host_port, "")))
+}
+
+/// `None` for the empty port that RFC 3986 section 3.2.3 allows: the default.
+fn parse_port(port: &str) -> Result<Option<u16>, UrlError> {
+    if port.is_empty() {
+        return Ok(None);
+    }
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(number) if digits && number != 0 => Ok(Some(number)),
+        _ => Err(UrlError::Port(shorten(port))),
+    }
+}
+
+fn parse_host(host: &str) -> Result<String, UrlError> {
+    if host.is_empty() {
+        return Err(UrlError::EmptyHost);
+    }
+    if let Some(inner) = host.strip_prefix('[') {
+        let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        return address.map(|address| address.to_string()).ok_or_else(|| UrlError::Ipv6(shorten(host)));
+    }
+
+    // A trailing dot, the root of the name system, is allowed and kept.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let label_ok = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if name.len() > 253 || !name.split('.').all(label_ok) {
+        return Err(UrlError::Host(shorten(host)));
+    }
+    // Resolvers read "127.1" or "0x7f.1" as addresses; only the one usual form may mean one.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if is_number(last) && host.parse::<Ipv4Addr>().is_err() {
+        return Err(UrlError::Ipv4(shorten(host)));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+fn is_number(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    hex.map_or(label.bytes().all(|byte| byte.is_ascii_digit()), |digits| {
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// Path and query in the form that goes into the request: at least `/`, and the few characters
+/// that RFC 3986 knows nowhere percent-encoded, as browsers do.
+fn encode_path(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len() + 1);
+    if !path.starts_with('/') {
+        encoded.push('/');
+    }
+    for c in path.chars() {
+        match c {
+            '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}' => encoded.push_str(&format!("%{:02X}", c as u8)),
+            _ => encoded.push(c),
+        }
+    }
+    encoded
+}
+
+/// RFC 3986 section 5.2.4, for a path that begins with a slash.
+fn remove_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        // "/a/.." is the folder "/", not the file "".
+        if is_last {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+/// What an error quotes of the caller's text.
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+#[path = "url_tests.rs"]
+mod tests;

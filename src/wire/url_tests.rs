@@ -1,0 +1,214 @@
+use super::*;
+
+fn parse(text: &str) -> Url {
+    Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn the_parts_of_a_url_are_found() {
+    for (text, secure, host, port, path) in [
+        ("ws://example.com", false, "example.com", 80, "/"),
+        ("wss://example.com", true, "example.com", 443, "/"),
+        ("WSS://Example.COM:8443/Chat?Room=1", true, "example.com", 8443, "/Chat?Room=1"),
+        ("http://localhost:3000/", false, "localhost", 3000, "/"),
+        ("https://a_b.example.", true, "a_b.example.", 443, "/"),
+        ("ws://example.com?x=/@:", false, "example.com", 80, "/?x=/@:"),
+        ("ws://example.com:/a", false, "example.com", 80, "/a"),
+        ("ws://example.com:0080/a", false, "example.com", 80, "/a"),
+        ("ws://127.0.0.1:9001/a//b/../c", false, "127.0.0.1", 9001, "/a//b/../c"),
+        ("ws://[::1]:9001/", false, "::1", 9001, "/"),
+        ("wss://[2001:DB8:0:0::7]", true, "2001:db8::7", 443, "/"),
+        ("ws://xn--bcher-kva.example/%C3%BC", false, "xn--bcher-kva.example", 80, "/%C3%BC"),
+        ("ws://h/{a}|\"b\"?[c]^`<>", false, "h", 80, "/%7Ba%7D%7C%22b%22?[c]%5E%60%3C%3E"),
+        ("ws://0x7f.example/", false, "0x7f.example", 80, "/"),
+        ("ws://1.2.3.4.example/", false, "1.2.3.4.example", 80, "/"),
+    ] {
+        let expected = Url { secure, host: host.into(), port, path: path.into(), credentials: None };
+        assert_eq!(parse(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_url_is_refused_with_its_reason() {
+    use UrlError::*;
+    for (text, expected) in [
+        ("", Empty),
+        ("example.com", NoScheme),
+        ("ws:example.com", NoScheme),
+        ("://example.com", NoScheme),
+        ("1ws://example.com", NoScheme),
+        ("ftp://example.com", UnknownScheme("ftp".into())),
+        ("ws://", EmptyHost),
+        ("ws:///path", EmptyHost),
+        ("ws://:80/", EmptyHost),
+        ("ws://user@/", EmptyHost),
+        ("ws://exa mple.com/", ForbiddenByte { byte: b' ', at: 8 }),
+        (" ws://example.com/", ForbiddenByte { byte: b' ', at: 0 }),
+        ("ws://example.com/\n", ForbiddenByte { byte: b'\n', at: 17 }),
+        ("ws://example.com/a\r\nX: y", ForbiddenByte { byte: b'\r', at: 18 }),
+        ("ws://example.com/\t", ForbiddenByte { byte: b'\t', at: 17 }),
+        ("ws://example.com/\0", ForbiddenByte { byte: 0, at: 17 }),
+        ("ws://example.com/\x7F", ForbiddenByte { byte: 0x7F, at: 17 }),
+        ("ws://example.com\\path", ForbiddenByte { byte: b'\\', at: 16 }),
+        ("ws://bücher.example/", NonAscii { at: 6 }),
+        ("ws://example.com/ü", NonAscii { at: 17 }),
+        ("ws://example.com/#top", Fragment),
+        ("ws://example.com#", Fragment),
+        ("ws://example.com/%", PercentEscape { at: 17 }),
+        ("ws://example.com/%4", PercentEscape { at: 17 }),
+        ("ws://example.com/%zz", PercentEscape { at: 17 }),
+        ("ws://u%:p@example.com/", PercentEscape { at: 6 }),
+        ("ws://example.com:0/", Port("0".into())),
+        ("ws://example.com:65536/", Port("65536".into())),
+        ("ws://example.com:+80/", Port("+80".into())),
+        ("ws://example.com:80a/", Port("80a".into())),
+        ("ws://example.com:80:81/", Port("80:81".into())),
+        ("ws://::1/", Port(":1".into())),
+        ("ws://[::1/", Ipv6("[::1".into())),
+        ("ws://::1]/", Port(":1]".into())),
+        ("ws://[::1]80/", Ipv6("[::1]80".into())),
+        ("ws://[]/", Ipv6("[]".into())),
+        ("ws://[fe80::1%25eth0]/", Ipv6("[fe80::1%25eth0]".into())),
+        ("ws://[127.0.0.1]/", Ipv6("[127.0.0.1]".into())),
+        ("ws://127.1/", Ipv4("127.1".into())),
+        ("ws://0x7f.1/", Ipv4("0x7f.1".into())),
+        ("ws://2130706433/", Ipv4("2130706433".into())),
+        ("ws://0x7f000001/", Ipv4("0x7f000001".into())),
+        ("ws://127.0.0.01/", Ipv4("127.0.0.01".into())),
+        ("ws://256.0.0.1/", Ipv4("256.0.0.1".into())),
+        ("ws://1.2.3.4.5/", Ipv4("1.2.3.4.5".into())),
+        ("ws://127.0.0.1./", Ipv4("127.0.0.1.".into())),
+        ("ws://a..b/", Host("a..b".into())),
+        ("ws://.a/", Host(".a".into())),
+        ("ws://./", Host(".".into())),
+        ("ws://a%2Eb/", Host("a%2Eb".into())),
+        ("ws://a,b/", Host("a,b".into())),
+        ("ws://a|b/", Host("a|b".into())),
+    ] {
+        assert_eq!(Url::parse(text), Err(expected), "{text:?}");
+    }
+    assert_eq!(Url::parse(&format!("ws://h/{}", "x".repeat(limits::MAX_URL))), Err(TooLong));
+    assert!(Url::parse(&format!("ws://h/{}", "x".repeat(limits::MAX_URL - 7))).is_ok());
+    let label = "x".repeat(64);
+    assert_eq!(Url::parse(&format!("ws://{label}/")), Err(Host(label)));
+}
+
+#[test]
+fn no_byte_that_could_break_the_request_head_gets_through() {
+    for byte in 0..=255u8 {
+        let Ok(text) = String::from_utf8(b"ws://h/a".iter().copied().chain([byte]).collect()) else {
+            continue;
+        };
+        if let Ok(url) = Url::parse(&text) {
+            assert!(url.path.bytes().all(|b| b.is_ascii_graphic()), "{byte:02x}");
+            assert!((0x21..0x7F).contains(&byte) && byte != b'#' && byte != b'\\');
+        }
+    }
+}
+
+#[test]
+fn user_info_becomes_credentials_and_is_never_displayed() {
+    for (text, user, password) in [
+        ("ws://bob:secret@h/", "bob", "secret"),
+        ("ws://bob@h/", "bob", ""),
+        ("ws://bob:@h/", "bob", ""),
+        ("ws://b%40b:s%3Ae:c%C3%BC@h/", "b@b", "s:e:cü"),
+    ] {
+        let url = parse(text);
+        assert_eq!(url.credentials, Some((user.into(), password.into())));
+        assert_eq!(url.to_string(), "ws://h/");
+    }
+    assert_eq!(parse("ws://@h/").credentials, None);
+    for text in ["ws://a@b@h/", "ws://a%3Ab:c@h/", "ws://a%0D%0A:c@h/", "ws://a:%00@h/", "ws://a:%FF@h/"] {
+        assert!(matches!(Url::parse(text), Err(UrlError::Credentials(_))), "{text}");
+    }
+}
+
+#[test]
+fn host_header_names_the_port_only_where_it_is_unusual() {
+    for (text, host_header, authority) in [
+        ("ws://h/", "h", "h:80"),
+        ("ws://h:443/", "h:443", "h:443"),
+        ("wss://h:443/", "h", "h:443"),
+        ("wss://[::1]/", "[::1]", "[::1]:443"),
+        ("wss://[::1]:8443/", "[::1]:8443", "[::1]:8443"),
+    ] {
+        assert_eq!(parse(text).host_header(), host_header);
+        assert_eq!(parse(text).authority(), authority);
+    }
+    assert_eq!(parse("https://[::1]:8443/x?y").to_string(), "wss://[::1]:8443/x?y");
+    assert!(parse("ws://H/a").same_origin(&parse("http://h:80/b")));
+    assert!(!parse("ws://h/").same_origin(&parse("wss://h/")));
+    assert!(!parse("ws://h/").same_origin(&parse("ws://h:81/")));
+}
+
+#[test]
+fn redirects_resolve_as_rfc_3986_says() {
+    let base = parse("wss://h:8443/b/c/d?q");
+    for (location, expected) in [
+        ("wss://other/x", "wss://other/x"),
+        ("https://other", "wss://other/"),
+        ("//other/x", "wss://other/x"),
+        ("/x/./y/../z", "wss://h:8443/x/z"),
+        ("g", "wss://h:8443/b/c/g"),
+        ("./g", "wss://h:8443/b/c/g"),
+        ("g/", "wss://h:8443/b/c/g/"),
+        ("?y", "wss://h:8443/b/c/d?y"),
+        ("g?y/./x", "wss://h:8443/b/c/g?y/./x"),
+        ("", "wss://h:8443/b/c/d?q"),
+        (".", "wss://h:8443/b/c/"),
+        ("./", "wss://h:8443/b/c/"),
+        ("..", "wss://h:8443/b/"),
+        ("../g", "wss://h:8443/b/g"),
+        ("../..", "wss://h:8443/"),
+        ("../../../g", "wss://h:8443/g"),
+        ("/./g", "wss://h:8443/g"),
+        ("g.", "wss://h:8443/b/c/g."),
+        ("..g", "wss://h:8443/b/c/..g"),
+        ("./g/.", "wss://h:8443/b/c/g/"),
+        ("/x#frag", "wss://h:8443/x"),
+        ("wss://other/x#frag", "wss://other/x"),
+    ] {
+        let url = base.resolve_redirect(location).unwrap_or_else(|error| panic!("{location}: {error}"));
+        assert_eq!(url.to_string(), expected, "{location}");
+    }
+}
+
+#[test]
+fn redirects_neither_give_up_tls_nor_carry_credentials_away() {
+    let base = parse("wss://bob:secret@h/a");
+    assert_eq!(base.resolve_redirect("ws://h/a"), Err(UrlError::Downgrade));
+    assert_eq!(base.resolve_redirect("http://h/a"), Err(UrlError::Downgrade));
+    assert!(parse("ws://h/").resolve_redirect("wss://h/").is_ok());
+    assert_eq!(base.resolve_redirect("/b").unwrap().credentials, base.credentials);
+    assert_eq!(base.resolve_redirect("wss://h/b").unwrap().credentials, base.credentials);
+    assert_eq!(base.resolve_redirect("wss://h:444/b").unwrap().credentials, None);
+    assert_eq!(base.resolve_redirect("wss://other/b").unwrap().credentials, None);
+    assert_eq!(base.resolve_redirect("/b\r\nX: y"), Err(UrlError::ForbiddenByte { byte: b'\r', at: 2 }));
+    assert_eq!(base.resolve_redirect("mailto:bob"), Err(UrlError::NoScheme));
+    assert_eq!(base.resolve_redirect("ftp://h/"), Err(UrlError::UnknownScheme("ftp".into())));
+}
+
+#[test]
+fn no_text_makes_the_parser_panic() {
+    // All short texts over the characters that mean something, after a scheme and alone.
+    let alphabet = b":/?#[]@%.a1x\xC3";
+    for a in alphabet {
+        for b in alphabet {
+            for c in alphabet {
+                for d in alphabet {
+                    let text = String::from_utf8_lossy(&[*a, *b, *c, *d]).into_owned();
+                    for text in [format!("ws://{text}"), format!("ws://h{text}"), text] {
+                        if let Ok(url) = Url::parse(&text) {
+                            assert_eq!(
+                                Url::parse(&url.to_string()).map(|again| again.path),
+                                Ok(url.path.clone())
+                            );
+                        }
+                        let _ = parse("ws://h/a/b").resolve_redirect(&text);
+                    }
+                }
+            }
+        }
+    }
+}
