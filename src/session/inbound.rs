@@ -98,9 +98,17 @@ impl<'a> Payload<'a> {
 pub enum Item<'a> {
     /// Nothing whole: more bytes are needed.
     NeedMore,
-    Message { message_type: MessageType, payload: Payload<'a> },
+    Message {
+        message_type: MessageType,
+        payload: Payload<'a>,
+    },
     /// One fragment of a message that is not assembled.
-    Fragment { message_type: MessageType, is_first: bool, is_final: bool, payload: Payload<'a> },
+    Fragment {
+        message_type: MessageType,
+        is_first: bool,
+        is_final: bool,
+        payload: Payload<'a>,
+    },
     Ping(Payload<'a>),
     Pong(Payload<'a>),
     Close(Payload<'a>),
@@ -111,7 +119,10 @@ enum Step {
     NeedMore,
     /// Something was dealt with; look again.
     Again,
-    Show { what: What, place: Place },
+    Show {
+        what: What,
+        place: Place,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -332,11 +343,13 @@ impl Inbound {
 
     /// A header whose payload is not all here.
     fn begin(&mut self, header: FrameHeader, payload_len: usize, stream: bool) {
-        let into_body = (!header.opcode.is_control() && MAX_HEADER + payload_len > READ_SIZE).then_some(payload_len);
+        let into_body =
+            (!header.opcode.is_control() && MAX_HEADER + payload_len > READ_SIZE).then_some(payload_len);
         if !header.opcode.is_control() && header.opcode != Opcode::Continuation && !header.fin {
             self.begin_message(header.opcode, stream);
         }
-        self.frame = Some(Arriving { opcode: header.opcode, fin: header.fin, payload_len, seen: 0, into_body });
+        self.frame =
+            Some(Arriving { opcode: header.opcode, fin: header.fin, payload_len, seen: 0, into_body });
         self.wanted = payload_len;
         self.frames += 1;
     }
@@ -350,7 +363,9 @@ impl Inbound {
         let Some(frame) = &mut self.frame else { return Ok(Step::NeedMore) };
         let is_text = match frame.opcode {
             Opcode::Text => true,
-            Opcode::Continuation => self.message.is_some_and(|message| message.message_type == MessageType::Text),
+            Opcode::Continuation => {
+                self.message.is_some_and(|message| message.message_type == MessageType::Text)
+            }
             _ => false,
         };
         if let Some(missing) = &mut frame.into_body {
@@ -406,6 +421,9 @@ impl Inbound {
         seen: usize,
         stream: bool,
     ) -> Result<Step, Stuck> {
+        if self.message.is_none() && !fin && !opcode.is_control() {
+            self.begin_message(opcode, stream);
+        }
         let Some(held) = &mut self.held else { return Ok(Step::NeedMore) };
         held.consumed = to;
         let payload = &held.writer.bytes()[from..to];
@@ -425,9 +443,6 @@ impl Inbound {
             Opcode::Pong => What::Pong,
             Opcode::Close => What::Close,
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
-                if self.message.is_none() {
-                    self.begin_message(opcode, stream);
-                }
                 if self.message.is_some_and(|message| message.message_type == MessageType::Text) {
                     self.utf8.feed(&payload[seen..])?;
                 }
@@ -499,9 +514,11 @@ impl Inbound {
             return Ok(());
         }
         if left > 0 {
-            let mut other = match scratch.take() {
-                Some(mut writer) if writer.capacity() >= self.wanted.max(READ_SIZE) && writer.reclaim() => writer,
-                _ => buffer::take(self.wanted.max(READ_SIZE))?,
+            let size = self.wanted.max(READ_SIZE);
+            let lent = scratch.take_if(|writer| writer.capacity() >= size && writer.reclaim());
+            let mut other = match lent {
+                Some(writer) => writer,
+                None => buffer::take(size)?,
             };
             other.put(&held.writer.bytes()[held.consumed..]);
             let old = std::mem::replace(held, Held { writer: other, consumed: 0 });

@@ -61,7 +61,8 @@ impl Liveness {
         if settings == self.settings {
             return;
         }
-        let restart = settings.enabled != self.settings.enabled || settings.frequency != self.settings.frequency;
+        let restart =
+            settings.enabled != self.settings.enabled || settings.frequency != self.settings.frequency;
         self.settings = settings;
         if !settings.enabled {
             (self.next_due, self.outstanding_since) = (None, None);
@@ -136,8 +137,11 @@ impl Liveness {
 mod tests {
     use super::*;
 
-    const SETTINGS: PingSettings =
-        PingSettings { enabled: true, frequency: Duration::from_millis(1000), patience: Duration::from_millis(2000) };
+    const SETTINGS: PingSettings = PingSettings {
+        enabled: true,
+        frequency: Duration::from_millis(1000),
+        patience: Duration::from_millis(2000),
+    };
 
     fn after(start: Instant, ms: u64) -> Instant {
         start + Duration::from_millis(ms)

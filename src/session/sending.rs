@@ -237,8 +237,13 @@ impl Sending {
     fn prepare_control(&mut self, control: &Control, key: [u8; 4]) -> Result<(), OutOfMemory> {
         let payload = &control.payload[..control.len as usize];
         let body = masked_copy(payload, key)?;
-        let header =
-            FrameHeader { fin: true, rsv: 0, opcode: control.opcode, mask: Some(key), payload_len: payload.len() as u64 };
+        let header = FrameHeader {
+            fin: true,
+            rsv: 0,
+            opcode: control.opcode,
+            mask: Some(key),
+            payload_len: payload.len() as u64,
+        };
         let mut piece = Piece::frame(&header, body);
         piece.payload = 0;
         piece.is_close = control.opcode == Opcode::Close;

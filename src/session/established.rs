@@ -1,0 +1,455 @@
+//! The connection as its worker sees it: upgrade, messages, control frames, closing, deadlines.
+//!
+//! ```text
+//!   Opening ──101──> Open ──our close is on its way──> Closing ──its answer, or time──> Done
+//!      │              ├──the peer's close, answered────────────────────────────────────^
+//!      └──refused     └──violation (a close frame says so), silence, loss ─────────────^
+//! ```
+//!
+//! The terminal event is given once, on the way into `Done`; what comes afterwards is discarded.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use super::inbound::{Inbound, Item, Payload, Scratch, Stuck};
+use super::liveness::{Due, Liveness, PingSettings};
+use super::opening::{Opening, OpeningStep};
+use super::outbox::Outbox;
+use super::sending::{MAX_SLICES, Sending, Wrote};
+use super::{MaskKeys, MessageType};
+use crate::buffer::OutOfMemory;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
+use crate::wire::close::{encode_close, parse_close};
+use crate::wire::response::ResponseHead;
+use crate::wire::upgrade::{Accepted, UpgradeRequest};
+use crate::wire::violation::Violation;
+
+/// Close code of a connection that ended without a closing handshake; never on the wire
+/// (RFC 6455 section 7.4.1).
+pub const ABNORMAL_CLOSURE: u16 = 1006;
+/// Close code for a close frame that named none; never on the wire.
+pub const NO_STATUS: u16 = 1005;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub max_message_size: usize,
+    pub close_timeout: Duration,
+    pub pings: PingSettings,
+}
+
+pub struct Session {
+    inbound: Inbound,
+    /// Everything but the received bytes, which events point into.
+    rest: Rest,
+}
+
+struct Rest {
+    state: State,
+    sending: Sending,
+    liveness: Option<Liveness>,
+    close_timeout: Duration,
+    pings: PingSettings,
+    /// When the closing handshake, or the body of a refusal, has taken too long.
+    deadline: Option<Instant>,
+    /// Since when the network has taken nothing of what waits.
+    stalled_since: Option<Instant>,
+    close_is_out: bool,
+    pings_sent: u64,
+    pongs_received: u64,
+}
+
+enum State {
+    Opening(Box<Opening>),
+    Open,
+    Closing,
+    Done,
+}
+
+/// What the connection has to say.
+pub enum SessionEvent<'a> {
+    /// Nothing more, until more bytes come.
+    Idle,
+    /// Something was dealt with; ask again.
+    Again,
+    Opened {
+        accepted: Accepted,
+        head: ResponseHead,
+    },
+    Refused {
+        error: Error,
+        head: Option<ResponseHead>,
+        body: Vec<u8>,
+    },
+    Message {
+        message_type: MessageType,
+        payload: Payload<'a>,
+    },
+    Fragment {
+        message_type: MessageType,
+        is_first: bool,
+        is_final: bool,
+        payload: Payload<'a>,
+    },
+    Pong(Payload<'a>),
+    Closed {
+        code: u16,
+        reason: String,
+    },
+    Failed(Error),
+}
+
+impl Session {
+    /// Begins with the upgrade request.
+    pub fn new(settings: &Settings, request: UpgradeRequest, nonce: [u8; 16]) -> Result<Self, OutOfMemory> {
+        let opening = Opening::new(request, nonce);
+        let mut sending = Sending::default();
+        sending.push_raw(&opening.request_bytes())?;
+        let rest = Rest {
+            state: State::Opening(Box::new(opening)),
+            sending,
+            liveness: None,
+            close_timeout: settings.close_timeout,
+            pings: settings.pings,
+            deadline: None,
+            stalled_since: None,
+            close_is_out: false,
+            pings_sent: 0,
+            pongs_received: 0,
+        };
+        Ok(Self { inbound: Inbound::new(settings.max_message_size), rest })
+    }
+
+    // ------------------------------------------------------------------ receiving
+
+    /// Where the next bytes are to be read to, in this order.
+    pub fn targets<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<[&'a mut [u8]; 2], OutOfMemory> {
+        self.inbound.targets(scratch)
+    }
+
+    /// `count` bytes were read into the targets.
+    pub fn received(&mut self, count: usize, scratch: &mut Scratch, now: Instant) {
+        self.inbound.received(count, scratch);
+        if let Some(liveness) = &mut self.rest.liveness {
+            liveness.received(now);
+        }
+    }
+
+    /// What the received bytes hold next. `stream`: see [`Inbound::next`].
+    #[inline]
+    pub fn next(&mut self, stream: bool, now: Instant) -> SessionEvent<'_> {
+        match &mut self.rest.state {
+            State::Open | State::Closing => {}
+            State::Opening(_) => return self.advance_opening(now),
+            State::Done => {
+                // Whatever the peer still says is of no interest to anybody.
+                let count = self.inbound.unread().len();
+                self.inbound.consume(count);
+                return SessionEvent::Idle;
+            }
+        }
+        match self.inbound.next(stream) {
+            Ok(Item::NeedMore) => SessionEvent::Idle,
+            Ok(Item::Message { message_type, payload }) => SessionEvent::Message { message_type, payload },
+            Ok(Item::Fragment { message_type, is_first, is_final, payload }) => {
+                SessionEvent::Fragment { message_type, is_first, is_final, payload }
+            }
+            Ok(Item::Ping(payload)) => {
+                // RFC 6455 section 5.5.2: unless a close frame was received; after one was sent,
+                // an answer would come behind it, which section 5.5.1 forbids.
+                if matches!(self.rest.state, State::Open) {
+                    self.rest.sending.pong(payload.bytes());
+                }
+                SessionEvent::Again
+            }
+            Ok(Item::Pong(payload)) => {
+                self.rest.pongs_received += 1;
+                if let Some(liveness) = &mut self.rest.liveness {
+                    liveness.pong(payload.bytes(), now);
+                }
+                SessionEvent::Pong(payload)
+            }
+            Ok(Item::Close(payload)) => match parse_close(payload.bytes()) {
+                Ok(close) => {
+                    let (code, reason) =
+                        close.map_or((NO_STATUS, String::new()), |(code, reason)| (code, reason.to_owned()));
+                    self.rest.answer_close(code, reason)
+                }
+                Err(violation) => self.rest.violated(violation),
+            },
+            Err(Stuck::Violation(violation)) => self.rest.violated(violation),
+            Err(Stuck::OutOfMemory) => self.rest.out_of_memory(),
+        }
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub fn settle(&mut self, scratch: &mut Scratch) {
+        self.inbound.settle(scratch);
+    }
+
+    /// The peer has ended its side of the stream, or the stream was lost with `error`.
+    pub fn ended(&mut self, error: Option<Error>) -> SessionEvent<'static> {
+        let state = std::mem::replace(&mut self.rest.state, State::Done);
+        self.rest.sending.discard();
+        match state {
+            State::Opening(mut opening) => match opening.finish() {
+                Some(step) => refused(step),
+                None => SessionEvent::Failed(error.unwrap_or_else(|| {
+                    let message = "the server ended the connection before it answered the upgrade request";
+                    Error::new(ErrorKind::Reset, Phase::Upgrade, message)
+                })),
+            },
+            State::Open => SessionEvent::Failed(error.unwrap_or_else(|| {
+                let message = "the server ended the connection without a closing handshake";
+                Error::new(ErrorKind::Reset, Phase::Open, message)
+            })),
+            State::Closing => SessionEvent::Closed {
+                code: ABNORMAL_CLOSURE,
+                reason: "the connection ended before the server answered the close frame".to_owned(),
+            },
+            State::Done => SessionEvent::Idle,
+        }
+    }
+
+    // ------------------------------------------------------------------ sending
+
+    /// Takes over what callers have queued.
+    pub fn take_from(&mut self, outbox: &mut Outbox, now: Instant) {
+        match self.rest.state {
+            State::Open | State::Closing => {
+                outbox.take(self.rest.sending.entries());
+                if outbox.is_closed() && matches!(self.rest.state, State::Open) {
+                    self.rest.state = State::Closing;
+                    self.rest.deadline = Some(now + self.rest.close_timeout);
+                }
+            }
+            State::Opening(_) | State::Done => {}
+        }
+    }
+
+    pub fn has_to_write(&self) -> bool {
+        !self.rest.sending.is_empty()
+    }
+
+    /// Prepares the next bytes for the wire.
+    pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
+        self.rest.sending.prepare(keys)
+    }
+
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        self.rest.sending.gather(slices)
+    }
+
+    /// The network took `count` bytes.
+    pub fn wrote(&mut self, count: usize) -> Wrote {
+        self.rest.stalled_since = None;
+        let wrote = self.rest.sending.wrote(count);
+        self.rest.close_is_out |= wrote.close;
+        wrote
+    }
+
+    /// The network took nothing.
+    pub fn write_blocked(&mut self, now: Instant) {
+        self.rest.stalled_since.get_or_insert(now);
+    }
+
+    // ------------------------------------------------------------------ time
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let stall = self.rest.stalled_since.map(|since| since + WRITE_STALL_TIMEOUT);
+        let silence = match self.rest.state {
+            State::Open => self.rest.liveness.as_ref().and_then(Liveness::deadline),
+            _ => None,
+        };
+        [self.rest.deadline, stall, silence].into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
+        if self.rest.deadline.is_some_and(|deadline| now >= deadline) {
+            self.rest.deadline = None;
+            return self.rest.took_too_long();
+        }
+        if self.rest.stalled_since.is_some_and(|since| now >= since + WRITE_STALL_TIMEOUT) {
+            let message = format!(
+                "the network took no data for {} s: the peer is gone or does not read",
+                WRITE_STALL_TIMEOUT.as_secs()
+            );
+            return self.ended(Some(Error::new(ErrorKind::TimedOut, self.phase(), message)));
+        }
+        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
+            match liveness.handle_timeout(now) {
+                Due::Nothing => {}
+                Due::Ping(payload) => {
+                    self.rest.pings_sent += 1;
+                    self.rest.sending.ping(&payload);
+                }
+                Due::Lost => {
+                    let message = format!(
+                        "the peer was silent for {} ms after a ping",
+                        self.rest.pings.patience.as_millis()
+                    );
+                    return self.ended(Some(Error::new(ErrorKind::PingTimeout, Phase::Open, message)));
+                }
+            }
+        }
+        SessionEvent::Idle
+    }
+
+    pub fn set_pings(&mut self, pings: PingSettings, now: Instant) {
+        self.rest.pings = pings;
+        if let Some(liveness) = &mut self.rest.liveness {
+            liveness.set(pings, now);
+        }
+    }
+
+    /// Reading stops or goes on, by our own choice.
+    pub fn set_reading(&mut self, reading: bool, now: Instant) {
+        if let Some(liveness) = &mut self.rest.liveness {
+            liveness.set_reading(reading, now);
+        }
+    }
+
+    /// A ping of the caller's own.
+    pub fn ping(&mut self, payload: &[u8]) {
+        if matches!(self.rest.state, State::Open) {
+            self.rest.pings_sent += 1;
+            self.rest.sending.ping(payload);
+        }
+    }
+
+    // ------------------------------------------------------------------ facts
+
+    pub fn is_done(&self) -> bool {
+        matches!(self.rest.state, State::Done)
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.rest.phase()
+    }
+
+    pub fn latency(&self) -> Option<Duration> {
+        self.rest.liveness.as_ref().and_then(Liveness::latency)
+    }
+
+    pub fn frames_received(&self) -> u64 {
+        self.inbound.frames
+    }
+
+    pub fn messages_received(&self) -> u64 {
+        self.inbound.messages
+    }
+
+    pub fn pings_sent(&self) -> u64 {
+        self.rest.pings_sent
+    }
+
+    pub fn pongs_received(&self) -> u64 {
+        self.rest.pongs_received
+    }
+
+    pub fn control_frames_sent(&self) -> u64 {
+        self.rest.sending.control_frames
+    }
+
+    // ------------------------------------------------------------------ within
+
+    fn advance_opening(&mut self, now: Instant) -> SessionEvent<'_> {
+        let State::Opening(opening) = &mut self.rest.state else { return SessionEvent::Idle };
+        match opening.advance(&mut self.inbound) {
+            OpeningStep::NeedMore => {
+                if opening.is_refused() {
+                    self.rest.deadline.get_or_insert(now + RESPONSE_BODY_TIMEOUT);
+                }
+                SessionEvent::Idle
+            }
+            OpeningStep::Upgraded { accepted, head } => {
+                self.rest.state = State::Open;
+                self.rest.liveness = Some(Liveness::new(self.rest.pings, now));
+                SessionEvent::Opened { accepted, head }
+            }
+            step @ OpeningStep::Refused { .. } => {
+                self.rest.state = State::Done;
+                refused(step)
+            }
+        }
+    }
+}
+
+impl Rest {
+    fn phase(&self) -> Phase {
+        match self.state {
+            State::Opening(_) => Phase::Upgrade,
+            State::Open => Phase::Open,
+            State::Closing | State::Done => Phase::Closing,
+        }
+    }
+
+    /// RFC 6455 section 5.5.1: the answer echoes the code. What was queued before is dropped, as
+    /// the peer does not read it any more.
+    fn answer_close(&mut self, code: u16, reason: String) -> SessionEvent<'static> {
+        if !self.close_is_out {
+            let echo = code.to_be_bytes();
+            self.sending.close_now(if code == NO_STATUS { &[] } else { &echo });
+        }
+        self.finish();
+        SessionEvent::Closed { code, reason }
+    }
+
+    fn violated(&mut self, violation: Violation) -> SessionEvent<'static> {
+        let kind = match violation {
+            Violation::InvalidUtf8 => ErrorKind::Utf8,
+            Violation::MessageTooLarge { .. } => ErrorKind::TooLarge,
+            _ => ErrorKind::Protocol,
+        };
+        let error = Error::new(kind, self.phase(), violation.text());
+        self.fail(violation.close_code(), error)
+    }
+
+    fn out_of_memory(&mut self) -> SessionEvent<'static> {
+        let error =
+            Error::new(ErrorKind::Internal, self.phase(), "the allocator has no memory for a message");
+        self.fail(1011, error)
+    }
+
+    /// Fails the connection from our side (RFC 6455 section 7.1.7), with a close frame that says
+    /// why.
+    fn fail(&mut self, code: u16, error: Error) -> SessionEvent<'static> {
+        if !self.close_is_out {
+            let mut payload = [0; MAX_CONTROL_PAYLOAD];
+            let len = encode_close(code, &error.message, &mut payload);
+            self.sending.close_now(&payload[..len]);
+        }
+        self.finish();
+        SessionEvent::Failed(error)
+    }
+
+    fn finish(&mut self) {
+        self.state = State::Done;
+        self.deadline = None;
+    }
+
+    fn took_too_long(&mut self) -> SessionEvent<'static> {
+        let state = std::mem::replace(&mut self.state, State::Done);
+        match state {
+            State::Opening(mut opening) => opening.finish().map_or(SessionEvent::Idle, refused),
+            State::Closing => {
+                let reason = format!(
+                    "the server did not answer the close frame within {} ms",
+                    self.close_timeout.as_millis()
+                );
+                SessionEvent::Closed { code: ABNORMAL_CLOSURE, reason }
+            }
+            State::Open | State::Done => {
+                self.state = state;
+                SessionEvent::Idle
+            }
+        }
+    }
+}
+
+fn refused(step: OpeningStep) -> SessionEvent<'static> {
+    match step {
+        OpeningStep::Refused { error, head, body } => SessionEvent::Refused { error, head, body },
+        OpeningStep::NeedMore | OpeningStep::Upgraded { .. } => SessionEvent::Idle,
+    }
+}
