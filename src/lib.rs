@@ -10,6 +10,7 @@ pub mod error;
 pub mod ffi;
 pub mod handles;
 pub mod limits;
+pub mod logging;
 pub mod net;
 pub mod session;
 pub mod wire;

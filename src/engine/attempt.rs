@@ -1,0 +1,870 @@
+//! One attempt to connect, and the connection that comes of it, on its worker.
+//!
+//! ```text
+//!   Resolving ─> Dialling ─> Securing ─> Asking ─> Live ──terminal event──> (lingers) ─> over
+//!        └───────────┴───────────┴──────────┴── the connect deadline, a cancel, a failure ──^
+//! ```
+//!
+//! `Securing` only for `wss:`, `Asking` only where the game wants to see the upgrade request. After
+//! the terminal event an attempt no longer belongs to its socket, which may open the next one; it
+//! lingers just to say its last bytes and to let the server end the connection first
+//! (RFC 6455 section 7.1.1).
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::Token;
+
+use super::callbacks::{Callbacks, Inside};
+use super::counters::add;
+use super::delivery;
+use super::event::{EventKind, Frame};
+use super::library;
+use super::lock;
+use super::masks;
+use super::request::{Draft, Request};
+use super::socket::{Plan, Resolved, Shared, Socket, State};
+use super::worker::{Context, Key};
+use crate::error::{Error, ErrorKind, Phase};
+use crate::limits::READS_PER_TURN;
+use crate::logging::LogLevel;
+use crate::net::dial::{Dialler, Step};
+use crate::net::options;
+use crate::net::resolve::{self, Lookup};
+use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
+use crate::session::liveness::PingSettings;
+use crate::session::sending::MAX_SLICES;
+use crate::session::{self, MessageType, Payload, Session, SessionEvent};
+use crate::wire::upgrade::UpgradeRequest;
+
+/// How long the server may take to end a connection after the closing handshake.
+const LINGER: Duration = Duration::from_millis(1000);
+
+/// Whether there is anything left to do for an attempt.
+pub enum Fate {
+    GoesOn,
+    Over,
+}
+
+pub struct Attempt {
+    key: Key,
+    /// None once the terminal event was given.
+    socket: Option<Socket>,
+    plan: Box<Plan>,
+    stage: Stage,
+    tokens: Vec<Token>,
+    /// Of connecting, then of lingering.
+    deadline: Option<Instant>,
+    /// The timer that is set.
+    timer: Option<Instant>,
+    readable: bool,
+    writable: bool,
+    /// The other side has ended, so a short read does not mean that nothing is left to read.
+    ended: bool,
+    /// Received bytes wait to be looked at: the game was behind.
+    unseen: bool,
+    callbacks: Arc<Callbacks>,
+    callbacks_version: u32,
+    started: Instant,
+    base: Base,
+}
+
+/// What the counters stood at when the attempt began.
+#[derive(Default)]
+struct Base {
+    frames_received: u64,
+    messages_received: u64,
+    pings_sent: u64,
+    pongs_received: u64,
+    control_frames_sent: u64,
+}
+
+enum Stage {
+    Idle,
+    Resolving { _lookup: Lookup },
+    Dialling(Dialler),
+    Securing(Box<Stream>),
+    Asking { stream: Box<Stream>, draft: Draft, done: bool },
+    Live { stream: Box<Stream>, session: Box<Session> },
+}
+
+/// How a connection ended, for its socket.
+enum Terminal {
+    Closed { code: u16, reason: String },
+    Failed(Error),
+}
+
+impl Attempt {
+    pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
+        let (callbacks, callbacks_version) = (socket.callbacks(), socket.callbacks_version());
+        let counters = socket.counters.snapshot();
+        let base = Base {
+            frames_received: counters.frames_received,
+            messages_received: counters.messages_received,
+            pings_sent: counters.pings_sent,
+            pongs_received: counters.pongs_received,
+            control_frames_sent: 0,
+        };
+        Self {
+            key,
+            deadline: Some(now + plan.settings.connect_timeout),
+            socket: Some(Socket(socket)),
+            plan,
+            stage: Stage::Idle,
+            tokens: Vec::new(),
+            timer: None,
+            readable: false,
+            writable: false,
+            ended: false,
+            unseen: false,
+            callbacks,
+            callbacks_version,
+            started: now,
+            base,
+        }
+    }
+
+    // ------------------------------------------------------------------ what the worker tells
+
+    /// Begins: names are looked up, addresses are dialled at once.
+    pub fn start(&mut self, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        let url = &self.plan.settings.request.url;
+        socket.log(LogLevel::Debug, format_args!("connecting to {url}"));
+        if let Some(address) = resolve::literal(&url.host, url.port) {
+            return self.dial(vec![address], context);
+        }
+        let (weak, attempt) = (Arc::downgrade(socket), self.key.to_bits());
+        let lookup = context.resolver.resolve(
+            &url.host,
+            url.port,
+            Box::new(move |addresses| {
+                if let Some(socket) = weak.upgrade() {
+                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, addresses });
+                    socket.notify();
+                }
+            }),
+        );
+        self.stage = Stage::Resolving { _lookup: lookup };
+        Fate::GoesOn
+    }
+
+    pub fn resolved(&mut self, addresses: Result<Vec<SocketAddr>, Error>, context: &mut Context) {
+        if !matches!(self.stage, Stage::Resolving { .. }) {
+            return;
+        }
+        self.time(context.now, |counters| &counters.resolve_us);
+        match addresses {
+            // Whether it goes on is seen in the turn that follows.
+            Ok(addresses) => drop(self.dial(addresses, context)),
+            Err(error) => {
+                self.fail(error, context);
+            }
+        }
+    }
+
+    pub fn request_done(&mut self) {
+        if let Stage::Asking { done, .. } = &mut self.stage {
+            *done = true;
+        }
+    }
+
+    pub fn set_pings(&mut self, pings: PingSettings, context: &Context) {
+        self.plan.settings.pings = pings;
+        if let Stage::Live { session, .. } = &mut self.stage {
+            session.set_pings(pings, context.now);
+        }
+    }
+
+    /// A ping of the caller's own.
+    pub fn ping(&mut self, payload: &[u8]) {
+        if let Stage::Live { session, .. } = &mut self.stage {
+            session.ping(payload);
+        }
+    }
+
+    /// The caller gives up: at once, without a closing handshake.
+    pub fn cancel(&mut self, reason: &'static str, context: &mut Context) -> Fate {
+        let code = session::established::ABNORMAL_CLOSURE;
+        self.end(Terminal::Closed { code, reason: reason.to_owned() }, context);
+        Fate::Over
+    }
+
+    /// The socket was destroyed: nobody listens any more, but the server is told.
+    pub fn farewell(&mut self, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = self.socket.take() else { return Fate::Over };
+        let mut to_worker = lock(&socket.to_worker);
+        let was_open = matches!(socket.state(), State::Open | State::Closing);
+        socket.set_state(State::Closed);
+        socket.attempt.store(0, Ordering::Relaxed);
+        let Stage::Live { session, .. } = &mut self.stage else { return Fate::Over };
+        if !was_open {
+            return Fate::Over;
+        }
+        session.leave(&mut to_worker.outbox);
+        drop(to_worker);
+        self.linger(context);
+        self.turn(context)
+    }
+
+    /// Ends with an error that came from outside the connection.
+    pub fn fail(&mut self, error: Error, context: &mut Context) -> Fate {
+        self.end(Terminal::Failed(error), context);
+        Fate::Over
+    }
+
+    pub fn ready(
+        &mut self,
+        token: Token,
+        readable: bool,
+        writable: bool,
+        ended: bool,
+        context: &mut Context,
+    ) -> Fate {
+        if let Stage::Dialling(_) = self.stage {
+            return self.dial_step(Some(token), context);
+        }
+        self.readable |= readable;
+        self.writable |= writable;
+        self.ended |= ended;
+        self.turn(context)
+    }
+
+    pub fn timer(&mut self, at: Instant, context: &mut Context) -> Fate {
+        if self.timer == Some(at) {
+            self.timer = None;
+        }
+        self.turn(context)
+    }
+
+    // ------------------------------------------------------------------ a turn
+
+    /// Does what can be done now.
+    pub fn turn(&mut self, context: &mut Context) -> Fate {
+        if self.is_over() {
+            return Fate::Over;
+        }
+        if self.deadline.is_some_and(|deadline| context.now >= deadline) {
+            return self.out_of_time(context);
+        }
+        match &mut self.stage {
+            Stage::Idle | Stage::Resolving { .. } => Fate::GoesOn,
+            Stage::Dialling(_) => self.dial_step(None, context),
+            Stage::Securing(_) => self.secure(context),
+            Stage::Asking { done: false, .. } => Fate::GoesOn,
+            Stage::Asking { done: true, .. } => self.asked(context),
+            Stage::Live { .. } => self.live(context),
+        }
+    }
+
+    /// Ended, with nothing left to say.
+    fn is_over(&self) -> bool {
+        self.socket.is_none() && !matches!(self.stage, Stage::Live { .. })
+    }
+
+    fn out_of_time(&mut self, context: &mut Context) -> Fate {
+        if self.socket.is_none() {
+            return Fate::Over;
+        }
+        let waited = self.plan.settings.connect_timeout.as_millis();
+        let url = &self.plan.settings.request.url;
+        let (phase, what) = match &mut self.stage {
+            Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
+            Stage::Dialling(_) => (Phase::Connect, "no address answered"),
+            Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
+            Stage::Asking { .. } => {
+                (Phase::Upgrade, "the game did not release the upgrade request")
+            }
+            Stage::Live { session, .. } => {
+                if let SessionEvent::Refused { error, head, body } = session.give_up_opening() {
+                    self.learn_refusal(head, body);
+                    return self.fail(error, context);
+                }
+                (Phase::Upgrade, "the server did not answer the upgrade request")
+            }
+        };
+        let message = format!("{what} within {waited} ms: {url}");
+        self.fail(Error::new(ErrorKind::TimedOut, phase, message), context)
+    }
+
+    // ------------------------------------------------------------------ connecting
+
+    fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
+        self.started = context.now;
+        self.stage = Stage::Dialling(Dialler::new(addresses, context.now));
+        self.dial_step(None, context)
+    }
+
+    fn dial_step(&mut self, ready: Option<Token>, context: &mut Context) -> Fate {
+        let Stage::Dialling(dialler) = &mut self.stage else { return Fate::GoesOn };
+        let (key, now) = (self.key, context.now);
+        let tokens = &mut self.tokens;
+        let step = {
+            // The registry is cloned so that tokens can be drawn while it is in use.
+            let Ok(registry) = context.registry.try_clone() else { return Fate::GoesOn };
+            let new_token = || {
+                let token = context.new_token(key);
+                tokens.push(token);
+                token
+            };
+            match ready {
+                Some(token) => dialler.ready(token, now, &registry, new_token),
+                None => dialler.step(now, &registry, new_token),
+            }
+        };
+        match step {
+            Step::Pending => Fate::GoesOn,
+            Step::Failed(error) => self.fail(error, context),
+            Step::Connected { stream, token, peer } => {
+                for other in std::mem::replace(&mut self.tokens, vec![token]) {
+                    if other != token {
+                        context.free_token(other);
+                    }
+                }
+                self.connected(stream, peer, context)
+            }
+        }
+    }
+
+    fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> Fate {
+        self.time(context.now, |counters| &counters.connect_us);
+        self.log(LogLevel::Debug, format_args!("connected to {peer}"));
+        if let Err(error) = options::apply(&tcp) {
+            self.log(LogLevel::Debug, format_args!("socket options: {error}"));
+        }
+        (self.readable, self.writable) = (true, true);
+        let url = &self.plan.settings.request.url;
+        if !url.secure {
+            return self.ask(Box::new(Stream::plain(tcp)), context);
+        }
+        let connector = match &self.plan.settings.tls {
+            Some(tls) => tls.connector(),
+            None => library::default_tls(),
+        };
+        let secured = connector
+            .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
+            .and_then(|connector| Stream::secure(tcp, &connector, &url.host));
+        match secured {
+            Ok(stream) => {
+                self.stage = Stage::Securing(Box::new(stream));
+                self.secure(context)
+            }
+            Err(error) => self.fail(error, context),
+        }
+    }
+
+    fn secure(&mut self, context: &mut Context) -> Fate {
+        let Stage::Securing(stream) = &mut self.stage else { return Fate::GoesOn };
+        match stream.handshake() {
+            Ok(Progress::WouldBlock) => Fate::GoesOn,
+            Ok(Progress::Done) => {
+                self.time(context.now, |counters| &counters.tls_us);
+                match std::mem::replace(&mut self.stage, Stage::Idle) {
+                    Stage::Securing(stream) => self.ask(stream, context),
+                    other => {
+                        self.stage = other;
+                        Fate::GoesOn
+                    }
+                }
+            }
+            Err(error) => self.fail(error, context),
+        }
+    }
+
+    /// Shows the upgrade request to the game, if it wants to see it.
+    fn ask(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
+        let request = self.plan.settings.request.clone();
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        if !socket.wants_request() {
+            return self.upgrade(stream, request, context);
+        }
+        let draft = Arc::new(Mutex::new(request));
+        let shown = match Request::new(draft.clone(), 1, socket) {
+            Ok(shown) => shown,
+            Err(error) => {
+                return self.fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
+            }
+        };
+        self.stage = Stage::Asking { stream, draft, done: false };
+        self.tell(EventKind::Request(shown), context);
+        // In worker mode the callback has run, and the request is done.
+        self.turn_if_asked(context)
+    }
+
+    fn turn_if_asked(&mut self, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        if std::mem::take(&mut lock(&socket.to_worker).request_done) {
+            return self.asked(context);
+        }
+        Fate::GoesOn
+    }
+
+    fn asked(&mut self, context: &mut Context) -> Fate {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Asking { stream, draft, .. } => {
+                let request = lock(&draft).clone();
+                self.upgrade(stream, request, context)
+            }
+            other => {
+                self.stage = other;
+                Fate::GoesOn
+            }
+        }
+    }
+
+    fn upgrade(&mut self, mut stream: Box<Stream>, request: UpgradeRequest, context: &mut Context) -> Fate {
+        stream.set_phase(Phase::Upgrade);
+        self.started = context.now;
+        let settings = session::Settings {
+            max_message_size: self.plan.settings.max_message_size,
+            close_timeout: self.plan.settings.close_timeout,
+            pings: self.plan.settings.pings,
+        };
+        match Session::new(&settings, request, masks::nonce()) {
+            Ok(session) => {
+                self.stage = Stage::Live { stream, session: Box::new(session) };
+                self.live(context)
+            }
+            Err(_) => {
+                let message = "the allocator has no memory for the connection";
+                self.fail(Error::new(ErrorKind::Internal, Phase::Upgrade, message), context)
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ connected
+
+    /// Reads, looks, writes; publishes what the game is to know.
+    fn live(&mut self, context: &mut Context) -> Fate {
+        if let Stage::Live { session, .. } = &mut self.stage
+            && session.deadline().is_some_and(|deadline| context.now >= deadline)
+        {
+            let event = session.handle_timeout(context.now);
+            self.terminal(event, context);
+        }
+        self.read(context);
+        self.write(context);
+        if let Some(Socket(socket)) = &self.socket {
+            context.publish(socket);
+        }
+        self.fate(context)
+    }
+
+    fn fate(&self, context: &Context) -> Fate {
+        let Stage::Live { session, stream } = &self.stage else { return Fate::Over };
+        let silent = !session.has_to_write() && !stream.wants_write();
+        match &self.socket {
+            Some(_) => Fate::GoesOn,
+            // While the library stops nobody waits for the server.
+            None if context.stopping && silent => Fate::Over,
+            None => Fate::GoesOn,
+        }
+    }
+
+    fn read(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.unseen) {
+            self.set_reading(true, context);
+            if !self.look(context) {
+                return;
+            }
+        }
+        for _ in 0..READS_PER_TURN {
+            let Stage::Live { stream, session } = &mut self.stage else { return };
+            if !self.readable {
+                session.settle(&mut context.scratch);
+                return;
+            }
+            let outcome = match session.targets(&mut context.scratch) {
+                Ok([first, second]) => {
+                    let mut slices = [IoSliceMut::new(first), IoSliceMut::new(second)];
+                    let used = if slices[1].is_empty() { 1 } else { 2 };
+                    stream.read_vectored(&mut slices[..used])
+                }
+                Err(_) => {
+                    let message = "the allocator has no memory to read into";
+                    self.fail_live(Error::new(ErrorKind::Internal, Phase::Open, message), context);
+                    return;
+                }
+            };
+            match outcome {
+                Ok(ReadOutcome::Data { n, more }) => {
+                    self.readable = more || self.ended;
+                    session.received(n, &mut context.scratch, context.now);
+                    if let Some(Socket(socket)) = &self.socket {
+                        add(&socket.counters.bytes_received, n as u64);
+                    }
+                    if !self.look(context) {
+                        return;
+                    }
+                }
+                Ok(ReadOutcome::WouldBlock) => self.readable = false,
+                Ok(ReadOutcome::Eof { .. }) => {
+                    self.readable = false;
+                    let event = session.ended(None);
+                    self.terminal(event, context);
+                    self.stop_lingering();
+                    return;
+                }
+                Err(error) => {
+                    self.readable = false;
+                    self.fail_live(error, context);
+                    return;
+                }
+            }
+        }
+        context.turn_again(self.key);
+    }
+
+    /// Passes on what the received bytes hold. False when reading is to stop for now.
+    fn look(&mut self, context: &mut Context) -> bool {
+        let Some(Socket(socket)) = self.socket.clone() else {
+            if let Stage::Live { session, .. } = &mut self.stage {
+                let _ = session.next(false, context.now);
+            }
+            return true;
+        };
+        let polls = socket.polls();
+        let limit = socket.hub.event_queue_bytes;
+        let waiting = socket.mailbox.charge();
+        let handle = Socket(socket.clone());
+        let mut got_message = false;
+        let keep_reading = loop {
+            if polls && waiting + context.batch_charge >= limit {
+                break self.pause(&socket, context);
+            }
+            if socket.is_destroyed() {
+                break false;
+            }
+            if socket.callbacks_version() != self.callbacks_version {
+                self.callbacks_version = socket.callbacks_version();
+                self.callbacks = socket.callbacks();
+            }
+            let stream_frames = socket.wants_frames(&self.callbacks);
+            let Stage::Live { session, .. } = &mut self.stage else { break false };
+            match session.next(stream_frames, context.now) {
+                SessionEvent::Idle => break true,
+                SessionEvent::Again => {}
+                SessionEvent::Message { message_type, payload } => {
+                    got_message = true;
+                    if polls {
+                        let payload = payload.segment();
+                        context.collect(match message_type {
+                            MessageType::Text => EventKind::Text(payload),
+                            MessageType::Binary => EventKind::Binary(payload),
+                        });
+                    } else {
+                        call_message(&handle, &self.callbacks, message_type, &payload);
+                    }
+                }
+                SessionEvent::Fragment { message_type, is_first, is_final, payload } => {
+                    got_message = true;
+                    let payload = payload.segment();
+                    let frame = Frame { opcode: message_type, is_first, is_final, payload };
+                    self.tell(EventKind::IncompleteFrame(frame), context);
+                }
+                SessionEvent::Pong(payload) => {
+                    let payload = payload.segment();
+                    let latency = session.latency();
+                    if let Some(latency) = latency {
+                        socket.latency_us.store(latency.as_micros() as i64, Ordering::Relaxed);
+                    }
+                    self.tell(EventKind::Pong(payload), context);
+                }
+                SessionEvent::Opened { accepted, head } => {
+                    self.deadline = None;
+                    self.time(context.now, |counters| &counters.upgrade_us);
+                    {
+                        let mut facts = lock(&socket.facts);
+                        facts.protocol = accepted.protocol.unwrap_or_default();
+                        facts.extensions = accepted.extensions;
+                        facts.head = Some(head);
+                        facts.http_version = 1;
+                    }
+                    if !self.opened(&socket) {
+                        break false;
+                    }
+                    self.tell(EventKind::Open, context);
+                }
+                event => {
+                    self.terminal(event, context);
+                    break true;
+                }
+            }
+        };
+        if got_message {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            socket.last_message_us.store(now.as_micros() as u64, Ordering::Relaxed);
+        }
+        self.count(&socket);
+        if self.socket.is_some() {
+            context.publish(&socket);
+        }
+        keep_reading
+    }
+
+    /// The socket is open from now on, unless the caller has given up meanwhile.
+    fn opened(&mut self, socket: &Arc<Shared>) -> bool {
+        if let Stage::Live { stream, .. } = &mut self.stage {
+            stream.set_phase(Phase::Open);
+        }
+        let mut to_worker = lock(&socket.to_worker);
+        if to_worker.cancel.is_some() || to_worker.destroy {
+            return false;
+        }
+        to_worker.outbox.reset();
+        socket.buffered.store(0, Ordering::Relaxed);
+        socket.set_state(State::Open);
+        true
+    }
+
+    /// The game is behind: the network waits.
+    fn pause(&mut self, socket: &Arc<Shared>, context: &mut Context) -> bool {
+        self.unseen = true;
+        self.set_reading(false, context);
+        context.publish(socket);
+        socket.paused.store(true, Ordering::SeqCst);
+        // The game may have caught up between the look and the mark.
+        if socket.mailbox.charge() <= socket.hub.event_queue_bytes / 2
+            && socket.paused.swap(false, Ordering::AcqRel)
+        {
+            context.turn_again(self.key);
+        }
+        false
+    }
+
+    fn set_reading(&mut self, reading: bool, context: &Context) {
+        if let Stage::Live { session, .. } = &mut self.stage {
+            session.set_reading(reading, context.now);
+        }
+    }
+
+    fn write(&mut self, context: &mut Context) {
+        let Stage::Live { stream, session } = &mut self.stage else { return };
+        if let Some(Socket(socket)) = &self.socket {
+            let mut to_worker = lock(&socket.to_worker);
+            let outbox = &mut to_worker.outbox;
+            if !outbox.is_empty() || outbox.is_closed() {
+                session.take_from(outbox, context.now);
+            }
+            let control = session.control_frames_sent();
+            socket.counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
+            socket.counters.frames_sent.store(self.base.control_frames_sent + outbox.frames + control, Ordering::Relaxed);
+        }
+        let mut failure = None;
+        while self.writable && session.has_to_write() {
+            if session.prepare(&mut masks::next_key).is_err() {
+                let message = "the allocator has no memory for a control frame";
+                failure = Some(Error::new(ErrorKind::Internal, Phase::Open, message));
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = session.gather(&mut slices);
+            match stream.write_vectored(&slices[..count]) {
+                Ok(WriteOutcome::Written(n)) => {
+                    let wrote = session.wrote(n);
+                    if let Some(Socket(socket)) = &self.socket {
+                        socket.buffered.fetch_sub(wrote.payload, Ordering::Relaxed);
+                        add(&socket.counters.bytes_sent, n as u64);
+                    }
+                }
+                Ok(WriteOutcome::WouldBlock) => {
+                    self.writable = false;
+                    session.write_blocked(context.now);
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if failure.is_none() && stream.wants_write() {
+            match stream.flush() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.writable = false;
+                    session.write_blocked(context.now);
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = failure {
+            self.fail_write(error, context);
+        }
+    }
+
+    /// A write failed. What the server had sent before may explain it, so that is read first.
+    fn fail_write(&mut self, error: Error, context: &mut Context) {
+        self.writable = false;
+        if self.readable && self.socket.is_some() {
+            self.read(context);
+        }
+        self.fail_live(error, context);
+    }
+
+    fn fail_live(&mut self, error: Error, context: &mut Context) {
+        let Stage::Live { session, .. } = &mut self.stage else { return };
+        let event = session.ended(Some(error));
+        self.terminal(event, context);
+        self.stop_lingering();
+    }
+
+    // ------------------------------------------------------------------ the end
+
+    /// Gives the terminal event that the session came to, if it is one.
+    fn terminal(&mut self, event: SessionEvent<'_>, context: &mut Context) {
+        let terminal = match event {
+            SessionEvent::Closed { code, reason } => Terminal::Closed { code, reason },
+            SessionEvent::Failed(error) => Terminal::Failed(error),
+            SessionEvent::Refused { error, head, body } => {
+                self.learn_refusal(head, body);
+                Terminal::Failed(error)
+            }
+            _ => return,
+        };
+        let has_to_write = matches!(&self.stage, Stage::Live { session, .. } if session.has_to_write() || session.close_is_out());
+        self.end_with(terminal, context);
+        if has_to_write {
+            self.linger(context);
+        } else {
+            self.stop_lingering();
+        }
+    }
+
+    fn end(&mut self, terminal: Terminal, context: &mut Context) {
+        self.end_with(terminal, context);
+        self.stop_lingering();
+    }
+
+    /// The socket's part of the end: its state, then its last event.
+    fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
+        let Some(Socket(socket)) = self.socket.take() else { return };
+        self.count(&socket);
+        {
+            let mut to_worker = lock(&socket.to_worker);
+            to_worker.outbox.shut();
+            to_worker.user_pings.clear();
+            (to_worker.cancel, to_worker.resolved, to_worker.request_done) = (None, None, false);
+            socket.buffered.store(0, Ordering::Relaxed);
+            socket.paused.store(false, Ordering::Relaxed);
+            socket.attempt.store(0, Ordering::Relaxed);
+            socket.set_state(State::Closed);
+        }
+        let event = match terminal {
+            Terminal::Closed { code, reason } => {
+                socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));
+                EventKind::Closed { code, reason: reason.into() }
+            }
+            Terminal::Failed(error) => {
+                socket.log(LogLevel::Info, format_args!("{error}"));
+                EventKind::Error(Box::new(error))
+            }
+        };
+        let handle = Socket(socket);
+        if handle.0.polls() {
+            context.collect(event);
+            context.publish(&handle.0);
+        } else if !handle.0.is_destroyed() {
+            let callbacks = handle.0.callbacks();
+            delivery::call(&handle, &callbacks, event);
+        }
+    }
+
+    fn linger(&mut self, context: &Context) {
+        self.deadline = Some(context.now + LINGER);
+    }
+
+    fn stop_lingering(&mut self) {
+        self.stage = Stage::Idle;
+    }
+
+    /// Gives back what the worker's tables hold of the attempt.
+    pub fn give_back(mut self: Box<Self>, context: &mut Context) {
+        for token in std::mem::take(&mut self.tokens) {
+            context.free_token(token);
+        }
+    }
+
+    // ------------------------------------------------------------------ small things
+
+    /// Sees to it that the worker asks again when the next deadline comes up.
+    pub fn set_timer(&mut self, context: &mut Context) {
+        let next = match &self.stage {
+            Stage::Dialling(dialler) => dialler.next_deadline(),
+            Stage::Live { session, .. } => session.deadline(),
+            _ => None,
+        };
+        let Some(next) = [next, self.deadline].into_iter().flatten().min() else { return };
+        if self.timer.is_none_or(|timer| next < timer) {
+            self.timer = Some(next);
+            context.at(next, self.key);
+        }
+    }
+
+    /// Tells the game something that is not a message.
+    fn tell(&mut self, event: EventKind, context: &mut Context) {
+        let Some(socket) = &self.socket else { return };
+        if socket.0.polls() {
+            context.collect(event);
+            context.publish(&socket.0);
+        } else {
+            let callbacks = socket.0.callbacks();
+            delivery::call(socket, &callbacks, event);
+        }
+    }
+
+    fn learn_refusal(&self, head: Option<crate::wire::response::ResponseHead>, body: Vec<u8>) {
+        let Some(Socket(socket)) = &self.socket else { return };
+        let mut facts = lock(&socket.facts);
+        facts.http_version = u32::from(head.is_some());
+        facts.head = head;
+        facts.body = body;
+    }
+
+    fn count(&self, socket: &Shared) {
+        let Stage::Live { session, .. } = &self.stage else { return };
+        let counters = &socket.counters;
+        let set = |counter: &std::sync::atomic::AtomicU64, value| counter.store(value, Ordering::Relaxed);
+        set(&counters.frames_received, self.base.frames_received + session.frames_received());
+        set(&counters.messages_received, self.base.messages_received + session.messages_received());
+        set(&counters.pings_sent, self.base.pings_sent + session.pings_sent());
+        set(&counters.pongs_received, self.base.pongs_received + session.pongs_received());
+    }
+
+    /// Notes how long a phase of connecting took, and begins the next one.
+    fn time(&mut self, now: Instant, counter: impl FnOnce(&super::counters::Counters) -> &std::sync::atomic::AtomicU64) {
+        if let Some(Socket(socket)) = &self.socket {
+            let took = now.saturating_duration_since(self.started).as_micros() as u64;
+            counter(&socket.counters).store(took, Ordering::Relaxed);
+        }
+        self.started = now;
+    }
+
+    fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
+        if let Some(Socket(socket)) = &self.socket {
+            socket.log(level, message);
+        }
+    }
+}
+
+/// A message in worker mode: shown where it was received.
+fn call_message(socket: &Socket, callbacks: &Callbacks, message_type: MessageType, payload: &Payload<'_>) {
+    let _inside = Inside::enter();
+    match message_type {
+        MessageType::Text => {
+            if let Some(f) = &callbacks.text {
+                f(socket, simdutf8::basic::from_utf8(payload.bytes()).unwrap_or_default());
+            }
+        }
+        MessageType::Binary => {
+            if let Some(f) = &callbacks.binary {
+                f(socket, payload.bytes());
+            }
+            if let Some(f) = &callbacks.binary_no_alloc {
+                f(socket, &payload.segment());
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Handing events over to the game, on the thread that asks.
+//!
+//! The sockets that have events stand in a line. Each gets a few delivered and goes to the end of
+//! it, and the next call goes on where the last one stopped, so a flooded socket never starves a
+//! quiet one. Nothing is locked while a callback runs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::callbacks::{Callbacks, Inside};
+use super::event::{Event, EventKind};
+use super::hub::{self, Hub};
+use super::lock;
+use super::mailbox::Delivery;
+use super::socket::{Shared, Socket};
+use crate::limits::EVENTS_PER_TURN;
+
+/// While callbacks take less than this on average, the clock is read once in several of them.
+const QUICK_CALLBACK: Duration = Duration::from_micros(2);
+const EVENTS_PER_LOOK_AT_THE_CLOCK: u32 = 8;
+
+/// What a call may still do. A limit of 0 is none.
+pub struct Budget {
+    events: usize,
+    ends: Option<Instant>,
+    last_look: Option<Instant>,
+    since_look: u32,
+    look_every: u32,
+}
+
+impl Budget {
+    /// At most `events`, or what waits when the call begins: what arrives meanwhile must not keep
+    /// it for ever.
+    pub fn new(max_events: u32, max_microseconds: u32, waiting: usize) -> Self {
+        let started = (max_microseconds > 0).then(Instant::now);
+        Self {
+            events: if max_events == 0 { waiting } else { waiting.min(max_events as usize) },
+            ends: started.map(|now| now + Duration::from_micros(max_microseconds.into())),
+            last_look: started,
+            since_look: 0,
+            look_every: 1,
+        }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.events == 0
+    }
+
+    /// One event less, and perhaps a look at the clock.
+    fn spend(&mut self) {
+        self.events -= 1;
+        let (Some(ends), Some(last)) = (self.ends, self.last_look) else { return };
+        self.since_look += 1;
+        if self.since_look < self.look_every {
+            return;
+        }
+        let now = Instant::now();
+        let quick = now - last < QUICK_CALLBACK * self.since_look;
+        self.look_every = if quick { EVENTS_PER_LOOK_AT_THE_CLOCK } else { 1 };
+        (self.last_look, self.since_look) = (Some(now), 0);
+        if now >= ends {
+            self.events = 0;
+        }
+    }
+}
+
+/// Marks a thread as delivering, for shutdown to wait for.
+struct Delivering<'a>(&'a Hub);
+
+impl<'a> Delivering<'a> {
+    fn begin(hub: &'a Hub) -> Self {
+        hub.delivering.fetch_add(1, Ordering::SeqCst);
+        Delivering(hub)
+    }
+}
+
+impl Drop for Delivering<'_> {
+    fn drop(&mut self) {
+        self.0.delivering.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs waiting callbacks within the budget; returns how many events were given to one.
+pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
+    let _delivering = Delivering::begin(hub);
+    let mut budget = Budget::new(max_events, max_microseconds, hub::pending());
+    let mut ran = 0;
+    // A socket that somebody else delivers from keeps its place without being waited for.
+    let mut skipped = 0;
+    while !budget.is_spent() && skipped <= hub.ready_len() {
+        let Some(socket) = hub.next_ready() else { break };
+        match socket.mailbox.claim() {
+            Some(mut delivery) => {
+                ran += deliver(&socket, &mut delivery, &mut budget, EVENTS_PER_TURN);
+                let more = delivery.has_more();
+                drop(delivery);
+                if more {
+                    hub.make_ready(&socket);
+                }
+            }
+            None => {
+                skipped += 1;
+                hub.make_ready(&socket);
+            }
+        }
+    }
+    hub.run_finalizers();
+    ran
+}
+
+/// The same for one socket.
+pub fn poll_one(socket: &Arc<Shared>, max_events: u32, max_microseconds: u32) -> usize {
+    let hub = socket.hub.clone();
+    let _delivering = Delivering::begin(&hub);
+    let mut budget = Budget::new(max_events, max_microseconds, hub::pending());
+    let Some(mut delivery) = socket.mailbox.claim() else { return 0 };
+    let ran = deliver(socket, &mut delivery, &mut budget, usize::MAX);
+    let more = delivery.has_more();
+    drop(delivery);
+    if more {
+        hub.make_ready(socket);
+    }
+    ran
+}
+
+/// The next event of any socket, each in its turn.
+pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
+    let _delivering = Delivering::begin(hub);
+    hub.run_finalizers();
+    let mut skipped = 0;
+    while skipped <= hub.ready_len() {
+        let socket = hub.next_ready()?;
+        match socket.mailbox.claim() {
+            Some(mut delivery) => {
+                let event = take(&socket, &mut delivery);
+                let more = delivery.has_more();
+                drop(delivery);
+                if more {
+                    hub.make_ready(&socket);
+                }
+                if let Some(kind) = event {
+                    return Some(Event { socket: Socket(socket), kind });
+                }
+            }
+            None => {
+                skipped += 1;
+                hub.make_ready(&socket);
+            }
+        }
+    }
+    None
+}
+
+/// The next event of one socket.
+pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
+    let mut delivery = socket.mailbox.claim()?;
+    let kind = take(socket, &mut delivery)?;
+    drop(delivery);
+    Some(Event { socket: Socket(socket.clone()), kind })
+}
+
+fn deliver(
+    socket: &Arc<Shared>,
+    delivery: &mut Delivery<'_>,
+    budget: &mut Budget,
+    at_most: usize,
+) -> usize {
+    let handle = Socket(socket.clone());
+    let mut callbacks = socket.callbacks();
+    let mut version = socket.callbacks_version();
+    let mut ran = 0;
+    let mut left = at_most;
+    while left > 0
+        && !budget.is_spent()
+        && let Some(event) = take(socket, delivery)
+    {
+        if socket.callbacks_version() != version {
+            version = socket.callbacks_version();
+            callbacks = socket.callbacks();
+        }
+        ran += usize::from(call(&handle, &callbacks, event));
+        budget.spend();
+        left -= 1;
+    }
+    ran
+}
+
+/// Takes the oldest event, unless the socket was destroyed, and lets the worker read on if it had
+/// stopped for lack of room.
+fn take(socket: &Arc<Shared>, delivery: &mut Delivery<'_>) -> Option<EventKind> {
+    if socket.is_destroyed() {
+        hub::settled(delivery.discard());
+        return None;
+    }
+    let event = delivery.next()?;
+    hub::settled(1);
+    if socket.paused.load(Ordering::Relaxed)
+        && socket.mailbox.charge() <= socket.hub.event_queue_bytes / 2
+        && socket.paused.swap(false, Ordering::AcqRel)
+    {
+        socket.notify();
+    }
+    Some(event)
+}
+
+/// Calls what is registered for an event; whether anything was.
+pub(super) fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> bool {
+    let _inside = Inside::enter();
+    match event {
+        EventKind::Open => callbacks.open.as_ref().map(|f| f(socket)).is_some(),
+        EventKind::Text(payload) => {
+            let Some(f) = &callbacks.text else { return false };
+            // Checked by the session, which says so in the event's type; a failure here would be
+            // a fault of ours, and an empty text is the harmless way to show it.
+            f(socket, std::str::from_utf8(payload.as_slice()).unwrap_or_default());
+            true
+        }
+        EventKind::Binary(payload) => {
+            let bytes = callbacks.binary.as_ref().map(|f| f(socket, payload.as_slice()));
+            let segment = callbacks.binary_no_alloc.as_ref().map(|f| f(socket, &payload));
+            bytes.is_some() || segment.is_some()
+        }
+        EventKind::IncompleteFrame(frame) => {
+            callbacks.incomplete_frame.as_ref().map(|f| f(socket, &frame)).is_some()
+        }
+        EventKind::Request(request) => {
+            let called = callbacks.request.as_ref().map(|f| f(socket, &request)).is_some();
+            request.finish();
+            called
+        }
+        EventKind::Pong(payload) => callbacks.pong.as_ref().map(|f| f(socket, payload.as_slice())).is_some(),
+        EventKind::Closed { code, reason } => {
+            callbacks.closed.as_ref().map(|f| f(socket, code, &reason)).is_some()
+        }
+        EventKind::Error(error) => callbacks.error.as_ref().map(|f| f(socket, &error)).is_some(),
+    }
+}
+
+/// Destroys a socket's events and lets nothing more of it be delivered.
+pub fn shut(socket: &Arc<Shared>) {
+    socket.destroyed.store(true, Ordering::SeqCst);
+    hub::settled(socket.mailbox.shut());
+    drop(lock(&socket.to_worker).user_pings.split_off(0));
+}

@@ -1,0 +1,70 @@
+//! What happened on a socket, as the game gets it.
+
+use super::request::Request;
+use super::socket::Socket;
+use crate::buffer::Segment;
+use crate::error::Error;
+use crate::limits::EVENT_OVERHEAD;
+use crate::session::MessageType;
+
+/// The events, numbered as in the C ABI (`FW_EVENT_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EventType {
+    Open = 1,
+    Text = 2,
+    Binary = 3,
+    IncompleteFrame = 4,
+    Request = 5,
+    Pong = 6,
+    Reconnecting = 7,
+    Closed = 8,
+    Error = 9,
+}
+
+/// One fragment of a message, decoded.
+#[derive(Clone)]
+pub struct Frame {
+    pub opcode: MessageType,
+    pub is_first: bool,
+    pub is_final: bool,
+    pub payload: Segment,
+}
+
+/// An event taken from the queue; what it holds lives until it is dropped.
+pub struct Event {
+    pub socket: Socket,
+    pub kind: EventKind,
+}
+
+/// What happened.
+pub enum EventKind {
+    Open,
+    /// Valid UTF-8.
+    Text(Segment),
+    Binary(Segment),
+    IncompleteFrame(Frame),
+    /// The connection waits until the request is finished, or dropped.
+    Request(Request),
+    Pong(Segment),
+    Closed {
+        code: u16,
+        reason: Box<str>,
+    },
+    Error(Box<Error>),
+}
+
+impl EventKind {
+    /// What the event counts for in its socket's queue, in bytes.
+    pub fn charge(&self) -> usize {
+        EVENT_OVERHEAD
+            + match self {
+                EventKind::Text(payload) | EventKind::Binary(payload) | EventKind::Pong(payload) => payload.len(),
+                EventKind::IncompleteFrame(frame) => frame.payload.len(),
+                _ => 0,
+            }
+    }
+}
+
+// The queue's memory is bounded by what events are charged for.
+const _: () = assert!(size_of::<EventKind>() <= EVENT_OVERHEAD);

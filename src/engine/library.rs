@@ -1,0 +1,278 @@
+//! The library as a whole: it starts with the first socket, or when told to, and stops when told.
+//!
+//! ```text
+//!   nothing ──start──> running ──shutdown──> stopping ──every thread joined──> nothing
+//! ```
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::callbacks;
+use super::delivery;
+use super::hub::Hub;
+use super::lock;
+use super::request;
+use super::socket::{Settings, Shared, Socket};
+use super::worker::{self, Inbox};
+use crate::buffer;
+use crate::error::{CallError, Code};
+use crate::handles::Handles;
+use crate::limits;
+use crate::net::resolve::Resolver;
+use crate::net::threads::{self, ThreadHooks};
+use crate::net::tls::{TlsConnector, TlsSettings};
+use crate::wire::upgrade::UpgradeRequest;
+
+static SOCKETS: Handles<Socket> = Handles::new();
+static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Nothing);
+
+enum Stage {
+    Nothing,
+    Running(Arc<Library>),
+    /// A shutdown is on its way, or ran out of time; the next one goes on with it.
+    Stopping(Arc<Library>),
+}
+
+/// How the library is to run. Zero and none mean the default.
+#[derive(Clone, Default)]
+pub struct Config {
+    /// Threads that carry connections, at most [`limits::MAX_WORKER_THREADS`].
+    pub worker_threads: usize,
+    /// Unread events of one socket, in bytes, at which it stops reading from the network.
+    pub event_queue_bytes: usize,
+    /// Called first on each thread of the library.
+    pub thread_started: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Called last on each thread of the library.
+    pub thread_stopped: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+struct Library {
+    hub: Arc<Hub>,
+    workers: Vec<Arc<Inbox>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    resolver: Resolver,
+    next_worker: AtomicUsize,
+    /// What sockets without TLS settings of their own use, so that they share a session cache.
+    default_tls: TlsHandle,
+}
+
+/// TLS settings that may change while sockets use them: later changes reach later connections.
+pub struct TlsHandle {
+    inner: Mutex<TlsInner>,
+}
+
+struct TlsInner {
+    settings: TlsSettings,
+    /// Made from the settings when first needed.
+    connector: Option<TlsConnector>,
+}
+
+impl TlsHandle {
+    pub fn new(settings: TlsSettings) -> Self {
+        Self { inner: Mutex::new(TlsInner { settings, connector: None }) }
+    }
+
+    pub fn change<R>(&self, change: impl FnOnce(&mut TlsSettings) -> R) -> R {
+        let mut inner = lock(&self.inner);
+        inner.connector = None;
+        change(&mut inner.settings)
+    }
+
+    pub fn connector(&self) -> Result<TlsConnector, CallError> {
+        let mut inner = lock(&self.inner);
+        if let Some(connector) = &inner.connector {
+            return Ok(connector.clone());
+        }
+        let connector = inner.settings.connector(false)?;
+        inner.connector = Some(connector.clone());
+        Ok(connector)
+    }
+}
+
+/// Starts the library.
+pub fn start(config: Config) -> Result<(), CallError> {
+    let mut stage = lock(&LIBRARY);
+    match *stage {
+        Stage::Nothing => {
+            *stage = Stage::Running(launch(config)?);
+            Ok(())
+        }
+        Stage::Running(_) => Err(CallError::state("the library runs already; shut it down first")),
+        Stage::Stopping(_) => Err(shutting_down()),
+    }
+}
+
+/// Makes a socket, and starts the library with defaults if it does not run.
+pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
+    let mut stage = lock(&LIBRARY);
+    if let Stage::Nothing = *stage {
+        *stage = Stage::Running(launch(Config::default())?);
+    }
+    let Stage::Running(library) = &*stage else { return Err(shutting_down()) };
+    let worker = library.next_worker.fetch_add(1, Ordering::Relaxed) % library.workers.len();
+    let (hub, worker) = (library.hub.clone(), library.workers[worker].clone());
+    let mut made = None;
+    SOCKETS
+        .insert_with(|id| {
+            let socket = Socket(Arc::new(Shared::new(id, hub, worker, Settings::new(request))));
+            made = Some(socket.clone());
+            socket
+        })
+        .map_err(|_| CallError::out_of_memory())?;
+    made.ok_or_else(CallError::out_of_memory)
+}
+
+/// The socket behind a handle.
+#[inline]
+pub fn find(id: u64) -> Option<Socket> {
+    SOCKETS.get(id)
+}
+
+/// Takes a socket's handle away.
+pub fn forget(id: u64) -> Option<Socket> {
+    SOCKETS.remove(id)
+}
+
+pub fn default_tls() -> Result<TlsConnector, CallError> {
+    match &*lock(&LIBRARY) {
+        Stage::Running(library) => library.default_tls.connector(),
+        _ => Err(shutting_down()),
+    }
+}
+
+/// The hub of the running library.
+pub fn hub() -> Option<Arc<Hub>> {
+    match &*lock(&LIBRARY) {
+        Stage::Running(library) => Some(library.hub.clone()),
+        _ => None,
+    }
+}
+
+/// Destroys every socket and joins every thread.
+pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
+    if callbacks::inside() {
+        return Err(CallError::state("a callback is running on this thread, and shutdown would wait for it"));
+    }
+    let deadline = Instant::now() + timeout;
+    let library = {
+        let mut stage = lock(&LIBRARY);
+        match std::mem::replace(&mut *stage, Stage::Nothing) {
+            Stage::Nothing => return Ok(()),
+            Stage::Running(library) | Stage::Stopping(library) => {
+                *stage = Stage::Stopping(library.clone());
+                library
+            }
+        }
+    };
+    for socket in SOCKETS.remove_all() {
+        destroy(&socket.0);
+    }
+    library.resolver.stop();
+    for worker in &library.workers {
+        worker.stop(deadline);
+    }
+    library.hub.wake_all();
+    if !library.wait_for_threads(deadline) {
+        return Err(CallError::new(Code::TimedOut, "a thread or a callback did not end in time; call again to go on waiting"));
+    }
+    library.hub.run_finalizers();
+    *lock(&LIBRARY) = Stage::Nothing;
+    drop(library);
+    SOCKETS.shrink();
+    request::shrink();
+    buffer::lease::shrink();
+    buffer::trim();
+    Ok(())
+}
+
+/// Takes a socket out of the game's sight; its worker does the rest.
+pub fn destroy(socket: &Arc<Shared>) {
+    delivery::shut(socket);
+    lock(&socket.to_worker).destroy = true;
+    socket.notify();
+}
+
+fn launch(config: Config) -> Result<Arc<Library>, CallError> {
+    if config.worker_threads > limits::MAX_WORKER_THREADS {
+        return Err(CallError::argument(format!("at most {} worker threads", limits::MAX_WORKER_THREADS)));
+    }
+    let count = match config.worker_threads {
+        0 => limits::WORKER_THREADS,
+        count => count,
+    };
+    let event_queue_bytes = match config.event_queue_bytes {
+        0 => limits::EVENT_QUEUE_BYTES,
+        bytes => bytes.max(limits::MIN_EVENT_QUEUE_BYTES),
+    };
+    let hooks = ThreadHooks { started: config.thread_started, stopped: config.thread_stopped };
+    let resolver = Resolver::new(hooks.clone());
+    let mut library = Library {
+        hub: Arc::new(Hub::new(event_queue_bytes)),
+        workers: Vec::new(),
+        threads: Mutex::default(),
+        resolver: resolver.clone(),
+        next_worker: AtomicUsize::new(0),
+        default_tls: TlsHandle::new(TlsSettings::new()),
+    };
+    for number in 0..count {
+        let started = Inbox::new().and_then(|(inbox, poll)| {
+            let (own, resolver) = (inbox.clone(), resolver.clone());
+            let body = move || worker::run(own, poll, resolver);
+            let thread = threads::spawn(&format!("framewire-{number}"), &hooks, body)?;
+            Ok((inbox, thread))
+        });
+        match started {
+            Ok((inbox, thread)) => {
+                library.workers.push(inbox);
+                lock(&library.threads).push(thread);
+            }
+            Err(error) => {
+                // What has started is stopped again: nothing else refers to it yet.
+                let deadline = Instant::now();
+                for worker in &library.workers {
+                    worker.stop(deadline);
+                }
+                for thread in lock(&library.threads).drain(..) {
+                    let _ = thread.join();
+                }
+                return Err(CallError::new(Code::OutOfMemory, format!("no worker thread could be started: {error}")));
+            }
+        }
+    }
+    Ok(Arc::new(library))
+}
+
+fn shutting_down() -> CallError {
+    CallError::new(Code::ShutDown, "the library is shutting down")
+}
+
+impl Library {
+    /// Whether every thread has ended, and no callback runs, by the deadline.
+    fn wait_for_threads(&self, deadline: Instant) -> bool {
+        let mut threads = lock(&self.threads);
+        while let Some(thread) = threads.last() {
+            if !until(deadline, || thread.is_finished()) {
+                return false;
+            }
+            if let Some(thread) = threads.pop() {
+                // It has ended; whether by a panic was logged by itself.
+                let _ = thread.join();
+            }
+        }
+        drop(threads);
+        self.resolver.join(deadline) && until(deadline, || self.hub.delivering.load(Ordering::SeqCst) == 0)
+    }
+}
+
+/// Waits in small steps: this is the one call that may take its time, and it happens once.
+fn until(deadline: Instant, done: impl Fn() -> bool) -> bool {
+    while !done() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    true
+}

@@ -1,0 +1,123 @@
+//! One socket's events on their way to the game: in order, bounded, never dropped.
+//!
+//! ```text
+//!   worker ──a batch per turn──> arrived ──all at once──> taken ──one by one──> the game
+//! ```
+//!
+//! The bound is kept by the worker: when the charge reaches the limit it stops reading from the
+//! network until half is gone.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::event::EventKind;
+use super::lock;
+
+/// Queues that a burst has grown beyond this are given back once they run empty.
+const KEEP_CAPACITY: usize = 64;
+
+#[derive(Default)]
+pub struct Mailbox {
+    arrived: Mutex<Arrived>,
+    /// What the one who delivers works on. Nobody else touches it while `delivering` is set.
+    taken: Mutex<VecDeque<EventKind>>,
+    delivering: AtomicBool,
+    charge: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Arrived {
+    events: VecDeque<EventKind>,
+    /// The socket is destroyed: nothing is taken in any more.
+    shut: bool,
+}
+
+impl Mailbox {
+    /// Takes in a batch, in order. Returns how many events that were.
+    pub fn put(&self, batch: &mut Vec<EventKind>, charge: usize) -> usize {
+        let mut arrived = lock(&self.arrived);
+        if arrived.shut {
+            drop(arrived);
+            batch.clear();
+            return 0;
+        }
+        let count = batch.len();
+        self.charge.fetch_add(charge, Ordering::Relaxed);
+        arrived.events.extend(batch.drain(..));
+        count
+    }
+
+    /// What the events that wait are charged for, in bytes.
+    pub fn charge(&self) -> usize {
+        self.charge.load(Ordering::Relaxed)
+    }
+
+    /// The right to deliver: one thread at a time has it, so that events come one at a time.
+    pub fn claim(&self) -> Option<Delivery<'_>> {
+        if self.delivering.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let events = std::mem::take(&mut *lock(&self.taken));
+        Some(Delivery { mailbox: self, events })
+    }
+
+    pub fn is_claimed(&self) -> bool {
+        self.delivering.load(Ordering::Acquire)
+    }
+
+    /// Refuses everything from now on and drops what waits; what is being delivered is the
+    /// deliverer's. Returns how many events were dropped.
+    pub fn shut(&self) -> usize {
+        let mut arrived = lock(&self.arrived);
+        arrived.shut = true;
+        let events = std::mem::take(&mut arrived.events);
+        drop(arrived);
+        let mut count = events.len();
+        if let Some(mut delivery) = self.claim() {
+            count += delivery.events.len();
+            delivery.events = VecDeque::new();
+        }
+        count
+    }
+}
+
+/// The right to take events, until dropped.
+pub struct Delivery<'a> {
+    mailbox: &'a Mailbox,
+    events: VecDeque<EventKind>,
+}
+
+impl Delivery<'_> {
+    /// The oldest event.
+    #[inline]
+    pub fn next(&mut self) -> Option<EventKind> {
+        if self.events.is_empty() {
+            let mut arrived = lock(&self.mailbox.arrived);
+            std::mem::swap(&mut self.events, &mut arrived.events);
+        }
+        let event = self.events.pop_front()?;
+        self.mailbox.charge.fetch_sub(event.charge(), Ordering::Relaxed);
+        Some(event)
+    }
+
+    pub fn has_more(&self) -> bool {
+        !self.events.is_empty() || !lock(&self.mailbox.arrived).events.is_empty()
+    }
+
+    /// Drops what is left: the socket was destroyed meanwhile. Returns how many events that were.
+    pub fn discard(&mut self) -> usize {
+        std::mem::take(&mut self.events).len()
+    }
+}
+
+impl Drop for Delivery<'_> {
+    fn drop(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        if events.is_empty() && events.capacity() > KEEP_CAPACITY {
+            events = VecDeque::new();
+        }
+        *lock(&self.mailbox.taken) = events;
+        self.mailbox.delivering.store(false, Ordering::Release);
+    }
+}

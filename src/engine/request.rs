@@ -1,0 +1,133 @@
+//! The upgrade request while the game may still change it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use super::lock;
+use super::socket::Shared;
+use crate::error::{CallError, Code};
+use crate::handles::Handles;
+use crate::wire::header::HeaderError;
+use crate::wire::upgrade::UpgradeRequest;
+
+static REQUESTS: Handles<Weak<Inner>> = Handles::new();
+
+/// Shown to the game before every attempt. Dead once its callback has returned, or its event was
+/// released: then the connection goes on with what it holds.
+#[derive(Clone)]
+pub struct Request(Arc<Inner>);
+
+/// The request itself, for the worker that waits for it.
+pub type Draft = Arc<Mutex<UpgradeRequest>>;
+
+struct Inner {
+    id: u64,
+    attempt: u32,
+    draft: Draft,
+    socket: Weak<Shared>,
+    finished: AtomicBool,
+}
+
+impl Request {
+    pub(crate) fn new(draft: Draft, attempt: u32, socket: &Arc<Shared>) -> Result<Self, CallError> {
+        let mut made = None;
+        REQUESTS
+            .insert_with(|id| {
+                let socket = Arc::downgrade(socket);
+                let inner = Arc::new(Inner { id, attempt, draft, socket, finished: AtomicBool::new(false) });
+                let weak = Arc::downgrade(&inner);
+                made = Some(Request(inner));
+                weak
+            })
+            .map_err(|_| CallError::out_of_memory())?;
+        made.ok_or_else(CallError::out_of_memory)
+    }
+
+    pub fn from_id(id: u64) -> Result<Self, CallError> {
+        match REQUESTS.get(id).and_then(|weak| weak.upgrade()) {
+            Some(inner) if !inner.finished.load(Ordering::Acquire) => Ok(Request(inner)),
+            _ => Err(CallError::new(Code::InvalidHandle, "the request is over: its callback has returned, or its event was released")),
+        }
+    }
+
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub fn url(&self) -> String {
+        lock(&self.0.draft).url.to_string()
+    }
+
+    /// 1: the upgrade of RFC 6455 section 4.
+    pub fn http_version(&self) -> u32 {
+        1
+    }
+
+    /// Counts from 1 for each `open`.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// Sets a header field, in place of all of that name.
+    pub fn set_header(&self, name: &str, value: &str) -> Result<(), CallError> {
+        self.change(|request| request.headers.set(name, value))
+    }
+
+    pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
+        self.change(|request| request.headers.add(name, value))
+    }
+
+    /// Removes all header fields of that name; none there is no error.
+    pub fn remove_header(&self, name: &str) -> Result<(), CallError> {
+        crate::wire::header::check_name(name).map_err(refused)?;
+        self.change(|request| {
+            request.headers.remove(name);
+            Ok(())
+        })
+    }
+
+    /// The first header field of that name among those that may be changed.
+    pub fn header(&self, name: &str) -> Option<String> {
+        lock(&self.0.draft).headers.get(name).map(str::to_owned)
+    }
+
+    /// Ends the request's life and lets the connection go on.
+    pub fn finish(&self) {
+        self.0.finish();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut UpgradeRequest) -> Result<(), HeaderError>) -> Result<(), CallError> {
+        if self.0.finished.load(Ordering::Acquire) {
+            return Err(CallError::new(Code::InvalidHandle, "the request is over"));
+        }
+        change(&mut lock(&self.0.draft)).map_err(refused)
+    }
+}
+
+fn refused(error: HeaderError) -> CallError {
+    CallError::argument(error.to_string())
+}
+
+impl Inner {
+    fn finish(&self) {
+        if self.finished.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        REQUESTS.remove(self.id);
+        if let Some(socket) = self.socket.upgrade() {
+            lock(&socket.to_worker).request_done = true;
+            socket.notify();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Gives back the table's own memory if no request is left.
+pub(crate) fn shrink() {
+    REQUESTS.shrink();
+}

@@ -1,0 +1,335 @@
+//! What a socket's handle stands for: what the game's threads and the worker share of it.
+//!
+//! ```text
+//!            open()             upgrade done            close(), or the peer's close
+//!   CLOSED ─────────> CONNECTING ───────────> OPEN ─────────────────────────> CLOSING
+//!     ^                    │                    │                                │
+//!     └────────────────────┴── terminal event ──┴────────────────────────────────┘
+//! ```
+//!
+//! The state changes under the lock of `to_worker`, so a send that was accepted always belongs to
+//! the connection that was open when it was made.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::callbacks::Callbacks;
+use super::counters::Counters;
+use super::hub::Hub;
+use super::lock;
+use super::mailbox::Mailbox;
+use super::worker::Inbox;
+use crate::buffer::Segment;
+use crate::error::Error;
+use crate::limits;
+use crate::net::tls::TlsConnector;
+use crate::session::liveness::PingSettings;
+use crate::session::Outbox;
+use crate::wire::response::ResponseHead;
+use crate::wire::upgrade::UpgradeRequest;
+
+/// The handle: cloning it counts a reference.
+#[derive(Clone)]
+pub struct Socket(pub(crate) Arc<Shared>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    Connecting = 0,
+    Open = 1,
+    Closing = 2,
+    Closed = 3,
+    /// Not a socket.
+    Unknown = 4,
+}
+
+/// Where callbacks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Dispatch {
+    /// Inside `poll`, on the thread that calls it.
+    Poll = 0,
+    /// On the socket's worker, at once.
+    Worker = 1,
+}
+
+/// What game and worker share.
+pub struct Shared {
+    pub id: u64,
+    pub hub: Arc<Hub>,
+    pub worker: Arc<Inbox>,
+
+    state: AtomicU8,
+    pub destroyed: AtomicBool,
+    pub dispatch: AtomicU8,
+    /// Somebody wants to see the upgrade request; see [`Shared::wants_request`].
+    pub request_enabled: AtomicBool,
+    pub frames_enabled: AtomicBool,
+    pub user_data: AtomicUsize,
+
+    callbacks: Mutex<Arc<Callbacks>>,
+    callbacks_version: AtomicU32,
+    pub finalizer: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+
+    pub to_worker: Mutex<ToWorker>,
+    /// The worker knows already that something waits in `to_worker`.
+    notified: AtomicBool,
+    pub buffered: AtomicUsize,
+    pub max_buffered: AtomicUsize,
+    pub fragment_size: AtomicUsize,
+
+    pub mailbox: Mailbox,
+    /// The hub knows already that something waits in the mailbox.
+    pub in_ready: AtomicBool,
+    /// The worker has stopped reading until the game catches up.
+    pub paused: AtomicBool,
+
+    pub settings: Mutex<Settings>,
+    pub facts: Mutex<Facts>,
+    pub counters: Counters,
+    /// Microseconds, -1 before the first round trip.
+    pub latency_us: AtomicI64,
+    /// Microseconds of Unix time, 0 for never.
+    pub last_message_us: AtomicU64,
+
+    /// Which of its attempts the worker runs for the socket; the worker's own.
+    pub attempt: AtomicU64,
+}
+
+/// What the game's threads want of the worker.
+pub struct ToWorker {
+    pub outbox: Outbox,
+    pub open: Option<Box<Plan>>,
+    /// End the attempt now, with this as the reason of the closed event.
+    pub cancel: Option<&'static str>,
+    pub destroy: bool,
+    pub pings: Option<PingSettings>,
+    /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
+    pub user_pings: VecDeque<Segment>,
+    /// The game is done with the upgrade request.
+    pub request_done: bool,
+    pub resolved: Option<Resolved>,
+}
+
+/// What the resolver found, for the attempt that asked.
+pub struct Resolved {
+    pub attempt: u64,
+    pub addresses: Result<Vec<std::net::SocketAddr>, Error>,
+}
+
+/// Pings of the caller's own that may wait for the worker.
+pub const MAX_WAITING_PINGS: usize = 16;
+
+/// What the caller has set. Read once, at `open`.
+#[derive(Clone)]
+pub struct Settings {
+    pub request: UpgradeRequest,
+    pub max_message_size: usize,
+    pub connect_timeout: Duration,
+    pub close_timeout: Duration,
+    pub pings: PingSettings,
+    pub tls: Option<Arc<super::library::TlsHandle>>,
+    pub context: Vec<(String, String)>,
+}
+
+/// What one attempt needs to know.
+pub struct Plan {
+    pub settings: Settings,
+    pub tls: Option<TlsConnector>,
+}
+
+/// What became known of the last attempt.
+#[derive(Default)]
+pub struct Facts {
+    pub url: String,
+    pub head: Option<ResponseHead>,
+    pub body: Vec<u8>,
+    pub protocol: String,
+    pub extensions: String,
+    pub http_version: u32,
+}
+
+impl Settings {
+    pub fn new(request: UpgradeRequest) -> Self {
+        Self {
+            request,
+            max_message_size: limits::MAX_MESSAGE_SIZE,
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            close_timeout: limits::CLOSE_TIMEOUT,
+            pings: PingSettings {
+                enabled: false,
+                frequency: limits::PING_FREQUENCY,
+                patience: limits::CLOSE_AFTER_NO_MESSAGE,
+            },
+            tls: None,
+            context: Vec::new(),
+        }
+    }
+}
+
+impl Shared {
+    pub fn new(id: u64, hub: Arc<Hub>, worker: Arc<Inbox>, settings: Settings) -> Self {
+        let facts = Facts { url: settings.request.url.to_string(), ..Facts::default() };
+        Self {
+            id,
+            hub,
+            worker,
+            state: AtomicU8::new(State::Closed as u8),
+            destroyed: AtomicBool::new(false),
+            dispatch: AtomicU8::new(Dispatch::Poll as u8),
+            request_enabled: AtomicBool::new(false),
+            frames_enabled: AtomicBool::new(false),
+            user_data: AtomicUsize::new(0),
+            callbacks: Mutex::default(),
+            callbacks_version: AtomicU32::new(0),
+            finalizer: Mutex::default(),
+            to_worker: Mutex::new(ToWorker::new()),
+            notified: AtomicBool::new(false),
+            buffered: AtomicUsize::new(0),
+            max_buffered: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
+            fragment_size: AtomicUsize::new(limits::MAX_FRAGMENT_SIZE),
+            mailbox: Mailbox::default(),
+            in_ready: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            settings: Mutex::new(settings),
+            facts: Mutex::new(facts),
+            counters: Counters::default(),
+            latency_us: AtomicI64::new(-1),
+            last_message_us: AtomicU64::new(0),
+            attempt: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Connecting,
+            1 => State::Open,
+            2 => State::Closing,
+            _ => State::Closed,
+        }
+    }
+
+    /// Call it with `to_worker` locked.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub fn is_destroyed(&self) -> bool {
+        self.destroyed.load(Ordering::Acquire)
+    }
+
+    pub fn polls(&self) -> bool {
+        self.dispatch.load(Ordering::Relaxed) == Dispatch::Poll as u8
+    }
+
+    // ---------------------------------------------------------------- callbacks
+
+    pub fn callbacks(&self) -> Arc<Callbacks> {
+        lock(&self.callbacks).clone()
+    }
+
+    pub fn callbacks_version(&self) -> u32 {
+        self.callbacks_version.load(Ordering::Acquire)
+    }
+
+    pub fn change_callbacks(&self, change: impl FnOnce(&mut Callbacks)) {
+        let mut current = lock(&self.callbacks);
+        let mut changed = Callbacks::clone(&current);
+        change(&mut changed);
+        let old = std::mem::replace(&mut *current, Arc::new(changed));
+        self.callbacks_version.fetch_add(1, Ordering::Release);
+        drop(current);
+        // May run the drop code of a caller's closure, so not under the lock.
+        drop(old);
+    }
+
+    /// Whether the upgrade request is shown to the game before it is sent.
+    pub fn wants_request(&self) -> bool {
+        self.request_enabled.load(Ordering::Relaxed) || self.callbacks().request.is_some()
+    }
+
+    /// Whether fragments are passed on one by one.
+    pub fn wants_frames(&self, callbacks: &Callbacks) -> bool {
+        callbacks.incomplete_frame.is_some() || self.frames_enabled.load(Ordering::Relaxed)
+    }
+
+    // ---------------------------------------------------------------- to the worker
+
+    /// Tells the worker that something waits in `to_worker`, once until it looks.
+    #[inline]
+    pub fn notify(self: &Arc<Self>) {
+        if !self.notified.swap(true, Ordering::AcqRel) {
+            self.worker.put(self.clone());
+        }
+    }
+
+    /// The worker is about to look.
+    pub fn take_notification(&self) {
+        self.notified.store(false, Ordering::Release);
+    }
+
+    /// Queues a message, if the socket is open and the queue below its limit.
+    pub fn send(
+        self: &Arc<Self>,
+        push: impl FnOnce(&mut Outbox, usize) -> Result<(), crate::buffer::OutOfMemory>,
+        len: usize,
+    ) -> Result<(), crate::error::CallError> {
+        use crate::error::{CallError, Code};
+        let mut to_worker = lock(&self.to_worker);
+        if self.state() != State::Open {
+            return Err(CallError::state("the socket is not open"));
+        }
+        if self.buffered.load(Ordering::Relaxed) >= self.max_buffered.load(Ordering::Relaxed) {
+            return Err(CallError::new(Code::WouldBlock, "the send queue is at its limit; nothing was queued"));
+        }
+        push(&mut to_worker.outbox, self.fragment_size.load(Ordering::Relaxed))
+            .map_err(|_| CallError::out_of_memory())?;
+        self.buffered.fetch_add(len, Ordering::Relaxed);
+        drop(to_worker);
+        self.notify();
+        Ok(())
+    }
+
+    // ---------------------------------------------------------------- logging
+
+    /// The socket's context as one text.
+    pub fn context(&self) -> String {
+        let settings = lock(&self.settings);
+        let pairs: Vec<String> = settings.context.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pairs.join(" ")
+    }
+
+    pub fn log(&self, level: crate::logging::LogLevel, message: std::fmt::Arguments<'_>) {
+        if crate::logging::enabled(level) {
+            crate::logging::write(level, self.id, &self.context(), message);
+        }
+    }
+}
+
+impl ToWorker {
+    fn new() -> Self {
+        let mut outbox = Outbox::default();
+        outbox.shut();
+        Self {
+            outbox,
+            open: None,
+            cancel: None,
+            destroy: false,
+            pings: None,
+            user_pings: VecDeque::new(),
+            request_done: false,
+            resolved: None,
+        }
+    }
+}
+
+/// For logs and tests.
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Socket({:#x}, {:?})", self.0.id, self.0.state())
+    }
+}
+

@@ -1,0 +1,359 @@
+//! One worker: a loop that waits for the network, for the game and for deadlines, and gives each
+//! connection that has something its turn.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Registry, Token, Waker};
+
+use super::attempt::{Attempt, Fate};
+use super::event::EventKind;
+use super::hub;
+use super::lock;
+use super::socket::{Plan, Shared, ToWorker};
+use super::timers::Timers;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::logging::{self, LogLevel};
+use crate::net::resolve::Resolver;
+use crate::session::inbound::Scratch;
+
+const WAKE: Token = Token(usize::MAX);
+/// Readiness events taken from the system at a time.
+const EVENTS: usize = 256;
+/// Connections that are closing when the library stops get this long to say so.
+const FAREWELL: Duration = Duration::from_millis(250);
+
+/// Which attempt: its slot, and a number that no other attempt of this worker has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    slot: u32,
+    serial: u32,
+}
+
+impl Key {
+    /// For [`Shared::attempt`]; 0 is none.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(self.slot)
+    }
+
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        (bits != 0).then_some(Self { slot: bits as u32, serial: (bits >> 32) as u32 })
+    }
+}
+
+/// The worker's letter box.
+pub struct Inbox {
+    sockets: Mutex<Vec<Arc<Shared>>>,
+    /// The worker waits, or is about to, and must be woken.
+    sleeping: AtomicBool,
+    waker: Waker,
+    stop: Mutex<Option<Instant>>,
+}
+
+impl Inbox {
+    pub fn new() -> io::Result<(Arc<Self>, Poll)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let inbox =
+            Self { sockets: Mutex::default(), sleeping: AtomicBool::new(false), waker, stop: Mutex::default() };
+        Ok((Arc::new(inbox), poll))
+    }
+
+    /// Something waits in the socket's `to_worker`.
+    pub fn put(&self, socket: Arc<Shared>) {
+        lock(&self.sockets).push(socket);
+        self.wake();
+    }
+
+    /// The worker is to end by then.
+    pub fn stop(&self, deadline: Instant) {
+        *lock(&self.stop) = Some(deadline);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if self.sleeping.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.waker.wake()
+        {
+            logging::write(LogLevel::Error, 0, "", format_args!("a worker could not be woken: {error}"));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.sockets).is_empty() && lock(&self.stop).is_none()
+    }
+}
+
+/// What the attempts of a worker share.
+pub struct Context {
+    pub registry: Registry,
+    pub resolver: Resolver,
+    pub scratch: Scratch,
+    /// Events of the socket whose turn it is, until they are published together.
+    pub batch: Vec<EventKind>,
+    pub batch_charge: usize,
+    pub now: Instant,
+    pub stopping: bool,
+    routes: Routes,
+    timers: Timers,
+    again: Vec<Key>,
+}
+
+/// Which attempt a readiness event is for.
+#[derive(Default)]
+struct Routes {
+    keys: Vec<Option<Key>>,
+    free: Vec<usize>,
+}
+
+impl Context {
+    pub fn new_token(&mut self, key: Key) -> Token {
+        let token = self.routes.free.pop().unwrap_or_else(|| {
+            self.routes.keys.push(None);
+            self.routes.keys.len() - 1
+        });
+        self.routes.keys[token] = Some(key);
+        Token(token)
+    }
+
+    pub fn free_token(&mut self, token: Token) {
+        if let Some(route) = self.routes.keys.get_mut(token.0)
+            && route.take().is_some()
+        {
+            self.routes.free.push(token.0);
+        }
+    }
+
+    /// The attempt has more to do, after the others have had their turn.
+    pub fn turn_again(&mut self, key: Key) {
+        self.again.push(key);
+    }
+
+    pub fn at(&mut self, deadline: Instant, key: Key) {
+        self.timers.add(deadline, key);
+    }
+
+    /// Publishes what the turn has collected.
+    pub fn publish(&mut self, socket: &Arc<Shared>) {
+        if !self.batch.is_empty() {
+            socket.hub.publish(socket, &mut self.batch, self.batch_charge);
+            self.batch_charge = 0;
+        }
+    }
+
+    pub fn collect(&mut self, event: EventKind) {
+        self.batch_charge += event.charge();
+        self.batch.push(event);
+    }
+}
+
+struct Worker {
+    inbox: Arc<Inbox>,
+    context: Context,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    serial: u32,
+}
+
+struct Slot {
+    serial: u32,
+    attempt: Option<Box<Attempt>>,
+}
+
+/// The thread's body: returns when the library stops.
+pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
+    let registry = match poll.registry().try_clone() {
+        Ok(registry) => registry,
+        Err(error) => {
+            logging::write(LogLevel::Error, 0, "", format_args!("a worker could not start: {error}"));
+            return;
+        }
+    };
+    let context = Context {
+        registry,
+        resolver,
+        scratch: None,
+        batch: Vec::new(),
+        batch_charge: 0,
+        now: Instant::now(),
+        stopping: false,
+        routes: Routes::default(),
+        timers: Timers::default(),
+        again: Vec::new(),
+    };
+    let mut worker = Worker { inbox, context, slots: Vec::new(), free: Vec::new(), serial: 0 };
+    let mut events = Events::with_capacity(EVENTS);
+    let mut sockets = Vec::new();
+    let mut stop_at = None;
+    loop {
+        std::mem::swap(&mut *lock(&worker.inbox.sockets), &mut sockets);
+        for socket in sockets.drain(..) {
+            worker.obey(socket);
+        }
+        for key in std::mem::take(&mut worker.context.again) {
+            worker.turn(key);
+        }
+        while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
+            worker.timer(at, key);
+        }
+        if let Some(deadline) = lock(&worker.inbox.stop).take() {
+            worker.context.stopping = true;
+            stop_at = Some(deadline.min(worker.context.now + FAREWELL));
+            worker.turn_all();
+        }
+        if let Some(at) = stop_at
+            && (worker.is_idle() || worker.context.now >= at)
+        {
+            return;
+        }
+        let timeout = worker.sleep_until(stop_at);
+        let result = poll.poll(&mut events, timeout);
+        worker.inbox.sleeping.store(false, Ordering::SeqCst);
+        worker.context.now = Instant::now();
+        if let Err(error) = result
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            logging::write(LogLevel::Error, 0, "", format_args!("waiting for the network failed: {error}"));
+        }
+        for event in &events {
+            worker.ready(event);
+        }
+    }
+}
+
+impl Worker {
+    /// How long to wait, and the promise to be woken.
+    fn sleep_until(&mut self, stop_at: Option<Instant>) -> Option<Duration> {
+        if !self.context.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.inbox.sleeping.store(true, Ordering::SeqCst);
+        if !self.inbox.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = [self.context.timers.next(), stop_at].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| slot.attempt.is_none()) && self.inbox.is_empty()
+    }
+
+    fn turn_all(&mut self) {
+        for slot in 0..self.slots.len() {
+            let key = Key { slot: slot as u32, serial: self.slots[slot].serial };
+            self.turn(key);
+        }
+    }
+
+    /// Does what the game wants of a socket.
+    fn obey(&mut self, socket: Arc<Shared>) {
+        socket.take_notification();
+        let mut to_worker = lock(&socket.to_worker);
+        let ToWorker { open, cancel, destroy, .. } = &mut *to_worker;
+        let (open, cancel, destroy) = (open.take(), cancel.take(), *destroy);
+        let resolved = to_worker.resolved.take();
+        let request_done = std::mem::take(&mut to_worker.request_done);
+        let pings = to_worker.pings.take();
+        let user_pings = std::mem::take(&mut to_worker.user_pings);
+        drop(to_worker);
+        if let Some(plan) = open {
+            self.open(&socket, plan);
+        }
+        if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
+            self.with(key, |attempt, context| {
+                if let Some(resolved) = resolved.filter(|resolved| resolved.attempt == key.to_bits()) {
+                    attempt.resolved(resolved.addresses, context);
+                }
+                if request_done {
+                    attempt.request_done();
+                }
+                if let Some(pings) = pings {
+                    attempt.set_pings(pings, context);
+                }
+                for payload in &user_pings {
+                    attempt.ping(payload.as_slice());
+                }
+                match cancel {
+                    Some(reason) => attempt.cancel(reason, context),
+                    None if destroy => attempt.farewell(context),
+                    None => attempt.turn(context),
+                }
+            });
+        }
+        if destroy {
+            if socket.polls() {
+                socket.hub.clone().finalize_later(socket);
+            } else if catch_unwind(AssertUnwindSafe(|| hub::finalize(&socket))).is_err() {
+                socket.log(LogLevel::Error, format_args!("the finalizer panicked"));
+            }
+        }
+    }
+
+    fn open(&mut self, socket: &Arc<Shared>, plan: Box<Plan>) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { serial: 0, attempt: None });
+            (self.slots.len() - 1) as u32
+        });
+        self.serial = self.serial.wrapping_add(1).max(1);
+        let key = Key { slot, serial: self.serial };
+        socket.attempt.store(key.to_bits(), Ordering::Relaxed);
+        let attempt = Box::new(Attempt::new(key, socket.clone(), plan, self.context.now));
+        self.slots[slot as usize] = Slot { serial: key.serial, attempt: Some(attempt) };
+        self.with(key, |attempt, context| attempt.start(context));
+    }
+
+    fn ready(&mut self, event: &mio::event::Event) {
+        let token = event.token();
+        let Some(key) = self.context.routes.keys.get(token.0).copied().flatten() else { return };
+        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+        let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+        let ended = event.is_read_closed() || event.is_error();
+        self.with(key, |attempt, context| attempt.ready(token, readable, writable, ended, context));
+    }
+
+    fn turn(&mut self, key: Key) {
+        self.with(key, |attempt, context| attempt.turn(context));
+    }
+
+    fn timer(&mut self, at: Instant, key: Key) {
+        self.with(key, |attempt, context| attempt.timer(at, context));
+    }
+
+    /// Gives an attempt a turn, ends it if it is over, and keeps its panics from the others.
+    fn with(&mut self, key: Key, act: impl FnOnce(&mut Attempt, &mut Context) -> Fate) {
+        let Some(slot) = self.slots.get_mut(key.slot as usize) else { return };
+        if slot.serial != key.serial {
+            return;
+        }
+        let Some(mut attempt) = slot.attempt.take() else { return };
+        let context = &mut self.context;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let fate = act(&mut attempt, context);
+            if let Fate::GoesOn = fate {
+                attempt.set_timer(context);
+            }
+            fate
+        }));
+        match outcome {
+            Ok(Fate::GoesOn) => {
+                self.slots[key.slot as usize].attempt = Some(attempt);
+                return;
+            }
+            Ok(Fate::Over) => {}
+            Err(_) => {
+                let message = "a callback or the library itself panicked while it served this connection";
+                let error = Error::new(ErrorKind::Internal, Phase::Open, message);
+                let outcome = catch_unwind(AssertUnwindSafe(|| attempt.fail(error, context)));
+                if outcome.is_err() {
+                    logging::write(LogLevel::Error, 0, "", format_args!("a callback panicked twice"));
+                }
+            }
+        }
+        attempt.give_back(&mut self.context);
+        self.free.push(key.slot);
+    }
+}

@@ -1,0 +1,63 @@
+//! Where log lines go: to the function the game has set, otherwise to the `log` crate.
+//!
+//! A line that nobody wants costs one load. The function is called on whichever thread logs, with
+//! no lock held.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum LogLevel {
+    Off = 0,
+    Error = 1,
+    Warn = 2,
+    Info = 3,
+    Debug = 4,
+    Trace = 5,
+}
+
+/// Level, socket handle (0 for none), the socket's context as `key=value key=value`, message.
+pub type LogFn = dyn Fn(LogLevel, u64, &str, &str) + Send + Sync;
+
+static MAX_LEVEL: AtomicU32 = AtomicU32::new(LogLevel::Off as u32);
+static SINK: Mutex<Option<Arc<LogFn>>> = Mutex::new(None);
+
+/// Sends lines up to `max` to `sink`; none, and the `log` crate has them again.
+pub fn set(max: LogLevel, sink: Option<Arc<LogFn>>) {
+    let level = if sink.is_some() { max } else { LogLevel::Off };
+    let old = std::mem::replace(&mut *SINK.lock().unwrap_or_else(PoisonError::into_inner), sink);
+    MAX_LEVEL.store(level as u32, Ordering::Release);
+    drop(old);
+}
+
+#[inline]
+pub fn enabled(level: LogLevel) -> bool {
+    level as u32 <= MAX_LEVEL.load(Ordering::Relaxed) || facade_level(level) <= log::max_level()
+}
+
+/// Writes one line. Callers that build costly arguments ask [`enabled`] first.
+pub fn write(level: LogLevel, socket: u64, context: &str, message: fmt::Arguments<'_>) {
+    if level as u32 <= MAX_LEVEL.load(Ordering::Relaxed) {
+        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sink) = sink {
+            sink(level, socket, context, &message.to_string());
+            return;
+        }
+    }
+    if let Some(facade) = facade_level(level).to_level() {
+        log::log!(target: "framewire", facade, "{message} {context}");
+    }
+}
+
+fn facade_level(level: LogLevel) -> log::LevelFilter {
+    match level {
+        LogLevel::Off => log::LevelFilter::Off,
+        LogLevel::Error => log::LevelFilter::Error,
+        LogLevel::Warn => log::LevelFilter::Warn,
+        LogLevel::Info => log::LevelFilter::Info,
+        LogLevel::Debug => log::LevelFilter::Debug,
+        LogLevel::Trace => log::LevelFilter::Trace,
+    }
+}
