@@ -4,7 +4,7 @@
 //!   url, header ──► upgrade ◄── response      before the connection is open
 //!                      │
 //!                      ▼
-//!         frame ──► mask, utf8, close         while it is open
+//!   frame ──► mask, deflate, utf8, close      while it is open
 //!                      │
 //!                      ▼
 //!                  violation                  what the peer did wrong, and which code answers it
@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod close;
+pub mod deflate;
 pub mod extensions;
 pub mod frame;
 pub mod header;
