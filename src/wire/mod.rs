@@ -1,6 +1,8 @@
 //! RFC 6455 and RFC 7692 as pure bytes.
 //!
 //! ```text
+//!                    proxy                    on the way to the server
+//!                      │
 //!   url, header ──► upgrade ◄── response      before the connection is open
 //!                      │
 //!                      ▼
@@ -21,6 +23,7 @@ pub mod extensions;
 pub mod frame;
 pub mod header;
 pub mod mask;
+pub mod proxy;
 pub mod response;
 pub mod upgrade;
 mod upgrade_error;

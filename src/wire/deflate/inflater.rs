@@ -9,7 +9,6 @@ use crate::wire::violation::Violation;
 pub struct Inflater {
     /// Made for the first message, and again after [`Inflater::release_if_idle`].
     state: Option<Box<Decompress>>,
-    window_bits: u8,
     takeover: bool,
     /// Some of the current message has been taken.
     in_message: bool,
@@ -26,8 +25,6 @@ impl Inflater {
     pub fn new(params: &DeflateParams) -> Self {
         Self {
             state: None,
-            // A larger window reads what was written for a smaller one; 8 is not offered here.
-            window_bits: params.server_max_window_bits.clamp(9, 15),
             takeover: !params.server_no_context_takeover,
             in_message: false,
             stale: false,
@@ -39,9 +36,8 @@ impl Inflater {
     /// Decompresses more of a message into `out`, which must not be empty. `last` says that
     /// `input` is all that is left of the message. After an error it is of no more use.
     pub fn step(&mut self, input: &[u8], out: &mut [u8], last: bool) -> Result<Step, Violation> {
-        let window_bits = self.window_bits;
-        let state =
-            self.state.get_or_insert_with(|| Box::new(Decompress::new_with_window_bits(false, window_bits)));
+        // The full window, as it reads what was written for any, and zlib-rs allocates no less.
+        let state = self.state.get_or_insert_with(|| Box::new(Decompress::new(false)));
         if std::mem::take(&mut self.stale) {
             state.reset(false);
         }
