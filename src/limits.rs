@@ -17,7 +17,7 @@ pub const MAX_MESSAGE_SIZE_CEILING: usize = (1 << 31) - 1;
 /// Payload bytes that may wait in the send queue before sends are refused.
 pub const MAX_BUFFERED_AMOUNT: usize = 64 << 20;
 
-/// zlib's own default: most of the gain at a third of the cost of the highest level.
+/// zlib's own default, between speed (1) and size (9).
 pub const COMPRESSION_LEVEL: u32 = 6;
 /// Shorter messages gain little from compression and wait for it all the same.
 pub const MIN_SIZE_TO_COMPRESS: usize = 256;
