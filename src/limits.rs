@@ -17,6 +17,11 @@ pub const MAX_MESSAGE_SIZE_CEILING: usize = (1 << 31) - 1;
 /// Payload bytes that may wait in the send queue before sends are refused.
 pub const MAX_BUFFERED_AMOUNT: usize = 64 << 20;
 
+/// zlib's own default, between speed (1) and size (9).
+pub const COMPRESSION_LEVEL: u32 = 6;
+/// Shorter messages gain little from compression and wait for it all the same.
+pub const MIN_SIZE_TO_COMPRESS: usize = 256;
+
 /// Unread events of one socket, in bytes, at which it stops reading from the network.
 pub const EVENT_QUEUE_BYTES: usize = 4 << 20;
 /// Below this a queue could not hold one read's worth of small messages.

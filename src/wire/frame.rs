@@ -65,12 +65,18 @@ const LENGTH_64: u8 = 127;
 /// judge; [`parse_server_header`] does it for frames from a server.
 #[inline]
 pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violation> {
-    // The usual frame, a whole short message, takes three comparisons.
+    // The usual frame, a whole message of up to 64 KiB, takes a few comparisons.
     if let [first @ (0x81 | 0x82), second, ..] = *bytes {
         let opcode = if first == 0x81 { Opcode::Text } else { Opcode::Binary };
+        let whole = |payload_len| FrameHeader { fin: true, rsv: 0, opcode, mask: None, payload_len };
         if second < LENGTH_16 {
-            let payload_len = u64::from(second);
-            return Ok(Some((FrameHeader { fin: true, rsv: 0, opcode, mask: None, payload_len }, 2)));
+            return Ok(Some((whole(u64::from(second)), 2)));
+        }
+        if let [_, LENGTH_16, high, low, ..] = *bytes {
+            let length = u16::from_be_bytes([high, low]);
+            if length >= u16::from(LENGTH_16) {
+                return Ok(Some((whole(u64::from(length)), 4)));
+            }
         }
     }
     parse_any_header(bytes)

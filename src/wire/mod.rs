@@ -1,10 +1,12 @@
 //! RFC 6455 and RFC 7692 as pure bytes.
 //!
 //! ```text
+//!                    proxy                    on the way to the server
+//!                      │
 //!   url, header ──► upgrade ◄── response      before the connection is open
 //!                      │
 //!                      ▼
-//!         frame ──► mask, utf8, close         while it is open
+//!   frame ──► mask, deflate, utf8, close      while it is open
 //!                      │
 //!                      ▼
 //!                  violation                  what the peer did wrong, and which code answers it
@@ -16,10 +18,12 @@
 #![forbid(unsafe_code)]
 
 pub mod close;
+pub mod deflate;
 pub mod extensions;
 pub mod frame;
 pub mod header;
 pub mod mask;
+pub mod proxy;
 pub mod response;
 pub mod upgrade;
 mod upgrade_error;

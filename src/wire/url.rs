@@ -64,15 +64,10 @@ impl Url {
             return Err(UrlError::Fragment);
         }
 
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (user_info, host_port) = match authority.rsplit_once('@') {
-            Some((user_info, host_port)) => (Some(user_info), host_port),
-            None => (None, authority),
-        };
-        let credentials = user_info.map(parse_credentials).transpose()?.flatten();
-        let (host, port) = split_port(host_port)?;
-        let port = parse_port(port)?.unwrap_or(default_port(secure));
-        Ok(Url { secure, host: parse_host(host)?, port, path: encode_path(path), credentials })
+        let (authority, path) = split_authority(rest);
+        let Authority { credentials, host, port } = Authority::parse(authority)?;
+        let port = port.unwrap_or(default_port(secure));
+        Ok(Url { secure, host, port, path: encode_path(path), credentials })
     }
 
     /// The value of the Host header: the port only where it is not the scheme's own.
@@ -121,7 +116,7 @@ impl Url {
     }
 
     fn bracketed_host(&self) -> String {
-        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+        bracketed(&self.host)
     }
 
     /// A reference without scheme and authority, applied to this URL's path.
@@ -194,12 +189,41 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
+/// `user:password@host:port`, of which only the host must be there.
+pub(super) struct Authority {
+    pub credentials: Option<(String, String)>,
+    pub host: String,
+    pub port: Option<u16>,
+}
+
+impl Authority {
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let (credentials, host_port) = match text.rsplit_once('@') {
+            Some((user_info, host_port)) => (parse_credentials(user_info)?, host_port),
+            None => (None, text),
+        };
+        let (host, port) = split_port(host_port)?;
+        let port = parse_port(port)?;
+        Ok(Self { credentials, host: parse_host(host)?, port })
+    }
+}
+
+/// What follows the scheme, cut before the path or the query.
+pub(super) fn split_authority(rest: &str) -> (&str, &str) {
+    rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))
+}
+
+/// An IPv6 address in brackets, any other host as it is.
+pub(super) fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
 fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
 /// What holds for every byte of a URL, wherever it stands.
-fn check_bytes(text: &str) -> Result<(), UrlError> {
+pub(super) fn check_bytes(text: &str) -> Result<(), UrlError> {
     if text.is_empty() {
         return Err(UrlError::Empty);
     }

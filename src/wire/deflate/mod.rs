@@ -1,0 +1,182 @@
+//! permessage-deflate (RFC 7692).
+//!
+//! ```text
+//!   DeflateConfig ── offer ──► server ── answer ──► DeflateParams
+//!                                                     │      │
+//!                                  what we send: Deflater  Inflater: what we receive
+//! ```
+//!
+//! Both halves work in steps between slices that the caller gives, so that no call makes more
+//! output than there is room for, whatever a small input expands to.
+
+mod deflater;
+mod inflater;
+
+pub use deflater::Deflater;
+pub use inflater::Inflater;
+
+use super::extensions::ExtensionParams;
+use super::upgrade::UpgradeError;
+use crate::error::CallError;
+use crate::limits;
+
+pub const EXTENSION_NAME: &str = "permessage-deflate";
+
+/// What every compressed message ends with, and what is not sent (sections 7.2.1 and 7.2.2).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// What the caller wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeflateConfig {
+    /// 0 (stored) to 9 (smallest).
+    pub level: u32,
+    /// We forget each message before the next.
+    pub client_no_context_takeover: bool,
+    /// The server is asked to.
+    pub server_no_context_takeover: bool,
+    /// 8 to 15: the window of what we send.
+    pub client_max_window_bits: u8,
+    /// 8 to 15: the window that the server is asked to stay within.
+    pub server_max_window_bits: u8,
+    /// Shorter messages are sent as they are.
+    pub min_size_to_compress: usize,
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeflateParams {
+    pub client_no_context_takeover: bool,
+    pub server_no_context_takeover: bool,
+    pub client_max_window_bits: u8,
+    pub server_max_window_bits: u8,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes taken from the input.
+    pub consumed: usize,
+    /// Bytes written at the start of the output.
+    pub produced: usize,
+    pub status: Status,
+}
+
+/// What a step waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All input was taken and the output had room; the message goes on.
+    NeedsInput,
+    /// The output is full; the rest of the input, which may be empty, comes again.
+    NeedsOutput,
+    /// The message is complete.
+    Done,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self {
+            level: limits::COMPRESSION_LEVEL,
+            client_no_context_takeover: false,
+            server_no_context_takeover: false,
+            client_max_window_bits: MAX_WINDOW_BITS,
+            server_max_window_bits: MAX_WINDOW_BITS,
+            min_size_to_compress: limits::MIN_SIZE_TO_COMPRESS,
+        }
+    }
+}
+
+const MIN_WINDOW_BITS: u8 = 8;
+const MAX_WINDOW_BITS: u8 = 15;
+
+impl DeflateConfig {
+    /// Whether the numbers are within their ranges.
+    pub fn check(&self) -> Result<(), CallError> {
+        let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
+        if self.level > 9 {
+            return Err(CallError::argument("the compression level goes from 0 to 9"));
+        }
+        if !window.contains(&self.client_max_window_bits) || !window.contains(&self.server_max_window_bits) {
+            return Err(CallError::argument("window bits go from 8 to 15 (RFC 7692 section 7.1.2)"));
+        }
+        Ok(())
+    }
+
+    /// The element for `Sec-WebSocket-Extensions` (section 7.1). `client_max_window_bits` is
+    /// always there: it allows the server to limit our window, which costs us nothing.
+    pub fn offer(&self) -> String {
+        let mut offer = EXTENSION_NAME.to_owned();
+        if self.client_no_context_takeover {
+            offer.push_str("; client_no_context_takeover");
+        }
+        if self.server_no_context_takeover {
+            offer.push_str("; server_no_context_takeover");
+        }
+        if self.server_max_window_bits < MAX_WINDOW_BITS {
+            offer.push_str(&format!("; server_max_window_bits={}", self.server_max_window_bits));
+        }
+        offer.push_str("; client_max_window_bits");
+        if self.client_max_window_bits < MAX_WINDOW_BITS {
+            offer.push_str(&format!("={}", self.client_max_window_bits));
+        }
+        offer
+    }
+
+    /// The agreement that the server's answer makes of our offer.
+    ///
+    /// An answer that leaves out what we asked the server for is accepted: it only costs memory.
+    pub fn accept(&self, answer: &ExtensionParams) -> Result<DeflateParams, UpgradeError> {
+        let refuse = |problem: String| Err(UpgradeError::extension(&answer.name, problem));
+        if answer.name != EXTENSION_NAME {
+            return refuse("is no answer to an offer of permessage-deflate".into());
+        }
+        let mut agreed = DeflateParams {
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_no_context_takeover: false,
+            client_max_window_bits: self.client_max_window_bits,
+            server_max_window_bits: MAX_WINDOW_BITS,
+        };
+        for (at, (name, value)) in answer.params.iter().enumerate() {
+            if answer.params[..at].iter().any(|(earlier, _)| earlier == name) {
+                return refuse(format!("has {name} twice (RFC 7692 section 7.1)"));
+            }
+            let (flag, window) = match name.as_str() {
+                "client_no_context_takeover" => (Some(&mut agreed.client_no_context_takeover), None),
+                "server_no_context_takeover" => (Some(&mut agreed.server_no_context_takeover), None),
+                "client_max_window_bits" => {
+                    (None, Some((&mut agreed.client_max_window_bits, self.client_max_window_bits)))
+                }
+                "server_max_window_bits" => {
+                    (None, Some((&mut agreed.server_max_window_bits, self.server_max_window_bits)))
+                }
+                _ => return refuse(format!("has the unknown parameter {name} (RFC 7692 section 7.1)")),
+            };
+            match (flag, window, value) {
+                (Some(flag), _, None) => *flag = true,
+                (_, Some((bits, offered)), Some(text)) => match window_bits(text) {
+                    Some(answered) if answered <= offered => *bits = answered,
+                    Some(_) => {
+                        return refuse(format!(
+                            "has {name}={text}, more than was offered (RFC 7692 section 7.1.2)"
+                        ));
+                    }
+                    None => {
+                        return refuse(format!("has {name}={text}, not 8 to 15 (RFC 7692 section 7.1.2)"));
+                    }
+                },
+                (Some(_), _, Some(_)) => {
+                    return refuse(format!("gives {name} a value (RFC 7692 section 7.1.1)"));
+                }
+                _ => return refuse(format!("gives {name} no value (RFC 7692 section 7.1.2)")),
+            }
+        }
+        Ok(agreed)
+    }
+}
+
+/// A decimal number from 8 to 15 without leading zeros.
+fn window_bits(text: &str) -> Option<u8> {
+    (MIN_WINDOW_BITS..=MAX_WINDOW_BITS).find(|bits| bits.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use super::*;
+
+fn handshake(proxy: &str, host: &str, port: u16) -> ProxyHandshake {
+    ProxyHandshake::new(Proxy::parse(proxy).unwrap(), host, port, None).unwrap()
+}
+
+/// A proxy that sends `answers`, each after the client's next words, a byte at a time. What the
+/// client said, and what came through the tunnel with the last answer.
+fn talk(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> Result<(Vec<Vec<u8>>, Vec<u8>), ProxyError> {
+    let mut said = vec![handshake.start()];
+    for (at, answer) in answers.iter().enumerate() {
+        let mut pending = Vec::new();
+        for (place, byte) in answer.iter().enumerate() {
+            pending.push(*byte);
+            match handshake.feed(&pending)? {
+                ProxyStep::NeedMore { consumed } => drop(pending.drain(..consumed)),
+                ProxyStep::Send { consumed, bytes } => {
+                    assert_eq!((consumed, place + 1), (pending.len(), answer.len()), "sent before its turn");
+                    said.push(bytes);
+                }
+                ProxyStep::Done { consumed } => {
+                    assert_eq!(at + 1, answers.len());
+                    assert_eq!(consumed, pending.len());
+                    // What comes later is none of the handshake's business.
+                    assert_eq!(handshake.feed(b"more"), Ok(ProxyStep::Done { consumed: 0 }));
+                    return Ok((said, answer[place + 1..].to_vec()));
+                }
+            }
+        }
+    }
+    panic!("the handshake did not end");
+}
+
+fn refusal(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> ProxyError {
+    talk(handshake, answers).unwrap_err()
+}
+
+#[test]
+fn connect_names_the_target_twice_and_logs_in() {
+    let plain = handshake("http://p", "example.com", 443);
+    assert_eq!(plain.start(), b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n");
+    let login = handshake("http://Aladdin:open%20sesame@p", "::1", 80);
+    assert_eq!(
+        String::from_utf8(login.start()).unwrap(),
+        "CONNECT [::1]:80 HTTP/1.1\r\nHost: [::1]:80\r\n\
+         Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"
+    );
+}
+
+#[test]
+fn any_success_opens_the_tunnel_and_what_follows_came_through_it() {
+    for answer in [
+        "HTTP/1.0 200 Connection established\r\n\r\n",
+        "HTTP/1.1 200\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 299 x\r\n\r\n",
+    ] {
+        let both = [answer.as_bytes(), b"\x16\x03"].concat();
+        let (said, through) = talk(&mut handshake("p", "h", 443), &[&both]).unwrap();
+        assert_eq!((said.len(), through.as_slice()), (1, &b"\x16\x03"[..]), "{answer}");
+    }
+    let mut at_once = handshake("p", "h", 443);
+    assert_eq!(at_once.feed(b"HTTP/1.1 200 x\r\n\r\nmore"), Ok(ProxyStep::Done { consumed: 18 }));
+}
+
+#[test]
+fn a_refusal_by_an_http_proxy_says_what_to_do() {
+    for (proxy, line, retriable, words) in [
+        ("http://p", "HTTP/1.1 407 x", false, "wants credentials"),
+        ("http://p", "HTTP/1.1 401 x", false, "wants credentials"),
+        ("http://u:w@p", "HTTP/1.1 407 x", false, "does not accept the user name and password"),
+        ("http://u:w@p", "HTTP/1.0 401 x", false, "does not accept the user name and password"),
+        ("http://p", "HTTP/1.1 403 x", false, "does not allow"),
+        ("http://p", "HTTP/1.1 503 x", true, "could not reach"),
+        ("http://p", "HTTP/1.1 302 x", false, "redirects"),
+        ("http://p", "HTTP/1.1 101 x", false, "no tunnel"),
+    ] {
+        let answer = format!("{line}\r\nServer: x\r\n\r\n");
+        let error = refusal(&mut handshake(proxy, "h", 443), &[answer.as_bytes()]);
+        assert_eq!((error.status.to_string().as_str(), error.retriable), (&line[9..12], retriable));
+        assert!(error.message.starts_with("the proxy p:80, asked for h:443, answered "), "{error}");
+        assert!(error.message.contains(words), "{line}: {error}");
+    }
+}
+
+#[test]
+fn an_http_proxy_that_misbehaves_is_cut_off() {
+    let mut garbage = handshake("p", "h", 443);
+    assert!(garbage.feed(b"\x05").unwrap_err().message.contains("does not speak HTTP/1"));
+    let endless = [b"HTTP/1.1 200 ".to_vec(), vec![b'x'; limits::MAX_RESPONSE_HEAD]].concat();
+    assert!(handshake("p", "h", 443).feed(&endless).unwrap_err().message.contains("beyond all limits"));
+    let interims = b"HTTP/1.1 100 x\r\n\r\n".repeat(limits::MAX_INTERIM_RESPONSES + 1);
+    assert!(refusal(&mut handshake("p", "h", 443), &[&interims]).message.contains("interim"));
+}
+
+#[test]
+fn socks5_asks_by_name_or_by_address() {
+    let ok = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let (said, through) =
+        talk(&mut handshake("socks5h://p", "example.com", 443), &[&[5, 0], &[&ok[..], b"x"].concat()])
+            .unwrap();
+    assert_eq!(said, [vec![5, 1, 0], b"\x05\x01\x00\x03\x0Bexample.com\x01\xBB".to_vec()]);
+    assert_eq!(through, b"x");
+
+    let (said, _) = talk(&mut handshake("socks5h://p", "::1", 80), &[&[5, 0], &ok]).unwrap();
+    assert_eq!(said[1][..4], [5, 1, 0, 4]);
+    assert_eq!(said[1][4..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 80]);
+
+    let proxy = Proxy::parse("socks5://p").unwrap();
+    let resolved = Some("10.1.2.3".parse().unwrap());
+    let mut by_address = ProxyHandshake::new(proxy, "example.com", 80, resolved).unwrap();
+    let (said, _) = talk(&mut by_address, &[&[5, 0], &ok]).unwrap();
+    assert_eq!(said[1], [5, 1, 0, 1, 10, 1, 2, 3, 0, 80]);
+}
+
+#[test]
+fn socks5_logs_in_where_asked_to() {
+    let reply = b"\x05\x00\x00\x03\x04name\x12\x34";
+    let mut login = handshake("socks5h://bob:secret@p", "h", 1);
+    let (said, _) = talk(&mut login, &[&[5, 2], &[1, 0], reply]).unwrap();
+    assert_eq!(said[..2], [vec![5, 2, 0, 2], b"\x01\x03bob\x06secret".to_vec()]);
+    assert_eq!(said[2], b"\x05\x01\x00\x03\x01h\x00\x01");
+
+    let six = [&[5, 0, 0, 4][..], &[0; 18]].concat();
+    let mut not_asked = handshake("socks5h://bob:secret@p", "h", 1);
+    assert_eq!(talk(&mut not_asked, &[&[5, 0], &six]).unwrap().0.len(), 2);
+}
+
+#[test]
+fn a_refusal_by_a_socks5_proxy_says_what_to_do() {
+    for (proxy, answers, retriable, words) in [
+        ("socks5://p", &[&[5, 0xFF][..]][..], false, "wants credentials"),
+        ("socks5://u:w@p", &[&[5, 0xFF]], false, "neither"),
+        ("socks5://p", &[&[5, 2]], false, "not offered"),
+        ("socks5://u:w@p", &[&[5, 1]], false, "not offered"),
+        ("socks5://p", &[b"H"], false, "does not speak SOCKS5"),
+        ("socks5://u:w@p", &[&[5, 2], &[1, 1]], false, "does not accept"),
+        ("socks5://u:w@p", &[&[5, 2], &[9]], false, "something else"),
+        ("socks5://p", &[&[5, 0], &[5, 1]], true, "general"),
+        ("socks5://p", &[&[5, 0], &[5, 2]], false, "not allow"),
+        ("socks5://p", &[&[5, 0], &[5, 4]], true, "host unreachable"),
+        ("socks5://p", &[&[5, 0], &[5, 5]], true, "refused"),
+        ("socks5://p", &[&[5, 0], &[5, 99]], false, "does not know"),
+        ("socks5://p", &[&[5, 0], &[4]], false, "does not speak SOCKS5"),
+        ("socks5://p", &[&[5, 0], &[5, 0, 0, 2]], false, "type of address"),
+    ] {
+        let error = refusal(&mut handshake(proxy, "h", 443), answers);
+        assert_eq!((error.status, error.retriable), (0, retriable), "{answers:?}");
+        assert!(error.message.starts_with("the proxy p:1080, asked for h:443, "), "{error}");
+        assert!(error.message.contains(words), "{answers:?}: {error}");
+    }
+    let proxy = Proxy::parse("socks5h://p").unwrap();
+    assert!(ProxyHandshake::new(proxy, &"h".repeat(256), 1, None).is_err());
+}

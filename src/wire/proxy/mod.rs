@@ -1,0 +1,164 @@
+//! Proxies on the way to the server: which one, and the talk with it as a pure state machine.
+//!
+//! ```text
+//!   environment ──► Proxy ──► ProxyHandshake ── Done ──► TLS or the upgrade follows
+//! ```
+
+mod environment;
+mod handshake;
+
+pub use environment::{bypasses, from_environment};
+pub use handshake::{ProxyHandshake, ProxyStep};
+
+use std::fmt;
+
+use super::header::is_token;
+use super::url::{Authority, bracketed, check_bytes, split_authority};
+use crate::error::{Error, ErrorKind, Phase};
+
+/// How the proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// CONNECT (RFC 9110 section 9.3.6), for `ws` and `wss` alike.
+    Http,
+    /// SOCKS5 (RFC 1928). With `socks5://` the name is resolved here, with `socks5h://` there.
+    Socks5 { remote_dns: bool },
+}
+
+/// A proxy and how to log in to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    pub kind: ProxyKind,
+    /// As in [`crate::wire::Url::host`].
+    pub host: String,
+    pub port: u16,
+    pub credentials: Option<(String, String)>,
+}
+
+/// Why there is no way through the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyError {
+    /// The status that an HTTP proxy answered with, otherwise 0.
+    pub status: u16,
+    /// Whether trying again later may help.
+    pub retriable: bool,
+    pub message: String,
+}
+
+impl Proxy {
+    /// `http://`, `socks5://` or `socks5h://`, then `user:password@host:port`. Without a scheme
+    /// it is HTTP; the ports default to 80 and 1080.
+    pub fn parse(text: &str) -> Result<Proxy, ProxyError> {
+        let wrong =
+            |error: &dyn fmt::Display| ProxyError::new(format!("the proxy URL is not usable: {error}"));
+        check_bytes(text).map_err(|error| wrong(&error))?;
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let (kind, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (ProxyKind::Http, 80),
+            "socks5" => (ProxyKind::Socks5 { remote_dns: false }, 1080),
+            "socks5h" => (ProxyKind::Socks5 { remote_dns: true }, 1080),
+            other => {
+                let named = if is_token(other) { other } else { "its scheme" };
+                return Err(wrong(&format_args!("{named} is not one of http, socks5 and socks5h")));
+            }
+        };
+        let (authority, path) = split_authority(rest);
+        if !matches!(path, "" | "/") {
+            return Err(wrong(&"a proxy has no path"));
+        }
+        let Authority { credentials, host, port } =
+            Authority::parse(authority).map_err(|error| wrong(&error))?;
+        if let (ProxyKind::Socks5 { .. }, Some((user, password))) = (kind, &credentials) {
+            // RFC 1929 section 2 counts both in one byte.
+            if user.is_empty() || user.len() > 255 || password.len() > 255 {
+                return Err(wrong(
+                    &"SOCKS5 takes a user name of 1 to 255 bytes and a password of at most 255",
+                ));
+            }
+        }
+        Ok(Proxy { kind, host, port: port.unwrap_or(default_port), credentials })
+    }
+
+    /// Whether the target's name is to be resolved before the handshake.
+    pub fn needs_resolved_target(&self) -> bool {
+        self.kind == ProxyKind::Socks5 { remote_dns: false }
+    }
+
+    /// Host and port, for error texts.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+impl ProxyError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { status: 0, retriable: false, message: message.into() }
+    }
+}
+
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        Error::new(ErrorKind::Proxy, Phase::Proxy, error.message)
+            .with_http_status(error.status)
+            .with_retriable(error.retriable)
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ProxyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_named_by_urls() {
+        let socks = |remote_dns| ProxyKind::Socks5 { remote_dns };
+        for (text, kind, host, port) in [
+            ("http://proxy.example:3128", ProxyKind::Http, "proxy.example", 3128),
+            ("HTTP://Proxy/", ProxyKind::Http, "proxy", 80),
+            ("proxy:3128", ProxyKind::Http, "proxy", 3128),
+            ("socks5://127.0.0.1", socks(false), "127.0.0.1", 1080),
+            ("socks5h://[::1]:9604", socks(true), "::1", 9604),
+        ] {
+            let proxy = Proxy::parse(text).unwrap();
+            assert_eq!(proxy, Proxy { kind, host: host.into(), port, credentials: None }, "{text}");
+            assert_eq!(proxy.needs_resolved_target(), kind == socks(false));
+        }
+        let proxy = Proxy::parse("bob:s%40crt@[::1]:8080").unwrap();
+        assert_eq!(proxy.credentials, Some(("bob".into(), "s@crt".into())));
+        assert_eq!(proxy.authority(), "[::1]:8080");
+    }
+
+    #[test]
+    fn what_names_no_proxy_is_refused_without_showing_the_password() {
+        let long = format!("socks5://{}:secret@h", "u".repeat(256));
+        for text in [
+            "",
+            "http://",
+            "https://bob:secret@h",
+            "socks4://h",
+            "ws://h",
+            "http://h/path",
+            "http://h:0",
+            "h h",
+            "http://bob:secret@h:x",
+            "http://a\r\nb",
+            "socks5://:secret@h",
+            "://h",
+            "http://h?x",
+            "a b://secret",
+            &long,
+        ] {
+            let error = Proxy::parse(text).unwrap_err();
+            assert!(error.message.starts_with("the proxy URL is not usable: "), "{text}: {error}");
+            assert!(!error.message.contains("secret"), "{error}");
+            assert_eq!(Error::from(error).kind, ErrorKind::Proxy);
+        }
+    }
+}
