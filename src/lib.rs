@@ -14,3 +14,6 @@ pub mod logging;
 pub mod net;
 pub mod session;
 pub mod wire;
+
+pub use client::*;
+pub use error::{CallError, Code, Error, ErrorKind, Phase};

@@ -1,1 +1,42 @@
-//! (in the making)
+//! The safe façade: what a Rust game uses, and what the C ABI is a skin over.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use framewire::{Socket, poll};
+//!
+//! let socket = Socket::create("wss://example.org/play")?;
+//! socket.on_open(Some(Arc::new(|socket| drop(socket.send_text("hello")))))?;
+//! socket.on_text(Some(Arc::new(|_, text| println!("{text}"))))?;
+//! socket.open()?;
+//! loop {
+//!     poll(0, 1000); // once a frame: whatever waits, within a millisecond
+//! #   break;
+//! }
+//! # Ok::<(), framewire::CallError>(())
+//! ```
+//!
+//! Everything may be called from any thread and inside any callback, and nothing waits, except
+//! [`wait`] and [`shutdown`], which wait no longer than they are told. Knows nothing of C.
+
+mod library;
+mod sending;
+mod settings;
+mod socket;
+mod state;
+mod tls;
+
+pub use library::{init, next_event, pending, poll, set_log, shutdown, wait};
+pub use tls::Tls;
+
+pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};
+pub use crate::engine::callbacks::{
+    OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText,
+};
+pub use crate::engine::counters::Stats;
+pub use crate::engine::event::{Event, EventKind, EventType, Frame};
+pub use crate::engine::library::Config;
+pub use crate::engine::request::Request;
+pub use crate::engine::socket::{Dispatch, Socket, State};
+pub use crate::logging::{LogFn, LogLevel};
+pub use crate::net::tls::Roots;
+pub use crate::session::MessageType;

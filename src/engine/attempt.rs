@@ -38,6 +38,7 @@ use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{self, MessageType, Payload, Session, SessionEvent};
+use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
 /// How long the server may take to end a connection after the closing handshake.
@@ -93,8 +94,28 @@ enum Stage {
 
 /// How a connection ended, for its socket.
 enum Terminal {
-    Closed { code: u16, reason: String },
+    Closed {
+        code: u16,
+        reason: String,
+    },
     Failed(Error),
+    /// The upgrade was refused, with this answer.
+    Refused {
+        error: Error,
+        head: Option<ResponseHead>,
+        body: Vec<u8>,
+    },
+}
+
+impl Terminal {
+    fn of(event: SessionEvent<'_>) -> Option<Self> {
+        match event {
+            SessionEvent::Closed { code, reason } => Some(Terminal::Closed { code, reason }),
+            SessionEvent::Failed(error) => Some(Terminal::Failed(error)),
+            SessionEvent::Refused { error, head, body } => Some(Terminal::Refused { error, head, body }),
+            _ => None,
+        }
+    }
 }
 
 impl Attempt {
@@ -275,13 +296,11 @@ impl Attempt {
             Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
             Stage::Dialling(_) => (Phase::Connect, "no address answered"),
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
-            Stage::Asking { .. } => {
-                (Phase::Upgrade, "the game did not release the upgrade request")
-            }
+            Stage::Asking { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
             Stage::Live { session, .. } => {
-                if let SessionEvent::Refused { error, head, body } = session.give_up_opening() {
-                    self.learn_refusal(head, body);
-                    return self.fail(error, context);
+                if let Some(refused) = Terminal::of(session.give_up_opening()) {
+                    self.end(refused, context);
+                    return Fate::Over;
                 }
                 (Phase::Upgrade, "the server did not answer the upgrade request")
             }
@@ -385,7 +404,8 @@ impl Attempt {
         let shown = match Request::new(draft.clone(), 1, socket) {
             Ok(shown) => shown,
             Err(error) => {
-                return self.fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
+                return self
+                    .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
             }
         };
         self.stage = Stage::Asking { stream, draft, done: false };
@@ -442,8 +462,8 @@ impl Attempt {
         if let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {
-            let event = session.handle_timeout(context.now);
-            self.terminal(event, context);
+            let terminal = Terminal::of(session.handle_timeout(context.now));
+            self.terminal(terminal, context);
         }
         self.read(context);
         self.write(context);
@@ -501,10 +521,10 @@ impl Attempt {
                     }
                 }
                 Ok(ReadOutcome::WouldBlock) => self.readable = false,
-                Ok(ReadOutcome::Eof { .. }) => {
+                Ok(ReadOutcome::Eof) => {
                     self.readable = false;
-                    let event = session.ended(None);
-                    self.terminal(event, context);
+                    let terminal = Terminal::of(session.ended(None));
+                    self.terminal(terminal, context);
                     self.stop_lingering();
                     return;
                 }
@@ -589,7 +609,8 @@ impl Attempt {
                     self.tell(EventKind::Open, context);
                 }
                 event => {
-                    self.terminal(event, context);
+                    let terminal = Terminal::of(event);
+                    self.terminal(terminal, context);
                     break true;
                 }
             }
@@ -651,7 +672,10 @@ impl Attempt {
             }
             let control = session.control_frames_sent();
             socket.counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
-            socket.counters.frames_sent.store(self.base.control_frames_sent + outbox.frames + control, Ordering::Relaxed);
+            socket
+                .counters
+                .frames_sent
+                .store(self.base.control_frames_sent + outbox.frames + control, Ordering::Relaxed);
         }
         let mut failure = None;
         while self.writable && session.has_to_write() {
@@ -706,24 +730,16 @@ impl Attempt {
 
     fn fail_live(&mut self, error: Error, context: &mut Context) {
         let Stage::Live { session, .. } = &mut self.stage else { return };
-        let event = session.ended(Some(error));
-        self.terminal(event, context);
+        let terminal = Terminal::of(session.ended(Some(error)));
+        self.terminal(terminal, context);
         self.stop_lingering();
     }
 
     // ------------------------------------------------------------------ the end
 
-    /// Gives the terminal event that the session came to, if it is one.
-    fn terminal(&mut self, event: SessionEvent<'_>, context: &mut Context) {
-        let terminal = match event {
-            SessionEvent::Closed { code, reason } => Terminal::Closed { code, reason },
-            SessionEvent::Failed(error) => Terminal::Failed(error),
-            SessionEvent::Refused { error, head, body } => {
-                self.learn_refusal(head, body);
-                Terminal::Failed(error)
-            }
-            _ => return,
-        };
+    /// Gives the terminal event that the session came to, if it came to one.
+    fn terminal(&mut self, terminal: Option<Terminal>, context: &mut Context) {
+        let Some(terminal) = terminal else { return };
         let has_to_write = matches!(&self.stage, Stage::Live { session, .. } if session.has_to_write() || session.close_is_out());
         self.end_with(terminal, context);
         if has_to_write {
@@ -757,9 +773,14 @@ impl Attempt {
                 socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));
                 EventKind::Closed { code, reason: reason.into() }
             }
-            Terminal::Failed(error) => {
-                socket.log(LogLevel::Info, format_args!("{error}"));
-                EventKind::Error(Box::new(error))
+            Terminal::Failed(error) => failed(&socket, error),
+            Terminal::Refused { error, head, body } => {
+                {
+                    let mut facts = lock(&socket.facts);
+                    facts.http_version = u32::from(head.is_some());
+                    (facts.head, facts.body) = (head, body);
+                }
+                failed(&socket, error)
             }
         };
         let handle = Socket(socket);
@@ -815,14 +836,6 @@ impl Attempt {
         }
     }
 
-    fn learn_refusal(&self, head: Option<crate::wire::response::ResponseHead>, body: Vec<u8>) {
-        let Some(Socket(socket)) = &self.socket else { return };
-        let mut facts = lock(&socket.facts);
-        facts.http_version = u32::from(head.is_some());
-        facts.head = head;
-        facts.body = body;
-    }
-
     fn count(&self, socket: &Shared) {
         let Stage::Live { session, .. } = &self.stage else { return };
         let counters = &socket.counters;
@@ -834,7 +847,11 @@ impl Attempt {
     }
 
     /// Notes how long a phase of connecting took, and begins the next one.
-    fn time(&mut self, now: Instant, counter: impl FnOnce(&super::counters::Counters) -> &std::sync::atomic::AtomicU64) {
+    fn time(
+        &mut self,
+        now: Instant,
+        counter: impl FnOnce(&super::counters::Counters) -> &std::sync::atomic::AtomicU64,
+    ) {
         if let Some(Socket(socket)) = &self.socket {
             let took = now.saturating_duration_since(self.started).as_micros() as u64;
             counter(&socket.counters).store(took, Ordering::Relaxed);
@@ -847,6 +864,11 @@ impl Attempt {
             socket.log(level, message);
         }
     }
+}
+
+fn failed(socket: &Shared, error: Error) -> EventKind {
+    socket.log(LogLevel::Info, format_args!("{error}"));
+    EventKind::Error(Box::new(error))
 }
 
 /// A message in worker mode: shown where it was received.

@@ -131,22 +131,19 @@ pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
     let mut skipped = 0;
     while skipped <= hub.ready_len() {
         let socket = hub.next_ready()?;
-        match socket.mailbox.claim() {
-            Some(mut delivery) => {
-                let event = take(&socket, &mut delivery);
-                let more = delivery.has_more();
-                drop(delivery);
-                if more {
-                    hub.make_ready(&socket);
-                }
-                if let Some(kind) = event {
-                    return Some(Event { socket: Socket(socket), kind });
-                }
-            }
-            None => {
-                skipped += 1;
-                hub.make_ready(&socket);
-            }
+        let Some(mut delivery) = socket.mailbox.claim() else {
+            skipped += 1;
+            hub.make_ready(&socket);
+            continue;
+        };
+        let event = take(&socket, &mut delivery);
+        let more = delivery.has_more();
+        drop(delivery);
+        if more {
+            hub.make_ready(&socket);
+        }
+        if let Some(kind) = event {
+            return Some(Event { socket: Socket(socket), kind });
         }
     }
     None
@@ -160,12 +157,7 @@ pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
     Some(Event { socket: Socket(socket.clone()), kind })
 }
 
-fn deliver(
-    socket: &Arc<Shared>,
-    delivery: &mut Delivery<'_>,
-    budget: &mut Budget,
-    at_most: usize,
-) -> usize {
+fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budget, at_most: usize) -> usize {
     let handle = Socket(socket.clone());
     let mut callbacks = socket.callbacks();
     let mut version = socket.callbacks_version();

@@ -59,7 +59,9 @@ impl EventKind {
     pub fn charge(&self) -> usize {
         EVENT_OVERHEAD
             + match self {
-                EventKind::Text(payload) | EventKind::Binary(payload) | EventKind::Pong(payload) => payload.len(),
+                EventKind::Text(payload) | EventKind::Binary(payload) | EventKind::Pong(payload) => {
+                    payload.len()
+                }
                 EventKind::IncompleteFrame(frame) => frame.payload.len(),
                 _ => 0,
             }

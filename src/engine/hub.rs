@@ -77,7 +77,10 @@ impl Hub {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         let mut guard = lock(&self.sleep);
         while pending() == 0 {
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            else {
+                break;
+            };
             guard = self.wake.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(guard);

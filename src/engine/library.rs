@@ -65,28 +65,37 @@ pub struct TlsHandle {
 
 struct TlsInner {
     settings: TlsSettings,
+    version: u64,
     /// Made from the settings when first needed.
     connector: Option<TlsConnector>,
 }
 
 impl TlsHandle {
     pub fn new(settings: TlsSettings) -> Self {
-        Self { inner: Mutex::new(TlsInner { settings, connector: None }) }
+        Self { inner: Mutex::new(TlsInner { settings, version: 0, connector: None }) }
     }
 
     pub fn change<R>(&self, change: impl FnOnce(&mut TlsSettings) -> R) -> R {
         let mut inner = lock(&self.inner);
         inner.connector = None;
+        inner.version += 1;
         change(&mut inner.settings)
     }
 
+    /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
     pub fn connector(&self) -> Result<TlsConnector, CallError> {
+        let (settings, version) = {
+            let inner = lock(&self.inner);
+            if let Some(connector) = &inner.connector {
+                return Ok(connector.clone());
+            }
+            (inner.settings.clone(), inner.version)
+        };
+        let connector = settings.connector()?;
         let mut inner = lock(&self.inner);
-        if let Some(connector) = &inner.connector {
-            return Ok(connector.clone());
+        if inner.version == version {
+            inner.connector = Some(connector.clone());
         }
-        let connector = inner.settings.connector(false)?;
-        inner.connector = Some(connector.clone());
         Ok(connector)
     }
 }
@@ -136,10 +145,11 @@ pub fn forget(id: u64) -> Option<Socket> {
 }
 
 pub fn default_tls() -> Result<TlsConnector, CallError> {
-    match &*lock(&LIBRARY) {
-        Stage::Running(library) => library.default_tls.connector(),
-        _ => Err(shutting_down()),
-    }
+    let library = match &*lock(&LIBRARY) {
+        Stage::Running(library) => library.clone(),
+        _ => return Err(shutting_down()),
+    };
+    library.default_tls.connector()
 }
 
 /// The hub of the running library.
@@ -175,7 +185,10 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     }
     library.hub.wake_all();
     if !library.wait_for_threads(deadline) {
-        return Err(CallError::new(Code::TimedOut, "a thread or a callback did not end in time; call again to go on waiting"));
+        return Err(CallError::new(
+            Code::TimedOut,
+            "a thread or a callback did not end in time; call again to go on waiting",
+        ));
     }
     library.hub.run_finalizers();
     *lock(&LIBRARY) = Stage::Nothing;
@@ -237,7 +250,10 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
                 for thread in lock(&library.threads).drain(..) {
                     let _ = thread.join();
                 }
-                return Err(CallError::new(Code::OutOfMemory, format!("no worker thread could be started: {error}")));
+                return Err(CallError::new(
+                    Code::OutOfMemory,
+                    format!("no worker thread could be started: {error}"),
+                ));
             }
         }
     }

@@ -46,7 +46,10 @@ impl Request {
     pub fn from_id(id: u64) -> Result<Self, CallError> {
         match REQUESTS.get(id).and_then(|weak| weak.upgrade()) {
             Some(inner) if !inner.finished.load(Ordering::Acquire) => Ok(Request(inner)),
-            _ => Err(CallError::new(Code::InvalidHandle, "the request is over: its callback has returned, or its event was released")),
+            _ => Err(CallError::new(
+                Code::InvalidHandle,
+                "the request is over: its callback has returned, or its event was released",
+            )),
         }
     }
 
@@ -96,7 +99,10 @@ impl Request {
         self.0.finish();
     }
 
-    fn change(&self, change: impl FnOnce(&mut UpgradeRequest) -> Result<(), HeaderError>) -> Result<(), CallError> {
+    fn change(
+        &self,
+        change: impl FnOnce(&mut UpgradeRequest) -> Result<(), HeaderError>,
+    ) -> Result<(), CallError> {
         if self.0.finished.load(Ordering::Acquire) {
             return Err(CallError::new(Code::InvalidHandle, "the request is over"));
         }

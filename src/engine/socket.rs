@@ -24,9 +24,8 @@ use super::worker::Inbox;
 use crate::buffer::Segment;
 use crate::error::Error;
 use crate::limits;
-use crate::net::tls::TlsConnector;
-use crate::session::liveness::PingSettings;
 use crate::session::Outbox;
+use crate::session::liveness::PingSettings;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -137,7 +136,6 @@ pub struct Settings {
 /// What one attempt needs to know.
 pub struct Plan {
     pub settings: Settings,
-    pub tls: Option<TlsConnector>,
 }
 
 /// What became known of the last attempt.
@@ -283,7 +281,10 @@ impl Shared {
             return Err(CallError::state("the socket is not open"));
         }
         if self.buffered.load(Ordering::Relaxed) >= self.max_buffered.load(Ordering::Relaxed) {
-            return Err(CallError::new(Code::WouldBlock, "the send queue is at its limit; nothing was queued"));
+            return Err(CallError::new(
+                Code::WouldBlock,
+                "the send queue is at its limit; nothing was queued",
+            ));
         }
         push(&mut to_worker.outbox, self.fragment_size.load(Ordering::Relaxed))
             .map_err(|_| CallError::out_of_memory())?;
@@ -298,7 +299,8 @@ impl Shared {
     /// The socket's context as one text.
     pub fn context(&self) -> String {
         let settings = lock(&self.settings);
-        let pairs: Vec<String> = settings.context.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let pairs: Vec<String> =
+            settings.context.iter().map(|(key, value)| format!("{key}={value}")).collect();
         pairs.join(" ")
     }
 
@@ -332,4 +334,3 @@ impl std::fmt::Debug for Socket {
         write!(f, "Socket({:#x}, {:?})", self.0.id, self.0.state())
     }
 }
-

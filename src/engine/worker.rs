@@ -57,8 +57,12 @@ impl Inbox {
     pub fn new() -> io::Result<(Arc<Self>, Poll)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
-        let inbox =
-            Self { sockets: Mutex::default(), sleeping: AtomicBool::new(false), waker, stop: Mutex::default() };
+        let inbox = Self {
+            sockets: Mutex::default(),
+            sleeping: AtomicBool::new(false),
+            waker,
+            stop: Mutex::default(),
+        };
         Ok((Arc::new(inbox), poll))
     }
 
@@ -199,7 +203,8 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
             worker.timer(at, key);
         }
-        if let Some(deadline) = lock(&worker.inbox.stop).take() {
+        let stop = lock(&worker.inbox.stop).take();
+        if let Some(deadline) = stop {
             worker.context.stopping = true;
             stop_at = Some(deadline.min(worker.context.now + FAREWELL));
             worker.turn_all();

@@ -28,6 +28,8 @@ use crate::wire::violation::Violation;
 /// Close code of a connection that ended without a closing handshake; never on the wire
 /// (RFC 6455 section 7.4.1).
 pub const ABNORMAL_CLOSURE: u16 = 1006;
+/// Close code of an endpoint that goes away.
+const GOING_AWAY: u16 = 1001;
 /// Close code for a close frame that named none; never on the wire.
 pub const NO_STATUS: u16 = 1005;
 
@@ -253,6 +255,23 @@ impl Session {
         self.rest.stalled_since.get_or_insert(now);
     }
 
+    /// Nobody listens any more: what is queued is dropped, and a close frame says goodbye.
+    pub fn leave(&mut self, outbox: &mut Outbox) {
+        outbox.shut();
+        if !self.rest.close_is_out && matches!(self.rest.state, State::Open | State::Closing) {
+            self.rest.sending.close_now(&GOING_AWAY.to_be_bytes());
+        }
+        self.rest.finish();
+    }
+
+    /// The server took too long to answer the upgrade request. What it refused with, if it did.
+    pub fn give_up_opening(&mut self) -> SessionEvent<'static> {
+        match &self.rest.state {
+            State::Opening(opening) if opening.is_refused() => self.rest.took_too_long(),
+            _ => SessionEvent::Idle,
+        }
+    }
+
     // ------------------------------------------------------------------ time
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -321,6 +340,11 @@ impl Session {
 
     pub fn is_done(&self) -> bool {
         matches!(self.rest.state, State::Done)
+    }
+
+    /// A close frame of ours is on the wire.
+    pub fn close_is_out(&self) -> bool {
+        self.rest.close_is_out
     }
 
     pub fn phase(&self) -> Phase {

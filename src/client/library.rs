@@ -1,0 +1,60 @@
+//! The library as a whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::event::Event;
+use crate::engine::library::{self, Config};
+use crate::engine::{delivery, hub};
+use crate::error::CallError;
+use crate::logging::{self, LogFn, LogLevel};
+
+/// Starts the library with a configuration of the caller's. Optional: the first socket starts it
+/// with defaults. Refused while it runs.
+pub fn init(config: Config) -> Result<(), CallError> {
+    library::start(config)
+}
+
+/// Destroys every socket and joins every thread of the library; when it returns no callback runs
+/// or will run. Like [`Socket::destroy`](crate::Socket::destroy) it waives terminal events; the
+/// finalizers that have not run yet run here. Refused inside a callback. After
+/// [`TimedOut`](crate::Code::TimedOut) it can be called again.
+pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
+    library::shutdown(timeout)
+}
+
+/// Runs waiting callbacks on this thread, at most `max_events` and for about `max_microseconds`
+/// (0: no limit), round the sockets that have events. Returns how many events ran a callback.
+pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
+    if hub::idle() {
+        return 0;
+    }
+    library::hub().map_or(0, |hub| delivery::poll(&hub, max_events, max_microseconds))
+}
+
+/// Events that wait.
+pub fn pending() -> usize {
+    hub::pending()
+}
+
+/// Sleeps until an event waits, at most this long. Returns whether one does.
+pub fn wait(timeout: Duration) -> bool {
+    match library::hub() {
+        Some(hub) => hub.wait(timeout),
+        None => false,
+    }
+}
+
+/// Takes the next event, without a callback.
+pub fn next_event() -> Option<Event> {
+    if hub::idle() {
+        return None;
+    }
+    delivery::next_event(&library::hub()?)
+}
+
+/// Sends log lines up to `max` to `log`, which is called on whichever thread logs. `None`: to the
+/// `log` crate.
+pub fn set_log(max: LogLevel, log: Option<Arc<LogFn>>) {
+    logging::set(max, log);
+}

@@ -1,0 +1,100 @@
+//! Sending: copied into the queue, or handed over. Never waits for the network.
+
+use crate::buffer::Segment;
+use crate::engine::lock;
+use crate::engine::masks;
+use crate::engine::socket::{MAX_WAITING_PINGS, Socket, State};
+use crate::error::{CallError, Code};
+use crate::limits::{MAX_CONTROL_PAYLOAD, MAX_MESSAGE_SIZE_CEILING};
+use crate::session::MessageType;
+use crate::wire::utf8;
+use std::sync::atomic::Ordering;
+
+impl Socket {
+    pub fn send_text(&self, text: &str) -> Result<(), CallError> {
+        self.send(MessageType::Text, text.as_bytes())
+    }
+
+    pub fn send_binary(&self, data: &[u8]) -> Result<(), CallError> {
+        self.send(MessageType::Binary, data)
+    }
+
+    /// Sends a segment as text, which is checked. The segment is gone whatever the result.
+    pub fn send_text_segment(&self, segment: Segment) -> Result<(), CallError> {
+        if !utf8::valid(segment.as_slice()) {
+            return Err(CallError::new(Code::InvalidUtf8, "the text is not UTF-8; nothing was queued"));
+        }
+        self.send_segment(MessageType::Text, segment)
+    }
+
+    /// Sends a segment, masked where it lies if nobody else holds its block. The segment is gone
+    /// whatever the result.
+    pub fn send_binary_segment(&self, segment: Segment) -> Result<(), CallError> {
+        self.send_segment(MessageType::Binary, segment)
+    }
+
+    /// A ping of the caller's own, of at most 125 bytes.
+    pub fn ping(&self, payload: &[u8]) -> Result<(), CallError> {
+        self.living()?;
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(CallError::new(
+                Code::TooLarge,
+                "a ping has at most 125 bytes (RFC 6455 section 5.5)",
+            ));
+        }
+        let payload = Segment::copy_of(payload).map_err(|_| CallError::out_of_memory())?;
+        let mut to_worker = lock(&self.0.to_worker);
+        if self.0.state() != State::Open {
+            return Err(CallError::state("the socket is not open"));
+        }
+        if to_worker.user_pings.len() >= MAX_WAITING_PINGS {
+            return Err(CallError::new(
+                Code::WouldBlock,
+                "too many pings wait to be sent; nothing was queued",
+            ));
+        }
+        to_worker.user_pings.push_back(payload);
+        drop(to_worker);
+        self.0.notify();
+        Ok(())
+    }
+
+    /// Payload bytes that were accepted and are not yet with the network.
+    pub fn buffered_amount(&self) -> usize {
+        self.0.buffered.load(Ordering::Relaxed)
+    }
+
+    /// Past it sends give `WouldBlock` and queue nothing. It may be exceeded by one message.
+    pub fn set_max_buffered_amount(&self, bytes: usize) -> Result<(), CallError> {
+        self.living()?;
+        self.0.max_buffered.store(bytes.max(1), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn send(&self, message_type: MessageType, payload: &[u8]) -> Result<(), CallError> {
+        check_size(payload.len())?;
+        let push = |outbox: &mut crate::session::Outbox, fragment_size| {
+            outbox.push(message_type, payload, fragment_size, &mut masks::next_key)
+        };
+        self.living()?;
+        self.0.send(push, payload.len())
+    }
+
+    fn send_segment(&self, message_type: MessageType, segment: Segment) -> Result<(), CallError> {
+        let len = segment.len();
+        check_size(len)?;
+        let push = |outbox: &mut crate::session::Outbox, fragment_size| {
+            outbox.push_segment(message_type, segment, fragment_size, &mut masks::next_key)
+        };
+        self.living()?;
+        self.0.send(push, len)
+    }
+}
+
+fn check_size(len: usize) -> Result<(), CallError> {
+    // Framing must fit beside the payload in one block.
+    if len > MAX_MESSAGE_SIZE_CEILING / 2 {
+        return Err(CallError::new(Code::TooLarge, "a message has at most 1 GiB"));
+    }
+    Ok(())
+}

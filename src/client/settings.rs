@@ -1,0 +1,192 @@
+//! Settings. Those of the upgrade are read when the socket opens and refused in between; the
+//! others hold at once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::client::Tls;
+use crate::engine::lock;
+use crate::engine::socket::{Settings, Socket, State};
+use crate::error::{CallError, Code};
+use crate::limits;
+use crate::session::liveness::PingSettings;
+use crate::wire::header::{HeaderError, basic_auth, check_credentials, check_value, is_token};
+
+const AUTHORIZATION: &str = "Authorization";
+
+impl Socket {
+    /// The `Origin` header field; `None` or empty for none.
+    pub fn set_origin(&self, origin: Option<&str>) -> Result<(), CallError> {
+        let origin = origin.filter(|origin| !origin.is_empty());
+        if let Some(origin) = origin {
+            check_value(origin).map_err(refused)?;
+        }
+        self.while_closed(|settings| settings.request.origin = origin.map(str::to_owned))
+    }
+
+    /// Offers a subprotocol, after those offered before.
+    pub fn add_protocol(&self, protocol: &str) -> Result<(), CallError> {
+        if !is_token(protocol) {
+            return Err(CallError::argument(
+                "a subprotocol is a token: letters, digits and !#$%&'*+-.^_`|~ (RFC 6455 section 4.1)",
+            ));
+        }
+        self.try_while_closed(|settings| {
+            let protocols = &mut settings.request.protocols;
+            if protocols.iter().any(|offered| offered == protocol) {
+                return Err(CallError::argument(
+                    "the subprotocol is offered already (RFC 6455 section 4.1 wants each once)",
+                ));
+            }
+            if protocols.len() >= limits::MAX_REQUEST_HEADERS {
+                return Err(CallError::new(Code::TooLarge, "too many subprotocols"));
+            }
+            protocols.push(protocol.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Adds a header field to the upgrade request. Fields of the handshake itself are refused.
+    pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
+        self.try_while_closed(|settings| settings.request.headers.add(name, value).map_err(refused))
+    }
+
+    /// RFC 7617. Replaces any other authorization.
+    pub fn set_basic_auth(&self, user: &str, password: &str) -> Result<(), CallError> {
+        check_credentials(user, password).map_err(refused)?;
+        self.set_authorization(&basic_auth(user, password))
+    }
+
+    /// RFC 6750. Replaces any other authorization.
+    pub fn set_bearer_auth(&self, token: &str) -> Result<(), CallError> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte);
+        if token.is_empty() || !token.bytes().all(legal) {
+            return Err(CallError::argument(
+                "a bearer token has letters, digits and -._~+/= only (RFC 6750 section 2.1)",
+            ));
+        }
+        self.set_authorization(&format!("Bearer {token}"))
+    }
+
+    /// Messages larger than this go out as fragments; at least 16 bytes. At any time.
+    pub fn set_max_fragment_size(&self, bytes: usize) -> Result<(), CallError> {
+        self.living()?;
+        if !(limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
+            return Err(CallError::argument("a fragment has at least 16 bytes and less than 2 GiB"));
+        }
+        self.0.fragment_size.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The largest message that is accepted, after decompression; at most 2 GiB less one byte.
+    pub fn set_max_message_size(&self, bytes: usize) -> Result<(), CallError> {
+        if !(1..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
+            return Err(CallError::argument("the largest message has at least 1 byte and less than 2 GiB"));
+        }
+        self.while_closed(|settings| settings.max_message_size = bytes)
+    }
+
+    /// Sends pings regularly, and ends the connection when nothing comes back. At any time.
+    pub fn set_start_ping_thread(&self, on: bool) -> Result<(), CallError> {
+        self.change_pings(|pings| pings.enabled = on)
+    }
+
+    /// Between two pings; at least 10 ms. At any time.
+    pub fn set_ping_frequency(&self, milliseconds: u32) -> Result<(), CallError> {
+        let frequency = Duration::from_millis(milliseconds.into());
+        if frequency < limits::MIN_PING_FREQUENCY {
+            return Err(CallError::argument("the ping frequency is at least 10 ms"));
+        }
+        self.change_pings(|pings| pings.frequency = frequency)
+    }
+
+    /// How long a ping may stay outstanding with nothing at all received since. At any time.
+    pub fn set_close_after_no_message(&self, milliseconds: u32) -> Result<(), CallError> {
+        if milliseconds == 0 {
+            return Err(CallError::argument("a peer needs some time to answer: at least 1 ms"));
+        }
+        self.change_pings(|pings| pings.patience = Duration::from_millis(milliseconds.into()))
+    }
+
+    /// Over all phases of connecting.
+    pub fn set_connect_timeout(&self, milliseconds: u32) -> Result<(), CallError> {
+        if milliseconds == 0 {
+            return Err(CallError::argument("connecting takes some time: at least 1 ms"));
+        }
+        self.while_closed(|settings| settings.connect_timeout = Duration::from_millis(milliseconds.into()))
+    }
+
+    /// From our close frame to the end.
+    pub fn set_close_timeout(&self, milliseconds: u32) -> Result<(), CallError> {
+        if milliseconds == 0 {
+            return Err(CallError::argument("a closing handshake takes some time: at least 1 ms"));
+        }
+        self.while_closed(|settings| settings.close_timeout = Duration::from_millis(milliseconds.into()))
+    }
+
+    /// TLS settings of the caller's own; they stay alive with the socket. `None`: the default.
+    pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
+        self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
+    }
+
+    /// A pair that goes with every log line of the socket; `None` removes it. At any time.
+    pub fn set_context(&self, key: &str, value: Option<&str>) -> Result<(), CallError> {
+        self.living()?;
+        if key.is_empty() || key.len() > 64 || value.is_some_and(|value| value.len() > 256) {
+            return Err(CallError::argument("a context key has 1 to 64 bytes, its value at most 256"));
+        }
+        let mut settings = lock(&self.0.settings);
+        let context = &mut settings.context;
+        context.retain(|(known, _)| known != key);
+        if let Some(value) = value {
+            if context.len() >= 32 {
+                return Err(CallError::new(Code::TooLarge, "a socket has at most 32 context pairs"));
+            }
+            context.push((key.to_owned(), value.to_owned()));
+        }
+        Ok(())
+    }
+
+    // ---------------------------------------------------------------- within
+
+    fn set_authorization(&self, value: &str) -> Result<(), CallError> {
+        self.try_while_closed(|settings| settings.request.headers.set(AUTHORIZATION, value).map_err(refused))
+    }
+
+    fn change_pings(&self, change: impl FnOnce(&mut PingSettings)) -> Result<(), CallError> {
+        self.living()?;
+        let mut settings = lock(&self.0.settings);
+        change(&mut settings.pings);
+        let pings = settings.pings;
+        drop(settings);
+        lock(&self.0.to_worker).pings = Some(pings);
+        if self.0.state() != State::Closed {
+            self.0.notify();
+        }
+        Ok(())
+    }
+
+    pub(super) fn while_closed(&self, change: impl FnOnce(&mut Settings)) -> Result<(), CallError> {
+        self.try_while_closed(|settings| {
+            change(settings);
+            Ok(())
+        })
+    }
+
+    fn try_while_closed(
+        &self,
+        change: impl FnOnce(&mut Settings) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        self.living()?;
+        let mut settings = lock(&self.0.settings);
+        if self.0.state() != State::Closed {
+            return Err(CallError::state("this can only be set while the socket is closed"));
+        }
+        change(&mut settings)
+    }
+}
+
+fn refused(error: HeaderError) -> CallError {
+    CallError::argument(error.to_string())
+}
