@@ -632,7 +632,7 @@ impl Attempt {
             stream.set_phase(Phase::Open);
         }
         let mut to_worker = lock(&socket.to_worker);
-        if to_worker.cancel.is_some() || to_worker.destroy {
+        if to_worker.cancel.is_some() || socket.is_destroyed() {
             return false;
         }
         to_worker.outbox.reset();

@@ -94,6 +94,13 @@ impl Hub {
         self.wake.notify_all();
     }
 
+    /// Runs the last finalizers and lets go of the sockets, which hold on to the hub in turn.
+    pub fn close(&self) {
+        self.run_finalizers();
+        let sockets = std::mem::take(&mut *lock(&self.ready));
+        drop(sockets);
+    }
+
     /// A socket is gone; its finalizer is to run where its callbacks did.
     pub fn finalize_later(&self, socket: Arc<Shared>) {
         let mut finalizers = lock(&self.finalizers);

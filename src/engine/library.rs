@@ -22,7 +22,7 @@ use crate::handles::Handles;
 use crate::limits;
 use crate::net::resolve::Resolver;
 use crate::net::threads::{self, ThreadHooks};
-use crate::net::tls::{TlsConnector, TlsSettings};
+use crate::net::tls::{self, TlsConnector, TlsSettings};
 use crate::wire::upgrade::UpgradeRequest;
 
 static SOCKETS: Handles<Socket> = Handles::new();
@@ -190,9 +190,10 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
             "a thread or a callback did not end in time; call again to go on waiting",
         ));
     }
-    library.hub.run_finalizers();
+    library.hub.close();
     *lock(&LIBRARY) = Stage::Nothing;
     drop(library);
+    tls::forget_shared();
     SOCKETS.shrink();
     request::shrink();
     buffer::lease::shrink();

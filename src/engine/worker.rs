@@ -259,7 +259,7 @@ impl Worker {
         socket.take_notification();
         let mut to_worker = lock(&socket.to_worker);
         let ToWorker { open, cancel, destroy, .. } = &mut *to_worker;
-        let (open, cancel, destroy) = (open.take(), cancel.take(), *destroy);
+        let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
         let resolved = to_worker.resolved.take();
         let request_done = std::mem::take(&mut to_worker.request_done);
         let pings = to_worker.pings.take();

@@ -15,12 +15,12 @@ mod verify;
 mod absent;
 
 #[cfg(feature = "tls")]
-pub use settings::{TlsConnector, TlsSettings};
+pub use settings::{TlsConnector, TlsSettings, forget_shared};
 #[cfg(feature = "tls")]
 pub use stream::TlsStream;
 
 #[cfg(not(feature = "tls"))]
-pub use absent::{TlsConnector, TlsSettings, TlsStream};
+pub use absent::{TlsConnector, TlsSettings, TlsStream, forget_shared};
 
 /// Which certificate authorities are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What the caller wants of TLS, and the rustls configuration made of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
@@ -145,9 +145,9 @@ impl TlsSettings {
     fn root_store(&self) -> Result<Arc<RootCertStore>, CallError> {
         let built_in = self.roots == Roots::Webpki;
         if built_in && self.extra_roots.is_empty() {
-            return Ok(webpki_roots().clone());
+            return Ok(webpki_roots());
         }
-        let mut store = if built_in { RootCertStore::clone(webpki_roots()) } else { RootCertStore::empty() };
+        let mut store = if built_in { RootCertStore::clone(&webpki_roots()) } else { RootCertStore::empty() };
         for certificate in &self.extra_roots {
             store
                 .add(certificate.clone())
@@ -172,14 +172,26 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CallError> {
     }
 }
 
-/// Loaded once for the process; all connectors share it.
-fn webpki_roots() -> &'static Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    ROOTS.get_or_init(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
+/// Mozilla's roots are loaded once; all connectors share them.
+static WEBPKI_ROOTS: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
+/// Named explicitly: rustls' process-wide default would belong to whoever set it first.
+static PROVIDER: Mutex<Option<Arc<CryptoProvider>>> = Mutex::new(None);
+
+fn webpki_roots() -> Arc<RootCertStore> {
+    let load = || Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
+    shared(&WEBPKI_ROOTS, load)
 }
 
-/// Named explicitly: a process-wide default would belong to whoever set it first.
 fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())).clone()
+    shared(&PROVIDER, || Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+fn shared<T>(slot: &Mutex<Option<Arc<T>>>, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(make).clone()
+}
+
+/// Lets go of what connectors share: the library has stopped.
+pub fn forget_shared() {
+    WEBPKI_ROOTS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    PROVIDER.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
