@@ -262,6 +262,12 @@ impl Inbound {
         }
     }
 
+    /// Gives everything back: nothing that comes is of interest any more.
+    pub fn abandon(&mut self) {
+        (self.held, self.frame, self.message, self.body) = (None, None, None, None);
+        self.body_is_shown = false;
+    }
+
     /// The next thing in the received bytes. `stream` says whether fragments of a message that
     /// begins now are to be passed on one by one.
     #[inline]
@@ -327,7 +333,9 @@ impl Inbound {
     #[inline]
     fn check(&self, header: &FrameHeader) -> Result<(), Violation> {
         if header.opcode.is_control() {
-            return Ok(());
+            // RFC 6455 section 5.5.1: a body begins with a code of two bytes.
+            let is_half_a_code = header.opcode == Opcode::Close && header.payload_len == 1;
+            return if is_half_a_code { Err(Violation::CloseLength) } else { Ok(()) };
         }
         let before = match (&self.message, header.opcode) {
             (None, Opcode::Continuation) => return Err(Violation::UnexpectedContinuation),
@@ -458,6 +466,8 @@ impl Inbound {
 
     /// A frame whose payload was read into the body is complete.
     fn body_grew(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Step, Stuck> {
+        // The next to come is a header.
+        self.wanted = MAX_HEADER;
         if self.message.is_some() {
             return self.fragment(opcode, fin, len, Place::Body);
         }
@@ -489,6 +499,12 @@ impl Inbound {
             return Ok(Step::Again);
         }
         Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
+    }
+
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.writer.capacity())
+            + self.body.as_ref().map_or(0, Writer::capacity)
     }
 
     fn drop_shown_body(&mut self) {
@@ -543,7 +559,8 @@ fn append(body: &mut Option<Writer>, bytes: &[u8], expected: usize) -> Result<()
         let arrived = filled + bytes.len();
         let mut larger = match buffer::take_free(filled + expected) {
             Some(writer) => writer,
-            None => buffer::take((filled + expected).min((2 * arrived).max(READ_SIZE)))?,
+            // Sizes are rounded up to powers of two, so the next one is at most twice of it.
+            None => buffer::take((filled + expected).min((arrived + 1).next_power_of_two().max(READ_SIZE)))?,
         };
         if let Some(body) = body {
             larger.put(body.bytes());
