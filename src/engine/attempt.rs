@@ -80,7 +80,9 @@ struct Base {
     messages_received: u64,
     pings_sent: u64,
     pongs_received: u64,
-    control_frames_sent: u64,
+    extra_frames_sent: u64,
+    before_compression: u64,
+    after_compression: u64,
 }
 
 enum Stage {
@@ -127,7 +129,9 @@ impl Attempt {
             messages_received: counters.messages_received,
             pings_sent: counters.pings_sent,
             pongs_received: counters.pongs_received,
-            control_frames_sent: 0,
+            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
+            before_compression: counters.payload_bytes_before_compression,
+            after_compression: counters.payload_bytes_after_compression,
         };
         Self {
             key,
@@ -442,6 +446,7 @@ impl Attempt {
             max_message_size: self.plan.settings.max_message_size,
             close_timeout: self.plan.settings.close_timeout,
             pings: self.plan.settings.pings,
+            compression: self.plan.settings.compression.clone(),
         };
         match Session::new(&settings, request, masks::nonce()) {
             Ok(session) => {
@@ -628,14 +633,13 @@ impl Attempt {
 
     /// The socket is open from now on, unless the caller has given up meanwhile.
     fn opened(&mut self, socket: &Arc<Shared>) -> bool {
-        if let Stage::Live { stream, .. } = &mut self.stage {
-            stream.set_phase(Phase::Open);
-        }
+        let Stage::Live { stream, session } = &mut self.stage else { return false };
+        stream.set_phase(Phase::Open);
         let mut to_worker = lock(&socket.to_worker);
         if to_worker.cancel.is_some() || socket.is_destroyed() {
             return false;
         }
-        to_worker.outbox.reset();
+        to_worker.outbox.reset(session.compress_from());
         socket.buffered.store(0, Ordering::Relaxed);
         socket.set_state(State::Open);
         true
@@ -670,12 +674,12 @@ impl Attempt {
             if !outbox.is_empty() || outbox.is_closed() {
                 session.take_from(outbox, context.now);
             }
-            let control = session.control_frames_sent();
+            let extra = session.extra_frames_sent();
             socket.counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
             socket
                 .counters
                 .frames_sent
-                .store(self.base.control_frames_sent + outbox.frames + control, Ordering::Relaxed);
+                .store(self.base.extra_frames_sent + outbox.frames + extra, Ordering::Relaxed);
         }
         let mut failure = None;
         while self.writable && session.has_to_write() {
@@ -844,6 +848,9 @@ impl Attempt {
         set(&counters.messages_received, self.base.messages_received + session.messages_received());
         set(&counters.pings_sent, self.base.pings_sent + session.pings_sent());
         set(&counters.pongs_received, self.base.pongs_received + session.pongs_received());
+        let (before, after) = session.compression();
+        set(&counters.payload_bytes_before_compression, self.base.before_compression + before);
+        set(&counters.payload_bytes_after_compression, self.base.after_compression + after);
     }
 
     /// Notes how long a phase of connecting took, and begins the next one.

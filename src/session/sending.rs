@@ -14,8 +14,9 @@ use std::io::IoSlice;
 use super::outbox::{Entry, opcode_of};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
-use crate::limits::MAX_CONTROL_PAYLOAD;
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, parse_header, write_header};
+use crate::limits::{MAX_CONTROL_PAYLOAD, READ_SIZE};
+use crate::wire::deflate::{Deflater, Status};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_header, write_header};
 use crate::wire::mask;
 
 /// Bytes that are prepared for the socket at a time.
@@ -37,8 +38,14 @@ pub struct Sending {
     ready: usize,
     /// Bytes of the first piece that are gone already.
     written: usize,
+    /// Set when permessage-deflate was agreed on.
+    deflater: Option<Box<Deflater>>,
     /// Control frames that were put on their way.
     pub control_frames: u64,
+    /// Frames of compressed messages, which nobody could count before.
+    pub compressed_frames: u64,
+    pub payload_before_compression: u64,
+    pub payload_after_compression: u64,
 }
 
 struct Control {
@@ -70,6 +77,10 @@ impl Sending {
     /// The queue that [`Outbox::take`](super::Outbox::take) fills.
     pub fn entries(&mut self) -> &mut VecDeque<Entry> {
         &mut self.entries
+    }
+
+    pub fn set_deflater(&mut self, deflater: Box<Deflater>) {
+        self.deflater = Some(deflater);
     }
 
     /// Raw bytes: the upgrade request.
@@ -134,6 +145,9 @@ impl Sending {
                 Entry::Bare { message_type, fragment_size, is_first, payload } => {
                     self.prepare_bare(message_type, fragment_size, is_first, payload, keys);
                 }
+                Entry::Plain { message_type, fragment_size, is_first, payload } => {
+                    self.prepare_compressed(message_type, fragment_size, is_first, payload, keys)?;
+                }
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;
@@ -184,6 +198,9 @@ impl Sending {
         }
         if self.is_empty() {
             self.give_back();
+            if let Some(deflater) = &mut self.deflater {
+                deflater.release_if_idle();
+            }
         }
         moved
     }
@@ -232,6 +249,64 @@ impl Sending {
             let rest = Entry::Bare { message_type, fragment_size, is_first: false, payload };
             self.entries.push_front(rest);
         }
+    }
+
+    /// The next fragment of a message, compressed. Its size is known only now, so fragments are
+    /// measured after compression.
+    fn prepare_compressed(
+        &mut self,
+        message_type: MessageType,
+        fragment_size: usize,
+        is_first: bool,
+        mut payload: Segment,
+        keys: &mut impl MaskKeys,
+    ) -> Result<(), OutOfMemory> {
+        let Some(deflater) = &mut self.deflater else { return Ok(()) };
+        let room = fragment_size.min(READ_SIZE);
+        // Most messages shrink, and need no more room than they have now.
+        let mut writer = buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?;
+        let room = room.min(writer.capacity());
+        let (consumed, fin) = loop {
+            let start = writer.filled();
+            let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room - start], true);
+            writer.fill(step.produced);
+            payload.advance(step.consumed);
+            match step.status {
+                Status::Done => break (step.consumed, true),
+                Status::NeedsOutput => break (step.consumed, false),
+                Status::NeedsInput if room - writer.filled() < Deflater::MIN_OUT => {
+                    break (step.consumed, false);
+                }
+                Status::NeedsInput => {}
+            }
+        };
+        self.payload_before_compression += consumed as u64;
+        self.payload_after_compression += writer.filled() as u64;
+        self.compressed_frames += 1;
+        let key = keys.next_key();
+        let header = FrameHeader {
+            fin,
+            rsv: if is_first { RSV1 } else { 0 },
+            opcode: if is_first { opcode_of(message_type) } else { Opcode::Continuation },
+            mask: Some(key),
+            payload_len: writer.filled() as u64,
+        };
+        let body = match writer.into_segment(0).into_exclusive() {
+            Ok(mut body) => {
+                mask::mask_in_place(body.as_mut_slice(), key, 0);
+                body.freeze()
+            }
+            // Cannot be: nobody else has seen the block.
+            Err(shared) => masked_copy(shared.as_slice(), key)?,
+        };
+        let mut piece = Piece::frame(&header, body);
+        piece.payload = consumed;
+        self.push_piece(piece);
+        if !fin {
+            let rest = Entry::Plain { message_type, fragment_size, is_first: false, payload };
+            self.entries.push_front(rest);
+        }
+        Ok(())
     }
 
     fn prepare_control(&mut self, control: &Control, key: [u8; 4]) -> Result<(), OutOfMemory> {
