@@ -1,0 +1,51 @@
+//! TLS 1.2 and 1.3 through rustls and ring, with errors that say what to do.
+//!
+//! ```text
+//! TlsSettings ──connector──> TlsConnector ──new(host)──> TlsStream
+//!      └── settings   └── roots, verify                     └── session ──errors──> explain
+//!                                                                                      └── names
+//! ```
+//!
+//! Without the feature `tls` the same names exist, and every use of them says so.
+//! It knows no sockets of its own: a [`TlsStream`] is lent the socket for each call.
+
+#[cfg(feature = "tls")]
+mod explain;
+#[cfg(feature = "tls")]
+mod names;
+#[cfg(feature = "tls")]
+mod roots;
+#[cfg(feature = "tls")]
+mod session;
+#[cfg(feature = "tls")]
+mod settings;
+#[cfg(feature = "tls")]
+mod verify;
+
+#[cfg(feature = "tls")]
+pub use session::TlsStream;
+#[cfg(feature = "tls")]
+pub use settings::{TlsConnector, TlsSettings};
+
+#[cfg(not(feature = "tls"))]
+mod absent;
+#[cfg(not(feature = "tls"))]
+pub use absent::{TlsConnector, TlsSettings, TlsStream};
+
+/// Which certificate authorities are trusted before any of the caller's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// Mozilla's, built in: the same on every platform.
+    #[default]
+    Webpki,
+    /// The operating system's.
+    Platform,
+    /// None: only the caller's own.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
