@@ -8,8 +8,9 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::limits;
 
 /// Where readiness comes from epoll, a read that returns less than was asked for has emptied the
-/// socket: new bytes cause a new edge (epoll(7), question 9). The others promise it only for a
-/// read that would block.
+/// socket: new bytes cause a new edge (epoll(7), question 9). That holds for bytes only: an end
+/// that came together with them was announced by the same edge. The others promise a new edge only
+/// after a read that would block.
 pub const SHORT_READ_MEANS_DRAINED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Sets what every connection gets. An option that the system refuses is logged and left alone: a

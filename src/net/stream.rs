@@ -1,10 +1,12 @@
 //! One transport for the engine: a connected socket, with TLS over it or without.
 //!
-//! Readiness is edge-triggered, so every answer says whether more may come without a new edge.
+//! Readiness is edge-triggered, so every answer says whether more may come without a new edge, and
+//! every event is shown to [`Stream::ready`] first.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 
+use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::options::{self, SHORT_READ_MEANS_DRAINED};
@@ -16,6 +18,16 @@ pub struct Stream {
     tcp: TcpStream,
     tls: Option<Box<TlsStream>>,
     phase: Phase,
+    /// A FIN or a reset may be waiting that no edge will announce any more.
+    may_have_ended: bool,
+}
+
+/// What is lent to TLS for one call.
+#[derive(Clone, Copy)]
+pub struct Link<'a> {
+    pub(super) tcp: &'a TcpStream,
+    pub(super) phase: Phase,
+    pub(super) short_read_drains: bool,
 }
 
 /// How far the TLS handshake is.
@@ -52,14 +64,22 @@ pub enum WriteOutcome {
 
 impl Stream {
     pub fn plain(tcp: TcpStream) -> Self {
-        Self { tcp, tls: None, phase: Phase::Upgrade }
+        Self { tcp, tls: None, phase: Phase::Upgrade, may_have_ended: true }
     }
 
     /// The handshake is driven by [`handshake`](Self::handshake). `host` is a name or an address,
     /// as the URL has it.
     pub fn secure(tcp: TcpStream, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         let tls = Box::new(TlsStream::new(connector, host)?);
-        Ok(Self { tcp, tls: Some(tls), phase: Phase::Tls })
+        Ok(Self { tcp, tls: Some(tls), phase: Phase::Tls, may_have_ended: true })
+    }
+
+    /// Must see every event of the socket before anything else is done about it.
+    ///
+    /// One edge may announce bytes and the end behind them. A read that gets the bytes and is short
+    /// must not count as having emptied the socket then, for there will be no further edge.
+    pub fn ready(&mut self, event: &Event) {
+        self.may_have_ended |= event.is_read_closed() || event.is_error();
     }
 
     /// The phase that errors carry from here on.
@@ -69,10 +89,8 @@ impl Stream {
 
     /// Goes on until the handshake is done or the network has nothing. Without TLS it is done.
     pub fn handshake(&mut self) -> Result<Progress, Error> {
-        match &mut self.tls {
-            Some(tls) => tls.handshake(&self.tcp, self.phase),
-            None => Ok(Progress::Done),
-        }
+        let Some((tls, link)) = self.tls_and_link() else { return Ok(Progress::Done) };
+        tls.handshake(link)
     }
 
     /// Reads into the buffers, in order, with at most one call into the system.
@@ -81,22 +99,27 @@ impl Stream {
         if room == 0 {
             return Ok(ReadOutcome::Data { n: 0, more: true });
         }
-        if let Some(tls) = &mut self.tls {
-            return tls.read(&self.tcp, buffers, self.phase);
+        let outcome = match self.tls_and_link() {
+            Some((tls, link)) => tls.read(link, buffers)?,
+            None => match options::receive_vectored(&self.tcp, buffers) {
+                Ok(0) => ReadOutcome::Eof { clean: true },
+                Ok(n) => ReadOutcome::Data { n, more: n == room || !self.short_read_drains() },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => ReadOutcome::WouldBlock,
+                Err(error) => return Err(Error::io(self.phase, READING, &error)),
+            },
+        };
+        if outcome == ReadOutcome::WouldBlock {
+            // So there is no end yet either, and an edge will announce it.
+            self.may_have_ended = false;
         }
-        match options::receive_vectored(&self.tcp, buffers) {
-            Ok(0) => Ok(ReadOutcome::Eof { clean: true }),
-            Ok(n) => Ok(ReadOutcome::Data { n, more: n == room || !SHORT_READ_MEANS_DRAINED }),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(ReadOutcome::WouldBlock),
-            Err(error) => Err(Error::io(self.phase, READING, &error)),
-        }
+        Ok(outcome)
     }
 
     /// Takes bytes from the buffers, in order. TLS takes nothing while earlier records still wait
     /// for the network.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
-        if let Some(tls) = &mut self.tls {
-            return tls.write(&self.tcp, buffers, self.phase);
+        if let Some((tls, link)) = self.tls_and_link() {
+            return tls.write(link, buffers);
         }
         match options::send_vectored(&self.tcp, buffers) {
             Ok(n) => Ok(WriteOutcome::Written { n }),
@@ -107,8 +130,8 @@ impl Stream {
 
     /// Hands what TLS still holds to the kernel. True when nothing is left.
     pub fn flush(&mut self) -> Result<bool, Error> {
-        match &mut self.tls {
-            Some(tls) => tls.flush(&self.tcp, self.phase),
+        match self.tls_and_link() {
+            Some((tls, link)) => tls.flush(link),
             None => Ok(true),
         }
     }
@@ -148,6 +171,16 @@ impl Stream {
 
     pub fn tls_version(&self) -> Option<TlsVersion> {
         self.tls.as_ref().and_then(|tls| tls.version())
+    }
+
+    fn tls_and_link(&mut self) -> Option<(&mut TlsStream, Link<'_>)> {
+        let short_read_drains = self.short_read_drains();
+        let link = Link { tcp: &self.tcp, phase: self.phase, short_read_drains };
+        self.tls.as_deref_mut().map(|tls| (tls, link))
+    }
+
+    fn short_read_drains(&self) -> bool {
+        SHORT_READ_MEANS_DRAINED && !self.may_have_ended
     }
 }
 
@@ -192,6 +225,34 @@ mod tests {
         assert_eq!((&one, &two), (b"ghc", b"def"));
         drop(peer);
         assert_eq!(read(&mut stream, &mut [IoSliceMut::new(&mut one)]), Ok(ReadOutcome::Eof { clean: true }));
+    }
+
+    /// With epoll the end comes in the same edge as the bytes before it.
+    #[test]
+    fn an_end_behind_bytes_is_not_forgotten() {
+        let (mut stream, mut peer) = pair();
+        let mut poll = mio::Poll::new().unwrap();
+        poll.registry().register(stream.tcp_mut(), mio::Token(0), mio::Interest::READABLE).unwrap();
+        let mut buffer = [0; 100];
+        let mut buffers = [IoSliceMut::new(&mut buffer)];
+        assert_eq!(stream.read_vectored(&mut buffers), Ok(ReadOutcome::WouldBlock));
+        peer.write_all(b"bye").unwrap();
+        drop(peer);
+        let mut events = mio::Events::with_capacity(8);
+        let (mut got, mut more) = (0, false);
+        loop {
+            if !more {
+                poll.poll(&mut events, Some(std::time::Duration::from_secs(20))).unwrap();
+                assert!(!events.is_empty(), "the end was lost");
+                events.iter().for_each(|event| stream.ready(event));
+            }
+            match stream.read_vectored(&mut buffers).unwrap() {
+                ReadOutcome::Data { n, more: again } => (got, more) = (got + n, again),
+                ReadOutcome::WouldBlock => more = false,
+                ReadOutcome::Eof { clean } => break assert!(clean),
+            }
+        }
+        assert_eq!(got, 3);
     }
 
     #[test]

@@ -2,11 +2,9 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
-use mio::net::TcpStream;
-
 use super::{Roots, TlsVersion};
-use crate::error::{CallError, Code, Error, Phase};
-use crate::net::stream::{Progress, ReadOutcome, WriteOutcome};
+use crate::error::{CallError, Code, Error};
+use crate::net::stream::{Link, Progress, ReadOutcome, WriteOutcome};
 
 #[derive(Clone, Default)]
 pub struct TlsSettings(());
@@ -41,26 +39,16 @@ impl TlsStream {
     pub fn new(connector: &TlsConnector, _host: &str) -> Result<Self, Error> {
         match *connector {}
     }
-    pub fn handshake(&mut self, _tcp: &TcpStream, _phase: Phase) -> Result<Progress, Error> {
+    pub fn handshake(&mut self, _link: Link<'_>) -> Result<Progress, Error> {
         match *self {}
     }
-    pub fn read(
-        &mut self,
-        _tcp: &TcpStream,
-        _buffers: &mut [IoSliceMut<'_>],
-        _phase: Phase,
-    ) -> Result<ReadOutcome, Error> {
+    pub fn read(&mut self, _link: Link<'_>, _buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         match *self {}
     }
-    pub fn write(
-        &mut self,
-        _tcp: &TcpStream,
-        _buffers: &[IoSlice<'_>],
-        _phase: Phase,
-    ) -> Result<WriteOutcome, Error> {
+    pub fn write(&mut self, _link: Link<'_>, _buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         match *self {}
     }
-    pub fn flush(&mut self, _tcp: &TcpStream, _phase: Phase) -> Result<bool, Error> {
+    pub fn flush(&mut self, _link: Link<'_>) -> Result<bool, Error> {
         match *self {}
     }
     pub fn wants_write(&self) -> bool {

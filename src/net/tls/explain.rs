@@ -102,7 +102,7 @@ fn certificate(error: &CertificateError, context: &Context) -> String {
             "the certificate is not meant for servers (extended key usage)".to_owned()
         }
         // rustls has no variant of its own for this one.
-        Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => format!(
+        Bad::Other(other) if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => format!(
             "the server shows a CA's own certificate{}; give it one that the CA issued, or a \
              self-signed one with basicConstraints CA:FALSE and add that with fw_tls_add_ca_pem",
             names.map(|names| format!(" (\"{}\", self-signed)", names.subject)).unwrap_or_default(),

@@ -32,6 +32,9 @@ mod absent;
 #[cfg(not(feature = "tls"))]
 pub use absent::{TlsConnector, TlsSettings, TlsStream};
 
+#[cfg(all(test, feature = "tls"))]
+mod tests;
+
 /// Which certificate authorities are trusted before any of the caller's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Roots {

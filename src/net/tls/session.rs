@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
-use mio::net::TcpStream;
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::{ClientConnection, ProtocolVersion};
 
@@ -12,9 +11,9 @@ use super::verify::take_refused;
 use super::{TlsConnector, TlsVersion};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
-use crate::net::options::{self, SHORT_READ_MEANS_DRAINED};
+use crate::net::options;
 use crate::net::resolve::literal;
-use crate::net::stream::{Progress, READING, ReadOutcome, WRITING, WriteOutcome};
+use crate::net::stream::{Link, Progress, READING, ReadOutcome, WRITING, WriteOutcome};
 
 /// One TLS connection. The socket is lent to each call.
 pub struct TlsStream {
@@ -44,28 +43,23 @@ impl TlsStream {
         Ok(Self { tls, host: host.into(), peer_closed: false, failed: None })
     }
 
-    pub fn handshake(&mut self, tcp: &TcpStream, phase: Phase) -> Result<Progress, Error> {
+    pub fn handshake(&mut self, link: Link<'_>) -> Result<Progress, Error> {
         loop {
-            self.flush(tcp, phase)?;
+            self.flush(link)?;
             if !self.tls.is_handshaking() {
                 return Ok(Progress::Done);
             }
-            match self.tls.read_tls(&mut Socket::new(tcp)) {
-                Ok(0) => return Err(explain::end_in_handshake(&self.host, phase)),
-                Ok(_) => self.process(tcp, phase)?,
+            match self.tls.read_tls(&mut Socket::new(link)) {
+                Ok(0) => return Err(explain::end_in_handshake(&self.host, link.phase)),
+                Ok(_) => self.process(link)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::WouldBlock),
-                Err(error) => return Err(Error::io(phase, READING, &error)),
+                Err(error) => return Err(Error::io(link.phase, READING, &error)),
             }
         }
     }
 
     /// Delivers plaintext that is there, then reads the socket once when there is room left.
-    pub fn read(
-        &mut self,
-        tcp: &TcpStream,
-        buffers: &mut [IoSliceMut<'_>],
-        phase: Phase,
-    ) -> Result<ReadOutcome, Error> {
+    pub fn read(&mut self, link: Link<'_>, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         let mut out = Fill::new(buffers);
         self.deliver(&mut out);
         if out.room() == 0 || (out.filled > 0 && (self.peer_closed || self.failed.is_some())) {
@@ -77,7 +71,7 @@ impl TlsStream {
         if self.peer_closed {
             return Ok(ReadOutcome::Eof { clean: true });
         }
-        let more = match self.receive(tcp, &mut out, phase) {
+        let more = match self.receive(link, &mut out) {
             Ok(Received::Bytes { drained }) => !drained || out.room() == 0 || self.peer_closed,
             Ok(Received::WouldBlock) if out.filled == 0 => return Ok(ReadOutcome::WouldBlock),
             Ok(Received::WouldBlock) => false,
@@ -97,28 +91,26 @@ impl TlsStream {
 
     /// Takes plaintext only when no record waits any more: what a stalled network holds up stays
     /// with the caller, who counts it.
-    pub fn write(
-        &mut self,
-        tcp: &TcpStream,
-        buffers: &[IoSlice<'_>],
-        phase: Phase,
-    ) -> Result<WriteOutcome, Error> {
-        if !self.flush(tcp, phase)? {
+    pub fn write(&mut self, link: Link<'_>, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
+        if !self.flush(link)? {
             return Ok(WriteOutcome::WouldBlock);
         }
-        let n =
-            self.tls.writer().write_vectored(buffers).map_err(|error| Error::io(phase, WRITING, &error))?;
-        self.flush(tcp, phase)?;
+        let n = self
+            .tls
+            .writer()
+            .write_vectored(buffers)
+            .map_err(|error| Error::io(link.phase, WRITING, &error))?;
+        self.flush(link)?;
         Ok(WriteOutcome::Written { n })
     }
 
     /// Hands records to the kernel. True when none is left.
-    pub fn flush(&mut self, tcp: &TcpStream, phase: Phase) -> Result<bool, Error> {
+    pub fn flush(&mut self, link: Link<'_>) -> Result<bool, Error> {
         while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket::new(tcp)) {
+            match self.tls.write_tls(&mut Socket::new(link)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(self.write_failed(tcp, error, phase)),
+                Err(error) => return Err(self.write_failed(link, error)),
             }
         }
         Ok(true)
@@ -145,13 +137,13 @@ impl TlsStream {
     }
 
     /// One read of the socket, decrypted into `out`. What does not fit there stays in rustls.
-    fn receive(&mut self, tcp: &TcpStream, out: &mut Fill, phase: Phase) -> Result<Received, Error> {
+    fn receive(&mut self, link: Link<'_>, out: &mut Fill) -> Result<Received, Error> {
         let room = out.room();
         let (received, drained) = if room < SMALL_READ {
-            let mut socket = Socket::new(tcp);
+            let mut socket = Socket::new(link);
             let received = self.tls.read_tls(&mut socket);
             if matches!(received, Ok(1..)) {
-                let processed = self.process(tcp, phase);
+                let processed = self.process(link);
                 self.deliver(out);
                 processed?;
             }
@@ -163,11 +155,11 @@ impl TlsStream {
                 // record's worth of plaintext, and only the record that was begun earlier can
                 // exceed the room then.
                 let asked = room.min(scratch.len());
-                let received = options::receive(tcp, &mut scratch[..asked]);
+                let received = options::receive(link.tcp, &mut scratch[..asked]);
                 if let Ok(n) = received {
-                    self.feed(tcp, &scratch[..n], out, phase)?;
+                    self.feed(link, &scratch[..n], out)?;
                 }
-                let drained = SHORT_READ_MEANS_DRAINED && matches!(received, Ok(n) if n < asked);
+                let drained = link.short_read_drains && matches!(received, Ok(n) if n < asked);
                 Ok((received, drained))
             })?
         };
@@ -175,20 +167,14 @@ impl TlsStream {
             Ok(0) => Ok(Received::Eof),
             Ok(_) => Ok(Received::Bytes { drained }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::WouldBlock),
-            Err(error) => Err(Error::io(phase, READING, &error)),
+            Err(error) => Err(Error::io(link.phase, READING, &error)),
         }
     }
 
-    fn feed(
-        &mut self,
-        tcp: &TcpStream,
-        mut ciphertext: &[u8],
-        out: &mut Fill,
-        phase: Phase,
-    ) -> Result<(), Error> {
+    fn feed(&mut self, link: Link<'_>, mut ciphertext: &[u8], out: &mut Fill) -> Result<(), Error> {
         while !ciphertext.is_empty() && !self.peer_closed {
-            self.tls.read_tls(&mut ciphertext).map_err(|error| Error::io(phase, READING, &error))?;
-            let processed = self.process(tcp, phase);
+            self.tls.read_tls(&mut ciphertext).map_err(|error| Error::io(link.phase, READING, &error))?;
+            let processed = self.process(link);
             self.deliver(out);
             processed?;
         }
@@ -205,34 +191,34 @@ impl TlsStream {
         }
     }
 
-    fn process(&mut self, tcp: &TcpStream, phase: Phase) -> Result<(), Error> {
+    fn process(&mut self, link: Link<'_>) -> Result<(), Error> {
         match self.tls.process_new_packets() {
             Ok(state) => {
                 self.peer_closed |= state.peer_has_closed();
                 // An answer to a key update (RFC 8446 section 4.6.3) has no other occasion.
-                self.flush(tcp, phase).map(drop)
+                self.flush(link).map(drop)
             }
             Err(error) => {
                 // RFC 8446 section 6.2: the alert goes out before the connection ends.
-                let _ = self.tls.write_tls(&mut Socket::new(tcp));
-                Err(self.explained(&error, phase))
+                let _ = self.tls.write_tls(&mut Socket::new(link));
+                Err(self.explained(&error, link.phase))
             }
         }
     }
 
     /// A server that is not content sends an alert and closes; the write that fails then may come
     /// before the read that tells why.
-    fn write_failed(&mut self, tcp: &TcpStream, error: io::Error, phase: Phase) -> Error {
+    fn write_failed(&mut self, link: Link<'_>, error: io::Error) -> Error {
         const READS: usize = 8;
         for _ in 0..READS {
-            if !matches!(self.tls.read_tls(&mut Socket::new(tcp)), Ok(1..)) {
+            if !matches!(self.tls.read_tls(&mut Socket::new(link)), Ok(1..)) {
                 break;
             }
             if let Err(error) = self.tls.process_new_packets() {
-                return self.explained(&error, phase);
+                return self.explained(&error, link.phase);
             }
         }
-        Error::io(phase, WRITING, &error)
+        Error::io(link.phase, WRITING, &error)
     }
 
     fn explained(&self, error: &rustls::Error, phase: Phase) -> Error {
@@ -258,31 +244,31 @@ enum Received {
 
 /// The socket as rustls wants it.
 struct Socket<'a> {
-    tcp: &'a TcpStream,
+    link: Link<'a>,
     /// The last read emptied it.
     drained: bool,
 }
 
 impl<'a> Socket<'a> {
-    fn new(tcp: &'a TcpStream) -> Self {
-        Self { tcp, drained: false }
+    fn new(link: Link<'a>) -> Self {
+        Self { link, drained: false }
     }
 }
 
 impl Read for Socket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = options::receive(self.tcp, buffer)?;
-        self.drained = SHORT_READ_MEANS_DRAINED && n < buffer.len();
+        let n = options::receive(self.link.tcp, buffer)?;
+        self.drained = self.link.short_read_drains && n < buffer.len();
         Ok(n)
     }
 }
 
 impl Write for Socket<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        options::send_vectored(self.tcp, &[IoSlice::new(buffer)])
+        options::send_vectored(self.link.tcp, &[IoSlice::new(buffer)])
     }
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        options::send_vectored(self.tcp, buffers)
+        options::send_vectored(self.link.tcp, buffers)
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
