@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::options;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 
@@ -103,7 +104,7 @@ impl Dialler {
         self.next = self.attempts.len();
     }
 
-    /// What to report when the caller's deadline passed first.
+    /// What to report when the caller's deadline passed first; to be asked before `close`.
     pub fn timed_out(&self, after: Duration) -> Error {
         let message = format!("no connection within {} ms: {}", after.as_millis(), self.list());
         Error::new(ErrorKind::TimedOut, Phase::Connect, message)
@@ -210,7 +211,7 @@ impl Attempt {
                 Outcome::Failed(io::ErrorKind::ConnectionRefused.into())
             }
             Ok(_) => Outcome::Connected,
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Outcome::InFlight,
+            Err(error) if options::is_connecting(&error) => Outcome::InFlight,
             Err(error) => Outcome::Failed(error),
         }
     }

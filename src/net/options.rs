@@ -48,6 +48,15 @@ pub fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     uninterrupted(|| stream.read(buffer))
 }
 
+/// Whether `error`, from asking for the peer's address, only says that there is none yet.
+pub fn is_connecting(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::EINPROGRESS) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::NotConnected
+}
+
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

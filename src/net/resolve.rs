@@ -181,11 +181,13 @@ impl Shared {
             if let Some(job) = state.queue.pop_front() {
                 let stopped = state.stopped;
                 drop(state);
-                if stopped {
-                    job.pending.answer(Err(failure(&job.host, "the library is shutting down")));
-                } else if job.pending.is_wanted() {
-                    job.pending.answer(self.addresses(&job.host, job.port));
-                }
+                threads::guarded("resolver", "lookup", || {
+                    if stopped {
+                        job.pending.answer(Err(failure(&job.host, "the library is shutting down")));
+                    } else if job.pending.is_wanted() {
+                        job.pending.answer(self.addresses(&job.host, job.port));
+                    }
+                });
                 state = self.lock();
             } else if state.stopped {
                 return;
@@ -357,6 +359,18 @@ mod tests {
         release.send(()).unwrap();
         finish(&resolver);
         assert!(answer.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_callback_that_panics_costs_no_thread() {
+        let resolver = Resolver::new(ThreadHooks::default());
+        for _ in 0..2 * limits::RESOLVER_THREADS {
+            std::mem::forget(resolver.resolve("localhost", 1, Box::new(|_| panic!("on purpose"))));
+        }
+        let (done, answer) = reply();
+        let _lookup = resolver.resolve("localhost", 1, done);
+        assert!(answer.recv_timeout(SOON).unwrap().is_ok());
+        finish(&resolver);
     }
 
     #[test]

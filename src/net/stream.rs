@@ -116,7 +116,7 @@ impl Stream {
     }
 
     /// Takes bytes from the buffers, in order. TLS takes nothing while earlier records still wait
-    /// for the network.
+    /// for the network. After an error what the peer sent before can still be read.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         if let Some((tls, link)) = self.tls_and_link() {
             return tls.write(link, buffers);

@@ -60,7 +60,8 @@ pub fn join_until(threads: &mut Vec<JoinHandle<()>>, deadline: Instant) -> bool 
     }
 }
 
-fn guarded(thread: &str, what: &str, body: impl FnOnce()) {
+/// Runs `body`; a panic ends in the log.
+pub fn guarded(thread: &str, what: &str, body: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
         log::error!("the {what} of thread {thread} panicked: {}", panic_text(&*panic));
     }

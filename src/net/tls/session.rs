@@ -138,8 +138,7 @@ impl TlsStream {
 
     /// One read of the socket, decrypted into `out`. What does not fit there stays in rustls.
     fn receive(&mut self, link: Link<'_>, out: &mut Fill) -> Result<Received, Error> {
-        let room = out.room();
-        let (received, drained) = if room < SMALL_READ {
+        let (received, drained) = if out.room() < SMALL_READ {
             let mut socket = Socket::new(link);
             let received = self.tls.read_tls(&mut socket);
             if matches!(received, Ok(1..)) {
@@ -149,19 +148,22 @@ impl TlsStream {
             }
             (received, socket.drained)
         } else {
-            CIPHERTEXT.with_borrow_mut(|scratch| {
-                scratch.resize(limits::READ_SIZE, 0);
-                // No more than there is room for. Rustls refuses input while it holds more than one
-                // record's worth of plaintext, and only the record that was begun earlier can
-                // exceed the room then.
-                let asked = room.min(scratch.len());
-                let received = options::receive(link.tcp, &mut scratch[..asked]);
-                if let Ok(n) = received {
-                    self.feed(link, &scratch[..n], out)?;
-                }
-                let drained = link.short_read_drains && matches!(received, Ok(n) if n < asked);
-                Ok((received, drained))
-            })?
+            // Taken rather than borrowed: what runs meanwhile may log, and loggers are the host's.
+            let mut scratch = CIPHERTEXT.take();
+            scratch.resize(limits::READ_SIZE, 0);
+            // No more than there is room for. Rustls refuses input while it holds more than one
+            // record's worth of plaintext, and only the record that was begun earlier can exceed
+            // the room then.
+            let asked = out.room().min(scratch.len());
+            let received = options::receive(link.tcp, &mut scratch[..asked]);
+            let fed = match received {
+                Ok(n) => self.feed(link, &scratch[..n], out),
+                Err(_) => Ok(()),
+            };
+            CIPHERTEXT.set(scratch);
+            fed?;
+            let drained = link.short_read_drains && matches!(received, Ok(n) if n < asked);
+            (received, drained)
         };
         match received {
             Ok(0) => Ok(Received::Eof),
@@ -192,11 +194,13 @@ impl TlsStream {
     }
 
     fn process(&mut self, link: Link<'_>) -> Result<(), Error> {
+        let owed = self.tls.wants_write();
         match self.tls.process_new_packets() {
             Ok(state) => {
                 self.peer_closed |= state.peer_has_closed();
-                // An answer to a key update (RFC 8446 section 4.6.3) has no other occasion.
-                self.flush(link).map(drop)
+                // An answer to a key update (RFC 8446 section 4.6.3) has no other occasion. What
+                // the network refused before waits for its edge.
+                if owed { Ok(()) } else { self.flush(link).map(drop) }
             }
             Err(error) => {
                 // RFC 8446 section 6.2: the alert goes out before the connection ends.
@@ -214,8 +218,9 @@ impl TlsStream {
             if !matches!(self.tls.read_tls(&mut Socket::new(link)), Ok(1..)) {
                 break;
             }
-            if let Err(error) = self.tls.process_new_packets() {
-                return self.explained(&error, link.phase);
+            match self.tls.process_new_packets() {
+                Ok(state) => self.peer_closed |= state.peer_has_closed(),
+                Err(error) => return self.explained(&error, link.phase),
             }
         }
         Error::io(link.phase, WRITING, &error)

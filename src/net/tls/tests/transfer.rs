@@ -115,14 +115,9 @@ fn a_stalled_network_takes_a_bounded_amount() {
     client.handshake().unwrap();
     let block = pattern(limits::WRITE_BLOCK_SIZE);
     let mut taken = Vec::new();
-    loop {
-        match client.stream.write_vectored(&[IoSlice::new(&block)]).unwrap() {
-            WriteOutcome::Written { n } => {
-                assert_eq!(n, block.len(), "a block goes whole");
-                taken.extend_from_slice(&block);
-            }
-            WriteOutcome::WouldBlock => break,
-        }
+    while let WriteOutcome::Written { n } = client.stream.write_vectored(&[IoSlice::new(&block)]).unwrap() {
+        assert_eq!(n, block.len(), "a block goes whole");
+        taken.extend_from_slice(&block);
     }
     assert!(client.stream.wants_write());
     for _ in 0..3 {
