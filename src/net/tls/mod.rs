@@ -23,6 +23,8 @@ mod settings;
 mod verify;
 
 #[cfg(feature = "tls")]
+pub use roots::forget_shared;
+#[cfg(feature = "tls")]
 pub use session::TlsStream;
 #[cfg(feature = "tls")]
 pub use settings::{TlsConnector, TlsSettings};
@@ -30,7 +32,7 @@ pub use settings::{TlsConnector, TlsSettings};
 #[cfg(not(feature = "tls"))]
 mod absent;
 #[cfg(not(feature = "tls"))]
-pub use absent::{TlsConnector, TlsSettings, TlsStream};
+pub use absent::{TlsConnector, TlsSettings, TlsStream, forget_shared};
 
 #[cfg(all(test, feature = "tls"))]
 mod tests;

@@ -1,6 +1,6 @@
 //! Whom to trust: the verifier of chains for each choice of roots.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -13,8 +13,7 @@ use crate::error::{CallError, Code};
 
 /// Ring, and never the process-wide default: another library in the game may have set that.
 pub fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())).clone()
+    shared(&PROVIDER, || Arc::new(rustls::crypto::ring::default_provider()))
 }
 
 /// A verifier that trusts `roots` and the caller's own authorities.
@@ -40,9 +39,21 @@ pub fn check_authority(certificate: &CertificateDer<'static>) -> Result<(), rust
 
 /// Mozilla's roots, built once per process.
 fn built_in() -> Arc<RootCertStore> {
-    static BUILT_IN: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let build = || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
-    BUILT_IN.get_or_init(build).clone()
+    shared(&BUILT_IN, || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()))
+}
+
+static PROVIDER: Mutex<Option<Arc<CryptoProvider>>> = Mutex::new(None);
+static BUILT_IN: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
+
+fn shared<T>(slot: &Mutex<Option<Arc<T>>>, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(make).clone()
+}
+
+/// Lets go of what connectors share: the library has stopped, and its host wants to see all memory
+/// back.
+pub fn forget_shared() {
+    BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    PROVIDER.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
 
 fn with_own(mut store: RootCertStore, own: &[CertificateDer<'static>]) -> Arc<RootCertStore> {
