@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
+use mio::event::Event;
 
 use super::callbacks::{Callbacks, Inside};
 use super::counters::add;
@@ -63,8 +64,6 @@ pub struct Attempt {
     timer: Option<Instant>,
     readable: bool,
     writable: bool,
-    /// The other side has ended, so a short read does not mean that nothing is left to read.
-    ended: bool,
     /// Received bytes wait to be looked at: the game was behind.
     unseen: bool,
     callbacks: Arc<Callbacks>,
@@ -80,7 +79,9 @@ struct Base {
     messages_received: u64,
     pings_sent: u64,
     pongs_received: u64,
-    control_frames_sent: u64,
+    extra_frames_sent: u64,
+    before_compression: u64,
+    after_compression: u64,
 }
 
 enum Stage {
@@ -127,7 +128,9 @@ impl Attempt {
             messages_received: counters.messages_received,
             pings_sent: counters.pings_sent,
             pongs_received: counters.pongs_received,
-            control_frames_sent: 0,
+            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
+            before_compression: counters.payload_bytes_before_compression,
+            after_compression: counters.payload_bytes_after_compression,
         };
         Self {
             key,
@@ -139,7 +142,6 @@ impl Attempt {
             timer: None,
             readable: false,
             writable: false,
-            ended: false,
             unseen: false,
             callbacks,
             callbacks_version,
@@ -237,20 +239,16 @@ impl Attempt {
         Fate::Over
     }
 
-    pub fn ready(
-        &mut self,
-        token: Token,
-        readable: bool,
-        writable: bool,
-        ended: bool,
-        context: &mut Context,
-    ) -> Fate {
-        if let Stage::Dialling(_) = self.stage {
-            return self.dial_step(Some(token), context);
+    pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
+        match &mut self.stage {
+            Stage::Dialling(_) => return self.dial_step(Some(event.token()), context),
+            Stage::Securing(stream) | Stage::Asking { stream, .. } | Stage::Live { stream, .. } => {
+                stream.ready(event);
+            }
+            Stage::Idle | Stage::Resolving { .. } => {}
         }
-        self.readable |= readable;
-        self.writable |= writable;
-        self.ended |= ended;
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
         self.turn(context)
     }
 
@@ -294,7 +292,10 @@ impl Attempt {
         let url = &self.plan.settings.request.url;
         let (phase, what) = match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
-            Stage::Dialling(_) => (Phase::Connect, "no address answered"),
+            Stage::Dialling(dialler) => {
+                let error = dialler.timed_out(self.plan.settings.connect_timeout);
+                return self.fail(error, context);
+            }
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
             Stage::Asking { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
             Stage::Live { session, .. } => {
@@ -442,6 +443,7 @@ impl Attempt {
             max_message_size: self.plan.settings.max_message_size,
             close_timeout: self.plan.settings.close_timeout,
             pings: self.plan.settings.pings,
+            compression: self.plan.settings.compression.clone(),
         };
         match Session::new(&settings, request, masks::nonce()) {
             Ok(session) => {
@@ -511,7 +513,7 @@ impl Attempt {
             };
             match outcome {
                 Ok(ReadOutcome::Data { n, more }) => {
-                    self.readable = more || self.ended;
+                    self.readable = more;
                     session.received(n, &mut context.scratch, context.now);
                     if let Some(Socket(socket)) = &self.socket {
                         add(&socket.counters.bytes_received, n as u64);
@@ -521,7 +523,7 @@ impl Attempt {
                     }
                 }
                 Ok(ReadOutcome::WouldBlock) => self.readable = false,
-                Ok(ReadOutcome::Eof) => {
+                Ok(ReadOutcome::Eof { .. }) => {
                     self.readable = false;
                     let terminal = Terminal::of(session.ended(None));
                     self.terminal(terminal, context);
@@ -628,14 +630,13 @@ impl Attempt {
 
     /// The socket is open from now on, unless the caller has given up meanwhile.
     fn opened(&mut self, socket: &Arc<Shared>) -> bool {
-        if let Stage::Live { stream, .. } = &mut self.stage {
-            stream.set_phase(Phase::Open);
-        }
+        let Stage::Live { stream, session } = &mut self.stage else { return false };
+        stream.set_phase(Phase::Open);
         let mut to_worker = lock(&socket.to_worker);
         if to_worker.cancel.is_some() || socket.is_destroyed() {
             return false;
         }
-        to_worker.outbox.reset();
+        to_worker.outbox.reset(session.compress_from());
         socket.buffered.store(0, Ordering::Relaxed);
         socket.set_state(State::Open);
         true
@@ -670,12 +671,12 @@ impl Attempt {
             if !outbox.is_empty() || outbox.is_closed() {
                 session.take_from(outbox, context.now);
             }
-            let control = session.control_frames_sent();
+            let extra = session.extra_frames_sent();
             socket.counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
             socket
                 .counters
                 .frames_sent
-                .store(self.base.control_frames_sent + outbox.frames + control, Ordering::Relaxed);
+                .store(self.base.extra_frames_sent + outbox.frames + extra, Ordering::Relaxed);
         }
         let mut failure = None;
         while self.writable && session.has_to_write() {
@@ -687,7 +688,7 @@ impl Attempt {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = session.gather(&mut slices);
             match stream.write_vectored(&slices[..count]) {
-                Ok(WriteOutcome::Written(n)) => {
+                Ok(WriteOutcome::Written { n }) => {
                     let wrote = session.wrote(n);
                     if let Some(Socket(socket)) = &self.socket {
                         socket.buffered.fetch_sub(wrote.payload, Ordering::Relaxed);
@@ -844,6 +845,9 @@ impl Attempt {
         set(&counters.messages_received, self.base.messages_received + session.messages_received());
         set(&counters.pings_sent, self.base.pings_sent + session.pings_sent());
         set(&counters.pongs_received, self.base.pongs_received + session.pongs_received());
+        let (before, after) = session.compression();
+        set(&counters.payload_bytes_before_compression, self.base.before_compression + before);
+        set(&counters.payload_bytes_after_compression, self.base.after_compression + after);
     }
 
     /// Notes how long a phase of connecting took, and begins the next one.

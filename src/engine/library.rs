@@ -91,7 +91,7 @@ impl TlsHandle {
             }
             (inner.settings.clone(), inner.version)
         };
-        let connector = settings.connector()?;
+        let connector = settings.connector(false)?;
         let mut inner = lock(&self.inner);
         if inner.version == version {
             inner.connector = Some(connector.clone());

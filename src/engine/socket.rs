@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::limits;
 use crate::session::Outbox;
 use crate::session::liveness::PingSettings;
+use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -129,6 +130,7 @@ pub struct Settings {
     pub connect_timeout: Duration,
     pub close_timeout: Duration,
     pub pings: PingSettings,
+    pub compression: Option<DeflateConfig>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
     pub context: Vec<(String, String)>,
 }
@@ -161,6 +163,7 @@ impl Settings {
                 frequency: limits::PING_FREQUENCY,
                 patience: limits::CLOSE_AFTER_NO_MESSAGE,
             },
+            compression: Some(DeflateConfig::default()),
             tls: None,
             context: Vec::new(),
         }

@@ -21,7 +21,10 @@ use crate::buffer::OutOfMemory;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
 use crate::wire::close::{encode_close, parse_close};
+use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
+use crate::wire::extensions::parse_extensions;
 use crate::wire::response::ResponseHead;
+use crate::wire::upgrade::UpgradeError;
 use crate::wire::upgrade::{Accepted, UpgradeRequest};
 use crate::wire::violation::Violation;
 
@@ -38,10 +41,14 @@ pub struct Settings {
     pub max_message_size: usize,
     pub close_timeout: Duration,
     pub pings: PingSettings,
+    pub compression: Option<DeflateConfig>,
 }
 
 pub struct Session {
     inbound: Inbound,
+    compression: Option<DeflateConfig>,
+    /// Messages from this size on are compressed, once it was agreed on.
+    compress_from: Option<usize>,
     /// Everything but the received bytes, which events point into.
     rest: Rest,
 }
@@ -105,7 +112,12 @@ pub enum SessionEvent<'a> {
 
 impl Session {
     /// Begins with the upgrade request.
-    pub fn new(settings: &Settings, request: UpgradeRequest, nonce: [u8; 16]) -> Result<Self, OutOfMemory> {
+    pub fn new(
+        settings: &Settings,
+        mut request: UpgradeRequest,
+        nonce: [u8; 16],
+    ) -> Result<Self, OutOfMemory> {
+        request.extensions = settings.compression.as_ref().map(DeflateConfig::offer);
         let opening = Opening::new(request, nonce);
         let mut sending = Sending::default();
         sending.push_raw(&opening.request_bytes())?;
@@ -122,7 +134,8 @@ impl Session {
             pings_sent: 0,
             pongs_received: 0,
         };
-        Ok(Self { inbound: Inbound::new(settings.max_message_size), rest })
+        let inbound = Inbound::new(settings.max_message_size);
+        Ok(Self { inbound, compression: settings.compression.clone(), compress_from: None, rest })
     }
 
     // ------------------------------------------------------------------ receiving
@@ -376,8 +389,14 @@ impl Session {
         self.rest.pongs_received
     }
 
-    pub fn control_frames_sent(&self) -> u64 {
-        self.rest.sending.control_frames
+    /// Frames that the outbox could not count: control frames, and those of compressed messages.
+    pub fn extra_frames_sent(&self) -> u64 {
+        self.rest.sending.control_frames + self.rest.sending.compressed_frames
+    }
+
+    /// Payload bytes of compressed messages that were sent, before and after.
+    pub fn compression(&self) -> (u64, u64) {
+        (self.rest.sending.payload_before_compression, self.rest.sending.payload_after_compression)
     }
 
     /// The capacity of all blocks that received bytes are held in.
@@ -404,6 +423,10 @@ impl Session {
                 SessionEvent::Idle
             }
             OpeningStep::Upgraded { accepted, head } => {
+                if let Err(error) = self.agree(&accepted.extensions) {
+                    self.rest.state = State::Done;
+                    return SessionEvent::Refused { error: error.into(), head: Some(head), body: Vec::new() };
+                }
                 self.rest.state = State::Open;
                 self.rest.liveness = Some(Liveness::new(self.rest.pings, now));
                 SessionEvent::Opened { accepted, head }
@@ -413,6 +436,25 @@ impl Session {
                 refused(step)
             }
         }
+    }
+
+    /// Puts to work what the server accepted of our offer.
+    fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
+        let Some(config) = &self.compression else { return Ok(()) };
+        for extension in parse_extensions(extensions)? {
+            if extension.name.eq_ignore_ascii_case(EXTENSION_NAME) {
+                let params = config.accept(&extension)?;
+                self.inbound.set_inflater(Box::new(Inflater::new(&params)));
+                self.rest.sending.set_deflater(Box::new(Deflater::new(&params, config.level)));
+                self.compress_from = Some(config.min_size_to_compress);
+            }
+        }
+        Ok(())
+    }
+
+    /// The size from which on messages are compressed.
+    pub fn compress_from(&self) -> Option<usize> {
+        self.compress_from
     }
 }
 

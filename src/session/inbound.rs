@@ -14,7 +14,8 @@
 use super::MessageType;
 use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::{MAX_RESPONSE_HEAD, READ_SIZE};
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, parse_server_header};
+use crate::wire::deflate::{Inflater, Status};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header};
 use crate::wire::utf8::{self, Utf8Stream};
 use crate::wire::violation::Violation;
 
@@ -22,6 +23,9 @@ use crate::wire::violation::Violation;
 const LEAST_READ: usize = 16 << 10;
 /// Leftovers in blocks larger than this move to a smaller one when nothing more comes.
 const STASH_ABOVE: usize = 4 << 10;
+
+/// Less room than this is not worth a call of the decompressor.
+const LEAST_INFLATE_ROOM: usize = 1 << 10;
 
 /// The block that a worker lends to whichever connection reads.
 pub type Scratch = Option<Writer>;
@@ -41,6 +45,8 @@ pub struct Inbound {
     /// The body was shown and is not needed any more.
     body_is_shown: bool,
     utf8: Utf8Stream,
+    /// Set when permessage-deflate was agreed on: RSV1 may mark messages (RFC 7692 section 6).
+    inflater: Option<Box<Inflater>>,
     pub frames: u64,
     pub messages: u64,
 }
@@ -58,6 +64,8 @@ struct Arriving {
     seen: usize,
     /// The payload goes into the body; this much is still to come.
     into_body: Option<usize>,
+    /// The payload is decompressed as it comes; this much of it is still to come.
+    compressed: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +75,9 @@ struct Message {
     size: usize,
     /// Fragments are passed on as they come.
     streamed: bool,
+    compressed: bool,
+    /// Compressed bytes so far.
+    compressed_size: usize,
 }
 
 /// Received bytes, where they lie.
@@ -169,9 +180,15 @@ impl Inbound {
             body: None,
             body_is_shown: false,
             utf8: Utf8Stream::default(),
+            inflater: None,
             frames: 0,
             messages: 0,
         }
+    }
+
+    /// Messages may be compressed from now on.
+    pub fn set_inflater(&mut self, inflater: Box<Inflater>) {
+        self.inflater = Some(inflater);
     }
 
     /// Where the next bytes are to be read to, in this order.
@@ -312,14 +329,15 @@ impl Inbound {
             Some(held) => (held.consumed, held.writer.filled()),
             None => (0, 0),
         };
-        let Some((header, head_len)) = parse_server_header(self.unread(), 0)? else {
+        let allowed_rsv = if self.inflater.is_some() { RSV1 } else { 0 };
+        let Some((header, head_len)) = parse_server_header(self.unread(), allowed_rsv)? else {
             self.wanted = MAX_HEADER;
             return Ok(Step::NeedMore);
         };
         self.check(&header)?;
         let payload_len = header.payload_len as usize;
         let (from, to) = (start + head_len, start + head_len + payload_len);
-        if to <= end {
+        if to <= end && !self.is_compressed(&header) {
             // The usual case: the frame lies here whole.
             self.frames += 1;
             return self.whole_frame(header.opcode, header.fin, from, to, 0, stream);
@@ -332,6 +350,10 @@ impl Inbound {
     /// What RFC 6455 section 5.4 and the limits have against a header, before any payload.
     #[inline]
     fn check(&self, header: &FrameHeader) -> Result<(), Violation> {
+        // RFC 7692 section 6.1: only the first frame of a message says that it is compressed.
+        if header.rsv != 0 && (header.opcode.is_control() || header.opcode == Opcode::Continuation) {
+            return Err(Violation::ReservedBits(header.rsv));
+        }
         if header.opcode.is_control() {
             // RFC 6455 section 5.5.1: a body begins with a code of two bytes.
             let is_half_a_code = header.opcode == Opcode::Close && header.payload_len == 1;
@@ -343,32 +365,53 @@ impl Inbound {
             (Some(_), _) => return Err(Violation::ExpectedContinuation),
             (None, _) => 0,
         };
-        if header.payload_len > (self.max_message_size - before) as u64 {
+        // What a compressed message holds is found out as it is decompressed.
+        if !self.is_compressed(header) && header.payload_len > (self.max_message_size - before) as u64 {
             return Err(Violation::MessageTooLarge { limit: self.max_message_size });
         }
         Ok(())
     }
 
-    /// A header whose payload is not all here.
+    #[inline]
+    fn is_compressed(&self, header: &FrameHeader) -> bool {
+        header.rsv & RSV1 != 0
+            || (header.opcode == Opcode::Continuation
+                && self.message.is_some_and(|message| message.compressed))
+    }
+
+    /// A header whose payload is not all here, or is compressed.
     fn begin(&mut self, header: FrameHeader, payload_len: usize, stream: bool) {
-        let into_body =
-            (!header.opcode.is_control() && MAX_HEADER + payload_len > READ_SIZE).then_some(payload_len);
-        if !header.opcode.is_control() && header.opcode != Opcode::Continuation && !header.fin {
-            self.begin_message(header.opcode, stream);
+        let compressed = self.is_compressed(&header).then_some(payload_len);
+        let large = !header.opcode.is_control() && MAX_HEADER + payload_len > READ_SIZE;
+        let into_body = (large && compressed.is_none()).then_some(payload_len);
+        let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if begins && (!header.fin || compressed.is_some()) {
+            // A whole message is no fragment, compressed or not.
+            self.begin_message(header.opcode, stream && !header.fin, compressed.is_some());
         }
-        self.frame =
-            Some(Arriving { opcode: header.opcode, fin: header.fin, payload_len, seen: 0, into_body });
-        self.wanted = payload_len;
+        let (opcode, fin) = (header.opcode, header.fin);
+        self.frame = Some(Arriving { opcode, fin, payload_len, seen: 0, into_body, compressed });
+        self.wanted = if compressed.is_some() { 1 } else { payload_len };
         self.frames += 1;
     }
 
-    fn begin_message(&mut self, opcode: Opcode, stream: bool) {
-        self.message = Some(Message { message_type: message_type_of(opcode), size: 0, streamed: stream });
+    fn begin_message(&mut self, opcode: Opcode, streamed: bool, compressed: bool) {
+        self.message = Some(Message {
+            message_type: message_type_of(opcode),
+            size: 0,
+            streamed,
+            compressed,
+            compressed_size: 0,
+        });
     }
 
     /// More of the payload of the frame at hand may have come.
     fn go_on(&mut self, stream: bool) -> Result<Step, Stuck> {
         let Some(frame) = &mut self.frame else { return Ok(Step::NeedMore) };
+        if let Some(left) = frame.compressed {
+            let (opcode, fin) = (frame.opcode, frame.fin);
+            return self.inflate(opcode, fin, left);
+        }
         let is_text = match frame.opcode {
             Opcode::Text => true,
             Opcode::Continuation => {
@@ -430,7 +473,7 @@ impl Inbound {
         stream: bool,
     ) -> Result<Step, Stuck> {
         if self.message.is_none() && !fin && !opcode.is_control() {
-            self.begin_message(opcode, stream);
+            self.begin_message(opcode, stream, false);
         }
         let Some(held) = &mut self.held else { return Ok(Step::NeedMore) };
         held.consumed = to;
@@ -499,6 +542,72 @@ impl Inbound {
             return Ok(Step::Again);
         }
         Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
+    }
+
+    /// Decompresses what has come of a frame into the body, never beyond the limit.
+    fn inflate(&mut self, opcode: Opcode, fin: bool, mut left: usize) -> Result<Step, Stuck> {
+        let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
+            return Ok(Step::NeedMore);
+        };
+        let limit = self.max_message_size;
+        loop {
+            let here = match &self.held {
+                Some(held) => &held.writer.bytes()[held.consumed..],
+                None => &[],
+            };
+            let here = &here[..here.len().min(left)];
+            if here.is_empty() && left > 0 {
+                break;
+            }
+            // Room for what comes, but never for more than one byte over the limit.
+            let allowed = limit - message.size + 1;
+            let room = self.body.as_ref().map_or(0, Writer::room);
+            if room < LEAST_INFLATE_ROOM.min(allowed) {
+                let filled = self.body.as_ref().map_or(0, Writer::filled);
+                let expected = (4 * here.len()).max(filled).max(LEAST_INFLATE_ROOM).min(allowed);
+                let mut larger = buffer::take(filled + expected)?;
+                if let Some(body) = &self.body {
+                    larger.put(body.bytes());
+                }
+                self.body = Some(larger);
+            }
+            let Some(body) = &mut self.body else { return Err(Stuck::OutOfMemory) };
+            let start = body.filled();
+            let room = body.room().min(allowed);
+            let last = fin && here.len() == left;
+            let step = inflater.step(here, &mut body.spare()[..room], last)?;
+            body.fill(step.produced);
+            left -= step.consumed;
+            message.size += step.produced;
+            message.compressed_size += step.consumed;
+            if let Some(held) = &mut self.held {
+                held.consumed += step.consumed;
+            }
+            // Blocks that hold nothing could otherwise go on for ever.
+            if message.size > limit || message.compressed_size > limit + limit / 256 + 1024 {
+                return Err(Violation::MessageTooLarge { limit }.into());
+            }
+            if message.message_type == MessageType::Text {
+                self.utf8.feed(&body.bytes()[start..])?;
+            }
+            match step.status {
+                Status::NeedsOutput => {}
+                Status::NeedsInput | Status::Done if left > 0 => {}
+                Status::NeedsInput | Status::Done => break,
+            }
+        }
+        if left > 0 {
+            if let Some(frame) = &mut self.frame {
+                frame.compressed = Some(left);
+            }
+            return Ok(Step::NeedMore);
+        }
+        self.frame = None;
+        if fin {
+            inflater.release_if_idle();
+        }
+        // The size was counted as it came.
+        self.fragment(opcode, fin, 0, Place::Body)
     }
 
     #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct Outbox {
     tail: Option<Tail>,
     /// A close frame was queued; nothing may follow it (RFC 6455 section 5.5.1).
     closed: bool,
+    /// Messages from this size on are left to the worker, to be compressed.
+    compress_from: Option<usize>,
     pub messages: u64,
     pub frames: u64,
 }
@@ -36,6 +38,8 @@ pub enum Entry {
     Framed { frames: Segment, payload: usize },
     /// A message, or what is left of it, still to be framed and masked where it lies.
     Bare { message_type: MessageType, fragment_size: usize, is_first: bool, payload: Exclusive },
+    /// A message, or what is left of it, still to be compressed, framed and masked.
+    Plain { message_type: MessageType, fragment_size: usize, is_first: bool, payload: Segment },
     /// The close frame, framed and masked.
     Close { frame: Segment },
 }
@@ -46,6 +50,7 @@ impl Entry {
         match self {
             Entry::Framed { payload, .. } => *payload,
             Entry::Bare { payload, .. } => payload.len(),
+            Entry::Plain { payload, .. } => payload.len(),
             Entry::Close { .. } => 0,
         }
     }
@@ -66,6 +71,11 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
+        if self.compresses(payload.len()) {
+            let payload = Segment::copy_of(payload)?;
+            self.push_plain(message_type, payload, fragment_size);
+            return Ok(());
+        }
         let size = framed_size(payload.len(), fragment_size);
         self.frames += if size <= WRITE_BLOCK_SIZE {
             let tail = self.tail_with_room(size)?;
@@ -90,6 +100,10 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
+        if self.compresses(segment.len()) {
+            self.push_plain(message_type, segment, fragment_size);
+            return Ok(());
+        }
         match segment.into_exclusive() {
             Ok(payload) => {
                 self.end_tail();
@@ -140,9 +154,10 @@ impl Outbox {
         self.closed
     }
 
-    /// Forgets what was queued, for the next connection of the same socket.
-    pub fn reset(&mut self) {
-        *self = Outbox { messages: self.messages, frames: self.frames, ..Outbox::default() };
+    /// Opens for a new connection of the same socket. Messages of at least `compress_from` bytes
+    /// are compressed.
+    pub fn reset(&mut self, compress_from: Option<usize>) {
+        *self = Outbox { messages: self.messages, frames: self.frames, compress_from, ..Outbox::default() };
     }
 
     /// Refuses everything from now on.
@@ -150,6 +165,16 @@ impl Outbox {
         self.entries = VecDeque::new();
         self.tail = None;
         self.closed = true;
+    }
+
+    fn compresses(&self, len: usize) -> bool {
+        self.compress_from.is_some_and(|from| len >= from)
+    }
+
+    fn push_plain(&mut self, message_type: MessageType, payload: Segment, fragment_size: usize) {
+        self.end_tail();
+        self.entries.push_back(Entry::Plain { message_type, fragment_size, is_first: true, payload });
+        self.messages += 1;
     }
 
     fn tail_with_room(&mut self, size: usize) -> Result<&mut Tail, OutOfMemory> {

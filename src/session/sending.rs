@@ -14,8 +14,9 @@ use std::io::IoSlice;
 use super::outbox::{Entry, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
-use crate::limits::MAX_CONTROL_PAYLOAD;
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, header_len, parse_header, write_header};
+use crate::limits::{MAX_CONTROL_PAYLOAD, READ_SIZE};
+use crate::wire::deflate::{Deflater, Status};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, header_len, parse_header, write_header};
 use crate::wire::mask;
 
 /// Bytes that are prepared for the socket at a time.
@@ -41,8 +42,14 @@ pub struct Sending {
     written: usize,
     /// A close frame is the next to go, or on its way: nothing may follow it.
     closed: bool,
+    /// Set when permessage-deflate was agreed on.
+    deflater: Option<Box<Deflater>>,
     /// Control frames that were put on their way.
     pub control_frames: u64,
+    /// Frames of compressed messages, which nobody could count before.
+    pub compressed_frames: u64,
+    pub payload_before_compression: u64,
+    pub payload_after_compression: u64,
 }
 
 struct Control {
@@ -74,6 +81,10 @@ impl Sending {
     /// The queue that [`Outbox::take`](super::Outbox::take) fills.
     pub fn entries(&mut self) -> &mut VecDeque<Entry> {
         &mut self.entries
+    }
+
+    pub fn set_deflater(&mut self, deflater: Box<Deflater>) {
+        self.deflater = Some(deflater);
     }
 
     /// Raw bytes: the upgrade request.
@@ -142,6 +153,9 @@ impl Sending {
                 Entry::Bare { message_type, fragment_size, is_first, payload } => {
                     self.prepare_bare(message_type, fragment_size, is_first, payload, keys);
                 }
+                Entry::Plain { message_type, fragment_size, is_first, payload } => {
+                    self.prepare_compressed(message_type, fragment_size, is_first, payload, keys)?;
+                }
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;
@@ -196,6 +210,9 @@ impl Sending {
         }
         if self.is_empty() {
             self.give_back();
+            if let Some(deflater) = &mut self.deflater {
+                deflater.release_if_idle();
+            }
         }
         moved
     }
@@ -244,6 +261,47 @@ impl Sending {
             let rest = Entry::Bare { message_type, fragment_size, is_first: false, payload };
             self.entries.push_front(rest);
         }
+    }
+
+    /// The next fragment of a message, compressed. Its size is known only now, so fragments are
+    /// measured after compression.
+    fn prepare_compressed(
+        &mut self,
+        message_type: MessageType,
+        fragment_size: usize,
+        is_first: bool,
+        mut payload: Segment,
+        keys: &mut impl MaskKeys,
+    ) -> Result<(), OutOfMemory> {
+        let Some(deflater) = &mut self.deflater else { return Ok(()) };
+        let room = fragment_size.min(READ_SIZE);
+        // Most messages shrink, and need no more room than they have now.
+        let mut writer = buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?;
+        let room = room.min(writer.capacity());
+        let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room], true);
+        let key = keys.next_key();
+        mask::mask_in_place(&mut writer.spare()[..step.produced], key, 0);
+        writer.fill(step.produced);
+        payload.advance(step.consumed);
+        self.payload_before_compression += step.consumed as u64;
+        self.payload_after_compression += step.produced as u64;
+        self.compressed_frames += 1;
+        let fin = step.status == Status::Done;
+        let header = FrameHeader {
+            fin,
+            rsv: if is_first { RSV1 } else { 0 },
+            opcode: if is_first { opcode_of(message_type) } else { Opcode::Continuation },
+            mask: Some(key),
+            payload_len: step.produced as u64,
+        };
+        let mut piece = Piece::frame(&header, writer.into_segment(0));
+        piece.payload = step.consumed;
+        self.push_piece(piece);
+        if !fin {
+            let rest = Entry::Plain { message_type, fragment_size, is_first: false, payload };
+            self.entries.push_front(rest);
+        }
+        Ok(())
     }
 
     /// All control frames that wait, in one piece: a flood of them takes no block for each.

@@ -212,7 +212,12 @@ pub fn switching() -> Vec<u8> {
 }
 
 pub fn settings() -> Settings {
-    Settings { max_message_size: 16 << 20, close_timeout: Duration::from_secs(5), pings: PINGS_OFF }
+    Settings {
+        max_message_size: 16 << 20,
+        close_timeout: Duration::from_secs(5),
+        pings: PINGS_OFF,
+        compression: None,
+    }
 }
 
 /// A session, driven as a worker drives it.

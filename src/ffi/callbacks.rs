@@ -1,0 +1,444 @@
+//! What a socket calls: one function for each event.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use super::buffers::fw_segment;
+use super::error::{fw_error, with_error};
+use super::event::lend;
+use super::given::UserData;
+use super::guard::guard;
+use super::request::fw_request;
+use super::result::fw_result;
+use super::socket::fw_socket;
+use super::text::{address, terminated};
+use crate::client::{
+    Frame, MessageType, OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText, Request,
+    Segment, Socket,
+};
+use crate::error::Error;
+
+/// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_opcode {
+    /// In an event that is about no message.
+    FW_OPCODE_NONE = 0,
+    /// UTF-8.
+    FW_OPCODE_TEXT = 1,
+    /// Any bytes.
+    FW_OPCODE_BINARY = 2,
+}
+
+impl From<MessageType> for fw_opcode {
+    fn from(opcode: MessageType) -> Self {
+        match opcode {
+            MessageType::Text => Self::FW_OPCODE_TEXT,
+            MessageType::Binary => Self::FW_OPCODE_BINARY,
+        }
+    }
+}
+
+/// One fragment of a message, decoded. Valid until the callback returns; its payload longer, when
+/// retained.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fw_frame {
+    /// What the whole message is: the same for all of its fragments.
+    pub opcode: fw_opcode,
+    /// 1 for the first fragment of a message, else 0.
+    pub is_first: u32,
+    /// 1 for the last fragment of a message, else 0.
+    pub is_final: u32,
+    /// A fragment of a text may begin and end within a character; the whole was checked so far.
+    pub payload: fw_segment,
+}
+
+// What each registration below relies on, and the header demands: a callback may be called with its
+// user data, on the thread that polls or on the socket's worker, until it is replaced, and for a call
+// that runs at that moment; and it does not unwind.
+
+/// The upgrade is done: messages can be sent.
+///
+/// socket: whom it happened to.
+/// user_data: what was given to fw_socket_on_open.
+pub type fw_open_fn = Option<unsafe extern "C" fn(socket: fw_socket, user_data: *mut c_void)>;
+
+/// Sets what is called when the upgrade is done.
+///
+/// The first event of a connection that succeeds.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_open(
+    socket: fw_socket,
+    callback: fw_open_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_open(callback.map(|callback| {
+            // SAFETY: as promised above.
+            Arc::new(move |socket: &Socket| unsafe { callback(socket.into(), user_data.get()) })
+                as Arc<OnSocket>
+        }))
+    })
+}
+
+/// A whole text message came.
+///
+/// Valid UTF-8, not NUL-terminated: it lies where it was received.
+///
+/// socket: whom it happened to.
+/// text: len bytes, borrowed until the callback returns; never NULL.
+/// len: bytes, may be 0.
+/// user_data: what was given to fw_socket_on_text.
+pub type fw_text_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, text: *const c_char, len: usize, user_data: *mut c_void)>;
+
+/// Sets what is called for a whole text message.
+///
+/// Messages without a callback are dropped, at no cost.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_text(
+    socket: fw_socket,
+    callback: fw_text_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_text(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, text: &str| {
+                let data = address(text.as_bytes()).cast();
+                // SAFETY: as promised above.
+                unsafe { callback(socket.into(), data, text.len(), user_data.get()) }
+            }) as Arc<OnText>
+        }))
+    })
+}
+
+/// A whole binary message came.
+///
+/// socket: whom it happened to.
+/// data: len bytes, borrowed until the callback returns; never NULL.
+/// len: bytes, may be 0.
+/// user_data: what was given to fw_socket_on_binary.
+pub type fw_binary_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, data: *const u8, len: usize, user_data: *mut c_void)>;
+
+/// Sets what is called for a whole binary message.
+///
+/// Called before binary_no_alloc if both are set.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_binary(
+    socket: fw_socket,
+    callback: fw_binary_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_binary(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, data: &[u8]| {
+                // SAFETY: as promised above.
+                unsafe { callback(socket.into(), address(data), data.len(), user_data.get()) }
+            }) as Arc<OnBytes>
+        }))
+    })
+}
+
+/// A whole binary message came, shown where it was received.
+///
+/// fw_segment_retain keeps it longer than the callback, without a copy.
+///
+/// socket: whom it happened to.
+/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
+/// user_data: what was given to fw_socket_on_binary_no_alloc.
+pub type fw_binary_no_alloc_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, segment: *const fw_segment, user_data: *mut c_void)>;
+
+/// Sets what is called for a whole binary message that may be kept without a copy.
+///
+/// Called after binary if both are set.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
+    socket: fw_socket,
+    callback: fw_binary_no_alloc_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_binary_no_alloc(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, payload: &Segment| {
+                // SAFETY: as promised above.
+                lend(socket, payload, |segment| unsafe {
+                    callback(socket.into(), &segment, user_data.get());
+                });
+            }) as Arc<OnSegment>
+        }))
+    })
+}
+
+/// A fragment of a message came.
+///
+/// socket: whom it happened to.
+/// frame: the fragment, borrowed until the callback returns; never NULL.
+/// user_data: what was given to fw_socket_on_incomplete_frame.
+pub type fw_incomplete_frame_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, frame: *const fw_frame, user_data: *mut c_void)>;
+
+/// Sets what is called for each fragment of a message that comes in several.
+///
+/// While it is set such messages are neither assembled nor stored, and come neither as text nor as
+/// binary; messages of one frame still do. Takes effect with the next message.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
+    socket: fw_socket,
+    callback: fw_incomplete_frame_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_incomplete_frame(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, frame: &Frame| {
+                lend(socket, &frame.payload, |payload| {
+                    let frame = fw_frame {
+                        opcode: frame.opcode.into(),
+                        is_first: frame.is_first.into(),
+                        is_final: frame.is_final.into(),
+                        payload,
+                    };
+                    // SAFETY: as promised above.
+                    unsafe { callback(socket.into(), &frame, user_data.get()) }
+                });
+            }) as Arc<OnFrame>
+        }))
+    })
+}
+
+/// The upgrade request is ready to be sent and can still be changed.
+///
+/// socket: whom it happened to.
+/// request: the request; dead when the callback returns.
+/// user_data: what was given to fw_socket_on_internal_request_created.
+pub type fw_request_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, request: fw_request, user_data: *mut c_void)>;
+
+/// Sets what is called with the upgrade request before every attempt.
+///
+/// The connection waits until the callback has returned; the connect timeout goes on meanwhile.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_internal_request_created(
+    socket: fw_socket,
+    callback: fw_request_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_internal_request_created(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, request: &Request| {
+                let request = fw_request { id: request.id() };
+                // SAFETY: as promised above.
+                unsafe { callback(socket.into(), request, user_data.get()) }
+            }) as Arc<OnRequest>
+        }))
+    })
+}
+
+/// A pong came.
+///
+/// Answers to the library's own pings are shown as well.
+///
+/// socket: whom it happened to.
+/// data: len bytes, borrowed until the callback returns; never NULL.
+/// len: 0 to 125 bytes.
+/// user_data: what was given to fw_socket_on_pong.
+pub type fw_pong_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, data: *const u8, len: usize, user_data: *mut c_void)>;
+
+/// Sets what is called when a pong comes.
+///
+/// For round trip times fw_socket_latency_us is simpler.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_pong(
+    socket: fw_socket,
+    callback: fw_pong_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_pong(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, data: &[u8]| {
+                // SAFETY: as promised above.
+                unsafe { callback(socket.into(), address(data), data.len(), user_data.get()) }
+            }) as Arc<OnBytes>
+        }))
+    })
+}
+
+/// The connection has ended in order: terminal.
+///
+/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
+///
+/// socket: whom it happened to.
+/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
+/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
+/// len: bytes, may be 0.
+/// user_data: what was given to fw_socket_on_closed.
+pub type fw_closed_fn = Option<
+    unsafe extern "C" fn(
+        socket: fw_socket,
+        code: u16,
+        reason: *const c_char,
+        len: usize,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Sets what is called when the connection has ended in order.
+///
+/// Every open ends in exactly one of closed and error, after every message received before it.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_closed(
+    socket: fw_socket,
+    callback: fw_closed_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_closed(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, code: u16, reason: &str| {
+                let text = terminated(reason);
+                let (data, len) = (text.as_ptr().cast(), reason.len());
+                // SAFETY: as promised above; the text lives until the end of the block.
+                unsafe { callback(socket.into(), code, data, len, user_data.get()) }
+            }) as Arc<OnClosed>
+        }))
+    })
+}
+
+/// The connection could not be made, or has failed: terminal.
+///
+/// The socket can be opened again from here on.
+///
+/// socket: whom it happened to.
+/// error: what happened, borrowed until the callback returns; never NULL.
+/// user_data: what was given to fw_socket_on_error.
+pub type fw_error_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, error: *const fw_error, user_data: *mut c_void)>;
+
+/// Sets what is called when the connection could not be made, or has failed.
+///
+/// Every open ends in exactly one of closed and error, after every message received before it.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_error(
+    socket: fw_socket,
+    callback: fw_error_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_error(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, error: &Error| {
+                // SAFETY: as promised above.
+                with_error(error, |error| unsafe { callback(socket.into(), error, user_data.get()) });
+            }) as Arc<OnError>
+        }))
+    })
+}

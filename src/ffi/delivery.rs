@@ -1,0 +1,302 @@
+//! How events come: by callbacks inside fw_poll, by callbacks on the worker, or taken one by one.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use super::buffers::fw_segment;
+use super::callbacks::fw_opcode;
+use super::error::fw_error;
+use super::event;
+use super::given::{Enumeration, number, pointer, truth};
+use super::guard::{guard, guard_or};
+use super::request::fw_request;
+use super::result::fw_result;
+use super::socket::fw_socket;
+use crate::client::{self, Dispatch, Event, EventType};
+use crate::error::CallError;
+
+/// Where a socket's callbacks run.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_dispatch {
+    /// Inside fw_poll, on the thread that calls it: the default.
+    FW_DISPATCH_POLL = 0,
+    /// On the socket's worker thread, as soon as anything happens. Callbacks must be quick: other
+    /// sockets wait for them.
+    FW_DISPATCH_WORKER = 1,
+}
+
+// SAFETY: `repr(u32)`.
+unsafe impl Enumeration for fw_dispatch {}
+
+/// What an event is about. New ones may be added: ignore what you do not know.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_event_type {
+    /// No event.
+    FW_EVENT_NONE = 0,
+    /// The upgrade is done.
+    FW_EVENT_OPEN = 1,
+    /// A whole text message: payload.
+    FW_EVENT_TEXT = 2,
+    /// A whole binary message: payload.
+    FW_EVENT_BINARY = 3,
+    /// A fragment: opcode, is_first, is_final, payload. Only after fw_socket_enable_event.
+    FW_EVENT_INCOMPLETE_FRAME = 4,
+    /// The upgrade request can be changed: request. The connection goes on when the event is
+    /// released. Only after fw_socket_enable_event.
+    FW_EVENT_REQUEST = 5,
+    /// A pong: payload.
+    FW_EVENT_PONG = 6,
+    /// Reserved; does not come in this version.
+    FW_EVENT_RECONNECTING = 7,
+    /// Terminal: close_code, and the reason as payload, NUL-terminated.
+    FW_EVENT_CLOSED = 8,
+    /// Terminal: error, and its message as payload, NUL-terminated.
+    FW_EVENT_ERROR = 9,
+}
+
+// SAFETY: `repr(u32)`.
+unsafe impl Enumeration for fw_event_type {}
+
+/// Something that happened, taken from the queue.
+///
+/// What it points to is read-only and lives until fw_event_release, which must come for every event
+/// taken; a payload longer, when retained. Fields that its type does not name are zero.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fw_event {
+    /// What happened.
+    pub r#type: fw_event_type,
+    /// Whom it happened to. May be destroyed by now.
+    pub socket: fw_socket,
+    /// What fw_socket_set_user_data has stored.
+    pub user_data: *mut c_void,
+    /// The message, fragment, pong, close reason or error message.
+    pub payload: fw_segment,
+    /// What the message is.
+    pub opcode: fw_opcode,
+    /// 1 for a whole message or the first fragment of one, else 0.
+    pub is_first: u32,
+    /// 1 for a whole message or the last fragment of one, else 0.
+    pub is_final: u32,
+    /// As in the callback closed.
+    pub close_code: u16,
+    /// How the connection failed.
+    pub error: fw_error,
+    /// The upgrade request.
+    pub request: fw_request,
+    /// 0 in this version.
+    pub attempt: u32,
+    /// 0 in this version.
+    pub delay_ms: u32,
+}
+
+/// Chooses where the socket's callbacks run.
+///
+/// Events already queued for fw_poll stay there.
+///
+/// socket: the socket, closed.
+/// dispatch: default FW_DISPATCH_POLL.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_socket_set_dispatch(socket: fw_socket, dispatch: MaybeUninit<fw_dispatch>) -> fw_result {
+    guard(|| {
+        let socket = socket.get()?;
+        socket.set_dispatch(match number(dispatch) {
+            0 => Dispatch::Poll,
+            1 => Dispatch::Worker,
+            other => return Err(CallError::argument(format!("{other} is no way of dispatching"))),
+        })
+    })
+}
+
+/// Asks for an event that comes only to those who ask.
+///
+/// For programs that take events with fw_next_event: FW_EVENT_REQUEST makes every attempt wait until
+/// its event is released, FW_EVENT_INCOMPLETE_FRAME replaces whole messages that come in several
+/// frames. A callback asks by being set.
+///
+/// socket: the socket, in any state.
+/// type: FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; the others always come.
+/// enable: default false.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (another type).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_socket_enable_event(
+    socket: fw_socket,
+    r#type: MaybeUninit<fw_event_type>,
+    enable: MaybeUninit<bool>,
+) -> fw_result {
+    guard(|| {
+        let socket = socket.get()?;
+        let event_type = match number(r#type) {
+            4 => EventType::IncompleteFrame,
+            5 => EventType::Request,
+            other => return Err(CallError::argument(format!("event {other} cannot be switched"))),
+        };
+        socket.enable_event(event_type, truth(enable))
+    })
+}
+
+/// Runs waiting callbacks within a budget.
+///
+/// Goes round the sockets that have events, a few events each, and the next call goes on where this
+/// one stopped, so that no socket starves another. Without limits it runs what waits when it is
+/// called. A callback that has begun is never cut short. Inside a callback it leaves that callback's
+/// socket alone.
+///
+/// max_events: callbacks to run at most; 0 for no limit.
+/// max_microseconds: time after which no further callback begins; 0 for no limit.
+/// Returns: how many events were given to a callback.
+/// Threads: any; one at a time for each socket.
+/// Callbacks: runs those of sockets in poll mode, and finalizers, on this thread.
+/// Blocks: no; takes what its callbacks take.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_poll(max_events: u32, max_microseconds: u32) -> usize {
+    guard_or(0, || Ok(client::poll(max_events, max_microseconds)))
+}
+
+/// Runs the waiting callbacks of one socket within a budget.
+///
+/// As fw_poll, for loading screens and the like that care for one connection.
+///
+/// socket: the socket.
+/// max_events: callbacks to run at most; 0 for no limit.
+/// max_microseconds: time after which no further callback begins; 0 for no limit.
+/// Returns: how many events were given to a callback; 0 for a handle that is not valid.
+/// Threads: any; one at a time for each socket.
+/// Callbacks: runs those of this socket, in poll mode, on this thread.
+/// Blocks: no; takes what its callbacks take.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_socket_poll(socket: fw_socket, max_events: u32, max_microseconds: u32) -> usize {
+    guard_or(0, || socket.get()?.poll(max_events, max_microseconds))
+}
+
+/// How many events wait for fw_poll or fw_next_event, over all sockets.
+///
+/// Returns: a number of events, exact when nothing moves.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_pending() -> usize {
+    guard_or(0, || Ok(client::pending()))
+}
+
+/// Sleeps until an event waits for fw_poll or fw_next_event.
+///
+/// For tools and servers; a game polls once a frame instead.
+///
+/// timeout_ms: how long to sleep at most, in milliseconds; 0 only looks.
+/// Returns: true if an event waits; false when the time is over, or the library shuts down.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: at most timeout_ms.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_wait(timeout_ms: u32) -> bool {
+    guard_or(false, || Ok(client::wait(Duration::from_millis(timeout_ms.into()))))
+}
+
+/// Takes the next event of any socket.
+///
+/// The same queue as that of fw_poll, for runtimes into which native code must not call back. Only
+/// sockets in poll mode have events here. Callbacks that are set are not called for it.
+///
+/// out: receives the event; its type is FW_EVENT_NONE when nothing waits; not NULL.
+/// Returns: true if an event was taken, which must be released; false when nothing waits, or for
+///   NULL; also when there is no memory to show a message, which drops its connection.
+/// Threads: any.
+/// Callbacks: finalizers of destroyed sockets may run on this thread.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_next_event(out: *mut fw_event) -> bool {
+    guard_or(false, || {
+        let out = pointer(out, "out")?;
+        // SAFETY: not NULL and aligned; the caller's to write.
+        unsafe { put_event(out, || Ok(client::next_event())) }
+    })
+}
+
+/// Takes the next event of one socket.
+///
+/// As fw_next_event.
+///
+/// socket: the socket.
+/// out: receives the event; its type is FW_EVENT_NONE when nothing waits; not NULL.
+/// Returns: true if an event was taken, which must be released; false when nothing waits, for a
+///   handle that is not valid, or for NULL; also when there is no memory to show a message, which
+///   drops its connection.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_event) -> bool {
+    guard_or(false, || {
+        let found = socket.get();
+        let out = match pointer(out, "out") {
+            Ok(out) => out,
+            Err(error) => return Err(found.err().unwrap_or(error)),
+        };
+        // SAFETY: not NULL and aligned; the caller's to write.
+        unsafe { put_event(out, || found?.next_event()) }
+    })
+}
+
+/// Gives up an event.
+///
+/// Ends the life of what it points to; FW_EVENT_REQUEST lets its connection go on. The event is
+/// zeroed. Releasing twice, or an event of FW_EVENT_NONE, does nothing.
+///
+/// event: an event that was taken, or zeroed; NULL does nothing.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_event_release(event: *mut fw_event) {
+    guard_or((), || {
+        let event = pointer(event, "event")?.as_ptr();
+        // Only its numbers are read: the caller may have put anything elsewhere.
+        // SAFETY: not NULL and aligned; the caller promises an event that it may write.
+        let (payload, request) = unsafe { ((*event).payload.buffer, (*event).request) };
+        // SAFETY: as above.
+        unsafe { event.write(fw_event::NONE) };
+        event::release(payload, request);
+        Ok(())
+    });
+}
+
+/// Puts an event, or none, where the caller wants it.
+///
+/// # Safety
+/// `out` can be written.
+unsafe fn put_event(
+    out: NonNull<fw_event>,
+    take: impl FnOnce() -> Result<Option<Event>, CallError>,
+) -> Result<bool, CallError> {
+    // SAFETY: passed on from our caller. Before anything can fail, so that what is there can always
+    // be released.
+    unsafe { out.write(fw_event::NONE) };
+    let Some(event) = take()? else { return Ok(false) };
+    let shown = event::show(event)?;
+    // SAFETY: as above.
+    unsafe { out.write(shown) };
+    Ok(true)
+}

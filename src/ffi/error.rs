@@ -1,0 +1,211 @@
+//! How a connection ended, or why it could not be made.
+
+use std::ffi::c_char;
+
+use super::text::terminated;
+use crate::error::{Error, ErrorKind, Phase};
+
+/// What went wrong with a connection. New ones may be added; a number is never reused.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_error_kind {
+    /// In an event that is no error.
+    FW_ERROR_KIND_NONE = 0,
+    /// The host's name has no address, or could not be asked for.
+    FW_ERROR_KIND_RESOLVE = 1,
+    /// Nobody listens there.
+    FW_ERROR_KIND_REFUSED = 2,
+    /// There is no way to the host.
+    FW_ERROR_KIND_UNREACHABLE = 3,
+    /// The connection was cut.
+    FW_ERROR_KIND_RESET = 4,
+    /// A phase took longer than the connect timeout left it, or the network takes nothing any more.
+    FW_ERROR_KIND_TIMED_OUT = 5,
+    /// TLS: a certificate, a version, an alert.
+    FW_ERROR_KIND_TLS = 6,
+    /// The server answered the upgrade with something else; http_status says what.
+    FW_ERROR_KIND_HTTP = 7,
+    /// A proxy refused or failed.
+    FW_ERROR_KIND_PROXY = 8,
+    /// The server broke the protocol.
+    FW_ERROR_KIND_PROTOCOL = 9,
+    /// The server sent a text that is not UTF-8.
+    FW_ERROR_KIND_UTF8 = 10,
+    /// A message is larger than the maximum message size.
+    FW_ERROR_KIND_TOO_LARGE = 11,
+    /// A ping stayed unanswered and nothing else came.
+    FW_ERROR_KIND_PING_TIMEOUT = 12,
+    /// An extension failed.
+    FW_ERROR_KIND_EXTENSION = 13,
+    /// Any other error of the operating system; os_code says which.
+    FW_ERROR_KIND_IO = 14,
+    /// A fault of the library's own, which was logged.
+    FW_ERROR_KIND_INTERNAL = 15,
+}
+
+impl From<ErrorKind> for fw_error_kind {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Resolve => Self::FW_ERROR_KIND_RESOLVE,
+            ErrorKind::Refused => Self::FW_ERROR_KIND_REFUSED,
+            ErrorKind::Unreachable => Self::FW_ERROR_KIND_UNREACHABLE,
+            ErrorKind::Reset => Self::FW_ERROR_KIND_RESET,
+            ErrorKind::TimedOut => Self::FW_ERROR_KIND_TIMED_OUT,
+            ErrorKind::Tls => Self::FW_ERROR_KIND_TLS,
+            ErrorKind::Http => Self::FW_ERROR_KIND_HTTP,
+            ErrorKind::Proxy => Self::FW_ERROR_KIND_PROXY,
+            ErrorKind::Protocol => Self::FW_ERROR_KIND_PROTOCOL,
+            ErrorKind::Utf8 => Self::FW_ERROR_KIND_UTF8,
+            ErrorKind::TooLarge => Self::FW_ERROR_KIND_TOO_LARGE,
+            ErrorKind::PingTimeout => Self::FW_ERROR_KIND_PING_TIMEOUT,
+            ErrorKind::Extension => Self::FW_ERROR_KIND_EXTENSION,
+            ErrorKind::Io => Self::FW_ERROR_KIND_IO,
+            ErrorKind::Internal => Self::FW_ERROR_KIND_INTERNAL,
+        }
+    }
+}
+
+/// How far a connection had come.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_phase {
+    /// In an event that is no error.
+    FW_PHASE_NONE = 0,
+    /// The host's name is looked up.
+    FW_PHASE_RESOLVE = 1,
+    /// TCP connects.
+    FW_PHASE_CONNECT = 2,
+    /// A proxy is asked.
+    FW_PHASE_PROXY = 3,
+    /// The TLS handshake.
+    FW_PHASE_TLS = 4,
+    /// The HTTP request and its answer.
+    FW_PHASE_UPGRADE = 5,
+    /// Messages go back and forth.
+    FW_PHASE_OPEN = 6,
+    /// The closing handshake.
+    FW_PHASE_CLOSING = 7,
+}
+
+impl From<Phase> for fw_phase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Resolve => Self::FW_PHASE_RESOLVE,
+            Phase::Connect => Self::FW_PHASE_CONNECT,
+            Phase::Proxy => Self::FW_PHASE_PROXY,
+            Phase::Tls => Self::FW_PHASE_TLS,
+            Phase::Upgrade => Self::FW_PHASE_UPGRADE,
+            Phase::Open => Self::FW_PHASE_OPEN,
+            Phase::Closing => Self::FW_PHASE_CLOSING,
+        }
+    }
+}
+
+/// How a connection ended, or why it could not be made. Valid until the callback returns, or the
+/// event is released.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fw_error {
+    /// What went wrong.
+    pub kind: fw_error_kind,
+    /// How far the connection had come.
+    pub phase: fw_phase,
+    /// The operating system's number (errno, WSAGetLastError), 0 where there is none.
+    pub os_code: i32,
+    /// The status of a refused upgrade, 0 where there is none.
+    pub http_status: u16,
+    /// The TLS alert (RFC 8446 section 6) that was sent or received, 0 where there is none.
+    pub tls_alert: u8,
+    /// 1 if trying again later may help, else 0.
+    pub retriable: u32,
+    /// What failed, against what address, and what to do where that is known. NUL-terminated UTF-8;
+    /// NULL in an event that is no error.
+    pub message: *const c_char,
+}
+
+impl fw_error {
+    /// In an event that is no error; all zero.
+    pub(super) const NONE: fw_error = fw_error {
+        kind: fw_error_kind::FW_ERROR_KIND_NONE,
+        phase: fw_phase::FW_PHASE_NONE,
+        os_code: 0,
+        http_status: 0,
+        tls_alert: 0,
+        retriable: 0,
+        message: std::ptr::null(),
+    };
+}
+
+/// Shows an error for the length of a call.
+pub(super) fn with_error(error: &Error, show: impl FnOnce(&fw_error)) {
+    let message = terminated(&error.message);
+    show(&fw_error { message: message.as_ptr().cast(), ..describe(error) });
+}
+
+/// Everything but the message.
+pub(super) fn describe(error: &Error) -> fw_error {
+    fw_error {
+        kind: error.kind.into(),
+        phase: error.phase.into(),
+        os_code: error.os_code,
+        http_status: error.http_status,
+        tls_alert: error.tls_alert,
+        retriable: error.retriable.into(),
+        message: std::ptr::null(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn kinds_and_phases_have_the_numbers_of_the_list_of_errors() {
+        use ErrorKind::*;
+        for kind in [
+            Resolve,
+            Refused,
+            Unreachable,
+            Reset,
+            TimedOut,
+            Tls,
+            Http,
+            Proxy,
+            Protocol,
+            Utf8,
+            TooLarge,
+            PingTimeout,
+            Extension,
+            Io,
+            Internal,
+        ] {
+            assert_eq!(fw_error_kind::from(kind) as u32, kind as u32);
+        }
+        for phase in [
+            Phase::Resolve,
+            Phase::Connect,
+            Phase::Proxy,
+            Phase::Tls,
+            Phase::Upgrade,
+            Phase::Open,
+            Phase::Closing,
+        ] {
+            assert_eq!(fw_phase::from(phase) as u32, phase as u32);
+        }
+    }
+
+    #[test]
+    fn an_error_is_shown_with_a_terminated_message() {
+        let error = Error::new(ErrorKind::Http, Phase::Upgrade, "no").with_http_status(403);
+        let mut seen = false;
+        with_error(&error, |shown| {
+            assert_eq!(shown.kind, fw_error_kind::FW_ERROR_KIND_HTTP);
+            assert_eq!((shown.phase, shown.http_status), (fw_phase::FW_PHASE_UPGRADE, 403));
+            // SAFETY: valid for the length of this call.
+            assert_eq!(unsafe { CStr::from_ptr(shown.message) }, c"no");
+            seen = true;
+        });
+        assert!(seen);
+    }
+}

@@ -1,0 +1,123 @@
+//! Where the library's log goes.
+
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use super::given::{Enumeration, UserData, number};
+use super::guard::guard;
+use super::result::fw_result;
+use super::socket::fw_socket;
+use super::text::terminated;
+use crate::client::{self, LogFn, LogLevel};
+use crate::error::CallError;
+
+/// How much is logged: each level includes those above it in this list.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_log_level {
+    /// Nothing.
+    FW_LOG_OFF = 0,
+    /// Faults of the library's own, and of the system.
+    FW_LOG_ERROR = 1,
+    /// What is probably not meant to be so, such as certificates that are not checked.
+    FW_LOG_WARN = 2,
+    /// Connections made, lost and closed.
+    FW_LOG_INFO = 3,
+    /// Each step of a connection.
+    FW_LOG_DEBUG = 4,
+    /// Each frame.
+    FW_LOG_TRACE = 5,
+}
+
+// SAFETY: `repr(u32)`.
+unsafe impl Enumeration for fw_log_level {}
+
+impl From<LogLevel> for fw_log_level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => Self::FW_LOG_OFF,
+            LogLevel::Error => Self::FW_LOG_ERROR,
+            LogLevel::Warn => Self::FW_LOG_WARN,
+            LogLevel::Info => Self::FW_LOG_INFO,
+            LogLevel::Debug => Self::FW_LOG_DEBUG,
+            LogLevel::Trace => Self::FW_LOG_TRACE,
+        }
+    }
+}
+
+/// Receives a log line, on whichever thread logs, several at once. May call the library.
+///
+/// level: how important it is.
+/// socket: whom it is about, or the zero handle.
+/// context: the socket's context as "key=value key=value"; valid until the function returns.
+/// message: one line, without a line break; valid until the function returns.
+/// user_data: what was given to fw_set_log.
+pub type fw_log_fn = Option<
+    unsafe extern "C" fn(
+        level: fw_log_level,
+        socket: fw_socket,
+        context: *const c_char,
+        message: *const c_char,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Sends the library's log to a function.
+///
+/// Replaces the function set before, which may still be running on another thread when this
+/// returns. Outlives fw_shutdown. Secrets (passwords, tokens, keys) are not logged.
+///
+/// max: the least important level that is wanted.
+/// log: NULL ends logging.
+/// user_data: passed to log on any thread; must stay valid until log was replaced and has returned.
+/// Returns: OK; INVALID_ARGUMENT (max is no level).
+/// Threads: any.
+/// Callbacks: none during the call; log is called from then on, on whichever thread logs.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_set_log(
+    max: MaybeUninit<fw_log_level>,
+    log: fw_log_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let max = match number(max) {
+            0 => LogLevel::Off,
+            1 => LogLevel::Error,
+            2 => LogLevel::Warn,
+            3 => LogLevel::Info,
+            4 => LogLevel::Debug,
+            5 => LogLevel::Trace,
+            other => return Err(CallError::argument(format!("{other} is no log level"))),
+        };
+        let user_data = UserData::new(user_data);
+        let sink = log.map(|log| {
+            Arc::new(move |level: LogLevel, socket: u64, context: &str, message: &str| {
+                let (context, message) = (terminated(context), terminated(message));
+                let (context, message) = (context.as_ptr().cast(), message.as_ptr().cast());
+                // SAFETY: the texts live until the end of the block; the caller of fw_set_log
+                // promises that its function can be called with its user data on any thread.
+                unsafe { log(level.into(), fw_socket { id: socket }, context, message, user_data.get()) };
+            }) as Arc<LogFn>
+        });
+        client::set_log(max, sink);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_log_level_is_refused() {
+        let mut level = MaybeUninit::<fw_log_level>::uninit();
+        // SAFETY: in bounds, and aligned as the type is.
+        unsafe { level.as_mut_ptr().cast::<u32>().write(6) };
+        // SAFETY: no function.
+        let result = unsafe { fw_set_log(level, None, std::ptr::null_mut()) };
+        assert_eq!(result, fw_result::FW_RESULT_INVALID_ARGUMENT);
+    }
+}

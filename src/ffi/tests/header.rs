@@ -1,0 +1,135 @@
+//! The header is the manual: it lists what the source exports, and leaves nothing out.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const HEADER: &str = include_str!("../../../include/framewire.h");
+
+/// One function of the header: its comment and its declaration.
+struct Function {
+    comment: String,
+    declaration: String,
+}
+
+impl Function {
+    fn name(&self) -> &str {
+        let before = self.declaration.split('(').next().unwrap();
+        before.rsplit([' ', '*']).next().unwrap()
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        let list = self.declaration.split_once('(').unwrap().1.rsplit_once(')').unwrap().0;
+        list.split(',')
+            .map(|parameter| parameter.trim().rsplit([' ', '*']).next().unwrap())
+            .filter(|name| *name != "void")
+            .collect()
+    }
+}
+
+/// The declarations between `extern "C" {` and its end.
+fn functions() -> Vec<Function> {
+    let start = HEADER.find("extern \"C\" {").expect("the header has functions");
+    let end = HEADER.rfind("#ifdef __cplusplus").unwrap();
+    let mut found = Vec::new();
+    let (mut comment, mut declaration) = (String::new(), String::new());
+    for line in HEADER[start..end].lines().skip(2) {
+        if let Some(text) = line.strip_prefix("///") {
+            comment.push_str(text.strip_prefix(' ').unwrap_or(text));
+            comment.push('\n');
+        } else {
+            declaration.push_str(line);
+        }
+        if declaration.ends_with(");") {
+            found.push(Function {
+                comment: std::mem::take(&mut comment),
+                declaration: std::mem::take(&mut declaration),
+            });
+        }
+    }
+    found
+}
+
+/// The functions that the source exports, whether or not cbindgen has seen them.
+fn exported(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            exported(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let mut lines = source.lines();
+            while let Some(line) = lines.next() {
+                if line == "#[unsafe(no_mangle)]" {
+                    let function = lines.next().and_then(|line| line.split_once(" fn ")).unwrap().1;
+                    found.push(function.split('(').next().unwrap().to_owned());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_header_lists_exactly_what_the_source_exports() {
+    let mut source = Vec::new();
+    exported(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
+    let source: BTreeSet<String> = source.into_iter().collect();
+    let header: BTreeSet<String> = functions().iter().map(|function| function.name().to_owned()).collect();
+    assert!(source.len() > 80, "{} functions found in the source", source.len());
+    assert_eq!(header, source, "run cargo xtask header");
+    assert!(header.iter().all(|name| name.starts_with("fw_")));
+}
+
+#[test]
+fn every_function_says_everything_in_the_same_order() {
+    for function in functions() {
+        let mut wanted: Vec<String> =
+            function.parameters().iter().map(|parameter| format!("{parameter}: ")).collect();
+        for heading in ["Returns: ", "Threads: ", "Callbacks: ", "Blocks: ", "Since: "] {
+            wanted.push(heading.to_owned());
+        }
+        let has = |line: &str| wanted.iter().any(|heading| line.starts_with(heading));
+        let said: Vec<&str> = function.comment.lines().filter(|line| has(line)).collect();
+        assert_eq!(said.len(), wanted.len(), "{}: {said:?} instead of {wanted:?}", function.name());
+        for (line, heading) in said.iter().zip(&wanted) {
+            assert!(
+                line.starts_with(heading.as_str()),
+                "{}: {line:?} instead of {heading:?}",
+                function.name()
+            );
+        }
+        let first = function.comment.split("\n\n").next().unwrap();
+        assert!(first.trim_end().ends_with('.'), "{}: begins with one sentence", function.name());
+        assert_eq!(first.matches(". ").count(), 0, "{}: begins with one sentence", function.name());
+    }
+}
+
+#[test]
+fn results_are_named_as_they_are() {
+    for function in functions().iter().filter(|function| function.declaration.starts_with("fw_result ")) {
+        let returns = function.comment.split("Returns: ").nth(1).unwrap();
+        let returns = returns.split("\nThreads: ").next().unwrap();
+        assert!(returns.starts_with("OK"), "{}: {returns}", function.name());
+        let shouted = |word: &&str| {
+            word.len() > 3 && word.bytes().all(|b| b.is_ascii_uppercase() || b"_8".contains(&b))
+        };
+        for word in returns.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(shouted) {
+            if !["NULL", "NULs", "UTF", "PKCS"].contains(&word) {
+                assert!(HEADER.contains(&format!("FW_RESULT_{word} = ")), "{}: {word}", function.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_names_of_ours_stand_in_the_header() {
+    for line in HEADER.lines() {
+        let mut words = line.split_whitespace().filter(|word| !["typedef", "struct", "enum"].contains(word));
+        let declares = ["typedef ", "struct ", "enum "].iter().any(|start| line.starts_with(start));
+        if declares && !line.contains("(*") {
+            let name = words.next().unwrap();
+            assert!(name.starts_with("fw_") || name == "uint32_t", "{line}");
+        }
+        assert!(line.is_ascii(), "some compilers read headers in the user's code page: {line}");
+        assert!(line.len() <= 110, "{line}");
+    }
+}

@@ -1,0 +1,122 @@
+/*
+ * The layout of the structs in framewire.h on 64-bit targets: what bindings in other languages rely
+ * on. The Rust tests compare these very lines with what the library was compiled to.
+ *
+ * Compiling it checks the header, running it checks the library it is linked with.
+ */
+
+#include "framewire.h"
+
+#include <stdio.h>
+
+#if UINTPTR_MAX == 0xffffffffffffffff
+
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
+#define FIELD(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
+
+SIZE(fw_socket, 8);
+SIZE(fw_tls, 8);
+SIZE(fw_request, 8);
+SIZE(fw_buffer, 8);
+
+SIZE(fw_config, 72);
+FIELD(fw_config, struct_size, 0);
+FIELD(fw_config, worker_threads, 4);
+FIELD(fw_config, alloc, 8);
+FIELD(fw_config, realloc, 16);
+FIELD(fw_config, free, 24);
+FIELD(fw_config, alloc_user_data, 32);
+FIELD(fw_config, thread_started, 40);
+FIELD(fw_config, thread_stopped, 48);
+FIELD(fw_config, thread_user_data, 56);
+FIELD(fw_config, event_queue_bytes, 64);
+
+SIZE(fw_segment, 32);
+FIELD(fw_segment, data, 0);
+FIELD(fw_segment, offset, 8);
+FIELD(fw_segment, count, 16);
+FIELD(fw_segment, buffer, 24);
+
+SIZE(fw_frame, 48);
+FIELD(fw_frame, opcode, 0);
+FIELD(fw_frame, is_first, 4);
+FIELD(fw_frame, is_final, 8);
+FIELD(fw_frame, payload, 16);
+
+SIZE(fw_error, 32);
+FIELD(fw_error, kind, 0);
+FIELD(fw_error, phase, 4);
+FIELD(fw_error, os_code, 8);
+FIELD(fw_error, http_status, 12);
+FIELD(fw_error, tls_alert, 14);
+FIELD(fw_error, retriable, 16);
+FIELD(fw_error, message, 24);
+
+SIZE(fw_event, 120);
+FIELD(fw_event, type, 0);
+FIELD(fw_event, socket, 8);
+FIELD(fw_event, user_data, 16);
+FIELD(fw_event, payload, 24);
+FIELD(fw_event, opcode, 56);
+FIELD(fw_event, is_first, 60);
+FIELD(fw_event, is_final, 64);
+FIELD(fw_event, close_code, 68);
+FIELD(fw_event, error, 72);
+FIELD(fw_event, request, 104);
+FIELD(fw_event, attempt, 112);
+FIELD(fw_event, delay_ms, 116);
+
+SIZE(fw_stats, 120);
+FIELD(fw_stats, bytes_sent, 0);
+FIELD(fw_stats, bytes_received, 8);
+FIELD(fw_stats, messages_sent, 16);
+FIELD(fw_stats, messages_received, 24);
+FIELD(fw_stats, frames_sent, 32);
+FIELD(fw_stats, frames_received, 40);
+FIELD(fw_stats, pings_sent, 48);
+FIELD(fw_stats, pongs_received, 56);
+FIELD(fw_stats, reconnects, 64);
+FIELD(fw_stats, payload_bytes_before_compression, 72);
+FIELD(fw_stats, payload_bytes_after_compression, 80);
+FIELD(fw_stats, resolve_us, 88);
+FIELD(fw_stats, connect_us, 96);
+FIELD(fw_stats, tls_us, 104);
+FIELD(fw_stats, upgrade_us, 112);
+
+SIZE(fw_pool_stats, 48);
+FIELD(fw_pool_stats, blocks_in_use, 0);
+FIELD(fw_pool_stats, bytes_in_use, 8);
+FIELD(fw_pool_stats, blocks_free, 16);
+FIELD(fw_pool_stats, bytes_free, 24);
+FIELD(fw_pool_stats, leases, 32);
+FIELD(fw_pool_stats, allocations, 40);
+
+#endif
+
+_Static_assert(sizeof(fw_result) == 4, "enumerations are 32 bits wide");
+_Static_assert(sizeof(fw_event_type) == 4, "enumerations are 32 bits wide");
+_Static_assert(sizeof(bool) == 1, "bool is a byte");
+
+static int differs(const char *name, fw_struct which, size_t here) {
+    size_t there = fw_sizeof(which);
+    if (here != there) {
+        printf("%s: %zu bytes in the header, %zu in the library\n", name, here, there);
+    }
+    return here != there;
+}
+
+int main(void) {
+    int wrong = 0;
+    wrong += differs("fw_config", FW_STRUCT_CONFIG, sizeof(fw_config));
+    wrong += differs("fw_error", FW_STRUCT_ERROR, sizeof(fw_error));
+    wrong += differs("fw_segment", FW_STRUCT_SEGMENT, sizeof(fw_segment));
+    wrong += differs("fw_frame", FW_STRUCT_FRAME, sizeof(fw_frame));
+    wrong += differs("fw_event", FW_STRUCT_EVENT, sizeof(fw_event));
+    wrong += differs("fw_stats", FW_STRUCT_STATS, sizeof(fw_stats));
+    wrong += differs("fw_pool_stats", FW_STRUCT_POOL_STATS, sizeof(fw_pool_stats));
+    if (fw_version() != FW_VERSION) {
+        printf("the header is not of the library's version %s\n", fw_version_string());
+        wrong += 1;
+    }
+    return wrong == 0 ? 0 : 1;
+}

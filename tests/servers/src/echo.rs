@@ -1,0 +1,275 @@
+//! The echo server: tungstenite's server side, a thread for each connection.
+//!
+//! | path | what it does |
+//! | --- | --- |
+//! | any other | echoes text and binary, answers the close |
+//! | `/count?n=N&size=S` | sends N binary messages, numbered in their first 8 bytes, then closes 1000 `done` |
+//! | `/text?n=N&size=S` | the same with text |
+//! | `/close?code=C&reason=R` | closes at once |
+//! | `/drop` | drops TCP, without a close frame, after the first message |
+//! | `/silent` | answers nothing after the upgrade, not even pings |
+//! | `/headers` | sends the head of the request back as text |
+//! | `/fragments?n=N&size=S` | one binary message in N fragments of S bytes |
+//! | `/ping?data=X` | pings, and sends the answer's payload back as text |
+//! | `/push?hz=H&size=S` | pushes H binary messages a second |
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tungstenite::handshake::server::{Request, Response};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tungstenite::protocol::frame::{CloseFrame, Frame};
+use tungstenite::{Message, WebSocket};
+
+/// A running server; dropping it ends its connections and its threads.
+pub struct EchoServer {
+    port: u16,
+    scheme: &'static str,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    open: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
+    connections: AtomicUsize,
+    resumed: AtomicUsize,
+}
+
+impl EchoServer {
+    pub fn start() -> Self {
+        Self::start_with(0, None)
+    }
+
+    pub fn start_tls(config: Arc<ServerConfig>) -> Self {
+        Self::start_with(0, Some(config))
+    }
+
+    /// On this port of the loopback address, 0 for any.
+    pub fn start_with(port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the loopback address has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        let shared = Arc::new(Shared::default());
+        let own = shared.clone();
+        let acceptor = std::thread::spawn(move || accept(&listener, tls.as_ref(), &own));
+        Self { port, scheme, shared, acceptor: Some(acceptor) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a path, by name for TLS, as certificates are for names.
+    pub fn url(&self, path: &str) -> String {
+        let host = if self.scheme == "wss" { "localhost" } else { "127.0.0.1" };
+        format!("{}://{host}:{}{path}", self.scheme, self.port)
+    }
+
+    /// Connections accepted so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// TLS handshakes that resumed a session.
+    pub fn resumed(&self) -> usize {
+        self.shared.resumed.load(Ordering::SeqCst)
+    }
+
+    /// Breaks all connections off, with a reset.
+    pub fn reset_all(&self) {
+        for (stream, _) in self.shared.open.lock().expect("no thread panics with it").iter() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for EchoServer {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        // Wakes the acceptor.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        let open = std::mem::take(&mut *self.shared.open.lock().expect("no thread panics with it"));
+        for (stream, thread) in open {
+            let _ = stream.shutdown(Shutdown::Both);
+            let _ = thread.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        let _ = stream.set_nodelay(true);
+        let Ok(own) = stream.try_clone() else { continue };
+        shared.connections.fetch_add(1, Ordering::SeqCst);
+        let (tls, handle) = (tls.cloned(), shared.clone());
+        let thread = std::thread::spawn(move || match tls {
+            None => serve(own, &handle),
+            Some(config) => {
+                let Ok(connection) = ServerConnection::new(config) else { return };
+                let mut secured = StreamOwned::new(connection, own);
+                while secured.conn.is_handshaking() {
+                    if secured.conn.complete_io(&mut secured.sock).is_err() {
+                        return;
+                    }
+                }
+                if secured.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
+                    handle.resumed.fetch_add(1, Ordering::SeqCst);
+                }
+                serve(secured, &handle);
+            }
+        });
+        let mut open = shared.open.lock().expect("no thread panics with it");
+        open.retain(|(_, thread)| !thread.is_finished());
+        open.push((stream, thread));
+    }
+}
+
+fn serve<S: Read + Write>(stream: S, shared: &Shared) {
+    let mut head = String::new();
+    let mut path = String::new();
+    let inspect = |request: &Request, mut response: Response| {
+        path = request.uri().to_string();
+        head = format!("{} {} {:?}\r\n", request.method(), request.uri(), request.version());
+        for (name, value) in request.headers() {
+            head.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+        if let Some(offered) = request.headers().get("Sec-WebSocket-Protocol") {
+            let first = offered.to_str().unwrap_or_default().split(',').next().unwrap_or_default().trim();
+            if let Ok(value) = first.parse() {
+                response.headers_mut().append("Sec-WebSocket-Protocol", value);
+            }
+        }
+        Ok(response)
+    };
+    // Games of tests send up to 64 MiB at once.
+    let config = WebSocketConfig::default().max_message_size(Some(256 << 20)).max_frame_size(Some(256 << 20));
+    let Ok(mut socket) = tungstenite::accept_hdr_with_config(stream, inspect, Some(config)) else { return };
+    let (route, query) = path.split_once('?').unwrap_or((&path, ""));
+    // An error is the end of the connection, which every path expects.
+    let _ = act(&mut socket, route, &Query::parse(query), &head, shared);
+}
+
+fn act<S: Read + Write>(
+    socket: &mut WebSocket<S>,
+    route: &str,
+    query: &Query,
+    head: &str,
+    shared: &Shared,
+) -> tungstenite::Result<()> {
+    match route {
+        "/count" | "/text" => {
+            let (n, size) = (query.number("n", 10), query.number("size", 16));
+            for number in 0..n as u64 {
+                if route == "/text" {
+                    let mut text = number.to_string();
+                    text.extend(std::iter::repeat_n('x', size.saturating_sub(text.len())));
+                    socket.write(Message::text(text))?;
+                } else {
+                    let mut bytes = vec![0; size.max(8)];
+                    bytes[..8].copy_from_slice(&number.to_le_bytes());
+                    socket.write(Message::binary(bytes))?;
+                }
+            }
+            close(socket, 1000, "done")
+        }
+        "/close" => close(socket, query.number("code", 1000) as u16, query.text("reason")),
+        "/drop" => {
+            socket.read()?;
+            Ok(())
+        }
+        "/silent" => {
+            let mut buffer = [0; 4096];
+            while socket.get_mut().read(&mut buffer)? > 0 {}
+            Ok(())
+        }
+        "/headers" => {
+            socket.send(Message::text(head))?;
+            echo(socket)
+        }
+        "/fragments" => {
+            let (n, size) = (query.number("n", 3).max(1), query.number("size", 1000));
+            for fragment in 0..n {
+                let opcode = if fragment == 0 { Data::Binary } else { Data::Continue };
+                let payload = vec![fragment as u8; size];
+                socket.write(Message::Frame(Frame::message(
+                    payload,
+                    OpCode::Data(opcode),
+                    fragment + 1 == n,
+                )))?;
+            }
+            socket.flush()?;
+            echo(socket)
+        }
+        "/ping" => {
+            socket.send(Message::Ping(query.text("data").to_owned().into()))?;
+            loop {
+                if let Message::Pong(payload) = socket.read()? {
+                    socket.send(Message::text(String::from_utf8_lossy(&payload).into_owned()))?;
+                    return echo(socket);
+                }
+            }
+        }
+        "/push" => {
+            let (hz, size) = (query.number("hz", 60).max(1), query.number("size", 64));
+            while !shared.stop.load(Ordering::SeqCst) {
+                socket.send(Message::binary(vec![0; size]))?;
+                std::thread::sleep(Duration::from_micros(1_000_000 / hz as u64));
+            }
+            Ok(())
+        }
+        _ => echo(socket),
+    }
+}
+
+fn echo<S: Read + Write>(socket: &mut WebSocket<S>) -> tungstenite::Result<()> {
+    loop {
+        let message = socket.read()?;
+        if message.is_text() || message.is_binary() {
+            socket.send(message)?;
+        }
+    }
+}
+
+/// The closing handshake, from our side.
+fn close<S: Read + Write>(socket: &mut WebSocket<S>, code: u16, reason: &str) -> tungstenite::Result<()> {
+    // tungstenite sends no reserved codes; 1005 stands for a close frame without one.
+    let frame =
+        (code != 1005).then(|| CloseFrame { code: CloseCode::from(code), reason: reason.to_owned().into() });
+    socket.close(frame)?;
+    loop {
+        socket.read()?;
+    }
+}
+
+struct Query(HashMap<String, String>);
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        Self(pairs.map(|(key, value)| (key.to_owned(), value.replace('+', " "))).collect())
+    }
+
+    fn number(&self, key: &str, default: usize) -> usize {
+        self.0.get(key).and_then(|value| value.parse().ok()).unwrap_or(default)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+}

@@ -1,0 +1,258 @@
+//! A server that plays what a test tells it, byte for byte.
+//!
+//! ```ignore
+//! let server = Scripted::start(|mut peer| {
+//!     peer.accept_upgrade();
+//!     peer.send(&[0x81, 0x02, b'h', b'i']);
+//!     assert_eq!(peer.read_close(), Some((1000, String::new())));
+//! });
+//! ```
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tungstenite::handshake::derive_accept_key;
+
+/// A server whose every connection is played by the same script, each on its own thread. Dropping
+/// it waits for the scripts and passes a failed assertion in one on to the test.
+pub struct Scripted {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    connections: Arc<AtomicUsize>,
+    acceptor: Option<JoinHandle<Vec<JoinHandle<()>>>>,
+}
+
+/// One connection.
+pub struct Peer {
+    stream: TcpStream,
+    /// Which connection this is, from 0.
+    pub number: usize,
+}
+
+/// A frame as it came, unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub fin: bool,
+    pub rsv: u8,
+    pub opcode: u8,
+    pub masked: bool,
+    pub payload: Vec<u8>,
+}
+
+impl Scripted {
+    pub fn start(script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback address has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (stop, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (own_stop, own_connections, script) = (stop.clone(), connections.clone(), Arc::new(script));
+        let acceptor = std::thread::spawn(move || {
+            let mut scripts = Vec::new();
+            for stream in listener.incoming() {
+                if own_stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                let _ = stream.set_nodelay(true);
+                // A script that waits for what never comes fails its test instead of hanging it.
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
+                let number = own_connections.fetch_add(1, Ordering::SeqCst);
+                let script = script.clone();
+                scripts.push(std::thread::spawn(move || script(Peer { stream, number })));
+            }
+            scripts
+        });
+        Self { port, stop, connections, acceptor: Some(acceptor) }
+    }
+
+    /// Answers every request head with these bytes, then ends.
+    pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::start(move |mut peer| {
+            peer.read_head();
+            peer.send(&bytes);
+        })
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}/", self.port)
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let Some(acceptor) = self.acceptor.take() else { return };
+        let scripts = acceptor.join().unwrap_or_default();
+        for script in scripts {
+            if let Err(panic) = script.join()
+                && !std::thread::panicking()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// The head of the request, up to and with its empty line.
+    pub fn read_head(&mut self) -> String {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            match self.stream.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                _ => break,
+            }
+        }
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    /// The value of a header field in a head.
+    pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+        head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Reads the request and upgrades, with these header lines besides the necessary ones.
+    pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
+        let head = self.read_head();
+        let key = Self::field(&head, "Sec-WebSocket-Key").unwrap_or_default();
+        let accept = derive_accept_key(key.as_bytes());
+        self.send(
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
+            )
+            .as_bytes(),
+        );
+        head
+    }
+
+    pub fn accept_upgrade(&mut self) -> String {
+        self.accept_upgrade_with("")
+    }
+
+    /// Sends; a client that has gone meanwhile is no failure.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    pub fn send_byte_by_byte(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.send(std::slice::from_ref(byte));
+        }
+    }
+
+    /// A frame, unmasked as servers send them.
+    pub fn send_frame(&mut self, first_byte: u8, payload: &[u8]) {
+        let mut frame = vec![first_byte];
+        match payload.len() {
+            len @ 0..=125 => frame.push(len as u8),
+            len @ 126..=0xFFFF => {
+                frame.push(126);
+                frame.extend((len as u16).to_be_bytes());
+            }
+            len => {
+                frame.push(127);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        }
+        frame.extend(payload);
+        self.send(&frame);
+    }
+
+    pub fn send_close(&mut self, code: u16, reason: &str) {
+        let mut payload = code.to_be_bytes().to_vec();
+        payload.extend(reason.as_bytes());
+        self.send_frame(0x88, &payload);
+    }
+
+    /// The next frame, or nothing when the client has ended.
+    pub fn read_frame(&mut self) -> Option<Frame> {
+        let mut head = [0; 2];
+        self.stream.read_exact(&mut head).ok()?;
+        let len = match head[1] & 0x7F {
+            126 => {
+                let mut len = [0; 2];
+                self.stream.read_exact(&mut len).ok()?;
+                u16::from_be_bytes(len) as usize
+            }
+            127 => {
+                let mut len = [0; 8];
+                self.stream.read_exact(&mut len).ok()?;
+                u64::from_be_bytes(len) as usize
+            }
+            len => len as usize,
+        };
+        let masked = head[1] & 0x80 != 0;
+        let mut key = [0; 4];
+        if masked {
+            self.stream.read_exact(&mut key).ok()?;
+        }
+        let mut payload = vec![0; len];
+        self.stream.read_exact(&mut payload).ok()?;
+        for (index, byte) in payload.iter_mut().enumerate() {
+            *byte ^= key[index % 4];
+        }
+        Some(Frame { fin: head[0] & 0x80 != 0, rsv: head[0] >> 4 & 7, opcode: head[0] & 15, masked, payload })
+    }
+
+    /// Reads up to the client's close frame; its code (1005 for none) and reason.
+    pub fn read_close(&mut self) -> Option<(u16, String)> {
+        loop {
+            let frame = self.read_frame()?;
+            if frame.opcode == 8 {
+                let Some((code, reason)) = frame.payload.split_at_checked(2) else {
+                    return Some((1005, String::new()));
+                };
+                let code = u16::from_be_bytes([code[0], code[1]]);
+                return Some((code, String::from_utf8_lossy(reason).into_owned()));
+            }
+        }
+    }
+
+    /// Reads until the client ends; whether it did so in time.
+    pub fn wait_for_end(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => {
+                    return !matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    );
+                }
+            }
+        }
+    }
+
+    /// Ends our side of the stream.
+    pub fn finish(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    pub fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+}
