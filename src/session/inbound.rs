@@ -366,7 +366,13 @@ impl Inbound {
             (None, _) => 0,
         };
         // What a compressed message holds is found out as it is decompressed.
-        if !self.is_compressed(header) && header.payload_len > (self.max_message_size - before) as u64 {
+        let most = if self.is_compressed(header) {
+            let before = self.message.as_ref().map_or(0, |message| message.compressed_size);
+            most_compressed(self.max_message_size) - before
+        } else {
+            self.max_message_size - before
+        };
+        if header.payload_len > most as u64 {
             return Err(Violation::MessageTooLarge { limit: self.max_message_size });
         }
         Ok(())
@@ -583,8 +589,7 @@ impl Inbound {
             if let Some(held) = &mut self.held {
                 held.consumed += step.consumed;
             }
-            // Blocks that hold nothing could otherwise go on for ever.
-            if message.size > limit || message.compressed_size > limit + limit / 256 + 1024 {
+            if message.size > limit {
                 return Err(Violation::MessageTooLarge { limit }.into());
             }
             if message.message_type == MessageType::Text {
@@ -653,6 +658,12 @@ impl Inbound {
         }
         Ok(())
     }
+}
+
+/// The longest that a message of `size` bytes may be compressed. Blocks that hold nothing could
+/// otherwise go on for ever.
+fn most_compressed(size: usize) -> usize {
+    size + size / 256 + 1024
 }
 
 fn message_type_of(opcode: Opcode) -> MessageType {

@@ -4,6 +4,7 @@
 //! compared with what a plain reading of the RFC expects.
 
 mod closing;
+mod compressed;
 mod memory;
 mod opening;
 mod peer;

@@ -122,13 +122,19 @@ impl MaskKeys for Keys {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
     pub fin: bool,
+    /// The reserved bits, where the header has them.
+    pub rsv: u8,
     pub opcode: u8,
     pub key: [u8; 4],
     pub payload: Vec<u8>,
 }
 
 /// The frames in `wire`, and what is left of an unfinished one.
-pub fn decode(mut wire: &[u8]) -> (Vec<Sent>, &[u8]) {
+pub fn decode(wire: &[u8]) -> (Vec<Sent>, &[u8]) {
+    decode_with(wire, 0)
+}
+
+fn decode_with(mut wire: &[u8], allowed_rsv: u8) -> (Vec<Sent>, &[u8]) {
     let mut frames = Vec::new();
     loop {
         let (mut at, start) = (2, wire);
@@ -136,7 +142,8 @@ pub fn decode(mut wire: &[u8]) -> (Vec<Sent>, &[u8]) {
             return (frames, start);
         }
         let (first, second) = (wire[0], wire[1]);
-        assert_eq!(first & 0x70, 0, "reserved bits");
+        let rsv = first & 0x70;
+        assert_eq!(rsv & !allowed_rsv, 0, "reserved bits");
         assert_eq!(second & 0x80, 0x80, "a client masks (section 5.1)");
         let width = match second & 0x7F {
             126 => 2,
@@ -169,7 +176,7 @@ pub fn decode(mut wire: &[u8]) -> (Vec<Sent>, &[u8]) {
         if opcode >= 8 {
             assert!(first & 0x80 != 0 && length <= 125, "control frames (section 5.5)");
         }
-        frames.push(Sent { fin: first & 0x80 != 0, opcode, key, payload });
+        frames.push(Sent { fin: first & 0x80 != 0, rsv, opcode, key, payload });
         wire = &wire[at + length..];
     }
 }
@@ -407,6 +414,11 @@ impl Driver {
     /// The whole frames that were sent.
     pub fn sent(&self) -> Vec<Sent> {
         decode(&self.wire).0
+    }
+
+    /// The same where an extension uses a reserved bit.
+    pub fn sent_with(&self, allowed_rsv: u8) -> Vec<Sent> {
+        decode_with(&self.wire, allowed_rsv).0
     }
 
     /// The last frame, which must be the only close frame.
