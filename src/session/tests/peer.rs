@@ -289,12 +289,6 @@ impl Driver {
         Driver::with(&settings())
     }
 
-    pub fn streaming() -> Driver {
-        let mut driver = Driver::open();
-        driver.stream = true;
-        driver
-    }
-
     /// The peer's bytes arrive, and after each piece the socket has run dry.
     pub fn feed(&mut self, bytes: &[u8], pieces: &mut Pieces) {
         let mut scratch = self.scratch.take();

@@ -298,3 +298,52 @@ fn two_sessions_can_share_a_block_whatever_each_keeps_of_it() {
         assert!(pair[side].told == expected[side], "side {side}");
     }
 }
+
+#[test]
+fn damaged_streams_end_the_same_however_they_are_cut() {
+    let (mut ended, mut survived) = (0, 0);
+    for seed in 0..1500 {
+        let mut random = Random::new(7000 + seed);
+        let mut wire = Vec::new();
+        for _ in 0..1 + random.below(10) {
+            let opcode = [TEXT, BINARY, CONTINUATION, PING, PONG, CLOSE][random.below(6)];
+            let length = random.below(300) >> random.below(9);
+            let payload = match opcode {
+                CLOSE => [&1000u16.to_be_bytes(), &b"bye"[..]].concat(),
+                TEXT | CONTINUATION => random.text(length),
+                _ => random.bytes(length),
+            };
+            let fin = opcode >= 8 || random.one_in(2);
+            wire.extend(frame(
+                fin,
+                opcode,
+                &payload[..payload.len().min(if opcode >= 8 { 125 } else { 300 })],
+            ));
+        }
+        for _ in 0..random.below(3) {
+            let at = random.below(wire.len());
+            wire[at] ^= 1 << random.below(8);
+        }
+        let mut first = None;
+        for mut pieces in Pieces::all() {
+            let mut driver = Driver::open();
+            driver.stream = seed % 2 == 0;
+            driver.feed(&wire, &mut pieces);
+            let is_done = driver.session.is_done();
+            if !is_done {
+                driver.end(None);
+            }
+            let terminal = driver.over();
+            let close = is_done.then(|| driver.sent_close().0);
+            let kind = if let Told::Failed(error) = &terminal { Some(error.kind) } else { None };
+            driver.told.pop();
+            let outcome = (driver.told, kind, close);
+            match &first {
+                Some(first) => assert_eq!(&outcome, first, "seed {seed}, {pieces:?}"),
+                None => first = Some(outcome),
+            }
+            *(if is_done { &mut ended } else { &mut survived }) += 1;
+        }
+    }
+    assert!(ended > 500 && survived > 500, "{ended} ended, {survived} survived");
+}
