@@ -256,7 +256,8 @@ impl Session {
         self.rest.sending.gather(slices)
     }
 
-    /// The network took `count` bytes, in the turn that [`take_from`](Self::take_from) began.
+    /// The network took `count` bytes, in the turn that [`take_from`](Self::take_from) began. With
+    /// a count of 0: what had been taken before and was stuck below has moved on.
     pub fn wrote(&mut self, count: usize) -> Wrote {
         self.rest.stalled_since = None;
         let wrote = self.rest.sending.wrote(count);

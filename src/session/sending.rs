@@ -30,6 +30,8 @@ const MAX_PIECES: usize = MAX_SLICES;
 const MAX_WAITING_CONTROL: usize = 64;
 /// Queues that have grown beyond this are given back once they run empty.
 const KEEP_CAPACITY: usize = 32;
+/// The same for control frames, which are few and carry their payload in the queue.
+const KEEP_CONTROL_CAPACITY: usize = 4;
 
 #[derive(Default)]
 pub struct Sending {
@@ -355,7 +357,7 @@ impl Sending {
         if self.entries.capacity() > KEEP_CAPACITY {
             self.entries = VecDeque::new();
         }
-        if self.control.capacity() > KEEP_CAPACITY {
+        if self.control.capacity() > KEEP_CONTROL_CAPACITY {
             self.control = VecDeque::new();
         }
     }

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use crate::buffer::Segment;
 use crate::error::Error;
 use crate::session::inbound::Scratch;
 use crate::session::liveness::PingSettings;
@@ -241,6 +242,8 @@ pub struct Driver {
     pub wire: Vec<u8>,
     /// Payload bytes that `wrote` has given back.
     pub payload_written: usize,
+    /// Segments of messages that the game keeps, with what they held when it got them.
+    pub kept: Option<Vec<(Segment, Vec<u8>)>>,
     scratch: Scratch,
     /// What the network takes before it blocks.
     pub network_takes: usize,
@@ -267,6 +270,7 @@ impl Driver {
             told: Vec::new(),
             wire: Vec::new(),
             payload_written: 0,
+            kept: None,
             scratch: None,
             network_takes: usize::MAX,
         };
@@ -326,7 +330,12 @@ impl Driver {
             let told = match self.session.next(self.stream, self.now) {
                 SessionEvent::Idle => return,
                 SessionEvent::Again => continue,
-                event => owned(event),
+                event => {
+                    if let (Some(kept), SessionEvent::Message { payload, .. }) = (&mut self.kept, &event) {
+                        kept.push((payload.segment(), payload.bytes().to_vec()));
+                    }
+                    owned(event)
+                }
             };
             self.tell(told);
         }

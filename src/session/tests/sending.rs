@@ -243,6 +243,16 @@ fn write(sending: &mut Sending, limit: usize, wire: &mut Vec<u8>, written: &mut 
 }
 
 #[test]
+fn what_was_stuck_below_the_session_and_went_on_is_no_stall() {
+    // As under TLS, which takes bytes before the network does.
+    let mut driver = Driver::open();
+    driver.session.write_blocked(driver.now);
+    assert!(driver.session.deadline().is_some());
+    driver.session.wrote(0);
+    assert_eq!(driver.session.deadline(), None);
+}
+
+#[test]
 fn a_network_that_takes_nothing_is_given_up_after_the_stall_timeout() {
     let mut driver = Driver::open();
     driver.send(Binary, &[1; 1000], 1000);
