@@ -183,6 +183,31 @@ fn a_hundred_thousand_fragments_are_one_message_and_a_flood_of_them_is_bounded()
     assert_eq!(driver.sent_close().0, 1009);
 }
 
+#[test]
+fn a_message_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
+    for limit in [0, 1, 100, 125, 126, 40_000, 65_535, 65_536, 100_000] {
+        for (length, fits) in [(limit, true), (limit + 1, false)] {
+            let payload = vec![b'x'; length];
+            let (head, tail) = payload.split_at(length / 2);
+            let whole = frame(true, TEXT, &payload);
+            let fragments = [frame(false, TEXT, head), frame(true, CONTINUATION, tail)].concat();
+            for (wire, stream) in [(&whole, false), (&fragments, false), (&fragments, true)] {
+                for mut pieces in [Pieces::Whole, Pieces::Random(Random::new(5)), Pieces::Single] {
+                    let mut driver = Driver::with(&Settings { max_message_size: limit, ..settings() });
+                    driver.stream = stream;
+                    driver.feed(wire, &mut pieces);
+                    assert_eq!(driver.session.messages_received(), u64::from(fits), "{length} of {limit}");
+                    assert_eq!(driver.session.is_done(), !fits);
+                    if !fits {
+                        let Told::Failed(error) = driver.over() else { panic!("{length} of {limit}") };
+                        assert_eq!(error.kind, ErrorKind::TooLarge);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Each breach: the bytes up to and including the one that shows it, and the code that answers.
 fn breaches() -> Vec<(&'static str, Vec<u8>, u16)> {
     let mut breaches: Vec<(&'static str, Vec<u8>, u16)> = vec![

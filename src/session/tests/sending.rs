@@ -106,6 +106,26 @@ fn every_fragment_size_and_length_around_its_borders_is_cut_right() {
 }
 
 #[test]
+fn a_message_that_fills_its_block_to_the_last_byte_fits() {
+    // Around 65,536 bytes with headers, alone and behind others in the block.
+    for size in [32_767, 30_000, 100_000] {
+        for length in 65_490..65_540 {
+            for before in [None, Some(3000), Some(65_400)] {
+                let mut driver = Driver::open();
+                let mut expected = Vec::new();
+                let lengths = before.map_or(vec![length], |before| vec![10, before, length - before]);
+                for length in lengths {
+                    driver.send(Binary, &vec![length as u8; length], size);
+                    expected.push((BINARY, vec![length as u8; length]));
+                }
+                driver.flush();
+                assert!(messages(&driver.sent(), &[size; 3]) == expected, "{length} by {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_write_may_stop_at_any_byte() {
     let queue = |driver: &mut Driver| {
         driver.send(Text, b"first", 1000);
