@@ -1,0 +1,324 @@
+// What calls take and answer: results, bytes, settings, requests, pulled events, the log.
+//
+//     calls ws://127.0.0.1:9001/
+
+#include "check.hpp"
+
+#include <array>
+#include <mutex>
+#include <vector>
+
+using framewire::Code;
+using framewire::Socket;
+using framewire::SocketRef;
+
+namespace {
+
+std::string url;
+
+void a_refused_call_says_what_was_wrong()
+{
+    const auto none = Socket::create("nonsense");
+    CHECK(!none);
+    CHECK(none.code() == Code::invalid_url);
+    CHECK(none.error().name() == std::string("FW_RESULT_INVALID_URL"));
+    CHECK(!none.error().message.empty());
+
+    Socket socket = must(Socket::create(url));
+    const framewire::Result<void> early = socket.send_text("before open");
+    CHECK(!early && early.code() == Code::invalid_state && !early.error().message.empty());
+    const framewire::Result<void> good = socket.set_origin("https://example.org");
+    CHECK(good && good.code() == Code::ok && good.error().message.empty());
+}
+
+void a_nul_inside_a_text_is_refused_and_cuts_nothing()
+{
+    using namespace std::string_view_literals;
+    CHECK(Socket::create("ws://127.0.0.1\0.example.org/"sv).code() == Code::invalid_argument);
+    Socket socket = must(Socket::create(url));
+    CHECK(socket.add_header("X-Game", "a\0b"sv).code() == Code::invalid_argument);
+    CHECK(socket.close(1000, "bye\0now"sv).code() == Code::invalid_argument);
+    // A view need not end with a NUL.
+    must(socket.add_protocol("chat.v1,chat.v2"sv.substr(0, 7)));
+    CHECK(socket.add_protocol("chat.v1").code() == Code::invalid_argument);
+}
+
+void settings_are_checked_as_in_c()
+{
+    using namespace std::chrono_literals;
+    Socket socket = must(Socket::create(url));
+    CHECK(socket.add_header("Host", "elsewhere").code() == Code::invalid_argument);
+    CHECK(socket.add_header("X-Game", "a\r\nb").code() == Code::invalid_argument);
+    must(socket.set_basic_auth("user", "password"));
+    must(socket.set_bearer_auth("token"));
+    must(socket.set_max_message_size(1 << 20));
+    must(socket.set_max_fragment_size(1000));
+    must(socket.set_max_buffered_amount(1 << 20));
+    must(socket.set_connect_timeout(2s));
+    must(socket.set_close_timeout(2s));
+    must(socket.set_ping_frequency(50ms));
+    must(socket.set_close_after_no_message(5s));
+    must(socket.set_start_ping_thread(false));
+    must(socket.set_context("match", "7"));
+    CHECK(socket.set_connect_timeout(0ms).code() == Code::invalid_argument);
+    CHECK(socket.set_connect_timeout(-5s).code() == Code::invalid_argument);
+    must(socket.set_connect_timeout(std::chrono::milliseconds::max()));
+
+    framewire::Compression compression;
+    CHECK(compression.struct_size == sizeof(fw_compression) && compression.min_size_to_compress == 256);
+    compression.client_max_window_bits = 3;
+    CHECK(socket.set_compression(compression).code() == Code::invalid_argument);
+    compression.client_max_window_bits = 10;
+    must(socket.set_compression(compression));
+    must(socket.set_no_compression());
+
+    framewire::Tls tls = must(framewire::Tls::create());
+    CHECK(tls.add_ca_pem("nothing usable").code() == Code::invalid_argument);
+    CHECK(tls.set_client_cert_pem("nothing", "usable").code() == Code::invalid_argument);
+    must(tls.add_pin_sha256(std::array<std::uint8_t, 32>{}));
+    must(tls.set_roots(framewire::Roots::none));
+    must(tls.set_insecure(false));
+    must(tls.set_key_log(false));
+    framewire::Tls moved = std::move(tls);
+    must(socket.set_tls(moved));
+    moved.destroy();
+    CHECK(socket.set_tls(moved).code() == Code::invalid_handle);
+}
+
+void bytes_come_from_anything_that_holds_bytes()
+{
+    std::vector<std::uint8_t> vector{1, 2, 3};
+    const std::array<std::byte, 2> array{std::byte{4}, std::byte{5}};
+    const unsigned char raw[] = {6, 7, 8, 9};
+    CHECK(framewire::Bytes(vector).size() == 3 && framewire::Bytes(vector)[2] == 3);
+    CHECK(framewire::Bytes(array).size() == 2 && framewire::Bytes(array)[1] == 5);
+    CHECK(framewire::Bytes(raw).size() == 4 && framewire::Bytes(raw)[0] == 6);
+    CHECK(framewire::Bytes(std::string_view("ab")).size() == 2);
+    CHECK(framewire::Bytes().empty());
+    const framewire::WritableBytes writable(vector);
+    writable[0] = 10;
+    int sum = 0;
+    for (const std::uint8_t byte : framewire::Bytes(vector))
+        sum += byte;
+    CHECK(sum == 15);
+}
+
+void segments_are_held_once_for_each_object()
+{
+    const std::uint64_t before = framewire::buffer_pool_stats().leases;
+    {
+        framewire::Buffer buffer = must(framewire::Buffer::get(3));
+        buffer.writable()[0] = 'a';
+        buffer.shrink(1);
+        const framewire::Segment again = must(buffer.retain());
+        CHECK(again.text() == "a" && buffer.bytes().data() == again.bytes().data());
+        framewire::Segment moved = std::move(buffer);
+        CHECK(moved && moved.text() == "a");
+        moved.release();
+        CHECK(!moved && moved.bytes().empty());
+        CHECK(moved.retain().code() == Code::invalid_handle);
+        CHECK(again.text() == "a");
+    }
+    CHECK(framewire::buffer_pool_stats().leases == before);
+    CHECK(framewire::Buffer::get(std::size_t{1} << 40).code() == Code::too_large);
+    framewire::buffer_pool_trim();
+}
+
+void the_upgrade_request_can_be_changed()
+{
+    Socket socket = must(Socket::create(url));
+    bool asked = false;
+    must(socket.add_header("X-Game", "chess"));
+    must(socket.on_internal_request_created([&](SocketRef self, framewire::Request request) {
+        CHECK(request.attempt() == 1 && request.http_version() == 1);
+        CHECK(request.url() == self.url());
+        CHECK(request.header("x-game") == "chess");
+        must(request.set_header("X-Game", "go"));
+        CHECK(request.header("X-Game") == "go");
+        must(request.remove_header("X-Game"));
+        CHECK(request.header("X-Game").empty());
+        const std::string longer(1000, 'l');
+        must(request.add_header("X-Long", longer));
+        CHECK(request.header("X-Long") == longer);
+        CHECK(request.add_header("Upgrade", "h2c").code() == Code::invalid_argument);
+        asked = true;
+    }));
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    CHECK(asked);
+    CHECK(socket.http_version() == 1 && socket.response_status() == 101);
+    CHECK(!socket.response_header("Sec-WebSocket-Accept").empty());
+    CHECK(socket.response_header("X-Not-There").empty() && socket.response_body().empty());
+    CHECK(socket.protocol().empty());
+}
+
+void a_connection_that_fails_says_how()
+{
+    Socket socket = must(Socket::create("ws://127.0.0.1:1/"));
+    bool failed = false;
+    must(socket.on_error([&](SocketRef, const framewire::ConnectionError &error) {
+        CHECK(error.kind == framewire::ErrorKind::refused);
+        CHECK(error.phase == framewire::Phase::connect);
+        CHECK(error.retriable && error.os_code != 0);
+        CHECK(error.message.find("127.0.0.1") != std::string_view::npos);
+        failed = true;
+    }));
+    must(socket.open());
+    poll_until("the error", [&] { return failed; });
+}
+
+void fragments_come_one_by_one()
+{
+    Socket socket = must(Socket::create(url + "fragments?n=3&size=1000"));
+    std::string order;
+    must(socket.on_binary([](SocketRef, framewire::Bytes) { CHECK(false); }));
+    must(socket.on_incomplete_frame([&](SocketRef, const framewire::Frame &frame) {
+        CHECK(frame.opcode == framewire::Opcode::binary);
+        CHECK(frame.payload.bytes().size() == 1000 && frame.payload.bytes()[0] == order.size());
+        order += frame.is_first ? 'f' : frame.is_final ? 'l' : 'm';
+    }));
+    must(socket.open());
+    poll_until("the last fragment", [&] { return order.size() == 3; });
+    CHECK(order == "fml");
+}
+
+void events_can_be_pulled()
+{
+    Socket socket = must(Socket::create(url));
+    int mark = 0;
+    must(socket.set_user_data(&mark));
+    CHECK(socket.user_data() == &mark);
+    must(socket.enable_event(framewire::EventType::request));
+    must(socket.open());
+    std::string order;
+    while (order.find('c') == std::string::npos) {
+        CHECK(framewire::wait(std::chrono::minutes(1)));
+        auto taken = framewire::next_event();
+        if (!taken)
+            continue;
+        framewire::Event event = std::move(*taken);
+        CHECK(event.socket() == socket.ref() && event.user_data() == &mark);
+        switch (event.type()) {
+        case framewire::EventType::request:
+            order += 'r';
+            must(event.request().add_header("X-Pulled", "1"));
+            break;
+        case framewire::EventType::open:
+            order += 'o';
+            must(socket.send_text("pull"));
+            break;
+        case framewire::EventType::text:
+            order += 't';
+            CHECK(event.payload().text() == "pull" && event.opcode() == framewire::Opcode::text);
+            CHECK(event.is_first() && event.is_final());
+            must(socket.close(4001, "pulled"));
+            break;
+        case framewire::EventType::closed:
+            order += 'c';
+            CHECK(event.close_code() == 4001 && event.payload().text() == "pulled");
+            break;
+        default:
+            CHECK(false);
+        }
+    }
+    CHECK(order == "rotc");
+    CHECK(!socket.next_event() && framewire::pending() == 0);
+}
+
+void a_budget_that_is_overdrawn_is_not_without_limit()
+{
+    Socket socket = must(Socket::create(url));
+    std::size_t texts = 0;
+    bool sent = false;
+    must(socket.on_open([&](SocketRef self) {
+        for (int count = 0; count < 100; count++)
+            must(self.send_text("x"));
+        sent = true;
+    }));
+    // Each takes longer than the smallest budget.
+    must(socket.on_text([&](SocketRef, std::string_view) {
+        texts++;
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+        while (std::chrono::steady_clock::now() < end) {
+        }
+    }));
+    must(socket.open());
+    poll_until("the texts are sent", [&] { return sent; });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (texts + framewire::pending() < 100)
+        CHECK(std::chrono::steady_clock::now() < end);
+    CHECK(framewire::pending() > 1);
+    texts = 0;
+    CHECK(socket.poll(0, std::chrono::microseconds(-1)) == 1);
+    CHECK(texts == 1);
+}
+
+void pings_measure_the_latency()
+{
+    Socket socket = must(Socket::create(url));
+    must(socket.set_start_ping_thread(true));
+    must(socket.set_ping_frequency(std::chrono::milliseconds(10)));
+    CHECK(!socket.latency());
+    CHECK(!socket.last_message_received());
+    must(socket.open());
+    poll_until("a latency", [&] { return socket.latency().has_value(); });
+    CHECK(*socket.latency() < std::chrono::minutes(1));
+}
+
+void the_log_goes_where_it_should()
+{
+    std::mutex mutex;
+    std::vector<std::string> contexts;
+    must(framewire::set_log(framewire::LogLevel::debug,
+                            [&](framewire::LogLevel, SocketRef, std::string_view context, std::string_view message) {
+                                const std::lock_guard<std::mutex> lock(mutex);
+                                CHECK(!message.empty());
+                                contexts.emplace_back(context);
+                            }));
+    Socket socket = must(Socket::create(url));
+    must(socket.set_context("match", "42"));
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    must(socket.destroy());
+    // With every thread gone, nobody logs any more.
+    must(framewire::shutdown(std::chrono::seconds(5)));
+    must(framewire::set_log(framewire::LogLevel::off, nullptr));
+    bool found = false;
+    for (const std::string &context : contexts)
+        found = found || context.find("match=42") != std::string::npos;
+    CHECK(found);
+}
+
+void the_library_can_be_configured_once()
+{
+    must(framewire::shutdown(std::chrono::seconds(5)));
+    framewire::Config config;
+    CHECK(config.struct_size == sizeof(fw_config));
+    config.worker_threads = 2;
+    must(framewire::init(config));
+    CHECK(framewire::init(config).code() == Code::invalid_state);
+    CHECK(framewire::version() == FW_VERSION && framewire::version_string().substr(0, 2) == "0.");
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    CHECK(argc > 1);
+    url = argv[1];
+    the_library_can_be_configured_once();
+    a_refused_call_says_what_was_wrong();
+    a_nul_inside_a_text_is_refused_and_cuts_nothing();
+    settings_are_checked_as_in_c();
+    bytes_come_from_anything_that_holds_bytes();
+    segments_are_held_once_for_each_object();
+    the_upgrade_request_can_be_changed();
+    a_connection_that_fails_says_how();
+    fragments_come_one_by_one();
+    events_can_be_pulled();
+    a_budget_that_is_overdrawn_is_not_without_limit();
+    pings_measure_the_latency();
+    the_log_goes_where_it_should();
+    must(framewire::shutdown(std::chrono::seconds(5)));
+    std::puts("good");
+}

@@ -1,0 +1,195 @@
+// Who lives how long: sockets and callbacks that go away, move and are replaced at awkward moments.
+//
+//     lifetime ws://127.0.0.1:9001/
+
+#include "check.hpp"
+
+#include <atomic>
+#include <memory>
+#include <utility>
+#include <vector>
+
+using framewire::Socket;
+using framewire::SocketRef;
+
+namespace {
+
+std::string url;
+
+/// What a callback captures, to see when it is let go: alive() counts the callbacks that hold it.
+struct Token {
+    std::shared_ptr<int> inner = std::make_shared<int>(0);
+    long alive() const { return inner.use_count() - 1; }
+};
+
+void a_socket_may_be_destroyed_inside_its_own_callback()
+{
+    Token token;
+    auto socket = std::make_unique<Socket>(must(Socket::create(url)));
+    bool opened = false;
+    must(socket->on_open([&opened, &socket, token = token.inner](SocketRef self) {
+        socket.reset();
+        // The callback and what it captured are still here, the socket is not.
+        CHECK(token.use_count() >= 2);
+        CHECK(self.state() == framewire::State::unknown);
+        CHECK(self.send_text("too late").code() == framewire::Code::invalid_handle);
+        opened = true;
+    }));
+    must(socket->on_closed([token = token.inner](SocketRef, std::uint16_t, std::string_view) { CHECK(false); }));
+    must(socket->open());
+    poll_until("open", [&] { return opened; });
+    poll_until("the callbacks are let go", [&] { return token.alive() == 0; });
+}
+
+void a_callback_may_replace_itself()
+{
+    Token token;
+    Socket socket = must(Socket::create(url));
+    std::vector<std::string> seen;
+    must(socket.on_open([](SocketRef self) {
+        must(self.send_text("one"));
+        must(self.send_text("two"));
+    }));
+    must(socket.on_text([&, token = token.inner](SocketRef, std::string_view text) {
+        must(socket.on_text([&](SocketRef, std::string_view later) { seen.push_back("second " + std::string(later)); }));
+        CHECK(token.use_count() >= 2);
+        seen.push_back("first " + std::string(text));
+    }));
+    CHECK(token.alive() == 1);
+    must(socket.open());
+    poll_until("two texts", [&] { return seen.size() == 2; });
+    CHECK(seen[0] == "first one" && seen[1] == "second two");
+    CHECK(token.alive() == 0);
+}
+
+void a_removed_callback_is_let_go_and_not_called()
+{
+    Token token;
+    Socket socket = must(Socket::create(url));
+    bool pong = false;
+    must(socket.on_text([token = token.inner](SocketRef, std::string_view) { CHECK(false); }));
+    CHECK(token.alive() == 1);
+    must(socket.on_text(nullptr));
+    CHECK(token.alive() == 0);
+    must(socket.on_open([](SocketRef self) {
+        must(self.send_text("nobody listens"));
+        must(self.ping(framewire::Bytes(std::string_view("here"))));
+    }));
+    must(socket.on_pong([&](SocketRef, framewire::Bytes data) { pong = data.size() == 4 && data[0] == 'h'; }));
+    must(socket.open());
+    poll_until("the pong behind the text", [&] { return pong; });
+}
+
+void a_moved_socket_goes_on()
+{
+    Socket first = must(Socket::create(url));
+    bool echoed = false;
+    must(first.on_text([&](SocketRef, std::string_view text) { echoed = text == "still here"; }));
+    must(first.open());
+    poll_until("open", [&] { return first.is_open(); });
+
+    Socket second = std::move(first);
+    CHECK(second && second.is_open());
+    Socket third = must(Socket::create(url));
+    third = std::move(second);
+    must(third.send_text("still here"));
+    poll_until("the echo", [&] { return echoed; });
+}
+
+void a_moved_from_socket_is_refused_and_harmless()
+{
+    Socket socket = must(Socket::create(url));
+    { const Socket thief = std::move(socket); }
+    Socket &empty = socket;
+    CHECK(!empty);
+    CHECK(empty.open().code() == framewire::Code::invalid_handle);
+    CHECK(empty.on_open([](SocketRef) {}).code() == framewire::Code::invalid_handle);
+    CHECK(empty.state() == framewire::State::unknown);
+    empty.on_finalized([] { CHECK(false); });
+}
+
+void the_finalizer_comes_once_and_last()
+{
+    std::vector<std::string> seen;
+    Socket socket = must(Socket::create(url));
+    must(socket.on_open([](SocketRef self) { must(self.close()); }));
+    must(socket.on_closed([&](SocketRef self, std::uint16_t code, std::string_view) {
+        seen.push_back("closed " + std::to_string(code));
+        must(self.destroy());
+    }));
+    socket.on_finalized([&] { seen.push_back("finalized"); });
+    must(socket.open());
+    poll_until("the finalizer", [&] { return !seen.empty() && seen.back() == "finalized"; });
+    { const Socket gone = std::move(socket); }
+    must(framewire::shutdown(std::chrono::seconds(5)));
+    CHECK(seen.size() == 2 && seen[0] == "closed 1000");
+}
+
+void a_socket_that_its_own_callbacks_own_can_be_ended()
+{
+    Token token;
+    auto socket = std::make_shared<Socket>(must(Socket::create(url)));
+    must(socket->on_open([socket, token = token.inner](SocketRef self) { must(self.destroy()); }));
+    must(socket->open());
+    const std::weak_ptr<Socket> watched = socket;
+    socket.reset();
+    poll_until("it goes with its callbacks", [&] { return watched.expired() && token.alive() == 0; });
+}
+
+void shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless()
+{
+    Token token;
+    int finalized = 0;
+    Socket socket = must(Socket::create(url));
+    must(socket.on_text([token = token.inner](SocketRef, std::string_view) {}));
+    socket.on_finalized([&finalized] { finalized++; });
+    must(socket.open());
+    must(framewire::shutdown(std::chrono::seconds(5)));
+    CHECK(finalized == 1);
+    CHECK(token.alive() == 0);
+
+    CHECK(socket.send_text("nobody").code() == framewire::Code::invalid_handle);
+    CHECK(socket.on_text([token = token.inner](SocketRef, std::string_view) {}).code() ==
+          framewire::Code::invalid_handle);
+    CHECK(token.alive() == 0);
+    socket = must(Socket::create(url));
+    must(socket.open());
+    poll_until("the library runs again", [&] { return socket.is_open(); });
+}
+
+void a_callback_may_be_replaced_while_a_worker_runs_it()
+{
+    Socket socket = must(Socket::create(url));
+    must(socket.set_dispatch(framewire::Dispatch::worker));
+    const auto answers = std::make_shared<std::atomic<int>>(0);
+    const auto echo = [answers](SocketRef self, std::string_view text) {
+        ++*answers;
+        self.send_text(text);
+    };
+    must(socket.on_open([](SocketRef self) { must(self.send_text("round and round")); }));
+    must(socket.on_text(echo));
+    must(socket.open());
+    for (int turn = 0; turn < 20000 || *answers < 1000; turn++) {
+        must(socket.on_text(echo));
+        CHECK(turn < 500000000);
+    }
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    CHECK(argc > 1);
+    url = argv[1];
+    a_socket_may_be_destroyed_inside_its_own_callback();
+    a_callback_may_replace_itself();
+    a_removed_callback_is_let_go_and_not_called();
+    a_moved_socket_goes_on();
+    a_moved_from_socket_is_refused_and_harmless();
+    the_finalizer_comes_once_and_last();
+    a_socket_that_its_own_callbacks_own_can_be_ended();
+    shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless();
+    a_callback_may_be_replaced_while_a_worker_runs_it();
+    must(framewire::shutdown(std::chrono::seconds(5)));
+    std::puts("good");
+}
