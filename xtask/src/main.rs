@@ -2,8 +2,10 @@
 
 mod autobahn;
 mod c;
+mod cpp;
 mod demo;
 mod header;
+mod install;
 mod real;
 mod run;
 mod test;
@@ -17,6 +19,9 @@ cargo xtask <command>
   test               everything: what can be installed is, what cannot run is named
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI
+  install --prefix DIR
+                     headers, libraries, pkg-config and CMake files under DIR
+  cpp                the C++ header and the installed package, in the projects that use them
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +34,8 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),
         ["autobahn", "--full"] => autobahn::run(true),
+        ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
+        ["cpp"] => run::Echo::start().and_then(|echo| cpp::test(&echo)),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

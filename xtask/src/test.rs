@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{autobahn, demo, header, real};
+use crate::{autobahn, cpp, demo, header, real};
 
 /// How a step ended.
 pub enum Verdict {
@@ -82,6 +82,7 @@ pub fn run_all() -> Report {
         Err(reason) => Verdict::Skipped(reason),
     });
     report.step("the demo", || demo::run_with(&echo).into());
+    report.step("C++, and the installed package", || cpp::test(&echo).into());
     real::steps(&mut report);
     report.step("Autobahn", autobahn::step);
     report

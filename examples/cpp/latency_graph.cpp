@@ -1,0 +1,223 @@
+// A live graph of latency: 60 messages a second to an echo server, and how long each took to come back.
+//
+//     latency_graph ws://127.0.0.1:9001/ [--seconds N] [--screenshot FILE.bmp]
+//
+// The window's loop is a game's: once a frame it sends its state and draws. Answers are taken in worker
+// mode, on the library's thread, so that they are timed when they come and not when the next frame does.
+
+#include "graph.hpp"
+
+#include <framewire.hpp>
+
+#include <SDL.h>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+/// What the player's computer would tell the server in each frame.
+struct Update {
+    std::int64_t sent_ns;
+    float position[3];
+    std::uint32_t frame;
+};
+
+std::int64_t now_ns()
+{
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+}
+
+/// What the callbacks tell the window; they run on another thread.
+class Link {
+public:
+    void answered(framewire::Bytes data)
+    {
+        const std::int64_t arrived_ns = now_ns();
+        Update update;
+        if (data.size() != sizeof update)
+            return;
+        std::memcpy(&update, data.data(), sizeof update);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        count_++;
+        samples_.push_back(static_cast<double>(arrived_ns - update.sent_ns) / 1000);
+        if (samples_.size() > graph::shown)
+            samples_.pop_front();
+    }
+    void ended(std::string why)
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        why_ = std::move(why);
+    }
+
+    std::vector<double> samples() const
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return {samples_.begin(), samples_.end()};
+    }
+    std::size_t count() const
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return count_;
+    }
+    std::string why() const
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return why_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::deque<double> samples_;
+    std::size_t count_ = 0;
+    std::string why_;
+};
+
+struct Options {
+    std::string url;
+    /// 0: until the window is closed.
+    int seconds = 0;
+    std::string screenshot;
+};
+
+std::optional<Options> read(int argc, char **argv)
+{
+    Options options;
+    for (int at = 1; at < argc; at++) {
+        const std::string_view word = argv[at];
+        if (word == "--seconds" && at + 1 < argc)
+            options.seconds = std::atoi(argv[++at]);
+        else if (word == "--screenshot" && at + 1 < argc)
+            options.screenshot = argv[++at];
+        else if (options.url.empty())
+            options.url = word;
+        else
+            return std::nullopt;
+    }
+    if (options.url.empty())
+        return std::nullopt;
+    return options;
+}
+
+bool save(SDL_Renderer *renderer, const std::string &file)
+{
+    SDL_Surface *picture =
+        SDL_CreateRGBSurfaceWithFormat(0, graph::width, graph::height, 32, SDL_PIXELFORMAT_ARGB8888);
+    const bool saved = picture &&
+                       SDL_RenderReadPixels(renderer, nullptr, picture->format->format, picture->pixels,
+                                            picture->pitch) == 0 &&
+                       SDL_SaveBMP(picture, file.c_str()) == 0;
+    SDL_FreeSurface(picture);
+    return saved;
+}
+
+const char *name_of(framewire::State state)
+{
+    switch (state) {
+    case framewire::State::connecting:
+        return "connecting";
+    case framewire::State::open:
+        return "open";
+    case framewire::State::closing:
+        return "closing";
+    default:
+        return "closed";
+    }
+}
+
+/// Connects, and runs the window's loop until it is closed or the time is over.
+int play(const Options &options, SDL_Renderer *renderer)
+{
+    Link link;
+    framewire::Result<framewire::Socket> created = framewire::Socket::create(options.url);
+    if (!created) {
+        std::fprintf(stderr, "%s: %s\n", options.url.c_str(), created.error().message.c_str());
+        return 2;
+    }
+    framewire::Socket socket = *std::move(created);
+    socket.set_dispatch(framewire::Dispatch::worker);
+    socket.set_start_ping_thread(true);
+    socket.set_ping_frequency(std::chrono::milliseconds(250));
+    socket.on_binary([&](framewire::SocketRef, framewire::Bytes data) { link.answered(data); });
+    socket.on_error([&](framewire::SocketRef, const framewire::ConnectionError &error) {
+        link.ended(std::string(error.message));
+    });
+    socket.on_closed([&](framewire::SocketRef, std::uint16_t code, std::string_view) {
+        link.ended("closed by the server, code " + std::to_string(code));
+    });
+    socket.open();
+
+    graph::Graph graph(renderer);
+    const Clock::time_point start = Clock::now();
+    Clock::time_point reopen = start + std::chrono::seconds(1);
+    bool running = true;
+    for (std::uint32_t frame = 0; running; frame++) {
+        const Clock::time_point due = start + frame * std::chrono::nanoseconds(1'000'000'000 / 60);
+        for (SDL_Event event; SDL_PollEvent(&event);)
+            running = running && event.type != SDL_QUIT;
+
+        if (socket.is_open()) {
+            const Update update{now_ns(), {1, 2, 3}, frame};
+            std::array<std::uint8_t, sizeof update> bytes;
+            std::memcpy(bytes.data(), &update, sizeof update);
+            socket.send_binary(bytes);
+        } else if (socket.state() == framewire::State::closed && Clock::now() > reopen) {
+            socket.open(); // The same socket, again, once a second.
+            reopen = Clock::now() + std::chrono::seconds(1);
+        }
+
+        const auto latency = socket.latency();
+        const std::string why = socket.is_open() ? "" : link.why();
+        graph.draw(link.samples(), link.count(), latency ? static_cast<double>(latency->count()) : -1,
+                   {"Framewire latency", why.empty() ? socket.url() + "   round trip of 60 messages a second" : why,
+                    name_of(socket.state())});
+        if (options.seconds > 0 && Clock::now() - start > std::chrono::seconds(options.seconds)) {
+            running = false;
+            if (!options.screenshot.empty() && !save(renderer, options.screenshot)) {
+                std::fprintf(stderr, "%s: %s\n", options.screenshot.c_str(), SDL_GetError());
+                return 1;
+            }
+        }
+        SDL_RenderPresent(renderer);
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(due - Clock::now());
+        if (left.count() > 0)
+            SDL_Delay(static_cast<std::uint32_t>(left.count()));
+    }
+    socket.destroy();
+    // After this no callback runs, and what they captured may go.
+    const bool ended = static_cast<bool>(framewire::shutdown(std::chrono::seconds(2)));
+    std::printf("%zu messages came back\n", link.count());
+    return ended && link.count() > 0 ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    const std::optional<Options> options = read(argc, argv);
+    if (!options) {
+        std::fprintf(stderr, "usage: %s URL [--seconds N] [--screenshot FILE.bmp]\n", argv[0]);
+        return 2;
+    }
+    SDL_Window *window = nullptr;
+    SDL_Renderer *renderer = nullptr;
+    if (SDL_Init(SDL_INIT_VIDEO) != 0 ||
+        SDL_CreateWindowAndRenderer(graph::width, graph::height, 0, &window, &renderer) != 0) {
+        std::fprintf(stderr, "no window: %s\n", SDL_GetError());
+        return 1;
+    }
+    SDL_SetWindowTitle(window, "Framewire latency");
+    const int result = play(*options, renderer);
+    SDL_DestroyRenderer(renderer);
+    SDL_DestroyWindow(window);
+    SDL_Quit();
+    return result;
+}

@@ -1,0 +1,223 @@
+//! The C++ header and the installed package, as their users meet them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::c::WARNINGS;
+use crate::install::{install, names};
+use crate::run::{Echo, Outcome, command, ensure, has, quietly, root, run, scratch};
+
+/// `cargo xtask cpp`, and part of `cargo xtask test`.
+pub fn test(echo: &Echo) -> Outcome {
+    ensure("g++", &["g++"])?;
+    ensure("cmake", &["cmake"])?;
+    ensure("pkg-config", &["pkg-config"])?;
+    everything_is_reachable()?;
+    header_alone()?;
+
+    // Installed in one place and used in another: nothing may remember where it was.
+    let folder = scratch("cpp")?;
+    let (first, prefix) = (folder.join("installed"), folder.join("moved"));
+    for old in [&first, &prefix] {
+        if old.exists() {
+            fs::remove_dir_all(old).map_err(|error| format!("{}: {error}", old.display()))?;
+        }
+    }
+    install(&first)?;
+    fs::rename(&first, &prefix).map_err(|error| format!("{}: {error}", first.display()))?;
+
+    sonames(&prefix)?;
+    with_pkg_config(echo, &prefix)?;
+    consumer(echo, &prefix, "gcc", "g++", "framewire", "")?;
+    consumer(echo, &prefix, "gcc", "g++", "Framewire", "-fsanitize=address,undefined")?;
+    if has("clang++") {
+        consumer(echo, &prefix, "clang", "clang++", "Framewire", "")?;
+    } else {
+        println!("no clang++ here: the package was used with gcc alone");
+    }
+    example(echo, &prefix)
+}
+
+/// Whatever the C header declares, the C++ header offers.
+fn everything_is_reachable() -> Outcome {
+    let read = |path: &str| fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"));
+    let (c, cpp) = (read("include/framewire.h")?, read("bindings/cpp/include/framewire.hpp")?);
+    let declared = declarations(&c);
+    if declared.len() < 100 {
+        return Err(format!("only {} names were found in framewire.h", declared.len()));
+    }
+    let offered: Vec<&str> = words(&cpp).collect();
+    let missing: Vec<&str> = declared.into_iter().filter(|name| !offered.contains(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("framewire.hpp has nothing for {}", missing.join(", ")))
+}
+
+/// The functions and the enums' constants of the C header.
+fn declarations(header: &str) -> Vec<&str> {
+    let code = header.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.filter_map(|line| {
+        let function = || line.split_once('(').and_then(|(before, _)| words(before).last());
+        let constant = || line.strip_prefix("    FW_").and_then(|_| words(line).next());
+        match line.chars().next() {
+            Some('a'..='z') if !line.starts_with("typedef") => {
+                function().filter(|name| name.starts_with("fw_"))
+            }
+            _ => constant(),
+        }
+    })
+    .collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| !word.is_empty())
+}
+
+/// The C++ header on its own, in each standard, with and without exceptions and run-time types.
+fn header_alone() -> Outcome {
+    let source = scratch("cpp")?.join("alone.cpp");
+    let text =
+        "#include \"framewire.hpp\"\nint main() { return framewire::library_matches_header() ? 0 : 1; }\n";
+    fs::write(&source, text).map_err(|error| error.to_string())?;
+    for compiler in ["g++", "clang++"] {
+        if !has(compiler) {
+            continue;
+        }
+        for standard in ["-std=c++17", "-std=c++20", "-std=c++2b"] {
+            for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
+                let mut check = command(compiler);
+                check.arg(standard).args(WARNINGS).args(["-Wshadow", "-Wconversion"]).args(options);
+                check.args(["-fsyntax-only", "-Iinclude", "-Ibindings/cpp/include"]).arg(&source);
+                quietly(&mut check)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Programs look for the library by a name with a version, engines by one without.
+fn sonames(prefix: &Path) -> Outcome {
+    let names = names()?;
+    for (file, soname) in [
+        (format!("lib/{}", names.shared), Some(names.soname.as_str())),
+        ("lib/framewire/plugin/libframewire.so".to_owned(), None),
+    ] {
+        let dynamic = quietly(command("readelf").arg("-d").arg(prefix.join(&file)))?;
+        let found = dynamic
+            .lines()
+            .filter(|line| line.contains("(SONAME)"))
+            .find_map(|line| line.split_once('[')?.1.strip_suffix(']'));
+        if found != soname {
+            return Err(format!("{file}: SONAME is {found:?}, not {soname:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A C program as pkg-config says, shared and static.
+fn with_pkg_config(echo: &Echo, prefix: &Path) -> Outcome {
+    let ask = |options: &[&str]| {
+        let mut ask = command("pkg-config");
+        ask.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).arg("--define-prefix").args(options);
+        quietly(ask.arg("framewire"))
+    };
+    let version = ask(&["--modversion"])?;
+    if !names()?.shared.ends_with(version.trim()) {
+        return Err(format!("pkg-config says that the version is {version}"));
+    }
+    for (name, options) in
+        [("shared", &["--cflags", "--libs"][..]), ("static", &["--static", "--cflags", "--libs"])]
+    {
+        let flags = ask(options)?;
+        let program = scratch("cpp")?.join(format!("pkg_config_{name}"));
+        let mut cc = command("cc");
+        cc.arg("-o").arg(&program).arg(root().join("bindings/cpp/tests/consumer/echo.c"));
+        // With both libraries side by side the linker would take the shared one.
+        let flags = flags.split_whitespace();
+        cc.args(
+            flags.map(
+                |flag| if name == "static" && flag == "-lframewire" { "-l:libframewire.a" } else { flag },
+            ),
+        );
+        quietly(&mut cc)?;
+        let mut program = command(program);
+        if name == "shared" {
+            program.env("LD_LIBRARY_PATH", prefix.join("lib"));
+        }
+        run(program.arg(&echo.ws))?;
+    }
+    Ok(())
+}
+
+/// The CMake project that uses each target of the package.
+fn consumer(echo: &Echo, prefix: &Path, cc: &str, cxx: &str, name: &str, flags: &str) -> Outcome {
+    println!("consumer: {cxx}, find_package({name}) {flags}");
+    let variant = if flags.is_empty() { "" } else { "-sanitized" };
+    let build = scratch("cpp")?.join(format!("consumer-{cxx}{variant}"));
+    let mut configure = command("cmake");
+    configure.arg("-S").arg(root().join("bindings/cpp/tests/consumer")).arg("-B").arg(&build);
+    configure.arg("--fresh");
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    configure.arg(format!("-DCMAKE_C_COMPILER={cc}")).arg(format!("-DCMAKE_CXX_COMPILER={cxx}"));
+    configure.arg("-DCMAKE_BUILD_TYPE=RelWithDebInfo").arg(format!("-DPACKAGE_NAME={name}"));
+    configure.arg(format!("-DCMAKE_C_FLAGS={flags}")).arg(format!("-DCMAKE_CXX_FLAGS={flags}"));
+    quietly(configure.arg(format!("-DECHO_URL={}", echo.ws)))?;
+    quietly(command("cmake").arg("--build").arg(&build).args(["--parallel", "2"]))?;
+    run(command("ctest").arg("--test-dir").arg(&build).args(["--output-on-failure"]))
+}
+
+/// The example draws its graph, on a screen that nobody sees, and the picture shows one.
+fn example(echo: &Echo, prefix: &Path) -> Outcome {
+    ensure("sdl2-config", &["libsdl2-dev"])?;
+    ensure("Xvfb", &["xvfb"])?;
+    let build = scratch("cpp")?.join("examples");
+    let mut configure = command("cmake");
+    configure.arg("-S").arg(root().join("examples/cpp")).arg("-B").arg(&build);
+    configure.arg("-DCMAKE_BUILD_TYPE=Release").arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    quietly(&mut configure)?;
+    quietly(command("cmake").arg("--build").arg(&build))?;
+
+    let mut screen = command("Xvfb")
+        .args(["-displayfd", "1", "-screen", "0", "1280x720x24", "-nolisten", "tcp"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("Xvfb: {error}"))?;
+    let number = screen.stdout.take().and_then(|output| BufReader::new(output).lines().next());
+    let picture = build.join("latency.bmp");
+    let drawn = match number {
+        Some(Ok(number)) => run(command(build.join("latency_graph"))
+            .env("DISPLAY", format!(":{number}"))
+            .args([&echo.ws, "--seconds", "8", "--screenshot"])
+            .arg(&picture)),
+        _ => Err("Xvfb did not start".into()),
+    };
+    let _ = screen.kill();
+    let _ = screen.wait();
+    drawn?;
+    let bytes = fs::read(&picture).map_err(|error| format!("{}: {error}", picture.display()))?;
+    let dots = bytes.chunks_exact(4).filter(|dot| dot[..3] == GRAPH_LINE).count();
+    if dots < 500 {
+        return Err(format!("{} has {dots} dots in the colour of the graph", picture.display()));
+    }
+    Ok(())
+}
+
+/// The colour `tip` of examples/cpp/graph.hpp, as it lies in a bitmap file: blue, green, red.
+const GRAPH_LINE: [u8; 3] = [196, 232, 64];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_and_constants_are_declared_and_comments_and_types_are_not() {
+        let header = "/// See fw_gone(x).\nfw_result fw_a(fw_b c,\n               fw_d e);\nconst char *fw_f(void);\n\
+            typedef void (*fw_g_fn)(void *x);\nenum fw_h {\n    FW_H_ONE = 1,\n};\n";
+        assert_eq!(declarations(header), ["fw_a", "fw_f", "FW_H_ONE"]);
+    }
+}

@@ -1,0 +1,210 @@
+//! `cargo xtask install --prefix DIR`: headers, libraries, pkg-config and CMake files.
+//!
+//! ```text
+//! include/framewire/   framewire.h  framewire.hpp
+//! lib/                 libframewire.so -> libframewire.so.0.1 -> libframewire.so.0.1.0  libframewire.a
+//! lib/framewire/plugin/libframewire.so      no version in name or SONAME: what an engine loads
+//! lib/pkgconfig/       framewire.pc
+//! lib/cmake/framewire/ framewire-config.cmake  framewire-config-version.cmake  framewire-targets.cmake
+//! ```
+//!
+//! Names, links, SONAME and the `.pc` file are those that cargo-c would choose.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::{Outcome, cargo, root, run};
+
+/// What the shared library is called, and by which programs find it when they start.
+pub struct Names {
+    /// `libframewire.so.0.1.0`
+    pub shared: String,
+    /// `libframewire.so.0.1`: while the major version is 0, every minor one may break programs.
+    pub soname: String,
+}
+
+pub fn names() -> Outcome<Names> {
+    let [major, minor, _] = version()?;
+    let version = package("version")?;
+    let soname =
+        if major == "0" { format!("libframewire.so.0.{minor}") } else { format!("libframewire.so.{major}") };
+    Ok(Names { shared: format!("libframewire.so.{version}"), soname })
+}
+
+/// Builds the library and puts everything under `prefix`, replacing what an earlier call put there.
+pub fn install(prefix: &Path) -> Outcome {
+    if cfg!(not(target_os = "linux")) {
+        return Err(
+            "`install` knows the names of Linux only; elsewhere take what is in target/release".into()
+        );
+    }
+    let prefix = std::path::absolute(prefix).map_err(|error| format!("{}: {error}", prefix.display()))?;
+    let names = names()?;
+    let built = build(&names)?;
+    let lib = prefix.join("lib");
+
+    let include = prefix.join("include/framewire");
+    put(&root().join("include/framewire.h"), &include, "framewire.h")?;
+    put(&root().join("bindings/cpp/include/framewire.hpp"), &include, "framewire.hpp")?;
+
+    put(&built.versioned, &lib, &names.shared)?;
+    link(&names.shared, &lib.join(&names.soname))?;
+    link(&names.soname, &lib.join("libframewire.so"))?;
+    put(&built.archive, &lib, "libframewire.a")?;
+    put(&built.plain, &lib.join("framewire/plugin"), "libframewire.so")?;
+
+    write(&prefix, &names, &built.system_libraries)?;
+    println!("installed in {}", prefix.display());
+    Ok(())
+}
+
+struct Built {
+    versioned: PathBuf,
+    plain: PathBuf,
+    archive: PathBuf,
+    /// What rustc says that programs with the static library need, such as `-lgcc_s -lm -lc`.
+    system_libraries: String,
+}
+
+/// The SONAME is a matter of linking, and cargo takes two builds that differ in it for the same one: so
+/// each has a folder of its own.
+fn build(names: &Names) -> Outcome<Built> {
+    run(cargo().args(["build", "--release", "--quiet", "--package", "framewire", "--lib"]))?;
+    let folder = root().join("target/install");
+    let mut versioned = cargo();
+    versioned
+        .args(["rustc", "--release", "--package", "framewire", "--lib", "--crate-type", "cdylib,staticlib"])
+        .arg("--target-dir")
+        .arg(&folder)
+        .args(["--", "--print", "native-static-libs"])
+        .arg(format!("-Clink-arg=-Wl,-soname,{}", names.soname));
+    let output = versioned.output().map_err(|error| format!("cargo rustc: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("cargo rustc: {}\n{said}", output.status));
+    }
+    let system_libraries = said
+        .lines()
+        .find_map(|line| line.split_once("native-static-libs:"))
+        .map(|(_, libraries)| once_each(libraries))
+        .ok_or("rustc did not say which libraries the static library needs")?;
+    Ok(Built {
+        versioned: folder.join("release/libframewire.so"),
+        plain: root().join("target/release/libframewire.so"),
+        archive: folder.join("release/libframewire.a"),
+        system_libraries,
+    })
+}
+
+/// rustc names a library as often as crates ask for it; the last place is the one that counts.
+fn once_each(libraries: &str) -> String {
+    let words: Vec<&str> = libraries.split_whitespace().collect();
+    let kept = words.iter().enumerate().filter(|(at, word)| !words[at + 1..].contains(word));
+    kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+}
+
+fn write(prefix: &Path, names: &Names, system_libraries: &str) -> Outcome {
+    let [major, minor, _] = version()?;
+    let values = [
+        ("@PREFIX@", prefix.display().to_string()),
+        ("@VERSION@", package("version")?),
+        ("@MAJOR@", major),
+        ("@MINOR@", minor),
+        ("@DESCRIPTION@", package("description")?),
+        ("@SHARED@", names.shared.clone()),
+        ("@SONAME@", names.soname.clone()),
+        ("@POINTER_BYTES@", size_of::<usize>().to_string()),
+        ("@LIBS_PRIVATE@", system_libraries.to_owned()),
+        ("@STATIC_LIBRARIES@", system_libraries.split(' ').collect::<Vec<_>>().join(";")),
+    ];
+    let cmake = prefix.join("lib/cmake/framewire");
+    for (template, folder) in [
+        ("framewire.pc", &prefix.join("lib/pkgconfig")),
+        ("framewire-config.cmake", &cmake),
+        ("framewire-config-version.cmake", &cmake),
+        ("framewire-targets.cmake", &cmake),
+    ] {
+        let source = root().join("bindings/cpp/cmake").join(format!("{template}.in"));
+        let mut text =
+            fs::read_to_string(&source).map_err(|error| format!("{}: {error}", source.display()))?;
+        for (name, value) in &values {
+            text = text.replace(name, value);
+        }
+        if let Some(at) = text.find('@') {
+            return Err(format!("{}: unknown name at byte {at}", source.display()));
+        }
+        let target = make(folder)?.join(template);
+        fs::write(&target, text).map_err(|error| format!("{}: {error}", target.display()))?;
+    }
+    Ok(())
+}
+
+/// Replaces rather than overwrites: a program that runs with the old library keeps it.
+fn put(source: &Path, folder: &Path, name: &str) -> Outcome {
+    let target = make(folder)?.join(name);
+    remove(&target)?;
+    fs::copy(source, &target)
+        .map(drop)
+        .map_err(|error| format!("{} to {}: {error}", source.display(), target.display()))
+}
+
+#[cfg(unix)]
+fn link(to: &str, at: &Path) -> Outcome {
+    remove(at)?;
+    std::os::unix::fs::symlink(to, at).map_err(|error| format!("{}: {error}", at.display()))
+}
+
+#[cfg(not(unix))]
+fn link(_to: &str, at: &Path) -> Outcome {
+    Err(format!("{}: no symbolic links here", at.display()))
+}
+
+fn remove(path: &Path) -> Outcome {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn make(folder: &Path) -> Outcome<&Path> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+fn version() -> Outcome<[String; 3]> {
+    let version = package("version")?;
+    let numbers: Vec<String> = version.split(['.', '-']).take(3).map(str::to_owned).collect();
+    numbers.try_into().map_err(|_| format!("{version} is no version"))
+}
+
+/// A text of `[package]` in the library's Cargo.toml.
+fn package(key: &str) -> Outcome<String> {
+    let file = root().join("Cargo.toml");
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let lines = text.lines().skip_while(|line| *line != "[package]").skip(1);
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('='))
+        .find(|(name, _)| name.trim() == key)
+        .map(|(_, value)| value.trim().trim_matches('"').to_owned())
+        .ok_or(format!("{}: no {key} in [package]", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_stays_where_it_is_needed_last() {
+        assert_eq!(once_each(" -lgcc_s -lc -lm -lgcc_s -lc\n"), "-lm -lgcc_s -lc");
+    }
+
+    #[test]
+    fn names_carry_the_version_of_the_package() {
+        let names = names().unwrap();
+        assert_eq!(names.shared, format!("libframewire.so.{}", package("version").unwrap()));
+        assert!(names.shared.starts_with(&format!("{}.", names.soname)));
+    }
+}
