@@ -444,6 +444,7 @@ impl Attempt {
             close_timeout: self.plan.settings.close_timeout,
             pings: self.plan.settings.pings,
             compression: self.plan.settings.compression.clone(),
+            extensions: self.plan.settings.extensions.clone(),
         };
         match Session::new(&settings, request, masks::nonce()) {
             Ok(session) => {
@@ -637,7 +638,7 @@ impl Attempt {
         if to_worker.cancel.is_some() || socket.is_destroyed() {
             return false;
         }
-        to_worker.outbox.reset(session.compress_from());
+        to_worker.outbox.reset(session.treatment());
         socket.buffered.store(0, Ordering::Relaxed);
         socket.set_state(State::Open);
         true
@@ -681,9 +682,8 @@ impl Attempt {
         }
         let mut failure = None;
         while self.writable && session.has_to_write() {
-            if session.prepare(&mut masks::next_key).is_err() {
-                let message = "the allocator has no memory for a control frame";
-                failure = Some(Error::new(ErrorKind::Internal, Phase::Open, message));
+            if let Err(error) = session.prepare(&mut masks::next_key) {
+                failure = Some(error);
                 break;
             }
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];

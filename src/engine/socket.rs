@@ -25,6 +25,7 @@ use crate::buffer::Segment;
 use crate::error::Error;
 use crate::limits;
 use crate::session::Outbox;
+use crate::session::extension::Extension;
 use crate::session::liveness::PingSettings;
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
@@ -131,6 +132,7 @@ pub struct Settings {
     pub close_timeout: Duration,
     pub pings: PingSettings,
     pub compression: Option<DeflateConfig>,
+    pub extensions: Vec<Arc<dyn Extension>>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
     pub context: Vec<(String, String)>,
 }
@@ -164,6 +166,7 @@ impl Settings {
                 patience: limits::CLOSE_AFTER_NO_MESSAGE,
             },
             compression: Some(DeflateConfig::default()),
+            extensions: Vec::new(),
             tls: None,
             context: Vec::new(),
         }

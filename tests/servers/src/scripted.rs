@@ -131,7 +131,13 @@ impl Peer {
     /// Reads the request and upgrades, with these header lines besides the necessary ones.
     pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
         let head = self.read_head();
-        let key = Self::field(&head, "Sec-WebSocket-Key").unwrap_or_default();
+        self.answer_upgrade(&head, lines);
+        head
+    }
+
+    /// The answer to a head that was read before.
+    pub fn answer_upgrade(&mut self, head: &str, lines: &str) {
+        let key = Self::field(head, "Sec-WebSocket-Key").unwrap_or_default();
         let accept = derive_accept_key(key.as_bytes());
         self.send(
             format!(
@@ -140,7 +146,6 @@ impl Peer {
             )
             .as_bytes(),
         );
-        head
     }
 
     pub fn accept_upgrade(&mut self) -> String {
