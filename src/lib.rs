@@ -13,6 +13,7 @@ pub mod limits;
 pub mod logging;
 pub mod net;
 pub mod session;
+pub(crate) mod sync;
 pub mod wire;
 
 pub use client::*;
