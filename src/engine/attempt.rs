@@ -12,8 +12,8 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
@@ -38,6 +38,7 @@ use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{self, MessageType, Payload, Session, SessionEvent};
+use crate::sync::Mutex;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -650,11 +651,7 @@ impl Attempt {
         self.unseen = true;
         self.set_reading(false, context);
         context.publish(socket);
-        socket.paused.store(true, Ordering::SeqCst);
-        // The game may have caught up between the look and the mark.
-        if socket.mailbox.charge() <= socket.hub.event_queue_bytes / 2
-            && socket.paused.swap(false, Ordering::AcqRel)
-        {
+        if !socket.pause() {
             context.turn_again(self.key);
         }
         false

@@ -8,11 +8,11 @@
 //! network until half is gone.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::event::EventKind;
 use super::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Queues that a burst has grown beyond this are given back once they run empty.
 const KEEP_CAPACITY: usize = 64;
@@ -69,16 +69,19 @@ impl Mailbox {
     /// Refuses everything from now on and drops what waits; what is being delivered is the
     /// deliverer's. Returns how many events were dropped.
     pub fn shut(&self) -> usize {
+        match self.claim() {
+            Some(mut delivery) => delivery.discard(),
+            None => self.refuse(),
+        }
+    }
+
+    /// Takes nothing in any more, and drops what has come in and nobody has looked at.
+    fn refuse(&self) -> usize {
         let mut arrived = lock(&self.arrived);
         arrived.shut = true;
         let events = std::mem::take(&mut arrived.events);
         drop(arrived);
-        let mut count = events.len();
-        if let Some(mut delivery) = self.claim() {
-            count += delivery.events.len();
-            delivery.events = VecDeque::new();
-        }
-        count
+        events.len()
     }
 }
 
@@ -105,9 +108,10 @@ impl Delivery<'_> {
         !self.events.is_empty() || !lock(&self.mailbox.arrived).events.is_empty()
     }
 
-    /// Drops what is left: the socket was destroyed meanwhile. Returns how many events that were.
+    /// Drops what is left, and refuses what comes: the socket was destroyed meanwhile. Returns how
+    /// many events that were.
     pub fn discard(&mut self) -> usize {
-        std::mem::take(&mut self.events).len()
+        self.mailbox.refuse() + std::mem::take(&mut self.events).len()
     }
 }
 

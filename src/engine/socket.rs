@@ -11,8 +11,7 @@
 //! the connection that was open when it was made.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::callbacks::Callbacks;
@@ -20,12 +19,14 @@ use super::counters::Counters;
 use super::hub::Hub;
 use super::lock;
 use super::mailbox::Mailbox;
-use super::worker::Inbox;
+use super::worker::{Inbox, unattended};
 use crate::buffer::Segment;
 use crate::error::Error;
 use crate::limits;
 use crate::session::Outbox;
 use crate::session::liveness::PingSettings;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
@@ -81,7 +82,7 @@ pub struct Shared {
     pub fragment_size: AtomicUsize,
 
     pub mailbox: Mailbox,
-    /// The hub knows already that something waits in the mailbox.
+    /// The socket stands in the hub's line; changes under the lock of that.
     pub in_ready: AtomicBool,
     /// The worker has stopped reading until the game catches up.
     pub paused: AtomicBool,
@@ -263,7 +264,9 @@ impl Shared {
     #[inline]
     pub fn notify(self: &Arc<Self>) {
         if !self.notified.swap(true, Ordering::AcqRel) {
-            self.worker.put(self.clone());
+            if !self.worker.put(self.clone()) {
+                unattended(self.clone());
+            }
         }
     }
 
@@ -295,6 +298,23 @@ impl Shared {
         drop(to_worker);
         self.notify();
         Ok(())
+    }
+
+    // ---------------------------------------------------------------- reading
+
+    /// The worker stops reading until the game, which clears the mark, has caught up. False if it
+    /// had done so already.
+    pub fn pause(&self) -> bool {
+        self.paused.store(true, Ordering::SeqCst);
+        !self.resumes()
+    }
+
+    /// Whether reading had stopped and goes on: half of the mailbox's bound is free again. Said once.
+    #[inline]
+    pub fn resumes(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+            && self.mailbox.charge() <= self.hub.event_queue_bytes / 2
+            && self.paused.swap(false, Ordering::AcqRel)
     }
 
     // ---------------------------------------------------------------- logging
