@@ -50,7 +50,7 @@ impl Mailbox {
 
     /// What the events that wait are charged for, in bytes.
     pub fn charge(&self) -> usize {
-        self.charge.load(Ordering::Relaxed)
+        self.charge.load(Ordering::SeqCst)
     }
 
     /// The right to deliver: one thread at a time has it, so that events come one at a time.
@@ -100,7 +100,8 @@ impl Delivery<'_> {
             std::mem::swap(&mut self.events, &mut arrived.events);
         }
         let event = self.events.pop_front()?;
-        self.mailbox.charge.fetch_sub(event.charge(), Ordering::Relaxed);
+        // SeqCst: see `Shared::pause`.
+        self.mailbox.charge.fetch_sub(event.charge(), Ordering::SeqCst);
         Some(event)
     }
 

@@ -304,6 +304,9 @@ impl Shared {
 
     /// The worker stops reading until the game, which clears the mark, has caught up. False if it
     /// had done so already.
+    ///
+    /// The worker marks and then looks at the charge, the game lowers the charge and then looks at
+    /// the mark: with `SeqCst` on all four one of them sees the other.
     pub fn pause(&self) -> bool {
         self.paused.store(true, Ordering::SeqCst);
         !self.resumes()
@@ -312,7 +315,7 @@ impl Shared {
     /// Whether reading had stopped and goes on: half of the mailbox's bound is free again. Said once.
     #[inline]
     pub fn resumes(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.paused.load(Ordering::SeqCst)
             && self.mailbox.charge() <= self.hub.event_queue_bytes / 2
             && self.paused.swap(false, Ordering::AcqRel)
     }
