@@ -123,7 +123,8 @@ impl Terminal {
 
 impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
-        let (callbacks, callbacks_version) = (socket.callbacks(), socket.callbacks_version());
+        // The version first: at worst the callbacks are newer, and are fetched once more.
+        let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
         let counters = socket.counters.snapshot();
         let base = Base {
             frames_received: counters.frames_received,

@@ -145,8 +145,9 @@ pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
 
 fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budget, at_most: usize) -> usize {
     let handle = Socket(socket.clone());
-    let mut callbacks = socket.callbacks();
+    // The version first: at worst the callbacks are newer, and are fetched once more.
     let mut version = socket.callbacks_version();
+    let mut callbacks = socket.callbacks();
     let mut ran = 0;
     let mut left = at_most;
     while left > 0

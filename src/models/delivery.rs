@@ -213,6 +213,34 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
 }
 
 #[test]
+fn a_callback_that_was_replaced_sees_nothing_that_came_later() {
+    check(|| {
+        let house = House::new(1000);
+        let socket = house.socket(0);
+        let (old, new) = (Seen::default(), Seen::default());
+        let register = |seen: &Seen| {
+            let seen = seen.clone();
+            let closed = move |socket: &crate::Socket, code: u16, _: &str| {
+                seen.note(socket.id(), code);
+            };
+            socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+        };
+        register(&old);
+        publish(&socket, &[0]);
+        let hub = house.hub.clone();
+        // Widens the budget, so that a delivery goes on to the second event if that comes in time.
+        publish(&house.socket(1), &[0]);
+        let poller = thread::spawn(move || delivery::poll(&hub, 0, 0));
+        register(&new);
+        publish(&socket, &[1]);
+        poller.join().unwrap();
+        delivery::poll(&house.hub, 0, 0);
+        assert!(!old.of(0).contains(&1));
+        assert!(new.of(0).contains(&1));
+    });
+}
+
+#[test]
 fn reading_that_stopped_goes_on() {
     check(|| {
         const EVENTS: u16 = 7;
