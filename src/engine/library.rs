@@ -192,7 +192,13 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
         ));
     }
     library.hub.close();
-    *lock(&LIBRARY) = Stage::Nothing;
+    {
+        let mut stage = lock(&LIBRARY);
+        // Another thread may have shut this library down meanwhile, and started the next one.
+        if matches!(&*stage, Stage::Stopping(stopped) if Arc::ptr_eq(stopped, &library)) {
+            *stage = Stage::Nothing;
+        }
+    }
     drop(library);
     tls::forget_shared();
     SOCKETS.shrink();
