@@ -263,10 +263,8 @@ impl Shared {
     /// Tells the worker that something waits in `to_worker`, once until it looks.
     #[inline]
     pub fn notify(self: &Arc<Self>) {
-        if !self.notified.swap(true, Ordering::AcqRel) {
-            if !self.worker.put(self.clone()) {
-                unattended(self.clone());
-            }
+        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker.put(self.clone()) {
+            unattended(self.clone());
         }
     }
 
