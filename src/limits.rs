@@ -102,3 +102,12 @@ pub const WORKER_THREADS: usize = 1;
 pub const MAX_WORKER_THREADS: usize = 64;
 /// Threads that ask the system's resolver, which blocks; started when the first name is asked.
 pub const RESOLVER_THREADS: usize = 2;
+/// Names that may wait for those threads: every socket of a large load test at once, at about a
+/// hundred bytes each.
+pub const RESOLVER_QUEUE: usize = 16 << 10;
+
+/// Plaintext that TLS takes in at once when the network owes it nothing: two write blocks go out
+/// as full records in one system call.
+pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
+/// Servers whose sessions one set of TLS settings remembers for resumption.
+pub const TLS_SESSIONS: usize = 256;

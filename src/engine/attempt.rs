@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
+use mio::event::Event;
 
 use super::callbacks::{Callbacks, Inside};
 use super::counters::add;
@@ -64,8 +65,6 @@ pub struct Attempt {
     timer: Option<Instant>,
     readable: bool,
     writable: bool,
-    /// The other side has ended, so a short read does not mean that nothing is left to read.
-    ended: bool,
     /// Received bytes wait to be looked at: the game was behind.
     unseen: bool,
     callbacks: Arc<Callbacks>,
@@ -145,7 +144,6 @@ impl Attempt {
             timer: None,
             readable: false,
             writable: false,
-            ended: false,
             unseen: false,
             callbacks,
             callbacks_version,
@@ -243,20 +241,16 @@ impl Attempt {
         Fate::Over
     }
 
-    pub fn ready(
-        &mut self,
-        token: Token,
-        readable: bool,
-        writable: bool,
-        ended: bool,
-        context: &mut Context,
-    ) -> Fate {
-        if let Stage::Dialling(_) = self.stage {
-            return self.dial_step(Some(token), context);
+    pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
+        match &mut self.stage {
+            Stage::Dialling(_) => return self.dial_step(Some(event.token()), context),
+            Stage::Securing(stream) | Stage::Asking { stream, .. } | Stage::Live { stream, .. } => {
+                stream.ready(event);
+            }
+            Stage::Idle | Stage::Resolving { .. } => {}
         }
-        self.readable |= readable;
-        self.writable |= writable;
-        self.ended |= ended;
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
         self.turn(context)
     }
 
@@ -300,7 +294,10 @@ impl Attempt {
         let url = &self.plan.settings.request.url;
         let (phase, what) = match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
-            Stage::Dialling(_) => (Phase::Connect, "no address answered"),
+            Stage::Dialling(dialler) => {
+                let error = dialler.timed_out(self.plan.settings.connect_timeout);
+                return self.fail(error, context);
+            }
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
             Stage::Asking { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
             Stage::Live { session, .. } => {
@@ -466,13 +463,14 @@ impl Attempt {
 
     /// Reads, looks, writes; publishes what the game is to know.
     fn live(&mut self, context: &mut Context) -> Fate {
+        // Before the deadlines: what waits in the socket shows that the peer is alive.
+        self.read(context);
         if let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {
             let terminal = Terminal::of(session.handle_timeout(context.now));
             self.terminal(terminal, context);
         }
-        self.read(context);
         self.write(context);
         if let Some(Socket(socket)) = &self.socket {
             context.publish(socket);
@@ -518,7 +516,7 @@ impl Attempt {
             };
             match outcome {
                 Ok(ReadOutcome::Data { n, more }) => {
-                    self.readable = more || self.ended;
+                    self.readable = more;
                     session.received(n, &mut context.scratch, context.now);
                     if let Some(Socket(socket)) = &self.socket {
                         add(&socket.counters.bytes_received, n as u64);
@@ -528,7 +526,7 @@ impl Attempt {
                     }
                 }
                 Ok(ReadOutcome::WouldBlock) => self.readable = false,
-                Ok(ReadOutcome::Eof) => {
+                Ok(ReadOutcome::Eof { .. }) => {
                     self.readable = false;
                     let terminal = Terminal::of(session.ended(None));
                     self.terminal(terminal, context);
@@ -689,7 +687,7 @@ impl Attempt {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = session.gather(&mut slices);
             match stream.write_vectored(&slices[..count]) {
-                Ok(WriteOutcome::Written(n)) => {
+                Ok(WriteOutcome::Written { n }) => {
                     let wrote = session.wrote(n);
                     if let Some(Socket(socket)) = &self.socket {
                         socket.buffered.fetch_sub(wrote.payload, Ordering::Relaxed);
@@ -708,7 +706,8 @@ impl Attempt {
         }
         if failure.is_none() && stream.wants_write() {
             match stream.flush() {
-                Ok(true) => {}
+                // Bytes that were stuck below the session have moved.
+                Ok(true) => drop(session.wrote(0)),
                 Ok(false) => {
                     self.writable = false;
                     session.write_blocked(context.now);

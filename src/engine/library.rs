@@ -92,7 +92,7 @@ impl TlsHandle {
             }
             (inner.settings.clone(), inner.version)
         };
-        let connector = settings.connector()?;
+        let connector = settings.connector(false)?;
         let mut inner = lock(&self.inner);
         if inner.version == version {
             inner.connector = Some(connector.clone());
@@ -241,7 +241,7 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
         let started = Inbox::new().and_then(|(inbox, poll)| {
             let (own, resolver) = (inbox.clone(), resolver.clone());
             let body = move || worker::run(own, poll, resolver);
-            let thread = threads::spawn(&format!("framewire-{number}"), &hooks, body)?;
+            let thread = threads::spawn(&format!("io-{number}"), &hooks, body)?;
             Ok((inbox, thread))
         });
         match started {

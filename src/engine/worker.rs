@@ -381,10 +381,7 @@ impl Worker {
     fn ready(&mut self, event: &mio::event::Event) {
         let token = event.token();
         let Some(key) = self.context.routes.keys.get(token.0).copied().flatten() else { return };
-        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-        let writable = event.is_writable() || event.is_write_closed() || event.is_error();
-        let ended = event.is_read_closed() || event.is_error();
-        self.with(key, |attempt, context| attempt.ready(token, readable, writable, ended, context));
+        self.with(key, |attempt, context| attempt.ready(event, context));
     }
 
     fn turn(&mut self, key: Key) {

@@ -1,43 +1,39 @@
-//! Happy eyeballs (RFC 8305): all addresses of a host, staggered, and the first that answers wins.
+//! One connection out of several addresses: happy eyeballs (RFC 8305 sections 4 and 5) as a state
+//! machine over non-blocking sockets. Time comes in as an argument.
 //!
 //! ```text
-//!   waiting addresses ──one at a time, 250 ms apart, at once after a failure──> attempts
-//!                                         the first to connect wins, the others are closed
+//!            step, or the attempt before failed             writable, peer known
+//! waiting ─────────────────────────────────────> in flight ──────────────────────> Connected
+//!                                                    └── error ──> failed ── all ──> Failed
 //! ```
-//!
-//! A state machine over a readiness loop of the caller's; time is passed in.
 
-use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::options;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::CONNECTION_ATTEMPT_DELAY;
+use crate::limits;
 
-/// Addresses named in an error's text; more are counted.
-const NAMED_FAILURES: usize = 8;
-
+/// Every address of one attempt to connect.
 pub struct Dialler {
-    waiting: VecDeque<SocketAddr>,
     attempts: Vec<Attempt>,
-    failures: Vec<(SocketAddr, io::Error)>,
-    next_start: Option<Instant>,
+    /// The first attempt that has not started: they start in order.
+    next: usize,
+    /// When it starts, unless one before it fails earlier.
+    due: Instant,
 }
 
-struct Attempt {
-    address: SocketAddr,
-    stream: TcpStream,
-    token: Token,
-}
-
-/// How far the dialling has come.
+/// Where the dialling stands.
+#[derive(Debug)]
 pub enum Step {
+    /// Go on at the next readiness or at [`Dialler::next_deadline`].
     Pending,
-    /// The stream stays registered under the token.
+    /// The stream stays registered under `token`; all others are closed and deregistered.
     Connected {
         stream: TcpStream,
         token: Token,
@@ -47,49 +43,17 @@ pub enum Step {
 }
 
 impl Dialler {
-    /// The families take turns, the first of the list begins (section 4).
     pub fn new(addresses: Vec<SocketAddr>, now: Instant) -> Self {
-        let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-        let (first, second): (Vec<_>, Vec<_>) =
-            addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-        let (mut first, mut second) = (first.into_iter(), second.into_iter());
-        let mut waiting = VecDeque::new();
-        loop {
-            let before = waiting.len();
-            waiting.extend(first.next());
-            waiting.extend(second.next());
-            if waiting.len() == before {
-                break;
-            }
-        }
-        Self { waiting, attempts: Vec::new(), failures: Vec::new(), next_start: Some(now) }
+        let waiting = |peer| Attempt { peer, state: State::Waiting };
+        Self { attempts: interleave(addresses).map(waiting).collect(), next: 0, due: now }
     }
 
     /// Starts what is due.
-    pub fn step(&mut self, now: Instant, registry: &Registry, mut new_token: impl FnMut() -> Token) -> Step {
-        while self.next_start.is_some_and(|start| now >= start) {
-            let Some(address) = self.waiting.pop_front() else {
-                self.next_start = None;
-                break;
-            };
-            // Without a failure the next one starts after the delay (section 5).
-            self.next_start = Some(now + CONNECTION_ATTEMPT_DELAY);
-            if let Err(error) = self.start(address, registry, new_token()) {
-                self.failures.push((address, error));
-                self.next_start = Some(now);
-            }
-        }
-        if self.waiting.is_empty() {
-            self.next_start = None;
-        }
-        if self.attempts.is_empty() && self.waiting.is_empty() {
-            Step::Failed(self.failure())
-        } else {
-            Step::Pending
-        }
+    pub fn step(&mut self, now: Instant, registry: &Registry, new_token: impl FnMut() -> Token) -> Step {
+        self.start(now, now >= self.due, registry, new_token)
     }
 
-    /// The attempt behind the token has become ready: it is connected, or it has failed.
+    /// The socket under `token` became ready: it is connected, or failed, or neither yet.
     pub fn ready(
         &mut self,
         token: Token,
@@ -97,80 +61,208 @@ impl Dialler {
         registry: &Registry,
         new_token: impl FnMut() -> Token,
     ) -> Step {
-        let Some(index) = self.attempts.iter().position(|attempt| attempt.token == token) else {
-            return self.step(now, registry, new_token);
+        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.token() == Some(token)) else {
+            // An event that was already on its way when its attempt ended.
+            return Step::Pending;
         };
-        match connected(&self.attempts[index].stream) {
-            Ok(false) => Step::Pending,
-            Ok(true) => {
-                let winner = self.attempts.swap_remove(index);
-                for mut loser in self.attempts.drain(..) {
-                    let _ = registry.deregister(&mut loser.stream);
-                }
-                Step::Connected { stream: winner.stream, token, peer: winner.address }
+        match attempt.outcome() {
+            Outcome::InFlight => Step::Pending,
+            Outcome::Connected => {
+                let State::InFlight { stream, token } = attempt.take() else {
+                    // Found by its token, which only attempts in flight have.
+                    return Step::Pending;
+                };
+                let peer = attempt.peer;
+                self.close(registry);
+                Step::Connected { stream, token, peer }
             }
-            Err(error) => {
-                let mut failed = self.attempts.swap_remove(index);
-                let _ = registry.deregister(&mut failed.stream);
-                self.failures.push((failed.address, error));
-                if self.next_start.is_some() {
-                    self.next_start = Some(now);
-                }
-                self.step(now, registry, new_token)
+            Outcome::Failed(error) => {
+                attempt.fail(error, registry);
+                // RFC 8305 section 5: the next address does not wait for its turn then.
+                self.start(now, true, registry, new_token)
             }
         }
     }
 
-    /// When [`step`](Self::step) is due again.
+    /// When `step` is due again. None once the last address has been started.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.next_start
+        (self.next < self.attempts.len()).then_some(self.due)
     }
 
-    fn start(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
-        let mut stream = TcpStream::connect(address)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        self.attempts.push(Attempt { address, stream, token });
-        Ok(())
+    /// The tokens of the sockets in flight, for routing their readiness here.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.attempts.iter().filter_map(Attempt::token)
     }
 
-    /// All addresses with their reasons; the kind is that of the last failure that says more than
-    /// that this machine has no route for the family.
-    fn failure(&mut self) -> Error {
-        let telling = self
-            .failures
-            .iter()
-            .rposition(|(_, error)| {
-                !matches!(error.kind(), io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable)
-            })
-            .unwrap_or(self.failures.len().saturating_sub(1));
-        let mut reasons: Vec<String> = self
-            .failures
-            .iter()
-            .take(NAMED_FAILURES)
-            .map(|(address, error)| format!("{address}: {error}"))
-            .collect();
-        if self.failures.len() > NAMED_FAILURES {
-            reasons.push(format!("and {} more", self.failures.len() - NAMED_FAILURES));
+    /// Gives up: closes and deregisters everything.
+    pub fn close(&mut self, registry: &Registry) {
+        for attempt in &mut self.attempts {
+            if let State::InFlight { mut stream, .. } = attempt.take() {
+                deregister(&mut stream, registry);
+            }
         }
-        let Some((_, error)) = self.failures.get(telling) else {
-            return Error::new(ErrorKind::Unreachable, Phase::Connect, "there is no address to connect to");
+        self.next = self.attempts.len();
+    }
+
+    /// What to report when the caller's deadline passed first; to be asked before `close`.
+    pub fn timed_out(&self, after: Duration) -> Error {
+        let message = format!("no connection within {} ms: {}", after.as_millis(), self.list());
+        Error::new(ErrorKind::TimedOut, Phase::Connect, message)
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        mut is_due: bool,
+        registry: &Registry,
+        mut new_token: impl FnMut() -> Token,
+    ) -> Step {
+        while is_due && self.next < self.attempts.len() {
+            let attempt = &mut self.attempts[self.next];
+            self.next += 1;
+            self.due = now + limits::CONNECTION_ATTEMPT_DELAY;
+            attempt.begin(registry, &mut new_token);
+            // One that failed on the spot (no route, no such family) costs no time.
+            is_due = attempt.token().is_none();
+        }
+        let is_alive = self.next < self.attempts.len() || self.tokens().next().is_some();
+        if is_alive { Step::Pending } else { Step::Failed(self.failure()) }
+    }
+
+    fn failure(&self) -> Error {
+        let failures = self.attempts.iter().filter_map(|attempt| match &attempt.state {
+            State::Failed(error) => Some(error),
+            _ => None,
+        });
+        // The last of the most telling: a server that refuses says more than a missing route.
+        let Some(worst) = failures.max_by_key(|error| telling(error)) else {
+            return Error::new(ErrorKind::Resolve, Phase::Connect, "there is no address to connect to");
         };
-        let mut built = Error::io(Phase::Connect, "", error);
-        built.message = format!("could not connect to {}", reasons.join("; "));
-        built
+        let mut error = Error::io(Phase::Connect, "", worst);
+        error.message = format!("could not connect: {}{}", self.list(), hint(error.kind));
+        error
+    }
+
+    /// Every address with what became of it, as far as it fits into a message.
+    fn list(&self) -> String {
+        const SHOWN: usize = 8;
+        let mut list = String::new();
+        for attempt in self.attempts.iter().take(SHOWN) {
+            let between = if list.is_empty() { "" } else { ", " };
+            // Writing into a string cannot fail.
+            let _ = match &attempt.state {
+                State::Waiting => write!(list, "{between}{} (not tried yet)", attempt.peer),
+                State::InFlight { .. } => write!(list, "{between}{} (no answer)", attempt.peer),
+                State::Failed(error) => write!(list, "{between}{} ({error})", attempt.peer),
+            };
+        }
+        if self.attempts.len() > SHOWN {
+            let _ = write!(list, " and {} more", self.attempts.len() - SHOWN);
+        }
+        list
     }
 }
 
-fn connected(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
+struct Attempt {
+    peer: SocketAddr,
+    state: State,
+}
+
+enum State {
+    Waiting,
+    InFlight { stream: TcpStream, token: Token },
+    Failed(io::Error),
+}
+
+enum Outcome {
+    InFlight,
+    Connected,
+    Failed(io::Error),
+}
+
+impl Attempt {
+    fn token(&self) -> Option<Token> {
+        match self.state {
+            State::InFlight { token, .. } => Some(token),
+            _ => None,
+        }
     }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        // Some systems say this of a connection in progress.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
-        Err(error) => Err(error),
+
+    fn begin(&mut self, registry: &Registry, new_token: impl FnOnce() -> Token) {
+        let started = TcpStream::connect(self.peer).and_then(|mut stream| {
+            let _ = stream.set_nodelay(true);
+            let token = new_token();
+            registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+            Ok(State::InFlight { stream, token })
+        });
+        self.state = started.unwrap_or_else(State::Failed);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let State::InFlight { stream, .. } = &self.state else { return Outcome::InFlight };
+        match stream.take_error() {
+            Ok(Some(error)) | Err(error) => return Outcome::Failed(error),
+            Ok(None) => {}
+        }
+        match stream.peer_addr() {
+            // TCP lets a socket connect to itself when its own port is the one that it dials, which
+            // happens with dead servers on this machine.
+            Ok(peer) if stream.local_addr().is_ok_and(|local| local == peer) => {
+                Outcome::Failed(io::ErrorKind::ConnectionRefused.into())
+            }
+            Ok(_) => Outcome::Connected,
+            Err(error) if options::is_connecting(&error) => Outcome::InFlight,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn fail(&mut self, error: io::Error, registry: &Registry) {
+        if let State::InFlight { mut stream, .. } = std::mem::replace(&mut self.state, State::Failed(error)) {
+            deregister(&mut stream, registry);
+        }
+    }
+
+    fn take(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Waiting)
+    }
+}
+
+/// Closing alone does it on most systems, but not where mio keeps state of its own.
+fn deregister(stream: &mut TcpStream, registry: &Registry) {
+    if let Err(error) = registry.deregister(stream) {
+        log::debug!("a connection attempt could not be deregistered: {error}");
+    }
+}
+
+/// RFC 8305 section 4: the families take turns, the one that the system prefers begins.
+fn interleave(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
+    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let pairs = std::iter::from_fn(move || {
+        let pair = [first.next(), second.next()];
+        pair.iter().any(Option::is_some).then_some(pair)
+    });
+    pairs.flatten().flatten().take(limits::MAX_ADDRESSES)
+}
+
+/// How much a failure says about the server, rather than about the way to it.
+fn telling(error: &io::Error) -> u8 {
+    match Error::io(Phase::Connect, "", error).kind {
+        ErrorKind::Refused | ErrorKind::Reset => 3,
+        ErrorKind::TimedOut => 2,
+        ErrorKind::Unreachable => 0,
+        _ => 1,
+    }
+}
+
+fn hint(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Refused => "; is the server running, and is the port right?",
+        ErrorKind::Unreachable => "; check the network",
+        ErrorKind::TimedOut => "; a firewall may be dropping the packets",
+        _ => "",
     }
 }
 
@@ -178,71 +270,175 @@ fn connected(stream: &TcpStream) -> io::Result<bool> {
 mod tests {
     use super::*;
     use mio::{Events, Poll};
-    use std::net::TcpListener;
-    use std::time::Duration;
+    use std::net::{TcpListener, TcpStream as StdStream};
 
-    /// An address at which nobody listens.
-    fn refused() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    /// A dialler with its poll; `now` is the test's own.
+    struct Rig {
+        poll: Poll,
+        dialler: Dialler,
+        tokens: usize,
+        now: Instant,
     }
 
-    /// Dials until it is decided. Returns the step and how many attempts were started.
-    fn dial(addresses: Vec<SocketAddr>) -> (Step, usize) {
-        let mut poll = Poll::new().unwrap();
-        let mut events = Events::with_capacity(16);
-        let mut dialler = Dialler::new(addresses, Instant::now());
-        let mut started = 0;
-        let mut new_token = || {
-            started += 1;
-            Token(started)
-        };
-        let registry = poll.registry().try_clone().unwrap();
-        let mut step = dialler.step(Instant::now(), &registry, &mut new_token);
-        while let Step::Pending = step {
-            let timeout = dialler.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
-            poll.poll(&mut events, timeout.or(Some(Duration::from_secs(10)))).unwrap();
-            step = dialler.step(Instant::now(), &registry, &mut new_token);
-            for event in &events {
-                if let Step::Pending = step {
-                    step = dialler.ready(event.token(), Instant::now(), &registry, &mut new_token);
+    impl Rig {
+        fn new(addresses: &[SocketAddr]) -> Self {
+            let now = Instant::now();
+            let dialler = Dialler::new(addresses.to_vec(), now);
+            Self { poll: Poll::new().unwrap(), dialler, tokens: 0, now }
+        }
+
+        fn step(&mut self) -> Step {
+            let tokens = &mut self.tokens;
+            self.dialler.step(self.now, self.poll.registry(), || next(tokens))
+        }
+
+        /// Follows readiness, with the clock standing still.
+        fn run(&mut self) -> Step {
+            let mut events = Events::with_capacity(8);
+            loop {
+                self.poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
+                assert!(!events.is_empty(), "nothing happened on loopback");
+                for event in &events {
+                    let tokens = &mut self.tokens;
+                    let step =
+                        self.dialler.ready(event.token(), self.now, self.poll.registry(), || next(tokens));
+                    if !matches!(step, Step::Pending) {
+                        return step;
+                    }
                 }
             }
         }
-        (step, started)
+    }
+
+    fn next(tokens: &mut usize) -> Token {
+        *tokens += 1;
+        Token(*tokens)
+    }
+
+    /// An address on which nobody listens. Bound but not listening, so that nobody else takes it.
+    fn dead() -> (socket2::Socket, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, address)
+    }
+
+    fn listening() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// A listener whose queue is full: further packets that ask for a connection are dropped.
+    #[cfg(target_os = "linux")]
+    fn black_hole() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+        let (socket, address) = dead();
+        socket.listen(0).unwrap();
+        let first = StdStream::connect(address).unwrap();
+        first.set_nonblocking(true).unwrap();
+        let more = (0..4).map(|_| TcpStream::connect(address).unwrap());
+        let fillers = std::iter::once(TcpStream::from_std(first)).chain(more).collect();
+        (socket, fillers, address)
     }
 
     #[test]
     fn the_families_take_turns() {
-        let list: Vec<SocketAddr> = ["[::1]:1", "[::1]:2", "[::1]:3", "127.0.0.1:4"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
-        let ports: Vec<u16> =
-            Dialler::new(list, Instant::now()).waiting.iter().map(SocketAddr::port).collect();
-        assert_eq!(ports, [1, 4, 2, 3]);
+        let parse = |list: &[&str]| list.iter().map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let mixed = parse(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1", "10.0.0.2:1"]);
+        let turns = parse(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"]);
+        assert_eq!(interleave(mixed).collect::<Vec<_>>(), turns);
+        let four_first = parse(&["10.0.0.1:1", "10.0.0.2:1", "[::1]:1"]);
+        let turns = parse(&["10.0.0.1:1", "[::1]:1", "10.0.0.2:1"]);
+        assert_eq!(interleave(four_first).collect::<Vec<_>>(), turns);
+        assert_eq!(interleave(Vec::new()).count(), 0);
     }
 
     #[test]
-    fn the_second_address_is_tried_when_the_first_refuses() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let good = listener.local_addr().unwrap();
-        let (step, started) = dial(vec![refused(), good]);
-        let Step::Connected { peer, .. } = step else { panic!("not connected") };
-        assert_eq!((peer, started), (good, 2));
+    fn one_good_address_connects() {
+        let (listener, address) = listening();
+        let mut rig = Rig::new(&[address]);
+        assert!(matches!(rig.step(), Step::Pending));
+        assert_eq!(rig.dialler.tokens().collect::<Vec<_>>(), [Token(1)]);
+        assert_eq!(rig.dialler.next_deadline(), None);
+        let Step::Connected { stream, token, peer } = rig.run() else { panic!("not connected") };
+        assert_eq!((token, peer), (Token(1), address));
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(listener.accept().unwrap().1, stream.local_addr().unwrap());
     }
 
     #[test]
-    fn when_all_refuse_all_are_named() {
-        let (first, second) = (refused(), refused());
-        let (Step::Failed(error), _) = dial(vec![first, second]) else { panic!("not failed") };
-        assert_eq!((error.kind, error.phase), (ErrorKind::Refused, Phase::Connect));
-        assert!(error.os_code != 0 && error.retriable);
-        assert!(error.message.contains(&first.to_string()) && error.message.contains(&second.to_string()));
+    fn a_refused_address_hands_over_at_once() {
+        let (_dead, refused) = dead();
+        let (_listener, good) = listening();
+        let mut rig = Rig::new(&[refused, good]);
+        assert!(matches!(rig.step(), Step::Pending));
+        assert_eq!(rig.dialler.next_deadline(), Some(rig.now + limits::CONNECTION_ATTEMPT_DELAY));
+        // The clock stands still, so only the refusal can have started the second.
+        let Step::Connected { peer, .. } = rig.run() else { panic!("not connected") };
+        assert_eq!(peer, good);
+        assert_eq!(rig.dialler.tokens().count(), 0);
     }
 
     #[test]
-    fn no_address_is_an_error_too() {
-        let (Step::Failed(error), 0) = dial(Vec::new()) else { panic!("not failed") };
-        assert_eq!(error.phase, Phase::Connect);
+    fn when_all_refuse_the_error_lists_them() {
+        let (_one, first) = dead();
+        let (_two, second) = dead();
+        let mut rig = Rig::new(&[first, second]);
+        rig.step();
+        let Step::Failed(error) = rig.run() else { panic!("connected to nobody") };
+        assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Refused, Phase::Connect, true));
+        assert_ne!(error.os_code, 0);
+        for part in [&first.to_string(), &second.to_string(), "is the server running"] {
+            assert!(error.message.contains(part), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_refusal_tells_more_than_a_missing_route() {
+        let (_dead, refused) = dead();
+        let mut rig = Rig::new(&[refused, refused]);
+        rig.step();
+        let _ = rig.run();
+        let unreachable = io::Error::from(io::ErrorKind::NetworkUnreachable);
+        rig.dialler.attempts[1].state = State::Failed(unreachable);
+        assert_eq!(rig.dialler.failure().kind, ErrorKind::Refused);
+    }
+
+    #[test]
+    fn no_address_is_a_failure() {
+        assert!(matches!(Rig::new(&[]).step(), Step::Failed(_)));
+    }
+
+    #[test]
+    fn a_long_list_stays_readable() {
+        let addresses: Vec<SocketAddr> = (0..60).map(|port| ([127, 0, 0, 1], 1000 + port).into()).collect();
+        let message = Dialler::new(addresses, Instant::now()).timed_out(Duration::from_secs(20)).message;
+        assert!(message.contains("20000 ms") && message.ends_with("and 24 more"), "{message}");
+        assert!(message.len() < 500);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn behind_a_silent_address_the_next_starts_after_the_delay() {
+        let (_hole, _fillers, silent) = black_hole();
+        let (listener, good) = listening();
+        let mut rig = Rig::new(&[silent, good]);
+        rig.step();
+        let due = rig.dialler.next_deadline().unwrap();
+        assert_eq!(due, rig.now + limits::CONNECTION_ATTEMPT_DELAY);
+        rig.now = due - Duration::from_millis(1);
+        assert!(matches!(rig.step(), Step::Pending));
+        assert_eq!(rig.dialler.tokens().count(), 1, "too early for the second");
+        rig.now = due;
+        assert!(matches!(rig.step(), Step::Pending));
+        assert_eq!(rig.dialler.tokens().count(), 2);
+        assert!(rig.dialler.timed_out(Duration::ZERO).message.contains("(no answer)"));
+
+        let Step::Connected { peer, token, .. } = rig.run() else { panic!("not connected") };
+        assert_eq!((peer, token), (good, Token(2)));
+        assert_eq!(rig.dialler.tokens().count(), 0, "the loser is gone");
+        assert_eq!(rig.dialler.next_deadline(), None);
+        drop(listener);
     }
 }

@@ -1,14 +1,15 @@
-//! The only room, with `engine`'s loop, that touches the operating system.
+//! The one room that touches the operating system's network.
 //!
 //! ```text
-//!   resolve ──addresses──> dial ──a connected socket──> stream (plain, or tls) ──bytes──> …
-//!   threads                options
+//!  name ──resolve──> addresses ──dial──> TcpStream ──options──> stream::Stream ──> bytes
+//!            │                                                        │
+//!         threads                                                  tls (rustls)
 //! ```
 //!
-//! Everything is non-blocking and driven by a readiness loop that belongs to the caller, except
-//! the system's resolver, which blocks and so has threads of its own.
+//! Nothing here blocks but the resolver's own threads, and nothing here keeps a clock or a poll:
+//! the caller brings `mio`'s registry, tokens and the time.
 //!
-//! Knows nothing of WebSocket, sessions or workers.
+//! It knows no WebSocket words, no HTTP, and neither the engine nor the session.
 
 pub mod dial;
 pub mod options;

@@ -1,214 +1,406 @@
-//! Names to addresses, without keeping anybody waiting.
+//! Names to addresses without blocking anybody.
 //!
-//! The system's resolver blocks for as long as it likes and cannot be cancelled. It is asked on a
-//! few threads of its own, which start with the first name; an answer that nobody wants any more
-//! is dropped.
+//! ```text
+//! resolve ──> literal address: answered at once
+//!        └──> queue (bounded) ──> up to RESOLVER_THREADS threads in getaddrinfo ──> done
+//! ```
+//!
+//! The system's resolver is the only one that knows VPNs, mDNS, NAT64 and the hosts file, and it
+//! blocks, for half a minute when the network is bad. A call into it cannot be cancelled; what can
+//! be cancelled is that anybody hears of its result.
 
-use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::time::Instant;
 
 use super::threads::{self, ThreadHooks};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 
-/// Names that may wait to be asked for.
-const QUEUE: usize = 1024;
-
+/// What a lookup ends with: at least one address, no address twice.
 pub type Answer = Result<Vec<SocketAddr>, Error>;
+/// Called once, on a resolver thread or inside [`Resolver::resolve`].
 pub type Done = Box<dyn FnOnce(Answer) + Send>;
 
-/// Cloning it counts a reference to the same threads.
+/// The resolver threads and their queue. Clones are the same resolver.
 #[derive(Clone)]
-pub struct Resolver(Arc<Inner>);
-
-struct Inner {
-    hooks: ThreadHooks,
-    questions: Mutex<Option<Sender<Question>>>,
-    waiting: Receiver<Question>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    busy: AtomicUsize,
+pub struct Resolver {
+    shared: Arc<Shared>,
 }
 
-struct Question {
-    host: String,
-    port: u16,
-    cancelled: Arc<AtomicBool>,
-    done: Done,
+/// A question that was asked. Dropping it takes the question back: a `done` that has not begun
+/// never runs.
+pub struct Lookup {
+    pending: Arc<Pending>,
 }
 
-/// A question under way. When it is dropped the answer is not wanted any more.
-pub struct Lookup(Arc<AtomicBool>);
-
-impl Drop for Lookup {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The address, if the host is one.
+/// The address that `host` already is, brackets around IPv6 or not.
 pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
-    host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
 }
 
 impl Resolver {
+    /// Starts no thread before the first name is asked for.
     pub fn new(hooks: ThreadHooks) -> Self {
-        let (questions, waiting) = bounded(QUEUE);
-        Self(Arc::new(Inner {
-            hooks,
-            questions: Mutex::new(Some(questions)),
-            waiting,
-            threads: Mutex::default(),
-            busy: AtomicUsize::new(0),
-        }))
+        Self::asking(hooks, Box::new(|host, port| Ok((host, port).to_socket_addrs()?.collect())))
     }
 
-    /// Asks for the addresses of a name. `done` is called on a thread of the resolver, or here if
-    /// the question cannot be asked, and never once the [`Lookup`] is dropped.
+    fn asking(hooks: ThreadHooks, ask: Box<Ask>) -> Self {
+        Self { shared: Arc::new(Shared { hooks, ask, state: Mutex::default(), work: Condvar::new() }) }
+    }
+
+    /// Asks for the addresses of `host`. `done` is called inside this call when the answer needs
+    /// no thread: a literal address, a full queue, a stopped resolver.
     pub fn resolve(&self, host: &str, port: u16, done: Done) -> Lookup {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let lookup = Lookup(cancelled.clone());
-        let question = Question { host: host.to_owned(), port, cancelled, done };
-        self.0.hire();
-        let sent = match &*self.0.questions.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(questions) => questions.try_send(question),
-            None => Err(TrySendError::Disconnected(question)),
-        };
-        if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) = sent {
-            let message = format!("the name {host} was not resolved: too many names are waiting already");
-            (question.done)(Err(Error::new(ErrorKind::Resolve, Phase::Resolve, message)));
+        let pending = Arc::new(Pending(Mutex::new(Some(done))));
+        let lookup = Lookup { pending: pending.clone() };
+        if let Some(address) = literal(host, port) {
+            pending.answer(Ok(vec![address]));
+        } else if let Err(why) = self.enqueue(Job { host: host.into(), port, pending: pending.clone() }) {
+            pending.answer(Err(failure(host, why)));
         }
         lookup
     }
 
-    /// Asks nothing any more; the threads end when their current question is answered.
+    /// Ends the threads as they come out of the system. Questions that still wait are answered
+    /// with an error, later ones at once.
     pub fn stop(&self) {
-        self.0.questions.lock().unwrap_or_else(PoisonError::into_inner).take();
-        while self.0.waiting.try_recv().is_ok() {}
+        self.shared.lock().stopped = true;
+        self.shared.work.notify_all();
     }
 
-    /// Whether all threads have ended by the deadline.
+    /// Waits for the threads after [`stop`](Self::stop). False when one still hangs in the system.
     pub fn join(&self, deadline: Instant) -> bool {
-        let mut threads = self.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(thread) = threads.last() {
-            while !thread.is_finished() {
-                if Instant::now() >= deadline {
-                    return false;
+        let mut handles = std::mem::take(&mut self.shared.lock().handles);
+        let all = threads::join_until(&mut handles, deadline);
+        self.shared.lock().handles.append(&mut handles);
+        all
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), &'static str> {
+        let mut state = self.shared.lock();
+        if state.stopped {
+            return Err("the library is shutting down");
+        }
+        if state.queue.len() >= limits::RESOLVER_QUEUE {
+            state.queue.retain(|job| job.pending.is_wanted());
+            if state.queue.len() >= limits::RESOLVER_QUEUE {
+                return Err("too many names are waiting to be resolved");
+            }
+        }
+        // Each idle thread takes one waiting job, so what is left over needs a thread of its own.
+        if state.queue.len() >= state.idle && state.handles.len() < limits::RESOLVER_THREADS {
+            let shared = self.shared.clone();
+            let name = format!("dns-{}", state.handles.len());
+            match threads::spawn(&name, &self.shared.hooks, move || shared.work()) {
+                Ok(handle) => state.handles.push(handle),
+                Err(error) if state.handles.is_empty() => {
+                    log::warn!("cannot start a resolver thread: {error}");
+                    return Err("the system has no thread left for the resolver");
                 }
-                std::thread::sleep(Duration::from_micros(200));
-            }
-            if let Some(thread) = threads.pop() {
-                // A panic of the thread was logged by itself.
-                let _ = thread.join();
+                Err(error) => log::debug!("cannot start a further resolver thread: {error}"),
             }
         }
-        true
+        state.queue.push_back(job);
+        drop(state);
+        self.shared.work.notify_one();
+        Ok(())
     }
 }
 
-impl Inner {
-    /// Starts another thread if all are busy and there may be more.
-    fn hire(self: &Arc<Self>) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if threads.len() >= limits::RESOLVER_THREADS || self.busy.load(Ordering::Relaxed) < threads.len() {
-            return;
+impl Lookup {
+    /// The same as dropping it, for a lookup that stays where it is.
+    pub fn cancel(&self) {
+        // What `done` holds is dropped here, outside of the lock.
+        let _unanswered = self.pending.take();
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+type Ask = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+struct Shared {
+    hooks: ThreadHooks,
+    ask: Box<Ask>,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    handles: Vec<JoinHandle<()>>,
+    /// Threads that wait for work.
+    idle: usize,
+    stopped: bool,
+}
+
+struct Job {
+    host: Box<str>,
+    port: u16,
+    pending: Arc<Pending>,
+}
+
+/// The callback, until somebody takes it: the thread that has the answer, or who cancels.
+struct Pending(Mutex<Option<Done>>);
+
+impl Pending {
+    fn take(&self) -> Option<Done> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn answer(&self, answer: Answer) {
+        if let Some(done) = self.take() {
+            done(answer);
         }
-        let (waiting, name) = (self.waiting.clone(), format!("framewire-dns{}", threads.len()));
-        let inner = Arc::downgrade(self);
-        let body = move || {
-            for question in waiting {
-                let Some(inner) = inner.upgrade() else { return };
-                inner.busy.fetch_add(1, Ordering::Relaxed);
-                question.answer();
-                inner.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The life of a resolver thread.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                let stopped = state.stopped;
+                drop(state);
+                threads::guarded("resolver", "lookup", || {
+                    if stopped {
+                        job.pending.answer(Err(failure(&job.host, "the library is shutting down")));
+                    } else if job.pending.is_wanted() {
+                        job.pending.answer(self.addresses(&job.host, job.port));
+                    }
+                });
+                state = self.lock();
+            } else if state.stopped {
+                return;
+            } else {
+                state.idle += 1;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
             }
-        };
-        // Without a thread the question waits for another one, or for the connect deadline.
-        if let Ok(thread) = threads::spawn(&name, &self.hooks, body) {
-            threads.push(thread);
+        }
+    }
+
+    fn addresses(&self, host: &str, port: u16) -> Answer {
+        let asked = (self.ask)(host, port);
+        if is_localhost(host) {
+            return Ok(loopback_only(asked.unwrap_or_default(), port));
+        }
+        match asked.map(distinct) {
+            Ok(addresses) if addresses.is_empty() => Err(failure(host, "the name has no address")),
+            Ok(addresses) => Ok(addresses),
+            Err(error) => {
+                let mut failed = failure(host, &error.to_string());
+                failed.os_code = error.raw_os_error().unwrap_or(0);
+                Err(failed)
+            }
         }
     }
 }
 
-impl Question {
-    fn answer(self) {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return;
-        }
-        let answer = ask_system(&self.host, self.port);
-        if !self.cancelled.load(Ordering::Relaxed) {
-            (self.done)(answer);
-        }
-    }
+/// RFC 6761 section 6.3: `localhost` and every name below it.
+fn is_localhost(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let top = name.rsplit('.').next().unwrap_or(name);
+    top.eq_ignore_ascii_case("localhost")
 }
 
-fn ask_system(host: &str, port: u16) -> Answer {
-    let failed = |reason: String| {
-        let message =
-            format!("the name {host} was not resolved ({reason}); check its spelling and the network");
-        Error::new(ErrorKind::Resolve, Phase::Resolve, message)
-    };
-    let found = (host, port).to_socket_addrs().map_err(|error| {
-        let mut built = failed(error.to_string());
-        built.os_code = error.raw_os_error().unwrap_or(0);
-        built
-    })?;
-    let mut seen = HashSet::new();
-    let addresses: Vec<SocketAddr> =
-        found.filter(|address| seen.insert(*address)).take(limits::MAX_ADDRESSES).collect();
+/// RFC 6761 section 6.3: such names are loopback whatever the system's resolver says, and also
+/// where it says nothing.
+fn loopback_only(found: Vec<SocketAddr>, port: u16) -> Vec<SocketAddr> {
+    let mut addresses = distinct(found);
+    addresses.retain(|address| address.ip().is_loopback());
     if addresses.is_empty() {
-        return Err(failed("it has no addresses".to_owned()));
+        addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        addresses.push(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port));
     }
-    Ok(addresses)
+    addresses
+}
+
+/// Each address once, in the order in which the system (RFC 6724) prefers them.
+fn distinct(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut seen = HashSet::new();
+    addresses.retain(|address| seen.insert(*address));
+    addresses.truncate(limits::MAX_ADDRESSES);
+    addresses
+}
+
+fn failure(host: &str, why: &str) -> Error {
+    let message = format!(
+        "could not find the address of \"{host}\": {why}; check the spelling of the name and the network"
+    );
+    Error::new(ErrorKind::Resolve, Phase::Resolve, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
 
-    fn ask(resolver: &Resolver, host: &str) -> (Lookup, mpsc::Receiver<Answer>) {
-        let (sender, receiver) = mpsc::channel();
-        let lookup = resolver.resolve(host, 80, Box::new(move |answer| sender.send(answer).unwrap()));
-        (lookup, receiver)
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn reply() -> (Done, Receiver<Answer>) {
+        let (sender, receiver) = channel();
+        let done = move |answer| {
+            let _ = sender.send(answer);
+        };
+        (Box::new(done), receiver)
     }
 
-    #[test]
-    fn localhost_is_this_machine() {
-        let resolver = Resolver::new(ThreadHooks::default());
-        let (_lookup, answer) = ask(&resolver, "localhost");
-        let addresses = answer.recv().unwrap().unwrap();
-        assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
+    fn finish(resolver: &Resolver) {
         resolver.stop();
-        assert!(resolver.join(Instant::now() + Duration::from_secs(20)));
+        assert!(resolver.join(Instant::now() + SOON));
+    }
+
+    /// A system resolver that hangs until told otherwise.
+    fn hanging() -> (Resolver, Receiver<String>, Sender<()>) {
+        let (asked, questions) = channel();
+        let (release, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let ask = move |host: &str, port| {
+            let _ = asked.send(host.to_owned());
+            let _ = gate.lock().unwrap().recv();
+            Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
+        };
+        (Resolver::asking(ThreadHooks::default(), Box::new(ask)), questions, release)
     }
 
     #[test]
-    fn a_name_that_cannot_be_resolved_says_which_and_what_to_do() {
+    fn literals_need_no_thread() {
         let resolver = Resolver::new(ThreadHooks::default());
-        let (_lookup, answer) = ask(&resolver, "no-such-name.invalid");
-        let error = answer.recv().unwrap().unwrap_err();
+        for (host, address) in [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("[::1]", "[::1]:80")] {
+            let (done, answer) = reply();
+            let _lookup = resolver.resolve(host, 80, done);
+            assert_eq!(answer.try_recv().unwrap().unwrap(), [address.parse().unwrap()]);
+        }
+        assert!(resolver.shared.lock().handles.is_empty());
+    }
+
+    #[test]
+    fn localhost_is_loopback_on_the_real_system() {
+        let resolver = Resolver::new(ThreadHooks::default());
+        for host in ["localhost", "game.localhost", "LOCALHOST."] {
+            let (done, answer) = reply();
+            let _lookup = resolver.resolve(host, 9, done);
+            let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
+            assert!(!addresses.is_empty());
+            assert!(addresses.iter().all(|address| address.ip().is_loopback() && address.port() == 9));
+        }
+        finish(&resolver);
+    }
+
+    #[test]
+    fn localhost_never_leaves_the_machine() {
+        let elsewhere = |_: &str, port| Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))]);
+        let resolver = Resolver::asking(ThreadHooks::default(), Box::new(elsewhere));
+        let (done, answer) = reply();
+        let _lookup = resolver.resolve("localhost", 9, done);
+        let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
+        assert_eq!(addresses, ["127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap()]);
+        assert!(!is_localhost("localhost.example"));
+        finish(&resolver);
+    }
+
+    #[test]
+    fn a_failure_names_the_host_and_what_to_check() {
+        let failing = |_: &str, _| Err(io::Error::other("Name or service not known"));
+        let resolver = Resolver::asking(ThreadHooks::default(), Box::new(failing));
+        let (done, answer) = reply();
+        let _lookup = resolver.resolve("exmaple.test", 80, done);
+        let error = answer.recv_timeout(SOON).unwrap().unwrap_err();
         assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve));
-        assert!(error.message.contains("no-such-name.invalid") && error.message.contains("spelling"));
+        for part in ["\"exmaple.test\"", "Name or service not known", "check the spelling"] {
+            assert!(error.message.contains(part), "{}", error.message);
+        }
+        finish(&resolver);
     }
 
     #[test]
-    fn addresses_need_no_resolver() {
-        assert_eq!(literal("127.0.0.1", 80), Some("127.0.0.1:80".parse().unwrap()));
-        assert_eq!(literal("::1", 443), Some("[::1]:443".parse().unwrap()));
-        assert_eq!(literal("localhost", 80), None);
+    fn addresses_come_once_each_and_not_too_many() {
+        let many = |_: &str, port| {
+            let address = |last| SocketAddr::from(([192, 0, 2, last], port));
+            Ok((0..200).map(|number| address(number / 2)).collect())
+        };
+        let resolver = Resolver::asking(ThreadHooks::default(), Box::new(many));
+        let (done, answer) = reply();
+        let _lookup = resolver.resolve("many.test", 1, done);
+        let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
+        assert_eq!(addresses.len(), limits::MAX_ADDRESSES);
+        assert_eq!(addresses[1], "192.0.2.1:1".parse().unwrap());
+        finish(&resolver);
     }
 
     #[test]
-    fn after_stop_questions_are_answered_with_an_error_at_once() {
+    fn a_cancelled_lookup_is_never_answered() {
+        let (resolver, questions, release) = hanging();
+        let (done, answer) = reply();
+        let lookup = resolver.resolve("slow.test", 1, done);
+        assert_eq!(questions.recv_timeout(SOON).unwrap(), "slow.test");
+        drop(lookup);
+        release.send(()).unwrap();
+        finish(&resolver);
+        assert!(answer.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_callback_that_panics_costs_no_thread() {
         let resolver = Resolver::new(ThreadHooks::default());
+        for _ in 0..2 * limits::RESOLVER_THREADS {
+            std::mem::forget(resolver.resolve("localhost", 1, Box::new(|_| panic!("on purpose"))));
+        }
+        let (done, answer) = reply();
+        let _lookup = resolver.resolve("localhost", 1, done);
+        assert!(answer.recv_timeout(SOON).unwrap().is_ok());
+        finish(&resolver);
+    }
+
+    #[test]
+    fn hanging_lookups_are_limited_in_threads_and_bounded_in_waiting() {
+        let (resolver, questions, release) = hanging();
+        let mut lookups = Vec::new();
+        for _ in 0..limits::RESOLVER_THREADS {
+            lookups.push(resolver.resolve("busy.test", 1, reply().0));
+            questions.recv_timeout(SOON).unwrap();
+        }
+        let waiting = (0..limits::RESOLVER_QUEUE).map(|_| resolver.resolve("waits.test", 1, reply().0));
+        lookups.extend(waiting);
+        assert_eq!(resolver.shared.lock().handles.len(), limits::RESOLVER_THREADS);
+
+        let (done, answer) = reply();
+        let refused = resolver.resolve("one-too-many.test", 1, done);
+        assert!(answer.try_recv().unwrap().unwrap_err().message.contains("too many names"));
+        drop(refused);
+
+        // Cancelled questions make room.
+        lookups.pop();
+        let (done, answer) = reply();
+        lookups.push(resolver.resolve("fits.test", 1, done));
+        assert!(answer.try_recv().is_err(), "it waits");
+
+        // A hang in the system outlives the deadline; what still waits hears of the end.
         resolver.stop();
-        let (_lookup, answer) = ask(&resolver, "localhost");
-        assert!(answer.recv().unwrap().is_err());
+        assert!(!resolver.join(Instant::now()));
+        drop(release);
+        assert!(resolver.join(Instant::now() + SOON));
+        assert!(answer.recv_timeout(SOON).unwrap().unwrap_err().message.contains("shutting down"));
     }
 }

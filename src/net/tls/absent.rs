@@ -1,88 +1,88 @@
-//! What stands for TLS in a build without it.
+//! The names of this room in a build without TLS.
 
-use std::convert::Infallible;
 use std::io::{IoSlice, IoSliceMut};
 
-use mio::net::TcpStream;
-
-use super::Roots;
-use crate::error::{CallError, Code, Error, Phase};
-use crate::net::stream::{Progress, ReadOutcome, WriteOutcome};
+use super::{Roots, TlsVersion};
+use crate::error::{CallError, Code, Error, ErrorKind, Phase};
+use crate::net::stream::{Link, Progress, ReadOutcome, WriteOutcome};
 
 #[derive(Clone, Default)]
 pub struct TlsSettings(());
 
-/// Cannot exist.
+/// Nobody makes one.
 #[derive(Clone)]
-pub struct TlsConnector(Infallible);
+pub struct TlsConnector(());
 
-/// Cannot exist.
-pub struct TlsStream(Infallible);
-
-pub fn forget_shared() {}
-
-fn absent() -> CallError {
-    CallError::new(Code::NotSupported, "this build of the library has no TLS")
-}
+/// There is none.
+pub enum TlsStream {}
 
 impl TlsSettings {
     pub fn new() -> Self {
-        Self(())
+        Self::default()
     }
-
     pub fn add_ca_pem(&mut self, _pem: &[u8]) -> Result<(), CallError> {
-        Err(absent())
+        Err(not_supported())
     }
-
-    pub fn set_client_cert_pem(&mut self, _certificate: &[u8], _key: &[u8]) -> Result<(), CallError> {
-        Err(absent())
+    pub fn set_client_cert_pem(&mut self, _cert_pem: &[u8], _key_pem: &[u8]) -> Result<(), CallError> {
+        Err(not_supported())
     }
-
     pub fn add_pin_sha256(&mut self, _pin: [u8; 32]) {}
-
     pub fn set_roots(&mut self, _roots: Roots) {}
-
     pub fn set_insecure(&mut self, _insecure: bool) {}
-
     pub fn set_key_log(&mut self, _key_log: bool) {}
-
-    pub fn connector(&self) -> Result<TlsConnector, CallError> {
-        Err(absent())
+    pub fn connector(&self, _http2: bool) -> Result<TlsConnector, CallError> {
+        Err(not_supported())
     }
 }
 
 impl TlsStream {
-    pub fn new(connector: &TlsConnector, _host: &str) -> Result<Self, Error> {
-        match connector.0 {}
+    pub fn new(_connector: &TlsConnector, _host: &str) -> Result<Self, Error> {
+        Err(Error::new(ErrorKind::Tls, Phase::Tls, not_supported().message).with_retriable(false))
     }
-
-    pub fn handshake(&mut self, _tcp: &mut TcpStream) -> Result<Progress, Error> {
-        match self.0 {}
+    pub fn handshake(&mut self, _link: Link<'_>) -> Result<Progress, Error> {
+        match *self {}
     }
-
-    pub fn read_vectored(
-        &mut self,
-        _tcp: &mut TcpStream,
-        _buffers: &mut [IoSliceMut<'_>],
-        _phase: Phase,
-    ) -> Result<ReadOutcome, Error> {
-        match self.0 {}
+    pub fn read(&mut self, _link: Link<'_>, _buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
+        match *self {}
     }
-
-    pub fn write_vectored(
-        &mut self,
-        _tcp: &mut TcpStream,
-        _buffers: &[IoSlice<'_>],
-        _phase: Phase,
-    ) -> Result<WriteOutcome, Error> {
-        match self.0 {}
+    pub fn write(&mut self, _link: Link<'_>, _buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
+        match *self {}
     }
-
+    pub fn flush(&mut self, _link: Link<'_>) -> Result<bool, Error> {
+        match *self {}
+    }
     pub fn wants_write(&self) -> bool {
-        match self.0 {}
+        match *self {}
     }
-
-    pub fn flush(&mut self, _tcp: &mut TcpStream, _phase: Phase) -> Result<bool, Error> {
-        match self.0 {}
+    pub fn send_close_notify(&mut self) {
+        match *self {}
+    }
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match *self {}
+    }
+    pub fn version(&self) -> Option<TlsVersion> {
+        match *self {}
     }
 }
+
+fn not_supported() -> CallError {
+    CallError::new(Code::NotSupported, "this build of the library has no TLS (feature `tls`)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_use_says_so() {
+        let mut settings = TlsSettings::new();
+        let refusals = [
+            settings.add_ca_pem(b"").unwrap_err(),
+            settings.set_client_cert_pem(b"", b"").unwrap_err(),
+            settings.connector(false).err().unwrap(),
+        ];
+        assert!(refusals.iter().all(|refusal| refusal.code == Code::NotSupported));
+    }
+}
+
+pub fn forget_shared() {}

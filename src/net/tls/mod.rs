@@ -1,35 +1,56 @@
-//! TLS by rustls: settings, verification, the stream, and errors in words.
+//! TLS 1.2 and 1.3 through rustls and ring, with errors that say what to do.
 //!
-//! Without the feature `tls` the same names are here and answer `NOT_SUPPORTED`.
+//! ```text
+//! TlsSettings ──connector──> TlsConnector ──new(host)──> TlsStream
+//!      └── settings   └── roots, verify                     └── session ──errors──> explain
+//!                                                                                      └── names
+//! ```
+//!
+//! Without the feature `tls` the same names exist, and every use of them says so.
+//! It knows no sockets of its own: a [`TlsStream`] is lent the socket for each call.
 
 #[cfg(feature = "tls")]
 mod explain;
 #[cfg(feature = "tls")]
-mod settings;
+mod names;
 #[cfg(feature = "tls")]
-mod stream;
+mod roots;
+#[cfg(feature = "tls")]
+mod session;
+#[cfg(feature = "tls")]
+mod settings;
 #[cfg(feature = "tls")]
 mod verify;
 
+#[cfg(feature = "tls")]
+pub use roots::forget_shared;
+#[cfg(feature = "tls")]
+pub use session::TlsStream;
+#[cfg(feature = "tls")]
+pub use settings::{TlsConnector, TlsSettings};
+
 #[cfg(not(feature = "tls"))]
 mod absent;
-
-#[cfg(feature = "tls")]
-pub use settings::{TlsConnector, TlsSettings, forget_shared};
-#[cfg(feature = "tls")]
-pub use stream::TlsStream;
-
 #[cfg(not(feature = "tls"))]
 pub use absent::{TlsConnector, TlsSettings, TlsStream, forget_shared};
 
-/// Which certificate authorities are trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[cfg(all(test, feature = "tls"))]
+mod tests;
+
+/// Which certificate authorities are trusted before any of the caller's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Roots {
-    /// Mozilla's, compiled in: the same on every machine.
-    Webpki = 0,
+    /// Mozilla's, built in: the same on every platform.
+    #[default]
+    Webpki,
     /// The operating system's.
-    Platform = 1,
-    /// None but those that were added.
-    None = 2,
+    Platform,
+    /// None: only the caller's own.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
 }

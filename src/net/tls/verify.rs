@@ -1,39 +1,67 @@
-//! Whom to believe: pins on top of a chain, and, where the caller insists, anybody.
+//! The check of the server's certificate: the chain, then the pins.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use ring::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// The error inside [`CertificateError::Other`] when no pin matches.
+use super::names::{self, Names};
+use super::roots::provider;
+
+/// One for all connections of the same settings: sessions are resumed only under the verifier that
+/// accepted their certificate.
 #[derive(Debug)]
-pub struct PinMismatch;
-
-impl std::fmt::Display for PinMismatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the server's public key is none of the pinned ones")
-    }
-}
-
-impl std::error::Error for PinMismatch {}
-
-/// A verifier that also wants the public key to be a known one.
-#[derive(Debug)]
-pub struct Pinned {
-    chain: Arc<dyn ServerCertVerifier>,
+pub struct Verifier {
+    /// None accepts every chain. Handshake signatures are checked all the same, so that the pins
+    /// still mean something.
+    chain: Option<Arc<dyn ServerCertVerifier>>,
+    /// SHA-256 of acceptable public keys (SubjectPublicKeyInfo); empty accepts every key.
     pins: Vec<[u8; 32]>,
 }
 
-impl Pinned {
-    pub fn new(chain: Arc<dyn ServerCertVerifier>, pins: Vec<[u8; 32]>) -> Self {
+/// What rustls' error does not tell of the certificate that was refused.
+pub struct Refused {
+    pub names: Option<Names>,
+    /// The key's SHA-256, when it is not among the pins.
+    pub unpinned: Option<[u8; 32]>,
+}
+
+thread_local! {
+    /// Verification runs inside `process_new_packets`, on the thread that then sees the error, and
+    /// rustls has no place to carry this from the one to the other without changing the alert.
+    static REFUSED: RefCell<Option<Refused>> = const { RefCell::new(None) };
+}
+
+/// What is known of the certificate that this thread refused last.
+pub fn take_refused() -> Option<Refused> {
+    REFUSED.take()
+}
+
+impl Verifier {
+    pub fn new(chain: Option<Arc<dyn ServerCertVerifier>>, pins: Vec<[u8; 32]>) -> Self {
         Self { chain, pins }
+    }
+
+    fn check_pins(&self, end_entity: &CertificateDer<'_>) -> Result<(), (Error, Option<[u8; 32]>)> {
+        if self.pins.is_empty() {
+            return Ok(());
+        }
+        let certificate = ParsedCertificate::try_from(end_entity).map_err(|error| (error, None))?;
+        let mut key = [0; 32];
+        key.copy_from_slice(digest(&SHA256, &certificate.subject_public_key_info()).as_ref());
+        if self.pins.contains(&key) {
+            return Ok(());
+        }
+        Err((CertificateError::ApplicationVerificationFailure.into(), Some(key)))
     }
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -42,81 +70,47 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified =
-            self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
-        let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-        let digest = ring::digest::digest(&ring::digest::SHA256, key.as_ref());
-        if self.pins.iter().any(|pin| pin == digest.as_ref()) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::Other(rustls::OtherError(Arc::new(PinMismatch))).into())
+        let chain = match &self.chain {
+            Some(chain) => {
+                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map(drop)
+            }
+            None => Ok(()),
+        };
+        let checked = chain.map_err(|error| (error, None)).and_then(|()| self.check_pins(end_entity));
+        checked.map(|()| ServerCertVerified::assertion()).map_err(|(error, unpinned)| {
+            REFUSED.set(Some(Refused { names: names::of(end_entity), unpinned }));
+            error
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match &self.chain {
+            Some(chain) => chain.verify_tls12_signature(message, cert, dss),
+            None => verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms),
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, certificate, signature)
-    }
-
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, certificate, signature)
+        match &self.chain {
+            Some(chain) => chain.verify_tls13_signature(message, cert, dss),
+            None => verify_tls13_signature(message, cert, dss, &provider().signature_verification_algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
-}
-
-/// Believes any certificate, though not a server that lacks its key.
-#[derive(Debug)]
-pub struct AnyCertificate(Arc<CryptoProvider>);
-
-impl AnyCertificate {
-    pub fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self(provider)
-    }
-}
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        match &self.chain {
+            Some(chain) => chain.supported_verify_schemes(),
+            None => provider().signature_verification_algorithms.supported_schemes(),
+        }
     }
 }

@@ -1,0 +1,103 @@
+//! Who a certificate says it is and who it says issued it, for error texts only: nothing is ever
+//! trusted because of what is read here.
+
+use rustls::pki_types::CertificateDer;
+
+/// Readable names out of a certificate.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Names {
+    pub subject: String,
+    pub issuer: String,
+    /// Issued by the name that it carries.
+    pub is_self_signed: bool,
+}
+
+/// The names in `certificate`; None when it is no certificate.
+pub fn of(certificate: &CertificateDer<'_>) -> Option<Names> {
+    let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
+    let (subject, issuer) = (parsed.subject(), parsed.issuer());
+    Some(Names { subject: readable(subject), issuer: readable(issuer), is_self_signed: subject == issuer })
+}
+
+/// Text that a peer sent, made fit for a log line: no control characters, and not long.
+pub fn printable(text: &str) -> String {
+    const MAX_CHARS: usize = 80;
+    let mut clean: String =
+        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        clean.push('…');
+    }
+    clean
+}
+
+/// The common name, or else the organisation.
+fn readable(name: &[u8]) -> String {
+    // X.520 attribute types 2.5.4.3 and 2.5.4.10, as RFC 5280 appendix A.1 has them.
+    const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+    const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
+    let value = attribute(name, COMMON_NAME).or_else(|| attribute(name, ORGANIZATION));
+    match value {
+        Some(value) if !value.is_empty() => printable(&String::from_utf8_lossy(value)),
+        _ => "no name".to_owned(),
+    }
+}
+
+/// RFC 5280 section 4.1.2.4: a name is a sequence of sets of (type, value).
+fn attribute<'a>(mut name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    while let Some((mut set, rest)) = element(name) {
+        name = rest;
+        while let Some((pair, rest)) = element(set) {
+            set = rest;
+            let (kind, value) = element(pair)?;
+            if kind == wanted {
+                return element(value).map(|(text, _)| text);
+            }
+        }
+    }
+    None
+}
+
+/// The content of the first DER element in `bytes`, and what follows it.
+fn element(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_tag, bytes) = bytes.split_first()?;
+    let (&first, bytes) = bytes.split_first()?;
+    let (length, bytes) = match first {
+        0..=0x7f => (usize::from(first), bytes),
+        0x81 => bytes.split_first().map(|(&length, rest)| (usize::from(length), rest))?,
+        0x82 => bytes
+            .split_first_chunk()
+            .map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
+        // Nothing in a name is that long.
+        _ => return None,
+    };
+    bytes.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_names_are_no_names() {
+        // SET { SEQUENCE { OID 2.5.4.3, UTF8String "ab" } }
+        let whole = [0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x02, b'a', b'b'];
+        assert_eq!(readable(&whole), "ab");
+        for end in 0..whole.len() {
+            assert_eq!(readable(&whole[..end]), "no name");
+        }
+        for position in 0..whole.len() {
+            for value in [0, 0x7f, 0x80, 0x82, 0xff] {
+                let mut damaged = whole;
+                damaged[position] = value;
+                assert!(readable(&damaged).chars().count() <= 81);
+            }
+        }
+        assert_eq!(of(&CertificateDer::from(&whole[..])), None);
+    }
+
+    #[test]
+    fn text_from_a_peer_cannot_forge_log_lines() {
+        assert_eq!(printable("a\r\nb\x1b"), "a??b?");
+        assert_eq!(printable(&"x".repeat(200)).chars().count(), 81);
+    }
+}

@@ -1,0 +1,90 @@
+//! Whom to trust: the verifier of chains for each choice of roots.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+
+use super::Roots;
+use crate::error::{CallError, Code};
+
+/// Ring, and never the process-wide default: another library in the game may have set that.
+pub fn provider() -> Arc<CryptoProvider> {
+    shared(&PROVIDER, || Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+/// A verifier that trusts `roots` and the caller's own authorities.
+pub fn chain_verifier(
+    roots: Roots,
+    own: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    match roots {
+        Roots::Webpki if own.is_empty() => webpki_verifier(built_in()),
+        Roots::Webpki => webpki_verifier(with_own(RootCertStore::clone(&built_in()), own)),
+        Roots::None if own.is_empty() => Err(CallError::state(
+            "without roots nothing is trusted: add a CA with fw_tls_add_ca_pem, or choose other roots",
+        )),
+        Roots::None => webpki_verifier(with_own(RootCertStore::empty(), own)),
+        Roots::Platform => platform_verifier(own),
+    }
+}
+
+/// Whether `certificate` can be an authority at all.
+pub fn check_authority(certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
+    RootCertStore::empty().add(certificate.clone())
+}
+
+/// Mozilla's roots, built once per process.
+fn built_in() -> Arc<RootCertStore> {
+    shared(&BUILT_IN, || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()))
+}
+
+static PROVIDER: Mutex<Option<Arc<CryptoProvider>>> = Mutex::new(None);
+static BUILT_IN: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
+
+fn shared<T>(slot: &Mutex<Option<Arc<T>>>, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(make).clone()
+}
+
+/// Lets go of what connectors share: the library has stopped, and its host wants to see all memory
+/// back.
+pub fn forget_shared() {
+    BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    PROVIDER.lock().unwrap_or_else(PoisonError::into_inner).take();
+}
+
+fn with_own(mut store: RootCertStore, own: &[CertificateDer<'static>]) -> Arc<RootCertStore> {
+    // Each was checked when it was added, so none is left out.
+    store.add_parsable_certificates(own.iter().cloned());
+    Arc::new(store)
+}
+
+fn webpki_verifier(store: Arc<RootCertStore>) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    match WebPkiServerVerifier::builder_with_provider(store, provider()).build() {
+        Ok(verifier) => Ok(verifier),
+        Err(error) => Err(CallError::new(Code::Internal, format!("the root certificates: {error}"))),
+    }
+}
+
+#[cfg(not(target_os = "android"))]
+fn platform_verifier(own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    use rustls_platform_verifier::Verifier;
+    match Verifier::new_with_extra_roots(own.iter().cloned(), provider()) {
+        Ok(verifier) => Ok(Arc::new(verifier)),
+        Err(error) => {
+            let message = format!("the system's root certificates cannot be used: {error}");
+            Err(CallError::new(Code::NotSupported, message))
+        }
+    }
+}
+
+#[cfg(target_os = "android")]
+fn platform_verifier(_own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    Err(CallError::new(
+        Code::NotSupported,
+        "on Android the system's roots can only be reached through Java; use the built-in ones",
+    ))
+}

@@ -1,0 +1,342 @@
+//! Which servers are believed, and what is said of the others.
+
+use std::io::{Read, Write};
+
+use rcgen::{IsCa, date_time_ymd};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{AlertDescription, RootCertStore, ServerConfig};
+
+use super::peers::*;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::net::tls::roots::provider;
+use crate::net::tls::{Roots, TlsSettings, TlsVersion};
+
+/// Runs a handshake; the error on our side, and the alert that the server got.
+fn refused(identity: &Identity, settings: &TlsSettings, host: &str) -> (Error, Option<u8>) {
+    let server = Server::tls(server_config(identity), 1, |mut tls| {
+        while tls.conn.is_handshaking() {
+            if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
+                return alert_in(&error);
+            }
+        }
+        // In TLS 1.3 the server is done before it hears of the refusal.
+        tls.read(&mut [0]).err().and_then(|error| alert_in(&error))
+    });
+    let mut client = Client::connect(server.address, settings, host);
+    let error = client.handshake().expect_err("the certificate was accepted");
+    drop(client);
+    (error, server.results()[0])
+}
+
+fn alert_in(error: &std::io::Error) -> Option<u8> {
+    match error.get_ref()?.downcast_ref() {
+        Some(rustls::Error::AlertReceived(alert)) => Some(u8::from(*alert)),
+        _ => None,
+    }
+}
+
+fn accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
+    let server = Server::tls(server_config(identity), 1, |mut tls| {
+        let mut got = [0; 2];
+        tls.read_exact(&mut got).unwrap();
+        tls.write_all(&got).unwrap();
+        tls.conn.send_close_notify();
+        tls.flush().unwrap();
+    });
+    let mut client = Client::connect(server.address, settings, host);
+    client.handshake().unwrap();
+    client.write_all(b"ok");
+    assert_eq!(client.read_to_end(100).0, b"ok");
+    assert_eq!(client.stream.alpn(), None, "the server chose none");
+    assert_eq!(client.stream.tls_version(), Some(TlsVersion::Tls13));
+    server.results();
+}
+
+#[test]
+fn a_good_certificate_is_accepted_for_its_name_and_its_address() {
+    let ca = authority("Test CA");
+    let settings = trusting(&ca);
+    accepted(&good(&ca), &settings, "localhost");
+    accepted(&good(&ca), &settings, "127.0.0.1");
+}
+
+#[test]
+fn every_bad_certificate_is_refused_with_its_reason() {
+    let ca = authority("Test CA");
+    let settings = trusting(&ca);
+    let mut expired = params("old", &["localhost"]);
+    expired.not_after = date_time_ymd(2020, 1, 2);
+    let mut early = params("early", &["localhost"]);
+    early.not_before = date_time_ymd(2999, 3, 4);
+    let other = authority("Somebody Else");
+    let cases = [
+        (issued(expired, &ca), AlertDescription::CertificateExpired, ["expired on 2020-01-02", "clock"]),
+        (issued(early, &ca), AlertDescription::CertificateExpired, ["not valid before 2999-03-04", "clock"]),
+        (
+            issued(params("other", &["other.test", "10.0.0.1"]), &ca),
+            AlertDescription::BadCertificate,
+            ["not for \"localhost\"", "but for other.test, 10.0.0.1"],
+        ),
+        (
+            self_signed(params("My Server", &["localhost"])),
+            AlertDescription::UnknownCA,
+            ["\"My Server\" is self-signed", "fw_tls_add_ca_pem"],
+        ),
+        (
+            issued(params("good", &["localhost"]), &other),
+            AlertDescription::UnknownCA,
+            ["issued by \"Somebody Else\", which is not trusted", "fw_tls_add_ca_pem"],
+        ),
+        (
+            self_signed({
+                let mut params = params("CA as server", &["localhost"]);
+                params.is_ca = authority_params("").is_ca;
+                params
+            }),
+            AlertDescription::CertificateUnknown,
+            ["shows a CA's own certificate (\"CA as server\", self-signed)", "CA:FALSE"],
+        ),
+    ];
+    for (identity, alert, parts) in cases {
+        let (error, server_saw) = refused(&identity, &settings, "localhost");
+        assert_eq!((error.kind, error.phase), (ErrorKind::Tls, Phase::Tls), "{error}");
+        assert!(!error.retriable, "{error}");
+        assert!(error.message.starts_with("TLS with \"localhost\": "), "{error}");
+        for part in parts {
+            assert!(error.message.contains(part), "{error}");
+        }
+        assert_eq!(error.tls_alert, u8::from(alert), "{error}");
+        assert_eq!(server_saw, Some(error.tls_alert), "{error}");
+    }
+}
+
+#[test]
+fn an_address_is_checked_as_an_address() {
+    let ca = authority("Test CA");
+    let (error, _) = refused(&issued(params("x", &["localhost"]), &ca), &trusting(&ca), "127.0.0.1");
+    assert!(error.message.contains("not for \"127.0.0.1\" but for localhost"), "{error}");
+}
+
+#[test]
+fn a_self_signed_certificate_works_once_it_is_added() {
+    let mut params = params("mine", &["localhost"]);
+    params.is_ca = IsCa::ExplicitNoCa;
+    let identity = self_signed(params);
+    let mut settings = TlsSettings::new();
+    settings.add_ca_pem(identity.pem.as_bytes()).unwrap();
+    accepted(&identity, &settings, "localhost");
+}
+
+#[test]
+fn the_built_in_roots_do_not_know_a_private_authority() {
+    let ca = authority("Test CA");
+    let (error, _) = refused(&good(&ca), &TlsSettings::new(), "localhost");
+    assert!(error.message.contains("\"Test CA\", which is not trusted"), "{error}");
+}
+
+#[test]
+fn the_systems_roots_can_be_joined_by_a_private_authority() {
+    let ca = authority("Test CA");
+    let mut settings = TlsSettings::new();
+    settings.set_roots(Roots::Platform);
+    settings.add_ca_pem(ca.pem().as_bytes()).unwrap();
+    accepted(&good(&ca), &settings, "localhost");
+    let stranger = authority("Stranger");
+    refused(&good(&stranger), &settings, "localhost");
+}
+
+#[test]
+fn any_of_several_pins_will_do() {
+    let ca = authority("Test CA");
+    let identity = good(&ca);
+    let mut settings = trusting(&ca);
+    settings.add_pin_sha256([7; 32]);
+    settings.add_pin_sha256(identity.pin());
+    accepted(&identity, &settings, "localhost");
+}
+
+#[test]
+fn a_key_that_is_not_pinned_is_refused_and_named() {
+    let ca = authority("Test CA");
+    let identity = good(&ca);
+    let mut settings = trusting(&ca);
+    settings.add_pin_sha256([7; 32]);
+    let (error, server_saw) = refused(&identity, &settings, "localhost");
+    let hash: String = identity.pin().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(error.message.contains("none of the pinned ones") && error.message.contains(&hash), "{error}");
+    assert_eq!(server_saw, Some(error.tls_alert));
+}
+
+#[test]
+fn a_pin_does_not_replace_the_other_checks() {
+    let ca = authority("Test CA");
+    let identity = good(&authority("Stranger"));
+    let mut settings = trusting(&ca);
+    settings.add_pin_sha256(identity.pin());
+    let (error, _) = refused(&identity, &settings, "localhost");
+    assert!(error.message.contains("\"Stranger\", which is not trusted"), "{error}");
+}
+
+#[test]
+fn insecure_accepts_any_chain_but_still_holds_the_pins() {
+    let identity = self_signed(params("any", &["elsewhere.test"]));
+    let mut settings = TlsSettings::new();
+    settings.set_insecure(true);
+    accepted(&identity, &settings, "localhost");
+    settings.add_pin_sha256(identity.pin());
+    accepted(&identity, &settings, "localhost");
+    let (error, _) = refused(&self_signed(params("any", &["elsewhere.test"])), &settings, "localhost");
+    assert!(error.message.contains("none of the pinned ones"), "{error}");
+}
+
+#[test]
+fn insecure_still_checks_that_the_server_has_the_key() {
+    let (shown, other) = (self_signed(params("a", &["localhost"])), self_signed(params("b", &["localhost"])));
+    let stolen = Identity { chain: shown.chain, pem: shown.pem, key: other.key };
+    let mut settings = TlsSettings::new();
+    settings.set_insecure(true);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let certified = rustls::sign::CertifiedKey::new(
+            stolen.chain.clone(),
+            provider().key_provider.load_private_key(stolen.private_key()).unwrap(),
+        );
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+        let server = Server::tls(config, 1, |mut tls| tls.read(&mut [0]).is_err());
+        let error = Client::connect(server.address, &settings, "localhost").handshake().unwrap_err();
+        assert!(error.message.contains("a signature is wrong"), "{error}");
+        assert_eq!(server.results(), [true]);
+    }
+}
+
+fn wants_client_certificate(
+    ca: &Authority,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> Server<Option<usize>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider()).build().unwrap();
+    let identity = good(ca);
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.private_key())
+        .unwrap();
+    Server::tls(config, 1, |mut tls| {
+        let handshake = tls.conn.complete_io(&mut tls.sock);
+        let certificates = tls.conn.peer_certificates().map(<[_]>::len);
+        if handshake.is_ok() {
+            tls.conn.send_close_notify();
+        }
+        let _ = tls.flush();
+        // Leaves nothing unread, so that the close is no reset that would overtake the alert.
+        let _ = tls.sock.shutdown(std::net::Shutdown::Write);
+        let _ = tls.sock.read_to_end(&mut Vec::new());
+        certificates
+    })
+}
+
+#[test]
+fn a_client_certificate_is_shown_where_it_is_wanted() {
+    let ca = authority("Test CA");
+    let player = issued(params("player", &[]), &ca);
+    let mut settings = trusting(&ca);
+    settings.set_client_cert_pem(player.pem.as_bytes(), player.key.serialize_pem().as_bytes()).unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = wants_client_certificate(&ca, version);
+        let mut client = Client::connect(server.address, &settings, "localhost");
+        client.handshake().unwrap();
+        let (_, end) = client.read_to_end(100);
+        assert!(end.is_ok(), "{end:?}");
+        drop(client);
+        assert_eq!(server.results(), [Some(1)]);
+    }
+}
+
+#[test]
+fn a_missing_client_certificate_is_explained() {
+    let ca = authority("Test CA");
+    // TLS 1.2 fails in the handshake.
+    let server = wants_client_certificate(&ca, &rustls::version::TLS12);
+    let mut client = Client::connect(server.address, &trusting(&ca), "localhost");
+    let error = client.handshake().unwrap_err();
+    assert_eq!(error.phase, Phase::Tls);
+    assert!(error.message.contains("client certificate") && error.tls_alert != 0, "{error}");
+    drop(client);
+    assert_eq!(server.results(), [None]);
+    // In TLS 1.3 our side is done by then, and hears of it in whatever phase it is.
+    let server = wants_client_certificate(&ca, &rustls::version::TLS13);
+    let mut client = Client::connect(server.address, &trusting(&ca), "localhost");
+    client.handshake().unwrap();
+    client.stream.set_phase(Phase::Upgrade);
+    let error = client.read_to_end(100).1.unwrap_err();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Tls, Phase::Upgrade));
+    assert_eq!(error.tls_alert, u8::from(AlertDescription::CertificateRequired));
+    assert!(error.message.contains("fw_tls_set_client_cert_pem"), "{error}");
+    drop(client);
+    assert_eq!(server.results(), [None]);
+}
+
+#[test]
+fn a_server_of_tls_1_2_is_understood() {
+    let ca = authority("Test CA");
+    let mut config = server_config_with(&good(&ca), &[&rustls::version::TLS12]);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let server = Server::tls(config, 1, |mut tls| tls.write_all(b"hello").and_then(|()| tls.flush()).is_ok());
+    let mut client = Client::connect(server.address, &trusting(&ca), "localhost");
+    client.handshake().unwrap();
+    assert_eq!(client.stream.tls_version(), Some(TlsVersion::Tls12));
+    assert_eq!(client.stream.alpn(), Some(&b"http/1.1"[..]));
+    assert_eq!(client.read_to_end(100).0, b"hello");
+    assert_eq!(server.results(), [true]);
+}
+
+/// The error against a server that answers the first bytes with `answer` and closes.
+fn against(answer: &'static [u8]) -> Error {
+    let server = Server::tcp(1, move |mut tcp| {
+        let mut hello = [0; 16 << 10];
+        assert_ne!(tcp.read(&mut hello).unwrap(), 0);
+        tcp.write_all(answer).unwrap();
+        tcp.shutdown(std::net::Shutdown::Write).unwrap();
+        let _ = tcp.read_to_end(&mut Vec::new());
+    });
+    let error = Client::connect(server.address, &TlsSettings::new(), "localhost").handshake().unwrap_err();
+    server.results();
+    error
+}
+
+#[test]
+fn a_server_without_tls_is_recognised() {
+    for answer in
+        [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-x\r\n", b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"]
+    {
+        let error = against(answer);
+        assert!(error.message.contains("does not speak TLS on this port; is it ws:"), "{error}");
+        assert_eq!((error.kind, error.retriable), (ErrorKind::Tls, false));
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_in_the_handshake_may_be_tried_again() {
+    let error = against(b"");
+    assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Reset, Phase::Tls, true));
+    assert!(error.message.contains("closed the connection during the handshake"), "{error}");
+}
+
+#[test]
+fn alerts_of_the_server_are_translated() {
+    // Record: alert (21), TLS 1.2, two bytes: fatal, description (RFC 8446 section 6).
+    for (answer, number, part) in [
+        (&[21, 3, 3, 0, 2, 2, 70], 70, "neither TLS 1.2 nor TLS 1.3"),
+        (&[21, 3, 3, 0, 2, 2, 40], 40, "no way to agree"),
+        (&[21, 3, 3, 0, 2, 2, 112], 112, "does not know this host name"),
+    ] {
+        let error = against(answer);
+        assert!(error.message.contains(part), "{error}");
+        assert_eq!((error.kind, error.tls_alert), (ErrorKind::Tls, number));
+    }
+}

@@ -1,0 +1,228 @@
+//! Both ends of a test: certificates made on the spot, a blocking rustls server on loopback, and a
+//! client that follows readiness as strictly as an edge-triggered loop must.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PublicKeyData};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
+
+use crate::error::Error;
+use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
+use crate::net::tls::roots::provider;
+use crate::net::tls::{Roots, TlsSettings};
+
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
+
+/// A certificate with its key.
+pub struct Identity {
+    pub chain: Vec<CertificateDer<'static>>,
+    pub pem: String,
+    pub key: KeyPair,
+}
+
+impl Identity {
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key.serialize_der()).unwrap()
+    }
+
+    /// What a pin is made of (RFC 7469 section 2.4).
+    pub fn pin(&self) -> [u8; 32] {
+        let hash = ring::digest::digest(&ring::digest::SHA256, &self.key.subject_public_key_info());
+        hash.as_ref().try_into().unwrap()
+    }
+}
+
+pub fn authority(name: &str) -> Authority {
+    CertifiedIssuer::self_signed(authority_params(name), KeyPair::generate().unwrap()).unwrap()
+}
+
+pub fn authority_params(name: &str) -> CertificateParams {
+    let mut params = params(name, &[]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+pub fn params(name: &str, hosts: &[&str]) -> CertificateParams {
+    let mut params =
+        CertificateParams::new(hosts.iter().map(|host| host.to_string()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+pub fn issued(params: CertificateParams, by: &Authority) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, by).unwrap();
+    Identity { chain: vec![certificate.der().clone()], pem: certificate.pem(), key }
+}
+
+pub fn self_signed(params: CertificateParams) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Identity { chain: vec![certificate.der().clone()], pem: certificate.pem(), key }
+}
+
+/// The certificate that all is right with.
+pub fn good(by: &Authority) -> Identity {
+    issued(params("good", &["localhost", "127.0.0.1"]), by)
+}
+
+/// Settings that trust `authority` and nobody else.
+pub fn trusting(authority: &Authority) -> TlsSettings {
+    let mut settings = TlsSettings::new();
+    settings.set_roots(Roots::None);
+    settings.add_ca_pem(authority.pem().as_bytes()).unwrap();
+    settings
+}
+
+pub fn server_config(identity: &Identity) -> ServerConfig {
+    server_config_with(identity, rustls::ALL_VERSIONS)
+}
+
+pub fn server_config_with(
+    identity: &Identity,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain.clone(), identity.private_key())
+        .unwrap()
+}
+
+/// What a server does with a connection, and with its handshake.
+pub type Tls = StreamOwned<ServerConnection, TcpStream>;
+
+pub struct Server<T> {
+    pub address: SocketAddr,
+    thread: JoinHandle<Vec<T>>,
+}
+
+impl<T: Send + 'static> Server<T> {
+    /// Serves so many connections, one after the other.
+    pub fn tls(config: ServerConfig, connections: usize, talk: impl Fn(Tls) -> T + Send + 'static) -> Self {
+        let config = Arc::new(config);
+        Self::tcp(connections, move |tcp| {
+            talk(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), tcp))
+        })
+    }
+
+    pub fn tcp(connections: usize, talk: impl Fn(TcpStream) -> T + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = move || (0..connections).map(|_| talk(listener.accept().unwrap().0)).collect();
+        Self { address, thread: std::thread::spawn(serve) }
+    }
+
+    /// What each connection came to.
+    pub fn results(self) -> Vec<T> {
+        self.thread.join().unwrap()
+    }
+}
+
+/// A connection on its own poll.
+pub struct Client {
+    pub stream: Stream,
+    poll: Poll,
+    /// The socket may have something without a further edge.
+    may_read: bool,
+    may_write: bool,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr, settings: &TlsSettings, host: &str) -> Self {
+        Self::over(TcpStream::connect(address).unwrap(), settings, host, false)
+    }
+
+    pub fn over(tcp: TcpStream, settings: &TlsSettings, host: &str, http2: bool) -> Self {
+        tcp.set_nonblocking(true).unwrap();
+        let tcp = mio::net::TcpStream::from_std(tcp);
+        let mut stream = Stream::secure(tcp, &settings.connector(http2).unwrap(), host).unwrap();
+        let poll = Poll::new().unwrap();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(stream.tcp_mut(), Token(0), both).unwrap();
+        Self { stream, poll, may_read: true, may_write: true }
+    }
+
+    pub fn handshake(&mut self) -> Result<(), Error> {
+        while self.stream.handshake()? == Progress::WouldBlock {
+            self.wait();
+        }
+        Ok(())
+    }
+
+    /// Reads once, after waiting for an edge if one is needed.
+    pub fn read(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
+        loop {
+            while !self.may_read {
+                self.wait();
+                self.stream.flush()?;
+            }
+            let outcome = self.stream.read_vectored(buffers)?;
+            match outcome {
+                ReadOutcome::WouldBlock => self.may_read = false,
+                ReadOutcome::Data { n, more } => {
+                    self.may_read = more;
+                    if n > 0 {
+                        return Ok(outcome);
+                    }
+                }
+                ReadOutcome::Eof { .. } => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Reads up to the end: what came, and how it ended.
+    pub fn read_to_end(&mut self, buffer_size: usize) -> (Vec<u8>, Result<ReadOutcome, Error>) {
+        let (mut all, mut buffer) = (Vec::new(), vec![0; buffer_size]);
+        loop {
+            match self.read(&mut [IoSliceMut::new(&mut buffer)]) {
+                Ok(ReadOutcome::Data { n, .. }) => all.extend_from_slice(&buffer[..n]),
+                end => return (all, end),
+            }
+        }
+    }
+
+    /// Writes all of it, waiting for edges, and returns how often it had to.
+    pub fn write_all(&mut self, mut bytes: &[u8]) -> usize {
+        let mut waits = 0;
+        while !bytes.is_empty() {
+            let (left, right) = bytes.split_at(bytes.len().min(200_000) / 3);
+            match self.stream.write_vectored(&[IoSlice::new(left), IoSlice::new(right)]).unwrap() {
+                WriteOutcome::Written { n } => bytes = &bytes[n..],
+                WriteOutcome::WouldBlock => {
+                    waits += 1;
+                    self.may_write = false;
+                    while !self.may_write {
+                        self.wait();
+                    }
+                }
+            }
+        }
+        self.flush();
+        waits
+    }
+
+    pub fn flush(&mut self) {
+        while !self.stream.flush().unwrap() {
+            self.wait();
+        }
+    }
+
+    fn wait(&mut self) {
+        let mut events = Events::with_capacity(8);
+        self.poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
+        assert!(!events.is_empty(), "an edge was lost");
+        for event in &events {
+            self.stream.ready(event);
+            self.may_read |= event.is_readable();
+            self.may_write |= event.is_writable();
+        }
+    }
+}
