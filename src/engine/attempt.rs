@@ -12,8 +12,8 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
@@ -39,6 +39,7 @@ use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{self, MessageType, Payload, Session, SessionEvent};
+use crate::sync::Mutex;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -121,7 +122,8 @@ impl Terminal {
 
 impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
-        let (callbacks, callbacks_version) = (socket.callbacks(), socket.callbacks_version());
+        // The version first: at worst the callbacks are newer, and are fetched once more.
+        let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
         let counters = socket.counters.snapshot();
         let base = Base {
             frames_received: counters.frames_received,
@@ -649,11 +651,7 @@ impl Attempt {
         self.unseen = true;
         self.set_reading(false, context);
         context.publish(socket);
-        socket.paused.store(true, Ordering::SeqCst);
-        // The game may have caught up between the look and the mark.
-        if socket.mailbox.charge() <= socket.hub.event_queue_bytes / 2
-            && socket.paused.swap(false, Ordering::AcqRel)
-        {
+        if !socket.pause() {
             context.turn_again(self.key);
         }
         false
