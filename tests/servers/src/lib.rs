@@ -11,3 +11,6 @@ pub mod scripted;
 pub use certs::Authority;
 pub use echo::EchoServer;
 pub use scripted::{Peer, Scripted};
+
+#[cfg(test)]
+mod tests;
