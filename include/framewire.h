@@ -1314,7 +1314,8 @@ fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_
 /// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: as fw_socket_send_text; INVALID_ARGUMENT also for unknown flags.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8; INVALID_STATE
+///   (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -248,7 +248,7 @@ fn write_frames(
 }
 
 #[inline]
-fn write_frame(writer: &mut Writer, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
+pub(super) fn write_frame(writer: &mut Writer, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
     let header = FrameHeader { fin, rsv: 0, opcode, mask: Some(key), payload_len: payload.len() as u64 };
     let mut head = [0; MAX_HEADER];
     let head_len = write_header(&mut head, &header);
