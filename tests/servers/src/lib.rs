@@ -12,3 +12,6 @@ pub mod xor;
 pub use certs::Authority;
 pub use echo::EchoServer;
 pub use scripted::{Peer, Scripted};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! A server that plays what a test tells it, byte for byte.
 //!
-//! ```ignore
+//! ```no_run
+//! use framewire_servers::Scripted;
+//!
 //! let server = Scripted::start(|mut peer| {
 //!     peer.accept_upgrade();
 //!     peer.send(&[0x81, 0x02, b'h', b'i']);
@@ -8,13 +10,14 @@
 //! });
 //! ```
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
 
 /// A server whose every connection is played by the same script, each on its own thread. Dropping
@@ -231,26 +234,30 @@ impl Peer {
         }
     }
 
-    /// Reads until the client ends; whether it did so in time.
+    /// Says nothing more and reads until the client ends; whether it did so in time.
     pub fn wait_for_end(&mut self) -> bool {
-        let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return true,
-                Ok(_) => {}
-                Err(error) => {
-                    return !matches!(
-                        error.kind(),
-                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                    );
-                }
-            }
-        }
+        self.capture().1
     }
 
-    /// Ends our side of the stream.
+    /// Every byte up to the client's end, and whether it ended in time.
+    pub fn capture(&mut self) -> (Vec<u8>, bool) {
+        let mut captured = Vec::new();
+        let ended = match self.stream.read_to_end(&mut captured) {
+            Ok(_) => true,
+            // A reset is an end as well.
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        };
+        (captured, ended)
+    }
+
+    /// Ends our side of the stream, with a FIN; the client's goes on.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection with a reset: what was sent and not yet read there may be lost.
+    pub fn reset(self) {
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     pub fn pause(&self, time: Duration) {
