@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
 
 /// A server whose every connection is played by the same script, each on its own thread. Dropping
@@ -131,8 +132,7 @@ impl Peer {
     /// Reads the request and upgrades, with these header lines besides the necessary ones.
     pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
         let head = self.read_head();
-        let key = Self::field(&head, "Sec-WebSocket-Key").unwrap_or_default();
-        let accept = derive_accept_key(key.as_bytes());
+        let accept = Self::accept_key(&head);
         self.send(
             format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -141,6 +141,23 @@ impl Peer {
             .as_bytes(),
         );
         head
+    }
+
+    /// What answers the key in the head of a request.
+    pub fn accept_key(head: &str) -> String {
+        derive_accept_key(Self::field(head, "Sec-WebSocket-Key").unwrap_or_default().as_bytes())
+    }
+
+    /// Reads the request and sends this in answer, `{accept}` in it replaced by what answers the key.
+    pub fn answer(&mut self, template: &[u8]) {
+        let head = self.read_head();
+        let accept = Self::accept_key(&head);
+        let marker = b"{accept}";
+        let mut answer = template.to_vec();
+        while let Some(at) = answer.windows(marker.len()).position(|window| window == marker) {
+            answer.splice(at..at + marker.len(), accept.bytes());
+        }
+        self.send(&answer);
     }
 
     pub fn accept_upgrade(&mut self) -> String {
@@ -246,6 +263,11 @@ impl Peer {
     /// Ends our side of the stream.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Breaks the connection off with a TCP reset.
+    pub fn reset(self) {
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     pub fn pause(&self, time: Duration) {
