@@ -52,14 +52,19 @@ pub struct Settings {
 
 pub struct Session {
     inbound: Inbound,
-    compression: Option<DeflateConfig>,
-    /// What was offered, by name.
-    offered: Vec<(String, Arc<dyn Extension>)>,
+    /// What was offered, until it is answered.
+    offer: Option<Box<Offer>>,
     /// What becomes of messages that are sent, as was agreed on.
     treatment: Treatment,
     max_message_size: usize,
     /// Everything but the received bytes, which events point into.
     rest: Rest,
+}
+
+struct Offer {
+    compression: Option<DeflateConfig>,
+    /// By name.
+    extensions: Vec<(String, Arc<dyn Extension>)>,
 }
 
 struct Rest {
@@ -164,8 +169,7 @@ impl Session {
         let inbound = Inbound::new(settings.max_message_size);
         Ok(Self {
             inbound,
-            compression: settings.compression.clone(),
-            offered,
+            offer: Some(Box::new(Offer { compression: settings.compression.clone(), extensions: offered })),
             treatment: Treatment::default(),
             max_message_size: settings.max_message_size,
             rest,
@@ -505,13 +509,14 @@ impl Session {
 
     /// Puts to work what the server accepted of our offer.
     fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
+        let Some(offer) = self.offer.take() else { return Ok(()) };
         let mut chain = Chain::default();
         let mut deflate = false;
         for answer in parse_extensions(extensions)? {
-            if chain.agree(&self.offered, &answer, &element(&answer), deflate)? {
+            if chain.agree(&offer.extensions, &answer, &element(&answer), deflate)? {
                 continue;
             }
-            if let Some(config) = &self.compression
+            if let Some(config) = &offer.compression
                 && answer.name.eq_ignore_ascii_case(EXTENSION_NAME)
             {
                 if chain.rsv() & RSV1 != 0 {
