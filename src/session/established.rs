@@ -462,12 +462,7 @@ impl Rest {
     }
 
     fn violated(&mut self, violation: Violation) -> SessionEvent<'static> {
-        let kind = match violation {
-            Violation::InvalidUtf8 => ErrorKind::Utf8,
-            Violation::MessageTooLarge { .. } => ErrorKind::TooLarge,
-            _ => ErrorKind::Protocol,
-        };
-        let error = Error::new(kind, self.phase(), violation.text());
+        let error = Error::new(violation.kind(), self.phase(), violation.text());
         self.fail(violation.close_code(), error)
     }
 
