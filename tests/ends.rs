@@ -265,7 +265,11 @@ fn a_close_inside_the_open_callback_may_meet_the_servers_own() {
     client.set_dispatch(Dispatch::Worker).unwrap();
     let (report, reported) = mpsc::channel();
     client.on_open(Some(Arc::new(|socket| socket.close(1000, "").unwrap()))).unwrap();
-    client.on_closed(Some(Arc::new(move |_, code, _| drop(report.send(code))))).unwrap();
+    client
+        .on_closed(Some(Arc::new(move |_, code, _| {
+            let _ = report.send(code);
+        })))
+        .unwrap();
     client.open().unwrap();
     assert_eq!(reported.recv().unwrap(), 1001);
     assert!(reported.try_recv().is_err(), "a second terminal event");
