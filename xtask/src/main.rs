@@ -1,5 +1,6 @@
 //! The project's commands: `cargo xtask <command>`.
 
+mod abi;
 mod autobahn;
 mod c;
 mod demo;
