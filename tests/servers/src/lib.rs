@@ -7,6 +7,7 @@
 pub mod certs;
 pub mod echo;
 pub mod scripted;
+pub mod xor;
 
 pub use certs::Authority;
 pub use echo::EchoServer;

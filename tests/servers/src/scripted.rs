@@ -134,8 +134,13 @@ impl Peer {
     /// Reads the request and upgrades, with these header lines besides the necessary ones.
     pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
         let head = self.read_head();
-        let key = Self::field(&head, "Sec-WebSocket-Key").unwrap_or_default();
-        let accept = derive_accept_key(key.as_bytes());
+        self.answer_upgrade(&head, lines);
+        head
+    }
+
+    /// The answer to a head that was read before.
+    pub fn answer_upgrade(&mut self, head: &str, lines: &str) {
+        let accept = Self::accept_key(head);
         self.send(
             format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -143,7 +148,23 @@ impl Peer {
             )
             .as_bytes(),
         );
-        head
+    }
+
+    /// What answers the key in the head of a request.
+    pub fn accept_key(head: &str) -> String {
+        derive_accept_key(Self::field(head, "Sec-WebSocket-Key").unwrap_or_default().as_bytes())
+    }
+
+    /// Reads the request and sends this in answer, `{accept}` in it replaced by what answers the key.
+    pub fn answer(&mut self, template: &[u8]) {
+        let head = self.read_head();
+        let accept = Self::accept_key(&head);
+        let marker = b"{accept}";
+        let mut answer = template.to_vec();
+        while let Some(at) = answer.windows(marker.len()).position(|window| window == marker) {
+            answer.splice(at..at + marker.len(), accept.bytes());
+        }
+        self.send(&answer);
     }
 
     pub fn accept_upgrade(&mut self) -> String {
