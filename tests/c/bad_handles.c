@@ -68,6 +68,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_tls(s, no_tls));
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));
+    REFUSED(fw_socket_add_extension(s, NULL));
 
     CHECK(fw_socket_state(s) == FW_STATE_UNKNOWN);
     CHECK(!fw_socket_is_open(s));
@@ -259,6 +260,7 @@ static void null_pointers(void)
     fw_event_release(NULL);
     fw_config_init(NULL);
     fw_compression_init(NULL);
+    fw_extension_init(NULL);
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);
     ARGUMENT(fw_set_log(77, NULL, NULL));
@@ -275,6 +277,7 @@ static void null_pointers(void)
     ARGUMENT(fw_socket_set_bearer_auth(socket, NULL));
     ARGUMENT(fw_socket_set_context(socket, NULL, "value"));
     ARGUMENT(fw_socket_set_context(socket, "key", NULL));
+    ARGUMENT(fw_socket_add_extension(socket, NULL));
     ARGUMENT(fw_socket_send_text(socket, NULL, 1));
     ARGUMENT(fw_socket_send_binary(socket, NULL, 1));
     CHECK(fw_socket_response_header(socket, NULL, text, sizeof text) == 0);

@@ -1,5 +1,6 @@
 //! The project's commands: `cargo xtask <command>`.
 
+mod abi;
 mod autobahn;
 mod c;
 mod demo;
@@ -15,6 +16,7 @@ cargo xtask <command>
 
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
+  test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI
 ";
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
-        ["test"] => test::run_and_report(),
+        ["test", only @ ..] => test::run_and_report(only),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),
