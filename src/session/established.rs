@@ -537,7 +537,8 @@ impl Session {
                 let params = config.accept(&answer)?;
                 self.inbound.set_inflater(Box::new(Inflater::new(&params)));
                 self.rest.sending.set_deflater(Box::new(Deflater::new(&params, config.level)));
-                self.treatment.compress_from = Some(config.min_size_to_compress);
+                self.treatment.compress_from =
+                    Some(u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
                 deflate = true;
             }
         }
