@@ -147,13 +147,13 @@ enum fw_log_level
     FW_LOG_OFF = 0,
     /// Faults of the library's own, and of the system.
     FW_LOG_ERROR = 1,
-    /// What is probably not meant to be so, such as certificates that are not checked.
+    /// What may not be meant to be so.
     FW_LOG_WARN = 2,
-    /// Connections made, lost and closed.
+    /// Connections that failed, and why.
     FW_LOG_INFO = 3,
-    /// Each step of a connection.
+    /// Connections made and closed, step by step.
     FW_LOG_DEBUG = 4,
-    /// Each frame.
+    /// The smallest detail.
     FW_LOG_TRACE = 5,
 };
 #ifndef __cplusplus
@@ -367,12 +367,11 @@ typedef uint32_t fw_state;
 
 /// Allocates for the library.
 ///
-/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. The
-/// block must not be shared until it is freed. Called on any thread, several at once; must not call
-/// the library.
+/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. Called
+/// on any thread, several at once; must not call the library.
 ///
-/// size: bytes, never 0.
-/// align: a power of two, at least 16.
+/// size: bytes, never 0; need not be a multiple of align.
+/// align: a power of two, at least the size of a pointer.
 /// user_data: alloc_user_data of fw_config.
 typedef void *(*fw_alloc_fn)(size_t size, size_t align, void *user_data);
 
@@ -830,7 +829,8 @@ fw_result fw_shutdown(uint32_t timeout_ms);
 /// Sends the library's log to a function.
 ///
 /// Replaces the function set before, which may still be running on another thread when this
-/// returns. Outlives fw_shutdown. Secrets (passwords, tokens, keys) are not logged.
+/// returns. fw_shutdown does not remove it: remove it after that, before what it is part of is
+/// unloaded.
 ///
 /// max: the least important level that is wanted.
 /// log: NULL ends logging.
@@ -1678,7 +1678,7 @@ fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 
 /// Accepts any certificate.
 ///
-/// Anybody on the way can then read and change everything: for development only. Logged as a warning.
+/// Anybody on the way can then read and change everything: for development only.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// enable: default false.
@@ -1687,8 +1687,7 @@ fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_set_insecure(struct fw_tls tls,
-                              bool enable);
+fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 
 /// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE names.
 ///
