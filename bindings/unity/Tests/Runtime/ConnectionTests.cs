@@ -1,5 +1,7 @@
 using System;
 using System.Collections.Generic;
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using NUnit.Framework;
 
@@ -230,24 +232,46 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ADroppedConnectionEndsInAnError()
+        public void ADroppedConnectionEndsInAnErrorAfterItsMessages()
         {
-            using (var socket = new Recorded(Server.Plain("/drop")).Opened())
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u0081\u0002hi"))
+            using (var socket = new Recorded(server.Uri))
             {
-                socket.Socket.Send("go");
+                socket.Socket.Open();
                 socket.WaitForEnd();
-                Assert.AreEqual("open, error Reset", socket.Log());
+                Assert.AreEqual("open, text hi, error Reset", socket.Log());
+                Assert.AreEqual(WebSocketPhase.Open, socket.Socket.LastError.Phase);
+            }
+        }
+
+        [Test]
+        public void AServerThatBreaksTheProtocolEndsInAnError()
+        {
+            // A reserved bit, and half a character.
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u00c1\u0002hi"))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, error Protocol", socket.Log());
+                Assert.IsFalse(socket.Socket.LastError.Retriable);
+            }
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u0081\u0001\u00c3"))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, error Utf8", socket.Log());
             }
         }
 
         [Test]
         public void NobodyListensIsAnErrorOfTheConnectPhase()
         {
-            Uri nowhere;
-            using (var server = new FixedAnswer(string.Empty))
-            {
-                nowhere = server.Uri;
-            }
+            var listener = new TcpListener(IPAddress.Loopback, 0);
+            listener.Start();
+            var nowhere = new Uri("ws://127.0.0.1:" + ((IPEndPoint)listener.LocalEndpoint).Port);
+            listener.Stop();
             using (var socket = new Recorded(nowhere))
             {
                 string message = null;

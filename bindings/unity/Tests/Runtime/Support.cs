@@ -42,20 +42,26 @@ namespace Framewire.Tests
         }
     }
 
-    /// <summary>A server that reads one request, answers with fixed bytes and closes.</summary>
+    /// <summary>
+    /// A server that reads one request, answers with fixed bytes and closes. Each character of the
+    /// answer is a byte; <c>{accept}</c> becomes what the request's key asks for (RFC 6455 section 4.2.2).
+    /// </summary>
     internal sealed class FixedAnswer : IDisposable
     {
         private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
-        private readonly byte[] _answer;
+        private readonly string _answer;
 
         internal FixedAnswer(string answer)
         {
-            _answer = Encoding.ASCII.GetBytes(answer);
+            _answer = answer;
             _listener.Start();
             var thread = new Thread(Run);
             thread.IsBackground = true;
             thread.Start();
         }
+
+        internal const string Upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+            + "Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n";
 
         internal Uri Uri
         {
@@ -80,13 +86,82 @@ namespace Framewire.Tests
                     {
                         head.Append((char)next);
                     }
-                    stream.Write(_answer, 0, _answer.Length);
+                    byte[] answer = Encoding.GetEncoding("iso-8859-1").GetBytes(
+                        _answer.Replace("{accept}", Accept(head.ToString())));
+                    stream.Write(answer, 0, answer.Length);
                 }
             }
             catch (Exception)
             {
                 // Stopped before anybody came, which each runtime says in its own way.
             }
+        }
+
+        private static string Accept(string head)
+        {
+            const string name = "sec-websocket-key:";
+            foreach (string line in head.Split('\n'))
+            {
+                if (line.ToLowerInvariant().StartsWith(name))
+                {
+                    string key = line.Substring(name.Length).Trim() + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+                    return Convert.ToBase64String(Sha1(Encoding.ASCII.GetBytes(key)));
+                }
+            }
+            return string.Empty;
+        }
+
+        /// <summary>SHA-1 of less than 120 bytes (RFC 3174); that of CoreCLR wants a system library.</summary>
+        private static byte[] Sha1(byte[] message)
+        {
+            var padded = new byte[128];
+            message.CopyTo(padded, 0);
+            padded[message.Length] = 0x80;
+            int blocks = message.Length < 56 ? 1 : 2;
+            padded[blocks * 64 - 2] = (byte)(message.Length * 8 >> 8);
+            padded[blocks * 64 - 1] = (byte)(message.Length * 8);
+            uint[] h = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 };
+            var w = new uint[80];
+            for (int block = 0; block < blocks; block++)
+            {
+                for (int i = 0; i < 80; i++)
+                {
+                    int at = block * 64 + i * 4;
+                    w[i] = i < 16
+                        ? (uint)(padded[at] << 24 | padded[at + 1] << 16 | padded[at + 2] << 8 | padded[at + 3])
+                        : Rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+                }
+                uint a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+                for (int i = 0; i < 80; i++)
+                {
+                    uint f = i < 20 ? (b & c | ~b & d) + 0x5a827999
+                        : i < 40 ? (b ^ c ^ d) + 0x6ed9eba1
+                        : i < 60 ? (b & c | b & d | c & d) + 0x8f1bbcdc
+                        : (b ^ c ^ d) + 0xca62c1d6;
+                    uint next = Rotate(a, 5) + f + e + w[i];
+                    e = d;
+                    d = c;
+                    c = Rotate(b, 30);
+                    b = a;
+                    a = next;
+                }
+                h[0] += a;
+                h[1] += b;
+                h[2] += c;
+                h[3] += d;
+                h[4] += e;
+            }
+            var digest = new byte[20];
+            for (int i = 0; i < 20; i++)
+            {
+                digest[i] = (byte)(h[i / 4] >> 24 - i % 4 * 8);
+            }
+            return digest;
+        }
+
+        private static uint Rotate(uint value, int bits)
+        {
+            return value << bits | value >> 32 - bits;
         }
     }
 

@@ -126,6 +126,10 @@ namespace Framewire.Tests
                     {
                         continue;
                     }
+                    if (Environment.GetEnvironmentVariable("FRAMEWIRE_TEST_NAMES") != null)
+                    {
+                        Console.WriteLine(name);
+                    }
                     try
                     {
                         method.Invoke(Activator.CreateInstance(type), null);
