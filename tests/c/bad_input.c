@@ -125,7 +125,7 @@ static void settings(void)
     CHECK_RESULT(fw_tls_add_pin_sha256(tls, NULL), FW_RESULT_INVALID_ARGUMENT);
     CHECK_RESULT(fw_tls_set_roots(tls, 9), FW_RESULT_INVALID_ARGUMENT);
     OK(fw_tls_destroy(tls));
-    CHECK_RESULT(fw_init(NULL), FW_RESULT_INVALID_STATE);
+    CHECK_RESULT(fw_init(NULL), FW_RESULT_INVALID_ARGUMENT);
 }
 
 int main(void)
