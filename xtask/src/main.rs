@@ -7,6 +7,7 @@ mod header;
 mod real;
 mod run;
 mod test;
+mod unity;
 
 use std::process::ExitCode;
 
@@ -15,7 +16,10 @@ cargo xtask <command>
 
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
+  test unity         the Unity package alone
   header [--check]   writes include/framewire.h from the source, or compares it
+  package unity      lays out the package for Unity's package manager
+  unity-meta         writes the .meta files of the package's new files
   autobahn [--full]  the Autobahn testsuite against the C ABI
 ";
 
@@ -25,8 +29,11 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
         ["test"] => test::run_and_report(),
+        ["test", "unity"] => run::Echo::start().and_then(|echo| unity::test(&echo)),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
+        ["unity-meta"] => unity::write_metas(),
         ["autobahn"] => autobahn::run(false),
         ["autobahn", "--full"] => autobahn::run(true),
         _ => {

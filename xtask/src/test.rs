@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{autobahn, demo, header, real};
+use crate::{autobahn, demo, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -79,6 +79,10 @@ pub fn run_all() -> Report {
     });
     report.step("tests in C, valgrind", || match ensure("valgrind", &["valgrind"]) {
         Ok(()) => c_tests(&echo, Build::Release, VALGRIND).into(),
+        Err(reason) => Verdict::Skipped(reason),
+    });
+    report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
+        Ok(()) => unity::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
     report.step("the demo", || demo::run_with(&echo).into());
