@@ -63,6 +63,7 @@ pub fn package() -> Outcome<PathBuf> {
             }
         }
     }
+    licences(&package.join("LICENSE.md"))?;
     notices(&package.join("Third Party Notices.md"))?;
     version_is_the_librarys(&package)?;
     Ok(package)
@@ -262,6 +263,16 @@ fn copy(from: &Path, to: &Path) -> Outcome {
     // Not over a library that a program may have mapped.
     let _ = fs::remove_file(to);
     fs::copy(from, to).map(drop).map_err(|error| format!("{}: {error}", from.display()))
+}
+
+/// Adds the texts of the project's own licences.
+fn licences(file: &Path) -> Outcome {
+    let mut text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        let body = fs::read_to_string(root().join(name)).map_err(|error| format!("{name}: {error}"))?;
+        text += &format!("\n## {name}\n\n```\n{}\n```\n", body.trim_end());
+    }
+    fs::write(file, text).map_err(|error| error.to_string())
 }
 
 /// Adds the packages in the library and the texts of their licences.
