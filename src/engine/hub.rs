@@ -49,10 +49,8 @@ impl Hub {
 
     /// Publishes a worker's batch of one socket's events.
     pub fn publish(&self, socket: &Arc<Shared>, batch: &mut Vec<EventKind>, charge: usize) {
-        let count_in = |count| {
-            PENDING.fetch_add(count, Ordering::SeqCst);
-        };
-        if socket.mailbox.put(batch, charge, count_in) == 0 {
+        let count = socket.mailbox.put(batch, charge);
+        if count == 0 {
             return;
         }
         self.make_ready(socket);

@@ -34,9 +34,8 @@ struct Arrived {
 }
 
 impl Mailbox {
-    /// Takes in a batch, in order. Returns how many events that were; `count_in` is told before
-    /// anybody can take one of them.
-    pub fn put(&self, batch: &mut Vec<EventKind>, charge: usize, count_in: impl FnOnce(usize)) -> usize {
+    /// Takes in a batch, in order. Returns how many events that were.
+    pub fn put(&self, batch: &mut Vec<EventKind>, charge: usize) -> usize {
         let mut arrived = lock(&self.arrived);
         if arrived.shut {
             drop(arrived);
@@ -44,7 +43,6 @@ impl Mailbox {
             return 0;
         }
         let count = batch.len();
-        count_in(count);
         self.charge.fetch_add(charge, Ordering::Relaxed);
         arrived.events.extend(batch.drain(..));
         count
