@@ -48,8 +48,4 @@ impl Inbox {
     pub fn take_was_read(&mut self) -> bool {
         std::mem::take(&mut self.was_read)
     }
-
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
 }

@@ -37,8 +37,7 @@ pub fn poll(this: &Gd<FramewireSocket>, budget_usec: i64) {
     let mut this = this.clone();
     follow_fragment_listeners(&mut this);
     let mut turn = Turn::new(budget_usec);
-    // An end that was held back, or that the script made itself, waits for nothing else.
-    let held = this.bind_mut().take_held_end();
+    let held = this.bind_mut().begin_poll();
     if let Some(end) = held {
         deliver(&mut this, end);
     }
@@ -130,33 +129,35 @@ fn follow_fragment_listeners(this: &mut Gd<FramewireSocket>) {
 }
 
 impl FramewireSocket {
-    /// The end of the connection, if it was held back and now is to be told.
-    fn take_held_end(&mut self) -> Option<EventKind> {
+    /// Looks at what the script did since the last call. Returns the end of the connection, if it
+    /// was held back and now is to be told.
+    fn begin_poll(&mut self) -> Option<EventKind> {
+        let full = self.is_full();
         let link = &mut self.link;
-        let being_read = link.inbox.take_was_read() && !link.inbox.is_empty();
+        let was_read = link.inbox.take_was_read();
+        if full && !was_read && link.state == OPEN && !link.warned_of_full_inbox {
+            link.warned_of_full_inbox = true;
+            godot_warn!(
+                "FramewireSocket: {} packets wait, and poll() takes no more until get_packet() is called",
+                link.inbox.len()
+            );
+        }
+        let being_read = was_read && !link.inbox.is_empty();
         if being_read && link.state == OPEN { None } else { link.held_end.take() }
     }
 
+    fn is_full(&self) -> bool {
+        self.link.inbox.is_full(self.max_queued_packets, self.inbound_buffer_size)
+    }
+
     fn next_event(&mut self) -> Option<EventKind> {
+        if self.link.held_end.is_some() || (self.is_full() && self.link.state != CLOSING) {
+            return None;
+        }
         let link = &mut self.link;
-        if link.held_end.is_some() {
-            return None;
-        }
-        let full = link.inbox.is_full(self.max_queued_packets, self.inbound_buffer_size);
-        if full && link.state != CLOSING {
-            if !std::mem::replace(&mut link.warned_of_full_inbox, true) {
-                godot_warn!(
-                    "FramewireSocket: {} packets wait and poll() takes no more until get_packet() is called, \
-                     or text_received or binary_received is connected",
-                    link.inbox.len()
-                );
-            }
-            return None;
-        }
         let event = link.socket.as_ref()?.next_event().ok()??.kind;
         let is_end = matches!(event, EventKind::Closed { .. } | EventKind::Error(_));
         if is_end && link.state == OPEN && !link.inbox.is_empty() {
-            link.inbox.take_was_read();
             link.held_end = Some(event);
             return None;
         }
@@ -166,7 +167,7 @@ impl FramewireSocket {
     /// For `get_packet`. After `close()` nobody needs to read on, and a full queue must not keep
     /// the end away.
     fn keep(&mut self, bytes: &[u8], is_text: bool) {
-        if !self.link.inbox.is_full(self.max_queued_packets, self.inbound_buffer_size) {
+        if !self.is_full() {
             self.link.inbox.push(Packet { bytes: PackedByteArray::from(bytes), is_text });
         }
     }

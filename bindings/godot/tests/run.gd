@@ -3,6 +3,12 @@ extends SceneTree
 
 const SUITES := [
 	"res://surface.gd",
+	"res://peer_habits.gd",
+	"res://signals.gd",
+	"res://endings.gd",
+	"res://settings.gd",
+	"res://secure.gd",
+	"res://node.gd",
 ]
 
 
@@ -35,6 +41,7 @@ func run() -> void:
 				continue
 			suite.complaints = []
 			var reached_the_end: Variant = await suite.call(name)
+			suite.clean_up()
 			if reached_the_end != true:
 				suite.complaints.append("a script error cut the test short")
 			if suite.complaints.is_empty():

@@ -10,6 +10,8 @@ var ws := OS.get_environment("FRAMEWIRE_WS").trim_suffix("/")
 var wss := OS.get_environment("FRAMEWIRE_WSS").trim_suffix("/")
 var ca_path := OS.get_environment("FRAMEWIRE_CA")
 var complaints: PackedStringArray = []
+## Weak references to the sockets of a test.
+var made: Array[WeakRef] = []
 
 
 func check(holds: bool, what: String) -> void:
@@ -25,7 +27,22 @@ func equal(actual: Variant, expected: Variant, what: String) -> void:
 
 ## A new socket. By name, so that a missing extension is told as such, and not as a parse error.
 func new_socket(type := "FramewireSocket") -> RefCounted:
-	return ClassDB.instantiate(type)
+	var socket: RefCounted = ClassDB.instantiate(type)
+	made.append(weakref(socket))
+	return socket
+
+
+## After each test. A handler that captures its own socket keeps it alive for ever, as in any
+## script, until it is disconnected.
+func clean_up() -> void:
+	for reference in made:
+		var socket: RefCounted = reference.get_ref()
+		if socket == null:
+			continue
+		for info in socket.get_signal_list():
+			for connection in socket.get_signal_connection_list(info.name):
+				connection.signal.disconnect(connection.callable)
+	made.clear()
 
 
 ## Polls the sockets each frame until `done` says so.
