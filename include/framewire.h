@@ -147,13 +147,13 @@ enum fw_log_level
     FW_LOG_OFF = 0,
     /// Faults of the library's own, and of the system.
     FW_LOG_ERROR = 1,
-    /// What is probably not meant to be so, such as certificates that are not checked.
+    /// What may not be meant to be so.
     FW_LOG_WARN = 2,
-    /// Connections made, lost and closed.
+    /// Connections that failed, and why.
     FW_LOG_INFO = 3,
-    /// Each step of a connection.
+    /// Connections made and closed, step by step.
     FW_LOG_DEBUG = 4,
-    /// Each frame.
+    /// The smallest detail.
     FW_LOG_TRACE = 5,
 };
 #ifndef __cplusplus
@@ -319,6 +319,25 @@ typedef uint32_t fw_event_type;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/// What is special about one message; bits that can be combined. New ones may be added.
+enum fw_send_flags
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Nothing.
+    FW_SEND_DEFAULT = 0,
+    /// It is sent as it is, though compression was agreed on: for what is compressed already.
+    FW_SEND_UNCOMPRESSED = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fw_send_flags fw_send_flags;
+#else
+typedef uint32_t fw_send_flags;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /// Which certificate authorities are trusted, beside those added.
 enum fw_roots
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -367,12 +386,11 @@ typedef uint32_t fw_state;
 
 /// Allocates for the library.
 ///
-/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. The
-/// block must not be shared until it is freed. Called on any thread, several at once; must not call
-/// the library.
+/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. Called
+/// on any thread, several at once; must not call the library.
 ///
-/// size: bytes, never 0.
-/// align: a power of two, at least 16.
+/// size: bytes, never 0; need not be a multiple of align.
+/// align: a power of two, at least the size of a pointer.
 /// user_data: alloc_user_data of fw_config.
 typedef void *(*fw_alloc_fn)(size_t size, size_t align, void *user_data);
 
@@ -682,6 +700,28 @@ typedef struct fw_tls {
     uint64_t id;
 } fw_tls;
 
+/// How messages are compressed, where the server agrees (RFC 7692).
+///
+/// Prepare it with fw_compression_init, so that a program built with an older header keeps working.
+/// The caller's; copied by fw_socket_set_compression.
+typedef struct fw_compression {
+    /// The size of this struct in bytes, set by fw_compression_init.
+    uint32_t struct_size;
+    /// 0 (stored, not compressed) to 9 (smallest, slowest); 6 by default.
+    uint32_t level;
+    /// 1: this side forgets each message before the next, which saves memory and compresses less;
+    /// 0 by default.
+    uint32_t client_no_context_takeover;
+    /// 1: the server is asked to do so; 0 by default.
+    uint32_t server_no_context_takeover;
+    /// 8 to 15: the window of what this side sends, as a power of two in bytes; 15 by default.
+    uint32_t client_max_window_bits;
+    /// 8 to 15: the window that the server is asked to stay within; 15 by default.
+    uint32_t server_max_window_bits;
+    /// Messages of fewer bytes are sent as they are; 256 by default.
+    size_t min_size_to_compress;
+} fw_compression;
+
 /// What a socket has done, over all of its connections; the phases are those of the last attempt.
 typedef struct fw_stats {
     /// Bytes handed to the network after the upgrade, frame headers included.
@@ -830,7 +870,8 @@ fw_result fw_shutdown(uint32_t timeout_ms);
 /// Sends the library's log to a function.
 ///
 /// Replaces the function set before, which may still be running on another thread when this
-/// returns. Outlives fw_shutdown. Secrets (passwords, tokens, keys) are not logged.
+/// returns. fw_shutdown does not remove it: remove it after that, before what it is part of is
+/// unloaded.
 ///
 /// max: the least important level that is wanted.
 /// log: NULL ends logging.
@@ -1265,6 +1306,43 @@ fw_result fw_socket_send_text(struct fw_socket socket, const char *text, size_t 
 /// Since: 0.1.0.
 fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_t len);
 
+/// Sends a text message with flags.
+///
+/// Otherwise as fw_socket_send_text.
+///
+/// socket: the socket, open.
+/// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
+/// len: bytes, 0 to 1 GiB less one.
+/// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8; INVALID_STATE
+///   (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_send_text_with(struct fw_socket socket,
+                                   const char *text,
+                                   size_t len,
+                                   fw_send_flags flags);
+
+/// Sends a binary message with flags.
+///
+/// Otherwise as fw_socket_send_binary.
+///
+/// socket: the socket, open.
+/// data: len bytes; borrowed for the call; may be NULL when len is 0.
+/// len: bytes, 0 to 1 GiB less one.
+/// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
+/// Returns: as fw_socket_send_binary; INVALID_ARGUMENT also for unknown flags.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_send_binary_with(struct fw_socket socket,
+                                     const void *data,
+                                     size_t len,
+                                     fw_send_flags flags);
+
 /// Sends a text message where it lies.
 ///
 /// Takes over one of the caller's holds, whatever the result, and gives it up when the message is
@@ -1602,6 +1680,35 @@ fw_result fw_socket_set_context(struct fw_socket socket,
                                 const char *key,
                                 const char *value);
 
+/// Fills a compression with the defaults.
+///
+/// Call it before anything else is set in it.
+///
+/// compression: not NULL; written.
+/// Returns: nothing; NULL is ignored.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+void fw_compression_init(struct fw_compression *compression);
+
+/// Sets how messages are compressed.
+///
+/// Compression is on by default, with the values of fw_compression_init. It takes effect when the server
+/// agrees; fw_socket_extensions says whether it did. Decompressed messages are held to the maximum
+/// message size while they are decompressed.
+///
+/// socket: the socket, closed.
+/// compression: prepared with fw_compression_init, copied; NULL turns compression off.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of its range);
+///   INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_compression(struct fw_socket socket,
+                                    const struct fw_compression *compression);
+
 /// Makes TLS settings.
 ///
 /// With webpki roots, verification on, and a session cache of their own.
@@ -1678,7 +1785,7 @@ fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 
 /// Accepts any certificate.
 ///
-/// Anybody on the way can then read and change everything: for development only. Logged as a warning.
+/// Anybody on the way can then read and change everything: for development only.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// enable: default false.
@@ -1687,8 +1794,7 @@ fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_set_insecure(struct fw_tls tls,
-                              bool enable);
+fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 
 /// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE names.
 ///

@@ -10,13 +10,28 @@ use crate::session::MessageType;
 use crate::wire::utf8;
 use std::sync::atomic::Ordering;
 
+/// What is special about one message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendFlags {
+    /// Send it as it is, though compression was agreed on: for what is compressed already.
+    pub uncompressed: bool,
+}
+
 impl Socket {
     pub fn send_text(&self, text: &str) -> Result<(), CallError> {
-        self.send(MessageType::Text, text.as_bytes())
+        self.send_text_with(text, SendFlags::default())
+    }
+
+    pub fn send_text_with(&self, text: &str, flags: SendFlags) -> Result<(), CallError> {
+        self.send(MessageType::Text, text.as_bytes(), flags)
     }
 
     pub fn send_binary(&self, data: &[u8]) -> Result<(), CallError> {
-        self.send(MessageType::Binary, data)
+        self.send_binary_with(data, SendFlags::default())
+    }
+
+    pub fn send_binary_with(&self, data: &[u8], flags: SendFlags) -> Result<(), CallError> {
+        self.send(MessageType::Binary, data, flags)
     }
 
     /// Sends a segment as text, which is checked. The segment is gone whatever the result.
@@ -71,10 +86,14 @@ impl Socket {
         Ok(())
     }
 
-    fn send(&self, message_type: MessageType, payload: &[u8]) -> Result<(), CallError> {
+    fn send(&self, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
         check_size(payload.len())?;
         let push = |outbox: &mut crate::session::Outbox, fragment_size| {
-            outbox.push(message_type, payload, fragment_size, &mut masks::next_key)
+            if flags.uncompressed {
+                outbox.push_uncompressed(message_type, payload, fragment_size, &mut masks::next_key)
+            } else {
+                outbox.push(message_type, payload, fragment_size, &mut masks::next_key)
+            }
         };
         self.living()?;
         self.0.send(push, payload.len())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::client::Tls;
+use crate::client::{Compression, Tls};
 use crate::engine::lock;
 use crate::engine::socket::{Settings, Socket, State};
 use crate::error::{CallError, Code};
@@ -128,6 +128,14 @@ impl Socket {
     /// TLS settings of the caller's own; they stay alive with the socket. `None`: the default.
     pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
         self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
+    }
+
+    /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.
+    pub fn set_compression(&self, compression: Option<Compression>) -> Result<(), CallError> {
+        if let Some(compression) = &compression {
+            compression.check()?;
+        }
+        self.while_closed(|settings| settings.compression = compression)
     }
 
     /// A pair that goes with every log line of the socket; `None` removes it. At any time.

@@ -461,13 +461,14 @@ impl Attempt {
 
     /// Reads, looks, writes; publishes what the game is to know.
     fn live(&mut self, context: &mut Context) -> Fate {
+        // Before the deadlines: what waits in the socket shows that the peer is alive.
+        self.read(context);
         if let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {
             let terminal = Terminal::of(session.handle_timeout(context.now));
             self.terminal(terminal, context);
         }
-        self.read(context);
         self.write(context);
         if let Some(Socket(socket)) = &self.socket {
             context.publish(socket);
@@ -707,7 +708,8 @@ impl Attempt {
         }
         if failure.is_none() && stream.wants_write() {
             match stream.flush() {
-                Ok(true) => {}
+                // Bytes that were stuck below the session have moved.
+                Ok(true) => drop(session.wrote(0)),
                 Ok(false) => {
                     self.writable = false;
                     session.write_blocked(context.now);

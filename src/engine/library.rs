@@ -234,7 +234,7 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
         let started = Inbox::new().and_then(|(inbox, poll)| {
             let (own, resolver) = (inbox.clone(), resolver.clone());
             let body = move || worker::run(own, poll, resolver);
-            let thread = threads::spawn(&format!("framewire-{number}"), &hooks, body)?;
+            let thread = threads::spawn(&format!("io-{number}"), &hooks, body)?;
             Ok((inbox, thread))
         });
         match started {

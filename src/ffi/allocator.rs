@@ -4,13 +4,14 @@
 //! ```text
 //!   fw_init ── install ──> hooks in force ── withdraw ──> fw_shutdown
 //!
-//!   block: [ padding ][ origin, 16 bytes ][ what the caller sees … ]
+//!   block: [ what the caller sees … ][ padding ][ origin ]
 //! ```
 //!
 //! Hooks come and go while blocks live on (threads' last words, what the host still holds, what
 //! is made once per process), and a block must go back where it came from. So each carries its
-//! origin in front of it: 0 is the system, n the n-th set of hooks. A set's place is used again
-//! only when no block of it is left.
+//! origin: 0 is the system, n the n-th set of hooks. It stands at the end, which Rust can find as it
+//! frees by size; so any alignment is kept without waste, and tools that look for leaks see pointers
+//! to the beginning of blocks. A set's place is used again only when no block of it is left.
 //!
 //! No lock and no thread-local on this path: without hooks it costs one load.
 
@@ -25,8 +26,6 @@ use crate::error::CallError;
 /// Different sets of hooks that may have live blocks at once: an editor brings a new one each time
 /// it loads its scripts again.
 const MAX_SETS: usize = 16;
-/// The origin's room. What lies behind it keeps the alignment that the system's allocators give.
-const PREFIX: usize = 16;
 /// The origin of what the system's allocator gave.
 const SYSTEM: usize = 0;
 
@@ -171,139 +170,109 @@ impl HostAllocator {
     ///
     /// # Safety
     /// A block with this origin lives.
-    unsafe fn maker(&self, origin: usize) -> Option<(&HookSet, Hooks)> {
+    unsafe fn maker(&self, origin: usize) -> Option<(usize, &HookSet, Hooks)> {
         let set = self.sets.get(origin.checked_sub(1)?)?;
         // SAFETY: the living block has a count of the set's, so nobody writes.
-        unsafe { *set.hooks.get() }.map(|hooks| (set, hooks))
+        unsafe { *set.hooks.get() }.map(|hooks| (origin, set, hooks))
     }
 }
 
-/// Where the visible part begins in a block of this alignment: a multiple of it, with room for the
-/// origin before it.
-fn offset_for(align: usize) -> usize {
-    align.max(PREFIX)
+/// The layout of a block with its origin, and where the origin stands; `None` if no address space is
+/// large enough.
+fn whole(layout: Layout) -> Option<(Layout, usize)> {
+    layout.extend(Layout::new::<usize>()).ok()
 }
 
-/// The layout of the whole block, `None` if no address space is large enough.
-fn whole(size: usize, align: usize) -> Option<Layout> {
-    Layout::from_size_align(offset_for(align).checked_add(size)?, align.max(PREFIX)).ok()
-}
-
-/// Writes the origin and returns the visible part.
+/// Writes the origin.
 ///
 /// # Safety
-/// `block` is NULL, or a block of `whole(_, align)`.
-unsafe fn dress(block: *mut u8, align: usize, origin: usize) -> *mut u8 {
-    if block.is_null() {
-        return block;
+/// `block` is NULL, or a block of this `whole` layout with the origin at `at`.
+unsafe fn mark(block: *mut u8, at: usize, origin: usize) -> *mut u8 {
+    if !block.is_null() {
+        // SAFETY: `whole` has made room for it, aligned.
+        unsafe { block.add(at).cast::<usize>().write(origin) };
     }
-    // SAFETY: the block has `offset_for(align)` bytes before the visible part, at least `PREFIX`,
-    // and both are multiples of 16.
-    unsafe {
-        let visible = block.add(offset_for(align));
-        visible.sub(PREFIX).cast::<usize>().write(origin);
-        visible
-    }
-}
-
-/// The origin of a block.
-///
-/// # Safety
-/// `visible` came from `dress` and was not freed.
-unsafe fn origin_of(visible: *mut u8) -> usize {
-    // SAFETY: `dress` wrote it there.
-    unsafe { visible.sub(PREFIX).cast::<usize>().read() }
+    block
 }
 
 // SAFETY: blocks come from the system's allocator or the host's hooks with the size and alignment
-// asked for, the prefix on top, and go back to the one whose number they carry. Nothing here
-// panics or allocates.
+// asked for, the origin on top, and go back to the one whose number they carry. Nothing here panics
+// or allocates.
 unsafe impl GlobalAlloc for HostAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(block_layout) = whole(layout.size(), layout.align()) else { return ptr::null_mut() };
+        let Some((whole, at)) = whole(layout) else { return ptr::null_mut() };
         let Some((origin, hooks)) = self.enter() else {
-            // SAFETY: the size is not zero, as the prefix is in it.
-            let block = unsafe { System.alloc(block_layout) };
-            // SAFETY: made for this layout.
-            return unsafe { dress(block, layout.align(), SYSTEM) };
+            // SAFETY: the size is not zero, as the origin is in it; made for this layout.
+            return unsafe { mark(System.alloc(whole), at, SYSTEM) };
         };
         // SAFETY: the hook is what `fw_config` asks for, by the host's promise.
-        let block =
-            unsafe { (hooks.alloc)(block_layout.size(), block_layout.align(), hooks.user_data) }.cast::<u8>();
+        let block = unsafe { (hooks.alloc)(whole.size(), whole.align(), hooks.user_data) }.cast::<u8>();
         if block.is_null() {
             self.sets[origin - 1].live.fetch_sub(1, Ordering::SeqCst);
         }
         // SAFETY: made for this layout.
-        unsafe { dress(block, layout.align(), origin) }
+        unsafe { mark(block, at, origin) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if self.current.load(Ordering::Acquire) == SYSTEM {
             // The system knows which of its pages are zero already.
-            let Some(block_layout) = whole(layout.size(), layout.align()) else { return ptr::null_mut() };
-            // SAFETY: the size is not zero, as the prefix is in it.
-            let block = unsafe { System.alloc_zeroed(block_layout) };
-            // SAFETY: made for this layout.
-            return unsafe { dress(block, layout.align(), SYSTEM) };
+            let Some((whole, at)) = whole(layout) else { return ptr::null_mut() };
+            // SAFETY: the size is not zero, as the origin is in it; made for this layout.
+            return unsafe { mark(System.alloc_zeroed(whole), at, SYSTEM) };
         }
         // SAFETY: as our caller promises.
-        let visible = unsafe { self.alloc(layout) };
-        if !visible.is_null() {
+        let block = unsafe { self.alloc(layout) };
+        if !block.is_null() {
             // SAFETY: so many bytes were allocated.
-            unsafe { visible.write_bytes(0, layout.size()) };
+            unsafe { block.write_bytes(0, layout.size()) };
         }
-        visible
+        block
     }
 
-    unsafe fn dealloc(&self, visible: *mut u8, layout: Layout) {
-        // The same layout was computed when the block was made.
-        let Some(block_layout) = whole(layout.size(), layout.align()) else { return };
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // The same was computed when the block was made, so it is `Some`.
+        let Some((whole, at)) = whole(layout) else { return };
         // SAFETY: the block is one of ours and lives.
-        let (block, maker) =
-            unsafe { (visible.sub(offset_for(layout.align())), self.maker(origin_of(visible))) };
-        match maker {
+        match unsafe { self.maker(block.add(at).cast::<usize>().read()) } {
             // SAFETY: the system made it with this layout.
-            None => unsafe { System.dealloc(block, block_layout) },
-            Some((set, hooks)) => {
+            None => unsafe { System.dealloc(block, whole) },
+            Some((_, set, hooks)) => {
                 // SAFETY: these hooks made it with this size and alignment.
-                unsafe {
-                    (hooks.free)(block.cast(), block_layout.size(), block_layout.align(), hooks.user_data)
-                };
+                unsafe { (hooks.free)(block.cast(), whole.size(), whole.align(), hooks.user_data) };
                 set.live.fetch_sub(1, Ordering::SeqCst);
             }
         }
     }
 
-    unsafe fn realloc(&self, visible: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let align = layout.align();
-        let (Some(old), Some(new)) = (whole(layout.size(), align), whole(new_size, align)) else {
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
+            return ptr::null_mut();
+        };
+        let (Some((old, at)), Some((new, new_at))) = (whole(layout), whole(new_layout)) else {
             return ptr::null_mut();
         };
         // SAFETY: the block is one of ours and lives.
-        let (block, maker, origin) = unsafe {
-            let origin = origin_of(visible);
-            (visible.sub(offset_for(align)), self.maker(origin), origin)
-        };
-        let grown = match maker {
-            // SAFETY: the system made it with this layout, and the new size is a possible one.
-            None => unsafe { System.realloc(block, old, new.size()) },
-            Some((_, Hooks { realloc: Some(realloc), user_data, .. })) => {
+        match unsafe { self.maker(block.add(at).cast::<usize>().read()) } {
+            // SAFETY: the system made it with this layout; the new one is a possible one.
+            None => unsafe { mark(System.realloc(block, old, new.size()), new_at, SYSTEM) },
+            Some((origin, _, Hooks { realloc: Some(realloc), user_data, .. })) => {
                 // SAFETY: these hooks made it with this size and alignment.
-                unsafe { realloc(block.cast(), old.size(), new.size(), old.align(), user_data) }.cast()
+                let moved = unsafe { realloc(block.cast(), old.size(), new.size(), old.align(), user_data) };
+                // SAFETY: made for the new layout.
+                unsafe { mark(moved.cast(), new_at, origin) }
             }
             // A block whose hooks cannot let it grow moves to the allocator now in force.
             // SAFETY: as our caller promises; the new block is another one.
             Some(_) => unsafe {
-                let moved = self.alloc(Layout::from_size_align_unchecked(new_size, align));
+                let moved = self.alloc(new_layout);
                 if !moved.is_null() {
-                    moved.copy_from_nonoverlapping(visible, layout.size().min(new_size));
-                    self.dealloc(visible, layout);
+                    moved.copy_from_nonoverlapping(block, layout.size().min(new_size));
+                    self.dealloc(block, layout);
                 }
-                return moved;
+                moved
             },
-        };
-        // SAFETY: made for this layout; the prefix was moved along, and is written again unchanged.
-        unsafe { dress(grown, align, origin) }
+        }
     }
 }
 

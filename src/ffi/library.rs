@@ -102,12 +102,11 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
 
 /// Allocates for the library.
 ///
-/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. The
-/// block must not be shared until it is freed. Called on any thread, several at once; must not call
-/// the library.
+/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. Called
+/// on any thread, several at once; must not call the library.
 ///
-/// size: bytes, never 0.
-/// align: a power of two, at least 16.
+/// size: bytes, never 0; need not be a multiple of align.
+/// align: a power of two, at least the size of a pointer.
 /// user_data: alloc_user_data of fw_config.
 pub type fw_alloc_fn =
     Option<unsafe extern "C" fn(size: usize, align: usize, user_data: *mut c_void) -> *mut c_void>;

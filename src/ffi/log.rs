@@ -20,13 +20,13 @@ pub enum fw_log_level {
     FW_LOG_OFF = 0,
     /// Faults of the library's own, and of the system.
     FW_LOG_ERROR = 1,
-    /// What is probably not meant to be so, such as certificates that are not checked.
+    /// What may not be meant to be so.
     FW_LOG_WARN = 2,
-    /// Connections made, lost and closed.
+    /// Connections that failed, and why.
     FW_LOG_INFO = 3,
-    /// Each step of a connection.
+    /// Connections made and closed, step by step.
     FW_LOG_DEBUG = 4,
-    /// Each frame.
+    /// The smallest detail.
     FW_LOG_TRACE = 5,
 }
 
@@ -66,7 +66,8 @@ pub type fw_log_fn = Option<
 /// Sends the library's log to a function.
 ///
 /// Replaces the function set before, which may still be running on another thread when this
-/// returns. Outlives fw_shutdown. Secrets (passwords, tokens, keys) are not logged.
+/// returns. fw_shutdown does not remove it: remove it after that, before what it is part of is
+/// unloaded.
 ///
 /// max: the least important level that is wanted.
 /// log: NULL ends logging.

@@ -41,6 +41,8 @@ pub mod buffers;
 
 pub mod settings;
 
+pub mod compression;
+
 pub mod tls;
 
 pub mod state;

@@ -163,7 +163,7 @@ pub extern "C" fn fw_tls_set_roots(tls: fw_tls, roots: MaybeUninit<fw_roots>) ->
 
 /// Accepts any certificate.
 ///
-/// Anybody on the way can then read and change everything: for development only. Logged as a warning.
+/// Anybody on the way can then read and change everything: for development only.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// enable: default false.

@@ -24,6 +24,7 @@ pub struct Stream {
 
 /// What is lent to TLS for one call.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "lent to nobody then"))]
 pub struct Link<'a> {
     pub(super) tcp: &'a TcpStream,
     pub(super) phase: Phase,

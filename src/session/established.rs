@@ -61,6 +61,8 @@ struct Rest {
     pings: PingSettings,
     /// When the closing handshake, or the body of a refusal, has taken too long.
     deadline: Option<Instant>,
+    /// When the worker last came to write.
+    turn: Option<Instant>,
     /// Since when the network has taken nothing of what waits.
     stalled_since: Option<Instant>,
     close_is_out: bool,
@@ -126,6 +128,7 @@ impl Session {
             close_timeout: settings.close_timeout,
             pings: settings.pings,
             deadline: None,
+            turn: None,
             stalled_since: None,
             close_is_out: false,
             pings_sent: 0,
@@ -158,8 +161,7 @@ impl Session {
             State::Opening(_) => return self.advance_opening(now),
             State::Done => {
                 // Whatever the peer still says is of no interest to anybody.
-                let count = self.inbound.unread().len();
-                self.inbound.consume(count);
+                self.inbound.abandon();
                 return SessionEvent::Idle;
             }
         }
@@ -170,11 +172,8 @@ impl Session {
                 SessionEvent::Fragment { message_type, is_first, is_final, payload }
             }
             Ok(Item::Ping(payload)) => {
-                // RFC 6455 section 5.5.2: unless a close frame was received; after one was sent,
-                // an answer would come behind it, which section 5.5.1 forbids.
-                if matches!(self.rest.state, State::Open) {
-                    self.rest.sending.pong(payload.bytes());
-                }
+                // RFC 6455 section 5.5.2. Behind our own close frame it is not sent any more.
+                self.rest.sending.pong(payload.bytes());
                 SessionEvent::Again
             }
             Ok(Item::Pong(payload)) => {
@@ -199,14 +198,15 @@ impl Session {
 
     /// Gives back what an idle connection does not need.
     pub fn settle(&mut self, scratch: &mut Scratch) {
+        if self.is_done() {
+            self.inbound.abandon();
+        }
         self.inbound.settle(scratch);
     }
 
     /// The peer has ended its side of the stream, or the stream was lost with `error`.
     pub fn ended(&mut self, error: Option<Error>) -> SessionEvent<'static> {
-        let state = std::mem::replace(&mut self.rest.state, State::Done);
-        self.rest.sending.discard();
-        match state {
+        match self.rest.abandon() {
             State::Opening(mut opening) => match opening.finish() {
                 Some(step) => refused(step),
                 None => SessionEvent::Failed(error.unwrap_or_else(|| {
@@ -230,6 +230,7 @@ impl Session {
 
     /// Takes over what callers have queued.
     pub fn take_from(&mut self, outbox: &mut Outbox, now: Instant) {
+        self.rest.turn = Some(now);
         match self.rest.state {
             State::Open | State::Closing => {
                 outbox.take(self.rest.sending.entries());
@@ -255,10 +256,15 @@ impl Session {
         self.rest.sending.gather(slices)
     }
 
-    /// The network took `count` bytes.
+    /// The network took `count` bytes, in the turn that [`take_from`](Self::take_from) began. With
+    /// a count of 0: what had been taken before and was stuck below has moved on.
     pub fn wrote(&mut self, count: usize) -> Wrote {
         self.rest.stalled_since = None;
         let wrote = self.rest.sending.wrote(count);
+        // While what stands before the close frame moves, the peer cannot have answered it.
+        if matches!(self.rest.state, State::Closing) && !self.rest.close_is_out {
+            self.rest.deadline = self.rest.turn.map(|turn| turn + self.rest.close_timeout);
+        }
         self.rest.close_is_out |= wrote.close;
         wrote
     }
@@ -394,6 +400,18 @@ impl Session {
         (self.rest.sending.payload_before_compression, self.rest.sending.payload_after_compression)
     }
 
+    /// The capacity of all blocks that received bytes are held in.
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.inbound.held_bytes()
+    }
+
+    /// Memory of the queues of what is to be written, without the payloads.
+    #[cfg(test)]
+    pub fn queue_bytes(&self) -> usize {
+        self.rest.sending.queue_bytes()
+    }
+
     // ------------------------------------------------------------------ within
 
     fn advance_opening(&mut self, now: Instant) -> SessionEvent<'_> {
@@ -415,7 +433,7 @@ impl Session {
                 SessionEvent::Opened { accepted, head }
             }
             step @ OpeningStep::Refused { .. } => {
-                self.rest.state = State::Done;
+                self.rest.abandon();
                 refused(step)
             }
         }
@@ -462,12 +480,7 @@ impl Rest {
     }
 
     fn violated(&mut self, violation: Violation) -> SessionEvent<'static> {
-        let kind = match violation {
-            Violation::InvalidUtf8 => ErrorKind::Utf8,
-            Violation::MessageTooLarge { .. } => ErrorKind::TooLarge,
-            _ => ErrorKind::Protocol,
-        };
-        let error = Error::new(kind, self.phase(), violation.text());
+        let error = Error::new(violation.kind(), self.phase(), violation.text());
         self.fail(violation.close_code(), error)
     }
 
@@ -494,9 +507,16 @@ impl Rest {
         self.deadline = None;
     }
 
-    fn took_too_long(&mut self) -> SessionEvent<'static> {
+    /// Nobody is there to talk to any more. Returns how far it had come.
+    fn abandon(&mut self) -> State {
         let state = std::mem::replace(&mut self.state, State::Done);
-        match state {
+        (self.deadline, self.stalled_since) = (None, None);
+        self.sending.abandon();
+        state
+    }
+
+    fn took_too_long(&mut self) -> SessionEvent<'static> {
+        match self.abandon() {
             State::Opening(mut opening) => opening.finish().map_or(SessionEvent::Idle, refused),
             State::Closing => {
                 let reason = format!(
@@ -505,10 +525,8 @@ impl Rest {
                 );
                 SessionEvent::Closed { code: ABNORMAL_CLOSURE, reason }
             }
-            State::Open | State::Done => {
-                self.state = state;
-                SessionEvent::Idle
-            }
+            // Neither has a deadline.
+            State::Open | State::Done => SessionEvent::Idle,
         }
     }
 }

@@ -83,10 +83,12 @@ impl Liveness {
         match (self.outstanding_since, self.next_due) {
             (Some(since), _) if self.reading && now >= since + self.settings.patience => Due::Lost,
             (None, Some(due)) if now >= due => {
-                self.outstanding_since = Some(due);
-                // From the schedule while it is kept, from now once it was missed.
+                // From the schedule while it is kept, from now once it was missed: a process that
+                // was asleep has not waited for an answer.
                 let next = due + self.settings.frequency;
-                self.next_due = Some(if next > now { next } else { now + self.settings.frequency });
+                let due = if next > now { due } else { now };
+                self.outstanding_since = Some(due);
+                self.next_due = Some(due + self.settings.frequency);
                 self.counter += 1;
                 self.last_ping = Some((self.counter, now));
                 Due::Ping(self.counter.to_be_bytes())
@@ -173,6 +175,7 @@ mod tests {
         let start = Instant::now();
         let mut liveness = Liveness::new(SETTINGS, start);
         assert!(matches!(liveness.handle_timeout(after(start, 5_500)), Due::Ping(_)));
+        assert_eq!(liveness.handle_timeout(after(start, 5_501)), Due::Nothing, "the answer has its time");
         liveness.received(after(start, 5_500));
         assert!(liveness.deadline() > Some(after(start, 5_500)));
     }

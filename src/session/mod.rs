@@ -45,3 +45,6 @@ impl<F: FnMut() -> [u8; 4]> MaskKeys for F {
         self()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,8 @@ use crate::limits::{MAX_INTERIM_RESPONSES, MAX_RESPONSE_HEAD};
 use crate::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
 use crate::wire::upgrade::{Accepted, UpgradeRequest, check_response, key_from};
 
-/// Heads shorter than this are parsed at every read, so that garbage is found out early; longer
-/// ones only once their end is there, so that a server that sends them byte by byte is cheap.
+/// Heads are parsed at every read until this much of them was looked at, so that garbage is found
+/// out early; then only once their end is there, so that one that comes byte by byte is cheap.
 const PARSE_EAGERLY_BELOW: usize = 64;
 
 pub struct Opening {
@@ -115,7 +115,7 @@ impl Opening {
 
     fn worth_parsing(&self, unread: &[u8]) -> bool {
         let fresh = &unread[self.scanned.saturating_sub(3).min(unread.len())..];
-        unread.len() < PARSE_EAGERLY_BELOW
+        self.scanned < PARSE_EAGERLY_BELOW
             || unread.len() > MAX_RESPONSE_HEAD
             || fresh.windows(2).any(|pair| pair == b"\n\n")
             || fresh.windows(3).any(|three| three == b"\n\r\n")

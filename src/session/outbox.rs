@@ -76,6 +76,17 @@ impl Outbox {
             self.push_plain(message_type, payload, fragment_size);
             return Ok(());
         }
+        self.push_uncompressed(message_type, payload, fragment_size, keys)
+    }
+
+    /// The same for a message that is not worth compressing.
+    pub fn push_uncompressed(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+        fragment_size: usize,
+        keys: &mut impl MaskKeys,
+    ) -> Result<(), OutOfMemory> {
         let size = framed_size(payload.len(), fragment_size);
         self.frames += if size <= WRITE_BLOCK_SIZE {
             let tail = self.tail_with_room(size)?;
@@ -237,7 +248,7 @@ fn write_frames(
 }
 
 #[inline]
-fn write_frame(writer: &mut Writer, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
+pub(super) fn write_frame(writer: &mut Writer, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
     let header = FrameHeader { fin, rsv: 0, opcode, mask: Some(key), payload_len: payload.len() as u64 };
     let mut head = [0; MAX_HEADER];
     let head_len = write_header(&mut head, &header);

@@ -11,23 +11,27 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use super::outbox::{Entry, opcode_of};
+use super::outbox::{Entry, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
 use crate::limits::{MAX_CONTROL_PAYLOAD, READ_SIZE};
 use crate::wire::deflate::{Deflater, Status};
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_header, write_header};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, header_len, parse_header, write_header};
 use crate::wire::mask;
 
 /// Bytes that are prepared for the socket at a time.
 const AHEAD: usize = 256 << 10;
 /// Buffers in one vectored write; systems allow at least this many (POSIX says 16, all of ours 1024).
 pub const MAX_SLICES: usize = 32;
-/// Pongs that may wait. A flood of pings beyond that is answered with the newest
-/// (RFC 6455 section 5.5.3 asks for no more).
-const MAX_WAITING_PONGS: usize = 64;
+/// Pieces that are prepared at a time: one write takes no more, however small they are.
+const MAX_PIECES: usize = MAX_SLICES;
+/// Control frames that may wait. A flood of pings beyond that is answered with the newest
+/// (RFC 6455 section 5.5.3 asks for no more), and one of the caller's own sends the newest.
+const MAX_WAITING_CONTROL: usize = 64;
 /// Queues that have grown beyond this are given back once they run empty.
 const KEEP_CAPACITY: usize = 32;
+/// The same for control frames, which are few and carry their payload in the queue.
+const KEEP_CONTROL_CAPACITY: usize = 4;
 
 #[derive(Default)]
 pub struct Sending {
@@ -38,6 +42,8 @@ pub struct Sending {
     ready: usize,
     /// Bytes of the first piece that are gone already.
     written: usize,
+    /// A close frame is the next to go, or on its way: nothing may follow it.
+    closed: bool,
     /// Set when permessage-deflate was agreed on.
     deflater: Option<Box<Deflater>>,
     /// Control frames that were put on their way.
@@ -95,18 +101,17 @@ impl Sending {
     }
 
     pub fn pong(&mut self, payload: &[u8]) {
-        if self.control.len() >= MAX_WAITING_PONGS
-            && self.control.back().is_some_and(|last| last.opcode == Opcode::Pong)
-        {
-            self.control.pop_back();
-        }
         self.push_control(Opcode::Pong, payload);
     }
 
-    /// Drops everything that is not on its way yet; the close frame comes next.
+    /// Drops everything that is not on its way yet; the close frame comes next, unless a part of
+    /// one is out already.
     pub fn close_now(&mut self, payload: &[u8]) -> usize {
         let dropped = self.discard();
-        self.push_control(Opcode::Close, payload);
+        if !self.pieces.front().is_some_and(|piece| piece.is_close) {
+            self.control.push_back(Control::new(Opcode::Close, payload));
+        }
+        self.closed = true;
         dropped
     }
 
@@ -125,19 +130,24 @@ impl Sending {
         dropped
     }
 
+    /// Drops even what has begun to leave: nobody is there to read the rest.
+    pub fn abandon(&mut self) {
+        self.discard();
+        self.pieces.clear();
+        (self.ready, self.written) = (0, 0);
+        self.give_back();
+    }
+
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.entries.is_empty() && self.control.is_empty()
     }
 
     /// Prepares up to [`AHEAD`] bytes.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
-        if self.ready >= AHEAD {
-            return Ok(());
+        if self.has_room() && !self.control.is_empty() {
+            self.prepare_control(keys)?;
         }
-        while let Some(control) = self.control.pop_front() {
-            self.prepare_control(&control, keys.next_key())?;
-        }
-        while self.ready < AHEAD
+        while self.has_room()
             && let Some(entry) = self.entries.pop_front()
         {
             match entry {
@@ -152,6 +162,10 @@ impl Sending {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;
                     self.push_piece(piece);
+                    self.closed = true;
+                    // RFC 6455 section 5.5.1: nothing may follow it.
+                    self.entries.clear();
+                    self.control.clear();
                 }
             }
         }
@@ -266,41 +280,24 @@ impl Sending {
         // Most messages shrink, and need no more room than they have now.
         let mut writer = buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?;
         let room = room.min(writer.capacity());
-        let (consumed, fin) = loop {
-            let start = writer.filled();
-            let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room - start], true);
-            writer.fill(step.produced);
-            payload.advance(step.consumed);
-            match step.status {
-                Status::Done => break (step.consumed, true),
-                Status::NeedsOutput => break (step.consumed, false),
-                Status::NeedsInput if room - writer.filled() < Deflater::MIN_OUT => {
-                    break (step.consumed, false);
-                }
-                Status::NeedsInput => {}
-            }
-        };
-        self.payload_before_compression += consumed as u64;
-        self.payload_after_compression += writer.filled() as u64;
-        self.compressed_frames += 1;
+        let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room], true);
         let key = keys.next_key();
+        mask::mask_in_place(&mut writer.spare()[..step.produced], key, 0);
+        writer.fill(step.produced);
+        payload.advance(step.consumed);
+        self.payload_before_compression += step.consumed as u64;
+        self.payload_after_compression += step.produced as u64;
+        self.compressed_frames += 1;
+        let fin = step.status == Status::Done;
         let header = FrameHeader {
             fin,
             rsv: if is_first { RSV1 } else { 0 },
             opcode: if is_first { opcode_of(message_type) } else { Opcode::Continuation },
             mask: Some(key),
-            payload_len: writer.filled() as u64,
+            payload_len: step.produced as u64,
         };
-        let body = match writer.into_segment(0).into_exclusive() {
-            Ok(mut body) => {
-                mask::mask_in_place(body.as_mut_slice(), key, 0);
-                body.freeze()
-            }
-            // Cannot be: nobody else has seen the block.
-            Err(shared) => masked_copy(shared.as_slice(), key)?,
-        };
-        let mut piece = Piece::frame(&header, body);
-        piece.payload = consumed;
+        let mut piece = Piece::frame(&header, writer.into_segment(0));
+        piece.payload = step.consumed;
         self.push_piece(piece);
         if !fin {
             let rest = Entry::Plain { message_type, fragment_size, is_first: false, payload };
@@ -309,22 +306,24 @@ impl Sending {
         Ok(())
     }
 
-    fn prepare_control(&mut self, control: &Control, key: [u8; 4]) -> Result<(), OutOfMemory> {
-        let payload = &control.payload[..control.len as usize];
-        let body = masked_copy(payload, key)?;
-        let header = FrameHeader {
-            fin: true,
-            rsv: 0,
-            opcode: control.opcode,
-            mask: Some(key),
-            payload_len: payload.len() as u64,
-        };
-        let mut piece = Piece::frame(&header, body);
-        piece.payload = 0;
-        piece.is_close = control.opcode == Opcode::Close;
+    /// All control frames that wait, in one piece: a flood of them takes no block for each.
+    fn prepare_control(&mut self, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
+        let sizes = self.control.iter().map(|control| usize::from(control.len));
+        let mut writer = buffer::take(sizes.map(|len| header_len(len, true) + len).sum())?;
+        let mut is_close = false;
+        for control in self.control.drain(..) {
+            write_frame(&mut writer, control.opcode, true, control.payload(), keys.next_key());
+            is_close |= control.opcode == Opcode::Close;
+            self.control_frames += 1;
+        }
+        let mut piece = Piece::of(writer.into_segment(0), 0);
+        piece.is_close = is_close;
         self.push_piece(piece);
-        self.control_frames += 1;
         Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.ready < AHEAD && self.pieces.len() < MAX_PIECES
     }
 
     fn push_piece(&mut self, piece: Piece) {
@@ -333,10 +332,22 @@ impl Sending {
     }
 
     fn push_control(&mut self, opcode: Opcode, payload: &[u8]) {
-        let len = payload.len().min(MAX_CONTROL_PAYLOAD);
-        let mut control = Control { opcode, len: len as u8, payload: [0; MAX_CONTROL_PAYLOAD] };
-        control.payload[..len].copy_from_slice(&payload[..len]);
-        self.control.push_back(control);
+        if self.closed {
+            return;
+        }
+        if self.control.len() >= MAX_WAITING_CONTROL
+            && let Some(newest) = self.control.iter().rposition(|control| control.opcode == opcode)
+        {
+            self.control.remove(newest);
+        }
+        self.control.push_back(Control::new(opcode, payload));
+    }
+
+    #[cfg(test)]
+    pub fn queue_bytes(&self) -> usize {
+        self.pieces.capacity() * size_of::<Piece>()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.control.capacity() * size_of::<Control>()
     }
 
     fn give_back(&mut self) {
@@ -346,9 +357,22 @@ impl Sending {
         if self.entries.capacity() > KEEP_CAPACITY {
             self.entries = VecDeque::new();
         }
-        if self.control.capacity() > KEEP_CAPACITY {
+        if self.control.capacity() > KEEP_CONTROL_CAPACITY {
             self.control = VecDeque::new();
         }
+    }
+}
+
+impl Control {
+    fn new(opcode: Opcode, payload: &[u8]) -> Self {
+        let len = payload.len().min(MAX_CONTROL_PAYLOAD);
+        let mut control = Control { opcode, len: len as u8, payload: [0; MAX_CONTROL_PAYLOAD] };
+        control.payload[..len].copy_from_slice(&payload[..len]);
+        control
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.payload[..self.len as usize]
     }
 }
 
@@ -370,11 +394,4 @@ impl Piece {
     fn len(&self) -> usize {
         self.head_len as usize + self.body.len()
     }
-}
-
-fn masked_copy(bytes: &[u8], key: [u8; 4]) -> Result<Segment, OutOfMemory> {
-    let mut writer = buffer::take(bytes.len())?;
-    mask::mask_copy(&mut writer.spare()[..bytes.len()], bytes, key, 0);
-    writer.fill(bytes.len());
-    Ok(writer.into_segment(0))
 }

@@ -24,7 +24,7 @@ impl Host {
     }
 
     fn give(&self, size: usize, align: usize) -> *mut u8 {
-        // SAFETY: the size is not zero, as the prefix is in it.
+        // SAFETY: the size is not zero, as the origin is in it.
         let block = unsafe { System.alloc(Layout::from_size_align(size, align).unwrap()) };
         assert!(self.blocks.lock().unwrap().insert(block as usize, (size, align)).is_none());
         block

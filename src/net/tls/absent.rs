@@ -3,15 +3,15 @@
 use std::io::{IoSlice, IoSliceMut};
 
 use super::{Roots, TlsVersion};
-use crate::error::{CallError, Code, Error};
+use crate::error::{CallError, Code, Error, ErrorKind, Phase};
 use crate::net::stream::{Link, Progress, ReadOutcome, WriteOutcome};
 
 #[derive(Clone, Default)]
 pub struct TlsSettings(());
 
-/// There is none.
+/// Nobody makes one.
 #[derive(Clone)]
-pub enum TlsConnector {}
+pub struct TlsConnector(());
 
 /// There is none.
 pub enum TlsStream {}
@@ -36,8 +36,8 @@ impl TlsSettings {
 }
 
 impl TlsStream {
-    pub fn new(connector: &TlsConnector, _host: &str) -> Result<Self, Error> {
-        match *connector {}
+    pub fn new(_connector: &TlsConnector, _host: &str) -> Result<Self, Error> {
+        Err(Error::new(ErrorKind::Tls, Phase::Tls, not_supported().message).with_retriable(false))
     }
     pub fn handshake(&mut self, _link: Link<'_>) -> Result<Progress, Error> {
         match *self {}

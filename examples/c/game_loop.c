@@ -1,0 +1,152 @@
+/*
+ * A game's main loop with Framewire: 60 frames a second, each with a millisecond for the network.
+ *
+ *     game_loop ws://127.0.0.1:9001/
+ *     game_loop wss://localhost:9002/ ca.pem      (an authority to trust, besides the usual ones)
+ *
+ * It sends a text, a binary message and a segment that it hands over, prints what comes back, and
+ * closes with a code and a reason.
+ */
+
+#include "framewire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What the callbacks and the loop share. Callbacks run inside fw_poll, so nothing needs a lock. */
+struct game {
+    int answers;
+    int finished;
+    int failed;
+};
+
+static void on_open(fw_socket socket, void *user_data)
+{
+    char protocol[64];
+    (void)user_data;
+    fw_socket_protocol(socket, protocol, sizeof protocol);
+    printf("open: HTTP/%u, subprotocol \"%s\"\n", (unsigned)fw_socket_http_version(socket), protocol);
+}
+
+static void on_text(fw_socket socket, const char *text, size_t len, void *user_data)
+{
+    struct game *game = user_data;
+    (void)socket;
+    printf("text: %.*s\n", (int)len, text);
+    game->answers++;
+}
+
+static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
+{
+    struct game *game = user_data;
+    (void)socket;
+    printf("binary: %zu bytes, the first is %d\n", len, len ? data[0] : -1);
+    game->answers++;
+}
+
+static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_t len, void *user_data)
+{
+    struct game *game = user_data;
+    (void)socket;
+    printf("closed: %d %.*s\n", code, (int)len, reason);
+    game->finished = 1;
+}
+
+static void on_error(fw_socket socket, const fw_error *error, void *user_data)
+{
+    struct game *game = user_data;
+    (void)socket;
+    printf("error: %s%s\n", error->message, error->retriable ? " (may be tried again)" : "");
+    game->finished = game->failed = 1;
+}
+
+/* For calls that only fail if the program is wrong. */
+static void must(fw_result result)
+{
+    if (result != FW_RESULT_OK) {
+        char why[256];
+        fw_last_error(why, sizeof why);
+        fprintf(stderr, "%s: %s\n", fw_result_name(result), why);
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void trust(fw_socket socket, const char *file_name)
+{
+    static char pem[65536];
+    fw_tls tls;
+    FILE *file = fopen(file_name, "rb");
+    size_t len = file ? fread(pem, 1, sizeof pem, file) : 0;
+    if (file)
+        fclose(file);
+    must(fw_tls_create(&tls));
+    must(fw_tls_add_ca_pem(tls, pem, len));
+    must(fw_socket_set_tls(socket, tls));
+    must(fw_tls_destroy(tls)); /* the socket keeps it */
+}
+
+static const char *state_name(fw_state state)
+{
+    static const char *const names[] = {"CONNECTING", "OPEN", "CLOSING", "CLOSED", "UNKNOWN"};
+    return state <= FW_STATE_UNKNOWN ? names[state] : "?";
+}
+
+int main(int argc, char **argv)
+{
+    struct game game = {0, 0, 0};
+    fw_socket socket;
+    fw_state shown = FW_STATE_UNKNOWN;
+    int frame, said = 0;
+
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s URL [CA.pem]\n", argv[0]);
+        return 2;
+    }
+    must(fw_socket_create(argv[1], &socket));
+    if (argc > 2)
+        trust(socket, argv[2]);
+    must(fw_socket_on_open(socket, on_open, &game));
+    must(fw_socket_on_text(socket, on_text, &game));
+    must(fw_socket_on_binary(socket, on_binary, &game));
+    must(fw_socket_on_closed(socket, on_closed, &game));
+    must(fw_socket_on_error(socket, on_error, &game));
+    must(fw_socket_set_start_ping_thread(socket, true)); /* keeps an eye on the link, and measures it */
+    must(fw_socket_set_ping_frequency(socket, 100));
+    must(fw_socket_open(socket)); /* returns at once */
+
+    for (frame = 0; frame < 60 * 20 && !game.finished; frame++) {
+        const struct timespec sixtieth = {0, 16666667};
+
+        fw_poll(0, 1000); /* the callbacks of this frame, for a millisecond at most */
+
+        if (fw_socket_state(socket) != shown) {
+            shown = fw_socket_state(socket);
+            printf("frame %d: %s\n", frame, state_name(shown));
+        }
+        if (fw_socket_is_open(socket) && !said) {
+            uint8_t position[12] = {42};
+            fw_segment segment;
+
+            must(fw_socket_send_text(socket, "hello from the game", 19));
+            must(fw_socket_send_binary(socket, position, sizeof position));
+            /* Bytes written where they will be sent from: handed over, not copied. */
+            must(fw_buffer_get(100000, &segment));
+            memset(segment.data + segment.offset, 7, segment.count);
+            must(fw_socket_send_binary_segment(socket, segment));
+            said = 1;
+            printf("frame %d: three messages queued, %zu bytes\n", frame, fw_socket_buffered_amount(socket));
+        }
+        if (game.answers == 3 && fw_socket_latency_us(socket) >= 0) {
+            printf("frame %d: latency %lld us\n", frame, (long long)fw_socket_latency_us(socket));
+            must(fw_socket_close(socket, 4000, "game over"));
+            game.answers++;
+        }
+        nanosleep(&sixtieth, NULL); /* here the game would draw */
+    }
+    fw_socket_destroy(socket);
+    must(fw_shutdown(2000));
+    printf("%s\n", game.finished && !game.failed ? "good" : "something went wrong");
+    return game.finished && !game.failed ? EXIT_SUCCESS : EXIT_FAILURE;
+}

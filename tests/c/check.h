@@ -1,0 +1,93 @@
+/* What the tests in C share: checks that are counted, and a closing line that says how they went. */
+
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "framewire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int checks_passed, checks_failed;
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (condition) {                                                                           \
+            checks_passed++;                                                                       \
+        } else {                                                                                   \
+            char why[512];                                                                         \
+            fw_last_error(why, sizeof why);                                                        \
+            checks_failed++;                                                                       \
+            printf("%s:%d: %s (last error: %s)\n", __FILE__, __LINE__, #condition, why);           \
+        }                                                                                          \
+    } while (0)
+
+#define CHECK_RESULT(call, expected)                                                               \
+    do {                                                                                           \
+        fw_result got = (call);                                                                    \
+        if (got == (expected)) {                                                                   \
+            checks_passed++;                                                                       \
+        } else {                                                                                   \
+            char why[512];                                                                         \
+            fw_last_error(why, sizeof why);                                                        \
+            checks_failed++;                                                                       \
+            printf("%s:%d: %s gave %s, not %s (%s)\n", __FILE__, __LINE__, #call,                  \
+                   fw_result_name(got), fw_result_name(expected), why);                            \
+        }                                                                                          \
+    } while (0)
+
+#define OK(call) CHECK_RESULT(call, FW_RESULT_OK)
+
+static inline int check_report(void)
+{
+    printf("%d passed, %d failed\n", checks_passed, checks_failed);
+    return checks_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static inline double check_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Polls until the condition holds; a minute is given up after, so that a fault does not hang. */
+#define POLL_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        double begun = check_seconds();                                                            \
+        while (!(condition) && check_seconds() - begun < 60) {                                     \
+            fw_poll(0, 0);                                                                         \
+            if (!(condition))                                                                      \
+                fw_wait(10);                                                                       \
+        }                                                                                          \
+        CHECK(condition);                                                                          \
+    } while (0)
+
+/* Waits likewise for what happens on other threads. */
+#define WAIT_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        double begun = check_seconds();                                                            \
+        struct timespec moment = {0, 1000000};                                                     \
+        while (!(condition) && check_seconds() - begun < 60)                                       \
+            nanosleep(&moment, NULL);                                                              \
+        CHECK(condition);                                                                          \
+    } while (0)
+
+/* TLS settings that trust the authority in a file. */
+static inline fw_tls check_tls(const char *ca_file)
+{
+    static char pem[64 * 1024];
+    fw_tls tls = {0};
+    FILE *file = fopen(ca_file, "rb");
+    size_t len = file ? fread(pem, 1, sizeof pem, file) : 0;
+    CHECK(len > 0);
+    if (file)
+        fclose(file);
+    OK(fw_tls_create(&tls));
+    OK(fw_tls_add_ca_pem(tls, pem, len));
+    return tls;
+}
+
+#endif

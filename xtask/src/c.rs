@@ -1,0 +1,117 @@
+//! C programs against the header and the library.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{Outcome, cargo, command, has, quietly, root, run, scratch};
+
+pub const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
+/// How the library and a program are built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    Release,
+    /// With the address sanitizer on both sides of the boundary; needs a nightly toolchain.
+    Sanitized,
+}
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Builds the shared library and returns the folder in which it lies.
+pub fn library(build: Build) -> Outcome<PathBuf> {
+    match build {
+        Build::Release => {
+            run(cargo().args(["build", "--release", "--quiet", "--package", "framewire"]))?;
+            Ok(root().join("target/release"))
+        }
+        Build::Sanitized => {
+            let folder = scratch("sanitized")?;
+            let mut build = Command::new("cargo");
+            build
+                .current_dir(root())
+                .args(["+nightly", "build", "--quiet", "--package", "framewire", "--lib", "--target", TARGET])
+                .arg("--target-dir")
+                .arg(&folder)
+                .env_remove("CARGO")
+                .env_remove("RUSTC")
+                .env_remove("RUSTUP_TOOLCHAIN")
+                .env("RUSTFLAGS", "-Zsanitizer=address");
+            quietly(&mut build)?;
+            Ok(folder.join(TARGET).join("debug"))
+        }
+    }
+}
+
+/// Whether the sanitized build can be made here.
+pub fn can_sanitize() -> Outcome {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        return Err("the address sanitizer is only set up for x86-64 Linux".into());
+    }
+    quietly(Command::new("cargo").args(["+nightly", "--version"]).env_remove("RUSTUP_TOOLCHAIN"))
+        .map(drop)
+        .map_err(|_| "there is no nightly toolchain, which -Zsanitizer needs".into())
+}
+
+/// Compiles one C file against the header and the shared library in `library`.
+pub fn compile(source: &Path, library: &Path, build: Build) -> Outcome<PathBuf> {
+    let folder = scratch(if build == Build::Sanitized { "c-sanitized" } else { "c" })?;
+    let program = folder.join(source.file_stem().unwrap_or_default());
+    // gcc and clang bring different run-time parts of the sanitizer; rustc's are clang's.
+    let compiler = if build == Build::Sanitized && has("clang") { "clang" } else { "cc" };
+    let mut cc = command(compiler);
+    cc.arg("-std=c11").args(WARNINGS).args(["-O1", "-g"]);
+    if build == Build::Sanitized {
+        cc.arg("-fsanitize=address");
+    }
+    cc.args(["-D_GNU_SOURCE", "-I"])
+        .arg(root().join("include"))
+        .arg("-I")
+        .arg(root().join("tests/c"))
+        .arg(source);
+    cc.arg("-o").arg(&program).arg("-L").arg(library).args(["-lframewire", "-lpthread", "-lm"]);
+    cc.arg(format!("-Wl,-rpath,{}", library.display()));
+    quietly(&mut cc)?;
+    Ok(program)
+}
+
+/// The header on its own, in each language and with each compiler that is here.
+pub fn header_alone() -> Outcome {
+    let folder = scratch("c")?;
+    for (compiler, language, standard) in [
+        ("gcc", "c", "-std=c11"),
+        ("g++", "c++", "-std=c++17"),
+        ("clang", "c", "-std=c11"),
+        ("clang++", "c++", "-std=c++17"),
+    ] {
+        if !has(compiler) {
+            continue;
+        }
+        let source = folder.join(if language == "c" { "alone.c" } else { "alone.cpp" });
+        let text =
+            "#include \"framewire.h\"\nint main(void) { return fw_version() == FW_VERSION ? 0 : 1; }\n";
+        std::fs::write(&source, text).map_err(|error| error.to_string())?;
+        let mut check = command(compiler);
+        check
+            .arg(standard)
+            .args(WARNINGS)
+            .arg("-fsyntax-only")
+            .arg("-I")
+            .arg(root().join("include"))
+            .arg(&source);
+        quietly(&mut check)?;
+    }
+    Ok(())
+}
+
+/// All C files of a folder, in order.
+pub fn sources(folder: &str) -> Outcome<Vec<PathBuf>> {
+    let folder = root().join(folder);
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    found.sort();
+    Ok(found)
+}

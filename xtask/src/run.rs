@@ -1,0 +1,121 @@
+//! Running other programs, and knowing where things are.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// What went wrong, in words.
+pub type Outcome<T = ()> = Result<T, String>;
+
+/// The project's folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Where tools are installed that the machine lacks, and where programs are built.
+pub fn scratch(name: &str) -> Outcome<PathBuf> {
+    let folder = root().join("target").join(name);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// A command that runs in the project's folder.
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+pub fn cargo() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command, its output shown.
+pub fn run(command: &mut Command) -> Outcome {
+    let shown = show(command);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{shown}: {status}")),
+        Err(error) => Err(format!("{shown}: {error}")),
+    }
+}
+
+/// Runs a command quietly; its output only if it fails.
+pub fn quietly(command: &mut Command) -> Outcome<String> {
+    let shown = show(command);
+    let output = command.output().map_err(|error| format!("{shown}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    Err(format!("{shown}: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn show(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+/// Whether a program can be started.
+pub fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Installs Debian packages, once, if `program` is missing and this machine can.
+pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
+    if has(program) {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        return Err(format!(
+            "{program} is missing and there is no apt-get to install {}",
+            packages.join(" ")
+        ));
+    }
+    static UPDATED: std::sync::Once = std::sync::Once::new();
+    UPDATED.call_once(|| drop(quietly(Command::new("apt-get").args(["update", "-q"]))));
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600"])
+        .args(packages);
+    quietly(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    if has(program) {
+        Ok(())
+    } else {
+        Err(format!("{program} is still missing after installing {}", packages.join(" ")))
+    }
+}
+
+/// The repository's echo server, which ends with this value.
+pub struct Echo {
+    child: Child,
+    pub ws: String,
+    pub wss: String,
+    pub ca: PathBuf,
+}
+
+impl Echo {
+    pub fn start() -> Outcome<Self> {
+        run(cargo().args(["build", "--quiet", "--package", "framewire-servers"]))?;
+        let ca = scratch("demo")?.join("ca.pem");
+        let mut child = command(root().join("target/debug/framewire-echo"))
+            .arg("--ca-out")
+            .arg(&ca)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("framewire-echo: {error}"))?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or("framewire-echo has no output")?).lines();
+        let mut line = || lines.next().and_then(Result::ok).ok_or("framewire-echo did not start");
+        Ok(Self { ws: line()?, wss: line()?, ca, child })
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        // It ends with its standard input.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
