@@ -4,10 +4,13 @@
 //! installed, and the machine's own C library does not matter.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::run::{Echo, Outcome, cargo, quietly, root, run, scratch};
+use crate::test::Verdict;
 
 /// Debian's suite that has Godot 4.
 const SUITE: &str = "forky";
@@ -23,55 +26,56 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 const ADDON: &str = "addons/framewire";
 const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
 
-/// Builds the extension and runs its tests in Godot. `echo` is the built echo server.
-pub fn test(root: &Path, echo: &Path) -> Result<(), String> {
-    let library = build(root, false)?;
-    let godot = Godot::find_or_install(&root.join("target/tools/godot"))?;
+/// The tests, as a step of `cargo xtask test`.
+pub fn step(echo: &Echo) -> Verdict {
+    match Godot::find_or_install() {
+        Ok(godot) => test(&godot, echo).into(),
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+/// Builds the extension and runs its tests in Godot.
+pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
+    let library = build(false)?;
     println!("Godot {}", godot.version()?);
-    let project = root.join("target/godot/tests");
-    lay_out(root, "tests", &project, &library)?;
-    let ca = project.join("ca.pem");
-    let server = Echo::start(echo, &ca)?;
+    let project = scratch("godot")?.join("tests");
+    lay_out("tests", &project, &library)?;
 
     let mut failures = Vec::new();
     for script in ["run.gd", "quit_while_open.gd", "reload.gd"] {
         let mut command = godot.command(&project);
         command.args(["--script", &format!("res://{script}")]);
-        command.env("FRAMEWIRE_WS", &server.ws).env("FRAMEWIRE_WSS", &server.wss).env("FRAMEWIRE_CA", &ca);
-        match run(command).and_then(|output| judge(&output)) {
-            Ok(()) => {}
-            Err(error) => failures.push(format!("{script}: {error}")),
+        command.env("FRAMEWIRE_WS", &echo.ws).env("FRAMEWIRE_WSS", &echo.wss).env("FRAMEWIRE_CA", &echo.ca);
+        if let Err(problem) = finish(command).and_then(|run| judge(&run)) {
+            failures.push(format!("{script}: {problem}"));
         }
     }
-    if let Err(error) = check_docs(&godot, &project) {
-        failures.push(format!("class documentation: {error}"));
+    if let Err(problem) = check_docs(godot, &project, &library) {
+        failures.push(format!("class documentation: {problem}"));
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Lays out the addon with the library of this machine, and the demo project beside it, in
-/// `target/godot/package`. Returns where.
-pub fn package(root: &Path) -> Result<PathBuf, String> {
-    let library = build(root, true)?;
-    let package = root.join("target/godot/package");
-    lay_out(root, "demo", &package, &library)?;
-    // The list is the editor's own business in a user's project.
+/// `cargo xtask package godot`: the demo project with the addon in it, and in that the library of
+/// this machine, in `target/godot/package`.
+pub fn package() -> Outcome {
+    let library = build(true)?;
+    let package = scratch("godot")?.join("package");
+    lay_out("demo", &package, &library)?;
+    // That folder is the editor's own business in a user's project.
     remove(&package.join(".godot"))?;
-    Ok(package)
+    println!("{}: copy addons/framewire into your project, or open the folder as a demo", package.display());
+    Ok(())
 }
 
-fn build(root: &Path, release: bool) -> Result<PathBuf, String> {
-    let crate_dir = root.join("bindings/godot");
-    let target = root.join("target/godot/build");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(&crate_dir).arg("build").arg("--target-dir").arg(&target);
+fn build(release: bool) -> Outcome<PathBuf> {
+    let target = scratch("godot")?.join("build");
+    let mut build = cargo();
+    build.current_dir(root().join("bindings/godot")).args(["build", "--quiet", "--target-dir"]).arg(&target);
     if release {
-        cargo.arg("--release");
+        build.arg("--release");
     }
-    let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
-    if !status.success() {
-        return Err("the extension does not build".into());
-    }
+    run(&mut build)?;
     Ok(target.join(if release { "release" } else { "debug" }).join(library_name()))
 }
 
@@ -93,8 +97,8 @@ fn library_folder() -> String {
 }
 
 /// A project from `bindings/godot/<from>` with the addon in it.
-fn lay_out(root: &Path, from: &str, project: &Path, library: &Path) -> Result<(), String> {
-    let binding = root.join("bindings/godot");
+fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
+    let binding = root().join("bindings/godot");
     remove(project)?;
     copy_tree(&binding.join(from), project)?;
     copy_tree(&binding.join(ADDON), &project.join(ADDON))?;
@@ -109,20 +113,20 @@ fn lay_out(root: &Path, from: &str, project: &Path, library: &Path) -> Result<()
 
 // ------------------------------------------------------------------------------------ the engine
 
-struct Godot {
+/// The engine, unpacked.
+pub struct Godot {
     root: PathBuf,
     home: PathBuf,
 }
 
 impl Godot {
-    fn find_or_install(folder: &Path) -> Result<Self, String> {
-        let godot = Self { root: folder.join("root"), home: folder.join("home") };
+    fn find_or_install() -> Outcome<Self> {
+        let folder = scratch("tools")?.join("godot");
         if !folder.join(".complete").exists() {
             println!("Godot is unpacked into {} (about 280 MB)", folder.display());
-            install(folder).map_err(|error| {
-                format!("Godot could not be installed, so its tests were not run: {error}")
-            })?;
+            install(&folder).map_err(|problem| format!("Godot could not be installed: {problem}"))?;
         }
+        let godot = Self { root: folder.join("root"), home: folder.join("home") };
         create(&godot.home)?;
         Ok(godot)
     }
@@ -140,16 +144,16 @@ impl Godot {
         command
     }
 
-    fn version(&self) -> Result<String, String> {
+    fn version(&self) -> Outcome<String> {
         let mut command = self.command(Path::new("."));
         command.arg("--version");
-        Ok(run(command)?.text.trim().to_owned())
+        Ok(finish(command)?.text.trim().to_owned())
     }
 }
 
 /// Unpacks Debian's Godot and the libraries it needs, from the archive that this machine's own
 /// apt uses.
-fn install(folder: &Path) -> Result<(), String> {
+fn install(folder: &Path) -> Outcome {
     if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") {
         return Err("this needs Linux on x86-64".into());
     }
@@ -160,7 +164,7 @@ fn install(folder: &Path) -> Result<(), String> {
     }
     create(&folder.join("root"))?;
     write(&apt.join("status"), "")?;
-    let archive = output(
+    let archive = quietly(
         Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]),
     )?;
     let archive = archive
@@ -202,7 +206,7 @@ fn install(folder: &Path) -> Result<(), String> {
             command.args(["-o", option]);
         }
         command.args(arguments);
-        output(&mut command)
+        quietly(&mut command)
     };
     apt_get(&["update"])?;
     // Against an empty status file that is everything, the C library included.
@@ -225,7 +229,7 @@ fn install(folder: &Path) -> Result<(), String> {
     write(&folder.join(".complete"), SUITE)
 }
 
-fn unpack(package: &Path, root: &Path) -> Result<(), String> {
+fn unpack(package: &Path, root: &Path) -> Outcome {
     let mut data = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
         .arg(package)
@@ -233,7 +237,7 @@ fn unpack(package: &Path, root: &Path) -> Result<(), String> {
         .spawn()
         .map_err(|error| format!("dpkg-deb does not start: {error}"))?;
     let tar = data.stdout.take().ok_or("dpkg-deb has no output")?;
-    output(
+    quietly(
         Command::new("tar")
             .args(["-x", "--keep-directory-symlink", "--exclude=./usr/share/doc", "--exclude=./usr/share/locale"])
             .arg("-C")
@@ -251,8 +255,8 @@ struct Run {
     text: String,
 }
 
-/// The whole output of a run, which is ended when it takes too long.
-fn run(mut command: Command) -> Result<Run, String> {
+/// Runs to the end, which comes by force when it takes too long.
+fn finish(mut command: Command) -> Outcome<Run> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("{command:?} does not start: {error}"))?;
     let readers = [
@@ -287,7 +291,7 @@ fn read_all(mut pipe: Box<dyn Read + Send>) -> std::thread::JoinHandle<String> {
 }
 
 /// A run counts when it says so and exits cleanly, and nothing panicked or leaked on the way.
-fn judge(run: &Run) -> Result<(), String> {
+fn judge(run: &Run) -> Outcome {
     print!("{}", run.text);
     let verdict = run.text.lines().rev().find(|line| line.ends_with(" failed"));
     if run.status != Some(0) {
@@ -305,80 +309,46 @@ fn judge(run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// Every method, property, constant and signal has a text in the editor's help.
-fn check_docs(godot: &Godot, project: &Path) -> Result<(), String> {
+/// Everything that scripts can use has its text in the library, for the editor's help. What there
+/// is, Godot lists; the texts it shows only in the editor.
+fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
     let folder = project.join("doc");
     create(&folder)?;
     let mut command = godot.command(project);
     command.arg("--doctool").arg(&folder).arg("--gdextension-docs");
-    let output = run(command)?;
+    let run = finish(command)?;
+    let texts = fs::read(library).map_err(|error| format!("{}: {error}", library.display()))?;
+    let texts = String::from_utf8_lossy(&texts);
     let mut described = 0;
-    for entry in read_dir(&folder.join("doc_classes")).or_else(|_| read_dir(&folder))? {
-        let text = fs::read_to_string(&entry).map_err(|error| format!("{}: {error}", entry.display()))?;
-        described += text.matches("<description>").count();
+    for class in ["FramewireSocket", "FramewireNode"] {
+        let file = folder.join(format!("doc_classes/{class}.xml"));
+        let listed = fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}\n{}", file.display(), run.text))?;
+        for line in listed.lines().map(str::trim) {
+            let is_member = ["<method ", "<member ", "<signal ", "<constant "].iter().any(|tag| line.starts_with(tag));
+            let Some(end) = line.match_indices('"').nth(1).filter(|_| is_member) else { continue };
+            let tag = &line[..=end.0];
+            // gdext writes methods and signals over several lines.
+            if !texts.contains(tag) {
+                return Err(format!("{class}: {tag}> has none"));
+            }
+            described += 1;
+        }
     }
-    if described == 0 {
-        return Err(format!("none was written\n{}", output.text));
-    }
-    println!("{described} descriptions in the class documentation");
-    Ok(())
-}
-
-struct Echo {
-    child: Child,
-    ws: String,
-    wss: String,
-}
-
-impl Echo {
-    fn start(program: &Path, ca: &Path) -> Result<Self, String> {
-        let mut child = Command::new(program)
-            .arg("--ca-out")
-            .arg(ca)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
-        let mut lines = BufReader::new(child.stdout.take().ok_or("the echo server has no output")?).lines();
-        let mut line = || lines.next()?.ok();
-        let (Some(ws), Some(wss)) = (line(), line()) else {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err("the echo server does not say where it listens".into());
-        };
-        Ok(Self { child, ws, wss })
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        // It ends with its standard input.
-        drop(self.child.stdin.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    println!("{described} members are documented");
+    if described > 60 { Ok(()) } else { Err("that is too few".into()) }
 }
 
 // ----------------------------------------------------------------------------------------- files
 
-fn output(command: &mut Command) -> Result<String, String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("{program} does not start: {error}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
-    }
-}
-
-fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn read_dir(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     Ok(paths)
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
+fn copy_tree(from: &Path, to: &Path) -> Outcome {
     create(to)?;
     for entry in read_dir(from)? {
         let Some(name) = entry.file_name() else { continue };
@@ -387,19 +357,19 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+fn copy(from: &Path, to: &Path) -> Outcome {
     fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
 }
 
-fn create(folder: &Path) -> Result<(), String> {
+fn create(folder: &Path) -> Outcome {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
-fn write(file: &Path, text: &str) -> Result<(), String> {
+fn write(file: &Path, text: &str) -> Outcome {
     fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn remove(folder: &Path) -> Result<(), String> {
+fn remove(folder: &Path) -> Outcome {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(format!("{}: {error}", folder.display()))

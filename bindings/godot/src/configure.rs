@@ -30,6 +30,9 @@ impl FramewireSocket {
         socket.set_connect_timeout(milliseconds(self.connect_timeout))?;
         socket.set_close_timeout(milliseconds(self.close_timeout))?;
         socket.set_max_message_size(bytes(self.max_message_size))?;
+        if !self.compression {
+            socket.set_compression(None)?;
+        }
         self.configure_fragments(socket)?;
         self.configure_buffer(socket)?;
         self.configure_heartbeat(socket)?;

@@ -1,11 +1,12 @@
 //! Connecting and closing.
 
 use framewire::wire::url::Url;
-use framewire::{CallError, EventKind, Socket};
+use framewire::{CallError, EventKind, EventType, Socket};
 use godot::global::Error as GodotError;
 use godot::prelude::*;
 
 use crate::answers;
+use crate::polling;
 use crate::socket::{Authorization, CLOSED, CLOSING, CONNECTING, FramewireSocket, Link};
 use crate::tls::OptionalTlsOptions;
 
@@ -78,7 +79,12 @@ impl FramewireSocket {
 
     fn start(&mut self, url: &str, tls_options: &OptionalTlsOptions) -> Result<(), CallError> {
         let socket = Socket::create(url)?;
-        let prepared = self.configure(&socket, tls_options).and_then(|()| socket.open());
+        // Asked now, or the first messages would come before the first poll could say so.
+        let fragments = polling::wants_fragments(self.to_gd().upcast(), self.node);
+        let prepared = self
+            .configure(&socket, tls_options)
+            .and_then(|()| socket.enable_event(EventType::IncompleteFrame, fragments))
+            .and_then(|()| socket.open());
         if let Err(error) = prepared {
             let _ = socket.destroy();
             return Err(error);
@@ -88,6 +94,7 @@ impl FramewireSocket {
         let link = &mut self.link;
         link.socket = Some(socket);
         link.state = CONNECTING;
+        link.fragments = fragments;
         link.url = url.to_owned();
         // What Socket::create has accepted parses again.
         (link.host, link.port) =

@@ -96,14 +96,24 @@ fn deliver(this: &mut Gd<FramewireSocket>, event: EventKind) {
     }
 }
 
+/// Whether somebody wants messages in pieces: then the library does not assemble them.
+pub fn wants_fragments(socket: Gd<Object>, node: Option<InstanceId>) -> bool {
+    emitters(socket, node).any(|emitter| is_listened_to(&emitter, "fragment_received"))
+}
+
 /// Who emits: the socket, and the node that polls it unless a handler has freed it.
-fn emitters(this: &Gd<FramewireSocket>) -> impl Iterator<Item = Gd<Object>> + use<> {
-    let node = this.bind().node.and_then(|id| Gd::<Object>::try_from_instance_id(id).ok());
-    [Some(this.clone().upcast()), node].into_iter().flatten()
+fn emitters(socket: Gd<Object>, node: Option<InstanceId>) -> impl Iterator<Item = Gd<Object>> {
+    let node = node.and_then(|id| Gd::<Object>::try_from_instance_id(id).ok());
+    [Some(socket), node].into_iter().flatten()
+}
+
+fn emitters_of(this: &Gd<FramewireSocket>) -> impl Iterator<Item = Gd<Object>> + use<> {
+    let node = this.bind().node;
+    emitters(this.clone().upcast(), node)
 }
 
 fn emit(this: &Gd<FramewireSocket>, signal: &str, arguments: &[Variant]) {
-    for mut emitter in emitters(this) {
+    for mut emitter in emitters_of(this) {
         // A handler of the socket may have freed the node.
         if emitter.is_instance_valid() {
             emitter.emit_signal(signal, arguments);
@@ -112,10 +122,13 @@ fn emit(this: &Gd<FramewireSocket>, signal: &str, arguments: &[Variant]) {
 }
 
 fn has_listener(this: &Gd<FramewireSocket>, signal: &str) -> bool {
-    emitters(this).any(|emitter| !emitter.get_signal_connection_list(signal).is_empty())
+    emitters_of(this).any(|emitter| is_listened_to(&emitter, signal))
 }
 
-/// The library assembles messages unless somebody wants them in pieces.
+fn is_listened_to(emitter: &Gd<Object>, signal: &str) -> bool {
+    !emitter.get_signal_connection_list(signal).is_empty()
+}
+
 fn follow_fragment_listeners(this: &mut Gd<FramewireSocket>) {
     let wanted = has_listener(this, "fragment_received");
     let mut socket = this.bind_mut();

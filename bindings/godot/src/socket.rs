@@ -8,10 +8,10 @@ use crate::inbox::Inbox;
 use crate::polling;
 use crate::tls::TlsCache;
 
-pub const CONNECTING: i64 = 0;
-pub const OPEN: i64 = 1;
-pub const CLOSING: i64 = 2;
-pub const CLOSED: i64 = 3;
+pub const CONNECTING: i64 = FramewireSocket::STATE_CONNECTING;
+pub const OPEN: i64 = FramewireSocket::STATE_OPEN;
+pub const CLOSING: i64 = FramewireSocket::STATE_CLOSING;
+pub const CLOSED: i64 = FramewireSocket::STATE_CLOSED;
 
 /// A WebSocket client with the methods, constants and properties of [WebSocketPeer], and signals.
 ///
@@ -45,12 +45,12 @@ pub struct FramewireSocket {
     /// How many bytes may wait for `get_packet()` before `poll()` takes no more from the network;
     /// one message of any size always fits. See `max_message_size` for what is refused.
     #[var]
-    #[init(val = 4 << 20)]
+    #[init(val = 4194304)]
     pub inbound_buffer_size: i64,
     /// How many bytes may wait to be sent. Past it sends return `ERR_OUT_OF_MEMORY` and queue
     /// nothing; it may be exceeded by one message.
     #[var(set = set_outbound_buffer_size)]
-    #[init(val = 64 << 20)]
+    #[init(val = 67108864)]
     pub outbound_buffer_size: i64,
     /// How many packets may wait for `get_packet()` before `poll()` takes no more from the
     /// network. None is dropped for that: the server has to wait.
@@ -68,12 +68,17 @@ pub struct FramewireSocket {
     /// The largest message that is accepted, in bytes. A larger one ends the connection with
     /// close code 1009 and `failed`.
     #[var]
-    #[init(val = 64 << 20)]
+    #[init(val = 67108864)]
     pub max_message_size: i64,
     /// Messages larger than this go out as several fragments, in bytes.
     #[var(set = set_max_fragment_size)]
-    #[init(val = 32_767)]
+    #[init(val = 32767)]
     pub max_fragment_size: i64,
+    /// Offers permessage-deflate (RFC 7692): messages of 256 bytes and more are compressed if the
+    /// server agrees.
+    #[var]
+    #[init(val = true)]
+    pub compression: bool,
     /// Seconds for all of connecting: name resolution, TCP, TLS and upgrade.
     #[var]
     #[init(val = 20.0)]
@@ -84,7 +89,7 @@ pub struct FramewireSocket {
     pub close_timeout: f64,
     /// The largest result of `put_var()`, in bytes.
     #[var]
-    #[init(val = 8 << 20)]
+    #[init(val = 8388608)]
     pub encode_buffer_max_size: i64,
     /// Certificate authorities to trust besides `tls_roots`, as PEM.
     #[var]
@@ -175,16 +180,16 @@ impl Drop for Link {
 impl FramewireSocket {
     /// Not connected yet.
     #[constant]
-    pub const STATE_CONNECTING: i64 = CONNECTING;
+    pub const STATE_CONNECTING: i64 = 0;
     /// Connected: messages can be sent.
     #[constant]
-    pub const STATE_OPEN: i64 = OPEN;
+    pub const STATE_OPEN: i64 = 1;
     /// The script called `close()`, and the closing handshake goes on.
     #[constant]
-    pub const STATE_CLOSING: i64 = CLOSING;
+    pub const STATE_CLOSING: i64 = 2;
     /// Not connected, or no longer.
     #[constant]
-    pub const STATE_CLOSED: i64 = CLOSED;
+    pub const STATE_CLOSED: i64 = 3;
     /// The message is text, which must be valid UTF-8.
     #[constant]
     pub const WRITE_MODE_TEXT: i64 = 0;

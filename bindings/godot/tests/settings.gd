@@ -42,6 +42,16 @@ func test_authorization_can_change() -> bool:
 	return true
 
 
+func test_compression_is_offered_unless_unwanted() -> bool:
+	var offer := "sec-websocket-extensions: permessage-deflate"
+	check(offer in await head_of(new_socket()), "not offered")
+	var socket := new_socket()
+	socket.compression = false
+	check(not "sec-websocket-extensions" in await head_of(socket), "offered")
+	equal(socket.get_extensions(), "", "extensions")
+	return true
+
+
 func test_settings_that_cannot_be() -> bool:
 	var wrong := {
 		"handshake_headers": PackedStringArray(["X-Team: red\r\nX-Injected: 1"]),
@@ -145,7 +155,7 @@ func test_properties_keep_what_they_are_given() -> bool:
 		"supported_protocols": PackedStringArray(["a"]), "handshake_headers": PackedStringArray(["A: b"]),
 		"origin": "o", "inbound_buffer_size": 1, "outbound_buffer_size": 2, "max_queued_packets": 3,
 		"heartbeat_interval": 4.5, "heartbeat_timeout": 5.5, "max_message_size": 6, "max_fragment_size": 70,
-		"connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
+		"compression": false, "connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
 		"tls_pins": PackedStringArray(["q"]), "tls_client_cert_pem": "c", "tls_client_key_pem": "k", "tls_insecure": true,
 	}
 	var properties := {}
