@@ -49,7 +49,7 @@ func the_loop_of_the_manual(socket: RefCounted) -> Array:
 	return transcript
 
 
-## WebSocketPeer loses them.
+## WebSocketPeer loses the binary one.
 func test_empty_messages() -> bool:
 	var socket := await open_socket()
 	equal(socket.put_packet(PackedByteArray()), OK, "put_packet")
