@@ -1,8 +1,8 @@
 //! From properties to the library's settings.
 
-use framewire::{CallError, Socket};
 use crate::socket::{Authorization, FramewireSocket};
 use crate::tls::{OptionalTlsOptions, TlsChoice};
+use framewire::{CallError, Socket};
 
 impl FramewireSocket {
     /// Gives a new socket everything that was set.

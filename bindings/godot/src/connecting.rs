@@ -118,7 +118,8 @@ impl FramewireSocket {
     pub(crate) fn answer(&mut self, call: &str, result: Result<(), CallError>) -> GodotError {
         let Err(error) = result else { return GodotError::OK };
         let code = answers::code(&error);
-        self.link.last_error = vdict! { "kind" => "call", "phase" => "", "message" => error.message.as_ref() };
+        self.link.last_error =
+            vdict! { "kind" => "call", "phase" => "", "message" => error.message.as_ref() };
         // A full queue and a connection that is gone are the game's daily life, not mistakes.
         if code != GodotError::ERR_OUT_OF_MEMORY && code != GodotError::FAILED {
             godot_error!("FramewireSocket.{call}: {error}");

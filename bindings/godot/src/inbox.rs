@@ -40,7 +40,8 @@ impl Inbox {
 
     /// A limit in bytes admits one message of any size, or a large one could never be read.
     pub fn is_full(&self, max_packets: i64, max_bytes: i64) -> bool {
-        let over = |amount: usize, limit: i64| i64::try_from(amount).is_ok_and(|amount| amount >= limit.max(1));
+        let over =
+            |amount: usize, limit: i64| i64::try_from(amount).is_ok_and(|amount| amount >= limit.max(1));
         over(self.packets.len(), max_packets) || over(self.bytes, max_bytes)
     }
 

@@ -1,7 +1,9 @@
 //! Sending, and the packets of `get_packet`.
 
 use framewire::{CallError, Code, Socket};
-use godot::global::{Error as GodotError, bytes_to_var, bytes_to_var_with_objects, var_to_bytes, var_to_bytes_with_objects};
+use godot::global::{
+    Error as GodotError, bytes_to_var, bytes_to_var_with_objects, var_to_bytes, var_to_bytes_with_objects,
+};
 use godot::prelude::*;
 
 use crate::inbox::Packet;

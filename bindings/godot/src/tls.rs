@@ -3,9 +3,9 @@
 use data_encoding::BASE64;
 use framewire::{CallError, Code, Roots, Tls};
 use godot::classes::RefCounted;
+use godot::meta::conv::ByValue;
 use godot::meta::error::ConvertError;
 use godot::meta::shape::GodotShape;
-use godot::meta::conv::ByValue;
 use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
 use godot::prelude::*;
 
