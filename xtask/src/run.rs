@@ -92,6 +92,8 @@ pub struct Echo {
     child: Child,
     pub ws: String,
     pub wss: String,
+    /// Knows the extension `x-xor`.
+    pub xor: String,
     pub ca: PathBuf,
 }
 
@@ -108,7 +110,7 @@ impl Echo {
             .map_err(|error| format!("framewire-echo: {error}"))?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("framewire-echo has no output")?).lines();
         let mut line = || lines.next().and_then(Result::ok).ok_or("framewire-echo did not start");
-        Ok(Self { ws: line()?, wss: line()?, ca, child })
+        Ok(Self { ws: line()?, wss: line()?, xor: line()?, ca, child })
     }
 }
 

@@ -125,7 +125,8 @@ fn examples(echo: &Echo) -> Outcome {
     let library = c::library(Build::Release)?;
     for source in c::sources("examples/c")? {
         let program = c::compile(&source, &library, Build::Release)?;
-        run(command(&program).arg(&echo.ws))?;
+        let url = if program.ends_with("xor_extension") { &echo.xor } else { &echo.ws };
+        run(command(&program).arg(url))?;
     }
     run(cargo().args(["run", "--quiet", "--example", "echo", "--", &echo.ws]))
 }

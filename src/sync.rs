@@ -1,0 +1,27 @@
+//! Locks, atomics and the statics made of them, for the rooms that hand things between threads.
+//!
+//! They are the standard library's. Tests built with `--cfg shuttle` get shuttle's in their place,
+//! which try out in which order threads may come to run; see `models`.
+
+#[cfg(not(all(test, shuttle)))]
+pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+#[cfg(all(test, shuttle))]
+pub use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+/// Statics that the models can use: there each run has its own, as if the process had just begun.
+#[cfg(not(all(test, shuttle)))]
+macro_rules! statics {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[$attribute])* static $name: $type = $value;)+
+    };
+}
+
+#[cfg(all(test, shuttle))]
+macro_rules! statics {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
+        $(shuttle::lazy_static! { $(#[$attribute])* static ref $name: $type = $value; })+
+    };
+}
+
+pub(crate) use statics;
