@@ -722,6 +722,98 @@ typedef struct fw_compression {
     size_t min_size_to_compress;
 } fw_compression;
 
+/// Writes the extension's element for Sec-WebSocket-Extensions, such as "x-xor; key=7", for an attempt.
+///
+/// Called before each upgrade request.
+///
+/// buf: where to write, at most cap bytes, no NUL needed; never NULL.
+/// cap: bytes, 512.
+/// user_data: that of fw_extension.
+/// Returns: how many bytes were written; 0 offers nothing this time.
+typedef size_t (*fw_add_negotiation_fn)(char *buf, size_t cap, void *user_data);
+
+/// Reads the server's element: it has accepted the extension.
+///
+/// element: such as "x-xor; key=7", not NUL-terminated, borrowed for the call.
+/// len: bytes.
+/// user_data: that of fw_extension.
+/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
+///   an error.
+typedef uint32_t (*fw_parse_negotiation_fn)(const char *element, size_t len, void *user_data);
+
+/// A message, or a piece of one, that an extension is shown.
+typedef struct fw_extension_frame {
+    /// What the message is.
+    fw_opcode opcode;
+    /// 1 for a whole message, and for the first fragment where fragments come one by one.
+    uint32_t is_first;
+    /// 1 for a whole message, and for the last fragment where fragments come one by one.
+    uint32_t is_final;
+    /// The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    uint32_t rsv;
+} fw_extension_frame;
+
+/// Chooses the reserved bits for a message that is to be sent.
+///
+/// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
+/// user_data: that of fw_extension.
+/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
+///   owns no
+///   bits). Any other bit ends the connection in an error.
+typedef uint32_t (*fw_frame_header_fn)(const struct fw_extension_frame *frame, void *user_data);
+
+/// Encodes a message that is to be sent, or decodes what was received.
+///
+/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
+/// where
+/// incomplete_frame takes them one by one.
+///
+/// frame: what it is; borrowed for the call.
+/// data: the payload, read-only; borrowed for the call; never NULL.
+/// len: bytes, may be 0.
+/// out: zero; a segment from fw_buffer_get with the new payload is handed over by writing it here; left
+///   alone the payload stays as it is.
+/// user_data: that of fw_extension.
+/// Returns: 1 when done; 0 when the payload cannot be used, which ends the connection in an error.
+typedef uint32_t (*fw_transform_fn)(const struct fw_extension_frame *frame,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    struct fw_segment *out,
+                                    void *user_data);
+
+/// Frees what the extension uses. Called once, when no socket and no connection uses it any more.
+///
+/// user_data: that of fw_extension.
+typedef void (*fw_extension_destroy_fn)(void *user_data);
+
+/// An extension of the caller's own (RFC 6455 section 9).
+///
+/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
+/// the
+/// socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
+typedef struct fw_extension {
+    /// The size of this struct in bytes, set by fw_extension_init.
+    uint32_t struct_size;
+    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
+    /// 0 means
+    /// that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
+    uint32_t rsv;
+    /// Not NULL.
+    fw_add_negotiation_fn add_negotiation;
+    /// NULL: any answer is fine.
+    fw_parse_negotiation_fn parse_negotiation;
+    /// NULL: every message is marked with all of rsv.
+    fw_frame_header_fn frame_header;
+    /// NULL: messages are sent as they are.
+    fw_transform_fn encode;
+    /// NULL: messages are received as they are.
+    fw_transform_fn decode;
+    /// NULL: there is nothing to free.
+    fw_extension_destroy_fn destroy;
+    /// Handed to each of the functions; what it points to must live until destroy.
+    void *user_data;
+} fw_extension;
+
 /// What a socket has done, over all of its connections; the phases are those of the last attempt.
 typedef struct fw_stats {
     /// Bytes handed to the network after the upgrade, frame headers included.
@@ -1314,8 +1406,9 @@ fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_
 /// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8; INVALID_STATE
-///   (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8;
+///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was
+///   queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -1333,7 +1426,8 @@ fw_result fw_socket_send_text_with(struct fw_socket socket,
 /// data: len bytes; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: as fw_socket_send_binary; INVALID_ARGUMENT also for unknown flags.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -1708,6 +1802,35 @@ void fw_compression_init(struct fw_compression *compression);
 /// Since: 0.1.0.
 fw_result fw_socket_set_compression(struct fw_socket socket,
                                     const struct fw_compression *compression);
+
+/// Fills an extension with nothing.
+///
+/// Call it before anything else is set in it.
+///
+/// extension: not NULL; written.
+/// Returns: nothing; NULL is ignored.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+void fw_extension_init(struct fw_extension *extension);
+
+/// Adds an extension to a socket.
+///
+/// Extensions are offered, and change messages, in the order in which they were added, all before
+/// permessage-deflate; received messages go the other way. Two that own the same reserved bit cannot be
+/// agreed on together: that ends the attempt in an error of kind EXTENSION.
+///
+/// socket: the socket, closed.
+/// extension: prepared with fw_extension_init; not NULL; copied.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no add_negotiation);
+///   INVALID_STATE (not closed); TOO_LARGE (more than 8). When it is not OK destroy is not called.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_add_extension(struct fw_socket socket,
+                                  const struct fw_extension *extension);
 
 /// Makes TLS settings.
 ///

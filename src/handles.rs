@@ -6,16 +6,20 @@
 //! into an array and never while foreign code runs: what is removed is handed back to the caller
 //! to be dropped outside.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, statics};
 
 const SLOT_BITS: u32 = 24;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 const NO_SLOT: u32 = u32::MAX;
 
-/// 2^40 handles: a million a second for twelve days before one could repeat, and then only in the
-/// same slot.
-static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+statics! {
+    /// 2^40 handles: a million a second for twelve days before one could repeat, and then only in
+    /// the same slot.
+    static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+}
 
 /// The slots or the memory for another handle are used up.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,8 +11,11 @@ pub mod ffi;
 pub mod handles;
 pub mod limits;
 pub mod logging;
+#[cfg(all(test, shuttle))]
+mod models;
 pub mod net;
 pub mod session;
+pub(crate) mod sync;
 pub mod wire;
 
 pub use client::*;

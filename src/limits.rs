@@ -46,6 +46,9 @@ pub const MAX_INTERIM_RESPONSES: usize = 16;
 /// The URL, including credentials; common servers refuse request lines beyond 8 KiB.
 pub const MAX_URL: usize = 8 << 10;
 
+/// Extensions of the caller's own on one socket; there are three reserved bits to share.
+pub const MAX_EXTENSIONS: usize = 8;
+
 /// Header fields that a caller may add to the upgrade request: common servers take about 100.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// Names and values of those together. Common servers refuse more than 8 to 32 KiB.

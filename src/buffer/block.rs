@@ -2,9 +2,9 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use super::pool;
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// The header of a block; its bytes follow in the same allocation.
 ///

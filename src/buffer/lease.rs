@@ -14,8 +14,11 @@ use super::pool;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
 use crate::limits;
+use crate::sync::statics;
 
-static LEASES: Handles<Lease> = Handles::new();
+statics! {
+    static LEASES: Handles<Lease> = Handles::new();
+}
 
 struct Lease {
     segment: Segment,

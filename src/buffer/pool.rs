@@ -1,20 +1,23 @@
 //! Free blocks, kept by size for whoever needs one next.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::block::{Block, Writer};
 use crate::limits;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, statics};
 
 /// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals.
 const SMALLEST_SHIFT: u32 = 10;
 const CLASSES: usize = 22;
 
-static FREE: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
-static FREE_BYTES: AtomicUsize = AtomicUsize::new(0);
-static USED_BLOCKS: AtomicUsize = AtomicUsize::new(0);
-static USED_BYTES: AtomicUsize = AtomicUsize::new(0);
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+statics! {
+    static FREE: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+    static FREE_BYTES: AtomicUsize = AtomicUsize::new(0);
+    static USED_BLOCKS: AtomicUsize = AtomicUsize::new(0);
+    static USED_BYTES: AtomicUsize = AtomicUsize::new(0);
+    static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// The allocator has no memory for a block of this size, or nobody could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

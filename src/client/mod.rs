@@ -40,5 +40,6 @@ pub use crate::engine::socket::{Dispatch, Socket, State};
 pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;
+pub use crate::session::extension::{Extension, Piece};
 pub use crate::wire::deflate::DeflateConfig as Compression;
 pub use sending::SendFlags;

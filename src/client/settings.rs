@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::client::{Compression, Tls};
+use crate::client::{Compression, Extension, Tls};
 use crate::engine::lock;
 use crate::engine::socket::{Settings, Socket, State};
 use crate::error::{CallError, Code};
@@ -136,6 +136,20 @@ impl Socket {
             compression.check()?;
         }
         self.while_closed(|settings| settings.compression = compression)
+    }
+
+    /// Adds an extension of the caller's own; they work in the order in which they were added.
+    pub fn add_extension(&self, extension: Arc<dyn Extension>) -> Result<(), CallError> {
+        self.try_while_closed(|settings| {
+            if extension.rsv() > 7 {
+                return Err(CallError::argument("there are three reserved bits: 4, 2 and 1"));
+            }
+            if settings.extensions.len() >= limits::MAX_EXTENSIONS {
+                return Err(CallError::new(Code::TooLarge, "too many extensions"));
+            }
+            settings.extensions.push(extension);
+            Ok(())
+        })
     }
 
     /// A pair that goes with every log line of the socket; `None` removes it. At any time.

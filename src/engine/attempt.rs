@@ -12,8 +12,8 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
@@ -39,6 +39,7 @@ use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{self, MessageType, Payload, Session, SessionEvent};
+use crate::sync::Mutex;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -121,7 +122,8 @@ impl Terminal {
 
 impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
-        let (callbacks, callbacks_version) = (socket.callbacks(), socket.callbacks_version());
+        // The version first: at worst the callbacks are newer, and are fetched once more.
+        let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
         let counters = socket.counters.snapshot();
         let base = Base {
             frames_received: counters.frames_received,
@@ -306,7 +308,10 @@ impl Attempt {
                 (Phase::Upgrade, "the server did not answer the upgrade request")
             }
         };
-        let message = format!("{what} within {waited} ms: {url}");
+        let mut message = format!("{what} within {waited} ms: {url}");
+        if phase == Phase::Tls {
+            message.push_str("; does the server speak TLS on this port?");
+        }
         self.fail(Error::new(ErrorKind::TimedOut, phase, message), context)
     }
 
@@ -444,6 +449,7 @@ impl Attempt {
             close_timeout: self.plan.settings.close_timeout,
             pings: self.plan.settings.pings,
             compression: self.plan.settings.compression.clone(),
+            extensions: self.plan.settings.extensions.clone(),
         };
         match Session::new(&settings, request, masks::nonce()) {
             Ok(session) => {
@@ -637,7 +643,7 @@ impl Attempt {
         if to_worker.cancel.is_some() || socket.is_destroyed() {
             return false;
         }
-        to_worker.outbox.reset(session.compress_from());
+        to_worker.outbox.reset(session.treatment());
         socket.buffered.store(0, Ordering::Relaxed);
         socket.set_state(State::Open);
         true
@@ -648,11 +654,7 @@ impl Attempt {
         self.unseen = true;
         self.set_reading(false, context);
         context.publish(socket);
-        socket.paused.store(true, Ordering::SeqCst);
-        // The game may have caught up between the look and the mark.
-        if socket.mailbox.charge() <= socket.hub.event_queue_bytes / 2
-            && socket.paused.swap(false, Ordering::AcqRel)
-        {
+        if !socket.pause() {
             context.turn_again(self.key);
         }
         false
@@ -681,9 +683,8 @@ impl Attempt {
         }
         let mut failure = None;
         while self.writable && session.has_to_write() {
-            if session.prepare(&mut masks::next_key).is_err() {
-                let message = "the allocator has no memory for a control frame";
-                failure = Some(Error::new(ErrorKind::Internal, Phase::Open, message));
+            if let Err(error) = session.prepare(&mut masks::next_key) {
+                failure = Some(error);
                 break;
             }
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];

@@ -5,7 +5,6 @@
 //! quiet one. Nothing is locked while a callback runs.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::callbacks::{Callbacks, Inside};
@@ -15,6 +14,7 @@ use super::lock;
 use super::mailbox::Delivery;
 use super::socket::{Shared, Socket};
 use crate::limits::EVENTS_PER_TURN;
+use crate::sync::atomic::Ordering;
 
 /// While callbacks take less than this on average, the clock is read once in several of them.
 const QUICK_CALLBACK: Duration = Duration::from_micros(2);
@@ -65,25 +65,9 @@ impl Budget {
     }
 }
 
-/// Marks a thread as delivering, for shutdown to wait for.
-struct Delivering<'a>(&'a Hub);
-
-impl<'a> Delivering<'a> {
-    fn begin(hub: &'a Hub) -> Self {
-        hub.delivering.fetch_add(1, Ordering::SeqCst);
-        Delivering(hub)
-    }
-}
-
-impl Drop for Delivering<'_> {
-    fn drop(&mut self) {
-        self.0.delivering.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 /// Runs waiting callbacks within the budget; returns how many events were given to one.
 pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
-    let _delivering = Delivering::begin(hub);
+    let Some(_delivering) = hub.begin_delivery() else { return 0 };
     let mut budget = Budget::new(max_events, max_microseconds, hub::pending());
     let mut ran = 0;
     // A socket that somebody else delivers from keeps its place without being waited for.
@@ -112,7 +96,7 @@ pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
 /// The same for one socket.
 pub fn poll_one(socket: &Arc<Shared>, max_events: u32, max_microseconds: u32) -> usize {
     let hub = socket.hub.clone();
-    let _delivering = Delivering::begin(&hub);
+    let Some(_delivering) = hub.begin_delivery() else { return 0 };
     let mut budget = Budget::new(max_events, max_microseconds, hub::pending());
     let Some(mut delivery) = socket.mailbox.claim() else { return 0 };
     let ran = deliver(socket, &mut delivery, &mut budget, usize::MAX);
@@ -126,7 +110,7 @@ pub fn poll_one(socket: &Arc<Shared>, max_events: u32, max_microseconds: u32) ->
 
 /// The next event of any socket, each in its turn.
 pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
-    let _delivering = Delivering::begin(hub);
+    let _delivering = hub.begin_delivery()?;
     hub.run_finalizers();
     let mut skipped = 0;
     while skipped <= hub.ready_len() {
@@ -151,6 +135,8 @@ pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
 
 /// The next event of one socket.
 pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
+    let hub = socket.hub.clone();
+    let _delivering = hub.begin_delivery()?;
     let mut delivery = socket.mailbox.claim()?;
     let kind = take(socket, &mut delivery)?;
     drop(delivery);
@@ -159,8 +145,9 @@ pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
 
 fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budget, at_most: usize) -> usize {
     let handle = Socket(socket.clone());
-    let mut callbacks = socket.callbacks();
+    // The version first: at worst the callbacks are newer, and are fetched once more.
     let mut version = socket.callbacks_version();
+    let mut callbacks = socket.callbacks();
     let mut ran = 0;
     let mut left = at_most;
     while left > 0
@@ -187,10 +174,7 @@ fn take(socket: &Arc<Shared>, delivery: &mut Delivery<'_>) -> Option<EventKind> 
     }
     let event = delivery.next()?;
     hub::settled(1);
-    if socket.paused.load(Ordering::Relaxed)
-        && socket.mailbox.charge() <= socket.hub.event_queue_bytes / 2
-        && socket.paused.swap(false, Ordering::AcqRel)
-    {
+    if socket.resumes() {
         socket.notify();
     }
     Some(event)

@@ -1,26 +1,33 @@
 //! Who has events, for those who deliver them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::event::EventKind;
 use super::lock;
 use super::socket::Shared;
+use crate::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, statics};
 
-/// Events that wait in the mailboxes of the process, so that an empty poll is one load.
-static PENDING: AtomicUsize = AtomicUsize::new(0);
-/// Finalizers that wait, likewise.
-static FINALIZERS: AtomicUsize = AtomicUsize::new(0);
+statics! {
+    /// Events that wait in the mailboxes of the process, so that an empty poll is one load. Counted
+    /// once they can be found, so below zero for the moment in which some are taken before that.
+    static PENDING: AtomicIsize = AtomicIsize::new(0);
+    /// Finalizers that wait, likewise.
+    static FINALIZERS: AtomicUsize = AtomicUsize::new(0);
+}
 
 pub struct Hub {
     /// Charge at which a socket stops reading.
     pub event_queue_bytes: usize,
     ready: Mutex<VecDeque<Arc<Shared>>>,
-    finalizers: Mutex<Vec<Arc<Shared>>>,
+    /// None once the hub is closed.
+    finalizers: Mutex<Option<Vec<Arc<Shared>>>>,
     /// Threads inside a delivery; shutdown waits for them.
-    pub delivering: AtomicUsize,
+    delivering: AtomicUsize,
+    /// No delivery begins any more.
+    stopped: AtomicBool,
     sleepers: AtomicUsize,
     sleep: Mutex<()>,
     wake: Condvar,
@@ -31,8 +38,9 @@ impl Hub {
         Self {
             event_queue_bytes,
             ready: Mutex::default(),
-            finalizers: Mutex::default(),
+            finalizers: Mutex::new(Some(Vec::new())),
             delivering: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
             sleep: Mutex::new(()),
             wake: Condvar::new(),
@@ -45,8 +53,8 @@ impl Hub {
         if count == 0 {
             return;
         }
-        PENDING.fetch_add(count, Ordering::SeqCst);
         self.make_ready(socket);
+        PENDING.fetch_add(count as isize, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             drop(lock(&self.sleep));
             self.wake.notify_all();
@@ -55,15 +63,17 @@ impl Hub {
 
     /// Puts a socket at the end of the line, unless it stands there already.
     pub fn make_ready(&self, socket: &Arc<Shared>) {
-        if !socket.in_ready.swap(true, Ordering::AcqRel) {
-            lock(&self.ready).push_back(socket.clone());
+        let mut ready = lock(&self.ready);
+        if !socket.in_ready.swap(true, Ordering::Relaxed) {
+            ready.push_back(socket.clone());
         }
     }
 
     /// The socket at the head of the line. Whoever takes it puts it back if it has more.
     pub fn next_ready(&self) -> Option<Arc<Shared>> {
-        let socket = lock(&self.ready).pop_front()?;
-        socket.in_ready.store(false, Ordering::Release);
+        let mut ready = lock(&self.ready);
+        let socket = ready.pop_front()?;
+        socket.in_ready.store(false, Ordering::Relaxed);
         Some(socket)
     }
 
@@ -71,12 +81,12 @@ impl Hub {
         lock(&self.ready).len()
     }
 
-    /// Sleeps until an event waits, at most this long.
+    /// Sleeps until an event waits or the library stops, at most this long.
     pub fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         let mut guard = lock(&self.sleep);
-        while pending() == 0 {
+        while pending() == 0 && !self.stopped.load(Ordering::SeqCst) {
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
             else {
                 break;
@@ -88,24 +98,50 @@ impl Hub {
         pending() > 0
     }
 
-    /// Ends every sleep: the library stops.
-    pub fn wake_all(&self) {
+    /// The library stops: every sleep ends, and no delivery begins any more.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
         drop(lock(&self.sleep));
         self.wake.notify_all();
     }
 
-    /// Runs the last finalizers and lets go of the sockets, which hold on to the hub in turn.
-    pub fn close(&self) {
-        self.run_finalizers();
-        let sockets = std::mem::take(&mut *lock(&self.ready));
-        drop(sockets);
+    /// Marks this thread as delivering, for shutdown to wait for. None if the library stops.
+    pub fn begin_delivery(&self) -> Option<Delivering<'_>> {
+        self.delivering.fetch_add(1, Ordering::SeqCst);
+        // Counted first and looked second, while shutdown marks first and counts second: one of
+        // them sees the other.
+        let delivering = Delivering(self);
+        (!self.stopped.load(Ordering::SeqCst)).then_some(delivering)
     }
 
-    /// A socket is gone; its finalizer is to run where its callbacks did.
+    pub fn is_delivering(&self) -> bool {
+        self.delivering.load(Ordering::SeqCst) > 0
+    }
+
+    /// Runs the last finalizers and lets go of the sockets, which hold on to the hub in turn. Call
+    /// it when the hub is stopped and nobody delivers.
+    pub fn close(&self) {
+        let finalizers = lock(&self.finalizers).take();
+        for socket in finalizers.into_iter().flatten() {
+            FINALIZERS.fetch_sub(1, Ordering::SeqCst);
+            finalize(&socket);
+        }
+        let sockets = std::mem::take(&mut *lock(&self.ready));
+        for socket in sockets {
+            // A delivery that was under way when its socket was destroyed leaves events behind.
+            settled(socket.mailbox.shut());
+        }
+    }
+
+    /// A socket is gone; its finalizer is to run where its callbacks did, or here if nobody will
+    /// come by there any more.
     pub fn finalize_later(&self, socket: Arc<Shared>) {
-        let mut finalizers = lock(&self.finalizers);
-        finalizers.push(socket);
-        FINALIZERS.fetch_add(1, Ordering::SeqCst);
+        if let Some(finalizers) = &mut *lock(&self.finalizers) {
+            finalizers.push(socket);
+            FINALIZERS.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+        finalize(&socket);
     }
 
     /// Runs what finalizers can run: those of sockets that are not being delivered from.
@@ -113,8 +149,8 @@ impl Hub {
         if FINALIZERS.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let waiting = std::mem::take(&mut *lock(&self.finalizers));
-        for socket in waiting {
+        let waiting = lock(&self.finalizers).as_mut().map(std::mem::take);
+        for socket in waiting.into_iter().flatten() {
             FINALIZERS.fetch_sub(1, Ordering::SeqCst);
             if socket.mailbox.is_claimed() {
                 self.finalize_later(socket);
@@ -122,6 +158,15 @@ impl Hub {
                 finalize(&socket);
             }
         }
+    }
+}
+
+/// A thread that delivers, until dropped.
+pub struct Delivering<'a>(&'a Hub);
+
+impl Drop for Delivering<'_> {
+    fn drop(&mut self) {
+        self.0.delivering.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -138,17 +183,17 @@ pub fn finalize(socket: &Shared) {
 /// Events that wait.
 #[inline]
 pub fn pending() -> usize {
-    PENDING.load(Ordering::SeqCst)
+    PENDING.load(Ordering::SeqCst).max(0) as usize
 }
 
 /// Whether a poll would find anything to do.
 #[inline]
 pub fn idle() -> bool {
-    PENDING.load(Ordering::Relaxed) | FINALIZERS.load(Ordering::Relaxed) == 0
+    PENDING.load(Ordering::Relaxed) <= 0 && FINALIZERS.load(Ordering::Relaxed) == 0
 }
 
 /// `count` events were delivered, or dropped with their socket.
 #[inline]
 pub fn settled(count: usize) {
-    PENDING.fetch_sub(count, Ordering::SeqCst);
+    PENDING.fetch_sub(count as isize, Ordering::SeqCst);
 }

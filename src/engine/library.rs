@@ -4,8 +4,8 @@
 //!   nothing ──start──> running ──shutdown──> stopping ──every thread joined──> nothing
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use crate::limits;
 use crate::net::resolve::Resolver;
 use crate::net::threads::{self, ThreadHooks};
 use crate::net::tls::{self, TlsConnector, TlsSettings};
+use crate::sync::Mutex;
 use crate::wire::upgrade::UpgradeRequest;
 
 static SOCKETS: Handles<Socket> = Handles::new();
@@ -183,7 +184,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     for worker in &library.workers {
         worker.stop(deadline);
     }
-    library.hub.wake_all();
+    library.hub.stop();
     if !library.wait_for_threads(deadline) {
         return Err(CallError::new(
             Code::TimedOut,
@@ -191,7 +192,13 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
         ));
     }
     library.hub.close();
-    *lock(&LIBRARY) = Stage::Nothing;
+    {
+        let mut stage = lock(&LIBRARY);
+        // Another thread may have shut this library down meanwhile, and started the next one.
+        if matches!(&*stage, Stage::Stopping(stopped) if Arc::ptr_eq(stopped, &library)) {
+            *stage = Stage::Nothing;
+        }
+    }
     drop(library);
     tls::forget_shared();
     SOCKETS.shrink();
@@ -279,7 +286,7 @@ impl Library {
             }
         }
         drop(threads);
-        self.resolver.join(deadline) && until(deadline, || self.hub.delivering.load(Ordering::SeqCst) == 0)
+        self.resolver.join(deadline) && until(deadline, || !self.hub.is_delivering())
     }
 }
 

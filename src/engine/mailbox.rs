@@ -8,11 +8,11 @@
 //! network until half is gone.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::event::EventKind;
 use super::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Queues that a burst has grown beyond this are given back once they run empty.
 const KEEP_CAPACITY: usize = 64;
@@ -50,7 +50,7 @@ impl Mailbox {
 
     /// What the events that wait are charged for, in bytes.
     pub fn charge(&self) -> usize {
-        self.charge.load(Ordering::Relaxed)
+        self.charge.load(Ordering::SeqCst)
     }
 
     /// The right to deliver: one thread at a time has it, so that events come one at a time.
@@ -69,16 +69,19 @@ impl Mailbox {
     /// Refuses everything from now on and drops what waits; what is being delivered is the
     /// deliverer's. Returns how many events were dropped.
     pub fn shut(&self) -> usize {
+        match self.claim() {
+            Some(mut delivery) => delivery.discard(),
+            None => self.refuse(),
+        }
+    }
+
+    /// Takes nothing in any more, and drops what has come in and nobody has looked at.
+    fn refuse(&self) -> usize {
         let mut arrived = lock(&self.arrived);
         arrived.shut = true;
         let events = std::mem::take(&mut arrived.events);
         drop(arrived);
-        let mut count = events.len();
-        if let Some(mut delivery) = self.claim() {
-            count += delivery.events.len();
-            delivery.events = VecDeque::new();
-        }
-        count
+        events.len()
     }
 }
 
@@ -97,7 +100,8 @@ impl Delivery<'_> {
             std::mem::swap(&mut self.events, &mut arrived.events);
         }
         let event = self.events.pop_front()?;
-        self.mailbox.charge.fetch_sub(event.charge(), Ordering::Relaxed);
+        // SeqCst: see `Shared::pause`.
+        self.mailbox.charge.fetch_sub(event.charge(), Ordering::SeqCst);
         Some(event)
     }
 
@@ -105,9 +109,10 @@ impl Delivery<'_> {
         !self.events.is_empty() || !lock(&self.mailbox.arrived).events.is_empty()
     }
 
-    /// Drops what is left: the socket was destroyed meanwhile. Returns how many events that were.
+    /// Drops what is left, and refuses what comes: the socket was destroyed meanwhile. Returns how
+    /// many events that were.
     pub fn discard(&mut self) -> usize {
-        std::mem::take(&mut self.events).len()
+        self.mailbox.refuse() + std::mem::take(&mut self.events).len()
     }
 }
 

@@ -34,7 +34,9 @@ pub mod socket;
 pub mod timers;
 pub mod worker;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Locks, whatever a panicking thread has left: everything behind these locks is whole between
 /// any two statements, and a socket whose turn panicked is ended by its worker.

@@ -1,12 +1,13 @@
 //! The upgrade request while the game may still change it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use super::lock;
 use super::socket::Shared;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
+use crate::sync::Mutex;
 use crate::wire::header::HeaderError;
 use crate::wire::upgrade::UpgradeRequest;
 

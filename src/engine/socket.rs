@@ -11,8 +11,7 @@
 //! the connection that was open when it was made.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::callbacks::Callbacks;
@@ -20,12 +19,15 @@ use super::counters::Counters;
 use super::hub::Hub;
 use super::lock;
 use super::mailbox::Mailbox;
-use super::worker::Inbox;
+use super::worker::{Inbox, unattended};
 use crate::buffer::Segment;
 use crate::error::Error;
 use crate::limits;
 use crate::session::Outbox;
+use crate::session::extension::Extension;
 use crate::session::liveness::PingSettings;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
@@ -81,7 +83,7 @@ pub struct Shared {
     pub fragment_size: AtomicUsize,
 
     pub mailbox: Mailbox,
-    /// The hub knows already that something waits in the mailbox.
+    /// The socket stands in the hub's line; changes under the lock of that.
     pub in_ready: AtomicBool,
     /// The worker has stopped reading until the game catches up.
     pub paused: AtomicBool,
@@ -131,6 +133,7 @@ pub struct Settings {
     pub close_timeout: Duration,
     pub pings: PingSettings,
     pub compression: Option<DeflateConfig>,
+    pub extensions: Vec<Arc<dyn Extension>>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
     pub context: Vec<(String, String)>,
 }
@@ -164,6 +167,7 @@ impl Settings {
                 patience: limits::CLOSE_AFTER_NO_MESSAGE,
             },
             compression: Some(DeflateConfig::default()),
+            extensions: Vec::new(),
             tls: None,
             context: Vec::new(),
         }
@@ -262,8 +266,8 @@ impl Shared {
     /// Tells the worker that something waits in `to_worker`, once until it looks.
     #[inline]
     pub fn notify(self: &Arc<Self>) {
-        if !self.notified.swap(true, Ordering::AcqRel) {
-            self.worker.put(self.clone());
+        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker.put(self.clone()) {
+            unattended(self.clone());
         }
     }
 
@@ -295,6 +299,26 @@ impl Shared {
         drop(to_worker);
         self.notify();
         Ok(())
+    }
+
+    // ---------------------------------------------------------------- reading
+
+    /// The worker stops reading until the game, which clears the mark, has caught up. False if it
+    /// had done so already.
+    ///
+    /// The worker marks and then looks at the charge, the game lowers the charge and then looks at
+    /// the mark: with `SeqCst` on all four one of them sees the other.
+    pub fn pause(&self) -> bool {
+        self.paused.store(true, Ordering::SeqCst);
+        !self.resumes()
+    }
+
+    /// Whether reading had stopped and goes on: half of the mailbox's bound is free again. Said once.
+    #[inline]
+    pub fn resumes(&self) -> bool {
+        self.paused.load(Ordering::SeqCst)
+            && self.mailbox.charge() <= self.hub.event_queue_bytes / 2
+            && self.paused.swap(false, Ordering::AcqRel)
     }
 
     // ---------------------------------------------------------------- logging

@@ -3,8 +3,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token, Waker};
@@ -19,6 +18,8 @@ use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::{self, LogLevel};
 use crate::net::resolve::Resolver;
 use crate::session::inbound::Scratch;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 const WAKE: Token = Token(usize::MAX);
 /// Readiness events taken from the system at a time.
@@ -46,30 +47,41 @@ impl Key {
 
 /// The worker's letter box.
 pub struct Inbox {
-    sockets: Mutex<Vec<Arc<Shared>>>,
+    /// None once the worker has ended.
+    sockets: Mutex<Option<Vec<Arc<Shared>>>>,
     /// The worker waits, or is about to, and must be woken.
     sleeping: AtomicBool,
-    waker: Waker,
+    waker: Box<Wake>,
     stop: Mutex<Option<Instant>>,
 }
+
+/// Ends the worker's wait for the network, or the next one if it does not wait now.
+pub type Wake = dyn Fn() -> io::Result<()> + Send + Sync;
 
 impl Inbox {
     pub fn new() -> io::Result<(Arc<Self>, Poll)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
-        let inbox = Self {
-            sockets: Mutex::default(),
+        Ok((Arc::new(Self::with_waker(Box::new(move || waker.wake()))), poll))
+    }
+
+    pub fn with_waker(waker: Box<Wake>) -> Self {
+        Self {
+            sockets: Mutex::new(Some(Vec::new())),
             sleeping: AtomicBool::new(false),
             waker,
             stop: Mutex::default(),
-        };
-        Ok((Arc::new(inbox), poll))
+        }
     }
 
-    /// Something waits in the socket's `to_worker`.
-    pub fn put(&self, socket: Arc<Shared>) {
-        lock(&self.sockets).push(socket);
+    /// Something waits in the socket's `to_worker`. False if the worker has ended.
+    pub fn put(&self, socket: Arc<Shared>) -> bool {
+        match &mut *lock(&self.sockets) {
+            Some(sockets) => sockets.push(socket),
+            None => return false,
+        }
         self.wake();
+        true
     }
 
     /// The worker is to end by then.
@@ -80,14 +92,74 @@ impl Inbox {
 
     fn wake(&self) {
         if self.sleeping.swap(false, Ordering::SeqCst)
-            && let Err(error) = self.waker.wake()
+            && let Err(error) = (self.waker)()
         {
             logging::write(LogLevel::Error, 0, "", format_args!("a worker could not be woken: {error}"));
         }
     }
 
+    // ---------------------------------------------------------------- the worker's side
+
+    /// Swaps what has come in against an empty list.
+    pub fn take(&self, sockets: &mut Vec<Arc<Shared>>) {
+        if let Some(arrived) = &mut *lock(&self.sockets) {
+            std::mem::swap(arrived, sockets);
+        }
+    }
+
+    /// The deadline by which the worker is to end, once.
+    pub fn take_stop(&self) -> Option<Instant> {
+        lock(&self.stop).take()
+    }
+
+    /// The worker is about to wait, and wants to be woken. False if something has come in already.
+    pub fn may_sleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::SeqCst);
+        self.is_empty()
+    }
+
+    /// The worker waits no longer.
+    pub fn awake(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
     fn is_empty(&self) -> bool {
-        lock(&self.sockets).is_empty() && lock(&self.stop).is_none()
+        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty) && lock(&self.stop).is_none()
+    }
+
+    /// The worker has ended. What it has not looked at, and will not, is seen to here.
+    pub fn close(&self) {
+        let sockets = lock(&self.sockets).take();
+        for socket in sockets.into_iter().flatten() {
+            unattended(socket);
+        }
+    }
+}
+
+/// A socket has something for its worker, which has ended: only that it is destroyed matters.
+pub fn unattended(socket: Arc<Shared>) {
+    socket.take_notification();
+    let destroyed = std::mem::take(&mut lock(&socket.to_worker).destroy);
+    if destroyed {
+        finish(socket);
+    }
+}
+
+/// The last that is done of a socket: its finalizer runs where its callbacks did.
+fn finish(socket: Arc<Shared>) {
+    if socket.polls() {
+        socket.hub.clone().finalize_later(socket);
+    } else if catch_unwind(AssertUnwindSafe(|| hub::finalize(&socket))).is_err() {
+        socket.log(LogLevel::Error, format_args!("the finalizer panicked"));
+    }
+}
+
+/// Closes the inbox however the worker ends.
+struct Attended(Arc<Inbox>);
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -169,6 +241,7 @@ struct Slot {
 
 /// The thread's body: returns when the library stops.
 pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
+    let _attended = Attended(inbox.clone());
     let registry = match poll.registry().try_clone() {
         Ok(registry) => registry,
         Err(error) => {
@@ -193,7 +266,7 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
     let mut sockets = Vec::new();
     let mut stop_at = None;
     loop {
-        std::mem::swap(&mut *lock(&worker.inbox.sockets), &mut sockets);
+        worker.inbox.take(&mut sockets);
         for socket in sockets.drain(..) {
             worker.obey(socket);
         }
@@ -203,8 +276,7 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
             worker.timer(at, key);
         }
-        let stop = lock(&worker.inbox.stop).take();
-        if let Some(deadline) = stop {
+        if let Some(deadline) = worker.inbox.take_stop() {
             worker.context.stopping = true;
             stop_at = Some(deadline.min(worker.context.now + FAREWELL));
             worker.turn_all();
@@ -216,7 +288,7 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         }
         let timeout = worker.sleep_until(stop_at);
         let result = poll.poll(&mut events, timeout);
-        worker.inbox.sleeping.store(false, Ordering::SeqCst);
+        worker.inbox.awake();
         worker.context.now = Instant::now();
         if let Err(error) = result
             && error.kind() != io::ErrorKind::Interrupted
@@ -235,8 +307,7 @@ impl Worker {
         if !self.context.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.inbox.sleeping.store(true, Ordering::SeqCst);
-        if !self.inbox.is_empty() {
+        if !self.inbox.may_sleep() {
             return Some(Duration::ZERO);
         }
         let next = [self.context.timers.next(), stop_at].into_iter().flatten().min()?;
@@ -290,11 +361,7 @@ impl Worker {
             });
         }
         if destroy {
-            if socket.polls() {
-                socket.hub.clone().finalize_later(socket);
-            } else if catch_unwind(AssertUnwindSafe(|| hub::finalize(&socket))).is_err() {
-                socket.log(LogLevel::Error, format_args!("the finalizer panicked"));
-            }
+            finish(socket);
         }
     }
 

@@ -43,6 +43,8 @@ pub mod settings;
 
 pub mod compression;
 
+pub mod extension;
+
 pub mod tls;
 
 pub mod state;

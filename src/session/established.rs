@@ -9,23 +9,27 @@
 //! The terminal event is given once, on the way into `Done`; what comes afterwards is discarded.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::extension::{Chain, Extension, Piece};
 use super::inbound::{Inbound, Item, Payload, Scratch, Stuck};
 use super::liveness::{Due, Liveness, PingSettings};
 use super::opening::{Opening, OpeningStep};
-use super::outbox::Outbox;
-use super::sending::{MAX_SLICES, Sending, Wrote};
+use super::outbox::{Outbox, Treatment};
+use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
-use crate::buffer::OutOfMemory;
+use crate::buffer::{OutOfMemory, Segment};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
 use crate::wire::close::{encode_close, parse_close};
 use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
-use crate::wire::extensions::parse_extensions;
+use crate::wire::extensions::{ExtensionParams, parse_extensions};
+use crate::wire::frame::RSV1;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeError;
 use crate::wire::upgrade::{Accepted, UpgradeRequest};
+use crate::wire::utf8::Utf8Stream;
 use crate::wire::violation::Violation;
 
 /// Close code of a connection that ended without a closing handshake; never on the wire
@@ -36,24 +40,50 @@ const GOING_AWAY: u16 = 1001;
 /// Close code for a close frame that named none; never on the wire.
 pub const NO_STATUS: u16 = 1005;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     pub max_message_size: usize,
     pub close_timeout: Duration,
     pub pings: PingSettings,
     pub compression: Option<DeflateConfig>,
+    /// Extensions of the caller's own, in their order.
+    pub extensions: Vec<Arc<dyn Extension>>,
 }
 
 pub struct Session {
     inbound: Inbound,
-    compression: Option<DeflateConfig>,
-    /// Messages from this size on are compressed, once it was agreed on.
-    compress_from: Option<usize>,
+    /// What was offered, until it is answered.
+    offer: Option<Box<Offer>>,
+    /// What becomes of messages that are sent, as was agreed on.
+    treatment: Treatment,
     /// Everything but the received bytes, which events point into.
     rest: Rest,
 }
 
+struct Offer {
+    compression: Option<DeflateConfig>,
+    /// By name.
+    extensions: Vec<(String, Arc<dyn Extension>)>,
+}
+
+struct Extended {
+    chain: Arc<Chain>,
+    max_message_size: usize,
+    /// What they made of the last payload.
+    decoded: Segment,
+    /// How far a text that they decode is checked.
+    utf8: Utf8Stream,
+}
+
+impl Extended {
+    fn decoded(extended: &Option<Box<Extended>>) -> Payload<'_> {
+        Payload::of(extended.as_ref().map_or(&Segment::EMPTY, |extended| &extended.decoded))
+    }
+}
+
 struct Rest {
+    /// Extensions of the caller's own, if any were agreed on.
+    extended: Option<Box<Extended>>,
     state: State,
     sending: Sending,
     liveness: Option<Liveness>,
@@ -117,11 +147,22 @@ impl Session {
         mut request: UpgradeRequest,
         nonce: [u8; 16],
     ) -> Result<Self, OutOfMemory> {
-        request.extensions = settings.compression.as_ref().map(DeflateConfig::offer);
+        let mut elements = Vec::new();
+        let mut offered = Vec::new();
+        for extension in &settings.extensions {
+            if let Some(element) = extension.offer() {
+                let name = element.split(';').next().unwrap_or_default().trim().to_owned();
+                offered.push((name, extension.clone()));
+                elements.push(element);
+            }
+        }
+        elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
+        request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
         let opening = Opening::new(request, nonce);
         let mut sending = Sending::default();
         sending.push_raw(&opening.request_bytes())?;
         let rest = Rest {
+            extended: None,
             state: State::Opening(Box::new(opening)),
             sending,
             liveness: None,
@@ -135,7 +176,12 @@ impl Session {
             pongs_received: 0,
         };
         let inbound = Inbound::new(settings.max_message_size);
-        Ok(Self { inbound, compression: settings.compression.clone(), compress_from: None, rest })
+        Ok(Self {
+            inbound,
+            offer: Some(Box::new(Offer { compression: settings.compression.clone(), extensions: offered })),
+            treatment: Treatment::default(),
+            rest,
+        })
     }
 
     // ------------------------------------------------------------------ receiving
@@ -167,8 +213,28 @@ impl Session {
         }
         match self.inbound.next(stream) {
             Ok(Item::NeedMore) => SessionEvent::Idle,
-            Ok(Item::Message { message_type, payload }) => SessionEvent::Message { message_type, payload },
-            Ok(Item::Fragment { message_type, is_first, is_final, payload }) => {
+            Ok(Item::Message { message_type, rsv, payload }) => {
+                if self.treatment.extended {
+                    let piece = Piece { message_type, is_first: true, is_final: true, rsv };
+                    if let Err(event) = self.rest.decode(piece, payload.segment()) {
+                        return event;
+                    }
+                    return SessionEvent::Message {
+                        message_type,
+                        payload: Extended::decoded(&self.rest.extended),
+                    };
+                }
+                SessionEvent::Message { message_type, payload }
+            }
+            Ok(Item::Fragment { message_type, is_first, is_final, rsv, payload }) => {
+                if self.treatment.extended {
+                    let piece = Piece { message_type, is_first, is_final, rsv };
+                    if let Err(event) = self.rest.decode(piece, payload.segment()) {
+                        return event;
+                    }
+                    let payload = Extended::decoded(&self.rest.extended);
+                    return SessionEvent::Fragment { message_type, is_first, is_final, payload };
+                }
                 SessionEvent::Fragment { message_type, is_first, is_final, payload }
             }
             Ok(Item::Ping(payload)) => {
@@ -198,6 +264,9 @@ impl Session {
 
     /// Gives back what an idle connection does not need.
     pub fn settle(&mut self, scratch: &mut Scratch) {
+        if let Some(extended) = &mut self.rest.extended {
+            extended.decoded = Segment::EMPTY;
+        }
         if self.is_done() {
             self.inbound.abandon();
         }
@@ -248,8 +317,18 @@ impl Session {
     }
 
     /// Prepares the next bytes for the wire.
-    pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
-        self.rest.sending.prepare(keys)
+    pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Error> {
+        self.rest.sending.prepare(keys).map_err(|unsent| match unsent {
+            Unsent::OutOfMemory => Error::new(
+                ErrorKind::Internal,
+                self.rest.phase(),
+                "the allocator has no memory for what is to be sent",
+            ),
+            Unsent::Extension(problem) => {
+                let message = format!("an extension failed on a message that was to be sent: {problem}");
+                Error::new(ErrorKind::Extension, self.rest.phase(), message)
+            }
+        })
     }
 
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
@@ -390,9 +469,9 @@ impl Session {
         self.rest.pongs_received
     }
 
-    /// Frames that the outbox could not count: control frames, and those of compressed messages.
+    /// Frames that the outbox could not count: control frames, and those of changed messages.
     pub fn extra_frames_sent(&self) -> u64 {
-        self.rest.sending.control_frames + self.rest.sending.compressed_frames
+        self.rest.sending.control_frames + self.rest.sending.changed_frames
     }
 
     /// Payload bytes of compressed messages that were sent, before and after.
@@ -441,25 +520,86 @@ impl Session {
 
     /// Puts to work what the server accepted of our offer.
     fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
-        let Some(config) = &self.compression else { return Ok(()) };
-        for extension in parse_extensions(extensions)? {
-            if extension.name.eq_ignore_ascii_case(EXTENSION_NAME) {
-                let params = config.accept(&extension)?;
+        let Some(offer) = self.offer.take() else { return Ok(()) };
+        let mut chain = Chain::default();
+        let mut deflate = false;
+        for answer in parse_extensions(extensions)? {
+            if chain.agree(&offer.extensions, &answer, &element(&answer), deflate)? {
+                continue;
+            }
+            if let Some(config) = &offer.compression
+                && answer.name.eq_ignore_ascii_case(EXTENSION_NAME)
+            {
+                if chain.rsv() & RSV1 != 0 {
+                    let problem = "another extension owns its reserved bit".to_owned();
+                    return Err(UpgradeError::Extension { name: EXTENSION_NAME.to_owned(), problem });
+                }
+                let params = config.accept(&answer)?;
                 self.inbound.set_inflater(Box::new(Inflater::new(&params)));
                 self.rest.sending.set_deflater(Box::new(Deflater::new(&params, config.level)));
-                self.compress_from = Some(config.min_size_to_compress);
+                self.treatment.compress_from =
+                    Some(u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
+                deflate = true;
             }
+        }
+        if !chain.is_empty() {
+            self.treatment.extended = true;
+            self.inbound.set_extensions(chain.rsv(), chain.is_always());
+            let chain = Arc::new(chain);
+            self.rest.sending.set_extensions(chain.clone());
+            self.rest.extended = Some(Box::new(Extended {
+                chain,
+                max_message_size: self.inbound.max_message_size(),
+                decoded: Segment::EMPTY,
+                utf8: Utf8Stream::default(),
+            }));
         }
         Ok(())
     }
 
-    /// The size from which on messages are compressed.
-    pub fn compress_from(&self) -> Option<usize> {
-        self.compress_from
+    /// What becomes of messages that are sent.
+    pub fn treatment(&self) -> Treatment {
+        self.treatment
     }
 }
 
+/// An element of the server's answer, written out again.
+fn element(answer: &ExtensionParams) -> String {
+    let mut text = answer.name.clone();
+    for (name, value) in &answer.params {
+        text.push_str("; ");
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    text
+}
+
 impl Rest {
+    /// Lets the extensions decode a message, or a fragment.
+    fn decode(&mut self, piece: Piece, payload: Segment) -> Result<(), SessionEvent<'static>> {
+        let Some(extended) = &mut self.extended else { return Ok(()) };
+        match extended.chain.decode(piece, payload) {
+            Ok(decoded) => extended.decoded = decoded,
+            Err(problem) => {
+                let message = format!("an extension failed on a message that was received: {problem}");
+                return Err(self.fail(1011, Error::new(ErrorKind::Extension, self.phase(), message)));
+            }
+        }
+        let limit = extended.max_message_size;
+        if extended.decoded.len() > limit {
+            return Err(self.violated(Violation::MessageTooLarge { limit }));
+        }
+        if piece.message_type == MessageType::Text {
+            let fed = extended.utf8.feed(extended.decoded.as_slice());
+            let checked = if piece.is_final { fed.and_then(|()| extended.utf8.finish()) } else { fed };
+            checked.map_err(|violation| self.violated(violation))?;
+        }
+        Ok(())
+    }
+
     fn phase(&self) -> Phase {
         match self.state {
             State::Opening(_) => Phase::Upgrade,

@@ -51,6 +51,14 @@ pub struct Inbound {
     utf8: Utf8Stream,
     /// Set when permessage-deflate was agreed on: RSV1 may mark messages (RFC 7692 section 6).
     inflater: Option<Box<Inflater>>,
+    /// Reserved bits that extensions of the caller's own give a meaning.
+    extension_rsv: u8,
+    /// Such an extension changes every message.
+    always_extended: bool,
+    /// Of the message at hand: the reserved bits of its first frame, and whether it is a text that
+    /// is only UTF-8 once an extension has decoded it.
+    rsv: u8,
+    opaque_text: bool,
     pub frames: u64,
     pub messages: u64,
 }
@@ -86,16 +94,23 @@ struct Message {
 
 /// Received bytes, where they lie.
 pub struct Payload<'a> {
+    /// What an extension has made of them lies elsewhere.
+    decoded: Option<&'a Segment>,
     writer: Option<&'a Writer>,
     start: usize,
     end: usize,
 }
 
 impl<'a> Payload<'a> {
+    pub fn of(segment: &'a Segment) -> Self {
+        Self { decoded: Some(segment), writer: None, start: 0, end: 0 }
+    }
+
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         match self.writer {
             Some(writer) => &writer.bytes()[self.start..self.end],
+            None if self.decoded.is_some() => self.decoded.map_or(&[], |segment| segment.as_slice()),
             None => &[],
         }
     }
@@ -104,7 +119,7 @@ impl<'a> Payload<'a> {
     pub fn segment(&self) -> Segment {
         match self.writer {
             Some(writer) if self.start < self.end => writer.segment(self.start, self.end),
-            _ => Segment::EMPTY,
+            _ => self.decoded.cloned().unwrap_or(Segment::EMPTY),
         }
     }
 }
@@ -113,8 +128,10 @@ impl<'a> Payload<'a> {
 pub enum Item<'a> {
     /// Nothing whole: more bytes are needed.
     NeedMore,
+    /// `rsv`: the reserved bits of the message's first frame.
     Message {
         message_type: MessageType,
+        rsv: u8,
         payload: Payload<'a>,
     },
     /// One fragment of a message that is not assembled.
@@ -122,6 +139,7 @@ pub enum Item<'a> {
         message_type: MessageType,
         is_first: bool,
         is_final: bool,
+        rsv: u8,
         payload: Payload<'a>,
     },
     Ping(Payload<'a>),
@@ -185,14 +203,27 @@ impl Inbound {
             body_is_shown: false,
             utf8: Utf8Stream::default(),
             inflater: None,
+            extension_rsv: 0,
+            always_extended: false,
+            rsv: 0,
+            opaque_text: false,
             frames: 0,
             messages: 0,
         }
     }
 
+    pub fn max_message_size(&self) -> usize {
+        self.max_message_size
+    }
+
     /// Messages may be compressed from now on.
     pub fn set_inflater(&mut self, inflater: Box<Inflater>) {
         self.inflater = Some(inflater);
+    }
+
+    /// Extensions of the caller's own were agreed on.
+    pub fn set_extensions(&mut self, rsv: u8, always: bool) {
+        (self.extension_rsv, self.always_extended) = (rsv, always);
     }
 
     /// Where the next bytes are to be read to, in this order.
@@ -297,8 +328,9 @@ impl Inbound {
             self.drop_shown_body();
         }
         if let Some((message_type, start, end)) = self.usual_message() {
-            let payload = Payload { writer: self.held.as_ref().map(|held| &held.writer), start, end };
-            return Ok(Item::Message { message_type, payload });
+            let payload =
+                Payload { decoded: None, writer: self.held.as_ref().map(|held| &held.writer), start, end };
+            return Ok(Item::Message { message_type, rsv: 0, payload });
         }
         self.next_item(stream)
     }
@@ -308,7 +340,7 @@ impl Inbound {
     /// the same: this only halves what a small message costs.
     #[inline]
     fn usual_message(&mut self) -> Option<(MessageType, usize, usize)> {
-        if self.frame.is_some() || self.message.is_some() {
+        if self.frame.is_some() || self.message.is_some() || self.always_extended {
             return None;
         }
         let held = self.held.as_mut()?;
@@ -346,18 +378,22 @@ impl Inbound {
         };
         let payload = match place {
             Place::Held { start, end } => {
-                Payload { writer: self.held.as_ref().map(|held| &held.writer), start, end }
+                Payload { decoded: None, writer: self.held.as_ref().map(|held| &held.writer), start, end }
             }
             Place::Body => {
                 self.body_is_shown = true;
                 let end = self.body.as_ref().map_or(0, Writer::filled);
-                Payload { writer: self.body.as_ref(), start: 0, end }
+                Payload { decoded: None, writer: self.body.as_ref(), start: 0, end }
             }
         };
+        let rsv = self.rsv;
+        let as_sent = |message_type| if self.opaque_text { MessageType::Text } else { message_type };
         Ok(match what {
-            What::Message(message_type) => Item::Message { message_type, payload },
+            What::Message(message_type) => {
+                Item::Message { message_type: as_sent(message_type), rsv, payload }
+            }
             What::Fragment { message_type, is_first, is_final } => {
-                Item::Fragment { message_type, is_first, is_final, payload }
+                Item::Fragment { message_type: as_sent(message_type), is_first, is_final, rsv, payload }
             }
             What::Ping => Item::Ping(payload),
             What::Pong => Item::Pong(payload),
@@ -374,12 +410,20 @@ impl Inbound {
             Some(held) => (held.consumed, held.writer.filled()),
             None => (0, 0),
         };
-        let allowed_rsv = if self.inflater.is_some() { RSV1 } else { 0 };
-        let Some((header, head_len)) = parse_server_header(self.unread(), allowed_rsv)? else {
+        let allowed_rsv = self.extension_rsv | if self.inflater.is_some() { RSV1 } else { 0 };
+        let Some((mut header, head_len)) = parse_server_header(self.unread(), allowed_rsv)? else {
             self.wanted = MAX_HEADER;
             return Ok(Step::NeedMore);
         };
         self.check(&header)?;
+        if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
+            let extended = self.always_extended || header.rsv & self.extension_rsv != 0;
+            self.rsv = header.rsv;
+            self.opaque_text = extended && header.opcode == Opcode::Text;
+            if self.opaque_text {
+                header.opcode = Opcode::Binary;
+            }
+        }
         let payload_len = header.payload_len as usize;
         let (from, to) = (start + head_len, start + head_len + payload_len);
         if to <= end && !self.is_compressed(&header) {
@@ -425,7 +469,7 @@ impl Inbound {
 
     #[inline]
     fn is_compressed(&self, header: &FrameHeader) -> bool {
-        header.rsv & RSV1 != 0
+        (header.rsv & RSV1 != 0 && self.inflater.is_some())
             || (header.opcode == Opcode::Continuation
                 && self.message.is_some_and(|message| message.compressed))
     }

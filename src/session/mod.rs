@@ -15,6 +15,7 @@
 //! arguments, bytes through buffers that the caller fills and empties.
 
 pub mod established;
+pub mod extension;
 pub mod inbound;
 pub mod liveness;
 pub mod opening;

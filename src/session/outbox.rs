@@ -26,8 +26,7 @@ pub struct Outbox {
     tail: Option<Tail>,
     /// A close frame was queued; nothing may follow it (RFC 6455 section 5.5.1).
     closed: bool,
-    /// Messages from this size on are left to the worker, to be compressed.
-    compress_from: Option<usize>,
+    treatment: Treatment,
     pub messages: u64,
     pub frames: u64,
 }
@@ -38,10 +37,30 @@ pub enum Entry {
     Framed { frames: Segment, payload: usize },
     /// A message, or what is left of it, still to be framed and masked where it lies.
     Bare { message_type: MessageType, fragment_size: usize, is_first: bool, payload: Exclusive },
-    /// A message, or what is left of it, still to be compressed, framed and masked.
-    Plain { message_type: MessageType, fragment_size: usize, is_first: bool, payload: Segment },
+    /// A message still to be changed by extensions, compressed, framed and masked.
+    Plain { message_type: MessageType, fragment_size: usize, compress: bool, payload: Segment },
+    /// What is left of one. `len` of the caller's bytes leave with its last frame.
+    Changed { message_type: MessageType, fragment_size: usize, stage: Stage, len: usize, payload: Segment },
     /// The close frame, framed and masked.
     Close { frame: Segment },
+}
+
+/// How far a changed message is, and how its frames are marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub is_first: bool,
+    pub compress: bool,
+    /// The reserved bits for its first frame.
+    pub rsv: u8,
+}
+
+/// What becomes of messages before they are framed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Treatment {
+    /// Messages from this size on are compressed.
+    pub compress_from: Option<u32>,
+    /// Every message passes through extensions of the caller's own.
+    pub extended: bool,
 }
 
 impl Entry {
@@ -51,6 +70,7 @@ impl Entry {
             Entry::Framed { payload, .. } => *payload,
             Entry::Bare { payload, .. } => payload.len(),
             Entry::Plain { payload, .. } => payload.len(),
+            Entry::Changed { len, .. } => *len,
             Entry::Close { .. } => 0,
         }
     }
@@ -73,7 +93,7 @@ impl Outbox {
     ) -> Result<(), OutOfMemory> {
         if self.compresses(payload.len()) {
             let payload = Segment::copy_of(payload)?;
-            self.push_plain(message_type, payload, fragment_size);
+            self.push_plain(message_type, payload, fragment_size, true);
             return Ok(());
         }
         self.push_uncompressed(message_type, payload, fragment_size, keys)
@@ -87,6 +107,11 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
+        if self.treatment.extended {
+            let payload = Segment::copy_of(payload)?;
+            self.push_plain(message_type, payload, fragment_size, false);
+            return Ok(());
+        }
         let size = framed_size(payload.len(), fragment_size);
         self.frames += if size <= WRITE_BLOCK_SIZE {
             let tail = self.tail_with_room(size)?;
@@ -111,8 +136,9 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
-        if self.compresses(segment.len()) {
-            self.push_plain(message_type, segment, fragment_size);
+        let compress = self.compresses(segment.len());
+        if compress || self.treatment.extended {
+            self.push_plain(message_type, segment, fragment_size, compress);
             return Ok(());
         }
         match segment.into_exclusive() {
@@ -165,10 +191,9 @@ impl Outbox {
         self.closed
     }
 
-    /// Opens for a new connection of the same socket. Messages of at least `compress_from` bytes
-    /// are compressed.
-    pub fn reset(&mut self, compress_from: Option<usize>) {
-        *self = Outbox { messages: self.messages, frames: self.frames, compress_from, ..Outbox::default() };
+    /// Opens for a new connection of the same socket.
+    pub fn reset(&mut self, treatment: Treatment) {
+        *self = Outbox { messages: self.messages, frames: self.frames, treatment, ..Outbox::default() };
     }
 
     /// Refuses everything from now on.
@@ -179,12 +204,18 @@ impl Outbox {
     }
 
     fn compresses(&self, len: usize) -> bool {
-        self.compress_from.is_some_and(|from| len >= from)
+        self.treatment.compress_from.is_some_and(|from| len >= from as usize)
     }
 
-    fn push_plain(&mut self, message_type: MessageType, payload: Segment, fragment_size: usize) {
+    fn push_plain(
+        &mut self,
+        message_type: MessageType,
+        payload: Segment,
+        fragment_size: usize,
+        compress: bool,
+    ) {
         self.end_tail();
-        self.entries.push_back(Entry::Plain { message_type, fragment_size, is_first: true, payload });
+        self.entries.push_back(Entry::Plain { message_type, fragment_size, compress, payload });
         self.messages += 1;
     }
 

@@ -10,8 +10,10 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 
-use super::outbox::{Entry, opcode_of, write_frame};
+use super::extension::Chain;
+use super::outbox::{Entry, Stage, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
 use crate::limits::{MAX_CONTROL_PAYLOAD, READ_SIZE};
@@ -46,10 +48,12 @@ pub struct Sending {
     closed: bool,
     /// Set when permessage-deflate was agreed on.
     deflater: Option<Box<Deflater>>,
+    /// Extensions of the caller's own.
+    chain: Arc<Chain>,
     /// Control frames that were put on their way.
     pub control_frames: u64,
-    /// Frames of compressed messages, which nobody could count before.
-    pub compressed_frames: u64,
+    /// Frames of changed messages, which nobody could count before.
+    pub changed_frames: u64,
     pub payload_before_compression: u64,
     pub payload_after_compression: u64,
 }
@@ -70,6 +74,20 @@ struct Piece {
     body: Segment,
 }
 
+/// Why the next bytes could not be prepared.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unsent {
+    OutOfMemory,
+    /// What an extension had against a message.
+    Extension(String),
+}
+
+impl From<OutOfMemory> for Unsent {
+    fn from(_: OutOfMemory) -> Self {
+        Unsent::OutOfMemory
+    }
+}
+
 /// What a write has moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wrote {
@@ -83,6 +101,10 @@ impl Sending {
     /// The queue that [`Outbox::take`](super::Outbox::take) fills.
     pub fn entries(&mut self) -> &mut VecDeque<Entry> {
         &mut self.entries
+    }
+
+    pub fn set_extensions(&mut self, chain: Arc<Chain>) {
+        self.chain = chain;
     }
 
     pub fn set_deflater(&mut self, deflater: Box<Deflater>) {
@@ -143,7 +165,7 @@ impl Sending {
     }
 
     /// Prepares up to [`AHEAD`] bytes.
-    pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
+    pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Unsent> {
         if self.has_room() && !self.control.is_empty() {
             self.prepare_control(keys)?;
         }
@@ -155,9 +177,15 @@ impl Sending {
                 Entry::Bare { message_type, fragment_size, is_first, payload } => {
                     self.prepare_bare(message_type, fragment_size, is_first, payload, keys);
                 }
-                Entry::Plain { message_type, fragment_size, is_first, payload } => {
-                    self.prepare_compressed(message_type, fragment_size, is_first, payload, keys)?;
+                Entry::Plain { message_type, fragment_size, compress, payload } => {
+                    let len = payload.len();
+                    let (payload, rsv) =
+                        self.chain.encode(message_type, payload).map_err(Unsent::Extension)?;
+                    let stage = Stage { is_first: true, compress: compress && self.deflater.is_some(), rsv };
+                    let changed = Entry::Changed { message_type, fragment_size, stage, len, payload };
+                    self.prepare_changed(changed, keys)?;
                 }
+                changed @ Entry::Changed { .. } => self.prepare_changed(changed, keys)?,
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;
@@ -265,43 +293,49 @@ impl Sending {
         }
     }
 
-    /// The next fragment of a message, compressed. Its size is known only now, so fragments are
-    /// measured after compression.
-    fn prepare_compressed(
-        &mut self,
-        message_type: MessageType,
-        fragment_size: usize,
-        is_first: bool,
-        mut payload: Segment,
-        keys: &mut impl MaskKeys,
-    ) -> Result<(), OutOfMemory> {
-        let Some(deflater) = &mut self.deflater else { return Ok(()) };
+    /// The next fragment of a message that extensions have changed, or that is compressed. What is
+    /// compressed has a size only now, so fragments are measured here.
+    fn prepare_changed(&mut self, entry: Entry, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
+        let Entry::Changed { message_type, fragment_size, stage, len, mut payload } = entry else {
+            return Ok(());
+        };
         let room = fragment_size.min(READ_SIZE);
         // Most messages shrink, and need no more room than they have now.
         let mut writer = buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?;
         let room = room.min(writer.capacity());
-        let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room], true);
+        let (produced, fin) = match &mut self.deflater {
+            Some(deflater) if stage.compress => {
+                let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room], true);
+                payload.advance(step.consumed);
+                self.payload_before_compression += step.consumed as u64;
+                self.payload_after_compression += step.produced as u64;
+                (step.produced, step.status == Status::Done)
+            }
+            _ => {
+                let count = room.min(payload.len());
+                writer.spare()[..count].copy_from_slice(&payload.as_slice()[..count]);
+                payload.advance(count);
+                (count, payload.is_empty())
+            }
+        };
         let key = keys.next_key();
-        mask::mask_in_place(&mut writer.spare()[..step.produced], key, 0);
-        writer.fill(step.produced);
-        payload.advance(step.consumed);
-        self.payload_before_compression += step.consumed as u64;
-        self.payload_after_compression += step.produced as u64;
-        self.compressed_frames += 1;
-        let fin = step.status == Status::Done;
+        mask::mask_in_place(&mut writer.spare()[..produced], key, 0);
+        writer.fill(produced);
+        self.changed_frames += 1;
+        let marks = stage.rsv | if stage.compress { RSV1 } else { 0 };
         let header = FrameHeader {
             fin,
-            rsv: if is_first { RSV1 } else { 0 },
-            opcode: if is_first { opcode_of(message_type) } else { Opcode::Continuation },
+            rsv: if stage.is_first { marks } else { 0 },
+            opcode: if stage.is_first { opcode_of(message_type) } else { Opcode::Continuation },
             mask: Some(key),
-            payload_len: step.produced as u64,
+            payload_len: produced as u64,
         };
         let mut piece = Piece::frame(&header, writer.into_segment(0));
-        piece.payload = step.consumed;
+        piece.payload = if fin { len } else { 0 };
         self.push_piece(piece);
         if !fin {
-            let rest = Entry::Plain { message_type, fragment_size, is_first: false, payload };
-            self.entries.push_front(rest);
+            let stage = Stage { is_first: false, ..stage };
+            self.entries.push_front(Entry::Changed { message_type, fragment_size, stage, len, payload });
         }
         Ok(())
     }

@@ -5,12 +5,14 @@
 
 #include "framewire.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-static int checks_passed, checks_failed;
+/* Callbacks check too, on threads of the library. */
+static atomic_int checks_passed, checks_failed;
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -42,8 +44,8 @@ static int checks_passed, checks_failed;
 
 static inline int check_report(void)
 {
-    printf("%d passed, %d failed\n", checks_passed, checks_failed);
-    return checks_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    printf("%d passed, %d failed\n", (int)checks_passed, (int)checks_failed);
+    return checks_failed || !checks_passed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static inline double check_seconds(void)

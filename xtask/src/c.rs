@@ -84,6 +84,7 @@ pub fn header_alone() -> Outcome {
         ("clang++", "c++", "-std=c++17"),
     ] {
         if !has(compiler) {
+            println!("{compiler}: not on this machine");
             continue;
         }
         let source = folder.join(if language == "c" { "alone.c" } else { "alone.cpp" });
@@ -99,6 +100,7 @@ pub fn header_alone() -> Outcome {
             .arg(root().join("include"))
             .arg(&source);
         quietly(&mut check)?;
+        println!("{compiler} {standard}: ok");
     }
     Ok(())
 }

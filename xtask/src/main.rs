@@ -1,6 +1,6 @@
 //! The project's commands: `cargo xtask <command>`.
 
-mod autobahn;
+mod abi;
 mod c;
 mod cpp;
 mod demo;
@@ -9,6 +9,7 @@ mod install;
 mod real;
 mod run;
 mod test;
+mod unity;
 
 use std::process::ExitCode;
 
@@ -17,11 +18,12 @@ cargo xtask <command>
 
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
+  test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
-  autobahn [--full]  the Autobahn testsuite against the C ABI
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
-  cpp                the C++ header and the installed package, in the projects that use them
+  package unity      lays out the package for Unity's package manager
+  unity-meta         writes the .meta files of the package's new files
 ";
 
 fn main() -> ExitCode {
@@ -29,13 +31,12 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
-        ["test"] => test::run_and_report(),
+        ["test", only @ ..] => test::run_and_report(only),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
-        ["autobahn"] => autobahn::run(false),
-        ["autobahn", "--full"] => autobahn::run(true),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
-        ["cpp"] => run::Echo::start().and_then(|echo| cpp::test(&echo)),
+        ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
+        ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

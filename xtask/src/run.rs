@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What went wrong, in words.
 pub type Outcome<T = ()> = Result<T, String>;
@@ -30,13 +31,31 @@ pub fn cargo() -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Longer than anything takes on a slow machine, builds included; what runs on has hung.
+const LIMIT: Duration = Duration::from_secs(45 * 60);
+
 /// Runs a command, its output shown.
 pub fn run(command: &mut Command) -> Outcome {
+    run_within(LIMIT, command)
+}
+
+/// The same for a command that is ended when it takes longer.
+pub fn run_within(limit: Duration, command: &mut Command) -> Outcome {
     let shown = show(command);
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{shown}: {status}")),
-        Err(error) => Err(format!("{shown}: {error}")),
+    let failed = |error: std::io::Error| format!("{shown}: {error}");
+    let mut child = command.spawn().map_err(failed)?;
+    let started = Instant::now();
+    loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(format!("{shown}: {status}")),
+            None if started.elapsed() > limit => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("{shown}: ended, as it still ran after {} s", limit.as_secs()));
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 
@@ -92,6 +111,8 @@ pub struct Echo {
     child: Child,
     pub ws: String,
     pub wss: String,
+    /// Knows the extension `x-xor`.
+    pub xor: String,
     pub ca: PathBuf,
 }
 
@@ -108,7 +129,7 @@ impl Echo {
             .map_err(|error| format!("framewire-echo: {error}"))?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("framewire-echo has no output")?).lines();
         let mut line = || lines.next().and_then(Result::ok).ok_or("framewire-echo did not start");
-        Ok(Self { ws: line()?, wss: line()?, ca, child })
+        Ok(Self { ws: line()?, wss: line()?, xor: line()?, ca, child })
     }
 }
 

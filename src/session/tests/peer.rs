@@ -225,6 +225,7 @@ pub fn settings() -> Settings {
         close_timeout: Duration::from_secs(5),
         pings: PINGS_OFF,
         compression: None,
+        extensions: Vec::new(),
     }
 }
 

@@ -12,6 +12,8 @@
 //! | `/fragments?n=N&size=S` | one binary message in N fragments of S bytes |
 //! | `/ping?data=X` | pings, and sends the answer's payload back as text |
 //! | `/push?hz=H&size=S` | pushes H binary messages a second |
+//!
+//! Values in the query may be percent-encoded.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -84,8 +86,8 @@ impl EchoServer {
         self.shared.resumed.load(Ordering::SeqCst)
     }
 
-    /// Breaks all connections off, with a reset.
-    pub fn reset_all(&self) {
+    /// Cuts all connections, without a closing handshake.
+    pub fn cut_all(&self) {
         for (stream, _) in self.shared.open.lock().expect("no thread panics with it").iter() {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -115,24 +117,16 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<
         }
         let Ok(stream) = stream else { continue };
         let _ = stream.set_nodelay(true);
-        let Ok(own) = stream.try_clone() else { continue };
+        let (Ok(own), Ok(last)) = (stream.try_clone(), stream.try_clone()) else { continue };
         shared.connections.fetch_add(1, Ordering::SeqCst);
         let (tls, handle) = (tls.cloned(), shared.clone());
-        let thread = std::thread::spawn(move || match tls {
-            None => serve(own, &handle),
-            Some(config) => {
-                let Ok(connection) = ServerConnection::new(config) else { return };
-                let mut secured = StreamOwned::new(connection, own);
-                while secured.conn.is_handshaking() {
-                    if secured.conn.complete_io(&mut secured.sock).is_err() {
-                        return;
-                    }
-                }
-                if secured.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
-                    handle.resumed.fetch_add(1, Ordering::SeqCst);
-                }
-                serve(secured, &handle);
+        let thread = std::thread::spawn(move || {
+            match tls {
+                None => serve(own, &handle),
+                Some(config) => serve_tls(own, config, &handle),
             }
+            // `open` still holds the stream, so that dropping ours would not end it.
+            let _ = last.shutdown(Shutdown::Both);
         });
         let mut open = shared.open.lock().expect("no thread panics with it");
         open.retain(|(_, thread)| !thread.is_finished());
@@ -140,9 +134,24 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<
     }
 }
 
+fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
+    let Ok(connection) = ServerConnection::new(config) else { return };
+    let mut secured = StreamOwned::new(connection, stream);
+    while secured.conn.is_handshaking() {
+        if secured.conn.complete_io(&mut secured.sock).is_err() {
+            return;
+        }
+    }
+    if secured.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
+        shared.resumed.fetch_add(1, Ordering::SeqCst);
+    }
+    serve(secured, shared);
+}
+
 fn serve<S: Read + Write>(stream: S, shared: &Shared) {
     let mut head = String::new();
     let mut path = String::new();
+    #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
     let inspect = |request: &Request, mut response: Response| {
         path = request.uri().to_string();
         head = format!("{} {} {:?}\r\n", request.method(), request.uri(), request.version());
@@ -262,7 +271,7 @@ struct Query(HashMap<String, String>);
 impl Query {
     fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        Self(pairs.map(|(key, value)| (key.to_owned(), value.replace('+', " "))).collect())
+        Self(pairs.map(|(key, value)| (key.to_owned(), decode(value))).collect())
     }
 
     fn number(&self, key: &str, default: usize) -> usize {
@@ -272,4 +281,26 @@ impl Query {
     fn text(&self, key: &str) -> &str {
         self.0.get(key).map_or("", String::as_str)
     }
+}
+
+/// Undoes the encoding of a query's value.
+fn decode(value: &str) -> String {
+    let mut decoded = Vec::new();
+    let mut rest = value.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let (byte, after) = match (byte, after) {
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                (digit(*high) << 4 | digit(*low), after)
+            }
+            (b'+', after) => (b' ', after),
+            (byte, after) => (*byte, after),
+        };
+        decoded.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+fn digit(hex: u8) -> u8 {
+    (hex as char).to_digit(16).map_or(0, |digit| digit as u8)
 }

@@ -7,7 +7,11 @@
 pub mod certs;
 pub mod echo;
 pub mod scripted;
+pub mod xor;
 
 pub use certs::Authority;
 pub use echo::EchoServer;
 pub use scripted::{Peer, Scripted};
+
+#[cfg(test)]
+mod tests;

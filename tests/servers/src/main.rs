@@ -1,13 +1,13 @@
 //! The echo server as a program: `framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE]`.
 //!
-//! Prints its two URLs, plain first, and runs until its standard input ends, so that no test
+//! Prints its URLs (plain, TLS, plain with the extension `x-xor`), a line each, and runs until its standard input ends, so that no test
 //! leaves one behind.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use framewire_servers::EchoServer;
 use framewire_servers::certs::{Authority, Demands, server_config};
+use framewire_servers::{EchoServer, xor};
 
 fn main() -> ExitCode {
     let (mut ws_port, mut wss_port, mut ca_out) = (0, 0, None);
@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     }
     let plain = EchoServer::start_with(ws_port, None);
     let secure = EchoServer::start_with(wss_port, Some(server_config(&authority.good(), Demands::default())));
-    println!("{}\n{}", plain.url("/"), secure.url("/"));
+    let xor = xor::start();
+    println!("{}\n{}\n{}", plain.url("/"), secure.url("/"), xor.url());
     let _ = std::io::stdout().flush();
     let mut rest = Vec::new();
     let _ = std::io::stdin().read_to_end(&mut rest);

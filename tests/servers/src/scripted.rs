@@ -1,6 +1,8 @@
 //! A server that plays what a test tells it, byte for byte.
 //!
-//! ```ignore
+//! ```no_run
+//! use framewire_servers::Scripted;
+//!
 //! let server = Scripted::start(|mut peer| {
 //!     peer.accept_upgrade();
 //!     peer.send(&[0x81, 0x02, b'h', b'i']);
@@ -8,13 +10,14 @@
 //! });
 //! ```
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
 
 /// A server whose every connection is played by the same script, each on its own thread. Dropping
@@ -131,8 +134,13 @@ impl Peer {
     /// Reads the request and upgrades, with these header lines besides the necessary ones.
     pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
         let head = self.read_head();
-        let key = Self::field(&head, "Sec-WebSocket-Key").unwrap_or_default();
-        let accept = derive_accept_key(key.as_bytes());
+        self.answer_upgrade(&head, lines);
+        head
+    }
+
+    /// The answer to a head that was read before.
+    pub fn answer_upgrade(&mut self, head: &str, lines: &str) {
+        let accept = Self::accept_key(head);
         self.send(
             format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -140,7 +148,23 @@ impl Peer {
             )
             .as_bytes(),
         );
-        head
+    }
+
+    /// What answers the key in the head of a request.
+    pub fn accept_key(head: &str) -> String {
+        derive_accept_key(Self::field(head, "Sec-WebSocket-Key").unwrap_or_default().as_bytes())
+    }
+
+    /// Reads the request and sends this in answer, `{accept}` in it replaced by what answers the key.
+    pub fn answer(&mut self, template: &[u8]) {
+        let head = self.read_head();
+        let accept = Self::accept_key(&head);
+        let marker = b"{accept}";
+        let mut answer = template.to_vec();
+        while let Some(at) = answer.windows(marker.len()).position(|window| window == marker) {
+            answer.splice(at..at + marker.len(), accept.bytes());
+        }
+        self.send(&answer);
     }
 
     pub fn accept_upgrade(&mut self) -> String {
@@ -226,26 +250,30 @@ impl Peer {
         }
     }
 
-    /// Reads until the client ends; whether it did so in time.
+    /// Says nothing more and reads until the client ends; whether it did so in time.
     pub fn wait_for_end(&mut self) -> bool {
-        let mut buffer = [0; 4096];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return true,
-                Ok(_) => {}
-                Err(error) => {
-                    return !matches!(
-                        error.kind(),
-                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                    );
-                }
-            }
-        }
+        self.capture().1
     }
 
-    /// Ends our side of the stream.
+    /// Every byte up to the client's end, and whether it ended in time.
+    pub fn capture(&mut self) -> (Vec<u8>, bool) {
+        let mut captured = Vec::new();
+        let ended = match self.stream.read_to_end(&mut captured) {
+            Ok(_) => true,
+            // A reset is an end as well.
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        };
+        (captured, ended)
+    }
+
+    /// Ends our side of the stream, with a FIN; the client's goes on.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection with a reset: what was sent and not yet read there may be lost.
+    pub fn reset(self) {
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     pub fn pause(&self, time: Duration) {

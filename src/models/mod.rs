@@ -1,0 +1,150 @@
+//! The hand-overs between threads, under many of the orders in which threads may come to run.
+//!
+//! ```text
+//!   RUSTFLAGS="--cfg shuttle" cargo test --lib models
+//! ```
+//!
+//! Shuttle runs the library's own code, with a scheduler of its own that decides at every lock and
+//! every atomic who goes on. A thread that is never woken again is a deadlock, and found. The
+//! schedules follow from a fixed seed; `FRAMEWIRE_MODEL_ROUNDS=50` runs fifty times as many, of
+//! other seeds. Memory orderings weaker than `SeqCst` are not modelled.
+
+mod blocks;
+mod delivery;
+mod ending;
+mod handles;
+mod inbox;
+mod leases;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::{Condvar, Mutex};
+use shuttle::{Config, Runner};
+
+use crate::engine::event::EventKind;
+use crate::engine::hub::Hub;
+use crate::engine::socket::{Settings, Shared};
+use crate::engine::worker::Inbox;
+use crate::limits::EVENT_OVERHEAD;
+use crate::wire::header::HeaderList;
+use crate::wire::upgrade::UpgradeRequest;
+use crate::wire::url::Url;
+
+/// Longer than any model: a wait that only its timeout would end is a deadlock to shuttle.
+const FOR_EVER: Duration = Duration::from_secs(1 << 20);
+
+/// Schedules of each kind that a model is run under.
+const SCHEDULES: usize = 5_000;
+
+/// A schedule that needs more than these steps runs in circles.
+const MAX_STEPS: usize = 50_000;
+
+/// Runs a model under evenly random schedules, and under schedules that stay with one thread and
+/// change over in a few unlucky places.
+fn check(model: fn()) {
+    let rounds =
+        std::env::var("FRAMEWIRE_MODEL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+    for seed in 0..rounds {
+        Runner::new(RandomScheduler::new_from_seed(seed, SCHEDULES), config()).run(model);
+        Runner::new(PctScheduler::new_from_seed(seed, 3, SCHEDULES), config()).run(model);
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.stack_size = 256 << 10;
+    config.silence_warnings = true;
+    // The seed says it all.
+    config.failure_persistence = shuttle::FailurePersistence::None;
+    config.max_steps = shuttle::MaxSteps::FailAfter(MAX_STEPS);
+    config
+}
+
+/// What a worker waits on in place of the network: like the system's, it rings until it is heard.
+#[derive(Default)]
+struct Bell {
+    rings: Mutex<bool>,
+    rang: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rings.lock().unwrap() = true;
+        self.rang.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut rings = self.rings.lock().unwrap();
+        while !*rings {
+            rings = self.rang.wait(rings).unwrap();
+        }
+        *rings = false;
+    }
+}
+
+/// A hub, and the inbox of a worker that the model plays.
+struct House {
+    hub: Arc<Hub>,
+    inbox: Arc<Inbox>,
+    bell: Arc<Bell>,
+}
+
+impl House {
+    fn new(events_before_pause: usize) -> Self {
+        let bell = Arc::new(Bell::default());
+        let rung = bell.clone();
+        let waker = move || {
+            rung.ring();
+            Ok(())
+        };
+        Self {
+            hub: Arc::new(Hub::new(events_before_pause * EVENT_OVERHEAD)),
+            inbox: Arc::new(Inbox::with_waker(Box::new(waker))),
+            bell,
+        }
+    }
+
+    fn socket(&self, id: u64) -> Arc<Shared> {
+        let request = UpgradeRequest {
+            url: Url::parse("ws://localhost/").unwrap(),
+            origin: None,
+            protocols: Vec::new(),
+            extensions: None,
+            headers: HeaderList::new(),
+        };
+        Arc::new(Shared::new(id, self.hub.clone(), self.inbox.clone(), Settings::new(request)))
+    }
+
+    /// What the worker does between two turns: looks into the inbox, and waits if it is empty.
+    fn letters(&self) -> Vec<Arc<Shared>> {
+        let mut sockets = Vec::new();
+        self.inbox.take(&mut sockets);
+        if sockets.is_empty() {
+            if self.inbox.may_sleep() {
+                self.bell.wait();
+            }
+            self.inbox.awake();
+        }
+        sockets
+    }
+}
+
+/// An event with a number on it.
+fn numbered(number: u16) -> EventKind {
+    EventKind::Closed { code: number, reason: Box::default() }
+}
+
+fn number_of(event: &EventKind) -> u16 {
+    match event {
+        EventKind::Closed { code, .. } => *code,
+        _ => unreachable!("the models publish nothing else"),
+    }
+}
+
+fn publish(socket: &Arc<Shared>, numbers: &[u16]) {
+    let mut batch: Vec<EventKind> = numbers.iter().copied().map(numbered).collect();
+    let charge = batch.iter().map(EventKind::charge).sum();
+    socket.hub.publish(socket, &mut batch, charge);
+}

@@ -1,0 +1,311 @@
+/* Every function that takes a handle or a pointer is given wrong ones: each is refused, and whatever
+ * lives beside them goes on as before. `cargo xtask test` looks that none is missing here. */
+
+#include "check.h"
+
+#define REFUSED(call) CHECK_RESULT(call, FW_RESULT_INVALID_HANDLE)
+#define ARGUMENT(call) CHECK_RESULT(call, FW_RESULT_INVALID_ARGUMENT)
+
+static const fw_tls no_tls;
+
+/* The other arguments are wrong as well where they can be: the handle counts first. */
+static void refused_socket(fw_socket s)
+{
+    fw_stats stats;
+    fw_event event;
+    fw_segment segment;
+    char text[8] = "before";
+
+    REFUSED(fw_socket_open(s));
+    REFUSED(fw_socket_close(s, 1, NULL));
+    REFUSED(fw_socket_abort(s));
+    REFUSED(fw_socket_destroy(s));
+    REFUSED(fw_socket_set_finalizer(s, NULL, NULL));
+    REFUSED(fw_socket_set_user_data(s, text));
+    CHECK(fw_socket_user_data(s) == NULL);
+
+    REFUSED(fw_socket_on_open(s, NULL, NULL));
+    REFUSED(fw_socket_on_text(s, NULL, NULL));
+    REFUSED(fw_socket_on_binary(s, NULL, NULL));
+    REFUSED(fw_socket_on_binary_no_alloc(s, NULL, NULL));
+    REFUSED(fw_socket_on_incomplete_frame(s, NULL, NULL));
+    REFUSED(fw_socket_on_internal_request_created(s, NULL, NULL));
+    REFUSED(fw_socket_on_pong(s, NULL, NULL));
+    REFUSED(fw_socket_on_closed(s, NULL, NULL));
+    REFUSED(fw_socket_on_error(s, NULL, NULL));
+    REFUSED(fw_socket_set_dispatch(s, 77));
+    REFUSED(fw_socket_enable_event(s, 77, true));
+    CHECK(fw_socket_poll(s, 0, 0) == 0);
+    CHECK(!fw_socket_next_event(s, &event) && event.type == FW_EVENT_NONE);
+
+    REFUSED(fw_socket_send_text(s, NULL, 5));
+    REFUSED(fw_socket_send_binary(s, NULL, 5));
+    REFUSED(fw_socket_send_text_with(s, NULL, 5, 77));
+    REFUSED(fw_socket_send_binary_with(s, NULL, 5, 77));
+    /* Handed over whatever the result. */
+    OK(fw_buffer_get(10, &segment));
+    REFUSED(fw_socket_send_text_segment(s, segment));
+    REFUSED(fw_segment_release(segment));
+    OK(fw_buffer_get(10, &segment));
+    REFUSED(fw_socket_send_binary_segment(s, segment));
+    REFUSED(fw_segment_release(segment));
+    REFUSED(fw_socket_ping(s, NULL, 500));
+    CHECK(fw_socket_buffered_amount(s) == 0);
+    REFUSED(fw_socket_set_max_buffered_amount(s, 0));
+
+    REFUSED(fw_socket_set_origin(s, NULL));
+    REFUSED(fw_socket_add_protocol(s, NULL));
+    REFUSED(fw_socket_add_header(s, NULL, NULL));
+    REFUSED(fw_socket_set_basic_auth(s, NULL, NULL));
+    REFUSED(fw_socket_set_bearer_auth(s, NULL));
+    REFUSED(fw_socket_set_max_fragment_size(s, 0));
+    REFUSED(fw_socket_set_max_message_size(s, 0));
+    REFUSED(fw_socket_set_start_ping_thread(s, true));
+    REFUSED(fw_socket_set_ping_frequency(s, 0));
+    REFUSED(fw_socket_set_close_after_no_message(s, 0));
+    REFUSED(fw_socket_set_connect_timeout(s, 0));
+    REFUSED(fw_socket_set_close_timeout(s, 0));
+    REFUSED(fw_socket_set_tls(s, no_tls));
+    REFUSED(fw_socket_set_context(s, NULL, NULL));
+    REFUSED(fw_socket_set_compression(s, NULL));
+    REFUSED(fw_socket_add_extension(s, NULL));
+
+    CHECK(fw_socket_state(s) == FW_STATE_UNKNOWN);
+    CHECK(!fw_socket_is_open(s));
+    CHECK(fw_socket_latency_us(s) == -1);
+    CHECK(fw_socket_last_message_received(s) == 0);
+    CHECK(fw_socket_http_version(s) == 0);
+    CHECK(fw_socket_response_status(s) == 0);
+    CHECK(fw_socket_protocol(s, text, sizeof text) == 0 && text[0] == 0);
+    CHECK(fw_socket_extensions(s, text, sizeof text) == 0);
+    CHECK(fw_socket_response_header(s, NULL, text, sizeof text) == 0);
+    CHECK(fw_socket_response_body(s, text, sizeof text) == 0);
+    CHECK(fw_socket_url(s, NULL, 0) == 0);
+    REFUSED(fw_socket_stats(s, &stats));
+}
+
+static void refused_tls(fw_tls t)
+{
+    fw_socket socket;
+
+    REFUSED(fw_tls_add_ca_pem(t, NULL, 5));
+    REFUSED(fw_tls_set_client_cert_pem(t, NULL, 5, NULL, 5));
+    REFUSED(fw_tls_add_pin_sha256(t, NULL));
+    REFUSED(fw_tls_set_roots(t, 77));
+    REFUSED(fw_tls_set_insecure(t, true));
+    REFUSED(fw_tls_set_key_log(t, true));
+    REFUSED(fw_tls_destroy(t));
+    OK(fw_socket_create("wss://example.org/", &socket));
+    REFUSED(fw_socket_set_tls(socket, t));
+    OK(fw_socket_destroy(socket));
+}
+
+static void refused_request(fw_request r)
+{
+    char text[8] = "before";
+
+    CHECK(fw_request_url(r, text, sizeof text) == 0 && text[0] == 0);
+    CHECK(fw_request_http_version(r) == 0);
+    CHECK(fw_request_attempt(r) == 0);
+    CHECK(fw_request_header(r, "Host", text, sizeof text) == 0);
+    REFUSED(fw_request_set_header(r, NULL, NULL));
+    REFUSED(fw_request_add_header(r, NULL, NULL));
+    REFUSED(fw_request_remove_header(r, NULL));
+}
+
+static void refused_segment(uint64_t id)
+{
+    static uint8_t bytes[64];
+    fw_segment segment = {NULL, 0, 0, {0}};
+
+    segment.buffer.id = id;
+    REFUSED(fw_segment_retain(segment));
+    REFUSED(fw_segment_release(segment));
+    segment.data = bytes;
+    segment.offset = 16;
+    segment.count = 16;
+    REFUSED(fw_segment_retain(segment));
+    REFUSED(fw_segment_release(segment));
+}
+
+/* Random numbers, the same in every run. */
+static uint64_t random_id(void)
+{
+    static uint64_t state = 0x9e3779b97f4a7c15;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+static void refused_everywhere(uint64_t id)
+{
+    fw_socket socket = {0};
+    fw_tls tls = {0};
+    fw_request request = {0};
+
+    socket.id = id;
+    tls.id = id;
+    request.id = id;
+    refused_socket(socket);
+    refused_tls(tls);
+    refused_request(request);
+    refused_segment(id);
+}
+
+/* Zero, small, huge and random numbers. */
+static void made_up(void)
+{
+    int i;
+
+    refused_everywhere(0);
+    refused_everywhere(UINT64_MAX);
+    for (i = 0; i < 50; i++)
+        refused_everywhere(random_id());
+}
+
+static void stale(void)
+{
+    fw_socket socket;
+    fw_tls tls;
+    fw_segment segment;
+    int i;
+
+    /* Slots are used again: their old handles must not come back to life. */
+    for (i = 0; i < 20; i++) {
+        fw_socket next;
+        fw_tls next_tls;
+        fw_segment next_segment;
+
+        OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
+        OK(fw_tls_create(&tls));
+        OK(fw_buffer_get(16, &segment));
+        OK(fw_socket_destroy(socket));
+        OK(fw_tls_destroy(tls));
+        OK(fw_segment_release(segment));
+        OK(fw_socket_create("ws://127.0.0.1:2/", &next));
+        OK(fw_tls_create(&next_tls));
+        OK(fw_buffer_get(16, &next_segment));
+        refused_socket(socket);
+        refused_tls(tls);
+        REFUSED(fw_segment_retain(segment));
+        REFUSED(fw_segment_release(segment));
+        OK(fw_socket_destroy(next));
+        OK(fw_tls_destroy(next_tls));
+        OK(fw_segment_release(next_segment));
+    }
+}
+
+/* One bit beside a live handle, for each bit. */
+static void neighbours(void)
+{
+    fw_socket socket, near;
+    fw_tls tls, near_tls;
+    fw_segment segment, near_segment;
+    char url[64];
+    int bit;
+
+    OK(fw_socket_create("ws://127.0.0.1:1/here", &socket));
+    OK(fw_tls_create(&tls));
+    OK(fw_buffer_get(16, &segment));
+    near_segment = segment;
+    for (bit = 0; bit < 64; bit++) {
+        near.id = socket.id ^ (uint64_t)1 << bit;
+        near_tls.id = tls.id ^ (uint64_t)1 << bit;
+        near_segment.buffer.id = segment.buffer.id ^ (uint64_t)1 << bit;
+        refused_socket(near);
+        refused_tls(near_tls);
+        REFUSED(fw_segment_retain(near_segment));
+        REFUSED(fw_segment_release(near_segment));
+    }
+    CHECK(fw_socket_state(socket) == FW_STATE_CLOSED);
+    CHECK(fw_socket_url(socket, url, sizeof url) == strlen("ws://127.0.0.1:1/here"));
+    OK(fw_socket_set_tls(socket, tls));
+    OK(fw_socket_destroy(socket));
+    OK(fw_tls_destroy(tls));
+    OK(fw_segment_release(segment));
+}
+
+/* A segment is judged by all of its fields, not by its id alone. */
+static void bent_segments(void)
+{
+    fw_segment segment, bent;
+    fw_socket socket;
+
+    OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
+    OK(fw_buffer_get(100, &segment));
+    bent = segment;
+    bent.data = NULL;
+    CHECK(fw_socket_send_binary_segment(socket, bent) != FW_RESULT_OK);
+    OK(fw_buffer_get(100, &segment));
+    bent = segment;
+    bent.offset = SIZE_MAX;
+    bent.count = 2;
+    CHECK(fw_socket_send_binary_segment(socket, bent) != FW_RESULT_OK);
+    OK(fw_socket_destroy(socket));
+}
+
+static void null_pointers(void)
+{
+    fw_socket socket;
+    fw_tls tls;
+    char text[4];
+
+    ARGUMENT(fw_socket_create(NULL, &socket));
+    ARGUMENT(fw_socket_create("ws://example.org", NULL));
+    ARGUMENT(fw_tls_create(NULL));
+    ARGUMENT(fw_buffer_get(16, NULL));
+    ARGUMENT(fw_buffer_pool_stats(NULL));
+    CHECK(!fw_next_event(NULL));
+    fw_event_release(NULL);
+    fw_config_init(NULL);
+    fw_compression_init(NULL);
+    fw_extension_init(NULL);
+    CHECK(fw_last_error(NULL, 0) > 0);
+    CHECK(fw_last_error(NULL, 5) > 0);
+    ARGUMENT(fw_set_log(77, NULL, NULL));
+    OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
+
+    OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
+    CHECK(!fw_socket_next_event(socket, NULL));
+    ARGUMENT(fw_socket_stats(socket, NULL));
+    ARGUMENT(fw_socket_add_protocol(socket, NULL));
+    ARGUMENT(fw_socket_add_header(socket, NULL, "value"));
+    ARGUMENT(fw_socket_add_header(socket, "name", NULL));
+    ARGUMENT(fw_socket_set_basic_auth(socket, NULL, "password"));
+    ARGUMENT(fw_socket_set_basic_auth(socket, "user", NULL));
+    ARGUMENT(fw_socket_set_bearer_auth(socket, NULL));
+    ARGUMENT(fw_socket_set_context(socket, NULL, "value"));
+    ARGUMENT(fw_socket_set_context(socket, "key", NULL));
+    ARGUMENT(fw_socket_add_extension(socket, NULL));
+    ARGUMENT(fw_socket_send_text(socket, NULL, 1));
+    ARGUMENT(fw_socket_send_binary(socket, NULL, 1));
+    CHECK(fw_socket_response_header(socket, NULL, text, sizeof text) == 0);
+    CHECK(fw_socket_url(socket, NULL, 0) > 0);
+    CHECK(fw_socket_url(socket, NULL, 5) > 0);
+    CHECK(fw_socket_url(socket, text, sizeof text) > sizeof text && text[3] == 0);
+    OK(fw_socket_destroy(socket));
+
+    OK(fw_tls_create(&tls));
+    ARGUMENT(fw_tls_add_ca_pem(tls, NULL, 5));
+    ARGUMENT(fw_tls_set_client_cert_pem(tls, NULL, 5, NULL, 5));
+    ARGUMENT(fw_tls_add_pin_sha256(tls, NULL));
+    OK(fw_tls_destroy(tls));
+    OK(fw_shutdown(5000));
+    ARGUMENT(fw_init(NULL));
+}
+
+int main(void)
+{
+    fw_pool_stats stats;
+
+    made_up();
+    stale();
+    neighbours();
+    bent_segments();
+    null_pointers();
+    OK(fw_buffer_pool_stats(&stats));
+    CHECK(stats.leases == 0);
+    OK(fw_shutdown(5000));
+    return check_report();
+}

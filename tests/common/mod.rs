@@ -1,0 +1,158 @@
+//! What the integration tests share: a socket that tells what it saw, and waiting with a net.
+//!
+//! The library is one per process and the tests of a binary run side by side, so a test either
+//! keeps to its own sockets, or takes [`alone`] when it touches what all sockets share (`poll`,
+//! `pending`, `shutdown`). Deadlines are safety nets: no test passes or fails by being quick.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use framewire::{Error, EventKind, Socket};
+
+/// After this long, what is waited for counts as never coming.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An event, with everything that it held.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    Open,
+    Text(String),
+    Binary(Vec<u8>),
+    Frame { is_first: bool, is_final: bool, payload: Vec<u8> },
+    Request,
+    Pong(Vec<u8>),
+    Closed(u16, String),
+    Error(Error),
+}
+
+impl Seen {
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Seen::Closed(..) | Seen::Error(_))
+    }
+}
+
+impl From<EventKind> for Seen {
+    fn from(event: EventKind) -> Self {
+        match event {
+            EventKind::Open => Seen::Open,
+            EventKind::Text(payload) => {
+                Seen::Text(std::str::from_utf8(payload.as_slice()).expect("text is valid UTF-8").to_owned())
+            }
+            EventKind::Binary(payload) => Seen::Binary(payload.as_slice().to_vec()),
+            EventKind::IncompleteFrame(frame) => Seen::Frame {
+                is_first: frame.is_first,
+                is_final: frame.is_final,
+                payload: frame.payload.as_slice().to_vec(),
+            },
+            EventKind::Request(_) => Seen::Request,
+            EventKind::Pong(payload) => Seen::Pong(payload.as_slice().to_vec()),
+            EventKind::Closed { code, reason } => Seen::Closed(code, reason.into()),
+            EventKind::Error(error) => Seen::Error(*error),
+        }
+    }
+}
+
+/// A socket whose events are taken one by one. It is destroyed with its test.
+pub struct Client {
+    socket: Socket,
+}
+
+impl Deref for Client {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.socket.destroy();
+    }
+}
+
+impl Client {
+    pub fn new(url: &str) -> Self {
+        Self { socket: Socket::create(url).expect("the URL is sound") }
+    }
+
+    /// Made and opening.
+    pub fn opening(url: &str) -> Self {
+        let client = Self::new(url);
+        client.open().expect("it is closed");
+        client
+    }
+
+    /// Made, and open: the open event was taken.
+    pub fn opened(url: &str) -> Self {
+        let client = Self::opening(url);
+        assert_eq!(client.next(), Seen::Open);
+        client
+    }
+
+    /// The next event.
+    pub fn next(&self) -> Seen {
+        let mut event = None;
+        wait_until("the next event", || {
+            event = self.next_event().expect("the socket lives");
+            event.is_some()
+        });
+        event.expect("it was waited for").kind.into()
+    }
+
+    /// Everything up to and with the terminal event, after which nothing may wait.
+    pub fn until_end(&self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        loop {
+            let event = self.next();
+            let ended = event.is_terminal();
+            seen.push(event);
+            if ended {
+                assert!(self.next_event().expect("the socket lives").is_none(), "an event after the last");
+                assert_eq!(self.state(), framewire::State::Closed);
+                return seen;
+            }
+        }
+    }
+
+    /// The terminal event, whatever came before it.
+    pub fn end(&self) -> Seen {
+        self.until_end().pop().expect("there is a terminal event")
+    }
+
+    /// The error that ended the connection.
+    pub fn error(&self) -> Error {
+        match self.end() {
+            Seen::Error(error) => error,
+            other => panic!("expected an error, not {other:?}"),
+        }
+    }
+
+    /// The code and the reason with which the connection was closed.
+    pub fn closed(&self) -> (u16, String) {
+        match self.end() {
+            Seen::Closed(code, reason) => (code, reason),
+            other => panic!("expected an orderly end, not {other:?}"),
+        }
+    }
+}
+
+/// Waits until something holds that nothing announces.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// Keeps the other tests of this binary waiting while one touches what all sockets share.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed has said so; the others go on.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}

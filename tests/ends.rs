@@ -1,0 +1,671 @@
+//! Every way in which a connection can end gives one terminal event, after everything that was
+//! received before it; and after `destroy` comes nothing but the finalizer.
+//!
+//! Finalizers run in `poll`, which delivers from all sockets, so the tests go one by one.
+
+#![cfg(feature = "tls")]
+
+mod common;
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use common::{Client, Seen, alone, wait_until};
+use framewire::{Code, Dispatch, ErrorKind, EventKind, EventType, Phase, Socket, State, poll, pool_stats};
+use framewire_servers::{EchoServer, Scripted};
+
+/// A server that upgrades and then only reads.
+fn quiet() -> Scripted {
+    Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.wait_for_end();
+    })
+}
+
+/// A server that takes connections and says nothing.
+fn mute() -> Scripted {
+    Scripted::start(|mut peer| {
+        peer.wait_for_end();
+    })
+}
+
+/// An address that neither accepts nor refuses: its queue of connections is full.
+struct Unreachable {
+    _listener: socket2::Socket,
+    _queued: Vec<TcpStream>,
+    port: u16,
+}
+
+impl Unreachable {
+    fn new() -> Self {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            queued.push(stream);
+        }
+        Self { _listener: listener, _queued: queued, port: address.port() }
+    }
+
+    fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}/", self.port)
+    }
+}
+
+fn wss(server: &Scripted) -> String {
+    format!("wss://127.0.0.1:{}/", server.port())
+}
+
+// -------------------------------------------------------------------- by the server
+
+#[test]
+fn the_servers_close_is_told_with_code_and_reason_and_answered() {
+    let _alone = alone();
+    for (frame, expected, echoed) in [
+        (&b"\x88\x02\x03\xE8"[..], (1000, ""), 1000),
+        (b"\x88\x00", (1005, ""), 1005),
+        (b"\x88\x06\x0F\xA1full", (4001, "full"), 4001),
+        (b"\x88\x05\x03\xF3f\xC3\xBC", (1011, "fü"), 1011),
+    ] {
+        let (report, reported) = mpsc::channel();
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade();
+            peer.send(frame);
+            let _ = report.send(peer.read_close());
+        });
+        let client = Client::opening(&server.url());
+        assert_eq!(client.closed(), (expected.0, expected.1.to_owned()));
+        assert_eq!(reported.recv().unwrap(), Some((echoed, String::new())));
+    }
+}
+
+#[test]
+fn what_was_sent_before_a_close_is_delivered_before_it_also_when_a_reset_follows() {
+    let _alone = alone();
+    for resets in [false, true] {
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade();
+            let mut bytes = Vec::new();
+            for number in 0..1000u16 {
+                bytes.extend([0x82, 2]);
+                bytes.extend(number.to_be_bytes());
+            }
+            bytes.extend(b"\x88\x02\x03\xE8");
+            peer.send(&bytes);
+            if resets {
+                // The client has answered, so it has the close frame; the rest is cut off.
+                let _ = peer.read_close();
+                peer.reset();
+            }
+        });
+        let seen = Client::opening(&server.url()).until_end();
+        assert_eq!(seen.len(), 1002);
+        for (number, event) in seen[1..1001].iter().enumerate() {
+            assert_eq!(*event, Seen::Binary((number as u16).to_be_bytes().to_vec()));
+        }
+        assert_eq!(seen[1001], Seen::Closed(1000, String::new()));
+    }
+}
+
+#[test]
+fn messages_right_before_a_reset_are_delivered() {
+    let _alone = alone();
+    let (go, gone) = mpsc::channel();
+    let gone = Mutex::new(gone);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x81\x04last");
+        // Only once it has arrived: a reset overtakes what is still under way.
+        let _ = gone.lock().unwrap().recv();
+        peer.reset();
+    });
+    let client = Client::opened(&server.url());
+    wait_until("the message", || client.stats().messages_received == 1);
+    go.send(()).unwrap();
+    wait_until("the end", || client.state() == State::Closed);
+    let seen = client.until_end();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(seen[0], Seen::Text("last".into()));
+    assert!(
+        matches!(&seen[1], Seen::Error(error) if error.kind == ErrorKind::Reset && error.phase == Phase::Open && error.retriable),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn an_end_without_a_close_frame_is_a_loss() {
+    let _alone = alone();
+    for resets in [false, true] {
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade();
+            peer.send(b"\x01\x03unf");
+            if resets {
+                peer.reset();
+            }
+        });
+        let error = Client::opening(&server.url()).error();
+        assert_eq!(error.kind, ErrorKind::Reset, "{error}");
+        assert!(error.retriable);
+    }
+}
+
+#[test]
+fn a_reset_while_the_upgrade_is_under_way_names_the_phase() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.read_head();
+        peer.reset();
+    });
+    let error = Client::opening(&server.url()).error();
+    assert_eq!(
+        (error.kind, error.phase, error.retriable),
+        (ErrorKind::Reset, Phase::Upgrade, true),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_reset_in_the_tls_handshake_names_the_phase() {
+    let _alone = alone();
+    let server = Scripted::start(|peer| {
+        let mut hello = [0; 5];
+        (&mut &*peer.stream()).read_exact(&mut hello).unwrap();
+        peer.reset();
+    });
+    let error = Client::opening(&wss(&server)).error();
+    assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Reset, Phase::Tls, true), "{error}");
+}
+
+#[test]
+fn a_reset_while_closing_ends_as_closed() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        let _ = peer.read_close();
+        peer.reset();
+    });
+    let client = Client::opened(&server.url());
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1006);
+}
+
+#[test]
+fn refused_connections_and_unknown_names_say_so() {
+    let _alone = alone();
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let error = Client::opening(&format!("ws://127.0.0.1:{port}/")).error();
+    assert_eq!(
+        (error.kind, error.phase, error.retriable),
+        (ErrorKind::Refused, Phase::Connect, true),
+        "{error}"
+    );
+    assert_ne!(error.os_code, 0);
+    assert!(error.message.contains(&port.to_string()), "{error}");
+}
+
+// -------------------------------------------------------------------- by the game
+
+#[test]
+fn our_close_goes_behind_what_was_sent_and_tells_the_servers_answer() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        assert_eq!(peer.read_frame().map(|frame| frame.payload), Some(b"first".to_vec()));
+        assert_eq!(peer.read_close(), Some((3001, "bye".to_owned())));
+        // What the server still says is received; then it answers.
+        peer.send(b"\x81\x04late");
+        peer.send_close(3001, "bye");
+    });
+    let client = Client::opened(&server.url());
+    client.send_text("first").unwrap();
+    client.close(3001, "bye").unwrap();
+    assert_eq!(client.state(), State::Closing);
+    assert_eq!(client.close(1000, "").unwrap_err().code, Code::InvalidState);
+    assert_eq!(client.send_text("never").unwrap_err().code, Code::InvalidState);
+    let seen = client.until_end();
+    assert_eq!(seen, [Seen::Text("late".into()), Seen::Closed(3001, "bye".into())]);
+}
+
+#[test]
+fn both_may_close_at_once() {
+    let _alone = alone();
+    // Seen from here the server's close crosses ours: it is no echo.
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        assert_eq!(peer.read_close(), Some((1000, "done".to_owned())));
+        peer.send_close(1001, "away");
+        assert_eq!(peer.read_frame(), None, "a second close frame");
+    });
+    let client = Client::opened(&server.url());
+    client.close(1000, "done").unwrap();
+    assert_eq!(client.closed(), (1001, "away".to_owned()));
+}
+
+#[test]
+fn a_close_inside_the_open_callback_may_meet_the_servers_own() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.answer(
+            b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Accept: {accept}\r\n\r\n\x88\x02\x03\xE9",
+        );
+        assert!(peer.read_close().is_some());
+        assert_eq!(peer.read_frame(), None, "a second close frame");
+    });
+    let client = Client::new(&server.url());
+    client.set_dispatch(Dispatch::Worker).unwrap();
+    let (report, reported) = mpsc::channel();
+    client.on_open(Some(Arc::new(|socket| socket.close(1000, "").unwrap()))).unwrap();
+    client
+        .on_closed(Some(Arc::new(move |_, code, _| {
+            let _ = report.send(code);
+        })))
+        .unwrap();
+    client.open().unwrap();
+    assert_eq!(reported.recv().unwrap(), 1001);
+    assert!(reported.try_recv().is_err(), "a second terminal event");
+}
+
+#[test]
+fn a_close_that_is_not_answered_ends_after_the_close_timeout() {
+    let _alone = alone();
+    let server = quiet();
+    let client = Client::new(&server.url());
+    client.set_close_timeout(100).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    client.close(0, "").unwrap();
+    let (code, reason) = client.closed();
+    assert_eq!(code, 1006);
+    assert!(reason.contains("100 ms"), "{reason}");
+}
+
+#[test]
+fn abort_ends_at_once() {
+    let _alone = alone();
+    let server = quiet();
+    let client = Client::opened(&server.url());
+    client.abort().unwrap();
+    assert_eq!(client.closed().0, 1006);
+    assert_eq!(client.abort().unwrap_err().code, Code::InvalidState);
+    // Also while the close frame waits for its answer.
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    client.close(1000, "").unwrap();
+    client.abort().unwrap();
+    assert_eq!(client.closed().0, 1006);
+}
+
+/// Opens a socket and brings it to where it hangs in this phase.
+fn hanging(phase: &str) -> (Client, Box<dyn std::any::Any>) {
+    match phase {
+        // The name is in the hands of the resolver, or about to be.
+        "resolve" => {
+            let server = mute();
+            (Client::opening(&format!("ws://localhost:{}/", server.port())), Box::new(server))
+        }
+        "connect" => {
+            let server = Unreachable::new();
+            (Client::opening(&server.url()), Box::new(server))
+        }
+        "tls" => {
+            let server = mute();
+            let client = Client::opening(&wss(&server));
+            wait_until("the connection", || server.connections() == 1);
+            (client, Box::new(server))
+        }
+        "request" => {
+            let server = mute();
+            let client = Client::new(&server.url());
+            client.enable_event(EventType::Request, true).unwrap();
+            client.open().unwrap();
+            let mut request = None;
+            wait_until("the request", || {
+                request = client.next_event().unwrap();
+                request.is_some()
+            });
+            let request = request.unwrap();
+            assert!(matches!(request.kind, EventKind::Request(_)));
+            (client, Box::new((server, request)))
+        }
+        "upgrade" => {
+            let server = mute();
+            let client = Client::opening(&server.url());
+            wait_until("the request on the wire", || client.stats().bytes_sent > 0);
+            (client, Box::new(server))
+        }
+        other => panic!("no such phase: {other}"),
+    }
+}
+
+const PHASES: [&str; 5] = ["resolve", "connect", "tls", "request", "upgrade"];
+
+#[test]
+fn close_and_abort_cancel_in_every_phase() {
+    let _alone = alone();
+    for phase in PHASES {
+        for aborts in [false, true] {
+            let (client, rest) = hanging(phase);
+            if aborts { client.abort() } else { client.close(1000, "") }.unwrap();
+            let seen = client.until_end();
+            assert!(matches!(&seen[..], [Seen::Closed(1006, _)]), "{phase}: {seen:?}");
+            assert_eq!(client.stats().messages_received, 0);
+            drop(rest);
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_socket_opens_again() {
+    let _alone = alone();
+    let echo = EchoServer::start();
+    let client = Client::opening(&echo.url("/"));
+    for _ in 0..50 {
+        client.close(1000, "").unwrap();
+        let seen = client.until_end();
+        assert!(matches!(seen.last(), Some(Seen::Closed(..))), "{seen:?}");
+        client.open().unwrap();
+    }
+    assert_eq!(client.next(), Seen::Open);
+    client.send_text("still here").unwrap();
+    assert_eq!(client.next(), Seen::Text("still here".into()));
+}
+
+#[test]
+fn the_connect_timeout_names_the_phase_in_which_it_hung() {
+    let _alone = alone();
+    for (phase, expected) in [
+        ("connect", Phase::Connect),
+        ("tls", Phase::Tls),
+        ("request", Phase::Upgrade),
+        ("upgrade", Phase::Upgrade),
+    ] {
+        let (client, rest) = hanging(phase);
+        // Brought there once to see that it hangs there, and then once more with a deadline.
+        client.abort().unwrap();
+        let _ = client.end();
+        client.set_connect_timeout(150).unwrap();
+        client.open().unwrap();
+        let held = (phase == "request").then(|| {
+            let mut request = None;
+            wait_until("the request", || {
+                request = client.next_event().unwrap();
+                request.is_some()
+            });
+            request
+        });
+        let error = client.error();
+        assert_eq!((error.kind, error.phase), (ErrorKind::TimedOut, expected), "{phase}: {error}");
+        assert!(error.retriable && error.message.contains("150 ms"), "{phase}: {error}");
+        drop((held, rest));
+    }
+}
+
+#[test]
+fn a_silent_peer_is_noticed_by_its_missing_pongs() {
+    let _alone = alone();
+    let server = quiet();
+    let client = Client::new(&server.url());
+    client.set_start_ping_thread(true).unwrap();
+    client.set_ping_frequency(20).unwrap();
+    client.set_close_after_no_message(60).unwrap();
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!(
+        (error.kind, error.phase, error.retriable),
+        (ErrorKind::PingTimeout, Phase::Open, true),
+        "{error}"
+    );
+    assert!(client.stats().pings_sent >= 1);
+}
+
+#[test]
+fn a_socket_is_reusable_after_every_kind_of_end() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| match peer.number % 5 {
+        0 => {
+            peer.accept_upgrade();
+            peer.send_close(1000, "");
+            let _ = peer.read_close();
+        }
+        1 => {
+            peer.accept_upgrade();
+        }
+        2 => {
+            peer.accept_upgrade();
+            peer.send(b"\x83\x00");
+            let _ = peer.read_close();
+        }
+        3 => peer.answer(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"),
+        _ => {
+            peer.accept_upgrade();
+            peer.send(b"\x81\x02ok");
+            let _ = peer.read_close();
+            peer.send_close(1000, "");
+        }
+    });
+    let client = Client::new(&server.url());
+    for round in 0..3 {
+        for kind in 0..4 {
+            client.open().unwrap();
+            let seen = client.until_end();
+            assert_eq!(matches!(seen.last(), Some(Seen::Closed(..))), kind == 0, "{round}: {seen:?}");
+        }
+        client.open().unwrap();
+        assert_eq!((client.next(), client.next()), (Seen::Open, Seen::Text("ok".into())));
+        // Nothing of the attempts before is left over.
+        assert_eq!((client.response_status(), client.response_body()), (101, Vec::new()));
+        client.close(1000, "").unwrap();
+        assert_eq!(client.closed().0, 1000);
+    }
+    assert_eq!(server.connections(), 15);
+}
+
+// -------------------------------------------------------------------- in callbacks
+
+/// Polls until something holds.
+fn poll_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_until(what, || {
+        poll(0, 0);
+        holds()
+    });
+}
+
+#[test]
+fn open_inside_the_terminal_callback_connects_again() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send_close(4000, "");
+        let _ = peer.read_close();
+    });
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        let client = Client::new(&server.url());
+        client.set_dispatch(dispatch).unwrap();
+        let (opened, closed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let own = opened.clone();
+        let count = move |_: &Socket| {
+            own.fetch_add(1, Ordering::SeqCst);
+        };
+        client.on_open(Some(Arc::new(count))).unwrap();
+        let own = closed.clone();
+        client
+            .on_closed(Some(Arc::new(move |socket, code, _| {
+                assert_eq!((code, socket.state()), (4000, State::Closed));
+                if own.fetch_add(1, Ordering::SeqCst) < 9 {
+                    socket.open().unwrap();
+                }
+            })))
+            .unwrap();
+        client.open().unwrap();
+        poll_until("ten ends", || closed.load(Ordering::SeqCst) == 10);
+        assert_eq!(opened.load(Ordering::SeqCst), 10);
+        assert_eq!(client.state(), State::Closed);
+    }
+}
+
+#[test]
+fn destroy_in_every_phase_leaves_only_the_finalizer() {
+    let _alone = alone();
+    for phase in PHASES {
+        let (client, rest) = hanging(phase);
+        let (events, finalized) = count_everything(&client);
+        client.destroy().unwrap();
+        assert_eq!(client.state(), State::Unknown);
+        assert_eq!(client.open().unwrap_err().code, Code::InvalidHandle);
+        poll_until("the finalizer", || finalized.load(Ordering::SeqCst) == 1);
+        drop(rest);
+        drop(client);
+        poll(0, 0);
+        assert_eq!((events.load(Ordering::SeqCst), finalized.load(Ordering::SeqCst)), (0, 1), "{phase}");
+    }
+}
+
+/// Registers every callback; they count, and the finalizer counts apart.
+fn count_everything(socket: &Socket) -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let (events, finalized) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let count = |events: &Arc<AtomicUsize>| {
+        let events = events.clone();
+        move || {
+            events.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    let f = count(&events);
+    socket.on_open(Some(Arc::new(move |_| f()))).unwrap();
+    let f = count(&events);
+    socket.on_text(Some(Arc::new(move |_, _| f()))).unwrap();
+    let f = count(&events);
+    socket.on_binary(Some(Arc::new(move |_, _| f()))).unwrap();
+    let f = count(&events);
+    socket.on_pong(Some(Arc::new(move |_, _| f()))).unwrap();
+    let f = count(&events);
+    socket.on_closed(Some(Arc::new(move |_, _, _| f()))).unwrap();
+    let f = count(&events);
+    socket.on_error(Some(Arc::new(move |_, _| f()))).unwrap();
+    let f = count(&finalized);
+    socket.set_finalizer(Some(Box::new(f))).unwrap();
+    (events, finalized)
+}
+
+/// Which callback destroys its own socket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Inside {
+    Open,
+    Text,
+    Binary,
+    Segment,
+    Frame,
+    Pong,
+    Request,
+    Closed,
+    Error,
+}
+
+#[test]
+fn destroy_inside_every_kind_of_callback_is_its_last() {
+    let _alone = alone();
+    use Inside::*;
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        for inside in [Open, Text, Binary, Segment, Frame, Pong, Request, Closed, Error] {
+            // Whatever the callback waits for, more of everything stands behind it.
+            let server = Scripted::start(move |mut peer| {
+                peer.accept_upgrade();
+                peer.send(match inside {
+                    Error => &b"\x83\x00"[..],
+                    Closed => b"\x88\x00",
+                    _ => b"\x8A\x01p\x02\x01a\x80\x01b\x82\x01x\x81\x01y\x82\x01x\x81\x01y\x8A\x01p\x88\x00",
+                });
+                peer.wait_for_end();
+            });
+            let socket = Socket::create(&server.url()).unwrap();
+            socket.set_dispatch(dispatch).unwrap();
+            let (events, finalized) = count_everything(&socket);
+            let destroyed = Arc::new(AtomicUsize::new(usize::MAX));
+            let last = {
+                let (destroyed, events) = (destroyed.clone(), events.clone());
+                move |socket: &Socket| {
+                    socket.destroy().unwrap();
+                    assert_eq!(socket.state(), State::Unknown);
+                    destroyed.store(events.load(Ordering::SeqCst), Ordering::SeqCst);
+                }
+            };
+            match inside {
+                Open => socket.on_open(Some(Arc::new(last))),
+                Text => socket.on_text(Some(Arc::new(move |s, _| last(s)))),
+                Binary => socket.on_binary(Some(Arc::new(move |s, _| last(s)))),
+                Segment => socket
+                    .on_binary(None)
+                    .and_then(|()| socket.on_binary_no_alloc(Some(Arc::new(move |s, _| last(s))))),
+                Frame => socket.on_incomplete_frame(Some(Arc::new(move |s, _| last(s)))),
+                Pong => socket.on_pong(Some(Arc::new(move |s, _| last(s)))),
+                Request => socket.on_internal_request_created(Some(Arc::new(move |s, _| last(s)))),
+                Closed => socket.on_closed(Some(Arc::new(move |s, _, _| last(s)))),
+                Error => socket.on_error(Some(Arc::new(move |s, _| last(s)))),
+            }
+            .unwrap();
+            socket.open().unwrap();
+            poll_until("the finalizer", || finalized.load(Ordering::SeqCst) > 0);
+            drop(server);
+            poll(0, 0);
+            let at_the_end = (events.load(Ordering::SeqCst), finalized.load(Ordering::SeqCst));
+            assert_eq!(at_the_end, (destroyed.load(Ordering::SeqCst), 1), "{dispatch:?} {inside:?}");
+        }
+    }
+}
+
+// -------------------------------------------------------------------- with a full mailbox
+
+#[test]
+fn the_terminal_event_stands_behind_a_full_mailbox() {
+    let _alone = alone();
+    const MESSAGES: usize = 20_000;
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        for number in 0..MESSAGES as u32 {
+            let mut payload = vec![0; 1000];
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            peer.send_frame(0x82, &payload);
+        }
+        peer.send_close(1000, "that was all");
+        let _ = peer.read_close();
+    });
+    let client = Client::opened(&server.url());
+    // Nothing is taken until the socket has stopped reading.
+    wait_until("a full mailbox", || client.stats().bytes_received >= 3 << 20);
+    let seen = client.until_end();
+    assert_eq!(seen.len(), MESSAGES + 1);
+    for (number, event) in seen[..MESSAGES].iter().enumerate() {
+        let Seen::Binary(payload) = event else { panic!("{number}: {event:?}") };
+        assert_eq!(payload[..4], (number as u32).to_be_bytes());
+    }
+    assert_eq!(seen[MESSAGES], Seen::Closed(1000, "that was all".into()));
+}
+
+#[test]
+fn destroy_with_a_full_mailbox_gives_its_memory_back() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        // More than the queue and the sockets' buffers hold; ends when the client does.
+        for _ in 0..40_000 {
+            peer.send_frame(0x82, &[7; 1000]);
+        }
+    });
+    let before = pool_stats().bytes_in_use;
+    let client = Client::opened(&server.url());
+    let (events, finalized) = count_everything(&client);
+    wait_until("a full mailbox", || client.stats().bytes_received >= 3 << 20);
+    client.destroy().unwrap();
+    poll_until("the finalizer", || finalized.load(Ordering::SeqCst) == 1);
+    assert_eq!(events.load(Ordering::SeqCst), 0);
+    wait_until("the memory", || pool_stats().bytes_in_use <= before + (256 << 10));
+}

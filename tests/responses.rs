@@ -1,0 +1,276 @@
+//! What servers answer to the upgrade request, and what the game learns of it.
+
+mod common;
+
+use common::{Client, Seen};
+use framewire::{Error, ErrorKind, Phase};
+use framewire_servers::Scripted;
+
+const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Accept: {accept}\r\n\r\n";
+
+/// A server that answers with this, then waits for the client to leave.
+fn answering(template: impl Into<Vec<u8>>) -> Scripted {
+    let template = template.into();
+    Scripted::start(move |mut peer| {
+        peer.answer(&template);
+        peer.wait_for_end();
+    })
+}
+
+/// How an attempt ended that was answered with this.
+fn refused(template: impl Into<Vec<u8>>) -> (Error, Client) {
+    let server = answering(template);
+    let client = Client::opening(&server.url());
+    let error = client.error();
+    assert_eq!(error.phase, Phase::Upgrade, "{error}");
+    drop(server);
+    (error, client)
+}
+
+#[test]
+fn a_refusal_tells_status_body_and_whether_to_try_again() {
+    for (status, retriable) in [
+        (200, false),
+        (204, false),
+        (301, false),
+        (400, false),
+        (401, false),
+        (403, false),
+        (404, false),
+        (408, true),
+        (425, true),
+        (426, false),
+        (429, true),
+        (500, true),
+        (501, false),
+        (502, true),
+        (503, true),
+        (504, true),
+    ] {
+        let body = if status == 204 { "" } else { "why not" };
+        let (error, client) = refused(format!(
+            "HTTP/1.1 {status} Text\r\nContent-Length: {}\r\nX-Reason: because\r\n\r\n{body}",
+            body.len()
+        ));
+        assert_eq!((error.kind, error.http_status), (ErrorKind::Http, status), "{error}");
+        assert_eq!(error.retriable, retriable, "{status}");
+        assert!(error.message.contains(&status.to_string()), "{error}");
+        assert_eq!(client.response_status(), status);
+        assert_eq!(client.response_header("x-reason").as_deref(), Some("because"));
+        assert_eq!(client.response_body(), body.as_bytes(), "{status}");
+    }
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_names_its_target() {
+    let (error, client) =
+        refused("HTTP/1.1 301 Moved\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n");
+    assert!(error.message.contains("ws://elsewhere.example/"), "{error}");
+    assert_eq!((client.response_status(), error.retriable), (301, false));
+}
+
+#[test]
+fn the_body_is_freed_of_its_chunks() {
+    let (_, client) = refused(
+        "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\n8;x=y\r\n allowed\r\n0\r\n\r\n",
+    );
+    assert_eq!(client.response_body(), b"not allowed");
+}
+
+#[test]
+fn no_more_than_a_kibibyte_of_the_body_is_kept() {
+    for head in ["Content-Length: 5000\r\n", ""] {
+        let mut answer = format!("HTTP/1.1 500 Oops\r\n{head}\r\n").into_bytes();
+        answer.extend((0..5000).map(|n| b'a' + (n % 26) as u8));
+        let expected: Vec<u8> = (0..1024).map(|n| b'a' + (n % 26) as u8).collect();
+        let (_, client) = refused(answer);
+        assert_eq!(client.response_body(), expected);
+    }
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection_is_read_to_its_end() {
+    let server = Scripted::answering("HTTP/1.1 503 Full\r\n\r\nno room");
+    let client = Client::opening(&server.url());
+    assert_eq!(client.error().http_status, 503);
+    assert_eq!(client.response_body(), b"no room");
+}
+
+#[test]
+fn half_a_body_and_silence_do_not_hold_the_error_back() {
+    for connect_timeout in [200, 60_000] {
+        let server = answering("HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\nhalf");
+        let client = Client::new(&server.url());
+        client.set_connect_timeout(connect_timeout).unwrap();
+        client.open().unwrap();
+        let error = client.error();
+        assert_eq!((error.kind, error.http_status, error.retriable), (ErrorKind::Http, 403, false));
+        assert_eq!(client.response_status(), 403);
+        assert_eq!(client.response_body(), b"half");
+    }
+}
+
+#[test]
+fn silence_ends_at_the_connect_timeout_and_names_the_upgrade() {
+    for template in ["", "HTTP/1.1 101 Swit", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
+        let server = answering(template);
+        let client = Client::new(&server.url());
+        client.set_connect_timeout(200).unwrap();
+        client.open().unwrap();
+        let error = client.error();
+        assert_eq!((error.kind, error.phase), (ErrorKind::TimedOut, Phase::Upgrade), "{error}");
+        assert!(error.retriable);
+        assert_eq!(client.response_status(), 0);
+    }
+}
+
+#[test]
+fn a_connection_that_ends_before_the_answer_is_a_loss_that_may_be_retried() {
+    for template in ["", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
+        let server = Scripted::answering(template);
+        let error = Client::opening(&server.url()).error();
+        assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Upgrade), "{error}");
+        assert!(error.retriable);
+    }
+}
+
+#[test]
+fn garbage_is_named_as_such() {
+    for garbage in
+        [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x50", b"\0\0\0\0", b"\r\n\r\n"]
+    {
+        let (error, client) = refused(garbage);
+        assert_eq!((error.kind, error.http_status, error.retriable), (ErrorKind::Http, 0, false), "{error}");
+        assert!(error.message.contains("not HTTP"), "{error}");
+        assert_eq!(client.response_status(), 0);
+    }
+    let (error, _) = refused("HTTP/1.1 101 x\r\nno colon in this line\r\n\r\n");
+    assert!(error.message.contains("malformed"), "{error}");
+}
+
+#[test]
+fn a_101_that_does_not_fit_the_request_is_refused() {
+    let changed = |from: &str, to: &str| {
+        assert!(UPGRADE.contains(from));
+        UPGRADE.replace(from, to)
+    };
+    let added = |line: &str| changed("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+    for (template, kind, word) in [
+        (changed("{accept}", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), ErrorKind::Protocol, "Accept"),
+        (changed("{accept}", "{accept}x"), ErrorKind::Protocol, "Accept"),
+        (changed("Sec-WebSocket-Accept: {accept}\r\n", ""), ErrorKind::Protocol, "Accept"),
+        (added("Sec-WebSocket-Accept: AAAA"), ErrorKind::Protocol, "more than one"),
+        (changed("HTTP/1.1", "HTTP/1.0"), ErrorKind::Protocol, "HTTP/1.0"),
+        (changed("Upgrade: websocket\r\n", ""), ErrorKind::Protocol, "Upgrade"),
+        (changed("Upgrade: websocket", "Upgrade: h2c"), ErrorKind::Protocol, "Upgrade"),
+        (changed("Connection: Upgrade\r\n", ""), ErrorKind::Protocol, "Connection"),
+        (changed("Connection: Upgrade", "Connection: keep-alive"), ErrorKind::Protocol, "Connection"),
+        (added("Sec-WebSocket-Protocol: chess"), ErrorKind::Protocol, "chess"),
+        (added("Sec-WebSocket-Extensions: x-made-up"), ErrorKind::Extension, "x-made-up"),
+        (added("Sec-WebSocket-Extensions: permessage-deflate; what=4"), ErrorKind::Extension, "deflate"),
+        (added("Sec-WebSocket-Extensions: ;;;"), ErrorKind::Extension, "malformed"),
+    ] {
+        let (error, client) = refused(template);
+        assert_eq!((error.kind, error.http_status, error.retriable), (kind, 101, false), "{error}");
+        assert!(error.message.contains(word), "{word} in {error}");
+        assert_eq!(client.response_status(), 101);
+    }
+}
+
+#[test]
+fn a_subprotocol_that_was_offered_is_accepted_and_another_is_not() {
+    let server = Scripted::start(|mut peer| {
+        let chosen = if peer.number == 0 { "go" } else { "chess" };
+        peer.accept_upgrade_with(&format!("Sec-WebSocket-Protocol: {chosen}\r\n"));
+        peer.wait_for_end();
+    });
+    let client = Client::new(&server.url());
+    client.add_protocol("draughts").unwrap();
+    client.add_protocol("go").unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.protocol(), "go");
+    client.abort().unwrap();
+    assert!(matches!(client.end(), Seen::Closed(..)));
+
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Protocol, Phase::Upgrade), "{error}");
+    assert_eq!(client.protocol(), "");
+}
+
+#[test]
+fn header_values_are_token_lists_in_any_case() {
+    for (from, to) in [
+        ("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
+        ("Connection: Upgrade", "connection: UPGRADE"),
+        ("Connection: Upgrade", "Connection: keep-alive\r\nConnection: upgrade"),
+        ("Upgrade: websocket", "UPGRADE: WebSocket"),
+        ("Switching Protocols", ""),
+    ] {
+        let server = answering(UPGRADE.replace(from, to));
+        let client = Client::opened(&server.url());
+        assert_eq!((client.response_status(), client.http_version()), (101, 1), "{to}");
+    }
+}
+
+#[test]
+fn interim_responses_are_skipped() {
+    let server = answering(format!(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{UPGRADE}"
+    ));
+    let client = Client::opened(&server.url());
+    assert_eq!(client.response_status(), 101);
+    assert_eq!(client.response_header("Link"), None);
+}
+
+#[test]
+fn interim_responses_without_end_are_not_waited_for() {
+    let (error, _) = refused("HTTP/1.1 100 Continue\r\n\r\n".repeat(1000));
+    assert_eq!(error.kind, ErrorKind::Http, "{error}");
+}
+
+#[test]
+fn heads_without_bounds_end_cleanly() {
+    let long = format!("HTTP/1.1 101 x\r\nX-Long: {}", "x".repeat(300 << 10));
+    let (error, _) = refused(long);
+    assert_eq!(error.kind, ErrorKind::Http);
+    assert!(error.message.contains("65536"), "{error}");
+
+    let many = format!("HTTP/1.1 101 x\r\n{}\r\n", "A: b\r\n".repeat(2000));
+    let (error, _) = refused(many);
+    assert!(error.message.contains("header fields"), "{error}");
+}
+
+#[test]
+fn a_large_head_within_the_bounds_is_accepted() {
+    let large = format!("Switching\r\nX-Large: {}", "x".repeat(50 << 10));
+    let server = answering(UPGRADE.replace("Switching Protocols", &large));
+    let client = Client::opened(&server.url());
+    assert_eq!(client.response_header("X-Large").map(|value| value.len()), Some(50 << 10));
+}
+
+#[test]
+fn frames_right_behind_the_answer_are_received() {
+    let mut answer = UPGRADE.as_bytes().to_vec();
+    answer.extend(b"\x81\x05hello\x82\x02\x01\x02\x88\x02\x03\xe8");
+    let server = answering(answer);
+    let seen = Client::opening(&server.url()).until_end();
+    let expected =
+        [Seen::Open, Seen::Text("hello".into()), Seen::Binary(vec![1, 2]), Seen::Closed(1000, String::new())];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn an_answer_may_come_byte_by_byte() {
+    let server = Scripted::start(|mut peer| {
+        let head = peer.read_head();
+        let accept = framewire_servers::Peer::accept_key(&head);
+        peer.send_byte_by_byte(UPGRADE.replace("{accept}", &accept).as_bytes());
+        peer.send_byte_by_byte(b"\x81\x02hi\x88\x00");
+        peer.wait_for_end();
+    });
+    let seen = Client::opening(&server.url()).until_end();
+    assert_eq!(seen, [Seen::Open, Seen::Text("hi".into()), Seen::Closed(1005, String::new())]);
+}

@@ -1,0 +1,233 @@
+//! What a server must not send on an open connection (RFC 6455): the right close code answers it,
+//! one error tells the game, and the connection ends.
+
+mod common;
+
+use std::sync::mpsc;
+
+use common::{Client, Seen, wait_until};
+use framewire::{ErrorKind, Phase, pool_stats};
+use framewire_servers::Scripted;
+
+/// A server that sends this on an open connection and reports the close frame that answers it.
+fn sending(bytes: Vec<u8>) -> (Scripted, mpsc::Receiver<Option<(u16, String)>>) {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        peer.send(&bytes);
+        let _ = report.send(peer.read_close());
+    });
+    (server, reported)
+}
+
+/// Checks that each of these is answered with its close code, and ends in one error of its kind.
+fn all_violate(cases: &[(&str, Vec<u8>, u16, ErrorKind)]) {
+    let running: Vec<_> = cases
+        .iter()
+        .map(|(name, bytes, code, kind)| {
+            let (server, reported) = sending(bytes.clone());
+            let client = Client::opening(&server.url());
+            (name, code, kind, client, server, reported)
+        })
+        .collect();
+    for (name, code, kind, client, _server, reported) in running {
+        let error = client.error();
+        assert_eq!((error.kind, error.phase), (*kind, Phase::Open), "{name}: {error}");
+        assert!(!error.retriable, "{name}: {error}");
+        let (sent, reason) = reported.recv().unwrap().unwrap_or_else(|| panic!("{name}: no close frame"));
+        assert_eq!(sent, *code, "{name}: {reason}");
+        assert!(error.message.starts_with(&reason) && !reason.is_empty(), "{name}: {reason}");
+    }
+}
+
+fn protocol(name: &'static str, bytes: &[u8]) -> (&'static str, Vec<u8>, u16, ErrorKind) {
+    (name, bytes.to_vec(), 1002, ErrorKind::Protocol)
+}
+
+fn utf8(name: &'static str, bytes: &[u8]) -> (&'static str, Vec<u8>, u16, ErrorKind) {
+    (name, bytes.to_vec(), 1007, ErrorKind::Utf8)
+}
+
+#[test]
+fn headers_that_no_rule_allows_are_answered_with_1002() {
+    all_violate(&[
+        protocol("reserved data opcode 3", b"\x83\x00"),
+        protocol("reserved data opcode 7", b"\x87\x00"),
+        protocol("reserved control opcode 11", b"\x8B\x00"),
+        protocol("reserved control opcode 15", b"\x8F\x00"),
+        protocol("RSV1 without an extension", b"\xC1\x01x"),
+        protocol("RSV2", b"\xA1\x01x"),
+        protocol("RSV3", b"\x91\x01x"),
+        protocol("masked", b"\x81\x81\x00\x00\x00\x00x"),
+        protocol("length 5 in 16 bits", b"\x82\x7E\x00\x05hello"),
+        protocol("length 125 in 16 bits", b"\x82\x7E\x00\x7D"),
+        protocol("length 65535 in 64 bits", b"\x82\x7F\x00\x00\x00\x00\x00\x00\xFF\xFF"),
+        protocol("length with its top bit set", b"\x82\x7F\x80\x00\x00\x00\x00\x00\x00\x00"),
+    ]);
+}
+
+#[test]
+fn control_frames_are_short_and_whole() {
+    all_violate(&[
+        protocol("ping in two", b"\x09\x01x"),
+        protocol("pong in two", b"\x0A\x00"),
+        protocol("close in two", b"\x08\x02\x03\xE8"),
+        protocol("ping of 126 bytes", b"\x89\x7E\x00\x7E"),
+        protocol("close of 126 bytes", b"\x88\x7E\x00\x7E"),
+        protocol("pong of 64 bits", b"\x8A\x7F\x00\x00\x00\x00\x00\x01\x00\x00"),
+    ]);
+}
+
+#[test]
+fn fragments_follow_one_another() {
+    all_violate(&[
+        protocol("continuation of nothing", b"\x80\x01x"),
+        protocol("first fragment of nothing", b"\x00\x01x"),
+        protocol("text inside text", b"\x01\x01a\x81\x01b"),
+        protocol("binary inside text", b"\x01\x01a\x02\x01b"),
+        protocol("continuation after the end", b"\x01\x01a\x80\x01b\x80\x01c"),
+        protocol("text inside text behind a ping", b"\x01\x01a\x89\x00\x81\x01b"),
+    ]);
+}
+
+#[test]
+fn close_frames_hold_a_code_that_may_be_sent() {
+    let mut cases = vec![protocol("half a code", b"\x88\x01\x03")];
+    for code in [0u16, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+        let [high, low] = code.to_be_bytes();
+        cases.push(protocol("code that must not be on the wire", &[0x88, 2, high, low]));
+    }
+    cases.push(utf8("a reason that is not UTF-8", b"\x88\x04\x03\xE8\xC3\x28"));
+    all_violate(&cases);
+}
+
+#[test]
+fn text_that_is_not_utf8_is_answered_with_1007() {
+    all_violate(&[
+        utf8("a lone continuation byte", b"\x81\x01\x80"),
+        utf8("overlong", b"\x81\x02\xC0\xAF"),
+        utf8("a surrogate", b"\x81\x03\xED\xA0\x80"),
+        utf8("above U+10FFFF", b"\x81\x04\xF4\x90\x80\x80"),
+        utf8("cut off at the end of the message", b"\x81\x02\xE2\x82"),
+        utf8("cut off at the end of the last fragment", b"\x01\x01\xE2\x80\x01\x82"),
+        utf8("wrong across fragments", b"\x01\x02\xE2\x82\x00\x01\x28"),
+    ]);
+}
+
+#[test]
+fn bad_utf8_is_found_before_its_frame_is_whole() {
+    let large = |len: u64, before: usize| {
+        let mut bytes = b"\x81\x7F".to_vec();
+        bytes.extend(len.to_be_bytes());
+        bytes.extend(vec![b'a'; before]);
+        bytes.push(0xFF);
+        bytes
+    };
+    all_violate(&[
+        utf8("in a small frame", b"\x81\x7D\xFF"),
+        utf8("in a frame of 1000 bytes", b"\x81\x7E\x03\xE8abc\xF8"),
+        utf8("in the first fragment", b"\x01\x7E\x03\xE8abc\xC0"),
+        utf8("in a continuation", b"\x01\x02\xC3\xA4\x00\x7D\xE4\xBA\x41"),
+        utf8("at the start of a megabyte", &large(1 << 20, 0)),
+        utf8("in the midst of a megabyte", &large(1 << 20, 300_000)),
+    ]);
+}
+
+#[test]
+fn compressed_data_that_does_not_decompress_is_a_fault_of_the_extension() {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade_with("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+        // A stored block whose length and its complement do not agree.
+        peer.send(b"\xC2\x06\x00\x01\x00\x01\x00x");
+        let _ = report.send(peer.read_close());
+    });
+    let error = Client::opening(&server.url()).error();
+    assert_eq!(
+        (error.kind, error.phase, error.retriable),
+        (ErrorKind::Extension, Phase::Open, false),
+        "{error}"
+    );
+    assert_eq!(reported.recv().unwrap().map(|(code, _)| code), Some(1007));
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_from_its_header_on() {
+    let bytes = |len: u64| {
+        let mut bytes = b"\x82\x7F".to_vec();
+        bytes.extend(len.to_be_bytes());
+        bytes
+    };
+    let case = |name, bytes| (name, bytes, 1009, ErrorKind::TooLarge);
+    all_violate(&[
+        case("2^40", bytes(1 << 40)),
+        case("2^62", bytes(1 << 62)),
+        case("one byte over the default", bytes((64 << 20) + 1)),
+    ]);
+}
+
+#[test]
+fn the_limit_holds_over_all_fragments_and_exactly() {
+    let (server, reported) = sending(b"\x02\x06abcdef\x80\x05ghijk".to_vec());
+    let client = Client::new(&server.url());
+    client.set_max_message_size(10).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.error().kind, ErrorKind::TooLarge);
+    assert_eq!(reported.recv().unwrap().map(|(code, _)| code), Some(1009));
+
+    let (server, _) = sending(b"\x02\x06abcdef\x80\x04ghij\x88\x00".to_vec());
+    let client = Client::new(&server.url());
+    client.set_max_message_size(10).unwrap();
+    client.open().unwrap();
+    let seen = client.until_end();
+    assert_eq!(seen, [Seen::Open, Seen::Binary(b"abcdefghij".to_vec()), Seen::Closed(1005, String::new())]);
+}
+
+#[test]
+fn nothing_is_reserved_on_the_word_of_a_header() {
+    // Within the limit that this game chose, so it is not refused; but only a little of it comes.
+    const CLAIMS: usize = 8;
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x82\x7F\x00\x00\x00\x00\x7F\xFF\xFF\xFF0123456789");
+        peer.wait_for_end();
+    });
+    let clients: Vec<_> = (0..CLAIMS)
+        .map(|_| {
+            let client = Client::new(&server.url());
+            client.set_max_message_size((1 << 31) - 1).unwrap();
+            client.open().unwrap();
+            assert_eq!(client.next(), Seen::Open);
+            client
+        })
+        .collect();
+    for client in &clients {
+        wait_until("the header", || client.stats().frames_received == 1);
+    }
+    // Eight claims of 2 GiB; the other tests of this binary hold a few MiB at most.
+    let stats = pool_stats();
+    assert!(stats.bytes_in_use < 64 << 20, "{stats:?}");
+}
+
+#[test]
+fn what_was_received_before_a_violation_is_delivered() {
+    let (_server, reported) = {
+        let (server, reported) = sending(b"\x81\x03one\x82\x03two\x83\x00\x81\x05never".to_vec());
+        let seen = Client::opening(&server.url()).until_end();
+        assert_eq!(seen[..3], [Seen::Open, Seen::Text("one".into()), Seen::Binary(b"two".to_vec())]);
+        assert_eq!(seen.len(), 4, "nothing after the violation: {seen:?}");
+        (server, reported)
+    };
+    assert_eq!(reported.recv().unwrap().map(|(code, _)| code), Some(1002));
+}
+
+#[test]
+fn the_connection_ends_after_a_violation_even_if_the_server_never_closes_it() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x83\x00");
+        assert_eq!(peer.read_close().map(|(code, _)| code), Some(1002));
+        assert!(peer.wait_for_end(), "the client kept the connection");
+    });
+    assert_eq!(Client::opening(&server.url()).error().kind, ErrorKind::Protocol);
+}

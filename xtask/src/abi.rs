@@ -1,0 +1,83 @@
+//! The header's functions and the tests in C have to agree on what there is.
+
+use std::fs;
+use std::path::Path;
+
+use crate::c;
+use crate::run::{Outcome, root};
+
+const WRONG_HANDLES: &str = "tests/c/bad_handles.c";
+
+/// Every function is called by some test in C, and every one that takes a handle or a pointer is
+/// given wrong ones.
+pub fn every_function_is_tested() -> Outcome {
+    let header = read(&root().join("include/framewire.h"))?;
+    let wrong_handles = read(&root().join(WRONG_HANDLES))?;
+    let mut all = String::new();
+    for source in c::sources("tests/c")? {
+        all.push_str(&read(&source)?);
+    }
+    let functions = functions(&header);
+    let missing: Vec<String> = functions
+        .iter()
+        .filter_map(|function| {
+            let call = format!("{}(", function.name);
+            if function.takes_handle_or_pointer && !wrong_handles.contains(&call) {
+                Some(format!("{} is not given wrong handles or NULL in {WRONG_HANDLES}", function.name))
+            } else if !all.contains(&call) {
+                Some(format!("{} is called by no test in tests/c", function.name))
+            } else {
+                None
+            }
+        })
+        .collect();
+    println!("{} functions", functions.len());
+    if functions.is_empty() {
+        return Err("no function was found in the header".into());
+    }
+    if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Function {
+    name: String,
+    takes_handle_or_pointer: bool,
+}
+
+/// The declarations between `extern "C" {` and the end.
+fn functions(header: &str) -> Vec<Function> {
+    let declarations = header.split_once("extern \"C\" {").map_or("", |(_, rest)| rest);
+    let code: Vec<&str> = declarations.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    code.join(" ")
+        .split(';')
+        .filter_map(|declaration| {
+            let (before, parameters) = declaration.split_once('(')?;
+            let name = before.rsplit([' ', '*']).next()?;
+            name.starts_with("fw_").then(|| Function {
+                name: name.to_owned(),
+                takes_handle_or_pointer: parameters.contains("struct fw_") || parameters.contains('*'),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_found_over_several_lines_and_behind_pointers() {
+        let header = "typedef void (*fw_free_fn)(void *ptr);\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\
+                      /// Calls fw_not_this(1);\nuint32_t fw_sizeof(fw_struct which);\n\
+                      void *fw_user_data(struct fw_socket socket);\n\
+                      fw_result fw_add(fw_struct a,\n                 const char *name);\n";
+        let found = functions(header);
+        let found: Vec<(&str, bool)> =
+            found.iter().map(|one| (one.name.as_str(), one.takes_handle_or_pointer)).collect();
+        assert_eq!(found, [("fw_sizeof", false), ("fw_user_data", true), ("fw_add", true)]);
+    }
+}
