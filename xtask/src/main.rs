@@ -3,6 +3,7 @@
 mod abi;
 mod c;
 mod demo;
+mod godot;
 mod header;
 mod real;
 mod run;
@@ -19,6 +20,7 @@ cargo xtask <command>
   test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
   package unity      lays out the package for Unity's package manager
+  package godot      lays out the addon in its demo project
   unity-meta         writes the .meta files of the package's new files
 ";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
+        ["package", "godot"] => godot::package(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");

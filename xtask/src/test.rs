@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run, run_within};
-use crate::{abi, demo, header, real, unity};
+use crate::{abi, demo, godot, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -90,6 +90,7 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => c_tests(&echo, Build::Release, VALGRIND).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
