@@ -9,11 +9,16 @@ use crate::c::WARNINGS;
 use crate::install::{install, names};
 use crate::run::{Echo, Outcome, command, ensure, has, quietly, root, run, scratch};
 
-/// `cargo xtask cpp`, and part of `cargo xtask test`.
-pub fn test(echo: &Echo) -> Outcome {
+/// What the test needs, or what is missing.
+pub fn tools() -> Outcome {
     ensure("g++", &["g++"])?;
     ensure("cmake", &["cmake"])?;
     ensure("pkg-config", &["pkg-config"])?;
+    ensure("sdl2-config", &["libsdl2-dev"])?;
+    ensure("Xvfb", &["xvfb"])
+}
+
+pub fn test(echo: &Echo) -> Outcome {
     everything_is_reachable()?;
     header_alone()?;
 
@@ -165,15 +170,14 @@ fn consumer(echo: &Echo, prefix: &Path, cc: &str, cxx: &str, name: &str, flags: 
     configure.arg(format!("-DCMAKE_C_COMPILER={cc}")).arg(format!("-DCMAKE_CXX_COMPILER={cxx}"));
     configure.arg("-DCMAKE_BUILD_TYPE=RelWithDebInfo").arg(format!("-DPACKAGE_NAME={name}"));
     configure.arg(format!("-DCMAKE_C_FLAGS={flags}")).arg(format!("-DCMAKE_CXX_FLAGS={flags}"));
-    quietly(configure.arg(format!("-DECHO_URL={}", echo.ws)))?;
+    configure.arg(format!("-DECHO_URL={}", echo.ws)).arg(format!("-DXOR_URL={}", echo.xor));
+    quietly(&mut configure)?;
     quietly(command("cmake").arg("--build").arg(&build).args(["--parallel", "2"]))?;
     run(command("ctest").arg("--test-dir").arg(&build).args(["--output-on-failure"]))
 }
 
 /// The example draws its graph, on a screen that nobody sees, and the picture shows one.
 fn example(echo: &Echo, prefix: &Path) -> Outcome {
-    ensure("sdl2-config", &["libsdl2-dev"])?;
-    ensure("Xvfb", &["xvfb"])?;
     let build = scratch("cpp")?.join("examples");
     let mut configure = command("cmake");
     configure.arg("-S").arg(root().join("examples/cpp")).arg("-B").arg(&build);

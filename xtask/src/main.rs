@@ -4,6 +4,7 @@ mod abi;
 mod c;
 mod cpp;
 mod demo;
+mod godot;
 mod header;
 mod install;
 mod real;
@@ -23,6 +24,7 @@ cargo xtask <command>
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
+  package godot      lays out the addon in its demo project
   unity-meta         writes the .meta files of the package's new files
 ";
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
+        ["package", "godot"] => godot::package(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");

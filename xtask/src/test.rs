@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run, run_within};
-use crate::{abi, cpp, demo, header, real, unity};
+use crate::{abi, cpp, demo, godot, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -90,12 +90,16 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => c_tests(&echo, Build::Release, VALGRIND).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
     report.step("the demo", || demo::run_with(&echo).into());
-    report.step("C++, and the installed package", || cpp::test(&echo).into());
+    report.step("C++, and the installed package", || match cpp::tools() {
+        Ok(()) => cpp::test(&echo).into(),
+        Err(reason) => Verdict::Skipped(reason),
+    });
     real::steps(&mut report);
     report
 }

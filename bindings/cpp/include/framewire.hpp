@@ -8,7 +8,9 @@
  *         return complain(socket.error().message);
  *     socket->on_open([](framewire::SocketRef self) { self.send_text("hello"); });
  *     socket->on_text([](framewire::SocketRef, std::string_view text) { show(text); });
- *     socket->on_error([](framewire::SocketRef, const framewire::ConnectionError &error) { show(error.message); });
+ *     socket->on_error([](framewire::SocketRef, const framewire::ConnectionError &error) {
+ *         show(error.message);
+ *     });
  *     socket->open();
  *     while (playing) {
  *         framewire::poll(0, std::chrono::milliseconds(1));     // runs the callbacks, once a frame
@@ -252,9 +254,16 @@ template <class CopyOut> std::string text_of(CopyOut copy_out)
     return text;
 }
 
+/// The text of one of the functions `size_t f(handle, char *buf, size_t cap)`.
+template <class Handle>
+std::string text_of(Handle handle, std::size_t (*copy_out)(Handle, char *, std::size_t))
+{
+    return text_of([=](char *buf, std::size_t cap) { return copy_out(handle, buf, cap); });
+}
+
 inline Error last_error(fw_result result)
 {
-    return {static_cast<Code>(result), text_of([](char *buf, std::size_t cap) { return fw_last_error(buf, cap); })};
+    return {static_cast<Code>(result), text_of(fw_last_error)};
 }
 
 inline Result<void> check(fw_result result)
@@ -266,11 +275,24 @@ inline Result<void> check(fw_result result)
 
 /// Calls a function of framewire.h that wants NUL-terminated text. A NUL inside would cut it short
 /// unnoticed, and is refused.
-template <class Call, class... Text> Result<void> with_text(Call call, Text... text)
+template <class Call, class... Text> Result<void> call_with_text(Call call, Text... text)
 {
     if (((text.find('\0') != std::string_view::npos) || ...))
         return Error{Code::invalid_argument, "there is a NUL inside the text"};
     return check(call(std::string(text).c_str()...));
+}
+
+template <class Handle>
+Result<void> with_text(Handle handle, fw_result (*call)(Handle, const char *), std::string_view text)
+{
+    return call_with_text([=](auto t) { return call(handle, t); }, text);
+}
+
+template <class Handle>
+Result<void> with_text(Handle handle, fw_result (*call)(Handle, const char *, const char *),
+                       std::string_view first, std::string_view second)
+{
+    return call_with_text([=](auto f, auto s) { return call(handle, f, s); }, first, second);
 }
 
 inline std::uint32_t count_of(std::chrono::milliseconds time) noexcept
@@ -289,10 +311,16 @@ inline std::uint32_t budget_of(std::chrono::microseconds time) noexcept
 }
 
 template <class T>
-constexpr bool is_byte = std::is_same_v<std::remove_cv_t<T>, char> || std::is_same_v<std::remove_cv_t<T>, signed char> ||
-                         std::is_same_v<std::remove_cv_t<T>, unsigned char> || std::is_same_v<std::remove_cv_t<T>, std::byte>;
+constexpr bool is_byte = std::is_same_v<T, char> || std::is_same_v<T, signed char> ||
+                         std::is_same_v<T, unsigned char> || std::is_same_v<T, std::byte>;
 
-template <class Container> using ElementOf = std::remove_pointer_t<decltype(std::data(std::declval<Container &>()))>;
+template <class Container>
+using ElementOf = std::remove_pointer_t<decltype(std::data(std::declval<Container &>()))>;
+
+/// Whether such elements can be seen as T: bytes of any kind, and const stays const.
+template <class T, class Element>
+constexpr bool is_seen_as =
+    is_byte<std::remove_cv_t<Element>> && (std::is_const_v<T> || !std::is_const_v<Element>);
 
 } // namespace detail
 
@@ -305,7 +333,7 @@ public:
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
     /// Of anything with data() and size() whose elements are bytes: vectors, arrays, strings, std::span.
     template <class Container, class Element = detail::ElementOf<Container>,
-              class = std::enable_if_t<detail::is_byte<Element> && (std::is_const_v<T> || !std::is_const_v<Element>) &&
+              class = std::enable_if_t<detail::is_seen_as<T, Element> &&
                                        !std::is_array_v<std::remove_reference_t<Container>>>>
     Span(Container &&container) noexcept
         : data_(reinterpret_cast<T *>(std::data(container))), size_(std::size(container))
@@ -354,12 +382,7 @@ public:
     }
 
     /// One more hold on the same bytes. No copy is made.
-    Result<Segment> retain() const
-    {
-        if (fw_result result = fw_segment_retain(raw_); result != FW_RESULT_OK)
-            return detail::last_error(result);
-        return Segment(raw_);
-    }
+    Result<Segment> retain() const { return hold(raw_); }
 
     /// Gives up the hold before its time.
     void release() noexcept
@@ -368,6 +391,13 @@ public:
             fw_segment_release(held);
     }
 
+    /// A hold on what a callback or an event shows.
+    static Result<Segment> hold(const fw_segment &shown)
+    {
+        if (fw_result result = fw_segment_retain(shown); result != FW_RESULT_OK)
+            return detail::last_error(result);
+        return Segment(shown);
+    }
     /// Takes over a hold that a function of framewire.h gave.
     explicit Segment(fw_segment held) noexcept : raw_(held) {}
     const fw_segment &raw() const noexcept { return raw_; }
@@ -411,12 +441,7 @@ public:
         return {reinterpret_cast<const char *>(raw_->data + raw_->offset), raw_->count};
     }
     /// Keeps it longer, without a copy.
-    Result<Segment> retain() const
-    {
-        if (fw_result result = fw_segment_retain(*raw_); result != FW_RESULT_OK)
-            return detail::last_error(result);
-        return Segment(*raw_);
-    }
+    Result<Segment> retain() const { return Segment::hold(*raw_); }
     const fw_segment &raw() const noexcept { return *raw_; }
 
 private:
@@ -472,7 +497,10 @@ inline Result<void> init(const Config &config) { return detail::check(fw_init(&c
 
 /// Destroys every socket, ends every thread of the library, and lets go of all callbacks. Socket objects
 /// that still exist become harmless.
-inline Result<void> shutdown(std::chrono::milliseconds timeout) { return detail::check(fw_shutdown(detail::count_of(timeout))); }
+inline Result<void> shutdown(std::chrono::milliseconds timeout)
+{
+    return detail::check(fw_shutdown(detail::count_of(timeout)));
+}
 
 /// Runs waiting callbacks within a budget; 0 is no limit. Returns how many events were delivered.
 ///
@@ -519,10 +547,7 @@ class Request {
 public:
     explicit Request(fw_request raw) noexcept : raw_(raw) {}
 
-    std::string url() const
-    {
-        return detail::text_of([this](char *buf, std::size_t cap) { return fw_request_url(raw_, buf, cap); });
-    }
+    std::string url() const { return detail::text_of(raw_, fw_request_url); }
     std::uint32_t http_version() const noexcept { return fw_request_http_version(raw_); }
     /// A number from 1.
     std::uint32_t attempt() const noexcept { return fw_request_attempt(raw_); }
@@ -537,15 +562,15 @@ public:
     }
     Result<void> set_header(std::string_view name, std::string_view value)
     {
-        return detail::with_text([this](auto n, auto v) { return fw_request_set_header(raw_, n, v); }, name, value);
+        return detail::with_text(raw_, fw_request_set_header, name, value);
     }
     Result<void> add_header(std::string_view name, std::string_view value)
     {
-        return detail::with_text([this](auto n, auto v) { return fw_request_add_header(raw_, n, v); }, name, value);
+        return detail::with_text(raw_, fw_request_add_header, name, value);
     }
     Result<void> remove_header(std::string_view name)
     {
-        return detail::with_text([this](auto n) { return fw_request_remove_header(raw_, n); }, name);
+        return detail::with_text(raw_, fw_request_remove_header, name);
     }
 
     fw_request raw() const noexcept { return raw_; }
@@ -586,7 +611,10 @@ public:
             fw_tls_destroy(held);
     }
 
-    Result<void> add_ca_pem(std::string_view pem) { return detail::check(fw_tls_add_ca_pem(raw_, pem.data(), pem.size())); }
+    Result<void> add_ca_pem(std::string_view pem)
+    {
+        return detail::check(fw_tls_add_ca_pem(raw_, pem.data(), pem.size()));
+    }
     Result<void> set_client_cert_pem(std::string_view cert_pem, std::string_view key_pem)
     {
         return detail::check(
@@ -596,7 +624,10 @@ public:
     {
         return detail::check(fw_tls_add_pin_sha256(raw_, pin.data()));
     }
-    Result<void> set_roots(Roots roots) { return detail::check(fw_tls_set_roots(raw_, static_cast<fw_roots>(roots))); }
+    Result<void> set_roots(Roots roots)
+    {
+        return detail::check(fw_tls_set_roots(raw_, static_cast<fw_roots>(roots)));
+    }
     /// Accepts any certificate: for development only.
     Result<void> set_insecure(bool enable) { return detail::check(fw_tls_set_insecure(raw_, enable)); }
     Result<void> set_key_log(bool enable) { return detail::check(fw_tls_set_key_log(raw_, enable)); }
@@ -614,6 +645,91 @@ struct Compression : fw_compression {
 
 /// What a socket has done.
 using Stats = fw_stats;
+
+// --------------------------------------------------------------------------------------- extensions
+
+/// What an extension is shown of a message, or of a fragment.
+struct ExtensionFrame {
+    Opcode opcode;
+    bool is_first;
+    bool is_final;
+    /// The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    std::uint32_t rsv;
+};
+
+/// An extension of one's own (RFC 6455 section 9): derive from it, and give it to a socket.
+///
+/// Its functions are called on the socket's worker thread, one at a time, and must be quick; the
+/// destructor may run on any thread. Exceptions: as for callbacks.
+class Extension {
+public:
+    /// rsv: the reserved bits that it owns; 0 when it changes every message.
+    explicit Extension(std::uint32_t rsv) noexcept : rsv_(rsv) {}
+    virtual ~Extension() = default;
+    Extension(const Extension &) = delete;
+    Extension &operator=(const Extension &) = delete;
+
+    std::uint32_t rsv() const noexcept { return rsv_; }
+
+    /// The element for Sec-WebSocket-Extensions, such as "x-xor; key=7", of at most 512 bytes; empty, or
+    /// longer, offers nothing this time.
+    virtual std::string add_negotiation() = 0;
+    /// The server has accepted with this element; false ends the attempt in an error.
+    virtual bool parse_negotiation(std::string_view) { return true; }
+    /// The reserved bits for a message that is to be sent; none sends it unchanged.
+    virtual std::uint32_t frame_header(const ExtensionFrame &) { return rsv_; }
+    /// Changes what is to be sent. An out that stays empty leaves the payload as it is; false ends the
+    /// connection in an error.
+    virtual bool encode(const ExtensionFrame &, Bytes, Buffer &) { return true; }
+    /// The same for what was received.
+    virtual bool decode(const ExtensionFrame &, Bytes, Buffer &) { return true; }
+
+private:
+    std::uint32_t rsv_;
+};
+
+namespace detail {
+
+// The functions that the library calls, as with callbacks.
+
+inline std::size_t extension_offers(char *buf, std::size_t cap, void *extension) noexcept
+{
+    const std::string element = static_cast<Extension *>(extension)->add_negotiation();
+    if (element.size() > cap)
+        return 0;
+    element.copy(buf, element.size());
+    return element.size();
+}
+
+inline std::uint32_t extension_accepts(const char *element, std::size_t len, void *extension) noexcept
+{
+    return static_cast<Extension *>(extension)->parse_negotiation({element, len});
+}
+
+inline ExtensionFrame frame_of(const fw_extension_frame &frame) noexcept
+{
+    return {static_cast<Opcode>(frame.opcode), frame.is_first != 0, frame.is_final != 0, frame.rsv};
+}
+
+inline std::uint32_t extension_marks(const fw_extension_frame *frame, void *extension) noexcept
+{
+    return static_cast<Extension *>(extension)->frame_header(frame_of(*frame));
+}
+
+template <bool (Extension::*transform)(const ExtensionFrame &, Bytes, Buffer &)>
+std::uint32_t extension_changes(const fw_extension_frame *frame, const std::uint8_t *data, std::size_t len,
+                                fw_segment *out, void *extension) noexcept
+{
+    Buffer changed;
+    const bool done = (static_cast<Extension *>(extension)->*transform)(frame_of(*frame), {data, len}, changed);
+    if (done && changed)
+        *out = changed.detach();
+    return done;
+}
+
+inline void extension_ends(void *extension) noexcept { delete static_cast<Extension *>(extension); }
+
+} // namespace detail
 
 class Event;
 
@@ -639,25 +755,34 @@ public:
     /// Starts the closing handshake, behind what is queued.
     Result<void> close(std::uint16_t code = 1000, std::string_view reason = {})
     {
-        return detail::with_text([&](auto text) { return fw_socket_close(raw_, code, text); }, reason);
+        return detail::call_with_text([&](auto text) { return fw_socket_close(raw_, code, text); }, reason);
     }
     /// Drops the connection now.
     Result<void> abort() { return detail::check(fw_socket_abort(raw_)); }
     /// Ends the socket's life, also where a Socket owns it.
     Result<void> destroy() { return detail::check(fw_socket_destroy(raw_)); }
     /// A pointer of the program's own, which comes back in events.
-    Result<void> set_user_data(void *user_data) { return detail::check(fw_socket_set_user_data(raw_, user_data)); }
+    Result<void> set_user_data(void *user_data)
+    {
+        return detail::check(fw_socket_set_user_data(raw_, user_data));
+    }
     void *user_data() const noexcept { return fw_socket_user_data(raw_); }
 
     // Sending. Copied once; queued when true.
 
-    Result<void> send_text(std::string_view text) { return detail::check(fw_socket_send_text(raw_, text.data(), text.size())); }
+    Result<void> send_text(std::string_view text)
+    {
+        return detail::check(fw_socket_send_text(raw_, text.data(), text.size()));
+    }
     Result<void> send_text(std::string_view text, SendFlags flags)
     {
         return detail::check(
             fw_socket_send_text_with(raw_, text.data(), text.size(), static_cast<fw_send_flags>(flags)));
     }
-    Result<void> send_binary(Bytes data) { return detail::check(fw_socket_send_binary(raw_, data.data(), data.size())); }
+    Result<void> send_binary(Bytes data)
+    {
+        return detail::check(fw_socket_send_binary(raw_, data.data(), data.size()));
+    }
     Result<void> send_binary(Bytes data, SendFlags flags)
     {
         return detail::check(
@@ -672,7 +797,10 @@ public:
     {
         return detail::check(fw_socket_send_binary_segment(raw_, segment.detach()));
     }
-    Result<void> ping(Bytes data = {}) { return detail::check(fw_socket_ping(raw_, data.data(), data.size())); }
+    Result<void> ping(Bytes data = {})
+    {
+        return detail::check(fw_socket_ping(raw_, data.data(), data.size()));
+    }
     /// Payload bytes accepted and not yet handed to the network.
     std::size_t buffered_amount() const noexcept { return fw_socket_buffered_amount(raw_); }
 
@@ -698,25 +826,28 @@ public:
 
     Result<void> set_origin(std::string_view origin)
     {
-        return detail::with_text([this](auto text) { return fw_socket_set_origin(raw_, text); }, origin);
+        return detail::with_text(raw_, fw_socket_set_origin, origin);
     }
     Result<void> add_protocol(std::string_view protocol)
     {
-        return detail::with_text([this](auto text) { return fw_socket_add_protocol(raw_, text); }, protocol);
+        return detail::with_text(raw_, fw_socket_add_protocol, protocol);
     }
     Result<void> add_header(std::string_view name, std::string_view value)
     {
-        return detail::with_text([this](auto n, auto v) { return fw_socket_add_header(raw_, n, v); }, name, value);
+        return detail::with_text(raw_, fw_socket_add_header, name, value);
     }
     Result<void> set_basic_auth(std::string_view user, std::string_view password)
     {
-        return detail::with_text([this](auto u, auto p) { return fw_socket_set_basic_auth(raw_, u, p); }, user, password);
+        return detail::with_text(raw_, fw_socket_set_basic_auth, user, password);
     }
     Result<void> set_bearer_auth(std::string_view token)
     {
-        return detail::with_text([this](auto text) { return fw_socket_set_bearer_auth(raw_, text); }, token);
+        return detail::with_text(raw_, fw_socket_set_bearer_auth, token);
     }
-    Result<void> set_max_message_size(std::size_t bytes) { return detail::check(fw_socket_set_max_message_size(raw_, bytes)); }
+    Result<void> set_max_message_size(std::size_t bytes)
+    {
+        return detail::check(fw_socket_set_max_message_size(raw_, bytes));
+    }
     Result<void> set_connect_timeout(std::chrono::milliseconds time)
     {
         return detail::check(fw_socket_set_connect_timeout(raw_, detail::count_of(time)));
@@ -731,6 +862,24 @@ public:
     }
     /// Does not offer compression to the server.
     Result<void> set_no_compression() { return detail::check(fw_socket_set_compression(raw_, nullptr)); }
+    /// The extension lives until no connection uses it any more; where it is refused, it is gone.
+    Result<void> add_extension(std::unique_ptr<Extension> extension)
+    {
+        fw_extension functions;
+        fw_extension_init(&functions);
+        functions.rsv = extension ? extension->rsv() : 0;
+        functions.add_negotiation = extension ? detail::extension_offers : nullptr; // NULL is refused.
+        functions.parse_negotiation = detail::extension_accepts;
+        functions.frame_header = detail::extension_marks;
+        functions.encode = detail::extension_changes<&Extension::encode>;
+        functions.decode = detail::extension_changes<&Extension::decode>;
+        functions.destroy = detail::extension_ends;
+        functions.user_data = extension.get();
+        Result<void> added = detail::check(fw_socket_add_extension(raw_, &functions));
+        if (added)
+            extension.release(); // detail::extension_ends deletes it.
+        return added;
+    }
     Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
 
     // Settings, at any time.
@@ -739,8 +888,14 @@ public:
     {
         return detail::check(fw_socket_set_max_buffered_amount(raw_, bytes));
     }
-    Result<void> set_max_fragment_size(std::size_t bytes) { return detail::check(fw_socket_set_max_fragment_size(raw_, bytes)); }
-    Result<void> set_start_ping_thread(bool enable) { return detail::check(fw_socket_set_start_ping_thread(raw_, enable)); }
+    Result<void> set_max_fragment_size(std::size_t bytes)
+    {
+        return detail::check(fw_socket_set_max_fragment_size(raw_, bytes));
+    }
+    Result<void> set_start_ping_thread(bool enable)
+    {
+        return detail::check(fw_socket_set_start_ping_thread(raw_, enable));
+    }
     Result<void> set_ping_frequency(std::chrono::milliseconds time)
     {
         return detail::check(fw_socket_set_ping_frequency(raw_, detail::count_of(time)));
@@ -751,7 +906,7 @@ public:
     }
     Result<void> set_context(std::string_view key, std::string_view value)
     {
-        return detail::with_text([this](auto k, auto v) { return fw_socket_set_context(raw_, k, v); }, key, value);
+        return detail::with_text(raw_, fw_socket_set_context, key, value);
     }
 
     // State.
@@ -772,21 +927,13 @@ public:
         const std::uint64_t microseconds = fw_socket_last_message_received(raw_);
         if (microseconds == 0)
             return std::nullopt;
-        return std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
-            std::chrono::microseconds(microseconds)));
+        using Clock = std::chrono::system_clock;
+        const std::chrono::microseconds since_epoch(microseconds);
+        return Clock::time_point(std::chrono::duration_cast<Clock::duration>(since_epoch));
     }
-    std::string url() const
-    {
-        return detail::text_of([this](char *buf, std::size_t cap) { return fw_socket_url(raw_, buf, cap); });
-    }
-    std::string protocol() const
-    {
-        return detail::text_of([this](char *buf, std::size_t cap) { return fw_socket_protocol(raw_, buf, cap); });
-    }
-    std::string extensions() const
-    {
-        return detail::text_of([this](char *buf, std::size_t cap) { return fw_socket_extensions(raw_, buf, cap); });
-    }
+    std::string url() const { return detail::text_of(raw_, fw_socket_url); }
+    std::string protocol() const { return detail::text_of(raw_, fw_socket_protocol); }
+    std::string extensions() const { return detail::text_of(raw_, fw_socket_extensions); }
     std::uint32_t http_version() const noexcept { return fw_socket_http_version(raw_); }
     std::uint16_t response_status() const noexcept { return fw_socket_response_status(raw_); }
     std::string response_header(std::string_view name) const
@@ -797,10 +944,7 @@ public:
         });
     }
     /// The beginning of the body of a refused upgrade; may hold NULs.
-    std::string response_body() const
-    {
-        return detail::text_of([this](char *buf, std::size_t cap) { return fw_socket_response_body(raw_, buf, cap); });
-    }
+    std::string response_body() const { return detail::text_of(raw_, fw_socket_response_body); }
     Result<Stats> stats() const
     {
         Stats stats{};
@@ -866,7 +1010,8 @@ struct Hooks {
     {
         run(hooks, &Hooks::pong, socket, Bytes(data, len));
     }
-    static void on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len, void *hooks) noexcept
+    static void on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len,
+                          void *hooks) noexcept
     {
         run(hooks, &Hooks::closed, socket, code, std::string_view(reason, len));
     }
@@ -945,7 +1090,7 @@ public:
         Socket socket;
         socket.hooks_ = std::make_shared<detail::Hooks>();
         Result<void> created =
-            detail::with_text([&](auto text) { return fw_socket_create(text, &socket.raw_); }, url);
+            detail::call_with_text([&](auto text) { return fw_socket_create(text, &socket.raw_); }, url);
         if (!created)
             return created.error();
         socket.hooks_->self = socket.hooks_;
@@ -1023,7 +1168,8 @@ public:
 private:
     template <class... Arguments, class Function>
     Result<void> set(detail::Kept<Arguments...> detail::Hooks::*slot, detail::Callback<Arguments...> callback,
-                     fw_result (*registered)(fw_socket, Function, void *), typename detail::Plain<Function>::type run)
+                     fw_result (*registered)(fw_socket, Function, void *),
+                     typename detail::Plain<Function>::type run)
     {
         if (!hooks_)
             return detail::check(registered(raw_, nullptr, nullptr));
@@ -1124,7 +1270,8 @@ struct LogHook {
         static auto *hook = new LogHook;
         return *hook;
     }
-    static void run(fw_log_level level, fw_socket socket, const char *context, const char *message, void *) noexcept
+    static void run(fw_log_level level, fw_socket socket, const char *context, const char *message,
+                    void *) noexcept
     {
         std::shared_ptr<const Log> log;
         {

@@ -1,10 +1,12 @@
 // What calls take and answer: results, bytes, settings, requests, pulled events, the log.
 //
-//     calls ws://127.0.0.1:9001/
+//     calls ws://127.0.0.1:9001/ ws://127.0.0.1:9003/      (the second knows the extension x-xor)
 
 #include "check.hpp"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -14,7 +16,7 @@ using framewire::SocketRef;
 
 namespace {
 
-std::string url;
+std::string url, xor_url;
 
 void a_refused_call_says_what_was_wrong()
 {
@@ -182,6 +184,69 @@ void fragments_come_one_by_one()
     CHECK(order == "fml");
 }
 
+/// The bit that marks the messages of x-xor.
+constexpr std::uint32_t rsv2 = 2;
+
+/// Every byte is changed on the way, in both directions.
+class Xor : public framewire::Extension {
+public:
+    Xor(std::atomic<int> &changed, std::atomic<bool> &gone) : Extension(rsv2), changed_(changed), gone_(gone) {}
+    ~Xor() override { gone_ = true; }
+
+    std::string add_negotiation() override { return "x-xor; key=90"; }
+    bool parse_negotiation(std::string_view element) override { return element == add_negotiation(); }
+    bool encode(const framewire::ExtensionFrame &frame, framewire::Bytes data, framewire::Buffer &out) override
+    {
+        CHECK(frame.opcode == framewire::Opcode::text && frame.is_first && frame.is_final);
+        return change(data, out);
+    }
+    bool decode(const framewire::ExtensionFrame &frame, framewire::Bytes data, framewire::Buffer &out) override
+    {
+        CHECK(frame.rsv == rsv());
+        return change(data, out);
+    }
+
+private:
+    bool change(framewire::Bytes data, framewire::Buffer &out)
+    {
+        out = must(framewire::Buffer::get(data.size()));
+        std::transform(data.begin(), data.end(), out.writable().begin(),
+                       [](std::uint8_t byte) { return static_cast<std::uint8_t>(byte ^ 90); });
+        changed_++;
+        return true;
+    }
+
+    std::atomic<int> &changed_;
+    std::atomic<bool> &gone_;
+};
+
+void an_extension_sees_each_message_and_ends_with_its_socket()
+{
+    std::atomic<int> changed{0};
+    std::atomic<bool> gone{false};
+    Socket socket = must(Socket::create(xor_url));
+    CHECK(socket.add_extension(nullptr).code() == Code::invalid_argument);
+    must(socket.add_extension(std::make_unique<Xor>(changed, gone)));
+    bool echoed = false;
+    must(socket.on_error([](SocketRef, const framewire::ConnectionError &error) {
+        std::fprintf(stderr, "%s\n", error.message.data());
+        std::exit(EXIT_FAILURE);
+    }));
+    must(socket.on_open([](SocketRef self) { must(self.send_text("to and fro")); }));
+    must(socket.on_text([&](SocketRef, std::string_view text) { echoed = text == "to and fro"; }));
+    must(socket.open());
+    poll_until("the echo", [&] { return echoed; });
+    CHECK(socket.extensions().find("x-xor") == 0);
+    CHECK(changed == 2 && !gone);
+
+    // One that is refused goes at once.
+    std::atomic<bool> refused{false};
+    CHECK(socket.add_extension(std::make_unique<Xor>(changed, refused)).code() == Code::invalid_state);
+    CHECK(refused);
+    must(socket.destroy());
+    poll_until("the extension is let go", [&] { return gone.load(); });
+}
+
 void events_can_be_pulled()
 {
     Socket socket = must(Socket::create(url));
@@ -304,8 +369,9 @@ void the_library_can_be_configured_once()
 
 int main(int argc, char **argv)
 {
-    CHECK(argc > 1);
+    CHECK(argc > 2);
     url = argv[1];
+    xor_url = argv[2];
     the_library_can_be_configured_once();
     a_refused_call_says_what_was_wrong();
     a_nul_inside_a_text_is_refused_and_cuts_nothing();
@@ -315,6 +381,7 @@ int main(int argc, char **argv)
     the_upgrade_request_can_be_changed();
     a_connection_that_fails_says_how();
     fragments_come_one_by_one();
+    an_extension_sees_each_message_and_ends_with_its_socket();
     events_can_be_pulled();
     a_budget_that_is_overdrawn_is_not_without_limit();
     pings_measure_the_latency();

@@ -51,7 +51,8 @@ void a_callback_may_replace_itself()
         must(self.send_text("two"));
     }));
     must(socket.on_text([&, token = token.inner](SocketRef, std::string_view text) {
-        must(socket.on_text([&](SocketRef, std::string_view later) { seen.push_back("second " + std::string(later)); }));
+        must(socket.on_text(
+            [&](SocketRef, std::string_view later) { seen.push_back("second " + std::string(later)); }));
         CHECK(token.use_count() >= 2);
         seen.push_back("first " + std::string(text));
     }));
@@ -169,9 +170,10 @@ void a_callback_may_be_replaced_while_a_worker_runs_it()
     must(socket.on_open([](SocketRef self) { must(self.send_text("round and round")); }));
     must(socket.on_text(echo));
     must(socket.open());
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
     for (int turn = 0; turn < 20000 || *answers < 1000; turn++) {
         must(socket.on_text(echo));
-        CHECK(turn < 500000000);
+        CHECK(std::chrono::steady_clock::now() < end);
     }
 }
 
