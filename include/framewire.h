@@ -737,7 +737,8 @@ typedef size_t (*fw_add_negotiation_fn)(char *buf, size_t cap, void *user_data);
 /// element: such as "x-xor; key=7", not NUL-terminated, borrowed for the call.
 /// len: bytes.
 /// user_data: that of fw_extension.
-/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in an error.
+/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
+///   an error.
 typedef uint32_t (*fw_parse_negotiation_fn)(const char *element, size_t len, void *user_data);
 
 /// A message, or a piece of one, that an extension is shown.
@@ -756,13 +757,15 @@ typedef struct fw_extension_frame {
 ///
 /// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
 /// user_data: that of fw_extension.
-/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension owns no
+/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
+///   owns no
 ///   bits). Any other bit ends the connection in an error.
 typedef uint32_t (*fw_frame_header_fn)(const struct fw_extension_frame *frame, void *user_data);
 
 /// Encodes a message that is to be sent, or decodes what was received.
 ///
-/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments where
+/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
+/// where
 /// incomplete_frame takes them one by one.
 ///
 /// frame: what it is; borrowed for the call.
@@ -785,12 +788,14 @@ typedef void (*fw_extension_destroy_fn)(void *user_data);
 
 /// An extension of the caller's own (RFC 6455 section 9).
 ///
-/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on the
+/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
+/// the
 /// socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
 typedef struct fw_extension {
     /// The size of this struct in bytes, set by fw_extension_init.
     uint32_t struct_size;
-    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1; 0 means
+    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
+    /// 0 means
     /// that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
     uint32_t rsv;
     /// Not NULL.
@@ -1401,8 +1406,9 @@ fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_
 /// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8; INVALID_STATE
-///   (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8;
+///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was
+///   queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -1420,7 +1426,8 @@ fw_result fw_socket_send_text_with(struct fw_socket socket,
 /// data: len bytes; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: as fw_socket_send_binary; INVALID_ARGUMENT also for unknown flags.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -20,7 +20,11 @@ macro_rules! statics {
 #[cfg(all(test, shuttle))]
 macro_rules! statics {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
-        $(shuttle::lazy_static! { $(#[$attribute])* static ref $name: $type = $value; })+
+        $(shuttle::lazy_static! {
+            // Shuttle would drop it after the run, which no static is.
+            $(#[$attribute])*
+            static ref $name: std::mem::ManuallyDrop<$type> = std::mem::ManuallyDrop::new($value);
+        })+
     };
 }
 

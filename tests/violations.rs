@@ -134,6 +134,24 @@ fn bad_utf8_is_found_before_its_frame_is_whole() {
 }
 
 #[test]
+fn compressed_data_that_does_not_decompress_is_a_fault_of_the_extension() {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade_with("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+        // A stored block whose length and its complement do not agree.
+        peer.send(b"\xC2\x06\x00\x01\x00\x01\x00x");
+        let _ = report.send(peer.read_close());
+    });
+    let error = Client::opening(&server.url()).error();
+    assert_eq!(
+        (error.kind, error.phase, error.retriable),
+        (ErrorKind::Extension, Phase::Open, false),
+        "{error}"
+    );
+    assert_eq!(reported.recv().unwrap().map(|(code, _)| code), Some(1007));
+}
+
+#[test]
 fn a_message_over_the_limit_is_refused_from_its_header_on() {
     let bytes = |len: u64| {
         let mut bytes = b"\x82\x7F".to_vec();

@@ -308,7 +308,10 @@ impl Attempt {
                 (Phase::Upgrade, "the server did not answer the upgrade request")
             }
         };
-        let message = format!("{what} within {waited} ms: {url}");
+        let mut message = format!("{what} within {waited} ms: {url}");
+        if phase == Phase::Tls {
+            message.push_str("; does the server speak TLS on this port?");
+        }
         self.fail(Error::new(ErrorKind::TimedOut, phase, message), context)
     }
 

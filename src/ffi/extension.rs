@@ -43,7 +43,8 @@ pub type fw_add_negotiation_fn =
 /// element: such as "x-xor; key=7", not NUL-terminated, borrowed for the call.
 /// len: bytes.
 /// user_data: that of fw_extension.
-/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in an error.
+/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
+///   an error.
 pub type fw_parse_negotiation_fn =
     Option<unsafe extern "C" fn(element: *const c_char, len: usize, user_data: *mut c_void) -> u32>;
 
@@ -51,14 +52,16 @@ pub type fw_parse_negotiation_fn =
 ///
 /// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
 /// user_data: that of fw_extension.
-/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension owns no
+/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
+///   owns no
 ///   bits). Any other bit ends the connection in an error.
 pub type fw_frame_header_fn =
     Option<unsafe extern "C" fn(frame: *const fw_extension_frame, user_data: *mut c_void) -> u32>;
 
 /// Encodes a message that is to be sent, or decodes what was received.
 ///
-/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments where
+/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
+/// where
 /// incomplete_frame takes them one by one.
 ///
 /// frame: what it is; borrowed for the call.
@@ -85,14 +88,16 @@ pub type fw_extension_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c
 
 /// An extension of the caller's own (RFC 6455 section 9).
 ///
-/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on the
+/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
+/// the
 /// socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_extension {
     /// The size of this struct in bytes, set by fw_extension_init.
     pub struct_size: u32,
-    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1; 0 means
+    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
+    /// 0 means
     /// that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
     pub rsv: u32,
     /// Not NULL.

@@ -91,8 +91,9 @@ unsafe impl Enumeration for fw_send_flags {}
 /// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8; INVALID_STATE
-///   (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8;
+///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was
+///   queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -124,7 +125,8 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
 /// data: len bytes; borrowed for the call; may be NULL when len is 0.
 /// len: bytes, 0 to 1 GiB less one.
 /// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: as fw_socket_send_binary; INVALID_ARGUMENT also for unknown flags.
+/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -56,13 +56,18 @@ fn a_block_is_written_anew_only_when_nobody_reads_it() {
 fn only_one_of_two_holders_becomes_exclusive() {
     check(|| {
         let segment = Segment::copy_of(b"abcdef").unwrap();
-        let threads = [segment.slice(0, 3), segment].map(|part| {
+        let threads = [(b'x', segment.slice(0, 3)), (b'y', segment)].map(|(letter, part)| {
             thread::spawn(move || match part.into_exclusive() {
                 Ok(mut exclusive) => {
-                    exclusive.as_mut_slice().fill(b'x');
-                    exclusive.freeze().as_slice().iter().all(|byte| *byte == b'x')
+                    exclusive.as_mut_slice().fill(letter);
+                    thread::yield_now();
+                    exclusive.freeze().as_slice().iter().all(|byte| *byte == letter)
                 }
-                Err(shared) => shared.as_slice().starts_with(b"abc"),
+                Err(shared) => {
+                    let before = shared.as_slice().to_vec();
+                    thread::yield_now();
+                    before.starts_with(b"abc") && shared.as_slice() == before
+                }
             })
         });
         for thread in threads {

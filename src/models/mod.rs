@@ -36,7 +36,7 @@ use crate::wire::url::Url;
 const FOR_EVER: Duration = Duration::from_secs(1 << 20);
 
 /// Schedules of each kind that a model is run under.
-const SCHEDULES: usize = 10_000;
+const SCHEDULES: usize = 5_000;
 
 /// A schedule that needs more than these steps runs in circles.
 const MAX_STEPS: usize = 50_000;

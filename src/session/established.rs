@@ -52,22 +52,38 @@ pub struct Settings {
 
 pub struct Session {
     inbound: Inbound,
-    compression: Option<DeflateConfig>,
-    /// What was offered, by name.
-    offered: Vec<(String, Arc<dyn Extension>)>,
+    /// What was offered, until it is answered.
+    offer: Option<Box<Offer>>,
     /// What becomes of messages that are sent, as was agreed on.
     treatment: Treatment,
-    max_message_size: usize,
     /// Everything but the received bytes, which events point into.
     rest: Rest,
 }
 
-struct Rest {
-    /// Extensions of the caller's own, what they made of the last payload, and how far a text that
-    /// they decode is checked.
+struct Offer {
+    compression: Option<DeflateConfig>,
+    /// By name.
+    extensions: Vec<(String, Arc<dyn Extension>)>,
+}
+
+struct Extended {
     chain: Arc<Chain>,
+    max_message_size: usize,
+    /// What they made of the last payload.
     decoded: Segment,
+    /// How far a text that they decode is checked.
     utf8: Utf8Stream,
+}
+
+impl Extended {
+    fn decoded(extended: &Option<Box<Extended>>) -> Payload<'_> {
+        Payload::of(extended.as_ref().map_or(&Segment::EMPTY, |extended| &extended.decoded))
+    }
+}
+
+struct Rest {
+    /// Extensions of the caller's own, if any were agreed on.
+    extended: Option<Box<Extended>>,
     state: State,
     sending: Sending,
     liveness: Option<Liveness>,
@@ -146,9 +162,7 @@ impl Session {
         let mut sending = Sending::default();
         sending.push_raw(&opening.request_bytes())?;
         let rest = Rest {
-            chain: Arc::default(),
-            decoded: Segment::EMPTY,
-            utf8: Utf8Stream::default(),
+            extended: None,
             state: State::Opening(Box::new(opening)),
             sending,
             liveness: None,
@@ -164,10 +178,8 @@ impl Session {
         let inbound = Inbound::new(settings.max_message_size);
         Ok(Self {
             inbound,
-            compression: settings.compression.clone(),
-            offered,
+            offer: Some(Box::new(Offer { compression: settings.compression.clone(), extensions: offered })),
             treatment: Treatment::default(),
-            max_message_size: settings.max_message_size,
             rest,
         })
     }
@@ -204,20 +216,23 @@ impl Session {
             Ok(Item::Message { message_type, rsv, payload }) => {
                 if self.treatment.extended {
                     let piece = Piece { message_type, is_first: true, is_final: true, rsv };
-                    if let Err(event) = self.rest.decode(piece, payload.segment(), self.max_message_size) {
+                    if let Err(event) = self.rest.decode(piece, payload.segment()) {
                         return event;
                     }
-                    return SessionEvent::Message { message_type, payload: Payload::of(&self.rest.decoded) };
+                    return SessionEvent::Message {
+                        message_type,
+                        payload: Extended::decoded(&self.rest.extended),
+                    };
                 }
                 SessionEvent::Message { message_type, payload }
             }
             Ok(Item::Fragment { message_type, is_first, is_final, rsv, payload }) => {
                 if self.treatment.extended {
                     let piece = Piece { message_type, is_first, is_final, rsv };
-                    if let Err(event) = self.rest.decode(piece, payload.segment(), self.max_message_size) {
+                    if let Err(event) = self.rest.decode(piece, payload.segment()) {
                         return event;
                     }
-                    let payload = Payload::of(&self.rest.decoded);
+                    let payload = Extended::decoded(&self.rest.extended);
                     return SessionEvent::Fragment { message_type, is_first, is_final, payload };
                 }
                 SessionEvent::Fragment { message_type, is_first, is_final, payload }
@@ -249,8 +264,8 @@ impl Session {
 
     /// Gives back what an idle connection does not need.
     pub fn settle(&mut self, scratch: &mut Scratch) {
-        if self.treatment.extended {
-            self.rest.decoded = Segment::EMPTY;
+        if let Some(extended) = &mut self.rest.extended {
+            extended.decoded = Segment::EMPTY;
         }
         if self.is_done() {
             self.inbound.abandon();
@@ -505,13 +520,14 @@ impl Session {
 
     /// Puts to work what the server accepted of our offer.
     fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
+        let Some(offer) = self.offer.take() else { return Ok(()) };
         let mut chain = Chain::default();
         let mut deflate = false;
         for answer in parse_extensions(extensions)? {
-            if chain.agree(&self.offered, &answer, &element(&answer), deflate)? {
+            if chain.agree(&offer.extensions, &answer, &element(&answer), deflate)? {
                 continue;
             }
-            if let Some(config) = &self.compression
+            if let Some(config) = &offer.compression
                 && answer.name.eq_ignore_ascii_case(EXTENSION_NAME)
             {
                 if chain.rsv() & RSV1 != 0 {
@@ -521,7 +537,8 @@ impl Session {
                 let params = config.accept(&answer)?;
                 self.inbound.set_inflater(Box::new(Inflater::new(&params)));
                 self.rest.sending.set_deflater(Box::new(Deflater::new(&params, config.level)));
-                self.treatment.compress_from = Some(config.min_size_to_compress);
+                self.treatment.compress_from =
+                    Some(u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
                 deflate = true;
             }
         }
@@ -530,7 +547,12 @@ impl Session {
             self.inbound.set_extensions(chain.rsv(), chain.is_always());
             let chain = Arc::new(chain);
             self.rest.sending.set_extensions(chain.clone());
-            self.rest.chain = chain;
+            self.rest.extended = Some(Box::new(Extended {
+                chain,
+                max_message_size: self.inbound.max_message_size(),
+                decoded: Segment::EMPTY,
+                utf8: Utf8Stream::default(),
+            }));
         }
         Ok(())
     }
@@ -556,21 +578,23 @@ fn element(answer: &ExtensionParams) -> String {
 }
 
 impl Rest {
-    /// Lets the extensions decode a message, or a fragment, into `decoded`.
-    fn decode(&mut self, piece: Piece, payload: Segment, limit: usize) -> Result<(), SessionEvent<'static>> {
-        self.decoded = match self.chain.decode(piece, payload) {
-            Ok(decoded) => decoded,
+    /// Lets the extensions decode a message, or a fragment.
+    fn decode(&mut self, piece: Piece, payload: Segment) -> Result<(), SessionEvent<'static>> {
+        let Some(extended) = &mut self.extended else { return Ok(()) };
+        match extended.chain.decode(piece, payload) {
+            Ok(decoded) => extended.decoded = decoded,
             Err(problem) => {
                 let message = format!("an extension failed on a message that was received: {problem}");
                 return Err(self.fail(1011, Error::new(ErrorKind::Extension, self.phase(), message)));
             }
-        };
-        if self.decoded.len() > limit {
+        }
+        let limit = extended.max_message_size;
+        if extended.decoded.len() > limit {
             return Err(self.violated(Violation::MessageTooLarge { limit }));
         }
         if piece.message_type == MessageType::Text {
-            let fed = self.utf8.feed(self.decoded.as_slice());
-            let checked = if piece.is_final { fed.and_then(|()| self.utf8.finish()) } else { fed };
+            let fed = extended.utf8.feed(extended.decoded.as_slice());
+            let checked = if piece.is_final { fed.and_then(|()| extended.utf8.finish()) } else { fed };
             checked.map_err(|violation| self.violated(violation))?;
         }
         Ok(())

@@ -212,6 +212,10 @@ impl Inbound {
         }
     }
 
+    pub fn max_message_size(&self) -> usize {
+        self.max_message_size
+    }
+
     /// Messages may be compressed from now on.
     pub fn set_inflater(&mut self, inflater: Box<Inflater>) {
         self.inflater = Some(inflater);

@@ -58,7 +58,7 @@ pub struct Stage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Treatment {
     /// Messages from this size on are compressed.
-    pub compress_from: Option<usize>,
+    pub compress_from: Option<u32>,
     /// Every message passes through extensions of the caller's own.
     pub extended: bool,
 }
@@ -204,7 +204,7 @@ impl Outbox {
     }
 
     fn compresses(&self, len: usize) -> bool {
-        self.treatment.compress_from.is_some_and(|from| len >= from)
+        self.treatment.compress_from.is_some_and(|from| len >= from as usize)
     }
 
     fn push_plain(

@@ -1,0 +1,510 @@
+//! How events reach the game: in order, fairly, within its budget, and in bounded memory.
+//!
+//! `poll`, `pending` and the pool are one for the process, so the tests go one by one.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::time::Duration;
+
+use common::{Client, Seen, alone, wait_until};
+use framewire::{
+    Config, Dispatch, Socket, State, init, next_event, pending, poll, pool_stats, shutdown, wait,
+};
+use framewire_servers::{EchoServer, Scripted};
+
+/// Runs the library with this queue for each socket, for one test.
+struct Library;
+
+impl Library {
+    fn with_queue(event_queue_bytes: usize) -> Self {
+        stop();
+        init(Config { event_queue_bytes, worker_threads: 2, ..Config::default() }).unwrap();
+        Library
+    }
+}
+
+impl Drop for Library {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            stop();
+        }
+    }
+}
+
+fn stop() {
+    shutdown(Duration::from_secs(60)).unwrap();
+}
+
+/// A server that sends numbered messages as fast as they are taken, until the client ends.
+fn flood(size: usize) -> Scripted {
+    Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let ended = AtomicBool::new(false);
+        let mut reader = peer.stream().try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _ = std::io::copy(&mut reader, &mut std::io::sink());
+                ended.store(true, Ordering::SeqCst);
+            });
+            let mut frame = vec![0; size];
+            for number in 0u64.. {
+                frame[..8].copy_from_slice(&number.to_be_bytes());
+                peer.send_frame(0x82, &frame);
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
+    })
+}
+
+/// A server that sends so many numbered messages, then closes.
+fn count(messages: u32, size: usize) -> Scripted {
+    Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let mut bytes = Vec::new();
+        let mut payload = vec![0; size];
+        for number in 0..messages {
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            bytes.extend([0x82, 126]);
+            bytes.extend((size as u16).to_be_bytes());
+            bytes.extend(&payload);
+            if bytes.len() > 60_000 {
+                peer.send(&std::mem::take(&mut bytes));
+            }
+        }
+        bytes.extend(b"\x88\x02\x03\xE8");
+        peer.send(&bytes);
+        let _ = peer.read_close();
+    })
+}
+
+fn number_of(payload: &[u8]) -> u32 {
+    u32::from_be_bytes(payload[..4].try_into().unwrap())
+}
+
+/// Counts a socket's binary messages.
+fn counting(socket: &Socket) -> Arc<AtomicUsize> {
+    let counter = Arc::new(AtomicUsize::new(0));
+    let own = counter.clone();
+    socket
+        .on_binary(Some(Arc::new(move |_, _| {
+            own.fetch_add(1, Ordering::SeqCst);
+        })))
+        .unwrap();
+    counter
+}
+
+#[test]
+fn a_flooded_socket_never_starves_a_quiet_one() {
+    let _alone = alone();
+    let (flood, echo) = (flood(200), EchoServer::start());
+    for (max_events, max_microseconds) in [(0, 0), (1, 0), (20, 0), (0, 200), (20, 200)] {
+        let flooded = Client::opened(&flood.url());
+        let quiet = Client::opened(&echo.url("/"));
+        let flood_count = counting(&flooded);
+        let answered = Arc::new(AtomicUsize::new(0));
+        let own = answered.clone();
+        quiet
+            .on_text(Some(Arc::new(move |_, _| {
+                own.fetch_add(1, Ordering::SeqCst);
+            })))
+            .unwrap();
+        for round in 1..=20 {
+            wait_until("a flood", || pending() > 1000);
+            quiet.send_text("I am here as well").unwrap();
+            wait_until("the answer in its mailbox", || quiet.stats().messages_received == round);
+            // The flood does not stop, and yet a few turns bring the quiet socket's event. Twice a
+            // turn's worth of events for each socket is the most that a call may do before it.
+            let before = flood_count.load(Ordering::SeqCst);
+            wait_until("the quiet socket's event", || {
+                poll(max_events, max_microseconds);
+                answered.load(Ordering::SeqCst) == round as usize
+            });
+            if max_events == 1 {
+                assert!(flood_count.load(Ordering::SeqCst) - before <= 64);
+            }
+        }
+    }
+}
+
+#[test]
+fn next_event_goes_round_as_well() {
+    let _alone = alone();
+    let (flood, echo) = (flood(200), EchoServer::start());
+    let flooded = Client::opened(&flood.url());
+    let quiet = Client::opened(&echo.url("/"));
+    for round in 1..=20 {
+        wait_until("a flood", || pending() > 1000);
+        quiet.send_text("I am here as well").unwrap();
+        wait_until("the answer in its mailbox", || quiet.stats().messages_received == round);
+        let mut before = 0;
+        loop {
+            let event = next_event().expect("a flood has events");
+            if event.socket.id() == quiet.id() {
+                break;
+            }
+            assert_eq!(event.socket.id(), flooded.id());
+            before += 1;
+            assert!(before <= 64, "the quiet socket's event does not come");
+        }
+    }
+}
+
+#[test]
+fn a_budget_of_events_is_kept_exactly() {
+    let _alone = alone();
+    let server = count(1000, 200);
+    let client = Client::opened(&server.url());
+    let counter = counting(&client);
+    wait_until("every message", || pending() == 1001);
+    for (calls, max) in [1u32, 7, 16, 17, 100].into_iter().enumerate() {
+        let (before, waiting) = (counter.load(Ordering::SeqCst), pending());
+        assert_eq!(poll(max, 0), max as usize, "call {calls}");
+        assert_eq!(counter.load(Ordering::SeqCst) - before, max as usize);
+        assert_eq!(pending(), waiting - max as usize);
+    }
+    assert_eq!(client.poll(9, 0).unwrap(), 9);
+    // The close has no callback, and does not count.
+    assert_eq!(poll(0, 0), 1000 - 150);
+    assert_eq!((poll(0, 0), pending()), (0, 0));
+}
+
+#[test]
+fn a_budget_of_time_ends_a_call_whose_callbacks_are_slow() {
+    let _alone = alone();
+    let server = count(50, 200);
+    let client = Client::opened(&server.url());
+    let ran = Arc::new(AtomicUsize::new(0));
+    let own = ran.clone();
+    client
+        .on_binary(Some(Arc::new(move |_, _| {
+            std::thread::sleep(Duration::from_millis(2));
+            own.fetch_add(1, Ordering::SeqCst);
+        })))
+        .unwrap();
+    wait_until("every message", || pending() == 51);
+    // Each callback takes longer than the whole budget.
+    for expected in 1..=5 {
+        assert_eq!(poll(0, 1000), 1);
+        assert_eq!(ran.load(Ordering::SeqCst), expected);
+    }
+    assert_eq!(client.poll(0, 1000).unwrap(), 1);
+}
+
+#[test]
+fn a_poll_without_a_budget_ends_although_messages_keep_coming() {
+    let _alone = alone();
+    let flood = flood(100);
+    let client = Client::opened(&flood.url());
+    let counter = counting(&client);
+    for _ in 0..100 {
+        wait_until("some messages", || pending() > 100);
+        // More arrive while these run; if they were waited for, the call would not come back.
+        poll(0, 0);
+    }
+    assert!(counter.load(Ordering::SeqCst) > 10_000);
+}
+
+#[test]
+fn a_hundred_thousand_messages_come_in_order() {
+    let _alone = alone();
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        let server = count(100_000, 130);
+        let client = Client::new(&server.url());
+        client.set_dispatch(dispatch).unwrap();
+        let next = Arc::new(Mutex::new(0));
+        let own = next.clone();
+        client
+            .on_binary(Some(Arc::new(move |_, payload| {
+                let mut next = own.lock().unwrap();
+                assert_eq!((number_of(payload), payload.len()), (*next, 130));
+                *next += 1;
+            })))
+            .unwrap();
+        let closed = Arc::new(AtomicUsize::new(0));
+        let (own, own_next) = (closed.clone(), next.clone());
+        client
+            .on_closed(Some(Arc::new(move |_, code, _| {
+                assert_eq!((code, *own_next.lock().unwrap()), (1000, 100_000));
+                own.fetch_add(1, Ordering::SeqCst);
+            })))
+            .unwrap();
+        client.open().unwrap();
+        wait_until("the end", || {
+            poll(0, 500);
+            closed.load(Ordering::SeqCst) == 1
+        });
+        assert_eq!(pending(), 0);
+    }
+}
+
+#[test]
+fn a_game_that_does_not_read_holds_the_server_back_and_loses_nothing() {
+    let _alone = alone();
+    const QUEUE: usize = 64 << 10;
+    const MESSAGES: u32 = 60_000;
+    let _library = Library::with_queue(QUEUE);
+    let before = pool_stats().bytes_in_use;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let own = sent.clone();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let mut payload = [0; 1000];
+        for number in 0..MESSAGES {
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            peer.send_frame(0x82, &payload);
+            own.fetch_add(1, Ordering::SeqCst);
+        }
+        peer.send_close(1000, "");
+        let _ = peer.read_close();
+    });
+    let client = Client::opened(&server.url());
+    wait_until("a full queue", || client.stats().bytes_received >= QUEUE as u64);
+    // The server gets stuck: what it has sent stays the same for as long as it takes to be sure.
+    let mut stuck = (0, 0);
+    wait_until("the server to be stuck", || {
+        std::thread::sleep(Duration::from_millis(10));
+        let now = sent.load(Ordering::SeqCst);
+        stuck = if now == stuck.0 { (now, stuck.1 + 1) } else { (now, 0) };
+        stuck.1 == 30
+    });
+    assert!(stuck.0 < MESSAGES as usize, "everything was taken in");
+    // What is unread, one read ahead of it, and no more.
+    let held = pool_stats().bytes_in_use - before;
+    assert!(held <= 8 * QUEUE as u64, "{held} bytes for a queue of {QUEUE}");
+    let received = client.stats().bytes_received;
+    assert!(received <= 4 * QUEUE as u64, "{received} bytes were read for a queue of {QUEUE}");
+
+    let seen = client.until_end();
+    assert_eq!(seen.len(), MESSAGES as usize + 1);
+    for (number, event) in (0..MESSAGES).zip(&seen) {
+        let Seen::Binary(payload) = event else { panic!("{number}: {event:?}") };
+        assert_eq!(number_of(payload), number);
+    }
+    assert_eq!(seen[MESSAGES as usize], Seen::Closed(1000, String::new()));
+}
+
+#[test]
+fn a_message_larger_than_the_queue_comes_all_the_same() {
+    let _alone = alone();
+    let _library = Library::with_queue(16 << 10);
+    let echo = EchoServer::start();
+    let client = Client::opened(&echo.url("/"));
+    for _ in 0..3 {
+        let message = vec![9; 1_000_000];
+        client.send_binary(&message).unwrap();
+        assert!(client.next() == Seen::Binary(message));
+    }
+}
+
+#[test]
+fn in_worker_mode_callbacks_of_one_socket_come_one_at_a_time() {
+    let _alone = alone();
+    let _library = Library::with_queue(0);
+    const SOCKETS: usize = 8;
+    let server = count(2000, 200);
+    let clients: Vec<_> = (0..SOCKETS)
+        .map(|_| {
+            let client = Client::new(&server.url());
+            client.set_dispatch(Dispatch::Worker).unwrap();
+            let (inside, next) = (AtomicBool::new(false), Mutex::new(0));
+            let done = Arc::new(AtomicBool::new(false));
+            client
+                .on_binary(Some(Arc::new(move |_, payload| {
+                    assert!(!inside.swap(true, Ordering::SeqCst), "two at once");
+                    let mut next = next.lock().unwrap();
+                    assert_eq!(number_of(payload), *next);
+                    *next += 1;
+                    assert!(inside.swap(false, Ordering::SeqCst));
+                })))
+                .unwrap();
+            let own = done.clone();
+            client.on_closed(Some(Arc::new(move |_, _, _| own.store(true, Ordering::SeqCst)))).unwrap();
+            client.open().unwrap();
+            (client, done)
+        })
+        .collect();
+    for (client, done) in &clients {
+        wait_until("the end", || done.load(Ordering::SeqCst));
+        assert_eq!(client.stats().messages_received, 2000);
+    }
+    assert_eq!(pending(), 0, "worker mode queues nothing");
+}
+
+#[test]
+fn pending_is_exact() {
+    let _alone = alone();
+    assert_eq!(pending(), 0);
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x81\x01a\x82\x01b\x8A\x00");
+        peer.wait_for_end();
+    });
+    let (one, two) = (Client::opening(&server.url()), Client::opening(&server.url()));
+    // Open, text, binary, pong: of each.
+    wait_until("both", || pending() == 8);
+    assert_eq!(one.next(), Seen::Open);
+    assert_eq!(pending(), 7);
+    two.destroy().unwrap();
+    assert_eq!(pending(), 3);
+    assert_eq!(poll(0, 0), 0, "nothing is registered");
+    assert_eq!(pending(), 0);
+    one.abort().unwrap();
+    wait_until("the end", || pending() == 1);
+    assert!(wait(Duration::ZERO));
+}
+
+#[test]
+fn pending_never_counts_what_is_not_there() {
+    let _alone = alone();
+    let flood = flood(64);
+    let client = Client::opened(&flood.url());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Taken as soon as it is there, while another thread looks at the count.
+        scope.spawn(|| {
+            for _ in 0..200_000 {
+                let _ = client.next_event();
+            }
+            stop.store(true, Ordering::SeqCst);
+        });
+        while !stop.load(Ordering::SeqCst) {
+            let waiting = pending();
+            assert!(waiting < 1 << 20, "{waiting} events in a queue of 4 MiB");
+        }
+    });
+}
+
+#[test]
+fn threads_that_poll_at_once_keep_each_sockets_order() {
+    let _alone = alone();
+    const MESSAGES: u32 = 20_000;
+    let server = count(MESSAGES, 150);
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            let client = Client::new(&server.url());
+            let (inside, next) = (AtomicBool::new(false), Mutex::new(0));
+            client
+                .on_binary(Some(Arc::new(move |_, payload| {
+                    assert!(!inside.swap(true, Ordering::SeqCst), "two at once");
+                    let mut next = next.lock().unwrap();
+                    assert_eq!(number_of(payload), *next);
+                    *next += 1;
+                    assert!(inside.swap(false, Ordering::SeqCst));
+                })))
+                .unwrap();
+            let closed = Arc::new(AtomicUsize::new(0));
+            let own = closed.clone();
+            client
+                .on_closed(Some(Arc::new(move |_, _, _| {
+                    own.fetch_add(1, Ordering::SeqCst);
+                })))
+                .unwrap();
+            client.open().unwrap();
+            (client, closed)
+        })
+        .collect();
+    let start = Barrier::new(3);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                start.wait();
+                wait_until("every end", || {
+                    poll(50, 0);
+                    clients.iter().all(|(_, closed)| closed.load(Ordering::SeqCst) == 1)
+                });
+            });
+        }
+    });
+    for (client, _) in &clients {
+        assert_eq!(client.stats().messages_received, u64::from(MESSAGES));
+    }
+    assert_eq!(pending(), 0);
+}
+
+#[test]
+fn poll_inside_a_callback_serves_the_other_sockets_and_never_its_own() {
+    let _alone = alone();
+    let server = count(100, 150);
+    let (one, two) = (Client::opening(&server.url()), Client::opening(&server.url()));
+    wait_until("both", || pending() == 2 * 102);
+    let (inside, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let seen_of_two = counting(&two);
+    let own = seen_of_two.clone();
+    one.on_binary(Some(Arc::new(move |socket, payload| {
+        assert!(!inside.swap(true, Ordering::SeqCst), "inside itself");
+        assert_eq!(number_of(payload) as usize, next.fetch_add(1, Ordering::SeqCst));
+        let before = own.load(Ordering::SeqCst);
+        poll(1, 0);
+        assert!(own.load(Ordering::SeqCst) <= before + 1);
+        assert_eq!(socket.poll(0, 0).unwrap(), 0);
+        assert!(socket.next_event().unwrap().is_none());
+        assert!(inside.swap(false, Ordering::SeqCst));
+    })))
+    .unwrap();
+    wait_until("both ends", || {
+        poll(0, 0);
+        pending() == 0
+    });
+    assert_eq!(seen_of_two.load(Ordering::SeqCst), 100);
+    assert_eq!((one.state(), two.state()), (State::Closed, State::Closed));
+}
+
+#[test]
+fn wait_wakes_when_an_event_comes_and_not_before() {
+    let _alone = alone();
+    let (go, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        while told.lock().unwrap().recv().is_ok() {
+            peer.send(b"\x81\x01a");
+        }
+    });
+    let client = Client::opened(&server.url());
+    assert!(!wait(Duration::from_millis(20)), "there is nothing");
+    for _ in 0..50 {
+        let waiting = std::thread::spawn(|| wait(common::PATIENCE));
+        go.send(()).unwrap();
+        assert!(waiting.join().unwrap());
+        assert_eq!(client.next(), Seen::Text("a".into()));
+    }
+    drop(go);
+    assert!(wait(common::PATIENCE), "the end is an event");
+}
+
+#[test]
+fn frames_that_are_streamed_are_held_back_too() {
+    let _alone = alone();
+    const QUEUE: usize = 64 << 10;
+    let _library = Library::with_queue(QUEUE);
+    let before = pool_stats().bytes_in_use;
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        for number in 0..20_000u32 {
+            let mut payload = [0; 1000];
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            peer.send_frame(if number == 0 { 2 } else { 0 }, &payload);
+        }
+        peer.send_frame(0x80, b"");
+        peer.send_close(1000, "");
+        let _ = peer.read_close();
+    });
+    let client = Client::new(&server.url());
+    client.enable_event(framewire::EventType::IncompleteFrame, true).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    wait_until("a full queue", || client.stats().bytes_received >= QUEUE as u64);
+    let held = pool_stats().bytes_in_use - before;
+    assert!(held <= 8 * QUEUE as u64, "{held} bytes for a queue of {QUEUE}");
+    let seen = client.until_end();
+    assert_eq!(seen.len(), 20_002);
+    for (number, event) in (0..20_000u32).zip(&seen) {
+        let Seen::Frame { is_first, is_final: false, payload } = event else { panic!("{event:?}") };
+        assert_eq!((*is_first, number_of(payload)), (number == 0, number));
+    }
+    assert_eq!(seen[20_000], Seen::Frame { is_first: false, is_final: true, payload: Vec::new() });
+}

@@ -1,0 +1,310 @@
+//! The library as a whole starts and stops, and leaves nothing behind.
+//!
+//! It is one for the process, so the tests go one by one.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use common::{Client, PATIENCE, Seen, alone, wait_until};
+use framewire::{
+    Code, Config, Dispatch, EventType, Socket, State, init, next_event, pending, poll, pool_stats, shutdown,
+    wait,
+};
+use framewire_servers::{EchoServer, Scripted};
+
+fn stop() {
+    shutdown(PATIENCE).unwrap();
+}
+
+/// Names of this process's threads that belong to the library.
+fn own_threads() -> Vec<String> {
+    let mut names = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        // A thread may end while it is looked at.
+        if let Ok(name) = std::fs::read_to_string(task.unwrap().path().join("comm"))
+            && name.starts_with("framewire-")
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A thread that was joined shows up a little longer: the system wakes the one that joins before
+/// it takes the thread off its list.
+#[track_caller]
+fn assert_no_threads() {
+    wait_until("the end of every thread", || own_threads().is_empty());
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn init_is_refused_while_the_library_runs() {
+    let _alone = alone();
+    stop();
+    init(Config::default()).unwrap();
+    assert_eq!(init(Config::default()).unwrap_err().code, Code::InvalidState);
+    stop();
+    // The first socket starts it, too.
+    let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
+    assert_eq!(init(Config::default()).unwrap_err().code, Code::InvalidState);
+    stop();
+    assert_eq!(socket.state(), State::Unknown);
+    init(Config { worker_threads: 3, ..Config::default() }).unwrap();
+    stop();
+    let too_many = Config { worker_threads: 10_000, ..Config::default() };
+    assert_eq!(init(too_many).unwrap_err().code, Code::InvalidArgument);
+}
+
+#[test]
+fn a_stopped_library_answers_every_call() {
+    let _alone = alone();
+    let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
+    stop();
+    stop();
+    assert_eq!((poll(0, 0), pending(), wait(Duration::ZERO)), (0, 0, false));
+    assert!(next_event().is_none());
+    assert_eq!(socket.open().unwrap_err().code, Code::InvalidHandle);
+    assert_eq!(socket.send_text("x").unwrap_err().code, Code::InvalidHandle);
+    assert_eq!(socket.destroy().unwrap_err().code, Code::InvalidHandle);
+    assert_eq!(Socket::from_id(socket.id()).unwrap_err().code, Code::InvalidHandle);
+    assert_no_threads();
+}
+
+#[test]
+fn shutdown_inside_a_callback_is_refused_and_does_no_harm() {
+    let _alone = alone();
+    let echo = EchoServer::start();
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        let client = Client::new(&echo.url("/"));
+        client.set_dispatch(dispatch).unwrap();
+        let (report, reported) = mpsc::channel();
+        let own = report.clone();
+        client
+            .on_open(Some(Arc::new(move |_| {
+                let _ = own.send(shutdown(PATIENCE).map_err(|e| e.code));
+            })))
+            .unwrap();
+        client
+            .set_finalizer(Some(Box::new(move || {
+                let _ = report.send(shutdown(PATIENCE).map_err(|e| e.code));
+            })))
+            .unwrap();
+        client.open().unwrap();
+        wait_until("the open event", || {
+            poll(0, 0);
+            match reported.try_recv() {
+                Ok(result) => {
+                    assert_eq!(result, Err(Code::InvalidState));
+                    true
+                }
+                Err(_) => false,
+            }
+        });
+        client.send_text("still open").unwrap();
+        client.destroy().unwrap();
+        stop();
+        assert_eq!(reported.try_recv(), Ok(Err(Code::InvalidState)), "from the finalizer");
+    }
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_request_that_the_game_holds() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.wait_for_end();
+    });
+    let client = Client::new(&server.url());
+    client.enable_event(EventType::Request, true).unwrap();
+    let finalized = Arc::new(AtomicUsize::new(0));
+    let own = finalized.clone();
+    client
+        .set_finalizer(Some(Box::new(move || {
+            own.fetch_add(1, Ordering::SeqCst);
+        })))
+        .unwrap();
+    client.open().unwrap();
+    let mut held = None;
+    wait_until("the request", || {
+        held = next_event();
+        held.is_some()
+    });
+    stop();
+    assert_eq!(finalized.load(Ordering::SeqCst), 1);
+    // Released after everything is gone: no harm.
+    drop(held);
+    assert_no_threads();
+}
+
+#[test]
+fn stopping_and_starting_leaves_no_thread_no_descriptor_and_no_block() {
+    let _alone = alone();
+    stop();
+    let before = descriptors();
+    let server = Scripted::start(|mut peer| match peer.number % 4 {
+        // Silent before the upgrade; silent after it; sending without end; closing.
+        0 => {
+            peer.wait_for_end();
+        }
+        1 => {
+            peer.accept_upgrade();
+            peer.wait_for_end();
+        }
+        2 => {
+            peer.accept_upgrade();
+            for _ in 0..20_000 {
+                peer.send_frame(0x82, &[1; 1000]);
+            }
+        }
+        _ => {
+            peer.accept_upgrade();
+            peer.send_close(1000, "");
+            peer.wait_for_end();
+        }
+    });
+    let (by_address, by_name) = (server.url(), format!("ws://localhost:{}/", server.port()));
+    for round in 0..50 {
+        let finalized = Arc::new(AtomicUsize::new(0));
+        for number in 0..8 {
+            let socket = Socket::create(if number % 2 == 0 { &by_address } else { &by_name }).unwrap();
+            let own = finalized.clone();
+            socket
+                .set_finalizer(Some(Box::new(move || {
+                    own.fetch_add(1, Ordering::SeqCst);
+                })))
+                .unwrap();
+            if number > 4 {
+                socket.set_dispatch(Dispatch::Worker).unwrap();
+            }
+            if number < 7 {
+                socket.open().unwrap();
+            }
+            if number == 3 {
+                socket.destroy().unwrap();
+            }
+        }
+        // Stopped in whatever phase the sockets are by now.
+        if round % 3 == 0 {
+            wait_until("some event", || pending() > 0);
+        }
+        stop();
+        assert_eq!(finalized.load(Ordering::SeqCst), 8, "round {round}");
+        assert_no_threads();
+        assert_eq!(pending(), 0);
+        let stats = pool_stats();
+        assert_eq!(
+            (stats.blocks_in_use, stats.blocks_free, stats.leases),
+            (0, 0, 0),
+            "round {round}: {stats:?}"
+        );
+    }
+    drop(server);
+    assert_eq!(descriptors(), before);
+}
+
+#[test]
+fn sockets_made_on_other_threads_while_it_stops_are_finalized_or_refused() {
+    let _alone = alone();
+    let echo = EchoServer::start();
+    let url = echo.url("/");
+    let (made, finalized) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let socket = match Socket::create(&url) {
+                        Ok(socket) => socket,
+                        Err(refused) => {
+                            assert_eq!(refused.code, Code::ShutDown);
+                            std::thread::yield_now();
+                            continue;
+                        }
+                    };
+                    let own = finalized.clone();
+                    let count: Box<dyn FnOnce() + Send> = Box::new(move || {
+                        own.fetch_add(1, Ordering::SeqCst);
+                    });
+                    match socket.set_finalizer(Some(count)) {
+                        Ok(()) => made.fetch_add(1, Ordering::SeqCst),
+                        Err(refused) => {
+                            assert_eq!(refused.code, Code::InvalidHandle);
+                            continue;
+                        }
+                    };
+                    let _ = socket.open();
+                    let _ = socket.send_text("x");
+                    poll(4, 0);
+                }
+            });
+        }
+        for _ in 0..50 {
+            std::thread::sleep(Duration::from_millis(2));
+            stop();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    stop();
+    assert_eq!(finalized.load(Ordering::SeqCst), made.load(Ordering::SeqCst));
+    assert!(made.load(Ordering::SeqCst) > 0);
+    assert_no_threads();
+}
+
+#[test]
+fn shutdown_waits_for_a_callback_no_longer_than_it_is_told() {
+    let _alone = alone();
+    let echo = EchoServer::start();
+    let client = Client::new(&echo.url("/"));
+    client.set_dispatch(Dispatch::Worker).unwrap();
+    let (entered, inside) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    client
+        .on_open(Some(Arc::new(move |_| {
+            entered.send(()).unwrap();
+            let _ = released.lock().unwrap().recv();
+        })))
+        .unwrap();
+    client.open().unwrap();
+    inside.recv().unwrap();
+    assert_eq!(shutdown(Duration::from_millis(20)).unwrap_err().code, Code::TimedOut);
+    assert_eq!(Socket::create("ws://127.0.0.1:1/").unwrap_err().code, Code::ShutDown);
+    release.send(()).unwrap();
+    stop();
+    assert_no_threads();
+}
+
+#[test]
+fn thread_hooks_run_on_each_thread_first_and_last() {
+    let _alone = alone();
+    stop();
+    let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let count = |counter: &Arc<AtomicUsize>| -> Option<Arc<dyn Fn() + Send + Sync>> {
+        let counter = counter.clone();
+        Some(Arc::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }))
+    };
+    init(Config {
+        worker_threads: 2,
+        thread_started: count(&started),
+        thread_stopped: count(&stopped),
+        ..Config::default()
+    })
+    .unwrap();
+    let echo = EchoServer::start();
+    let client = Client::opening(&format!("ws://localhost:{}/", echo.port()));
+    assert_eq!(client.next(), Seen::Open);
+    // Two workers, and whichever resolver threads the name took.
+    let running = started.load(Ordering::SeqCst);
+    assert!(running >= 3, "{running}");
+    assert_eq!(stopped.load(Ordering::SeqCst), 0);
+    stop();
+    assert_eq!(started.load(Ordering::SeqCst), stopped.load(Ordering::SeqCst));
+}

@@ -1,0 +1,231 @@
+//! TLS through the façade: whom the client trusts, and what it says when it does not.
+
+#![cfg(feature = "tls")]
+
+mod common;
+
+use std::io::Read;
+
+use common::{Client, Seen};
+use framewire::{Error, ErrorKind, Phase, Roots, Tls};
+use framewire_servers::certs::{self, Demands, Identity, server_config};
+use framewire_servers::{Authority, EchoServer, Scripted};
+
+const TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+
+/// Settings that trust this authority and nobody else.
+fn trusting(authority: &Authority) -> Tls {
+    let tls = Tls::create().unwrap();
+    tls.set_roots(Roots::None).unwrap();
+    tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+    tls
+}
+
+fn server(identity: &Identity) -> EchoServer {
+    EchoServer::start_tls(server_config(identity, Demands::default()))
+}
+
+/// A socket for the server, opening with these settings.
+fn opening(server: &EchoServer, tls: Option<&Tls>) -> Client {
+    let client = Client::new(&server.url("/"));
+    client.set_tls(tls).unwrap();
+    client.open().unwrap();
+    client
+}
+
+/// Opens and echoes, so that everything that a handshake leaves behind was received.
+fn echoes(server: &EchoServer, tls: Option<&Tls>) {
+    let client = opening(server, tls);
+    assert_eq!(client.next(), Seen::Open);
+    client.send_text("hello").unwrap();
+    assert_eq!(client.next(), Seen::Text("hello".into()));
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1000);
+}
+
+/// The error with which the server was refused, or refused us.
+fn refused(server: &EchoServer, tls: Option<&Tls>) -> Error {
+    let error = opening(server, tls).error();
+    assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+    assert!(!error.retriable, "{error}");
+    assert_ne!(error.tls_alert, 0, "{error}");
+    error
+}
+
+#[test]
+fn bad_certificates_are_refused_and_the_message_says_which() {
+    let (authority, stranger) = (Authority::new("Test CA"), Authority::new("Strange CA"));
+    let trusted = trusting(&authority);
+    for (identity, words) in [
+        (authority.expired(), "expired"),
+        (authority.not_yet_valid(), "not valid before"),
+        (authority.for_another_host(), "elsewhere.example"),
+        (certs::self_signed(), "self-signed"),
+        (stranger.good(), "Strange CA"),
+    ] {
+        let server = server(&identity);
+        let error = refused(&server, Some(&trusted));
+        assert_eq!(error.phase, Phase::Tls, "{error}");
+        assert!(error.message.contains(words), "{words} in {error}");
+        assert!(error.message.contains("localhost"), "{error}");
+    }
+}
+
+#[test]
+fn the_default_settings_do_not_trust_a_throw_away_authority() {
+    let server = server(&Authority::new("Nobody's CA").good());
+    let error = refused(&server, None);
+    assert!(error.message.contains("Nobody's CA"), "{error}");
+}
+
+#[test]
+fn an_authority_that_was_added_is_trusted_by_name_and_by_address() {
+    let authority = Authority::new("Test CA");
+    let server = server(&authority.good());
+    let tls = trusting(&authority);
+    echoes(&server, Some(&tls));
+    let by_address = Client::new(&format!("wss://127.0.0.1:{}/", server.port()));
+    by_address.set_tls(Some(&tls)).unwrap();
+    by_address.open().unwrap();
+    assert_eq!(by_address.next(), Seen::Open);
+}
+
+#[test]
+fn later_changes_reach_sockets_that_open_later() {
+    let authority = Authority::new("Test CA");
+    let server = server(&authority.good());
+    let tls = Tls::create().unwrap();
+    refused(&server, Some(&tls));
+    tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+    echoes(&server, Some(&tls));
+    assert!(tls.add_ca_pem(b"nothing usable").is_err());
+    // A socket keeps the settings alive that it was given.
+    let client = Client::new(&server.url("/"));
+    client.set_tls(Some(&tls)).unwrap();
+    tls.destroy().unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+}
+
+#[test]
+fn a_pin_must_match() {
+    let authority = Authority::new("Test CA");
+    let identity = authority.good();
+    let server = server(&identity);
+    let pin =
+        |bytes: &[u8]| <[u8; 32]>::try_from(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    let own = pin(&identity.public_key_der).unwrap();
+
+    let matching = trusting(&authority);
+    matching.add_pin_sha256([0; 32]).unwrap();
+    matching.add_pin_sha256(own).unwrap();
+    echoes(&server, Some(&matching));
+
+    let other = trusting(&authority);
+    other.add_pin_sha256([0; 32]).unwrap();
+    let error = refused(&server, Some(&other));
+    let hex: String = own.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(error.message.contains("pinned") && error.message.to_lowercase().contains(&hex), "{error}");
+}
+
+#[test]
+fn a_server_may_demand_a_client_certificate() {
+    let authority = Authority::new("Test CA");
+    for versions in [None, Some(TLS12)] {
+        let demands = Demands { client_authority: Some(&authority), versions };
+        let server = EchoServer::start_tls(server_config(&authority.good(), demands));
+        let without = trusting(&authority);
+        let error = refused(&server, Some(&without));
+        assert!(error.message.contains("client certificate"), "{error}");
+
+        let with = trusting(&authority);
+        let identity = authority.client();
+        with.set_client_cert_pem(identity.certificate.as_bytes(), identity.key.as_bytes()).unwrap();
+        echoes(&server, Some(&with));
+    }
+}
+
+#[test]
+fn insecure_accepts_what_nobody_vouches_for() {
+    let authority = Authority::new("Test CA");
+    for identity in [certs::self_signed(), authority.expired(), authority.for_another_host()] {
+        let server = server(&identity);
+        let tls = Tls::create().unwrap();
+        tls.set_insecure(true).unwrap();
+        echoes(&server, Some(&tls));
+        tls.set_insecure(false).unwrap();
+        refused(&server, Some(&tls));
+    }
+}
+
+#[test]
+fn sockets_of_one_set_of_settings_resume_each_others_sessions() {
+    let authority = Authority::new("Test CA");
+    for versions in [None, Some(TLS12)] {
+        let demands = Demands { versions, ..Demands::default() };
+        let server = EchoServer::start_tls(server_config(&authority.good(), demands));
+        let tls = trusting(&authority);
+        echoes(&server, Some(&tls));
+        assert_eq!(server.resumed(), 0);
+        echoes(&server, Some(&tls));
+        assert_eq!(server.resumed(), 1, "{versions:?}");
+        // Other settings, another cache: what was trusted there is not trusted here.
+        echoes(&server, Some(&trusting(&authority)));
+        assert_eq!(server.resumed(), 1);
+        refused(&server, None);
+    }
+}
+
+#[test]
+fn tls_1_2_servers_are_served() {
+    let authority = Authority::new("Test CA");
+    let demands = Demands { versions: Some(TLS12), ..Demands::default() };
+    let server = EchoServer::start_tls(server_config(&authority.good(), demands));
+    echoes(&server, Some(&trusting(&authority)));
+}
+
+#[test]
+fn large_messages_come_through() {
+    let authority = Authority::new("Test CA");
+    let server = server(&authority.good());
+    let client = opening(&server, Some(&trusting(&authority)));
+    assert_eq!(client.next(), Seen::Open);
+    let message: Vec<u8> = (0..3_000_000).map(|n| (n % 239) as u8).collect();
+    client.send_binary(&message).unwrap();
+    let Seen::Binary(back) = client.next() else { panic!("not a binary message") };
+    assert!(back == message);
+}
+
+#[test]
+fn wss_to_a_plain_server_explains_itself() {
+    for (answer, kind) in [
+        // Most servers take the ClientHello for a bad request; some end, some wait for more.
+        (Some(&b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"[..]), ErrorKind::Tls),
+        (Some(b""), ErrorKind::Reset),
+        (None, ErrorKind::TimedOut),
+    ] {
+        let server = Scripted::start(move |mut peer| {
+            let mut hello = [0; 16 << 10];
+            assert_ne!((&mut &*peer.stream()).read(&mut hello).unwrap(), 0);
+            match answer {
+                Some(answer) => peer.send(answer),
+                None => assert!(peer.wait_for_end()),
+            }
+        });
+        let client = Client::new(&format!("wss://127.0.0.1:{}/", server.port()));
+        client.set_connect_timeout(if answer.is_none() { 200 } else { 60_000 }).unwrap();
+        client.open().unwrap();
+        let error = client.error();
+        assert_eq!((error.kind, error.phase), (kind, Phase::Tls), "{error}");
+        assert!(error.message.contains("speak TLS") || error.message.contains("ws:"), "{error}");
+    }
+}
+
+#[test]
+fn ws_to_a_tls_server_explains_itself() {
+    let authority = Authority::new("Test CA");
+    let server = server(&authority.good());
+    let error = Client::opening(&format!("ws://127.0.0.1:{}/", server.port())).error();
+    assert_eq!((error.phase, error.retriable), (Phase::Upgrade, false), "{error}");
+    assert!(error.message.contains("wss"), "{error}");
+}
