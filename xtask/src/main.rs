@@ -3,6 +3,7 @@
 mod abi;
 mod autobahn;
 mod c;
+mod c_tests;
 mod demo;
 mod header;
 mod real;
