@@ -1,14 +1,15 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
-mod autobahn;
 mod c;
 mod c_tests;
 mod demo;
+mod godot;
 mod header;
 mod real;
 mod run;
 mod test;
+mod unity;
 
 use std::process::ExitCode;
 
@@ -19,7 +20,9 @@ cargo xtask <command>
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
-  autobahn [--full]  the Autobahn testsuite against the C ABI
+  package unity      lays out the package for Unity's package manager
+  package godot      lays out the addon in its demo project
+  unity-meta         writes the .meta files of the package's new files
 ";
 
 fn main() -> ExitCode {
@@ -30,8 +33,9 @@ fn main() -> ExitCode {
         ["test", only @ ..] => test::run_and_report(only),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
-        ["autobahn"] => autobahn::run(false),
-        ["autobahn", "--full"] => autobahn::run(true),
+        ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
+        ["package", "godot"] => godot::package(),
+        ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

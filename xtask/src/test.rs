@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, autobahn, c_tests, demo, header, real};
+use crate::{abi, c_tests, demo, godot, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -81,9 +81,13 @@ fn run_all(only: &[&str]) -> Report {
     };
     report.step("examples in C", || examples(&echo).into());
     c_tests::steps(&mut report, &echo);
+    report.step("Godot", || godot::step(&echo));
+    report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
+        Ok(()) => unity::test(&echo).into(),
+        Err(reason) => Verdict::Skipped(reason),
+    });
     report.step("the demo", || demo::run_with(&echo).into());
     real::steps(&mut report);
-    report.step("Autobahn", autobahn::step);
     report
 }
 

@@ -1,0 +1,69 @@
+extends VBoxContainer
+## A chat with any server that sends text back: cargo run -p framewire-servers -- --ws-port 9001
+
+@onready var connection: FramewireNode = $Connection
+@onready var log_view: RichTextLabel = $Log
+@onready var status: Label = $Status
+@onready var line: LineEdit = $Line
+@onready var button: Button = $Top/Connect
+
+
+func _ready() -> void:
+	# A ping each second keeps the latency current, and notices a server that is gone.
+	connection.socket.heartbeat_interval = 1.0
+	connection.socket.heartbeat_timeout = 5.0
+
+
+func _process(_delta: float) -> void:
+	if connection.get_ready_state() == FramewireSocket.STATE_OPEN:
+		var latency: float = connection.socket.get_latency()
+		status.text = "open" if latency < 0.0 else "open, %.1f ms" % (latency * 1000.0)
+
+
+func _on_connect_pressed() -> void:
+	if connection.get_ready_state() != FramewireSocket.STATE_CLOSED:
+		connection.close()
+		return
+	if connection.connect_to_url($Top/Url.text) == OK:
+		button.text = "Close"
+		status.text = "connecting"
+	else:
+		say(connection.socket.get_last_error().message)
+
+
+func _on_line_submitted(text: String) -> void:
+	if connection.send_text(text) == OK:
+		say("> " + text)
+		line.clear()
+	else:
+		say("not sent: the connection is not open")
+
+
+func _on_opened() -> void:
+	say("connected to " + connection.socket.get_requested_url())
+
+
+func _on_text_received(text: String) -> void:
+	say("< " + text)
+
+
+func _on_binary_received(data: PackedByteArray) -> void:
+	say("< %d bytes" % data.size())
+
+
+func _on_closed(code: int, reason: String) -> void:
+	ended("closed: %d %s" % [code, reason])
+
+
+func _on_failed(phase: String, _http_status: int, reason: String, retriable: bool) -> void:
+	ended("failed (%s): %s%s" % [phase, reason, " Try again." if retriable else ""])
+
+
+func ended(how: String) -> void:
+	say(how)
+	status.text = "closed"
+	button.text = "Connect"
+
+
+func say(text: String) -> void:
+	log_view.add_text(text + "\n")

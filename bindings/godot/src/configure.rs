@@ -1,0 +1,80 @@
+//! From properties to the library's settings.
+
+use crate::socket::{Authorization, FramewireSocket};
+use crate::tls::{OptionalTlsOptions, TlsChoice};
+use framewire::{CallError, Socket};
+
+impl FramewireSocket {
+    /// Gives a new socket everything that was set.
+    pub(crate) fn configure(
+        &mut self,
+        socket: &Socket,
+        tls_options: &OptionalTlsOptions,
+    ) -> Result<(), CallError> {
+        for protocol in self.supported_protocols.as_slice() {
+            socket.add_protocol(&protocol.to_string())?;
+        }
+        for header in self.handshake_headers.as_slice() {
+            let header = header.to_string();
+            let (name, value) = header
+                .split_once(':')
+                .ok_or_else(|| CallError::argument(format!("{header:?} is no \"Name: value\"")))?;
+            socket.add_header(name.trim(), value.trim())?;
+        }
+        socket.set_origin(Some(&self.origin.to_string()))?;
+        match &self.authorization {
+            Some(Authorization::Basic { user, password }) => socket.set_basic_auth(user, password)?,
+            Some(Authorization::Bearer(token)) => socket.set_bearer_auth(token)?,
+            None => {}
+        }
+        socket.set_connect_timeout(milliseconds(self.connect_timeout))?;
+        socket.set_close_timeout(milliseconds(self.close_timeout))?;
+        socket.set_max_message_size(bytes(self.max_message_size))?;
+        if !self.compression {
+            socket.set_compression(None)?;
+        }
+        self.configure_fragments(socket)?;
+        self.configure_buffer(socket)?;
+        self.configure_heartbeat(socket)?;
+        let tls = self.tls_cache.settings(TlsChoice::new(tls_options, self)?)?;
+        socket.set_tls(tls)
+    }
+
+    pub(crate) fn configure_fragments(&self, socket: &Socket) -> Result<(), CallError> {
+        socket.set_max_fragment_size(bytes(self.max_fragment_size))
+    }
+
+    pub(crate) fn configure_buffer(&self, socket: &Socket) -> Result<(), CallError> {
+        socket.set_max_buffered_amount(bytes(self.outbound_buffer_size))
+    }
+
+    pub(crate) fn configure_heartbeat(&self, socket: &Socket) -> Result<(), CallError> {
+        let on = self.heartbeat_interval > 0.0;
+        if on {
+            let patience =
+                if self.heartbeat_timeout > 0.0 { self.heartbeat_timeout } else { self.heartbeat_interval };
+            socket.set_ping_frequency(milliseconds(self.heartbeat_interval))?;
+            socket.set_close_after_no_message(milliseconds(patience))?;
+        }
+        socket.set_start_ping_thread(on)
+    }
+
+    /// What may change at any time reaches the connection there is.
+    pub(crate) fn apply(&mut self, call: &str, change: impl FnOnce(&Self, &Socket) -> Result<(), CallError>) {
+        if let Some(socket) = self.link.socket.clone() {
+            let changed = change(self, &socket);
+            self.answer(call, changed);
+        }
+    }
+}
+
+/// A conversion by `as` saturates; at least 1 where something is wanted, 0 is refused by the library.
+fn milliseconds(seconds: f64) -> u32 {
+    let milliseconds = (seconds * 1000.0) as u32;
+    if seconds > 0.0 { milliseconds.max(1) } else { 0 }
+}
+
+/// Negative is as wrong as 0, and refused with it.
+fn bytes(size: i64) -> usize {
+    usize::try_from(size).unwrap_or(0)
+}

@@ -1,0 +1,43 @@
+//! Framewire for Godot 4, as a GDExtension over the Rust façade.
+//!
+//! ```text
+//!   script ──methods──> FramewireSocket ──> framewire::Socket      (worker threads)
+//!          <──signals── poll() <──pull, one event at a time──┘
+//!   FramewireNode: a socket that polls itself in _process, within a budget
+//! ```
+//!
+//! Nothing of Godot is ever touched by a worker: events are pulled, and signals emitted, inside
+//! `poll()`, on the thread that calls it. No instance is bound while a signal is emitted, so a
+//! handler may call anything, `connect_to_url`, `poll` and freeing the node included.
+
+mod answers;
+mod configure;
+mod connecting;
+mod facts;
+mod inbox;
+mod node;
+mod packets;
+mod polling;
+mod socket;
+mod tls;
+
+use std::time::Duration;
+
+use godot::prelude::*;
+
+/// Workers notice a shutdown at once; the rest is for a machine under load.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+struct FramewireExtension;
+
+#[gdextension]
+unsafe impl ExtensionLibrary for FramewireExtension {
+    fn on_stage_deinit(stage: InitStage) {
+        // When the library is unloaded, by a quit or a reload, no thread may still run its code.
+        if stage == InitStage::Scene
+            && let Err(error) = framewire::shutdown(SHUTDOWN_TIMEOUT)
+        {
+            godot_error!("Framewire: {error}");
+        }
+    }
+}

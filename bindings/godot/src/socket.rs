@@ -1,0 +1,276 @@
+//! The class: its properties, constants and signals, and what it holds.
+
+use framewire::{EventKind, Socket};
+use godot::global::Error as GodotError;
+use godot::prelude::*;
+
+use crate::inbox::Inbox;
+use crate::polling;
+use crate::tls::TlsCache;
+
+pub const CONNECTING: i64 = FramewireSocket::STATE_CONNECTING;
+pub const OPEN: i64 = FramewireSocket::STATE_OPEN;
+pub const CLOSING: i64 = FramewireSocket::STATE_CLOSING;
+pub const CLOSED: i64 = FramewireSocket::STATE_CLOSED;
+
+/// A WebSocket client with the methods, constants and properties of [WebSocketPeer], and signals.
+///
+/// A script that uses `WebSocketPeer` switches by changing the class's name. Call `poll()` once a
+/// frame (or use `FramewireNode`, which does): everything else happens on threads of its own, so
+/// no call ever waits for the network.
+///
+/// Signals are emitted inside `poll()`, on the thread that calls it. A message goes to its signal
+/// (`text_received`, `binary_received`) if anything is connected to it at that moment, and else
+/// into the queue of `get_packet()`: never both, and none is lost.
+///
+/// Every `connect_to_url()` that returned `OK` ends with exactly one `closed` or `failed`, after
+/// every message that was received before. With `get_packet()`, the state stays `STATE_OPEN` for
+/// as long as a script goes on reading the packets that came before the end, so that a loop which
+/// reads only while open gets them all.
+///
+/// The socket can be connected again when it is closed, also inside the handlers of `closed` and
+/// `failed`. A socket that is freed while open closes in the background.
+#[derive(GodotClass)]
+#[class(tool, init, base = RefCounted)]
+pub struct FramewireSocket {
+    /// The subprotocols to offer, the preferred one first.
+    #[var]
+    pub supported_protocols: PackedStringArray,
+    /// Header fields to add to the upgrade request, each as `"Name: value"`.
+    #[var]
+    pub handshake_headers: PackedStringArray,
+    /// The `Origin` header field; empty for none.
+    #[var]
+    pub origin: GString,
+    /// How many bytes may wait for `get_packet()` before `poll()` takes no more from the network;
+    /// one message of any size always fits. See `max_message_size` for what is refused.
+    #[var]
+    #[init(val = 4194304)]
+    pub inbound_buffer_size: i64,
+    /// How many bytes may wait to be sent. Past it sends return `ERR_OUT_OF_MEMORY` and queue
+    /// nothing; it may be exceeded by one message.
+    #[var(set = set_outbound_buffer_size)]
+    #[init(val = 67108864)]
+    pub outbound_buffer_size: i64,
+    /// How many packets may wait for `get_packet()` before `poll()` takes no more from the
+    /// network. None is dropped for that: the server has to wait.
+    #[var]
+    #[init(val = 4096)]
+    pub max_queued_packets: i64,
+    /// Seconds between two pings; 0 for none. A connection on which a ping stays unanswered, and
+    /// nothing else comes either, ends with `failed` after `heartbeat_timeout`.
+    #[var(set = set_heartbeat_interval)]
+    pub heartbeat_interval: f64,
+    /// Seconds that a ping may stay unanswered with nothing at all received since; 0 for as long
+    /// as `heartbeat_interval`.
+    #[var(set = set_heartbeat_timeout)]
+    pub heartbeat_timeout: f64,
+    /// The largest message that is accepted, in bytes. A larger one ends the connection with
+    /// close code 1009 and `failed`.
+    #[var]
+    #[init(val = 67108864)]
+    pub max_message_size: i64,
+    /// Messages larger than this go out as several fragments, in bytes.
+    #[var(set = set_max_fragment_size)]
+    #[init(val = 32767)]
+    pub max_fragment_size: i64,
+    /// Offers permessage-deflate (RFC 7692): messages of 256 bytes and more are compressed if the
+    /// server agrees.
+    #[var]
+    #[init(val = true)]
+    pub compression: bool,
+    /// Seconds for all of connecting: name resolution, TCP, TLS and upgrade.
+    #[var]
+    #[init(val = 20.0)]
+    pub connect_timeout: f64,
+    /// Seconds for the closing handshake.
+    #[var]
+    #[init(val = 5.0)]
+    pub close_timeout: f64,
+    /// The largest result of `put_var()`, in bytes.
+    #[var]
+    #[init(val = 8388608)]
+    pub encode_buffer_max_size: i64,
+    /// Certificate authorities to trust besides `tls_roots`, as PEM.
+    #[var]
+    pub tls_ca_pem: GString,
+    /// Which certificate authorities are trusted: one of the `TLS_ROOTS_*` constants.
+    #[var]
+    pub tls_roots: i64,
+    /// SHA-256 hashes of public keys (SubjectPublicKeyInfo) in Base64. If there are any, only
+    /// servers with one of those keys are accepted.
+    #[var]
+    pub tls_pins: PackedStringArray,
+    /// The certificate to show to servers that ask for one, as PEM.
+    #[var]
+    pub tls_client_cert_pem: GString,
+    /// The private key of `tls_client_cert_pem`, as PEM.
+    #[var]
+    pub tls_client_key_pem: GString,
+    /// Accepts any certificate. Never ship a game with it.
+    #[var]
+    pub tls_insecure: bool,
+
+    pub(crate) authorization: Option<Authorization>,
+    pub(crate) link: Link,
+    pub(crate) tls_cache: TlsCache,
+    /// The node that polls this socket; its signals are emitted too.
+    pub(crate) node: Option<InstanceId>,
+    base: Base<RefCounted>,
+}
+
+pub(crate) enum Authorization {
+    Basic { user: String, password: String },
+    Bearer(String),
+}
+
+/// The connection as the script sees it: it lags behind the real one by what was not polled.
+pub(crate) struct Link {
+    pub socket: Option<Socket>,
+    pub state: i64,
+    pub url: String,
+    pub host: String,
+    pub port: i64,
+    pub protocol: String,
+    pub close_code: i64,
+    pub close_reason: String,
+    pub last_error: VarDictionary,
+    pub inbox: Inbox,
+    pub packet_error: GodotError,
+    pub was_text: bool,
+    /// The end of the connection, while packets that came before it are being read.
+    pub held_end: Option<EventKind>,
+    /// Whether the library was asked for fragments.
+    pub fragments: bool,
+    pub warned_of_full_inbox: bool,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            state: CLOSED,
+            url: String::new(),
+            host: String::new(),
+            port: 0,
+            protocol: String::new(),
+            close_code: -1,
+            close_reason: String::new(),
+            last_error: VarDictionary::new(),
+            inbox: Inbox::default(),
+            packet_error: GodotError::OK,
+            was_text: false,
+            held_end: None,
+            fragments: false,
+            warned_of_full_inbox: false,
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            // After a shutdown it is gone already, which is as good.
+            let _ = socket.destroy();
+        }
+    }
+}
+
+#[godot_api]
+impl FramewireSocket {
+    /// Not connected yet.
+    #[constant]
+    pub const STATE_CONNECTING: i64 = 0;
+    /// Connected: messages can be sent.
+    #[constant]
+    pub const STATE_OPEN: i64 = 1;
+    /// The script called `close()`, and the closing handshake goes on.
+    #[constant]
+    pub const STATE_CLOSING: i64 = 2;
+    /// Not connected, or no longer.
+    #[constant]
+    pub const STATE_CLOSED: i64 = 3;
+    /// The message is text, which must be valid UTF-8.
+    #[constant]
+    pub const WRITE_MODE_TEXT: i64 = 0;
+    /// The message is binary.
+    #[constant]
+    pub const WRITE_MODE_BINARY: i64 = 1;
+    /// Mozilla's certificate authorities, which the library contains. The default.
+    #[constant]
+    pub const TLS_ROOTS_WEBPKI: i64 = 0;
+    /// The certificate authorities of the operating system.
+    #[constant]
+    pub const TLS_ROOTS_PLATFORM: i64 = 1;
+    /// No certificate authorities but those of `tls_ca_pem`.
+    #[constant]
+    pub const TLS_ROOTS_NONE: i64 = 2;
+
+    /// The connection is open: messages can be sent.
+    #[signal]
+    pub fn opened();
+    /// A text message came.
+    #[signal]
+    pub fn text_received(text: GString);
+    /// A binary message came.
+    #[signal]
+    pub fn binary_received(data: PackedByteArray);
+    /// A part of a message of several fragments came. While anything is connected to this signal
+    /// such messages are neither assembled nor stored: they come only here, piece by piece.
+    /// Messages of one frame come as usual.
+    #[signal]
+    pub fn fragment_received(data: PackedByteArray, is_text: bool, is_first: bool, is_final: bool);
+    /// An answer to a ping came, with the ping's payload; answers to the heartbeat come here too.
+    #[signal]
+    pub fn pong_received(data: PackedByteArray);
+    /// The connection ended by a closing handshake, or by the script. `code` is the close code:
+    /// 1005 if the server gave none, 1006 if the handshake was cut short.
+    #[signal]
+    pub fn closed(code: i64, reason: GString);
+    /// The connection could not be made, was lost, or the server broke the protocol. `phase` is
+    /// how far it had come (`"resolve"`, `"connect"`, `"proxy"`, `"tls"`, `"upgrade"`, `"open"`,
+    /// `"closing"`), `status` the HTTP status of a refused upgrade or 0, `reason` the whole story
+    /// in words, and `retriable` whether trying again later may help. `get_last_error()` has more.
+    #[signal]
+    pub fn failed(phase: GString, status: i64, reason: GString, retriable: bool);
+
+    /// Takes what has happened since the last call: emits the signals, queues the packets,
+    /// updates the state. Call it once a frame.
+    #[func(gd_self)]
+    pub fn poll(this: Gd<Self>) {
+        polling::poll(&this, 0);
+    }
+
+    /// As `poll()`, but stops when `budget_usec` microseconds have passed; what is left waits for
+    /// the next call.
+    #[func(gd_self)]
+    pub fn poll_within(this: Gd<Self>, budget_usec: i64) {
+        polling::poll(&this, budget_usec);
+    }
+
+    // Properties that can change while connected; the setters must be in this block.
+
+    #[func]
+    pub fn set_outbound_buffer_size(&mut self, size: i64) {
+        self.outbound_buffer_size = size;
+        self.apply("set_outbound_buffer_size", |this, socket| this.configure_buffer(socket));
+    }
+
+    #[func]
+    pub fn set_max_fragment_size(&mut self, size: i64) {
+        self.max_fragment_size = size;
+        self.apply("set_max_fragment_size", |this, socket| this.configure_fragments(socket));
+    }
+
+    #[func]
+    pub fn set_heartbeat_interval(&mut self, interval: f64) {
+        self.heartbeat_interval = interval;
+        self.apply("set_heartbeat_interval", |this, socket| this.configure_heartbeat(socket));
+    }
+
+    #[func]
+    pub fn set_heartbeat_timeout(&mut self, timeout: f64) {
+        self.heartbeat_timeout = timeout;
+        self.apply("set_heartbeat_timeout", |this, socket| this.configure_heartbeat(socket));
+    }
+}

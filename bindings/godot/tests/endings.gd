@@ -1,0 +1,195 @@
+extends "res://suite.gd"
+## Every connection ends once, and says how.
+
+
+func test_the_server_closes() -> bool:
+	var socket := new_socket()
+	var log := record(socket)
+	socket.connect_to_url(ws + "/close?code=4005&reason=go+away")
+	await until_ended(log, socket)
+	equal(log, [["opened"], ["closed", 4005, "go away"]], "signals")
+	equal([socket.get_close_code(), socket.get_close_reason()], [4005, "go away"], "the end")
+	equal(socket.get_last_error(), {}, "last error")
+	return true
+
+
+func test_the_server_closes_without_a_code() -> bool:
+	var socket := new_socket()
+	var log := record(socket, ["closed", "failed"])
+	socket.connect_to_url(ws + "/close?code=1005")
+	await until_ended(log, socket)
+	equal(log, [["closed", 1005, ""]], "the end")
+	return true
+
+
+func test_the_connection_is_lost() -> bool:
+	var listener := TCPServer.new()
+	listener.listen(0, "127.0.0.1")
+	var socket := new_socket()
+	var log := record(socket)
+	socket.connect_to_url("ws://127.0.0.1:%d/" % listener.get_local_port())
+	await until(listener.is_connection_available, "a connection", [socket])
+	var stream := listener.take_connection()
+	var server := WebSocketPeer.new()
+	server.accept_stream(stream)
+	await until(func() -> bool: return log.size() == 1, "opened", [server, socket])
+	server.send_text("the last word")
+	server.poll()
+	stream.disconnect_from_host()
+	await until_ended(log, socket)
+	equal(log.slice(0, 2), [["opened"], ["text_received", "the last word"]], "signals")
+	equal(log[2].slice(0, 3), ["failed", "open", 0], "the end")
+	equal(log[2][4], true, "retriable")
+	equal(socket.get_close_code(), -1, "close code")
+	equal(socket.get_close_reason(), log[2][3], "reason")
+	equal(socket.get_last_error().phase, "open", "phase")
+	return true
+
+
+func test_nobody_listens() -> bool:
+	var socket := new_socket()
+	var log := record(socket)
+	# Port 1 (tcpmux) is free everywhere.
+	socket.connect_to_url("ws://127.0.0.1:1/")
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_CONNECTING, "state")
+	await until_ended(log, socket)
+	equal(log[0].slice(0, 3), ["failed", "connect", 0], "the end")
+	equal(socket.get_last_error().kind, "refused", "kind")
+	check(socket.get_last_error().os_code != 0, "no number of the system's")
+	check("127.0.0.1" in log[0][3], "the reason names no address: %s" % log[0][3])
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSED, "state")
+	return true
+
+
+func test_the_upgrade_is_refused() -> bool:
+	var server := TCPServer.new()
+	server.listen(0, "127.0.0.1")
+	var socket := new_socket()
+	var log := record(socket)
+	socket.connect_to_url("ws://127.0.0.1:%d/" % server.get_local_port())
+	await until(server.is_connection_available, "a connection", [socket])
+	var peer := server.take_connection()
+	var body := "this game is full"
+	peer.put_data(("HTTP/1.1 503 Busy\r\nX-Why: full\r\nContent-Length: %d\r\n\r\n%s" % [body.length(), body]).to_utf8_buffer())
+	await until_ended(log, socket)
+	equal(log[0].slice(0, 3), ["failed", "upgrade", 503], "the end")
+	equal(log[0][4], true, "retriable")
+	equal(socket.get_response_status(), 503, "status")
+	equal(socket.get_response_header("x-why"), "full", "header")
+	equal(socket.get_response_header("x-none"), "", "header that is not there")
+	equal(socket.get_response_body().get_string_from_utf8(), body, "body")
+	return true
+
+
+func test_a_server_that_never_answers() -> bool:
+	var server := TCPServer.new()
+	server.listen(0, "127.0.0.1")
+	var socket := new_socket()
+	socket.connect_timeout = 0.1
+	var log := record(socket)
+	socket.connect_to_url("ws://127.0.0.1:%d/" % server.get_local_port())
+	await until_ended(log, socket)
+	equal(log[0].slice(0, 3), ["failed", "upgrade", 0], "the end")
+	equal(socket.get_last_error().kind, "timed_out", "kind")
+	return true
+
+
+func test_close_while_connecting() -> bool:
+	var server := TCPServer.new()
+	server.listen(0, "127.0.0.1")
+	var socket := new_socket()
+	var log := record(socket)
+	socket.connect_to_url("ws://127.0.0.1:%d/" % server.get_local_port())
+	socket.close()
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSING, "state")
+	await until_ended(log, socket)
+	equal(log.map(func(entry: Array) -> String: return entry[0]), ["closed"], "signals")
+	equal(socket.get_close_code(), -1, "close code")
+	return true
+
+
+func test_a_negative_code_drops_at_once() -> bool:
+	var socket := await open_socket()
+	var log := record(socket)
+	socket.send_text("never read")
+	socket.close(-1)
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSED, "state")
+	equal(socket.get_close_code(), -1, "close code")
+	equal(log, [], "signals before poll()")
+	socket.poll()
+	socket.poll()
+	equal(log.map(func(entry: Array) -> Array: return entry.slice(0, 2)), [["closed", 1006]], "signals")
+	equal(socket.connect_to_url(ws + "/"), OK, "connect_to_url")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	return true
+
+
+func test_close_that_is_not_answered() -> bool:
+	var socket := await open_socket("/silent")
+	socket.close_timeout = 0.2
+	socket.close(-1)
+	socket.connect_to_url(ws + "/silent")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	var log := record(socket)
+	socket.close(1000)
+	await until_ended(log, socket)
+	equal(log[0].slice(0, 2), ["closed", 1006], "the end")
+	equal(socket.get_close_code(), -1, "close code")
+	return true
+
+
+## A script that never reads still learns of the end.
+func test_unread_packets_do_not_hide_the_end() -> bool:
+	var socket := new_socket()
+	var log := record(socket, ["closed", "failed"])
+	socket.connect_to_url(ws + "/count?n=5")
+	await until_ended(log, socket)
+	equal(log, [["closed", 1000, "done"]], "the end")
+	equal(socket.get_available_packet_count(), 5, "packets that can still be read")
+	equal(socket.get_packet().decode_u64(0), 0, "the first")
+	socket.connect_to_url(ws + "/")
+	equal(socket.get_available_packet_count(), 0, "packets of the former connection")
+	return true
+
+
+## Nor does a queue that is full, once the script has closed.
+func test_close_with_a_full_queue() -> bool:
+	var socket := new_socket()
+	socket.max_queued_packets = 3
+	var log := record(socket, ["closed", "failed"])
+	socket.connect_to_url(ws + "/push?hz=2000&size=10")
+	await until(func() -> bool: return socket.get_available_packet_count() == 3, "a full queue", [socket])
+	socket.close()
+	await until_ended(log, socket)
+	equal(socket.get_available_packet_count(), 3, "packets")
+	return true
+
+
+func test_free_while_open() -> bool:
+	for i in 20:
+		var socket := await open_socket("/push?hz=1000&size=100")
+		socket.send_text("unsent")
+		socket = null
+	# While connecting, and never connected.
+	for i in 20:
+		var socket := new_socket()
+		if i % 2:
+			socket.connect_to_url(ws + "/")
+		socket = null
+	return true
+
+
+func test_free_in_its_own_handler() -> bool:
+	var box := {"socket": new_socket(), "opened": 0}
+	var weak: WeakRef = weakref(box.socket)
+	box.socket.opened.connect(func() -> void:
+		box.opened += 1
+		box.erase("socket"))
+	box.socket.connect_to_url(ws + "/")
+	await until(func() -> bool:
+		if box.has("socket"):
+			box.socket.poll()
+		return box.opened > 0, "opened")
+	await tree.process_frame
+	check(weak.get_ref() == null, "the socket is still there")
+	return true

@@ -1,0 +1,134 @@
+extends "res://suite.gd"
+## The node that polls itself.
+
+
+func add_node() -> Node:
+	var node: Node = ClassDB.instantiate("FramewireNode")
+	tree.root.add_child(node)
+	return node
+
+
+func test_it_polls_itself() -> bool:
+	var node := add_node()
+	var log := record(node)
+	equal(node.connect_to_url(ws + "/"), OK, "connect_to_url")
+	await until(func() -> bool: return not log.is_empty(), "opened")
+	equal(node.get_ready_state(), WebSocketPeer.STATE_OPEN, "state")
+	equal(node.send_text("text"), OK, "send_text")
+	equal(node.send(PackedByteArray([1])), OK, "send")
+	await until(func() -> bool: return log.size() == 3, "echoes")
+	node.close(4002, "done")
+	await until(func() -> bool: return has_ended(log), "the end")
+	equal(log, [
+		["opened"], ["text_received", "text"], ["binary_received", PackedByteArray([1])], ["closed", 4002, "done"]
+	], "signals")
+	node.free()
+	return true
+
+
+func test_it_connects_when_ready() -> bool:
+	var node: Node = ClassDB.instantiate("FramewireNode")
+	node.url = ws + "/close?code=4003"
+	node.connect_on_ready = true
+	var log := record(node)
+	tree.root.add_child(node)
+	await until(func() -> bool: return has_ended(log), "the end")
+	equal(log, [["opened"], ["closed", 4003, ""]], "signals")
+	node.free()
+	return true
+
+
+func test_all_signals_of_its_socket() -> bool:
+	var node := add_node()
+	var log := record(node, ["fragment_received", "pong_received", "failed"])
+	node.connect_to_url(ws + "/fragments?n=2&size=1")
+	await until(func() -> bool: return log.size() == 2, "fragments")
+	equal(log, [
+		["fragment_received", PackedByteArray([0]), false, true, false],
+		["fragment_received", PackedByteArray([1]), false, false, true],
+	], "fragments")
+	log.clear()
+	node.socket.ping("p".to_utf8_buffer())
+	await until(func() -> bool: return log.size() == 1, "a pong")
+	equal(log, [["pong_received", "p".to_utf8_buffer()]], "pong")
+	log.clear()
+	node.close(-1)
+	node.connect_to_url("ws://127.0.0.1:1/")
+	await until(func() -> bool: return has_ended(log), "the end")
+	equal(log[-1][1], "connect", "phase")
+	node.free()
+	return true
+
+
+## Both emit; what neither is asked for waits as a packet.
+func test_the_socket_within() -> bool:
+	var node := add_node()
+	var from_socket := record(node.socket, ["text_received"])
+	var from_node := record(node, ["text_received"])
+	node.connect_to_url(ws + "/")
+	await until(func() -> bool: return node.get_ready_state() == WebSocketPeer.STATE_OPEN, "open")
+	node.send_text("both")
+	node.send(PackedByteArray([1]))
+	await until(func() -> bool: return node.socket.get_available_packet_count() == 1, "a packet")
+	equal(from_socket, [["text_received", "both"]], "signals of the socket")
+	equal(from_node, from_socket, "signals of the node")
+	node.free()
+	return true
+
+
+func test_the_budget() -> bool:
+	var node := add_node()
+	node.poll_budget_usec = 1000
+	var frames := {}
+	var count := {"messages": 0}
+	node.binary_received.connect(func(_data: PackedByteArray) -> void:
+		OS.delay_usec(300)
+		count.messages += 1
+		var frame := Engine.get_process_frames()
+		frames[frame] = frames.get(frame, 0) + 1)
+	node.connect_to_url(ws + "/count?n=100")
+	await until(func() -> bool: return count.messages == 100, "all messages")
+	check(frames.values().max() <= 4, "%s messages in one frame" % frames.values().max())
+	node.free()
+	return true
+
+
+## Godot frees no object at once that is emitting a signal; the socket's handlers can free the node.
+func test_free_in_handlers() -> bool:
+	for way: String in ["free", "queue_free"]:
+		for name: String in ["opened", "binary_received"]:
+			var node := add_node()
+			var id := node.get_instance_id()
+			var gone := {"calls": 0}
+			var act := func(_data: Variant = null) -> void:
+				gone.calls += 1
+				if not is_instance_id_valid(id):
+					return
+				if way == "free":
+					instance_from_id(id).free()
+				else:
+					instance_from_id(id).queue_free()
+			var emitter: Object = node.socket if way == "free" else node
+			emitter.connect(name, act)
+			emitter = null
+			node.connect_to_url(ws + "/push?hz=1000&size=10")
+			await until(func() -> bool: return not is_instance_id_valid(id), "%s in %s" % [way, name])
+			check(gone.calls >= 1, "the handler did not run")
+	return true
+
+
+func test_a_paused_tree_loses_nothing() -> bool:
+	var node := add_node()
+	var log := record(node)
+	node.connect_to_url(ws + "/text?n=50")
+	await until(func() -> bool: return not log.is_empty(), "opened")
+	tree.paused = true
+	var before := log.size()
+	for i in 20:
+		await tree.process_frame
+	equal(log.size(), before, "signals while paused")
+	tree.paused = false
+	await until(func() -> bool: return has_ended(log), "the end")
+	equal(log.size(), 52, "signals")
+	node.free()
+	return true

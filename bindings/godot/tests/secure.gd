@@ -1,0 +1,83 @@
+extends "res://suite.gd"
+## wss: whom to trust, by property and by Godot's TLSOptions.
+
+
+func ca_pem() -> String:
+	return FileAccess.get_file_as_string(ca_path)
+
+
+func ca() -> X509Certificate:
+	var certificate := X509Certificate.new()
+	equal(certificate.load(ca_path), OK, "the CA's certificate")
+	return certificate
+
+
+## How connecting ends: "opened", or the phase in which it failed.
+func outcome(socket: RefCounted, options: TLSOptions = null) -> String:
+	var log := record(socket, ["opened", "failed"])
+	var answer: int = socket.connect_to_url(wss + "/", options)
+	if answer != OK:
+		return error_string(answer)
+	await until(func() -> bool: return not log.is_empty(), "opened or failed", [socket])
+	return "" if log.is_empty() else "opened" if log[0][0] == "opened" else log[0][1]
+
+
+func test_an_unknown_authority_is_refused() -> bool:
+	var socket := new_socket()
+	equal(await outcome(socket), "tls", "outcome")
+	equal(socket.get_last_error().kind, "tls", "kind")
+	check(not socket.get_last_error().retriable, "trying again would not help")
+	return true
+
+
+func test_the_authority_by_property() -> bool:
+	for roots: int in 3:
+		var socket := new_socket()
+		socket.tls_ca_pem = ca_pem()
+		socket.tls_roots = roots
+		equal(await outcome(socket), "opened", "outcome with roots %d" % roots)
+		if socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
+			socket.send_text("secret")
+			await until(func() -> bool: return socket.get_available_packet_count() == 1, "the echo", [socket])
+			equal(socket.get_packet().get_string_from_utf8(), "secret", "echo")
+	return true
+
+
+func test_the_authority_by_tls_options() -> bool:
+	equal(await outcome(new_socket(), TLSOptions.client(ca())), "opened", "outcome")
+	return true
+
+
+func test_insecure() -> bool:
+	var socket := new_socket()
+	socket.tls_insecure = true
+	equal(await outcome(socket), "opened", "by property")
+	equal(await outcome(new_socket(), TLSOptions.client_unsafe()), "opened", "by TLSOptions")
+	equal(await outcome(new_socket(), TLSOptions.client_unsafe(ca())), "opened", "with the CA")
+	return true
+
+
+func test_pins() -> bool:
+	var socket := new_socket()
+	socket.tls_ca_pem = ca_pem()
+	socket.tls_pins = PackedStringArray(["sha256//" + Marshalls.raw_to_base64("another key".sha256_buffer())])
+	equal(await outcome(socket), "tls", "outcome with another pin")
+	return true
+
+
+func test_options_that_do_not_fit() -> bool:
+	var key := Crypto.new().generate_rsa(2048)
+	equal(await outcome(new_socket(), TLSOptions.server(key, ca())), error_string(ERR_INVALID_PARAMETER), "server's")
+	equal(await outcome(new_socket(), TLSOptions.client(ca(), "other.example")), error_string(ERR_UNAVAILABLE), "name override")
+	equal(new_socket().connect_to_url(wss + "/", RefCounted.new()), ERR_INVALID_PARAMETER, "no TLSOptions at all")
+	return true
+
+
+func test_sessions_are_resumed() -> bool:
+	var socket := new_socket()
+	socket.tls_ca_pem = ca_pem()
+	for i in 3:
+		equal(await outcome(socket), "opened", "outcome %d" % i)
+		socket.close()
+		await until_state(socket, WebSocketPeer.STATE_CLOSED)
+	return true

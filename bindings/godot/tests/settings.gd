@@ -1,0 +1,177 @@
+extends "res://suite.gd"
+## What is set before connecting, and what is known afterwards.
+
+
+## The head of the request as the server saw it.
+func head_of(socket: RefCounted, path := "/headers") -> String:
+	equal(socket.connect_to_url(ws + path), OK, "connect_to_url")
+	await until(func() -> bool: return socket.get_available_packet_count() > 0, "the head", [socket])
+	return socket.get_packet().get_string_from_utf8().to_lower()
+
+
+func test_the_upgrade_request() -> bool:
+	var socket := new_socket()
+	socket.handshake_headers = PackedStringArray(["X-Team: red", "X-Empty:"])
+	socket.supported_protocols = PackedStringArray(["chat.v2", "chat.v1"])
+	socket.origin = "https://game.example"
+	socket.set_basic_auth("user", "pa:ss")
+	var head: String = await head_of(socket, "/headers?a=b")
+	for line: String in [
+		"/headers?a=b ", "x-team: red\r\n", "x-empty: \r\n", "sec-websocket-protocol: chat.v2, chat.v1\r\n",
+		"origin: https://game.example\r\n", "authorization: basic %s\r\n" % Marshalls.utf8_to_base64("user:pa:ss").to_lower()
+	]:
+		check(line in head, "no %s in\n%s" % [line, head])
+	equal(socket.get_selected_protocol(), "chat.v2", "protocol")
+	equal(socket.get_requested_url(), ws + "/headers?a=b", "URL")
+	equal(socket.get_connected_host(), "127.0.0.1", "host")
+	equal(socket.get_connected_port(), int(ws.get_slice(":", 2)), "port")
+	equal(socket.get_response_status(), 101, "status")
+	equal(socket.get_http_version(), 1, "HTTP version")
+	equal(socket.get_response_header("Sec-WebSocket-Protocol"), "chat.v2", "header of the answer")
+	return true
+
+
+func test_authorization_can_change() -> bool:
+	var socket := new_socket()
+	socket.set_basic_auth("user", "password")
+	socket.set_bearer_auth("abc.def")
+	check("authorization: bearer abc.def\r\n" in await head_of(socket), "no bearer token")
+	socket.close(-1)
+	socket.clear_auth()
+	check(not "authorization" in await head_of(socket), "still authorized")
+	return true
+
+
+func test_compression_is_offered_unless_unwanted() -> bool:
+	var offer := "sec-websocket-extensions: permessage-deflate"
+	check(offer in await head_of(new_socket()), "not offered")
+	var socket := new_socket()
+	socket.compression = false
+	check(not "sec-websocket-extensions" in await head_of(socket), "offered")
+	equal(socket.get_extensions(), "", "extensions")
+	return true
+
+
+func test_settings_that_cannot_be() -> bool:
+	var wrong := {
+		"handshake_headers": PackedStringArray(["X-Team: red\r\nX-Injected: 1"]),
+		"supported_protocols": PackedStringArray(["two words"]),
+		"origin": "https://x\r\nX-Injected: 1",
+		"connect_timeout": 0.0,
+		"close_timeout": -1.0,
+		"max_message_size": -5,
+		"tls_roots": 17,
+		"tls_ca_pem": "no certificate",
+		"tls_pins": PackedStringArray(["too short"]),
+		"heartbeat_interval": 0.001,
+	}
+	for property: String in wrong:
+		var socket := new_socket()
+		socket.set(property, wrong[property])
+		equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with a wrong %s" % property)
+		check(socket.get_last_error().message != "", "no word of why for %s" % property)
+	for header: String in ["no colon", "Sec-WebSocket-Key: x", "Bad Name: x"]:
+		var socket := new_socket()
+		socket.handshake_headers = PackedStringArray([header])
+		equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with %s" % header)
+	return true
+
+
+func test_the_largest_message() -> bool:
+	var socket := new_socket()
+	socket.max_message_size = 1000
+	var log := record(socket, ["binary_received", "failed"])
+	socket.connect_to_url(ws + "/")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	var bytes := PackedByteArray()
+	bytes.resize(1000)
+	socket.send(bytes)
+	bytes.resize(1001)
+	socket.send(bytes)
+	await until_ended(log, socket)
+	equal(log.map(func(entry: Array) -> String: return entry[0]), ["binary_received", "failed"], "signals")
+	equal(socket.get_last_error().kind, "too_large", "kind")
+	return true
+
+
+func test_the_heartbeat_measures_latency() -> bool:
+	var socket := await open_socket()
+	equal(socket.get_latency(), -1.0, "latency before")
+	var log := record(socket, ["pong_received"])
+	socket.heartbeat_interval = 0.05
+	await until(func() -> bool: return socket.get_latency() >= 0.0 and log.size() >= 2, "two pongs", [socket])
+	check(socket.get_latency() < PATIENCE, "latency %f" % socket.get_latency())
+	check(socket.get_stats().pings_sent >= 2, "%s" % socket.get_stats())
+	check(socket.get_stats().pongs_received >= 2, "%s" % socket.get_stats())
+	return true
+
+
+func test_the_heartbeat_notices_silence() -> bool:
+	var socket := new_socket()
+	socket.heartbeat_interval = 0.05
+	socket.heartbeat_timeout = 0.1
+	var log := record(socket, ["failed"])
+	socket.connect_to_url(ws + "/silent")
+	await until_ended(log, socket)
+	equal(socket.get_last_error().kind, "ping_timeout", "kind")
+	return true
+
+
+func test_pings_of_the_servers_are_answered() -> bool:
+	var socket := await open_socket("/ping?data=hello")
+	await until(func() -> bool: return socket.get_available_packet_count() == 1, "what the server got", [socket])
+	equal(socket.get_packet().get_string_from_utf8(), "hello", "payload")
+	return true
+
+
+func test_pings_have_limits() -> bool:
+	var socket := await open_socket()
+	var data := PackedByteArray()
+	data.resize(126)
+	equal(socket.ping(data), ERR_OUT_OF_MEMORY, "126 bytes")
+	equal(socket.ping(), OK, "none")
+	equal(new_socket().ping(), FAILED, "not open")
+	return true
+
+
+func test_stats_count() -> bool:
+	var socket := await open_socket()
+	socket.max_fragment_size = 100
+	socket.send("x".repeat(250).to_utf8_buffer())
+	await until(func() -> bool: return socket.get_available_packet_count() == 1, "the echo", [socket])
+	var stats: Dictionary = socket.get_stats()
+	equal([stats.messages_sent, stats.messages_received], [1, 1], "messages")
+	equal([stats.frames_sent, stats.frames_received], [3, 1], "frames")
+	check(stats.bytes_sent > 250 and stats.bytes_received > 250, "%s" % stats)
+	check(absf(socket.get_last_message_time() - Time.get_unix_time_from_system()) < 60.0, "last message")
+	equal(new_socket().get_stats().bytes_sent, 0, "stats without a connection")
+	equal(new_socket().get_last_message_time(), 0.0, "last message without a connection")
+	return true
+
+
+func test_properties_keep_what_they_are_given() -> bool:
+	var socket := new_socket()
+	var values := {
+		"supported_protocols": PackedStringArray(["a"]), "handshake_headers": PackedStringArray(["A: b"]),
+		"origin": "o", "inbound_buffer_size": 1, "outbound_buffer_size": 2, "max_queued_packets": 3,
+		"heartbeat_interval": 4.5, "heartbeat_timeout": 5.5, "max_message_size": 6, "max_fragment_size": 70,
+		"compression": false, "connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
+		"tls_pins": PackedStringArray(["q"]), "tls_client_cert_pem": "c", "tls_client_key_pem": "k", "tls_insecure": true,
+	}
+	var properties := {}
+	for property in ClassDB.class_get_property_list("FramewireSocket", true):
+		if not property.usage & (PROPERTY_USAGE_CATEGORY | PROPERTY_USAGE_GROUP):
+			properties[property.name] = true
+	equal(properties.keys().filter(func(name: String) -> bool: return not name in values), [], "properties not tried")
+	for name: String in values:
+		check(socket.get(name) != values[name], "%s has the value already" % name)
+		socket.set(name, values[name])
+		equal(socket.get(name), values[name], name)
+	return true
+
+
+func test_no_delay_is_always_on() -> bool:
+	var socket := await open_socket()
+	socket.set_no_delay(true)
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state")
+	return true

@@ -1,0 +1,95 @@
+extends "res://suite.gd"
+## The class beside Godot's own: a script switches by changing one name.
+
+## What FramewireSocket does not have, and why.
+const ABSENT := {
+	"accept_stream": "it is for servers, and Framewire is a client",
+}
+
+
+func test_every_method_of_web_socket_peer() -> bool:
+	var compared := 0
+	for type: String in ["WebSocketPeer", "PacketPeer"]:
+		for theirs in ClassDB.class_get_method_list(type, true):
+			if theirs.name in ABSENT or theirs.name.begins_with("_"):
+				continue
+			var ours := method_of("FramewireSocket", theirs.name)
+			check(not ours.is_empty(), "%s is missing" % theirs.name)
+			if ours.is_empty():
+				continue
+			compared += 1
+			equal(ours.args.size(), theirs.args.size(), "%s: arguments" % theirs.name)
+			equal(ours.default_args, theirs.default_args, "%s: defaults" % theirs.name)
+			equal(ours.return.type, theirs.return.type, "%s: type of the result" % theirs.name)
+			for i in mini(ours.args.size(), theirs.args.size()):
+				equal(ours.args[i].type, theirs.args[i].type, "%s: type of argument %d" % [theirs.name, i])
+	check(compared >= 35, "only %d methods were compared" % compared)
+	return true
+
+
+func test_what_is_absent_is_absent() -> bool:
+	for name: String in ABSENT:
+		check(ClassDB.class_has_method("WebSocketPeer", name), "WebSocketPeer has no %s any more" % name)
+		check(not ClassDB.class_has_method("FramewireSocket", name), "%s is here after all" % name)
+	return true
+
+
+func test_every_constant_of_web_socket_peer() -> bool:
+	var names := ClassDB.class_get_integer_constant_list("WebSocketPeer", true)
+	check(names.size() >= 6, "WebSocketPeer has only the constants %s" % names)
+	for name in names:
+		check(name in ClassDB.class_get_integer_constant_list("FramewireSocket", true), "%s is missing" % name)
+		equal(
+			ClassDB.class_get_integer_constant("FramewireSocket", name),
+			ClassDB.class_get_integer_constant("WebSocketPeer", name),
+			name
+		)
+	return true
+
+
+func test_every_property_of_web_socket_peer() -> bool:
+	var ours := {}
+	for property in ClassDB.class_get_property_list("FramewireSocket", true):
+		ours[property.name] = property.type
+	var compared := 0
+	for type: String in ["WebSocketPeer", "PacketPeer"]:
+		for property in ClassDB.class_get_property_list(type, true):
+			if property.usage & (PROPERTY_USAGE_CATEGORY | PROPERTY_USAGE_GROUP):
+				continue
+			compared += 1
+			var type_here: int = ours.get(property.name, TYPE_NIL)
+			# Godot lists a property as int whose accessors take and give a float.
+			if property.name == "heartbeat_interval" and type_here == TYPE_FLOAT:
+				continue
+			equal(type_here, property.type, "type of %s" % property.name)
+	check(compared >= 7, "only %d properties were compared" % compared)
+	return true
+
+
+func test_signals_of_socket_and_node_are_the_same() -> bool:
+	var described := {}
+	for type: String in ["FramewireSocket", "FramewireNode"]:
+		var signals := {}
+		for info in ClassDB.class_get_signal_list(type, true):
+			signals[info.name] = info.args.map(func(arg: Dictionary) -> Array: return [arg.name, arg.type])
+		described[type] = signals
+	equal(described.FramewireNode, described.FramewireSocket, "signals")
+	equal(described.FramewireSocket, {
+		"opened": [],
+		"text_received": [["text", TYPE_STRING]],
+		"binary_received": [["data", TYPE_PACKED_BYTE_ARRAY]],
+		"fragment_received": [
+			["data", TYPE_PACKED_BYTE_ARRAY], ["is_text", TYPE_BOOL], ["is_first", TYPE_BOOL], ["is_final", TYPE_BOOL]
+		],
+		"pong_received": [["data", TYPE_PACKED_BYTE_ARRAY]],
+		"closed": [["code", TYPE_INT], ["reason", TYPE_STRING]],
+		"failed": [["phase", TYPE_STRING], ["status", TYPE_INT], ["reason", TYPE_STRING], ["retriable", TYPE_BOOL]],
+	}, "signals")
+	return true
+
+
+func method_of(type: String, name: String) -> Dictionary:
+	for method in ClassDB.class_get_method_list(type, true):
+		if method.name == name:
+			return method
+	return {}

@@ -1,0 +1,101 @@
+using System;
+
+namespace Framewire.Native
+{
+    /// <summary>
+    /// What stands between the raw functions and the classes: the check that library and binding
+    /// fit, results as exceptions, text in and out.
+    /// </summary>
+    internal static unsafe class NativeLibrary
+    {
+        private static volatile bool s_checked;
+
+        /// <summary>
+        /// Compares version and struct sizes of the library with this binding's, once. A plugin file
+        /// left over from another version is found here and not by a crash.
+        /// </summary>
+        internal static void EnsureLoaded()
+        {
+            if (s_checked)
+            {
+                return;
+            }
+            uint version = FramewireNative.fw_version();
+            if (!Fits(version, FramewireNative.FW_VERSION))
+            {
+                throw new DllNotFoundException(
+                    "The native library '" + FramewireNative.Library + "' has version " + Dotted(version)
+                    + ", these scripts need " + Dotted(FramewireNative.FW_VERSION)
+                    + ". Reinstall the package and restart the editor, which keeps native libraries loaded.");
+            }
+            CheckSize(fw_struct.FW_STRUCT_CONFIG, sizeof(fw_config));
+            CheckSize(fw_struct.FW_STRUCT_ERROR, sizeof(fw_error));
+            CheckSize(fw_struct.FW_STRUCT_SEGMENT, sizeof(fw_segment));
+            CheckSize(fw_struct.FW_STRUCT_FRAME, sizeof(fw_frame));
+            CheckSize(fw_struct.FW_STRUCT_EVENT, sizeof(fw_event));
+            CheckSize(fw_struct.FW_STRUCT_STATS, sizeof(fw_stats));
+            CheckSize(fw_struct.FW_STRUCT_POOL_STATS, sizeof(fw_pool_stats));
+            s_checked = true;
+        }
+
+        /// <summary>While the major version is 0 the minor must be the same, later the major.</summary>
+        internal static bool Fits(uint library, uint binding)
+        {
+            int shift = binding >> 16 == 0 ? 8 : 16;
+            return library >> shift == binding >> shift;
+        }
+
+        internal static void ThrowIfFailed(fw_result result)
+        {
+            if (result != fw_result.FW_RESULT_OK)
+            {
+                throw Failure(result);
+            }
+        }
+
+        /// <summary>The exception for what a call answered, with the library's own words.</summary>
+        internal static Exception Failure(fw_result result)
+        {
+            string message = LastError();
+            switch (result)
+            {
+                case fw_result.FW_RESULT_INVALID_ARGUMENT:
+                case fw_result.FW_RESULT_INVALID_URL:
+                case fw_result.FW_RESULT_INVALID_UTF8:
+                case fw_result.FW_RESULT_TOO_LARGE:
+                    return new ArgumentException(message);
+                case fw_result.FW_RESULT_NOT_SUPPORTED:
+                    return new NotSupportedException(message);
+                case fw_result.FW_RESULT_OUT_OF_MEMORY:
+                    return new OutOfMemoryException(message);
+                case fw_result.FW_RESULT_TIMED_OUT:
+                    return new TimeoutException(message);
+                default:
+                    return new InvalidOperationException(message);
+            }
+        }
+
+        private static string LastError()
+        {
+            byte* text = stackalloc byte[513];
+            ulong length = (ulong)FramewireNative.fw_last_error(text, (UIntPtr)513);
+            return Utf8.Read(text, (int)Math.Min(length, 512));
+        }
+
+        private static void CheckSize(fw_struct which, int size)
+        {
+            ulong native = (ulong)FramewireNative.fw_sizeof(which);
+            if (native != (ulong)size)
+            {
+                throw new DllNotFoundException(
+                    which + " has " + native + " bytes in the native library '" + FramewireNative.Library
+                    + "' and " + size + " in these scripts: they are of different versions. Reinstall the package.");
+            }
+        }
+
+        private static string Dotted(uint version)
+        {
+            return (version >> 16) + "." + (version >> 8 & 0xff) + "." + (version & 0xff);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+using System;
+using System.Runtime.InteropServices;
+
+// The types of framewire.h under their own names, so that a test can hold them against the header
+// by machine. All are blittable: numbers and pointers, no bool, no string, no delegate.
+// Functions that take callbacks have no counterpart here: native code never calls managed code.
+
+namespace Framewire.Native
+{
+    internal enum fw_result : uint
+    {
+        FW_RESULT_OK = 0,
+        FW_RESULT_INVALID_ARGUMENT = 1,
+        FW_RESULT_INVALID_HANDLE = 2,
+        FW_RESULT_INVALID_STATE = 3,
+        FW_RESULT_INVALID_URL = 4,
+        FW_RESULT_INVALID_UTF8 = 5,
+        FW_RESULT_TOO_LARGE = 6,
+        FW_RESULT_WOULD_BLOCK = 7,
+        FW_RESULT_NOT_SUPPORTED = 8,
+        FW_RESULT_OUT_OF_MEMORY = 9,
+        FW_RESULT_TIMED_OUT = 10,
+        FW_RESULT_SHUT_DOWN = 11,
+        FW_RESULT_INTERNAL = 12,
+    }
+
+    internal enum fw_struct : uint
+    {
+        FW_STRUCT_CONFIG = 1,
+        FW_STRUCT_ERROR = 2,
+        FW_STRUCT_SEGMENT = 3,
+        FW_STRUCT_FRAME = 4,
+        FW_STRUCT_EVENT = 5,
+        FW_STRUCT_STATS = 6,
+        FW_STRUCT_POOL_STATS = 7,
+    }
+
+    internal enum fw_opcode : uint
+    {
+        FW_OPCODE_NONE = 0,
+        FW_OPCODE_TEXT = 1,
+        FW_OPCODE_BINARY = 2,
+    }
+
+    internal enum fw_error_kind : uint
+    {
+        FW_ERROR_KIND_NONE = 0,
+        FW_ERROR_KIND_RESOLVE = 1,
+        FW_ERROR_KIND_REFUSED = 2,
+        FW_ERROR_KIND_UNREACHABLE = 3,
+        FW_ERROR_KIND_RESET = 4,
+        FW_ERROR_KIND_TIMED_OUT = 5,
+        FW_ERROR_KIND_TLS = 6,
+        FW_ERROR_KIND_HTTP = 7,
+        FW_ERROR_KIND_PROXY = 8,
+        FW_ERROR_KIND_PROTOCOL = 9,
+        FW_ERROR_KIND_UTF8 = 10,
+        FW_ERROR_KIND_TOO_LARGE = 11,
+        FW_ERROR_KIND_PING_TIMEOUT = 12,
+        FW_ERROR_KIND_EXTENSION = 13,
+        FW_ERROR_KIND_IO = 14,
+        FW_ERROR_KIND_INTERNAL = 15,
+    }
+
+    internal enum fw_phase : uint
+    {
+        FW_PHASE_NONE = 0,
+        FW_PHASE_RESOLVE = 1,
+        FW_PHASE_CONNECT = 2,
+        FW_PHASE_PROXY = 3,
+        FW_PHASE_TLS = 4,
+        FW_PHASE_UPGRADE = 5,
+        FW_PHASE_OPEN = 6,
+        FW_PHASE_CLOSING = 7,
+    }
+
+    internal enum fw_event_type : uint
+    {
+        FW_EVENT_NONE = 0,
+        FW_EVENT_OPEN = 1,
+        FW_EVENT_TEXT = 2,
+        FW_EVENT_BINARY = 3,
+        FW_EVENT_INCOMPLETE_FRAME = 4,
+        FW_EVENT_REQUEST = 5,
+        FW_EVENT_PONG = 6,
+        FW_EVENT_RECONNECTING = 7,
+        FW_EVENT_CLOSED = 8,
+        FW_EVENT_ERROR = 9,
+    }
+
+    internal enum fw_roots : uint
+    {
+        FW_ROOTS_WEBPKI = 0,
+        FW_ROOTS_PLATFORM = 1,
+        FW_ROOTS_NONE = 2,
+    }
+
+    internal enum fw_state : uint
+    {
+        FW_STATE_CONNECTING = 0,
+        FW_STATE_OPEN = 1,
+        FW_STATE_CLOSING = 2,
+        FW_STATE_CLOSED = 3,
+        FW_STATE_UNKNOWN = 4,
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_config
+    {
+        public uint struct_size;
+        public uint worker_threads;
+        // Functions, which this binding leaves NULL.
+        public void* alloc;
+        public void* realloc;
+        public void* free;
+        public void* alloc_user_data;
+        public void* thread_started;
+        public void* thread_stopped;
+        public void* thread_user_data;
+        public UIntPtr event_queue_bytes;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_socket
+    {
+        public ulong id;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_buffer
+    {
+        public ulong id;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_request
+    {
+        public ulong id;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_tls
+    {
+        public ulong id;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_segment
+    {
+        public byte* data;
+        public UIntPtr offset;
+        public UIntPtr count;
+        public fw_buffer buffer;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_frame
+    {
+        public fw_opcode opcode;
+        public uint is_first;
+        public uint is_final;
+        public fw_segment payload;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_error
+    {
+        public fw_error_kind kind;
+        public fw_phase phase;
+        public int os_code;
+        public ushort http_status;
+        public byte tls_alert;
+        public uint retriable;
+        public byte* message;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_event
+    {
+        public fw_event_type type;
+        public fw_socket socket;
+        public void* user_data;
+        public fw_segment payload;
+        public fw_opcode opcode;
+        public uint is_first;
+        public uint is_final;
+        public ushort close_code;
+        public fw_error error;
+        public fw_request request;
+        public uint attempt;
+        public uint delay_ms;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_pool_stats
+    {
+        public ulong blocks_in_use;
+        public ulong bytes_in_use;
+        public ulong blocks_free;
+        public ulong bytes_free;
+        public ulong leases;
+        public ulong allocations;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_stats
+    {
+        public ulong bytes_sent;
+        public ulong bytes_received;
+        public ulong messages_sent;
+        public ulong messages_received;
+        public ulong frames_sent;
+        public ulong frames_received;
+        public ulong pings_sent;
+        public ulong pongs_received;
+        public ulong reconnects;
+        public ulong payload_bytes_before_compression;
+        public ulong payload_bytes_after_compression;
+        public ulong resolve_us;
+        public ulong connect_us;
+        public ulong tls_us;
+        public ulong upgrade_us;
+    }
+}

@@ -1,0 +1,126 @@
+using System;
+
+namespace Framewire
+{
+    /// <summary>Where a <see cref="WebSocket"/> is in its life.</summary>
+    public enum WebSocketStates : byte
+    {
+        /// <summary>Between Open and OnOpen.</summary>
+        Connecting = 0,
+
+        /// <summary>Messages can be sent.</summary>
+        Open = 1,
+
+        /// <summary>The closing handshake runs; messages may still come.</summary>
+        Closing = 2,
+
+        /// <summary>Never opened, or the connection is over. Its last events may still wait.</summary>
+        Closed = 3,
+
+        /// <summary>Disposed, or ended by <see cref="WebSocket.Shutdown"/>.</summary>
+        Unknown = 4,
+    }
+
+    /// <summary>What became of a message that was given to a Send method.</summary>
+    public enum SendResult : byte
+    {
+        /// <summary>It is in the send queue.</summary>
+        Queued = 0,
+
+        /// <summary>The socket is not open; nothing was queued.</summary>
+        NotOpen = 1,
+
+        /// <summary>The send queue is at <see cref="WebSocket.MaxBufferedAmount"/>; nothing was queued.</summary>
+        QueueFull = 2,
+
+        /// <summary>Longer than 1 GiB; nothing was queued.</summary>
+        TooLarge = 3,
+
+        /// <summary>SendAsText was given bytes that are not UTF-8; nothing was queued.</summary>
+        InvalidUtf8 = 4,
+
+        /// <summary>No memory; nothing was queued.</summary>
+        OutOfMemory = 5,
+
+        /// <summary>The native segment is not, or not any more, the caller's.</summary>
+        InvalidSegment = 6,
+
+        /// <summary>A fault of the library's own.</summary>
+        Failed = 7,
+    }
+
+    /// <summary>What a message holds.</summary>
+    public enum WebSocketFrameTypes : byte
+    {
+        /// <summary>UTF-8.</summary>
+        Text = 1,
+
+        /// <summary>Any bytes.</summary>
+        Binary = 2,
+    }
+
+    /// <summary>The connection is established.</summary>
+    public delegate void OnWebSocketOpenDelegate(WebSocket webSocket);
+
+    /// <summary>A text message came.</summary>
+    public delegate void OnWebSocketMessageDelegate(WebSocket webSocket, string message);
+
+    /// <summary>A binary message came, in an array of its own.</summary>
+    public delegate void OnWebSocketBinaryDelegate(WebSocket webSocket, byte[] data);
+
+    /// <summary>A message came, in a pooled array that is reused when the handler returns.</summary>
+    public delegate void OnWebSocketBinaryNoAllocDelegate(WebSocket webSocket, BufferSegment buffer);
+
+    /// <summary>A message came, shown in native memory that is reused when the handler returns.</summary>
+    public delegate void OnWebSocketNativeDelegate(WebSocket webSocket, NativeSegment segment);
+
+    /// <summary>The connection has ended in order.</summary>
+    public delegate void OnWebSocketClosedDelegate(WebSocket webSocket, ushort code, string message);
+
+    /// <summary>The connection could not be made, or was lost.</summary>
+    public delegate void OnWebSocketErrorDelegate(WebSocket webSocket, string error);
+
+    /// <summary>One fragment of a message came.</summary>
+    public delegate void OnWebSocketIncompleteFrameDelegate(WebSocket webSocket, WebSocketFrame frame);
+
+    /// <summary>The upgrade request is ready to be sent and can still be changed.</summary>
+    public delegate void OnWebSocketRequestDelegate(WebSocket webSocket, HTTPRequest request);
+
+    /// <summary>
+    /// One fragment of a message, decoded. <see cref="Data"/> is pooled memory that is reused when
+    /// the handler returns.
+    /// </summary>
+    public struct WebSocketFrame
+    {
+        /// <summary>What the whole message is: the same for all of its fragments.</summary>
+        public readonly WebSocketFrameTypes Type;
+
+        /// <summary>The first fragment of a message.</summary>
+        public readonly bool IsFirst;
+
+        /// <summary>The last fragment of a message.</summary>
+        public readonly bool IsFinal;
+
+        /// <summary>The bytes; a fragment of a text may begin and end within a character.</summary>
+        public readonly BufferSegment Data;
+
+        internal WebSocketFrame(WebSocketFrameTypes type, bool isFirst, bool isFinal, BufferSegment data)
+        {
+            Type = type;
+            IsFirst = isFirst;
+            IsFinal = isFinal;
+            Data = data;
+        }
+    }
+
+    /// <summary>
+    /// An extension that is negotiated with the server. Extensions run in the native library, on its
+    /// own threads, where managed code never runs: what implements this holds an extension's
+    /// settings, for those the library knows. This version knows none.
+    /// </summary>
+    public interface IExtension
+    {
+        /// <summary>Its name in the Sec-WebSocket-Extensions header.</summary>
+        string Name { get; }
+    }
+}

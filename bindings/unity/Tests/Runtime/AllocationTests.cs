@@ -1,0 +1,185 @@
+using System;
+using System.Reflection;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    /// <summary>
+    /// No garbage per message. The meter counts this thread's bytes exactly where the runtime can
+    /// (SGen, CoreCLR) and the whole heap's where it cannot (Boehm).
+    /// </summary>
+    public sealed class AllocationTests
+    {
+        private const int Messages = 20000;
+        private const int Batch = 100;
+
+        private static readonly byte[] s_payload = new byte[128];
+        private static readonly string s_text = new string('t', 100);
+        private static readonly string s_longText = new string('t', 2000);
+
+        private static int s_received;
+
+        [Test]
+        public void TheMeterSeesGarbage()
+        {
+            long before = Meter.Read();
+            for (int i = 0; i < Messages; i++)
+            {
+                s_payload[0] = new byte[100][5];
+            }
+            Assert.Greater(Meter.Read() - before, (long)Messages * 50);
+        }
+
+        [Test]
+        public unsafe void PointersOutSegmentsIn()
+        {
+            Measure(
+                (ws) =>
+                {
+                    fixed (byte* data = s_payload)
+                    {
+                        ws.Send(data, s_payload.Length);
+                    }
+                },
+                (ws) => ws.OnBinaryNoAlloc += (socket, buffer) => s_received += buffer.Count / 128);
+        }
+
+        [Test]
+        public void ArraysOutSegmentsIn()
+        {
+            Measure(
+                (ws) => ws.Send(s_payload),
+                (ws) => ws.OnBinaryNoAlloc += (socket, buffer) => s_received += buffer.Count / 128);
+        }
+
+        [Test]
+        public void PooledSegmentsOutNativeIn()
+        {
+            Measure(
+                (ws) => ws.SendAsBinary(new BufferSegment(BufferPool.Get(128, true), 0, 128)),
+                (ws) => ws.OnBinaryNoCopy += (socket, segment) => s_received += segment.Count / 128);
+        }
+
+        [Test]
+        public void NativeSegmentsOutNativeIn()
+        {
+            Measure(
+                (ws) => ws.SendAsBinary(NativeSegment.Get(128)),
+                (ws) => ws.OnBinaryNoCopy += (socket, segment) => s_received += segment.Count / 128);
+        }
+
+        [Test]
+        public void StringsOutUtf8In()
+        {
+            Measure(
+                (ws) => ws.Send(s_text),
+                (ws) => ws.OnMessageNoAlloc += (socket, buffer) => s_received += buffer.Count / 100);
+            Measure(
+                (ws) => ws.Send(s_longText),
+                (ws) => ws.OnMessageNoCopy += (socket, segment) => s_received += segment.Count / 2000);
+        }
+
+        [Test]
+        public void LookingAtTheStateLeavesNothing()
+        {
+            using (var socket = new Recorded(Server.Plain("/")).Opened())
+            {
+                Assert.Greater(Look(socket.Socket, 100), 0ul);
+                long before = Meter.Read();
+                Look(socket.Socket, Messages);
+                AssertNothing(Meter.Read() - before);
+            }
+        }
+
+        private static ulong Look(WebSocket ws, int times)
+        {
+            ulong sum = 0;
+            for (int i = 0; i < times; i++)
+            {
+                sum += ws.IsOpen ? 1ul : 0ul;
+                sum += (ulong)ws.BufferedAmount + (ulong)ws.Latency + (ulong)ws.State;
+                sum += ws.GetStatistics().BytesReceived + (ulong)WebSocket.DispatchAll(10, 1000);
+                sum += ws.LastMessageReceived == DateTime.MinValue ? 0ul : 1ul;
+            }
+            return sum;
+        }
+
+        private static void Measure(Action<WebSocket> send, Action<WebSocket> listen)
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                listen(socket);
+                socket.Open();
+                while (!socket.IsOpen)
+                {
+                    WebSocket.Wait(10);
+                    WebSocket.DispatchAll();
+                }
+                Echo(socket, send, 2000);
+                long before = Meter.Read();
+                Echo(socket, send, Messages);
+                AssertNothing(Meter.Read() - before);
+            }
+        }
+
+        private static void Echo(WebSocket socket, Action<WebSocket> send, int messages)
+        {
+            s_received = 0;
+            for (int sent = 0; sent < messages; sent += Batch)
+            {
+                for (int i = 0; i < Batch; i++)
+                {
+                    send(socket);
+                }
+                while (s_received < sent + Batch && socket.IsOpen)
+                {
+                    WebSocket.Wait(100);
+                    WebSocket.DispatchAll();
+                }
+            }
+            if (s_received != messages)
+            {
+                Assert.Fail("received " + s_received + " of " + messages);
+            }
+        }
+
+        private static void AssertNothing(long bytes)
+        {
+            if (Meter.IsExact)
+            {
+                Assert.AreEqual(0L, bytes);
+            }
+            else
+            {
+                // Not one byte a message, and no object has less than sixteen.
+                Assert.Less(bytes, (long)Messages);
+            }
+        }
+
+        private static class Meter
+        {
+            // Not in every profile that Unity compiles against.
+            private static readonly Func<long> s_ofThread = Find();
+
+            internal static readonly bool IsExact = Sees();
+
+            internal static long Read()
+            {
+                // A collection hides garbage from the heap's size, and is a sign of it.
+                return IsExact ? s_ofThread() : GC.GetTotalMemory(false) + GC.CollectionCount(0) * 16777216L;
+            }
+
+            private static Func<long> Find()
+            {
+                MethodInfo method = typeof(GC).GetMethod("GetAllocatedBytesForCurrentThread");
+                return method == null ? null : (Func<long>)Delegate.CreateDelegate(typeof(Func<long>), method);
+            }
+
+            private static bool Sees()
+            {
+                // Boehm has the method, and it always answers 0.
+                return s_ofThread != null && s_ofThread() > 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+using System;
+using System.Collections.Generic;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    public sealed class ConnectionTests
+    {
+        [Test]
+        public void EventsComeInOrderAndEndOnce()
+        {
+            using (var echo = new Recorded(Server.Plain("/")).Opened())
+            {
+                Assert.AreEqual(WebSocketStates.Open, echo.Socket.State);
+                Assert.AreEqual(SendResult.Queued, echo.Socket.Send("hällo"));
+                Assert.AreEqual(SendResult.Queued, echo.Socket.Send(new byte[] { 1, 2, 3 }));
+                Assert.AreEqual(SendResult.Queued, echo.Socket.Send(string.Empty));
+                echo.Socket.Close(1000, "Bye!");
+                echo.WaitForEnd();
+                Assert.AreEqual("open, text hällo, binary 3, text , closed 1000 Bye!", echo.Log());
+                Assert.AreEqual(WebSocketStates.Closed, echo.Socket.State);
+                Assert.IsFalse(echo.Socket.IsOpen);
+                Assert.IsNull(echo.Socket.LastError);
+            }
+        }
+
+        [Test]
+        public void TenThousandMessagesComeBackInOrder()
+        {
+            const int messages = 10000;
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                int next = 0;
+                bool inOrder = true;
+                socket.OnOpen += ws =>
+                {
+                    for (int i = 0; i < messages; i++)
+                    {
+                        if (i % 2 == 0)
+                        {
+                            ws.Send("message " + i);
+                        }
+                        else
+                        {
+                            ws.Send(BitConverter.GetBytes(i));
+                        }
+                    }
+                };
+                socket.OnMessage += (ws, text) => inOrder &= text == "message " + next++;
+                socket.OnBinary += (ws, data) => inOrder &= BitConverter.ToInt32(data, 0) == next++;
+                socket.Open();
+                Pump.Until(() => next == messages);
+                Assert.IsTrue(inOrder);
+                Pump.Until(() => socket.GetStatistics().MessagesReceived == messages);
+                Assert.AreEqual((ulong)messages, socket.GetStatistics().MessagesSent);
+            }
+        }
+
+        [Test]
+        public void TheLastMessageBeforeTheCloseIsDelivered()
+        {
+            using (var socket = new Recorded(Server.Plain("/text?n=500&size=20")))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual(502, socket.Events.Count);
+                Assert.AreEqual("closed 1000 done", socket.Events[501]);
+                Assert.IsTrue(socket.Events[500].StartsWith("text "));
+                // Set by the library's thread, perhaps a moment after the message.
+                Pump.Until(() => (DateTime.UtcNow - socket.Socket.LastMessageReceived).TotalSeconds < 60);
+            }
+        }
+
+        [Test]
+        public void TheServersCodeAndReasonArrive()
+        {
+            using (var socket = new Recorded(Server.Plain("/close?code=4001&reason=later")))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, closed 4001 later", socket.Log());
+            }
+        }
+
+        [Test]
+        public void LargeMessagesGoOutInFragmentsAndComeBackWhole()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                byte[] received = null;
+                string text = null;
+                var sent = new byte[3 * 1000 * 1000];
+                new Random(1).NextBytes(sent);
+                socket.OnOpen += ws =>
+                {
+                    ws.Send(sent);
+                    ws.Send(new string('ä', 100000));
+                };
+                socket.OnBinary += (ws, data) => received = data;
+                socket.OnMessage += (ws, message) => text = message;
+                socket.Open();
+                Pump.Until(() => text != null);
+                Assert.AreEqual(Convert.ToBase64String(sent), Convert.ToBase64String(received));
+                Assert.AreEqual(new string('ä', 100000), text);
+                Assert.Greater(socket.GetStatistics().FramesSent, 90ul);
+            }
+        }
+
+        [Test]
+        public void FragmentsComeOneByOneWhileAHandlerIsAttached()
+        {
+            using (var socket = new Recorded(Server.Plain("/fragments?n=4&size=100")))
+            {
+                var frames = new List<string>();
+                socket.Socket.OnIncompleteFrame += (ws, frame) => frames.Add(
+                    frame.Type + " " + frame.IsFirst + " " + frame.IsFinal + " " + frame.Data.Count);
+                socket.Socket.Open();
+                Pump.Until(() => frames.Count == 4 || socket.Ended);
+                Assert.AreEqual(
+                    "Binary True False 100, Binary False False 100, Binary False False 100, Binary False True 100",
+                    string.Join(", ", frames.ToArray()));
+                Assert.AreEqual("open", socket.Events[0]);
+                Assert.IsFalse(socket.Events.Contains("binary 400"));
+            }
+            using (var socket = new Recorded(Server.Plain("/fragments?n=4&size=100")))
+            {
+                socket.Socket.Open();
+                Pump.Until(() => socket.Events.Contains("binary 400"));
+            }
+        }
+
+        [Test]
+        public void ASocketCanBeOpenedAgainInsideItsLastHandler()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                int opens = 0, closes = 0;
+                socket.OnOpen += ws =>
+                {
+                    opens++;
+                    ws.Close();
+                };
+                socket.OnClosed += (ws, code, reason) =>
+                {
+                    if (++closes < 3)
+                    {
+                        ws.Open();
+                    }
+                };
+                socket.Open();
+                Assert.Throws<InvalidOperationException>(() => socket.Open());
+                Pump.Until(() => closes == 3);
+                Assert.AreEqual(3, opens);
+            }
+        }
+
+        [Test]
+        public void ClosingWhileConnectingCancels()
+        {
+            using (var socket = new Recorded(Server.Plain("/")))
+            {
+                socket.Socket.Open();
+                socket.Socket.Close();
+                socket.WaitForEnd();
+                Assert.AreEqual(1, socket.Events.FindAll(one => one.StartsWith("closed")).Count);
+                Assert.IsFalse(socket.Log().Contains("error"));
+            }
+        }
+
+        [Test]
+        public void AbortEndsAtOnce()
+        {
+            using (var socket = new Recorded(Server.Plain("/silent")).Opened())
+            {
+                socket.Socket.Abort();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, closed 1006", socket.Log().Substring(0, 17));
+            }
+        }
+
+        [Test]
+        public void PingsMeasureTheLatency()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Assert.IsFalse(socket.StartPingThread);
+                Assert.AreEqual(1000, socket.PingFrequency);
+                Assert.AreEqual(TimeSpan.FromSeconds(2), socket.CloseAfterNoMesssage);
+                Assert.AreEqual(-1L, socket.LatencyMicroseconds);
+                int pongs = 0;
+                socket.OnPong += (ws, payload) => pongs++;
+                socket.StartPingThread = true;
+                socket.PingFrequency = 20;
+                socket.Open();
+                Pump.Until(() => pongs >= 3 && socket.GetStatistics().PongsReceived >= 3);
+                Assert.GreaterOrEqual(socket.LatencyMicroseconds, 0L);
+                Assert.Less(socket.Latency, 5000);
+            }
+        }
+
+        [Test]
+        public void APingOfOnesOwnComesBack()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                string pong = null;
+                socket.OnPong += (ws, payload) => pong = Encoding.ASCII.GetString(payload.Data, payload.Offset, payload.Count);
+                socket.OnOpen += ws => ws.Ping(Encoding.ASCII.GetBytes("are you there"));
+                socket.Open();
+                Pump.Until(() => pong != null);
+                Assert.AreEqual("are you there", pong);
+                Assert.AreEqual(SendResult.TooLarge, socket.Ping(new byte[126]));
+            }
+        }
+
+        [Test]
+        public void ASilentServerEndsInAnError()
+        {
+            using (var socket = new Recorded(Server.Plain("/silent")))
+            {
+                socket.Socket.StartPingThread = true;
+                socket.Socket.PingFrequency = 20;
+                socket.Socket.CloseAfterNoMesssage = TimeSpan.FromMilliseconds(50);
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, error PingTimeout", socket.Log());
+                Assert.AreEqual(WebSocketPhase.Open, socket.Socket.LastError.Phase);
+                Assert.IsTrue(socket.Socket.LastError.Retriable);
+            }
+        }
+
+        [Test]
+        public void ADroppedConnectionEndsInAnErrorAfterItsMessages()
+        {
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u0081\u0002hi"))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, text hi, error Reset", socket.Log());
+                Assert.AreEqual(WebSocketPhase.Open, socket.Socket.LastError.Phase);
+            }
+        }
+
+        [Test]
+        public void AServerThatBreaksTheProtocolEndsInAnError()
+        {
+            // A reserved bit, and half a character.
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u00c1\u0002hi"))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, error Protocol", socket.Log());
+                Assert.IsFalse(socket.Socket.LastError.Retriable);
+            }
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u0081\u0001\u00c3"))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, error Utf8", socket.Log());
+            }
+        }
+
+        [Test]
+        public void NobodyListensIsAnErrorOfTheConnectPhase()
+        {
+            var listener = new TcpListener(IPAddress.Loopback, 0);
+            listener.Start();
+            var nowhere = new Uri("ws://127.0.0.1:" + ((IPEndPoint)listener.LocalEndpoint).Port);
+            listener.Stop();
+            using (var socket = new Recorded(nowhere))
+            {
+                string message = null;
+                socket.Socket.OnError += (ws, error) => message = error;
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("error Refused", socket.Log());
+                Assert.AreEqual(WebSocketPhase.Connect, socket.Socket.LastError.Phase);
+                Assert.IsTrue(message.Contains("127.0.0.1"));
+                Assert.AreEqual(message, socket.Socket.LastError.Message);
+            }
+        }
+
+        [Test]
+        public void ARefusedUpgradeTellsStatusHeadersAndBody()
+        {
+            const string answer = "HTTP/1.1 403 Forbidden\r\nX-Reason: token\r\nContent-Length: 9\r\n\r\nwho's it?";
+            using (var server = new FixedAnswer(answer))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("error Http", socket.Log());
+                Assert.AreEqual(403, socket.Socket.LastError.HttpStatus);
+                Assert.AreEqual(WebSocketPhase.Upgrade, socket.Socket.LastError.Phase);
+                Assert.IsFalse(socket.Socket.LastError.Retriable);
+                Assert.AreEqual(403, socket.Socket.ResponseStatus);
+                Assert.AreEqual("token", socket.Socket.GetResponseHeader("x-reason"));
+                Assert.AreEqual("who's it?", socket.Socket.ResponseBody);
+            }
+        }
+
+        [Test]
+        public void TlsTrustsOnlyWhomItIsTold()
+        {
+            using (var socket = new Recorded(Server.Secure("/")))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("error Tls", socket.Log());
+                Assert.AreEqual(WebSocketPhase.Tls, socket.Socket.LastError.Phase);
+            }
+            using (var tls = new TlsSettings())
+            {
+                tls.SetRoots(TlsRoots.None);
+                tls.AddCertificateAuthority(Server.Authority());
+                EchoOver(tls);
+            }
+            using (var tls = new TlsSettings())
+            {
+                tls.SetInsecure(true);
+                EchoOver(tls);
+            }
+            using (var tls = new TlsSettings())
+            {
+                Assert.Throws<ArgumentException>(() => tls.AddCertificateAuthority("no certificate"));
+                Assert.Throws<ArgumentException>(() => tls.AddPin(new byte[31]));
+                tls.Dispose();
+                Assert.Throws<ObjectDisposedException>(() => tls.AddCertificateAuthority(Server.Authority()));
+            }
+        }
+
+        private static void EchoOver(TlsSettings tls)
+        {
+            using (var socket = new Recorded(Server.Secure("/")))
+            {
+                socket.Socket.Tls = tls;
+                socket.Opened();
+                socket.Socket.Send("secret");
+                Pump.Until(() => socket.Events.Contains("text secret"));
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+using System;
+using System.Runtime.CompilerServices;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    public sealed class LifetimeTests
+    {
+        [Test]
+        public void DisposingTwiceIsFine()
+        {
+            var socket = new WebSocket(Server.Plain("/"));
+            socket.Dispose();
+            socket.Dispose();
+            Assert.AreEqual(WebSocketStates.Unknown, socket.State);
+        }
+
+        [Test]
+        public void ADisposedSocketThrowsOrDoesNothing()
+        {
+            var socket = new Recorded(Server.Plain("/")).Opened().Socket;
+            socket.Dispose();
+            Assert.Throws<ObjectDisposedException>(() => socket.Open());
+            Assert.Throws<ObjectDisposedException>(() => socket.Send("x"));
+            Assert.Throws<ObjectDisposedException>(() => socket.Send(new byte[1]));
+            Assert.Throws<ObjectDisposedException>(() => socket.SendAsBinary(BufferSegment.Empty));
+            Assert.Throws<ObjectDisposedException>(() => socket.StartPingThread = true);
+            Assert.Throws<ObjectDisposedException>(
+                () => socket.OnIncompleteFrame += delegate { });
+            socket.OnIncompleteFrame = null;
+            socket.Close();
+            socket.Abort();
+            Assert.IsFalse(socket.IsOpen);
+            Assert.AreEqual(0, socket.BufferedAmount);
+            Assert.AreEqual(DateTime.MinValue, socket.LastMessageReceived);
+            Assert.AreEqual(string.Empty, socket.Protocol);
+            Assert.AreEqual(0ul, socket.GetStatistics().BytesSent);
+        }
+
+        [Test]
+        public void NothingIsCalledAfterDisposeInAHandler()
+        {
+            var socket = new WebSocket(Server.Plain("/text?n=50&size=20"));
+            int received = 0;
+            socket.OnMessage += (ws, message) =>
+            {
+                received++;
+                ws.Dispose();
+            };
+            socket.OnClosed += (ws, code, reason) => received += 1000;
+            socket.Open();
+            Pump.Until(() => received > 0);
+            using (var other = new Recorded(Server.Plain("/")).Opened())
+            {
+                other.Socket.Send("later");
+                Pump.Until(() => other.Events.Count == 2);
+            }
+            Assert.AreEqual(1, received);
+        }
+
+        [Test]
+        public void AnOpenSocketThatNobodyHoldsStillDelivers()
+        {
+            var seen = new bool[1];
+            OpenAndForget(seen);
+            Collect();
+            Pump.Until(() => seen[0]);
+            Pump.Until(() => SocketTable.Count == 0);
+        }
+
+        [Test]
+        public void ForgottenSocketsAreDestroyedByTheCollector()
+        {
+            var forgotten = new WeakReference[50];
+            MakeAndForget(forgotten);
+            Collect();
+            int alive = 0;
+            foreach (WeakReference one in forgotten)
+            {
+                alive += one.IsAlive ? 1 : 0;
+            }
+            // A conservative collector may take a number on the stack for a reference.
+            Assert.Less(alive, 10);
+        }
+
+        [Test]
+        public void ShutdownEndsWhatIsOpenAndCanBeFollowedByNewSockets()
+        {
+            for (int round = 0; round < 3; round++)
+            {
+                var open = new Recorded(Server.Plain("/")).Opened();
+                var closed = new Recorded(Server.Plain("/"));
+                Assert.IsTrue(WebSocket.Shutdown(5000));
+                Assert.IsTrue(open.Ended);
+                Assert.IsTrue(open.Log().StartsWith("open, closed 1001 "), open.Log());
+                Assert.AreEqual(0, closed.Events.Count);
+                Assert.AreEqual(WebSocketStates.Unknown, open.Socket.State);
+                Assert.AreEqual(SendResult.NotOpen, open.Socket.Send("x"));
+                Assert.Throws<InvalidOperationException>(() => open.Socket.Open());
+                Assert.AreEqual(0, SocketTable.Count);
+                open.Dispose();
+                closed.Dispose();
+            }
+            WebSocket.Configure(2, 1 << 20);
+            Assert.Throws<InvalidOperationException>(() => WebSocket.Configure(2, 1 << 20));
+            using (var again = new Recorded(Server.Plain("/")).Opened())
+            {
+                Assert.IsTrue(again.Socket.IsOpen);
+            }
+            Assert.IsTrue(WebSocket.Shutdown(5000));
+        }
+
+        [Test]
+        public void ManySocketsShareTheTable()
+        {
+            var sockets = new Recorded[40];
+            for (int i = 0; i < sockets.Length; i++)
+            {
+                sockets[i] = new Recorded(Server.Plain("/"));
+                sockets[i].Socket.Open();
+            }
+            for (int i = 0; i < sockets.Length; i++)
+            {
+                Recorded socket = sockets[i];
+                Pump.Until(() => socket.Events.Contains("open"));
+                socket.Socket.Send("I am " + i);
+            }
+            for (int i = 0; i < sockets.Length; i++)
+            {
+                Recorded socket = sockets[i];
+                Pump.Until(() => socket.Events.Count == 2);
+                Assert.AreEqual("open, text I am " + i, socket.Log());
+                socket.Dispose();
+            }
+            Assert.AreEqual(0, SocketTable.Count);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void OpenAndForget(bool[] seen)
+        {
+            var socket = new WebSocket(Server.Plain("/"));
+            socket.OnOpen += ws => ws.Send("x");
+            socket.OnMessage += (ws, message) =>
+            {
+                seen[0] = true;
+                ws.Close();
+            };
+            socket.Open();
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void MakeAndForget(WeakReference[] forgotten)
+        {
+            for (int i = 0; i < forgotten.Length; i++)
+            {
+                forgotten[i] = new WeakReference(new WebSocket(Server.Plain("/")));
+            }
+        }
+
+        private static void Collect()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            GC.Collect();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+using System;
+using Framewire.Native;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    /// <summary>The public enums are cast from the library's: each name must have the same number.</summary>
+    public sealed class NamesTests
+    {
+        [Test]
+        public void PublicEnumsHaveTheLibrarysNumbers()
+        {
+            Compare(typeof(fw_state), "FW_STATE_", typeof(WebSocketStates));
+            Compare(typeof(fw_error_kind), "FW_ERROR_KIND_", typeof(WebSocketErrorKind));
+            Compare(typeof(fw_phase), "FW_PHASE_", typeof(WebSocketPhase));
+            Compare(typeof(fw_roots), "FW_ROOTS_", typeof(TlsRoots));
+        }
+
+        [Test]
+        public void VersionsFitWhereTheirInterfaceIsTheSame()
+        {
+            Assert.IsTrue(NativeLibrary.Fits(0x000105, 0x000100));
+            Assert.IsFalse(NativeLibrary.Fits(0x000200, 0x000100));
+            Assert.IsFalse(NativeLibrary.Fits(0x010000, 0x000100));
+            Assert.IsTrue(NativeLibrary.Fits(0x010300, 0x010000));
+            Assert.IsFalse(NativeLibrary.Fits(0x020000, 0x010000));
+        }
+
+        private static void Compare(Type native, string prefix, Type managed)
+        {
+            string[] names = Enum.GetNames(native);
+            Assert.AreEqual(names.Length, Enum.GetNames(managed).Length);
+            foreach (string name in names)
+            {
+                string plain = name.Substring(prefix.Length).Replace("_", string.Empty);
+                object value = Enum.Parse(managed, plain, true);
+                Assert.AreEqual(Convert.ToInt64(Enum.Parse(native, name)), Convert.ToInt64(value));
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+using System;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    public sealed class RequestTests
+    {
+        [Test]
+        public void OriginProtocolAndHeadersReachTheServer()
+        {
+            var socket = new WebSocket(Server.Plain("/headers"), "https://example.org", "Echo", null);
+            socket.AddHeader("X-One", "1");
+            socket.SetBearerAuth("abc");
+            string head = HeadSeenByServer(socket);
+            Assert.IsTrue(HasLine(head, "Origin: https://example.org"), head);
+            Assert.IsTrue(HasLine(head, "Sec-WebSocket-Protocol: Echo"), head);
+            Assert.IsTrue(HasLine(head, "X-One: 1"), head);
+            Assert.IsTrue(HasLine(head, "Authorization: Bearer abc"), head);
+        }
+
+        [Test]
+        public void TheRequestCanBeChangedBeforeEveryAttempt()
+        {
+            var socket = new WebSocket(Server.Plain("/headers"));
+            int calls = 0;
+            socket.OnInternalRequestCreated += (ws, request) =>
+            {
+                calls++;
+                Assert.AreEqual("/headers", request.Uri.AbsolutePath);
+                Assert.AreEqual(1, request.Attempt);
+                request.AddHeader("X-Two", "a");
+                request.SetHeader("X-Two", "b");
+                Assert.AreEqual("b", request.GetFirstHeaderValue("x-two"));
+                request.AddHeader("X-Three", "3");
+                request.RemoveHeader("X-Three");
+                Assert.IsNull(request.GetFirstHeaderValue("X-Three"));
+                Assert.Throws<ArgumentException>(() => request.AddHeader("X-Bad", "a\r\nb"));
+                Assert.Throws<ArgumentException>(() => request.SetHeader("Sec-WebSocket-Key", "mine"));
+            };
+            string head = HeadSeenByServer(socket);
+            Assert.AreEqual(1, calls);
+            Assert.IsTrue(HasLine(head, "X-Two: b"), head);
+            Assert.IsFalse(head.Contains("X-Three"), head);
+        }
+
+        [Test]
+        public void InternalRequestNotesChangesForLater()
+        {
+            var socket = new WebSocket(Server.Plain("/headers"));
+            socket.InternalRequest.AddHeader("X-Four", "4");
+            Assert.IsNull(socket.InternalRequest.Uri);
+            Assert.Throws<ArgumentException>(() => socket.InternalRequest.AddHeader("X Bad", "1"));
+            Assert.Throws<ArgumentException>(() => socket.InternalRequest.AddHeader("X-Bad", "a\nb"));
+            Assert.IsTrue(HasLine(HeadSeenByServer(socket), "X-Four: 4"));
+        }
+
+        [Test]
+        public void BadSettingsAreRefusedAtOnce()
+        {
+            Assert.Throws<ArgumentNullException>(() => new WebSocket(null));
+            Assert.Throws<ArgumentException>(() => new WebSocket(new Uri("ftp://example.org")));
+            Assert.Throws<ArgumentException>(() => new WebSocket(new Uri("chat", UriKind.Relative)));
+            Assert.Throws<ArgumentException>(() => new WebSocket(Server.Plain("/"), null, "not a token", null));
+            Assert.Throws<NotSupportedException>(() => new WebSocket(Server.Plain("/"), null, null, new Unknown()));
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Assert.AreEqual(0, socket.Extensions.Length);
+                Assert.Throws<ArgumentException>(() => socket.AddHeader("Host", "elsewhere"));
+                Assert.Throws<ArgumentException>(() => socket.AddHeader("X-Nul", "a\0b"));
+                Assert.Throws<ArgumentNullException>(() => socket.AddHeader("X", null));
+                Assert.Throws<ArgumentException>(() => socket.PingFrequency = 1);
+                Assert.Throws<ArgumentOutOfRangeException>(() => socket.PingFrequency = -1);
+                Assert.Throws<ArgumentOutOfRangeException>(() => socket.ConnectTimeout = TimeSpan.Zero);
+                Assert.AreEqual(1000, socket.PingFrequency);
+                socket.Context.Add("match", 42);
+                Assert.Throws<ArgumentException>(() => socket.Context.Add(string.Empty, "x"));
+                socket.MaxFragmentSize = 1024;
+                socket.MaxMessageSize = 1024;
+                socket.CloseTimeout = TimeSpan.FromSeconds(1);
+                socket.ConnectTimeout = TimeSpan.FromSeconds(1);
+                Assert.AreEqual(1024, socket.MaxFragmentSize);
+            }
+        }
+
+        [Test]
+        public void AMessageBeyondTheLimitEndsTheConnection()
+        {
+            using (var socket = new Recorded(Server.Plain("/")))
+            {
+                socket.Socket.MaxMessageSize = 100;
+                socket.Opened();
+                socket.Socket.Send(new byte[101]);
+                socket.WaitForEnd();
+                Assert.AreEqual("open, error TooLarge", socket.Log());
+            }
+        }
+
+        private static string HeadSeenByServer(WebSocket socket)
+        {
+            using (socket)
+            {
+                string head = null;
+                Exception thrown = null;
+                WebSocket.UnhandledException = (ws, exception) => thrown = exception;
+                try
+                {
+                    socket.OnMessage += (ws, message) => head = message;
+                    socket.OnError += (ws, error) => head = "error: " + error;
+                    socket.Open();
+                    Pump.Until(() => head != null);
+                }
+                finally
+                {
+                    WebSocket.UnhandledException = null;
+                }
+                Assert.IsNull(thrown, thrown == null ? null : thrown.ToString());
+                return head;
+            }
+        }
+
+        private static bool HasLine(string head, string line)
+        {
+            foreach (string one in head.Split('\n'))
+            {
+                if (string.Equals(one.Trim(), line, StringComparison.OrdinalIgnoreCase))
+                {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        private sealed class Unknown : IExtension
+        {
+            public string Name
+            {
+                get { return "x-unknown"; }
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Threading;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    /// <summary>
+    /// The server that the tests talk to: <c>framewire-echo</c>, whose addresses are in the
+    /// environment as FRAMEWIRE_WS_URL, FRAMEWIRE_WSS_URL and, for its authority's PEM file,
+    /// FRAMEWIRE_CA.
+    /// </summary>
+    internal static class Server
+    {
+        internal static Uri Plain(string path)
+        {
+            return new Uri(Variable("FRAMEWIRE_WS_URL").TrimEnd('/') + path);
+        }
+
+        internal static Uri Secure(string path)
+        {
+            return new Uri(Variable("FRAMEWIRE_WSS_URL").TrimEnd('/') + path);
+        }
+
+        internal static string Authority()
+        {
+            return System.IO.File.ReadAllText(Variable("FRAMEWIRE_CA"));
+        }
+
+        private static string Variable(string name)
+        {
+            string value = Environment.GetEnvironmentVariable(name);
+            if (string.IsNullOrEmpty(value))
+            {
+                throw new InvalidOperationException("Start framewire-echo and set " + name + ".");
+            }
+            return value;
+        }
+    }
+
+    /// <summary>
+    /// A server that reads one request, answers with fixed bytes and closes. Each character of the
+    /// answer is a byte; <c>{accept}</c> becomes what the request's key asks for (RFC 6455 section 4.2.2).
+    /// </summary>
+    internal sealed class FixedAnswer : IDisposable
+    {
+        private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
+        private readonly string _answer;
+
+        internal FixedAnswer(string answer)
+        {
+            _answer = answer;
+            _listener.Start();
+            var thread = new Thread(Run);
+            thread.IsBackground = true;
+            thread.Start();
+        }
+
+        internal const string Upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+            + "Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n";
+
+        internal Uri Uri
+        {
+            get { return new Uri("ws://127.0.0.1:" + ((IPEndPoint)_listener.LocalEndpoint).Port + "/"); }
+        }
+
+        public void Dispose()
+        {
+            _listener.Stop();
+        }
+
+        private void Run()
+        {
+            try
+            {
+                using (TcpClient client = _listener.AcceptTcpClient())
+                {
+                    NetworkStream stream = client.GetStream();
+                    var head = new StringBuilder();
+                    int next;
+                    while (!head.ToString().EndsWith("\r\n\r\n") && (next = stream.ReadByte()) >= 0)
+                    {
+                        head.Append((char)next);
+                    }
+                    byte[] answer = Encoding.GetEncoding("iso-8859-1").GetBytes(
+                        _answer.Replace("{accept}", Accept(head.ToString())));
+                    stream.Write(answer, 0, answer.Length);
+                }
+            }
+            catch (Exception)
+            {
+                // Stopped before anybody came, which each runtime says in its own way.
+            }
+        }
+
+        private static string Accept(string head)
+        {
+            const string name = "sec-websocket-key:";
+            foreach (string line in head.Split('\n'))
+            {
+                if (line.ToLowerInvariant().StartsWith(name))
+                {
+                    string key = line.Substring(name.Length).Trim() + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+                    return Convert.ToBase64String(Sha1(Encoding.ASCII.GetBytes(key)));
+                }
+            }
+            return string.Empty;
+        }
+
+        /// <summary>SHA-1 of less than 120 bytes (RFC 3174); that of CoreCLR wants a system library.</summary>
+        private static byte[] Sha1(byte[] message)
+        {
+            var padded = new byte[128];
+            message.CopyTo(padded, 0);
+            padded[message.Length] = 0x80;
+            int blocks = message.Length < 56 ? 1 : 2;
+            padded[blocks * 64 - 2] = (byte)(message.Length * 8 >> 8);
+            padded[blocks * 64 - 1] = (byte)(message.Length * 8);
+            uint[] h = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 };
+            var w = new uint[80];
+            for (int block = 0; block < blocks; block++)
+            {
+                for (int i = 0; i < 80; i++)
+                {
+                    int at = block * 64 + i * 4;
+                    w[i] = i < 16
+                        ? (uint)(padded[at] << 24 | padded[at + 1] << 16 | padded[at + 2] << 8 | padded[at + 3])
+                        : Rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+                }
+                uint a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+                for (int i = 0; i < 80; i++)
+                {
+                    uint f = i < 20 ? (b & c | ~b & d) + 0x5a827999
+                        : i < 40 ? (b ^ c ^ d) + 0x6ed9eba1
+                        : i < 60 ? (b & c | b & d | c & d) + 0x8f1bbcdc
+                        : (b ^ c ^ d) + 0xca62c1d6;
+                    uint next = Rotate(a, 5) + f + e + w[i];
+                    e = d;
+                    d = c;
+                    c = Rotate(b, 30);
+                    b = a;
+                    a = next;
+                }
+                h[0] += a;
+                h[1] += b;
+                h[2] += c;
+                h[3] += d;
+                h[4] += e;
+            }
+            var digest = new byte[20];
+            for (int i = 0; i < 20; i++)
+            {
+                digest[i] = (byte)(h[i / 4] >> 24 - i % 4 * 8);
+            }
+            return digest;
+        }
+
+        private static uint Rotate(uint value, int bits)
+        {
+            return value << bits | value >> 32 - bits;
+        }
+    }
+
+    /// <summary>A socket whose events are written down as they come.</summary>
+    internal sealed class Recorded : IDisposable
+    {
+        internal readonly WebSocket Socket;
+        internal readonly List<string> Events = new List<string>();
+        internal bool Ended;
+
+        internal Recorded(Uri uri)
+            : this(new WebSocket(uri))
+        {
+        }
+
+        internal Recorded(WebSocket socket)
+        {
+            Socket = socket;
+            socket.OnOpen += delegate { Events.Add("open"); };
+            socket.OnMessage += (ws, message) => Events.Add("text " + message);
+            socket.OnBinary += (ws, data) => Events.Add("binary " + data.Length);
+            socket.OnClosed += (ws, code, reason) => End("closed " + code + " " + reason);
+            socket.OnError += (ws, error) => End("error " + ws.LastError.Kind);
+        }
+
+        internal Recorded Opened()
+        {
+            Socket.Open();
+            Pump.Until(() => Socket.IsOpen && Events.Contains("open"));
+            return this;
+        }
+
+        internal void WaitForEnd()
+        {
+            Pump.Until(() => Ended);
+        }
+
+        internal string Log()
+        {
+            return string.Join(", ", Events.ToArray());
+        }
+
+        public void Dispose()
+        {
+            Socket.Dispose();
+        }
+
+        private void End(string how)
+        {
+            Events.Add(how);
+            Ended = true;
+        }
+    }
+
+    /// <summary>What a game's loop does, with a limit.</summary>
+    internal static class Pump
+    {
+        internal static void Until(Func<bool> condition)
+        {
+            Stopwatch clock = Stopwatch.StartNew();
+            while (!condition())
+            {
+                if (clock.ElapsedMilliseconds > 20000)
+                {
+                    Assert.Fail("nothing happened for 20 seconds");
+                }
+                WebSocket.Wait(10);
+                WebSocket.DispatchAll();
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using System;
+using System.Diagnostics;
+using System.IO;
+using System.Threading;
+using Framewire;
+using Framewire.Tests;
+
+// domain.exe [exit]
+//
+// Unity reloads scripts by unloading their AppDomain. Here a domain opens sockets, keeps them busy and
+// is unloaded in the midst of it, three times; the native library stays, as in the editor. With
+// `exit`, Main returns while sockets are busy, and the process has to end.
+
+/// <summary>What lives in the domain that is unloaded.</summary>
+internal sealed class InDomain : MarshalByRefObject
+{
+    internal const int Sockets = 8;
+    private static readonly byte[] s_payload = new byte[1000];
+    private static volatile int s_received;
+
+    public void Start()
+    {
+        for (int i = 0; i < Sockets; i++)
+        {
+            var socket = new WebSocket(Server.Plain("/"));
+            socket.OnOpen += ws =>
+            {
+                for (int burst = 0; burst < 20; burst++)
+                {
+                    ws.Send(s_payload);
+                }
+            };
+            socket.OnBinaryNoAlloc += (ws, data) =>
+            {
+                s_received++;
+                ws.Send(s_payload);
+            };
+            socket.Open();
+        }
+        var game = new Thread(() =>
+        {
+            while (true)
+            {
+                WebSocket.Wait(10);
+                WebSocket.DispatchAll(0, 1000);
+            }
+        });
+        game.IsBackground = true;
+        game.Start();
+    }
+
+    public int Received()
+    {
+        return s_received;
+    }
+}
+
+internal static class Program
+{
+    private static int Main(string[] arguments)
+    {
+        if (arguments.Length > 0 && arguments[0] == "exit")
+        {
+            var busy = new InDomain();
+            busy.Start();
+            WaitFor("traffic", () => busy.Received() > 500);
+            Console.WriteLine("1 passed, 0 failed");
+            return 0;
+        }
+        int passed = 0;
+        for (int round = 0; round < 3; round++)
+        {
+            AppDomain domain = AppDomain.CreateDomain("scripts " + round);
+            var inside = (InDomain)domain.CreateInstanceAndUnwrap(
+                typeof(InDomain).Assembly.FullName, typeof(InDomain).FullName);
+            inside.Start();
+            WaitFor("traffic", () => inside.Received() > 500);
+            WaitFor("connections", () => Connections() == InDomain.Sockets);
+            Stopwatch clock = Stopwatch.StartNew();
+            AppDomain.Unload(domain);
+            Console.WriteLine("unloaded in " + clock.ElapsedMilliseconds + " ms");
+            // The sockets went with their domain, by their handles' finalizers.
+            WaitFor("the end of the sockets", () => Connections() == 0);
+            passed++;
+        }
+        // The library is as good as new.
+        bool opened = false;
+        using (var socket = new WebSocket(Server.Plain("/")))
+        {
+            socket.OnOpen += ws => opened = true;
+            socket.Open();
+            WaitFor("a new socket", () =>
+            {
+                WebSocket.DispatchAll();
+                return opened;
+            });
+            passed++;
+        }
+        Console.WriteLine(passed + " passed, " + (4 - passed) + " failed");
+        return passed == 4 ? 0 : 1;
+    }
+
+    /// <summary>Connections to the server, as Linux counts them.</summary>
+    private static int Connections()
+    {
+        int sockets = 0;
+        foreach (string line in File.ReadAllLines("/proc/self/net/tcp"))
+        {
+            // 01: established. Only the client's end has the server's port as its remote one.
+            string[] columns = line.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
+            if (columns.Length > 3 && columns[2].EndsWith(":" + Server.Plain("/").Port.ToString("X4")) && columns[3] == "01")
+            {
+                sockets++;
+            }
+        }
+        return sockets;
+    }
+
+    private static void WaitFor(string what, Func<bool> condition)
+    {
+        Stopwatch clock = Stopwatch.StartNew();
+        while (!condition())
+        {
+            if (clock.ElapsedMilliseconds > 10000)
+            {
+                Console.WriteLine("no " + what + " within 10 seconds\n0 passed, 1 failed");
+                Environment.Exit(1);
+            }
+            Thread.Sleep(5);
+        }
+    }
+}

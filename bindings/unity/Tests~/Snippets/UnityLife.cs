@@ -1,0 +1,159 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Runtime.CompilerServices;
+using Framewire;
+using Framewire.Tests;
+using NUnit.Framework;
+using UnityEditor;
+using UnityEngine;
+
+// Runs the snippets, and the package's life in Unity, against a stub of Unity.
+
+public sealed class UnityLife
+{
+    [Test]
+    public void TheSnippetsOfTheReferenceRun()
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            Begin();
+            var lines = new List<string>();
+            Debug.Logged += lines.Add;
+            var snippets = new Reference(Server.Plain("/"), file);
+            using (WebSocket webSocket = snippets.Construct())
+            {
+                snippets.Subscribe(webSocket);
+                webSocket.Open();
+                Pump.Until(() => snippets.opened);
+                snippets.Properties(webSocket);
+                snippets.Send(webSocket, 1000);
+                Pump.Until(() => snippets.texts == 2 && snippets.segments == 3);
+                Assert.AreEqual(3, snippets.binaries);
+                Assert.AreEqual("Echo", webSocket.Protocol);
+                webSocket.Close();
+                Pump.Until(() => snippets.closed);
+                Assert.IsNull(snippets.lastError);
+            }
+            Assert.AreEqual(1000L, new FileInfo(file).Length);
+            Assert.IsTrue(lines.Contains("log: Text Message received from server: Message to the Server"));
+            Debug.Logged -= lines.Add;
+
+            var request = new Reference(Server.Plain("/headers"), file);
+            string head = null;
+            using (WebSocket webSocket = request.Request())
+            {
+                webSocket.OnMessage += (ws, message) => head = message;
+                webSocket.Open();
+                Pump.Until(() => head != null);
+            }
+            Assert.IsTrue(head.ToLowerInvariant().Contains("authentication: bearer ..."), head);
+        }
+        finally
+        {
+            File.Delete(file);
+            WebSocket.Shutdown(5000);
+        }
+    }
+
+    [Test]
+    public void TheUpdaterDelivers()
+    {
+        var updater = Begin();
+        using (var socket = new WebSocket(Server.Plain("/")))
+        {
+            bool opened = false;
+            socket.OnOpen += ws => opened = true;
+            socket.Open();
+            Assert.IsTrue(WebSocket.Wait(20000));
+            WebSocketUpdater.Automatic = false;
+            updater.Update();
+            Assert.IsFalse(opened);
+            WebSocketUpdater.Automatic = true;
+            updater.Update();
+            Assert.IsTrue(opened);
+        }
+        Application.Quit();
+    }
+
+    [Test]
+    public void TheEndOfPlayEndsTheSocketsOnce()
+    {
+        for (int session = 0; session < 3; session++)
+        {
+            // Twice: the domain is not always reloaded in between.
+            Begin();
+            Begin();
+            int closed = 0;
+            var socket = new WebSocket(Server.Plain("/"));
+            socket.OnClosed += (ws, code, reason) =>
+            {
+                closed++;
+                Assert.AreEqual((ushort)1001, code);
+            };
+            socket.Open();
+            Pump.Until(() => socket.IsOpen);
+            Application.Quit();
+            Assert.AreEqual(1, closed);
+            Assert.AreEqual(WebSocketStates.Unknown, socket.State);
+            Assert.AreEqual(0, WebSocket.DispatchAll());
+        }
+    }
+
+    [Test]
+    public void AnExceptionOfAHandlerIsLogged()
+    {
+        Begin();
+        var lines = new List<string>();
+        Debug.Logged += lines.Add;
+        using (var socket = new WebSocket(Server.Plain("/")))
+        {
+            bool thrown = false;
+            socket.OnOpen += ws =>
+            {
+                thrown = true;
+                throw new Exception("from a handler");
+            };
+            socket.Open();
+            Pump.Until(() => thrown);
+        }
+        Debug.Logged -= lines.Add;
+        Assert.AreEqual("exception: from a handler", string.Join("|", lines.ToArray()));
+        Application.Quit();
+    }
+
+#if UNITY_EDITOR
+    [Test]
+    public void TheEditorDeliversOutsideOfPlayAndShutsDownBeforeAReload()
+    {
+        Type editor = typeof(WebSocket).Assembly.GetType("Framewire.Editor.EditorLifetime", true);
+        RuntimeHelpers.RunClassConstructor(editor.TypeHandle);
+        Begin();
+        Application.isPlaying = false;
+        bool opened = false, closed = false;
+        var socket = new WebSocket(Server.Plain("/"));
+        socket.OnOpen += ws => opened = true;
+        socket.OnClosed += (ws, code, reason) => closed = true;
+        socket.Open();
+        Assert.IsTrue(WebSocket.Wait(20000));
+        Application.isPlaying = true;
+        EditorApplication.update();
+        Assert.IsFalse(opened);
+        Application.isPlaying = false;
+        EditorApplication.update();
+        Assert.IsTrue(opened);
+        AssemblyReloadEvents.Reload();
+        Assert.IsTrue(closed);
+        Assert.AreEqual(WebSocketStates.Unknown, socket.State);
+    }
+#endif
+
+    /// <summary>What Unity does when play begins.</summary>
+    private static WebSocketUpdater Begin()
+    {
+        WebSocketUpdater.Reset();
+        WebSocketUpdater.Create();
+        return new GameObject("test").AddComponent<WebSocketUpdater>();
+    }
+}

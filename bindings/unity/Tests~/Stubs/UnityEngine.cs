@@ -1,0 +1,264 @@
+using System;
+
+// As much of Unity's API as the package and the snippets use, so that both compile, and the
+// package's life in Unity can be played, without Unity.
+
+namespace UnityEngine
+{
+    public class Object
+    {
+        public HideFlags hideFlags { get; set; }
+
+        public static void DontDestroyOnLoad(Object target)
+        {
+        }
+    }
+
+    public class Component : Object
+    {
+        public GameObject gameObject { get; internal set; }
+    }
+
+    public class Behaviour : Component
+    {
+    }
+
+    public class MonoBehaviour : Behaviour
+    {
+    }
+
+    public sealed class GameObject : Object
+    {
+        public GameObject(string name)
+        {
+        }
+
+        public T AddComponent<T>() where T : Component, new()
+        {
+            return new T { gameObject = this };
+        }
+    }
+
+    [Flags]
+    public enum HideFlags
+    {
+        None = 0,
+        HideAndDontSave = 61,
+    }
+
+    public static class Debug
+    {
+        public static event Action<string> Logged;
+
+        public static void Log(object message)
+        {
+            Write("log: " + message);
+        }
+
+        public static void LogError(object message)
+        {
+            Write("error: " + message);
+        }
+
+        public static void LogException(Exception exception)
+        {
+            Write("exception: " + exception.Message);
+        }
+
+        private static void Write(string line)
+        {
+            if (Logged != null)
+            {
+                Logged(line);
+            }
+        }
+    }
+
+    public static class Application
+    {
+        public static event Action quitting;
+
+        public static bool isPlaying { get; set; }
+
+        public static void Quit()
+        {
+            if (quitting != null)
+            {
+                quitting();
+            }
+        }
+    }
+
+    public static class Time
+    {
+        public static float deltaTime { get; set; }
+
+        public static float time { get; set; }
+    }
+
+    public struct Vector3
+    {
+        public float x, y, z;
+
+        public Vector3(float x, float y, float z)
+        {
+            this.x = x;
+            this.y = y;
+            this.z = z;
+        }
+
+        public static Vector3 Lerp(Vector3 a, Vector3 b, float t)
+        {
+            return new Vector3(a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t, a.z + (b.z - a.z) * t);
+        }
+    }
+
+    public sealed class Transform : Component
+    {
+        public Vector3 position { get; set; }
+    }
+
+    public struct Rect
+    {
+        public Rect(float x, float y, float width, float height)
+        {
+        }
+    }
+
+    public static class Screen
+    {
+        public static int width { get; set; }
+
+        public static int height { get; set; }
+    }
+
+    public sealed class GUILayoutOption
+    {
+    }
+
+    public static class GUILayout
+    {
+        public static void BeginArea(Rect area)
+        {
+        }
+
+        public static void EndArea()
+        {
+        }
+
+        public static void BeginHorizontal(params GUILayoutOption[] options)
+        {
+        }
+
+        public static void EndHorizontal()
+        {
+        }
+
+        public static void Label(string text, params GUILayoutOption[] options)
+        {
+        }
+
+        public static string TextField(string text, params GUILayoutOption[] options)
+        {
+            return text;
+        }
+
+        public static bool Button(string text, params GUILayoutOption[] options)
+        {
+            return false;
+        }
+
+        public static GUILayoutOption Width(float width)
+        {
+            return null;
+        }
+    }
+
+    public enum RuntimeInitializeLoadType
+    {
+        AfterSceneLoad,
+        BeforeSceneLoad,
+        AfterAssembliesLoaded,
+        BeforeSplashScreen,
+        SubsystemRegistration,
+    }
+
+    [AttributeUsage(AttributeTargets.Method)]
+    public sealed class RuntimeInitializeOnLoadMethodAttribute : Attribute
+    {
+        public RuntimeInitializeOnLoadMethodAttribute(RuntimeInitializeLoadType loadType)
+        {
+        }
+    }
+
+    [AttributeUsage(AttributeTargets.Class)]
+    public sealed class AddComponentMenuAttribute : Attribute
+    {
+        public AddComponentMenuAttribute(string menuName)
+        {
+        }
+    }
+
+    [AttributeUsage(AttributeTargets.Class)]
+    public sealed class DisallowMultipleComponentAttribute : Attribute
+    {
+    }
+
+    [AttributeUsage(AttributeTargets.Field)]
+    public sealed class SerializeFieldAttribute : Attribute
+    {
+    }
+}
+
+namespace UnityEngine.Scripting
+{
+    [AttributeUsage(AttributeTargets.All)]
+    public sealed class PreserveAttribute : Attribute
+    {
+    }
+
+    [AttributeUsage(AttributeTargets.Assembly)]
+    public sealed class AlwaysLinkAssemblyAttribute : Attribute
+    {
+    }
+}
+
+namespace UnityEditor
+{
+    [AttributeUsage(AttributeTargets.Class)]
+    public sealed class InitializeOnLoadAttribute : Attribute
+    {
+    }
+
+    public static class AssemblyReloadEvents
+    {
+        public delegate void AssemblyReloadCallback();
+
+        public static event AssemblyReloadCallback beforeAssemblyReload;
+
+        public static void Reload()
+        {
+            if (beforeAssemblyReload != null)
+            {
+                beforeAssemblyReload();
+            }
+        }
+    }
+
+    public static class EditorApplication
+    {
+        public delegate void CallbackFunction();
+
+        public static CallbackFunction update;
+
+        public static event Action quitting;
+
+        public static void Quit()
+        {
+            if (quitting != null)
+            {
+                quitting();
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Godot: the extension's tests in the real engine, and its package.
+
+mod engine;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::run::{Echo, Outcome, cargo, root, run, scratch};
+use crate::test::Verdict;
+use engine::Godot;
+
+/// For one run of the engine, of which the longest takes ten seconds.
+const RUN_TIMEOUT: Duration = Duration::from_secs(180);
+const ADDON: &str = "addons/framewire";
+const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
+
+/// The tests, as a step of `cargo xtask test`.
+pub fn step(echo: &Echo) -> Verdict {
+    match Godot::find_or_install() {
+        Ok(godot) => test(&godot, echo).into(),
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+/// Builds the extension and runs its tests in Godot.
+pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
+    let library = build(false)?;
+    println!("Godot {}", godot.version()?);
+    let project = scratch("godot")?.join("tests");
+    lay_out("tests", &project, &library)?;
+
+    let mut failures = Vec::new();
+    for script in ["run.gd", "quit_while_open.gd", "reload.gd"] {
+        let mut command = godot.command(&project);
+        command.args(["--script", &format!("res://{script}")]);
+        command.env("FRAMEWIRE_WS", &echo.ws).env("FRAMEWIRE_WSS", &echo.wss).env("FRAMEWIRE_CA", &echo.ca);
+        if let Err(problem) = finish(command).and_then(|run| judge(&run)) {
+            failures.push(format!("{script}: {problem}"));
+        }
+    }
+    if let Err(problem) = check_docs(godot, &project, &library) {
+        failures.push(format!("class documentation: {problem}"));
+    }
+    if let Err(problem) = check_demo(godot, &library) {
+        failures.push(format!("the demo: {problem}"));
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// `cargo xtask package godot`: the demo project with the addon in it, and in that the library of
+/// this machine, in `target/godot/package`.
+pub fn package() -> Outcome {
+    let library = build(true)?;
+    let package = scratch("godot")?.join("package");
+    lay_out("demo", &package, &library)?;
+    // That folder is the editor's own business in a user's project.
+    remove(&package.join(".godot"))?;
+    println!("{}: copy addons/framewire into your project, or open the folder as a demo", package.display());
+    Ok(())
+}
+
+fn build(release: bool) -> Outcome<PathBuf> {
+    let target = scratch("godot")?.join("build");
+    let mut build = cargo();
+    build.current_dir(root().join("bindings/godot")).args(["build", "--quiet", "--target-dir"]).arg(&target);
+    if release {
+        build.arg("--release");
+    }
+    run(&mut build)?;
+    Ok(target.join(if release { "release" } else { "debug" }).join(library_name()))
+}
+
+fn library_name() -> String {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    format!("{prefix}framewire_godot{suffix}")
+}
+
+/// Where the `.gdextension` file expects this machine's library.
+fn library_folder() -> String {
+    let arch = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    };
+    match std::env::consts::OS {
+        "macos" => "macos".into(),
+        os => format!("{os}.{arch}"),
+    }
+}
+
+/// A project from `bindings/godot/<from>` with the addon in it.
+fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
+    let binding = root().join("bindings/godot");
+    remove(project)?;
+    copy_tree(&binding.join(from), project)?;
+    copy_tree(&binding.join(ADDON), &project.join(ADDON))?;
+    let bin = project.join(ADDON).join("bin").join(library_folder());
+    create(&bin)?;
+    copy(library, &bin.join(library_name()))?;
+    // Godot writes this list when it imports a project, and crashes while it exits from the first
+    // import with an extension (godotengine/godot#111048). With the list there, no import is needed.
+    create(&project.join(".godot"))?;
+    write(&project.join(".godot/extension_list.cfg"), EXTENSION)
+}
+
+// ----------------------------------------------------------------------------- runs and verdicts
+
+struct Run {
+    status: Option<i32>,
+    text: String,
+}
+
+/// Runs to the end, which comes by force when it takes too long.
+fn finish(mut command: Command) -> Outcome<Run> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("{command:?} does not start: {error}"))?;
+    let readers = [
+        child.stdout.take().map(|pipe| read_all(Box::new(pipe))),
+        child.stderr.take().map(|pipe| read_all(Box::new(pipe))),
+    ];
+    let ends = Instant::now() + RUN_TIMEOUT;
+    let mut in_time = true;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+            break status.code();
+        }
+        if in_time && Instant::now() > ends {
+            in_time = false;
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let mut text = String::new();
+    for reader in readers.into_iter().flatten() {
+        text.push_str(&reader.join().unwrap_or_default());
+    }
+    if in_time {
+        Ok(Run { status, text })
+    } else {
+        Err(format!("it took longer than {RUN_TIMEOUT:?}\n{text}"))
+    }
+}
+
+fn read_all(mut pipe: Box<dyn Read + Send>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// A run counts when it says so and exits cleanly, and nothing panicked or leaked on the way.
+/// Errors that Godot prints are mostly what the tests provoke, so they are shown only on failure.
+fn judge(run: &Run) -> Outcome {
+    let verdict = run.text.lines().rev().find(|line| line.ends_with(" failed")).unwrap_or("no verdict");
+    println!("{verdict}");
+    let passed = verdict.ends_with(" 0 failed") && !verdict.starts_with("0 ");
+    let trouble = ["panic", "SCRIPT ERROR", "leaked", "still in use"]
+        .iter()
+        .find_map(|trouble| run.text.lines().find(|line| line.contains(trouble)));
+    match trouble {
+        None if passed && run.status == Some(0) => Ok(()),
+        Some(line) if passed => Err(format!("it said: {line}\n{}", run.text)),
+        _ => Err(format!("{verdict}, exit status {:?}\n{}", run.status, run.text)),
+    }
+}
+
+/// Its scene and script load, and run for a few frames.
+fn check_demo(godot: &Godot, library: &Path) -> Outcome {
+    let project = scratch("godot")?.join("demo");
+    lay_out("demo", &project, library)?;
+    let mut command = godot.command(&project);
+    command.args(["--quit-after", "10"]);
+    let run = finish(command)?;
+    if run.status == Some(0) && !run.text.contains("ERROR") {
+        return Ok(());
+    }
+    Err(format!("exit status {:?}\n{}", run.status, run.text))
+}
+
+/// Everything that scripts can use has its text in the library, for the editor's help. What there
+/// is, Godot lists; the texts it shows only in the editor.
+fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
+    let folder = project.join("doc");
+    create(&folder)?;
+    let mut command = godot.command(project);
+    command.arg("--doctool").arg(&folder).arg("--gdextension-docs");
+    let run = finish(command)?;
+    let texts = fs::read(library).map_err(|error| format!("{}: {error}", library.display()))?;
+    let texts = String::from_utf8_lossy(&texts);
+    let mut described = 0;
+    for class in ["FramewireSocket", "FramewireNode"] {
+        let file = folder.join(format!("doc_classes/{class}.xml"));
+        let listed = fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}\n{}", file.display(), run.text))?;
+        for line in listed.lines().map(str::trim) {
+            let is_member =
+                ["<method ", "<member ", "<signal ", "<constant "].iter().any(|tag| line.starts_with(tag));
+            let Some(end) = line.match_indices('"').nth(1).filter(|_| is_member) else { continue };
+            let tag = &line[..=end.0];
+            // gdext writes methods and signals over several lines.
+            if !texts.contains(tag) {
+                return Err(format!("{class}: {tag}> has none"));
+            }
+            described += 1;
+        }
+    }
+    println!("{described} members are documented");
+    if described > 60 { Ok(()) } else { Err("that is too few".into()) }
+}
+
+// ----------------------------------------------------------------------------------------- files
+
+fn read_dir(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Outcome {
+    create(to)?;
+    for entry in read_dir(from)? {
+        let Some(name) = entry.file_name() else { continue };
+        if entry.is_dir() { copy_tree(&entry, &to.join(name))? } else { copy(&entry, &to.join(name))? }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
+}
+
+fn create(folder: &Path) -> Outcome {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+fn write(file: &Path, text: &str) -> Outcome {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn remove(folder: &Path) -> Outcome {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,336 @@
+//! The Unity package: its tests in Mono, in Mono with Boehm's collector and in CoreCLR, and its layout.
+//!
+//! C# is compiled by `mcs`, whose C# 7.2 is the oldest that the package has to be good for.
+
+pub mod meta;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::c::{self, Build};
+use crate::run::{Echo, Outcome, cargo, command, ensure, has, quietly, root, run, scratch};
+
+/// Whether the compiler and the runtimes are here, or can be installed.
+pub fn tools() -> Outcome {
+    ensure("mcs", &["mono-mcs", "mono-runtime"])?;
+    ensure("mono-boehm", &["mono-runtime-boehm"])
+}
+
+/// Everything about the package that can be tested without Unity, against `echo`.
+pub fn test(echo: &Echo) -> Outcome {
+    let bench = Bench::prepare()?;
+    meta::check(&source())?;
+    bench.lint()?;
+    bench.compiles_for_every_platform()?;
+    let mut faults = Vec::new();
+    for runtime in &bench.runtimes {
+        for (program, arguments) in PROGRAMS {
+            // CoreCLR has no AppDomains to unload.
+            if runtime.is_core && *program == "domain" && arguments.is_empty() {
+                continue;
+            }
+            println!("{} {program} {}", runtime.name, arguments.join(" "));
+            let mut run_it = bench.start(runtime, program, echo);
+            if let Err(problem) = run(run_it.args(*arguments)) {
+                faults.push(problem);
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+/// Lays the package out in `target/package`, with the library built here, and returns its folder.
+pub fn package() -> Outcome<PathBuf> {
+    let library = c::library(Build::Release)?;
+    let package = scratch("package")?.join("com.framewire.websocket");
+    if package.exists() {
+        fs::remove_dir_all(&package).map_err(|error| error.to_string())?;
+    }
+    copy_folder(&source(), &package)?;
+    let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    for plugin in meta::PLUGINS {
+        let place = package.join(plugin.path);
+        if plugin.path.contains(HERE) {
+            copy(&library.join(&name), &place)?;
+        } else {
+            // A .meta of nothing makes Unity complain.
+            let _ = fs::remove_file(package.join(format!("{}.meta", plugin.path)));
+            if let Some(folder) = Path::new(plugin.path).parent() {
+                let _ = fs::remove_dir_all(package.join(folder));
+                let _ = fs::remove_file(package.join(format!("{}.meta", folder.display())));
+            }
+        }
+    }
+    licences(&package.join("LICENSE.md"))?;
+    notices(&package.join("Third Party Notices.md"))?;
+    version_is_the_librarys(&package)?;
+    Ok(package)
+}
+
+/// Writes the `.meta` files of new files.
+pub fn write_metas() -> Outcome {
+    let written = meta::write_missing(&source())?;
+    println!("{written} written");
+    meta::check(&source())
+}
+
+/// The plugin folder of this machine.
+const HERE: &str = if cfg!(target_os = "windows") {
+    "windows-x86_64"
+} else if cfg!(target_os = "macos") {
+    "macos"
+} else {
+    "linux-x86_64"
+};
+
+const PROGRAMS: &[(&str, &[&str])] =
+    &[("tests", &[]), ("editor", &[]), ("player", &[]), ("domain", &[]), ("domain", &["exit"])];
+
+fn source() -> PathBuf {
+    root().join("bindings/unity")
+}
+
+struct Runtime {
+    name: &'static str,
+    program: PathBuf,
+    is_core: bool,
+}
+
+/// The compiled programs, beside the library, and what runs them.
+struct Bench {
+    folder: PathBuf,
+    runtimes: Vec<Runtime>,
+}
+
+impl Bench {
+    fn prepare() -> Outcome<Self> {
+        let library = c::library(Build::Release)?;
+        let folder = scratch("unity")?;
+        copy(&library.join("libframewire.so"), &folder.join("libframewire.so"))?;
+        let mut runtimes = vec![
+            Runtime { name: "mono", program: "mono".into(), is_core: false },
+            Runtime { name: "mono-boehm", program: "mono-boehm".into(), is_core: false },
+        ];
+        match core_clr() {
+            Ok(program) => runtimes.push(Runtime { name: "CoreCLR", program, is_core: true }),
+            Err(problem) => println!("CoreCLR is left out: {problem}"),
+        }
+        let bench = Self { folder, runtimes };
+        bench.compile_programs()?;
+        Ok(bench)
+    }
+
+    fn compile_programs(&self) -> Outcome {
+        let runtime = csharp(&["Runtime"])?;
+        let with = |more: &[&str]| -> Outcome<Vec<PathBuf>> { Ok([runtime.clone(), csharp(more)?].concat()) };
+        self.mcs("tests.exe", &[], &with(&["Tests/Runtime", "Tests~/Shim"])?)?;
+        let domain = with(&["Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Domain"])?;
+        self.mcs("domain.exe", &["-main:Program"], &domain)?;
+        self.mcs("UnityEngine.dll", &["-target:library"], &csharp(&["Tests~/Stubs"])?)?;
+        let life = with(&["Editor", "Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Snippets"])?;
+        for (program, define) in [("editor.exe", "UNITY_EDITOR"), ("player.exe", "UNITY_STANDALONE")] {
+            let define = format!("-define:UNITY_5_3_OR_NEWER;{define}");
+            self.mcs(program, &[&define, "-r:UnityEngine.dll"], &life)?;
+        }
+        for program in ["tests", "domain", "editor", "player"] {
+            let config = self.folder.join(format!("{program}.runtimeconfig.json"));
+            fs::write(&config, RUNTIME_CONFIG).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The binding against the header and IL2CPP's rules, and the lint against planted faults.
+    fn lint(&self) -> Outcome {
+        self.mcs("Framewire.dll", &["-target:library"], &csharp(&["Runtime"])?)?;
+        self.mcs(
+            "Planted.dll",
+            &["-target:library", "-nowarn:649,169"],
+            &csharp(&["Tests~/Lint/Planted.cs"])?,
+        )?;
+        self.mcs("lint.exe", &[], &csharp(&["Tests~/Lint/Lint.cs"])?)?;
+        run(Command::new("mono")
+            .current_dir(&self.folder)
+            .arg("lint.exe")
+            .arg(root().join("include/framewire.h"))
+            .args(["Framewire.dll", "Planted.dll"]))
+    }
+
+    /// As each of Unity's compilations sees the package and its samples.
+    fn compiles_for_every_platform(&self) -> Outcome {
+        let all = csharp(&["Runtime", "Editor", "Samples~"])?;
+        for defines in [
+            "UNITY_EDITOR;UNITY_2019_4_OR_NEWER",
+            "UNITY_EDITOR;UNITY_IOS;UNITY_2021_2_OR_NEWER",
+            "UNITY_STANDALONE",
+            "UNITY_ANDROID;UNITY_2021_2_OR_NEWER",
+            "UNITY_IOS",
+        ] {
+            let define = format!("-define:UNITY_5_3_OR_NEWER;{defines}");
+            self.mcs("platform.dll", &["-target:library", &define, "-r:UnityEngine.dll"], &all)?;
+        }
+        Ok(())
+    }
+
+    /// Compiles without a warning.
+    fn mcs(&self, out: &str, options: &[&str], sources: &[PathBuf]) -> Outcome {
+        let mut mcs = Command::new("mcs");
+        mcs.current_dir(&self.folder)
+            .args(["-unsafe", "-langversion:7.2", "-optimize+", "-warn:4", "-warnaserror"])
+            .arg(format!("-out:{out}"))
+            .args(options)
+            .args(sources);
+        quietly(&mut mcs).map(drop)
+    }
+
+    fn start(&self, runtime: &Runtime, program: &str, echo: &Echo) -> Command {
+        let mut start = Command::new("timeout");
+        start
+            .current_dir(&self.folder)
+            .arg("120")
+            .arg(&runtime.program)
+            .arg(format!("{program}.exe"))
+            .env("LD_LIBRARY_PATH", &self.folder)
+            .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1")
+            .env("FRAMEWIRE_WS_URL", &echo.ws)
+            .env("FRAMEWIRE_WSS_URL", &echo.wss)
+            .env("FRAMEWIRE_CA", &echo.ca);
+        start
+    }
+}
+
+/// .NET Core 3.1 from the Python package that carries it.
+fn core_clr() -> Outcome<PathBuf> {
+    if !has("python3") {
+        return Err("there is no python3 to install it with".into());
+    }
+    let folder = scratch("tools")?.join("dotnetcore2");
+    if !folder.join("bin/pip").exists() {
+        quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    let find =
+        "import dotnetcore2, os; print(os.path.join(os.path.dirname(dotnetcore2.__file__), 'bin/dotnet'))";
+    let python = folder.join("bin/python");
+    if quietly(command(&python).args(["-c", find])).is_err() {
+        quietly(command(folder.join("bin/pip")).args(["install", "--quiet", "dotnetcore2==3.1.23"]))?;
+    }
+    let program = PathBuf::from(quietly(command(&python).args(["-c", find]))?.trim());
+    quietly(command("chmod").arg("+x").arg(&program))?;
+    Ok(program)
+}
+
+const RUNTIME_CONFIG: &str = r#"{"runtimeOptions":{"tfm":"netcoreapp3.1","framework":{"name":"Microsoft.NETCore.App","version":"3.1.0"}}}"#;
+
+/// The C# files in folders of the package, or files themselves.
+fn csharp(paths: &[&str]) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<PathBuf> = paths.iter().map(|path| source().join(path)).collect();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            waiting.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
+        } else if path.extension() == Some(OsStr::new("cs")) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// But for hidden files, and the tests that are not Unity's.
+fn copy_folder(from: &Path, to: &Path) -> Outcome {
+    fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
+    for entry in fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let name = path.file_name().unwrap_or_default().to_owned();
+        if name == "Tests~" || name.to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            copy_folder(&path, &to.join(name))?;
+        } else {
+            copy(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    // Not over a library that a program may have mapped.
+    let _ = fs::remove_file(to);
+    fs::copy(from, to).map(drop).map_err(|error| format!("{}: {error}", from.display()))
+}
+
+/// Adds the texts of the project's own licences.
+fn licences(file: &Path) -> Outcome {
+    let mut text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        let body = fs::read_to_string(root().join(name)).map_err(|error| format!("{name}: {error}"))?;
+        text += &format!("\n## {name}\n\n```\n{}\n```\n", body.trim_end());
+    }
+    fs::write(file, text).map_err(|error| error.to_string())
+}
+
+/// Adds the packages in the library and the texts of their licences.
+fn notices(file: &Path) -> Outcome {
+    let tree = ["tree", "--package", "framewire", "--edges", "normal", "--prefix", "none", "--format"];
+    let packages = quietly(cargo().args(tree).arg("{p}|{l}"))?;
+    let mut packages: Vec<&str> = packages.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let mut text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut licences = String::new();
+    for package in packages {
+        let (name, licence) = package.split_once('|').unwrap_or((package, ""));
+        let mut words = name.split_whitespace();
+        let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if name.is_empty() || name == "framewire" {
+            continue;
+        }
+        text += &format!("\n- {name} {version}: {licence}");
+        for (title, body) in licence_texts(name, version.trim_start_matches('v'))? {
+            licences += &format!("\n## {name}: {title}\n\n```\n{}\n```\n", body.trim_end());
+        }
+    }
+    fs::write(file, format!("{text}\n{licences}")).map_err(|error| error.to_string())
+}
+
+/// The licence files of a crate, where cargo has unpacked it.
+fn licence_texts(name: &str, version: &str) -> Outcome<Vec<(String, String)>> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    let registry = home.ok_or("there is neither CARGO_HOME nor HOME")?.join("registry/src");
+    let mut found = Vec::new();
+    for index in fs::read_dir(&registry).map_err(|error| format!("{}: {error}", registry.display()))? {
+        let folder = index.map_err(|error| error.to_string())?.path().join(format!("{name}-{version}"));
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.filter_map(Result::ok) {
+            let title = entry.file_name().to_string_lossy().into_owned();
+            let upper = title.to_uppercase();
+            let is_licence = upper.starts_with("LICENSE") || upper.starts_with("COPYING");
+            if is_licence && let Ok(body) = fs::read_to_string(entry.path()) {
+                found.push((title, body));
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn version_is_the_librarys(package: &Path) -> Outcome {
+    let manifest = fs::read_to_string(package.join("package.json")).map_err(|error| error.to_string())?;
+    let crate_manifest = fs::read_to_string(root().join("Cargo.toml")).map_err(|error| error.to_string())?;
+    let version = crate_manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("version = "))
+        .ok_or("Cargo.toml has no version")?;
+    if manifest.contains(&format!("\"version\": {version}")) {
+        return Ok(());
+    }
+    Err(format!("package.json has another version than the library's, {version}"))
+}

@@ -1,0 +1,236 @@
+//! The `.meta` files of the Unity package.
+//!
+//! Unity refers to files by the guid in their `.meta`, and cannot make one in a package, which is
+//! read-only. So every file and folder has its own, committed. A new file's guid is made from its
+//! path; one that is there stays, as projects may refer to it by now.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::Outcome;
+
+/// A native library's place in the package and the platform that loads it from there.
+pub struct Plugin {
+    pub path: &'static str,
+    /// Unity's name of the player's platform, and the processor there.
+    player: (&'static str, &'static str),
+    /// The editor's system, where the editor loads it too.
+    editor: Option<&'static str>,
+}
+
+pub const PLUGINS: &[Plugin] = &[
+    Plugin {
+        path: "Runtime/Plugins/linux-x86_64/libframewire.so",
+        player: ("Standalone: Linux64", "x86_64"),
+        editor: Some("Linux"),
+    },
+    Plugin {
+        path: "Runtime/Plugins/windows-x86_64/framewire.dll",
+        player: ("Standalone: Win64", "x86_64"),
+        editor: Some("Windows"),
+    },
+    Plugin {
+        path: "Runtime/Plugins/macos/libframewire.dylib",
+        player: ("Standalone: OSXUniversal", "AnyCPU"),
+        editor: Some("OSX"),
+    },
+    Plugin {
+        path: "Runtime/Plugins/android-arm64/libframewire.so",
+        player: ("Android: Android", "ARM64"),
+        editor: None,
+    },
+    Plugin {
+        path: "Runtime/Plugins/android-armv7/libframewire.so",
+        player: ("Android: Android", "ARMv7"),
+        editor: None,
+    },
+    Plugin { path: "Runtime/Plugins/ios/libframewire.a", player: ("iPhone: iOS", "ARM64"), editor: None },
+];
+
+/// Writes the `.meta` files that are missing, those of the plugins among them.
+pub fn write_missing(package: &Path) -> Outcome<usize> {
+    let mut written = 0;
+    for path in wanted(package)? {
+        let meta = package.join(format!("{path}.meta"));
+        if !meta.exists() {
+            fs::create_dir_all(meta.parent().unwrap_or(package)).map_err(|error| error.to_string())?;
+            fs::write(&meta, text(package, &path)).map_err(|error| format!("{}: {error}", meta.display()))?;
+            written += 1;
+        }
+    }
+    Ok(written)
+}
+
+/// Every file and folder has a `.meta`, every `.meta` belongs to one, and no two guids are the same.
+pub fn check(package: &Path) -> Outcome {
+    let wanted = wanted(package)?;
+    let mut faults = Vec::new();
+    let mut guids: BTreeMap<String, String> = BTreeMap::new();
+    for path in &wanted {
+        let Ok(text) = fs::read_to_string(package.join(format!("{path}.meta"))) else {
+            faults.push(format!("{path} has no .meta"));
+            continue;
+        };
+        let guid = text.lines().find_map(|line| line.strip_prefix("guid: ")).unwrap_or_default();
+        if guid.len() != 32 || !guid.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            faults.push(format!("{path}.meta has no guid of 32 lower-case hexadecimal digits"));
+        }
+        if let Some(other) = guids.insert(guid.to_owned(), path.clone()) {
+            faults.push(format!("{path} and {other} have the same guid"));
+        }
+    }
+    for path in files(package)?.iter().filter_map(|path| path.strip_suffix(".meta")) {
+        if !wanted.iter().any(|one| one == path) {
+            faults.push(format!("{path}.meta belongs to nothing"));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+/// What Unity sees: files and folders but for hidden ones and those that end in `~`, and the places
+/// of the plugins, whether the libraries are there or not.
+fn wanted(package: &Path) -> Outcome<Vec<String>> {
+    let mut wanted: Vec<String> =
+        files(package)?.into_iter().filter(|path| !path.ends_with(".meta")).collect();
+    for plugin in PLUGINS {
+        let mut path = Path::new(plugin.path);
+        while !path.as_os_str().is_empty() {
+            wanted.push(path.to_string_lossy().into_owned());
+            path = path.parent().unwrap_or(Path::new(""));
+        }
+    }
+    wanted.sort();
+    wanted.dedup();
+    Ok(wanted)
+}
+
+/// All files and folders, by their path inside the package.
+fn files(package: &Path) -> Outcome<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let full = package.join(&folder);
+        for entry in fs::read_dir(&full).map_err(|error| format!("{}: {error}", full.display()))? {
+            let entry = entry.map_err(|error| error.to_string())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || name.ends_with('~') {
+                continue;
+            }
+            let path = folder.join(&name);
+            found.push(path.to_string_lossy().replace('\\', "/"));
+            if entry.path().is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn text(package: &Path, path: &str) -> String {
+    let plugin = PLUGINS.iter().find(|plugin| plugin.path == path);
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let body = match (plugin, extension) {
+        (Some(plugin), _) => return plugin_text(plugin),
+        (None, "cs") => {
+            "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  defaultReferences: []\n  \
+             executionOrder: 0\n  icon: {instanceID: 0}\n"
+        }
+        (None, "asmdef") => "AssemblyDefinitionImporter:\n  externalObjects: {}\n",
+        (None, "json") => "PackageManifestImporter:\n  externalObjects: {}\n",
+        (None, "md") => "TextScriptImporter:\n  externalObjects: {}\n",
+        _ if is_folder(package, path) => "folderAsset: yes\nDefaultImporter:\n  externalObjects: {}\n",
+        _ => "DefaultImporter:\n  externalObjects: {}\n",
+    };
+    format!("fileFormatVersion: 2\nguid: {}\n{body}{TAIL}", guid(path))
+}
+
+const TAIL: &str = "  userData: \n  assetBundleName: \n  assetBundleVariant: \n";
+
+fn is_folder(package: &Path, path: &str) -> bool {
+    package.join(path).is_dir() || PLUGINS.iter().any(|plugin| Path::new(plugin.path).starts_with(path))
+}
+
+fn plugin_text(plugin: &Plugin) -> String {
+    let (player, cpu) = plugin.player;
+    let mut text = format!(
+        "fileFormatVersion: 2\nguid: {}\nPluginImporter:\n  externalObjects: {{}}\n  serializedVersion: 2\n  \
+         iconMap: {{}}\n  executionOrder: {{}}\n  defineConstraints: []\n  isPreloaded: 0\n  isOverridable: 0\n  \
+         isExplicitlyReferenced: 0\n  validateReferences: 1\n  platformData:\n",
+        guid(plugin.path)
+    );
+    let mut platform = |name: &str, enabled: bool, settings: &[(&str, &str)]| {
+        text += &format!("  - first:\n      {name}\n    second:\n      enabled: {}\n", u8::from(enabled));
+        if settings.is_empty() {
+            text += "      settings: {}\n";
+            return;
+        }
+        text += "      settings:\n";
+        for (key, value) in settings {
+            text += &format!("        {key}: {value}\n");
+        }
+    };
+    platform("Any: ", false, &[]);
+    match plugin.editor {
+        Some(system) => {
+            let cpu = if system == "OSX" { "AnyCPU" } else { cpu };
+            platform(
+                "Editor: Editor",
+                true,
+                &[("CPU", cpu), ("DefaultValueInitialized", "true"), ("OS", system)],
+            );
+        }
+        None => platform("Editor: Editor", false, &[("DefaultValueInitialized", "true")]),
+    }
+    platform(player, true, &[("CPU", cpu)]);
+    text + TAIL
+}
+
+/// FNV-1a of 128 bits over the path.
+fn guid(path: &str) -> String {
+    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+    for byte in b"com.framewire.websocket/".iter().chain(path.as_bytes()) {
+        hash ^= u128::from(*byte);
+        hash = hash.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+    }
+    format!("{hash:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A package in a folder of its own.
+    fn scratch(name: &str) -> PathBuf {
+        let folder = crate::run::scratch("unity-meta-test").unwrap().join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("Runtime")).unwrap();
+        fs::create_dir_all(folder.join("Samples~")).unwrap();
+        for file in ["package.json", "Runtime/A.cs", "Samples~/B.cs"] {
+            fs::write(folder.join(file), "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn what_is_written_passes_the_check_and_stays() {
+        let package = scratch("stays");
+        assert!(check(&package).unwrap_err().contains("Runtime/A.cs has no .meta"));
+        assert!(write_missing(&package).unwrap() > PLUGINS.len());
+        assert_eq!(check(&package), Ok(()));
+        assert_eq!(write_missing(&package), Ok(0));
+        assert!(!package.join("Samples~.meta").exists() && !package.join("Samples~/B.cs.meta").exists());
+    }
+
+    #[test]
+    fn the_check_finds_orphans_and_twins() {
+        let package = scratch("orphans");
+        write_missing(&package).unwrap();
+        fs::write(package.join("Runtime/Gone.cs.meta"), "guid: 0\n").unwrap();
+        assert_eq!(check(&package).unwrap_err(), "Runtime/Gone.cs.meta belongs to nothing");
+        fs::remove_file(package.join("Runtime/Gone.cs.meta")).unwrap();
+        fs::copy(package.join("package.json.meta"), package.join("Runtime/A.cs.meta")).unwrap();
+        assert!(check(&package).unwrap_err().contains("have the same guid"));
+    }
+}
