@@ -831,6 +831,8 @@ impl Attempt {
     /// Tells the game something that is not a message.
     fn tell(&mut self, event: EventKind, context: &mut Context) {
         let Some(socket) = &self.socket else { return };
+        // What is counted is never behind what is delivered.
+        self.count(&socket.0);
         if socket.0.polls() {
             context.collect(event);
             context.publish(&socket.0);

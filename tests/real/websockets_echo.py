@@ -4,11 +4,15 @@ import asyncio
 import sys
 
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 
 async def echo(connection):
-    async for message in connection:
-        await connection.send(message)
+    try:
+        async for message in connection:
+            await connection.send(message)
+    except ConnectionClosed:
+        pass  # with any code but 1000 and 1001
 
 
 async def main():

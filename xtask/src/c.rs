@@ -56,9 +56,7 @@ pub fn can_sanitize() -> Outcome {
 pub fn compile(source: &Path, library: &Path, build: Build) -> Outcome<PathBuf> {
     let folder = scratch(if build == Build::Sanitized { "c-sanitized" } else { "c" })?;
     let program = folder.join(source.file_stem().unwrap_or_default());
-    // gcc and clang bring different run-time parts of the sanitizer; rustc's are clang's.
-    let compiler = if build == Build::Sanitized && has("clang") { "clang" } else { "cc" };
-    let mut cc = command(compiler);
+    let mut cc = command("cc");
     cc.arg("-std=c11").args(WARNINGS).args(["-O1", "-g"]);
     if build == Build::Sanitized {
         cc.arg("-fsanitize=address");
@@ -69,7 +67,9 @@ pub fn compile(source: &Path, library: &Path, build: Build) -> Outcome<PathBuf> 
         .arg(root().join("tests/c"))
         .arg(source);
     cc.arg("-o").arg(&program).arg("-L").arg(library).args(["-lframewire", "-lpthread", "-lm"]);
-    cc.arg(format!("-Wl,-rpath,{}", library.display()));
+    // Old tags, as the new ones would let LD_LIBRARY_PATH come first, which cargo sets to its own
+    // folders, where another build of the library lies.
+    cc.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()));
     quietly(&mut cc)?;
     Ok(program)
 }

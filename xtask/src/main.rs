@@ -2,6 +2,7 @@
 
 mod abi;
 mod c;
+mod c_tests;
 mod cpp;
 mod demo;
 mod godot;

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: everything, in a fixed order, one after the other, whatever fails on the way.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::c::{self, Build};
-use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run, run_within};
-use crate::{abi, cpp, demo, godot, header, real, unity};
+use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
+use crate::{abi, c_tests, cpp, demo, godot, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -81,15 +80,7 @@ fn run_all(only: &[&str]) -> Report {
         }
     };
     report.step("examples in C", || examples(&echo).into());
-    report.step("tests in C", || c_tests(&echo, Build::Release, &[]).into());
-    report.step("tests in C, address sanitizer", || match c::can_sanitize() {
-        Ok(()) => c_tests(&echo, Build::Sanitized, &[]).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    });
-    report.step("tests in C, valgrind", || match ensure("valgrind", &["valgrind"]) {
-        Ok(()) => c_tests(&echo, Build::Release, VALGRIND).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    });
+    c_tests::steps(&mut report, &echo);
     report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),
@@ -102,45 +93,6 @@ fn run_all(only: &[&str]) -> Report {
     });
     real::steps(&mut report);
     report
-}
-
-const VALGRIND: &[&str] =
-    &["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=9"];
-
-/// Far beyond the slowest test in C under the slowest tool.
-const C_TEST_LIMIT: Duration = Duration::from_secs(600);
-
-/// Each program in tests/c, against the echo server.
-fn c_tests(echo: &Echo, build: Build, under: &[&str]) -> Outcome {
-    let library = c::library(build)?;
-    let mut failures = Vec::new();
-    for source in c::sources("tests/c")? {
-        let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if name == "alloc_count" && (build == Build::Sanitized || !under.is_empty()) {
-            println!("{name}: not under this tool: both replace the allocator");
-            continue;
-        }
-        let program = c::compile(&source, &library, build)?;
-        println!("{name}:");
-        let started = Instant::now();
-        match one(echo, &program, under) {
-            Ok(()) => println!("{name}: ok, {:.1} s", started.elapsed().as_secs_f32()),
-            Err(problem) => failures.push(problem),
-        }
-    }
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
-}
-
-fn one(echo: &Echo, program: &Path, under: &[&str]) -> Outcome {
-    let mut test = match under {
-        [] => command(program),
-        [tool, options @ ..] => {
-            let mut wrapped = command(tool);
-            wrapped.args(options).arg(program);
-            wrapped
-        }
-    };
-    run_within(C_TEST_LIMIT, test.arg(&echo.ws).arg(&echo.wss).arg(&echo.ca))
 }
 
 fn examples(echo: &Echo) -> Outcome {
