@@ -69,6 +69,7 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the header compiles alone", || c::header_alone().into());
     report.step("every function is tested from C", || abi::every_function_is_tested().into());
     report.step("cargo test", || run(cargo().args(["test", "--workspace", "--quiet"])).into());
+    report.step("models of the hand-overs between threads", || models().into());
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
@@ -93,6 +94,14 @@ fn run_all(only: &[&str]) -> Report {
     });
     real::steps(&mut report);
     report
+}
+
+/// Every order in which threads may meet, within reason: `shuttle` plays them instead of the system.
+fn models() -> Outcome {
+    let mut tests = cargo();
+    tests.args(["test", "--package", "framewire", "--lib", "--quiet", "models"]);
+    // A folder of its own, as the flags would have everything built again each time.
+    run(tests.env("RUSTFLAGS", "--cfg shuttle").env("CARGO_TARGET_DIR", root().join("target/shuttle")))
 }
 
 fn examples(echo: &Echo) -> Outcome {
