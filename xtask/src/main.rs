@@ -1,6 +1,11 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
+mod bench;
+mod bench_build;
+mod bench_run;
+mod bench_show;
+mod bench_tests;
 mod c;
 mod c_tests;
 mod cpp;
@@ -21,6 +26,8 @@ cargo xtask <command>
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
+  bench [--runs N] [--keep] [WORD...]
+                     measures Framewire beside its peers; --show prints what was measured last
   header [--check]   writes include/framewire.h from the source, or compares it
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
@@ -35,6 +42,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
+        ["bench", arguments @ ..] => bench::run(arguments),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),

@@ -1,0 +1,102 @@
+//! `cargo xtask bench`: Framewire, its peers and the limit, one after the other in every round, so that
+//! whatever else the machine does meets them all. benches/README.md explains what is measured and how.
+
+use std::path::PathBuf;
+
+use crate::bench_build::{self, Client};
+use crate::bench_run::{self, Server};
+use crate::bench_show;
+use crate::bench_tests::{self, Test};
+use crate::run::{Outcome, scratch};
+
+/// Rounds, if the command line does not say.
+const RUNS: usize = 7;
+
+/// What the command line asks for.
+struct Plan {
+    runs: usize,
+    /// Goes on with the results that are there.
+    keeps: bool,
+    /// Measures nothing.
+    only_shows: bool,
+    words: Vec<String>,
+}
+
+pub fn run(arguments: &[&str]) -> Outcome {
+    let plan = Plan::parse(arguments)?;
+    let results = results_file()?;
+    if !plan.only_shows {
+        let (clients, left_out) = bench_build::build()?;
+        for reason in &left_out {
+            println!("left out: {reason}");
+        }
+        if !plan.keeps {
+            let _ = std::fs::remove_file(&results);
+        }
+        measure(&plan, &clients)?;
+    }
+    bench_show::show(&bench_run::load(&results)?)
+}
+
+/// Every line a client has printed, with the name of its test.
+fn results_file() -> Outcome<PathBuf> {
+    Ok(scratch("bench")?.join("results.jsonl"))
+}
+
+impl Plan {
+    fn parse(arguments: &[&str]) -> Outcome<Self> {
+        let mut plan = Self { runs: RUNS, keeps: false, only_shows: false, words: Vec::new() };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match *argument {
+                "--runs" => {
+                    let number = arguments.next().and_then(|number| number.parse().ok());
+                    plan.runs = number.ok_or("--runs wants a number")?;
+                }
+                "--keep" => plan.keeps = true,
+                "--show" => plan.only_shows = true,
+                word => plan.words.push(word.to_owned()),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Words choose tests by their names and clients by theirs; where none names a test, or a client,
+    /// all of them are meant.
+    fn wants(&self, name: &str, all: &[&str]) -> bool {
+        let mut words = self.words.iter().filter(|word| all.iter().any(|name| name.contains(word.as_str())));
+        let first = words.next();
+        first.is_none_or(|word| name.contains(word.as_str()))
+            || words.any(|word| name.contains(word.as_str()))
+    }
+}
+
+fn measure(plan: &Plan, clients: &[Client]) -> Outcome {
+    let tests = bench_tests::all();
+    let test_names: Vec<&str> = tests.iter().map(|test| test.name).collect();
+    let client_names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
+    let server = Server::start()?;
+    for test in tests.iter().filter(|test| plan.wants(test.name, &test_names)) {
+        println!("{}: {}", test.name, test.what);
+        for round in 0..if test.is_exact { 1 } else { plan.runs } {
+            for client in clients.iter().filter(|client| plan.wants(&client.name, &client_names)) {
+                one(&server, test, client, round)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one(server: &Server, test: &Test, client: &Client, round: usize) -> Outcome {
+    if !client.can(test) {
+        return Ok(());
+    }
+    match server.run(test, client) {
+        Ok(line) => bench_run::save(&results_file()?, test.name, &client.name, &line),
+        // A peer that fails is said and left out; the others go on.
+        Err(problem) => {
+            println!("  {} (round {round}): {}", client.name, problem.lines().last().unwrap_or_default());
+            Ok(())
+        }
+    }
+}
