@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,11 +60,30 @@ void bench_begin(void)
     stamp(-1);
 }
 
+static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done_changed = PTHREAD_COND_INITIALIZER;
+
+static void set_done(void)
+{
+    pthread_mutex_lock(&done_lock);
+    bench.done = true;
+    pthread_cond_signal(&done_changed);
+    pthread_mutex_unlock(&done_lock);
+}
+
+void bench_wait(void)
+{
+    pthread_mutex_lock(&done_lock);
+    while (!bench.done)
+        pthread_cond_wait(&done_changed, &done_lock);
+    pthread_mutex_unlock(&done_lock);
+}
+
 void bench_end(void)
 {
     stamp(1);
     measuring = false;
-    bench.done = true;
+    set_done();
 }
 
 void bench_keep(uint64_t ns)
@@ -187,7 +207,8 @@ void bench_opened(void *connection)
         order(connection, bench.rate);
         break;
     default:
-        bench.done = opened == bench.connections;
+        if (opened == bench.connections)
+            set_done();
     }
 }
 

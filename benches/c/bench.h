@@ -65,6 +65,9 @@ void bench_end(void);
 void bench_keep(uint64_t ns);
 uint64_t bench_now_ns(void);
 
+/* Sleeps until bench.done, for those whose library has threads of its own. */
+void bench_wait(void);
+
 /* Idle: call it before the first connection, and when all are open. */
 void bench_memory(bool after);
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum delivery { WORKER, POLL, PULL };
@@ -94,15 +93,14 @@ static void pull(void)
 }
 
 /* The game's main loop, which has nothing else to do and so waits when there is nothing. */
-static void run_until(volatile bool *done)
+static void run(void)
 {
-    const struct timespec pause = {0, 200000};
-    while (!*done) {
-        if (delivery == WORKER)
-            nanosleep(&pause, NULL);
-        else if (!fw_wait(100))
+    if (delivery == WORKER)
+        bench_wait();
+    while (!bench.done) {
+        if (!fw_wait(100))
             continue;
-        else if (delivery == POLL)
+        if (delivery == POLL)
             fw_poll(0, 0);
         else
             pull();
@@ -166,7 +164,7 @@ int main(int argc, char **argv)
     } else {
         for (i = 0; i < bench.connections; i++)
             open_one();
-        run_until(&bench.done);
+        run();
     }
     if (bench.mode == MODE_IDLE)
         usleep(300000);

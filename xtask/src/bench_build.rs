@@ -36,6 +36,12 @@ impl Client {
         self
     }
 
+    /// Framewire, with its events delivered in one of three ways.
+    pub fn framewire(delivery: &str) -> Outcome<Self> {
+        let program = scratch("bench")?.join("framewire");
+        Ok(Self::new(&format!("framewire {delivery}"), &program, delivery))
+    }
+
     pub fn scaled(&self, count: u64) -> u64 {
         (count / self.slowness).max(2)
     }
@@ -48,20 +54,23 @@ impl Client {
     }
 }
 
-/// The clients, and what is left out and why.
-pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
-    let folder = scratch("bench")?;
+/// What the counts need.
+pub fn for_counts() -> Outcome {
     let library = c::library(Build::Release)?;
     compile("server.c", "server", &["-lssl", "-lcrypto"])?;
-    compile_with_script("raw", &["-lssl", "-lcrypto"])?;
     framewire(&library)?;
-    preloaded()?;
-    let framewire = folder.join("framewire");
+    preloaded()
+}
+
+/// The clients, and what is left out and why.
+pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
+    for_counts()?;
+    compile_with_script("raw", &["-lssl", "-lcrypto"])?;
     let mut clients = vec![
-        Client::new("raw", &folder.join("raw"), ""),
-        Client::new("framewire worker", &framewire, "worker"),
-        Client::new("framewire poll", &framewire, "poll"),
-        Client::new("framewire pull", &framewire, "pull"),
+        Client::new("raw", &scratch("bench")?.join("raw"), ""),
+        Client::framewire("worker")?,
+        Client::framewire("poll")?,
+        Client::framewire("pull")?,
     ];
     let mut left_out = Vec::new();
     match rust_peers() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::bench_build::{self, Client};
 use crate::bench_tests::{Kind, Test};
@@ -14,8 +15,6 @@ const SERVER_CORE: &str = "0";
 const CLIENT_CORE: &str = "1";
 /// A client that takes longer has hung.
 const LIMIT_SECONDS: &str = "60";
-/// Ahead of what else runs here, where that is allowed.
-const NICENESS: i32 = -10;
 
 pub struct Server {
     child: Child,
@@ -47,8 +46,13 @@ impl Server {
 
     /// Runs a client once; its line of JSON.
     pub fn run(&self, test: &Test, client: &Client) -> Outcome<String> {
+        self.run_under(&[], test, client)
+    }
+
+    /// The same under a tool, which comes before the client on the command line.
+    pub fn run_under(&self, tool: &[&str], test: &Test, client: &Client) -> Outcome<String> {
         let mut command = pinned(CLIENT_CORE);
-        command.args(["timeout", LIMIT_SECONDS]).args(&client.command);
+        command.args(["timeout", LIMIT_SECONDS]).args(tool).args(&client.command);
         command.arg(test.mode).arg(if test.tls { &self.wss } else { &self.ws });
         for (name, value) in test.arguments {
             let value = if matches!(*name, "count" | "warm") { client.scaled(*value) } else { *value };
@@ -79,21 +83,17 @@ impl Drop for Server {
     }
 }
 
-/// A command bound to a core. It works in `/`, so that nothing depends on where this was started.
+/// A command bound to a core and ahead of what else runs there, where that is allowed. It works in
+/// `/`, so that nothing depends on where this was started.
 fn pinned(core: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]).current_dir("/");
-    // `nice` adds to what it was started with.
-    let own = own_niceness();
-    if Command::new("nice").args(["-n", &(NICENESS - own).to_string(), "true"]).status().is_ok() {
-        command.args(["nice", "-n", &(NICENESS - own).to_string()]);
+    static AHEAD: OnceLock<bool> = OnceLock::new();
+    let is_allowed = || quietly(Command::new("chrt").args(["--rr", "1", "true"])).is_ok();
+    if *AHEAD.get_or_init(is_allowed) {
+        command.args(["chrt", "--rr", "1"]);
     }
     command
-}
-
-fn own_niceness() -> i32 {
-    let output = Command::new("nice").output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&output).trim().parse().unwrap_or(0)
 }
 
 // -------------------------------------------------------------------------------------------- results
@@ -143,7 +143,7 @@ pub fn load(file: &Path) -> Outcome<Results> {
 }
 
 /// A number of a flat JSON object.
-fn number(line: &str, field: &str) -> Option<f64> {
+pub fn number(line: &str, field: &str) -> Option<f64> {
     let rest = line.split_once(&format!("\"{field}\":"))?.1;
     rest[..rest.find([',', '}'])?].parse().ok()
 }

@@ -3,6 +3,7 @@
 mod abi;
 mod bench;
 mod bench_build;
+mod bench_counts;
 mod bench_run;
 mod bench_show;
 mod bench_tests;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, c_tests, cpp, demo, godot, header, real, unity};
+use crate::{abi, bench_counts, c_tests, cpp, demo, godot, header, real, unity};
 
 /// Of what a failed step has said, as many lines are said again at the end.
 const LAST_LINES: usize = 60;
@@ -86,6 +86,7 @@ fn run_all(only: &[&str]) -> Report {
     };
     report.step("examples in C", || examples(&echo).into());
     c_tests::steps(&mut report, &echo);
+    report.step("what a message costs, counted", bench_counts::step);
     report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),
