@@ -297,7 +297,11 @@ impl Shared {
             .map_err(|_| CallError::out_of_memory())?;
         self.buffered.fetch_add(len, Ordering::Relaxed);
         drop(to_worker);
-        self.notify();
+        // The worker takes its mark away before it locks what was locked here: a mark that still
+        // stands is that of a look to come.
+        if !self.notified.load(Ordering::Acquire) {
+            self.notify();
+        }
         Ok(())
     }
 
