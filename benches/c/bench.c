@@ -171,11 +171,11 @@ void bench_parse(const char *client, int argc, char **argv)
 
 /* ------------------------------------------------------------------------------------- the script */
 
-/* Messages of one order: what is asked for at a time when sending, so that a client that answers
- * from its callbacks alone has something to answer to. Two are on their way at a time. */
+/* Half a megabyte of messages that are sent in one go, so that a client that sends from its callbacks
+ * alone has one to do so from. Two are on their way at a time. */
 static uint64_t send_round(void)
 {
-    uint64_t round = (4 << 20) / (bench.size + 16);
+    uint64_t round = (512 << 10) / (bench.size + 16);
     return round > 2 ? round : 2;
 }
 

@@ -168,6 +168,13 @@ pub fn timed<T>(act: impl FnOnce() -> T) -> T {
     result
 }
 
+pub async fn timed_async<T>(act: impl Future<Output = T>) -> T {
+    let begun = unsafe { bench_now_ns() };
+    let result = act.await;
+    unsafe { bench_keep(bench_now_ns() - begun) };
+    result
+}
+
 pub fn memory(after: bool) {
     unsafe { bench_memory(after) }
 }
