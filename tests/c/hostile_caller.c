@@ -503,6 +503,10 @@ int main(int argc, char **argv)
     for (i = 0; i < SEGMENTS; i++)
         while (segments[i].buffer.id && fw_segment_release(segments[i]) == FW_RESULT_OK)
             ;
+    for (i = 0; i < SETTINGS; i++) {
+        fw_tls tls = {settings[i]};
+        fw_tls_destroy(tls);
+    }
     OK(fw_buffer_pool_stats(&pool));
     printf("%ld calls, %ld callbacks, %d sockets\n", (long)calls, (long)callbacks, (int)finalizers_set);
     CHECK(calls > 1000 && callbacks > 0 && finalizers_set > 0);
