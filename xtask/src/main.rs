@@ -12,6 +12,7 @@ mod real;
 mod run;
 mod test;
 mod unity;
+mod unsafe_list;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ cargo xtask <command>
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
+  unsafe             writes docs/unsafe.md from the source
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["test", only @ ..] => test::run_and_report(only),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["unsafe"] => unsafe_list::write(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),
