@@ -8,6 +8,7 @@ mod demo;
 mod godot;
 mod header;
 mod install;
+mod network;
 mod real;
 mod run;
 mod test;
