@@ -1,6 +1,7 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
+mod autobahn;
 mod c;
 mod c_tests;
 mod cpp;
@@ -22,6 +23,7 @@ cargo xtask <command>
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
+  autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["test", only @ ..] => test::run_and_report(only),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["autobahn"] => autobahn::run(false),
+        ["autobahn", "--full"] => autobahn::run(true),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, c_tests, cpp, demo, godot, header, real, unity};
+use crate::{abi, autobahn, c_tests, cpp, demo, godot, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -92,6 +92,7 @@ fn run_all(only: &[&str]) -> Report {
         Err(reason) => Verdict::Skipped(reason),
     });
     real::steps(&mut report);
+    report.step("Autobahn", autobahn::step);
     report
 }
 
