@@ -5,9 +5,11 @@
 mod common;
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Client, Seen};
-use framewire::{Error, ErrorKind, Phase, Roots, Tls};
+use framewire::{Error, ErrorKind, LogLevel, Phase, Roots, Tls};
 use framewire_servers::certs::{self, Demands, Identity, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
@@ -156,6 +158,25 @@ fn insecure_accepts_what_nobody_vouches_for() {
         tls.set_insecure(false).unwrap();
         refused(&server, Some(&tls));
     }
+}
+
+#[test]
+fn switching_the_checks_off_is_a_warning_in_the_log() {
+    let server = server(&certs::self_signed());
+    let warnings = Arc::new(AtomicUsize::new(0));
+    let own = warnings.clone();
+    framewire::set_log(
+        LogLevel::Warn,
+        Some(Arc::new(move |level, _, _, message| {
+            let warned = level == LogLevel::Warn && message.starts_with("certificates are not checked");
+            own.fetch_add(usize::from(warned), Ordering::SeqCst);
+        })),
+    );
+    let tls = Tls::create().unwrap();
+    tls.set_insecure(true).unwrap();
+    echoes(&server, Some(&tls));
+    assert!(warnings.load(Ordering::SeqCst) > 0);
+    framewire::set_log(LogLevel::Off, None);
 }
 
 #[test]

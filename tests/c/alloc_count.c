@@ -127,10 +127,16 @@ static void measure(const char *url, enum mode mode)
         drain(mode);
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         long before, during;
+        int round;
         exchange(socket, mode, sizes[i], 3000);
-        before = allocations;
-        exchange(socket, mode, sizes[i], 3000);
-        during = allocations - before;
+        /* A queue may still grow when more messages are under way at once than ever before; that
+           comes to an end, where an allocation per message, or per hundred, would not. */
+        for (round = 0, during = 1; round < 5 && during != 0; round++) {
+            before = allocations;
+            exchange(socket, mode, sizes[i], 3000);
+            during = allocations - before;
+            CHECK(during < 5);
+        }
         printf("%-6s %6zu bytes: %ld allocations in 3000 messages each way\n", names[mode], sizes[i], during);
         CHECK(during == 0);
     }
