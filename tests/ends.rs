@@ -175,7 +175,7 @@ fn a_reset_in_the_tls_handshake_names_the_phase() {
     let _alone = alone();
     let server = Scripted::start(|peer| {
         let mut hello = [0; 5];
-        (&mut &*peer.stream()).read_exact(&mut hello).unwrap();
+        (&mut peer.stream()).read_exact(&mut hello).unwrap();
         peer.reset();
     });
     let error = Client::opening(&wss(&server)).error();

@@ -91,10 +91,12 @@ pub struct Delivery<'a> {
     events: VecDeque<EventKind>,
 }
 
-impl Delivery<'_> {
+impl Iterator for Delivery<'_> {
+    type Item = EventKind;
+
     /// The oldest event.
     #[inline]
-    pub fn next(&mut self) -> Option<EventKind> {
+    fn next(&mut self) -> Option<EventKind> {
         if self.events.is_empty() {
             let mut arrived = lock(&self.mailbox.arrived);
             std::mem::swap(&mut self.events, &mut arrived.events);
@@ -104,7 +106,9 @@ impl Delivery<'_> {
         self.mailbox.charge.fetch_sub(event.charge(), Ordering::SeqCst);
         Some(event)
     }
+}
 
+impl Delivery<'_> {
     pub fn has_more(&self) -> bool {
         !self.events.is_empty() || !lock(&self.mailbox.arrived).events.is_empty()
     }

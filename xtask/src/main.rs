@@ -13,6 +13,7 @@ mod real;
 mod run;
 mod test;
 mod unity;
+mod unsafe_list;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ cargo xtask <command>
   test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
+  unsafe             writes docs/unsafe.md from the source
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),
         ["autobahn", "--full"] => autobahn::run(true),
+        ["unsafe"] => unsafe_list::write(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),
