@@ -1,6 +1,7 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
+mod autobahn;
 mod c;
 mod c_tests;
 mod cpp;
@@ -24,6 +25,7 @@ cargo xtask <command>
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
   header [--check]   writes include/framewire.h from the source, or compares it
+  autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   unsafe             writes docs/unsafe.md from the source
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         ["test", only @ ..] => test::run_and_report(only),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["autobahn"] => autobahn::run(false),
+        ["autobahn", "--full"] => autobahn::run(true),
         ["unsafe"] => unsafe_list::write(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, c_tests, cpp, demo, godot, header, network, real, unity, unsafe_list};
+use crate::{abi, autobahn, c_tests, cpp, demo, godot, header, network, real, unity, unsafe_list};
 
 /// Of what a failed step has said, as many lines are said again at the end.
 const LAST_LINES: usize = 60;
@@ -103,6 +103,7 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    report.step("Autobahn", autobahn::step);
     report
 }
 
