@@ -5,6 +5,7 @@ mod c;
 mod c_tests;
 mod cpp;
 mod demo;
+mod fuzz;
 mod godot;
 mod header;
 mod install;
@@ -21,6 +22,8 @@ cargo xtask <command>
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
+  fuzz [--seconds N] [TARGET...]
+                     the fuzz targets, each for 20 seconds unless it is said otherwise
   header [--check]   writes include/framewire.h from the source, or compares it
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
+        ["fuzz", words @ ..] => fuzz::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, c_tests, cpp, demo, godot, header, real, unity};
+use crate::{abi, c_tests, cpp, demo, fuzz, godot, header, real, unity};
 
 /// How a step ended.
 pub enum Verdict {
@@ -72,6 +72,7 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
         Err(problem) => {
