@@ -36,7 +36,14 @@ pub fn run(data: &[u8]) {
     let wire = input.rest();
     let whole = talk(handshake.clone(), wire, Pieces::Whole);
     for pieces in [Pieces::Single, Pieces::random(seed)] {
-        assert_eq!(talk(handshake.clone(), wire, pieces), whole, "{pieces:?}");
+        let other = talk(handshake.clone(), wire, pieces);
+        let is_same = match (&whole, &other) {
+            // Garbage in a head is not looked for at every byte, so it may not be found before
+            // the end.
+            ((_, Err(error)), (_, Ok(None))) => kind == ProxyKind::Http && error.status == 0,
+            (whole, other) => whole == other,
+        };
+        assert!(is_same, "{pieces:?}: {other:?}, not {whole:?}");
     }
 }
 

@@ -378,7 +378,7 @@ impl Play<'_> {
         self.driver.network_takes = usize::MAX;
         self.driver.flush(Pieces::Whole);
         let (frames, rest) = self.frames();
-        assert!(self.driver.is_over() || rest.is_empty());
+        assert!(self.driver.session.is_done() || rest.is_empty(), "half a frame");
         let mut inflater = Inflater::new(&DeflateParams {
             server_no_context_takeover: !self.agreed.client_takeover,
             ..self.agreed.params()

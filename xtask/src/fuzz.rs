@@ -98,7 +98,8 @@ fn fuzz_one(target: &str, seconds: u32) -> Outcome {
     command.args(["fuzz", "run", target]).arg(found).arg(corpus).args([
         "--",
         "-rss_limit_mb=2048",
-        "-timeout=25",
+        // Of the wall clock, on machines that are busy.
+        "-timeout=300",
         "-print_final_stats=1",
         &format!("-max_total_time={seconds}"),
     ]);
