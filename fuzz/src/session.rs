@@ -411,7 +411,8 @@ impl Play<'_> {
             let (fin, payload) = (frame.fin, frame.payload.clone());
             message.get_or_insert((frame, Vec::new())).1.extend(payload);
             if fin && let Some((first, payload)) = message.take() {
-                received.push(self.decoded(&first, payload, &mut inflater));
+                let expected = self.sent.get(received.len()).map_or(0, |(_, payload)| payload.len());
+                received.push(self.decoded(&first, payload, &mut inflater, expected));
             }
         }
         assert!(self.sent.starts_with(&received), "{received:?} of {:?}", self.sent);
@@ -421,10 +422,16 @@ impl Play<'_> {
         }
     }
 
-    fn decoded(&self, first: &Sent, payload: Vec<u8>, inflater: &mut Inflater) -> (MessageType, Vec<u8>) {
+    fn decoded(
+        &self,
+        first: &Sent,
+        payload: Vec<u8>,
+        inflater: &mut Inflater,
+        expected: usize,
+    ) -> (MessageType, Vec<u8>) {
         let mut payload = payload;
         if first.rsv & RSV1 != 0 {
-            let mut plain = vec![0; MOST + 1];
+            let mut plain = vec![0; expected + 1];
             let step = inflater.step(&payload, &mut plain, true).expect("what we compress decompresses");
             assert_eq!(step.status, Status::Done);
             plain.truncate(step.produced);
