@@ -128,6 +128,10 @@ enum fw_struct
     FW_STRUCT_STATS = 6,
     /// fw_pool_stats
     FW_STRUCT_POOL_STATS = 7,
+    /// fw_compression
+    FW_STRUCT_COMPRESSION = 8,
+    /// fw_extension
+    FW_STRUCT_EXTENSION = 9,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

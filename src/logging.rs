@@ -47,7 +47,17 @@ pub fn write(level: LogLevel, socket: u64, context: &str, message: fmt::Argument
         }
     }
     if let Some(facade) = facade_level(level).to_level() {
-        log::log!(target: "framewire", facade, "{message} {context}");
+        match context {
+            "" => log::log!(target: "framewire", facade, "{message}"),
+            _ => log::log!(target: "framewire", facade, "{message} {context}"),
+        }
+    }
+}
+
+/// A line that is about no socket in particular.
+pub fn note(level: LogLevel, message: fmt::Arguments<'_>) {
+    if enabled(level) {
+        write(level, 0, "", message);
     }
 }
 

@@ -5,9 +5,11 @@
 mod common;
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Client, Seen};
-use framewire::{Error, ErrorKind, Phase, Roots, Tls};
+use framewire::{Error, ErrorKind, LogLevel, Phase, Roots, Tls};
 use framewire_servers::certs::{self, Demands, Identity, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
@@ -159,6 +161,25 @@ fn insecure_accepts_what_nobody_vouches_for() {
 }
 
 #[test]
+fn switching_the_checks_off_is_a_warning_in_the_log() {
+    let server = server(&certs::self_signed());
+    let warnings = Arc::new(AtomicUsize::new(0));
+    let own = warnings.clone();
+    framewire::set_log(
+        LogLevel::Warn,
+        Some(Arc::new(move |level, _, _, message| {
+            let warned = level == LogLevel::Warn && message.starts_with("certificates are not checked");
+            own.fetch_add(usize::from(warned), Ordering::SeqCst);
+        })),
+    );
+    let tls = Tls::create().unwrap();
+    tls.set_insecure(true).unwrap();
+    echoes(&server, Some(&tls));
+    assert!(warnings.load(Ordering::SeqCst) > 0);
+    framewire::set_log(LogLevel::Off, None);
+}
+
+#[test]
 fn sockets_of_one_set_of_settings_resume_each_others_sessions() {
     let authority = Authority::new("Test CA");
     for versions in [None, Some(TLS12)] {
@@ -206,7 +227,7 @@ fn wss_to_a_plain_server_explains_itself() {
     ] {
         let server = Scripted::start(move |mut peer| {
             let mut hello = [0; 16 << 10];
-            assert_ne!((&mut &*peer.stream()).read(&mut hello).unwrap(), 0);
+            assert_ne!((&mut peer.stream()).read(&mut hello).unwrap(), 0);
             match answer {
                 Some(answer) => peer.send(answer),
                 None => assert!(peer.wait_for_end()),

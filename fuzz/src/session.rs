@@ -198,7 +198,7 @@ fn play(agreed: &Agreed, mut input: Input, cut: Pieces) -> Outcome {
 
 impl Play<'_> {
     fn step(&mut self, input: &mut Input) {
-        match input.byte() % 20 {
+        match input.byte() % 22 {
             0 => {
                 let bytes = input.counted();
                 self.feed(bytes);
@@ -255,7 +255,9 @@ impl Play<'_> {
             }
             17 => self.driver.session.set_reading(input.flag(), self.driver.now),
             18 => self.driver.give_up_opening(),
-            19 => match input.byte() {
+            19 => self.driver.behind = input.flag(),
+            20 => self.driver.catch_up(),
+            21 => match input.byte() {
                 0 => self.driver.end(),
                 1 if !self.driver.is_over() => {
                     self.driver.session.leave(&mut self.driver.outbox);
@@ -376,6 +378,8 @@ impl Play<'_> {
         }
         // All of it, if nothing stops it.
         self.driver.network_takes = usize::MAX;
+        self.driver.flush(Pieces::Whole);
+        self.driver.catch_up();
         self.driver.flush(Pieces::Whole);
         let (frames, rest) = self.frames();
         assert!(self.driver.session.is_done() || rest.is_empty(), "half a frame");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::callbacks::{Callbacks, Inside};
-use super::event::{Event, EventKind};
+use super::event::{Event, EventKind, Letter};
 use super::hub::{self, Hub};
 use super::lock;
 use super::mailbox::Delivery;
@@ -172,12 +172,20 @@ fn take(socket: &Arc<Shared>, delivery: &mut Delivery<'_>) -> Option<EventKind> 
         hub::settled(delivery.discard());
         return None;
     }
-    let event = delivery.next()?;
-    hub::settled(1);
-    if socket.resumes() {
-        socket.notify();
+    loop {
+        let letter = delivery.next()?;
+        hub::settled(1);
+        if socket.resumes() {
+            socket.notify();
+        }
+        match letter {
+            Letter::Event(event) => return Some(event),
+            Letter::Mark { attempt } => {
+                lock(&socket.to_worker).caught_up = attempt;
+                socket.notify();
+            }
+        }
     }
-    Some(event)
 }
 
 /// Calls what is registered for an event; whether anything was.

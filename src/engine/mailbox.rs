@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::event::EventKind;
+use super::event::Letter;
 use super::lock;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,21 +21,21 @@ const KEEP_CAPACITY: usize = 64;
 pub struct Mailbox {
     arrived: Mutex<Arrived>,
     /// What the one who delivers works on. Nobody else touches it while `delivering` is set.
-    taken: Mutex<VecDeque<EventKind>>,
+    taken: Mutex<VecDeque<Letter>>,
     delivering: AtomicBool,
     charge: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Arrived {
-    events: VecDeque<EventKind>,
+    events: VecDeque<Letter>,
     /// The socket is destroyed: nothing is taken in any more.
     shut: bool,
 }
 
 impl Mailbox {
     /// Takes in a batch, in order. Returns how many events that were.
-    pub fn put(&self, batch: &mut Vec<EventKind>, charge: usize) -> usize {
+    pub fn put(&self, batch: &mut Vec<Letter>, charge: usize) -> usize {
         let mut arrived = lock(&self.arrived);
         if arrived.shut {
             drop(arrived);
@@ -88,13 +88,15 @@ impl Mailbox {
 /// The right to take events, until dropped.
 pub struct Delivery<'a> {
     mailbox: &'a Mailbox,
-    events: VecDeque<EventKind>,
+    events: VecDeque<Letter>,
 }
 
-impl Delivery<'_> {
+impl Iterator for Delivery<'_> {
+    type Item = Letter;
+
     /// The oldest event.
     #[inline]
-    pub fn next(&mut self) -> Option<EventKind> {
+    fn next(&mut self) -> Option<Letter> {
         if self.events.is_empty() {
             let mut arrived = lock(&self.mailbox.arrived);
             std::mem::swap(&mut self.events, &mut arrived.events);
@@ -104,7 +106,9 @@ impl Delivery<'_> {
         self.mailbox.charge.fetch_sub(event.charge(), Ordering::SeqCst);
         Some(event)
     }
+}
 
+impl Delivery<'_> {
     pub fn has_more(&self) -> bool {
         !self.events.is_empty() || !lock(&self.mailbox.arrived).events.is_empty()
     }

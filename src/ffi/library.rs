@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::allocator::{self, Hooks};
 use super::buffers::{fw_pool_stats, fw_segment};
 use super::callbacks::fw_frame;
+use super::compression::fw_compression;
 use super::delivery::fw_event;
 use super::error::fw_error;
 use super::event;
+use super::extension::fw_extension;
 use super::given::{Enumeration, UserData, number, pointer};
 use super::guard::{guard, guard_or};
 use super::result::fw_result;
@@ -68,6 +70,10 @@ pub enum fw_struct {
     FW_STRUCT_STATS = 6,
     /// fw_pool_stats
     FW_STRUCT_POOL_STATS = 7,
+    /// fw_compression
+    FW_STRUCT_COMPRESSION = 8,
+    /// fw_extension
+    FW_STRUCT_EXTENSION = 9,
 }
 
 // SAFETY: `repr(u32)`.
@@ -95,6 +101,8 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             5 => size_of::<fw_event>(),
             6 => size_of::<fw_stats>(),
             7 => size_of::<fw_pool_stats>(),
+            8 => size_of::<fw_compression>(),
+            9 => size_of::<fw_extension>(),
             _ => return Err(CallError::argument("not a number of fw_struct")),
         })
     })

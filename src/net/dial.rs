@@ -18,6 +18,7 @@ use mio::{Interest, Registry, Token};
 use super::options;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
+use crate::logging::{self, LogLevel};
 
 /// Every address of one attempt to connect.
 pub struct Dialler {
@@ -230,7 +231,10 @@ impl Attempt {
 /// Closing alone does it on most systems, but not where mio keeps state of its own.
 fn deregister(stream: &mut TcpStream, registry: &Registry) {
     if let Err(error) = registry.deregister(stream) {
-        log::debug!("a connection attempt could not be deregistered: {error}");
+        logging::note(
+            LogLevel::Debug,
+            format_args!("a connection attempt could not be deregistered: {error}"),
+        );
     }
 }
 

@@ -6,6 +6,7 @@ use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::limits;
+use crate::logging::{self, LogLevel};
 
 /// Where readiness comes from epoll, a read that returns less than was asked for has emptied the
 /// socket: new bytes cause a new edge (epoll(7), question 9). That holds for bytes only: an end
@@ -76,7 +77,7 @@ fn keepalive() -> TcpKeepalive {
 
 fn tolerate(option: &str, result: io::Result<()>) {
     if let Err(error) = result {
-        log::debug!("the system refuses {option}: {error}");
+        logging::note(LogLevel::Debug, format_args!("the system refuses {option}: {error}"));
     }
 }
 

@@ -19,6 +19,7 @@ use std::time::Instant;
 use super::threads::{self, ThreadHooks};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
+use crate::logging::{self, LogLevel};
 
 /// What a lookup ends with: at least one address, no address twice.
 pub type Answer = Result<Vec<SocketAddr>, Error>;
@@ -92,21 +93,24 @@ impl Resolver {
                 return Err("too many names are waiting to be resolved");
             }
         }
+        let mut no_further_thread = None;
         // Each idle thread takes one waiting job, so what is left over needs a thread of its own.
         if state.queue.len() >= state.idle && state.handles.len() < limits::RESOLVER_THREADS {
             let shared = self.shared.clone();
             let name = format!("dns-{}", state.handles.len());
             match threads::spawn(&name, &self.shared.hooks, move || shared.work()) {
                 Ok(handle) => state.handles.push(handle),
-                Err(error) if state.handles.is_empty() => {
-                    log::warn!("cannot start a resolver thread: {error}");
+                Err(_) if state.handles.is_empty() => {
                     return Err("the system has no thread left for the resolver");
                 }
-                Err(error) => log::debug!("cannot start a further resolver thread: {error}"),
+                Err(error) => no_further_thread = Some(error),
             }
         }
         state.queue.push_back(job);
         drop(state);
+        if let Some(error) = no_further_thread {
+            logging::note(LogLevel::Debug, format_args!("cannot start a further resolver thread: {error}"));
+        }
         self.shared.work.notify_one();
         Ok(())
     }

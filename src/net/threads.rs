@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::logging::{self, LogLevel};
+
 /// Called on a library thread, without arguments and without locks held.
 pub type ThreadHook = Arc<dyn Fn() + Send + Sync>;
 
@@ -63,7 +65,10 @@ pub fn join_until(threads: &mut Vec<JoinHandle<()>>, deadline: Instant) -> bool 
 /// Runs `body`; a panic ends in the log.
 pub fn guarded(thread: &str, what: &str, body: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
-        log::error!("the {what} of thread {thread} panicked: {}", panic_text(&*panic));
+        logging::note(
+            LogLevel::Error,
+            format_args!("the {what} of thread {thread} panicked: {}", panic_text(&*panic)),
+        );
     }
 }
 

@@ -308,8 +308,22 @@ impl Session {
                     self.rest.deadline = Some(now + self.rest.close_timeout);
                 }
             }
+            // Only a close frame that waits for its turn lets more go before it.
+            State::Done if self.rest.sending.is_ending() => outbox.take(self.rest.sending.entries()),
             State::Opening(_) | State::Done => {}
         }
+    }
+
+    /// A violation was found: the close frame that says so waits until [`last_words`](Self::last_words).
+    /// False if there is no such close frame.
+    pub fn hold_close(&mut self) -> bool {
+        self.rest.sending.hold_close()
+    }
+
+    /// The same for the last time: after this only a close frame goes.
+    pub fn last_words(&mut self, outbox: &mut Outbox, now: Instant) {
+        self.take_from(outbox, now);
+        self.rest.sending.release_close();
     }
 
     pub fn has_to_write(&self) -> bool {
@@ -359,6 +373,7 @@ impl Session {
         if !self.rest.close_is_out && matches!(self.rest.state, State::Open | State::Closing) {
             self.rest.sending.close_now(&GOING_AWAY.to_be_bytes());
         }
+        self.rest.sending.release_close();
         self.rest.finish();
     }
 
@@ -631,12 +646,12 @@ impl Rest {
     }
 
     /// Fails the connection from our side (RFC 6455 section 7.1.7), with a close frame that says
-    /// why.
+    /// why, behind what was queued: answers to messages that came before the violation.
     fn fail(&mut self, code: u16, error: Error) -> SessionEvent<'static> {
         if !self.close_is_out {
             let mut payload = [0; MAX_CONTROL_PAYLOAD];
             let len = encode_close(code, &error.message, &mut payload);
-            self.sending.close_now(&payload[..len]);
+            self.sending.close_last(&payload[..len]);
         }
         self.finish();
         SessionEvent::Failed(error)

@@ -46,6 +46,8 @@ pub struct Sending {
     written: usize,
     /// A close frame is the next to go, or on its way: nothing may follow it.
     closed: bool,
+    /// Whether the last of `control` is a close frame that goes behind everything that is queued.
+    ending: Ending,
     /// Set when permessage-deflate was agreed on.
     deflater: Option<Box<Deflater>>,
     /// Extensions of the caller's own.
@@ -56,6 +58,15 @@ pub struct Sending {
     pub changed_frames: u64,
     pub payload_before_compression: u64,
     pub payload_after_compression: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    No,
+    /// More may be queued before it.
+    Held,
+    Yes,
 }
 
 struct Control {
@@ -137,11 +148,47 @@ impl Sending {
         dropped
     }
 
+    /// The close frame comes behind what is queued, in place of one that is queued.
+    pub fn close_last(&mut self, payload: &[u8]) {
+        if !self.closed && self.ending == Ending::No {
+            self.control.push_back(Control::new(Opcode::Close, payload));
+            self.ending = Ending::Yes;
+        }
+    }
+
+    /// A close frame waits for its turn.
+    pub fn is_ending(&self) -> bool {
+        self.ending != Ending::No
+    }
+
+    /// Such a close frame waits until [`release_close`](Self::release_close). False if there is none.
+    pub fn hold_close(&mut self) -> bool {
+        if self.is_ending() {
+            self.ending = Ending::Held;
+        }
+        self.is_ending()
+    }
+
+    /// Nothing more comes before the close frame. What would keep it for long is dropped.
+    pub fn release_close(&mut self) {
+        if !self.is_ending() {
+            return;
+        }
+        self.ending = Ending::Yes;
+        let queued: usize = self.entries.iter().map(Entry::payload_len).sum();
+        if queued + self.ready > AHEAD
+            && let Some(close) = self.control.pop_back()
+        {
+            self.close_now(close.payload());
+        }
+    }
+
     /// Drops what no byte has left of. Returns the callers' payload bytes in it.
     pub fn discard(&mut self) -> usize {
         let mut dropped: usize = self.entries.iter().map(Entry::payload_len).sum();
         self.entries.clear();
         self.control.clear();
+        self.ending = Ending::No;
         let keep = usize::from(self.written > 0);
         while self.pieces.len() > keep {
             if let Some(piece) = self.pieces.pop_back() {
@@ -161,13 +208,15 @@ impl Sending {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.entries.is_empty() && self.control.is_empty()
+        let held = usize::from(self.ending == Ending::Held);
+        self.pieces.is_empty() && self.entries.is_empty() && self.control.len() == held
     }
 
     /// Prepares up to [`AHEAD`] bytes.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Unsent> {
-        if self.has_room() && !self.control.is_empty() {
-            self.prepare_control(keys)?;
+        let at_once = self.control.len() - usize::from(self.is_ending());
+        if self.has_room() && at_once > 0 {
+            self.prepare_control(at_once, keys)?;
         }
         while self.has_room()
             && let Some(entry) = self.entries.pop_front()
@@ -186,6 +235,7 @@ impl Sending {
                     self.prepare_changed(changed, keys)?;
                 }
                 changed @ Entry::Changed { .. } => self.prepare_changed(changed, keys)?,
+                Entry::Close { .. } if self.is_ending() => self.entries.clear(),
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;
@@ -196,6 +246,10 @@ impl Sending {
                     self.control.clear();
                 }
             }
+        }
+        if self.has_room() && self.entries.is_empty() && self.ending == Ending::Yes {
+            (self.closed, self.ending) = (true, Ending::No);
+            self.prepare_control(self.control.len(), keys)?;
         }
         Ok(())
     }
@@ -340,12 +394,12 @@ impl Sending {
         Ok(())
     }
 
-    /// All control frames that wait, in one piece: a flood of them takes no block for each.
-    fn prepare_control(&mut self, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
-        let sizes = self.control.iter().map(|control| usize::from(control.len));
+    /// The first control frames, in one piece: a flood of them takes no block for each.
+    fn prepare_control(&mut self, count: usize, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
+        let sizes = self.control.iter().take(count).map(|control| usize::from(control.len));
         let mut writer = buffer::take(sizes.map(|len| header_len(len, true) + len).sum())?;
         let mut is_close = false;
-        for control in self.control.drain(..) {
+        for control in self.control.drain(..count) {
             write_frame(&mut writer, control.opcode, true, control.payload(), keys.next_key());
             is_close |= control.opcode == Opcode::Close;
             self.control_frames += 1;
@@ -366,7 +420,7 @@ impl Sending {
     }
 
     fn push_control(&mut self, opcode: Opcode, payload: &[u8]) {
-        if self.closed {
+        if self.closed || self.is_ending() {
             return;
         }
         if self.control.len() >= MAX_WAITING_CONTROL
@@ -391,7 +445,7 @@ impl Sending {
         if self.entries.capacity() > KEEP_CAPACITY {
             self.entries = VecDeque::new();
         }
-        if self.control.capacity() > KEEP_CONTROL_CAPACITY {
+        if self.control.is_empty() && self.control.capacity() > KEEP_CONTROL_CAPACITY {
             self.control = VecDeque::new();
         }
     }

@@ -1,6 +1,7 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
+mod autobahn;
 mod c;
 mod c_tests;
 mod cpp;
@@ -9,10 +10,12 @@ mod fuzz;
 mod godot;
 mod header;
 mod install;
+mod network;
 mod real;
 mod run;
 mod test;
 mod unity;
+mod unsafe_list;
 
 use std::process::ExitCode;
 
@@ -25,6 +28,8 @@ cargo xtask <command>
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
   header [--check]   writes include/framewire.h from the source, or compares it
+  autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
+  unsafe             writes docs/unsafe.md from the source
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -41,6 +46,9 @@ fn main() -> ExitCode {
         ["fuzz", words @ ..] => fuzz::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["autobahn"] => autobahn::run(false),
+        ["autobahn", "--full"] => autobahn::run(true),
+        ["unsafe"] => unsafe_list::write(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),

@@ -1,8 +1,11 @@
 //! Running other programs, and knowing where things are.
 
-use std::io::{BufRead, BufReader};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What went wrong, in words.
@@ -43,20 +46,61 @@ pub fn run(command: &mut Command) -> Outcome {
 pub fn run_within(limit: Duration, command: &mut Command) -> Outcome {
     let shown = show(command);
     let failed = |error: std::io::Error| format!("{shown}: {error}");
-    let mut child = command.spawn().map_err(failed)?;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+    let last = Arc::new(Mutex::new(VecDeque::new()));
+    let readers = [
+        child.stdout.take().map(|pipe| pass_on(pipe, std::io::stdout(), last.clone())),
+        child.stderr.take().map(|pipe| pass_on(pipe, std::io::stderr(), last.clone())),
+    ];
     let started = Instant::now();
-    loop {
+    let verdict = loop {
         match child.try_wait().map_err(failed)? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(format!("{shown}: {status}")),
+            Some(status) if status.success() => break None,
+            Some(status) => break Some(status.to_string()),
             None if started.elapsed() > limit => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("{shown}: ended, as it still ran after {} s", limit.as_secs()));
+                break Some(format!("ended, as it still ran after {} s", limit.as_secs()));
             }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
+    };
+    // What it has started may live on with the pipes in hand, so this does not wait for their ends.
+    let patience = Instant::now() + Duration::from_secs(2);
+    while readers.iter().flatten().any(|reader| !reader.is_finished()) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(5));
     }
+    let Some(verdict) = verdict else { return Ok(()) };
+    let last: Vec<String> = lock(&last).iter().cloned().collect();
+    Err(format!("{shown}: {verdict}; it said last:\n{}", last.join("\n")))
+}
+
+/// As many lines of a command's output explain why it failed.
+const LAST_LINES: usize = 40;
+
+/// Shows what comes line by line, and keeps the last.
+fn pass_on(
+    pipe: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+    last: Arc<Mutex<VecDeque<String>>>,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let _ = to.write_all(&line).and_then(|()| to.flush());
+            let mut last = lock(&last);
+            if last.len() == LAST_LINES {
+                last.pop_front();
+            }
+            last.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+            line.clear();
+        }
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a command quietly; its output only if it fails.
@@ -104,6 +148,14 @@ pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
     } else {
         Err(format!("{program} is still missing after installing {}", packages.join(" ")))
     }
+}
+
+/// A port of loopback on which nothing listens now.
+pub fn free_port() -> Outcome<u16> {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| error.to_string())
 }
 
 /// The repository's echo server, which ends with this value.

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, c_tests, cpp, demo, fuzz, godot, header, real, unity};
+use crate::{abi, autobahn, c_tests, cpp, demo, fuzz, godot, header, network, real, unity, unsafe_list};
+
+/// Of what a failed step has said, as many lines are said again at the end.
+const LAST_LINES: usize = 60;
 
 /// How a step ended.
 pub enum Verdict {
@@ -28,7 +31,8 @@ pub struct Report {
     /// Steps run if their names contain one of these; all, if there are none.
     only: Vec<String>,
     passed: Vec<String>,
-    failed: Vec<String>,
+    /// Names, and what went wrong.
+    failed: Vec<(String, String)>,
     skipped: Vec<String>,
 }
 
@@ -49,7 +53,7 @@ impl Report {
             }
             Verdict::Failed(problem) => {
                 println!("---- {name}: FAILED, {seconds:.1} s\n{problem}");
-                self.failed.push(name.to_owned());
+                self.failed.push((name.to_owned(), problem));
             }
             Verdict::Skipped(reason) => {
                 println!("---- {name}: skipped: {reason}");
@@ -67,8 +71,14 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("the header is current", || header::check().into());
     report.step("the header compiles alone", || c::header_alone().into());
+    report.step("every unsafe block has its reason and its room", || unsafe_list::check().into());
+    report.step("no warning of rustc or clippy", || {
+        let strict = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        run(cargo().args(strict)).into()
+    });
     report.step("every function is tested from C", || abi::every_function_is_tested().into());
     report.step("cargo test", || run(cargo().args(["test", "--workspace", "--quiet"])).into());
+    report.step("models of the hand-overs between threads", || models().into());
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
@@ -92,8 +102,18 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => cpp::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    report.step("Autobahn", autobahn::step);
     report
+}
+
+/// Every order in which threads may meet, within reason: `shuttle` plays them instead of the system.
+fn models() -> Outcome {
+    let mut tests = cargo();
+    tests.args(["test", "--package", "framewire", "--lib", "--quiet", "models"]);
+    // A folder of its own, as the flags would have everything built again each time.
+    run(tests.env("RUSTFLAGS", "--cfg shuttle").env("CARGO_TARGET_DIR", root().join("target/shuttle")))
 }
 
 fn examples(echo: &Echo) -> Outcome {
@@ -116,8 +136,10 @@ pub fn run_and_report(only: &[&str]) -> Outcome {
     for skipped in &report.skipped {
         println!("skipped: {skipped}");
     }
-    for failed in &report.failed {
-        println!("FAILED: {failed}");
+    for (failed, problem) in &report.failed {
+        // Once more at the end, where it is looked for.
+        let lines: Vec<&str> = problem.lines().collect();
+        println!("FAILED: {failed}\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
     }
     let (passed, failed, skipped) = (report.passed.len(), report.failed.len(), report.skipped.len());
     println!("{passed} passed, {failed} failed, {skipped} skipped");

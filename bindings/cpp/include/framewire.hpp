@@ -484,7 +484,9 @@ inline bool library_matches_header() noexcept
            fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) && fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) &&
            fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) && fw_sizeof(FW_STRUCT_STATS) == sizeof(fw_stats) &&
            fw_sizeof(FW_STRUCT_CONFIG) >= sizeof(fw_config) &&
-           fw_sizeof(FW_STRUCT_POOL_STATS) == sizeof(fw_pool_stats);
+           fw_sizeof(FW_STRUCT_POOL_STATS) == sizeof(fw_pool_stats) &&
+           fw_sizeof(FW_STRUCT_COMPRESSION) == sizeof(fw_compression) &&
+           fw_sizeof(FW_STRUCT_EXTENSION) == sizeof(fw_extension);
 }
 
 /// How the library is to run: fw_config, with its defaults already in it.

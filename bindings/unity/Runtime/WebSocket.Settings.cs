@@ -166,6 +166,32 @@ namespace Framewire
             }
         }
 
+        /// <summary>Offers these extensions to the server, and no others.</summary>
+        private void Negotiate(IExtension[] extensions)
+        {
+            PerMessageCompression compression = null;
+            foreach (IExtension extension in extensions)
+            {
+                if (extension == null)
+                {
+                    continue;
+                }
+                if (compression != null || !(extension is PerMessageCompression))
+                {
+                    throw new NotSupportedException(
+                        "The library knows one PerMessageCompression, and not the extension " + extension.Name + ".");
+                }
+                compression = (PerMessageCompression)extension;
+            }
+            if (compression == null)
+            {
+                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), null));
+                return;
+            }
+            fw_compression settings = compression.ToNative();
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), &settings));
+        }
+
         /// <summary>Offers a subprotocol, beside those offered already; <see cref="Protocol"/> says the server's choice.</summary>
         public void AddProtocol(string protocol)
         {

@@ -20,7 +20,9 @@ namespace Framewire
     {
         private readonly SocketHandle _handle;
         private readonly LoggingContext _context;
-        private readonly IExtension[] _extensions = new IExtension[0];
+        private static readonly IExtension[] NoExtensions = new IExtension[0];
+
+        private readonly IExtension[] _extensions;
         private HTTPRequest _internalRequest;
 
         /// <summary>Prepares a connection to a <c>ws:</c> or <c>wss:</c> address.</summary>
@@ -43,13 +45,17 @@ namespace Framewire
             }
             _handle = new SocketHandle(socket);
             _context = new LoggingContext(this);
+            _extensions = new IExtension[] { new PerMessageCompression() };
         }
 
         /// <summary>Prepares a connection, with what is told to the server.</summary>
         /// <param name="uri">A <c>ws:</c> or <c>wss:</c> address.</param>
         /// <param name="origin">The Origin header; null or empty for none.</param>
         /// <param name="protocol">The subprotocol, or several with commas between; null or empty for none.</param>
-        /// <param name="extensions">Extensions to negotiate; null for none.</param>
+        /// <param name="extensions">
+        /// Extensions to negotiate, null for none. Where it is left out, messages are compressed as
+        /// <see cref="PerMessageCompression()"/> says.
+        /// </param>
         public WebSocket(Uri uri, string origin, string protocol, params IExtension[] extensions)
             : this(uri)
         {
@@ -66,13 +72,10 @@ namespace Framewire
                         AddProtocol(one.Trim());
                     }
                 }
-                foreach (IExtension extension in extensions ?? _extensions)
+                if (extensions == null || extensions.Length != 0)
                 {
-                    if (extension != null)
-                    {
-                        throw new NotSupportedException(
-                            "This version of the library does not know the extension " + extension.Name + ".");
-                    }
+                    _extensions = extensions ?? NoExtensions;
+                    Negotiate(_extensions);
                 }
             }
             catch
@@ -296,7 +299,7 @@ namespace Framewire
             get { return _context; }
         }
 
-        /// <summary>The extensions given to the constructor.</summary>
+        /// <summary>The extensions that are offered to the server.</summary>
         public IExtension[] Extensions
         {
             get { return _extensions; }

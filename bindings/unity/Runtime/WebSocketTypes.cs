@@ -116,7 +116,7 @@ namespace Framewire
     /// <summary>
     /// An extension that is negotiated with the server. Extensions run in the native library, on its
     /// own threads, where managed code never runs: what implements this holds an extension's
-    /// settings, for those the library knows. This version knows none.
+    /// settings, for those the library knows, which is <see cref="PerMessageCompression"/>.
     /// </summary>
     public interface IExtension
     {

@@ -6,6 +6,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatibl
 use super::names::{Names, printable};
 use super::verify::Refused;
 use crate::error::{Error, ErrorKind, Phase};
+use crate::logging::{self, LogLevel};
 
 /// What is known besides rustls' error.
 pub struct Context<'a> {
@@ -159,7 +160,7 @@ fn received(alert: AlertDescription) -> String {
 }
 
 fn not_tls(error: &InvalidMessage) -> String {
-    log::debug!("the first bytes are no TLS: {error:?}");
+    logging::note(LogLevel::Debug, format_args!("the first bytes are no TLS: {error:?}"));
     "the server does not speak TLS on this port; is it ws: rather than wss:?".to_owned()
 }
 

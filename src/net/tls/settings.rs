@@ -13,6 +13,7 @@ use super::roots::{chain_verifier, check_authority, provider};
 use super::verify::Verifier;
 use crate::error::{CallError, Code};
 use crate::limits;
+use crate::logging::{self, LogLevel};
 
 /// Settings of TLS. A clone is independent from then on, but remembers sessions together with the
 /// original, for as long as both would accept the same servers.
@@ -137,7 +138,8 @@ impl TlsSettings {
     fn build(&self) -> Result<ClientConfig, CallError> {
         let chain = if self.insecure { None } else { Some(chain_verifier(self.roots, &self.authorities)?) };
         if self.insecure && self.pins.is_empty() {
-            log::warn!("certificates are not checked (insecure): anybody on the way can read and change all");
+            let danger = "anybody on the way can read and change everything";
+            logging::note(LogLevel::Warn, format_args!("certificates are not checked (insecure): {danger}"));
         }
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -150,7 +152,11 @@ impl TlsSettings {
         };
         config.resumption = Resumption::store(self.sessions.clone());
         if self.key_log {
-            log::warn!("the secrets of TLS connections are written to SSLKEYLOGFILE");
+            let file = "the file that SSLKEYLOGFILE names";
+            logging::note(
+                LogLevel::Warn,
+                format_args!("the secrets of TLS connections are written to {file}"),
+            );
             config.key_log = Arc::new(KeyLogFile::new());
         }
         Ok(config)

@@ -134,6 +134,12 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_max_message_size(fw_socket socket, UIntPtr bytes);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void fw_compression_init(fw_compression* compression);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_compression(fw_socket socket, fw_compression* compression);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_set_start_ping_thread(fw_socket socket, byte enable);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -35,6 +35,7 @@ namespace Framewire.Native
             CheckSize(fw_struct.FW_STRUCT_EVENT, sizeof(fw_event));
             CheckSize(fw_struct.FW_STRUCT_STATS, sizeof(fw_stats));
             CheckSize(fw_struct.FW_STRUCT_POOL_STATS, sizeof(fw_pool_stats));
+            CheckSize(fw_struct.FW_STRUCT_COMPRESSION, sizeof(fw_compression));
             s_checked = true;
         }
 

@@ -33,6 +33,8 @@ namespace Framewire.Native
         FW_STRUCT_EVENT = 5,
         FW_STRUCT_STATS = 6,
         FW_STRUCT_POOL_STATS = 7,
+        FW_STRUCT_COMPRESSION = 8,
+        FW_STRUCT_EXTENSION = 9,
     }
 
     internal enum fw_opcode : uint
@@ -200,6 +202,18 @@ namespace Framewire.Native
         public ulong bytes_free;
         public ulong leases;
         public ulong allocations;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_compression
+    {
+        public uint struct_size;
+        public uint level;
+        public uint client_no_context_takeover;
+        public uint server_no_context_takeover;
+        public uint client_max_window_bits;
+        public uint server_max_window_bits;
+        public UIntPtr min_size_to_compress;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -55,6 +55,45 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void CompressionIsOfferedAsItsSettingsSay()
+        {
+            Uri server = Server.Plain("/headers");
+            string head = HeadSeenByServer(new WebSocket(server));
+            Assert.IsTrue(head.Contains("permessage-deflate"), head);
+            head = HeadSeenByServer(new WebSocket(server, null, null));
+            Assert.IsTrue(head.Contains("permessage-deflate"), head);
+
+            var settings = new PerMessageCompression(CompressionLevel.BestSpeed, true, true, 15, 11, 0);
+            var socket = new WebSocket(server, null, null, settings);
+            Assert.IsTrue(ReferenceEquals(settings, socket.Extensions[0]));
+            head = HeadSeenByServer(socket);
+            Assert.IsTrue(head.Contains("client_no_context_takeover"), head);
+            Assert.IsTrue(head.Contains("server_no_context_takeover"), head);
+            Assert.IsTrue(head.Contains("server_max_window_bits=11"), head);
+
+            socket = new WebSocket(server, null, null, null);
+            Assert.AreEqual(0, socket.Extensions.Length);
+            head = HeadSeenByServer(socket);
+            Assert.IsFalse(head.Contains("permessage-deflate"), head);
+        }
+
+        [Test]
+        public void CompressionOutOfRangeIsRefusedAtOnce()
+        {
+            const CompressionLevel level = CompressionLevel.Default;
+            Assert.Throws<ArgumentOutOfRangeException>(
+                () => new PerMessageCompression((CompressionLevel)10, false, false, 15, 15, 0));
+            Assert.Throws<ArgumentOutOfRangeException>(
+                () => new PerMessageCompression(level, false, false, 7, 15, 0));
+            Assert.Throws<ArgumentOutOfRangeException>(
+                () => new PerMessageCompression(level, false, false, 15, 16, 0));
+            Assert.Throws<ArgumentOutOfRangeException>(
+                () => new PerMessageCompression(level, false, false, 15, 15, -1));
+            var twice = new PerMessageCompression();
+            Assert.Throws<NotSupportedException>(() => new WebSocket(Server.Plain("/"), null, null, twice, twice));
+        }
+
+        [Test]
         public void BadSettingsAreRefusedAtOnce()
         {
             Assert.Throws<ArgumentNullException>(() => new WebSocket(null));
@@ -64,7 +103,7 @@ namespace Framewire.Tests
             Assert.Throws<NotSupportedException>(() => new WebSocket(Server.Plain("/"), null, null, new Unknown()));
             using (var socket = new WebSocket(Server.Plain("/")))
             {
-                Assert.AreEqual(0, socket.Extensions.Length);
+                Assert.AreEqual("permessage-deflate", socket.Extensions[0].Name);
                 Assert.Throws<ArgumentException>(() => socket.AddHeader("Host", "elsewhere"));
                 Assert.Throws<ArgumentException>(() => socket.AddHeader("X-Nul", "a\0b"));
                 Assert.Throws<ArgumentNullException>(() => socket.AddHeader("X", null));
