@@ -6,9 +6,14 @@ use framewire::wire::Violation;
 use framewire::wire::deflate::{DeflateParams, Deflater, Inflater, Status};
 
 use super::input::{Input, Pieces};
+use super::oracle;
 
 /// More than this of one message is not looked at.
 const MOST: usize = 64 << 10;
+/// Longer streams are not worth the time that the plain inflater takes.
+const MOST_BY_THE_BIT: usize = 1024;
+/// What every compressed message ends with, and what is not sent (RFC 7692 section 7.2.1).
+const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 /// A byte that chooses between the directions, then what they need.
 pub fn run(data: &[u8]) {
@@ -115,7 +120,7 @@ fn inflate(
 /// The whole message and the tail of RFC 7692 section 7.2.2 in one call: up to the first block
 /// that ends the stream, it must come to the same.
 fn other_inflate(message: &[u8], plain: &[u8]) {
-    let input = [message, &[0, 0, 0xFF, 0xFF]].concat();
+    let input = [message, &TAIL].concat();
     let mut out = vec![0; plain.len() + 1];
     let mut other = Decompress::new(false);
     let status = other.decompress(&input, &mut out, FlushDecompress::Sync);
@@ -137,32 +142,39 @@ fn round_trip(input: &mut Input) {
     let (mut rooms, mut pieces) = (Pieces::random(seed), Pieces::random(seed.wrapping_add(1)));
     let mut deflater = Deflater::new(&params(takeover, window_bits), level);
     let mut inflater = Inflater::new(&params(takeover, window_bits));
-    // A receiver with no more window than was agreed on.
-    let mut small = Decompress::new_with_window_bits(false, window_bits.max(9));
+    let mut stream = Vec::new();
+    let mut plain = Vec::new();
     let mut count = 0;
     while !input.is_empty() && count < 4 {
         count += 1;
         let message = repeated(input);
         let sent = deflate(&mut deflater, &message, &mut rooms, &mut pieces);
         if !takeover {
-            small.reset(false);
+            (stream, plain) = (Vec::new(), Vec::new());
             deflater.release_if_idle();
             assert!(!deflater.is_allocated());
         }
         assert_eq!(inflate(&mut inflater, &sent, pieces, rooms), Ok(Some(message.clone())));
-        assert_eq!(inflate_small(&mut small, &sent), message);
+        stream.extend([&sent[..], &TAIL].concat());
+        plain.extend(message);
+        if stream.len() <= MOST_BY_THE_BIT {
+            let (read, farthest) = oracle::inflate(&stream);
+            assert!(read == plain, "not what was compressed");
+            assert!(farthest <= 1 << window_bits, "{farthest} bytes back, in a window of {window_bits} bits");
+        }
     }
 }
 
 /// Some bytes, and the same again and again with changes between them, as games send them.
 fn repeated(input: &mut Input) -> Vec<u8> {
-    let times = input.byte() % 64;
-    let gap = input.byte();
+    let times = input.byte() % 24;
+    // Up to two kibibytes apart: within some windows, and outside of others.
+    let gap = usize::from(input.byte()) * 8;
     let part = input.counted();
     let mut message = Vec::new();
     for time in 0..times {
         message.extend_from_slice(part);
-        message.extend((0..gap).map(|at| at.wrapping_mul(time) ^ (time << 3)));
+        message.extend((0..gap).map(|at| (at as u8).wrapping_mul(time) ^ (at >> 3) as u8));
     }
     message.extend_from_slice(part);
     message
@@ -196,22 +208,4 @@ fn deflate(deflater: &mut Deflater, message: &[u8], rooms: &mut Pieces, pieces: 
     // What compression may cost: 5 bytes for a stored block, which holds far more than 64.
     assert!(sent.len() <= message.len() + message.len() / 64 * 5 + 64, "{} of {}", sent.len(), message.len());
     sent
-}
-
-fn inflate_small(small: &mut Decompress, sent: &[u8]) -> Vec<u8> {
-    let input = [sent, &[0, 0, 0xFF, 0xFF]].concat();
-    let (mut plain, mut consumed) = (Vec::new(), 0);
-    loop {
-        // Small, so that it is the window that is referred to and not the output.
-        let mut out = [0; 64];
-        let (in_before, out_before) = (small.total_in(), small.total_out());
-        small.decompress(&input[consumed..], &mut out, FlushDecompress::Sync).expect("within the window");
-        consumed += (small.total_in() - in_before) as usize;
-        let produced = (small.total_out() - out_before) as usize;
-        plain.extend_from_slice(&out[..produced]);
-        if produced < out.len() {
-            assert_eq!(consumed, input.len());
-            return plain;
-        }
-    }
 }

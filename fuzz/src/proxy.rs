@@ -35,6 +35,12 @@ pub fn run(data: &[u8]) {
     let handshake = ProxyHandshake::new(proxy, "game.example", 443, resolved).expect("a short name");
     let wire = input.rest();
     let whole = talk(handshake.clone(), wire, Pieces::Whole);
+    if let Ok(Some(end)) = whole.1 {
+        match kind {
+            ProxyKind::Http => assert!(wire[..end].ends_with(b"\n")),
+            ProxyKind::Socks5 { .. } => assert_eq!(Some(end), socks_end(wire)),
+        }
+    }
     for pieces in [Pieces::Single, Pieces::random(seed)] {
         let other = talk(handshake.clone(), wire, pieces);
         let is_same = match (&whole, &other) {
@@ -45,6 +51,22 @@ pub fn run(data: &[u8]) {
         };
         assert!(is_same, "{pieces:?}: {other:?}, not {whole:?}");
     }
+}
+
+/// How long the answers of a SOCKS5 proxy are that agrees to everything (RFC 1928, RFC 1929).
+fn socks_end(wire: &[u8]) -> Option<usize> {
+    let reply = match wire {
+        [5, 0, ..] => 2,
+        [5, 2, _, 0, ..] => 4,
+        _ => return None,
+    };
+    let address = match wire.get(reply..)? {
+        [5, 0, _, 1, ..] => 4,
+        [5, 0, _, 3, length, ..] => 1 + usize::from(*length),
+        [5, 0, _, 4, ..] => 16,
+        _ => return None,
+    };
+    Some(reply + 4 + address + 2)
 }
 
 /// How it ended: the tunnel is there after so many bytes, more is wanted, or an error.

@@ -85,6 +85,10 @@ pub struct Driver {
     pub network_takes: usize,
     /// Nothing behind the upgrade is looked at.
     pub until_open: bool,
+    /// The game is behind: a close frame for a violation waits for what it still sends.
+    pub behind: bool,
+    /// Such a close frame waits.
+    pub held: bool,
     /// Payload bytes that were queued, and those that `wrote` has given back.
     pub queued: usize,
     pub written: usize,
@@ -105,6 +109,8 @@ impl Driver {
             wire: Vec::new(),
             network_takes: usize::MAX,
             until_open: false,
+            behind: false,
+            held: false,
             queued: 0,
             written: 0,
             scratch: None,
@@ -166,7 +172,8 @@ impl Driver {
                 assert!(is_first, "opened twice");
                 self.outbox.reset(self.session.treatment());
             }
-            Told::Refused { .. } | Told::Failed(_) => {}
+            Told::Failed(_) => self.held = self.behind && self.session.hold_close(),
+            Told::Refused { .. } => {}
             told => assert!(!is_first, "{told:?} before it was open"),
         }
         self.told.push(told);
@@ -188,6 +195,13 @@ impl Driver {
         self.tell(told);
     }
 
+    /// The game has come to the violation.
+    pub fn catch_up(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.session.last_words(&mut self.outbox, self.now);
+        }
+    }
+
     /// Time passes; what falls due happens at its time.
     pub fn pass(&mut self, duration: Duration) {
         let until = self.now + duration;
@@ -205,7 +219,7 @@ impl Driver {
 
     /// As a caller may: not before it is open, and not behind a close frame.
     pub fn may_send(&self) -> bool {
-        self.is_open() && !self.outbox.is_closed() && !self.is_over()
+        self.is_open() && !self.outbox.is_closed() && (!self.is_over() || self.held)
     }
 
     pub fn send(&mut self, message_type: MessageType, payload: &[u8], fragment_size: usize, how: Send) {
@@ -244,6 +258,11 @@ impl Driver {
             let count = self.session.gather(&mut slices);
             let ready: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             if ready == 0 {
+                if !self.session.has_to_write() {
+                    // The game's own close frame, which one for a violation takes the place of.
+                    assert!(self.held, "something to write that does not come");
+                    return;
+                }
                 // What is compressed takes its time, but not for ever.
                 in_vain += 1;
                 assert!(in_vain < 2000, "something to write, and nothing to be written");

@@ -198,7 +198,7 @@ fn play(agreed: &Agreed, mut input: Input, cut: Pieces) -> Outcome {
 
 impl Play<'_> {
     fn step(&mut self, input: &mut Input) {
-        match input.byte() % 20 {
+        match input.byte() % 22 {
             0 => {
                 let bytes = input.counted();
                 self.feed(bytes);
@@ -255,7 +255,9 @@ impl Play<'_> {
             }
             17 => self.driver.session.set_reading(input.flag(), self.driver.now),
             18 => self.driver.give_up_opening(),
-            19 => match input.byte() {
+            19 => self.driver.behind = input.flag(),
+            20 => self.driver.catch_up(),
+            21 => match input.byte() {
                 0 => self.driver.end(),
                 1 if !self.driver.is_over() => {
                     self.driver.session.leave(&mut self.driver.outbox);
@@ -377,6 +379,8 @@ impl Play<'_> {
         // All of it, if nothing stops it.
         self.driver.network_takes = usize::MAX;
         self.driver.flush(Pieces::Whole);
+        self.driver.catch_up();
+        self.driver.flush(Pieces::Whole);
         let (frames, rest) = self.frames();
         assert!(self.driver.session.is_done() || rest.is_empty(), "half a frame");
         let mut inflater = Inflater::new(&DeflateParams {
@@ -411,7 +415,8 @@ impl Play<'_> {
             let (fin, payload) = (frame.fin, frame.payload.clone());
             message.get_or_insert((frame, Vec::new())).1.extend(payload);
             if fin && let Some((first, payload)) = message.take() {
-                received.push(self.decoded(&first, payload, &mut inflater));
+                let expected = self.sent.get(received.len()).map_or(0, |(_, payload)| payload.len());
+                received.push(self.decoded(&first, payload, &mut inflater, expected));
             }
         }
         assert!(self.sent.starts_with(&received), "{received:?} of {:?}", self.sent);
@@ -421,10 +426,16 @@ impl Play<'_> {
         }
     }
 
-    fn decoded(&self, first: &Sent, payload: Vec<u8>, inflater: &mut Inflater) -> (MessageType, Vec<u8>) {
+    fn decoded(
+        &self,
+        first: &Sent,
+        payload: Vec<u8>,
+        inflater: &mut Inflater,
+        expected: usize,
+    ) -> (MessageType, Vec<u8>) {
         let mut payload = payload;
         if first.rsv & RSV1 != 0 {
-            let mut plain = vec![0; MOST + 1];
+            let mut plain = vec![0; expected + 1];
             let step = inflater.step(&payload, &mut plain, true).expect("what we compress decompresses");
             assert_eq!(step.status, Status::Done);
             plain.truncate(step.produced);
