@@ -8,6 +8,7 @@ mod cpp;
 mod demo;
 mod fuzz;
 mod godot;
+mod guarantees;
 mod header;
 mod install;
 mod network;
