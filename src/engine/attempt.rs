@@ -523,9 +523,6 @@ impl Attempt {
             }
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = session.gather(&mut slices);
-            if count == 0 {
-                break;
-            }
             match stream.write_vectored(&slices[..count]) {
                 Ok(WriteOutcome::Written { n }) => {
                     let wrote = session.wrote(n);

@@ -309,7 +309,10 @@ impl Session {
                 }
             }
             // Only a close frame that waits for its turn lets more go before it.
-            State::Done if self.rest.sending.is_ending() => outbox.take(self.rest.sending.entries()),
+            State::Done if self.rest.sending.is_ending() => {
+                outbox.take(self.rest.sending.entries());
+                self.rest.sending.drop_close();
+            }
             State::Opening(_) | State::Done => {}
         }
     }
