@@ -249,7 +249,8 @@ fn assert_answered(frames: &[Frame]) {
     let (close, answers) = frames.split_last().expect("something came");
     assert_eq!((close.opcode, &close.payload[..2]), (8, &1002u16.to_be_bytes()[..]));
     // A pong goes ahead of messages.
-    let of = |opcode| answers.iter().filter(move |frame| frame.opcode == opcode).map(|frame| &frame.payload[..]);
+    let of =
+        |opcode| answers.iter().filter(move |frame| frame.opcode == opcode).map(|frame| &frame.payload[..]);
     assert!(of(10).eq([b"ping"]));
     assert!(of(1).eq([b"one", b"two"]));
     assert_eq!(answers.len(), 3);
