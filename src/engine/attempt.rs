@@ -35,7 +35,7 @@ use super::request::Draft;
 use super::socket::{Plan, Resolved, Shared, Socket, State};
 use super::worker::{Context, Key};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::READS_PER_TURN;
+use crate::limits::{READS_PER_TURN, WRITES_PER_TURN};
 use crate::logging::LogLevel;
 use crate::net::dial::Dialler;
 use crate::net::resolve::{self, Lookup};
@@ -488,13 +488,19 @@ impl Attempt {
             self.base.count_sent(socket, outbox, session);
         }
         let mut failure = None;
-        while self.writable && session.has_to_write() {
+        for _ in 0..WRITES_PER_TURN {
+            if !self.writable || !session.has_to_write() {
+                break;
+            }
             if let Err(error) = session.prepare(&mut masks::next_key) {
                 failure = Some(error);
                 break;
             }
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = session.gather(&mut slices);
+            if count == 0 {
+                continue;
+            }
             match stream.write_vectored(&slices[..count]) {
                 Ok(WriteOutcome::Written { n }) => {
                     let wrote = session.wrote(n);
@@ -512,6 +518,9 @@ impl Attempt {
                     break;
                 }
             }
+        }
+        if failure.is_none() && self.writable && session.has_to_write() {
+            context.turn_again(self.key);
         }
         if failure.is_none() && stream.wants_write() {
             match stream.flush() {
