@@ -11,6 +11,7 @@
 //! (RFC 6455 section 7.1.1).
 
 mod connecting;
+mod counting;
 mod ending;
 
 use std::io::{IoSlice, IoSliceMut};
@@ -22,6 +23,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use mio::Token;
 use mio::event::Event;
 
+use self::counting::Base;
 use self::ending::{Held, Terminal};
 use super::callbacks::{Callbacks, Inside};
 use super::counters::add;
@@ -40,7 +42,7 @@ use crate::net::resolve::{self, Lookup};
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
-use crate::session::{self, MessageType, Outbox, Payload, Session, SessionEvent};
+use crate::session::{self, MessageType, Payload, Session, SessionEvent};
 
 /// Whether there is anything left to do for an attempt.
 pub enum Fate {
@@ -71,27 +73,6 @@ pub struct Attempt {
     base: Base,
 }
 
-/// What the counters stood at when the attempt began.
-#[derive(Default)]
-struct Base {
-    frames_received: u64,
-    messages_received: u64,
-    pings_sent: u64,
-    pongs_received: u64,
-    extra_frames_sent: u64,
-    before_compression: u64,
-    after_compression: u64,
-}
-
-impl Base {
-    fn count_sent(&self, socket: &Shared, outbox: &Outbox, session: &Session) {
-        let counters = &socket.counters;
-        let frames = self.extra_frames_sent + outbox.frames + session.extra_frames_sent();
-        counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
-        counters.frames_sent.store(frames, Ordering::Relaxed);
-    }
-}
-
 enum Stage {
     Idle,
     Resolving { _lookup: Lookup },
@@ -105,16 +86,7 @@ impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
         // The version first: at worst the callbacks are newer, and are fetched once more.
         let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
-        let counters = socket.counters.snapshot();
-        let base = Base {
-            frames_received: counters.frames_received,
-            messages_received: counters.messages_received,
-            pings_sent: counters.pings_sent,
-            pongs_received: counters.pongs_received,
-            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
-            before_compression: counters.payload_bytes_before_compression,
-            after_compression: counters.payload_bytes_after_compression,
-        };
+        let base = Base::of(&socket);
         Self {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
@@ -611,32 +583,6 @@ impl Attempt {
             let callbacks = socket.0.callbacks();
             delivery::call(socket, &callbacks, event);
         }
-    }
-
-    fn count(&self, socket: &Shared) {
-        let Stage::Live { session, .. } = &self.stage else { return };
-        let counters = &socket.counters;
-        let set = |counter: &std::sync::atomic::AtomicU64, value| counter.store(value, Ordering::Relaxed);
-        set(&counters.frames_received, self.base.frames_received + session.frames_received());
-        set(&counters.messages_received, self.base.messages_received + session.messages_received());
-        set(&counters.pings_sent, self.base.pings_sent + session.pings_sent());
-        set(&counters.pongs_received, self.base.pongs_received + session.pongs_received());
-        let (before, after) = session.compression();
-        set(&counters.payload_bytes_before_compression, self.base.before_compression + before);
-        set(&counters.payload_bytes_after_compression, self.base.after_compression + after);
-    }
-
-    /// Notes how long a phase of connecting took, and begins the next one.
-    fn time(
-        &mut self,
-        now: Instant,
-        counter: impl FnOnce(&super::counters::Counters) -> &std::sync::atomic::AtomicU64,
-    ) {
-        if let Some(Socket(socket)) = &self.socket {
-            let took = now.saturating_duration_since(self.started).as_micros() as u64;
-            counter(&socket.counters).store(took, Ordering::Relaxed);
-        }
-        self.started = now;
     }
 
     fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
