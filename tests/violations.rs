@@ -6,7 +6,7 @@ mod common;
 use std::sync::{Arc, mpsc};
 
 use common::{Client, Seen, wait_until};
-use framewire::{Code, Dispatch, ErrorKind, Phase, State, poll, pool_stats};
+use framewire::{Code, Dispatch, ErrorKind, Phase, State, pool_stats};
 use framewire_servers::Scripted;
 use framewire_servers::scripted::Frame;
 
@@ -259,7 +259,6 @@ fn assert_answered(frames: &[Frame]) {
 #[test]
 fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
     for dispatch in [Dispatch::Worker, Dispatch::Poll] {
-        let _alone = common::alone();
         let (server, reported) = sending_messages_and_a_violation();
         let client = Client::new(&server.url());
         let (failed, seen) = mpsc::channel();
@@ -272,7 +271,7 @@ fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
         client.open().unwrap();
         let mut end = None;
         wait_until("the error", || {
-            poll(0, 0);
+            client.poll(0, 0).unwrap();
             end = seen.try_recv().ok();
             end.is_some()
         });
