@@ -175,7 +175,7 @@ fn a_reset_in_the_tls_handshake_names_the_phase() {
     let _alone = alone();
     let server = Scripted::start(|peer| {
         let mut hello = [0; 5];
-        (&mut &*peer.stream()).read_exact(&mut hello).unwrap();
+        (&mut peer.stream()).read_exact(&mut hello).unwrap();
         peer.reset();
     });
     let error = Client::opening(&wss(&server)).error();
@@ -217,10 +217,13 @@ fn refused_connections_and_unknown_names_say_so() {
 #[test]
 fn our_close_goes_behind_what_was_sent_and_tells_the_servers_answer() {
     let _alone = alone();
-    let server = Scripted::start(|mut peer| {
+    let (go, wait) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
         assert_eq!(peer.read_frame().map(|frame| frame.payload), Some(b"first".to_vec()));
         assert_eq!(peer.read_close(), Some((3001, "bye".to_owned())));
+        wait.lock().unwrap().recv().unwrap();
         // What the server still says is received; then it answers.
         peer.send(b"\x81\x04late");
         peer.send_close(3001, "bye");
@@ -231,6 +234,7 @@ fn our_close_goes_behind_what_was_sent_and_tells_the_servers_answer() {
     assert_eq!(client.state(), State::Closing);
     assert_eq!(client.close(1000, "").unwrap_err().code, Code::InvalidState);
     assert_eq!(client.send_text("never").unwrap_err().code, Code::InvalidState);
+    go.send(()).unwrap();
     let seen = client.until_end();
     assert_eq!(seen, [Seen::Text("late".into()), Seen::Closed(3001, "bye".into())]);
 }

@@ -227,7 +227,7 @@ fn wss_to_a_plain_server_explains_itself() {
     ] {
         let server = Scripted::start(move |mut peer| {
             let mut hello = [0; 16 << 10];
-            assert_ne!((&mut &*peer.stream()).read(&mut hello).unwrap(), 0);
+            assert_ne!((&mut peer.stream()).read(&mut hello).unwrap(), 0);
             match answer {
                 Some(answer) => peer.send(answer),
                 None => assert!(peer.wait_for_end()),

@@ -10,41 +10,39 @@
 //! lingers just to say its last bytes and to let the server end the connection first
 //! (RFC 6455 section 7.1.1).
 
+mod connecting;
+mod counting;
+mod ending;
+
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
 use mio::event::Event;
 
+use self::counting::Base;
+use self::ending::{Held, Terminal};
 use super::callbacks::{Callbacks, Inside};
 use super::counters::add;
 use super::delivery;
 use super::event::{EventKind, Frame};
-use super::library;
 use super::lock;
 use super::masks;
-use super::request::{Draft, Request};
+use super::request::Draft;
 use super::socket::{Plan, Resolved, Shared, Socket, State};
 use super::worker::{Context, Key};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::READS_PER_TURN;
+use crate::limits::{READS_PER_TURN, WRITES_PER_TURN};
 use crate::logging::LogLevel;
-use crate::net::dial::{Dialler, Step};
-use crate::net::options;
+use crate::net::dial::Dialler;
 use crate::net::resolve::{self, Lookup};
-use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
+use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{self, MessageType, Payload, Session, SessionEvent};
-use crate::sync::Mutex;
-use crate::wire::response::ResponseHead;
-use crate::wire::upgrade::UpgradeRequest;
-
-/// How long the server may take to end a connection after the closing handshake.
-const LINGER: Duration = Duration::from_millis(1000);
 
 /// Whether there is anything left to do for an attempt.
 pub enum Fate {
@@ -69,20 +67,10 @@ pub struct Attempt {
     unseen: bool,
     callbacks: Arc<Callbacks>,
     callbacks_version: u32,
+    /// A breach of the rules that the game has not come to yet.
+    held: Option<Held>,
     started: Instant,
     base: Base,
-}
-
-/// What the counters stood at when the attempt began.
-#[derive(Default)]
-struct Base {
-    frames_received: u64,
-    messages_received: u64,
-    pings_sent: u64,
-    pongs_received: u64,
-    extra_frames_sent: u64,
-    before_compression: u64,
-    after_compression: u64,
 }
 
 enum Stage {
@@ -94,46 +82,11 @@ enum Stage {
     Live { stream: Box<Stream>, session: Box<Session> },
 }
 
-/// How a connection ended, for its socket.
-enum Terminal {
-    Closed {
-        code: u16,
-        reason: String,
-    },
-    Failed(Error),
-    /// The upgrade was refused, with this answer.
-    Refused {
-        error: Error,
-        head: Option<ResponseHead>,
-        body: Vec<u8>,
-    },
-}
-
-impl Terminal {
-    fn of(event: SessionEvent<'_>) -> Option<Self> {
-        match event {
-            SessionEvent::Closed { code, reason } => Some(Terminal::Closed { code, reason }),
-            SessionEvent::Failed(error) => Some(Terminal::Failed(error)),
-            SessionEvent::Refused { error, head, body } => Some(Terminal::Refused { error, head, body }),
-            _ => None,
-        }
-    }
-}
-
 impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
         // The version first: at worst the callbacks are newer, and are fetched once more.
         let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
-        let counters = socket.counters.snapshot();
-        let base = Base {
-            frames_received: counters.frames_received,
-            messages_received: counters.messages_received,
-            pings_sent: counters.pings_sent,
-            pongs_received: counters.pongs_received,
-            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
-            before_compression: counters.payload_bytes_before_compression,
-            after_compression: counters.payload_bytes_after_compression,
-        };
+        let base = Base::of(&socket);
         Self {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
@@ -147,6 +100,7 @@ impl Attempt {
             unseen: false,
             callbacks,
             callbacks_version,
+            held: None,
             started: now,
             base,
         }
@@ -315,154 +269,6 @@ impl Attempt {
         self.fail(Error::new(ErrorKind::TimedOut, phase, message), context)
     }
 
-    // ------------------------------------------------------------------ connecting
-
-    fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
-        self.started = context.now;
-        self.stage = Stage::Dialling(Dialler::new(addresses, context.now));
-        self.dial_step(None, context)
-    }
-
-    fn dial_step(&mut self, ready: Option<Token>, context: &mut Context) -> Fate {
-        let Stage::Dialling(dialler) = &mut self.stage else { return Fate::GoesOn };
-        let (key, now) = (self.key, context.now);
-        let tokens = &mut self.tokens;
-        let step = {
-            // The registry is cloned so that tokens can be drawn while it is in use.
-            let Ok(registry) = context.registry.try_clone() else { return Fate::GoesOn };
-            let new_token = || {
-                let token = context.new_token(key);
-                tokens.push(token);
-                token
-            };
-            match ready {
-                Some(token) => dialler.ready(token, now, &registry, new_token),
-                None => dialler.step(now, &registry, new_token),
-            }
-        };
-        match step {
-            Step::Pending => Fate::GoesOn,
-            Step::Failed(error) => self.fail(error, context),
-            Step::Connected { stream, token, peer } => {
-                for other in std::mem::replace(&mut self.tokens, vec![token]) {
-                    if other != token {
-                        context.free_token(other);
-                    }
-                }
-                self.connected(stream, peer, context)
-            }
-        }
-    }
-
-    fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> Fate {
-        self.time(context.now, |counters| &counters.connect_us);
-        self.log(LogLevel::Debug, format_args!("connected to {peer}"));
-        if let Err(error) = options::apply(&tcp) {
-            self.log(LogLevel::Debug, format_args!("socket options: {error}"));
-        }
-        (self.readable, self.writable) = (true, true);
-        let url = &self.plan.settings.request.url;
-        if !url.secure {
-            return self.ask(Box::new(Stream::plain(tcp)), context);
-        }
-        let connector = match &self.plan.settings.tls {
-            Some(tls) => tls.connector(),
-            None => library::default_tls(),
-        };
-        let secured = connector
-            .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
-            .and_then(|connector| Stream::secure(tcp, &connector, &url.host));
-        match secured {
-            Ok(stream) => {
-                self.stage = Stage::Securing(Box::new(stream));
-                self.secure(context)
-            }
-            Err(error) => self.fail(error, context),
-        }
-    }
-
-    fn secure(&mut self, context: &mut Context) -> Fate {
-        let Stage::Securing(stream) = &mut self.stage else { return Fate::GoesOn };
-        match stream.handshake() {
-            Ok(Progress::WouldBlock) => Fate::GoesOn,
-            Ok(Progress::Done) => {
-                self.time(context.now, |counters| &counters.tls_us);
-                match std::mem::replace(&mut self.stage, Stage::Idle) {
-                    Stage::Securing(stream) => self.ask(stream, context),
-                    other => {
-                        self.stage = other;
-                        Fate::GoesOn
-                    }
-                }
-            }
-            Err(error) => self.fail(error, context),
-        }
-    }
-
-    /// Shows the upgrade request to the game, if it wants to see it.
-    fn ask(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
-        let request = self.plan.settings.request.clone();
-        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        if !socket.wants_request() {
-            return self.upgrade(stream, request, context);
-        }
-        let draft = Arc::new(Mutex::new(request));
-        let shown = match Request::new(draft.clone(), 1, socket) {
-            Ok(shown) => shown,
-            Err(error) => {
-                return self
-                    .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
-            }
-        };
-        self.stage = Stage::Asking { stream, draft, done: false };
-        self.tell(EventKind::Request(shown), context);
-        // In worker mode the callback has run, and the request is done.
-        self.turn_if_asked(context)
-    }
-
-    fn turn_if_asked(&mut self, context: &mut Context) -> Fate {
-        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        if std::mem::take(&mut lock(&socket.to_worker).request_done) {
-            return self.asked(context);
-        }
-        Fate::GoesOn
-    }
-
-    fn asked(&mut self, context: &mut Context) -> Fate {
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Asking { stream, draft, .. } => {
-                let request = lock(&draft).clone();
-                self.upgrade(stream, request, context)
-            }
-            other => {
-                self.stage = other;
-                Fate::GoesOn
-            }
-        }
-    }
-
-    fn upgrade(&mut self, mut stream: Box<Stream>, request: UpgradeRequest, context: &mut Context) -> Fate {
-        stream.set_phase(Phase::Upgrade);
-        self.started = context.now;
-        let settings = session::Settings {
-            max_message_size: self.plan.settings.max_message_size,
-            close_timeout: self.plan.settings.close_timeout,
-            pings: self.plan.settings.pings,
-            compression: self.plan.settings.compression.clone(),
-            extensions: self.plan.settings.extensions.clone(),
-        };
-        match Session::new(&settings, request, masks::nonce()) {
-            Ok(session) => {
-                self.stage = Stage::Live { stream, session: Box::new(session) };
-                self.live(context)
-            }
-            Err(_) => {
-                let message = "the allocator has no memory for the connection";
-                self.fail(Error::new(ErrorKind::Internal, Phase::Upgrade, message), context)
-            }
-        }
-    }
-
     // ------------------------------------------------------------------ connected
 
     /// Reads, looks, writes; publishes what the game is to know.
@@ -475,6 +281,7 @@ impl Attempt {
             let terminal = Terminal::of(session.handle_timeout(context.now));
             self.terminal(terminal, context);
         }
+        self.end_if_due(context);
         self.write(context);
         if let Some(Socket(socket)) = &self.socket {
             context.publish(socket);
@@ -494,6 +301,9 @@ impl Attempt {
     }
 
     fn read(&mut self, context: &mut Context) {
+        if self.held.is_some() {
+            return;
+        }
         if std::mem::take(&mut self.unseen) {
             self.set_reading(true, context);
             if !self.look(context) {
@@ -580,10 +390,11 @@ impl Attempt {
                     got_message = true;
                     if polls {
                         let payload = payload.segment();
-                        context.collect(match message_type {
+                        let event = match message_type {
                             MessageType::Text => EventKind::Text(payload),
                             MessageType::Binary => EventKind::Binary(payload),
-                        });
+                        };
+                        context.collect(event.into());
                     } else {
                         call_message(&handle, &self.callbacks, message_type, &payload);
                     }
@@ -619,8 +430,8 @@ impl Attempt {
                 }
                 event => {
                     let terminal = Terminal::of(event);
-                    self.terminal(terminal, context);
-                    break true;
+                    self.came_to(terminal, context);
+                    break self.held.is_none();
                 }
             }
         };
@@ -674,21 +485,22 @@ impl Attempt {
             if !outbox.is_empty() || outbox.is_closed() {
                 session.take_from(outbox, context.now);
             }
-            let extra = session.extra_frames_sent();
-            socket.counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
-            socket
-                .counters
-                .frames_sent
-                .store(self.base.extra_frames_sent + outbox.frames + extra, Ordering::Relaxed);
+            self.base.count_sent(socket, outbox, session);
         }
         let mut failure = None;
-        while self.writable && session.has_to_write() {
+        for _ in 0..WRITES_PER_TURN {
+            if !self.writable || !session.has_to_write() {
+                break;
+            }
             if let Err(error) = session.prepare(&mut masks::next_key) {
                 failure = Some(error);
                 break;
             }
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = session.gather(&mut slices);
+            if count == 0 {
+                continue;
+            }
             match stream.write_vectored(&slices[..count]) {
                 Ok(WriteOutcome::Written { n }) => {
                     let wrote = session.wrote(n);
@@ -706,6 +518,9 @@ impl Attempt {
                     break;
                 }
             }
+        }
+        if failure.is_none() && self.writable && session.has_to_write() {
+            context.turn_again(self.key);
         }
         if failure.is_none() && stream.wants_write() {
             match stream.flush() {
@@ -732,79 +547,6 @@ impl Attempt {
         self.fail_live(error, context);
     }
 
-    fn fail_live(&mut self, error: Error, context: &mut Context) {
-        let Stage::Live { session, .. } = &mut self.stage else { return };
-        let terminal = Terminal::of(session.ended(Some(error)));
-        self.terminal(terminal, context);
-        self.stop_lingering();
-    }
-
-    // ------------------------------------------------------------------ the end
-
-    /// Gives the terminal event that the session came to, if it came to one.
-    fn terminal(&mut self, terminal: Option<Terminal>, context: &mut Context) {
-        let Some(terminal) = terminal else { return };
-        let has_to_write = matches!(&self.stage, Stage::Live { session, .. } if session.has_to_write() || session.close_is_out());
-        self.end_with(terminal, context);
-        if has_to_write {
-            self.linger(context);
-        } else {
-            self.stop_lingering();
-        }
-    }
-
-    fn end(&mut self, terminal: Terminal, context: &mut Context) {
-        self.end_with(terminal, context);
-        self.stop_lingering();
-    }
-
-    /// The socket's part of the end: its state, then its last event.
-    fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
-        let Some(Socket(socket)) = self.socket.take() else { return };
-        self.count(&socket);
-        {
-            let mut to_worker = lock(&socket.to_worker);
-            to_worker.outbox.shut();
-            to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.resolved, to_worker.request_done) = (None, None, false);
-            socket.buffered.store(0, Ordering::Relaxed);
-            socket.paused.store(false, Ordering::Relaxed);
-            socket.attempt.store(0, Ordering::Relaxed);
-            socket.set_state(State::Closed);
-        }
-        let event = match terminal {
-            Terminal::Closed { code, reason } => {
-                socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));
-                EventKind::Closed { code, reason: reason.into() }
-            }
-            Terminal::Failed(error) => failed(&socket, error),
-            Terminal::Refused { error, head, body } => {
-                {
-                    let mut facts = lock(&socket.facts);
-                    facts.http_version = u32::from(head.is_some());
-                    (facts.head, facts.body) = (head, body);
-                }
-                failed(&socket, error)
-            }
-        };
-        let handle = Socket(socket);
-        if handle.0.polls() {
-            context.collect(event);
-            context.publish(&handle.0);
-        } else if !handle.0.is_destroyed() {
-            let callbacks = handle.0.callbacks();
-            delivery::call(&handle, &callbacks, event);
-        }
-    }
-
-    fn linger(&mut self, context: &Context) {
-        self.deadline = Some(context.now + LINGER);
-    }
-
-    fn stop_lingering(&mut self) {
-        self.stage = Stage::Idle;
-    }
-
     /// Gives back what the worker's tables hold of the attempt.
     pub fn give_back(mut self: Box<Self>, context: &mut Context) {
         for token in std::mem::take(&mut self.tokens) {
@@ -821,7 +563,8 @@ impl Attempt {
             Stage::Live { session, .. } => session.deadline(),
             _ => None,
         };
-        let Some(next) = [next, self.deadline].into_iter().flatten().min() else { return };
+        let held = self.held.as_ref().map(|held| held.until);
+        let Some(next) = [next, held, self.deadline].into_iter().flatten().min() else { return };
         if self.timer.is_none_or(|timer| next < timer) {
             self.timer = Some(next);
             context.at(next, self.key);
@@ -834,7 +577,7 @@ impl Attempt {
         // What is counted is never behind what is delivered.
         self.count(&socket.0);
         if socket.0.polls() {
-            context.collect(event);
+            context.collect(event.into());
             context.publish(&socket.0);
         } else {
             let callbacks = socket.0.callbacks();
@@ -842,42 +585,11 @@ impl Attempt {
         }
     }
 
-    fn count(&self, socket: &Shared) {
-        let Stage::Live { session, .. } = &self.stage else { return };
-        let counters = &socket.counters;
-        let set = |counter: &std::sync::atomic::AtomicU64, value| counter.store(value, Ordering::Relaxed);
-        set(&counters.frames_received, self.base.frames_received + session.frames_received());
-        set(&counters.messages_received, self.base.messages_received + session.messages_received());
-        set(&counters.pings_sent, self.base.pings_sent + session.pings_sent());
-        set(&counters.pongs_received, self.base.pongs_received + session.pongs_received());
-        let (before, after) = session.compression();
-        set(&counters.payload_bytes_before_compression, self.base.before_compression + before);
-        set(&counters.payload_bytes_after_compression, self.base.after_compression + after);
-    }
-
-    /// Notes how long a phase of connecting took, and begins the next one.
-    fn time(
-        &mut self,
-        now: Instant,
-        counter: impl FnOnce(&super::counters::Counters) -> &std::sync::atomic::AtomicU64,
-    ) {
-        if let Some(Socket(socket)) = &self.socket {
-            let took = now.saturating_duration_since(self.started).as_micros() as u64;
-            counter(&socket.counters).store(took, Ordering::Relaxed);
-        }
-        self.started = now;
-    }
-
     fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
         if let Some(Socket(socket)) = &self.socket {
             socket.log(level, message);
         }
     }
-}
-
-fn failed(socket: &Shared, error: Error) -> EventKind {
-    socket.log(LogLevel::Info, format_args!("{error}"));
-    EventKind::Error(Box::new(error))
 }
 
 /// A message in worker mode: shown where it was received.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::callbacks::{Callbacks, Inside};
-use super::event::{Event, EventKind};
+use super::event::{Event, EventKind, Letter};
 use super::hub::{self, Hub};
 use super::lock;
 use super::mailbox::Delivery;
@@ -193,16 +193,26 @@ impl Turn<'_, '_> {
             hub::settled(self.delivery.discard());
             return None;
         }
-        self.delivery.next()
+        loop {
+            match self.delivery.next()? {
+                Letter::Event(event) => return Some(event),
+                Letter::Mark { attempt } => {
+                    self.settle();
+                    lock(&self.socket.to_worker).caught_up = attempt;
+                    self.socket.notify();
+                }
+            }
+        }
     }
 
     /// Lets the worker read on if it had stopped for lack of room.
     #[inline]
     fn settle(&mut self) {
-        if self.delivery.owes() == 0 {
+        let count = self.delivery.settle();
+        if count == 0 {
             return;
         }
-        hub::settled(self.delivery.settle());
+        hub::settled(count);
         if self.socket.resumes() {
             self.socket.notify();
         }

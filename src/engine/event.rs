@@ -54,6 +54,31 @@ pub enum EventKind {
     Error(Box<Error>),
 }
 
+/// What a mailbox holds.
+pub enum Letter {
+    Event(EventKind),
+    /// Here the server broke the rules. That the game has come this far is told to the attempt, and
+    /// the game sees nothing of it.
+    Mark {
+        attempt: u64,
+    },
+}
+
+impl From<EventKind> for Letter {
+    fn from(event: EventKind) -> Self {
+        Letter::Event(event)
+    }
+}
+
+impl Letter {
+    pub fn charge(&self) -> usize {
+        match self {
+            Letter::Event(event) => event.charge(),
+            Letter::Mark { .. } => EVENT_OVERHEAD,
+        }
+    }
+}
+
 impl EventKind {
     /// What the event counts for in its socket's queue, in bytes.
     pub fn charge(&self) -> usize {
@@ -69,4 +94,4 @@ impl EventKind {
 }
 
 // The queue's memory is bounded by what events are charged for.
-const _: () = assert!(size_of::<EventKind>() <= EVENT_OVERHEAD);
+const _: () = assert!(size_of::<Letter>() <= EVENT_OVERHEAD);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::event::EventKind;
+use super::event::Letter;
 use super::lock;
 use super::socket::Shared;
 use crate::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl Hub {
     }
 
     /// Publishes a worker's batch of one socket's events.
-    pub fn publish(&self, socket: &Arc<Shared>, batch: &mut Vec<EventKind>, charge: usize) {
+    pub fn publish(&self, socket: &Arc<Shared>, batch: &mut Vec<Letter>, charge: usize) {
         let count = socket.mailbox.put(batch, charge);
         if count == 0 {
             return;

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::event::EventKind;
+use super::event::Letter;
 use super::lock;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,21 +21,21 @@ const KEEP_CAPACITY: usize = 64;
 pub struct Mailbox {
     arrived: Mutex<Arrived>,
     /// What the one who delivers works on. Nobody else touches it while `delivering` is set.
-    taken: Mutex<VecDeque<EventKind>>,
+    taken: Mutex<VecDeque<Letter>>,
     delivering: AtomicBool,
     charge: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Arrived {
-    events: VecDeque<EventKind>,
+    events: VecDeque<Letter>,
     /// The socket is destroyed: nothing is taken in any more.
     shut: bool,
 }
 
 impl Mailbox {
     /// Takes in a batch, in order. Returns how many events that were.
-    pub fn put(&self, batch: &mut Vec<EventKind>, charge: usize) -> usize {
+    pub fn put(&self, batch: &mut Vec<Letter>, charge: usize) -> usize {
         let mut arrived = lock(&self.arrived);
         if arrived.shut {
             drop(arrived);
@@ -88,16 +88,18 @@ impl Mailbox {
 /// The right to take events, until dropped.
 pub struct Delivery<'a> {
     mailbox: &'a Mailbox,
-    events: VecDeque<EventKind>,
+    events: VecDeque<Letter>,
     /// Of events that were taken and are still counted as waiting; see [`Delivery::settle`].
     owed_charge: usize,
     owed_count: usize,
 }
 
-impl Delivery<'_> {
+impl Iterator for Delivery<'_> {
+    type Item = Letter;
+
     /// The oldest event. It is counted as waiting until [`settle`](Self::settle) is called.
     #[inline]
-    pub fn next(&mut self) -> Option<EventKind> {
+    fn next(&mut self) -> Option<Letter> {
         if self.events.is_empty() {
             let mut arrived = lock(&self.mailbox.arrived);
             std::mem::swap(&mut self.events, &mut arrived.events);
@@ -107,7 +109,9 @@ impl Delivery<'_> {
         self.owed_count += 1;
         Some(event)
     }
+}
 
+impl Delivery<'_> {
     /// What the events taken since the last time are charged for, in bytes.
     #[inline]
     pub fn owes(&self) -> usize {
@@ -118,6 +122,9 @@ impl Delivery<'_> {
     /// once, as each time costs the price of a counter that two threads change.
     #[inline]
     pub fn settle(&mut self) -> usize {
+        if self.owed_count == 0 {
+            return 0;
+        }
         // SeqCst: see `Shared::pause`.
         self.mailbox.charge.fetch_sub(std::mem::take(&mut self.owed_charge), Ordering::SeqCst);
         std::mem::take(&mut self.owed_count)

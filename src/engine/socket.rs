@@ -113,6 +113,8 @@ pub struct ToWorker {
     /// The game is done with the upgrade request.
     pub request_done: bool,
     pub resolved: Option<Resolved>,
+    /// The attempt whose mark the game has come to.
+    pub caught_up: u64,
 }
 
 /// What the resolver found, for the attempt that asked.
@@ -355,6 +357,7 @@ impl ToWorker {
             user_pings: VecDeque::new(),
             request_done: false,
             resolved: None,
+            caught_up: 0,
         }
     }
 }

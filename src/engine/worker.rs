@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::attempt::{Attempt, Fate};
-use super::event::EventKind;
+use super::event::Letter;
 use super::hub;
 use super::lock;
 use super::socket::{Plan, Shared, ToWorker};
@@ -169,7 +169,7 @@ pub struct Context {
     pub resolver: Resolver,
     pub scratch: Scratch,
     /// Events of the socket whose turn it is, until they are published together.
-    pub batch: Vec<EventKind>,
+    pub batch: Vec<Letter>,
     pub batch_charge: usize,
     pub now: Instant,
     pub stopping: bool,
@@ -220,9 +220,9 @@ impl Context {
         }
     }
 
-    pub fn collect(&mut self, event: EventKind) {
-        self.batch_charge += event.charge();
-        self.batch.push(event);
+    pub fn collect(&mut self, letter: Letter) {
+        self.batch_charge += letter.charge();
+        self.batch.push(letter);
     }
 }
 
@@ -332,6 +332,7 @@ impl Worker {
         let ToWorker { open, cancel, destroy, .. } = &mut *to_worker;
         let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
         let resolved = to_worker.resolved.take();
+        let caught_up = std::mem::take(&mut to_worker.caught_up);
         let request_done = std::mem::take(&mut to_worker.request_done);
         let pings = to_worker.pings.take();
         let user_pings = std::mem::take(&mut to_worker.user_pings);
@@ -343,6 +344,9 @@ impl Worker {
             self.with(key, |attempt, context| {
                 if let Some(resolved) = resolved.filter(|resolved| resolved.attempt == key.to_bits()) {
                     attempt.resolved(resolved.addresses, context);
+                }
+                if caught_up == key.to_bits() {
+                    attempt.caught_up(context);
                 }
                 if request_done {
                     attempt.request_done();

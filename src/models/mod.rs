@@ -23,7 +23,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::{Config, Runner};
 
-use crate::engine::event::EventKind;
+use crate::engine::event::{EventKind, Letter};
 use crate::engine::hub::Hub;
 use crate::engine::socket::{Settings, Shared};
 use crate::engine::worker::Inbox;
@@ -144,7 +144,7 @@ fn number_of(event: &EventKind) -> u16 {
 }
 
 fn publish(socket: &Arc<Shared>, numbers: &[u16]) {
-    let mut batch: Vec<EventKind> = numbers.iter().copied().map(numbered).collect();
-    let charge = batch.iter().map(EventKind::charge).sum();
+    let mut batch: Vec<Letter> = numbers.iter().map(|number| numbered(*number).into()).collect();
+    let charge = batch.iter().map(Letter::charge).sum();
     socket.hub.publish(socket, &mut batch, charge);
 }

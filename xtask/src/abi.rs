@@ -7,12 +7,14 @@ use crate::c;
 use crate::run::{Outcome, root};
 
 const WRONG_HANDLES: &str = "tests/c/bad_handles.c";
+const AT_RANDOM: &str = "tests/c/hostile_caller.c";
 
 /// Every function is called by some test in C, and every one that takes a handle or a pointer is
-/// given wrong ones.
+/// given wrong ones; and the caller that knows no rules leaves none out.
 pub fn every_function_is_tested() -> Outcome {
     let header = read(&root().join("include/framewire.h"))?;
     let wrong_handles = read(&root().join(WRONG_HANDLES))?;
+    let at_random = read(&root().join(AT_RANDOM))?;
     let mut all = String::new();
     for source in c::sources("tests/c")? {
         all.push_str(&read(&source)?);
@@ -24,6 +26,8 @@ pub fn every_function_is_tested() -> Outcome {
             let call = format!("{}(", function.name);
             if function.takes_handle_or_pointer && !wrong_handles.contains(&call) {
                 Some(format!("{} is not given wrong handles or NULL in {WRONG_HANDLES}", function.name))
+            } else if !at_random.contains(&format!("X({})", function.name)) {
+                Some(format!("{} is not called at random in {AT_RANDOM}", function.name))
             } else if !all.contains(&call) {
                 Some(format!("{} is called by no test in tests/c", function.name))
             } else {

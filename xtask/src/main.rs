@@ -7,17 +7,23 @@ mod bench_counts;
 mod bench_run;
 mod bench_show;
 mod bench_tests;
+mod abi_facts;
+mod autobahn;
 mod c;
 mod c_tests;
 mod cpp;
 mod demo;
+mod fuzz;
 mod godot;
+mod guarantees;
 mod header;
 mod install;
+mod network;
 mod real;
 mod run;
 mod test;
 mod unity;
+mod unsafe_list;
 
 use std::process::ExitCode;
 
@@ -29,7 +35,12 @@ cargo xtask <command>
   test WORD...       only the steps whose names contain one of the words
   bench [--runs N] [--keep] [WORD...]
                      measures Framewire beside its peers; --show prints what was measured last
+  fuzz [--seconds N] [TARGET...]
+                     the fuzz targets, each for 20 seconds unless it is said otherwise
   header [--check]   writes include/framewire.h from the source, or compares it
+  autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
+  abi                writes include/framewire.abi: functions, numbers and layouts
+  unsafe             writes docs/unsafe.md from the source
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -44,8 +55,13 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
         ["bench", arguments @ ..] => bench::run(arguments),
+        ["fuzz", words @ ..] => fuzz::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["autobahn"] => autobahn::run(false),
+        ["autobahn", "--full"] => autobahn::run(true),
+        ["abi"] => abi_facts::write(),
+        ["unsafe"] => unsafe_list::write(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),

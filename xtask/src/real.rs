@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::c::{self, Build};
-use crate::run::{Outcome, command, ensure, has, quietly, root, run, scratch};
+use crate::run::{Outcome, command, ensure, free_port, has, quietly, root, run, scratch};
 use crate::test::{Report, Verdict};
 
 pub fn steps(report: &mut Report) {
@@ -158,11 +158,4 @@ impl Drop for Nginx {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> Outcome<u16> {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| error.to_string())
 }

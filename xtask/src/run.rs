@@ -150,6 +150,14 @@ pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
     }
 }
 
+/// A port of loopback on which nothing listens now.
+pub fn free_port() -> Outcome<u16> {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| error.to_string())
+}
+
 /// The repository's echo server, which ends with this value.
 pub struct Echo {
     child: Child,

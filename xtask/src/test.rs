@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, bench_counts, c_tests, cpp, demo, godot, header, real, unity};
+use crate::{
+    abi, abi_facts, autobahn, bench_counts, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, unity,
+    unsafe_list,
+};
 
 /// Of what a failed step has said, as many lines are said again at the end.
 const LAST_LINES: usize = 60;
@@ -71,12 +74,20 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("the header is current", || header::check().into());
     report.step("the header compiles alone", || c::header_alone().into());
+    report.step("the ABI is as it was", || abi_facts::check().into());
+    report.step("every promise has its proof", || guarantees::check().into());
+    report.step("every unsafe block has its reason and its room", || unsafe_list::check().into());
+    report.step("no warning of rustc or clippy", || {
+        let strict = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        run(cargo().args(strict)).into()
+    });
     report.step("every function is tested from C", || abi::every_function_is_tested().into());
     report.step("cargo test", || run(cargo().args(["test", "--workspace", "--quiet"])).into());
     report.step("models of the hand-overs between threads", || models().into());
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
         Err(problem) => {
@@ -97,7 +108,9 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => cpp::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    report.step("Autobahn", autobahn::step);
     report
 }
 

@@ -17,7 +17,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -30,9 +30,11 @@ use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::{Message, WebSocket};
 
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A running server; dropping it ends its connections and its threads.
 pub struct EchoServer {
-    port: u16,
+    address: SocketAddr,
     scheme: &'static str,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -48,32 +50,34 @@ struct Shared {
 
 impl EchoServer {
     pub fn start() -> Self {
-        Self::start_with(0, None)
+        Self::start_at(LOOPBACK, 0, None)
     }
 
     pub fn start_tls(config: Arc<ServerConfig>) -> Self {
-        Self::start_with(0, Some(config))
+        Self::start_at(LOOPBACK, 0, Some(config))
     }
 
-    /// On this port of the loopback address, 0 for any.
-    pub fn start_with(port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the loopback address has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+    /// On this port of an address of this machine's, 0 for any.
+    pub fn start_at(address: IpAddr, port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind((address, port)).expect("the address has a free port");
+        let address = listener.local_addr().expect("it is bound");
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let shared = Arc::new(Shared::default());
         let own = shared.clone();
         let acceptor = std::thread::spawn(move || accept(&listener, tls.as_ref(), &own));
-        Self { port, scheme, shared, acceptor: Some(acceptor) }
+        Self { address, scheme, shared, acceptor: Some(acceptor) }
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// The URL of a path, by name for TLS, as certificates are for names.
     pub fn url(&self, path: &str) -> String {
-        let host = if self.scheme == "wss" { "localhost" } else { "127.0.0.1" };
-        format!("{}://{host}:{}{path}", self.scheme, self.port)
+        match self.scheme {
+            "wss" => format!("wss://localhost:{}{path}", self.port()),
+            scheme => format!("{scheme}://{}{path}", self.address),
+        }
     }
 
     /// Connections accepted so far.
@@ -98,7 +102,7 @@ impl Drop for EchoServer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
         // Wakes the acceptor.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = TcpStream::connect(self.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use framewire_servers::certs::{Authority, Demands, server_config};
+use framewire_servers::echo::LOOPBACK;
 use framewire_servers::{EchoServer, xor};
 
 fn main() -> ExitCode {
@@ -31,8 +32,9 @@ fn main() -> ExitCode {
         eprintln!("{file}: {error}");
         return ExitCode::FAILURE;
     }
-    let plain = EchoServer::start_with(ws_port, None);
-    let secure = EchoServer::start_with(wss_port, Some(server_config(&authority.good(), Demands::default())));
+    let plain = EchoServer::start_at(LOOPBACK, ws_port, None);
+    let secure =
+        EchoServer::start_at(LOOPBACK, wss_port, Some(server_config(&authority.good(), Demands::default())));
     let xor = xor::start();
     println!("{}\n{}\n{}", plain.url("/"), secure.url("/"), xor.url());
     let _ = std::io::stdout().flush();

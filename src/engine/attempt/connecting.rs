@@ -1,0 +1,171 @@
+//! From the name of the server to an upgraded connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mio::Token;
+
+use super::super::event::EventKind;
+use super::super::library;
+use super::super::lock;
+use super::super::masks;
+use super::super::request::Request;
+use super::super::socket::Socket;
+use super::super::worker::Context;
+use super::{Attempt, Fate, Stage};
+use crate::error::{Error, ErrorKind, Phase};
+use crate::logging::LogLevel;
+use crate::net::dial::{Dialler, Step};
+use crate::net::options;
+use crate::net::stream::{Progress, Stream};
+use crate::session::{self, Session};
+use crate::sync::Mutex;
+use crate::wire::upgrade::UpgradeRequest;
+
+impl Attempt {
+    pub(super) fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
+        self.started = context.now;
+        self.stage = Stage::Dialling(Dialler::new(addresses, context.now));
+        self.dial_step(None, context)
+    }
+
+    pub(super) fn dial_step(&mut self, ready: Option<Token>, context: &mut Context) -> Fate {
+        let Stage::Dialling(dialler) = &mut self.stage else { return Fate::GoesOn };
+        let (key, now) = (self.key, context.now);
+        let tokens = &mut self.tokens;
+        let step = {
+            // The registry is cloned so that tokens can be drawn while it is in use.
+            let Ok(registry) = context.registry.try_clone() else { return Fate::GoesOn };
+            let new_token = || {
+                let token = context.new_token(key);
+                tokens.push(token);
+                token
+            };
+            match ready {
+                Some(token) => dialler.ready(token, now, &registry, new_token),
+                None => dialler.step(now, &registry, new_token),
+            }
+        };
+        match step {
+            Step::Pending => Fate::GoesOn,
+            Step::Failed(error) => self.fail(error, context),
+            Step::Connected { stream, token, peer } => {
+                for other in std::mem::replace(&mut self.tokens, vec![token]) {
+                    if other != token {
+                        context.free_token(other);
+                    }
+                }
+                self.connected(stream, peer, context)
+            }
+        }
+    }
+
+    fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> Fate {
+        self.time(context.now, |counters| &counters.connect_us);
+        self.log(LogLevel::Debug, format_args!("connected to {peer}"));
+        if let Err(error) = options::apply(&tcp) {
+            self.log(LogLevel::Debug, format_args!("socket options: {error}"));
+        }
+        (self.readable, self.writable) = (true, true);
+        let url = &self.plan.settings.request.url;
+        if !url.secure {
+            return self.ask(Box::new(Stream::plain(tcp)), context);
+        }
+        let connector = match &self.plan.settings.tls {
+            Some(tls) => tls.connector(),
+            None => library::default_tls(),
+        };
+        let secured = connector
+            .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
+            .and_then(|connector| Stream::secure(tcp, &connector, &url.host));
+        match secured {
+            Ok(stream) => {
+                self.stage = Stage::Securing(Box::new(stream));
+                self.secure(context)
+            }
+            Err(error) => self.fail(error, context),
+        }
+    }
+
+    pub(super) fn secure(&mut self, context: &mut Context) -> Fate {
+        let Stage::Securing(stream) = &mut self.stage else { return Fate::GoesOn };
+        match stream.handshake() {
+            Ok(Progress::WouldBlock) => Fate::GoesOn,
+            Ok(Progress::Done) => {
+                self.time(context.now, |counters| &counters.tls_us);
+                match std::mem::replace(&mut self.stage, Stage::Idle) {
+                    Stage::Securing(stream) => self.ask(stream, context),
+                    other => {
+                        self.stage = other;
+                        Fate::GoesOn
+                    }
+                }
+            }
+            Err(error) => self.fail(error, context),
+        }
+    }
+
+    /// Shows the upgrade request to the game, if it wants to see it.
+    fn ask(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
+        let request = self.plan.settings.request.clone();
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        if !socket.wants_request() {
+            return self.upgrade(stream, request, context);
+        }
+        let draft = Arc::new(Mutex::new(request));
+        let shown = match Request::new(draft.clone(), 1, socket) {
+            Ok(shown) => shown,
+            Err(error) => {
+                return self
+                    .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
+            }
+        };
+        self.stage = Stage::Asking { stream, draft, done: false };
+        self.tell(EventKind::Request(shown), context);
+        // In worker mode the callback has run, and the request is done.
+        self.turn_if_asked(context)
+    }
+
+    fn turn_if_asked(&mut self, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        if std::mem::take(&mut lock(&socket.to_worker).request_done) {
+            return self.asked(context);
+        }
+        Fate::GoesOn
+    }
+
+    pub(super) fn asked(&mut self, context: &mut Context) -> Fate {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Asking { stream, draft, .. } => {
+                let request = lock(&draft).clone();
+                self.upgrade(stream, request, context)
+            }
+            other => {
+                self.stage = other;
+                Fate::GoesOn
+            }
+        }
+    }
+
+    fn upgrade(&mut self, mut stream: Box<Stream>, request: UpgradeRequest, context: &mut Context) -> Fate {
+        stream.set_phase(Phase::Upgrade);
+        self.started = context.now;
+        let settings = session::Settings {
+            max_message_size: self.plan.settings.max_message_size,
+            close_timeout: self.plan.settings.close_timeout,
+            pings: self.plan.settings.pings,
+            compression: self.plan.settings.compression.clone(),
+            extensions: self.plan.settings.extensions.clone(),
+        };
+        match Session::new(&settings, request, masks::nonce()) {
+            Ok(session) => {
+                self.stage = Stage::Live { stream, session: Box::new(session) };
+                self.live(context)
+            }
+            Err(_) => {
+                let message = "the allocator has no memory for the connection";
+                self.fail(Error::new(ErrorKind::Internal, Phase::Upgrade, message), context)
+            }
+        }
+    }
+}

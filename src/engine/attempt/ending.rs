@@ -1,0 +1,177 @@
+//! How a connection ends: for its session, for its socket, and on the wire.
+//!
+//! ```text
+//!   violation ──poll mode: a mark in the mailbox──> held ──the game has come to it, or time──┐
+//!       └──worker mode──────────────────────────────────────────────────────────────────────┤
+//!   any other end ──────────────────────────────> terminal event <──────────────────────────┘
+//! ```
+//!
+//! What breaks the rules may come right behind messages that the game has yet to see, and in poll
+//! mode it sees them later. Until it has, the connection counts as open: nothing is read any more,
+//! but the answers go out, and the close frame that names the breach follows them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::super::delivery;
+use super::super::event::{EventKind, Letter};
+use super::super::lock;
+use super::super::socket::{Shared, Socket, State};
+use super::super::worker::Context;
+use super::{Attempt, Stage};
+use crate::error::Error;
+use crate::logging::LogLevel;
+use crate::session::SessionEvent;
+use crate::wire::response::ResponseHead;
+
+/// How long the server may take to end a connection after the closing handshake.
+const LINGER: Duration = Duration::from_millis(1000);
+
+/// How a connection ended, for its socket.
+pub(super) enum Terminal {
+    Closed {
+        code: u16,
+        reason: String,
+    },
+    Failed(Error),
+    /// The upgrade was refused, with this answer.
+    Refused {
+        error: Error,
+        head: Option<ResponseHead>,
+        body: Vec<u8>,
+    },
+}
+
+impl Terminal {
+    pub(super) fn of(event: SessionEvent<'_>) -> Option<Self> {
+        match event {
+            SessionEvent::Closed { code, reason } => Some(Terminal::Closed { code, reason }),
+            SessionEvent::Failed(error) => Some(Terminal::Failed(error)),
+            SessionEvent::Refused { error, head, body } => Some(Terminal::Refused { error, head, body }),
+            _ => None,
+        }
+    }
+}
+
+/// An end that waits for the game to come to it.
+pub(super) struct Held {
+    terminal: Terminal,
+    /// However late the game is.
+    pub(super) until: Instant,
+}
+
+impl Attempt {
+    /// What was received led to an end. Where the server broke the rules, and the game fetches its
+    /// events, the end is held.
+    pub(super) fn came_to(&mut self, terminal: Option<Terminal>, context: &mut Context) {
+        let Some(terminal) = terminal else { return };
+        if let (Stage::Live { session, .. }, Some(Socket(socket))) = (&mut self.stage, &self.socket)
+            && socket.polls()
+            && session.hold_close()
+        {
+            context.collect(Letter::Mark { attempt: self.key.to_bits() });
+            self.held = Some(Held { terminal, until: context.now + self.plan.settings.close_timeout });
+            return;
+        }
+        self.terminal(Some(terminal), context);
+    }
+
+    /// The game has come to the mark.
+    pub fn caught_up(&mut self, context: &Context) {
+        if let Some(held) = &mut self.held {
+            held.until = context.now;
+        }
+    }
+
+    /// Ends what was held, once the game has caught up or is too late.
+    pub(super) fn end_if_due(&mut self, context: &mut Context) {
+        if let Some(held) = self.held.take_if(|held| context.stopping || context.now >= held.until) {
+            self.terminal(Some(held.terminal), context);
+        }
+    }
+
+    /// Gives the terminal event that the session came to, if it came to one.
+    pub(super) fn terminal(&mut self, terminal: Option<Terminal>, context: &mut Context) {
+        let Some(terminal) = terminal else { return };
+        self.end_with(terminal, context);
+        if let Stage::Live { session, .. } = &self.stage
+            && (session.has_to_write() || session.close_is_out())
+        {
+            self.linger(context);
+        } else {
+            self.stop_lingering();
+        }
+    }
+
+    /// The connection is lost.
+    pub(super) fn fail_live(&mut self, error: Error, context: &mut Context) {
+        let Stage::Live { session, .. } = &mut self.stage else { return };
+        let lost = Terminal::of(session.ended(Some(error)));
+        let terminal = self.held.take().map(|held| held.terminal).or(lost);
+        self.terminal(terminal, context);
+        self.stop_lingering();
+    }
+
+    /// Ends at once, whatever is still to be said.
+    pub(super) fn end(&mut self, terminal: Terminal, context: &mut Context) {
+        self.end_with(terminal, context);
+        self.stop_lingering();
+    }
+
+    /// The socket's part of the end: its state, then its last event.
+    fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
+        let Some(Socket(socket)) = self.socket.take() else { return };
+        self.count(&socket);
+        {
+            let mut to_worker = lock(&socket.to_worker);
+            if let Stage::Live { session, .. } = &mut self.stage {
+                session.last_words(&mut to_worker.outbox, context.now);
+                self.base.count_sent(&socket, &to_worker.outbox, session);
+            }
+            to_worker.outbox.shut();
+            to_worker.user_pings.clear();
+            (to_worker.cancel, to_worker.resolved, to_worker.request_done) = (None, None, false);
+            socket.buffered.store(0, Ordering::Relaxed);
+            socket.paused.store(false, Ordering::Relaxed);
+            socket.attempt.store(0, Ordering::Relaxed);
+            socket.set_state(State::Closed);
+        }
+        let event = match terminal {
+            Terminal::Closed { code, reason } => {
+                socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));
+                EventKind::Closed { code, reason: reason.into() }
+            }
+            Terminal::Failed(error) => failed(&socket, error),
+            Terminal::Refused { error, head, body } => {
+                {
+                    let mut facts = lock(&socket.facts);
+                    facts.http_version = u32::from(head.is_some());
+                    (facts.head, facts.body) = (head, body);
+                }
+                failed(&socket, error)
+            }
+        };
+        let handle = Socket(socket);
+        if handle.0.polls() {
+            context.collect(event.into());
+            context.publish(&handle.0);
+        } else if !handle.0.is_destroyed() {
+            let callbacks = handle.0.callbacks();
+            delivery::call(&handle, &callbacks, event);
+        }
+    }
+
+    pub(super) fn linger(&mut self, context: &Context) {
+        self.deadline = Some(context.now + LINGER);
+    }
+
+    pub(super) fn stop_lingering(&mut self) {
+        self.stage = Stage::Idle;
+    }
+}
+
+fn failed(socket: &Arc<Shared>, error: Error) -> EventKind {
+    socket.log(LogLevel::Info, format_args!("{error}"));
+    EventKind::Error(Box::new(error))
+}

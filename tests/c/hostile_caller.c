@@ -1,0 +1,525 @@
+/* A caller that knows no rules: eight threads call every function at random, with valid, stale, zero and
+ * made-up arguments, inside callbacks too, while others end the library and start it again. Nothing may
+ * crash, hang or leak; every finalizer runs once. `cargo xtask test` looks that no function is missing.
+ *
+ * FRAMEWIRE_SECONDS says how long (4), FRAMEWIRE_SEED where the dice begin. */
+
+#include "check.h"
+
+#include <pthread.h>
+
+enum { THREADS = 8, SOCKETS = 48, SEGMENTS = 64, SETTINGS = 8, FINALIZERS = 1 << 20 };
+
+static const char *ws_url, *wss_url;
+static char pem[64 * 1024];
+static size_t pem_len;
+static atomic_bool stop;
+
+/* What everybody shares, and takes from one another. */
+static _Atomic uint64_t sockets[SOCKETS], settings[SETTINGS], requests[SETTINGS];
+static fw_segment segments[SEGMENTS];
+static pthread_mutex_t segments_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* One for each finalizer that was set: 1 while it may still be called, 2 once it was. */
+static _Atomic unsigned char finalizers[FINALIZERS];
+static atomic_int finalizers_set, finalizers_run, finalizers_wrong;
+static atomic_long calls, callbacks, extensions_added, extensions_destroyed;
+
+/* ------------------------------------------------------------------------------------ dice */
+
+typedef struct dice {
+    uint64_t state;
+    int depth;
+} dice;
+
+static uint64_t roll(dice *d)
+{
+    d->state ^= d->state << 13;
+    d->state ^= d->state >> 7;
+    d->state ^= d->state << 17;
+    return d->state;
+}
+
+static unsigned below(dice *d, unsigned n)
+{
+    return (unsigned)((roll(d) >> 16) % n);
+}
+
+static const char *any_text(dice *d)
+{
+    static char large[9000];
+    static const char *const some[] = {
+        "chat", "X-Game", "", "a b", "x\r\nEvil: 1", "\xff\xfe", "Host", "gr\xc3\xbc\xc3\x9f", "\x01", "1; q=2, 3",
+    };
+    if (!large[0])
+        memset(large, 'l', sizeof large - 1);
+    switch (below(d, 8)) {
+    case 0: return NULL;
+    case 1: return large;
+    default: return some[below(d, sizeof some / sizeof *some)];
+    }
+}
+
+static const char *any_url(dice *d)
+{
+    static const char *const some[] = {
+        "ws://127.0.0.1:1/", "ws://[::1]:1/", "ws://no-such-name.invalid/", "http://", "ws://", "wss://a:b@c/", "ftp://x/",
+    };
+    switch (below(d, 6)) {
+    case 0: return any_text(d);
+    case 1: return some[below(d, sizeof some / sizeof *some)];
+    case 2: return wss_url ? wss_url : ws_url;
+    default: return ws_url;
+    }
+}
+
+static uint64_t any_id(dice *d, _Atomic uint64_t *shared, unsigned count)
+{
+    switch (below(d, 12)) {
+    case 0: return 0;
+    case 1: return roll(d);
+    /* A neighbour of one that is, or was, real. */
+    case 2: return shared[below(d, count)] ^ 1ull << below(d, 64);
+    default: return shared[below(d, count)];
+    }
+}
+
+static fw_socket any_socket(dice *d)
+{
+    fw_socket socket = {any_id(d, sockets, SOCKETS)};
+    return socket;
+}
+
+static fw_tls any_settings(dice *d)
+{
+    fw_tls tls = {any_id(d, settings, SETTINGS)};
+    return tls;
+}
+
+static fw_request any_request(dice *d)
+{
+    fw_request request = {any_id(d, requests, SETTINGS)};
+    return request;
+}
+
+/* A segment's ids and pointers are only ever compared by the library, so made-up ones are fair. */
+static fw_segment any_segment(dice *d)
+{
+    fw_segment segment;
+    pthread_mutex_lock(&segments_lock);
+    segment = segments[below(d, SEGMENTS)];
+    pthread_mutex_unlock(&segments_lock);
+    switch (below(d, 10)) {
+    case 0: segment.buffer.id = roll(d); break;
+    case 1: segment.offset = (size_t)roll(d); break;
+    case 2: segment.count = (size_t)roll(d); break;
+    case 3: segment.data = (uint8_t *)&stop; break;
+    default: break;
+    }
+    return segment;
+}
+
+static void keep(dice *d, fw_segment segment)
+{
+    unsigned place = below(d, SEGMENTS);
+    fw_segment old;
+    pthread_mutex_lock(&segments_lock);
+    old = segments[place];
+    segments[place] = segment;
+    pthread_mutex_unlock(&segments_lock);
+    fw_segment_release(old);
+}
+
+static const void *any_bytes(dice *d, size_t *len)
+{
+    static char bytes[40000];
+    if (!bytes[1])
+        memset(bytes, 'b', sizeof bytes);
+    *len = below(d, 4) ? below(d, 300) : below(d, sizeof bytes);
+    if (below(d, 16) == 0)
+        return NULL; /* with a length: refused */
+    if (below(d, 16) == 0)
+        *len = 0;
+    return bytes;
+}
+
+static size_t any_size(dice *d)
+{
+    static const size_t some[] = {0, 1, 2, 125, 126, 1000, 65535, 65536, 1 << 20, (size_t)1 << 31, SIZE_MAX};
+    return below(d, 3) ? some[below(d, sizeof some / sizeof *some)] : (size_t)below(d, 100000);
+}
+
+static uint32_t any_number(dice *d)
+{
+    return below(d, 4) ? below(d, 12) : (uint32_t)roll(d);
+}
+
+/* -------------------------------------------------------------------------------- callbacks */
+
+static void one_call(dice *d);
+
+/* Each thread that callbacks run on has dice of its own. */
+static _Thread_local dice callback_dice;
+
+static void inside_a_callback(void)
+{
+    dice *d = &callback_dice;
+    callbacks++;
+    if (!d->state)
+        d->state = (uint64_t)(uintptr_t)d * 0x9e3779b97f4a7c15ull | 1;
+    if (d->depth >= 2)
+        return;
+    d->depth++;
+    if (below(d, 3) == 0)
+        one_call(d);
+    d->depth--;
+}
+
+/* What is shown can be read to its end; the tools see it if not. */
+static void look_at(const void *bytes, size_t len)
+{
+    static atomic_uint sum;
+    const unsigned char *at = bytes;
+    unsigned own = 0;
+    while (len--)
+        own += *at++;
+    sum += own;
+}
+
+static void on_socket(fw_socket s, void *u) { (void)s, (void)u, inside_a_callback(); }
+static void on_text(fw_socket s, const char *t, size_t n, void *u)
+{
+    (void)s, (void)u;
+    look_at(t, n);
+    inside_a_callback();
+}
+static void on_bytes(fw_socket s, const uint8_t *t, size_t n, void *u)
+{
+    (void)s, (void)u;
+    look_at(t, n);
+    inside_a_callback();
+}
+static void on_segment(fw_socket s, const fw_segment *segment, void *u)
+{
+    (void)s, (void)u;
+    if (below(&callback_dice, 4) == 0 && fw_segment_retain(*segment) == FW_RESULT_OK)
+        keep(&callback_dice, *segment);
+    inside_a_callback();
+}
+static void on_frame(fw_socket s, const fw_frame *frame, void *u)
+{
+    (void)s, (void)u, (void)frame;
+    inside_a_callback();
+}
+static void on_request(fw_socket s, fw_request request, void *u)
+{
+    (void)s, (void)u;
+    requests[below(&callback_dice, SETTINGS)] = request.id;
+    inside_a_callback();
+}
+static void on_closed(fw_socket s, uint16_t code, const char *reason, size_t n, void *u)
+{
+    (void)code;
+    on_text(s, reason, n, u);
+}
+static void on_error(fw_socket s, const fw_error *error, void *u)
+{
+    (void)s, (void)u;
+    if (!error->message || !error->message[0])
+        checks_failed++;
+    inside_a_callback();
+}
+static void on_log(fw_log_level level, fw_socket s, const char *context, const char *message, void *u)
+{
+    (void)level, (void)s, (void)u;
+    if (!context || !message)
+        checks_failed++;
+    inside_a_callback();
+}
+
+static void on_finalizer(void *user_data)
+{
+    _Atomic unsigned char *own = user_data;
+    if (atomic_exchange(own, 2) != 1)
+        finalizers_wrong++;
+    finalizers_run++;
+}
+
+/* Sets a finalizer on a socket that nobody else knows yet. */
+static void finalizer_for(fw_socket socket)
+{
+    int number = finalizers_set++;
+    if (number >= FINALIZERS)
+        return;
+    finalizers[number] = 1;
+    if (fw_socket_set_finalizer(socket, on_finalizer, (void *)&finalizers[number]) != FW_RESULT_OK) {
+        /* Shut down meanwhile. */
+        finalizers[number] = 2;
+        finalizers_run++;
+    }
+}
+
+static size_t offer(char *buf, size_t cap, void *u)
+{
+    (void)u;
+    return cap > 6 ? (memcpy(buf, "x-wild", 6), 6) : 0;
+}
+static uint32_t agree(const char *element, size_t n, void *u) { (void)element, (void)u; return n > 0; }
+static void extension_gone(void *u) { (void)u, extensions_destroyed++; }
+
+/* ------------------------------------------------------------------------------ the functions */
+
+#define DO(name, body) static void do_##name(dice *d) { (void)d; body }
+#define SETTER(name, ...) DO(name, name(any_socket(d), __VA_ARGS__);)
+#define LISTEN(name, fn) DO(name, name(any_socket(d), below(d, 5) ? fn : NULL, NULL);)
+#define COPY(name, ...) DO(name, char buf[40]; size_t cap = below(d, sizeof buf + 1); \
+                           name(__VA_ARGS__, cap ? buf : NULL, cap);)
+#define ASK(name) DO(name, (void)name(any_socket(d));)
+
+DO(fw_result_name, if (!fw_result_name(any_number(d))) checks_failed++;)
+DO(fw_last_error, char buf[100]; size_t cap = below(d, 101); fw_last_error(cap ? buf : NULL, cap);)
+DO(fw_version, fw_version();)
+DO(fw_version_string, fw_version_string();)
+DO(fw_sizeof, fw_sizeof(any_number(d));)
+DO(fw_config_init, fw_config config; fw_config_init(below(d, 9) ? &config : NULL);)
+DO(fw_init, fw_config config; fw_config_init(&config); config.worker_threads = below(d, 5);
+   config.event_queue_bytes = below(d, 2) ? 65536 : any_size(d); config.struct_size -= below(d, 9) == 0;
+   fw_init(below(d, 9) ? &config : NULL);)
+DO(fw_shutdown, if (below(d, 300) == 0) fw_shutdown(below(d, 2) ? 0 : 2000);)
+DO(fw_set_log, fw_set_log(any_number(d), below(d, 2) ? on_log : NULL, NULL);)
+DO(fw_socket_create, fw_socket socket = {0}; fw_socket old;
+   if (fw_socket_create(any_url(d), below(d, 50) ? &socket : NULL) == FW_RESULT_OK) {
+       finalizer_for(socket);
+       old.id = atomic_exchange(&sockets[below(d, SOCKETS)], socket.id);
+       fw_socket_destroy(old);
+   })
+DO(fw_socket_open, fw_socket_open(any_socket(d));)
+SETTER(fw_socket_close, (uint16_t)roll(d), any_text(d))
+DO(fw_socket_abort, if (below(d, 4) == 0) fw_socket_abort(any_socket(d));)
+DO(fw_socket_destroy, if (below(d, 4) == 0) fw_socket_destroy(any_socket(d));)
+/* Of a socket of its own, as another's would be replaced. */
+DO(fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {roll(d)};
+   fw_socket_set_finalizer(wild, on_finalizer, NULL);
+   if (fw_socket_create(ws_url, &socket) == FW_RESULT_OK) {
+       finalizer_for(socket);
+       fw_socket_destroy(socket);
+   })
+SETTER(fw_socket_set_user_data, d)
+ASK(fw_socket_user_data)
+LISTEN(fw_socket_on_open, on_socket)
+LISTEN(fw_socket_on_text, on_text)
+LISTEN(fw_socket_on_binary, on_bytes)
+LISTEN(fw_socket_on_binary_no_alloc, on_segment)
+LISTEN(fw_socket_on_incomplete_frame, on_frame)
+LISTEN(fw_socket_on_internal_request_created, on_request)
+LISTEN(fw_socket_on_pong, on_bytes)
+LISTEN(fw_socket_on_closed, on_closed)
+LISTEN(fw_socket_on_error, on_error)
+SETTER(fw_socket_set_dispatch, any_number(d))
+SETTER(fw_socket_enable_event, any_number(d), below(d, 2))
+DO(fw_poll, fw_poll(below(d, 2) ? 0 : any_number(d), below(d, 2000));)
+SETTER(fw_socket_poll, below(d, 2) ? 0 : any_number(d), below(d, 2000))
+DO(fw_pending, fw_pending();)
+DO(fw_wait, fw_wait(below(d, 3));)
+/* The structs of events are the caller's own: to make them up is to point anywhere. */
+DO(fw_next_event, fw_event event; if (fw_next_event(below(d, 20) ? &event : NULL)) fw_event_release(&event);)
+DO(fw_socket_next_event, fw_event event; if (fw_socket_next_event(any_socket(d), &event)) {
+       if (event.type == FW_EVENT_REQUEST)
+           requests[below(d, SETTINGS)] = event.request.id;
+       fw_event_release(&event);
+   })
+DO(fw_event_release, fw_event event; memset(&event, 0, sizeof event); fw_event_release(below(d, 2) ? &event : NULL);)
+DO(fw_socket_send_text, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_send_text(any_socket(d), bytes, n);)
+DO(fw_socket_send_binary, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_send_binary(any_socket(d), bytes, n);)
+DO(fw_socket_send_text_with, size_t n; const void *bytes = any_bytes(d, &n);
+   fw_socket_send_text_with(any_socket(d), bytes, n, any_number(d));)
+DO(fw_socket_send_binary_with, size_t n; const void *bytes = any_bytes(d, &n);
+   fw_socket_send_binary_with(any_socket(d), bytes, n, any_number(d));)
+SETTER(fw_socket_send_text_segment, any_segment(d))
+SETTER(fw_socket_send_binary_segment, any_segment(d))
+DO(fw_socket_ping, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_ping(any_socket(d), bytes, n);)
+ASK(fw_socket_buffered_amount)
+SETTER(fw_socket_set_max_buffered_amount, below(d, 2) ? 1 << 20 : below(d, 1 << 22))
+DO(fw_buffer_get, fw_segment segment;
+   if (fw_buffer_get(below(d, 20) ? below(d, 70000) : SIZE_MAX - below(d, 99), &segment) == FW_RESULT_OK) {
+       memset(segment.data + segment.offset, 's', segment.count);
+       keep(d, segment);
+   })
+/* A hold more must be given up again, or it is kept for ever. */
+DO(fw_segment_retain, fw_segment segment = any_segment(d); if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
+DO(fw_segment_release, fw_segment_release(any_segment(d));)
+DO(fw_buffer_pool_stats, fw_pool_stats stats; fw_buffer_pool_stats(below(d, 9) ? &stats : NULL);)
+DO(fw_buffer_pool_trim, fw_buffer_pool_trim();)
+SETTER(fw_socket_set_origin, any_text(d))
+SETTER(fw_socket_add_protocol, any_text(d))
+SETTER(fw_socket_add_header, any_text(d), any_text(d))
+SETTER(fw_socket_set_basic_auth, any_text(d), any_text(d))
+SETTER(fw_socket_set_bearer_auth, any_text(d))
+SETTER(fw_socket_set_max_fragment_size, any_size(d))
+SETTER(fw_socket_set_max_message_size, any_size(d))
+SETTER(fw_socket_set_start_ping_thread, below(d, 2))
+SETTER(fw_socket_set_ping_frequency, any_number(d))
+SETTER(fw_socket_set_close_after_no_message, any_number(d))
+SETTER(fw_socket_set_connect_timeout, any_number(d))
+SETTER(fw_socket_set_close_timeout, any_number(d))
+SETTER(fw_socket_set_tls, any_settings(d))
+SETTER(fw_socket_set_context, any_text(d), any_text(d))
+DO(fw_compression_init, fw_compression compression; fw_compression_init(below(d, 9) ? &compression : NULL);)
+DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&compression);
+   compression.level = any_number(d); compression.client_max_window_bits = any_number(d);
+   compression.min_size_to_compress = any_size(d);
+   fw_socket_set_compression(any_socket(d), below(d, 9) ? &compression : NULL);)
+DO(fw_extension_init, fw_extension extension; fw_extension_init(below(d, 9) ? &extension : NULL);)
+DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension);
+   extension.rsv = any_number(d); extension.add_negotiation = below(d, 5) ? offer : NULL;
+   extension.parse_negotiation = agree; extension.destroy = extension_gone;
+   if (fw_socket_add_extension(any_socket(d), below(d, 9) ? &extension : NULL) == FW_RESULT_OK)
+       extensions_added++;)
+DO(fw_tls_create, fw_tls tls = {0}; if (fw_tls_create(below(d, 9) ? &tls : NULL) == FW_RESULT_OK) {
+       fw_tls old = {atomic_exchange(&settings[below(d, SETTINGS)], tls.id)};
+       fw_tls_destroy(old);
+   })
+DO(fw_tls_add_ca_pem, fw_tls_add_ca_pem(any_settings(d), pem, below(d, 2) ? pem_len : below(d, (unsigned)pem_len + 1));)
+DO(fw_tls_set_client_cert_pem, fw_tls_set_client_cert_pem(any_settings(d), pem, pem_len, below(d, 2) ? pem : NULL, pem_len);)
+DO(fw_tls_add_pin_sha256, uint8_t pin[32] = {0}; fw_tls_add_pin_sha256(any_settings(d), below(d, 9) ? pin : NULL);)
+DO(fw_tls_set_roots, fw_tls_set_roots(any_settings(d), any_number(d));)
+DO(fw_tls_set_insecure, fw_tls_set_insecure(any_settings(d), below(d, 2));)
+DO(fw_tls_set_key_log, fw_tls_set_key_log(any_settings(d), false);)
+DO(fw_tls_destroy, if (below(d, 4) == 0) fw_tls_destroy(any_settings(d));)
+ASK(fw_socket_state)
+ASK(fw_socket_is_open)
+ASK(fw_socket_latency_us)
+ASK(fw_socket_last_message_received)
+COPY(fw_socket_protocol, any_socket(d))
+COPY(fw_socket_extensions, any_socket(d))
+ASK(fw_socket_http_version)
+ASK(fw_socket_response_status)
+COPY(fw_socket_response_header, any_socket(d), any_text(d))
+COPY(fw_socket_response_body, any_socket(d))
+COPY(fw_socket_url, any_socket(d))
+DO(fw_socket_stats, fw_stats stats; fw_socket_stats(any_socket(d), below(d, 9) ? &stats : NULL);)
+COPY(fw_request_url, any_request(d))
+DO(fw_request_http_version, fw_request_http_version(any_request(d));)
+DO(fw_request_attempt, fw_request_attempt(any_request(d));)
+DO(fw_request_set_header, fw_request_set_header(any_request(d), any_text(d), any_text(d));)
+DO(fw_request_add_header, fw_request_add_header(any_request(d), any_text(d), any_text(d));)
+DO(fw_request_remove_header, fw_request_remove_header(any_request(d), any_text(d));)
+COPY(fw_request_header, any_request(d), any_text(d))
+
+#define EVERY(X)                                                                                   \
+    X(fw_result_name) X(fw_last_error) X(fw_version) X(fw_version_string) X(fw_sizeof)             \
+    X(fw_config_init) X(fw_init) X(fw_shutdown) X(fw_set_log) X(fw_socket_create) X(fw_socket_open)  \
+    X(fw_socket_close) X(fw_socket_abort) X(fw_socket_destroy) X(fw_socket_set_finalizer)          \
+    X(fw_socket_set_user_data) X(fw_socket_user_data) X(fw_socket_on_open) X(fw_socket_on_text)    \
+    X(fw_socket_on_binary) X(fw_socket_on_binary_no_alloc) X(fw_socket_on_incomplete_frame)        \
+    X(fw_socket_on_internal_request_created) X(fw_socket_on_pong) X(fw_socket_on_closed)           \
+    X(fw_socket_on_error) X(fw_socket_set_dispatch) X(fw_socket_enable_event) X(fw_poll)           \
+    X(fw_socket_poll) X(fw_pending) X(fw_wait) X(fw_next_event) X(fw_socket_next_event)            \
+    X(fw_event_release) X(fw_socket_send_text) X(fw_socket_send_binary)                            \
+    X(fw_socket_send_text_with) X(fw_socket_send_binary_with) X(fw_socket_send_text_segment)       \
+    X(fw_socket_send_binary_segment) X(fw_socket_ping) X(fw_socket_buffered_amount)                \
+    X(fw_socket_set_max_buffered_amount) X(fw_buffer_get) X(fw_segment_retain)                     \
+    X(fw_segment_release) X(fw_buffer_pool_stats) X(fw_buffer_pool_trim) X(fw_socket_set_origin)   \
+    X(fw_socket_add_protocol) X(fw_socket_add_header) X(fw_socket_set_basic_auth)                  \
+    X(fw_socket_set_bearer_auth) X(fw_socket_set_max_fragment_size)                                \
+    X(fw_socket_set_max_message_size) X(fw_socket_set_start_ping_thread)                           \
+    X(fw_socket_set_ping_frequency) X(fw_socket_set_close_after_no_message)                        \
+    X(fw_socket_set_connect_timeout) X(fw_socket_set_close_timeout) X(fw_socket_set_tls)           \
+    X(fw_socket_set_context) X(fw_compression_init) X(fw_socket_set_compression)                   \
+    X(fw_extension_init) X(fw_socket_add_extension) X(fw_tls_create) X(fw_tls_add_ca_pem)          \
+    X(fw_tls_set_client_cert_pem) X(fw_tls_add_pin_sha256) X(fw_tls_set_roots)                     \
+    X(fw_tls_set_insecure) X(fw_tls_set_key_log) X(fw_tls_destroy) X(fw_socket_state)              \
+    X(fw_socket_is_open) X(fw_socket_latency_us) X(fw_socket_last_message_received)                \
+    X(fw_socket_protocol) X(fw_socket_extensions) X(fw_socket_http_version)                        \
+    X(fw_socket_response_status) X(fw_socket_response_header) X(fw_socket_response_body)           \
+    X(fw_socket_url) X(fw_socket_stats) X(fw_request_url) X(fw_request_http_version)               \
+    X(fw_request_attempt) X(fw_request_set_header) X(fw_request_add_header)                        \
+    X(fw_request_remove_header) X(fw_request_header)
+
+static const struct {
+    const char *name;
+    void (*call)(dice *d);
+} every[] = {
+#define ROW(name) {#name, do_##name},
+    EVERY(ROW)
+};
+enum { COUNT = sizeof every / sizeof *every };
+static atomic_long called[COUNT];
+
+static void one_call(dice *d)
+{
+    unsigned which = below(d, COUNT);
+    calls++;
+    called[which]++;
+    every[which].call(d);
+}
+
+static void *caller(void *seed)
+{
+    dice d = {(uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15ull | 1, 0};
+    while (!stop) {
+        /* A connection now and then gets on with its life, or all calls would meet closed sockets. */
+        if (below(&d, 8) == 0) {
+            fw_socket socket = {sockets[below(&d, SOCKETS)]};
+            fw_socket_open(socket);
+            fw_socket_send_text(socket, "hello", 5);
+        }
+        one_call(&d);
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const char *seconds = getenv("FRAMEWIRE_SECONDS"), *seed = getenv("FRAMEWIRE_SEED");
+    double begun = check_seconds(), lasts = seconds ? atof(seconds) : 4;
+    uintptr_t first = seed ? (uintptr_t)strtoull(seed, NULL, 10) : (uintptr_t)time(NULL);
+    struct timespec moment = {0, 50 * 1000 * 1000};
+    pthread_t threads[THREADS];
+    fw_pool_stats pool;
+    int i;
+
+    if (argc < 2)
+        return 2;
+    ws_url = argv[1];
+    wss_url = argc > 3 ? argv[2] : NULL;
+    if (argc > 3) {
+        FILE *file = fopen(argv[3], "rb");
+        pem_len = file ? fread(pem, 1, sizeof pem, file) : 0;
+        if (file)
+            fclose(file);
+    }
+    printf("FRAMEWIRE_SEED=%llu\n", (unsigned long long)first);
+    for (i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, caller, (void *)(first + (uintptr_t)i)) == 0);
+    while (check_seconds() - begun < lasts)
+        nanosleep(&moment, NULL);
+    stop = true;
+    for (i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+
+    OK(fw_shutdown(30000));
+    OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
+    for (i = 0; i < SEGMENTS; i++)
+        while (segments[i].buffer.id && fw_segment_release(segments[i]) == FW_RESULT_OK)
+            ;
+    for (i = 0; i < SETTINGS; i++) {
+        fw_tls tls = {settings[i]};
+        fw_tls_destroy(tls);
+    }
+    OK(fw_buffer_pool_stats(&pool));
+    printf("%ld calls, %ld callbacks, %d sockets\n", (long)calls, (long)callbacks, (int)finalizers_set);
+    CHECK(calls > 1000 && callbacks > 0 && finalizers_set > 0);
+    CHECK(finalizers_set < FINALIZERS);
+    CHECK(finalizers_run == finalizers_set);
+    CHECK(finalizers_wrong == 0);
+    CHECK(extensions_destroyed == extensions_added);
+    CHECK(pool.blocks_in_use == 0);
+    CHECK(pool.leases == 0);
+    for (i = 0; i < COUNT; i++) {
+        if (!called[i])
+            printf("%s was never called\n", every[i].name);
+        CHECK(called[i] > 0);
+    }
+    return check_report();
+}

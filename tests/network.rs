@@ -1,0 +1,302 @@
+//! What a network does to connections: addresses that are dead, links that die, links that are slow.
+//!
+//! Each test needs a network namespace of its own, where it may drop packets and rename hosts as it
+//! likes; `cargo xtask test network` gives it one. Times are printed for the README's table. Where a
+//! bound is promised it is checked with much grace, as it is of many seconds.
+
+mod common;
+
+use std::fs;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use common::{Client, PATIENCE, Seen, wait_until};
+use framewire::{Error, ErrorKind, Phase, State, shutdown};
+use framewire_servers::{EchoServer, Scripted};
+
+/// On top of a promised bound, for a machine that is busy with other things.
+const GRACE: Duration = Duration::from_secs(12);
+/// What the README states: bytes that wait, and silence.
+const SENDING_BOUND: Duration = Duration::from_secs(20);
+const IDLE_BOUND: Duration = Duration::from_secs(30);
+
+/// The network of this test.
+struct Network;
+
+impl Network {
+    fn new() -> Self {
+        let own = std::env::var_os("FRAMEWIRE_NAMESPACE").is_some();
+        assert!(own, "`cargo xtask test network` runs this where it can do no harm");
+        run("ip", &["link", "set", "lo", "up"], "");
+        Network
+    }
+
+    /// Names that are resolved without asking anybody.
+    fn names(&self, lines: &str) {
+        replace_file("/etc/hosts", lines);
+    }
+
+    /// From now on packets that match vanish, at the end of their way.
+    fn drop_packets(&self, matching: &[&str]) {
+        self.rules(matching, "drop");
+    }
+
+    fn rules(&self, matching: &[&str], verdict: &str) {
+        let rules: String = matching.iter().map(|rule| format!("{rule} {verdict}\n")).collect();
+        let chain = "type filter hook input priority 0; policy accept;";
+        run("nft", &["-f", "-"], &format!("table inet test {{\nchain input {{\n{chain}\n{rules}\n}}\n}}\n"));
+    }
+
+    /// Nothing passes to or from this port any more, and nobody is told.
+    fn kill_link(&self, port: u16) {
+        self.drop_packets(&[&format!("tcp dport {port}"), &format!("tcp sport {port}")]);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        run("nft", &["flush", "ruleset"], "");
+    }
+}
+
+fn run(program: &str, arguments: &[&str], input: &str) {
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::piped()).spawn().expect("the program is there");
+    child.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("it was started").success(), "{program} {arguments:?}\n{input}");
+}
+
+/// For this test alone: the file system's mounts are its own as well.
+fn replace_file(path: &str, text: &str) {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ours = std::env::temp_dir().join(format!("framewire-{}-{name}", std::process::id()));
+    fs::write(&ours, text).expect("the folder for temporary files can be written to");
+    run("mount", &["--bind", &ours.to_string_lossy(), path], "");
+    let _ = fs::remove_file(ours);
+}
+
+fn server_at(address: &str) -> EchoServer {
+    EchoServer::start_at(address.parse::<IpAddr>().expect("an address"), 0, None)
+}
+
+/// How long it takes to be open. Says so.
+fn time_to_open(what: &str, url: &str) -> Duration {
+    let begun = Instant::now();
+    let client = Client::opened(url);
+    let took = begun.elapsed();
+    println!("{what}: open after {} ms", took.as_millis());
+    client.close(1000, "").expect("it is open");
+    assert_eq!(client.closed().0, 1000);
+    took
+}
+
+/// Waits for the error of a connection whose link died just now. The network is whole again after it,
+/// as the server says goodbye over it.
+fn noticed(what: &str, client: &Client, bound: Duration, network: Network) -> Error {
+    let begun = Instant::now();
+    let error = loop {
+        match client.next() {
+            Seen::Error(error) => break error,
+            other => assert!(!other.is_terminal(), "{other:?}"),
+        }
+    };
+    let took = begun.elapsed();
+    println!("{what}: noticed after {:.1} s: {error}", took.as_secs_f32());
+    drop(network);
+    assert!(took < bound + GRACE, "{what} was promised within {bound:?}");
+    assert_eq!(client.state(), State::Closed);
+    error
+}
+
+// --------------------------------------------------------------------------------- connecting
+
+#[test]
+fn an_address_family_that_is_a_black_hole_costs_a_moment() {
+    let network = Network::new();
+    run("ip", &["address", "add", "fd00::1/128", "dev", "lo", "nodad"], "");
+    network.names("fd00::1 both.test\n127.0.0.2 both.test\n127.0.0.2 four.test\nfd00::1 six.test\n");
+    for (dead, alive, dead_packets, alone) in
+        [("IPv6", "127.0.0.2", "ip6 daddr fd00::1", "four"), ("IPv4", "fd00::1", "ip daddr 127.0.0.2", "six")]
+    {
+        let server = server_at(alive);
+        let url = |name: &str| format!("ws://{name}.test:{}/", server.port());
+        let usual = time_to_open(&format!("the other family than {dead}, alone"), &url(alone));
+        network.drop_packets(&[dead_packets]);
+        let raced = time_to_open(&format!("{dead} is a black hole"), &url("both"));
+        run("nft", &["flush", "ruleset"], "");
+        // RFC 8305 section 5 starts the next attempt 250 ms after the one before. The system alone
+        // would try the dead address for minutes.
+        assert!(raced < usual + GRACE);
+        assert_eq!(server.connections(), 2);
+    }
+}
+
+#[test]
+fn one_live_address_behind_ten_dead_ones_is_found() {
+    let network = Network::new();
+    let dead: String = (10..20).map(|n| format!("127.0.0.{n} many.test\n")).collect();
+    network.names(&format!("{dead}127.0.0.20 many.test\n"));
+    let server = server_at("127.0.0.20");
+    network.drop_packets(&["ip daddr 127.0.0.10-127.0.0.19"]);
+    time_to_open("ten dead addresses before the live one", &format!("ws://many.test:{}/", server.port()));
+}
+
+#[test]
+fn a_name_server_that_is_silent_holds_up_nobody() {
+    let network = Network::new();
+    network.names("127.0.0.2 known.test\n");
+    replace_file("/etc/resolv.conf", "nameserver 127.0.0.99\noptions timeout:30 attempts:1\n");
+    replace_file("/etc/nsswitch.conf", "hosts: files dns\n");
+    network.drop_packets(&["ip daddr 127.0.0.99"]);
+
+    let client = Client::new("ws://unknown.test/");
+    client.set_connect_timeout(700).unwrap();
+    client.open().unwrap();
+    let begun = Instant::now();
+    let error = client.error();
+    println!("a silent name server: an error after {} ms: {error}", begun.elapsed().as_millis());
+    assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Resolve, true));
+
+    // Given up at once, although the system is still asking.
+    let client = Client::opening("ws://unknown.test/");
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1006);
+
+    // Others are resolved meanwhile.
+    let server = server_at("127.0.0.2");
+    time_to_open("while a name is being looked for", &format!("ws://known.test:{}/", server.port()));
+
+    // The thread that hangs in the system is named, and not waited for longer than was asked.
+    let begun = Instant::now();
+    let stopped = shutdown(Duration::from_millis(500));
+    println!("shutting down meanwhile: {} ms, {stopped:?}", begun.elapsed().as_millis());
+    assert!(begun.elapsed() < Duration::from_millis(500) + GRACE);
+}
+
+#[test]
+fn what_a_firewall_does_is_told_apart() {
+    let network = Network::new();
+    let server = server_at("127.0.0.2");
+    let to_server = format!("tcp dport {}", server.port());
+    for (verdict, kind) in [
+        ("reject with tcp reset", ErrorKind::Refused),
+        ("reject with icmpx type admin-prohibited", ErrorKind::Unreachable),
+        ("reject with icmpx type host-unreachable", ErrorKind::Unreachable),
+        ("drop", ErrorKind::TimedOut),
+    ] {
+        network.rules(&[&to_server], verdict);
+        let client = Client::new(&server.url("/"));
+        client.set_connect_timeout(1500).unwrap();
+        client.open().unwrap();
+        let begun = Instant::now();
+        let error = client.error();
+        println!("{verdict}: {} ms: {error}", begun.elapsed().as_millis());
+        assert_eq!((error.kind, error.phase, error.retriable), (kind, Phase::Connect, true), "{verdict}");
+        assert!(error.message.contains("127.0.0.2"), "{error}");
+        run("nft", &["flush", "ruleset"], "");
+    }
+    // A network that this machine has no way to.
+    let error = Client::opening("ws://203.0.113.1/").error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Unreachable, Phase::Connect), "{error}");
+}
+
+// ---------------------------------------------------------------------------------- links that die
+
+#[test]
+fn a_link_that_dies_while_the_game_sends_is_noticed() {
+    let network = Network::new();
+    let server = server_at("127.0.0.2");
+    let client = Client::opened(&server.url("/silent"));
+    network.kill_link(server.port());
+    client.send_text("is anybody there?").unwrap();
+    let error = noticed("a dead link, sending", &client, SENDING_BOUND, network);
+    assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Open, true));
+}
+
+#[test]
+fn a_link_that_dies_while_nobody_speaks_is_noticed() {
+    let network = Network::new();
+    let server = server_at("127.0.0.2");
+    let client = Client::opened(&server.url("/"));
+    network.kill_link(server.port());
+    let error = noticed("a dead link, idle", &client, IDLE_BOUND, network);
+    assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Open, true));
+}
+
+#[test]
+fn a_link_that_dies_within_a_large_message_is_noticed() {
+    let network = Network::new();
+    let (half_sent, is_half_sent) = mpsc::channel();
+    let (end, wait_for_end) = mpsc::channel::<()>();
+    let wait_for_end = std::sync::Mutex::new(wait_for_end);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let mut frame = vec![0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0];
+        frame.resize(300_000, 7);
+        peer.send(&frame);
+        half_sent.send(()).expect("the test waits");
+        let _ = wait_for_end.lock().expect("one connection").recv_timeout(PATIENCE * 2);
+    });
+    let client = Client::opened(&server.url());
+    is_half_sent.recv_timeout(PATIENCE).unwrap();
+    wait_until("half of the message", || client.stats().bytes_received > 299_000);
+    network.kill_link(server.port());
+    let error = noticed("a dead link, within a large message", &client, IDLE_BOUND, network);
+    assert_eq!((error.kind, error.phase), (ErrorKind::TimedOut, Phase::Open));
+    drop(end);
+}
+
+#[test]
+fn a_link_that_dies_with_pings_on_is_noticed_as_they_say() {
+    let network = Network::new();
+    let server = server_at("127.0.0.2");
+    let client = Client::new(&server.url("/"));
+    client.set_ping_frequency(500).unwrap();
+    client.set_close_after_no_message(1000).unwrap();
+    client.set_start_ping_thread(true).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    wait_until("a pong", || client.stats().pongs_received > 0);
+    network.kill_link(server.port());
+    let error = noticed("a dead link, pings every 500 ms", &client, Duration::from_millis(1500), network);
+    assert_eq!((error.kind, error.phase), (ErrorKind::PingTimeout, Phase::Open));
+}
+
+#[test]
+fn a_reset_is_an_error_at_once() {
+    let network = Network::new();
+    let server = server_at("127.0.0.2");
+    let client = Client::opened(&server.url("/"));
+    network.rules(&[&format!("tcp dport {}", server.port())], "reject with tcp reset");
+    client.send_text("hello").unwrap();
+    let error = noticed("a reset", &client, Duration::ZERO, network);
+    assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Reset, Phase::Open, true));
+}
+
+// ------------------------------------------------------------------------------------ slow links
+
+#[test]
+fn a_slow_link_is_not_a_dead_one() {
+    let _network = Network::new();
+    // Packets larger than the bucket would never pass.
+    run("ip", &["link", "set", "lo", "mtu", "1500"], "");
+    run(
+        "tc",
+        &["qdisc", "add", "dev", "lo", "root", "tbf", "rate", "400kbit", "burst", "3000", "limit", "60000"],
+        "",
+    );
+    let server = server_at("127.0.0.2");
+    let client = Client::opened(&server.url("/"));
+    let message: Vec<u8> = (0..300_000u64).map(|n| (n * n >> 7) as u8).collect();
+    let begun = Instant::now();
+    client.send_binary(&message).unwrap();
+    client.send_text("and more").unwrap();
+    assert!(client.next() == Seen::Binary(message));
+    assert_eq!(client.next(), Seen::Text("and more".into()));
+    println!("300,000 bytes there and back at 400 kbit/s: {:.1} s", begun.elapsed().as_secs_f32());
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1000);
+}

@@ -1,0 +1,124 @@
+//! The Autobahn testsuite against the C ABI; `tests/autobahn/README.md` has what it finds.
+//!
+//! Two servers side by side, each with half of the cases and a client of its own, as the servers are
+//! Python and take far more time than what they test.
+
+mod score;
+mod suite;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use self::score::{CaseId, Expected};
+use self::suite::Server;
+use crate::c::{self, Build};
+use crate::run::{Outcome, cargo, command, quietly, root, run as run_command, run_within, scratch};
+use crate::test::Verdict;
+
+/// What runs with every change: all cases about the protocol, and one set of parameters of each kind
+/// of those about size and compression.
+const PART: &[&str] =
+    &["1.", "2.", "3.", "4.", "5.", "6.", "7.", "9.", "10.", "12.1.", "12.2.", "13.1.", "13.7."];
+
+/// All that is not about compression.
+const FRAMING: &[&str] = &["1.", "2.", "3.", "4.", "5.", "6.", "7.", "9.", "10."];
+
+const SERVERS: usize = 2;
+
+/// No run of half the cases takes as long, on a slow machine either.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
+
+/// One pass over cases.
+struct Pass<'a> {
+    mode: &'a str,
+    tls: bool,
+    /// How the ids of its cases begin; all cases, if there are none.
+    cases: &'a [&'a str],
+}
+
+const EVERYTHING: &[Pass] = &[
+    Pass { mode: "worker", tls: false, cases: &[] },
+    Pass { mode: "poll", tls: false, cases: &[] },
+    Pass { mode: "pull", tls: true, cases: &[] },
+];
+
+const EVERY_CHANGE: &[Pass] = &[
+    Pass { mode: "worker", tls: false, cases: PART },
+    Pass { mode: "poll", tls: false, cases: FRAMING },
+    Pass { mode: "pull", tls: true, cases: FRAMING },
+];
+
+/// `cargo xtask autobahn`: the part that runs with every change, or everything.
+pub fn run(full: bool) -> Outcome {
+    let python = suite::python()?;
+    passes(&python, if full { EVERYTHING } else { EVERY_CHANGE })
+}
+
+/// The part that runs with every change, as a step among others.
+pub fn step() -> Verdict {
+    match suite::python() {
+        Ok(python) => passes(&python, EVERY_CHANGE).into(),
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+fn passes(python: &Path, passes: &[Pass]) -> Outcome {
+    let library = c::library(Build::Release)?;
+    let client = c::compile(&root().join("tests/autobahn/client.c"), &library, Build::Release)?;
+    let expected = score::expected()?;
+    for pass in passes {
+        let started = Instant::now();
+        let summary = one(python, &client, pass, &expected)?;
+        let over = if pass.tls { " over TLS" } else { "" };
+        println!("{}{over}: {summary}, {:.0} s", pass.mode, started.elapsed().as_secs_f32());
+    }
+    Ok(())
+}
+
+/// Runs the clients of one pass next to one another and compares what the servers say.
+fn one(python: &Path, client: &Path, pass: &Pass, expected: &Expected) -> Outcome<String> {
+    let cases: Vec<&CaseId> = expected.cases_of(pass.cases);
+    let certificates = if pass.tls { Some(certificates()?) } else { None };
+    let mut servers = Vec::new();
+    for number in 0..SERVERS {
+        // Neighbours take about as long, so every other case is a fair half.
+        let share: Vec<&CaseId> = cases.iter().skip(number).step_by(SERVERS).copied().collect();
+        servers.push(Server::start(python, number, &share, certificates.as_deref())?);
+    }
+    let ended: Vec<Outcome> = std::thread::scope(|scope| {
+        let clients: Vec<_> = servers
+            .iter()
+            .map(|server| scope.spawn(|| drive(client, pass.mode, server, certificates.as_deref())))
+            .collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap_or(Err("the client's thread panicked".into())))
+            .collect()
+    });
+    let mut found = score::Found::default();
+    for server in &servers {
+        found.read(&server.reports)?;
+    }
+    // What the reports say comes first, as it explains what the clients say.
+    let summary = score::compare(expected, &cases, &found)?;
+    ended.into_iter().collect::<Outcome>()?;
+    Ok(summary)
+}
+
+fn drive(client: &Path, mode: &str, server: &Server, certificates: Option<&Path>) -> Outcome {
+    let mut client = command(client);
+    client.arg(&server.url).arg(suite::AGENT).arg(mode);
+    match certificates {
+        Some(folder) => client.arg(folder.join("ca.pem")),
+        None => client.arg("-"),
+    };
+    run_within(LIMIT, client.args(["1", "1"]))
+}
+
+/// A folder with an authority of our own and a certificate of its for this machine.
+fn certificates() -> Outcome<PathBuf> {
+    run_command(cargo().args(["build", "--quiet", "--package", "framewire-servers"]))?;
+    let folder = scratch("autobahn/certificates")?;
+    quietly(command(root().join("target/debug/framewire-certs")).arg(&folder))?;
+    Ok(folder)
+}

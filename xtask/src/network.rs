@@ -1,0 +1,90 @@
+//! `tests/network.rs`, each test in a network namespace of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::run::{Outcome, cargo, command, ensure, quietly};
+use crate::test::Verdict;
+
+/// Of its own: the network, and the names of hosts.
+const UNSHARE: &[&str] = &["--net", "--mount", "--propagation", "private"];
+
+/// In seconds; what runs on has hung.
+const LIMIT: &str = "150";
+
+pub fn step() -> Verdict {
+    match tools() {
+        Ok(()) => test().into(),
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+fn tools() -> Outcome {
+    for (program, package) in [("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")] {
+        ensure(program, &[package])?;
+    }
+    let lists = "table inet t {\nchain c {\ntype filter hook input priority 0;\n}\n}";
+    let check = format!("ip link set lo up && echo '{lists}' | nft -f -");
+    quietly(Command::new("unshare").args(UNSHARE).args(["sh", "-c", &check]))
+        .map(drop)
+        .map_err(|problem| format!("network namespaces need root and nftables in the kernel: {problem}"))
+}
+
+/// Most of their time the tests wait for the system to notice, so they run side by side.
+fn test() -> Outcome {
+    let program = build()?;
+    let listed = quietly(command(&program).arg("--list"))?;
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    if names.is_empty() {
+        return Err(format!("{} has no tests", program.display()));
+    }
+    let tests: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let mut test = command("timeout");
+            test.args([LIMIT, "unshare"]).args(UNSHARE);
+            test.arg(&program).args([name, "--exact", "--nocapture"]);
+            test.env("FRAMEWIRE_NAMESPACE", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+            test.spawn().map_err(|error| format!("timeout: {error}"))
+        })
+        .collect::<Outcome<_>>()?;
+    let (mut passed, mut failures) = (0, Vec::new());
+    for (name, test) in names.iter().zip(tests) {
+        let output = test.wait_with_output().map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        for line in said.lines().filter(|line| line.contains(" ms") || line.contains(" s")) {
+            if !line.starts_with("test ") {
+                println!("{line}");
+            }
+        }
+        if output.status.success() {
+            passed += 1;
+        } else {
+            failures.push(format!("{name}:\n{said}{}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    println!("{passed} passed, {} failed", failures.len());
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+fn build() -> Outcome<PathBuf> {
+    let mut build = cargo()
+        .args(["test", "--quiet", "--test", "network", "--no-run", "--message-format", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cargo: {error}"))?;
+    let output = build.stdout.take().ok_or("cargo has no output")?;
+    // One line for each part that was built; the last with a program is the test's.
+    let mut program = None;
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if let Some((_, rest)) = line.split_once("\"executable\":\"") {
+            program = rest.split('"').next().map(PathBuf::from);
+        }
+    }
+    let status = build.wait().map_err(|error| error.to_string())?;
+    match program {
+        Some(program) if status.success() => Ok(program),
+        _ => Err(format!("the tests in tests/network.rs were not built: {status}")),
+    }
+}
