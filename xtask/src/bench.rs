@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use crate::bench_build::{self, Client};
+use crate::bench_calls;
+use crate::bench_plot;
 use crate::bench_run::{self, Server};
 use crate::bench_show;
 use crate::bench_tests::{self, Test};
@@ -11,6 +13,8 @@ use crate::run::{Outcome, scratch};
 
 /// Rounds, if the command line does not say.
 const RUNS: usize = 7;
+/// What [`bench_calls`] measures, as the command line names it.
+const CALLS: &str = "calls";
 
 /// What the command line asks for.
 struct Plan {
@@ -19,6 +23,8 @@ struct Plan {
     keeps: bool,
     /// Measures nothing.
     only_shows: bool,
+    /// Where the picture goes.
+    svg: Option<PathBuf>,
     words: Vec<String>,
 }
 
@@ -35,7 +41,14 @@ pub fn run(arguments: &[&str]) -> Outcome {
         }
         measure(&plan, &clients)?;
     }
-    bench_show::show(&bench_run::load(&results)?)
+    let results = bench_run::load(&results)?;
+    bench_show::show(&results);
+    match (&plan.svg, bench_plot::svg(&results)) {
+        (Some(file), Some(svg)) => {
+            std::fs::write(file, svg).map_err(|error| format!("{}: {error}", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Every line a client has printed, with the name of its test.
@@ -45,7 +58,7 @@ fn results_file() -> Outcome<PathBuf> {
 
 impl Plan {
     fn parse(arguments: &[&str]) -> Outcome<Self> {
-        let mut plan = Self { runs: RUNS, keeps: false, only_shows: false, words: Vec::new() };
+        let mut plan = Self { runs: RUNS, keeps: false, only_shows: false, svg: None, words: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match *argument {
@@ -53,6 +66,7 @@ impl Plan {
                     let number = arguments.next().and_then(|number| number.parse().ok());
                     plan.runs = number.ok_or("--runs wants a number")?;
                 }
+                "--svg" => plan.svg = Some(arguments.next().ok_or("--svg wants a file")?.into()),
                 "--keep" => plan.keeps = true,
                 "--show" => plan.only_shows = true,
                 word => plan.words.push(word.to_owned()),
@@ -73,9 +87,12 @@ impl Plan {
 
 fn measure(plan: &Plan, clients: &[Client]) -> Outcome {
     let tests = bench_tests::all();
-    let test_names: Vec<&str> = tests.iter().map(|test| test.name).collect();
+    let test_names: Vec<&str> = tests.iter().map(|test| test.name).chain([CALLS]).collect();
     let client_names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
     let server = Server::start()?;
+    if plan.wants(CALLS, &test_names) {
+        bench_calls::run(&server)?;
+    }
     for test in tests.iter().filter(|test| plan.wants(test.name, &test_names)) {
         println!("{}: {}", test.name, test.what);
         for round in 0..if test.is_exact { 1 } else { plan.runs } {

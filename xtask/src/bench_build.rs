@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bench_tests::{Kind, Test};
 use crate::c::{self, Build};
-use crate::run::{Outcome, cargo, command, quietly, root, run, scratch};
+use crate::run::{Outcome, cargo, command, ensure, has, quietly, root, run, scratch};
 
 /// One way of using one library.
 #[derive(Clone, Default)]
@@ -14,7 +14,7 @@ pub struct Client {
     pub command: Vec<String>,
     pub variant: String,
     pub environment: Vec<(String, String)>,
-    /// Is given so many times fewer messages, to end in the same time.
+    /// Is given so many times fewer messages where they stream, to end in about the same time.
     slowness: u64,
     /// The only tests it makes sense in; all, if there are none.
     only: &'static [&'static str],
@@ -42,12 +42,18 @@ impl Client {
         Ok(Self::new(&format!("framewire {delivery}"), &program, delivery))
     }
 
-    pub fn scaled(&self, count: u64) -> u64 {
-        (count / self.slowness).max(2)
+    /// How many messages it is given in a test.
+    pub fn scaled(&self, test: &Test, count: u64) -> u64 {
+        match test.kind {
+            Kind::Throughput | Kind::Allocations => (count / self.slowness).max(2),
+            _ => count,
+        }
     }
 
     pub fn can(&self, test: &Test) -> bool {
-        if self.name == "raw" && test.kind == Kind::Memory && test.tls {
+        // Managed heaps are not what the preloaded counter sees.
+        let is_managed = self.name.ends_with(')');
+        if is_managed && test.kind == Kind::Allocations || self.name.ends_with("(Mono)") && test.tls {
             return false;
         }
         self.only.is_empty() || self.only.iter().any(|start| test.name.starts_with(start))
@@ -62,6 +68,14 @@ pub fn for_counts() -> Outcome {
     preloaded()
 }
 
+/// What the calls need.
+pub fn for_calls() -> Outcome {
+    let library = c::library(Build::Release)?;
+    let [include, folder, found] = library_flags(&library);
+    compile("calls.c", "calls", &[&include, &folder, "-lframewire", &found])?;
+    compile("load.c", "load", &["-ldl"])
+}
+
 /// The clients, and what is left out and why.
 pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
     for_counts()?;
@@ -71,8 +85,21 @@ pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
         Client::framewire("worker")?,
         Client::framewire("poll")?,
         Client::framewire("pull")?,
+        Client::framewire("cold")?.only(&["connect-tls"]),
     ];
     let mut left_out = Vec::new();
+    for peer in PEERS_IN_C {
+        match peer.build() {
+            Ok(client) => clients.push(client),
+            Err(problem) => left_out.push(format!("{}: {problem}", peer.name)),
+        }
+    }
+    for (name, peer) in [("ws", node_peer()), ("ClientWebSocket", mono_peer())] {
+        match peer {
+            Ok(client) => clients.push(client),
+            Err(problem) => left_out.push(format!("{name}: {problem}")),
+        }
+    }
     match rust_peers() {
         Ok(peers) => clients.extend(peers),
         Err(problem) => left_out.push(format!("the peers in Rust: {problem}")),
@@ -104,16 +131,120 @@ fn compile_with_script(name: &str, libraries: &[&str]) -> Outcome {
 }
 
 fn framewire(library: &Path) -> Outcome {
-    let include = format!("-I{}", root().join("include").display());
-    let folder = format!("-L{}", library.display());
-    let found = format!("-Wl,--disable-new-dtags,-rpath,{}", library.display());
+    let [include, folder, found] = library_flags(library);
     compile_with_script("framewire", &[&include, &folder, "-lframewire", &found])
+}
+
+fn library_flags(library: &Path) -> [String; 3] {
+    [
+        format!("-I{}", root().join("include").display()),
+        format!("-L{}", library.display()),
+        format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()),
+    ]
 }
 
 /// Counts allocations.
 fn preloaded() -> Outcome {
     let mut cc = cc(&scratch("bench")?.join("alloc_count.so"));
     quietly(cc.args(["-shared", "-fPIC"]).arg(source("alloc_count.c"))).map(drop)
+}
+
+struct PeerInC {
+    name: &'static str,
+    source: &'static str,
+    package: &'static str,
+    header: &'static str,
+    libraries: &'static [&'static str],
+    /// See [`Client::slowness`].
+    slowness: u64,
+}
+
+const PEERS_IN_C: &[PeerInC] = &[
+    PeerInC {
+        name: "libwebsockets",
+        source: "libwebsockets.c",
+        package: "libwebsockets-dev",
+        header: "libwebsockets.h",
+        libraries: &["-lwebsockets", "-lssl", "-lcrypto"],
+        slowness: 10,
+    },
+    PeerInC {
+        name: "Boost.Beast",
+        source: "beast.cpp",
+        package: "libboost-dev",
+        header: "boost/beast.hpp",
+        libraries: &["-lssl", "-lcrypto", "-lpthread"],
+        slowness: 4,
+    },
+    PeerInC {
+        name: "websocketpp",
+        source: "websocketpp.cpp",
+        package: "libwebsocketpp-dev",
+        header: "websocketpp/client.hpp",
+        libraries: &["-lssl", "-lcrypto", "-lpthread"],
+        slowness: 20,
+    },
+    PeerInC {
+        name: "wslay",
+        source: "wslay.c",
+        package: "libwslay-dev",
+        header: "wslay/wslay.h",
+        libraries: &["-lwslay", "-lssl", "-lcrypto"],
+        slowness: 5,
+    },
+];
+
+impl PeerInC {
+    fn build(&self) -> Outcome<Client> {
+        let header = Path::new("/usr/include").join(self.header);
+        if !header.exists() {
+            let mut install = command("apt-get");
+            install.args(["install", "-y", "-q", "--no-install-recommends", self.package]);
+            quietly(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+        }
+        let folder = scratch("bench")?;
+        let (program, script) = (folder.join(self.name), folder.join("bench.o"));
+        quietly(cc(&script).arg("-c").arg(source("bench.c")))?;
+        let from = root().join("benches/peers").join(self.source);
+        let mut compiler = if self.source.ends_with("cpp") {
+            let mut compiler = command("g++");
+            compiler.args(["-O2", "-std=c++17", "-DBOOST_ASIO_DISABLE_CONCEPTS", "-o"]).arg(&program);
+            compiler
+        } else {
+            cc(&program)
+        };
+        quietly(compiler.arg(from).arg(script).args(self.libraries))?;
+        Ok(Client { slowness: self.slowness, ..Client::new(self.name, &program, "") })
+    }
+}
+
+fn node_peer() -> Outcome<Client> {
+    if !has("node") || !has("npm") {
+        return Err("node or npm is missing".into());
+    }
+    let folder = scratch("bench-node")?;
+    if !folder.join("node_modules/ws").exists() {
+        let mut install = command("npm");
+        install.args(["install", "--silent", "--no-audit", "--no-fund", "ws@8"]);
+        quietly(install.current_dir(&folder))?;
+    }
+    let script = folder.join("ws.mjs");
+    std::fs::copy(root().join("benches/peers/ws.mjs"), &script).map_err(|error| error.to_string())?;
+    let client = Client { slowness: 5, ..Client::new("ws (Node)", Path::new("node"), "") };
+    Ok(Client { command: vec!["node".into(), script.display().to_string()], ..client })
+}
+
+/// Without TLS, as Mono would have to be told of the authority, and without many connections.
+const OF_MONO: &[&str] = &["echo", "recv-1", "recv-6", "recv-8", "send-1", "send-6", "send-8", "connect"];
+
+fn mono_peer() -> Outcome<Client> {
+    ensure("mcs", &["mono-mcs", "mono-runtime", "libmono-system-core4.0-cil"])?;
+    let program = scratch("bench")?.join("ClientWebSocketBench.exe");
+    let out = format!("-out:{}", program.display());
+    let from = root().join("benches/peers/ClientWebSocketBench.cs");
+    quietly(command("mcs").args(["-optimize+", &out]).arg(from))?;
+    let client = Client { slowness: 50, ..Client::new("ClientWebSocket (Mono)", Path::new("mono"), "") };
+    Ok(Client { command: vec!["mono".into(), program.display().to_string()], only: OF_MONO, ..client })
 }
 
 fn rust_peers() -> Outcome<Vec<Client>> {
@@ -123,10 +254,17 @@ fn rust_peers() -> Outcome<Vec<Client>> {
     build.args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest);
     run(build.arg("--target-dir").arg(&target))?;
     let program = |name: &str| target.join("release").join(name);
+    let peer = |name: &str, variant: &str| Client::new(name, &program(name), variant);
+    let batched = |name: &str| Client { name: format!("{name} batched"), ..peer(name, "batched") };
+    let resumed = Client { name: "tungstenite resumed".into(), ..peer("tungstenite", "resumed") };
+    let one_by_one = |name: &str| Client { slowness: 3, ..peer(name, "") };
     Ok(vec![
-        Client::new("tungstenite", &program("tungstenite"), ""),
-        Client::new("tungstenite batched", &program("tungstenite"), "batched").only(&["send"]),
-        Client::new("tungstenite resumed", &program("tungstenite"), "resumed").only(&["connect-tls"]),
+        one_by_one("tungstenite"),
+        batched("tungstenite").only(&["send"]),
+        resumed.only(&["connect-tls"]),
+        one_by_one("tokio-tungstenite"),
+        batched("tokio-tungstenite").only(&["send"]),
+        one_by_one("fastwebsockets"),
     ])
 }
 

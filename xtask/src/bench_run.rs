@@ -12,13 +12,13 @@ use crate::run::{Outcome, quietly, scratch};
 
 /// The core of the server and the one of the client.
 const SERVER_CORE: &str = "0";
-const CLIENT_CORE: &str = "1";
+pub const CLIENT_CORE: &str = "1";
 /// A client that takes longer has hung.
 const LIMIT_SECONDS: &str = "60";
 
 pub struct Server {
     child: Child,
-    ws: String,
+    pub ws: String,
     wss: String,
     ca: PathBuf,
 }
@@ -55,7 +55,7 @@ impl Server {
         command.args(["timeout", LIMIT_SECONDS]).args(tool).args(&client.command);
         command.arg(test.mode).arg(if test.tls { &self.wss } else { &self.ws });
         for (name, value) in test.arguments {
-            let value = if matches!(*name, "count" | "warm") { client.scaled(*value) } else { *value };
+            let value = if matches!(*name, "count" | "warm") { client.scaled(test, *value) } else { *value };
             command.arg(format!("--{name}")).arg(value.to_string());
         }
         if test.tls {
@@ -85,7 +85,7 @@ impl Drop for Server {
 
 /// A command bound to a core and ahead of what else runs there, where that is allowed. It works in
 /// `/`, so that nothing depends on where this was started.
-fn pinned(core: &str) -> Command {
+pub fn pinned(core: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]).current_dir("/");
     static AHEAD: OnceLock<bool> = OnceLock::new();

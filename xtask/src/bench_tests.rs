@@ -82,7 +82,7 @@ pub fn all() -> Vec<Test> {
             "100 connections, 60 messages a second in and out on each, 32 B",
             "game",
             Latency,
-            &[("size", 32), ("connections", 100), ("rate", 60), ("count", 12_000), ("warm", 3000)],
+            &[("size", 32), ("connections", 100), ("rate", 60), ("count", 9000), ("warm", 2000)],
         ),
         test("connect", "connect", "connect", Connect, &[("count", 500)]),
         over_tls(test("connect-tls", "connect over TLS", "connect", Connect, &[("count", 200)])),

@@ -1,14 +1,16 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
+mod abi_facts;
+mod autobahn;
 mod bench;
 mod bench_build;
+mod bench_calls;
 mod bench_counts;
+mod bench_plot;
 mod bench_run;
 mod bench_show;
 mod bench_tests;
-mod abi_facts;
-mod autobahn;
 mod c;
 mod c_tests;
 mod cpp;
@@ -34,7 +36,8 @@ cargo xtask <command>
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
   bench [--runs N] [--keep] [WORD...]
-                     measures Framewire beside its peers; --show prints what was measured last
+                     measures Framewire beside its peers; --show prints what was measured last,
+                     --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
   header [--check]   writes include/framewire.h from the source, or compares it

@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, bench_counts, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, unity,
-    unsafe_list,
+    abi, abi_facts, autobahn, bench_counts, c_tests, cpp, demo, fuzz, godot, guarantees, header, network,
+    real, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.

@@ -102,6 +102,10 @@ pub fn url() -> String {
     unsafe { CStr::from_ptr((&raw const bench.url).cast()) }.to_string_lossy().into_owned()
 }
 
+pub fn path() -> String {
+    unsafe { CStr::from_ptr((&raw const bench.path).cast()) }.to_string_lossy().into_owned()
+}
+
 pub fn authority() -> String {
     let host = unsafe { CStr::from_ptr((&raw const bench.host).cast()) }.to_string_lossy().into_owned();
     let port = unsafe { CStr::from_ptr((&raw const bench.port).cast()) }.to_string_lossy().into_owned();

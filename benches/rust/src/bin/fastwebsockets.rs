@@ -27,7 +27,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for OnTask
 async fn connect(tls: Option<&Arc<ClientConfig>>) -> Socket {
     let stream = TcpStream::connect(bench::authority()).await.expect("the server listens");
     stream.set_nodelay(true).expect("a socket has TCP_NODELAY");
-    let request = Request::get(bench::url())
+    let request = Request::get(bench::path())
         .header("Host", bench::authority())
         .header("Upgrade", "websocket")
         .header("Connection", "upgrade")
