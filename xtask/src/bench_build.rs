@@ -235,7 +235,7 @@ fn node_peer() -> Outcome<Client> {
 }
 
 /// Without TLS, as Mono would have to be told of the authority, and without many connections.
-const OF_MONO: &[&str] = &["echo", "recv-1", "recv-6", "recv-8", "send-1", "send-6", "send-8", "connect"];
+const OF_MONO: &[&str] = &["echo", "recv-1", "recv-6", "send-1", "send-6", "connect"];
 
 fn mono_peer() -> Outcome<Client> {
     ensure("mcs", &["mono-mcs", "mono-runtime", "libmono-system-core4.0-cil"])?;

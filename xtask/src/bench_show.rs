@@ -10,7 +10,7 @@ pub fn show(results: &Results) {
     for test in bench_tests::all() {
         if let Some(clients) = results.get(test.name) {
             println!("\n## {}: {}\n", test.name, test.what);
-            let limit = clients.get(LIMIT).and_then(|runs| best_cpu(runs));
+            let limit = clients.get(LIMIT).and_then(best_cpu);
             println!("{}", header(&test));
             for (client, runs) in clients {
                 println!("| {client} | {} |", row(&test, runs, limit));
