@@ -114,3 +114,19 @@ pub const RESOLVER_QUEUE: usize = 16 << 10;
 pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
 /// Servers whose sessions one set of TLS settings remembers for resumption.
 pub const TLS_SESSIONS: usize = 256;
+
+/// What the server may send on one HTTP/2 stream before its owner has read it: enough for 20 Mbit/s
+/// over 100 ms.
+pub const HTTP2_STREAM_WINDOW: u32 = 256 << 10;
+/// WebSockets on one HTTP/2 connection; the next one opens the next connection. Common servers allow
+/// 100 to 128.
+pub const HTTP2_STREAMS: usize = 128;
+/// The sum of the streams' windows, so that those who do not read never hold up the others.
+pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAM_WINDOW * HTTP2_STREAMS as u32;
+/// What one stream has handed over and the network has not taken: two write blocks.
+pub const HTTP2_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
+/// Read from one HTTP/2 connection before its streams get their turns.
+pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
+/// How long an HTTP/2 ping, sent after [`KEEPALIVE_IDLE`] without a byte, may stay unanswered: as
+/// long as TCP's own questions.
+pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);

@@ -27,8 +27,7 @@ use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
 use crate::wire::extensions::{ExtensionParams, parse_extensions};
 use crate::wire::frame::RSV1;
 use crate::wire::response::ResponseHead;
-use crate::wire::upgrade::UpgradeError;
-use crate::wire::upgrade::{Accepted, UpgradeRequest};
+use crate::wire::upgrade::{Accepted, ExtendedConnect, UpgradeError, UpgradeRequest};
 use crate::wire::utf8::Utf8Stream;
 use crate::wire::violation::Violation;
 
@@ -64,6 +63,24 @@ struct Offer {
     compression: Option<DeflateConfig>,
     /// By name.
     extensions: Vec<(String, Arc<dyn Extension>)>,
+}
+
+impl Offer {
+    /// Completes the request by what is offered.
+    fn make(settings: &Settings, request: &mut UpgradeRequest) -> Self {
+        let mut elements = Vec::new();
+        let mut extensions = Vec::new();
+        for extension in &settings.extensions {
+            if let Some(element) = extension.offer() {
+                let name = element.split(';').next().unwrap_or_default().trim().to_owned();
+                extensions.push((name, extension.clone()));
+                elements.push(element);
+            }
+        }
+        elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
+        request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
+        Self { compression: settings.compression.clone(), extensions }
+    }
 }
 
 struct Extended {
@@ -147,18 +164,21 @@ impl Session {
         mut request: UpgradeRequest,
         nonce: [u8; 16],
     ) -> Result<Self, OutOfMemory> {
-        let mut elements = Vec::new();
-        let mut offered = Vec::new();
-        for extension in &settings.extensions {
-            if let Some(element) = extension.offer() {
-                let name = element.split(';').next().unwrap_or_default().trim().to_owned();
-                offered.push((name, extension.clone()));
-                elements.push(element);
-            }
-        }
-        elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
-        request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
-        let opening = Opening::new(request, nonce);
+        let offer = Offer::make(settings, &mut request);
+        Self::begin(settings, offer, Opening::new(request, nonce))
+    }
+
+    /// Begins on a stream of HTTP/2, with a request that is sent outside of it.
+    pub fn over_http2(
+        settings: &Settings,
+        mut request: UpgradeRequest,
+    ) -> Result<(Self, ExtendedConnect), OutOfMemory> {
+        let offer = Offer::make(settings, &mut request);
+        let connect = request.extended_connect();
+        Ok((Self::begin(settings, offer, Opening::over_http2(request))?, connect))
+    }
+
+    fn begin(settings: &Settings, offer: Offer, opening: Opening) -> Result<Self, OutOfMemory> {
         let mut sending = Sending::default();
         sending.push_raw(&opening.request_bytes())?;
         let rest = Rest {
@@ -176,12 +196,7 @@ impl Session {
             pongs_received: 0,
         };
         let inbound = Inbound::new(settings.max_message_size);
-        Ok(Self {
-            inbound,
-            offer: Some(Box::new(Offer { compression: settings.compression.clone(), extensions: offered })),
-            treatment: Treatment::default(),
-            rest,
-        })
+        Ok(Self { inbound, offer: Some(Box::new(offer)), treatment: Treatment::default(), rest })
     }
 
     // ------------------------------------------------------------------ receiving
@@ -292,6 +307,18 @@ impl Session {
                 reason: "the connection ended before the server answered the close frame".to_owned(),
             },
             State::Done => SessionEvent::Idle,
+        }
+    }
+
+    /// Over HTTP/2: the head of the answer is still to come, by [`answered`](Self::answered).
+    #[inline]
+    pub fn awaits_head(&self) -> bool {
+        matches!(&self.rest.state, State::Opening(opening) if opening.awaits_head())
+    }
+
+    pub fn answered(&mut self, head: ResponseHead) {
+        if let State::Opening(opening) = &mut self.rest.state {
+            opening.answered(head);
         }
     }
 

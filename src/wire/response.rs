@@ -8,7 +8,7 @@ use crate::limits;
 pub struct ResponseHead {
     pub status: u16,
     pub reason: String,
-    /// The minor version: 0 or 1.
+    /// The minor version of HTTP/1: 0 or 1. HTTP/2 has none, and counts as 1 here.
     pub version: u8,
     pub headers: ResponseHeaders,
 }
