@@ -87,6 +87,10 @@ pub const MAX_ADDRESSES: usize = 32;
 pub const READ_SIZE: usize = 64 << 10;
 /// Frames that wait to be sent are gathered in blocks of this size.
 pub const WRITE_BLOCK_SIZE: usize = 64 << 10;
+/// Writes of one connection before the others get their turn, of up to a quarter of a megabyte each.
+pub const WRITES_PER_TURN: usize = 4;
+/// What of one message is compressed before the next write: a millisecond's work or two.
+pub const COMPRESS_AT_A_TIME: usize = 64 << 10;
 /// Reads of one connection before the others get their turn.
 pub const READS_PER_TURN: usize = 16;
 /// Events that `poll` delivers from one socket before it goes on to the next.

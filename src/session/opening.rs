@@ -9,15 +9,13 @@
 
 use super::inbound::Inbound;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{MAX_INTERIM_RESPONSES, MAX_RESPONSE_HEAD};
-use crate::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
+use crate::limits::MAX_INTERIM_RESPONSES;
+use crate::wire::response::{
+    BodyDecoder, Head, ResponseHead, body_framing, is_worth_parsing, parse_response,
+};
 use crate::wire::upgrade::{
     Accepted, UpgradeError, UpgradeRequest, check_response, check_response_http2, key_from,
 };
-
-/// Heads are parsed at every read until this much of them was looked at, so that garbage is found
-/// out early; then only once their end is there, so that one that comes byte by byte is cheap.
-const PARSE_EAGERLY_BELOW: usize = 64;
 
 pub struct Opening {
     request: UpgradeRequest,
@@ -105,7 +103,7 @@ impl Opening {
                 continue;
             }
             let unread = inbound.unread();
-            if !self.worth_parsing(unread) {
+            if !is_worth_parsing(unread, self.scanned) {
                 self.scanned = unread.len();
                 inbound.expect_head();
                 return OpeningStep::NeedMore;
@@ -170,14 +168,6 @@ impl Opening {
             return OpeningStep::NeedMore;
         }
         self.finish().unwrap_or(OpeningStep::NeedMore)
-    }
-
-    fn worth_parsing(&self, unread: &[u8]) -> bool {
-        let fresh = &unread[self.scanned.saturating_sub(3).min(unread.len())..];
-        self.scanned < PARSE_EAGERLY_BELOW
-            || unread.len() > MAX_RESPONSE_HEAD
-            || fresh.windows(2).any(|pair| pair == b"\n\n")
-            || fresh.windows(3).any(|three| three == b"\n\r\n")
     }
 }
 

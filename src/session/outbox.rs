@@ -40,7 +40,15 @@ pub enum Entry {
     /// A message still to be changed by extensions, compressed, framed and masked.
     Plain { message_type: MessageType, fragment_size: usize, compress: bool, payload: Segment },
     /// What is left of one. `len` of the caller's bytes leave with its last frame.
-    Changed { message_type: MessageType, fragment_size: usize, stage: Stage, len: usize, payload: Segment },
+    Changed {
+        message_type: MessageType,
+        fragment_size: usize,
+        stage: Stage,
+        len: usize,
+        payload: Segment,
+        /// The next fragment as far as it is made, beyond what the writer counts as filled.
+        made: Option<(Writer, usize)>,
+    },
     /// The close frame, framed and masked.
     Close { frame: Segment },
 }

@@ -16,7 +16,7 @@ use super::extension::Chain;
 use super::outbox::{Entry, Stage, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
-use crate::limits::{MAX_CONTROL_PAYLOAD, READ_SIZE};
+use crate::limits::{COMPRESS_AT_A_TIME, MAX_CONTROL_PAYLOAD, READ_SIZE};
 use crate::wire::deflate::{Deflater, Status};
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, header_len, parse_header, write_header};
 use crate::wire::mask;
@@ -212,13 +212,16 @@ impl Sending {
         self.pieces.is_empty() && self.entries.is_empty() && self.control.len() == held
     }
 
-    /// Prepares up to [`AHEAD`] bytes.
+    /// Prepares up to [`AHEAD`] bytes. Nothing may come of it although there is more to write: then
+    /// compressing has taken its time, and goes on with the next call.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Unsent> {
+        let mut budget = COMPRESS_AT_A_TIME;
         let at_once = self.control.len() - usize::from(self.is_ending());
         if self.has_room() && at_once > 0 {
             self.prepare_control(at_once, keys)?;
         }
         while self.has_room()
+            && budget > 0
             && let Some(entry) = self.entries.pop_front()
         {
             match entry {
@@ -231,10 +234,11 @@ impl Sending {
                     let (payload, rsv) =
                         self.chain.encode(message_type, payload).map_err(Unsent::Extension)?;
                     let stage = Stage { is_first: true, compress: compress && self.deflater.is_some(), rsv };
-                    let changed = Entry::Changed { message_type, fragment_size, stage, len, payload };
-                    self.prepare_changed(changed, keys)?;
+                    let made = None;
+                    let changed = Entry::Changed { message_type, fragment_size, stage, len, payload, made };
+                    self.prepare_changed(changed, &mut budget, keys)?;
                 }
-                changed @ Entry::Changed { .. } => self.prepare_changed(changed, keys)?,
+                changed @ Entry::Changed { .. } => self.prepare_changed(changed, &mut budget, keys)?,
                 Entry::Close { .. } if self.is_ending() => self.entries.clear(),
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
@@ -348,33 +352,54 @@ impl Sending {
     }
 
     /// The next fragment of a message that extensions have changed, or that is compressed. What is
-    /// compressed has a size only now, so fragments are measured here.
-    fn prepare_changed(&mut self, entry: Entry, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
-        let Entry::Changed { message_type, fragment_size, stage, len, mut payload } = entry else {
+    /// compressed has a size only now, so fragments are measured here. `budget` is what may still be
+    /// compressed before the others get their turn.
+    fn prepare_changed(
+        &mut self,
+        entry: Entry,
+        budget: &mut usize,
+        keys: &mut impl MaskKeys,
+    ) -> Result<(), OutOfMemory> {
+        let Entry::Changed { message_type, fragment_size, stage, len, mut payload, made } = entry else {
             return Ok(());
         };
         let room = fragment_size.min(READ_SIZE);
-        // Most messages shrink, and need no more room than they have now.
-        let mut writer = buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?;
+        let (mut writer, mut count) = match made {
+            Some(made) => made,
+            // Most messages shrink, and need no more room than they have now.
+            None => (buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?, 0),
+        };
         let room = room.min(writer.capacity());
-        let (produced, fin) = match &mut self.deflater {
+        let (is_full, fin) = match &mut self.deflater {
             Some(deflater) if stage.compress => {
-                let step = deflater.step(payload.as_slice(), &mut writer.spare()[..room], true);
+                let input = payload.len().min(*budget);
+                let is_all = input == payload.len();
+                let step =
+                    deflater.step(&payload.as_slice()[..input], &mut writer.spare()[count..room], is_all);
                 payload.advance(step.consumed);
+                *budget -= step.consumed;
+                count += step.produced;
                 self.payload_before_compression += step.consumed as u64;
                 self.payload_after_compression += step.produced as u64;
-                (step.produced, step.status == Status::Done)
+                let is_full = step.status == Status::NeedsOutput || room - count < Deflater::MIN_OUT;
+                (is_full, step.status == Status::Done)
             }
             _ => {
-                let count = room.min(payload.len());
+                count = room.min(payload.len());
                 writer.spare()[..count].copy_from_slice(&payload.as_slice()[..count]);
                 payload.advance(count);
-                (count, payload.is_empty())
+                (true, payload.is_empty())
             }
         };
+        if !fin && (!is_full || count == 0) {
+            let made = Some((writer, count));
+            let rest = Entry::Changed { message_type, fragment_size, stage, len, payload, made };
+            self.entries.push_front(rest);
+            return Ok(());
+        }
         let key = keys.next_key();
-        mask::mask_in_place(&mut writer.spare()[..produced], key, 0);
-        writer.fill(produced);
+        mask::mask_in_place(&mut writer.spare()[..count], key, 0);
+        writer.fill(count);
         self.changed_frames += 1;
         let marks = stage.rsv | if stage.compress { RSV1 } else { 0 };
         let header = FrameHeader {
@@ -382,14 +407,15 @@ impl Sending {
             rsv: if stage.is_first { marks } else { 0 },
             opcode: if stage.is_first { opcode_of(message_type) } else { Opcode::Continuation },
             mask: Some(key),
-            payload_len: produced as u64,
+            payload_len: count as u64,
         };
         let mut piece = Piece::frame(&header, writer.into_segment(0));
         piece.payload = if fin { len } else { 0 };
         self.push_piece(piece);
         if !fin {
             let stage = Stage { is_first: false, ..stage };
-            self.entries.push_front(Entry::Changed { message_type, fragment_size, stage, len, payload });
+            let rest = Entry::Changed { message_type, fragment_size, stage, len, payload, made: None };
+            self.entries.push_front(rest);
         }
         Ok(())
     }

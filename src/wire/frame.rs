@@ -93,7 +93,8 @@ pub fn parse_server_header(bytes: &[u8], allowed_rsv: u8) -> Result<Option<(Fram
         }
     }
     if bytes.get(1).is_some_and(|second| second & MASK != 0) {
-        return Err(Violation::MaskedFrame);
+        // Had it come alone, the byte before would have been judged first.
+        return Err(parse_any_header(&bytes[..1]).err().unwrap_or(Violation::MaskedFrame));
     }
     parse_header(bytes)
 }
@@ -284,5 +285,22 @@ mod tests {
         let (header, length) = parse_server_header(&[0xC2, 5], RSV1).unwrap().unwrap();
         assert_eq!((header.rsv, header.payload_len, length), (RSV1, 5, 2));
         assert_eq!(parse_server_header(&[], 0), Ok(None));
+    }
+
+    #[test]
+    fn which_violation_is_found_does_not_depend_on_how_much_came_at_once() {
+        assert_eq!(parse_server_header(&[0x83, 0x80], 0), Err(Violation::ReservedOpcode(3)));
+        assert_eq!(parse_server_header(&[0x09, 0x80], 0), Err(Violation::FragmentedControl));
+        let mut wrong = 0;
+        for first in 0..=255u8 {
+            for second in 0..=255u8 {
+                if let Err(violation) = parse_server_header(&[first], RSV1) {
+                    assert_eq!(parse_server_header(&[first, second], RSV1), Err(violation));
+                    wrong += 1;
+                }
+            }
+        }
+        // All but the six opcodes with and without RSV1, of which three need FIN.
+        assert_eq!(wrong, (256 - (6 * 2 + 3 * 2)) * 256);
     }
 }

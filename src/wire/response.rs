@@ -88,6 +88,19 @@ pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
     Ok(Head::Final { head, consumed })
 }
 
+/// Heads are parsed at every read until this much of them was looked at, so that garbage is found
+/// out early; then only once their end is there, so that one that comes byte by byte is cheap.
+const PARSE_EAGERLY_BELOW: usize = 64;
+
+/// Whether parsing the bytes can tell more than it did when the first `scanned` of them were there.
+pub fn is_worth_parsing(bytes: &[u8], scanned: usize) -> bool {
+    let fresh = &bytes[scanned.saturating_sub(3).min(bytes.len())..];
+    scanned < PARSE_EAGERLY_BELOW
+        || bytes.len() > limits::MAX_RESPONSE_HEAD
+        || fresh.windows(2).any(|pair| pair == b"\n\n")
+        || fresh.windows(3).any(|three| three == b"\n\r\n")
+}
+
 fn malformed(error: httparse::Error) -> UpgradeError {
     UpgradeError::MalformedHead(match error {
         httparse::Error::TooManyHeaders => return UpgradeError::TooManyHeaders,

@@ -6,7 +6,9 @@ mod c;
 mod c_tests;
 mod cpp;
 mod demo;
+mod fuzz;
 mod godot;
+mod guarantees;
 mod header;
 mod install;
 mod network;
@@ -24,6 +26,8 @@ cargo xtask <command>
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
+  fuzz [--seconds N] [TARGET...]
+                     the fuzz targets, each for 20 seconds unless it is said otherwise
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   unsafe             writes docs/unsafe.md from the source
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
+        ["fuzz", words @ ..] => fuzz::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, autobahn, c_tests, cpp, demo, godot, header, network, real, unity, unsafe_list};
+use crate::{
+    abi, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, unity, unsafe_list,
+};
 
 /// Of what a failed step has said, as many lines are said again at the end.
 const LAST_LINES: usize = 60;
@@ -71,6 +73,7 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("the header is current", || header::check().into());
     report.step("the header compiles alone", || c::header_alone().into());
+    report.step("every promise has its proof", || guarantees::check().into());
     report.step("every unsafe block has its reason and its room", || unsafe_list::check().into());
     report.step("no warning of rustc or clippy", || {
         let strict = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -82,6 +85,7 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
         Err(problem) => {

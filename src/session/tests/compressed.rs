@@ -3,6 +3,7 @@
 use super::peer::*;
 use crate::buffer::Segment;
 use crate::error::ErrorKind;
+use crate::limits::COMPRESS_AT_A_TIME;
 use crate::session::MessageType::{Binary, Text};
 use crate::session::Settings;
 use crate::wire::deflate::{DeflateConfig, DeflateParams, Deflater, Inflater, Status};
@@ -138,6 +139,27 @@ fn joined(told: &[Told]) -> Vec<Told> {
     }
     assert!(so_far.is_empty());
     joined
+}
+
+#[test]
+fn a_large_message_is_compressed_a_little_at_a_time() {
+    let mut driver = compressing(16 << 20);
+    // 1000:1, so that hardly anything is ever ready to be written.
+    let payload = vec![b'z'; 1 << 20];
+    driver.send(Binary, &payload, 1 << 20);
+    driver.session.take_from(&mut driver.outbox, driver.now);
+    let mut steps = 0;
+    while driver.session.compression().0 < payload.len() as u64 {
+        let before = driver.session.compression().0;
+        driver.session.prepare(&mut driver.keys).unwrap();
+        assert!(driver.session.compression().0 - before <= COMPRESS_AT_A_TIME as u64);
+        steps += 1;
+    }
+    assert_eq!(steps, payload.len() / COMPRESS_AT_A_TIME);
+    driver.flush();
+    let frames = driver.sent_with(RSV1);
+    assert_eq!(frames.len(), 1, "it is no more fragmented than it has to be");
+    assert_eq!(inflate(&mut Inflater::new(&PARAMS), &frames[0].payload), payload);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Proxy, ProxyError, ProxyKind};
 use crate::limits;
 use crate::wire::header::basic_auth;
-use crate::wire::response::{Head, ResponseHead, parse_response};
+use crate::wire::response::{Head, ResponseHead, is_worth_parsing, parse_response};
 use crate::wire::upgrade::UpgradeError;
 use crate::wire::url::bracketed;
 
@@ -16,7 +16,11 @@ use crate::wire::url::bracketed;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Response { interims: usize },
+    /// `scanned`: bytes of the head in which no end was found.
+    Response {
+        interims: usize,
+        scanned: usize,
+    },
     Method,
     Login,
     Reply,
@@ -70,7 +74,7 @@ impl ProxyHandshake {
             return Err(ProxyError::new("the target's name is too long for a proxy"));
         }
         let state = match proxy.kind {
-            ProxyKind::Http => State::Response { interims: 0 },
+            ProxyKind::Http => State::Response { interims: 0, scanned: 0 },
             ProxyKind::Socks5 { .. } => State::Method,
         };
         let address = resolved.or_else(|| target_host.parse().ok());
@@ -99,7 +103,7 @@ impl ProxyHandshake {
     /// Takes what the proxy answered: all bytes that no earlier step consumed.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<ProxyStep, ProxyError> {
         match self.state {
-            State::Response { interims } => self.on_response(bytes, interims),
+            State::Response { interims, scanned } => self.on_response(bytes, interims, scanned),
             State::Method => self.on_method(bytes),
             State::Login => self.on_login(bytes),
             State::Reply => self.on_reply(bytes),
@@ -107,14 +111,26 @@ impl ProxyHandshake {
         }
     }
 
-    fn on_response(&mut self, bytes: &[u8], interims: usize) -> Result<ProxyStep, ProxyError> {
-        match parse_response(bytes).map_err(|error| self.no_http(error))? {
-            Head::Incomplete => Ok(ProxyStep::NeedMore { consumed: 0 }),
+    fn on_response(
+        &mut self,
+        bytes: &[u8],
+        interims: usize,
+        scanned: usize,
+    ) -> Result<ProxyStep, ProxyError> {
+        let head = match is_worth_parsing(bytes, scanned) {
+            true => parse_response(bytes).map_err(|error| self.no_http(error))?,
+            false => Head::Incomplete,
+        };
+        match head {
+            Head::Incomplete => {
+                self.state = State::Response { interims, scanned: bytes.len() };
+                Ok(ProxyStep::NeedMore { consumed: 0 })
+            }
             Head::Interim { .. } if interims == limits::MAX_INTERIM_RESPONSES => {
                 Err(self.failed("sent one interim response after the other", false))
             }
             Head::Interim { consumed } => {
-                self.state = State::Response { interims: interims + 1 };
+                self.state = State::Response { interims: interims + 1, scanned: 0 };
                 Ok(ProxyStep::NeedMore { consumed })
             }
             // RFC 9110 section 9.3.6: any 2xx, and it has no body whatever its headers say.

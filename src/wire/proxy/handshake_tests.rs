@@ -93,6 +93,22 @@ fn an_http_proxy_that_misbehaves_is_cut_off() {
 }
 
 #[test]
+fn a_head_that_comes_byte_by_byte_is_parsed_where_it_ends() {
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(60_000));
+    let (_, through) = talk(&mut handshake("p", "h", 80), &[long.as_bytes()]).unwrap();
+    assert_eq!(through, b"");
+
+    // Were it parsed at every byte, the line without a colon would be found at once.
+    let mut proxy = handshake("p", "h", 80);
+    let start = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(100));
+    let answers = [start.clone(), start.clone() + "no colon\r\n", start + "no colon\r\n\r\n"];
+    let waits = Ok(ProxyStep::NeedMore { consumed: 0 });
+    assert_eq!(proxy.feed(answers[0].as_bytes()), waits);
+    assert_eq!(proxy.feed(answers[1].as_bytes()), waits);
+    assert!(proxy.feed(answers[2].as_bytes()).is_err());
+}
+
+#[test]
 fn socks5_asks_by_name_or_by_address() {
     let ok = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     let (said, through) =

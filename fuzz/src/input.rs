@@ -1,0 +1,88 @@
+//! Numbers and bytes out of what the fuzzer gives. Where it gives no more, everything is zero.
+
+#[derive(Clone)]
+pub struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    pub fn new(data: &'a [u8]) -> Self {
+        Self(data)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        self.bytes(1).first().copied().unwrap_or(0)
+    }
+
+    pub fn flag(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
+    pub fn two(&mut self) -> u16 {
+        u16::from_le_bytes([self.byte(), self.byte()])
+    }
+
+    /// At most `count` bytes.
+    pub fn bytes(&mut self, count: usize) -> &'a [u8] {
+        let (bytes, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        bytes
+    }
+
+    /// As many bytes as the next one says.
+    pub fn counted(&mut self) -> &'a [u8] {
+        let count = self.byte();
+        self.bytes(count.into())
+    }
+
+    pub fn rest(&mut self) -> &'a [u8] {
+        self.bytes(usize::MAX)
+    }
+
+    pub fn one_of<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
+        choices[usize::from(self.byte()) % N]
+    }
+}
+
+/// How the network cuts what it carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pieces {
+    Whole,
+    Single,
+    /// Repeatable chance (xorshift32).
+    Random(u32),
+}
+
+impl Pieces {
+    pub fn random(seed: u8) -> Self {
+        Pieces::Random((u32::from(seed) + 1).wrapping_mul(0x9E37_79B9))
+    }
+
+    /// The length of the next piece, when `left` bytes are left, at least one.
+    pub fn next(&mut self, left: usize) -> usize {
+        match self {
+            Pieces::Whole => left,
+            Pieces::Single => 1,
+            Pieces::Random(state) => {
+                *state ^= *state << 13;
+                *state ^= *state >> 17;
+                *state ^= *state << 5;
+                // Every magnitude is as likely as any other.
+                let magnitude = *state >> 28;
+                (1 + ((*state >> 8) as usize & ((1 << magnitude) - 1))).min(left)
+            }
+        }
+    }
+
+    pub fn cut<'a>(&mut self, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut pieces = Vec::new();
+        while !bytes.is_empty() {
+            let (piece, rest) = bytes.split_at(self.next(bytes.len()));
+            pieces.push(piece);
+            bytes = rest;
+        }
+        pieces
+    }
+}

@@ -1,0 +1,37 @@
+//! What the fuzz targets do with their input, and what must hold whatever it is.
+//!
+//! ```text
+//!   frames, utf8, deflate     what an open connection reads
+//!   response, proxy           what is answered before it is open
+//!   url                       what the caller gives, and what it becomes on the wire
+//!   session                   all of it together, driven by a script of bytes and calls
+//! ```
+//!
+//! The functions know nothing of libFuzzer, so that a plain test can run them over the corpora too.
+
+pub mod deflate;
+pub mod frames;
+pub mod input;
+/// RFC 1951, a bit at a time: what the library's own tests hold its compression against.
+#[path = "../../src/wire/deflate/tests/oracle.rs"]
+pub mod oracle;
+pub mod plain;
+pub mod proxy;
+pub mod response;
+pub mod script;
+pub mod session;
+pub mod url;
+pub mod utf8;
+
+pub type Target = fn(&[u8]);
+
+/// Every target, by the name of its folder in `corpus`.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("frames", frames::run),
+    ("utf8", utf8::run),
+    ("deflate", deflate::run),
+    ("response", response::run),
+    ("url", url::run),
+    ("proxy", proxy::run),
+    ("session", session::run),
+];

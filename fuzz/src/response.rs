@@ -1,0 +1,132 @@
+//! The answer to the upgrade request: prefixes agree with the whole, an upgrade is only what
+//! RFC 6455 section 4.1 says, and the session comes to the same however the bytes are cut.
+
+use framewire::limits::{MAX_RESPONSE_BODY, MAX_RESPONSE_HEAD};
+use framewire::wire::deflate::DeflateConfig;
+use framewire::wire::extensions::{ExtensionParams, parse_extensions};
+use framewire::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
+use framewire::wire::upgrade::{accept_for, check_response, key_from};
+
+use super::input::{Input, Pieces};
+use super::script::{self, Driver, NONCE, Told};
+
+/// A byte of flags, one that seeds the cuts, then what the server sends.
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let flags = input.byte();
+    let seed = input.byte();
+    let wire = input.rest();
+    let (ended, compression) = (flags & 1 != 0, flags & 2 != 0);
+
+    let mut heads = wire;
+    for _ in 0..8 {
+        match prefixes(heads) {
+            Some(Head::Interim { consumed }) => heads = &heads[consumed..],
+            Some(Head::Final { head, consumed }) => {
+                answer(&head, compression);
+                body(&head, &heads[consumed..], seed);
+                break;
+            }
+            _ => break,
+        }
+    }
+
+    let whole = told(wire, Pieces::Whole, compression, ended);
+    for pieces in [Pieces::Single, Pieces::random(seed)] {
+        let other = told(wire, pieces, compression, ended);
+        let is_same = match (whole.as_slice(), other.as_slice()) {
+            // Garbage in a head is not looked for at every byte, so it may not be found before
+            // the end.
+            ([Told::Refused { status: None, .. }], [] | [Told::Failed(_)]) => true,
+            (whole, other) => whole == other,
+        };
+        assert!(is_same, "{pieces:?}: {other:?}, not {whole:?}");
+    }
+}
+
+/// What is incomplete can become anything; what is complete or wrong stays so.
+fn prefixes(wire: &[u8]) -> Option<Head> {
+    let whole = parse_response(wire);
+    if let Ok(Head::Interim { consumed } | Head::Final { consumed, .. }) = whole {
+        assert!(consumed <= wire.len().min(MAX_RESPONSE_HEAD));
+        assert!(wire[..consumed].ends_with(b"\n"));
+        assert_eq!(parse_response(&wire[..consumed]), whole);
+    }
+    // The last ones, and a few of the others.
+    let step = wire.len() / 32 + 1;
+    for end in (0..wire.len()).step_by(step).chain(wire.len().saturating_sub(4)..wire.len()) {
+        match parse_response(&wire[..end]) {
+            Ok(Head::Incomplete) => {}
+            early => assert_eq!(early, whole, "cut at {end}"),
+        }
+    }
+    whole.ok()
+}
+
+/// Section 4.1, "the client MUST validate the server's response as follows".
+fn answer(head: &ResponseHead, compression: bool) {
+    for (name, value) in head.headers.iter() {
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
+        assert!(!value.contains(['\r', '\n', '\0']), "{value:?}");
+    }
+    let mut request = script::request();
+    let config = DeflateConfig::default();
+    request.extensions = compression.then(|| config.offer());
+    request.protocols = vec!["chat".into(), "game.v2".into()];
+    let key = key_from(NONCE);
+    let Ok(accepted) = check_response(head, &request, &key) else { return };
+    assert_eq!((head.status, head.version), (101, 1));
+    let has = |name: &str, token: &str| {
+        head.headers.get_all(name).any(|line| line.to_ascii_lowercase().contains(token))
+    };
+    assert!(has("upgrade", "websocket") && has("connection", "upgrade"));
+    let accepts: Vec<_> = head.headers.get_all("sec-websocket-accept").collect();
+    assert_eq!(accepts, [accept_for(&key)]);
+    assert!(accepted.protocol.is_none_or(|protocol| request.protocols.contains(&protocol)));
+
+    let extensions = parse_extensions(&accepted.extensions).expect("was parsed before");
+    assert!(extensions.len() <= usize::from(compression));
+    for extension in extensions {
+        assert_eq!(extension.name, "permessage-deflate");
+        assert_eq!(parse_extensions(&written(&extension)), Ok(vec![extension.clone()]));
+        if let Ok(params) = config.accept(&extension) {
+            assert!((8..=15).contains(&params.client_max_window_bits));
+            assert!((8..=15).contains(&params.server_max_window_bits));
+        }
+    }
+}
+
+fn written(extension: &ExtensionParams) -> String {
+    let params = extension.params.iter().map(|(name, value)| match value {
+        Some(value) => format!("; {name}=\"{value}\""),
+        None => format!("; {name}"),
+    });
+    extension.name.clone() + &params.collect::<String>()
+}
+
+fn body(head: &ResponseHead, bytes: &[u8], seed: u8) {
+    let mut whole = BodyDecoder::new(body_framing(head));
+    let done = whole.feed(bytes);
+    assert!(whole.body().len() <= MAX_RESPONSE_BODY && whole.body().len() <= bytes.len());
+    assert_eq!(done, whole.is_done());
+    for mut pieces in [Pieces::Single, Pieces::random(seed)] {
+        let mut decoder = BodyDecoder::new(body_framing(head));
+        for piece in pieces.cut(bytes) {
+            decoder.feed(piece);
+        }
+        assert_eq!((decoder.body(), decoder.is_done()), (whole.body(), done), "{pieces:?}");
+    }
+}
+
+/// What the game is told of the answer, and of nothing behind it.
+fn told(wire: &[u8], pieces: Pieces, compression: bool, ended: bool) -> Vec<Told> {
+    let mut settings = script::settings();
+    settings.compression = compression.then(DeflateConfig::default);
+    let mut driver = Driver::new(&settings);
+    driver.until_open = true;
+    driver.feed(wire, pieces);
+    if ended && !driver.is_open() {
+        driver.end();
+    }
+    driver.told
+}

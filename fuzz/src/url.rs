@@ -1,0 +1,131 @@
+//! URLs, redirects and header fields: what is accepted goes to the wire as one request that
+//! another parser understands alike.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use framewire::limits::{MAX_REQUEST_HEADERS, MAX_URL};
+use framewire::wire::header::HeaderList;
+use framewire::wire::upgrade::key_from;
+use framewire::wire::url::{Url, UrlError};
+
+use super::script::{NONCE, request};
+
+/// Lines: a URL, a redirect, then header fields, whose values may hold anything.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut lines = text.split('\u{1}');
+    let Some(first) = lines.next() else { return };
+    let url = match Url::parse(first) {
+        Ok(url) => url,
+        Err(error) => return quoted(&error),
+    };
+    assert!(first.is_ascii());
+    parts(&url);
+    let location = lines.next().unwrap_or_default();
+    let headers = headers(lines);
+    on_the_wire(&url, &headers);
+    match url.resolve_redirect(location) {
+        Ok(target) => {
+            parts(&target);
+            assert!(target.secure || !url.secure, "TLS is given up");
+            if target.credentials.is_some() && !location.contains('@') {
+                assert!(target.same_origin(&url), "credentials leave their origin");
+            }
+            on_the_wire(&target, &headers);
+        }
+        Err(error) => quoted(&error),
+    }
+}
+
+/// Errors go to logs: they hold no raw control characters, and not all of what they are about.
+fn quoted(error: &UrlError) {
+    let text = error.to_string();
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(text.len() < 2000);
+}
+
+fn parts(url: &Url) {
+    let host = &url.host;
+    if host.contains(':') {
+        assert!(host.parse::<Ipv6Addr>().is_ok(), "{host:?}");
+    } else {
+        let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+        assert!(!host.is_empty() && host.bytes().all(plain), "{host:?}");
+        let looks_numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        assert!(!looks_numeric || host.parse::<Ipv4Addr>().is_ok(), "{host:?}");
+    }
+    assert_ne!(url.port, 0);
+    assert!(url.path.starts_with('/') && url.path.len() <= 3 * MAX_URL + 1);
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
+    assert!(url.path.bytes().all(plain), "{:?}", url.path);
+    if let Some((user, password)) = &url.credentials {
+        assert!(
+            !user.contains(':') && !user.contains(char::is_control) && !password.contains(char::is_control)
+        );
+    }
+    // What is shown names the same thing, without the credentials.
+    let shown = url.to_string();
+    match Url::parse(&shown) {
+        Ok(again) => assert_eq!(again, Url { credentials: None, ..url.clone() }, "{shown}"),
+        Err(error) => assert_eq!((error, shown.len() > MAX_URL), (UrlError::TooLong, true), "{shown}"),
+    }
+}
+
+fn headers<'a>(lines: impl Iterator<Item = &'a str>) -> HeaderList {
+    let mut list = HeaderList::new();
+    for line in lines.take(MAX_REQUEST_HEADERS + 2) {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let before = list.clone();
+        match list.add(name, value) {
+            Ok(()) => assert_eq!(list.iter().last(), Some((name, value))),
+            Err(error) => {
+                assert_eq!(list, before, "a refusal changes nothing");
+                assert!(!error.to_string().contains(char::is_control), "{error}");
+            }
+        }
+        // The same in place of all of its name.
+        if line.len() % 3 == 0 && list.set(name, value).is_ok() {
+            assert_eq!(list.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name)).count(), 1);
+        }
+    }
+    list
+}
+
+fn on_the_wire(url: &Url, headers: &HeaderList) {
+    let mut request = request();
+    request.url = url.clone();
+    request.headers = headers.clone();
+    request.origin = Some("https://game.example".into());
+    let mut bytes = Vec::new();
+    request.encode_http1(&key_from(NONCE), &mut bytes);
+
+    let lone = bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'\n' => bytes[at - 1] != b'\r',
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        b'\t' => false,
+        _ => *byte < b' ' || *byte > b'~',
+    });
+    assert!(!lone, "{}", String::from_utf8_lossy(&bytes));
+    let mut fields = [httparse::EMPTY_HEADER; MAX_REQUEST_HEADERS + 16];
+    let mut parsed = httparse::Request::new(&mut fields);
+    assert_eq!(parsed.parse(&bytes), Ok(httparse::Status::Complete(bytes.len())));
+    assert_eq!((parsed.method, parsed.version), (Some("GET"), Some(1)));
+    assert_eq!(parsed.path, Some(url.path.as_str()));
+
+    let find = |name: &str| {
+        let of_name = parsed.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+        of_name.map(|field| str::from_utf8(field.value).expect("only ASCII is sent")).collect::<Vec<_>>()
+    };
+    assert_eq!(find("host"), [url.host_header()]);
+    assert_eq!(find("upgrade"), ["websocket"]);
+    assert_eq!(find("sec-websocket-key"), [key_from(NONCE)]);
+    assert_eq!(find("origin").len(), headers.iter().filter(|(name, _)| is("origin", name)).count().max(1));
+    for (name, _) in headers.iter() {
+        let own: Vec<_> = headers.iter().filter(|(own, _)| is(own, name)).map(|(_, value)| value).collect();
+        assert_eq!(find(name), own);
+    }
+}
+
+fn is(name: &str, other: &str) -> bool {
+    name.eq_ignore_ascii_case(other)
+}
