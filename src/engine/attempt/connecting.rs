@@ -10,20 +10,94 @@ use super::super::library;
 use super::super::lock;
 use super::super::masks;
 use super::super::request::Request;
-use super::super::socket::Socket;
+use super::super::socket::{Resolved, Socket};
 use super::super::worker::Context;
+use super::ending::Terminal;
 use super::{Attempt, Fate, Stage};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
 use crate::net::dial::{Dialler, Step};
 use crate::net::options;
+use crate::net::resolve;
 use crate::net::stream::{Progress, Stream};
 use crate::session::{self, Session};
 use crate::sync::Mutex;
 use crate::wire::upgrade::UpgradeRequest;
 
 impl Attempt {
-    pub(super) fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
+    /// Begins: names are looked up, addresses are dialled at once.
+    pub fn start(&mut self, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        let url = &self.plan.settings.request.url;
+        socket.log(LogLevel::Debug, format_args!("connecting to {url}"));
+        if let Some(address) = resolve::literal(&url.host, url.port) {
+            return self.dial(vec![address], context);
+        }
+        let (weak, attempt) = (Arc::downgrade(socket), self.key.to_bits());
+        let lookup = context.resolver.resolve(
+            &url.host,
+            url.port,
+            Box::new(move |addresses| {
+                if let Some(socket) = weak.upgrade() {
+                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, addresses });
+                    socket.notify();
+                }
+            }),
+        );
+        self.stage = Stage::Resolving { _lookup: lookup };
+        Fate::GoesOn
+    }
+
+    pub fn resolved(&mut self, addresses: Result<Vec<SocketAddr>, Error>, context: &mut Context) {
+        if !matches!(self.stage, Stage::Resolving { .. }) {
+            return;
+        }
+        self.time(context.now, |counters| &counters.resolve_us);
+        match addresses {
+            // Whether it goes on is seen in the turn that follows.
+            Ok(addresses) => drop(self.dial(addresses, context)),
+            Err(error) => {
+                self.fail(error, context);
+            }
+        }
+    }
+
+    pub fn request_done(&mut self) {
+        if let Stage::Asking { done, .. } = &mut self.stage {
+            *done = true;
+        }
+    }
+
+    pub(super) fn out_of_time(&mut self, context: &mut Context) -> Fate {
+        if self.socket.is_none() {
+            return Fate::Over;
+        }
+        let waited = self.plan.settings.connect_timeout.as_millis();
+        let url = &self.plan.settings.request.url;
+        let (phase, what) = match &mut self.stage {
+            Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
+            Stage::Dialling(dialler) => {
+                let error = dialler.timed_out(self.plan.settings.connect_timeout);
+                return self.fail(error, context);
+            }
+            Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
+            Stage::Asking { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
+            Stage::Live { session, .. } => {
+                if let Some(refused) = Terminal::of(session.give_up_opening()) {
+                    self.end(refused, context);
+                    return Fate::Over;
+                }
+                (Phase::Upgrade, "the server did not answer the upgrade request")
+            }
+        };
+        let mut message = format!("{what} within {waited} ms: {url}");
+        if phase == Phase::Tls {
+            message.push_str("; does the server speak TLS on this port?");
+        }
+        self.fail(Error::new(ErrorKind::TimedOut, phase, message), context)
+    }
+
+    fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
         self.started = context.now;
         self.stage = Stage::Dialling(Dialler::new(addresses, context.now));
         self.dial_step(None, context)
