@@ -134,3 +134,11 @@ pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
 /// How long an HTTP/2 ping, sent after [`KEEPALIVE_IDLE`] without a byte, may stay unanswered: as
 /// long as TCP's own questions.
 pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);
+/// How long an HTTP/2 connection that nobody uses waits for the next socket.
+pub const HTTP2_IDLE: Duration = Duration::from_secs(2);
+/// How long the goodbye of such a connection may take.
+pub const HTTP2_FAREWELL: Duration = Duration::from_secs(1);
+/// Servers of which is remembered whether they take WebSockets over HTTP/2.
+pub const HTTP2_ORIGINS: usize = 256;
+/// How long a server without is not asked again.
+pub const HTTP2_ORIGIN_TTL: Duration = Duration::from_secs(600);

@@ -36,7 +36,7 @@ pub use crate::engine::counters::Stats;
 pub use crate::engine::event::{Event, EventKind, EventType, Frame};
 pub use crate::engine::library::Config;
 pub use crate::engine::request::Request;
-pub use crate::engine::socket::{Dispatch, Socket, State};
+pub use crate::engine::socket::{Dispatch, HttpVersion, Socket, State};
 pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;

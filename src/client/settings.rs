@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::client::{Compression, Extension, Tls};
 use crate::engine::lock;
-use crate::engine::socket::{Settings, Socket, State};
+use crate::engine::socket::{HttpVersion, Settings, Socket, State};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
@@ -128,6 +128,15 @@ impl Socket {
     /// TLS settings of the caller's own; they stay alive with the socket. `None`: the default.
     pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
         self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
+    }
+
+    /// Which version of HTTP the WebSocket begins with: automatic by default.
+    pub fn set_http_version(&self, version: HttpVersion) -> Result<(), CallError> {
+        if version == HttpVersion::Http2 && !cfg!(feature = "http2") {
+            let message = "this build of the library has no HTTP/2 (feature `http2`)";
+            return Err(CallError::new(Code::NotSupported, message));
+        }
+        self.while_closed(|settings| settings.http = version)
     }
 
     /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.

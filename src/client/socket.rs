@@ -61,7 +61,9 @@ impl Socket {
         }
         self.0.latency_us.store(-1, Ordering::Relaxed);
         to_worker.cancel = None;
-        to_worker.open = Some(Box::new(Plan { settings }));
+        let plan = Plan { settings };
+        library::place(&self.0, &plan);
+        to_worker.open = Some(Box::new(plan));
         self.0.set_state(State::Connecting);
         drop(to_worker);
         self.0.notify();

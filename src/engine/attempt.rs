@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Resolving ─> Dialling ─> Securing ─> Asking ─> Live ──terminal event──> (lingers) ─> over
+//!       Sharing ──HTTP/2: somebody else's connection──^
 //!        └───────────┴───────────┴──────────┴── the connect deadline, a cancel, a failure ──^
 //! ```
 //!
@@ -13,12 +14,14 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
+//! | `sharing` | HTTP/2: whose connection, or HTTP/1.1 after all |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
 mod connecting;
 mod ending;
 mod live;
+mod sharing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,13 +31,15 @@ use mio::Token;
 use mio::event::Event;
 
 use self::ending::{Held, Terminal};
+use self::sharing::Carrier;
 use super::callbacks::Callbacks;
 use super::counters::Counters;
 use super::delivery;
 use super::event::EventKind;
 use super::lock;
 use super::request::Draft;
-use super::socket::{Plan, Shared, Socket, State};
+use super::socket::{HttpVersion, Plan, Shared, Socket, State};
+use super::transport::Transport;
 use super::worker::{Context, Key};
 use crate::error::Error;
 use crate::logging::LogLevel;
@@ -55,6 +60,10 @@ pub struct Attempt {
     /// None once the terminal event was given.
     socket: Option<Socket>,
     plan: Box<Plan>,
+    /// Which version may still come of it.
+    http: HttpVersion,
+    /// A stream of HTTP/2 that was not answered was given a second chance.
+    asked_again: bool,
     stage: Stage,
     tokens: Vec<Token>,
     /// Of connecting, then of lingering.
@@ -96,11 +105,22 @@ impl Base {
 
 enum Stage {
     Idle,
-    Resolving { _lookup: Lookup },
+    Resolving {
+        _lookup: Lookup,
+    },
     Dialling(Dialler),
     Securing(Box<Stream>),
-    Asking { stream: Box<Stream>, draft: Draft, done: bool },
-    Live { stream: Box<Stream>, session: Box<Session> },
+    /// Waits for a connection that it shares with others, or until such a one is ready.
+    Sharing,
+    Asking {
+        carrier: Carrier,
+        draft: Draft,
+        done: bool,
+    },
+    Live {
+        stream: Transport,
+        session: Box<Session>,
+    },
 }
 
 impl Attempt {
@@ -121,6 +141,8 @@ impl Attempt {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
             socket: Some(Socket(socket)),
+            http: plan.http(),
+            asked_again: false,
             plan,
             stage: Stage::Idle,
             tokens: Vec::new(),
@@ -185,10 +207,11 @@ impl Attempt {
     pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
         match &mut self.stage {
             Stage::Dialling(_) => return self.dial_step(Some(event.token()), context),
-            Stage::Securing(stream) | Stage::Asking { stream, .. } | Stage::Live { stream, .. } => {
+            Stage::Securing(stream) | Stage::Asking { carrier: Carrier::Own(stream), .. } => {
                 stream.ready(event);
             }
-            Stage::Idle | Stage::Resolving { .. } => {}
+            Stage::Live { stream, .. } => stream.ready(event),
+            Stage::Idle | Stage::Resolving { .. } | Stage::Sharing | Stage::Asking { .. } => {}
         }
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
@@ -213,7 +236,7 @@ impl Attempt {
             return self.out_of_time(context);
         }
         match &mut self.stage {
-            Stage::Idle | Stage::Resolving { .. } => Fate::GoesOn,
+            Stage::Idle | Stage::Resolving { .. } | Stage::Sharing => Fate::GoesOn,
             Stage::Dialling(_) => self.dial_step(None, context),
             Stage::Securing(_) => self.secure(context),
             Stage::Asking { done: false, .. } => Fate::GoesOn,
@@ -229,6 +252,7 @@ impl Attempt {
 
     /// Gives back what the worker's tables hold of the attempt.
     pub fn give_back(mut self: Box<Self>, context: &mut Context) {
+        context.pool.forget(self.key);
         for token in std::mem::take(&mut self.tokens) {
             context.free_token(token);
         }

@@ -24,18 +24,25 @@ pub type Draft = Arc<Mutex<UpgradeRequest>>;
 struct Inner {
     id: u64,
     attempt: u32,
+    http_version: u32,
     draft: Draft,
     socket: Weak<Shared>,
     finished: AtomicBool,
 }
 
 impl Request {
-    pub(crate) fn new(draft: Draft, attempt: u32, socket: &Arc<Shared>) -> Result<Self, CallError> {
+    pub(crate) fn new(
+        draft: Draft,
+        attempt: u32,
+        http_version: u32,
+        socket: &Arc<Shared>,
+    ) -> Result<Self, CallError> {
         let mut made = None;
         REQUESTS
             .insert_with(|id| {
                 let socket = Arc::downgrade(socket);
-                let inner = Arc::new(Inner { id, attempt, draft, socket, finished: AtomicBool::new(false) });
+                let finished = AtomicBool::new(false);
+                let inner = Arc::new(Inner { id, attempt, http_version, draft, socket, finished });
                 let weak = Arc::downgrade(&inner);
                 made = Some(Request(inner));
                 weak
@@ -62,9 +69,9 @@ impl Request {
         lock(&self.0.draft).url.to_string()
     }
 
-    /// 1: the upgrade of RFC 6455 section 4.
+    /// 1: the upgrade of RFC 6455 section 4; 2: the extended CONNECT of RFC 8441.
     pub fn http_version(&self) -> u32 {
-        1
+        self.0.http_version
     }
 
     /// Counts from 1 for each `open`.

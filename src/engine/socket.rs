@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::callbacks::Callbacks;
 use super::counters::Counters;
+use super::http2::origins;
 use super::hub::Hub;
 use super::lock;
 use super::mailbox::Mailbox;
@@ -57,11 +58,24 @@ pub enum Dispatch {
     Worker = 1,
 }
 
+/// Which version of HTTP a WebSocket may begin with, numbered as in the C ABI (`FW_HTTP_*`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum HttpVersion {
+    /// HTTP/2 for `wss:` where the server has WebSockets over it (RFC 8441), else HTTP/1.1.
+    #[default]
+    Auto = 0,
+    Http1 = 1,
+    /// Nothing else will do; for `ws:` by prior knowledge.
+    Http2 = 2,
+}
+
 /// What game and worker share.
 pub struct Shared {
     pub id: u64,
     pub hub: Arc<Hub>,
-    pub worker: Arc<Inbox>,
+    /// Where its attempts run. Changes only at `open`, with `to_worker` locked, when it has none.
+    worker: Mutex<Arc<Inbox>>,
 
     state: AtomicU8,
     pub destroyed: AtomicBool,
@@ -137,6 +151,7 @@ pub struct Settings {
     pub compression: Option<DeflateConfig>,
     pub extensions: Vec<Arc<dyn Extension>>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
+    pub http: HttpVersion,
     pub context: Vec<(String, String)>,
 }
 
@@ -156,6 +171,27 @@ pub struct Facts {
     pub http_version: u32,
 }
 
+impl Plan {
+    /// The version to begin with, from the settings and from what is known of the server.
+    pub fn http(&self) -> HttpVersion {
+        match self.settings.http {
+            HttpVersion::Auto if !cfg!(feature = "http2") => HttpVersion::Http1,
+            HttpVersion::Auto if origins::is_http1(&origins::Name::of(&self.settings)) => HttpVersion::Http1,
+            version => version,
+        }
+    }
+
+    /// The server whose connections it may share with others.
+    pub fn shared_by(&self) -> Option<origins::Name> {
+        let may_share = match self.http() {
+            HttpVersion::Auto => self.settings.request.url.secure,
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2 => true,
+        };
+        may_share.then(|| origins::Name::of(&self.settings))
+    }
+}
+
 impl Settings {
     pub fn new(request: UpgradeRequest) -> Self {
         Self {
@@ -171,6 +207,7 @@ impl Settings {
             compression: Some(DeflateConfig::default()),
             extensions: Vec::new(),
             tls: None,
+            http: HttpVersion::Auto,
             context: Vec::new(),
         }
     }
@@ -182,7 +219,7 @@ impl Shared {
         Self {
             id,
             hub,
-            worker,
+            worker: Mutex::new(worker),
             state: AtomicU8::new(State::Closed as u8),
             destroyed: AtomicBool::new(false),
             dispatch: AtomicU8::new(Dispatch::Poll as u8),
@@ -268,9 +305,18 @@ impl Shared {
     /// Tells the worker that something waits in `to_worker`, once until it looks.
     #[inline]
     pub fn notify(self: &Arc<Self>) {
-        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker.put(self.clone()) {
+        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker().put(self.clone()) {
             unattended(self.clone());
         }
+    }
+
+    pub fn worker(&self) -> Arc<Inbox> {
+        lock(&self.worker).clone()
+    }
+
+    /// The next attempt runs there. Call it with `to_worker` locked, while closed.
+    pub fn move_to(&self, worker: Arc<Inbox>) {
+        *lock(&self.worker) = worker;
     }
 
     /// The worker is about to look.

@@ -11,8 +11,10 @@ use super::super::lock;
 use super::super::masks;
 use super::super::request::Request;
 use super::super::socket::{Resolved, Socket};
+use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::ending::Terminal;
+use super::sharing::Carrier;
 use super::{Attempt, Fate, Stage};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
@@ -25,11 +27,23 @@ use crate::sync::Mutex;
 use crate::wire::upgrade::UpgradeRequest;
 
 impl Attempt {
-    /// Begins: names are looked up, addresses are dialled at once.
     pub fn start(&mut self, context: &mut Context) -> Fate {
+        self.log(LogLevel::Debug, format_args!("connecting to {}", self.plan.settings.request.url));
+        self.begin(context)
+    }
+
+    /// Begins, with a connection that is there or one of its own.
+    pub(super) fn begin(&mut self, context: &mut Context) -> Fate {
+        match self.join(context) {
+            Some(fate) => fate,
+            None => self.look_up(context),
+        }
+    }
+
+    /// Names are looked up, addresses are dialled at once.
+    pub(super) fn look_up(&mut self, context: &mut Context) -> Fate {
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
         let url = &self.plan.settings.request.url;
-        socket.log(LogLevel::Debug, format_args!("connecting to {url}"));
         if let Some(address) = resolve::literal(&url.host, url.port) {
             return self.dial(vec![address], context);
         }
@@ -81,6 +95,12 @@ impl Attempt {
                 return self.fail(error, context);
             }
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
+            Stage::Sharing if context.pool.has_asked_for(self.key) => {
+                (Phase::Upgrade, "the server sent no HTTP/2 SETTINGS")
+            }
+            Stage::Sharing => {
+                (Phase::Connect, "the HTTP/2 connection that several sockets wait for was not made")
+            }
             Stage::Asking { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
             Stage::Live { session, .. } => {
                 if let Some(refused) = Terminal::of(session.give_up_opening()) {
@@ -143,11 +163,11 @@ impl Attempt {
         (self.readable, self.writable) = (true, true);
         let url = &self.plan.settings.request.url;
         if !url.secure {
-            return self.ask(Box::new(Stream::plain(tcp)), context);
+            return self.established(Box::new(Stream::plain(tcp)), context);
         }
         let connector = match &self.plan.settings.tls {
-            Some(tls) => tls.connector(),
-            None => library::default_tls(),
+            Some(tls) => tls.connector(self.wants_http2()),
+            None => library::default_tls(self.wants_http2()),
         };
         let secured = connector
             .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
@@ -168,7 +188,7 @@ impl Attempt {
             Ok(Progress::Done) => {
                 self.time(context.now, |counters| &counters.tls_us);
                 match std::mem::replace(&mut self.stage, Stage::Idle) {
-                    Stage::Securing(stream) => self.ask(stream, context),
+                    Stage::Securing(stream) => self.established(stream, context),
                     other => {
                         self.stage = other;
                         Fate::GoesOn
@@ -180,21 +200,25 @@ impl Attempt {
     }
 
     /// Shows the upgrade request to the game, if it wants to see it.
-    fn ask(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
+    pub(super) fn ask(&mut self, carrier: Carrier, context: &mut Context) -> Fate {
         let request = self.plan.settings.request.clone();
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
         if !socket.wants_request() {
-            return self.upgrade(stream, request, context);
+            return self.upgrade(carrier, request, context);
         }
+        let http_version = match &carrier {
+            Carrier::Own(_) => 1,
+            Carrier::Shared(_) => 2,
+        };
         let draft = Arc::new(Mutex::new(request));
-        let shown = match Request::new(draft.clone(), 1, socket) {
+        let shown = match Request::new(draft.clone(), 1, http_version, socket) {
             Ok(shown) => shown,
             Err(error) => {
                 return self
                     .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
             }
         };
-        self.stage = Stage::Asking { stream, draft, done: false };
+        self.stage = Stage::Asking { carrier, draft, done: false };
         self.tell(EventKind::Request(shown), context);
         // In worker mode the callback has run, and the request is done.
         self.turn_if_asked(context)
@@ -210,9 +234,9 @@ impl Attempt {
 
     pub(super) fn asked(&mut self, context: &mut Context) -> Fate {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Asking { stream, draft, .. } => {
+            Stage::Asking { carrier, draft, .. } => {
                 let request = lock(&draft).clone();
-                self.upgrade(stream, request, context)
+                self.upgrade(carrier, request, context)
             }
             other => {
                 self.stage = other;
@@ -221,8 +245,7 @@ impl Attempt {
         }
     }
 
-    fn upgrade(&mut self, mut stream: Box<Stream>, request: UpgradeRequest, context: &mut Context) -> Fate {
-        stream.set_phase(Phase::Upgrade);
+    fn upgrade(&mut self, carrier: Carrier, request: UpgradeRequest, context: &mut Context) -> Fate {
         self.started = context.now;
         let settings = session::Settings {
             max_message_size: self.plan.settings.max_message_size,
@@ -231,8 +254,28 @@ impl Attempt {
             compression: self.plan.settings.compression.clone(),
             extensions: self.plan.settings.extensions.clone(),
         };
-        match Session::new(&settings, request, masks::nonce()) {
-            Ok(session) => {
+        let made = match carrier {
+            Carrier::Own(mut stream) => {
+                stream.set_phase(Phase::Upgrade);
+                Session::new(&settings, request, masks::nonce())
+                    .map(|session| (Transport::Own(stream), session))
+            }
+            Carrier::Shared(link) => match Session::over_http2(&settings, request) {
+                Ok((session, connect)) => match context.pool.open(link, self.key, connect) {
+                    Ok(stream) => {
+                        (self.readable, self.writable) = (true, true);
+                        Ok((Transport::Shared(Box::new(stream)), session))
+                    }
+                    Err(error) => {
+                        self.unanswered(error, context);
+                        return self.fate(context);
+                    }
+                },
+                Err(error) => Err(error),
+            },
+        };
+        match made {
+            Ok((stream, session)) => {
                 self.stage = Stage::Live { stream, session: Box::new(session) };
                 self.live(context)
             }

@@ -143,9 +143,13 @@ impl Attempt {
             }
             Terminal::Failed(error) => failed(&socket, error),
             Terminal::Refused { error, head, body } => {
+                let version = match &self.stage {
+                    Stage::Live { stream, .. } => stream.http_version(),
+                    _ => 1,
+                };
                 {
                     let mut facts = lock(&socket.facts);
-                    facts.http_version = u32::from(head.is_some());
+                    facts.http_version = head.as_ref().map_or(0, |_| version);
                     (facts.head, facts.body) = (head, body);
                 }
                 failed(&socket, error)
@@ -166,6 +170,12 @@ impl Attempt {
     }
 
     pub(super) fn stop_lingering(&mut self) {
+        if let Stage::Live { stream, session } = &mut self.stage
+            && session.close_is_out()
+            && !session.has_to_write()
+        {
+            stream.end();
+        }
         self.stage = Stage::Idle;
     }
 }

@@ -12,6 +12,7 @@ use super::super::event::{EventKind, Frame};
 use super::super::lock;
 use super::super::masks;
 use super::super::socket::{Shared, Socket, State};
+use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::ending::Terminal;
 use super::{Attempt, Fate, Stage};
@@ -40,9 +41,15 @@ impl Attempt {
         self.fate(context)
     }
 
-    fn fate(&self, context: &Context) -> Fate {
-        let Stage::Live { session, stream } = &self.stage else { return Fate::Over };
+    pub(super) fn fate(&mut self, context: &Context) -> Fate {
+        let Stage::Live { session, stream } = &mut self.stage else {
+            // Another connection may be on its way.
+            return if self.socket.is_some() { Fate::GoesOn } else { Fate::Over };
+        };
         let silent = !session.has_to_write() && !stream.wants_write();
+        if silent && self.socket.is_none() {
+            stream.end();
+        }
         match &self.socket {
             Some(_) => Fate::GoesOn,
             // While the library stops nobody waits for the server.
@@ -60,6 +67,9 @@ impl Attempt {
             if !self.look(context) {
                 return;
             }
+        }
+        if !self.read_head(context) {
+            return;
         }
         for _ in 0..READS_PER_TURN {
             let Stage::Live { stream, session } = &mut self.stage else { return };
@@ -108,6 +118,29 @@ impl Attempt {
         context.turn_again(self.key);
     }
 
+    /// Over HTTP/2 the answer to the request comes before the bytes, and in its own way. False while
+    /// there is none.
+    fn read_head(&mut self, context: &mut Context) -> bool {
+        let Stage::Live { stream: Transport::Shared(stream), session } = &mut self.stage else { return true };
+        if !session.awaits_head() {
+            return true;
+        }
+        match stream.head() {
+            Ok(None) => {
+                self.readable = false;
+                false
+            }
+            Ok(Some(head)) => {
+                session.answered(head);
+                self.look(context)
+            }
+            Err(error) => {
+                self.unanswered(error, context);
+                false
+            }
+        }
+    }
+
     /// Passes on what the received bytes hold. False when reading is to stop for now.
     fn look(&mut self, context: &mut Context) -> bool {
         let Some(Socket(socket)) = self.socket.clone() else {
@@ -133,7 +166,7 @@ impl Attempt {
                 self.callbacks = socket.callbacks();
             }
             let stream_frames = socket.wants_frames(&self.callbacks);
-            let Stage::Live { session, .. } = &mut self.stage else { break false };
+            let Stage::Live { session, stream } = &mut self.stage else { break false };
             match session.next(stream_frames, context.now) {
                 SessionEvent::Idle => break true,
                 SessionEvent::Again => {}
@@ -165,6 +198,7 @@ impl Attempt {
                     self.tell(EventKind::Pong(payload), context);
                 }
                 SessionEvent::Opened { accepted, head } => {
+                    let version = stream.http_version();
                     self.deadline = None;
                     self.time(context.now, |counters| &counters.upgrade_us);
                     {
@@ -172,7 +206,7 @@ impl Attempt {
                         facts.protocol = accepted.protocol.unwrap_or_default();
                         facts.extensions = accepted.extensions;
                         facts.head = Some(head);
-                        facts.http_version = 1;
+                        facts.http_version = version;
                     }
                     if !self.opened(&socket) {
                         break false;

@@ -31,6 +31,7 @@ pub struct Http2Stream {
     stash: VecDeque<u8>,
     phase: Phase,
     ended: bool,
+    said_end: bool,
     pipe: Rc<RefCell<Pipe>>,
     _counted: Counted,
 }
@@ -67,6 +68,7 @@ impl Http2Stream {
             stash: VecDeque::new(),
             phase: Phase::Upgrade,
             ended: false,
+            said_end: false,
             pipe,
             _counted: counted,
         }
@@ -178,8 +180,10 @@ impl Http2Stream {
     /// Says, behind everything written, that nothing follows (RFC 8441 section 5: in place of TCP's
     /// FIN).
     pub fn end(&mut self) {
-        // Fails only when the stream has ended already.
-        let _ = self.send.send_data(Bytes::new(), true);
+        if !std::mem::replace(&mut self.said_end, true) {
+            // Fails only when the stream has ended already.
+            let _ = self.send.send_data(Bytes::new(), true);
+        }
     }
 
     /// The next piece; none when there is none yet, or none will come.
