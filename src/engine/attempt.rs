@@ -15,25 +15,27 @@
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
 //! | `sharing` | HTTP/2: whose connection, or HTTP/1.1 after all |
+//! | `counting` | what it adds to the socket's counters |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
 mod connecting;
+mod counting;
 mod ending;
 mod live;
 mod sharing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use mio::Token;
 use mio::event::Event;
 
+use self::counting::Base;
 use self::ending::{Held, Terminal};
 use self::sharing::Carrier;
 use super::callbacks::Callbacks;
-use super::counters::Counters;
 use super::delivery;
 use super::event::EventKind;
 use super::lock;
@@ -47,7 +49,7 @@ use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::liveness::PingSettings;
-use crate::session::{self, Outbox, Session};
+use crate::session::{self, Session};
 
 /// Whether there is anything left to do for an attempt.
 pub enum Fate {
@@ -82,27 +84,6 @@ pub struct Attempt {
     base: Base,
 }
 
-/// What the counters stood at when the attempt began.
-#[derive(Default)]
-struct Base {
-    frames_received: u64,
-    messages_received: u64,
-    pings_sent: u64,
-    pongs_received: u64,
-    extra_frames_sent: u64,
-    before_compression: u64,
-    after_compression: u64,
-}
-
-impl Base {
-    fn count_sent(&self, socket: &Shared, outbox: &Outbox, session: &Session) {
-        let counters = &socket.counters;
-        let frames = self.extra_frames_sent + outbox.frames + session.extra_frames_sent();
-        counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
-        counters.frames_sent.store(frames, Ordering::Relaxed);
-    }
-}
-
 enum Stage {
     Idle,
     Resolving {
@@ -127,16 +108,7 @@ impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
         // The version first: at worst the callbacks are newer, and are fetched once more.
         let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
-        let counters = socket.counters.snapshot();
-        let base = Base {
-            frames_received: counters.frames_received,
-            messages_received: counters.messages_received,
-            pings_sent: counters.pings_sent,
-            pongs_received: counters.pongs_received,
-            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
-            before_compression: counters.payload_bytes_before_compression,
-            after_compression: counters.payload_bytes_after_compression,
-        };
+        let base = Base::of(&socket);
         Self {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
@@ -287,15 +259,6 @@ impl Attempt {
             let callbacks = socket.0.callbacks();
             delivery::call(socket, &callbacks, event);
         }
-    }
-
-    /// Notes how long a phase of connecting took, and begins the next one.
-    fn time(&mut self, now: Instant, counter: impl FnOnce(&Counters) -> &AtomicU64) {
-        if let Some(Socket(socket)) = &self.socket {
-            let took = now.saturating_duration_since(self.started).as_micros() as u64;
-            counter(&socket.counters).store(took, Ordering::Relaxed);
-        }
-        self.started = now;
     }
 
     fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
