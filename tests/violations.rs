@@ -244,6 +244,20 @@ fn sending_messages_and_a_violation() -> (Scripted, mpsc::Receiver<Vec<Frame>>) 
     (server, reported)
 }
 
+/// However slow the machine is, the test comes to its events in time.
+fn patient(server: &Scripted) -> Client {
+    let client = Client::new(&server.url());
+    client.set_close_timeout(120_000).unwrap();
+    client
+}
+
+fn opened_patiently(server: &Scripted) -> Client {
+    let client = patient(server);
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    client
+}
+
 /// The pong and both answers, then the close frame.
 fn assert_answered(frames: &[Frame]) {
     let (close, answers) = frames.split_last().expect("something came");
@@ -260,7 +274,7 @@ fn assert_answered(frames: &[Frame]) {
 fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
     for dispatch in [Dispatch::Worker, Dispatch::Poll] {
         let (server, reported) = sending_messages_and_a_violation();
-        let client = Client::new(&server.url());
+        let client = patient(&server);
         let (failed, seen) = mpsc::channel();
         client.set_dispatch(dispatch).unwrap();
         client.on_text(Some(Arc::new(|socket, text| socket.send_text(text).unwrap()))).unwrap();
@@ -283,7 +297,7 @@ fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
 #[test]
 fn a_game_that_takes_its_events_can_answer_each_before_the_connection_fails() {
     let (server, reported) = sending_messages_and_a_violation();
-    let client = Client::opened(&server.url());
+    let client = opened_patiently(&server);
     wait_until("everything", || client.stats().frames_received == 3);
     for expected in ["one", "two"] {
         assert_eq!(client.next(), Seen::Text(expected.to_owned()));
@@ -322,7 +336,7 @@ fn a_connection_that_has_yet_to_fail_can_be_closed_aborted_and_destroyed() {
     ];
     for (number, act) in act.into_iter().enumerate() {
         let (server, reported) = sending_messages_and_a_violation();
-        let client = Client::opened(&server.url());
+        let client = opened_patiently(&server);
         wait_until("everything", || client.stats().frames_received == 3);
         act(&client);
         if number < 2 {
@@ -345,7 +359,7 @@ fn a_connection_that_has_yet_to_fail_may_be_lost() {
         peer.read_frame();
         peer.reset();
     });
-    let client = Client::opened(&server.url());
+    let client = opened_patiently(&server);
     assert_eq!(client.next(), Seen::Text("one".into()));
     wait_until("the loss", || client.send_text("answer").is_err());
     assert_eq!(client.error().kind, ErrorKind::Protocol, "that came first");
