@@ -344,6 +344,27 @@ typedef uint32_t fw_send_flags;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/// Which version of HTTP a WebSocket begins with.
+enum fw_http
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// HTTP/2 for wss where the server has WebSockets over it (RFC 8441), else HTTP/1.1: the default.
+    FW_HTTP_AUTO = 0,
+    /// HTTP/1.1.
+    FW_HTTP_1 = 1,
+    /// HTTP/2 and nothing else; for ws by prior knowledge, without asking.
+    FW_HTTP_2 = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fw_http fw_http;
+#else
+typedef uint32_t fw_http;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /// Which certificate authorities are trusted, beside those added.
 enum fw_roots
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -1666,6 +1687,23 @@ fw_result fw_socket_set_bearer_auth(struct fw_socket socket,
 /// Since: 0.1.0.
 fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t bytes);
 
+/// Chooses the version of HTTP that the connection begins with.
+///
+/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. With FW_HTTP_AUTO a
+/// server without WebSockets over HTTP/2 is asked again in HTTP/1.1 at once, and remembered for ten
+/// minutes; with FW_HTTP_2 that is the event error.
+///
+/// socket: the socket, closed.
+/// version: default FW_HTTP_AUTO.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed);
+///   NOT_SUPPORTED (FW_HTTP_2 in a build without it).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_http_version(struct fw_socket socket,
+                                     fw_http version);
+
 /// Limits the messages that are accepted.
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
@@ -2022,7 +2060,7 @@ size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 /// The HTTP version of the upgrade.
 ///
 /// socket: the socket.
-/// Returns: 1; 0 before the server has answered, and for a handle that is not valid.
+/// Returns: 1 or 2; 0 before the server has answered, and for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -2117,7 +2155,7 @@ size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
 /// The HTTP version of the request.
 ///
 /// request: the request.
-/// Returns: 1; 0 for a handle that is not valid.
+/// Returns: 1 or 2; 0 for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

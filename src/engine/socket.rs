@@ -175,7 +175,10 @@ impl Plan {
     /// The version to begin with, from the settings and from what is known of the server.
     pub fn http(&self) -> HttpVersion {
         match self.settings.http {
-            HttpVersion::Auto if !cfg!(feature = "http2") => HttpVersion::Http1,
+            // Without TLS there is no asking which one the server speaks (RFC 9113 section 3.3).
+            HttpVersion::Auto if !cfg!(feature = "http2") || !self.settings.request.url.secure => {
+                HttpVersion::Http1
+            }
             HttpVersion::Auto if origins::is_http1(&origins::Name::of(&self.settings)) => HttpVersion::Http1,
             version => version,
         }
@@ -183,12 +186,7 @@ impl Plan {
 
     /// The server whose connections it may share with others.
     pub fn shared_by(&self) -> Option<origins::Name> {
-        let may_share = match self.http() {
-            HttpVersion::Auto => self.settings.request.url.secure,
-            HttpVersion::Http1 => false,
-            HttpVersion::Http2 => true,
-        };
-        may_share.then(|| origins::Name::of(&self.settings))
+        (self.http() != HttpVersion::Http1).then(|| origins::Name::of(&self.settings))
     }
 }
 

@@ -195,7 +195,7 @@ pub unsafe extern "C" fn fw_socket_extensions(socket: fw_socket, buf: *mut c_cha
 /// The HTTP version of the upgrade.
 ///
 /// socket: the socket.
-/// Returns: 1; 0 before the server has answered, and for a handle that is not valid.
+/// Returns: 1 or 2; 0 before the server has answered, and for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -66,6 +66,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_connect_timeout(s, 0));
     REFUSED(fw_socket_set_close_timeout(s, 0));
     REFUSED(fw_socket_set_tls(s, no_tls));
+    REFUSED(fw_socket_set_http_version(s, FW_HTTP_2));
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));
     REFUSED(fw_socket_add_extension(s, NULL));

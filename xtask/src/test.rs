@@ -87,6 +87,10 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("the library builds without HTTP/2", || {
+        let lean = ["--no-default-features", "--features", "capi,tls"];
+        run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(lean)).into()
+    });
     report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,

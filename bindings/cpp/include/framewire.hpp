@@ -174,6 +174,13 @@ enum class Roots : std::uint32_t {
     none = FW_ROOTS_NONE,
 };
 
+/// Which version of HTTP a WebSocket begins with.
+enum class HttpVersion : std::uint32_t {
+    automatic = FW_HTTP_AUTO,
+    http_1 = FW_HTTP_1,
+    http_2 = FW_HTTP_2,
+};
+
 /// Where a socket is in its life.
 enum class State : std::uint32_t {
     connecting = FW_STATE_CONNECTING,
@@ -883,6 +890,10 @@ public:
         return added;
     }
     Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
+    Result<void> set_http_version(HttpVersion version)
+    {
+        return detail::check(fw_socket_set_http_version(raw_, static_cast<fw_http>(version)));
+    }
 
     // Settings, at any time.
 

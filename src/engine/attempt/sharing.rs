@@ -17,14 +17,9 @@ pub(super) enum Carrier {
 }
 
 impl Attempt {
-    /// Whether the server is still to be asked for HTTP/2. Without TLS only who knows that the server
-    /// speaks it may ask for it (RFC 9113 section 3.3).
+    /// Whether the server is still to be asked for HTTP/2.
     pub(super) fn wants_http2(&self) -> bool {
-        match self.http {
-            HttpVersion::Auto => self.plan.settings.request.url.secure,
-            HttpVersion::Http1 => false,
-            HttpVersion::Http2 => true,
-        }
+        self.http != HttpVersion::Http1
     }
 
     /// Looks for a connection to share. None if there is one to be made.

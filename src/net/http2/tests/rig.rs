@@ -20,8 +20,6 @@ use crate::net::http2::stream::Http2Stream;
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 use crate::wire::upgrade::ExtendedConnect;
 
-type Request = http::Request<RecvStream>;
-
 enum Server {
     Handshaking(Pin<Box<dyn Future<Output = Result<server::Connection<Io, Bytes>, h2::Error>>>>),
     Running(server::Connection<Io, Bytes>),
@@ -35,12 +33,12 @@ pub struct Rig {
     pub owners: Vec<u64>,
     server: Server,
     server_pipe: Rc<RefCell<Pipe>>,
-    pub asked: Vec<(Request, SendResponse<Bytes>)>,
+    pub asked: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
 }
 
 /// A WebSocket's stream as the server has it.
 pub struct Accepted {
-    pub request: Request,
+    pub request: http::Request<RecvStream>,
     pub send: SendStream<Bytes>,
 }
 
