@@ -36,8 +36,8 @@ impl Transport {
         }
     }
 
-    /// Everything is said. Behind a connection of its own the server ends it (RFC 6455 section 7.1.1);
-    /// a stream is ended by each side (RFC 8441 section 5).
+    /// Everything is said, and the server had its time to end the connection first (RFC 6455 section
+    /// 7.1.1).
     pub fn end(&mut self) {
         if let Transport::Shared(stream) = self {
             stream.end();

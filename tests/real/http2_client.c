@@ -1,11 +1,11 @@
-/* Many sockets at once to a server that speaks HTTP/2: http2_client URL CA|- ASKED EXPECTED
+/* Many sockets at once to a server that speaks HTTP/2: http2_client URL CA|- ASKED EXPECTED SOCKETS
  *
  * ASKED is the number of an fw_http, EXPECTED the version that comes of it, 0 for the event error. */
 
 #include "check.h"
 #include <stdlib.h>
 
-enum { SOCKETS = 24, LARGE = 70000, HUGE_MESSAGE = 3000000 };
+enum { MOST = 24, LARGE = 70000, HUGE_MESSAGE = 3000000 };
 
 typedef struct {
     fw_socket socket;
@@ -14,7 +14,8 @@ typedef struct {
     fw_phase phase;
 } client;
 
-static client clients[SOCKETS];
+static client clients[MOST];
+static int sockets;
 static uint8_t data[HUGE_MESSAGE];
 
 static void on_open(fw_socket s, void *u) { (void)s; ((client *)u)->opened++; }
@@ -35,8 +36,9 @@ static void on_binary(fw_socket s, const uint8_t *got, size_t len, void *u)
 static void on_closed(fw_socket s, uint16_t code, const char *reason, size_t len, void *u)
 {
     (void)s;
-    (void)reason;
     (void)len;
+    if (code != 3333)
+        printf("closed: %u %s\n", code, reason);
     CHECK(code == 3333);
     ((client *)u)->closed++;
 }
@@ -54,27 +56,27 @@ static void on_error(fw_socket s, const fw_error *error, void *u)
 static int all_settled(void)
 {
     int i, n = 0;
-    for (i = 0; i < SOCKETS; i++)
+    for (i = 0; i < sockets; i++)
         n += clients[i].opened || clients[i].failed;
-    return n == SOCKETS;
+    return n == sockets;
 }
 
 static int all_echoed(void)
 {
     int i, n = 0;
-    for (i = 0; i < SOCKETS; i++) {
+    for (i = 0; i < sockets; i++) {
         size_t sent = i == 0 ? LARGE + HUGE_MESSAGE : LARGE;
         n += clients[i].failed || (clients[i].texts == 1 && clients[i].bytes == sent);
     }
-    return n == SOCKETS;
+    return n == sockets;
 }
 
 static int all_ended(void)
 {
     int i, n = 0;
-    for (i = 0; i < SOCKETS; i++)
+    for (i = 0; i < sockets; i++)
         n += clients[i].closed || clients[i].failed;
-    return n == SOCKETS;
+    return n == sockets;
 }
 
 int main(int argc, char **argv)
@@ -83,14 +85,17 @@ int main(int argc, char **argv)
     int i, expected;
     fw_tls tls = {0};
 
-    if (argc < 5)
+    if (argc < 6)
         return 2;
     expected = atoi(argv[4]);
+    sockets = atoi(argv[5]);
+    if (sockets < 1 || sockets > MOST)
+        return 2;
     for (i = 0; i < HUGE_MESSAGE; i++)
         data[i] = (uint8_t)(i * 31 + i / 256);
     if (strcmp(argv[2], "-") != 0)
         tls = check_tls(argv[2]);
-    for (i = 0; i < SOCKETS; i++) {
+    for (i = 0; i < sockets; i++) {
         client *c = &clients[i];
         OK(fw_socket_create(argv[1], &c->socket));
         if (tls.id)
@@ -104,7 +109,7 @@ int main(int argc, char **argv)
         OK(fw_socket_open(c->socket));
     }
     POLL_UNTIL(all_settled());
-    for (i = 0; i < SOCKETS; i++) {
+    for (i = 0; i < sockets; i++) {
         client *c = &clients[i];
         if (expected == 0) {
             CHECK(c->failed == 1 && c->phase == FW_PHASE_UPGRADE);
@@ -122,14 +127,14 @@ int main(int argc, char **argv)
         POLL_UNTIL(all_echoed());
         fw_socket_extensions(clients[0].socket, extensions, sizeof extensions);
         printf("HTTP/%d, extensions: %s\n", expected, extensions);
-        for (i = 0; i < SOCKETS; i++)
+        for (i = 0; i < sockets; i++)
             if (!clients[i].failed)
                 OK(fw_socket_close(clients[i].socket, 3333, "done"));
         POLL_UNTIL(all_ended());
-        for (i = 0; i < SOCKETS; i++)
+        for (i = 0; i < sockets; i++)
             CHECK(clients[i].closed == 1 && !clients[i].failed);
     }
-    for (i = 0; i < SOCKETS; i++)
+    for (i = 0; i < sockets; i++)
         OK(fw_socket_destroy(clients[i].socket));
     OK(fw_shutdown(5000));
     return check_report();

@@ -41,15 +41,12 @@ impl Attempt {
         self.fate(context)
     }
 
-    pub(super) fn fate(&mut self, context: &Context) -> Fate {
-        let Stage::Live { session, stream } = &mut self.stage else {
+    pub(super) fn fate(&self, context: &Context) -> Fate {
+        let Stage::Live { session, stream } = &self.stage else {
             // Another connection may be on its way.
             return if self.socket.is_some() { Fate::GoesOn } else { Fate::Over };
         };
         let silent = !session.has_to_write() && !stream.wants_write();
-        if silent && self.socket.is_none() {
-            stream.end();
-        }
         match &self.socket {
             Some(_) => Fate::GoesOn,
             // While the library stops nobody waits for the server.

@@ -31,7 +31,6 @@ pub struct Http2Stream {
     stash: VecDeque<u8>,
     phase: Phase,
     ended: bool,
-    said_end: bool,
     pipe: Rc<RefCell<Pipe>>,
     _counted: Counted,
 }
@@ -68,7 +67,6 @@ impl Http2Stream {
             stash: VecDeque::new(),
             phase: Phase::Upgrade,
             ended: false,
-            said_end: false,
             pipe,
             _counted: counted,
         }
@@ -178,10 +176,12 @@ impl Http2Stream {
     }
 
     /// Says, behind everything written, that nothing follows (RFC 8441 section 5: in place of TCP's
-    /// FIN).
+    /// FIN). Where the server has ended its side the reset that dropping brings says it as well, and
+    /// there are servers (hypercorn 0.18) that forget a stream then and lose their head, and with it the
+    /// whole connection, over any further data.
     pub fn end(&mut self) {
-        if !std::mem::replace(&mut self.said_end, true) {
-            // Fails only when the stream has ended already.
+        if !self.ended {
+            // Fails only when the stream is gone already.
             let _ = self.send.send_data(Bytes::new(), true);
         }
     }

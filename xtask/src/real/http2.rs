@@ -26,8 +26,13 @@ const ONE: u32 = 1;
 const TWO: u32 = 2;
 const ERROR: u32 = 0;
 
-/// The C program, which opens two dozen sockets at once.
-fn client(front: &Front, url: &str, asked: u32, expected: u32) -> Outcome {
+/// Sockets that are opened at once.
+const SOCKETS: u32 = 24;
+/// Apache begins with so many streams of a connection at a time, and goes on to the next when one ends.
+const SOCKETS_OF_APACHE: u32 = 6;
+
+/// The C program.
+fn client(front: &Front, url: &str, asked: u32, expected: u32, sockets: u32) -> Outcome {
     let library = c::library(Build::Release)?;
     let program = c::compile(&root().join("tests/real/http2_client.c"), &library, Build::Release)?;
     let mut client = command(&program);
@@ -37,29 +42,27 @@ fn client(front: &Front, url: &str, asked: u32, expected: u32) -> Outcome {
     } else {
         client.arg("-")
     };
-    run(client.arg(asked.to_string()).arg(expected.to_string()))
+    run(client.args([asked, expected, sockets].map(|number| number.to_string())))
 }
 
-fn secure(front: &Front, asked: u32, expected: u32) -> Outcome {
-    client(front, &format!("wss://localhost:{}/", front.port), asked, expected)
+fn secure(front: &Front, asked: u32, expected: u32, sockets: u32) -> Outcome {
+    client(front, &format!("wss://localhost:{}/", front.port), asked, expected, sockets)
 }
 
 /// What a server must pass that takes WebSockets over HTTP/2.
-fn with_websockets(front: &Front, clear: bool) -> Result<(), Problem> {
+fn with_websockets(front: &Front, sockets: u32) -> Result<(), Problem> {
     let all = || {
-        secure(front, AUTO, 2)?;
-        secure(front, ONE, 1)?;
-        if clear {
-            client(front, &format!("ws://127.0.0.1:{}/", front.clear), TWO, 2)?;
-        }
-        Ok(())
+        secure(front, AUTO, 2, sockets)?;
+        secure(front, ONE, 1, sockets)?;
+        client(front, &format!("ws://127.0.0.1:{}/", front.clear), TWO, 2, sockets)
     };
     all().map_err(Problem::Failed)
 }
 
 /// What a server must pass that does not.
 fn without_websockets(front: &Front) -> Result<(), Problem> {
-    secure(front, AUTO, 1).and_then(|()| secure(front, TWO, ERROR)).map_err(Problem::Failed)
+    let error = |()| secure(front, TWO, ERROR, SOCKETS);
+    secure(front, AUTO, 1, SOCKETS).and_then(error).map_err(Problem::Failed)
 }
 
 fn haproxy() -> Result<(), Problem> {
@@ -73,7 +76,7 @@ fn haproxy() -> Result<(), Problem> {
         let config = place.configure("http2/haproxy.cfg", backend.port)?;
         Front::start(place, Command::new(program).arg("-db").arg("-f").arg(config))
     };
-    with_websockets(&start().map_err(Problem::Failed)?, true)
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
 fn nghttpx() -> Result<(), Problem> {
@@ -84,7 +87,7 @@ fn nghttpx() -> Result<(), Problem> {
         let config = place.configure("http2/nghttpx.conf", backend.port)?;
         Front::start(place, Command::new(program).arg(format!("--conf={}", config.display())))
     };
-    with_websockets(&start().map_err(Problem::Failed)?, true)
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
 fn apache() -> Result<(), Problem> {
@@ -96,7 +99,7 @@ fn apache() -> Result<(), Problem> {
         // One process: nothing is left behind when it is ended.
         Front::start(place, Command::new(program).arg("-X").arg("-f").arg(config))
     };
-    with_websockets(&start().map_err(Problem::Failed)?, true)
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS_OF_APACHE)
 }
 
 fn hypercorn() -> Result<(), Problem> {
@@ -123,7 +126,7 @@ fn hypercorn() -> Result<(), Problem> {
         command.arg("asgi_echo:app").current_dir(root().join("tests/real/http2"));
         Front::start(place, command.env("PYTHONDONTWRITEBYTECODE", "1"))
     };
-    with_websockets(&start().map_err(Problem::Failed)?, true)
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
 fn node() -> Result<(), Problem> {
@@ -137,7 +140,7 @@ fn node() -> Result<(), Problem> {
         command.env("NODE_PATH", scratch("tools/node")?.join("node_modules"));
         Front::start(place, &mut command)
     };
-    with_websockets(&start().map_err(Problem::Failed)?, true)
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
 fn nginx() -> Result<(), Problem> {
