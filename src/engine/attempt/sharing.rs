@@ -77,7 +77,7 @@ impl Attempt {
             None => self.http == HttpVersion::Http2 && !url.secure,
         };
         if chose_http2 {
-            return self.bring(stream, context);
+            return self.bring(*stream, context);
         }
         if self.http == HttpVersion::Http2 {
             let message = format!("{url} does not speak HTTP/2; set the HTTP version to 1 or automatic");
@@ -96,11 +96,13 @@ impl Attempt {
         if self.socket.is_some() {
             // Whether it goes on is seen by what the turn ends with.
             if error.kind == ErrorKind::Http && self.http == HttpVersion::Auto {
-                return drop(self.fall_back(context));
+                self.fall_back(context);
+                return;
             }
             if error.kind == ErrorKind::Reset && !std::mem::replace(&mut self.asked_again, true) {
                 self.log(LogLevel::Debug, format_args!("{error}; asking once more"));
-                return drop(self.begin(context));
+                self.begin(context);
+                return;
             }
         }
         self.fail_live(error, context);
@@ -119,10 +121,10 @@ impl Attempt {
     }
 
     /// Gives the connection to all who want to share it; this attempt is one of them.
-    fn bring(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
+    fn bring(&mut self, stream: Stream, context: &mut Context) -> Fate {
         let Some(token) = self.tokens.pop() else { return Fate::GoesOn };
         let origin = Origin::of(&self.plan.settings);
-        match context.pool.adopt(*stream, token, origin, self.key, context.now) {
+        match context.pool.adopt(stream, token, origin, self.key, context.now) {
             Ok(link) => {
                 context.reroute(token, link);
                 self.stage = Stage::Sharing;

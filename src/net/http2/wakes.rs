@@ -95,7 +95,7 @@ mod tests {
         assert!(!wakes.any());
         one.wake_by_ref();
         two.wake_by_ref();
-        one.clone().wake();
+        one.wake_by_ref();
         let mut owners = Vec::new();
         wakes.take_owners(&mut owners);
         assert_eq!(owners, [1, 2]);

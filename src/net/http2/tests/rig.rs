@@ -20,9 +20,11 @@ use crate::net::http2::stream::Http2Stream;
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 use crate::wire::upgrade::ExtendedConnect;
 
+type Handshake = dyn Future<Output = Result<server::Connection<Io, Bytes>, h2::Error>>;
+
 enum Server {
-    Handshaking(Pin<Box<dyn Future<Output = Result<server::Connection<Io, Bytes>, h2::Error>>>>),
-    Running(server::Connection<Io, Bytes>),
+    Handshaking(Pin<Box<Handshake>>),
+    Running(Box<server::Connection<Io, Bytes>>),
     Gone,
 }
 
@@ -68,7 +70,7 @@ impl Rig {
 
     /// One that takes WebSockets, and one whose server has said so.
     pub fn for_websockets() -> Self {
-        let mut rig = Self::new(|server| drop(server.enable_connect_protocol()));
+        let mut rig = Self::new(|server| _ = server.enable_connect_protocol());
         rig.until(|rig| rig.client.status() != super::super::Status::Starting);
         rig
     }
@@ -84,7 +86,7 @@ impl Rig {
         if let Server::Handshaking(handshake) = &mut self.server {
             match handshake.as_mut().poll(context) {
                 Poll::Pending => return,
-                Poll::Ready(connection) => self.server = Server::Running(connection.unwrap()),
+                Poll::Ready(connection) => self.server = Server::Running(Box::new(connection.unwrap())),
             }
         }
         let Server::Running(connection) = &mut self.server else { return };

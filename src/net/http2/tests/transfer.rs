@@ -125,7 +125,7 @@ fn a_large_window_does_not_empty_the_callers_queue_into_memory() {
 
 #[test]
 fn no_more_streams_than_the_server_allows() {
-    let mut rig = Rig::new(|server| drop(server.enable_connect_protocol().max_concurrent_streams(2)));
+    let mut rig = Rig::new(|server| _ = server.enable_connect_protocol().max_concurrent_streams(2));
     rig.until(|rig| rig.client.status() != Status::Starting);
     assert_eq!(rig.client.room(), 2);
     let one = rig.client.open(connect(), 1).unwrap();
