@@ -12,6 +12,7 @@ use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, check_value, is_token};
+use crate::wire::proxy::{Proxy, ProxyChoice};
 
 const AUTHORIZATION: &str = "Authorization";
 
@@ -128,6 +129,23 @@ impl Socket {
     /// TLS settings of the caller's own; they stay alive with the socket. `None`: the default.
     pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
         self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
+    }
+
+    /// A proxy for the way to the server: `http://`, `https://`, `socks5://` (the server's name is
+    /// resolved here) or `socks5h://` (there), with user and password before an `@` where it wants
+    /// them. `None`: what the environment says, the default. Empty: none.
+    pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
+        let proxy = match proxy {
+            None => ProxyChoice::Environment,
+            Some("") => ProxyChoice::Direct,
+            Some(url) => ProxyChoice::Through(
+                Proxy::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?,
+            ),
+        };
+        if matches!(&proxy, ProxyChoice::Through(proxy) if proxy.secure) && !cfg!(feature = "tls") {
+            return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
+        }
+        self.while_closed(|settings| settings.proxy = proxy)
     }
 
     /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.

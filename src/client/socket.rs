@@ -13,6 +13,7 @@ use crate::error::{CallError, Code};
 use crate::limits::MAX_CLOSE_REASON;
 use crate::wire::close::{NORMAL, may_send};
 use crate::wire::header::HeaderList;
+use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
@@ -47,6 +48,10 @@ impl Socket {
     pub fn open(&self) -> Result<(), CallError> {
         self.living()?;
         let settings = lock(&self.0.settings).clone();
+        let environment = match settings.proxy {
+            ProxyChoice::Environment => Environment::read(|name| std::env::var(name).ok()),
+            _ => Environment::default(),
+        };
         let mut to_worker = lock(&self.0.to_worker);
         if self.0.state() != State::Closed {
             return Err(CallError::state("the socket is connecting, open or closing already"));
@@ -61,7 +66,7 @@ impl Socket {
         }
         self.0.latency_us.store(-1, Ordering::Relaxed);
         to_worker.cancel = None;
-        to_worker.open = Some(Box::new(Plan { settings }));
+        to_worker.open = Some(Box::new(Plan { settings, environment }));
         self.0.set_state(State::Connecting);
         drop(to_worker);
         self.0.notify();

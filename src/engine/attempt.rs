@@ -1,11 +1,11 @@
 //! One attempt to connect, and the connection that comes of it, on its worker.
 //!
 //! ```text
-//!   Resolving ─> Dialling ─> Securing ─> Asking ─> Live ──terminal event──> (lingers) ─> over
-//!        └───────────┴───────────┴──────────┴── the connect deadline, a cancel, a failure ──^
+//!   Resolving ─> Dialling ─> Tunnelling ─> Securing ─> Asking ─> Live ──terminal event──> (lingers) ─> over
+//!        └───────────┴────────────┴────────────┴──────────┴── the connect deadline, a cancel, a failure ──^
 //! ```
 //!
-//! `Securing` only for `wss:`, `Asking` only where the game wants to see the upgrade request. After
+//! `Tunnelling` only through a proxy, `Securing` only for `wss:`, `Asking` only where the game wants to see the upgrade request. After
 //! the terminal event an attempt no longer belongs to its socket, which may open the next one; it
 //! lingers just to say its last bytes and to let the server end the connection first
 //! (RFC 6455 section 7.1.1).
@@ -13,12 +13,14 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
+//! | `tunnel` | the talk with a proxy |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
 mod connecting;
 mod ending;
 mod live;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +29,9 @@ use std::time::Instant;
 use mio::Token;
 use mio::event::Event;
 
+use self::connecting::Sought;
 use self::ending::{Held, Terminal};
+use self::tunnel::{Route, Tunnel};
 use super::callbacks::Callbacks;
 use super::counters::Counters;
 use super::delivery;
@@ -43,6 +47,7 @@ use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::liveness::PingSettings;
 use crate::session::{self, Outbox, Session};
+use crate::wire::upgrade::UpgradeRequest;
 
 /// Whether there is anything left to do for an attempt.
 pub enum Fate {
@@ -55,7 +60,13 @@ pub struct Attempt {
     /// None once the terminal event was given.
     socket: Option<Socket>,
     plan: Box<Plan>,
+    /// What is asked, and of whom.
+    request: UpgradeRequest,
+    /// The proxy on the way there.
+    route: Option<Box<Route>>,
     stage: Stage,
+    /// Names asked for so far.
+    lookups: u32,
     tokens: Vec<Token>,
     /// Of connecting, then of lingering.
     deadline: Option<Instant>,
@@ -96,8 +107,9 @@ impl Base {
 
 enum Stage {
     Idle,
-    Resolving { _lookup: Lookup },
+    Resolving { _lookup: Lookup, sought: Sought },
     Dialling(Dialler),
+    Tunnelling(Box<Tunnel>),
     Securing(Box<Stream>),
     Asking { stream: Box<Stream>, draft: Draft, done: bool },
     Live { stream: Box<Stream>, session: Box<Session> },
@@ -121,8 +133,11 @@ impl Attempt {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
             socket: Some(Socket(socket)),
+            request: plan.settings.request.clone(),
             plan,
+            route: None,
             stage: Stage::Idle,
+            lookups: 0,
             tokens: Vec::new(),
             timer: None,
             readable: false,
@@ -185,6 +200,7 @@ impl Attempt {
     pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
         match &mut self.stage {
             Stage::Dialling(_) => return self.dial_step(Some(event.token()), context),
+            Stage::Tunnelling(tunnel) => tunnel.ready(event),
             Stage::Securing(stream) | Stage::Asking { stream, .. } | Stage::Live { stream, .. } => {
                 stream.ready(event);
             }
@@ -215,6 +231,7 @@ impl Attempt {
         match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } => Fate::GoesOn,
             Stage::Dialling(_) => self.dial_step(None, context),
+            Stage::Tunnelling(_) => self.tunnel_step(context),
             Stage::Securing(_) => self.secure(context),
             Stage::Asking { done: false, .. } => Fate::GoesOn,
             Stage::Asking { done: true, .. } => self.asked(context),

@@ -68,34 +68,53 @@ struct TlsInner {
     settings: TlsSettings,
     version: u64,
     /// Made from the settings when first needed.
-    connector: Option<TlsConnector>,
+    connectors: Connectors,
+}
+
+#[derive(Default)]
+struct Connectors {
+    server: Option<TlsConnector>,
+    proxy: Option<TlsConnector>,
 }
 
 impl TlsHandle {
     pub fn new(settings: TlsSettings) -> Self {
-        Self { inner: Mutex::new(TlsInner { settings, version: 0, connector: None }) }
+        Self { inner: Mutex::new(TlsInner { settings, version: 0, connectors: Connectors::default() }) }
     }
 
     pub fn change<R>(&self, change: impl FnOnce(&mut TlsSettings) -> R) -> R {
         let mut inner = lock(&self.inner);
-        inner.connector = None;
+        inner.connectors = Connectors::default();
         inner.version += 1;
         change(&mut inner.settings)
     }
 
-    /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
     pub fn connector(&self) -> Result<TlsConnector, CallError> {
+        self.make(|connectors| &mut connectors.server, |settings| settings.connector(false))
+    }
+
+    /// For a proxy that is spoken to over TLS.
+    pub fn proxy_connector(&self) -> Result<TlsConnector, CallError> {
+        self.make(|connectors| &mut connectors.proxy, |settings| settings.for_proxy().connector(false))
+    }
+
+    /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
+    fn make(
+        &self,
+        which: impl Fn(&mut Connectors) -> &mut Option<TlsConnector>,
+        make: impl FnOnce(&TlsSettings) -> Result<TlsConnector, CallError>,
+    ) -> Result<TlsConnector, CallError> {
         let (settings, version) = {
-            let inner = lock(&self.inner);
-            if let Some(connector) = &inner.connector {
+            let mut inner = lock(&self.inner);
+            if let Some(connector) = which(&mut inner.connectors) {
                 return Ok(connector.clone());
             }
             (inner.settings.clone(), inner.version)
         };
-        let connector = settings.connector(false)?;
+        let connector = make(&settings)?;
         let mut inner = lock(&self.inner);
         if inner.version == version {
-            inner.connector = Some(connector.clone());
+            *which(&mut inner.connectors) = Some(connector.clone());
         }
         Ok(connector)
     }
@@ -146,11 +165,18 @@ pub fn forget(id: u64) -> Option<Socket> {
 }
 
 pub fn default_tls() -> Result<TlsConnector, CallError> {
-    let library = match &*lock(&LIBRARY) {
-        Stage::Running(library) => library.clone(),
-        _ => return Err(shutting_down()),
-    };
-    library.default_tls.connector()
+    running()?.default_tls.connector()
+}
+
+pub fn default_proxy_tls() -> Result<TlsConnector, CallError> {
+    running()?.default_tls.proxy_connector()
+}
+
+fn running() -> Result<Arc<Library>, CallError> {
+    match &*lock(&LIBRARY) {
+        Stage::Running(library) => Ok(library.clone()),
+        _ => Err(shutting_down()),
+    }
 }
 
 /// The hub of the running library.

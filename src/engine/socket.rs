@@ -29,8 +29,10 @@ use crate::session::liveness::PingSettings;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::wire::deflate::DeflateConfig;
+use crate::wire::proxy::{Environment, Proxy, ProxyChoice, ProxyError};
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
+use crate::wire::url::Url;
 
 /// The handle: cloning it counts a reference.
 #[derive(Clone)]
@@ -120,6 +122,8 @@ pub struct ToWorker {
 /// What the resolver found, for the attempt that asked.
 pub struct Resolved {
     pub attempt: u64,
+    /// Which of its questions.
+    pub lookup: u32,
     pub addresses: Result<Vec<std::net::SocketAddr>, Error>,
 }
 
@@ -137,12 +141,26 @@ pub struct Settings {
     pub compression: Option<DeflateConfig>,
     pub extensions: Vec<Arc<dyn Extension>>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
+    pub proxy: ProxyChoice,
     pub context: Vec<(String, String)>,
 }
 
 /// What one attempt needs to know.
 pub struct Plan {
     pub settings: Settings,
+    /// As it was when the socket was opened; empty where the settings do not ask it.
+    pub environment: Environment,
+}
+
+impl Plan {
+    /// The proxy on the way to a server.
+    pub fn proxy_for(&self, target: &Url) -> Result<Option<Proxy>, ProxyError> {
+        match &self.settings.proxy {
+            ProxyChoice::Environment => self.environment.proxy_for(target),
+            ProxyChoice::Direct => Ok(None),
+            ProxyChoice::Through(proxy) => Ok(Some(proxy.clone())),
+        }
+    }
 }
 
 /// What became known of the last attempt.
@@ -171,6 +189,7 @@ impl Settings {
             compression: Some(DeflateConfig::default()),
             extensions: Vec::new(),
             tls: None,
+            proxy: ProxyChoice::default(),
             context: Vec::new(),
         }
     }

@@ -342,8 +342,8 @@ impl Worker {
         }
         if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
             self.with(key, |attempt, context| {
-                if let Some(resolved) = resolved.filter(|resolved| resolved.attempt == key.to_bits()) {
-                    attempt.resolved(resolved.addresses, context);
+                if let Some(resolved) = resolved {
+                    attempt.resolved(resolved, context);
                 }
                 if caught_up == key.to_bits() {
                     attempt.caught_up(context);

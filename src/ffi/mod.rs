@@ -41,6 +41,8 @@ pub mod buffers;
 
 pub mod settings;
 
+pub mod route;
+
 pub mod compression;
 
 pub mod extension;

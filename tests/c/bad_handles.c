@@ -65,6 +65,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_close_after_no_message(s, 0));
     REFUSED(fw_socket_set_connect_timeout(s, 0));
     REFUSED(fw_socket_set_close_timeout(s, 0));
+    REFUSED(fw_socket_set_proxy(s, "ftp://"));
     REFUSED(fw_socket_set_tls(s, no_tls));
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));

@@ -11,6 +11,7 @@ mod godot;
 mod header;
 mod install;
 mod network;
+mod proxies;
 mod real;
 mod run;
 mod test;

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
-use crate::{abi, autobahn, c_tests, cpp, demo, fuzz, godot, header, network, real, unity, unsafe_list};
+use crate::{
+    abi, autobahn, c_tests, cpp, demo, fuzz, godot, header, network, proxies, real, unity, unsafe_list,
+};
 
 /// Of what a failed step has said, as many lines are said again at the end.
 const LAST_LINES: usize = 60;
@@ -104,6 +106,7 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    proxies::steps(&mut report, &echo);
     report.step("Autobahn", autobahn::step);
     report
 }

@@ -882,6 +882,13 @@ public:
             extension.release(); // detail::extension_ends deletes it.
         return added;
     }
+    /// "http://user:password@host:port", https, socks5 or socks5h; "" for none.
+    Result<void> set_proxy(std::string_view url)
+    {
+        return detail::with_text(raw_, fw_socket_set_proxy, url);
+    }
+    /// Asks the environment, the default.
+    Result<void> set_proxy_from_environment() { return detail::check(fw_socket_set_proxy(raw_, nullptr)); }
     Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
 
     // Settings, at any time.

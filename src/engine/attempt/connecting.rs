@@ -13,6 +13,7 @@ use super::super::request::Request;
 use super::super::socket::{Resolved, Socket};
 use super::super::worker::Context;
 use super::ending::Terminal;
+use super::tunnel::Route;
 use super::{Attempt, Fate, Stage};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
@@ -24,40 +25,87 @@ use crate::session::{self, Session};
 use crate::sync::Mutex;
 use crate::wire::upgrade::UpgradeRequest;
 
+/// Whose addresses are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// Of whoever is connected to: the server, or the proxy.
+    Hop,
+    /// Of the server, for a proxy that is told addresses.
+    Target,
+}
+
 impl Attempt {
     /// Begins: names are looked up, addresses are dialled at once.
     pub fn start(&mut self, context: &mut Context) -> Fate {
-        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        let url = &self.plan.settings.request.url;
-        socket.log(LogLevel::Debug, format_args!("connecting to {url}"));
-        if let Some(address) = resolve::literal(&url.host, url.port) {
-            return self.dial(vec![address], context);
+        let url = &self.request.url;
+        self.log(LogLevel::Debug, format_args!("connecting to {url}"));
+        self.started = context.now;
+        match self.plan.proxy_for(url) {
+            Ok(proxy) => self.route = proxy.map(Route::new),
+            Err(error) => return self.fail(error.into(), context),
         }
-        let (weak, attempt) = (Arc::downgrade(socket), self.key.to_bits());
-        let lookup = context.resolver.resolve(
-            &url.host,
-            url.port,
+        if self.route.as_ref().is_some_and(|route| route.needs_target()) {
+            return self.look_up(Sought::Target, context);
+        }
+        self.reach(context)
+    }
+
+    /// Connects to the proxy, or to the server where there is none.
+    pub(super) fn reach(&mut self, context: &mut Context) -> Fate {
+        self.look_up(Sought::Hop, context)
+    }
+
+    fn look_up(&mut self, sought: Sought, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        let (host, port) = match &self.route {
+            Some(route) if sought == Sought::Hop => (&route.proxy.host, route.proxy.port),
+            _ => (&self.request.url.host, self.request.url.port),
+        };
+        if let Some(address) = resolve::literal(host, port) {
+            return self.found(sought, vec![address], context);
+        }
+        self.lookups += 1;
+        let (weak, attempt, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
+        let pending = context.resolver.resolve(
+            host,
+            port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, addresses });
+                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, lookup, addresses });
                     socket.notify();
                 }
             }),
         );
-        self.stage = Stage::Resolving { _lookup: lookup };
+        self.stage = Stage::Resolving { _lookup: pending, sought };
         Fate::GoesOn
     }
 
-    pub fn resolved(&mut self, addresses: Result<Vec<SocketAddr>, Error>, context: &mut Context) {
-        if !matches!(self.stage, Stage::Resolving { .. }) {
+    /// What the resolver says. Whether it goes on is seen in the turn that follows.
+    pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
+        let Stage::Resolving { sought, .. } = self.stage else { return };
+        if (resolved.attempt, resolved.lookup) != (self.key.to_bits(), self.lookups) {
             return;
         }
-        self.time(context.now, |counters| &counters.resolve_us);
-        match addresses {
-            // Whether it goes on is seen in the turn that follows.
-            Ok(addresses) => drop(self.dial(addresses, context)),
+        match resolved.addresses {
+            Ok(addresses) => drop(self.found(sought, addresses, context)),
             Err(error) => {
+                let error = if sought == Sought::Hop { self.on_the_way(error) } else { error };
                 self.fail(error, context);
+            }
+        }
+    }
+
+    fn found(&mut self, sought: Sought, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
+        match &mut self.route {
+            Some(route) if sought == Sought::Target => {
+                route.targets = addresses.iter().map(SocketAddr::ip).collect();
+                self.reach(context)
+            }
+            _ => {
+                if matches!(self.stage, Stage::Resolving { .. }) {
+                    self.time(context.now, |counters| &counters.resolve_us);
+                }
+                self.dial(addresses, context)
             }
         }
     }
@@ -73,11 +121,22 @@ impl Attempt {
             return Fate::Over;
         }
         let waited = self.plan.settings.connect_timeout.as_millis();
-        let url = &self.plan.settings.request.url;
+        let url = &self.request.url;
         let (phase, what) = match &mut self.stage {
+            Stage::Resolving { sought: Sought::Hop, .. } if self.route.is_some() => {
+                let message = format!("its name was not resolved within {waited} ms");
+                let error = self.on_the_way(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
+                return self.fail(error, context);
+            }
             Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
             Stage::Dialling(dialler) => {
                 let error = dialler.timed_out(self.plan.settings.connect_timeout);
+                let error = self.on_the_way(error);
+                return self.fail(error, context);
+            }
+            Stage::Tunnelling(_) => {
+                let message = format!("it did not answer within {waited} ms; is it such a proxy?");
+                let error = self.on_the_way(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
                 return self.fail(error, context);
             }
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
@@ -122,7 +181,10 @@ impl Attempt {
         };
         match step {
             Step::Pending => Fate::GoesOn,
-            Step::Failed(error) => self.fail(error, context),
+            Step::Failed(error) => {
+                let error = self.on_the_way(error);
+                self.fail(error, context)
+            }
             Step::Connected { stream, token, peer } => {
                 for other in std::mem::replace(&mut self.tokens, vec![token]) {
                     if other != token {
@@ -135,15 +197,23 @@ impl Attempt {
     }
 
     fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> Fate {
-        self.time(context.now, |counters| &counters.connect_us);
         self.log(LogLevel::Debug, format_args!("connected to {peer}"));
         if let Err(error) = options::apply(&tcp) {
             self.log(LogLevel::Debug, format_args!("socket options: {error}"));
         }
         (self.readable, self.writable) = (true, true);
-        let url = &self.plan.settings.request.url;
+        if self.route.is_some() {
+            return self.tunnel(tcp, context);
+        }
+        self.reached(Stream::plain(tcp), context)
+    }
+
+    /// The server is at the other end, perhaps of a tunnel.
+    pub(super) fn reached(&mut self, stream: Stream, context: &mut Context) -> Fate {
+        self.time(context.now, |counters| &counters.connect_us);
+        let url = &self.request.url;
         if !url.secure {
-            return self.ask(Box::new(Stream::plain(tcp)), context);
+            return self.ask(Box::new(stream), context);
         }
         let connector = match &self.plan.settings.tls {
             Some(tls) => tls.connector(),
@@ -151,7 +221,7 @@ impl Attempt {
         };
         let secured = connector
             .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
-            .and_then(|connector| Stream::secure(tcp, &connector, &url.host));
+            .and_then(|connector| stream.secured(&connector, &url.host));
         match secured {
             Ok(stream) => {
                 self.stage = Stage::Securing(Box::new(stream));
@@ -181,7 +251,7 @@ impl Attempt {
 
     /// Shows the upgrade request to the game, if it wants to see it.
     fn ask(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
-        let request = self.plan.settings.request.clone();
+        let request = self.request.clone();
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
         if !socket.wants_request() {
             return self.upgrade(stream, request, context);

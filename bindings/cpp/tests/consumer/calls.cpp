@@ -66,6 +66,11 @@ void settings_are_checked_as_in_c()
     CHECK(socket.set_connect_timeout(-5s).code() == Code::invalid_argument);
     must(socket.set_connect_timeout(std::chrono::milliseconds::max()));
 
+    CHECK(socket.set_proxy("ftp://proxy.example").code() == Code::invalid_url);
+    must(socket.set_proxy("socks5h://bob:secret@proxy.example:1080"));
+    must(socket.set_proxy(""));
+    must(socket.set_proxy_from_environment());
+
     framewire::Compression compression;
     CHECK(compression.struct_size == sizeof(fw_compression) && compression.min_size_to_compress == 256);
     compression.client_max_window_bits = 3;
