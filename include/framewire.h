@@ -1800,6 +1800,39 @@ fw_result fw_socket_set_context(struct fw_socket socket,
 fw_result fw_socket_set_proxy(struct fw_socket socket,
                               const char *url);
 
+/// Sets how many redirects are followed.
+///
+/// 301, 302, 303, 307 and 308 are, with relative targets too, all under the connect timeout, and the event
+/// internal_request_created comes before each. When the origin changes, user and password of the URL and
+/// the header fields Authorization and Cookie stay behind. A redirect from wss to ws is never followed. One
+/// that is not followed ends in the event error with its status; fw_socket_url tells where the last went.
+///
+/// socket: the socket, closed.
+/// count: for each fw_socket_open; 0, the default, for none.
+/// Returns: OK; INVALID_HANDLE; INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_max_redirects(struct fw_socket socket,
+                                      uint32_t count);
+
+/// Keeps cookies that servers set, and sends them back.
+///
+/// As RFC 6265 says, in answers to the upgrade request and in redirects. They belong to this socket, last
+/// as long as it does, and go along when it opens again. A Cookie of fw_socket_add_header wins over them.
+/// At most 64 of 16 KiB together are kept, the newest.
+///
+/// socket: the socket, closed.
+/// enable: default false; false also forgets those that were kept.
+/// Returns: OK; INVALID_HANDLE; INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_cookies(struct fw_socket socket,
+                                bool enable);
+
 /// Fills a compression with the defaults.
 ///
 /// Call it before anything else is set in it.

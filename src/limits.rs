@@ -49,6 +49,11 @@ pub const MAX_URL: usize = 8 << 10;
 /// Extensions of the caller's own on one socket; there are three reserved bits to share.
 pub const MAX_EXTENSIONS: usize = 8;
 
+/// Cookies that a socket keeps: RFC 6265 section 6.1 asks for 50 for a host.
+pub const MAX_COOKIES: usize = 64;
+/// Names and values of those together: with the other fields below what common servers take.
+pub const MAX_COOKIE_BYTES: usize = 16 << 10;
+
 /// Header fields that a caller may add to the upgrade request: common servers take about 100.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// Names and values of those together. Common servers refuse more than 8 to 32 KiB.

@@ -11,6 +11,7 @@ use crate::engine::socket::{Settings, Socket, State};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
+use crate::wire::cookies::CookieJar;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, check_value, is_token};
 use crate::wire::proxy::{Proxy, ProxyChoice};
 
@@ -146,6 +147,22 @@ impl Socket {
             return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
         }
         self.while_closed(|settings| settings.proxy = proxy)
+    }
+
+    /// How many redirects one connection may follow; 0, the default, for none. Never from `wss` to
+    /// `ws`; authorization and cookies of the caller's own stay behind when the origin changes.
+    pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
+        self.while_closed(|settings| settings.max_redirects = count)
+    }
+
+    /// Keeps what servers set (RFC 6265), for this socket and as long as it lives, and sends it back.
+    /// Off by default; switching it off forgets all.
+    pub fn set_cookies(&self, on: bool) -> Result<(), CallError> {
+        self.while_closed(|settings| settings.cookies = on)?;
+        if !on {
+            *lock(&self.0.cookies) = CookieJar::default();
+        }
+        Ok(())
     }
 
     /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.

@@ -56,14 +56,7 @@ impl Socket {
         if self.0.state() != State::Closed {
             return Err(CallError::state("the socket is connecting, open or closing already"));
         }
-        {
-            let mut facts = lock(&self.0.facts);
-            facts.url = settings.request.url.to_string();
-            (facts.head, facts.http_version) = (None, 0);
-            facts.body.clear();
-            facts.protocol.clear();
-            facts.extensions.clear();
-        }
+        lock(&self.0.facts).begin(&settings.request.url);
         self.0.latency_us.store(-1, Ordering::Relaxed);
         to_worker.cancel = None;
         to_worker.open = Some(Box::new(Plan { settings, environment }));

@@ -14,9 +14,11 @@
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
 //! | `tunnel` | the talk with a proxy |
+//! | `again` | ends that are none for the socket: redirects |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
+mod again;
 mod connecting;
 mod ending;
 mod live;
@@ -29,6 +31,7 @@ use std::time::Instant;
 use mio::Token;
 use mio::event::Event;
 
+use self::again::Next;
 use self::connecting::Sought;
 use self::ending::{Held, Terminal};
 use self::tunnel::{Route, Tunnel};
@@ -67,6 +70,9 @@ pub struct Attempt {
     stage: Stage,
     /// Names asked for so far.
     lookups: u32,
+    /// Requests made so far, and redirects followed.
+    requests: u32,
+    redirects: u32,
     tokens: Vec<Token>,
     /// Of connecting, then of lingering.
     deadline: Option<Instant>,
@@ -97,6 +103,19 @@ struct Base {
 }
 
 impl Base {
+    fn of(socket: &Shared) -> Self {
+        let counters = socket.counters.snapshot();
+        Self {
+            frames_received: counters.frames_received,
+            messages_received: counters.messages_received,
+            pings_sent: counters.pings_sent,
+            pongs_received: counters.pongs_received,
+            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
+            before_compression: counters.payload_bytes_before_compression,
+            after_compression: counters.payload_bytes_after_compression,
+        }
+    }
+
     fn count_sent(&self, socket: &Shared, outbox: &Outbox, session: &Session) {
         let counters = &socket.counters;
         let frames = self.extra_frames_sent + outbox.frames + session.extra_frames_sent();
@@ -107,28 +126,34 @@ impl Base {
 
 enum Stage {
     Idle,
-    Resolving { _lookup: Lookup, sought: Sought },
+    /// Between two connections.
+    Waiting {
+        until: Instant,
+        next: Next,
+    },
+    Resolving {
+        _lookup: Lookup,
+        sought: Sought,
+    },
     Dialling(Dialler),
     Tunnelling(Box<Tunnel>),
     Securing(Box<Stream>),
-    Asking { stream: Box<Stream>, draft: Draft, done: bool },
-    Live { stream: Box<Stream>, session: Box<Session> },
+    Asking {
+        stream: Box<Stream>,
+        draft: Draft,
+        done: bool,
+    },
+    Live {
+        stream: Box<Stream>,
+        session: Box<Session>,
+    },
 }
 
 impl Attempt {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
         // The version first: at worst the callbacks are newer, and are fetched once more.
         let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
-        let counters = socket.counters.snapshot();
-        let base = Base {
-            frames_received: counters.frames_received,
-            messages_received: counters.messages_received,
-            pings_sent: counters.pings_sent,
-            pongs_received: counters.pongs_received,
-            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
-            before_compression: counters.payload_bytes_before_compression,
-            after_compression: counters.payload_bytes_after_compression,
-        };
+        let base = Base::of(&socket);
         Self {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
@@ -138,6 +163,8 @@ impl Attempt {
             route: None,
             stage: Stage::Idle,
             lookups: 0,
+            requests: 0,
+            redirects: 0,
             tokens: Vec::new(),
             timer: None,
             readable: false,
@@ -194,7 +221,7 @@ impl Attempt {
     /// Ends with an error that came from outside the connection.
     pub fn fail(&mut self, error: Error, context: &mut Context) -> Fate {
         self.end(Terminal::Failed(error), context);
-        Fate::Over
+        self.fate(context)
     }
 
     pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
@@ -204,7 +231,7 @@ impl Attempt {
             Stage::Securing(stream) | Stage::Asking { stream, .. } | Stage::Live { stream, .. } => {
                 stream.ready(event);
             }
-            Stage::Idle | Stage::Resolving { .. } => {}
+            Stage::Idle | Stage::Waiting { .. } | Stage::Resolving { .. } => {}
         }
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
@@ -230,6 +257,7 @@ impl Attempt {
         }
         match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } => Fate::GoesOn,
+            Stage::Waiting { .. } => self.wait_is_over(context),
             Stage::Dialling(_) => self.dial_step(None, context),
             Stage::Tunnelling(_) => self.tunnel_step(context),
             Stage::Securing(_) => self.secure(context),
@@ -256,6 +284,7 @@ impl Attempt {
     /// Sees to it that the worker asks again when the next deadline comes up.
     pub fn set_timer(&mut self, context: &mut Context) {
         let next = match &self.stage {
+            Stage::Waiting { until, .. } => Some(*until),
             Stage::Dialling(dialler) => dialler.next_deadline(),
             Stage::Live { session, .. } => session.deadline(),
             _ => None,

@@ -28,6 +28,7 @@ use crate::session::extension::Extension;
 use crate::session::liveness::PingSettings;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::wire::cookies::CookieJar;
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::proxy::{Environment, Proxy, ProxyChoice, ProxyError};
 use crate::wire::response::ResponseHead;
@@ -92,6 +93,8 @@ pub struct Shared {
 
     pub settings: Mutex<Settings>,
     pub facts: Mutex<Facts>,
+    /// What servers have set, while cookies are on.
+    pub cookies: Mutex<CookieJar>,
     pub counters: Counters,
     /// Microseconds, -1 before the first round trip.
     pub latency_us: AtomicI64,
@@ -142,6 +145,8 @@ pub struct Settings {
     pub extensions: Vec<Arc<dyn Extension>>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
     pub proxy: ProxyChoice,
+    pub max_redirects: u32,
+    pub cookies: bool,
     pub context: Vec<(String, String)>,
 }
 
@@ -174,6 +179,17 @@ pub struct Facts {
     pub http_version: u32,
 }
 
+impl Facts {
+    /// Nothing is known yet of an attempt that goes there.
+    pub fn begin(&mut self, url: &Url) {
+        self.url = url.to_string();
+        (self.head, self.http_version) = (None, 0);
+        self.body.clear();
+        self.protocol.clear();
+        self.extensions.clear();
+    }
+}
+
 impl Settings {
     pub fn new(request: UpgradeRequest) -> Self {
         Self {
@@ -190,6 +206,8 @@ impl Settings {
             extensions: Vec::new(),
             tls: None,
             proxy: ProxyChoice::default(),
+            max_redirects: 0,
+            cookies: false,
             context: Vec::new(),
         }
     }
@@ -221,6 +239,7 @@ impl Shared {
             paused: AtomicBool::new(false),
             settings: Mutex::new(settings),
             facts: Mutex::new(facts),
+            cookies: Mutex::default(),
             counters: Counters::default(),
             latency_us: AtomicI64::new(-1),
             last_message_us: AtomicU64::new(0),

@@ -13,6 +13,13 @@ pub struct ResponseHead {
     pub headers: ResponseHeaders,
 }
 
+impl ResponseHead {
+    /// Where a redirect that keeps the request a GET leads to (RFC 9110 section 15.4).
+    pub fn redirect(&self) -> Option<&str> {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.headers.get("Location")).flatten()
+    }
+}
+
 /// Header fields as they came, in order. Bytes that are not UTF-8 became U+FFFD.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {

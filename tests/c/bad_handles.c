@@ -66,6 +66,8 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_connect_timeout(s, 0));
     REFUSED(fw_socket_set_close_timeout(s, 0));
     REFUSED(fw_socket_set_proxy(s, "ftp://"));
+    REFUSED(fw_socket_set_max_redirects(s, 1));
+    REFUSED(fw_socket_set_cookies(s, true));
     REFUSED(fw_socket_set_tls(s, no_tls));
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));

@@ -364,6 +364,8 @@ SETTER(fw_socket_set_connect_timeout, any_number(d))
 SETTER(fw_socket_set_close_timeout, any_number(d))
 SETTER(fw_socket_set_tls, any_settings(d))
 SETTER(fw_socket_set_proxy, below(d, 3) ? any_text(d) : "socks5://127.0.0.1:9")
+SETTER(fw_socket_set_max_redirects, below(d, 4))
+SETTER(fw_socket_set_cookies, below(d, 2))
 SETTER(fw_socket_set_context, any_text(d), any_text(d))
 DO(fw_compression_init, fw_compression compression; fw_compression_init(below(d, 9) ? &compression : NULL);)
 DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&compression);
@@ -426,7 +428,7 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_set_max_message_size) X(fw_socket_set_start_ping_thread)                           \
     X(fw_socket_set_ping_frequency) X(fw_socket_set_close_after_no_message)                        \
     X(fw_socket_set_connect_timeout) X(fw_socket_set_close_timeout) X(fw_socket_set_tls)           \
-    X(fw_socket_set_proxy)                                                                         \
+    X(fw_socket_set_proxy) X(fw_socket_set_max_redirects) X(fw_socket_set_cookies)                 \
     X(fw_socket_set_context) X(fw_compression_init) X(fw_socket_set_compression)                   \
     X(fw_extension_init) X(fw_socket_add_extension) X(fw_tls_create) X(fw_tls_add_ca_pem)          \
     X(fw_tls_set_client_cert_pem) X(fw_tls_add_pin_sha256) X(fw_tls_set_roots)                     \

@@ -889,6 +889,12 @@ public:
     }
     /// Asks the environment, the default.
     Result<void> set_proxy_from_environment() { return detail::check(fw_socket_set_proxy(raw_, nullptr)); }
+    Result<void> set_max_redirects(std::uint32_t count)
+    {
+        return detail::check(fw_socket_set_max_redirects(raw_, count));
+    }
+    /// Keeps cookies for this socket; false also forgets them.
+    Result<void> set_cookies(bool enable) { return detail::check(fw_socket_set_cookies(raw_, enable)); }
     Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
 
     // Settings, at any time.

@@ -128,7 +128,9 @@ impl Attempt {
                 let error = self.on_the_way(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
                 return self.fail(error, context);
             }
-            Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
+            Stage::Idle | Stage::Waiting { .. } | Stage::Resolving { .. } => {
+                (Phase::Resolve, "the name was not resolved")
+            }
             Stage::Dialling(dialler) => {
                 let error = dialler.timed_out(self.plan.settings.connect_timeout);
                 let error = self.on_the_way(error);
@@ -144,7 +146,7 @@ impl Attempt {
             Stage::Live { session, .. } => {
                 if let Some(refused) = Terminal::of(session.give_up_opening()) {
                     self.end(refused, context);
-                    return Fate::Over;
+                    return self.fate(context);
                 }
                 (Phase::Upgrade, "the server did not answer the upgrade request")
             }
@@ -251,13 +253,15 @@ impl Attempt {
 
     /// Shows the upgrade request to the game, if it wants to see it.
     fn ask(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
-        let request = self.request.clone();
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        let mut request = self.request.clone();
+        self.add_cookies(socket, &mut request);
+        self.requests += 1;
         if !socket.wants_request() {
             return self.upgrade(stream, request, context);
         }
         let draft = Arc::new(Mutex::new(request));
-        let shown = match Request::new(draft.clone(), 1, socket) {
+        let shown = match Request::new(draft.clone(), self.requests, socket) {
             Ok(shown) => shown,
             Err(error) => {
                 return self

@@ -118,10 +118,12 @@ impl Attempt {
         self.stop_lingering();
     }
 
-    /// The socket's part of the end: its state, then its last event.
+    /// The socket's part of the end, if it is one for the socket: its state, then its last event.
     fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
-        let Some(Socket(socket)) = self.socket.take() else { return };
+        let Some(Socket(socket)) = self.socket.clone() else { return };
         self.count(&socket);
+        let Some(terminal) = self.go_on(terminal, &socket, context) else { return };
+        self.socket = None;
         {
             let mut to_worker = lock(&socket.to_worker);
             if let Stage::Live { session, .. } = &mut self.stage {
@@ -166,7 +168,9 @@ impl Attempt {
     }
 
     pub(super) fn stop_lingering(&mut self) {
-        self.stage = Stage::Idle;
+        if self.socket.is_none() {
+            self.stage = Stage::Idle;
+        }
     }
 }
 

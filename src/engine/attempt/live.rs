@@ -40,15 +40,14 @@ impl Attempt {
         self.fate(context)
     }
 
-    fn fate(&self, context: &Context) -> Fate {
+    pub(super) fn fate(&self, context: &Context) -> Fate {
+        if self.socket.is_some() {
+            return Fate::GoesOn;
+        }
         let Stage::Live { session, stream } = &self.stage else { return Fate::Over };
         let silent = !session.has_to_write() && !stream.wants_write();
-        match &self.socket {
-            Some(_) => Fate::GoesOn,
-            // While the library stops nobody waits for the server.
-            None if context.stopping && silent => Fate::Over,
-            None => Fate::GoesOn,
-        }
+        // While the library stops nobody waits for the server.
+        if context.stopping && silent { Fate::Over } else { Fate::GoesOn }
     }
 
     fn read(&mut self, context: &mut Context) {
@@ -166,6 +165,7 @@ impl Attempt {
                 }
                 SessionEvent::Opened { accepted, head } => {
                     self.deadline = None;
+                    self.take_cookies(&socket, &head);
                     self.time(context.now, |counters| &counters.upgrade_us);
                     {
                         let mut facts = lock(&socket.facts);

@@ -70,6 +70,8 @@ void settings_are_checked_as_in_c()
     must(socket.set_proxy("socks5h://bob:secret@proxy.example:1080"));
     must(socket.set_proxy(""));
     must(socket.set_proxy_from_environment());
+    must(socket.set_max_redirects(5));
+    must(socket.set_cookies(true));
 
     framewire::Compression compression;
     CHECK(compression.struct_size == sizeof(fw_compression) && compression.min_size_to_compress == 256);
