@@ -132,6 +132,8 @@ enum fw_struct
     FW_STRUCT_COMPRESSION = 8,
     /// fw_extension
     FW_STRUCT_EXTENSION = 9,
+    /// fw_reconnect
+    FW_STRUCT_RECONNECT = 10,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -604,21 +606,6 @@ typedef void (*fw_request_fn)(struct fw_socket socket, struct fw_request request
 /// user_data: what was given to fw_socket_on_pong.
 typedef void (*fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len, void *user_data);
 
-/// The connection has ended in order: terminal.
-///
-/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
-///
-/// socket: whom it happened to.
-/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
-/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_closed.
-typedef void (*fw_closed_fn)(struct fw_socket socket,
-                             uint16_t code,
-                             const char *reason,
-                             size_t len,
-                             void *user_data);
-
 /// How a connection ended, or why it could not be made. Valid until the callback returns, or the
 /// event is released.
 typedef struct fw_error {
@@ -638,6 +625,34 @@ typedef struct fw_error {
     /// NULL in an event that is no error.
     const char *message;
 } fw_error;
+
+/// The connection was lost, or not made, and will be tried again.
+///
+/// socket: whom it happened to.
+/// error: why; valid until the callback returns.
+/// attempt: which try it will be, from 1, and from 1 again after a success.
+/// delay_ms: how long from now, in milliseconds.
+/// user_data: what was given to fw_socket_on_reconnecting.
+typedef void (*fw_reconnecting_fn)(struct fw_socket socket,
+                                   const struct fw_error *error,
+                                   uint32_t attempt,
+                                   uint32_t delay_ms,
+                                   void *user_data);
+
+/// The connection has ended in order: terminal.
+///
+/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
+///
+/// socket: whom it happened to.
+/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
+/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
+/// len: bytes, may be 0.
+/// user_data: what was given to fw_socket_on_closed.
+typedef void (*fw_closed_fn)(struct fw_socket socket,
+                             uint16_t code,
+                             const char *reason,
+                             size_t len,
+                             void *user_data);
 
 /// The connection could not be made, or has failed: terminal.
 ///
@@ -703,6 +718,23 @@ typedef struct fw_tls {
     /// 0 is none.
     uint64_t id;
 } fw_tls;
+
+/// Whether and when a lost connection is tried again.
+///
+/// Prepare it with fw_reconnect_init, so that a program built with an older header keeps working. The
+/// caller's; copied by fw_socket_set_reconnect.
+typedef struct fw_reconnect {
+    /// The size of this struct in bytes, set by fw_reconnect_init.
+    uint32_t struct_size;
+    /// 1: tries again; 0, the default: the first loss is the end.
+    uint32_t enabled;
+    /// The shortest delay before a try, at least 1; 250 by default.
+    uint32_t min_delay_ms;
+    /// The longest, at least min_delay_ms; 30000 by default.
+    uint32_t max_delay_ms;
+    /// Tries in a row, the first attempt not counted; 0, the default, for without end.
+    uint32_t max_attempts;
+} fw_reconnect;
 
 /// How messages are compressed, where the server agrees (RFC 7692).
 ///
@@ -836,7 +868,7 @@ typedef struct fw_stats {
     uint64_t pings_sent;
     /// Pongs that came.
     uint64_t pongs_received;
-    /// 0 in this version.
+    /// Times that a try after the first attempt (fw_socket_set_reconnect) has opened.
     uint64_t reconnects;
     /// Payload bytes sent, before compression.
     uint64_t payload_bytes_before_compression;
@@ -1212,6 +1244,25 @@ fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
 /// Blocks: no.
 /// Since: 0.1.0.
 fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback, void *user_data);
+
+/// Sets what is called when a connection was lost and will be tried again.
+///
+/// Comes instead of error, where fw_socket_set_reconnect has switched that on. An fw_socket_close inside
+/// the callback, or at any time before the next event open, ends it with the event closed.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_on_reconnecting(struct fw_socket socket,
+                                    fw_reconnecting_fn callback,
+                                    void *user_data);
 
 /// Sets what is called when the connection has ended in order.
 ///
@@ -1832,6 +1883,40 @@ fw_result fw_socket_set_max_redirects(struct fw_socket socket,
 /// Since: 0.1.0.
 fw_result fw_socket_set_cookies(struct fw_socket socket,
                                 bool enable);
+
+/// Fills a reconnect with the defaults.
+///
+/// Call it before anything else is set in it.
+///
+/// reconnect: not NULL; written.
+/// Returns: nothing; NULL is ignored.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+void fw_reconnect_init(struct fw_reconnect *reconnect);
+
+/// Sets whether a connection that is lost, or not made, is tried again.
+///
+/// It is after errors that are retriable, and never after a close, an fw_socket_close or an
+/// fw_socket_abort. The event reconnecting comes instead of error, with the number of the try, from 1, and
+/// its delay: a random time from min_delay_ms to min_delay_ms times 2 to the power of that number, at most
+/// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
+/// the next event open the state is FW_STATE_CONNECTING and sends give INVALID_STATE: nothing is queued
+/// meanwhile, and what was accepted before and not yet sent is lost with the connection. Each try begins
+/// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
+/// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
+///
+/// socket: the socket, closed.
+/// reconnect: prepared with fw_reconnect_init, copied; NULL turns it off, as by default.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range); INVALID_STATE
+///   (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_reconnect(struct fw_socket socket,
+                                  const struct fw_reconnect *reconnect);
 
 /// Fills a compression with the defaults.
 ///

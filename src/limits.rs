@@ -66,6 +66,14 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(5_000);
 /// After a final answer that is not an upgrade, its body gets this long.
 pub const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(1_000);
 
+/// Between a loss and the first try to come back, at least: longer than a blink of the network.
+pub const RECONNECT_MIN_DELAY: Duration = Duration::from_millis(250);
+/// Between two tries, at most: a player waits that long for a server that restarts.
+pub const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(30_000);
+/// A server that asks to be left alone for longer (`Retry-After`) is asked again all the same: its
+/// clock or ours may be wrong.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
 /// Between two pings, when pings are on.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
 /// How long a ping may stay outstanding with nothing at all received since.

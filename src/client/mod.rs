@@ -30,7 +30,7 @@ pub use tls::Tls;
 
 pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};
 pub use crate::engine::callbacks::{
-    OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText,
+    OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
 };
 pub use crate::engine::counters::Stats;
 pub use crate::engine::event::{Event, EventKind, EventType, Frame};
@@ -41,5 +41,6 @@ pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;
 pub use crate::session::extension::{Extension, Piece};
+pub use crate::session::reconnect::Reconnect;
 pub use crate::wire::deflate::DeflateConfig as Compression;
 pub use sending::SendFlags;

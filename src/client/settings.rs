@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::client::{Compression, Extension, Tls};
+use crate::client::{Compression, Extension, Reconnect, Tls};
 use crate::engine::lock;
 use crate::engine::socket::{Settings, Socket, State};
 use crate::error::{CallError, Code};
@@ -163,6 +163,15 @@ impl Socket {
             *lock(&self.0.cookies) = CookieJar::default();
         }
         Ok(())
+    }
+
+    /// Tries again after a loss that is not final, until told otherwise; `None`, the default, does
+    /// not. Meanwhile the socket is connecting, and sends are refused. [`Socket::close`] always wins.
+    pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
+        if let Some(reconnect) = &reconnect {
+            reconnect.check()?;
+        }
+        self.while_closed(|settings| settings.reconnect = reconnect)
     }
 
     /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::callbacks::{
-    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText,
+    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
 };
 use crate::engine::event::{Event, EventType};
 use crate::engine::socket::{Dispatch, Plan, Socket, State};
@@ -175,6 +175,11 @@ impl Socket {
     /// A pong came.
     pub fn on_pong(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.pong = f)
+    }
+
+    /// The connection was lost, or not made, and will be tried again.
+    pub fn on_reconnecting(&self, f: Option<Arc<OnReconnecting>>) -> Result<(), CallError> {
+        self.register(|callbacks| callbacks.reconnecting = f)
     }
 
     /// Terminal: a closing handshake ended the connection, or the caller cancelled.

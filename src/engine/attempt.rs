@@ -1,12 +1,17 @@
 //! One attempt to connect, and the connection that comes of it, on its worker.
 //!
 //! ```text
-//!   Resolving ─> Dialling ─> Tunnelling ─> Securing ─> Asking ─> Live ──terminal event──> (lingers) ─> over
-//!        └───────────┴────────────┴────────────┴──────────┴── the connect deadline, a cancel, a failure ──^
+//!      ┌────────────────── a redirect, or a loss and another try ──────────────────┐
+//!   Waiting                                                                        │
+//!      └> Resolving ─> Dialling ─> Tunnelling ─> Securing ─> Asking ─> Live ───────┤
+//!              └───────────┴───────────┴────────────┴───────────┴──── any end ─────┤
+//!                                                            terminal event <──────┘
+//!                                                (lingers) ─> over <─┘
 //! ```
 //!
-//! `Tunnelling` only through a proxy, `Securing` only for `wss:`, `Asking` only where the game wants to see the upgrade request. After
-//! the terminal event an attempt no longer belongs to its socket, which may open the next one; it
+//! `Tunnelling` only through a proxy, `Securing` only for `wss:`, `Asking` only where the game wants to
+//! see the upgrade request. Ends are the connect deadline, a cancel, a failure, a close. After the
+//! terminal event an attempt no longer belongs to its socket, which may open the next one; it
 //! lingers just to say its last bytes and to let the server end the connection first
 //! (RFC 6455 section 7.1.1).
 //!
@@ -14,7 +19,7 @@
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
 //! | `tunnel` | the talk with a proxy |
-//! | `again` | ends that are none for the socket: redirects |
+//! | `again` | ends that are none for the socket: redirects, and other tries |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
@@ -49,6 +54,7 @@ use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::liveness::PingSettings;
+use crate::session::reconnect::Retries;
 use crate::session::{self, Outbox, Session};
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -73,6 +79,7 @@ pub struct Attempt {
     /// Requests made so far, and redirects followed.
     requests: u32,
     redirects: u32,
+    retries: Retries,
     tokens: Vec<Token>,
     /// Of connecting, then of lingering.
     deadline: Option<Instant>,
@@ -140,8 +147,7 @@ enum Stage {
     Securing(Box<Stream>),
     Asking {
         stream: Box<Stream>,
-        draft: Draft,
-        done: bool,
+        draft: Arc<Draft>,
     },
     Live {
         stream: Box<Stream>,
@@ -165,6 +171,7 @@ impl Attempt {
             lookups: 0,
             requests: 0,
             redirects: 0,
+            retries: Retries::default(),
             tokens: Vec::new(),
             timer: None,
             readable: false,
@@ -261,8 +268,7 @@ impl Attempt {
             Stage::Dialling(_) => self.dial_step(None, context),
             Stage::Tunnelling(_) => self.tunnel_step(context),
             Stage::Securing(_) => self.secure(context),
-            Stage::Asking { done: false, .. } => Fate::GoesOn,
-            Stage::Asking { done: true, .. } => self.asked(context),
+            Stage::Asking { .. } => self.asked(context),
             Stage::Live { .. } => self.live(context),
         }
     }

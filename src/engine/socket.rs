@@ -3,7 +3,8 @@
 //! ```text
 //!            open()             upgrade done            close(), or the peer's close
 //!   CLOSED ─────────> CONNECTING ───────────> OPEN ─────────────────────────> CLOSING
-//!     ^                    │                    │                                │
+//!     ^                    │  ^                 │                                │
+//!     │                    │  └── reconnecting ─┤                                │
 //!     └────────────────────┴── terminal event ──┴────────────────────────────────┘
 //! ```
 //!
@@ -26,6 +27,7 @@ use crate::limits;
 use crate::session::Outbox;
 use crate::session::extension::Extension;
 use crate::session::liveness::PingSettings;
+use crate::session::reconnect::Reconnect;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::wire::cookies::CookieJar;
@@ -115,8 +117,6 @@ pub struct ToWorker {
     pub pings: Option<PingSettings>,
     /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
-    /// The game is done with the upgrade request.
-    pub request_done: bool,
     pub resolved: Option<Resolved>,
     /// The attempt whose mark the game has come to.
     pub caught_up: u64,
@@ -147,6 +147,8 @@ pub struct Settings {
     pub proxy: ProxyChoice,
     pub max_redirects: u32,
     pub cookies: bool,
+    /// None: a loss is the end.
+    pub reconnect: Option<Reconnect>,
     pub context: Vec<(String, String)>,
 }
 
@@ -180,6 +182,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The upgrade was refused, with this answer.
+    pub fn refused(&mut self, head: Option<ResponseHead>, body: Vec<u8>) {
+        self.http_version = u32::from(head.is_some());
+        (self.head, self.body) = (head, body);
+    }
+
     /// Nothing is known yet of an attempt that goes there.
     pub fn begin(&mut self, url: &Url) {
         self.url = url.to_string();
@@ -208,6 +216,7 @@ impl Settings {
             proxy: ProxyChoice::default(),
             max_redirects: 0,
             cookies: false,
+            reconnect: None,
             context: Vec::new(),
         }
     }
@@ -389,7 +398,6 @@ impl ToWorker {
             destroy: false,
             pings: None,
             user_pings: VecDeque::new(),
-            request_done: false,
             resolved: None,
             caught_up: 0,
         }

@@ -333,7 +333,6 @@ impl Worker {
         let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
         let resolved = to_worker.resolved.take();
         let caught_up = std::mem::take(&mut to_worker.caught_up);
-        let request_done = std::mem::take(&mut to_worker.request_done);
         let pings = to_worker.pings.take();
         let user_pings = std::mem::take(&mut to_worker.user_pings);
         drop(to_worker);
@@ -347,9 +346,6 @@ impl Worker {
                 }
                 if caught_up == key.to_bits() {
                     attempt.caught_up(context);
-                }
-                if request_done {
-                    attempt.request_done();
                 }
                 if let Some(pings) = pings {
                     attempt.set_pings(pings, context);

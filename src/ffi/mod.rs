@@ -43,6 +43,8 @@ pub mod settings;
 
 pub mod route;
 
+pub mod reconnect;
+
 pub mod compression;
 
 pub mod extension;

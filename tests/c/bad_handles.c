@@ -31,6 +31,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_on_incomplete_frame(s, NULL, NULL));
     REFUSED(fw_socket_on_internal_request_created(s, NULL, NULL));
     REFUSED(fw_socket_on_pong(s, NULL, NULL));
+    REFUSED(fw_socket_on_reconnecting(s, NULL, NULL));
     REFUSED(fw_socket_on_closed(s, NULL, NULL));
     REFUSED(fw_socket_on_error(s, NULL, NULL));
     REFUSED(fw_socket_set_dispatch(s, 77));
@@ -68,6 +69,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_proxy(s, "ftp://"));
     REFUSED(fw_socket_set_max_redirects(s, 1));
     REFUSED(fw_socket_set_cookies(s, true));
+    REFUSED(fw_socket_set_reconnect(s, NULL));
     REFUSED(fw_socket_set_tls(s, no_tls));
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));
@@ -264,6 +266,7 @@ static void null_pointers(void)
     fw_config_init(NULL);
     fw_compression_init(NULL);
     fw_extension_init(NULL);
+    fw_reconnect_init(NULL);
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);
     ARGUMENT(fw_set_log(77, NULL, NULL));

@@ -229,6 +229,13 @@ static void on_error(fw_socket s, const fw_error *error, void *u)
         checks_failed++;
     inside_a_callback();
 }
+static void on_reconnecting(fw_socket s, const fw_error *error, uint32_t attempt, uint32_t delay_ms, void *u)
+{
+    (void)delay_ms;
+    if (attempt == 0)
+        checks_failed++;
+    on_error(s, error, u);
+}
 static void on_log(fw_log_level level, fw_socket s, const char *context, const char *message, void *u)
 {
     (void)level, (void)s, (void)u;
@@ -313,6 +320,7 @@ LISTEN(fw_socket_on_binary_no_alloc, on_segment)
 LISTEN(fw_socket_on_incomplete_frame, on_frame)
 LISTEN(fw_socket_on_internal_request_created, on_request)
 LISTEN(fw_socket_on_pong, on_bytes)
+LISTEN(fw_socket_on_reconnecting, on_reconnecting)
 LISTEN(fw_socket_on_closed, on_closed)
 LISTEN(fw_socket_on_error, on_error)
 SETTER(fw_socket_set_dispatch, any_number(d))
@@ -372,6 +380,11 @@ DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&c
    compression.level = any_number(d); compression.client_max_window_bits = any_number(d);
    compression.min_size_to_compress = any_size(d);
    fw_socket_set_compression(any_socket(d), below(d, 9) ? &compression : NULL);)
+DO(fw_reconnect_init, fw_reconnect reconnect; fw_reconnect_init(below(d, 9) ? &reconnect : NULL);)
+DO(fw_socket_set_reconnect, fw_reconnect reconnect; fw_reconnect_init(&reconnect);
+   reconnect.enabled = below(d, 2); reconnect.max_attempts = below(d, 4);
+   reconnect.min_delay_ms = below(d, 30); reconnect.max_delay_ms = below(d, 2) ? 50 : any_number(d);
+   fw_socket_set_reconnect(any_socket(d), below(d, 9) ? &reconnect : NULL);)
 DO(fw_extension_init, fw_extension extension; fw_extension_init(below(d, 9) ? &extension : NULL);)
 DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension);
    extension.rsv = any_number(d); extension.add_negotiation = below(d, 5) ? offer : NULL;
@@ -416,6 +429,7 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_set_user_data) X(fw_socket_user_data) X(fw_socket_on_open) X(fw_socket_on_text)    \
     X(fw_socket_on_binary) X(fw_socket_on_binary_no_alloc) X(fw_socket_on_incomplete_frame)        \
     X(fw_socket_on_internal_request_created) X(fw_socket_on_pong) X(fw_socket_on_closed)           \
+    X(fw_socket_on_reconnecting) X(fw_reconnect_init) X(fw_socket_set_reconnect)                   \
     X(fw_socket_on_error) X(fw_socket_set_dispatch) X(fw_socket_enable_event) X(fw_poll)           \
     X(fw_socket_poll) X(fw_pending) X(fw_wait) X(fw_next_event) X(fw_socket_next_event)            \
     X(fw_event_release) X(fw_socket_send_text) X(fw_socket_send_binary)                            \

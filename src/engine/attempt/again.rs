@@ -2,25 +2,30 @@
 //!
 //! ```text
 //!   a redirect, and more are allowed ──> Waiting for nothing ──> the server that it names
+//!   a loss, and tries are left ────────> Waiting for the delay ──> the socket's own server
 //! ```
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
+use super::super::event::EventKind;
 use super::super::lock;
+use super::super::masks;
 use super::super::socket::{Shared, Socket, State};
 use super::super::worker::Context;
 use super::ending::Terminal;
 use super::{Attempt, Base, Fate, Stage};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
+use crate::session::reconnect::Retry;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 
 /// What is begun after a wait.
 pub(super) enum Next {
-    Redirect(UpgradeRequest),
+    Redirect(Box<UpgradeRequest>),
+    Retry,
 }
 
 impl Attempt {
@@ -45,15 +50,50 @@ impl Attempt {
                     Ok(request) if self.leave(socket) => {
                         self.log(LogLevel::Debug, format_args!("redirected to {}", request.url));
                         self.redirects += 1;
-                        self.wait(context.now, Next::Redirect(request), context);
+                        self.wait(context.now, Next::Redirect(Box::new(request)), context);
                         None
                     }
                     Ok(_) => Some(Terminal::Refused { error, head: Some(head), body }),
                     Err(error) => Some(Terminal::Refused { error, head: Some(head), body }),
                 }
             }
-            terminal => Some(terminal),
+            terminal => self.try_again(terminal, socket, context),
         }
+    }
+
+    /// Tells the game that there will be another try, where there is one to be made.
+    fn try_again(
+        &mut self,
+        terminal: Terminal,
+        socket: &Arc<Shared>,
+        context: &mut Context,
+    ) -> Option<Terminal> {
+        let (error, head) = match &terminal {
+            Terminal::Failed(error) => (error, None),
+            Terminal::Refused { error, head, .. } => (error, head.as_ref()),
+            Terminal::Closed { .. } => return Some(terminal),
+        };
+        let Some(settings) = self.plan.settings.reconnect else { return Some(terminal) };
+        let retry_after = head.and_then(|head| head.retry_after(SystemTime::now()));
+        let retry = self.retries.after(error, &settings, retry_after, masks::random());
+        let Some(Retry { attempt, delay }) = retry else { return Some(terminal) };
+        if !self.leave(socket) {
+            return Some(terminal);
+        }
+        let error = match terminal {
+            Terminal::Failed(error) => error,
+            Terminal::Refused { error, head, body } => {
+                lock(&socket.facts).refused(head, body);
+                error
+            }
+            closed => return Some(closed),
+        };
+        let delay_ms = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
+        socket.log(LogLevel::Info, format_args!("{error}; try {attempt} follows in {delay_ms} ms"));
+        self.deadline = None;
+        self.wait(context.now + delay, Next::Retry, context);
+        self.tell(EventKind::Reconnecting { error: Box::new(error), attempt, delay_ms }, context);
+        None
     }
 
     /// Whether the wait is over, and if so, begins again.
@@ -67,7 +107,13 @@ impl Attempt {
             return Fate::GoesOn;
         };
         match next {
-            Next::Redirect(request) => self.request = request,
+            Next::Redirect(request) => self.request = *request,
+            Next::Retry => {
+                self.request = self.plan.settings.request.clone();
+                self.redirects = 0;
+                self.deadline = Some(context.now + self.plan.settings.connect_timeout);
+                socket.latency_us.store(-1, Ordering::Relaxed);
+            }
         }
         self.base = Base::of(socket);
         lock(&socket.facts).begin(&self.request.url);
@@ -114,7 +160,7 @@ impl Attempt {
         }
         to_worker.outbox.shut();
         to_worker.user_pings.clear();
-        (to_worker.resolved, to_worker.request_done) = (None, false);
+        to_worker.resolved = None;
         socket.buffered.store(0, Ordering::Relaxed);
         socket.paused.store(false, Ordering::Relaxed);
         socket.set_state(State::Connecting);

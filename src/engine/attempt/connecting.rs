@@ -9,7 +9,7 @@ use super::super::event::EventKind;
 use super::super::library;
 use super::super::lock;
 use super::super::masks;
-use super::super::request::Request;
+use super::super::request::{Draft, Request};
 use super::super::socket::{Resolved, Socket};
 use super::super::worker::Context;
 use super::ending::Terminal;
@@ -22,7 +22,6 @@ use crate::net::options;
 use crate::net::resolve;
 use crate::net::stream::{Progress, Stream};
 use crate::session::{self, Session};
-use crate::sync::Mutex;
 use crate::wire::upgrade::UpgradeRequest;
 
 /// Whose addresses are looked up.
@@ -107,12 +106,6 @@ impl Attempt {
                 }
                 self.dial(addresses, context)
             }
-        }
-    }
-
-    pub fn request_done(&mut self) {
-        if let Stage::Asking { done, .. } = &mut self.stage {
-            *done = true;
         }
     }
 
@@ -260,7 +253,7 @@ impl Attempt {
         if !socket.wants_request() {
             return self.upgrade(stream, request, context);
         }
-        let draft = Arc::new(Mutex::new(request));
+        let draft = Draft::new(request);
         let shown = match Request::new(draft.clone(), self.requests, socket) {
             Ok(shown) => shown,
             Err(error) => {
@@ -268,26 +261,18 @@ impl Attempt {
                     .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
             }
         };
-        self.stage = Stage::Asking { stream, draft, done: false };
+        self.stage = Stage::Asking { stream, draft };
         self.tell(EventKind::Request(shown), context);
         // In worker mode the callback has run, and the request is done.
-        self.turn_if_asked(context)
+        self.asked(context)
     }
 
-    fn turn_if_asked(&mut self, context: &mut Context) -> Fate {
-        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        if std::mem::take(&mut lock(&socket.to_worker).request_done) {
-            return self.asked(context);
-        }
-        Fate::GoesOn
-    }
-
+    /// Goes on once the game is done with the request.
     pub(super) fn asked(&mut self, context: &mut Context) -> Fate {
+        let Stage::Asking { draft, .. } = &self.stage else { return Fate::GoesOn };
+        let Some(request) = draft.finished() else { return Fate::GoesOn };
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Asking { stream, draft, .. } => {
-                let request = lock(&draft).clone();
-                self.upgrade(stream, request, context)
-            }
+            Stage::Asking { stream, .. } => self.upgrade(stream, request, context),
             other => {
                 self.stage = other;
                 Fate::GoesOn

@@ -132,7 +132,7 @@ impl Attempt {
             }
             to_worker.outbox.shut();
             to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.resolved, to_worker.request_done) = (None, None, false);
+            (to_worker.cancel, to_worker.resolved) = (None, None);
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
             socket.attempt.store(0, Ordering::Relaxed);
@@ -145,11 +145,7 @@ impl Attempt {
             }
             Terminal::Failed(error) => failed(&socket, error),
             Terminal::Refused { error, head, body } => {
-                {
-                    let mut facts = lock(&socket.facts);
-                    facts.http_version = u32::from(head.is_some());
-                    (facts.head, facts.body) = (head, body);
-                }
+                lock(&socket.facts).refused(head, body);
                 failed(&socket, error)
             }
         };

@@ -177,6 +177,10 @@ impl Attempt {
                     if !self.opened(&socket) {
                         break false;
                     }
+                    if self.retries.is_retrying() {
+                        add(&socket.counters.reconnects, 1);
+                    }
+                    self.retries.succeeded();
                     self.tell(EventKind::Open, context);
                 }
                 event => {

@@ -71,6 +71,13 @@ void settings_are_checked_as_in_c()
     must(socket.set_proxy(""));
     must(socket.set_proxy_from_environment());
     must(socket.set_max_redirects(5));
+    framewire::Reconnect reconnect;
+    CHECK(reconnect.struct_size == sizeof(fw_reconnect) && reconnect.enabled && reconnect.min_delay_ms == 250);
+    reconnect.max_delay_ms = 249;
+    CHECK(socket.set_reconnect(reconnect).code() == Code::invalid_argument);
+    reconnect.max_delay_ms = 250;
+    must(socket.set_reconnect(reconnect));
+    must(socket.set_no_reconnect());
     must(socket.set_cookies(true));
 
     framewire::Compression compression;
