@@ -74,6 +74,10 @@ pub const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(30_000);
 /// clock or ours may be wrong.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
+/// How long an open connection has to show that it has survived a change of the network, or a sleep:
+/// a radio that wakes up and one packet lost and sent again fit in.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(3_000);
+
 /// Between two pings, when pings are on.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
 /// How long a ping may stay outstanding with nothing at all received since.

@@ -25,7 +25,9 @@ mod socket;
 mod state;
 mod tls;
 
-pub use library::{init, next_event, pending, poll, set_log, shutdown, wait};
+pub use library::{
+    init, network_changed, next_event, pending, poll, resume, set_log, shutdown, suspend, wait,
+};
 pub use tls::Tls;
 
 pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};

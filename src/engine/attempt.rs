@@ -20,6 +20,7 @@
 //! | `connecting` | from the name to the upgrade request on its way |
 //! | `tunnel` | the talk with a proxy |
 //! | `again` | ends that are none for the socket: redirects, and other tries |
+//! | `sleep` | what a change of the network, or a sleep of the process, does to it |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
@@ -27,6 +28,7 @@ mod again;
 mod connecting;
 mod ending;
 mod live;
+mod sleep;
 mod tunnel;
 
 use std::sync::Arc;
@@ -83,6 +85,8 @@ pub struct Attempt {
     tokens: Vec<Token>,
     /// Of connecting, then of lingering.
     deadline: Option<Instant>,
+    /// While the process sleeps nothing is too late.
+    suspended_since: Option<Instant>,
     /// The timer that is set.
     timer: Option<Instant>,
     readable: bool,
@@ -173,6 +177,7 @@ impl Attempt {
             redirects: 0,
             retries: Retries::default(),
             tokens: Vec::new(),
+            suspended_since: None,
             timer: None,
             readable: false,
             writable: false,
@@ -259,7 +264,7 @@ impl Attempt {
         if self.is_over() {
             return Fate::Over;
         }
-        if self.deadline.is_some_and(|deadline| context.now >= deadline) {
+        if self.is_awake() && self.deadline.is_some_and(|deadline| context.now >= deadline) {
             return self.out_of_time(context);
         }
         match &mut self.stage {
@@ -273,6 +278,10 @@ impl Attempt {
         }
     }
 
+    fn is_awake(&self) -> bool {
+        self.suspended_since.is_none()
+    }
+
     /// Ended, with nothing left to say.
     fn is_over(&self) -> bool {
         self.socket.is_none() && !matches!(self.stage, Stage::Live { .. })
@@ -280,6 +289,10 @@ impl Attempt {
 
     /// Gives back what the worker's tables hold of the attempt.
     pub fn give_back(mut self: Box<Self>, context: &mut Context) {
+        self.free_tokens(context);
+    }
+
+    fn free_tokens(&mut self, context: &mut Context) {
         for token in std::mem::take(&mut self.tokens) {
             context.free_token(token);
         }
@@ -289,6 +302,9 @@ impl Attempt {
 
     /// Sees to it that the worker asks again when the next deadline comes up.
     pub fn set_timer(&mut self, context: &mut Context) {
+        if !self.is_awake() {
+            return;
+        }
         let next = match &self.stage {
             Stage::Waiting { until, .. } => Some(*until),
             Stage::Dialling(dialler) => dialler.next_deadline(),

@@ -15,7 +15,7 @@ use super::hub::Hub;
 use super::lock;
 use super::request;
 use super::socket::{Settings, Shared, Socket};
-use super::worker::{self, Inbox};
+use super::worker::{self, Inbox, News};
 use crate::buffer;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
@@ -176,6 +176,15 @@ fn running() -> Result<Arc<Library>, CallError> {
     match &*lock(&LIBRARY) {
         Stage::Running(library) => Ok(library.clone()),
         _ => Err(shutting_down()),
+    }
+}
+
+/// Tells every connection what the host says of its machine. Without a library there is none.
+pub fn tell(news: News) {
+    if let Ok(library) = running() {
+        for worker in &library.workers {
+            worker.tell(news);
+        }
     }
 }
 

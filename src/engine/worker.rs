@@ -53,6 +53,16 @@ pub struct Inbox {
     sleeping: AtomicBool,
     waker: Box<Wake>,
     stop: Mutex<Option<Instant>>,
+    news: Mutex<News>,
+}
+
+/// What the host says of the machine that it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The process is about to sleep, or has woken up.
+    pub suspended: Option<bool>,
+    /// Connections may have died without a sign.
+    pub look_alive: bool,
 }
 
 /// Ends the worker's wait for the network, or the next one if it does not wait now.
@@ -71,6 +81,7 @@ impl Inbox {
             sleeping: AtomicBool::new(false),
             waker,
             stop: Mutex::default(),
+            news: Mutex::default(),
         }
     }
 
@@ -87,6 +98,16 @@ impl Inbox {
     /// The worker is to end by then.
     pub fn stop(&self, deadline: Instant) {
         *lock(&self.stop) = Some(deadline);
+        self.wake();
+    }
+
+    /// For every connection of the worker. What was not heard yet is summed up.
+    pub fn tell(&self, news: News) {
+        {
+            let mut told = lock(&self.news);
+            told.suspended = news.suspended.or(told.suspended);
+            told.look_alive |= news.look_alive;
+        }
         self.wake();
     }
 
@@ -112,6 +133,10 @@ impl Inbox {
         lock(&self.stop).take()
     }
 
+    pub fn take_news(&self) -> News {
+        std::mem::take(&mut lock(&self.news))
+    }
+
     /// The worker is about to wait, and wants to be woken. False if something has come in already.
     pub fn may_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
@@ -124,7 +149,9 @@ impl Inbox {
     }
 
     fn is_empty(&self) -> bool {
-        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty) && lock(&self.stop).is_none()
+        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty)
+            && lock(&self.stop).is_none()
+            && *lock(&self.news) == News::default()
     }
 
     /// The worker has ended. What it has not looked at, and will not, is seen to here.
@@ -276,10 +303,14 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
             worker.timer(at, key);
         }
+        let news = worker.inbox.take_news();
+        if news != News::default() {
+            worker.with_all(|attempt, context| attempt.hear(news, context));
+        }
         if let Some(deadline) = worker.inbox.take_stop() {
             worker.context.stopping = true;
             stop_at = Some(deadline.min(worker.context.now + FAREWELL));
-            worker.turn_all();
+            worker.with_all(|attempt, context| attempt.turn(context));
         }
         if let Some(at) = stop_at
             && (worker.is_idle() || worker.context.now >= at)
@@ -318,10 +349,10 @@ impl Worker {
         self.slots.iter().all(|slot| slot.attempt.is_none()) && self.inbox.is_empty()
     }
 
-    fn turn_all(&mut self) {
+    fn with_all(&mut self, mut act: impl FnMut(&mut Attempt, &mut Context) -> Fate) {
         for slot in 0..self.slots.len() {
             let key = Key { slot: slot as u32, serial: self.slots[slot].serial };
-            self.turn(key);
+            self.with(key, &mut act);
         }
     }
 

@@ -27,6 +27,8 @@ pub mod library;
 
 pub mod log;
 
+pub mod device;
+
 pub mod socket;
 
 pub mod error;

@@ -269,6 +269,12 @@ static void null_pointers(void)
     fw_reconnect_init(NULL);
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);
+    /* In any order, however often. */
+    OK(fw_resume());
+    OK(fw_suspend());
+    OK(fw_suspend());
+    OK(fw_network_changed());
+    OK(fw_resume());
     ARGUMENT(fw_set_log(77, NULL, NULL));
     OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
 

@@ -1282,6 +1282,13 @@ private:
     fw_event raw_;
 };
 
+/// Says that the network is another than before, or may be: every connection is looked at.
+inline Result<void> network_changed() { return detail::check(fw_network_changed()); }
+/// Says that the process is about to sleep: until resume nothing is too late.
+inline Result<void> suspend() { return detail::check(fw_suspend()); }
+/// Says that the process is awake again: every connection is looked at.
+inline Result<void> resume() { return detail::check(fw_resume()); }
+
 /// Takes the next event of any socket; none when nothing waits. Callbacks are not called for it.
 inline std::optional<Event> next_event()
 {

@@ -99,7 +99,7 @@ impl Attempt {
     /// Whether the wait is over, and if so, begins again.
     pub(super) fn wait_is_over(&mut self, context: &mut Context) -> Fate {
         let Stage::Waiting { until, .. } = &self.stage else { return Fate::GoesOn };
-        if context.now < *until {
+        if !self.is_awake() || context.now < *until {
             return Fate::GoesOn;
         }
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
@@ -171,9 +171,7 @@ impl Attempt {
         self.stage = Stage::Waiting { until, next };
         self.held = None;
         (self.readable, self.writable, self.unseen) = (false, false, false);
-        for token in std::mem::take(&mut self.tokens) {
-            context.free_token(token);
-        }
+        self.free_tokens(context);
     }
 
     /// Keeps what the server has set, where cookies are on.

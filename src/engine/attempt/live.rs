@@ -26,7 +26,8 @@ impl Attempt {
     pub(super) fn live(&mut self, context: &mut Context) -> Fate {
         // Before the deadlines: what waits in the socket shows that the peer is alive.
         self.read(context);
-        if let Stage::Live { session, .. } = &mut self.stage
+        if self.is_awake()
+            && let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {
             let terminal = Terminal::of(session.handle_timeout(context.now));

@@ -78,6 +78,11 @@ void settings_are_checked_as_in_c()
     reconnect.max_delay_ms = 250;
     must(socket.set_reconnect(reconnect));
     must(socket.set_no_reconnect());
+    must(socket.on_reconnecting(
+        [](framewire::SocketRef, const framewire::ConnectionError &, std::uint32_t, std::chrono::milliseconds) {}));
+    must(framewire::suspend());
+    must(framewire::network_changed());
+    must(framewire::resume());
     must(socket.set_cookies(true));
 
     framewire::Compression compression;
