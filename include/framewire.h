@@ -15,7 +15,9 @@
  *   pull    fw_next_event takes from the queue of the first way what would be called; no callbacks.
  * One socket's events come in order and one at a time. Every fw_socket_open that returned OK ends in
  * exactly one terminal event, closed or error, after all messages received before it; only
- * fw_socket_destroy and fw_shutdown waive it. A finalizer runs exactly once, as the last of all, at
+ * fw_socket_destroy and fw_shutdown waive it. A peer that breaks the rules is not read any further,
+ * but the socket stays open until the messages before that were delivered, for the close timeout at
+ * most, so that answers to them still go out. A finalizer runs exactly once, as the last of all, at
  * the latest before fw_shutdown returns. A callback may call anything, its own socket's destroy
  * included, but fw_shutdown, which is refused there. It must not throw or longjmp.
  *

@@ -3,11 +3,12 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use common::{Client, Seen, wait_until};
-use framewire::{ErrorKind, Phase, pool_stats};
+use framewire::{Code, Dispatch, ErrorKind, Phase, State, pool_stats};
 use framewire_servers::Scripted;
+use framewire_servers::scripted::Frame;
 
 /// A server that sends this on an open connection and reports the close frame that answers it.
 fn sending(bytes: Vec<u8>) -> (Scripted, mpsc::Receiver<Option<(u16, String)>>) {
@@ -230,4 +231,136 @@ fn the_connection_ends_after_a_violation_even_if_the_server_never_closes_it() {
         assert!(peer.wait_for_end(), "the client kept the connection");
     });
     assert_eq!(Client::opening(&server.url()).error().kind, ErrorKind::Protocol);
+}
+
+/// A server that sends two messages and a violation, and reports all that it gets.
+fn sending_messages_and_a_violation() -> (Scripted, mpsc::Receiver<Vec<Frame>>) {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x81\x03one\x89\x04ping\x81\x03two\x83\x00\x81\x05never");
+        let _ = report.send(std::iter::from_fn(|| peer.read_frame()).collect());
+    });
+    (server, reported)
+}
+
+/// However slow the machine is, the test comes to its events in time.
+fn patient(server: &Scripted) -> Client {
+    let client = Client::new(&server.url());
+    client.set_close_timeout(120_000).unwrap();
+    client
+}
+
+fn opened_patiently(server: &Scripted) -> Client {
+    let client = patient(server);
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    client
+}
+
+/// The pong and both answers, then the close frame.
+fn assert_answered(frames: &[Frame]) {
+    let (close, answers) = frames.split_last().expect("something came");
+    assert_eq!((close.opcode, &close.payload[..2]), (8, &1002u16.to_be_bytes()[..]));
+    // A pong goes ahead of messages.
+    let of =
+        |opcode| answers.iter().filter(move |frame| frame.opcode == opcode).map(|frame| &frame.payload[..]);
+    assert!(of(10).eq([b"ping"]));
+    assert!(of(1).eq([b"one", b"two"]));
+    assert_eq!(answers.len(), 3);
+}
+
+#[test]
+fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
+    for dispatch in [Dispatch::Worker, Dispatch::Poll] {
+        let (server, reported) = sending_messages_and_a_violation();
+        let client = patient(&server);
+        let (failed, seen) = mpsc::channel();
+        client.set_dispatch(dispatch).unwrap();
+        client.on_text(Some(Arc::new(|socket, text| socket.send_text(text).unwrap()))).unwrap();
+        let on_error = move |socket: &framewire::Socket, error: &framewire::Error| {
+            let _ = failed.send((error.kind, socket.state()));
+        };
+        client.on_error(Some(Arc::new(on_error))).unwrap();
+        client.open().unwrap();
+        let mut end = None;
+        wait_until("the error", || {
+            client.poll(0, 0).unwrap();
+            end = seen.try_recv().ok();
+            end.is_some()
+        });
+        assert_eq!(end, Some((ErrorKind::Protocol, State::Closed)), "{dispatch:?}");
+        assert_answered(&reported.recv().unwrap());
+    }
+}
+
+#[test]
+fn a_game_that_takes_its_events_can_answer_each_before_the_connection_fails() {
+    let (server, reported) = sending_messages_and_a_violation();
+    let client = opened_patiently(&server);
+    wait_until("everything", || client.stats().frames_received == 3);
+    for expected in ["one", "two"] {
+        assert_eq!(client.next(), Seen::Text(expected.to_owned()));
+        assert_eq!(client.state(), State::Open);
+        client.send_text(expected).unwrap();
+    }
+    assert_eq!(client.error().kind, ErrorKind::Protocol);
+    assert_eq!(client.send_text("late").map_err(|error| error.code), Err(Code::InvalidState));
+    assert_answered(&reported.recv().unwrap());
+}
+
+#[test]
+fn the_close_frame_does_not_wait_for_ever_for_a_game_that_is_late() {
+    let (server, reported) = sending_messages_and_a_violation();
+    let client = Client::new(&server.url());
+    client.set_close_timeout(50).unwrap();
+    client.open().unwrap();
+    // Nothing is fetched before this.
+    let frames = reported.recv().unwrap();
+    assert_eq!(frames.iter().map(|frame| frame.opcode).collect::<Vec<_>>(), [10, 8]);
+    assert_eq!(client.state(), State::Closed);
+    let seen = client.until_end();
+    assert_eq!(seen[..3], [Seen::Open, Seen::Text("one".into()), Seen::Text("two".into())]);
+    assert!(matches!(&seen[3..], [Seen::Error(_)]), "{seen:?}");
+    // What was left of the first connection does not disturb the next.
+    client.open().unwrap();
+    assert_eq!(client.until_end().len(), 4);
+}
+
+#[test]
+fn a_connection_that_has_yet_to_fail_can_be_closed_aborted_and_destroyed() {
+    let act: [fn(&Client); 3] = [
+        |client| client.close(1000, "enough").unwrap(),
+        |client| client.abort().unwrap(),
+        |client| client.destroy().unwrap(),
+    ];
+    for (number, act) in act.into_iter().enumerate() {
+        let (server, reported) = sending_messages_and_a_violation();
+        let client = opened_patiently(&server);
+        wait_until("everything", || client.stats().frames_received == 3);
+        act(&client);
+        if number < 2 {
+            let seen = client.until_end();
+            assert_eq!(seen[..2], [Seen::Text("one".into()), Seen::Text("two".into())]);
+            assert_eq!(seen.len(), 3, "{seen:?}");
+        }
+        let frames = reported.recv().unwrap();
+        let closes = frames.iter().filter(|frame| frame.opcode == 8).count();
+        // To abort is to say nothing more.
+        assert_eq!(closes, usize::from(number != 1), "{number}");
+    }
+}
+
+#[test]
+fn a_connection_that_has_yet_to_fail_may_be_lost() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x81\x03one\x83\x00");
+        peer.read_frame();
+        peer.reset();
+    });
+    let client = opened_patiently(&server);
+    assert_eq!(client.next(), Seen::Text("one".into()));
+    wait_until("the loss", || client.send_text("answer").is_err());
+    assert_eq!(client.error().kind, ErrorKind::Protocol, "that came first");
 }

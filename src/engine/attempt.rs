@@ -21,18 +21,20 @@
 //! | `tunnel` | the talk with a proxy |
 //! | `again` | ends that are none for the socket: redirects, and other tries |
 //! | `sleep` | what a change of the network, or a sleep of the process, does to it |
+//! | `counting` | what it adds to its socket's counters |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
 mod again;
 mod connecting;
+mod counting;
 mod ending;
 mod live;
 mod sleep;
 mod tunnel;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use mio::Token;
@@ -40,10 +42,10 @@ use mio::event::Event;
 
 use self::again::Next;
 use self::connecting::Sought;
+use self::counting::Base;
 use self::ending::{Held, Terminal};
 use self::tunnel::{Route, Tunnel};
 use super::callbacks::Callbacks;
-use super::counters::Counters;
 use super::delivery;
 use super::event::EventKind;
 use super::lock;
@@ -57,7 +59,7 @@ use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::liveness::PingSettings;
 use crate::session::reconnect::Retries;
-use crate::session::{self, Outbox, Session};
+use crate::session::{self, Session};
 use crate::wire::upgrade::UpgradeRequest;
 
 /// Whether there is anything left to do for an attempt.
@@ -99,40 +101,6 @@ pub struct Attempt {
     held: Option<Held>,
     started: Instant,
     base: Base,
-}
-
-/// What the counters stood at when the attempt began.
-#[derive(Default)]
-struct Base {
-    frames_received: u64,
-    messages_received: u64,
-    pings_sent: u64,
-    pongs_received: u64,
-    extra_frames_sent: u64,
-    before_compression: u64,
-    after_compression: u64,
-}
-
-impl Base {
-    fn of(socket: &Shared) -> Self {
-        let counters = socket.counters.snapshot();
-        Self {
-            frames_received: counters.frames_received,
-            messages_received: counters.messages_received,
-            pings_sent: counters.pings_sent,
-            pongs_received: counters.pongs_received,
-            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
-            before_compression: counters.payload_bytes_before_compression,
-            after_compression: counters.payload_bytes_after_compression,
-        }
-    }
-
-    fn count_sent(&self, socket: &Shared, outbox: &Outbox, session: &Session) {
-        let counters = &socket.counters;
-        let frames = self.extra_frames_sent + outbox.frames + session.extra_frames_sent();
-        counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
-        counters.frames_sent.store(frames, Ordering::Relaxed);
-    }
 }
 
 enum Stage {
@@ -331,15 +299,6 @@ impl Attempt {
             let callbacks = socket.0.callbacks();
             delivery::call(socket, &callbacks, event);
         }
-    }
-
-    /// Notes how long a phase of connecting took, and begins the next one.
-    fn time(&mut self, now: Instant, counter: impl FnOnce(&Counters) -> &AtomicU64) {
-        if let Some(Socket(socket)) = &self.socket {
-            let took = now.saturating_duration_since(self.started).as_micros() as u64;
-            counter(&socket.counters).store(took, Ordering::Relaxed);
-        }
-        self.started = now;
     }
 
     fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use shuttle::thread;
 
 use super::{FOR_EVER, House, check, number_of, publish};
+use crate::engine::event::Letter;
 use crate::engine::hub::{self, Hub};
 use crate::engine::socket::Shared;
-use crate::engine::{delivery, library};
+use crate::engine::{delivery, library, lock};
 
 /// Which socket's event, and its number, as they were seen.
 #[derive(Clone, Default)]
@@ -262,5 +263,36 @@ fn reading_that_stopped_goes_on() {
             publish(&socket, &[number]);
         }
         taker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_mark_is_told_to_the_worker_when_what_came_before_it_was_seen() {
+    check(|| {
+        const ATTEMPT: u64 = 7;
+        let house = House::new(1000);
+        let socket = house.socket(0);
+        let seen = Seen::default();
+        note_until(&seen, 3, &socket);
+        let pollers = [(); 2].map(|()| {
+            let hub = house.hub.clone();
+            thread::spawn(move || poll_until_stopped(&hub))
+        });
+        publish(&socket, &[0, 1]);
+        let mark = Letter::Mark { attempt: ATTEMPT };
+        let charge = mark.charge();
+        house.hub.publish(&socket, &mut vec![mark], charge);
+        // A mark that is not told is found as a deadlock.
+        while lock(&socket.to_worker).caught_up != ATTEMPT {
+            for socket in house.letters() {
+                socket.take_notification();
+            }
+        }
+        assert_eq!(seen.of(0), [0, 1]);
+        publish(&socket, &[2]);
+        let ran: usize = pollers.into_iter().map(|poller| poller.join().unwrap()).sum();
+        assert_eq!((ran, seen.of(0).len()), (3, 3), "the game sees nothing of the mark");
+        assert_eq!(hub::pending(), 0);
+        house.hub.close();
     });
 }

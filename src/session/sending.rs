@@ -153,7 +153,13 @@ impl Sending {
         if !self.closed && self.ending == Ending::No {
             self.control.push_back(Control::new(Opcode::Close, payload));
             self.ending = Ending::Yes;
+            self.drop_close();
         }
+    }
+
+    /// Drops a close frame of the caller's own.
+    pub fn drop_close(&mut self) {
+        self.entries.retain(|entry| !matches!(entry, Entry::Close { .. }));
     }
 
     /// A close frame waits for its turn.
@@ -239,7 +245,6 @@ impl Sending {
                     self.prepare_changed(changed, &mut budget, keys)?;
                 }
                 changed @ Entry::Changed { .. } => self.prepare_changed(changed, &mut budget, keys)?,
-                Entry::Close { .. } if self.is_ending() => self.entries.clear(),
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;

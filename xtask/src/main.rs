@@ -1,6 +1,7 @@
 //! The project's commands: `cargo xtask <command>`.
 
 mod abi;
+mod abi_facts;
 mod autobahn;
 mod c;
 mod c_tests;
@@ -8,6 +9,7 @@ mod cpp;
 mod demo;
 mod fuzz;
 mod godot;
+mod guarantees;
 mod header;
 mod install;
 mod network;
@@ -30,6 +32,7 @@ cargo xtask <command>
                      the fuzz targets, each for 20 seconds unless it is said otherwise
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
+  abi                writes include/framewire.abi: functions, numbers and layouts
   unsafe             writes docs/unsafe.md from the source
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),
         ["autobahn", "--full"] => autobahn::run(true),
+        ["abi"] => abi_facts::write(),
         ["unsafe"] => unsafe_list::write(),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),

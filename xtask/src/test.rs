@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, autobahn, c_tests, cpp, demo, fuzz, godot, header, network, proxies, real, unity, unsafe_list,
+    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, proxies, real,
+    unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -73,6 +74,8 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("the header is current", || header::check().into());
     report.step("the header compiles alone", || c::header_alone().into());
+    report.step("the ABI is as it was", || abi_facts::check().into());
+    report.step("every promise has its proof", || guarantees::check().into());
     report.step("every unsafe block has its reason and its room", || unsafe_list::check().into());
     report.step("no warning of rustc or clippy", || {
         let strict = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];

@@ -95,8 +95,9 @@ impl Attempt {
     pub(super) fn terminal(&mut self, terminal: Option<Terminal>, context: &mut Context) {
         let Some(terminal) = terminal else { return };
         self.end_with(terminal, context);
-        let says_something = |stage: &Stage| matches!(stage, Stage::Live { session, .. } if session.has_to_write() || session.close_is_out());
-        if says_something(&self.stage) {
+        if let Stage::Live { session, .. } = &self.stage
+            && (session.has_to_write() || session.close_is_out())
+        {
             self.linger(context);
         } else {
             self.stop_lingering();

@@ -3,7 +3,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::callbacks::{Callbacks, Inside};
@@ -301,19 +301,6 @@ impl Attempt {
             self.read(context);
         }
         self.fail_live(error, context);
-    }
-
-    pub(super) fn count(&self, socket: &Shared) {
-        let Stage::Live { session, .. } = &self.stage else { return };
-        let counters = &socket.counters;
-        let set = |counter: &AtomicU64, value| counter.store(value, Ordering::Relaxed);
-        set(&counters.frames_received, self.base.frames_received + session.frames_received());
-        set(&counters.messages_received, self.base.messages_received + session.messages_received());
-        set(&counters.pings_sent, self.base.pings_sent + session.pings_sent());
-        set(&counters.pongs_received, self.base.pongs_received + session.pongs_received());
-        let (before, after) = session.compression();
-        set(&counters.payload_bytes_before_compression, self.base.before_compression + before);
-        set(&counters.payload_bytes_after_compression, self.base.after_compression + after);
     }
 }
 

@@ -168,6 +168,59 @@ fn a_breach_leaves_one_close_frame_wherever_our_writing_was_interrupted() {
 }
 
 #[test]
+fn answers_to_what_came_before_a_breach_go_before_the_close_frame() {
+    let mut driver = Driver::open();
+    driver.send(Text, b"queued", 1000);
+    driver.feed(&[frame(true, PING, b"ping"), vec![0x83, 0]].concat(), &mut Pieces::Whole);
+    driver.send(Text, b"answer", 1000);
+    driver.close(1000, "ours");
+    assert!(matches!(driver.over(), Told::Failed(_)));
+    assert_eq!(driver.sent_close().0, 1002);
+    let payloads: Vec<_> = driver.sent().into_iter().map(|frame| frame.payload).collect();
+    assert_eq!(payloads[..3], [b"ping".to_vec(), b"queued".to_vec(), b"answer".to_vec()]);
+    assert_eq!(payloads.len(), 4);
+}
+
+#[test]
+fn a_close_frame_that_is_held_back_waits_for_the_last_words() {
+    let mut driver = Driver::open();
+    assert!(!driver.session.hold_close(), "there is none yet");
+    driver.feed(&[0x83, 0], &mut Pieces::Whole);
+    assert!(driver.session.hold_close());
+    for n in 1..=2 {
+        assert!(!driver.session.has_to_write());
+        driver.send(Text, b"answer", 1000);
+        driver.flush();
+        assert_eq!(driver.sent().len(), n);
+    }
+    driver.close(1000, "ours");
+    driver.flush();
+    assert_eq!(driver.sent().len(), 2, "one close frame is enough");
+    driver.send(Text, b"last", 1000);
+    driver.session.last_words(&mut driver.outbox, driver.now);
+    assert!(matches!(driver.over(), Told::Failed(_)));
+    assert_eq!(driver.sent_close().0, 1002);
+    assert_eq!(driver.sent()[2].payload, b"last");
+    assert_eq!(driver.sent().len(), 4);
+}
+
+#[test]
+fn a_close_frame_does_not_wait_for_very_much() {
+    let mut driver = Driver::open();
+    driver.send(Binary, &[1; 400_000], 1 << 20);
+    driver.network_takes = 1000;
+    driver.flush();
+    driver.send(Binary, &[2; 400_000], 1 << 20);
+    driver.feed(&[0x83, 0], &mut Pieces::Whole);
+    driver.session.last_words(&mut driver.outbox, driver.now);
+    driver.network_takes = usize::MAX;
+    assert!(matches!(driver.over(), Told::Failed(_)));
+    assert_eq!(driver.sent_close().0, 1002);
+    assert_eq!(driver.sent()[0].payload, [1; 400_000], "what has begun to leave is ended");
+    assert_eq!(driver.sent().len(), 2);
+}
+
+#[test]
 fn nobody_listens_any_more_leaves_one_close_frame_too() {
     let mut whole = Driver::open();
     whole.send(Text, b"queued", 1000);

@@ -1,0 +1,116 @@
+//! Extensions: what was offered, what the server accepted, and what comes through them.
+
+use std::sync::Arc;
+
+use super::super::MessageType;
+use super::super::extension::{Chain, Extension, Piece};
+use super::super::inbound::Payload;
+use super::{Rest, Session, SessionEvent};
+use crate::buffer::Segment;
+use crate::error::{Error, ErrorKind};
+use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
+use crate::wire::extensions::{ExtensionParams, parse_extensions};
+use crate::wire::frame::RSV1;
+use crate::wire::upgrade::UpgradeError;
+use crate::wire::utf8::Utf8Stream;
+use crate::wire::violation::Violation;
+
+pub(super) struct Offer {
+    pub(super) compression: Option<DeflateConfig>,
+    /// By name.
+    pub(super) extensions: Vec<(String, Arc<dyn Extension>)>,
+}
+
+pub(super) struct Extended {
+    chain: Arc<Chain>,
+    max_message_size: usize,
+    /// What they made of the last payload.
+    pub(super) decoded: Segment,
+    /// How far a text that they decode is checked.
+    utf8: Utf8Stream,
+}
+
+impl Extended {
+    pub(super) fn decoded(extended: &Option<Box<Extended>>) -> Payload<'_> {
+        Payload::of(extended.as_ref().map_or(&Segment::EMPTY, |extended| &extended.decoded))
+    }
+}
+
+impl Session {
+    /// Puts to work what the server accepted of our offer.
+    pub(super) fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
+        let Some(offer) = self.offer.take() else { return Ok(()) };
+        let mut chain = Chain::default();
+        let mut deflate = false;
+        for answer in parse_extensions(extensions)? {
+            if chain.agree(&offer.extensions, &answer, &element(&answer), deflate)? {
+                continue;
+            }
+            if let Some(config) = &offer.compression
+                && answer.name.eq_ignore_ascii_case(EXTENSION_NAME)
+            {
+                if chain.rsv() & RSV1 != 0 {
+                    let problem = "another extension owns its reserved bit".to_owned();
+                    return Err(UpgradeError::Extension { name: EXTENSION_NAME.to_owned(), problem });
+                }
+                let params = config.accept(&answer)?;
+                self.inbound.set_inflater(Box::new(Inflater::new(&params)));
+                self.rest.sending.set_deflater(Box::new(Deflater::new(&params, config.level)));
+                self.treatment.compress_from =
+                    Some(u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
+                deflate = true;
+            }
+        }
+        if !chain.is_empty() {
+            self.treatment.extended = true;
+            self.inbound.set_extensions(chain.rsv(), chain.is_always());
+            let chain = Arc::new(chain);
+            self.rest.sending.set_extensions(chain.clone());
+            self.rest.extended = Some(Box::new(Extended {
+                chain,
+                max_message_size: self.inbound.max_message_size(),
+                decoded: Segment::EMPTY,
+                utf8: Utf8Stream::default(),
+            }));
+        }
+        Ok(())
+    }
+}
+
+impl Rest {
+    /// Lets the extensions decode a message, or a fragment.
+    pub(super) fn decode(&mut self, piece: Piece, payload: Segment) -> Result<(), SessionEvent<'static>> {
+        let Some(extended) = &mut self.extended else { return Ok(()) };
+        match extended.chain.decode(piece, payload) {
+            Ok(decoded) => extended.decoded = decoded,
+            Err(problem) => {
+                let message = format!("an extension failed on a message that was received: {problem}");
+                return Err(self.fail(1011, Error::new(ErrorKind::Extension, self.phase(), message)));
+            }
+        }
+        let limit = extended.max_message_size;
+        if extended.decoded.len() > limit {
+            return Err(self.violated(Violation::MessageTooLarge { limit }));
+        }
+        if piece.message_type == MessageType::Text {
+            let fed = extended.utf8.feed(extended.decoded.as_slice());
+            let checked = if piece.is_final { fed.and_then(|()| extended.utf8.finish()) } else { fed };
+            checked.map_err(|violation| self.violated(violation))?;
+        }
+        Ok(())
+    }
+}
+
+/// An element of the server's answer, written out again.
+fn element(answer: &ExtensionParams) -> String {
+    let mut text = answer.name.clone();
+    for (name, value) in &answer.params {
+        text.push_str("; ");
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    text
+}

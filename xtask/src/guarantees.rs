@@ -1,0 +1,43 @@
+//! Every test that `GUARANTEES.md` names as a proof exists.
+
+use std::fs;
+
+use crate::run::{Outcome, root};
+
+pub fn check() -> Outcome {
+    let promises = fs::read_to_string(root().join("GUARANTEES.md")).map_err(|error| error.to_string())?;
+    let proofs: Vec<&str> = proofs(&promises).collect();
+    let missing: Vec<&str> = proofs.iter().copied().filter(|proof| !exists(proof)).collect();
+    println!("{} proofs", proofs.len());
+    match missing.as_slice() {
+        [] if proofs.is_empty() => Err("GUARANTEES.md names no proof".into()),
+        [] => Ok(()),
+        missing => Err(format!("GUARANTEES.md names tests that are not there: {}", missing.join(", "))),
+    }
+}
+
+/// What stands in backticks and begins like a path of a test's.
+fn proofs(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|word| ["tests/", "src/"].iter().any(|folder| word.starts_with(folder)))
+}
+
+/// `file::test`, or a program in C.
+fn exists(proof: &str) -> bool {
+    let (file, test) = proof.split_once("::").unwrap_or((proof, ""));
+    let Ok(text) = fs::read_to_string(root().join(file)) else { return false };
+    test.is_empty() || text.contains(&format!("fn {test}("))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proofs_are_paths_in_backticks() {
+        let text = "| `fw_poll` keeps to it | `tests/a.rs::b`, `src/c.rs::d` |";
+        assert_eq!(proofs(text).collect::<Vec<_>>(), ["tests/a.rs::b", "src/c.rs::d"]);
+        assert!(exists("tests/c/pull.c") && exists("tests/delivery.rs::pending_is_exact"));
+        assert!(!exists("tests/delivery.rs::no_such_test") && !exists("tests/no_such_file.c"));
+    }
+}
