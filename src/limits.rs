@@ -49,6 +49,11 @@ pub const MAX_URL: usize = 8 << 10;
 /// Extensions of the caller's own on one socket; there are three reserved bits to share.
 pub const MAX_EXTENSIONS: usize = 8;
 
+/// Cookies that a socket keeps: RFC 6265 section 6.1 asks for 50 for a host.
+pub const MAX_COOKIES: usize = 64;
+/// Names and values of those together: with the other fields below what common servers take.
+pub const MAX_COOKIE_BYTES: usize = 16 << 10;
+
 /// Header fields that a caller may add to the upgrade request: common servers take about 100.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// Names and values of those together. Common servers refuse more than 8 to 32 KiB.
@@ -60,6 +65,18 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(20_000);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(5_000);
 /// After a final answer that is not an upgrade, its body gets this long.
 pub const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// Between a loss and the first try to come back, at least: longer than a blink of the network.
+pub const RECONNECT_MIN_DELAY: Duration = Duration::from_millis(250);
+/// Between two tries, at most: a player waits that long for a server that restarts.
+pub const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(30_000);
+/// A server that asks to be left alone for longer (`Retry-After`) is asked again all the same: its
+/// clock or ours may be wrong.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// How long an open connection has to show that it has survived a change of the network, or a sleep:
+/// a radio that wakes up and one packet lost and sent again fit in.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(3_000);
 
 /// Between two pings, when pings are on.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);

@@ -1,13 +1,17 @@
 //! One attempt to connect, and the connection that comes of it, on its worker.
 //!
 //! ```text
-//!   Resolving ─> Dialling ─> Securing ─> Asking ─> Live ──terminal event──> (lingers) ─> over
-//!       Sharing ──HTTP/2: somebody else's connection──^
-//!        └───────────┴───────────┴──────────┴── the connect deadline, a cancel, a failure ──^
+//!      ┌────────────────── a redirect, or a loss and another try ──────────────────┐
+//!   Waiting       ┌──────────────> Sharing (HTTP/2) ──────────────────┐             │
+//!      └> Resolving ─> Dialling ─> Tunnelling ─> Securing ─> Asking ─> Live ───────┤
+//!              └───────────┴───────────┴────────────┴───────────┴──── any end ─────┤
+//!                                                            terminal event <──────┘
+//!                                                (lingers) ─> over <─┘
 //! ```
 //!
-//! `Securing` only for `wss:`, `Asking` only where the game wants to see the upgrade request. After
-//! the terminal event an attempt no longer belongs to its socket, which may open the next one; it
+//! `Tunnelling` only through a proxy, `Securing` only for `wss:`, `Asking` only where the game wants to
+//! see the upgrade request. Ends are the connect deadline, a cancel, a failure, a close. After the
+//! terminal event an attempt no longer belongs to its socket, which may open the next one; it
 //! lingers just to say its last bytes and to let the server end the connection first
 //! (RFC 6455 section 7.1.1).
 //!
@@ -15,15 +19,21 @@
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
 //! | `sharing` | HTTP/2: whose connection, or HTTP/1.1 after all |
-//! | `counting` | what it adds to the socket's counters |
+//! | `tunnel` | the talk with a proxy |
+//! | `again` | ends that are none for the socket: redirects, and other tries |
+//! | `sleep` | what a change of the network, or a sleep of the process, does to it |
+//! | `counting` | what it adds to its socket's counters |
 //! | `live` | bytes between stream and session, events to the game |
 //! | `ending` | how it ends, and what the socket is told |
 
+mod again;
 mod connecting;
 mod counting;
 mod ending;
 mod live;
 mod sharing;
+mod sleep;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,9 +42,12 @@ use std::time::Instant;
 use mio::Token;
 use mio::event::Event;
 
+use self::again::Next;
+use self::connecting::Sought;
 use self::counting::Base;
 use self::ending::{Held, Terminal};
 use self::sharing::Carrier;
+use self::tunnel::{Route, Tunnel};
 use super::callbacks::Callbacks;
 use super::delivery;
 use super::event::EventKind;
@@ -49,7 +62,9 @@ use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::liveness::PingSettings;
+use crate::session::reconnect::Retries;
 use crate::session::{self, Session};
+use crate::wire::upgrade::UpgradeRequest;
 
 /// Whether there is anything left to do for an attempt.
 pub enum Fate {
@@ -66,10 +81,22 @@ pub struct Attempt {
     http: HttpVersion,
     /// A stream of HTTP/2 that was not answered was given a second chance.
     asked_again: bool,
+    /// What is asked, and of whom.
+    request: UpgradeRequest,
+    /// The proxy on the way there.
+    route: Option<Box<Route>>,
     stage: Stage,
+    /// Names asked for so far.
+    lookups: u32,
+    /// Requests made so far, and redirects followed.
+    requests: u32,
+    redirects: u32,
+    retries: Retries,
     tokens: Vec<Token>,
     /// Of connecting, then of lingering.
     deadline: Option<Instant>,
+    /// While the process sleeps nothing is too late.
+    suspended_since: Option<Instant>,
     /// The timer that is set.
     timer: Option<Instant>,
     readable: bool,
@@ -86,17 +113,23 @@ pub struct Attempt {
 
 enum Stage {
     Idle,
+    /// Between two connections.
+    Waiting {
+        until: Instant,
+        next: Next,
+    },
     Resolving {
         _lookup: Lookup,
+        sought: Sought,
     },
     Dialling(Dialler),
+    Tunnelling(Box<Tunnel>),
     Securing(Box<Stream>),
     /// Waits for a connection that it shares with others, or until such a one is ready.
     Sharing,
     Asking {
         carrier: Carrier,
-        draft: Draft,
-        done: bool,
+        draft: Arc<Draft>,
     },
     Live {
         stream: Transport,
@@ -113,11 +146,18 @@ impl Attempt {
             key,
             deadline: Some(now + plan.settings.connect_timeout),
             socket: Some(Socket(socket)),
-            http: plan.http(),
+            http: plan.http_for(&plan.settings.request.url),
             asked_again: false,
+            request: plan.settings.request.clone(),
             plan,
+            route: None,
             stage: Stage::Idle,
+            lookups: 0,
+            requests: 0,
+            redirects: 0,
+            retries: Retries::default(),
             tokens: Vec::new(),
+            suspended_since: None,
             timer: None,
             readable: false,
             writable: false,
@@ -173,7 +213,7 @@ impl Attempt {
     /// Ends with an error that came from outside the connection.
     pub fn fail(&mut self, error: Error, context: &mut Context) -> Fate {
         self.end(Terminal::Failed(error), context);
-        Fate::Over
+        self.fate(context)
     }
 
     pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
@@ -182,8 +222,13 @@ impl Attempt {
             Stage::Securing(stream) | Stage::Asking { carrier: Carrier::Own(stream), .. } => {
                 stream.ready(event);
             }
+            Stage::Tunnelling(tunnel) => tunnel.ready(event),
             Stage::Live { stream, .. } => stream.ready(event),
-            Stage::Idle | Stage::Resolving { .. } | Stage::Sharing | Stage::Asking { .. } => {}
+            Stage::Idle
+            | Stage::Waiting { .. }
+            | Stage::Resolving { .. }
+            | Stage::Sharing
+            | Stage::Asking { .. } => {}
         }
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
@@ -204,17 +249,22 @@ impl Attempt {
         if self.is_over() {
             return Fate::Over;
         }
-        if self.deadline.is_some_and(|deadline| context.now >= deadline) {
+        if self.is_awake() && self.deadline.is_some_and(|deadline| context.now >= deadline) {
             return self.out_of_time(context);
         }
         match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } | Stage::Sharing => Fate::GoesOn,
+            Stage::Waiting { .. } => self.wait_is_over(context),
             Stage::Dialling(_) => self.dial_step(None, context),
+            Stage::Tunnelling(_) => self.tunnel_step(context),
             Stage::Securing(_) => self.secure(context),
-            Stage::Asking { done: false, .. } => Fate::GoesOn,
-            Stage::Asking { done: true, .. } => self.asked(context),
+            Stage::Asking { .. } => self.asked(context),
             Stage::Live { .. } => self.live(context),
         }
+    }
+
+    fn is_awake(&self) -> bool {
+        self.suspended_since.is_none()
     }
 
     /// Ended, with nothing left to say.
@@ -224,6 +274,10 @@ impl Attempt {
 
     /// Gives back what the worker's tables hold of the attempt.
     pub fn give_back(mut self: Box<Self>, context: &mut Context) {
+        self.let_go(context);
+    }
+
+    fn let_go(&mut self, context: &mut Context) {
         context.pool.forget(self.key);
         for token in std::mem::take(&mut self.tokens) {
             context.free_token(token);
@@ -232,9 +286,21 @@ impl Attempt {
 
     // ------------------------------------------------------------------ small things
 
+    /// The version of HTTP that is spoken, where one is.
+    fn http_version(&self) -> u32 {
+        match &self.stage {
+            Stage::Live { stream, .. } => stream.http_version(),
+            _ => 1,
+        }
+    }
+
     /// Sees to it that the worker asks again when the next deadline comes up.
     pub fn set_timer(&mut self, context: &mut Context) {
+        if !self.is_awake() {
+            return;
+        }
         let next = match &self.stage {
+            Stage::Waiting { until, .. } => Some(*until),
             Stage::Dialling(dialler) => dialler.next_deadline(),
             Stage::Live { session, .. } => session.deadline(),
             _ => None,

@@ -16,7 +16,7 @@ use super::hub::Hub;
 use super::lock;
 use super::request;
 use super::socket::{Plan, Settings, Shared, Socket};
-use super::worker::{self, Inbox};
+use super::worker::{self, Inbox, News};
 use crate::buffer;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
@@ -72,8 +72,12 @@ struct TlsInner {
     connectors: Connectors,
 }
 
-/// Without HTTP/2 and with it.
-type Connectors = [Option<TlsConnector>; 2];
+#[derive(Default)]
+struct Connectors {
+    /// Without HTTP/2 and with it.
+    server: [Option<TlsConnector>; 2],
+    proxy: Option<TlsConnector>,
+}
 
 impl TlsHandle {
     pub fn new(settings: TlsSettings) -> Self {
@@ -92,19 +96,33 @@ impl TlsHandle {
         lock(&self.inner).version
     }
 
-    /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
     pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
+        let which = usize::from(http2);
+        self.make(|connectors| &mut connectors.server[which], |settings| settings.connector(http2))
+    }
+
+    /// For a proxy that is spoken to over TLS.
+    pub fn proxy_connector(&self) -> Result<TlsConnector, CallError> {
+        self.make(|connectors| &mut connectors.proxy, |settings| settings.for_proxy().connector(false))
+    }
+
+    /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
+    fn make(
+        &self,
+        which: impl Fn(&mut Connectors) -> &mut Option<TlsConnector>,
+        make: impl FnOnce(&TlsSettings) -> Result<TlsConnector, CallError>,
+    ) -> Result<TlsConnector, CallError> {
         let (settings, version) = {
-            let inner = lock(&self.inner);
-            if let Some(connector) = &inner.connectors[usize::from(http2)] {
+            let mut inner = lock(&self.inner);
+            if let Some(connector) = which(&mut inner.connectors) {
                 return Ok(connector.clone());
             }
             (inner.settings.clone(), inner.version)
         };
-        let connector = settings.connector(http2)?;
+        let connector = make(&settings)?;
         let mut inner = lock(&self.inner);
         if inner.version == version {
-            inner.connectors[usize::from(http2)] = Some(connector.clone());
+            *which(&mut inner.connectors) = Some(connector.clone());
         }
         Ok(connector)
     }
@@ -173,11 +191,27 @@ pub fn forget(id: u64) -> Option<Socket> {
 }
 
 pub fn default_tls(http2: bool) -> Result<TlsConnector, CallError> {
-    let library = match &*lock(&LIBRARY) {
-        Stage::Running(library) => library.clone(),
-        _ => return Err(shutting_down()),
-    };
-    library.default_tls.connector(http2)
+    running()?.default_tls.connector(http2)
+}
+
+pub fn default_proxy_tls() -> Result<TlsConnector, CallError> {
+    running()?.default_tls.proxy_connector()
+}
+
+fn running() -> Result<Arc<Library>, CallError> {
+    match &*lock(&LIBRARY) {
+        Stage::Running(library) => Ok(library.clone()),
+        _ => Err(shutting_down()),
+    }
+}
+
+/// Tells every connection what the host says of its machine. Without a library there is none.
+pub fn tell(news: News) {
+    if let Ok(library) = running() {
+        for worker in &library.workers {
+            worker.tell(news);
+        }
+    }
 }
 
 /// The hub of the running library.

@@ -60,6 +60,16 @@ pub struct Inbox {
     sleeping: AtomicBool,
     waker: Box<Wake>,
     stop: Mutex<Option<Instant>>,
+    news: Mutex<News>,
+}
+
+/// What the host says of the machine that it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The process is about to sleep, or has woken up.
+    pub suspended: Option<bool>,
+    /// Connections may have died without a sign.
+    pub look_alive: bool,
 }
 
 /// Ends the worker's wait for the network, or the next one if it does not wait now.
@@ -79,6 +89,7 @@ impl Inbox {
             sleeping: AtomicBool::new(false),
             waker,
             stop: Mutex::default(),
+            news: Mutex::default(),
         }
     }
 
@@ -99,6 +110,16 @@ impl Inbox {
     /// The worker is to end by then.
     pub fn stop(&self, deadline: Instant) {
         *lock(&self.stop) = Some(deadline);
+        self.wake();
+    }
+
+    /// For every connection of the worker. What was not heard yet is summed up.
+    pub fn tell(&self, news: News) {
+        {
+            let mut told = lock(&self.news);
+            told.suspended = news.suspended.or(told.suspended);
+            told.look_alive |= news.look_alive;
+        }
         self.wake();
     }
 
@@ -124,6 +145,10 @@ impl Inbox {
         lock(&self.stop).take()
     }
 
+    pub fn take_news(&self) -> News {
+        std::mem::take(&mut lock(&self.news))
+    }
+
     /// The worker is about to wait, and wants to be woken. False if something has come in already.
     pub fn may_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
@@ -136,7 +161,9 @@ impl Inbox {
     }
 
     fn is_empty(&self) -> bool {
-        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty) && lock(&self.stop).is_none()
+        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty)
+            && lock(&self.stop).is_none()
+            && *lock(&self.news) == News::default()
     }
 
     /// The worker has ended. What it has not looked at, and will not, is seen to here.
@@ -309,10 +336,15 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
             worker.timer(at, key);
         }
+        let news = worker.inbox.take_news();
+        if news != News::default() {
+            worker.context.pool.hear(news, worker.context.now);
+            worker.with_all(|attempt, context| attempt.hear(news, context));
+        }
         if let Some(deadline) = worker.inbox.take_stop() {
             worker.context.stopping = true;
             stop_at = Some(deadline.min(worker.context.now + FAREWELL));
-            worker.turn_all();
+            worker.with_all(|attempt, context| attempt.turn(context));
         }
         worker.drive_shared();
         if let Some(at) = stop_at
@@ -357,10 +389,10 @@ impl Worker {
             && self.inbox.is_empty()
     }
 
-    fn turn_all(&mut self) {
+    fn with_all(&mut self, mut act: impl FnMut(&mut Attempt, &mut Context) -> Fate) {
         for slot in 0..self.slots.len() {
             let key = Key { slot: slot as u32, serial: self.slots[slot].serial };
-            self.turn(key);
+            self.with(key, &mut act);
         }
     }
 
@@ -381,7 +413,7 @@ impl Worker {
             }
             self.owners = owners;
             for (key, answer) in self.context.pool.take_answers() {
-                self.with(key, |attempt, context| attempt.found(answer, context));
+                self.with(key, |attempt, context| attempt.answered(answer, context));
             }
             if !self.context.pool.needs_drive() {
                 return;
@@ -402,7 +434,6 @@ impl Worker {
         let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
         let resolved = to_worker.resolved.take();
         let caught_up = std::mem::take(&mut to_worker.caught_up);
-        let request_done = std::mem::take(&mut to_worker.request_done);
         let pings = to_worker.pings.take();
         let user_pings = std::mem::take(&mut to_worker.user_pings);
         drop(to_worker);
@@ -411,14 +442,11 @@ impl Worker {
         }
         if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
             self.with(key, |attempt, context| {
-                if let Some(resolved) = resolved.filter(|resolved| resolved.attempt == key.to_bits()) {
-                    attempt.resolved(resolved.addresses, context);
+                if let Some(resolved) = resolved {
+                    attempt.resolved(resolved, context);
                 }
                 if caught_up == key.to_bits() {
                     attempt.caught_up(context);
-                }
-                if request_done {
-                    attempt.request_done();
                 }
                 if let Some(pings) = pings {
                     attempt.set_pings(pings, context);

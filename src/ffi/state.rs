@@ -57,7 +57,7 @@ pub struct fw_stats {
     pub pings_sent: u64,
     /// Pongs that came.
     pub pongs_received: u64,
-    /// 0 in this version.
+    /// Times that a try after the first attempt (fw_socket_set_reconnect) has opened.
     pub reconnects: u64,
     /// Payload bytes sent, before compression.
     pub payload_bytes_before_compression: u64,

@@ -24,7 +24,7 @@ use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
+use crate::limits::{MAX_CONTROL_PAYLOAD, PROBE_TIMEOUT, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
 use crate::wire::close::{encode_close, parse_close};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
@@ -387,6 +387,29 @@ impl Session {
         [self.rest.deadline, stall, silence].into_iter().flatten().min()
     }
 
+    /// Asks the peer at once whether it is there. It counts as lost when nothing comes within
+    /// [`PROBE_TIMEOUT`]. Only an open connection is asked: the others have deadlines of their own.
+    pub fn probe(&mut self, now: Instant) {
+        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
+            let payload = liveness.probe(PROBE_TIMEOUT, now);
+            self.rest.pings_sent += 1;
+            self.rest.sending.ping(&payload);
+        }
+    }
+
+    /// Nothing was looked at for `away`: what was waited for meanwhile does not count.
+    pub fn forgive(&mut self, away: Duration, now: Instant) {
+        if let Some(deadline) = &mut self.rest.deadline {
+            *deadline += away;
+        }
+        if let Some(since) = &mut self.rest.stalled_since {
+            *since = now;
+        }
+        if let Some(liveness) = &mut self.rest.liveness {
+            liveness.forgive(now);
+        }
+    }
+
     pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
         if self.rest.deadline.is_some_and(|deadline| now >= deadline) {
             self.rest.deadline = None;
@@ -406,11 +429,8 @@ impl Session {
                     self.rest.pings_sent += 1;
                     self.rest.sending.ping(&payload);
                 }
-                Due::Lost => {
-                    let message = format!(
-                        "the peer was silent for {} ms after a ping",
-                        self.rest.pings.patience.as_millis()
-                    );
+                Due::Lost(patience) => {
+                    let message = format!("the peer was silent for {} ms after a ping", patience.as_millis());
                     return self.ended(Some(Error::new(ErrorKind::PingTimeout, Phase::Open, message)));
                 }
             }

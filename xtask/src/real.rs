@@ -22,12 +22,12 @@ const WEBSOCKETS: &str = "websockets==17.4";
 const WS: &str = "ws@8.23.0";
 
 /// A server could not be had, or it could and something failed.
-enum Problem {
+pub enum Problem {
     Missing(String),
     Failed(String),
 }
 
-fn verdict(result: Result<(), Problem>) -> Verdict {
+pub fn verdict(result: Result<(), Problem>) -> Verdict {
     match result {
         Ok(()) => Verdict::Passed,
         Err(Problem::Missing(reason)) => Verdict::Skipped(reason),

@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, unity,
-    unsafe_list,
+    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, proxies, real,
+    unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -113,6 +113,7 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    proxies::steps(&mut report, &echo);
     report.step("Autobahn", autobahn::step);
     report
 }

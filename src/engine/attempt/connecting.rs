@@ -9,12 +9,13 @@ use super::super::event::EventKind;
 use super::super::library;
 use super::super::lock;
 use super::super::masks;
-use super::super::request::Request;
+use super::super::request::{Draft, Request};
 use super::super::socket::{Resolved, Socket};
 use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::ending::Terminal;
 use super::sharing::Carrier;
+use super::tunnel::Route;
 use super::{Attempt, Fate, Stage};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
@@ -23,12 +24,28 @@ use crate::net::options;
 use crate::net::resolve;
 use crate::net::stream::{Progress, Stream};
 use crate::session::{self, Session};
-use crate::sync::Mutex;
 use crate::wire::upgrade::UpgradeRequest;
 
+/// Whose addresses are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// Of whoever is connected to: the server, or the proxy.
+    Hop,
+    /// Of the server, for a proxy that is told addresses.
+    Target,
+}
+
 impl Attempt {
+    /// Begins anew, whatever was found out on the way to another server or in another try.
     pub fn start(&mut self, context: &mut Context) -> Fate {
-        self.log(LogLevel::Debug, format_args!("connecting to {}", self.plan.settings.request.url));
+        let url = &self.request.url;
+        self.log(LogLevel::Debug, format_args!("connecting to {url}"));
+        self.started = context.now;
+        (self.http, self.asked_again) = (self.plan.http_for(url), false);
+        match self.plan.proxy_for(url) {
+            Ok(proxy) => self.route = proxy.map(Route::new),
+            Err(error) => return self.fail(error.into(), context),
+        }
         self.begin(context)
     }
 
@@ -36,49 +53,75 @@ impl Attempt {
     pub(super) fn begin(&mut self, context: &mut Context) -> Fate {
         match self.join(context) {
             Some(fate) => fate,
-            None => self.look_up(context),
+            None => self.connect(context),
         }
     }
 
     /// Names are looked up, addresses are dialled at once.
-    pub(super) fn look_up(&mut self, context: &mut Context) -> Fate {
-        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        let url = &self.plan.settings.request.url;
-        if let Some(address) = resolve::literal(&url.host, url.port) {
-            return self.dial(vec![address], context);
+    pub(super) fn connect(&mut self, context: &mut Context) -> Fate {
+        if self.route.as_ref().is_some_and(|route| route.needs_target()) {
+            return self.look_up(Sought::Target, context);
         }
-        let (weak, attempt) = (Arc::downgrade(socket), self.key.to_bits());
-        let lookup = context.resolver.resolve(
-            &url.host,
-            url.port,
+        self.reach(context)
+    }
+
+    /// Connects to the proxy, or to the server where there is none.
+    pub(super) fn reach(&mut self, context: &mut Context) -> Fate {
+        self.look_up(Sought::Hop, context)
+    }
+
+    fn look_up(&mut self, sought: Sought, context: &mut Context) -> Fate {
+        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        let (host, port) = match &self.route {
+            Some(route) if sought == Sought::Hop => (&route.proxy.host, route.proxy.port),
+            _ => (&self.request.url.host, self.request.url.port),
+        };
+        if let Some(address) = resolve::literal(host, port) {
+            return self.located(sought, vec![address], context);
+        }
+        self.lookups += 1;
+        let (weak, attempt, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
+        let pending = context.resolver.resolve(
+            host,
+            port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, addresses });
+                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, lookup, addresses });
                     socket.notify();
                 }
             }),
         );
-        self.stage = Stage::Resolving { _lookup: lookup };
+        self.stage = Stage::Resolving { _lookup: pending, sought };
         Fate::GoesOn
     }
 
-    pub fn resolved(&mut self, addresses: Result<Vec<SocketAddr>, Error>, context: &mut Context) {
-        if !matches!(self.stage, Stage::Resolving { .. }) {
+    /// What the resolver says. Whether it goes on is seen in the turn that follows.
+    pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
+        let Stage::Resolving { sought, .. } = self.stage else { return };
+        if (resolved.attempt, resolved.lookup) != (self.key.to_bits(), self.lookups) {
             return;
         }
-        self.time(context.now, |counters| &counters.resolve_us);
-        match addresses {
-            // Whether it goes on is seen in the turn that follows.
-            Ok(addresses) => drop(self.dial(addresses, context)),
+        match resolved.addresses {
+            Ok(addresses) => drop(self.located(sought, addresses, context)),
             Err(error) => {
+                let error = if sought == Sought::Hop { self.on_the_way(error) } else { error };
                 self.fail(error, context);
             }
         }
     }
 
-    pub fn request_done(&mut self) {
-        if let Stage::Asking { done, .. } = &mut self.stage {
-            *done = true;
+    fn located(&mut self, sought: Sought, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
+        match &mut self.route {
+            Some(route) if sought == Sought::Target => {
+                route.targets = addresses.iter().map(SocketAddr::ip).collect();
+                self.reach(context)
+            }
+            _ => {
+                if matches!(self.stage, Stage::Resolving { .. }) {
+                    self.time(context.now, |counters| &counters.resolve_us);
+                }
+                self.dial(addresses, context)
+            }
         }
     }
 
@@ -87,11 +130,24 @@ impl Attempt {
             return Fate::Over;
         }
         let waited = self.plan.settings.connect_timeout.as_millis();
-        let url = &self.plan.settings.request.url;
+        let url = &self.request.url;
         let (phase, what) = match &mut self.stage {
-            Stage::Idle | Stage::Resolving { .. } => (Phase::Resolve, "the name was not resolved"),
+            Stage::Resolving { sought: Sought::Hop, .. } if self.route.is_some() => {
+                let message = format!("its name was not resolved within {waited} ms");
+                let error = self.on_the_way(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
+                return self.fail(error, context);
+            }
+            Stage::Idle | Stage::Waiting { .. } | Stage::Resolving { .. } => {
+                (Phase::Resolve, "the name was not resolved")
+            }
             Stage::Dialling(dialler) => {
                 let error = dialler.timed_out(self.plan.settings.connect_timeout);
+                let error = self.on_the_way(error);
+                return self.fail(error, context);
+            }
+            Stage::Tunnelling(_) => {
+                let message = format!("it did not answer within {waited} ms; is it such a proxy?");
+                let error = self.on_the_way(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
                 return self.fail(error, context);
             }
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
@@ -105,7 +161,7 @@ impl Attempt {
             Stage::Live { session, .. } => {
                 if let Some(refused) = Terminal::of(session.give_up_opening()) {
                     self.end(refused, context);
-                    return Fate::Over;
+                    return self.fate(context);
                 }
                 (Phase::Upgrade, "the server did not answer the upgrade request")
             }
@@ -142,7 +198,10 @@ impl Attempt {
         };
         match step {
             Step::Pending => Fate::GoesOn,
-            Step::Failed(error) => self.fail(error, context),
+            Step::Failed(error) => {
+                let error = self.on_the_way(error);
+                self.fail(error, context)
+            }
             Step::Connected { stream, token, peer } => {
                 for other in std::mem::replace(&mut self.tokens, vec![token]) {
                     if other != token {
@@ -155,15 +214,23 @@ impl Attempt {
     }
 
     fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> Fate {
-        self.time(context.now, |counters| &counters.connect_us);
         self.log(LogLevel::Debug, format_args!("connected to {peer}"));
         if let Err(error) = options::apply(&tcp) {
             self.log(LogLevel::Debug, format_args!("socket options: {error}"));
         }
         (self.readable, self.writable) = (true, true);
-        let url = &self.plan.settings.request.url;
+        if self.route.is_some() {
+            return self.tunnel(tcp, context);
+        }
+        self.reached(Stream::plain(tcp), context)
+    }
+
+    /// The server is at the other end, perhaps of a tunnel.
+    pub(super) fn reached(&mut self, stream: Stream, context: &mut Context) -> Fate {
+        self.time(context.now, |counters| &counters.connect_us);
+        let url = &self.request.url;
         if !url.secure {
-            return self.established(Box::new(Stream::plain(tcp)), context);
+            return self.established(Box::new(stream), context);
         }
         let connector = match &self.plan.settings.tls {
             Some(tls) => tls.connector(self.wants_http2()),
@@ -171,7 +238,7 @@ impl Attempt {
         };
         let secured = connector
             .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
-            .and_then(|connector| Stream::secure(tcp, &connector, &url.host));
+            .and_then(|connector| stream.secured(&connector, &url.host));
         match secured {
             Ok(stream) => {
                 self.stage = Stage::Securing(Box::new(stream));
@@ -201,43 +268,33 @@ impl Attempt {
 
     /// Shows the upgrade request to the game, if it wants to see it.
     pub(super) fn ask(&mut self, carrier: Carrier, context: &mut Context) -> Fate {
-        let request = self.plan.settings.request.clone();
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
+        let mut request = self.request.clone();
+        self.add_cookies(socket, &mut request);
+        self.requests += 1;
         if !socket.wants_request() {
             return self.upgrade(carrier, request, context);
         }
-        let http_version = match &carrier {
-            Carrier::Own(_) => 1,
-            Carrier::Shared(_) => 2,
-        };
-        let draft = Arc::new(Mutex::new(request));
-        let shown = match Request::new(draft.clone(), 1, http_version, socket) {
+        let draft = Draft::new(request);
+        let shown = match Request::new(draft.clone(), self.requests, carrier.http_version(), socket) {
             Ok(shown) => shown,
             Err(error) => {
                 return self
                     .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
             }
         };
-        self.stage = Stage::Asking { carrier, draft, done: false };
+        self.stage = Stage::Asking { carrier, draft };
         self.tell(EventKind::Request(shown), context);
         // In worker mode the callback has run, and the request is done.
-        self.turn_if_asked(context)
+        self.asked(context)
     }
 
-    fn turn_if_asked(&mut self, context: &mut Context) -> Fate {
-        let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        if std::mem::take(&mut lock(&socket.to_worker).request_done) {
-            return self.asked(context);
-        }
-        Fate::GoesOn
-    }
-
+    /// Goes on once the game is done with the request.
     pub(super) fn asked(&mut self, context: &mut Context) -> Fate {
+        let Stage::Asking { draft, .. } = &self.stage else { return Fate::GoesOn };
+        let Some(request) = draft.finished() else { return Fate::GoesOn };
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Asking { carrier, draft, .. } => {
-                let request = lock(&draft).clone();
-                self.upgrade(carrier, request, context)
-            }
+            Stage::Asking { carrier, .. } => self.upgrade(carrier, request, context),
             other => {
                 self.stage = other;
                 Fate::GoesOn

@@ -27,7 +27,8 @@ impl Attempt {
     pub(super) fn live(&mut self, context: &mut Context) -> Fate {
         // Before the deadlines: what waits in the socket shows that the peer is alive.
         self.read(context);
-        if let Stage::Live { session, .. } = &mut self.stage
+        if self.is_awake()
+            && let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {
             let terminal = Terminal::of(session.handle_timeout(context.now));
@@ -42,17 +43,13 @@ impl Attempt {
     }
 
     pub(super) fn fate(&self, context: &Context) -> Fate {
-        let Stage::Live { session, stream } = &self.stage else {
-            // Another connection may be on its way.
-            return if self.socket.is_some() { Fate::GoesOn } else { Fate::Over };
-        };
-        let silent = !session.has_to_write() && !stream.wants_write();
-        match &self.socket {
-            Some(_) => Fate::GoesOn,
-            // While the library stops nobody waits for the server.
-            None if context.stopping && silent => Fate::Over,
-            None => Fate::GoesOn,
+        if self.socket.is_some() {
+            return Fate::GoesOn;
         }
+        let Stage::Live { session, stream } = &self.stage else { return Fate::Over };
+        let silent = !session.has_to_write() && !stream.wants_write();
+        // While the library stops nobody waits for the server.
+        if context.stopping && silent { Fate::Over } else { Fate::GoesOn }
     }
 
     fn read(&mut self, context: &mut Context) {
@@ -197,6 +194,7 @@ impl Attempt {
                 SessionEvent::Opened { accepted, head } => {
                     let version = stream.http_version();
                     self.deadline = None;
+                    self.take_cookies(&socket, &head);
                     self.time(context.now, |counters| &counters.upgrade_us);
                     {
                         let mut facts = lock(&socket.facts);
@@ -208,6 +206,10 @@ impl Attempt {
                     if !self.opened(&socket) {
                         break false;
                     }
+                    if self.retries.is_retrying() {
+                        add(&socket.counters.reconnects, 1);
+                    }
+                    self.retries.succeeded();
                     self.tell(EventKind::Open, context);
                 }
                 event => {

@@ -16,6 +16,15 @@ pub(super) enum Carrier {
     Shared(LinkId),
 }
 
+impl Carrier {
+    pub(super) fn http_version(&self) -> u32 {
+        match self {
+            Carrier::Own(_) => 1,
+            Carrier::Shared(_) => 2,
+        }
+    }
+}
+
 impl Attempt {
     /// Whether the server is still to be asked for HTTP/2.
     pub(super) fn wants_http2(&self) -> bool {
@@ -27,7 +36,7 @@ impl Attempt {
         if !self.wants_http2() {
             return None;
         }
-        match context.pool.join(&Origin::of(&self.plan.settings), self.key) {
+        match context.pool.join(&self.origin(), self.key) {
             Joined::Lead => None,
             Joined::Wait => {
                 self.stage = Stage::Sharing;
@@ -38,25 +47,26 @@ impl Attempt {
     }
 
     /// What came of waiting for others.
-    pub fn found(&mut self, answer: Answer, context: &mut Context) -> Fate {
+    pub fn answered(&mut self, answer: Answer, context: &mut Context) -> Fate {
         if !matches!(self.stage, Stage::Sharing) {
             return Fate::GoesOn;
         }
         if matches!(answer, Answer::Unable) {
-            origins::remember_http1(origins::Name::of(&self.plan.settings));
+            origins::remember_http1(origins::Name::of(&self.request.url));
         }
         match answer {
             Answer::Seat(link) => self.ask(Carrier::Shared(link), context),
             Answer::JoinAgain => self.begin(context),
             Answer::Alone => {
-                if self.http == HttpVersion::Auto && self.is_known_http1() {
+                if self.http == HttpVersion::Auto && origins::is_http1(&origins::Name::of(&self.request.url))
+                {
                     self.http = HttpVersion::Http1;
                 }
-                self.look_up(context)
+                self.connect(context)
             }
             Answer::Unable | Answer::Lost(_) if self.http == HttpVersion::Auto => self.fall_back(context),
             Answer::Unable => {
-                let url = &self.plan.settings.request.url;
+                let url = &self.request.url;
                 let message = format!(
                     "{url} speaks HTTP/2, but not WebSockets over it (RFC 8441): its SETTINGS lack \
                      ENABLE_CONNECT_PROTOCOL; set the HTTP version to 1 or automatic"
@@ -70,7 +80,7 @@ impl Attempt {
 
     /// TCP, and TLS where it is wanted, are done: in which version does it go on?
     pub(super) fn established(&mut self, stream: Box<Stream>, context: &mut Context) -> Fate {
-        let url = &self.plan.settings.request.url;
+        let url = &self.request.url;
         let chose_http2 = match stream.alpn() {
             Some(chosen) => chosen == b"h2",
             // RFC 9113 section 3.3: by prior knowledge.
@@ -85,7 +95,7 @@ impl Attempt {
         }
         if self.wants_http2() {
             self.http = HttpVersion::Http1;
-            origins::remember_http1(origins::Name::of(&self.plan.settings));
+            origins::remember_http1(origins::Name::of(&self.request.url));
             context.pool.disband(self.key);
         }
         self.ask(Carrier::Own(stream), context)
@@ -123,7 +133,7 @@ impl Attempt {
     /// Gives the connection to all who want to share it; this attempt is one of them.
     fn bring(&mut self, stream: Stream, context: &mut Context) -> Fate {
         let Some(token) = self.tokens.pop() else { return Fate::GoesOn };
-        let origin = Origin::of(&self.plan.settings);
+        let origin = self.origin();
         match context.pool.adopt(stream, token, origin, self.key, context.now) {
             Ok(link) => {
                 context.reroute(token, link);
@@ -141,10 +151,11 @@ impl Attempt {
     fn fall_back(&mut self, context: &mut Context) -> Fate {
         self.log(LogLevel::Debug, format_args!("no WebSockets over HTTP/2 there; HTTP/1.1 it is"));
         self.http = HttpVersion::Http1;
-        self.look_up(context)
+        self.connect(context)
     }
 
-    fn is_known_http1(&self) -> bool {
-        origins::is_http1(&origins::Name::of(&self.plan.settings))
+    pub(super) fn origin(&self) -> Origin {
+        let proxy = self.route.as_ref().map(|route| route.proxy.clone());
+        Origin::new(&self.request.url, proxy, self.plan.settings.tls.clone())
     }
 }

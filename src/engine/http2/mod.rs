@@ -21,14 +21,15 @@ use std::time::Instant;
 use mio::{Registry, Token};
 
 use super::library::TlsHandle;
-use super::socket::Settings;
-use super::worker::Key;
+use super::worker::{Key, News};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{HTTP2_FAREWELL, HTTP2_IDLE, HTTP2_STREAMS};
 use crate::logging::{self, LogLevel};
 use crate::net::http2::{Connection, Http2Stream, Status};
 use crate::net::stream::Stream;
+use crate::wire::proxy::Proxy;
 use crate::wire::upgrade::ExtendedConnect;
+use crate::wire::url::Url;
 
 /// What two sockets must have in common to share a connection.
 #[derive(Clone)]
@@ -36,18 +37,18 @@ pub struct Origin {
     secure: bool,
     host: String,
     port: u16,
+    proxy: Option<Proxy>,
     /// With the version of the settings, for a connection that was made under others does not count.
     tls: Option<(Arc<TlsHandle>, u64)>,
 }
 
 impl Origin {
-    pub fn of(settings: &Settings) -> Self {
-        let url = &settings.request.url;
-        let tls = settings.tls.clone().map(|tls| {
+    pub fn new(url: &Url, proxy: Option<Proxy>, tls: Option<Arc<TlsHandle>>) -> Self {
+        let tls = tls.map(|tls| {
             let version = tls.version();
             (tls, version)
         });
-        Self { secure: url.secure, host: url.host.clone(), port: url.port, tls }
+        Self { secure: url.secure, host: url.host.clone(), port: url.port, proxy, tls }
     }
 }
 
@@ -60,7 +61,9 @@ impl PartialEq for Origin {
             (None, None) => true,
             _ => false,
         };
-        same_tls && (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+        same_tls
+            && (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+            && self.proxy == other.proxy
     }
 }
 
@@ -100,6 +103,8 @@ pub struct Pool {
     leads: Vec<Lead>,
     answers: Vec<(Key, Answer)>,
     serial: u32,
+    /// The process sleeps: nothing is too late.
+    suspended: bool,
 }
 
 struct Lead {
@@ -118,6 +123,8 @@ struct Link {
     /// When it is closed, or dropped if it was.
     deadline: Option<Instant>,
     closed: bool,
+    /// Nobody else may join: whether the server is still there is not known.
+    retired: bool,
     /// What it is wanted for has changed.
     touched: bool,
 }
@@ -126,7 +133,7 @@ impl Pool {
     /// Finds a place for an attempt.
     pub fn join(&mut self, origin: &Origin, key: Key) -> Joined {
         for link in self.links.iter_mut().flatten() {
-            if link.closed || link.origin != *origin {
+            if link.closed || link.retired || link.origin != *origin {
                 continue;
             }
             match link.connection.status() {
@@ -139,6 +146,9 @@ impl Pool {
             }
         }
         if let Some(lead) = self.leads.iter_mut().find(|lead| lead.origin == *origin) {
+            if lead.leader == key {
+                return Joined::Lead;
+            }
             lead.followers.push(key);
             return Joined::Wait;
         }
@@ -176,6 +186,7 @@ impl Pool {
             promised: Vec::new(),
             deadline: None,
             closed: false,
+            retired: false,
             touched: true,
         });
         Ok(id)
@@ -242,7 +253,30 @@ impl Pool {
         self.links.iter().all(Option::is_none)
     }
 
+    /// What the host says of its machine.
+    pub fn hear(&mut self, news: News, now: Instant) {
+        self.suspended = news.suspended.unwrap_or(self.suspended);
+        for link in self.links.iter_mut().flatten() {
+            if news.suspended == Some(false) {
+                link.connection.forgive(now);
+            }
+            if news.look_alive {
+                link.retire(&mut self.answers);
+            }
+        }
+    }
+
+    /// A server does not answer: whoever comes next gets a connection of its own.
+    pub fn retire(&mut self, origin: &Origin) {
+        for link in self.links.iter_mut().flatten().filter(|link| link.origin == *origin) {
+            link.retire(&mut self.answers);
+        }
+    }
+
     pub fn deadline(&self) -> Option<Instant> {
+        if self.suspended {
+            return None;
+        }
         let links = self.links.iter().flatten();
         links.filter_map(|link| [link.deadline, link.connection.deadline()].into_iter().flatten().min()).min()
     }
@@ -252,7 +286,7 @@ impl Pool {
     pub fn drive(&mut self, turn: &Turn<'_>, owners: &mut Vec<u64>, tokens: &mut Vec<Token>) {
         for place in &mut self.links {
             let Some(link) = place else { continue };
-            if !link.has_something_to_do(turn) {
+            if !link.has_something_to_do(turn, self.suspended) {
                 continue;
             }
             let alive = catch_unwind(AssertUnwindSafe(|| link.turn(turn, owners, &mut self.answers)));
@@ -302,11 +336,20 @@ impl Link {
         answers.extend(self.waiting.drain(..).map(|key| (key, answer())));
     }
 
-    fn has_something_to_do(&self, turn: &Turn<'_>) -> bool {
+    fn retire(&mut self, answers: &mut Vec<(Key, Answer)>) {
+        if !self.closed {
+            (self.retired, self.touched) = (true, true);
+            if self.connection.status() == Status::Starting {
+                self.answer(answers, || Answer::JoinAgain);
+            }
+        }
+    }
+
+    fn has_something_to_do(&self, turn: &Turn<'_>, suspended: bool) -> bool {
         let due = [self.deadline, self.connection.deadline()].into_iter().flatten().min();
         self.touched
             || self.connection.needs_drive()
-            || due.is_some_and(|due| turn.now >= due)
+            || !suspended && due.is_some_and(|due| turn.now >= due)
             || turn.stopping && !self.closed
     }
 
@@ -350,7 +393,7 @@ impl Link {
         }
         if !is_idle {
             self.deadline = None;
-        } else if turn.stopping || is_due(self.deadline) {
+        } else if turn.stopping || self.retired || is_due(self.deadline) {
             self.close(turn.now);
         } else {
             self.deadline.get_or_insert(turn.now + HTTP2_IDLE);

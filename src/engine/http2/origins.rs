@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use super::super::lock;
-use super::super::socket::Settings;
 use crate::limits::{HTTP2_ORIGIN_TTL, HTTP2_ORIGINS};
 use crate::sync::Mutex;
+use crate::wire::url::Url;
 
 static ORIGINS: Mutex<Origins> = Mutex::new(Origins { entries: Vec::new() });
 
@@ -19,8 +19,7 @@ pub struct Name {
 }
 
 impl Name {
-    pub fn of(settings: &Settings) -> Self {
-        let url = &settings.request.url;
+    pub fn of(url: &Url) -> Self {
         Self { secure: url.secure, host: url.host.clone(), port: url.port }
     }
 }

@@ -217,6 +217,13 @@ impl Connection {
         }
     }
 
+    /// What was waited for until now does not count.
+    pub fn forgive(&mut self, now: Instant) {
+        self.last_received = now;
+        self.asked = self.asked.map(|_| now);
+        self.stalled_since = self.stalled_since.map(|_| now);
+    }
+
     /// For deregistering.
     pub fn with_tcp<R>(&mut self, act: impl FnOnce(&mut mio::net::TcpStream) -> R) -> R {
         act(self.pipe.borrow_mut().stream.tcp_mut())
