@@ -251,6 +251,9 @@ pub(super) fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> 
             called
         }
         EventKind::Pong(payload) => callbacks.pong.as_ref().map(|f| f(socket, payload.as_slice())).is_some(),
+        EventKind::Reconnecting { error, attempt, delay_ms } => {
+            callbacks.reconnecting.as_ref().map(|f| f(socket, &error, attempt, delay_ms)).is_some()
+        }
         EventKind::Closed { code, reason } => {
             callbacks.closed.as_ref().map(|f| f(socket, code, &reason)).is_some()
         }

@@ -21,6 +21,7 @@ mod guarantees;
 mod header;
 mod install;
 mod network;
+mod proxies;
 mod real;
 mod run;
 mod test;

@@ -6,7 +6,7 @@ use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
     abi, abi_facts, autobahn, bench_counts, c_tests, cpp, demo, fuzz, godot, guarantees, header, network,
-    real, unity, unsafe_list,
+    proxies, real, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -87,6 +87,10 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("the library builds without HTTP/2", || {
+        let lean = ["--no-default-features", "--features", "capi,tls"];
+        run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(lean)).into()
+    });
     report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
@@ -110,6 +114,7 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    proxies::steps(&mut report, &echo);
     report.step("Autobahn", autobahn::step);
     report
 }
