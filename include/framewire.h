@@ -711,9 +711,9 @@ typedef struct fw_event {
     struct fw_error error;
     /// The upgrade request.
     struct fw_request request;
-    /// 0 in this version.
+    /// Of reconnecting: the number of the try that follows, from 1.
     uint32_t attempt;
-    /// 0 in this version.
+    /// Of reconnecting: how long until then, in milliseconds.
     uint32_t delay_ms;
 } fw_event;
 
@@ -757,6 +757,9 @@ typedef struct fw_reconnect {
     uint32_t max_delay_ms;
     /// Tries in a row, the first attempt not counted; 0, the default, for without end.
     uint32_t max_attempts;
+    /// 1: sends while the socket connects, for the first time or again, wait for the connection; 0, the
+    /// default: they give INVALID_STATE.
+    uint32_t queue_sends;
 } fw_reconnect;
 
 /// How messages are compressed, where the server agrees (RFC 7692).
@@ -1988,8 +1991,9 @@ void fw_reconnect_init(struct fw_reconnect *reconnect);
 /// fw_socket_abort. The event reconnecting comes instead of error, with the number of the try, from 1, and
 /// its delay: a random time from min_delay_ms to min_delay_ms times 2 to the power of that number, at most
 /// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
-/// the next event open the state is FW_STATE_CONNECTING and sends give INVALID_STATE: nothing is queued
-/// meanwhile, and what was accepted before and not yet sent is lost with the connection. Each try begins
+/// the next event open the state is FW_STATE_CONNECTING, and sends give INVALID_STATE or, where queue_sends
+/// says so, wait for the connection, up to what fw_socket_set_max_buffered_amount allows. What was accepted
+/// before the loss and not yet sent is lost with the connection. Each try begins
 /// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
 /// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
 ///

@@ -72,7 +72,7 @@ fn another_try_finds_the_connection_that_is_still_there() {
     let server = Http2Server::start(Behaviour::default());
     let client = client(&server.url("/cut"));
     let delay = Duration::from_millis(1);
-    let reconnect = Reconnect { min_delay: delay, max_delay: delay, max_attempts: 0 };
+    let reconnect = Reconnect { min_delay: delay, max_delay: delay, ..Reconnect::default() };
     client.set_reconnect(Some(reconnect)).unwrap();
     client.open().unwrap();
     for _ in 0..3 {

@@ -12,13 +12,13 @@ use framewire_servers::{EchoServer, Scripted};
 
 fn quick(max_attempts: u32) -> Reconnect {
     let (min_delay, max_delay) = (Duration::from_millis(1), Duration::from_millis(20));
-    Reconnect { min_delay, max_delay, max_attempts }
+    Reconnect { min_delay, max_delay, max_attempts, ..Reconnect::default() }
 }
 
 /// So slow that the test comes first.
 fn slow() -> Reconnect {
     let hour = Duration::from_secs(3600);
-    Reconnect { min_delay: hour, max_delay: hour, max_attempts: 0 }
+    Reconnect { min_delay: hour, max_delay: hour, ..Reconnect::default() }
 }
 
 fn retrying(url: &str, reconnect: Reconnect) -> Client {
@@ -77,6 +77,63 @@ fn while_it_is_away_it_is_connecting_and_takes_nothing() {
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1006);
     assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn what_is_sent_meanwhile_waits_where_that_is_wanted() {
+    let server = EchoServer::start();
+    let client = Client::new(&server.url("/drop"));
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
+    client.open().unwrap();
+    // Each of these makes the server hang up, so each try takes the next one.
+    client.send_text("before the first connection").unwrap();
+    assert!(client.buffered_amount() > 0);
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(reconnecting(&client).1, 1);
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.stats().messages_sent, 1);
+    client.abort().unwrap();
+    client.closed();
+}
+
+#[test]
+fn what_waits_goes_out_in_order_once_and_within_the_limit() {
+    let server = EchoServer::start();
+    let client = Client::new(&server.url("/"));
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
+    client.set_max_buffered_amount(100_000).unwrap();
+    client.enable_event(framewire::EventType::Request, true).unwrap();
+    client.open().unwrap();
+    let large = "to and fro, ".repeat(5_000);
+    client.send_text("small").unwrap();
+    client.send_text(&large).unwrap();
+    client.send_binary_segment(framewire::Segment::copy_of(&[7; 40_000]).unwrap()).unwrap();
+    assert_eq!(client.send_text("too much").unwrap_err().code, Code::WouldBlock);
+    assert_eq!(client.buffered_amount(), 5 + large.len() + 40_000);
+    // The connection begins when the request is let go.
+    common::wait_until("the request", || client.next_event().unwrap().is_some());
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.next(), Seen::Text("small".into()));
+    assert_eq!(client.next(), Seen::Text(large));
+    assert_eq!(client.next(), Seen::Binary(vec![7; 40_000]));
+    common::wait_until("an empty queue", || client.buffered_amount() == 0);
+    client.send_text("and on").unwrap();
+    assert_eq!(client.next(), Seen::Text("and on".into()));
+    assert_eq!(client.stats().messages_sent, 4);
+}
+
+#[test]
+fn what_waits_is_dropped_when_there_is_no_connection_in_the_end() {
+    let server = Scripted::answering("HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n");
+    let client = Client::new(&server.url());
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..slow() })).unwrap();
+    client.enable_event(framewire::EventType::Request, true).unwrap();
+    client.open().unwrap();
+    client.send_text("for nobody").unwrap();
+    common::wait_until("the request", || client.next_event().unwrap().is_some());
+    assert_eq!(client.error().http_status, 401);
+    assert_eq!(client.buffered_amount(), 0);
+    assert_eq!(client.send_text("closed").unwrap_err().code, Code::InvalidState);
 }
 
 #[test]
@@ -326,7 +383,7 @@ fn delays_out_of_their_range_are_refused() {
     let of = |min, max| Reconnect {
         min_delay: Duration::from_millis(min),
         max_delay: Duration::from_millis(max),
-        max_attempts: 0,
+        ..Reconnect::default()
     };
     for bad in [of(0, 10), of(11, 10), of(1, u64::from(u32::MAX) + 1)] {
         assert_eq!(client.set_reconnect(Some(bad)).unwrap_err().code, Code::InvalidArgument, "{bad:?}");

@@ -14,7 +14,7 @@ use framewire_servers::{Behaviour, EchoServer, Http2Server, Scripted};
 
 fn after(milliseconds: u64) -> Option<Reconnect> {
     let delay = Duration::from_millis(milliseconds);
-    Some(Reconnect { min_delay: delay, max_delay: delay, max_attempts: 0 })
+    Some(Reconnect { min_delay: delay, max_delay: delay, ..Reconnect::default() })
 }
 
 /// Messages there and back: the worker has long done what it was told before.

@@ -175,7 +175,8 @@ impl Socket {
     }
 
     /// Tries again after a loss that is not final, until told otherwise; `None`, the default, does
-    /// not. Meanwhile the socket is connecting, and sends are refused. [`Socket::close`] always wins.
+    /// not. Meanwhile the socket is connecting, and sends are refused, or held where
+    /// [`Reconnect::queue_sends`] says so. [`Socket::close`] always wins.
     pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
         if let Some(reconnect) = &reconnect {
             reconnect.check()?;

@@ -59,6 +59,7 @@ impl Socket {
         lock(&self.0.facts).begin(&settings.request.url);
         self.0.latency_us.store(-1, Ordering::Relaxed);
         to_worker.cancel = None;
+        settings.hold(&mut to_worker);
         let plan = Plan { settings, environment };
         library::place(&self.0, &plan);
         to_worker.open = Some(Box::new(plan));

@@ -125,6 +125,8 @@ pub struct Shared {
 pub struct ToWorker {
     pub outbox: Outbox,
     pub open: Option<Box<Plan>>,
+    /// While the socket connects, messages wait in the outbox for the connection.
+    pub holds: bool,
     /// End the attempt now, with this as the reason of the closed event.
     pub cancel: Option<&'static str>,
     pub destroy: bool,
@@ -230,6 +232,17 @@ impl Facts {
 }
 
 impl Settings {
+    /// Lets the outbox take messages while the socket connects, where that is wanted.
+    pub fn hold(&self, to_worker: &mut ToWorker) {
+        to_worker.holds = self.reconnect.is_some_and(|reconnect| reconnect.queue_sends);
+        if to_worker.holds {
+            let compression = self.compression.as_ref();
+            let from =
+                compression.map(|config| u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
+            to_worker.outbox.hold(from);
+        }
+    }
+
     pub fn new(request: UpgradeRequest) -> Self {
         Self {
             request,
@@ -366,7 +379,8 @@ impl Shared {
         self.notified.store(false, Ordering::Release);
     }
 
-    /// Queues a message, if the socket is open and the queue below its limit.
+    /// Queues a message, if the socket is open, or holds what is sent while it connects, and the queue
+    /// is below its limit.
     pub fn send(
         self: &Arc<Self>,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), crate::buffer::OutOfMemory>,
@@ -374,8 +388,10 @@ impl Shared {
     ) -> Result<(), crate::error::CallError> {
         use crate::error::{CallError, Code};
         let mut to_worker = lock(&self.to_worker);
-        if self.state() != State::Open {
-            return Err(CallError::state("the socket is not open"));
+        match self.state() {
+            State::Open => {}
+            State::Connecting if to_worker.holds => {}
+            _ => return Err(CallError::state("the socket is not open")),
         }
         if self.buffered.load(Ordering::Relaxed) >= self.max_buffered.load(Ordering::Relaxed) {
             return Err(CallError::new(
@@ -439,6 +455,7 @@ impl ToWorker {
         Self {
             outbox,
             open: None,
+            holds: false,
             cancel: None,
             destroy: false,
             pings: None,

@@ -88,9 +88,9 @@ pub struct fw_event {
     pub error: fw_error,
     /// The upgrade request.
     pub request: fw_request,
-    /// 0 in this version.
+    /// Of reconnecting: the number of the try that follows, from 1.
     pub attempt: u32,
-    /// 0 in this version.
+    /// Of reconnecting: how long until then, in milliseconds.
     pub delay_ms: u32,
 }
 

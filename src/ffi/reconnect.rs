@@ -25,6 +25,9 @@ pub struct fw_reconnect {
     pub max_delay_ms: u32,
     /// Tries in a row, the first attempt not counted; 0, the default, for without end.
     pub max_attempts: u32,
+    /// 1: sends while the socket connects, for the first time or again, wait for the connection; 0, the
+    /// default: they give INVALID_STATE.
+    pub queue_sends: u32,
 }
 
 /// Fills a reconnect with the defaults.
@@ -53,8 +56,9 @@ pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect) {
 /// fw_socket_abort. The event reconnecting comes instead of error, with the number of the try, from 1, and
 /// its delay: a random time from min_delay_ms to min_delay_ms times 2 to the power of that number, at most
 /// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
-/// the next event open the state is FW_STATE_CONNECTING and sends give INVALID_STATE: nothing is queued
-/// meanwhile, and what was accepted before and not yet sent is lost with the connection. Each try begins
+/// the next event open the state is FW_STATE_CONNECTING, and sends give INVALID_STATE or, where queue_sends
+/// says so, wait for the connection, up to what fw_socket_set_max_buffered_amount allows. What was accepted
+/// before the loss and not yet sent is lost with the connection. Each try begins
 /// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
 /// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
 ///
@@ -84,6 +88,7 @@ pub unsafe extern "C" fn fw_socket_set_reconnect(
             min_delay: milliseconds(given.min_delay_ms),
             max_delay: milliseconds(given.max_delay_ms),
             max_attempts: given.max_attempts,
+            queue_sends: given.queue_sends != 0,
         };
         reconnect.check()?;
         socket.set_reconnect((given.enabled != 0).then_some(reconnect))
@@ -98,5 +103,6 @@ fn defaults() -> fw_reconnect {
         min_delay_ms: defaults.min_delay.as_millis() as u32,
         max_delay_ms: defaults.max_delay.as_millis() as u32,
         max_attempts: defaults.max_attempts,
+        queue_sends: 0,
     }
 }

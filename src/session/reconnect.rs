@@ -15,6 +15,8 @@ pub struct Reconnect {
     pub max_delay: Duration,
     /// Tries after the first attempt, or after the last success; 0 for without end.
     pub max_attempts: u32,
+    /// Sends while the socket connects, for the first time or again, wait for the connection.
+    pub queue_sends: bool,
 }
 
 impl Default for Reconnect {
@@ -23,6 +25,7 @@ impl Default for Reconnect {
             min_delay: limits::RECONNECT_MIN_DELAY,
             max_delay: limits::RECONNECT_MAX_DELAY,
             max_attempts: 0,
+            queue_sends: false,
         }
     }
 }
@@ -109,6 +112,7 @@ mod tests {
             min_delay: Duration::from_millis(min),
             max_delay: Duration::from_millis(max),
             max_attempts,
+            ..Reconnect::default()
         }
     }
 

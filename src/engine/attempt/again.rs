@@ -163,6 +163,7 @@ impl Attempt {
         to_worker.user_pings.clear();
         to_worker.resolved = None;
         socket.buffered.store(0, Ordering::Relaxed);
+        self.plan.settings.hold(&mut to_worker);
         socket.paused.store(false, Ordering::Relaxed);
         socket.set_state(State::Connecting);
         true

@@ -238,8 +238,12 @@ impl Attempt {
         if to_worker.cancel.is_some() || socket.is_destroyed() {
             return false;
         }
-        to_worker.outbox.reset(session.treatment());
-        socket.buffered.store(0, Ordering::Relaxed);
+        if to_worker.holds {
+            to_worker.outbox.release(session.treatment());
+        } else {
+            to_worker.outbox.reset(session.treatment());
+            socket.buffered.store(0, Ordering::Relaxed);
+        }
         socket.set_state(State::Open);
         true
     }
