@@ -1,19 +1,24 @@
 //! `cargo xtask bench`: Framewire, its peers and the limit, one after the other in every round, so that
 //! whatever else the machine does meets them all. benches/README.md explains what is measured and how.
 
+mod build;
+mod calls;
+pub mod counts;
+mod measures;
+mod plot;
+mod run;
+mod show;
+
 use std::path::PathBuf;
 
-use crate::bench_build::{self, Client};
-use crate::bench_calls;
-use crate::bench_plot;
-use crate::bench_run::{self, Server};
-use crate::bench_show;
-use crate::bench_tests::{self, Test};
+use self::build::Client;
+use self::measures::Test;
+use self::run::Server;
 use crate::run::{Outcome, scratch};
 
 /// Rounds, if the command line does not say.
 const RUNS: usize = 7;
-/// What [`bench_calls`] measures, as the command line names it.
+/// What [`calls`] measures, as the command line names it.
 const CALLS: &str = "calls";
 
 /// What the command line asks for.
@@ -32,7 +37,7 @@ pub fn run(arguments: &[&str]) -> Outcome {
     let plan = Plan::parse(arguments)?;
     let results = results_file()?;
     if !plan.only_shows {
-        let (clients, left_out) = bench_build::build()?;
+        let (clients, left_out) = build::build()?;
         for reason in &left_out {
             println!("left out: {reason}");
         }
@@ -41,9 +46,9 @@ pub fn run(arguments: &[&str]) -> Outcome {
         }
         measure(&plan, &clients)?;
     }
-    let results = bench_run::load(&results)?;
-    bench_show::show(&results);
-    match (&plan.svg, bench_plot::svg(&results)) {
+    let results = run::load(&results)?;
+    show::show(&results);
+    match (&plan.svg, plot::svg(&results)) {
         (Some(file), Some(svg)) => {
             std::fs::write(file, svg).map_err(|error| format!("{}: {error}", file.display()))
         }
@@ -86,12 +91,12 @@ impl Plan {
 }
 
 fn measure(plan: &Plan, clients: &[Client]) -> Outcome {
-    let tests = bench_tests::all();
+    let tests = measures::all();
     let test_names: Vec<&str> = tests.iter().map(|test| test.name).chain([CALLS]).collect();
     let client_names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
     let server = Server::start()?;
     if plan.wants(CALLS, &test_names) {
-        bench_calls::run(&server)?;
+        calls::run(&server)?;
     }
     for test in tests.iter().filter(|test| plan.wants(test.name, &test_names)) {
         println!("{}: {}", test.name, test.what);
@@ -109,7 +114,7 @@ fn one(server: &Server, test: &Test, client: &Client, round: usize) -> Outcome {
         return Ok(());
     }
     match server.run(test, client) {
-        Ok(line) => bench_run::save(&results_file()?, test.name, &client.name, &line),
+        Ok(line) => run::save(&results_file()?, test.name, &client.name, &line),
         // A peer that fails is said and left out; the others go on.
         Err(problem) => {
             println!("  {} (round {round}): {}", client.name, problem.lines().last().unwrap_or_default());

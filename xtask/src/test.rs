@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, bench_counts, c_tests, cpp, demo, fuzz, godot, guarantees, header, network,
-    proxies, real, unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, proxies,
+    real, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -101,7 +101,7 @@ fn run_all(only: &[&str]) -> Report {
     };
     report.step("examples in C", || examples(&echo).into());
     c_tests::steps(&mut report, &echo);
-    report.step("what a message costs, counted", bench_counts::step);
+    report.step("what a message costs, counted", bench::counts::step);
     report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bench_tests::{Kind, Test};
+use super::measures::{Kind, Test};
 use crate::c::{self, Build};
 use crate::run::{Outcome, cargo, command, ensure, has, quietly, root, run, scratch};
 

@@ -1,13 +1,13 @@
 //! The tables.
 
-use crate::bench_run::{Results, Runs};
-use crate::bench_tests::{self, Kind, Test};
+use super::measures::{self, Kind, Test};
+use super::run::{Results, Runs};
 
 /// The client that all others are compared with.
 pub const LIMIT: &str = "raw";
 
 pub fn show(results: &Results) {
-    for test in bench_tests::all() {
+    for test in measures::all() {
         if let Some(clients) = results.get(test.name) {
             println!("\n## {}: {}\n", test.name, test.what);
             let limit = clients.get(LIMIT).and_then(best_cpu);

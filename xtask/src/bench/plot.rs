@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use crate::bench_run::Results;
-use crate::bench_show::{self, LIMIT};
-use crate::bench_tests::{self, Test};
+use super::measures::{self, Test};
+use super::run::Results;
+use super::show::{self, LIMIT};
 
 const PANELS: &[&str] = &[
     "echo",
@@ -39,7 +39,7 @@ struct Row<'a> {
 
 /// None where no test has been measured together with the limit.
 pub fn svg(results: &Results) -> Option<String> {
-    let tests = bench_tests::all();
+    let tests = measures::all();
     let panels: Vec<(&Test, Vec<Row>)> = PANELS
         .iter()
         .filter_map(|name| {
@@ -69,11 +69,11 @@ pub fn svg(results: &Results) -> Option<String> {
 
 fn rows<'a>(results: &'a Results, test: &str) -> Option<Vec<Row<'a>>> {
     let clients = results.get(test)?;
-    let limit = bench_show::best_cpu(clients.get(LIMIT)?)?;
+    let limit = show::best_cpu(clients.get(LIMIT)?)?;
     let mut rows: Vec<Row> = clients
         .iter()
         .filter_map(|(client, runs)| {
-            let cpu = bench_show::best_cpu(runs)?;
+            let cpu = show::best_cpu(runs)?;
             Some(Row { client, cpu, ratio: cpu / limit })
         })
         .collect();
@@ -112,7 +112,7 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
             "<rect x=\"{start:.1}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"9\" rx=\"1.5\" fill=\"{fill}\"/>",
             top + 1.0
         );
-        let label = format!("{:.1}× · {}", row.ratio, bench_show::time(row.cpu));
+        let label = format!("{:.1}× · {}", row.ratio, show::time(row.cpu));
         text(svg, start + length + 5.0, top + 9.0, "start", "#555", false, &label);
     }
 }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::bench_build::{self, Client};
-use crate::bench_run::{Server, number};
-use crate::bench_tests::{Kind, Test};
+use super::build::{self, Client};
+use super::measures::{Kind, Test};
+use super::run::{Server, number};
 use crate::run::{Outcome, ensure, has, root, scratch};
 use crate::test::Verdict;
 
@@ -26,9 +26,7 @@ pub fn step() -> Verdict {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
         return Verdict::Skipped("the limits are those of x86-64 Linux".into());
     }
-    if let Err(problem) =
-        ensure("openssl", &["openssl", "libssl-dev"]).and_then(|()| bench_build::for_counts())
-    {
+    if let Err(problem) = ensure("openssl", &["openssl", "libssl-dev"]).and_then(|()| build::for_counts()) {
         return Verdict::Skipped(format!("the server cannot be built: {problem}"));
     }
     for tool in ["valgrind", "strace"] {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::bench_build;
-use crate::bench_run::{CLIENT_CORE, Server, number, pinned};
-use crate::bench_show::time;
+use super::build;
+use super::run::{CLIENT_CORE, Server, number, pinned};
+use super::show::time;
 use crate::c::{self, Build};
 use crate::run::{Outcome, command, quietly, scratch};
 
@@ -12,7 +12,7 @@ use crate::run::{Outcome, command, quietly, scratch};
 const LOADS: usize = 10;
 
 pub fn run(server: &Server) -> Outcome {
-    bench_build::for_calls()?;
+    build::for_calls()?;
     let folder = scratch("bench")?;
     println!("\n## Each call on the game's thread\n");
     println!("| when | call | mean | p50 | p99.9 | worst |\n| --- | --- | ---: | ---: | ---: | ---: |");

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::bench_build::{self, Client};
-use crate::bench_tests::{Kind, Test};
+use super::build::{self, Client};
+use super::measures::{Kind, Test};
 use crate::run::{Outcome, quietly, scratch};
 
 /// The core of the server and the one of the client.
@@ -25,7 +25,7 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Outcome<Self> {
-        let ca = bench_build::certificates()?;
+        let ca = build::certificates()?;
         let folder = scratch("bench")?;
         let mut command = pinned(SERVER_CORE);
         let mut child = command
