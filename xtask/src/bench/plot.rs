@@ -22,11 +22,11 @@ const PANELS: &[&str] = &[
     "send-1k-tls",
 ];
 const COLUMNS: usize = 3;
-const PANEL_WIDTH: f64 = 330.0;
+const PANEL_WIDTH: f64 = 400.0;
 const ROW: f64 = 15.0;
 const HEAD: f64 = 34.0;
 /// Where bars begin, and how long the longest may be.
-const NAMES: f64 = 130.0;
+const NAMES: f64 = 160.0;
 const LONGEST: f64 = 150.0;
 /// Bars are as long as the logarithm; this is the end of the scale.
 const MOST_RATIO: f64 = 3000.0;
