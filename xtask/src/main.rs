@@ -17,6 +17,7 @@ mod network;
 mod proxies;
 mod real;
 mod run;
+mod soak;
 mod test;
 mod unity;
 mod unsafe_list;
@@ -34,6 +35,7 @@ cargo xtask <command>
                      --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
+  soak [--minutes N] 200 connections that open, play, fail and come back, for 30 minutes
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["test", only @ ..] => test::run_and_report(only),
         ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),
+        ["soak", words @ ..] => soak::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),

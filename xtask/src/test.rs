@@ -6,7 +6,7 @@ use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, proxies,
-    real, unity, unsafe_list,
+    real, soak, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -112,6 +112,7 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => cpp::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("soak: two minutes of two hundred connections", || soak::short().into());
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
     proxies::steps(&mut report, &echo);
