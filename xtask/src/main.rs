@@ -29,6 +29,8 @@ cargo xtask <command>
   test WORD...       only the steps whose names contain one of the words
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
+  hostile --minutes N
+                     a caller that knows no rules, so long: plain, sanitized, under valgrind
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
         ["fuzz", words @ ..] => fuzz::main(words),
+        ["hostile", "--minutes", minutes] => hostile(minutes),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),
@@ -69,4 +72,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn hostile(minutes: &str) -> run::Outcome {
+    let minutes: f32 = minutes.parse().map_err(|_| format!("{minutes} is no number of minutes"))?;
+    c_tests::hostile((minutes * 60.0) as u32)
 }
