@@ -14,7 +14,10 @@ mod header;
 mod install;
 mod network;
 mod real;
+mod reproducible;
 mod run;
+mod snapshot;
+mod supply;
 mod test;
 mod unity;
 mod unsafe_list;
@@ -35,6 +38,9 @@ cargo xtask <command>
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
   unsafe             writes docs/unsafe.md from the source
+  deny               licences, sources, duplicates and known faults of what the library is made of
+  sbom               everything the library is made of, into target/sbom
+  reproducible       builds a release in two places and compares the bytes
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -56,6 +62,9 @@ fn main() -> ExitCode {
         ["autobahn", "--full"] => autobahn::run(true),
         ["abi"] => abi_facts::write(),
         ["unsafe"] => unsafe_list::write(),
+        ["deny"] => alone(supply::deny()),
+        ["sbom"] => alone(supply::sbom()),
+        ["reproducible"] => alone(reproducible::step()),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),
@@ -77,4 +86,13 @@ fn main() -> ExitCode {
 fn hostile(minutes: &str) -> run::Outcome {
     let minutes: f32 = minutes.parse().map_err(|_| format!("{minutes} is no number of minutes"))?;
     c_tests::hostile((minutes * 60.0) as u32)
+}
+
+/// A step that was asked for on its own.
+fn alone(verdict: test::Verdict) -> run::Outcome {
+    match verdict {
+        test::Verdict::Passed => Ok(()),
+        test::Verdict::Failed(problem) => Err(problem),
+        test::Verdict::Skipped(reason) => Err(format!("skipped: {reason}")),
+    }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, unity,
-    unsafe_list,
+    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, supply,
+    unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -87,6 +87,7 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("the oldest compiler", supply::oldest_compiler);
     report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
