@@ -40,6 +40,7 @@ cargo xtask <command>
   unsafe             writes docs/unsafe.md from the source
   deny               licences, sources, duplicates and known faults of what the library is made of
   sbom               everything the library is made of, into target/sbom
+  oldest             builds with the oldest compiler that Cargo.toml promises
   reproducible       builds a release in two places and compares the bytes
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         ["unsafe"] => unsafe_list::write(),
         ["deny"] => alone(supply::deny()),
         ["sbom"] => alone(supply::sbom()),
+        ["oldest"] => alone(supply::oldest_compiler()),
         ["reproducible"] => alone(reproducible::step()),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
