@@ -14,6 +14,8 @@ mod connecting;
 mod counting;
 mod ending;
 
+pub use ending::end_without_attempt;
+
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use super::request::Draft;
 use super::socket::{Plan, Resolved, Shared, Socket, State};
 use super::worker::{Context, Key};
 use crate::error::{Error, ErrorKind, Phase};
+use crate::fault;
 use crate::limits::{READS_PER_TURN, WRITES_PER_TURN};
 use crate::logging::LogLevel;
 use crate::net::dial::Dialler;
@@ -104,6 +107,11 @@ impl Attempt {
             started: now,
             base,
         }
+    }
+
+    /// The handle of its socket, 0 once that was told the end.
+    pub fn socket_id(&self) -> u64 {
+        self.socket.as_ref().map_or(0, |Socket(socket)| socket.id)
     }
 
     // ------------------------------------------------------------------ what the worker tells
@@ -219,6 +227,7 @@ impl Attempt {
 
     /// Does what can be done now.
     pub fn turn(&mut self, context: &mut Context) -> Fate {
+        fault::point("engine.turn");
         if self.is_over() {
             return Fate::Over;
         }

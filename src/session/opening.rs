@@ -42,6 +42,7 @@ impl Opening {
     }
 
     pub fn request_bytes(&self) -> Vec<u8> {
+        crate::fault::point("session.ask");
         let mut bytes = Vec::new();
         self.request.encode_http1(&self.key, &mut bytes);
         bytes

@@ -21,6 +21,7 @@ use super::super::socket::{Shared, Socket, State};
 use super::super::worker::Context;
 use super::{Attempt, Stage};
 use crate::error::Error;
+use crate::fault;
 use crate::logging::LogLevel;
 use crate::session::SessionEvent;
 use crate::wire::response::ResponseHead;
@@ -121,6 +122,7 @@ impl Attempt {
 
     /// The socket's part of the end: its state, then its last event.
     fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
+        fault::point("engine.end");
         let Some(Socket(socket)) = self.socket.take() else { return };
         self.count(&socket);
         {
@@ -131,7 +133,8 @@ impl Attempt {
             }
             to_worker.outbox.shut();
             to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.resolved, to_worker.request_done) = (None, None, false);
+            (to_worker.cancel, to_worker.fault) = (None, None);
+            (to_worker.resolved, to_worker.request_done) = (None, false);
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
             socket.attempt.store(0, Ordering::Relaxed);
@@ -168,6 +171,27 @@ impl Attempt {
 
     pub(super) fn stop_lingering(&mut self) {
         self.stage = Stage::Idle;
+    }
+}
+
+/// Ends what no attempt is left to end, as it panicked at every try.
+pub fn end_without_attempt(socket: &Arc<Shared>, error: Error, context: &mut Context) {
+    {
+        let mut to_worker = lock(&socket.to_worker);
+        to_worker.outbox.shut();
+        to_worker.user_pings.clear();
+        (to_worker.cancel, to_worker.fault) = (None, None);
+        socket.buffered.store(0, Ordering::Relaxed);
+        socket.paused.store(false, Ordering::Relaxed);
+        socket.attempt.store(0, Ordering::Relaxed);
+        socket.set_state(State::Closed);
+    }
+    let event = failed(socket, error);
+    if socket.polls() {
+        context.collect(event.into());
+        context.publish(socket);
+    } else if !socket.is_destroyed() {
+        delivery::call(&Socket(socket.clone()), &socket.callbacks(), event);
     }
 }
 
