@@ -295,7 +295,9 @@ fn play(servers: &Servers, way: Way, point: &'static str, nth: usize) -> Played 
             game.echo(index);
         }
     }
-    game.players.iter().for_each(|player| assert!(player.ends.load(Ordering::SeqCst) <= 1, "{}", player.name));
+    game.players
+        .iter()
+        .for_each(|player| assert!(player.ends.load(Ordering::SeqCst) <= 1, "{}", player.name));
     // Those that it hit can be opened again, and all go on.
     for index in 0..urls.len() {
         if game.players[index].has_ended() {

@@ -3,6 +3,7 @@
 mod abi;
 mod abi_facts;
 mod autobahn;
+mod bench;
 mod c;
 mod c_tests;
 mod cpp;
@@ -13,6 +14,7 @@ mod guarantees;
 mod header;
 mod install;
 mod network;
+mod proxies;
 mod real;
 mod reproducible;
 mod run;
@@ -30,6 +32,9 @@ cargo xtask <command>
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
+  bench [--runs N] [--keep] [WORD...]
+                     measures Framewire beside its peers; --show prints what was measured last,
+                     --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
   hostile --minutes N
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
+        ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),
         ["hostile", "--minutes", minutes] => hostile(minutes),
         ["header"] => header::write(),

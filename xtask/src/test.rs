@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, real, supply,
-    unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, proxies,
+    real, supply, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -90,6 +90,10 @@ fn run_all(only: &[&str]) -> Report {
     report.step("no dependency wants a newer compiler than is promised", || {
         supply::compilers_of_dependencies().into()
     });
+    report.step("the library builds without HTTP/2", || {
+        let lean = ["--no-default-features", "--features", "capi,tls"];
+        run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(lean)).into()
+    });
     report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
@@ -100,6 +104,7 @@ fn run_all(only: &[&str]) -> Report {
     };
     report.step("examples in C", || examples(&echo).into());
     c_tests::steps(&mut report, &echo);
+    report.step("what a message costs, counted", bench::counts::step);
     report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),
@@ -112,6 +117,7 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    proxies::steps(&mut report, &echo);
     report.step("Autobahn", autobahn::step);
     report
 }

@@ -18,9 +18,10 @@ use super::super::delivery;
 use super::super::event::{EventKind, Letter};
 use super::super::lock;
 use super::super::socket::{Shared, Socket, State};
+use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::{Attempt, Stage};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::fault;
 use crate::logging::LogLevel;
 use crate::session::SessionEvent;
@@ -120,11 +121,19 @@ impl Attempt {
         self.stop_lingering();
     }
 
-    /// The socket's part of the end: its state, then its last event.
+    /// The socket's part of the end, if it is one for the socket: its state, then its last event.
     fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
         fault::point("engine.end");
-        let Some(Socket(socket)) = self.socket.take() else { return };
+        let Some(Socket(socket)) = self.socket.clone() else { return };
         self.count(&socket);
+        if let (Terminal::Failed(error), Stage::Live { stream: Transport::Shared(_), .. }) =
+            (&terminal, &self.stage)
+            && matches!(error.kind, ErrorKind::TimedOut | ErrorKind::PingTimeout)
+        {
+            context.pool.retire(&self.origin());
+        }
+        let Some(terminal) = self.go_on(terminal, &socket, context) else { return };
+        self.socket = None;
         {
             let mut to_worker = lock(&socket.to_worker);
             if let Stage::Live { session, .. } = &mut self.stage {
@@ -133,8 +142,7 @@ impl Attempt {
             }
             to_worker.outbox.shut();
             to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.fault) = (None, None);
-            (to_worker.resolved, to_worker.request_done) = (None, false);
+            (to_worker.cancel, to_worker.fault, to_worker.resolved) = (None, None, None);
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
             socket.attempt.store(0, Ordering::Relaxed);
@@ -147,11 +155,7 @@ impl Attempt {
             }
             Terminal::Failed(error) => failed(&socket, error),
             Terminal::Refused { error, head, body } => {
-                {
-                    let mut facts = lock(&socket.facts);
-                    facts.http_version = u32::from(head.is_some());
-                    (facts.head, facts.body) = (head, body);
-                }
+                lock(&socket.facts).refused(head, body, self.http_version());
                 failed(&socket, error)
             }
         };
@@ -170,6 +174,15 @@ impl Attempt {
     }
 
     pub(super) fn stop_lingering(&mut self) {
+        if self.socket.is_some() {
+            return;
+        }
+        if let Stage::Live { stream, session } = &mut self.stage
+            && session.close_is_out()
+            && !session.has_to_write()
+        {
+            stream.end();
+        }
         self.stage = Stage::Idle;
     }
 }
