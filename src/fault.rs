@@ -28,6 +28,7 @@ pub const POINTS: &[&str] = &[
     "net.secure",
     "net.read",
     "net.write",
+    "net.http2",
     "wire.url",
     "wire.response",
     "wire.frame",

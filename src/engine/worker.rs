@@ -603,7 +603,9 @@ impl Worker {
                 self.publish_rest(id);
             }
         }
-        attempt.give_back(&mut self.context);
+        // What it has of the caller's, and of the crates below, may panic once more as it goes.
+        let context = &mut self.context;
+        let _ = catch_unwind(AssertUnwindSafe(|| attempt.give_back(context)));
         self.free.push(key.slot);
     }
 }

@@ -8,6 +8,7 @@ mod c;
 mod c_tests;
 mod cpp;
 mod demo;
+mod faults;
 mod fuzz;
 mod godot;
 mod guarantees;
