@@ -899,7 +899,7 @@ typedef struct fw_stats {
     uint64_t bytes_sent;
     /// Bytes taken from the network after the upgrade, frame headers included.
     uint64_t bytes_received;
-    /// Messages handed to the network.
+    /// Messages accepted for sending, those included that were lost with a connection.
     uint64_t messages_sent;
     /// Whole messages that came, those shown as fragments included.
     uint64_t messages_received;

@@ -155,7 +155,14 @@ impl Error {
             Io::TimedOut => ErrorKind::TimedOut,
             _ => ErrorKind::Io,
         };
-        let mut built = Self::new(kind, phase, format!("{what}: {error}"));
+        // What the system says of a peer that is gone without a word tells nobody what to do.
+        let hint = match (kind, phase) {
+            (ErrorKind::TimedOut, Phase::Open | Phase::Closing) => {
+                "; nothing came back any more: the server, or the network on the way, is gone"
+            }
+            _ => "",
+        };
+        let mut built = Self::new(kind, phase, format!("{what}: {error}{hint}"));
         built.os_code = error.raw_os_error().unwrap_or(0);
         built
     }

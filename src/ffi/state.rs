@@ -45,7 +45,7 @@ pub struct fw_stats {
     pub bytes_sent: u64,
     /// Bytes taken from the network after the upgrade, frame headers included.
     pub bytes_received: u64,
-    /// Messages handed to the network.
+    /// Messages accepted for sending, those included that were lost with a connection.
     pub messages_sent: u64,
     /// Whole messages that came, those shown as fragments included.
     pub messages_received: u64,

@@ -20,6 +20,7 @@ mod real;
 mod reproducible;
 mod run;
 mod snapshot;
+mod soak;
 mod supply;
 mod test;
 mod unity;
@@ -40,6 +41,7 @@ cargo xtask <command>
                      the fuzz targets, each for 20 seconds unless it is said otherwise
   hostile --minutes N
                      a caller that knows no rules, so long: plain, sanitized, under valgrind
+  soak [--minutes N] 200 connections that open, play, fail and come back, for 30 minutes
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),
         ["hostile", "--minutes", minutes] => hostile(minutes),
+        ["soak", words @ ..] => soak::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),

@@ -6,7 +6,7 @@ use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, network,
-    proxies, real, supply, unity, unsafe_list,
+    proxies, real, soak, supply, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -116,6 +116,7 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => cpp::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("soak: two minutes of two hundred connections", || soak::short().into());
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
     proxies::steps(&mut report, &echo);

@@ -2,7 +2,8 @@
 //!
 //! [`echo`] is a WebSocket server by tungstenite, in plain and in TLS, with paths for what clients
 //! must bear. [`http2`] stands before it and speaks HTTP/2, [`relay`] carries bytes on, as proxies do.
-//! [`scripted`] plays any byte sequence, also those that no honest server sends. [`certs`] makes
+//! [`scripted`] plays any byte sequence, also those that no honest server sends.
+//! [`unreliable`] counts, and fails on purpose. [`certs`] makes
 //! throw-away certificates, good ones and each kind of bad one.
 
 pub mod certs;
@@ -10,6 +11,7 @@ pub mod echo;
 pub mod http2;
 pub mod relay;
 pub mod scripted;
+pub mod unreliable;
 pub mod xor;
 
 pub use certs::Authority;
