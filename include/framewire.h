@@ -38,6 +38,22 @@
  * refused call has changed nothing, but that a segment handed to a send call is gone.
  * fw_last_error says in words what was wrong.
  *
+ * Memory. Without any left, what carries payloads answers OUT_OF_MEMORY and has changed nothing:
+ * fw_buffer_get, fw_segment_retain and the functions that send; what makes a handle does so for the
+ * table it stands in; and a connection that cannot be given memory to receive into ends with an error
+ * event. All else in the library cannot go on without: the process is ended at once (abort, after
+ * "memory allocation of N bytes failed" on standard error), with nothing half done and nothing
+ * overwritten.
+ *
+ * What no call can find out, and the caller has to see to. That a pointer that is not NULL points to
+ * something: as many bytes as the length beside it says, a text up to its NUL, a struct of the type
+ * named and at least its struct_size. That it points there until the call returns and that no other
+ * thread writes there meanwhile. That the functions given to the library, and what their user_data
+ * points to, outlive it: until the finalizer of the socket, or until fw_shutdown has returned OK for
+ * those of fw_set_log and fw_config, and that none of them throws. That what a callback or an event
+ * shows is not read when that has ended. Everything else may be wrong: handles and numbers of every
+ * kind, events and segments that are made up, copied or released twice.
+ *
  * Limits and defaults.
  *   message received      64 MiB    fw_socket_set_max_message_size
  *   message sent           1 GiB
@@ -464,7 +480,8 @@ typedef struct fw_config {
     /// Allocates everything the library needs. Set alloc and free, or neither. A block goes back to
     /// the functions that made it, even after fw_shutdown, so they must stay callable until the
     /// process ends or the library is unloaded. NULL from alloc gives FW_RESULT_OUT_OF_MEMORY where
-    /// payloads are concerned; where the library cannot go on without memory the process ends.
+    /// payloads and handles are concerned; where the library cannot go on without memory the process
+    /// ends, as said above under Memory.
     /// Default: the system's allocator.
     fw_alloc_fn alloc;
     /// May stay NULL: then blocks grow by being copied.

@@ -62,13 +62,19 @@ impl<T> Handles<T> {
         }
         if slot == slots.entries.len() {
             slots.entries.try_reserve(1).map_err(|_| Exhausted)?;
-            slots.entries.push(Entry::Free { next: NO_SLOT });
-        }
-        if let Entry::Free { next } = slots.entries[slot] {
-            slots.first_free = next;
         }
         let id = (NEXT_GENERATION.fetch_add(1, Ordering::Relaxed) << SLOT_BITS) | slot as u64;
-        slots.entries[slot] = Entry::Taken { id, value: make(id) };
+        // Before anything changes: it may panic.
+        let value = make(id);
+        let taken = Entry::Taken { id, value };
+        match slots.entries.get_mut(slot) {
+            Some(place) => {
+                if let Entry::Free { next } = std::mem::replace(place, taken) {
+                    slots.first_free = next;
+                }
+            }
+            None => slots.entries.push(taken),
+        }
         slots.occupied += 1;
         Ok(id)
     }

@@ -6,6 +6,10 @@ pub mod buffer;
 pub mod client;
 pub mod engine;
 pub mod error;
+#[cfg(framewire_faults)]
+pub mod fault;
+#[cfg(not(framewire_faults))]
+mod fault;
 #[cfg(feature = "capi")]
 pub mod ffi;
 pub mod handles;

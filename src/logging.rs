@@ -4,6 +4,7 @@
 //! no lock held.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,7 +43,9 @@ pub fn write(level: LogLevel, socket: u64, context: &str, message: fmt::Argument
     if level as u32 <= MAX_LEVEL.load(Ordering::Relaxed) {
         let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(sink) = sink {
-            sink(level, socket, context, &message.to_string());
+            // The caller's function, called wherever the library has something to say.
+            let text = message.to_string();
+            let _ = catch_unwind(AssertUnwindSafe(|| sink(level, socket, context, &text)));
             return;
         }
     }

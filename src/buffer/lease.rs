@@ -43,6 +43,7 @@ pub struct Leased {
 
 /// Shows a segment to the caller, for the length of a callback or of an event; `end` closes it.
 pub fn grant(segment: Segment) -> Result<Leased, CallError> {
+    crate::fault::point("buffer.lease");
     let (start, end) = (segment.offset(), segment.offset() + segment.len());
     lease(Lease { segment, granted: true, held: 0, start, end })
 }

@@ -38,6 +38,7 @@ pub struct PoolStats {
 
 /// A block of at least `size` bytes.
 pub fn take(size: usize) -> Result<Writer, OutOfMemory> {
+    crate::fault::point("buffer.take");
     if let Some(writer) = take_free(size) {
         return Ok(writer);
     }

@@ -8,6 +8,7 @@ use crate::engine::library::{self, Config};
 use crate::engine::worker::News;
 use crate::engine::{delivery, hub};
 use crate::error::CallError;
+use crate::fault;
 use crate::logging::{self, LogFn, LogLevel};
 
 /// Starts the library with a configuration of the caller's. Optional: the first socket starts it
@@ -30,6 +31,7 @@ pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
     if hub::idle() {
         return 0;
     }
+    fault::point("client.poll");
     library::hub().map_or(0, |hub| delivery::poll(&hub, max_events, max_microseconds))
 }
 

@@ -5,6 +5,7 @@ use crate::engine::lock;
 use crate::engine::masks;
 use crate::engine::socket::{MAX_WAITING_PINGS, Socket, State};
 use crate::error::{CallError, Code};
+use crate::fault;
 use crate::limits::{MAX_CONTROL_PAYLOAD, MAX_MESSAGE_SIZE_CEILING};
 use crate::session::MessageType;
 use crate::wire::utf8;
@@ -88,6 +89,7 @@ impl Socket {
 
     fn send(&self, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
         check_size(payload.len())?;
+        fault::point("client.send");
         let push = |outbox: &mut crate::session::Outbox, fragment_size| {
             if flags.uncompressed {
                 outbox.push_uncompressed(message_type, payload, fragment_size, &mut masks::next_key)

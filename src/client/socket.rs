@@ -10,6 +10,7 @@ use crate::engine::event::{Event, EventType};
 use crate::engine::socket::{Dispatch, Plan, Socket, State};
 use crate::engine::{delivery, hub, library, lock, masks};
 use crate::error::{CallError, Code};
+use crate::fault;
 use crate::limits::MAX_CLOSE_REASON;
 use crate::wire::close::{NORMAL, may_send};
 use crate::wire::header::HeaderList;
@@ -20,6 +21,7 @@ use crate::wire::url::Url;
 impl Socket {
     /// A socket for `ws:`, `wss:`, `http:` or `https:` URLs. Checks the URL, touches no network.
     pub fn create(url: &str) -> Result<Socket, CallError> {
+        fault::point("client.create");
         let url = Url::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?;
         if url.secure && !cfg!(feature = "tls") {
             return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
@@ -47,6 +49,7 @@ impl Socket {
     /// Starts connecting. Legal again after a terminal event, and inside its callback.
     pub fn open(&self) -> Result<(), CallError> {
         self.living()?;
+        fault::point("client.open");
         let settings = lock(&self.0.settings).clone();
         let environment = match settings.proxy {
             ProxyChoice::Environment => Environment::read(|name| std::env::var(name).ok()),
@@ -88,10 +91,9 @@ impl Socket {
         let mut to_worker = lock(&self.0.to_worker);
         match self.0.state() {
             State::Open => {
-                to_worker
-                    .outbox
-                    .push_close(code, reason, &mut masks::next_key)
-                    .map_err(|_| CallError::out_of_memory())?;
+                to_worker = self
+                    .0
+                    .queue(to_worker, |outbox, _| outbox.push_close(code, reason, &mut masks::next_key))?;
                 self.0.set_state(State::Closing);
             }
             State::Connecting => {
@@ -246,6 +248,12 @@ impl Socket {
     }
 
     // ---------------------------------------------------------------- within
+
+    /// A panic on the game's side has lost something of the connection, which ends with that as its
+    /// error.
+    pub(crate) fn fault(&self, what: &'static str) {
+        self.0.fault(what);
+    }
 
     fn register(&self, change: impl FnOnce(&mut Callbacks)) -> Result<(), CallError> {
         self.living()?;

@@ -35,6 +35,8 @@ mod sharing;
 mod sleep;
 mod tunnel;
 
+pub use ending::end_without_attempt;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -57,6 +59,7 @@ use super::socket::{HttpVersion, Plan, Shared, Socket, State};
 use super::transport::Transport;
 use super::worker::{Context, Key};
 use crate::error::Error;
+use crate::fault;
 use crate::logging::LogLevel;
 use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
@@ -170,6 +173,11 @@ impl Attempt {
         }
     }
 
+    /// The handle of its socket, 0 once that was told the end.
+    pub fn socket_id(&self) -> u64 {
+        self.socket.as_ref().map_or(0, |Socket(socket)| socket.id)
+    }
+
     // ------------------------------------------------------------------ what the worker tells
 
     pub fn set_pings(&mut self, pings: PingSettings, context: &Context) {
@@ -246,6 +254,7 @@ impl Attempt {
 
     /// Does what can be done now.
     pub fn turn(&mut self, context: &mut Context) -> Fate {
+        fault::point("engine.turn");
         if self.is_over() {
             return Fate::Over;
         }

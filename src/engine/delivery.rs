@@ -4,6 +4,7 @@
 //! it, and the next call goes on where the last one stopped, so a flooded socket never starves a
 //! quiet one. Nothing is locked while a callback runs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::hub::{self, Hub};
 use super::lock;
 use super::mailbox::Delivery;
 use super::socket::{Shared, Socket};
+use crate::fault;
 use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
 use crate::sync::atomic::Ordering;
 
@@ -78,6 +80,7 @@ pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
     let mut skipped = 0;
     while !budget.is_spent() && skipped <= hub.ready_len() {
         let Some(socket) = hub.next_ready() else { break };
+        let _place = Place(&socket);
         match socket.mailbox.claim() {
             Some(mut delivery) => {
                 ran += deliver(&socket, &mut delivery, &mut budget, EVENTS_PER_TURN);
@@ -102,6 +105,7 @@ pub fn poll_one(socket: &Arc<Shared>, max_events: u32, max_microseconds: u32) ->
     let hub = socket.hub.clone();
     let Some(_delivering) = hub.begin_delivery() else { return 0 };
     let mut budget = Budget::new(max_events, max_microseconds, hub::pending());
+    let _place = Place(socket);
     let Some(mut delivery) = socket.mailbox.claim() else { return 0 };
     let ran = deliver(socket, &mut delivery, &mut budget, usize::MAX);
     let more = delivery.has_more();
@@ -119,6 +123,7 @@ pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
     let mut skipped = 0;
     while skipped <= hub.ready_len() {
         let socket = hub.next_ready()?;
+        let place = Place(&socket);
         let Some(mut delivery) = socket.mailbox.claim() else {
             skipped += 1;
             hub.make_ready(&socket);
@@ -130,6 +135,7 @@ pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
         if more {
             hub.make_ready(&socket);
         }
+        drop(place);
         if let Some(kind) = event {
             return Some(Event { socket: Socket(socket), kind });
         }
@@ -148,6 +154,7 @@ pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
 }
 
 fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budget, at_most: usize) -> usize {
+    fault::point("engine.deliver");
     let handle = Socket(socket.clone());
     // The version first: at worst the callbacks are newer, and are fetched once more.
     let mut version = socket.callbacks_version();
@@ -166,11 +173,28 @@ fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budge
             version = socket.callbacks_version();
             callbacks = socket.callbacks();
         }
-        ran += usize::from(call(&handle, &callbacks, event));
+        // The others' events come behind a callback that panics.
+        let called = catch_unwind(AssertUnwindSafe(|| call(&handle, &callbacks, event)));
+        ran += usize::from(called.unwrap_or_else(|_| {
+            socket.fault("a callback panicked");
+            true
+        }));
         budget.spend();
         left -= 1;
     }
     ran
+}
+
+/// A socket that was taken out of the line. A panic that passes by puts it back, as nobody else would
+/// before its next event.
+struct Place<'a>(&'a Arc<Shared>);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.hub.make_ready(self.0);
+        }
+    }
 }
 
 /// Takes the oldest event.

@@ -1,12 +1,15 @@
 //! Who has events, for those who deliver them.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::event::Letter;
 use super::lock;
 use super::socket::Shared;
+use crate::fault;
+use crate::logging::LogLevel;
 use crate::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, statics};
 
@@ -49,6 +52,7 @@ impl Hub {
 
     /// Publishes a worker's batch of one socket's events.
     pub fn publish(&self, socket: &Arc<Shared>, batch: &mut Vec<Letter>, charge: usize) {
+        fault::point("engine.publish");
         let count = socket.mailbox.put(batch, charge);
         if count == 0 {
             return;
@@ -170,13 +174,20 @@ impl Drop for Delivering<'_> {
     }
 }
 
-/// Runs a socket's finalizer, if it has not run yet, and drops its callbacks.
+/// Runs a socket's finalizer, if it has not run yet, and drops its callbacks. A panic in it ends here,
+/// as other sockets' finalizers come behind it.
 pub fn finalize(socket: &Shared) {
     let finalizer = lock(&socket.finalizer).take();
-    socket.change_callbacks(|callbacks| *callbacks = Default::default());
-    if let Some(finalizer) = finalizer {
+    let ended = catch_unwind(AssertUnwindSafe(|| {
         let _inside = super::callbacks::Inside::enter();
-        finalizer();
+        // What the caller's closures own goes with them.
+        socket.change_callbacks(|callbacks| *callbacks = Default::default());
+        if let Some(finalizer) = finalizer {
+            finalizer();
+        }
+    }));
+    if ended.is_err() {
+        socket.log(LogLevel::Error, format_args!("the finalizer panicked"));
     }
 }
 

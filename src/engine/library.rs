@@ -19,6 +19,7 @@ use super::socket::{Plan, Settings, Shared, Socket};
 use super::worker::{self, Inbox, News};
 use crate::buffer;
 use crate::error::{CallError, Code};
+use crate::fault;
 use crate::handles::Handles;
 use crate::limits;
 use crate::net::resolve::Resolver;
@@ -300,9 +301,10 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
         default_tls: TlsHandle::new(TlsSettings::new()),
     };
     for number in 0..count {
+        fault::point("engine.launch");
         let started = Inbox::new(number).and_then(|(inbox, poll)| {
-            let (own, resolver) = (inbox.clone(), resolver.clone());
-            let body = move || worker::run(own, poll, resolver);
+            let (own, resolver, registry) = (inbox.clone(), resolver.clone(), poll.registry().try_clone()?);
+            let body = move || worker::run(own, poll, registry, resolver);
             let thread = threads::spawn(&format!("io-{number}"), &hooks, body)?;
             Ok((inbox, thread))
         });
@@ -312,14 +314,6 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
                 lock(&library.threads).push(thread);
             }
             Err(error) => {
-                // What has started is stopped again: nothing else refers to it yet.
-                let deadline = Instant::now();
-                for worker in &library.workers {
-                    worker.stop(deadline);
-                }
-                for thread in lock(&library.threads).drain(..) {
-                    let _ = thread.join();
-                }
                 return Err(CallError::new(
                     Code::OutOfMemory,
                     format!("no worker thread could be started: {error}"),
@@ -332,6 +326,19 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
 
 fn shutting_down() -> CallError {
     CallError::new(Code::ShutDown, "the library is shutting down")
+}
+
+/// A start that failed half-way, or panicked, leaves no thread behind. After a shutdown none is left.
+impl Drop for Library {
+    fn drop(&mut self) {
+        let deadline = Instant::now();
+        for worker in &self.workers {
+            worker.stop(deadline);
+        }
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Library {

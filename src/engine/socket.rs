@@ -12,6 +12,7 @@
 //! the connection that was open when it was made.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ use crate::session::Outbox;
 use crate::session::extension::Extension;
 use crate::session::liveness::PingSettings;
 use crate::session::reconnect::Reconnect;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::cookies::CookieJar;
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::proxy::{Environment, Proxy, ProxyChoice, ProxyError};
@@ -129,6 +130,8 @@ pub struct ToWorker {
     pub holds: bool,
     /// End the attempt now, with this as the reason of the closed event.
     pub cancel: Option<&'static str>,
+    /// End the attempt now, with this as its error.
+    pub fault: Option<&'static str>,
     pub destroy: bool,
     pub pings: Option<PingSettings>,
     /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
@@ -387,7 +390,7 @@ impl Shared {
         len: usize,
     ) -> Result<(), crate::error::CallError> {
         use crate::error::{CallError, Code};
-        let mut to_worker = lock(&self.to_worker);
+        let to_worker = lock(&self.to_worker);
         match self.state() {
             State::Open => {}
             State::Connecting if to_worker.holds => {}
@@ -399,8 +402,7 @@ impl Shared {
                 "the send queue is at its limit; nothing was queued",
             ));
         }
-        push(&mut to_worker.outbox, self.fragment_size.load(Ordering::Relaxed))
-            .map_err(|_| CallError::out_of_memory())?;
+        let to_worker = self.queue(to_worker, push)?;
         self.buffered.fetch_add(len, Ordering::Relaxed);
         drop(to_worker);
         // The worker takes its mark away before it locks what was locked here: a mark that still
@@ -409,6 +411,38 @@ impl Shared {
             self.notify();
         }
         Ok(())
+    }
+
+    /// Puts something into the outbox. What a panic leaves half done there must not be sent, so it
+    /// ends the connection on its way to the caller.
+    pub fn queue<'a>(
+        self: &Arc<Self>,
+        mut to_worker: MutexGuard<'a, ToWorker>,
+        push: impl FnOnce(&mut Outbox, usize) -> Result<(), crate::buffer::OutOfMemory>,
+    ) -> Result<MutexGuard<'a, ToWorker>, crate::error::CallError> {
+        let fragment_size = self.fragment_size.load(Ordering::Relaxed);
+        match catch_unwind(AssertUnwindSafe(|| push(&mut to_worker.outbox, fragment_size))) {
+            Ok(Ok(())) => Ok(to_worker),
+            Ok(Err(crate::buffer::OutOfMemory)) => Err(crate::error::CallError::out_of_memory()),
+            Err(panic) => {
+                drop(to_worker);
+                self.fault("the library panicked while it queued a message");
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Something panicked on the game's side of the connection, which ends with that as its error.
+    pub fn fault(self: &Arc<Self>, what: &'static str) {
+        let mut to_worker = lock(&self.to_worker);
+        if self.state() == State::Closed {
+            return;
+        }
+        to_worker.fault = Some(what);
+        to_worker.outbox.shut();
+        self.set_state(State::Closing);
+        drop(to_worker);
+        self.notify();
     }
 
     // ---------------------------------------------------------------- reading
@@ -457,6 +491,7 @@ impl ToWorker {
             open: None,
             holds: false,
             cancel: None,
+            fault: None,
             destroy: false,
             pings: None,
             user_pings: VecDeque::new(),

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token, Waker};
 
-use super::attempt::{Attempt, Fate};
+use super::attempt::{Attempt, Fate, end_without_attempt};
 use super::event::Letter;
 use super::http2::{LinkId, Pool, Turn};
 use super::hub;
+use super::library;
 use super::lock;
-use super::socket::{Plan, Shared, ToWorker};
+use super::socket::{Plan, Shared, Socket, State, ToWorker};
 use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Phase};
+use crate::fault;
 use crate::logging::{self, LogLevel};
 use crate::net::resolve::Resolver;
 use crate::session::inbound::Scratch;
@@ -31,6 +33,16 @@ const ROUNDS: usize = 4;
 const SERIAL_BITS: u32 = 26;
 /// Connections that are closing when the library stops get this long to say so.
 const FAREWELL: Duration = Duration::from_millis(250);
+
+/// Between two lives of a worker.
+const START_OVER_PAUSE: Duration = Duration::from_millis(10);
+
+const ATTEMPT_PANICKED: &str = "a callback or the library itself panicked while it served this connection";
+const WORKER_PANICKED: &str = "the library panicked while it served several connections";
+
+fn internal(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, Phase::Open, what)
+}
 
 /// Which attempt: its slot, and a number that no other attempt of this worker has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,8 +200,8 @@ pub fn unattended(socket: Arc<Shared>) {
 fn finish(socket: Arc<Shared>) {
     if socket.polls() {
         socket.hub.clone().finalize_later(socket);
-    } else if catch_unwind(AssertUnwindSafe(|| hub::finalize(&socket))).is_err() {
-        socket.log(LogLevel::Error, format_args!("the finalizer panicked"));
+    } else {
+        hub::finalize(&socket);
     }
 }
 
@@ -296,15 +308,8 @@ struct Slot {
 }
 
 /// The thread's body: returns when the library stops.
-pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
+pub fn run(inbox: Arc<Inbox>, mut poll: Poll, registry: Registry, resolver: Resolver) {
     let _attended = Attended(inbox.clone());
-    let registry = match poll.registry().try_clone() {
-        Ok(registry) => registry,
-        Err(error) => {
-            logging::write(LogLevel::Error, 0, "", format_args!("a worker could not start: {error}"));
-            return;
-        }
-    };
     let context = Context {
         registry,
         resolver,
@@ -322,10 +327,18 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
     let serial = (inbox.number as u32) << SERIAL_BITS;
     let mut worker =
         Worker { inbox, context, slots: Vec::new(), free: Vec::new(), serial, owners: Vec::new() };
+    while catch_unwind(AssertUnwindSafe(|| serve(&mut worker, &mut poll))).is_err() {
+        worker.start_over();
+    }
+}
+
+/// Returns when the library stops.
+fn serve(worker: &mut Worker, poll: &mut Poll) {
     let mut events = Events::with_capacity(EVENTS);
     let mut sockets = Vec::new();
-    let mut stop_at = None;
+    let mut stop_at = worker.context.stopping.then(|| worker.context.now + FAREWELL);
     loop {
+        fault::point("engine.serve");
         worker.inbox.take(&mut sockets);
         for socket in sockets.drain(..) {
             worker.obey(socket);
@@ -421,8 +434,44 @@ impl Worker {
         }
     }
 
+    /// A panic that was no connection's own: what the connections share may be half changed, so all
+    /// of them end with the error, and the worker goes on as a new one.
+    fn start_over(&mut self) {
+        logging::write(LogLevel::Error, 0, "", format_args!("a worker panicked; its connections end"));
+        self.with_all(|attempt, context| attempt.fail(internal(WORKER_PANICKED), context));
+        // Those that linger for their last bytes are heard no more.
+        self.with_all(|_, _| Fate::Over);
+        self.context.pool = Pool::default();
+        self.context.routes = Routes::default();
+        self.context.timers = Timers::default();
+        self.context.again.clear();
+        // So that a panic that comes again and again does not take a core.
+        std::thread::sleep(START_OVER_PAUSE);
+    }
+
     /// Does what the game wants of a socket.
     fn obey(&mut self, socket: Arc<Shared>) {
+        if catch_unwind(AssertUnwindSafe(|| self.heed(socket.clone()))).is_ok() {
+            return;
+        }
+        // It may not have come so far as to look.
+        socket.take_notification();
+        lock(&socket.to_worker).open = None;
+        let key = Key::from_bits(socket.attempt.load(Ordering::Relaxed));
+        if let Some(key) = key {
+            self.with(key, |attempt, context| attempt.fail(internal(ATTEMPT_PANICKED), context));
+        }
+        // It panicked before there was an attempt.
+        if !matches!(socket.state(), State::Closed) {
+            self.end_without_attempt(&socket);
+        }
+        if socket.is_destroyed() {
+            finish(socket);
+        }
+    }
+
+    fn heed(&mut self, socket: Arc<Shared>) {
+        fault::point("engine.obey");
         socket.take_notification();
         let mut to_worker = lock(&socket.to_worker);
         if !Arc::ptr_eq(&socket.worker(), &self.inbox) {
@@ -432,6 +481,7 @@ impl Worker {
         }
         let ToWorker { open, cancel, destroy, .. } = &mut *to_worker;
         let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
+        let fault = to_worker.fault.take();
         let resolved = to_worker.resolved.take();
         let caught_up = std::mem::take(&mut to_worker.caught_up);
         let pings = to_worker.pings.take();
@@ -453,6 +503,9 @@ impl Worker {
                 }
                 for payload in &user_pings {
                     attempt.ping(payload.as_slice());
+                }
+                if let Some(what) = fault {
+                    return attempt.fail(internal(what), context);
                 }
                 match cancel {
                     Some(reason) => attempt.cancel(reason, context),
@@ -496,6 +549,26 @@ impl Worker {
         self.with(key, |attempt, context| attempt.timer(at, context));
     }
 
+    /// The attempt cannot even end any more, or there is none.
+    fn end_without_attempt(&mut self, socket: &Arc<Shared>) {
+        let context = &mut self.context;
+        let end = || end_without_attempt(socket, internal(ATTEMPT_PANICKED), context);
+        if catch_unwind(AssertUnwindSafe(end)).is_err() {
+            socket.log(LogLevel::Error, format_args!("a callback panicked twice"));
+        }
+        self.publish_rest(socket.id);
+    }
+
+    /// What a panic has kept from being published must not go to the next socket.
+    fn publish_rest(&mut self, id: u64) {
+        let context = &mut self.context;
+        if let Some(Socket(socket)) = library::find(id) {
+            let _ = catch_unwind(AssertUnwindSafe(|| context.publish(&socket)));
+        }
+        context.batch.clear();
+        context.batch_charge = 0;
+    }
+
     /// Gives an attempt a turn, ends it if it is over, and keeps its panics from the others.
     fn with(&mut self, key: Key, act: impl FnOnce(&mut Attempt, &mut Context) -> Fate) {
         let Some(slot) = self.slots.get_mut(key.slot as usize) else { return };
@@ -503,6 +576,7 @@ impl Worker {
             return;
         }
         let Some(mut attempt) = slot.attempt.take() else { return };
+        let id = attempt.socket_id();
         let context = &mut self.context;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let fate = act(&mut attempt, context);
@@ -518,15 +592,20 @@ impl Worker {
             }
             Ok(Fate::Over) => {}
             Err(_) => {
-                let message = "a callback or the library itself panicked while it served this connection";
-                let error = Error::new(ErrorKind::Internal, Phase::Open, message);
-                let outcome = catch_unwind(AssertUnwindSafe(|| attempt.fail(error, context)));
-                if outcome.is_err() {
-                    logging::write(LogLevel::Error, 0, "", format_args!("a callback panicked twice"));
+                let end = || attempt.fail(internal(ATTEMPT_PANICKED), context);
+                let ended = catch_unwind(AssertUnwindSafe(end));
+                let socket = library::find(id).filter(|socket| {
+                    ended.is_err() && socket.0.attempt.load(Ordering::Relaxed) == key.to_bits()
+                });
+                if let Some(Socket(socket)) = socket {
+                    self.end_without_attempt(&socket);
                 }
+                self.publish_rest(id);
             }
         }
-        attempt.give_back(&mut self.context);
+        // What it has of the caller's, and of the crates below, may panic once more as it goes.
+        let context = &mut self.context;
+        let _ = catch_unwind(AssertUnwindSafe(|| attempt.give_back(context)));
         self.free.push(key.slot);
     }
 }

@@ -129,6 +129,7 @@ pub unsafe extern "C" fn fw_socket_on_text(
         let user_data = UserData::new(user_data);
         socket.get()?.on_text(callback.map(|callback| {
             Arc::new(move |socket: &Socket, text: &str| {
+                crate::fault::point("ffi.callback");
                 let data = address(text.as_bytes()).cast();
                 // SAFETY: as promised above.
                 unsafe { callback(socket.into(), data, text.len(), user_data.get()) }

@@ -8,6 +8,7 @@
 //! Everything is held by number, so an event that is released twice, copied or made up frees
 //! nothing that is not its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use super::buffers::{fw_buffer, fw_segment};
@@ -43,8 +44,17 @@ impl fw_event {
     };
 }
 
-/// Turns an event into what C sees, to be released with [`release`].
+/// Turns an event into what C sees, to be released with [`release`]. A connection whose event is lost
+/// by a panic ends, rather than going on with a gap.
 pub(super) fn show(event: Event) -> Result<fw_event, CallError> {
+    let socket = event.socket.clone();
+    catch_unwind(AssertUnwindSafe(|| show_whole(event))).unwrap_or_else(|panic| {
+        socket.fault("the library panicked while it showed an event, which is lost");
+        resume_unwind(panic)
+    })
+}
+
+fn show_whole(event: Event) -> Result<fw_event, CallError> {
     let Event { socket, kind } = event;
     let mut shown = fw_event {
         socket: fw_socket::from(&socket),
@@ -146,15 +156,18 @@ fn grant(socket: &Socket, payload: Segment) -> Result<fw_segment, CallError> {
     lease::grant(payload).map(fw_segment::from).inspect_err(|error| {
         let text = format_args!("a message is lost and the connection dropped: {error}");
         logging::write(LogLevel::Error, socket.id(), "", text);
-        // Refused where the connection has ended already.
-        let _ = socket.abort();
+        socket.fault("there was no memory to show a message with, which is lost");
     })
 }
 
 /// A text of ours in the place of a payload, with a NUL behind it.
 fn own(text: &str) -> Option<fw_segment> {
-    let segment = Segment::copy_of(&terminated(text)).ok()?.slice(0, text.len());
-    lease::grant(segment).ok().map(fw_segment::from)
+    // The last event of a connection is shown without it rather than not at all.
+    catch_unwind(|| {
+        let segment = Segment::copy_of(&terminated(text)).ok()?.slice(0, text.len());
+        lease::grant(segment).ok().map(fw_segment::from)
+    })
+    .unwrap_or_default()
 }
 
 fn kept() -> std::sync::MutexGuard<'static, Vec<Request>> {

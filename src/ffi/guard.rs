@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::result::fw_result;
 use super::text::whole_characters;
 use crate::error::{CallError, Code};
+use crate::fault;
 use crate::logging::{self, LogLevel};
 
 /// The longest failure that is remembered, so that 512 bytes hold it with its NUL; what is longer
@@ -30,6 +31,10 @@ pub(super) fn guard_or<T>(neutral: T, body: impl FnOnce() -> Result<T, CallError
 fn run<T>(body: impl FnOnce() -> Result<T, CallError>) -> Result<T, Code> {
     // Nothing that a panic leaves half done is looked at again: the body owns what it changes, and
     // what it shares stands behind locks that are whole between any two statements.
+    let body = || {
+        fault::point("ffi.call");
+        body()
+    };
     let error = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error,

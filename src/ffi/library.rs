@@ -171,7 +171,8 @@ pub struct fw_config {
     /// Allocates everything the library needs. Set alloc and free, or neither. A block goes back to
     /// the functions that made it, even after fw_shutdown, so they must stay callable until the
     /// process ends or the library is unloaded. NULL from alloc gives FW_RESULT_OUT_OF_MEMORY where
-    /// payloads are concerned; where the library cannot go on without memory the process ends.
+    /// payloads and handles are concerned; where the library cannot go on without memory the process
+    /// ends, as said above under Memory.
     /// Default: the system's allocator.
     pub alloc: fw_alloc_fn,
     /// May stay NULL: then blocks grow by being copied.

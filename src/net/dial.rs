@@ -51,6 +51,7 @@ impl Dialler {
 
     /// Starts what is due.
     pub fn step(&mut self, now: Instant, registry: &Registry, new_token: impl FnMut() -> Token) -> Step {
+        crate::fault::point("net.dial");
         self.start(now, now >= self.due, registry, new_token)
     }
 

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use super::threads::{self, ThreadHooks};
 use crate::error::{Error, ErrorKind, Phase};
+use crate::fault;
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
@@ -192,6 +193,13 @@ impl Shared {
                         job.pending.answer(self.addresses(&job.host, job.port));
                     }
                 });
+                // Whom a panic has left without an answer.
+                threads::guarded("resolver", "answer", || {
+                    if job.pending.is_wanted() {
+                        let why = "the library panicked while it asked";
+                        job.pending.answer(Err(failure(&job.host, why)));
+                    }
+                });
                 state = self.lock();
             } else if state.stopped {
                 return;
@@ -204,6 +212,7 @@ impl Shared {
     }
 
     fn addresses(&self, host: &str, port: u16) -> Answer {
+        fault::point("net.resolve");
         let asked = (self.ask)(host, port);
         if is_localhost(host) {
             return Ok(loopback_only(asked.unwrap_or_default(), port));

@@ -145,6 +145,7 @@ impl Stream {
     /// Goes on until the handshake is done or the network has nothing. Without TLS it is done.
     pub fn handshake(&mut self) -> Result<Progress, Error> {
         let Some((tls, link)) = self.tls_and_link() else { return Ok(Progress::Done) };
+        crate::fault::point("net.secure");
         let progress = tls.handshake(link)?;
         self.flush_outer()?;
         Ok(progress)
@@ -152,6 +153,7 @@ impl Stream {
 
     /// Reads into the buffers, in order, with at most one call into the system.
     pub fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
+        crate::fault::point("net.read");
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if room == 0 {
             return Ok(ReadOutcome::Data { n: 0, more: true });
@@ -175,6 +177,7 @@ impl Stream {
     /// Takes bytes from the buffers, in order. TLS takes nothing while earlier records still wait
     /// for the network. After an error what the peer sent before can still be read.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
+        crate::fault::point("net.write");
         if let Some((tls, link)) = self.tls_and_link() {
             return tls.write(link, buffers);
         }

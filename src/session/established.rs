@@ -169,6 +169,7 @@ impl Session {
 
     /// `count` bytes were read into the targets.
     pub fn received(&mut self, count: usize, scratch: &mut Scratch, now: Instant) {
+        crate::fault::point("session.receive");
         self.inbound.received(count, scratch);
         if let Some(liveness) = &mut self.rest.liveness {
             liveness.received(now);
@@ -323,6 +324,7 @@ impl Session {
 
     /// Prepares the next bytes for the wire.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Error> {
+        crate::fault::point("session.send");
         self.rest.sending.prepare(keys).map_err(|unsent| match unsent {
             Unsent::OutOfMemory => Error::new(
                 ErrorKind::Internal,

@@ -64,6 +64,7 @@ impl Opening {
 
     /// What is to be sent; over HTTP/2 nothing is.
     pub fn request_bytes(&self) -> Vec<u8> {
+        crate::fault::point("session.ask");
         let mut bytes = Vec::new();
         if let Way::Http1 { key } = &self.way {
             self.request.encode_http1(key, &mut bytes);

@@ -99,6 +99,7 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
+        crate::fault::point("session.queue");
         if self.compresses(payload.len()) {
             let payload = Segment::copy_of(payload)?;
             self.push_plain(message_type, payload, fragment_size, true);

@@ -122,8 +122,12 @@ impl Sending {
         self.deflater = Some(deflater);
     }
 
-    /// Raw bytes: the upgrade request.
+    /// Raw bytes: the upgrade request, which over HTTP/2 is none.
     pub fn push_raw(&mut self, bytes: &[u8]) -> Result<(), OutOfMemory> {
+        if bytes.is_empty() {
+            // Nothing that is written would ever take a piece without bytes away.
+            return Ok(());
+        }
         let body = Segment::copy_of(bytes)?;
         self.push_piece(Piece::of(body, 0));
         Ok(())

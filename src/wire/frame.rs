@@ -86,6 +86,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violat
 /// outside `allowed_rsv` are violations as soon as they can be seen.
 #[inline]
 pub fn parse_server_header(bytes: &[u8], allowed_rsv: u8) -> Result<Option<(FrameHeader, usize)>, Violation> {
+    crate::fault::point("wire.frame");
     if let Some(first) = bytes.first() {
         let unknown = (first >> 4) & 7 & !allowed_rsv;
         if unknown != 0 {

@@ -75,6 +75,7 @@ pub enum Head {
 
 /// Parses the head at the start of all bytes received so far.
 pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
+    crate::fault::point("wire.response");
     const START: &[u8] = b"HTTP/1.";
     let seen = bytes.len().min(START.len());
     if bytes[..seen] != START[..seen] {

@@ -52,6 +52,7 @@ pub enum UrlError {
 
 impl Url {
     pub fn parse(text: &str) -> Result<Url, UrlError> {
+        crate::fault::point("wire.url");
         check_bytes(text)?;
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
         let secure = match scheme.to_ascii_lowercase().as_str() {

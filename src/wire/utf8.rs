@@ -5,6 +5,7 @@ use super::violation::Violation;
 /// Whether `bytes` are UTF-8, all of them.
 #[inline]
 pub fn valid(bytes: &[u8]) -> bool {
+    crate::fault::point("wire.utf8");
     simdutf8::basic::from_utf8(bytes).is_ok()
 }
 

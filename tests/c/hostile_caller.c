@@ -2,13 +2,14 @@
  * made-up arguments, inside callbacks too, while others end the library and start it again. Nothing may
  * crash, hang or leak; every finalizer runs once. `cargo xtask test` looks that no function is missing.
  *
- * FRAMEWIRE_SECONDS says how long (4), FRAMEWIRE_SEED where the dice begin. */
+ * hostile_caller [--seconds N] WS [WSS CA], for 4 seconds where nothing else is said; FRAMEWIRE_SEED says
+ * where the dice begin. `cargo xtask hostile --minutes N` runs it for longer. */
 
 #include "check.h"
 
 #include <pthread.h>
 
-enum { THREADS = 8, SOCKETS = 48, SEGMENTS = 64, SETTINGS = 8, FINALIZERS = 1 << 20 };
+enum { THREADS = 8, SOCKETS = 48, SEGMENTS = 64, SETTINGS = 8, FINALIZERS = 1 << 27 };
 
 static const char *ws_url, *wss_url;
 static char pem[64 * 1024];
@@ -495,14 +496,19 @@ static void *caller(void *seed)
 
 int main(int argc, char **argv)
 {
-    const char *seconds = getenv("FRAMEWIRE_SECONDS"), *seed = getenv("FRAMEWIRE_SEED");
-    double begun = check_seconds(), lasts = seconds ? atof(seconds) : 4;
+    const char *seed = getenv("FRAMEWIRE_SEED");
+    double begun = check_seconds(), lasts = 4;
     uintptr_t first = seed ? (uintptr_t)strtoull(seed, NULL, 10) : (uintptr_t)time(NULL);
     struct timespec moment = {0, 50 * 1000 * 1000};
     pthread_t threads[THREADS];
     fw_pool_stats pool;
     int i;
 
+    if (argc > 2 && strcmp(argv[1], "--seconds") == 0) {
+        lasts = atof(argv[2]);
+        argc -= 2;
+        argv += 2;
+    }
     if (argc < 2)
         return 2;
     ws_url = argv[1];

@@ -19,7 +19,7 @@ pub fn check() -> Outcome {
 /// What stands in backticks and begins like a path of a test's.
 fn proofs(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);
-    quoted.filter(|word| ["tests/", "src/"].iter().any(|folder| word.starts_with(folder)))
+    quoted.filter(|word| ["tests/", "src/", "xtask/"].iter().any(|folder| word.starts_with(folder)))
 }
 
 /// `file::test`, or a program in C.

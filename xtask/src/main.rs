@@ -8,6 +8,7 @@ mod c;
 mod c_tests;
 mod cpp;
 mod demo;
+mod faults;
 mod fuzz;
 mod godot;
 mod guarantees;
@@ -16,8 +17,11 @@ mod install;
 mod network;
 mod proxies;
 mod real;
+mod reproducible;
 mod run;
+mod snapshot;
 mod soak;
+mod supply;
 mod test;
 mod unity;
 mod unsafe_list;
@@ -35,11 +39,17 @@ cargo xtask <command>
                      --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
+  hostile --minutes N
+                     a caller that knows no rules, so long: plain, sanitized, under valgrind
   soak [--minutes N] 200 connections that open, play, fail and come back, for 30 minutes
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
   unsafe             writes docs/unsafe.md from the source
+  deny               licences, sources, duplicates and known faults of what the library is made of
+  sbom               everything the library is made of, into target/sbom
+  oldest             builds with the oldest compiler that Cargo.toml promises
+  reproducible       builds a release in two places and compares the bytes
   install --prefix DIR
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
@@ -55,6 +65,7 @@ fn main() -> ExitCode {
         ["test", only @ ..] => test::run_and_report(only),
         ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),
+        ["hostile", "--minutes", minutes] => hostile(minutes),
         ["soak", words @ ..] => soak::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
@@ -62,6 +73,10 @@ fn main() -> ExitCode {
         ["autobahn", "--full"] => autobahn::run(true),
         ["abi"] => abi_facts::write(),
         ["unsafe"] => unsafe_list::write(),
+        ["deny"] => alone(supply::deny()),
+        ["sbom"] => alone(supply::sbom()),
+        ["oldest"] => alone(supply::oldest_compiler()),
+        ["reproducible"] => alone(reproducible::step()),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),
@@ -77,5 +92,19 @@ fn main() -> ExitCode {
             eprintln!("xtask: {problem}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn hostile(minutes: &str) -> run::Outcome {
+    let minutes: f32 = minutes.parse().map_err(|_| format!("{minutes} is no number of minutes"))?;
+    c_tests::hostile((minutes * 60.0) as u32)
+}
+
+/// A step that was asked for on its own.
+fn alone(verdict: test::Verdict) -> run::Outcome {
+    match verdict {
+        test::Verdict::Passed => Ok(()),
+        test::Verdict::Failed(problem) => Err(problem),
+        test::Verdict::Skipped(reason) => Err(format!("skipped: {reason}")),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, proxies,
-    real, soak, unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, network,
+    proxies, real, soak, supply, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -84,8 +84,12 @@ fn run_all(only: &[&str]) -> Report {
     report.step("every function is tested from C", || abi::every_function_is_tested().into());
     report.step("cargo test", || run(cargo().args(["test", "--workspace", "--quiet"])).into());
     report.step("models of the hand-overs between threads", || models().into());
+    report.step("a panic in each room", || faults::test().into());
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
+    });
+    report.step("no dependency wants a newer compiler than is promised", || {
+        supply::compilers_of_dependencies().into()
     });
     report.step("the library builds without HTTP/2", || {
         let lean = ["--no-default-features", "--features", "capi,tls"];

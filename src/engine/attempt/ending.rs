@@ -22,6 +22,7 @@ use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::{Attempt, Stage};
 use crate::error::{Error, ErrorKind};
+use crate::fault;
 use crate::logging::LogLevel;
 use crate::session::SessionEvent;
 use crate::wire::response::ResponseHead;
@@ -122,6 +123,7 @@ impl Attempt {
 
     /// The socket's part of the end, if it is one for the socket: its state, then its last event.
     fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
+        fault::point("engine.end");
         let Some(Socket(socket)) = self.socket.clone() else { return };
         self.count(&socket);
         if let (Terminal::Failed(error), Stage::Live { stream: Transport::Shared(_), .. }) =
@@ -140,7 +142,7 @@ impl Attempt {
             }
             to_worker.outbox.shut();
             to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.resolved) = (None, None);
+            (to_worker.cancel, to_worker.fault, to_worker.resolved) = (None, None, None);
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
             socket.attempt.store(0, Ordering::Relaxed);
@@ -182,6 +184,27 @@ impl Attempt {
             stream.end();
         }
         self.stage = Stage::Idle;
+    }
+}
+
+/// Ends what no attempt is left to end, as it panicked at every try.
+pub fn end_without_attempt(socket: &Arc<Shared>, error: Error, context: &mut Context) {
+    {
+        let mut to_worker = lock(&socket.to_worker);
+        to_worker.outbox.shut();
+        to_worker.user_pings.clear();
+        (to_worker.cancel, to_worker.fault) = (None, None);
+        socket.buffered.store(0, Ordering::Relaxed);
+        socket.paused.store(false, Ordering::Relaxed);
+        socket.attempt.store(0, Ordering::Relaxed);
+        socket.set_state(State::Closed);
+    }
+    let event = failed(socket, error);
+    if socket.polls() {
+        context.collect(event.into());
+        context.publish(socket);
+    } else if !socket.is_destroyed() {
+        delivery::call(&Socket(socket.clone()), &socket.callbacks(), event);
     }
 }
 

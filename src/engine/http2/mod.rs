@@ -120,6 +120,8 @@ struct Link {
     token: Token,
     waiting: Vec<Key>,
     promised: Vec<Key>,
+    /// Who was given a stream, and has not ended.
+    seated: Vec<Key>,
     /// When it is closed, or dropped if it was.
     deadline: Option<Instant>,
     closed: bool,
@@ -184,6 +186,7 @@ impl Pool {
             token,
             waiting,
             promised: Vec::new(),
+            seated: Vec::new(),
             deadline: None,
             closed: false,
             retired: false,
@@ -212,6 +215,7 @@ impl Pool {
         for link in self.links.iter_mut().flatten() {
             link.waiting.retain(|waiting| *waiting != key);
             link.promised.retain(|promised| *promised != key);
+            link.seated.retain(|seated| *seated != key);
             link.touched = true;
         }
     }
@@ -224,6 +228,7 @@ impl Pool {
         };
         link.promised.retain(|promised| *promised != key);
         link.touched = true;
+        link.seated.push(key);
         link.connection.open(request, key.to_bits())
     }
 
@@ -294,6 +299,8 @@ impl Pool {
                 logging::write(LogLevel::Error, 0, "", format_args!("an HTTP/2 connection panicked"));
                 let error = Error::new(ErrorKind::Internal, Phase::Upgrade, "the HTTP/2 connection panicked");
                 link.answer(&mut self.answers, || Answer::Lost(error.clone()));
+                // It has named nobody; each finds its stream at an end.
+                owners.extend(link.seated.iter().map(|key| key.to_bits()));
             }
             if !alive.unwrap_or(false) {
                 link.connection.with_tcp(|tcp| {

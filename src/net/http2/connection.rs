@@ -98,6 +98,7 @@ impl Connection {
     /// Reads and writes what can be, and names the owners of the streams that this gives something to
     /// do, each once.
     pub fn drive(&mut self, now: Instant, owners: &mut Vec<u64>) {
+        crate::fault::point("net.http2");
         if self.wakes.take_connection() {
             self.pipe.borrow_mut().begin_turn();
             for _ in 0..ROUNDS {

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -155,10 +156,17 @@ impl Pipe {
 /// What `h2` holds of the pipe.
 pub struct Io(pub Rc<RefCell<Pipe>>);
 
+/// `h2` calls with its lock held: a panic in there would poison it for every stream, where an error
+/// is told to each.
+fn guarded<T>(transfer: impl FnOnce() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    catch_unwind(AssertUnwindSafe(transfer))
+        .unwrap_or_else(|_| Poll::Ready(Err(io::Error::other("the library panicked"))))
+}
+
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut pipe = self.0.borrow_mut();
-        match pipe.fill() {
+        match guarded(|| pipe.fill()) {
             Poll::Ready(Ok(())) => {}
             other => return other,
         }
@@ -171,14 +179,14 @@ impl AsyncRead for Io {
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.borrow_mut().write(&[IoSlice::new(bytes)])
+        guarded(|| self.0.borrow_mut().write(&[IoSlice::new(bytes)]))
     }
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.borrow_mut().write(buffers)
+        guarded(|| self.0.borrow_mut().write(buffers))
     }
     fn is_write_vectored(&self) -> bool {
         true

@@ -5,6 +5,10 @@ use std::time::Duration;
 use super::peer::*;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::session::MessageType::Text;
+use crate::session::Session;
+use crate::wire::header::HeaderList;
+use crate::wire::upgrade::UpgradeRequest;
+use crate::wire::url::Url;
 
 fn refused(driver: &mut Driver) -> (Error, Option<u16>, Vec<u8>) {
     match driver.over() {
@@ -167,4 +171,17 @@ fn nothing_is_sent_before_the_connection_is_open() {
     driver.session.ping(b"early");
     driver.flush();
     assert_eq!(driver.wire, b"");
+}
+
+#[test]
+fn over_http2_there_is_nothing_to_write_before_the_answer() {
+    let request = UpgradeRequest {
+        url: Url::parse("wss://game.example/play").unwrap(),
+        origin: None,
+        protocols: Vec::new(),
+        extensions: None,
+        headers: HeaderList::new(),
+    };
+    let (session, _) = Session::over_http2(&settings(), request).unwrap();
+    assert!(!session.has_to_write(), "what cannot be written keeps the worker busy until the answer comes");
 }

@@ -43,6 +43,7 @@ impl Deflater {
 
     /// Compresses more of a message. `flush` says that `input` is all that is left of it.
     pub fn step(&mut self, input: &[u8], out: &mut [u8], flush: bool) -> Step {
+        crate::fault::point("wire.deflate");
         assert!(out.len() >= Self::MIN_OUT, "an output of {} bytes is too small", out.len());
         if !self.in_message && input.is_empty() {
             // Section 7.2.3.6: an empty message is one empty block. zlib would not flush twice

@@ -36,6 +36,7 @@ impl Inflater {
     /// Decompresses more of a message into `out`, which must not be empty. `last` says that
     /// `input` is all that is left of the message. After an error it is of no more use.
     pub fn step(&mut self, input: &[u8], out: &mut [u8], last: bool) -> Result<Step, Violation> {
+        crate::fault::point("wire.inflate");
         // The full window, as it reads what was written for any, and zlib-rs allocates no less.
         let state = self.state.get_or_insert_with(|| Box::new(Decompress::new(false)));
         if std::mem::take(&mut self.stale) {

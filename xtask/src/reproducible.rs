@@ -1,0 +1,66 @@
+//! Two builds of a release in two places give the same bytes, so that anybody can check that what is
+//! shipped was made from this source.
+
+use std::path::{Path, PathBuf};
+
+use crate::run::{Outcome, cargo, command, has, quietly, run, scratch};
+use crate::snapshot;
+use crate::test::Verdict;
+
+pub fn step() -> Verdict {
+    match quietly(command("git").args(["rev-parse", "--git-dir"])) {
+        Ok(_) => check().into(),
+        Err(_) => {
+            Verdict::Skipped("this is no checkout of the repository, whose list of files it needs".into())
+        }
+    }
+}
+
+fn check() -> Outcome {
+    let folder = scratch("reproducible")?;
+    // Of different lengths, as a path of another length moves what follows it.
+    let places = [folder.join("one"), folder.join("another/and/deeper")];
+    let mut made = Vec::new();
+    for place in &places {
+        let library = build(place)?;
+        let bytes = std::fs::read(&library).map_err(|error| format!("{}: {error}", library.display()))?;
+        println!("{}  {} bytes  {}", sha256(&library), bytes.len(), library.display());
+        made.push(bytes);
+    }
+    if made[0].is_empty() || made[0] != made[1] {
+        let differs = made[0].iter().zip(&made[1]).position(|(one, other)| one != other);
+        return Err(format!("the two builds differ, first at byte {differs:?}"));
+    }
+    Ok(())
+}
+
+/// A release as docs/releasing.md describes it.
+fn build(place: &Path) -> Outcome<PathBuf> {
+    let source = place.join("source");
+    snapshot::of_the_tree(&source)?;
+    let cargo_home = cargo_home();
+    // The paths of the source and of the registry stand in messages of panics.
+    let flags = format!(
+        "--remap-path-prefix={}=/framewire --remap-path-prefix={}=/cargo",
+        source.display(),
+        cargo_home.display()
+    );
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--quiet", "--package", "framewire", "--lib"]);
+    build.current_dir(&source).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", place.join("target"));
+    run(&mut build)?;
+    let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    Ok(place.join("target/release").join(name))
+}
+
+fn cargo_home() -> PathBuf {
+    let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+/// For the record; the bytes themselves are compared.
+fn sha256(file: &Path) -> String {
+    let tool = if has("sha256sum") { vec!["sha256sum"] } else { vec!["shasum", "-a", "256"] };
+    let output = quietly(command(tool[0]).args(&tool[1..]).arg(file)).unwrap_or_default();
+    output.split_whitespace().next().unwrap_or("(no tool for SHA-256)").to_owned()
+}
