@@ -1,0 +1,22 @@
+//! `cargo xtask nightly`: what takes too long to run with every change.
+
+use crate::run::Outcome;
+use crate::test::{Report, Verdict};
+use crate::{autobahn, check_platforms, cross, dist};
+
+/// Each with a name and what it does; new ones go here.
+const STEPS: &[(&str, fn() -> Verdict)] = &[
+    ("check-platforms: it compiles for what cannot be linked here", || check_platforms::run().into()),
+    ("dist: everything that is shipped", || dist::run(&[]).into()),
+    ("cross-test: Windows and ARM, emulated", || cross::run(&[]).into()),
+    ("Autobahn, every case", || autobahn::run(true).into()),
+];
+
+/// All steps, or those whose names contain one of the words.
+pub fn run(only: &[&str]) -> Outcome {
+    let mut report = Report::new(only);
+    for (name, step) in STEPS {
+        report.step(name, step);
+    }
+    report.conclude()
+}
