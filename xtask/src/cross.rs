@@ -35,13 +35,10 @@ pub fn run(only: &[&str]) -> Outcome {
         for skipped in &tally.skipped {
             println!("skipped: {skipped}");
         }
+        tally.failed.extend(ended.err());
+        let verdict =
+            if tally.failed.is_empty() { format!("{}: {tally}", emulator.name) } else { "fails".into() };
         problems.append(&mut tally.failed);
-        problems.extend(ended.err());
-        let verdict = if problems.is_empty() {
-            format!("{} under {}: {tally}", "run", emulator.name)
-        } else {
-            "fails".into()
-        };
         platforms::record(&format!("cross-test {}", emulator.triple), &Fact::only(&verdict))?;
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
@@ -81,9 +78,10 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
         };
         one(&runner, tally, &source, arguments);
     }
-    // The demo once more, over TLS with an authority of its own.
+    // The demo once more, with the static library, over TLS with an authority of its own.
     let game = root().join("examples/c/game_loop.c");
-    one(&runner, tally, &game, |_| vec![echo.wss.clone(), runner.path(&echo.ca)]);
+    let program = runner.compile_statically(&game);
+    count(tally, &runner, "game_loop, static", program, &[echo.wss.clone(), runner.path(&echo.ca)]);
     for source in c::sources("tests/c")? {
         one(&runner, tally, &source, |_| vec![echo.ws.clone(), echo.wss.clone(), runner.path(&echo.ca)]);
     }
@@ -108,11 +106,12 @@ fn one(runner: &Runner, tally: &mut Tally, source: &PathBuf, arguments: impl Fn(
         tally.skipped.push(format!("{name} under {}: {reason}", runner.emulator.name));
         return;
     }
+    count(tally, runner, &name, runner.compile(source), &arguments(&name));
+}
+
+fn count(tally: &mut Tally, runner: &Runner, name: &str, program: Outcome<PathBuf>, arguments: &[String]) {
     let started = Instant::now();
-    let ended = runner
-        .compile(source)
-        .and_then(|program| run_within(LIMIT, runner.command(&program).args(arguments(&name))));
-    match ended {
+    match program.and_then(|program| run_within(LIMIT, runner.command(&program).args(arguments))) {
         Ok(()) => {
             println!("{name}: ok, {:.1} s", started.elapsed().as_secs_f32());
             tally.passed += 1;

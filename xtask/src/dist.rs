@@ -182,24 +182,41 @@ fn msvc_import_library(lib: &Path) -> Outcome {
     quietly(dlltool.arg("-l").arg(lib.join("framewire.lib"))).map(drop)
 }
 
-/// Without what no linker of a game reads: debug information and the bitcode kept for LTO.
-fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
+/// Without what no linker of a game reads: debug information and the bitcode kept for LTO. For Linux,
+/// besides, one object in which only the header's functions are visible: a program that links
+/// another static library of Rust's would else meet the standard library's symbols twice.
+pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     let archive = built.archive.as_ref().ok_or("there is no static library")?;
-    let tool = match (target.system, target.triple.split('-').next()) {
-        (System::Linux, Some("x86_64")) => "objcopy",
-        (System::Linux, _) => "aarch64-linux-gnu-objcopy",
-        (System::Windows, _) => "x86_64-w64-mingw32-objcopy",
+    let (tools, package) = match (target.system, target.triple.split('-').next()) {
+        (System::Linux, Some("x86_64")) => ("", "binutils"),
+        (System::Linux, _) => ("aarch64-linux-gnu-", "binutils-aarch64-linux-gnu"),
+        (System::Windows, _) => ("x86_64-w64-mingw32-", "binutils-mingw-w64-x86-64"),
         // GNU's tools do not know its format.
         (System::MacOs, _) => return Ok(archive.clone()),
     };
-    ensure(tool, &[if tool.starts_with("aarch64") { "binutils-aarch64-linux-gnu" } else { "binutils" }])?;
-    let slim = scratch("dist/slim")?.join(format!("{}.a", target.triple));
-    let mut objcopy = command(tool);
-    objcopy.arg("--strip-debug");
-    for section in [".llvmbc", ".llvmcmd"] {
-        objcopy.args(["--remove-section", section]);
-    }
+    let tool = |name: &str| format!("{tools}{name}");
+    ensure(&tool("objcopy"), &[package])?;
+    let folder = scratch("dist/slim")?.join(target.triple);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let slim = folder.join("libframewire.a");
+    let mut objcopy = command(tool("objcopy"));
+    objcopy.args(["--strip-debug", "--remove-section", ".llvmbc", "--remove-section", ".llvmcmd"]);
     quietly(objcopy.arg(archive).arg(&slim))?;
+    if target.system == System::Windows {
+        return Ok(slim);
+    }
+    let (whole, object) = (folder.join("whole.o"), folder.join("framewire.o"));
+    let mut link = command(tool("ld"));
+    // Groups would let the linker take one of these objects' parts for another library's.
+    link.args(["--relocatable", "--force-group-allocation", "--whole-archive"]).arg(&slim);
+    quietly(link.arg("-o").arg(&whole))?;
+    let mut hide = command(tool("objcopy"));
+    hide.args(["--wildcard", "--keep-global-symbol=fw_*"]).arg(&whole).arg(&object);
+    quietly(&mut hide)?;
+    let listed = quietly(command(tool("nm")).args(["--extern-only", "--defined-only"]).arg(&object))?;
+    symbols::are_declared(listed.lines().filter_map(|line| line.split(' ').nth(2)))?;
+    fs::remove_file(&slim).map_err(|error| format!("{}: {error}", slim.display()))?;
+    quietly(command(tool("ar")).arg("rcsD").arg(&slim).arg(&object))?;
     Ok(slim)
 }
 

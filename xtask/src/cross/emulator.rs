@@ -12,13 +12,24 @@ use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 pub struct Emulator {
     pub name: &'static str,
     pub triple: &'static str,
+    kind: Kind,
     /// Programs that cannot run under it, and why.
     pub lacks: &'static [(&'static str, &'static str)],
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Native,
+    Qemu,
+    Wine,
+}
+
 pub const EMULATORS: &[Emulator] = &[
-    Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", lacks: &[] },
-    Emulator { name: "wine", triple: "x86_64-pc-windows-gnu", lacks: &[] },
+    // None at all: the same programs with the library that is shipped for this machine, which is
+    // not the one that the other tests build.
+    Emulator { name: "native", triple: "x86_64-unknown-linux-gnu", kind: Kind::Native, lacks: &[] },
+    Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", kind: Kind::Qemu, lacks: &[] },
+    Emulator { name: "wine", triple: "x86_64-pc-windows-gnu", kind: Kind::Wine, lacks: &[] },
 ];
 
 const ARM_GCC: &str = "aarch64-linux-gnu-gcc";
@@ -29,6 +40,9 @@ pub struct Runner {
     pub emulator: &'static Emulator,
     /// The library, and beside it the programs.
     folder: PathBuf,
+    /// The static library as it is shipped, and what it needs besides.
+    archive: PathBuf,
+    libraries: String,
 }
 
 impl Emulator {
@@ -37,11 +51,13 @@ impl Emulator {
         let folder = scratch("cross")?.join(self.triple);
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let target = Target::find(self.triple)?;
-        if self.is_wine() {
-            ensure("wine", &["wine", "wine64"])?;
-        } else {
-            ensure(ARM_GCC, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
-            ensure(QEMU, &["qemu-user-static"])?;
+        match self.kind {
+            Kind::Native => ensure("cc", &["gcc", "libc6-dev"])?,
+            Kind::Qemu => {
+                ensure(ARM_GCC, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
+                ensure(QEMU, &["qemu-user-static"])?;
+            }
+            Kind::Wine => ensure("wine", &["wine", "wine64"])?,
         }
         let built = dist::library(target)?;
         crate::install::put(&built.shared, &folder, &target.shared_name(dist::targets::Library::C))?;
@@ -50,30 +66,58 @@ impl Emulator {
             crate::install::put(&import, &folder, "libframewire.dll.a")?;
             random_numbers(&folder)?;
         }
-        Ok(Runner { emulator: self, folder })
+        Ok(Runner {
+            emulator: self,
+            folder,
+            archive: dist::slim_archive(target, &built)?,
+            libraries: built.system_libraries,
+        })
     }
 
     fn is_wine(&self) -> bool {
-        self.name == "wine"
+        self.kind == Kind::Wine
     }
 }
 
 impl Runner {
+    /// With the shared library.
     pub fn compile(&self, source: &Path) -> Outcome<PathBuf> {
         let name = source.file_stem().unwrap_or_default().to_string_lossy();
-        let is_wine = self.emulator.is_wine();
-        let program = self.folder.join(if is_wine { format!("{name}.exe") } else { name.into_owned() });
-        let mut cc = command(if is_wine { MINGW_GCC } else { ARM_GCC });
+        let (mut cc, program) = self.compiler(source, &name);
+        cc.arg("-L").arg(&self.folder).arg("-lframewire");
+        self.link(cc, program)
+    }
+
+    /// With the static library.
+    pub fn compile_statically(&self, source: &Path) -> Outcome<PathBuf> {
+        let name = source.file_stem().unwrap_or_default().to_string_lossy();
+        let (mut cc, program) = self.compiler(source, &format!("{name}-static"));
+        cc.arg(&self.archive).args(self.libraries.split_whitespace());
+        self.link(cc, program)
+    }
+
+    fn compiler(&self, source: &Path, name: &str) -> (Command, PathBuf) {
+        let (compiler, suffix) = match self.emulator.kind {
+            Kind::Native => ("cc", ""),
+            Kind::Qemu => (ARM_GCC, ""),
+            Kind::Wine => (MINGW_GCC, ".exe"),
+        };
+        let program = self.folder.join(format!("{name}{suffix}"));
+        let mut cc = command(compiler);
         cc.arg("-std=c11").args(WARNINGS).args(["-O1", "-g", "-D_GNU_SOURCE"]);
-        if is_wine {
+        if self.emulator.is_wine() {
             // The C library of Windows does not know %zu, mingw's own does.
             cc.arg("-D__USE_MINGW_ANSI_STDIO=1");
         }
         for folder in ["include", "tests/c"] {
             cc.arg("-I").arg(root().join(folder));
         }
-        cc.arg(source).arg("-o").arg(&program).arg("-L").arg(&self.folder).arg("-lframewire");
-        if is_wine {
+        cc.arg(source).arg("-o").arg(&program);
+        (cc, program)
+    }
+
+    fn link(&self, mut cc: Command, program: PathBuf) -> Outcome<PathBuf> {
+        if self.emulator.is_wine() {
             cc.args(["-static-libgcc", "-Wl,-Bstatic", "-lpthread", "-Wl,-Bdynamic"]);
         } else {
             cc.args(["-lpthread", "-lm"]);
@@ -93,6 +137,11 @@ impl Runner {
             wine.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env_remove("DISPLAY");
             wine.arg(program);
             return wine;
+        }
+        if self.emulator.kind == Kind::Native {
+            let mut native = command(program);
+            native.env("LD_LIBRARY_PATH", &self.folder);
+            return native;
         }
         let mut qemu = command(QEMU);
         qemu.args(["-L", "/usr/aarch64-linux-gnu", "-E"]);

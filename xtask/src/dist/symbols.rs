@@ -20,13 +20,21 @@ pub fn declared() -> Outcome<BTreeSet<String>> {
 /// Whether a library exports just these, whatever the platform: no function may be missing on one
 /// of them, and what is not ours might clash with what a game brings.
 pub fn exports_are(library: &Path, wanted: &BTreeSet<String>) -> Outcome {
-    let exported = exported(library)?;
-    let missing: Vec<&String> = wanted.difference(&exported).collect();
+    same(&exported(library)?, wanted).map_err(|problem| format!("{}: {problem}", library.display()))
+}
+
+/// The same for names that something else has listed.
+pub fn are_declared<'a>(names: impl Iterator<Item = &'a str>) -> Outcome {
+    same(&names.map(str::to_owned).collect(), &declared()?)
+}
+
+fn same(exported: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Outcome {
+    let missing: Vec<&String> = wanted.difference(exported).collect();
     let foreign: Vec<&String> = exported.difference(wanted).collect();
     if missing.is_empty() && foreign.is_empty() && !wanted.is_empty() {
         return Ok(());
     }
-    Err(format!("{}: misses {missing:?}; exports {foreign:?} that are not in the header", library.display()))
+    Err(format!("misses {missing:?}; exports {foreign:?} that are not in the header"))
 }
 
 fn exported(library: &Path) -> Outcome<BTreeSet<String>> {
@@ -116,6 +124,16 @@ mod tests {
                     \x20 0x0040:   Name: GCC_3.0  Flags: none  Version: 5\n";
         assert_eq!(newest_in(text), Some((2, 17)));
         assert_eq!(newest_in("Name: GCC_3.0 "), None);
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_foreign_are_both_named() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let wanted = set(&["fw_a", "fw_b"]);
+        assert_eq!(same(&wanted, &wanted), Ok(()));
+        let problem = same(&set(&["fw_a", "rust_c"]), &wanted).unwrap_err();
+        assert!(problem.contains("misses [\"fw_b\"]") && problem.contains("exports [\"rust_c\"]"));
+        assert!(same(&set(&[]), &set(&[])).is_err(), "nothing at all is no proof");
     }
 
     #[test]
