@@ -85,7 +85,7 @@ const STANDARD_LIBRARY: &str = "- the Rust standard library, copyright The Rust 
                                 MIT OR Apache-2.0\n";
 
 /// Where cargo has unpacked each package, by name and version.
-fn unpacked(folder: &Path) -> Outcome<BTreeMap<(String, String), PathBuf>> {
+pub fn unpacked(folder: &Path) -> Outcome<BTreeMap<(String, String), PathBuf>> {
     let metadata = quietly(cargo().current_dir(folder).args(["metadata", "--format-version", "1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;

@@ -119,7 +119,12 @@ impl Target {
     }
 
     pub fn build(&self, library: Library) -> Outcome<Built> {
-        let folder = scratch("dist/build")?;
+        // Each in a folder of its own: Godot's extension has the library among its dependencies, built
+        // without the C functions, and cargo would put that file in the other's place.
+        let folder = scratch(match library {
+            Library::C => "dist/build",
+            Library::Godot => "dist/build-godot",
+        })?;
         let mut build = self.cargo(&self.tools()?, "rustc")?;
         build.args(["--release", "--lib", "--target-dir"]).arg(&folder);
         match library {

@@ -1,10 +1,12 @@
 //! What building for other systems needs, installed once into `target/tools`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::run::{Outcome, command, ensure, has, quietly, scratch};
+use super::licences;
+use crate::run::{Outcome, command, ensure, has, quietly, root, scratch};
 
 pub struct Tools {
     /// A compiler with other targets' standard libraries.
@@ -179,23 +181,48 @@ fn unpack(package: &Path, root: &Path) -> Outcome {
 /// library alone; a linker has to know nothing of a library but its name and its symbols.
 pub fn frameworks() -> Outcome<PathBuf> {
     let folder = scratch("tools/frameworks")?;
-    for (name, symbols) in FRAMEWORKS {
+    let packages = licences::unpacked(&root())?;
+    for (name, package) in FRAMEWORKS {
         let framework = folder.join(format!("{name}.framework"));
         make(&framework)?;
-        let symbols: Vec<String> = symbols.iter().map(|symbol| format!("_{symbol}")).collect();
+        let ((_, version), source) =
+            packages
+                .iter()
+                .find(|((package_name, _), _)| package_name == package)
+                .ok_or_else(|| format!("nothing uses {package}, which declares what is in {name}"))?;
+        let symbols = foreign_symbols(&source.join("src"))?;
+        if symbols.is_empty() {
+            return Err(format!("{package} {version} declares nothing"));
+        }
         let text = format!(
             "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n\
              install-name: '/System/Library/Frameworks/{name}.framework/Versions/A/{name}'\n\
              exports:\n  - targets: [ x86_64-macos, arm64-macos ]\n    symbols: [ {} ]\n...\n",
-            symbols.join(", ")
+            symbols.into_iter().collect::<Vec<_>>().join(", ")
         );
         write(&framework.join(format!("{name}.tbd")), &text)?;
     }
     Ok(folder)
 }
 
-/// All of what the certificate checks call; one that is missing here is an error of the linker.
-const FRAMEWORKS: &[(&str, &[&str])] = &[("CoreFoundation", &[]), ("Security", &[])];
+/// Frameworks, and the packages with their declarations.
+const FRAMEWORKS: &[(&str, &str)] =
+    &[("CoreFoundation", "core-foundation-sys"), ("Security", "security-framework-sys")];
+
+/// The functions and variables that a package of bindings declares, as the linker calls them.
+fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let file = entry.map_err(|error| error.to_string())?.path();
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        for line in text.lines().map(str::trim) {
+            let declared = line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub static "));
+            let name = declared.and_then(|rest| rest.split(['(', ':', '<']).next()).map(str::trim);
+            found.extend(name.map(|name| format!("_{name}")));
+        }
+    }
+    Ok(found)
+}
 
 fn make(folder: &Path) -> Outcome {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
