@@ -27,6 +27,7 @@ pub fn run() -> Outcome {
         let verdict = match check(triple, &rustc, &compiler) {
             Ok(()) => "checked",
             Err(problem) => {
+                println!("{problem}");
                 problems.push(format!("{triple}: {problem}"));
                 "fails"
             }

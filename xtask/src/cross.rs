@@ -35,7 +35,10 @@ pub fn run(only: &[&str]) -> Outcome {
         for skipped in &tally.skipped {
             println!("skipped: {skipped}");
         }
-        tally.failed.extend(ended.err());
+        if let Err(problem) = ended {
+            println!("{problem}");
+            tally.failed.push(problem);
+        }
         let verdict =
             if tally.failed.is_empty() { format!("{}: {tally}", emulator.name) } else { "fails".into() };
         problems.append(&mut tally.failed);
@@ -91,7 +94,10 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
             let begin = || runner.command(&client);
             match autobahn::part(&python, &begin, CASES) {
                 Ok(summary) => tally.autobahn = Some(summary),
-                Err(problem) => tally.failed.push(format!("Autobahn: {problem}")),
+                Err(problem) => {
+                    println!("Autobahn: {problem}");
+                    tally.failed.push(format!("Autobahn: {problem}"));
+                }
             }
         }
         Err(reason) => tally.skipped.push(format!("Autobahn: {reason}")),

@@ -29,7 +29,15 @@ pub const EMULATORS: &[Emulator] = &[
     // not the one that the other tests build.
     Emulator { name: "native", triple: "x86_64-unknown-linux-gnu", kind: Kind::Native, lacks: &[] },
     Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", kind: Kind::Qemu, lacks: &[] },
-    Emulator { name: "wine", triple: "x86_64-pc-windows-gnu", kind: Kind::Wine, lacks: &[] },
+    Emulator {
+        name: "wine",
+        triple: "x86_64-pc-windows-gnu",
+        kind: Kind::Wine,
+        lacks: &[
+            ("alloc_count", "a DLL of Windows does not take the malloc that a program brings"),
+            ("shutdown", "it reads /proc and calls posix_memalign, and Windows has neither"),
+        ],
+    },
 ];
 
 const ARM_GCC: &str = "aarch64-linux-gnu-gcc";
