@@ -48,7 +48,8 @@ cargo xtask <command>
                      Unity and Godot with all libraries
   cross-test [wine|qemu]
                      what is shipped for Windows and for ARM, run by an emulator
-  check-platforms    type-checks the library for platforms whose tools are not here
+  check-platforms [TARGET...]
+                     type-checks the library for platforms whose tools are not here
   nightly [WORD...]  the long tests, of which the three above are
   profiles           size and speed of the library with other build settings
   platforms          writes the tables of docs/platforms.md and README.md from what the commands found
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
         ["package", "godot"] => godot::package(),
         ["dist", only @ ..] => dist::run(only),
         ["cross-test", only @ ..] => cross::run(only),
-        ["check-platforms"] => check_platforms::run(),
+        ["check-platforms", only @ ..] => check_platforms::run(only),
         ["nightly", only @ ..] => nightly::run(only),
         ["profiles"] => profiles::measure(),
         ["platforms"] => platforms::write(),
