@@ -3,7 +3,7 @@
 
 mod emulator;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::emulator::{EMULATORS, Emulator, Runner};
@@ -105,7 +105,7 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-fn one(runner: &Runner, tally: &mut Tally, source: &PathBuf, arguments: impl Fn(&str) -> Vec<String>) {
+fn one(runner: &Runner, tally: &mut Tally, source: &Path, arguments: impl Fn(&str) -> Vec<String>) {
     let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if let Some((_, reason)) = runner.emulator.lacks.iter().find(|(lacking, _)| *lacking == name) {
         println!("{name}: skipped: {reason}");

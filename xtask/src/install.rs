@@ -142,7 +142,8 @@ pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str,
         for (name, value) in &values {
             text = text.replace(name, value);
         }
-        if let Some(at) = text.find('@') {
+        // macOS begins the names of libraries so.
+        if let Some(at) = text.replace("@rpath/", "").find('@') {
             return Err(format!("{}: unknown name at byte {at}", source.display()));
         }
         let target = make(folder)?.join(name);

@@ -4,8 +4,11 @@ use crate::run::Outcome;
 use crate::test::{Report, Verdict};
 use crate::{autobahn, check_platforms, cross, dist};
 
-/// Each with a name and what it does; new ones go here.
-const STEPS: &[(&str, fn() -> Verdict)] = &[
+/// A name, and what to do.
+type Step = (&'static str, fn() -> Verdict);
+
+/// New ones go here.
+const STEPS: &[Step] = &[
     ("check-platforms: it compiles for what cannot be linked here", || check_platforms::run(&[]).into()),
     ("dist: everything that is shipped", || dist::run(&[]).into()),
     ("cross-test: Windows and ARM, emulated", || cross::run(&[]).into()),
