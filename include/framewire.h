@@ -134,6 +134,8 @@ enum fw_struct
     FW_STRUCT_COMPRESSION = 8,
     /// fw_extension
     FW_STRUCT_EXTENSION = 9,
+    /// fw_reconnect
+    FW_STRUCT_RECONNECT = 10,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -341,6 +343,27 @@ enum fw_send_flags
 typedef enum fw_send_flags fw_send_flags;
 #else
 typedef uint32_t fw_send_flags;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/// Which version of HTTP a WebSocket begins with.
+enum fw_http
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// HTTP/2 for wss where the server has WebSockets over it (RFC 8441), else HTTP/1.1: the default.
+    FW_HTTP_AUTO = 0,
+    /// HTTP/1.1.
+    FW_HTTP_1 = 1,
+    /// HTTP/2 and nothing else; for ws by prior knowledge, without asking.
+    FW_HTTP_2 = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fw_http fw_http;
+#else
+typedef uint32_t fw_http;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -606,21 +629,6 @@ typedef void (*fw_request_fn)(struct fw_socket socket, struct fw_request request
 /// user_data: what was given to fw_socket_on_pong.
 typedef void (*fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len, void *user_data);
 
-/// The connection has ended in order: terminal.
-///
-/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
-///
-/// socket: whom it happened to.
-/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
-/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_closed.
-typedef void (*fw_closed_fn)(struct fw_socket socket,
-                             uint16_t code,
-                             const char *reason,
-                             size_t len,
-                             void *user_data);
-
 /// How a connection ended, or why it could not be made. Valid until the callback returns, or the
 /// event is released.
 typedef struct fw_error {
@@ -640,6 +648,34 @@ typedef struct fw_error {
     /// NULL in an event that is no error.
     const char *message;
 } fw_error;
+
+/// The connection was lost, or not made, and will be tried again.
+///
+/// socket: whom it happened to.
+/// error: why; valid until the callback returns.
+/// attempt: which try it will be, from 1, and from 1 again after a success.
+/// delay_ms: how long from now, in milliseconds.
+/// user_data: what was given to fw_socket_on_reconnecting.
+typedef void (*fw_reconnecting_fn)(struct fw_socket socket,
+                                   const struct fw_error *error,
+                                   uint32_t attempt,
+                                   uint32_t delay_ms,
+                                   void *user_data);
+
+/// The connection has ended in order: terminal.
+///
+/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
+///
+/// socket: whom it happened to.
+/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
+/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
+/// len: bytes, may be 0.
+/// user_data: what was given to fw_socket_on_closed.
+typedef void (*fw_closed_fn)(struct fw_socket socket,
+                             uint16_t code,
+                             const char *reason,
+                             size_t len,
+                             void *user_data);
 
 /// The connection could not be made, or has failed: terminal.
 ///
@@ -675,9 +711,9 @@ typedef struct fw_event {
     struct fw_error error;
     /// The upgrade request.
     struct fw_request request;
-    /// 0 in this version.
+    /// Of reconnecting: the number of the try that follows, from 1.
     uint32_t attempt;
-    /// 0 in this version.
+    /// Of reconnecting: how long until then, in milliseconds.
     uint32_t delay_ms;
 } fw_event;
 
@@ -705,6 +741,26 @@ typedef struct fw_tls {
     /// 0 is none.
     uint64_t id;
 } fw_tls;
+
+/// Whether and when a lost connection is tried again.
+///
+/// Prepare it with fw_reconnect_init, so that a program built with an older header keeps working. The
+/// caller's; copied by fw_socket_set_reconnect.
+typedef struct fw_reconnect {
+    /// The size of this struct in bytes, set by fw_reconnect_init.
+    uint32_t struct_size;
+    /// 1: tries again; 0, the default: the first loss is the end.
+    uint32_t enabled;
+    /// The shortest delay before a try, at least 1; 250 by default.
+    uint32_t min_delay_ms;
+    /// The longest, at least min_delay_ms; 30000 by default.
+    uint32_t max_delay_ms;
+    /// Tries in a row, the first attempt not counted; 0, the default, for without end.
+    uint32_t max_attempts;
+    /// 1: sends while the socket connects, for the first time or again, wait for the connection; 0, the
+    /// default: they give INVALID_STATE.
+    uint32_t queue_sends;
+} fw_reconnect;
 
 /// How messages are compressed, where the server agrees (RFC 7692).
 ///
@@ -826,7 +882,7 @@ typedef struct fw_stats {
     uint64_t bytes_sent;
     /// Bytes taken from the network after the upgrade, frame headers included.
     uint64_t bytes_received;
-    /// Messages handed to the network.
+    /// Messages accepted for sending, those included that were lost with a connection.
     uint64_t messages_sent;
     /// Whole messages that came, those shown as fragments included.
     uint64_t messages_received;
@@ -838,7 +894,7 @@ typedef struct fw_stats {
     uint64_t pings_sent;
     /// Pongs that came.
     uint64_t pongs_received;
-    /// 0 in this version.
+    /// Times that a try after the first attempt (fw_socket_set_reconnect) has opened.
     uint64_t reconnects;
     /// Payload bytes sent, before compression.
     uint64_t payload_bytes_before_compression;
@@ -980,6 +1036,51 @@ fw_result fw_shutdown(uint32_t timeout_ms);
 /// Blocks: no.
 /// Since: 0.1.0.
 fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
+
+/// Says that the network is another than before, or may be.
+///
+/// For a phone that goes from Wi-Fi to mobile, a laptop that is moved: connections die of that without a
+/// sign. Every open one is pinged at once, whether pings are on or not, and where nothing at all comes
+/// back within 3 seconds it counts as lost: the event error comes, with FW_ERROR_KIND_PING_TIMEOUT, or
+/// reconnecting where that is on. While the game is behind with its events (event_queue_bytes) nothing is
+/// read, and the 3 seconds begin when reading does. A socket that has not sent its upgrade request yet
+/// begins to connect anew, in what is left of its connect timeout; one that waits for its next try begins
+/// at once; one that closes goes on.
+///
+/// Returns: OK, also when the library does not run.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_network_changed(void);
+
+/// Says that the process is about to sleep.
+///
+/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume no
+/// ping is sent, no try to reconnect begins, and no timeout of the library ends a connection; messages go
+/// back and forth for as long as the system lets them. TCP itself still gives up on a peer that is gone.
+/// Holds for the sockets that are open or opening; one that is opened later is awake. A second call does
+/// nothing.
+///
+/// Returns: OK, also when the library does not run.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_suspend(void);
+
+/// Says that the process is awake again.
+///
+/// Ends what fw_suspend began: timeouts go on with the time that was left to them, pings with a fresh
+/// interval. Then does what fw_network_changed does, so that connections that did not survive the sleep are
+/// found within 3 seconds. Without an fw_suspend before it is that alone.
+///
+/// Returns: OK, also when the library does not run.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_resume(void);
 
 /// Makes a socket.
 ///
@@ -1215,6 +1316,25 @@ fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
 /// Since: 0.1.0.
 fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback, void *user_data);
 
+/// Sets what is called when a connection was lost and will be tried again.
+///
+/// Comes instead of error, where fw_socket_set_reconnect has switched that on. An fw_socket_close inside
+/// the callback, or at any time before the next event open, ends it with the event closed.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_on_reconnecting(struct fw_socket socket,
+                                    fw_reconnecting_fn callback,
+                                    void *user_data);
+
 /// Sets what is called when the connection has ended in order.
 ///
 /// Every open ends in exactly one of closed and error, after every message received before it.
@@ -1311,7 +1431,8 @@ size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events, uint32_t max
 
 /// How many events wait for fw_poll or fw_next_event, over all sockets.
 ///
-/// Returns: a number of events, exact when nothing moves.
+/// Returns: a number of events, exact when nothing moves. Inside a callback, its own event and up to 15
+/// that were delivered right before it may still be among them.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -1666,6 +1787,23 @@ fw_result fw_socket_set_bearer_auth(struct fw_socket socket,
 /// Since: 0.1.0.
 fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t bytes);
 
+/// Chooses the version of HTTP that the connection begins with.
+///
+/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. With FW_HTTP_AUTO a
+/// server without WebSockets over HTTP/2 is asked again in HTTP/1.1 at once, and remembered for ten
+/// minutes; with FW_HTTP_2 that is the event error.
+///
+/// socket: the socket, closed.
+/// version: default FW_HTTP_AUTO.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed);
+///   NOT_SUPPORTED (FW_HTTP_2 in a build without it).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_http_version(struct fw_socket socket,
+                                     fw_http version);
+
 /// Limits the messages that are accepted.
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
@@ -1779,6 +1917,96 @@ fw_result fw_socket_set_tls(struct fw_socket socket,
 fw_result fw_socket_set_context(struct fw_socket socket,
                                 const char *key,
                                 const char *value);
+
+/// Sets the proxy on the way to the server.
+///
+/// By default the environment is asked when the socket opens: HTTP_PROXY for ws, HTTPS_PROXY for wss,
+/// ALL_PROXY for both, also in lower case, which wins; NO_PROXY lists hosts that are reached without.
+/// HTTP proxies are asked to CONNECT, for ws and wss alike. socks5 resolves the server's name here,
+/// socks5h leaves it to the proxy. https speaks TLS to the proxy itself, with the roots and authorities
+/// of the socket's TLS settings, but without their pins and client certificate. What fails at the proxy
+/// ends in the event error with FW_PHASE_PROXY; its time counts for the connect timeout, and in fw_stats
+/// for connect_us.
+///
+/// socket: the socket, closed.
+/// url: NUL-terminated http, https, socks5 or socks5h URL such as "http://user:password@host:3128",
+///   copied; NULL for the environment, "" for no proxy.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (not UTF-8); INVALID_URL (no such URL);
+///   NOT_SUPPORTED (https in a build without TLS); INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_proxy(struct fw_socket socket,
+                              const char *url);
+
+/// Sets how many redirects are followed.
+///
+/// 301, 302, 303, 307 and 308 are, with relative targets too, all under the connect timeout, and the event
+/// internal_request_created comes before each. When the origin changes, user and password of the URL and
+/// the header fields Authorization and Cookie stay behind. A redirect from wss to ws is never followed. One
+/// that is not followed ends in the event error with its status; fw_socket_url tells where the last went.
+///
+/// socket: the socket, closed.
+/// count: for each fw_socket_open; 0, the default, for none.
+/// Returns: OK; INVALID_HANDLE; INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_max_redirects(struct fw_socket socket,
+                                      uint32_t count);
+
+/// Keeps cookies that servers set, and sends them back.
+///
+/// As RFC 6265 says, in answers to the upgrade request and in redirects. They belong to this socket, last
+/// as long as it does, and go along when it opens again. A Cookie of fw_socket_add_header wins over them.
+/// At most 64 of 16 KiB together are kept, the newest.
+///
+/// socket: the socket, closed.
+/// enable: default false; false also forgets those that were kept.
+/// Returns: OK; INVALID_HANDLE; INVALID_STATE (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_cookies(struct fw_socket socket,
+                                bool enable);
+
+/// Fills a reconnect with the defaults.
+///
+/// Call it before anything else is set in it.
+///
+/// reconnect: not NULL; written.
+/// Returns: nothing; NULL is ignored.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+void fw_reconnect_init(struct fw_reconnect *reconnect);
+
+/// Sets whether a connection that is lost, or not made, is tried again.
+///
+/// It is after errors that are retriable, and never after a close, an fw_socket_close or an
+/// fw_socket_abort. The event reconnecting comes instead of error, with the number of the try, from 1, and
+/// its delay: a random time from min_delay_ms to min_delay_ms times 2 to the power of that number, at most
+/// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
+/// the next event open the state is FW_STATE_CONNECTING, and sends give INVALID_STATE or, where queue_sends
+/// says so, wait for the connection, up to what fw_socket_set_max_buffered_amount allows. What was accepted
+/// before the loss and not yet sent is lost with the connection. Each try begins
+/// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
+/// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
+///
+/// socket: the socket, closed.
+/// reconnect: prepared with fw_reconnect_init, copied; NULL turns it off, as by default.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range); INVALID_STATE
+///   (not closed).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+fw_result fw_socket_set_reconnect(struct fw_socket socket,
+                                  const struct fw_reconnect *reconnect);
 
 /// Fills a compression with the defaults.
 ///
@@ -2022,7 +2250,7 @@ size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 /// The HTTP version of the upgrade.
 ///
 /// socket: the socket.
-/// Returns: 1; 0 before the server has answered, and for a handle that is not valid.
+/// Returns: 1 or 2; 0 before the server has answered, and for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -2117,7 +2345,7 @@ size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
 /// The HTTP version of the request.
 ///
 /// request: the request.
-/// Returns: 1; 0 for a handle that is not valid.
+/// Returns: 1 or 2; 0 for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -135,8 +135,12 @@ impl Error {
         Self { kind, phase, os_code: 0, http_status: 0, tls_alert: 0, retriable, message: message.into() }
     }
 
-    /// An error of the operating system, told apart by its kind.
+    /// An error of the operating system, told apart by its kind; one of ours that was carried in
+    /// such an error, as it was.
     pub fn io(phase: Phase, what: &str, error: &std::io::Error) -> Self {
+        if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            return own.clone();
+        }
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             Io::ConnectionRefused => ErrorKind::Refused,
@@ -151,7 +155,14 @@ impl Error {
             Io::TimedOut => ErrorKind::TimedOut,
             _ => ErrorKind::Io,
         };
-        let mut built = Self::new(kind, phase, format!("{what}: {error}"));
+        // What the system says of a peer that is gone without a word tells nobody what to do.
+        let hint = match (kind, phase) {
+            (ErrorKind::TimedOut, Phase::Open | Phase::Closing) => {
+                "; nothing came back any more: the server, or the network on the way, is gone"
+            }
+            _ => "",
+        };
+        let mut built = Self::new(kind, phase, format!("{what}: {error}{hint}"));
         built.os_code = error.raw_os_error().unwrap_or(0);
         built
     }

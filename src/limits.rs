@@ -49,6 +49,11 @@ pub const MAX_URL: usize = 8 << 10;
 /// Extensions of the caller's own on one socket; there are three reserved bits to share.
 pub const MAX_EXTENSIONS: usize = 8;
 
+/// Cookies that a socket keeps: RFC 6265 section 6.1 asks for 50 for a host.
+pub const MAX_COOKIES: usize = 64;
+/// Names and values of those together: with the other fields below what common servers take.
+pub const MAX_COOKIE_BYTES: usize = 16 << 10;
+
 /// Header fields that a caller may add to the upgrade request: common servers take about 100.
 pub const MAX_REQUEST_HEADERS: usize = 64;
 /// Names and values of those together. Common servers refuse more than 8 to 32 KiB.
@@ -60,6 +65,18 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(20_000);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(5_000);
 /// After a final answer that is not an upgrade, its body gets this long.
 pub const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// Between a loss and the first try to come back, at least: longer than a blink of the network.
+pub const RECONNECT_MIN_DELAY: Duration = Duration::from_millis(250);
+/// Between two tries, at most: a player waits that long for a server that restarts.
+pub const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(30_000);
+/// A server that asks to be left alone for longer (`Retry-After`) is asked again all the same: its
+/// clock or ours may be wrong.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// How long an open connection has to show that it has survived a change of the network, or a sleep:
+/// a radio that wakes up and one packet lost and sent again fit in.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(3_000);
 
 /// Between two pings, when pings are on.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
@@ -118,3 +135,27 @@ pub const RESOLVER_QUEUE: usize = 16 << 10;
 pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
 /// Servers whose sessions one set of TLS settings remembers for resumption.
 pub const TLS_SESSIONS: usize = 256;
+
+/// What the server may send on one HTTP/2 stream before its owner has read it: enough for 20 Mbit/s
+/// over 100 ms.
+pub const HTTP2_STREAM_WINDOW: u32 = 256 << 10;
+/// WebSockets on one HTTP/2 connection; the next one opens the next connection. Common servers allow
+/// 100 to 128.
+pub const HTTP2_STREAMS: usize = 128;
+/// The sum of the streams' windows, so that those who do not read never hold up the others.
+pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAM_WINDOW * HTTP2_STREAMS as u32;
+/// What one stream has handed over and the network has not taken: two write blocks.
+pub const HTTP2_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
+/// Read from one HTTP/2 connection before its streams get their turns.
+pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
+/// How long an HTTP/2 ping, sent after [`KEEPALIVE_IDLE`] without a byte, may stay unanswered: as
+/// long as TCP's own questions.
+pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);
+/// How long an HTTP/2 connection that nobody uses waits for the next socket.
+pub const HTTP2_IDLE: Duration = Duration::from_secs(2);
+/// How long the goodbye of such a connection may take.
+pub const HTTP2_FAREWELL: Duration = Duration::from_secs(1);
+/// Servers of which is remembered whether they take WebSockets over HTTP/2.
+pub const HTTP2_ORIGINS: usize = 256;
+/// How long a server without is not asked again.
+pub const HTTP2_ORIGIN_TTL: Duration = Duration::from_secs(600);

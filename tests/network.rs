@@ -214,6 +214,7 @@ fn a_link_that_dies_while_the_game_sends_is_noticed() {
     client.send_text("is anybody there?").unwrap();
     let error = noticed("a dead link, sending", &client, SENDING_BOUND, network);
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Open, true));
+    assert!(error.message.contains("is gone"), "{error}");
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_pin_must_match() {
 fn a_server_may_demand_a_client_certificate() {
     let authority = Authority::new("Test CA");
     for versions in [None, Some(TLS12)] {
-        let demands = Demands { client_authority: Some(&authority), versions };
+        let demands = Demands { client_authority: Some(&authority), versions, ..Demands::default() };
         let server = EchoServer::start_tls(server_config(&authority.good(), demands));
         let without = trusting(&authority);
         let error = refused(&server, Some(&without));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::event::Event;
 use crate::engine::library::{self, Config};
+use crate::engine::worker::News;
 use crate::engine::{delivery, hub};
 use crate::error::CallError;
 use crate::logging::{self, LogFn, LogLevel};
@@ -51,6 +52,28 @@ pub fn next_event() -> Option<Event> {
         return None;
     }
     delivery::next_event(&library::hub()?)
+}
+
+/// The machine has another network than before, or may have: every connection is looked at.
+///
+/// Open ones are pinged at once; where nothing comes back within
+/// [`PROBE_TIMEOUT`](crate::limits::PROBE_TIMEOUT) the connection counts as lost. Those that are on their
+/// way to the server begin anew, within the time that is left to them, and a reconnect does not wait for
+/// its delay.
+pub fn network_changed() {
+    library::tell(News { look_alive: true, ..News::default() });
+}
+
+/// The process is about to sleep: until [`resume`] nothing that the sockets of this moment wait for is
+/// too late, no pings are sent, and no reconnect begins.
+pub fn suspend() {
+    library::tell(News { suspended: Some(true), ..News::default() });
+}
+
+/// The process has woken up: time goes on, and every connection is looked at as by
+/// [`network_changed`].
+pub fn resume() {
+    library::tell(News { suspended: Some(false), look_alive: true });
 }
 
 /// Sends log lines up to `max` to `log`, which is called on whichever thread logs. `None`: to the

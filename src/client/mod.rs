@@ -25,21 +25,24 @@ mod socket;
 mod state;
 mod tls;
 
-pub use library::{init, next_event, pending, poll, set_log, shutdown, wait};
+pub use library::{
+    init, network_changed, next_event, pending, poll, resume, set_log, shutdown, suspend, wait,
+};
 pub use tls::Tls;
 
 pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};
 pub use crate::engine::callbacks::{
-    OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText,
+    OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
 };
 pub use crate::engine::counters::Stats;
 pub use crate::engine::event::{Event, EventKind, EventType, Frame};
 pub use crate::engine::library::Config;
 pub use crate::engine::request::Request;
-pub use crate::engine::socket::{Dispatch, Socket, State};
+pub use crate::engine::socket::{Dispatch, HttpVersion, Socket, State};
 pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;
 pub use crate::session::extension::{Extension, Piece};
+pub use crate::session::reconnect::Reconnect;
 pub use crate::wire::deflate::DeflateConfig as Compression;
 pub use sending::SendFlags;

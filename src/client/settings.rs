@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::client::{Compression, Extension, Tls};
+use crate::client::{Compression, Extension, Reconnect, Tls};
 use crate::engine::lock;
-use crate::engine::socket::{Settings, Socket, State};
+use crate::engine::socket::{HttpVersion, Settings, Socket, State};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
+use crate::wire::cookies::CookieJar;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, check_value, is_token};
+use crate::wire::proxy::{Proxy, ProxyChoice};
 
 const AUTHORIZATION: &str = "Authorization";
 
@@ -128,6 +130,58 @@ impl Socket {
     /// TLS settings of the caller's own; they stay alive with the socket. `None`: the default.
     pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
         self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
+    }
+
+    /// Which version of HTTP the WebSocket begins with: automatic by default.
+    pub fn set_http_version(&self, version: HttpVersion) -> Result<(), CallError> {
+        if version == HttpVersion::Http2 && !cfg!(feature = "http2") {
+            let message = "this build of the library has no HTTP/2 (feature `http2`)";
+            return Err(CallError::new(Code::NotSupported, message));
+        }
+        self.while_closed(|settings| settings.http = version)
+    }
+
+    /// A proxy for the way to the server: `http://`, `https://`, `socks5://` (the server's name is
+    /// resolved here) or `socks5h://` (there), with user and password before an `@` where it wants
+    /// them. `None`: what the environment says, the default. Empty: none.
+    pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
+        let proxy = match proxy {
+            None => ProxyChoice::Environment,
+            Some("") => ProxyChoice::Direct,
+            Some(url) => ProxyChoice::Through(
+                Proxy::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?,
+            ),
+        };
+        if matches!(&proxy, ProxyChoice::Through(proxy) if proxy.secure) && !cfg!(feature = "tls") {
+            return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
+        }
+        self.while_closed(|settings| settings.proxy = proxy)
+    }
+
+    /// How many redirects one connection may follow; 0, the default, for none. Never from `wss` to
+    /// `ws`; authorization and cookies of the caller's own stay behind when the origin changes.
+    pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
+        self.while_closed(|settings| settings.max_redirects = count)
+    }
+
+    /// Keeps what servers set (RFC 6265), for this socket and as long as it lives, and sends it back.
+    /// Off by default; switching it off forgets all.
+    pub fn set_cookies(&self, on: bool) -> Result<(), CallError> {
+        self.while_closed(|settings| settings.cookies = on)?;
+        if !on {
+            *lock(&self.0.cookies) = CookieJar::default();
+        }
+        Ok(())
+    }
+
+    /// Tries again after a loss that is not final, until told otherwise; `None`, the default, does
+    /// not. Meanwhile the socket is connecting, and sends are refused, or held where
+    /// [`Reconnect::queue_sends`] says so. [`Socket::close`] always wins.
+    pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
+        if let Some(reconnect) = &reconnect {
+            reconnect.check()?;
+        }
+        self.while_closed(|settings| settings.reconnect = reconnect)
     }
 
     /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::callbacks::{
-    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText,
+    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
 };
 use crate::engine::event::{Event, EventType};
 use crate::engine::socket::{Dispatch, Plan, Socket, State};
@@ -13,6 +13,7 @@ use crate::error::{CallError, Code};
 use crate::limits::MAX_CLOSE_REASON;
 use crate::wire::close::{NORMAL, may_send};
 use crate::wire::header::HeaderList;
+use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
@@ -47,21 +48,21 @@ impl Socket {
     pub fn open(&self) -> Result<(), CallError> {
         self.living()?;
         let settings = lock(&self.0.settings).clone();
+        let environment = match settings.proxy {
+            ProxyChoice::Environment => Environment::read(|name| std::env::var(name).ok()),
+            _ => Environment::default(),
+        };
         let mut to_worker = lock(&self.0.to_worker);
         if self.0.state() != State::Closed {
             return Err(CallError::state("the socket is connecting, open or closing already"));
         }
-        {
-            let mut facts = lock(&self.0.facts);
-            facts.url = settings.request.url.to_string();
-            (facts.head, facts.http_version) = (None, 0);
-            facts.body.clear();
-            facts.protocol.clear();
-            facts.extensions.clear();
-        }
+        lock(&self.0.facts).begin(&settings.request.url);
         self.0.latency_us.store(-1, Ordering::Relaxed);
         to_worker.cancel = None;
-        to_worker.open = Some(Box::new(Plan { settings }));
+        settings.hold(&mut to_worker);
+        let plan = Plan { settings, environment };
+        library::place(&self.0, &plan);
+        to_worker.open = Some(Box::new(plan));
         self.0.set_state(State::Connecting);
         drop(to_worker);
         self.0.notify();
@@ -177,6 +178,11 @@ impl Socket {
     /// A pong came.
     pub fn on_pong(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.pong = f)
+    }
+
+    /// The connection was lost, or not made, and will be tried again.
+    pub fn on_reconnecting(&self, f: Option<Arc<OnReconnecting>>) -> Result<(), CallError> {
+        self.register(|callbacks| callbacks.reconnecting = f)
     }
 
     /// Terminal: a closing handshake ended the connection, or the caller cancelled.

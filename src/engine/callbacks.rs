@@ -15,6 +15,8 @@ pub type OnBytes = dyn Fn(&Socket, &[u8]) + Send + Sync;
 pub type OnSegment = dyn Fn(&Socket, &Segment) + Send + Sync;
 pub type OnFrame = dyn Fn(&Socket, &Frame) + Send + Sync;
 pub type OnRequest = dyn Fn(&Socket, &Request) + Send + Sync;
+/// The error, the number of the try from 1, and the milliseconds before it.
+pub type OnReconnecting = dyn Fn(&Socket, &Error, u32, u32) + Send + Sync;
 pub type OnClosed = dyn Fn(&Socket, u16, &str) + Send + Sync;
 pub type OnError = dyn Fn(&Socket, &Error) + Send + Sync;
 
@@ -29,6 +31,7 @@ pub struct Callbacks {
     pub incomplete_frame: Option<Arc<OnFrame>>,
     pub request: Option<Arc<OnRequest>>,
     pub pong: Option<Arc<OnBytes>>,
+    pub reconnecting: Option<Arc<OnReconnecting>>,
     pub closed: Option<Arc<OnClosed>>,
     pub error: Option<Arc<OnError>>,
 }

@@ -13,12 +13,16 @@ use super::hub::{self, Hub};
 use super::lock;
 use super::mailbox::Delivery;
 use super::socket::{Shared, Socket};
-use crate::limits::EVENTS_PER_TURN;
+use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
 use crate::sync::atomic::Ordering;
 
 /// While callbacks take less than this on average, the clock is read once in several of them.
 const QUICK_CALLBACK: Duration = Duration::from_micros(2);
 const EVENTS_PER_LOOK_AT_THE_CLOCK: u32 = 8;
+
+/// Events that were taken and are charged for this much are settled: sixteen small ones together, and
+/// large ones at once, for which the worker waits.
+const SETTLE_AT: usize = 16 * 2 * EVENT_OVERHEAD;
 
 /// What a call may still do. A limit of 0 is none.
 pub struct Budget {
@@ -148,12 +152,16 @@ fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budge
     // The version first: at worst the callbacks are newer, and are fetched once more.
     let mut version = socket.callbacks_version();
     let mut callbacks = socket.callbacks();
+    let mut turn = Turn { socket, delivery };
     let mut ran = 0;
     let mut left = at_most;
     while left > 0
         && !budget.is_spent()
-        && let Some(event) = take(socket, delivery)
+        && let Some(event) = turn.take()
     {
+        if turn.delivery.owes() >= SETTLE_AT {
+            turn.settle();
+        }
         if socket.callbacks_version() != version {
             version = socket.callbacks_version();
             callbacks = socket.callbacks();
@@ -165,26 +173,55 @@ fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budge
     ran
 }
 
-/// Takes the oldest event, unless the socket was destroyed, and lets the worker read on if it had
-/// stopped for lack of room.
+/// Takes the oldest event.
 fn take(socket: &Arc<Shared>, delivery: &mut Delivery<'_>) -> Option<EventKind> {
-    if socket.is_destroyed() {
-        hub::settled(delivery.discard());
-        return None;
-    }
-    loop {
-        let letter = delivery.next()?;
-        hub::settled(1);
-        if socket.resumes() {
-            socket.notify();
+    Turn { socket, delivery }.take()
+}
+
+/// Events of one socket that are taken one after the other and settled together: at the latest when
+/// this is dropped, which a callback that panics does as well.
+struct Turn<'a, 'b> {
+    socket: &'a Arc<Shared>,
+    delivery: &'a mut Delivery<'b>,
+}
+
+impl Turn<'_, '_> {
+    /// The oldest event, unless the socket was destroyed.
+    #[inline]
+    fn take(&mut self) -> Option<EventKind> {
+        if self.socket.is_destroyed() {
+            hub::settled(self.delivery.discard());
+            return None;
         }
-        match letter {
-            Letter::Event(event) => return Some(event),
-            Letter::Mark { attempt } => {
-                lock(&socket.to_worker).caught_up = attempt;
-                socket.notify();
+        loop {
+            match self.delivery.next()? {
+                Letter::Event(event) => return Some(event),
+                Letter::Mark { attempt } => {
+                    self.settle();
+                    lock(&self.socket.to_worker).caught_up = attempt;
+                    self.socket.notify();
+                }
             }
         }
+    }
+
+    /// Lets the worker read on if it had stopped for lack of room.
+    #[inline]
+    fn settle(&mut self) {
+        let count = self.delivery.settle();
+        if count == 0 {
+            return;
+        }
+        hub::settled(count);
+        if self.socket.resumes() {
+            self.socket.notify();
+        }
+    }
+}
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        self.settle();
     }
 }
 
@@ -214,6 +251,9 @@ pub(super) fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> 
             called
         }
         EventKind::Pong(payload) => callbacks.pong.as_ref().map(|f| f(socket, payload.as_slice())).is_some(),
+        EventKind::Reconnecting { error, attempt, delay_ms } => {
+            callbacks.reconnecting.as_ref().map(|f| f(socket, &error, attempt, delay_ms)).is_some()
+        }
         EventKind::Closed { code, reason } => {
             callbacks.closed.as_ref().map(|f| f(socket, code, &reason)).is_some()
         }

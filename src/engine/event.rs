@@ -47,6 +47,13 @@ pub enum EventKind {
     /// The connection waits until the request is finished, or dropped.
     Request(Request),
     Pong(Segment),
+    /// The connection was lost or not made, and will be tried again.
+    Reconnecting {
+        error: Box<Error>,
+        /// From 1, and from 1 again after a success.
+        attempt: u32,
+        delay_ms: u32,
+    },
     Closed {
         code: u16,
         reason: Box<str>,

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use super::callbacks;
 use super::delivery;
+use super::http2;
 use super::hub::Hub;
 use super::lock;
 use super::request;
-use super::socket::{Settings, Shared, Socket};
-use super::worker::{self, Inbox};
+use super::socket::{Plan, Settings, Shared, Socket};
+use super::worker::{self, Inbox, News};
 use crate::buffer;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
@@ -68,34 +69,60 @@ struct TlsInner {
     settings: TlsSettings,
     version: u64,
     /// Made from the settings when first needed.
-    connector: Option<TlsConnector>,
+    connectors: Connectors,
+}
+
+#[derive(Default)]
+struct Connectors {
+    /// Without HTTP/2 and with it.
+    server: [Option<TlsConnector>; 2],
+    proxy: Option<TlsConnector>,
 }
 
 impl TlsHandle {
     pub fn new(settings: TlsSettings) -> Self {
-        Self { inner: Mutex::new(TlsInner { settings, version: 0, connector: None }) }
+        Self { inner: Mutex::new(TlsInner { settings, version: 0, connectors: Connectors::default() }) }
     }
 
     pub fn change<R>(&self, change: impl FnOnce(&mut TlsSettings) -> R) -> R {
         let mut inner = lock(&self.inner);
-        inner.connector = None;
+        inner.connectors = Connectors::default();
         inner.version += 1;
         change(&mut inner.settings)
     }
 
+    /// Another number after every change.
+    pub fn version(&self) -> u64 {
+        lock(&self.inner).version
+    }
+
+    pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
+        let which = usize::from(http2);
+        self.make(|connectors| &mut connectors.server[which], |settings| settings.connector(http2))
+    }
+
+    /// For a proxy that is spoken to over TLS.
+    pub fn proxy_connector(&self) -> Result<TlsConnector, CallError> {
+        self.make(|connectors| &mut connectors.proxy, |settings| settings.for_proxy().connector(false))
+    }
+
     /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
-    pub fn connector(&self) -> Result<TlsConnector, CallError> {
+    fn make(
+        &self,
+        which: impl Fn(&mut Connectors) -> &mut Option<TlsConnector>,
+        make: impl FnOnce(&TlsSettings) -> Result<TlsConnector, CallError>,
+    ) -> Result<TlsConnector, CallError> {
         let (settings, version) = {
-            let inner = lock(&self.inner);
-            if let Some(connector) = &inner.connector {
+            let mut inner = lock(&self.inner);
+            if let Some(connector) = which(&mut inner.connectors) {
                 return Ok(connector.clone());
             }
             (inner.settings.clone(), inner.version)
         };
-        let connector = settings.connector(false)?;
+        let connector = make(&settings)?;
         let mut inner = lock(&self.inner);
         if inner.version == version {
-            inner.connector = Some(connector.clone());
+            *which(&mut inner.connectors) = Some(connector.clone());
         }
         Ok(connector)
     }
@@ -134,6 +161,24 @@ pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
     made.ok_or_else(CallError::out_of_memory)
 }
 
+/// Sees to it that sockets that may share a connection run on one worker. Call it with the socket's
+/// `to_worker` locked, while it is closed.
+pub fn place(socket: &Shared, plan: &Plan) {
+    let own = socket.worker().number();
+    let Some(name) = plan.shared_by() else { return };
+    let home = http2::origins::home(name, own);
+    if home == own {
+        return;
+    }
+    let worker = match &*lock(&LIBRARY) {
+        Stage::Running(library) => library.workers.get(home).cloned(),
+        _ => None,
+    };
+    if let Some(worker) = worker {
+        socket.move_to(worker);
+    }
+}
+
 /// The socket behind a handle.
 #[inline]
 pub fn find(id: u64) -> Option<Socket> {
@@ -145,12 +190,28 @@ pub fn forget(id: u64) -> Option<Socket> {
     SOCKETS.remove(id)
 }
 
-pub fn default_tls() -> Result<TlsConnector, CallError> {
-    let library = match &*lock(&LIBRARY) {
-        Stage::Running(library) => library.clone(),
-        _ => return Err(shutting_down()),
-    };
-    library.default_tls.connector()
+pub fn default_tls(http2: bool) -> Result<TlsConnector, CallError> {
+    running()?.default_tls.connector(http2)
+}
+
+pub fn default_proxy_tls() -> Result<TlsConnector, CallError> {
+    running()?.default_tls.proxy_connector()
+}
+
+fn running() -> Result<Arc<Library>, CallError> {
+    match &*lock(&LIBRARY) {
+        Stage::Running(library) => Ok(library.clone()),
+        _ => Err(shutting_down()),
+    }
+}
+
+/// Tells every connection what the host says of its machine. Without a library there is none.
+pub fn tell(news: News) {
+    if let Ok(library) = running() {
+        for worker in &library.workers {
+            worker.tell(news);
+        }
+    }
 }
 
 /// The hub of the running library.
@@ -201,6 +262,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     }
     drop(library);
     tls::forget_shared();
+    http2::origins::forget();
     SOCKETS.shrink();
     request::shrink();
     buffer::lease::shrink();
@@ -238,7 +300,7 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
         default_tls: TlsHandle::new(TlsSettings::new()),
     };
     for number in 0..count {
-        let started = Inbox::new().and_then(|(inbox, poll)| {
+        let started = Inbox::new(number).and_then(|(inbox, poll)| {
             let (own, resolver) = (inbox.clone(), resolver.clone());
             let body = move || worker::run(own, poll, resolver);
             let thread = threads::spawn(&format!("io-{number}"), &hooks, body)?;

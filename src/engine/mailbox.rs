@@ -59,7 +59,7 @@ impl Mailbox {
             return None;
         }
         let events = std::mem::take(&mut *lock(&self.taken));
-        Some(Delivery { mailbox: self, events })
+        Some(Delivery { mailbox: self, events, owed_charge: 0, owed_count: 0 })
     }
 
     pub fn is_claimed(&self) -> bool {
@@ -89,12 +89,15 @@ impl Mailbox {
 pub struct Delivery<'a> {
     mailbox: &'a Mailbox,
     events: VecDeque<Letter>,
+    /// Of events that were taken and are still counted as waiting; see [`Delivery::settle`].
+    owed_charge: usize,
+    owed_count: usize,
 }
 
 impl Iterator for Delivery<'_> {
     type Item = Letter;
 
-    /// The oldest event.
+    /// The oldest event. It is counted as waiting until [`settle`](Self::settle) is called.
     #[inline]
     fn next(&mut self) -> Option<Letter> {
         if self.events.is_empty() {
@@ -102,13 +105,31 @@ impl Iterator for Delivery<'_> {
             std::mem::swap(&mut self.events, &mut arrived.events);
         }
         let event = self.events.pop_front()?;
-        // SeqCst: see `Shared::pause`.
-        self.mailbox.charge.fetch_sub(event.charge(), Ordering::SeqCst);
+        self.owed_charge += event.charge();
+        self.owed_count += 1;
         Some(event)
     }
 }
 
 impl Delivery<'_> {
+    /// What the events taken since the last time are charged for, in bytes.
+    #[inline]
+    pub fn owes(&self) -> usize {
+        self.owed_charge
+    }
+
+    /// The events taken so far do not wait any more. Returns how many they were. For several at
+    /// once, as each time costs the price of a counter that two threads change.
+    #[inline]
+    pub fn settle(&mut self) -> usize {
+        if self.owed_count == 0 {
+            return 0;
+        }
+        // SeqCst: see `Shared::pause`.
+        self.mailbox.charge.fetch_sub(std::mem::take(&mut self.owed_charge), Ordering::SeqCst);
+        std::mem::take(&mut self.owed_count)
+    }
+
     pub fn has_more(&self) -> bool {
         !self.events.is_empty() || !lock(&self.mailbox.arrived).events.is_empty()
     }

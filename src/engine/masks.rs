@@ -34,6 +34,13 @@ pub fn next_key() -> [u8; 4] {
     })
 }
 
+/// Dice.
+pub fn random() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
 pub fn nonce() -> [u8; 16] {
     let mut nonce = [0; 16];
     fill(&mut nonce);

@@ -16,6 +16,7 @@
 //! | `socket` | what a socket's handle stands for; what game and worker share of it |
 //! | `callbacks`, `event`, `request` | what the game is told, and how |
 //! | `mailbox`, `hub`, `delivery` | the bounded queue of events, who has some, and handing them over |
+//! | `http2`, `transport` | the connections that sockets share, and what carries one socket's bytes |
 //! | `worker`, `attempt`, `timers`, `masks` | the loop, one connection in it, deadlines, mask keys |
 //!
 //! User code is never called with a lock held. Knows nothing of C.
@@ -25,6 +26,7 @@ pub mod callbacks;
 pub mod counters;
 pub mod delivery;
 pub mod event;
+pub mod http2;
 pub mod hub;
 pub mod library;
 pub mod mailbox;
@@ -32,6 +34,7 @@ pub mod masks;
 pub mod request;
 pub mod socket;
 pub mod timers;
+pub mod transport;
 pub mod worker;
 
 use std::sync::PoisonError;

@@ -19,23 +19,45 @@ static REQUESTS: Handles<Weak<Inner>> = Handles::new();
 pub struct Request(Arc<Inner>);
 
 /// The request itself, for the worker that waits for it.
-pub type Draft = Arc<Mutex<UpgradeRequest>>;
+pub struct Draft {
+    request: Mutex<UpgradeRequest>,
+    /// The game is done with it.
+    done: AtomicBool,
+}
+
+impl Draft {
+    pub fn new(request: UpgradeRequest) -> Arc<Self> {
+        Arc::new(Self { request: Mutex::new(request), done: AtomicBool::new(false) })
+    }
+
+    /// What became of it, once the game is done.
+    pub fn finished(&self) -> Option<UpgradeRequest> {
+        self.done.load(Ordering::Acquire).then(|| lock(&self.request).clone())
+    }
+}
 
 struct Inner {
     id: u64,
     attempt: u32,
-    draft: Draft,
+    http_version: u32,
+    draft: Arc<Draft>,
     socket: Weak<Shared>,
     finished: AtomicBool,
 }
 
 impl Request {
-    pub(crate) fn new(draft: Draft, attempt: u32, socket: &Arc<Shared>) -> Result<Self, CallError> {
+    pub(crate) fn new(
+        draft: Arc<Draft>,
+        attempt: u32,
+        http_version: u32,
+        socket: &Arc<Shared>,
+    ) -> Result<Self, CallError> {
         let mut made = None;
         REQUESTS
             .insert_with(|id| {
                 let socket = Arc::downgrade(socket);
-                let inner = Arc::new(Inner { id, attempt, draft, socket, finished: AtomicBool::new(false) });
+                let finished = AtomicBool::new(false);
+                let inner = Arc::new(Inner { id, attempt, http_version, draft, socket, finished });
                 let weak = Arc::downgrade(&inner);
                 made = Some(Request(inner));
                 weak
@@ -59,12 +81,12 @@ impl Request {
     }
 
     pub fn url(&self) -> String {
-        lock(&self.0.draft).url.to_string()
+        lock(&self.0.draft.request).url.to_string()
     }
 
-    /// 1: the upgrade of RFC 6455 section 4.
+    /// 1: the upgrade of RFC 6455 section 4; 2: the extended CONNECT of RFC 8441.
     pub fn http_version(&self) -> u32 {
-        1
+        self.0.http_version
     }
 
     /// Counts from 1 for each `open`.
@@ -92,7 +114,7 @@ impl Request {
 
     /// The first header field of that name among those that may be changed.
     pub fn header(&self, name: &str) -> Option<String> {
-        lock(&self.0.draft).headers.get(name).map(str::to_owned)
+        lock(&self.0.draft.request).headers.get(name).map(str::to_owned)
     }
 
     /// Ends the request's life and lets the connection go on.
@@ -107,7 +129,7 @@ impl Request {
         if self.0.finished.load(Ordering::Acquire) {
             return Err(CallError::new(Code::InvalidHandle, "the request is over"));
         }
-        change(&mut lock(&self.0.draft)).map_err(refused)
+        change(&mut lock(&self.0.draft.request)).map_err(refused)
     }
 }
 
@@ -121,8 +143,8 @@ impl Inner {
             return;
         }
         REQUESTS.remove(self.id);
+        self.draft.done.store(true, Ordering::Release);
         if let Some(socket) = self.socket.upgrade() {
-            lock(&socket.to_worker).request_done = true;
             socket.notify();
         }
     }

@@ -3,7 +3,8 @@
 //! ```text
 //!            open()             upgrade done            close(), or the peer's close
 //!   CLOSED ─────────> CONNECTING ───────────> OPEN ─────────────────────────> CLOSING
-//!     ^                    │                    │                                │
+//!     ^                    │  ^                 │                                │
+//!     │                    │  └── reconnecting ─┤                                │
 //!     └────────────────────┴── terminal event ──┴────────────────────────────────┘
 //! ```
 //!
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use super::callbacks::Callbacks;
 use super::counters::Counters;
+use super::http2::origins;
 use super::hub::Hub;
 use super::lock;
 use super::mailbox::Mailbox;
@@ -26,11 +28,15 @@ use crate::limits;
 use crate::session::Outbox;
 use crate::session::extension::Extension;
 use crate::session::liveness::PingSettings;
+use crate::session::reconnect::Reconnect;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::wire::cookies::CookieJar;
 use crate::wire::deflate::DeflateConfig;
+use crate::wire::proxy::{Environment, Proxy, ProxyChoice, ProxyError};
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
+use crate::wire::url::Url;
 
 /// The handle: cloning it counts a reference.
 #[derive(Clone)]
@@ -57,11 +63,24 @@ pub enum Dispatch {
     Worker = 1,
 }
 
+/// Which version of HTTP a WebSocket may begin with, numbered as in the C ABI (`FW_HTTP_*`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum HttpVersion {
+    /// HTTP/2 for `wss:` where the server has WebSockets over it (RFC 8441), else HTTP/1.1.
+    #[default]
+    Auto = 0,
+    Http1 = 1,
+    /// Nothing else will do; for `ws:` by prior knowledge.
+    Http2 = 2,
+}
+
 /// What game and worker share.
 pub struct Shared {
     pub id: u64,
     pub hub: Arc<Hub>,
-    pub worker: Arc<Inbox>,
+    /// Where its attempts run. Changes only at `open`, with `to_worker` locked, when it has none.
+    worker: Mutex<Arc<Inbox>>,
 
     state: AtomicU8,
     pub destroyed: AtomicBool,
@@ -90,6 +109,8 @@ pub struct Shared {
 
     pub settings: Mutex<Settings>,
     pub facts: Mutex<Facts>,
+    /// What servers have set, while cookies are on.
+    pub cookies: Mutex<CookieJar>,
     pub counters: Counters,
     /// Microseconds, -1 before the first round trip.
     pub latency_us: AtomicI64,
@@ -104,14 +125,14 @@ pub struct Shared {
 pub struct ToWorker {
     pub outbox: Outbox,
     pub open: Option<Box<Plan>>,
+    /// While the socket connects, messages wait in the outbox for the connection.
+    pub holds: bool,
     /// End the attempt now, with this as the reason of the closed event.
     pub cancel: Option<&'static str>,
     pub destroy: bool,
     pub pings: Option<PingSettings>,
     /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
-    /// The game is done with the upgrade request.
-    pub request_done: bool,
     pub resolved: Option<Resolved>,
     /// The attempt whose mark the game has come to.
     pub caught_up: u64,
@@ -120,6 +141,8 @@ pub struct ToWorker {
 /// What the resolver found, for the attempt that asked.
 pub struct Resolved {
     pub attempt: u64,
+    /// Which of its questions.
+    pub lookup: u32,
     pub addresses: Result<Vec<std::net::SocketAddr>, Error>,
 }
 
@@ -137,12 +160,47 @@ pub struct Settings {
     pub compression: Option<DeflateConfig>,
     pub extensions: Vec<Arc<dyn Extension>>,
     pub tls: Option<Arc<super::library::TlsHandle>>,
+    pub http: HttpVersion,
+    pub proxy: ProxyChoice,
+    pub max_redirects: u32,
+    pub cookies: bool,
+    /// None: a loss is the end.
+    pub reconnect: Option<Reconnect>,
     pub context: Vec<(String, String)>,
 }
 
 /// What one attempt needs to know.
 pub struct Plan {
     pub settings: Settings,
+    /// As it was when the socket was opened; empty where the settings do not ask it.
+    pub environment: Environment,
+}
+
+impl Plan {
+    /// The proxy on the way to a server.
+    pub fn proxy_for(&self, target: &Url) -> Result<Option<Proxy>, ProxyError> {
+        match &self.settings.proxy {
+            ProxyChoice::Environment => self.environment.proxy_for(target),
+            ProxyChoice::Direct => Ok(None),
+            ProxyChoice::Through(proxy) => Ok(Some(proxy.clone())),
+        }
+    }
+
+    /// The version to begin with, from the settings and from what is known of the server.
+    pub fn http_for(&self, target: &Url) -> HttpVersion {
+        match self.settings.http {
+            // Without TLS there is no asking which one the server speaks (RFC 9113 section 3.3).
+            HttpVersion::Auto if !cfg!(feature = "http2") || !target.secure => HttpVersion::Http1,
+            HttpVersion::Auto if origins::is_http1(&origins::Name::of(target)) => HttpVersion::Http1,
+            version => version,
+        }
+    }
+
+    /// The server whose connections it may share with others.
+    pub fn shared_by(&self) -> Option<origins::Name> {
+        let url = &self.settings.request.url;
+        (self.http_for(url) != HttpVersion::Http1).then(|| origins::Name::of(url))
+    }
 }
 
 /// What became known of the last attempt.
@@ -156,7 +214,35 @@ pub struct Facts {
     pub http_version: u32,
 }
 
+impl Facts {
+    /// The upgrade was refused, with this answer in this version of HTTP.
+    pub fn refused(&mut self, head: Option<ResponseHead>, body: Vec<u8>, version: u32) {
+        self.http_version = head.as_ref().map_or(0, |_| version);
+        (self.head, self.body) = (head, body);
+    }
+
+    /// Nothing is known yet of an attempt that goes there.
+    pub fn begin(&mut self, url: &Url) {
+        self.url = url.to_string();
+        (self.head, self.http_version) = (None, 0);
+        self.body.clear();
+        self.protocol.clear();
+        self.extensions.clear();
+    }
+}
+
 impl Settings {
+    /// Lets the outbox take messages while the socket connects, where that is wanted.
+    pub fn hold(&self, to_worker: &mut ToWorker) {
+        to_worker.holds = self.reconnect.is_some_and(|reconnect| reconnect.queue_sends);
+        if to_worker.holds {
+            let compression = self.compression.as_ref();
+            let from =
+                compression.map(|config| u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
+            to_worker.outbox.hold(from);
+        }
+    }
+
     pub fn new(request: UpgradeRequest) -> Self {
         Self {
             request,
@@ -171,6 +257,11 @@ impl Settings {
             compression: Some(DeflateConfig::default()),
             extensions: Vec::new(),
             tls: None,
+            http: HttpVersion::Auto,
+            proxy: ProxyChoice::default(),
+            max_redirects: 0,
+            cookies: false,
+            reconnect: None,
             context: Vec::new(),
         }
     }
@@ -182,7 +273,7 @@ impl Shared {
         Self {
             id,
             hub,
-            worker,
+            worker: Mutex::new(worker),
             state: AtomicU8::new(State::Closed as u8),
             destroyed: AtomicBool::new(false),
             dispatch: AtomicU8::new(Dispatch::Poll as u8),
@@ -202,6 +293,7 @@ impl Shared {
             paused: AtomicBool::new(false),
             settings: Mutex::new(settings),
             facts: Mutex::new(facts),
+            cookies: Mutex::default(),
             counters: Counters::default(),
             latency_us: AtomicI64::new(-1),
             last_message_us: AtomicU64::new(0),
@@ -268,9 +360,18 @@ impl Shared {
     /// Tells the worker that something waits in `to_worker`, once until it looks.
     #[inline]
     pub fn notify(self: &Arc<Self>) {
-        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker.put(self.clone()) {
+        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker().put(self.clone()) {
             unattended(self.clone());
         }
+    }
+
+    pub fn worker(&self) -> Arc<Inbox> {
+        lock(&self.worker).clone()
+    }
+
+    /// The next attempt runs there. Call it with `to_worker` locked, while closed.
+    pub fn move_to(&self, worker: Arc<Inbox>) {
+        *lock(&self.worker) = worker;
     }
 
     /// The worker is about to look.
@@ -278,7 +379,8 @@ impl Shared {
         self.notified.store(false, Ordering::Release);
     }
 
-    /// Queues a message, if the socket is open and the queue below its limit.
+    /// Queues a message, if the socket is open, or holds what is sent while it connects, and the queue
+    /// is below its limit.
     pub fn send(
         self: &Arc<Self>,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), crate::buffer::OutOfMemory>,
@@ -286,8 +388,10 @@ impl Shared {
     ) -> Result<(), crate::error::CallError> {
         use crate::error::{CallError, Code};
         let mut to_worker = lock(&self.to_worker);
-        if self.state() != State::Open {
-            return Err(CallError::state("the socket is not open"));
+        match self.state() {
+            State::Open => {}
+            State::Connecting if to_worker.holds => {}
+            _ => return Err(CallError::state("the socket is not open")),
         }
         if self.buffered.load(Ordering::Relaxed) >= self.max_buffered.load(Ordering::Relaxed) {
             return Err(CallError::new(
@@ -299,7 +403,11 @@ impl Shared {
             .map_err(|_| CallError::out_of_memory())?;
         self.buffered.fetch_add(len, Ordering::Relaxed);
         drop(to_worker);
-        self.notify();
+        // The worker takes its mark away before it locks what was locked here: a mark that still
+        // stands is that of a look to come.
+        if !self.notified.load(Ordering::Acquire) {
+            self.notify();
+        }
         Ok(())
     }
 
@@ -347,11 +455,11 @@ impl ToWorker {
         Self {
             outbox,
             open: None,
+            holds: false,
             cancel: None,
             destroy: false,
             pings: None,
             user_pings: VecDeque::new(),
-            request_done: false,
             resolved: None,
             caught_up: 0,
         }

@@ -10,6 +10,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 
 use super::attempt::{Attempt, Fate};
 use super::event::Letter;
+use super::http2::{LinkId, Pool, Turn};
 use super::hub;
 use super::lock;
 use super::socket::{Plan, Shared, ToWorker};
@@ -24,6 +25,10 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 const WAKE: Token = Token(usize::MAX);
 /// Readiness events taken from the system at a time.
 const EVENTS: usize = 256;
+/// Turns of shared connections, and of those on them, before the network is asked again.
+const ROUNDS: usize = 4;
+/// Attempts of one worker before it comes to the numbers of the next: there are 64 workers at most.
+const SERIAL_BITS: u32 = 26;
 /// Connections that are closing when the library stops get this long to say so.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -47,31 +52,49 @@ impl Key {
 
 /// The worker's letter box.
 pub struct Inbox {
+    /// Of the worker, among those of the library.
+    number: usize,
     /// None once the worker has ended.
     sockets: Mutex<Option<Vec<Arc<Shared>>>>,
     /// The worker waits, or is about to, and must be woken.
     sleeping: AtomicBool,
     waker: Box<Wake>,
     stop: Mutex<Option<Instant>>,
+    news: Mutex<News>,
+}
+
+/// What the host says of the machine that it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The process is about to sleep, or has woken up.
+    pub suspended: Option<bool>,
+    /// Connections may have died without a sign.
+    pub look_alive: bool,
 }
 
 /// Ends the worker's wait for the network, or the next one if it does not wait now.
 pub type Wake = dyn Fn() -> io::Result<()> + Send + Sync;
 
 impl Inbox {
-    pub fn new() -> io::Result<(Arc<Self>, Poll)> {
+    pub fn new(number: usize) -> io::Result<(Arc<Self>, Poll)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
-        Ok((Arc::new(Self::with_waker(Box::new(move || waker.wake()))), poll))
+        Ok((Arc::new(Self::with_waker(number, Box::new(move || waker.wake()))), poll))
     }
 
-    pub fn with_waker(waker: Box<Wake>) -> Self {
+    pub fn with_waker(number: usize, waker: Box<Wake>) -> Self {
         Self {
+            number,
             sockets: Mutex::new(Some(Vec::new())),
             sleeping: AtomicBool::new(false),
             waker,
             stop: Mutex::default(),
+            news: Mutex::default(),
         }
+    }
+
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// Something waits in the socket's `to_worker`. False if the worker has ended.
@@ -87,6 +110,16 @@ impl Inbox {
     /// The worker is to end by then.
     pub fn stop(&self, deadline: Instant) {
         *lock(&self.stop) = Some(deadline);
+        self.wake();
+    }
+
+    /// For every connection of the worker. What was not heard yet is summed up.
+    pub fn tell(&self, news: News) {
+        {
+            let mut told = lock(&self.news);
+            told.suspended = news.suspended.or(told.suspended);
+            told.look_alive |= news.look_alive;
+        }
         self.wake();
     }
 
@@ -112,6 +145,10 @@ impl Inbox {
         lock(&self.stop).take()
     }
 
+    pub fn take_news(&self) -> News {
+        std::mem::take(&mut lock(&self.news))
+    }
+
     /// The worker is about to wait, and wants to be woken. False if something has come in already.
     pub fn may_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
@@ -124,7 +161,9 @@ impl Inbox {
     }
 
     fn is_empty(&self) -> bool {
-        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty) && lock(&self.stop).is_none()
+        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty)
+            && lock(&self.stop).is_none()
+            && *lock(&self.news) == News::default()
     }
 
     /// The worker has ended. What it has not looked at, and will not, is seen to here.
@@ -173,30 +212,45 @@ pub struct Context {
     pub batch_charge: usize,
     pub now: Instant,
     pub stopping: bool,
+    /// HTTP/2 connections, which sockets share.
+    pub pool: Pool,
     routes: Routes,
     timers: Timers,
     again: Vec<Key>,
 }
 
-/// Which attempt a readiness event is for.
+/// Whom a readiness event is for.
+#[derive(Clone, Copy)]
+enum Route {
+    Attempt(Key),
+    Link(LinkId),
+}
+
 #[derive(Default)]
 struct Routes {
-    keys: Vec<Option<Key>>,
+    routes: Vec<Option<Route>>,
     free: Vec<usize>,
 }
 
 impl Context {
     pub fn new_token(&mut self, key: Key) -> Token {
         let token = self.routes.free.pop().unwrap_or_else(|| {
-            self.routes.keys.push(None);
-            self.routes.keys.len() - 1
+            self.routes.routes.push(None);
+            self.routes.routes.len() - 1
         });
-        self.routes.keys[token] = Some(key);
+        self.routes.routes[token] = Some(Route::Attempt(key));
         Token(token)
     }
 
+    /// What the token stands for belongs to a shared connection from now on.
+    pub fn reroute(&mut self, token: Token, link: LinkId) {
+        if let Some(route) = self.routes.routes.get_mut(token.0) {
+            *route = Some(Route::Link(link));
+        }
+    }
+
     pub fn free_token(&mut self, token: Token) {
-        if let Some(route) = self.routes.keys.get_mut(token.0)
+        if let Some(route) = self.routes.routes.get_mut(token.0)
             && route.take().is_some()
         {
             self.routes.free.push(token.0);
@@ -232,6 +286,8 @@ struct Worker {
     slots: Vec<Slot>,
     free: Vec<u32>,
     serial: u32,
+    /// Of streams that have something to do; kept for its memory.
+    owners: Vec<u64>,
 }
 
 struct Slot {
@@ -257,11 +313,15 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         batch_charge: 0,
         now: Instant::now(),
         stopping: false,
+        pool: Pool::default(),
         routes: Routes::default(),
         timers: Timers::default(),
         again: Vec::new(),
     };
-    let mut worker = Worker { inbox, context, slots: Vec::new(), free: Vec::new(), serial: 0 };
+    // So that no attempt has the key of one on another worker, whose late letters find none then.
+    let serial = (inbox.number as u32) << SERIAL_BITS;
+    let mut worker =
+        Worker { inbox, context, slots: Vec::new(), free: Vec::new(), serial, owners: Vec::new() };
     let mut events = Events::with_capacity(EVENTS);
     let mut sockets = Vec::new();
     let mut stop_at = None;
@@ -276,11 +336,17 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
             worker.timer(at, key);
         }
+        let news = worker.inbox.take_news();
+        if news != News::default() {
+            worker.context.pool.hear(news, worker.context.now);
+            worker.with_all(|attempt, context| attempt.hear(news, context));
+        }
         if let Some(deadline) = worker.inbox.take_stop() {
             worker.context.stopping = true;
             stop_at = Some(deadline.min(worker.context.now + FAREWELL));
-            worker.turn_all();
+            worker.with_all(|attempt, context| attempt.turn(context));
         }
+        worker.drive_shared();
         if let Some(at) = stop_at
             && (worker.is_idle() || worker.context.now >= at)
         {
@@ -304,24 +370,54 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, resolver: Resolver) {
 impl Worker {
     /// How long to wait, and the promise to be woken.
     fn sleep_until(&mut self, stop_at: Option<Instant>) -> Option<Duration> {
-        if !self.context.again.is_empty() {
+        if !self.context.again.is_empty() || self.context.pool.needs_drive() {
             return Some(Duration::ZERO);
         }
         if !self.inbox.may_sleep() {
             return Some(Duration::ZERO);
         }
-        let next = [self.context.timers.next(), stop_at].into_iter().flatten().min()?;
+        let next = [self.context.timers.next(), self.context.pool.deadline(), stop_at]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn is_idle(&self) -> bool {
-        self.slots.iter().all(|slot| slot.attempt.is_none()) && self.inbox.is_empty()
+        self.slots.iter().all(|slot| slot.attempt.is_none())
+            && self.context.pool.is_empty()
+            && self.inbox.is_empty()
     }
 
-    fn turn_all(&mut self) {
+    fn with_all(&mut self, mut act: impl FnMut(&mut Attempt, &mut Context) -> Fate) {
         for slot in 0..self.slots.len() {
             let key = Key { slot: slot as u32, serial: self.slots[slot].serial };
-            self.turn(key);
+            self.with(key, &mut act);
+        }
+    }
+
+    /// Lets shared connections read and write, and gives the attempts on them their turns.
+    fn drive_shared(&mut self) {
+        for _ in 0..ROUNDS {
+            if self.context.pool.is_empty() && !self.context.pool.needs_drive() {
+                return;
+            }
+            let (mut owners, mut tokens) = (std::mem::take(&mut self.owners), Vec::new());
+            let Context { registry, now, stopping, pool, .. } = &mut self.context;
+            pool.drive(&Turn { registry, now: *now, stopping: *stopping }, &mut owners, &mut tokens);
+            for token in tokens {
+                self.context.free_token(token);
+            }
+            for key in owners.drain(..).filter_map(Key::from_bits) {
+                self.with(key, |attempt, context| attempt.stream_ready(context));
+            }
+            self.owners = owners;
+            for (key, answer) in self.context.pool.take_answers() {
+                self.with(key, |attempt, context| attempt.answered(answer, context));
+            }
+            if !self.context.pool.needs_drive() {
+                return;
+            }
         }
     }
 
@@ -329,11 +425,15 @@ impl Worker {
     fn obey(&mut self, socket: Arc<Shared>) {
         socket.take_notification();
         let mut to_worker = lock(&socket.to_worker);
+        if !Arc::ptr_eq(&socket.worker(), &self.inbox) {
+            // It has moved meanwhile.
+            drop(to_worker);
+            return socket.notify();
+        }
         let ToWorker { open, cancel, destroy, .. } = &mut *to_worker;
         let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
         let resolved = to_worker.resolved.take();
         let caught_up = std::mem::take(&mut to_worker.caught_up);
-        let request_done = std::mem::take(&mut to_worker.request_done);
         let pings = to_worker.pings.take();
         let user_pings = std::mem::take(&mut to_worker.user_pings);
         drop(to_worker);
@@ -342,14 +442,11 @@ impl Worker {
         }
         if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
             self.with(key, |attempt, context| {
-                if let Some(resolved) = resolved.filter(|resolved| resolved.attempt == key.to_bits()) {
-                    attempt.resolved(resolved.addresses, context);
+                if let Some(resolved) = resolved {
+                    attempt.resolved(resolved, context);
                 }
                 if caught_up == key.to_bits() {
                     attempt.caught_up(context);
-                }
-                if request_done {
-                    attempt.request_done();
                 }
                 if let Some(pings) = pings {
                     attempt.set_pings(pings, context);
@@ -384,8 +481,11 @@ impl Worker {
 
     fn ready(&mut self, event: &mio::event::Event) {
         let token = event.token();
-        let Some(key) = self.context.routes.keys.get(token.0).copied().flatten() else { return };
-        self.with(key, |attempt, context| attempt.ready(event, context));
+        match self.context.routes.routes.get(token.0).copied().flatten() {
+            Some(Route::Attempt(key)) => self.with(key, |attempt, context| attempt.ready(event, context)),
+            Some(Route::Link(link)) => self.context.pool.ready(link, event),
+            None => {}
+        }
     }
 
     fn turn(&mut self, key: Key) {

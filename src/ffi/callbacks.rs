@@ -13,8 +13,8 @@ use super::result::fw_result;
 use super::socket::fw_socket;
 use super::text::{address, terminated};
 use crate::client::{
-    Frame, MessageType, OnBytes, OnClosed, OnError, OnFrame, OnRequest, OnSegment, OnSocket, OnText, Request,
-    Segment, Socket,
+    Frame, MessageType, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket,
+    OnText, Request, Segment, Socket,
 };
 use crate::error::Error;
 
@@ -346,6 +346,57 @@ pub unsafe extern "C" fn fw_socket_on_pong(
                 // SAFETY: as promised above.
                 unsafe { callback(socket.into(), address(data), data.len(), user_data.get()) }
             }) as Arc<OnBytes>
+        }))
+    })
+}
+
+/// The connection was lost, or not made, and will be tried again.
+///
+/// socket: whom it happened to.
+/// error: why; valid until the callback returns.
+/// attempt: which try it will be, from 1, and from 1 again after a success.
+/// delay_ms: how long from now, in milliseconds.
+/// user_data: what was given to fw_socket_on_reconnecting.
+pub type fw_reconnecting_fn = Option<
+    unsafe extern "C" fn(
+        socket: fw_socket,
+        error: *const fw_error,
+        attempt: u32,
+        delay_ms: u32,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Sets what is called when a connection was lost and will be tried again.
+///
+/// Comes instead of error, where fw_socket_set_reconnect has switched that on. An fw_socket_close inside
+/// the callback, or at any time before the next event open, ends it with the event closed.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_reconnecting(
+    socket: fw_socket,
+    callback: fw_reconnecting_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let user_data = UserData::new(user_data);
+        socket.get()?.on_reconnecting(callback.map(|callback| {
+            Arc::new(move |socket: &Socket, error: &Error, attempt: u32, delay_ms: u32| {
+                with_error(error, |error| {
+                    // SAFETY: as promised above.
+                    unsafe { callback(socket.into(), error, attempt, delay_ms, user_data.get()) }
+                });
+            }) as Arc<OnReconnecting>
         }))
     })
 }

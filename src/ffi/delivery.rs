@@ -88,9 +88,9 @@ pub struct fw_event {
     pub error: fw_error,
     /// The upgrade request.
     pub request: fw_request,
-    /// 0 in this version.
+    /// Of reconnecting: the number of the try that follows, from 1.
     pub attempt: u32,
-    /// 0 in this version.
+    /// Of reconnecting: how long until then, in milliseconds.
     pub delay_ms: u32,
 }
 
@@ -186,7 +186,8 @@ pub extern "C" fn fw_socket_poll(socket: fw_socket, max_events: u32, max_microse
 
 /// How many events wait for fw_poll or fw_next_event, over all sockets.
 ///
-/// Returns: a number of events, exact when nothing moves.
+/// Returns: a number of events, exact when nothing moves. Inside a callback, its own event and up to 15
+/// that were delivered right before it may still be among them.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -19,7 +19,7 @@ use super::socket::fw_socket;
 use super::text::terminated;
 use crate::client::lease;
 use crate::client::{Event, EventKind, Request, Segment, Socket};
-use crate::error::CallError;
+use crate::error::{CallError, Error};
 use crate::logging::{self, LogLevel};
 
 /// The requests of events that are out: a request lives as long as somebody holds it.
@@ -81,6 +81,11 @@ pub(super) fn show(event: Event) -> Result<fw_event, CallError> {
             shown.r#type = fw_event_type::FW_EVENT_PONG;
             shown.payload = grant(&socket, payload)?;
         }
+        EventKind::Reconnecting { error, attempt, delay_ms } => {
+            shown.r#type = fw_event_type::FW_EVENT_RECONNECTING;
+            (shown.attempt, shown.delay_ms) = (attempt, delay_ms);
+            put_error(&mut shown, &error);
+        }
         EventKind::Closed { code, reason } => {
             shown.r#type = fw_event_type::FW_EVENT_CLOSED;
             shown.close_code = code;
@@ -88,16 +93,21 @@ pub(super) fn show(event: Event) -> Result<fw_event, CallError> {
         }
         EventKind::Error(error) => {
             shown.r#type = fw_event_type::FW_EVENT_ERROR;
-            shown.payload = own(&error.message).unwrap_or(fw_segment::NONE);
-            shown.error = describe(&error);
-            shown.error.message = match shown.payload.data.is_null() {
-                true => c"no memory for the message".as_ptr(),
-                // SAFETY: `own` has put the text and its NUL there.
-                false => unsafe { shown.payload.data.add(shown.payload.offset) }.cast_const().cast(),
-            };
+            put_error(&mut shown, &error);
         }
     }
     Ok(shown)
+}
+
+/// An error, and its message as the payload.
+fn put_error(shown: &mut fw_event, error: &Error) {
+    shown.payload = own(&error.message).unwrap_or(fw_segment::NONE);
+    shown.error = describe(error);
+    shown.error.message = match shown.payload.data.is_null() {
+        true => c"no memory for the message".as_ptr(),
+        // SAFETY: `own` has put the text and its NUL there.
+        false => unsafe { shown.payload.data.add(shown.payload.offset) }.cast_const().cast(),
+    };
 }
 
 /// Gives up what an event holds, by the numbers in it.

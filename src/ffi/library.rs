@@ -15,6 +15,7 @@ use super::event;
 use super::extension::fw_extension;
 use super::given::{Enumeration, UserData, number, pointer};
 use super::guard::{guard, guard_or};
+use super::reconnect::fw_reconnect;
 use super::result::fw_result;
 use super::state::fw_stats;
 use crate::client::{self, Config};
@@ -74,6 +75,8 @@ pub enum fw_struct {
     FW_STRUCT_COMPRESSION = 8,
     /// fw_extension
     FW_STRUCT_EXTENSION = 9,
+    /// fw_reconnect
+    FW_STRUCT_RECONNECT = 10,
 }
 
 // SAFETY: `repr(u32)`.
@@ -103,6 +106,7 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             7 => size_of::<fw_pool_stats>(),
             8 => size_of::<fw_compression>(),
             9 => size_of::<fw_extension>(),
+            10 => size_of::<fw_reconnect>(),
             _ => return Err(CallError::argument("not a number of fw_struct")),
         })
     })

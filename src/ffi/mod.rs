@@ -27,6 +27,8 @@ pub mod library;
 
 pub mod log;
 
+pub mod device;
+
 pub mod socket;
 
 pub mod error;
@@ -40,6 +42,10 @@ pub mod sending;
 pub mod buffers;
 
 pub mod settings;
+
+pub mod route;
+
+pub mod reconnect;
 
 pub mod compression;
 

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn fw_request_url(request: fw_request, buf: *mut c_char, c
 /// The HTTP version of the request.
 ///
 /// request: the request.
-/// Returns: 1; 0 for a handle that is not valid.
+/// Returns: 1 or 2; 0 for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -3,12 +3,29 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::given::truth;
+use super::given::{Enumeration, number, truth};
 use super::guard::guard;
 use super::result::fw_result;
 use super::socket::fw_socket;
 use super::text::string;
 use super::tls::fw_tls;
+use crate::client::HttpVersion;
+use crate::error::CallError;
+
+/// Which version of HTTP a WebSocket begins with.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum fw_http {
+    /// HTTP/2 for wss where the server has WebSockets over it (RFC 8441), else HTTP/1.1: the default.
+    FW_HTTP_AUTO = 0,
+    /// HTTP/1.1.
+    FW_HTTP_1 = 1,
+    /// HTTP/2 and nothing else; for ws by prior knowledge, without asking.
+    FW_HTTP_2 = 2,
+}
+
+// SAFETY: `repr(u32)`.
+unsafe impl Enumeration for fw_http {}
 
 /// Sets the Origin header field of the upgrade request.
 ///
@@ -146,6 +163,33 @@ pub unsafe extern "C" fn fw_socket_set_bearer_auth(socket: fw_socket, token: *co
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_max_fragment_size(socket: fw_socket, bytes: usize) -> fw_result {
     guard(|| socket.get()?.set_max_fragment_size(bytes))
+}
+
+/// Chooses the version of HTTP that the connection begins with.
+///
+/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. With FW_HTTP_AUTO a
+/// server without WebSockets over HTTP/2 is asked again in HTTP/1.1 at once, and remembered for ten
+/// minutes; with FW_HTTP_2 that is the event error.
+///
+/// socket: the socket, closed.
+/// version: default FW_HTTP_AUTO.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed);
+///   NOT_SUPPORTED (FW_HTTP_2 in a build without it).
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.1.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_socket_set_http_version(socket: fw_socket, version: MaybeUninit<fw_http>) -> fw_result {
+    guard(|| {
+        let socket = socket.get()?;
+        socket.set_http_version(match number(version) {
+            0 => HttpVersion::Auto,
+            1 => HttpVersion::Http1,
+            2 => HttpVersion::Http2,
+            other => return Err(CallError::argument(format!("{other} is no version of HTTP"))),
+        })
+    })
 }
 
 /// Limits the messages that are accepted.

@@ -45,7 +45,7 @@ pub struct fw_stats {
     pub bytes_sent: u64,
     /// Bytes taken from the network after the upgrade, frame headers included.
     pub bytes_received: u64,
-    /// Messages handed to the network.
+    /// Messages accepted for sending, those included that were lost with a connection.
     pub messages_sent: u64,
     /// Whole messages that came, those shown as fragments included.
     pub messages_received: u64,
@@ -57,7 +57,7 @@ pub struct fw_stats {
     pub pings_sent: u64,
     /// Pongs that came.
     pub pongs_received: u64,
-    /// 0 in this version.
+    /// Times that a try after the first attempt (fw_socket_set_reconnect) has opened.
     pub reconnects: u64,
     /// Payload bytes sent, before compression.
     pub payload_bytes_before_compression: u64,
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn fw_socket_extensions(socket: fw_socket, buf: *mut c_cha
 /// The HTTP version of the upgrade.
 ///
 /// socket: the socket.
-/// Returns: 1; 0 before the server has answered, and for a handle that is not valid.
+/// Returns: 1 or 2; 0 before the server has answered, and for a handle that is not valid.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

@@ -101,7 +101,7 @@ impl House {
         };
         Self {
             hub: Arc::new(Hub::new(events_before_pause * EVENT_OVERHEAD)),
-            inbox: Arc::new(Inbox::with_waker(Box::new(waker))),
+            inbox: Arc::new(Inbox::with_waker(0, Box::new(waker))),
             bell,
         }
     }

@@ -1,9 +1,14 @@
 //! One transport for the engine: a connected socket, with TLS over it or without.
 //!
+//! ```text
+//!   Stream ──> TLS with the server ──> TLS with a proxy ──> TCP        either may be missing
+//! ```
+//!
 //! Readiness is edge-triggered, so every answer says whether more may come without a new edge, and
 //! every event is shown to [`Stream::ready`] first.
 
-use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 
 use mio::event::Event;
@@ -17,6 +22,8 @@ use crate::error::{Error, Phase};
 pub struct Stream {
     tcp: TcpStream,
     tls: Option<Box<TlsStream>>,
+    /// What that TLS runs through, where a proxy is spoken to over TLS too.
+    outer: Option<Box<RefCell<TlsStream>>>,
     phase: Phase,
     /// A FIN or a reset may be waiting that no edge will announce any more.
     may_have_ended: bool,
@@ -26,9 +33,49 @@ pub struct Stream {
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "lent to nobody then"))]
 pub struct Link<'a> {
-    pub(super) tcp: &'a TcpStream,
+    tcp: &'a TcpStream,
+    outer: Option<&'a RefCell<TlsStream>>,
     pub(super) phase: Phase,
-    pub(super) short_read_drains: bool,
+    short_read_drains: bool,
+}
+
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "lent to nobody then"))]
+impl<'a> Link<'a> {
+    /// Whether a read that returns less than was asked for has taken all that there is.
+    pub(super) fn short_read_drains(&self) -> bool {
+        // What the outer TLS holds is not known here: only `WouldBlock` is an answer.
+        self.short_read_drains && self.outer.is_none()
+    }
+
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(outer) = self.outer else { return options::receive(self.tcp, buffer) };
+        loop {
+            match outer.borrow_mut().read(self.below(), &mut [IoSliceMut::new(buffer)]) {
+                // A record that was not for us, such as a session ticket.
+                Ok(ReadOutcome::Data { n: 0, more: true }) if !buffer.is_empty() => {}
+                Ok(ReadOutcome::Data { n: 0, more: false } | ReadOutcome::WouldBlock) => {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                Ok(ReadOutcome::Data { n, .. }) => return Ok(n),
+                Ok(ReadOutcome::Eof { .. }) => return Ok(0),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+
+    pub(super) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(outer) = self.outer else { return options::send_vectored(self.tcp, buffers) };
+        match outer.borrow_mut().write(self.below(), buffers) {
+            Ok(WriteOutcome::Written { n }) => Ok(n),
+            Ok(WriteOutcome::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// What the outer TLS runs over.
+    fn below(&self) -> Link<'a> {
+        Link { outer: None, ..*self }
+    }
 }
 
 /// How far the TLS handshake is.
@@ -65,14 +112,21 @@ pub enum WriteOutcome {
 
 impl Stream {
     pub fn plain(tcp: TcpStream) -> Self {
-        Self { tcp, tls: None, phase: Phase::Upgrade, may_have_ended: true }
+        Self { tcp, tls: None, outer: None, phase: Phase::Upgrade, may_have_ended: true }
     }
 
     /// The handshake is driven by [`handshake`](Self::handshake). `host` is a name or an address,
     /// as the URL has it.
     pub fn secure(tcp: TcpStream, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
+        Self::plain(tcp).secured(connector, host)
+    }
+
+    /// TLS through what this stream is so far: a connection, or a tunnel through a proxy, itself
+    /// over TLS or not.
+    pub fn secured(self, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         let tls = Box::new(TlsStream::new(connector, host)?);
-        Ok(Self { tcp, tls: Some(tls), phase: Phase::Tls, may_have_ended: true })
+        let outer = self.tls.map(|outer| Box::new(RefCell::new(*outer)));
+        Ok(Self { tls: Some(tls), outer, phase: Phase::Tls, ..self })
     }
 
     /// Must see every event of the socket before anything else is done about it.
@@ -91,7 +145,9 @@ impl Stream {
     /// Goes on until the handshake is done or the network has nothing. Without TLS it is done.
     pub fn handshake(&mut self) -> Result<Progress, Error> {
         let Some((tls, link)) = self.tls_and_link() else { return Ok(Progress::Done) };
-        tls.handshake(link)
+        let progress = tls.handshake(link)?;
+        self.flush_outer()?;
+        Ok(progress)
     }
 
     /// Reads into the buffers, in order, with at most one call into the system.
@@ -132,7 +188,7 @@ impl Stream {
     /// Hands what TLS still holds to the kernel. True when nothing is left.
     pub fn flush(&mut self) -> Result<bool, Error> {
         match self.tls_and_link() {
-            Some((tls, link)) => tls.flush(link),
+            Some((tls, link)) => Ok(tls.flush(link)? && self.flush_outer()?),
             None => Ok(true),
         }
     }
@@ -140,6 +196,7 @@ impl Stream {
     /// Whether [`flush`](Self::flush) has something to do when the socket becomes writable.
     pub fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+            || self.outer.as_ref().is_some_and(|outer| outer.borrow().wants_write())
     }
 
     /// Tells the peer over TLS that nothing follows (RFC 8446 section 6.1); flush it, then
@@ -176,8 +233,17 @@ impl Stream {
 
     fn tls_and_link(&mut self) -> Option<(&mut TlsStream, Link<'_>)> {
         let short_read_drains = self.short_read_drains();
-        let link = Link { tcp: &self.tcp, phase: self.phase, short_read_drains };
+        let outer = self.outer.as_deref();
+        let link = Link { tcp: &self.tcp, outer, phase: self.phase, short_read_drains };
         self.tls.as_deref_mut().map(|tls| (tls, link))
+    }
+
+    /// Hands on what the outer TLS still holds. True when nothing is left.
+    fn flush_outer(&mut self) -> Result<bool, Error> {
+        let short_read_drains = self.short_read_drains();
+        let Some(outer) = &mut self.outer else { return Ok(true) };
+        let link = Link { tcp: &self.tcp, outer: None, phase: self.phase, short_read_drains };
+        outer.get_mut().flush(link)
     }
 
     fn short_read_drains(&self) -> bool {

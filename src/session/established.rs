@@ -24,11 +24,11 @@ use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
+use crate::limits::{MAX_CONTROL_PAYLOAD, PROBE_TIMEOUT, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
 use crate::wire::close::{encode_close, parse_close};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
-use crate::wire::upgrade::{Accepted, UpgradeRequest};
+use crate::wire::upgrade::{Accepted, ExtendedConnect, UpgradeRequest};
 use crate::wire::violation::Violation;
 
 /// Close code of a connection that ended without a closing handshake; never on the wire
@@ -125,18 +125,21 @@ impl Session {
         mut request: UpgradeRequest,
         nonce: [u8; 16],
     ) -> Result<Self, OutOfMemory> {
-        let mut elements = Vec::new();
-        let mut offered = Vec::new();
-        for extension in &settings.extensions {
-            if let Some(element) = extension.offer() {
-                let name = element.split(';').next().unwrap_or_default().trim().to_owned();
-                offered.push((name, extension.clone()));
-                elements.push(element);
-            }
-        }
-        elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
-        request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
-        let opening = Opening::new(request, nonce);
+        let offer = Offer::make(settings, &mut request);
+        Self::begin(settings, offer, Opening::new(request, nonce))
+    }
+
+    /// Begins on a stream of HTTP/2, with a request that is sent outside of it.
+    pub fn over_http2(
+        settings: &Settings,
+        mut request: UpgradeRequest,
+    ) -> Result<(Self, ExtendedConnect), OutOfMemory> {
+        let offer = Offer::make(settings, &mut request);
+        let connect = request.extended_connect();
+        Ok((Self::begin(settings, offer, Opening::over_http2(request))?, connect))
+    }
+
+    fn begin(settings: &Settings, offer: Offer, opening: Opening) -> Result<Self, OutOfMemory> {
         let mut sending = Sending::default();
         sending.push_raw(&opening.request_bytes())?;
         let rest = Rest {
@@ -154,12 +157,7 @@ impl Session {
             pongs_received: 0,
         };
         let inbound = Inbound::new(settings.max_message_size);
-        Ok(Self {
-            inbound,
-            offer: Some(Box::new(Offer { compression: settings.compression.clone(), extensions: offered })),
-            treatment: Treatment::default(),
-            rest,
-        })
+        Ok(Self { inbound, offer: Some(Box::new(offer)), treatment: Treatment::default(), rest })
     }
 
     // ------------------------------------------------------------------ receiving
@@ -273,6 +271,18 @@ impl Session {
         }
     }
 
+    /// Over HTTP/2: the head of the answer is still to come, by [`answered`](Self::answered).
+    #[inline]
+    pub fn awaits_head(&self) -> bool {
+        matches!(&self.rest.state, State::Opening(opening) if opening.awaits_head())
+    }
+
+    pub fn answered(&mut self, head: ResponseHead) {
+        if let State::Opening(opening) = &mut self.rest.state {
+            opening.answered(head);
+        }
+    }
+
     // ------------------------------------------------------------------ sending
 
     /// Takes over what callers have queued.
@@ -377,6 +387,29 @@ impl Session {
         [self.rest.deadline, stall, silence].into_iter().flatten().min()
     }
 
+    /// Asks the peer at once whether it is there. It counts as lost when nothing comes within
+    /// [`PROBE_TIMEOUT`]. Only an open connection is asked: the others have deadlines of their own.
+    pub fn probe(&mut self, now: Instant) {
+        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
+            let payload = liveness.probe(PROBE_TIMEOUT, now);
+            self.rest.pings_sent += 1;
+            self.rest.sending.ping(&payload);
+        }
+    }
+
+    /// Nothing was looked at for `away`: what was waited for meanwhile does not count.
+    pub fn forgive(&mut self, away: Duration, now: Instant) {
+        if let Some(deadline) = &mut self.rest.deadline {
+            *deadline += away;
+        }
+        if let Some(since) = &mut self.rest.stalled_since {
+            *since = now;
+        }
+        if let Some(liveness) = &mut self.rest.liveness {
+            liveness.forgive(now);
+        }
+    }
+
     pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
         if self.rest.deadline.is_some_and(|deadline| now >= deadline) {
             self.rest.deadline = None;
@@ -396,11 +429,8 @@ impl Session {
                     self.rest.pings_sent += 1;
                     self.rest.sending.ping(&payload);
                 }
-                Due::Lost => {
-                    let message = format!(
-                        "the peer was silent for {} ms after a ping",
-                        self.rest.pings.patience.as_millis()
-                    );
+                Due::Lost(patience) => {
+                    let message = format!("the peer was silent for {} ms after a ping", patience.as_millis());
                     return self.ended(Some(Error::new(ErrorKind::PingTimeout, Phase::Open, message)));
                 }
             }

@@ -645,13 +645,15 @@ impl Inbound {
             return Ok(Step::NeedMore);
         };
         let limit = self.max_message_size;
+        // All that was fed is taken, but not all that it makes is out.
+        let mut more_comes = false;
         loop {
             let here = match &self.held {
                 Some(held) => &held.writer.bytes()[held.consumed..],
                 None => &[],
             };
             let here = &here[..here.len().min(left)];
-            if here.is_empty() && left > 0 {
+            if here.is_empty() && left > 0 && !more_comes {
                 break;
             }
             // Room for what comes, but never for more than one byte over the limit.
@@ -684,6 +686,7 @@ impl Inbound {
             if message.message_type == MessageType::Text {
                 self.utf8.feed(&body.bytes()[start..])?;
             }
+            more_comes = matches!(step.status, Status::NeedsOutput);
             match step.status {
                 Status::NeedsOutput => {}
                 Status::NeedsInput | Status::Done if left > 0 => {}

@@ -5,6 +5,8 @@
 //!                              └──patience over──> the connection is lost
 //! ```
 //!
+//! A probe is a ping out of turn, with a patience of its own, whether pings are on or not.
+//!
 //! A ping counts as outstanding from the moment at which it was due, even if the network has not
 //! taken it yet: a link that swallows nothing is as dead as one that answers nothing.
 
@@ -24,12 +26,22 @@ pub struct Liveness {
     settings: PingSettings,
     next_due: Option<Instant>,
     outstanding_since: Option<Instant>,
+    /// Rare, and so not worth its room in every connection.
+    probe: Option<Box<Probe>>,
     /// While nobody reads, silence says nothing about the peer.
     reading: bool,
-    /// The number in the last ping's payload, and when it was made.
-    last_ping: Option<(u64, Instant)>,
+    /// When the last ping was made, until it is answered.
+    last_ping: Option<Instant>,
+    /// The number in its payload.
     counter: u64,
     smoothed: Option<Duration>,
+}
+
+/// What a probe waits for.
+#[derive(Debug)]
+struct Probe {
+    ends: Instant,
+    patience: Duration,
 }
 
 /// What time has brought.
@@ -38,8 +50,8 @@ pub enum Due {
     Nothing,
     /// A ping with this payload is to be sent.
     Ping([u8; 8]),
-    /// The peer was silent for too long.
-    Lost,
+    /// The peer was silent for that long after a ping.
+    Lost(Duration),
 }
 
 impl Liveness {
@@ -48,6 +60,7 @@ impl Liveness {
             settings: PingSettings { enabled: false, ..settings },
             next_due: None,
             outstanding_since: None,
+            probe: None,
             reading: true,
             last_ping: None,
             counter: 0,
@@ -71,17 +84,39 @@ impl Liveness {
         }
     }
 
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.outstanding_since {
-            Some(_) if !self.reading => None,
-            Some(since) => Some(since + self.settings.patience),
-            None => self.next_due,
+    /// Asks at once whether the peer is there: a ping with this payload is to be sent, and anything
+    /// must come back within `patience`.
+    pub fn probe(&mut self, patience: Duration, now: Instant) -> [u8; 8] {
+        self.probe = Some(Box::new(Probe { ends: now + patience, patience }));
+        self.new_ping(now)
+    }
+
+    /// The process slept, or its pings were held back: what was waited for until now does not count.
+    pub fn forgive(&mut self, now: Instant) {
+        (self.outstanding_since, self.probe) = (None, None);
+        if let Some(due) = &mut self.next_due {
+            *due = now + self.settings.frequency;
         }
     }
 
+    pub fn deadline(&self) -> Option<Instant> {
+        let ping = match self.outstanding_since {
+            Some(_) if !self.reading => None,
+            Some(since) => Some(since + self.settings.patience),
+            None => self.next_due,
+        };
+        let probe = self.probe.as_ref().filter(|_| self.reading).map(|probe| probe.ends);
+        [ping, probe].into_iter().flatten().min()
+    }
+
     pub fn handle_timeout(&mut self, now: Instant) -> Due {
+        if let Some(probe) = self.probe.as_ref().filter(|probe| self.reading && now >= probe.ends) {
+            return Due::Lost(probe.patience);
+        }
         match (self.outstanding_since, self.next_due) {
-            (Some(since), _) if self.reading && now >= since + self.settings.patience => Due::Lost,
+            (Some(since), _) if self.reading && now >= since + self.settings.patience => {
+                Due::Lost(self.settings.patience)
+            }
             (None, Some(due)) if now >= due => {
                 // From the schedule while it is kept, from now once it was missed: a process that
                 // was asleep has not waited for an answer.
@@ -89,17 +124,22 @@ impl Liveness {
                 let due = if next > now { due } else { now };
                 self.outstanding_since = Some(due);
                 self.next_due = Some(due + self.settings.frequency);
-                self.counter += 1;
-                self.last_ping = Some((self.counter, now));
-                Due::Ping(self.counter.to_be_bytes())
+                Due::Ping(self.new_ping(now))
             }
             _ => Due::Nothing,
         }
     }
 
+    fn new_ping(&mut self, now: Instant) -> [u8; 8] {
+        self.counter += 1;
+        self.last_ping = Some(now);
+        self.counter.to_be_bytes()
+    }
+
     /// Any byte from the peer is a sign of life.
     #[inline]
     pub fn received(&mut self, now: Instant) {
+        self.probe = None;
         if self.outstanding_since.take().is_some()
             && let Some(due) = &mut self.next_due
         {
@@ -112,13 +152,16 @@ impl Liveness {
         if reading && !self.reading && self.outstanding_since.is_some() {
             self.outstanding_since = Some(now);
         }
+        if let Some(probe) = self.probe.as_mut().filter(|_| reading && !self.reading) {
+            probe.ends = now + probe.patience;
+        }
         self.reading = reading;
     }
 
     /// A pong came; if it answers the last ping of ours, it gives the round trip.
     pub fn pong(&mut self, payload: &[u8], now: Instant) {
-        let Some((counter, sent)) = self.last_ping else { return };
-        if payload != counter.to_be_bytes() {
+        let Some(sent) = self.last_ping else { return };
+        if payload != self.counter.to_be_bytes() {
             return;
         }
         self.last_ping = None;
@@ -157,7 +200,7 @@ mod tests {
         assert!(matches!(liveness.handle_timeout(after(start, 1000)), Due::Ping(_)));
         assert_eq!(liveness.deadline(), Some(after(start, 3000)));
         assert_eq!(liveness.handle_timeout(after(start, 2999)), Due::Nothing);
-        assert_eq!(liveness.handle_timeout(after(start, 3000)), Due::Lost);
+        assert_eq!(liveness.handle_timeout(after(start, 3000)), Due::Lost(SETTINGS.patience));
     }
 
     #[test]
@@ -189,7 +232,7 @@ mod tests {
         assert_eq!(liveness.handle_timeout(after(start, 60_000)), Due::Nothing);
         liveness.set_reading(true, after(start, 60_000));
         assert_eq!(liveness.handle_timeout(after(start, 61_999)), Due::Nothing);
-        assert_eq!(liveness.handle_timeout(after(start, 62_000)), Due::Lost);
+        assert_eq!(liveness.handle_timeout(after(start, 62_000)), Due::Lost(SETTINGS.patience));
     }
 
     #[test]
@@ -217,5 +260,53 @@ mod tests {
         assert_eq!(liveness.deadline(), Some(after(start, 1500)));
         liveness.set(off, after(start, 600));
         assert_eq!(liveness.deadline(), None);
+    }
+
+    #[test]
+    fn a_probe_is_a_ping_out_of_turn_with_a_patience_of_its_own() {
+        let start = Instant::now();
+        let off = PingSettings { enabled: false, ..SETTINGS };
+        let patience = Duration::from_millis(300);
+        for (settings, next) in [(off, None), (SETTINGS, Some(after(start, 1000)))] {
+            let mut liveness = Liveness::new(settings, start);
+            assert_eq!(liveness.probe(patience, start), 1u64.to_be_bytes());
+            assert_eq!(liveness.deadline(), Some(after(start, 300)));
+            assert_eq!(liveness.handle_timeout(after(start, 299)), Due::Nothing);
+            let mut silent = Liveness::new(settings, start);
+            silent.probe(patience, start);
+            assert_eq!(silent.handle_timeout(after(start, 300)), Due::Lost(patience));
+            liveness.received(after(start, 299));
+            assert_eq!(liveness.deadline(), next);
+            assert_eq!(liveness.handle_timeout(after(start, 300)), Due::Nothing);
+            // Its answer gives the round trip, as any ping's does.
+            liveness.pong(&1u64.to_be_bytes(), after(start, 299));
+            assert_eq!(liveness.latency(), Some(Duration::from_millis(299)));
+        }
+    }
+
+    #[test]
+    fn a_probe_waits_while_nobody_reads() {
+        let start = Instant::now();
+        let patience = Duration::from_millis(300);
+        let mut liveness = Liveness::new(PingSettings { enabled: false, ..SETTINGS }, start);
+        liveness.set_reading(false, start);
+        liveness.probe(patience, start);
+        assert_eq!(liveness.deadline(), None);
+        assert_eq!(liveness.handle_timeout(after(start, 9000)), Due::Nothing);
+        liveness.set_reading(true, after(start, 9000));
+        assert_eq!(liveness.handle_timeout(after(start, 9299)), Due::Nothing);
+        assert_eq!(liveness.handle_timeout(after(start, 9300)), Due::Lost(patience));
+    }
+
+    #[test]
+    fn a_sleep_is_nobodys_silence() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(SETTINGS, start);
+        assert!(matches!(liveness.handle_timeout(after(start, 1000)), Due::Ping(_)));
+        liveness.probe(Duration::from_millis(300), after(start, 1000));
+        liveness.forgive(after(start, 60_000));
+        assert_eq!(liveness.handle_timeout(after(start, 60_999)), Due::Nothing);
+        assert!(matches!(liveness.handle_timeout(after(start, 61_000)), Due::Ping(_)));
+        assert_eq!(liveness.handle_timeout(after(start, 63_000)), Due::Lost(SETTINGS.patience));
     }
 }

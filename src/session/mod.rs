@@ -8,7 +8,8 @@
 //!                                      ^── pongs, pings, close ── liveness ────┘
 //! ```
 //!
-//! [`opening`] is the upgrade over HTTP/1.1, [`established`] everything after it. The [`outbox`]
+//! [`opening`] is the upgrade over HTTP/1.1, [`established`] everything after it, [`reconnect`] what
+//! is done when it was lost. The [`outbox`]
 //! is the half that callers fill from any thread; the rest belongs to one worker.
 //!
 //! Knows nothing of sockets, threads, clocks or chance: time, mask keys and nonces come in as
@@ -20,6 +21,7 @@ pub mod inbound;
 pub mod liveness;
 pub mod opening;
 pub mod outbox;
+pub mod reconnect;
 pub mod sending;
 
 pub use established::{Session, SessionEvent, Settings};

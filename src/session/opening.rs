@@ -1,4 +1,5 @@
-//! The upgrade over HTTP/1.1 (RFC 6455 section 4): one request, one answer.
+//! The upgrade over HTTP/1.1 (RFC 6455 section 4) or HTTP/2 (RFC 8441): one request, one answer. Over
+//! HTTP/2 the heads of both travel outside the bytes of the connection.
 //!
 //! ```text
 //!   request sent ──1xx──> (again) ──101, all as asked──> upgraded
@@ -12,15 +13,27 @@ use crate::limits::MAX_INTERIM_RESPONSES;
 use crate::wire::response::{
     BodyDecoder, Head, ResponseHead, body_framing, is_worth_parsing, parse_response,
 };
-use crate::wire::upgrade::{Accepted, UpgradeRequest, check_response, key_from};
+use crate::wire::upgrade::{
+    Accepted, UpgradeError, UpgradeRequest, check_response, check_response_http2, key_from,
+};
 
 pub struct Opening {
     request: UpgradeRequest,
-    key: String,
+    way: Way,
     interim_responses: usize,
     /// Bytes of the head in which no end was found.
     scanned: usize,
     refusal: Option<Refusal>,
+}
+
+enum Way {
+    Http1 {
+        key: String,
+    },
+    /// With the answer, until it was looked at.
+    Http2 {
+        answer: Option<ResponseHead>,
+    },
 }
 
 struct Refusal {
@@ -38,13 +51,36 @@ pub enum OpeningStep {
 
 impl Opening {
     pub fn new(request: UpgradeRequest, nonce: [u8; 16]) -> Self {
-        Self { request, key: key_from(nonce), interim_responses: 0, scanned: 0, refusal: None }
+        Self::by(Way::Http1 { key: key_from(nonce) }, request)
     }
 
+    pub fn over_http2(request: UpgradeRequest) -> Self {
+        Self::by(Way::Http2 { answer: None }, request)
+    }
+
+    fn by(way: Way, request: UpgradeRequest) -> Self {
+        Self { request, way, interim_responses: 0, scanned: 0, refusal: None }
+    }
+
+    /// What is to be sent; over HTTP/2 nothing is.
     pub fn request_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.request.encode_http1(&self.key, &mut bytes);
+        if let Way::Http1 { key } = &self.way {
+            self.request.encode_http1(key, &mut bytes);
+        }
         bytes
+    }
+
+    /// Whether the answer comes by [`answered`](Self::answered), and has not.
+    pub fn awaits_head(&self) -> bool {
+        matches!(self.way, Way::Http2 { answer: None }) && self.refusal.is_none()
+    }
+
+    /// The head of the answer has come over HTTP/2.
+    pub fn answered(&mut self, head: ResponseHead) {
+        if let Way::Http2 { answer } = &mut self.way {
+            *answer = Some(head);
+        }
     }
 
     /// The refusal is certain, only its body is still wanted.
@@ -57,6 +93,14 @@ impl Opening {
         loop {
             if self.refusal.is_some() {
                 return self.read_body(inbound);
+            }
+            if let Way::Http2 { answer } = &mut self.way {
+                let Some(head) = answer.take() else { return OpeningStep::NeedMore };
+                let checked = check_response_http2(&head, &self.request);
+                if let Some(step) = self.judged(checked, head) {
+                    return step;
+                }
+                continue;
             }
             let unread = inbound.unread();
             if !is_worth_parsing(unread, self.scanned) {
@@ -81,15 +125,30 @@ impl Opening {
                 }
                 Ok(Head::Final { head, consumed }) => {
                     inbound.consume(consumed);
-                    match check_response(&head, &self.request, &self.key) {
-                        Ok(accepted) => return OpeningStep::Upgraded { accepted, head },
-                        Err(error) => {
-                            let body = BodyDecoder::new(body_framing(&head));
-                            self.refusal = Some(Refusal { error: error.into(), head, body });
-                        }
+                    let key = match &self.way {
+                        Way::Http1 { key } => key.as_str(),
+                        // Dealt with above.
+                        Way::Http2 { .. } => "",
+                    };
+                    let checked = check_response(&head, &self.request, key);
+                    if let Some(step) = self.judged(checked, head) {
+                        return step;
                     }
                 }
                 Err(error) => return refused(error.into()),
+            }
+        }
+    }
+
+    /// The server agreed; or it did not, and the body that follows says why.
+    fn judged(&mut self, checked: Result<Accepted, UpgradeError>, head: ResponseHead) -> Option<OpeningStep> {
+        match checked {
+            Ok(accepted) => Some(OpeningStep::Upgraded { accepted, head }),
+            Err(error) => {
+                let body = BodyDecoder::new(body_framing(&head));
+                let error = Error::from(error).with_http_status(head.status);
+                self.refusal = Some(Refusal { error, head, body });
+                None
             }
         }
     }

@@ -204,6 +204,17 @@ impl Outbox {
         *self = Outbox { messages: self.messages, frames: self.frames, treatment, ..Outbox::default() };
     }
 
+    /// Takes messages for a connection that is yet to be made. What was queued before is gone. They are
+    /// framed when it is known what the server agrees to; those from `compress_from` on may be compressed.
+    pub fn hold(&mut self, compress_from: Option<u32>) {
+        self.reset(Treatment { compress_from, extended: true });
+    }
+
+    /// The connection is made: what was held leaves through it.
+    pub fn release(&mut self, treatment: Treatment) {
+        self.treatment = treatment;
+    }
+
     /// Refuses everything from now on.
     pub fn shut(&mut self) {
         self.entries = VecDeque::new();

@@ -4,6 +4,7 @@
 //!                    proxy                    on the way to the server
 //!                      │
 //!   url, header ──► upgrade ◄── response      before the connection is open
+//!       cookies ───────┘
 //!                      │
 //!                      ▼
 //!   frame ──► mask, deflate, utf8, close      while it is open
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod close;
+pub mod cookies;
 pub mod deflate;
 pub mod extensions;
 pub mod frame;

@@ -1,5 +1,7 @@
 //! HTTP/1.1 responses (RFC 9112): the head, and the beginning of the body of a refusal.
 
+use std::time::{Duration, SystemTime};
+
 use super::upgrade::UpgradeError;
 use crate::limits;
 
@@ -8,9 +10,26 @@ use crate::limits;
 pub struct ResponseHead {
     pub status: u16,
     pub reason: String,
-    /// The minor version: 0 or 1.
+    /// The minor version of HTTP/1: 0 or 1. HTTP/2 has none, and counts as 1 here.
     pub version: u8,
     pub headers: ResponseHeaders,
+}
+
+impl ResponseHead {
+    /// How long the server wants to be left alone (RFC 9110 section 10.2.3).
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let value = self.headers.get("Retry-After")?.trim();
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+        }
+        let at = httpdate::parse_http_date(value).ok()?;
+        Some(at.duration_since(now).unwrap_or_default())
+    }
+
+    /// Where a redirect that keeps the request a GET leads to (RFC 9110 section 15.4).
+    pub fn redirect(&self) -> Option<&str> {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.headers.get("Location")).flatten()
+    }
 }
 
 /// Header fields as they came, in order. Bytes that are not UTF-8 became U+FFFD.
@@ -270,6 +289,25 @@ mod tests {
         match parse_response(text.as_bytes()) {
             Ok(Head::Final { head, consumed }) => (head, consumed),
             other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_time_to_wait_is_in_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let wait = |value: &str| {
+            let mut headers = ResponseHeaders::default();
+            headers.push("retry-after", value);
+            let head = ResponseHead { status: 503, reason: String::new(), version: 1, headers };
+            head.retry_after(now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("0"), Some(0));
+        assert_eq!(wait("120"), Some(120));
+        assert_eq!(wait("99999999999999999999999"), Some(u64::MAX));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(30));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
+        for value in ["", "-1", "1.5", "soon", "Sun, 06 Nov", "1 s"] {
+            assert_eq!(wait(value), None, "{value}");
         }
     }
 

@@ -39,6 +39,21 @@ impl UpgradeRequest {
         field("Upgrade", "websocket");
         field("Connection", "Upgrade");
         field("Sec-WebSocket-Key", key);
+        self.common_fields(&mut field);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The request as HTTP/2 sends it (RFC 8441 section 5): no key, and nothing that is about the
+    /// connection, which it does not have for itself.
+    pub fn extended_connect(&self) -> ExtendedConnect {
+        let mut fields = Vec::new();
+        self.common_fields(&mut |name, value| fields.push((name.to_ascii_lowercase(), value.to_owned())));
+        let url = &self.url;
+        ExtendedConnect { secure: url.secure, authority: url.host_header(), path: url.path.clone(), fields }
+    }
+
+    /// What both versions of HTTP send.
+    fn common_fields(&self, field: &mut dyn FnMut(&str, &str)) {
         field("Sec-WebSocket-Version", "13");
         if let Some(origin) = self.origin.as_deref().filter(|_| !self.headers.contains("Origin")) {
             field("Origin", origin);
@@ -57,13 +72,22 @@ impl UpgradeRequest {
         for (name, value) in self.headers.iter() {
             field(name, value);
         }
-        out.extend_from_slice(b"\r\n");
     }
 
     fn offers_extension(&self, name: &str) -> bool {
         let offer = parse_extensions(self.extensions.as_deref().unwrap_or_default());
         offer.is_ok_and(|offer| offer.iter().any(|offered| offered.name == name))
     }
+}
+
+/// An upgrade request for HTTP/2, where it is an extended CONNECT with `:protocol` websocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtendedConnect {
+    pub secure: bool,
+    pub authority: String,
+    pub path: String,
+    /// Names in lower case.
+    pub fields: Vec<(String, String)>,
 }
 
 /// The `Sec-WebSocket-Key` for sixteen random bytes.
@@ -110,6 +134,19 @@ pub fn check_response(
         (Some(accept), None) if accept != accept_for(key) => return Err(UpgradeError::WrongAccept),
         (Some(_), None) => {}
     }
+    accepted(head, request)
+}
+
+/// The same over HTTP/2, where any success is consent, and there is no key to prove anything by
+/// (RFC 8441 section 5). Gateways pass a `Sec-WebSocket-Accept` on all the same; it means nothing.
+pub fn check_response_http2(head: &ResponseHead, request: &UpgradeRequest) -> Result<Accepted, UpgradeError> {
+    match head.status {
+        200..300 => accepted(head, request),
+        _ => Err(UpgradeError::from_status(head)),
+    }
+}
+
+fn accepted(head: &ResponseHead, request: &UpgradeRequest) -> Result<Accepted, UpgradeError> {
     Ok(Accepted {
         protocol: chosen_protocol(&head.headers, &request.protocols)?,
         extensions: chosen_extensions(&head.headers, request)?,

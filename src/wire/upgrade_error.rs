@@ -81,11 +81,9 @@ impl UpgradeError {
     /// For a response whose status is no success.
     pub(super) fn from_status(head: &ResponseHead) -> Self {
         let status = head.status;
-        match head.headers.get("Location") {
-            Some(location) if matches!(status, 301 | 302 | 303 | 307 | 308) => {
-                UpgradeError::Redirect { status, location: location.to_owned() }
-            }
-            _ => UpgradeError::Refused { status, reason: printable(&head.reason) },
+        match head.redirect() {
+            Some(location) => UpgradeError::Redirect { status, location: location.to_owned() },
+            None => UpgradeError::Refused { status, reason: printable(&head.reason) },
         }
     }
 

@@ -228,3 +228,44 @@ fn a_servers_words_are_shortened_and_made_printable() {
     let text = UpgradeError::protocol_not_offered(&long).to_string();
     assert!(text.len() < 700 && !text.contains('\u{1}') && text.contains('…'), "{text}");
 }
+
+#[test]
+fn over_http2_nothing_is_about_the_connection() {
+    let mut asked = request("wss://Ann:pw@host:8443/a?b=c");
+    asked.origin = Some("https://game.example".to_owned());
+    asked.protocols = vec!["one".to_owned(), "two".to_owned()];
+    asked.headers.add("X-Game", "7").unwrap();
+    let connect = asked.extended_connect();
+    assert_eq!(
+        (connect.secure, connect.authority.as_str(), connect.path.as_str()),
+        (true, "host:8443", "/a?b=c")
+    );
+    let names: Vec<_> = connect.fields.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["sec-websocket-version", "origin", "sec-websocket-protocol", "authorization", "x-game"];
+    assert_eq!(names, expected);
+    let http1 = encoded(&asked);
+    for (name, value) in &connect.fields {
+        let line = http1
+            .lines()
+            .find_map(|line| line.split_once(": ").filter(|(own, _)| own.eq_ignore_ascii_case(name)));
+        assert_eq!(line.map(|(_, value)| value), Some(value.as_str()), "{name}: the same in both versions");
+    }
+}
+
+#[test]
+fn over_http2_any_success_is_consent_and_an_accept_means_nothing() {
+    let asked = request("wss://host/");
+    let head = |status, fields: &[(&str, &str)]| {
+        let mut headers = ResponseHeaders::default();
+        fields.iter().for_each(|(name, value)| headers.push(name, value));
+        ResponseHead { status, reason: String::new(), version: 1, headers }
+    };
+    for status in [200, 204, 299] {
+        assert!(check_response_http2(&head(status, &[("sec-websocket-accept", "whatever")]), &asked).is_ok());
+    }
+    for status in [101, 199, 300, 404, 501] {
+        assert!(check_response_http2(&head(status, &[]), &asked).is_err(), "{status}");
+    }
+    let chosen = head(200, &[("sec-websocket-protocol", "never-offered")]);
+    assert!(matches!(check_response_http2(&chosen, &asked), Err(UpgradeError::ProtocolNotOffered(_))));
+}

@@ -31,6 +31,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_on_incomplete_frame(s, NULL, NULL));
     REFUSED(fw_socket_on_internal_request_created(s, NULL, NULL));
     REFUSED(fw_socket_on_pong(s, NULL, NULL));
+    REFUSED(fw_socket_on_reconnecting(s, NULL, NULL));
     REFUSED(fw_socket_on_closed(s, NULL, NULL));
     REFUSED(fw_socket_on_error(s, NULL, NULL));
     REFUSED(fw_socket_set_dispatch(s, 77));
@@ -65,7 +66,12 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_close_after_no_message(s, 0));
     REFUSED(fw_socket_set_connect_timeout(s, 0));
     REFUSED(fw_socket_set_close_timeout(s, 0));
+    REFUSED(fw_socket_set_proxy(s, "ftp://"));
+    REFUSED(fw_socket_set_max_redirects(s, 1));
+    REFUSED(fw_socket_set_cookies(s, true));
+    REFUSED(fw_socket_set_reconnect(s, NULL));
     REFUSED(fw_socket_set_tls(s, no_tls));
+    REFUSED(fw_socket_set_http_version(s, FW_HTTP_2));
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));
     REFUSED(fw_socket_add_extension(s, NULL));
@@ -261,8 +267,15 @@ static void null_pointers(void)
     fw_config_init(NULL);
     fw_compression_init(NULL);
     fw_extension_init(NULL);
+    fw_reconnect_init(NULL);
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);
+    /* In any order, however often. */
+    OK(fw_resume());
+    OK(fw_suspend());
+    OK(fw_suspend());
+    OK(fw_network_changed());
+    OK(fw_resume());
     ARGUMENT(fw_set_log(77, NULL, NULL));
     OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
 

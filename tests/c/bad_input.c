@@ -67,6 +67,7 @@ static void settings(void)
     CHECK_RESULT(fw_socket_set_ping_frequency(socket, 0), FW_RESULT_INVALID_ARGUMENT);
     CHECK_RESULT(fw_socket_set_max_fragment_size(socket, 0), FW_RESULT_INVALID_ARGUMENT);
     CHECK_RESULT(fw_socket_set_max_message_size(socket, 0), FW_RESULT_INVALID_ARGUMENT);
+    CHECK_RESULT(fw_socket_set_http_version(socket, 3), FW_RESULT_INVALID_ARGUMENT);
     CHECK_RESULT(fw_socket_set_context(socket, NULL, "x"), FW_RESULT_INVALID_ARGUMENT);
     OK(fw_socket_destroy(socket));
 

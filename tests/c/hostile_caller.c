@@ -229,6 +229,13 @@ static void on_error(fw_socket s, const fw_error *error, void *u)
         checks_failed++;
     inside_a_callback();
 }
+static void on_reconnecting(fw_socket s, const fw_error *error, uint32_t attempt, uint32_t delay_ms, void *u)
+{
+    (void)delay_ms;
+    if (attempt == 0)
+        checks_failed++;
+    on_error(s, error, u);
+}
 static void on_log(fw_log_level level, fw_socket s, const char *context, const char *message, void *u)
 {
     (void)level, (void)s, (void)u;
@@ -313,6 +320,7 @@ LISTEN(fw_socket_on_binary_no_alloc, on_segment)
 LISTEN(fw_socket_on_incomplete_frame, on_frame)
 LISTEN(fw_socket_on_internal_request_created, on_request)
 LISTEN(fw_socket_on_pong, on_bytes)
+LISTEN(fw_socket_on_reconnecting, on_reconnecting)
 LISTEN(fw_socket_on_closed, on_closed)
 LISTEN(fw_socket_on_error, on_error)
 SETTER(fw_socket_set_dispatch, any_number(d))
@@ -320,6 +328,9 @@ SETTER(fw_socket_enable_event, any_number(d), below(d, 2))
 DO(fw_poll, fw_poll(below(d, 2) ? 0 : any_number(d), below(d, 2000));)
 SETTER(fw_socket_poll, below(d, 2) ? 0 : any_number(d), below(d, 2000))
 DO(fw_pending, fw_pending();)
+DO(fw_network_changed, fw_network_changed();)
+DO(fw_suspend, fw_suspend();)
+DO(fw_resume, fw_resume();)
 DO(fw_wait, fw_wait(below(d, 3));)
 /* The structs of events are the caller's own: to make them up is to point anywhere. */
 DO(fw_next_event, fw_event event; if (fw_next_event(below(d, 20) ? &event : NULL)) fw_event_release(&event);)
@@ -363,12 +374,21 @@ SETTER(fw_socket_set_close_after_no_message, any_number(d))
 SETTER(fw_socket_set_connect_timeout, any_number(d))
 SETTER(fw_socket_set_close_timeout, any_number(d))
 SETTER(fw_socket_set_tls, any_settings(d))
+SETTER(fw_socket_set_http_version, below(d, 4))
+SETTER(fw_socket_set_proxy, below(d, 3) ? any_text(d) : "socks5://127.0.0.1:9")
+SETTER(fw_socket_set_max_redirects, below(d, 4))
+SETTER(fw_socket_set_cookies, below(d, 2))
 SETTER(fw_socket_set_context, any_text(d), any_text(d))
 DO(fw_compression_init, fw_compression compression; fw_compression_init(below(d, 9) ? &compression : NULL);)
 DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&compression);
    compression.level = any_number(d); compression.client_max_window_bits = any_number(d);
    compression.min_size_to_compress = any_size(d);
    fw_socket_set_compression(any_socket(d), below(d, 9) ? &compression : NULL);)
+DO(fw_reconnect_init, fw_reconnect reconnect; fw_reconnect_init(below(d, 9) ? &reconnect : NULL);)
+DO(fw_socket_set_reconnect, fw_reconnect reconnect; fw_reconnect_init(&reconnect);
+   reconnect.enabled = below(d, 2); reconnect.max_attempts = below(d, 4);
+   reconnect.min_delay_ms = below(d, 30); reconnect.max_delay_ms = below(d, 2) ? 50 : any_number(d);
+   fw_socket_set_reconnect(any_socket(d), below(d, 9) ? &reconnect : NULL);)
 DO(fw_extension_init, fw_extension extension; fw_extension_init(below(d, 9) ? &extension : NULL);)
 DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension);
    extension.rsv = any_number(d); extension.add_negotiation = below(d, 5) ? offer : NULL;
@@ -413,6 +433,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_set_user_data) X(fw_socket_user_data) X(fw_socket_on_open) X(fw_socket_on_text)    \
     X(fw_socket_on_binary) X(fw_socket_on_binary_no_alloc) X(fw_socket_on_incomplete_frame)        \
     X(fw_socket_on_internal_request_created) X(fw_socket_on_pong) X(fw_socket_on_closed)           \
+    X(fw_network_changed) X(fw_suspend) X(fw_resume)                                               \
+    X(fw_socket_on_reconnecting) X(fw_reconnect_init) X(fw_socket_set_reconnect)                   \
     X(fw_socket_on_error) X(fw_socket_set_dispatch) X(fw_socket_enable_event) X(fw_poll)           \
     X(fw_socket_poll) X(fw_pending) X(fw_wait) X(fw_next_event) X(fw_socket_next_event)            \
     X(fw_event_release) X(fw_socket_send_text) X(fw_socket_send_binary)                            \
@@ -425,6 +447,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_set_max_message_size) X(fw_socket_set_start_ping_thread)                           \
     X(fw_socket_set_ping_frequency) X(fw_socket_set_close_after_no_message)                        \
     X(fw_socket_set_connect_timeout) X(fw_socket_set_close_timeout) X(fw_socket_set_tls)           \
+    X(fw_socket_set_http_version)                                                                  \
+    X(fw_socket_set_proxy) X(fw_socket_set_max_redirects) X(fw_socket_set_cookies)                 \
     X(fw_socket_set_context) X(fw_compression_init) X(fw_socket_set_compression)                   \
     X(fw_extension_init) X(fw_socket_add_extension) X(fw_tls_create) X(fw_tls_add_ca_pem)          \
     X(fw_tls_set_client_cert_pem) X(fw_tls_add_pin_sha256) X(fw_tls_set_roots)                     \

@@ -115,6 +115,7 @@ int main(void) {
     wrong += differs("fw_stats", FW_STRUCT_STATS, sizeof(fw_stats));
     wrong += differs("fw_pool_stats", FW_STRUCT_POOL_STATS, sizeof(fw_pool_stats));
     wrong += differs("fw_compression", FW_STRUCT_COMPRESSION, sizeof(fw_compression));
+    wrong += differs("fw_reconnect", FW_STRUCT_RECONNECT, sizeof(fw_reconnect));
     wrong += differs("fw_extension", FW_STRUCT_EXTENSION, sizeof(fw_extension));
     if (fw_version() != FW_VERSION) {
         printf("the header is not of the library's version %s\n", fw_version_string());

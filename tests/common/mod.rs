@@ -24,6 +24,7 @@ pub enum Seen {
     Frame { is_first: bool, is_final: bool, payload: Vec<u8> },
     Request,
     Pong(Vec<u8>),
+    Reconnecting(Error, u32, u32),
     Closed(u16, String),
     Error(Error),
 }
@@ -49,6 +50,9 @@ impl From<EventKind> for Seen {
             },
             EventKind::Request(_) => Seen::Request,
             EventKind::Pong(payload) => Seen::Pong(payload.as_slice().to_vec()),
+            EventKind::Reconnecting { error, attempt, delay_ms } => {
+                Seen::Reconnecting(*error, attempt, delay_ms)
+            }
             EventKind::Closed { code, reason } => Seen::Closed(code, reason.into()),
             EventKind::Error(error) => Seen::Error(*error),
         }

@@ -3,6 +3,7 @@
 mod abi;
 mod abi_facts;
 mod autobahn;
+mod bench;
 mod c;
 mod c_tests;
 mod check_platforms;
@@ -20,8 +21,10 @@ mod nightly;
 mod platform_rules;
 mod platforms;
 mod profiles;
+mod proxies;
 mod real;
 mod run;
+mod soak;
 mod test;
 mod unity;
 mod unsafe_list;
@@ -34,8 +37,12 @@ cargo xtask <command>
   demo               builds the library and the C game, starts an echo server, and plays
   test               everything: what can be installed is, what cannot run is named
   test WORD...       only the steps whose names contain one of the words
+  bench [--runs N] [--keep] [WORD...]
+                     measures Framewire beside its peers; --show prints what was measured last,
+                     --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds unless it is said otherwise
+  soak [--minutes N] 200 connections that open, play, fail and come back, for 30 minutes
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
@@ -62,7 +69,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
         ["test", only @ ..] => test::run_and_report(only),
+        ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),
+        ["soak", words @ ..] => soak::main(words),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),

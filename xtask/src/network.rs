@@ -1,10 +1,8 @@
 //! `tests/network.rs`, each test in a network namespace of its own.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::run::{Outcome, cargo, command, ensure, quietly};
+use crate::run::{Outcome, command, ensure, quietly, test_program};
 use crate::test::Verdict;
 
 /// Of its own: the network, and the names of hosts.
@@ -33,7 +31,7 @@ fn tools() -> Outcome {
 
 /// Most of their time the tests wait for the system to notice, so they run side by side.
 fn test() -> Outcome {
-    let program = build()?;
+    let program = test_program("network")?;
     let listed = quietly(command(&program).arg("--list"))?;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     if names.is_empty() {
@@ -66,25 +64,4 @@ fn test() -> Outcome {
     }
     println!("{passed} passed, {} failed", failures.len());
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
-}
-
-fn build() -> Outcome<PathBuf> {
-    let mut build = cargo()
-        .args(["test", "--quiet", "--test", "network", "--no-run", "--message-format", "json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cargo: {error}"))?;
-    let output = build.stdout.take().ok_or("cargo has no output")?;
-    // One line for each part that was built; the last with a program is the test's.
-    let mut program = None;
-    for line in BufReader::new(output).lines().map_while(Result::ok) {
-        if let Some((_, rest)) = line.split_once("\"executable\":\"") {
-            program = rest.split('"').next().map(PathBuf::from);
-        }
-    }
-    let status = build.wait().map_err(|error| error.to_string())?;
-    match program {
-        Some(program) if status.success() => Ok(program),
-        _ => Err(format!("the tests in tests/network.rs were not built: {status}")),
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::run::Outcome;
 use crate::test::{Report, Verdict};
-use crate::{autobahn, check_platforms, cross, dist};
+use crate::{autobahn, check_platforms, cross, dist, soak};
 
 /// A name, and what to do.
 type Step = (&'static str, fn() -> Verdict);
@@ -13,6 +13,7 @@ const STEPS: &[Step] = &[
     ("dist: everything that is shipped", || dist::run(&[]).into()),
     ("cross-test: Windows and ARM, emulated", || cross::run(&[]).into()),
     ("Autobahn, every case", || autobahn::run(true).into()),
+    ("soak: half an hour of two hundred connections", || soak::main(&[]).into()),
 ];
 
 /// All steps, or those whose names contain one of the words.

@@ -1,5 +1,7 @@
 //! Real servers: each is installed into `target/tools`, started, and echoed against.
 
+mod http2;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +14,7 @@ pub fn steps(report: &mut Report) {
     report.step("Python websockets", || verdict(python()));
     report.step("Node ws", || verdict(node()));
     report.step("nginx as TLS front", || verdict(nginx()));
+    http2::steps(report);
 }
 
 /// The versions that the tests were written against: a newer one is taken in on purpose.
@@ -19,12 +22,12 @@ const WEBSOCKETS: &str = "websockets==17.4";
 const WS: &str = "ws@8.23.0";
 
 /// A server could not be had, or it could and something failed.
-enum Problem {
+pub enum Problem {
     Missing(String),
     Failed(String),
 }
 
-fn verdict(result: Result<(), Problem>) -> Verdict {
+pub fn verdict(result: Result<(), Problem>) -> Verdict {
     match result {
         Ok(()) => Verdict::Passed,
         Err(Problem::Missing(reason)) => Verdict::Skipped(reason),
@@ -106,54 +109,84 @@ fn start_node() -> Outcome<Server> {
 }
 
 fn nginx() -> Result<(), Problem> {
-    let missing = |problem: String| Problem::Missing(problem);
-    // nginx lies where ordinary users do not look.
-    let program = if has("nginx") { "nginx" } else { "/usr/sbin/nginx" };
-    ensure(program, &["nginx-light"]).map_err(missing)?;
-    let backend = start_python().map_err(missing)?;
-    let front = Nginx::start(program, backend.port).map_err(Problem::Failed)?;
+    let program = find_nginx().map_err(Problem::Missing)?;
+    let backend = start_python().map_err(Problem::Missing)?;
+    let front = start_nginx(program, "nginx.conf", backend.port).map_err(Problem::Failed)?;
     echo_against(&format!("wss://localhost:{}/", front.port), Some(&front.ca)).map_err(Problem::Failed)
 }
 
-struct Nginx {
+fn find_nginx() -> Outcome<&'static str> {
+    // nginx lies where ordinary users do not look.
+    let program = if has("nginx") { "nginx" } else { "/usr/sbin/nginx" };
+    ensure(program, &["nginx-light"])?;
+    Ok(program)
+}
+
+fn start_nginx(program: &str, template: &str, backend: u16) -> Outcome<Front> {
+    let place = Place::new("nginx")?;
+    let config = place.configure(template, backend)?;
+    let mut command = Command::new(program);
+    command.arg("-p").arg(&place.folder).arg("-c").arg(&config);
+    Front::start(place, &mut command)
+}
+
+/// A server that listens on a port of ours: with TLS, and where `clear` is used without.
+struct Front {
     child: Child,
     port: u16,
+    clear: u16,
     ca: PathBuf,
 }
 
-impl Nginx {
-    fn start(program: &str, backend: u16) -> Outcome<Self> {
-        let folder = scratch("tools/nginx")?;
-        let port = free_port()?;
+/// What a server is started with.
+struct Place {
+    folder: PathBuf,
+    port: u16,
+    clear: u16,
+}
+
+impl Place {
+    /// A folder with certificates in it, and two free ports.
+    fn new(name: &str) -> Outcome<Self> {
+        let folder = scratch(&format!("tools/{name}"))?;
         let certificates = root().join("target/debug/framewire-certs");
         quietly(Command::new(certificates).arg(&folder))?;
-        let template = root().join("tests/real/nginx.conf");
+        Ok(Self { folder, port: free_port()?, clear: free_port()? })
+    }
+
+    /// Fills in a configuration.
+    fn configure(&self, template: &str, backend: u16) -> Outcome<PathBuf> {
+        let template = root().join("tests/real").join(template);
         let text = std::fs::read_to_string(&template).map_err(|error| error.to_string())?;
         let text = text
-            .replace("@FOLDER@", &folder.to_string_lossy())
-            .replace("@PORT@", &port.to_string())
+            .replace("@FOLDER@", &self.folder.to_string_lossy())
+            .replace("@PORT@", &self.port.to_string())
+            .replace("@CLEAR@", &self.clear.to_string())
             .replace("@BACKEND@", &backend.to_string());
-        let config = folder.join("nginx.conf");
+        let config = self.folder.join(template.file_name().unwrap_or_default());
         std::fs::write(&config, text).map_err(|error| error.to_string())?;
-        let child = Command::new(program)
-            .arg("-p")
-            .arg(&folder)
-            .arg("-c")
-            .arg(&config)
-            .spawn()
-            .map_err(|error| format!("{program}: {error}"))?;
-        let front = Self { child, port, ca: folder.join("ca.pem") };
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        Ok(config)
+    }
+}
+
+impl Front {
+    /// Starts the server and waits until it listens.
+    fn start(place: Place, command: &mut Command) -> Outcome<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
+        let ca = place.folder.join("ca.pem");
+        let front = Self { child, port: place.port, clear: place.clear, ca };
+        for _ in 0..400 {
+            if std::net::TcpStream::connect(("127.0.0.1", front.port)).is_ok() {
                 return Ok(front);
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        Err("nginx did not start listening within ten seconds".into())
+        Err(format!("{name} did not start listening within twenty seconds"))
     }
 }
 
-impl Drop for Nginx {
+impl Drop for Front {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -37,6 +37,28 @@ pub fn cargo() -> Command {
 /// Longer than anything takes on a slow machine, builds included; what runs on has hung.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
+/// Builds a test of the library's own that cargo does not run, and says where it is.
+pub fn test_program(name: &str) -> Outcome<PathBuf> {
+    let mut build = cargo()
+        .args(["test", "--quiet", "--test", name, "--no-run", "--message-format", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cargo: {error}"))?;
+    let output = build.stdout.take().ok_or("cargo has no output")?;
+    // One line for each part that was built; the last with a program is the test's.
+    let mut program = None;
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if let Some((_, rest)) = line.split_once("\"executable\":\"") {
+            program = rest.split('"').next().map(PathBuf::from);
+        }
+    }
+    let status = build.wait().map_err(|error| error.to_string())?;
+    match program {
+        Some(program) if status.success() => Ok(program),
+        _ => Err(format!("the test {name} was not built: {status}")),
+    }
+}
+
 /// Runs a command, its output shown.
 pub fn run(command: &mut Command) -> Outcome {
     run_within(LIMIT, command)

@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
-    abi, abi_facts, autobahn, c_tests, cpp, demo, fuzz, godot, guarantees, header, network, platform_rules,
-    real, unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, fuzz, godot, guarantees, header, network,
+    platform_rules, proxies, real, soak, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -111,6 +111,10 @@ fn run_all(only: &[&str]) -> Report {
     report.step("the library builds without TLS and C", || {
         run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
     });
+    report.step("the library builds without HTTP/2", || {
+        let lean = ["--no-default-features", "--features", "capi,tls"];
+        run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(lean)).into()
+    });
     report.step("fuzzing", fuzz::step);
     let echo = match Echo::start() {
         Ok(echo) => echo,
@@ -121,6 +125,7 @@ fn run_all(only: &[&str]) -> Report {
     };
     report.step("examples in C", || examples(&echo).into());
     c_tests::steps(&mut report, &echo);
+    report.step("what a message costs, counted", bench::counts::step);
     report.step("Godot", || godot::step(&echo));
     report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
         Ok(()) => unity::test(&echo).into(),
@@ -131,8 +136,10 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => cpp::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
+    report.step("soak: two minutes of two hundred connections", || soak::short().into());
     report.step("network: dead addresses, dead links, slow links", network::step);
     real::steps(&mut report);
+    proxies::steps(&mut report, &echo);
     report.step("Autobahn", autobahn::step);
     report
 }

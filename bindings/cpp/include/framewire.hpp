@@ -174,6 +174,13 @@ enum class Roots : std::uint32_t {
     none = FW_ROOTS_NONE,
 };
 
+/// Which version of HTTP a WebSocket begins with.
+enum class HttpVersion : std::uint32_t {
+    automatic = FW_HTTP_AUTO,
+    http_1 = FW_HTTP_1,
+    http_2 = FW_HTTP_2,
+};
+
 /// Where a socket is in its life.
 enum class State : std::uint32_t {
     connecting = FW_STATE_CONNECTING,
@@ -486,7 +493,8 @@ inline bool library_matches_header() noexcept
            fw_sizeof(FW_STRUCT_CONFIG) >= sizeof(fw_config) &&
            fw_sizeof(FW_STRUCT_POOL_STATS) == sizeof(fw_pool_stats) &&
            fw_sizeof(FW_STRUCT_COMPRESSION) == sizeof(fw_compression) &&
-           fw_sizeof(FW_STRUCT_EXTENSION) == sizeof(fw_extension);
+           fw_sizeof(FW_STRUCT_EXTENSION) == sizeof(fw_extension) &&
+           fw_sizeof(FW_STRUCT_RECONNECT) == sizeof(fw_reconnect);
 }
 
 /// How the library is to run: fw_config, with its defaults already in it.
@@ -638,6 +646,11 @@ public:
 
 private:
     fw_tls raw_{};
+};
+
+/// Whether a lost connection is tried again: fw_reconnect, with its defaults already in it, switched on.
+struct Reconnect : fw_reconnect {
+    Reconnect() noexcept : fw_reconnect() { fw_reconnect_init(this), enabled = 1; }
 };
 
 /// How messages are compressed: fw_compression, with its defaults already in it.
@@ -882,7 +895,30 @@ public:
             extension.release(); // detail::extension_ends deletes it.
         return added;
     }
+    /// "http://user:password@host:port", https, socks5 or socks5h; "" for none.
+    Result<void> set_proxy(std::string_view url)
+    {
+        return detail::with_text(raw_, fw_socket_set_proxy, url);
+    }
+    /// Asks the environment, the default.
+    Result<void> set_proxy_from_environment() { return detail::check(fw_socket_set_proxy(raw_, nullptr)); }
+    Result<void> set_max_redirects(std::uint32_t count)
+    {
+        return detail::check(fw_socket_set_max_redirects(raw_, count));
+    }
+    /// Keeps cookies for this socket; false also forgets them.
+    Result<void> set_cookies(bool enable) { return detail::check(fw_socket_set_cookies(raw_, enable)); }
+    Result<void> set_reconnect(const Reconnect &reconnect)
+    {
+        return detail::check(fw_socket_set_reconnect(raw_, &reconnect));
+    }
+    /// The first loss is the end, the default.
+    Result<void> set_no_reconnect() { return detail::check(fw_socket_set_reconnect(raw_, nullptr)); }
     Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
+    Result<void> set_http_version(HttpVersion version)
+    {
+        return detail::check(fw_socket_set_http_version(raw_, static_cast<fw_http>(version)));
+    }
 
     // Settings, at any time.
 
@@ -979,6 +1015,7 @@ struct Hooks {
     Kept<const Frame &> incomplete_frame;
     Kept<Request> internal_request_created;
     Kept<Bytes> pong;
+    Kept<const ConnectionError &, std::uint32_t, std::chrono::milliseconds> reconnecting;
     Kept<std::uint16_t, std::string_view> closed;
     Kept<const ConnectionError &> error;
     std::function<void()> finalized;
@@ -1012,6 +1049,12 @@ struct Hooks {
     {
         run(hooks, &Hooks::pong, socket, Bytes(data, len));
     }
+    static void on_reconnecting(fw_socket socket, const fw_error *error, std::uint32_t attempt,
+                                std::uint32_t delay_ms, void *hooks) noexcept
+    {
+        run(hooks, &Hooks::reconnecting, socket, ConnectionError(*error), attempt,
+            std::chrono::milliseconds(delay_ms));
+    }
     static void on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len,
                           void *hooks) noexcept
     {
@@ -1037,6 +1080,7 @@ struct Hooks {
             gone.incomplete_frame.swap(hooks->incomplete_frame);
             gone.internal_request_created.swap(hooks->internal_request_created);
             gone.pong.swap(hooks->pong);
+            gone.reconnecting.swap(hooks->reconnecting);
             gone.closed.swap(hooks->closed);
             gone.error.swap(hooks->error);
             gone.finalized.swap(hooks->finalized);
@@ -1148,6 +1192,14 @@ public:
     {
         return set(&detail::Hooks::pong, std::move(callback), fw_socket_on_pong, detail::Hooks::on_pong);
     }
+    /// The connection was lost, or not made, and will be tried again after the delay.
+    Result<void> on_reconnecting(
+        std::function<void(SocketRef, const ConnectionError &, std::uint32_t attempt,
+                           std::chrono::milliseconds delay)> callback)
+    {
+        return set(&detail::Hooks::reconnecting, std::move(callback), fw_socket_on_reconnecting,
+                   detail::Hooks::on_reconnecting);
+    }
     /// Terminal: a closing handshake ended the connection, or the caller cancelled.
     Result<void> on_closed(std::function<void(SocketRef, std::uint16_t code, std::string_view reason)> callback)
     {
@@ -1228,6 +1280,9 @@ public:
     std::uint16_t close_code() const noexcept { return raw_.close_code; }
     ConnectionError error() const noexcept { return ConnectionError(raw_.error); }
     Request request() const noexcept { return Request(raw_.request); }
+    /// Of reconnecting: which try will follow, and how long from then.
+    std::uint32_t attempt() const noexcept { return raw_.attempt; }
+    std::chrono::milliseconds delay() const noexcept { return std::chrono::milliseconds(raw_.delay_ms); }
     /// The rest of it.
     const fw_event &raw() const noexcept { return raw_; }
 
@@ -1237,6 +1292,13 @@ public:
 private:
     fw_event raw_;
 };
+
+/// Says that the network is another than before, or may be: every connection is looked at.
+inline Result<void> network_changed() { return detail::check(fw_network_changed()); }
+/// Says that the process is about to sleep: until resume nothing is too late.
+inline Result<void> suspend() { return detail::check(fw_suspend()); }
+/// Says that the process is awake again: every connection is looked at.
+inline Result<void> resume() { return detail::check(fw_resume()); }
 
 /// Takes the next event of any socket; none when nothing waits. Callbacks are not called for it.
 inline std::optional<Event> next_event()

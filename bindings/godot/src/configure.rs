@@ -2,7 +2,8 @@
 
 use crate::socket::{Authorization, FramewireSocket};
 use crate::tls::{OptionalTlsOptions, TlsChoice};
-use framewire::{CallError, Socket};
+use framewire::{CallError, HttpVersion, Reconnect, Socket};
+use std::time::Duration;
 
 impl FramewireSocket {
     /// Gives a new socket everything that was set.
@@ -36,6 +37,22 @@ impl FramewireSocket {
         self.configure_fragments(socket)?;
         self.configure_buffer(socket)?;
         self.configure_heartbeat(socket)?;
+        socket.set_http_version(http_version(self.requested_http_version)?)?;
+        match self.proxy.to_string().as_str() {
+            "" => socket.set_proxy(None)?,
+            "none" => socket.set_proxy(Some(""))?,
+            proxy => socket.set_proxy(Some(proxy))?,
+        }
+        socket.set_max_redirects(count(self.max_redirects, "max_redirects")?)?;
+        socket.set_cookies(self.keep_cookies)?;
+        if self.reconnect {
+            socket.set_reconnect(Some(Reconnect {
+                min_delay: Duration::from_millis(milliseconds(self.reconnect_min_delay).into()),
+                max_delay: Duration::from_millis(milliseconds(self.reconnect_max_delay).into()),
+                max_attempts: count(self.reconnect_max_attempts, "reconnect_max_attempts")?,
+                queue_sends: self.reconnect_queue_sends,
+            }))?;
+        }
         let tls = self.tls_cache.settings(TlsChoice::new(tls_options, self)?)?;
         socket.set_tls(tls)
     }
@@ -72,6 +89,19 @@ impl FramewireSocket {
 fn milliseconds(seconds: f64) -> u32 {
     let milliseconds = (seconds * 1000.0) as u32;
     if seconds > 0.0 { milliseconds.max(1) } else { 0 }
+}
+
+fn http_version(number: i64) -> Result<HttpVersion, CallError> {
+    match number {
+        0 => Ok(HttpVersion::Auto),
+        1 => Ok(HttpVersion::Http1),
+        2 => Ok(HttpVersion::Http2),
+        _ => Err(CallError::argument("requested_http_version is 0 for automatic, 1 or 2")),
+    }
+}
+
+fn count(number: i64, what: &str) -> Result<u32, CallError> {
+    u32::try_from(number).map_err(|_| CallError::argument(format!("{what} is a number from 0 on")))
 }
 
 /// Negative is as wrong as 0, and refused with it.

@@ -81,6 +81,9 @@ impl FramewireNode {
     pub fn pong_received(data: PackedByteArray);
     /// As that of `FramewireSocket`.
     #[signal]
+    pub fn reconnecting(attempt: i64, delay: f64, reason: GString);
+    /// As that of `FramewireSocket`.
+    #[signal]
     pub fn closed(code: i64, reason: GString);
     /// As that of `FramewireSocket`.
     #[signal]

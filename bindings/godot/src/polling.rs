@@ -8,7 +8,7 @@ use godot::prelude::*;
 
 use crate::answers;
 use crate::inbox::Packet;
-use crate::socket::{CLOSED, CLOSING, FramewireSocket, OPEN};
+use crate::socket::{CLOSED, CLOSING, CONNECTING, FramewireSocket, OPEN};
 
 /// What one call of `poll` may still do.
 struct Turn {
@@ -79,6 +79,12 @@ fn deliver(this: &mut Gd<FramewireSocket>, event: EventKind) {
         EventKind::Pong(payload) => {
             let data = PackedByteArray::from(payload.as_slice());
             emit(this, "pong_received", &[data.to_variant()]);
+        }
+        EventKind::Reconnecting { error, attempt, delay_ms } => {
+            this.bind_mut().is_reconnecting(&error);
+            let delay = f64::from(delay_ms) / 1000.0;
+            let reason = GString::from(&error.message).to_variant();
+            emit(this, "reconnecting", &[i64::from(attempt).to_variant(), delay.to_variant(), reason]);
         }
         EventKind::Closed { code, reason } => {
             this.bind_mut().has_closed(code, &reason);
@@ -169,7 +175,8 @@ impl FramewireSocket {
         }
         let link = &mut self.link;
         let event = link.socket.as_ref()?.next_event().ok()??.kind;
-        let is_end = matches!(event, EventKind::Closed { .. } | EventKind::Error(_));
+        let is_end =
+            matches!(event, EventKind::Closed { .. } | EventKind::Error(_) | EventKind::Reconnecting { .. });
         if is_end && link.state == OPEN && !link.inbox.is_empty() {
             link.held_end = Some(event);
             return None;
@@ -192,6 +199,14 @@ impl FramewireSocket {
             link.state = OPEN;
         }
         link.protocol = link.socket.as_ref().map(|socket| socket.protocol()).unwrap_or_default();
+    }
+
+    fn is_reconnecting(&mut self, error: &Error) {
+        let link = &mut self.link;
+        if link.state != CLOSING {
+            link.state = CONNECTING;
+        }
+        link.last_error = answers::describe(error);
     }
 
     fn has_closed(&mut self, code: u16, reason: &str) {

@@ -87,6 +87,42 @@ pub struct FramewireSocket {
     #[var]
     #[init(val = 5.0)]
     pub close_timeout: f64,
+    /// Which version of HTTP to begin with: 0 for HTTP/2 (RFC 8441) with `wss` servers that have it, else
+    /// HTTP/1.1; 1 and 2 for these alone. `get_http_version()` says which one it became.
+    #[var]
+    pub requested_http_version: i64,
+    /// The proxy on the way to the server: `http://user:password@host:3128`, or with `https`, `socks5`
+    /// or `socks5h`. Empty for what the environment says (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
+    /// `NO_PROXY`), `"none"` for none.
+    #[var]
+    pub proxy: GString,
+    /// How many redirects one `connect_to_url()` may follow, never from `wss` to `ws`.
+    #[var]
+    pub max_redirects: i64,
+    /// Keeps the cookies that servers set for as long as the connection is tried, and sends them back.
+    #[var]
+    pub keep_cookies: bool,
+    /// Tries again when the connection is lost, or could not be made, and that may help. The signal
+    /// `reconnecting` comes before each try, `closed` or `failed` once at the end. Meanwhile the state is
+    /// `STATE_CONNECTING`.
+    #[var]
+    pub reconnect: bool,
+    /// Seconds before a try at least. The delays are random, their upper end doubles with each try in a
+    /// row.
+    #[var]
+    #[init(val = 0.25)]
+    pub reconnect_min_delay: f64,
+    /// Seconds before a try at most.
+    #[var]
+    #[init(val = 30.0)]
+    pub reconnect_max_delay: f64,
+    /// Tries in a row before it ends with `failed`; 0 for no end.
+    #[var]
+    pub reconnect_max_attempts: i64,
+    /// Lets what is sent while the socket is connecting wait for the connection, up to
+    /// `outbound_buffer_size`; otherwise it is refused.
+    #[var]
+    pub reconnect_queue_sends: bool,
     /// The largest result of `put_var()`, in bytes.
     #[var]
     #[init(val = 8388608)]
@@ -223,6 +259,11 @@ impl FramewireSocket {
     /// An answer to a ping came, with the ping's payload; answers to the heartbeat come here too.
     #[signal]
     pub fn pong_received(data: PackedByteArray);
+    /// The connection was lost, or could not be made, and is tried again in `delay` seconds, for the
+    /// `attempt`th time in a row: see `reconnect`. `reason` is the whole story in words. `close()` ends
+    /// it.
+    #[signal]
+    pub fn reconnecting(attempt: i64, delay: f64, reason: GString);
     /// The connection ended by a closing handshake, or by the script. `code` is the close code:
     /// 1005 if the server gave none, 1006 if the handshake was cut short.
     #[signal]
@@ -233,6 +274,27 @@ impl FramewireSocket {
     /// in words, and `retriable` whether trying again later may help. `get_last_error()` has more.
     #[signal]
     pub fn failed(phase: GString, status: i64, reason: GString, retriable: bool);
+
+    /// Says that the device has another network than before, or may have: every open connection is
+    /// pinged, and ends, or is tried again, if nothing comes back within 3 seconds.
+    #[func]
+    pub fn network_changed() {
+        framewire::network_changed();
+    }
+
+    /// Says that the app is about to sleep (`NOTIFICATION_APPLICATION_PAUSED`): until `resume()` no
+    /// pings are sent and nothing is too late.
+    #[func]
+    pub fn suspend() {
+        framewire::suspend();
+    }
+
+    /// Says that the app is awake again (`NOTIFICATION_APPLICATION_RESUMED`): time goes on, and every
+    /// connection is looked at as by `network_changed()`.
+    #[func]
+    pub fn resume() {
+        framewire::resume();
+    }
 
     /// Takes what has happened since the last call: emits the signals, queues the packets,
     /// updates the state. Call it once a frame.

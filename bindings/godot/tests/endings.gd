@@ -46,6 +46,68 @@ func test_the_connection_is_lost() -> bool:
 	return true
 
 
+func test_a_lost_connection_comes_back() -> bool:
+	var socket := new_socket()
+	socket.reconnect = true
+	socket.reconnect_min_delay = 0.001
+	socket.reconnect_max_delay = 0.005
+	var log := record(socket, ["opened", "reconnecting", "closed", "failed"])
+	socket.connect_to_url(ws + "/drop")
+	await until(func() -> bool: return log.size() == 1, "opened", [socket])
+	socket.send_text("the server hangs up on this")
+	await until(func() -> bool: return log.size() == 2, "reconnecting", [socket])
+	equal(log[1].slice(0, 2), ["reconnecting", 1], "the try")
+	check(log[1][2] >= 0.001 and log[1][2] <= 0.005, "delay %s" % log[1][2])
+	equal(socket.get_last_error().phase, "open", "phase")
+	await until(func() -> bool: return log.size() == 3, "opened again", [socket])
+	equal(log[2], ["opened"], "the other connection")
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state")
+	socket.close(-1)
+	await until_ended(log, socket)
+	equal(log.size(), 4, "one end")
+	return true
+
+
+func test_what_is_sent_too_early_waits_where_that_is_wanted() -> bool:
+	var socket := new_socket()
+	socket.reconnect = true
+	socket.reconnect_queue_sends = true
+	socket.requested_http_version = 1
+	var log := record(socket, ["text_received", "failed"])
+	socket.connect_to_url(ws + "/")
+	equal(socket.send_text("early"), OK, "send_text while connecting")
+	await until(func() -> bool: return log.size() == 1, "the echo", [socket])
+	equal(log[0], ["text_received", "early"], "the echo")
+	equal(socket.get_http_version(), 1, "HTTP version")
+	return true
+
+
+func test_the_network_changes_and_the_app_sleeps() -> bool:
+	var socket := await open_socket()
+	var log := record(socket, ["pong_received", "failed"])
+	FramewireSocket.suspend()
+	FramewireSocket.resume()
+	FramewireSocket.network_changed()
+	await until(func() -> bool: return log.size() >= 2, "two answers", [socket])
+	equal(log.map(func(entry: Array) -> String: return entry[0]).has("failed"), false, "it lives")
+	return true
+
+
+func test_a_proxy_that_is_not_there() -> bool:
+	var socket := new_socket()
+	var log := record(socket)
+	socket.proxy = "http://127.0.0.1:1"
+	socket.max_redirects = 3
+	socket.keep_cookies = true
+	socket.connect_to_url(ws + "/")
+	await until_ended(log, socket)
+	equal(log[0].slice(0, 3), ["failed", "proxy", 0], "the end")
+	socket.proxy = "none"
+	socket.connect_to_url(ws + "/")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	return true
+
+
 func test_nobody_listens() -> bool:
 	var socket := new_socket()
 	var log := record(socket)

@@ -64,6 +64,9 @@ func test_settings_that_cannot_be() -> bool:
 		"tls_ca_pem": "no certificate",
 		"tls_pins": PackedStringArray(["too short"]),
 		"heartbeat_interval": 0.001,
+		"proxy": "ftp://proxy.example",
+		"max_redirects": -1,
+		"requested_http_version": 3,
 	}
 	for property: String in wrong:
 		var socket := new_socket()
@@ -157,6 +160,8 @@ func test_properties_keep_what_they_are_given() -> bool:
 		"heartbeat_interval": 4.5, "heartbeat_timeout": 5.5, "max_message_size": 6, "max_fragment_size": 70,
 		"compression": false, "connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
 		"tls_pins": PackedStringArray(["q"]), "tls_client_cert_pem": "c", "tls_client_key_pem": "k", "tls_insecure": true,
+		"requested_http_version": 2, "proxy": "http://p", "max_redirects": 11, "keep_cookies": true, "reconnect": true,
+		"reconnect_min_delay": 1.5, "reconnect_max_delay": 12.5, "reconnect_max_attempts": 13, "reconnect_queue_sends": true,
 	}
 	var properties := {}
 	for property in ClassDB.class_get_property_list("FramewireSocket", true):

@@ -84,6 +84,9 @@ func record(object: Object, names: Array = ["opened", "text_received", "binary_r
 			"failed":
 				object.connect(name, func(phase: String, status: int, reason: String, retriable: bool) -> void:
 					log.append([name, phase, status, reason, retriable]))
+			"reconnecting":
+				object.connect(name, func(attempt: int, delay: float, reason: String) -> void:
+					log.append([name, attempt, delay, reason]))
 			"fragment_received":
 				object.connect(name, func(data: PackedByteArray, is_text: bool, first: bool, last: bool) -> void:
 					log.append([name, data, is_text, first, last]))

@@ -82,6 +82,7 @@ func test_signals_of_socket_and_node_are_the_same() -> bool:
 			["data", TYPE_PACKED_BYTE_ARRAY], ["is_text", TYPE_BOOL], ["is_first", TYPE_BOOL], ["is_final", TYPE_BOOL]
 		],
 		"pong_received": [["data", TYPE_PACKED_BYTE_ARRAY]],
+		"reconnecting": [["attempt", TYPE_INT], ["delay", TYPE_FLOAT], ["reason", TYPE_STRING]],
 		"closed": [["code", TYPE_INT], ["reason", TYPE_STRING]],
 		"failed": [["phase", TYPE_STRING], ["status", TYPE_INT], ["reason", TYPE_STRING], ["retriable", TYPE_BOOL]],
 	}, "signals")

@@ -75,6 +75,36 @@ namespace Framewire
         }
 
         /// <summary>
+        /// Says that the device has another network than before, or may have: every open connection is
+        /// pinged, and ends, or is tried again, if nothing comes back within 3 seconds.
+        /// </summary>
+        public static void NetworkChanged()
+        {
+            NativeLibrary.EnsureLoaded();
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
+        }
+
+        /// <summary>
+        /// Says that the app is about to sleep: until <see cref="Resume"/> no pings are sent and nothing
+        /// is too late. In Unity it happens by itself when the app is paused.
+        /// </summary>
+        public static void Suspend()
+        {
+            NativeLibrary.EnsureLoaded();
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
+        }
+
+        /// <summary>
+        /// Says that the app is awake again: time goes on, and every connection is looked at as by
+        /// <see cref="NetworkChanged"/>. In Unity it happens by itself.
+        /// </summary>
+        public static void Resume()
+        {
+            NativeLibrary.EnsureLoaded();
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_resume());
+        }
+
+        /// <summary>
         /// Starts the native library with settings of its own, before the first socket; without it
         /// the first socket starts it.
         /// </summary>
@@ -183,6 +213,14 @@ namespace Framewire
                     if (OnPong != null)
                     {
                         Lend(OnPong, &next->payload);
+                    }
+                    break;
+                case fw_event_type.FW_EVENT_RECONNECTING:
+                    LastError = new WebSocketError(&next->error, Text(&next->payload));
+                    if (OnReconnecting != null)
+                    {
+                        OnReconnecting(
+                            this, LastError, (int)next->attempt, TimeSpan.FromMilliseconds(next->delay_ms));
                     }
                     break;
                 case fw_event_type.FW_EVENT_CLOSED:

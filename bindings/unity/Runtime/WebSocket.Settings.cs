@@ -16,6 +16,11 @@ namespace Framewire
         private TimeSpan _connectTimeout = TimeSpan.FromSeconds(20);
         private TimeSpan _closeTimeout = TimeSpan.FromSeconds(5);
         private TlsSettings _tls;
+        private WebSocketHttpVersion _requestedHttpVersion;
+        private string _proxy;
+        private int _maxRedirects;
+        private bool _keepCookies;
+        private ReconnectSettings _reconnect;
 
         /// <summary>
         /// Sends pings, which measures <see cref="Latency"/> and finds dead connections. No thread is
@@ -148,6 +153,106 @@ namespace Framewire
                 NativeLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_close_timeout(LiveHandle(), Milliseconds(value)));
                 _closeTimeout = value;
+            }
+        }
+
+        /// <summary>
+        /// Which version of HTTP to begin with; sockets of one server share a connection of HTTP/2.
+        /// <see cref="HttpVersion"/> says which one it became. Automatic by default.
+        /// </summary>
+        public WebSocketHttpVersion RequestedHttpVersion
+        {
+            get { return _requestedHttpVersion; }
+            set
+            {
+                NativeLibrary.ThrowIfFailed(
+                    FramewireNative.fw_socket_set_http_version(LiveHandle(), (fw_http)value));
+                _requestedHttpVersion = value;
+            }
+        }
+
+        /// <summary>
+        /// The proxy on the way to the server, such as <c>http://user:password@host:3128</c>,
+        /// <c>https:</c>, <c>socks5:</c> or <c>socks5h:</c>. Empty for none; null, the default, for what
+        /// the environment says (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY).
+        /// </summary>
+        public string Proxy
+        {
+            get { return _proxy; }
+            set
+            {
+                if (value == null)
+                {
+                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), null));
+                }
+                else
+                {
+                    fixed (byte* raw = Utf8.Terminated(value, "value"))
+                    {
+                        NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), raw));
+                    }
+                }
+                _proxy = value;
+            }
+        }
+
+        /// <summary>
+        /// How many redirects one Open may follow, never from <c>wss:</c> to <c>ws:</c>. 0 by default.
+        /// </summary>
+        public int MaxRedirects
+        {
+            get { return _maxRedirects; }
+            set
+            {
+                NativeLibrary.ThrowIfFailed(
+                    FramewireNative.fw_socket_set_max_redirects(LiveHandle(), Positive(value)));
+                _maxRedirects = value;
+            }
+        }
+
+        /// <summary>
+        /// Keeps the cookies that servers set, for this socket, and sends them back; false, the default,
+        /// also forgets them.
+        /// </summary>
+        public bool KeepCookies
+        {
+            get { return _keepCookies; }
+            set
+            {
+                NativeLibrary.ThrowIfFailed(
+                    FramewireNative.fw_socket_set_cookies(LiveHandle(), value ? (byte)1 : (byte)0));
+                _keepCookies = value;
+            }
+        }
+
+        /// <summary>
+        /// Tries again when the connection is lost, or could not be made, and that may help; null, the
+        /// default, does not. OnReconnecting comes before each try, OnError or OnClosed once at the end;
+        /// meanwhile the socket is connecting, and sends are refused or wait, as
+        /// <see cref="ReconnectSettings.QueueSends"/> says. What is set here is copied.
+        /// </summary>
+        public ReconnectSettings Reconnect
+        {
+            get { return _reconnect; }
+            set
+            {
+                if (value == null)
+                {
+                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_reconnect(LiveHandle(), null));
+                }
+                else
+                {
+                    fw_reconnect reconnect;
+                    FramewireNative.fw_reconnect_init(&reconnect);
+                    reconnect.enabled = 1;
+                    reconnect.min_delay_ms = Milliseconds(value.MinDelay);
+                    reconnect.max_delay_ms = Milliseconds(value.MaxDelay);
+                    reconnect.max_attempts = Positive(value.MaxAttempts);
+                    reconnect.queue_sends = value.QueueSends ? 1u : 0u;
+                    NativeLibrary.ThrowIfFailed(
+                        FramewireNative.fw_socket_set_reconnect(LiveHandle(), &reconnect));
+                }
+                _reconnect = value;
             }
         }
 

@@ -117,6 +117,12 @@ namespace Framewire
         /// <summary>A pong came, the answers to the library's own pings included.</summary>
         public OnWebSocketBinaryNoAllocDelegate OnPong { get; set; }
 
+        /// <summary>
+        /// The connection was lost, or not made, and will be tried again after the delay, as
+        /// <see cref="Reconnect"/> says. Closing the socket ends that.
+        /// </summary>
+        public OnWebSocketReconnectingDelegate OnReconnecting { get; set; }
+
         /// <summary>The connection has ended in order, with the server's code and reason.</summary>
         public OnWebSocketClosedDelegate OnClosed { get; set; }
 

@@ -36,6 +36,9 @@ namespace Framewire
         /// <summary>Pongs that came.</summary>
         public ulong PongsReceived { get { return _stats.pongs_received; } }
 
+        /// <summary>Times that another try (<see cref="WebSocket.Reconnect"/>) has opened.</summary>
+        public ulong Reconnects { get { return _stats.reconnects; } }
+
         /// <summary>Microseconds that name resolution took.</summary>
         public ulong ResolveMicroseconds { get { return _stats.resolve_us; } }
 

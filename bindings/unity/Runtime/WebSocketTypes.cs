@@ -80,11 +80,50 @@ namespace Framewire
     /// <summary>The connection could not be made, or was lost.</summary>
     public delegate void OnWebSocketErrorDelegate(WebSocket webSocket, string error);
 
+    /// <summary>The connection was lost, or not made, and will be tried again.</summary>
+    public delegate void OnWebSocketReconnectingDelegate(
+        WebSocket webSocket, WebSocketError error, int attempt, TimeSpan delay);
+
     /// <summary>One fragment of a message came.</summary>
     public delegate void OnWebSocketIncompleteFrameDelegate(WebSocket webSocket, WebSocketFrame frame);
 
     /// <summary>The upgrade request is ready to be sent and can still be changed.</summary>
     public delegate void OnWebSocketRequestDelegate(WebSocket webSocket, HTTPRequest request);
+
+    /// <summary>Which version of HTTP a connection begins with.</summary>
+    public enum WebSocketHttpVersion : uint
+    {
+        /// <summary>HTTP/2 (RFC 8441) for <c>wss:</c> where the server has it, else HTTP/1.1.</summary>
+        Automatic = 0,
+
+        /// <summary>HTTP/1.1 only.</summary>
+        Http1 = 1,
+
+        /// <summary>HTTP/2 or an error.</summary>
+        Http2 = 2,
+    }
+
+    /// <summary>
+    /// When a lost connection is tried again: after random delays from <see cref="MinDelay"/> on, whose
+    /// upper end doubles with each try in a row, up to <see cref="MaxDelay"/>.
+    /// </summary>
+    public sealed class ReconnectSettings
+    {
+        /// <summary>The shortest delay, at least a millisecond. 250 milliseconds by default.</summary>
+        public TimeSpan MinDelay { get; set; } = TimeSpan.FromMilliseconds(250);
+
+        /// <summary>The longest delay. 30 seconds by default.</summary>
+        public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(30);
+
+        /// <summary>Tries in a row, the first attempt not counted; 0, the default, for no end.</summary>
+        public int MaxAttempts { get; set; }
+
+        /// <summary>
+        /// Lets sends while the socket is connecting wait for the connection, up to
+        /// <see cref="WebSocket.MaxBufferedAmount"/>; false, the default, refuses them.
+        /// </summary>
+        public bool QueueSends { get; set; }
+    }
 
     /// <summary>
     /// One fragment of a message, decoded. <see cref="Data"/> is pooled memory that is reused when

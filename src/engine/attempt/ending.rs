@@ -18,9 +18,10 @@ use super::super::delivery;
 use super::super::event::{EventKind, Letter};
 use super::super::lock;
 use super::super::socket::{Shared, Socket, State};
+use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::{Attempt, Stage};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::logging::LogLevel;
 use crate::session::SessionEvent;
 use crate::wire::response::ResponseHead;
@@ -119,10 +120,18 @@ impl Attempt {
         self.stop_lingering();
     }
 
-    /// The socket's part of the end: its state, then its last event.
+    /// The socket's part of the end, if it is one for the socket: its state, then its last event.
     fn end_with(&mut self, terminal: Terminal, context: &mut Context) {
-        let Some(Socket(socket)) = self.socket.take() else { return };
+        let Some(Socket(socket)) = self.socket.clone() else { return };
         self.count(&socket);
+        if let (Terminal::Failed(error), Stage::Live { stream: Transport::Shared(_), .. }) =
+            (&terminal, &self.stage)
+            && matches!(error.kind, ErrorKind::TimedOut | ErrorKind::PingTimeout)
+        {
+            context.pool.retire(&self.origin());
+        }
+        let Some(terminal) = self.go_on(terminal, &socket, context) else { return };
+        self.socket = None;
         {
             let mut to_worker = lock(&socket.to_worker);
             if let Stage::Live { session, .. } = &mut self.stage {
@@ -131,7 +140,7 @@ impl Attempt {
             }
             to_worker.outbox.shut();
             to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.resolved, to_worker.request_done) = (None, None, false);
+            (to_worker.cancel, to_worker.resolved) = (None, None);
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
             socket.attempt.store(0, Ordering::Relaxed);
@@ -144,11 +153,7 @@ impl Attempt {
             }
             Terminal::Failed(error) => failed(&socket, error),
             Terminal::Refused { error, head, body } => {
-                {
-                    let mut facts = lock(&socket.facts);
-                    facts.http_version = u32::from(head.is_some());
-                    (facts.head, facts.body) = (head, body);
-                }
+                lock(&socket.facts).refused(head, body, self.http_version());
                 failed(&socket, error)
             }
         };
@@ -167,6 +172,15 @@ impl Attempt {
     }
 
     pub(super) fn stop_lingering(&mut self) {
+        if self.socket.is_some() {
+            return;
+        }
+        if let Stage::Live { stream, session } = &mut self.stage
+            && session.close_is_out()
+            && !session.has_to_write()
+        {
+            stream.end();
+        }
         self.stage = Stage::Idle;
     }
 }

@@ -30,6 +30,9 @@ impl TlsSettings {
     pub fn set_roots(&mut self, _roots: Roots) {}
     pub fn set_insecure(&mut self, _insecure: bool) {}
     pub fn set_key_log(&mut self, _key_log: bool) {}
+    pub fn for_proxy(&self) -> Self {
+        self.clone()
+    }
     pub fn connector(&self, _http2: bool) -> Result<TlsConnector, CallError> {
         Err(not_supported())
     }

@@ -11,7 +11,6 @@ use super::verify::take_refused;
 use super::{TlsConnector, TlsVersion};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
-use crate::net::options;
 use crate::net::resolve::literal;
 use crate::net::stream::{Link, Progress, READING, ReadOutcome, WRITING, WriteOutcome};
 
@@ -155,14 +154,14 @@ impl TlsStream {
             // record's worth of plaintext, and only the record that was begun earlier can exceed
             // the room then.
             let asked = out.room().min(scratch.len());
-            let received = options::receive(link.tcp, &mut scratch[..asked]);
+            let received = link.receive(&mut scratch[..asked]);
             let fed = match received {
                 Ok(n) => self.feed(link, &scratch[..n], out),
                 Err(_) => Ok(()),
             };
             CIPHERTEXT.set(scratch);
             fed?;
-            let drained = link.short_read_drains && matches!(received, Ok(n) if n < asked);
+            let drained = link.short_read_drains() && matches!(received, Ok(n) if n < asked);
             (received, drained)
         };
         match received {
@@ -262,18 +261,18 @@ impl<'a> Socket<'a> {
 
 impl Read for Socket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = options::receive(self.link.tcp, buffer)?;
-        self.drained = self.link.short_read_drains && n < buffer.len();
+        let n = self.link.receive(buffer)?;
+        self.drained = self.link.short_read_drains() && n < buffer.len();
         Ok(n)
     }
 }
 
 impl Write for Socket<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        options::send_vectored(self.link.tcp, &[IoSlice::new(buffer)])
+        self.link.send(&[IoSlice::new(buffer)])
     }
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        options::send_vectored(self.link.tcp, buffers)
+        self.link.send(buffers)
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())

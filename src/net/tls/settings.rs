@@ -115,6 +115,17 @@ impl TlsSettings {
         self.base = Arc::default();
     }
 
+    /// The same trust for a proxy on the way. Pins and the client's certificate are for the server.
+    pub fn for_proxy(&self) -> Self {
+        Self {
+            client_key: None,
+            pins: Vec::new(),
+            sessions: Arc::new(ClientSessionMemoryCache::new(limits::TLS_SESSIONS)),
+            base: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The connector for these settings: worth keeping, not free to make.
     pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
         let base = match self.base.get() {

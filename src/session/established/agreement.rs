@@ -5,20 +5,38 @@ use std::sync::Arc;
 use super::super::MessageType;
 use super::super::extension::{Chain, Extension, Piece};
 use super::super::inbound::Payload;
-use super::{Rest, Session, SessionEvent};
+use super::{Rest, Session, SessionEvent, Settings};
 use crate::buffer::Segment;
 use crate::error::{Error, ErrorKind};
 use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
 use crate::wire::extensions::{ExtensionParams, parse_extensions};
 use crate::wire::frame::RSV1;
-use crate::wire::upgrade::UpgradeError;
+use crate::wire::upgrade::{UpgradeError, UpgradeRequest};
 use crate::wire::utf8::Utf8Stream;
 use crate::wire::violation::Violation;
 
 pub(super) struct Offer {
-    pub(super) compression: Option<DeflateConfig>,
+    compression: Option<DeflateConfig>,
     /// By name.
-    pub(super) extensions: Vec<(String, Arc<dyn Extension>)>,
+    extensions: Vec<(String, Arc<dyn Extension>)>,
+}
+
+impl Offer {
+    /// Completes the request by what is offered.
+    pub(super) fn make(settings: &Settings, request: &mut UpgradeRequest) -> Self {
+        let mut elements = Vec::new();
+        let mut extensions = Vec::new();
+        for extension in &settings.extensions {
+            if let Some(element) = extension.offer() {
+                let name = element.split(';').next().unwrap_or_default().trim().to_owned();
+                extensions.push((name, extension.clone()));
+                elements.push(element);
+            }
+        }
+        elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
+        request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
+        Self { compression: settings.compression.clone(), extensions }
+    }
 }
 
 pub(super) struct Extended {

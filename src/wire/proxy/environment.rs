@@ -5,6 +5,34 @@ use std::net::IpAddr;
 use super::{Proxy, ProxyError};
 use crate::wire::url::Url;
 
+/// The variables as they were at one moment, for every target that comes up later.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Environment {
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        const NAMES: [&str; 8] = [
+            "http_proxy",
+            "HTTP_PROXY",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "all_proxy",
+            "ALL_PROXY",
+            "no_proxy",
+            "NO_PROXY",
+        ];
+        let variables = NAMES.into_iter().filter_map(|name| Some((name, lookup(name)?))).collect();
+        Self { variables }
+    }
+
+    pub fn proxy_for(&self, target: &Url) -> Result<Option<Proxy>, ProxyError> {
+        let find = |name: &str| self.variables.iter().find(|(own, _)| *own == name);
+        from_environment(target, |name| find(name).map(|(_, value)| value.clone()))
+    }
+}
+
 /// The proxy for a target. `HTTP_PROXY` is for `ws`, `HTTPS_PROXY` for `wss`, `ALL_PROXY` for
 /// both, unless `NO_PROXY` excludes the host. Lower case wins over upper, empty is not set.
 pub fn from_environment(
@@ -66,7 +94,10 @@ mod tests {
     fn chosen(url: &str, variables: &[(&str, &str)]) -> Option<String> {
         let lookup =
             |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, text)| text.to_string());
-        from_environment(&Url::parse(url).unwrap(), lookup).unwrap().map(|proxy| proxy.host)
+        let url = Url::parse(url).unwrap();
+        let snapshot = Environment::read(lookup).proxy_for(&url).unwrap();
+        assert_eq!(from_environment(&url, lookup).unwrap(), snapshot);
+        snapshot.map(|proxy| proxy.host)
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod environment;
 mod handshake;
 
-pub use environment::{bypasses, from_environment};
+pub use environment::{Environment, bypasses, from_environment};
 pub use handshake::{ProxyHandshake, ProxyStep};
 
 use std::fmt;
@@ -25,10 +25,23 @@ pub enum ProxyKind {
     Socks5 { remote_dns: bool },
 }
 
+/// Which way the caller wants to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// As the environment says.
+    #[default]
+    Environment,
+    /// Straight to the server, whatever the environment says.
+    Direct,
+    Through(Proxy),
+}
+
 /// A proxy and how to log in to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
     pub kind: ProxyKind,
+    /// `https://`: the proxy itself is spoken to over TLS.
+    pub secure: bool,
     /// As in [`crate::wire::Url::host`].
     pub host: String,
     pub port: u16,
@@ -46,20 +59,22 @@ pub struct ProxyError {
 }
 
 impl Proxy {
-    /// `http://`, `socks5://` or `socks5h://`, then `user:password@host:port`. Without a scheme
-    /// it is HTTP; the ports default to 80 and 1080.
+    /// `http://`, `https://`, `socks5://` or `socks5h://`, then `user:password@host:port`. Without a
+    /// scheme it is HTTP; the ports default to 80, 443 and 1080.
     pub fn parse(text: &str) -> Result<Proxy, ProxyError> {
         let wrong =
             |error: &dyn fmt::Display| ProxyError::new(format!("the proxy URL is not usable: {error}"));
         check_bytes(text).map_err(|error| wrong(&error))?;
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        let (kind, default_port) = match scheme.to_ascii_lowercase().as_str() {
+        let scheme = scheme.to_ascii_lowercase();
+        let (kind, default_port) = match scheme.as_str() {
             "http" => (ProxyKind::Http, 80),
+            "https" => (ProxyKind::Http, 443),
             "socks5" => (ProxyKind::Socks5 { remote_dns: false }, 1080),
             "socks5h" => (ProxyKind::Socks5 { remote_dns: true }, 1080),
             other => {
                 let named = if is_token(other) { other } else { "its scheme" };
-                return Err(wrong(&format_args!("{named} is not one of http, socks5 and socks5h")));
+                return Err(wrong(&format_args!("{named} is not one of http, https, socks5 and socks5h")));
             }
         };
         let (authority, path) = split_authority(rest);
@@ -76,7 +91,7 @@ impl Proxy {
                 ));
             }
         }
-        Ok(Proxy { kind, host, port: port.unwrap_or(default_port), credentials })
+        Ok(Proxy { kind, secure: scheme == "https", host, port: port.unwrap_or(default_port), credentials })
     }
 
     /// Whether the target's name is to be resolved before the handshake.
@@ -122,12 +137,14 @@ mod tests {
         for (text, kind, host, port) in [
             ("http://proxy.example:3128", ProxyKind::Http, "proxy.example", 3128),
             ("HTTP://Proxy/", ProxyKind::Http, "proxy", 80),
+            ("https://proxy", ProxyKind::Http, "proxy", 443),
             ("proxy:3128", ProxyKind::Http, "proxy", 3128),
             ("socks5://127.0.0.1", socks(false), "127.0.0.1", 1080),
             ("socks5h://[::1]:9604", socks(true), "::1", 9604),
         ] {
             let proxy = Proxy::parse(text).unwrap();
-            assert_eq!(proxy, Proxy { kind, host: host.into(), port, credentials: None }, "{text}");
+            let secure = text.starts_with("https:");
+            assert_eq!(proxy, Proxy { kind, secure, host: host.into(), port, credentials: None }, "{text}");
             assert_eq!(proxy.needs_resolved_target(), kind == socks(false));
         }
         let proxy = Proxy::parse("bob:s%40crt@[::1]:8080").unwrap();
@@ -141,7 +158,7 @@ mod tests {
         for text in [
             "",
             "http://",
-            "https://bob:secret@h",
+            "ftp://bob:secret@h",
             "socks4://h",
             "ws://h",
             "http://h/path",

@@ -107,6 +107,8 @@ pub struct Demands<'a> {
     /// Clients must show a certificate of this authority.
     pub client_authority: Option<&'a Authority>,
     pub versions: Option<&'static [&'static SupportedProtocolVersion]>,
+    /// What it chooses from (RFC 7301), by its own preference; none: it ignores what is offered.
+    pub alpn: &'static [&'static str],
 }
 
 /// A server's TLS with this identity.
@@ -131,5 +133,7 @@ pub fn server_config(identity: &Identity, demands: Demands<'_>) -> Arc<ServerCon
         }
         None => builder.with_no_client_auth(),
     };
-    Arc::new(builder.with_single_cert(chain, key).expect("the key fits"))
+    let mut config = builder.with_single_cert(chain, key).expect("the key fits");
+    config.alpn_protocols = demands.alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    Arc::new(config)
 }

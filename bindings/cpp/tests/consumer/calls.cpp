@@ -66,6 +66,25 @@ void settings_are_checked_as_in_c()
     CHECK(socket.set_connect_timeout(-5s).code() == Code::invalid_argument);
     must(socket.set_connect_timeout(std::chrono::milliseconds::max()));
 
+    CHECK(socket.set_proxy("ftp://proxy.example").code() == Code::invalid_url);
+    must(socket.set_proxy("socks5h://bob:secret@proxy.example:1080"));
+    must(socket.set_proxy(""));
+    must(socket.set_proxy_from_environment());
+    must(socket.set_max_redirects(5));
+    framewire::Reconnect reconnect;
+    CHECK(reconnect.struct_size == sizeof(fw_reconnect) && reconnect.enabled && reconnect.min_delay_ms == 250);
+    reconnect.max_delay_ms = 249;
+    CHECK(socket.set_reconnect(reconnect).code() == Code::invalid_argument);
+    reconnect.max_delay_ms = 250;
+    must(socket.set_reconnect(reconnect));
+    must(socket.set_no_reconnect());
+    must(socket.on_reconnecting(
+        [](framewire::SocketRef, const framewire::ConnectionError &, std::uint32_t, std::chrono::milliseconds) {}));
+    must(framewire::suspend());
+    must(framewire::network_changed());
+    must(framewire::resume());
+    must(socket.set_cookies(true));
+
     framewire::Compression compression;
     CHECK(compression.struct_size == sizeof(fw_compression) && compression.min_size_to_compress == 256);
     compression.client_max_window_bits = 3;

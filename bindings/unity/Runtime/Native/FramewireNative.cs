@@ -155,6 +155,33 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_close_timeout(fw_socket socket, uint milliseconds);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_http_version(fw_socket socket, fw_http version);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_proxy(fw_socket socket, byte* url);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_max_redirects(fw_socket socket, uint count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_cookies(fw_socket socket, byte enable);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void fw_reconnect_init(fw_reconnect* reconnect);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_reconnect(fw_socket socket, fw_reconnect* reconnect);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_network_changed();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_suspend();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_resume();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_set_tls(fw_socket socket, fw_tls tls);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

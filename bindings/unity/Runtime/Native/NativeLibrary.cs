@@ -36,6 +36,7 @@ namespace Framewire.Native
             CheckSize(fw_struct.FW_STRUCT_STATS, sizeof(fw_stats));
             CheckSize(fw_struct.FW_STRUCT_POOL_STATS, sizeof(fw_pool_stats));
             CheckSize(fw_struct.FW_STRUCT_COMPRESSION, sizeof(fw_compression));
+            CheckSize(fw_struct.FW_STRUCT_RECONNECT, sizeof(fw_reconnect));
             s_checked = true;
         }
 

@@ -35,6 +35,14 @@ namespace Framewire.Native
         FW_STRUCT_POOL_STATS = 7,
         FW_STRUCT_COMPRESSION = 8,
         FW_STRUCT_EXTENSION = 9,
+        FW_STRUCT_RECONNECT = 10,
+    }
+
+    internal enum fw_http : uint
+    {
+        FW_HTTP_AUTO = 0,
+        FW_HTTP_1 = 1,
+        FW_HTTP_2 = 2,
     }
 
     internal enum fw_opcode : uint
@@ -214,6 +222,17 @@ namespace Framewire.Native
         public uint client_max_window_bits;
         public uint server_max_window_bits;
         public UIntPtr min_size_to_compress;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_reconnect
+    {
+        public uint struct_size;
+        public uint enabled;
+        public uint min_delay_ms;
+        public uint max_delay_ms;
+        public uint max_attempts;
+        public uint queue_sends;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -13,6 +13,7 @@ namespace Framewire
     public sealed class WebSocketUpdater : MonoBehaviour
     {
         private static WebSocketUpdater s_instance;
+        private NetworkReachability _network;
 
         /// <summary>
         /// Microseconds of a frame after which no further handler begins; what is left comes in the
@@ -53,11 +54,36 @@ namespace Framewire
             s_instance = host.AddComponent<WebSocketUpdater>();
         }
 
+        internal void Awake()
+        {
+            _network = Application.internetReachability;
+        }
+
         internal void Update()
         {
+            // Another network, or none any more: which connections survived that is worth a question.
+            NetworkReachability network = Application.internetReachability;
+            if (network != _network)
+            {
+                _network = network;
+                WebSocket.NetworkChanged();
+            }
             if (Automatic)
             {
                 WebSocket.DispatchAll(0, MaxMicroseconds);
+            }
+        }
+
+        // Phones stop an app in the background, and its connections may not survive that.
+        internal void OnApplicationPause(bool paused)
+        {
+            if (paused)
+            {
+                WebSocket.Suspend();
+            }
+            else
+            {
+                WebSocket.Resume();
             }
         }
 

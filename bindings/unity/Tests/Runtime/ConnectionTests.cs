@@ -28,6 +28,101 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void ALostConnectionComesBack()
+        {
+            using (var socket = new WebSocket(Server.Plain("/drop")))
+            {
+                int opened = 0;
+                bool sound = true;
+                string tries = string.Empty;
+                string end = null;
+                socket.Reconnect = new ReconnectSettings
+                {
+                    MinDelay = TimeSpan.FromMilliseconds(1),
+                    MaxDelay = TimeSpan.FromMilliseconds(5),
+                };
+                socket.OnOpen += ws =>
+                {
+                    opened++;
+                    ws.Send("the server hangs up on this");
+                };
+                socket.OnReconnecting += (ws, error, attempt, delay) =>
+                {
+                    sound &= error.Retriable && ws.State == WebSocketStates.Connecting;
+                    sound &= delay.TotalMilliseconds >= 1 && delay.TotalMilliseconds <= 5;
+                    tries += attempt;
+                    if (opened == 3)
+                    {
+                        ws.Close();
+                    }
+                };
+                socket.OnError += (ws, error) => end = error;
+                socket.OnClosed += (ws, code, reason) => end = "closed " + code;
+                socket.Open();
+                Pump.Until(() => end != null);
+                Assert.AreEqual("closed 1006", end);
+                Assert.AreEqual("111", tries);
+                Assert.IsTrue(sound);
+                Assert.AreEqual(2ul, socket.GetStatistics().Reconnects);
+            }
+        }
+
+        [Test]
+        public void WhatIsSentTooEarlyWaitsWhereThatIsWanted()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                string received = string.Empty;
+                socket.RequestedHttpVersion = WebSocketHttpVersion.Http1;
+                socket.Reconnect = new ReconnectSettings { QueueSends = true };
+                socket.OnMessage += (ws, message) => received += message;
+                socket.Open();
+                socket.Send("first ");
+                socket.Send("second");
+                Pump.Until(() => received.Length == 12);
+                Assert.AreEqual("first second", received);
+                Assert.AreEqual(1, socket.HttpVersion);
+            }
+        }
+
+        [Test]
+        public void TheNetworkCanChangeAndTheAppSleep()
+        {
+            using (var echo = new Recorded(Server.Plain("/")).Opened())
+            {
+                WebSocket.Suspend();
+                WebSocket.Resume();
+                WebSocket.NetworkChanged();
+                echo.Socket.Send("still there");
+                Pump.Until(() => echo.Log().Contains("still there"));
+                Pump.Until(() => echo.Socket.GetStatistics().PongsReceived >= 1);
+            }
+        }
+
+        [Test]
+        public void TheWayToTheServerIsChosen()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Assert.Throws<ArgumentException>(() => socket.Proxy = "ftp://proxy.example");
+                Assert.IsNull(socket.Proxy);
+                socket.Proxy = "http://127.0.0.1:1";
+                socket.MaxRedirects = 3;
+                socket.KeepCookies = true;
+                string failed = null;
+                socket.OnError += (ws, error) => failed = error;
+                socket.Open();
+                Pump.Until(() => failed != null);
+                Assert.AreEqual(WebSocketPhase.Proxy, socket.LastError.Phase);
+                socket.Proxy = string.Empty;
+                bool opened = false;
+                socket.OnOpen += ws => opened = true;
+                socket.Open();
+                Pump.Until(() => opened);
+            }
+        }
+
+        [Test]
         public void TenThousandMessagesComeBackInOrder()
         {
             const int messages = 10000;

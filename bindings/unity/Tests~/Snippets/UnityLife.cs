@@ -78,6 +78,33 @@ public sealed class UnityLife
     }
 
     [Test]
+    public void AnotherNetworkAndAPauseAreTold()
+    {
+        var updater = Begin();
+        using (var socket = new WebSocket(Server.Plain("/")))
+        {
+            socket.Open();
+            Pump.Until(() => socket.IsOpen);
+            ulong pings = 0;
+            foreach (NetworkReachability network in new[]
+            {
+                NetworkReachability.ReachableViaCarrierDataNetwork, NetworkReachability.NotReachable,
+            })
+            {
+                Application.internetReachability = network;
+                updater.Update();
+                pings++;
+                Pump.Until(() => socket.GetStatistics().PongsReceived == pings);
+            }
+            updater.Update();
+            updater.OnApplicationPause(true);
+            updater.OnApplicationPause(false);
+            Pump.Until(() => socket.GetStatistics().PongsReceived == pings + 1);
+        }
+        Application.Quit();
+    }
+
+    [Test]
     public void TheEndOfPlayEndsTheSocketsOnce()
     {
         for (int session = 0; session < 3; session++)

@@ -74,8 +74,17 @@ namespace UnityEngine
         }
     }
 
+    public enum NetworkReachability
+    {
+        NotReachable,
+        ReachableViaCarrierDataNetwork,
+        ReachableViaLocalAreaNetwork,
+    }
+
     public static class Application
     {
+        public static NetworkReachability internetReachability { get; set; }
+
         public static event Action quitting;
 
         public static bool isPlaying { get; set; }

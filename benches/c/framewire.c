@@ -1,0 +1,205 @@
+/* Framewire through its C ABI. --variant worker (the default), poll or pull says how events come. */
+
+#include "bench.h"
+#include "framewire.h"
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum delivery { WORKER, POLL, PULL };
+static enum delivery delivery;
+static fw_tls tls;
+/* Mode connect: one more is open. */
+static sem_t is_open;
+
+static void must(fw_result result)
+{
+    if (result != FW_RESULT_OK) {
+        char why[256];
+        fw_last_error(why, sizeof why);
+        fprintf(stderr, "%s: %s\n", fw_result_name(result), why);
+        exit(1);
+    }
+}
+
+static void *box(fw_socket socket)
+{
+    return (void *)(uintptr_t)socket.id;
+}
+
+static fw_socket unbox(void *connection)
+{
+    fw_socket socket = {(uint64_t)(uintptr_t)connection};
+    return socket;
+}
+
+void bench_send(void *connection, bool text, const void *bytes, size_t len)
+{
+    must(text ? fw_socket_send_text(unbox(connection), bytes, len)
+              : fw_socket_send_binary(unbox(connection), bytes, len));
+}
+
+/* Sends what may be sent now; in mode send, what the script allows is far below the queue's limit. */
+static void send_allowed(fw_socket socket)
+{
+    uint64_t count = bench.to_send;
+    bench.to_send = 0;
+    for (; count; count--)
+        must(fw_socket_send_binary(socket, bench_payload(), bench.size));
+}
+
+static void on_open(fw_socket socket, void *user_data)
+{
+    (void)user_data;
+    if (bench.mode == MODE_CONNECT) {
+        sem_post(&is_open);
+        return;
+    }
+    bench_opened(box(socket));
+    send_allowed(socket);
+}
+
+static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
+{
+    (void)user_data;
+    bench_message(box(socket), data, len);
+}
+
+static void on_text(fw_socket socket, const char *text, size_t len, void *user_data)
+{
+    (void)user_data;
+    bench_message(box(socket), text, len);
+    send_allowed(socket);
+}
+
+static void on_error(fw_socket socket, const fw_error *error, void *user_data)
+{
+    (void)socket;
+    (void)user_data;
+    fprintf(stderr, "framewire: %s\n", error->message);
+    exit(1);
+}
+
+static void pull(void)
+{
+    fw_event event;
+    while (!bench.done && fw_next_event(&event)) {
+        const uint8_t *bytes = event.payload.data ? event.payload.data + event.payload.offset : NULL;
+        switch (event.type) {
+        case FW_EVENT_OPEN: on_open(event.socket, NULL); break;
+        case FW_EVENT_TEXT: on_text(event.socket, (const char *)bytes, event.payload.count, NULL); break;
+        case FW_EVENT_BINARY: on_binary(event.socket, bytes, event.payload.count, NULL); break;
+        case FW_EVENT_ERROR: on_error(event.socket, &event.error, NULL); break;
+        default: break;
+        }
+        fw_event_release(&event);
+    }
+}
+
+/* The game's main loop, which has nothing else to do and so waits when there is nothing. */
+static void turn(void)
+{
+    if (!fw_wait(100))
+        return;
+    if (delivery == POLL)
+        fw_poll(0, 0);
+    else
+        pull();
+}
+
+static void run(void)
+{
+    if (delivery == WORKER)
+        bench_wait();
+    while (!bench.done)
+        turn();
+}
+
+static fw_socket open_one(void)
+{
+    fw_socket socket;
+    must(fw_socket_create(bench.url, &socket));
+    must(fw_socket_set_compression(socket, NULL));
+    if (bench.tls)
+        must(fw_socket_set_tls(socket, tls));
+    must(fw_socket_set_dispatch(socket, delivery == WORKER ? FW_DISPATCH_WORKER : FW_DISPATCH_POLL));
+    if (delivery != PULL) {
+        must(fw_socket_on_open(socket, on_open, NULL));
+        must(fw_socket_on_text(socket, on_text, NULL));
+        must(fw_socket_on_binary(socket, on_binary, NULL));
+        must(fw_socket_on_error(socket, on_error, NULL));
+    }
+    must(fw_socket_open(socket));
+    return socket;
+}
+
+/* Settings that trust the server; each remembers sessions of its own. */
+static fw_tls trusting(void)
+{
+    static char pem[65536];
+    FILE *file = fopen(bench.ca, "rb");
+    size_t len = file ? fread(pem, 1, sizeof pem, file) : 0;
+    fw_tls made;
+    if (file)
+        fclose(file);
+    must(fw_tls_create(&made));
+    must(fw_tls_add_ca_pem(made, pem, len));
+    must(fw_tls_set_roots(made, FW_ROOTS_NONE));
+    return made;
+}
+
+/* One after the other. --variant cold: none resumes the session of another. */
+static void connect_all(void)
+{
+    bool is_cold = bench.tls && !strcmp(bench.variant, "cold");
+    fw_tls *settings = calloc(bench.count, sizeof *settings);
+    uint64_t i;
+    for (i = 0; is_cold && i < bench.count; i++)
+        settings[i] = trusting();
+    bench_begin();
+    for (i = 0; i < bench.count; i++) {
+        uint64_t begun = bench_now_ns();
+        fw_socket socket;
+        if (is_cold)
+            tls = settings[i];
+        socket = open_one();
+        if (delivery == WORKER)
+            sem_wait(&is_open);
+        else
+            while (sem_trywait(&is_open))
+                turn();
+        bench_keep(bench_now_ns() - begun);
+        must(fw_socket_destroy(socket));
+    }
+    bench_end();
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t i;
+    fw_config config;
+    bench_parse("framewire", argc, argv);
+    delivery = !strcmp(bench.variant, "poll") ? POLL : !strcmp(bench.variant, "pull") ? PULL : WORKER;
+    sem_init(&is_open, 0, 0);
+    fw_config_init(&config);
+    must(fw_init(&config));
+    if (bench.tls)
+        tls = trusting();
+    bench_memory(false);
+    if (bench.mode == MODE_CONNECT) {
+        connect_all();
+    } else {
+        for (i = 0; i < bench.connections; i++)
+            open_one();
+        run();
+    }
+    if (bench.mode == MODE_IDLE)
+        usleep(300000); /* what the upgrades needed is given back */
+    bench_memory(true);
+    bench_report();
+    must(fw_shutdown(2000));
+    return 0;
+}

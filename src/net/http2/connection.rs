@@ -1,0 +1,309 @@
+//! One HTTP/2 connection, shared by the WebSockets of one server.
+//!
+//! ```text
+//!   handshaking ──preface is out──> running ──the last stream and the last wish are gone──> over
+//!        └───────────────────────────┴── the network, or a broken rule ──────────────────────^
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::client::{self, SendRequest};
+use h2::ext::Protocol;
+use h2::{Ping, PingPong};
+
+use super::Status;
+use super::explain::{self, explain};
+use super::pipe::{Io, Pipe};
+use super::stream::{Counted, Http2Stream};
+use super::wakes::Wakes;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::limits;
+use crate::net::stream::Stream;
+use crate::wire::upgrade::ExtendedConnect;
+
+pub struct Connection {
+    state: State,
+    /// None once no new streams are wanted.
+    requests: Option<SendRequest<Bytes>>,
+    pipe: Rc<RefCell<Pipe>>,
+    wakes: Arc<Wakes>,
+    streams: Rc<Cell<usize>>,
+    last_received: Instant,
+    /// Our question, and since when it waits for an answer.
+    pings: Option<PingPong>,
+    asked: Option<Instant>,
+    stalled_since: Option<Instant>,
+}
+
+type Handshake = dyn Future<Output = Result<(SendRequest<Bytes>, client::Connection<Io, Bytes>), h2::Error>>;
+
+enum State {
+    Handshaking(Pin<Box<Handshake>>),
+    Running(Box<client::Connection<Io, Bytes>>),
+    Over,
+}
+
+/// No server can announce this many streams (RFC 9113 section 6.5.2: 32 bits), so as long as it
+/// stands the server's SETTINGS have not come.
+const NO_SETTINGS_YET: usize = usize::MAX - 1;
+/// The connection may wake itself this often before others get their turn.
+const ROUNDS: usize = 8;
+
+impl Connection {
+    /// Takes over a stream whose handshake, where it has one, is done. Fails only in a build without
+    /// HTTP/2.
+    pub fn new(stream: Stream, now: Instant) -> Result<Self, Error> {
+        let pipe = Rc::new(RefCell::new(Pipe::new(stream)));
+        let handshake = client::Builder::new()
+            .enable_push(false)
+            .initial_max_send_streams(NO_SETTINGS_YET)
+            .initial_window_size(limits::HTTP2_STREAM_WINDOW)
+            .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW)
+            .max_header_list_size(limits::MAX_RESPONSE_HEAD as u32)
+            .max_send_buffer_size(limits::HTTP2_SEND_BUFFER)
+            .handshake(Io(pipe.clone()));
+        let wakes = Arc::new(Wakes::default());
+        wakes.wake_connection();
+        Ok(Self {
+            state: State::Handshaking(Box::pin(handshake)),
+            requests: None,
+            pipe,
+            wakes,
+            streams: Rc::default(),
+            last_received: now,
+            pings: None,
+            asked: None,
+            stalled_since: None,
+        })
+    }
+
+    /// Must see every event of the socket; then drive.
+    pub fn ready(&mut self, event: &mio::event::Event) {
+        self.pipe.borrow_mut().ready(event);
+        self.wakes.wake_connection();
+    }
+
+    /// Something waits that no event will announce.
+    pub fn needs_drive(&self) -> bool {
+        self.wakes.any()
+    }
+
+    /// Reads and writes what can be, and names the owners of the streams that this gives something to
+    /// do, each once.
+    pub fn drive(&mut self, now: Instant, owners: &mut Vec<u64>) {
+        if self.wakes.take_connection() {
+            self.pipe.borrow_mut().begin_turn();
+            for _ in 0..ROUNDS {
+                if let Poll::Ready(result) = self.poll() {
+                    self.over(result.err());
+                }
+                if !self.wakes.take_connection() {
+                    break;
+                }
+            }
+            self.look_at_pipe(now);
+        }
+        self.wakes.take_owners(owners);
+    }
+
+    pub fn status(&self) -> Status {
+        match (&self.state, &self.requests) {
+            (State::Over, _) => Status::Over,
+            (State::Handshaking(_), _) => Status::Starting,
+            (State::Running(_), None) => Status::Draining,
+            (State::Running(_), Some(requests)) => {
+                if requests.current_max_send_streams() == NO_SETTINGS_YET {
+                    return Status::Starting;
+                }
+                let waker = self.wakes.for_connection();
+                match requests.clone().poll_ready(&mut Context::from_waker(&waker)) {
+                    // After GOAWAY there are no new streams (RFC 9113 section 6.8).
+                    Poll::Ready(Err(_)) => Status::Draining,
+                    _ => Status::Ready { websockets: requests.is_extended_connect_protocol_enabled() },
+                }
+            }
+        }
+    }
+
+    /// How many more streams the server, and our own limit, have room for.
+    pub fn room(&self) -> usize {
+        let Some(requests) = &self.requests else { return 0 };
+        let most = requests.current_max_send_streams().min(limits::HTTP2_STREAMS);
+        most.saturating_sub(self.streams.get())
+    }
+
+    /// Streams that are there.
+    pub fn streams(&self) -> usize {
+        self.streams.get()
+    }
+
+    /// Asks for a WebSocket (RFC 8441 section 4), when the status is ready. `owner` is named by
+    /// [`drive`](Self::drive) when there is something to do, once it was told to wait by the stream.
+    pub fn open(&mut self, request: ExtendedConnect, owner: u64) -> Result<Http2Stream, Error> {
+        let refused = |what: String| Error::new(ErrorKind::Http, Phase::Upgrade, what).with_retriable(false);
+        let Some(requests) = &self.requests else {
+            let message = "the HTTP/2 connection takes no new streams";
+            return Err(Error::new(ErrorKind::Reset, Phase::Upgrade, message));
+        };
+        let uri = http::Uri::builder()
+            .scheme(if request.secure { "https" } else { "http" })
+            .authority(request.authority.as_str())
+            .path_and_query(request.path.as_str())
+            .build()
+            .map_err(|error| refused(format!("the URL cannot be asked for over HTTP/2: {error}")))?;
+        let mut built = http::Request::builder().method(http::Method::CONNECT).uri(uri);
+        for (name, value) in &request.fields {
+            built = built.header(name.as_str(), value.as_str());
+        }
+        let built = built.version(http::Version::HTTP_2).extension(Protocol::from_static("websocket"));
+        let built = built
+            .body(())
+            .map_err(|error| refused(format!("a header field cannot be sent over HTTP/2: {error}")))?;
+        // A clone of its own, because each remembers the last stream that had to wait.
+        match requests.clone().send_request(built, false) {
+            Ok(pair) => {
+                let waker = self.wakes.for_stream(owner);
+                // The answer is waited for only once it was asked for.
+                waker.wake_by_ref();
+                self.wakes.wake_connection();
+                Ok(Http2Stream::new(pair, waker, self.pipe.clone(), Counted::new(&self.streams)))
+            }
+            Err(error) => Err(explain(&error, self.pipe.borrow().failed.as_ref(), Phase::Upgrade)),
+        }
+    }
+
+    /// No new streams; when the last one has ended, so does the connection, with GOAWAY.
+    pub fn close(&mut self) {
+        self.requests = None;
+        self.wakes.wake_connection();
+    }
+
+    /// Why the connection ended, for those who still waited for it.
+    pub fn failure(&self) -> Error {
+        let pipe = self.pipe.borrow();
+        let error = pipe.failed.clone().unwrap_or_else(|| {
+            let message = "the server ended the HTTP/2 connection before it could be used";
+            Error::new(ErrorKind::Reset, Phase::Upgrade, message)
+        });
+        Error { phase: Phase::Upgrade, ..error }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let stall = self.stalled_since.map(|since| since + limits::WRITE_STALL_TIMEOUT);
+        [stall, self.liveness_deadline()].into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.stalled_since.is_some_and(|since| now >= since + limits::WRITE_STALL_TIMEOUT) {
+            self.over_with(explain::stalled(limits::WRITE_STALL_TIMEOUT.as_secs()));
+        }
+        if self.liveness_deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if self.asked.is_some() {
+            self.over_with(explain::silent(limits::HTTP2_PING_PATIENCE.as_secs()));
+        } else if let Some(pings) = &mut self.pings {
+            // One that is still on its way asks the same.
+            let _ = pings.send_ping(Ping::opaque());
+            self.asked = Some(now);
+            self.wakes.wake_connection();
+        }
+    }
+
+    /// What was waited for until now does not count.
+    pub fn forgive(&mut self, now: Instant) {
+        self.last_received = now;
+        self.asked = self.asked.map(|_| now);
+        self.stalled_since = self.stalled_since.map(|_| now);
+    }
+
+    /// For deregistering.
+    pub fn with_tcp<R>(&mut self, act: impl FnOnce(&mut mio::net::TcpStream) -> R) -> R {
+        act(self.pipe.borrow_mut().stream.tcp_mut())
+    }
+
+    /// As if an event had come.
+    #[cfg(test)]
+    pub fn prod(&mut self) {
+        self.pipe.borrow_mut().prod();
+        self.wakes.wake_connection();
+    }
+
+    // ------------------------------------------------------------------ within
+
+    fn poll(&mut self) -> Poll<Result<(), h2::Error>> {
+        let waker = self.wakes.for_connection();
+        let context = &mut Context::from_waker(&waker);
+        if let State::Handshaking(handshake) = &mut self.state {
+            match handshake.as_mut().poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok((requests, mut connection))) => {
+                    self.requests = Some(requests);
+                    self.pings = connection.ping_pong();
+                    self.state = State::Running(Box::new(connection));
+                }
+            }
+        }
+        match &mut self.state {
+            State::Running(connection) => Pin::new(&mut **connection).poll(context),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn look_at_pipe(&mut self, now: Instant) {
+        let mut pipe = self.pipe.borrow_mut();
+        if std::mem::take(&mut pipe.received) {
+            (self.last_received, self.asked) = (now, None);
+            if let Some(pings) = &mut self.pings {
+                // Any byte is as good as the answer; this only clears the way for the next question.
+                let waker = self.wakes.for_connection();
+                let _ = pings.poll_pong(&mut Context::from_waker(&waker));
+            }
+        }
+        if pipe.has_more {
+            self.wakes.wake_connection();
+        }
+        if std::mem::take(&mut pipe.sent) || !pipe.blocked {
+            self.stalled_since = None;
+        }
+        if pipe.blocked {
+            self.stalled_since.get_or_insert(now);
+        }
+    }
+
+    /// Only while somebody would care.
+    fn liveness_deadline(&self) -> Option<Instant> {
+        if self.streams.get() == 0 || matches!(self.state, State::Over) {
+            return None;
+        }
+        Some(match self.asked {
+            Some(asked) => asked + limits::HTTP2_PING_PATIENCE,
+            None => self.last_received + limits::KEEPALIVE_IDLE,
+        })
+    }
+
+    fn over_with(&mut self, error: Error) {
+        self.pipe.borrow_mut().failed.get_or_insert(error);
+        self.over(None);
+    }
+
+    /// Dropping `h2`'s connection tells its streams.
+    fn over(&mut self, error: Option<h2::Error>) {
+        if let Some(error) = error {
+            let mut pipe = self.pipe.borrow_mut();
+            let explained = explain(&error, pipe.failed.as_ref(), Phase::Open);
+            pipe.failed.get_or_insert(explained);
+        }
+        self.state = State::Over;
+        self.requests = None;
+        self.stalled_since = None;
+    }
+}

@@ -1,0 +1,192 @@
+//! Our non-blocking stream as `h2` wants it: behind the traits of asynchronous reading and writing.
+//!
+//! Nothing is registered with the wakers: whoever drives the connection does so at every readiness.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::error::Error;
+use crate::limits::{HTTP2_READ_PER_TURN, READ_SIZE};
+use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
+
+/// The stream below a connection, and what is known of it.
+pub struct Pipe {
+    pub stream: Stream,
+    /// What one read brought and `h2` has not taken yet: it asks for 8 KiB at a time.
+    ahead: Box<[u8]>,
+    taken: usize,
+    filled: usize,
+    /// Until the next edge there is nothing to read.
+    drained: bool,
+    /// What may still be read in this turn.
+    allowance: usize,
+    /// The allowance ended a turn, not the network.
+    pub has_more: bool,
+    /// Bytes came, or were taken, since this was last looked at.
+    pub received: bool,
+    pub sent: bool,
+    /// The network takes no more until the next edge.
+    pub blocked: bool,
+    said_goodbye: bool,
+    /// Why it ended.
+    pub failed: Option<Error>,
+    pub ended: bool,
+}
+
+impl Pipe {
+    pub fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            ahead: vec![0; READ_SIZE].into_boxed_slice(),
+            taken: 0,
+            filled: 0,
+            drained: false,
+            allowance: 0,
+            has_more: false,
+            received: false,
+            sent: false,
+            blocked: false,
+            said_goodbye: false,
+            failed: None,
+            ended: false,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn prod(&mut self) {
+        self.drained = false;
+        self.begin_turn();
+    }
+
+    /// A turn begins, after an edge or without.
+    pub fn begin_turn(&mut self) {
+        self.allowance = HTTP2_READ_PER_TURN;
+        self.has_more = false;
+        self.blocked = false;
+    }
+
+    pub fn ready(&mut self, event: &mio::event::Event) {
+        self.stream.ready(event);
+        self.drained = false;
+    }
+
+    /// Reads once if nothing is left. Ready with no bytes at the end.
+    fn fill(&mut self) -> Poll<io::Result<()>> {
+        while self.taken == self.filled && !self.ended {
+            if self.drained {
+                return Poll::Pending;
+            }
+            if self.allowance == 0 {
+                self.has_more = true;
+                return Poll::Pending;
+            }
+            match self.stream.read_vectored(&mut [IoSliceMut::new(&mut self.ahead)]) {
+                Ok(ReadOutcome::Data { n, more }) => {
+                    (self.taken, self.filled) = (0, n);
+                    self.drained = !more;
+                    self.received |= n > 0;
+                    self.allowance = self.allowance.saturating_sub(n.max(1));
+                }
+                Ok(ReadOutcome::WouldBlock) => self.drained = true,
+                Ok(ReadOutcome::Eof { .. }) => self.ended = true,
+                Err(error) => return Poll::Ready(Err(self.fail(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn write(&mut self, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.stream.write_vectored(buffers) {
+            Ok(WriteOutcome::Written { n }) => {
+                self.sent = true;
+                Poll::Ready(Ok(n))
+            }
+            Ok(WriteOutcome::WouldBlock) => {
+                self.blocked = true;
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(self.fail(error))),
+        }
+    }
+
+    fn flush(&mut self) -> Poll<io::Result<()>> {
+        let wanted = self.stream.wants_write();
+        match self.stream.flush() {
+            Ok(true) => {
+                self.sent |= wanted;
+                Poll::Ready(Ok(()))
+            }
+            Ok(false) => {
+                self.blocked = true;
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(self.fail(error))),
+        }
+    }
+
+    fn shutdown(&mut self) -> Poll<io::Result<()>> {
+        if !self.said_goodbye {
+            self.said_goodbye = true;
+            self.stream.send_close_notify();
+        }
+        let flushed = self.flush();
+        if flushed.is_ready() {
+            self.stream.shutdown_write();
+        }
+        flushed
+    }
+
+    /// Keeps the error, which says more than `h2` can carry.
+    fn fail(&mut self, error: Error) -> io::Error {
+        let carried = match error.os_code {
+            0 => io::Error::other(error.message.clone()),
+            code => io::Error::from_raw_os_error(code),
+        };
+        self.failed.get_or_insert(error);
+        carried
+    }
+}
+
+/// What `h2` holds of the pipe.
+pub struct Io(pub Rc<RefCell<Pipe>>);
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut pipe = self.0.borrow_mut();
+        match pipe.fill() {
+            Poll::Ready(Ok(())) => {}
+            other => return other,
+        }
+        let end = pipe.filled.min(pipe.taken + buf.remaining());
+        buf.put_slice(&pipe.ahead[pipe.taken..end]);
+        pipe.taken = end;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.borrow_mut().write(&[IoSlice::new(bytes)])
+    }
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.borrow_mut().write(buffers)
+    }
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().flush()
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().shutdown()
+    }
+}

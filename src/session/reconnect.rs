@@ -1,0 +1,201 @@
+//! Whether and when to try again after a loss: exponential with full jitter, as arithmetic.
+//!
+//! The nth try in a row waits for a random time from the shortest delay to the shortest delay times
+//! 2^n, so that players who were thrown out together do not come back together.
+
+use std::time::Duration;
+
+use crate::error::{CallError, Error};
+use crate::limits::{self, MAX_RETRY_AFTER};
+
+/// What the caller has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    pub min_delay: Duration,
+    pub max_delay: Duration,
+    /// Tries after the first attempt, or after the last success; 0 for without end.
+    pub max_attempts: u32,
+    /// Sends while the socket connects, for the first time or again, wait for the connection.
+    pub queue_sends: bool,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            min_delay: limits::RECONNECT_MIN_DELAY,
+            max_delay: limits::RECONNECT_MAX_DELAY,
+            max_attempts: 0,
+            queue_sends: false,
+        }
+    }
+}
+
+impl Reconnect {
+    /// Whether the delays are within their ranges.
+    pub fn check(&self) -> Result<(), CallError> {
+        let longest = Duration::from_millis(u32::MAX.into());
+        if self.min_delay < Duration::from_millis(1)
+            || self.max_delay < self.min_delay
+            || self.max_delay > longest
+        {
+            return Err(CallError::argument(
+                "the shortest delay is at least 1 ms, and the longest no shorter than that",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The next try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Counts from 1, and from 1 again after a success.
+    pub attempt: u32,
+    pub delay: Duration,
+}
+
+/// The tries of one socket.
+#[derive(Debug, Default)]
+pub struct Retries {
+    in_a_row: u32,
+}
+
+impl Retries {
+    /// The connection was lost, or not made. `retry_after` is what the server asked for, `random` any
+    /// number. None if this is final.
+    pub fn after(
+        &mut self,
+        error: &Error,
+        settings: &Reconnect,
+        retry_after: Option<Duration>,
+        random: u64,
+    ) -> Option<Retry> {
+        let is_last = settings.max_attempts != 0 && self.in_a_row >= settings.max_attempts;
+        if !error.retriable || is_last {
+            return None;
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let asked_for = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+        Some(Retry { attempt: self.in_a_row, delay: asked_for + self.jittered(settings, random) })
+    }
+
+    /// The connection is open.
+    pub fn succeeded(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Whether the connection that is open now is another than the first.
+    pub fn is_retrying(&self) -> bool {
+        self.in_a_row > 0
+    }
+
+    fn jittered(&self, settings: &Reconnect, random: u64) -> Duration {
+        let (min, max) = (millis(settings.min_delay), millis(settings.max_delay));
+        // Beyond 2^32 the longest delay has won, whatever they are.
+        let end = min.saturating_mul(1 << self.in_a_row.min(32)).min(max).max(min);
+        Duration::from_millis(min + random % (end - min + 1))
+    }
+}
+
+/// Both are set in milliseconds of 32 bits.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, Phase};
+
+    fn settings(min: u64, max: u64, max_attempts: u32) -> Reconnect {
+        Reconnect {
+            min_delay: Duration::from_millis(min),
+            max_delay: Duration::from_millis(max),
+            max_attempts,
+            ..Reconnect::default()
+        }
+    }
+
+    fn lost() -> Error {
+        Error::new(ErrorKind::Reset, Phase::Open, "lost")
+    }
+
+    /// The shortest and the longest delay of the first tries in a row.
+    fn windows(settings: &Reconnect, count: usize) -> Vec<(u64, u64)> {
+        let mut retries = Retries::default();
+        (0..count)
+            .map(|_| {
+                let before = retries.in_a_row;
+                let delays = [0, u64::MAX, u64::MAX / 2, 1, 12_345, 1 << 40].map(|random| {
+                    retries.in_a_row = before;
+                    retries.after(&lost(), settings, None, random).unwrap().delay.as_millis() as u64
+                });
+                // Every number within the window comes up for some dice.
+                let (min, end) = (*delays.iter().min().unwrap(), retries.window_end(settings));
+                retries.in_a_row = before;
+                let top = retries.after(&lost(), settings, None, end - min).unwrap().delay;
+                assert!(delays.iter().all(|delay| (min..=end).contains(delay)), "{delays:?}");
+                (min, top.as_millis() as u64)
+            })
+            .collect()
+    }
+
+    impl Retries {
+        fn window_end(&self, settings: &Reconnect) -> u64 {
+            let min = millis(settings.min_delay);
+            (min << self.in_a_row.min(20)).min(millis(settings.max_delay)).max(min)
+        }
+    }
+
+    #[test]
+    fn the_window_doubles_up_to_the_longest_delay() {
+        let expected = [(250, 500), (250, 1000), (250, 2000), (250, 4000), (250, 8000), (250, 16_000)];
+        assert_eq!(windows(&Reconnect::default(), 6), expected);
+        assert_eq!(windows(&settings(250, 3000, 0), 5)[3..], [(250, 3000), (250, 3000)]);
+        assert_eq!(windows(&settings(70, 70, 0), 3), [(70, 70); 3]);
+    }
+
+    #[test]
+    fn the_longest_times_and_the_most_tries_do_not_overflow() {
+        let longest = settings(u32::MAX.into(), u32::MAX.into(), 0);
+        let mut retries = Retries { in_a_row: u32::MAX };
+        let retry = retries.after(&lost(), &longest, Some(Duration::MAX), u64::MAX).unwrap();
+        assert_eq!(retry.attempt, u32::MAX);
+        assert_eq!(retry.delay, MAX_RETRY_AFTER + Duration::from_millis(u32::MAX.into()));
+        let mut retries = Retries { in_a_row: 100 };
+        assert!(retries.after(&lost(), &settings(1, u32::MAX.into(), 0), None, 9).is_some());
+    }
+
+    #[test]
+    fn tries_are_counted_until_a_success() {
+        let mut retries = Retries::default();
+        let next = |retries: &mut Retries| {
+            retries.after(&lost(), &settings(1, 1, 2), None, 0).map(|retry| retry.attempt)
+        };
+        assert!(!retries.is_retrying());
+        assert_eq!((next(&mut retries), next(&mut retries), next(&mut retries)), (Some(1), Some(2), None));
+        assert!(retries.is_retrying());
+        retries.succeeded();
+        assert!(!retries.is_retrying());
+        assert_eq!((next(&mut retries), next(&mut retries), next(&mut retries)), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn what_is_final_is_not_tried_again() {
+        let mut retries = Retries::default();
+        let refused = Error::new(ErrorKind::Http, Phase::Upgrade, "401");
+        assert_eq!(retries.after(&refused, &Reconnect::default(), None, 0), None);
+        assert!(!retries.is_retrying());
+    }
+
+    #[test]
+    fn a_server_is_given_the_time_that_it_asks_for_within_reason() {
+        let wait = |seconds| {
+            let asked = Some(Duration::from_secs(seconds));
+            Retries::default().after(&lost(), &settings(100, 100, 0), asked, 0).unwrap().delay
+        };
+        assert_eq!(wait(0), Duration::from_millis(100));
+        assert_eq!(wait(7), Duration::from_millis(7_100));
+        assert_eq!(wait(u64::MAX), MAX_RETRY_AFTER + Duration::from_millis(100));
+    }
+}

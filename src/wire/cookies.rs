@@ -1,0 +1,270 @@
+//! Cookies (RFC 6265): what a server has set, and what goes back to it.
+//!
+//! The text of a cookie is parsed by the `cookie` crate; whose it is and how long it lives is decided
+//! here, with the time as an argument. There is no list of public suffixes: a cookie for a whole
+//! domain is taken for any domain of two labels or more that the server belongs to.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use cookie::Cookie;
+
+use super::header::check_value;
+use super::url::Url;
+use crate::limits;
+
+/// The cookies of one socket.
+#[derive(Clone, Debug, Default)]
+pub struct CookieJar {
+    /// In the order in which they were first set.
+    cookies: Vec<Stored>,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    name: String,
+    value: String,
+    /// Without a leading dot, in lower case.
+    domain: String,
+    /// Set for the one host and not for those below it.
+    host_only: bool,
+    path: String,
+    secure: bool,
+    /// None for as long as the jar lives.
+    expires: Option<SystemTime>,
+}
+
+impl CookieJar {
+    /// Takes what the server at `url` has set, line by line (RFC 6265 section 5.3). Lines that cannot
+    /// be used are dropped, as browsers do.
+    pub fn take<'a>(&mut self, url: &Url, lines: impl Iterator<Item = &'a str>, now: SystemTime) {
+        for cookie in lines.filter_map(|line| Stored::parse(line, url, now)) {
+            let same = |own: &Stored| {
+                (&own.name, &own.domain, &own.path) == (&cookie.name, &cookie.domain, &cookie.path)
+            };
+            let place = self.cookies.iter().position(same);
+            match (place, cookie.is_alive(now)) {
+                (Some(place), true) => self.cookies[place] = cookie,
+                (Some(place), false) => drop(self.cookies.remove(place)),
+                (None, true) => self.cookies.push(cookie),
+                (None, false) => {}
+            }
+        }
+        self.cookies.retain(|cookie| cookie.is_alive(now));
+        // The oldest go first.
+        while self.cookies.len() > limits::MAX_COOKIES || self.bytes() > limits::MAX_COOKIE_BYTES {
+            self.cookies.remove(0);
+        }
+    }
+
+    /// The value of the `Cookie` header for a request (RFC 6265 section 5.4).
+    pub fn header(&self, url: &Url, now: SystemTime) -> Option<String> {
+        let fits = |cookie: &&Stored| cookie.is_alive(now) && cookie.belongs_to(url);
+        let mut fitting: Vec<&Stored> = self.cookies.iter().filter(fits).collect();
+        // Longer paths first; among equals the sort keeps the order in which they were set.
+        fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let pairs: Vec<String> =
+            fitting.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    fn bytes(&self) -> usize {
+        self.cookies.iter().map(|cookie| cookie.name.len() + cookie.value.len()).sum()
+    }
+}
+
+impl Stored {
+    fn parse(line: &str, url: &Url, now: SystemTime) -> Option<Self> {
+        let parsed = Cookie::parse(line).ok()?;
+        let (name, value) = (parsed.name(), parsed.value());
+        if name.is_empty() || check_value(&format!("{name}={value}")).is_err() || value.contains(';') {
+            return None;
+        }
+        // The crate drops a leading dot, as section 5.2.3 wants it.
+        let given = parsed.domain().map(|domain| domain.trim_start_matches('.').to_ascii_lowercase());
+        let (domain, host_only) = match given.filter(|domain| !domain.is_empty()) {
+            Some(domain) if domain == url.host => (domain, false),
+            Some(domain) if domain.contains('.') && is_below(&url.host, &domain) => (domain, false),
+            Some(_) => return None,
+            None => (url.host.clone(), true),
+        };
+        let path = parsed.path().filter(|path| path.starts_with('/'));
+        let secure = parsed.secure().unwrap_or(false);
+        // Only a secure server sets secure cookies, and the prefixes promise what they say (the
+        // successor of RFC 6265, section 4.1.3).
+        if secure && !url.secure
+            || name.starts_with("__Secure-") && !secure
+            || name.starts_with("__Host-") && !(secure && host_only && path == Some("/"))
+        {
+            return None;
+        }
+        let path = path.map_or_else(|| default_path(&url.path).to_owned(), str::to_owned);
+        Some(Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            domain,
+            host_only,
+            path,
+            secure,
+            expires: expiry(&parsed, now),
+        })
+    }
+
+    fn is_alive(&self, now: SystemTime) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+
+    fn belongs_to(&self, url: &Url) -> bool {
+        let host = url.host == self.domain || (!self.host_only && is_below(&url.host, &self.domain));
+        host && (url.secure || !self.secure) && path_matches(&self.path, &url.path)
+    }
+}
+
+/// `Max-Age` wins over `Expires` (RFC 6265 section 5.3 step 3).
+fn expiry(cookie: &Cookie<'_>, now: SystemTime) -> Option<SystemTime> {
+    if let Some(age) = cookie.max_age() {
+        let seconds = u64::try_from(age.whole_seconds()).unwrap_or(0);
+        // Beyond what the clock can say is for ever.
+        return match seconds {
+            0 => Some(SystemTime::UNIX_EPOCH),
+            seconds => now.checked_add(Duration::from_secs(seconds)),
+        };
+    }
+    let seconds = cookie.expires_datetime()?.unix_timestamp();
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+/// RFC 6265 section 5.1.3.
+fn is_below(host: &str, domain: &str) -> bool {
+    let above = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
+    above.is_some_and(|rest| !rest.is_empty()) && host.parse::<IpAddr>().is_err()
+}
+
+/// RFC 6265 section 5.1.4: the folder of the request.
+fn default_path(path: &str) -> &str {
+    let path = path.split('?').next().unwrap_or_default();
+    match path.rfind('/') {
+        Some(0) | None => "/",
+        Some(slash) => &path[..slash],
+    }
+}
+
+/// RFC 6265 section 5.1.4.
+fn path_matches(cookie: &str, request: &str) -> bool {
+    let request = request.split('?').next().unwrap_or_default();
+    let Some(rest) = request.strip_prefix(cookie) else { return false };
+    rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_700_000_000);
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + NOW
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    /// What goes to `to` after `from` has set these.
+    fn sent(from: &str, lines: &[&str], to: &str) -> String {
+        let mut jar = CookieJar::default();
+        jar.take(&url(from), lines.iter().copied(), now());
+        jar.header(&url(to), now()).unwrap_or_default()
+    }
+
+    #[test]
+    fn cookies_go_back_to_their_host_only() {
+        assert_eq!(sent("ws://a.example/", &["x=1", "y=two"], "ws://a.example/any"), "x=1; y=two");
+        for other in ["ws://b.a.example/", "ws://example/", "ws://xa.example/", "ws://b.example/"] {
+            assert_eq!(sent("ws://a.example/", &["x=1"], other), "", "{other}");
+        }
+        // RFC 6265 section 8.5: ports and schemes share them.
+        assert_eq!(sent("ws://a.example/", &["x=1"], "wss://a.example:99/"), "x=1");
+    }
+
+    #[test]
+    fn a_domain_shares_them_downwards_and_is_never_a_strangers() {
+        let set = |domain: &str, to: &str| sent("ws://a.b.example/", &[&format!("x=1; Domain={domain}")], to);
+        for domain in ["b.example", ".b.example", "B.Example", "a.b.example"] {
+            assert_eq!(set(domain, "ws://a.b.example/"), "x=1", "{domain}");
+        }
+        assert_eq!(set("b.example", "ws://c.b.example/"), "x=1");
+        assert_eq!(set("b.example", "ws://b.example/"), "x=1");
+        assert_eq!(set("b.example", "ws://xb.example/"), "");
+        assert_eq!(set("b.example", "ws://example/"), "");
+        for domain in ["example", "c.b.example", "x.example", "xa.b.example", "b.exampl"] {
+            assert_eq!(set(domain, "ws://a.b.example/"), "", "{domain}");
+        }
+        assert_eq!(sent("ws://127.0.0.1/", &["x=1; Domain=0.0.1"], "ws://127.0.0.1/"), "");
+        assert_eq!(sent("ws://127.0.0.1/", &["x=1; Domain=127.0.0.1"], "ws://127.0.0.1/"), "x=1");
+    }
+
+    #[test]
+    fn paths_hold_for_folders_and_longer_ones_go_first() {
+        let set = |from: &str, path: &str, to: &str| {
+            sent(&format!("ws://h{from}"), &[&format!("x=1{path}")], &format!("ws://h{to}"))
+        };
+        assert_eq!(set("/a/b", "", "/a/c?q"), "x=1");
+        assert_eq!(set("/a/b", "", "/b"), "");
+        assert_eq!(set("/a/b", "; Path=/", "/b"), "x=1");
+        assert_eq!(set("/", "; Path=/a", "/a"), "x=1");
+        assert_eq!(set("/", "; Path=/a", "/a/b"), "x=1");
+        assert_eq!(set("/", "; Path=/a", "/ab"), "");
+        assert_eq!(set("/", "; Path=/a/", "/a/b"), "x=1");
+        assert_eq!(set("/a?b/c", "", "/z"), "x=1");
+        assert_eq!(
+            sent("ws://h/", &["x=1; Path=/", "y=2; Path=/a/b", "x=3; Path=/a"], "ws://h/a/b/c"),
+            "y=2; x=3; x=1"
+        );
+    }
+
+    #[test]
+    fn secure_cookies_stay_on_tls() {
+        assert_eq!(sent("wss://h/", &["x=1; Secure"], "wss://h/"), "x=1");
+        assert_eq!(sent("wss://h/", &["x=1; Secure; HttpOnly; SameSite=Lax"], "ws://h/"), "");
+        assert_eq!(sent("ws://h/", &["x=1; Secure"], "wss://h/"), "");
+        assert_eq!(sent("wss://h/", &["__Secure-x=1", "__Host-x=1; Secure"], "wss://h/"), "");
+        assert_eq!(sent("wss://h/", &["__Host-x=1; Secure; Path=/"], "wss://h/"), "__Host-x=1");
+    }
+
+    #[test]
+    fn cookies_are_replaced_expire_and_are_taken_back() {
+        let set = |lines: &[&str]| sent("ws://h/", lines, "ws://h/");
+        assert_eq!(set(&["x=1", "y=2", "x=3"]), "x=3; y=2");
+        assert_eq!(set(&["x=1", "x=gone; Max-Age=0"]), "");
+        assert_eq!(set(&["x=1", "x=gone; Max-Age=-5"]), "");
+        assert_eq!(set(&["x=1", "x=gone; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]), "");
+        assert_eq!(set(&["x=1; Max-Age=10; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]), "x=1");
+        assert_eq!(set(&["x=1; Max-Age=99999999999999999999"]), "x=1");
+
+        let mut jar = CookieJar::default();
+        let lines = ["a=1; Max-Age=10", "b=1; Expires=Tue, 14 Nov 2023 22:13:40 GMT", "c=1"];
+        jar.take(&url("ws://h/"), lines.into_iter(), now());
+        let at = |seconds| jar.header(&url("ws://h/"), now() + Duration::from_secs(seconds));
+        assert_eq!(at(9).as_deref(), Some("a=1; b=1; c=1"));
+        assert_eq!(at(10).as_deref(), Some("b=1; c=1"));
+        assert_eq!(at(21).as_deref(), Some("c=1"));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_not_kept_and_a_flood_is_bounded() {
+        for line in ["", "=x", "x", "x=\u{e9}", "x=a\tb\u{7f}", "; Path=/", "\u{0}=1"] {
+            assert_eq!(sent("ws://h/", &[line], "ws://h/"), "", "{line:?}");
+        }
+        let flood: Vec<String> = (0..500).map(|n| format!("n{n}=1")).collect();
+        let lines: Vec<&str> = flood.iter().map(String::as_str).collect();
+        let header = sent("ws://h/", &lines, "ws://h/");
+        assert_eq!(header.split("; ").count(), limits::MAX_COOKIES);
+        assert!(header.ends_with("n499=1"), "{header}");
+        let large: Vec<String> = (0..20).map(|n| format!("n{n}={}", "x".repeat(3000))).collect();
+        let lines: Vec<&str> = large.iter().map(String::as_str).collect();
+        let header = sent("ws://h/", &lines, "ws://h/");
+        assert!((10_000..=limits::MAX_COOKIE_BYTES + 200).contains(&header.len()), "{}", header.len());
+    }
+}

@@ -1,0 +1,385 @@
+//! WebSockets over HTTP/2 (RFC 8441) through the façade: sharing, falling back, and every end.
+
+#![cfg(all(feature = "http2", feature = "tls"))]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::{Client, Seen, wait_until};
+use framewire::{ErrorKind, HttpVersion, Phase, Roots, Socket, Tls};
+use framewire_servers::certs::{Demands, server_config};
+use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted};
+
+const BOTH: &[&str] = &["h2", "http/1.1"];
+
+/// A server over TLS that speaks both versions, and settings that trust it.
+fn secure(alpn: &'static [&'static str], behaviour: Behaviour) -> (Http2Server, Tls) {
+    let authority = Authority::new("Test CA");
+    let config = server_config(&authority.good(), Demands { alpn, ..Demands::default() });
+    let tls = Tls::create().unwrap();
+    tls.set_roots(Roots::None).unwrap();
+    tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+    (Http2Server::start(Behaviour { tls: Some(config), ..behaviour }), tls)
+}
+
+fn client(url: &str, tls: Option<&Tls>, version: HttpVersion) -> Client {
+    let client = Client::new(url);
+    client.set_tls(tls).unwrap();
+    client.set_http_version(version).unwrap();
+    client
+}
+
+/// Opening over HTTP/2 in the clear.
+fn clear(server: &Http2Server, path: &str) -> Client {
+    let client = client(&server.url(path), None, HttpVersion::Http2);
+    client.open().unwrap();
+    client
+}
+
+fn echoes(client: &Client, text: &str) {
+    client.send_text(text).unwrap();
+    assert_eq!(client.next(), Seen::Text(text.into()));
+}
+
+/// Says which version of HTTP each upgrade request was for.
+fn versions_asked(client: &Client) -> Arc<AtomicU32> {
+    let asked = Arc::new(AtomicU32::new(0));
+    let own = asked.clone();
+    client.set_dispatch(framewire::Dispatch::Worker).unwrap();
+    client
+        .on_internal_request_created(Some(Arc::new(move |_: &Socket, request| {
+            own.store(own.load(Ordering::SeqCst) * 10 + request.http_version(), Ordering::SeqCst);
+        })))
+        .unwrap();
+    asked
+}
+
+#[test]
+fn automatic_is_http2_where_the_server_has_it() {
+    let (server, tls) = secure(BOTH, Behaviour::default());
+    let client = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!((client.http_version(), client.response_status()), (2, 200));
+    echoes(&client, "hello");
+    client.close(4000, "enough").unwrap();
+    assert_eq!(client.closed(), (4000, "enough".to_owned()));
+    assert_eq!((server.connections(), server.streams()), (1, 1));
+    wait_until("the stream's end", || server.open_streams() == 0);
+}
+
+#[test]
+fn several_dozen_sockets_share_one_connection() {
+    let (server, tls) = secure(BOTH, Behaviour::default());
+    let clients: Vec<_> = (0..48).map(|_| client(&server.url("/"), Some(&tls), HttpVersion::Auto)).collect();
+    clients.iter().for_each(|client| client.open().unwrap());
+    for (number, client) in clients.iter().enumerate() {
+        assert_eq!(client.next(), Seen::Open);
+        client.send_text(&number.to_string()).unwrap();
+    }
+    for (number, client) in clients.iter().enumerate() {
+        assert_eq!(client.next(), Seen::Text(number.to_string()));
+    }
+    assert_eq!((server.connections(), server.streams()), (1, 48));
+    // One leaves without a word, and the others do not notice.
+    clients[0].abort().unwrap();
+    assert_eq!(clients[0].closed().0, 1006);
+    wait_until("one stream less", || server.open_streams() == 47);
+    clients[1..].iter().for_each(|client| echoes(client, "still here"));
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_full_connection_is_followed_by_the_next() {
+    let server = Http2Server::start(Behaviour { max_streams: 2, ..Behaviour::default() });
+    let clients: Vec<_> = (0..5).map(|_| clear(&server, "/")).collect();
+    for client in &clients {
+        assert_eq!(client.next(), Seen::Open);
+        echoes(client, "hello");
+    }
+    assert_eq!(server.connections(), 3);
+}
+
+#[test]
+fn a_server_without_websockets_over_http2_is_asked_once_and_quietly() {
+    let (server, tls) = secure(BOTH, Behaviour { websockets: false, ..Behaviour::default() });
+    let first = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
+    let asked = versions_asked(&first);
+    first.open().unwrap();
+    wait_until("the open socket", || first.is_open());
+    assert_eq!((first.http_version(), first.response_status()), (1, 101));
+    assert_eq!((server.connections(), server.http1_connections(), server.streams()), (2, 1, 0));
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "only for the version that was used");
+    // From now on it is known.
+    let second = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
+    second.open().unwrap();
+    assert_eq!(second.next(), Seen::Open);
+    echoes(&second, "hello");
+    assert_eq!((server.connections(), server.http1_connections()), (3, 2));
+}
+
+#[test]
+fn sockets_that_wait_for_a_server_without_http2_get_connections_of_their_own() {
+    for alpn in [&["http/1.1"][..], &[]] {
+        let (server, tls) = secure(alpn, Behaviour::default());
+        let clients: Vec<_> =
+            (0..12).map(|_| client(&server.url("/"), Some(&tls), HttpVersion::Auto)).collect();
+        clients.iter().for_each(|client| client.open().unwrap());
+        for client in &clients {
+            assert_eq!(client.next(), Seen::Open);
+            assert_eq!(client.http_version(), 1);
+            echoes(client, "hello");
+        }
+        assert_eq!(server.http1_connections(), 12);
+    }
+}
+
+#[test]
+fn http2_alone_does_not_fall_back() {
+    let (without, tls) = secure(BOTH, Behaviour { websockets: false, ..Behaviour::default() });
+    let (old, old_tls) = secure(&["http/1.1"], Behaviour::default());
+    for (server, tls, words) in [(&without, &tls, "RFC 8441"), (&old, &old_tls, "does not speak HTTP/2")] {
+        let clients = [(); 3].map(|()| client(&server.url("/"), Some(tls), HttpVersion::Http2));
+        clients.iter().for_each(|client| client.open().unwrap());
+        for client in &clients {
+            let error = client.error();
+            assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Http, Phase::Upgrade, false));
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
+    assert_eq!(without.http1_connections(), 0);
+}
+
+#[test]
+fn http1_alone_does_not_offer_http2() {
+    let (server, tls) = secure(BOTH, Behaviour::default());
+    let client = client(&server.url("/"), Some(&tls), HttpVersion::Http1);
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!((client.http_version(), server.http1_connections()), (1, 1));
+}
+
+#[test]
+fn without_tls_only_prior_knowledge_is_http2() {
+    let server = Http2Server::start(Behaviour::default());
+    let client = clear(&server, "/headers");
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.http_version(), 2);
+    let Seen::Text(head) = client.next() else { panic!("not text") };
+    assert!(head.contains("/headers"), "{head}");
+
+    let plain = EchoServer::start();
+    let automatic = Client::opened(&plain.url("/"));
+    assert_eq!(automatic.http_version(), 1);
+}
+
+#[test]
+fn a_server_that_answers_http2_in_http1_is_an_error() {
+    let plain = EchoServer::start();
+    let client = client(&plain.url("/"), None, HttpVersion::Http2);
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!(error.phase, Phase::Upgrade, "{error}");
+}
+
+#[test]
+fn the_request_can_be_changed_and_says_its_version() {
+    let (server, tls) = secure(BOTH, Behaviour::default());
+    let client = client(&server.url("/headers"), Some(&tls), HttpVersion::Auto);
+    client.add_protocol("chat").unwrap();
+    let asked = versions_asked(&client);
+    let also = Arc::new(std::sync::Mutex::new(String::new()));
+    let own = also.clone();
+    client.on_text(Some(Arc::new(move |_: &Socket, text: &str| own.lock().unwrap().push_str(text)))).unwrap();
+    client.add_header("X-Game", "seven").unwrap();
+    client.open().unwrap();
+    wait_until("the head", || !also.lock().unwrap().is_empty());
+    let head = also.lock().unwrap().to_lowercase();
+    assert!(head.contains("x-game: seven\r\n"), "{head}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(client.protocol(), "chat");
+}
+
+#[test]
+fn a_refusal_has_its_status_and_body() {
+    let server = Http2Server::start(Behaviour::default());
+    let client = clear(&server, "/forbidden");
+    let error = client.error();
+    assert_eq!((error.kind, error.phase, error.http_status), (ErrorKind::Http, Phase::Upgrade, 403));
+    assert_eq!(client.response_body(), b"members only");
+    assert_eq!(client.http_version(), 2);
+}
+
+#[test]
+fn a_reset_in_place_of_an_answer_is_an_error_after_one_more_try() {
+    let server = Http2Server::start(Behaviour::default());
+    let error = clear(&server, "/reset").error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Upgrade));
+    assert!(error.message.contains("INTERNAL_ERROR"), "{error}");
+    assert_eq!(server.streams(), 2);
+    // What the server took no notice of is asked again, and nobody has to know.
+    let client = clear(&server, "/refused-once");
+    assert_eq!(client.next(), Seen::Open);
+    echoes(&client, "hello");
+}
+
+#[test]
+fn a_server_that_wants_http1_for_it_gets_that() {
+    let (server, tls) = secure(BOTH, Behaviour::default());
+    let automatic = client(&server.url("/http1-only"), Some(&tls), HttpVersion::Auto);
+    automatic.open().unwrap();
+    assert_eq!(automatic.next(), Seen::Open);
+    assert_eq!(automatic.http_version(), 1);
+    let strict = client(&server.url("/http1-only"), Some(&tls), HttpVersion::Http2);
+    strict.open().unwrap();
+    let error = strict.error();
+    assert!(error.message.contains("HTTP_1_1_REQUIRED"), "{error}");
+}
+
+#[test]
+fn a_reset_stream_is_the_end_of_one_socket() {
+    let server = Http2Server::start(Behaviour::default());
+    let (cut, other) = (clear(&server, "/cut"), clear(&server, "/"));
+    assert_eq!((cut.next(), other.next()), (Seen::Open, Seen::Open));
+    cut.send_text("now").unwrap();
+    let error = cut.error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Open), "{error}");
+    echoes(&other, "hello");
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn after_goaway_the_old_ones_stay_and_the_new_ones_go_elsewhere() {
+    let server = Http2Server::start(Behaviour::default());
+    let old = clear(&server, "/");
+    assert_eq!(old.next(), Seen::Open);
+    server.go_away();
+    echoes(&old, "still served");
+    server.serve_again();
+    let new = clear(&server, "/");
+    assert_eq!(new.next(), Seen::Open);
+    echoes(&new, "on the next connection");
+    echoes(&old, "and still");
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn the_lost_connection_is_the_end_of_all_its_sockets_once_each() {
+    let server = Http2Server::start(Behaviour::default());
+    let clients: Vec<_> = (0..6).map(|_| clear(&server, "/")).collect();
+    clients.iter().for_each(|client| assert_eq!(client.next(), Seen::Open));
+    drop(server);
+    for client in &clients {
+        match client.end() {
+            Seen::Error(error) => assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Open)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn large_messages_pass_the_windows_in_both_directions() {
+    let server = Http2Server::start(Behaviour::default());
+    let client = clear(&server, "/");
+    assert_eq!(client.next(), Seen::Open);
+    let message: Vec<u8> = (0..5_000_000).map(|n| (n % 239) as u8).collect();
+    client.send_binary(&message).unwrap();
+    let Seen::Binary(back) = client.next() else { panic!("not a binary message") };
+    assert!(back == message);
+    wait_until("nothing more to send", || client.buffered_amount() == 0);
+    let fragments = clear(&server, "/fragments?n=40&size=50000");
+    assert_eq!(fragments.next(), Seen::Open);
+    let Seen::Binary(whole) = fragments.next() else { panic!("not a binary message") };
+    assert_eq!(whole.len(), 2_000_000);
+}
+
+#[test]
+fn a_game_that_does_not_read_holds_up_its_own_stream_only() {
+    let server = Http2Server::start(Behaviour::default());
+    const COUNT: u32 = 6000;
+    // More than the mailbox, the window and the network in between hold.
+    let flooded = clear(&server, &format!("/count?n={COUNT}&size=4096"));
+    let other = clear(&server, "/");
+    assert_eq!(other.next(), Seen::Open);
+    let held = || flooded.stats().bytes_received;
+    wait_until("a full mailbox", || held() >= 3 << 20);
+    for _ in 0..50 {
+        echoes(&other, "not held up");
+    }
+    assert!(held() < u64::from(COUNT) * 4096 / 2, "the rest waits on the server's side");
+    assert_eq!(flooded.next(), Seen::Open);
+    for number in 0..COUNT {
+        let Seen::Binary(message) = flooded.next() else { panic!("not a binary message") };
+        assert_eq!(message[..8], u64::from(number).to_le_bytes());
+    }
+    assert_eq!(flooded.closed(), (1000, "done".to_owned()));
+}
+
+#[test]
+fn what_the_server_does_not_take_stays_in_the_buffered_amount() {
+    let server = Http2Server::start(Behaviour::default());
+    let client = clear(&server, "/silent");
+    assert_eq!(client.next(), Seen::Open);
+    // The echo server reads this and forgets it, so all of it goes.
+    client.send_binary(&vec![1; 3_000_000]).unwrap();
+    wait_until("nothing more to send", || client.buffered_amount() == 0);
+
+    let stuck = clear(&server, "/push?hz=1&size=1");
+    assert_eq!(stuck.next(), Seen::Open);
+    // This one reads nothing, and the network in between takes a few megabytes at most.
+    const MUCH: usize = 60_000_000;
+    stuck.send_binary(&vec![1; MUCH]).unwrap();
+    wait_until("a full network", || {
+        let before = stuck.buffered_amount();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        before < MUCH && stuck.buffered_amount() == before
+    });
+    assert!(stuck.buffered_amount() > MUCH / 2, "{}", stuck.buffered_amount());
+}
+
+#[test]
+fn a_server_that_says_nothing_is_a_timeout_in_the_phase_of_the_upgrade() {
+    let server = Scripted::start(|peer| {
+        let mut sink = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut peer.stream(), &mut sink);
+    });
+    let clients: Vec<_> = (0..2)
+        .map(|_| {
+            let client = client(&server.url(), None, HttpVersion::Http2);
+            client.set_connect_timeout(300).unwrap();
+            client.open().unwrap();
+            client
+        })
+        .collect();
+    for client in &clients {
+        let error = client.error();
+        assert_eq!((error.kind, error.phase), (ErrorKind::TimedOut, Phase::Upgrade), "{error}");
+    }
+}
+
+#[test]
+fn giving_up_while_others_wait_is_no_end_for_them() {
+    let server = Http2Server::start(Behaviour::default());
+    for _ in 0..20 {
+        let clients: Vec<_> = (0..4).map(|_| clear(&server, "/")).collect();
+        // Whoever dials for all may be among them.
+        clients[0].abort().unwrap();
+        assert_eq!(clients[0].end(), Seen::Closed(1006, "aborted by the caller".to_owned()));
+        for client in &clients[1..] {
+            assert_eq!(client.next(), Seen::Open);
+        }
+    }
+}
+
+#[test]
+fn the_library_stops_with_streams_open() {
+    let _alone = common::alone();
+    let server = Http2Server::start(Behaviour::default());
+    let client = clear(&server, "/");
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.http_version(), 2);
+    client.destroy().unwrap();
+    wait_until("the stream's end", || server.open_streams() == 0);
+}

@@ -1,0 +1,89 @@
+//! WebSockets over HTTP/2 on every way to the server: behind a proxy, after a redirect, in another try.
+
+#![cfg(all(feature = "http2", feature = "tls"))]
+
+mod common;
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::{Client, Seen};
+use framewire::{ErrorKind, HttpVersion, Reconnect, Roots, Tls};
+use framewire_servers::certs::{Demands, server_config};
+use framewire_servers::relay::relay;
+use framewire_servers::{Authority, Behaviour, Http2Server, Scripted};
+
+fn client(url: &str) -> Client {
+    let client = Client::new(url);
+    client.set_http_version(HttpVersion::Http2).unwrap();
+    client
+}
+
+fn opened(client: &Client) {
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.http_version(), 2);
+    client.send_text("hello").unwrap();
+    assert_eq!(client.next(), Seen::Text("hello".into()));
+}
+
+#[test]
+fn sockets_share_what_goes_through_the_same_proxy() {
+    let server = Http2Server::start(Behaviour::default());
+    let port = server.port();
+    let proxy = Scripted::start(move |mut peer| {
+        if peer.read_head().starts_with("CONNECT ") {
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\n");
+            let backend = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+            relay(peer.stream(), &backend);
+        }
+    });
+    let clients: Vec<Client> = (0..4).map(|_| client(&server.url("/"))).collect();
+    let (behind, direct) = clients.split_at(3);
+    for client in behind {
+        client.set_proxy(Some(&format!("http://127.0.0.1:{}", proxy.port()))).unwrap();
+        opened(client);
+    }
+    assert_eq!((proxy.connections(), server.connections()), (1, 1));
+    opened(&direct[0]);
+    assert_eq!((proxy.connections(), server.connections(), server.streams()), (1, 2, 4));
+}
+
+#[test]
+fn a_redirect_leads_to_a_server_with_http2() {
+    let authority = Authority::new("Test CA");
+    let demands = Demands { alpn: &["h2", "http/1.1"], ..Demands::default() };
+    let config = server_config(&authority.good(), demands);
+    let there = Http2Server::start(Behaviour { tls: Some(config), ..Behaviour::default() });
+    let tls = Tls::create().unwrap();
+    tls.set_roots(Roots::None).unwrap();
+    tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+    let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", there.url("/"));
+    let here = Scripted::answering(answer);
+    let client = Client::new(&here.url());
+    client.set_tls(Some(&tls)).unwrap();
+    client.set_max_redirects(1).unwrap();
+    opened(&client);
+    assert_eq!((here.connections(), there.connections(), there.streams()), (1, 1, 1));
+}
+
+#[test]
+fn another_try_finds_the_connection_that_is_still_there() {
+    let server = Http2Server::start(Behaviour::default());
+    let client = client(&server.url("/cut"));
+    let delay = Duration::from_millis(1);
+    let reconnect = Reconnect { min_delay: delay, max_delay: delay, ..Reconnect::default() };
+    client.set_reconnect(Some(reconnect)).unwrap();
+    client.open().unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.next(), Seen::Open);
+        client.send_text("the server resets the stream at this").unwrap();
+        match client.next() {
+            Seen::Reconnecting(error, 1, _) => assert_eq!(error.kind, ErrorKind::Reset, "{error}"),
+            other => panic!("expected another try, not {other:?}"),
+        }
+    }
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!((server.connections(), server.streams()), (1, 4));
+    assert_eq!(client.stats().reconnects, 3);
+}

@@ -1,0 +1,48 @@
+//! Several workers: the sockets of a server come to the one that has its HTTP/2 connections.
+
+#![cfg(feature = "http2")]
+
+mod common;
+
+use common::{Client, Seen};
+use framewire::{Config, HttpVersion};
+use framewire_servers::{Behaviour, EchoServer, Http2Server};
+
+#[test]
+fn sockets_of_one_server_meet_on_one_worker() {
+    framewire::init(Config { worker_threads: 3, ..Config::default() }).unwrap();
+    let (one, two) = (Http2Server::start(Behaviour::default()), Http2Server::start(Behaviour::default()));
+    let plain = EchoServer::start();
+    let client = |url: &str, version| {
+        let client = Client::new(url);
+        client.set_http_version(version).unwrap();
+        client
+    };
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        clients.push(client(&one.url("/"), HttpVersion::Http2));
+        clients.push(client(&two.url("/"), HttpVersion::Http2));
+        clients.push(client(&plain.url("/"), HttpVersion::Auto));
+    }
+    // While one is left the connection is not idle.
+    let keepers = [&one, &two].map(|server| client(&server.url("/"), HttpVersion::Http2));
+    keepers.iter().for_each(|keeper| keeper.open().unwrap());
+    keepers.iter().for_each(|keeper| assert_eq!(keeper.next(), Seen::Open));
+    // Again and again: a socket may have to move, and what was on its way to it has to follow.
+    for round in 0..5 {
+        clients.iter().for_each(|client| client.open().unwrap());
+        for client in &clients {
+            assert_eq!(client.next(), Seen::Open);
+            client.send_text("hello").unwrap();
+            client.ping(b"and a ping").unwrap();
+        }
+        for client in &clients {
+            let mut seen = [client.next(), client.next()];
+            seen.sort_by_key(|seen| matches!(seen, Seen::Pong(_)));
+            assert_eq!(seen, [Seen::Text("hello".into()), Seen::Pong(b"and a ping".into())]);
+            client.close(1000, "").unwrap();
+        }
+        clients.iter().for_each(|client| assert_eq!(client.closed().0, 1000, "round {round}"));
+    }
+    assert_eq!((one.connections(), two.connections()), (1, 1));
+}

@@ -1,0 +1,460 @@
+//! Servers behind proxies: the way through, and every way in which a proxy says no.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+
+use common::{Client, Seen};
+use framewire::{Code, Error, ErrorKind, Phase, Socket};
+use framewire_servers::relay::relay;
+use framewire_servers::{EchoServer, Peer, Scripted};
+
+/// What a proxy was told, connection by connection.
+type Told = Arc<Mutex<Vec<String>>>;
+
+fn told(told: &Told) -> Vec<String> {
+    told.lock().unwrap().clone()
+}
+
+/// An HTTP proxy that lets everybody through, wherever the target says it is, to this port.
+fn http_proxy(backend: u16) -> (Scripted, Told) {
+    let told = Told::default();
+    let own = told.clone();
+    let proxy = Scripted::start(move |mut peer| {
+        let head = peer.read_head();
+        if head.is_empty() {
+            return;
+        }
+        own.lock().unwrap().push(head);
+        peer.send(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n");
+        let server = TcpStream::connect(("127.0.0.1", backend)).expect("the server listens");
+        relay(peer.stream(), &server);
+    });
+    (proxy, told)
+}
+
+/// A SOCKS5 proxy that wants this login, or none, and sends everybody to this port. It is told in
+/// the form `type:host:port`.
+fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Scripted, Told) {
+    let told = Told::default();
+    let own = told.clone();
+    let proxy = Scripted::start(move |mut peer| {
+        let mut greeting = [0; 2];
+        if peer.stream().read_exact(&mut greeting).is_err() {
+            return;
+        }
+        let methods = take(&peer, greeting[1].into());
+        match login {
+            None => peer.send(&[5, 0]),
+            Some((user, password)) => {
+                assert!(methods.contains(&2), "{methods:?}");
+                peer.send(&[5, 2]);
+                let (_, user_len) = (take(&peer, 1), take(&peer, 1)[0]);
+                let given_user = take(&peer, user_len.into());
+                let password_len = take(&peer, 1)[0];
+                let given_password = take(&peer, password_len.into());
+                let good = given_user == user.as_bytes() && given_password == password.as_bytes();
+                peer.send(&[1, u8::from(!good)]);
+                if !good {
+                    return;
+                }
+            }
+        }
+        let request = take(&peer, 4);
+        assert_eq!(request[..3], [5, 1, 0]);
+        let host = match request[3] {
+            1 => take(&peer, 4).iter().map(u8::to_string).collect::<Vec<_>>().join("."),
+            3 => {
+                let len = take(&peer, 1)[0];
+                String::from_utf8(take(&peer, len.into())).unwrap()
+            }
+            other => panic!("address type {other}"),
+        };
+        let port = take(&peer, 2);
+        let port = u16::from_be_bytes([port[0], port[1]]);
+        own.lock().unwrap().push(format!("{}:{host}:{port}", request[3]));
+        peer.send(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]);
+        let server = TcpStream::connect(("127.0.0.1", backend)).expect("the server listens");
+        relay(peer.stream(), &server);
+    });
+    (proxy, told)
+}
+
+fn take(peer: &Peer, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    peer.stream().read_exact(&mut bytes).expect("the client goes on");
+    bytes
+}
+
+/// Opens, echoes text and two large messages, and closes.
+fn echoes(client: &Client) {
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    client.send_text("through").unwrap();
+    assert_eq!(client.next(), Seen::Text("through".into()));
+    let large: Vec<u8> = (0..700_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    for _ in 0..2 {
+        client.send_binary(&large).unwrap();
+    }
+    for _ in 0..2 {
+        assert!(client.next() == Seen::Binary(large.clone()), "a large message came back changed");
+    }
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1000);
+}
+
+/// How an attempt through this proxy to `ws://server.example:99/` ended.
+fn refused(proxy: &str) -> Error {
+    let client = Client::new("ws://server.example:99/");
+    client.set_proxy(Some(proxy)).unwrap();
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!(error.phase, Phase::Proxy, "{error}");
+    assert_eq!((client.response_status(), client.http_version()), (0, 0), "no answer of the server's");
+    error
+}
+
+fn through(proxy: &Scripted) -> String {
+    format!("http://127.0.0.1:{}", proxy.port())
+}
+
+fn socks(proxy: &Scripted, scheme: &str) -> String {
+    format!("{scheme}://127.0.0.1:{}", proxy.port())
+}
+
+#[test]
+fn an_http_proxy_is_asked_to_connect_and_then_out_of_the_way() {
+    let server = EchoServer::start();
+    let (proxy, heads) = http_proxy(server.port());
+    let client = Client::new("ws://server.example:99/path");
+    client.set_proxy(Some(&through(&proxy))).unwrap();
+    echoes(&client);
+    echoes(&client);
+    let expected = "CONNECT server.example:99 HTTP/1.1\r\nHost: server.example:99\r\n\r\n";
+    assert_eq!(told(&heads), [expected, expected]);
+    assert_eq!(client.url(), "ws://server.example:99/path");
+    assert!(client.stats().connect_us > 0);
+}
+
+#[test]
+fn the_name_of_a_proxy_is_resolved() {
+    let server = EchoServer::start();
+    let (proxy, _) = http_proxy(server.port());
+    let client = Client::new("ws://server.example/");
+    client.set_proxy(Some(&format!("localhost:{}", proxy.port()))).unwrap();
+    echoes(&client);
+}
+
+#[test]
+fn user_and_password_are_shown_to_a_proxy_and_to_nobody_else() {
+    let heads = Told::default();
+    let own = heads.clone();
+    let proxy = Scripted::start(move |mut peer| {
+        own.lock().unwrap().push(peer.read_head());
+        peer.send(b"HTTP/1.0 200 OK\r\n\r\n");
+        let request = peer.accept_upgrade();
+        own.lock().unwrap().push(request);
+        peer.wait_for_end();
+    });
+    let client = Client::new("ws://alice:wonder@server.example/");
+    client.set_proxy(Some(&format!("http://bob:s%40cret@127.0.0.1:{}", proxy.port()))).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    let heads = told(&heads);
+    // "bob:s@cret" and "alice:wonder".
+    assert!(heads[0].contains("\r\nProxy-Authorization: Basic Ym9iOnNAY3JldA==\r\n"), "{}", heads[0]);
+    assert!(!heads[0].contains("\r\nAuthorization"), "{}", heads[0]);
+    assert!(heads[1].contains("\r\nAuthorization: Basic YWxpY2U6d29uZGVy\r\n"), "{}", heads[1]);
+    assert!(!heads[1].contains("Proxy-"), "{}", heads[1]);
+}
+
+#[test]
+fn what_an_http_proxy_answers_instead_of_a_tunnel_is_told() {
+    for (credentials, answer, status, retriable, words) in [
+        (
+            "",
+            "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n",
+            407,
+            false,
+            "wants credentials",
+        ),
+        ("bob:wrong@", "HTTP/1.1 407 x\r\n\r\n", 407, false, "does not accept the user name and password"),
+        ("bob:wrong@", "HTTP/1.0 401 x\r\n\r\n", 401, false, "does not accept the user name and password"),
+        ("", "HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nnever", 403, false, "does not allow"),
+        ("", "HTTP/1.1 404 x\r\n\r\n", 404, false, "no tunnel"),
+        ("", "HTTP/1.1 302 x\r\nLocation: http://portal.example/\r\n\r\n", 302, false, "redirects"),
+        ("", "HTTP/1.1 429 x\r\n\r\n", 429, true, "no tunnel"),
+        ("", "HTTP/1.1 502 x\r\n\r\n", 502, true, "could not reach"),
+        ("", "HTTP/1.1 503 x\r\n\r\n", 503, true, "could not reach"),
+        ("", "SSH-2.0-OpenSSH\r\n", 0, false, "does not speak HTTP"),
+        ("", "HTTP/1.1 200 x\r\nno colon\r\n\r\n", 0, false, "malformed"),
+        ("", "HTTP/1.1 200 x\r\n\r\nHTTP/1.1 101 x\r\n\r\n", 0, false, "more than its answer"),
+        ("", "", 0, true, "ended the connection"),
+        ("", "HTTP/1.1 20", 0, true, "ended the connection"),
+    ] {
+        let proxy = Scripted::answering(answer);
+        let error = refused(&format!("http://{credentials}127.0.0.1:{}", proxy.port()));
+        assert_eq!((error.kind, error.http_status), (ErrorKind::Proxy, status), "{answer:?}: {error}");
+        assert_eq!(error.retriable, retriable, "{answer:?}: {error}");
+        let named = format!("127.0.0.1:{}", proxy.port());
+        for part in [words, &named, "server.example:99"] {
+            assert!(error.message.contains(part), "{part} in {error}");
+        }
+        assert!(!error.message.contains("wrong"), "the password in {error}");
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    let proxy = Scripted::start(|mut peer| {
+        peer.read_head();
+        peer.send(b"HTTP/1.1 200 OK\r\nX: ");
+        while peer.stream().write_all(&[b'x'; 4096]).is_ok() {}
+    });
+    let error = refused(&through(&proxy));
+    assert_eq!((error.kind, error.retriable), (ErrorKind::Proxy, false), "{error}");
+    assert!(error.message.contains("limits"), "{error}");
+}
+
+#[test]
+fn the_connect_timeout_runs_over_the_talk_with_a_proxy() {
+    for (scheme, said) in
+        [("http", &b""[..]), ("http", b"HTTP/1.1 200 OK\r\n"), ("socks5h", b"\x05"), ("https", b"")]
+    {
+        let proxy = Scripted::start(move |mut peer| {
+            peer.send(said);
+            peer.wait_for_end();
+        });
+        let client = Client::new("ws://server.example/");
+        client.set_proxy(Some(&format!("{scheme}://127.0.0.1:{}", proxy.port()))).unwrap();
+        client.set_connect_timeout(200).unwrap();
+        client.open().unwrap();
+        let error = client.error();
+        assert_eq!(
+            (error.kind, error.phase, error.retriable),
+            (ErrorKind::TimedOut, Phase::Proxy, true),
+            "{error}"
+        );
+        assert!(error.message.contains("server.example:80"), "{error}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_the_proxys_error() {
+    let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    dead.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let port = dead.local_addr().unwrap().as_socket().unwrap().port();
+    for scheme in ["http", "https", "socks5h"] {
+        let error = refused(&format!("{scheme}://127.0.0.1:{port}"));
+        assert_eq!((error.kind, error.retriable), (ErrorKind::Proxy, true), "{error}");
+        assert_ne!(error.os_code, 0);
+        for part in [format!("the proxy 127.0.0.1:{port}"), "server.example:99".into()] {
+            assert!(error.message.contains(&part), "{part} in {error}");
+        }
+    }
+}
+
+#[test]
+fn closing_while_a_proxy_is_asked_cancels() {
+    let proxy = Scripted::start(|mut peer| {
+        peer.read_head();
+        assert!(peer.wait_for_end());
+    });
+    let client = Client::new("ws://server.example/");
+    client.set_proxy(Some(&through(&proxy))).unwrap();
+    client.open().unwrap();
+    common::wait_until("the connection", || proxy.connections() == 1);
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1006);
+}
+
+#[test]
+fn socks5_is_told_an_address_and_socks5h_the_name() {
+    let server = EchoServer::start();
+    for (scheme, expected) in [("socks5", "1:127.0.0.1:99"), ("socks5h", "3:localhost:99")] {
+        let (proxy, told_to) = socks_proxy(server.port(), None);
+        let client = Client::new("ws://localhost:99/");
+        client.set_proxy(Some(&socks(&proxy, scheme))).unwrap();
+        echoes(&client);
+        assert_eq!(told(&told_to), [expected]);
+    }
+    let (proxy, told_to) = socks_proxy(server.port(), None);
+    let client = Client::new("ws://127.9.8.7/");
+    client.set_proxy(Some(&socks(&proxy, "socks5h"))).unwrap();
+    echoes(&client);
+    assert_eq!(told(&told_to), ["1:127.9.8.7:80"]);
+}
+
+#[test]
+fn socks5_logs_in() {
+    let server = EchoServer::start();
+    let (proxy, _) = socks_proxy(server.port(), Some(("bob", "secret")));
+    let client = Client::new("ws://server.example/");
+    client.set_proxy(Some(&format!("socks5h://bob:secret@127.0.0.1:{}", proxy.port()))).unwrap();
+    echoes(&client);
+
+    let error = refused(&format!("socks5h://bob:wrong@127.0.0.1:{}", proxy.port()));
+    assert_eq!((error.kind, error.retriable), (ErrorKind::Proxy, false), "{error}");
+    assert!(error.message.contains("does not accept the user name and password"), "{error}");
+}
+
+#[test]
+fn what_a_socks5_proxy_answers_instead_of_a_tunnel_is_told() {
+    for (answers, retriable, words) in [
+        (&[&[5, 0xFF][..]][..], false, "wants credentials"),
+        (&[b"HTTP/1.1 400 x\r\n\r\n"], false, "does not speak SOCKS5"),
+        (&[&[5, 0], &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0]], true, "general failure"),
+        (&[&[5, 0], &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]], false, "does not allow"),
+        (&[&[5, 0], &[5, 3, 0, 1, 0, 0, 0, 0, 0, 0]], true, "network unreachable"),
+        (&[&[5, 0], &[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]], true, "host unreachable"),
+        (&[&[5, 0], &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]], true, "refused"),
+        (&[&[5, 0], &[5, 0, 0, 1, 0, 0]], true, "ended the connection"),
+        (&[b""], true, "ended the connection"),
+    ] {
+        let own: Vec<Vec<u8>> = answers.iter().map(|answer| answer.to_vec()).collect();
+        let proxy = Scripted::start(move |mut peer| {
+            for answer in &own {
+                // A greeting has 3 bytes, the request for `server.example` 21.
+                if peer.stream().read(&mut [0; 64]).is_ok() {
+                    peer.send(answer);
+                }
+            }
+        });
+        let error = refused(&socks(&proxy, "socks5h"));
+        assert_eq!((error.kind, error.http_status), (ErrorKind::Proxy, 0), "{answers:?}: {error}");
+        assert_eq!(error.retriable, retriable, "{answers:?}: {error}");
+        assert!(error.message.contains(words), "{words} in {error}");
+        assert!(error.message.contains("server.example:99"), "{error}");
+    }
+}
+
+#[test]
+fn only_urls_of_proxies_are_taken_and_only_while_closed() {
+    let server = Scripted::start(|mut peer| assert!(peer.wait_for_end()));
+    let client = Client::new(&server.url());
+    for url in ["ftp://h", "http://", "http://h/path", "socks4://h", "http://h:0", "a b"] {
+        assert_eq!(client.set_proxy(Some(url)).unwrap_err().code, Code::InvalidUrl, "{url}");
+    }
+    client.set_proxy(Some("proxy.example:3128")).unwrap();
+    client.set_proxy(Some("")).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.set_proxy(None).unwrap_err().code, Code::InvalidState);
+    client.abort().unwrap();
+    assert!(client.end().is_terminal());
+}
+
+/// The environment belongs to the process, so this test plays itself in another one.
+#[test]
+fn the_environment_names_the_proxy_unless_the_socket_does() {
+    const PLAYED: &str = "FRAMEWIRE_PLAYED_URL";
+    if let Ok(url) = std::env::var(PLAYED) {
+        let direct = Socket::create(&url).unwrap();
+        direct.set_proxy(Some("")).unwrap();
+        for socket in [Socket::create(&url).unwrap(), direct] {
+            socket.open().unwrap();
+            common::wait_until("the connection", || {
+                framewire::next_event();
+                socket.is_open()
+            });
+            socket.abort().unwrap();
+        }
+        return;
+    }
+    let server = EchoServer::start();
+    let url = format!("ws://127.0.0.1:{}/", server.port());
+    let play = |variables: &[(&str, &str)]| {
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            program.env_remove(name).env_remove(name.to_uppercase());
+        }
+        program.args(["--exact", "the_environment_names_the_proxy_unless_the_socket_does"]);
+        let output = program.env(PLAYED, &url).envs(variables.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{variables:?}: {}", String::from_utf8_lossy(&output.stdout));
+    };
+    let (proxy, heads) = http_proxy(server.port());
+    let (socks_proxy, names) = socks_proxy(server.port(), None);
+    let (http, socks) = (through(&proxy), socks(&socks_proxy, "socks5h"));
+    // Each process has one socket that asks the environment, and one that does not.
+    for (variables, by_http, by_socks) in [
+        (&[][..], 0, 0),
+        (&[("HTTP_PROXY", http.as_str())], 1, 0),
+        (&[("http_proxy", &http)], 2, 0),
+        (&[("HTTPS_PROXY", &http)], 2, 0),
+        (&[("ALL_PROXY", &socks)], 2, 1),
+        (&[("all_proxy", &socks), ("HTTP_PROXY", &http)], 3, 1),
+        (&[("ALL_PROXY", &socks), ("NO_PROXY", "other.example,127.0.0.1")], 3, 1),
+        (&[("ALL_PROXY", &socks), ("no_proxy", "other.example")], 3, 2),
+    ] {
+        play(variables);
+        assert_eq!((told(&heads).len(), told(&names).len()), (by_http, by_socks), "{variables:?}");
+    }
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use super::*;
+    use framewire::{Roots, Tls};
+    use framewire_servers::certs::{Demands, server_config};
+    use framewire_servers::{Authority, TlsFront};
+
+    fn trusting(authority: &Authority) -> Tls {
+        let tls = Tls::create().unwrap();
+        tls.set_roots(Roots::None).unwrap();
+        tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+        tls
+    }
+
+    #[test]
+    fn wss_goes_through_every_kind_of_proxy_and_tls_through_tls() {
+        let authority = Authority::new("Test CA");
+        let config = server_config(&authority.good(), Demands::default());
+        let (plain, secure) = (EchoServer::start(), EchoServer::start_tls(config.clone()));
+        for (server, url) in [(&plain, "ws://localhost:99/"), (&secure, "wss://localhost:99/")] {
+            let (http, heads) = http_proxy(server.port());
+            let (socks_proxy, _) = socks_proxy(server.port(), None);
+            let front = TlsFront::start(config.clone(), http.port());
+            for proxy in
+                [through(&http), format!("https://localhost:{}", front.port()), socks(&socks_proxy, "socks5")]
+            {
+                let client = Client::new(url);
+                client.set_tls(Some(&trusting(&authority))).unwrap();
+                client.set_proxy(Some(&proxy)).unwrap();
+                echoes(&client);
+            }
+            assert_eq!(told(&heads).len(), 2);
+        }
+    }
+
+    #[test]
+    fn the_proxys_certificate_is_checked_as_the_servers_is_but_for_pins() {
+        let (authority, stranger) = (Authority::new("Test CA"), Authority::new("Strange CA"));
+        let server = EchoServer::start();
+        let (proxy, heads) = http_proxy(server.port());
+        let tls = trusting(&authority);
+        for (identity, words) in [(stranger.good(), "Strange CA"), (authority.expired(), "expired")] {
+            let front = TlsFront::start(server_config(&identity, Demands::default()), proxy.port());
+            let client = Client::new("ws://server.example/");
+            client.set_tls(Some(&tls)).unwrap();
+            client.set_proxy(Some(&format!("https://localhost:{}", front.port()))).unwrap();
+            client.open().unwrap();
+            let error = client.error();
+            assert_eq!(
+                (error.kind, error.phase, error.retriable),
+                (ErrorKind::Proxy, Phase::Proxy, false),
+                "{error}"
+            );
+            assert_ne!(error.tls_alert, 0, "{error}");
+            assert!(error.message.contains(words), "{words} in {error}");
+        }
+        assert_eq!(told(&heads).len(), 0, "the proxy was told where to go before it was trusted");
+
+        let front = TlsFront::start(server_config(&authority.good(), Demands::default()), proxy.port());
+        tls.add_pin_sha256([7; 32]).unwrap();
+        let client = Client::new("ws://server.example/");
+        client.set_tls(Some(&tls)).unwrap();
+        client.set_proxy(Some(&format!("https://localhost:{}", front.port()))).unwrap();
+        echoes(&client);
+    }
+}

@@ -1,0 +1,393 @@
+//! Trying again: after what, how often, and who is told what meanwhile.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{Client, Seen};
+use framewire::{Code, Dispatch, Error, ErrorKind, Phase, Reconnect, State};
+use framewire_servers::{EchoServer, Scripted};
+
+fn quick(max_attempts: u32) -> Reconnect {
+    let (min_delay, max_delay) = (Duration::from_millis(1), Duration::from_millis(20));
+    Reconnect { min_delay, max_delay, max_attempts, ..Reconnect::default() }
+}
+
+/// So slow that the test comes first.
+fn slow() -> Reconnect {
+    let hour = Duration::from_secs(3600);
+    Reconnect { min_delay: hour, max_delay: hour, ..Reconnect::default() }
+}
+
+fn retrying(url: &str, reconnect: Reconnect) -> Client {
+    let client = Client::new(url);
+    client.set_reconnect(Some(reconnect)).unwrap();
+    client.open().unwrap();
+    client
+}
+
+/// The next event, which says that there will be another try.
+fn reconnecting(client: &Client) -> (Error, u32, u32) {
+    match client.next() {
+        Seen::Reconnecting(error, attempt, delay_ms) => (error, attempt, delay_ms),
+        other => panic!("expected another try, not {other:?}"),
+    }
+}
+
+/// A server that upgrades, and then resets the connection.
+fn dropping() -> Scripted {
+    Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.reset();
+    })
+}
+
+#[test]
+fn a_lost_connection_comes_back_and_only_the_last_end_is_one() {
+    let server = EchoServer::start();
+    let client = retrying(&server.url("/drop"), quick(0));
+    for round in 1..=3u64 {
+        assert_eq!(client.next(), Seen::Open);
+        assert_eq!(client.stats().reconnects, round - 1);
+        client.send_text("the server hangs up on this").unwrap();
+        let (error, attempt, delay_ms) = reconnecting(&client);
+        assert!(error.retriable, "{error}");
+        assert_eq!((error.phase, attempt), (Phase::Open, 1), "an open connection is a success: {error}");
+        assert!((1..=2).contains(&delay_ms), "{delay_ms}");
+    }
+    assert_eq!(client.next(), Seen::Open);
+    client.abort().unwrap();
+    assert!(matches!(client.until_end()[..], [Seen::Closed(1006, _)]));
+    assert_eq!((server.connections(), client.stats().reconnects), (4, 3));
+    assert_eq!(client.stats().messages_sent, 3, "counted over all connections");
+}
+
+#[test]
+fn while_it_is_away_it_is_connecting_and_takes_nothing() {
+    let server = dropping();
+    let client = retrying(&server.url(), slow());
+    assert_eq!(client.next(), Seen::Open);
+    reconnecting(&client);
+    assert_eq!((client.state(), client.buffered_amount()), (State::Connecting, 0));
+    assert_eq!(client.send_text("where to?").unwrap_err().code, Code::InvalidState);
+    assert_eq!(client.open().unwrap_err().code, Code::InvalidState);
+    assert_eq!(client.set_reconnect(None).unwrap_err().code, Code::InvalidState);
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1006);
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn what_is_sent_meanwhile_waits_where_that_is_wanted() {
+    let server = EchoServer::start();
+    let client = Client::new(&server.url("/drop"));
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
+    client.open().unwrap();
+    // Each of these makes the server hang up, so each try takes the next one.
+    client.send_text("before the first connection").unwrap();
+    assert!(client.buffered_amount() > 0);
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(reconnecting(&client).1, 1);
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.stats().messages_sent, 1);
+    client.abort().unwrap();
+    client.closed();
+}
+
+#[test]
+fn what_waits_goes_out_in_order_once_and_within_the_limit() {
+    let server = EchoServer::start();
+    let client = Client::new(&server.url("/"));
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
+    client.set_max_buffered_amount(100_000).unwrap();
+    client.enable_event(framewire::EventType::Request, true).unwrap();
+    client.open().unwrap();
+    let large = "to and fro, ".repeat(5_000);
+    client.send_text("small").unwrap();
+    client.send_text(&large).unwrap();
+    client.send_binary_segment(framewire::Segment::copy_of(&[7; 40_000]).unwrap()).unwrap();
+    assert_eq!(client.send_text("too much").unwrap_err().code, Code::WouldBlock);
+    assert_eq!(client.buffered_amount(), 5 + large.len() + 40_000);
+    // The connection begins when the request is let go.
+    common::wait_until("the request", || client.next_event().unwrap().is_some());
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.next(), Seen::Text("small".into()));
+    assert_eq!(client.next(), Seen::Text(large));
+    assert_eq!(client.next(), Seen::Binary(vec![7; 40_000]));
+    common::wait_until("an empty queue", || client.buffered_amount() == 0);
+    client.send_text("and on").unwrap();
+    assert_eq!(client.next(), Seen::Text("and on".into()));
+    assert_eq!(client.stats().messages_sent, 4);
+}
+
+#[test]
+fn what_waits_is_dropped_when_there_is_no_connection_in_the_end() {
+    let server = Scripted::answering("HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n");
+    let client = Client::new(&server.url());
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..slow() })).unwrap();
+    client.enable_event(framewire::EventType::Request, true).unwrap();
+    client.open().unwrap();
+    client.send_text("for nobody").unwrap();
+    common::wait_until("the request", || client.next_event().unwrap().is_some());
+    assert_eq!(client.error().http_status, 401);
+    assert_eq!(client.buffered_amount(), 0);
+    assert_eq!(client.send_text("closed").unwrap_err().code, Code::InvalidState);
+}
+
+#[test]
+fn the_first_connection_is_tried_again_too_and_tries_are_counted_until_one_succeeds() {
+    let server = Scripted::start(|mut peer| match peer.number {
+        2 => {
+            peer.accept_upgrade();
+            peer.reset();
+        }
+        4 => {
+            peer.accept_upgrade();
+            peer.wait_for_end();
+        }
+        _ => peer.answer(b"HTTP/1.1 503 Full\r\nContent-Length: 4\r\n\r\nfull"),
+    });
+    let client = Client::new(&server.url());
+    client.enable_event(framewire::EventType::Request, true).unwrap();
+    client.set_reconnect(Some(quick(0))).unwrap();
+    client.open().unwrap();
+    for (request, expected) in [(1, Some(1)), (2, Some(2)), (3, None), (4, Some(2)), (5, None)] {
+        let mut event = None;
+        common::wait_until("the request", || {
+            event = client.next_event().unwrap();
+            event.is_some()
+        });
+        match event.map(|event| event.kind) {
+            Some(framewire::EventKind::Request(shown)) => assert_eq!(shown.attempt(), request),
+            _ => panic!("no request"),
+        }
+        match expected {
+            Some(expected) => {
+                let (error, attempt, _) = reconnecting(&client);
+                assert_eq!((error.http_status, attempt), (503, expected));
+            }
+            None => {
+                assert_eq!(client.next(), Seen::Open);
+                if request == 3 {
+                    let (error, attempt, _) = reconnecting(&client);
+                    assert_eq!((error.kind, attempt), (ErrorKind::Reset, 1));
+                }
+            }
+        }
+    }
+    assert_eq!(client.stats().reconnects, 2);
+}
+
+#[test]
+fn until_the_next_try_the_answer_can_be_read() {
+    let server = Scripted::answering("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
+    let client = retrying(&server.url(), slow());
+    assert_eq!(reconnecting(&client).0.http_status, 502);
+    assert_eq!(client.response_status(), 502);
+}
+
+#[test]
+fn the_last_try_ends_in_its_error() {
+    let server = Scripted::answering("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
+    let client = retrying(&server.url(), quick(2));
+    assert_eq!(reconnecting(&client).1, 1);
+    assert_eq!(reconnecting(&client).1, 2);
+    assert_eq!(client.error().http_status, 502);
+    assert_eq!(server.connections(), 3);
+    // The next open begins to count anew.
+    client.open().unwrap();
+    assert_eq!(reconnecting(&client).1, 1);
+    assert_eq!(reconnecting(&client).1, 2);
+    assert_eq!(client.error().http_status, 502);
+}
+
+#[test]
+fn what_is_final_is_not_tried_again() {
+    for answer in ["401 x", "403 x", "404 x", "501 x", "200 x", "101 x\r\nUpgrade: websocket"] {
+        let server = Scripted::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
+        let client = retrying(&server.url(), quick(0));
+        assert!(!client.error().retriable, "{answer}");
+        assert_eq!(server.connections(), 1, "{answer}");
+    }
+    // Closed by the server, in whatever mood.
+    for code in [1000, 1001, 1012, 1013, 4000] {
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade();
+            peer.send_close(code, "bye");
+            peer.wait_for_end();
+        });
+        let client = retrying(&server.url(), quick(0));
+        assert_eq!(client.until_end(), [Seen::Open, Seen::Closed(code, "bye".into())]);
+    }
+    // A violation.
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send(&[0xFF, 0x00]);
+        peer.wait_for_end();
+    });
+    let client = retrying(&server.url(), quick(0));
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.error().kind, ErrorKind::Protocol);
+}
+
+#[test]
+fn a_connection_that_is_lost_while_it_closes_is_closed() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        assert!(peer.read_close().is_some());
+        peer.reset();
+    });
+    let client = retrying(&server.url(), quick(0));
+    assert_eq!(client.next(), Seen::Open);
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1006);
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_server_that_names_a_time_is_left_alone_until_then() {
+    for (value, at_least, at_most) in [
+        ("2", 2000, 2020),
+        ("99999999", 600_000, 600_020),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 1, 20),
+        ("Tue, 31 Dec 2999 23:59:59 GMT", 600_000, 600_020),
+        ("soon", 1, 20),
+    ] {
+        for status in [503, 429] {
+            let server = Scripted::answering(format!(
+                "HTTP/1.1 {status} x\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n"
+            ));
+            let client = retrying(&server.url(), quick(0));
+            let (error, attempt, delay_ms) = reconnecting(&client);
+            assert_eq!((error.http_status, attempt), (status, 1));
+            assert!((at_least..=at_most).contains(&delay_ms), "{value}: {delay_ms}");
+            client.abort().unwrap();
+            common::wait_until("the end", || client.state() == State::Closed);
+        }
+    }
+}
+
+#[test]
+fn abort_close_and_destroy_win_at_any_moment() {
+    let server = dropping();
+    let away = || {
+        let client = retrying(&server.url(), slow());
+        assert_eq!(client.next(), Seen::Open);
+        reconnecting(&client);
+        client
+    };
+    let client = away();
+    client.abort().unwrap();
+    assert_eq!(client.closed().0, 1006);
+    let client = away();
+    client.close(4000, "").unwrap();
+    assert_eq!(client.closed().0, 1006);
+    // And it can be opened again.
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    let client = away();
+    let finalized = Arc::new(AtomicUsize::new(0));
+    let own = finalized.clone();
+    client.set_finalizer(Some(Box::new(move || _ = own.fetch_add(1, Ordering::SeqCst)))).unwrap();
+    client.destroy().unwrap();
+    common::wait_until("the finalizer", || {
+        framewire::poll(0, 0);
+        finalized.load(Ordering::SeqCst) == 1
+    });
+    assert_eq!(client.state(), State::Unknown);
+}
+
+#[test]
+fn a_callback_on_the_worker_may_end_it_all() {
+    let server = dropping();
+    for close in [true, false] {
+        let client = Client::new(&server.url());
+        client.set_dispatch(Dispatch::Worker).unwrap();
+        client.set_reconnect(Some(quick(0))).unwrap();
+        let ends = Arc::new(AtomicUsize::new(0));
+        let own = ends.clone();
+        client
+            .on_closed(Some(Arc::new(move |_, code, _| {
+                assert_eq!(code, 1006);
+                own.fetch_add(1, Ordering::SeqCst);
+            })))
+            .unwrap();
+        client
+            .on_reconnecting(Some(Arc::new(move |socket, error, attempt, _| {
+                assert_eq!((error.kind, attempt), (ErrorKind::Reset, 1));
+                let ended = if close { socket.close(1000, "") } else { socket.abort() };
+                ended.unwrap();
+            })))
+            .unwrap();
+        client.open().unwrap();
+        common::wait_until("the end", || client.state() == State::Closed && ends.load(Ordering::SeqCst) == 1);
+    }
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_left_for_another_try() {
+    let server = EchoServer::start();
+    let client = Client::new(&server.url("/silent"));
+    client.set_start_ping_thread(true).unwrap();
+    client.set_ping_frequency(20).unwrap();
+    client.set_close_after_no_message(50).unwrap();
+    client.set_reconnect(Some(quick(1))).unwrap();
+    client.open().unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.next(), Seen::Open);
+        let (error, attempt, _) = reconnecting(&client);
+        assert_eq!((error.kind, attempt), (ErrorKind::PingTimeout, 1));
+    }
+    client.abort().unwrap();
+    assert_eq!(client.closed().0, 1006);
+}
+
+#[test]
+fn each_try_has_the_connect_timeout_to_itself_and_a_request_of_its_own() {
+    // The server never answers, and the game never releases the first request.
+    let server = Scripted::start(|mut peer| drop(peer.capture()));
+    let client = Client::new(&server.url());
+    client.set_connect_timeout(100).unwrap();
+    client.set_reconnect(Some(quick(0))).unwrap();
+    client.enable_event(framewire::EventType::Request, true).unwrap();
+    client.open().unwrap();
+    let mut kept = Vec::new();
+    for number in 1..=3 {
+        let mut event = None;
+        common::wait_until("the request", || {
+            event = client.next_event().unwrap();
+            event.is_some()
+        });
+        let Some(event) = event else { panic!("no event") };
+        match &event.kind {
+            framewire::EventKind::Request(request) => assert_eq!(request.attempt(), number),
+            _ => panic!("no request"),
+        }
+        // Held, and the one before released: that must not release this one.
+        kept.push(event);
+        if kept.len() > 1 {
+            kept.remove(0);
+        }
+        let (error, attempt, _) = reconnecting(&client);
+        assert_eq!((error.kind, attempt), (ErrorKind::TimedOut, number), "{error}");
+        assert!(error.message.contains("did not release"), "{error}");
+    }
+}
+
+#[test]
+fn delays_out_of_their_range_are_refused() {
+    let client = Client::new("ws://127.0.0.1:1/");
+    let of = |min, max| Reconnect {
+        min_delay: Duration::from_millis(min),
+        max_delay: Duration::from_millis(max),
+        ..Reconnect::default()
+    };
+    for bad in [of(0, 10), of(11, 10), of(1, u64::from(u32::MAX) + 1)] {
+        assert_eq!(client.set_reconnect(Some(bad)).unwrap_err().code, Code::InvalidArgument, "{bad:?}");
+    }
+    client.set_reconnect(Some(of(1, u32::MAX.into()))).unwrap();
+    client.set_reconnect(None).unwrap();
+}

@@ -1,0 +1,303 @@
+//! Redirects and cookies: where the request goes, and what goes along.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{Client, Seen};
+use framewire::{Error, ErrorKind, Phase};
+use framewire_servers::Scripted;
+
+/// Heads of requests, in the order in which they came.
+type Heads = Arc<Mutex<Vec<String>>>;
+
+fn heads(heads: &Heads) -> Vec<String> {
+    heads.lock().unwrap().clone()
+}
+
+/// Takes the request, and answers it with these lines or, where there are none, by upgrading. `answer`
+/// is given the number of the connection.
+fn server(answer: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> (Scripted, Heads) {
+    let seen = Heads::default();
+    let own = seen.clone();
+    let server = Scripted::start(move |mut peer| {
+        let head = peer.read_head();
+        own.lock().unwrap().push(head.clone());
+        match answer(peer.number) {
+            Some(answer) => peer.send(answer.as_bytes()),
+            None => {
+                peer.answer_upgrade(&head, "");
+                peer.wait_for_end();
+            }
+        }
+    });
+    (server, seen)
+}
+
+fn moved(status: u16, location: &str) -> String {
+    format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
+}
+
+/// One that sends everybody there.
+fn moving(status: u16, location: String) -> (Scripted, Heads) {
+    server(move |_| Some(moved(status, &location)))
+}
+
+fn following(url: &str) -> Client {
+    let client = Client::new(url);
+    client.set_max_redirects(5).unwrap();
+    client
+}
+
+fn opens(client: &Client) {
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+}
+
+fn fails(client: &Client) -> Error {
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!(error.phase, Phase::Upgrade, "{error}");
+    error
+}
+
+#[test]
+fn every_redirect_is_followed_and_told() {
+    for status in [301, 302, 303, 307, 308] {
+        let (second, arrived) = server(|_| None);
+        let target = format!("{}there?a=b", second.url());
+        let (first, _) = moving(status, target.clone());
+        let client = following(&first.url());
+        client.enable_event(framewire::EventType::Request, true).unwrap();
+        client.open().unwrap();
+        for (number, url) in [(1, first.url()), (2, target.clone())] {
+            let mut event = None;
+            common::wait_until("the request", || {
+                event = client.next_event().unwrap();
+                event.is_some()
+            });
+            let Some(framewire::EventKind::Request(request)) = event.map(|event| event.kind) else {
+                panic!("no request")
+            };
+            assert_eq!((request.attempt(), request.url()), (number, url));
+            request.set_header("X-Number", &number.to_string()).unwrap();
+        }
+        assert_eq!(client.next(), Seen::Open);
+        assert_eq!(client.url(), target);
+        assert_eq!(client.response_status(), 101);
+        let head = &heads(&arrived)[0];
+        assert!(head.starts_with("GET /there?a=b HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\nHost: 127.0.0.1:{}\r\n", second.port())), "{head}");
+        assert!(head.contains("\r\nX-Number: 2\r\n"), "{head}");
+        assert_eq!((first.connections(), second.connections()), (1, 1));
+    }
+}
+
+#[test]
+fn targets_may_be_relative() {
+    for (location, line) in [
+        ("other", "GET /a/other HTTP/1.1"),
+        ("../up?x=y", "GET /up?x=y HTTP/1.1"),
+        ("/abs#fragment", "GET /abs HTTP/1.1"),
+        ("?z", "GET /a/b?z HTTP/1.1"),
+    ] {
+        let (one, seen) = server(move |number| (number == 0).then(|| moved(302, location)));
+        let client = following(&format!("{}a/b?q", one.url()));
+        opens(&client);
+        assert!(heads(&seen)[1].starts_with(line), "{location}: {}", heads(&seen)[1]);
+    }
+    let (second, seen) = server(|_| None);
+    let (first, _) = moving(302, format!("//127.0.0.1:{}/x", second.port()));
+    opens(&following(&first.url()));
+    assert!(heads(&seen)[0].starts_with("GET /x "));
+    // A Location of http: means the same server as one of ws:.
+    let (first, _) = moving(302, format!("http://127.0.0.1:{}/y", second.port()));
+    opens(&following(&first.url()));
+    assert!(heads(&seen)[1].starts_with("GET /y "));
+}
+
+#[test]
+fn secrets_stay_with_their_origin() {
+    let with_secrets = |port: u16, user: &str| {
+        let client = following(&format!("ws://{user}127.0.0.1:{port}/"));
+        client.add_header("Cookie", "session=1").unwrap();
+        client.add_header("X-Game", "chess").unwrap();
+        client.set_origin(Some("https://game.example")).unwrap();
+        client
+    };
+    let secret = |head: &str| head.contains("\r\nAuthorization:") || head.contains("\r\nCookie:");
+    for (user, header) in [("bob:secret@", false), ("", true)] {
+        let (second, seen) = server(|_| None);
+        let (first, shown) = moving(307, second.url());
+        let client = with_secrets(first.port(), user);
+        if header {
+            client.set_bearer_auth("token").unwrap();
+        }
+        opens(&client);
+        assert!(secret(&heads(&shown)[0]));
+        let head = &heads(&seen)[0];
+        assert!(!secret(head), "{head}");
+        assert!(
+            head.contains("\r\nX-Game: chess\r\n") && head.contains("\r\nOrigin: https://game.example"),
+            "{head}"
+        );
+
+        let (one, seen) = server(|number| (number == 0).then(|| moved(307, "/again")));
+        let client = with_secrets(one.port(), user);
+        if header {
+            client.set_bearer_auth("token").unwrap();
+        }
+        opens(&client);
+        assert!(heads(&seen)[1].contains("\r\nAuthorization:") && heads(&seen)[1].contains("\r\nCookie:"));
+    }
+}
+
+#[test]
+fn a_circle_ends_at_the_limit() {
+    let (one, _) = moving(302, "/".into());
+    let client = Client::new(&one.url());
+    client.set_max_redirects(3).unwrap();
+    let error = fails(&client);
+    assert_eq!((error.kind, error.http_status, error.retriable), (ErrorKind::Http, 302, false), "{error}");
+    assert!(error.message.contains("limit"), "{error}");
+    assert_eq!(client.response_status(), 302);
+    assert_eq!(one.connections(), 4);
+    // Each open begins to count anew.
+    assert_eq!(fails(&client).http_status, 302);
+    assert_eq!(one.connections(), 8);
+}
+
+#[test]
+fn the_connect_timeout_runs_over_all_redirects() {
+    let (one, _) = moving(302, "/".into());
+    let client = Client::new(&one.url());
+    client.set_max_redirects(u32::MAX).unwrap();
+    client.set_connect_timeout(200).unwrap();
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!(error.kind, ErrorKind::TimedOut, "{error}");
+}
+
+#[test]
+fn what_cannot_be_followed_is_told() {
+    for (location, words) in [
+        ("ftp://h/", "scheme"),
+        ("ws://h:99999/", "port"),
+        ("ws://bad host/", "0x20"),
+        ("ws://h\\x/", "0x5c"),
+    ] {
+        let (one, _) = moving(301, location.into());
+        let error = fails(&following(&one.url()));
+        assert_eq!(
+            (error.kind, error.http_status, error.retriable),
+            (ErrorKind::Http, 301, false),
+            "{error}"
+        );
+        assert!(error.message.contains(words), "{words} in {error}");
+    }
+    let (one, _) = server(|_| Some("HTTP/1.1 302 x\r\nContent-Length: 0\r\n\r\n".into()));
+    assert_eq!(fails(&following(&one.url())).http_status, 302);
+    let (one, _) = server(|_| Some("HTTP/1.1 300 x\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".into()));
+    assert_eq!(fails(&following(&one.url())).http_status, 300);
+    assert_eq!(one.connections(), 1);
+}
+
+#[test]
+fn after_a_redirect_a_failure_is_the_new_servers() {
+    let (second, _) = server(|_| Some("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno".into()));
+    let (first, _) = moving(302, second.url());
+    let client = following(&first.url());
+    assert_eq!(fails(&client).http_status, 403);
+    assert_eq!(client.response_body(), b"no");
+    assert_eq!(client.url(), second.url());
+    // It starts where it was told to.
+    assert_eq!(fails(&client).http_status, 403);
+    assert_eq!(first.connections(), 2);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn tls_is_never_given_up() {
+    use framewire::{Roots, Tls};
+    use framewire_servers::certs::{Demands, server_config};
+    use framewire_servers::{Authority, TlsFront};
+
+    let authority = Authority::new("Test CA");
+    let tls = Tls::create().unwrap();
+    tls.set_roots(Roots::None).unwrap();
+    tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+    let config = server_config(&authority.good(), Demands::default());
+    let (plain, _) = server(|_| None);
+    let (first, _) = moving(302, plain.url());
+    let front = TlsFront::start(config.clone(), first.port());
+    let client = following(&format!("wss://localhost:{}/", front.port()));
+    client.set_tls(Some(&tls)).unwrap();
+    let error = fails(&client);
+    assert_eq!((error.kind, error.http_status, error.retriable), (ErrorKind::Http, 302, false), "{error}");
+    assert!(error.message.contains("wss to ws"), "{error}");
+    assert_eq!(plain.connections(), 0);
+
+    // The other way is fine.
+    let secure = TlsFront::start(config, plain.port());
+    let (first, _) = moving(302, format!("wss://localhost:{}/", secure.port()));
+    let client = following(&first.url());
+    client.set_tls(Some(&tls)).unwrap();
+    opens(&client);
+}
+
+#[test]
+fn cookies_come_back_to_the_server_that_set_them() {
+    let (second, arrived) = server(|_| None);
+    let target = second.url();
+    let (first, seen) = server(move |number| {
+        (number < 2).then(|| {
+            format!(
+                "HTTP/1.1 302 x\r\nLocation: {}\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2; Path=/other\r\n\
+                 Content-Length: 0\r\n\r\n",
+                if number == 0 { "/again" } else { &target }
+            )
+        })
+    });
+    let client = following(&first.url());
+    client.set_cookies(true).unwrap();
+    opens(&client);
+    let heads_of_first = heads(&seen);
+    assert!(!heads_of_first[0].contains("Cookie"), "{}", heads_of_first[0]);
+    assert!(heads_of_first[1].contains("\r\nCookie: a=1\r\n"), "{}", heads_of_first[1]);
+    // Another port is another origin, but the same host (RFC 6265 section 8.5).
+    assert!(heads(&arrived)[0].contains("\r\nCookie: a=1\r\n"));
+}
+
+#[test]
+fn cookies_outlive_the_connection_and_not_the_setting() {
+    let seen = Heads::default();
+    let own = seen.clone();
+    let server = Scripted::start(move |mut peer| {
+        let head = peer.read_head();
+        own.lock().unwrap().push(head.clone());
+        peer.answer_upgrade(&head, &format!("Set-Cookie: n={}\r\n", peer.number));
+        peer.wait_for_end();
+    });
+    let client = Client::new(&server.url());
+    let visit = || {
+        opens(&client);
+        client.abort().unwrap();
+        assert!(client.end().is_terminal());
+        heads(&seen).pop().unwrap()
+    };
+    assert!(!visit().contains("\r\nCookie"), "the first");
+    assert!(!visit().contains("\r\nCookie"), "cookies are off by default");
+    client.set_cookies(true).unwrap();
+    assert!(!visit().contains("\r\nCookie"), "nothing was kept while they were off");
+    assert!(visit().contains("\r\nCookie: n=2\r\n"));
+    assert!(visit().contains("\r\nCookie: n=3\r\n"));
+    client.add_header("cookie", "mine=1").unwrap();
+    let head = visit();
+    assert!(head.contains("\r\ncookie: mine=1\r\n") && !head.contains("n="), "{head}");
+    client.set_cookies(false).unwrap();
+    client.set_cookies(true).unwrap();
+    let other = Client::new(&server.url());
+    other.set_cookies(true).unwrap();
+    opens(&other);
+    assert!(!heads(&seen).pop().unwrap().contains("\r\nCookie"), "each socket has its own");
+}

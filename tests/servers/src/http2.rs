@@ -1,0 +1,308 @@
+//! A gateway that speaks HTTP/2 with clients and HTTP/1.1 with an [`EchoServer`] behind it, as the
+//! gateways of the world do. So all paths of the echo server are there over RFC 8441.
+//!
+//! | path | what the gateway itself does |
+//! | --- | --- |
+//! | `/forbidden` | answers 403 with a body |
+//! | `/reset` | resets the stream with INTERNAL_ERROR in place of an answer |
+//! | `/refused-once` | resets the first such stream with REFUSED_STREAM; the next one is served |
+//! | `/http1-only` | resets the stream with HTTP_1_1_REQUIRED |
+//! | `/cut` | serves, and resets the stream with CANCEL at the client's first byte |
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Method, Request, Response};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::EchoServer;
+use crate::echo::LOOPBACK;
+
+type Bytes = bytes::Bytes;
+
+/// How the server is to behave.
+#[derive(Clone)]
+pub struct Behaviour {
+    /// Its ALPN decides what clients are offered. None: HTTP/2 in the clear.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Says in its SETTINGS that it takes WebSockets.
+    pub websockets: bool,
+    pub max_streams: u32,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { tls: None, websockets: true, max_streams: 100 }
+    }
+}
+
+/// A running gateway with its echo server; dropping it ends its connections and its thread.
+pub struct Http2Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    orders: watch::Sender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Serve,
+    GoAway,
+    Stop,
+}
+
+struct Shared {
+    backend: EchoServer,
+    behaviour: Behaviour,
+    connections: AtomicUsize,
+    http1_connections: AtomicUsize,
+    streams: AtomicUsize,
+    open_streams: AtomicUsize,
+    has_refused: AtomicBool,
+}
+
+impl Http2Server {
+    pub fn start(behaviour: Behaviour) -> Self {
+        let listener = std::net::TcpListener::bind((LOOPBACK, 0)).expect("the address has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let shared = Arc::new(Shared {
+            backend: EchoServer::start(),
+            behaviour,
+            connections: AtomicUsize::new(0),
+            http1_connections: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            open_streams: AtomicUsize::new(0),
+            has_refused: AtomicBool::new(false),
+        });
+        let (orders, obeys) = watch::channel(Order::Serve);
+        let own = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+            runtime.expect("the system has room for a runtime").block_on(accept(listener, own, obeys));
+        });
+        Self { address, shared, orders, thread: Some(thread) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The URL of a path, by name for TLS, as certificates are for names.
+    pub fn url(&self, path: &str) -> String {
+        match self.shared.behaviour.tls {
+            Some(_) => format!("wss://localhost:{}{path}", self.port()),
+            None => format!("ws://{}{path}", self.address),
+        }
+    }
+
+    /// TCP connections accepted so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Those of them that went on in HTTP/1.1.
+    pub fn http1_connections(&self) -> usize {
+        self.shared.http1_connections.load(Ordering::SeqCst)
+    }
+
+    /// Requests over HTTP/2 so far.
+    pub fn streams(&self) -> usize {
+        self.shared.streams.load(Ordering::SeqCst)
+    }
+
+    /// Those that are still served.
+    pub fn open_streams(&self) -> usize {
+        self.shared.open_streams.load(Ordering::SeqCst)
+    }
+
+    /// Says GOAWAY on every connection: what is there goes on, nothing new is taken.
+    pub fn go_away(&self) {
+        self.orders.send_replace(Order::GoAway);
+    }
+
+    /// Connections that come from now on are served again.
+    pub fn serve_again(&self) {
+        self.orders.send_replace(Order::Serve);
+    }
+}
+
+impl Drop for Http2Server {
+    fn drop(&mut self) {
+        self.orders.send_replace(Order::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, orders: watch::Receiver<Order>) {
+    listener.set_nonblocking(true).expect("a socket can be non-blocking");
+    let listener = TcpListener::from_std(listener).expect("the runtime has IO");
+    let mut stop = orders.clone();
+    loop {
+        let stream = tokio::select! {
+            _ = stop.wait_for(|order| *order == Order::Stop) => return,
+            Ok((stream, _)) = listener.accept() => stream,
+        };
+        let _ = stream.set_nodelay(true);
+        shared.connections.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(secure(stream, shared.clone(), orders.clone()));
+    }
+}
+
+async fn secure(stream: TcpStream, shared: Arc<Shared>, orders: watch::Receiver<Order>) {
+    let Some(tls) = shared.behaviour.tls.clone() else { return serve(stream, shared, orders).await };
+    let Ok(mut stream) = TlsAcceptor::from(tls).accept(stream).await else { return };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return serve(stream, shared, orders).await;
+    }
+    shared.http1_connections.fetch_add(1, Ordering::SeqCst);
+    if let Ok(mut backend) = TcpStream::connect((LOOPBACK, shared.backend.port())).await {
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut backend).await;
+    }
+}
+
+async fn serve<S>(stream: S, shared: Arc<Shared>, mut orders: watch::Receiver<Order>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(shared.behaviour.max_streams);
+    if shared.behaviour.websockets {
+        builder.enable_connect_protocol();
+    }
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else { return };
+    let mut told = false;
+    loop {
+        let asked = tokio::select! {
+            _ = orders.wait_for(|order| *order != Order::Serve), if !told => {
+                told = true;
+                connection.graceful_shutdown();
+                continue;
+            }
+            asked = connection.accept() => asked,
+        };
+        let Some(Ok((request, respond))) = asked else { return };
+        shared.streams.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(answer(request, respond, shared.clone()));
+    }
+}
+
+async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: Arc<Shared>) {
+    let protocol = request.extensions().get::<h2::ext::Protocol>();
+    let asks = request.method() == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket");
+    let reason = match request.uri().path() {
+        _ if !asks => Some(Reason::PROTOCOL_ERROR),
+        "/reset" => Some(Reason::INTERNAL_ERROR),
+        "/http1-only" => Some(Reason::HTTP_1_1_REQUIRED),
+        "/refused-once" if !shared.has_refused.swap(true, Ordering::SeqCst) => Some(Reason::REFUSED_STREAM),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        return respond.send_reset(reason);
+    }
+    if request.uri().path() == "/forbidden" {
+        let refusal = Response::builder().status(403).body(()).expect("403 is a status");
+        if let Ok(mut body) = respond.send_response(refusal, false) {
+            let _ = body.send_data(Bytes::from_static(b"members only"), true);
+        }
+        return;
+    }
+    shared.open_streams.fetch_add(1, Ordering::SeqCst);
+    // An error is the end of the stream, which is reset then, or was.
+    let _ = forward(request, respond, &shared).await;
+    shared.open_streams.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Carries one WebSocket between the client and the echo server.
+async fn forward(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    shared: &Shared,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut backend = TcpStream::connect((LOOPBACK, shared.backend.port())).await?;
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut head = format!(
+        "GET {path} HTTP/1.1\r\nHost: backend\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    );
+    for (name, value) in request.headers() {
+        head.push_str(&format!("{name}: {}\r\n", value.to_str()?));
+    }
+    head.push_str("\r\n");
+    backend.write_all(head.as_bytes()).await?;
+    let answer = read_head(&mut backend).await?;
+    let mut response = Response::builder().status(200);
+    for line in answer.lines().skip(1) {
+        // What is about the backend's connection stays there; the accept is passed on, as some do.
+        if let Some((name, value)) = line.split_once(": ")
+            && name.to_ascii_lowercase().starts_with("sec-websocket-")
+        {
+            response = response.header(name, value);
+        }
+    }
+    let to_client = respond.send_response(response.body(())?, false)?;
+    let cuts = request.uri().path() == "/cut";
+    let (from_backend, to_backend) = backend.into_split();
+    let upload = upload(request.into_body(), to_backend, cuts);
+    let (up, down) = tokio::join!(upload, download(from_backend, to_client));
+    up.and(down)
+}
+
+async fn read_head(backend: &mut TcpStream) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(backend.read_u8().await?);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+async fn upload(
+    mut body: RecvStream,
+    mut backend: impl AsyncWrite + Unpin,
+    cuts: bool,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        if cuts {
+            break;
+        }
+        backend.write_all(&chunk).await?;
+        body.flow_control().release_capacity(chunk.len())?;
+    }
+    backend.shutdown().await?;
+    Ok(())
+}
+
+async fn download(
+    mut backend: impl AsyncRead + Unpin,
+    mut client: SendStream<Bytes>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let count = tokio::select! {
+            count = backend.read(&mut buffer) => count?,
+            _ = poll_fn(|context| client.poll_reset(context)) => return Ok(()),
+        };
+        if count == 0 {
+            client.send_data(Bytes::new(), true)?;
+            return Ok(());
+        }
+        let mut rest = Bytes::copy_from_slice(&buffer[..count]);
+        while !rest.is_empty() {
+            client.reserve_capacity(rest.len());
+            let Some(room) = poll_fn(|context| client.poll_capacity(context)).await else { return Ok(()) };
+            let piece = rest.split_to(room?.min(rest.len()));
+            client.send_data(piece, false)?;
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A server that counts what it is sent, and whose connections fail on purpose, each in its own way.
+//!
+//! Binary messages carry their number, from 0, in the first 8 bytes and come back as they are; a number
+//! that is not the next one ends the connection with the close code 4000. The text `count` is answered
+//! with how many came and how many went back. What befalls a connection depends on nothing but its own
+//! number, so that a run can be repeated.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use socket2::SockRef;
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tungstenite::protocol::CloseFrame;
+use tungstenite::{Message, WebSocket};
+
+use crate::echo::LOOPBACK;
+
+/// The close code for a message that is not the next one.
+const OUT_OF_ORDER: u16 = 4000;
+/// A stalled connection is left alone for this long, and then reset.
+const STALL: Duration = Duration::from_secs(4);
+/// A slow one moves this many bytes at a time.
+const SIP: usize = 7;
+
+/// What befalls a connection, after some bytes in one of the directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Nothing,
+    /// TCP's RST.
+    Reset,
+    /// TCP's FIN, without a close frame.
+    Finish,
+    /// Nothing moves any more.
+    Stall,
+    /// Bytes move a few at a time, from the start.
+    Slow,
+    /// The upgrade is answered with 503.
+    Refuse,
+}
+
+/// Accepts for as long as the process lives. Returns the port.
+pub fn start(tls: Option<Arc<ServerConfig>>) -> io::Result<u16> {
+    let listener = TcpListener::bind((LOOPBACK, 0))?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let tls = tls.clone();
+            std::thread::spawn(move || serve(stream, number as u64, tls));
+        }
+    });
+    Ok(port)
+}
+
+fn serve(tcp: TcpStream, number: u64, tls: Option<Arc<ServerConfig>>) {
+    let _ = tcp.set_nodelay(true);
+    let random = scramble(number);
+    let fault = match random % 20 {
+        0..=2 => Fault::Reset,
+        3..=4 => Fault::Finish,
+        5 => Fault::Stall,
+        6 => Fault::Slow,
+        7 => Fault::Refuse,
+        _ => Fault::Nothing,
+    };
+    // Every other one in the handshakes, or close to them.
+    let room = if random & 1 << 32 == 0 { 2_000 } else { 200_000 };
+    let stream = Faulty { tcp, fault, left: (random >> 40) as usize % room };
+    // An error is the end that was meant.
+    let _ = match tls {
+        None => play(stream, fault),
+        Some(config) => match ServerConnection::new(config) {
+            Ok(session) => play(StreamOwned::new(session, stream), fault),
+            Err(_) => return,
+        },
+    };
+}
+
+/// SplitMix64: neighbours have nothing in common.
+fn scramble(number: u64) -> u64 {
+    let mut bits = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ bits >> 31
+}
+
+fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
+    #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
+    let answer = |_: &Request, response: Response| match fault {
+        Fault::Refuse => {
+            let mut refusal = ErrorResponse::new(Some("come back later".to_owned()));
+            *refusal.status_mut() = tungstenite::http::StatusCode::SERVICE_UNAVAILABLE;
+            Err(refusal)
+        }
+        _ => Ok(response),
+    };
+    let Ok(mut socket) = tungstenite::accept_hdr(stream, answer) else { return Ok(()) };
+    let (mut came, mut went) = (0u64, 0u64);
+    loop {
+        match socket.read()? {
+            Message::Binary(data) => {
+                let number = data.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+                if number != Some(came) {
+                    return reject(&mut socket, came);
+                }
+                came += 1;
+                socket.send(Message::Binary(data))?;
+                went += 1;
+            }
+            Message::Text(text) if text.as_str() == "count" => {
+                socket.send(Message::text(format!("{came} {went}")))?;
+            }
+            Message::Close(_) => {
+                // The answer goes out, and the client ends the connection.
+                while socket.read().is_ok() {}
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn reject<S: Read + Write>(socket: &mut WebSocket<S>, expected: u64) -> tungstenite::Result<()> {
+    let reason = format!("expected message {expected}").into();
+    socket.close(Some(CloseFrame { code: OUT_OF_ORDER.into(), reason }))?;
+    while socket.read().is_ok() {}
+    Ok(())
+}
+
+/// A connection with a fault: `left` bytes from when it strikes.
+struct Faulty {
+    tcp: TcpStream,
+    fault: Fault,
+    left: usize,
+}
+
+impl Faulty {
+    /// How much may move now, of what is wanted.
+    fn room(&mut self, wanted: usize) -> io::Result<usize> {
+        match self.fault {
+            Fault::Nothing | Fault::Refuse => return Ok(wanted),
+            Fault::Slow => return Ok(wanted.min(SIP)),
+            _ if self.left > 0 => return Ok(wanted.min(self.left)),
+            Fault::Stall => std::thread::sleep(STALL),
+            Fault::Finish => {
+                self.tcp.shutdown(Shutdown::Both)?;
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            Fault::Reset => {}
+        }
+        SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO))?;
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+impl Read for Faulty {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = self.room(buffer.len())?;
+        let count = self.tcp.read(&mut buffer[..room])?;
+        self.left = self.left.saturating_sub(count);
+        Ok(count)
+    }
+}
+
+impl Write for Faulty {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let room = self.room(buffer.len())?;
+        let count = self.tcp.write(&buffer[..room])?;
+        self.left = self.left.saturating_sub(count);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}

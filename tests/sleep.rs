@@ -1,0 +1,200 @@
+//! Changes of the network and sleeps of the process: which connections survive them.
+//!
+//! What is said here is said to every socket of the process, so these tests run one by one.
+
+mod common;
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::{Client, Seen, alone, wait_until};
+use framewire::{ErrorKind, HttpVersion, Phase, Reconnect, State, network_changed, resume, suspend};
+use framewire_servers::relay::relay;
+use framewire_servers::{Behaviour, EchoServer, Http2Server, Scripted};
+
+fn after(milliseconds: u64) -> Option<Reconnect> {
+    let delay = Duration::from_millis(milliseconds);
+    Some(Reconnect { min_delay: delay, max_delay: delay, ..Reconnect::default() })
+}
+
+/// Messages there and back: the worker has long done what it was told before.
+fn echoes(client: &Client) {
+    for _ in 0..3 {
+        client.send_text("there?").unwrap();
+        loop {
+            match client.next() {
+                Seen::Pong(_) => {}
+                event => break assert_eq!(event, Seen::Text("there?".into())),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_living_answer_and_the_dead_are_found() {
+    let _alone = alone();
+    let server = EchoServer::start();
+    let (living, dead) = (Client::opened(&server.url("/")), Client::opened(&server.url("/silent")));
+    network_changed();
+    // Pings are off; this one is the probe.
+    assert!(matches!(living.next(), Seen::Pong(_)));
+    assert_eq!((living.stats().pings_sent, living.stats().pongs_received), (1, 1));
+    assert!(living.latency_us() > 0);
+    let error = dead.error();
+    assert_eq!(
+        (error.kind, error.phase, error.retriable),
+        (ErrorKind::PingTimeout, Phase::Open, true),
+        "{error}"
+    );
+    assert!(error.message.contains("3000 ms"), "{error}");
+    assert_eq!(living.state(), State::Open);
+    echoes(&living);
+}
+
+#[test]
+fn the_dead_are_tried_again_where_that_is_on() {
+    let _alone = alone();
+    // The first connection is the one that dies.
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.wait_for_end();
+    });
+    let client = Client::new(&server.url());
+    client.set_reconnect(after(1)).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    network_changed();
+    assert!(matches!(client.next(), Seen::Reconnecting(error, 1, _) if error.kind == ErrorKind::PingTimeout));
+    assert_eq!(client.next(), Seen::Open);
+}
+
+#[test]
+fn a_try_that_waits_begins_at_once() {
+    let _alone = alone();
+    let server = EchoServer::start();
+    for wake in [network_changed, resume] {
+        let client = Client::new(&server.url("/drop"));
+        client.set_reconnect(after(3_600_000)).unwrap();
+        client.open().unwrap();
+        assert_eq!(client.next(), Seen::Open);
+        client.send_text("hang up").unwrap();
+        assert!(matches!(client.next(), Seen::Reconnecting(_, 1, 3_600_000)));
+        wake();
+        assert_eq!(client.next(), Seen::Open);
+        assert_eq!(client.stats().reconnects, 1);
+    }
+}
+
+#[test]
+fn what_is_on_its_way_begins_anew() {
+    let _alone = alone();
+    let server = EchoServer::start();
+    let port = server.port();
+    // A way on which the first connection is lost without a sign.
+    let proxy = Scripted::start(move |mut peer| {
+        if peer.number == 0 {
+            peer.capture();
+            return;
+        }
+        peer.read_head();
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n");
+        relay(peer.stream(), &TcpStream::connect(("127.0.0.1", port)).unwrap());
+    });
+    let client = Client::new("ws://server.example/");
+    client.set_proxy(Some(&format!("127.0.0.1:{}", proxy.port()))).unwrap();
+    client.open().unwrap();
+    wait_until("the first connection", || proxy.connections() == 1);
+    network_changed();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(proxy.connections(), 2);
+    client.abort().unwrap();
+    assert!(client.end().is_terminal());
+}
+
+#[test]
+fn nothing_is_too_late_during_a_sleep() {
+    let _alone = alone();
+    let server = EchoServer::start();
+    let watched = |path: &str| {
+        let client = Client::new(&server.url(path));
+        client.set_start_ping_thread(true).unwrap();
+        client.set_ping_frequency(10).unwrap();
+        client
+    };
+    let (living, dead) = (watched("/"), watched("/silent"));
+    dead.set_close_after_no_message(20).unwrap();
+    let never = Scripted::start(|mut peer| drop(peer.capture()));
+    let opening = Client::new(&never.url());
+    opening.set_connect_timeout(50).unwrap();
+    living.open().unwrap();
+    assert_eq!(living.next(), Seen::Open);
+    dead.open().unwrap();
+    opening.open().unwrap();
+    suspend();
+    suspend();
+    echoes(&living);
+    let pings = living.stats().pings_sent;
+    // Sleeping is what this is about.
+    std::thread::sleep(Duration::from_millis(300));
+    echoes(&living);
+    assert_eq!(living.stats().pings_sent, pings, "no pings during a sleep");
+    // Whether they were told to sleep in time is up to the machine; what slept was spared.
+    let spared = |client: &Client| client.state() != State::Closed;
+    let (dead_slept, opening_slept) = (spared(&dead), spared(&opening));
+    resume();
+    wait_until("pings again", || {
+        let _ = living.next_event();
+        living.stats().pings_sent > pings + 2
+    });
+    assert_eq!(living.state(), State::Open);
+    let (dead, opening) = (dead.error(), opening.error());
+    assert_eq!((dead.kind, opening.kind), (ErrorKind::PingTimeout, ErrorKind::TimedOut));
+    assert!(dead_slept || opening_slept, "neither was told in time, out of two");
+}
+
+#[test]
+fn closing_works_during_a_sleep() {
+    let _alone = alone();
+    let server = EchoServer::start();
+    let client = Client::opened(&server.url("/"));
+    suspend();
+    echoes(&client);
+    client.close(1000, "night").unwrap();
+    assert_eq!(client.closed(), (1000, "night".into()));
+    // A socket that is opened now is awake.
+    let client = Client::new(&server.url("/silent"));
+    client.set_start_ping_thread(true).unwrap();
+    client.set_ping_frequency(10).unwrap();
+    client.set_close_after_no_message(20).unwrap();
+    client.open().unwrap();
+    assert_eq!(client.error().kind, ErrorKind::PingTimeout);
+    resume();
+}
+
+#[test]
+#[cfg(feature = "http2")]
+fn a_shared_connection_from_before_the_change_is_for_those_who_are_on_it() {
+    let _alone = alone();
+    let server = Http2Server::start(Behaviour::default());
+    let open = || {
+        let client = Client::new(&server.url("/"));
+        client.set_http_version(HttpVersion::Http2).unwrap();
+        client.open().unwrap();
+        assert_eq!(client.next(), Seen::Open);
+        client
+    };
+    let old = [open(), open()];
+    assert_eq!(server.connections(), 1);
+    network_changed();
+    for client in &old {
+        assert!(matches!(client.next(), Seen::Pong(_)), "the probe is answered");
+        echoes(client);
+    }
+    let new = open();
+    echoes(&new);
+    assert_eq!(server.connections(), 2);
+    suspend();
+    resume();
+    assert!(matches!(new.next(), Seen::Pong(_)));
+    old.iter().chain([&new]).for_each(echoes);
+}

@@ -1,0 +1,95 @@
+//! What the process holds, over time.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::Outcome;
+
+const INTERVAL: Duration = Duration::from_millis(250);
+/// What the allocator and the moment may make of it.
+const SLACK_KIB: u64 = 8 << 10;
+/// Connections that are being made have several.
+const SLACK_DESCRIPTORS: u64 = 40;
+
+#[derive(Clone, Copy, Default)]
+pub struct Sample {
+    resident_kib: u64,
+    pub descriptors: u64,
+    pub threads: u64,
+}
+
+impl Sample {
+    pub fn take() -> Self {
+        let count = |folder: &str| std::fs::read_dir(folder).map_or(0, |entries| entries.count() as u64);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        Self {
+            resident_kib: resident.unwrap_or(0),
+            descriptors: count("/proc/self/fd"),
+            threads: count("/proc/self/task"),
+        }
+    }
+
+    fn most(self, other: Self) -> Self {
+        Self {
+            resident_kib: self.resident_kib.max(other.resident_kib),
+            descriptors: self.descriptors.max(other.descriptors),
+            threads: self.threads.max(other.threads),
+        }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resident_kib, descriptors, threads } = self;
+        write!(f, "{:.1} MiB, {descriptors} descriptors, {threads} threads", *resident_kib as f64 / 1024.0)
+    }
+}
+
+/// The most of each, in the second quarter, when everything has been used once, and in the last fifth.
+pub struct Watch {
+    begun: Instant,
+    duration: Duration,
+    next: Instant,
+    early: Sample,
+    late: Sample,
+}
+
+impl Watch {
+    pub fn new(duration: Duration) -> Self {
+        let now = Instant::now();
+        Self { begun: now, duration, next: now, early: Sample::default(), late: Sample::default() }
+    }
+
+    pub fn look(&mut self) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        self.next = now + INTERVAL;
+        let passed = (now - self.begun).as_secs_f64() / self.duration.as_secs_f64();
+        if (0.25..0.5).contains(&passed) {
+            self.early = self.early.most(Sample::take());
+        } else if passed >= 0.8 {
+            self.late = self.late.most(Sample::take());
+        }
+    }
+
+    pub fn check(&self) -> Outcome {
+        let (early, late) = (self.early, self.late);
+        let grown = late.resident_kib > early.resident_kib + early.resident_kib / 8 + SLACK_KIB
+            || late.descriptors > early.descriptors + SLACK_DESCRIPTORS
+            || late.threads > early.threads;
+        if early.threads == 0 || late.threads == 0 {
+            return Err("nothing was measured: too short?".to_owned());
+        }
+        if grown { Err(format!("it grows: {self}")) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} early, {} late", self.early, self.late)
+    }
+}

@@ -1,0 +1,57 @@
+//! What the library itself costs a game: time on its main thread, bytes on disk, time to load.
+
+use std::path::Path;
+
+use super::build;
+use super::run::{CLIENT_CORE, Server, number, pinned};
+use super::show::time;
+use crate::c::{self, Build};
+use crate::run::{Outcome, command, quietly, scratch};
+
+/// Loading is measured so many times; the best is said.
+const LOADS: usize = 10;
+
+pub fn run(server: &Server) -> Outcome {
+    build::for_calls()?;
+    let folder = scratch("bench")?;
+    println!("\n## Each call on the game's thread\n");
+    println!("| when | call | mean | p50 | p99.9 | worst |\n| --- | --- | ---: | ---: | ---: | ---: |");
+    // The worker shares the game's core, as the server's spins: whom the game wakes waits for it.
+    let output = quietly(pinned(CLIENT_CORE).arg(folder.join("calls")).arg(&server.ws))?;
+    for line in output.lines() {
+        let of = |field: &str| number(line, field).map_or_else(|| "–".into(), time);
+        let [mean, p50, p999, worst] = [of("mean_ns"), of("p50_ns"), of("p999_ns"), of("max_ns")];
+        let [when, call] = [text(line, "situation"), text(line, "call")];
+        println!("| {when} | {call} | {mean} | {p50} | {p999} | {worst} |");
+    }
+    let library = c::library(Build::Release)?.join("libframewire.so");
+    size(&library, &folder.join("stripped.so"))?;
+    load(&folder, &library)
+}
+
+fn size(library: &Path, stripped: &Path) -> Outcome {
+    quietly(command("strip").arg("-o").arg(stripped).arg(library))?;
+    let bytes = |file: &Path| std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+    println!("\nThe library has {} KiB, {} KiB stripped.", bytes(library) >> 10, bytes(stripped) >> 10);
+    Ok(())
+}
+
+fn load(folder: &Path, library: &Path) -> Outcome {
+    let mut lines = Vec::new();
+    for _ in 0..LOADS {
+        lines.push(quietly(pinned(CLIENT_CORE).arg(folder.join("load")).arg(library))?);
+    }
+    let best = |field: &str| {
+        let all = lines.iter().filter_map(|line| number(line, field));
+        time(all.fold(f64::INFINITY, f64::min) * 1000.0)
+    };
+    let [loading, starting, ending] = [best("load_us"), best("init_us"), best("shutdown_us")];
+    println!("Best of {LOADS}: it loads in {loading}, fw_init takes {starting}, fw_shutdown {ending}.");
+    Ok(())
+}
+
+/// A text of a flat JSON object.
+fn text<'a>(line: &'a str, field: &str) -> &'a str {
+    let rest = line.split_once(&format!("\"{field}\":\"")).map_or("", |(_, rest)| rest);
+    rest.split('"').next().unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! The guard: what can be counted does not depend on how busy the machine is, so it can have limits.
+//! Instructions by valgrind, system calls by strace, allocations by a preloaded counter, each as the
+//! difference of a long and a short run of the same client, for each message.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::build::{self, Client};
+use super::measures::{Kind, Test};
+use super::run::{Server, number};
+use crate::run::{Outcome, ensure, has, root, scratch};
+use crate::test::Verdict;
+
+const LIMITS: &str = "benches/limits.txt";
+const SHORT: u64 = 2000;
+
+/// A line of the limits: what is counted, in which test, for which client.
+struct Limit {
+    counted: String,
+    test: String,
+    variant: String,
+    most: f64,
+}
+
+pub fn step() -> Verdict {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        return Verdict::Skipped("the limits are those of x86-64 Linux".into());
+    }
+    if let Err(problem) = ensure("openssl", &["openssl", "libssl-dev"]).and_then(|()| build::for_counts()) {
+        return Verdict::Skipped(format!("the server cannot be built: {problem}"));
+    }
+    for tool in ["valgrind", "strace"] {
+        if let Err(problem) = ensure(tool, &[tool]) {
+            println!("{problem}");
+        }
+    }
+    count_all().into()
+}
+
+fn count_all() -> Outcome {
+    let limits = limits()?;
+    let server = Server::start()?;
+    let mut over = Vec::new();
+    for limit in &limits {
+        let line = format!("{:12} {:10} {:7}", limit.counted, limit.test, limit.variant);
+        match count(&server, limit)? {
+            None => println!("{line} not counted: its tool is missing or not permitted"),
+            Some(count) => {
+                println!("{line} {count:8.3} of {}", limit.most);
+                if count > limit.most {
+                    over.push(format!("{line} {count:.3}, over its limit of {}", limit.most));
+                }
+            }
+        }
+    }
+    if over.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{}\n(where that has a good reason, change {LIMITS})", over.join("\n")))
+}
+
+fn limits() -> Outcome<Vec<Limit>> {
+    let text = std::fs::read_to_string(root().join(LIMITS)).map_err(|error| format!("{LIMITS}: {error}"))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [counted, test, variant, most] = words[..] else { return Err(format!("{LIMITS}: {line}")) };
+            let most = most.parse().map_err(|_| format!("{LIMITS}: {line}"))?;
+            Ok(Limit { counted: counted.into(), test: test.into(), variant: variant.into(), most })
+        })
+        .collect()
+}
+
+/// For each message; None if the tool cannot be used here.
+fn count(server: &Server, limit: &Limit) -> Outcome<Option<f64>> {
+    let (test, long) = test_of(limit)?;
+    let client = Client::framewire(&limit.variant)?;
+    let mut totals = Vec::new();
+    for messages in [SHORT, SHORT + long] {
+        let arguments = [("count", messages), ("warm", 100)];
+        let arguments: Vec<(&'static str, u64)> = test.arguments.iter().copied().chain(arguments).collect();
+        let test = Test { arguments: arguments.leak(), ..test };
+        let total = match limit.counted.as_str() {
+            "instructions" => instructions(server, &test, &client)?,
+            "syscalls" => syscalls(server, &test, &client)?,
+            "allocations" => {
+                let line = server.run(&test, &client)?;
+                Some((number(&line, "allocations").unwrap_or(f64::NAN), line))
+            }
+            other => return Err(format!("{LIMITS}: {other} cannot be counted")),
+        };
+        let Some((total, line)) = total else { return Ok(None) };
+        // What was sent is a multiple of a round, so the client is asked.
+        totals.push((total, number(&line, "count").unwrap_or(f64::NAN)));
+    }
+    let [(short, few), (long, many)] = totals[..] else { return Ok(None) };
+    Ok(Some((long - short) / (many - few)))
+}
+
+/// The test, and how much longer the long run is.
+fn test_of(limit: &Limit) -> Outcome<(Test, u64)> {
+    let kind = if limit.counted == "allocations" { Kind::Allocations } else { Kind::Throughput };
+    let new =
+        |mode, arguments| Test { name: "", what: "", mode, kind, tls: false, arguments, is_exact: true };
+    Ok(match limit.test.as_str() {
+        "echo" => (new("echo", &[] as &[_]), 2000),
+        "echo-tls" => (Test { tls: true, ..new("echo", &[]) }, 2000),
+        "recv-128" => (new("recv", &[]), 200_000),
+        "recv-1k-tls" => (Test { tls: true, ..new("recv", &[("size", 1024)]) }, 20_000),
+        "recv-64k" => (new("recv", &[("size", 65536)]), 2000),
+        "send-128" => (new("send", &[]), 200_000),
+        "send-64k" => (new("send", &[("size", 65536)]), 2000),
+        other => return Err(format!("{LIMITS}: there is no test {other}")),
+    })
+}
+
+type Total = Outcome<Option<(f64, String)>>;
+
+fn instructions(server: &Server, test: &Test, client: &Client) -> Total {
+    if !has("valgrind") {
+        return Ok(None);
+    }
+    let log = scratch("bench")?.join("callgrind.log");
+    let (log_file, out_file) = (format!("--log-file={}", log.display()), "--callgrind-out-file=/dev/null");
+    let tool = ["valgrind", "--tool=callgrind", "--fair-sched=yes", &log_file, out_file];
+    let line = server.run_under(&tool, test, client)?;
+    let total = read(&log)?.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    Ok(Some((total.ok_or("callgrind has not said how many instructions it saw")?, line)))
+}
+
+fn syscalls(server: &Server, test: &Test, client: &Client) -> Total {
+    let log = scratch("bench")?.join("strace.log");
+    let file = log.display().to_string();
+    if !has("strace") || crate::run::quietly(std::process::Command::new("strace").arg("true")).is_err() {
+        return Ok(None);
+    }
+    let line = server.run_under(&["strace", "-f", "-c", "-o", &file], test, client)?;
+    // % time, seconds, usecs/call, calls, errors (may be missing), name
+    let counts: BTreeMap<String, f64> = read(&log)?
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Some((words.last()?.to_string(), words.get(3)?.parse().ok()?))
+        })
+        .collect();
+    let total = counts.get("total").copied();
+    Ok(Some((total.ok_or("strace has not counted")?, line)))
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,106 @@
+//! The tables.
+
+use super::measures::{self, Kind, Test};
+use super::run::{Results, Runs};
+
+/// The client that all others are compared with.
+pub const LIMIT: &str = "raw";
+
+pub fn show(results: &Results) {
+    for test in measures::all() {
+        if let Some(clients) = results.get(test.name) {
+            println!("\n## {}: {}\n", test.name, test.what);
+            let limit = clients.get(LIMIT).and_then(best_cpu);
+            println!("{}", header(&test));
+            for (client, runs) in clients {
+                println!("| {client} | {} |", row(&test, runs, limit));
+            }
+        }
+    }
+}
+
+fn header(test: &Test) -> &'static str {
+    match test.kind {
+        Kind::Throughput => {
+            "| client | CPU a message, best | median | to the limit | messages/s, best |\n\
+             | --- | ---: | ---: | ---: | ---: |"
+        }
+        Kind::Latency => {
+            "| client | CPU a message, best | median | to the limit | p50, best | median | p99, best | median \
+             | p99.9, best |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+        }
+        Kind::Connect => {
+            "| client | CPU a connection, best | median | to the limit | p50, best | p99, best |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: |"
+        }
+        Kind::Memory => "| client | heap a connection | resident | threads |\n| --- | ---: | ---: | ---: |",
+        Kind::Allocations => "| client | allocations a message |\n| --- | ---: |",
+    }
+}
+
+fn row(test: &Test, runs: &Runs, limit: Option<f64>) -> String {
+    let cpu = runs.per_message("cpu_ns");
+    let best = time(first(&cpu));
+    let ratio = limit.map_or_else(|| "–".into(), |limit| format!("{:.2}", first(&cpu) / limit));
+    let start = format!("{best} | {} | {ratio}", time(median(&cpu)));
+    let of = |field: &str| runs.sorted(field);
+    match test.kind {
+        Kind::Throughput => {
+            let wall = first(&runs.per_message("wall_ns"));
+            format!("{start} | {}", thousands(1e9 / wall))
+        }
+        Kind::Latency => format!(
+            "{start} | {} | {} | {} | {} | {}",
+            time(first(&of("p50_ns"))),
+            time(median(&of("p50_ns"))),
+            time(first(&of("p99_ns"))),
+            time(median(&of("p99_ns"))),
+            time(first(&of("p999_ns")))
+        ),
+        Kind::Connect => format!("{start} | {} | {}", time(first(&of("p50_ns"))), time(first(&of("p99_ns")))),
+        Kind::Memory => {
+            let connections = first(&of("connections")).max(1.0);
+            let each = |field: &str| bytes(first(&of(field)) / connections);
+            format!("{} | {} | {}", each("heap"), each("rss"), first(&of("threads")))
+        }
+        Kind::Allocations => format!("{:.4}", first(&runs.per_message("allocations"))),
+    }
+}
+
+pub fn best_cpu(runs: &Runs) -> Option<f64> {
+    runs.per_message("cpu_ns").first().copied()
+}
+
+fn first(sorted: &[f64]) -> f64 {
+    sorted.first().copied().unwrap_or(f64::NAN)
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+pub fn time(ns: f64) -> String {
+    match ns {
+        ns if ns < 100.0 => format!("{ns:.1} ns"),
+        ns if ns < 1000.0 => format!("{ns:.0} ns"),
+        ns if ns < 100_000.0 => format!("{:.1} µs", ns / 1000.0),
+        ns if ns < 1_000_000.0 => format!("{:.0} µs", ns / 1000.0),
+        ns => format!("{:.1} ms", ns / 1e6),
+    }
+}
+
+fn bytes(count: f64) -> String {
+    if count < 10_240.0 { format!("{count:.0} B") } else { format!("{:.1} KiB", count / 1024.0) }
+}
+
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,176 @@
+//! Real proxies: squid, tinyproxy, microsocks and dante, let through and refused by each.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::c::{self, Build};
+use crate::real::{Problem, verdict};
+use crate::run::{Echo, Outcome, command, ensure, free_port, has, quietly, root, run, scratch};
+use crate::test::Report;
+
+pub fn steps(report: &mut Report, echo: &Echo) {
+    report.step("squid, an HTTP proxy", || verdict(squid(echo)));
+    report.step("tinyproxy, an HTTP proxy", || verdict(tinyproxy(echo)));
+    report.step("microsocks, a SOCKS5 proxy", || verdict(microsocks(echo)));
+    report.step("dante, a SOCKS5 proxy", || verdict(dante(echo)));
+}
+
+/// A proxy that runs until it is dropped.
+struct Proxy {
+    child: Child,
+    port: u16,
+    /// Where squid speaks TLS.
+    tls_port: u16,
+    /// Who signed its certificate.
+    ca: PathBuf,
+}
+
+impl Proxy {
+    /// `config` is one of `tests/real/proxies`, given to the program after `arguments`.
+    fn start(program: &str, arguments: &[&str], config: &str) -> Outcome<Self> {
+        let (folder, port, tls_port) = (scratch("tools/proxies")?, free_port()?, free_port()?);
+        let certificates = root().join("target/debug/framewire-certs");
+        quietly(Command::new(certificates).arg(&folder))?;
+        let samples = root().join("tests/real/proxies");
+        for file in [config, "squid.passwords"] {
+            let text = std::fs::read_to_string(samples.join(file)).map_err(|error| error.to_string())?;
+            let text = text
+                .replace("@FOLDER@", &folder.to_string_lossy())
+                .replace("@PORT@", &port.to_string())
+                .replace("@TLS_PORT@", &tls_port.to_string());
+            std::fs::write(folder.join(file), text).map_err(|error| error.to_string())?;
+        }
+        let mut command = Command::new(program);
+        command.args(arguments).arg(folder.join(config));
+        Self::spawn(&mut command, port, tls_port, &folder)
+    }
+
+    fn spawn(command: &mut Command, port: u16, tls_port: u16, folder: &Path) -> Outcome<Self> {
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
+        let mut proxy = Self { child, port, tls_port, ca: folder.join("ca.pem") };
+        for _ in 0..400 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(proxy);
+            }
+            if let Ok(Some(status)) = proxy.child.try_wait() {
+                return Err(format!("the proxy ended at once: {status}"));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        Err("the proxy did not start listening within twenty seconds".into())
+    }
+
+    fn url(&self, scheme: &str, login: &str) -> String {
+        format!("{scheme}://{login}127.0.0.1:{}", self.port)
+    }
+
+    /// Through it to `url`, by the setting.
+    fn expect(&self, url: &str, proxy: &str, expected: &str, ca: Option<&Path>) -> Result<(), Problem> {
+        run(client(url, proxy, expected).map_err(Problem::Failed)?.args(ca)).map_err(Problem::Failed)
+    }
+
+    /// Echoes by the setting and by the environment, over `ws` and `wss`.
+    fn lets_through(&self, echo: &Echo, proxy: &str) -> Result<(), Problem> {
+        let ca = Path::new(&echo.ca);
+        self.expect(&echo.ws, proxy, "echo", None)?;
+        self.expect(&echo.wss, proxy, "echo", Some(ca))?;
+        let mut by_environment = client(&echo.wss, "-", "echo").map_err(Problem::Failed)?;
+        run(by_environment.arg(ca).env("HTTPS_PROXY", proxy)).map_err(Problem::Failed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // They have children of their own, which they end when they are asked to.
+        let _ = quietly(Command::new("kill").arg(self.child.id().to_string()));
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `tests/real/proxy_client.c`.
+fn client(url: &str, proxy: &str, expected: &str) -> Outcome<Command> {
+    let library = c::library(Build::Release)?;
+    let program = c::compile(&root().join("tests/real/proxy_client.c"), &library, Build::Release)?;
+    let mut client = command(&program);
+    client.args([url, proxy, expected]);
+    Ok(client)
+}
+
+/// A program that may lie where ordinary users do not look.
+fn installed(program: &'static str, package: &str) -> Result<&'static str, Problem> {
+    let sbin: &'static str = match program {
+        "squid" => "/usr/sbin/squid",
+        "danted" => "/usr/sbin/danted",
+        program => program,
+    };
+    let program = if has(program) { program } else { sbin };
+    ensure(program, &[package]).map_err(Problem::Missing)?;
+    Ok(program)
+}
+
+/// A port on which nobody listens: it was free a moment ago.
+fn dead_target() -> Result<String, Problem> {
+    Ok(format!("ws://127.0.0.1:{}/", free_port().map_err(Problem::Failed)?))
+}
+
+fn squid(echo: &Echo) -> Result<(), Problem> {
+    let program = installed("squid", "squid")?;
+    let proxy = Proxy::start(program, &["-N", "-f"], "squid.conf").map_err(Problem::Failed)?;
+    let good = proxy.url("http", "bob:secret@");
+    proxy.lets_through(echo, &good)?;
+    proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
+    proxy.expect(&echo.ws, &proxy.url("http", "bob:wrong@"), "407", None)?;
+    proxy.expect(&dead_target()?, &good, "503", None)?;
+    proxy.expect("ws://192.0.2.1/", &good, "403", None)?;
+    // TLS to the proxy itself.
+    let secure = format!("https://bob:secret@localhost:{}", proxy.tls_port);
+    proxy.expect(&echo.ws, &secure, "echo", Some(&proxy.ca))
+}
+
+fn tinyproxy(echo: &Echo) -> Result<(), Problem> {
+    let program = installed("tinyproxy", "tinyproxy-bin")?;
+    let proxy = Proxy::start(program, &["-d", "-c"], "tinyproxy.conf").map_err(Problem::Failed)?;
+    let good = proxy.url("http", "bob:secret@");
+    proxy.lets_through(echo, &good)?;
+    proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
+    proxy.expect(&echo.ws, &proxy.url("http", "bob:wrong@"), "401", None)?;
+    proxy.expect(&dead_target()?, &good, "500", None)
+}
+
+fn microsocks(echo: &Echo) -> Result<(), Problem> {
+    let program = installed("microsocks", "microsocks")?;
+    let port = free_port().map_err(Problem::Failed)?;
+    let mut command = Command::new(program);
+    command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-u", "bob", "-P", "secret"]);
+    let folder = scratch("tools/proxies").map_err(Problem::Failed)?;
+    let proxy = Proxy::spawn(&mut command, port, 0, &folder).map_err(Problem::Failed)?;
+    for scheme in ["socks5", "socks5h"] {
+        proxy.lets_through(echo, &proxy.url(scheme, "bob:secret@"))?;
+        proxy.expect(&echo.ws, &proxy.url(scheme, ""), "0", None)?;
+        proxy.expect(&echo.ws, &proxy.url(scheme, "bob:wrong@"), "0", None)?;
+        proxy.expect(&dead_target()?, &proxy.url(scheme, "bob:secret@"), "0", None)?;
+    }
+    Ok(())
+}
+
+fn dante(echo: &Echo) -> Result<(), Problem> {
+    let program = installed("danted", "dante-server")?;
+    let proxy = Proxy::start(program, &["-f"], "danted.conf").map_err(Problem::Failed)?;
+    for scheme in ["socks5", "socks5h"] {
+        proxy.lets_through(echo, &proxy.url(scheme, ""))?;
+        proxy.expect(&dead_target()?, &proxy.url(scheme, ""), "0", None)?;
+        proxy.expect("ws://127.9.9.9/", &proxy.url(scheme, ""), "0", None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Servers that speak HTTP/2: those that take WebSockets over it (RFC 8441), in TLS and in the clear,
+//! and those that do not, which are asked again in HTTP/1.1.
+
+use std::process::Command;
+
+use super::{Front, Place, Problem, find_nginx, start_nginx, start_node, start_python, verdict};
+use crate::c::{self, Build};
+use crate::run::{Outcome, command, ensure, quietly, root, run, scratch};
+use crate::test::Report;
+
+const HYPERCORN: &str = "hypercorn==0.18.0";
+
+pub fn steps(report: &mut Report) {
+    report.step("HTTP/2: HAProxy", || verdict(haproxy()));
+    report.step("HTTP/2: nghttpx", || verdict(nghttpx()));
+    report.step("HTTP/2: Apache", || verdict(apache()));
+    report.step("HTTP/2: hypercorn", || verdict(hypercorn()));
+    report.step("HTTP/2: Node", || verdict(node()));
+    report.step("HTTP/2 without WebSockets: nginx", || verdict(nginx()));
+    report.step("HTTP/2 without WebSockets: Caddy", || verdict(caddy()));
+}
+
+/// As the numbers of `fw_http`; of what comes of it 0 is the event error.
+const AUTO: u32 = 0;
+const ONE: u32 = 1;
+const TWO: u32 = 2;
+const ERROR: u32 = 0;
+
+/// Sockets that are opened at once.
+const SOCKETS: u32 = 24;
+/// Apache begins with so many streams of a connection at a time, and goes on to the next when one ends.
+const SOCKETS_OF_APACHE: u32 = 6;
+
+/// The C program.
+fn client(front: &Front, url: &str, asked: u32, expected: u32, sockets: u32) -> Outcome {
+    let library = c::library(Build::Release)?;
+    let program = c::compile(&root().join("tests/real/http2_client.c"), &library, Build::Release)?;
+    let mut client = command(&program);
+    client.arg(url);
+    if url.starts_with("wss:") {
+        client.arg(&front.ca)
+    } else {
+        client.arg("-")
+    };
+    run(client.args([asked, expected, sockets].map(|number| number.to_string())))
+}
+
+fn secure(front: &Front, asked: u32, expected: u32, sockets: u32) -> Outcome {
+    client(front, &format!("wss://localhost:{}/", front.port), asked, expected, sockets)
+}
+
+/// What a server must pass that takes WebSockets over HTTP/2.
+fn with_websockets(front: &Front, sockets: u32) -> Result<(), Problem> {
+    let all = || {
+        secure(front, AUTO, 2, sockets)?;
+        secure(front, ONE, 1, sockets)?;
+        client(front, &format!("ws://127.0.0.1:{}/", front.clear), TWO, 2, sockets)
+    };
+    all().map_err(Problem::Failed)
+}
+
+/// What a server must pass that does not.
+fn without_websockets(front: &Front) -> Result<(), Problem> {
+    let error = |()| secure(front, TWO, ERROR, SOCKETS);
+    secure(front, AUTO, 1, SOCKETS).and_then(error).map_err(Problem::Failed)
+}
+
+fn haproxy() -> Result<(), Problem> {
+    let program = found("haproxy", "/usr/sbin/haproxy", &["haproxy"])?;
+    let backend = start_python().map_err(Problem::Missing)?;
+    let start = || {
+        let place = Place::new("haproxy")?;
+        let read = |name| std::fs::read_to_string(place.folder.join(name)).map_err(|error| error.to_string());
+        let both = format!("{}{}", read("good.pem")?, read("good.key")?);
+        std::fs::write(place.folder.join("both.pem"), both).map_err(|error| error.to_string())?;
+        let config = place.configure("http2/haproxy.cfg", backend.port)?;
+        Front::start(place, Command::new(program).arg("-db").arg("-f").arg(config))
+    };
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
+}
+
+fn nghttpx() -> Result<(), Problem> {
+    let program = found("nghttpx", "/usr/sbin/nghttpx", &["nghttp2-proxy"])?;
+    let backend = start_python().map_err(Problem::Missing)?;
+    let start = || {
+        let place = Place::new("nghttpx")?;
+        let config = place.configure("http2/nghttpx.conf", backend.port)?;
+        Front::start(place, Command::new(program).arg(format!("--conf={}", config.display())))
+    };
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
+}
+
+fn apache() -> Result<(), Problem> {
+    let program = found("apache2", "/usr/sbin/apache2", &["apache2-bin"])?;
+    let backend = start_python().map_err(Problem::Missing)?;
+    let start = || {
+        let place = Place::new("apache")?;
+        let config = place.configure("http2/apache.conf", backend.port)?;
+        // One process: nothing is left behind when it is ended.
+        Front::start(place, Command::new(program).arg("-X").arg("-f").arg(config))
+    };
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS_OF_APACHE)
+}
+
+fn hypercorn() -> Result<(), Problem> {
+    ensure("python3", &["python3", "python3-venv"]).map_err(Problem::Missing)?;
+    let install = || {
+        let folder = scratch("tools/hypercorn-python")?;
+        let python = folder.join("bin/python");
+        if !python.exists() {
+            quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        }
+        quietly(Command::new(&python).args(["-m", "pip", "install", "-q", HYPERCORN]))?;
+        Ok(python)
+    };
+    let python = install().map_err(Problem::Missing)?;
+    let start = || {
+        let place = Place::new("hypercorn")?;
+        let file = |name: &str| place.folder.join(name);
+        let mut command = Command::new(&python);
+        // Without workers it serves in the process that is ended.
+        command.args(["-m", "hypercorn", "--workers", "0", "--log-level", "error"]);
+        command.arg("--certfile").arg(file("good.pem")).arg("--keyfile").arg(file("good.key"));
+        command.arg("--bind").arg(format!("127.0.0.1:{}", place.port));
+        command.arg("--insecure-bind").arg(format!("127.0.0.1:{}", place.clear));
+        command.arg("asgi_echo:app").current_dir(root().join("tests/real/http2"));
+        Front::start(place, command.env("PYTHONDONTWRITEBYTECODE", "1"))
+    };
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
+}
+
+fn node() -> Result<(), Problem> {
+    // Which installs what is needed here too.
+    drop(start_node().map_err(Problem::Missing)?);
+    let start = || {
+        let place = Place::new("node-http2")?;
+        let mut command = Command::new("node");
+        command.arg(root().join("tests/real/http2/node_echo.js")).arg(&place.folder);
+        command.arg(place.port.to_string()).arg(place.clear.to_string());
+        command.env("NODE_PATH", scratch("tools/node")?.join("node_modules"));
+        Front::start(place, &mut command)
+    };
+    with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
+}
+
+fn nginx() -> Result<(), Problem> {
+    let program = find_nginx().map_err(Problem::Missing)?;
+    let backend = start_python().map_err(Problem::Missing)?;
+    without_websockets(&start_nginx(program, "http2/nginx.conf", backend.port).map_err(Problem::Failed)?)
+}
+
+fn caddy() -> Result<(), Problem> {
+    let program = found("caddy", "/usr/bin/caddy", &["caddy"])?;
+    let backend = start_python().map_err(Problem::Missing)?;
+    let start = || {
+        let place = Place::new("caddy")?;
+        let config = place.configure("http2/Caddyfile", backend.port)?;
+        let mut command = Command::new(program);
+        command.arg("run").arg("--config").arg(&config).args(["--adapter", "caddyfile"]);
+        // It keeps state, and is to keep it here.
+        for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+            command.env(variable, &place.folder);
+        }
+        Front::start(place, command.stderr(std::process::Stdio::null()))
+    };
+    without_websockets(&start().map_err(Problem::Failed)?)
+}
+
+/// A program of a Debian package, which may lie where ordinary users do not look.
+fn found(name: &'static str, path: &'static str, packages: &[&str]) -> Result<&'static str, Problem> {
+    let program = if crate::run::has(name) { name } else { path };
+    ensure(program, packages).map_err(Problem::Missing)?;
+    Ok(program)
+}
