@@ -81,7 +81,7 @@ fn targets() -> Outcome<String> {
         table += &format!(
             "| `{}` | {} | {} | {} | {} |\n",
             target.triple,
-            if built.is_some() { "yes, in `dist`" } else { "not yet" },
+            if built.is_some() { "built" } else { "not yet" },
             run_here(target)?,
             number("size"),
             word("needs"),
@@ -90,7 +90,7 @@ fn targets() -> Outcome<String> {
     for triple in check_platforms::TRIPLES {
         let checked = recall(&format!("check-platforms {triple}"))?;
         let verdict = checked.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not yet");
-        table += &format!("| `{triple}` | {verdict} (`cargo check`) | no | | |\n");
+        table += &format!("| `{triple}` | {verdict}, by `cargo check` | no | | |\n");
     }
     Ok(table)
 }
