@@ -1,7 +1,7 @@
 //! `include/framewire.abi`: what programs that were built with the header rely on.
 //!
 //! Functions, numbers and the layout of structs, for 64 and 32 bits, a line each. New lines may come;
-//! one that changes or goes breaks programs, and is refused as long as the version stays the same.
+//! one that changes or goes breaks programs, and is refused as long as the version promises the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,8 +19,8 @@ pub fn write() -> Outcome {
     let facts = generate()?;
     if let Ok(committed) = fs::read_to_string(&path) {
         let broken = broken(&committed, &facts);
-        if committed.lines().next() == facts.lines().next() && !broken.is_empty() {
-            return Err(format!("this needs a new version, as it breaks programs:\n{}", broken.join("\n")));
+        if promise(&committed) == promise(&facts) && !broken.is_empty() {
+            return Err(format!("this breaks programs, and {NEEDED}:\n{}", broken.join("\n")));
         }
     }
     fs::write(&path, facts).map_err(|error| format!("{}: {error}", path.display()))
@@ -47,9 +47,23 @@ pub fn check() -> Outcome {
     Ok(())
 }
 
+const NEEDED: &str = "needs a new major version, or, while that is 0, a new minor one";
+
+/// The part of the version that programs built with it look for in the library's name: it has to
+/// change when they break.
+fn promise(facts: &str) -> Option<String> {
+    let version = facts.lines().next()?.strip_prefix("version ")?;
+    let mut numbers = version.split('.');
+    match numbers.next()? {
+        "0" => Some(format!("0.{}", numbers.next()?)),
+        major => Some(major.to_owned()),
+    }
+}
+
 /// The lines of `old` that `new` lacks.
 fn broken<'a>(old: &'a str, new: &str) -> Vec<&'a str> {
-    old.lines().filter(|line| !line.is_empty() && !new.lines().any(|other| other == *line)).collect()
+    let facts = old.lines().filter(|line| !line.is_empty() && !line.starts_with("version "));
+    facts.filter(|line| !new.lines().any(|other| other == *line)).collect()
 }
 
 fn generate() -> Outcome<String> {
@@ -184,9 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_is_not_enough_for_a_break() {
+        let promise = |version: &str| promise(&format!("version {version}\n\nvalue A 1\n"));
+        assert_eq!(promise("0.1.0"), promise("0.1.1"));
+        assert_ne!(promise("0.1.1"), promise("0.2.0"));
+        assert_eq!(promise("1.1.0"), promise("1.2.0"));
+        assert_ne!(promise("1.2.0"), promise("2.0.0"));
+    }
+
+    #[test]
     fn only_what_changes_or_goes_breaks_programs() {
         let old = "version 1\n\nvalue A 1\nvalue B 2\n";
         assert!(broken(old, "version 1\n\nvalue A 1\nvalue B 2\nvalue C 3\n").is_empty());
-        assert_eq!(broken(old, "version 1\n\nvalue A 1\nvalue B 3\n"), ["value B 2"]);
+        assert_eq!(broken(old, "version 2\n\nvalue A 1\nvalue B 3\n"), ["value B 2"]);
     }
 }

@@ -7,6 +7,7 @@ mod score;
 mod suite;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use self::score::{CaseId, Expected};
@@ -62,13 +63,26 @@ pub fn step() -> Verdict {
     }
 }
 
+/// The Python with the suite; the reason where it cannot be had.
+pub fn suite_python() -> Outcome<PathBuf> {
+    suite::python()
+}
+
+/// Cases in worker mode for a client that something else runs: `client` begins its command.
+pub fn part(python: &Path, client: &Client, cases: &[&str]) -> Outcome<String> {
+    one(python, client, &Pass { mode: "worker", tls: false, cases }, &score::expected()?)
+}
+
+/// Begins a command that runs the client.
+pub type Client<'a> = dyn Fn() -> Command + Sync + 'a;
+
 fn passes(python: &Path, passes: &[Pass]) -> Outcome {
     let library = c::library(Build::Release)?;
     let client = c::compile(&root().join("tests/autobahn/client.c"), &library, Build::Release)?;
     let expected = score::expected()?;
     for pass in passes {
         let started = Instant::now();
-        let summary = one(python, &client, pass, &expected)?;
+        let summary = one(python, &|| command(&client), pass, &expected)?;
         let over = if pass.tls { " over TLS" } else { "" };
         println!("{}{over}: {summary}, {:.0} s", pass.mode, started.elapsed().as_secs_f32());
     }
@@ -76,7 +90,7 @@ fn passes(python: &Path, passes: &[Pass]) -> Outcome {
 }
 
 /// Runs the clients of one pass next to one another and compares what the servers say.
-fn one(python: &Path, client: &Path, pass: &Pass, expected: &Expected) -> Outcome<String> {
+fn one(python: &Path, client: &Client, pass: &Pass, expected: &Expected) -> Outcome<String> {
     let cases: Vec<&CaseId> = expected.cases_of(pass.cases);
     let certificates = if pass.tls { Some(certificates()?) } else { None };
     let mut servers = Vec::new();
@@ -105,8 +119,8 @@ fn one(python: &Path, client: &Path, pass: &Pass, expected: &Expected) -> Outcom
     Ok(summary)
 }
 
-fn drive(client: &Path, mode: &str, server: &Server, certificates: Option<&Path>) -> Outcome {
-    let mut client = command(client);
+fn drive(client: &Client, mode: &str, server: &Server, certificates: Option<&Path>) -> Outcome {
+    let mut client = client();
     client.arg(&server.url).arg(suite::AGENT).arg(mode);
     match certificates {
         Some(folder) => client.arg(folder.join("ca.pem")),

@@ -2,12 +2,14 @@
 
 mod engine;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::dist::licences;
 use crate::run::{Echo, Outcome, cargo, root, run, scratch};
 use crate::test::Verdict;
 use engine::Godot;
@@ -60,6 +62,28 @@ pub fn package() -> Outcome {
     remove(&package.join(".godot"))?;
     println!("{}: copy addons/framewire into your project, or open the folder as a demo", package.display());
     Ok(())
+}
+
+/// The addon alone with these libraries, by their places under `bin`, and the licences of what they
+/// are built from on these targets.
+pub fn lay_out_addon(addon: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {
+    let binding = root().join("bindings/godot");
+    remove(addon)?;
+    copy_tree(&binding.join(ADDON), addon)?;
+    let extension = addon.join("framewire.gdextension");
+    let listed =
+        fs::read_to_string(&extension).map_err(|error| format!("{}: {error}", extension.display()))?;
+    for (place, library) in libraries {
+        if !listed.contains(&format!("\"bin/{place}\"")) {
+            return Err(format!("{} does not list bin/{place}", extension.display()));
+        }
+        let to = addon.join("bin").join(place);
+        create(to.parent().unwrap_or(addon))?;
+        copy(library, &to)?;
+    }
+    let intro = "# Third-party licences\n\nThe libraries in `bin` contain these packages:\n\n";
+    let licences = licences::of(&binding, targets)?.text();
+    write(&addon.join("THIRD_PARTY_LICENSES.md"), &format!("{intro}{licences}"))
 }
 
 fn build(release: bool) -> Outcome<PathBuf> {

@@ -41,29 +41,37 @@ pub fn install(prefix: &Path) -> Outcome {
     let prefix = std::path::absolute(prefix).map_err(|error| format!("{}: {error}", prefix.display()))?;
     let names = names()?;
     let built = build(&names)?;
-    let lib = prefix.join("lib");
-
-    let include = prefix.join("include/framewire");
-    put(&root().join("include/framewire.h"), &include, "framewire.h")?;
-    put(&root().join("bindings/cpp/include/framewire.hpp"), &include, "framewire.hpp")?;
-
-    put(&built.versioned, &lib, &names.shared)?;
-    link(&names.shared, &lib.join(&names.soname))?;
-    link(&names.soname, &lib.join("libframewire.so"))?;
-    put(&built.archive, &lib, "libframewire.a")?;
-    put(&built.plain, &lib.join("framewire/plugin"), "libframewire.so")?;
-
-    write(&prefix, &names, &built.system_libraries)?;
+    headers(&prefix)?;
+    linux_libraries(&prefix, &names, &built)?;
+    write(&prefix, &prefix.display().to_string(), &names, &built.system_libraries, TARGETS)?;
     println!("installed in {}", prefix.display());
     Ok(())
 }
 
-struct Built {
-    versioned: PathBuf,
-    plain: PathBuf,
-    archive: PathBuf,
+pub fn headers(prefix: &Path) -> Outcome {
+    let include = prefix.join("include/framewire");
+    put(&root().join("include/framewire.h"), &include, "framewire.h")?;
+    put(&root().join("bindings/cpp/include/framewire.hpp"), &include, "framewire.hpp")
+}
+
+/// The files and links that Linux finds a library by.
+pub fn linux_libraries(prefix: &Path, names: &Names, built: &Built) -> Outcome {
+    let lib = prefix.join("lib");
+    put(&built.versioned, &lib, &names.shared)?;
+    link(&names.shared, &lib.join(&names.soname))?;
+    link(&names.soname, &lib.join("libframewire.so"))?;
+    put(&built.archive, &lib, "libframewire.a")?;
+    put(&built.plain, &lib.join("framewire/plugin"), "libframewire.so")
+}
+
+pub struct Built {
+    /// With a SONAME.
+    pub versioned: PathBuf,
+    /// Without one.
+    pub plain: PathBuf,
+    pub archive: PathBuf,
     /// What rustc says that programs with the static library need, such as `-lgcc_s -lm -lc`.
-    system_libraries: String,
+    pub system_libraries: String,
 }
 
 /// The SONAME is a matter of linking, and cargo takes two builds that differ in it for the same one: so
@@ -97,16 +105,20 @@ fn build(names: &Names) -> Outcome<Built> {
 }
 
 /// rustc names a library as often as crates ask for it; the last place is the one that counts.
-fn once_each(libraries: &str) -> String {
+pub fn once_each(libraries: &str) -> String {
     let words: Vec<&str> = libraries.split_whitespace().collect();
     let kept = words.iter().enumerate().filter(|(at, word)| !words[at + 1..].contains(word));
     kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
 }
 
-fn write(prefix: &Path, names: &Names, system_libraries: &str) -> Outcome {
+/// Where the libraries lie, for CMake; Windows has other files.
+pub const TARGETS: &str = "framewire-targets.cmake";
+
+/// The files for pkg-config and CMake under `folder`, which `prefix` names at the user's.
+pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str, targets: &str) -> Outcome {
     let [major, minor, _] = version()?;
     let values = [
-        ("@PREFIX@", prefix.display().to_string()),
+        ("@PREFIX@", prefix.to_owned()),
         ("@VERSION@", package("version")?),
         ("@MAJOR@", major),
         ("@MINOR@", minor),
@@ -117,12 +129,12 @@ fn write(prefix: &Path, names: &Names, system_libraries: &str) -> Outcome {
         ("@LIBS_PRIVATE@", system_libraries.to_owned()),
         ("@STATIC_LIBRARIES@", system_libraries.split(' ').collect::<Vec<_>>().join(";")),
     ];
-    let cmake = prefix.join("lib/cmake/framewire");
-    for (template, folder) in [
-        ("framewire.pc", &prefix.join("lib/pkgconfig")),
-        ("framewire-config.cmake", &cmake),
-        ("framewire-config-version.cmake", &cmake),
-        ("framewire-targets.cmake", &cmake),
+    let cmake = folder.join("lib/cmake/framewire");
+    for (template, folder, name) in [
+        ("framewire.pc", &folder.join("lib/pkgconfig"), "framewire.pc"),
+        ("framewire-config.cmake", &cmake, "framewire-config.cmake"),
+        ("framewire-config-version.cmake", &cmake, "framewire-config-version.cmake"),
+        (targets, &cmake, TARGETS),
     ] {
         let source = root().join("bindings/cpp/cmake").join(format!("{template}.in"));
         let mut text =
@@ -130,17 +142,18 @@ fn write(prefix: &Path, names: &Names, system_libraries: &str) -> Outcome {
         for (name, value) in &values {
             text = text.replace(name, value);
         }
-        if let Some(at) = text.find('@') {
+        // macOS begins the names of libraries so.
+        if let Some(at) = text.replace("@rpath/", "").find('@') {
             return Err(format!("{}: unknown name at byte {at}", source.display()));
         }
-        let target = make(folder)?.join(template);
+        let target = make(folder)?.join(name);
         fs::write(&target, text).map_err(|error| format!("{}: {error}", target.display()))?;
     }
     Ok(())
 }
 
 /// Replaces rather than overwrites: a program that runs with the old library keeps it.
-fn put(source: &Path, folder: &Path, name: &str) -> Outcome {
+pub fn put(source: &Path, folder: &Path, name: &str) -> Outcome {
     let target = make(folder)?.join(name);
     remove(&target)?;
     fs::copy(source, &target)
@@ -180,7 +193,7 @@ fn version() -> Outcome<[String; 3]> {
 }
 
 /// A text of `[package]` in the library's Cargo.toml.
-fn package(key: &str) -> Outcome<String> {
+pub fn package(key: &str) -> Outcome<String> {
     let file = root().join("Cargo.toml");
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let lines = text.lines().skip_while(|line| *line != "[package]").skip(1);

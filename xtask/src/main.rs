@@ -6,8 +6,11 @@ mod autobahn;
 mod bench;
 mod c;
 mod c_tests;
+mod check_platforms;
 mod cpp;
+mod cross;
 mod demo;
+mod dist;
 mod faults;
 mod fuzz;
 mod godot;
@@ -15,6 +18,10 @@ mod guarantees;
 mod header;
 mod install;
 mod network;
+mod nightly;
+mod platform_rules;
+mod platforms;
+mod profiles;
 mod proxies;
 mod real;
 mod reproducible;
@@ -54,6 +61,15 @@ cargo xtask <command>
                      headers, libraries, pkg-config and CMake files under DIR
   package unity      lays out the package for Unity's package manager
   package godot      lays out the addon in its demo project
+  dist [TARGET...]   what is shipped, in target/dist: an archive for each target, and the packages for
+                     Unity and Godot with all libraries
+  cross-test [wine|qemu]
+                     what is shipped for Windows and for ARM, run by an emulator
+  check-platforms [TARGET...]
+                     type-checks the library for platforms whose tools are not here
+  nightly [WORD...]  the long tests, of which the three above are
+  profiles           size and speed of the library with other build settings
+  platforms          writes the tables of docs/platforms.md and README.md from what the commands found
   unity-meta         writes the .meta files of the package's new files
 ";
 
@@ -80,6 +96,12 @@ fn main() -> ExitCode {
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
         ["package", "godot"] => godot::package(),
+        ["dist", only @ ..] => dist::run(only),
+        ["cross-test", only @ ..] => cross::run(only),
+        ["check-platforms", only @ ..] => check_platforms::run(only),
+        ["nightly", only @ ..] => nightly::run(only),
+        ["profiles"] => profiles::measure(),
+        ["platforms"] => platforms::write(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");

@@ -193,7 +193,8 @@ pub struct Echo {
 impl Echo {
     pub fn start() -> Outcome<Self> {
         run(cargo().args(["build", "--quiet", "--package", "framewire-servers"]))?;
-        let ca = scratch("demo")?.join("ca.pem");
+        // Each has an authority of its own, and commands may run side by side.
+        let ca = scratch("demo")?.join(format!("ca-{}.pem", std::process::id()));
         let mut child = command(root().join("target/debug/framewire-echo"))
             .arg("--ca-out")
             .arg(&ca)
@@ -212,5 +213,6 @@ impl Drop for Echo {
         // It ends with its standard input.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.ca);
     }
 }

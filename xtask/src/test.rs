@@ -6,7 +6,7 @@ use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, network,
-    proxies, real, soak, supply, unity, unsafe_list,
+    platform_rules, proxies, real, soak, supply, unity, unsafe_list,
 };
 
 /// Of what a failed step has said, as many lines are said again at the end.
@@ -40,6 +40,30 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of the steps whose names contain one of these words; of all, if there are none.
+    pub fn new(only: &[&str]) -> Self {
+        Report { only: only.iter().map(|word| (*word).to_owned()).collect(), ..Report::default() }
+    }
+
+    /// Says at the end how it went.
+    pub fn conclude(&self) -> Outcome {
+        println!();
+        for skipped in &self.skipped {
+            println!("skipped: {skipped}");
+        }
+        for (failed, problem) in &self.failed {
+            // Once more at the end, where it is looked for.
+            let lines: Vec<&str> = problem.lines().collect();
+            println!("FAILED: {failed}\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
+        }
+        let (passed, failed, skipped) = (self.passed.len(), self.failed.len(), self.skipped.len());
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
+        if passed + failed + skipped == 0 {
+            return Err("no step has such a name".into());
+        }
+        if failed == 0 { Ok(()) } else { Err(format!("{failed} steps failed")) }
+    }
+
     /// Runs one step and says how it went.
     pub fn step(&mut self, name: &str, body: impl FnOnce() -> Verdict) {
         if !self.only.is_empty() && !self.only.iter().any(|word| name.contains(word.as_str())) {
@@ -67,14 +91,14 @@ impl Report {
 }
 
 fn run_all(only: &[&str]) -> Report {
-    let only = only.iter().map(|word| (*word).to_owned()).collect();
-    let mut report = Report { only, ..Report::default() };
+    let mut report = Report::new(only);
     report.step("a C and a C++ compiler", || {
         ensure("cc", &["gcc", "libc6-dev"]).and_then(|()| ensure("g++", &["g++"])).into()
     });
     report.step("the header is current", || header::check().into());
     report.step("the header compiles alone", || c::header_alone().into());
     report.step("the ABI is as it was", || abi_facts::check().into());
+    report.step("every function is the same on every platform", || platform_rules::check().into());
     report.step("every promise has its proof", || guarantees::check().into());
     report.step("every unsafe block has its reason and its room", || unsafe_list::check().into());
     report.step("no warning of rustc or clippy", || {
@@ -147,20 +171,5 @@ pub fn run_and_report(only: &[&str]) -> Outcome {
         return Err("cargo is missing".into());
     }
     println!("in {}", root().display());
-    let report = run_all(only);
-    println!();
-    for skipped in &report.skipped {
-        println!("skipped: {skipped}");
-    }
-    for (failed, problem) in &report.failed {
-        // Once more at the end, where it is looked for.
-        let lines: Vec<&str> = problem.lines().collect();
-        println!("FAILED: {failed}\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
-    }
-    let (passed, failed, skipped) = (report.passed.len(), report.failed.len(), report.skipped.len());
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if passed + failed + skipped == 0 {
-        return Err("no step has such a name".into());
-    }
-    if failed == 0 { Ok(()) } else { Err(format!("{failed} steps failed")) }
+    run_all(only).conclude()
 }

@@ -4,13 +4,15 @@
 
 pub mod meta;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::c::{self, Build};
-use crate::run::{Echo, Outcome, cargo, command, ensure, has, quietly, root, run, scratch};
+use crate::dist;
+use crate::run::{Echo, Outcome, command, ensure, has, quietly, root, run, scratch};
 
 /// Whether the compiler and the runtimes are here, or can be installed.
 pub fn tools() -> Outcome {
@@ -45,15 +47,23 @@ pub fn test(echo: &Echo) -> Outcome {
 pub fn package() -> Outcome<PathBuf> {
     let library = c::library(Build::Release)?;
     let package = scratch("package")?.join("com.framewire.websocket");
-    if package.exists() {
-        fs::remove_dir_all(&package).map_err(|error| error.to_string())?;
-    }
-    copy_folder(&source(), &package)?;
     let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let here = meta::PLUGINS.iter().filter(|plugin| plugin.path.contains(HERE));
+    let libraries = here.map(|plugin| (plugin.path.to_owned(), library.join(&name))).collect();
+    lay_out(&package, &libraries, &[])?;
+    Ok(package)
+}
+
+/// Lays the package out with these libraries, by their places in it. The licences are those of what
+/// the libraries are built from on these targets; this machine's, if there are none.
+pub fn lay_out(package: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {
+    if package.exists() {
+        fs::remove_dir_all(package).map_err(|error| error.to_string())?;
+    }
+    copy_folder(&source(), package)?;
     for plugin in meta::PLUGINS {
-        let place = package.join(plugin.path);
-        if plugin.path.contains(HERE) {
-            copy(&library.join(&name), &place)?;
+        if let Some(library) = libraries.get(plugin.path) {
+            copy(library, &package.join(plugin.path))?;
         } else {
             // A .meta of nothing makes Unity complain.
             let _ = fs::remove_file(package.join(format!("{}.meta", plugin.path)));
@@ -63,10 +73,13 @@ pub fn package() -> Outcome<PathBuf> {
             }
         }
     }
+    if let Some(place) = libraries.keys().find(|place| !package.join(place).exists()) {
+        return Err(format!("the package has no place {place}"));
+    }
     licences(&package.join("LICENSE.md"))?;
-    notices(&package.join("Third Party Notices.md"))?;
-    version_is_the_librarys(&package)?;
-    Ok(package)
+    notices(&package.join("Third Party Notices.md"), targets)?;
+    meta::check_laid_out(package)?;
+    version_is_the_librarys(package)
 }
 
 /// Writes the `.meta` files of new files.
@@ -276,50 +289,10 @@ fn licences(file: &Path) -> Outcome {
 }
 
 /// Adds the packages in the library and the texts of their licences.
-fn notices(file: &Path) -> Outcome {
-    let tree = ["tree", "--package", "framewire", "--edges", "normal", "--prefix", "none", "--format"];
-    let packages = quietly(cargo().args(tree).arg("{p}|{l}"))?;
-    let mut packages: Vec<&str> = packages.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-    packages.sort_unstable();
-    packages.dedup();
-    let mut text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut licences = String::new();
-    for package in packages {
-        let (name, licence) = package.split_once('|').unwrap_or((package, ""));
-        let mut words = name.split_whitespace();
-        let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        if name.is_empty() || name == "framewire" {
-            continue;
-        }
-        text += &format!("\n- {name} {version}: {licence}");
-        for (title, body) in licence_texts(name, version.trim_start_matches('v'))? {
-            licences += &format!("\n## {name}: {title}\n\n```\n{}\n```\n", body.trim_end());
-        }
-    }
+fn notices(file: &Path, targets: &[&str]) -> Outcome {
+    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let licences = dist::licences::of(&root(), targets)?.text();
     fs::write(file, format!("{text}\n{licences}")).map_err(|error| error.to_string())
-}
-
-/// The licence files of a crate, where cargo has unpacked it.
-fn licence_texts(name: &str, version: &str) -> Outcome<Vec<(String, String)>> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
-    let registry = home.ok_or("there is neither CARGO_HOME nor HOME")?.join("registry/src");
-    let mut found = Vec::new();
-    for index in fs::read_dir(&registry).map_err(|error| format!("{}: {error}", registry.display()))? {
-        let folder = index.map_err(|error| error.to_string())?.path().join(format!("{name}-{version}"));
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries.filter_map(Result::ok) {
-            let title = entry.file_name().to_string_lossy().into_owned();
-            let upper = title.to_uppercase();
-            let is_licence = upper.starts_with("LICENSE") || upper.starts_with("COPYING");
-            if is_licence && let Ok(body) = fs::read_to_string(entry.path()) {
-                found.push((title, body));
-            }
-        }
-    }
-    found.sort();
-    found.dedup();
-    Ok(found)
 }
 
 fn version_is_the_librarys(package: &Path) -> Outcome {

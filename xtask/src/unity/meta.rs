@@ -26,6 +26,12 @@ pub const PLUGINS: &[Plugin] = &[
         editor: Some("Linux"),
     },
     Plugin {
+        path: "Runtime/Plugins/linux-arm64/libframewire.so",
+        // The desktop's player for Linux has no such processor.
+        player: ("EmbeddedLinux: EmbeddedLinux", "ARM64"),
+        editor: None,
+    },
+    Plugin {
         path: "Runtime/Plugins/windows-x86_64/framewire.dll",
         player: ("Standalone: Win64", "x86_64"),
         editor: Some("Windows"),
@@ -64,7 +70,15 @@ pub fn write_missing(package: &Path) -> Outcome<usize> {
 
 /// Every file and folder has a `.meta`, every `.meta` belongs to one, and no two guids are the same.
 pub fn check(package: &Path) -> Outcome {
-    let wanted = wanted(package)?;
+    check_for(package, wanted(package)?)
+}
+
+/// The same for a finished package: the places of libraries that are not in it have none.
+pub fn check_laid_out(package: &Path) -> Outcome {
+    check_for(package, files(package)?.into_iter().filter(|path| !path.ends_with(".meta")).collect())
+}
+
+fn check_for(package: &Path, wanted: Vec<String>) -> Outcome {
     let mut faults = Vec::new();
     let mut guids: BTreeMap<String, String> = BTreeMap::new();
     for path in &wanted {

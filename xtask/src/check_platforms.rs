@@ -1,0 +1,84 @@
+//! `cargo xtask check-platforms`: the library type-checks for platforms whose linkers and SDKs cannot
+//! be had here. `docs/platforms.md` says how to build for each.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::dist::tools;
+use crate::platforms::{self, Fact};
+use crate::run::{Outcome, cargo, command, quietly, scratch};
+
+pub const TRIPLES: &[&str] = &[
+    "x86_64-pc-windows-msvc",
+    "aarch64-apple-ios",
+    "aarch64-apple-ios-sim",
+    "aarch64-linux-android",
+    "armv7-linux-androideabi",
+    "x86_64-linux-android",
+    "x86_64-unknown-freebsd",
+];
+
+/// For these, or for all.
+pub fn run(only: &[&str]) -> Outcome {
+    if let Some(unknown) = only.iter().find(|triple| !TRIPLES.contains(triple)) {
+        return Err(format!("{unknown} is not checked; there is {}", TRIPLES.join(", ")));
+    }
+    let rustc = tools::rustc()?;
+    let compiler = no_compiler()?;
+    let mut problems = Vec::new();
+    for triple in TRIPLES.iter().filter(|triple| only.is_empty() || only.contains(*triple)) {
+        let started = Instant::now();
+        let verdict = match check(triple, &rustc, &compiler) {
+            Ok(()) => "checked",
+            Err(problem) => {
+                println!("{problem}");
+                problems.push(format!("{triple}: {problem}"));
+                "fails"
+            }
+        };
+        println!("{triple}: {verdict}, {:.0} s", started.elapsed().as_secs_f32());
+        platforms::record(&format!("check-platforms {triple}"), &Fact::only(verdict))?;
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+/// With the standard library checked from its source too, as nobody offers a built one in a package.
+fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
+    let variable = triple.replace('-', "_");
+    let mut check = cargo();
+    check
+        .args(["check", "--quiet", "--package", "framewire", "--lib", "--target", triple])
+        .args(["-Z", "build-std=std,panic_abort", "--target-dir"])
+        .arg(scratch("check-platforms")?)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC", rustc)
+        .env("RUSTFLAGS", "-D warnings")
+        // Else Xcode would be asked for them. Nothing looks into that folder.
+        .env("SDKROOT", scratch("tools/no-sdk")?)
+        .env("IPHONEOS_DEPLOYMENT_TARGET", "12.0")
+        .env(format!("CC_{variable}"), compiler)
+        .env(format!("AR_{variable}"), compiler);
+    quietly(&mut check).map(drop)
+}
+
+/// Stands in for a C compiler and an archiver, of which ring's build script wants to see output, and
+/// of which nothing is linked: it makes the file that it was asked for, empty.
+fn no_compiler() -> Outcome<PathBuf> {
+    let script = scratch("tools")?.join("no-compiler");
+    std::fs::write(&script, NO_COMPILER).map_err(|error| format!("{}: {error}", script.display()))?;
+    quietly(command("chmod").arg("+x").arg(&script))?;
+    Ok(script)
+}
+
+const NO_COMPILER: &str = "\
+#!/bin/sh
+previous=
+for word; do
+    case $word in
+    *.a | *.lib) : > \"${word#-out:}\" ;;
+    esac
+    test \"$previous\" = -o && : > \"$word\"
+    previous=$word
+done
+exit 0
+";

@@ -1,0 +1,130 @@
+//! `cargo xtask cross-test`: the libraries as they are shipped for Windows and for ARM, run by wine and
+//! by QEMU: the examples and tests in C, and a part of Autobahn.
+
+mod emulator;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use self::emulator::{EMULATORS, Emulator, Runner};
+use crate::platforms::{self, Fact};
+use crate::run::{Echo, Outcome, root, run_within};
+use crate::{autobahn, c};
+
+/// Far beyond the slowest program under the slower emulator.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Some of each kind: texts, binaries, pings, fragments, UTF-8, closing, and compression.
+pub const CASES: &[&str] =
+    &["1.1.", "1.2.", "2.", "4.1.", "5.", "6.2.", "6.4.", "7.1.", "7.7.", "10.", "12.1.1", "13.1.1"];
+
+/// Runs under each emulator, or under those whose names are given.
+pub fn run(only: &[&str]) -> Outcome {
+    if let Some(unknown) = only.iter().find(|name| !EMULATORS.iter().any(|one| one.name == **name)) {
+        return Err(format!("there is no emulator {unknown}"));
+    }
+    let echo = Echo::start()?;
+    let mut problems = Vec::new();
+    for emulator in EMULATORS.iter().filter(|one| only.is_empty() || only.contains(&one.name)) {
+        println!("\n==== {}: {}", emulator.name, emulator.triple);
+        let started = Instant::now();
+        let mut tally = Tally::default();
+        let ended = all(emulator, &echo, &mut tally);
+        let seconds = started.elapsed().as_secs_f32();
+        println!("==== {}: {tally}, {seconds:.0} s", emulator.name);
+        for skipped in &tally.skipped {
+            println!("skipped: {skipped}");
+        }
+        if let Err(problem) = ended {
+            println!("{problem}");
+            tally.failed.push(problem);
+        }
+        let verdict =
+            if tally.failed.is_empty() { format!("{}: {tally}", emulator.name) } else { "fails".into() };
+        problems.append(&mut tally.failed);
+        platforms::record(&format!("cross-test {}", emulator.triple), &Fact::only(&verdict))?;
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: Vec<String>,
+    /// Names, and why.
+    skipped: Vec<String>,
+    autobahn: Option<String>,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} programs passed, {} failed, {} skipped",
+            self.passed,
+            self.failed.len(),
+            self.skipped.len()
+        )?;
+        match &self.autobahn {
+            Some(summary) => write!(f, "; Autobahn {summary}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
+    let runner = emulator.prepare()?;
+    for source in c::sources("examples/c")? {
+        let arguments = |name: &str| match name {
+            "xor_extension" => vec![echo.xor.clone()],
+            _ => vec![echo.ws.clone()],
+        };
+        one(&runner, tally, &source, arguments);
+    }
+    // The demo once more, with the static library, over TLS with an authority of its own.
+    let game = root().join("examples/c/game_loop.c");
+    let program = runner.compile_statically(&game);
+    count(tally, &runner, "game_loop, static", program, &[echo.wss.clone(), runner.path(&echo.ca)]);
+    for source in c::sources("tests/c")? {
+        one(&runner, tally, &source, |_| vec![echo.ws.clone(), echo.wss.clone(), runner.path(&echo.ca)]);
+    }
+    match autobahn::suite_python() {
+        Ok(python) => {
+            let client = runner.compile(&root().join("tests/autobahn/client.c"))?;
+            let begin = || runner.command(&client);
+            match autobahn::part(&python, &begin, CASES) {
+                Ok(summary) => tally.autobahn = Some(summary),
+                Err(problem) => {
+                    println!("Autobahn: {problem}");
+                    tally.failed.push(format!("Autobahn: {problem}"));
+                }
+            }
+        }
+        Err(reason) => tally.skipped.push(format!("Autobahn: {reason}")),
+    }
+    Ok(())
+}
+
+fn one(runner: &Runner, tally: &mut Tally, source: &Path, arguments: impl Fn(&str) -> Vec<String>) {
+    let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if let Some((_, reason)) = runner.emulator.lacks.iter().find(|(lacking, _)| *lacking == name) {
+        println!("{name}: skipped: {reason}");
+        tally.skipped.push(format!("{name} under {}: {reason}", runner.emulator.name));
+        return;
+    }
+    count(tally, runner, &name, runner.compile(source), &arguments(&name));
+}
+
+fn count(tally: &mut Tally, runner: &Runner, name: &str, program: Outcome<PathBuf>, arguments: &[String]) {
+    let started = Instant::now();
+    match program.and_then(|program| run_within(LIMIT, runner.command(&program).args(arguments))) {
+        Ok(()) => {
+            println!("{name}: ok, {:.1} s", started.elapsed().as_secs_f32());
+            tally.passed += 1;
+        }
+        Err(problem) => {
+            println!("{name}: FAILED\n{problem}");
+            tally.failed.push(format!("{name} under {}: {problem}", runner.emulator.name));
+        }
+    }
+}

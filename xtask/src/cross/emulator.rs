@@ -1,0 +1,185 @@
+//! What runs programs of other systems and processors here, and how they are compiled.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::c::WARNINGS;
+use crate::dist;
+use crate::dist::targets::Target;
+use crate::dist::tools::MINGW_GCC;
+use crate::run::{Outcome, command, ensure, quietly, root, scratch};
+
+pub struct Emulator {
+    pub name: &'static str,
+    pub triple: &'static str,
+    kind: Kind,
+    /// Programs that cannot run under it, and why.
+    pub lacks: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Native,
+    Qemu,
+    Wine,
+}
+
+pub const EMULATORS: &[Emulator] = &[
+    // None at all: the same programs with the library that is shipped for this machine, which is
+    // not the one that the other tests build.
+    Emulator { name: "native", triple: "x86_64-unknown-linux-gnu", kind: Kind::Native, lacks: &[] },
+    Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", kind: Kind::Qemu, lacks: &[] },
+    Emulator {
+        name: "wine",
+        triple: "x86_64-pc-windows-gnu",
+        kind: Kind::Wine,
+        lacks: &[
+            ("alloc_count", "a DLL of Windows does not take the malloc that a program brings"),
+            ("shutdown", "it reads /proc and calls posix_memalign, and Windows has neither"),
+        ],
+    },
+];
+
+const ARM_GCC: &str = "aarch64-linux-gnu-gcc";
+const QEMU: &str = "qemu-aarch64-static";
+
+/// An emulator with the library that it is to load.
+pub struct Runner {
+    pub emulator: &'static Emulator,
+    /// The library, and beside it the programs.
+    folder: PathBuf,
+    /// The static library as it is shipped, and what it needs besides.
+    archive: PathBuf,
+    libraries: String,
+}
+
+impl Emulator {
+    /// Installs what is missing and builds the library as it is shipped.
+    pub fn prepare(&'static self) -> Outcome<Runner> {
+        let folder = scratch("cross")?.join(self.triple);
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let target = Target::find(self.triple)?;
+        match self.kind {
+            Kind::Native => ensure("cc", &["gcc", "libc6-dev"])?,
+            Kind::Qemu => {
+                ensure(ARM_GCC, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
+                ensure(QEMU, &["qemu-user-static"])?;
+            }
+            Kind::Wine => ensure("wine", &["wine", "wine64"])?,
+        }
+        let built = dist::library(target)?;
+        crate::install::put(&built.shared, &folder, &target.shared_name(dist::targets::Library::C))?;
+        if self.is_wine() {
+            let import = built.shared.with_file_name("libframewire.dll.a");
+            crate::install::put(&import, &folder, "libframewire.dll.a")?;
+            random_numbers(&folder)?;
+        }
+        Ok(Runner {
+            emulator: self,
+            folder,
+            archive: dist::slim_archive(target, &built)?,
+            libraries: built.system_libraries,
+        })
+    }
+
+    fn is_wine(&self) -> bool {
+        self.kind == Kind::Wine
+    }
+}
+
+impl Runner {
+    /// With the shared library.
+    pub fn compile(&self, source: &Path) -> Outcome<PathBuf> {
+        let name = source.file_stem().unwrap_or_default().to_string_lossy();
+        let (mut cc, program) = self.compiler(source, &name);
+        cc.arg("-L").arg(&self.folder).arg("-lframewire");
+        self.link(cc, program)
+    }
+
+    /// With the static library.
+    pub fn compile_statically(&self, source: &Path) -> Outcome<PathBuf> {
+        let name = source.file_stem().unwrap_or_default().to_string_lossy();
+        let (mut cc, program) = self.compiler(source, &format!("{name}-static"));
+        cc.arg(&self.archive).args(self.libraries.split_whitespace());
+        self.link(cc, program)
+    }
+
+    fn compiler(&self, source: &Path, name: &str) -> (Command, PathBuf) {
+        let (compiler, suffix) = match self.emulator.kind {
+            Kind::Native => ("cc", ""),
+            Kind::Qemu => (ARM_GCC, ""),
+            Kind::Wine => (MINGW_GCC, ".exe"),
+        };
+        let program = self.folder.join(format!("{name}{suffix}"));
+        let mut cc = command(compiler);
+        cc.arg("-std=c11").args(WARNINGS).args(["-O1", "-g", "-D_GNU_SOURCE"]);
+        if self.emulator.is_wine() {
+            // The C library of Windows does not know %zu, mingw's own does.
+            cc.arg("-D__USE_MINGW_ANSI_STDIO=1");
+        }
+        for folder in ["include", "tests/c"] {
+            cc.arg("-I").arg(root().join(folder));
+        }
+        cc.arg(source).arg("-o").arg(&program);
+        (cc, program)
+    }
+
+    fn link(&self, mut cc: Command, program: PathBuf) -> Outcome<PathBuf> {
+        if self.emulator.is_wine() {
+            cc.args(["-static-libgcc", "-Wl,-Bstatic", "-lpthread", "-Wl,-Bdynamic"]);
+        } else {
+            cc.args(["-lpthread", "-lm"]);
+        }
+        quietly(&mut cc)?;
+        Ok(program)
+    }
+
+    /// Begins a command that runs the program.
+    pub fn command(&self, program: &Path) -> Command {
+        if self.emulator.is_wine() {
+            let mut wine = command("wine");
+            let prefix = root().join("target/tools/wine");
+            // Its own chatter about what it lacks is not the program's.
+            wine.env("WINEPREFIX", prefix).env("WINEDEBUG", "-all").env("WINEARCH", "win64");
+            // Nothing is to be shown or installed when the prefix is made.
+            wine.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env_remove("DISPLAY");
+            wine.arg(program);
+            return wine;
+        }
+        if self.emulator.kind == Kind::Native {
+            let mut native = command(program);
+            native.env("LD_LIBRARY_PATH", &self.folder);
+            return native;
+        }
+        let mut qemu = command(QEMU);
+        qemu.args(["-L", "/usr/aarch64-linux-gnu", "-E"]);
+        qemu.arg(format!("LD_LIBRARY_PATH={}", self.folder.display()));
+        qemu.arg(program);
+        qemu
+    }
+
+    /// How programs there name a file of here.
+    pub fn path(&self, file: &Path) -> String {
+        let path = file.display().to_string();
+        if self.emulator.is_wine() { format!("Z:{}", path.replace('/', "\\")) } else { path }
+    }
+}
+
+/// wine 8 lacks the library that Rust's standard library takes its random numbers from since
+/// Windows 7 is gone. This one lies beside the tests, and is never shipped.
+fn random_numbers(folder: &Path) -> Outcome {
+    let source = folder.join("bcryptprimitives.c");
+    std::fs::write(&source, RANDOM_NUMBERS).map_err(|error| format!("{}: {error}", source.display()))?;
+    let mut cc = command(MINGW_GCC);
+    cc.args(["-shared", "-O1"]).arg(&source).arg("-o").arg(folder.join("bcryptprimitives.dll"));
+    quietly(cc.arg("-ladvapi32")).map(drop)
+}
+
+const RANDOM_NUMBERS: &str = "\
+#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG len);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T len)
+{
+    return SystemFunction036(data, (ULONG)len);
+}
+";

@@ -1,0 +1,260 @@
+//! `cargo xtask dist [TARGET…]`: what players' machines get, in `target/dist`.
+//!
+//! ```text
+//! framewire-0.1.0-<target>.tar.gz     headers, libraries, pkg-config and CMake files, licences
+//! framewire-0.1.0-<target>.zip        the same for Windows
+//! com.framewire.websocket-0.1.0.tgz   the Unity package with every library that was built
+//! framewire-godot-0.1.0.zip           the Godot addon, likewise
+//! SHA256SUMS
+//! ```
+//!
+//! A target whose tools cannot be had is left out and named, and so the command fails; the rest is
+//! there all the same.
+
+pub mod licences;
+mod packages;
+mod symbols;
+pub mod targets;
+pub mod tools;
+mod universal;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use self::targets::{Built, Library, System, TARGETS, Target};
+use crate::install::{self, Names};
+use crate::platforms::{self, Fact};
+use crate::run::{Outcome, command, ensure, quietly, root, scratch};
+
+/// The only function that Godot looks for in an extension, as `framewire.gdextension` says.
+const GODOT_ENTRY: &str = "gdext_rust_init";
+
+/// The libraries of one target, checked and stripped.
+pub struct Shipped {
+    pub target: &'static Target,
+    pub shared: PathBuf,
+    pub godot: PathBuf,
+}
+
+/// Builds for these targets, or for all.
+pub fn run(only: &[&str]) -> Outcome {
+    let targets: Vec<&'static Target> = if only.is_empty() {
+        TARGETS.iter().collect()
+    } else {
+        only.iter().map(|triple| Target::find(triple)).collect::<Outcome<_>>()?
+    };
+    ensure("patchelf", &["patchelf"])?;
+    ensure("zip", &["zip"])?;
+    ensure("readelf", &["binutils"])?;
+    let mut problems = Vec::new();
+    let mut shipped = Vec::new();
+    for target in targets {
+        println!("\n---- {}", target.triple);
+        let started = Instant::now();
+        match one(target) {
+            Ok(one) => shipped.push(one),
+            Err(problem) => {
+                println!("{problem}");
+                problems.push(format!("{}: {problem}", target.triple));
+            }
+        }
+        println!("---- {}: {:.0} s", target.triple, started.elapsed().as_secs_f32());
+    }
+    for one in &shipped {
+        // As it lies there now, after everything else was built.
+        symbols::exports_are_declared(one.target.system, &one.shared)?;
+        if !symbols::exported(&one.godot)?.contains(GODOT_ENTRY) {
+            return Err(format!("{} has no {GODOT_ENTRY}", one.godot.display()));
+        }
+    }
+    if !shipped.is_empty() {
+        println!("{}", packages::unity(&shipped)?.display());
+        println!("{}", packages::godot(&shipped)?.display());
+    }
+    sums()?;
+    if problems.is_empty() { Ok(()) } else { Err(format!("not shipped:\n{}", problems.join("\n"))) }
+}
+
+/// The C library alone, built as it is shipped: for tests that run it.
+pub fn library(target: &Target) -> Outcome<Built> {
+    let built = target.build(Library::C)?;
+    check(target, &built.shared)?;
+    Ok(built)
+}
+
+fn one(target: &'static Target) -> Outcome<Shipped> {
+    let built = library(target)?;
+    let archive = archive(target, &built)?;
+    println!("{}", archive.display());
+    platforms::record(
+        &format!("dist {}", target.triple),
+        &Fact {
+            verdict: "built".into(),
+            size: Some(size(&built.shared)?),
+            archive_size: Some(size(&archive)?),
+            needs: Some(symbols::needs(target.system, &built.shared)?),
+        },
+    )?;
+    let godot = target.build(Library::Godot)?.shared;
+    if target.system == System::Linux {
+        symbols::glibc_is_old_enough(&godot)?;
+    }
+    Ok(Shipped { target, shared: built.shared, godot })
+}
+
+/// Everything that can be said about a library without running it.
+fn check(target: &Target, shared: &Path) -> Outcome {
+    symbols::exports_are_declared(target.system, shared)?;
+    if target.system == System::Linux {
+        symbols::glibc_is_old_enough(shared)?;
+    }
+    println!(
+        "{} functions; {} bytes; needs {}",
+        symbols::declared()?.len(),
+        size(shared)?,
+        symbols::needs(target.system, shared)?
+    );
+    Ok(())
+}
+
+/// Lays out what a user unpacks, and packs it.
+fn archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
+    let name = format!("framewire-{}-{}", install::package("version")?, target.triple);
+    let folder = scratch("dist/staging")?.join(&name);
+    let _ = fs::remove_dir_all(&folder);
+    install::headers(&folder)?;
+    libraries(target, built, &folder)?;
+    for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"] {
+        install::put(&root().join(file), &folder, file)?;
+    }
+    let licences = licences::of(&root(), &[target.triple])?.text();
+    let intro = "# Third-party licences\n\nThe libraries contain these packages:\n\n";
+    write(&folder.join("THIRD_PARTY_LICENSES.md"), &format!("{intro}{licences}"))?;
+    match target.system {
+        System::Windows => packages::zip(&folder, &format!("{name}.zip")),
+        System::Linux | System::MacOs => packages::tar(&folder, &format!("{name}.tar.gz")),
+    }
+}
+
+/// As unpacked: wherever that is, pkg-config finds the rest from its file.
+const PREFIX: &str = "${pcfiledir}/../..";
+
+fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
+    let static_library = slim_archive(target, built)?;
+    let shared = target.shared_name(Library::C);
+    let lib = folder.join("lib");
+    match target.system {
+        System::Linux => {
+            let names = install::names()?;
+            let versioned = scratch("dist/soname")?.join(&shared);
+            install::put(&built.shared, &scratch("dist/soname")?, &shared)?;
+            quietly(command("patchelf").args(["--set-soname", &names.soname]).arg(&versioned))?;
+            // The tool moves parts of the file about.
+            symbols::exports_are_declared(target.system, &versioned)?;
+            let built = install::Built {
+                versioned,
+                plain: built.shared.clone(),
+                archive: static_library,
+                system_libraries: built.system_libraries.clone(),
+            };
+            install::linux_libraries(folder, &names, &built)?;
+            install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
+        }
+        System::MacOs => {
+            install::put(&built.shared, &lib, &shared)?;
+            install::put(&static_library, &lib, "libframewire.a")?;
+            let names = Names { soname: format!("@rpath/{shared}"), shared };
+            install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
+        }
+        System::Windows => {
+            install::put(&built.shared, &folder.join("bin"), &shared)?;
+            install::put(&static_library, &lib, "libframewire.a")?;
+            let gnu = built.shared.with_file_name("libframewire.dll.a");
+            install::put(&gnu, &lib, "libframewire.dll.a")?;
+            msvc_import_library(&lib)?;
+            let names = Names { soname: shared.clone(), shared };
+            let targets = "framewire-targets-windows.cmake";
+            install::write(folder, PREFIX, &names, &built.system_libraries, targets)
+        }
+    }
+}
+
+/// What stands for the DLL with Microsoft's linker, made from the names alone.
+fn msvc_import_library(lib: &Path) -> Outcome {
+    let mut definitions = "LIBRARY framewire.dll\nEXPORTS\n".to_owned();
+    for name in symbols::declared()? {
+        definitions += &format!("    {name}\n");
+    }
+    let file = lib.join("framewire.def");
+    write(&file, &definitions)?;
+    let zig = tools::zig()?;
+    let mut dlltool = command(zig.join("bin/python"));
+    dlltool.args(["-m", "ziglang", "dlltool", "-m", "i386:x86-64", "-d"]).arg(&file);
+    quietly(dlltool.arg("-l").arg(lib.join("framewire.lib"))).map(drop)
+}
+
+/// Without what no linker of a game reads: debug information and the bitcode kept for LTO. For Linux,
+/// besides, one object in which only the header's functions are visible: a program that links
+/// another static library of Rust's would else meet the standard library's symbols twice.
+pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
+    let archive = built.archive.as_ref().ok_or("there is no static library")?;
+    let (tools, package) = match (target.system, target.triple.split('-').next()) {
+        (System::Linux, Some("x86_64")) => ("", "binutils"),
+        (System::Linux, _) => ("aarch64-linux-gnu-", "binutils-aarch64-linux-gnu"),
+        (System::Windows, _) => ("x86_64-w64-mingw32-", "binutils-mingw-w64-x86-64"),
+        // GNU's tools do not know its format.
+        (System::MacOs, _) => return Ok(archive.clone()),
+    };
+    let tool = |name: &str| format!("{tools}{name}");
+    ensure(&tool("objcopy"), &[package])?;
+    let folder = scratch("dist/slim")?.join(target.triple);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let slim = folder.join("libframewire.a");
+    let mut objcopy = command(tool("objcopy"));
+    objcopy.args(["--strip-debug", "--remove-section", ".llvmbc", "--remove-section", ".llvmcmd"]);
+    quietly(objcopy.arg(archive).arg(&slim))?;
+    if target.system == System::Windows {
+        return Ok(slim);
+    }
+    let (whole, object) = (folder.join("whole.o"), folder.join("framewire.o"));
+    let mut link = command(tool("ld"));
+    // Groups would let the linker take one of these objects' parts for another library's.
+    link.args(["--relocatable", "--force-group-allocation", "--whole-archive"]).arg(&slim);
+    quietly(link.arg("-o").arg(&whole))?;
+    let mut hide = command(tool("objcopy"));
+    hide.args(["--wildcard", "--keep-global-symbol=fw_*"]).arg(&whole).arg(&object);
+    quietly(&mut hide)?;
+    let listed = quietly(command(tool("nm")).args(["--extern-only", "--defined-only"]).arg(&object))?;
+    symbols::are_declared(listed.lines().filter_map(|line| line.split(' ').nth(2)))?;
+    fs::remove_file(&slim).map_err(|error| format!("{}: {error}", slim.display()))?;
+    quietly(command(tool("ar")).arg("rcsD").arg(&slim).arg(&object))?;
+    Ok(slim)
+}
+
+/// Of all that lies there, that of earlier calls for other targets too.
+fn sums() -> Outcome {
+    let folder = scratch("dist")?;
+    let mut files: Vec<String> = fs::read_dir(&folder)
+        .map_err(|error| format!("{}: {error}", folder.display()))?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains(".tgz") || name.contains(".tar.gz") || name.contains(".zip"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let sums = quietly(command("sha256sum").current_dir(&folder).args(&files))?;
+    print!("{sums}");
+    write(&folder.join("SHA256SUMS"), &sums)
+}
+
+fn size(file: &Path) -> Outcome<u64> {
+    fs::metadata(file).map(|data| data.len()).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn write(file: &Path, text: &str) -> Outcome {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}

@@ -1,0 +1,86 @@
+//! The archives, and the packages for Unity and Godot that carry every library.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::targets::Library;
+use super::{Shipped, universal};
+use crate::install::package;
+use crate::run::{Outcome, command, quietly, scratch};
+use crate::{godot as godot_binding, unity as unity_binding};
+
+/// A `.tgz` as Unity's package manager takes it: everything under `package/`.
+pub fn unity(shipped: &[Shipped]) -> Outcome<PathBuf> {
+    let libraries = by_place(shipped, |one| one.target.unity.to_owned(), |one| &one.shared)?;
+    let folder = scratch("dist/staging")?.join("package");
+    unity_binding::lay_out(&folder, &libraries, &triples(shipped))?;
+    tar(&folder, &format!("com.framewire.websocket-{}.tgz", package("version")?))
+}
+
+/// A `.zip` as Godot's asset library has them: `addons/framewire` at the top.
+pub fn godot(shipped: &[Shipped]) -> Outcome<PathBuf> {
+    let place = |one: &Shipped| format!("{}/{}", one.target.godot, one.target.shared_name(Library::Godot));
+    let libraries = by_place(shipped, place, |one| &one.godot)?;
+    let folder = scratch("dist/staging")?.join("godot/addons");
+    godot_binding::lay_out_addon(&folder.join("framewire"), &libraries, &triples(shipped))?;
+    zip(&folder, &format!("framewire-godot-{}.zip", package("version")?))
+}
+
+fn triples(shipped: &[Shipped]) -> Vec<&'static str> {
+    shipped.iter().map(|one| one.target.triple).collect()
+}
+
+/// One file for each place; those that share a place are the parts of a universal library.
+fn by_place(
+    shipped: &[Shipped],
+    place: impl Fn(&Shipped) -> String,
+    file: impl Fn(&Shipped) -> &PathBuf,
+) -> Outcome<BTreeMap<String, PathBuf>> {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for one in shipped {
+        places.entry(place(one)).or_default().push(file(one).clone());
+    }
+    let mut files = BTreeMap::new();
+    for (place, parts) in places {
+        let file = match parts.as_slice() {
+            [one] => one.clone(),
+            _ => {
+                let name = Path::new(&place).file_name().unwrap_or_default();
+                let file = scratch("dist/universal")?.join(name);
+                universal::write(&parts, &file)?;
+                file
+            }
+        };
+        files.insert(place, file);
+    }
+    Ok(files)
+}
+
+/// Packs a folder by its name, the same bytes each time.
+pub fn tar(folder: &Path, name: &str) -> Outcome<PathBuf> {
+    let archive = fresh(name)?;
+    let (parent, last) = split(folder)?;
+    let mut tar = command("tar");
+    tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"]);
+    tar.args(["--use-compress-program", "gzip -9n", "--file"]).arg(&archive).arg("-C").arg(parent).arg(last);
+    quietly(&mut tar)?;
+    Ok(archive)
+}
+
+pub fn zip(folder: &Path, name: &str) -> Outcome<PathBuf> {
+    let archive = fresh(name)?;
+    let (parent, last) = split(folder)?;
+    quietly(command("zip").current_dir(parent).args(["-q", "-X", "-9", "-r"]).arg(&archive).arg(last))?;
+    Ok(archive)
+}
+
+fn fresh(name: &str) -> Outcome<PathBuf> {
+    let archive = scratch("dist")?.join(name);
+    let _ = fs::remove_file(&archive);
+    Ok(archive)
+}
+
+fn split(folder: &Path) -> Outcome<(&Path, &std::ffi::OsStr)> {
+    folder.parent().zip(folder.file_name()).ok_or_else(|| format!("{} has no name", folder.display()))
+}

@@ -1,0 +1,233 @@
+//! What building for other systems needs, installed once into `target/tools`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::licences;
+use crate::run::{Outcome, command, ensure, has, quietly, root, scratch};
+
+pub struct Tools {
+    /// A compiler with other targets' standard libraries.
+    pub rustc: Option<PathBuf>,
+    /// The Python environment with zig and cargo-zigbuild.
+    pub zig: Option<PathBuf>,
+}
+
+pub const MINGW_GCC: &str = "x86_64-w64-mingw32-gcc";
+
+/// For targets whose standard library nobody offers in a package.
+pub const STD_FROM_SOURCE: &[&str] = &["-Z", "build-std=std,panic_unwind"];
+
+const ZIG: &[&str] = &["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
+
+pub fn zig() -> Outcome<PathBuf> {
+    let folder = scratch("tools")?.join("zig");
+    if folder.join("bin/cargo-zigbuild").exists() {
+        return Ok(folder);
+    }
+    if !has("python3") {
+        return Err("zig is installed with python3's pip, and there is no python3".into());
+    }
+    println!("zig goes into {} (about 440 MB)", folder.display());
+    quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
+    quietly(command(folder.join("bin/pip")).args(["install", "--quiet"]).args(ZIG))?;
+    Ok(folder)
+}
+
+pub fn mingw() -> Outcome {
+    ensure(MINGW_GCC, &["gcc-mingw-w64-x86-64-win32"])
+}
+
+/// Debian's second compiler, unpacked and not installed: it comes with the standard library for
+/// ARM, and with its source for all the others.
+pub fn rustc() -> Outcome<PathBuf> {
+    let folder = scratch("tools")?.join("cross-rust");
+    let rustc = folder.join("rustc");
+    if quietly(Command::new(&rustc).arg("-V")).is_err() {
+        println!("a compiler for other targets is unpacked into {} (about 1 GB)", folder.display());
+        unpack_rust(&folder).map_err(|problem| format!("Debian's rustc-web: {problem}"))?;
+        quietly(Command::new(&rustc).arg("-V"))?;
+    }
+    Ok(rustc)
+}
+
+fn unpack_rust(folder: &Path) -> Outcome {
+    if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") || !has("apt-get") {
+        return Err("this needs Debian on x86-64".into());
+    }
+    let _ = fs::remove_dir_all(folder);
+    let apt = Apt::new(&folder.join("apt"))?;
+    apt.get(&["update"])?;
+    let depends = apt.cache(&["depends", "libstd-rust-web-dev"])?;
+    let std = dependency(&depends, "libstd-rust-web-")?;
+    let depends = apt.cache(&["depends", std])?;
+    let llvm = dependency(&depends, "libllvm")?;
+    let arm = "libstd-rust-web-dev:arm64";
+    apt.get(&["download", "rustc-web", "libstd-rust-web-dev", arm, "rust-web-src", std, llvm])?;
+    let root = folder.join("root");
+    make(&root)?;
+    for entry in fs::read_dir(apt.downloads()).map_err(|error| error.to_string())? {
+        let package = entry.map_err(|error| error.to_string())?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            unpack(&package, &root)?;
+        }
+    }
+    let _ = fs::remove_dir_all(&apt.folder);
+    let script = format!(
+        "#!/bin/sh\nLD_LIBRARY_PATH={0}/usr/lib/x86_64-linux-gnu exec {0}/usr/bin/rustc \"$@\"\n",
+        root.display()
+    );
+    write(&folder.join("rustc"), &script)?;
+    quietly(command("chmod").arg("+x").arg(folder.join("rustc"))).map(drop)
+}
+
+/// The package that another depends on, by how its name begins.
+fn dependency<'a>(depends: &'a str, beginning: &str) -> Outcome<&'a str> {
+    let mut names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    names.find(|name| name.starts_with(beginning)).ok_or_else(|| format!("nothing depends on {beginning}"))
+}
+
+/// An apt of its own, which knows nothing of what is installed and touches nothing.
+struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    fn new(folder: &Path) -> Outcome<Self> {
+        for part in ["etc/preferences.d", "sources.d", "state/lists/partial", "cache/archives/partial"] {
+            make(&folder.join(part))?;
+        }
+        write(&folder.join("status"), "")?;
+        let known = quietly(Command::new("apt-get").args([
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(RELEASE)",
+            "Created-By: Packages",
+        ]))?;
+        let mut sources = String::new();
+        let mut lines: Vec<&str> = known.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        for line in lines {
+            // Those of the machine's release, its security archive among them.
+            let Some((archive, suite)) = line.split_once(' ') else { continue };
+            sources += &format!(
+                "Types: deb\nURIs: {archive}\nSuites: {suite}\nComponents: main\nArchitectures: amd64 arm64\n\
+                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
+            );
+        }
+        write(&folder.join("sources.d/debian.sources"), &sources)?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    fn downloads(&self) -> PathBuf {
+        self.folder.join("cache/archives")
+    }
+
+    fn get(&self, arguments: &[&str]) -> Outcome<String> {
+        self.run("apt-get", arguments)
+    }
+
+    fn cache(&self, arguments: &[&str]) -> Outcome<String> {
+        self.run("apt-cache", arguments)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Outcome<String> {
+        let mut apt = Command::new(program);
+        apt.current_dir(self.downloads()).arg("-q");
+        for (option, place) in [
+            ("Dir::Etc", "etc"),
+            ("Dir::Etc::sourceparts", "sources.d"),
+            ("Dir::State", "state"),
+            ("Dir::State::status", "status"),
+            ("Dir::Cache", "cache"),
+        ] {
+            apt.arg("-o").arg(format!("{option}={}", self.folder.join(place).display()));
+        }
+        for option in [
+            "Dir::Etc::sourcelist=/dev/null",
+            "Debug::NoLocking=1",
+            "APT::Sandbox::User=root",
+            "APT::Architectures::=amd64",
+            "APT::Architectures::=arm64",
+            "Acquire::Languages=none",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+            "Acquire::Retries=3",
+        ] {
+            apt.args(["-o", option]);
+        }
+        quietly(apt.args(arguments))
+    }
+}
+
+fn unpack(package: &Path, root: &Path) -> Outcome {
+    let mut data = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(package)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("dpkg-deb does not start: {error}"))?;
+    let tar = data.stdout.take().ok_or("dpkg-deb has no output")?;
+    let mut extract = Command::new("tar");
+    extract.args(["-x", "--keep-directory-symlink", "--exclude=./usr/share/doc", "-C"]).arg(root);
+    quietly(extract.stdin(tar))?;
+    let status = data.wait().map_err(|error| error.to_string())?;
+    if status.success() { Ok(()) } else { Err(format!("{} does not unpack", package.display())) }
+}
+
+/// Text stubs of the two frameworks of macOS that check certificates. zig brings stubs of the C
+/// library alone; a linker has to know nothing of a library but its name and its symbols.
+pub fn frameworks() -> Outcome<PathBuf> {
+    let folder = scratch("tools/frameworks")?;
+    let packages = licences::unpacked(&root())?;
+    for (name, package) in FRAMEWORKS {
+        let framework = folder.join(format!("{name}.framework"));
+        make(&framework)?;
+        let ((_, version), source) =
+            packages
+                .iter()
+                .find(|((package_name, _), _)| package_name == package)
+                .ok_or_else(|| format!("nothing uses {package}, which declares what is in {name}"))?;
+        let symbols = foreign_symbols(&source.join("src"))?;
+        if symbols.is_empty() {
+            return Err(format!("{package} {version} declares nothing"));
+        }
+        let text = format!(
+            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n\
+             install-name: '/System/Library/Frameworks/{name}.framework/Versions/A/{name}'\n\
+             exports:\n  - targets: [ x86_64-macos, arm64-macos ]\n    symbols: [ {} ]\n...\n",
+            symbols.into_iter().collect::<Vec<_>>().join(", ")
+        );
+        write(&framework.join(format!("{name}.tbd")), &text)?;
+    }
+    Ok(folder)
+}
+
+/// Frameworks, and the packages with their declarations.
+const FRAMEWORKS: &[(&str, &str)] =
+    &[("CoreFoundation", "core-foundation-sys"), ("Security", "security-framework-sys")];
+
+/// The functions and variables that a package of bindings declares, as the linker calls them.
+fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let file = entry.map_err(|error| error.to_string())?.path();
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        for line in text.lines().map(str::trim) {
+            let declared = line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub static "));
+            let name = declared.and_then(|rest| rest.split(['(', ':', '<']).next()).map(str::trim);
+            found.extend(name.map(|name| format!("_{name}")));
+        }
+    }
+    Ok(found)
+}
+
+fn make(folder: &Path) -> Outcome {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+fn write(file: &Path, text: &str) -> Outcome {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}

@@ -1,0 +1,84 @@
+//! Where the source may depend on the platform: never at an exported function, and else in few files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::{Outcome, root};
+
+/// Every function exists everywhere, and answers `NOT_SUPPORTED` where it must.
+const EXPORTED: &str = "src/ffi";
+
+/// The only files that know of systems, with the reason.
+const KNOWING: &[(&str, &str)] = &[
+    ("src/net/options.rs", "socket options, keep-alive, signals and what readiness promises"),
+    ("src/net/tls/roots.rs", "the system's root certificates, which Android keeps behind Java"),
+    ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
+    ("src/ffi/tests/layout.rs", "sizes of structs with 64-bit pointers; the C compiler checks both widths"),
+];
+
+/// Conditions on the system, the processor or the width of pointers.
+const CONDITIONS: &[&str] = &["target_", "unix", "windows"];
+
+pub fn check() -> Outcome {
+    let mut faults = Vec::new();
+    let mut exported = 0;
+    for file in rust_files(&root().join("src"))? {
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let name = file.strip_prefix(root()).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        exported += text.lines().filter(|line| *line == "#[unsafe(no_mangle)]").count();
+        if !name.starts_with(EXPORTED) && text.contains("no_mangle") {
+            faults.push(format!("{name}: functions are exported in {EXPORTED} alone"));
+        }
+        let knows = KNOWING.iter().any(|(knowing, _)| *knowing == name);
+        for (number, line) in conditions(&text) {
+            if name.starts_with(EXPORTED) && !name.contains("/tests/") && line != "#[cfg(test)]" {
+                faults.push(format!("{name}:{number}: {line}: what is exported has no conditions"));
+            } else if !knows && CONDITIONS.iter().any(|condition| line.contains(condition)) {
+                faults.push(format!("{name}:{number}: {line}: not a file that knows of platforms"));
+            }
+        }
+    }
+    println!("{exported} exported functions, {} files that know of platforms", KNOWING.len());
+    if exported == 0 {
+        faults.push("no exported function was found".into());
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+/// The lines with a condition, numbered from 1.
+fn conditions(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.starts_with("//"));
+    lines
+        .filter(|(_, line)| ["cfg(", "cfg!(", "cfg_attr("].iter().any(|word| line.contains(word)))
+        .map(|(at, line)| (at + 1, line))
+}
+
+fn rust_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+            let path = entry.map_err(|error| error.to_string())?.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_found_in_attributes_and_expressions_but_not_in_comments() {
+        let text =
+            "// cfg(unix)\n#[cfg(windows)]\nfn a() {}\n    if cfg!(unix) {}\n#[cfg_attr(unix, inline)]\n";
+        let found: Vec<usize> = conditions(text).map(|(number, _)| number).collect();
+        assert_eq!(found, [2, 4, 5]);
+    }
+}

@@ -1,0 +1,150 @@
+//! The tables of `docs/platforms.md` and `README.md`, out of what the commands found.
+//!
+//! `dist`, `cross-test`, `check-platforms` and `profiles` each record what they saw under
+//! `target/platforms`; `cargo xtask platforms` writes that down.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::check_platforms;
+use crate::dist::targets::{System, TARGETS, Target};
+use crate::run::{Outcome, root, scratch};
+
+/// What a command has seen of a target.
+pub struct Fact {
+    /// In a few words: "built", or what failed.
+    pub verdict: String,
+    /// Of the stripped shared library, in bytes.
+    pub size: Option<u64>,
+    pub archive_size: Option<u64>,
+    /// What has to be on the player's machine.
+    pub needs: Option<String>,
+}
+
+impl Fact {
+    pub fn only(verdict: &str) -> Self {
+        Self { verdict: verdict.into(), size: None, archive_size: None, needs: None }
+    }
+}
+
+/// What a set of build settings costs and brings.
+pub struct Profile {
+    pub settings: String,
+    pub size: u64,
+    pub nanoseconds: Vec<f64>,
+}
+
+/// Keeps a fact by the command and the target that it belongs to.
+pub fn record(name: &str, fact: &Fact) -> Outcome {
+    let value = serde_json::json!({
+        "verdict": fact.verdict,
+        "size": fact.size,
+        "archive_size": fact.archive_size,
+        "needs": fact.needs,
+    });
+    keep(name, &value)
+}
+
+pub fn record_profiles(profiles: &[Profile]) -> Outcome {
+    let values = profiles.iter().map(|profile| {
+        serde_json::json!({
+            "settings": profile.settings,
+            "size": profile.size,
+            "nanoseconds": profile.nanoseconds,
+        })
+    });
+    keep("profiles", &Value::Array(values.collect()))
+}
+
+/// Writes the tables between their marks.
+pub fn write() -> Outcome {
+    let targets = targets()?;
+    replace("README.md", "targets", &targets)?;
+    replace("docs/platforms.md", "targets", &targets)?;
+    if let Some(profiles) = recall("profiles")? {
+        replace("docs/platforms.md", "profiles", &profile_table(&profiles))?;
+    }
+    Ok(())
+}
+
+fn targets() -> Outcome<String> {
+    let mut table = "| target | built | run here | library | needs at run time |\n\
+                     | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for target in TARGETS {
+        let built = recall(&format!("dist {}", target.triple))?;
+        let word = |key: &str| built.as_ref().and_then(|fact| fact[key].as_str()).unwrap_or("?").to_owned();
+        let number =
+            |key: &str| built.as_ref().and_then(|fact| fact[key].as_u64()).map_or("?".into(), megabytes);
+        table += &format!(
+            "| `{}` | {} | {} | {} | {} |\n",
+            target.triple,
+            if built.is_some() { "built" } else { "not yet" },
+            run_here(target)?,
+            number("size"),
+            word("needs"),
+        );
+    }
+    for triple in check_platforms::TRIPLES {
+        let checked = recall(&format!("check-platforms {triple}"))?;
+        let verdict = checked.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not yet");
+        table += &format!("| `{triple}` | {verdict}, by `cargo check` | no | | |\n");
+    }
+    Ok(table)
+}
+
+fn run_here(target: &Target) -> Outcome<String> {
+    if target.system == System::MacOs {
+        return Ok("no: there is no Mac here".into());
+    }
+    let fact = recall(&format!("cross-test {}", target.triple))?;
+    Ok(fact.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not yet").to_owned())
+}
+
+fn profile_table(profiles: &Value) -> String {
+    let mut table = "| opt-level | LTO | panic | stripped | 128 B message | 64 KiB message |\n\
+                     | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for profile in profiles.as_array().into_iter().flatten() {
+        let settings = profile["settings"].as_str().unwrap_or_default().replace(' ', " | ");
+        let size = profile["size"].as_u64().map_or("?".into(), megabytes);
+        table += &format!("| {settings} | {size} |");
+        for nanoseconds in profile["nanoseconds"].as_array().into_iter().flatten() {
+            table += &format!(" {:.2} µs |", nanoseconds.as_f64().unwrap_or_default() / 1000.0);
+        }
+        table.push('\n');
+    }
+    table
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.2} MB", bytes as f64 / 1e6)
+}
+
+/// Puts `table` between `<!-- name -->` and `<!-- /name -->`.
+fn replace(file: &str, name: &str, table: &str) -> Outcome {
+    let path = root().join(file);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = text.split_once(&begin).ok_or_else(|| format!("{file} has no {begin}"))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| format!("{file} has no {end}"))?;
+    fs::write(&path, format!("{before}{begin}\n{table}\n{end}{after}"))
+        .map_err(|error| format!("{file}: {error}"))
+}
+
+fn keep(name: &str, value: &Value) -> Outcome {
+    let file = file(name)?;
+    fs::write(&file, format!("{value:#}\n")).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// What was recorded, if the command has run.
+fn recall(name: &str) -> Outcome<Option<Value>> {
+    let Ok(text) = fs::read_to_string(file(name)?) else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|error| format!("{name}: {error}"))
+}
+
+fn file(name: &str) -> Outcome<PathBuf> {
+    Ok(scratch("platforms")?.join(format!("{}.json", name.replace(' ', "-"))))
+}
