@@ -1,17 +1,20 @@
 //! One worker: a loop that waits for the network, for the game and for deadlines, and gives each
 //! connection that has something its turn.
 
+mod inbox;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry, Token, Waker};
+use mio::{Events, Poll, Registry, Token};
 
+use self::inbox::{Attended, finish};
+pub use self::inbox::{Inbox, News, unattended};
 use super::attempt::{Attempt, Fate, end_without_attempt};
 use super::event::Letter;
 use super::http2::{LinkId, Pool, Turn};
-use super::hub;
 use super::library;
 use super::lock;
 use super::socket::{Plan, Shared, Socket, State, ToWorker};
@@ -21,10 +24,8 @@ use crate::fault;
 use crate::logging::{self, LogLevel};
 use crate::net::resolve::Resolver;
 use crate::session::inbound::Scratch;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::Ordering;
 
-const WAKE: Token = Token(usize::MAX);
 /// Readiness events taken from the system at a time.
 const EVENTS: usize = 256;
 /// Turns of shared connections, and of those on them, before the network is asked again.
@@ -59,158 +60,6 @@ impl Key {
 
     pub fn from_bits(bits: u64) -> Option<Self> {
         (bits != 0).then_some(Self { slot: bits as u32, serial: (bits >> 32) as u32 })
-    }
-}
-
-/// The worker's letter box.
-pub struct Inbox {
-    /// Of the worker, among those of the library.
-    number: usize,
-    /// None once the worker has ended.
-    sockets: Mutex<Option<Vec<Arc<Shared>>>>,
-    /// The worker waits, or is about to, and must be woken.
-    sleeping: AtomicBool,
-    waker: Box<Wake>,
-    stop: Mutex<Option<Instant>>,
-    news: Mutex<News>,
-}
-
-/// What the host says of the machine that it runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// The process is about to sleep, or has woken up.
-    pub suspended: Option<bool>,
-    /// Connections may have died without a sign.
-    pub look_alive: bool,
-}
-
-/// Ends the worker's wait for the network, or the next one if it does not wait now.
-pub type Wake = dyn Fn() -> io::Result<()> + Send + Sync;
-
-impl Inbox {
-    pub fn new(number: usize) -> io::Result<(Arc<Self>, Poll)> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
-        Ok((Arc::new(Self::with_waker(number, Box::new(move || waker.wake()))), poll))
-    }
-
-    pub fn with_waker(number: usize, waker: Box<Wake>) -> Self {
-        Self {
-            number,
-            sockets: Mutex::new(Some(Vec::new())),
-            sleeping: AtomicBool::new(false),
-            waker,
-            stop: Mutex::default(),
-            news: Mutex::default(),
-        }
-    }
-
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// Something waits in the socket's `to_worker`. False if the worker has ended.
-    pub fn put(&self, socket: Arc<Shared>) -> bool {
-        match &mut *lock(&self.sockets) {
-            Some(sockets) => sockets.push(socket),
-            None => return false,
-        }
-        self.wake();
-        true
-    }
-
-    /// The worker is to end by then.
-    pub fn stop(&self, deadline: Instant) {
-        *lock(&self.stop) = Some(deadline);
-        self.wake();
-    }
-
-    /// For every connection of the worker. What was not heard yet is summed up.
-    pub fn tell(&self, news: News) {
-        {
-            let mut told = lock(&self.news);
-            told.suspended = news.suspended.or(told.suspended);
-            told.look_alive |= news.look_alive;
-        }
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if self.sleeping.swap(false, Ordering::SeqCst)
-            && let Err(error) = (self.waker)()
-        {
-            logging::write(LogLevel::Error, 0, "", format_args!("a worker could not be woken: {error}"));
-        }
-    }
-
-    // ---------------------------------------------------------------- the worker's side
-
-    /// Swaps what has come in against an empty list.
-    pub fn take(&self, sockets: &mut Vec<Arc<Shared>>) {
-        if let Some(arrived) = &mut *lock(&self.sockets) {
-            std::mem::swap(arrived, sockets);
-        }
-    }
-
-    /// The deadline by which the worker is to end, once.
-    pub fn take_stop(&self) -> Option<Instant> {
-        lock(&self.stop).take()
-    }
-
-    pub fn take_news(&self) -> News {
-        std::mem::take(&mut lock(&self.news))
-    }
-
-    /// The worker is about to wait, and wants to be woken. False if something has come in already.
-    pub fn may_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        self.is_empty()
-    }
-
-    /// The worker waits no longer.
-    pub fn awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
-    }
-
-    fn is_empty(&self) -> bool {
-        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty)
-            && lock(&self.stop).is_none()
-            && *lock(&self.news) == News::default()
-    }
-
-    /// The worker has ended. What it has not looked at, and will not, is seen to here.
-    pub fn close(&self) {
-        let sockets = lock(&self.sockets).take();
-        for socket in sockets.into_iter().flatten() {
-            unattended(socket);
-        }
-    }
-}
-
-/// A socket has something for its worker, which has ended: only that it is destroyed matters.
-pub fn unattended(socket: Arc<Shared>) {
-    socket.take_notification();
-    let destroyed = std::mem::take(&mut lock(&socket.to_worker).destroy);
-    if destroyed {
-        finish(socket);
-    }
-}
-
-/// The last that is done of a socket: its finalizer runs where its callbacks did.
-fn finish(socket: Arc<Shared>) {
-    if socket.polls() {
-        socket.hub.clone().finalize_later(socket);
-    } else {
-        hub::finalize(&socket);
-    }
-}
-
-/// Closes the inbox however the worker ends.
-struct Attended(Arc<Inbox>);
-
-impl Drop for Attended {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }
 
@@ -324,7 +173,7 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, registry: Registry, resolver: Reso
         again: Vec::new(),
     };
     // So that no attempt has the key of one on another worker, whose late letters find none then.
-    let serial = (inbox.number as u32) << SERIAL_BITS;
+    let serial = (inbox.number() as u32) << SERIAL_BITS;
     let mut worker =
         Worker { inbox, context, slots: Vec::new(), free: Vec::new(), serial, owners: Vec::new() };
     while catch_unwind(AssertUnwindSafe(|| serve(&mut worker, &mut poll))).is_err() {
