@@ -5,6 +5,8 @@
 //! bound is promised it is checked with much grace, as it is of many seconds.
 
 mod common;
+#[path = "network/weather.rs"]
+mod weather;
 
 use std::fs;
 use std::io::Write as _;
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use common::{Client, PATIENCE, Seen, wait_until};
 use framewire::{Error, ErrorKind, Phase, State, shutdown};
 use framewire_servers::{EchoServer, Scripted};
+use weather::{Forecast, Weather};
 
 /// On top of a promised bound, for a machine that is busy with other things.
 const GRACE: Duration = Duration::from_secs(12);
@@ -298,6 +301,66 @@ fn a_slow_link_is_not_a_dead_one() {
     assert!(client.next() == Seen::Binary(message));
     assert_eq!(client.next(), Seen::Text("and more".into()));
     println!("300,000 bytes there and back at 400 kbit/s: {:.1} s", begun.elapsed().as_secs_f32());
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1000);
+}
+
+// ---------------------------------------------------------------------------------- bad weather
+
+/// A client whose packets, and whose server's, go through the weather.
+fn through(forecast: Forecast) -> (Network, Weather, EchoServer, Client) {
+    let network = Network::new();
+    let weather = Weather::begin(forecast).expect("the kernel has TUN devices");
+    let server = server_at(weather::OWN);
+    let url = server.url("/").replace(weather::OWN, weather::PEER);
+    let client = Client::opened(&url);
+    (network, weather, server, client)
+}
+
+/// Sends so many messages of all sizes, and sees each come back in its turn.
+fn talk(client: &Client, count: u32) {
+    let message = |number: u32| {
+        let mut bytes = number.to_be_bytes().to_vec();
+        bytes.resize(4 + (number as usize * 37) % 3_000, number as u8);
+        bytes
+    };
+    for number in 0..count {
+        client.send_binary(&message(number)).expect("the queue has room");
+    }
+    for number in 0..count {
+        assert_eq!(client.next(), Seen::Binary(message(number)));
+    }
+}
+
+#[test]
+fn loss_delay_and_disorder_cost_time_and_nothing_else() {
+    let (delay, jitter) = (Duration::from_millis(15), Duration::from_millis(20));
+    let (_network, weather, _server, client) = through(Forecast { lost: 30, delay, jitter });
+    let begun = Instant::now();
+    talk(&client, 1500);
+    client.close(1000, "").unwrap();
+    assert_eq!(client.closed().0, 1000);
+    let (carried, lost, overtaken) = weather.counts();
+    let took = begun.elapsed().as_secs_f32();
+    println!(
+        "bad weather: 1500 messages in {took:.1} s, {carried} packets, {lost} lost, {overtaken} overtaken"
+    );
+    assert!(lost > 0 && overtaken > 0);
+}
+
+#[test]
+fn a_short_outage_is_survived() {
+    let delay = Duration::from_millis(5);
+    let (_network, weather, _server, client) = through(Forecast { delay, ..Forecast::default() });
+    talk(&client, 20);
+    weather.change(Forecast { lost: 1000, ..Forecast::default() });
+    client.send_text("into the void").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    weather.change(Forecast { delay, ..Forecast::default() });
+    let begun = Instant::now();
+    assert_eq!(client.next(), Seen::Text("into the void".into()));
+    println!("an outage of 3 s: the message came {:.1} s after it", begun.elapsed().as_secs_f32());
+    talk(&client, 20);
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
 }

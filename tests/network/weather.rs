@@ -1,0 +1,148 @@
+//! A network with weather: packets get lost, come late and out of order.
+//!
+//! ```text
+//!   10.9.0.1 ──to 10.9.0.2──> TUN device ──lost? how late?──> from 10.9.0.2 ──> 10.9.0.1
+//! ```
+//!
+//! Whatever is sent to the peer's address comes back from it, so a server on this machine is reached
+//! through the device, in both directions.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Of this machine, and of whoever is reached through the weather.
+pub const OWN: &str = "10.9.0.1";
+pub const PEER: &str = "10.9.0.2";
+
+const DEVICE: &str = "weather0";
+/// Of linux/if_tun.h.
+const TUNSETIFF: libc::c_ulong = 0x4004_54CA;
+const IFF_TUN: libc::c_short = 1;
+const IFF_NO_PI: libc::c_short = 0x1000;
+
+/// Packets of a thousand that are lost; how late the others come, at least and at most.
+#[derive(Clone, Copy, Default)]
+pub struct Forecast {
+    pub lost: u64,
+    pub delay: Duration,
+    pub jitter: Duration,
+}
+
+/// A packet and when it is due, the earliest first.
+type Packets = BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>;
+
+#[derive(Default)]
+struct Shared {
+    forecast: Mutex<Forecast>,
+    packets: Mutex<Packets>,
+    came: Condvar,
+    carried: AtomicU64,
+    lost: AtomicU64,
+    overtaken: AtomicU64,
+}
+
+/// The weather, until the process ends.
+pub struct Weather(Arc<Shared>);
+
+impl Weather {
+    /// For a network namespace of one's own.
+    pub fn begin(forecast: Forecast) -> io::Result<Self> {
+        let device = open()?;
+        for arguments in [&["addr", "add", "10.9.0.1/24", "dev", DEVICE][..], &["link", "set", DEVICE, "up"]]
+        {
+            super::run("ip", arguments, "");
+        }
+        let shared = Arc::new(Shared { forecast: Mutex::new(forecast), ..Shared::default() });
+        let (own, from) = (shared.clone(), device.try_clone()?);
+        std::thread::spawn(move || own.take(from));
+        let own = shared.clone();
+        std::thread::spawn(move || own.give(device));
+        Ok(Self(shared))
+    }
+
+    pub fn change(&self, forecast: Forecast) {
+        *self.0.forecast.lock().expect("nobody panics with it") = forecast;
+    }
+
+    /// Packets carried, lost, and overtaken by a later one.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (of(&self.0.carried), of(&self.0.lost), of(&self.0.overtaken))
+    }
+}
+
+impl Shared {
+    /// What the system sends, on its way.
+    fn take(&self, mut device: File) {
+        let (mut buffer, mut random, mut number, mut latest) = (vec![0; 65_536], 1u64, 0, Instant::now());
+        while let Ok(len) = device.read(&mut buffer) {
+            let packet = &mut buffer[..len];
+            // IPv4 only. Both checksums stay right when the addresses change places.
+            if len < 20 || packet[0] >> 4 != 4 {
+                continue;
+            }
+            let (source, destination) = packet[12..20].split_at_mut(4);
+            source.swap_with_slice(destination);
+            // Marsaglia's xorshift.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let forecast = *self.forecast.lock().expect("nobody panics with it");
+            if (random >> 16) % 1000 < forecast.lost {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let span = forecast.jitter.as_micros() as u64 + 1;
+            let due = Instant::now() + forecast.delay + Duration::from_micros((random >> 32) % span);
+            if due < latest {
+                self.overtaken.fetch_add(1, Ordering::Relaxed);
+            }
+            latest = latest.max(due);
+            number += 1;
+            self.packets.lock().expect("nobody panics with it").push(Reverse((due, number, packet.to_vec())));
+            self.came.notify_one();
+        }
+    }
+
+    /// What is due, back to the system.
+    fn give(&self, mut device: File) {
+        let mut packets = self.packets.lock().expect("nobody panics with it");
+        loop {
+            let now = Instant::now();
+            let wait = match packets.peek() {
+                Some(Reverse((due, ..))) if *due <= now => {
+                    let Some(Reverse((.., packet))) = packets.pop() else { continue };
+                    // A packet that the system does not want is lost, as in any network.
+                    let _ = device.write(&packet);
+                    self.carried.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                Some(Reverse((due, ..))) => *due - now,
+                None => Duration::from_secs(1),
+            };
+            packets = self.came.wait_timeout(packets, wait).expect("nobody panics with it").0;
+        }
+    }
+}
+
+fn open() -> io::Result<File> {
+    #[repr(C)]
+    struct Request {
+        name: [u8; libc::IFNAMSIZ],
+        flags: libc::c_short,
+        /// As long as the kernel's `struct ifreq`.
+        rest: [u8; 22],
+    }
+    let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+    let mut request = Request { name: [0; libc::IFNAMSIZ], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
+    request.name[..DEVICE.len()].copy_from_slice(DEVICE.as_bytes());
+    // SAFETY: the device is open, and the request is as long as the call wants it and lives through it.
+    let made = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETIFF as _, &mut request) };
+    if made < 0 { Err(io::Error::last_os_error()) } else { Ok(device) }
+}
