@@ -4,7 +4,12 @@
 //! Each game is played through the C ABI with a panic asked for at one pass of one point: see
 //! `src/fault.rs`. `cargo xtask test "a panic in each room"` builds what these tests need.
 
+//!
+//! Every `unsafe` here is a call of the C ABI with pointers that live through it, or looks at what the
+//! library lends for the length of a callback.
+
 #![cfg(framewire_faults)]
+#![allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::MaybeUninit;

@@ -251,6 +251,7 @@ impl Socket {
 
     /// A panic on the game's side has lost something of the connection, which ends with that as its
     /// error.
+    #[cfg(feature = "capi")]
     pub(crate) fn fault(&self, what: &'static str) {
         self.0.fault(what);
     }

@@ -58,7 +58,8 @@ pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect) {
 /// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
 /// the next event open the state is FW_STATE_CONNECTING, and sends give INVALID_STATE or, where queue_sends
 /// says so, wait for the connection, up to what fw_socket_set_max_buffered_amount allows. What was accepted
-/// before the loss and not yet sent is lost with the connection. Each try begins
+/// before the loss and not yet sent is lost with the connection. What is sent when the next one is open
+/// goes there, also while the events that tell of it still wait to be polled. Each try begins
 /// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
 /// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
 ///

@@ -1,9 +1,11 @@
 //! A server that counts what it is sent, and whose connections fail on purpose, each in its own way.
 //!
-//! Binary messages carry their number, from 0, in the first 8 bytes and come back as they are; a number
-//! that is not the next one ends the connection with the close code 4000. The text `count` is answered
-//! with how many came and how many went back. What befalls a connection depends on nothing but its own
-//! number, so that a run can be repeated.
+//! Binary messages carry their number, from 0, and that of their round in 8 bytes each, and come back as
+//! they are; a number that is not the next one ends the connection with the close code 4000. The text
+//! `count`, a space and the round's number is answered with how many came and how many went back. A
+//! round begins with message 0, and what belongs to another one is passed over: whoever has not heard
+//! yet that this is another connection than before still says what was meant for the last one. What
+//! befalls a connection depends on nothing but its own number, so that a run can be repeated.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -97,19 +99,25 @@ fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
         _ => Ok(response),
     };
     let Ok(mut socket) = tungstenite::accept_hdr(stream, answer) else { return Ok(()) };
-    let (mut came, mut went) = (0u64, 0u64);
+    let (mut came, mut went, mut current) = (0u64, 0u64, None);
     loop {
         match socket.read()? {
             Message::Binary(data) => {
-                let number = data.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
-                if number != Some(came) {
+                let Some((number, round)) = heading(&data) else { return reject(&mut socket, came) };
+                if current != Some(round) {
+                    if number != 0 {
+                        continue;
+                    }
+                    (came, went, current) = (0, 0, Some(round));
+                }
+                if number != came {
                     return reject(&mut socket, came);
                 }
                 came += 1;
                 socket.send(Message::Binary(data))?;
                 went += 1;
             }
-            Message::Text(text) if text.as_str() == "count" => {
+            Message::Text(text) if current.is_some_and(|round| text.as_str() == format!("count {round}")) => {
                 socket.send(Message::text(format!("{came} {went}")))?;
             }
             Message::Close(_) => {
@@ -120,6 +128,12 @@ fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
             _ => {}
         }
     }
+}
+
+/// A message's number, and its round's.
+pub fn heading(message: &[u8]) -> Option<(u64, u64)> {
+    let (number, rest) = message.split_first_chunk()?;
+    Some((u64::from_be_bytes(*number), u64::from_be_bytes(*rest.first_chunk()?)))
 }
 
 fn reject<S: Read + Write>(socket: &mut WebSocket<S>, expected: u64) -> tungstenite::Result<()> {
