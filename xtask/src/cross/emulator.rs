@@ -35,6 +35,7 @@ pub const EMULATORS: &[Emulator] = &[
         kind: Kind::Wine,
         lacks: &[
             ("alloc_count", "a DLL of Windows does not take the malloc that a program brings"),
+            ("out_of_memory", "it plays each game in a process of its own, by fork, which Windows has not"),
             ("shutdown", "it reads /proc and calls posix_memalign, and Windows has neither"),
         ],
     },

@@ -218,7 +218,10 @@ fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
         for line in text.lines().map(str::trim) {
             let declared = line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub static "));
             let name = declared.and_then(|rest| rest.split(['(', ':', '<']).next()).map(str::trim);
-            found.extend(name.map(|name| format!("_{name}")));
+            // Or in a macro's table: how it is called here, and there.
+            let listed = line.trim_end_matches(',').split_once(" => ").map(|(_, there)| there);
+            let listed = listed.filter(|there| there.starts_with('k') && !there.contains(' '));
+            found.extend(name.or(listed).map(|name| format!("_{name}")));
         }
     }
     Ok(found)
