@@ -55,11 +55,12 @@ func test_a_lost_connection_comes_back() -> bool:
 	socket.connect_to_url(ws + "/drop")
 	await until(func() -> bool: return log.size() == 1, "opened", [socket])
 	socket.send_text("the server hangs up on this")
-	await until(func() -> bool: return log.size() == 2, "reconnecting", [socket])
+	# What follows may come in the same frame.
+	await until(func() -> bool: return log.size() >= 2, "reconnecting", [socket])
 	equal(log[1].slice(0, 2), ["reconnecting", 1], "the try")
 	check(log[1][2] >= 0.001 and log[1][2] <= 0.005, "delay %s" % log[1][2])
 	equal(socket.get_last_error().phase, "open", "phase")
-	await until(func() -> bool: return log.size() == 3, "opened again", [socket])
+	await until(func() -> bool: return log.size() >= 3, "opened again", [socket])
 	equal(log[2], ["opened"], "the other connection")
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state")
 	socket.close(-1)
@@ -87,8 +88,9 @@ func test_the_network_changes_and_the_app_sleeps() -> bool:
 	var log := record(socket, ["pong_received", "failed"])
 	FramewireSocket.suspend()
 	FramewireSocket.resume()
+	await until(func() -> bool: return log.size() >= 1, "an answer", [socket])
 	FramewireSocket.network_changed()
-	await until(func() -> bool: return log.size() >= 2, "two answers", [socket])
+	await until(func() -> bool: return log.size() >= 2, "another answer", [socket])
 	equal(log.map(func(entry: Array) -> String: return entry[0]).has("failed"), false, "it lives")
 	return true
 
