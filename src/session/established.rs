@@ -9,6 +9,7 @@
 //! The terminal event is given once, on the way into `Done`; what comes afterwards is discarded.
 
 mod agreement;
+mod time;
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -17,14 +18,14 @@ use std::time::{Duration, Instant};
 use self::agreement::{Extended, Offer};
 use super::extension::{Extension, Piece};
 use super::inbound::{Inbound, Item, Payload, Scratch, Stuck};
-use super::liveness::{Due, Liveness, PingSettings};
+use super::liveness::{Liveness, PingSettings};
 use super::opening::{Opening, OpeningStep};
 use super::outbox::{Outbox, Treatment};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{MAX_CONTROL_PAYLOAD, PROBE_TIMEOUT, RESPONSE_BODY_TIMEOUT, WRITE_STALL_TIMEOUT};
+use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT};
 use crate::wire::close::{encode_close, parse_close};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
@@ -378,82 +379,6 @@ impl Session {
         }
     }
 
-    // ------------------------------------------------------------------ time
-
-    pub fn deadline(&self) -> Option<Instant> {
-        let stall = self.rest.stalled_since.map(|since| since + WRITE_STALL_TIMEOUT);
-        let silence = match self.rest.state {
-            State::Open => self.rest.liveness.as_ref().and_then(Liveness::deadline),
-            _ => None,
-        };
-        [self.rest.deadline, stall, silence].into_iter().flatten().min()
-    }
-
-    /// Asks the peer at once whether it is there. It counts as lost when nothing comes within
-    /// [`PROBE_TIMEOUT`]. Only an open connection is asked: the others have deadlines of their own.
-    pub fn probe(&mut self, now: Instant) {
-        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
-            let payload = liveness.probe(PROBE_TIMEOUT, now);
-            self.rest.pings_sent += 1;
-            self.rest.sending.ping(&payload);
-        }
-    }
-
-    /// Nothing was looked at for `away`: what was waited for meanwhile does not count.
-    pub fn forgive(&mut self, away: Duration, now: Instant) {
-        if let Some(deadline) = &mut self.rest.deadline {
-            *deadline += away;
-        }
-        if let Some(since) = &mut self.rest.stalled_since {
-            *since = now;
-        }
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.forgive(now);
-        }
-    }
-
-    pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
-        if self.rest.deadline.is_some_and(|deadline| now >= deadline) {
-            self.rest.deadline = None;
-            return self.rest.took_too_long();
-        }
-        if self.rest.stalled_since.is_some_and(|since| now >= since + WRITE_STALL_TIMEOUT) {
-            let message = format!(
-                "the network took no data for {} s: the peer is gone or does not read",
-                WRITE_STALL_TIMEOUT.as_secs()
-            );
-            return self.ended(Some(Error::new(ErrorKind::TimedOut, self.phase(), message)));
-        }
-        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
-            match liveness.handle_timeout(now) {
-                Due::Nothing => {}
-                Due::Ping(payload) => {
-                    self.rest.pings_sent += 1;
-                    self.rest.sending.ping(&payload);
-                }
-                Due::Lost(patience) => {
-                    let message = format!("the peer was silent for {} ms after a ping", patience.as_millis());
-                    return self.ended(Some(Error::new(ErrorKind::PingTimeout, Phase::Open, message)));
-                }
-            }
-        }
-        SessionEvent::Idle
-    }
-
-    pub fn set_pings(&mut self, pings: PingSettings, now: Instant) {
-        self.rest.pings = pings;
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.set(pings, now);
-        }
-    }
-
-    /// Reading stops or goes on, by our own choice.
-    pub fn set_reading(&mut self, reading: bool, now: Instant) {
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.set_reading(reading, now);
-        }
-    }
-
     /// A ping of the caller's own.
     pub fn ping(&mut self, payload: &[u8]) {
         if matches!(self.rest.state, State::Open) {
@@ -606,21 +531,6 @@ impl Rest {
         (self.deadline, self.stalled_since) = (None, None);
         self.sending.abandon();
         state
-    }
-
-    fn took_too_long(&mut self) -> SessionEvent<'static> {
-        match self.abandon() {
-            State::Opening(mut opening) => opening.finish().map_or(SessionEvent::Idle, refused),
-            State::Closing => {
-                let reason = format!(
-                    "the server did not answer the close frame within {} ms",
-                    self.close_timeout.as_millis()
-                );
-                SessionEvent::Closed { code: ABNORMAL_CLOSURE, reason }
-            }
-            // Neither has a deadline.
-            State::Open | State::Done => SessionEvent::Idle,
-        }
     }
 }
 
