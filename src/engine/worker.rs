@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
 
+#[cfg(all(test, shuttle))]
+pub use self::inbox::Orders;
 use self::inbox::{Attended, finish};
 pub use self::inbox::{Inbox, News, unattended};
 use super::attempt::{Attempt, Fate, end_without_attempt};
@@ -188,7 +190,12 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
     let mut stop_at = worker.context.stopping.then(|| worker.context.now + FAREWELL);
     loop {
         fault::point("engine.serve");
-        worker.inbox.take(&mut sockets);
+        let orders = worker.inbox.take(&mut sockets);
+        // Before anything that may panic: it is said once.
+        if let Some(deadline) = orders.stop {
+            worker.context.stopping = true;
+            stop_at = Some(deadline.min(worker.context.now + FAREWELL));
+        }
         for socket in sockets.drain(..) {
             worker.obey(socket);
         }
@@ -198,14 +205,11 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
             worker.timer(at, key);
         }
-        let news = worker.inbox.take_news();
-        if news != News::default() {
-            worker.context.pool.hear(news, worker.context.now);
-            worker.with_all(|attempt, context| attempt.hear(news, context));
+        if orders.news != News::default() {
+            worker.context.pool.hear(orders.news, worker.context.now);
+            worker.with_all(|attempt, context| attempt.hear(orders.news, context));
         }
-        if let Some(deadline) = worker.inbox.take_stop() {
-            worker.context.stopping = true;
-            stop_at = Some(deadline.min(worker.context.now + FAREWELL));
+        if orders.stop.is_some() {
             worker.with_all(|attempt, context| attempt.turn(context));
         }
         worker.drive_shared();

@@ -257,7 +257,7 @@ fn reading_that_stopped_goes_on() {
         });
         for number in 0..EVENTS {
             while socket.mailbox.charge() >= house.hub.event_queue_bytes && socket.pause() {
-                while house.letters().is_empty() {}
+                while house.letters().0.is_empty() {}
                 socket.take_notification();
             }
             publish(&socket, &[number]);
@@ -284,7 +284,7 @@ fn a_mark_is_told_to_the_worker_when_what_came_before_it_was_seen() {
         house.hub.publish(&socket, &mut vec![mark], charge);
         // A mark that is not told is found as a deadlock.
         while lock(&socket.to_worker).caught_up != ATTEMPT {
-            for socket in house.letters() {
+            for socket in house.letters().0 {
                 socket.take_notification();
             }
         }

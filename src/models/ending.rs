@@ -22,8 +22,11 @@ fn count_finalizers(socket: &Shared, finalized: &Arc<AtomicUsize>) {
 
 /// Plays the worker until it is told to stop: destroyed sockets are finished, the rest is left.
 fn work(house: &House) {
-    while house.inbox.take_stop().is_none() {
-        house.letters().into_iter().for_each(unattended);
+    let mut stops = false;
+    while !stops {
+        let (letters, orders) = house.letters();
+        letters.into_iter().for_each(unattended);
+        stops = orders.stop.is_some();
     }
     house.inbox.close();
 }

@@ -8,6 +8,7 @@ use shuttle::thread;
 use super::{House, check};
 use crate::buffer::Segment;
 use crate::engine::lock;
+use crate::engine::worker::News;
 
 #[test]
 fn no_letter_waits_for_a_worker_that_sleeps() {
@@ -25,7 +26,7 @@ fn no_letter_waits_for_a_worker_that_sleeps() {
         });
         let (mut pings, mut letters) = ([0, 0], [0, 0]);
         while pings != [4, 2] {
-            let arrived = house.letters();
+            let (arrived, _) = house.letters();
             for socket in &arrived {
                 let twice = arrived.iter().filter(|other| Arc::ptr_eq(other, socket)).count() > 1;
                 assert!(!twice, "a socket lies in the inbox once");
@@ -46,18 +47,22 @@ fn no_letter_waits_for_a_worker_that_sleeps() {
 }
 
 #[test]
-fn a_worker_that_sleeps_is_woken_to_stop() {
+fn a_worker_that_sleeps_is_woken_by_orders_and_hears_each() {
     check(|| {
         let house = House::new(1);
-        let (inbox, socket) = (house.inbox.clone(), house.socket(0));
+        let (inbox, other, socket) = (house.inbox.clone(), house.inbox.clone(), house.socket(0));
         let stopper = thread::spawn(move || inbox.stop(Instant::now()));
+        let teller = thread::spawn(move || other.tell(News { suspended: Some(true), look_alive: true }));
         let sender = thread::spawn(move || socket.notify());
-        let (mut letters, mut stops) = (0, 0);
-        while (letters, stops) != (1, 1) {
-            letters += house.letters().len();
-            stops += usize::from(house.inbox.take_stop().is_some());
+        let (mut letters, mut stops, mut news) = (0, 0, 0);
+        while (letters, stops, news) != (1, 1, 1) {
+            let (arrived, orders) = house.letters();
+            letters += arrived.len();
+            stops += usize::from(orders.stop.is_some());
+            news += usize::from(orders.news.look_alive && orders.news.suspended == Some(true));
         }
         stopper.join().unwrap();
+        teller.join().unwrap();
         sender.join().unwrap();
     });
 }

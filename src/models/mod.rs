@@ -26,7 +26,7 @@ use shuttle::{Config, Runner};
 use crate::engine::event::{EventKind, Letter};
 use crate::engine::hub::Hub;
 use crate::engine::socket::{Settings, Shared};
-use crate::engine::worker::Inbox;
+use crate::engine::worker::{Inbox, Orders};
 use crate::limits::EVENT_OVERHEAD;
 use crate::wire::header::HeaderList;
 use crate::wire::upgrade::UpgradeRequest;
@@ -118,16 +118,16 @@ impl House {
     }
 
     /// What the worker does between two turns: looks into the inbox, and waits if it is empty.
-    fn letters(&self) -> Vec<Arc<Shared>> {
+    fn letters(&self) -> (Vec<Arc<Shared>>, Orders) {
         let mut sockets = Vec::new();
-        self.inbox.take(&mut sockets);
-        if sockets.is_empty() {
+        let orders = self.inbox.take(&mut sockets);
+        if sockets.is_empty() && orders == Orders::default() {
             if self.inbox.may_sleep() {
                 self.bell.wait();
             }
             self.inbox.awake();
         }
-        sockets
+        (sockets, orders)
     }
 }
 

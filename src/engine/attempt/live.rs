@@ -27,7 +27,9 @@ impl Attempt {
     pub(super) fn live(&mut self, context: &mut Context) -> Fate {
         // Before the deadlines: what waits in the socket shows that the peer is alive.
         self.read(context);
+        // No deadline comes before the timer that is set.
         if self.is_awake()
+            && self.timer.is_none_or(|timer| context.now >= timer)
             && let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {

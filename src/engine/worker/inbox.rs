@@ -21,12 +21,25 @@ pub struct Inbox {
     /// Of the worker, among those of the library.
     number: usize,
     /// None once the worker has ended.
-    sockets: Mutex<Option<Vec<Arc<Shared>>>>,
+    post: Mutex<Option<Post>>,
     /// The worker waits, or is about to, and must be woken.
     sleeping: AtomicBool,
     waker: Box<Wake>,
-    stop: Mutex<Option<Instant>>,
-    news: Mutex<News>,
+}
+
+/// What has come in.
+#[derive(Default)]
+struct Post {
+    sockets: Vec<Arc<Shared>>,
+    orders: Orders,
+}
+
+/// What is for the worker as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// The worker is to end by then.
+    pub stop: Option<Instant>,
+    pub news: News,
 }
 
 /// What the host says of the machine that it runs on.
@@ -49,14 +62,7 @@ impl Inbox {
     }
 
     pub fn with_waker(number: usize, waker: Box<Wake>) -> Self {
-        Self {
-            number,
-            sockets: Mutex::new(Some(Vec::new())),
-            sleeping: AtomicBool::new(false),
-            waker,
-            stop: Mutex::default(),
-            news: Mutex::default(),
-        }
+        Self { number, post: Mutex::new(Some(Post::default())), sleeping: AtomicBool::new(false), waker }
     }
 
     pub fn number(&self) -> usize {
@@ -65,28 +71,30 @@ impl Inbox {
 
     /// Something waits in the socket's `to_worker`. False if the worker has ended.
     pub fn put(&self, socket: Arc<Shared>) -> bool {
-        match &mut *lock(&self.sockets) {
-            Some(sockets) => sockets.push(socket),
-            None => return false,
-        }
-        self.wake();
-        true
+        self.post(|post| post.sockets.push(socket))
     }
 
     /// The worker is to end by then.
     pub fn stop(&self, deadline: Instant) {
-        *lock(&self.stop) = Some(deadline);
-        self.wake();
+        self.post(|post| post.orders.stop = Some(deadline));
     }
 
     /// For every connection of the worker. What was not heard yet is summed up.
     pub fn tell(&self, news: News) {
-        {
-            let mut told = lock(&self.news);
+        self.post(|post| {
+            let told = &mut post.orders.news;
             told.suspended = news.suspended.or(told.suspended);
             told.look_alive |= news.look_alive;
+        });
+    }
+
+    fn post(&self, put: impl FnOnce(&mut Post)) -> bool {
+        match &mut *lock(&self.post) {
+            Some(post) => put(post),
+            None => return false,
         }
         self.wake();
+        true
     }
 
     fn wake(&self) {
@@ -99,20 +107,12 @@ impl Inbox {
 
     // ---------------------------------------------------------------- the worker's side
 
-    /// Swaps what has come in against an empty list.
-    pub fn take(&self, sockets: &mut Vec<Arc<Shared>>) {
-        if let Some(arrived) = &mut *lock(&self.sockets) {
-            std::mem::swap(arrived, sockets);
-        }
-    }
-
-    /// The deadline by which the worker is to end, once.
-    pub fn take_stop(&self) -> Option<Instant> {
-        lock(&self.stop).take()
-    }
-
-    pub fn take_news(&self) -> News {
-        std::mem::take(&mut lock(&self.news))
+    /// Swaps the sockets that have come in against an empty list, and takes the orders.
+    pub fn take(&self, sockets: &mut Vec<Arc<Shared>>) -> Orders {
+        let mut post = lock(&self.post);
+        let Some(post) = &mut *post else { return Orders::default() };
+        std::mem::swap(&mut post.sockets, sockets);
+        std::mem::take(&mut post.orders)
     }
 
     /// The worker is about to wait, and wants to be woken. False if something has come in already.
@@ -127,15 +127,14 @@ impl Inbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.sockets).as_ref().is_none_or(Vec::is_empty)
-            && lock(&self.stop).is_none()
-            && *lock(&self.news) == News::default()
+        let post = lock(&self.post);
+        post.as_ref().is_none_or(|post| post.sockets.is_empty() && post.orders == Orders::default())
     }
 
     /// The worker has ended. What it has not looked at, and will not, is seen to here.
     pub fn close(&self) {
-        let sockets = lock(&self.sockets).take();
-        for socket in sockets.into_iter().flatten() {
+        let post = lock(&self.post).take();
+        for socket in post.into_iter().flat_map(|post| post.sockets) {
             unattended(socket);
         }
     }
