@@ -6,7 +6,7 @@
 //! | nothing is lost, doubled or out of order | both ends number their messages, and compare their counts at the end of every connection that lives to it |
 //! | every connection ends once | each player knows which events may come next |
 //! | nothing grows | memory, descriptors and threads of the last fifth are those of the second quarter |
-//! | nothing is left | after the shutdown there is one thread, and no descriptor more than before |
+//! | nothing is left | after the shutdown there is one thread, no descriptor more than before, and no pooled byte in use |
 
 mod player;
 mod watch;
@@ -132,6 +132,10 @@ fn soak(duration: Duration) -> Outcome {
     println!("{watch}");
     if (after.threads, after.descriptors) != (before.threads, before.descriptors) {
         return Err(format!("something is left: {before} before, {after} after"));
+    }
+    let kept = framewire::buffer::stats().bytes_in_use;
+    if kept != 0 {
+        return Err(format!("{kept} bytes of the pool are still in use"));
     }
     total.check()?;
     watch.check()
