@@ -198,3 +198,34 @@ fn a_shared_connection_from_before_the_change_is_for_those_who_are_on_it() {
     assert!(matches!(new.next(), Seen::Pong(_)));
     old.iter().chain([&new]).for_each(echoes);
 }
+
+#[test]
+#[cfg(feature = "http2")]
+fn those_who_waited_for_a_lost_connection_share_the_next() {
+    let _alone = alone();
+    let server = Http2Server::start(Behaviour::default());
+    let port = server.port();
+    // A way on which the first connection is lost without a sign.
+    let proxy = Scripted::start(move |mut peer| {
+        if peer.number == 0 {
+            peer.capture();
+            return;
+        }
+        peer.read_head();
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n");
+        relay(peer.stream(), &TcpStream::connect(("127.0.0.1", port)).unwrap());
+    });
+    let clients: Vec<Client> = (0..4).map(|_| Client::new(&server.url("/"))).collect();
+    for client in &clients {
+        client.set_http_version(HttpVersion::Http2).unwrap();
+        client.set_proxy(Some(&format!("127.0.0.1:{}", proxy.port()))).unwrap();
+        client.open().unwrap();
+    }
+    wait_until("the first connection", || proxy.connections() == 1);
+    network_changed();
+    for client in &clients {
+        assert_eq!(client.next(), Seen::Open);
+        echoes(client);
+    }
+    assert_eq!((proxy.connections(), server.connections(), server.streams()), (2, 1, 4));
+}

@@ -148,9 +148,6 @@ impl Pool {
             }
         }
         if let Some(lead) = self.leads.iter_mut().find(|lead| lead.origin == *origin) {
-            if lead.leader == key {
-                return Joined::Lead;
-            }
             lead.followers.push(key);
             return Joined::Wait;
         }
@@ -268,6 +265,11 @@ impl Pool {
             if news.look_alive {
                 link.retire(&mut self.answers);
             }
+        }
+        if news.look_alive {
+            // Who dials begins anew, and whoever comes first after that leads.
+            let followers = self.leads.drain(..).flat_map(|lead| lead.followers);
+            self.answers.extend(followers.map(|key| (key, Answer::JoinAgain)));
         }
     }
 
