@@ -266,6 +266,25 @@ fn after_goaway_the_old_ones_stay_and_the_new_ones_go_elsewhere() {
 }
 
 #[test]
+fn a_server_that_fell_silent_is_asked_on_a_new_connection_next() {
+    let server = Http2Server::start(Behaviour::default());
+    let (other, silent) = (clear(&server, "/"), client(&server.url("/silent"), None, HttpVersion::Http2));
+    silent.set_start_ping_thread(true).unwrap();
+    silent.set_ping_frequency(20).unwrap();
+    silent.set_close_after_no_message(40).unwrap();
+    assert_eq!(other.next(), Seen::Open);
+    silent.open().unwrap();
+    assert_eq!(silent.error().kind, ErrorKind::PingTimeout);
+    assert_eq!(server.connections(), 1);
+    // Who was on the old one stays there.
+    echoes(&other, "hello");
+    let next = clear(&server, "/");
+    assert_eq!(next.next(), Seen::Open);
+    echoes(&next, "on the next connection");
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
 fn the_lost_connection_is_the_end_of_all_its_sockets_once_each() {
     let server = Http2Server::start(Behaviour::default());
     let clients: Vec<_> = (0..6).map(|_| clear(&server, "/")).collect();
