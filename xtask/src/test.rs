@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::c::{self, Build};
-use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run};
+use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run, test_program};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, network,
     platform_rules, proxies, real, soak, supply, unity, unsafe_list,
@@ -107,6 +107,10 @@ fn run_all(only: &[&str]) -> Report {
     });
     report.step("every function is tested from C", || abi::every_function_is_tested().into());
     report.step("cargo test", || run(cargo().args(["test", "--workspace", "--quiet"])).into());
+    report.step("hostile servers: every fault in every phase, an end at every byte", || {
+        let program = test_program("hostile_server");
+        program.and_then(|program| run(command(program).arg("--nocapture"))).into()
+    });
     report.step("models of the hand-overs between threads", || models().into());
     report.step("a panic in each room", || faults::test().into());
     report.step("the library builds without TLS and C", || {

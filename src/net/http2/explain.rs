@@ -1,5 +1,7 @@
 //! What went wrong on an HTTP/2 connection or stream, in words.
 
+use std::io::ErrorKind as Io;
+
 use h2::Reason;
 
 use crate::error::{Error, ErrorKind, Phase};
@@ -12,7 +14,8 @@ pub fn explain(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error 
     let Some(reason) = error.reason() else {
         let message = "the HTTP/2 connection ended before the WebSocket on it did";
         return match error.get_io() {
-            Some(io) if io.kind() != std::io::ErrorKind::BrokenPipe => Error::io(phase, message, io),
+            // h2 calls an end in the midst of a frame that, in place of an end of the file.
+            Some(io) if !matches!(io.kind(), Io::BrokenPipe | Io::Other) => Error::io(phase, message, io),
             _ => Error::new(ErrorKind::Reset, phase, message),
         };
     };

@@ -65,7 +65,8 @@ impl TlsStream {
             return Ok(ReadOutcome::Data { n: out.filled, more: true });
         }
         if let Some(error) = &self.failed {
-            return Err(Error::clone(error));
+            // What came before it may have brought the connection further.
+            return Err(Error { phase: link.phase, ..Error::clone(error) });
         }
         if self.peer_closed {
             return Ok(ReadOutcome::Eof { clean: true });

@@ -1,4 +1,4 @@
-//! A relay in front of an honest server that does something to what the server says, from a byte on.
+//! A relay in front of an honest server that does something to what one of the two says, from a byte on.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,7 +11,22 @@ use socket2::SockRef;
 
 use crate::echo::LOOPBACK;
 
-/// What befalls the server's bytes from the one at the chosen place on.
+/// Whose bytes are harmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    Server,
+    Client,
+}
+
+/// What is done, to whose bytes, and from which one on.
+#[derive(Clone, Copy, Debug)]
+pub struct Harm {
+    pub fault: Fault,
+    pub speaker: Speaker,
+    pub at: usize,
+}
+
+/// What befalls the bytes from the one at the chosen place on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// They come one at a time, all of them.
@@ -36,7 +51,7 @@ pub enum Fault {
     Repeat,
     /// Sixteen others come in between.
     Insert,
-    /// Sixteen of them come again and again, as fast as they are taken.
+    /// Sixteen of them come again and again, as fast as they are taken, millions of times.
     Flood,
 }
 
@@ -66,23 +81,42 @@ impl Fault {
 const LOOK: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(100);
 const DRIP: Duration = Duration::from_millis(120);
+/// In bytes. Who takes all that has no bound.
+const FLOOD: usize = 64 << 20;
+/// A flood of which nothing is taken for so long is over.
+const TAKEN: Duration = Duration::from_secs(2);
 /// Faults that shuffle bytes need as many as this.
 const WINDOW: usize = 16;
+
+#[derive(Default)]
+struct Carried {
+    server: AtomicUsize,
+    client: AtomicUsize,
+}
+
+impl Carried {
+    fn of(&self, speaker: Speaker) -> &AtomicUsize {
+        match speaker {
+            Speaker::Server => &self.server,
+            Speaker::Client => &self.client,
+        }
+    }
+}
 
 /// Stands in front of a port of this machine. Only the first connection is harmed.
 pub struct HostileRelay {
     port: u16,
     stop: Arc<AtomicBool>,
-    carried: Arc<AtomicUsize>,
+    carried: Arc<Carried>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 impl HostileRelay {
-    /// `at` counts the server's bytes; None harms nothing.
-    pub fn start(backend: u16, harm: Option<(Fault, usize)>) -> std::io::Result<Self> {
+    /// None harms nothing.
+    pub fn start(backend: u16, harm: Option<Harm>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((LOOPBACK, 0))?;
         let port = listener.local_addr()?.port();
-        let (stop, carried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, carried) = (Arc::new(AtomicBool::new(false)), Arc::new(Carried::default()));
         let (own_stop, own_carried) = (stop.clone(), carried.clone());
         let acceptor = std::thread::spawn(move || {
             let mut carriers = Vec::new();
@@ -108,9 +142,9 @@ impl HostileRelay {
         self.port
     }
 
-    /// The server's bytes so far.
-    pub fn carried(&self) -> usize {
-        self.carried.load(Ordering::SeqCst)
+    /// How many bytes one of the two has said so far.
+    pub fn carried(&self, speaker: Speaker) -> usize {
+        self.carried.of(speaker).load(Ordering::SeqCst)
     }
 }
 
@@ -124,38 +158,46 @@ impl Drop for HostileRelay {
     }
 }
 
-/// What the two directions of a connection know of each other.
-#[derive(Default)]
-struct Between {
-    /// The client has ended.
-    gone: AtomicBool,
-    /// The client is to be let go at once.
-    cut: AtomicBool,
-}
-
 /// Until both have ended.
-fn carry(client: TcpStream, server: TcpStream, harm: Option<(Fault, usize)>, carried: &AtomicUsize) {
-    let _ = client.set_nodelay(true);
-    let _ = client.set_read_timeout(Some(LOOK));
-    let between = Between::default();
+fn carry(client: TcpStream, server: TcpStream, harm: Option<Harm>, carried: &Carried) {
+    let (speaker, listener, whose, other) = match harm {
+        Some(Harm { speaker: Speaker::Client, .. }) => (&client, &server, Speaker::Client, Speaker::Server),
+        _ => (&server, &client, Speaker::Server, Speaker::Client),
+    };
+    let _ = listener.set_nodelay(true);
+    let _ = listener.set_read_timeout(Some(LOOK));
+    // Who listens is to be let go at once.
+    let cut = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // An error is an end.
-            let _ = pass_on(&client, &server, &between.cut);
-            between.gone.store(true, Ordering::SeqCst);
-            let _ = server.shutdown(Shutdown::Both);
+            let _ = pass_on(listener, speaker, carried.of(other), &cut);
+            let _ = speaker.shutdown(Shutdown::Both);
         });
-        let _ = send_on(&server, &client, harm, carried, &between);
+        let harm = harm.map(|harm| (harm.fault, harm.at));
+        let said = send_on(speaker, listener, harm, carried.of(whose), &cut);
+        // A server hears when the client is gone. A client that is kept waiting is not to hear more.
+        if (said.is_err() || whose == Speaker::Client) && !cut.load(Ordering::SeqCst) {
+            let _ = listener.shutdown(Shutdown::Write);
+        }
     });
 }
 
-/// What the client says, as it is.
-fn pass_on(mut from: &TcpStream, mut to: &TcpStream, cut: &AtomicBool) -> std::io::Result<()> {
+/// What is said to the one that is harmed, as it is.
+fn pass_on(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    carried: &AtomicUsize,
+    cut: &AtomicBool,
+) -> std::io::Result<()> {
     let mut buffer = [0; 4096];
     while !cut.load(Ordering::SeqCst) {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(count) => to.write_all(&buffer[..count])?,
+            Ok(count) => {
+                carried.fetch_add(count, Ordering::SeqCst);
+                to.write_all(&buffer[..count])?;
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error),
         }
@@ -168,7 +210,7 @@ fn send_on(
     mut to: &TcpStream,
     harm: Option<(Fault, usize)>,
     carried: &AtomicUsize,
-    between: &Between,
+    cut: &AtomicBool,
 ) -> std::io::Result<()> {
     let mut next = |most: usize| -> std::io::Result<Vec<u8>> {
         let mut buffer = vec![0; most];
@@ -201,13 +243,11 @@ fn send_on(
         Fault::Finish => return to.shutdown(Shutdown::Write),
         Fault::Reset => {
             SockRef::from(to).set_linger(Some(Duration::ZERO))?;
-            between.cut.store(true, Ordering::SeqCst);
+            cut.store(true, Ordering::SeqCst);
             return Ok(());
         }
         Fault::Stall => {
-            while !between.gone.load(Ordering::SeqCst) {
-                std::thread::sleep(LOOK);
-            }
+            while !next(4096)?.is_empty() {}
             return Ok(());
         }
         Fault::Flip => {
@@ -226,9 +266,9 @@ fn send_on(
                 _ if window.is_empty() => return to.shutdown(Shutdown::Write),
                 _ => {
                     let many = window.repeat(256);
-                    loop {
-                        to.write_all(&many)?;
-                    }
+                    to.set_write_timeout(Some(TAKEN))?;
+                    (0..FLOOD / many.len()).try_for_each(|_| to.write_all(&many))?;
+                    return to.shutdown(Shutdown::Write);
                 }
             }
         }

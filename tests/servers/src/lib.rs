@@ -17,7 +17,7 @@ pub mod xor;
 
 pub use certs::Authority;
 pub use echo::EchoServer;
-pub use hostile::{Fault, HostileRelay};
+pub use hostile::{Fault, Harm, HostileRelay, Speaker};
 pub use http2::{Behaviour, Http2Server};
 pub use relay::TlsFront;
 pub use scripted::{Peer, Scripted};

@@ -1,0 +1,293 @@
+//! Honest servers, and what stands between them and the client: who says what, up to which byte, and
+//! in which phase of the connection that is.
+
+use std::any::Any;
+use std::io::Read;
+use std::net::TcpStream;
+use std::sync::mpsc;
+
+use framewire::{HttpVersion, Phase};
+use framewire_servers::certs::{Demands, server_config};
+use framewire_servers::relay::relay;
+use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Peer, Scripted, Speaker};
+
+use crate::common::Client;
+
+pub struct Scene {
+    pub name: &'static str,
+    pub port: u16,
+    /// The URL with the port of whoever stands in front of the server, and the proxy with it.
+    pub url: fn(u16) -> String,
+    pub proxy: Option<fn(u16) -> String>,
+    pub http: HttpVersion,
+    /// Where to do harm.
+    pub places: Vec<Place>,
+    /// How far the connection has come when the client has heard as many bytes; None where the order
+    /// of what is said differs from run to run.
+    pub heard: Vec<(usize, Option<Phase>)>,
+    /// How it ends when nothing is harmed.
+    pub refuses: bool,
+    /// Whom the client trusts, in PEM.
+    pub authority: Option<String>,
+    _servers: Vec<Box<dyn Any + Send + Sync>>,
+}
+
+/// A byte in what is said.
+pub struct Place {
+    pub name: &'static str,
+    pub speaker: Speaker,
+    pub at: usize,
+}
+
+fn places(speaker: Speaker, named: &[(&'static str, usize)]) -> Vec<Place> {
+    named.iter().map(|(name, at)| Place { name, speaker, at: *at }).collect()
+}
+
+const HEAD: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                        Sec-WebSocket-Accept: {accept}\r\n\r\n";
+/// The key's answer takes the place of its mark.
+const HEAD_LEN: usize = HEAD.len() - "{accept}".len() + 28;
+/// One of everything, in frames that are cut and not.
+const FRAMES: [(u8, &[u8]); 6] = [
+    (0x81, b"hello, this is a text"),
+    (0x02, b"the first of three"),
+    (0x89, b"a ping in between"),
+    (0x00, b"the second"),
+    (0x80, b"the last"),
+    (0x82, &[7; 300]),
+];
+
+/// Where one of them begins.
+fn frame(number: usize) -> usize {
+    HEAD_LEN + FRAMES[..number].iter().map(|(_, payload)| 2 + payload.len()).sum::<usize>()
+}
+
+/// Where the server's close frame begins. The frame before it is the one with a longer header.
+fn close_frame() -> usize {
+    frame(FRAMES.len()) + 2
+}
+
+/// What a server says over HTTP/2 before its first DATA.
+const HTTP2_HEAD: usize = 90;
+
+/// Says everything, and then goes the client's way.
+fn play(mut peer: Peer) {
+    peer.answer(HEAD.as_bytes());
+    FRAMES.iter().for_each(|(first_byte, payload)| peer.send_frame(*first_byte, payload));
+    if peer.read_close().is_some() {
+        peer.send_close(1000, "bye, it was a pleasure");
+    }
+    peer.wait_for_end();
+}
+
+/// A server of WebSockets that speaks first and last.
+pub fn plain() -> Scene {
+    let server = Scripted::start(play);
+    let named = [
+        ("the connection", 0),
+        ("the status line", 9),
+        ("the header fields", 60),
+        ("the end of the head", HEAD_LEN - 2),
+        ("the header of a frame", frame(0)),
+        ("the payload of a frame", frame(0) + 10),
+        ("the first fragment", frame(1) + 5),
+        ("a ping between fragments", frame(2) + 2),
+        ("the last fragment", frame(4) + 3),
+        ("a longer length", frame(5) + 1),
+        ("the close frame", close_frame() + 1),
+    ];
+    Scene {
+        heard: heard_behind(0),
+        ..Scene::of("ws", server.port(), places(Speaker::Server, &named), vec![Box::new(server)])
+    }
+}
+
+/// What that server says, behind as many bytes of somebody else.
+fn heard_behind(before: usize) -> Vec<(usize, Option<Phase>)> {
+    vec![
+        (before, Some(Phase::Upgrade)),
+        (before + HEAD_LEN, Some(Phase::Open)),
+        // Its first byte answers the client's own.
+        (before + close_frame() + 1, Some(Phase::Closing)),
+    ]
+}
+
+/// A server that gives back what it is told, so that what the client says matters.
+fn echoing() -> Scene {
+    let server = EchoServer::start();
+    let request = length_of_the_request();
+    let named = [
+        ("the request line", 1),
+        ("the header fields of the request", request / 2),
+        ("the end of the request", request - 2),
+        ("the header of a sent frame", request),
+        ("the mask of a sent frame", request + 3),
+        ("the payload of a sent frame", request + 10),
+    ];
+    Scene::of("an echo", server.port(), places(Speaker::Client, &named), vec![Box::new(server)])
+}
+
+/// What is said before the first frame. The port has five digits, as all that the system picks.
+fn length_of_the_request() -> usize {
+    let (tell, told) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| _ = tell.send(peer.read_head().len()));
+    let client = Client::opening(&server.url());
+    let length = told.recv().expect("the client asks");
+    client.end();
+    length
+}
+
+pub fn refusing() -> Scene {
+    let body = "a".repeat(400);
+    let answer = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 400\r\n\r\n{body}");
+    let head = answer.len() - body.len();
+    let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
+    let server = Scripted::answering(answer);
+    let scene = Scene::of("a refusal", server.port(), places(Speaker::Server, &named), vec![Box::new(server)]);
+    Scene { refuses: true, ..scene }
+}
+
+fn redirecting() -> Scene {
+    let target = EchoServer::start();
+    let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
+    let server = Scripted::answering(answer);
+    let all = places(Speaker::Server, &[("its status", 10), ("its location", 32), ("its end", 70)]);
+    Scene::of("a redirect", server.port(), all, vec![Box::new(server), Box::new(target)])
+}
+
+/// A proxy that says yes to all and leads to a server that says everything.
+fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u16) -> String) -> Scene {
+    let server = Scripted::start(play);
+    let backend = server.port();
+    let proxy_server = Scripted::start(move |mut peer| {
+        agree(&mut peer);
+        if let Ok(server) = TcpStream::connect(("127.0.0.1", backend)) {
+            relay(peer.stream(), &server);
+        }
+    });
+    let named = [
+        ("its first word", 0),
+        ("its answer", answer / 2),
+        ("its end", answer - 1),
+        ("the server behind it", answer + 30),
+    ];
+    let mut all = places(Speaker::Server, &named);
+    all.extend(places(Speaker::Client, &[("what it is asked", 1), ("for whom", 12)]));
+    let mut heard = vec![(0, Some(Phase::Proxy))];
+    heard.extend(heard_behind(answer));
+    Scene {
+        url: |_| "ws://127.0.0.1:9/".to_owned(),
+        proxy: Some(proxy),
+        heard,
+        ..Scene::of(name, proxy_server.port(), all, vec![Box::new(proxy_server), Box::new(server)])
+    }
+}
+
+const TUNNEL: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n";
+/// The method, and the address that is reached: IPv4 (RFC 1928 sections 3 and 6).
+const SOCKS: [&[u8]; 2] = [&[5, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 0, 9]];
+
+pub fn http_proxy() -> Scene {
+    let agree = |peer: &mut Peer| {
+        if !peer.read_head().is_empty() {
+            peer.send(TUNNEL);
+        }
+    };
+    proxied("an HTTP proxy", agree, TUNNEL.len(), |port| format!("http://127.0.0.1:{port}"))
+}
+
+pub fn socks_proxy() -> Scene {
+    let agree = |peer: &mut Peer| {
+        // A greeting of one method, then a request for an IPv4 address.
+        if peer.stream().read_exact(&mut [0; 3]).is_ok() {
+            peer.send(SOCKS[0]);
+            if peer.stream().read_exact(&mut [0; 10]).is_ok() {
+                peer.send(SOCKS[1]);
+            }
+        }
+    };
+    proxied("a SOCKS5 proxy", agree, SOCKS.concat().len(), |port| format!("socks5://127.0.0.1:{port}"))
+}
+
+fn secure() -> Scene {
+    let authority = Authority::new("Test CA");
+    let config = server_config(&authority.good(), Demands::default());
+    let server = EchoServer::start_tls(config);
+    let named = [
+        ("the ServerHello", 3),
+        ("its key", 80),
+        ("the certificate", 250),
+        ("the end of the handshake", 480),
+        ("the messages within TLS", 4_000),
+    ];
+    let mut all = places(Speaker::Server, &named);
+    all.extend(places(Speaker::Client, &[("the ClientHello", 3), ("its extensions", 150)]));
+    Scene {
+        url: |port| format!("wss://localhost:{port}/count?n=200&size=20"),
+        authority: Some(authority.pem()),
+        heard: vec![(0, Some(Phase::Tls)), (500, None), (3_500, Some(Phase::Open))],
+        ..Scene::of("wss", server.port(), all, vec![Box::new(server)])
+    }
+}
+
+/// WebSockets over HTTP/2 (RFC 8441).
+pub fn http2() -> Scene {
+    let server = Http2Server::start(Behaviour::default());
+    let named = [
+        ("SETTINGS", 3),
+        ("a setting", 12),
+        ("SETTINGS taken", 40),
+        ("HEADERS", 70),
+        ("DATA", HTTP2_HEAD + 2),
+        ("the payload of DATA", HTTP2_HEAD + 11),
+    ];
+    let mut all = places(Speaker::Server, &named);
+    let named = [("the preface", 3), ("the client's SETTINGS", 30), ("the request's HEADERS", 80)];
+    all.extend(places(Speaker::Client, &named));
+    Scene {
+        http: HttpVersion::Http2,
+        heard: vec![
+            (0, Some(Phase::Upgrade)),
+            // The answer and the acknowledgement of SETTINGS, in either order.
+            (HTTP2_HEAD - 9, None),
+            (HTTP2_HEAD, Some(Phase::Open)),
+            (HTTP2_HEAD + 24 + 1, Some(Phase::Closing)),
+        ],
+        ..Scene::of("HTTP/2", server.port(), all, vec![Box::new(server)])
+    }
+}
+
+impl Scene {
+    fn of(name: &'static str, port: u16, places: Vec<Place>, servers: Vec<Box<dyn Any + Send + Sync>>) -> Self {
+        Self {
+            name,
+            port,
+            url: |port| format!("ws://127.0.0.1:{port}/"),
+            proxy: None,
+            http: HttpVersion::Auto,
+            places,
+            heard: vec![(0, Some(Phase::Upgrade))],
+            refuses: false,
+            authority: None,
+            _servers: servers,
+        }
+    }
+
+    /// How far it has come when the client has heard as many bytes, and no more.
+    pub fn phase_after(&self, heard: usize) -> Option<Phase> {
+        self.heard.iter().rev().find(|(from, _)| *from <= heard).and_then(|(_, phase)| *phase)
+    }
+}
+
+pub fn all() -> Vec<Scene> {
+    vec![
+        plain(),
+        echoing(),
+        refusing(),
+        redirecting(),
+        http_proxy(),
+        socks_proxy(),
+        secure(),
+        http2(),
+    ]
+}
