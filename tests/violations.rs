@@ -153,6 +153,47 @@ fn compressed_data_that_does_not_decompress_is_a_fault_of_the_extension() {
 }
 
 #[test]
+fn a_bomb_is_refused_before_it_has_gone_off() {
+    // Each fragment is a thousandth of what it makes, and the message would be of a gigabyte.
+    const FRAGMENT: usize = 1 << 20;
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
+    let mut compressed = Vec::with_capacity(FRAGMENT);
+    deflate.compress_vec(&vec![0; FRAGMENT], &mut compressed, flate2::FlushCompress::Full).unwrap();
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade_with("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+        peer.send_frame(0x42, &compressed);
+        (0..1_000).for_each(|_| peer.send_frame(0x00, &compressed));
+        let _ = report.send(peer.read_close());
+    });
+    let client = Client::new(&server.url());
+    client.set_max_message_size(4 << 20).unwrap();
+    client.open().unwrap();
+    let error = client.error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::TooLarge, Phase::Open), "{error}");
+    assert_eq!(reported.recv().unwrap().map(|(code, _)| code), Some(1009));
+    let stats = client.stats();
+    assert!(stats.frames_received <= 5, "{stats:?}");
+    // The other tests of this binary hold a few MiB at most.
+    assert!(pool_stats().bytes_in_use < 64 << 20, "{:?}", pool_stats());
+}
+
+#[test]
+fn a_flood_of_close_frames_is_one_end_and_one_answer() {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        peer.send(&b"\x88\x02\x03\xE8".repeat(200_000));
+        let _ = report.send(std::iter::from_fn(|| peer.read_frame()).collect::<Vec<Frame>>());
+    });
+    let client = Client::opening(&server.url());
+    assert_eq!(client.until_end(), [Seen::Open, Seen::Closed(1000, String::new())]);
+    let answers = reported.recv().unwrap();
+    assert_eq!(answers.iter().map(|frame| frame.opcode).collect::<Vec<_>>(), [8]);
+    assert_eq!(client.stats().frames_received, 1);
+}
+
+#[test]
 fn a_message_over_the_limit_is_refused_from_its_header_on() {
     let bytes = |len: u64| {
         let mut bytes = b"\x82\x7F".to_vec();
