@@ -6,14 +6,15 @@ use crate::c::{self, Build};
 use crate::platforms::{self, Profile};
 use crate::run::{Echo, Outcome, cargo, command, quietly, root, run, scratch};
 
-/// `opt-level`, `lto`, `panic`; one codegen unit in all.
-const PROFILES: &[[&str; 3]] = &[
-    ["3", "fat", "unwind"],
-    ["3", "thin", "unwind"],
-    ["3", "off", "unwind"],
-    ["s", "fat", "unwind"],
-    ["z", "fat", "unwind"],
-    ["3", "fat", "abort"],
+/// `opt-level`, that of the crates which no message passes through, `lto`, `panic`; one codegen unit
+/// in all.
+const PROFILES: &[[&str; 4]] = &[
+    ["2", "s", "fat", "unwind"],
+    ["3", "s", "fat", "unwind"],
+    ["3", "3", "fat", "unwind"],
+    ["s", "s", "fat", "unwind"],
+    ["2", "s", "thin", "unwind"],
+    ["2", "s", "fat", "abort"],
 ];
 
 /// Sizes of messages in bytes, and how many go there and back in one run.
@@ -49,22 +50,29 @@ pub fn measure() -> Outcome {
 }
 
 /// Builds the shared library, stripped, and returns the folder it lies in.
-fn build([level, lto, panic]: &[&str; 3]) -> Outcome<PathBuf> {
-    println!("opt-level {level}, lto {lto}, panic {panic}");
+fn build([level, others, lto, panic]: &[&str; 4]) -> Outcome<PathBuf> {
+    println!("opt-level {level}, of others {others}, lto {lto}, panic {panic}");
     let target = scratch("profiles")?;
     // As a shared library alone: where a crate is made for Rust programs too, cargo leaves LTO out.
     run(cargo()
         .args(["rustc", "--release", "--quiet", "--package", "framewire", "--lib", "--crate-type", "cdylib"])
         .arg("--target-dir")
         .arg(&target)
+        .arg("--config")
+        .arg(format!("profile.release.package.\"*\".opt-level={}", toml(others)))
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level)
         .env("CARGO_PROFILE_RELEASE_LTO", lto)
         .env("CARGO_PROFILE_RELEASE_PANIC", panic)
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols"))?;
-    let folder = scratch(&format!("profiles/{level}-{lto}-{panic}"))?;
+    let folder = scratch(&format!("profiles/{level}-{others}-{lto}-{panic}"))?;
     crate::install::put(&target.join("release/libframewire.so"), &folder, "libframewire.so")?;
     Ok(folder)
+}
+
+/// A level as Cargo.toml has it: numbers bare, letters in quotes.
+fn toml(level: &str) -> String {
+    if level.parse::<u8>().is_ok() { level.to_owned() } else { format!("\"{level}\"") }
 }
 
 /// Nanoseconds of the client's processor time for a message there and back.
