@@ -9,7 +9,7 @@
 use std::sync::PoisonError;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard, statics};
+use crate::sync::{Mutex, MutexGuard, const_fn, statics};
 
 const SLOT_BITS: u32 = 24;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
@@ -42,8 +42,10 @@ enum Entry<T> {
 }
 
 impl<T> Handles<T> {
-    pub const fn new() -> Self {
-        Self { slots: Mutex::new(Slots { entries: Vec::new(), first_free: NO_SLOT, occupied: 0 }) }
+    const_fn! {
+        pub fn new() -> Self {
+            Self { slots: Mutex::new(Slots { entries: Vec::new(), first_free: NO_SLOT, occupied: 0 }) }
+        }
     }
 
     pub fn insert(&self, value: T) -> Result<u64, Exhausted> {

@@ -15,7 +15,7 @@ pub mod ffi;
 pub mod handles;
 pub mod limits;
 pub mod logging;
-#[cfg(all(test, shuttle))]
+#[cfg(all(test, any(shuttle, framewire_loom)))]
 mod models;
 pub mod net;
 pub mod session;

@@ -1,31 +1,69 @@
 //! Locks, atomics and the statics made of them, for the rooms that hand things between threads.
 //!
-//! They are the standard library's. Tests built with `--cfg shuttle` get shuttle's in their place,
-//! which try out in which order threads may come to run; see `models`.
+//! They are the standard library's. Tests built with `--cfg shuttle` or `--cfg framewire_loom` get those crates'
+//! in their place, which try out in which order threads may come to run; see `models`.
 
-#[cfg(not(all(test, shuttle)))]
+#[cfg(not(all(test, any(shuttle, framewire_loom))))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+#[cfg(all(test, framewire_loom))]
+pub use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 #[cfg(all(test, shuttle))]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 /// Statics that the models can use: there each run has its own, as if the process had just begun.
-#[cfg(not(all(test, shuttle)))]
+#[cfg(not(all(test, any(shuttle, framewire_loom))))]
 macro_rules! statics {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
         $($(#[$attribute])* static $name: $type = $value;)+
     };
 }
 
+#[cfg(all(test, framewire_loom))]
+pub(crate) use loom::lazy_static;
 #[cfg(all(test, shuttle))]
+pub(crate) use shuttle::lazy_static;
+
+#[cfg(all(test, any(shuttle, framewire_loom)))]
 macro_rules! statics {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
-        $(shuttle::lazy_static! {
-            // Shuttle would drop it after the run, which no static is.
+        $($crate::sync::lazy_static! {
+            // They would drop it after the run, which no static is.
             $(#[$attribute])*
             static ref $name: std::mem::ManuallyDrop<$type> = std::mem::ManuallyDrop::new($value);
         })+
     };
 }
 
-pub(crate) use statics;
+/// A constructor for statics. Loom's locks are made anew for each run, and cannot be constant.
+#[cfg(not(all(test, framewire_loom)))]
+macro_rules! const_fn {
+    ($visible:vis fn $name:ident() -> $type:ty $body:block) => {
+        $visible const fn $name() -> $type $body
+    };
+}
+
+#[cfg(all(test, framewire_loom))]
+macro_rules! const_fn {
+    ($visible:vis fn $name:ident() -> $type:ty $body:block) => {
+        $visible fn $name() -> $type $body
+    };
+}
+
+/// Several of one kind in a static.
+#[cfg(not(all(test, framewire_loom)))]
+macro_rules! array {
+    ($value:expr; $count:expr) => {
+        [const { $value }; $count]
+    };
+}
+
+#[cfg(all(test, framewire_loom))]
+macro_rules! array {
+    ($value:expr; $count:expr) => {
+        [(); $count].map(|()| $value)
+    };
+}
+
+pub(crate) use {array, const_fn, statics};

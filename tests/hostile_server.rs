@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Client, Seen, alone};
 use framewire::{Error, ErrorKind, Phase, Roots, Tls, buffer};
 use framewire_servers::{Fault, Harm, HostileRelay, Speaker};
-use scenes::{Scene, http2, http_proxy, plain, refusing, socks_proxy};
+use scenes::{Scene, http_proxy, http2, plain, refusing, socks_proxy};
 
 /// For a machine that is busy; the deadlines that are set are far shorter.
 const PATIENCE: Duration = Duration::from_secs(40);

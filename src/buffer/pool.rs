@@ -5,14 +5,14 @@ use std::sync::PoisonError;
 use super::block::{Block, Writer};
 use crate::limits;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, MutexGuard, statics};
+use crate::sync::{Mutex, MutexGuard, array, statics};
 
 /// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals.
 const SMALLEST_SHIFT: u32 = 10;
 const CLASSES: usize = 22;
 
 statics! {
-    static FREE: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+    static FREE: [Mutex<Vec<Block>>; CLASSES] = array!(Mutex::new(Vec::new()); CLASSES);
     static FREE_BYTES: AtomicUsize = AtomicUsize::new(0);
     static USED_BLOCKS: AtomicUsize = AtomicUsize::new(0);
     static USED_BYTES: AtomicUsize = AtomicUsize::new(0);

@@ -6,8 +6,11 @@ use crate::engine::library::TlsHandle;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
 use crate::net::tls::{Roots, TlsSettings};
+use crate::sync::statics;
 
-static HANDLES: Handles<Tls> = Handles::new();
+statics! {
+    static HANDLES: Handles<Tls> = Handles::new();
+}
 
 /// Cloning counts a reference. Later changes reach sockets that are opened later.
 #[derive(Clone)]

@@ -25,11 +25,13 @@ use crate::limits;
 use crate::net::resolve::Resolver;
 use crate::net::threads::{self, ThreadHooks};
 use crate::net::tls::{self, TlsConnector, TlsSettings};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, statics};
 use crate::wire::upgrade::UpgradeRequest;
 
-static SOCKETS: Handles<Socket> = Handles::new();
-static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Nothing);
+statics! {
+    static SOCKETS: Handles<Socket> = Handles::new();
+    static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Nothing);
+}
 
 enum Stage {
     Nothing,

@@ -55,9 +55,7 @@ impl Mailbox {
 
     /// The right to deliver: one thread at a time has it, so that events come one at a time.
     pub fn claim(&self) -> Option<Delivery<'_>> {
-        if self.delivering.swap(true, Ordering::Acquire) {
-            return None;
-        }
+        self.delivering.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
         let events = std::mem::take(&mut *lock(&self.taken));
         Some(Delivery { mailbox: self, events, owed_charge: 0, owed_count: 0 })
     }

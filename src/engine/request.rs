@@ -7,11 +7,13 @@ use super::lock;
 use super::socket::Shared;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, statics};
 use crate::wire::header::HeaderError;
 use crate::wire::upgrade::UpgradeRequest;
 
-static REQUESTS: Handles<Weak<Inner>> = Handles::new();
+statics! {
+    static REQUESTS: Handles<Weak<Inner>> = Handles::new();
+}
 
 /// Shown to the game before every attempt. Dead once its callback has returned, or its event was
 /// released: then the connection goes on with what it holds.

@@ -379,7 +379,8 @@ impl Shared {
 
     /// The worker is about to look.
     pub fn take_notification(&self) {
-        self.notified.store(false, Ordering::Release);
+        // A swap, as in `notify`, so that the two come one after the other for every thread.
+        self.notified.swap(false, Ordering::AcqRel);
     }
 
     /// Queues a message, if the socket is open, or holds what is sent while it connects, and the queue

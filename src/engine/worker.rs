@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
 
-#[cfg(all(test, shuttle))]
+#[cfg(all(test, any(shuttle, framewire_loom)))]
 pub use self::inbox::Orders;
 use self::inbox::{Attended, finish};
 pub use self::inbox::{Inbox, News, unattended};

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shuttle::thread;
-
-use super::check;
+use super::{check, thread};
 use crate::buffer::{self, Segment};
 
 /// A segment whose being read is counted.

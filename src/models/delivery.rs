@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use shuttle::thread;
-
-use super::{FOR_EVER, House, check, number_of, publish};
+use super::{FOR_EVER, House, check, number_of, publish, thread};
 use crate::engine::event::Letter;
 use crate::engine::hub::{self, Hub};
 use crate::engine::socket::Shared;

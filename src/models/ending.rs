@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use shuttle::thread;
-
-use super::{House, check, publish};
+use super::{House, check, publish, thread};
 use crate::engine::hub;
 use crate::engine::socket::Shared;
 use crate::engine::worker::unattended;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use shuttle::thread;
-
-use super::check;
+use super::{check, thread};
 use crate::handles::Handles;
 
 #[test]

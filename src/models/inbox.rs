@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use shuttle::thread;
-
-use super::{House, check};
+use super::{House, check, thread};
 use crate::buffer::Segment;
 use crate::engine::lock;
 use crate::engine::worker::News;

@@ -1,8 +1,6 @@
 //! Leases that the library ends while callers retain, release and take them.
 
-use shuttle::thread;
-
-use super::check;
+use super::{check, thread};
 use crate::buffer::lease::{self, Leased};
 use crate::buffer::{self, Segment};
 

@@ -143,7 +143,8 @@ pub fn refusing() -> Scene {
     let head = answer.len() - body.len();
     let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
     let server = Scripted::answering(answer);
-    let scene = Scene::of("a refusal", server.port(), places(Speaker::Server, &named), vec![Box::new(server)]);
+    let scene =
+        Scene::of("a refusal", server.port(), places(Speaker::Server, &named), vec![Box::new(server)]);
     Scene { refuses: true, ..scene }
 }
 
@@ -258,7 +259,12 @@ pub fn http2() -> Scene {
 }
 
 impl Scene {
-    fn of(name: &'static str, port: u16, places: Vec<Place>, servers: Vec<Box<dyn Any + Send + Sync>>) -> Self {
+    fn of(
+        name: &'static str,
+        port: u16,
+        places: Vec<Place>,
+        servers: Vec<Box<dyn Any + Send + Sync>>,
+    ) -> Self {
         Self {
             name,
             port,
@@ -280,14 +286,5 @@ impl Scene {
 }
 
 pub fn all() -> Vec<Scene> {
-    vec![
-        plain(),
-        echoing(),
-        refusing(),
-        redirecting(),
-        http_proxy(),
-        socks_proxy(),
-        secure(),
-        http2(),
-    ]
+    vec![plain(), echoing(), refusing(), redirecting(), http_proxy(), socks_proxy(), secure(), http2()]
 }

@@ -152,12 +152,16 @@ fn run_all(only: &[&str]) -> Report {
     report
 }
 
-/// Every order in which threads may meet, within reason: `shuttle` plays them instead of the system.
+/// The orders in which threads may meet: shuttle plays many, drawn at random, and loom all of them
+/// within reason.
 fn models() -> Outcome {
-    let mut tests = cargo();
-    tests.args(["test", "--package", "framewire", "--lib", "--quiet", "models"]);
-    // A folder of its own, as the flags would have everything built again each time.
-    run(tests.env("RUSTFLAGS", "--cfg shuttle").env("CARGO_TARGET_DIR", root().join("target/shuttle")))
+    ["shuttle", "framewire_loom"].into_iter().try_for_each(|checker| {
+        let mut tests = cargo();
+        tests.args(["test", "--package", "framewire", "--lib", "--quiet", "models"]);
+        // Folders of their own, as the flags would have everything built again each time.
+        let target = root().join("target").join(checker);
+        run(tests.env("RUSTFLAGS", format!("--cfg {checker}")).env("CARGO_TARGET_DIR", target))
+    })
 }
 
 fn examples(echo: &Echo) -> Outcome {

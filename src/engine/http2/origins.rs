@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use super::super::lock;
 use crate::limits::{HTTP2_ORIGIN_TTL, HTTP2_ORIGINS};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, statics};
 use crate::wire::url::Url;
 
-static ORIGINS: Mutex<Origins> = Mutex::new(Origins { entries: Vec::new() });
+statics! {
+    static ORIGINS: Mutex<Origins> = Mutex::new(Origins { entries: Vec::new() });
+}
 
 /// Which server, as its URL names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

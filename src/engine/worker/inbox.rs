@@ -117,13 +117,14 @@ impl Inbox {
 
     /// The worker is about to wait, and wants to be woken. False if something has come in already.
     pub fn may_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
+        // Here and in `awake` swaps, as in `wake`: all three come one after the other, for every thread.
+        self.sleeping.swap(true, Ordering::SeqCst);
         self.is_empty()
     }
 
     /// The worker waits no longer.
     pub fn awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.sleeping.swap(false, Ordering::SeqCst);
     }
 
     pub(super) fn is_empty(&self) -> bool {
