@@ -17,11 +17,16 @@ pub enum Build {
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// Has the shared library built as it is shipped: alone, for where a crate is made for Rust programs in
+/// the same step, cargo leaves link-time optimisation out.
+pub const SHIPPED: &[&str] =
+    &["rustc", "--release", "--quiet", "--package", "framewire", "--lib", "--crate-type", "cdylib"];
+
 /// Builds the shared library and returns the folder in which it lies.
 pub fn library(build: Build) -> Outcome<PathBuf> {
     match build {
         Build::Release => {
-            run(cargo().args(["build", "--release", "--quiet", "--package", "framewire"]))?;
+            run(cargo().args(SHIPPED))?;
             Ok(root().join("target/release"))
         }
         Build::Sanitized => {

@@ -13,7 +13,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Outcome, cargo, root, run};
+use crate::c::{self, Build};
+use crate::run::{Outcome, cargo, root};
 
 /// What the shared library is called, and by which programs find it when they start.
 pub struct Names {
@@ -77,7 +78,7 @@ pub struct Built {
 /// The SONAME is a matter of linking, and cargo takes two builds that differ in it for the same one: so
 /// each has a folder of its own.
 fn build(names: &Names) -> Outcome<Built> {
-    run(cargo().args(["build", "--release", "--quiet", "--package", "framewire", "--lib"]))?;
+    let plain = c::library(Build::Release)?;
     let folder = root().join("target/install");
     let mut versioned = cargo();
     versioned
@@ -98,7 +99,7 @@ fn build(names: &Names) -> Outcome<Built> {
         .ok_or("rustc did not say which libraries the static library needs")?;
     Ok(Built {
         versioned: folder.join("release/libframewire.so"),
-        plain: root().join("target/release/libframewire.so"),
+        plain: plain.join("libframewire.so"),
         archive: folder.join("release/libframewire.a"),
         system_libraries,
     })

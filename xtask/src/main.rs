@@ -9,6 +9,7 @@ mod c_tests;
 mod check_platforms;
 mod cpp;
 mod cross;
+mod debian;
 mod demo;
 mod dist;
 mod faults;

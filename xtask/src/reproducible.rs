@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::c::SHIPPED;
 use crate::run::{Outcome, cargo, command, has, quietly, run, scratch};
 use crate::snapshot;
 use crate::test::Verdict;
@@ -46,7 +47,7 @@ fn build(place: &Path) -> Outcome<PathBuf> {
         cargo_home.display()
     );
     let mut build = cargo();
-    build.args(["build", "--release", "--locked", "--quiet", "--package", "framewire", "--lib"]);
+    build.args(SHIPPED).arg("--locked");
     build.current_dir(&source).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", place.join("target"));
     run(&mut build)?;
     let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);

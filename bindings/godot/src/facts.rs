@@ -114,8 +114,8 @@ impl FramewireSocket {
         self.fact(Socket::response_body).map_or_else(PackedByteArray::new, PackedByteArray::from)
     }
 
-    /// Counters of this connection: bytes, messages, frames, pings, sizes before and after
-    /// compression, and the microseconds that each phase of connecting took.
+    /// Counters since `connect_to_url()`: bytes, messages, frames, pings, tries that opened again, sizes
+    /// before and after compression, and the microseconds that each phase of connecting took.
     #[func]
     pub fn get_stats(&self) -> VarDictionary {
         let stats = self.fact(Socket::stats).unwrap_or_default();
@@ -134,6 +134,7 @@ impl FramewireSocket {
             frames_received,
             pings_sent,
             pongs_received,
+            reconnects,
             payload_bytes_before_compression,
             payload_bytes_after_compression,
             resolve_us,

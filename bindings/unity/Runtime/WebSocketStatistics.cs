@@ -39,6 +39,12 @@ namespace Framewire
         /// <summary>Times that another try (<see cref="WebSocket.Reconnect"/>) has opened.</summary>
         public ulong Reconnects { get { return _stats.reconnects; } }
 
+        /// <summary>Bytes of payload before compression, of messages that were sent compressed.</summary>
+        public ulong PayloadBytesBeforeCompression { get { return _stats.payload_bytes_before_compression; } }
+
+        /// <summary>The same after compression.</summary>
+        public ulong PayloadBytesAfterCompression { get { return _stats.payload_bytes_after_compression; } }
+
         /// <summary>Microseconds that name resolution took.</summary>
         public ulong ResolveMicroseconds { get { return _stats.resolve_us; } }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::licences;
+use crate::debian::unpack;
 use crate::run::{Outcome, command, ensure, has, quietly, root, scratch};
 
 pub struct Tools {
@@ -160,21 +161,6 @@ impl Apt {
         }
         quietly(apt.args(arguments))
     }
-}
-
-fn unpack(package: &Path, root: &Path) -> Outcome {
-    let mut data = Command::new("dpkg-deb")
-        .arg("--fsys-tarfile")
-        .arg(package)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("dpkg-deb does not start: {error}"))?;
-    let tar = data.stdout.take().ok_or("dpkg-deb has no output")?;
-    let mut extract = Command::new("tar");
-    extract.args(["-x", "--keep-directory-symlink", "--exclude=./usr/share/doc", "-C"]).arg(root);
-    quietly(extract.stdin(tar))?;
-    let status = data.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("{} does not unpack", package.display())) }
 }
 
 /// Text stubs of the two frameworks of macOS that check certificates. zig brings stubs of the C

@@ -2,9 +2,10 @@
 //! installed, and the machine's own C library does not matter.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::{create, finish, read_dir, remove, write};
+use crate::debian::unpack;
 use crate::run::{Outcome, quietly, scratch};
 
 /// Debian's suite that has Godot 4.
@@ -150,28 +151,4 @@ fn install(folder: &Path) -> Outcome {
     }
     remove(&apt)?;
     write(&folder.join(".complete"), SUITE)
-}
-
-fn unpack(package: &Path, root: &Path) -> Outcome {
-    let mut data = Command::new("dpkg-deb")
-        .arg("--fsys-tarfile")
-        .arg(package)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("dpkg-deb does not start: {error}"))?;
-    let tar = data.stdout.take().ok_or("dpkg-deb has no output")?;
-    quietly(
-        Command::new("tar")
-            .args([
-                "-x",
-                "--keep-directory-symlink",
-                "--exclude=./usr/share/doc",
-                "--exclude=./usr/share/locale",
-            ])
-            .arg("-C")
-            .arg(root)
-            .stdin(tar),
-    )?;
-    let status = data.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("{} does not unpack", package.display())) }
 }
