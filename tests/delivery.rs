@@ -173,6 +173,29 @@ fn a_budget_of_events_is_kept_exactly() {
 }
 
 #[test]
+fn inside_a_callback_few_events_that_were_delivered_are_still_counted() {
+    let _alone = alone();
+    const MESSAGES: usize = 1000;
+    let server = count(MESSAGES as u32, 200);
+    let client = Client::opened(&server.url());
+    // The callback's own event included, and the close behind the messages.
+    let left = AtomicUsize::new(MESSAGES + 1);
+    let most = Arc::new(AtomicUsize::new(0));
+    let own = most.clone();
+    client
+        .on_binary(Some(Arc::new(move |_, _| {
+            let behind_it = left.fetch_sub(1, Ordering::SeqCst) - 1;
+            own.fetch_max(pending() - behind_it, Ordering::SeqCst);
+        })))
+        .unwrap();
+    wait_until("every message", || pending() == MESSAGES + 1);
+    assert_eq!(poll(0, 0), MESSAGES);
+    let most = most.load(Ordering::SeqCst);
+    assert!(most <= 16, "{most}, its own among them");
+    assert_eq!(pending(), 0);
+}
+
+#[test]
 fn a_budget_of_time_ends_a_call_whose_callbacks_are_slow() {
     let _alone = alone();
     let server = count(50, 200);

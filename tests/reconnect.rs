@@ -2,12 +2,14 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{Client, Seen};
-use framewire::{Code, Dispatch, Error, ErrorKind, Phase, Reconnect, State};
+use framewire::{
+    Code, Compression, Dispatch, Error, ErrorKind, Extension, Phase, Piece, Reconnect, Segment, State,
+};
 use framewire_servers::{EchoServer, Scripted};
 
 fn quick(max_attempts: u32) -> Reconnect {
@@ -120,6 +122,69 @@ fn what_waits_goes_out_in_order_once_and_within_the_limit() {
     client.send_text("and on").unwrap();
     assert_eq!(client.next(), Seen::Text("and on".into()));
     assert_eq!(client.stats().messages_sent, 4);
+}
+
+/// Turns every bit of every message around, and marks it.
+struct Inverse;
+
+impl Extension for Inverse {
+    fn rsv(&self) -> u8 {
+        2
+    }
+    fn offer(&self) -> Option<String> {
+        Some("x-xor; key=255".to_owned())
+    }
+    fn accept(&self, _element: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn mark(&self, _piece: Piece) -> Result<u8, String> {
+        Ok(2)
+    }
+    fn encode(&self, _piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String> {
+        let inverse: Vec<u8> = payload.iter().map(|byte| !byte).collect();
+        Segment::copy_of(&inverse).map(Some).map_err(|_| "no memory".to_owned())
+    }
+    fn decode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String> {
+        self.encode(piece, payload)
+    }
+}
+
+#[test]
+fn what_waits_goes_through_the_extensions_that_are_agreed_on_later() {
+    let server = framewire_servers::xor::start();
+    let client = Client::new(&server.url());
+    client.add_extension(Arc::new(Inverse)).unwrap();
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
+    client.open().unwrap();
+    client.send_text("early").unwrap();
+    client.send_binary(&[1, 2, 3]).unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.next(), Seen::Text("early".into()));
+    assert_eq!(client.next(), Seen::Binary(vec![1, 2, 3]));
+}
+
+#[test]
+fn what_waits_is_compressed_if_the_server_agrees_to_it_and_else_not() {
+    for (lines, marked) in [("Sec-WebSocket-Extensions: permessage-deflate\r\n", true), ("", false)] {
+        let (report, reported) = mpsc::channel();
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade_with(lines);
+            let _ = report.send(peer.read_frame());
+            peer.wait_for_end();
+        });
+        let client = Client::new(&server.url());
+        client.set_compression(Some(Compression::default())).unwrap();
+        client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
+        client.open().unwrap();
+        let text = "again and again, ".repeat(100);
+        client.send_text(&text).unwrap();
+        let frame = reported.recv().unwrap().unwrap();
+        assert_eq!((frame.opcode, frame.rsv), (1, if marked { 4 } else { 0 }));
+        assert_eq!(frame.payload == text.as_bytes(), !marked);
+        assert_eq!(frame.payload.len() < 200, marked);
+        client.abort().unwrap();
+        client.end();
+    }
 }
 
 #[test]
