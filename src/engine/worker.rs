@@ -77,7 +77,7 @@ pub struct Context {
     pub stopping: bool,
     /// HTTP/2 connections, which sockets share.
     pub pool: Pool,
-    routes: Routes,
+    pub routes: Routes,
     timers: Timers,
     again: Vec<Key>,
 }
@@ -90,21 +90,23 @@ enum Route {
 }
 
 #[derive(Default)]
-struct Routes {
+pub struct Routes {
     routes: Vec<Option<Route>>,
     free: Vec<usize>,
 }
 
-impl Context {
+impl Routes {
     pub fn new_token(&mut self, key: Key) -> Token {
-        let token = self.routes.free.pop().unwrap_or_else(|| {
-            self.routes.routes.push(None);
-            self.routes.routes.len() - 1
+        let token = self.free.pop().unwrap_or_else(|| {
+            self.routes.push(None);
+            self.routes.len() - 1
         });
-        self.routes.routes[token] = Some(Route::Attempt(key));
+        self.routes[token] = Some(Route::Attempt(key));
         Token(token)
     }
+}
 
+impl Context {
     /// What the token stands for belongs to a shared connection from now on.
     pub fn reroute(&mut self, token: Token, link: LinkId) {
         if let Some(route) = self.routes.routes.get_mut(token.0) {

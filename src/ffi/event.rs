@@ -154,8 +154,12 @@ pub(super) fn lend(socket: &Socket, payload: &Segment, show: impl FnOnce(fw_segm
 /// ends rather than going on with a gap.
 fn grant(socket: &Socket, payload: Segment) -> Result<fw_segment, CallError> {
     lease::grant(payload).map(fw_segment::from).inspect_err(|error| {
-        let text = format_args!("a message is lost and the connection dropped: {error}");
-        logging::write(LogLevel::Error, socket.id(), "", text);
+        logging::write(
+            LogLevel::Error,
+            socket.id(),
+            "",
+            format_args!("a message is lost and the connection dropped: {error}"),
+        );
         socket.fault("there was no memory to show a message with, which is lost");
     })
 }

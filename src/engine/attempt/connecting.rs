@@ -182,19 +182,15 @@ impl Attempt {
     pub(super) fn dial_step(&mut self, ready: Option<Token>, context: &mut Context) -> Fate {
         let Stage::Dialling(dialler) = &mut self.stage else { return Fate::GoesOn };
         let (key, now) = (self.key, context.now);
-        let tokens = &mut self.tokens;
-        let step = {
-            // The registry is cloned so that tokens can be drawn while it is in use.
-            let Ok(registry) = context.registry.try_clone() else { return Fate::GoesOn };
-            let new_token = || {
-                let token = context.new_token(key);
-                tokens.push(token);
-                token
-            };
-            match ready {
-                Some(token) => dialler.ready(token, now, &registry, new_token),
-                None => dialler.step(now, &registry, new_token),
-            }
+        let (tokens, Context { registry, routes, .. }) = (&mut self.tokens, &mut *context);
+        let new_token = || {
+            let token = routes.new_token(key);
+            tokens.push(token);
+            token
+        };
+        let step = match ready {
+            Some(token) => dialler.ready(token, now, registry, new_token),
+            None => dialler.step(now, registry, new_token),
         };
         match step {
             Step::Pending => Fate::GoesOn,
