@@ -260,8 +260,11 @@ impl Game {
                     _ => {}
                 }
             }
-            // SAFETY: as it was written.
-            unsafe { fw_event_release(event) };
+            // Twice: the first may be the call that panics, and a second does nothing.
+            for _ in 0..2 {
+                // SAFETY: as it was written.
+                unsafe { fw_event_release(event) };
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ fn visit(scene: &Scene, harm: Option<Harm>) -> (Vec<Seen>, usize) {
     client.set_http_version(scene.http).unwrap();
     client.set_proxy(Some(&scene.proxy.map_or(String::new(), |proxy| proxy(hostile.port())))).unwrap();
     client.set_max_redirects(3).unwrap();
-    client.set_connect_timeout(1_500).unwrap();
+    client.set_connect_timeout(3_000).unwrap();
     client.set_close_timeout(700).unwrap();
     client.set_max_message_size(LARGEST_MESSAGE).unwrap();
     client.open().unwrap();
