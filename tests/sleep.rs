@@ -30,6 +30,19 @@ fn echoes(client: &Client) {
     }
 }
 
+/// A way on which the first connection is lost without a sign.
+fn losing_the_first(port: u16) -> Scripted {
+    Scripted::start(move |mut peer| {
+        if peer.number == 0 {
+            peer.capture();
+            return;
+        }
+        peer.read_head();
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n");
+        relay(peer.stream(), &TcpStream::connect(("127.0.0.1", port)).unwrap());
+    })
+}
+
 #[test]
 fn the_living_answer_and_the_dead_are_found() {
     let _alone = alone();
@@ -89,17 +102,7 @@ fn a_try_that_waits_begins_at_once() {
 fn what_is_on_its_way_begins_anew() {
     let _alone = alone();
     let server = EchoServer::start();
-    let port = server.port();
-    // A way on which the first connection is lost without a sign.
-    let proxy = Scripted::start(move |mut peer| {
-        if peer.number == 0 {
-            peer.capture();
-            return;
-        }
-        peer.read_head();
-        peer.send(b"HTTP/1.1 200 OK\r\n\r\n");
-        relay(peer.stream(), &TcpStream::connect(("127.0.0.1", port)).unwrap());
-    });
+    let proxy = losing_the_first(server.port());
     let client = Client::new("ws://server.example/");
     client.set_proxy(Some(&format!("127.0.0.1:{}", proxy.port()))).unwrap();
     client.open().unwrap();
@@ -204,17 +207,7 @@ fn a_shared_connection_from_before_the_change_is_for_those_who_are_on_it() {
 fn those_who_waited_for_a_lost_connection_share_the_next() {
     let _alone = alone();
     let server = Http2Server::start(Behaviour::default());
-    let port = server.port();
-    // A way on which the first connection is lost without a sign.
-    let proxy = Scripted::start(move |mut peer| {
-        if peer.number == 0 {
-            peer.capture();
-            return;
-        }
-        peer.read_head();
-        peer.send(b"HTTP/1.1 200 OK\r\n\r\n");
-        relay(peer.stream(), &TcpStream::connect(("127.0.0.1", port)).unwrap());
-    });
+    let proxy = losing_the_first(server.port());
     let clients: Vec<Client> = (0..4).map(|_| Client::new(&server.url("/"))).collect();
     for client in &clients {
         client.set_http_version(HttpVersion::Http2).unwrap();

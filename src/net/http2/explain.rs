@@ -13,11 +13,12 @@ pub fn explain(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error 
     }
     let Some(reason) = error.reason() else {
         let message = "the HTTP/2 connection ended before the WebSocket on it did";
-        return match error.get_io() {
-            // h2 calls an end in the midst of a frame that, in place of an end of the file.
-            Some(io) if !matches!(io.kind(), Io::BrokenPipe | Io::Other) => Error::io(phase, message, io),
-            _ => Error::new(ErrorKind::Reset, phase, message),
-        };
+        let lost = || Error::new(ErrorKind::Reset, phase, message);
+        let Some(io) = error.get_io().filter(|io| io.kind() != Io::BrokenPipe) else { return lost() };
+        let failed = Error::io(phase, message, io);
+        // An end in the midst of a frame is h2's own error, without a kind or a number of the system's.
+        let is_end = failed.kind == ErrorKind::Io && io.raw_os_error().is_none();
+        return if is_end { lost() } else { failed };
     };
     if error.is_library() {
         // RFC 9113 section 5.4: it was the server that broke a rule, and this is our answer to it.
