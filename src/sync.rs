@@ -1,7 +1,7 @@
 //! Locks, atomics and the statics made of them, for the rooms that hand things between threads.
 //!
-//! They are the standard library's. Tests built with `--cfg shuttle` or `--cfg framewire_loom` get those crates'
-//! in their place, which try out in which order threads may come to run; see `models`.
+//! They are the standard library's. Tests built with `--cfg shuttle` or `--cfg framewire_loom` get those
+//! of shuttle or loom in their place, which try out in which order threads may come to run; see `models`.
 
 #[cfg(not(all(test, any(shuttle, framewire_loom))))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};
