@@ -1,6 +1,6 @@
 /*
- * How long the exported functions keep the game's thread, one by one, in four situations: nothing
- * happens, messages stream in, this thread sends all the time, and the server reads nothing.
+ * How long what a game does in every frame keeps its thread, in four situations: nothing happens, messages
+ * stream in, this thread sends all the time, and the server reads nothing. every_call.c has all functions.
  *
  *     calls ws://localhost:PORT [COUNT]
  *

@@ -42,7 +42,7 @@ pub fn run(arguments: &[&str]) -> Outcome {
             println!("left out: {reason}");
         }
         if !plan.keeps {
-            let _ = std::fs::remove_file(&results);
+            std::fs::write(&results, "").map_err(|error| format!("{}: {error}", results.display()))?;
         }
         measure(&plan, &clients)?;
     }

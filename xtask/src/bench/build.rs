@@ -72,7 +72,9 @@ pub fn for_counts() -> Outcome {
 pub fn for_calls() -> Outcome {
     let library = c::library(Build::Release)?;
     let [include, folder, found] = library_flags(&library);
-    compile("calls.c", "calls", &[&include, &folder, "-lframewire", &found])?;
+    for program in ["calls", "every_call"] {
+        compile(&format!("{program}.c"), program, &[&include, &folder, "-lframewire", &found])?;
+    }
     compile("load.c", "load", &["-ldl"])
 }
 

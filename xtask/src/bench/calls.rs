@@ -1,10 +1,12 @@
 //! What the library itself costs a game: time on its main thread, bytes on disk, time to load.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::build;
 use super::run::{CLIENT_CORE, Server, number, pinned};
 use super::show::time;
+use crate::abi_facts;
 use crate::c::{self, Build};
 use crate::run::{Outcome, command, quietly, scratch};
 
@@ -24,9 +26,48 @@ pub fn run(server: &Server) -> Outcome {
         let [when, call] = [text(line, "situation"), text(line, "call")];
         println!("| {when} | {call} | {mean} | {p50} | {p999} | {worst} |");
     }
+    every(server)?;
     let library = c::library(Build::Release)?.join("libframewire.so");
     size(&library, &folder.join("stripped.so"))?;
     load(&folder, &library)
+}
+
+/// Each exported function, in both situations.
+fn every(server: &Server) -> Outcome {
+    let folder = scratch("bench")?;
+    let mut command = pinned(CLIENT_CORE);
+    command.arg(folder.join("every_call")).arg(&server.ws);
+    let output = quietly(command.arg(folder.join("cert.pem")).arg(folder.join("key.pem")))?;
+    let mut situations: Vec<(&str, BTreeMap<&str, &str>)> = Vec::new();
+    let mut calls = Vec::new();
+    for line in output.lines() {
+        let [situation, call] = [text(line, "situation"), text(line, "call")];
+        if situations.last().is_none_or(|(last, _)| *last != situation) {
+            situations.push((situation, BTreeMap::new()));
+        }
+        if situations.len() == 1 {
+            calls.push(call);
+        }
+        situations.last_mut().ok_or("nothing was measured")?.1.insert(call, line);
+    }
+    abi_facts::are_all_functions(&calls)?;
+    println!("\n## Every call\n");
+    print!("| call |");
+    for (situation, _) in &situations {
+        print!(" {situation}: p50 | p99.9 | worst |");
+    }
+    println!("\n| --- |{}", " ---: | ---: | ---: |".repeat(situations.len()));
+    for call in calls {
+        print!("| `{call}` |");
+        for (_, lines) in &situations {
+            let line = lines.get(call).ok_or_else(|| format!("{call} was measured once only"))?;
+            for field in ["p50_ns", "p999_ns", "max_ns"] {
+                print!(" {} |", number(line, field).map_or_else(|| "–".into(), time));
+            }
+        }
+        println!();
+    }
+    Ok(())
 }
 
 fn size(library: &Path, stripped: &Path) -> Outcome {

@@ -1,0 +1,557 @@
+/*
+ * How long each exported function keeps the game's thread, in two situations: 128 B messages stream in on a
+ * socket, or a server reads nothing and the send queue is full. What takes a socket takes that one, and
+ * where it needs a closed one, or one in its opening, one beside it.
+ *
+ *     every_call WS CERTIFICATE KEY [COUNT]
+ *
+ * The library's thread runs on another core than the game's, and ahead of the server there, as the two do
+ * in a game. The cost of looking at the clock, and of calling through a table, is measured first and taken
+ * off. What a call needs, or leaves behind, is made and cleared away outside the measured time.
+ */
+
+#include "framewire.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST = 100000, LIBRARY_CORE = 0, TOGETHER = 50, PATIENCE_MS = 10000 };
+
+static uint64_t times[MOST], overhead;
+static size_t kept, count = 10000;
+static const char *url, *situation;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void fail(const char *what)
+{
+    char why[256];
+    fw_last_error(why, sizeof why);
+    fprintf(stderr, "%s, %s: %s\n", situation, what, why);
+    exit(1);
+}
+
+#define MUST(call)                                                                                        \
+    do {                                                                                                  \
+        if ((call) != FW_RESULT_OK)                                                                       \
+            fail(#call);                                                                                  \
+    } while (0)
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void keep(uint64_t ns)
+{
+    if (kept < MOST)
+        times[kept++] = ns > overhead ? ns - overhead : 0;
+}
+
+static void report(const char *name)
+{
+    if (!kept)
+        fail(name);
+    qsort(times, kept, sizeof *times, compare);
+    printf("{\"situation\":\"%s\",\"call\":\"%s\",\"count\":%zu,\"p50_ns\":%llu,\"p999_ns\":%llu,\"max_ns\":%llu}\n",
+           situation, name, kept, (unsigned long long)times[kept / 2], (unsigned long long)times[kept * 999 / 1000],
+           (unsigned long long)times[kept - 1]);
+    kept = 0;
+}
+
+/* ---------------------------------------------------------------------------- what the calls are made on */
+
+/* The socket whose connection is flooded, or stalled. */
+static fw_socket busy;
+/* A closed one, made anew where a call adds to it. */
+static fw_socket closed;
+/* One that waits with its request in hand. */
+static fw_socket opening;
+static fw_event request_event;
+static fw_request request;
+
+static fw_tls tls;
+static char certificate[16384], key[16384];
+static size_t certificate_len, key_len;
+
+static fw_segment segment;
+static fw_event event;
+static fw_config config;
+static fw_reconnect reconnect;
+static fw_compression compression;
+static fw_extension extension;
+static fw_stats stats;
+static fw_pool_stats pool_stats;
+static uint8_t bytes[128], pin[32];
+static char text[512];
+static volatile uint64_t result;
+
+static void on_socket(fw_socket s, void *u) { (void)s, (void)u; }
+static void on_text(fw_socket s, const char *t, size_t n, void *u) { (void)s, (void)t, (void)n, (void)u; }
+static void on_bytes(fw_socket s, const uint8_t *b, size_t n, void *u) { (void)s, (void)b, (void)n, (void)u; }
+static void on_segment(fw_socket s, const fw_segment *g, void *u) { (void)s, (void)g, (void)u; }
+static void on_frame(fw_socket s, const fw_frame *f, void *u) { (void)s, (void)f, (void)u; }
+static void on_request(fw_socket s, fw_request r, void *u) { (void)s, (void)r, (void)u; }
+static void on_closed(fw_socket s, uint16_t c, const char *r, size_t n, void *u)
+{
+    (void)s, (void)c, (void)r, (void)n, (void)u;
+}
+static void on_error(fw_socket s, const fw_error *e, void *u) { (void)s, (void)e, (void)u; }
+static void on_reconnecting(fw_socket s, const fw_error *e, uint32_t a, uint32_t d, void *u)
+{
+    (void)s, (void)e, (void)a, (void)d, (void)u;
+}
+static void on_finalizer(void *u) { (void)u; }
+static size_t offer(char *buf, size_t cap, void *u)
+{
+    (void)u;
+    return cap > 6 ? (memcpy(buf, "x-none", 6), 6) : 0;
+}
+
+static void thread_started(void *user_data)
+{
+    cpu_set_t cores;
+    struct sched_param ahead = {2};
+    (void)user_data;
+    CPU_ZERO(&cores);
+    CPU_SET(LIBRARY_CORE, &cores);
+    /* Where this is not allowed the library runs as the system likes. */
+    sched_setaffinity(0, sizeof cores, &cores);
+    sched_setscheduler(0, SCHED_RR, &ahead);
+}
+
+static void start(void)
+{
+    fw_config_init(&config);
+    config.thread_started = thread_started;
+    MUST(fw_init(&config));
+}
+
+static void read_file(const char *name, char *into, size_t cap, size_t *len)
+{
+    FILE *file = fopen(name, "rb");
+    *len = file ? fread(into, 1, cap, file) : 0;
+    if (!*len) {
+        fprintf(stderr, "%s cannot be read\n", name);
+        exit(1);
+    }
+    fclose(file);
+}
+
+/* --------------------------------------------------------------------------------- before and after a call */
+
+static fw_socket new_socket(const char *path)
+{
+    char whole[256];
+    fw_socket socket;
+    snprintf(whole, sizeof whole, "%s%s", url, path);
+    MUST(fw_socket_create(whole, &socket));
+    MUST(fw_socket_set_compression(socket, NULL));
+    return socket;
+}
+
+static void await(fw_socket socket, fw_state state)
+{
+    uint64_t end = now_ns() + PATIENCE_MS * 1000000ull;
+    while (fw_socket_state(socket) != state) {
+        if (now_ns() > end || (state == FW_STATE_OPEN && fw_socket_state(socket) == FW_STATE_CLOSED))
+            fail("a socket that does not come to its next state");
+        fw_wait(1);
+        fw_poll(256, 0);
+    }
+}
+
+static fw_socket new_open_socket(const char *path)
+{
+    fw_socket socket = new_socket(path);
+    MUST(fw_socket_open(socket));
+    await(socket, FW_STATE_OPEN);
+    return socket;
+}
+
+static void fresh_socket(void)
+{
+    fw_socket_destroy(closed);
+    closed = new_socket("/idle");
+}
+
+static void fresh_tls(void)
+{
+    fw_tls_destroy(tls);
+    MUST(fw_tls_create(&tls));
+}
+
+static void get_segment(void) { MUST(fw_buffer_get(128, &segment)); }
+/* Sent, refused or given back already: then it is not ours any more, which the handle tells. */
+static void drop_segment(void) { fw_segment_release(segment); }
+static void take_event(void) { fw_next_event(&event); }
+static void drop_event(void) { fw_event_release(&event); }
+static void drop_header(void) { fw_request_remove_header(request, "X-Other"); }
+static void drop_tls(void) { fw_tls_destroy(tls); }
+
+/* ------------------------------------------------------------------------------------- one call, many times */
+
+typedef struct row {
+    const char *name;
+    void (*call)(void);
+    void (*before)(void);
+    void (*after)(void);
+} row;
+
+#define CALL(name, ...)                                                                                   \
+    static void call_##name(void) { __VA_ARGS__; }
+/* Must go well. */
+#define TAKES(name, ...) CALL(name, if (name(__VA_ARGS__) != FW_RESULT_OK) fail(#name))
+/* Is asked; or may be refused, as a full queue does. */
+#define ASKS(name, ...) CALL(name, result = (uint64_t)(uintptr_t)name(__VA_ARGS__))
+
+ASKS(fw_result_name, FW_RESULT_TIMED_OUT)
+ASKS(fw_last_error, text, sizeof text)
+ASKS(fw_version)
+ASKS(fw_version_string)
+ASKS(fw_sizeof, FW_STRUCT_EVENT)
+CALL(fw_config_init, fw_config_init(&config))
+/* Refused, as the library runs; load.c has the first one. */
+ASKS(fw_init, &config)
+TAKES(fw_set_log, FW_LOG_OFF, NULL, NULL)
+TAKES(fw_network_changed)
+TAKES(fw_suspend)
+TAKES(fw_resume)
+TAKES(fw_socket_create, text, &closed)
+TAKES(fw_socket_destroy, closed)
+TAKES(fw_socket_set_finalizer, busy, on_finalizer, NULL)
+TAKES(fw_socket_set_user_data, busy, NULL)
+ASKS(fw_socket_user_data, busy)
+TAKES(fw_socket_on_open, busy, on_socket, NULL)
+TAKES(fw_socket_on_text, busy, on_text, NULL)
+TAKES(fw_socket_on_binary, busy, on_bytes, NULL)
+TAKES(fw_socket_on_binary_no_alloc, busy, on_segment, NULL)
+TAKES(fw_socket_on_incomplete_frame, closed, on_frame, NULL)
+TAKES(fw_socket_on_internal_request_created, busy, on_request, NULL)
+TAKES(fw_socket_on_pong, busy, on_bytes, NULL)
+TAKES(fw_socket_on_reconnecting, busy, on_reconnecting, NULL)
+TAKES(fw_socket_on_closed, busy, on_closed, NULL)
+TAKES(fw_socket_on_error, busy, on_error, NULL)
+TAKES(fw_socket_set_dispatch, closed, FW_DISPATCH_POLL)
+TAKES(fw_socket_enable_event, closed, FW_EVENT_REQUEST, true)
+ASKS(fw_poll, 1, 0)
+ASKS(fw_socket_poll, busy, 1, 0)
+ASKS(fw_pending)
+ASKS(fw_wait, 0)
+ASKS(fw_next_event, &event)
+ASKS(fw_socket_next_event, busy, &event)
+CALL(fw_event_release, fw_event_release(&event))
+ASKS(fw_socket_send_text, busy, "1", 1)
+ASKS(fw_socket_send_binary, busy, bytes, sizeof bytes)
+ASKS(fw_socket_send_text_with, busy, "1", 1, FW_SEND_UNCOMPRESSED)
+ASKS(fw_socket_send_binary_with, busy, bytes, sizeof bytes, FW_SEND_UNCOMPRESSED)
+ASKS(fw_socket_send_text_segment, busy, segment)
+ASKS(fw_socket_send_binary_segment, busy, segment)
+ASKS(fw_socket_ping, busy, "", 0)
+ASKS(fw_socket_buffered_amount, busy)
+TAKES(fw_socket_set_max_buffered_amount, busy, 1 << 20)
+TAKES(fw_buffer_get, 128, &segment)
+TAKES(fw_segment_retain, segment)
+TAKES(fw_segment_release, segment)
+TAKES(fw_buffer_pool_stats, &pool_stats)
+CALL(fw_buffer_pool_trim, fw_buffer_pool_trim())
+TAKES(fw_socket_set_origin, closed, "https://game.example")
+TAKES(fw_socket_add_protocol, closed, "chat")
+TAKES(fw_socket_add_header, closed, "X-Game", "1")
+TAKES(fw_socket_set_basic_auth, closed, "name", "word")
+TAKES(fw_socket_set_bearer_auth, closed, "token")
+TAKES(fw_socket_set_max_fragment_size, busy, 32767)
+TAKES(fw_socket_set_http_version, closed, FW_HTTP_1)
+TAKES(fw_socket_set_max_message_size, closed, 1 << 20)
+TAKES(fw_socket_set_start_ping_thread, busy, false)
+TAKES(fw_socket_set_ping_frequency, busy, 5000)
+TAKES(fw_socket_set_close_after_no_message, busy, 60000)
+TAKES(fw_socket_set_connect_timeout, closed, 5000)
+TAKES(fw_socket_set_close_timeout, closed, 5000)
+TAKES(fw_socket_set_tls, closed, tls)
+TAKES(fw_socket_set_context, closed, "who", "me")
+TAKES(fw_socket_set_proxy, closed, "direct")
+TAKES(fw_socket_set_max_redirects, closed, 3)
+TAKES(fw_socket_set_cookies, closed, true)
+CALL(fw_reconnect_init, fw_reconnect_init(&reconnect))
+TAKES(fw_socket_set_reconnect, closed, &reconnect)
+CALL(fw_compression_init, fw_compression_init(&compression))
+TAKES(fw_socket_set_compression, closed, &compression)
+CALL(fw_extension_init, fw_extension_init(&extension))
+TAKES(fw_socket_add_extension, closed, &extension)
+TAKES(fw_tls_create, &tls)
+TAKES(fw_tls_add_ca_pem, tls, certificate, certificate_len)
+TAKES(fw_tls_set_client_cert_pem, tls, certificate, certificate_len, key, key_len)
+TAKES(fw_tls_add_pin_sha256, tls, pin)
+TAKES(fw_tls_set_roots, tls, FW_ROOTS_NONE)
+TAKES(fw_tls_set_insecure, tls, false)
+TAKES(fw_tls_set_key_log, tls, false)
+TAKES(fw_tls_destroy, tls)
+ASKS(fw_socket_state, busy)
+ASKS(fw_socket_is_open, busy)
+ASKS(fw_socket_latency_us, busy)
+ASKS(fw_socket_last_message_received, busy)
+ASKS(fw_socket_protocol, busy, text, sizeof text)
+ASKS(fw_socket_extensions, busy, text, sizeof text)
+ASKS(fw_socket_http_version, busy)
+ASKS(fw_socket_response_status, busy)
+ASKS(fw_socket_response_header, busy, "Upgrade", text, sizeof text)
+ASKS(fw_socket_response_body, busy, text, sizeof text)
+ASKS(fw_socket_url, busy, text, sizeof text)
+TAKES(fw_socket_stats, busy, &stats)
+ASKS(fw_request_url, request, text, sizeof text)
+ASKS(fw_request_http_version, request)
+ASKS(fw_request_attempt, request)
+TAKES(fw_request_set_header, request, "X-Game", "1")
+TAKES(fw_request_add_header, request, "X-Other", "1")
+ASKS(fw_request_remove_header, request, "X-Other")
+ASKS(fw_request_header, request, "X-Game", text, sizeof text)
+
+static void url_in_text(void) { snprintf(text, sizeof text, "%s/idle", url); }
+static void no_closed(void) { closed.id = 0; }
+static void drop_closed(void)
+{
+    fw_socket_destroy(closed);
+    no_closed();
+}
+static void new_closed(void) { closed = new_socket("/idle"); }
+static void add_other(void) { fw_request_add_header(request, "X-Other", "1"); }
+static void resume(void) { fw_resume(); }
+static void suspend(void) { fw_suspend(); }
+static void fresh_structs(void)
+{
+    fw_reconnect_init(&reconnect);
+    fw_compression_init(&compression);
+    fw_extension_init(&extension);
+    extension.add_negotiation = offer;
+    fresh_socket();
+}
+static void empty_call(void) {}
+
+#define ROW(name) {#name, call_##name, NULL, NULL}
+#define ROW_WITH(name, before, after) {#name, call_##name, before, after}
+
+static const row rows[] = {
+    ROW(fw_result_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
+    ROW(fw_config_init), ROW(fw_init), ROW(fw_set_log),
+    ROW_WITH(fw_socket_create, url_in_text, drop_closed), ROW_WITH(fw_socket_destroy, new_closed, no_closed),
+    ROW(fw_socket_set_finalizer), ROW(fw_socket_set_user_data), ROW(fw_socket_user_data),
+    ROW(fw_socket_on_open), ROW(fw_socket_on_text), ROW(fw_socket_on_binary), ROW(fw_socket_on_binary_no_alloc),
+    ROW_WITH(fw_socket_on_incomplete_frame, fresh_socket, NULL), ROW(fw_socket_on_internal_request_created),
+    ROW(fw_socket_on_pong), ROW(fw_socket_on_reconnecting), ROW(fw_socket_on_closed), ROW(fw_socket_on_error),
+    ROW_WITH(fw_socket_set_dispatch, fresh_socket, NULL), ROW_WITH(fw_socket_enable_event, fresh_socket, NULL),
+    ROW(fw_poll), ROW(fw_socket_poll), ROW(fw_pending), ROW(fw_wait),
+    ROW_WITH(fw_next_event, NULL, drop_event), ROW_WITH(fw_socket_next_event, NULL, drop_event),
+    ROW_WITH(fw_event_release, take_event, NULL),
+    ROW(fw_socket_send_text), ROW(fw_socket_send_binary), ROW(fw_socket_send_text_with),
+    ROW(fw_socket_send_binary_with), ROW_WITH(fw_socket_send_text_segment, get_segment, drop_segment),
+    ROW_WITH(fw_socket_send_binary_segment, get_segment, drop_segment), ROW(fw_socket_ping),
+    ROW(fw_socket_buffered_amount), ROW(fw_socket_set_max_buffered_amount),
+    ROW_WITH(fw_buffer_get, NULL, drop_segment),
+    ROW_WITH(fw_segment_release, get_segment, NULL), ROW(fw_buffer_pool_stats), ROW(fw_buffer_pool_trim),
+    ROW_WITH(fw_socket_set_origin, fresh_socket, NULL), ROW_WITH(fw_socket_add_protocol, fresh_socket, NULL),
+    ROW_WITH(fw_socket_add_header, fresh_socket, NULL), ROW_WITH(fw_socket_set_basic_auth, fresh_socket, NULL),
+    ROW_WITH(fw_socket_set_bearer_auth, fresh_socket, NULL), ROW(fw_socket_set_max_fragment_size),
+    ROW_WITH(fw_socket_set_http_version, fresh_socket, NULL),
+    ROW_WITH(fw_socket_set_max_message_size, fresh_socket, NULL), ROW(fw_socket_set_start_ping_thread),
+    ROW(fw_socket_set_ping_frequency), ROW(fw_socket_set_close_after_no_message),
+    ROW_WITH(fw_socket_set_connect_timeout, fresh_socket, NULL),
+    ROW_WITH(fw_socket_set_close_timeout, fresh_socket, NULL), ROW_WITH(fw_socket_set_context, fresh_socket, NULL),
+    ROW_WITH(fw_socket_set_proxy, fresh_socket, NULL), ROW_WITH(fw_socket_set_max_redirects, fresh_socket, NULL),
+    ROW_WITH(fw_socket_set_cookies, fresh_socket, NULL), ROW(fw_reconnect_init),
+    ROW_WITH(fw_socket_set_reconnect, fresh_structs, NULL), ROW(fw_compression_init),
+    ROW_WITH(fw_socket_set_compression, fresh_structs, NULL), ROW(fw_extension_init),
+    ROW_WITH(fw_socket_add_extension, fresh_structs, NULL),
+    ROW_WITH(fw_tls_create, NULL, drop_tls), ROW_WITH(fw_tls_add_ca_pem, fresh_tls, NULL),
+    ROW_WITH(fw_tls_set_client_cert_pem, fresh_tls, NULL), ROW_WITH(fw_tls_add_pin_sha256, fresh_tls, NULL),
+    ROW(fw_tls_set_roots), ROW(fw_tls_set_insecure), ROW(fw_tls_set_key_log),
+    ROW_WITH(fw_socket_set_tls, fresh_socket, NULL), ROW_WITH(fw_tls_destroy, fresh_tls, NULL),
+    ROW(fw_socket_state), ROW(fw_socket_is_open), ROW(fw_socket_latency_us), ROW(fw_socket_last_message_received),
+    ROW(fw_socket_protocol), ROW(fw_socket_extensions), ROW(fw_socket_http_version), ROW(fw_socket_response_status),
+    ROW(fw_socket_response_header), ROW(fw_socket_response_body), ROW(fw_socket_url), ROW(fw_socket_stats),
+    ROW(fw_request_url), ROW(fw_request_http_version), ROW(fw_request_attempt), ROW(fw_request_set_header),
+    ROW_WITH(fw_request_add_header, NULL, drop_header), ROW_WITH(fw_request_remove_header, add_other, NULL),
+    ROW(fw_request_header),
+};
+
+/* What a connection may not survive, or answers to much later: last. */
+static const row last_rows[] = {
+    ROW(fw_network_changed), ROW_WITH(fw_suspend, NULL, resume), ROW_WITH(fw_resume, suspend, NULL),
+};
+
+/* The flood goes on, and what was sent leaves. */
+static void breathe(void)
+{
+    fw_poll(1024, 0);
+}
+
+static void measure(const row *row, size_t times_called)
+{
+    size_t i;
+    for (i = 0; i < times_called; i++) {
+        uint64_t begun;
+        if (row->before)
+            row->before();
+        begun = now_ns();
+        row->call();
+        keep(now_ns() - begun);
+        if (row->after)
+            row->after();
+        if (i % 16 == 15)
+            breathe();
+    }
+}
+
+static void measure_overhead(void)
+{
+    static const row nothing = {"nothing", empty_call, NULL, NULL};
+    size_t i;
+    overhead = 0;
+    for (i = 0; i < 10000; i++) {
+        uint64_t begun = now_ns();
+        nothing.call();
+        keep(now_ns() - begun);
+    }
+    qsort(times, kept, sizeof *times, compare);
+    overhead = times[kept / 2];
+    kept = 0;
+}
+
+/* --------------------------------------------------------------------------------- opening and ending sockets */
+
+/* Timed: opens `count` of them, TOGETHER at a time, and ends them in a given way. */
+static void lives(const char *path, size_t lives, fw_result (*end)(fw_socket), const char *name, bool opens)
+{
+    fw_socket some[TOGETHER];
+    size_t done, i;
+    for (done = 0; done < lives; done += TOGETHER) {
+        for (i = 0; i < TOGETHER; i++) {
+            uint64_t begun;
+            some[i] = new_socket(path);
+            begun = now_ns();
+            MUST(fw_socket_open(some[i]));
+            if (opens)
+                keep(now_ns() - begun);
+        }
+        for (i = 0; i < TOGETHER; i++)
+            await(some[i], FW_STATE_OPEN);
+        for (i = 0; i < TOGETHER; i++) {
+            uint64_t begun = now_ns();
+            MUST(end(some[i]));
+            if (!opens)
+                keep(now_ns() - begun);
+        }
+        for (i = 0; i < TOGETHER; i++)
+            fw_socket_destroy(some[i]);
+        breathe();
+    }
+    report(name);
+}
+
+static fw_result end_by_close(fw_socket socket) { return fw_socket_close(socket, 1000, "bye"); }
+static fw_result end_by_abort(fw_socket socket) { return fw_socket_abort(socket); }
+
+static void hold_a_request(void)
+{
+    opening = new_socket("/idle");
+    MUST(fw_socket_enable_event(opening, FW_EVENT_REQUEST, true));
+    MUST(fw_socket_open(opening));
+    while (!fw_socket_next_event(opening, &request_event))
+        fw_wait(1);
+    if (request_event.type != FW_EVENT_REQUEST)
+        fail("no request");
+    request = request_event.request;
+    MUST(fw_request_set_header(request, "X-Game", "0"));
+}
+
+/* A hold more each time, and all are given up at the end. */
+static void measure_retain(void)
+{
+    static const row retain = ROW(fw_segment_retain);
+    size_t i;
+    get_segment();
+    measure(&retain, count);
+    for (i = 0; i < count; i++)
+        fw_segment_release(segment);
+    fw_segment_release(segment);
+    report(retain.name);
+}
+
+static void flood(void)
+{
+    char number[24];
+    /* More than can come before this is over. */
+    MUST(fw_socket_send_text(busy, number, (size_t)sprintf(number, "%u", 4000000000u)));
+}
+
+static void stall(void)
+{
+    static uint8_t large[65536];
+    struct timespec pause = {0, 50000000};
+    /* What the system takes it has taken when nothing moves any more. */
+    for (;;) {
+        while (fw_socket_send_binary(busy, large, sizeof large) == FW_RESULT_OK) {}
+        nanosleep(&pause, NULL);
+        if (fw_socket_send_binary(busy, large, sizeof large) != FW_RESULT_OK)
+            return;
+    }
+}
+
+static void every_call(const char *path, void (*make_busy)(void))
+{
+    uint64_t begun;
+    size_t i;
+    start();
+    closed = new_socket("/idle");
+    MUST(fw_tls_create(&tls));
+    hold_a_request();
+    busy = new_open_socket(path);
+    make_busy();
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        measure(&rows[i], count);
+        report(rows[i].name);
+    }
+    measure_retain();
+    lives("/idle", count / 5, end_by_close, "fw_socket_open", true);
+    lives("/idle", count / 5, end_by_close, "fw_socket_close", false);
+    lives("/idle", count / 5, end_by_abort, "fw_socket_abort", false);
+    for (i = 0; i < sizeof last_rows / sizeof *last_rows; i++) {
+        measure(&last_rows[i], count / 10);
+        report(last_rows[i].name);
+    }
+    fw_event_release(&request_event);
+    /* It may wait, and is the only one: with all of the above still there. */
+    begun = now_ns();
+    MUST(fw_shutdown(5000));
+    keep(now_ns() - begun);
+    report("fw_shutdown");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4) {
+        fprintf(stderr, "usage: %s ws://HOST:PORT CERTIFICATE KEY [COUNT]\n", argv[0]);
+        return 2;
+    }
+    url = argv[1];
+    read_file(argv[2], certificate, sizeof certificate, &certificate_len);
+    read_file(argv[3], key, sizeof key, &key_len);
+    if (argc > 4)
+        count = strtoull(argv[4], NULL, 10);
+    measure_overhead();
+    situation = "128 B messages stream in";
+    every_call("/flood/128", flood);
+    situation = "the server reads nothing";
+    every_call("/stall", stall);
+    return 0;
+}
