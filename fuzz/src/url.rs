@@ -58,7 +58,7 @@ fn parts(url: &Url) {
     assert!(url.path.starts_with('/') && url.path.len() <= 3 * MAX_URL + 1);
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
     assert!(url.path.bytes().all(plain), "{:?}", url.path);
-    if let Some((user, password)) = &url.credentials {
+    if let Some((user, password)) = url.credentials.as_deref() {
         assert!(
             !user.contains(':') && !user.contains(char::is_control) && !password.contains(char::is_control)
         );

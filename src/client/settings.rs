@@ -24,7 +24,7 @@ impl Socket {
         if let Some(origin) = origin {
             check_value(origin).map_err(refused)?;
         }
-        self.while_closed(|settings| settings.request.origin = origin.map(str::to_owned))
+        self.while_closed(|settings| settings.change_request().origin = origin.map(str::to_owned))
     }
 
     /// Offers a subprotocol, after those offered before.
@@ -35,7 +35,7 @@ impl Socket {
             ));
         }
         self.try_while_closed(|settings| {
-            let protocols = &mut settings.request.protocols;
+            let protocols = &mut settings.change_request().protocols;
             if protocols.iter().any(|offered| offered == protocol) {
                 return Err(CallError::argument(
                     "the subprotocol is offered already (RFC 6455 section 4.1 wants each once)",
@@ -51,7 +51,7 @@ impl Socket {
 
     /// Adds a header field to the upgrade request. Fields of the handshake itself are refused.
     pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
-        self.try_while_closed(|settings| settings.request.headers.add(name, value).map_err(refused))
+        self.try_while_closed(|settings| settings.change_request().headers.add(name, value).map_err(refused))
     }
 
     /// RFC 7617. Replaces any other authorization.
@@ -148,9 +148,9 @@ impl Socket {
         let proxy = match proxy {
             None => ProxyChoice::Environment,
             Some("") => ProxyChoice::Direct,
-            Some(url) => ProxyChoice::Through(
+            Some(url) => ProxyChoice::Through(Box::new(
                 Proxy::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?,
-            ),
+            )),
         };
         if matches!(&proxy, ProxyChoice::Through(proxy) if proxy.secure) && !cfg!(feature = "tls") {
             return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
@@ -181,7 +181,7 @@ impl Socket {
         if let Some(reconnect) = &reconnect {
             reconnect.check()?;
         }
-        self.while_closed(|settings| settings.reconnect = reconnect)
+        self.while_closed(|settings| settings.reconnect = reconnect.map(Box::new))
     }
 
     /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.
@@ -213,7 +213,7 @@ impl Socket {
             return Err(CallError::argument("a context key has 1 to 64 bytes, its value at most 256"));
         }
         let mut settings = lock(&self.0.settings);
-        let context = &mut settings.context;
+        let context = &mut Arc::make_mut(&mut settings).context;
         context.retain(|(known, _)| known != key);
         if let Some(value) = value {
             if context.len() >= 32 {
@@ -227,16 +227,19 @@ impl Socket {
     // ---------------------------------------------------------------- within
 
     fn set_authorization(&self, value: &str) -> Result<(), CallError> {
-        self.try_while_closed(|settings| settings.request.headers.set(AUTHORIZATION, value).map_err(refused))
+        self.try_while_closed(|settings| {
+            settings.change_request().headers.set(AUTHORIZATION, value).map_err(refused)
+        })
     }
 
     fn change_pings(&self, change: impl FnOnce(&mut PingSettings)) -> Result<(), CallError> {
         self.living()?;
         let mut settings = lock(&self.0.settings);
-        change(&mut settings.pings);
-        let pings = settings.pings;
+        let pings = &mut Arc::make_mut(&mut settings).pings;
+        change(pings);
+        let pings = *pings;
         drop(settings);
-        lock(&self.0.to_worker).pings = Some(pings);
+        lock(&self.0.to_worker).pings = Some(Box::new(pings));
         if self.0.state() != State::Closed {
             self.0.notify();
         }
@@ -259,7 +262,7 @@ impl Socket {
         if self.0.state() != State::Closed {
             return Err(CallError::state("this can only be set while the socket is closed"));
         }
-        change(&mut settings)
+        change(Arc::make_mut(&mut settings))
     }
 }
 

@@ -27,12 +27,12 @@ impl Socket {
 
     /// The subprotocol that the server chose, empty for none.
     pub fn protocol(&self) -> String {
-        lock(&self.0.facts).protocol.clone()
+        lock(&self.0.facts).protocol.to_string()
     }
 
     /// The extensions that the server accepted, as it wrote them.
     pub fn extensions(&self) -> String {
-        lock(&self.0.facts).extensions.clone()
+        lock(&self.0.facts).extensions.to_string()
     }
 
     /// 1 or 2; 0 before the server has answered.
@@ -57,7 +57,7 @@ impl Socket {
 
     /// The URL, without credentials.
     pub fn url(&self) -> String {
-        lock(&self.0.facts).url.clone()
+        lock(&self.0.facts).url.to_string()
     }
 
     pub fn stats(&self) -> Stats {

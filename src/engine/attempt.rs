@@ -79,13 +79,13 @@ pub struct Attempt {
     key: Key,
     /// None once the terminal event was given.
     socket: Option<Socket>,
-    plan: Box<Plan>,
+    plan: Plan,
     /// Which version may still come of it.
     http: HttpVersion,
     /// A stream of HTTP/2 that was not answered was given a second chance.
     asked_again: bool,
-    /// What is asked, and of whom.
-    request: UpgradeRequest,
+    /// What is asked, and of whom: the plan's, unless a redirect has led elsewhere.
+    request: Arc<UpgradeRequest>,
     /// The proxy on the way there.
     route: Option<Box<Route>>,
     stage: Stage,
@@ -109,7 +109,7 @@ pub struct Attempt {
     callbacks: Arc<Callbacks>,
     callbacks_version: u32,
     /// A breach of the rules that the game has not come to yet.
-    held: Option<Held>,
+    held: Option<Box<Held>>,
     started: Instant,
     base: Base,
 }
@@ -141,7 +141,7 @@ enum Stage {
 }
 
 impl Attempt {
-    pub fn new(key: Key, socket: Arc<Shared>, plan: Box<Plan>, now: Instant) -> Self {
+    pub fn new(key: Key, socket: Arc<Shared>, plan: Plan, now: Instant) -> Self {
         // The version first: at worst the callbacks are newer, and are fetched once more.
         let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
         let base = Base::of(&socket);
@@ -181,7 +181,7 @@ impl Attempt {
     // ------------------------------------------------------------------ what the worker tells
 
     pub fn set_pings(&mut self, pings: PingSettings, context: &Context) {
-        self.plan.settings.pings = pings;
+        Arc::make_mut(&mut self.plan.settings).pings = pings;
         if let Stage::Live { session, .. } = &mut self.stage {
             session.set_pings(pings, context.now);
         }

@@ -108,7 +108,8 @@ pub struct Shared {
     /// The worker has stopped reading until the game catches up.
     pub paused: AtomicBool,
 
-    pub settings: Mutex<Settings>,
+    /// Shared with the plan of the attempt, which keeps what was set when it began.
+    pub settings: Mutex<Arc<Settings>>,
     pub facts: Mutex<Facts>,
     /// What servers have set, while cookies are on.
     pub cookies: Mutex<CookieJar>,
@@ -133,10 +134,10 @@ pub struct ToWorker {
     /// End the attempt now, with this as its error.
     pub fault: Option<&'static str>,
     pub destroy: bool,
-    pub pings: Option<PingSettings>,
+    pub pings: Option<Box<PingSettings>>,
     /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
-    pub resolved: Option<Resolved>,
+    pub resolved: Option<Box<Resolved>>,
     /// The attempt whose mark the game has come to.
     pub caught_up: u64,
 }
@@ -155,7 +156,7 @@ pub const MAX_WAITING_PINGS: usize = 16;
 /// What the caller has set. Read once, at `open`.
 #[derive(Clone)]
 pub struct Settings {
-    pub request: UpgradeRequest,
+    pub request: Arc<UpgradeRequest>,
     pub max_message_size: usize,
     pub connect_timeout: Duration,
     pub close_timeout: Duration,
@@ -168,13 +169,13 @@ pub struct Settings {
     pub max_redirects: u32,
     pub cookies: bool,
     /// None: a loss is the end.
-    pub reconnect: Option<Reconnect>,
+    pub reconnect: Option<Box<Reconnect>>,
     pub context: Vec<(String, String)>,
 }
 
 /// What one attempt needs to know.
 pub struct Plan {
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// As it was when the socket was opened; empty where the settings do not ask it.
     pub environment: Environment,
 }
@@ -185,7 +186,7 @@ impl Plan {
         match &self.settings.proxy {
             ProxyChoice::Environment => self.environment.proxy_for(target),
             ProxyChoice::Direct => Ok(None),
-            ProxyChoice::Through(proxy) => Ok(Some(proxy.clone())),
+            ProxyChoice::Through(proxy) => Ok(Some(Proxy::clone(proxy))),
         }
     }
 
@@ -209,11 +210,11 @@ impl Plan {
 /// What became known of the last attempt.
 #[derive(Default)]
 pub struct Facts {
-    pub url: String,
+    pub url: Box<str>,
     pub head: Option<ResponseHead>,
     pub body: Vec<u8>,
-    pub protocol: String,
-    pub extensions: String,
+    pub protocol: Box<str>,
+    pub extensions: Box<str>,
     pub http_version: u32,
 }
 
@@ -226,18 +227,17 @@ impl Facts {
 
     /// Nothing is known yet of an attempt that goes there.
     pub fn begin(&mut self, url: &Url) {
-        self.url = url.to_string();
+        self.url = url.to_string().into();
         (self.head, self.http_version) = (None, 0);
         self.body.clear();
-        self.protocol.clear();
-        self.extensions.clear();
+        (self.protocol, self.extensions) = Default::default();
     }
 }
 
 impl Settings {
     /// Lets the outbox take messages while the socket connects, where that is wanted.
     pub fn hold(&self, to_worker: &mut ToWorker) {
-        to_worker.holds = self.reconnect.is_some_and(|reconnect| reconnect.queue_sends);
+        to_worker.holds = self.reconnect.as_ref().is_some_and(|reconnect| reconnect.queue_sends);
         if to_worker.holds {
             let compression = self.compression.as_ref();
             let from =
@@ -246,9 +246,14 @@ impl Settings {
         }
     }
 
+    /// An attempt keeps the request that it began with.
+    pub fn change_request(&mut self) -> &mut UpgradeRequest {
+        Arc::make_mut(&mut self.request)
+    }
+
     pub fn new(request: UpgradeRequest) -> Self {
         Self {
-            request,
+            request: Arc::new(request),
             max_message_size: limits::MAX_MESSAGE_SIZE,
             connect_timeout: limits::CONNECT_TIMEOUT,
             close_timeout: limits::CLOSE_TIMEOUT,
@@ -272,7 +277,7 @@ impl Settings {
 
 impl Shared {
     pub fn new(id: u64, hub: Arc<Hub>, worker: Arc<Inbox>, settings: Settings) -> Self {
-        let facts = Facts { url: settings.request.url.to_string(), ..Facts::default() };
+        let facts = Facts { url: settings.request.url.to_string().into(), ..Facts::default() };
         Self {
             id,
             hub,
@@ -294,7 +299,7 @@ impl Shared {
             mailbox: Mailbox::default(),
             in_ready: AtomicBool::new(false),
             paused: AtomicBool::new(false),
-            settings: Mutex::new(settings),
+            settings: Mutex::new(Arc::new(settings)),
             facts: Mutex::new(facts),
             cookies: Mutex::default(),
             counters: Counters::default(),

@@ -343,18 +343,18 @@ impl Worker {
         let user_pings = std::mem::take(&mut to_worker.user_pings);
         drop(to_worker);
         if let Some(plan) = open {
-            self.open(&socket, plan);
+            self.open(&socket, *plan);
         }
         if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
             self.with(key, |attempt, context| {
                 if let Some(resolved) = resolved {
-                    attempt.resolved(resolved, context);
+                    attempt.resolved(*resolved, context);
                 }
                 if caught_up == key.to_bits() {
                     attempt.caught_up(context);
                 }
                 if let Some(pings) = pings {
-                    attempt.set_pings(pings, context);
+                    attempt.set_pings(*pings, context);
                 }
                 for payload in &user_pings {
                     attempt.ping(payload.as_slice());
@@ -374,7 +374,7 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, socket: &Arc<Shared>, plan: Box<Plan>) {
+    fn open(&mut self, socket: &Arc<Shared>, plan: Plan) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { serial: 0, attempt: None });
             (self.slots.len() - 1) as u32

@@ -26,6 +26,9 @@ use crate::error::CallError;
 /// Different sets of hooks that may have live blocks at once: an editor brings a new one each time
 /// it loads its scripts again.
 const MAX_SETS: usize = 16;
+/// A block's origin: a byte, as most blocks are small.
+type Origin = u8;
+const _: () = assert!(MAX_SETS <= Origin::MAX as usize);
 /// The origin of what the system's allocator gave.
 const SYSTEM: usize = 0;
 
@@ -178,9 +181,9 @@ impl HostAllocator {
 }
 
 /// The layout of a block with its origin, and where the origin stands; `None` if no address space is
-/// large enough.
+/// large enough. Hooks are promised the alignment of a pointer at least.
 fn whole(layout: Layout) -> Option<(Layout, usize)> {
-    layout.extend(Layout::new::<usize>()).ok()
+    layout.align_to(align_of::<*mut c_void>()).ok()?.extend(Layout::new::<Origin>()).ok()
 }
 
 /// Writes the origin.
@@ -189,8 +192,8 @@ fn whole(layout: Layout) -> Option<(Layout, usize)> {
 /// `block` is NULL, or a block of this `whole` layout with the origin at `at`.
 unsafe fn mark(block: *mut u8, at: usize, origin: usize) -> *mut u8 {
     if !block.is_null() {
-        // SAFETY: `whole` has made room for it, aligned.
-        unsafe { block.add(at).cast::<usize>().write(origin) };
+        // SAFETY: `whole` has made room for it.
+        unsafe { block.add(at).cast::<Origin>().write(origin as Origin) };
     }
     block
 }
@@ -234,7 +237,7 @@ unsafe impl GlobalAlloc for HostAllocator {
         // The same was computed when the block was made, so it is `Some`.
         let Some((whole, at)) = whole(layout) else { return };
         // SAFETY: the block is one of ours and lives.
-        match unsafe { self.maker(block.add(at).cast::<usize>().read()) } {
+        match unsafe { self.maker(block.add(at).cast::<Origin>().read().into()) } {
             // SAFETY: the system made it with this layout.
             None => unsafe { System.dealloc(block, whole) },
             Some((_, set, hooks)) => {
@@ -253,7 +256,7 @@ unsafe impl GlobalAlloc for HostAllocator {
             return ptr::null_mut();
         };
         // SAFETY: the block is one of ours and lives.
-        match unsafe { self.maker(block.add(at).cast::<usize>().read()) } {
+        match unsafe { self.maker(block.add(at).cast::<Origin>().read().into()) } {
             // SAFETY: the system made it with this layout; the new one is a possible one.
             None => unsafe { mark(System.realloc(block, old, new.size()), new_at, SYSTEM) },
             Some((origin, _, Hooks { realloc: Some(realloc), user_data, .. })) => {

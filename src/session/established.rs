@@ -65,9 +65,8 @@ struct Rest {
     extended: Option<Box<Extended>>,
     state: State,
     sending: Sending,
-    liveness: Option<Liveness>,
+    liveness: Liveness,
     close_timeout: Duration,
-    pings: PingSettings,
     /// When the closing handshake, or the body of a refusal, has taken too long.
     deadline: Option<Instant>,
     /// When the worker last came to write.
@@ -147,9 +146,8 @@ impl Session {
             extended: None,
             state: State::Opening(Box::new(opening)),
             sending,
-            liveness: None,
+            liveness: Liveness::new(settings.pings),
             close_timeout: settings.close_timeout,
-            pings: settings.pings,
             deadline: None,
             turn: None,
             stalled_since: None,
@@ -172,9 +170,7 @@ impl Session {
     pub fn received(&mut self, count: usize, scratch: &mut Scratch, now: Instant) {
         crate::fault::point("session.receive");
         self.inbound.received(count, scratch);
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.received(now);
-        }
+        self.rest.liveness.received(now);
     }
 
     /// What the received bytes hold next. `stream`: see [`Inbound::next`].
@@ -222,9 +218,7 @@ impl Session {
             }
             Ok(Item::Pong(payload)) => {
                 self.rest.pongs_received += 1;
-                if let Some(liveness) = &mut self.rest.liveness {
-                    liveness.pong(payload.bytes(), now);
-                }
+                self.rest.liveness.pong(payload.bytes(), now);
                 SessionEvent::Pong(payload)
             }
             Ok(Item::Close(payload)) => match parse_close(payload.bytes()) {
@@ -403,7 +397,7 @@ impl Session {
     }
 
     pub fn latency(&self) -> Option<Duration> {
-        self.rest.liveness.as_ref().and_then(Liveness::latency)
+        self.rest.liveness.latency()
     }
 
     pub fn frames_received(&self) -> u64 {
@@ -461,7 +455,7 @@ impl Session {
                     return SessionEvent::Refused { error: error.into(), head: Some(head), body: Vec::new() };
                 }
                 self.rest.state = State::Open;
-                self.rest.liveness = Some(Liveness::new(self.rest.pings, now));
+                self.rest.liveness.start(now);
                 SessionEvent::Opened { accepted, head }
             }
             step @ OpeningStep::Refused { .. } => {

@@ -23,9 +23,8 @@ pub struct PingSettings {
 
 #[derive(Debug)]
 pub struct Liveness {
-    settings: PingSettings,
-    next_due: Option<Instant>,
-    outstanding_since: Option<Instant>,
+    /// None while pings are off, as they are in most connections.
+    pings: Option<Box<Pings>>,
     /// Rare, and so not worth its room in every connection.
     probe: Option<Box<Probe>>,
     /// While nobody reads, silence says nothing about the peer.
@@ -35,6 +34,16 @@ pub struct Liveness {
     /// The number in its payload.
     counter: u64,
     smoothed: Option<Duration>,
+}
+
+/// Pings that come regularly.
+#[derive(Debug)]
+struct Pings {
+    frequency: Duration,
+    patience: Duration,
+    /// None before the connection is open.
+    next_due: Option<Instant>,
+    outstanding_since: Option<Instant>,
 }
 
 /// What a probe waits for.
@@ -55,32 +64,37 @@ pub enum Due {
 }
 
 impl Liveness {
-    pub fn new(settings: PingSettings, now: Instant) -> Self {
-        let mut liveness = Self {
-            settings: PingSettings { enabled: false, ..settings },
-            next_due: None,
-            outstanding_since: None,
+    /// For a connection that is not open yet.
+    pub fn new(settings: PingSettings) -> Self {
+        let PingSettings { enabled, frequency, patience } = settings;
+        let pings = || Box::new(Pings { frequency, patience, next_due: None, outstanding_since: None });
+        Self {
+            pings: enabled.then(pings),
             probe: None,
             reading: true,
             last_ping: None,
             counter: 0,
             smoothed: None,
-        };
-        liveness.set(settings, now);
-        liveness
+        }
+    }
+
+    /// The connection is open.
+    pub fn start(&mut self, now: Instant) {
+        if let Some(pings) = &mut self.pings {
+            pings.next_due = Some(now + pings.frequency);
+        }
     }
 
     pub fn set(&mut self, settings: PingSettings, now: Instant) {
-        if settings == self.settings {
-            return;
-        }
-        let restart =
-            settings.enabled != self.settings.enabled || settings.frequency != self.settings.frequency;
-        self.settings = settings;
-        if !settings.enabled {
-            (self.next_due, self.outstanding_since) = (None, None);
-        } else if restart {
-            self.next_due = Some(now + settings.frequency);
+        let PingSettings { enabled, frequency, patience } = settings;
+        match &mut self.pings {
+            _ if !enabled => self.pings = None,
+            Some(pings) if pings.frequency == frequency => pings.patience = patience,
+            pings => {
+                let outstanding_since = pings.as_ref().and_then(|pings| pings.outstanding_since);
+                let next_due = Some(now + frequency);
+                *pings = Some(Box::new(Pings { frequency, patience, next_due, outstanding_since }));
+            }
         }
     }
 
@@ -93,18 +107,21 @@ impl Liveness {
 
     /// The process slept, or its pings were held back: what was waited for until now does not count.
     pub fn forgive(&mut self, now: Instant) {
-        (self.outstanding_since, self.probe) = (None, None);
-        if let Some(due) = &mut self.next_due {
-            *due = now + self.settings.frequency;
+        self.probe = None;
+        if let Some(pings) = &mut self.pings {
+            pings.outstanding_since = None;
+            if let Some(due) = &mut pings.next_due {
+                *due = now + pings.frequency;
+            }
         }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        let ping = match self.outstanding_since {
+        let ping = self.pings.as_ref().and_then(|pings| match pings.outstanding_since {
             Some(_) if !self.reading => None,
-            Some(since) => Some(since + self.settings.patience),
-            None => self.next_due,
-        };
+            Some(since) => Some(since + pings.patience),
+            None => pings.next_due,
+        });
         let probe = self.probe.as_ref().filter(|_| self.reading).map(|probe| probe.ends);
         [ping, probe].into_iter().flatten().min()
     }
@@ -113,17 +130,16 @@ impl Liveness {
         if let Some(probe) = self.probe.as_ref().filter(|probe| self.reading && now >= probe.ends) {
             return Due::Lost(probe.patience);
         }
-        match (self.outstanding_since, self.next_due) {
-            (Some(since), _) if self.reading && now >= since + self.settings.patience => {
-                Due::Lost(self.settings.patience)
-            }
+        let Some(pings) = &mut self.pings else { return Due::Nothing };
+        match (pings.outstanding_since, pings.next_due) {
+            (Some(since), _) if self.reading && now >= since + pings.patience => Due::Lost(pings.patience),
             (None, Some(due)) if now >= due => {
                 // From the schedule while it is kept, from now once it was missed: a process that
                 // was asleep has not waited for an answer.
-                let next = due + self.settings.frequency;
+                let next = due + pings.frequency;
                 let due = if next > now { due } else { now };
-                self.outstanding_since = Some(due);
-                self.next_due = Some(due + self.settings.frequency);
+                pings.outstanding_since = Some(due);
+                pings.next_due = Some(due + pings.frequency);
                 Due::Ping(self.new_ping(now))
             }
             _ => Due::Nothing,
@@ -140,8 +156,9 @@ impl Liveness {
     #[inline]
     pub fn received(&mut self, now: Instant) {
         self.probe = None;
-        if self.outstanding_since.take().is_some()
-            && let Some(due) = &mut self.next_due
+        if let Some(pings) = &mut self.pings
+            && pings.outstanding_since.take().is_some()
+            && let Some(due) = &mut pings.next_due
         {
             *due = (*due).max(now);
         }
@@ -149,8 +166,11 @@ impl Liveness {
 
     /// Reading stops while the game is behind, and the peer is not to blame for that.
     pub fn set_reading(&mut self, reading: bool, now: Instant) {
-        if reading && !self.reading && self.outstanding_since.is_some() {
-            self.outstanding_since = Some(now);
+        if let Some(since) = self.pings.as_mut().and_then(|pings| pings.outstanding_since.as_mut())
+            && reading
+            && !self.reading
+        {
+            *since = now;
         }
         if let Some(probe) = self.probe.as_mut().filter(|_| reading && !self.reading) {
             probe.ends = now + probe.patience;
@@ -188,6 +208,12 @@ mod tests {
         patience: Duration::from_millis(2000),
     };
 
+    fn open(settings: PingSettings, start: Instant) -> Liveness {
+        let mut liveness = Liveness::new(settings);
+        liveness.start(start);
+        liveness
+    }
+
     fn after(start: Instant, ms: u64) -> Instant {
         start + Duration::from_millis(ms)
     }
@@ -195,7 +221,7 @@ mod tests {
     #[test]
     fn a_silent_peer_is_lost_after_frequency_plus_patience() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(SETTINGS, start);
+        let mut liveness = open(SETTINGS, start);
         assert_eq!(liveness.deadline(), Some(after(start, 1000)));
         assert!(matches!(liveness.handle_timeout(after(start, 1000)), Due::Ping(_)));
         assert_eq!(liveness.deadline(), Some(after(start, 3000)));
@@ -206,7 +232,7 @@ mod tests {
     #[test]
     fn any_byte_ends_the_wait_and_the_next_ping_follows_its_frequency() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(SETTINGS, start);
+        let mut liveness = open(SETTINGS, start);
         liveness.handle_timeout(after(start, 1000));
         liveness.received(after(start, 1500));
         assert_eq!(liveness.deadline(), Some(after(start, 2000)));
@@ -216,7 +242,7 @@ mod tests {
     #[test]
     fn a_late_worker_does_not_send_a_burst_of_pings() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(SETTINGS, start);
+        let mut liveness = open(SETTINGS, start);
         assert!(matches!(liveness.handle_timeout(after(start, 5_500)), Due::Ping(_)));
         assert_eq!(liveness.handle_timeout(after(start, 5_501)), Due::Nothing, "the answer has its time");
         liveness.received(after(start, 5_500));
@@ -226,7 +252,7 @@ mod tests {
     #[test]
     fn silence_while_nobody_reads_is_nobodys_fault() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(SETTINGS, start);
+        let mut liveness = open(SETTINGS, start);
         liveness.handle_timeout(after(start, 1000));
         liveness.set_reading(false, after(start, 1100));
         assert_eq!(liveness.handle_timeout(after(start, 60_000)), Due::Nothing);
@@ -238,7 +264,7 @@ mod tests {
     #[test]
     fn the_round_trip_is_that_of_our_own_ping_and_is_smoothed() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(SETTINGS, start);
+        let mut liveness = open(SETTINGS, start);
         let Due::Ping(payload) = liveness.handle_timeout(after(start, 1000)) else { panic!("no ping") };
         liveness.pong(b"somebody else's", after(start, 1001));
         assert_eq!(liveness.latency(), None);
@@ -254,7 +280,7 @@ mod tests {
     fn switched_off_it_does_nothing_and_on_again_it_starts_anew() {
         let start = Instant::now();
         let off = PingSettings { enabled: false, ..SETTINGS };
-        let mut liveness = Liveness::new(off, start);
+        let mut liveness = open(off, start);
         assert_eq!(liveness.deadline(), None);
         liveness.set(SETTINGS, after(start, 500));
         assert_eq!(liveness.deadline(), Some(after(start, 1500)));
@@ -268,11 +294,11 @@ mod tests {
         let off = PingSettings { enabled: false, ..SETTINGS };
         let patience = Duration::from_millis(300);
         for (settings, next) in [(off, None), (SETTINGS, Some(after(start, 1000)))] {
-            let mut liveness = Liveness::new(settings, start);
+            let mut liveness = open(settings, start);
             assert_eq!(liveness.probe(patience, start), 1u64.to_be_bytes());
             assert_eq!(liveness.deadline(), Some(after(start, 300)));
             assert_eq!(liveness.handle_timeout(after(start, 299)), Due::Nothing);
-            let mut silent = Liveness::new(settings, start);
+            let mut silent = open(settings, start);
             silent.probe(patience, start);
             assert_eq!(silent.handle_timeout(after(start, 300)), Due::Lost(patience));
             liveness.received(after(start, 299));
@@ -288,7 +314,7 @@ mod tests {
     fn a_probe_waits_while_nobody_reads() {
         let start = Instant::now();
         let patience = Duration::from_millis(300);
-        let mut liveness = Liveness::new(PingSettings { enabled: false, ..SETTINGS }, start);
+        let mut liveness = open(PingSettings { enabled: false, ..SETTINGS }, start);
         liveness.set_reading(false, start);
         liveness.probe(patience, start);
         assert_eq!(liveness.deadline(), None);
@@ -301,7 +327,7 @@ mod tests {
     #[test]
     fn a_sleep_is_nobodys_silence() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(SETTINGS, start);
+        let mut liveness = open(SETTINGS, start);
         assert!(matches!(liveness.handle_timeout(after(start, 1000)), Due::Ping(_)));
         liveness.probe(Duration::from_millis(300), after(start, 1000));
         liveness.forgive(after(start, 60_000));

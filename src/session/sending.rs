@@ -50,8 +50,8 @@ pub struct Sending {
     ending: Ending,
     /// Set when permessage-deflate was agreed on.
     deflater: Option<Box<Deflater>>,
-    /// Extensions of the caller's own.
-    chain: Arc<Chain>,
+    /// Extensions of the caller's own, if any were agreed on.
+    chain: Option<Arc<Chain>>,
     /// Control frames that were put on their way.
     pub control_frames: u64,
     /// Frames of changed messages, which nobody could count before.
@@ -115,7 +115,7 @@ impl Sending {
     }
 
     pub fn set_extensions(&mut self, chain: Arc<Chain>) {
-        self.chain = chain;
+        self.chain = Some(chain);
     }
 
     pub fn set_deflater(&mut self, deflater: Box<Deflater>) {
@@ -129,6 +129,8 @@ impl Sending {
             return Ok(());
         }
         let body = Segment::copy_of(bytes)?;
+        // A connection that never sends anything keeps no more room than that.
+        self.pieces.reserve_exact(1);
         self.push_piece(Piece::of(body, 0));
         Ok(())
     }
@@ -241,8 +243,10 @@ impl Sending {
                 }
                 Entry::Plain { message_type, fragment_size, compress, payload } => {
                     let len = payload.len();
-                    let (payload, rsv) =
-                        self.chain.encode(message_type, payload).map_err(Unsent::Extension)?;
+                    let (payload, rsv) = match &self.chain {
+                        Some(chain) => chain.encode(message_type, payload).map_err(Unsent::Extension)?,
+                        None => (payload, 0),
+                    };
                     let stage = Stage { is_first: true, compress: compress && self.deflater.is_some(), rsv };
                     let made = None;
                     let changed = Entry::Changed { message_type, fragment_size, stage, len, payload, made };

@@ -32,15 +32,31 @@ impl ResponseHead {
     }
 }
 
+const FIELD_END: char = '\n';
+
 /// Header fields as they came, in order. Bytes that are not UTF-8 became U+FFFD.
+///
+/// A connection keeps them as long as it lives, so they lie in one piece: a name, a line feed, its value,
+/// a line feed, as neither can have one in it (RFC 9110 section 5.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
-    fields: Vec<(String, String)>,
+    fields: String,
 }
 
 impl ResponseHeaders {
+    /// With room for so many bytes of names and values, two line feeds for each field among them.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { fields: String::with_capacity(bytes) }
+    }
+
+    /// A field that cannot be one is left out.
     pub fn push(&mut self, name: &str, value: &str) {
-        self.fields.push((name.to_owned(), value.to_owned()));
+        if !name.contains(FIELD_END) && !value.contains(FIELD_END) {
+            for part in [name, value] {
+                self.fields.push_str(part);
+                self.fields.push(FIELD_END);
+            }
+        }
     }
 
     /// The value of the first field of that name, in any case.
@@ -54,7 +70,8 @@ impl ResponseHeaders {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        let mut parts = self.fields.split_terminator(FIELD_END);
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 }
 
@@ -99,7 +116,8 @@ pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
         100..200 => return Ok(Head::Interim { consumed }),
         _ => return Err(UpgradeError::MalformedHead("the status is below 100")),
     }
-    let mut headers = ResponseHeaders::default();
+    let size = response.headers.iter().map(|field| field.name.len() + field.value.len() + 2).sum();
+    let mut headers = ResponseHeaders::with_capacity(size);
     for field in &*response.headers {
         headers.push(field.name, &String::from_utf8_lossy(field.value));
     }

@@ -64,7 +64,7 @@ impl UpgradeRequest {
         if let Some(extensions) = self.extensions.as_deref().filter(|offer| !offer.is_empty()) {
             field("Sec-WebSocket-Extensions", extensions);
         }
-        if let Some((user, password)) = &self.url.credentials
+        if let Some((user, password)) = self.url.credentials.as_deref()
             && !self.headers.contains("Authorization")
         {
             field("Authorization", &basic_auth(user, password));

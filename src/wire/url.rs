@@ -18,7 +18,7 @@ pub struct Url {
     /// Path and query, at least `/`.
     pub path: String,
     /// User and password, percent-decoded.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<Box<(String, String)>>,
 }
 
 /// Why a text is no usable URL.
@@ -68,7 +68,7 @@ impl Url {
         let (authority, path) = split_authority(rest);
         let Authority { credentials, host, port } = Authority::parse(authority)?;
         let port = port.unwrap_or(default_port(secure));
-        Ok(Url { secure, host, port, path: encode_path(path), credentials })
+        Ok(Url { secure, host, port, path: encode_path(path), credentials: credentials.map(Box::new) })
     }
 
     /// The value of the Host header: the port only where it is not the scheme's own.

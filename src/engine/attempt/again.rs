@@ -25,7 +25,7 @@ use crate::wire::upgrade::UpgradeRequest;
 
 /// What is begun after a wait.
 pub(super) enum Next {
-    Redirect(Box<UpgradeRequest>),
+    Redirect(Arc<UpgradeRequest>),
     Retry,
 }
 
@@ -51,7 +51,7 @@ impl Attempt {
                     Ok(request) if self.leave(socket) => {
                         self.log(LogLevel::Debug, format_args!("redirected to {}", request.url));
                         self.redirects += 1;
-                        self.wait(context.now, Next::Redirect(Box::new(request)), context);
+                        self.wait(context.now, Next::Redirect(Arc::new(request)), context);
                         None
                     }
                     Ok(_) => Some(Terminal::Refused { error, head: Some(head), body }),
@@ -74,9 +74,9 @@ impl Attempt {
             Terminal::Refused { error, head, .. } => (error, head.as_ref()),
             Terminal::Closed { .. } => return Some(terminal),
         };
-        let Some(settings) = self.plan.settings.reconnect else { return Some(terminal) };
+        let Some(settings) = &self.plan.settings.reconnect else { return Some(terminal) };
         let retry_after = head.and_then(|head| head.retry_after(SystemTime::now()));
-        let retry = self.retries.after(error, &settings, retry_after, masks::random());
+        let retry = self.retries.after(error, settings, retry_after, masks::random());
         let Some(Retry { attempt, delay }) = retry else { return Some(terminal) };
         if !self.leave(socket) {
             return Some(terminal);
@@ -108,7 +108,7 @@ impl Attempt {
             return Fate::GoesOn;
         };
         match next {
-            Next::Redirect(request) => self.request = *request,
+            Next::Redirect(request) => self.request = request,
             Next::Retry => {
                 self.request = self.plan.settings.request.clone();
                 self.redirects = 0;
@@ -139,7 +139,7 @@ impl Attempt {
         if url.secure && !cfg!(feature = "tls") {
             return Err(refused("this build of the library has no TLS"));
         }
-        let mut request = UpgradeRequest { url, ..self.request.clone() };
+        let mut request = UpgradeRequest { url, ..UpgradeRequest::clone(&self.request) };
         if !request.url.same_origin(&self.request.url) {
             // What proves who the player is was meant for the server that it was set for.
             for name in ["Authorization", "Cookie", "Proxy-Authorization"] {

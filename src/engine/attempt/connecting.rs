@@ -86,7 +86,8 @@ impl Attempt {
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    lock(&socket.to_worker).resolved = Some(Resolved { attempt, lookup, addresses });
+                    lock(&socket.to_worker).resolved =
+                        Some(Box::new(Resolved { attempt, lookup, addresses }));
                     socket.notify();
                 }
             }),
@@ -265,7 +266,7 @@ impl Attempt {
     /// Shows the upgrade request to the game, if it wants to see it.
     pub(super) fn ask(&mut self, carrier: Carrier, context: &mut Context) -> Fate {
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        let mut request = self.request.clone();
+        let mut request = UpgradeRequest::clone(&self.request);
         self.add_cookies(socket, &mut request);
         self.requests += 1;
         if !socket.wants_request() {

@@ -73,7 +73,8 @@ impl Attempt {
             && session.hold_close()
         {
             context.collect(Letter::Mark { attempt: self.key.to_bits() });
-            self.held = Some(Held { terminal, until: context.now + self.plan.settings.close_timeout });
+            let until = context.now + self.plan.settings.close_timeout;
+            self.held = Some(Box::new(Held { terminal, until }));
             return;
         }
         self.terminal(Some(terminal), context);

@@ -200,8 +200,8 @@ impl Attempt {
                     self.time(context.now, |counters| &counters.upgrade_us);
                     {
                         let mut facts = lock(&socket.facts);
-                        facts.protocol = accepted.protocol.unwrap_or_default();
-                        facts.extensions = accepted.extensions;
+                        facts.protocol = accepted.protocol.unwrap_or_default().into();
+                        facts.extensions = accepted.extensions.into();
                         facts.head = Some(head);
                         facts.http_version = version;
                     }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::{ABNORMAL_CLOSURE, Rest, Session, SessionEvent, State, refused};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{PROBE_TIMEOUT, WRITE_STALL_TIMEOUT};
-use crate::session::liveness::{Due, Liveness, PingSettings};
+use crate::session::liveness::{Due, PingSettings};
 
 impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         let stall = self.rest.stalled_since.map(|since| since + WRITE_STALL_TIMEOUT);
         let silence = match self.rest.state {
-            State::Open => self.rest.liveness.as_ref().and_then(Liveness::deadline),
+            State::Open => self.rest.liveness.deadline(),
             _ => None,
         };
         [self.rest.deadline, stall, silence].into_iter().flatten().min()
@@ -20,8 +20,8 @@ impl Session {
     /// Asks the peer at once whether it is there. It counts as lost when nothing comes within
     /// [`PROBE_TIMEOUT`]. Only an open connection is asked: the others have deadlines of their own.
     pub fn probe(&mut self, now: Instant) {
-        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
-            let payload = liveness.probe(PROBE_TIMEOUT, now);
+        if let State::Open = self.rest.state {
+            let payload = self.rest.liveness.probe(PROBE_TIMEOUT, now);
             self.rest.pings_sent += 1;
             self.rest.sending.ping(&payload);
         }
@@ -35,9 +35,7 @@ impl Session {
         if let Some(since) = &mut self.rest.stalled_since {
             *since = now;
         }
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.forgive(now);
-        }
+        self.rest.liveness.forgive(now);
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
@@ -52,8 +50,8 @@ impl Session {
             );
             return self.ended(Some(Error::new(ErrorKind::TimedOut, self.phase(), message)));
         }
-        if let (State::Open, Some(liveness)) = (&self.rest.state, &mut self.rest.liveness) {
-            match liveness.handle_timeout(now) {
+        if let State::Open = self.rest.state {
+            match self.rest.liveness.handle_timeout(now) {
                 Due::Nothing => {}
                 Due::Ping(payload) => {
                     self.rest.pings_sent += 1;
@@ -69,17 +67,12 @@ impl Session {
     }
 
     pub fn set_pings(&mut self, pings: PingSettings, now: Instant) {
-        self.rest.pings = pings;
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.set(pings, now);
-        }
+        self.rest.liveness.set(pings, now);
     }
 
     /// Reading stops or goes on, by our own choice.
     pub fn set_reading(&mut self, reading: bool, now: Instant) {
-        if let Some(liveness) = &mut self.rest.liveness {
-            liveness.set_reading(reading, now);
-        }
+        self.rest.liveness.set_reading(reading, now);
     }
 }
 

@@ -33,7 +33,7 @@ pub enum ProxyChoice {
     Environment,
     /// Straight to the server, whatever the environment says.
     Direct,
-    Through(Proxy),
+    Through(Box<Proxy>),
 }
 
 /// A proxy and how to log in to it.
