@@ -63,13 +63,14 @@ impl Socket {
         if self.0.state() != State::Open {
             return Err(CallError::state("the socket is not open"));
         }
-        if to_worker.user_pings.len() >= MAX_WAITING_PINGS {
+        let waiting = &mut to_worker.wish().user_pings;
+        if waiting.len() >= MAX_WAITING_PINGS {
             return Err(CallError::new(
                 Code::WouldBlock,
                 "too many pings wait to be sent; nothing was queued",
             ));
         }
-        to_worker.user_pings.push_back(payload);
+        waiting.push_back(payload);
         drop(to_worker);
         self.0.notify();
         Ok(())

@@ -11,7 +11,6 @@ use crate::engine::socket::{HttpVersion, Settings, Socket, State};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
-use crate::wire::cookies::CookieJar;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, check_value, is_token};
 use crate::wire::proxy::{Proxy, ProxyChoice};
 
@@ -169,7 +168,7 @@ impl Socket {
     pub fn set_cookies(&self, on: bool) -> Result<(), CallError> {
         self.while_closed(|settings| settings.cookies = on)?;
         if !on {
-            *lock(&self.0.cookies) = CookieJar::default();
+            *lock(&self.0.cookies) = None;
         }
         Ok(())
     }
@@ -239,7 +238,7 @@ impl Socket {
         change(pings);
         let pings = *pings;
         drop(settings);
-        lock(&self.0.to_worker).pings = Some(Box::new(pings));
+        lock(&self.0.to_worker).wish().pings = Some(pings);
         if self.0.state() != State::Closed {
             self.0.notify();
         }

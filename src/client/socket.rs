@@ -61,11 +61,11 @@ impl Socket {
         }
         lock(&self.0.facts).begin(&settings.request.url);
         self.0.latency_us.store(-1, Ordering::Relaxed);
-        to_worker.cancel = None;
+        to_worker.forget_wishes();
         settings.hold(&mut to_worker);
         let plan = Plan { settings, environment };
         library::place(&self.0, &plan);
-        to_worker.open = Some(Box::new(plan));
+        to_worker.wish().open = Some(plan);
         self.0.set_state(State::Connecting);
         drop(to_worker);
         self.0.notify();
@@ -97,7 +97,7 @@ impl Socket {
                 self.0.set_state(State::Closing);
             }
             State::Connecting => {
-                to_worker.cancel = Some("cancelled while connecting");
+                to_worker.wish().cancel = Some("cancelled while connecting");
                 self.0.set_state(State::Closing);
             }
             State::Closing | State::Closed | State::Unknown => {
@@ -116,7 +116,7 @@ impl Socket {
         if self.0.state() == State::Closed {
             return Err(CallError::state("the socket is closed"));
         }
-        to_worker.cancel = Some("aborted by the caller");
+        to_worker.wish().cancel = Some("aborted by the caller");
         to_worker.outbox.shut();
         self.0.set_state(State::Closing);
         drop(to_worker);

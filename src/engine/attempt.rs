@@ -125,7 +125,7 @@ enum Stage {
         _lookup: Lookup,
         sought: Sought,
     },
-    Dialling(Dialler),
+    Dialling(Box<Dialler>),
     Tunnelling(Box<Tunnel>),
     Securing(Box<Stream>),
     /// Waits for a connection that it shares with others, or until such a one is ready.

@@ -222,7 +222,7 @@ impl Turn<'_, '_> {
                 Letter::Event(event) => return Some(event),
                 Letter::Mark { attempt } => {
                     self.settle();
-                    lock(&self.socket.to_worker).caught_up = attempt;
+                    lock(&self.socket.to_worker).wish().caught_up = attempt;
                     self.socket.notify();
                 }
             }
@@ -289,5 +289,6 @@ pub(super) fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> 
 pub fn shut(socket: &Arc<Shared>) {
     socket.destroyed.store(true, Ordering::SeqCst);
     hub::settled(socket.mailbox.shut());
-    drop(lock(&socket.to_worker).user_pings.split_off(0));
+    let pings = lock(&socket.to_worker).wishes.as_mut().map(|wishes| std::mem::take(&mut wishes.user_pings));
+    drop(pings);
 }

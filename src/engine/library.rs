@@ -276,7 +276,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
 /// Takes a socket out of the game's sight; its worker does the rest.
 pub fn destroy(socket: &Arc<Shared>) {
     delivery::shut(socket);
-    lock(&socket.to_worker).destroy = true;
+    lock(&socket.to_worker).wish().destroy = true;
     socket.notify();
 }
 

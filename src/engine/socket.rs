@@ -112,7 +112,7 @@ pub struct Shared {
     pub settings: Mutex<Arc<Settings>>,
     pub facts: Mutex<Facts>,
     /// What servers have set, while cookies are on.
-    pub cookies: Mutex<CookieJar>,
+    pub cookies: Mutex<Option<Box<CookieJar>>>,
     pub counters: Counters,
     /// Microseconds, -1 before the first round trip.
     pub latency_us: AtomicI64,
@@ -126,18 +126,25 @@ pub struct Shared {
 /// What the game's threads want of the worker.
 pub struct ToWorker {
     pub outbox: Outbox,
-    pub open: Option<Box<Plan>>,
     /// While the socket connects, messages wait in the outbox for the connection.
     pub holds: bool,
+    /// None most of the time: only messages are frequent.
+    pub wishes: Option<Box<Wishes>>,
+}
+
+/// What they want beside messages.
+#[derive(Default)]
+pub struct Wishes {
+    pub open: Option<Plan>,
     /// End the attempt now, with this as the reason of the closed event.
     pub cancel: Option<&'static str>,
     /// End the attempt now, with this as its error.
     pub fault: Option<&'static str>,
     pub destroy: bool,
-    pub pings: Option<Box<PingSettings>>,
+    pub pings: Option<PingSettings>,
     /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
-    pub resolved: Option<Box<Resolved>>,
+    pub resolved: Option<Resolved>,
     /// The attempt whose mark the game has come to.
     pub caught_up: u64,
 }
@@ -444,7 +451,7 @@ impl Shared {
         if self.state() == State::Closed {
             return;
         }
-        to_worker.fault = Some(what);
+        to_worker.wish().fault = Some(what);
         to_worker.outbox.shut();
         self.set_state(State::Closing);
         drop(to_worker);
@@ -492,17 +499,18 @@ impl ToWorker {
     fn new() -> Self {
         let mut outbox = Outbox::default();
         outbox.shut();
-        Self {
-            outbox,
-            open: None,
-            holds: false,
-            cancel: None,
-            fault: None,
-            destroy: false,
-            pings: None,
-            user_pings: VecDeque::new(),
-            resolved: None,
-            caught_up: 0,
+        Self { outbox, holds: false, wishes: None }
+    }
+
+    pub fn wish(&mut self) -> &mut Wishes {
+        self.wishes.get_or_insert_default()
+    }
+
+    /// What was wanted of an attempt is not wanted of the next one.
+    pub fn forget_wishes(&mut self) {
+        if let Some(wishes) = &mut self.wishes {
+            wishes.user_pings.clear();
+            (wishes.cancel, wishes.fault, wishes.resolved) = (None, None, None);
         }
     }
 }

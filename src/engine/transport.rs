@@ -9,7 +9,7 @@ use crate::net::http2::Http2Stream;
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 
 pub enum Transport {
-    Own(Box<Stream>),
+    Own(Stream),
     Shared(Box<Http2Stream>),
 }
 

@@ -19,7 +19,7 @@ use super::event::Letter;
 use super::http2::{LinkId, Pool, Turn};
 use super::library;
 use super::lock;
-use super::socket::{Plan, Shared, Socket, State, ToWorker};
+use super::socket::{Plan, Shared, Socket, State, Wishes};
 use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::fault;
@@ -311,7 +311,8 @@ impl Worker {
         }
         // It may not have come so far as to look.
         socket.take_notification();
-        lock(&socket.to_worker).open = None;
+        let plan = lock(&socket.to_worker).wishes.as_mut().and_then(|wishes| wishes.open.take());
+        drop(plan);
         let key = Key::from_bits(socket.attempt.load(Ordering::Relaxed));
         if let Some(key) = key {
             self.with(key, |attempt, context| attempt.fail(internal(ATTEMPT_PANICKED), context));
@@ -334,27 +335,29 @@ impl Worker {
             drop(to_worker);
             return socket.notify();
         }
-        let ToWorker { open, cancel, destroy, .. } = &mut *to_worker;
-        let (open, cancel, destroy) = (open.take(), cancel.take(), std::mem::take(destroy));
-        let fault = to_worker.fault.take();
-        let resolved = to_worker.resolved.take();
-        let caught_up = std::mem::take(&mut to_worker.caught_up);
-        let pings = to_worker.pings.take();
-        let user_pings = std::mem::take(&mut to_worker.user_pings);
+        let wishes = to_worker.wishes.take();
         drop(to_worker);
+        let Some(wishes) = wishes else {
+            // Messages.
+            if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
+                self.turn(key);
+            }
+            return;
+        };
+        let Wishes { open, cancel, fault, destroy, pings, user_pings, resolved, caught_up } = *wishes;
         if let Some(plan) = open {
-            self.open(&socket, *plan);
+            self.open(&socket, plan);
         }
         if let Some(key) = Key::from_bits(socket.attempt.load(Ordering::Relaxed)) {
             self.with(key, |attempt, context| {
                 if let Some(resolved) = resolved {
-                    attempt.resolved(*resolved, context);
+                    attempt.resolved(resolved, context);
                 }
                 if caught_up == key.to_bits() {
                     attempt.caught_up(context);
                 }
                 if let Some(pings) = pings {
-                    attempt.set_pings(*pings, context);
+                    attempt.set_pings(pings, context);
                 }
                 for payload in &user_pings {
                     attempt.ping(payload.as_slice());

@@ -281,7 +281,7 @@ fn a_mark_is_told_to_the_worker_when_what_came_before_it_was_seen() {
         let charge = mark.charge();
         house.hub.publish(&socket, &mut vec![mark], charge);
         // A mark that is not told is found as a deadlock.
-        while lock(&socket.to_worker).caught_up != ATTEMPT {
+        while lock(&socket.to_worker).wish().caught_up != ATTEMPT {
             for socket in house.letters().0 {
                 socket.take_notification();
             }

@@ -17,7 +17,7 @@ fn no_letter_waits_for_a_worker_that_sleeps() {
             let socket = sockets[number].clone();
             thread::spawn(move || {
                 for _ in 0..2 {
-                    lock(&socket.to_worker).user_pings.push_back(Segment::EMPTY);
+                    lock(&socket.to_worker).wish().user_pings.push_back(Segment::EMPTY);
                     socket.notify();
                 }
             })
@@ -30,7 +30,8 @@ fn no_letter_waits_for_a_worker_that_sleeps() {
                 assert!(!twice, "a socket lies in the inbox once");
                 letters[socket.id as usize] += 1;
                 socket.take_notification();
-                pings[socket.id as usize] += std::mem::take(&mut lock(&socket.to_worker).user_pings).len();
+                pings[socket.id as usize] +=
+                    std::mem::take(&mut lock(&socket.to_worker).wish().user_pings).len();
             }
         }
         for sender in senders {

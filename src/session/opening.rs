@@ -142,9 +142,17 @@ impl Opening {
     }
 
     /// The server agreed; or it did not, and the body that follows says why.
-    fn judged(&mut self, checked: Result<Accepted, UpgradeError>, head: ResponseHead) -> Option<OpeningStep> {
+    fn judged(
+        &mut self,
+        checked: Result<Accepted, UpgradeError>,
+        mut head: ResponseHead,
+    ) -> Option<OpeningStep> {
         match checked {
-            Ok(accepted) => Some(OpeningStep::Upgraded { accepted, head }),
+            Ok(accepted) => {
+                // Only a refusal has one that anybody reads.
+                head.reason = String::new();
+                Some(OpeningStep::Upgraded { accepted, head })
+            }
             Err(error) => {
                 let body = BodyDecoder::new(body_framing(&head));
                 let error = Error::from(error).with_http_status(head.status);

@@ -32,7 +32,10 @@ const MAX_PIECES: usize = MAX_SLICES;
 const MAX_WAITING_CONTROL: usize = 64;
 /// Queues that have grown beyond this are given back once they run empty.
 const KEEP_CAPACITY: usize = 32;
-/// The same for control frames, which are few and carry their payload in the queue.
+/// A smaller queue of pieces has held the upgrade request alone, and is given back too: many connections
+/// never send anything more.
+const MIN_CAPACITY: usize = 2;
+/// What control frames keep, which are few and carry their payload in the queue.
 const KEEP_CONTROL_CAPACITY: usize = 4;
 
 #[derive(Default)]
@@ -129,7 +132,7 @@ impl Sending {
             return Ok(());
         }
         let body = Segment::copy_of(bytes)?;
-        // A connection that never sends anything keeps no more room than that.
+        // So little that it is given back: see `give_back`.
         self.pieces.reserve_exact(1);
         self.push_piece(Piece::of(body, 0));
         Ok(())
@@ -478,7 +481,7 @@ impl Sending {
     }
 
     fn give_back(&mut self) {
-        if self.pieces.capacity() > KEEP_CAPACITY {
+        if !(MIN_CAPACITY..=KEEP_CAPACITY).contains(&self.pieces.capacity()) {
             self.pieces = VecDeque::new();
         }
         if self.entries.capacity() > KEEP_CAPACITY {

@@ -160,8 +160,10 @@ impl Attempt {
             self.base.count_sent(socket, &to_worker.outbox, session);
         }
         to_worker.outbox.shut();
-        to_worker.user_pings.clear();
-        to_worker.resolved = None;
+        if let Some(wishes) = &mut to_worker.wishes {
+            wishes.user_pings.clear();
+            wishes.resolved = None;
+        }
         socket.buffered.store(0, Ordering::Relaxed);
         self.plan.settings.hold(&mut to_worker);
         socket.paused.store(false, Ordering::Relaxed);
@@ -180,7 +182,7 @@ impl Attempt {
     pub(super) fn take_cookies(&self, socket: &Shared, head: &ResponseHead) {
         if self.plan.settings.cookies {
             let lines = head.headers.get_all("Set-Cookie");
-            lock(&socket.cookies).take(&self.request.url, lines, SystemTime::now());
+            lock(&socket.cookies).get_or_insert_default().take(&self.request.url, lines, SystemTime::now());
         }
     }
 
@@ -189,7 +191,9 @@ impl Attempt {
         if !self.plan.settings.cookies || request.headers.contains("Cookie") {
             return;
         }
-        let Some(cookies) = lock(&socket.cookies).header(&request.url, SystemTime::now()) else { return };
+        let cookies =
+            lock(&socket.cookies).as_mut().and_then(|jar| jar.header(&request.url, SystemTime::now()));
+        let Some(cookies) = cookies else { return };
         if let Err(error) = request.headers.set("Cookie", &cookies) {
             socket.log(LogLevel::Warn, format_args!("the cookies are not sent: {error}"));
         }

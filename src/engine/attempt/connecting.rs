@@ -86,8 +86,7 @@ impl Attempt {
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    lock(&socket.to_worker).resolved =
-                        Some(Box::new(Resolved { attempt, lookup, addresses }));
+                    lock(&socket.to_worker).wish().resolved = Some(Resolved { attempt, lookup, addresses });
                     socket.notify();
                 }
             }),
@@ -176,7 +175,7 @@ impl Attempt {
 
     fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> Fate {
         self.started = context.now;
-        self.stage = Stage::Dialling(Dialler::new(addresses, context.now));
+        self.stage = Stage::Dialling(Box::new(Dialler::new(addresses, context.now)));
         self.dial_step(None, context)
     }
 
@@ -312,7 +311,7 @@ impl Attempt {
             Carrier::Own(mut stream) => {
                 stream.set_phase(Phase::Upgrade);
                 Session::new(&settings, request, masks::nonce())
-                    .map(|session| (Transport::Own(stream), session))
+                    .map(|session| (Transport::Own(*stream), session))
             }
             Carrier::Shared(link) => match Session::over_http2(&settings, request) {
                 Ok((session, connect)) => match context.pool.open(link, self.key, connect) {

@@ -142,8 +142,7 @@ impl Attempt {
                 self.base.count_sent(&socket, &to_worker.outbox, session);
             }
             to_worker.outbox.shut();
-            to_worker.user_pings.clear();
-            (to_worker.cancel, to_worker.fault, to_worker.resolved) = (None, None, None);
+            to_worker.forget_wishes();
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
             socket.attempt.store(0, Ordering::Relaxed);
@@ -193,8 +192,7 @@ pub fn end_without_attempt(socket: &Arc<Shared>, error: Error, context: &mut Con
     {
         let mut to_worker = lock(&socket.to_worker);
         to_worker.outbox.shut();
-        to_worker.user_pings.clear();
-        (to_worker.cancel, to_worker.fault) = (None, None);
+        to_worker.forget_wishes();
         socket.buffered.store(0, Ordering::Relaxed);
         socket.paused.store(false, Ordering::Relaxed);
         socket.attempt.store(0, Ordering::Relaxed);

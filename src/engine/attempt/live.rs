@@ -237,7 +237,7 @@ impl Attempt {
         let Stage::Live { stream, session } = &mut self.stage else { return false };
         stream.set_phase(Phase::Open);
         let mut to_worker = lock(&socket.to_worker);
-        if to_worker.cancel.is_some() || socket.is_destroyed() {
+        if to_worker.wishes.as_ref().is_some_and(|wishes| wishes.cancel.is_some()) || socket.is_destroyed() {
             return false;
         }
         if to_worker.holds {

@@ -144,7 +144,8 @@ impl Inbox {
 /// A socket has something for its worker, which has ended: only that it is destroyed matters.
 pub fn unattended(socket: Arc<Shared>) {
     socket.take_notification();
-    let destroyed = std::mem::take(&mut lock(&socket.to_worker).destroy);
+    let wishes = lock(&socket.to_worker).wishes.take();
+    let destroyed = wishes.is_some_and(|wishes| wishes.destroy);
     if destroyed {
         finish(socket);
     }
