@@ -62,6 +62,7 @@ use crate::error::Error;
 use crate::fault;
 use crate::logging::LogLevel;
 use crate::net::dial::Dialler;
+use crate::net::options::EDGES_COME_UNASKED;
 use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::liveness::PingSettings;
@@ -226,7 +227,12 @@ impl Attempt {
 
     pub fn ready(&mut self, event: &Event, context: &mut Context) -> Fate {
         match &mut self.stage {
-            Stage::Dialling(_) => return self.dial_step(Some(event.token()), context),
+            Stage::Dialling(_) => {
+                // Of the connection that this may be the readiness of: no server speaks first, so a read
+                // would mostly find nothing. Elsewhere an edge comes only after one that has found nothing.
+                self.readable = event.is_readable() || event.is_read_closed() || !EDGES_COME_UNASKED;
+                return self.dial_step(Some(event.token()), context);
+            }
             Stage::Securing(stream) | Stage::Asking { carrier: Carrier::Own(stream), .. } => {
                 stream.ready(event);
             }

@@ -192,7 +192,7 @@ impl Attempt {
 
     fn begin(&mut self, registry: &Registry, new_token: impl FnOnce() -> Token) {
         let started = TcpStream::connect(self.peer).and_then(|mut stream| {
-            let _ = stream.set_nodelay(true);
+            options::without_delay(&stream);
             let token = new_token();
             registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
             Ok(State::InFlight { stream, token })

@@ -12,18 +12,24 @@ use crate::logging::{self, LogLevel};
 /// socket: new bytes cause a new edge (epoll(7), question 9). That holds for bytes only: an end
 /// that came together with them was announced by the same edge. The others promise a new edge only
 /// after a read that would block.
-pub const SHORT_READ_MEANS_DRAINED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+pub const SHORT_READ_MEANS_DRAINED: bool = EDGES_COME_UNASKED;
 
-/// Sets what every connection gets. An option that the system refuses is logged and left alone: a
-/// connection without it still works.
-pub fn apply(stream: &TcpStream) -> io::Result<()> {
+/// Whether new bytes cause a new edge where nothing was read before.
+pub const EDGES_COME_UNASKED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Sets what every connection gets; [`without_delay`] was set as it began. An option that the system
+/// refuses is logged and left alone: a connection without it still works.
+pub fn apply(stream: &TcpStream) {
     let socket = SockRef::from(stream);
-    tolerate("TCP_NODELAY", socket.set_tcp_nodelay(true));
     tolerate("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive()));
     // Elsewhere the keep-alive and the engine's own write-stall deadline do the same work.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     tolerate("TCP_USER_TIMEOUT", socket.set_tcp_user_timeout(Some(limits::WRITE_STALL_TIMEOUT)));
-    Ok(())
+}
+
+/// Small messages leave at once, the upgrade request too.
+pub fn without_delay(stream: &TcpStream) {
+    tolerate("TCP_NODELAY", stream.set_nodelay(true));
 }
 
 /// One vectored write that never raises SIGPIPE. The standard library's does (it is `writev`), and
@@ -96,7 +102,8 @@ mod tests {
     #[test]
     fn a_dead_peer_is_noticed_without_pings() {
         let (stream, _peer) = pair();
-        apply(&stream).unwrap();
+        without_delay(&stream);
+        apply(&stream);
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());

@@ -115,6 +115,11 @@ impl Stream {
         Self { tcp, tls: None, outer: None, phase: Phase::Upgrade, may_have_ended: true }
     }
 
+    /// The edge that announced the connection announced nothing else.
+    pub fn with_nothing_to_read(self) -> Self {
+        Self { may_have_ended: false, ..self }
+    }
+
     /// The handshake is driven by [`handshake`](Self::handshake). `host` is a name or an address,
     /// as the URL has it.
     pub fn secure(tcp: TcpStream, connector: &TlsConnector, host: &str) -> Result<Self, Error> {

@@ -211,14 +211,13 @@ impl Attempt {
 
     fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> Fate {
         self.log(LogLevel::Debug, format_args!("connected to {peer}"));
-        if let Err(error) = options::apply(&tcp) {
-            self.log(LogLevel::Debug, format_args!("socket options: {error}"));
-        }
-        (self.readable, self.writable) = (true, true);
+        options::apply(&tcp);
+        self.writable = true;
         if self.route.is_some() {
             return self.tunnel(tcp, context);
         }
-        self.reached(Stream::plain(tcp), context)
+        let stream = Stream::plain(tcp);
+        self.reached(if self.readable { stream } else { stream.with_nothing_to_read() }, context)
     }
 
     /// The server is at the other end, perhaps of a tunnel.
