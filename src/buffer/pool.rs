@@ -7,8 +7,11 @@ use crate::limits;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, array, statics};
 
-/// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals.
+/// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals, and a little more:
+/// most payloads have a round number of bytes, and the headers of their frames come on top.
 const SMALLEST_SHIFT: u32 = 10;
+/// How much more: so little of the size.
+const MORE_SHIFT: u32 = 6;
 const CLASSES: usize = 22;
 
 statics! {
@@ -55,6 +58,14 @@ pub fn take_free(size: usize) -> Option<Writer> {
     Some(lend(block))
 }
 
+/// The size of the largest block of at most so many bytes, or of the smallest there is.
+pub fn largest_within(most: usize) -> usize {
+    // Each is twice as large as the one before.
+    let smallest = class_size(0);
+    let class = (most / smallest).max(1).ilog2() as usize;
+    class_size(class.min(CLASSES - 1))
+}
+
 /// Gives all free blocks, and the lists that held them, back to the allocator.
 pub fn trim() {
     for class in 0..CLASSES {
@@ -82,7 +93,7 @@ pub(super) fn give_back(block: Block) {
     let capacity = block.capacity();
     USED_BLOCKS.fetch_sub(1, Ordering::Relaxed);
     USED_BYTES.fetch_sub(capacity, Ordering::Relaxed);
-    let class = capacity.trailing_zeros() - SMALLEST_SHIFT;
+    let class = capacity.ilog2() - SMALLEST_SHIFT;
     if FREE_BYTES.fetch_add(capacity, Ordering::Relaxed) + capacity <= limits::POOL_KEEP_BYTES {
         let mut list = free_list(class as usize);
         if list.try_reserve(1).is_ok() {
@@ -101,13 +112,14 @@ fn lend(block: Block) -> Writer {
 }
 
 fn class_of(size: usize) -> Option<usize> {
-    let shift = size.checked_next_power_of_two()?.trailing_zeros().max(SMALLEST_SHIFT);
-    let class = (shift - SMALLEST_SHIFT) as usize;
+    let class = (size.max(1).ilog2().max(SMALLEST_SHIFT) - SMALLEST_SHIFT) as usize;
+    let class = if size > class_size(class) { class + 1 } else { class };
     (class < CLASSES).then_some(class)
 }
 
 fn class_size(class: usize) -> usize {
-    1 << (class as u32 + SMALLEST_SHIFT)
+    let round = 1 << (class as u32 + SMALLEST_SHIFT);
+    round + (round >> MORE_SHIFT)
 }
 
 fn free_list(class: usize) -> MutexGuard<'static, Vec<Block>> {
@@ -121,10 +133,24 @@ mod tests {
 
     #[test]
     fn sizes_are_rounded_up_to_their_class() {
-        for (wanted, given) in
-            [(0, 1024), (1, 1024), (1024, 1024), (1025, 2048), (65536, 65536), (65537, 131072)]
-        {
+        for (wanted, given) in [
+            (0, 1040),
+            (1, 1040),
+            (1040, 1040),
+            (1041, 2080),
+            (65536, 66560),
+            (66560, 66560),
+            (66561, 133120),
+        ] {
             assert_eq!(take(wanted).unwrap().capacity(), given);
+        }
+    }
+
+    #[test]
+    fn the_largest_within_a_limit_is_more_than_half_of_it() {
+        for (most, size) in [(0, 1040), (1040, 1040), (2079, 1040), (2080, 2080), (133_119, 66_560)] {
+            assert_eq!(largest_within(most), size, "within {most}");
+            assert_eq!(take(size).unwrap().capacity(), size);
         }
     }
 

@@ -6,6 +6,9 @@ use crate::limits::{MAX_RESPONSE_HEAD, READ_SIZE};
 
 /// Reads that could bring less than this are not worth a system call: a fresh block is taken.
 const LEAST_READ: usize = 16 << 10;
+/// Bytes that are read together with the end of a body. After one large frame there often comes another,
+/// whose first bytes would only have to be copied into a body of their own.
+const BEHIND_A_BODY: usize = 4 << 10;
 /// Leftovers in blocks larger than this move to a smaller one when nothing more comes.
 const STASH_ABOVE: usize = 4 << 10;
 
@@ -25,6 +28,8 @@ impl Inbound {
             let direct = missing.min(body.len());
             // Only when the body takes all of its frame may the bytes behind it go elsewhere.
             let rest = if direct == missing { prepare_scratch(scratch)?.spare() } else { &mut [] };
+            let behind = rest.len().min(BEHIND_A_BODY);
+            let rest = &mut rest[..behind];
             return Ok([&mut body[..direct], rest]);
         }
         self.make_room(scratch)?;
@@ -158,8 +163,9 @@ pub(super) fn append(body: &mut Option<Writer>, bytes: &[u8], expected: usize) -
         let arrived = filled + bytes.len();
         let mut larger = match buffer::take_free(filled + expected) {
             Some(writer) => writer,
-            // Sizes are rounded up to powers of two, so the next one is at most twice of it.
-            None => buffer::take((filled + expected).min((arrived + 1).next_power_of_two().max(READ_SIZE)))?,
+            None => {
+                buffer::take((filled + expected).min(buffer::largest_within(2 * arrived).max(READ_SIZE)))?
+            }
         };
         if let Some(body) = body {
             larger.put(body.bytes());
