@@ -232,7 +232,22 @@ impl Segment {
         Segment { block: self.block.clone(), offset: self.offset + start as u32, len: (end - start) as u32 }
     }
 
+    /// Takes in filled bytes of a block, if they lie directly behind its own in the same one. No reference is
+    /// counted for them.
+    #[inline]
+    pub fn extend(&mut self, writer: &Writer, start: usize, end: usize) -> bool {
+        let own_end = (self.offset + self.len) as usize;
+        let joins = self.block.as_ref().is_some_and(|block| block.0 == writer.block.0)
+            && start == own_end
+            && (start..=writer.filled).contains(&end);
+        if joins {
+            self.len += (end - start) as u32;
+        }
+        joins
+    }
+
     /// Drops the first `count` bytes from the view.
+    #[inline]
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len());
         self.offset += count as u32;
@@ -315,6 +330,23 @@ mod tests {
         assert_eq!(hello.as_slice(), b"hello");
         assert_eq!(writer.bytes(), b"hello world");
         assert_eq!(writer.segment(6, 11).as_slice(), b"world");
+    }
+
+    #[test]
+    fn a_segment_extends_over_what_was_filled_behind_it() {
+        let mut writer = pool::take(1024).unwrap();
+        let other = pool::take(1024).unwrap();
+        writer.put(b"one two");
+        let mut segment = writer.segment(0, 3);
+        assert!(!segment.extend(&writer, 4, 7), "a gap");
+        assert!(!segment.extend(&writer, 3, 8), "not filled yet");
+        assert!(!segment.extend(&other, 3, 3), "another block");
+        assert!(!Segment::EMPTY.clone().extend(&writer, 0, 3));
+        assert!(segment.extend(&writer, 3, 7));
+        assert_eq!(segment.as_slice(), b"one two");
+        // One reference for all of it.
+        drop(segment);
+        assert!(writer.reclaim());
     }
 
     #[test]

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::callbacks::{Callbacks, Inside};
-use super::event::{Event, EventKind, Letter};
+use super::event::{Event, EventKind};
 use super::hub::{self, Hub};
 use super::lock;
-use super::mailbox::Delivery;
+use super::mailbox::{Delivery, Taken};
+use super::run::Run;
 use super::socket::{Shared, Socket};
+use crate::buffer::Segment;
 use crate::fault;
 use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
+use crate::session::MessageType;
 use crate::sync::atomic::Ordering;
 
 /// While callbacks take less than this on average, the clock is read once in several of them.
@@ -83,8 +86,14 @@ pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
         let _place = Place(&socket);
         match socket.mailbox.claim() {
             Some(mut delivery) => {
-                ran += deliver(&socket, &mut delivery, &mut budget, EVENTS_PER_TURN);
-                let more = delivery.has_more();
+                let more = loop {
+                    ran += deliver(&socket, &mut delivery, &mut budget, EVENTS_PER_TURN);
+                    let more = delivery.has_more();
+                    // Where nobody else waits the next turn is its own as well.
+                    if !more || budget.is_spent() || hub.ready_len() > 0 || socket.is_destroyed() {
+                        break more;
+                    }
+                };
                 drop(delivery);
                 if more {
                     hub.make_ready(&socket);
@@ -155,34 +164,76 @@ pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
 
 fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budget, at_most: usize) -> usize {
     fault::point("engine.deliver");
-    let handle = Socket(socket.clone());
-    // The version first: at worst the callbacks are newer, and are fetched once more.
-    let mut version = socket.callbacks_version();
-    let mut callbacks = socket.callbacks();
     let mut turn = Turn { socket, delivery };
-    let mut ran = 0;
-    let mut left = at_most;
-    while left > 0
-        && !budget.is_spent()
-        && let Some(event) = turn.take()
-    {
-        if turn.delivery.owes() >= SETTLE_AT {
-            turn.settle();
+    let mut caller = Caller::new(socket, budget, at_most);
+    let _inside = Inside::enter();
+    while caller.goes_on() {
+        if let Some(run) = turn.take_run() {
+            show_all(run, &mut turn, &mut caller);
+        } else if let Some(event) = turn.take() {
+            turn.settle_if_due();
+            caller.call(|handle, callbacks| call(handle, callbacks, event));
+        } else {
+            break;
         }
-        if socket.callbacks_version() != version {
-            version = socket.callbacks_version();
-            callbacks = socket.callbacks();
+    }
+    caller.ran
+}
+
+/// Shows messages where they lie.
+fn show_all(mut run: Run, turn: &mut Turn<'_, '_>, caller: &mut Caller<'_>) {
+    while let Some(place) = run.first() {
+        if !caller.goes_on() || turn.socket.is_destroyed() {
+            turn.delivery.put_back(run);
+            return;
+        }
+        turn.delivery.owe(place.charge());
+        turn.settle_if_due();
+        caller.call(|handle, callbacks| {
+            show(handle, callbacks, place.message_type, run.payload(place), || run.segment(place))
+        });
+        run.drop_first(place);
+    }
+}
+
+/// Calls the callbacks of one socket, as long as it may.
+struct Caller<'a> {
+    handle: Socket,
+    callbacks: Arc<Callbacks>,
+    version: u32,
+    budget: &'a mut Budget,
+    left: usize,
+    ran: usize,
+}
+
+impl<'a> Caller<'a> {
+    fn new(socket: &Arc<Shared>, budget: &'a mut Budget, at_most: usize) -> Self {
+        // The version first: at worst the callbacks are newer, and are fetched once more.
+        let version = socket.callbacks_version();
+        let callbacks = socket.callbacks();
+        Self { handle: Socket(socket.clone()), callbacks, version, budget, left: at_most, ran: 0 }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.left > 0 && !self.budget.is_spent()
+    }
+
+    #[inline]
+    fn call(&mut self, call: impl FnOnce(&Socket, &Callbacks) -> bool) {
+        let socket = &self.handle.0;
+        if socket.callbacks_version() != self.version {
+            self.version = socket.callbacks_version();
+            self.callbacks = socket.callbacks();
         }
         // The others' events come behind a callback that panics.
-        let called = catch_unwind(AssertUnwindSafe(|| call(&handle, &callbacks, event)));
-        ran += usize::from(called.unwrap_or_else(|_| {
+        let called = catch_unwind(AssertUnwindSafe(|| call(&self.handle, &self.callbacks)));
+        self.ran += usize::from(called.unwrap_or_else(|_| {
             socket.fault("a callback panicked");
             true
         }));
-        budget.spend();
-        left -= 1;
+        self.budget.spend();
+        self.left -= 1;
     }
-    ran
 }
 
 /// A socket that was taken out of the line. A panic that passes by puts it back, as nobody else would
@@ -219,13 +270,26 @@ impl Turn<'_, '_> {
         }
         loop {
             match self.delivery.next()? {
-                Letter::Event(event) => return Some(event),
-                Letter::Mark { attempt } => {
+                Taken::Event(event) => return Some(event),
+                Taken::Mark { attempt } => {
                     self.settle();
                     lock(&self.socket.to_worker).wish().caught_up = attempt;
                     self.socket.notify();
                 }
             }
+        }
+    }
+
+    /// Messages in a run, if they come next.
+    #[inline]
+    fn take_run(&mut self) -> Option<Run> {
+        if self.socket.is_destroyed() { None } else { self.delivery.take_run() }
+    }
+
+    #[inline]
+    fn settle_if_due(&mut self) {
+        if self.delivery.owes() >= SETTLE_AT {
+            self.settle();
         }
     }
 
@@ -249,22 +313,42 @@ impl Drop for Turn<'_, '_> {
     }
 }
 
+/// Calls what is registered for a message; whether anything was. Where many are shown one after the other,
+/// the caller is [`Inside`] for all of them.
+#[inline]
+pub(super) fn show(
+    socket: &Socket,
+    callbacks: &Callbacks,
+    message_type: MessageType,
+    payload: &[u8],
+    segment: impl FnOnce() -> Segment,
+) -> bool {
+    match message_type {
+        MessageType::Text => {
+            let Some(f) = &callbacks.text else { return false };
+            // Checked by the session, which says so in the message's type; a failure here would be
+            // a fault of ours, and an empty text is the harmless way to show it.
+            f(socket, simdutf8::basic::from_utf8(payload).unwrap_or_default());
+            true
+        }
+        MessageType::Binary => {
+            let bytes = callbacks.binary.as_ref().map(|f| f(socket, payload));
+            let shown = callbacks.binary_no_alloc.as_ref().map(|f| f(socket, &segment()));
+            bytes.is_some() || shown.is_some()
+        }
+    }
+}
+
 /// Calls what is registered for an event; whether anything was.
 pub(super) fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> bool {
     let _inside = Inside::enter();
     match event {
         EventKind::Open => callbacks.open.as_ref().map(|f| f(socket)).is_some(),
         EventKind::Text(payload) => {
-            let Some(f) = &callbacks.text else { return false };
-            // Checked by the session, which says so in the event's type; a failure here would be
-            // a fault of ours, and an empty text is the harmless way to show it.
-            f(socket, std::str::from_utf8(payload.as_slice()).unwrap_or_default());
-            true
+            show(socket, callbacks, MessageType::Text, payload.as_slice(), || payload.clone())
         }
         EventKind::Binary(payload) => {
-            let bytes = callbacks.binary.as_ref().map(|f| f(socket, payload.as_slice()));
-            let segment = callbacks.binary_no_alloc.as_ref().map(|f| f(socket, &payload));
-            bytes.is_some() || segment.is_some()
+            show(socket, callbacks, MessageType::Binary, payload.as_slice(), || payload.clone())
         }
         EventKind::IncompleteFrame(frame) => {
             callbacks.incomplete_frame.as_ref().map(|f| f(socket, &frame)).is_some()

@@ -1,6 +1,7 @@
 //! What happened on a socket, as the game gets it.
 
 use super::request::Request;
+use super::run::Run;
 use super::socket::Socket;
 use crate::buffer::Segment;
 use crate::error::Error;
@@ -64,6 +65,8 @@ pub enum EventKind {
 /// What a mailbox holds.
 pub enum Letter {
     Event(EventKind),
+    /// An event for each message in it.
+    Run(Run),
     /// Here the server broke the rules. That the game has come this far is told to the attempt, and
     /// the game sees nothing of it.
     Mark {
@@ -81,12 +84,28 @@ impl Letter {
     pub fn charge(&self) -> usize {
         match self {
             Letter::Event(event) => event.charge(),
+            Letter::Run(run) => run.charge(),
             Letter::Mark { .. } => EVENT_OVERHEAD,
+        }
+    }
+
+    /// How many events it stands for.
+    pub fn count(&self) -> usize {
+        match self {
+            Letter::Event(_) | Letter::Mark { .. } => 1,
+            Letter::Run(run) => run.count(),
         }
     }
 }
 
 impl EventKind {
+    pub fn message(message_type: MessageType, payload: Segment) -> Self {
+        match message_type {
+            MessageType::Text => EventKind::Text(payload),
+            MessageType::Binary => EventKind::Binary(payload),
+        }
+    }
+
     /// What the event counts for in its socket's queue, in bytes.
     pub fn charge(&self) -> usize {
         EVENT_OVERHEAD

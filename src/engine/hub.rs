@@ -25,6 +25,8 @@ pub struct Hub {
     /// Charge at which a socket stops reading.
     pub event_queue_bytes: usize,
     ready: Mutex<VecDeque<Arc<Shared>>>,
+    /// How many stand there, for a look without the lock.
+    waiting: AtomicUsize,
     /// None once the hub is closed.
     finalizers: Mutex<Option<Vec<Arc<Shared>>>>,
     /// Threads inside a delivery; shutdown waits for them.
@@ -41,6 +43,7 @@ impl Hub {
         Self {
             event_queue_bytes,
             ready: Mutex::default(),
+            waiting: AtomicUsize::new(0),
             finalizers: Mutex::new(Some(Vec::new())),
             delivering: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -70,6 +73,7 @@ impl Hub {
         let mut ready = lock(&self.ready);
         if !socket.in_ready.swap(true, Ordering::Relaxed) {
             ready.push_back(socket.clone());
+            self.waiting.store(ready.len(), Ordering::Relaxed);
         }
     }
 
@@ -77,12 +81,14 @@ impl Hub {
     pub fn next_ready(&self) -> Option<Arc<Shared>> {
         let mut ready = lock(&self.ready);
         let socket = ready.pop_front()?;
+        self.waiting.store(ready.len(), Ordering::Relaxed);
         socket.in_ready.store(false, Ordering::Relaxed);
         Some(socket)
     }
 
+    /// How many sockets stand in the line; a moment later it may be another number.
     pub fn ready_len(&self) -> usize {
-        lock(&self.ready).len()
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Sleeps until an event waits or the library stops, at most this long.

@@ -9,8 +9,9 @@
 
 use std::collections::VecDeque;
 
-use super::event::Letter;
+use super::event::{EventKind, Letter};
 use super::lock;
+use super::run::Run;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -42,7 +43,7 @@ impl Mailbox {
             batch.clear();
             return 0;
         }
-        let count = batch.len();
+        let count = batch.iter().map(Letter::count).sum();
         self.charge.fetch_add(charge, Ordering::Relaxed);
         arrived.events.extend(batch.drain(..));
         count
@@ -79,8 +80,17 @@ impl Mailbox {
         arrived.shut = true;
         let events = std::mem::take(&mut arrived.events);
         drop(arrived);
-        events.len()
+        count(&events)
     }
+}
+
+/// What comes out of a mailbox, one by one.
+pub enum Taken {
+    Event(EventKind),
+    /// See [`Letter::Mark`].
+    Mark {
+        attempt: u64,
+    },
 }
 
 /// The right to take events, until dropped.
@@ -93,23 +103,64 @@ pub struct Delivery<'a> {
 }
 
 impl Iterator for Delivery<'_> {
-    type Item = Letter;
+    type Item = Taken;
 
     /// The oldest event. It is counted as waiting until [`settle`](Self::settle) is called.
     #[inline]
-    fn next(&mut self) -> Option<Letter> {
-        if self.events.is_empty() {
-            let mut arrived = lock(&self.mailbox.arrived);
-            std::mem::swap(&mut self.events, &mut arrived.events);
-        }
-        let event = self.events.pop_front()?;
-        self.owed_charge += event.charge();
-        self.owed_count += 1;
-        Some(event)
+    fn next(&mut self) -> Option<Taken> {
+        self.refill();
+        let letter = self.events.pop_front()?;
+        let charge = letter.charge();
+        let taken = match letter {
+            Letter::Event(event) => Taken::Event(event),
+            Letter::Mark { attempt } => Taken::Mark { attempt },
+            Letter::Run(mut run) => {
+                let event = run.take_first()?;
+                self.owe(charge - run.charge());
+                self.put_back(run);
+                return Some(Taken::Event(event));
+            }
+        };
+        self.owe(charge);
+        Some(taken)
     }
 }
 
 impl Delivery<'_> {
+    /// The messages that come next, where they lie in a run: to be shown without a reference for each. What
+    /// is left of it must be [put back](Self::put_back), and what was taken is [owed](Self::owe).
+    #[inline]
+    pub fn take_run(&mut self) -> Option<Run> {
+        self.refill();
+        match self.events.pop_front()? {
+            Letter::Run(run) => Some(run),
+            other => {
+                self.events.push_front(other);
+                None
+            }
+        }
+    }
+
+    pub fn put_back(&mut self, run: Run) {
+        if !run.is_empty() {
+            self.events.push_front(Letter::Run(run));
+        }
+    }
+
+    /// An event was taken that is charged for that much.
+    #[inline]
+    pub fn owe(&mut self, charge: usize) {
+        self.owed_charge += charge;
+        self.owed_count += 1;
+    }
+
+    fn refill(&mut self) {
+        if self.events.is_empty() {
+            let mut arrived = lock(&self.mailbox.arrived);
+            std::mem::swap(&mut self.events, &mut arrived.events);
+        }
+    }
+
     /// What the events taken since the last time are charged for, in bytes.
     #[inline]
     pub fn owes(&self) -> usize {
@@ -135,8 +186,13 @@ impl Delivery<'_> {
     /// Drops what is left, and refuses what comes: the socket was destroyed meanwhile. Returns how
     /// many events that were.
     pub fn discard(&mut self) -> usize {
-        self.mailbox.refuse() + std::mem::take(&mut self.events).len()
+        self.mailbox.refuse() + count(&std::mem::take(&mut self.events))
     }
+}
+
+/// How many events these letters stand for.
+fn count(letters: &VecDeque<Letter>) -> usize {
+    letters.iter().map(Letter::count).sum()
 }
 
 impl Drop for Delivery<'_> {

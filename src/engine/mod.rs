@@ -15,7 +15,7 @@
 //! | `library` | start and stop: the workers, the resolver, the table of sockets |
 //! | `socket` | what a socket's handle stands for; what game and worker share of it |
 //! | `callbacks`, `event`, `request` | what the game is told, and how |
-//! | `mailbox`, `hub`, `delivery` | the bounded queue of events, who has some, and handing them over |
+//! | `mailbox`, `run`, `hub`, `delivery` | the bounded queue of events, floods of small messages in it, who has some, and handing them over |
 //! | `http2`, `transport` | the connections that sockets share, and what carries one socket's bytes |
 //! | `worker`, `attempt`, `timers`, `masks` | the loop, one connection in it, deadlines, mask keys |
 //!
@@ -32,6 +32,7 @@ pub mod library;
 pub mod mailbox;
 pub mod masks;
 pub mod request;
+pub mod run;
 pub mod socket;
 pub mod timers;
 pub mod transport;

@@ -15,17 +15,20 @@ pub use self::inbox::Orders;
 use self::inbox::{Attended, finish};
 pub use self::inbox::{Inbox, News, unattended};
 use super::attempt::{Attempt, Fate, end_without_attempt};
-use super::event::Letter;
+use super::event::{EventKind, Letter};
 use super::http2::{LinkId, Pool, Turn};
 use super::library;
 use super::lock;
+use super::run::Run;
 use super::socket::{Plan, Shared, Socket, State, Wishes};
 use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::fault;
+use crate::limits::EVENT_OVERHEAD;
 use crate::logging::{self, LogLevel};
 use crate::net::resolve::Resolver;
 use crate::session::inbound::Scratch;
+use crate::session::{MessageType, Payload};
 use crate::sync::atomic::Ordering;
 
 /// Readiness events taken from the system at a time.
@@ -142,6 +145,22 @@ impl Context {
     pub fn collect(&mut self, letter: Letter) {
         self.batch_charge += letter.charge();
         self.batch.push(letter);
+    }
+
+    /// A message for the game, where it was received.
+    #[inline]
+    pub fn collect_message(&mut self, message_type: MessageType, payload: &Payload<'_>) {
+        let Some(frame) = payload.whole_frame() else {
+            let payload = payload.segment();
+            return self.collect(Letter::Event(EventKind::message(message_type, payload)));
+        };
+        if let Some(Letter::Run(run)) = self.batch.last_mut()
+            && run.extend(&frame)
+        {
+            self.batch_charge += EVENT_OVERHEAD + frame.payload_len;
+        } else {
+            self.collect(Letter::Run(Run::of(&frame)));
+        }
     }
 }
 

@@ -25,13 +25,9 @@ use super::MessageType;
 use crate::buffer::{OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
 use crate::wire::deflate::Inflater;
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header, parse_usual};
 use crate::wire::utf8::{self, Utf8Stream};
 use crate::wire::violation::Violation;
-
-/// The first bytes of frames that are messages by themselves: FIN, no reserved bit, the opcode.
-const WHOLE_TEXT: u8 = 0x80 | Opcode::Text as u8;
-const WHOLE_BINARY: u8 = 0x80 | Opcode::Binary as u8;
 
 /// The block that a worker lends to whichever connection reads.
 pub type Scratch = Option<Writer>;
@@ -101,11 +97,29 @@ pub struct Payload<'a> {
     writer: Option<&'a Writer>,
     start: usize,
     end: usize,
+    /// The length of the header before it, where it is that of a frame that [`parse_usual`] knows.
+    head_len: usize,
+}
+
+/// A message that is one frame as [`parse_usual`] knows it, from its header to its end.
+pub struct WholeFrame<'a> {
+    pub writer: &'a Writer,
+    pub start: usize,
+    pub end: usize,
+    pub payload_len: usize,
 }
 
 impl<'a> Payload<'a> {
     pub fn of(segment: &'a Segment) -> Self {
-        Self { decoded: Some(segment), writer: None, start: 0, end: 0 }
+        Self { decoded: Some(segment), writer: None, start: 0, end: 0, head_len: 0 }
+    }
+
+    /// The frame that it came in, if that was all of the message and is as most are.
+    #[inline]
+    pub fn whole_frame(&self) -> Option<WholeFrame<'a>> {
+        let writer = self.writer.filter(|_| self.head_len > 0)?;
+        let payload_len = self.end - self.start;
+        Some(WholeFrame { writer, start: self.start - self.head_len, end: self.end, payload_len })
     }
 
     #[inline]
@@ -235,9 +249,9 @@ impl Inbound {
         if self.body_is_shown {
             self.drop_shown_body();
         }
-        if let Some((message_type, start, end)) = self.usual_message() {
-            let payload =
-                Payload { decoded: None, writer: self.held.as_ref().map(|held| &held.writer), start, end };
+        if let Some((message_type, head_len, start, end)) = self.usual_message() {
+            let writer = self.held.as_ref().map(|held| &held.writer);
+            let payload = Payload { decoded: None, writer, start, end, head_len };
             return Ok(Item::Message { message_type, rsv: 0, payload });
         }
         self.next_item(stream)
@@ -247,33 +261,23 @@ impl Inbound {
     /// nothing is wrong with it. Whatever else it may be takes the long way, which would come to
     /// the same: this only halves what a small message costs.
     #[inline]
-    fn usual_message(&mut self) -> Option<(MessageType, usize, usize)> {
+    fn usual_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
         if self.frame.is_some() || self.message.is_some() || self.always_extended {
             return None;
         }
         let held = self.held.as_mut()?;
         let unread = &held.writer.bytes()[held.consumed..];
-        let (first, head_len, len) = match *unread {
-            [first, len @ 0..=125, ..] => (first, 2, usize::from(len)),
-            [first, 126, high, low, ..] if high > 0 || low > 125 => {
-                (first, 4, usize::from(u16::from_be_bytes([high, low])))
-            }
-            _ => return None,
-        };
-        let payload = unread.get(head_len..head_len + len)?;
-        let message_type = match first {
-            WHOLE_BINARY => MessageType::Binary,
-            WHOLE_TEXT if utf8::valid(payload) => MessageType::Text,
-            _ => return None,
-        };
-        if len > self.max_message_size {
+        let (opcode, head_len, len) = parse_usual(unread)?;
+        let message_type = MessageType::of(opcode);
+        let is_valid = || utf8::valid(&unread[head_len..head_len + len]);
+        if len > self.max_message_size || message_type == MessageType::Text && !is_valid() {
             return None;
         }
         let start = held.consumed + head_len;
         held.consumed = start + len;
         self.frames += 1;
         self.messages += 1;
-        Some((message_type, start, start + len))
+        Some((message_type, head_len, start, start + len))
     }
 
     fn next_item(&mut self, stream: bool) -> Result<Item<'_>, Stuck> {
@@ -286,12 +290,13 @@ impl Inbound {
         };
         let payload = match place {
             Place::Held { start, end } => {
-                Payload { decoded: None, writer: self.held.as_ref().map(|held| &held.writer), start, end }
+                let writer = self.held.as_ref().map(|held| &held.writer);
+                Payload { decoded: None, writer, start, end, head_len: 0 }
             }
             Place::Body => {
                 self.body_is_shown = true;
                 let end = self.body.as_ref().map_or(0, Writer::filled);
-                Payload { decoded: None, writer: self.body.as_ref(), start: 0, end }
+                Payload { decoded: None, writer: self.body.as_ref(), start: 0, end, head_len: 0 }
             }
         };
         let rsv = self.rsv;
@@ -400,7 +405,7 @@ impl Inbound {
 
     fn begin_message(&mut self, opcode: Opcode, streamed: bool, compressed: bool) {
         self.message = Some(Message {
-            message_type: message_type_of(opcode),
+            message_type: MessageType::of(opcode),
             size: 0,
             streamed,
             compressed,
@@ -517,7 +522,7 @@ impl Inbound {
         if self.message.is_some() {
             return self.fragment(opcode, fin, len, Place::Body);
         }
-        let message_type = message_type_of(opcode);
+        let message_type = MessageType::of(opcode);
         if message_type == MessageType::Text {
             self.utf8.finish()?;
         }
@@ -546,8 +551,4 @@ impl Inbound {
         }
         Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
     }
-}
-
-fn message_type_of(opcode: Opcode) -> MessageType {
-    if opcode == Opcode::Text { MessageType::Text } else { MessageType::Binary }
 }

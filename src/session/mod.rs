@@ -29,6 +29,8 @@ pub use inbound::Payload;
 pub use opening::{Opening, OpeningStep};
 pub use outbox::Outbox;
 
+use crate::wire::frame::Opcode;
+
 /// What a message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -36,6 +38,14 @@ pub enum MessageType {
     /// UTF-8, checked in both directions.
     Text = 1,
     Binary = 2,
+}
+
+impl MessageType {
+    /// Of the opcode of a message's first frame.
+    #[inline]
+    pub fn of(opcode: Opcode) -> Self {
+        if opcode == Opcode::Text { MessageType::Text } else { MessageType::Binary }
+    }
 }
 
 /// Where mask keys come from: unpredictable to whoever can choose payloads (RFC 6455 section 10.3).

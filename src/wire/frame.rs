@@ -82,6 +82,30 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violat
     parse_any_header(bytes)
 }
 
+/// The frame that most messages of a server are: unfragmented, without reserved bits, of up to 64 KiB. Its
+/// opcode, the length of its header and of its payload; None for every other, right or wrong, and where
+/// not all of it is there.
+#[inline]
+pub fn parse_usual(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
+    const WHOLE_TEXT: u8 = FIN | Opcode::Text as u8;
+    const WHOLE_BINARY: u8 = FIN | Opcode::Binary as u8;
+    let (first, head_len, len) = match *bytes {
+        [first, len @ 0..LENGTH_16, ..] => (first, 2, usize::from(len)),
+        [first, LENGTH_16, high, low, ..] if high > 0 || low >= LENGTH_16 => {
+            (first, 4, usize::from(u16::from_be_bytes([high, low])))
+        }
+        _ => return None,
+    };
+    if bytes.len() < head_len + len {
+        return None;
+    }
+    match first {
+        WHOLE_BINARY => Some((Opcode::Binary, head_len, len)),
+        WHOLE_TEXT => Some((Opcode::Text, head_len, len)),
+        _ => None,
+    }
+}
+
 /// As [`parse_header`], for frames that a server sent: a mask (section 5.1) and reserved bits
 /// outside `allowed_rsv` are violations as soon as they can be seen.
 #[inline]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::super::callbacks::{Callbacks, Inside};
+use super::super::callbacks::Inside;
 use super::super::counters::add;
+use super::super::delivery;
 use super::super::event::{EventKind, Frame};
 use super::super::lock;
 use super::super::masks;
@@ -19,8 +20,8 @@ use super::{Attempt, Fate, Stage};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{READS_PER_TURN, WRITES_PER_TURN};
 use crate::net::stream::{ReadOutcome, WriteOutcome};
+use crate::session::SessionEvent;
 use crate::session::sending::MAX_SLICES;
-use crate::session::{MessageType, Payload, SessionEvent};
 
 impl Attempt {
     /// Reads, looks, writes; publishes what the game is to know.
@@ -150,6 +151,8 @@ impl Attempt {
         let waiting = socket.mailbox.charge();
         let handle = Socket(socket.clone());
         let mut got_message = false;
+        // Callbacks of messages, one after the other: entered once for all of them.
+        let _inside = Inside::enter();
         let keep_reading = loop {
             if polls && waiting + context.batch_charge >= limit {
                 break self.pause(&socket, context);
@@ -169,14 +172,10 @@ impl Attempt {
                 SessionEvent::Message { message_type, payload } => {
                     got_message = true;
                     if polls {
-                        let payload = payload.segment();
-                        let event = match message_type {
-                            MessageType::Text => EventKind::Text(payload),
-                            MessageType::Binary => EventKind::Binary(payload),
-                        };
-                        context.collect(event.into());
+                        context.collect_message(message_type, &payload);
                     } else {
-                        call_message(&handle, &self.callbacks, message_type, &payload);
+                        let segment = || payload.segment();
+                        delivery::show(&handle, &self.callbacks, message_type, payload.bytes(), segment);
                     }
                 }
                 SessionEvent::Fragment { message_type, is_first, is_final, payload } => {
@@ -335,25 +334,5 @@ impl Attempt {
             self.read(context);
         }
         self.fail_live(error, context);
-    }
-}
-
-/// A message in worker mode: shown where it was received.
-fn call_message(socket: &Socket, callbacks: &Callbacks, message_type: MessageType, payload: &Payload<'_>) {
-    let _inside = Inside::enter();
-    match message_type {
-        MessageType::Text => {
-            if let Some(f) = &callbacks.text {
-                f(socket, simdutf8::basic::from_utf8(payload.bytes()).unwrap_or_default());
-            }
-        }
-        MessageType::Binary => {
-            if let Some(f) = &callbacks.binary {
-                f(socket, payload.bytes());
-            }
-            if let Some(f) = &callbacks.binary_no_alloc {
-                f(socket, &payload.segment());
-            }
-        }
     }
 }
