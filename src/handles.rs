@@ -6,6 +6,7 @@
 //! into an array and never while foreign code runs: what is removed is handed back to the caller
 //! to be dropped outside.
 
+use std::ops::Range;
 use std::sync::PoisonError;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,9 @@ statics! {
     static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 }
 
+/// Generations that a table draws at a time.
+const DRAWN: u64 = 256;
+
 /// The slots or the memory for another handle are used up.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exhausted;
@@ -34,6 +38,8 @@ struct Slots<T> {
     entries: Vec<Entry<T>>,
     first_free: u32,
     occupied: usize,
+    /// Generations that are drawn and not given out.
+    drawn: Range<u64>,
 }
 
 enum Entry<T> {
@@ -44,7 +50,7 @@ enum Entry<T> {
 impl<T> Handles<T> {
     const_fn! {
         pub fn new() -> Self {
-            Self { slots: Mutex::new(Slots { entries: Vec::new(), first_free: NO_SLOT, occupied: 0 }) }
+            Self { slots: Mutex::new(Slots { entries: Vec::new(), first_free: NO_SLOT, occupied: 0, drawn: 0..0 }) }
         }
     }
 
@@ -65,7 +71,7 @@ impl<T> Handles<T> {
         if slot == slots.entries.len() {
             slots.entries.try_reserve(1).map_err(|_| Exhausted)?;
         }
-        let id = (NEXT_GENERATION.fetch_add(1, Ordering::Relaxed) << SLOT_BITS) | slot as u64;
+        let id = (slots.next_generation() << SLOT_BITS) | slot as u64;
         // Before anything changes: it may panic.
         let value = make(id);
         let taken = Entry::Taken { id, value };
@@ -154,6 +160,14 @@ impl<T> Handles<T> {
 }
 
 impl<T> Slots<T> {
+    fn next_generation(&mut self) -> u64 {
+        self.drawn.next().unwrap_or_else(|| {
+            let first = NEXT_GENERATION.fetch_add(DRAWN, Ordering::Relaxed);
+            self.drawn = first + 1..first + DRAWN;
+            first
+        })
+    }
+
     /// A table that has grown large gives its memory back once nothing lives in it; a small one
     /// keeps it, so that a single handle coming and going costs no allocation.
     fn give_back_when_empty(&mut self) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Client, Seen, alone, wait_until};
 use framewire::{
-    Config, Dispatch, Socket, State, init, next_event, pending, poll, pool_stats, shutdown, wait,
+    Config, Dispatch, EventKind, Socket, State, init, next_event, pending, poll, pool_stats, shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -170,6 +170,127 @@ fn a_budget_of_events_is_kept_exactly() {
     // The close has no callback, and does not count.
     assert_eq!(poll(0, 0), 1000 - 150);
     assert_eq!((poll(0, 0), pending()), (0, 0));
+}
+
+/// Texts and binaries of all small sizes in one piece, with pongs in between; each begins with its number.
+fn burst(messages: u32) -> Scripted {
+    Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let mut bytes = Vec::new();
+        for number in 0..messages {
+            let payload = format!("{number:04}{}", "x".repeat(number as usize % 200));
+            bytes.push(if number % 3 == 0 { 0x81 } else { 0x82 });
+            match payload.len() {
+                len @ 0..=125 => bytes.push(len as u8),
+                len => bytes.extend([126, 0, len as u8]),
+            }
+            bytes.extend(payload.as_bytes());
+            if number % 50 == 49 {
+                bytes.extend(b"\x8A\x00");
+            }
+        }
+        peer.send(&bytes);
+        peer.wait_for_end();
+    })
+}
+
+#[test]
+fn what_came_in_one_piece_is_called_and_taken_by_turns_and_in_order() {
+    let _alone = alone();
+    const MESSAGES: u32 = 1000;
+    let server = burst(MESSAGES);
+    let client = Client::opened(&server.url());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = |kind: &str, payload: &[u8]| {
+        seen.lock().unwrap().push(format!("{kind} {}", String::from_utf8_lossy(payload)));
+    };
+    let texts = seen.clone();
+    let text = move |_: &Socket, text: &str| texts.lock().unwrap().push(format!("text {text}"));
+    client.on_text(Some(Arc::new(text))).unwrap();
+    let binaries = seen.clone();
+    let binary = move |_: &Socket, bytes: &[u8]| {
+        binaries.lock().unwrap().push(format!("binary {}", String::from_utf8_lossy(bytes)));
+    };
+    client.on_binary(Some(Arc::new(binary))).unwrap();
+    let pongs = MESSAGES as usize / 50;
+    wait_until("every message", || pending() == MESSAGES as usize + pongs);
+    let mut left = pending();
+    for way in 0.. {
+        let taken = match way % 5 {
+            0 => next_event(),
+            1 => client.next_event().unwrap(),
+            other => {
+                let before = pending();
+                if other == 2 {
+                    poll(1, 0)
+                } else {
+                    client.poll(other, 0).unwrap()
+                };
+                left -= before - pending();
+                None
+            }
+        };
+        if let Some(event) = taken {
+            left -= 1;
+            match event.kind {
+                EventKind::Text(payload) => note("text", payload.as_slice()),
+                EventKind::Binary(payload) => note("binary", payload.as_slice()),
+                EventKind::Pong(_) => {}
+                _ => panic!("no other event was sent"),
+            }
+        }
+        assert_eq!(pending(), left);
+        if left == 0 {
+            break;
+        }
+    }
+    let sent: Vec<String> = (0..MESSAGES)
+        .map(|number| {
+            let kind = if number % 3 == 0 { "text" } else { "binary" };
+            format!("{kind} {number:04}{}", "x".repeat(number as usize % 200))
+        })
+        .collect();
+    assert_eq!(*seen.lock().unwrap(), sent);
+}
+
+#[test]
+fn a_socket_destroyed_within_a_burst_shows_no_more_of_it() {
+    let _alone = alone();
+    let server = burst(200);
+    let client = Client::opened(&server.url());
+    let shown = Arc::new(AtomicUsize::new(0));
+    let own = shown.clone();
+    client
+        .on_binary(Some(Arc::new(move |socket, _| {
+            if own.fetch_add(1, Ordering::SeqCst) == 9 {
+                socket.destroy().unwrap();
+            }
+        })))
+        .unwrap();
+    wait_until("every message", || pending() == 204);
+    poll(0, 0);
+    assert_eq!((shown.load(Ordering::SeqCst), pending()), (10, 0));
+    assert_eq!(poll(0, 0), 0);
+}
+
+#[test]
+fn a_callback_that_panics_within_a_burst_loses_nothing_of_it() {
+    let _alone = alone();
+    let server = burst(150);
+    let client = Client::opened(&server.url());
+    let shown = Arc::new(AtomicUsize::new(0));
+    let own = shown.clone();
+    client
+        .on_binary(Some(Arc::new(move |_, _| {
+            if own.fetch_add(1, Ordering::SeqCst) == 9 {
+                panic!("on purpose");
+            }
+        })))
+        .unwrap();
+    wait_until("every message", || pending() == 153);
+    poll(0, 0);
+    assert_eq!(shown.load(Ordering::SeqCst), 100);
+    wait_until("the end", || client.state() == State::Closed);
 }
 
 #[test]

@@ -131,23 +131,22 @@ pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
     hub.run_finalizers();
     let mut skipped = 0;
     while skipped <= hub.ready_len() {
-        let socket = hub.next_ready()?;
-        let place = Place(&socket);
+        let socket = hub.rotate()?;
+        // A panic leaves it in the line.
         let Some(mut delivery) = socket.mailbox.claim() else {
             skipped += 1;
-            hub.make_ready(&socket);
             continue;
         };
         let event = take(&socket, &mut delivery);
         let more = delivery.has_more();
         drop(delivery);
-        if more {
-            hub.make_ready(&socket);
+        if !more {
+            hub.leave(&socket);
         }
-        drop(place);
         if let Some(kind) = event {
             return Some(Event { socket: Socket(socket), kind });
         }
+        skipped += 1;
     }
     None
 }

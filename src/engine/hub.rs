@@ -86,6 +86,32 @@ impl Hub {
         Some(socket)
     }
 
+    /// The socket at the head of the line, which goes to its end and stays there: for whoever takes one event
+    /// at a time. Whoever finds no more there lets it [leave](Self::leave).
+    pub fn rotate(&self) -> Option<Arc<Shared>> {
+        let mut ready = lock(&self.ready);
+        if ready.len() > 1 {
+            ready.rotate_left(1);
+        }
+        ready.back().cloned()
+    }
+
+    /// Takes a socket that has nothing more out of the line.
+    pub fn leave(&self, socket: &Arc<Shared>) {
+        let mut ready = lock(&self.ready);
+        if let Some(place) = ready.iter().rposition(|other| Arc::ptr_eq(other, socket)) {
+            ready.remove(place);
+            self.waiting.store(ready.len(), Ordering::Relaxed);
+        }
+        socket.in_ready.store(false, Ordering::Relaxed);
+        drop(ready);
+        // What came before the mark was taken away, or is left to another thread that takes events, has not
+        // put it back into the line.
+        if socket.mailbox.charge() > 0 && !socket.is_destroyed() {
+            self.make_ready(socket);
+        }
+    }
+
     /// How many sockets stand in the line; a moment later it may be another number.
     pub fn ready_len(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)

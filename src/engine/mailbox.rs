@@ -8,12 +8,13 @@
 //! network until half is gone.
 
 use std::collections::VecDeque;
+use std::sync::TryLockError;
 
 use super::event::{EventKind, Letter};
 use super::lock;
 use super::run::Run;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Queues that a burst has grown beyond this are given back once they run empty.
 const KEEP_CAPACITY: usize = 64;
@@ -21,8 +22,10 @@ const KEEP_CAPACITY: usize = 64;
 #[derive(Default)]
 pub struct Mailbox {
     arrived: Mutex<Arrived>,
-    /// What the one who delivers works on. Nobody else touches it while `delivering` is set.
+    /// What the one who delivers works on. To hold this lock is the right to deliver; nobody ever waits for
+    /// it, so callbacks may run meanwhile.
     taken: Mutex<VecDeque<Letter>>,
+    /// Somebody holds it.
     delivering: AtomicBool,
     charge: AtomicUsize,
 }
@@ -56,8 +59,13 @@ impl Mailbox {
 
     /// The right to deliver: one thread at a time has it, so that events come one at a time.
     pub fn claim(&self) -> Option<Delivery<'_>> {
-        self.delivering.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        let events = std::mem::take(&mut *lock(&self.taken));
+        let events = match self.taken.try_lock() {
+            Ok(events) => events,
+            // A panic has left the queue whole, as between any two of its calls it is.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.delivering.store(true, Ordering::Relaxed);
         Some(Delivery { mailbox: self, events, owed_charge: 0, owed_count: 0 })
     }
 
@@ -96,7 +104,7 @@ pub enum Taken {
 /// The right to take events, until dropped.
 pub struct Delivery<'a> {
     mailbox: &'a Mailbox,
-    events: VecDeque<Letter>,
+    events: MutexGuard<'a, VecDeque<Letter>>,
     /// Of events that were taken and are still counted as waiting; see [`Delivery::settle`].
     owed_charge: usize,
     owed_count: usize,
@@ -157,7 +165,7 @@ impl Delivery<'_> {
     fn refill(&mut self) {
         if self.events.is_empty() {
             let mut arrived = lock(&self.mailbox.arrived);
-            std::mem::swap(&mut self.events, &mut arrived.events);
+            std::mem::swap(&mut *self.events, &mut arrived.events);
         }
     }
 
@@ -186,7 +194,7 @@ impl Delivery<'_> {
     /// Drops what is left, and refuses what comes: the socket was destroyed meanwhile. Returns how
     /// many events that were.
     pub fn discard(&mut self) -> usize {
-        self.mailbox.refuse() + count(&std::mem::take(&mut self.events))
+        self.mailbox.refuse() + count(&std::mem::take(&mut *self.events))
     }
 }
 
@@ -197,11 +205,9 @@ fn count(letters: &VecDeque<Letter>) -> usize {
 
 impl Drop for Delivery<'_> {
     fn drop(&mut self) {
-        let mut events = std::mem::take(&mut self.events);
-        if events.is_empty() && events.capacity() > KEEP_CAPACITY {
-            events = VecDeque::new();
+        if self.events.is_empty() && self.events.capacity() > KEEP_CAPACITY {
+            *self.events = VecDeque::new();
         }
-        *lock(&self.mailbox.taken) = events;
         self.mailbox.delivering.store(false, Ordering::Release);
     }
 }

@@ -47,17 +47,16 @@ impl fw_event {
 /// Turns an event into what C sees, to be released with [`release`]. A connection whose event is lost
 /// by a panic ends, rather than going on with a gap.
 pub(super) fn show(event: Event) -> Result<fw_event, CallError> {
-    let socket = event.socket.clone();
-    catch_unwind(AssertUnwindSafe(|| show_whole(event))).unwrap_or_else(|panic| {
+    let Event { socket, kind } = event;
+    catch_unwind(AssertUnwindSafe(|| show_whole(&socket, kind))).unwrap_or_else(|panic| {
         socket.fault("the library panicked while it showed an event, which is lost");
         resume_unwind(panic)
     })
 }
 
-fn show_whole(event: Event) -> Result<fw_event, CallError> {
-    let Event { socket, kind } = event;
+fn show_whole(socket: &Socket, kind: EventKind) -> Result<fw_event, CallError> {
     let mut shown = fw_event {
-        socket: fw_socket::from(&socket),
+        socket: fw_socket::from(socket),
         user_data: std::ptr::with_exposed_provenance_mut(socket.user_data()),
         ..fw_event::NONE
     };
@@ -69,18 +68,18 @@ fn show_whole(event: Event) -> Result<fw_event, CallError> {
         EventKind::Text(payload) => {
             shown.r#type = fw_event_type::FW_EVENT_TEXT;
             whole(&mut shown, fw_opcode::FW_OPCODE_TEXT);
-            shown.payload = grant(&socket, payload)?;
+            shown.payload = grant(socket, payload)?;
         }
         EventKind::Binary(payload) => {
             shown.r#type = fw_event_type::FW_EVENT_BINARY;
             whole(&mut shown, fw_opcode::FW_OPCODE_BINARY);
-            shown.payload = grant(&socket, payload)?;
+            shown.payload = grant(socket, payload)?;
         }
         EventKind::IncompleteFrame(frame) => {
             shown.r#type = fw_event_type::FW_EVENT_INCOMPLETE_FRAME;
             shown.opcode = frame.opcode.into();
             (shown.is_first, shown.is_final) = (frame.is_first.into(), frame.is_final.into());
-            shown.payload = grant(&socket, frame.payload)?;
+            shown.payload = grant(socket, frame.payload)?;
         }
         EventKind::Request(request) => {
             shown.r#type = fw_event_type::FW_EVENT_REQUEST;
@@ -89,7 +88,7 @@ fn show_whole(event: Event) -> Result<fw_event, CallError> {
         }
         EventKind::Pong(payload) => {
             shown.r#type = fw_event_type::FW_EVENT_PONG;
-            shown.payload = grant(&socket, payload)?;
+            shown.payload = grant(socket, payload)?;
         }
         EventKind::Reconnecting { error, attempt, delay_ms } => {
             shown.r#type = fw_event_type::FW_EVENT_RECONNECTING;

@@ -123,6 +123,26 @@ fn those_who_call_and_those_who_take_share_the_events() {
 }
 
 #[test]
+fn two_who_take_leave_nothing_behind() {
+    check(|| {
+        let house = House::new(1000);
+        let socket = house.socket(0);
+        let takers = [(); 2].map(|()| {
+            let hub = house.hub.clone();
+            thread::spawn(move || [(); 2].map(|()| delivery::next_event(&hub).is_some()))
+        });
+        publish(&socket, &[0, 1]);
+        publish(&socket, &[2]);
+        let taken: Vec<bool> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
+        let mut count = taken.into_iter().filter(|taken| *taken).count();
+        while delivery::next_event(&house.hub).is_some() {
+            count += 1;
+        }
+        assert_eq!((count, hub::pending()), (3, 0));
+    });
+}
+
+#[test]
 fn who_is_told_of_an_event_finds_it() {
     check(|| {
         let house = House::new(1000);
