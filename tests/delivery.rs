@@ -339,6 +339,32 @@ fn a_budget_of_time_ends_a_call_whose_callbacks_are_slow() {
 }
 
 #[test]
+fn a_budget_of_time_holds_for_finalizers_too() {
+    let _alone = alone();
+    const SOCKETS: usize = 10;
+    let finalized = Arc::new(AtomicUsize::new(0));
+    for _ in 0..SOCKETS {
+        let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
+        let own = finalized.clone();
+        let slow = move || {
+            own.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        socket.set_finalizer(Some(Box::new(slow))).unwrap();
+        socket.destroy().unwrap();
+    }
+    let mut calls = 0;
+    wait_until("every finalizer", || {
+        let before = finalized.load(Ordering::SeqCst);
+        poll(0, 1000);
+        let ran = finalized.load(Ordering::SeqCst) - before;
+        assert!(ran <= 1, "{ran} in one call, each takes longer than its budget");
+        calls += ran;
+        calls == SOCKETS
+    });
+}
+
+#[test]
 fn a_poll_without_a_budget_ends_although_messages_keep_coming() {
     let _alone = alone();
     let flood = flood(100);

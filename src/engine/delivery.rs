@@ -52,6 +52,11 @@ impl Budget {
         }
     }
 
+    /// The time is over.
+    fn is_late(&self) -> bool {
+        self.ends.is_some_and(|ends| Instant::now() >= ends)
+    }
+
     fn is_spent(&self) -> bool {
         self.events == 0
     }
@@ -78,6 +83,7 @@ impl Budget {
 pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
     let Some(_delivering) = hub.begin_delivery() else { return 0 };
     let mut budget = Budget::new(max_events, max_microseconds, hub::pending());
+    hub.run_finalizers(|| budget.is_late());
     let mut ran = 0;
     // A socket that somebody else delivers from keeps its place without being waited for.
     let mut skipped = 0;
@@ -105,7 +111,6 @@ pub fn poll(hub: &Arc<Hub>, max_events: u32, max_microseconds: u32) -> usize {
             }
         }
     }
-    hub.run_finalizers();
     ran
 }
 
@@ -128,7 +133,7 @@ pub fn poll_one(socket: &Arc<Shared>, max_events: u32, max_microseconds: u32) ->
 /// The next event of any socket, each in its turn.
 pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
     let _delivering = hub.begin_delivery()?;
-    hub.run_finalizers();
+    hub.run_finalizers(|| false);
     let mut skipped = 0;
     while skipped <= hub.ready_len() {
         let socket = hub.rotate()?;

@@ -180,19 +180,33 @@ impl Hub {
         finalize(&socket);
     }
 
-    /// Runs what finalizers can run: those of sockets that are not being delivered from.
-    pub fn run_finalizers(&self) {
+    /// Runs what finalizers can run, those of sockets that are not being delivered from: one, and more until
+    /// it is late.
+    pub fn run_finalizers(&self, is_late: impl Fn() -> bool) {
         if FINALIZERS.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let waiting = lock(&self.finalizers).as_mut().map(std::mem::take);
-        for socket in waiting.into_iter().flatten() {
+        let Some(mut waiting) = lock(&self.finalizers).as_mut().map(std::mem::take) else { return };
+        let mut done = 0;
+        while let Some(socket) = waiting.get(done).filter(|_| done == 0 || !is_late()) {
+            done += 1;
             FINALIZERS.fetch_sub(1, Ordering::SeqCst);
             if socket.mailbox.is_claimed() {
-                self.finalize_later(socket);
+                self.finalize_later(socket.clone());
             } else {
-                finalize(&socket);
+                finalize(socket);
             }
+        }
+        // The next call goes on with the rest, before those that came meanwhile.
+        waiting.drain(..done);
+        if let Some(finalizers) = &mut *lock(&self.finalizers) {
+            waiting.append(finalizers);
+            *finalizers = waiting;
+            return;
+        }
+        for socket in waiting {
+            FINALIZERS.fetch_sub(1, Ordering::SeqCst);
+            finalize(&socket);
         }
     }
 }
