@@ -50,7 +50,14 @@ enum Entry<T> {
 impl<T> Handles<T> {
     const_fn! {
         pub fn new() -> Self {
-            Self { slots: Mutex::new(Slots { entries: Vec::new(), first_free: NO_SLOT, occupied: 0, drawn: 0..0 }) }
+            Self {
+                slots: Mutex::new(Slots {
+                    entries: Vec::new(),
+                    first_free: NO_SLOT,
+                    occupied: 0,
+                    drawn: 0..0,
+                }),
+            }
         }
     }
 

@@ -253,20 +253,25 @@ fn what_came_in_one_piece_is_called_and_taken_by_turns_and_in_order() {
     assert_eq!(*seen.lock().unwrap(), sent);
 }
 
+/// Counts binary messages, and does something at the tenth.
+fn at_the_tenth(client: &Client, act: fn(&Socket)) -> Arc<AtomicUsize> {
+    let counter = Arc::new(AtomicUsize::new(0));
+    let own = counter.clone();
+    let binary = move |socket: &Socket, _: &[u8]| {
+        if own.fetch_add(1, Ordering::SeqCst) == 9 {
+            act(socket);
+        }
+    };
+    client.on_binary(Some(Arc::new(binary))).unwrap();
+    counter
+}
+
 #[test]
 fn a_socket_destroyed_within_a_burst_shows_no_more_of_it() {
     let _alone = alone();
     let server = burst(200);
     let client = Client::opened(&server.url());
-    let shown = Arc::new(AtomicUsize::new(0));
-    let own = shown.clone();
-    client
-        .on_binary(Some(Arc::new(move |socket, _| {
-            if own.fetch_add(1, Ordering::SeqCst) == 9 {
-                socket.destroy().unwrap();
-            }
-        })))
-        .unwrap();
+    let shown = at_the_tenth(&client, |socket| socket.destroy().unwrap());
     wait_until("every message", || pending() == 204);
     poll(0, 0);
     assert_eq!((shown.load(Ordering::SeqCst), pending()), (10, 0));
@@ -278,15 +283,7 @@ fn a_callback_that_panics_within_a_burst_loses_nothing_of_it() {
     let _alone = alone();
     let server = burst(150);
     let client = Client::opened(&server.url());
-    let shown = Arc::new(AtomicUsize::new(0));
-    let own = shown.clone();
-    client
-        .on_binary(Some(Arc::new(move |_, _| {
-            if own.fetch_add(1, Ordering::SeqCst) == 9 {
-                panic!("on purpose");
-            }
-        })))
-        .unwrap();
+    let shown = at_the_tenth(&client, |_| panic!("on purpose"));
     wait_until("every message", || pending() == 153);
     poll(0, 0);
     assert_eq!(shown.load(Ordering::SeqCst), 100);

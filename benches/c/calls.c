@@ -8,24 +8,12 @@
  */
 
 #include "framewire.h"
+#include "timed.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { MOST = 200000 };
-
-static uint64_t times[MOST];
-static size_t kept, count = 50000;
-static uint64_t overhead, messages;
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
+static size_t count = 50000;
+static uint64_t messages;
 
 static void must(fw_result result)
 {
@@ -35,37 +23,6 @@ static void must(fw_result result)
         fprintf(stderr, "%s: %s\n", fw_result_name(result), why);
         exit(1);
     }
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void keep(uint64_t ns)
-{
-    if (kept < MOST)
-        times[kept++] = ns > overhead ? ns - overhead : 0;
-}
-
-static void report(const char *situation, const char *call)
-{
-    uint64_t sum = 0;
-    size_t i;
-    if (!kept) {
-        fprintf(stderr, "%s, %s: nothing was measured\n", situation, call);
-        exit(1);
-    }
-    qsort(times, kept, sizeof *times, compare);
-    for (i = 0; i < kept; i++)
-        sum += times[i];
-    printf("{\"situation\":\"%s\",\"call\":\"%s\",\"count\":%zu,\"mean_ns\":%.1f,\"p50_ns\":%llu,"
-           "\"p99_ns\":%llu,\"p999_ns\":%llu,\"max_ns\":%llu}\n",
-           situation, call, kept, (double)sum / (double)kept, (unsigned long long)times[kept / 2],
-           (unsigned long long)times[kept * 99 / 100], (unsigned long long)times[kept * 999 / 1000],
-           (unsigned long long)times[kept - 1]);
-    kept = 0;
 }
 
 #define TIMED(call)                                                                                       \
@@ -108,12 +65,9 @@ static fw_socket open_at(const char *url, const char *path)
 static void measure_clock(void)
 {
     size_t i;
-    overhead = 0;
     for (i = 0; i < 10000; i++)
         TIMED((void)0);
-    qsort(times, kept, sizeof *times, compare);
-    overhead = times[kept / 2];
-    kept = 0;
+    set_overhead();
 }
 
 static void when_nothing_happens(const char *url)
@@ -211,7 +165,7 @@ static void stalled(const char *url)
     /* The system's buffers and the queue fill up, and then every call is refused. */
     do
         TIMED(result = fw_socket_send_binary(socket, bytes, sizeof bytes));
-    while (result == FW_RESULT_OK && kept < MOST);
+    while (result == FW_RESULT_OK && kept < MOST_TIMES);
     report(situation, "fw_socket_send_binary, 64 KiB, until the queue is full");
     while (kept < count)
         TIMED(result = fw_socket_send_binary(socket, bytes, 128));

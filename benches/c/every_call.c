@@ -11,25 +11,15 @@
  */
 
 #include "framewire.h"
+#include "timed.h"
 
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { MOST = 100000, LIBRARY_CORE = 0, TOGETHER = 50, PATIENCE_MS = 10000, ENOUGH_WAIT = 16384 };
+enum { LIBRARY_CORE = 0, TOGETHER = 50, PATIENCE_MS = 10000, ENOUGH_WAIT = 16384 };
 
-static uint64_t times[MOST], overhead;
-static size_t kept, count = 10000;
+static size_t count = 10000;
 static const char *url, *situation;
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void fail(const char *what)
 {
@@ -44,29 +34,6 @@ static void fail(const char *what)
         if ((call) != FW_RESULT_OK)                                                                       \
             fail(#call);                                                                                  \
     } while (0)
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void keep(uint64_t ns)
-{
-    if (kept < MOST)
-        times[kept++] = ns > overhead ? ns - overhead : 0;
-}
-
-static void report(const char *name)
-{
-    if (!kept)
-        fail(name);
-    qsort(times, kept, sizeof *times, compare);
-    printf("{\"situation\":\"%s\",\"call\":\"%s\",\"count\":%zu,\"p50_ns\":%llu,\"p999_ns\":%llu,\"max_ns\":%llu}\n",
-           situation, name, kept, (unsigned long long)times[kept / 2], (unsigned long long)times[kept * 999 / 1000],
-           (unsigned long long)times[kept - 1]);
-    kept = 0;
-}
 
 /* ---------------------------------------------------------------------------- what the calls are made on */
 
@@ -415,28 +382,25 @@ static void measure_overhead(void)
 {
     static const row nothing = {"nothing", empty_call, NULL, NULL};
     size_t i;
-    overhead = 0;
     for (i = 0; i < 10000; i++) {
         uint64_t begun = now_ns();
         nothing.call();
         keep(now_ns() - begun);
     }
-    qsort(times, kept, sizeof *times, compare);
-    overhead = times[kept / 2];
-    kept = 0;
+    set_overhead();
 }
 
 /* --------------------------------------------------------------------------------- opening and ending sockets */
 
-/* Timed: opens `count` of them, TOGETHER at a time, and ends them in a given way. */
-static void lives(const char *path, size_t lives, fw_result (*end)(fw_socket), const char *name, bool opens)
+/* Opens sockets, TOGETHER at a time, and ends them in a given way; the one or the other is timed. */
+static void lives(fw_result (*end)(fw_socket), const char *name, bool opens)
 {
     fw_socket some[TOGETHER];
     size_t done, i;
-    for (done = 0; done < lives; done += TOGETHER) {
+    for (done = 0; done < count / 5; done += TOGETHER) {
         for (i = 0; i < TOGETHER; i++) {
             uint64_t begun;
-            some[i] = new_socket(path);
+            some[i] = new_socket("/idle");
             begun = now_ns();
             MUST(fw_socket_open(some[i]));
             if (opens)
@@ -454,7 +418,7 @@ static void lives(const char *path, size_t lives, fw_result (*end)(fw_socket), c
             fw_socket_destroy(some[i]);
         breathe();
     }
-    report(name);
+    report(situation, name);
 }
 
 static fw_result end_by_close(fw_socket socket) { return fw_socket_close(socket, 1000, "bye"); }
@@ -483,7 +447,7 @@ static void measure_retain(void)
     for (i = 0; i < count; i++)
         fw_segment_release(segment);
     fw_segment_release(segment);
-    report(retain.name);
+    report(situation, retain.name);
 }
 
 static void flood(void)
@@ -519,22 +483,22 @@ static void every_call(const char *path, void (*make_busy)(void))
 
     for (i = 0; i < sizeof rows / sizeof *rows; i++) {
         measure(&rows[i], count);
-        report(rows[i].name);
+        report(situation, rows[i].name);
     }
     measure_retain();
-    lives("/idle", count / 5, end_by_close, "fw_socket_open", true);
-    lives("/idle", count / 5, end_by_close, "fw_socket_close", false);
-    lives("/idle", count / 5, end_by_abort, "fw_socket_abort", false);
+    lives(end_by_close, "fw_socket_open", true);
+    lives(end_by_close, "fw_socket_close", false);
+    lives(end_by_abort, "fw_socket_abort", false);
     for (i = 0; i < sizeof last_rows / sizeof *last_rows; i++) {
         measure(&last_rows[i], count / 10);
-        report(last_rows[i].name);
+        report(situation, last_rows[i].name);
     }
     fw_event_release(&request_event);
     /* It may wait, and is the only one: with all of the above still there. */
     begun = now_ns();
     MUST(fw_shutdown(5000));
     keep(now_ns() - begun);
-    report("fw_shutdown");
+    report(situation, "fw_shutdown");
 }
 
 int main(int argc, char **argv)

@@ -17,4 +17,4 @@ pub mod lease;
 mod pool;
 
 pub use block::{Exclusive, Segment, Writer};
-pub use pool::{OutOfMemory, PoolStats, largest_within, stats, take, take_free, trim};
+pub use pool::{OutOfMemory, PoolStats, capacity_for, largest_within, stats, take, take_free, trim};

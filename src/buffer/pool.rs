@@ -10,7 +10,7 @@ use crate::sync::{Mutex, MutexGuard, array, statics};
 /// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals, and a little more:
 /// most payloads have a round number of bytes, and the headers of their frames come on top.
 const SMALLEST_SHIFT: u32 = 10;
-/// How much more: so little of the size.
+/// How much more: a 64th.
 const MORE_SHIFT: u32 = 6;
 const CLASSES: usize = 22;
 
@@ -56,6 +56,11 @@ pub fn take_free(size: usize) -> Option<Writer> {
     let block = free_list(class_of(size)?).pop()?;
     FREE_BYTES.fetch_sub(block.capacity(), Ordering::Relaxed);
     Some(lend(block))
+}
+
+/// How much a block has room for that was asked for with this size.
+pub const fn capacity_for(size: usize) -> usize {
+    class_size(class_for(size))
 }
 
 /// The size of the largest block of at most so many bytes, or of the smallest there is.
@@ -112,12 +117,19 @@ fn lend(block: Block) -> Writer {
 }
 
 fn class_of(size: usize) -> Option<usize> {
-    let class = (size.max(1).ilog2().max(SMALLEST_SHIFT) - SMALLEST_SHIFT) as usize;
-    let class = if size > class_size(class) { class + 1 } else { class };
+    let class = class_for(size);
     (class < CLASSES).then_some(class)
 }
 
-fn class_size(class: usize) -> usize {
+const fn class_for(size: usize) -> usize {
+    let class = match size >> SMALLEST_SHIFT {
+        0 => 0,
+        above => above.ilog2() as usize,
+    };
+    if size > class_size(class) { class + 1 } else { class }
+}
+
+const fn class_size(class: usize) -> usize {
     let round = 1 << (class as u32 + SMALLEST_SHIFT);
     round + (round >> MORE_SHIFT)
 }
@@ -142,7 +154,7 @@ mod tests {
             (66560, 66560),
             (66561, 133120),
         ] {
-            assert_eq!(take(wanted).unwrap().capacity(), given);
+            assert_eq!((take(wanted).unwrap().capacity(), capacity_for(wanted)), (given, given));
         }
     }
 

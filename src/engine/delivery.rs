@@ -2,17 +2,17 @@
 //!
 //! The sockets that have events stand in a line. Each gets a few delivered and goes to the end of
 //! it, and the next call goes on where the last one stopped, so a flooded socket never starves a
-//! quiet one. Nothing is locked while a callback runs.
+//! quiet one. While a callback runs nothing is locked that anybody waits for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::callbacks::{Callbacks, Inside};
-use super::event::{Event, EventKind};
+use super::event::{Event, EventKind, Letter};
 use super::hub::{self, Hub};
 use super::lock;
-use super::mailbox::{Delivery, Taken};
+use super::mailbox::Delivery;
 use super::run::Run;
 use super::socket::{Shared, Socket};
 use crate::buffer::Segment;
@@ -172,13 +172,13 @@ fn deliver(socket: &Arc<Shared>, delivery: &mut Delivery<'_>, budget: &mut Budge
     let mut caller = Caller::new(socket, budget, at_most);
     let _inside = Inside::enter();
     while caller.goes_on() {
-        if let Some(run) = turn.take_run() {
-            show_all(run, &mut turn, &mut caller);
-        } else if let Some(event) = turn.take() {
-            turn.settle_if_due();
-            caller.call(|handle, callbacks| call(handle, callbacks, event));
-        } else {
-            break;
+        match turn.next() {
+            Some(Next::Messages(run)) => show_all(run, &mut turn, &mut caller),
+            Some(Next::Event(event)) => {
+                turn.settle_if_due();
+                caller.call(|handle, callbacks| call(handle, callbacks, event));
+            }
+            None => break,
         }
     }
     caller.ran
@@ -264,18 +264,26 @@ struct Turn<'a, 'b> {
     delivery: &'a mut Delivery<'b>,
 }
 
+/// What comes next of a socket.
+enum Next {
+    /// At least one, none of them taken yet.
+    Messages(Run),
+    Event(EventKind),
+}
+
 impl Turn<'_, '_> {
-    /// The oldest event, unless the socket was destroyed.
+    /// What is oldest, unless the socket was destroyed.
     #[inline]
-    fn take(&mut self) -> Option<EventKind> {
+    fn next(&mut self) -> Option<Next> {
         if self.socket.is_destroyed() {
             hub::settled(self.delivery.discard());
             return None;
         }
         loop {
             match self.delivery.next()? {
-                Taken::Event(event) => return Some(event),
-                Taken::Mark { attempt } => {
+                Letter::Event(event) => return Some(Next::Event(event)),
+                Letter::Run(run) => return Some(Next::Messages(run)),
+                Letter::Mark { attempt } => {
                     self.settle();
                     lock(&self.socket.to_worker).wish().caught_up = attempt;
                     self.socket.notify();
@@ -284,10 +292,19 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Messages in a run, if they come next.
+    /// The oldest event.
     #[inline]
-    fn take_run(&mut self) -> Option<Run> {
-        if self.socket.is_destroyed() { None } else { self.delivery.take_run() }
+    fn take(&mut self) -> Option<EventKind> {
+        match self.next()? {
+            Next::Event(event) => Some(event),
+            Next::Messages(mut run) => {
+                let place = run.first()?;
+                self.delivery.owe(place.charge());
+                let event = run.take_first(place);
+                self.delivery.put_back(run);
+                Some(event)
+            }
+        }
     }
 
     #[inline]

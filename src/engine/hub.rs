@@ -28,7 +28,7 @@ pub struct Hub {
     /// How many stand there, for a look without the lock.
     waiting: AtomicUsize,
     /// None once the hub is closed.
-    finalizers: Mutex<Option<Vec<Arc<Shared>>>>,
+    finalizers: Mutex<Option<VecDeque<Arc<Shared>>>>,
     /// Threads inside a delivery; shutdown waits for them.
     delivering: AtomicUsize,
     /// No delivery begins any more.
@@ -44,7 +44,7 @@ impl Hub {
             event_queue_bytes,
             ready: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            finalizers: Mutex::new(Some(Vec::new())),
+            finalizers: Mutex::new(Some(VecDeque::new())),
             delivering: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
@@ -173,7 +173,7 @@ impl Hub {
     /// come by there any more.
     pub fn finalize_later(&self, socket: Arc<Shared>) {
         if let Some(finalizers) = &mut *lock(&self.finalizers) {
-            finalizers.push(socket);
+            finalizers.push_back(socket);
             FINALIZERS.fetch_add(1, Ordering::SeqCst);
             return;
         }
@@ -183,30 +183,20 @@ impl Hub {
     /// Runs what finalizers can run, those of sockets that are not being delivered from: one, and more until
     /// it is late.
     pub fn run_finalizers(&self, is_late: impl Fn() -> bool) {
-        if FINALIZERS.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let Some(mut waiting) = lock(&self.finalizers).as_mut().map(std::mem::take) else { return };
-        let mut done = 0;
-        while let Some(socket) = waiting.get(done).filter(|_| done == 0 || !is_late()) {
-            done += 1;
+        // Those that come meanwhile, and those that go back, are for the next call.
+        let waiting = FINALIZERS.load(Ordering::Relaxed);
+        for _ in 0..waiting {
+            let next = lock(&self.finalizers).as_mut().and_then(VecDeque::pop_front);
+            let Some(socket) = next else { return };
             FINALIZERS.fetch_sub(1, Ordering::SeqCst);
             if socket.mailbox.is_claimed() {
-                self.finalize_later(socket.clone());
+                self.finalize_later(socket);
             } else {
-                finalize(socket);
+                finalize(&socket);
             }
-        }
-        // The next call goes on with the rest, before those that came meanwhile.
-        waiting.drain(..done);
-        if let Some(finalizers) = &mut *lock(&self.finalizers) {
-            waiting.append(finalizers);
-            *finalizers = waiting;
-            return;
-        }
-        for socket in waiting {
-            FINALIZERS.fetch_sub(1, Ordering::SeqCst);
-            finalize(&socket);
+            if is_late() {
+                return;
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::TryLockError;
 
-use super::event::{EventKind, Letter};
+use super::event::Letter;
 use super::lock;
 use super::run::Run;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,15 +92,6 @@ impl Mailbox {
     }
 }
 
-/// What comes out of a mailbox, one by one.
-pub enum Taken {
-    Event(EventKind),
-    /// See [`Letter::Mark`].
-    Mark {
-        attempt: u64,
-    },
-}
-
 /// The right to take events, until dropped.
 pub struct Delivery<'a> {
     mailbox: &'a Mailbox,
@@ -111,44 +102,26 @@ pub struct Delivery<'a> {
 }
 
 impl Iterator for Delivery<'_> {
-    type Item = Taken;
+    type Item = Letter;
 
-    /// The oldest event. It is counted as waiting until [`settle`](Self::settle) is called.
+    /// The oldest letter. It is counted as waiting until [`settle`](Self::settle) is called. Of a run nothing
+    /// counts as taken yet: each of its messages is [owed](Self::owe) by whoever takes it, and what is left
+    /// must be [put back](Self::put_back).
     #[inline]
-    fn next(&mut self) -> Option<Taken> {
-        self.refill();
+    fn next(&mut self) -> Option<Letter> {
+        if self.events.is_empty() {
+            let mut arrived = lock(&self.mailbox.arrived);
+            std::mem::swap(&mut *self.events, &mut arrived.events);
+        }
         let letter = self.events.pop_front()?;
-        let charge = letter.charge();
-        let taken = match letter {
-            Letter::Event(event) => Taken::Event(event),
-            Letter::Mark { attempt } => Taken::Mark { attempt },
-            Letter::Run(mut run) => {
-                let event = run.take_first()?;
-                self.owe(charge - run.charge());
-                self.put_back(run);
-                return Some(Taken::Event(event));
-            }
-        };
-        self.owe(charge);
-        Some(taken)
+        if !matches!(letter, Letter::Run(_)) {
+            self.owe(letter.charge());
+        }
+        Some(letter)
     }
 }
 
 impl Delivery<'_> {
-    /// The messages that come next, where they lie in a run: to be shown without a reference for each. What
-    /// is left of it must be [put back](Self::put_back), and what was taken is [owed](Self::owe).
-    #[inline]
-    pub fn take_run(&mut self) -> Option<Run> {
-        self.refill();
-        match self.events.pop_front()? {
-            Letter::Run(run) => Some(run),
-            other => {
-                self.events.push_front(other);
-                None
-            }
-        }
-    }
-
     pub fn put_back(&mut self, run: Run) {
         if !run.is_empty() {
             self.events.push_front(Letter::Run(run));
@@ -160,13 +133,6 @@ impl Delivery<'_> {
     pub fn owe(&mut self, charge: usize) {
         self.owed_charge += charge;
         self.owed_count += 1;
-    }
-
-    fn refill(&mut self) {
-        if self.events.is_empty() {
-            let mut arrived = lock(&self.mailbox.arrived);
-            std::mem::swap(&mut *self.events, &mut arrived.events);
-        }
     }
 
     /// What the events taken since the last time are charged for, in bytes.

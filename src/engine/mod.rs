@@ -19,7 +19,7 @@
 //! | `http2`, `transport` | the connections that sockets share, and what carries one socket's bytes |
 //! | `worker`, `attempt`, `timers`, `masks` | the loop, one connection in it, deadlines, mask keys |
 //!
-//! User code is never called with a lock held. Knows nothing of C.
+//! User code is never called with a lock held that anybody waits for. Knows nothing of C.
 
 pub mod attempt;
 pub mod callbacks;

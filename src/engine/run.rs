@@ -93,11 +93,10 @@ impl Run {
     }
 
     /// Takes the first one out, with a reference of its own.
-    pub fn take_first(&mut self) -> Option<EventKind> {
-        let place = self.first()?;
+    pub fn take_first(&mut self, place: Place) -> EventKind {
         let payload = self.segment(place);
         self.drop_first(place);
-        Some(EventKind::message(place.message_type, payload))
+        EventKind::message(place.message_type, payload)
     }
 }
 
@@ -156,13 +155,13 @@ mod tests {
                 run.drop_first(place);
                 continue;
             }
-            match run.take_first().unwrap() {
+            match run.take_first(place) {
                 EventKind::Text(segment) => assert_eq!((1, segment.as_slice()), (*opcode, &payload[..])),
                 EventKind::Binary(segment) => assert_eq!((2, segment.as_slice()), (*opcode, &payload[..])),
                 _ => panic!("no message"),
             }
         }
-        assert!(run.is_empty() && run.first().is_none() && run.take_first().is_none());
+        assert!(run.is_empty() && run.first().is_none());
         assert_eq!((run.charge(), charged), (0, messages.len() * EVENT_OVERHEAD + total));
     }
 

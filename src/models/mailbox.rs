@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{check, number_of, numbered, thread};
 use crate::engine::event::Letter;
-use crate::engine::mailbox::{Mailbox, Taken};
+use crate::engine::mailbox::Mailbox;
 
 fn put(mailbox: &Mailbox, numbers: &[u16]) -> usize {
     let mut batch: Vec<Letter> = numbers.iter().map(|number| numbered(*number).into()).collect();
@@ -16,7 +16,7 @@ fn put(mailbox: &Mailbox, numbers: &[u16]) -> usize {
 fn take_all(mailbox: &Mailbox) -> Vec<u16> {
     let Some(mut delivery) = mailbox.claim() else { return Vec::new() };
     let mut numbers = Vec::new();
-    while let Some(Taken::Event(event)) = delivery.next() {
+    while let Some(Letter::Event(event)) = delivery.next() {
         numbers.push(number_of(&event));
     }
     delivery.settle();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   socket ──> scratch or held block ──frame lies in it whole──────────────> payload
-//!         └──> body, when the frame is larger than a read ───> body ──whole──> payload
+//!         └──> body, when the frame is larger than a block ──> body ──whole──> payload
 //!                                         fragments, appended ──^
 //! ```
 //!
@@ -22,12 +22,15 @@ mod room;
 use self::inflating::most_compressed;
 use self::room::append;
 use super::MessageType;
-use crate::buffer::{OutOfMemory, Segment, Writer};
+use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
 use crate::wire::deflate::Inflater;
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header, parse_usual};
 use crate::wire::utf8::{self, Utf8Stream};
 use crate::wire::violation::Violation;
+
+/// What the block of one read has room for. A frame that fits there is shown there.
+const READ_BLOCK: usize = buffer::capacity_for(READ_SIZE);
 
 /// The block that a worker lends to whichever connection reads.
 pub type Scratch = Option<Writer>;
@@ -390,7 +393,7 @@ impl Inbound {
     /// A header whose payload is not all here, or is compressed.
     fn begin(&mut self, header: FrameHeader, payload_len: usize, stream: bool) {
         let compressed = self.is_compressed(&header).then_some(payload_len);
-        let large = !header.opcode.is_control() && MAX_HEADER + payload_len > READ_SIZE;
+        let large = !header.opcode.is_control() && MAX_HEADER + payload_len > READ_BLOCK;
         let into_body = (large && compressed.is_none()).then_some(payload_len);
         let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
         if begins && (!header.fin || compressed.is_some()) {

@@ -220,6 +220,34 @@ mod tests {
         [Opcode::Continuation, Opcode::Text, Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong];
 
     #[test]
+    fn a_usual_frame_is_what_every_header_says_it_is_and_no_other() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                for length in [0u16, 125, 126, 300] {
+                    let mut bytes = vec![first, second];
+                    bytes.extend(length.to_be_bytes());
+                    bytes.resize(400, 0);
+                    let whole = match parse_server_header(&bytes, 0) {
+                        Ok(Some((header, head_len)))
+                            if header.fin
+                                && matches!(header.opcode, Opcode::Text | Opcode::Binary)
+                                && header.payload_len <= 0xFFFF =>
+                        {
+                            Some((header.opcode, head_len, header.payload_len as usize))
+                        }
+                        _ => None,
+                    };
+                    assert_eq!(parse_usual(&bytes), whole, "{:?}", &bytes[..4]);
+                    if let Some((_, head_len, len)) = whole {
+                        assert_eq!(parse_usual(&bytes[..head_len + len]), whole);
+                        assert_eq!(parse_usual(&bytes[..head_len + len - 1]), None, "not all of it");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read_back_and_no_prefix_of_it_is_enough() {
         let lengths = [0, 1, 124, 125, 126, 127, 128, 255, 256, 65_535, 65_536, 1 << 40, (1 << 63) - 1];
         let mut tried = 0;

@@ -331,6 +331,21 @@ mod tests {
     }
 
     #[test]
+    fn header_fields_come_out_as_they_went_in() {
+        let mut headers = ResponseHeaders::default();
+        let fields = [("A", "1"), ("a", ""), ("B", "x: y, \u{FFFD}"), ("C", "")];
+        for (name, value) in fields {
+            headers.push(name, value);
+        }
+        for (name, value) in [("D\n", "1"), ("D", "1\nE")] {
+            headers.push(name, value);
+        }
+        assert!(headers.iter().eq(fields), "{headers:?}");
+        assert!(headers.get_all("a").eq(["1", ""]));
+        assert_eq!((headers.get("c"), headers.get("D"), headers.get("E")), (Some(""), None, None));
+    }
+
+    #[test]
     fn a_head_is_incomplete_until_its_last_byte() {
         let text = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nX: a\r\nx: b\r\n\r\n";
         for cut in 0..text.len() {

@@ -32,40 +32,26 @@ pub fn check() -> Outcome {
     if committed != generate()? {
         return Err(format!("{FACTS} is stale: run `cargo xtask abi`"));
     }
-    let declared = functions(&committed);
     let library = crate::c::library(crate::c::Build::Release)?.join("libframewire.so");
     let listed = quietly(command("nm").args(["-D", "--defined-only"]).arg(&library))?;
-    let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(2)).collect();
-    exported.sort_unstable();
-    let mut sorted = declared.clone();
-    sorted.sort_unstable();
-    if sorted != exported {
-        return Err(format!("the header declares {sorted:?}\nand the library exports {exported:?}"));
-    }
-    println!("{} functions, and the library exports nothing else", declared.len());
+    let exported: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    are_all_functions(&exported)?;
+    println!("{} functions, and the library exports nothing else", exported.len());
     Ok(())
 }
 
-/// The names of the functions that the facts hold.
-fn functions(facts: &str) -> Vec<&str> {
-    facts.lines().filter_map(|line| line.strip_prefix("function ")?.split(' ').next()).collect()
-}
-
-/// Fails unless these are the names of all exported functions.
-pub fn are_all_functions(named: &[&str]) -> Outcome {
+/// Fails unless these are the names of all functions of the header.
+pub fn are_all_functions(found: &[&str]) -> Outcome {
     let facts = fs::read_to_string(root().join(FACTS)).map_err(|error| format!("{FACTS}: {error}"))?;
-    let mut named = named.to_vec();
-    named.sort_unstable();
-    let mut all = functions(&facts);
-    all.sort_unstable();
-    if named == all {
-        Ok(())
-    } else {
-        Err(format!(
-            "these are called: {named:?}
-and these are exported: {all:?}"
-        ))
+    let mut declared: Vec<&str> =
+        facts.lines().filter_map(|line| line.strip_prefix("function ")?.split(' ').next()).collect();
+    declared.sort_unstable();
+    let mut found = found.to_vec();
+    found.sort_unstable();
+    if declared == found {
+        return Ok(());
     }
+    Err(format!("the header declares {declared:?}\nand these were found {found:?}"))
 }
 
 const NEEDED: &str = "needs a new major version, or, while that is 0, a new minor one";

@@ -28,16 +28,14 @@ impl Inbound {
             let direct = missing.min(body.len());
             // Only when the body takes all of its frame may the bytes behind it go elsewhere.
             let rest = if direct == missing { prepare_scratch(scratch)?.spare() } else { &mut [] };
-            let behind = rest.len().min(BEHIND_A_BODY);
-            let rest = &mut rest[..behind];
-            return Ok([&mut body[..direct], rest]);
+            return Ok([&mut body[..direct], at_most(BEHIND_A_BODY, rest)]);
         }
         self.make_room(scratch)?;
         let target = match &mut self.held {
             Some(held) => held.writer.spare(),
             None => prepare_scratch(scratch)?.spare(),
         };
-        Ok([target, &mut []])
+        Ok([at_most(READ_SIZE, target), &mut []])
     }
 
     /// `count` bytes were read into the targets.
@@ -176,6 +174,11 @@ pub(super) fn append(body: &mut Option<Writer>, bytes: &[u8], expected: usize) -
         body.put(bytes);
     }
     Ok(())
+}
+
+fn at_most(count: usize, room: &mut [u8]) -> &mut [u8] {
+    let count = count.min(room.len());
+    &mut room[..count]
 }
 
 fn prepare_scratch(scratch: &mut Scratch) -> Result<&mut Writer, OutOfMemory> {

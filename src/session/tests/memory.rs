@@ -1,7 +1,7 @@
 //! What a connection holds is bounded by what has arrived, never by what was announced.
 
 use super::peer::*;
-use crate::buffer::largest_within;
+use crate::buffer::capacity_for;
 use crate::limits::READ_SIZE;
 use crate::session::{Session, Settings};
 
@@ -12,12 +12,12 @@ fn large() -> Settings {
 
 /// The smallest block that there is.
 fn smallest() -> usize {
-    largest_within(0)
+    capacity_for(0)
 }
 
 /// The block that one read is made into.
 fn read_block() -> usize {
-    largest_within(2 * READ_SIZE - 1)
+    capacity_for(READ_SIZE)
 }
 
 #[test]
