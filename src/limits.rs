@@ -159,3 +159,13 @@ pub const HTTP2_FAREWELL: Duration = Duration::from_secs(1);
 pub const HTTP2_ORIGINS: usize = 256;
 /// How long a server without is not asked again.
 pub const HTTP2_ORIGIN_TTL: Duration = Duration::from_secs(600);
+
+/// The longest timeout of a blocking call: what 32 bits of milliseconds hold, seven weeks.
+pub const LONGEST_WAIT: Duration = Duration::from_millis(u32::MAX as u64);
+/// Of a shutdown's timeout, what is kept for threads to end in, at most: sending stops before that.
+pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
+/// Threads that run no callback end within microseconds, and get this long on a busy machine.
+pub const SHUTDOWN_MINIMUM: Duration = Duration::from_millis(100);
+/// When everything is sent and the library stops, a server that sends nothing for this long is not waited
+/// for any longer. Closing before it has read everything could reset the connection (RFC 6455 section 7.1.1).
+pub const SHUTDOWN_SILENCE: Duration = Duration::from_millis(250);

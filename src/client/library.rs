@@ -18,9 +18,17 @@ pub fn init(config: Config) -> Result<(), CallError> {
 }
 
 /// Destroys every socket and joins every thread of the library; when it returns no callback runs
-/// or will run. Like [`Socket::destroy`](crate::Socket::destroy) it waives terminal events; the
-/// finalizers that have not run yet run here. Refused inside a callback. After
-/// [`TimedOut`](crate::Code::TimedOut) it can be called again.
+/// or will run.
+///
+/// Graceful: open connections first send what is queued, then a close frame with code 1001, and wait
+/// for the server to answer it, but no longer than it is silent for 250 ms. Sending may take three
+/// quarters of the timeout, or all but half a second of it if that is more; what is not sent by then is
+/// dropped and counted in the log. With a timeout of zero everything is dropped at once.
+///
+/// Like [`Socket::destroy`](crate::Socket::destroy) it waives terminal events; the finalizers that have
+/// not run yet run here. Refused inside a callback. Gives [`TimedOut`](crate::Code::TimedOut) when a
+/// thread or a callback has not ended within the timeout, or 100 ms if that is more; it can be called
+/// again then.
 pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     library::shutdown(timeout)
 }
@@ -40,12 +48,11 @@ pub fn pending() -> usize {
     hub::pending()
 }
 
-/// Sleeps until an event waits, at most this long. Returns whether one does.
+/// Sleeps until an event waits, at most this long. Returns whether one does. It sleeps as told also while
+/// the library does not run, and wakes for the first event of a socket that is made meanwhile;
+/// a [`shutdown`] ends it early.
 pub fn wait(timeout: Duration) -> bool {
-    match library::hub() {
-        Some(hub) => hub.wait(timeout),
-        None => false,
-    }
+    hub::wait(library::hub().as_deref(), timeout)
 }
 
 /// Takes the next event, without a callback.

@@ -7,7 +7,7 @@ use crate::engine::callbacks::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
 };
 use crate::engine::event::{Event, EventType};
-use crate::engine::socket::{Dispatch, Plan, Socket, State};
+use crate::engine::socket::{Dispatch, Farewell, Plan, Socket, State};
 use crate::engine::{delivery, hub, library, lock, masks};
 use crate::error::{CallError, Code};
 use crate::fault;
@@ -129,7 +129,7 @@ impl Socket {
     pub fn destroy(&self) -> Result<(), CallError> {
         match library::forget(self.0.id) {
             Some(_) => {
-                library::destroy(&self.0);
+                library::destroy(&self.0, Farewell::Drop);
                 Ok(())
             }
             None => Err(CallError::new(Code::InvalidHandle, "the socket was destroyed before")),

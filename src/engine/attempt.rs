@@ -47,7 +47,7 @@ use mio::event::Event;
 use self::again::Next;
 use self::connecting::Sought;
 use self::counting::Base;
-use self::ending::{Held, Terminal};
+use self::ending::{Draining, Held, Terminal};
 use self::sharing::Carrier;
 use self::tunnel::{Route, Tunnel};
 use super::callbacks::Callbacks;
@@ -55,7 +55,7 @@ use super::delivery;
 use super::event::EventKind;
 use super::lock;
 use super::request::Draft;
-use super::socket::{HttpVersion, Plan, Shared, Socket, State};
+use super::socket::{Farewell, HttpVersion, Plan, Shared, Socket, State};
 use super::transport::Transport;
 use super::worker::{Context, Key};
 use crate::error::Error;
@@ -97,6 +97,8 @@ pub struct Attempt {
     redirects: u32,
     retries: Retries,
     tokens: Vec<Token>,
+    /// The library stops, and what the socket had queued is still sent.
+    draining: Option<Draining>,
     /// Of connecting, then of lingering.
     deadline: Option<Instant>,
     /// While the process sleeps nothing is too late.
@@ -161,6 +163,7 @@ impl Attempt {
             redirects: 0,
             retries: Retries::default(),
             tokens: Vec::new(),
+            draining: None,
             suspended_since: None,
             timer: None,
             readable: false,
@@ -203,19 +206,34 @@ impl Attempt {
     }
 
     /// The socket was destroyed: nobody listens any more, but the server is told.
-    pub fn farewell(&mut self, context: &mut Context) -> Fate {
+    pub fn farewell(&mut self, farewell: Farewell, context: &mut Context) -> Fate {
         let Some(Socket(socket)) = self.socket.take() else { return Fate::Over };
         let mut to_worker = lock(&socket.to_worker);
         let was_open = matches!(socket.state(), State::Open | State::Closing);
         socket.set_state(State::Closed);
         socket.attempt.store(0, Ordering::Relaxed);
-        let Stage::Live { session, .. } = &mut self.stage else { return Fate::Over };
-        if !was_open {
-            return Fate::Over;
+        let session = match &mut self.stage {
+            Stage::Live { session, .. } if was_open => session,
+            _ => {
+                to_worker.outbox.shut();
+                drop(to_worker);
+                ending::log_lost_in_shutdown(&self.request.url, socket.buffered.load(Ordering::Relaxed));
+                return Fate::Over;
+            }
+        };
+        match farewell {
+            Farewell::Drop => {
+                session.leave(&mut to_worker.outbox);
+                drop(to_worker);
+                self.linger(context);
+            }
+            Farewell::Drain { until } => {
+                session.leave_when_sent(&mut to_worker.outbox, context.now);
+                drop(to_worker);
+                self.draining = Some(Draining { until, moved: true });
+                self.wait_while_it_moves(context);
+            }
         }
-        session.leave(&mut to_worker.outbox);
-        drop(to_worker);
-        self.linger(context);
         self.turn(context)
     }
 

@@ -9,9 +9,10 @@ use super::event::Letter;
 use super::lock;
 use super::socket::Shared;
 use crate::fault;
+use crate::limits::LONGEST_WAIT;
 use crate::logging::LogLevel;
 use crate::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, statics};
+use crate::sync::{Condvar, Mutex, const_fn, statics};
 
 statics! {
     /// Events that wait in the mailboxes of the process, so that an empty poll is one load. Counted
@@ -19,6 +20,23 @@ statics! {
     static PENDING: AtomicIsize = AtomicIsize::new(0);
     /// Finalizers that wait, likewise.
     static FINALIZERS: AtomicUsize = AtomicUsize::new(0);
+    /// Threads that sleep until an event waits, whether the library runs or not.
+    static SLEEPERS: Sleepers = Sleepers::new();
+}
+
+struct Sleepers {
+    count: AtomicUsize,
+    /// How often the library has stopped, which ends every sleep.
+    stops: Mutex<u32>,
+    wake: Condvar,
+}
+
+impl Sleepers {
+    const_fn! {
+        fn new() -> Self {
+            Self { count: AtomicUsize::new(0), stops: Mutex::new(0), wake: Condvar::new() }
+        }
+    }
 }
 
 pub struct Hub {
@@ -33,9 +51,6 @@ pub struct Hub {
     delivering: AtomicUsize,
     /// No delivery begins any more.
     stopped: AtomicBool,
-    sleepers: AtomicUsize,
-    sleep: Mutex<()>,
-    wake: Condvar,
 }
 
 impl Hub {
@@ -47,9 +62,6 @@ impl Hub {
             finalizers: Mutex::new(Some(VecDeque::new())),
             delivering: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            sleepers: AtomicUsize::new(0),
-            sleep: Mutex::new(()),
-            wake: Condvar::new(),
         }
     }
 
@@ -62,9 +74,9 @@ impl Hub {
         }
         self.make_ready(socket);
         PENDING.fetch_add(count as isize, Ordering::SeqCst);
-        if self.sleepers.load(Ordering::SeqCst) > 0 {
-            drop(lock(&self.sleep));
-            self.wake.notify_all();
+        if SLEEPERS.count.load(Ordering::SeqCst) > 0 {
+            drop(lock(&SLEEPERS.stops));
+            SLEEPERS.wake.notify_all();
         }
     }
 
@@ -117,28 +129,11 @@ impl Hub {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Sleeps until an event waits or the library stops, at most this long.
-    pub fn wait(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
-        let mut guard = lock(&self.sleep);
-        while pending() == 0 && !self.stopped.load(Ordering::SeqCst) {
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-            else {
-                break;
-            };
-            guard = self.wake.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        drop(guard);
-        self.sleepers.fetch_sub(1, Ordering::SeqCst);
-        pending() > 0
-    }
-
     /// The library stops: every sleep ends, and no delivery begins any more.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        drop(lock(&self.sleep));
-        self.wake.notify_all();
+        *lock(&SLEEPERS.stops) += 1;
+        SLEEPERS.wake.notify_all();
     }
 
     /// Marks this thread as delivering, for shutdown to wait for. None if the library stops.
@@ -231,6 +226,28 @@ pub fn finalize(socket: &Shared) {
 #[inline]
 pub fn pending() -> usize {
     PENDING.load(Ordering::SeqCst).max(0) as usize
+}
+
+/// Sleeps until an event waits, at most this long. A library that stops meanwhile ends the sleep, too.
+/// `running` is that of the library as the caller has found it.
+pub fn wait(running: Option<&Hub>, timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout.min(LONGEST_WAIT);
+    SLEEPERS.count.fetch_add(1, Ordering::SeqCst);
+    let mut stops = lock(&SLEEPERS.stops);
+    let stops_before = *stops;
+    let has_stopped = |stops| {
+        stops != stops_before || running.is_some_and(|running| running.stopped.load(Ordering::SeqCst))
+    };
+    while pending() == 0 && !has_stopped(*stops) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        stops = SLEEPERS.wake.wait_timeout(stops, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    drop(stops);
+    SLEEPERS.count.fetch_sub(1, Ordering::SeqCst);
+    pending() > 0
 }
 
 /// Whether a poll would find anything to do.

@@ -15,7 +15,7 @@ use super::http2;
 use super::hub::Hub;
 use super::lock;
 use super::request;
-use super::socket::{Plan, Settings, Shared, Socket};
+use super::socket::{Farewell, Plan, Settings, Shared, Socket};
 use super::worker::{self, Inbox, News};
 use crate::buffer;
 use crate::error::{CallError, Code};
@@ -226,11 +226,17 @@ pub fn hub() -> Option<Arc<Hub>> {
 }
 
 /// Destroys every socket and joins every thread.
+///
+/// Open connections first send what is queued and complete the closing handshake. They have all of
+/// the timeout for it but its last quarter, at most [`limits::SHUTDOWN_RESERVE`], in which the threads end.
 pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     if callbacks::inside() {
         return Err(CallError::state("a callback is running on this thread, and shutdown would wait for it"));
     }
-    let deadline = Instant::now() + timeout;
+    let timeout = timeout.min(limits::LONGEST_WAIT);
+    let begun = Instant::now();
+    let drained = begun + timeout - (timeout / 4).min(limits::SHUTDOWN_RESERVE);
+    let deadline = begun + timeout.max(limits::SHUTDOWN_MINIMUM);
     let library = {
         let mut stage = lock(&LIBRARY);
         match std::mem::replace(&mut *stage, Stage::Nothing) {
@@ -241,12 +247,13 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
             }
         }
     };
+    let farewell = if timeout.is_zero() { Farewell::Drop } else { Farewell::Drain { until: drained } };
     for socket in SOCKETS.remove_all() {
-        destroy(&socket.0);
+        destroy(&socket.0, farewell);
     }
     library.resolver.stop();
     for worker in &library.workers {
-        worker.stop(deadline);
+        worker.stop(drained);
     }
     library.hub.stop();
     if !library.wait_for_threads(deadline) {
@@ -274,9 +281,9 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
 }
 
 /// Takes a socket out of the game's sight; its worker does the rest.
-pub fn destroy(socket: &Arc<Shared>) {
+pub fn destroy(socket: &Arc<Shared>, farewell: Farewell) {
     delivery::shut(socket);
-    lock(&socket.to_worker).wish().destroy = true;
+    lock(&socket.to_worker).wish().destroy = Some(farewell);
     socket.notify();
 }
 

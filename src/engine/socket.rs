@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::callbacks::Callbacks;
 use super::counters::Counters;
@@ -140,13 +140,23 @@ pub struct Wishes {
     pub cancel: Option<&'static str>,
     /// End the attempt now, with this as its error.
     pub fault: Option<&'static str>,
-    pub destroy: bool,
+    /// The socket was destroyed.
+    pub destroy: Option<Farewell>,
     pub pings: Option<PingSettings>,
     /// Pings of the caller's own, bounded by [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
     pub resolved: Option<Resolved>,
     /// The attempt whose mark the game has come to.
     pub caught_up: u64,
+}
+
+/// What becomes of messages that a destroyed socket has queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// They are dropped.
+    Drop,
+    /// They are sent, and the closing handshake completes, as far as that is done by then.
+    Drain { until: Instant },
 }
 
 /// What the resolver found, for the attempt that asked.

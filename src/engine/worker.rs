@@ -37,8 +37,8 @@ const EVENTS: usize = 256;
 const ROUNDS: usize = 4;
 /// Attempts of one worker before it comes to the numbers of the next: there are 64 workers at most.
 const SERIAL_BITS: u32 = 26;
-/// Connections that are closing when the library stops get this long to say so.
-const FAREWELL: Duration = Duration::from_millis(250);
+/// After the last socket's connection has ended, HTTP/2 connections get this long to say goodbye.
+const HTTP2_GOODBYE: Duration = Duration::from_millis(250);
 
 /// Between two lives of a worker.
 const START_OVER_PAUSE: Duration = Duration::from_millis(10);
@@ -208,14 +208,15 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, registry: Registry, resolver: Reso
 fn serve(worker: &mut Worker, poll: &mut Poll) {
     let mut events = Events::with_capacity(EVENTS);
     let mut sockets = Vec::new();
-    let mut stop_at = worker.context.stopping.then(|| worker.context.now + FAREWELL);
+    let mut goodbye = None;
+    let mut stop_at = worker.context.stopping.then_some(worker.context.now);
     loop {
         fault::point("engine.serve");
         let orders = worker.inbox.take(&mut sockets);
         // Before anything that may panic: it is said once.
         if let Some(deadline) = orders.stop {
             worker.context.stopping = true;
-            stop_at = Some(deadline.min(worker.context.now + FAREWELL));
+            stop_at = Some(deadline);
         }
         for socket in sockets.drain(..) {
             worker.obey(socket);
@@ -234,10 +235,13 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
             worker.with_all(|attempt, context| attempt.turn(context));
         }
         worker.drive_shared();
-        if let Some(at) = stop_at
-            && (worker.is_idle() || worker.context.now >= at)
-        {
-            return;
+        if let Some(at) = &mut stop_at {
+            if !worker.has_attempts() {
+                *at = (*at).min(*goodbye.get_or_insert(worker.context.now + HTTP2_GOODBYE));
+            }
+            if worker.is_idle() || worker.context.now >= *at {
+                return;
+            }
         }
         let timeout = worker.sleep_until(stop_at);
         let result = poll.poll(&mut events, timeout);
@@ -270,10 +274,12 @@ impl Worker {
         Some(next.saturating_duration_since(Instant::now()))
     }
 
+    fn has_attempts(&self) -> bool {
+        self.slots.iter().any(|slot| slot.attempt.is_some())
+    }
+
     fn is_idle(&self) -> bool {
-        self.slots.iter().all(|slot| slot.attempt.is_none())
-            && self.context.pool.is_empty()
-            && self.inbox.is_empty()
+        !self.has_attempts() && self.context.pool.is_empty() && self.inbox.is_empty()
     }
 
     fn with_all(&mut self, mut act: impl FnMut(&mut Attempt, &mut Context) -> Fate) {
@@ -384,14 +390,14 @@ impl Worker {
                 if let Some(what) = fault {
                     return attempt.fail(internal(what), context);
                 }
-                match cancel {
-                    Some(reason) => attempt.cancel(reason, context),
-                    None if destroy => attempt.farewell(context),
-                    None => attempt.turn(context),
+                match (cancel, destroy) {
+                    (Some(reason), _) => attempt.cancel(reason, context),
+                    (None, Some(farewell)) => attempt.farewell(farewell, context),
+                    (None, None) => attempt.turn(context),
                 }
             });
         }
-        if destroy {
+        if destroy.is_some() {
             finish(socket);
         }
     }

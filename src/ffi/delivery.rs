@@ -199,10 +199,12 @@ pub extern "C" fn fw_pending() -> usize {
 
 /// Sleeps until an event waits for fw_poll or fw_next_event.
 ///
-/// For tools and servers; a game polls once a frame instead.
+/// For tools and servers; a game polls once a frame instead. It sleeps as told also before the first
+/// socket exists and after fw_shutdown, and wakes for the first event of a socket created meanwhile.
+/// A fw_shutdown on another thread ends it early.
 ///
 /// timeout_ms: how long to sleep at most, in milliseconds; 0 only looks.
-/// Returns: true if an event waits; false when the time is over, or the library shuts down.
+/// Returns: true if an event waits; false when the time is over, or the library was shut down meanwhile.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: at most timeout_ms.

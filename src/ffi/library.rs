@@ -265,19 +265,26 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
     })
 }
 
-/// Destroys every socket and ends every thread of the library.
+/// Destroys every socket and ends every thread of the library, after what is queued was sent.
+///
+/// Graceful: open connections send what is queued, then a close frame with code 1001, and wait for the
+/// server to answer it, but no longer than it is silent for 250 ms. Sending may take three quarters of
+/// the timeout, or all but half a second of it if that is more; what is not sent by then is dropped, and
+/// the log says how much (FW_LOG_WARN). A timeout of 0 drops everything at once. Sockets that are still
+/// connecting are cancelled.
 ///
 /// When it returns OK no thread of the library exists and no callback runs or will run; finalizers
 /// that were due have run inside it. fw_tls handles and segments that the caller holds stay valid.
 /// The library can be started again. This is what an editor calls before it unloads scripts.
 ///
-/// timeout_ms: how long to wait for threads and for callbacks that run on them, in milliseconds.
+/// timeout_ms: how long all of it may take, in milliseconds. Threads and the callbacks that run on them
+///   are given at least 100 ms to end.
 /// Returns: OK, also when nothing was running; INVALID_STATE (called inside a callback: nothing
 ///   happens); TIMED_OUT (a thread or a callback did not end in time: no socket lives any more,
 ///   call again to go on waiting).
 /// Threads: any but inside a callback.
 /// Callbacks: runs finalizers on this thread; thread_stopped runs on the ending threads.
-/// Blocks: at most timeout_ms and what the finalizers take.
+/// Blocks: at most timeout_ms (100 ms if that is more) and what the finalizers take.
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_shutdown(timeout_ms: u32) -> fw_result {

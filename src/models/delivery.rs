@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::{FOR_EVER, House, check, number_of, publish, thread};
 use crate::engine::event::Letter;
 use crate::engine::hub::{self, Hub};
-use crate::engine::socket::Shared;
+use crate::engine::socket::{Farewell, Shared};
 use crate::engine::{delivery, library, lock};
 
 /// Which socket's event, and its number, as they were seen.
@@ -41,7 +41,7 @@ fn note_until(seen: &Seen, events: usize, socket: &Arc<Shared>) {
 fn poll_until_stopped(hub: &Arc<Hub>) -> usize {
     let mut ran = 0;
     while hub.begin_delivery().is_some() {
-        hub.wait(FOR_EVER);
+        hub::wait(Some(hub), FOR_EVER);
         ran += delivery::poll(hub, 0, 0);
         thread::yield_now();
     }
@@ -150,7 +150,7 @@ fn who_is_told_of_an_event_finds_it() {
         let hub = house.hub.clone();
         let taker = thread::spawn(move || {
             for number in 0..3 {
-                assert!(hub.wait(FOR_EVER));
+                assert!(hub::wait(Some(&hub), FOR_EVER));
                 assert_eq!(delivery::next_event(&hub).map(|event| number_of(&event.kind)), Some(number));
             }
         });
@@ -217,7 +217,7 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
                 assert!(delivery::next_event_of(&doomed).is_none() || !over);
             })
         };
-        library::destroy(&doomed);
+        library::destroy(&doomed, Farewell::Drop);
         // As all others here that are no part of the library, this one is not shuttle's: what it
         // says is true as soon as the call has returned.
         destroyed.store(true, Ordering::SeqCst);
@@ -269,7 +269,7 @@ fn reading_that_stopped_goes_on() {
         let taker = thread::spawn(move || {
             for number in 0..EVENTS {
                 // A second taker would find nothing now and then; there is just one.
-                assert!(hub.wait(FOR_EVER));
+                assert!(hub::wait(Some(&hub), FOR_EVER));
                 assert_eq!(delivery::next_event(&hub).map(|event| number_of(&event.kind)), Some(number));
             }
         });

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{House, check, publish, thread};
 use crate::engine::hub;
-use crate::engine::socket::Shared;
+use crate::engine::socket::{Farewell, Shared};
 use crate::engine::worker::unattended;
 use crate::engine::{delivery, library};
 
@@ -65,7 +65,7 @@ fn a_finalizer_runs_once_after_the_last_callback() {
             thread::spawn(move || delivery::poll(&hub, 0, 0))
         });
         publish(&socket, &[0, 1]);
-        library::destroy(&socket);
+        library::destroy(&socket, Farewell::Drop);
         for poller in pollers {
             poller.join().unwrap();
         }
@@ -110,7 +110,7 @@ fn a_library_that_stops_finalizes_everything_and_leaves_nothing_to_deliver() {
             thread::spawn(move || drop((delivery::next_event_of(&socket), delivery::next_event(&socket.hub))))
         };
         publish(&sockets[0], &[0, 1]);
-        sockets.iter().for_each(library::destroy);
+        sockets.iter().for_each(|socket| library::destroy(socket, Farewell::Drop));
         shut_down(&house);
         worker.join().unwrap();
         close(&house);
@@ -140,7 +140,7 @@ fn a_socket_that_is_destroyed_while_the_library_stops_is_finalized_and_freed() {
             let socket = socket.clone();
             thread::spawn(move || socket.notify())
         };
-        let destroyer = thread::spawn(move || library::destroy(&socket));
+        let destroyer = thread::spawn(move || library::destroy(&socket, Farewell::Drop));
         shut_down(&house);
         worker.join().unwrap();
         close(&house);

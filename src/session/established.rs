@@ -365,6 +365,23 @@ impl Session {
         self.rest.finish();
     }
 
+    /// Nobody listens any more, but what is queued is still sent, and a close frame says goodbye behind it.
+    pub fn leave_when_sent(&mut self, outbox: &mut Outbox, now: Instant) {
+        self.take_from(outbox, now);
+        outbox.shut();
+        // Of a violation that the game has not come to.
+        self.rest.sending.release_close();
+        if matches!(self.rest.state, State::Open) {
+            self.rest.sending.close_last(&GOING_AWAY.to_be_bytes());
+        }
+        self.rest.finish();
+    }
+
+    /// Payload bytes of the caller's that the network has not taken.
+    pub fn queued_payload(&self) -> usize {
+        self.rest.sending.queued_payload()
+    }
+
     /// The server took too long to answer the upgrade request. What it refused with, if it did.
     pub fn give_up_opening(&mut self) -> SessionEvent<'static> {
         match &self.rest.state {

@@ -214,6 +214,12 @@ impl Sending {
         dropped
     }
 
+    /// The callers' payload bytes that are not with the network yet.
+    pub fn queued_payload(&self) -> usize {
+        let entries: usize = self.entries.iter().map(Entry::payload_len).sum();
+        entries + self.pieces.iter().map(|piece| piece.payload).sum::<usize>()
+    }
+
     /// Drops even what has begun to leave: nobody is there to read the rest.
     pub fn abandon(&mut self) {
         self.discard();

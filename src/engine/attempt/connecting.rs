@@ -127,6 +127,7 @@ impl Attempt {
 
     pub(super) fn out_of_time(&mut self, context: &mut Context) -> Fate {
         if self.socket.is_none() {
+            self.give_up_draining();
             return Fate::Over;
         }
         let waited = self.plan.settings.connect_timeout.as_millis();

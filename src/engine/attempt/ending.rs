@@ -23,9 +23,11 @@ use super::super::worker::Context;
 use super::{Attempt, Stage};
 use crate::error::{Error, ErrorKind};
 use crate::fault;
-use crate::logging::LogLevel;
+use crate::limits::SHUTDOWN_SILENCE;
+use crate::logging::{self, LogLevel};
 use crate::session::SessionEvent;
 use crate::wire::response::ResponseHead;
+use crate::wire::url::Url;
 
 /// How long the server may take to end a connection after the closing handshake.
 const LINGER: Duration = Duration::from_millis(1000);
@@ -61,6 +63,14 @@ pub(super) struct Held {
     terminal: Terminal,
     /// However late the game is.
     pub(super) until: Instant,
+}
+
+/// A destroyed socket's connection on which what was queued is still sent.
+pub(super) struct Draining {
+    /// What is not sent by then is lost.
+    pub(super) until: Instant,
+    /// Bytes have moved in this turn, in either direction.
+    pub(super) moved: bool,
 }
 
 impl Attempt {
@@ -109,6 +119,7 @@ impl Attempt {
 
     /// The connection is lost.
     pub(super) fn fail_live(&mut self, error: Error, context: &mut Context) {
+        self.give_up_draining();
         let Stage::Live { session, .. } = &mut self.stage else { return };
         let lost = Terminal::of(session.ended(Some(error)));
         let terminal = self.held.take().map(|held| held.terminal).or(lost);
@@ -169,6 +180,25 @@ impl Attempt {
         }
     }
 
+    /// A draining connection has its whole time to send, and then as long as the server goes on sending.
+    pub(super) fn wait_while_it_moves(&mut self, context: &Context) {
+        let (Stage::Live { session, stream }, Some(draining)) = (&self.stage, &mut self.draining) else {
+            return;
+        };
+        if std::mem::take(&mut draining.moved) {
+            let sends = session.has_to_write() || stream.wants_write();
+            let silence = if sends { draining.until } else { context.now + SHUTDOWN_SILENCE };
+            self.deadline = Some(silence.min(draining.until));
+        }
+    }
+
+    /// What has not been sent by now is lost.
+    pub(super) fn give_up_draining(&mut self) {
+        if let (Stage::Live { session, .. }, Some(_)) = (&self.stage, self.draining.take()) {
+            log_lost_in_shutdown(&self.request.url, session.queued_payload());
+        }
+    }
+
     pub(super) fn linger(&mut self, context: &Context) {
         self.deadline = Some(context.now + LINGER);
     }
@@ -204,6 +234,14 @@ pub fn end_without_attempt(socket: &Arc<Shared>, error: Error, context: &mut Con
         context.publish(socket);
     } else if !socket.is_destroyed() {
         delivery::call(&Socket(socket.clone()), &socket.callbacks(), event);
+    }
+}
+
+/// Accepted messages that nobody is left to be told of but the log.
+pub(super) fn log_lost_in_shutdown(url: &Url, bytes: usize) {
+    if bytes > 0 {
+        let message = format_args!("{url}: shutdown dropped {bytes} bytes of queued messages that were not sent");
+        logging::write(LogLevel::Warn, 0, "", message);
     }
 }
 

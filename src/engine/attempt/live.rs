@@ -42,6 +42,7 @@ impl Attempt {
         if let Some(Socket(socket)) = &self.socket {
             context.publish(socket);
         }
+        self.wait_while_it_moves(context);
         self.fate(context)
     }
 
@@ -51,8 +52,8 @@ impl Attempt {
         }
         let Stage::Live { session, stream } = &self.stage else { return Fate::Over };
         let silent = !session.has_to_write() && !stream.wants_write();
-        // While the library stops nobody waits for the server.
-        if context.stopping && silent { Fate::Over } else { Fate::GoesOn }
+        // While the library stops nobody waits for the server, but for one that reads what was queued.
+        if context.stopping && silent && self.draining.is_none() { Fate::Over } else { Fate::GoesOn }
     }
 
     fn read(&mut self, context: &mut Context) {
@@ -92,6 +93,8 @@ impl Attempt {
                     session.received(n, &mut context.scratch, context.now);
                     if let Some(Socket(socket)) = &self.socket {
                         add(&socket.counters.bytes_received, n as u64);
+                    } else if let Some(draining) = &mut self.draining {
+                        draining.moved = true;
                     }
                     if !self.look(context) {
                         return;
@@ -100,6 +103,8 @@ impl Attempt {
                 Ok(ReadOutcome::WouldBlock) => self.readable = false,
                 Ok(ReadOutcome::Eof { .. }) => {
                     self.readable = false;
+                    self.give_up_draining();
+                    let Stage::Live { session, .. } = &mut self.stage else { return };
                     let terminal = Terminal::of(session.ended(None));
                     self.terminal(terminal, context);
                     self.stop_lingering();
@@ -296,6 +301,8 @@ impl Attempt {
                     if let Some(Socket(socket)) = &self.socket {
                         socket.buffered.fetch_sub(wrote.payload, Ordering::Relaxed);
                         add(&socket.counters.bytes_sent, n as u64);
+                    } else if let Some(draining) = &mut self.draining {
+                        draining.moved = true;
                     }
                 }
                 Ok(WriteOutcome::WouldBlock) => {

@@ -145,7 +145,7 @@ impl Inbox {
 pub fn unattended(socket: Arc<Shared>) {
     socket.take_notification();
     let wishes = lock(&socket.to_worker).wishes.take();
-    let destroyed = wishes.is_some_and(|wishes| wishes.destroy);
+    let destroyed = wishes.is_some_and(|wishes| wishes.destroy.is_some());
     if destroyed {
         finish(socket);
     }

@@ -46,6 +46,8 @@ struct Shared {
     open: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
     connections: AtomicUsize,
     resumed: AtomicUsize,
+    echoed_bytes: AtomicUsize,
+    closes: Mutex<Vec<u16>>,
 }
 
 impl EchoServer {
@@ -88,6 +90,16 @@ impl EchoServer {
     /// TLS handshakes that resumed a session.
     pub fn resumed(&self) -> usize {
         self.shared.resumed.load(Ordering::SeqCst)
+    }
+
+    /// Payload bytes of messages that were received to be echoed.
+    pub fn echoed_bytes(&self) -> usize {
+        self.shared.echoed_bytes.load(Ordering::SeqCst)
+    }
+
+    /// The codes of the close frames that clients have sent to be answered; 1005 for none.
+    pub fn closes(&self) -> Vec<u16> {
+        self.shared.closes.lock().expect("no thread panics with it").clone()
     }
 
     /// Cuts all connections, without a closing handshake.
@@ -213,7 +225,7 @@ fn act<S: Read + Write>(
         }
         "/headers" => {
             socket.send(Message::text(head))?;
-            echo(socket)
+            echo(socket, shared)
         }
         "/fragments" => {
             let (n, size) = (query.number("n", 3).max(1), query.number("size", 1000));
@@ -227,14 +239,14 @@ fn act<S: Read + Write>(
                 )))?;
             }
             socket.flush()?;
-            echo(socket)
+            echo(socket, shared)
         }
         "/ping" => {
             socket.send(Message::Ping(query.text("data").to_owned().into()))?;
             loop {
                 if let Message::Pong(payload) = socket.read()? {
                     socket.send(Message::text(String::from_utf8_lossy(&payload).into_owned()))?;
-                    return echo(socket);
+                    return echo(socket, shared);
                 }
             }
         }
@@ -246,15 +258,19 @@ fn act<S: Read + Write>(
             }
             Ok(())
         }
-        _ => echo(socket),
+        _ => echo(socket, shared),
     }
 }
 
-fn echo<S: Read + Write>(socket: &mut WebSocket<S>) -> tungstenite::Result<()> {
+fn echo<S: Read + Write>(socket: &mut WebSocket<S>, shared: &Shared) -> tungstenite::Result<()> {
     loop {
         let message = socket.read()?;
         if message.is_text() || message.is_binary() {
+            shared.echoed_bytes.fetch_add(message.len(), Ordering::SeqCst);
             socket.send(message)?;
+        } else if let Message::Close(frame) = message {
+            let code = frame.map_or(1005, |frame| frame.code.into());
+            shared.closes.lock().expect("no thread panics with it").push(code);
         }
     }
 }

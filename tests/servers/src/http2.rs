@@ -104,6 +104,11 @@ impl Http2Server {
         }
     }
 
+    /// The echo server behind it.
+    pub fn backend(&self) -> &EchoServer {
+        &self.shared.backend
+    }
+
     /// TCP connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)

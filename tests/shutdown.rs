@@ -1,0 +1,277 @@
+//! A shutdown is graceful within its timeout: what was accepted is sent, and the server is told goodbye.
+//!
+//! The library is one for the process, so the tests go one by one.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use common::{Client, PATIENCE, alone, wait_until};
+use framewire::{Code, LogLevel, Socket, State, pending, set_log, shutdown, wait};
+use framewire_servers::{EchoServer, Scripted};
+
+const MESSAGES: usize = 50;
+/// Far more than the system takes at once from a server that reads slowly.
+const MESSAGE_BYTES: usize = 100_000;
+
+/// Queues fifty messages that do not compress well.
+fn queue_messages(client: &Socket) {
+    let mut state = 1u32;
+    for _ in 0..MESSAGES {
+        let message: Vec<u8> = (0..MESSAGE_BYTES)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        client.send_binary(&message).unwrap();
+    }
+}
+
+/// Collects warnings; switches the log off when dropped.
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    fn collect() -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let own = lines.clone();
+        set_log(
+            LogLevel::Warn,
+            Some(Arc::new(move |_: LogLevel, _: u64, _: &str, message: &str| {
+                own.lock().unwrap().push(message.to_owned());
+            })),
+        );
+        Self(lines)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Warnings {
+    fn drop(&mut self) {
+        set_log(LogLevel::Off, None);
+    }
+}
+
+/// A server that takes everything, byte for byte, and says at the end what it had: payload bytes and the
+/// close frame's code.
+fn counting_server(answers_close: bool) -> (Scripted, mpsc::Receiver<(usize, Option<u16>)>) {
+    let (report, reported) = mpsc::channel();
+    let report = Mutex::new(report);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let (mut bytes, mut code) = (0, None);
+        while let Some(frame) = peer.read_frame() {
+            match frame.opcode {
+                8 => {
+                    code = frame.payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                    if answers_close {
+                        peer.send_close(code.unwrap_or(1005), "");
+                        break;
+                    }
+                }
+                _ => bytes += frame.payload.len(),
+            }
+        }
+        report.lock().unwrap().send((bytes, code)).unwrap();
+    });
+    (server, reported)
+}
+
+#[test]
+fn queued_messages_are_sent_before_the_close_frame() {
+    let _alone = alone();
+    for answers_close in [true, false] {
+        let (server, reported) = counting_server(answers_close);
+        let client = Client::opened(&server.url());
+        queue_messages(&client);
+        shutdown(PATIENCE).unwrap();
+        assert_eq!(reported.recv_timeout(PATIENCE), Ok((MESSAGES * MESSAGE_BYTES, Some(1001))));
+        assert_eq!(client.state(), State::Unknown);
+    }
+}
+
+#[test]
+fn a_server_that_sends_back_everything_receives_everything() {
+    let _alone = alone();
+    let echo = EchoServer::start();
+    let client = Client::opened(&echo.url("/"));
+    queue_messages(&client);
+    shutdown(PATIENCE).unwrap();
+    wait_until("the close frame", || !echo.closes().is_empty());
+    assert_eq!((echo.echoed_bytes(), echo.closes()), (MESSAGES * MESSAGE_BYTES, vec![1001]));
+}
+
+#[test]
+fn a_close_that_the_game_has_begun_keeps_its_code() {
+    let _alone = alone();
+    let (server, reported) = counting_server(true);
+    let client = Client::opened(&server.url());
+    queue_messages(&client);
+    client.close(4000, "bye").unwrap();
+    shutdown(PATIENCE).unwrap();
+    assert_eq!(reported.recv_timeout(PATIENCE), Ok((MESSAGES * MESSAGE_BYTES, Some(4000))));
+}
+
+#[test]
+fn every_socket_of_every_worker_is_drained() {
+    let _alone = alone();
+    shutdown(PATIENCE).unwrap();
+    framewire::init(framewire::Config { worker_threads: 2, ..Default::default() }).unwrap();
+    let echo = EchoServer::start();
+    let clients: Vec<Client> = (0..8).map(|_| Client::opened(&echo.url("/"))).collect();
+    clients.iter().for_each(|client| queue_messages(client));
+    shutdown(PATIENCE).unwrap();
+    wait_until("every close frame", || echo.closes().len() == clients.len());
+    assert_eq!(echo.echoed_bytes(), clients.len() * MESSAGES * MESSAGE_BYTES);
+    assert_eq!(echo.closes(), [1001; 8]);
+}
+
+#[test]
+fn what_does_not_fit_into_the_timeout_is_dropped_and_logged() {
+    let _alone = alone();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let _ = released.lock().unwrap().recv();
+    });
+    let client = Client::opened(&server.url());
+    client.set_max_buffered_amount(1 << 30).unwrap();
+    for _ in 0..4 {
+        queue_messages(&client);
+    }
+    let warnings = Warnings::collect();
+    assert_eq!(shutdown(Duration::from_millis(400)), Ok(()), "no thread and no callback is late");
+    let lines = warnings.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("shutdown dropped ") && lines[0].contains(&server.url()), "{lines:?}");
+    drop(release);
+}
+
+#[test]
+fn a_timeout_of_zero_drops_everything_at_once() {
+    let _alone = alone();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let _ = released.lock().unwrap().recv();
+    });
+    let client = Client::opened(&server.url());
+    queue_messages(&client);
+    assert_eq!(shutdown(Duration::ZERO), Ok(()));
+    assert_eq!(client.send_text("late").unwrap_err().code, Code::InvalidHandle);
+    drop(release);
+}
+
+#[test]
+fn a_socket_that_connects_is_cancelled() {
+    let _alone = alone();
+    let server = Scripted::start(|mut peer| {
+        peer.read_head();
+        peer.wait_for_end();
+    });
+    let client = Client::opening(&server.url());
+    wait_until("the connection", || server.connections() == 1);
+    shutdown(PATIENCE).unwrap();
+    assert_eq!(client.state(), State::Unknown);
+}
+
+#[cfg(all(feature = "tls", feature = "http2"))]
+mod secure {
+    use framewire::{HttpVersion, Roots, Tls};
+    use framewire_servers::certs::{Demands, server_config};
+    use framewire_servers::{Authority, Behaviour, Http2Server};
+
+    use super::*;
+
+    fn trusting(authority: &Authority) -> Tls {
+        let tls = Tls::create().unwrap();
+        tls.set_roots(Roots::None).unwrap();
+        tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
+        tls
+    }
+
+    fn drained(url: &str, tls: &Tls, version: HttpVersion, echo: &EchoServer) {
+        let client = Client::new(url);
+        client.set_tls(Some(tls)).unwrap();
+        client.set_http_version(version).unwrap();
+        client.open().unwrap();
+        assert_eq!(client.next(), common::Seen::Open);
+        queue_messages(&client);
+        shutdown(PATIENCE).unwrap();
+        wait_until("the close frame", || !echo.closes().is_empty());
+        assert_eq!((echo.echoed_bytes(), echo.closes()), (MESSAGES * MESSAGE_BYTES, vec![1001]));
+        tls.destroy().unwrap();
+    }
+
+    #[test]
+    fn queued_messages_are_sent_over_tls() {
+        let _alone = alone();
+        let authority = Authority::new("Test CA");
+        let echo = EchoServer::start_tls(server_config(&authority.good(), Demands::default()));
+        drained(&echo.url("/"), &trusting(&authority), HttpVersion::Http1, &echo);
+    }
+
+    #[test]
+    fn queued_messages_are_sent_over_http2() {
+        let _alone = alone();
+        let authority = Authority::new("Test CA");
+        let demands = Demands { alpn: &["h2"], ..Demands::default() };
+        let config = server_config(&authority.good(), demands);
+        let server = Http2Server::start(Behaviour { tls: Some(config), ..Behaviour::default() });
+        drained(&server.url("/"), &trusting(&authority), HttpVersion::Http2, server.backend());
+    }
+}
+
+#[test]
+fn wait_sleeps_as_told_while_the_library_does_not_run() {
+    let _alone = alone();
+    shutdown(PATIENCE).unwrap();
+    let begun = std::time::Instant::now();
+    assert!(!wait(Duration::from_millis(50)));
+    assert!(begun.elapsed() >= Duration::from_millis(50), "a loop around it would spin");
+}
+
+#[test]
+fn wait_wakes_for_the_first_event_of_a_socket_that_is_made_meanwhile() {
+    let _alone = alone();
+    shutdown(PATIENCE).unwrap();
+    let echo = EchoServer::start();
+    let woken = std::thread::spawn(|| wait(Duration::from_secs(3600)));
+    let client = Client::opening(&echo.url("/"));
+    assert!(woken.join().unwrap());
+    assert!(pending() > 0);
+    drop(client);
+}
+
+#[test]
+fn a_shutdown_ends_the_waits_that_were_begun_before() {
+    let _alone = alone();
+    let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
+    let ended = Arc::new(AtomicUsize::new(0));
+    let waits: Vec<_> = (0..3)
+        .map(|_| {
+            let ended = ended.clone();
+            std::thread::spawn(move || {
+                let woken = wait(Duration::from_secs(3600));
+                ended.fetch_add(1, Ordering::SeqCst);
+                woken
+            })
+        })
+        .collect();
+    // A wait that has not begun yet is one that comes after the shutdown, and sleeps: so until all are seen.
+    wait_until("the end of every wait", || {
+        shutdown(PATIENCE).unwrap();
+        let _ = Socket::create("ws://127.0.0.1:1/").unwrap();
+        ended.load(Ordering::SeqCst) == 3
+    });
+    assert!(waits.into_iter().all(|wait| !wait.join().unwrap()));
+    shutdown(PATIENCE).unwrap();
+    assert_eq!(socket.state(), State::Unknown);
+}
