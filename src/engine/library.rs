@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
 
 use super::callbacks;
 use super::delivery;
@@ -23,7 +24,7 @@ use crate::fault;
 use crate::handles::Handles;
 use crate::limits;
 use crate::net::resolve::Resolver;
-use crate::net::threads::{self, ThreadHooks};
+use crate::net::threads::{ThreadHooks, Threads};
 use crate::net::tls::{self, TlsConnector, TlsSettings};
 use crate::sync::{Mutex, statics};
 use crate::wire::upgrade::UpgradeRequest;
@@ -56,7 +57,7 @@ pub struct Config {
 struct Library {
     hub: Arc<Hub>,
     workers: Vec<Arc<Inbox>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
     resolver: Resolver,
     next_worker: AtomicUsize,
     /// What sockets without TLS settings of their own use, so that they share a session cache.
@@ -65,69 +66,56 @@ struct Library {
 
 /// TLS settings that may change while sockets use them: later changes reach later connections.
 pub struct TlsHandle {
-    inner: Mutex<TlsInner>,
+    current: Mutex<(u64, Arc<TlsVersion>)>,
 }
 
-struct TlsInner {
+/// The settings between two changes, and what was made from them when first needed.
+struct TlsVersion {
     settings: TlsSettings,
-    version: u64,
-    /// Made from the settings when first needed.
-    connectors: Connectors,
+    /// Without HTTP/2 and with it.
+    server: [OnceCell<TlsConnector>; 2],
+    proxy: OnceCell<TlsConnector>,
 }
 
-#[derive(Default)]
-struct Connectors {
-    /// Without HTTP/2 and with it.
-    server: [Option<TlsConnector>; 2],
-    proxy: Option<TlsConnector>,
+impl TlsVersion {
+    fn new(settings: TlsSettings) -> Arc<Self> {
+        Arc::new(Self { settings, server: Default::default(), proxy: OnceCell::new() })
+    }
 }
 
 impl TlsHandle {
     pub fn new(settings: TlsSettings) -> Self {
-        Self { inner: Mutex::new(TlsInner { settings, version: 0, connectors: Connectors::default() }) }
+        Self { current: Mutex::new((0, TlsVersion::new(settings))) }
     }
 
     pub fn change<R>(&self, change: impl FnOnce(&mut TlsSettings) -> R) -> R {
-        let mut inner = lock(&self.inner);
-        inner.connectors = Connectors::default();
-        inner.version += 1;
-        change(&mut inner.settings)
+        let mut current = lock(&self.current);
+        let mut settings = current.1.settings.clone();
+        let changed = change(&mut settings);
+        *current = (current.0 + 1, TlsVersion::new(settings));
+        changed
     }
 
     /// Another number after every change.
     pub fn version(&self) -> u64 {
-        lock(&self.inner).version
+        lock(&self.current).0
     }
 
     pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
-        let which = usize::from(http2);
-        self.make(|connectors| &mut connectors.server[which], |settings| settings.connector(http2))
+        let current = self.current();
+        current.server[usize::from(http2)].get_or_try_init(|| current.settings.connector(http2)).cloned()
     }
 
     /// For a proxy that is spoken to over TLS.
     pub fn proxy_connector(&self) -> Result<TlsConnector, CallError> {
-        self.make(|connectors| &mut connectors.proxy, |settings| settings.for_proxy().connector(false))
+        let current = self.current();
+        current.proxy.get_or_try_init(|| current.settings.for_proxy().connector(false)).cloned()
     }
 
-    /// Made outside the lock: it may take milliseconds, and the game may want to change a setting.
-    fn make(
-        &self,
-        which: impl Fn(&mut Connectors) -> &mut Option<TlsConnector>,
-        make: impl FnOnce(&TlsSettings) -> Result<TlsConnector, CallError>,
-    ) -> Result<TlsConnector, CallError> {
-        let (settings, version) = {
-            let mut inner = lock(&self.inner);
-            if let Some(connector) = which(&mut inner.connectors) {
-                return Ok(connector.clone());
-            }
-            (inner.settings.clone(), inner.version)
-        };
-        let connector = make(&settings)?;
-        let mut inner = lock(&self.inner);
-        if inner.version == version {
-            *which(&mut inner.connectors) = Some(connector.clone());
-        }
-        Ok(connector)
+    /// Nothing is locked while a connector is made: that may take milliseconds, and the game may want to
+    /// change a setting.
+    fn current(&self) -> Arc<TlsVersion> {
+        lock(&self.current).1.clone()
     }
 }
 
@@ -304,7 +292,7 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
     let mut library = Library {
         hub: Arc::new(Hub::new(event_queue_bytes)),
         workers: Vec::new(),
-        threads: Mutex::default(),
+        threads: Mutex::new(Threads::new(hooks.clone())),
         resolver: resolver.clone(),
         next_worker: AtomicUsize::new(0),
         default_tls: TlsHandle::new(TlsSettings::new()),
@@ -314,14 +302,11 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
         let started = Inbox::new(number).and_then(|(inbox, poll)| {
             let (own, resolver, registry) = (inbox.clone(), resolver.clone(), poll.registry().try_clone()?);
             let body = move || worker::run(own, poll, registry, resolver);
-            let thread = threads::spawn(&format!("io-{number}"), &hooks, body)?;
-            Ok((inbox, thread))
+            lock(&library.threads).spawn(&format!("io-{number}"), body)?;
+            Ok(inbox)
         });
         match started {
-            Ok((inbox, thread)) => {
-                library.workers.push(inbox);
-                lock(&library.threads).push(thread);
-            }
+            Ok(inbox) => library.workers.push(inbox),
             Err(error) => {
                 return Err(CallError::new(
                     Code::OutOfMemory,
@@ -344,27 +329,15 @@ impl Drop for Library {
         for worker in &self.workers {
             worker.stop(deadline);
         }
-        for thread in lock(&self.threads).drain(..) {
-            let _ = thread.join();
-        }
+        lock(&self.threads).join(deadline + limits::LONGEST_WAIT);
     }
 }
 
 impl Library {
     /// Whether every thread has ended, and no callback runs, by the deadline.
     fn wait_for_threads(&self, deadline: Instant) -> bool {
-        let mut threads = lock(&self.threads);
-        while let Some(thread) = threads.last() {
-            if !until(deadline, || thread.is_finished()) {
-                return false;
-            }
-            if let Some(thread) = threads.pop() {
-                // It has ended; whether by a panic was logged by itself.
-                let _ = thread.join();
-            }
-        }
-        drop(threads);
-        self.resolver.join(deadline) && until(deadline, || !self.hub.is_delivering())
+        let workers_ended = lock(&self.threads).join(deadline);
+        workers_ended && self.resolver.join(deadline) && until(deadline, || !self.hub.is_delivering())
     }
 }
 

@@ -9,14 +9,16 @@
 //! blocks, for half a minute when the network is bad. A call into it cannot be cancelled; what can
 //! be cancelled is that anybody hears of its result.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::threads::{self, ThreadHooks};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use super::threads::{self, ThreadHooks, Threads};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::fault;
 use crate::limits;
@@ -52,7 +54,16 @@ impl Resolver {
     }
 
     fn asking(hooks: ThreadHooks, ask: Box<Ask>) -> Self {
-        Self { shared: Arc::new(Shared { hooks, ask, state: Mutex::default(), work: Condvar::new() }) }
+        let (sender, jobs) = crossbeam_channel::bounded(limits::RESOLVER_QUEUE);
+        Self {
+            shared: Arc::new(Shared {
+                ask,
+                jobs,
+                queue: Mutex::new(Some(sender)),
+                unfinished: AtomicUsize::new(0),
+                threads: Mutex::new(Threads::new(hooks)),
+            }),
+        }
     }
 
     /// Asks for the addresses of `host`. `done` is called inside this call when the answer needs
@@ -71,49 +82,48 @@ impl Resolver {
     /// Ends the threads as they come out of the system. Questions that still wait are answered
     /// with an error, later ones at once.
     pub fn stop(&self) {
-        self.shared.lock().stopped = true;
-        self.shared.work.notify_all();
+        // What is in the channel still comes out of it, and then the threads end.
+        *lock(&self.shared.queue) = None;
     }
 
     /// Waits for the threads after [`stop`](Self::stop). False when one still hangs in the system.
     pub fn join(&self, deadline: Instant) -> bool {
-        let mut handles = std::mem::take(&mut self.shared.lock().handles);
-        let all = threads::join_until(&mut handles, deadline);
-        self.shared.lock().handles.append(&mut handles);
-        all
+        lock(&self.shared.threads).join(deadline)
     }
 
     fn enqueue(&self, job: Job) -> Result<(), &'static str> {
-        let mut state = self.shared.lock();
-        if state.stopped {
-            return Err("the library is shutting down");
-        }
-        if state.queue.len() >= limits::RESOLVER_QUEUE {
-            state.queue.retain(|job| job.pending.is_wanted());
-            if state.queue.len() >= limits::RESOLVER_QUEUE {
-                return Err("too many names are waiting to be resolved");
-            }
-        }
-        let mut no_further_thread = None;
-        // Each idle thread takes one waiting job, so what is left over needs a thread of its own.
-        if state.queue.len() >= state.idle && state.handles.len() < limits::RESOLVER_THREADS {
-            let shared = self.shared.clone();
-            let name = format!("dns-{}", state.handles.len());
-            match threads::spawn(&name, &self.shared.hooks, move || shared.work()) {
-                Ok(handle) => state.handles.push(handle),
-                Err(_) if state.handles.is_empty() => {
-                    return Err("the system has no thread left for the resolver");
+        let shared = &self.shared;
+        let queue = lock(&shared.queue);
+        let Some(queue) = &*queue else { return Err("the library is shutting down") };
+        if let Err(TrySendError::Full(job)) = queue.try_send(job) {
+            // Those that nobody wants any more make room.
+            for waiting in shared.jobs.try_iter().take(limits::RESOLVER_QUEUE) {
+                if !waiting.pending.is_wanted() || queue.try_send(waiting).is_err() {
+                    shared.unfinished.fetch_sub(1, Ordering::SeqCst);
                 }
-                Err(error) => no_further_thread = Some(error),
+            }
+            queue.try_send(job).map_err(|_| "too many names are waiting to be resolved")?;
+        }
+        let unfinished = shared.unfinished.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut threads = lock(&shared.threads);
+        if unfinished <= threads.len() || threads.len() >= limits::RESOLVER_THREADS {
+            return Ok(());
+        }
+        let (name, own) = (format!("dns-{}", threads.len()), shared.clone());
+        match threads.spawn(&name, move || own.work()) {
+            Ok(()) => Ok(()),
+            Err(_) if threads.len() == 0 => {
+                // It is the only one: the others before it have failed in the same way.
+                drop(shared.jobs.try_recv());
+                shared.unfinished.fetch_sub(1, Ordering::SeqCst);
+                Err("the system has no thread left for the resolver")
+            }
+            Err(error) => {
+                let message = format_args!("cannot start a further resolver thread: {error}");
+                logging::note(LogLevel::Debug, message);
+                Ok(())
             }
         }
-        state.queue.push_back(job);
-        drop(state);
-        if let Some(error) = no_further_thread {
-            logging::note(LogLevel::Debug, format_args!("cannot start a further resolver thread: {error}"));
-        }
-        self.shared.work.notify_one();
-        Ok(())
     }
 }
 
@@ -134,19 +144,17 @@ impl Drop for Lookup {
 type Ask = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 struct Shared {
-    hooks: ThreadHooks,
     ask: Box<Ask>,
-    state: Mutex<State>,
-    work: Condvar,
+    jobs: Receiver<Job>,
+    /// None once the resolver has stopped. Locked before `threads`.
+    queue: Mutex<Option<Sender<Job>>>,
+    /// Jobs that were accepted, and are not done yet: as many threads are wanted.
+    unfinished: AtomicUsize,
+    threads: Mutex<Threads>,
 }
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Job>,
-    handles: Vec<JoinHandle<()>>,
-    /// Threads that wait for work.
-    idle: usize,
-    stopped: bool,
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Job {
@@ -160,11 +168,11 @@ struct Pending(Mutex<Option<Done>>);
 
 impl Pending {
     fn take(&self) -> Option<Done> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     fn is_wanted(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        lock(&self.0).is_some()
     }
 
     fn answer(&self, answer: Answer) {
@@ -175,39 +183,24 @@ impl Pending {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The life of a resolver thread.
     fn work(&self) {
-        let mut state = self.lock();
-        loop {
-            if let Some(job) = state.queue.pop_front() {
-                let stopped = state.stopped;
-                drop(state);
-                threads::guarded("resolver", "lookup", || {
-                    if stopped {
-                        job.pending.answer(Err(failure(&job.host, "the library is shutting down")));
-                    } else if job.pending.is_wanted() {
-                        job.pending.answer(self.addresses(&job.host, job.port));
-                    }
-                });
-                // Whom a panic has left without an answer.
-                threads::guarded("resolver", "answer", || {
-                    if job.pending.is_wanted() {
-                        let why = "the library panicked while it asked";
-                        job.pending.answer(Err(failure(&job.host, why)));
-                    }
-                });
-                state = self.lock();
-            } else if state.stopped {
-                return;
-            } else {
-                state.idle += 1;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
-            }
+        for job in &self.jobs {
+            threads::guarded("resolver", "lookup", || {
+                if lock(&self.queue).is_none() {
+                    job.pending.answer(Err(failure(&job.host, "the library is shutting down")));
+                } else if job.pending.is_wanted() {
+                    job.pending.answer(self.addresses(&job.host, job.port));
+                }
+            });
+            // Whom a panic has left without an answer.
+            threads::guarded("resolver", "answer", || {
+                if job.pending.is_wanted() {
+                    let why = "the library panicked while it asked";
+                    job.pending.answer(Err(failure(&job.host, why)));
+                }
+            });
+            self.unfinished.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
@@ -305,7 +298,7 @@ mod tests {
             let _lookup = resolver.resolve(host, 80, done);
             assert_eq!(answer.try_recv().unwrap().unwrap(), [address.parse().unwrap()]);
         }
-        assert!(resolver.shared.lock().handles.is_empty());
+        assert_eq!(lock(&resolver.shared.threads).len(), 0);
     }
 
     #[test]
@@ -396,7 +389,7 @@ mod tests {
         }
         let waiting = (0..limits::RESOLVER_QUEUE).map(|_| resolver.resolve("waits.test", 1, reply().0));
         lookups.extend(waiting);
-        assert_eq!(resolver.shared.lock().handles.len(), limits::RESOLVER_THREADS);
+        assert_eq!(lock(&resolver.shared.threads).len(), limits::RESOLVER_THREADS);
 
         let (done, answer) = reply();
         let refused = resolver.resolve("one-too-many.test", 1, done);

@@ -2,11 +2,14 @@
 //! each, and a panic ends a thread in the log rather than in silence.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::logging::{self, LogLevel};
 
@@ -22,43 +25,55 @@ pub struct ThreadHooks {
     pub stopped: Option<ThreadHook>,
 }
 
-/// Starts the thread `framewire-<name>`. Linux shows 15 bytes, so five are left for `name`.
-pub fn spawn(
-    name: &str,
-    hooks: &ThreadHooks,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
-    let name = format!("framewire-{name}");
-    let hooks = hooks.clone();
-    Builder::new().name(name.clone()).spawn(move || {
-        if let Some(started) = hooks.started {
-            guarded(&name, "start hook", || started());
-        }
-        guarded(&name, "work", body);
-        if let Some(stopped) = hooks.stopped {
-            guarded(&name, "stop hook", || stopped());
-        }
-    })
+/// Threads that are waited for together.
+pub struct Threads {
+    hooks: ThreadHooks,
+    handles: Vec<JoinHandle<()>>,
+    /// Nothing is ever sent: the channel is disconnected when the last thread has ended. None once
+    /// somebody waits for that.
+    running: Option<Sender<Infallible>>,
+    ended: Receiver<Infallible>,
 }
 
-/// Joins every thread that ends before `deadline`. Those that did not stay in `threads`, and the
-/// answer is false.
-pub fn join_until(threads: &mut Vec<JoinHandle<()>>, deadline: Instant) -> bool {
-    loop {
-        let (ended, running) = threads.drain(..).partition::<Vec<_>, _>(JoinHandle::is_finished);
-        *threads = running;
-        for thread in ended {
-            // Bodies are caught, so an `Err` cannot come; were it to, the thread is gone all the same.
-            let _ = thread.join();
-        }
-        if threads.is_empty() {
-            return true;
-        }
-        if Instant::now() >= deadline {
+impl Threads {
+    pub fn new(hooks: ThreadHooks) -> Self {
+        let (running, ended) = crossbeam_channel::bounded(0);
+        Self { hooks, handles: Vec::new(), running: Some(running), ended }
+    }
+
+    pub fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Starts the thread `framewire-<name>`. Linux shows 15 bytes, so five are left for `name`.
+    pub fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (hooks, running) = (self.hooks.clone(), self.running.clone());
+        let name = format!("framewire-{name}");
+        let handle = Builder::new().name(name.clone()).spawn(move || {
+            let _running = running;
+            if let Some(started) = hooks.started {
+                guarded(&name, "start hook", || started());
+            }
+            guarded(&name, "work", body);
+            if let Some(stopped) = hooks.stopped {
+                guarded(&name, "stop hook", || stopped());
+            }
+        })?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    /// Joins all threads if they end before `deadline`. Otherwise false, and it can be called again.
+    pub fn join(&mut self, deadline: Instant) -> bool {
+        drop(self.running.take());
+        if let Err(RecvTimeoutError::Timeout) = self.ended.recv_deadline(deadline) {
             return false;
         }
-        // The standard library cannot wait for a thread with a deadline. This runs at shutdown only.
-        std::thread::sleep(Duration::from_millis(1));
+        for handle in self.handles.drain(..) {
+            // Bodies are caught, so an `Err` cannot come; were it to, the thread is gone all the same.
+            let _ = handle.join();
+        }
+        true
     }
 }
 
@@ -87,6 +102,9 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+    use std::time::Duration;
+
+    const SOON: Duration = Duration::from_secs(20);
 
     fn recording() -> (ThreadHooks, Arc<Mutex<Vec<String>>>) {
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -104,29 +122,30 @@ mod tests {
     fn hooks_run_first_and_last_even_around_a_panic() {
         let (hooks, seen) = recording();
         let inside = seen.clone();
-        let thread = spawn("t1", &hooks, move || {
+        let mut threads = Threads::new(hooks);
+        let body = move || {
             inside.lock().unwrap().push("work".to_owned());
             panic!("on purpose");
-        });
-        assert!(thread.unwrap().join().is_ok(), "the panic was caught");
+        };
+        threads.spawn("t1", body).unwrap();
+        assert!(threads.join(Instant::now() + SOON), "the panic was caught");
         assert_eq!(*seen.lock().unwrap(), ["started framewire-t1", "work", "stopped framewire-t1"]);
     }
 
     #[test]
-    fn joining_stops_at_the_deadline_and_keeps_what_still_runs() {
+    fn joining_stops_at_the_deadline_and_can_go_on_later() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
-        let hooks = ThreadHooks::default();
-        let mut threads = vec![
-            spawn("quick", &hooks, || {}).unwrap(),
-            spawn("slow", &hooks, move || {
-                let _ = wait.recv();
-            })
-            .unwrap(),
-        ];
-        assert!(!join_until(&mut threads, Instant::now() + Duration::from_millis(5)));
-        assert!(threads.iter().any(|thread| thread.thread().name() == Some("framewire-slow")));
+        let mut threads = Threads::new(ThreadHooks::default());
+        threads.spawn("quick", || {}).unwrap();
+        let body = move || {
+            let _ = wait.recv();
+        };
+        threads.spawn("slow", body).unwrap();
+        assert!(!threads.join(Instant::now() + Duration::from_millis(5)));
+        assert_eq!(threads.len(), 2);
         drop(release);
-        assert!(join_until(&mut threads, Instant::now() + Duration::from_secs(10)));
-        assert!(threads.is_empty());
+        assert!(threads.join(Instant::now() + SOON));
+        assert_eq!(threads.len(), 0);
+        assert!(threads.join(Instant::now()), "nothing is left to wait for");
     }
 }

@@ -240,7 +240,8 @@ pub fn end_without_attempt(socket: &Arc<Shared>, error: Error, context: &mut Con
 /// Accepted messages that nobody is left to be told of but the log.
 pub(super) fn log_lost_in_shutdown(url: &Url, bytes: usize) {
     if bytes > 0 {
-        let message = format_args!("{url}: shutdown dropped {bytes} bytes of queued messages that were not sent");
+        let message =
+            format_args!("{url}: shutdown dropped {bytes} bytes of queued messages that were not sent");
         logging::write(LogLevel::Warn, 0, "", message);
     }
 }
