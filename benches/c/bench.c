@@ -3,11 +3,13 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,7 +104,7 @@ const uint8_t *bench_payload(void)
 static void usage(void)
 {
     fprintf(stderr, "usage: %s echo|recv|send|game|idle|connect URL [--size N] [--count N] [--warm N] "
-                    "[--connections N] [--rate N] [--ca FILE] [--variant V]\n", bench.client);
+                    "[--connections N] [--rate N] [--ca FILE] [--variant V] [--round N]\n", bench.client);
     exit(2);
 }
 
@@ -119,6 +121,8 @@ static void set(const char *name, const char *value)
         bench.connections = number;
     else if (!strcmp(name, "--rate"))
         bench.rate = number;
+    else if (!strcmp(name, "--round"))
+        bench.round = number;
     else if (!strcmp(name, "--ca"))
         bench.ca = value;
     else if (!strcmp(name, "--variant"))
@@ -150,6 +154,10 @@ void bench_parse(const char *client, int argc, char **argv)
         set(argv[i], argv[i + 1]);
     if (bench.warm == UINT64_MAX)
         bench.warm = bench.count / 10 + 1;
+    if (bench.round) {
+        bench.warm = bench.round;
+        bench.count = (bench.count + bench.round - 1) / bench.round * bench.round;
+    }
 
     bench.tls = !strncmp(argv[2], "wss:", 4);
     authority = strstr(argv[2], "//");
@@ -186,6 +194,29 @@ static void order(void *connection, uint64_t number)
     bench_send(connection, true, text, (size_t)len);
 }
 
+/* The connection to the server is readable only when so many bytes are there. Clients do not show their
+ * sockets, so it is found among the files that are open. */
+static void read_no_less_than(size_t bytes)
+{
+    struct sockaddr_in6 peer; /* has the port where IPv4 has it */
+    int fd, low = (int)bytes, found = 0;
+    for (fd = 3; fd < 64; fd++) {
+        socklen_t len = sizeof peer;
+        if (!getpeername(fd, (struct sockaddr *)&peer, &len) && ntohs(peer.sin6_port) == atoi(bench.port))
+            found += !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+    }
+    if (found != 1) {
+        fprintf(stderr, "%s: %d connections to the server were found\n", bench.client, found);
+        exit(1);
+    }
+}
+
+static size_t round_bytes(void)
+{
+    size_t header = bench.size < 126 ? 2 : bench.size < 65536 ? 4 : 10;
+    return bench.round * (header + bench.size);
+}
+
 void bench_opened(void *connection)
 {
     opened++;
@@ -195,6 +226,8 @@ void bench_opened(void *connection)
         bench_send(connection, false, payload, bench.size);
         break;
     case MODE_RECV:
+        if (bench.round)
+            read_no_less_than(round_bytes());
         order(connection, bench.warm);
         break;
     case MODE_SEND:
@@ -251,11 +284,14 @@ void bench_message(void *connection, const void *bytes, size_t len)
             fprintf(stderr, "%s: %zu bytes came instead of %zu\n", bench.client, len, bench.size);
             exit(1);
         }
-        if (++seen == bench.warm) {
+        if (++seen == bench.warm)
             bench_begin();
-            order(connection, bench.count);
-        } else if (seen == bench.warm + bench.count) {
+        if (seen == bench.warm + bench.count) {
+            if (bench.round)
+                read_no_less_than(1);
             bench_end();
+        } else if (bench.round ? seen % bench.round == 0 : seen == bench.warm) {
+            order(connection, bench.round ? bench.round : bench.count);
         }
         break;
     case MODE_SEND:

@@ -5,6 +5,7 @@
  * until bench.done. What these answer with is sent with the client's own `bench_send`.
  *
  *     CLIENT MODE URL [--size N] [--count N] [--warm N] [--connections N] [--rate N] [--ca FILE] [--variant V]
+ *            [--round N]
  *
  *   echo      one message there and back, `count` times: the time of each is kept
  *   recv      `count` messages of `size` bytes, as fast as they come
@@ -15,6 +16,10 @@
  *
  * The URL's path is chosen here, after the mode. Numbers are of the measured part alone: before it
  * comes the same once with `warm` messages.
+ *
+ * With --round, recv asks for so many messages at a time, and the system shows the client none of them before all
+ * are there (SO_RCVLOWAT). What it then does for each does not depend on how fast the server was, so it can be
+ * counted. `count` is rounded up to whole rounds, `warm` is one.
  */
 
 #ifndef BENCH_H
@@ -36,7 +41,7 @@ struct bench {
     char url[256], host[64], port[8], path[64];
     bool tls;
     size_t size;
-    uint64_t count, warm, connections, rate;
+    uint64_t count, warm, connections, rate, round;
 
     /* send: this many may be sent now; the client counts them down. */
     volatile uint64_t to_send;

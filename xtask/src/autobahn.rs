@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use self::score::{CaseId, Expected};
 use self::suite::Server;
 use crate::c::{self, Build};
-use crate::run::{Outcome, cargo, command, quietly, root, run as run_command, run_within, scratch};
+use crate::run::{
+    DEVELOPMENT, Outcome, cargo, command, quietly, root, run as run_command, run_within, scratch,
+};
 use crate::test::Verdict;
 
 /// What runs with every change: all cases about the protocol, and one set of parameters of each kind
@@ -131,7 +133,7 @@ fn drive(client: &Client, mode: &str, server: &Server, certificates: Option<&Pat
 
 /// A folder with an authority of our own and a certificate of its for this machine.
 fn certificates() -> Outcome<PathBuf> {
-    run_command(cargo().args(["build", "--quiet", "--package", "framewire-servers"]))?;
+    run_command(cargo().args(DEVELOPMENT).arg("--quiet"))?;
     let folder = scratch("autobahn/certificates")?;
     quietly(command(root().join("target/debug/framewire-certs")).arg(&folder))?;
     Ok(folder)

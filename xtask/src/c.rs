@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::run::{Outcome, cargo, command, has, quietly, root, run, scratch};
+use crate::run::{DEVELOPMENT, Outcome, cargo, command, has, quietly, root, run, scratch};
 
 pub const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// How the library and a program are built.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
+    /// As cargo builds the tests, with which it shares everything: ready soon.
+    Development,
     Release,
     /// With the address sanitizer on both sides of the boundary; needs a nightly toolchain.
     Sanitized,
@@ -25,6 +27,10 @@ pub const SHIPPED: &[&str] =
 /// Builds the shared library and returns the folder in which it lies.
 pub fn library(build: Build) -> Outcome<PathBuf> {
     match build {
+        Build::Development => {
+            run(cargo().args(DEVELOPMENT).arg("--quiet"))?;
+            Ok(root().join("target/debug"))
+        }
         Build::Release => {
             run(cargo().args(SHIPPED))?;
             Ok(root().join("target/release"))
@@ -59,7 +65,11 @@ pub fn can_sanitize() -> Outcome {
 
 /// Compiles one C file against the header and the shared library in `library`.
 pub fn compile(source: &Path, library: &Path, build: Build) -> Outcome<PathBuf> {
-    let folder = scratch(if build == Build::Sanitized { "c-sanitized" } else { "c" })?;
+    let folder = scratch(match build {
+        Build::Development => "c-development",
+        Build::Release => "c",
+        Build::Sanitized => "c-sanitized",
+    })?;
     let program = folder.join(source.file_stem().unwrap_or_default());
     let mut cc = command("cc");
     cc.arg("-std=c11").args(WARNINGS).args(["-O1", "-g"]);

@@ -1,11 +1,11 @@
 //! `cargo xtask demo`: a C game plays against the echo server, plain and over TLS.
 
 use crate::c::{self, Build};
-use crate::run::{self, Echo, Outcome, command, ensure, root};
+use crate::run::{self, DEVELOPMENT, Echo, Outcome, cargo, command, ensure, root};
 
-pub fn run_with(echo: &Echo) -> Outcome {
-    let library = c::library(Build::Release)?;
-    let program = c::compile(&root().join("examples/c/game_loop.c"), &library, Build::Release)?;
+pub fn play(echo: &Echo, build: Build) -> Outcome {
+    let library = c::library(build)?;
+    let program = c::compile(&root().join("examples/c/game_loop.c"), &library, build)?;
     println!("\n== {} ==", echo.ws);
     run::run(command(&program).arg(&echo.ws))?;
     println!("\n== {} ==", echo.wss);
@@ -14,6 +14,7 @@ pub fn run_with(echo: &Echo) -> Outcome {
 
 pub fn run() -> Outcome {
     ensure("cc", &["gcc", "libc6-dev"])?;
-    println!("Building the library and the echo server (about a minute on a new machine) …");
-    run_with(&Echo::start()?)
+    println!("Building the library and the echo server …");
+    run::run_in_view(cargo().args(DEVELOPMENT))?;
+    play(&Echo::start()?, Build::Development)
 }

@@ -1,17 +1,11 @@
 //! `include/framewire.h` comes from the source.
 
-use crate::run::{Outcome, root};
+use crate::run::{Outcome, cargo, quietly, root};
 
+/// As `xtask/header` generates it, a package of its own because cbindgen takes long to build.
 fn generate() -> Outcome<String> {
-    let config = cbindgen::Config::from_root_or_default(root());
-    let bindings = cbindgen::Builder::new()
-        .with_crate(root())
-        .with_config(config)
-        .generate()
-        .map_err(|error| format!("cbindgen: {error}"))?;
-    let mut header = Vec::new();
-    bindings.write(&mut header);
-    String::from_utf8(header).map_err(|error| format!("cbindgen wrote no text: {error}"))
+    let mut header = cargo();
+    quietly(header.args(["run", "--quiet", "--package", "framewire-header", "--"]).arg(root()))
 }
 
 pub fn write() -> Outcome {

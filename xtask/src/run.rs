@@ -34,6 +34,10 @@ pub fn cargo() -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Builds the library and the servers in one go. Each alone would want other features of the crates that
+/// both use, and build those again.
+pub const DEVELOPMENT: &[&str] = &["build", "--package", "framewire", "--package", "framewire-servers"];
+
 /// Longer than anything takes on a slow machine, builds included; what runs on has hung.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
@@ -56,6 +60,16 @@ pub fn test_program(name: &str) -> Outcome<PathBuf> {
     match program {
         Some(program) if status.success() => Ok(program),
         _ => Err(format!("the test {name} was not built: {status}")),
+    }
+}
+
+/// Runs a command that shows its progress itself.
+pub fn run_in_view(command: &mut Command) -> Outcome {
+    let shown = show(command);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{shown}: {status}")),
+        Err(error) => Err(format!("{shown}: {error}")),
     }
 }
 
@@ -192,7 +206,7 @@ pub struct Echo {
 
 impl Echo {
     pub fn start() -> Outcome<Self> {
-        run(cargo().args(["build", "--quiet", "--package", "framewire-servers"]))?;
+        run(cargo().args(DEVELOPMENT).arg("--quiet"))?;
         // Each has an authority of its own, and commands may run side by side.
         let ca = scratch("demo")?.join(format!("ca-{}.pem", std::process::id()));
         let mut child = command(root().join("target/debug/framewire-echo"))

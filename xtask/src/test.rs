@@ -139,7 +139,7 @@ fn run_all(only: &[&str]) -> Report {
         Ok(()) => unity::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),
     });
-    report.step("the demo", || demo::run_with(&echo).into());
+    report.step("the demo", || demo::play(&echo, Build::Release).into());
     report.step("C++, and the installed package", || match cpp::tools() {
         Ok(()) => cpp::test(&echo).into(),
         Err(reason) => Verdict::Skipped(reason),

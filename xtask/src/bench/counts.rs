@@ -106,9 +106,10 @@ fn test_of(limit: &Limit) -> Outcome<(Test, u64)> {
     Ok(match limit.test.as_str() {
         "echo" => (new("echo", &[] as &[_]), 2000),
         "echo-tls" => (Test { tls: true, ..new("echo", &[]) }, 2000),
-        "recv-128" => (new("recv", &[]), 200_000),
+        // A megabyte at a time, all of it there before the first read.
+        "recv-128" => (new("recv", &[("round", 8192)]), 200_000),
         "recv-1k-tls" => (Test { tls: true, ..new("recv", &[("size", 1024)]) }, 20_000),
-        "recv-64k" => (new("recv", &[("size", 65536)]), 2000),
+        "recv-64k" => (new("recv", &[("size", 65536), ("round", 16)]), 2000),
         "send-128" => (new("send", &[]), 200_000),
         "send-64k" => (new("send", &[("size", 65536)]), 2000),
         other => return Err(format!("{LIMITS}: there is no test {other}")),
