@@ -393,7 +393,7 @@ enum fw_roots
     FW_ROOTS_WEBPKI = 0,
     /// Those that the operating system trusts.
     FW_ROOTS_PLATFORM = 1,
-    /// None but those added with fw_tls_add_ca_pem.
+    /// None but those added with fw_tls_add_ca_pem, or pinned with fw_tls_add_pin_sha256.
     FW_ROOTS_NONE = 2,
 };
 #ifndef __cplusplus
@@ -2105,9 +2105,11 @@ fw_result fw_socket_add_extension(struct fw_socket socket,
 /// Since: 0.1.0.
 fw_result fw_tls_create(struct fw_tls *out);
 
-/// Trusts more certificate authorities.
+/// Trusts more certificates.
 ///
-/// For test servers and private networks. May be called several times.
+/// For test servers and private networks. Each certificate is trusted as an authority, and as a server's
+/// own certificate when a server presents the very same one, byte for byte: for its dates and names, even
+/// if it is marked as a CA's, as openssl req -x509 does by default. May be called several times.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// pem: one or more certificates in PEM, len bytes, no NUL needed; copied.
@@ -2143,7 +2145,10 @@ fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
 
 /// Accepts only servers with a certain public key.
 ///
-/// On top of the usual verification. With several pins any of them will do.
+/// On top of the usual verification. With FW_ROOTS_NONE and no certificate added, a matching pin replaces
+/// the check of the issuer; dates, extended key usage and names are still checked. With several pins any
+/// of them will do. A pin is compared with the key of the server's own certificate, not with that of an
+/// intermediate; it does not apply to a proxy.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// pin: 32 bytes, the SHA-256 of the certificate's SubjectPublicKeyInfo; copied.
@@ -2152,7 +2157,8 @@ fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_add_pin_sha256(struct fw_tls tls, const uint8_t *pin);
+fw_result fw_tls_add_pin_sha256(struct fw_tls tls,
+                                const uint8_t *pin);
 
 /// Chooses which certificate authorities are trusted.
 ///

@@ -396,7 +396,7 @@ fn the_environment_names_the_proxy_unless_the_socket_does() {
 mod tls {
     use super::*;
     use framewire::{Roots, Tls};
-    use framewire_servers::certs::{Demands, server_config};
+    use framewire_servers::certs::{self, Demands, server_config};
     use framewire_servers::{Authority, TlsFront};
 
     fn trusting(authority: &Authority) -> Tls {
@@ -404,6 +404,34 @@ mod tls {
         tls.set_roots(Roots::None).unwrap();
         tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
         tls
+    }
+
+    /// Server and proxy present the same self-signed certificate.
+    #[test]
+    fn added_self_signed_certificate_is_trusted_of_the_proxy_and_through_it() {
+        let identity = certs::self_signed_like_openssl();
+        let config = server_config(&identity, Demands::default());
+        let server = EchoServer::start_tls(config.clone());
+        let (proxy, _) = http_proxy(server.port());
+        let front = TlsFront::start(config, proxy.port());
+        let tls = Tls::create().unwrap();
+        tls.set_roots(Roots::None).unwrap();
+        let hash = ring::digest::digest(&ring::digest::SHA256, &identity.public_key_der);
+        tls.add_pin_sha256(hash.as_ref().try_into().unwrap()).unwrap();
+        let through_front = || {
+            let client = Client::new("wss://localhost:99/");
+            client.set_tls(Some(&tls)).unwrap();
+            client.set_proxy(Some(&format!("https://localhost:{}", front.port()))).unwrap();
+            client
+        };
+        // The pin is for the server.
+        let client = through_front();
+        client.open().unwrap();
+        let error = client.error();
+        assert_eq!((error.phase, error.retriable), (Phase::Proxy, false), "{error}");
+        assert!(error.message.contains("pins do not count for a proxy"), "{error}");
+        tls.add_ca_pem(identity.certificate.as_bytes()).unwrap();
+        echoes(&through_front());
     }
 
     #[test]

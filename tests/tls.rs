@@ -130,6 +130,34 @@ fn a_pin_must_match() {
     assert!(error.message.contains("pinned") && error.message.to_lowercase().contains(&hex), "{error}");
 }
 
+/// What `openssl req -x509` makes, which is everybody's first test server.
+#[test]
+fn self_signed_certificate_of_openssl_is_trusted_once_added_or_pinned() {
+    let identity = certs::self_signed_like_openssl();
+    let pin = ring::digest::digest(&ring::digest::SHA256, &identity.public_key_der);
+    let pin = <[u8; 32]>::try_from(pin.as_ref()).unwrap();
+    for versions in [None, Some(TLS12)] {
+        let server =
+            EchoServer::start_tls(server_config(&identity, Demands { versions, ..Demands::default() }));
+        let added = Tls::create().unwrap();
+        assert!(refused(&server, Some(&added)).message.contains("fw_tls_add_ca_pem"));
+        added.add_ca_pem(identity.certificate.as_bytes()).unwrap();
+        echoes(&server, Some(&added));
+
+        let pinned = Tls::create().unwrap();
+        pinned.add_pin_sha256(pin).unwrap();
+        // On top of the built-in roots a pin does not replace them.
+        refused(&server, Some(&pinned));
+        pinned.set_roots(Roots::None).unwrap();
+        echoes(&server, Some(&pinned));
+
+        let other = self::server(&certs::self_signed_like_openssl());
+        refused(&other, Some(&added));
+        let error = refused(&other, Some(&pinned));
+        assert!(error.message.contains("pinned"), "{error}");
+    }
+}
+
 #[test]
 fn a_server_may_demand_a_client_certificate() {
     let authority = Authority::new("Test CA");

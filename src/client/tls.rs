@@ -47,7 +47,8 @@ impl Tls {
         removed.map(drop)
     }
 
-    /// Trusts the certificate authorities in the PEM as well.
+    /// Trusts the certificates in the PEM as well: as authorities, and each as the server's own, even if
+    /// it is marked as a CA's.
     pub fn add_ca_pem(&self, pem: &[u8]) -> Result<(), CallError> {
         self.settings.change(|settings| settings.add_ca_pem(pem))
     }
@@ -57,7 +58,8 @@ impl Tls {
         self.settings.change(|settings| settings.set_client_cert_pem(certificate, key))
     }
 
-    /// Accepts only servers whose public key has this SHA-256, or that of another pin.
+    /// Accepts only servers whose public key has this SHA-256, or that of another pin. With
+    /// [`Roots::None`] and no certificate added, the pin replaces the check of the issuer.
     pub fn add_pin_sha256(&self, pin: [u8; 32]) -> Result<(), CallError> {
         self.settings.change(|settings| settings.add_pin_sha256(pin));
         Ok(())

@@ -35,7 +35,7 @@ pub enum fw_roots {
     FW_ROOTS_WEBPKI = 0,
     /// Those that the operating system trusts.
     FW_ROOTS_PLATFORM = 1,
-    /// None but those added with fw_tls_add_ca_pem.
+    /// None but those added with fw_tls_add_ca_pem, or pinned with fw_tls_add_pin_sha256.
     FW_ROOTS_NONE = 2,
 }
 
@@ -63,9 +63,11 @@ pub unsafe extern "C" fn fw_tls_create(out: *mut fw_tls) -> fw_result {
     })
 }
 
-/// Trusts more certificate authorities.
+/// Trusts more certificates.
 ///
-/// For test servers and private networks. May be called several times.
+/// For test servers and private networks. Each certificate is trusted as an authority, and as a server's
+/// own certificate when a server presents the very same one, byte for byte: for its dates and names, even
+/// if it is marked as a CA's, as openssl req -x509 does by default. May be called several times.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// pem: one or more certificates in PEM, len bytes, no NUL needed; copied.
@@ -118,7 +120,10 @@ pub unsafe extern "C" fn fw_tls_set_client_cert_pem(
 
 /// Accepts only servers with a certain public key.
 ///
-/// On top of the usual verification. With several pins any of them will do.
+/// On top of the usual verification. With FW_ROOTS_NONE and no certificate added, a matching pin replaces
+/// the check of the issuer; dates, extended key usage and names are still checked. With several pins any
+/// of them will do. A pin is compared with the key of the server's own certificate, not with that of an
+/// intermediate; it does not apply to a proxy.
 ///
 /// tls: the settings; later changes reach connections opened later.
 /// pin: 32 bytes, the SHA-256 of the certificate's SubjectPublicKeyInfo; copied.

@@ -127,7 +127,8 @@ pub struct FramewireSocket {
     #[var]
     #[init(val = 8388608)]
     pub encode_buffer_max_size: i64,
-    /// Certificate authorities to trust besides `tls_roots`, as PEM.
+    /// Certificates to trust besides `tls_roots`, as PEM: as authorities, and each as the server's own, even
+    /// if it is marked as a CA's (`openssl req -x509`).
     #[var]
     pub tls_ca_pem: GString,
     /// Which certificate authorities are trusted: one of the `TLS_ROOTS_*` constants.
@@ -238,7 +239,7 @@ impl FramewireSocket {
     /// The certificate authorities of the operating system.
     #[constant]
     pub const TLS_ROOTS_PLATFORM: i64 = 1;
-    /// No certificate authorities but those of `tls_ca_pem`.
+    /// No certificates but those of `tls_ca_pem`, or with a key of `tls_pins`.
     #[constant]
     pub const TLS_ROOTS_NONE: i64 = 2;
 

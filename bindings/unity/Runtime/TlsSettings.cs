@@ -13,7 +13,7 @@ namespace Framewire
         /// <summary>Those that the operating system trusts.</summary>
         Platform = 1,
 
-        /// <summary>None but those added with AddCertificateAuthority.</summary>
+        /// <summary>None but those added with AddCertificateAuthority, or pinned with AddPin.</summary>
         None = 2,
     }
 
@@ -41,7 +41,10 @@ namespace Framewire
             FramewireNative.fw_tls_destroy(_tls);
         }
 
-        /// <summary>Trusts more authorities: one or more certificates in PEM.</summary>
+        /// <summary>
+        /// Trusts more certificates, one or more in PEM: as authorities, and each as the server's own, for
+        /// its dates and names, even if it is marked as a CA's (<c>openssl req -x509</c>).
+        /// </summary>
         public void AddCertificateAuthority(string pem)
         {
             byte[] text = Bytes(pem, "pem");
@@ -71,7 +74,8 @@ namespace Framewire
 
         /// <summary>
         /// Accepts only servers with this public key, on top of the usual verification; with several
-        /// pins any of them will do.
+        /// pins any of them will do. With <see cref="TlsRoots.None"/> and no certificate added, a matching
+        /// pin replaces the check of the issuer.
         /// </summary>
         /// <param name="sha256">32 bytes, the SHA-256 of the certificate's SubjectPublicKeyInfo.</param>
         public void AddPin(byte[] sha256)

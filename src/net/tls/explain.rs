@@ -69,7 +69,11 @@ fn certificate(error: &CertificateError, context: &Context) -> String {
     let host = context.host;
     let names = context.refused.as_ref().and_then(|refused| refused.names.as_ref());
     if let Some(key) = context.refused.as_ref().and_then(|refused| refused.unpinned) {
-        return format!("the server's key is none of the pinned ones; its SHA-256 is {}", hex(&key));
+        return format!(
+            "the server's key is none of the pinned ones; its SHA-256 is {} (pins are compared with the \
+             key of the server's own certificate, not with that of an issuer)",
+            hex(&key)
+        );
     }
     match error {
         Bad::Expired => "the certificate has expired".to_owned(),
@@ -104,9 +108,9 @@ fn certificate(error: &CertificateError, context: &Context) -> String {
         }
         // rustls has no variant of its own for this one.
         Bad::Other(other) if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => format!(
-            "the server shows a CA's own certificate{}; give it one that the CA issued, or a \
-             self-signed one with basicConstraints CA:FALSE and add that with fw_tls_add_ca_pem",
-            names.map(|names| format!(" (\"{}\", self-signed)", names.subject)).unwrap_or_default(),
+            "the server shows a CA's own certificate{} (basicConstraints CA:TRUE); if it is yours, add \
+             this very certificate with fw_tls_add_ca_pem, or give the server one that the CA issued",
+            names.map(|names| format!(" \"{}\"", names.subject)).unwrap_or_default(),
         ),
         other => format!("the certificate was refused: {other}"),
     }

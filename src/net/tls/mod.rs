@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! TlsSettings ──connector──> TlsConnector ──new(host)──> TlsStream
-//!      └── settings   └── roots, verify                     └── session ──errors──> explain
+//!      └── settings   └── roots, verify, direct             └── session ──errors──> explain
 //!                                                                                      └── names
 //! ```
 //!
 //! Without the feature `tls` the same names exist, and every use of them says so.
 //! It knows no sockets of its own: a [`TlsStream`] is lent the socket for each call.
 
+#[cfg(feature = "tls")]
+mod der;
+#[cfg(feature = "tls")]
+mod direct;
 #[cfg(feature = "tls")]
 mod explain;
 #[cfg(feature = "tls")]
@@ -45,7 +49,7 @@ pub enum Roots {
     Webpki,
     /// The operating system's.
     Platform,
-    /// None: only the caller's own.
+    /// None: only the caller's own, or keys that the caller pinned.
     None,
 }
 

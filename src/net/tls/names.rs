@@ -3,6 +3,8 @@
 
 use rustls::pki_types::CertificateDer;
 
+use super::der::{element, elements};
+
 /// Readable names out of a certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
@@ -43,34 +45,11 @@ fn readable(name: &[u8]) -> String {
 }
 
 /// RFC 5280 section 4.1.2.4: a name is a sequence of sets of (type, value).
-fn attribute<'a>(mut name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
-    while let Some((mut set, rest)) = element(name) {
-        name = rest;
-        while let Some((pair, rest)) = element(set) {
-            set = rest;
-            let (kind, value) = element(pair)?;
-            if kind == wanted {
-                return element(value).map(|(text, _)| text);
-            }
-        }
-    }
-    None
-}
-
-/// The content of the first DER element in `bytes`, and what follows it.
-fn element(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (_tag, bytes) = bytes.split_first()?;
-    let (&first, bytes) = bytes.split_first()?;
-    let (length, bytes) = match first {
-        0..=0x7f => (usize::from(first), bytes),
-        0x81 => bytes.split_first().map(|(&length, rest)| (usize::from(length), rest))?,
-        0x82 => bytes
-            .split_first_chunk()
-            .map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
-        // Nothing in a name is that long.
-        _ => return None,
-    };
-    bytes.split_at_checked(length)
+fn attribute<'a>(name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    elements(name).flat_map(|set| elements(set.content)).find_map(|pair| {
+        let kind = element(pair.content)?;
+        (kind.content == wanted).then(|| element(kind.rest)).flatten().map(|text| text.content)
+    })
 }
 
 #[cfg(test)]

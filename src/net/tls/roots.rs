@@ -25,7 +25,8 @@ pub fn chain_verifier(
         Roots::Webpki if own.is_empty() => webpki_verifier(built_in()),
         Roots::Webpki => webpki_verifier(with_own(RootCertStore::clone(&built_in()), own)),
         Roots::None if own.is_empty() => Err(CallError::state(
-            "without roots nothing is trusted: add a CA with fw_tls_add_ca_pem, or choose other roots",
+            "without roots nothing is trusted: add a certificate with fw_tls_add_ca_pem, pin the server's \
+             key with fw_tls_add_pin_sha256 (pins do not count for a proxy), or choose other roots",
         )),
         Roots::None => webpki_verifier(with_own(RootCertStore::empty(), own)),
         Roots::Platform => platform_verifier(own),

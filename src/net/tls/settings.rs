@@ -10,7 +10,7 @@ use rustls::{ClientConfig, InconsistentKeys, KeyLogFile};
 
 use super::Roots;
 use super::roots::{chain_verifier, check_authority, provider};
-use super::verify::Verifier;
+use super::verify::{Trust, Verifier};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::logging::{self, LogLevel};
@@ -57,8 +57,9 @@ impl TlsSettings {
         }
     }
 
-    /// Trusts these authorities besides the chosen roots. Sections that are no certificates are
-    /// skipped; a certificate that cannot be used is refused, and with it the call.
+    /// Trusts these certificates besides the chosen roots: as authorities, and each as a server's own,
+    /// whatever its basicConstraints say. Sections that are no certificates are skipped; a certificate
+    /// that cannot be used is refused, and with it the call.
     pub fn add_ca_pem(&mut self, pem: &[u8]) -> Result<(), CallError> {
         let added = certificates(pem, "the CA")?;
         for (index, certificate) in added.iter().enumerate() {
@@ -92,7 +93,7 @@ impl TlsSettings {
     }
 
     /// Accepts only servers whose key (SubjectPublicKeyInfo) has one of the added hashes, on top of
-    /// all other checks.
+    /// all other checks. With no roots and no added certificate the issuer is not checked.
     pub fn add_pin_sha256(&mut self, pin: [u8; 32]) {
         self.pins.push(pin);
         self.base = Arc::default();
@@ -146,8 +147,20 @@ impl TlsSettings {
         Ok(TlsConnector { config: Arc::new(config) })
     }
 
+    fn trust(&self) -> Result<Trust, CallError> {
+        if self.insecure {
+            return Ok(Trust::Anything);
+        }
+        // Where nobody else is trusted, the pins are all there is to go by.
+        if self.roots == Roots::None && self.authorities.is_empty() && !self.pins.is_empty() {
+            return Ok(Trust::Pins);
+        }
+        let verifier = chain_verifier(self.roots, &self.authorities)?;
+        Ok(Trust::Chain { verifier, added: self.authorities.clone() })
+    }
+
     fn build(&self) -> Result<ClientConfig, CallError> {
-        let chain = if self.insecure { None } else { Some(chain_verifier(self.roots, &self.authorities)?) };
+        let trust = self.trust()?;
         if self.insecure && self.pins.is_empty() {
             let danger = "anybody on the way can read and change everything";
             logging::note(LogLevel::Warn, format_args!("certificates are not checked (insecure): {danger}"));
@@ -156,7 +169,7 @@ impl TlsSettings {
             .with_safe_default_protocol_versions()
             .map_err(|error| CallError::new(Code::Internal, format!("TLS cannot be set up: {error}")))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier::new(chain, self.pins.clone())));
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(trust, self.pins.clone())));
         let mut config = match &self.client_key {
             Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone()))),
             None => builder.with_no_client_auth(),

@@ -1,4 +1,4 @@
-//! The check of the server's certificate: the chain, then the pins.
+//! The check of the server's certificate: whether it is trusted, then the pins.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,16 +10,27 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
+use super::direct;
 use super::names::{self, Names};
 use super::roots::provider;
+
+/// What makes a certificate trusted, before the pins are looked at.
+#[derive(Debug)]
+pub enum Trust {
+    /// Nothing is asked of it. Handshake signatures are checked all the same, so that the pins still
+    /// mean something.
+    Anything,
+    /// The pins alone: its dates, usage and names are checked, not its issuer.
+    Pins,
+    /// A chain to an authority. A certificate that is one of `added`, byte for byte, needs none.
+    Chain { verifier: Arc<dyn ServerCertVerifier>, added: Vec<CertificateDer<'static>> },
+}
 
 /// One for all connections of the same settings: sessions are resumed only under the verifier that
 /// accepted their certificate.
 #[derive(Debug)]
 pub struct Verifier {
-    /// None accepts every chain. Handshake signatures are checked all the same, so that the pins
-    /// still mean something.
-    chain: Option<Arc<dyn ServerCertVerifier>>,
+    trust: Trust,
     /// SHA-256 of acceptable public keys (SubjectPublicKeyInfo); empty accepts every key.
     pins: Vec<[u8; 32]>,
 }
@@ -43,8 +54,8 @@ pub fn take_refused() -> Option<Refused> {
 }
 
 impl Verifier {
-    pub fn new(chain: Option<Arc<dyn ServerCertVerifier>>, pins: Vec<[u8; 32]>) -> Self {
-        Self { chain, pins }
+    pub fn new(trust: Trust, pins: Vec<[u8; 32]>) -> Self {
+        Self { trust, pins }
     }
 
     fn check_pins(&self, end_entity: &CertificateDer<'_>) -> Result<(), (Error, Option<[u8; 32]>)> {
@@ -70,13 +81,17 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let chain = match &self.chain {
-            Some(chain) => {
-                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map(drop)
+        let trusted = match &self.trust {
+            Trust::Anything => Ok(()),
+            Trust::Pins => direct::verify(end_entity, server_name, now),
+            Trust::Chain { added, .. } if added.contains(end_entity) => {
+                direct::verify(end_entity, server_name, now)
             }
-            None => Ok(()),
+            Trust::Chain { verifier, .. } => verifier
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                .map(drop),
         };
-        let checked = chain.map_err(|error| (error, None)).and_then(|()| self.check_pins(end_entity));
+        let checked = trusted.map_err(|error| (error, None)).and_then(|()| self.check_pins(end_entity));
         checked.map(|()| ServerCertVerified::assertion()).map_err(|(error, unpinned)| {
             REFUSED.set(Some(Refused { names: names::of(end_entity), unpinned }));
             error
@@ -89,10 +104,8 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match &self.chain {
-            Some(chain) => chain.verify_tls12_signature(message, cert, dss),
-            None => verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms),
-        }
+        verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms)
+            .inspect_err(|_| REFUSED.set(Some(Refused { names: names::of(cert), unpinned: None })))
     }
 
     fn verify_tls13_signature(
@@ -101,16 +114,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match &self.chain {
-            Some(chain) => chain.verify_tls13_signature(message, cert, dss),
-            None => verify_tls13_signature(message, cert, dss, &provider().signature_verification_algorithms),
-        }
+        verify_tls13_signature(message, cert, dss, &provider().signature_verification_algorithms)
+            .inspect_err(|_| REFUSED.set(Some(Refused { names: names::of(cert), unpinned: None })))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        match &self.chain {
-            Some(chain) => chain.supported_verify_schemes(),
-            None => provider().signature_verification_algorithms.supported_schemes(),
-        }
+        provider().signature_verification_algorithms.supported_schemes()
     }
 }

@@ -87,6 +87,16 @@ pub fn self_signed() -> Identity {
     identity(certificate.pem(), &key)
 }
 
+/// A certificate as `openssl req -x509` makes it: self-signed, and marked as a CA's.
+pub fn self_signed_like_openssl() -> Identity {
+    let key = KeyPair::generate().expect("ring makes keys");
+    let mut params = params("localhost", LOCAL);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.use_authority_key_identifier_extension = true;
+    let certificate = params.self_signed(&key).expect("the parameters are sound");
+    identity(certificate.pem(), &key)
+}
+
 fn identity(certificate: String, key: &KeyPair) -> Identity {
     use rcgen::PublicKeyData;
     Identity { certificate, key: key.serialize_pem(), public_key_der: key.subject_public_key_info() }

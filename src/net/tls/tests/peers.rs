@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PublicKeyData};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use crate::error::Error;
@@ -67,6 +69,16 @@ pub fn self_signed(params: CertificateParams) -> Identity {
     Identity { chain: vec![certificate.der().clone()], pem: certificate.pem(), key }
 }
 
+/// A certificate, and the key behind it, of the folder `openssl`.
+pub fn identity_of(pem: &str) -> Identity {
+    let key = &pem[pem.find("-----BEGIN PRIVATE KEY").unwrap()..];
+    Identity { chain: chain_of(pem), pem: pem.to_owned(), key: KeyPair::from_pem(key).unwrap() }
+}
+
+pub fn chain_of(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
+}
+
 /// The certificate that all is right with.
 pub fn good(by: &Authority) -> Identity {
     issued(params("good", &["localhost", "127.0.0.1"]), by)
@@ -94,6 +106,20 @@ pub fn server_config_with(
         .with_no_client_auth()
         .with_single_cert(identity.chain.clone(), identity.private_key())
         .unwrap()
+}
+
+/// A server that signs with any key, its own or not.
+pub fn server_config_signing(
+    chain: &[CertificateDer<'static>],
+    key: Arc<dyn SigningKey>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    let certified = CertifiedKey::new(chain.to_vec(), key);
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
 }
 
 /// What a server does with a connection, and with its handshake.
