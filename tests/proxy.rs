@@ -207,6 +207,23 @@ fn what_an_http_proxy_answers_instead_of_a_tunnel_is_told() {
 }
 
 #[test]
+fn a_proxys_answer_may_have_folded_header_values() {
+    for answer in ["HTTP/1.1 200 OK\r\nX-Policy: a;\r\n b\r\n\r\n", "HTTP/1.1 200 OK\nX-Policy: a;\n\tb\n\n"]
+    {
+        let proxy = Scripted::start(move |mut peer| {
+            peer.read_head();
+            peer.send_byte_by_byte(answer.as_bytes());
+            peer.accept_upgrade();
+            peer.wait_for_end();
+        });
+        let client = Client::new("ws://server.example/");
+        client.set_proxy(Some(&through(&proxy))).unwrap();
+        client.open().unwrap();
+        assert_eq!(client.next(), Seen::Open, "{answer:?}");
+    }
+}
+
+#[test]
 fn an_answer_without_end_is_cut_off() {
     let proxy = Scripted::start(|mut peer| {
         peer.read_head();

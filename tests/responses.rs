@@ -215,6 +215,60 @@ fn header_values_are_token_lists_in_any_case() {
     }
 }
 
+/// With obsolete line folding (RFC 9112 section 5.2), by CRLF and by LF alone.
+fn folded(head: &str) -> [String; 2] {
+    let head = head.replacen("\r\n", "\r\nX-Policy: a;\r\n b\r\nX-Tab:\r\n\tc\r\n", 1);
+    [head.replace("\r\n", "\n"), head]
+}
+
+#[test]
+fn folded_header_values_are_joined_and_cost_nothing_else() {
+    for template in folded(UPGRADE) {
+        let server = answering(template);
+        let client = Client::opened(&server.url());
+        assert_eq!(client.response_header("X-Policy").as_deref(), Some("a; b"));
+        assert_eq!(client.response_header("X-Tab").as_deref(), Some("c"));
+    }
+    for (head, retriable) in [
+        ("HTTP/1.1 403 No\r\nContent-Length: 3\r\n\r\nwhy", false),
+        ("HTTP/1.1 503 Full\r\nRetry-After:\r\n 7\r\nContent-Length:\r\n\t3\r\n\r\nwhy", true),
+        (
+            "HTTP/1.1 307 Moved\r\nLocation:\r\n ws://elsewhere.example/\r\nContent-Length: 3\r\n\r\nwhy",
+            false,
+        ),
+    ] {
+        for template in folded(head) {
+            let (error, client) = refused(template);
+            assert_eq!(error.http_status.to_string(), head[9..12], "{error}");
+            assert_eq!((error.retriable, client.response_body()), (retriable, b"why".to_vec()), "{error}");
+            assert_eq!(client.response_header("X-Policy").as_deref(), Some("a; b"));
+            if error.http_status == 307 {
+                assert!(error.message.contains("moved to ws://elsewhere.example/"), "{error}");
+            }
+            if error.http_status == 503 {
+                assert_eq!(client.response_header("Retry-After").as_deref(), Some("7"));
+            }
+        }
+    }
+    let (error, _) = refused(UPGRADE.replacen("\r\n", "\r\n folded: first\r\n", 1));
+    assert!(error.message.contains("malformed"), "{error}");
+}
+
+#[test]
+fn a_folded_answer_may_come_byte_by_byte() {
+    for template in folded(UPGRADE) {
+        let server = Scripted::start(move |mut peer| {
+            let head = peer.read_head();
+            let accept = framewire_servers::Peer::accept_key(&head);
+            peer.send_byte_by_byte(template.replace("{accept}", &accept).as_bytes());
+            peer.send_byte_by_byte(b"\x81\x02hi\x88\x00");
+            peer.wait_for_end();
+        });
+        let seen = Client::opening(&server.url()).until_end();
+        assert_eq!(seen, [Seen::Open, Seen::Text("hi".into()), Seen::Closed(1005, String::new())]);
+    }
+}
+
 #[test]
 fn interim_responses_are_skipped() {
     let server = answering(format!(

@@ -1,5 +1,6 @@
 //! HTTP/1.1 responses (RFC 9112): the head, and the beginning of the body of a refusal.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use super::upgrade::UpgradeError;
@@ -102,7 +103,9 @@ pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
     let mut fields = [httparse::EMPTY_HEADER; limits::MAX_RESPONSE_HEADERS];
     let mut response = httparse::Response::new(&mut fields);
     let window = &bytes[..bytes.len().min(limits::MAX_RESPONSE_HEAD)];
-    let consumed = match response.parse(window).map_err(malformed)? {
+    let mut parser = httparse::ParserConfig::default();
+    parser.allow_obsolete_multiline_headers_in_responses(true);
+    let consumed = match parser.parse_response(&mut response, window).map_err(malformed)? {
         httparse::Status::Complete(consumed) => consumed,
         httparse::Status::Partial if window.len() == limits::MAX_RESPONSE_HEAD => {
             return Err(UpgradeError::HeadTooLarge);
@@ -119,11 +122,20 @@ pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
     let size = response.headers.iter().map(|field| field.name.len() + field.value.len() + 2).sum();
     let mut headers = ResponseHeaders::with_capacity(size);
     for field in &*response.headers {
-        headers.push(field.name, &String::from_utf8_lossy(field.value));
+        headers.push(field.name, &unfold(&String::from_utf8_lossy(field.value)));
     }
     let reason = response.reason.unwrap_or("").to_owned();
     let head = ResponseHead { status, reason, version: response.version.unwrap_or(0), headers };
     Ok(Head::Final { head, consumed })
+}
+
+/// A field value on one line: obsolete line folding becomes one space (RFC 9112 section 5.2).
+fn unfold(value: &str) -> Cow<'_, str> {
+    if !value.contains('\n') {
+        return Cow::Borrowed(value);
+    }
+    let lines = value.split('\n').map(|line| line.trim_matches([' ', '\t', '\r']));
+    Cow::Owned(lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 /// Heads are parsed at every read until this much of them was looked at, so that garbage is found
@@ -359,6 +371,58 @@ mod tests {
     }
 
     #[test]
+    fn folded_header_values_are_joined_by_one_space() {
+        for (fields, name, value) in [
+            ("X-Policy: a;\r\n b\r\n", "X-Policy", "a; b"),
+            ("X-Policy: a;\n b\n", "X-Policy", "a; b"),
+            ("X: a\r\n\tb\r\n", "X", "a b"),
+            ("X: a \t \r\n \t  b\r\n", "X", "a b"),
+            ("X: a\r\n b\n\tc\r\n   d\r\n", "X", "a b c d"),
+            ("X:\r\n a\r\n", "X", "a"),
+            ("X: \r\n \r\n\ta\r\n", "X", "a"),
+            ("X: a\r\n \r\n", "X", "a"),
+            ("X: a\r\n \r\n b\r\n", "X", "a b"),
+            ("X:\r\n \r\n", "X", ""),
+            ("X: \"a\r\n b\"\r\nY: c\r\n", "Y", "c"),
+            ("X: a\r\n Y: b\r\nZ: c\r\n", "X", "a Y: b"),
+            ("Retry-After:\r\n 120\r\n", "Retry-After", "120"),
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            for cut in 0..text.len() {
+                assert_eq!(
+                    parse_response(&text.as_bytes()[..cut]),
+                    Ok(Head::Incomplete),
+                    "{text:?} at {cut}"
+                );
+            }
+            let (head, _) = parse_final(&text);
+            assert_eq!(head.headers.get(name), Some(value), "{fields:?}");
+            assert!(head.headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])), "{fields:?}");
+        }
+        let (head, consumed) = parse_final("HTTP/1.1 200 OK\nX: a\n b\n\nbody");
+        assert_eq!((head.headers.get("x"), consumed), (Some("a b"), 25));
+    }
+
+    #[test]
+    fn a_fold_before_the_first_field_is_refused() {
+        // RFC 9112 section 2.2: else a server could hide a field from us that others see, or the reverse.
+        for fields in [" X: a\r\n", "\tX: a\r\n", " \r\n", "\t\n", " folded\r\nX: a\r\n"] {
+            let text = format!("HTTP/1.1 101 x\r\n{fields}\r\n");
+            assert!(
+                matches!(parse_response(text.as_bytes()), Err(UpgradeError::MalformedHead(_))),
+                "{fields:?}"
+            );
+        }
+        for broken in ["X: a\r\r\n b\r\n", "X: a\r b\r\n", "X: a\r\n \0b\r\n", "X\r\n : a\r\n"] {
+            let text = format!("HTTP/1.1 101 x\r\n{broken}\r\n");
+            assert!(
+                matches!(parse_response(text.as_bytes()), Err(UpgradeError::MalformedHead(_))),
+                "{broken:?}"
+            );
+        }
+    }
+
+    #[test]
     fn interim_responses_are_told_apart_from_the_upgrade() {
         let text = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 101 \r\n\r\n";
         let Ok(Head::Interim { consumed }) = parse_response(text) else { panic!("not interim") };
@@ -390,6 +454,11 @@ mod tests {
         assert_eq!(parse_response(text.as_bytes()), Err(UpgradeError::HeadTooLarge));
         text.push_str("\r\n\r\n");
         assert_eq!(parse_response(text.as_bytes()), Err(UpgradeError::HeadTooLarge));
+
+        // Folds count as the bytes that they are, and as no field of their own.
+        let folded = |count| format!("HTTP/1.1 200 OK\r\nX: a\r\n{}\r\n", " b\r\n".repeat(count));
+        assert_eq!(parse_final(&folded(16_000)).0.headers.iter().count(), 1);
+        assert_eq!(parse_response(folded(17_000).as_bytes()), Err(UpgradeError::HeadTooLarge));
 
         let fields = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(count));
         assert_eq!(parse_final(&fields(limits::MAX_RESPONSE_HEADERS)).0.status, 200);

@@ -122,6 +122,27 @@ fn a_plain_upgrade_is_accepted_however_its_tokens_are_written() {
 }
 
 #[test]
+fn a_folded_field_counts_as_what_it_says_and_what_is_folded_in_is_no_field() {
+    let plain = request("ws://h/");
+    let accept = "Sec-WebSocket-Accept:\r\n s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+    let folded = ["Upgrade:\r\n\twebsocket", "Connection: keep-alive,\r\n Upgrade", accept];
+    assert!(check(&plain, "HTTP/1.1 101", &folded).is_ok());
+    for (fields, error) in [
+        (["Upgrade: websocket", "X: y\r\n Connection: Upgrade", ACCEPT], UpgradeError::NoConnectionUpgrade),
+        (["X: y\r\n Upgrade: websocket", "Connection: Upgrade", ACCEPT], UpgradeError::NoUpgrade),
+        (["Upgrade: web\r\n socket", "Connection: Upgrade", ACCEPT], UpgradeError::NoUpgrade),
+    ] {
+        assert_eq!(check(&plain, "HTTP/1.1 101", &fields), Err(error));
+    }
+    let hidden = format!("Connection: Upgrade\r\n {ACCEPT}");
+    let fields = ["Upgrade: websocket", &hidden];
+    assert_eq!(check(&plain, "HTTP/1.1 101", &fields), Err(UpgradeError::NoConnectionUpgrade));
+    let split = "Sec-WebSocket-Accept: s3pPLMBiTxaQ\r\n 9kYGzzhZRbK+xOo=";
+    let fields = ["Upgrade: websocket", "Connection: Upgrade", split];
+    assert_eq!(check(&plain, "HTTP/1.1 101", &fields), Err(UpgradeError::WrongAccept));
+}
+
+#[test]
 fn a_101_that_breaks_a_rule_is_refused_by_that_rule() {
     let plain = request("ws://h/");
     let good = ["Upgrade: websocket", "Connection: Upgrade", ACCEPT];

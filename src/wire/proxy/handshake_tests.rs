@@ -53,6 +53,8 @@ fn any_success_opens_the_tunnel_and_what_follows_came_through_it() {
         "HTTP/1.0 200 Connection established\r\n\r\n",
         "HTTP/1.1 200\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 299 x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Policy: a;\r\n b\r\n\r\n",
+        "HTTP/1.1 200 OK\nX-Policy: a;\n\tb\n\n",
     ] {
         let both = [answer.as_bytes(), b"\x16\x03"].concat();
         let (said, through) = talk(&mut handshake("p", "h", 443), &[&both]).unwrap();
