@@ -1,14 +1,13 @@
 //! Cookies (RFC 6265): what a server has set, and what goes back to it.
 //!
-//! The text of a cookie is parsed by the `cookie` crate; whose it is and how long it lives is decided
-//! here, with the time as an argument. There is no list of public suffixes: a cookie for a whole
-//! domain is taken for any domain of two labels or more that the server belongs to.
+//! Parses `Set-Cookie` by the algorithms of section 5, with the time as an argument. There is no list of
+//! public suffixes: a cookie for a whole domain is accepted for any domain of two labels or more that the
+//! server belongs to.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use cookie::Cookie;
-
+use super::date;
 use super::header::check_value;
 use super::url::Url;
 use crate::limits;
@@ -75,30 +74,33 @@ impl CookieJar {
 
 impl Stored {
     fn parse(line: &str, url: &Url, now: SystemTime) -> Option<Self> {
-        let parsed = Cookie::parse(line).ok()?;
-        let (name, value) = (parsed.name(), parsed.value());
-        if name.is_empty() || check_value(&format!("{name}={value}")).is_err() || value.contains(';') {
+        let SetCookie { name, value, attributes } = SetCookie::parse(line)?;
+        if check_value(&format!("{name}={value}")).is_err() {
             return None;
         }
-        // The crate drops a leading dot, as section 5.2.3 wants it.
-        let given = parsed.domain().map(|domain| domain.trim_start_matches('.').to_ascii_lowercase());
-        let (domain, host_only) = match given.filter(|domain| !domain.is_empty()) {
-            Some(domain) if domain == url.host => (domain, false),
+        let (domain, host_only) = match attributes.domain.filter(|domain| !domain.is_empty()) {
+            // Section 5.3 step 5: a public suffix that is itself the host means the host alone.
+            Some(domain) if domain == url.host => (domain.clone(), !domain.contains('.')),
             Some(domain) if domain.contains('.') && is_below(&url.host, &domain) => (domain, false),
             Some(_) => return None,
             None => (url.host.clone(), true),
         };
-        let path = parsed.path().filter(|path| path.starts_with('/'));
-        let secure = parsed.secure().unwrap_or(false);
         // Only a secure server sets secure cookies, and the prefixes promise what they say (the
         // successor of RFC 6265, section 4.1.3).
+        let secure = attributes.secure;
         if secure && !url.secure
             || name.starts_with("__Secure-") && !secure
-            || name.starts_with("__Host-") && !(secure && host_only && path == Some("/"))
+            || name.starts_with("__Host-") && !(secure && host_only && attributes.path == Some("/"))
         {
             return None;
         }
-        let path = path.map_or_else(|| default_path(&url.path).to_owned(), str::to_owned);
+        let path = attributes.path.unwrap_or_else(|| default_path(&url.path)).to_owned();
+        // `Max-Age` wins over `Expires` (section 5.3 step 3). What the clock cannot tell is for ever.
+        let expires = match attributes.max_age {
+            Some(0) => Some(SystemTime::UNIX_EPOCH),
+            Some(seconds) => now.checked_add(Duration::from_secs(seconds)),
+            None => attributes.expires,
+        };
         Some(Self {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -106,7 +108,7 @@ impl Stored {
             host_only,
             path,
             secure,
-            expires: expiry(&parsed, now),
+            expires,
         })
     }
 
@@ -120,19 +122,77 @@ impl Stored {
     }
 }
 
-/// `Max-Age` wins over `Expires` (RFC 6265 section 5.3 step 3).
-fn expiry(cookie: &Cookie<'_>, now: SystemTime) -> Option<SystemTime> {
-    if let Some(age) = cookie.max_age() {
-        let seconds = u64::try_from(age.whole_seconds()).unwrap_or(0);
-        // Beyond what the clock can say is for ever.
-        return match seconds {
-            0 => Some(SystemTime::UNIX_EPOCH),
-            seconds => now.checked_add(Duration::from_secs(seconds)),
-        };
+/// A `Set-Cookie` line in its parts (RFC 6265 section 5.2).
+struct SetCookie<'a> {
+    name: &'a str,
+    value: &'a str,
+    attributes: Attributes<'a>,
+}
+
+/// Of each attribute the last that is valid counts. Others, such as HttpOnly and SameSite, mean nothing
+/// to a client without scripts and sites.
+#[derive(Default)]
+struct Attributes<'a> {
+    expires: Option<SystemTime>,
+    /// In seconds; 0 deletes.
+    max_age: Option<u64>,
+    /// In lower case, without its leading dot.
+    domain: Option<String>,
+    /// None for the default path.
+    path: Option<&'a str>,
+    secure: bool,
+}
+
+impl<'a> SetCookie<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (pair, mut rest) = line.split_once(';').unwrap_or((line, ""));
+        let (name, value) = pair.split_once('=')?;
+        let (name, value) = (trim(name), trim(value));
+        if name.is_empty() {
+            return None;
+        }
+        let mut attributes = Attributes::default();
+        while !rest.is_empty() {
+            let attribute;
+            (attribute, rest) = rest.split_once(';').unwrap_or((rest, ""));
+            let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+            attributes.take(trim(name), trim(value));
+        }
+        Some(Self { name, value, attributes })
     }
-    let seconds = cookie.expires_datetime()?.unix_timestamp();
-    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+impl<'a> Attributes<'a> {
+    /// RFC 6265 sections 5.2.1 to 5.2.5.
+    fn take(&mut self, name: &str, value: &'a str) {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("Expires") {
+            self.expires = date::parse(value).or(self.expires);
+        } else if is("Max-Age") {
+            self.max_age = max_age(value).or(self.max_age);
+        } else if is("Domain") && !value.is_empty() {
+            self.domain = Some(value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase());
+        } else if is("Path") {
+            self.path = Some(value).filter(|path| path.starts_with('/'));
+        } else if is("Secure") {
+            self.secure = true;
+        }
+    }
+}
+
+/// RFC 6265 section 5.2.2: digits, a minus sign allowed before them.
+fn max_age(value: &str) -> Option<u64> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Only too many digits are no number then.
+    Some(if value.starts_with('-') { 0 } else { digits.parse().unwrap_or(u64::MAX) })
+}
+
+/// Without the white space around it (WSP of RFC 5234).
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// RFC 6265 section 5.1.3.
@@ -250,6 +310,94 @@ mod tests {
         assert_eq!(at(9).as_deref(), Some("a=1; b=1; c=1"));
         assert_eq!(at(10).as_deref(), Some("b=1; c=1"));
         assert_eq!(at(21).as_deref(), Some("c=1"));
+    }
+
+    #[test]
+    fn a_cookie_is_deleted_however_its_past_date_is_spelled() {
+        for date in [
+            "Thu, 1 Jan 1970 00:00:00 GMT",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Thu, 01-Jan-1970 00:00:00 GMT",
+            "Thu, 01-Jan-70 00:00:00 GMT",
+            "Thu Jan  1 00:00:00 1970",
+            "Thu, 01 Jan 1970 00:00:00 UTC",
+            "Thu, 01 Jan 1970 00:00:00",
+            "Thu, 01 Jan 1970 0:0:0 GMT",
+            "Thursday, 1 January 1970 00:00:00 GMT",
+            "thu, 01 jan 1970 00:00:00 gmt",
+            "01 Jan 1970 00:00:00 +0000",
+            "1970 Jan 1 00:00:00",
+            "Mon, 01-Jan-1601 00:00:00 GMT",
+            "Tue, 14 Nov 2023 22:13:20 GMT",
+        ] {
+            let gone = format!("a=; Expires={date}; Path=/");
+            assert_eq!(sent("ws://h/", &["a=1; Path=/", &gone], "ws://h/"), "", "{date}");
+        }
+        for date in ["Tue, 14 Nov 2023 22:13:21 GMT", "Wed, 31 Dec 9999 23:59:59 GMT", "never", "", "1970"] {
+            let kept = format!("a=2; Expires={date}; Path=/");
+            assert_eq!(sent("ws://h/", &["a=1; Path=/", &kept], "ws://h/"), "a=2", "{date}");
+        }
+    }
+
+    #[test]
+    fn of_each_attribute_the_last_valid_one_counts() {
+        let past = "Thu, 01 Jan 1970 00:00:00 GMT";
+        let set = |attributes: &str| {
+            let line = format!("x=1;{attributes}");
+            sent("ws://a.b.example/c/d", &[&line], "ws://a.b.example/c/d")
+        };
+        for attributes in [
+            format!("Expires={past}; Max-Age=1"),
+            format!("Max-Age=1; Expires={past}"),
+            format!("Expires={past}; Expires=Wed, 01 Jan 2098 00:00:00 GMT"),
+            "Max-Age=0; Max-Age=1".into(),
+            "Max-Age=+0".into(),
+            "Max-Age=0x".into(),
+            "Max-Age=-".into(),
+            "Max-Age=".into(),
+            "Max-Age".into(),
+            "Max-Age = 5 ; ;;=; =x; Unknown=y".into(),
+            "Domain=; Path=".into(),
+            "Domain=.; Path=relative".into(),
+            "Domain=other.example; Domain=b.example".into(),
+            "Path=/elsewhere; Path=/c".into(),
+            "Path=/elsewhere; Path=".into(),
+            "HTTPONLY; samesite=None".into(),
+        ] {
+            assert_eq!(set(&attributes), "x=1", "{attributes}");
+        }
+        for attributes in [
+            "MAX-AGE=0".into(),
+            "max-age=-1".into(),
+            "Max-Age=00".into(),
+            "Max-Age=1; Max-Age=0; Max-Age=soon".into(),
+            format!("EXPIRES={past}"),
+            format!("Expires={past}; Expires=never"),
+            "Domain=b.example; Domain=other.example".into(),
+            "Domain=..b.example".into(),
+            "Path=/c; Path=/elsewhere".into(),
+            "secure=no".into(),
+        ] {
+            assert_eq!(set(&attributes), "", "{attributes}");
+        }
+        let default_path = sent("ws://h/c/d", &["x=1; Path=/; Path="], "ws://h/e");
+        assert_eq!(default_path, "", "an empty Path means the default path");
+    }
+
+    #[test]
+    fn names_and_values_are_trimmed_and_otherwise_kept() {
+        for (line, expected) in [
+            (" x = 1 ;Path=/", "x=1"),
+            ("x=\"a b\"", "x=\"a b\""),
+            ("x=a=b", "x=a=b"),
+            ("x=", "x="),
+            ("x y=z", "x y=z"),
+        ] {
+            assert_eq!(sent("ws://h/", &[line], "ws://h/"), expected, "{line:?}");
+        }
+        // A host of one label is a public suffix: what it sets for itself stays with it.
+        assert_eq!(sent("ws://localhost/", &["x=1; Domain=localhost"], "ws://localhost/"), "x=1");
+        assert_eq!(sent("ws://localhost/", &["x=1; Domain=localhost"], "ws://a.localhost/"), "");
     }
 
     #[test]

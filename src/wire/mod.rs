@@ -4,7 +4,7 @@
 //!                    proxy                    on the way to the server
 //!                      │
 //!   url, header ──► upgrade ◄── response      before the connection is open
-//!       cookies ───────┘
+//!  date, cookies ──────┘
 //!                      │
 //!                      ▼
 //!   frame ──► mask, deflate, utf8, close      while it is open
@@ -20,6 +20,7 @@
 
 pub mod close;
 pub mod cookies;
+pub mod date;
 pub mod deflate;
 pub mod extensions;
 pub mod frame;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use super::date;
 use super::upgrade::UpgradeError;
 use crate::limits;
 
@@ -23,7 +24,7 @@ impl ResponseHead {
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
         }
-        let at = httpdate::parse_http_date(value).ok()?;
+        let at = date::parse(value)?;
         Some(at.duration_since(now).unwrap_or_default())
     }
 
@@ -335,7 +336,11 @@ mod tests {
         assert_eq!(wait("0"), Some(0));
         assert_eq!(wait("120"), Some(120));
         assert_eq!(wait("99999999999999999999999"), Some(u64::MAX));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(30));
+        for date in
+            ["Sun, 06 Nov 1994 08:50:07 GMT", "Sunday, 06-Nov-94 08:50:07 GMT", "Sun Nov  6 08:50:07 1994"]
+        {
+            assert_eq!(wait(date), Some(30), "{date}");
+        }
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
         for value in ["", "-1", "1.5", "soon", "Sun, 06 Nov", "1 s"] {
             assert_eq!(wait(value), None, "{value}");
