@@ -22,7 +22,8 @@ namespace Framewire
 
         /// <summary>
         /// Told about exceptions that handlers have thrown; they neither stop the delivery nor cost an
-        /// event. Without it Unity's console has them, elsewhere the standard error.
+        /// event. Also told about changes of <see cref="InternalRequest"/> that could not be made. Without
+        /// it Unity's console has them, elsewhere the standard error.
         /// </summary>
         public static Action<WebSocket, Exception> UnhandledException { get; set; }
 
@@ -242,37 +243,59 @@ namespace Framewire
             }
         }
 
+        // One message may have several handlers, of which one that throws must not cost the others theirs.
+
         private void DeliverText(fw_event* next)
         {
             if (OnMessage != null)
             {
-                OnMessage(this, Text(&next->payload));
+                try
+                {
+                    OnMessage(this, Text(&next->payload));
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
             }
-            if (OnMessageNoAlloc != null)
-            {
-                Lend(OnMessageNoAlloc, &next->payload);
-            }
-            if (OnMessageNoCopy != null)
-            {
-                OnMessageNoCopy(this, new NativeSegment(next->payload));
-            }
+            DeliverLent(OnMessageNoAlloc, OnMessageNoCopy, &next->payload);
         }
 
         private void DeliverBinary(fw_event* next)
         {
             if (OnBinary != null)
             {
-                var message = new byte[(ulong)next->payload.count];
-                Copy(&next->payload, message);
-                OnBinary(this, message);
+                try
+                {
+                    var message = new byte[(ulong)next->payload.count];
+                    Copy(&next->payload, message);
+                    OnBinary(this, message);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
             }
-            if (OnBinaryNoAlloc != null)
+            DeliverLent(OnBinaryNoAlloc, OnBinaryNoCopy, &next->payload);
+        }
+
+        private void DeliverLent(
+            OnWebSocketBinaryNoAllocDelegate noAlloc, OnWebSocketNativeDelegate noCopy, fw_segment* payload)
+        {
+            if (noAlloc != null)
             {
-                Lend(OnBinaryNoAlloc, &next->payload);
+                try
+                {
+                    Lend(noAlloc, payload);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
             }
-            if (OnBinaryNoCopy != null)
+            if (noCopy != null)
             {
-                OnBinaryNoCopy(this, new NativeSegment(next->payload));
+                noCopy(this, new NativeSegment(*payload));
             }
         }
 
@@ -305,7 +328,7 @@ namespace Framewire
             HTTPRequest request = InternalRequest;
             try
             {
-                request.Begin(raw);
+                request.Begin(this, raw);
                 if (OnInternalRequestCreated != null)
                 {
                     OnInternalRequestCreated(this, request);
@@ -346,14 +369,27 @@ namespace Framewire
             return Utf8.Read(payload->data + (ulong)payload->offset, (int)payload->count);
         }
 
-        private static void Report(WebSocket socket, Exception exception)
+        /// <summary>Never throws, whatever the handler of exceptions does.</summary>
+        internal static void Report(WebSocket socket, Exception exception)
         {
             Action<WebSocket, Exception> handler = UnhandledException;
             if (handler != null)
             {
-                handler(socket, exception);
-                return;
+                try
+                {
+                    handler(socket, exception);
+                    return;
+                }
+                catch (Exception second)
+                {
+                    Print(second);
+                }
             }
+            Print(exception);
+        }
+
+        private static void Print(Exception exception)
+        {
 #if UNITY_5_3_OR_NEWER
             UnityEngine.Debug.LogException(exception);
 #else

@@ -1,5 +1,7 @@
 using System;
 using System.Diagnostics;
+using System.IO;
+using System.Collections.Generic;
 using System.Text;
 using System.Threading;
 using Framewire.Native;
@@ -140,6 +142,48 @@ namespace Framewire.Tests
                 Assert.AreEqual("letters", text);
                 Assert.AreEqual("letters", textNoAlloc);
                 Assert.AreEqual("letters", textNoCopy);
+            }
+        }
+
+        [Test]
+        public void HandlerThatThrowsCostsNoOtherHandlerItsMessage()
+        {
+            var thrown = new List<string>();
+            // Neither does a handler of exceptions that throws itself.
+            WebSocket.UnhandledException = (ws, exception) =>
+            {
+                thrown.Add(exception.Message);
+                throw new InvalidOperationException("from the handler of exceptions");
+            };
+            TextWriter error = Console.Error;
+            Console.SetError(TextWriter.Null);
+            try
+            {
+                using (var socket = new WebSocket(Server.Plain("/")))
+                {
+                    var seen = new List<string>();
+                    socket.OnMessage += (ws, message) => { throw new Exception("text"); };
+                    socket.OnMessageNoAlloc += (ws, data) => { throw new Exception("text, no alloc"); };
+                    socket.OnMessageNoCopy += (ws, data) => seen.Add("text " + data.Count);
+                    socket.OnBinary += (ws, data) => { throw new Exception("binary"); };
+                    socket.OnBinaryNoAlloc += (ws, data) => { throw new Exception("binary, no alloc"); };
+                    socket.OnBinaryNoCopy += (ws, data) => seen.Add("binary " + data.Count);
+                    socket.OnOpen += ws =>
+                    {
+                        ws.Send("four");
+                        ws.Send(new byte[5]);
+                    };
+                    socket.Open();
+                    Pump.Until(() => seen.Count == 2);
+                    Assert.AreEqual("text 4, binary 5", string.Join(", ", seen.ToArray()));
+                    Assert.AreEqual(
+                        "text; text, no alloc; binary; binary, no alloc", string.Join("; ", thrown.ToArray()));
+                }
+            }
+            finally
+            {
+                Console.SetError(error);
+                WebSocket.UnhandledException = null;
             }
         }
 

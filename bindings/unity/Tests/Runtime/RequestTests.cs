@@ -134,7 +134,7 @@ namespace Framewire.Tests
             }
         }
 
-        private static string HeadSeenByServer(WebSocket socket)
+        internal static string HeadSeenByServer(WebSocket socket)
         {
             using (socket)
             {
@@ -157,7 +157,7 @@ namespace Framewire.Tests
             }
         }
 
-        private static bool HasLine(string head, string line)
+        internal static bool HasLine(string head, string line)
         {
             foreach (string one in head.Split('\n'))
             {
