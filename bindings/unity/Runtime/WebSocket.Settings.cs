@@ -71,13 +71,16 @@ namespace Framewire
             set { CloseAfterNoMesssage = value; }
         }
 
-        /// <summary>The Origin header; empty for none.</summary>
+        /// <summary>
+        /// The Origin header, such as <c>https://example.org</c>; empty for none. A host in it is sent as
+        /// punycode.
+        /// </summary>
         public string Origin
         {
             get { return _origin; }
             set
             {
-                fixed (byte* raw = Utf8.Terminated(value ?? string.Empty, "value"))
+                fixed (byte* raw = Utf8.Terminated(Address.WithAsciiHost(value ?? string.Empty, "value"), "value"))
                 {
                     NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_origin(LiveHandle(), raw));
                 }
@@ -187,7 +190,7 @@ namespace Framewire
                 }
                 else
                 {
-                    fixed (byte* raw = Utf8.Terminated(value, "value"))
+                    fixed (byte* raw = Utf8.Terminated(Address.WithAsciiHost(value, "value"), "value"))
                     {
                         NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), raw));
                     }

@@ -26,6 +26,10 @@ namespace Framewire
         private HTTPRequest _internalRequest;
 
         /// <summary>Prepares a connection to a <c>ws:</c> or <c>wss:</c> address.</summary>
+        /// <remarks>
+        /// An internationalized host name is sent as punycode. User name and password are sent as basic
+        /// authentication. The zone of an IPv6 address (<c>ws://[fe80::1%25eth0]/</c>) is kept.
+        /// </remarks>
         /// <exception cref="ArgumentException">The address cannot be used.</exception>
         public WebSocket(Uri uri)
         {
@@ -39,7 +43,7 @@ namespace Framewire
             }
             NativeLibrary.EnsureLoaded();
             fw_socket socket;
-            fixed (byte* url = Utf8.Terminated(uri.AbsoluteUri, "uri"))
+            fixed (byte* url = Utf8.Terminated(Address.Of(uri), "uri"))
             {
                 NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_create(url, &socket));
             }

@@ -51,6 +51,9 @@ namespace Framewire.Tests
         private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
         private readonly string _answer;
 
+        /// <summary>The request, once it has come.</summary>
+        internal volatile string Head;
+
         internal FixedAnswer(string answer)
         {
             _answer = answer;
@@ -86,6 +89,7 @@ namespace Framewire.Tests
                     {
                         head.Append((char)next);
                     }
+                    Head = head.ToString();
                     byte[] answer = Encoding.GetEncoding("iso-8859-1").GetBytes(
                         _answer.Replace("{accept}", Accept(head.ToString())));
                     stream.Write(answer, 0, answer.Length);
