@@ -28,7 +28,14 @@ namespace Framewire
         public static long MaxPoolSize
         {
             get { return Interlocked.Read(ref s_maxPoolSize); }
-            set { Interlocked.Exchange(ref s_maxPoolSize, value); }
+            set
+            {
+                if (value < 0)
+                {
+                    throw new ArgumentOutOfRangeException("value");
+                }
+                Interlocked.Exchange(ref s_maxPoolSize, value);
+            }
         }
 
         /// <summary>Bytes that are kept now.</summary>

@@ -1,5 +1,4 @@
 using System;
-using System.Text;
 using Framewire.Native;
 
 namespace Framewire
@@ -47,10 +46,10 @@ namespace Framewire
         /// </summary>
         public void AddCertificateAuthority(string pem)
         {
-            byte[] text = Bytes(pem, "pem");
+            byte[] text = Utf8.Bytes(pem, "pem");
             fixed (byte* raw = text)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_ca_pem(_tls, raw, (UIntPtr)text.Length));
+                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_ca_pem(Raw, raw, (UIntPtr)text.Length));
             }
             GC.KeepAlive(this);
         }
@@ -61,13 +60,13 @@ namespace Framewire
         /// </summary>
         public void SetClientCertificate(string certificatePem, string keyPem)
         {
-            byte[] certificate = Bytes(certificatePem, "certificatePem");
-            byte[] key = Bytes(keyPem, "keyPem");
+            byte[] certificate = Utf8.Bytes(certificatePem, "certificatePem");
+            byte[] key = Utf8.Bytes(keyPem, "keyPem");
             fixed (byte* rawCertificate = certificate)
             fixed (byte* rawKey = key)
             {
                 NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_client_cert_pem(
-                    _tls, rawCertificate, (UIntPtr)certificate.Length, rawKey, (UIntPtr)key.Length));
+                    Raw, rawCertificate, (UIntPtr)certificate.Length, rawKey, (UIntPtr)key.Length));
             }
             GC.KeepAlive(this);
         }
@@ -86,7 +85,7 @@ namespace Framewire
             }
             fixed (byte* raw = sha256)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_pin_sha256(_tls, raw));
+                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_pin_sha256(Raw, raw));
             }
             GC.KeepAlive(this);
         }
@@ -94,7 +93,7 @@ namespace Framewire
         /// <summary>Chooses which authorities are trusted.</summary>
         public void SetRoots(TlsRoots roots)
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_roots(_tls, (fw_roots)roots));
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_roots(Raw, (fw_roots)roots));
             GC.KeepAlive(this);
         }
 
@@ -104,7 +103,7 @@ namespace Framewire
         /// </summary>
         public void SetInsecure(bool enable)
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_insecure(_tls, enable ? (byte)1 : (byte)0));
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_insecure(Raw, enable ? (byte)1 : (byte)0));
             GC.KeepAlive(this);
         }
 
@@ -114,7 +113,7 @@ namespace Framewire
         /// </summary>
         public void SetKeyLog(bool enable)
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_key_log(_tls, enable ? (byte)1 : (byte)0));
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_key_log(Raw, enable ? (byte)1 : (byte)0));
             GC.KeepAlive(this);
         }
 
@@ -136,19 +135,6 @@ namespace Framewire
                 }
                 return _tls;
             }
-        }
-
-        private byte[] Bytes(string text, string parameter)
-        {
-            if (text == null)
-            {
-                throw new ArgumentNullException(parameter);
-            }
-            if (_tls.id == 0)
-            {
-                throw new ObjectDisposedException("TlsSettings");
-            }
-            return Encoding.UTF8.GetBytes(text);
         }
     }
 }

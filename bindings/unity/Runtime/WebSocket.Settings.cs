@@ -232,7 +232,8 @@ namespace Framewire
         /// Tries again when the connection is lost, or could not be made, and that may help; null, the
         /// default, does not. OnReconnecting comes before each try, OnError or OnClosed once at the end;
         /// meanwhile the socket is connecting, and sends are refused or wait, as
-        /// <see cref="ReconnectSettings.QueueSends"/> says. What is set here is copied.
+        /// <see cref="ReconnectSettings.QueueSends"/> says. What is set here can no longer be changed:
+        /// assign new settings instead.
         /// </summary>
         public ReconnectSettings Reconnect
         {
@@ -254,6 +255,7 @@ namespace Framewire
                     reconnect.queue_sends = value.QueueSends ? 1u : 0u;
                     NativeLibrary.ThrowIfFailed(
                         FramewireNative.fw_socket_set_reconnect(LiveHandle(), &reconnect));
+                    value.Freeze();
                 }
                 _reconnect = value;
             }

@@ -78,7 +78,7 @@ namespace Framewire
                 }
                 if (extensions == null || extensions.Length != 0)
                 {
-                    _extensions = extensions ?? NoExtensions;
+                    _extensions = extensions == null ? NoExtensions : (IExtension[])extensions.Clone();
                     Negotiate(_extensions);
                 }
             }
@@ -189,6 +189,7 @@ namespace Framewire
         public void Open()
         {
             ThrowIfDisposed();
+            WebSocketError lastError = LastError;
             LastError = null;
             // Before the first event can come, and so that a game need not hold on to an open socket.
             SocketTable.Add(this);
@@ -197,6 +198,7 @@ namespace Framewire
             {
                 Exception failure = NativeLibrary.Failure(result);
                 SocketTable.RemoveOne(this);
+                LastError = lastError;
                 throw failure;
             }
         }
@@ -309,10 +311,13 @@ namespace Framewire
             get { return _context; }
         }
 
-        /// <summary>The extensions that are offered to the server.</summary>
+        /// <summary>
+        /// The extensions that are offered to the server, in an array of its own. They are chosen by the
+        /// constructor.
+        /// </summary>
         public IExtension[] Extensions
         {
-            get { return _extensions; }
+            get { return (IExtension[])_extensions.Clone(); }
         }
 
         /// <summary>The extensions that the server accepted, as it wrote them; empty for none.</summary>

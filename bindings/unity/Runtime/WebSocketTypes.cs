@@ -107,22 +107,63 @@ namespace Framewire
     /// When a lost connection is tried again: after random delays from <see cref="MinDelay"/> on, whose
     /// upper end doubles with each try in a row, up to <see cref="MaxDelay"/>.
     /// </summary>
+    /// <remarks>
+    /// May be given to several sockets. Once a socket has it (<see cref="WebSocket.Reconnect"/>), its
+    /// setters throw <see cref="InvalidOperationException"/>: the socket would not notice.
+    /// </remarks>
     public sealed class ReconnectSettings
     {
+        private TimeSpan _minDelay = TimeSpan.FromMilliseconds(250);
+        private TimeSpan _maxDelay = TimeSpan.FromSeconds(30);
+        private int _maxAttempts;
+        private bool _queueSends;
+        private volatile bool _isFrozen;
+
         /// <summary>The shortest delay, at least a millisecond. 250 milliseconds by default.</summary>
-        public TimeSpan MinDelay { get; set; } = TimeSpan.FromMilliseconds(250);
+        public TimeSpan MinDelay
+        {
+            get { return _minDelay; }
+            set { _minDelay = Changed(value); }
+        }
 
         /// <summary>The longest delay. 30 seconds by default.</summary>
-        public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(30);
+        public TimeSpan MaxDelay
+        {
+            get { return _maxDelay; }
+            set { _maxDelay = Changed(value); }
+        }
 
         /// <summary>Tries in a row, the first attempt not counted; 0, the default, for no end.</summary>
-        public int MaxAttempts { get; set; }
+        public int MaxAttempts
+        {
+            get { return _maxAttempts; }
+            set { _maxAttempts = Changed(value); }
+        }
 
         /// <summary>
         /// Lets sends while the socket is connecting wait for the connection, up to
         /// <see cref="WebSocket.MaxBufferedAmount"/>; false, the default, refuses them.
         /// </summary>
-        public bool QueueSends { get; set; }
+        public bool QueueSends
+        {
+            get { return _queueSends; }
+            set { _queueSends = Changed(value); }
+        }
+
+        internal void Freeze()
+        {
+            _isFrozen = true;
+        }
+
+        private T Changed<T>(T value)
+        {
+            if (_isFrozen)
+            {
+                throw new InvalidOperationException(
+                    "A socket has these settings already and would not notice: give it new ones.");
+            }
+            return value;
+        }
     }
 
     /// <summary>

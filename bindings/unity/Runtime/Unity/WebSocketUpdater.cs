@@ -13,13 +13,25 @@ namespace Framewire
     public sealed class WebSocketUpdater : MonoBehaviour
     {
         private static WebSocketUpdater s_instance;
+        private static int s_maxMicroseconds = 1000;
         private NetworkReachability _network;
 
         /// <summary>
         /// Microseconds of a frame after which no further handler begins; what is left comes in the
         /// next frame. 0 for no limit. 1000 by default.
         /// </summary>
-        public static int MaxMicroseconds { get; set; }
+        public static int MaxMicroseconds
+        {
+            get { return s_maxMicroseconds; }
+            set
+            {
+                if (value < 0)
+                {
+                    throw new System.ArgumentOutOfRangeException("value");
+                }
+                s_maxMicroseconds = value;
+            }
+        }
 
         /// <summary>
         /// Set to false to call <see cref="WebSocket.DispatchAll(int, int)"/> yourself, such as in

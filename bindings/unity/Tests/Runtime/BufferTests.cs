@@ -62,6 +62,14 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void NegativePoolSizeIsRefused()
+        {
+            long before = BufferPool.MaxPoolSize;
+            Assert.Throws<ArgumentOutOfRangeException>(() => BufferPool.MaxPoolSize = -1);
+            Assert.AreEqual(before, BufferPool.MaxPoolSize);
+        }
+
+        [Test]
         public void SlicesStayInside()
         {
             var segment = new BufferSegment(new byte[] { 0, 1, 2, 3, 4, 5, 6, 7 }, 2, 4);

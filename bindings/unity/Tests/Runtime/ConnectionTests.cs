@@ -427,6 +427,11 @@ namespace Framewire.Tests
                 Assert.Throws<ArgumentException>(() => tls.AddPin(new byte[31]));
                 tls.Dispose();
                 Assert.Throws<ObjectDisposedException>(() => tls.AddCertificateAuthority(Server.Authority()));
+                Assert.Throws<ObjectDisposedException>(() => tls.SetClientCertificate("x", "y"));
+                Assert.Throws<ObjectDisposedException>(() => tls.AddPin(new byte[32]));
+                Assert.Throws<ObjectDisposedException>(() => tls.SetRoots(TlsRoots.Platform));
+                Assert.Throws<ObjectDisposedException>(() => tls.SetInsecure(false));
+                Assert.Throws<ObjectDisposedException>(() => tls.SetKeyLog(true));
             }
         }
 

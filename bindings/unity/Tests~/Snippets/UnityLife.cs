@@ -78,6 +78,15 @@ public sealed class UnityLife
     }
 
     [Test]
+    public void UpdaterRefusesANegativeBudgetAtOnce()
+    {
+        Begin();
+        Assert.Throws<ArgumentOutOfRangeException>(() => WebSocketUpdater.MaxMicroseconds = -1);
+        Assert.AreEqual(1000, WebSocketUpdater.MaxMicroseconds);
+        Application.Quit();
+    }
+
+    [Test]
     public void AnotherNetworkAndAPauseAreTold()
     {
         var updater = Begin();
