@@ -268,6 +268,19 @@ std::string text_of(Handle handle, std::size_t (*copy_out)(Handle, char *, std::
     return text_of([=](char *buf, std::size_t cap) { return copy_out(handle, buf, cap); });
 }
 
+/// The text of one of the functions `size_t f(handle, const char *name, char *buf, size_t cap)`. No
+/// header has a NUL in its name, at which the library would stop reading.
+template <class Handle>
+std::string text_of(Handle handle, std::string_view name,
+                    std::size_t (*copy_out)(Handle, const char *, char *, std::size_t))
+{
+    if (name.find('\0') != std::string_view::npos)
+        return {};
+    const std::string terminated(name);
+    return text_of(
+        [&](char *buf, std::size_t cap) { return copy_out(handle, terminated.c_str(), buf, cap); });
+}
+
 inline Error last_error(fw_result result)
 {
     return {static_cast<Code>(result), text_of(fw_last_error)};
@@ -565,10 +578,7 @@ public:
     /// The first field of that name; empty if there is none.
     std::string header(std::string_view name) const
     {
-        const std::string terminated(name);
-        return detail::text_of([&](char *buf, std::size_t cap) {
-            return fw_request_header(raw_, terminated.c_str(), buf, cap);
-        });
+        return detail::text_of(raw_, name, fw_request_header);
     }
     Result<void> set_header(std::string_view name, std::string_view value)
     {
@@ -976,10 +986,7 @@ public:
     std::uint16_t response_status() const noexcept { return fw_socket_response_status(raw_); }
     std::string response_header(std::string_view name) const
     {
-        const std::string terminated(name);
-        return detail::text_of([&](char *buf, std::size_t cap) {
-            return fw_socket_response_header(raw_, terminated.c_str(), buf, cap);
-        });
+        return detail::text_of(raw_, name, fw_socket_response_header);
     }
     /// The beginning of the body of a refused upgrade; may hold NULs.
     std::string response_body() const { return detail::text_of(raw_, fw_socket_response_body); }
@@ -1019,6 +1026,7 @@ struct Hooks {
     Kept<std::uint16_t, std::string_view> closed;
     Kept<const ConnectionError &> error;
     std::function<void()> finalized;
+    bool is_finalized = false;
 
     // The functions that the library calls. Being noexcept they turn an exception into std::terminate.
 
@@ -1084,6 +1092,7 @@ struct Hooks {
             gone.closed.swap(hooks->closed);
             gone.error.swap(hooks->error);
             gone.finalized.swap(hooks->finalized);
+            hooks->is_finalized = true;
         }
         if (gone.finalized)
             gone.finalized();
@@ -1211,12 +1220,16 @@ public:
         return set(&detail::Hooks::error, std::move(callback), fw_socket_on_error, detail::Hooks::on_error);
     }
     /// The last that is ever called (fw_socket_set_finalizer), after the Socket has gone, or in shutdown.
-    void on_finalized(std::function<void()> callback)
+    Result<void> on_finalized(std::function<void()> callback)
     {
         if (hooks_) {
             const std::lock_guard<std::mutex> lock(hooks_->mutex);
-            hooks_->finalized.swap(callback);
+            if (!hooks_->is_finalized) {
+                hooks_->finalized.swap(callback);
+                return {};
+            }
         }
+        return Error{Code::invalid_handle, "there is no socket, or its finalizer has run: a shutdown came before"};
     }
 
 private:

@@ -156,6 +156,7 @@ void the_upgrade_request_can_be_changed()
         CHECK(request.header("x-game") == "chess");
         must(request.set_header("X-Game", "go"));
         CHECK(request.header("X-Game") == "go");
+        CHECK(request.header(std::string_view("X-Game\0X", 8)).empty()); // Not cut short at the NUL.
         must(request.remove_header("X-Game"));
         CHECK(request.header("X-Game").empty());
         const std::string longer(1000, 'l');
@@ -170,6 +171,8 @@ void the_upgrade_request_can_be_changed()
     CHECK(socket.http_version() == 1 && socket.response_status() == 101);
     CHECK(!socket.response_header("Sec-WebSocket-Accept").empty());
     CHECK(socket.response_header("X-Not-There").empty() && socket.response_body().empty());
+    // Not cut short at the NUL.
+    CHECK(socket.response_header(std::string_view("Sec-WebSocket-Accept\0X", 22)).empty());
     CHECK(socket.protocol().empty());
 }
 

@@ -106,7 +106,7 @@ int main(int argc, char **argv)
         std::fprintf(stderr, "%s\n", error.message.data());
         std::exit(EXIT_FAILURE);
     }));
-    socket.on_finalized([&] { test.tell(&Test::finalized); });
+    must(socket.on_finalized([&] { test.tell(&Test::finalized); }));
     must(socket.open());
 
     if (worker) {

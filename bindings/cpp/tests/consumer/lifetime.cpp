@@ -106,7 +106,7 @@ void a_moved_from_socket_is_refused_and_harmless()
     CHECK(empty.open().code() == framewire::Code::invalid_handle);
     CHECK(empty.on_open([](SocketRef) {}).code() == framewire::Code::invalid_handle);
     CHECK(empty.state() == framewire::State::unknown);
-    empty.on_finalized([] { CHECK(false); });
+    CHECK(empty.on_finalized([] { CHECK(false); }).code() == framewire::Code::invalid_handle);
 }
 
 void the_finalizer_comes_once_and_last()
@@ -118,7 +118,7 @@ void the_finalizer_comes_once_and_last()
         seen.push_back("closed " + std::to_string(code));
         must(self.destroy());
     }));
-    socket.on_finalized([&] { seen.push_back("finalized"); });
+    must(socket.on_finalized([&] { seen.push_back("finalized"); }));
     must(socket.open());
     poll_until("the finalizer", [&] { return !seen.empty() && seen.back() == "finalized"; });
     { const Socket gone = std::move(socket); }
@@ -143,7 +143,7 @@ void shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless()
     int finalized = 0;
     Socket socket = must(Socket::create(url));
     must(socket.on_text([token = token.inner](SocketRef, std::string_view) {}));
-    socket.on_finalized([&finalized] { finalized++; });
+    must(socket.on_finalized([&finalized] { finalized++; }));
     must(socket.open());
     must(framewire::shutdown(std::chrono::seconds(5)));
     CHECK(finalized == 1);
@@ -152,6 +152,9 @@ void shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless()
     CHECK(socket.send_text("nobody").code() == framewire::Code::invalid_handle);
     CHECK(socket.on_text([token = token.inner](SocketRef, std::string_view) {}).code() ==
           framewire::Code::invalid_handle);
+    CHECK(token.alive() == 0);
+    // Its time has passed: refused, rather than kept and never called.
+    CHECK(socket.on_finalized([token = token.inner] { CHECK(false); }).code() == framewire::Code::invalid_handle);
     CHECK(token.alive() == 0);
     socket = must(Socket::create(url));
     must(socket.open());
