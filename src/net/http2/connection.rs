@@ -20,6 +20,7 @@ use h2::{Ping, PingPong};
 
 use super::Status;
 use super::explain::{self, explain};
+use super::fields::FieldFilter;
 use super::pipe::{Io, Pipe};
 use super::stream::{Counted, Http2Stream};
 use super::wakes::Wakes;
@@ -60,7 +61,7 @@ impl Connection {
     /// Takes over a stream whose handshake, where it has one, is done. Fails only in a build without
     /// HTTP/2.
     pub fn new(stream: Stream, now: Instant) -> Result<Self, Error> {
-        let pipe = Rc::new(RefCell::new(Pipe::new(stream)));
+        let pipe = Rc::new(RefCell::new(Pipe::new(stream, Some(FieldFilter::default()))));
         let handshake = client::Builder::new()
             .enable_push(false)
             .initial_max_send_streams(NO_SETTINGS_YET)

@@ -21,9 +21,7 @@ pub fn explain(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error 
         return if is_end { lost() } else { failed };
     };
     if error.is_library() {
-        // RFC 9113 section 5.4: it was the server that broke a rule, and this is our answer to it.
-        let message = format!("the server broke the rules of HTTP/2 ({})", name(reason));
-        return Error::new(ErrorKind::Protocol, phase, message);
+        return broke_rules(reason, phase);
     }
     if error.is_go_away() {
         let advice = match reason {
@@ -35,6 +33,12 @@ pub fn explain(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error 
         return Error::new(kind(reason), phase, message);
     }
     reset(reason, phase)
+}
+
+/// It was the server that broke a rule, and `reason` is our answer to it (RFC 9113 section 5.4).
+pub fn broke_rules(reason: Reason, phase: Phase) -> Error {
+    let message = format!("the server broke the rules of HTTP/2 ({})", name(reason));
+    Error::new(ErrorKind::Protocol, phase, message)
 }
 
 /// The server reset the stream.

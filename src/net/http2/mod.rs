@@ -20,6 +20,8 @@ mod connection;
 #[cfg(feature = "http2")]
 mod explain;
 #[cfg(feature = "http2")]
+mod fields;
+#[cfg(feature = "http2")]
 mod pipe;
 #[cfg(feature = "http2")]
 mod stream;

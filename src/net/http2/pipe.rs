@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::fields::FieldFilter;
 use crate::error::Error;
 use crate::limits::{HTTP2_READ_PER_TURN, READ_SIZE};
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
@@ -18,6 +19,8 @@ use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 /// The stream below a connection, and what is known of it.
 pub struct Pipe {
     pub stream: Stream,
+    /// Over everything that is read; none at a server's end.
+    filter: Option<FieldFilter>,
     /// What one read brought and `h2` has not taken yet: it asks for 8 KiB at a time.
     ahead: Box<[u8]>,
     taken: usize,
@@ -40,9 +43,10 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: Stream, filter: Option<FieldFilter>) -> Self {
         Self {
             stream,
+            filter,
             ahead: vec![0; READ_SIZE].into_boxed_slice(),
             taken: 0,
             filled: 0,
@@ -88,6 +92,9 @@ impl Pipe {
             }
             match self.stream.read_vectored(&mut [IoSliceMut::new(&mut self.ahead)]) {
                 Ok(ReadOutcome::Data { n, more }) => {
+                    if let Some(filter) = &mut self.filter {
+                        filter.pass(&mut self.ahead[..n]);
+                    }
                     (self.taken, self.filled) = (0, n);
                     self.drained = !more;
                     self.received |= n > 0;

@@ -10,9 +10,10 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
 use h2::client::ResponseFuture;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 
 use super::explain::{self, explain};
+use super::fields;
 use super::pipe::Pipe;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::HTTP2_SEND_BUFFER;
@@ -90,7 +91,11 @@ impl Http2Stream {
         self.receive = Some(body);
         let mut headers = ResponseHeaders::default();
         for (name, value) in &parts.headers {
-            headers.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+            let name = fields::sent_as(name.as_str());
+            if fields::is_malformed_in_refusal(name) && !parts.status.is_success() {
+                return Err(explain::broke_rules(Reason::PROTOCOL_ERROR, self.phase));
+            }
+            headers.push(name, &String::from_utf8_lossy(value.as_bytes()));
         }
         let status = parts.status.as_u16();
         Ok(Some(ResponseHead { status, reason: String::new(), version: 1, headers }))

@@ -54,7 +54,7 @@ impl Rig {
             Stream::plain(mio::net::TcpStream::from_std(tcp))
         };
         let now = Instant::now();
-        let server_pipe = Rc::new(RefCell::new(Pipe::new(stream(theirs))));
+        let server_pipe = Rc::new(RefCell::new(Pipe::new(stream(theirs), None)));
         let mut builder = server::Builder::new();
         configure(&mut builder);
         let handshake = builder.handshake(Io(server_pipe.clone()));

@@ -136,3 +136,26 @@ fn no_more_streams_than_the_server_allows() {
     drop(two);
     assert_eq!(Rig::for_websockets().client.room(), HTTP2_STREAMS);
 }
+
+#[test]
+fn a_length_in_the_answer_to_connect_is_ignored() {
+    for lengths in [&["0"][..], &["5", "5"], &["5", "7"], &["-1"], &["0, 0"]] {
+        let mut rig = Rig::for_websockets();
+        let mut stream = rig.client.open(connect(), 1).unwrap();
+        rig.until(|rig| !rig.asked.is_empty());
+        let (_, mut respond) = rig.asked.remove(0);
+        let mut answer = http::Response::builder();
+        for length in lengths {
+            answer = answer.header("content-length", *length);
+        }
+        let mut send = respond.send_response(answer.body(()).unwrap(), false).unwrap();
+        send.send_data(Bytes::from_static(b"much more"), false).unwrap();
+        let head = rig.wait(|_| stream.head().unwrap());
+        assert!(head.headers.get_all("Content-Length").eq(lengths.iter().copied()), "{head:?}");
+        let mut got = Vec::new();
+        rig.until(|_| {
+            got.extend(read(&mut stream).unwrap());
+            got == b"much more"
+        });
+    }
+}
