@@ -215,15 +215,25 @@ impl Client {
         }
     }
 
-    /// Writes all of it, waiting for edges, and returns how often it had to.
-    pub fn write_all(&mut self, mut bytes: &[u8]) -> usize {
-        let mut waits = 0;
+    /// Writes until the network takes no more, and says how much it took.
+    pub fn write_until_blocked(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len()
+            && let WriteOutcome::Written { n } =
+                self.stream.write_vectored(&[IoSlice::new(&bytes[taken..])]).unwrap()
+        {
+            taken += n;
+        }
+        taken
+    }
+
+    /// Writes all of it, waiting for edges.
+    pub fn write_all(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (left, right) = bytes.split_at(bytes.len().min(200_000) / 3);
             match self.stream.write_vectored(&[IoSlice::new(left), IoSlice::new(right)]).unwrap() {
                 WriteOutcome::Written { n } => bytes = &bytes[n..],
                 WriteOutcome::WouldBlock => {
-                    waits += 1;
                     self.may_write = false;
                     while !self.may_write {
                         self.wait();
@@ -232,7 +242,6 @@ impl Client {
             }
         }
         self.flush();
-        waits
     }
 
     pub fn flush(&mut self) {

@@ -32,8 +32,14 @@ fn through_tiny_buffers<T: Send + 'static>(server: &Server<T>) -> TcpStream {
 fn megabytes_pass_through_tiny_buffers_both_ways() {
     const LEN: usize = 2 << 20;
     let ca = authority("Test CA");
-    let server = Server::tls(server_config(&good(&ca)), 1, |mut tls| {
+    let (blocked, is_blocked) = std::sync::mpsc::channel();
+    let is_blocked = std::sync::Mutex::new(is_blocked);
+    let server = Server::tls(server_config(&good(&ca)), 1, move |mut tls| {
         SockRef::from(&tls.sock).set_recv_buffer_size(TINY).unwrap();
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock).unwrap();
+        }
+        is_blocked.lock().unwrap().recv().unwrap();
         let mut got = vec![0; LEN];
         tls.read_exact(&mut got).unwrap();
         tls.write_all(&got).unwrap();
@@ -43,7 +49,10 @@ fn megabytes_pass_through_tiny_buffers_both_ways() {
     let mut client = Client::over(through_tiny_buffers(&server), &trusting(&ca), "localhost", false);
     client.handshake().unwrap();
     let sent = pattern(LEN);
-    assert!(client.write_all(&sent) > 10, "the network pushed back");
+    let taken = client.write_until_blocked(&sent);
+    assert!(taken < LEN, "the network did not push back");
+    blocked.send(()).unwrap();
+    client.write_all(&sent[taken..]);
     let (got, end) = client.read_to_end(limits::READ_SIZE);
     assert!(got == sent, "the bytes differ");
     assert_eq!(end, Ok(ReadOutcome::Eof { clean: true }));
