@@ -1,7 +1,8 @@
 //! What the caller chose for TLS, and the connector that comes of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use once_cell::sync::OnceCell;
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -28,7 +29,7 @@ pub struct TlsSettings {
     sessions: Arc<ClientSessionMemoryCache>,
     /// Built when first needed. All connectors come from one, because rustls resumes a session only
     /// under the very verifier and client key with which it was made.
-    base: Arc<OnceLock<Arc<ClientConfig>>>,
+    base: Arc<OnceCell<ClientConfig>>,
 }
 
 /// Settings ready for connections.
@@ -129,13 +130,7 @@ impl TlsSettings {
 
     /// The connector for these settings: worth keeping, not free to make.
     pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
-        let base = match self.base.get() {
-            Some(base) => base,
-            None => {
-                let built = Arc::new(self.build()?);
-                self.base.get_or_init(|| built)
-            }
-        };
+        let base = self.base.get_or_try_init(|| self.build())?;
         let mut config = ClientConfig::clone(base);
         // `http/1.1` is named although it is what silence would mean: browsers name it for `wss:`,
         // so every server takes it, and a server that is told cannot answer in another protocol
