@@ -290,7 +290,9 @@ fn closing_while_a_proxy_is_asked_cancels() {
 #[test]
 fn socks5_is_told_an_address_and_socks5h_the_name() {
     let server = EchoServer::start();
-    for (scheme, expected) in [("socks5", "1:127.0.0.1:99"), ("socks5h", "3:localhost:99")] {
+    for (scheme, expected) in
+        [("socks5", "1:127.0.0.1:99"), ("socks5h", "3:localhost:99"), ("socks", "3:localhost:99")]
+    {
         let (proxy, told_to) = socks_proxy(server.port(), None);
         let client = Client::new("ws://localhost:99/");
         client.set_proxy(Some(&socks(&proxy, scheme))).unwrap();
@@ -351,7 +353,7 @@ fn what_a_socks5_proxy_answers_instead_of_a_tunnel_is_told() {
 fn only_urls_of_proxies_are_taken_and_only_while_closed() {
     let server = Scripted::start(|mut peer| assert!(peer.wait_for_end()));
     let client = Client::new(&server.url());
-    for url in ["ftp://h", "http://", "http://h/path", "socks4://h", "http://h:0", "a b"] {
+    for url in ["ftp://h", "http://", "http://h/path", "socks4://h", "socks4a://h", "http://h:0", "a b"] {
         assert_eq!(client.set_proxy(Some(url)).unwrap_err().code, Code::InvalidUrl, "{url}");
     }
     client.set_proxy(Some("proxy.example:3128")).unwrap();
@@ -367,6 +369,12 @@ fn only_urls_of_proxies_are_taken_and_only_while_closed() {
 fn the_environment_names_the_proxy_unless_the_socket_does() {
     const PLAYED: &str = "FRAMEWIRE_PLAYED_URL";
     if let Ok(url) = std::env::var(PLAYED) {
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let own = warnings.clone();
+        let log = move |_: framewire::LogLevel, _: u64, _: &str, message: &str| {
+            own.lock().unwrap().push(message.to_owned());
+        };
+        framewire::set_log(framewire::LogLevel::Warn, Some(Arc::new(log)));
         let direct = Socket::create(&url).unwrap();
         direct.set_proxy(Some("")).unwrap();
         for socket in [Socket::create(&url).unwrap(), direct] {
@@ -376,6 +384,18 @@ fn the_environment_names_the_proxy_unless_the_socket_does() {
                 socket.is_open()
             });
             socket.abort().unwrap();
+        }
+        let unusable = std::env::vars().filter(|(name, value)| {
+            name.to_lowercase().ends_with("_proxy") && value.ends_with("127.0.0.1:1")
+        });
+        let mut expected: Vec<String> = unusable.map(|(name, _)| name).collect();
+        let mut warned: Vec<String> = warnings.lock().unwrap().clone();
+        warned.retain(|line| line.contains("is ignored"));
+        warned.sort();
+        expected.sort();
+        assert_eq!(warned.len(), expected.len(), "{warned:?}");
+        for (line, name) in warned.iter().zip(&expected) {
+            assert!(line.starts_with(&format!("the environment variable {name} is ignored: ")), "{line}");
         }
         return;
     }
@@ -403,6 +423,11 @@ fn the_environment_names_the_proxy_unless_the_socket_does() {
         (&[("all_proxy", &socks), ("HTTP_PROXY", &http)], 3, 1),
         (&[("ALL_PROXY", &socks), ("NO_PROXY", "other.example,127.0.0.1")], 3, 1),
         (&[("ALL_PROXY", &socks), ("no_proxy", "other.example")], 3, 2),
+        (&[("all_proxy", &socks.replace("socks5h", "socks"))], 3, 3),
+        (&[("all_proxy", "socks4://127.0.0.1:1"), ("http_proxy", "ftp://127.0.0.1:1")], 3, 3),
+        (&[("all_proxy", "nonsense://127.0.0.1:1"), ("ALL_PROXY", &socks)], 3, 4),
+        (&[("ALL_PROXY", &socks), ("NO_PROXY", "127.0.0.0/8,[::1]/128")], 3, 4),
+        (&[("ALL_PROXY", &socks), ("NO_PROXY", "10.0.0.0/8,[::1]/128")], 3, 5),
     ] {
         play(variables);
         assert_eq!((told(&heads).len(), told(&names).len()), (by_http, by_socks), "{variables:?}");

@@ -52,7 +52,10 @@ impl Socket {
         fault::point("client.open");
         let settings = lock(&self.0.settings).clone();
         let environment = match settings.proxy {
-            ProxyChoice::Environment => Environment::read(|name| std::env::var(name).ok()),
+            // What is not Unicode is no usable proxy, which is said to the log as of any other.
+            ProxyChoice::Environment => Environment::read(|name| {
+                std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+            }),
             _ => Environment::default(),
         };
         let mut to_worker = lock(&self.0.to_worker);

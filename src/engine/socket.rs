@@ -34,7 +34,7 @@ use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64,
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::cookies::CookieJar;
 use crate::wire::deflate::DeflateConfig;
-use crate::wire::proxy::{Environment, Proxy, ProxyChoice, ProxyError};
+use crate::wire::proxy::{Environment, Found, Proxy, ProxyChoice};
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
@@ -199,11 +199,11 @@ pub struct Plan {
 
 impl Plan {
     /// The proxy on the way to a server.
-    pub fn proxy_for(&self, target: &Url) -> Result<Option<Proxy>, ProxyError> {
+    pub fn proxy_for(&self, target: &Url) -> Found {
         match &self.settings.proxy {
             ProxyChoice::Environment => self.environment.proxy_for(target),
-            ProxyChoice::Direct => Ok(None),
-            ProxyChoice::Through(proxy) => Ok(Some(Proxy::clone(proxy))),
+            ProxyChoice::Direct => Found::default(),
+            ProxyChoice::Through(proxy) => Found { proxy: Some(Proxy::clone(proxy)), ..Found::default() },
         }
     }
 

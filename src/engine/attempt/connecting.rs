@@ -42,10 +42,11 @@ impl Attempt {
         self.log(LogLevel::Debug, format_args!("connecting to {url}"));
         self.started = context.now;
         (self.http, self.asked_again) = (self.plan.http_for(url), false);
-        match self.plan.proxy_for(url) {
-            Ok(proxy) => self.route = proxy.map(Route::new),
-            Err(error) => return self.fail(error.into(), context),
+        let found = self.plan.proxy_for(url);
+        for why in found.ignored {
+            self.log(LogLevel::Warn, format_args!("{why}"));
         }
+        self.route = found.proxy.map(Route::new);
         self.begin(context)
     }
 

@@ -1,8 +1,8 @@
 //! Which proxy the environment names: the variables that curl and most tools know.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Proxy, ProxyError};
+use super::Proxy;
 use crate::wire::url::Url;
 
 /// The variables as they were at one moment, for every target that comes up later.
@@ -27,46 +27,61 @@ impl Environment {
         Self { variables }
     }
 
-    pub fn proxy_for(&self, target: &Url) -> Result<Option<Proxy>, ProxyError> {
+    pub fn proxy_for(&self, target: &Url) -> Found {
         let find = |name: &str| self.variables.iter().find(|(own, _)| *own == name);
         from_environment(target, |name| find(name).map(|(_, value)| value.clone()))
     }
 }
 
+/// What the environment says of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub proxy: Option<Proxy>,
+    /// Why a variable was ignored, for the log.
+    pub ignored: Vec<String>,
+}
+
 /// The proxy for a target. `HTTP_PROXY` is for `ws`, `HTTPS_PROXY` for `wss`, `ALL_PROXY` for
-/// both, unless `NO_PROXY` excludes the host. Lower case wins over upper, empty is not set.
-pub fn from_environment(
-    target: &Url,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Proxy>, ProxyError> {
-    let value = |name: &str| {
-        let found =
-            |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        found(name).or_else(|| found(&name.to_ascii_uppercase()))
-    };
-    let own = if target.secure { "https_proxy" } else { "http_proxy" };
-    let Some(proxy) = value(own).or_else(|| value("all_proxy")) else { return Ok(None) };
-    if value("no_proxy").is_some_and(|list| bypasses(&list, &target.host, target.port)) {
-        return Ok(None);
+/// both, unless `NO_PROXY` excludes the host. Lower case wins over upper; empty, or not usable, is not
+/// set: desktops and other programs write these variables, and a connection must not fail for it.
+pub fn from_environment(target: &Url, lookup: impl Fn(&str) -> Option<String>) -> Found {
+    let value = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let excluded = value("no_proxy").or_else(|| value("NO_PROXY"));
+    if excluded.is_some_and(|list| bypasses(&list, &target.host, target.port)) {
+        return Found::default();
     }
-    Proxy::parse(&proxy).map(Some)
+    let own = if target.secure { ["https_proxy", "HTTPS_PROXY"] } else { ["http_proxy", "HTTP_PROXY"] };
+    let mut ignored = Vec::new();
+    for name in own.into_iter().chain(["all_proxy", "ALL_PROXY"]) {
+        let why = match value(name).map(|text| Proxy::parse(&text)) {
+            None => continue,
+            Some(Ok(proxy)) if proxy.secure && !cfg!(feature = "tls") => "this build has no TLS".to_owned(),
+            Some(Ok(proxy)) => return Found { proxy: Some(proxy), ignored },
+            Some(Err(error)) => error.message,
+        };
+        ignored.push(format!("the environment variable {name} is ignored: {why}"));
+    }
+    Found { proxy: None, ignored }
 }
 
 /// Whether a `NO_PROXY` list, by commas or spaces, excludes a host: `*` excludes all,
-/// `example.com`, `.example.com` and `*.example.com` that host and those below it, and
-/// `host:port` only that port.
+/// `example.com`, `.example.com` and `*.example.com` that host and those below it, `host:port` only
+/// that port, and `10.0.0.0/8` or `[fd00::]/8` the literal addresses in that block.
 pub fn bypasses(no_proxy: &str, host: &str, port: u16) -> bool {
     let entries = no_proxy.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
     entries.into_iter().any(|entry| entry == "*" || matches_entry(entry, host, port))
 }
 
 fn matches_entry(entry: &str, host: &str, port: u16) -> bool {
+    if let Some((start, bits)) = entry.split_once('/') {
+        return is_in_block(start, bits, host);
+    }
     let (name, only_port) = split_entry(entry);
     if only_port.is_some_and(|only| only.parse() != Ok(port)) {
         return false;
     }
     if let Ok(address) = host.parse::<IpAddr>() {
-        return name.parse() == Ok(address);
+        return name.parse().is_ok_and(|named: IpAddr| named.to_canonical() == address.to_canonical());
     }
     let name = name.strip_prefix('*').unwrap_or(name).trim_matches('.');
     let host = host.trim_end_matches('.');
@@ -76,9 +91,36 @@ fn matches_entry(entry: &str, host: &str, port: u16) -> bool {
     same_end && !name.is_empty() && (start == 0 || host.as_bytes()[start - 1] == b'.')
 }
 
+/// Whether the host is a literal address in a CIDR block (RFC 4632, RFC 4291 section 2.3). An IPv4 address
+/// in IPv6 form (RFC 4291 section 2.5.5.2) counts as the IPv4 address. A malformed block has none in it.
+fn is_in_block(start: &str, bits: &str, host: &str) -> bool {
+    let start = match start.strip_prefix('[') {
+        Some(inner) => {
+            inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok()).map(IpAddr::V6)
+        }
+        None => start.parse().ok(),
+    };
+    let bits = bits.parse::<u32>().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()));
+    let (Some(start), Some(bits), Ok(host)) = (start, bits, host.parse::<IpAddr>()) else { return false };
+    let (common, width) = match (start, host.to_canonical()) {
+        (IpAddr::V4(start), IpAddr::V4(host)) => ((u32::from(start) ^ u32::from(host)).leading_zeros(), 32),
+        (IpAddr::V6(start), IpAddr::V6(host)) => {
+            ((u128::from(start) ^ u128::from(host)).leading_zeros(), 128)
+        }
+        // A block of IPv4 addresses in IPv6 form; a shorter prefix is one of IPv6.
+        (IpAddr::V6(start), IpAddr::V4(host)) if bits >= 96 => {
+            ((u128::from(start) ^ u128::from(host.to_ipv6_mapped())).leading_zeros(), 128)
+        }
+        _ => return false,
+    };
+    (bits..=width).contains(&common)
+}
+
 /// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
 fn split_entry(entry: &str) -> (&str, Option<&str>) {
-    if let Some((address, rest)) = entry.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+    if let Some((address, rest)) = entry.strip_prefix('[').and_then(|inner| inner.split_once(']'))
+        && (rest.is_empty() || rest.starts_with(':'))
+    {
         return (address, rest.strip_prefix(':'));
     }
     match entry.split_once(':') {
@@ -95,9 +137,10 @@ mod tests {
         let lookup =
             |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, text)| text.to_string());
         let url = Url::parse(url).unwrap();
-        let snapshot = Environment::read(lookup).proxy_for(&url).unwrap();
-        assert_eq!(from_environment(&url, lookup).unwrap(), snapshot);
-        snapshot.map(|proxy| proxy.host)
+        let snapshot = Environment::read(lookup).proxy_for(&url);
+        assert_eq!(from_environment(&url, lookup), snapshot);
+        assert_eq!(snapshot.ignored, [""; 0]);
+        snapshot.proxy.map(|proxy| proxy.host)
     }
 
     #[test]
@@ -115,12 +158,68 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_wins_and_a_bad_proxy_is_an_error() {
+    fn no_proxy_wins() {
         let variables = [("all_proxy", "p"), ("NO_PROXY", "other, h.example")];
         assert_eq!(chosen("ws://h.example/", &variables), None);
         assert_eq!(chosen("ws://i.example/", &variables).as_deref(), Some("p"));
+        let excluded = [("all_proxy", "ftp://p"), ("no_proxy", "*")];
+        assert_eq!(chosen("ws://h/", &excluded), None, "and nobody is warned of what is not used");
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_used_is_ignored_and_said_to_be() {
         let url = Url::parse("ws://h/").unwrap();
-        assert!(from_environment(&url, |name| (name == "HTTP_PROXY").then(|| "ftp://x".into())).is_err());
+        for text in [
+            "ftp://x",
+            "socks4://x:1080",
+            "socks4a://x",
+            "SOCKS4://x",
+            "http://",
+            "http://x/y",
+            "x:0",
+            "x y",
+            "x\u{fffd}",
+        ] {
+            let found = from_environment(&url, |name| (name == "HTTP_PROXY").then(|| text.to_owned()));
+            assert_eq!(found.proxy, None, "{text}");
+            let [why] = found.ignored.as_slice() else { panic!("{text}: {:?}", found.ignored) };
+            assert!(
+                why.starts_with("the environment variable HTTP_PROXY is ignored: the proxy URL"),
+                "{why}"
+            );
+        }
+        // As if it were not set, the next one counts.
+        let variables = [
+            ("http_proxy", "gopher://u:secret@x"),
+            ("HTTP_PROXY", "socks4://y"),
+            ("ALL_PROXY", " socks://z "),
+        ];
+        let lookup =
+            |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, text)| text.to_string());
+        let found = Environment::read(lookup).proxy_for(&url);
+        assert_eq!(found.proxy, Proxy::parse("socks5h://z").ok());
+        assert_eq!(found.ignored.len(), 2);
+        assert!(found.ignored.iter().all(|why| !why.contains("secret")), "{:?}", found.ignored);
+    }
+
+    #[test]
+    fn every_usual_spelling_of_a_proxy_is_understood() {
+        for (text, same) in [
+            ("socks://127.0.0.1:1080", "socks5h://127.0.0.1:1080"),
+            ("socks://127.0.0.1:1080/", "socks5h://127.0.0.1:1080"),
+            ("SOCKS://127.0.0.1", "socks5h://127.0.0.1:1080"),
+            ("Socks5://127.0.0.1", "socks5://127.0.0.1:1080"),
+            (" \thttp://p:3128 ", "http://p:3128"),
+            ("p:3128", "http://p:3128"),
+            ("p", "http://p:80"),
+            #[cfg(feature = "tls")]
+            ("HTTPS://p", "https://p:443"),
+        ] {
+            let url = Url::parse("wss://h/").unwrap();
+            let found = from_environment(&url, |name| (name == "all_proxy").then(|| text.to_owned()));
+            assert_eq!(found, Found { proxy: Proxy::parse(same).ok(), ignored: Vec::new() }, "{text:?}");
+        }
+        assert_eq!(chosen("ws://h/", &[("all_proxy", ""), ("ALL_PROXY", " \t")]), None);
     }
 
     #[test]
@@ -143,6 +242,22 @@ mod tests {
             ("::1", "::1", 1),
             ("[::1]", "::1", 1),
             ("[0:0::1]:9", "::1", 9),
+            ("10.0.0.0/8,[::1]/128", "10.255.0.1", 1),
+            ("10.0.0.0/8,[::1]/128", "::1", 1),
+            ("::1/128", "::1", 9),
+            ("10.1.2.3/8", "10.9.9.9", 1),
+            ("192.168.1.128/25", "192.168.1.255", 1),
+            ("127.0.0.1/32", "127.0.0.1", 1),
+            ("0.0.0.0/0", "8.8.8.8", 1),
+            ("::/0", "2001:db8::1", 1),
+            ("fe80::/10", "fe80::1", 1),
+            ("[FD00::]/8", "fdab::1", 1),
+            // An IPv4 address in IPv6 form is that address, in a block and alone.
+            ("10.0.0.0/8", "::ffff:10.1.2.3", 1),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", 1),
+            ("[::ffff:10.0.0.0]/104", "::ffff:10.1.2.3", 1),
+            ("10.1.2.3", "::ffff:10.1.2.3", 1),
+            ("[::ffff:10.1.2.3]:9", "10.1.2.3", 9),
         ] {
             assert!(bypasses(list, host, port), "{list} {host}:{port}");
         }
@@ -159,6 +274,34 @@ mod tests {
             ("[::1]:9", "::1", 8),
             ("::1", "::2", 1),
             ("é", "ab", 1),
+            ("10.0.0.0/8", "11.0.0.1", 1),
+            ("10.0.0.0/8", "::a00:1", 1),
+            ("192.168.1.128/25", "192.168.1.127", 1),
+            ("[::1]/128", "::2", 1),
+            ("[fe80::]/10", "fec0::1", 1),
+            ("0.0.0.0/0", "2001:db8::1", 1),
+            ("::/0", "10.1.2.3", 1),
+            ("::/0", "::ffff:10.1.2.3", 1),
+            // Names are not looked up for it, and are no addresses whatever they look like.
+            ("0.0.0.0/0,::/0", "localhost", 1),
+            ("10.0.0.0/8", "a.10.0.0.0", 1),
+            ("h/8", "h", 1),
+            // Malformed.
+            ("10.0.0.0/33", "10.0.0.0", 1),
+            ("::1/129", "::1", 1),
+            ("10.0.0.0/", "10.0.0.0", 1),
+            ("10.0.0.0/-1", "10.0.0.0", 1),
+            ("10.0.0.0/+8", "10.0.0.0", 1),
+            ("10.0.0.0/8/8", "10.0.0.0", 1),
+            ("10.0.0.0/8:1", "10.0.0.0", 1),
+            ("10.0.0/8", "10.0.0.0", 1),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0", 1),
+            ("[10.0.0.0]/8", "10.0.0.0", 1),
+            ("[::1/128", "::1", 1),
+            ("[::1/128]", "::1", 1),
+            ("[::1]x", "::1", 1),
+            ("/", "10.0.0.0", 1),
+            ("10.0.0.0/99999999999999999999", "10.0.0.0", 1),
         ] {
             assert!(!bypasses(list, host, port), "{list} {host}:{port}");
         }

@@ -7,7 +7,7 @@
 mod environment;
 mod handshake;
 
-pub use environment::{Environment, bypasses, from_environment};
+pub use environment::{Environment, Found, bypasses, from_environment};
 pub use handshake::{ProxyHandshake, ProxyStep};
 
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Phase};
 pub enum ProxyKind {
     /// CONNECT (RFC 9110 section 9.3.6), for `ws` and `wss` alike.
     Http,
-    /// SOCKS5 (RFC 1928). With `socks5://` the name is resolved here, with `socks5h://` there.
+    /// SOCKS5 (RFC 1928). With `socks5://` the name is resolved here, with `socks5h://` and `socks://` there.
     Socks5 { remote_dns: bool },
 }
 
@@ -59,8 +59,9 @@ pub struct ProxyError {
 }
 
 impl Proxy {
-    /// `http://`, `https://`, `socks5://` or `socks5h://`, then `user:password@host:port`. Without a
-    /// scheme it is HTTP; the ports default to 80, 443 and 1080.
+    /// `http://`, `https://`, `socks5://`, `socks5h://` or `socks://`, which desktops write and which means
+    /// `socks5h`; then `user:password@host:port`. Without a scheme it is HTTP; the ports default to 80, 443
+    /// and 1080.
     pub fn parse(text: &str) -> Result<Proxy, ProxyError> {
         let wrong =
             |error: &dyn fmt::Display| ProxyError::new(format!("the proxy URL is not usable: {error}"));
@@ -160,6 +161,9 @@ mod tests {
             "http://",
             "ftp://bob:secret@h",
             "socks4://h",
+            "socks4a://h",
+            " h",
+            "socks://",
             "ws://h",
             "http://h/path",
             "http://h:0",
