@@ -26,7 +26,8 @@ pub fn run(data: &[u8]) {
         _ => ProxyKind::Socks5 { remote_dns: false },
     };
     let credentials = (flags & 4 != 0).then(|| ("player".to_owned(), PASSWORD.to_owned()));
-    let proxy = Proxy { kind, secure: false, host: "proxy.example".into(), port: 3128, credentials };
+    let proxy =
+        Proxy { kind, secure: false, host: "proxy.example".into(), zone: None, port: 3128, credentials };
     let resolved = match flags >> 3 & 3 {
         0 => None,
         1 => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),

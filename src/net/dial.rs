@@ -141,7 +141,15 @@ impl Dialler {
             return Error::new(ErrorKind::Resolve, Phase::Connect, "there is no address to connect to");
         };
         let mut error = Error::io(Phase::Connect, "", worst);
-        error.message = format!("could not connect: {}{}", self.list(), hint(error.kind));
+        let lacks_zone = self.attempts.iter().any(|attempt| match attempt.peer {
+            SocketAddr::V6(peer) => peer.ip().is_unicast_link_local() && peer.scope_id() == 0,
+            SocketAddr::V4(_) => false,
+        });
+        let hint = match lacks_zone {
+            true => "; a link-local address needs its zone, as in [fe80::1%25eth0]",
+            false => hint(error.kind),
+        };
+        error.message = format!("could not connect: {}{hint}", self.list());
         error
     }
 

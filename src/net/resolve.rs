@@ -10,6 +10,8 @@
 //! be cancelled is that anybody hears of its result.
 
 use std::collections::HashSet;
+#[cfg(unix)]
+use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +47,41 @@ pub struct Lookup {
 pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
+}
+
+/// Puts a link-local address into its zone (RFC 4007 section 6): an interface, by name or number.
+pub fn in_zone(address: SocketAddr, zone: &str) -> Result<SocketAddr, Error> {
+    let SocketAddr::V6(mut address) = address else { return Ok(address) };
+    let Some(index) = interface(zone) else {
+        let names =
+            if cfg!(unix) { "names and numbers are listed by `ip link`" } else { "it is a number here" };
+        let message = format!("there is no network interface \"{zone}\" for the zone of {address}; {names}");
+        return Err(Error::new(ErrorKind::Resolve, Phase::Resolve, message));
+    };
+    address.set_scope_id(index);
+    Ok(address.into())
+}
+
+/// The number of an interface that is there.
+#[cfg(unix)]
+fn interface(zone: &str) -> Option<u32> {
+    let name = CString::new(zone).ok()?;
+    // SAFETY: the name ends in a NUL, and is only read.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    if index != 0 {
+        return Some(index);
+    }
+    let index = zone.parse().ok()?;
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: a name with its NUL takes at most IF_NAMESIZE bytes.
+    let known = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    (!known.is_null()).then_some(index)
+}
+
+/// Windows names interfaces by number in addresses; whether it is there shows when it is dialled.
+#[cfg(not(unix))]
+fn interface(zone: &str) -> Option<u32> {
+    zone.parse().ok().filter(|index| *index != 0)
 }
 
 impl Resolver {
@@ -299,6 +336,32 @@ mod tests {
             assert_eq!(answer.try_recv().unwrap().unwrap(), [address.parse().unwrap()]);
         }
         assert_eq!(lock(&resolver.shared.threads).len(), 0);
+    }
+
+    #[test]
+    fn a_zone_is_the_scope_of_the_address() {
+        let address = literal("fe80::1", 9).unwrap();
+        let scope = |zone: &str| match in_zone(address, zone) {
+            Ok(SocketAddr::V6(address)) => Some(address.scope_id()),
+            Ok(other) => panic!("{other}"),
+            Err(error) => {
+                assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve));
+                assert!(error.message.contains(&format!("\"{zone}\"")), "{error}");
+                None
+            }
+        };
+        for unknown in
+            ["", "0", "4294967296", "-1", "1x", "no-such-if", "a-name-longer-than-any-interface-has"]
+        {
+            assert_eq!(scope(unknown), None, "{unknown}");
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let lo = scope("lo").expect("there is a loopback interface");
+            assert_ne!(lo, 0);
+            assert_eq!(scope(&lo.to_string()), Some(lo));
+            assert_eq!(scope("4294967295"), None, "a number that no interface has");
+        }
     }
 
     #[test]

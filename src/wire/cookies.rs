@@ -4,6 +4,7 @@
 //! public suffixes: a cookie for a whole domain is accepted for any domain of two labels or more that the
 //! server belongs to.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -80,10 +81,12 @@ impl Stored {
         }
         let (domain, host_only) = match attributes.domain.filter(|domain| !domain.is_empty()) {
             // Section 5.3 step 5: a public suffix that is itself the host means the host alone.
-            Some(domain) if domain == url.host => (domain.clone(), !domain.contains('.')),
+            Some(domain) if domain == url.host && url.zone.is_none() => {
+                (domain.clone(), !domain.contains('.'))
+            }
             Some(domain) if domain.contains('.') && is_below(&url.host, &domain) => (domain, false),
             Some(_) => return None,
-            None => (url.host.clone(), true),
+            None => (host_of(url).into_owned(), true),
         };
         // Only a secure server sets secure cookies, and the prefixes promise what they say (the
         // successor of RFC 6265, section 4.1.3).
@@ -117,7 +120,7 @@ impl Stored {
     }
 
     fn belongs_to(&self, url: &Url) -> bool {
-        let host = url.host == self.domain || (!self.host_only && is_below(&url.host, &self.domain));
+        let host = host_of(url) == self.domain || (!self.host_only && is_below(&url.host, &self.domain));
         host && (url.secure || !self.secure) && path_matches(&self.path, &url.path)
     }
 }
@@ -195,6 +198,14 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
+/// The host, with the zone of a link-local address: elsewhere that is another machine.
+fn host_of(url: &Url) -> Cow<'_, str> {
+    match &url.zone {
+        Some(zone) => Cow::Owned(format!("{}%{zone}", url.host)),
+        None => Cow::Borrowed(&url.host),
+    }
+}
+
 /// RFC 6265 section 5.1.3.
 fn is_below(host: &str, domain: &str) -> bool {
     let above = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
@@ -243,6 +254,10 @@ mod tests {
         assert_eq!(sent("ws://a.example/", &["x=1", "y=two"], "ws://a.example/any"), "x=1; y=two");
         for other in ["ws://b.a.example/", "ws://example/", "ws://xa.example/", "ws://b.example/"] {
             assert_eq!(sent("ws://a.example/", &["x=1"], other), "", "{other}");
+        }
+        assert_eq!(sent("ws://[fe80::1%25a]/", &["x=1"], "wss://[fe80::1%25a]:9/"), "x=1");
+        for other in ["ws://[fe80::1%25b]/", "ws://[fe80::1]/"] {
+            assert_eq!(sent("ws://[fe80::1%25a]/", &["x=1"], other), "", "{other}");
         }
         // RFC 6265 section 8.5: ports and schemes share them.
         assert_eq!(sent("ws://a.example/", &["x=1"], "wss://a.example:99/"), "x=1");

@@ -27,6 +27,7 @@ pub mod frame;
 pub mod header;
 pub mod mask;
 pub mod proxy;
+mod redirect;
 pub mod response;
 pub mod upgrade;
 mod upgrade_error;

@@ -12,8 +12,11 @@ use crate::limits;
 pub struct Url {
     /// `wss` (or `https`): over TLS.
     pub secure: bool,
-    /// Lower case; an IPv6 address without its brackets.
+    /// Lower case; an IPv6 address without its brackets and its zone.
     pub host: String,
+    /// The zone of a link-local address (RFC 6874): an interface, by name or number. It means something on
+    /// this machine only, and is never sent.
+    pub zone: Option<Box<str>>,
     pub port: u16,
     /// Path and query, at least `/`.
     pub path: String,
@@ -44,6 +47,10 @@ pub enum UrlError {
     Host(String),
     Ipv4(String),
     Ipv6(String),
+    /// A zone of an address that has none.
+    Zone(String),
+    /// A redirect that names a zone of this machine.
+    ForeignZone,
     Port(String),
     Credentials(&'static str),
     /// A redirect from `wss` to `ws`.
@@ -66,9 +73,9 @@ impl Url {
         }
 
         let (authority, path) = split_authority(rest);
-        let Authority { credentials, host, port } = Authority::parse(authority)?;
-        let port = port.unwrap_or(default_port(secure));
-        Ok(Url { secure, host, port, path: encode_path(path), credentials: credentials.map(Box::new) })
+        let Authority { credentials, host, zone, port } = Authority::parse(authority)?;
+        let (port, path) = (port.unwrap_or(default_port(secure)), encode_path(path));
+        Ok(Url { secure, host, zone, port, path, credentials: credentials.map(Box::new) })
     }
 
     /// The value of the Host header: the port only where it is not the scheme's own.
@@ -83,63 +90,34 @@ impl Url {
 
     /// The same scheme, host and port (RFC 6454 section 5).
     pub fn same_origin(&self, other: &Url) -> bool {
-        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+        self.same_host(other) && (self.secure, self.port) == (other.secure, other.port)
     }
 
-    /// Where a `Location` leads to (RFC 3986 section 5.2). A fragment in it is dropped, as it
-    /// would never be sent. Credentials stay with their origin. From `wss` to `ws` is refused.
-    pub fn resolve_redirect(&self, location: &str) -> Result<Url, UrlError> {
-        let location = location.split('#').next().unwrap_or_default();
-        let mut target = if has_scheme(location) {
-            Url::parse(location)?
-        } else if location.starts_with("//") {
-            Url::parse(&format!("{}:{location}", self.scheme()))?
-        } else {
-            if !location.is_empty() {
-                check_bytes(location)?;
-            }
-            Url { path: encode_path(&self.merge_path(location)), ..self.clone() }
-        };
-        if target.path.len() > limits::MAX_URL {
-            return Err(UrlError::TooLong);
-        }
-        if self.secure && !target.secure {
-            return Err(UrlError::Downgrade);
-        }
-        if target.credentials.is_none() && self.same_origin(&target) {
-            target.credentials.clone_from(&self.credentials);
-        }
-        Ok(target)
+    /// The same host, in the same zone.
+    pub(super) fn same_host(&self, other: &Url) -> bool {
+        (&self.host, &self.zone) == (&other.host, &other.zone)
     }
 
-    fn scheme(&self) -> &'static str {
+    pub(super) fn scheme(&self) -> &'static str {
         if self.secure { "wss" } else { "ws" }
     }
 
     fn bracketed_host(&self) -> String {
         bracketed(&self.host)
     }
-
-    /// A reference without scheme and authority, applied to this URL's path.
-    fn merge_path(&self, reference: &str) -> String {
-        let own_path = self.path.split('?').next().unwrap_or("/");
-        let (path, query) = reference.split_at(reference.find('?').unwrap_or(reference.len()));
-        match (path, query) {
-            ("", "") => self.path.clone(),
-            ("", query) => format!("{own_path}{query}"),
-            (path, query) if path.starts_with('/') => remove_dot_segments(path) + query,
-            (path, query) => {
-                let folder = &own_path[..own_path.rfind('/').map_or(0, |slash| slash + 1)];
-                remove_dot_segments(&format!("{folder}{path}")) + query
-            }
-        }
-    }
 }
 
 /// The URL as it may appear in logs: without credentials.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.host_header(), self.path)
+        let Some(zone) = &self.zone else {
+            return write!(f, "{}://{}{}", self.scheme(), self.host_header(), self.path);
+        };
+        write!(f, "{}://[{}%25{}]", self.scheme(), self.host, encode_zone(zone))?;
+        if self.port != default_port(self.secure) {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.path)
     }
 }
 
@@ -179,7 +157,15 @@ impl fmt::Display for UrlError {
             }
             UrlError::Ipv6(host) => write!(
                 f,
-                "the host {host:?} is no IPv6 address in brackets, as in [::1] (zone ids are not supported)"
+                "the host {host:?} is no IPv6 address in brackets, as in [::1], or [fe80::1%25eth0] with a zone"
+            ),
+            UrlError::Zone(host) => write!(
+                f,
+                "the host {host:?} has a zone, which only link-local addresses have (fe80::/10, RFC 6874 section 4)"
+            ),
+            UrlError::ForeignZone => f.write_str(
+                "a redirect to a zone is refused: zones mean something only on the machine that has them \
+                 (RFC 6874 section 4)",
             ),
             UrlError::Port(port) => write!(f, "the port {port:?} is not a number from 1 to 65535"),
             UrlError::Credentials(why) => write!(f, "the URL's user name and password: {why}"),
@@ -194,6 +180,7 @@ impl std::error::Error for UrlError {}
 pub(super) struct Authority {
     pub credentials: Option<(String, String)>,
     pub host: String,
+    pub zone: Option<Box<str>>,
     pub port: Option<u16>,
 }
 
@@ -205,7 +192,8 @@ impl Authority {
         };
         let (host, port) = split_port(host_port)?;
         let port = parse_port(port)?;
-        Ok(Self { credentials, host: parse_host(host)?, port })
+        let (host, zone) = parse_host(host)?;
+        Ok(Self { credentials, host, zone, port })
     }
 }
 
@@ -248,13 +236,9 @@ fn hex_pair(bytes: &[u8]) -> Option<u8> {
     Some((digit(0)? * 16 + digit(1)?) as u8)
 }
 
-fn is_scheme(text: &str) -> bool {
+pub(super) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-}
-
-fn has_scheme(reference: &str) -> bool {
-    reference.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
 /// User info, percent-decoded; nothing at all before the `@` is no credentials.
@@ -317,13 +301,24 @@ fn parse_port(port: &str) -> Result<Option<u16>, UrlError> {
     }
 }
 
-fn parse_host(host: &str) -> Result<String, UrlError> {
+/// The host, and the zone of an IPv6 address.
+fn parse_host(host: &str) -> Result<(String, Option<Box<str>>), UrlError> {
     if host.is_empty() {
         return Err(UrlError::EmptyHost);
     }
     if let Some(inner) = host.strip_prefix('[') {
-        let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
-        return address.map(|address| address.to_string()).ok_or_else(|| UrlError::Ipv6(shorten(host)));
+        let wrong = || UrlError::Ipv6(shorten(host));
+        let inner = inner.strip_suffix(']').ok_or_else(wrong)?;
+        // RFC 6874 section 2: behind "%25", as "%" alone begins an escape.
+        let (address, zone) = match inner.split_once("%25") {
+            Some((address, zone)) => (address, Some(parse_zone(zone).ok_or_else(wrong)?)),
+            None => (inner, None),
+        };
+        let address: Ipv6Addr = address.parse().map_err(|_| wrong())?;
+        if zone.is_some() && !address.is_unicast_link_local() {
+            return Err(UrlError::Zone(shorten(host)));
+        }
+        return Ok((address.to_string(), zone));
     }
 
     // A trailing dot, the root of the name system, is allowed and kept.
@@ -340,7 +335,29 @@ fn parse_host(host: &str) -> Result<String, UrlError> {
     if is_number(last) && host.parse::<Ipv4Addr>().is_err() {
         return Err(UrlError::Ipv4(shorten(host)));
     }
-    Ok(host.to_ascii_lowercase())
+    Ok((host.to_ascii_lowercase(), None))
+}
+
+/// The longest zone that is taken; names of interfaces are shorter than 16 bytes on most systems.
+const MAX_ZONE: usize = 64;
+
+/// RFC 6874 section 2: visible ASCII, percent-encoded where it is not unreserved.
+fn parse_zone(text: &str) -> Option<Box<str>> {
+    let zone = percent_decode(text).ok()?;
+    let fits = (1..=MAX_ZONE).contains(&zone.len()) && zone.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| zone.into())
+}
+
+fn encode_zone(zone: &str) -> String {
+    let mut encoded = String::with_capacity(zone.len());
+    for byte in zone.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => encoded.push(byte.into()),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 fn is_number(label: &str) -> bool {
@@ -352,7 +369,7 @@ fn is_number(label: &str) -> bool {
 
 /// Path and query in the form that goes into the request: at least `/`, and the few characters
 /// that RFC 3986 knows nowhere percent-encoded, as browsers do.
-fn encode_path(path: &str) -> String {
+pub(super) fn encode_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
         encoded.push('/');
@@ -366,32 +383,8 @@ fn encode_path(path: &str) -> String {
     encoded
 }
 
-/// RFC 3986 section 5.2.4, for a path that begins with a slash.
-fn remove_dot_segments(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
-        match segment {
-            "." => {}
-            ".." => {
-                kept.pop();
-            }
-            _ => {
-                kept.push(segment);
-                continue;
-            }
-        }
-        // "/a/.." is the folder "/", not the file "".
-        if is_last {
-            kept.push("");
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
 /// What an error quotes of the caller's text.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     text.chars().take(80).collect()
 }
 

@@ -73,12 +73,25 @@ impl Attempt {
 
     fn look_up(&mut self, sought: Sought, context: &mut Context) -> Fate {
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
-        let (host, port) = match &self.route {
-            Some(route) if sought == Sought::Hop => (&route.proxy.host, route.proxy.port),
-            _ => (&self.request.url.host, self.request.url.port),
+        let url = &self.request.url;
+        let (host, zone, port) = match &self.route {
+            Some(route) if sought == Sought::Hop => (&route.proxy.host, &route.proxy.zone, route.proxy.port),
+            // A zone means nothing to a proxy (RFC 6874 section 4).
+            Some(_) => (&url.host, &None, url.port),
+            None => (&url.host, &url.zone, url.port),
         };
         if let Some(address) = resolve::literal(host, port) {
-            return self.located(sought, vec![address], context);
+            let address = match zone {
+                Some(zone) => resolve::in_zone(address, zone),
+                None => Ok(address),
+            };
+            return match address {
+                Ok(address) => self.located(sought, vec![address], context),
+                Err(error) => {
+                    let error = self.on_the_way(error);
+                    self.fail(error, context)
+                }
+            };
         }
         self.lookups += 1;
         let (weak, attempt, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);

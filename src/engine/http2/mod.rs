@@ -34,9 +34,7 @@ use crate::wire::url::Url;
 /// What two sockets must have in common to share a connection.
 #[derive(Clone)]
 pub struct Origin {
-    secure: bool,
-    host: String,
-    port: u16,
+    server: origins::Name,
     proxy: Option<Proxy>,
     /// With the version of the settings, for a connection that was made under others does not count.
     tls: Option<(Arc<TlsHandle>, u64)>,
@@ -48,7 +46,7 @@ impl Origin {
             let version = tls.version();
             (tls, version)
         });
-        Self { secure: url.secure, host: url.host.clone(), port: url.port, proxy, tls }
+        Self { server: origins::Name::of(url), proxy, tls }
     }
 }
 
@@ -61,9 +59,7 @@ impl PartialEq for Origin {
             (None, None) => true,
             _ => false,
         };
-        same_tls
-            && (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
-            && self.proxy == other.proxy
+        same_tls && self.server == other.server && self.proxy == other.proxy
     }
 }
 

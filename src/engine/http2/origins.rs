@@ -17,12 +17,13 @@ statics! {
 pub struct Name {
     secure: bool,
     host: String,
+    zone: Option<Box<str>>,
     port: u16,
 }
 
 impl Name {
     pub fn of(url: &Url) -> Self {
-        Self { secure: url.secure, host: url.host.clone(), port: url.port }
+        Self { secure: url.secure, host: url.host.clone(), zone: url.zone.clone(), port: url.port }
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     fn name(port: u16) -> Name {
-        Name { secure: true, host: "game.example".to_owned(), port }
+        Name { secure: true, host: "game.example".to_owned(), zone: None, port }
     }
 
     #[test]

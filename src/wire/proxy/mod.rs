@@ -44,6 +44,8 @@ pub struct Proxy {
     pub secure: bool,
     /// As in [`crate::wire::Url::host`].
     pub host: String,
+    /// As in [`crate::wire::Url::zone`].
+    pub zone: Option<Box<str>>,
     pub port: u16,
     pub credentials: Option<(String, String)>,
 }
@@ -72,17 +74,19 @@ impl Proxy {
             "http" => (ProxyKind::Http, 80),
             "https" => (ProxyKind::Http, 443),
             "socks5" => (ProxyKind::Socks5 { remote_dns: false }, 1080),
-            "socks5h" => (ProxyKind::Socks5 { remote_dns: true }, 1080),
+            "socks5h" | "socks" => (ProxyKind::Socks5 { remote_dns: true }, 1080),
             other => {
                 let named = if is_token(other) { other } else { "its scheme" };
-                return Err(wrong(&format_args!("{named} is not one of http, https, socks5 and socks5h")));
+                return Err(wrong(&format_args!(
+                    "{named} is not one of http, https, socks5, socks5h and socks"
+                )));
             }
         };
         let (authority, path) = split_authority(rest);
         if !matches!(path, "" | "/") {
             return Err(wrong(&"a proxy has no path"));
         }
-        let Authority { credentials, host, port } =
+        let Authority { credentials, host, zone, port } =
             Authority::parse(authority).map_err(|error| wrong(&error))?;
         if let (ProxyKind::Socks5 { .. }, Some((user, password))) = (kind, &credentials) {
             // RFC 1929 section 2 counts both in one byte.
@@ -92,7 +96,8 @@ impl Proxy {
                 ));
             }
         }
-        Ok(Proxy { kind, secure: scheme == "https", host, port: port.unwrap_or(default_port), credentials })
+        let (secure, port) = (scheme == "https", port.unwrap_or(default_port));
+        Ok(Proxy { kind, secure, host, zone, port, credentials })
     }
 
     /// Whether the target's name is to be resolved before the handshake.
@@ -142,15 +147,23 @@ mod tests {
             ("proxy:3128", ProxyKind::Http, "proxy", 3128),
             ("socks5://127.0.0.1", socks(false), "127.0.0.1", 1080),
             ("socks5h://[::1]:9604", socks(true), "::1", 9604),
+            ("socks://127.0.0.1:1081", socks(true), "127.0.0.1", 1081),
+            ("SOCKS://h", socks(true), "h", 1080),
         ] {
             let proxy = Proxy::parse(text).unwrap();
             let secure = text.starts_with("https:");
-            assert_eq!(proxy, Proxy { kind, secure, host: host.into(), port, credentials: None }, "{text}");
+            assert_eq!(
+                proxy,
+                Proxy { kind, secure, host: host.into(), zone: None, port, credentials: None },
+                "{text}"
+            );
             assert_eq!(proxy.needs_resolved_target(), kind == socks(false));
         }
         let proxy = Proxy::parse("bob:s%40crt@[::1]:8080").unwrap();
         assert_eq!(proxy.credentials, Some(("bob".into(), "s@crt".into())));
         assert_eq!(proxy.authority(), "[::1]:8080");
+        let proxy = Proxy::parse("http://[fe80::1%25lo]:8080").unwrap();
+        assert_eq!((proxy.zone.as_deref(), proxy.authority().as_str()), (Some("lo"), "[fe80::1]:8080"));
     }
 
     #[test]
