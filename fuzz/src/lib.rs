@@ -5,10 +5,12 @@
 //!   response, proxy           what is answered before it is open
 //!   url                       what the caller gives, and what it becomes on the wire
 //!   session                   all of it together, driven by a script of bytes and calls
+//!   compare                   the same bytes read by the session and by tungstenite
 //! ```
 //!
 //! The functions know nothing of libFuzzer, so that a plain test can run them over the corpora too.
 
+pub mod compare;
 pub mod deflate;
 pub mod frames;
 pub mod input;
@@ -26,7 +28,7 @@ pub mod utf8;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folder in `corpus`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("frames", frames::run),
     ("utf8", utf8::run),
     ("deflate", deflate::run),
@@ -34,4 +36,5 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("url", url::run),
     ("proxy", proxy::run),
     ("session", session::run),
+    ("compare", compare::run),
 ];
