@@ -1,7 +1,7 @@
-//! The tables of `docs/platforms.md` and `README.md`, out of what the commands found.
+//! Writes the tables of `docs/platforms.md` and `README.md` from recorded results.
 //!
-//! `dist`, `cross-test`, `check-platforms` and `profiles` each record what they saw under
-//! `target/platforms`; `cargo xtask platforms` writes that down.
+//! `dist`, `cross-test`, `check-platforms` and `profiles` record their results under
+//! `target/platforms`; `cargo xtask platforms` writes them into the tables.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use crate::check_platforms;
 use crate::dist::targets::{System, TARGETS, Target};
 use crate::run::{Outcome, root, scratch};
 
-/// What a command has seen of a target.
+/// The result of a command for a target.
 pub struct Fact {
-    /// In a few words: "built", or what failed.
+    /// A short summary: "built", or what failed.
     pub verdict: String,
-    /// Of the stripped shared library, in bytes.
+    /// Size of the stripped shared library, in bytes.
     pub size: Option<u64>,
     pub archive_size: Option<u64>,
-    /// What has to be on the player's machine.
+    /// Runtime dependencies.
     pub needs: Option<String>,
 }
 
@@ -29,14 +29,14 @@ impl Fact {
     }
 }
 
-/// What a set of build settings costs and brings.
+/// Size and speed of the library with one set of build settings.
 pub struct Profile {
     pub settings: String,
     pub size: u64,
     pub nanoseconds: Vec<f64>,
 }
 
-/// Keeps a fact by the command and the target that it belongs to.
+/// Records a fact under the name of its command and target.
 pub fn record(name: &str, fact: &Fact) -> Outcome {
     let value = serde_json::json!({
         "verdict": fact.verdict,
@@ -58,7 +58,7 @@ pub fn record_profiles(profiles: &[Profile]) -> Outcome {
     keep("profiles", &Value::Array(values.collect()))
 }
 
-/// Writes the tables between their marks.
+/// Writes the tables between their markers.
 pub fn write() -> Outcome {
     let targets = targets()?;
     replace("README.md", "targets", &targets)?;
@@ -70,7 +70,7 @@ pub fn write() -> Outcome {
 }
 
 fn targets() -> Outcome<String> {
-    let mut table = "| target | built | run here | library | needs at run time |\n\
+    let mut table = "| target | build | tests run | library size | runtime dependencies |\n\
                      | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for target in TARGETS {
@@ -81,7 +81,7 @@ fn targets() -> Outcome<String> {
         table += &format!(
             "| `{}` | {} | {} | {} | {} |\n",
             target.triple,
-            if built.is_some() { "built" } else { "not yet" },
+            if built.is_some() { "built" } else { "not built yet" },
             run_here(target)?,
             number("size"),
             word("needs"),
@@ -89,22 +89,26 @@ fn targets() -> Outcome<String> {
     }
     for triple in check_platforms::TRIPLES {
         let checked = recall(&format!("check-platforms {triple}"))?;
-        let verdict = checked.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not yet");
-        table += &format!("| `{triple}` | {verdict}, by `cargo check` | no | | |\n");
+        let verdict = match checked.as_ref().and_then(|fact| fact["verdict"].as_str()) {
+            Some("checked") => "type-checked only (`cargo check`)",
+            Some(_) => "`cargo check` fails",
+            None => "not checked yet",
+        };
+        table += &format!("| `{triple}` | {verdict} | not tested yet | | |\n");
     }
     Ok(table)
 }
 
 fn run_here(target: &Target) -> Outcome<String> {
     if target.system == System::MacOs {
-        return Ok("no: there is no Mac here".into());
+        return Ok("not tested yet".into());
     }
     let fact = recall(&format!("cross-test {}", target.triple))?;
-    Ok(fact.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not yet").to_owned())
+    Ok(fact.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not tested yet").to_owned())
 }
 
 fn profile_table(profiles: &Value) -> String {
-    let mut table = "| opt-level | of the rest | LTO | panic | stripped | 128 B message | 64 KiB message |\n\
+    let mut table = "| opt-level | opt-level, other crates | LTO | panic | stripped size | CPU, 128 B echo | CPU, 64 KiB echo |\n\
                      | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for profile in profiles.as_array().into_iter().flatten() {
@@ -139,7 +143,7 @@ fn keep(name: &str, value: &Value) -> Outcome {
     fs::write(&file, format!("{value:#}\n")).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// What was recorded, if the command has run.
+/// Reads a recorded result; `None` if the command has not run.
 fn recall(name: &str) -> Outcome<Option<Value>> {
     let Ok(text) = fs::read_to_string(file(name)?) else { return Ok(None) };
     serde_json::from_str(&text).map(Some).map_err(|error| format!("{name}: {error}"))
