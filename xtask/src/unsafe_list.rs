@@ -1,7 +1,7 @@
-//! `docs/unsafe.md`: every `unsafe` of the library with its reason, from the source.
+//! Generates `docs/unsafe.md`: every `unsafe` block and `unsafe impl` of the library with its reason.
 //!
-//! A block, an `impl` and an unsafe function of ours count; the types of C callbacks and exported
-//! functions do not: what is unsafe about those is in the header.
+//! Exported functions and the types of C callbacks are not listed: the header documents what callers
+//! have to guarantee for those.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use crate::run::{Outcome, root};
 
 const LIST: &str = "docs/unsafe.md";
-/// The only rooms that may hold any: the operating system, C, and the memory of payloads.
-const ROOMS: &[&str] = &["src/ffi/", "src/net/", "src/buffer/"];
+/// The only modules that may contain unsafe code: C, the operating system and payload memory.
+const MODULES: &[&str] = &["src/ffi/", "src/net/", "src/buffer/"];
 
 const HEAD: &str = "\
-# Every `unsafe` and its reason
+# Unsafe code
 
-Written by `cargo xtask unsafe` from the comments in the source, and compared with them by the tests. Only
-three rooms may have any: `ffi` (what C hands over), `net` (what the operating system wants) and `buffer`
-(the memory of payloads).
+Lists every `unsafe` block and `unsafe impl` of the library with its `SAFETY` comment. Generated from the source by
+`cargo xtask unsafe`; a test fails if this page is out of date. Only three modules contain unsafe code: `ffi` (pointers
+from C), `net` (operating system calls) and `buffer` (payload memory).
 
 ";
 
@@ -46,13 +46,13 @@ fn generate() -> Outcome<String> {
         if found.is_empty() {
             continue;
         }
-        if !ROOMS.iter().any(|room| name.starts_with(room)) {
-            faults.push(format!("{name}: unsafe code outside of its rooms"));
+        if !MODULES.iter().any(|module| name.starts_with(module)) {
+            faults.push(format!("{name}: unsafe code is not allowed in this module"));
         }
         let _ = write!(list, "## {name}\n\n| where | why it holds |\n| --- | --- |\n");
         for one in &found {
             if one.reason.is_empty() {
-                faults.push(format!("{name}: `{}` says no reason", one.place));
+                faults.push(format!("{name}: `{}` has no SAFETY comment", one.place));
             }
             let _ = writeln!(list, "| `{}` | {} |", one.place, one.reason.replace('|', "\\|"));
         }
@@ -68,7 +68,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Outcome {
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Tests call what C calls, which is all unsafe.
+        // Tests call the C ABI, so all of their calls are unsafe.
         if path.is_dir() && name != "tests" {
             collect(&path, files)?;
         } else if name.ends_with(".rs") && !name.contains("tests") {
@@ -80,12 +80,12 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Outcome {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Unsafe {
-    /// The function or the `impl` it is in.
+    /// The function that contains the block, or the `impl` itself.
     place: String,
     reason: String,
 }
 
-/// All in one file, up to its unit tests.
+/// Finds every `unsafe` of a file before its unit tests.
 fn find(text: &str) -> Vec<Unsafe> {
     let mut found = Vec::new();
     let (mut place, mut comment) = (String::new(), String::new());
@@ -110,7 +110,7 @@ fn find(text: &str) -> Vec<Unsafe> {
         } else if line.contains("unsafe {") {
             found.push(Unsafe { place: place.clone(), reason: reason(&comment) });
         }
-        // Attributes, and the statement that a block is the end of, stand between it and its reason.
+        // Attributes and the first part of a statement may stand between a block and its comment.
         if line.is_empty() || line.ends_with([';', '}']) {
             comment.clear();
         }
@@ -118,7 +118,7 @@ fn find(text: &str) -> Vec<Unsafe> {
     found
 }
 
-/// The name of the function that begins on this line.
+/// Returns the name of the function that begins on this line.
 fn function(line: &str) -> Option<&str> {
     let (before, rest) = line.split_once("fn ")?;
     let words = ["pub", "pub(super)", "pub(crate)", "unsafe", "extern", "\"C\"", "const"];
@@ -127,7 +127,7 @@ fn function(line: &str) -> Option<&str> {
     (is_item && end > 0).then(|| &rest[..end])
 }
 
-/// What follows the last mark, up to the end of the comment.
+/// Returns the text after the last `SAFETY:`.
 fn reason(comment: &str) -> String {
     comment.rsplit_once("SAFETY:").map(|(_, reason)| reason.trim().to_owned()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What the library itself costs a game: time on its main thread, bytes on disk, time to load.
+//! Measures the time of each call on the game thread, the size of the library and its load time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,15 +10,16 @@ use crate::abi_facts;
 use crate::c::{self, Build};
 use crate::run::{Outcome, command, quietly, scratch};
 
-/// Loading is measured so many times; the best is said.
+/// How often loading is measured; the best time is printed.
 const LOADS: usize = 10;
 
 pub fn run(server: &Server) -> Outcome {
     build::for_calls()?;
     let folder = scratch("bench")?;
-    println!("\n## Each call on the game's thread\n");
-    println!("| when | call | mean | p50 | p99.9 | worst |\n| --- | --- | ---: | ---: | ---: | ---: |");
-    // The worker shares the game's core, as the server's spins: whom the game wakes waits for it.
+    println!("\n## Calls on the game thread\n");
+    println!("| situation | call | mean | p50 | p99.9 | max |\n| --- | --- | ---: | ---: | ---: | ---: |");
+    // The worker shares the game's core because the server spins on the other one: a worker that the
+    // game wakes waits for the game.
     let output = quietly(pinned(CLIENT_CORE).arg(folder.join("calls")).arg(&server.ws))?;
     for line in output.lines() {
         let of = |field: &str| number(line, field).map_or_else(|| "–".into(), time);
@@ -32,7 +33,7 @@ pub fn run(server: &Server) -> Outcome {
     load(&folder, &library)
 }
 
-/// Each exported function, in both situations.
+/// Measures every exported function in both situations.
 fn every(server: &Server) -> Outcome {
     let folder = scratch("bench")?;
     let mut command = pinned(CLIENT_CORE);
@@ -54,13 +55,13 @@ fn every(server: &Server) -> Outcome {
     println!("\n## Every call\n");
     print!("| call |");
     for (situation, _) in &situations {
-        print!(" {situation}: p50 | p99.9 | worst |");
+        print!(" {situation}: p50 | p99.9 | max |");
     }
     println!("\n| --- |{}", " ---: | ---: | ---: |".repeat(situations.len()));
     for call in calls {
         print!("| `{call}` |");
         for (_, lines) in &situations {
-            let line = lines.get(call).ok_or_else(|| format!("{call} was measured once only"))?;
+            let line = lines.get(call).ok_or_else(|| format!("{call} was measured in one situation only"))?;
             for field in ["p50_ns", "p999_ns", "max_ns"] {
                 print!(" {} |", number(line, field).map_or_else(|| "–".into(), time));
             }
@@ -73,7 +74,7 @@ fn every(server: &Server) -> Outcome {
 fn size(library: &Path, stripped: &Path) -> Outcome {
     quietly(command("strip").arg("-o").arg(stripped).arg(library))?;
     let bytes = |file: &Path| std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-    println!("\nThe library has {} KiB, {} KiB stripped.", bytes(library) >> 10, bytes(stripped) >> 10);
+    println!("\nLibrary size: {} KiB, {} KiB stripped.", bytes(library) >> 10, bytes(stripped) >> 10);
     Ok(())
 }
 
@@ -87,11 +88,11 @@ fn load(folder: &Path, library: &Path) -> Outcome {
         time(all.fold(f64::INFINITY, f64::min) * 1000.0)
     };
     let [loading, starting, ending] = [best("load_us"), best("init_us"), best("shutdown_us")];
-    println!("Best of {LOADS}: it loads in {loading}, fw_init takes {starting}, fw_shutdown {ending}.");
+    println!("Best of {LOADS}: load {loading}, fw_init {starting}, fw_shutdown {ending}.");
     Ok(())
 }
 
-/// A text of a flat JSON object.
+/// A string field of a flat JSON object.
 fn text<'a>(line: &'a str, field: &str) -> &'a str {
     let rest = line.split_once(&format!("\"{field}\":\"")).map_or("", |(_, rest)| rest);
     rest.split('"').next().unwrap_or_default()
