@@ -1,11 +1,11 @@
 /*
- * A game's main loop with Framewire: 60 frames a second, each with a millisecond for the network.
+ * Uses Framewire in a game loop: 60 frames per second, at most one millisecond of callbacks per frame.
  *
  *     game_loop ws://127.0.0.1:9001/
- *     game_loop wss://localhost:9002/ ca.pem      (an authority to trust, besides the usual ones)
+ *     game_loop wss://localhost:9002/ ca.pem      (trusts this CA in addition to the default roots)
  *
- * It sends a text, a binary message and a segment that it hands over, prints what comes back, and
- * closes with a code and a reason.
+ * Sends a text message, a binary message and a segment without copying it, prints the echoes, and
+ * closes the connection with a code and a reason.
  */
 
 #include "framewire.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-/* What the callbacks and the loop share. Callbacks run inside fw_poll, so nothing needs a lock. */
+/* State shared by the callbacks and the loop. Callbacks run inside fw_poll, so no lock is needed. */
 struct game {
     int answers;
     int finished;
@@ -58,11 +58,11 @@ static void on_error(fw_socket socket, const fw_error *error, void *user_data)
 {
     struct game *game = user_data;
     (void)socket;
-    printf("error: %s%s\n", error->message, error->retriable ? " (may be tried again)" : "");
+    printf("error: %s%s\n", error->message, error->retriable ? " (retriable)" : "");
     game->finished = game->failed = 1;
 }
 
-/* For calls that only fail if the program is wrong. */
+/* Exits if a call fails that only fails because of a bug in this program. */
 static void must(fw_result result)
 {
     if (result != FW_RESULT_OK) {
@@ -84,7 +84,7 @@ static void trust(fw_socket socket, const char *file_name)
     must(fw_tls_create(&tls));
     must(fw_tls_add_ca_pem(tls, pem, len));
     must(fw_socket_set_tls(socket, tls));
-    must(fw_tls_destroy(tls)); /* the socket keeps it */
+    must(fw_tls_destroy(tls)); /* the socket keeps its own reference */
 }
 
 static const char *state_name(fw_state state)
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     struct game game = {0, 0, 0};
     fw_socket socket;
     fw_state shown = FW_STATE_UNKNOWN;
-    int frame, said = 0;
+    int frame, sent = 0;
 
     if (argc < 2) {
         fprintf(stderr, "usage: %s URL [CA.pem]\n", argv[0]);
@@ -112,30 +112,30 @@ int main(int argc, char **argv)
     must(fw_socket_on_binary(socket, on_binary, &game));
     must(fw_socket_on_closed(socket, on_closed, &game));
     must(fw_socket_on_error(socket, on_error, &game));
-    must(fw_socket_set_start_ping_thread(socket, true)); /* keeps an eye on the link, and measures it */
+    must(fw_socket_set_start_ping_thread(socket, true)); /* detects a dead peer, measures latency */
     must(fw_socket_set_ping_frequency(socket, 100));
-    must(fw_socket_open(socket)); /* returns at once */
+    must(fw_socket_open(socket)); /* does not block */
 
     for (frame = 0; frame < 60 * 20 && !game.finished; frame++) {
         const struct timespec sixtieth = {0, 16666667};
 
-        fw_poll(0, 1000); /* the callbacks of this frame, for a millisecond at most */
+        fw_poll(0, 1000); /* runs queued callbacks for at most 1000 us */
 
         if (fw_socket_state(socket) != shown) {
             shown = fw_socket_state(socket);
             printf("frame %d: %s\n", frame, state_name(shown));
         }
-        if (fw_socket_is_open(socket) && !said) {
+        if (fw_socket_is_open(socket) && !sent) {
             uint8_t position[12] = {42};
             fw_segment segment;
 
             must(fw_socket_send_text(socket, "hello from the game", 19));
             must(fw_socket_send_binary(socket, position, sizeof position));
-            /* Bytes written where they will be sent from: handed over, not copied. */
+            /* Zero-copy send: write into a segment and pass its ownership to the library. */
             must(fw_buffer_get(100000, &segment));
             memset(segment.data + segment.offset, 7, segment.count);
             must(fw_socket_send_binary_segment(socket, segment));
-            said = 1;
+            sent = 1;
             printf("frame %d: three messages queued, %zu bytes\n", frame, fw_socket_buffered_amount(socket));
         }
         if (game.answers == 3 && fw_socket_latency_us(socket) >= 0) {
@@ -143,10 +143,10 @@ int main(int argc, char **argv)
             must(fw_socket_close(socket, 4000, "game over"));
             game.answers++;
         }
-        nanosleep(&sixtieth, NULL); /* here the game would draw */
+        nanosleep(&sixtieth, NULL); /* a game renders a frame here */
     }
     fw_socket_destroy(socket);
     must(fw_shutdown(2000));
-    printf("%s\n", game.finished && !game.failed ? "good" : "something went wrong");
+    printf("%s\n", game.finished && !game.failed ? "ok" : "failed");
     return game.finished && !game.failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

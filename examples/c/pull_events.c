@@ -1,5 +1,6 @@
 /*
- * Events without callbacks: for languages and runtimes that native code must not call into.
+ * Takes events from the event queue instead of using callbacks: for languages and runtimes that
+ * native code must not call into.
  *
  *     pull_events ws://127.0.0.1:9001/
  */
@@ -20,7 +21,7 @@ int main(int argc, char **argv)
         return 2;
     }
     fw_socket_open(socket);
-    while (running && fw_wait(10000)) { /* a game would not wait, but come by once a frame */
+    while (running && fw_wait(10000)) { /* a game calls fw_next_event once per frame instead */
         while (running && fw_next_event(&event)) {
             const char *payload = (const char *)event.payload.data + event.payload.offset;
             int len = (int)event.payload.count;
@@ -43,10 +44,10 @@ int main(int argc, char **argv)
                 printf("error: %s\n", event.error.message);
                 running = 0;
                 break;
-            default: /* later versions may know more events */
+            default: /* later versions may add event types */
                 break;
             }
-            fw_event_release(&event); /* what the event held is gone now */
+            fw_event_release(&event); /* the payload is invalid from here on */
         }
     }
     fw_socket_destroy(socket);

@@ -1,6 +1,6 @@
 /*
- * Callbacks on the library's own thread, as soon as anything happens: lowest latency, but what they
- * share with the rest of the program needs care. Here the round trips of a ping-pong are timed.
+ * Receives callbacks on a worker thread of the library: lowest latency, but data that they share with
+ * other threads needs synchronization. Measures the round trip time of 1000 messages.
  *
  *     worker_callbacks ws://127.0.0.1:9001/
  */
@@ -14,8 +14,8 @@
 
 #define ROUNDS 1000
 
-static atomic_int finished; /* read by main, written by the worker */
-static int rounds;          /* touched by callbacks only, which run one at a time */
+static atomic_int finished; /* written by the worker thread, read by main */
+static int rounds;          /* used by callbacks only, which run one at a time */
 static double begun;
 
 static double seconds(void)
@@ -70,14 +70,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s URL\n", argv[0]);
         return 2;
     }
-    fw_socket_set_dispatch(socket, FW_DISPATCH_WORKER); /* before open */
+    fw_socket_set_dispatch(socket, FW_DISPATCH_WORKER); /* before fw_socket_open */
     fw_socket_on_open(socket, on_open, NULL);
     fw_socket_on_binary(socket, on_binary, NULL);
     fw_socket_on_closed(socket, on_closed, NULL);
     fw_socket_on_error(socket, on_error, NULL);
     fw_socket_open(socket);
     while (!finished)
-        nanosleep(&moment, NULL); /* the main thread has nothing to do with it */
+        nanosleep(&moment, NULL); /* the main thread does not have to poll */
     fw_socket_destroy(socket);
     fw_shutdown(2000);
     return finished == 1 ? EXIT_SUCCESS : EXIT_FAILURE;

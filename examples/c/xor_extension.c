@@ -1,8 +1,8 @@
 /*
- * An extension of one's own: payloads are XORed with a byte that client and server agree on in the
- * upgrade. (It hides nothing; it shows where a codec or a cipher would go.)
+ * A custom WebSocket extension: payloads are XORed with a byte that client and server negotiate in the
+ * handshake. (XOR hides nothing; the example shows where to add a codec or a cipher.)
  *
- *     xor_extension ws://127.0.0.1:9003/       a server that knows "x-xor": framewire-echo prints one
+ *     xor_extension ws://127.0.0.1:9003/       a server that supports "x-xor": framewire-echo prints one
  */
 
 #include "framewire.h"
@@ -23,7 +23,7 @@ static size_t add_negotiation(char *buf, size_t cap, void *user_data)
     return (size_t)snprintf(buf, cap, "x-xor; key=%d", xor->key);
 }
 
-/* The server has accepted; it must use the same key. */
+/* Accepts the response of the server if it uses the same key. */
 static uint32_t parse_negotiation(const char *element, size_t len, void *user_data)
 {
     struct xor_extension *xor = user_data;
@@ -32,7 +32,7 @@ static uint32_t parse_negotiation(const char *element, size_t len, void *user_da
     return (size_t)expected_len == len && memcmp(expected, element, len) == 0;
 }
 
-/* Both directions do the same. */
+/* Encodes and decodes: XOR is its own inverse. */
 static uint32_t transform(const fw_extension_frame *frame, const uint8_t *data, size_t len, fw_segment *out,
                           void *user_data)
 {
@@ -66,12 +66,12 @@ int main(int argc, char **argv)
     }
     xor->key = 90;
     fw_extension_init(&extension);
-    extension.rsv = 2; /* RSV2 marks its messages; RSV1 stays with permessage-deflate */
+    extension.rsv = 2; /* uses RSV2; RSV1 belongs to permessage-deflate */
     extension.add_negotiation = add_negotiation;
     extension.parse_negotiation = parse_negotiation;
     extension.encode = transform;
     extension.decode = transform;
-    extension.destroy = destroy; /* the library owns it from here on */
+    extension.destroy = destroy; /* the library calls it when it no longer needs user_data */
     extension.user_data = xor;
     if (fw_socket_add_extension(socket, &extension) != FW_RESULT_OK)
         return EXIT_FAILURE;

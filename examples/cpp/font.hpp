@@ -1,4 +1,4 @@
-// Letters of five by seven dots, drawn as squares: enough to label a graph without a font file.
+// A bitmap font with 5x7 pixel glyphs, to label a graph without a font file.
 
 #ifndef FONT_HPP
 #define FONT_HPP
@@ -12,7 +12,7 @@ namespace font {
 
 struct Glyph {
     char letter;
-    /// From the top, the last two below the line; the highest of the five bits is the leftmost dot.
+    /// Rows from the top; the last two are below the baseline. Bit 4 is the leftmost pixel.
     std::uint8_t rows[9];
 };
 
@@ -89,7 +89,7 @@ constexpr Glyph glyphs[] = {
     {')', {0b01000, 0b00100, 0b00010, 0b00010, 0b00010, 0b00100, 0b01000}},
 };
 
-/// How far the next letter is, in dots.
+/// Distance to the next glyph, in pixels before scaling.
 constexpr int advance = 6;
 
 inline int width(std::string_view text, int scale)
@@ -97,7 +97,7 @@ inline int width(std::string_view text, int scale)
     return static_cast<int>(text.size()) * advance * scale - scale;
 }
 
-/// Draws from the top left corner. A letter that is not in the table leaves a gap.
+/// Draws text; x and y are its top left corner. A character without a glyph leaves a gap.
 inline void draw(SDL_Renderer *renderer, int x, int y, int scale, SDL_Color colour, std::string_view text)
 {
     SDL_SetRenderDrawColor(renderer, colour.r, colour.g, colour.b, colour.a);

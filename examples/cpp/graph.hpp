@@ -1,4 +1,4 @@
-// A graph of round trip times: title, axes, grid, a bar for each message, and what they amount to.
+// Draws a graph of round trip times: title, axes, grid, a bar for each message, and statistics.
 
 #ifndef GRAPH_HPP
 #define GRAPH_HPP
@@ -16,7 +16,7 @@
 namespace graph {
 
 constexpr int width = 1104, height = 560;
-/// Messages shown, two pixels each: almost seven seconds of sixty a second.
+/// Messages shown, two pixels each: almost seven seconds at 60 messages per second.
 constexpr std::size_t shown = 400;
 constexpr SDL_Rect plot{104, 116, static_cast<int>(shown) * 2, 372};
 
@@ -29,7 +29,7 @@ struct Text {
     std::string title, subtitle, state;
 };
 
-/// The value below which that part of the samples lies.
+/// The quantile of the samples: 0.5 is the median.
 inline double quantile(std::vector<double> samples, double part)
 {
     if (samples.empty())
@@ -39,13 +39,13 @@ inline double quantile(std::vector<double> samples, double part)
     return samples[at];
 }
 
-/// The power of ten at or below a value.
+/// The largest power of ten that is not above a value.
 inline double decade(double value)
 {
     return std::pow(10.0, std::floor(std::log10(value) + 1e-9));
 }
 
-/// A power of ten, as it stands beside the axis.
+/// The axis label of a power of ten, in microseconds or milliseconds.
 inline std::string tick(double value)
 {
     const bool long_one = value > 999.5;
@@ -71,8 +71,8 @@ public:
         SDL_SetRenderDrawBlendMode(renderer, SDL_BLENDMODE_BLEND);
     }
 
-    /// samples: round trips in microseconds, the newest last. count: messages so far. smoothed: the
-    /// library's own number, or negative.
+    /// samples: round trip times in microseconds, newest last. count: messages received so far.
+    /// smoothed: the latency that the library measures with pings, or negative if there is none yet.
     void draw(const std::vector<double> &samples, std::size_t count, double smoothed, const Text &text)
     {
         fill({0, 0, width, height}, ground);
@@ -82,7 +82,7 @@ public:
         font::draw(renderer_, width - 24 - state_width, 30, 2, text.state == "open" ? tip : alarm, text.state);
 
         const double median = quantile(samples, 0.5), p99 = quantile(samples, 0.99);
-        // The scale is logarithmic: one hiccup should not flatten the rest. It changes by whole decades.
+        // The scale is logarithmic, so that a single outlier does not flatten the graph. It changes by decades.
         bottom_ = decade(std::max(quantile(samples, 0.01), 1.0));
         top_ = std::max(decade(p99 * 2) * 10, bottom_ * 100);
         axes();

@@ -1,9 +1,9 @@
-// A live graph of latency: 60 messages a second to an echo server, and how long each took to come back.
+// Plots latency live: sends 60 messages per second to an echo server and measures each round trip.
 //
 //     latency_graph ws://127.0.0.1:9001/ [--seconds N] [--screenshot FILE.bmp]
 //
-// The window's loop is a game's: once a frame it sends its state and draws. Answers are taken in worker
-// mode, on the library's thread, so that they are timed when they come and not when the next frame does.
+// The main loop works like that of a game: each frame sends an update and draws. Echoes are received in
+// worker mode, on a worker thread, so that they are timed when they arrive, not at the next frame.
 
 #include "graph.hpp"
 
@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-/// What the player's computer would tell the server in each frame.
+/// The update that a game sends to the server in each frame.
 struct Update {
     std::int64_t sent_ns;
     float position[3];
@@ -36,7 +36,7 @@ std::int64_t now_ns()
     return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
 }
 
-/// What the callbacks tell the window; they run on another thread.
+/// Data that the callbacks, which run on a worker thread, share with the main loop.
 class Link {
 public:
     void answered(framewire::Bytes data)
@@ -83,7 +83,7 @@ private:
 
 struct Options {
     std::string url;
-    /// 0: until the window is closed.
+    /// 0: run until the window is closed.
     int seconds = 0;
     std::string screenshot;
 };
@@ -133,7 +133,7 @@ const char *name_of(framewire::State state)
     }
 }
 
-/// Connects, and runs the window's loop until it is closed or the time is over.
+/// Connects and runs the main loop until the window is closed or the time has elapsed.
 int play(const Options &options, SDL_Renderer *renderer)
 {
     Link link;
@@ -170,7 +170,7 @@ int play(const Options &options, SDL_Renderer *renderer)
             std::memcpy(bytes.data(), &update, sizeof update);
             socket.send_binary(bytes);
         } else if (socket.state() == framewire::State::closed && Clock::now() > reopen) {
-            socket.open(); // The same socket, again, once a second.
+            socket.open(); // Reopens the same socket, at most once per second.
             reopen = Clock::now() + std::chrono::seconds(1);
         }
 
@@ -192,9 +192,9 @@ int play(const Options &options, SDL_Renderer *renderer)
             SDL_Delay(static_cast<std::uint32_t>(left.count()));
     }
     socket.destroy();
-    // After this no callback runs, and what they captured may go.
+    // No callback runs after this, so the captured variables may be destroyed.
     const bool ended = static_cast<bool>(framewire::shutdown(std::chrono::seconds(2)));
-    std::printf("%zu messages came back\n", link.count());
+    std::printf("%zu messages received\n", link.count());
     return ended && link.count() > 0 ? 0 : 1;
 }
 
@@ -211,7 +211,7 @@ int main(int argc, char **argv)
     SDL_Renderer *renderer = nullptr;
     if (SDL_Init(SDL_INIT_VIDEO) != 0 ||
         SDL_CreateWindowAndRenderer(graph::width, graph::height, 0, &window, &renderer) != 0) {
-        std::fprintf(stderr, "no window: %s\n", SDL_GetError());
+        std::fprintf(stderr, "could not create the window: %s\n", SDL_GetError());
         return 1;
     }
     SDL_SetWindowTitle(window, "Framewire latency");

@@ -1,4 +1,5 @@
-//! The same from Rust: `cargo run --example echo -- ws://127.0.0.1:9001/`.
+//! Connects to an echo server, sends a message and prints the echo:
+//! `cargo run --example echo -- ws://127.0.0.1:9001/`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ fn play(url: &str) -> Result<(), CallError> {
     socket.on_error(Some(Arc::new(|_, error| println!("error: {error}"))))?;
     socket.open()?;
     while socket.state() != State::Closed || framewire::pending() > 0 {
-        wait(Duration::from_millis(100)); // a game would draw a frame instead
+        wait(Duration::from_millis(100)); // a game renders a frame instead
         poll(0, 1000);
     }
     socket.destroy()?;
