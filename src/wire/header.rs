@@ -161,7 +161,11 @@ impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HeaderError::Name(name) => {
-                write!(f, "{name:?} is no header name: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 section 5.6.2)")
+                let name = name.escape_debug();
+                write!(
+                    f,
+                    "\"{name}\" is no header name: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 section 5.6.2)"
+                )
             }
             HeaderError::Value { byte, at } => write!(
                 f,

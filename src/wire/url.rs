@@ -138,7 +138,7 @@ impl fmt::Display for UrlError {
             ),
             UrlError::NoScheme => f.write_str("the URL has no scheme; it looks like wss://host:port/path"),
             UrlError::UnknownScheme(scheme) => {
-                write!(f, "the URL's scheme is {scheme:?}; use ws, wss, http or https")
+                write!(f, "the URL's scheme is \"{}\"; use ws, wss, http or https", scheme.escape_debug())
             }
             UrlError::Fragment => f.write_str(
                 "a WebSocket URL must not have a fragment (RFC 6455 section 3); percent-encode '#' as %23",
@@ -149,25 +149,34 @@ impl fmt::Display for UrlError {
             UrlError::EmptyHost => f.write_str("the URL has no host; it looks like wss://host:port/path"),
             UrlError::Host(host) => write!(
                 f,
-                "the host {host:?} is no name: letters, digits, '-' and '_' in parts of at most 63 with dots \
-                 between them; an IPv6 address goes in brackets"
+                "the host \"{}\" is no name: letters, digits, '-' and '_' in parts of at most 63 with dots \
+                 between them; an IPv6 address goes in brackets",
+                host.escape_debug()
             ),
             UrlError::Ipv4(host) => {
-                write!(f, "the host {host:?} ends in a number but is no IPv4 address of four decimal parts")
+                write!(
+                    f,
+                    "the host \"{}\" ends in a number but is no IPv4 address of four decimal parts",
+                    host.escape_debug()
+                )
             }
             UrlError::Ipv6(host) => write!(
                 f,
-                "the host {host:?} is no IPv6 address in brackets, as in [::1], or [fe80::1%25eth0] with a zone"
+                "the host \"{}\" is no IPv6 address in brackets, as in [::1], or [fe80::1%25eth0] with a zone",
+                host.escape_debug()
             ),
             UrlError::Zone(host) => write!(
                 f,
-                "the host {host:?} has a zone, which only link-local addresses have (fe80::/10, RFC 6874 section 4)"
+                "the host \"{}\" has a zone, which only link-local addresses have (fe80::/10, RFC 6874 section 4)",
+                host.escape_debug()
             ),
             UrlError::ForeignZone => f.write_str(
                 "a redirect to a zone is refused: zones mean something only on the machine that has them \
                  (RFC 6874 section 4)",
             ),
-            UrlError::Port(port) => write!(f, "the port {port:?} is not a number from 1 to 65535"),
+            UrlError::Port(port) => {
+                write!(f, "the port \"{}\" is not a number from 1 to 65535", port.escape_debug())
+            }
             UrlError::Credentials(why) => write!(f, "the URL's user name and password: {why}"),
             UrlError::Downgrade => f.write_str("a redirect from wss to ws is refused: it would give up TLS"),
         }

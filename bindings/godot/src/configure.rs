@@ -19,7 +19,7 @@ impl FramewireSocket {
             let header = header.to_string();
             let (name, value) = header
                 .split_once(':')
-                .ok_or_else(|| CallError::argument(format!("{header:?} is no \"Name: value\"")))?;
+                .ok_or_else(|| CallError::argument(format!("\"{header}\" is no \"Name: value\"")))?;
             socket.add_header(name.trim(), value.trim())?;
         }
         socket.set_origin(Some(&self.origin.to_string()))?;

@@ -153,5 +153,5 @@ fn pin(text: &GString) -> Result<[u8; 32], CallError> {
     let text = text.to_string();
     let base64 = text.strip_prefix("sha256//").unwrap_or(&text);
     let decoded = BASE64.decode(base64.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    decoded.ok_or_else(|| CallError::argument(format!("the pin {text:?} is no SHA-256 in Base64")))
+    decoded.ok_or_else(|| CallError::argument(format!("the pin \"{text}\" is no SHA-256 in Base64")))
 }
