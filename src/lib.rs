@@ -18,6 +18,8 @@ pub mod logging;
 #[cfg(all(test, any(shuttle, framewire_loom)))]
 mod models;
 pub mod net;
+#[cfg(test)]
+mod plain_text;
 pub mod session;
 pub(crate) mod sync;
 pub mod wire;

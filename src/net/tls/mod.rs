@@ -3,12 +3,14 @@
 //! ```text
 //! TlsSettings ──connector──> TlsConnector ──new(host)──> TlsStream
 //!      └── settings   └── roots, verify, direct             └── session ──errors──> explain
-//!                                                                                      └── names
+//!                                                                        reasons, names ──┘
 //! ```
 //!
 //! Without the feature `tls` the same names exist, and every use of them says so.
 //! It knows no sockets of its own: a [`TlsStream`] is lent the socket for each call.
 
+#[cfg(feature = "tls")]
+mod algorithms;
 #[cfg(feature = "tls")]
 mod der;
 #[cfg(feature = "tls")]
@@ -18,6 +20,8 @@ mod explain;
 #[cfg(feature = "tls")]
 mod names;
 #[cfg(feature = "tls")]
+mod reasons;
+#[cfg(feature = "tls")]
 mod roots;
 #[cfg(feature = "tls")]
 mod session;
@@ -25,6 +29,8 @@ mod session;
 mod settings;
 #[cfg(feature = "tls")]
 mod verify;
+#[cfg(feature = "tls")]
+mod words;
 
 #[cfg(feature = "tls")]
 pub use roots::forget_shared;

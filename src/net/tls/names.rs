@@ -3,6 +3,7 @@
 
 use rustls::pki_types::CertificateDer;
 
+use super::algorithms::rsa_bits;
 use super::der::{element, elements};
 
 /// Readable names out of a certificate.
@@ -12,13 +13,20 @@ pub struct Names {
     pub issuer: String,
     /// Issued by the name that it carries.
     pub is_self_signed: bool,
+    /// The size of its key, where that is one of RSA.
+    pub rsa_bits: Option<usize>,
 }
 
 /// The names in `certificate`; None when it is no certificate.
 pub fn of(certificate: &CertificateDer<'_>) -> Option<Names> {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
     let (subject, issuer) = (parsed.subject(), parsed.issuer());
-    Some(Names { subject: readable(subject), issuer: readable(issuer), is_self_signed: subject == issuer })
+    Some(Names {
+        subject: readable(subject),
+        issuer: readable(issuer),
+        is_self_signed: subject == issuer,
+        rsa_bits: rsa_bits(&parsed.subject_public_key_info()),
+    })
 }
 
 /// Text that a peer sent, made fit for a log line: no control characters, and not long.

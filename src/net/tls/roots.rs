@@ -9,6 +9,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 
 use super::Roots;
+#[cfg(not(target_os = "android"))]
+use super::explain::in_words;
+use super::words::tidy;
 use crate::error::{CallError, Code};
 
 /// Ring, and never the process-wide default: another library in the game may have set that.
@@ -66,7 +69,10 @@ fn with_own(mut store: RootCertStore, own: &[CertificateDer<'static>]) -> Arc<Ro
 fn webpki_verifier(store: Arc<RootCertStore>) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
     match WebPkiServerVerifier::builder_with_provider(store, provider()).build() {
         Ok(verifier) => Ok(verifier),
-        Err(error) => Err(CallError::new(Code::Internal, format!("the root certificates: {error}"))),
+        Err(error) => Err(CallError::new(
+            Code::Internal,
+            format!("the root certificates: {}", tidy(&error.to_string())),
+        )),
     }
 }
 
@@ -76,7 +82,7 @@ fn platform_verifier(own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCe
     match Verifier::new_with_extra_roots(own.iter().cloned(), provider()) {
         Ok(verifier) => Ok(Arc::new(verifier)),
         Err(error) => {
-            let message = format!("the system's root certificates cannot be used: {error}");
+            let message = format!("the system's root certificates cannot be used: {}", in_words(&error));
             Err(CallError::new(Code::NotSupported, message))
         }
     }

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::{ClientConnection, ProtocolVersion};
 
-use super::explain::{self, explain};
+use super::explain::{self, explain, in_words};
 use super::verify::take_refused;
 use super::{TlsConnector, TlsVersion};
 use crate::error::{Error, ErrorKind, Phase};
@@ -37,7 +37,7 @@ impl TlsStream {
                 .map_err(|_| refuse("a certificate cannot be checked for what is not a host name"))?,
         };
         let mut tls = ClientConnection::new(connector.config.clone(), name)
-            .map_err(|error| refuse(&error.to_string()))?;
+            .map_err(|error| refuse(&in_words(&error)))?;
         tls.set_buffer_limit(Some(limits::TLS_SEND_BUFFER));
         Ok(Self { tls, host: host.into(), peer_closed: false, failed: None })
     }

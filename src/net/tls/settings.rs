@@ -10,6 +10,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, InconsistentKeys, KeyLogFile};
 
 use super::Roots;
+use super::explain::in_words;
 use super::roots::{chain_verifier, check_authority, provider};
 use super::verify::{Trust, Verifier};
 use crate::error::{CallError, Code};
@@ -66,7 +67,8 @@ impl TlsSettings {
         for (index, certificate) in added.iter().enumerate() {
             check_authority(certificate).map_err(|error| {
                 let number = index + 1;
-                CallError::argument(format!("certificate {number} of the CA's PEM is not usable: {error}"))
+                let why = in_words(&error);
+                CallError::argument(format!("certificate {number} of the CA's PEM is not usable: {why}"))
             })?;
         }
         self.authorities.extend(added);
@@ -85,7 +87,7 @@ impl TlsSettings {
                 rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                     "the client key does not belong to the client certificate".to_owned()
                 }
-                error => format!("the client certificate or its key cannot be used: {error}"),
+                error => format!("the client certificate or its key cannot be used: {}", in_words(&error)),
             })
         })?;
         self.client_key = Some(Arc::new(client_key));
@@ -162,7 +164,9 @@ impl TlsSettings {
         }
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| CallError::new(Code::Internal, format!("TLS cannot be set up: {error}")))?
+            .map_err(|error| {
+                CallError::new(Code::Internal, format!("TLS cannot be set up: {}", in_words(&error)))
+            })?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Verifier::new(trust, self.pins.clone())));
         let mut config = match &self.client_key {
@@ -195,6 +199,13 @@ fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>,
 fn pem_error(whose: &str, label: &str, error: &pem::Error) -> CallError {
     CallError::argument(match error {
         pem::Error::NoItemsFound => format!("{whose}: no \"-----BEGIN {label}-----\" section in the PEM"),
-        error => format!("{whose}: the PEM is damaged: {error}"),
+        pem::Error::MissingSectionEnd { .. } => {
+            format!("{whose}: the PEM is damaged: a section has no \"-----END\" line")
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            format!("{whose}: the PEM is damaged: a \"-----BEGIN\" line is not complete")
+        }
+        pem::Error::Base64Decode(_) => format!("{whose}: the PEM is damaged: a section is not Base64"),
+        _ => format!("{whose}: the PEM is damaged"),
     })
 }

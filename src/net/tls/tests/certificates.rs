@@ -325,7 +325,7 @@ fn alerts_of_the_server_are_translated() {
     // Record: alert (21), TLS 1.2, two bytes: fatal, description (RFC 8446 section 6).
     for (answer, number, part) in [
         (&[21, 3, 3, 0, 2, 2, 70], 70, "neither TLS 1.2 nor TLS 1.3"),
-        (&[21, 3, 3, 0, 2, 2, 40], 40, "no way to agree"),
+        (&[21, 3, 3, 0, 2, 2, 40], 40, "nothing in common"),
         (&[21, 3, 3, 0, 2, 2, 112], 112, "does not know this host name"),
     ] {
         let error = against(answer);

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod direct;
+mod explanations;
 mod peers;
 mod settings;
 mod transfer;
+mod variants;

@@ -1,0 +1,336 @@
+//! Servers that cannot be connected to for what they are set up as: the error says what to change.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CustomExtension, GeneralSubtree, IsCa, NameConstraints};
+use rustls::sign::{Signer, SigningKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, SignatureAlgorithm, SignatureScheme};
+
+use super::peers::*;
+use crate::error::{Error, ErrorKind};
+use crate::net::tls::{Roots, TlsSettings};
+
+fn trusting_pem(pem: &str) -> TlsSettings {
+    let mut settings = TlsSettings::new();
+    settings.set_roots(Roots::None);
+    settings.add_ca_pem(pem.as_bytes()).unwrap();
+    settings
+}
+
+/// The error against a server of these settings, over TLS 1.2 and 1.3.
+fn against(
+    config: impl Fn(&'static rustls::SupportedProtocolVersion) -> rustls::ServerConfig,
+    settings: &TlsSettings,
+) -> [Error; 2] {
+    [&TLS12, &TLS13].map(|version| {
+        let server = Server::tls(config(version), 1, |mut tls| {
+            let _ = tls.read(&mut [0]);
+            let _ = tls.sock.shutdown(std::net::Shutdown::Write);
+            let _ = tls.sock.read_to_end(&mut Vec::new());
+        });
+        let mut client = Client::connect(server.address, settings, "localhost");
+        let error = match client.handshake() {
+            // In TLS 1.3 the server may refuse what the client is done with.
+            Ok(()) => client.read_to_end(100).1.expect_err("the server was accepted"),
+            Err(error) => error,
+        };
+        drop(client);
+        server.results();
+        error
+    })
+}
+
+fn says(error: &Error, alert: AlertDescription, parts: &[&str]) {
+    assert_eq!((error.kind, error.retriable), (ErrorKind::Tls, false), "{error}");
+    assert_eq!(error.tls_alert, u8::from(alert), "{error}");
+    for part in parts {
+        assert!(error.message.contains(part), "{part} in {error}");
+    }
+    crate::plain_text::check(&error.message);
+}
+
+#[test]
+fn certificates_that_openssl_makes_are_refused_with_what_to_change() {
+    let [p521, rsa_2048] = [include_str!("openssl/p521.pem"), include_str!("openssl/rsa_2048.pem")];
+    let version_1 = include_str!("openssl/version_1.pem");
+    for (shown, trusted, alert, parts) in [
+        (
+            include_str!("openssl/signed_by_p521.pem"),
+            p521,
+            AlertDescription::DecryptError,
+            [
+                "signed by ECDSA with SHA-512 (usual for keys on P-521), which is not accepted",
+                "on P-256 or P-384",
+            ],
+        ),
+        (
+            include_str!("openssl/signed_with_sha1.pem"),
+            rsa_2048,
+            AlertDescription::DecryptError,
+            ["signed by RSA with SHA-1, which is not accepted", "SHA-256"],
+        ),
+        (
+            version_1,
+            version_1,
+            AlertDescription::CertificateUnknown,
+            ["not X.509 version 3", "subjectAltName"],
+        ),
+    ] {
+        let identity = identity_of(shown);
+        let key = rustls::crypto::ring::sign::any_supported_type(&identity.private_key()).unwrap();
+        let errors = against(
+            |version| server_config_signing(&identity.chain, key.clone(), &[version]),
+            &trusting_pem(trusted),
+        );
+        errors.iter().for_each(|error| says(error, alert, &parts));
+    }
+}
+
+/// Signs as an RSA key does, but for the value of it, or as a key of P-521, which is not offered.
+#[derive(Debug, Clone)]
+struct Forger(Option<SignatureScheme>);
+
+impl SigningKey for Forger {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        self.0.filter(|scheme| offered.contains(scheme)).map(|_| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+    fn algorithm(&self) -> SignatureAlgorithm {
+        if self.0.is_some() { SignatureAlgorithm::RSA } else { SignatureAlgorithm::ECDSA }
+    }
+}
+
+impl Signer for Forger {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        Ok(vec![1; 128])
+    }
+    fn scheme(&self) -> SignatureScheme {
+        self.0.unwrap()
+    }
+}
+
+#[test]
+fn rsa_key_that_is_too_small_is_named_with_its_size() {
+    let pem = include_str!("openssl/rsa_1024.pem");
+    let forger = Arc::new(Forger(Some(SignatureScheme::RSA_PSS_SHA256)));
+    for error in against(
+        |version| server_config_signing(&chain_of(pem), forger.clone(), &[version]),
+        &trusting_pem(pem),
+    ) {
+        says(&error, AlertDescription::DecryptError, &["RSA key has 1024 bits", "2048 to 8192"]);
+    }
+}
+
+#[test]
+fn server_with_a_key_on_p521_is_told_what_is_offered() {
+    let pem = include_str!("openssl/p521.pem");
+    let config = |version| server_config_signing(&chain_of(pem), Arc::new(Forger(None)), &[version]);
+    // Over TLS 1.2 this server ends without a word.
+    let [_, error] = against(config, &trusting_pem(pem));
+    let offer = "ECDSA on P-256 or P-384";
+    says(&error, AlertDescription::HandshakeFailure, &["nothing in common", offer, "on the server"]);
+}
+
+#[test]
+fn chains_that_break_the_rules_of_their_cas_are_refused_with_the_rule() {
+    let good_params = || params("good", &["localhost"]);
+    let root = authority("Test CA");
+    let mut extended = good_params();
+    let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+    unknown.set_criticality(true);
+    extended.custom_extensions.push(unknown);
+
+    let of = |params: rcgen::CertificateParams, by: &Authority| {
+        rcgen::CertifiedIssuer::signed_by(params, rcgen::KeyPair::generate().unwrap(), by).unwrap()
+    };
+    let mut constrained = authority_params("Constrained CA");
+    constrained.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("elsewhere.test".into())],
+        excluded_subtrees: Vec::new(),
+    });
+    let constrained = of(constrained, &root);
+    let mut short = authority_params("Short CA");
+    short.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let short = of(short, &root);
+    let below_short = of(authority_params("CA too many"), &short);
+    let mut no_authority = authority_params("no CA");
+    no_authority.is_ca = IsCa::ExplicitNoCa;
+    let no_authority = of(no_authority, &root);
+
+    let through = |by: &[&Authority]| {
+        let mut identity = issued(good_params(), by[0]);
+        identity.chain.extend(by.iter().map(|one| one.der().clone()));
+        identity
+    };
+    for (identity, words) in [
+        (issued(extended, &root), "extension marked critical"),
+        (through(&[&constrained]), "nameConstraints"),
+        (through(&[&below_short, &short]), "pathLenConstraint"),
+        (through(&[&no_authority]), "not a CA's"),
+    ] {
+        let key = rustls::crypto::ring::sign::any_supported_type(&identity.private_key()).unwrap();
+        let config = |version| server_config_signing(&identity.chain, key.clone(), &[version]);
+        for error in against(config, &trusting(&root)) {
+            says(&error, AlertDescription::CertificateUnknown, &[words]);
+        }
+    }
+}
+
+#[test]
+fn alpn_without_http_is_explained() {
+    let ca = authority("Test CA");
+    for error in against(
+        |version| {
+            let mut config = server_config_with(&good(&ca), &[version]);
+            config.alpn_protocols = vec![b"mqtt".to_vec()];
+            config
+        },
+        &trusting(&ca),
+    ) {
+        says(&error, AlertDescription::NoApplicationProtocol, &["ALPN", "http/1.1"]);
+    }
+}
+
+#[test]
+fn client_certificate_of_a_stranger_is_explained() {
+    let (ca, stranger) = (authority("Test CA"), authority("Stranger"));
+    let player = issued(params("player", &[]), &stranger);
+    let mut settings = trusting(&ca);
+    settings.set_client_cert_pem(player.pem.as_bytes(), player.key.serialize_pem().as_bytes()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let provider = crate::net::tls::roots::provider();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let verifier = verifier.build().unwrap();
+    let identity = good(&ca);
+    for error in against(
+        |version| {
+            rustls::ServerConfig::builder_with_provider(provider.clone())
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_client_cert_verifier(verifier.clone())
+                .with_single_cert(identity.chain.clone(), identity.private_key())
+                .unwrap()
+        },
+        &settings,
+    ) {
+        says(&error, AlertDescription::UnknownCA, &["does not accept the client certificate", "unknown_ca"]);
+    }
+}
+
+/// The error against a server that answers the first bytes with what `answer` makes of them.
+fn scripted(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Error {
+    let server = Server::tcp(1, move |mut tcp| {
+        let mut hello = [0; 16 << 10];
+        let n = tcp.read(&mut hello).unwrap();
+        tcp.write_all(&answer(&hello[..n])).unwrap();
+        tcp.shutdown(std::net::Shutdown::Write).unwrap();
+        let _ = tcp.read_to_end(&mut Vec::new());
+    });
+    let error = Client::connect(server.address, &TlsSettings::new(), "localhost").handshake().unwrap_err();
+    server.results();
+    error
+}
+
+/// A ServerHello (RFC 8446 section 4.1.3) in a record of its own.
+fn server_hello(
+    version: [u8; 2],
+    random: &[u8],
+    session: &[u8],
+    suite: [u8; 2],
+    extensions: &[u8],
+) -> Vec<u8> {
+    let mut body = [&version[..], random, &[session.len() as u8], session, &suite, &[0]].concat();
+    if !extensions.is_empty() {
+        body.extend((extensions.len() as u16).to_be_bytes());
+        body.extend(extensions);
+    }
+    let length = body.len() as u16;
+    let record =
+        [&[22, version[0], version[1]][..], &(length + 4).to_be_bytes(), &[2, 0], &length.to_be_bytes()];
+    [record.concat(), body].concat()
+}
+
+#[test]
+fn servers_of_old_versions_are_told_which_are_needed() {
+    // TLS 1.1 and 1.0 by their ServerHello, and a server that refuses at once.
+    for version in [[3, 2], [3, 1]] {
+        let error = scripted(move |_| server_hello(version, &[7; 32], &[], [0xc0, 0x13], &[]));
+        says(&error, AlertDescription::ProtocolVersion, &["neither TLS 1.2 nor TLS 1.3", "on the server"]);
+    }
+    let error = scripted(|_| vec![21, 3, 1, 0, 2, 2, 70]);
+    says(&error, AlertDescription::ProtocolVersion, &["neither TLS 1.2 nor TLS 1.3", "on the server"]);
+}
+
+#[test]
+fn servers_without_a_common_algorithm_are_told_what_is_offered() {
+    let offer = ["AES-GCM", "no CBC", "X25519, P-256 and P-384", "RSA (2048 to 8192 bits)"];
+    for number in [40, 71] {
+        let error = scripted(move |_| vec![21, 3, 3, 0, 2, 2, number]);
+        says(&error, AlertDescription::from(number), &offer);
+        assert!(error.message.contains("fw_tls_set_client_cert_pem"), "{error}");
+    }
+    // ECDHE-RSA-AES128-SHA, which was not offered: one of CBC.
+    let error = scripted(|_| server_hello([3, 3], &[7; 32], &[], [0xc0, 0x13], &[]));
+    says(&error, AlertDescription::IllegalParameter, &offer);
+    assert!(error.message.contains("selected unoffered cipher suite"), "{error}");
+    // A HelloRetryRequest for secp521r1.
+    let error = scripted(|hello| {
+        const RETRY: [u8; 32] = [
+            0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+            0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+        ];
+        let session = &hello[44..44 + usize::from(hello[43])];
+        let extensions = [0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 25];
+        server_hello([3, 3], &RETRY, session, [0x13, 0x01], &extensions)
+    });
+    says(&error, AlertDescription::IllegalParameter, &offer);
+}
+
+#[test]
+fn damaged_answers_are_explained_without_identifiers() {
+    // A record that is longer than any may be, behind a sound ServerHello of TLS 1.2.
+    let error = scripted(|_| {
+        let hello = server_hello([3, 3], &[7; 32], &[], [0xc0, 0x2f], &[0, 23, 0, 0]);
+        [&hello[..], &[22, 3, 3, 0xff, 0xff], &[0; 400]].concat()
+    });
+    says(&error, AlertDescription::DecodeError, &["not valid TLS (message too large)"]);
+    // A Finished in place of the certificate.
+    let error = scripted(|_| {
+        let hello = server_hello([3, 3], &[7; 32], &[], [0xc0, 0x2f], &[0, 23, 0, 0]);
+        [&hello[..], &[22, 3, 3, 0, 4, 20, 0, 0, 0]].concat()
+    });
+    assert!(
+        error.message.contains("out of turn: finished") || error.message.contains("not valid TLS"),
+        "{error}"
+    );
+    crate::plain_text::check(&error.message);
+}
+
+#[test]
+fn bad_pem_is_explained_without_identifiers() {
+    let player = self_signed(params("player", &[]));
+    let (cert, key) = (player.pem.clone(), player.key.serialize_pem());
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let old_key = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    let mut settings = TlsSettings::new();
+    let small = include_str!("openssl/rsa_1024.pem");
+    let p521 = include_str!("openssl/p521.pem");
+    for error in [
+        settings.add_ca_pem(nonsense.as_bytes()),
+        settings.add_ca_pem(&cert.as_bytes()[..cert.len() - 30]),
+        settings.add_ca_pem(b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"),
+        settings.add_ca_pem(b"-----BEGIN CERTIFICATE\nAAAA\n-----END CERTIFICATE-----\n"),
+        settings.set_client_cert_pem(nonsense.as_bytes(), key.as_bytes()),
+        settings.set_client_cert_pem(cert.as_bytes(), no_key.as_bytes()),
+        settings.set_client_cert_pem(cert.as_bytes(), old_key.as_bytes()),
+        settings.set_client_cert_pem(small.as_bytes(), small.as_bytes()),
+        settings.set_client_cert_pem(p521.as_bytes(), p521.as_bytes()),
+    ] {
+        let message = error.expect_err("it was taken").message;
+        crate::plain_text::check(&message);
+    }
+}

@@ -1,0 +1,99 @@
+//! What a user reads holds no debug text of a Rust type: a check of texts, and of the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Panics where `text` holds what looks like an identifier or a value of Rust.
+pub fn check(text: &str) {
+    /// Names that are written so by those who made them.
+    const NAMES: &[&str] = &[
+        "ChaCha20",
+        "basicConstraints",
+        "nameConstraints",
+        "pathLenConstraint",
+        "serverAuth",
+        "subjectAltName",
+        "brainpool",
+    ];
+    let mut rest = text.to_owned();
+    for name in NAMES {
+        rest = rest.replace(name, "");
+    }
+    let letters = rest.as_bytes();
+    let is_camel =
+        letters.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let is_value =
+        ["{", "}", "Some(", "None", "Ok(", "Err(", "(\"", "[]"].iter().any(|part| rest.contains(part));
+    // A path, not an IPv6 address.
+    let is_path = ["std::", "rustls::", "webpki::", "::Error", "io::"].iter().any(|part| rest.contains(part));
+    assert!(!is_camel && !is_value && !is_path, "debug text in: {text}");
+}
+
+/// Where sources may format a value for debugging, and why nobody but a programmer reads it.
+const ALLOWED: &[(&str, &str)] = &[
+    ("src/engine/socket.rs", "the implementation of Debug"),
+    ("src/net/tls/words.rs", "identifiers are made words of before they are used"),
+    ("src/wire/deflate/deflater.rs", "a debug assertion"),
+];
+
+#[test]
+fn no_text_for_users_is_formatted_for_debugging() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut found, mut files) = (Vec::new(), 0);
+    for folder in ["src", "bindings"] {
+        for path in sources(&root.join(folder)) {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+            let text = fs::read_to_string(&path).unwrap();
+            // Unit tests end a file.
+            let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            files += 1;
+            for (at, line) in code.lines().enumerate() {
+                if line.contains(concat!(":", "?}")) || line.contains("dbg!(") {
+                    found.push((name.clone(), at + 1));
+                }
+            }
+        }
+    }
+    assert!(files > 100, "{files} sources");
+    let is_allowed = |name: &str| ALLOWED.iter().any(|(allowed, _)| *allowed == name);
+    let wrong: Vec<_> = found.iter().filter(|(name, _)| !is_allowed(name)).collect();
+    assert!(wrong.is_empty(), "formatted for debugging: {wrong:?}");
+    for (allowed, _) in ALLOWED {
+        assert!(found.iter().any(|(name, _)| name == allowed), "{allowed} need not be allowed any more");
+    }
+}
+
+/// The Rust sources below `folder` that are no tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let is_for_tests = |path: &Path| {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        ["tests", "models", "target", "plain_text"].contains(&name) || name.ends_with("_tests")
+    };
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if is_for_tests(&path) {
+            continue;
+        }
+        if path.is_dir() {
+            all.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push(path);
+        }
+    }
+    all
+}
+
+#[test]
+fn debug_text_is_recognised() {
+    for text in [
+        "refused: CaUsedAsEndEntity",
+        "Os { code: 2 }",
+        "kind: Some(1)",
+        "missing MissingData(\"x\")",
+        "std::io::Error",
+    ] {
+        assert!(std::panic::catch_unwind(|| check(text)).is_err(), "{text}");
+    }
+    check("the certificate has no subjectAltName (alert 40, handshake_failure); AES-GCM, ChaCha20-Poly1305");
+}
