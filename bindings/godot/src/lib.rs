@@ -23,10 +23,13 @@ mod tls;
 
 use std::time::Duration;
 
+use framewire::Code;
 use godot::prelude::*;
 
-/// Workers notice a shutdown at once; the rest is for a machine under load.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// For what is queued and the close frames: as long as a player may wait for a game to quit.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// For threads that a loaded machine does not let end in that time.
+const THREAD_TIMEOUT: Duration = Duration::from_secs(4);
 
 struct FramewireExtension;
 
@@ -34,9 +37,14 @@ struct FramewireExtension;
 unsafe impl ExtensionLibrary for FramewireExtension {
     fn on_stage_deinit(stage: InitStage) {
         // When the library is unloaded, by a quit or a reload, no thread may still run its code.
-        if stage == InitStage::Scene
-            && let Err(error) = framewire::shutdown(SHUTDOWN_TIMEOUT)
-        {
+        if stage != InitStage::Scene {
+            return;
+        }
+        let ended = match framewire::shutdown(DRAIN_TIMEOUT) {
+            Err(error) if error.code == Code::TimedOut => framewire::shutdown(THREAD_TIMEOUT),
+            ended => ended,
+        };
+        if let Err(error) = ended {
             godot_error!("Framewire: {error}");
         }
     }
