@@ -3,6 +3,7 @@
 use crate::socket::{Authorization, FramewireSocket};
 use crate::tls::{OptionalTlsOptions, TlsChoice};
 use framewire::{CallError, HttpVersion, Reconnect, Socket};
+use godot::global::Error as GodotError;
 use std::time::Duration;
 
 impl FramewireSocket {
@@ -28,9 +29,12 @@ impl FramewireSocket {
             Some(Authorization::Bearer(token)) => socket.set_bearer_auth(token)?,
             None => {}
         }
-        socket.set_connect_timeout(milliseconds(self.connect_timeout))?;
-        socket.set_close_timeout(milliseconds(self.close_timeout))?;
-        socket.set_max_message_size(bytes(self.max_message_size))?;
+        socket.set_connect_timeout(milliseconds(self.connect_timeout, "connect_timeout")?)?;
+        socket.set_close_timeout(milliseconds(self.close_timeout, "close_timeout")?)?;
+        socket.set_max_message_size(bytes(self.max_message_size, "max_message_size")?)?;
+        if self.inbound_buffer_size < 1 || self.max_queued_packets < 1 {
+            return Err(CallError::argument("inbound_buffer_size and max_queued_packets are at least 1"));
+        }
         if !self.compression {
             socket.set_compression(None)?;
         }
@@ -46,9 +50,10 @@ impl FramewireSocket {
         socket.set_max_redirects(count(self.max_redirects, "max_redirects")?)?;
         socket.set_cookies(self.keep_cookies)?;
         if self.reconnect {
+            let (shortest, longest) = (self.reconnect_min_delay, self.reconnect_max_delay);
             socket.set_reconnect(Some(Reconnect {
-                min_delay: Duration::from_millis(milliseconds(self.reconnect_min_delay).into()),
-                max_delay: Duration::from_millis(milliseconds(self.reconnect_max_delay).into()),
+                min_delay: Duration::from_millis(milliseconds(shortest, "reconnect_min_delay")?.into()),
+                max_delay: Duration::from_millis(milliseconds(longest, "reconnect_max_delay")?.into()),
                 max_attempts: count(self.reconnect_max_attempts, "reconnect_max_attempts")?,
                 queue_sends: self.reconnect_queue_sends,
             }))?;
@@ -58,37 +63,47 @@ impl FramewireSocket {
     }
 
     pub(crate) fn configure_fragments(&self, socket: &Socket) -> Result<(), CallError> {
-        socket.set_max_fragment_size(bytes(self.max_fragment_size))
+        socket.set_max_fragment_size(bytes(self.max_fragment_size, "max_fragment_size")?)
     }
 
     pub(crate) fn configure_buffer(&self, socket: &Socket) -> Result<(), CallError> {
-        socket.set_max_buffered_amount(bytes(self.outbound_buffer_size))
+        socket.set_max_buffered_amount(bytes(self.outbound_buffer_size, "outbound_buffer_size")?)
     }
 
     pub(crate) fn configure_heartbeat(&self, socket: &Socket) -> Result<(), CallError> {
-        let on = self.heartbeat_interval > 0.0;
+        let interval = milliseconds(self.heartbeat_interval, "heartbeat_interval")?;
+        let timeout = milliseconds(self.heartbeat_timeout, "heartbeat_timeout")?;
+        let on = interval > 0;
         if on {
-            let patience =
-                if self.heartbeat_timeout > 0.0 { self.heartbeat_timeout } else { self.heartbeat_interval };
-            socket.set_ping_frequency(milliseconds(self.heartbeat_interval))?;
-            socket.set_close_after_no_message(milliseconds(patience))?;
+            socket.set_ping_frequency(interval)?;
+            socket.set_close_after_no_message(if timeout > 0 { timeout } else { interval })?;
         }
         socket.set_start_ping_thread(on)
     }
 
-    /// What may change at any time reaches the connection there is.
-    pub(crate) fn apply(&mut self, call: &str, change: impl FnOnce(&Self, &Socket) -> Result<(), CallError>) {
-        if let Some(socket) = self.link.socket.clone() {
-            let changed = change(self, &socket);
-            self.answer(call, changed);
-        }
+    /// Passes a setting that may change at any time to the open connection. Returns false if it was
+    /// refused.
+    pub(crate) fn apply(
+        &mut self,
+        call: &str,
+        change: impl FnOnce(&Self, &Socket) -> Result<(), CallError>,
+    ) -> bool {
+        let Some(socket) = self.link.socket.clone() else { return true };
+        // A connection that has ended takes no settings; the next one will.
+        let changed =
+            if socket.state() == framewire::State::Unknown { Ok(()) } else { change(self, &socket) };
+        self.answer(call, changed) == GodotError::OK
     }
 }
 
-/// A conversion by `as` saturates; at least 1 where something is wanted, 0 is refused by the library.
-fn milliseconds(seconds: f64) -> u32 {
+/// At least 1 for any time above 0; where 0 makes no sense, the library refuses it. Infinity becomes 49
+/// days, as the conversion by `as` saturates.
+fn milliseconds(seconds: f64, what: &str) -> Result<u32, CallError> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(CallError::argument(format!("{what} is {seconds}, not a number of seconds from 0 on")));
+    }
     let milliseconds = (seconds * 1000.0) as u32;
-    if seconds > 0.0 { milliseconds.max(1) } else { 0 }
+    Ok(if seconds > 0.0 { milliseconds.max(1) } else { 0 })
 }
 
 fn http_version(number: i64) -> Result<HttpVersion, CallError> {
@@ -104,7 +119,6 @@ fn count(number: i64, what: &str) -> Result<u32, CallError> {
     u32::try_from(number).map_err(|_| CallError::argument(format!("{what} is a number from 0 on")))
 }
 
-/// Negative is as wrong as 0, and refused with it.
-fn bytes(size: i64) -> usize {
-    usize::try_from(size).unwrap_or(0)
+fn bytes(size: i64, what: &str) -> Result<usize, CallError> {
+    usize::try_from(size).map_err(|_| CallError::argument(format!("{what} is {size}, not a number of bytes")))
 }

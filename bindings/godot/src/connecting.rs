@@ -15,9 +15,10 @@ impl FramewireSocket {
     /// Starts connecting to a `ws:` or `wss:` URL and returns at once; `opened` or `failed` tell
     /// how it went. Anything but `OK` means that nothing was started: see `get_last_error()`.
     ///
-    /// `tls_client_options` may be a `TLSOptions` for clients, and goes before the `tls_*`
-    /// properties: the certificates it trusts are then the only ones, and without any,
-    /// `client_unsafe()` accepts all. Its common name override is refused.
+    /// `tls_client_options` may be a `TLSOptions` for clients. It replaces `tls_ca_pem`, `tls_roots` and
+    /// `tls_insecure`: the certificates it trusts are then the only ones, and without any,
+    /// `client_unsafe()` accepts all. `tls_pins` and the client certificate still apply. A common name
+    /// override is refused.
     #[func]
     pub fn connect_to_url(
         &mut self,

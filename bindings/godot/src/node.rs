@@ -25,7 +25,7 @@ pub struct FramewireNode {
     #[export]
     connect_on_ready: bool,
     /// How many microseconds of a frame the delivery of messages may take; what is left comes in
-    /// the next frame. 0 for no limit.
+    /// the next frame. 0 for no limit, one event for a negative number.
     #[export]
     #[init(val = 2000)]
     poll_budget_usec: i64,

@@ -52,7 +52,9 @@ impl FramewireSocket {
     pub fn put_var(&mut self, var: Variant, #[opt(default = false)] full_objects: bool) -> GodotError {
         let bytes = if full_objects { var_to_bytes_with_objects(&var) } else { var_to_bytes(&var) };
         if i64::try_from(bytes.len()).is_ok_and(|length| length > self.encode_buffer_max_size) {
-            return GodotError::ERR_OUT_OF_MEMORY;
+            let message =
+                format!("the value takes {} bytes, encode_buffer_max_size allows fewer", bytes.len());
+            return self.answer("put_var", Err(CallError::new(Code::TooLarge, message)));
         }
         self.put_packet(bytes)
     }

@@ -17,11 +17,13 @@ struct Turn {
 }
 
 impl Turn {
-    /// What arrives during the call does not keep it for ever.
+    /// What arrives during the call does not keep it for ever. 0 is no limit; a budget that is
+    /// overdrawn takes one event, so that a slow game still moves on.
     fn new(budget_usec: i64) -> Self {
         let budget = u64::try_from(budget_usec).ok().filter(|budget| *budget > 0);
         let ends = budget.and_then(|budget| Instant::now().checked_add(Duration::from_micros(budget)));
-        Self { events: framewire::pending(), ends }
+        let most = if budget_usec < 0 { 1 } else { usize::MAX };
+        Self { events: framewire::pending().min(most), ends }
     }
 
     fn spend(&mut self) -> bool {

@@ -15,6 +15,9 @@ pub const CLOSED: i64 = FramewireSocket::STATE_CLOSED;
 
 /// A WebSocket client with the methods, constants and properties of [WebSocketPeer], and signals.
 ///
+/// Properties apply from the next `connect_to_url()` on, which refuses those that are wrong;
+/// `heartbeat_*`, `max_fragment_size` and `outbound_buffer_size` also apply to an open connection.
+///
 /// A script that uses `WebSocketPeer` switches by changing the class's name. Call `poll()` once a
 /// frame (or use `FramewireNode`, which does): everything else happens on threads of its own, so
 /// no call ever waits for the network.
@@ -42,8 +45,8 @@ pub struct FramewireSocket {
     /// The `Origin` header field; empty for none.
     #[var]
     pub origin: GString,
-    /// How many bytes may wait for `get_packet()` before `poll()` takes no more from the network;
-    /// one message of any size always fits. See `max_message_size` for what is refused.
+    /// How many bytes may wait for `get_packet()` before `poll()` takes no more from the network, at
+    /// least 1; one message of any size always fits. See `max_message_size` for what is refused.
     #[var]
     #[init(val = 4194304)]
     pub inbound_buffer_size: i64,
@@ -53,7 +56,7 @@ pub struct FramewireSocket {
     #[init(val = 67108864)]
     pub outbound_buffer_size: i64,
     /// How many packets may wait for `get_packet()` before `poll()` takes no more from the
-    /// network. None is dropped for that: the server has to wait.
+    /// network, at least 1. None is dropped for that: the server has to wait.
     #[var]
     #[init(val = 4096)]
     pub max_queued_packets: i64,
@@ -305,35 +308,45 @@ impl FramewireSocket {
     }
 
     /// As `poll()`, but stops when `budget_usec` microseconds have passed; what is left waits for
-    /// the next call.
+    /// the next call. 0 is no limit. A negative budget, which is what remains of a frame that took too
+    /// long, takes one event at most.
     #[func(gd_self)]
     pub fn poll_within(this: Gd<Self>, budget_usec: i64) {
         polling::poll(&this, budget_usec);
     }
 
-    // Properties that can change while connected; the setters must be in this block.
+    // Properties that can change while connected; the setters must be in this block. A value that the
+    // connection refuses is not kept.
 
     #[func]
     pub fn set_outbound_buffer_size(&mut self, size: i64) {
-        self.outbound_buffer_size = size;
-        self.apply("set_outbound_buffer_size", |this, socket| this.configure_buffer(socket));
+        let before = std::mem::replace(&mut self.outbound_buffer_size, size);
+        if !self.apply("set_outbound_buffer_size", |this, socket| this.configure_buffer(socket)) {
+            self.outbound_buffer_size = before;
+        }
     }
 
     #[func]
     pub fn set_max_fragment_size(&mut self, size: i64) {
-        self.max_fragment_size = size;
-        self.apply("set_max_fragment_size", |this, socket| this.configure_fragments(socket));
+        let before = std::mem::replace(&mut self.max_fragment_size, size);
+        if !self.apply("set_max_fragment_size", |this, socket| this.configure_fragments(socket)) {
+            self.max_fragment_size = before;
+        }
     }
 
     #[func]
     pub fn set_heartbeat_interval(&mut self, interval: f64) {
-        self.heartbeat_interval = interval;
-        self.apply("set_heartbeat_interval", |this, socket| this.configure_heartbeat(socket));
+        let before = std::mem::replace(&mut self.heartbeat_interval, interval);
+        if !self.apply("set_heartbeat_interval", |this, socket| this.configure_heartbeat(socket)) {
+            self.heartbeat_interval = before;
+        }
     }
 
     #[func]
     pub fn set_heartbeat_timeout(&mut self, timeout: f64) {
-        self.heartbeat_timeout = timeout;
-        self.apply("set_heartbeat_timeout", |this, socket| this.configure_heartbeat(socket));
+        let before = std::mem::replace(&mut self.heartbeat_timeout, timeout);
+        if !self.apply("set_heartbeat_timeout", |this, socket| this.configure_heartbeat(socket)) {
+            self.heartbeat_timeout = before;
+        }
     }
 }

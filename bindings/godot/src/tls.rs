@@ -60,12 +60,17 @@ impl TlsChoice {
     /// The options go before the properties.
     pub fn new(options: &OptionalTlsOptions, socket: &FramewireSocket) -> Result<Self, CallError> {
         match &options.0 {
-            Some(options) => Self::from_options(options.clone()),
+            Some(options) => Self::from_properties(socket)?.with_options(options.clone()),
             None => Self::from_properties(socket),
         }
     }
 
     fn from_properties(socket: &FramewireSocket) -> Result<Self, CallError> {
+        if socket.tls_client_cert_pem.is_empty() && !socket.tls_client_key_pem.is_empty() {
+            return Err(CallError::argument(
+                "tls_client_key_pem needs the certificate in tls_client_cert_pem",
+            ));
+        }
         Ok(Self {
             ca_pem: socket.tls_ca_pem.to_string(),
             roots: socket.tls_roots,
@@ -77,7 +82,9 @@ impl TlsChoice {
     }
 
     /// Reads a `TLSOptions` by name: its class is not among those that the binding is built with.
-    fn from_options(mut options: Gd<RefCounted>) -> Result<Self, CallError> {
+    /// They say whom to trust; pins and the client's certificate, which they do not know, stay those of
+    /// the properties.
+    fn with_options(self, mut options: Gd<RefCounted>) -> Result<Self, CallError> {
         if !options.is_class("TLSOptions") {
             return Err(CallError::argument(format!(
                 "tls_client_options is a {}, not a TLSOptions",
@@ -95,10 +102,15 @@ impl TlsChoice {
             ));
         }
         let chain = options.call("get_trusted_ca_chain", &[]).try_to::<Option<Gd<RefCounted>>>();
-        let ca_pem = match chain.ok().flatten() {
+        let chain = chain.map_err(|_| CallError::argument("the TLSOptions have no readable certificates"))?;
+        let has_chain = chain.is_some();
+        let ca_pem = match chain {
             Some(mut chain) => chain.call("save_to_string", &[]).stringify().to_string(),
             None => String::new(),
         };
+        if has_chain && ca_pem.is_empty() {
+            return Err(CallError::argument("the certificate of the TLSOptions is empty: was it loaded?"));
+        }
         // An unsafe client that was given certificates is held to them: the stricter reading.
         let insecure = options.call("is_unsafe_client", &[]).booleanize() && ca_pem.is_empty();
         let roots = if ca_pem.is_empty() {
@@ -106,7 +118,7 @@ impl TlsChoice {
         } else {
             FramewireSocket::TLS_ROOTS_NONE
         };
-        Ok(Self { ca_pem, roots, insecure, ..Self::default() })
+        Ok(Self { ca_pem, roots, insecure, ..self })
     }
 }
 

@@ -65,11 +65,20 @@ func test_pins() -> bool:
 	return true
 
 
+func test_pins_hold_beside_tls_options() -> bool:
+	var socket := new_socket()
+	socket.tls_pins = PackedStringArray(["sha256//" + Marshalls.raw_to_base64("another key".sha256_buffer())])
+	equal(await outcome(socket, TLSOptions.client(ca())), "tls", "outcome with another pin")
+	return true
+
+
 func test_options_that_do_not_fit() -> bool:
 	var key := Crypto.new().generate_rsa(2048)
 	equal(await outcome(new_socket(), TLSOptions.server(key, ca())), error_string(ERR_INVALID_PARAMETER), "server's")
 	equal(await outcome(new_socket(), TLSOptions.client(ca(), "other.example")), error_string(ERR_UNAVAILABLE), "name override")
 	equal(new_socket().connect_to_url(wss + "/", RefCounted.new()), ERR_INVALID_PARAMETER, "no TLSOptions at all")
+	for options: TLSOptions in [TLSOptions.client(X509Certificate.new()), TLSOptions.client_unsafe(X509Certificate.new())]:
+		equal(new_socket().connect_to_url(wss + "/", options), ERR_INVALID_PARAMETER, "an empty certificate")
 	return true
 
 

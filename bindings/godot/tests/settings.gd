@@ -59,6 +59,12 @@ func test_settings_that_cannot_be() -> bool:
 		"origin": "https://x\r\nX-Injected: 1",
 		"connect_timeout": 0.0,
 		"close_timeout": -1.0,
+		"heartbeat_timeout": -1.0,
+		"inbound_buffer_size": 0,
+		"outbound_buffer_size": -1,
+		"max_queued_packets": -1,
+		"max_fragment_size": -1,
+		"tls_client_key_pem": "a key without a certificate",
 		"max_message_size": -5,
 		"tls_roots": 17,
 		"tls_ca_pem": "no certificate",
@@ -73,10 +79,37 @@ func test_settings_that_cannot_be() -> bool:
 		socket.set(property, wrong[property])
 		equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with a wrong %s" % property)
 		check(socket.get_last_error().message != "", "no word of why for %s" % property)
-	for header: String in ["no colon", "Sec-WebSocket-Key: x", "Bad Name: x"]:
+	for wrong_time: float in [-1.0, NAN]:
+		for property: String in ["connect_timeout", "heartbeat_interval", "reconnect_min_delay", "reconnect_max_delay"]:
+			var socket := new_socket()
+			socket.reconnect = true
+			socket.set(property, wrong_time)
+			equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with %s = %f" % [property, wrong_time])
+			check(property in socket.get_last_error().message, socket.get_last_error().message)
+	for header: String in ["no colon", "Sec-WebSocket-Key: x", "Bad Name: x", "Host: x"]:
 		var socket := new_socket()
 		socket.handshake_headers = PackedStringArray([header])
 		equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with %s" % header)
+	return true
+
+
+func test_values_that_an_open_connection_refuses_are_not_kept() -> bool:
+	var socket := await open_socket()
+	for property: String in ["max_fragment_size", "outbound_buffer_size", "heartbeat_interval", "heartbeat_timeout"]:
+		var before: Variant = socket.get(property)
+		socket.set(property, -1)
+		equal(socket.get(property), before, property)
+		check(socket.get_last_error().message != "", "no word of why for %s" % property)
+	socket.max_fragment_size = 100
+	equal(socket.max_fragment_size, 100, "a value that is right")
+	return true
+
+
+func test_a_value_that_is_too_large_is_explained() -> bool:
+	var socket := await open_socket()
+	socket.encode_buffer_max_size = 10
+	equal(socket.put_var("more than ten bytes"), ERR_OUT_OF_MEMORY, "put_var")
+	check("encode_buffer_max_size" in socket.get_last_error().message, "%s" % socket.get_last_error())
 	return true
 
 

@@ -181,6 +181,23 @@ func test_poll_within_a_budget() -> bool:
 	return true
 
 
+func test_overdrawn_budget_takes_one_event() -> bool:
+	var socket := new_socket()
+	var seen := {"messages": 0}
+	socket.binary_received.connect(func(_data: PackedByteArray) -> void: seen.messages += 1)
+	socket.connect_to_url(ws + "/count?n=50")
+	var ends := Time.get_ticks_msec() + int(PATIENCE * 1000)
+	while seen.messages < 50 and Time.get_ticks_msec() < ends:
+		var before: int = seen.messages
+		socket.poll_within(-5)
+		if seen.messages - before > 1:
+			check(false, "%d messages in one call" % (seen.messages - before))
+			break
+		await tree.process_frame
+	equal(seen.messages, 50, "messages")
+	return true
+
+
 func test_a_thread_of_the_scripts_own() -> bool:
 	var thread := Thread.new()
 	thread.start(func() -> String:
