@@ -7,6 +7,11 @@
 //! | `/reset` | resets the stream with INTERNAL_ERROR in place of an answer |
 //! | `/refused-once` | resets the first such stream with REFUSED_STREAM; the next one is served |
 //! | `/http1-only` | resets the stream with HTTP_1_1_REQUIRED |
+//! | `/protocol-error` | resets the stream with PROTOCOL_ERROR |
+//! | `/status/N` | answers with that status, the last frame of the stream |
+//! | `/status/N/later` | the same with a `Retry-After` of no seconds |
+//! | `/status/N/slow` | the same with a body that never ends |
+//! | `/length` | serves, with a `content-length` of 0 in its answer |
 //! | `/cut` | serves, and resets the stream with CANCEL at the client's first byte |
 
 use std::future::poll_fn;
@@ -37,11 +42,13 @@ pub struct Behaviour {
     /// Says in its SETTINGS that it takes WebSockets.
     pub websockets: bool,
     pub max_streams: u32,
+    /// What every request over HTTP/1.1 is answered with, in place of serving it.
+    pub http1_answer: Option<&'static str>,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { tls: None, websockets: true, max_streams: 100 }
+        Self { tls: None, websockets: true, max_streams: 100, http1_answer: None }
     }
 }
 
@@ -171,6 +178,13 @@ async fn secure(stream: TcpStream, shared: Arc<Shared>, orders: watch::Receiver<
         return serve(stream, shared, orders).await;
     }
     shared.http1_connections.fetch_add(1, Ordering::SeqCst);
+    if let Some(answer) = shared.behaviour.http1_answer {
+        if read_head(&mut stream).await.is_ok() {
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+        return;
+    }
     if let Ok(mut backend) = TcpStream::connect((LOOPBACK, shared.backend.port())).await {
         let _ = tokio::io::copy_bidirectional(&mut stream, &mut backend).await;
     }
@@ -208,12 +222,28 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     let reason = match request.uri().path() {
         _ if !asks => Some(Reason::PROTOCOL_ERROR),
         "/reset" => Some(Reason::INTERNAL_ERROR),
+        "/protocol-error" => Some(Reason::PROTOCOL_ERROR),
         "/http1-only" => Some(Reason::HTTP_1_1_REQUIRED),
         "/refused-once" if !shared.has_refused.swap(true, Ordering::SeqCst) => Some(Reason::REFUSED_STREAM),
         _ => None,
     };
     if let Some(reason) = reason {
         return respond.send_reset(reason);
+    }
+    if let Some(wanted) = request.uri().path().strip_prefix("/status/") {
+        let (status, how) = wanted.split_once('/').unwrap_or((wanted, ""));
+        let mut refusal = Response::builder().status(status);
+        if how == "later" {
+            refusal = refusal.header("retry-after", "0");
+        }
+        let refusal = refusal.body(()).expect("the path has a status");
+        if let Ok(mut body) = respond.send_response(refusal, how != "slow")
+            && how == "slow"
+        {
+            let _ = body.send_data(Bytes::from_static(b"the beginning"), false);
+            let _ = poll_fn(|context| body.poll_reset(context)).await;
+        }
+        return;
     }
     if request.uri().path() == "/forbidden" {
         let refusal = Response::builder().status(403).body(()).expect("403 is a status");
@@ -255,6 +285,9 @@ async fn forward(
             response = response.header(name, value);
         }
     }
+    if path == "/length" {
+        response = response.header("content-length", "0");
+    }
     let to_client = respond.send_response(response.body(())?, false)?;
     let cuts = request.uri().path() == "/cut";
     let (from_backend, to_backend) = backend.into_split();
@@ -263,7 +296,7 @@ async fn forward(
     up.and(down)
 }
 
-async fn read_head(backend: &mut TcpStream) -> std::io::Result<String> {
+async fn read_head(backend: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(backend.read_u8().await?);

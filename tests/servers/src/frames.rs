@@ -1,0 +1,119 @@
+//! The server's end of HTTP/2 (RFC 9113), frame by frame: for what no honest server sends.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::Peer;
+
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// Of SETTINGS.
+pub const MAX_CONCURRENT_STREAMS: u16 = 3;
+pub const ENABLE_CONNECT_PROTOCOL: u16 = 8;
+
+/// Of RST_STREAM and GOAWAY.
+pub const NO_ERROR: u32 = 0;
+pub const REFUSED_STREAM: u32 = 7;
+
+/// `:status: 200` as HPACK has it.
+pub const STATUS_200: &[u8] = &[0x88];
+
+/// A connection in the clear, of a client that speaks HTTP/2 by prior knowledge.
+pub struct FramePeer<'a> {
+    stream: &'a TcpStream,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+impl<'a> FramePeer<'a> {
+    /// Reads the client's preface. None if there is none.
+    pub fn new(peer: &'a Peer) -> Option<Self> {
+        let mut preface = [0; 24];
+        let mut stream = peer.stream();
+        stream.read_exact(&mut preface).ok()?;
+        (preface == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").then_some(Self { stream })
+    }
+
+    /// Sends a frame; a client that has gone meanwhile is no failure.
+    pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        let _ = self.stream.write_all(&frame);
+    }
+
+    pub fn settings(&mut self, settings: &[(u16, u32)]) {
+        let mut payload = Vec::new();
+        for (name, value) in settings {
+            payload.extend(name.to_be_bytes());
+            payload.extend(value.to_be_bytes());
+        }
+        self.send(SETTINGS, 0, 0, &payload);
+    }
+
+    /// Takes WebSockets, as many as this at a time.
+    pub fn websockets(&mut self, most: u32) {
+        self.settings(&[(ENABLE_CONNECT_PROTOCOL, 1), (MAX_CONCURRENT_STREAMS, most)]);
+    }
+
+    pub fn answer(&mut self, stream: u32, block: &[u8]) {
+        self.send(HEADERS, END_HEADERS, stream, block);
+    }
+
+    pub fn reset(&mut self, stream: u32, code: u32) {
+        self.send(RST_STREAM, 0, stream, &code.to_be_bytes());
+    }
+
+    pub fn go_away(&mut self, last_stream: u32, code: u32) {
+        let payload = [last_stream.to_be_bytes(), code.to_be_bytes()].concat();
+        self.send(GOAWAY, 0, 0, &payload);
+    }
+
+    /// The next frame, or nothing when the client has ended.
+    pub fn receive(&mut self) -> Option<Received> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).ok()?;
+        let [a, b, c, kind, flags, id @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.stream.read_exact(&mut payload).ok()?;
+        Some(Received { kind, flags, stream: u32::from_be_bytes(id) & 0x7FFF_FFFF, payload })
+    }
+
+    /// The stream of the next request; what must be acknowledged on the way is.
+    pub fn request(&mut self) -> Option<u32> {
+        loop {
+            let frame = self.receive()?;
+            match frame.kind {
+                HEADERS => return Some(frame.stream),
+                SETTINGS | PING if frame.flags & ACK == 0 => {
+                    let payload: &[u8] = if frame.kind == PING { &frame.payload } else { &[] };
+                    self.send(frame.kind, ACK, 0, payload);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Accepts every request from now on, until the client ends.
+    pub fn accept_all(&mut self) {
+        while let Some(stream) = self.request() {
+            self.answer(stream, STATUS_200);
+        }
+    }
+}
