@@ -18,7 +18,8 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `connecting` | from the name to the upgrade request on its way |
-//! | `sharing` | HTTP/2: whose connection, or HTTP/1.1 after all |
+//! | `sharing` | HTTP/2: whose connection |
+//! | `fallback` | HTTP/1.1 after all |
 //! | `tunnel` | the talk with a proxy |
 //! | `again` | ends that are none for the socket: redirects, and other tries |
 //! | `sleep` | what a change of the network, or a sleep of the process, does to it |
@@ -30,6 +31,7 @@ mod again;
 mod connecting;
 mod counting;
 mod ending;
+mod fallback;
 mod live;
 mod sharing;
 mod sleep;
@@ -48,6 +50,7 @@ use self::again::Next;
 use self::connecting::Sought;
 use self::counting::Base;
 use self::ending::{Draining, Held, Terminal};
+use self::fallback::Fallback;
 use self::sharing::Carrier;
 use self::tunnel::{Route, Tunnel};
 use super::callbacks::Callbacks;
@@ -85,6 +88,9 @@ pub struct Attempt {
     http: HttpVersion,
     /// A stream of HTTP/2 that was not answered was given a second chance.
     asked_again: bool,
+    fallback: Fallback,
+    /// The body of a refusal is not waited for.
+    in_haste: bool,
     /// What is asked, and of whom: the plan's, unless a redirect has led elsewhere.
     request: Arc<UpgradeRequest>,
     /// The proxy on the way there.
@@ -154,6 +160,8 @@ impl Attempt {
             socket: Some(Socket(socket)),
             http: plan.http_for(&plan.settings.request.url),
             asked_again: false,
+            fallback: Fallback::None,
+            in_haste: false,
             request: plan.settings.request.clone(),
             plan,
             route: None,
@@ -323,6 +331,8 @@ impl Attempt {
     fn http_version(&self) -> u32 {
         match &self.stage {
             Stage::Live { stream, .. } => stream.http_version(),
+            // Then it is the answer over HTTP/2 that is told.
+            _ if self.fallback.is_useless() => 2,
             _ => 1,
         }
     }

@@ -167,9 +167,20 @@ pub extern "C" fn fw_socket_set_max_fragment_size(socket: fw_socket, bytes: usiz
 
 /// Chooses the version of HTTP that the connection begins with.
 ///
-/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. With FW_HTTP_AUTO a
-/// server without WebSockets over HTTP/2 is asked again in HTTP/1.1 at once, and remembered for ten
-/// minutes; with FW_HTTP_2 that is the event error.
+/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. When all streams that
+/// the server allows (SETTINGS_MAX_CONCURRENT_STREAMS) are in use, one more connection is made; while it
+/// allows none yet, sockets wait on the connection there is, up to the connect timeout.
+///
+/// With FW_HTTP_AUTO a request that HTTP/2 did not serve is sent once more over HTTP/1.1, at once:
+///   - the server has no WebSockets over HTTP/2 (RFC 8441 section 3);
+///   - it resets the stream, with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
+///   - it answers 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After: gateways do so that
+///     announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
+/// The event internal_request_created comes again. Other answers, as 401, 403, 404, 407 and 429, are
+/// final as over HTTP/1.1. When HTTP/1.1 serves, that is remembered for the server for ten minutes; later
+/// tries of fw_socket_set_reconnect use HTTP/1.1 too. With FW_HTTP_2 all of these are the event error.
+/// One attempt to connect makes at most three connections: HTTP/2, once more where that was lost before
+/// the answer, and HTTP/1.1.
 ///
 /// socket: the socket, closed.
 /// version: default FW_HTTP_AUTO.

@@ -116,7 +116,7 @@ pub fn check_response(
     key: &str,
 ) -> Result<Accepted, UpgradeError> {
     if head.status != 101 {
-        return Err(UpgradeError::from_status(head));
+        return Err(UpgradeError::from_status(head, false));
     }
     if head.version == 0 {
         return Err(UpgradeError::Http10);
@@ -142,7 +142,7 @@ pub fn check_response(
 pub fn check_response_http2(head: &ResponseHead, request: &UpgradeRequest) -> Result<Accepted, UpgradeError> {
     match head.status {
         200..300 => accepted(head, request),
-        _ => Err(UpgradeError::from_status(head)),
+        _ => Err(UpgradeError::from_status(head, true)),
     }
 }
 

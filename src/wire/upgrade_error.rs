@@ -19,6 +19,7 @@ pub enum UpgradeError {
     Refused {
         status: u16,
         reason: String,
+        over_http2: bool,
     },
     /// 301, 302, 303, 307 or 308 with a `Location`.
     Redirect {
@@ -79,11 +80,11 @@ impl UpgradeError {
     }
 
     /// For a response whose status is no success.
-    pub(super) fn from_status(head: &ResponseHead) -> Self {
+    pub(super) fn from_status(head: &ResponseHead, over_http2: bool) -> Self {
         let status = head.status;
         match head.redirect() {
             Some(location) => UpgradeError::Redirect { status, location: location.to_owned() },
-            None => UpgradeError::Refused { status, reason: printable(&head.reason) },
+            None => UpgradeError::Refused { status, reason: printable(&head.reason), over_http2 },
         }
     }
 
@@ -127,12 +128,12 @@ impl fmt::Display for UpgradeError {
             UpgradeError::TooManyHeaders => {
                 write!(f, "the server's response has more than {} header fields", limits::MAX_RESPONSE_HEADERS)
             }
-            UpgradeError::Refused { status, reason } => {
+            UpgradeError::Refused { status, reason, over_http2 } => {
                 write!(f, "the server answered {status}")?;
                 if !reason.is_empty() {
                     write!(f, " ({reason})")?;
                 }
-                f.write_str(advice(*status))
+                f.write_str(advice(*status, *over_http2))
             }
             UpgradeError::Redirect { status, location } => write!(
                 f,
@@ -183,8 +184,14 @@ impl fmt::Display for UpgradeError {
 impl std::error::Error for UpgradeError {}
 
 /// What the status means for someone who wanted a WebSocket.
-fn advice(status: u16) -> &'static str {
+fn advice(status: u16, over_http2: bool) -> &'static str {
     match status {
+        405 if over_http2 => ": it allows no CONNECT (RFC 8441) there; check the path and the HTTP version",
+        426 if over_http2 => {
+            ": it wants another protocol or WebSocket version; this is version 13 over HTTP/2"
+        }
+        501 if over_http2 => ": it does not support the extended CONNECT of RFC 8441; check the HTTP version",
+        505 if over_http2 => ": it does not support HTTP/2 for this; check the HTTP version",
         200..=299 => ": an ordinary page, no WebSocket; check the path",
         300..=399 => ": a redirect that says nowhere to go",
         400 => ": it did not understand the upgrade; check path, headers and proxies on the way",
@@ -194,7 +201,10 @@ fn advice(status: u16) -> &'static str {
         405 => ": it allows no GET there; check the path",
         407 => ": a proxy wants credentials",
         408 | 425 | 429 => ": too slow, too early or too often; try again later",
+        421 => ": it does not serve this host on this connection; check the URL's host",
         426 => ": it wants another protocol or WebSocket version; this is version 13 over HTTP/1.1",
+        501 => ": it does not support the upgrade by GET; check the path",
+        505 => ": it does not support HTTP/1.1; check proxies on the way",
         500..=599 => ": the server, or a gateway before it, has a problem; try again later",
         _ => ": no upgrade",
     }

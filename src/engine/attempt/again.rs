@@ -1,6 +1,7 @@
 //! Ends that are none for the socket.
 //!
 //! ```text
+//!   no WebSocket over HTTP/2 ──────────> Waiting for nothing ──> HTTP/1.1 (`fallback`)
 //!   a redirect, and more are allowed ──> Waiting for nothing ──> the server that it names
 //!   a loss, and tries are left ────────> Waiting for the delay ──> the socket's own server
 //! ```
@@ -25,6 +26,8 @@ use crate::wire::upgrade::UpgradeRequest;
 
 /// What is begun after a wait.
 pub(super) enum Next {
+    /// HTTP/1.1, after HTTP/2.
+    Http1,
     Redirect(Arc<UpgradeRequest>),
     Retry,
 }
@@ -43,7 +46,7 @@ impl Attempt {
         if context.stopping {
             return Some(terminal);
         }
-        match terminal {
+        match self.fall_back(terminal, socket, context)? {
             Terminal::Refused { error, head: Some(head), body }
                 if self.plan.settings.max_redirects > 0 && head.redirect().is_some() =>
             {
@@ -108,6 +111,7 @@ impl Attempt {
             return Fate::GoesOn;
         };
         match next {
+            Next::Http1 => {}
             Next::Redirect(request) => self.request = request,
             Next::Retry => {
                 self.request = self.plan.settings.request.clone();
@@ -171,7 +175,7 @@ impl Attempt {
         true
     }
 
-    fn wait(&mut self, until: Instant, next: Next, context: &mut Context) {
+    pub(super) fn wait(&mut self, until: Instant, next: Next, context: &mut Context) {
         self.stage = Stage::Waiting { until, next };
         self.held = None;
         (self.readable, self.writable, self.unseen) = (false, false, false);

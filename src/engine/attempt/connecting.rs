@@ -6,11 +6,12 @@ use std::sync::Arc;
 use mio::Token;
 
 use super::super::event::EventKind;
+use super::super::http2::Awaited;
 use super::super::library;
 use super::super::lock;
 use super::super::masks;
 use super::super::request::{Draft, Request};
-use super::super::socket::{Resolved, Socket};
+use super::super::socket::{HttpVersion, Resolved, Socket};
 use super::super::transport::Transport;
 use super::super::worker::Context;
 use super::ending::Terminal;
@@ -41,7 +42,10 @@ impl Attempt {
         let url = &self.request.url;
         self.log(LogLevel::Debug, format_args!("connecting to {url}"));
         self.started = context.now;
-        (self.http, self.asked_again) = (self.plan.http_for(url), false);
+        (self.http, self.asked_again, self.in_haste) = (self.plan.http_for(url), false, false);
+        if self.http == HttpVersion::Auto && self.fallback.is_to(url) {
+            self.http = HttpVersion::Http1;
+        }
         let found = self.plan.proxy_for(url);
         for why in found.ignored {
             self.log(LogLevel::Warn, format_args!("{why}"));
@@ -166,12 +170,17 @@ impl Attempt {
                 return self.fail(error, context);
             }
             Stage::Securing(_) => (Phase::Tls, "the TLS handshake did not end"),
-            Stage::Sharing if context.pool.has_asked_for(self.key) => {
-                (Phase::Upgrade, "the server sent no HTTP/2 SETTINGS")
-            }
-            Stage::Sharing => {
-                (Phase::Connect, "the HTTP/2 connection that several sockets wait for was not made")
-            }
+            Stage::Sharing => match context.pool.awaited_by(self.key) {
+                Awaited::Connection => {
+                    (Phase::Connect, "the HTTP/2 connection that several sockets wait for was not made")
+                }
+                Awaited::Settings => (Phase::Upgrade, "the server sent no HTTP/2 SETTINGS"),
+                Awaited::Room => (
+                    Phase::Upgrade,
+                    "the server allowed no WebSocket on its HTTP/2 connection (its \
+                     SETTINGS_MAX_CONCURRENT_STREAMS stayed 0)",
+                ),
+            },
             Stage::Asking { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
             Stage::Live { session, .. } => {
                 if let Some(refused) = Terminal::of(session.give_up_opening()) {
@@ -334,8 +343,8 @@ impl Attempt {
                         Ok((Transport::Shared(Box::new(stream)), session))
                     }
                     Err(error) => {
-                        self.unanswered(error, context);
-                        return self.fate(context);
+                        self.stage = Stage::Sharing;
+                        return self.unanswered(error, context);
                     }
                 },
                 Err(error) => Err(error),

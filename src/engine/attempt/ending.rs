@@ -56,6 +56,20 @@ impl Terminal {
             _ => None,
         }
     }
+
+    pub(super) fn error(&self) -> Option<&Error> {
+        match self {
+            Terminal::Failed(error) | Terminal::Refused { error, .. } => Some(error),
+            Terminal::Closed { .. } => None,
+        }
+    }
+
+    pub(super) fn error_mut(&mut self) -> Option<&mut Error> {
+        match self {
+            Terminal::Failed(error) | Terminal::Refused { error, .. } => Some(error),
+            Terminal::Closed { .. } => None,
+        }
+    }
 }
 
 /// An end that waits for the game to come to it.
@@ -143,6 +157,9 @@ impl Attempt {
             && matches!(error.kind, ErrorKind::TimedOut | ErrorKind::PingTimeout)
         {
             context.pool.retire(&self.origin());
+        }
+        if terminal.error().is_some() {
+            context.pool.disband(self.key);
         }
         let Some(terminal) = self.go_on(terminal, &socket, context) else { return };
         self.socket = None;

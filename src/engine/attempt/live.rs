@@ -28,6 +28,12 @@ impl Attempt {
     pub(super) fn live(&mut self, context: &mut Context) -> Fate {
         // Before the deadlines: what waits in the socket shows that the peer is alive.
         self.read(context);
+        if std::mem::take(&mut self.in_haste)
+            && let Stage::Live { session, .. } = &mut self.stage
+        {
+            let refused = Terminal::of(session.give_up_opening());
+            self.terminal(refused, context);
+        }
         // No deadline comes before the timer that is set.
         if self.is_awake()
             && self.timer.is_none_or(|timer| context.now >= timer)
@@ -133,11 +139,14 @@ impl Attempt {
                 false
             }
             Ok(Some(head)) => {
+                self.in_haste = self.is_in_haste(&head);
+                let Stage::Live { session, .. } = &mut self.stage else { return false };
                 session.answered(head);
                 self.look(context)
             }
             Err(error) => {
-                self.unanswered(error, context);
+                // Whether it goes on is seen by what the turn ends with.
+                let _ = self.unanswered(error, context);
                 false
             }
         }
@@ -216,6 +225,7 @@ impl Attempt {
                         add(&socket.counters.reconnects, 1);
                     }
                     self.retries.succeeded();
+                    self.fallback_is_over();
                     self.tell(EventKind::Open, context);
                 }
                 event => {

@@ -1,4 +1,4 @@
-//! HTTP/2 or not: finding a connection to share, bringing one, and falling back to HTTP/1.1.
+//! HTTP/2 or not: finding a connection to share, and bringing one.
 
 use super::super::http2::{Answer, Joined, LinkId, Origin, origins};
 use super::super::socket::HttpVersion;
@@ -64,13 +64,15 @@ impl Attempt {
                 }
                 self.connect(context)
             }
-            Answer::Unable | Answer::Lost(_) if self.http == HttpVersion::Auto => self.fall_back(context),
             Answer::Unable => {
                 let url = &self.request.url;
-                let message = format!(
+                let mut message = format!(
                     "{url} speaks HTTP/2, but not WebSockets over it (RFC 8441): its SETTINGS lack \
-                     ENABLE_CONNECT_PROTOCOL; set the HTTP version to 1 or automatic"
+                     ENABLE_CONNECT_PROTOCOL"
                 );
+                if self.http == HttpVersion::Http2 {
+                    message.push_str("; set the HTTP version to 1 or automatic");
+                }
                 let error = Error::new(ErrorKind::Http, Phase::Upgrade, message);
                 self.fail(error, context)
             }
@@ -102,20 +104,19 @@ impl Attempt {
     }
 
     /// The stream ended before the server answered. What it took no notice of is asked once more.
-    pub(super) fn unanswered(&mut self, error: Error, context: &mut Context) {
-        if self.socket.is_some() {
-            // Whether it goes on is seen by what the turn ends with.
-            if error.kind == ErrorKind::Http && self.http == HttpVersion::Auto {
-                self.fall_back(context);
-                return;
-            }
-            if error.kind == ErrorKind::Reset && !std::mem::replace(&mut self.asked_again, true) {
-                self.log(LogLevel::Debug, format_args!("{error}; asking once more"));
-                self.begin(context);
-                return;
-            }
+    pub(super) fn unanswered(&mut self, error: Error, context: &mut Context) -> Fate {
+        if self.socket.is_some()
+            && error.kind == ErrorKind::Reset
+            && !std::mem::replace(&mut self.asked_again, true)
+        {
+            self.log(LogLevel::Debug, format_args!("{error}; asking once more"));
+            return self.begin(context);
+        }
+        if !matches!(self.stage, Stage::Live { .. }) {
+            return self.fail(error, context);
         }
         self.fail_live(error, context);
+        self.fate(context)
     }
 
     /// The stream on a shared connection has something to do.
@@ -145,13 +146,6 @@ impl Attempt {
                 self.fail(error, context)
             }
         }
-    }
-
-    /// A new connection, in HTTP/1.1.
-    fn fall_back(&mut self, context: &mut Context) -> Fate {
-        self.log(LogLevel::Debug, format_args!("no WebSockets over HTTP/2 there; HTTP/1.1 it is"));
-        self.http = HttpVersion::Http1;
-        self.connect(context)
     }
 
     pub(super) fn origin(&self) -> Origin {

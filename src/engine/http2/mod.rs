@@ -11,6 +11,10 @@
 //!
 //! An attempt that waits gets exactly one [`Answer`]. A seat is kept for whom it was promised to,
 //! until a stream comes of it or the attempt ends.
+//!
+//! An origin never has more connections than sockets, and one that waits for its first stream beside:
+//! nobody dials while one is dialled, has not sent its SETTINGS, or allows no stream yet; and whoever
+//! dialled is the first to be given a stream.
 
 pub mod origins;
 
@@ -23,7 +27,7 @@ use mio::{Registry, Token};
 use super::library::TlsHandle;
 use super::worker::{Key, News};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{HTTP2_FAREWELL, HTTP2_IDLE, HTTP2_STREAMS};
+use crate::limits::{HTTP2_FAREWELL, HTTP2_IDLE};
 use crate::logging::{self, LogLevel};
 use crate::net::http2::{Connection, Http2Stream, Status};
 use crate::net::stream::Stream;
@@ -83,13 +87,22 @@ pub enum Joined {
 /// What came of waiting.
 pub enum Answer {
     Seat(LinkId),
-    /// There was no room left.
+    /// There was no room left, or the one that dialled for all has given up.
     JoinAgain,
     /// The one that dialled for all failed, or found a server without HTTP/2.
     Alone,
     /// The server has HTTP/2, but no WebSockets over it.
     Unable,
     Lost(Error),
+}
+
+/// What an attempt waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    Connection,
+    Settings,
+    /// The server allows no streams so far.
+    Room,
 }
 
 /// The connections of one worker.
@@ -118,6 +131,8 @@ struct Link {
     promised: Vec<Key>,
     /// Who was given a stream, and has not ended.
     seated: Vec<Key>,
+    /// Somebody was given a stream.
+    used: bool,
     /// When it is closed, or dropped if it was.
     deadline: Option<Instant>,
     closed: bool,
@@ -136,7 +151,8 @@ impl Pool {
             }
             match link.connection.status() {
                 Status::Ready { websockets: true } if link.promise(key) => return Joined::Seat(link.id),
-                Status::Starting if link.waiting.len() < HTTP2_STREAMS => {
+                Status::Ready { websockets: true } if !link.is_to_open() => {}
+                Status::Starting | Status::Ready { websockets: true } => {
                     link.waiting.push(key);
                     return Joined::Wait;
                 }
@@ -180,6 +196,7 @@ impl Pool {
             waiting,
             promised: Vec::new(),
             seated: Vec::new(),
+            used: false,
             deadline: None,
             closed: false,
             retired: false,
@@ -190,9 +207,13 @@ impl Pool {
 
     /// The leader has no connection to share: each of the others makes its own.
     pub fn disband(&mut self, leader: Key) {
+        self.end_lead(leader, || Answer::Alone);
+    }
+
+    fn end_lead(&mut self, leader: Key, answer: impl Fn() -> Answer) {
         if let Some(at) = self.leads.iter().position(|lead| lead.leader == leader) {
             let followers = self.leads.swap_remove(at).followers;
-            self.answers.extend(followers.into_iter().map(|key| (key, Answer::Alone)));
+            self.answers.extend(followers.into_iter().map(|key| (key, answer())));
         }
     }
 
@@ -201,7 +222,7 @@ impl Pool {
         if self.leads.is_empty() && self.links.is_empty() {
             return;
         }
-        self.disband(key);
+        self.end_lead(key, || Answer::JoinAgain);
         for followers in self.leads.iter_mut().map(|lead| &mut lead.followers) {
             followers.retain(|follower| *follower != key);
         }
@@ -221,6 +242,11 @@ impl Pool {
         };
         link.promised.retain(|promised| *promised != key);
         link.touched = true;
+        if link.connection.room() == 0 {
+            let message = "the server allows fewer WebSockets on its HTTP/2 connection than it did before";
+            return Err(Error::new(ErrorKind::Reset, Phase::Upgrade, message));
+        }
+        link.used = true;
         link.seated.push(key);
         link.connection.open(request, key.to_bits())
     }
@@ -229,9 +255,13 @@ impl Pool {
         self.links.get_mut(id.slot as usize).and_then(Option::as_mut).filter(|link| link.id == id)
     }
 
-    /// Whether what the attempt waits for is the server's word.
-    pub fn has_asked_for(&self, key: Key) -> bool {
-        self.links.iter().flatten().any(|link| link.waiting.contains(&key))
+    /// What the attempt waits for.
+    pub fn awaited_by(&self, key: Key) -> Awaited {
+        match self.links.iter().flatten().find(|link| link.waiting.contains(&key)) {
+            None => Awaited::Connection,
+            Some(link) if link.connection.status() == Status::Starting => Awaited::Settings,
+            Some(_) => Awaited::Room,
+        }
     }
 
     // ------------------------------------------------------------------ the worker's side
@@ -337,6 +367,12 @@ impl Link {
         free
     }
 
+    /// Allows no stream, and never has: a server that is not ready to serve yet. One that is full, or
+    /// allows no more later, is followed by the next connection.
+    fn is_to_open(&self) -> bool {
+        !self.used && self.promised.is_empty() && self.connection.most_streams() == 0
+    }
+
     fn answer(&mut self, answers: &mut Vec<(Key, Answer)>, mut answer: impl FnMut() -> Answer) {
         answers.extend(self.waiting.drain(..).map(|key| (key, answer())));
     }
@@ -344,7 +380,7 @@ impl Link {
     fn retire(&mut self, answers: &mut Vec<(Key, Answer)>) {
         if !self.closed {
             (self.retired, self.touched) = (true, true);
-            if self.connection.status() == Status::Starting {
+            if self.connection.status() == Status::Starting || self.is_to_open() {
                 self.answer(answers, || Answer::JoinAgain);
             }
         }
@@ -370,6 +406,7 @@ impl Link {
         }
         match self.connection.status() {
             Status::Starting => {}
+            Status::Ready { websockets: true } if self.is_to_open() => {}
             Status::Ready { websockets: true } => {
                 for key in std::mem::take(&mut self.waiting) {
                     let seat = self.promise(key);

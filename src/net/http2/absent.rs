@@ -31,6 +31,9 @@ impl Connection {
     pub fn status(&self) -> Status {
         match *self {}
     }
+    pub fn most_streams(&self) -> usize {
+        match *self {}
+    }
     pub fn room(&self) -> usize {
         match *self {}
     }

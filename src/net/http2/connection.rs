@@ -134,11 +134,15 @@ impl Connection {
         }
     }
 
-    /// How many more streams the server, and our own limit, have room for.
+    /// How many streams the server, and our own limit, allow.
+    pub fn most_streams(&self) -> usize {
+        let most = self.requests.as_ref().map_or(0, SendRequest::current_max_send_streams);
+        most.min(limits::HTTP2_STREAMS)
+    }
+
+    /// How many more.
     pub fn room(&self) -> usize {
-        let Some(requests) = &self.requests else { return 0 };
-        let most = requests.current_max_send_streams().min(limits::HTTP2_STREAMS);
-        most.saturating_sub(self.streams.get())
+        self.most_streams().saturating_sub(self.streams.get())
     }
 
     /// Streams that are there.

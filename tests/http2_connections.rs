@@ -1,0 +1,239 @@
+//! How many connections a socket makes to a server of HTTP/2: no more than it needs, whatever the server
+//! says. The servers count what they accept.
+
+#![cfg(all(feature = "http2", feature = "tls"))]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{Client, Seen, wait_until};
+use framewire::{ErrorKind, HttpVersion, Phase, Reconnect};
+use framewire_servers::frames::{
+    ACK, DATA, FramePeer, MAX_CONCURRENT_STREAMS, NO_ERROR, REFUSED_STREAM, SETTINGS, STATUS_200,
+};
+use framewire_servers::{Behaviour, Http2Server, Peer, Scripted};
+
+/// A server of HTTP/2 in the clear that is played frame by frame.
+fn played(script: impl Fn(&mut FramePeer, usize) + Send + Sync + 'static) -> Scripted {
+    Scripted::start(move |peer: Peer| {
+        if let Some(mut frames) = FramePeer::new(&peer) {
+            script(&mut frames, peer.number);
+        }
+    })
+}
+
+fn client(server: &Scripted) -> Client {
+    let client = Client::new(&server.url());
+    client.set_http_version(HttpVersion::Http2).unwrap();
+    client
+}
+
+fn opening(server: &Scripted, count: usize) -> Vec<Client> {
+    let clients: Vec<_> = (0..count).map(|_| client(server)).collect();
+    clients.iter().for_each(|client| client.open().unwrap());
+    clients
+}
+
+fn opened(clients: &[Client]) {
+    clients.iter().for_each(|client| assert_eq!(client.next(), Seen::Open));
+}
+
+#[test]
+fn sockets_wait_on_one_connection_until_its_stream_limit_rises() {
+    let rises = Arc::new(AtomicBool::new(false));
+    let own = rises.clone();
+    let server = played(move |peer, _| {
+        peer.websockets(0);
+        wait_until("the test's word", || own.load(Ordering::SeqCst));
+        peer.settings(&[(MAX_CONCURRENT_STREAMS, 100)]);
+        peer.accept_all();
+    });
+    let clients = opening(&server, 3);
+    wait_until("the connection", || server.connections() > 0);
+    // Time in which hundreds of connections were made once.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.connections(), 1);
+    // One that comes later waits with the others.
+    let late = opening(&server, 1);
+    rises.store(true, Ordering::SeqCst);
+    opened(&clients);
+    opened(&late);
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn stream_limit_that_stays_zero_is_a_timeout_that_names_it() {
+    let server = played(|peer, _| {
+        peer.websockets(0);
+        assert_eq!(peer.request(), None, "a request beyond the limit");
+    });
+    let clients: Vec<_> = (0..3).map(|_| client(&server)).collect();
+    for client in &clients {
+        client.set_connect_timeout(500).unwrap();
+        client.open().unwrap();
+    }
+    for client in &clients {
+        let error = client.error();
+        assert_eq!((error.kind, error.phase), (ErrorKind::TimedOut, Phase::Upgrade), "{error}");
+        assert!(error.message.contains("SETTINGS_MAX_CONCURRENT_STREAMS stayed 0"), "{error}");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn each_connection_serves_a_socket_where_the_stream_limit_is_one() {
+    // At once, and after it was 0 first.
+    for zero_first in [false, true] {
+        let server = played(move |peer, _| {
+            if zero_first {
+                peer.websockets(0);
+                peer.settings(&[(MAX_CONCURRENT_STREAMS, 1)]);
+            } else {
+                peer.websockets(1);
+            }
+            peer.accept_all();
+        });
+        let clients = opening(&server, 12);
+        opened(&clients);
+        assert_eq!(server.connections(), 12);
+    }
+}
+
+#[test]
+fn lowered_stream_limit_sends_the_next_sockets_to_one_other_connection() {
+    for lowered in [0, 1] {
+        let seen = Arc::new(AtomicBool::new(false));
+        let own = seen.clone();
+        let server = played(move |peer, number| {
+            peer.websockets(100);
+            if number == 0 {
+                for _ in 0..2 {
+                    let stream = peer.request().expect("a first request");
+                    peer.answer(stream, STATUS_200);
+                }
+                peer.settings(&[(MAX_CONCURRENT_STREAMS, lowered)]);
+                while let Some(frame) = peer.receive() {
+                    if (frame.kind, frame.flags) == (SETTINGS, ACK) {
+                        own.store(true, Ordering::SeqCst);
+                        break;
+                    }
+                }
+            }
+            peer.accept_all();
+        });
+        let first = opening(&server, 2);
+        opened(&first);
+        wait_until("the client's acknowledgement", || seen.load(Ordering::SeqCst));
+        let next = opening(&server, 5);
+        opened(&next);
+        assert_eq!(server.connections(), 2);
+    }
+}
+
+#[test]
+fn refused_stream_is_asked_once_more_and_not_again() {
+    let server = played(|peer, _| {
+        peer.websockets(100);
+        while let Some(stream) = peer.request() {
+            peer.reset(stream, REFUSED_STREAM);
+        }
+    });
+    let clients = opening(&server, 4);
+    for client in &clients {
+        let error = client.error();
+        assert!(error.retriable && error.message.contains("REFUSED_STREAM"), "{error}");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn goaway_costs_each_socket_one_more_connection_at_most() {
+    // In place of an answer, and in place of any request.
+    let unanswered = played(|peer, _| {
+        peer.websockets(100);
+        if peer.request().is_some() {
+            peer.go_away(0, NO_ERROR);
+        }
+    });
+    let clients = opening(&unanswered, 1);
+    assert!(clients[0].error().retriable);
+    assert_eq!(unanswered.connections(), 2);
+
+    let unwilling = played(|peer, _| {
+        peer.websockets(100);
+        peer.go_away(0, NO_ERROR);
+        assert_eq!(peer.request(), None);
+    });
+    let clients = opening(&unwilling, 6);
+    clients.iter().for_each(|client| assert!(client.error().retriable));
+    assert!(unwilling.connections() <= 6, "{}", unwilling.connections());
+}
+
+#[test]
+fn sockets_that_follow_one_that_failed_dial_once_each() {
+    let server = Scripted::start(|peer| peer.reset());
+    let clients = opening(&server, 6);
+    clients.iter().for_each(|client| drop(client.error()));
+    assert!(server.connections() <= 6, "{}", server.connections());
+}
+
+#[test]
+fn sockets_that_follow_one_that_gave_up_share_the_next_connection() {
+    let server = Http2Server::start(Behaviour::default());
+    for round in 1..=10 {
+        let clients: Vec<_> = (0..6).map(|_| Client::new(&server.url("/"))).collect();
+        for client in &clients {
+            client.set_http_version(HttpVersion::Http2).unwrap();
+            client.open().unwrap();
+        }
+        clients[0].abort().unwrap();
+        opened(&clients[1..]);
+        assert!(server.connections() <= 2 * round, "{} in round {round}", server.connections());
+    }
+}
+
+#[test]
+fn each_retry_makes_two_connections_at_most() {
+    let server = played(|peer, _| {
+        peer.websockets(100);
+        peer.request();
+    });
+    let client = client(&server);
+    let delay = Duration::from_millis(1);
+    let reconnect = Reconnect { min_delay: delay, max_delay: delay, max_attempts: 5, ..Reconnect::default() };
+    client.set_reconnect(Some(reconnect)).unwrap();
+    client.open().unwrap();
+    let events = client.until_end();
+    assert_eq!(events.len(), 6);
+    assert_eq!(server.connections(), 2 * 6);
+}
+
+#[test]
+fn fields_that_mean_nothing_after_connect_are_ignored() {
+    // content-length by the static table's index and by name, transfer-encoding in both ways.
+    let blocks: [&'static [u8]; 4] = [
+        b"\x5c\x010",
+        b"\x00\x0econtent-length\x010",
+        b"\x79\x07chunked",
+        b"\x00\x11transfer-encoding\x07chunked",
+    ];
+    for block in blocks {
+        let server = played(move |peer, _| {
+            peer.websockets(100);
+            let stream = peer.request().expect("a request");
+            peer.answer(stream, &[STATUS_200, block].concat());
+            peer.send(DATA, 0, stream, b"\x81\x02hi");
+            while peer.receive().is_some() {}
+        });
+        let client = client(&server);
+        client.open().unwrap();
+        assert_eq!(client.next(), Seen::Open);
+        assert_eq!(client.next(), Seen::Text("hi".into()));
+        let name = if block.contains(&b'0') { "Content-Length" } else { "Transfer-Encoding" };
+        assert!(client.response_header(name).is_some(), "{name}");
+        assert_eq!(server.connections(), 1);
+    }
+}
