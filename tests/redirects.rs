@@ -117,6 +117,80 @@ fn targets_may_be_relative() {
 }
 
 #[test]
+fn targets_that_are_no_urls_are_read_as_browsers_read_them() {
+    for (location, line) in [
+        (&b"/caf\xc3\xa9"[..], "GET /caf%C3%A9 HTTP/1.1"),
+        (b"/caf\xe9", "GET /caf%E9 HTTP/1.1"),
+        (b"/a b?c d", "GET /a%20b?c%20d HTTP/1.1"),
+        (b"/100%", "GET /100%25 HTTP/1.1"),
+        (b"\\x\\y", "GET /x/y HTTP/1.1"),
+        (b"/x\ty", "GET /xy HTTP/1.1"),
+        (b"/x\r\n y", "GET /x%20y HTTP/1.1"),
+        (b"?\xc3\xa9#\xc3\xa9", "GET /a/b?%C3%A9 HTTP/1.1"),
+    ] {
+        let seen = Heads::default();
+        let own = seen.clone();
+        let server = Scripted::start(move |mut peer| {
+            let head = peer.read_head();
+            own.lock().unwrap().push(head.clone());
+            if peer.number == 0 {
+                let answer = [b"HTTP/1.1 302 x\r\nLocation: ", location, b"\r\nContent-Length: 0\r\n\r\n"];
+                peer.send(&answer.concat());
+            } else {
+                peer.answer_upgrade(&head, "");
+                peer.wait_for_end();
+            }
+        });
+        opens(&following(&format!("{}a/b?q", server.url())));
+        assert!(heads(&seen)[1].starts_with(line), "{location:?}: {}", heads(&seen)[1]);
+    }
+    let (second, seen) = server(|_| None);
+    let (first, _) = moving(302, format!("\\\\127.0.0.1:{}\\x", second.port()));
+    opens(&following(&first.url()));
+    assert!(heads(&seen)[0].starts_with("GET /x "));
+}
+
+#[test]
+fn a_401_after_secrets_were_left_behind_says_so() {
+    let unauthorized = |_| Some("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n".into());
+    type Set = fn(&Client);
+    let ways: [(&str, Set, bool); 6] = [
+        ("", |client| client.set_bearer_auth("token").unwrap(), true),
+        ("", |client| client.set_basic_auth("bob", "secret").unwrap(), true),
+        ("", |client| client.add_header("Cookie", "session=1").unwrap(), true),
+        ("", |client| client.add_header("Proxy-Authorization", "Basic eA==").unwrap(), true),
+        ("bob:secret@", |_| (), true),
+        ("", |client| client.add_header("X-Game", "chess").unwrap(), false),
+    ];
+    for (user, set, told) in ways {
+        let (second, seen) = server(unauthorized);
+        let (first, _) = moving(307, second.url());
+        let client = following(&format!("ws://{user}127.0.0.1:{}/", first.port()));
+        set(&client);
+        let error = fails(&client);
+        let (from, to) = (format!("127.0.0.1:{}", first.port()), format!("127.0.0.1:{}", second.port()));
+        assert_eq!((error.http_status, error.retriable), (401, false));
+        let says =
+            error.message.contains(&format!("set for {from} were not sent after its redirect to {to}"));
+        assert_eq!(says, told, "{error}");
+        assert!(!error.message.contains("secret") && !error.message.contains("token"), "{error}");
+        let head = heads(&seen).pop().unwrap().to_lowercase();
+        assert!(!head.contains("authorization") && !head.contains("cookie"), "{head}");
+
+        // Where nothing was left behind there is nothing to say.
+        let (one, seen) = server(move |number| match number {
+            0 => Some(moved(307, "/again")),
+            _ => unauthorized(number),
+        });
+        let client = following(&format!("ws://{user}127.0.0.1:{}/", one.port()));
+        set(&client);
+        let error = fails(&client);
+        assert!(!error.message.contains("not sent"), "{error}");
+        assert_eq!(heads(&seen).len(), 2);
+    }
+}
+
+#[test]
 fn secrets_stay_with_their_origin() {
     let with_secrets = |port: u16, user: &str| {
         let client = following(&format!("ws://{user}127.0.0.1:{port}/"));
@@ -184,7 +258,9 @@ fn what_cannot_be_followed_is_told() {
         ("ftp://h/", "scheme"),
         ("ws://h:99999/", "port"),
         ("ws://bad host/", "0x20"),
-        ("ws://h\\x/", "0x5c"),
+        ("ws://b\u{fc}cher.example/", "punycode"),
+        ("ws://[fe80::1%25lo]/", "zone"),
+        ("mailto:bob", "scheme"),
     ] {
         let (one, _) = moving(301, location.into());
         let error = fails(&following(&one.url()));
@@ -237,7 +313,32 @@ fn tls_is_never_given_up() {
     assert!(error.message.contains("wss to ws"), "{error}");
     assert_eq!(plain.connections(), 0);
 
-    // The other way is fine.
+    // The other way is fine, and what proves who the caller is goes along.
+    type Set = fn(&Client);
+    let ways: [(&str, Set, &str); 4] = [
+        ("bob:secret@", |_| (), "Authorization: Basic Ym9iOnNlY3JldA=="),
+        (
+            "",
+            |client| client.set_basic_auth("bob", "secret").unwrap(),
+            "Authorization: Basic Ym9iOnNlY3JldA==",
+        ),
+        ("", |client| client.set_bearer_auth("token").unwrap(), "Authorization: Bearer token"),
+        ("", |client| client.add_header("Cookie", "session=1").unwrap(), "Cookie: session=1"),
+    ];
+    let (host, seen) = server(|_| None);
+    let upgraded = TlsFront::start(config.clone(), host.port());
+    for (user, set, line) in ways {
+        // To the same host, and to another one.
+        for (name, sent) in [("localhost", true), ("127.0.0.1", false)] {
+            let (first, _) = moving(302, format!("wss://localhost:{}/", upgraded.port()));
+            let client = following(&format!("ws://{user}{name}:{}/", first.port()));
+            client.set_tls(Some(&tls)).unwrap();
+            set(&client);
+            opens(&client);
+            let head = heads(&seen).pop().unwrap();
+            assert_eq!(head.contains(&format!("\r\n{line}\r\n")), sent, "{name}: {head}");
+        }
+    }
     let secure = TlsFront::start(config, plain.port());
     let (first, _) = moving(302, format!("wss://localhost:{}/", secure.port()));
     let client = following(&first.url());

@@ -158,7 +158,8 @@ impl Socket {
     }
 
     /// How many redirects one connection may follow; 0, the default, for none. Never from `wss` to
-    /// `ws`; authorization and cookies of the caller's own stay behind when the origin changes.
+    /// `ws`; authorization and cookies of the caller's own are sent to the same origin, and to the same host over
+    /// TLS where the first was without, and to nobody else.
     pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
         self.while_closed(|settings| settings.max_redirects = count)
     }

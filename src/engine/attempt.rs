@@ -101,6 +101,8 @@ pub struct Attempt {
     /// Requests made so far, and redirects followed.
     requests: u32,
     redirects: u32,
+    /// The server whose redirect led to one that must not see what was set for it.
+    kept_back_from: Option<Box<str>>,
     retries: Retries,
     tokens: Vec<Token>,
     /// The library stops, and what the socket had queued is still sent.
@@ -169,6 +171,7 @@ impl Attempt {
             lookups: 0,
             requests: 0,
             redirects: 0,
+            kept_back_from: None,
             retries: Retries::default(),
             tokens: Vec::new(),
             draining: None,

@@ -44,9 +44,13 @@ pub unsafe extern "C" fn fw_socket_set_proxy(socket: fw_socket, url: *const c_ch
 /// Sets how many redirects are followed.
 ///
 /// 301, 302, 303, 307 and 308 are, with relative targets too, all under the connect timeout, and the event
-/// internal_request_created comes before each. When the origin changes, user and password of the URL and
-/// the header fields Authorization and Cookie stay behind. A redirect from wss to ws is never followed. One
-/// that is not followed ends in the event error with its status; fw_socket_url tells where the last went.
+/// internal_request_created comes before each. Targets are read as browsers read them: what a URL must not
+/// have is percent-encoded.
+///
+/// User and password of the URL and the header fields Authorization, Cookie and Proxy-Authorization are sent
+/// to the same origin, and to the same host when it redirects from ws to wss. To any other server they are
+/// not, and the error of a later 401 or 403 says so. A redirect from wss to ws is never followed. One that is
+/// not followed ends in the event error with its status; fw_socket_url tells where the last went.
 ///
 /// socket: the socket, closed.
 /// count: for each fw_socket_open; 0, the default, for none.

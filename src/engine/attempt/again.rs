@@ -43,6 +43,7 @@ impl Attempt {
         if let Terminal::Refused { head: Some(head), .. } = &terminal {
             self.take_cookies(socket, head);
         }
+        let terminal = self.explained(terminal);
         if context.stopping {
             return Some(terminal);
         }
@@ -51,9 +52,12 @@ impl Attempt {
                 if self.plan.settings.max_redirects > 0 && head.redirect().is_some() =>
             {
                 match self.redirected(&head) {
-                    Ok(request) if self.leave(socket) => {
+                    Ok((request, kept_back)) if self.leave(socket) => {
                         self.log(LogLevel::Debug, format_args!("redirected to {}", request.url));
                         self.redirects += 1;
+                        if kept_back {
+                            self.kept_back_from = Some(self.request.url.authority().into());
+                        }
                         self.wait(context.now, Next::Redirect(Arc::new(request)), context);
                         None
                     }
@@ -115,7 +119,7 @@ impl Attempt {
             Next::Redirect(request) => self.request = request,
             Next::Retry => {
                 self.request = self.plan.settings.request.clone();
-                self.redirects = 0;
+                (self.redirects, self.kept_back_from) = (0, None);
                 self.deadline = Some(context.now + self.plan.settings.connect_timeout);
                 socket.latency_us.store(-1, Ordering::Relaxed);
             }
@@ -125,8 +129,22 @@ impl Attempt {
         self.start(context)
     }
 
-    /// The request that follows a redirect, or why none does.
-    fn redirected(&self, head: &ResponseHead) -> Result<UpgradeRequest, Error> {
+    /// Says of a server that wants credentials where those went that there were.
+    fn explained(&self, mut terminal: Terminal) -> Terminal {
+        if let Terminal::Refused { error, head: Some(head), .. } = &mut terminal
+            && let (401 | 403, Some(server)) = (head.status, &self.kept_back_from)
+        {
+            error.message.push_str(&format!(
+                "; the credentials and cookies that were set for {server} were not sent after its redirect to \
+                 {}, another server",
+                self.request.url.authority()
+            ));
+        }
+        terminal
+    }
+
+    /// The request that follows a redirect, and whether secrets were left out of it; or why none does.
+    fn redirected(&self, head: &ResponseHead) -> Result<(UpgradeRequest, bool), Error> {
         let (limit, location) = (self.plan.settings.max_redirects, head.redirect().unwrap_or_default());
         let refused = |why: &str| {
             let shown: String = location.chars().take(200).filter(|c| !c.is_control()).collect();
@@ -143,14 +161,16 @@ impl Attempt {
         if url.secure && !cfg!(feature = "tls") {
             return Err(refused("this build of the library has no TLS"));
         }
+        let mut kept_back = false;
         let mut request = UpgradeRequest { url, ..UpgradeRequest::clone(&self.request) };
-        if !request.url.same_origin(&self.request.url) {
+        if !self.request.url.may_pass_secrets_to(&request.url) {
             // What proves who the player is was meant for the server that it was set for.
+            kept_back = self.request.url.credentials.is_some();
             for name in ["Authorization", "Cookie", "Proxy-Authorization"] {
-                request.headers.remove(name);
+                kept_back |= request.headers.remove(name);
             }
         }
-        Ok(request)
+        Ok((request, kept_back))
     }
 
     /// The connection is left behind without an end for the socket. False if the caller has given
