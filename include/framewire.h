@@ -1725,12 +1725,12 @@ void fw_buffer_pool_trim(void);
 
 /// Sets the Origin header field of the upgrade request.
 ///
-/// Browsers send one and some servers want it. Replaces the one set before.
+/// Browsers send one and some servers want it. Replaces the one set before, also by fw_socket_add_header.
 ///
 /// socket: the socket, closed.
 /// origin: NUL-terminated visible ASCII such as "https://example.org", copied; "" for none, the default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or characters that a header may not have);
-///   INVALID_STATE (not closed).
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, characters that a header may not have, or more than
+///   64 header fields); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -1745,7 +1745,7 @@ fw_result fw_socket_set_origin(struct fw_socket socket,
 /// socket: the socket, closed.
 /// protocol: NUL-terminated token (letters, digits and !#$%&'*+-.^_`|~), copied.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or offered already); TOO_LARGE (more than
-///   64); INVALID_STATE (not closed).
+///   64, or 32 KiB together); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -1755,7 +1755,9 @@ fw_result fw_socket_add_protocol(struct fw_socket socket,
 
 /// Adds a header field to the upgrade request.
 ///
-/// A name that is there already is sent twice.
+/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which a request
+/// has once: the last one set is sent. Without a User-Agent of the caller's, "Framewire/" and the version is
+/// sent, to an HTTP proxy too; fw_request_remove_header removes it.
 ///
 /// socket: the socket, closed.
 /// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
@@ -1958,16 +1960,19 @@ fw_result fw_socket_set_context(struct fw_socket socket,
 /// Sets the proxy on the way to the server.
 ///
 /// By default the environment is asked when the socket opens: HTTP_PROXY for ws, HTTPS_PROXY for wss,
-/// ALL_PROXY for both, also in lower case, which wins; NO_PROXY lists hosts that are reached without.
-/// HTTP proxies are asked to CONNECT, for ws and wss alike. socks5 resolves the server's name here,
-/// socks5h leaves it to the proxy. https speaks TLS to the proxy itself, with the roots and authorities
-/// of the socket's TLS settings, but without their pins and client certificate. What fails at the proxy
-/// ends in the event error with FW_PHASE_PROXY; its time counts for the connect timeout, and in fw_stats
-/// for connect_us.
+/// ALL_PROXY for both, also in lower case, which wins; NO_PROXY lists hosts that are reached without: names,
+/// addresses, and CIDR blocks such as 10.0.0.0/8, which match literal addresses. A variable that cannot be
+/// used is ignored, with a warning in the log.
+///
+/// HTTP proxies are asked to CONNECT, for ws and wss alike. socks5 resolves the server's name here, socks5h
+/// leaves it to the proxy, and so does socks. https speaks TLS to the proxy itself, with the roots and
+/// authorities of the socket's TLS settings, but without their pins and client certificate. What fails at
+/// the proxy ends in the event error with FW_PHASE_PROXY; its time counts for the connect timeout, and in
+/// fw_stats for connect_us.
 ///
 /// socket: the socket, closed.
-/// url: NUL-terminated http, https, socks5 or socks5h URL such as "http://user:password@host:3128",
-///   copied; NULL for the environment, "" for no proxy.
+/// url: NUL-terminated http, https, socks5, socks5h or socks URL, such as
+///   "http://user:password@host:3128", copied; NULL for the environment, "" for no proxy.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (not UTF-8); INVALID_URL (no such URL);
 ///   NOT_SUPPORTED (https in a build without TLS); INVALID_STATE (not closed).
 /// Threads: any.
@@ -2429,7 +2434,8 @@ fw_result fw_request_set_header(struct fw_request request,
 
 /// Adds a header field to the request.
 ///
-/// A name that is there already is sent twice.
+/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which are
+/// replaced.
 ///
 /// request: the request.
 /// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.

@@ -132,10 +132,36 @@ fn an_http_proxy_is_asked_to_connect_and_then_out_of_the_way() {
     client.set_proxy(Some(&through(&proxy))).unwrap();
     echoes(&client);
     echoes(&client);
-    let expected = "CONNECT server.example:99 HTTP/1.1\r\nHost: server.example:99\r\n\r\n";
-    assert_eq!(told(&heads), [expected, expected]);
+    let expected = |user_agent: &str| {
+        format!(
+            "CONNECT server.example:99 HTTP/1.1\r\nHost: server.example:99\r\nUser-Agent: {user_agent}\r\n\r\n"
+        )
+    };
+    let default = expected(concat!("Framewire/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(told(&heads), [default.clone(), default]);
+    client.add_header("user-agent", "Game/2").unwrap();
+    client.add_header("X-Game", "for the server alone").unwrap();
+    echoes(&client);
+    assert_eq!(told(&heads)[2], expected("Game/2"));
     assert_eq!(client.url(), "ws://server.example:99/path");
     assert!(client.stats().connect_us > 0);
+}
+
+#[test]
+fn a_zone_is_told_to_no_proxy() {
+    let server = EchoServer::start();
+    let (proxy, heads) = http_proxy(server.port());
+    let client = Client::new("ws://[fe80::1%25lo]:99/");
+    client.set_proxy(Some(&through(&proxy))).unwrap();
+    echoes(&client);
+    let head = &told(&heads)[0];
+    assert!(head.starts_with("CONNECT [fe80::1]:99 HTTP/1.1\r\nHost: [fe80::1]:99\r\n"), "{head}");
+    assert!(!head.contains('%'), "{head}");
+
+    // That of the proxy itself is where it is looked for.
+    let error = refused("http://[fe80::1%25no-such-if]:99");
+    assert_eq!(error.kind, ErrorKind::Proxy, "{error}");
+    assert!(error.message.contains("fe80::1%no-such-if"), "{error}");
 }
 
 #[test]

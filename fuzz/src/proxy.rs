@@ -33,7 +33,8 @@ pub fn run(data: &[u8]) {
         1 => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         _ => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
     };
-    let handshake = ProxyHandshake::new(proxy, "game.example", 443, resolved).expect("a short name");
+    let handshake =
+        ProxyHandshake::new(proxy, "game.example", 443, resolved, "Fuzz/1").expect("a short name");
     let wire = input.rest();
     let whole = talk(handshake.clone(), wire, Pieces::Whole);
     if let Ok(Some(end)) = whole.1 {
@@ -127,7 +128,7 @@ fn texts(data: &[u8]) {
             assert_eq!(parsed.credentials.is_some(), rest.contains('@') && !rest.starts_with('@'));
             let again = Proxy::parse(&format!("http://{}", parsed.authority())).expect("what it was");
             assert_eq!((again.host, again.port), (parsed.host.clone(), parsed.port));
-            if let Ok(mut handshake) = ProxyHandshake::new(parsed, "game.example", 443, None) {
+            if let Ok(mut handshake) = ProxyHandshake::new(parsed, "game.example", 443, None, "") {
                 assert!(!handshake.start().is_empty());
                 let _ = handshake.feed(b"\x05\x02");
             }

@@ -9,7 +9,6 @@ use framewire::session::inbound::Scratch;
 use framewire::session::liveness::PingSettings;
 use framewire::session::sending::MAX_SLICES;
 use framewire::session::{MessageType, Outbox, Session, SessionEvent, Settings};
-use framewire::wire::header::HeaderList;
 use framewire::wire::upgrade::{UpgradeRequest, accept_for, key_from};
 use framewire::wire::url::Url;
 
@@ -18,13 +17,7 @@ use super::input::Pieces;
 pub const NONCE: [u8; 16] = *b"the sample nonce";
 
 pub fn request() -> UpgradeRequest {
-    UpgradeRequest {
-        url: Url::parse("ws://game.example/play").expect("a URL"),
-        origin: None,
-        protocols: Vec::new(),
-        extensions: None,
-        headers: HeaderList::new(),
-    }
+    UpgradeRequest::new(Url::parse("ws://game.example/play").expect("a URL"))
 }
 
 pub fn settings() -> Settings {

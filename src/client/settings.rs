@@ -11,19 +11,25 @@ use crate::engine::socket::{HttpVersion, Settings, Socket, State};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
-use crate::wire::header::{HeaderError, basic_auth, check_credentials, check_value, is_token};
+use crate::wire::header::{HeaderError, basic_auth, check_credentials, is_token};
 use crate::wire::proxy::{Proxy, ProxyChoice};
 
 const AUTHORIZATION: &str = "Authorization";
+const ORIGIN: &str = "Origin";
 
 impl Socket {
     /// The `Origin` header field; `None` or empty for none.
     pub fn set_origin(&self, origin: Option<&str>) -> Result<(), CallError> {
-        let origin = origin.filter(|origin| !origin.is_empty());
-        if let Some(origin) = origin {
-            check_value(origin).map_err(refused)?;
-        }
-        self.while_closed(|settings| settings.change_request().origin = origin.map(str::to_owned))
+        self.try_while_closed(|settings| {
+            let headers = &mut settings.change_request().headers;
+            match origin.filter(|origin| !origin.is_empty()) {
+                Some(origin) => headers.set(ORIGIN, origin).map_err(refused),
+                None => {
+                    headers.remove(ORIGIN);
+                    Ok(())
+                }
+            }
+        })
     }
 
     /// Offers a subprotocol, after those offered before.
@@ -43,12 +49,17 @@ impl Socket {
             if protocols.len() >= limits::MAX_REQUEST_HEADERS {
                 return Err(CallError::new(Code::TooLarge, "too many subprotocols"));
             }
+            let bytes: usize = protocols.iter().map(String::len).sum();
+            if bytes + protocol.len() > limits::MAX_REQUEST_HEADER_BYTES {
+                return Err(CallError::new(Code::TooLarge, "the subprotocols are too long"));
+            }
             protocols.push(protocol.to_owned());
             Ok(())
         })
     }
 
-    /// Adds a header field to the upgrade request. Fields of the handshake itself are refused.
+    /// Adds a header field to the upgrade request; Authorization, Origin and User-Agent, which a request has
+    /// once, are replaced. Fields of the handshake itself are refused.
     pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
         self.try_while_closed(|settings| settings.change_request().headers.add(name, value).map_err(refused))
     }
@@ -141,7 +152,7 @@ impl Socket {
     }
 
     /// A proxy for the way to the server: `http://`, `https://`, `socks5://` (the server's name is
-    /// resolved here) or `socks5h://` (there), with user and password before an `@` where it wants
+    /// resolved here) or `socks5h://` (there; `socks://` means the same), with user and password before an `@` where it wants
     /// them. `None`: what the environment says, the default. Empty: none.
     pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
         let proxy = match proxy {

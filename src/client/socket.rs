@@ -13,7 +13,6 @@ use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::MAX_CLOSE_REASON;
 use crate::wire::close::{NORMAL, may_send};
-use crate::wire::header::HeaderList;
 use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
@@ -26,13 +25,7 @@ impl Socket {
         if url.secure && !cfg!(feature = "tls") {
             return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
         }
-        library::create(UpgradeRequest {
-            url,
-            origin: None,
-            protocols: Vec::new(),
-            extensions: None,
-            headers: HeaderList::new(),
-        })
+        library::create(UpgradeRequest::new(url))
     }
 
     /// The socket behind a handle, unless it was destroyed or never was.

@@ -104,7 +104,8 @@ pub unsafe extern "C" fn fw_request_set_header(
 
 /// Adds a header field to the request.
 ///
-/// A name that is there already is sent twice.
+/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which are
+/// replaced.
 ///
 /// request: the request.
 /// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.

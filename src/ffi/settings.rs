@@ -29,12 +29,12 @@ unsafe impl Enumeration for fw_http {}
 
 /// Sets the Origin header field of the upgrade request.
 ///
-/// Browsers send one and some servers want it. Replaces the one set before.
+/// Browsers send one and some servers want it. Replaces the one set before, also by fw_socket_add_header.
 ///
 /// socket: the socket, closed.
 /// origin: NUL-terminated visible ASCII such as "https://example.org", copied; "" for none, the default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or characters that a header may not have);
-///   INVALID_STATE (not closed).
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, characters that a header may not have, or more than
+///   64 header fields); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn fw_socket_set_origin(socket: fw_socket, origin: *const 
 /// socket: the socket, closed.
 /// protocol: NUL-terminated token (letters, digits and !#$%&'*+-.^_`|~), copied.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or offered already); TOO_LARGE (more than
-///   64); INVALID_STATE (not closed).
+///   64, or 32 KiB together); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -73,7 +73,9 @@ pub unsafe extern "C" fn fw_socket_add_protocol(socket: fw_socket, protocol: *co
 
 /// Adds a header field to the upgrade request.
 ///
-/// A name that is there already is sent twice.
+/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which a request
+/// has once: the last one set is sent. Without a User-Agent of the caller's, "Framewire/" and the version is
+/// sent, to an HTTP proxy too; fw_request_remove_header removes it.
 ///
 /// socket: the socket, closed.
 /// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.

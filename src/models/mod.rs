@@ -35,7 +35,6 @@ use crate::engine::socket::{Settings, Shared};
 use crate::engine::worker::{Inbox, Orders};
 use crate::limits::EVENT_OVERHEAD;
 use crate::sync::{Condvar, Mutex};
-use crate::wire::header::HeaderList;
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
@@ -87,13 +86,7 @@ impl House {
     }
 
     fn socket(&self, id: u64) -> Arc<Shared> {
-        let request = UpgradeRequest {
-            url: Url::parse("ws://localhost/").unwrap(),
-            origin: None,
-            protocols: Vec::new(),
-            extensions: None,
-            headers: HeaderList::new(),
-        };
+        let request = UpgradeRequest::new(Url::parse("ws://localhost/").unwrap());
         Arc::new(Shared::new(id, self.hub.clone(), self.inbox.clone(), Settings::new(request)))
     }
 

@@ -75,6 +75,14 @@ pub fn is_owned_by_handshake(name: &str) -> bool {
         || name.get(..OWNED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWNED_PREFIX))
 }
 
+/// Who asks (RFC 9110 section 10.1.5), unless the caller says otherwise.
+pub const USER_AGENT: &str = concat!("Framewire/", env!("CARGO_PKG_VERSION"));
+
+/// Whether a request has this field at most once, so that a further one takes the place of the first.
+fn is_single(name: &str) -> bool {
+    ["Authorization", "Origin", "User-Agent"].iter().any(|single| single.eq_ignore_ascii_case(name))
+}
+
 /// A token (RFC 9110 section 5.6.2).
 pub fn is_token(text: &str) -> bool {
     !text.is_empty()
@@ -104,9 +112,17 @@ impl HeaderList {
         Ok(())
     }
 
-    /// Adds a field; others of that name stay.
+    /// Adds a field; others of that name stay, unless a request has only one of it.
     pub fn add(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
-        self.insert(None, name, value)
+        if is_single(name) { self.set(name, value) } else { self.insert(None, name, value) }
+    }
+
+    /// Adds a field of the library's own where the caller has set none of that name. It is legal, and does not
+    /// count for the bounds of the caller's.
+    pub fn add_default(&mut self, name: &'static str, value: &str) {
+        if !self.contains(name) {
+            self.fields.push((name.to_owned(), value.to_owned()));
+        }
     }
 
     /// Removes every field of that name; whether there was one.
@@ -143,7 +159,8 @@ impl HeaderList {
         if is_owned_by_handshake(name) {
             return Err(HeaderError::Owned(name.to_owned()));
         }
-        if self.fields.len() >= limits::MAX_REQUEST_HEADERS {
+        // In place of another it makes the list no longer.
+        if place.is_none() && self.fields.len() >= limits::MAX_REQUEST_HEADERS {
             return Err(HeaderError::TooMany);
         }
         let bytes: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -244,6 +261,40 @@ mod tests {
         list.set("C", "5").unwrap();
         assert_eq!(list.iter().collect::<Vec<_>>(), [("a", "4"), ("B", "2"), ("C", "5")]);
         assert!(list.remove("b") && !list.remove("b") && !list.contains("B"));
+        assert_eq!(list.len(), 2);
+    }
+
+    #[test]
+    fn what_a_request_has_once_is_replaced() {
+        let mut list = HeaderList::new();
+        for (name, value) in [("Origin", "a"), ("X", "1"), ("origin", "b"), ("x", "2"), ("ORIGIN", "c")] {
+            list.add(name, value).unwrap();
+        }
+        assert_eq!(list.iter().collect::<Vec<_>>(), [("ORIGIN", "c"), ("X", "1"), ("x", "2")]);
+        assert!(list.add("Origin", "bad\n").is_err());
+        assert_eq!(list.get("Origin"), Some("c"));
+        list.add_default("Origin", "d");
+        list.add_default("User-Agent", "e");
+        assert_eq!((list.get("origin"), list.get("user-agent")), (Some("c"), Some("e")));
+        list.add("user-agent", "f").unwrap();
+        list.add("Authorization", "g").unwrap();
+        list.add("authorization", "h").unwrap();
+        assert_eq!(
+            (list.len(), list.get("user-agent"), list.get("authorization")),
+            (5, Some("f"), Some("h"))
+        );
+    }
+
+    #[test]
+    fn defaults_find_room_where_the_caller_has_used_up_the_bounds() {
+        let mut list = HeaderList::new();
+        for _ in 0..limits::MAX_REQUEST_HEADERS {
+            list.add("X", "y").unwrap();
+        }
+        list.add_default("User-Agent", USER_AGENT);
+        assert_eq!(list.len(), limits::MAX_REQUEST_HEADERS + 1);
+        assert_eq!(list.set("User-Agent", "mine"), Ok(()));
+        assert_eq!(list.set("X", "z"), Ok(()));
         assert_eq!(list.len(), 2);
     }
 

@@ -4,7 +4,7 @@
 use data_encoding::BASE64;
 use tungstenite::handshake::derive_accept_key;
 
-use super::header::{HeaderList, basic_auth};
+use super::header::{HeaderList, USER_AGENT, basic_auth};
 use super::url::Url;
 
 pub use super::extensions::{ExtensionParams, parse_extensions};
@@ -17,15 +17,32 @@ pub use super::upgrade_error::UpgradeError;
 #[derive(Clone, Debug)]
 pub struct UpgradeRequest {
     pub url: Url,
-    pub origin: Option<String>,
     pub protocols: Vec<String>,
     /// The value of `Sec-WebSocket-Extensions`.
     pub extensions: Option<String>,
-    /// The caller's own fields. An `Authorization` or `Origin` among them wins.
+    /// All fields but those that the handshake owns.
     pub headers: HeaderList,
 }
 
 impl UpgradeRequest {
+    pub fn new(url: Url) -> Self {
+        Self { url, protocols: Vec::new(), extensions: None, headers: HeaderList::new() }
+    }
+
+    /// Adds the fields that the caller has left to the library: the credentials of the URL, and a User-Agent
+    /// (RFC 9110 section 10.1.5). Done before the request is shown, so that what is shown is what is sent.
+    pub fn complete(&mut self) {
+        if let Some((user, password)) = self.url.credentials.as_deref() {
+            self.headers.add_default("Authorization", &basic_auth(user, password));
+        }
+        self.headers.add_default("User-Agent", USER_AGENT);
+    }
+
+    /// What a proxy is told of the client (RFC 9110 section 10.1.5): what the server will be.
+    pub fn user_agent(&self) -> &str {
+        self.headers.get("User-Agent").unwrap_or(USER_AGENT)
+    }
+
     /// Appends the request as HTTP/1.1 sends it.
     pub fn encode_http1(&self, key: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("GET {} HTTP/1.1\r\n", self.url.path).as_bytes());
@@ -55,19 +72,11 @@ impl UpgradeRequest {
     /// What both versions of HTTP send.
     fn common_fields(&self, field: &mut dyn FnMut(&str, &str)) {
         field("Sec-WebSocket-Version", "13");
-        if let Some(origin) = self.origin.as_deref().filter(|_| !self.headers.contains("Origin")) {
-            field("Origin", origin);
-        }
         if !self.protocols.is_empty() {
             field("Sec-WebSocket-Protocol", &self.protocols.join(", "));
         }
         if let Some(extensions) = self.extensions.as_deref().filter(|offer| !offer.is_empty()) {
             field("Sec-WebSocket-Extensions", extensions);
-        }
-        if let Some((user, password)) = self.url.credentials.as_deref()
-            && !self.headers.contains("Authorization")
-        {
-            field("Authorization", &basic_auth(user, password));
         }
         for (name, value) in self.headers.iter() {
             field(name, value);

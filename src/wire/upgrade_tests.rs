@@ -5,13 +5,7 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 fn request(url: &str) -> UpgradeRequest {
-    UpgradeRequest {
-        url: Url::parse(url).unwrap(),
-        origin: None,
-        protocols: Vec::new(),
-        extensions: None,
-        headers: HeaderList::new(),
-    }
+    UpgradeRequest::new(Url::parse(url).unwrap())
 }
 
 fn encoded(request: &UpgradeRequest) -> String {
@@ -58,33 +52,66 @@ fn the_smallest_request_has_what_the_rfc_asks_for_and_nothing_else() {
 #[test]
 fn the_fullest_request_has_every_field_once() {
     let mut full = request("ws://bob:secret@[::1]:9001/");
-    full.origin = Some("https://game.example".into());
     full.protocols = vec!["chat".into(), "v2.chat".into()];
     full.extensions = Some("permessage-deflate; client_max_window_bits".into());
+    full.headers.add("Origin", "https://game.example").unwrap();
     full.headers.add("X-Token", "a").unwrap();
     full.headers.add("x-token", "b").unwrap();
+    full.complete();
     let text = encoded(&full);
-    assert!(text.ends_with(
+    assert!(text.ends_with(&format!(
         "Host: [::1]:9001\r\n\
          Upgrade: websocket\r\n\
          Connection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Version: 13\r\n\
-         Origin: https://game.example\r\n\
          Sec-WebSocket-Protocol: chat, v2.chat\r\n\
          Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
-         Authorization: Basic Ym9iOnNlY3JldA==\r\n\
+         Origin: https://game.example\r\n\
          X-Token: a\r\n\
          x-token: b\r\n\
+         Authorization: Basic Ym9iOnNlY3JldA==\r\n\
+         User-Agent: {USER_AGENT}\r\n\
          \r\n"
-    ));
+    )));
 
     full.headers.add("authorization", "Bearer x").unwrap();
     full.headers.add("origin", "null").unwrap();
+    full.headers.add("user-agent", "Game/1").unwrap();
+    full.complete();
     let text = encoded(&full).to_ascii_lowercase();
     assert_eq!(text.matches("authorization:").count(), 1);
     assert_eq!(text.matches("origin:").count(), 1);
+    assert_eq!(text.matches("user-agent:").count(), 1);
     assert!(text.contains("authorization: bearer x\r\n") && text.contains("origin: null\r\n"));
+    assert!(text.contains("user-agent: game/1\r\n"));
+}
+
+#[test]
+fn what_was_completed_can_be_removed() {
+    let mut asked = request("ws://bob:secret@h/");
+    asked.complete();
+    assert_eq!(asked.headers.get("user-agent"), Some(concat!("Framewire/", env!("CARGO_PKG_VERSION"))));
+    for name in ["Authorization", "User-Agent"] {
+        assert!(asked.headers.remove(name));
+    }
+    let text = encoded(&asked);
+    assert!(!text.contains("User-Agent") && !text.contains("Authorization"), "{text}");
+}
+
+#[test]
+fn a_zone_is_in_no_line_of_a_request() {
+    for url in ["ws://[fe80::1%25lo]:9/a", "wss://[fe80::1%251]/"] {
+        let mut asked = request(url);
+        asked.complete();
+        let text = encoded(&asked);
+        assert!(
+            text.contains("\r\nHost: [fe80::1]") && !text.contains('%') && !text.contains("lo]"),
+            "{text}"
+        );
+        let connect = asked.extended_connect();
+        assert!(connect.authority.starts_with("[fe80::1]") && !connect.authority.contains('%'));
+    }
 }
 
 #[test]
@@ -253,16 +280,24 @@ fn a_servers_words_are_shortened_and_made_printable() {
 #[test]
 fn over_http2_nothing_is_about_the_connection() {
     let mut asked = request("wss://Ann:pw@host:8443/a?b=c");
-    asked.origin = Some("https://game.example".to_owned());
+    asked.headers.add("Origin", "https://game.example").unwrap();
     asked.protocols = vec!["one".to_owned(), "two".to_owned()];
     asked.headers.add("X-Game", "7").unwrap();
+    asked.complete();
     let connect = asked.extended_connect();
     assert_eq!(
         (connect.secure, connect.authority.as_str(), connect.path.as_str()),
         (true, "host:8443", "/a?b=c")
     );
     let names: Vec<_> = connect.fields.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = ["sec-websocket-version", "origin", "sec-websocket-protocol", "authorization", "x-game"];
+    let expected = [
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "origin",
+        "x-game",
+        "authorization",
+        "user-agent",
+    ];
     assert_eq!(names, expected);
     let http1 = encoded(&asked);
     for (name, value) in &connect.fields {

@@ -217,9 +217,8 @@ impl Attempt {
         }
         let cookies =
             lock(&socket.cookies).as_mut().and_then(|jar| jar.header(&request.url, SystemTime::now()));
-        let Some(cookies) = cookies else { return };
-        if let Err(error) = request.headers.set("Cookie", &cookies) {
-            socket.log(LogLevel::Warn, format_args!("the cookies are not sent: {error}"));
+        if let Some(cookies) = cookies {
+            request.headers.add_default("Cookie", &cookies);
         }
     }
 }

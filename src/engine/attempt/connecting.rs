@@ -290,6 +290,7 @@ impl Attempt {
         let Some(Socket(socket)) = &self.socket else { return Fate::Over };
         let mut request = UpgradeRequest::clone(&self.request);
         self.add_cookies(socket, &mut request);
+        request.complete();
         self.requests += 1;
         if !socket.wants_request() {
             return self.upgrade(carrier, request, context);

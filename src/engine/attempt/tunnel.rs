@@ -173,7 +173,7 @@ impl Attempt {
         }
         stream.set_phase(Phase::Proxy);
         let target = self.route.as_mut().and_then(|route| route.targets.pop_front());
-        let handshake = ProxyHandshake::new(proxy, &url.host, url.port, target)?;
+        let handshake = ProxyHandshake::new(proxy, &url.host, url.port, target, self.request.user_agent())?;
         // Without TLS a server of HTTP/2 sends its SETTINGS at once (RFC 9113 section 3.4).
         let server_begins = self.wants_http2() && !url.secure;
         Ok(Tunnel::new(stream, handshake, server_begins))

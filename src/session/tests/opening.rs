@@ -6,7 +6,6 @@ use super::peer::*;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::session::MessageType::Text;
 use crate::session::Session;
-use crate::wire::header::HeaderList;
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
@@ -175,13 +174,7 @@ fn nothing_is_sent_before_the_connection_is_open() {
 
 #[test]
 fn over_http2_there_is_nothing_to_write_before_the_answer() {
-    let request = UpgradeRequest {
-        url: Url::parse("wss://game.example/play").unwrap(),
-        origin: None,
-        protocols: Vec::new(),
-        extensions: None,
-        headers: HeaderList::new(),
-    };
+    let request = UpgradeRequest::new(Url::parse("wss://game.example/play").unwrap());
     let (session, _) = Session::over_http2(&settings(), request).unwrap();
     assert!(!session.has_to_write(), "what cannot be written keeps the worker busy until the answer comes");
 }

@@ -9,7 +9,6 @@ use crate::session::inbound::Scratch;
 use crate::session::liveness::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{MaskKeys, MessageType, Outbox, Session, SessionEvent, Settings};
-use crate::wire::header::HeaderList;
 use crate::wire::upgrade::{UpgradeRequest, accept_for, key_from};
 use crate::wire::url::Url;
 
@@ -253,13 +252,7 @@ pub struct Driver {
 impl Driver {
     /// The request is on the wire, and nothing has been answered.
     pub fn asked(settings: &Settings) -> Driver {
-        let request = UpgradeRequest {
-            url: Url::parse("ws://game.example/play").unwrap(),
-            origin: None,
-            protocols: Vec::new(),
-            extensions: None,
-            headers: HeaderList::new(),
-        };
+        let request = UpgradeRequest::new(Url::parse("ws://game.example/play").unwrap());
         let now = Instant::now();
         let mut driver = Driver {
             session: Session::new(settings, request, NONCE).unwrap(),

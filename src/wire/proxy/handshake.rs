@@ -33,6 +33,7 @@ pub struct ProxyHandshake {
     host: String,
     port: u16,
     address: Option<IpAddr>,
+    user_agent: String,
     state: State,
 }
 
@@ -63,11 +64,13 @@ const IPV6: u8 = 4;
 
 impl ProxyHandshake {
     /// `resolved` is the target's address where it is known; without one the proxy gets the name.
+    /// `user_agent` is for HTTP proxies; empty for none.
     pub fn new(
         proxy: Proxy,
         target_host: &str,
         target_port: u16,
         resolved: Option<IpAddr>,
+        user_agent: &str,
     ) -> Result<Self, ProxyError> {
         if target_host.len() > 255 {
             // RFC 1928 section 5 counts the name in one byte.
@@ -78,7 +81,8 @@ impl ProxyHandshake {
             ProxyKind::Socks5 { .. } => State::Method,
         };
         let address = resolved.or_else(|| target_host.parse().ok());
-        Ok(Self { proxy, host: target_host.to_owned(), port: target_port, address, state })
+        let (host, user_agent) = (target_host.to_owned(), user_agent.to_owned());
+        Ok(Self { proxy, host, port: target_port, address, user_agent, state })
     }
 
     /// What is sent first.
@@ -87,6 +91,9 @@ impl ProxyHandshake {
             ProxyKind::Http => {
                 let target = self.target();
                 let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+                if !self.user_agent.is_empty() {
+                    request.push_str(&format!("User-Agent: {}\r\n", self.user_agent));
+                }
                 if let Some((user, password)) = &self.proxy.credentials {
                     request.push_str(&format!("Proxy-Authorization: {}\r\n", basic_auth(user, password)));
                 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn handshake(proxy: &str, host: &str, port: u16) -> ProxyHandshake {
-    ProxyHandshake::new(Proxy::parse(proxy).unwrap(), host, port, None).unwrap()
+    ProxyHandshake::new(Proxy::parse(proxy).unwrap(), host, port, None, "Game/1").unwrap()
 }
 
 /// A proxy that sends `answers`, each after the client's next words, a byte at a time. What the
@@ -38,11 +38,17 @@ fn refusal(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> ProxyError {
 #[test]
 fn connect_names_the_target_twice_and_logs_in() {
     let plain = handshake("http://p", "example.com", 443);
-    assert_eq!(plain.start(), b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n");
+    assert_eq!(
+        plain.start(),
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nUser-Agent: Game/1\r\n\r\n"
+    );
+    let proxy = Proxy::parse("p").unwrap();
+    let silent = ProxyHandshake::new(proxy, "h", 80, None, "").unwrap();
+    assert_eq!(silent.start(), b"CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n");
     let login = handshake("http://Aladdin:open%20sesame@p", "::1", 80);
     assert_eq!(
         String::from_utf8(login.start()).unwrap(),
-        "CONNECT [::1]:80 HTTP/1.1\r\nHost: [::1]:80\r\n\
+        "CONNECT [::1]:80 HTTP/1.1\r\nHost: [::1]:80\r\nUser-Agent: Game/1\r\n\
          Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"
     );
 }
@@ -125,7 +131,7 @@ fn socks5_asks_by_name_or_by_address() {
 
     let proxy = Proxy::parse("socks5://p").unwrap();
     let resolved = Some("10.1.2.3".parse().unwrap());
-    let mut by_address = ProxyHandshake::new(proxy, "example.com", 80, resolved).unwrap();
+    let mut by_address = ProxyHandshake::new(proxy, "example.com", 80, resolved, "").unwrap();
     let (said, _) = talk(&mut by_address, &[&[5, 0], &ok]).unwrap();
     assert_eq!(said[1], [5, 1, 0, 1, 10, 1, 2, 3, 0, 80]);
 }
@@ -167,5 +173,5 @@ fn a_refusal_by_a_socks5_proxy_says_what_to_do() {
         assert!(error.message.contains(words), "{answers:?}: {error}");
     }
     let proxy = Proxy::parse("socks5h://p").unwrap();
-    assert!(ProxyHandshake::new(proxy, &"h".repeat(256), 1, None).is_err());
+    assert!(ProxyHandshake::new(proxy, &"h".repeat(256), 1, None, "").is_err());
 }

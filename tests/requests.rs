@@ -1,0 +1,232 @@
+//! The upgrade request: what is sent, what the game is shown of it, and what it can change.
+
+mod common;
+
+use common::{Client, Seen};
+use framewire::{Code, ErrorKind, EventKind, EventType, Extension, LogLevel, Phase, Piece, Request, Segment};
+use framewire_servers::Scripted;
+use std::sync::{Arc, Mutex};
+
+const USER_AGENT: &str = concat!("Framewire/", env!("CARGO_PKG_VERSION"));
+
+/// A server that upgrades, and the requests that it was sent.
+fn server() -> (Scripted, Arc<Mutex<Vec<String>>>) {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let own = heads.clone();
+    let server = Scripted::start(move |mut peer| {
+        let head = peer.accept_upgrade();
+        own.lock().unwrap().push(head);
+        peer.wait_for_end();
+    });
+    (server, heads)
+}
+
+/// The values of a field in the request that the server gets of this client.
+fn sent(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
+    client.open().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    end(client, heads, name)
+}
+
+fn end(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
+    client.abort().unwrap();
+    assert!(client.end().is_terminal());
+    let head = heads.lock().unwrap().pop().unwrap();
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+}
+
+/// The same, of a request that the game has changed.
+fn sent_after(
+    client: &Client,
+    heads: &Mutex<Vec<String>>,
+    name: &str,
+    change: impl FnOnce(&Request),
+) -> Vec<String> {
+    client.enable_event(EventType::Request, true).unwrap();
+    client.open().unwrap();
+    let mut event = None;
+    common::wait_until("the request", || {
+        event = client.next_event().unwrap();
+        event.is_some()
+    });
+    let Some(EventKind::Request(request)) = event.map(|event| event.kind) else { panic!("no request") };
+    change(&request);
+    drop(request);
+    assert_eq!(client.next(), Seen::Open);
+    end(client, heads, name)
+}
+
+#[test]
+fn a_user_agent_is_sent_unless_the_game_says_otherwise() {
+    let (server, heads) = server();
+    let client = Client::new(&server.url());
+    assert_eq!(sent(&client, &heads, "User-Agent"), [USER_AGENT]);
+    let shown = |request: &Request| assert_eq!(request.header("user-agent").as_deref(), Some(USER_AGENT));
+    assert_eq!(sent_after(&client, &heads, "User-Agent", shown), [USER_AGENT]);
+    let replaced = sent_after(&client, &heads, "User-Agent", |request| {
+        request.set_header("user-agent", "Game/1").unwrap();
+    });
+    assert_eq!(replaced, ["Game/1"]);
+    let added = sent_after(&client, &heads, "User-Agent", |request| {
+        request.add_header("User-Agent", "Game/2").unwrap();
+    });
+    assert_eq!(added, ["Game/2"]);
+    let removed = sent_after(&client, &heads, "User-Agent", |request| {
+        request.remove_header("USER-AGENT").unwrap();
+        assert_eq!(request.header("User-Agent"), None);
+    });
+    assert_eq!(removed, [""; 0]);
+
+    let client = Client::new(&server.url());
+    client.add_header("User-Agent", "Game/3").unwrap();
+    assert_eq!(sent(&client, &heads, "user-agent"), ["Game/3"]);
+    client.add_header("user-agent", "Game/4").unwrap();
+    assert_eq!(sent(&client, &heads, "User-Agent"), ["Game/4"]);
+}
+
+#[test]
+fn what_is_set_twice_is_what_was_set_last() {
+    let (server, heads) = server();
+    let client = Client::new(&server.url().replace("ws://", "ws://bob:secret@"));
+    assert_eq!(sent(&client, &heads, "Authorization"), ["Basic Ym9iOnNlY3JldA=="]);
+    client.add_header("authorization", "Custom 1").unwrap();
+    assert_eq!(sent(&client, &heads, "Authorization"), ["Custom 1"]);
+    client.set_bearer_auth("2").unwrap();
+    assert_eq!(sent(&client, &heads, "Authorization"), ["Bearer 2"]);
+    client.add_header("Authorization", "Custom 3").unwrap();
+    assert_eq!(sent(&client, &heads, "Authorization"), ["Custom 3"]);
+
+    client.set_origin(Some("https://1.example")).unwrap();
+    client.add_header("Origin", "https://2.example").unwrap();
+    assert_eq!(sent(&client, &heads, "Origin"), ["https://2.example"]);
+    client.set_origin(Some("https://3.example")).unwrap();
+    assert_eq!(sent(&client, &heads, "Origin"), ["https://3.example"]);
+    client.set_origin(None).unwrap();
+    assert_eq!(sent(&client, &heads, "Origin"), [""; 0]);
+
+    client.add_header("X-Twice", "1").unwrap();
+    client.add_header("X-Twice", "2").unwrap();
+    assert_eq!(sent(&client, &heads, "X-Twice"), ["1", "2"]);
+}
+
+#[test]
+fn what_is_shown_of_a_request_is_what_is_sent_and_can_be_removed() {
+    let (server, heads) = server();
+    let client = Client::new(&server.url().replace("ws://", "ws://bob:secret@"));
+    client.set_origin(Some("https://game.example")).unwrap();
+    for (name, value) in [("Origin", "https://game.example"), ("Authorization", "Basic Ym9iOnNlY3JldA==")] {
+        let shown = |request: &Request| assert_eq!(request.header(name).as_deref(), Some(value));
+        assert_eq!(sent_after(&client, &heads, name, shown), [value]);
+        let remove = |request: &Request| request.remove_header(name).unwrap();
+        assert_eq!(sent_after(&client, &heads, name, remove), [""; 0]);
+        let replace = |request: &Request| request.set_header(name, "other").unwrap();
+        assert_eq!(sent_after(&client, &heads, name, replace), ["other"]);
+    }
+}
+
+#[test]
+fn as_many_header_fields_as_are_taken_are_sent() {
+    let (server, heads) = server();
+    let client = Client::new(&server.url());
+    for number in 0..framewire::limits::MAX_REQUEST_HEADERS {
+        client.add_header("X-Number", &number.to_string()).unwrap();
+    }
+    assert!(client.add_header("X-Number", "one more").is_err());
+    assert_eq!(sent(&client, &heads, "User-Agent"), [USER_AGENT]);
+    assert_eq!(sent(&client, &heads, "X-Number").len(), framewire::limits::MAX_REQUEST_HEADERS);
+}
+
+#[test]
+fn a_zone_is_where_a_link_local_address_is_dialled() {
+    let error = Client::opening("ws://[fe80::1%25no-such-if]:9/").error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve), "{error}");
+    assert!(error.message.contains("fe80::1%no-such-if"), "{error}");
+
+    let client = Client::new("ws://[fe80::1%25lo]:9/");
+    assert_eq!(client.url(), "ws://[fe80::1%25lo]:9/");
+    #[cfg(target_os = "linux")]
+    {
+        client.set_connect_timeout(200).unwrap();
+        client.open().unwrap();
+        let error = client.error();
+        assert_eq!(error.phase, Phase::Connect, "{error}");
+        let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap();
+        // So the system writes an address in its zone.
+        assert!(error.message.contains(&format!("[fe80::1%{}]:9", index.trim())), "{error}");
+        assert!(!error.message.contains("needs its zone"), "{error}");
+    }
+    let client = Client::new("ws://[fe80::1]:9/");
+    client.set_connect_timeout(200).unwrap();
+    client.open().unwrap();
+    let error = client.error();
+    assert!(error.message.contains("needs its zone"), "{error}");
+}
+
+/// Offers this, and would change nothing.
+struct Offering(&'static str);
+
+impl Extension for Offering {
+    fn rsv(&self) -> u8 {
+        0
+    }
+    fn offer(&self) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+    fn accept(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn mark(&self, _: Piece) -> Result<u8, String> {
+        Ok(0)
+    }
+    fn encode(&self, _: Piece, _: &[u8]) -> Result<Option<Segment>, String> {
+        Ok(None)
+    }
+    fn decode(&self, _: Piece, _: &[u8]) -> Result<Option<Segment>, String> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn an_offer_that_cannot_be_made_is_left_out_and_logged() {
+    let warnings = Arc::new(Mutex::new(0));
+    let own = warnings.clone();
+    let log = move |_: LogLevel, _: u64, _: &str, message: &str| {
+        if message.contains("offer of an extension") {
+            *own.lock().unwrap() += 1;
+        }
+    };
+    framewire::set_log(LogLevel::Warn, Some(Arc::new(log)));
+    let (server, heads) = server();
+    for (offer, good) in [
+        ("x-good; key=\"7\"", true),
+        ("x-good; a, x-good; b", true),
+        ("", false),
+        (" , ", false),
+        ("x bad", false),
+        ("x-bad;", false),
+        ("x-bad; a=b c", false),
+        ("x-bad, x-other", false),
+        ("x-bad\r\nX-Forged: 1", false),
+        ("x-bad; a=\"\u{7f}\"", false),
+        ("x-\u{e9}", false),
+    ] {
+        let client = Client::new(&server.url());
+        client.set_compression(None).unwrap();
+        client.add_extension(Arc::new(Offering(offer))).unwrap();
+        let before = *warnings.lock().unwrap();
+        let offered = sent(&client, &heads, "Sec-WebSocket-Extensions");
+        let expected: &[&str] = if good { &[offer] } else { &[] };
+        assert_eq!(offered, expected, "{offer:?}");
+        assert_eq!(*warnings.lock().unwrap() - before, usize::from(!good), "{offer:?}");
+    }
+}
+
+#[test]
+fn subprotocols_are_bounded_as_header_fields_are() {
+    let client = Client::new("ws://127.0.0.1:9/");
+    let half = "a".repeat(framewire::limits::MAX_REQUEST_HEADER_BYTES / 2);
+    client.add_protocol(&half).unwrap();
+    client.add_protocol(&half.replace('a', "b")).unwrap();
+    assert_eq!(client.add_protocol("c").unwrap_err().code, Code::TooLarge);
+}
