@@ -214,10 +214,12 @@ impl Extension for Foreign {
         let add = self.functions.add_negotiation?;
         // SAFETY: the buffer holds 512 bytes; the rest is the promise of whoever added it.
         let written = unsafe { add(buffer.as_mut_ptr().cast(), buffer.len(), self.user_data.get()) };
-        let element = std::str::from_utf8(buffer.get(..written)?).ok()?;
-        // What cannot stand in a header field is not offered.
-        let legal = !element.is_empty() && element.bytes().all(|byte| (0x20..0x7F).contains(&byte));
-        legal.then(|| element.to_owned())
+        if written == 0 {
+            return None;
+        }
+        // More than fits there, like anything else that cannot stand in a header field, is left out and said
+        // in the log, where the offer is made.
+        Some(String::from_utf8_lossy(buffer.get(..written).unwrap_or(b"\0")).into_owned())
     }
 
     fn accept(&self, element: &str) -> Result<(), String> {

@@ -8,6 +8,7 @@ use super::super::inbound::Payload;
 use super::{Rest, Session, SessionEvent, Settings};
 use crate::buffer::Segment;
 use crate::error::{Error, ErrorKind};
+use crate::logging::{self, LogLevel};
 use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
 use crate::wire::extensions::{ExtensionParams, parse_extensions};
 use crate::wire::frame::RSV1;
@@ -27,16 +28,28 @@ impl Offer {
         let mut elements = Vec::new();
         let mut extensions = Vec::new();
         for extension in &settings.extensions {
-            if let Some(element) = extension.offer() {
-                let name = element.split(';').next().unwrap_or_default().trim().to_owned();
-                extensions.push((name, extension.clone()));
-                elements.push(element);
-            }
+            let Some(element) = extension.offer() else { continue };
+            let Some(name) = offered_name(&element) else {
+                let message =
+                    "the offer of an extension is no element of Sec-WebSocket-Extensions, and is left out";
+                logging::note(LogLevel::Warn, format_args!("{message} (RFC 6455 section 9.1)"));
+                continue;
+            };
+            extensions.push((name, extension.clone()));
+            elements.push(element);
         }
         elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
         request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
         Self { compression: settings.compression.clone(), extensions }
     }
+}
+
+/// The name of what an extension offers, perhaps with several sets of parameters.
+fn offered_name(element: &str) -> Option<String> {
+    let is_plain = element.bytes().all(|byte| (0x20..0x7F).contains(&byte));
+    let offers = parse_extensions(element).ok().filter(|_| is_plain)?;
+    let name = offers.first()?.name.clone();
+    offers.iter().all(|offer| offer.name == name).then_some(name)
 }
 
 pub(super) struct Extended {
