@@ -14,9 +14,9 @@ use self::score::{CaseId, Expected};
 use self::suite::Server;
 use crate::c::{self, Build};
 use crate::run::{
-    DEVELOPMENT, Outcome, cargo, command, quietly, root, run as run_command, run_within, scratch,
+    DEVELOPMENT, Outcome, build_unless_built, cargo, command, quietly, root, run_within, scratch,
 };
-use crate::test::Verdict;
+use crate::schedule::Verdict;
 
 /// What runs with every change: all cases about the protocol, and one set of parameters of each kind
 /// of those about size and compression.
@@ -133,7 +133,7 @@ fn drive(client: &Client, mode: &str, server: &Server, certificates: Option<&Pat
 
 /// A folder with an authority of our own and a certificate of its for this machine.
 fn certificates() -> Outcome<PathBuf> {
-    run_command(cargo().args(DEVELOPMENT).arg("--quiet"))?;
+    build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
     let folder = scratch("autobahn/certificates")?;
     quietly(command(root().join("target/debug/framewire-certs")).arg(&folder))?;
     Ok(folder)

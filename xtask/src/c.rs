@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::run::{DEVELOPMENT, Outcome, cargo, command, has, quietly, root, run, scratch};
+use crate::run::{DEVELOPMENT, Outcome, build_unless_built, cargo, command, has, quietly, root, scratch};
 
 pub const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
@@ -17,6 +17,14 @@ pub enum Build {
     Sanitized,
 }
 
+/// Set for the steps of `cargo xtask test --all`: programs in C use the library as it is shipped.
+pub const SHIPPED_ONLY: &str = "FRAMEWIRE_XTASK_SHIPPED";
+
+/// The library for programs in C, unless they need a certain one.
+pub fn usual() -> Build {
+    if std::env::var_os(SHIPPED_ONLY).is_some() { Build::Release } else { Build::Development }
+}
+
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Has the shared library built as it is shipped: alone, for where a crate is made for Rust programs in
@@ -28,11 +36,11 @@ pub const SHIPPED: &[&str] =
 pub fn library(build: Build) -> Outcome<PathBuf> {
     match build {
         Build::Development => {
-            run(cargo().args(DEVELOPMENT).arg("--quiet"))?;
+            build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
             Ok(root().join("target/debug"))
         }
         Build::Release => {
-            run(cargo().args(SHIPPED))?;
+            build_unless_built(cargo().args(SHIPPED))?;
             Ok(root().join("target/release"))
         }
         Build::Sanitized => {
@@ -81,11 +89,14 @@ pub fn compile(source: &Path, library: &Path, build: Build) -> Outcome<PathBuf> 
         .arg("-I")
         .arg(root().join("tests/c"))
         .arg(source);
-    cc.arg("-o").arg(&program).arg("-L").arg(library).args(["-lframewire", "-lpthread", "-lm"]);
+    // Under another name first, as another step may be running the program that this one replaces.
+    let fresh = program.with_extension(std::process::id().to_string());
+    cc.arg("-o").arg(&fresh).arg("-L").arg(library).args(["-lframewire", "-lpthread", "-lm"]);
     // Old tags, as the new ones would let LD_LIBRARY_PATH come first, which cargo sets to its own
     // folders, where another build of the library lies.
     cc.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()));
     quietly(&mut cc)?;
+    std::fs::rename(&fresh, &program).map_err(|error| format!("{}: {error}", program.display()))?;
     Ok(program)
 }
 

@@ -6,18 +6,24 @@ use std::time::{Duration, Instant};
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, command, ensure, root, run_within};
-use crate::test::{Report, Verdict};
+use crate::schedule::Verdict;
 
-pub fn steps(report: &mut Report, echo: &Echo) {
-    report.step("tests in C", || all(echo, Tool::None).into());
-    report.step("tests in C, address sanitizer", || match c::can_sanitize() {
-        Ok(()) => all(echo, Tool::AddressSanitizer).into(),
+pub fn plain() -> Verdict {
+    all(Tool::None).into()
+}
+
+pub fn sanitized() -> Verdict {
+    match c::can_sanitize() {
+        Ok(()) => all(Tool::AddressSanitizer).into(),
         Err(reason) => Verdict::Skipped(reason),
-    });
-    report.step("tests in C, valgrind", || match ensure("valgrind", &["valgrind"]) {
-        Ok(()) => all(echo, Tool::Valgrind).into(),
+    }
+}
+
+pub fn under_valgrind() -> Verdict {
+    match ensure("valgrind", &["valgrind"]) {
+        Ok(()) => all(Tool::Valgrind).into(),
         Err(reason) => Verdict::Skipped(reason),
-    });
+    }
 }
 
 /// The caller that knows no rules, for longer than a test may take: so long under each tool.
@@ -74,7 +80,11 @@ enum Tool {
 
 impl Tool {
     fn build(self) -> Build {
-        if self == Tool::AddressSanitizer { Build::Sanitized } else { Build::Release }
+        match self {
+            Tool::None => c::usual(),
+            Tool::AddressSanitizer => Build::Sanitized,
+            Tool::Valgrind => Build::Release,
+        }
     }
 }
 
@@ -94,7 +104,8 @@ const VALGRIND: &[&str] = &[
 /// not every time. They run once without TLS, and once with it and without that check.
 const OVER_TLS: &[&str] = &["endings", "hostile_caller", "life", "shutdown"];
 
-fn all(echo: &Echo, tool: Tool) -> Outcome {
+fn all(tool: Tool) -> Outcome {
+    let echo = &Echo::start()?;
     let build = tool.build();
     let library = c::library(build)?;
     let mut failures = Vec::new();

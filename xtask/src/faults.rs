@@ -3,26 +3,18 @@
 use std::path::Path;
 
 use crate::c::{self, Build};
-use crate::run::{Outcome, cargo, root, run};
+use crate::run::{Outcome, build_test_program, command, run};
 
 /// What `src/fault.rs` has its panics say.
 const WORDS: &[u8] = b"framewire fault point";
 
 /// A panic in each room in turn.
 pub fn test() -> Outcome {
-    // A folder of its own, as the flags would have everything built again each time.
-    let folder = root().join("target/faults");
-    let faulty = |command: &[&str]| {
-        let mut faulty = cargo();
-        faulty.args(command).args(["--quiet", "--package", "framewire"]);
-        faulty.env("RUSTFLAGS", "--cfg framewire_faults").env("CARGO_TARGET_DIR", &folder);
-        faulty
-    };
-    run(faulty(&["test", "--test", "faults"]).args(["--", "--nocapture"]))?;
-    run(&mut faulty(&["build", "--lib"]))?;
+    let program = build_test_program("faults", Some("framewire_faults"))?;
+    run(command(&program).arg("--nocapture"))?;
     let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    // That the words are found there shows that they can be.
-    if !says_so(&folder.join("debug").join(&name))? {
+    // That the words are found there, where the library is linked in, shows that they can be.
+    if !says_so(&program)? {
         return Err("the build that panics on demand does not say so".into());
     }
     if says_so(&c::library(Build::Release)?.join(&name))? {

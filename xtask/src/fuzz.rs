@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{Outcome, quietly, root, run, scratch};
-use crate::test::Verdict;
+use crate::schedule::Verdict;
 
 /// Seconds for each target where nobody says: enough for what a change breaks plainly.
 const SECONDS: u32 = 20;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::dist::licences;
 use crate::run::{Echo, Outcome, cargo, root, run, scratch};
-use crate::test::Verdict;
+use crate::schedule::Verdict;
 use engine::Godot;
 
 /// For one run of the engine, of which the longest takes ten seconds.

@@ -18,6 +18,7 @@ mod godot;
 mod guarantees;
 mod header;
 mod install;
+mod models;
 mod network;
 mod nightly;
 mod platform_rules;
@@ -27,6 +28,7 @@ mod proxies;
 mod real;
 mod reproducible;
 mod run;
+mod schedule;
 mod snapshot;
 mod soak;
 mod supply;
@@ -36,12 +38,17 @@ mod unsafe_list;
 
 use std::process::ExitCode;
 
+use schedule::Verdict;
+
 const USAGE: &str = "\
 cargo xtask <command>
 
   demo               builds the library and the C game, starts an echo server, and plays
-  test               everything: what can be installed is, what cannot run is named
-  test WORD...       only the steps whose names contain one of the words
+  test               the library through its C ABI and its Rust API against honest and hostile servers,
+                     units, header and examples, in a few minutes; installs nothing
+  test --all         everything, as CI runs it; what is missing is skipped, and the line that installs it
+                     is printed. --install installs it
+  test WORD...       the steps, of all, whose names contain one of the words
   bench [--runs N] [--keep] [WORD...]
                      measures Framewire beside its peers; --show prints what was measured last,
                      --svg FILE draws it
@@ -79,7 +86,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
-        ["test", only @ ..] => test::run_and_report(only),
+        ["test", only @ ..] => test::main(only),
         ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),
         ["hostile", "--minutes", minutes] => hostile(minutes),
@@ -101,6 +108,11 @@ fn main() -> ExitCode {
         ["cross-test", only @ ..] => cross::run(only),
         ["check-platforms", only @ ..] => check_platforms::run(only),
         ["nightly", only @ ..] => nightly::run(only),
+        // What `test` and `nightly` start for each of their steps.
+        ["step", name] => match test::find(name).or_else(|| nightly::find(name)) {
+            Some(step) => return schedule::run_one(step),
+            None => Err(format!("there is no step {name}")),
+        },
         ["profiles"] => profiles::measure(),
         ["platforms"] => platforms::write(),
         ["unity-meta"] => unity::write_metas(),
@@ -124,10 +136,10 @@ fn hostile(minutes: &str) -> run::Outcome {
 }
 
 /// A step that was asked for on its own.
-fn alone(verdict: test::Verdict) -> run::Outcome {
+fn alone(verdict: Verdict) -> run::Outcome {
     match verdict {
-        test::Verdict::Passed => Ok(()),
-        test::Verdict::Failed(problem) => Err(problem),
-        test::Verdict::Skipped(reason) => Err(format!("skipped: {reason}")),
+        Verdict::Passed => Ok(()),
+        Verdict::Failed(problem) => Err(problem),
+        Verdict::Skipped(reason) => Err(format!("skipped: {reason}")),
     }
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::run::{Outcome, command, ensure, quietly, test_program};
-use crate::test::Verdict;
+use crate::schedule::Verdict;
 
 /// Of its own: the network, and the names of hosts.
 const UNSHARE: &[&str] = &["--net", "--mount", "--propagation", "private"];

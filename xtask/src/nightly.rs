@@ -1,31 +1,33 @@
 //! `cargo xtask nightly`: what takes too long to run with every change.
 
 use crate::run::Outcome;
-use crate::test::{Report, Verdict};
+use crate::schedule::{self, Step};
 use crate::{autobahn, check_platforms, cross, dist, fuzz, reproducible, soak, supply};
 
-/// A name, and what to do.
-type Step = (&'static str, fn() -> Verdict);
-
-/// New ones go here.
+/// New ones go here. One after the other, as most of them use all there is.
 const STEPS: &[Step] = &[
-    ("check-platforms: it compiles for what cannot be linked here", || check_platforms::run(&[]).into()),
-    ("dist: everything that is shipped", || dist::run(&[]).into()),
-    ("cross-test: Windows and ARM, emulated", || cross::run(&[]).into()),
-    ("what it is made of: licences, sources, duplicates, known faults", supply::deny),
-    ("what it is made of: the list of it all", supply::sbom),
-    ("the oldest compiler that is promised", supply::oldest_compiler),
-    ("two builds of a release are the same", reproducible::step),
-    ("fuzzing, an hour each", || fuzz::main(&["--seconds", "3600"]).into()),
-    ("Autobahn, every case", || autobahn::run(true).into()),
-    ("soak: half an hour of two hundred connections", || soak::main(&[]).into()),
+    Step::new("check-platforms: it compiles for what cannot be linked here", 600, || {
+        check_platforms::run(&[]).into()
+    }),
+    Step::new("dist: everything that is shipped", 1800, || dist::run(&[]).into()),
+    Step::new("cross-test: Windows and ARM, emulated", 900, || cross::run(&[]).into()),
+    Step::new("what it is made of: licences, sources, duplicates, known faults", 60, supply::deny),
+    Step::new("what it is made of: the list of it all", 60, supply::sbom),
+    Step::new("the oldest compiler that is promised", 60, supply::oldest_compiler),
+    Step::new("two builds of a release are the same", 300, reproducible::step),
+    Step::new("fuzzing, an hour each", 7 * 3600, || fuzz::main(&["--seconds", "3600"]).into()),
+    Step::new("Autobahn, every case", 1800, || autobahn::run(true).into()),
+    Step::new("soak: half an hour of two hundred connections", 1900, || soak::main(&[]).into()),
 ];
 
 /// All steps, or those whose names contain one of the words.
 pub fn run(only: &[&str]) -> Outcome {
-    let mut report = Report::new(only);
-    for (name, step) in STEPS {
-        report.step(name, step);
-    }
-    report.conclude()
+    let is_wanted = |step: &&Step| only.is_empty() || only.iter().any(|word| step.name.contains(word));
+    let steps: Vec<Step> = STEPS.iter().filter(is_wanted).copied().collect();
+    schedule::run(&steps, &[])
+}
+
+/// `cargo xtask step NAME`.
+pub fn find(name: &str) -> Option<&'static Step> {
+    STEPS.iter().find(|step| step.name == name)
 }

@@ -6,13 +6,22 @@ use std::process::{Child, Command, Stdio};
 use crate::c::{self, Build};
 use crate::real::{Problem, verdict};
 use crate::run::{Echo, Outcome, command, ensure, free_port, has, quietly, root, run, scratch};
-use crate::test::Report;
+use crate::schedule::Verdict;
 
-pub fn steps(report: &mut Report, echo: &Echo) {
-    report.step("squid, an HTTP proxy", || verdict(squid(echo)));
-    report.step("tinyproxy, an HTTP proxy", || verdict(tinyproxy(echo)));
-    report.step("microsocks, a SOCKS5 proxy", || verdict(microsocks(echo)));
-    report.step("dante, a SOCKS5 proxy", || verdict(dante(echo)));
+pub fn squid(echo: &Echo) -> Verdict {
+    verdict(through_squid(echo))
+}
+
+pub fn tinyproxy(echo: &Echo) -> Verdict {
+    verdict(through_tinyproxy(echo))
+}
+
+pub fn microsocks(echo: &Echo) -> Verdict {
+    verdict(through_microsocks(echo))
+}
+
+pub fn dante(echo: &Echo) -> Verdict {
+    verdict(through_dante(echo))
 }
 
 /// A proxy that runs until it is dropped.
@@ -124,7 +133,7 @@ fn dead_target() -> Result<String, Problem> {
     Ok(format!("ws://127.0.0.1:{}/", free_port().map_err(Problem::Failed)?))
 }
 
-fn squid(echo: &Echo) -> Result<(), Problem> {
+fn through_squid(echo: &Echo) -> Result<(), Problem> {
     let program = installed("squid", "squid")?;
     let proxy = Proxy::start(program, &["-N", "-f"], "squid.conf").map_err(Problem::Failed)?;
     let good = proxy.url("http", "bob:secret@");
@@ -138,7 +147,7 @@ fn squid(echo: &Echo) -> Result<(), Problem> {
     proxy.expect(&echo.ws, &secure, "echo", Some(&proxy.ca))
 }
 
-fn tinyproxy(echo: &Echo) -> Result<(), Problem> {
+fn through_tinyproxy(echo: &Echo) -> Result<(), Problem> {
     let program = installed("tinyproxy", "tinyproxy-bin")?;
     let proxy = Proxy::start(program, &["-d", "-c"], "tinyproxy.conf").map_err(Problem::Failed)?;
     let good = proxy.url("http", "bob:secret@");
@@ -148,7 +157,7 @@ fn tinyproxy(echo: &Echo) -> Result<(), Problem> {
     proxy.expect(&dead_target()?, &good, "500", None)
 }
 
-fn microsocks(echo: &Echo) -> Result<(), Problem> {
+fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
     let program = installed("microsocks", "microsocks")?;
     let port = free_port().map_err(Problem::Failed)?;
     let mut command = Command::new(program);
@@ -164,7 +173,7 @@ fn microsocks(echo: &Echo) -> Result<(), Problem> {
     Ok(())
 }
 
-fn dante(echo: &Echo) -> Result<(), Problem> {
+fn through_dante(echo: &Echo) -> Result<(), Problem> {
     let program = installed("danted", "dante-server")?;
     let proxy = Proxy::start(program, &["-f"], "danted.conf").map_err(Problem::Failed)?;
     for scheme in ["socks5", "socks5h"] {

@@ -1,20 +1,28 @@
 //! Real servers: each is installed into `target/tools`, started, and echoed against.
 
-mod http2;
+pub mod http2;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::c::{self, Build};
-use crate::run::{Outcome, command, ensure, free_port, has, quietly, root, run, scratch};
-use crate::test::{Report, Verdict};
+use crate::run::{
+    DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, free_port, has, may_install, quietly,
+    root, run, scratch,
+};
+use crate::schedule::Verdict;
 
-pub fn steps(report: &mut Report) {
-    report.step("Python websockets", || verdict(python()));
-    report.step("Node ws", || verdict(node()));
-    report.step("nginx as TLS front", || verdict(nginx()));
-    http2::steps(report);
+pub fn python() -> Verdict {
+    verdict(with_python())
+}
+
+pub fn node() -> Verdict {
+    verdict(with_node())
+}
+
+pub fn nginx() -> Verdict {
+    verdict(behind_nginx())
 }
 
 /// The versions that the tests were written against: a newer one is taken in on purpose.
@@ -77,7 +85,7 @@ fn echo_against(url: &str, ca: Option<&Path>) -> Outcome {
     run(&mut client)
 }
 
-fn python() -> Result<(), Problem> {
+fn with_python() -> Result<(), Problem> {
     let server = start_python().map_err(Problem::Missing)?;
     echo_against(&format!("ws://127.0.0.1:{}/", server.port), None).map_err(Problem::Failed)
 }
@@ -86,15 +94,26 @@ fn start_python() -> Outcome<Server> {
     ensure("python3", &["python3", "python3-venv"])?;
     let folder = scratch("tools/python")?;
     let python = folder.join("bin/python");
-    if !python.exists() {
-        quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    }
-    // Needs no network when it is there already.
-    quietly(Command::new(&python).args(["-m", "pip", "install", "-q", WEBSOCKETS]))?;
+    pip(&folder, &python, WEBSOCKETS)?;
     Server::start(Command::new(&python).arg("-u").arg(root().join("tests/real/websockets_echo.py")))
 }
 
-fn node() -> Result<(), Problem> {
+/// Sees to it that a Python environment has a package in this version.
+fn pip(environment: &Path, python: &Path, package: &str) -> Outcome {
+    let (name, version) = package.split_once("==").ok_or_else(|| format!("{package} has no version"))?;
+    let look = format!("import importlib.metadata as m, sys; sys.exit(m.version({name:?}) != {version:?})");
+    if quietly(Command::new(python).args(["-c", &look])).is_ok() {
+        return Ok(());
+    }
+    let folder = environment.display();
+    may_install(package, &format!("python3 -m venv {folder} && {folder}/bin/pip install {package}"))?;
+    if !python.exists() {
+        quietly(Command::new("python3").args(["-m", "venv"]).arg(environment))?;
+    }
+    quietly(Command::new(python).args(["-m", "pip", "install", "-q", package])).map(drop)
+}
+
+fn with_node() -> Result<(), Problem> {
     let server = start_node().map_err(Problem::Missing)?;
     echo_against(&format!("ws://127.0.0.1:{}/", server.port), None).map_err(Problem::Failed)
 }
@@ -102,13 +121,16 @@ fn node() -> Result<(), Problem> {
 fn start_node() -> Outcome<Server> {
     ensure("node", &["nodejs", "npm"])?;
     let folder = scratch("tools/node")?;
-    let mut npm = Command::new("npm");
-    quietly(npm.args(["install", "--silent", "--prefer-offline", "--prefix"]).arg(&folder).arg(WS))?;
+    if !folder.join("node_modules/ws").exists() {
+        may_install(WS, &format!("npm install --prefix {} {WS}", folder.display()))?;
+        let mut npm = Command::new("npm");
+        quietly(npm.args(["install", "--silent", "--prefer-offline", "--prefix"]).arg(&folder).arg(WS))?;
+    }
     let script = root().join("tests/real/ws_echo.js");
     Server::start(Command::new("node").arg(script).env("NODE_PATH", folder.join("node_modules")))
 }
 
-fn nginx() -> Result<(), Problem> {
+fn behind_nginx() -> Result<(), Problem> {
     let program = find_nginx().map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
     let front = start_nginx(program, "nginx.conf", backend.port).map_err(Problem::Failed)?;
@@ -149,6 +171,7 @@ impl Place {
     /// A folder with certificates in it, and two free ports.
     fn new(name: &str) -> Outcome<Self> {
         let folder = scratch(&format!("tools/{name}"))?;
+        build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
         let certificates = root().join("target/debug/framewire-certs");
         quietly(Command::new(certificates).arg(&folder))?;
         Ok(Self { folder, port: free_port()?, clear: free_port()? })

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::c::SHIPPED;
 use crate::run::{Outcome, cargo, command, has, quietly, run, scratch};
+use crate::schedule::Verdict;
 use crate::snapshot;
-use crate::test::Verdict;
 
 pub fn step() -> Verdict {
     match quietly(command("git").args(["rev-parse", "--git-dir"])) {

@@ -38,12 +38,59 @@ pub fn cargo() -> Command {
 /// both use, and build those again.
 pub const DEVELOPMENT: &[&str] = &["build", "--package", "framewire", "--package", "framewire-servers"];
 
+/// Set for steps that others have built everything for.
+pub const BUILT: &str = "FRAMEWIRE_XTASK_BUILT";
+
+/// Runs a build, unless steps before this one have done so: cargo would only look at everything again, and
+/// wait for what else builds meanwhile.
+pub fn build_unless_built(build: &mut Command) -> Outcome {
+    if std::env::var_os(BUILT).is_some() { Ok(()) } else { run(build) }
+}
+
+/// Compiles the packages of this workspace with `--cfg NAME`, and shares what others have built of all the
+/// rest. RUSTFLAGS would have everything built again.
+pub fn with_cfg<'a>(cargo: &'a mut Command, name: &str) -> Outcome<&'a mut Command> {
+    let wrapper = scratch("xtask")?.join(format!("rustc-{name}"));
+    // Cargo tells builds with one wrapper from those with another by the wrapper's path.
+    std::fs::write(&wrapper, format!("#!/bin/sh\nexec \"$@\" --cfg {name}\n"))
+        .map_err(|error| format!("{}: {error}", wrapper.display()))?;
+    quietly(Command::new("chmod").arg("+x").arg(&wrapper))?;
+    Ok(cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper))
+}
+
 /// Longer than anything takes on a slow machine, builds included; what runs on has hung.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// Builds a test of the library's own that cargo does not run, and says where it is.
 pub fn test_program(name: &str) -> Outcome<PathBuf> {
-    let mut build = cargo()
+    if std::env::var_os(BUILT).is_some() {
+        let noted = noted(name)?;
+        return std::fs::read_to_string(&noted)
+            .map(PathBuf::from)
+            .map_err(|error| format!("{}: {error}", noted.display()));
+    }
+    build_test_program(name, None)
+}
+
+/// Builds such a test for the steps that come after this one.
+pub fn note_test_program(name: &str) -> Outcome {
+    let noted = noted(name)?;
+    let _ = std::fs::remove_file(&noted);
+    let program = build_test_program(name, None)?;
+    std::fs::write(&noted, program.to_string_lossy().as_bytes()).map_err(|error| error.to_string())
+}
+
+fn noted(name: &str) -> Outcome<PathBuf> {
+    Ok(scratch("xtask")?.join(format!("program-{name}")))
+}
+
+/// The same, built now, and with `--cfg CFG`.
+pub fn build_test_program(name: &str, cfg: Option<&str>) -> Outcome<PathBuf> {
+    let mut build = cargo();
+    if let Some(cfg) = cfg {
+        with_cfg(&mut build, cfg)?;
+    }
+    let mut build = build
         .args(["test", "--quiet", "--test", name, "--no-run", "--message-format", "json"])
         .stdout(Stdio::piped())
         .spawn()
@@ -161,11 +208,27 @@ pub fn has(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
+/// `0`, and nothing is installed.
+pub const INSTALL: &str = "FRAMEWIRE_XTASK_INSTALL";
+
+/// Whether `what` may be installed; else says how to have it, by a line for a shell. Whatever installs
+/// anything asks this first.
+pub fn may_install(what: &str, line: &str) -> Outcome {
+    if std::env::var(INSTALL).is_ok_and(|value| value == "0") {
+        return Err(format!("{what} is missing: {line}"));
+    }
+    Ok(())
+}
+
+/// For what is installed into `target` by more than one command: the line that does it.
+pub const WITH_INSTALL: &str = "cargo xtask test --all --install";
+
 /// Installs Debian packages, once, if `program` is missing and this machine can.
 pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
     if has(program) {
         return Ok(());
     }
+    may_install(program, &format!("apt-get install {}", packages.join(" ")))?;
     if !has("apt-get") {
         return Err(format!(
             "{program} is missing and there is no apt-get to install {}",
@@ -206,7 +269,7 @@ pub struct Echo {
 
 impl Echo {
     pub fn start() -> Outcome<Self> {
-        run(cargo().args(DEVELOPMENT).arg("--quiet"))?;
+        build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
         // Each has an authority of its own, and commands may run side by side.
         let ca = scratch("demo")?.join(format!("ca-{}.pem", std::process::id()));
         let mut child = command(root().join("target/debug/framewire-echo"))

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::run::{Outcome, cargo, command, quietly, root, run, scratch};
+use crate::run::{Outcome, cargo, command, may_install, quietly, root, run, scratch};
+use crate::schedule::Verdict;
 use crate::snapshot;
-use crate::test::Verdict;
 
 /// Newer ones are taken in on purpose.
 const CARGO_DENY: &str = "0.20.2";
@@ -203,6 +203,10 @@ fn install(name: &str, version: &str) -> Outcome {
     if known.is_ok_and(|known| known.contains(version)) {
         return Ok(());
     }
+    may_install(
+        &format!("{name} {version}"),
+        &format!("cargo install {name} --locked --version {version} --root {}", folder(name).display()),
+    )?;
     println!("installing {name} {version}");
     let mut install = cargo();
     install.args(["install", name, "--quiet", "--locked", "--version", version, "--root"]).arg(folder(name));

@@ -1,183 +1,213 @@
-//! `cargo xtask test`: everything, in a fixed order, one after the other, whatever fails on the way.
+//! `cargo xtask test`: what a newcomer runs; with `--all` everything, as CI runs it.
 
-use std::time::Instant;
-
-use crate::c::{self, Build};
-use crate::run::{Echo, Outcome, cargo, command, ensure, has, root, run, test_program};
+use crate::c;
+use crate::run::{
+    BUILT, DEVELOPMENT, Echo, INSTALL, Outcome, build_unless_built, cargo, command, ensure, has, may_install,
+    note_test_program, quietly, root, run, test_program,
+};
+use crate::schedule::{self, Step, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, network,
-    platform_rules, proxies, real, soak, supply, unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, models,
+    network, platform_rules, proxies, real, soak, supply, unity, unsafe_list,
 };
 
-/// Of what a failed step has said, as many lines are said again at the end.
-const LAST_LINES: usize = 60;
+const BUILD: &str = "build of the library and its tests";
+const SHIPPED: &str = "build of the library as it is shipped";
+/// What needs the library as it is shipped, and the servers.
+const BOTH: &[&str] = &[BUILD, SHIPPED];
 
-/// How a step ended.
-pub enum Verdict {
-    Passed,
-    Failed(String),
-    /// It cannot be run here, and why.
-    Skipped(String),
-}
-
-impl From<Outcome> for Verdict {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Ok(()) => Verdict::Passed,
-            Err(problem) => Verdict::Failed(problem),
-        }
-    }
-}
-
-#[derive(Default)]
-pub struct Report {
-    /// Steps run if their names contain one of these; all, if there are none.
-    only: Vec<String>,
-    passed: Vec<String>,
-    /// Names, and what went wrong.
-    failed: Vec<(String, String)>,
-    skipped: Vec<String>,
-}
-
-impl Report {
-    /// Of the steps whose names contain one of these words; of all, if there are none.
-    pub fn new(only: &[&str]) -> Self {
-        Report { only: only.iter().map(|word| (*word).to_owned()).collect(), ..Report::default() }
-    }
-
-    /// Says at the end how it went.
-    pub fn conclude(&self) -> Outcome {
-        println!();
-        for skipped in &self.skipped {
-            println!("skipped: {skipped}");
-        }
-        for (failed, problem) in &self.failed {
-            // Once more at the end, where it is looked for.
-            let lines: Vec<&str> = problem.lines().collect();
-            println!("FAILED: {failed}\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
-        }
-        let (passed, failed, skipped) = (self.passed.len(), self.failed.len(), self.skipped.len());
-        println!("{passed} passed, {failed} failed, {skipped} skipped");
-        if passed + failed + skipped == 0 {
-            return Err("no step has such a name".into());
-        }
-        if failed == 0 { Ok(()) } else { Err(format!("{failed} steps failed")) }
-    }
-
-    /// Runs one step and says how it went.
-    pub fn step(&mut self, name: &str, body: impl FnOnce() -> Verdict) {
-        if !self.only.is_empty() && !self.only.iter().any(|word| name.contains(word.as_str())) {
-            return;
-        }
-        println!("\n---- {name}");
-        let started = Instant::now();
-        let verdict = body();
-        let seconds = started.elapsed().as_secs_f32();
-        match verdict {
-            Verdict::Passed => {
-                println!("---- {name}: ok, {seconds:.1} s");
-                self.passed.push(name.to_owned());
-            }
-            Verdict::Failed(problem) => {
-                println!("---- {name}: FAILED, {seconds:.1} s\n{problem}");
-                self.failed.push((name.to_owned(), problem));
-            }
-            Verdict::Skipped(reason) => {
-                println!("---- {name}: skipped: {reason}");
-                self.skipped.push(format!("{name} ({reason})"));
-            }
-        }
-    }
-}
-
-fn run_all(only: &[&str]) -> Report {
-    let mut report = Report::new(only);
-    report.step("a C and a C++ compiler", || {
-        ensure("cc", &["gcc", "libc6-dev"]).and_then(|()| ensure("g++", &["g++"])).into()
-    });
-    report.step("the header is current", || header::check().into());
-    report.step("the header compiles alone", || c::header_alone().into());
-    report.step("the ABI is as it was", || abi_facts::check().into());
-    report.step("every function is the same on every platform", || platform_rules::check().into());
-    report.step("every promise has its proof", || guarantees::check().into());
-    report.step("every unsafe block has its reason and its room", || unsafe_list::check().into());
-    report.step("no warning of rustc or clippy", || {
-        let strict = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        run(cargo().args(strict)).into()
-    });
-    report.step("every function is tested from C", || abi::every_function_is_tested().into());
-    report.step("cargo test", || run(cargo().args(["test", "--workspace", "--quiet"])).into());
-    report.step("hostile servers: every fault in every phase, an end at every byte", || {
-        let program = test_program("hostile_server");
-        program.and_then(|program| run(command(program).arg("--nocapture"))).into()
-    });
-    report.step("models of the hand-overs between threads", || models().into());
-    report.step("a panic in each room", || faults::test().into());
-    report.step("the library builds without TLS and C", || {
-        run(cargo().args(["check", "--quiet", "--package", "framewire", "--no-default-features"])).into()
-    });
-    report.step("no dependency wants a newer compiler than is promised", || {
-        supply::compilers_of_dependencies().into()
-    });
-    report.step("the library builds without HTTP/2", || {
-        let lean = ["--no-default-features", "--features", "capi,tls"];
-        run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(lean)).into()
-    });
-    report.step("fuzzing", fuzz::step);
-    let echo = match Echo::start() {
-        Ok(echo) => echo,
-        Err(problem) => {
-            report.step("the echo server", || Verdict::Failed(problem));
-            return report;
-        }
-    };
-    report.step("examples in C", || examples(&echo).into());
-    c_tests::steps(&mut report, &echo);
-    report.step("what a message costs, counted", bench::counts::step);
-    report.step("Godot", || godot::step(&echo));
-    report.step("Unity, in Mono and CoreCLR", || match unity::tools() {
-        Ok(()) => unity::test(&echo).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    });
-    report.step("the demo", || demo::play(&echo, Build::Release).into());
-    report.step("C++, and the installed package", || match cpp::tools() {
-        Ok(()) => cpp::test(&echo).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    });
-    report.step("soak: two minutes of two hundred connections", || soak::short().into());
-    report.step("network: dead addresses, dead links, slow links", network::step);
-    real::steps(&mut report);
-    proxies::steps(&mut report, &echo);
-    report.step("Autobahn", autobahn::step);
-    report
-}
-
-/// The orders in which threads may meet: shuttle plays many, drawn at random, and loom all of them
-/// within reason.
-fn models() -> Outcome {
-    ["shuttle", "framewire_loom"].into_iter().try_for_each(|checker| {
-        let mut tests = cargo();
-        tests.args(["test", "--package", "framewire", "--lib", "--quiet", "models"]);
-        // Folders of their own, as the flags would have everything built again each time.
-        let target = root().join("target").join(checker);
-        run(tests.env("RUSTFLAGS", format!("--cfg {checker}")).env("CARGO_TARGET_DIR", target))
+/// The order in which they begin, each lane by itself. The seconds are those of two quiet cores.
+const STEPS: &[Step] = &[
+    Step::new("a C compiler", 1, || ensure("cc", &["gcc", "libc6-dev"]).into()).quick(),
+    Step::new("a C++ compiler", 1, || ensure("g++", &["g++"]).into()),
+    Step::new("every function is the same on every platform", 1, || platform_rules::check().into()).quick(),
+    Step::new("every promise has its proof", 1, || guarantees::check().into()).quick(),
+    Step::new("every unsafe block has its reason and its room", 1, || unsafe_list::check().into()).quick(),
+    Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
+    Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
+    Step::new(BUILD, 95, || build().into()).quick(),
+    // Optimising as a whole takes one core for most of its time, so it goes beside the others.
+    Step::new(SHIPPED, 90, || run(cargo().args(c::SHIPPED)).into()).waits(),
+    Step::new("the header is current", 15, || header::check().into()).quick().after(&[BUILD]),
+    Step::new("cargo test", 90, || cargo_test().into()).quick().after(&[BUILD]),
+    Step::new("the tests of these commands", 10, || {
+        run(cargo().args(["test", "--quiet", "--package", "xtask"])).into()
     })
-}
+    .quick()
+    .after(&[BUILD]),
+    Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
+    Step::new("tests in C", 60, c_tests::plain).quick().waits().after(BOTH),
+    Step::new("the demo", 5, || with_echo(|echo| demo::play(echo, c::usual()))).quick().waits().after(BOTH),
+    Step::new("hostile servers: every fault in every phase, an end at every byte", 60, || {
+        hostile_servers().into()
+    })
+    .quick()
+    .waits()
+    .after(&[BUILD]),
+    Step::new("soak: two minutes of two hundred connections", 125, || soak::short().into())
+        .waits()
+        .after(BOTH),
+    Step::new("network: dead addresses, dead links, slow links", 60, network::step).waits().after(BOTH),
+    Step::new("Autobahn", 240, autobahn::step).waits().after(BOTH),
+    Step::new("the ABI is as it was", 5, || abi_facts::check().into()).after(BOTH),
+    Step::new("models of the hand-overs between threads", 120, || models::test().into()).after(BOTH),
+    Step::new("a panic in each room", 40, || faults::test().into()).after(BOTH),
+    Step::new("no warning of rustc or clippy", 45, || clippy().into()).after(BOTH),
+    Step::new("the library builds without TLS and C", 10, || check_without(&["--no-default-features"]))
+        .after(BOTH),
+    Step::new("the library builds without HTTP/2", 10, || {
+        check_without(&["--no-default-features", "--features", "capi,tls"])
+    })
+    .after(BOTH),
+    Step::new("no dependency wants a newer compiler than is promised", 2, || {
+        supply::compilers_of_dependencies().into()
+    })
+    .after(BOTH),
+    Step::new("tests in C, address sanitizer", 120, c_tests::sanitized).after(BOTH),
+    Step::new("tests in C, valgrind", 120, c_tests::under_valgrind).after(BOTH),
+    Step::new("fuzzing", 240, fuzz_step).after(BOTH),
+    Step::new("Godot", 90, || with_echo_or_skip(|echo| godot::step(echo))).after(BOTH),
+    Step::new("Unity, in Mono and CoreCLR", 90, || match unity::tools() {
+        Ok(()) => with_echo(unity::test),
+        Err(reason) => Verdict::Skipped(reason),
+    })
+    .after(BOTH),
+    Step::new("C++, and the installed package", 120, || match cpp::tools() {
+        Ok(()) => with_echo(cpp::test),
+        Err(reason) => Verdict::Skipped(reason),
+    })
+    .after(BOTH),
+    Step::new("Python websockets", 8, real::python).waits().after(BOTH),
+    Step::new("Node ws", 8, real::node).waits().after(BOTH),
+    Step::new("nginx as TLS front", 8, real::nginx).waits().after(BOTH),
+    Step::new("HTTP/2: HAProxy", 5, real::http2::haproxy).waits().after(BOTH),
+    Step::new("HTTP/2: nghttpx", 5, real::http2::nghttpx).waits().after(BOTH),
+    Step::new("HTTP/2: Apache", 5, real::http2::apache).waits().after(BOTH),
+    Step::new("HTTP/2: hypercorn", 8, real::http2::hypercorn).waits().after(BOTH),
+    Step::new("HTTP/2: Node", 5, real::http2::node).waits().after(BOTH),
+    Step::new("HTTP/2 without WebSockets: nginx", 5, real::http2::nginx).waits().after(BOTH),
+    Step::new("HTTP/2 without WebSockets: Caddy", 5, real::http2::caddy).waits().after(BOTH),
+    Step::new("squid, an HTTP proxy", 8, || with_echo_or_skip(proxies::squid)).waits().after(BOTH),
+    Step::new("tinyproxy, an HTTP proxy", 5, || with_echo_or_skip(proxies::tinyproxy)).waits().after(BOTH),
+    Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo_or_skip(proxies::microsocks)).waits().after(BOTH),
+    Step::new("dante, a SOCKS5 proxy", 5, || with_echo_or_skip(proxies::dante)).waits().after(BOTH),
+    // Last, with nothing else beside it but what still waits: what it counts needs a server that keeps up.
+    Step::new("what a message costs, counted", 120, bench::counts::step).after(BOTH),
+];
 
-fn examples(echo: &Echo) -> Outcome {
-    let library = c::library(Build::Release)?;
-    for source in c::sources("examples/c")? {
-        let program = c::compile(&source, &library, Build::Release)?;
-        let url = if program.ends_with("xor_extension") { &echo.xor } else { &echo.ws };
-        run(command(&program).arg(url))?;
-    }
-    run(cargo().args(["run", "--quiet", "--example", "echo", "--", &echo.ws]))
-}
-
-pub fn run_and_report(only: &[&str]) -> Outcome {
+/// `[--all] [--install] [WORD…]`: words choose among all steps.
+pub fn main(words: &[&str]) -> Outcome {
     if !has("cargo") {
         return Err("cargo is missing".into());
     }
+    let (flags, words): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with("--"));
+    if let Some(unknown) = flags.iter().find(|flag| !["--all", "--install"].contains(flag)) {
+        return Err(format!("{unknown} is not known; usage: cargo xtask test [--all] [--install] [WORD...]"));
+    }
+    let is_all = flags.contains(&"--all");
+    let is_wanted = |step: &&Step| match words.as_slice() {
+        [] => is_all || step.is_quick,
+        words => words.iter().any(|word| step.name.contains(word)),
+    };
+    let steps: Vec<Step> = STEPS.iter().filter(is_wanted).copied().collect();
     println!("in {}", root().display());
-    run_all(only).conclude()
+    let mut environment = vec![(INSTALL, if flags.contains(&"--install") { "1" } else { "0" })];
+    if is_all {
+        environment.push((c::SHIPPED_ONLY, "1"));
+    }
+    // What the first steps build does not have to be looked at again, and cargo's lock not to be waited for.
+    let builds = |name| steps.iter().any(|step| step.name == name);
+    if builds(BUILD) && (builds(SHIPPED) || steps.iter().all(|step| step.is_quick)) {
+        environment.push((BUILT, "1"));
+    }
+    schedule::run(&steps, &environment)
+}
+
+/// `cargo xtask step NAME`.
+pub fn find(name: &str) -> Option<&'static Step> {
+    STEPS.iter().find(|step| step.name == name)
+}
+
+/// All that cargo builds for the tests, in one go and with the features of one selection of packages.
+fn build() -> Outcome {
+    let both = ["--package", "framewire", "--package", "framewire-servers"];
+    run(cargo().args(["test", "--no-run"]).args(both))?;
+    run(cargo().args(DEVELOPMENT))?;
+    for program in ["hostile_server", "network", "soak"] {
+        note_test_program(program)?;
+    }
+    Ok(())
+}
+
+fn cargo_test() -> Outcome {
+    run(cargo().args(["test", "--quiet", "--package", "framewire", "--package", "framewire-servers"]))
+}
+
+fn hostile_servers() -> Outcome {
+    run(command(test_program("hostile_server")?).arg("--nocapture"))
+}
+
+fn clippy() -> Outcome {
+    run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn check_without(features: &[&str]) -> Verdict {
+    run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(features)).into()
+}
+
+fn fuzz_step() -> Verdict {
+    let mut look = command("cargo");
+    look.args(["+nightly", "fuzz", "--version"]).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
+    let has_tool =
+        root().join("target/tools/cargo-fuzz/bin/cargo-fuzz").exists() || quietly(&mut look).is_ok();
+    let line = "rustup toolchain install nightly --profile minimal && cargo +nightly install cargo-fuzz";
+    if c::can_sanitize().is_err() || !has_tool {
+        if let Err(reason) = may_install("cargo-fuzz, or the nightly compiler that it needs,", line) {
+            return Verdict::Skipped(reason);
+        }
+    }
+    fuzz::step()
+}
+
+fn with_echo(test: impl FnOnce(&Echo) -> Outcome) -> Verdict {
+    Echo::start().and_then(|echo| test(&echo)).into()
+}
+
+fn with_echo_or_skip(test: impl FnOnce(&Echo) -> Verdict) -> Verdict {
+    match Echo::start() {
+        Ok(echo) => test(&echo),
+        Err(problem) => Verdict::Failed(problem),
+    }
+}
+
+fn examples() -> Outcome {
+    let echo = Echo::start()?;
+    let build = c::usual();
+    let library = c::library(build)?;
+    for source in c::sources("examples/c")? {
+        let program = c::compile(&source, &library, build)?;
+        let url = if program.ends_with("xor_extension") { &echo.xor } else { &echo.ws };
+        run(command(&program).arg(url))?;
+    }
+    build_unless_built(cargo().args(["build", "--quiet", "--example", "echo"]))?;
+    run(command(root().join("target/debug/examples/echo")).arg(&echo.ws))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_names_of_their_own_and_come_after_some_that_exist() {
+        for (at, step) in STEPS.iter().enumerate() {
+            assert!(STEPS[..at].iter().all(|other| other.name != step.name), "{}", step.name);
+            for before in step.after {
+                assert!(
+                    STEPS[..at].iter().any(|other| other.name == *before),
+                    "{} after {before}",
+                    step.name
+                );
+            }
+        }
+    }
 }

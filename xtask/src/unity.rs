@@ -12,7 +12,9 @@ use std::process::Command;
 
 use crate::c::{self, Build};
 use crate::dist;
-use crate::run::{Echo, Outcome, command, ensure, has, quietly, root, run, scratch};
+use crate::run::{
+    Echo, Outcome, WITH_INSTALL, command, ensure, has, may_install, quietly, root, run, scratch,
+};
 
 /// Whether the compiler and the runtimes are here, or can be installed.
 pub fn tools() -> Outcome {
@@ -219,13 +221,14 @@ fn core_clr() -> Outcome<PathBuf> {
         return Err("there is no python3 to install it with".into());
     }
     let folder = scratch("tools")?.join("dotnetcore2");
-    if !folder.join("bin/pip").exists() {
-        quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
-    }
     let find =
         "import dotnetcore2, os; print(os.path.join(os.path.dirname(dotnetcore2.__file__), 'bin/dotnet'))";
     let python = folder.join("bin/python");
     if quietly(command(&python).args(["-c", find])).is_err() {
+        may_install("CoreCLR", WITH_INSTALL)?;
+        if !folder.join("bin/pip").exists() {
+            quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
+        }
         quietly(command(folder.join("bin/pip")).args(["install", "--quiet", "dotnetcore2==3.1.23"]))?;
     }
     let program = PathBuf::from(quietly(command(&python).args(["-c", find]))?.trim());

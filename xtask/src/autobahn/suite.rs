@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use super::score::CaseId;
-use crate::run::{Outcome, free_port, quietly, root, scratch};
+use crate::run::{Outcome, WITH_INSTALL, free_port, may_install, quietly, root, scratch};
 
 /// The name under which the servers file what they find.
 pub const AGENT: &str = "framewire";
@@ -28,6 +28,7 @@ pub fn python() -> Outcome<PathBuf> {
         return Ok(python);
     }
     let bare = python_2()?;
+    may_install(SUITE, WITH_INSTALL)?;
     let boot = scratch("tools/autobahn-boot")?;
     quietly(Command::new(&bare).args(["-m", "pip", "install", "-q", VIRTUALENV, "--target"]).arg(&boot))?;
     quietly(Command::new(&bare).args(["-m", "virtualenv", "-q"]).arg(&environment).env("PYTHONPATH", &boot))?;

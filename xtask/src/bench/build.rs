@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::measures::{Kind, Test};
 use crate::c::{self, Build};
-use crate::run::{Outcome, cargo, command, ensure, has, quietly, root, run, scratch};
+use crate::run::{Outcome, cargo, command, ensure, has, may_install, quietly, root, run, scratch};
 
 /// One way of using one library.
 #[derive(Clone, Default)]
@@ -200,6 +200,7 @@ impl PeerInC {
     fn build(&self) -> Outcome<Client> {
         let header = Path::new("/usr/include").join(self.header);
         if !header.exists() {
+            may_install(self.name, &format!("apt-get install {}", self.package))?;
             let mut install = command("apt-get");
             install.args(["install", "-y", "-q", "--no-install-recommends", self.package]);
             quietly(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
@@ -226,6 +227,7 @@ fn node_peer() -> Outcome<Client> {
     }
     let folder = scratch("bench-node")?;
     if !folder.join("node_modules/ws").exists() {
+        may_install("ws", &format!("npm install --prefix {} ws@8", folder.display()))?;
         let mut install = command("npm");
         install.args(["install", "--silent", "--no-audit", "--no-fund", "ws@8"]);
         quietly(install.current_dir(&folder))?;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::licences;
 use crate::debian::unpack;
-use crate::run::{Outcome, command, ensure, has, quietly, root, scratch};
+use crate::run::{Outcome, command, ensure, has, may_install, quietly, root, scratch};
 
 pub struct Tools {
     /// A compiler with other targets' standard libraries.
@@ -33,6 +33,7 @@ pub fn zig() -> Outcome<PathBuf> {
     }
     println!("zig goes into {} (about 440 MB)", folder.display());
     quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
+    may_install("zig", &format!("{}/bin/pip install {}", folder.display(), ZIG.join(" ")))?;
     quietly(command(folder.join("bin/pip")).args(["install", "--quiet"]).args(ZIG))?;
     Ok(folder)
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{create, finish, read_dir, remove, write};
 use crate::debian::unpack;
-use crate::run::{Outcome, quietly, scratch};
+use crate::run::{Outcome, WITH_INSTALL, may_install, quietly, scratch};
 
 /// Debian's suite that has Godot 4.
 const SUITE: &str = "forky";
@@ -44,6 +44,7 @@ impl Godot {
     pub fn find_or_install() -> Outcome<Self> {
         let folder = scratch("tools")?.join("godot");
         if !folder.join(".complete").exists() {
+            may_install("Godot", WITH_INSTALL)?;
             println!("Godot is unpacked into {} (about 280 MB)", folder.display());
             install(&folder).map_err(|problem| format!("Godot could not be installed: {problem}"))?;
         }

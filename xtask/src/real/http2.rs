@@ -3,21 +3,39 @@
 
 use std::process::Command;
 
-use super::{Front, Place, Problem, find_nginx, start_nginx, start_node, start_python, verdict};
+use super::{Front, Place, Problem, find_nginx, pip, start_nginx, start_node, start_python, verdict};
 use crate::c::{self, Build};
-use crate::run::{Outcome, command, ensure, quietly, root, run, scratch};
-use crate::test::Report;
+use crate::run::{Outcome, command, ensure, root, run, scratch};
+use crate::schedule::Verdict;
 
 const HYPERCORN: &str = "hypercorn==0.18.0";
 
-pub fn steps(report: &mut Report) {
-    report.step("HTTP/2: HAProxy", || verdict(haproxy()));
-    report.step("HTTP/2: nghttpx", || verdict(nghttpx()));
-    report.step("HTTP/2: Apache", || verdict(apache()));
-    report.step("HTTP/2: hypercorn", || verdict(hypercorn()));
-    report.step("HTTP/2: Node", || verdict(node()));
-    report.step("HTTP/2 without WebSockets: nginx", || verdict(nginx()));
-    report.step("HTTP/2 without WebSockets: Caddy", || verdict(caddy()));
+pub fn haproxy() -> Verdict {
+    verdict(with_haproxy())
+}
+
+pub fn nghttpx() -> Verdict {
+    verdict(with_nghttpx())
+}
+
+pub fn apache() -> Verdict {
+    verdict(with_apache())
+}
+
+pub fn hypercorn() -> Verdict {
+    verdict(with_hypercorn())
+}
+
+pub fn node() -> Verdict {
+    verdict(with_node())
+}
+
+pub fn nginx() -> Verdict {
+    verdict(without_nginx())
+}
+
+pub fn caddy() -> Verdict {
+    verdict(without_caddy())
 }
 
 /// As the numbers of `fw_http`; of what comes of it 0 is the event error.
@@ -65,7 +83,7 @@ fn without_websockets(front: &Front) -> Result<(), Problem> {
     secure(front, AUTO, 1, SOCKETS).and_then(error).map_err(Problem::Failed)
 }
 
-fn haproxy() -> Result<(), Problem> {
+fn with_haproxy() -> Result<(), Problem> {
     let program = found("haproxy", "/usr/sbin/haproxy", &["haproxy"])?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
@@ -79,7 +97,7 @@ fn haproxy() -> Result<(), Problem> {
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
-fn nghttpx() -> Result<(), Problem> {
+fn with_nghttpx() -> Result<(), Problem> {
     let program = found("nghttpx", "/usr/sbin/nghttpx", &["nghttp2-proxy"])?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
@@ -90,7 +108,7 @@ fn nghttpx() -> Result<(), Problem> {
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
-fn apache() -> Result<(), Problem> {
+fn with_apache() -> Result<(), Problem> {
     let program = found("apache2", "/usr/sbin/apache2", &["apache2-bin"])?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
@@ -102,15 +120,12 @@ fn apache() -> Result<(), Problem> {
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS_OF_APACHE)
 }
 
-fn hypercorn() -> Result<(), Problem> {
+fn with_hypercorn() -> Result<(), Problem> {
     ensure("python3", &["python3", "python3-venv"]).map_err(Problem::Missing)?;
     let install = || {
         let folder = scratch("tools/hypercorn-python")?;
         let python = folder.join("bin/python");
-        if !python.exists() {
-            quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        }
-        quietly(Command::new(&python).args(["-m", "pip", "install", "-q", HYPERCORN]))?;
+        pip(&folder, &python, HYPERCORN)?;
         Ok(python)
     };
     let python = install().map_err(Problem::Missing)?;
@@ -129,7 +144,7 @@ fn hypercorn() -> Result<(), Problem> {
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
-fn node() -> Result<(), Problem> {
+fn with_node() -> Result<(), Problem> {
     // Which installs what is needed here too.
     drop(start_node().map_err(Problem::Missing)?);
     let start = || {
@@ -143,13 +158,13 @@ fn node() -> Result<(), Problem> {
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
-fn nginx() -> Result<(), Problem> {
+fn without_nginx() -> Result<(), Problem> {
     let program = find_nginx().map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
     without_websockets(&start_nginx(program, "http2/nginx.conf", backend.port).map_err(Problem::Failed)?)
 }
 
-fn caddy() -> Result<(), Problem> {
+fn without_caddy() -> Result<(), Problem> {
     let program = found("caddy", "/usr/bin/caddy", &["caddy"])?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {

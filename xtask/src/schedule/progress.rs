@@ -1,0 +1,147 @@
+//! What runs now, and how long it will still take: a live line on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use super::{Lane, State, Step, lock};
+use crate::run::root;
+
+/// How long each step will take: as long as it took last, or as its entry says.
+pub struct Estimates(Vec<f32>);
+
+impl Estimates {
+    pub fn load(steps: &[Step]) -> Self {
+        let last = std::fs::read_to_string(file()).unwrap_or_default();
+        let last = parse(&last);
+        Self(steps.iter().map(|step| last.get(step.name).copied().unwrap_or(step.seconds as f32)).collect())
+    }
+
+    /// The lanes run side by side, so the longer one counts.
+    fn left(&self, steps: &[Step], states: &[State]) -> f32 {
+        let of_lane = |lane: Lane| -> f32 {
+            let own = (0..steps.len()).filter(|&at| steps[at].lane == lane);
+            own.map(|at| match states[at] {
+                State::Waiting => self.0[at],
+                State::Running(since) => (self.0[at] - since.elapsed().as_secs_f32()).max(0.0),
+                State::Ended => 0.0,
+            })
+            .sum()
+        };
+        of_lane(Lane::Computes).max(of_lane(Lane::Waits))
+    }
+}
+
+/// Seconds, a space, the name of the step; a line each.
+fn parse(text: &str) -> BTreeMap<&str, f32> {
+    let line = |line: &'_ str| -> Option<(usize, f32)> {
+        let (seconds, name) = line.split_once(' ')?;
+        Some((line.len() - name.len(), seconds.parse().ok()?))
+    };
+    text.lines().filter_map(|text| line(text).map(|(at, seconds)| (&text[at..], seconds))).collect()
+}
+
+fn file() -> PathBuf {
+    root().join("target/xtask/durations")
+}
+
+pub struct Progress {
+    steps: Vec<Step>,
+    estimates: Estimates,
+    begun: Instant,
+    is_terminal: bool,
+    took: Mutex<Vec<(usize, f32)>>,
+}
+
+impl Progress {
+    pub fn new(steps: &[Step], estimates: Estimates) -> Self {
+        let is_terminal = std::io::stdout().is_terminal();
+        Self { steps: steps.to_vec(), estimates, begun: Instant::now(), is_terminal, took: Mutex::default() }
+    }
+
+    /// How many of how many, time so far, time to go.
+    fn times(&self, states: &[State]) -> String {
+        let begun = states.iter().filter(|state| **state != State::Waiting).count();
+        let so_far = clock(self.begun.elapsed().as_secs_f32());
+        let to_go = clock(self.estimates.left(&self.steps, states));
+        format!("{begun} of {}, {so_far} so far, about {to_go} to go", self.steps.len())
+    }
+
+    /// Draws the live line anew.
+    pub fn show(&self, states: &[State]) {
+        if !self.is_terminal {
+            return;
+        }
+        let running: Vec<String> = (self.steps.iter().zip(states))
+            .filter_map(|(step, state)| match state {
+                State::Running(since) => {
+                    Some(format!("{} ({})", step.name, clock(since.elapsed().as_secs_f32())))
+                }
+                _ => None,
+            })
+            .collect();
+        let line: String =
+            format!("{}: {}", self.times(states), running.join("; ")).chars().take(110).collect();
+        let mut out = std::io::stdout().lock();
+        let _ = write!(out, "\r\x1b[K{line}").and_then(|()| out.flush());
+    }
+
+    pub fn begins(&self, at: usize, states: &[State]) {
+        if !self.is_terminal {
+            println!("==== {}: {}", self.times(states), self.steps[at].name);
+        }
+    }
+
+    /// What a step has said, in one piece.
+    pub fn ended(&self, at: usize, seconds: f32, said: &str) {
+        lock(&self.took).push((at, seconds));
+        let mut out = std::io::stdout().lock();
+        let clear = if self.is_terminal { "\r\x1b[K" } else { "" };
+        let _ =
+            writeln!(out, "{clear}{}", said.trim_start_matches(if self.is_terminal { '\n' } else { '\0' }));
+    }
+
+    /// Keeps how long the steps took, for the estimates of the next run.
+    pub fn save(&self) {
+        let old = std::fs::read_to_string(file()).unwrap_or_default();
+        let mut durations = parse(&old);
+        for (at, seconds) in lock(&self.took).iter() {
+            durations.insert(self.steps[*at].name, *seconds);
+        }
+        let text: String = durations.iter().map(|(name, seconds)| format!("{seconds:.1} {name}\n")).collect();
+        let _ = std::fs::write(file(), text);
+    }
+}
+
+/// Minutes and seconds.
+fn clock(seconds: f32) -> String {
+    let seconds = seconds as u32;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_read_again_and_the_rest_is_left_out() {
+        let read = parse("12.5 tests in C\nnonsense\n3 Autobahn\n");
+        assert_eq!(read, BTreeMap::from([("tests in C", 12.5), ("Autobahn", 3.0)]));
+    }
+
+    #[test]
+    fn the_longer_lane_is_what_is_left() {
+        let steps = [
+            Step::new("one", 10, || Verdict::Passed),
+            Step::new("two", 30, || Verdict::Passed),
+            Step::new("three", 25, || Verdict::Passed).waits(),
+        ];
+        let estimates = Estimates(vec![10.0, 30.0, 25.0]);
+        assert_eq!(estimates.left(&steps, &[State::Waiting; 3]), 40.0);
+        assert_eq!(estimates.left(&steps, &[State::Ended, State::Ended, State::Waiting]), 25.0);
+        assert_eq!(clock(estimates.left(&steps, &[State::Ended, State::Waiting, State::Ended])), "0:30");
+    }
+}
