@@ -155,7 +155,7 @@ void bench_parse(const char *client, int argc, char **argv)
     if (bench.warm == UINT64_MAX)
         bench.warm = bench.count / 10 + 1;
     if (bench.round) {
-        bench.warm = bench.round;
+        bench.warm = bench.round * 2;
         bench.count = (bench.count + bench.round - 1) / bench.round * bench.round;
     }
 
@@ -226,8 +226,12 @@ void bench_opened(void *connection)
         bench_send(connection, false, payload, bench.size);
         break;
     case MODE_RECV:
-        if (bench.round)
+        if (bench.round) {
+            /* Makes room for a round. The window grows to it with what comes first: while it is small, the
+             * system shows what is there before it is full, however little that may be. */
             read_no_less_than(round_bytes());
+            read_no_less_than(1);
+        }
         order(connection, bench.warm);
         break;
     case MODE_SEND:
@@ -284,13 +288,16 @@ void bench_message(void *connection, const void *bytes, size_t len)
             fprintf(stderr, "%s: %zu bytes came instead of %zu\n", bench.client, len, bench.size);
             exit(1);
         }
-        if (++seen == bench.warm)
+        if (++seen == bench.warm) {
+            if (bench.round)
+                read_no_less_than(round_bytes());
             bench_begin();
+        }
         if (seen == bench.warm + bench.count) {
             if (bench.round)
                 read_no_less_than(1);
             bench_end();
-        } else if (bench.round ? seen % bench.round == 0 : seen == bench.warm) {
+        } else if (seen == bench.warm || (seen > bench.warm && bench.round && seen % bench.round == 0)) {
             order(connection, bench.round ? bench.round : bench.count);
         }
         break;

@@ -19,7 +19,7 @@
  *
  * With --round, recv asks for so many messages at a time, and the system shows the client none of them before all
  * are there (SO_RCVLOWAT). What it then does for each does not depend on how fast the server was, so it can be
- * counted. `count` is rounded up to whole rounds, `warm` is one.
+ * counted. `count` is rounded up to whole rounds; `warm` is two, not held back.
  */
 
 #ifndef BENCH_H

@@ -88,12 +88,17 @@ impl Drop for Server {
 pub fn pinned(core: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]).current_dir("/");
-    static AHEAD: OnceLock<bool> = OnceLock::new();
-    let is_allowed = || quietly(Command::new("chrt").args(["--rr", "1", "true"])).is_ok();
-    if *AHEAD.get_or_init(is_allowed) {
+    if runs_ahead() {
         command.args(["chrt", "--rr", "1"]);
     }
     command
+}
+
+/// Whether clients may run ahead of everything else. The threads of one then take turns where they wait
+/// for one another, and nowhere else.
+pub fn runs_ahead() -> bool {
+    static AHEAD: OnceLock<bool> = OnceLock::new();
+    *AHEAD.get_or_init(|| quietly(Command::new("chrt").args(["--rr", "1", "true"])).is_ok())
 }
 
 // -------------------------------------------------------------------------------------------- results
