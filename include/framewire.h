@@ -12,7 +12,8 @@
  *   poll    (the default) callbacks run inside fw_poll and fw_socket_poll, on their caller's thread,
  *           within the budget given, and nowhere else.
  *   worker  fw_socket_set_dispatch: callbacks run on a thread of the library, as soon as possible.
- *   pull    fw_next_event takes from the queue of the first way what would be called; no callbacks.
+ *   pull    fw_next_event and fw_next_events take from the queue of the first way what would be called;
+ *           no callbacks.
  * One socket's events come in order and one at a time. Every fw_socket_open that returned OK ends in
  * exactly one terminal event, closed or error, after all messages received before it; only
  * fw_socket_destroy and fw_shutdown waive it. A peer that breaks the rules is not read any further,
@@ -32,6 +33,14 @@
  * Threads. Every function may be called from any thread and inside any callback, and none waits, but
  * fw_wait and fw_shutdown, which wait no longer than they are told. The log function and the hooks of
  * fw_config are called on any thread.
+ *
+ * Structs that grow. Those that begin with struct_size are prepared with fw_X_init(&x, sizeof x), and
+ * may have more fields in another version. A program and a library of different sizes work together:
+ * neither reads or writes beyond the smaller one, fields that only the library knows have their
+ * defaults, and a field that only the program knows must be zero, else NOT_SUPPORTED. A struct_size
+ * that ends within a field, before the first one or beyond 4096 bytes is INVALID_ARGUMENT. fw_event,
+ * fw_error, fw_frame and fw_extension_frame keep their size and have reserved words instead, which
+ * are zero; handles and fw_segment never change.
  *
  * Answers. The comments name results without their FW_RESULT_. Any function may also answer INTERNAL,
  * a fault of the library's own. Where a handle and something else are wrong it is INVALID_HANDLE. A
@@ -77,9 +86,29 @@
 
 /* The version of this header; fw_version is that of the library. */
 #define FW_VERSION_MAJOR 0
-#define FW_VERSION_MINOR 1
+#define FW_VERSION_MINOR 2
 #define FW_VERSION_PATCH 0
 #define FW_VERSION (FW_VERSION_MAJOR << 16 | FW_VERSION_MINOR << 8 | FW_VERSION_PATCH)
+#define FW_VERSION_STRING "0.2.0"
+
+/* Stands before every function. Define FW_SHARED where the library is linked as a DLL. */
+#ifndef FW_API
+#if defined(_WIN32) && defined(FW_SHARED)
+#define FW_API __declspec(dllimport)
+#else
+#define FW_API
+#endif
+#endif
+
+/* The calling convention of callbacks: write it where a callback is defined for 32-bit Windows, if the
+ * compiler's default is another one. */
+#ifndef FW_CALL
+#if defined(_WIN32) && (defined(_M_IX86) || defined(__i386__))
+#define FW_CALL __cdecl
+#else
+#define FW_CALL
+#endif
+#endif
 
 
 /// What a call answers. New ones may be added; a number is never reused.
@@ -152,6 +181,10 @@ enum fw_struct
     FW_STRUCT_EXTENSION = 9,
     /// fw_reconnect
     FW_STRUCT_RECONNECT = 10,
+    /// fw_callbacks
+    FW_STRUCT_CALLBACKS = 11,
+    /// fw_extension_frame
+    FW_STRUCT_EXTENSION_FRAME = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -185,27 +218,6 @@ enum fw_log_level
 typedef enum fw_log_level fw_log_level;
 #else
 typedef uint32_t fw_log_level;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
-enum fw_opcode
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /// In an event that is about no message.
-    FW_OPCODE_NONE = 0,
-    /// UTF-8.
-    FW_OPCODE_TEXT = 1,
-    /// Any bytes.
-    FW_OPCODE_BINARY = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_opcode fw_opcode;
-#else
-typedef uint32_t fw_opcode;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -287,23 +299,24 @@ typedef uint32_t fw_phase;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-/// Where a socket's callbacks run.
-enum fw_dispatch
+/// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
+enum fw_opcode
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    /// Inside fw_poll, on the thread that calls it: the default.
-    FW_DISPATCH_POLL = 0,
-    /// On the socket's worker thread, as soon as anything happens. Callbacks must be quick: other
-    /// sockets wait for them.
-    FW_DISPATCH_WORKER = 1,
+    /// In an event that is about no message.
+    FW_OPCODE_NONE = 0,
+    /// UTF-8.
+    FW_OPCODE_TEXT = 1,
+    /// Any bytes.
+    FW_OPCODE_BINARY = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum fw_dispatch fw_dispatch;
+typedef enum fw_opcode fw_opcode;
 #else
-typedef uint32_t fw_dispatch;
+typedef uint32_t fw_opcode;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -328,7 +341,8 @@ enum fw_event_type
     FW_EVENT_REQUEST = 5,
     /// A pong: payload.
     FW_EVENT_PONG = 6,
-    /// Reserved; does not come in this version.
+    /// The connection was lost, or not made, and will be tried again: attempt, delay_ms, error, and
+    /// its message as payload, NUL-terminated. Only with fw_socket_set_reconnect.
     FW_EVENT_RECONNECTING = 7,
     /// Terminal: close_code, and the reason as payload, NUL-terminated.
     FW_EVENT_CLOSED = 8,
@@ -340,6 +354,26 @@ enum fw_event_type
 typedef enum fw_event_type fw_event_type;
 #else
 typedef uint32_t fw_event_type;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/// Where a socket's callbacks run.
+enum fw_dispatch
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Inside fw_poll, on the thread that calls it: the default.
+    FW_DISPATCH_POLL = 0,
+    /// On the socket's worker thread, as soon as anything happens. Callbacks must be quick: other
+    /// sockets wait for them.
+    FW_DISPATCH_WORKER = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum fw_dispatch fw_dispatch;
+#else
+typedef uint32_t fw_dispatch;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -437,7 +471,7 @@ typedef uint32_t fw_state;
 /// size: bytes, never 0; need not be a multiple of align.
 /// align: a power of two, at least the size of a pointer.
 /// user_data: alloc_user_data of fw_config.
-typedef void *(*fw_alloc_fn)(size_t size, size_t align, void *user_data);
+typedef void *(FW_CALL *fw_alloc_fn)(size_t size, size_t align, void *user_data);
 
 /// Changes the size of a block.
 ///
@@ -449,11 +483,11 @@ typedef void *(*fw_alloc_fn)(size_t size, size_t align, void *user_data);
 /// new_size: bytes, never 0.
 /// align: the alignment it was asked for with.
 /// user_data: alloc_user_data of fw_config.
-typedef void *(*fw_realloc_fn)(void *ptr,
-                               size_t old_size,
-                               size_t new_size,
-                               size_t align,
-                               void *user_data);
+typedef void *(FW_CALL *fw_realloc_fn)(void *ptr,
+                                       size_t old_size,
+                                       size_t new_size,
+                                       size_t align,
+                                       void *user_data);
 
 /// Frees a block. Threads as for fw_alloc_fn.
 ///
@@ -461,12 +495,12 @@ typedef void *(*fw_realloc_fn)(void *ptr,
 /// size: the size it was asked for with, in bytes.
 /// align: the alignment it was asked for with.
 /// user_data: alloc_user_data of fw_config.
-typedef void (*fw_free_fn)(void *ptr, size_t size, size_t align, void *user_data);
+typedef void (FW_CALL *fw_free_fn)(void *ptr, size_t size, size_t align, void *user_data);
 
 /// Told that a thread of the library starts or ends: on that thread, first or last thing there.
 ///
 /// user_data: thread_user_data of fw_config.
-typedef void (*fw_thread_fn)(void *user_data);
+typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 
 /// How the library is to run. Zero and NULL mean the default everywhere.
 ///
@@ -524,22 +558,22 @@ typedef struct fw_socket {
 /// context: the socket's context as "key=value key=value"; valid until the function returns.
 /// message: one line, without a line break; valid until the function returns.
 /// user_data: what was given to fw_set_log.
-typedef void (*fw_log_fn)(fw_log_level level,
-                          struct fw_socket socket,
-                          const char *context,
-                          const char *message,
-                          void *user_data);
+typedef void (FW_CALL *fw_log_fn)(fw_log_level level,
+                                  struct fw_socket socket,
+                                  const char *context,
+                                  const char *message,
+                                  void *user_data);
 
 /// The last that is ever called for a socket: the place to free what its callbacks use.
 ///
 /// user_data: what was given to fw_socket_set_finalizer.
-typedef void (*fw_finalizer_fn)(void *user_data);
+typedef void (FW_CALL *fw_finalizer_fn)(void *user_data);
 
 /// The upgrade is done: messages can be sent.
 ///
 /// socket: whom it happened to.
 /// user_data: what was given to fw_socket_on_open.
-typedef void (*fw_open_fn)(struct fw_socket socket, void *user_data);
+typedef void (FW_CALL *fw_open_fn)(struct fw_socket socket, void *user_data);
 
 /// A whole text message came.
 ///
@@ -549,18 +583,7 @@ typedef void (*fw_open_fn)(struct fw_socket socket, void *user_data);
 /// text: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_text.
-typedef void (*fw_text_fn)(struct fw_socket socket, const char *text, size_t len, void *user_data);
-
-/// A whole binary message came.
-///
-/// socket: whom it happened to.
-/// data: len bytes, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_binary.
-typedef void (*fw_binary_fn)(struct fw_socket socket,
-                             const uint8_t *data,
-                             size_t len,
-                             void *user_data);
+typedef void (FW_CALL *fw_text_fn)(struct fw_socket socket, const char *text, size_t len, void *user_data);
 
 /// The right to a piece of a pooled block. Part of fw_segment; of no use alone.
 typedef struct fw_buffer {
@@ -587,6 +610,29 @@ typedef struct fw_segment {
     struct fw_buffer buffer;
 } fw_segment;
 
+/// A whole text message came, shown where it was received.
+///
+/// Valid UTF-8, not NUL-terminated. fw_segment_retain keeps it longer than the callback, without a
+/// copy.
+///
+/// socket: the socket this event belongs to.
+/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
+/// user_data: what was given to fw_socket_on_text_segment.
+typedef void (FW_CALL *fw_text_segment_fn)(struct fw_socket socket,
+                                           const struct fw_segment *segment,
+                                           void *user_data);
+
+/// A whole binary message came.
+///
+/// socket: whom it happened to.
+/// data: len bytes, borrowed until the callback returns; never NULL.
+/// len: bytes, may be 0.
+/// user_data: what was given to fw_socket_on_binary.
+typedef void (FW_CALL *fw_binary_fn)(struct fw_socket socket,
+                                     const uint8_t *data,
+                                     size_t len,
+                                     void *user_data);
+
 /// A whole binary message came, shown where it was received.
 ///
 /// fw_segment_retain keeps it longer than the callback, without a copy.
@@ -594,9 +640,9 @@ typedef struct fw_segment {
 /// socket: whom it happened to.
 /// segment: the payload, read-only, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_binary_no_alloc.
-typedef void (*fw_binary_no_alloc_fn)(struct fw_socket socket,
-                                      const struct fw_segment *segment,
-                                      void *user_data);
+typedef void (FW_CALL *fw_binary_no_alloc_fn)(struct fw_socket socket,
+                                              const struct fw_segment *segment,
+                                              void *user_data);
 
 /// One fragment of a message, decoded. Valid until the callback returns; its payload longer, when
 /// retained.
@@ -609,6 +655,8 @@ typedef struct fw_frame {
     uint32_t is_final;
     /// A fragment of a text may begin and end within a character; the whole was checked so far.
     struct fw_segment payload;
+    /// For later versions; 0.
+    uint64_t reserved[2];
 } fw_frame;
 
 /// A fragment of a message came.
@@ -616,9 +664,9 @@ typedef struct fw_frame {
 /// socket: whom it happened to.
 /// frame: the fragment, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_incomplete_frame.
-typedef void (*fw_incomplete_frame_fn)(struct fw_socket socket,
-                                       const struct fw_frame *frame,
-                                       void *user_data);
+typedef void (FW_CALL *fw_incomplete_frame_fn)(struct fw_socket socket,
+                                               const struct fw_frame *frame,
+                                               void *user_data);
 
 /// The upgrade request of one attempt.
 ///
@@ -634,7 +682,7 @@ typedef struct fw_request {
 /// socket: whom it happened to.
 /// request: the request; dead when the callback returns.
 /// user_data: what was given to fw_socket_on_internal_request_created.
-typedef void (*fw_request_fn)(struct fw_socket socket, struct fw_request request, void *user_data);
+typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request request, void *user_data);
 
 /// A pong came.
 ///
@@ -644,7 +692,7 @@ typedef void (*fw_request_fn)(struct fw_socket socket, struct fw_request request
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: 0 to 125 bytes.
 /// user_data: what was given to fw_socket_on_pong.
-typedef void (*fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len, void *user_data);
+typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len, void *user_data);
 
 /// How a connection ended, or why it could not be made. Valid until the callback returns, or the
 /// event is released.
@@ -664,6 +712,8 @@ typedef struct fw_error {
     /// What failed, against what address, and what to do where that is known. NUL-terminated UTF-8;
     /// NULL in an event that is no error.
     const char *message;
+    /// For later versions; 0.
+    uint64_t reserved[2];
 } fw_error;
 
 /// The connection was lost, or not made, and will be tried again.
@@ -673,11 +723,11 @@ typedef struct fw_error {
 /// attempt: which try it will be, from 1, and from 1 again after a success.
 /// delay_ms: how long from now, in milliseconds.
 /// user_data: what was given to fw_socket_on_reconnecting.
-typedef void (*fw_reconnecting_fn)(struct fw_socket socket,
-                                   const struct fw_error *error,
-                                   uint32_t attempt,
-                                   uint32_t delay_ms,
-                                   void *user_data);
+typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket,
+                                           const struct fw_error *error,
+                                           uint32_t attempt,
+                                           uint32_t delay_ms,
+                                           void *user_data);
 
 /// The connection has ended in order: terminal.
 ///
@@ -688,11 +738,11 @@ typedef void (*fw_reconnecting_fn)(struct fw_socket socket,
 /// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_closed.
-typedef void (*fw_closed_fn)(struct fw_socket socket,
-                             uint16_t code,
-                             const char *reason,
-                             size_t len,
-                             void *user_data);
+typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket,
+                                     uint16_t code,
+                                     const char *reason,
+                                     size_t len,
+                                     void *user_data);
 
 /// The connection could not be made, or has failed: terminal.
 ///
@@ -701,7 +751,37 @@ typedef void (*fw_closed_fn)(struct fw_socket socket,
 /// socket: whom it happened to.
 /// error: what happened, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_error.
-typedef void (*fw_error_fn)(struct fw_socket socket, const struct fw_error *error, void *user_data);
+typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_error *error, void *user_data);
+
+/// Every callback of a socket, for fw_socket_set_callbacks.
+///
+/// Prepare it with fw_callbacks_init. The caller's; copied by fw_socket_set_callbacks.
+typedef struct fw_callbacks {
+    /// The size of this struct in bytes, set by fw_callbacks_init.
+    uint32_t struct_size;
+    /// As fw_socket_on_open.
+    fw_open_fn open;
+    /// As fw_socket_on_text.
+    fw_text_fn text;
+    /// As fw_socket_on_text_segment.
+    fw_text_segment_fn text_segment;
+    /// As fw_socket_on_binary.
+    fw_binary_fn binary;
+    /// As fw_socket_on_binary_no_alloc.
+    fw_binary_no_alloc_fn binary_no_alloc;
+    /// As fw_socket_on_incomplete_frame.
+    fw_incomplete_frame_fn incomplete_frame;
+    /// As fw_socket_on_internal_request_created.
+    fw_request_fn internal_request_created;
+    /// As fw_socket_on_pong.
+    fw_pong_fn pong;
+    /// As fw_socket_on_reconnecting.
+    fw_reconnecting_fn reconnecting;
+    /// As fw_socket_on_closed.
+    fw_closed_fn closed;
+    /// As fw_socket_on_error.
+    fw_error_fn error;
+} fw_callbacks;
 
 /// Something that happened, taken from the queue.
 ///
@@ -732,10 +812,17 @@ typedef struct fw_event {
     uint32_t attempt;
     /// Of reconnecting: how long until then, in milliseconds.
     uint32_t delay_ms;
+    /// For later versions; 0.
+    uint64_t reserved[4];
 } fw_event;
 
 /// What the pool of payload memory holds. Exact when nothing moves, close otherwise.
+///
+/// Prepare it with fw_pool_stats_init once; fw_buffer_pool_stats fills as much of it as struct_size
+/// says.
 typedef struct fw_pool_stats {
+    /// The size of this struct in bytes, set by fw_pool_stats_init.
+    uint32_t struct_size;
     /// Blocks that hold something.
     uint64_t blocks_in_use;
     /// Their size in bytes.
@@ -766,7 +853,7 @@ typedef struct fw_tls {
 typedef struct fw_reconnect {
     /// The size of this struct in bytes, set by fw_reconnect_init.
     uint32_t struct_size;
-    /// 1: tries again; 0, the default: the first loss is the end.
+    /// 1, the default of fw_reconnect_init: tries again; 0: the first loss is the end.
     uint32_t enabled;
     /// The shortest delay before a try, at least 1; 250 by default.
     uint32_t min_delay_ms;
@@ -809,7 +896,7 @@ typedef struct fw_compression {
 /// cap: bytes, 512.
 /// user_data: that of fw_extension.
 /// Returns: how many bytes were written; 0 offers nothing this time.
-typedef size_t (*fw_add_negotiation_fn)(char *buf, size_t cap, void *user_data);
+typedef size_t (FW_CALL *fw_add_negotiation_fn)(char *buf, size_t cap, void *user_data);
 
 /// Reads the server's element: it has accepted the extension.
 ///
@@ -818,7 +905,7 @@ typedef size_t (*fw_add_negotiation_fn)(char *buf, size_t cap, void *user_data);
 /// user_data: that of fw_extension.
 /// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
 ///   an error.
-typedef uint32_t (*fw_parse_negotiation_fn)(const char *element, size_t len, void *user_data);
+typedef uint32_t (FW_CALL *fw_parse_negotiation_fn)(const char *element, size_t len, void *user_data);
 
 /// A message, or a piece of one, that an extension is shown.
 typedef struct fw_extension_frame {
@@ -830,6 +917,8 @@ typedef struct fw_extension_frame {
     uint32_t is_final;
     /// The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
     uint32_t rsv;
+    /// For later versions; 0.
+    uint64_t reserved[2];
 } fw_extension_frame;
 
 /// Chooses the reserved bits for a message that is to be sent.
@@ -837,15 +926,13 @@ typedef struct fw_extension_frame {
 /// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
 /// user_data: that of fw_extension.
 /// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
-///   owns no
-///   bits). Any other bit ends the connection in an error.
-typedef uint32_t (*fw_frame_header_fn)(const struct fw_extension_frame *frame, void *user_data);
+///   owns no bits). Any other bit ends the connection in an error.
+typedef uint32_t (FW_CALL *fw_frame_header_fn)(const struct fw_extension_frame *frame, void *user_data);
 
 /// Encodes a message that is to be sent, or decodes what was received.
 ///
 /// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
-/// where
-/// incomplete_frame takes them one by one.
+/// where incomplete_frame takes them one by one.
 ///
 /// frame: what it is; borrowed for the call.
 /// data: the payload, read-only; borrowed for the call; never NULL.
@@ -854,28 +941,26 @@ typedef uint32_t (*fw_frame_header_fn)(const struct fw_extension_frame *frame, v
 ///   alone the payload stays as it is.
 /// user_data: that of fw_extension.
 /// Returns: 1 when done; 0 when the payload cannot be used, which ends the connection in an error.
-typedef uint32_t (*fw_transform_fn)(const struct fw_extension_frame *frame,
-                                    const uint8_t *data,
-                                    size_t len,
-                                    struct fw_segment *out,
-                                    void *user_data);
+typedef uint32_t (FW_CALL *fw_transform_fn)(const struct fw_extension_frame *frame,
+                                            const uint8_t *data,
+                                            size_t len,
+                                            struct fw_segment *out,
+                                            void *user_data);
 
 /// Frees what the extension uses. Called once, when no socket and no connection uses it any more.
 ///
 /// user_data: that of fw_extension.
-typedef void (*fw_extension_destroy_fn)(void *user_data);
+typedef void (FW_CALL *fw_extension_destroy_fn)(void *user_data);
 
 /// An extension of the caller's own (RFC 6455 section 9).
 ///
 /// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
-/// the
-/// socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
+/// the socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
 typedef struct fw_extension {
     /// The size of this struct in bytes, set by fw_extension_init.
     uint32_t struct_size;
     /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
-    /// 0 means
-    /// that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
+    /// 0 means that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
     uint32_t rsv;
     /// Not NULL.
     fw_add_negotiation_fn add_negotiation;
@@ -894,7 +979,11 @@ typedef struct fw_extension {
 } fw_extension;
 
 /// What a socket has done, over all of its connections; the phases are those of the last attempt.
+///
+/// Prepare it with fw_stats_init once; fw_socket_stats fills as much of it as struct_size says.
 typedef struct fw_stats {
+    /// The size of this struct in bytes, set by fw_stats_init.
+    uint32_t struct_size;
     /// Bytes handed to the network after the upgrade, frame headers included.
     uint64_t bytes_sent;
     /// Bytes taken from the network after the upgrade, frame headers included.
@@ -915,7 +1004,7 @@ typedef struct fw_stats {
     uint64_t reconnects;
     /// Payload bytes sent, before compression.
     uint64_t payload_bytes_before_compression;
-    /// The same after compression: equal, as this version does not compress.
+    /// The same after compression: equal where messages are not compressed.
     uint64_t payload_bytes_after_compression;
     /// Microseconds that name resolution took; 0 before it is done.
     uint64_t resolve_us;
@@ -935,13 +1024,14 @@ extern "C" {
 ///
 /// For logs and error messages; compare the numbers, not the names.
 ///
-/// result: any number; one that is no result has the name "unknown result".
-/// Returns: a static text, never NULL, not to be freed.
+/// result: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_result.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-const char *fw_result_name(fw_result result);
+FW_API const char *fw_result_name(fw_result result);
 
 /// Copies out what went wrong in this thread's last call that failed.
 ///
@@ -955,7 +1045,7 @@ const char *fw_result_name(fw_result result);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_last_error(char *buf, size_t cap);
+FW_API size_t fw_last_error(char *buf, size_t cap);
 
 /// The version of the library that runs, as major << 16 | minor << 8 | patch.
 ///
@@ -967,18 +1057,18 @@ size_t fw_last_error(char *buf, size_t cap);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-uint32_t fw_version(void);
+FW_API uint32_t fw_version(void);
 
 /// The version of the library that runs, as text, such as "0.1.0".
 ///
-/// For logs and error messages.
+/// For logs and error messages; the macro FW_VERSION_STRING is that of the header.
 ///
 /// Returns: a static text, never NULL, not to be freed.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-const char *fw_version_string(void);
+FW_API const char *fw_version_string(void);
 
 /// The size of a struct as the library that runs sees it.
 ///
@@ -991,36 +1081,40 @@ const char *fw_version_string(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_sizeof(fw_struct which);
+FW_API size_t fw_sizeof(fw_struct which);
 
-/// Fills a configuration with the defaults and its size.
+/// Fills a configuration with the defaults.
 ///
-/// Call it first, then change what is to differ.
+/// Call it first, as fw_config_init(&config, sizeof config), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
 /// config: written; NULL does nothing.
+/// struct_size: sizeof(fw_config), as the caller's header declares it.
 /// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void fw_config_init(struct fw_config *config);
+FW_API void fw_config_init(struct fw_config *config,
+                           size_t struct_size);
 
 /// Starts the library as configured.
 ///
 /// Optional: the first socket starts the library with defaults. Allocator functions are in force
 /// from here until fw_shutdown has ended.
 ///
-/// config: prepared with fw_config_init, not NULL; copied. Of a struct_size greater than the
-///   library knows, the part that it knows is used.
-/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size below 8, too many threads, alloc without free);
-///   INVALID_STATE (started already, by this call or by a socket; or blocks of more than 16
-///   different sets of allocator functions are still in use); SHUT_DOWN (a shutdown is on its way);
+/// config: prepared with fw_config_init, not NULL; copied.
+/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (started already,
+///   by this call or by a socket; or blocks of more than 16 different sets of allocator functions are
+///   still in use); SHUT_DOWN (a shutdown is on its way);
 ///   OUT_OF_MEMORY (no thread could be started).
 /// Threads: any.
 /// Callbacks: none; thread_started runs on the new threads, alloc, realloc and free on any.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_init(const struct fw_config *config);
+FW_API fw_result fw_init(const struct fw_config *config);
 
 /// Destroys every socket and ends every thread of the library, after what is queued was sent.
 ///
@@ -1043,7 +1137,7 @@ fw_result fw_init(const struct fw_config *config);
 /// Callbacks: runs finalizers on this thread; thread_stopped runs on the ending threads.
 /// Blocks: at most timeout_ms (100 ms if that is more) and what the finalizers take.
 /// Since: 0.1.0.
-fw_result fw_shutdown(uint32_t timeout_ms);
+FW_API fw_result fw_shutdown(uint32_t timeout_ms);
 
 /// Sends the library's log to a function.
 ///
@@ -1059,7 +1153,7 @@ fw_result fw_shutdown(uint32_t timeout_ms);
 /// Callbacks: none during the call; log is called from then on, on whichever thread logs.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
+FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 
 /// Says that the network is another than before, or may be.
 ///
@@ -1076,7 +1170,7 @@ fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_network_changed(void);
+FW_API fw_result fw_network_changed(void);
 
 /// Says that the process is about to sleep.
 ///
@@ -1091,7 +1185,7 @@ fw_result fw_network_changed(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_suspend(void);
+FW_API fw_result fw_suspend(void);
 
 /// Says that the process is awake again.
 ///
@@ -1104,7 +1198,7 @@ fw_result fw_suspend(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_resume(void);
+FW_API fw_result fw_resume(void);
 
 /// Makes a socket.
 ///
@@ -1120,7 +1214,7 @@ fw_result fw_resume(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_create(const char *url, struct fw_socket *out);
+FW_API fw_result fw_socket_create(const char *url, struct fw_socket *out);
 
 /// Starts connecting.
 ///
@@ -1133,7 +1227,7 @@ fw_result fw_socket_create(const char *url, struct fw_socket *out);
 /// Callbacks: none during the call; events follow.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_open(struct fw_socket socket);
+FW_API fw_result fw_socket_open(struct fw_socket socket);
 
 /// Starts the closing handshake.
 ///
@@ -1149,7 +1243,7 @@ fw_result fw_socket_open(struct fw_socket socket);
 /// Callbacks: none during the call.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_close(struct fw_socket socket, uint16_t code, const char *reason);
+FW_API fw_result fw_socket_close(struct fw_socket socket, uint16_t code, const char *reason);
 
 /// Drops the connection now, without a closing handshake.
 ///
@@ -1161,7 +1255,7 @@ fw_result fw_socket_close(struct fw_socket socket, uint16_t code, const char *re
 /// Callbacks: none during the call.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_abort(struct fw_socket socket);
+FW_API fw_result fw_socket_abort(struct fw_socket socket);
 
 /// Ends the socket's life.
 ///
@@ -1176,7 +1270,7 @@ fw_result fw_socket_abort(struct fw_socket socket);
 /// Callbacks: none during the call; the finalizer follows.
 /// Blocks: no; takes microseconds.
 /// Since: 0.1.0.
-fw_result fw_socket_destroy(struct fw_socket socket);
+FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 
 /// Sets what is called when nothing will be called for the socket any more.
 ///
@@ -1193,9 +1287,9 @@ fw_result fw_socket_destroy(struct fw_socket socket);
 ///   fw_shutdown, on their caller's thread; in worker mode also on a thread of the library.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_finalizer(struct fw_socket socket,
-                                  fw_finalizer_fn finalizer,
-                                  void *user_data);
+FW_API fw_result fw_socket_set_finalizer(struct fw_socket socket,
+                                         fw_finalizer_fn finalizer,
+                                         void *user_data);
 
 /// Stores a pointer with the socket.
 ///
@@ -1209,7 +1303,7 @@ fw_result fw_socket_set_finalizer(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_user_data(struct fw_socket socket, void *user_data);
+FW_API fw_result fw_socket_set_user_data(struct fw_socket socket, void *user_data);
 
 /// The pointer stored with fw_socket_set_user_data.
 ///
@@ -1219,7 +1313,33 @@ fw_result fw_socket_set_user_data(struct fw_socket socket, void *user_data);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void *fw_socket_user_data(struct fw_socket socket);
+FW_API void *fw_socket_user_data(struct fw_socket socket);
+
+/// The name of a kind of error, such as "FW_ERROR_KIND_RESOLVE".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// kind: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_error_kind.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API const char *fw_error_kind_name(fw_error_kind kind);
+
+/// The name of a phase, such as "FW_PHASE_RESOLVE".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// phase: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_phase.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API const char *fw_phase_name(fw_phase phase);
 
 /// Sets what is called when the upgrade is done.
 ///
@@ -1235,7 +1355,7 @@ void *fw_socket_user_data(struct fw_socket socket);
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_open(struct fw_socket socket, fw_open_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_open(struct fw_socket socket, fw_open_fn callback, void *user_data);
 
 /// Sets what is called for a whole text message.
 ///
@@ -1251,7 +1371,25 @@ fw_result fw_socket_on_open(struct fw_socket socket, fw_open_fn callback, void *
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_text(struct fw_socket socket, fw_text_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_text(struct fw_socket socket, fw_text_fn callback, void *user_data);
+
+/// Sets what is called for a whole text message that may be kept without a copy.
+///
+/// Called after text if both are set.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API fw_result fw_socket_on_text_segment(struct fw_socket socket,
+                                           fw_text_segment_fn callback,
+                                           void *user_data);
 
 /// Sets what is called for a whole binary message.
 ///
@@ -1267,7 +1405,7 @@ fw_result fw_socket_on_text(struct fw_socket socket, fw_text_fn callback, void *
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callback, void *user_data);
 
 /// Sets what is called for a whole binary message that may be kept without a copy.
 ///
@@ -1283,9 +1421,9 @@ fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callback, vo
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
-                                       fw_binary_no_alloc_fn callback,
-                                       void *user_data);
+FW_API fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
+                                              fw_binary_no_alloc_fn callback,
+                                              void *user_data);
 
 /// Sets what is called for each fragment of a message that comes in several.
 ///
@@ -1302,9 +1440,9 @@ fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
-                                        fw_incomplete_frame_fn callback,
-                                        void *user_data);
+FW_API fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
+                                               fw_incomplete_frame_fn callback,
+                                               void *user_data);
 
 /// Sets what is called with the upgrade request before every attempt.
 ///
@@ -1320,9 +1458,9 @@ fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
-                                                fw_request_fn callback,
-                                                void *user_data);
+FW_API fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
+                                                       fw_request_fn callback,
+                                                       void *user_data);
 
 /// Sets what is called when a pong comes.
 ///
@@ -1338,7 +1476,7 @@ fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback, void *user_data);
 
 /// Sets what is called when a connection was lost and will be tried again.
 ///
@@ -1355,9 +1493,9 @@ fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback, void *
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_reconnecting(struct fw_socket socket,
-                                    fw_reconnecting_fn callback,
-                                    void *user_data);
+FW_API fw_result fw_socket_on_reconnecting(struct fw_socket socket,
+                                           fw_reconnecting_fn callback,
+                                           void *user_data);
 
 /// Sets what is called when the connection has ended in order.
 ///
@@ -1373,7 +1511,7 @@ fw_result fw_socket_on_reconnecting(struct fw_socket socket,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callback, void *user_data);
 
 /// Sets what is called when the connection could not be made, or has failed.
 ///
@@ -1389,7 +1527,56 @@ fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callback, vo
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_on_error(struct fw_socket socket, fw_error_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_error(struct fw_socket socket, fw_error_fn callback, void *user_data);
+
+/// Fills a set of callbacks with the defaults: all NULL.
+///
+/// Call it first, as fw_callbacks_init(&callbacks, sizeof callbacks), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
+///
+/// callbacks: written; NULL does nothing.
+/// struct_size: sizeof(fw_callbacks), as the caller's header declares it.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API void fw_callbacks_init(struct fw_callbacks *callbacks,
+                              size_t struct_size);
+
+/// Sets every callback of a socket at once.
+///
+/// Replaces all that were set before, by this call or by fw_socket_on_open and its like; both may be
+/// used together. No event comes between two of them.
+///
+/// socket: the socket, in any state.
+/// callbacks: prepared with fw_callbacks_init, copied; not NULL. NULL members remove.
+/// user_data: passed to each of them; must stay valid until they were replaced and have returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size); NOT_SUPPORTED (a field is set
+///   that only a newer library knows).
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode they run inside fw_poll or fw_socket_poll, on their
+///   caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API fw_result fw_socket_set_callbacks(struct fw_socket socket,
+                                         const struct fw_callbacks *callbacks,
+                                         void *user_data);
+
+/// The name of a type of event, such as "FW_EVENT_OPEN".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// type: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_event_type.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API const char *fw_event_type_name(fw_event_type type);
 
 /// Chooses where the socket's callbacks run.
 ///
@@ -1402,7 +1589,7 @@ fw_result fw_socket_on_error(struct fw_socket socket, fw_error_fn callback, void
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_dispatch(struct fw_socket socket, fw_dispatch dispatch);
+FW_API fw_result fw_socket_set_dispatch(struct fw_socket socket, fw_dispatch dispatch);
 
 /// Asks for an event that comes only to those who ask.
 ///
@@ -1418,9 +1605,9 @@ fw_result fw_socket_set_dispatch(struct fw_socket socket, fw_dispatch dispatch);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_enable_event(struct fw_socket socket,
-                                 fw_event_type type,
-                                 bool enable);
+FW_API fw_result fw_socket_enable_event(struct fw_socket socket,
+                                        fw_event_type type,
+                                        bool enable);
 
 /// Runs waiting callbacks within a budget.
 ///
@@ -1436,8 +1623,8 @@ fw_result fw_socket_enable_event(struct fw_socket socket,
 /// Callbacks: runs those of sockets in poll mode, and finalizers, on this thread.
 /// Blocks: no; takes what its callbacks take.
 /// Since: 0.1.0.
-size_t fw_poll(uint32_t max_events,
-               uint32_t max_microseconds);
+FW_API size_t fw_poll(uint32_t max_events,
+                      uint32_t max_microseconds);
 
 /// Runs the waiting callbacks of one socket within a budget.
 ///
@@ -1451,7 +1638,7 @@ size_t fw_poll(uint32_t max_events,
 /// Callbacks: runs those of this socket, in poll mode, on this thread.
 /// Blocks: no; takes what its callbacks take.
 /// Since: 0.1.0.
-size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events, uint32_t max_microseconds);
+FW_API size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events, uint32_t max_microseconds);
 
 /// How many events wait for fw_poll or fw_next_event, over all sockets.
 ///
@@ -1461,7 +1648,7 @@ size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events, uint32_t max
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_pending(void);
+FW_API size_t fw_pending(void);
 
 /// Sleeps until an event waits for fw_poll or fw_next_event.
 ///
@@ -1475,7 +1662,7 @@ size_t fw_pending(void);
 /// Callbacks: none.
 /// Blocks: at most timeout_ms.
 /// Since: 0.1.0.
-bool fw_wait(uint32_t timeout_ms);
+FW_API bool fw_wait(uint32_t timeout_ms);
 
 /// Takes the next event of any socket.
 ///
@@ -1489,7 +1676,7 @@ bool fw_wait(uint32_t timeout_ms);
 /// Callbacks: finalizers of destroyed sockets may run on this thread.
 /// Blocks: no.
 /// Since: 0.1.0.
-bool fw_next_event(struct fw_event *out);
+FW_API bool fw_next_event(struct fw_event *out);
 
 /// Takes the next event of one socket.
 ///
@@ -1504,7 +1691,52 @@ bool fw_next_event(struct fw_event *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
+FW_API bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
+
+/// Takes the next events of all sockets, several at once.
+///
+/// As fw_next_event called again and again, in the same order, with fewer locks. Takes at most what
+/// waits when it is called. Release them with fw_events_release, or each with fw_event_release.
+///
+/// out: receives the events, the first so many of count; the others are not written; not NULL.
+/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
+/// Returns: how many events were taken; 0 when nothing waits, or for NULL; also when there is no
+///   memory to show the first message, which drops its connection.
+/// Threads: any.
+/// Callbacks: finalizers of destroyed sockets may run on this thread.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API size_t fw_next_events(struct fw_event *out, size_t count);
+
+/// Takes the next events of one socket, several at once.
+///
+/// As fw_next_events.
+///
+/// socket: the socket.
+/// out: receives the events, the first so many of count; the others are not written; not NULL.
+/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
+/// Returns: how many events were taken; 0 when nothing waits, for a handle that is not valid, or for
+///   NULL; also when there is no memory to show the first message, which drops its connection.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API size_t fw_socket_next_events(struct fw_socket socket,
+                                    struct fw_event *out,
+                                    size_t count);
+
+/// Releases several events.
+///
+/// As fw_event_release on each.
+///
+/// events: count events that were taken, or zeroed; NULL does nothing.
+/// count: how many; more than fit into memory does nothing.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API void fw_events_release(struct fw_event *events, size_t count);
 
 /// Gives up an event.
 ///
@@ -1517,7 +1749,7 @@ bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void fw_event_release(struct fw_event *event);
+FW_API void fw_event_release(struct fw_event *event);
 
 /// Sends a text message.
 ///
@@ -1534,7 +1766,7 @@ void fw_event_release(struct fw_event *event);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_send_text(struct fw_socket socket, const char *text, size_t len);
+FW_API fw_result fw_socket_send_text(struct fw_socket socket, const char *text, size_t len);
 
 /// Sends a binary message.
 ///
@@ -1549,7 +1781,7 @@ fw_result fw_socket_send_text(struct fw_socket socket, const char *text, size_t 
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_t len);
+FW_API fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_t len);
 
 /// Sends a text message with flags.
 ///
@@ -1566,10 +1798,10 @@ fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_send_text_with(struct fw_socket socket,
-                                   const char *text,
-                                   size_t len,
-                                   fw_send_flags flags);
+FW_API fw_result fw_socket_send_text_with(struct fw_socket socket,
+                                          const char *text,
+                                          size_t len,
+                                          fw_send_flags flags);
 
 /// Sends a binary message with flags.
 ///
@@ -1585,10 +1817,10 @@ fw_result fw_socket_send_text_with(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_send_binary_with(struct fw_socket socket,
-                                     const void *data,
-                                     size_t len,
-                                     fw_send_flags flags);
+FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket,
+                                            const void *data,
+                                            size_t len,
+                                            fw_send_flags flags);
 
 /// Sends a text message where it lies.
 ///
@@ -1604,7 +1836,7 @@ fw_result fw_socket_send_binary_with(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment segment);
+FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment segment);
 
 /// Sends a binary message where it lies.
 ///
@@ -1619,7 +1851,7 @@ fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_send_binary_segment(struct fw_socket socket, struct fw_segment segment);
+FW_API fw_result fw_socket_send_binary_segment(struct fw_socket socket, struct fw_segment segment);
 
 /// Sends a ping of the caller's own.
 ///
@@ -1635,7 +1867,7 @@ fw_result fw_socket_send_binary_segment(struct fw_socket socket, struct fw_segme
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_ping(struct fw_socket socket, const void *data, size_t len);
+FW_API fw_result fw_socket_ping(struct fw_socket socket, const void *data, size_t len);
 
 /// Payload bytes accepted by the send calls and not yet handed to the network.
 ///
@@ -1645,7 +1877,7 @@ fw_result fw_socket_ping(struct fw_socket socket, const void *data, size_t len);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_socket_buffered_amount(struct fw_socket socket);
+FW_API size_t fw_socket_buffered_amount(struct fw_socket socket);
 
 /// Limits what may wait in the send queue.
 ///
@@ -1659,7 +1891,7 @@ size_t fw_socket_buffered_amount(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_max_buffered_amount(struct fw_socket socket, size_t bytes);
+FW_API fw_result fw_socket_set_max_buffered_amount(struct fw_socket socket, size_t bytes);
 
 /// Takes a block from the pool.
 ///
@@ -1674,7 +1906,7 @@ fw_result fw_socket_set_max_buffered_amount(struct fw_socket socket, size_t byte
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_buffer_get(size_t size, struct fw_segment *out);
+FW_API fw_result fw_buffer_get(size_t size, struct fw_segment *out);
 
 /// Holds a segment once more.
 ///
@@ -1687,7 +1919,7 @@ fw_result fw_buffer_get(size_t size, struct fw_segment *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_segment_retain(struct fw_segment segment);
+FW_API fw_result fw_segment_retain(struct fw_segment segment);
 
 /// Gives up one hold.
 ///
@@ -1700,17 +1932,31 @@ fw_result fw_segment_retain(struct fw_segment segment);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_segment_release(struct fw_segment segment);
+FW_API fw_result fw_segment_release(struct fw_segment segment);
+
+/// Prepares a struct for fw_buffer_pool_stats.
+///
+/// Call it first, as fw_pool_stats_init(&stats, sizeof stats). Writes no more than struct_size
+/// bytes: all zero but the size.
+///
+/// stats: written; NULL does nothing.
+/// struct_size: sizeof(fw_pool_stats), as the caller's header declares it.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API void fw_pool_stats_init(struct fw_pool_stats *stats, size_t struct_size);
 
 /// What the pool holds now.
 ///
-/// out: receives the numbers; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL).
+/// out: prepared with fw_pool_stats_init; receives the numbers; not NULL.
+/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_buffer_pool_stats(struct fw_pool_stats *out);
+FW_API fw_result fw_buffer_pool_stats(struct fw_pool_stats *out);
 
 /// Gives the blocks that are kept for reuse back to the allocator.
 ///
@@ -1721,7 +1967,7 @@ fw_result fw_buffer_pool_stats(struct fw_pool_stats *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void fw_buffer_pool_trim(void);
+FW_API void fw_buffer_pool_trim(void);
 
 /// Sets the Origin header field of the upgrade request.
 ///
@@ -1735,8 +1981,8 @@ void fw_buffer_pool_trim(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_origin(struct fw_socket socket,
-                               const char *origin);
+FW_API fw_result fw_socket_set_origin(struct fw_socket socket,
+                                      const char *origin);
 
 /// Offers a subprotocol.
 ///
@@ -1750,8 +1996,8 @@ fw_result fw_socket_set_origin(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_add_protocol(struct fw_socket socket,
-                                 const char *protocol);
+FW_API fw_result fw_socket_add_protocol(struct fw_socket socket,
+                                        const char *protocol);
 
 /// Adds a header field to the upgrade request.
 ///
@@ -1768,9 +2014,9 @@ fw_result fw_socket_add_protocol(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_add_header(struct fw_socket socket,
-                               const char *name,
-                               const char *value);
+FW_API fw_result fw_socket_add_header(struct fw_socket socket,
+                                      const char *name,
+                                      const char *value);
 
 /// Sends a user name and a password with the upgrade request (RFC 7617).
 ///
@@ -1784,9 +2030,9 @@ fw_result fw_socket_add_header(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_basic_auth(struct fw_socket socket,
-                                   const char *user,
-                                   const char *password);
+FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket,
+                                          const char *user,
+                                          const char *password);
 
 /// Sends a token with the upgrade request (RFC 6750).
 ///
@@ -1799,8 +2045,8 @@ fw_result fw_socket_set_basic_auth(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_bearer_auth(struct fw_socket socket,
-                                    const char *token);
+FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket,
+                                           const char *token);
 
 /// Sets the size from which messages go out in several frames.
 ///
@@ -1813,7 +2059,7 @@ fw_result fw_socket_set_bearer_auth(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t bytes);
+FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t bytes);
 
 /// Chooses the version of HTTP that the connection begins with.
 ///
@@ -1840,8 +2086,8 @@ fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t bytes)
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_http_version(struct fw_socket socket,
-                                     fw_http version);
+FW_API fw_result fw_socket_set_http_version(struct fw_socket socket,
+                                            fw_http version);
 
 /// Limits the messages that are accepted.
 ///
@@ -1854,7 +2100,7 @@ fw_result fw_socket_set_http_version(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t bytes);
+FW_API fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t bytes);
 
 /// Lets the library watch the connection with pings.
 ///
@@ -1868,8 +2114,8 @@ fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t bytes);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_start_ping_thread(struct fw_socket socket,
-                                          bool enable);
+FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket,
+                                                 bool enable);
 
 /// Sets the time between two pings.
 ///
@@ -1882,7 +2128,7 @@ fw_result fw_socket_set_start_ping_thread(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t milliseconds);
+FW_API fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t milliseconds);
 
 /// Sets how long a ping may stay unanswered while nothing else comes either.
 ///
@@ -1896,7 +2142,7 @@ fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t millise
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_close_after_no_message(struct fw_socket socket, uint32_t milliseconds);
+FW_API fw_result fw_socket_set_close_after_no_message(struct fw_socket socket, uint32_t milliseconds);
 
 /// Limits the time from fw_socket_open to the event open.
 ///
@@ -1910,7 +2156,7 @@ fw_result fw_socket_set_close_after_no_message(struct fw_socket socket, uint32_t
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_connect_timeout(struct fw_socket socket, uint32_t milliseconds);
+FW_API fw_result fw_socket_set_connect_timeout(struct fw_socket socket, uint32_t milliseconds);
 
 /// Limits the time from the close frame to the end of the connection.
 ///
@@ -1923,7 +2169,7 @@ fw_result fw_socket_set_connect_timeout(struct fw_socket socket, uint32_t millis
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t milliseconds);
+FW_API fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t milliseconds);
 
 /// Gives the socket TLS settings of the caller's own.
 ///
@@ -1938,8 +2184,8 @@ fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t millisec
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_tls(struct fw_socket socket,
-                            struct fw_tls tls);
+FW_API fw_result fw_socket_set_tls(struct fw_socket socket,
+                                   struct fw_tls tls);
 
 /// Sets a pair that goes with every log line of the socket.
 ///
@@ -1953,9 +2199,9 @@ fw_result fw_socket_set_tls(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_context(struct fw_socket socket,
-                                const char *key,
-                                const char *value);
+FW_API fw_result fw_socket_set_context(struct fw_socket socket,
+                                       const char *key,
+                                       const char *value);
 
 /// Sets the proxy on the way to the server.
 ///
@@ -1979,8 +2225,8 @@ fw_result fw_socket_set_context(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_proxy(struct fw_socket socket,
-                              const char *url);
+FW_API fw_result fw_socket_set_proxy(struct fw_socket socket,
+                                     const char *url);
 
 /// Sets how many redirects are followed.
 ///
@@ -2000,8 +2246,8 @@ fw_result fw_socket_set_proxy(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_max_redirects(struct fw_socket socket,
-                                      uint32_t count);
+FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket,
+                                             uint32_t count);
 
 /// Keeps cookies that servers set, and sends them back.
 ///
@@ -2016,20 +2262,24 @@ fw_result fw_socket_set_max_redirects(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_cookies(struct fw_socket socket,
-                                bool enable);
+FW_API fw_result fw_socket_set_cookies(struct fw_socket socket,
+                                       bool enable);
 
-/// Fills a reconnect with the defaults.
+/// Fills a reconnect policy with the defaults, switched on.
 ///
-/// Call it before anything else is set in it.
+/// Call it first, as fw_reconnect_init(&reconnect, sizeof reconnect), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
-/// reconnect: not NULL; written.
-/// Returns: nothing; NULL is ignored.
+/// reconnect: written; NULL does nothing.
+/// struct_size: sizeof(fw_reconnect), as the caller's header declares it.
+/// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void fw_reconnect_init(struct fw_reconnect *reconnect);
+FW_API void fw_reconnect_init(struct fw_reconnect *reconnect,
+                              size_t struct_size);
 
 /// Sets whether a connection that is lost, or not made, is tried again.
 ///
@@ -2045,27 +2295,31 @@ void fw_reconnect_init(struct fw_reconnect *reconnect);
 /// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
 ///
 /// socket: the socket, closed.
-/// reconnect: prepared with fw_reconnect_init, copied; NULL turns it off, as by default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range); INVALID_STATE
-///   (not closed).
+/// reconnect: prepared with fw_reconnect_init, copied; NULL disables reconnecting, as by default.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_reconnect(struct fw_socket socket,
-                                  const struct fw_reconnect *reconnect);
+FW_API fw_result fw_socket_set_reconnect(struct fw_socket socket,
+                                         const struct fw_reconnect *reconnect);
 
 /// Fills a compression with the defaults.
 ///
-/// Call it before anything else is set in it.
+/// Call it first, as fw_compression_init(&compression, sizeof compression), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
-/// compression: not NULL; written.
-/// Returns: nothing; NULL is ignored.
+/// compression: written; NULL does nothing.
+/// struct_size: sizeof(fw_compression), as the caller's header declares it.
+/// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void fw_compression_init(struct fw_compression *compression);
+FW_API void fw_compression_init(struct fw_compression *compression,
+                                size_t struct_size);
 
 /// Sets how messages are compressed.
 ///
@@ -2076,25 +2330,29 @@ void fw_compression_init(struct fw_compression *compression);
 /// socket: the socket, closed.
 /// compression: prepared with fw_compression_init, copied; NULL turns compression off.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of its range);
-///   INVALID_STATE (not closed).
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_set_compression(struct fw_socket socket,
-                                    const struct fw_compression *compression);
+FW_API fw_result fw_socket_set_compression(struct fw_socket socket,
+                                           const struct fw_compression *compression);
 
-/// Fills an extension with nothing.
+/// Fills a extension with the defaults.
 ///
-/// Call it before anything else is set in it.
+/// Call it first, as fw_extension_init(&extension, sizeof extension), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
-/// extension: not NULL; written.
-/// Returns: nothing; NULL is ignored.
+/// extension: written; NULL does nothing.
+/// struct_size: sizeof(fw_extension), as the caller's header declares it.
+/// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-void fw_extension_init(struct fw_extension *extension);
+FW_API void fw_extension_init(struct fw_extension *extension,
+                              size_t struct_size);
 
 /// Adds an extension to a socket.
 ///
@@ -2105,13 +2363,14 @@ void fw_extension_init(struct fw_extension *extension);
 /// socket: the socket, closed.
 /// extension: prepared with fw_extension_init; not NULL; copied.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no add_negotiation);
-///   INVALID_STATE (not closed); TOO_LARGE (more than 8). When it is not OK destroy is not called.
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed);
+///   TOO_LARGE (more than 8). When it is not OK destroy is not called.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_add_extension(struct fw_socket socket,
-                                  const struct fw_extension *extension);
+FW_API fw_result fw_socket_add_extension(struct fw_socket socket,
+                                         const struct fw_extension *extension);
 
 /// Makes TLS settings.
 ///
@@ -2123,7 +2382,7 @@ fw_result fw_socket_add_extension(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_create(struct fw_tls *out);
+FW_API fw_result fw_tls_create(struct fw_tls *out);
 
 /// Trusts more certificates.
 ///
@@ -2139,9 +2398,9 @@ fw_result fw_tls_create(struct fw_tls *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_add_ca_pem(struct fw_tls tls,
-                            const char *pem,
-                            size_t len);
+FW_API fw_result fw_tls_add_ca_pem(struct fw_tls tls,
+                                   const char *pem,
+                                   size_t len);
 
 /// Shows a certificate to servers that ask for one.
 ///
@@ -2157,11 +2416,11 @@ fw_result fw_tls_add_ca_pem(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
-                                     const char *cert_pem,
-                                     size_t cert_len,
-                                     const char *key_pem,
-                                     size_t key_len);
+FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
+                                            const char *cert_pem,
+                                            size_t cert_len,
+                                            const char *key_pem,
+                                            size_t key_len);
 
 /// Accepts only servers with a certain public key.
 ///
@@ -2177,8 +2436,7 @@ fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_add_pin_sha256(struct fw_tls tls,
-                                const uint8_t *pin);
+FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls, const uint8_t *pin);
 
 /// Chooses which certificate authorities are trusted.
 ///
@@ -2191,7 +2449,7 @@ fw_result fw_tls_add_pin_sha256(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
+FW_API fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 
 /// Accepts any certificate.
 ///
@@ -2204,7 +2462,7 @@ fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
+FW_API fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 
 /// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE names.
 ///
@@ -2217,7 +2475,7 @@ fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
+FW_API fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
 
 /// Ends the life of the handle.
 ///
@@ -2229,7 +2487,20 @@ fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_tls_destroy(struct fw_tls tls);
+FW_API fw_result fw_tls_destroy(struct fw_tls tls);
+
+/// The name of a state, such as "FW_STATE_OPEN".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// state: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_state.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API const char *fw_state_name(fw_state state);
 
 /// Where the socket is in its life.
 ///
@@ -2240,7 +2511,7 @@ fw_result fw_tls_destroy(struct fw_tls tls);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_state fw_socket_state(struct fw_socket socket);
+FW_API fw_state fw_socket_state(struct fw_socket socket);
 
 /// Whether messages can be sent.
 ///
@@ -2250,7 +2521,7 @@ fw_state fw_socket_state(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-bool fw_socket_is_open(struct fw_socket socket);
+FW_API bool fw_socket_is_open(struct fw_socket socket);
 
 /// The round trip time of the pings, smoothed.
 ///
@@ -2262,7 +2533,7 @@ bool fw_socket_is_open(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-int64_t fw_socket_latency_us(struct fw_socket socket);
+FW_API int64_t fw_socket_latency_us(struct fw_socket socket);
 
 /// When the last message came.
 ///
@@ -2272,7 +2543,7 @@ int64_t fw_socket_latency_us(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-uint64_t fw_socket_last_message_received(struct fw_socket socket);
+FW_API uint64_t fw_socket_last_message_received(struct fw_socket socket);
 
 /// Copies out the subprotocol that the server chose.
 ///
@@ -2285,7 +2556,7 @@ uint64_t fw_socket_last_message_received(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap);
+FW_API size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap);
 
 /// Copies out the extensions that the server accepted, as it wrote them.
 ///
@@ -2298,7 +2569,7 @@ size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
+FW_API size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 
 /// The HTTP version of the upgrade.
 ///
@@ -2308,7 +2579,7 @@ size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-uint32_t fw_socket_http_version(struct fw_socket socket);
+FW_API uint32_t fw_socket_http_version(struct fw_socket socket);
 
 /// The HTTP status of the answer to the upgrade request.
 ///
@@ -2321,7 +2592,7 @@ uint32_t fw_socket_http_version(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-uint16_t fw_socket_response_status(struct fw_socket socket);
+FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 
 /// Copies out a header field of the answer to the upgrade request.
 ///
@@ -2337,7 +2608,7 @@ uint16_t fw_socket_response_status(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_socket_response_header(struct fw_socket socket, const char *name, char *buf, size_t cap);
+FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *name, char *buf, size_t cap);
 
 /// Copies out the beginning of the body of a refused upgrade.
 ///
@@ -2352,9 +2623,9 @@ size_t fw_socket_response_header(struct fw_socket socket, const char *name, char
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_socket_response_body(struct fw_socket socket,
-                               char *buf,
-                               size_t cap);
+FW_API size_t fw_socket_response_body(struct fw_socket socket,
+                                      char *buf,
+                                      size_t cap);
 
 /// Copies out the socket's URL.
 ///
@@ -2368,18 +2639,32 @@ size_t fw_socket_response_body(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_socket_url(struct fw_socket socket, char *buf, size_t cap);
+FW_API size_t fw_socket_url(struct fw_socket socket, char *buf, size_t cap);
+
+/// Prepares a struct for fw_socket_stats.
+///
+/// Call it first, as fw_stats_init(&stats, sizeof stats). Writes no more than struct_size
+/// bytes: all zero but the size.
+///
+/// stats: written; NULL does nothing.
+/// struct_size: sizeof(fw_stats), as the caller's header declares it.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+FW_API void fw_stats_init(struct fw_stats *stats, size_t struct_size);
 
 /// Counts what the socket has done.
 ///
 /// socket: the socket.
-/// out: receives the numbers; not NULL.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
+/// out: prepared with fw_stats_init; receives the numbers; not NULL.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_socket_stats(struct fw_socket socket, struct fw_stats *out);
+FW_API fw_result fw_socket_stats(struct fw_socket socket, struct fw_stats *out);
 
 /// Copies out where the request goes.
 ///
@@ -2393,7 +2678,7 @@ fw_result fw_socket_stats(struct fw_socket socket, struct fw_stats *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
+FW_API size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
 
 /// The HTTP version of the request.
 ///
@@ -2403,7 +2688,7 @@ size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-uint32_t fw_request_http_version(struct fw_request request);
+FW_API uint32_t fw_request_http_version(struct fw_request request);
 
 /// Which attempt of this fw_socket_open it is.
 ///
@@ -2413,7 +2698,7 @@ uint32_t fw_request_http_version(struct fw_request request);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-uint32_t fw_request_attempt(struct fw_request request);
+FW_API uint32_t fw_request_attempt(struct fw_request request);
 
 /// Sets a header field of the request.
 ///
@@ -2428,9 +2713,9 @@ uint32_t fw_request_attempt(struct fw_request request);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_request_set_header(struct fw_request request,
-                                const char *name,
-                                const char *value);
+FW_API fw_result fw_request_set_header(struct fw_request request,
+                                       const char *name,
+                                       const char *value);
 
 /// Adds a header field to the request.
 ///
@@ -2446,22 +2731,23 @@ fw_result fw_request_set_header(struct fw_request request,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_request_add_header(struct fw_request request,
-                                const char *name,
-                                const char *value);
+FW_API fw_result fw_request_add_header(struct fw_request request,
+                                       const char *name,
+                                       const char *value);
 
 /// Removes all header fields of a name from the request.
 ///
-/// None of that name is no error. Those that the handshake owns stay.
+/// None of that name is no error.
 ///
 /// request: the request.
-/// name: NUL-terminated token, in any case; borrowed for the call.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or no token).
+/// name: NUL-terminated token, in any case; borrowed for the call; not one that the handshake owns,
+///   such as Host or Upgrade.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or one that the handshake owns).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-fw_result fw_request_remove_header(struct fw_request request, const char *name);
+FW_API fw_result fw_request_remove_header(struct fw_request request, const char *name);
 
 /// Copies out a header field of the request.
 ///
@@ -2477,10 +2763,20 @@ fw_result fw_request_remove_header(struct fw_request request, const char *name);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-size_t fw_request_header(struct fw_request request, const char *name, char *buf, size_t cap);
+FW_API size_t fw_request_header(struct fw_request request, const char *name, char *buf, size_t cap);
 
 #ifdef __cplusplus
 }  // extern "C"
+#endif  // __cplusplus
+
+#ifdef __cplusplus
+constexpr fw_send_flags operator|(fw_send_flags a, fw_send_flags b) {
+    return static_cast<fw_send_flags>(static_cast<uint32_t>(a) | static_cast<uint32_t>(b));
+}
+constexpr fw_send_flags operator&(fw_send_flags a, fw_send_flags b) {
+    return static_cast<fw_send_flags>(static_cast<uint32_t>(a) & static_cast<uint32_t>(b));
+}
+inline fw_send_flags &operator|=(fw_send_flags &a, fw_send_flags b) { return a = a | b; }
 #endif  // __cplusplus
 
 #endif  /* FRAMEWIRE_H */

@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use framewire::fault;
-use framewire::ffi::buffers::{fw_buffer_pool_stats, fw_pool_stats};
+use framewire::ffi::buffers::{fw_buffer_pool_stats, fw_pool_stats, fw_pool_stats_init};
 use framewire::ffi::callbacks::*;
 use framewire::ffi::delivery::*;
 use framewire::ffi::error::fw_error;
@@ -366,6 +366,7 @@ impl Game {
         let mut pool = MaybeUninit::<fw_pool_stats>::zeroed();
         // SAFETY: a place to write to; all zero is a valid one.
         let pool = unsafe {
+            fw_pool_stats_init(pool.as_mut_ptr(), size_of::<fw_pool_stats>());
             fw_buffer_pool_stats(pool.as_mut_ptr());
             pool.assume_init()
         };

@@ -52,10 +52,15 @@ static size_t certificate_len, key_len;
 
 static fw_segment segment;
 static fw_event event;
+/* As many as a game takes in a frame. */
+enum { SEVERAL = 16 };
+static fw_event events[SEVERAL];
+static size_t events_taken;
 static fw_config config;
 static fw_reconnect reconnect;
 static fw_compression compression;
 static fw_extension extension;
+static fw_callbacks callbacks;
 static fw_stats stats;
 static fw_pool_stats pool_stats;
 static uint8_t bytes[128], pin[32];
@@ -98,7 +103,7 @@ static void thread_started(void *user_data)
 
 static void start(void)
 {
-    fw_config_init(&config);
+    fw_config_init(&config, sizeof config);
     config.thread_started = thread_started;
     MUST(fw_init(&config));
 }
@@ -162,6 +167,8 @@ static void get_segment(void) { MUST(fw_buffer_get(128, &segment)); }
 static void drop_segment(void) { fw_segment_release(segment); }
 static void take_event(void) { fw_next_event(&event); }
 static void drop_event(void) { fw_event_release(&event); }
+static void take_events(void) { events_taken = fw_next_events(events, SEVERAL); }
+static void drop_events(void) { fw_events_release(events, events_taken); }
 static void drop_header(void) { fw_request_remove_header(request, "X-Other"); }
 static void drop_tls(void) { fw_tls_destroy(tls); }
 
@@ -183,10 +190,14 @@ typedef struct row {
 
 ASKS(fw_result_name, FW_RESULT_TIMED_OUT)
 ASKS(fw_last_error, text, sizeof text)
+ASKS(fw_state_name, FW_STATE_OPEN)
+ASKS(fw_phase_name, FW_PHASE_OPEN)
+ASKS(fw_error_kind_name, FW_ERROR_KIND_TLS)
+ASKS(fw_event_type_name, FW_EVENT_TEXT)
 ASKS(fw_version)
 ASKS(fw_version_string)
 ASKS(fw_sizeof, FW_STRUCT_EVENT)
-CALL(fw_config_init, fw_config_init(&config))
+CALL(fw_config_init, fw_config_init(&config, sizeof config))
 /* Refused, as the library runs; load.c has the first one. */
 ASKS(fw_init, &config)
 TAKES(fw_set_log, FW_LOG_OFF, NULL, NULL)
@@ -200,6 +211,7 @@ TAKES(fw_socket_set_user_data, busy, NULL)
 ASKS(fw_socket_user_data, busy)
 TAKES(fw_socket_on_open, busy, on_socket, NULL)
 TAKES(fw_socket_on_text, busy, on_text, NULL)
+TAKES(fw_socket_on_text_segment, busy, on_segment, NULL)
 TAKES(fw_socket_on_binary, busy, on_bytes, NULL)
 TAKES(fw_socket_on_binary_no_alloc, busy, on_segment, NULL)
 TAKES(fw_socket_on_incomplete_frame, closed, on_frame, NULL)
@@ -208,6 +220,8 @@ TAKES(fw_socket_on_pong, busy, on_bytes, NULL)
 TAKES(fw_socket_on_reconnecting, busy, on_reconnecting, NULL)
 TAKES(fw_socket_on_closed, busy, on_closed, NULL)
 TAKES(fw_socket_on_error, busy, on_error, NULL)
+CALL(fw_callbacks_init, fw_callbacks_init(&callbacks, sizeof callbacks))
+TAKES(fw_socket_set_callbacks, busy, &callbacks, NULL)
 TAKES(fw_socket_set_dispatch, closed, FW_DISPATCH_POLL)
 TAKES(fw_socket_enable_event, closed, FW_EVENT_REQUEST, true)
 ASKS(fw_poll, 1, 0)
@@ -217,6 +231,9 @@ ASKS(fw_wait, 0)
 ASKS(fw_next_event, &event)
 ASKS(fw_socket_next_event, busy, &event)
 CALL(fw_event_release, fw_event_release(&event))
+CALL(fw_next_events, events_taken = fw_next_events(events, SEVERAL))
+CALL(fw_socket_next_events, events_taken = fw_socket_next_events(busy, events, SEVERAL))
+CALL(fw_events_release, fw_events_release(events, events_taken))
 ASKS(fw_socket_send_text, busy, "1", 1)
 ASKS(fw_socket_send_binary, busy, bytes, sizeof bytes)
 ASKS(fw_socket_send_text_with, busy, "1", 1, FW_SEND_UNCOMPRESSED)
@@ -229,6 +246,7 @@ TAKES(fw_socket_set_max_buffered_amount, busy, 1 << 20)
 TAKES(fw_buffer_get, 128, &segment)
 TAKES(fw_segment_retain, segment)
 TAKES(fw_segment_release, segment)
+CALL(fw_pool_stats_init, fw_pool_stats_init(&pool_stats, sizeof pool_stats))
 TAKES(fw_buffer_pool_stats, &pool_stats)
 CALL(fw_buffer_pool_trim, fw_buffer_pool_trim())
 TAKES(fw_socket_set_origin, closed, "https://game.example")
@@ -249,11 +267,11 @@ TAKES(fw_socket_set_context, closed, "who", "me")
 TAKES(fw_socket_set_proxy, closed, "direct")
 TAKES(fw_socket_set_max_redirects, closed, 3)
 TAKES(fw_socket_set_cookies, closed, true)
-CALL(fw_reconnect_init, fw_reconnect_init(&reconnect))
+CALL(fw_reconnect_init, fw_reconnect_init(&reconnect, sizeof reconnect))
 TAKES(fw_socket_set_reconnect, closed, &reconnect)
-CALL(fw_compression_init, fw_compression_init(&compression))
+CALL(fw_compression_init, fw_compression_init(&compression, sizeof compression))
 TAKES(fw_socket_set_compression, closed, &compression)
-CALL(fw_extension_init, fw_extension_init(&extension))
+CALL(fw_extension_init, fw_extension_init(&extension, sizeof extension))
 TAKES(fw_socket_add_extension, closed, &extension)
 TAKES(fw_tls_create, &tls)
 TAKES(fw_tls_add_ca_pem, tls, certificate, certificate_len)
@@ -274,6 +292,7 @@ ASKS(fw_socket_response_status, busy)
 ASKS(fw_socket_response_header, busy, "Upgrade", text, sizeof text)
 ASKS(fw_socket_response_body, busy, text, sizeof text)
 ASKS(fw_socket_url, busy, text, sizeof text)
+CALL(fw_stats_init, fw_stats_init(&stats, sizeof stats))
 TAKES(fw_socket_stats, busy, &stats)
 ASKS(fw_request_url, request, text, sizeof text)
 ASKS(fw_request_http_version, request)
@@ -296,9 +315,9 @@ static void resume(void) { fw_resume(); }
 static void suspend(void) { fw_suspend(); }
 static void fresh_structs(void)
 {
-    fw_reconnect_init(&reconnect);
-    fw_compression_init(&compression);
-    fw_extension_init(&extension);
+    fw_reconnect_init(&reconnect, sizeof reconnect);
+    fw_compression_init(&compression, sizeof compression);
+    fw_extension_init(&extension, sizeof extension);
     extension.add_negotiation = offer;
     fresh_socket();
 }
@@ -308,23 +327,28 @@ static void empty_call(void) {}
 #define ROW_WITH(name, before, after) {#name, call_##name, before, after}
 
 static const row rows[] = {
-    ROW(fw_result_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
+    ROW(fw_result_name), ROW(fw_state_name), ROW(fw_phase_name), ROW(fw_error_kind_name),
+    ROW(fw_event_type_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
     ROW(fw_config_init), ROW(fw_init), ROW(fw_set_log),
     ROW_WITH(fw_socket_create, url_in_text, drop_closed), ROW_WITH(fw_socket_destroy, new_closed, no_closed),
     ROW(fw_socket_set_finalizer), ROW(fw_socket_set_user_data), ROW(fw_socket_user_data),
-    ROW(fw_socket_on_open), ROW(fw_socket_on_text), ROW(fw_socket_on_binary), ROW(fw_socket_on_binary_no_alloc),
+    ROW(fw_socket_on_open), ROW(fw_socket_on_text), ROW(fw_socket_on_text_segment),
+    ROW(fw_socket_on_binary), ROW(fw_socket_on_binary_no_alloc),
     ROW_WITH(fw_socket_on_incomplete_frame, fresh_socket, NULL), ROW(fw_socket_on_internal_request_created),
     ROW(fw_socket_on_pong), ROW(fw_socket_on_reconnecting), ROW(fw_socket_on_closed), ROW(fw_socket_on_error),
+    ROW(fw_callbacks_init), ROW(fw_socket_set_callbacks),
     ROW_WITH(fw_socket_set_dispatch, fresh_socket, NULL), ROW_WITH(fw_socket_enable_event, fresh_socket, NULL),
     ROW(fw_poll), ROW(fw_socket_poll), ROW(fw_pending), ROW(fw_wait),
     ROW_WITH(fw_next_event, NULL, drop_event), ROW_WITH(fw_socket_next_event, NULL, drop_event),
-    ROW_WITH(fw_event_release, take_event, NULL),
+    ROW_WITH(fw_event_release, take_event, NULL), ROW_WITH(fw_next_events, NULL, drop_events),
+    ROW_WITH(fw_socket_next_events, NULL, drop_events), ROW_WITH(fw_events_release, take_events, NULL),
     ROW(fw_socket_send_text), ROW(fw_socket_send_binary), ROW(fw_socket_send_text_with),
     ROW(fw_socket_send_binary_with), ROW_WITH(fw_socket_send_text_segment, get_segment, drop_segment),
     ROW_WITH(fw_socket_send_binary_segment, get_segment, drop_segment), ROW(fw_socket_ping),
     ROW(fw_socket_buffered_amount), ROW(fw_socket_set_max_buffered_amount),
     ROW_WITH(fw_buffer_get, NULL, drop_segment),
-    ROW_WITH(fw_segment_release, get_segment, NULL), ROW(fw_buffer_pool_stats), ROW(fw_buffer_pool_trim),
+    ROW_WITH(fw_segment_release, get_segment, NULL), ROW(fw_pool_stats_init),
+    ROW(fw_buffer_pool_stats), ROW(fw_buffer_pool_trim),
     ROW_WITH(fw_socket_set_origin, fresh_socket, NULL), ROW_WITH(fw_socket_add_protocol, fresh_socket, NULL),
     ROW_WITH(fw_socket_add_header, fresh_socket, NULL), ROW_WITH(fw_socket_set_basic_auth, fresh_socket, NULL),
     ROW_WITH(fw_socket_set_bearer_auth, fresh_socket, NULL), ROW(fw_socket_set_max_fragment_size),
@@ -344,7 +368,8 @@ static const row rows[] = {
     ROW_WITH(fw_socket_set_tls, fresh_socket, NULL), ROW_WITH(fw_tls_destroy, fresh_tls, NULL),
     ROW(fw_socket_state), ROW(fw_socket_is_open), ROW(fw_socket_latency_us), ROW(fw_socket_last_message_received),
     ROW(fw_socket_protocol), ROW(fw_socket_extensions), ROW(fw_socket_http_version), ROW(fw_socket_response_status),
-    ROW(fw_socket_response_header), ROW(fw_socket_response_body), ROW(fw_socket_url), ROW(fw_socket_stats),
+    ROW(fw_socket_response_header), ROW(fw_socket_response_body), ROW(fw_socket_url),
+    ROW(fw_stats_init), ROW(fw_socket_stats),
     ROW(fw_request_url), ROW(fw_request_http_version), ROW(fw_request_attempt), ROW(fw_request_set_header),
     ROW_WITH(fw_request_add_header, NULL, drop_header), ROW_WITH(fw_request_remove_header, add_other, NULL),
     ROW(fw_request_header),

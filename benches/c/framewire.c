@@ -187,7 +187,7 @@ int main(int argc, char **argv)
     bench_parse("framewire", argc, argv);
     delivery = !strcmp(bench.variant, "poll") ? POLL : !strcmp(bench.variant, "pull") ? PULL : WORKER;
     sem_init(&is_open, 0, 0);
-    fw_config_init(&config);
+    fw_config_init(&config, sizeof config);
     must(fw_init(&config));
     if (bench.tls)
         tls = trusting();

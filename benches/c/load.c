@@ -21,7 +21,7 @@ int main(int argc, char **argv)
     /* Room for an fw_config of any version. */
     uint32_t config[64] = {0};
     uint32_t (*init)(const void *), (*shut_down)(uint32_t);
-    void (*prepare)(void *);
+    void (*prepare)(void *, size_t);
     double begun = microseconds(), loaded, started, ended;
     void *library = dlopen(argc > 1 ? argv[1] : "libframewire.so", RTLD_NOW);
     if (!library) {
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
     *(void **)&shut_down = dlsym(library, "fw_shutdown");
     if (!prepare || !init || !shut_down)
         return 1;
-    prepare(config);
+    prepare(config, sizeof config);
     if (init(config))
         return 1;
     started = microseconds();

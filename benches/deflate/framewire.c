@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 
     if (fw_socket_create(argv[1], &socket) != FW_RESULT_OK)
         return EXIT_FAILURE;
-    fw_compression_init(&compression);
+    fw_compression_init(&compression, sizeof compression);
     fw_socket_set_compression(socket, &compression);
     fw_socket_set_dispatch(socket, FW_DISPATCH_WORKER);
     fw_socket_set_max_buffered_amount(socket, 1 << 20);

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
         return 2;
     }
     xor->key = 90;
-    fw_extension_init(&extension);
+    fw_extension_init(&extension, sizeof extension);
     extension.rsv = 2; /* uses RSV2; RSV1 belongs to permessage-deflate */
     extension.add_negotiation = add_negotiation;
     extension.parse_negotiation = parse_negotiation;

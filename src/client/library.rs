@@ -63,6 +63,15 @@ pub fn next_event() -> Option<Event> {
     delivery::next_event(&library::hub()?)
 }
 
+/// Takes several events, at most `at_most`, in the same order as [`next_event`]: each goes to `put`,
+/// until that returns false. Returns how many were taken, 0 when nothing waits.
+pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
+    if hub::idle() {
+        return 0;
+    }
+    library::hub().map_or(0, |hub| delivery::next_events(&hub, at_most, put))
+}
+
 /// The machine has another network than before, or may have: every connection is looked at.
 ///
 /// Open ones are pinged at once; where nothing comes back within

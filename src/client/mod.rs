@@ -26,13 +26,13 @@ mod state;
 mod tls;
 
 pub use library::{
-    init, network_changed, next_event, pending, poll, resume, set_log, shutdown, suspend, wait,
+    init, network_changed, next_event, next_events, pending, poll, resume, set_log, shutdown, suspend, wait,
 };
 pub use tls::Tls;
 
 pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};
 pub use crate::engine::callbacks::{
-    OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
+    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
 };
 pub use crate::engine::counters::Stats;
 pub use crate::engine::event::{Event, EventKind, EventType, Frame};

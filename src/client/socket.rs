@@ -152,6 +152,11 @@ impl Socket {
         self.register(|callbacks| callbacks.text = f)
     }
 
+    /// A whole text message where it was received, valid UTF-8; clone the segment to keep it.
+    pub fn on_text_segment(&self, f: Option<Arc<OnSegment>>) -> Result<(), CallError> {
+        self.register(|callbacks| callbacks.text_segment = f)
+    }
+
     /// A whole binary message.
     pub fn on_binary(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.binary = f)
@@ -193,6 +198,11 @@ impl Socket {
         self.register(|callbacks| callbacks.error = f)
     }
 
+    /// Replaces every callback at once; no event comes between two of them.
+    pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<(), CallError> {
+        self.register(|current| *current = callbacks)
+    }
+
     // ---------------------------------------------------------------- delivery
 
     /// Where callbacks run. Only while the socket is closed.
@@ -230,6 +240,19 @@ impl Socket {
             return Ok(None);
         }
         Ok(delivery::next_event_of(&self.0))
+    }
+
+    /// As [`next_events`](crate::next_events), for this socket alone.
+    pub fn next_events(
+        &self,
+        at_most: usize,
+        put: &mut dyn FnMut(Event) -> bool,
+    ) -> Result<usize, CallError> {
+        self.living()?;
+        if hub::idle() {
+            return Ok(0);
+        }
+        Ok(delivery::next_events_of(&self.0, at_most, put))
     }
 
     /// A number of the caller's that comes with every event.

@@ -26,6 +26,7 @@ pub type OnError = dyn Fn(&Socket, &Error) + Send + Sync;
 pub struct Callbacks {
     pub open: Option<Arc<OnSocket>>,
     pub text: Option<Arc<OnText>>,
+    pub text_segment: Option<Arc<OnSegment>>,
     pub binary: Option<Arc<OnBytes>>,
     pub binary_no_alloc: Option<Arc<OnSegment>>,
     pub incomplete_frame: Option<Arc<OnFrame>>,

@@ -156,6 +156,67 @@ pub fn next_event(hub: &Arc<Hub>) -> Option<Event> {
     None
 }
 
+/// The next events, at most so many, until `put` wants no more; returns how many it was given. Every
+/// socket in its turn, in the same order as [`next_event`] would take them.
+pub fn next_events(hub: &Arc<Hub>, at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
+    let Some(_delivering) = hub.begin_delivery() else { return 0 };
+    hub.run_finalizers(|| false);
+    // What arrives meanwhile must not keep the call for ever.
+    let at_most = at_most.min(hub::pending());
+    let mut taken = 0;
+    let mut skipped = 0;
+    while taken < at_most && skipped <= hub.ready_len() {
+        let Some(socket) = hub.rotate() else { break };
+        // A panic leaves it in the line.
+        let Some(mut delivery) = socket.mailbox.claim() else {
+            skipped += 1;
+            continue;
+        };
+        // Where nobody else waits the next turn is its own as well.
+        let turn = if hub.ready_len() > 1 { 1 } else { at_most - taken };
+        let (put_now, goes_on) = take_several(&socket, &mut delivery, turn, put);
+        let more = delivery.has_more();
+        drop(delivery);
+        if !more {
+            hub.leave(&socket);
+        }
+        taken += put_now;
+        skipped = if put_now > 0 { 0 } else { skipped + 1 };
+        if !goes_on {
+            break;
+        }
+    }
+    taken
+}
+
+/// The next events of one socket, likewise.
+pub fn next_events_of(socket: &Arc<Shared>, at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
+    let hub = socket.hub.clone();
+    let Some(_delivering) = hub.begin_delivery() else { return 0 };
+    let Some(mut delivery) = socket.mailbox.claim() else { return 0 };
+    take_several(socket, &mut delivery, at_most.min(hub::pending()), put).0
+}
+
+/// How many were taken, and whether `put` wants more.
+fn take_several(
+    socket: &Arc<Shared>,
+    delivery: &mut Delivery<'_>,
+    at_most: usize,
+    put: &mut dyn FnMut(Event) -> bool,
+) -> (usize, bool) {
+    let mut turn = Turn { socket, delivery };
+    let mut taken = 0;
+    while taken < at_most {
+        let Some(kind) = turn.take() else { break };
+        turn.settle_if_due();
+        taken += 1;
+        if !put(Event { socket: Socket(socket.clone()), kind }) {
+            return (taken, false);
+        }
+    }
+    (taken, true)
+}
+
 /// The next event of one socket.
 pub fn next_event_of(socket: &Arc<Shared>) -> Option<Event> {
     let hub = socket.hub.clone();
@@ -346,11 +407,12 @@ pub(super) fn show(
 ) -> bool {
     match message_type {
         MessageType::Text => {
-            let Some(f) = &callbacks.text else { return false };
             // Checked by the session, which says so in the message's type; a failure here would be
             // a fault of ours, and an empty text is the harmless way to show it.
-            f(socket, simdutf8::basic::from_utf8(payload).unwrap_or_default());
-            true
+            let text = callbacks.text.as_ref();
+            let text = text.map(|f| f(socket, simdutf8::basic::from_utf8(payload).unwrap_or_default()));
+            let shown = callbacks.text_segment.as_ref().map(|f| f(socket, &segment()));
+            text.is_some() || shown.is_some()
         }
         MessageType::Binary => {
             let bytes = callbacks.binary.as_ref().map(|f| f(socket, payload));

@@ -8,7 +8,7 @@ use super::socket::Shared;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
 use crate::sync::{Mutex, statics};
-use crate::wire::header::HeaderError;
+use crate::wire::header::{HeaderError, check_may_change};
 use crate::wire::upgrade::UpgradeRequest;
 
 statics! {
@@ -105,10 +105,10 @@ impl Request {
         self.change(|request| request.headers.add(name, value))
     }
 
-    /// Removes all header fields of that name; none there is no error.
+    /// Removes all header fields of that name; none there is no error, one that the handshake owns is.
     pub fn remove_header(&self, name: &str) -> Result<(), CallError> {
-        crate::wire::header::check_name(name).map_err(refused)?;
         self.change(|request| {
+            check_may_change(name)?;
             request.headers.remove(name);
             Ok(())
         })

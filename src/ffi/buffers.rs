@@ -4,6 +4,7 @@ use super::given::pointer;
 use super::guard::guard;
 use super::guard::guard_or;
 use super::result::fw_result;
+use super::sized::{self, sized};
 use crate::client::lease::{self, Leased};
 use crate::client::{self, PoolStats, Segment};
 use crate::error::CallError;
@@ -111,9 +112,14 @@ pub extern "C" fn fw_segment_release(segment: fw_segment) -> fw_result {
 }
 
 /// What the pool of payload memory holds. Exact when nothing moves, close otherwise.
+///
+/// Prepare it with fw_pool_stats_init once; fw_buffer_pool_stats fills as much of it as struct_size
+/// says.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct fw_pool_stats {
+    /// The size of this struct in bytes, set by fw_pool_stats_init.
+    pub struct_size: u32,
     /// Blocks that hold something.
     pub blocks_in_use: u64,
     /// Their size in bytes.
@@ -128,17 +134,41 @@ pub struct fw_pool_stats {
     pub allocations: u64,
 }
 
+sized!(
+    fw_pool_stats { struct_size, blocks_in_use, bytes_in_use, blocks_free, bytes_free, leases, allocations },
+    fw_pool_stats::default()
+);
+
 impl From<PoolStats> for fw_pool_stats {
     fn from(stats: PoolStats) -> Self {
         let PoolStats { blocks_in_use, bytes_in_use, blocks_free, bytes_free, leases, allocations } = stats;
-        Self { blocks_in_use, bytes_in_use, blocks_free, bytes_free, leases, allocations }
+        let struct_size = size_of::<fw_pool_stats>() as u32;
+        Self { struct_size, blocks_in_use, bytes_in_use, blocks_free, bytes_free, leases, allocations }
     }
+}
+
+/// Prepares a struct for fw_buffer_pool_stats.
+///
+/// Call it first, as fw_pool_stats_init(&stats, sizeof stats). Writes no more than struct_size
+/// bytes: all zero but the size.
+///
+/// stats: written; NULL does nothing.
+/// struct_size: sizeof(fw_pool_stats), as the caller's header declares it.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_pool_stats_init(stats: *mut fw_pool_stats, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(stats, struct_size) }
 }
 
 /// What the pool holds now.
 ///
-/// out: receives the numbers; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL).
+/// out: prepared with fw_pool_stats_init; receives the numbers; not NULL.
+/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -147,9 +177,8 @@ impl From<PoolStats> for fw_pool_stats {
 pub unsafe extern "C" fn fw_buffer_pool_stats(out: *mut fw_pool_stats) -> fw_result {
     guard(|| {
         let out = pointer(out, "out")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
-        unsafe { out.write(client::pool_stats().into()) };
-        Ok(())
+        // SAFETY: the caller promises a struct of its struct_size.
+        unsafe { sized::write(&client::pool_stats().into(), out) }
     })
 }
 

@@ -1,22 +1,15 @@
 //! What a socket calls: one function for each event.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 
 use super::buffers::fw_segment;
-use super::error::{fw_error, with_error};
-use super::event::lend;
-use super::given::UserData;
+use super::closures;
+use super::error::fw_error;
 use super::guard::guard;
 use super::request::fw_request;
 use super::result::fw_result;
 use super::socket::fw_socket;
-use super::text::{address, terminated};
-use crate::client::{
-    Frame, MessageType, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket,
-    OnText, Request, Segment, Socket,
-};
-use crate::error::Error;
+use crate::client::MessageType;
 
 /// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
 #[repr(u32)]
@@ -52,11 +45,9 @@ pub struct fw_frame {
     pub is_final: u32,
     /// A fragment of a text may begin and end within a character; the whole was checked so far.
     pub payload: fw_segment,
+    /// For later versions; 0.
+    pub reserved: [u64; 2],
 }
-
-// What each registration below relies on, and the header demands: a callback may be called with its
-// user data, on the thread that polls or on the socket's worker, until it is replaced, and for a call
-// that runs at that moment; and it does not unwind.
 
 /// The upgrade is done: messages can be sent.
 ///
@@ -84,14 +75,7 @@ pub unsafe extern "C" fn fw_socket_on_open(
     callback: fw_open_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_open(callback.map(|callback| {
-            // SAFETY: as promised above.
-            Arc::new(move |socket: &Socket| unsafe { callback(socket.into(), user_data.get()) })
-                as Arc<OnSocket>
-        }))
-    })
+    guard(|| socket.get()?.on_open(closures::open(callback, user_data)))
 }
 
 /// A whole text message came.
@@ -125,17 +109,41 @@ pub unsafe extern "C" fn fw_socket_on_text(
     callback: fw_text_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_text(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, text: &str| {
-                crate::fault::point("ffi.callback");
-                let data = address(text.as_bytes()).cast();
-                // SAFETY: as promised above.
-                unsafe { callback(socket.into(), data, text.len(), user_data.get()) }
-            }) as Arc<OnText>
-        }))
-    })
+    guard(|| socket.get()?.on_text(closures::text(callback, user_data)))
+}
+
+/// A whole text message came, shown where it was received.
+///
+/// Valid UTF-8, not NUL-terminated. fw_segment_retain keeps it longer than the callback, without a
+/// copy.
+///
+/// socket: the socket this event belongs to.
+/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
+/// user_data: what was given to fw_socket_on_text_segment.
+pub type fw_text_segment_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, segment: *const fw_segment, user_data: *mut c_void)>;
+
+/// Sets what is called for a whole text message that may be kept without a copy.
+///
+/// Called after text if both are set.
+///
+/// socket: the socket, in any state.
+/// callback: NULL removes.
+/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE.
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
+///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_text_segment(
+    socket: fw_socket,
+    callback: fw_text_segment_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| socket.get()?.on_text_segment(closures::text_segment(callback, user_data)))
 }
 
 /// A whole binary message came.
@@ -167,15 +175,7 @@ pub unsafe extern "C" fn fw_socket_on_binary(
     callback: fw_binary_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_binary(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, data: &[u8]| {
-                // SAFETY: as promised above.
-                unsafe { callback(socket.into(), address(data), data.len(), user_data.get()) }
-            }) as Arc<OnBytes>
-        }))
-    })
+    guard(|| socket.get()?.on_binary(closures::binary(callback, user_data)))
 }
 
 /// A whole binary message came, shown where it was received.
@@ -208,17 +208,7 @@ pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
     callback: fw_binary_no_alloc_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_binary_no_alloc(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, payload: &Segment| {
-                // SAFETY: as promised above.
-                lend(socket, payload, |segment| unsafe {
-                    callback(socket.into(), &segment, user_data.get());
-                });
-            }) as Arc<OnSegment>
-        }))
-    })
+    guard(|| socket.get()?.on_binary_no_alloc(closures::binary_no_alloc(callback, user_data)))
 }
 
 /// A fragment of a message came.
@@ -250,23 +240,7 @@ pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
     callback: fw_incomplete_frame_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_incomplete_frame(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, frame: &Frame| {
-                lend(socket, &frame.payload, |payload| {
-                    let frame = fw_frame {
-                        opcode: frame.opcode.into(),
-                        is_first: frame.is_first.into(),
-                        is_final: frame.is_final.into(),
-                        payload,
-                    };
-                    // SAFETY: as promised above.
-                    unsafe { callback(socket.into(), &frame, user_data.get()) }
-                });
-            }) as Arc<OnFrame>
-        }))
-    })
+    guard(|| socket.get()?.on_incomplete_frame(closures::incomplete_frame(callback, user_data)))
 }
 
 /// The upgrade request is ready to be sent and can still be changed.
@@ -298,14 +272,7 @@ pub unsafe extern "C" fn fw_socket_on_internal_request_created(
     user_data: *mut c_void,
 ) -> fw_result {
     guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_internal_request_created(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, request: &Request| {
-                let request = fw_request { id: request.id() };
-                // SAFETY: as promised above.
-                unsafe { callback(socket.into(), request, user_data.get()) }
-            }) as Arc<OnRequest>
-        }))
+        socket.get()?.on_internal_request_created(closures::internal_request_created(callback, user_data))
     })
 }
 
@@ -340,15 +307,7 @@ pub unsafe extern "C" fn fw_socket_on_pong(
     callback: fw_pong_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_pong(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, data: &[u8]| {
-                // SAFETY: as promised above.
-                unsafe { callback(socket.into(), address(data), data.len(), user_data.get()) }
-            }) as Arc<OnBytes>
-        }))
-    })
+    guard(|| socket.get()?.on_pong(closures::pong(callback, user_data)))
 }
 
 /// The connection was lost, or not made, and will be tried again.
@@ -389,17 +348,7 @@ pub unsafe extern "C" fn fw_socket_on_reconnecting(
     callback: fw_reconnecting_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_reconnecting(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, error: &Error, attempt: u32, delay_ms: u32| {
-                with_error(error, |error| {
-                    // SAFETY: as promised above.
-                    unsafe { callback(socket.into(), error, attempt, delay_ms, user_data.get()) }
-                });
-            }) as Arc<OnReconnecting>
-        }))
-    })
+    guard(|| socket.get()?.on_reconnecting(closures::reconnecting(callback, user_data)))
 }
 
 /// The connection has ended in order: terminal.
@@ -441,17 +390,7 @@ pub unsafe extern "C" fn fw_socket_on_closed(
     callback: fw_closed_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_closed(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, code: u16, reason: &str| {
-                let text = terminated(reason);
-                let (data, len) = (text.as_ptr().cast(), reason.len());
-                // SAFETY: as promised above; the text lives until the end of the block.
-                unsafe { callback(socket.into(), code, data, len, user_data.get()) }
-            }) as Arc<OnClosed>
-        }))
-    })
+    guard(|| socket.get()?.on_closed(closures::closed(callback, user_data)))
 }
 
 /// The connection could not be made, or has failed: terminal.
@@ -484,13 +423,5 @@ pub unsafe extern "C" fn fw_socket_on_error(
     callback: fw_error_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| {
-        let user_data = UserData::new(user_data);
-        socket.get()?.on_error(callback.map(|callback| {
-            Arc::new(move |socket: &Socket, error: &Error| {
-                // SAFETY: as promised above.
-                with_error(error, |error| unsafe { callback(socket.into(), error, user_data.get()) });
-            }) as Arc<OnError>
-        }))
-    })
+    guard(|| socket.get()?.on_error(closures::error(callback, user_data)))
 }

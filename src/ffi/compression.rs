@@ -1,8 +1,9 @@
 //! permessage-deflate.
 
-use super::given::{growing, pointer};
-use super::guard::{guard, guard_or};
+use super::given::pointer;
+use super::guard::guard;
 use super::result::fw_result;
+use super::sized::{self, sized};
 use super::socket::fw_socket;
 use crate::client::Compression;
 use crate::error::CallError;
@@ -33,22 +34,21 @@ pub struct fw_compression {
 
 /// Fills a compression with the defaults.
 ///
-/// Call it before anything else is set in it.
+/// Call it first, as fw_compression_init(&compression, sizeof compression), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
-/// compression: not NULL; written.
-/// Returns: nothing; NULL is ignored.
+/// compression: written; NULL does nothing.
+/// struct_size: sizeof(fw_compression), as the caller's header declares it.
+/// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fw_compression_init(compression: *mut fw_compression) {
-    guard_or((), || {
-        let compression = pointer(compression, "compression")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
-        unsafe { compression.write(defaults()) };
-        Ok(())
-    });
+pub unsafe extern "C" fn fw_compression_init(compression: *mut fw_compression, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(compression, struct_size) }
 }
 
 /// Sets how messages are compressed.
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn fw_compression_init(compression: *mut fw_compression) {
 /// socket: the socket, closed.
 /// compression: prepared with fw_compression_init, copied; NULL turns compression off.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of its range);
-///   INVALID_STATE (not closed).
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -76,8 +76,8 @@ pub unsafe extern "C" fn fw_socket_set_compression(
             return socket.set_compression(None);
         }
         let given = pointer(compression.cast_mut(), "compression")?;
-        // SAFETY: the caller promises a struct of its struct_size; all fields are numbers.
-        let given = unsafe { growing(given, defaults(), "fw_compression") }?;
+        // SAFETY: the caller promises a struct of its struct_size.
+        let given = unsafe { sized::read(given) }?;
         let bits = |bits: u32| {
             u8::try_from(bits)
                 .map_err(|_| CallError::argument("window bits go from 8 to 15 (RFC 7692 section 7.1.2)"))
@@ -92,6 +92,19 @@ pub unsafe extern "C" fn fw_socket_set_compression(
         }))
     })
 }
+
+sized!(
+    fw_compression {
+        struct_size,
+        level,
+        client_no_context_takeover,
+        server_no_context_takeover,
+        client_max_window_bits,
+        server_max_window_bits,
+        min_size_to_compress,
+    },
+    defaults()
+);
 
 fn defaults() -> fw_compression {
     let defaults = Compression::default();

@@ -1,6 +1,6 @@
 //! How events come: by callbacks inside fw_poll, by callbacks on the worker, or taken one by one.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::error::fw_error;
 use super::event;
 use super::given::{Enumeration, number, pointer, truth};
 use super::guard::{guard, guard_or};
+use super::names::{name_of, named};
 use super::request::fw_request;
 use super::result::fw_result;
 use super::socket::fw_socket;
@@ -50,7 +51,8 @@ pub enum fw_event_type {
     FW_EVENT_REQUEST = 5,
     /// A pong: payload.
     FW_EVENT_PONG = 6,
-    /// Reserved; does not come in this version.
+    /// The connection was lost, or not made, and will be tried again: attempt, delay_ms, error, and
+    /// its message as payload, NUL-terminated. Only with fw_socket_set_reconnect.
     FW_EVENT_RECONNECTING = 7,
     /// Terminal: close_code, and the reason as payload, NUL-terminated.
     FW_EVENT_CLOSED = 8,
@@ -58,8 +60,34 @@ pub enum fw_event_type {
     FW_EVENT_ERROR = 9,
 }
 
-// SAFETY: `repr(u32)`.
-unsafe impl Enumeration for fw_event_type {}
+named!(fw_event_type {
+    FW_EVENT_NONE,
+    FW_EVENT_OPEN,
+    FW_EVENT_TEXT,
+    FW_EVENT_BINARY,
+    FW_EVENT_INCOMPLETE_FRAME,
+    FW_EVENT_REQUEST,
+    FW_EVENT_PONG,
+    FW_EVENT_RECONNECTING,
+    FW_EVENT_CLOSED,
+    FW_EVENT_ERROR,
+});
+
+/// The name of a type of event, such as "FW_EVENT_OPEN".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// type: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_event_type.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_event_type_name(r#type: MaybeUninit<fw_event_type>) -> *const c_char {
+    name_of(r#type)
+}
 
 /// Something that happened, taken from the queue.
 ///
@@ -92,6 +120,8 @@ pub struct fw_event {
     pub attempt: u32,
     /// Of reconnecting: how long until then, in milliseconds.
     pub delay_ms: u32,
+    /// For later versions; 0.
+    pub reserved: [u64; 4],
 }
 
 /// Chooses where the socket's callbacks run.
@@ -261,6 +291,77 @@ pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_ev
     })
 }
 
+/// Takes the next events of all sockets, several at once.
+///
+/// As fw_next_event called again and again, in the same order, with fewer locks. Takes at most what
+/// waits when it is called. Release them with fw_events_release, or each with fw_event_release.
+///
+/// out: receives the events, the first so many of count; the others are not written; not NULL.
+/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
+/// Returns: how many events were taken; 0 when nothing waits, or for NULL; also when there is no
+///   memory to show the first message, which drops its connection.
+/// Threads: any.
+/// Callbacks: finalizers of destroyed sockets may run on this thread.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usize {
+    let mut taken = 0;
+    // What was taken before a failure is the caller's to release.
+    guard_or((), || {
+        // SAFETY: passed on from our caller.
+        unsafe { put_events(out, count, &mut taken, |put| Ok(client::next_events(count, put))) }
+    });
+    taken
+}
+
+/// Takes the next events of one socket, several at once.
+///
+/// As fw_next_events.
+///
+/// socket: the socket.
+/// out: receives the events, the first so many of count; the others are not written; not NULL.
+/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
+/// Returns: how many events were taken; 0 when nothing waits, for a handle that is not valid, or for
+///   NULL; also when there is no memory to show the first message, which drops its connection.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_next_events(socket: fw_socket, out: *mut fw_event, count: usize) -> usize {
+    let mut taken = 0;
+    guard_or((), || {
+        let socket = socket.get()?;
+        // SAFETY: passed on from our caller.
+        unsafe { put_events(out, count, &mut taken, |put| socket.next_events(count, put)) }
+    });
+    taken
+}
+
+/// Releases several events.
+///
+/// As fw_event_release on each.
+///
+/// events: count events that were taken, or zeroed; NULL does nothing.
+/// count: how many; more than fit into memory does nothing.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_events_release(events: *mut fw_event, count: usize) {
+    guard_or((), || {
+        let events = array(events, count, "events")?;
+        for at in 0..count {
+            // SAFETY: `count` events are there.
+            unsafe { fw_event_release(events.add(at)) };
+        }
+        Ok(())
+    });
+}
+
 /// Gives up an event.
 ///
 /// Ends the life of what it points to; FW_EVENT_REQUEST lets its connection go on. The event is
@@ -284,6 +385,43 @@ pub unsafe extern "C" fn fw_event_release(event: *mut fw_event) {
         event::release(payload, request);
         Ok(())
     });
+}
+
+/// Puts events where the caller wants them, until one cannot be shown.
+///
+/// # Safety
+/// `out` is NULL, or `count` events can be written there.
+unsafe fn put_events(
+    out: *mut fw_event,
+    count: usize,
+    taken: &mut usize,
+    take: impl FnOnce(&mut dyn FnMut(Event) -> bool) -> Result<usize, CallError>,
+) -> Result<(), CallError> {
+    let out = array(out, count, "out")?;
+    let mut failed = Ok(());
+    take(&mut |event| {
+        match event::show(event) {
+            Ok(shown) => {
+                // SAFETY: no more than `count` are taken.
+                unsafe { out.add(*taken).write(shown) };
+                *taken += 1;
+            }
+            Err(error) => failed = Err(error),
+        }
+        failed.is_ok()
+    })?;
+    failed
+}
+
+/// An array of the caller's. One of no elements may be NULL.
+fn array<T>(first: *mut T, count: usize, what: &str) -> Result<*mut T, CallError> {
+    if count == 0 {
+        return Ok(NonNull::dangling().as_ptr());
+    }
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(CallError::argument(format!("{what} cannot have {count} elements")));
+    }
+    pointer(first, what).map(NonNull::as_ptr)
 }
 
 /// Puts an event, or none, where the caller wants it.

@@ -1,7 +1,9 @@
 //! How a connection ended, or why it could not be made.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 
+use super::names::{name_of, named};
 use super::text::terminated;
 use crate::error::{Error, ErrorKind, Phase};
 
@@ -43,6 +45,25 @@ pub enum fw_error_kind {
     FW_ERROR_KIND_INTERNAL = 15,
 }
 
+named!(fw_error_kind {
+    FW_ERROR_KIND_NONE,
+    FW_ERROR_KIND_RESOLVE,
+    FW_ERROR_KIND_REFUSED,
+    FW_ERROR_KIND_UNREACHABLE,
+    FW_ERROR_KIND_RESET,
+    FW_ERROR_KIND_TIMED_OUT,
+    FW_ERROR_KIND_TLS,
+    FW_ERROR_KIND_HTTP,
+    FW_ERROR_KIND_PROXY,
+    FW_ERROR_KIND_PROTOCOL,
+    FW_ERROR_KIND_UTF8,
+    FW_ERROR_KIND_TOO_LARGE,
+    FW_ERROR_KIND_PING_TIMEOUT,
+    FW_ERROR_KIND_EXTENSION,
+    FW_ERROR_KIND_IO,
+    FW_ERROR_KIND_INTERNAL,
+});
+
 impl From<ErrorKind> for fw_error_kind {
     fn from(kind: ErrorKind) -> Self {
         match kind {
@@ -63,6 +84,22 @@ impl From<ErrorKind> for fw_error_kind {
             ErrorKind::Internal => Self::FW_ERROR_KIND_INTERNAL,
         }
     }
+}
+
+/// The name of a kind of error, such as "FW_ERROR_KIND_RESOLVE".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// kind: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_error_kind.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_error_kind_name(kind: MaybeUninit<fw_error_kind>) -> *const c_char {
+    name_of(kind)
 }
 
 /// How far a connection had come.
@@ -87,6 +124,17 @@ pub enum fw_phase {
     FW_PHASE_CLOSING = 7,
 }
 
+named!(fw_phase {
+    FW_PHASE_NONE,
+    FW_PHASE_RESOLVE,
+    FW_PHASE_CONNECT,
+    FW_PHASE_PROXY,
+    FW_PHASE_TLS,
+    FW_PHASE_UPGRADE,
+    FW_PHASE_OPEN,
+    FW_PHASE_CLOSING,
+});
+
 impl From<Phase> for fw_phase {
     fn from(phase: Phase) -> Self {
         match phase {
@@ -99,6 +147,22 @@ impl From<Phase> for fw_phase {
             Phase::Closing => Self::FW_PHASE_CLOSING,
         }
     }
+}
+
+/// The name of a phase, such as "FW_PHASE_RESOLVE".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// phase: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_phase.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_phase_name(phase: MaybeUninit<fw_phase>) -> *const c_char {
+    name_of(phase)
 }
 
 /// How a connection ended, or why it could not be made. Valid until the callback returns, or the
@@ -121,6 +185,8 @@ pub struct fw_error {
     /// What failed, against what address, and what to do where that is known. NUL-terminated UTF-8;
     /// NULL in an event that is no error.
     pub message: *const c_char,
+    /// For later versions; 0.
+    pub reserved: [u64; 2],
 }
 
 impl fw_error {
@@ -133,6 +199,7 @@ impl fw_error {
         tls_alert: 0,
         retriable: 0,
         message: std::ptr::null(),
+        reserved: [0; 2],
     };
 }
 
@@ -152,6 +219,7 @@ pub(super) fn describe(error: &Error) -> fw_error {
         tls_alert: error.tls_alert,
         retriable: error.retriable.into(),
         message: std::ptr::null(),
+        reserved: [0; 2],
     }
 }
 

@@ -41,6 +41,7 @@ impl fw_event {
         request: fw_request { id: 0 },
         attempt: 0,
         delay_ms: 0,
+        reserved: [0; 4],
     };
 }
 

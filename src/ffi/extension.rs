@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::buffers::{fw_buffer, fw_segment};
 use super::callbacks::fw_opcode;
-use super::given::{UserData, growing, pointer};
-use super::guard::{guard, guard_or};
+use super::given::{UserData, pointer};
+use super::guard::guard;
 use super::result::fw_result;
+use super::sized::{self, sized};
 use super::socket::fw_socket;
 use crate::client::{Extension, MessageType, Piece, Segment, lease};
 use crate::error::CallError;
@@ -25,6 +26,8 @@ pub struct fw_extension_frame {
     pub is_final: u32,
     /// The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
     pub rsv: u32,
+    /// For later versions; 0.
+    pub reserved: [u64; 2],
 }
 
 /// Writes the extension's element for Sec-WebSocket-Extensions, such as "x-xor; key=7", for an attempt.
@@ -53,16 +56,14 @@ pub type fw_parse_negotiation_fn =
 /// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
 /// user_data: that of fw_extension.
 /// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
-///   owns no
-///   bits). Any other bit ends the connection in an error.
+///   owns no bits). Any other bit ends the connection in an error.
 pub type fw_frame_header_fn =
     Option<unsafe extern "C" fn(frame: *const fw_extension_frame, user_data: *mut c_void) -> u32>;
 
 /// Encodes a message that is to be sent, or decodes what was received.
 ///
 /// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
-/// where
-/// incomplete_frame takes them one by one.
+/// where incomplete_frame takes them one by one.
 ///
 /// frame: what it is; borrowed for the call.
 /// data: the payload, read-only; borrowed for the call; never NULL.
@@ -89,16 +90,14 @@ pub type fw_extension_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c
 /// An extension of the caller's own (RFC 6455 section 9).
 ///
 /// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
-/// the
-/// socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
+/// the socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_extension {
     /// The size of this struct in bytes, set by fw_extension_init.
     pub struct_size: u32,
     /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
-    /// 0 means
-    /// that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
+    /// 0 means that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
     pub rsv: u32,
     /// Not NULL.
     pub add_negotiation: fw_add_negotiation_fn,
@@ -128,24 +127,38 @@ const DEFAULTS: fw_extension = fw_extension {
     user_data: std::ptr::null_mut(),
 };
 
-/// Fills an extension with nothing.
+sized!(
+    fw_extension {
+        struct_size,
+        rsv,
+        add_negotiation,
+        parse_negotiation,
+        frame_header,
+        encode,
+        decode,
+        destroy,
+        user_data,
+    },
+    DEFAULTS
+);
+
+/// Fills a extension with the defaults.
 ///
-/// Call it before anything else is set in it.
+/// Call it first, as fw_extension_init(&extension, sizeof extension), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
-/// extension: not NULL; written.
-/// Returns: nothing; NULL is ignored.
+/// extension: written; NULL does nothing.
+/// struct_size: sizeof(fw_extension), as the caller's header declares it.
+/// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fw_extension_init(extension: *mut fw_extension) {
-    guard_or((), || {
-        let extension = pointer(extension, "extension")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
-        unsafe { extension.write(DEFAULTS) };
-        Ok(())
-    });
+pub unsafe extern "C" fn fw_extension_init(extension: *mut fw_extension, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(extension, struct_size) }
 }
 
 /// Adds an extension to a socket.
@@ -157,7 +170,8 @@ pub unsafe extern "C" fn fw_extension_init(extension: *mut fw_extension) {
 /// socket: the socket, closed.
 /// extension: prepared with fw_extension_init; not NULL; copied.
 /// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no add_negotiation);
-///   INVALID_STATE (not closed); TOO_LARGE (more than 8). When it is not OK destroy is not called.
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed);
+///   TOO_LARGE (more than 8). When it is not OK destroy is not called.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -170,9 +184,8 @@ pub unsafe extern "C" fn fw_socket_add_extension(
     guard(|| {
         let socket = socket.get()?;
         let given = pointer(extension.cast_mut(), "extension")?;
-        // SAFETY: the caller promises a struct of its struct_size; its functions may be NULL, and
-        // any other bits in them are the caller's promise.
-        let given = unsafe { growing(given, DEFAULTS, "fw_extension") }?;
+        // SAFETY: the caller promises a struct of its struct_size.
+        let given = unsafe { sized::read(given) }?;
         if given.add_negotiation.is_none() {
             return Err(CallError::argument("add_negotiation is NULL: the extension could never be offered"));
         }
@@ -292,5 +305,6 @@ fn frame(piece: Piece) -> fw_extension_frame {
         is_first: piece.is_first.into(),
         is_final: piece.is_final.into(),
         rsv: piece.rsv.into(),
+        reserved: [0; 2],
     }
 }

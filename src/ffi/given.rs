@@ -39,24 +39,6 @@ pub(super) fn pointer<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>, Call
     }
 }
 
-/// A struct that begins with its `struct_size`, which its writer may have known with fewer fields:
-/// those it knew, on top of the defaults.
-///
-/// # Safety
-/// As many bytes as `struct_size` says can be read, the struct is `repr(C)`, and any bits are valid
-/// in its fields.
-pub(super) unsafe fn growing<T>(given: NonNull<T>, mut defaults: T, name: &str) -> Result<T, CallError> {
-    // SAFETY: every version of the struct begins with its size.
-    let struct_size = unsafe { given.cast::<u32>().read() } as usize;
-    if struct_size < 2 * size_of::<u32>() {
-        return Err(CallError::argument(format!("struct_size of {name} is not set; call {name}_init first")));
-    }
-    let known = struct_size.min(size_of::<T>());
-    // SAFETY: `known` bytes can be read and written, and any bits are valid.
-    unsafe { (&raw mut defaults).cast::<u8>().copy_from_nonoverlapping(given.as_ptr().cast(), known) };
-    Ok(defaults)
-}
-
 /// What a caller wants to have back in its callback.
 #[derive(Clone, Copy)]
 pub(super) struct UserData(*mut c_void);

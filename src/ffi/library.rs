@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use super::allocator::{self, Hooks};
 use super::buffers::{fw_pool_stats, fw_segment};
+use super::callback_set::fw_callbacks;
 use super::callbacks::fw_frame;
 use super::compression::fw_compression;
 use super::delivery::fw_event;
 use super::error::fw_error;
 use super::event;
-use super::extension::fw_extension;
+use super::extension::{fw_extension, fw_extension_frame};
 use super::given::{Enumeration, UserData, number, pointer};
 use super::guard::{guard, guard_or};
 use super::reconnect::fw_reconnect;
 use super::result::fw_result;
+use super::sized::{self, sized};
 use super::state::fw_stats;
 use crate::client::{self, Config};
 use crate::error::CallError;
@@ -41,7 +43,7 @@ pub extern "C" fn fw_version() -> u32 {
 
 /// The version of the library that runs, as text, such as "0.1.0".
 ///
-/// For logs and error messages.
+/// For logs and error messages; the macro FW_VERSION_STRING is that of the header.
 ///
 /// Returns: a static text, never NULL, not to be freed.
 /// Threads: any.
@@ -77,6 +79,10 @@ pub enum fw_struct {
     FW_STRUCT_EXTENSION = 9,
     /// fw_reconnect
     FW_STRUCT_RECONNECT = 10,
+    /// fw_callbacks
+    FW_STRUCT_CALLBACKS = 11,
+    /// fw_extension_frame
+    FW_STRUCT_EXTENSION_FRAME = 12,
 }
 
 // SAFETY: `repr(u32)`.
@@ -107,6 +113,8 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             8 => size_of::<fw_compression>(),
             9 => size_of::<fw_extension>(),
             10 => size_of::<fw_reconnect>(),
+            11 => size_of::<fw_callbacks>(),
+            12 => size_of::<fw_extension_frame>(),
             _ => return Err(CallError::argument("not a number of fw_struct")),
         })
     })
@@ -193,8 +201,7 @@ pub struct fw_config {
     pub event_queue_bytes: usize,
 }
 
-/// Everything default.
-const DEFAULT_CONFIG: fw_config = fw_config {
+const DEFAULTS: fw_config = fw_config {
     struct_size: size_of::<fw_config>() as u32,
     worker_threads: 0,
     alloc: None,
@@ -207,24 +214,39 @@ const DEFAULT_CONFIG: fw_config = fw_config {
     event_queue_bytes: 0,
 };
 
-/// Fills a configuration with the defaults and its size.
+sized!(
+    fw_config {
+        struct_size,
+        worker_threads,
+        alloc,
+        realloc,
+        free,
+        alloc_user_data,
+        thread_started,
+        thread_stopped,
+        thread_user_data,
+        event_queue_bytes,
+    },
+    DEFAULTS
+);
+
+/// Fills a configuration with the defaults.
 ///
-/// Call it first, then change what is to differ.
+/// Call it first, as fw_config_init(&config, sizeof config), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
 /// config: written; NULL does nothing.
+/// struct_size: sizeof(fw_config), as the caller's header declares it.
 /// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fw_config_init(config: *mut fw_config) {
-    guard_or((), || {
-        let config = pointer(config, "config")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
-        unsafe { config.write(DEFAULT_CONFIG) };
-        Ok(())
-    });
+pub unsafe extern "C" fn fw_config_init(config: *mut fw_config, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(config, struct_size) }
 }
 
 /// Starts the library as configured.
@@ -232,11 +254,11 @@ pub unsafe extern "C" fn fw_config_init(config: *mut fw_config) {
 /// Optional: the first socket starts the library with defaults. Allocator functions are in force
 /// from here until fw_shutdown has ended.
 ///
-/// config: prepared with fw_config_init, not NULL; copied. Of a struct_size greater than the
-///   library knows, the part that it knows is used.
-/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size below 8, too many threads, alloc without free);
-///   INVALID_STATE (started already, by this call or by a socket; or blocks of more than 16
-///   different sets of allocator functions are still in use); SHUT_DOWN (a shutdown is on its way);
+/// config: prepared with fw_config_init, not NULL; copied.
+/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (started already,
+///   by this call or by a socket; or blocks of more than 16 different sets of allocator functions are
+///   still in use); SHUT_DOWN (a shutdown is on its way);
 ///   OUT_OF_MEMORY (no thread could be started).
 /// Threads: any.
 /// Callbacks: none; thread_started runs on the new threads, alloc, realloc and free on any.
@@ -246,8 +268,8 @@ pub unsafe extern "C" fn fw_config_init(config: *mut fw_config) {
 pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
     guard(|| {
         let config = pointer(config.cast_mut(), "config")?;
-        // SAFETY: not NULL and aligned; the caller promises as many bytes as it says.
-        let config = unsafe { read_config(config.as_ptr()) }?;
+        // SAFETY: the caller promises a struct of its struct_size.
+        let config = unsafe { sized::read(config) }?;
         let hooks = match (config.alloc, config.free) {
             (Some(alloc), Some(free)) => {
                 Some(Hooks { alloc, realloc: config.realloc, free, user_data: config.alloc_user_data })
@@ -297,24 +319,6 @@ pub extern "C" fn fw_shutdown(timeout_ms: u32) -> fw_result {
     })
 }
 
-/// The part of a configuration that its writer knew of, on top of the defaults.
-///
-/// # Safety
-/// As many bytes as `struct_size` says can be read.
-unsafe fn read_config(given: *const fw_config) -> Result<fw_config, CallError> {
-    // SAFETY: every header's fw_config begins with its size.
-    let struct_size = unsafe { given.cast::<u32>().read() } as usize;
-    if struct_size < 2 * size_of::<u32>() {
-        return Err(CallError::argument("struct_size of fw_config is not set; call fw_config_init first"));
-    }
-    // All fields behind the first two are of this size, so none is taken in half.
-    let known = struct_size.min(size_of::<fw_config>()) / size_of::<usize>() * size_of::<usize>();
-    let mut config = DEFAULT_CONFIG;
-    // SAFETY: `known` bytes can be read and written, and a prefix of whole fields is valid.
-    unsafe { (&raw mut config).cast::<u8>().copy_from_nonoverlapping(given.cast(), known) };
-    Ok(config)
-}
-
 fn settings(config: &fw_config) -> Config {
     let user_data = UserData::new(config.thread_user_data);
     let hook = |function: fw_thread_fn| {
@@ -355,34 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_configuration_of_an_older_header_keeps_the_defaults_for_the_rest() {
-        unsafe extern "C" fn hook(_: *mut c_void) {}
-        let mut given = DEFAULT_CONFIG;
-        given.worker_threads = 3;
-        given.thread_started = Some(hook);
-        given.event_queue_bytes = 5;
-        let until = |offset: usize| {
-            let mut given = given;
-            given.struct_size = offset as u32;
-            // SAFETY: a whole struct is there.
-            unsafe { read_config(&given) }
-        };
-        assert!(until(0).is_err());
-        assert!(until(7).is_err());
-        let short = until(8).unwrap();
-        assert_eq!((short.worker_threads, short.thread_started.is_some()), (3, false));
-        let almost = until(std::mem::offset_of!(fw_config, event_queue_bytes)).unwrap();
-        assert_eq!((almost.thread_started.is_some(), almost.event_queue_bytes), (true, 0));
-        let newer = until(size_of::<fw_config>() + 64).unwrap();
-        assert_eq!(newer.event_queue_bytes, 5);
-    }
-
-    #[test]
     fn half_a_set_of_allocator_hooks_is_refused() {
         unsafe extern "C" fn alloc(_: usize, _: usize, _: *mut c_void) -> *mut c_void {
             std::ptr::null_mut()
         }
-        let config = fw_config { alloc: Some(alloc), ..DEFAULT_CONFIG };
+        let config = fw_config { alloc: Some(alloc), ..DEFAULTS };
         // SAFETY: a whole struct.
         assert_eq!(unsafe { fw_init(&config) }, fw_result::FW_RESULT_INVALID_ARGUMENT);
         // SAFETY: NULL.

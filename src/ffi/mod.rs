@@ -35,6 +35,8 @@ pub mod error;
 
 pub mod callbacks;
 
+pub mod callback_set;
+
 pub mod delivery;
 
 pub mod sending;
@@ -58,9 +60,12 @@ pub mod state;
 pub mod request;
 
 mod allocator;
+mod closures;
 mod event;
 mod given;
 mod guard;
+mod names;
+mod sized;
 mod text;
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::given::{growing, pointer};
-use super::guard::{guard, guard_or};
+use super::given::pointer;
+use super::guard::guard;
 use super::result::fw_result;
+use super::sized::{self, sized};
 use super::socket::fw_socket;
 use crate::client::Reconnect;
 
@@ -17,7 +18,7 @@ use crate::client::Reconnect;
 pub struct fw_reconnect {
     /// The size of this struct in bytes, set by fw_reconnect_init.
     pub struct_size: u32,
-    /// 1: tries again; 0, the default: the first loss is the end.
+    /// 1, the default of fw_reconnect_init: tries again; 0: the first loss is the end.
     pub enabled: u32,
     /// The shortest delay before a try, at least 1; 250 by default.
     pub min_delay_ms: u32,
@@ -30,24 +31,23 @@ pub struct fw_reconnect {
     pub queue_sends: u32,
 }
 
-/// Fills a reconnect with the defaults.
+/// Fills a reconnect policy with the defaults, switched on.
 ///
-/// Call it before anything else is set in it.
+/// Call it first, as fw_reconnect_init(&reconnect, sizeof reconnect), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
 ///
-/// reconnect: not NULL; written.
-/// Returns: nothing; NULL is ignored.
+/// reconnect: written; NULL does nothing.
+/// struct_size: sizeof(fw_reconnect), as the caller's header declares it.
+/// Returns: nothing.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect) {
-    guard_or((), || {
-        let reconnect = pointer(reconnect, "reconnect")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
-        unsafe { reconnect.write(defaults()) };
-        Ok(())
-    });
+pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(reconnect, struct_size) }
 }
 
 /// Sets whether a connection that is lost, or not made, is tried again.
@@ -64,9 +64,9 @@ pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect) {
 /// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
 ///
 /// socket: the socket, closed.
-/// reconnect: prepared with fw_reconnect_init, copied; NULL turns it off, as by default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range); INVALID_STATE
-///   (not closed).
+/// reconnect: prepared with fw_reconnect_init, copied; NULL disables reconnecting, as by default.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -82,8 +82,8 @@ pub unsafe extern "C" fn fw_socket_set_reconnect(
             return socket.set_reconnect(None);
         }
         let given = pointer(reconnect.cast_mut(), "reconnect")?;
-        // SAFETY: the caller promises a struct of its struct_size; all fields are numbers.
-        let given = unsafe { growing(given, defaults(), "fw_reconnect") }?;
+        // SAFETY: the caller promises a struct of its struct_size.
+        let given = unsafe { sized::read(given) }?;
         let milliseconds = |milliseconds: u32| Duration::from_millis(milliseconds.into());
         let reconnect = Reconnect {
             min_delay: milliseconds(given.min_delay_ms),
@@ -96,11 +96,16 @@ pub unsafe extern "C" fn fw_socket_set_reconnect(
     })
 }
 
+sized!(
+    fw_reconnect { struct_size, enabled, min_delay_ms, max_delay_ms, max_attempts, queue_sends },
+    defaults()
+);
+
 fn defaults() -> fw_reconnect {
     let defaults = Reconnect::default();
     fw_reconnect {
         struct_size: size_of::<fw_reconnect>() as u32,
-        enabled: 0,
+        enabled: 1,
         min_delay_ms: defaults.min_delay.as_millis() as u32,
         max_delay_ms: defaults.max_delay.as_millis() as u32,
         max_attempts: defaults.max_attempts,

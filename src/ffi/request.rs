@@ -134,11 +134,12 @@ pub unsafe extern "C" fn fw_request_add_header(
 
 /// Removes all header fields of a name from the request.
 ///
-/// None of that name is no error. Those that the handshake owns stay.
+/// None of that name is no error.
 ///
 /// request: the request.
-/// name: NUL-terminated token, in any case; borrowed for the call.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or no token).
+/// name: NUL-terminated token, in any case; borrowed for the call; not one that the handshake owns,
+///   such as Host or Upgrade.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or one that the handshake owns).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.

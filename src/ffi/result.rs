@@ -3,8 +3,8 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::given::{Enumeration, number};
 use super::guard::{guard_or, with_last_error};
+use super::names::{name_of, named};
 use super::text::TextOut;
 use crate::error::Code;
 
@@ -43,8 +43,21 @@ pub enum fw_result {
     FW_RESULT_INTERNAL = 12,
 }
 
-// SAFETY: `repr(u32)`.
-unsafe impl Enumeration for fw_result {}
+named!(fw_result {
+    FW_RESULT_OK,
+    FW_RESULT_INVALID_ARGUMENT,
+    FW_RESULT_INVALID_HANDLE,
+    FW_RESULT_INVALID_STATE,
+    FW_RESULT_INVALID_URL,
+    FW_RESULT_INVALID_UTF8,
+    FW_RESULT_TOO_LARGE,
+    FW_RESULT_WOULD_BLOCK,
+    FW_RESULT_NOT_SUPPORTED,
+    FW_RESULT_OUT_OF_MEMORY,
+    FW_RESULT_TIMED_OUT,
+    FW_RESULT_SHUT_DOWN,
+    FW_RESULT_INTERNAL,
+});
 
 impl From<Code> for fw_result {
     fn from(code: Code) -> Self {
@@ -69,34 +82,16 @@ impl From<Code> for fw_result {
 ///
 /// For logs and error messages; compare the numbers, not the names.
 ///
-/// result: any number; one that is no result has the name "unknown result".
-/// Returns: a static text, never NULL, not to be freed.
+/// result: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_result.
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_result_name(result: MaybeUninit<fw_result>) -> *const c_char {
-    let unknown = c"unknown result".as_ptr();
-    guard_or(unknown, || {
-        let name = match number(result) {
-            0 => c"FW_RESULT_OK",
-            1 => c"FW_RESULT_INVALID_ARGUMENT",
-            2 => c"FW_RESULT_INVALID_HANDLE",
-            3 => c"FW_RESULT_INVALID_STATE",
-            4 => c"FW_RESULT_INVALID_URL",
-            5 => c"FW_RESULT_INVALID_UTF8",
-            6 => c"FW_RESULT_TOO_LARGE",
-            7 => c"FW_RESULT_WOULD_BLOCK",
-            8 => c"FW_RESULT_NOT_SUPPORTED",
-            9 => c"FW_RESULT_OUT_OF_MEMORY",
-            10 => c"FW_RESULT_TIMED_OUT",
-            11 => c"FW_RESULT_SHUT_DOWN",
-            12 => c"FW_RESULT_INTERNAL",
-            _ => return Ok(unknown),
-        };
-        Ok(name.as_ptr())
-    })
+    name_of(result)
 }
 
 /// Copies out what went wrong in this thread's last call that failed.
@@ -156,6 +151,6 @@ mod tests {
         // SAFETY: in bounds, and aligned as the type is.
         unsafe { result.as_mut_ptr().cast::<u32>().write(u32::MAX) };
         // SAFETY: a static text.
-        assert_eq!(unsafe { CStr::from_ptr(fw_result_name(result)) }, c"unknown result");
+        assert_eq!(unsafe { CStr::from_ptr(fw_result_name(result)) }, c"UNKNOWN");
     }
 }

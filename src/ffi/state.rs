@@ -1,10 +1,13 @@
 //! What is known of a socket.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 
 use super::given::pointer;
 use super::guard::{guard, guard_or};
+use super::names::{name_of, named};
 use super::result::fw_result;
+use super::sized::{self, sized};
 use super::socket::fw_socket;
 use super::text::{TextOut, string};
 use crate::client::{State, Stats};
@@ -25,6 +28,8 @@ pub enum fw_state {
     FW_STATE_UNKNOWN = 4,
 }
 
+named!(fw_state { FW_STATE_CONNECTING, FW_STATE_OPEN, FW_STATE_CLOSING, FW_STATE_CLOSED, FW_STATE_UNKNOWN });
+
 impl From<State> for fw_state {
     fn from(state: State) -> Self {
         match state {
@@ -37,10 +42,30 @@ impl From<State> for fw_state {
     }
 }
 
+/// The name of a state, such as "FW_STATE_OPEN".
+///
+/// For logs and error messages; compare the numbers, not the names.
+///
+/// state: any number.
+/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
+///   fw_state.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_state_name(state: MaybeUninit<fw_state>) -> *const c_char {
+    name_of(state)
+}
+
 /// What a socket has done, over all of its connections; the phases are those of the last attempt.
+///
+/// Prepare it with fw_stats_init once; fw_socket_stats fills as much of it as struct_size says.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct fw_stats {
+    /// The size of this struct in bytes, set by fw_stats_init.
+    pub struct_size: u32,
     /// Bytes handed to the network after the upgrade, frame headers included.
     pub bytes_sent: u64,
     /// Bytes taken from the network after the upgrade, frame headers included.
@@ -61,7 +86,7 @@ pub struct fw_stats {
     pub reconnects: u64,
     /// Payload bytes sent, before compression.
     pub payload_bytes_before_compression: u64,
-    /// The same after compression: equal, as this version does not compress.
+    /// The same after compression: equal where messages are not compressed.
     pub payload_bytes_after_compression: u64,
     /// Microseconds that name resolution took; 0 before it is done.
     pub resolve_us: u64,
@@ -73,9 +98,32 @@ pub struct fw_stats {
     pub upgrade_us: u64,
 }
 
+sized!(
+    fw_stats {
+        struct_size,
+        bytes_sent,
+        bytes_received,
+        messages_sent,
+        messages_received,
+        frames_sent,
+        frames_received,
+        pings_sent,
+        pongs_received,
+        reconnects,
+        payload_bytes_before_compression,
+        payload_bytes_after_compression,
+        resolve_us,
+        connect_us,
+        tls_us,
+        upgrade_us,
+    },
+    fw_stats::default()
+);
+
 impl From<Stats> for fw_stats {
     fn from(stats: Stats) -> Self {
         Self {
+            struct_size: size_of::<fw_stats>() as u32,
             bytes_sent: stats.bytes_sent,
             bytes_received: stats.bytes_received,
             messages_sent: stats.messages_sent,
@@ -297,11 +345,29 @@ pub unsafe extern "C" fn fw_socket_url(socket: fw_socket, buf: *mut c_char, cap:
     })
 }
 
+/// Prepares a struct for fw_socket_stats.
+///
+/// Call it first, as fw_stats_init(&stats, sizeof stats). Writes no more than struct_size
+/// bytes: all zero but the size.
+///
+/// stats: written; NULL does nothing.
+/// struct_size: sizeof(fw_stats), as the caller's header declares it.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_stats_init(stats: *mut fw_stats, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(stats, struct_size) }
+}
+
 /// Counts what the socket has done.
 ///
 /// socket: the socket.
-/// out: receives the numbers; not NULL.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
+/// out: prepared with fw_stats_init; receives the numbers; not NULL.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
 /// Threads: any.
 /// Callbacks: none.
 /// Blocks: no.
@@ -311,8 +377,7 @@ pub unsafe extern "C" fn fw_socket_stats(socket: fw_socket, out: *mut fw_stats) 
     guard(|| {
         let socket = socket.get()?;
         let out = pointer(out, "out")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
-        unsafe { out.write(socket.stats().into()) };
-        Ok(())
+        // SAFETY: the caller promises a struct of its struct_size.
+        unsafe { sized::write(&socket.stats().into(), out) }
     })
 }

@@ -29,6 +29,15 @@ pub fn check_name(name: &str) -> Result<(), HeaderError> {
     if is_token(name) { Ok(()) } else { Err(HeaderError::Name(name.chars().take(80).collect())) }
 }
 
+/// The name of a field that a caller may set, add and remove.
+pub fn check_may_change(name: &str) -> Result<(), HeaderError> {
+    check_name(name)?;
+    match is_owned_by_handshake(name) {
+        true => Err(HeaderError::Owned(name.to_owned())),
+        false => Ok(()),
+    }
+}
+
 /// A field value is visible ASCII with spaces and tabs inside: nothing raw ever reaches the
 /// wire. A space at either end is refused rather than dropped.
 pub fn check_value(value: &str) -> Result<(), HeaderError> {
@@ -154,11 +163,8 @@ impl HeaderList {
     }
 
     fn insert(&mut self, place: Option<usize>, name: &str, value: &str) -> Result<(), HeaderError> {
-        check_name(name)?;
+        check_may_change(name)?;
         check_value(value)?;
-        if is_owned_by_handshake(name) {
-            return Err(HeaderError::Owned(name.to_owned()));
-        }
         // In place of another it makes the list no longer.
         if place.is_none() && self.fields.len() >= limits::MAX_REQUEST_HEADERS {
             return Err(HeaderError::TooMany);
@@ -321,5 +327,16 @@ mod tests {
         for (user, password) in [("a:b", "c"), ("a\n", "c"), ("a", "\0")] {
             assert_eq!(check_credentials(user, password), Err(HeaderError::Credentials));
         }
+    }
+
+    #[test]
+    fn fields_of_the_handshake_may_not_be_changed_in_any_case() {
+        for name in ["Host", "hOST", "TE", "te", "Sec-WebSocket-Key", "SEC-WEBSOCKET-anything"] {
+            assert_eq!(check_may_change(name), Err(HeaderError::Owned(name.to_owned())));
+        }
+        for name in ["Hosts", "Authorization", "Sec-WebSocke"] {
+            assert_eq!(check_may_change(name), Ok(()));
+        }
+        assert!(check_may_change("a b").is_err());
     }
 }

@@ -129,7 +129,7 @@ static void connection(const char *url)
     memset(&now, 0, sizeof now);
     must(fw_socket_create(url, &now.socket), url);
     /* Even the shortest messages are compressed, so that all of them test that. */
-    fw_compression_init(&compression);
+    fw_compression_init(&compression, sizeof compression);
     compression.min_size_to_compress = 0;
     must(fw_socket_set_compression(now.socket, &compression), "compression");
     if (tls.id)
@@ -181,7 +181,7 @@ int main(int argc, char **argv)
     if (number < 1 || step < 1)
         return 2;
 
-    fw_config_init(&config);
+    fw_config_init(&config, sizeof config);
     if (mode != WORKER)
         /* Far less than most cases send, so that reading stops and goes on again all the time. */
         config.event_queue_bytes = 64 * 1024;

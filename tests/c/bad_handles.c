@@ -26,6 +26,8 @@ static void refused_socket(fw_socket s)
 
     REFUSED(fw_socket_on_open(s, NULL, NULL));
     REFUSED(fw_socket_on_text(s, NULL, NULL));
+    REFUSED(fw_socket_on_text_segment(s, NULL, NULL));
+    REFUSED(fw_socket_set_callbacks(s, NULL, NULL));
     REFUSED(fw_socket_on_binary(s, NULL, NULL));
     REFUSED(fw_socket_on_binary_no_alloc(s, NULL, NULL));
     REFUSED(fw_socket_on_incomplete_frame(s, NULL, NULL));
@@ -38,6 +40,8 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_enable_event(s, 77, true));
     CHECK(fw_socket_poll(s, 0, 0) == 0);
     CHECK(!fw_socket_next_event(s, &event) && event.type == FW_EVENT_NONE);
+    CHECK(fw_socket_next_events(s, &event, 1) == 0);
+    CHECK(fw_socket_next_events(s, NULL, 5) == 0);
 
     REFUSED(fw_socket_send_text(s, NULL, 5));
     REFUSED(fw_socket_send_binary(s, NULL, 5));
@@ -255,6 +259,7 @@ static void null_pointers(void)
 {
     fw_socket socket;
     fw_tls tls;
+    fw_event event;
     char text[4];
 
     ARGUMENT(fw_socket_create(NULL, &socket));
@@ -264,10 +269,23 @@ static void null_pointers(void)
     ARGUMENT(fw_buffer_pool_stats(NULL));
     CHECK(!fw_next_event(NULL));
     fw_event_release(NULL);
-    fw_config_init(NULL);
-    fw_compression_init(NULL);
-    fw_extension_init(NULL);
-    fw_reconnect_init(NULL);
+    CHECK(fw_next_events(NULL, 5) == 0);
+    CHECK(fw_next_events(NULL, 0) == 0);
+    CHECK(fw_next_events(&event, SIZE_MAX) == 0);
+    fw_events_release(NULL, 5);
+    fw_events_release(NULL, 0);
+    fw_events_release(&event, SIZE_MAX);
+    fw_events_release(NULL, SIZE_MAX);
+    CHECK(strcmp(fw_state_name(99), "UNKNOWN") == 0 && strcmp(fw_phase_name(99), "UNKNOWN") == 0);
+    CHECK(strcmp(fw_error_kind_name(99), "UNKNOWN") == 0 && strcmp(fw_event_type_name(99), "UNKNOWN") == 0);
+    CHECK(strcmp(fw_result_name(99), "UNKNOWN") == 0);
+    fw_config_init(NULL, sizeof(fw_config));
+    fw_compression_init(NULL, sizeof(fw_compression));
+    fw_extension_init(NULL, sizeof(fw_extension));
+    fw_reconnect_init(NULL, sizeof(fw_reconnect));
+    fw_callbacks_init(NULL, sizeof(fw_callbacks));
+    fw_stats_init(NULL, sizeof(fw_stats));
+    fw_pool_stats_init(NULL, sizeof(fw_pool_stats));
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);
     /* In any order, however often. */
@@ -281,6 +299,9 @@ static void null_pointers(void)
 
     OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
     CHECK(!fw_socket_next_event(socket, NULL));
+    CHECK(fw_socket_next_events(socket, NULL, 5) == 0);
+    CHECK(fw_socket_next_events(socket, &event, SIZE_MAX) == 0);
+    ARGUMENT(fw_socket_set_callbacks(socket, NULL, NULL));
     ARGUMENT(fw_socket_stats(socket, NULL));
     ARGUMENT(fw_socket_add_protocol(socket, NULL));
     ARGUMENT(fw_socket_add_header(socket, NULL, "value"));
@@ -317,6 +338,7 @@ int main(void)
     neighbours();
     bent_segments();
     null_pointers();
+    fw_pool_stats_init(&stats, sizeof stats);
     OK(fw_buffer_pool_stats(&stats));
     CHECK(stats.leases == 0);
     OK(fw_shutdown(5000));

@@ -81,16 +81,89 @@ static void settings(void)
     CHECK_RESULT(fw_init(NULL), FW_RESULT_INVALID_ARGUMENT);
 }
 
-int main(void)
+/* Every header field that the handshake owns, in any case, wherever a field can be changed. */
+static const char *const owned[] = {
+    "Host", "host", "HOST", "Connection", "Upgrade", "upgrade", "Content-Length", "Transfer-Encoding", "TE",
+    "te", "Trailer", "Keep-Alive", "Proxy-Connection", "Expect", "HTTP2-Settings", "Sec-WebSocket-Key",
+    "sec-websocket-key", "SEC-WEBSOCKET-KEY", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept", "Sec-WebSocket-Anything",
+};
+
+static int requests_seen;
+
+static void on_request(fw_socket socket, fw_request request, void *user_data)
+{
+    static const char *const illegal[] = {"", "a b", "a:", "a\n", "\xc3\xbc"};
+    char value[16];
+    size_t i;
+
+    (void)socket, (void)user_data;
+    requests_seen++;
+    OK(fw_request_set_header(request, "X-Kept", "1"));
+    for (i = 0; i < sizeof owned / sizeof *owned; i++) {
+        CHECK_RESULT(fw_request_set_header(request, owned[i], "x"), FW_RESULT_INVALID_ARGUMENT);
+        CHECK_RESULT(fw_request_add_header(request, owned[i], "x"), FW_RESULT_INVALID_ARGUMENT);
+        CHECK_RESULT(fw_request_remove_header(request, owned[i]), FW_RESULT_INVALID_ARGUMENT);
+    }
+    for (i = 0; i < sizeof illegal / sizeof *illegal; i++)
+        CHECK_RESULT(fw_request_remove_header(request, illegal[i]), FW_RESULT_INVALID_ARGUMENT);
+    CHECK_RESULT(fw_request_remove_header(request, NULL), FW_RESULT_INVALID_ARGUMENT);
+    /* One bad change costs no other. */
+    CHECK(fw_request_header(request, "x-kept", value, sizeof value) == 1 && strcmp(value, "1") == 0);
+    OK(fw_request_remove_header(request, "X-KEPT"));
+    OK(fw_request_remove_header(request, "X-Kept"));
+    CHECK(fw_request_header(request, "X-Kept", value, sizeof value) == 0);
+}
+
+static void owned_headers(const char *url)
+{
+    fw_socket socket;
+    size_t i;
+
+    OK(fw_socket_create(url, &socket));
+    for (i = 0; i < sizeof owned / sizeof *owned; i++)
+        CHECK_RESULT(fw_socket_add_header(socket, owned[i], "x"), FW_RESULT_INVALID_ARGUMENT);
+    OK(fw_socket_on_internal_request_created(socket, on_request, NULL));
+    OK(fw_socket_open(socket));
+    POLL_UNTIL(fw_socket_is_open(socket));
+    CHECK(requests_seen == 1);
+    OK(fw_socket_destroy(socket));
+}
+
+static void names(void)
+{
+    static const uint32_t none[] = {100, (uint32_t)1 << 31, UINT32_MAX};
+    size_t i;
+
+    CHECK(strcmp(fw_state_name(FW_STATE_CONNECTING), "FW_STATE_CONNECTING") == 0);
+    CHECK(strcmp(fw_state_name(FW_STATE_UNKNOWN), "FW_STATE_UNKNOWN") == 0);
+    CHECK(strcmp(fw_phase_name(FW_PHASE_CLOSING), "FW_PHASE_CLOSING") == 0);
+    CHECK(strcmp(fw_error_kind_name(FW_ERROR_KIND_PING_TIMEOUT), "FW_ERROR_KIND_PING_TIMEOUT") == 0);
+    CHECK(strcmp(fw_event_type_name(FW_EVENT_RECONNECTING), "FW_EVENT_RECONNECTING") == 0);
+    CHECK(strcmp(fw_result_name(FW_RESULT_OK), "FW_RESULT_OK") == 0);
+    for (i = 0; i < sizeof none / sizeof *none; i++) {
+        CHECK(strcmp(fw_state_name((fw_state)none[i]), "UNKNOWN") == 0);
+        CHECK(strcmp(fw_phase_name((fw_phase)none[i]), "UNKNOWN") == 0);
+        CHECK(strcmp(fw_error_kind_name((fw_error_kind)none[i]), "UNKNOWN") == 0);
+        CHECK(strcmp(fw_event_type_name((fw_event_type)none[i]), "UNKNOWN") == 0);
+    }
+    CHECK(strcmp(FW_VERSION_STRING, fw_version_string()) == 0);
+}
+
+int main(int argc, char **argv)
 {
     char text[64];
 
+    if (argc < 4)
+        return 2;
     CHECK(fw_version() == FW_VERSION);
     CHECK(fw_result_name(FW_RESULT_WOULD_BLOCK) && strcmp(fw_result_name(FW_RESULT_WOULD_BLOCK), "FW_RESULT_WOULD_BLOCK") == 0);
     CHECK(fw_result_name(4711) != NULL);
     urls();
     CHECK(fw_last_error(text, 5) >= 4 && strlen(text) <= 4);
     settings();
+    owned_headers(argv[1]);
+    names();
     OK(fw_shutdown(5000));
     return check_report();
 }

@@ -155,6 +155,19 @@ static uint32_t any_number(dice *d)
     return below(d, 4) ? below(d, 12) : (uint32_t)roll(d);
 }
 
+/* For fw_X_init, which writes no more than the struct has, whatever the size. */
+static size_t any_struct_size(dice *d, size_t right)
+{
+    return below(d, 2) ? right : below(d, 2) ? below(d, (unsigned)right + 1) : any_size(d);
+}
+
+/* For calls that look at as many bytes as struct_size says: none that might be there and is not. */
+static uint32_t bent_size(dice *d, size_t right)
+{
+    uint32_t size = any_number(d);
+    return below(d, 9) ? (uint32_t)right : size > right && size <= 4096 ? 0 : size;
+}
+
 /* -------------------------------------------------------------------------------- callbacks */
 
 static void one_call(dice *d);
@@ -285,13 +298,18 @@ static void extension_gone(void *u) { (void)u, extensions_destroyed++; }
 #define ASK(name) DO(name, (void)name(any_socket(d));)
 
 DO(fw_result_name, if (!fw_result_name(any_number(d))) checks_failed++;)
+#define NAME(name) DO(name, if (!name(any_number(d))) checks_failed++;)
+NAME(fw_state_name)
+NAME(fw_phase_name)
+NAME(fw_error_kind_name)
+NAME(fw_event_type_name)
 DO(fw_last_error, char buf[100]; size_t cap = below(d, 101); fw_last_error(cap ? buf : NULL, cap);)
 DO(fw_version, fw_version();)
 DO(fw_version_string, fw_version_string();)
 DO(fw_sizeof, fw_sizeof(any_number(d));)
-DO(fw_config_init, fw_config config; fw_config_init(below(d, 9) ? &config : NULL);)
-DO(fw_init, fw_config config; fw_config_init(&config); config.worker_threads = below(d, 5);
-   config.event_queue_bytes = below(d, 2) ? 65536 : any_size(d); config.struct_size -= below(d, 9) == 0;
+DO(fw_config_init, fw_config config; fw_config_init(below(d, 9) ? &config : NULL, any_struct_size(d, sizeof config));)
+DO(fw_init, fw_config config; fw_config_init(&config, sizeof config); config.worker_threads = below(d, 5);
+   config.event_queue_bytes = below(d, 2) ? 65536 : any_size(d); config.struct_size = bent_size(d, sizeof config);
    fw_init(below(d, 9) ? &config : NULL);)
 DO(fw_shutdown, if (below(d, 300) == 0) fw_shutdown(below(d, 2) ? 0 : 2000);)
 DO(fw_set_log, fw_set_log(any_number(d), below(d, 2) ? on_log : NULL, NULL);)
@@ -316,6 +334,7 @@ SETTER(fw_socket_set_user_data, d)
 ASK(fw_socket_user_data)
 LISTEN(fw_socket_on_open, on_socket)
 LISTEN(fw_socket_on_text, on_text)
+LISTEN(fw_socket_on_text_segment, on_segment)
 LISTEN(fw_socket_on_binary, on_bytes)
 LISTEN(fw_socket_on_binary_no_alloc, on_segment)
 LISTEN(fw_socket_on_incomplete_frame, on_frame)
@@ -324,6 +343,14 @@ LISTEN(fw_socket_on_pong, on_bytes)
 LISTEN(fw_socket_on_reconnecting, on_reconnecting)
 LISTEN(fw_socket_on_closed, on_closed)
 LISTEN(fw_socket_on_error, on_error)
+DO(fw_callbacks_init, fw_callbacks set; fw_callbacks_init(below(d, 9) ? &set : NULL, any_struct_size(d, sizeof set));)
+DO(fw_socket_set_callbacks, fw_callbacks set; fw_callbacks_init(&set, sizeof set);
+   set.open = on_socket; set.text = on_text; set.binary = below(d, 2) ? on_bytes : NULL; set.closed = on_closed;
+   set.text_segment = below(d, 2) ? on_segment : NULL; set.binary_no_alloc = below(d, 2) ? on_segment : NULL;
+   set.incomplete_frame = below(d, 3) ? NULL : on_frame; set.error = on_error; set.pong = on_bytes;
+   set.internal_request_created = below(d, 2) ? on_request : NULL; set.reconnecting = on_reconnecting;
+   if (below(d, 9) == 0) set.struct_size = bent_size(d, sizeof set);
+   fw_socket_set_callbacks(any_socket(d), below(d, 9) ? &set : NULL, NULL);)
 SETTER(fw_socket_set_dispatch, any_number(d))
 SETTER(fw_socket_enable_event, any_number(d), below(d, 2))
 DO(fw_poll, fw_poll(below(d, 2) ? 0 : any_number(d), below(d, 2000));)
@@ -341,6 +368,12 @@ DO(fw_socket_next_event, fw_event event; if (fw_socket_next_event(any_socket(d),
        fw_event_release(&event);
    })
 DO(fw_event_release, fw_event event; memset(&event, 0, sizeof event); fw_event_release(below(d, 2) ? &event : NULL);)
+DO(fw_next_events, fw_event some[5]; size_t room = below(d, 6); fw_event *out = below(d, 20) ? some : NULL;
+   fw_events_release(out, fw_next_events(out, below(d, 20) ? room : SIZE_MAX));)
+DO(fw_socket_next_events, fw_event some[5]; size_t room = below(d, 6); fw_event *out = below(d, 20) ? some : NULL;
+   fw_events_release(out, fw_socket_next_events(any_socket(d), out, below(d, 20) ? room : SIZE_MAX));)
+DO(fw_events_release, fw_event some[3]; memset(some, 0, sizeof some);
+   fw_events_release(below(d, 2) ? some : NULL, below(d, 2) ? below(d, 4) : SIZE_MAX);)
 DO(fw_socket_send_text, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_send_text(any_socket(d), bytes, n);)
 DO(fw_socket_send_binary, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_send_binary(any_socket(d), bytes, n);)
 DO(fw_socket_send_text_with, size_t n; const void *bytes = any_bytes(d, &n);
@@ -360,7 +393,9 @@ DO(fw_buffer_get, fw_segment segment;
 /* A hold more must be given up again, or it is kept for ever. */
 DO(fw_segment_retain, fw_segment segment = any_segment(d); if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
 DO(fw_segment_release, fw_segment_release(any_segment(d));)
-DO(fw_buffer_pool_stats, fw_pool_stats stats; fw_buffer_pool_stats(below(d, 9) ? &stats : NULL);)
+DO(fw_pool_stats_init, fw_pool_stats stats; fw_pool_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
+DO(fw_buffer_pool_stats, fw_pool_stats stats; stats.struct_size = bent_size(d, sizeof stats);
+   fw_buffer_pool_stats(below(d, 9) ? &stats : NULL);)
 DO(fw_buffer_pool_trim, fw_buffer_pool_trim();)
 SETTER(fw_socket_set_origin, any_text(d))
 SETTER(fw_socket_add_protocol, any_text(d))
@@ -380,20 +415,21 @@ SETTER(fw_socket_set_proxy, below(d, 3) ? any_text(d) : "socks5://127.0.0.1:9")
 SETTER(fw_socket_set_max_redirects, below(d, 4))
 SETTER(fw_socket_set_cookies, below(d, 2))
 SETTER(fw_socket_set_context, any_text(d), any_text(d))
-DO(fw_compression_init, fw_compression compression; fw_compression_init(below(d, 9) ? &compression : NULL);)
-DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&compression);
+DO(fw_compression_init, fw_compression compression; fw_compression_init(below(d, 9) ? &compression : NULL, any_struct_size(d, sizeof compression));)
+DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&compression, sizeof compression);
    compression.level = any_number(d); compression.client_max_window_bits = any_number(d);
-   compression.min_size_to_compress = any_size(d);
+   compression.min_size_to_compress = any_size(d); compression.struct_size = bent_size(d, sizeof compression);
    fw_socket_set_compression(any_socket(d), below(d, 9) ? &compression : NULL);)
-DO(fw_reconnect_init, fw_reconnect reconnect; fw_reconnect_init(below(d, 9) ? &reconnect : NULL);)
-DO(fw_socket_set_reconnect, fw_reconnect reconnect; fw_reconnect_init(&reconnect);
-   reconnect.enabled = below(d, 2); reconnect.max_attempts = below(d, 4);
+DO(fw_reconnect_init, fw_reconnect reconnect; fw_reconnect_init(below(d, 9) ? &reconnect : NULL, any_struct_size(d, sizeof reconnect));)
+DO(fw_socket_set_reconnect, fw_reconnect reconnect; fw_reconnect_init(&reconnect, sizeof reconnect);
+   reconnect.struct_size = bent_size(d, sizeof reconnect); reconnect.enabled = below(d, 2); reconnect.max_attempts = below(d, 4);
    reconnect.min_delay_ms = below(d, 30); reconnect.max_delay_ms = below(d, 2) ? 50 : any_number(d);
    fw_socket_set_reconnect(any_socket(d), below(d, 9) ? &reconnect : NULL);)
-DO(fw_extension_init, fw_extension extension; fw_extension_init(below(d, 9) ? &extension : NULL);)
-DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension);
+DO(fw_extension_init, fw_extension extension; fw_extension_init(below(d, 9) ? &extension : NULL, any_struct_size(d, sizeof extension));)
+DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension, sizeof extension);
    extension.rsv = any_number(d); extension.add_negotiation = below(d, 5) ? offer : NULL;
    extension.parse_negotiation = agree; extension.destroy = extension_gone;
+   if (below(d, 9) == 0) extension.struct_size = below(d, 2) ? 0 : UINT32_MAX;
    if (fw_socket_add_extension(any_socket(d), below(d, 9) ? &extension : NULL) == FW_RESULT_OK)
        extensions_added++;)
 DO(fw_tls_create, fw_tls tls = {0}; if (fw_tls_create(below(d, 9) ? &tls : NULL) == FW_RESULT_OK) {
@@ -418,7 +454,9 @@ ASK(fw_socket_response_status)
 COPY(fw_socket_response_header, any_socket(d), any_text(d))
 COPY(fw_socket_response_body, any_socket(d))
 COPY(fw_socket_url, any_socket(d))
-DO(fw_socket_stats, fw_stats stats; fw_socket_stats(any_socket(d), below(d, 9) ? &stats : NULL);)
+DO(fw_stats_init, fw_stats stats; fw_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
+DO(fw_socket_stats, fw_stats stats; stats.struct_size = bent_size(d, sizeof stats);
+   fw_socket_stats(any_socket(d), below(d, 9) ? &stats : NULL);)
 COPY(fw_request_url, any_request(d))
 DO(fw_request_http_version, fw_request_http_version(any_request(d));)
 DO(fw_request_attempt, fw_request_attempt(any_request(d));)
@@ -459,7 +497,10 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_response_status) X(fw_socket_response_header) X(fw_socket_response_body)           \
     X(fw_socket_url) X(fw_socket_stats) X(fw_request_url) X(fw_request_http_version)               \
     X(fw_request_attempt) X(fw_request_set_header) X(fw_request_add_header)                        \
-    X(fw_request_remove_header) X(fw_request_header)
+    X(fw_request_remove_header) X(fw_request_header) X(fw_state_name) X(fw_phase_name)              \
+    X(fw_error_kind_name) X(fw_event_type_name) X(fw_callbacks_init) X(fw_socket_set_callbacks)    \
+    X(fw_socket_on_text_segment) X(fw_next_events) X(fw_socket_next_events) X(fw_events_release)   \
+    X(fw_stats_init) X(fw_pool_stats_init)
 
 static const struct {
     const char *name;
@@ -537,6 +578,7 @@ int main(int argc, char **argv)
         fw_tls tls = {settings[i]};
         fw_tls_destroy(tls);
     }
+    fw_pool_stats_init(&pool, sizeof pool);
     OK(fw_buffer_pool_stats(&pool));
     printf("%ld calls, %ld callbacks, %d sockets\n", (long)calls, (long)callbacks, (int)finalizers_set);
     CHECK(calls > 1000 && callbacks > 0 && finalizers_set > 0);

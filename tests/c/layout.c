@@ -37,13 +37,14 @@ FIELD(fw_segment, offset, 8);
 FIELD(fw_segment, count, 16);
 FIELD(fw_segment, buffer, 24);
 
-SIZE(fw_frame, 48);
+SIZE(fw_frame, 64);
 FIELD(fw_frame, opcode, 0);
 FIELD(fw_frame, is_first, 4);
 FIELD(fw_frame, is_final, 8);
 FIELD(fw_frame, payload, 16);
+FIELD(fw_frame, reserved, 48);
 
-SIZE(fw_error, 32);
+SIZE(fw_error, 48);
 FIELD(fw_error, kind, 0);
 FIELD(fw_error, phase, 4);
 FIELD(fw_error, os_code, 8);
@@ -51,8 +52,23 @@ FIELD(fw_error, http_status, 12);
 FIELD(fw_error, tls_alert, 14);
 FIELD(fw_error, retriable, 16);
 FIELD(fw_error, message, 24);
+FIELD(fw_error, reserved, 32);
 
-SIZE(fw_event, 120);
+SIZE(fw_callbacks, 96);
+FIELD(fw_callbacks, struct_size, 0);
+FIELD(fw_callbacks, open, 8);
+FIELD(fw_callbacks, text, 16);
+FIELD(fw_callbacks, text_segment, 24);
+FIELD(fw_callbacks, binary, 32);
+FIELD(fw_callbacks, binary_no_alloc, 40);
+FIELD(fw_callbacks, incomplete_frame, 48);
+FIELD(fw_callbacks, internal_request_created, 56);
+FIELD(fw_callbacks, pong, 64);
+FIELD(fw_callbacks, reconnecting, 72);
+FIELD(fw_callbacks, closed, 80);
+FIELD(fw_callbacks, error, 88);
+
+SIZE(fw_event, 168);
 FIELD(fw_event, type, 0);
 FIELD(fw_event, socket, 8);
 FIELD(fw_event, user_data, 16);
@@ -62,34 +78,72 @@ FIELD(fw_event, is_first, 60);
 FIELD(fw_event, is_final, 64);
 FIELD(fw_event, close_code, 68);
 FIELD(fw_event, error, 72);
-FIELD(fw_event, request, 104);
-FIELD(fw_event, attempt, 112);
-FIELD(fw_event, delay_ms, 116);
+FIELD(fw_event, request, 120);
+FIELD(fw_event, attempt, 128);
+FIELD(fw_event, delay_ms, 132);
+FIELD(fw_event, reserved, 136);
 
-SIZE(fw_stats, 120);
-FIELD(fw_stats, bytes_sent, 0);
-FIELD(fw_stats, bytes_received, 8);
-FIELD(fw_stats, messages_sent, 16);
-FIELD(fw_stats, messages_received, 24);
-FIELD(fw_stats, frames_sent, 32);
-FIELD(fw_stats, frames_received, 40);
-FIELD(fw_stats, pings_sent, 48);
-FIELD(fw_stats, pongs_received, 56);
-FIELD(fw_stats, reconnects, 64);
-FIELD(fw_stats, payload_bytes_before_compression, 72);
-FIELD(fw_stats, payload_bytes_after_compression, 80);
-FIELD(fw_stats, resolve_us, 88);
-FIELD(fw_stats, connect_us, 96);
-FIELD(fw_stats, tls_us, 104);
-FIELD(fw_stats, upgrade_us, 112);
+SIZE(fw_pool_stats, 56);
+FIELD(fw_pool_stats, struct_size, 0);
+FIELD(fw_pool_stats, blocks_in_use, 8);
+FIELD(fw_pool_stats, bytes_in_use, 16);
+FIELD(fw_pool_stats, blocks_free, 24);
+FIELD(fw_pool_stats, bytes_free, 32);
+FIELD(fw_pool_stats, leases, 40);
+FIELD(fw_pool_stats, allocations, 48);
 
-SIZE(fw_pool_stats, 48);
-FIELD(fw_pool_stats, blocks_in_use, 0);
-FIELD(fw_pool_stats, bytes_in_use, 8);
-FIELD(fw_pool_stats, blocks_free, 16);
-FIELD(fw_pool_stats, bytes_free, 24);
-FIELD(fw_pool_stats, leases, 32);
-FIELD(fw_pool_stats, allocations, 40);
+SIZE(fw_reconnect, 24);
+FIELD(fw_reconnect, struct_size, 0);
+FIELD(fw_reconnect, enabled, 4);
+FIELD(fw_reconnect, min_delay_ms, 8);
+FIELD(fw_reconnect, max_delay_ms, 12);
+FIELD(fw_reconnect, max_attempts, 16);
+FIELD(fw_reconnect, queue_sends, 20);
+
+SIZE(fw_compression, 32);
+FIELD(fw_compression, struct_size, 0);
+FIELD(fw_compression, level, 4);
+FIELD(fw_compression, client_no_context_takeover, 8);
+FIELD(fw_compression, server_no_context_takeover, 12);
+FIELD(fw_compression, client_max_window_bits, 16);
+FIELD(fw_compression, server_max_window_bits, 20);
+FIELD(fw_compression, min_size_to_compress, 24);
+
+SIZE(fw_extension_frame, 32);
+FIELD(fw_extension_frame, opcode, 0);
+FIELD(fw_extension_frame, is_first, 4);
+FIELD(fw_extension_frame, is_final, 8);
+FIELD(fw_extension_frame, rsv, 12);
+FIELD(fw_extension_frame, reserved, 16);
+
+SIZE(fw_extension, 64);
+FIELD(fw_extension, struct_size, 0);
+FIELD(fw_extension, rsv, 4);
+FIELD(fw_extension, add_negotiation, 8);
+FIELD(fw_extension, parse_negotiation, 16);
+FIELD(fw_extension, frame_header, 24);
+FIELD(fw_extension, encode, 32);
+FIELD(fw_extension, decode, 40);
+FIELD(fw_extension, destroy, 48);
+FIELD(fw_extension, user_data, 56);
+
+SIZE(fw_stats, 128);
+FIELD(fw_stats, struct_size, 0);
+FIELD(fw_stats, bytes_sent, 8);
+FIELD(fw_stats, bytes_received, 16);
+FIELD(fw_stats, messages_sent, 24);
+FIELD(fw_stats, messages_received, 32);
+FIELD(fw_stats, frames_sent, 40);
+FIELD(fw_stats, frames_received, 48);
+FIELD(fw_stats, pings_sent, 56);
+FIELD(fw_stats, pongs_received, 64);
+FIELD(fw_stats, reconnects, 72);
+FIELD(fw_stats, payload_bytes_before_compression, 80);
+FIELD(fw_stats, payload_bytes_after_compression, 88);
+FIELD(fw_stats, resolve_us, 96);
+FIELD(fw_stats, connect_us, 104);
+FIELD(fw_stats, tls_us, 112);
+FIELD(fw_stats, upgrade_us, 120);
 
 #endif
 
@@ -117,6 +171,8 @@ int main(void) {
     wrong += differs("fw_compression", FW_STRUCT_COMPRESSION, sizeof(fw_compression));
     wrong += differs("fw_reconnect", FW_STRUCT_RECONNECT, sizeof(fw_reconnect));
     wrong += differs("fw_extension", FW_STRUCT_EXTENSION, sizeof(fw_extension));
+    wrong += differs("fw_callbacks", FW_STRUCT_CALLBACKS, sizeof(fw_callbacks));
+    wrong += differs("fw_extension_frame", FW_STRUCT_EXTENSION_FRAME, sizeof(fw_extension_frame));
     if (fw_version() != FW_VERSION) {
         printf("the header is not of the library's version %s\n", fw_version_string());
         wrong += 1;

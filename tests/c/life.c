@@ -141,6 +141,7 @@ static void play(fw_socket socket, struct log *log)
     CHECK(strcmp(log->text, "gr\xc3\xbc\xc3\x9f dich") == 0);
     CHECK(log->bytes == 11 + sizeof bytes + 1000);
     WAIT_UNTIL(fw_socket_buffered_amount(socket) == 0);
+    fw_stats_init(&stats, sizeof stats);
     OK(fw_socket_stats(socket, &stats));
     /* A worker counts when it has passed on what it had. */
     WAIT_UNTIL(fw_socket_stats(socket, &stats) == FW_RESULT_OK && stats.messages_received >= 4 &&

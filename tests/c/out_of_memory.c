@@ -119,6 +119,7 @@ static void finish(void)
     fw_pool_stats pool;
     report->phase = END;
     OK(fw_shutdown(30000));
+    fw_pool_stats_init(&pool, sizeof pool);
     OK(fw_buffer_pool_stats(&pool));
     CHECK(pool.blocks_in_use == 0 && pool.leases == 0);
 }
@@ -156,7 +157,7 @@ static void play(const char *url, const char *ca)
     int rounds, opened = 0;
 
     report->phase = INIT;
-    fw_config_init(&config);
+    fw_config_init(&config, sizeof config);
     config.alloc = hook_alloc;
     config.realloc = hook_realloc;
     config.free = hook_free;

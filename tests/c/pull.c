@@ -54,6 +54,127 @@ static void in_order(const char *base)
     OK(fw_socket_destroy(socket));
 }
 
+/* Several at once, of one socket and of all, never more than there is room for. */
+static void in_batches(const char *base, bool of_one)
+{
+    enum { ROOM = 64 };
+    static fw_event events[ROOM + 1];
+    fw_socket socket = socket_of(base, "count?n=10000&size=32");
+    uint64_t expected = 0;
+    bool opened = false, closed = false;
+    double begun = check_seconds();
+
+    OK(fw_socket_open(socket));
+    while (!closed && check_seconds() - begun < 60) {
+        size_t room = 1 + expected % ROOM, taken, i;
+        memset(events, 0x55, sizeof events);
+        taken = of_one ? fw_socket_next_events(socket, events, room) : fw_next_events(events, room);
+        CHECK(taken <= room);
+        /* What was not taken was not written either. */
+        for (i = 0; i < sizeof(fw_event); i++)
+            if (((const unsigned char *)&events[taken])[i] != 0x55)
+                break;
+        CHECK(i == sizeof(fw_event));
+        for (i = 0; i < taken; i++) {
+            uint64_t number;
+            CHECK(!closed && events[i].socket.id == socket.id);
+            if (events[i].type == FW_EVENT_OPEN) {
+                CHECK(!opened && expected == 0);
+                opened = true;
+            } else if (events[i].type == FW_EVENT_BINARY) {
+                memcpy(&number, events[i].payload.data + events[i].payload.offset, sizeof number);
+                CHECK(number == expected && events[i].payload.count == 32);
+                expected++;
+            } else {
+                CHECK(events[i].type == FW_EVENT_CLOSED && events[i].close_code == 1000);
+                closed = true;
+            }
+            CHECK(events[i].reserved[0] == 0 && events[i].reserved[3] == 0 && events[i].error.reserved[1] == 0);
+        }
+        fw_events_release(events, taken);
+        for (i = 0; i < taken; i++)
+            CHECK(events[i].type == FW_EVENT_NONE && events[i].payload.buffer.id == 0);
+        /* Once more does nothing. */
+        fw_events_release(events, taken);
+        if (!taken)
+            fw_wait(100);
+    }
+    CHECK(opened && closed && expected == 10000 && fw_pending() == 0);
+    CHECK(fw_next_events(events, ROOM) == 0);
+    OK(fw_socket_destroy(socket));
+    CHECK(fw_socket_next_events(socket, events, ROOM) == 0);
+}
+
+/* Every socket in its turn, in the order in which fw_next_event takes them: one flooded socket does not
+ * fill a batch while others wait. */
+static void batches_are_fair(const char *base)
+{
+    enum { SOCKETS = 4, ROOM = 8 };
+    fw_socket sockets[SOCKETS];
+    fw_event events[ROOM];
+    size_t taken, i;
+    int seen[SOCKETS] = {0};
+    double begun = check_seconds();
+
+    sockets[0] = socket_of(base, "count?n=10000&size=32");
+    for (i = 1; i < SOCKETS; i++)
+        sockets[i] = socket_of(base, "count?n=20&size=32");
+    for (i = 0; i < SOCKETS; i++)
+        OK(fw_socket_open(sockets[i]));
+    /* Until each has something; nothing is taken meanwhile. */
+    WAIT_UNTIL(fw_pending() > 500);
+    for (i = 0; i < SOCKETS; i++)
+        WAIT_UNTIL(fw_socket_state(sockets[i]) != FW_STATE_CONNECTING);
+    for (i = 1; i < SOCKETS; i++)
+        WAIT_UNTIL(fw_socket_state(sockets[i]) == FW_STATE_CLOSED);
+    taken = fw_next_events(events, ROOM);
+    CHECK(taken == ROOM);
+    for (i = 0; i < taken; i++) {
+        size_t which;
+        for (which = 0; which < SOCKETS; which++)
+            if (sockets[which].id == events[i].socket.id)
+                seen[which]++;
+    }
+    for (i = 0; i < SOCKETS; i++)
+        CHECK(seen[i] == ROOM / SOCKETS);
+    fw_events_release(events, taken);
+    while ((fw_pending() > 0 || fw_socket_state(sockets[0]) != FW_STATE_CLOSED) && check_seconds() - begun < 60) {
+        taken = fw_next_events(events, ROOM);
+        fw_events_release(events, taken);
+        if (!taken)
+            fw_wait(10);
+    }
+    for (i = 0; i < SOCKETS; i++)
+        OK(fw_socket_destroy(sockets[i]));
+}
+
+/* Counts of none and of more than memory has: nothing is taken, and nothing is lost. */
+static void odd_counts(void)
+{
+    fw_socket socket;
+    fw_event event;
+
+    OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
+    OK(fw_socket_open(socket));
+    CHECK(fw_wait(10000));
+    CHECK(fw_next_events(NULL, 0) == 0);
+    CHECK(fw_next_events(&event, 0) == 0);
+    CHECK(fw_next_events(NULL, 1) == 0);
+    CHECK(fw_next_events(&event, SIZE_MAX) == 0);
+    CHECK(fw_next_events(&event, SIZE_MAX / sizeof event + 1) == 0);
+    CHECK(fw_socket_next_events(socket, &event, 0) == 0);
+    CHECK(fw_socket_next_events(socket, NULL, 1) == 0);
+    CHECK(fw_socket_next_events(socket, &event, SIZE_MAX) == 0);
+    CHECK(fw_pending() == 1);
+    CHECK(fw_next_events(&event, 1) == 1 && event.type == FW_EVENT_ERROR);
+    fw_events_release(&event, 0);
+    CHECK(event.error.message != NULL);
+    fw_events_release(&event, SIZE_MAX);
+    fw_events_release(&event, 1);
+    CHECK(event.type == FW_EVENT_NONE);
+    OK(fw_socket_destroy(socket));
+}
+
 static void fragments(const char *base)
 {
     fw_socket socket = socket_of(base, "fragments?n=5&size=1000");
@@ -124,6 +245,10 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 2;
     in_order(argv[1]);
+    in_batches(argv[1], false);
+    in_batches(argv[1], true);
+    batches_are_fair(argv[1]);
+    odd_counts();
     fragments(argv[1]);
     pongs_and_kept_payloads(argv[1]);
     an_error_explains_itself();

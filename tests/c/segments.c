@@ -37,6 +37,100 @@ static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_
     closed = 1;
 }
 
+/* What the callbacks set in one call have seen. */
+static struct {
+    atomic_int opens, closes;
+    char order[16];
+    fw_segment text;
+} seen;
+
+static void see(char what)
+{
+    size_t length = strlen(seen.order);
+    if (length + 1 < sizeof seen.order)
+        seen.order[length] = what;
+}
+
+static void set_open(fw_socket s, void *u)
+{
+    CHECK(u == &seen);
+    seen.opens++;
+    OK(fw_socket_send_text(s, "text to keep", 12));
+    OK(fw_socket_send_binary(s, "bytes", 5));
+}
+
+static void set_text(fw_socket s, const char *text, size_t len, void *u)
+{
+    (void)s;
+    CHECK(u == &seen && len == 12 && memcmp(text, "text to keep", 12) == 0);
+    see('t');
+}
+
+static void set_text_segment(fw_socket s, const fw_segment *segment, void *u)
+{
+    (void)s;
+    CHECK(u == &seen && segment->count == 12);
+    seen.text = *segment;
+    OK(fw_segment_retain(*segment));
+    see('T');
+}
+
+static void set_binary(fw_socket s, const uint8_t *data, size_t len, void *u)
+{
+    (void)s, (void)data;
+    CHECK(u == &seen && len == 5);
+    see('b');
+}
+
+static void set_binary_no_alloc(fw_socket s, const fw_segment *segment, void *u)
+{
+    CHECK(u == &seen && segment->count == 5);
+    see('B');
+    OK(fw_socket_close(s, 1000, NULL));
+}
+
+static void set_closed(fw_socket s, uint16_t code, const char *reason, size_t len, void *u)
+{
+    (void)s, (void)reason, (void)len;
+    CHECK(u == &seen && code == 1000);
+    seen.closes++;
+}
+
+/* Every callback in one call, and a text that stays where it was received; where callbacks run does not
+ * matter. Setting none removes all. */
+static void in_one_call(const char *url, fw_dispatch dispatch)
+{
+    fw_socket socket;
+    fw_callbacks callbacks;
+
+    seen.opens = seen.closes = 0;
+    memset(seen.order, 0, sizeof seen.order);
+    fw_callbacks_init(&callbacks, sizeof callbacks);
+    callbacks.open = set_open;
+    callbacks.text = set_text;
+    callbacks.text_segment = set_text_segment;
+    callbacks.binary = set_binary;
+    callbacks.binary_no_alloc = set_binary_no_alloc;
+    callbacks.closed = set_closed;
+    OK(fw_socket_create(url, &socket));
+    OK(fw_socket_set_dispatch(socket, dispatch));
+    OK(fw_socket_set_callbacks(socket, &callbacks, &seen));
+    OK(fw_socket_open(socket));
+    POLL_UNTIL(seen.closes == 1);
+    CHECK(seen.opens == 1 && strcmp(seen.order, "tTbB") == 0);
+    CHECK(memcmp(seen.text.data + seen.text.offset, "text to keep", 12) == 0);
+    OK(fw_segment_release(seen.text));
+
+    fw_callbacks_init(&callbacks, sizeof callbacks);
+    OK(fw_socket_set_callbacks(socket, &callbacks, NULL));
+    OK(fw_socket_open(socket));
+    POLL_UNTIL(fw_socket_is_open(socket));
+    OK(fw_socket_close(socket, 1000, NULL));
+    POLL_UNTIL(fw_socket_state(socket) == FW_STATE_CLOSED && fw_pending() == 0);
+    CHECK(seen.opens == 1 && seen.closes == 1);
+    OK(fw_socket_destroy(socket));
+}
+
 int main(int argc, char **argv)
 {
     char url[256];
@@ -113,9 +207,12 @@ int main(int argc, char **argv)
     OK(fw_segment_release(kept[0]));
     OK(fw_segment_release(kept[1]));
     OK(fw_socket_destroy(socket));
+    in_one_call(argv[1], FW_DISPATCH_POLL);
+    in_one_call(argv[1], FW_DISPATCH_WORKER);
     OK(fw_shutdown(5000));
     fw_buffer_pool_trim();
-    fw_buffer_pool_stats(&stats);
+    fw_pool_stats_init(&stats, sizeof stats);
+    OK(fw_buffer_pool_stats(&stats));
     CHECK(stats.leases == 0 && stats.bytes_free == 0);
     return check_report();
 }

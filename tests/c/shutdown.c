@@ -92,7 +92,7 @@ int main(int argc, char **argv)
         int waited;
         fw_tls tls = {0};
 
-        fw_config_init(&config);
+        fw_config_init(&config, sizeof config);
         config.worker_threads = 2;
         config.thread_started = thread_started;
         config.thread_stopped = thread_stopped;

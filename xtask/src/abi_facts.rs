@@ -1,9 +1,13 @@
 //! `include/framewire.abi`: what programs that were built with the header rely on.
 //!
-//! Functions, numbers and the layout of structs, for 64 and 32 bits, a line each. New lines may come;
-//! one that changes or goes breaks programs, and is refused as long as the version promises the same.
+//! Functions, numbers and the layout of structs, for 64 and 32 bits, a line each. What breaks programs
+//! is refused as long as the version promises the same. What does not:
+//!
+//! - a function, a number or a struct is added;
+//! - a field is appended to a struct that begins with `struct_size`;
+//! - the first words of a struct's `reserved` tail become fields, and everything else stays in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::run::{Outcome, command, quietly, root, scratch};
@@ -67,10 +71,127 @@ fn promise(facts: &str) -> Option<String> {
     }
 }
 
-/// The lines of `old` that `new` lacks.
-fn broken<'a>(old: &'a str, new: &str) -> Vec<&'a str> {
-    let facts = old.lines().filter(|line| !line.is_empty() && !line.starts_with("version "));
-    facts.filter(|line| !new.lines().any(|other| other == *line)).collect()
+/// What programs that were built with `old` do not find in `new`.
+fn broken(old: &str, new: &str) -> Vec<String> {
+    let (old, new) = (Facts::parse(old), Facts::parse(new));
+    let gone = old.lines.iter().filter(|line| !new.lines.contains(*line)).map(|line| line.to_string());
+    let changed = old.structs.iter().filter_map(|(name, old)| {
+        let problem = match new.structs.get(name) {
+            Some(new) => old.problem(new)?,
+            None => "it is gone".to_owned(),
+        };
+        Some(format!("{name}: {problem}"))
+    });
+    gone.chain(changed).collect()
+}
+
+/// The file, taken apart.
+#[derive(Default)]
+struct Facts<'a> {
+    /// Functions and numbers.
+    lines: BTreeSet<&'a str>,
+    /// By width and name.
+    structs: BTreeMap<&'a str, Layout<'a>>,
+}
+
+#[derive(Default)]
+struct Layout<'a> {
+    size: usize,
+    fields: BTreeMap<&'a str, Field>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Field {
+    size: usize,
+    offset: usize,
+}
+
+impl Field {
+    fn end(self) -> usize {
+        self.offset + self.size
+    }
+}
+
+impl<'a> Facts<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut facts = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("version ")) {
+            if facts.layout(line).is_none() {
+                facts.lines.insert(line);
+            }
+        }
+        facts
+    }
+
+    /// Takes a line such as `64-bit fw_frame: 48 bytes` or `64-bit fw_frame.opcode: 4 bytes at 0`.
+    fn layout(&mut self, line: &'a str) -> Option<()> {
+        let (what, numbers) = line.split_once(": ")?;
+        let (size, offset) = numbers.split_once(" bytes")?;
+        let size = size.parse().ok()?;
+        match what.split_once('.') {
+            Some((name, field)) => {
+                let offset = offset.strip_prefix(" at ")?.parse().ok()?;
+                self.structs.entry(name).or_default().fields.insert(field, Field { size, offset });
+            }
+            None => self.structs.entry(what).or_default().size = size,
+        }
+        Some(())
+    }
+}
+
+impl Layout<'_> {
+    /// The words for later fields, unless the struct grows at its end.
+    fn reserved(&self) -> Option<Field> {
+        self.fields.get("reserved").copied().filter(|_| !self.is_sized())
+    }
+
+    fn is_sized(&self) -> bool {
+        self.fields.get("struct_size") == Some(&Field { size: 4, offset: 0 })
+    }
+
+    /// Why programs that know the struct like this cannot use it as `new`.
+    fn problem(&self, new: &Self) -> Option<String> {
+        let reserved = self.reserved();
+        let is_reserved = |name: &str| reserved.is_some() && name == "reserved";
+        for (name, field) in self.fields.iter().filter(|(name, _)| !is_reserved(name)) {
+            if new.fields.get(name) != Some(field) {
+                return Some(format!("{name} has changed or is gone"));
+            }
+        }
+        let added: Vec<(&str, Field)> = new
+            .fields
+            .iter()
+            .filter(|(name, _)| !self.fields.contains_key(*name) && !is_reserved(name))
+            .map(|(name, field)| (*name, *field))
+            .collect();
+        if self.is_sized() {
+            // A field in what was padding would be taken from programs that do not know it.
+            let inside = added.iter().find(|(_, field)| field.offset < self.size);
+            return match inside {
+                Some((name, _)) => Some(format!("{name} is not behind all that there was")),
+                None if added.is_empty() && new.size != self.size => Some("its size has changed".into()),
+                None => None,
+            };
+        }
+        if new.size != self.size {
+            return Some("its size has changed, and it has no struct_size".to_owned());
+        }
+        let Some(reserved) = reserved else {
+            return added.first().map(|(name, _)| format!("{name} was added where nothing was reserved"));
+        };
+        // What is left of the tail begins behind whole words.
+        let left = new.reserved().map_or(reserved.end(), |left| left.offset);
+        let is_tail = new.reserved().is_none_or(|left| left.end() == reserved.end())
+            && left >= reserved.offset
+            && (left - reserved.offset).is_multiple_of(8);
+        let strange = added.iter().find(|(_, field)| field.offset < reserved.offset || field.end() > left);
+        match strange {
+            Some((name, _)) => Some(format!("{name} was added where nothing was reserved")),
+            None if !is_tail => Some("what is left of reserved is not its end".to_owned()),
+            None if added.is_empty() && left != reserved.offset => Some("reserved words are gone".into()),
+            None => None,
+        }
+    }
 }
 
 fn generate() -> Outcome<String> {
@@ -156,12 +277,14 @@ impl Header {
             header.structs.push((name.to_owned(), fields));
         }
         let declarations = all.split_once("extern \"C\" {").map_or("", |(_, rest)| rest);
+        let declarations = declarations.split(" }  // extern").next().unwrap_or_default();
         for declaration in declarations.split(';') {
             let words: Vec<&str> = declaration.split_whitespace().collect();
             let declaration = words.join(" ").replace("#endif // __cplusplus ", "");
             let Some((before, parameters)) = declaration.split_once('(') else { continue };
             let start = before.rfind([' ', '*']).map_or(0, |at| at + 1);
             let (result, name) = before.split_at(start);
+            let result = result.strip_prefix("FW_API ").unwrap_or(result);
             header.functions.push(format!("function {name} ({parameters} -> {}", result.trim()));
         }
         header
@@ -185,7 +308,7 @@ mod tests {
     const TEXT: &str = "#define FW_VERSION_MAJOR 1\n#define FW_VERSION_MINOR 2\n#define FW_VERSION_PATCH 3\n\
         enum fw_kind {\n  /// none\n  FW_KIND_NONE = 0,\n  FW_KIND_ONE = 1,\n};\n\
         typedef struct fw_pair {\n  uint32_t a;\n  const char *b;\n  uint8_t c[4];\n  void (*d)(int);\n} fw_pair;\n\
-        extern \"C\" {\n#endif // __cplusplus\n/// Adds; or not.\nfw_kind fw_add(struct fw_pair pair,\n \
+        extern \"C\" {\n#endif // __cplusplus\n/// Adds; or not.\nFW_API fw_kind fw_add(struct fw_pair pair,\n \
         size_t n);\nconst char *fw_name(void);\n}\n";
 
     #[test]
@@ -218,5 +341,92 @@ mod tests {
         let old = "version 1\n\nvalue A 1\nvalue B 2\n";
         assert!(broken(old, "version 1\n\nvalue A 1\nvalue B 2\nvalue C 3\n").is_empty());
         assert_eq!(broken(old, "version 2\n\nvalue A 1\nvalue B 3\n"), ["value B 2"]);
+        assert_eq!(broken(old, "version 2\n\nvalue B 2\n"), ["value A 1"]);
+    }
+
+    const SIZED: &str = "64-bit fw_a: 16 bytes\n64-bit fw_a.struct_size: 4 bytes at 0\n\
+                         64-bit fw_a.one: 4 bytes at 4\n64-bit fw_a.two: 4 bytes at 8\n";
+    const TAILED: &str = "64-bit fw_b: 24 bytes\n64-bit fw_b.one: 4 bytes at 0\n\
+                          64-bit fw_b.reserved: 16 bytes at 8\n";
+    const FROZEN: &str = "64-bit fw_c: 16 bytes\n64-bit fw_c.one: 4 bytes at 0\n\
+                          64-bit fw_c.two: 8 bytes at 8\n";
+
+    /// Whether a struct may change in these lines: each stands for the one that begins as it does, is
+    /// new, or, with a minus, goes.
+    fn may_change(old: &str, changes: &[&str]) -> bool {
+        let mut new: Vec<String> = old.lines().map(str::to_owned).collect();
+        for change in changes {
+            let what = |line: &str| line.trim_start_matches('-').split(": ").next().map(str::to_owned);
+            new.retain(|line| what(line) != what(change));
+            if !change.starts_with('-') {
+                new.push((*change).to_owned());
+            }
+        }
+        broken(old, &new.join("\n")).is_empty()
+    }
+
+    #[test]
+    fn field_may_be_appended_to_a_sized_struct() {
+        assert!(may_change(SIZED, &[]));
+        assert!(may_change(SIZED, &["64-bit fw_a: 24 bytes", "64-bit fw_a.three: 8 bytes at 16"]));
+        let two = ["64-bit fw_a.three: 4 bytes at 16", "64-bit fw_a.four: 4 bytes at 20"];
+        assert!(may_change(SIZED, &[&["64-bit fw_a: 24 bytes"], &two[..]].concat()));
+    }
+
+    #[test]
+    fn nothing_else_of_a_sized_struct_may_change() {
+        // Into its padding, before others, in place of another, or not at all.
+        assert!(!may_change(SIZED, &["64-bit fw_a.three: 4 bytes at 12"]));
+        let shifted =
+            ["64-bit fw_a: 24 bytes", "64-bit fw_a.zero: 8 bytes at 8", "64-bit fw_a.two: 4 bytes at 16"];
+        assert!(!may_change(SIZED, &shifted));
+        assert!(!may_change(SIZED, &["-64-bit fw_a.two", "64-bit fw_a.three: 4 bytes at 8"]));
+        assert!(!may_change(SIZED, &["-64-bit fw_a.two"]));
+        assert!(!may_change(SIZED, &["64-bit fw_a.two: 8 bytes at 8"]));
+        assert!(!may_change(SIZED, &["64-bit fw_a.struct_size: 8 bytes at 0"]));
+        assert!(!may_change(SIZED, &["64-bit fw_a: 32 bytes"]));
+        assert!(!may_change(SIZED, &["64-bit fw_a: 8 bytes"]));
+    }
+
+    #[test]
+    fn reserved_words_may_be_put_to_use() {
+        assert!(may_change(TAILED, &[]));
+        let first = ["64-bit fw_b.two: 8 bytes at 8", "64-bit fw_b.reserved: 8 bytes at 16"];
+        assert!(may_change(TAILED, &first));
+        let half = ["64-bit fw_b.two: 4 bytes at 8", "64-bit fw_b.reserved: 8 bytes at 16"];
+        assert!(may_change(TAILED, &half));
+        let halves = [&half[..], &["64-bit fw_b.three: 4 bytes at 12"]].concat();
+        assert!(may_change(TAILED, &halves));
+        let all = ["64-bit fw_b.two: 16 bytes at 8", "-64-bit fw_b.reserved"];
+        assert!(may_change(TAILED, &all));
+    }
+
+    #[test]
+    fn nothing_else_of_a_struct_with_a_tail_may_change() {
+        let larger = ["64-bit fw_b: 32 bytes", "64-bit fw_b.two: 8 bytes at 24"];
+        assert!(!may_change(TAILED, &larger));
+        assert!(!may_change(TAILED, &["64-bit fw_b.two: 4 bytes at 4"]));
+        assert!(!may_change(TAILED, &["-64-bit fw_b.reserved"]));
+        assert!(!may_change(TAILED, &["64-bit fw_b.reserved: 8 bytes at 16"]));
+        assert!(!may_change(
+            TAILED,
+            &["64-bit fw_b.reserved: 8 bytes at 8", "64-bit fw_b.two: 8 bytes at 16"]
+        ));
+        assert!(!may_change(
+            TAILED,
+            &["64-bit fw_b.reserved: 12 bytes at 12", "64-bit fw_b.two: 4 bytes at 8"]
+        ));
+        assert!(!may_change(TAILED, &["64-bit fw_b: 32 bytes", "64-bit fw_b.reserved: 24 bytes at 8"]));
+        assert!(!may_change(TAILED, &["64-bit fw_b.one: 8 bytes at 0"]));
+    }
+
+    #[test]
+    fn other_structs_are_frozen() {
+        assert!(may_change(FROZEN, &[]));
+        assert!(may_change(FROZEN, &["64-bit fw_d: 4 bytes", "64-bit fw_d.one: 4 bytes at 0"]));
+        assert!(!may_change(FROZEN, &["64-bit fw_c.three: 4 bytes at 4"]));
+        assert!(!may_change(FROZEN, &["64-bit fw_c: 24 bytes", "64-bit fw_c.three: 8 bytes at 16"]));
+        assert!(!may_change(FROZEN, &["64-bit fw_c.two: 4 bytes at 8"]));
+        assert!(!may_change(FROZEN, &["-64-bit fw_c", "-64-bit fw_c.one", "-64-bit fw_c.two"]));
     }
 }

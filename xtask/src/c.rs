@@ -114,8 +114,7 @@ pub fn header_alone() -> Outcome {
             continue;
         }
         let source = folder.join(if language == "c" { "alone.c" } else { "alone.cpp" });
-        let text =
-            "#include \"framewire.h\"\nint main(void) { return fw_version() == FW_VERSION ? 0 : 1; }\n";
+        let text = "#include \"framewire.h\"\n#include \"framewire.h\"\nint main(void) { return fw_version() == FW_VERSION ? 0 : 1; }\n";
         std::fs::write(&source, text).map_err(|error| error.to_string())?;
         let mut check = command(compiler);
         check
@@ -126,6 +125,11 @@ pub fn header_alone() -> Outcome {
             .arg(root().join("include"))
             .arg(&source);
         quietly(&mut check)?;
+        // As a program for 32-bit Windows sees it that loads the library as a DLL; with attributes of this
+        // compiler in the same places.
+        check.args(["-m32", "-ffreestanding", "-D_WIN32", "-DFW_SHARED"]);
+        check.arg("-D__declspec(x)=__attribute__((visibility(\"default\")))");
+        quietly(check.arg("-D__cdecl=__attribute__((cdecl))"))?;
         println!("{compiler} {standard}: ok");
     }
     Ok(())

@@ -68,9 +68,7 @@ fn declarations(header: &str) -> Vec<&str> {
         let function = || line.split_once('(').and_then(|(before, _)| words(before).last());
         let constant = || line.strip_prefix("    FW_").and_then(|_| words(line).next());
         match line.chars().next() {
-            Some('a'..='z') if !line.starts_with("typedef") => {
-                function().filter(|name| name.starts_with("fw_"))
-            }
+            Some('F') => function().filter(|name| name.starts_with("fw_")),
             _ => constant(),
         }
     })
@@ -223,7 +221,7 @@ mod tests {
 
     #[test]
     fn functions_and_constants_are_declared_and_comments_and_types_are_not() {
-        let header = "/// See fw_gone(x).\nfw_result fw_a(fw_b c,\n               fw_d e);\nconst char *fw_f(void);\n\
+        let header = "/// See fw_gone(x).\nFW_API fw_result fw_a(fw_b c,\n               fw_d e);\nFW_API const char *fw_f(void);\n\
             typedef void (*fw_g_fn)(void *x);\nenum fw_h {\n    FW_H_ONE = 1,\n};\n";
         assert_eq!(declarations(header), ["fw_a", "fw_f", "FW_H_ONE"]);
     }

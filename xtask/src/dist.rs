@@ -1,10 +1,10 @@
 //! `cargo xtask dist [TARGET…]`: what players' machines get, in `target/dist`.
 //!
 //! ```text
-//! framewire-0.1.0-<target>.tar.gz     headers, libraries, pkg-config and CMake files, licences
-//! framewire-0.1.0-<target>.zip        the same for Windows
-//! com.framewire.websocket-0.1.0.tgz   the Unity package with every library that was built
-//! framewire-godot-0.1.0.zip           the Godot addon, likewise
+//! framewire-0.2.0-<target>.tar.gz     headers, libraries, pkg-config and CMake files, licences
+//! framewire-0.2.0-<target>.zip        the same for Windows
+//! com.framewire.websocket-0.2.0.tgz   the Unity package with every library that was built
+//! framewire-godot-0.2.0.zip           the Godot addon, likewise
 //! SHA256SUMS
 //! ```
 //!

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! include/framewire/   framewire.h  framewire.hpp
-//! lib/                 libframewire.so -> libframewire.so.0.1 -> libframewire.so.0.1.0  libframewire.a
+//! lib/                 libframewire.so -> libframewire.so.0.2 -> libframewire.so.0.2.0  libframewire.a
 //! lib/framewire/plugin/libframewire.so      no version in name or SONAME: what an engine loads
 //! lib/pkgconfig/       framewire.pc
 //! lib/cmake/framewire/ framewire-config.cmake  framewire-config-version.cmake  framewire-targets.cmake
@@ -18,9 +18,9 @@ use crate::run::{Outcome, cargo, root};
 
 /// What the shared library is called, and by which programs find it when they start.
 pub struct Names {
-    /// `libframewire.so.0.1.0`
+    /// `libframewire.so.0.2.0`
     pub shared: String,
-    /// `libframewire.so.0.1`: while the major version is 0, every minor one may break programs.
+    /// `libframewire.so.0.2`: while the major version is 0, every minor one may break programs.
     pub soname: String,
 }
 

@@ -190,6 +190,12 @@ enum class State : std::uint32_t {
     unknown = FW_STATE_UNKNOWN,
 };
 
+/// The constant's name in framewire.h, such as "FW_STATE_OPEN"; for logs.
+inline const char *name(State state) noexcept { return fw_state_name(static_cast<fw_state>(state)); }
+inline const char *name(Phase phase) noexcept { return fw_phase_name(static_cast<fw_phase>(phase)); }
+inline const char *name(ErrorKind kind) noexcept { return fw_error_kind_name(static_cast<fw_error_kind>(kind)); }
+inline const char *name(EventType type) noexcept { return fw_event_type_name(static_cast<fw_event_type>(type)); }
+
 // ------------------------------------------------------------------------------------------ results
 
 /// Why a call was refused.
@@ -483,6 +489,7 @@ using PoolStats = fw_pool_stats;
 inline PoolStats buffer_pool_stats() noexcept
 {
     PoolStats stats{};
+    fw_pool_stats_init(&stats, sizeof stats);
     fw_buffer_pool_stats(&stats);
     return stats;
 }
@@ -500,19 +507,17 @@ inline std::string_view version_string() noexcept { return fw_version_string(); 
 /// library is shared.
 inline bool library_matches_header() noexcept
 {
+    // FW_STRUCT_CONFIG, FW_STRUCT_STATS, FW_STRUCT_POOL_STATS, FW_STRUCT_COMPRESSION, FW_STRUCT_EXTENSION,
+    // FW_STRUCT_RECONNECT and FW_STRUCT_CALLBACKS carry their size, and may have another in the library.
     return fw_version() >> 8 == FW_VERSION >> 8 && fw_sizeof(FW_STRUCT_ERROR) == sizeof(fw_error) &&
            fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) && fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) &&
-           fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) && fw_sizeof(FW_STRUCT_STATS) == sizeof(fw_stats) &&
-           fw_sizeof(FW_STRUCT_CONFIG) >= sizeof(fw_config) &&
-           fw_sizeof(FW_STRUCT_POOL_STATS) == sizeof(fw_pool_stats) &&
-           fw_sizeof(FW_STRUCT_COMPRESSION) == sizeof(fw_compression) &&
-           fw_sizeof(FW_STRUCT_EXTENSION) == sizeof(fw_extension) &&
-           fw_sizeof(FW_STRUCT_RECONNECT) == sizeof(fw_reconnect);
+           fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&
+           fw_sizeof(FW_STRUCT_EXTENSION_FRAME) == sizeof(fw_extension_frame);
 }
 
 /// How the library is to run: fw_config, with its defaults already in it.
 struct Config : fw_config {
-    Config() noexcept : fw_config() { fw_config_init(this); }
+    Config() noexcept : fw_config() { fw_config_init(this, sizeof(fw_config)); }
 };
 
 /// Starts the library as configured. Optional: the first socket starts it with defaults.
@@ -660,12 +665,12 @@ private:
 
 /// Whether a lost connection is tried again: fw_reconnect, with its defaults already in it, switched on.
 struct Reconnect : fw_reconnect {
-    Reconnect() noexcept : fw_reconnect() { fw_reconnect_init(this), enabled = 1; }
+    Reconnect() noexcept : fw_reconnect() { fw_reconnect_init(this, sizeof(fw_reconnect)); }
 };
 
 /// How messages are compressed: fw_compression, with its defaults already in it.
 struct Compression : fw_compression {
-    Compression() noexcept : fw_compression() { fw_compression_init(this); }
+    Compression() noexcept : fw_compression() { fw_compression_init(this, sizeof(fw_compression)); }
 };
 
 /// What a socket has done.
@@ -890,8 +895,8 @@ public:
     /// The extension lives until no connection uses it any more; where it is refused, it is gone.
     Result<void> add_extension(std::unique_ptr<Extension> extension)
     {
-        fw_extension functions;
-        fw_extension_init(&functions);
+        fw_extension functions{};
+        fw_extension_init(&functions, sizeof functions);
         functions.rsv = extension ? extension->rsv() : 0;
         functions.add_negotiation = extension ? detail::extension_offers : nullptr; // NULL is refused.
         functions.parse_negotiation = detail::extension_accepts;
@@ -993,6 +998,7 @@ public:
     Result<Stats> stats() const
     {
         Stats stats{};
+        fw_stats_init(&stats, sizeof stats);
         if (fw_result result = fw_socket_stats(raw_, &stats); result != FW_RESULT_OK)
             return detail::last_error(result);
         return stats;
@@ -1017,6 +1023,7 @@ struct Hooks {
     std::shared_ptr<Hooks> self;
     Kept<> open;
     Kept<std::string_view> text;
+    Kept<SegmentRef> text_segment;
     Kept<Bytes> binary;
     Kept<SegmentRef> binary_no_alloc;
     Kept<const Frame &> incomplete_frame;
@@ -1034,6 +1041,10 @@ struct Hooks {
     static void on_text(fw_socket socket, const char *text, std::size_t len, void *hooks) noexcept
     {
         run(hooks, &Hooks::text, socket, std::string_view(text, len));
+    }
+    static void on_text_segment(fw_socket socket, const fw_segment *segment, void *hooks) noexcept
+    {
+        run(hooks, &Hooks::text_segment, socket, SegmentRef(*segment));
     }
     static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len, void *hooks) noexcept
     {
@@ -1084,6 +1095,7 @@ struct Hooks {
             gone.open.swap(hooks->open);
             gone.text.swap(hooks->text);
             gone.binary.swap(hooks->binary);
+            gone.text_segment.swap(hooks->text_segment);
             gone.binary_no_alloc.swap(hooks->binary_no_alloc);
             gone.incomplete_frame.swap(hooks->incomplete_frame);
             gone.internal_request_created.swap(hooks->internal_request_created);
@@ -1161,7 +1173,8 @@ public:
     /// The handle, for all who should not own it.
     SocketRef ref() const noexcept { return *this; }
 
-    // Callbacks.
+    // Callbacks. Each is a function of its own here, so fw_callbacks_init and fw_socket_set_callbacks are
+    // not needed.
 
     /// The upgrade is done.
     Result<void> on_open(std::function<void(SocketRef)> callback)
@@ -1172,6 +1185,12 @@ public:
     Result<void> on_text(std::function<void(SocketRef, std::string_view)> callback)
     {
         return set(&detail::Hooks::text, std::move(callback), fw_socket_on_text, detail::Hooks::on_text);
+    }
+    /// A whole text message came, valid UTF-8, and may be kept without a copy.
+    Result<void> on_text_segment(std::function<void(SocketRef, SegmentRef)> callback)
+    {
+        return set(&detail::Hooks::text_segment, std::move(callback), fw_socket_on_text_segment,
+                   detail::Hooks::on_text_segment);
     }
     /// A whole binary message came.
     Result<void> on_binary(std::function<void(SocketRef, Bytes)> callback)
@@ -1265,22 +1284,9 @@ private:
 
 // ------------------------------------------------------------------------------------ pulling events
 
-/// Something that happened, taken from the queue instead of being delivered to a callback.
-///
-/// What it shows lives as long as it does; a payload longer, when retained.
-class Event {
+/// Shows something that happened; belongs to an Event or to Events.
+class EventView {
 public:
-    Event(Event &&other) noexcept : raw_(std::exchange(other.raw_, fw_event{})) {}
-    Event &operator=(Event &&other) noexcept
-    {
-        if (this != &other) {
-            fw_event_release(&raw_);
-            raw_ = std::exchange(other.raw_, fw_event{});
-        }
-        return *this;
-    }
-    ~Event() { fw_event_release(&raw_); }
-
     EventType type() const noexcept { return static_cast<EventType>(raw_.type); }
     SocketRef socket() const noexcept { return SocketRef(raw_.socket); }
     /// What SocketRef::set_user_data has stored.
@@ -1299,11 +1305,71 @@ public:
     /// The rest of it.
     const fw_event &raw() const noexcept { return raw_; }
 
+protected:
+    friend class Events;
+    EventView() noexcept = default;
+    explicit EventView(fw_event raw) noexcept : raw_(raw) {}
+
+    fw_event raw_{};
+};
+
+/// Something that happened, taken from the queue instead of being delivered to a callback.
+///
+/// What it shows lives as long as it does; a payload longer, when retained.
+class Event : public EventView {
+public:
+    Event(Event &&other) noexcept : EventView(std::exchange(other.raw_, fw_event{})) {}
+    Event &operator=(Event &&other) noexcept
+    {
+        if (this != &other) {
+            fw_event_release(&raw_);
+            raw_ = std::exchange(other.raw_, fw_event{});
+        }
+        return *this;
+    }
+    ~Event() { fw_event_release(&raw_); }
+
     /// Takes over an event that a function of framewire.h gave.
-    explicit Event(fw_event taken) noexcept : raw_(taken) {}
+    explicit Event(fw_event taken) noexcept : EventView(taken) {}
+};
+
+/// Room for several events that are taken at once. A range of EventView; keep it from frame to frame, as
+/// only making it allocates.
+class Events {
+public:
+    explicit Events(std::size_t room = 64) : room_(new EventView[room]), size_(room) {}
+    Events(const Events &) = delete;
+    Events &operator=(const Events &) = delete;
+    ~Events() { release(); }
+
+    /// Releases the events it holds and takes the next ones of all sockets, in a fair order. Returns how
+    /// many.
+    std::size_t take()
+    {
+        release();
+        return taken_ = fw_next_events(first(), size_);
+    }
+    /// As take, of one socket alone.
+    std::size_t take(SocketRef socket)
+    {
+        release();
+        return taken_ = fw_socket_next_events(socket.raw(), first(), size_);
+    }
+    /// Ends the life of what the events show.
+    void release() noexcept { fw_events_release(first(), std::exchange(taken_, 0)); }
+
+    const EventView *begin() const noexcept { return room_.get(); }
+    const EventView *end() const noexcept { return room_.get() + taken_; }
+    std::size_t size() const noexcept { return taken_; }
+    bool empty() const noexcept { return taken_ == 0; }
 
 private:
-    fw_event raw_;
+    static_assert(sizeof(EventView) == sizeof(fw_event), "an array of the one is one of the other");
+    fw_event *first() noexcept { return size_ == 0 ? nullptr : &room_[0].raw_; }
+
+    std::unique_ptr<EventView[]> room_;
+    std::size_t size_;
+    std::size_t taken_ = 0;
 };
 
 /// Says that the network is another than before, or may be: every connection is looked at.

@@ -91,8 +91,8 @@ namespace Framewire
 
         internal fw_compression ToNative()
         {
-            fw_compression settings;
-            FramewireNative.fw_compression_init(&settings);
+            fw_compression settings = default(fw_compression);
+            FramewireNative.fw_compression_init(&settings, (UIntPtr)sizeof(fw_compression));
             settings.level = (uint)_level;
             settings.client_no_context_takeover = _clientNoContextTakeover ? 1u : 0u;
             settings.server_no_context_takeover = _serverNoContextTakeover ? 1u : 0u;

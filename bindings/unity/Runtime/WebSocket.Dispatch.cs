@@ -117,8 +117,8 @@ namespace Framewire
         public static void Configure(int workerThreads, int eventQueueBytes)
         {
             NativeLibrary.EnsureLoaded();
-            fw_config config;
-            FramewireNative.fw_config_init(&config);
+            fw_config config = default(fw_config);
+            FramewireNative.fw_config_init(&config, (UIntPtr)sizeof(fw_config));
             config.worker_threads = Positive(workerThreads);
             config.event_queue_bytes = (UIntPtr)Positive(eventQueueBytes);
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_init(&config));

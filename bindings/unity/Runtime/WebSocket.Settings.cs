@@ -246,9 +246,8 @@ namespace Framewire
                 }
                 else
                 {
-                    fw_reconnect reconnect;
-                    FramewireNative.fw_reconnect_init(&reconnect);
-                    reconnect.enabled = 1;
+                    fw_reconnect reconnect = default(fw_reconnect);
+                    FramewireNative.fw_reconnect_init(&reconnect, (UIntPtr)sizeof(fw_reconnect));
                     reconnect.min_delay_ms = Milliseconds(value.MinDelay);
                     reconnect.max_delay_ms = Milliseconds(value.MaxDelay);
                     reconnect.max_attempts = Positive(value.MaxAttempts);

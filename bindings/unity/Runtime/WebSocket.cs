@@ -397,6 +397,7 @@ namespace Framewire
         public WebSocketStatistics GetStatistics()
         {
             fw_stats stats = default(fw_stats);
+            FramewireNative.fw_stats_init(&stats, (UIntPtr)sizeof(fw_stats));
             FramewireNative.fw_socket_stats(_handle.Socket, &stats);
             return new WebSocketStatistics(stats);
         }

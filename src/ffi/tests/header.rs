@@ -29,7 +29,7 @@ impl Function {
 /// The declarations between `extern "C" {` and its end.
 fn functions() -> Vec<Function> {
     let start = HEADER.find("extern \"C\" {").expect("the header has functions");
-    let end = HEADER.rfind("#ifdef __cplusplus").unwrap();
+    let end = HEADER.find("#ifdef __cplusplus\n}").unwrap();
     let mut found = Vec::new();
     let (mut comment, mut declaration) = (String::new(), String::new());
     for line in HEADER[start..end].lines().skip(2) {
@@ -37,7 +37,7 @@ fn functions() -> Vec<Function> {
             comment.push_str(text.strip_prefix(' ').unwrap_or(text));
             comment.push('\n');
         } else {
-            declaration.push_str(line);
+            declaration.push_str(line.strip_prefix("FW_API ").unwrap_or(line));
         }
         if declaration.ends_with(");") {
             found.push(Function {
@@ -104,6 +104,21 @@ fn every_function_says_everything_in_the_same_order() {
 }
 
 #[test]
+fn every_function_can_be_imported_and_every_callback_has_its_calling_convention() {
+    let (mut callbacks, mut functions_found) = (0, 0);
+    for line in HEADER.lines() {
+        functions_found += usize::from(line.starts_with("FW_API "));
+        if line.starts_with("typedef ") && line.contains("(") {
+            assert!(line.contains("(FW_CALL *fw_"), "{line}");
+            callbacks += 1;
+        }
+    }
+    assert_eq!(functions_found, functions().len());
+    assert!(callbacks > 20, "{callbacks} callbacks");
+    assert!(!HEADER.contains("(*"), "a function without its calling convention");
+}
+
+#[test]
 fn results_are_named_as_they_are() {
     for function in functions().iter().filter(|function| function.declaration.starts_with("fw_result ")) {
         let returns = function.comment.split("Returns: ").nth(1).unwrap();
@@ -125,7 +140,7 @@ fn only_names_of_ours_stand_in_the_header() {
     for line in HEADER.lines() {
         let mut words = line.split_whitespace().filter(|word| !["typedef", "struct", "enum"].contains(word));
         let declares = ["typedef ", "struct ", "enum "].iter().any(|start| line.starts_with(start));
-        if declares && !line.contains("(*") {
+        if declares && !line.contains("(FW_CALL *") {
             let name = words.next().unwrap();
             assert!(name.starts_with("fw_") || name == "uint32_t", "{line}");
         }

@@ -6,10 +6,14 @@ use std::collections::BTreeSet;
 use std::mem::{offset_of, size_of};
 
 use crate::ffi::buffers::{fw_buffer, fw_pool_stats, fw_segment};
+use crate::ffi::callback_set::fw_callbacks;
 use crate::ffi::callbacks::fw_frame;
+use crate::ffi::compression::fw_compression;
 use crate::ffi::delivery::fw_event;
 use crate::ffi::error::fw_error;
+use crate::ffi::extension::{fw_extension, fw_extension_frame};
 use crate::ffi::library::fw_config;
+use crate::ffi::reconnect::fw_reconnect;
 use crate::ffi::request::fw_request;
 use crate::ffi::socket::fw_socket;
 use crate::ffi::state::fw_stats;
@@ -56,8 +60,22 @@ fn c_and_rust_agree_on_every_size_and_offset() {
             event_queue_bytes
         }),
         lines!(fw_segment { data, offset, count, buffer }),
-        lines!(fw_frame { opcode, is_first, is_final, payload }),
-        lines!(fw_error { kind, phase, os_code, http_status, tls_alert, retriable, message }),
+        lines!(fw_frame { opcode, is_first, is_final, payload, reserved }),
+        lines!(fw_error { kind, phase, os_code, http_status, tls_alert, retriable, message, reserved }),
+        lines!(fw_callbacks {
+            struct_size,
+            open,
+            text,
+            text_segment,
+            binary,
+            binary_no_alloc,
+            incomplete_frame,
+            internal_request_created,
+            pong,
+            reconnecting,
+            closed,
+            error
+        }),
         lines!(fw_event {
             r#type,
             socket,
@@ -70,9 +88,42 @@ fn c_and_rust_agree_on_every_size_and_offset() {
             error,
             request,
             attempt,
-            delay_ms
+            delay_ms,
+            reserved
+        }),
+        lines!(fw_pool_stats {
+            struct_size,
+            blocks_in_use,
+            bytes_in_use,
+            blocks_free,
+            bytes_free,
+            leases,
+            allocations
+        }),
+        lines!(fw_reconnect { struct_size, enabled, min_delay_ms, max_delay_ms, max_attempts, queue_sends }),
+        lines!(fw_compression {
+            struct_size,
+            level,
+            client_no_context_takeover,
+            server_no_context_takeover,
+            client_max_window_bits,
+            server_max_window_bits,
+            min_size_to_compress
+        }),
+        lines!(fw_extension_frame { opcode, is_first, is_final, rsv, reserved }),
+        lines!(fw_extension {
+            struct_size,
+            rsv,
+            add_negotiation,
+            parse_negotiation,
+            frame_header,
+            encode,
+            decode,
+            destroy,
+            user_data
         }),
         lines!(fw_stats {
+            struct_size,
             bytes_sent,
             bytes_received,
             messages_sent,
@@ -89,7 +140,6 @@ fn c_and_rust_agree_on_every_size_and_offset() {
             tls_us,
             upgrade_us
         }),
-        lines!(fw_pool_stats { blocks_in_use, bytes_in_use, blocks_free, bytes_free, leases, allocations }),
     ];
     let rust: BTreeSet<String> = handles.into_iter().chain(structs.concat()).collect();
     let c: BTreeSet<String> = IN_C

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
 use crate::ffi::buffers::{fw_buffer, fw_segment};
+use crate::ffi::callback_set::fw_socket_set_callbacks;
 use crate::ffi::callbacks::*;
 use crate::ffi::delivery::*;
 use crate::ffi::request::*;
@@ -42,6 +43,8 @@ fn a_bad_socket_wins_over_every_other_mistake() {
                 fw_socket_set_user_data(socket, none),
                 fw_socket_on_open(socket, None, none),
                 fw_socket_on_text(socket, None, none),
+                fw_socket_on_text_segment(socket, None, none),
+                fw_socket_set_callbacks(socket, null(), none),
                 fw_socket_on_binary(socket, None, none),
                 fw_socket_on_binary_no_alloc(socket, None, none),
                 fw_socket_on_incomplete_frame(socket, None, none),

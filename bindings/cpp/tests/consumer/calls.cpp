@@ -312,6 +312,70 @@ void events_can_be_pulled()
     CHECK(!socket.next_event() && framewire::pending() == 0);
 }
 
+void numbers_have_names()
+{
+    CHECK(framewire::name(framewire::State::open) == std::string("FW_STATE_OPEN"));
+    CHECK(framewire::name(framewire::Phase::tls) == std::string("FW_PHASE_TLS"));
+    CHECK(framewire::name(framewire::ErrorKind::refused) == std::string("FW_ERROR_KIND_REFUSED"));
+    CHECK(framewire::name(framewire::EventType::closed) == std::string("FW_EVENT_CLOSED"));
+    CHECK(framewire::name(static_cast<framewire::State>(77)) == std::string("UNKNOWN"));
+    CHECK(FW_VERSION_STRING == std::string(framewire::version_string()));
+}
+
+void flags_combine()
+{
+    constexpr fw_send_flags both = FW_SEND_DEFAULT | FW_SEND_UNCOMPRESSED;
+    static_assert(both == FW_SEND_UNCOMPRESSED && (both & FW_SEND_DEFAULT) == FW_SEND_DEFAULT, "as in C");
+    fw_send_flags flags = FW_SEND_DEFAULT;
+    flags |= FW_SEND_UNCOMPRESSED;
+    CHECK(flags == both);
+    using framewire::SendFlags;
+    CHECK((SendFlags::none | SendFlags::uncompressed) == SendFlags::uncompressed);
+}
+
+void a_text_can_be_kept_without_a_copy()
+{
+    Socket socket = must(Socket::create(url));
+    framewire::Segment kept;
+    must(socket.on_open([](SocketRef self) { must(self.send_text("keep me")); }));
+    must(socket.on_text_segment([&](SocketRef self, framewire::SegmentRef text) {
+        kept = must(text.retain());
+        must(self.close());
+    }));
+    must(socket.open());
+    while (socket.state() != framewire::State::closed || framewire::pending() > 0)
+        framewire::wait(std::chrono::seconds(1)), framewire::poll();
+    CHECK(kept.text() == "keep me");
+}
+
+void several_events_can_be_taken_at_once()
+{
+    Socket socket = must(Socket::create(url));
+    framewire::Events events(4), none(0);
+    CHECK(events.empty() && none.take() == 0 && none.begin() == none.end());
+    must(socket.open());
+    std::string received;
+    bool closed = false;
+    while (!closed) {
+        CHECK(framewire::wait(std::chrono::minutes(1)));
+        CHECK((received.empty() ? events.take() : events.take(socket.ref())) == events.size() && events.size() <= 4);
+        for (const framewire::EventView &event : events) {
+            CHECK(event.socket() == socket.ref());
+            if (event.type() == framewire::EventType::open)
+                for (const char *text : {"1", "2", "3", "4", "5", "6"})
+                    must(socket.send_text(text));
+            if (event.type() == framewire::EventType::text)
+                received += event.payload().text();
+            if (received.size() == 6 && socket.is_open())
+                must(socket.close());
+            closed = closed || event.type() == framewire::EventType::closed;
+        }
+    }
+    CHECK(received == "123456");
+    events.release();
+    CHECK(events.empty() && framewire::pending() == 0);
+}
+
 void a_budget_that_is_overdrawn_is_not_without_limit()
 {
     Socket socket = must(Socket::create(url));
@@ -405,6 +469,10 @@ int main(int argc, char **argv)
     fragments_come_one_by_one();
     an_extension_sees_each_message_and_ends_with_its_socket();
     events_can_be_pulled();
+    numbers_have_names();
+    flags_combine();
+    a_text_can_be_kept_without_a_copy();
+    several_events_can_be_taken_at_once();
     a_budget_that_is_overdrawn_is_not_without_limit();
     pings_measure_the_latency();
     the_log_goes_where_it_should();

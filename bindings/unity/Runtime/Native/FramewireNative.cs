@@ -17,7 +17,7 @@ namespace Framewire.Native
 #endif
 
         /// <summary>The version of the header that this file was written from.</summary>
-        internal const uint FW_VERSION = 0u << 16 | 1u << 8 | 0u;
+        internal const uint FW_VERSION = 0u << 16 | 2u << 8 | 0u;
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern byte* fw_result_name(fw_result result);
@@ -35,7 +35,7 @@ namespace Framewire.Native
         internal static extern UIntPtr fw_sizeof(fw_struct which);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern void fw_config_init(fw_config* config);
+        internal static extern void fw_config_init(fw_config* config, UIntPtr struct_size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_init(fw_config* config);
@@ -107,6 +107,9 @@ namespace Framewire.Native
         internal static extern fw_result fw_segment_release(fw_segment segment);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void fw_pool_stats_init(fw_pool_stats* stats, UIntPtr struct_size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_buffer_pool_stats(fw_pool_stats* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -134,7 +137,7 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_max_message_size(fw_socket socket, UIntPtr bytes);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern void fw_compression_init(fw_compression* compression);
+        internal static extern void fw_compression_init(fw_compression* compression, UIntPtr struct_size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_set_compression(fw_socket socket, fw_compression* compression);
@@ -167,7 +170,7 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_cookies(fw_socket socket, byte enable);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern void fw_reconnect_init(fw_reconnect* reconnect);
+        internal static extern void fw_reconnect_init(fw_reconnect* reconnect, UIntPtr struct_size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_set_reconnect(fw_socket socket, fw_reconnect* reconnect);
@@ -245,6 +248,9 @@ namespace Framewire.Native
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern UIntPtr fw_socket_url(fw_socket socket, byte* buf, UIntPtr cap);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void fw_stats_init(fw_stats* stats, UIntPtr struct_size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_stats(fw_socket socket, fw_stats* @out);

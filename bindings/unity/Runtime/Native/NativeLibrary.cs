@@ -28,15 +28,11 @@ namespace Framewire.Native
                     + ", these scripts need " + Dotted(FramewireNative.FW_VERSION)
                     + ". Reinstall the package and restart the editor, which keeps native libraries loaded.");
             }
-            CheckSize(fw_struct.FW_STRUCT_CONFIG, sizeof(fw_config));
+            // The others carry their size, and may have another in the library.
             CheckSize(fw_struct.FW_STRUCT_ERROR, sizeof(fw_error));
             CheckSize(fw_struct.FW_STRUCT_SEGMENT, sizeof(fw_segment));
             CheckSize(fw_struct.FW_STRUCT_FRAME, sizeof(fw_frame));
             CheckSize(fw_struct.FW_STRUCT_EVENT, sizeof(fw_event));
-            CheckSize(fw_struct.FW_STRUCT_STATS, sizeof(fw_stats));
-            CheckSize(fw_struct.FW_STRUCT_POOL_STATS, sizeof(fw_pool_stats));
-            CheckSize(fw_struct.FW_STRUCT_COMPRESSION, sizeof(fw_compression));
-            CheckSize(fw_struct.FW_STRUCT_RECONNECT, sizeof(fw_reconnect));
             s_checked = true;
         }
 

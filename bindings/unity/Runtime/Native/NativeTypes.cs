@@ -36,6 +36,8 @@ namespace Framewire.Native
         FW_STRUCT_COMPRESSION = 8,
         FW_STRUCT_EXTENSION = 9,
         FW_STRUCT_RECONNECT = 10,
+        FW_STRUCT_CALLBACKS = 11,
+        FW_STRUCT_EXTENSION_FRAME = 12,
     }
 
     internal enum fw_http : uint
@@ -170,6 +172,8 @@ namespace Framewire.Native
         public uint is_first;
         public uint is_final;
         public fw_segment payload;
+        public ulong reserved0;
+        public ulong reserved1;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -182,6 +186,8 @@ namespace Framewire.Native
         public byte tls_alert;
         public uint retriable;
         public byte* message;
+        public ulong reserved0;
+        public ulong reserved1;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -199,11 +205,16 @@ namespace Framewire.Native
         public fw_request request;
         public uint attempt;
         public uint delay_ms;
+        public ulong reserved0;
+        public ulong reserved1;
+        public ulong reserved2;
+        public ulong reserved3;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     internal struct fw_pool_stats
     {
+        public uint struct_size;
         public ulong blocks_in_use;
         public ulong bytes_in_use;
         public ulong blocks_free;
@@ -238,6 +249,7 @@ namespace Framewire.Native
     [StructLayout(LayoutKind.Sequential)]
     internal struct fw_stats
     {
+        public uint struct_size;
         public ulong bytes_sent;
         public ulong bytes_received;
         public ulong messages_sent;

@@ -311,7 +311,8 @@ namespace Framewire.Tests
 
         private static unsafe ulong Leases()
         {
-            fw_pool_stats stats;
+            fw_pool_stats stats = default(fw_pool_stats);
+            FramewireNative.fw_pool_stats_init(&stats, (UIntPtr)sizeof(fw_pool_stats));
             FramewireNative.fw_buffer_pool_stats(&stats);
             return stats.leases;
         }

@@ -278,13 +278,22 @@ internal sealed class Header
         foreach (Match match in Regex.Matches(text, @"^typedef struct (fw_\w+) \{(.*?)^\}", RegexOptions.Singleline | RegexOptions.Multiline))
         {
             var fields = new List<string[]>();
-            foreach (Match field in Regex.Matches(match.Groups[2].Value, @"([\w\s\*]+?)(\w+);"))
+            foreach (Match field in Regex.Matches(match.Groups[2].Value, @"([\w\s\*]+?)(\w+)(?:\[(\d+)\])?;"))
             {
-                fields.Add(new[] { field.Groups[1].Value, field.Groups[2].Value });
+                if (!field.Groups[3].Success)
+                {
+                    fields.Add(new[] { field.Groups[1].Value, field.Groups[2].Value });
+                    continue;
+                }
+                // An array stands here as one field for each of its elements.
+                for (int i = 0; i < int.Parse(field.Groups[3].Value); i++)
+                {
+                    fields.Add(new[] { field.Groups[1].Value, field.Groups[2].Value + i });
+                }
             }
             Structs.Add(match.Groups[1].Value, fields);
         }
-        foreach (Match match in Regex.Matches(text, @"^([a-z][\w \*]*?)\b(fw_\w+)\(([^)]*)\);", RegexOptions.Multiline))
+        foreach (Match match in Regex.Matches(text, @"^FW_API ([a-z][\w \*]*?)\b(fw_\w+)\(([^)]*)\);", RegexOptions.Multiline))
         {
             var types = new List<string> { match.Groups[1].Value };
             if (match.Groups[3].Value != "void")

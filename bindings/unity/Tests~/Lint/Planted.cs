@@ -46,6 +46,8 @@ internal unsafe struct fw_error
     public byte tls_alert;
     public uint retriable;
     public byte* message;
+    public ulong reserved0;
+    public ulong reserved1;
 }
 
 internal delegate void fw_open_fn(fw_socket socket, IntPtr userData);

@@ -1,0 +1,139 @@
+//! Every callback of a socket in one call.
+
+use std::ffi::c_void;
+
+use super::callbacks::*;
+use super::closures;
+use super::given::pointer;
+use super::guard::guard;
+use super::result::fw_result;
+use super::sized::{self, sized};
+use super::socket::fw_socket;
+use crate::client::Callbacks;
+
+/// Every callback of a socket, for fw_socket_set_callbacks.
+///
+/// Prepare it with fw_callbacks_init. The caller's; copied by fw_socket_set_callbacks.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fw_callbacks {
+    /// The size of this struct in bytes, set by fw_callbacks_init.
+    pub struct_size: u32,
+    /// As fw_socket_on_open.
+    pub open: fw_open_fn,
+    /// As fw_socket_on_text.
+    pub text: fw_text_fn,
+    /// As fw_socket_on_text_segment.
+    pub text_segment: fw_text_segment_fn,
+    /// As fw_socket_on_binary.
+    pub binary: fw_binary_fn,
+    /// As fw_socket_on_binary_no_alloc.
+    pub binary_no_alloc: fw_binary_no_alloc_fn,
+    /// As fw_socket_on_incomplete_frame.
+    pub incomplete_frame: fw_incomplete_frame_fn,
+    /// As fw_socket_on_internal_request_created.
+    pub internal_request_created: fw_request_fn,
+    /// As fw_socket_on_pong.
+    pub pong: fw_pong_fn,
+    /// As fw_socket_on_reconnecting.
+    pub reconnecting: fw_reconnecting_fn,
+    /// As fw_socket_on_closed.
+    pub closed: fw_closed_fn,
+    /// As fw_socket_on_error.
+    pub error: fw_error_fn,
+}
+
+const DEFAULTS: fw_callbacks = fw_callbacks {
+    struct_size: size_of::<fw_callbacks>() as u32,
+    open: None,
+    text: None,
+    text_segment: None,
+    binary: None,
+    binary_no_alloc: None,
+    incomplete_frame: None,
+    internal_request_created: None,
+    pong: None,
+    reconnecting: None,
+    closed: None,
+    error: None,
+};
+
+sized!(
+    fw_callbacks {
+        struct_size,
+        open,
+        text,
+        text_segment,
+        binary,
+        binary_no_alloc,
+        incomplete_frame,
+        internal_request_created,
+        pong,
+        reconnecting,
+        closed,
+        error,
+    },
+    DEFAULTS
+);
+
+/// Fills a set of callbacks with the defaults: all NULL.
+///
+/// Call it first, as fw_callbacks_init(&callbacks, sizeof callbacks), then change what is to differ.
+/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
+/// one that may meet an older library sets the struct to zero before.
+///
+/// callbacks: written; NULL does nothing.
+/// struct_size: sizeof(fw_callbacks), as the caller's header declares it.
+/// Returns: nothing.
+/// Threads: any.
+/// Callbacks: none.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_callbacks_init(callbacks: *mut fw_callbacks, struct_size: usize) {
+    // SAFETY: the caller promises that struct_size bytes can be written there.
+    unsafe { sized::init(callbacks, struct_size) }
+}
+
+/// Sets every callback of a socket at once.
+///
+/// Replaces all that were set before, by this call or by fw_socket_on_open and its like; both may be
+/// used together. No event comes between two of them.
+///
+/// socket: the socket, in any state.
+/// callbacks: prepared with fw_callbacks_init, copied; not NULL. NULL members remove.
+/// user_data: passed to each of them; must stay valid until they were replaced and have returned, or
+///   until the finalizer.
+/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size); NOT_SUPPORTED (a field is set
+///   that only a newer library knows).
+/// Threads: any.
+/// Callbacks: none during the call. In poll mode they run inside fw_poll or fw_socket_poll, on their
+///   caller's thread; in worker mode on the socket's worker.
+/// Blocks: no.
+/// Since: 0.2.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_set_callbacks(
+    socket: fw_socket,
+    callbacks: *const fw_callbacks,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| {
+        let socket = socket.get()?;
+        let given = pointer(callbacks.cast_mut(), "callbacks")?;
+        // SAFETY: the caller promises a struct of its struct_size.
+        let given = unsafe { sized::read(given) }?;
+        socket.set_callbacks(Callbacks {
+            open: closures::open(given.open, user_data),
+            text: closures::text(given.text, user_data),
+            text_segment: closures::text_segment(given.text_segment, user_data),
+            binary: closures::binary(given.binary, user_data),
+            binary_no_alloc: closures::binary_no_alloc(given.binary_no_alloc, user_data),
+            incomplete_frame: closures::incomplete_frame(given.incomplete_frame, user_data),
+            request: closures::internal_request_created(given.internal_request_created, user_data),
+            pong: closures::pong(given.pong, user_data),
+            reconnecting: closures::reconnecting(given.reconnecting, user_data),
+            closed: closures::closed(given.closed, user_data),
+            error: closures::error(given.error, user_data),
+        })
+    })
+}

@@ -1,0 +1,280 @@
+//! Structs that may grow: they begin with their size, and caller and library may know different
+//! numbers of their fields.
+//!
+//! ```text
+//!   fw_X_init(&x, sizeof x)   defaults, up to the smaller of both sizes
+//!   read                      the caller's fields over the defaults; what the library does not know must be 0
+//!   write                     the library's fields, up to the smaller of both sizes
+//! ```
+//!
+//! A size always ends behind a whole field. No struct has padding at its end, so that every added
+//! field makes it larger.
+
+use std::ptr::NonNull;
+
+use super::given::pointer;
+use super::guard::guard_or;
+use crate::error::{CallError, Code};
+
+/// No version of a struct is larger. What says so was never initialized, and looking at that many
+/// bytes would crash.
+const LARGEST: usize = 4096;
+
+/// A struct that begins with `struct_size`, a `u32`. Implemented with [`sized!`].
+///
+/// # Safety
+/// The type is `repr(C)`, [`FIELDS`](Sized::FIELDS) are all of its fields in their order, and any
+/// bits are valid in them.
+pub(super) unsafe trait Sized: Copy {
+    const NAME: &'static str;
+    /// Where each field begins and ends.
+    const FIELDS: &'static [(usize, usize)];
+
+    fn defaults() -> Self;
+}
+
+/// Declares the fields of a struct that may grow, and its defaults.
+macro_rules! sized {
+    ($type:ident { struct_size, $($field:ident),* $(,)? }, $defaults:expr) => {
+        // SAFETY: the pattern and the checks below name every field of the `repr(C)` struct in its
+        // order; its fields are numbers, pointers and functions that may be NULL.
+        unsafe impl $crate::ffi::sized::Sized for $type {
+            const NAME: &'static str = stringify!($type);
+            const FIELDS: &'static [(usize, usize)] = &[
+                (0, size_of::<u32>()),
+                $({
+                    let begin = std::mem::offset_of!($type, $field);
+                    (begin, begin + $crate::ffi::sized::size_of_field(|whole: &$type| &whole.$field))
+                }),*
+            ];
+
+            fn defaults() -> Self {
+                $defaults
+            }
+        }
+
+        const _: () = {
+            #[allow(unused)]
+            fn all_fields($type { struct_size: _, $($field: _),* }: $type) {}
+            $crate::ffi::sized::check::<$type>();
+        };
+    };
+}
+pub(super) use sized;
+
+pub(super) const fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+/// Fails to compile unless the fields stand in their order and reach to the end of the struct.
+pub(super) const fn check<T: Sized>() {
+    let mut at = 1;
+    while at < T::FIELDS.len() {
+        assert!(T::FIELDS[at].0 >= T::FIELDS[at - 1].1, "fields are not listed in their order");
+        at += 1;
+    }
+    assert!(T::FIELDS[at - 1].1 == size_of::<T>(), "padding at the end would hide an added field");
+    assert!(at > 1 && size_of::<T>() <= LARGEST);
+}
+
+/// The body of `fw_X_init`: defaults in as much of the caller's struct as both know, and its size.
+///
+/// # Safety
+/// `out` is NULL, or `struct_size` bytes can be written there.
+pub(super) unsafe fn init<T: Sized>(out: *mut T, struct_size: usize) {
+    guard_or((), || {
+        let out = pointer(out, "the struct")?;
+        if struct_size < size_of::<u32>() {
+            return Err(CallError::argument(format!("{struct_size} bytes are no {}", T::NAME)));
+        }
+        // SAFETY: passed on from our caller.
+        unsafe { copy_out(&T::defaults(), out, struct_size) };
+        // What does not fit is more than any struct has, and is refused where it is read.
+        let said = u32::try_from(struct_size).unwrap_or(u32::MAX);
+        // SAFETY: at least four bytes, aligned.
+        unsafe { out.cast::<u32>().write(said) };
+        Ok(())
+    });
+}
+
+/// Reads a struct that the caller has filled: the fields that both know, on top of the defaults.
+///
+/// # Safety
+/// As many bytes as `struct_size` says can be read.
+pub(super) unsafe fn read<T: Sized>(given: NonNull<T>) -> Result<T, CallError> {
+    // SAFETY: passed on from our caller.
+    let struct_size = unsafe { size_said(given) }?;
+    let known = struct_size.min(size_of::<T>());
+    let bytes = given.cast::<u8>().as_ptr().cast_const();
+    // SAFETY: `struct_size` bytes can be read, of which `known` are ours.
+    let unknown = unsafe { std::slice::from_raw_parts(bytes.add(known), struct_size - known) };
+    if unknown.iter().any(|byte| *byte != 0) {
+        return Err(CallError::new(
+            Code::NotSupported,
+            format!("{} has a field set that this version of the library does not know", T::NAME),
+        ));
+    }
+    let mut whole = T::defaults();
+    // SAFETY: `known` bytes can be read and written, they end behind a whole field, and any bits are
+    // valid in each (`Sized`).
+    unsafe { (&raw mut whole).cast::<u8>().copy_from_nonoverlapping(bytes, known) };
+    Ok(whole)
+}
+
+/// Writes a struct that the library fills, as far as the caller knows it. Its size stays.
+///
+/// # Safety
+/// As many bytes as `struct_size` says can be read and written.
+pub(super) unsafe fn write<T: Sized>(value: &T, out: NonNull<T>) -> Result<(), CallError> {
+    // SAFETY: passed on from our caller.
+    let struct_size = unsafe { size_said(out) }?;
+    // SAFETY: as above.
+    unsafe { copy_out(value, out, struct_size) };
+    Ok(())
+}
+
+/// Copies everything behind `struct_size` that fits.
+///
+/// # Safety
+/// `struct_size` bytes, at least four, can be written.
+unsafe fn copy_out<T: Sized>(value: &T, out: NonNull<T>, struct_size: usize) {
+    let begin = size_of::<u32>();
+    let count = struct_size.min(size_of::<T>()) - begin;
+    let from = (&raw const *value).cast::<u8>();
+    // SAFETY: both have that many bytes behind their size, and they are different structs.
+    unsafe { out.cast::<u8>().as_ptr().add(begin).copy_from_nonoverlapping(from.add(begin), count) };
+}
+
+/// The size that a struct says it has, if it can be the size of one.
+///
+/// # Safety
+/// Four bytes can be read.
+unsafe fn size_said<T: Sized>(given: NonNull<T>) -> Result<usize, CallError> {
+    // SAFETY: passed on from our caller; every version of the struct begins with its size.
+    let struct_size = unsafe { given.cast::<u32>().read() } as usize;
+    // The first field behind the size has to be there.
+    let whole = T::FIELDS[1].1 <= struct_size
+        && T::FIELDS.iter().all(|&(begin, end)| struct_size <= begin || end <= struct_size);
+    if whole && struct_size <= LARGEST {
+        return Ok(struct_size);
+    }
+    Err(CallError::argument(format!("struct_size {struct_size} fits no {0}; call {0}_init first", T::NAME)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the library knows it.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct fw_thing {
+        struct_size: u32,
+        first: u32,
+        second: u64,
+        third: u64,
+    }
+
+    sized!(
+        fw_thing { struct_size, first, second, third },
+        fw_thing { struct_size: size_of::<fw_thing>() as u32, first: 1, second: 2, third: 3 }
+    );
+
+    /// Room for a longer one, with something behind it.
+    #[repr(C, align(8))]
+    struct Place([u8; 64]);
+
+    impl Place {
+        fn new() -> Self {
+            Place([0xAA; 64])
+        }
+
+        fn thing(&mut self) -> *mut fw_thing {
+            self.0.as_mut_ptr().cast()
+        }
+
+        fn init(size: usize) -> Self {
+            let mut place = Place::new();
+            // SAFETY: 64 bytes are there, of which at most 24 are written.
+            unsafe { init(place.thing(), size) };
+            place
+        }
+
+        fn read(&mut self) -> Result<fw_thing, Code> {
+            // SAFETY: 64 bytes are there, and larger sizes in these tests are refused.
+            unsafe { read(NonNull::new(self.thing()).unwrap()) }.map_err(|error| error.code)
+        }
+    }
+
+    #[test]
+    fn init_writes_no_more_than_either_side_knows() {
+        for size in [0, 1, 3, 4, 7, 8, 15, 16, 23, 24, 25, 40, 1 << 31, usize::MAX] {
+            let place = Place::init(size);
+            let written = if size < 4 { 0 } else { size.min(size_of::<fw_thing>()) };
+            assert!(place.0[written..].iter().all(|byte| *byte == 0xAA), "size {size}");
+            if size >= 4 {
+                let said = u32::from_ne_bytes(place.0[..4].try_into().unwrap());
+                assert_eq!(said as usize, size.min(u32::MAX as usize));
+            }
+        }
+    }
+
+    #[test]
+    fn fields_that_the_caller_does_not_know_have_their_defaults() {
+        for (size, expected) in [(8, [9, 2, 3]), (16, [9, 9, 3]), (24, [9, 9, 9])] {
+            let mut place = Place::init(size);
+            // SAFETY: 24 bytes are there.
+            unsafe {
+                let thing = place.thing();
+                ((*thing).first, (*thing).second, (*thing).third) = (9, 9, 9);
+            }
+            let thing = place.read().unwrap();
+            assert_eq!([u64::from(thing.first), thing.second, thing.third], expected, "size {size}");
+        }
+    }
+
+    #[test]
+    fn a_size_has_to_end_behind_a_whole_field() {
+        for size in [0, 1, 4, 5, 7, 9, 15, 17, 23, LARGEST as u32 + 1, 1 << 31, u32::MAX] {
+            let mut place = Place::init(24);
+            place.0[..4].copy_from_slice(&size.to_ne_bytes());
+            assert_eq!(place.read(), Err(Code::InvalidArgument), "size {size}");
+            let before = place.0;
+            // SAFETY: as above.
+            let written = unsafe { write(&fw_thing::defaults(), NonNull::new(place.thing()).unwrap()) };
+            assert_eq!(written.map_err(|error| error.code), Err(Code::InvalidArgument), "size {size}");
+            assert_eq!(place.0, before, "size {size}");
+        }
+    }
+
+    #[test]
+    fn what_the_library_does_not_know_has_to_be_zero() {
+        for size in [25, 32, 40] {
+            let mut place = Place::init(size);
+            place.0[24..size].fill(0);
+            assert_eq!(place.read().map(|thing| thing.third), Ok(3));
+            place.0[size - 1] = 1;
+            assert_eq!(place.read(), Err(Code::NotSupported));
+            // Behind the struct anything may be.
+            place.0[size - 1] = 0;
+            assert_eq!(place.0[size], 0xAA);
+        }
+    }
+
+    #[test]
+    fn filling_leaves_the_size_and_what_is_behind() {
+        let value = fw_thing { struct_size: 24, first: 7, second: 7, third: 7 };
+        for (size, written) in [(8, 8), (16, 16), (24, 24), (32, 24)] {
+            let mut place = Place::init(size);
+            // SAFETY: 64 bytes are there.
+            unsafe { write(&value, NonNull::new(place.thing()).unwrap()) }.unwrap();
+            assert_eq!(u32::from_ne_bytes(place.0[..4].try_into().unwrap()), size as u32);
+            assert_eq!(place.0[4], 7);
+            assert_eq!(
+                place.0[written - 4..written].iter().filter(|byte| **byte == 7).count() > 0,
+                written < 16
+            );
+            assert!(place.0[written..].iter().all(|byte| *byte == 0xAA), "size {size}");
+        }
+    }
+}

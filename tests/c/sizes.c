@@ -1,0 +1,305 @@
+/* Programs built with older and with newer headers: every struct that begins with its size, in every
+ * size, with nothing that can be touched behind it. Each struct lies alone at the end of a block, so
+ * that the address sanitizer and valgrind see every byte too many; a canary stands there as well. */
+
+#include "check.h"
+
+enum { CANARY = 16, NEWER = 24, BYTE = 0xAA };
+
+static fw_socket closed_socket;
+
+/* A struct of a size that is none of this header's, with a canary behind. */
+static void *block(size_t size)
+{
+    unsigned char *bytes = malloc(size + CANARY);
+    CHECK(bytes != NULL);
+    memset(bytes, BYTE, size + CANARY);
+    return bytes;
+}
+
+/* Where what was not written begins. */
+static bool untouched(const void *block, size_t from, size_t to)
+{
+    const unsigned char *bytes = block;
+    while (from < to && bytes[from] == BYTE)
+        from++;
+    return from == to;
+}
+
+static uint32_t size_said(const void *block)
+{
+    uint32_t said;
+    memcpy(&said, block, sizeof said);
+    return said;
+}
+
+static size_t offer(char *buf, size_t cap, void *user_data)
+{
+    (void)buf, (void)cap, (void)user_data;
+    return 0;
+}
+
+/* What each struct is passed to. */
+static fw_result use_config(void *config)
+{
+    fw_result result = fw_init(config);
+    if (result == FW_RESULT_OK)
+        OK(fw_shutdown(10000));
+    return result;
+}
+
+static fw_result use_compression(void *compression)
+{
+    return fw_socket_set_compression(closed_socket, compression);
+}
+
+static fw_result use_reconnect(void *reconnect)
+{
+    return fw_socket_set_reconnect(closed_socket, reconnect);
+}
+
+static fw_result use_extension(void *extension)
+{
+    fw_result result;
+    /* Eight at most are taken. */
+    fw_socket_destroy(closed_socket);
+    OK(fw_socket_create("ws://127.0.0.1:1/", &closed_socket));
+    if (size_said(extension) >= sizeof(fw_extension))
+        ((fw_extension *)extension)->add_negotiation = offer;
+    result = fw_socket_add_extension(closed_socket, extension);
+    return result;
+}
+
+static fw_result use_callbacks(void *callbacks)
+{
+    return fw_socket_set_callbacks(closed_socket, callbacks, NULL);
+}
+
+static fw_result use_stats(void *stats) { return fw_socket_stats(closed_socket, stats); }
+static fw_result use_pool_stats(void *stats) { return fw_buffer_pool_stats(stats); }
+
+#define INIT(name)                                                                                 \
+    static void init_##name(void *out, size_t size) { fw_##name##_init(out, size); }
+INIT(config)
+INIT(compression)
+INIT(reconnect)
+INIT(extension)
+INIT(callbacks)
+INIT(stats)
+INIT(pool_stats)
+
+typedef struct sized {
+    const char *name;
+    size_t size;
+    void (*init)(void *out, size_t size);
+    fw_result (*use)(void *given);
+    bool filled_by_library, needs_library, needs_every_field;
+    /* Where the fields behind struct_size end. */
+    size_t ends[20];
+} sized;
+
+#define END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
+
+static const sized all[] = {
+    {"fw_config", sizeof(fw_config), init_config, use_config, false, false, false,
+     {END(fw_config, worker_threads), END(fw_config, alloc), END(fw_config, realloc), END(fw_config, free),
+      END(fw_config, alloc_user_data), END(fw_config, thread_started), END(fw_config, thread_stopped),
+      END(fw_config, thread_user_data), END(fw_config, event_queue_bytes)}},
+    {"fw_compression", sizeof(fw_compression), init_compression, use_compression, false, true, false,
+     {END(fw_compression, level), END(fw_compression, client_no_context_takeover),
+      END(fw_compression, server_no_context_takeover), END(fw_compression, client_max_window_bits),
+      END(fw_compression, server_max_window_bits), END(fw_compression, min_size_to_compress)}},
+    {"fw_reconnect", sizeof(fw_reconnect), init_reconnect, use_reconnect, false, true, false,
+     {END(fw_reconnect, enabled), END(fw_reconnect, min_delay_ms), END(fw_reconnect, max_delay_ms),
+      END(fw_reconnect, max_attempts), END(fw_reconnect, queue_sends)}},
+    /* Without add_negotiation it is refused in any case. */
+    {"fw_extension", sizeof(fw_extension), init_extension, use_extension, false, true, true,
+     {END(fw_extension, rsv), END(fw_extension, add_negotiation), END(fw_extension, parse_negotiation),
+      END(fw_extension, frame_header), END(fw_extension, encode), END(fw_extension, decode),
+      END(fw_extension, destroy), END(fw_extension, user_data)}},
+    {"fw_callbacks", sizeof(fw_callbacks), init_callbacks, use_callbacks, false, true, false,
+     {END(fw_callbacks, open), END(fw_callbacks, text), END(fw_callbacks, text_segment),
+      END(fw_callbacks, binary), END(fw_callbacks, binary_no_alloc), END(fw_callbacks, incomplete_frame),
+      END(fw_callbacks, internal_request_created), END(fw_callbacks, pong), END(fw_callbacks, reconnecting),
+      END(fw_callbacks, closed), END(fw_callbacks, error)}},
+    {"fw_stats", sizeof(fw_stats), init_stats, use_stats, true, true, false,
+     {END(fw_stats, bytes_sent), END(fw_stats, bytes_received), END(fw_stats, messages_sent),
+      END(fw_stats, messages_received), END(fw_stats, frames_sent), END(fw_stats, frames_received),
+      END(fw_stats, pings_sent), END(fw_stats, pongs_received), END(fw_stats, reconnects),
+      END(fw_stats, payload_bytes_before_compression), END(fw_stats, payload_bytes_after_compression),
+      END(fw_stats, resolve_us), END(fw_stats, connect_us), END(fw_stats, tls_us), END(fw_stats, upgrade_us)}},
+    {"fw_pool_stats", sizeof(fw_pool_stats), init_pool_stats, use_pool_stats, true, false, false,
+     {END(fw_pool_stats, blocks_in_use), END(fw_pool_stats, bytes_in_use), END(fw_pool_stats, blocks_free),
+      END(fw_pool_stats, bytes_free), END(fw_pool_stats, leases), END(fw_pool_stats, allocations)}},
+};
+
+static bool ends_behind_a_field(const sized *s, size_t size)
+{
+    const size_t *end = s->ends;
+    while (*end && *end != size)
+        end++;
+    return *end != 0;
+}
+
+/* The program knows `size` bytes of it, and they are all there is. */
+static void older(const sized *s, size_t size)
+{
+    void *whole = block(s->size), *given = block(size);
+    fw_result expected = ends_behind_a_field(s, size) ? FW_RESULT_OK : FW_RESULT_INVALID_ARGUMENT;
+    if (s->needs_every_field && size < s->size)
+        expected = FW_RESULT_INVALID_ARGUMENT;
+
+    s->init(whole, s->size);
+    s->init(given, size);
+    CHECK(untouched(given, size, size + CANARY));
+    if (size < sizeof(uint32_t)) {
+        CHECK(untouched(given, 0, size));
+        free(given);
+        /* The library looks at the size in any case. */
+        given = calloc(1, sizeof(uint32_t));
+        memcpy(given, &(uint32_t){(uint32_t)size}, sizeof(uint32_t));
+        CHECK_RESULT(s->use(given), FW_RESULT_INVALID_ARGUMENT);
+    } else {
+        CHECK(size_said(given) == size);
+        /* Defaults as in the whole struct. Between the size and the first field nothing has to be. */
+        if (size >= s->ends[0])
+            CHECK(memcmp((char *)given + 8, (char *)whole + 8, size - 8) == 0);
+        if (s->use(given) != expected)
+            printf("%s of %zu bytes: not %s\n", s->name, size, fw_result_name(expected));
+        CHECK_RESULT(s->use(given), expected);
+        CHECK(size_said(given) == size && untouched(given, size, size + CANARY));
+        /* Now without a canary, so that tools see a read as well. */
+        given = realloc(given, size);
+        CHECK_RESULT(s->use(given), expected);
+    }
+    free(given);
+    free(whole);
+}
+
+/* The program knows more than this library. */
+static void newer(const sized *s, size_t size)
+{
+    unsigned char *given = block(size);
+    fw_result unknown = s->filled_by_library ? FW_RESULT_OK : FW_RESULT_NOT_SUPPORTED;
+
+    s->init(given, size);
+    CHECK(size_said(given) == size);
+    CHECK(untouched(given, s->size, size + CANARY));
+    CHECK_RESULT(s->use(given), unknown);
+    CHECK(size_said(given) == size);
+    CHECK(untouched(given, s->size, size + CANARY));
+    memset(given + s->size, 0, size - s->size);
+    OK(s->use(given));
+    CHECK(untouched(given, size, size + CANARY));
+    /* One byte is enough, wherever it stands. */
+    given[size - 1] = 1;
+    CHECK_RESULT(s->use(given), unknown);
+    given[size - 1] = 0;
+    given[s->size] = 1;
+    CHECK_RESULT(s->use(given), unknown);
+    given[s->size] = 0;
+    given = realloc(given, size);
+    OK(s->use(given));
+    free(given);
+}
+
+/* Sizes that no struct has. Init writes what it knows; what is passed on is refused. */
+static void absurd(const sized *s)
+{
+    static const size_t sizes[] = {4097, (size_t)1 << 31, UINT32_MAX, SIZE_MAX};
+    size_t i;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        void *given = block(s->size);
+        s->init(given, sizes[i]);
+        CHECK(untouched(given, s->size, s->size + CANARY));
+        CHECK(size_said(given) == (sizes[i] > UINT32_MAX ? UINT32_MAX : (uint32_t)sizes[i]));
+        CHECK_RESULT(s->use(given), FW_RESULT_INVALID_ARGUMENT);
+        CHECK(untouched(given, s->size, s->size + CANARY));
+        free(given);
+    }
+    s->init(NULL, s->size);
+    s->init(NULL, SIZE_MAX);
+}
+
+static void defaults(void)
+{
+    fw_config config;
+    fw_compression compression;
+    fw_reconnect reconnect;
+    fw_config_init(&config, sizeof config);
+    CHECK(config.struct_size == sizeof config && config.worker_threads == 0 && config.alloc == NULL);
+    fw_compression_init(&compression, sizeof compression);
+    CHECK(compression.level == 6 && compression.client_max_window_bits == 15);
+    CHECK(compression.server_max_window_bits == 15 && compression.min_size_to_compress == 256);
+    fw_reconnect_init(&reconnect, sizeof reconnect);
+    CHECK(reconnect.enabled == 1 && reconnect.min_delay_ms == 250 && reconnect.max_delay_ms == 30000);
+    CHECK(reconnect.max_attempts == 0 && reconnect.queue_sends == 0);
+}
+
+static int texts, opens, ends;
+static void on_open(fw_socket s, void *u)
+{
+    (void)u;
+    opens++;
+    OK(fw_socket_send_text(s, "hello", 5));
+}
+static void on_text(fw_socket s, const char *t, size_t n, void *u)
+{
+    CHECK(n == 5 && memcmp(t, "hello", 5) == 0 && u == &texts);
+    texts++;
+    OK(fw_socket_close(s, 1000, NULL));
+}
+static void on_closed(fw_socket s, uint16_t c, const char *r, size_t n, void *u)
+{
+    (void)s, (void)c, (void)r, (void)n, (void)u;
+    ends++;
+}
+
+/* Callbacks that an older program does not know are not called: here its struct ends behind text, and
+ * what follows would crash. */
+static void short_callbacks(const char *url)
+{
+    fw_socket socket;
+    unsigned char *given = block(END(fw_callbacks, text));
+    fw_callbacks *callbacks = (fw_callbacks *)(void *)given;
+
+    OK(fw_socket_create(url, &socket));
+    /* Replaced by the call below, as its members are NULL there. */
+    OK(fw_socket_on_closed(socket, on_closed, NULL));
+    fw_callbacks_init(callbacks, END(fw_callbacks, text));
+    memcpy(given + offsetof(fw_callbacks, open), &(fw_open_fn){on_open}, sizeof(fw_open_fn));
+    memcpy(given + offsetof(fw_callbacks, text), &(fw_text_fn){on_text}, sizeof(fw_text_fn));
+    OK(fw_socket_set_callbacks(socket, callbacks, &texts));
+    free(given);
+    OK(fw_socket_open(socket));
+    POLL_UNTIL(fw_socket_state(socket) == FW_STATE_CLOSED && fw_pending() == 0);
+    CHECK(opens == 1 && texts == 1 && ends == 0);
+    OK(fw_socket_destroy(socket));
+}
+
+int main(int argc, char **argv)
+{
+    size_t i, size;
+
+    if (argc < 4)
+        return 2;
+    defaults();
+    for (i = 0; i < sizeof all / sizeof *all; i++) {
+        const sized *s = &all[i];
+        if (s->needs_library)
+            OK(fw_socket_create("ws://127.0.0.1:1/", &closed_socket));
+        CHECK(ends_behind_a_field(s, s->size));
+        for (size = 0; size <= s->size; size++)
+            older(s, size);
+        for (size = s->size + 1; size <= s->size + NEWER; size++)
+            newer(s, size);
+        absurd(s);
+        printf("%s: %zu bytes\n", s->name, s->size);
+        if (s->needs_library)
+            OK(fw_socket_destroy(closed_socket));
+        OK(fw_shutdown(10000));
+    }
+    short_callbacks(argv[1]);
+    OK(fw_shutdown(10000));
+    return check_report();
+}
