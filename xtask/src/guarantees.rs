@@ -23,7 +23,7 @@ fn proofs(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `file::test`, or a program in C.
-fn exists(proof: &str) -> bool {
+pub fn exists(proof: &str) -> bool {
     let (file, test) = proof.split_once("::").unwrap_or((proof, ""));
     let Ok(text) = fs::read_to_string(root().join(file)) else { return false };
     test.is_empty() || text.contains(&format!("fn {test}("))

@@ -7,8 +7,8 @@ use crate::run::{
 };
 use crate::schedule::{self, Step, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, cpp, demo, faults, fuzz, godot, guarantees, header, models,
-    network, platform_rules, proxies, real, soak, supply, unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, fuzz, godot, guarantees, header,
+    models, network, platform_rules, proxies, readme, real, soak, supply, unity, unsafe_list,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step::new("a C++ compiler", 1, || ensure("g++", &["g++"]).into()),
     Step::new("every function is the same on every platform", 1, || platform_rules::check().into()).quick(),
     Step::new("every promise has its proof", 1, || guarantees::check().into()).quick(),
+    Step::new("every claim that something is absent has its test", 1, || claims::check().into()).quick(),
     Step::new("every unsafe block has its reason and its room", 1, || unsafe_list::check().into()).quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
@@ -36,6 +37,7 @@ const STEPS: &[Step] = &[
     .quick()
     .after(&[BUILD]),
     Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
+    Step::new("the README's program in C", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
     Step::new("tests in C", 60, c_tests::plain).quick().waits().after(BOTH),
     Step::new("the demo", 5, || with_echo(|echo| demo::play(echo, c::usual()))).quick().waits().after(BOTH),
     Step::new("hostile servers: every fault in every phase, an end at every byte", 60, || {

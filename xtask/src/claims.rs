@@ -1,0 +1,154 @@
+//! Documentation must not say that something is absent after it has come: every phrase that may say so is
+//! known here, with the test that would notice, or with the reason why it is no such claim.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::guarantees;
+use crate::run::{Outcome, root};
+
+/// Compared without regard to case.
+const PHRASES: &[&str] = &[
+    "this version",
+    "later version",
+    "does not come",
+    "not yet",
+    "for later",
+    "for now",
+    "will be",
+    "not implemented",
+    "not supported",
+    "unsupported",
+    "does not compress",
+    "planned",
+    "currently",
+    "at present",
+    "coming soon",
+    "some day",
+    "todo",
+    "fixme",
+];
+
+/// What users read.
+const PLACES: &[&str] = &[
+    "include",
+    "docs",
+    "examples",
+    "bindings",
+    "src/client",
+    "README.md",
+    "ARCHITECTURE.md",
+    "GUARANTEES.md",
+    "SECURITY.md",
+];
+
+const KINDS: &[&str] = &["h", "hpp", "md", "cs", "rs", "gd", "c", "cpp"];
+
+enum Why {
+    /// This test fails when it is not so any more.
+    Test(&'static str),
+    /// It does not say that something is absent.
+    NoClaim(&'static str),
+}
+use Why::{NoClaim, Test};
+
+/// The text around the phrase, and why it may stand there.
+const KNOWN: &[(&str, Why)] = &[
+    ("For later versions; 0.", Test("tests/c/pull.c")),
+    ("a common name override is not supported", Test("bindings/godot/tests/secure.gd")),
+    ("will be tried again", NoClaim("what the event reconnecting tells")),
+    ("which try it will be", NoClaim("what the event reconnecting tells")),
+    ("nothing will be called for the socket", NoClaim("when the finalizer runs")),
+    ("not yet handed to the network", NoClaim("an amount of bytes")),
+    ("are not yet with the network", NoClaim("an amount of bytes")),
+    ("not yet sent is lost", NoClaim("what a reconnect does not send again")),
+    ("will be sent from", NoClaim("what becomes of a segment's bytes")),
+    ("later versions may know more events", NoClaim("why an example ignores what it does not know")),
+];
+
+pub fn check() -> Outcome {
+    let mut files = Vec::new();
+    for place in PLACES {
+        collect(&root().join(place), &mut files)?;
+    }
+    let mut used = vec![false; KNOWN.len()];
+    let mut unknown = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| phrase_in(line).is_some()) {
+            match KNOWN.iter().position(|(known, _)| line.contains(known)) {
+                Some(at) => used[at] = true,
+                None => unknown.push(format!("{}:{}: {}", file.display(), number + 1, line.trim())),
+            }
+        }
+    }
+    for ((text, why), used) in KNOWN.iter().zip(used) {
+        if !used {
+            unknown.push(format!("\"{text}\" stands nowhere any more: take it off the list"));
+        }
+        if let Test(test) = why
+            && !guarantees::exists(test)
+        {
+            unknown.push(format!("\"{text}\" names a test that is not there: {test}"));
+        }
+        if let NoClaim(reason) = why {
+            println!("\"{text}\": {reason}");
+        }
+    }
+    println!("{} files", files.len());
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(format!("these may say that something is absent, and name no test:\n{}", unknown.join("\n")))
+}
+
+fn phrase_in(line: &str) -> Option<&'static str> {
+    let line = line.to_ascii_lowercase();
+    PHRASES.iter().copied().find(|phrase| line.contains(phrase))
+}
+
+/// Files of these kinds, but those that are built or belong to tests, which users do not read.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Outcome {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if path.is_file() {
+        let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+        if KINDS.contains(&kind.as_str()) {
+            files.push(path.to_owned());
+        }
+        return Ok(());
+    }
+    if ["target", "tests", "Tests", "Tests~", ".godot"].contains(&name.as_str()) {
+        return Ok(());
+    }
+    let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for entry in entries {
+        collect(&entry.map_err(|error| error.to_string())?.path(), files)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_of_something_absent_are_found() {
+        for stale in [
+            "/// Reserved; does not come in this version.",
+            "/// The same after compression: equal, as this version does not compress.",
+            "Proxies are Not Yet supported.",
+            "// TODO",
+        ] {
+            assert!(phrase_in(stale).is_some(), "{stale}");
+            assert!(!KNOWN.iter().any(|(known, _)| stale.contains(known)), "{stale}");
+        }
+        assert_eq!(phrase_in("/// Sends a message."), None);
+    }
+
+    #[test]
+    fn every_known_text_holds_a_phrase() {
+        for (text, _) in KNOWN {
+            assert!(phrase_in(text).is_some(), "{text}");
+        }
+    }
+}
