@@ -370,6 +370,34 @@ fn cookies_come_back_to_the_server_that_set_them() {
 }
 
 #[test]
+fn a_cookie_that_was_deleted_is_not_sent_back() {
+    let seen = Heads::default();
+    let own = seen.clone();
+    let server = Scripted::start(move |mut peer| {
+        let head = peer.read_head();
+        own.lock().unwrap().push(head.clone());
+        let lines = match peer.number {
+            0 => "Set-Cookie: a=1; Path=/\r\nSet-Cookie: b=2; Path=/\r\nSet-Cookie: c=3; Path=/\r\n",
+            1 => {
+                "Set-Cookie: a=; Expires=Thu, 1 Jan 1970 00:00:00 GMT; Path=/\r\nSet-Cookie: b=; Max-Age=0; Path=/\r\n"
+            }
+            _ => "",
+        };
+        peer.answer_upgrade(&head, lines);
+        peer.wait_for_end();
+    });
+    let client = Client::new(&server.url());
+    client.set_cookies(true).unwrap();
+    for expected in [None, Some("a=1; b=2; c=3"), Some("c=3")] {
+        opens(&client);
+        client.abort().unwrap();
+        assert!(client.end().is_terminal());
+        let head = heads(&seen).pop().unwrap();
+        assert_eq!(framewire_servers::Peer::field(&head, "Cookie"), expected, "{head}");
+    }
+}
+
+#[test]
 fn cookies_outlive_the_connection_and_not_the_setting() {
     let seen = Heads::default();
     let own = seen.clone();
