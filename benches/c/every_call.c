@@ -321,6 +321,21 @@ static void fresh_structs(void)
     extension.add_negotiation = offer;
     fresh_socket();
 }
+/* Those that the rows before have set one by one. */
+static void every_callback(void)
+{
+    fw_callbacks_init(&callbacks, sizeof callbacks);
+    callbacks.open = on_socket;
+    callbacks.text = on_text;
+    callbacks.text_segment = on_segment;
+    callbacks.binary = on_bytes;
+    callbacks.binary_no_alloc = on_segment;
+    callbacks.internal_request_created = on_request;
+    callbacks.pong = on_bytes;
+    callbacks.reconnecting = on_reconnecting;
+    callbacks.closed = on_closed;
+    callbacks.error = on_error;
+}
 static void empty_call(void) {}
 
 #define ROW(name) {#name, call_##name, NULL, NULL}
@@ -336,7 +351,7 @@ static const row rows[] = {
     ROW(fw_socket_on_binary), ROW(fw_socket_on_binary_no_alloc),
     ROW_WITH(fw_socket_on_incomplete_frame, fresh_socket, NULL), ROW(fw_socket_on_internal_request_created),
     ROW(fw_socket_on_pong), ROW(fw_socket_on_reconnecting), ROW(fw_socket_on_closed), ROW(fw_socket_on_error),
-    ROW(fw_callbacks_init), ROW(fw_socket_set_callbacks),
+    ROW(fw_callbacks_init), ROW_WITH(fw_socket_set_callbacks, every_callback, NULL),
     ROW_WITH(fw_socket_set_dispatch, fresh_socket, NULL), ROW_WITH(fw_socket_enable_event, fresh_socket, NULL),
     ROW(fw_poll), ROW(fw_socket_poll), ROW(fw_pending), ROW(fw_wait),
     ROW_WITH(fw_next_event, NULL, drop_event), ROW_WITH(fw_socket_next_event, NULL, drop_event),
