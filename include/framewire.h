@@ -2072,6 +2072,7 @@ FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t
 ///   - it resets the stream, with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
 ///   - it answers 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After: gateways do so that
 ///     announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
+///
 /// The event internal_request_created comes again. Other answers, as 401, 403, 404, 407 and 429, are
 /// final as over HTTP/1.1. When HTTP/1.1 serves, that is remembered for the server for ten minutes; later
 /// tries of fw_socket_set_reconnect use HTTP/1.1 too. With FW_HTTP_2 all of these are the event error.
@@ -2436,7 +2437,8 @@ FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls, const uint8_t *pin);
+FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls,
+                                       const uint8_t *pin);
 
 /// Chooses which certificate authorities are trusted.
 ///

@@ -178,6 +178,7 @@ pub extern "C" fn fw_socket_set_max_fragment_size(socket: fw_socket, bytes: usiz
 ///   - it resets the stream, with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
 ///   - it answers 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After: gateways do so that
 ///     announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
+///
 /// The event internal_request_created comes again. Other answers, as 401, 403, 404, 407 and 429, are
 /// final as over HTTP/1.1. When HTTP/1.1 serves, that is remembered for the server for ten minutes; later
 /// tries of fw_socket_set_reconnect use HTTP/1.1 too. With FW_HTTP_2 all of these are the event error.

@@ -143,13 +143,13 @@ impl Resolver {
         }
         let unfinished = shared.unfinished.fetch_add(1, Ordering::SeqCst) + 1;
         let mut threads = lock(&shared.threads);
-        if unfinished <= threads.len() || threads.len() >= limits::RESOLVER_THREADS {
+        if unfinished <= threads.count() || threads.count() >= limits::RESOLVER_THREADS {
             return Ok(());
         }
-        let (name, own) = (format!("dns-{}", threads.len()), shared.clone());
+        let (name, own) = (format!("dns-{}", threads.count()), shared.clone());
         match threads.spawn(&name, move || own.work()) {
             Ok(()) => Ok(()),
-            Err(_) if threads.len() == 0 => {
+            Err(_) if threads.count() == 0 => {
                 // It is the only one: the others before it have failed in the same way.
                 drop(shared.jobs.try_recv());
                 shared.unfinished.fetch_sub(1, Ordering::SeqCst);
@@ -335,7 +335,7 @@ mod tests {
             let _lookup = resolver.resolve(host, 80, done);
             assert_eq!(answer.try_recv().unwrap().unwrap(), [address.parse().unwrap()]);
         }
-        assert_eq!(lock(&resolver.shared.threads).len(), 0);
+        assert_eq!(lock(&resolver.shared.threads).count(), 0);
     }
 
     #[test]
@@ -452,7 +452,7 @@ mod tests {
         }
         let waiting = (0..limits::RESOLVER_QUEUE).map(|_| resolver.resolve("waits.test", 1, reply().0));
         lookups.extend(waiting);
-        assert_eq!(lock(&resolver.shared.threads).len(), limits::RESOLVER_THREADS);
+        assert_eq!(lock(&resolver.shared.threads).count(), limits::RESOLVER_THREADS);
 
         let (done, answer) = reply();
         let refused = resolver.resolve("one-too-many.test", 1, done);

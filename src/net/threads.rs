@@ -41,7 +41,7 @@ impl Threads {
         Self { hooks, handles: Vec::new(), running: Some(running), ended }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.handles.len()
     }
 
@@ -142,10 +142,10 @@ mod tests {
         };
         threads.spawn("slow", body).unwrap();
         assert!(!threads.join(Instant::now() + Duration::from_millis(5)));
-        assert_eq!(threads.len(), 2);
+        assert_eq!(threads.count(), 2);
         drop(release);
         assert!(threads.join(Instant::now() + SOON));
-        assert_eq!(threads.len(), 0);
+        assert_eq!(threads.count(), 0);
         assert!(threads.join(Instant::now()), "nothing is left to wait for");
     }
 }

@@ -176,9 +176,7 @@ impl Board<'_> {
                     .zip(states.iter())
                     .all(|(step, state)| step.name != *name || *state == State::Ended)
             };
-            if let Some(at) =
-                left.into_iter().find(|&at| self.steps[at].after.iter().all(|name| has_ended(name)))
-            {
+            if let Some(at) = left.into_iter().find(|&at| self.steps[at].after.iter().all(has_ended)) {
                 states[at] = State::Running(Instant::now());
                 self.progress.begins(at, &states);
                 return Some(at);

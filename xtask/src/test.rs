@@ -68,7 +68,7 @@ const STEPS: &[Step] = &[
     Step::new("tests in C, address sanitizer", 120, c_tests::sanitized).after(BOTH),
     Step::new("tests in C, valgrind", 120, c_tests::under_valgrind).after(BOTH),
     Step::new("fuzzing", 240, fuzz_step).after(BOTH),
-    Step::new("Godot", 90, || with_echo_or_skip(|echo| godot::step(echo))).after(BOTH),
+    Step::new("Godot", 90, || with_echo_or_skip(godot::step)).after(BOTH),
     Step::new("Unity, in Mono and CoreCLR", 90, || match unity::tools() {
         Ok(()) => with_echo(unity::test),
         Err(reason) => Verdict::Skipped(reason),
@@ -163,10 +163,10 @@ fn fuzz_step() -> Verdict {
     let has_tool =
         root().join("target/tools/cargo-fuzz/bin/cargo-fuzz").exists() || quietly(&mut look).is_ok();
     let line = "rustup toolchain install nightly --profile minimal && cargo +nightly install cargo-fuzz";
-    if c::can_sanitize().is_err() || !has_tool {
-        if let Err(reason) = may_install("cargo-fuzz, or the nightly compiler that it needs,", line) {
-            return Verdict::Skipped(reason);
-        }
+    if (c::can_sanitize().is_err() || !has_tool)
+        && let Err(reason) = may_install("cargo-fuzz, or the nightly compiler that it needs,", line)
+    {
+        return Verdict::Skipped(reason);
     }
     fuzz::step()
 }
