@@ -9,8 +9,8 @@ mod common;
 mod weather;
 
 use std::fs;
-use std::io::Write as _;
-use std::net::IpAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -115,6 +115,29 @@ fn noticed(what: &str, client: &Client, bound: Duration, network: Network) -> Er
 }
 
 // --------------------------------------------------------------------------------- connecting
+
+#[test]
+fn a_zone_leads_to_a_link_local_address_and_is_not_sent() {
+    let _network = Network::new();
+    run("ip", &["addr", "add", "fe80::1/64", "dev", "lo", "nodad"], "");
+    let listener = TcpListener::bind("[::]:0").expect("the namespace is empty");
+    let port = listener.local_addr().expect("it is bound").port();
+    let index = fs::read_to_string("/sys/class/net/lo/ifindex").expect("there is a loopback interface");
+    for zone in ["lo", index.trim()] {
+        let client = Client::opening(&format!("ws://[fe80::1%25{zone}]:{port}/"));
+        let (mut stream, _) = listener.accept().expect("it listens");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the client asks");
+            head.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").expect("it listens");
+        assert_eq!(client.error().http_status, 403);
+        let head = String::from_utf8(head).expect("the request is ASCII");
+        assert!(head.contains(&format!("\r\nHost: [fe80::1]:{port}\r\n")) && !head.contains('%'), "{head}");
+    }
+}
 
 #[test]
 fn an_address_family_that_is_a_black_hole_costs_a_moment() {

@@ -50,7 +50,9 @@ pub type fw_finalizer_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// called. User and password in the URL are sent as basic authentication.
 ///
 /// url: NUL-terminated UTF-8, ws: or wss: (http: and https: mean the same), at most 8 KiB; copied.
-///   Spaces and control characters are refused, not removed.
+///   Spaces and control characters are refused, not removed. The zone of a link-local IPv6 address (RFC
+///   6874), an interface by its name or number, stands behind %25, as in ws://[fe80::1%25eth0]:9001/; it is
+///   never sent.
 /// out: receives the handle; not NULL.
 /// Returns: OK; INVALID_ARGUMENT (NULL); INVALID_URL; NOT_SUPPORTED (wss: in a build without TLS);
 ///   SHUT_DOWN (a shutdown is on its way); OUT_OF_MEMORY.

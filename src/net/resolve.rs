@@ -10,8 +10,6 @@
 //! be cancelled is that anybody hears of its result.
 
 use std::collections::HashSet;
-#[cfg(unix)]
-use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,45 +41,13 @@ pub struct Lookup {
     pending: Arc<Pending>,
 }
 
+/// Stands between a link-local address and its zone (RFC 4007 section 11), which the system looks up.
+const ZONE: char = '%';
+
 /// The address that `host` already is, brackets around IPv6 or not.
 pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
-}
-
-/// Puts a link-local address into its zone (RFC 4007 section 6): an interface, by name or number.
-pub fn in_zone(address: SocketAddr, zone: &str) -> Result<SocketAddr, Error> {
-    let SocketAddr::V6(mut address) = address else { return Ok(address) };
-    let Some(index) = interface(zone) else {
-        let names =
-            if cfg!(unix) { "names and numbers are listed by `ip link`" } else { "it is a number here" };
-        let message = format!("there is no network interface \"{zone}\" for the zone of {address}; {names}");
-        return Err(Error::new(ErrorKind::Resolve, Phase::Resolve, message));
-    };
-    address.set_scope_id(index);
-    Ok(address.into())
-}
-
-/// The number of an interface that is there.
-#[cfg(unix)]
-fn interface(zone: &str) -> Option<u32> {
-    let name = CString::new(zone).ok()?;
-    // SAFETY: the name ends in a NUL, and is only read.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    if index != 0 {
-        return Some(index);
-    }
-    let index = zone.parse().ok()?;
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: a name with its NUL takes at most IF_NAMESIZE bytes.
-    let known = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
-    (!known.is_null()).then_some(index)
-}
-
-/// Windows names interfaces by number in addresses; whether it is there shows when it is dialled.
-#[cfg(not(unix))]
-fn interface(zone: &str) -> Option<u32> {
-    zone.parse().ok().filter(|index| *index != 0)
 }
 
 impl Resolver {
@@ -259,8 +225,11 @@ impl Shared {
     }
 }
 
-/// RFC 6761 section 6.3: `localhost` and every name below it.
+/// RFC 6761 section 6.3: `localhost` and every name below it. An address with a zone is no name.
 fn is_localhost(host: &str) -> bool {
+    if host.contains(ZONE) {
+        return false;
+    }
     let name = host.strip_suffix('.').unwrap_or(host);
     let top = name.rsplit('.').next().unwrap_or(name);
     top.eq_ignore_ascii_case("localhost")
@@ -287,15 +256,19 @@ fn distinct(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 fn failure(host: &str, why: &str) -> Error {
-    let message = format!(
-        "could not find the address of \"{host}\": {why}; check the spelling of the name and the network"
-    );
+    let check = match host.contains(ZONE) {
+        true => "check the zone: a network interface of this machine",
+        false => "check the spelling of the name and the network",
+    };
+    let message = format!("could not find the address of \"{host}\": {why}; {check}");
     Error::new(ErrorKind::Resolve, Phase::Resolve, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use std::net::SocketAddrV6;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
@@ -338,30 +311,25 @@ mod tests {
         assert_eq!(lock(&resolver.shared.threads).count(), 0);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_zone_is_the_scope_of_the_address() {
-        let address = literal("fe80::1", 9).unwrap();
-        let scope = |zone: &str| match in_zone(address, zone) {
-            Ok(SocketAddr::V6(address)) => Some(address.scope_id()),
-            Ok(other) => panic!("{other}"),
-            Err(error) => {
-                assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve));
-                assert!(error.message.contains(&format!("\"{zone}\"")), "{error}");
-                None
-            }
+        let resolver = Resolver::new(ThreadHooks::default());
+        let ask = |host: &str| {
+            let (done, answer) = reply();
+            let _lookup = resolver.resolve(host, 9, done);
+            answer.recv_timeout(SOON).unwrap()
         };
-        for unknown in
-            ["", "0", "4294967296", "-1", "1x", "no-such-if", "a-name-longer-than-any-interface-has"]
-        {
-            assert_eq!(scope(unknown), None, "{unknown}");
+        let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap().trim().parse().unwrap();
+        let expected = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 9, 0, index));
+        assert_eq!(ask("fe80::1%lo").unwrap(), [expected]);
+        assert_eq!(ask(&format!("fe80::1%{index}")).unwrap(), [expected]);
+        for zone in ["no-such-if", "1x", "a.localhost", "a-name-longer-than-any-interface-has"] {
+            let error = ask(&format!("fe80::1%{zone}")).unwrap_err();
+            assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve), "{error}");
+            assert!(error.message.contains(zone) && error.message.contains("interface"), "{error}");
         }
-        #[cfg(target_os = "linux")]
-        {
-            let lo = scope("lo").expect("there is a loopback interface");
-            assert_ne!(lo, 0);
-            assert_eq!(scope(&lo.to_string()), Some(lo));
-            assert_eq!(scope("4294967295"), None, "a number that no interface has");
-        }
+        finish(&resolver);
     }
 
     #[test]

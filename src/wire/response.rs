@@ -123,11 +123,27 @@ pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
     let size = response.headers.iter().map(|field| field.name.len() + field.value.len() + 2).sum();
     let mut headers = ResponseHeaders::with_capacity(size);
     for field in &*response.headers {
-        headers.push(field.name, &unfold(&String::from_utf8_lossy(field.value)));
+        headers.push(field.name, &unfold(&field_text(field.name, field.value)));
     }
     let reason = response.reason.unwrap_or("").to_owned();
     let head = ResponseHead { status, reason, version: response.version.unwrap_or(0), headers };
     Ok(Head::Final { head, consumed })
+}
+
+/// A field value as text: what is not UTF-8 becomes U+FFFD, or is percent-encoded where it says the way to
+/// another place.
+pub fn field_text<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
+    if !name.eq_ignore_ascii_case("Location") {
+        return String::from_utf8_lossy(value);
+    }
+    let mut text = String::with_capacity(value.len());
+    for chunk in value.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// A field value on one line: obsolete line folding becomes one space (RFC 9112 section 5.2).
@@ -478,6 +494,9 @@ mod tests {
             panic!("no head")
         };
         assert_eq!(head.headers.get("server"), Some("caf\u{FFFD}"));
+        let moved = b"HTTP/1.1 302 x\r\nlocation: /caf\xE9/\xC3\xA9/\xFF\xC3\r\n\r\n";
+        let Ok(Head::Final { head, .. }) = parse_response(moved) else { panic!("no head") };
+        assert_eq!(head.redirect(), Some("/caf%E9/\u{e9}/%FF%C3"), "they would lead elsewhere");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From the name of the server to an upgraded connection.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -84,23 +85,17 @@ impl Attempt {
             Some(_) => (&url.host, &None, url.port),
             None => (&url.host, &url.zone, url.port),
         };
-        if let Some(address) = resolve::literal(host, port) {
-            let address = match zone {
-                Some(zone) => resolve::in_zone(address, zone),
-                None => Ok(address),
-            };
-            return match address {
-                Ok(address) => self.located(sought, vec![address], context),
-                Err(error) => {
-                    let error = self.on_the_way(error);
-                    self.fail(error, context)
-                }
-            };
+        let host = match zone {
+            Some(zone) => Cow::Owned(format!("{host}%{zone}")),
+            None => Cow::Borrowed(host.as_str()),
+        };
+        if let Some(address) = resolve::literal(&host, port) {
+            return self.located(sought, vec![address], context);
         }
         self.lookups += 1;
         let (weak, attempt, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
         let pending = context.resolver.resolve(
-            host,
+            &host,
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {

@@ -18,7 +18,7 @@ use super::pipe::Pipe;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::HTTP2_SEND_BUFFER;
 use crate::net::stream::{ReadOutcome, WriteOutcome};
-use crate::wire::response::{ResponseHead, ResponseHeaders};
+use crate::wire::response::{ResponseHead, ResponseHeaders, field_text};
 
 /// A stream of a shared connection. Dropping it resets it, unless both sides had ended theirs.
 pub struct Http2Stream {
@@ -95,7 +95,7 @@ impl Http2Stream {
             if fields::is_malformed_in_refusal(name) && !parts.status.is_success() {
                 return Err(explain::broke_rules(Reason::PROTOCOL_ERROR, self.phase));
             }
-            headers.push(name, &String::from_utf8_lossy(value.as_bytes()));
+            headers.push(name, &field_text(name, value.as_bytes()));
         }
         let status = parts.status.as_u16();
         Ok(Some(ResponseHead { status, reason: String::new(), version: 1, headers }))
