@@ -134,6 +134,10 @@ fn what_we_send_a_server_of_another_library_accepts() {
 
 #[test]
 fn a_plain_upgrade_is_accepted_however_its_tokens_are_written() {
+    // A 101 has no body, whatever its head says (RFC 9112 section 6.3).
+    for field in ["Content-Length: 0", "Content-Length: 5", "Transfer-Encoding: chunked"] {
+        assert!(upgrade(&request("ws://h/"), &[field]).is_ok(), "{field}");
+    }
     let plain = request("ws://h/");
     let nothing = Ok(Accepted { protocol: None, extensions: String::new() });
     assert_eq!(upgrade(&plain, &[]), nothing);
@@ -321,6 +325,16 @@ fn over_http2_any_success_is_consent_and_an_accept_means_nothing() {
     }
     for status in [101, 199, 300, 404, 501] {
         assert!(check_response_http2(&head(status, &[]), &asked).is_err(), "{status}");
+    }
+    // RFC 9110 section 9.3.6.
+    let lengths = [("content-length", "5"), ("transfer-encoding", "chunked")];
+    assert!(check_response_http2(&head(200, &lengths), &asked).is_ok());
+    // The advice is about what was sent.
+    for (status, words) in [(405, "CONNECT"), (426, "over HTTP/2"), (501, "CONNECT"), (505, "HTTP/2")] {
+        let text = check_response_http2(&head(status, &[]), &asked).unwrap_err().to_string();
+        assert!(text.contains(words) && !text.contains("GET") && !text.contains("HTTP/1.1"), "{text}");
+        let text = check(&asked, &format!("HTTP/1.1 {status} x"), &["A: b"]).unwrap_err().to_string();
+        assert!(!text.contains("CONNECT") && !text.contains("HTTP/2"), "{text}");
     }
     let chosen = head(200, &[("sec-websocket-protocol", "never-offered")]);
     assert!(matches!(check_response_http2(&chosen, &asked), Err(UpgradeError::ProtocolNotOffered(_))));
