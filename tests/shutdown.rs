@@ -96,6 +96,40 @@ fn queued_messages_are_sent_before_the_close_frame() {
 }
 
 #[test]
+fn queued_messages_of_a_destroyed_socket_are_sent_where_that_is_wanted() {
+    let _alone = alone();
+    for shuts_down in [true, false] {
+        let (server, reported) = counting_server(true);
+        let client = Client::opened(&server.url());
+        queue_messages(&client);
+        client.destroy_when_sent(PATIENCE).unwrap();
+        assert_eq!(client.state(), State::Unknown);
+        assert_eq!(client.destroy_when_sent(PATIENCE).unwrap_err().code, Code::InvalidHandle);
+        if shuts_down {
+            shutdown(PATIENCE).unwrap();
+        }
+        assert_eq!(reported.recv_timeout(PATIENCE), Ok((MESSAGES * MESSAGE_BYTES, Some(1001))));
+    }
+    shutdown(PATIENCE).unwrap();
+}
+
+#[test]
+fn destroyed_socket_that_still_sends_does_not_hold_up_a_shutdown() {
+    let _alone = alone();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        let _ = released.lock().unwrap().recv();
+    });
+    let client = Client::opened(&server.url());
+    queue_messages(&client);
+    client.destroy_when_sent(Duration::MAX).unwrap();
+    assert_eq!(shutdown(Duration::from_secs(1)), Ok(()));
+    drop(release);
+}
+
+#[test]
 fn a_server_that_sends_back_everything_receives_everything() {
     let _alone = alone();
     let echo = EchoServer::start();

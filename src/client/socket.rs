@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::engine::callbacks::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
@@ -11,7 +12,7 @@ use crate::engine::socket::{Dispatch, Farewell, Plan, Socket, State};
 use crate::engine::{delivery, hub, library, lock, masks};
 use crate::error::{CallError, Code};
 use crate::fault;
-use crate::limits::MAX_CLOSE_REASON;
+use crate::limits::{LONGEST_WAIT, MAX_CLOSE_REASON};
 use crate::wire::close::{NORMAL, may_send};
 use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
@@ -121,11 +122,23 @@ impl Socket {
     }
 
     /// Takes the socket away: its handle is invalid from now on, and nothing more of it is
-    /// delivered but the finalizer. Never waits; the connection is closed in the background.
+    /// delivered but the finalizer. Never waits; the connection is closed in the background, and what
+    /// it has queued is dropped.
     pub fn destroy(&self) -> Result<(), CallError> {
+        self.leave(Farewell::Drop)
+    }
+
+    /// Destroys the socket as [`Socket::destroy`] does, but first sends what is queued, with a close frame
+    /// (1001) behind it, in the background and for at most `within`. A
+    /// [`shutdown`](crate::shutdown) goes on with it, within its own timeout.
+    pub fn destroy_when_sent(&self, within: Duration) -> Result<(), CallError> {
+        self.leave(Farewell::Drain { until: Instant::now() + within.min(LONGEST_WAIT) })
+    }
+
+    fn leave(&self, farewell: Farewell) -> Result<(), CallError> {
         match library::forget(self.0.id) {
             Some(_) => {
-                library::destroy(&self.0, Farewell::Drop);
+                library::destroy(&self.0, farewell);
                 Ok(())
             }
             None => Err(CallError::new(Code::InvalidHandle, "the socket was destroyed before")),

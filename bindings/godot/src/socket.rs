@@ -1,5 +1,7 @@
 //! The class: its properties, constants and signals, and what it holds.
 
+use std::time::Duration;
+
 use framewire::{EventKind, Socket};
 use godot::global::Error as GodotError;
 use godot::prelude::*;
@@ -7,6 +9,9 @@ use godot::prelude::*;
 use crate::inbox::Inbox;
 use crate::polling;
 use crate::tls::TlsCache;
+
+/// How long a socket that was freed may still send.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub const CONNECTING: i64 = FramewireSocket::STATE_CONNECTING;
 pub const OPEN: i64 = FramewireSocket::STATE_OPEN;
@@ -32,7 +37,8 @@ pub const CLOSED: i64 = FramewireSocket::STATE_CLOSED;
 /// reads only while open gets them all.
 ///
 /// The socket can be connected again when it is closed, also inside the handlers of `closed` and
-/// `failed`. A socket that is freed while open closes in the background.
+/// `failed`. A socket that is freed while open sends what it has accepted and closes with code 1001, in
+/// the background and within five seconds; when the game quits, within one.
 #[derive(GodotClass)]
 #[class(tool, init, base = RefCounted)]
 pub struct FramewireSocket {
@@ -210,8 +216,9 @@ impl Default for Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            // After a shutdown it is gone already, which is as good.
-            let _ = socket.destroy();
+            // As at the end of a game: what a script has sent should arrive. After a shutdown the socket
+            // is gone already, which is as good.
+            let _ = socket.destroy_when_sent(FAREWELL_TIMEOUT);
         }
     }
 }
