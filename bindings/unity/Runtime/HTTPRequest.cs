@@ -14,7 +14,7 @@ namespace Framewire
     /// <remarks>
     /// A change that cannot be made is refused at once with an <see cref="ArgumentException"/>: a name or
     /// value that HTTP does not allow, a header that belongs to the handshake (Host, Upgrade,
-    /// Sec-WebSocket-*), more than 64 headers or 32 KiB of them.
+    /// Sec-WebSocket-*), more than 60 headers or 28 KiB of them.
     /// </remarks>
     public sealed unsafe class HTTPRequest
     {

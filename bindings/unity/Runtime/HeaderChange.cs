@@ -18,9 +18,10 @@ namespace Framewire
     /// </summary>
     internal unsafe struct HeaderChange
     {
-        // As the library has them for all headers of one request.
-        private const int MaxHeaders = 64;
-        private const int MaxBytes = 32 * 1024;
+        // The library takes 64 headers and 32 KiB in one request, its own among them (Authorization, Cookie,
+        // Origin, User-Agent), for which this leaves room.
+        private const int MaxHeaders = 60;
+        private const int MaxBytes = 28 * 1024;
 
         private static readonly string[] s_handshake =
         {
@@ -99,7 +100,7 @@ namespace Framewire
             if (changes.Count - removals > MaxHeaders || removals > MaxHeaders || bytes > MaxBytes)
             {
                 throw new ArgumentException(
-                    "An upgrade request has at most " + MaxHeaders + " headers and " + MaxBytes + " bytes of them.");
+                    "InternalRequest takes at most " + MaxHeaders + " headers and " + MaxBytes + " bytes of them.");
             }
         }
 

@@ -57,7 +57,7 @@ namespace Framewire.Tests
                 AssertSameAnswer("X", "a" + c + "b");
             }
             AssertSameAnswer("X", string.Empty);
-            AssertSameAnswer("X", new string('x', 32 * 1024 - 1));
+            AssertSameAnswer("X", new string('x', 28 * 1024 - 1));
             AssertSameAnswer("X", new string('x', 32 * 1024));
             AssertSameAnswer("X\0", "x");
             AssertSameAnswer("X", "a\0b");
@@ -69,17 +69,12 @@ namespace Framewire.Tests
         {
             var socket = new WebSocket(Server.Plain("/headers"));
             HTTPRequest request = socket.InternalRequest;
-            using (var plain = new WebSocket(Server.Plain("/headers")))
+            for (int i = 0; i < 60; i++)
             {
-                for (int i = 0; i < 64; i++)
-                {
-                    plain.AddHeader("X-" + i, "a");
-                    request.AddHeader("X-" + i, "a");
-                }
-                Assert.Throws<ArgumentException>(() => plain.AddHeader("X-64", "a"));
+                request.AddHeader("X-" + i, "a");
             }
-            Assert.Throws<ArgumentException>(() => request.AddHeader("X-64", "a"));
-            Assert.Throws<ArgumentException>(() => request.SetHeader("X-0", new string('b', 32 * 1024)));
+            Assert.Throws<ArgumentException>(() => request.AddHeader("X-60", "a"));
+            Assert.Throws<ArgumentException>(() => request.SetHeader("X-0", new string('b', 28 * 1024)));
             // What one change undoes is not kept, so a token can be renewed for ever.
             for (int i = 0; i < 1000; i++)
             {
@@ -90,18 +85,18 @@ namespace Framewire.Tests
             request.AddHeader("X-3", "c");
             request.AddHeader("X-3", "d");
             Assert.Throws<ArgumentException>(() => request.AddHeader("X-3", "e"));
-            for (int i = 2; i < 64; i++)
+            for (int i = 2; i < 60; i++)
             {
                 request.RemoveHeader("Y-" + i);
             }
-            Assert.Throws<ArgumentException>(() => request.RemoveHeader("Y-64"));
+            Assert.Throws<ArgumentException>(() => request.RemoveHeader("Y-60"));
             string head = RequestTests.HeadSeenByServer(socket);
             Assert.IsTrue(RequestTests.HasLine(head, "X-0: a"), head);
             Assert.IsTrue(RequestTests.HasLine(head, "x-1: b999"), head);
             Assert.IsFalse(head.Contains("X-2:"), head);
             Assert.IsTrue(RequestTests.HasLine(head, "X-3: c"), head);
             Assert.IsTrue(RequestTests.HasLine(head, "X-3: d"), head);
-            Assert.IsTrue(RequestTests.HasLine(head, "X-63: a"), head);
+            Assert.IsTrue(RequestTests.HasLine(head, "X-59: a"), head);
         }
 
         [Test]
@@ -118,6 +113,9 @@ namespace Framewire.Tests
                     for (int i = 0; i < 60; i++)
                     {
                         socket.AddHeader("X-Own-" + i, "a");
+                    }
+                    for (int i = 0; i < 50; i++)
+                    {
                         socket.InternalRequest.AddHeader("X-Noted-" + i, "a");
                     }
                     socket.InternalRequest.RemoveHeader("X-Own-0");
@@ -129,7 +127,7 @@ namespace Framewire.Tests
                     Pump.Until(() => head != null);
                     Assert.AreEqual(1, calls);
                     Assert.IsTrue(RequestTests.HasLine(head, "X-Noted-0: a"), head);
-                    Assert.IsFalse(head.Contains("X-Noted-59"), head);
+                    Assert.IsFalse(head.Contains("X-Noted-49"), head);
                     Assert.IsFalse(head.Contains("X-Own-0:"), head);
                     Assert.IsTrue(RequestTests.HasLine(head, "X-Own-1: b"), head);
                 }
@@ -138,9 +136,9 @@ namespace Framewire.Tests
             {
                 WebSocket.UnhandledException = null;
             }
-            Assert.GreaterOrEqual(reported.Count, 56);
+            Assert.GreaterOrEqual(reported.Count, 46);
             string last = reported[reported.Count - 1].Message;
-            Assert.IsTrue(last.Contains("X-Noted-59: "), last);
+            Assert.IsTrue(last.Contains("X-Noted-49: "), last);
         }
 
         [Test]
