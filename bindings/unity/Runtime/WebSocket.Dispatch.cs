@@ -125,11 +125,12 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Ends every socket and every native thread. Sockets that were not closed yet get OnClosed
-        /// with 1001; none of them can be used again, but new ones can be made. In Unity it happens by
-        /// itself when play mode ends and before scripts are reloaded.
+        /// Ends every socket and every native thread. Open connections first send what is queued and close
+        /// with 1001; what does not fit into the time is dropped. Sockets that were not closed yet get
+        /// OnClosed with 1001; none of them can be used again, but new ones can be made. In Unity it happens
+        /// by itself, within a second, when play mode ends and before scripts are reloaded.
         /// </summary>
-        /// <param name="timeoutMilliseconds">How long to wait for the threads at most.</param>
+        /// <param name="timeoutMilliseconds">How long this may take; 0 drops what is queued.</param>
         /// <returns>False if a thread did not end in time.</returns>
         public static bool Shutdown(int timeoutMilliseconds)
         {

@@ -75,6 +75,32 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void ZoneIsTheInterfaceThatIsDialled()
+        {
+            using (var socket = new Recorded(new Uri("ws://[fe80::1%25no-such-if]:9/")))
+            {
+                string url = null;
+                socket.Socket.Proxy = string.Empty;
+                socket.Socket.OnInternalRequestCreated += (ws, request) => url = request.Uri.OriginalString;
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("error Resolve", socket.Log());
+                string message = socket.Socket.LastError.Message;
+                Assert.IsTrue(message.Contains("no-such-if"), message);
+                Assert.IsTrue(url == null || url == "ws://[fe80::1%25no-such-if]:9/", url);
+            }
+            // Not dropped: refused where it means nothing, or is none.
+            foreach (string host in new[] { "[::1%25lo]", "[2001:db8::1%eth0]", "[fe80::1%25a%20b]", "[fe80::1%]" })
+            {
+                Uri uri;
+                if (Uri.TryCreate("ws://" + host + "/", UriKind.Absolute, out uri))
+                {
+                    Assert.Throws<ArgumentException>(() => new WebSocket(uri));
+                }
+            }
+        }
+
+        [Test]
         public void UserInfoIsKept()
         {
             AssertUrl("ws://user:p%C3%A4@xn--bcher-kva.example/", "ws://user:p%C3%A4@bücher.example/");

@@ -111,6 +111,31 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void ShutdownSendsWhatIsQueued()
+        {
+            using (var server = new FixedAnswer(FixedAnswer.Upgrade, true))
+            using (var socket = new Recorded(server.Uri))
+            {
+                socket.Socket.Proxy = string.Empty;
+                socket.Opened();
+                var message = new byte[100000];
+                for (int i = 0; i < 50; i++)
+                {
+                    Assert.AreEqual(SendResult.Queued, socket.Socket.Send(message));
+                }
+                Assert.IsTrue(WebSocket.Shutdown(20000));
+                Pump.Until(() => server.Received != null);
+                byte[] received = server.Received;
+                Assert.Greater(received.Length, 5000000);
+                Assert.IsTrue(FixedAnswer.EndsInCloseFrame(received));
+                int code = (received[received.Length - 2] ^ received[received.Length - 6]) << 8
+                    | received[received.Length - 1] ^ received[received.Length - 5];
+                Assert.AreEqual(1001, code);
+                Assert.IsTrue(socket.Log().StartsWith("open, closed 1001 "), socket.Log());
+            }
+        }
+
+        [Test]
         public void ManySocketsShareTheTable()
         {
             var sockets = new Recorded[40];

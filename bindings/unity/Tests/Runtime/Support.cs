@@ -43,8 +43,8 @@ namespace Framewire.Tests
     }
 
     /// <summary>
-    /// A server that reads one request, answers with fixed bytes and closes. Each character of the
-    /// answer is a byte; <c>{accept}</c> becomes what the request's key asks for (RFC 6455 section 4.2.2).
+    /// A server that reads one request, answers with fixed bytes and closes, or reads on until the client
+    /// closes. Each character of the answer is a byte; <c>{accept}</c> becomes what the request's key asks for (RFC 6455 section 4.2.2).
     /// </summary>
     internal sealed class FixedAnswer : IDisposable
     {
@@ -54,9 +54,24 @@ namespace Framewire.Tests
         /// <summary>The request, once it has come.</summary>
         internal volatile string Head;
 
+        private readonly bool _readsOn;
+        private volatile byte[] _received;
+
+        /// <summary>What came after the request, once the client has closed.</summary>
+        internal byte[] Received
+        {
+            get { return _received; }
+        }
+
         internal FixedAnswer(string answer)
+            : this(answer, false)
+        {
+        }
+
+        internal FixedAnswer(string answer, bool readsOn)
         {
             _answer = answer;
+            _readsOn = readsOn;
             _listener.Start();
             var thread = new Thread(Run);
             thread.IsBackground = true;
@@ -93,12 +108,35 @@ namespace Framewire.Tests
                     byte[] answer = Encoding.GetEncoding("iso-8859-1").GetBytes(
                         _answer.Replace("{accept}", Accept(head.ToString())));
                     stream.Write(answer, 0, answer.Length);
+                    if (_readsOn)
+                    {
+                        _received = ReadToEnd(stream);
+                    }
                 }
             }
             catch (Exception)
             {
                 // Stopped before anybody came, which each runtime says in its own way.
             }
+        }
+
+        private static byte[] ReadToEnd(NetworkStream stream)
+        {
+            var all = new System.IO.MemoryStream();
+            var part = new byte[65536];
+            int count;
+            while ((count = stream.Read(part, 0, part.Length)) > 0)
+            {
+                all.Write(part, 0, count);
+            }
+            return all.ToArray();
+        }
+
+        /// <summary>Whether the bytes end in a masked close frame with a code and no reason.</summary>
+        internal static bool EndsInCloseFrame(byte[] bytes)
+        {
+            int start = bytes.Length - 8;
+            return start >= 0 && bytes[start] == 0x88 && bytes[start + 1] == 0x82;
         }
 
         private static string Accept(string head)
