@@ -523,8 +523,8 @@ struct Config : fw_config {
 /// Starts the library as configured. Optional: the first socket starts it with defaults.
 inline Result<void> init(const Config &config) { return detail::check(fw_init(&config)); }
 
-/// Destroys every socket, ends every thread of the library, and lets go of all callbacks. Socket objects
-/// that still exist become harmless.
+/// Destroys every socket, ends every thread of the library, and lets go of all callbacks. Open connections
+/// first send what is queued, within the timeout. Socket objects that still exist become harmless.
 inline Result<void> shutdown(std::chrono::milliseconds timeout)
 {
     return detail::check(fw_shutdown(detail::count_of(timeout)));
@@ -1144,7 +1144,8 @@ public:
         }
         return *this;
     }
-    /// Ends the socket's life; an open connection is closed in the background as well as it goes.
+    /// Ends the socket's life; an open connection is closed in the background as well as it goes. What is
+    /// queued is dropped: to send it, close and wait for on_closed.
     ~Socket()
     {
         if (raw_.id != 0)

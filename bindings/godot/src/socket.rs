@@ -45,7 +45,8 @@ pub struct FramewireSocket {
     /// The subprotocols to offer, the preferred one first.
     #[var]
     pub supported_protocols: PackedStringArray,
-    /// Header fields to add to the upgrade request, each as `"Name: value"`.
+    /// Header fields to add to the upgrade request, each as `"Name: value"`. `User-Agent: Framewire/` with
+    /// the version is sent unless there is one here.
     #[var]
     pub handshake_headers: PackedStringArray,
     /// The `Origin` header field; empty for none.

@@ -31,6 +31,26 @@ func test_the_upgrade_request() -> bool:
 	return true
 
 
+func test_the_user_agent_can_be_replaced() -> bool:
+	check("user-agent: framewire/" in await head_of(new_socket()), "no User-Agent")
+	var socket := new_socket()
+	socket.handshake_headers = PackedStringArray(["User-Agent: Game/1"])
+	var head: String = await head_of(socket)
+	check("user-agent: game/1\r\n" in head and not "framewire" in head, head)
+	return true
+
+
+func test_the_zone_of_an_address_is_the_interface() -> bool:
+	var socket := new_socket()
+	var log := record(socket, ["failed"])
+	equal(socket.connect_to_url("ws://[fe80::1%25no-such-if]:9/"), OK, "connect_to_url")
+	await until_ended(log, socket)
+	equal(log[0][1], "resolve", "phase")
+	check("no-such-if" in log[0][3], log[0][3])
+	equal(new_socket().connect_to_url("ws://[::1%25lo]:9/"), ERR_INVALID_PARAMETER, "a zone where there is none")
+	return true
+
+
 func test_authorization_can_change() -> bool:
 	var socket := new_socket()
 	socket.set_basic_auth("user", "password")

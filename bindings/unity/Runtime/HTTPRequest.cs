@@ -66,7 +66,10 @@ namespace Framewire
             get { return (int)FramewireNative.fw_request_http_version(Live); }
         }
 
-        /// <summary>Adds a header; a name that is there already is sent twice.</summary>
+        /// <summary>
+        /// Adds a header; a name that is there already is sent twice, except Authorization, Origin and
+        /// User-Agent, which are replaced.
+        /// </summary>
         public void AddHeader(string name, string value)
         {
             Make(new HeaderChange(HeaderChangeKind.Add, name, value));

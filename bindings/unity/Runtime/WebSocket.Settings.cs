@@ -310,7 +310,10 @@ namespace Framewire
             }
         }
 
-        /// <summary>Adds a header to the upgrade request of every attempt.</summary>
+        /// <summary>
+        /// Adds a header to the upgrade request of every attempt. Authorization, Origin and User-Agent
+        /// (<c>Framewire/</c> and the version by default) take the place of the one before.
+        /// </summary>
         public void AddHeader(string name, string value)
         {
             fixed (byte* rawName = Utf8.Terminated(name, "name"))

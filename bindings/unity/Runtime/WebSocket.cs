@@ -244,7 +244,8 @@ namespace Framewire
 
         /// <summary>
         /// Ends the socket: an open connection is closed in the background, and no handler is called
-        /// any more. May be called twice. Afterwards Open and Send throw, Close does nothing.
+        /// any more. What is queued is dropped: to send it, Close and wait for OnClosed. May be called
+        /// twice. Afterwards Open and Send throw, Close does nothing.
         /// </summary>
         public void Dispose()
         {

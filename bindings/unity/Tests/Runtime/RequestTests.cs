@@ -55,6 +55,30 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void UserAgentIsTheLibrarysUnlessTheGameSaysOtherwise()
+        {
+            string head = HeadSeenByServer(new WebSocket(Server.Plain("/headers")));
+            Assert.IsTrue(head.IndexOf("user-agent: framewire/", StringComparison.OrdinalIgnoreCase) >= 0, head);
+
+            var socket = new WebSocket(Server.Plain("/headers"));
+            socket.AddHeader("User-Agent", "Game/1");
+            head = HeadSeenByServer(socket);
+            Assert.IsTrue(HasLine(head, "User-Agent: Game/1"), head);
+            Assert.IsFalse(head.Contains("Framewire/"), head);
+
+            socket = new WebSocket(Server.Plain("/headers"));
+            socket.InternalRequest.SetHeader("user-agent", "Game/2");
+            head = HeadSeenByServer(socket);
+            Assert.IsTrue(HasLine(head, "User-Agent: Game/2"), head);
+            Assert.IsFalse(head.Contains("Framewire/"), head);
+
+            socket = new WebSocket(Server.Plain("/headers"));
+            socket.InternalRequest.RemoveHeader("User-Agent");
+            head = HeadSeenByServer(socket);
+            Assert.IsFalse(head.IndexOf("user-agent", StringComparison.OrdinalIgnoreCase) >= 0, head);
+        }
+
+        [Test]
         public void CompressionIsOfferedAsItsSettingsSay()
         {
             Uri server = Server.Plain("/headers");
