@@ -373,6 +373,11 @@ namespace Framewire
         /// <summary>Never throws, whatever the handler of exceptions does.</summary>
         internal static void Report(WebSocket socket, Exception exception)
         {
+            if (exception is ThreadAbortException)
+            {
+                // The AppDomain unloads, which is no fault of the handler; the runtime throws it anew.
+                return;
+            }
             Action<WebSocket, Exception> handler = UnhandledException;
             if (handler != null)
             {
