@@ -6,7 +6,7 @@
 mod progress;
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -118,6 +118,8 @@ enum State {
 
 struct Board<'a> {
     steps: &'a [Step],
+    /// This program, where it lay at first: a build may replace it meanwhile.
+    program: PathBuf,
     states: Mutex<Vec<State>>,
     changed: Condvar,
     ended: Mutex<Vec<Ended>>,
@@ -131,6 +133,7 @@ pub fn run(steps: &[Step], environment: &[(&str, &str)]) -> Outcome {
     }
     let board = Board {
         steps,
+        program: std::env::current_exe().map_err(|error| error.to_string())?,
         states: Mutex::new(vec![State::Waiting; steps.len()]),
         changed: Condvar::new(),
         ended: Mutex::new(Vec::new()),
@@ -188,7 +191,7 @@ impl Board<'_> {
     fn run(&self, at: usize, environment: &[(&str, &str)]) {
         let step = &self.steps[at];
         let started = Instant::now();
-        let (output, verdict, processor) = match start(at, step, environment) {
+        let (output, verdict, processor) = match start(&self.program, at, step, environment) {
             Ok(ended) => ended,
             Err(problem) => (String::new(), Verdict::Failed(problem), 0.0),
         };
@@ -207,10 +210,14 @@ impl Board<'_> {
 }
 
 /// Output, verdict, and seconds of processor.
-fn start(at: usize, step: &Step, environment: &[(&str, &str)]) -> Outcome<(String, Verdict, f32)> {
+fn start(
+    program: &Path,
+    at: usize,
+    step: &Step,
+    environment: &[(&str, &str)],
+) -> Outcome<(String, Verdict, f32)> {
     let report = reports()?.join(at.to_string());
     let _ = std::fs::remove_file(&report);
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut child = Command::new(program)
         .args(["step", step.name])
         .env(REPORT, &report)

@@ -68,7 +68,7 @@ const STEPS: &[Step] = &[
     Step::new("tests in C, address sanitizer", 120, c_tests::sanitized).after(BOTH),
     Step::new("tests in C, valgrind", 120, c_tests::under_valgrind).after(BOTH),
     Step::new("fuzzing", 240, fuzz_step).after(BOTH),
-    Step::new("Godot", 90, || with_echo_or_skip(godot::step)).after(BOTH),
+    Step::new("Godot", 90, || with_echo_verdict(godot::step)).after(BOTH),
     Step::new("Unity, in Mono and CoreCLR", 90, || match unity::tools() {
         Ok(()) => with_echo(unity::test),
         Err(reason) => Verdict::Skipped(reason),
@@ -89,10 +89,10 @@ const STEPS: &[Step] = &[
     Step::new("HTTP/2: Node", 5, real::http2::node).waits().after(BOTH),
     Step::new("HTTP/2 without WebSockets: nginx", 5, real::http2::nginx).waits().after(BOTH),
     Step::new("HTTP/2 without WebSockets: Caddy", 5, real::http2::caddy).waits().after(BOTH),
-    Step::new("squid, an HTTP proxy", 8, || with_echo_or_skip(proxies::squid)).waits().after(BOTH),
-    Step::new("tinyproxy, an HTTP proxy", 5, || with_echo_or_skip(proxies::tinyproxy)).waits().after(BOTH),
-    Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo_or_skip(proxies::microsocks)).waits().after(BOTH),
-    Step::new("dante, a SOCKS5 proxy", 5, || with_echo_or_skip(proxies::dante)).waits().after(BOTH),
+    Step::new("squid, an HTTP proxy", 8, || with_echo_verdict(proxies::squid)).waits().after(BOTH),
+    Step::new("tinyproxy, an HTTP proxy", 5, || with_echo_verdict(proxies::tinyproxy)).waits().after(BOTH),
+    Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::microsocks)).waits().after(BOTH),
+    Step::new("dante, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::dante)).waits().after(BOTH),
     // Last, with nothing else beside it but what still waits: what it counts needs a server that keeps up.
     Step::new("what a message costs, counted", 120, bench::counts::step).after(BOTH),
 ];
@@ -158,14 +158,15 @@ fn check_without(features: &[&str]) -> Verdict {
 }
 
 fn fuzz_step() -> Verdict {
-    let mut look = command("cargo");
-    look.args(["+nightly", "fuzz", "--version"]).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
-    let has_tool =
-        root().join("target/tools/cargo-fuzz/bin/cargo-fuzz").exists() || quietly(&mut look).is_ok();
+    let nightly = |arguments: &[&str]| {
+        let mut look = command("cargo");
+        look.arg("+nightly").args(arguments).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
+        quietly(&mut look).is_ok()
+    };
+    let own = root().join("target/tools/cargo-fuzz/bin/cargo-fuzz");
+    let is_here = nightly(&["--version"]) && (own.exists() || nightly(&["fuzz", "--version"]));
     let line = "rustup toolchain install nightly --profile minimal && cargo +nightly install cargo-fuzz";
-    if (c::can_sanitize().is_err() || !has_tool)
-        && let Err(reason) = may_install("cargo-fuzz, or the nightly compiler that it needs,", line)
-    {
+    if !is_here && let Err(reason) = may_install("cargo-fuzz, or the nightly compiler that it needs,", line) {
         return Verdict::Skipped(reason);
     }
     fuzz::step()
@@ -175,7 +176,7 @@ fn with_echo(test: impl FnOnce(&Echo) -> Outcome) -> Verdict {
     Echo::start().and_then(|echo| test(&echo)).into()
 }
 
-fn with_echo_or_skip(test: impl FnOnce(&Echo) -> Verdict) -> Verdict {
+fn with_echo_verdict(test: impl FnOnce(&Echo) -> Verdict) -> Verdict {
     match Echo::start() {
         Ok(echo) => test(&echo),
         Err(problem) => Verdict::Failed(problem),
