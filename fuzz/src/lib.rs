@@ -11,6 +11,7 @@
 //! The functions know nothing of libFuzzer, so that a plain test can run them over the corpora too.
 
 pub mod compare;
+pub mod corpus;
 pub mod deflate;
 pub mod frames;
 pub mod input;
@@ -27,14 +28,14 @@ pub mod utf8;
 
 pub type Target = fn(&[u8]);
 
-/// Every target, by the name of its folder in `corpus`.
-pub const TARGETS: [(&str, Target); 8] = [
-    ("frames", frames::run),
-    ("utf8", utf8::run),
-    ("deflate", deflate::run),
-    ("response", response::run),
-    ("url", url::run),
-    ("proxy", proxy::run),
-    ("session", session::run),
-    ("compare", compare::run),
+/// Every target, with the text of its corpus.
+pub const TARGETS: [(&str, Target, &str); 8] = [
+    ("frames", frames::run, include_str!("../corpus/frames.txt")),
+    ("utf8", utf8::run, include_str!("../corpus/utf8.txt")),
+    ("deflate", deflate::run, include_str!("../corpus/deflate.txt")),
+    ("response", response::run, include_str!("../corpus/response.txt")),
+    ("url", url::run, include_str!("../corpus/url.txt")),
+    ("proxy", proxy::run, include_str!("../corpus/proxy.txt")),
+    ("session", session::run, include_str!("../corpus/session.txt")),
+    ("compare", compare::run, include_str!("../corpus/compare.txt")),
 ];

@@ -1,26 +1,33 @@
-//! `cargo xtask fuzz`: the targets in `fuzz/`, each for a bounded time.
+//! `cargo xtask fuzz`: the targets in `fuzz/`, each for a bounded time of a processor.
 //!
 //! What is found on the way is kept in `target/fuzz`, not in the committed corpora, so that a run
 //! changes nothing in the repository.
 
+/// Shared with the targets, which are a workspace of their own.
+#[path = "../../fuzz/src/corpus.rs"]
+mod corpus;
+mod process;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use self::process::Ended;
 use crate::run::{Outcome, quietly, root, run, scratch};
 use crate::schedule::Verdict;
 
-/// Seconds for each target where nobody says: enough for what a change breaks plainly.
+/// Processor seconds for each target by default: enough for what a change breaks plainly.
 const SECONDS: u32 = 20;
 /// A newer one is taken in on purpose.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// `[--seconds N] [TARGET…]`
+/// `[--seconds N] [TARGET…]` or `--minimize [TARGET…]`
 pub fn main(words: &[&str]) -> Outcome {
     let (seconds, wanted) = match words {
+        ["--minimize", wanted @ ..] => (None, wanted),
         ["--seconds", count, wanted @ ..] => {
-            (count.parse().map_err(|_| format!("{count} is no number of seconds"))?, wanted)
+            (Some(count.parse().map_err(|_| format!("{count} is no number of seconds"))?), wanted)
         }
-        wanted => (SECONDS, wanted),
+        wanted => (Some(SECONDS), wanted),
     };
     let known = targets()?;
     if let Some(unknown) = wanted.iter().find(|word| !known.iter().any(|name| name == *word)) {
@@ -28,12 +35,16 @@ pub fn main(words: &[&str]) -> Outcome {
     }
     tools()?;
     let chosen = known.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str()));
-    fuzz(chosen, seconds)
+    run(nightly().args(["fuzz", "build"]))?;
+    match seconds {
+        Some(seconds) => fuzz(chosen, seconds),
+        None => chosen.map(|target| minimize(target)).collect(),
+    }
 }
 
 pub fn step() -> Verdict {
     match tools() {
-        Ok(()) => targets().and_then(|all| fuzz(all.iter(), SECONDS)).into(),
+        Ok(()) => main(&[]).into(),
         Err(reason) => Verdict::Skipped(reason),
     }
 }
@@ -86,33 +97,33 @@ fn nightly() -> Command {
 }
 
 fn fuzz<'a>(targets: impl Iterator<Item = &'a String>, seconds: u32) -> Outcome {
-    run(nightly().args(["fuzz", "build"]))?;
     let failed: Vec<String> = targets.filter_map(|target| fuzz_one(target, seconds).err()).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n\n")) }
 }
 
 fn fuzz_one(target: &str, seconds: u32) -> Outcome {
-    let found = scratch(&format!("fuzz/{target}"))?;
-    let corpus = root().join("fuzz/corpus").join(target);
-    let mut command = nightly();
-    command.args(["fuzz", "run", target]).arg(found).arg(corpus).args([
-        "--",
+    let artifacts = root().join("fuzz/artifacts").join(target);
+    std::fs::create_dir_all(&artifacts).map_err(|error| format!("{}: {error}", artifacts.display()))?;
+    // Without cargo-fuzz in between, so that the process can be observed.
+    let mut command = Command::new(program(target)?);
+    command.arg(found(target)?).arg(unpacked(target)?).args([
         "-rss_limit_mb=2048",
         // Of the wall clock, on machines that are busy.
         "-timeout=300",
         "-print_final_stats=1",
-        &format!("-max_total_time={seconds}"),
+        &format!("-artifact_prefix={}/", artifacts.display()),
     ]);
     if let Some(dictionary) = dictionary(target) {
         command.arg(format!("-dict={}", dictionary.display()));
     }
-    let output = command.output().map_err(|error| format!("cargo fuzz run {target}: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        let executed = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        println!("{target}: {} inputs in {seconds} s", executed.unwrap_or("?").trim());
+    let log = scratch("fuzz")?.join(format!("{target}.log"));
+    let ended =
+        process::run_for(seconds, &mut command, &log).map_err(|problem| format!("{target}: {problem}"))?;
+    if ended.status.success() {
+        println!("{target}: {}", figures(&ended));
         return Ok(());
     }
+    let text = ended.output;
     // From what went wrong on; what came before are the corpus's small gains.
     let start = text.find("panicked at").or_else(|| text.find("ERROR:")).unwrap_or(0);
     let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
@@ -122,12 +133,82 @@ fn fuzz_one(target: &str, seconds: u32) -> Outcome {
         Some(input) => format!("to see it again: cargo +nightly fuzz run {target} {input}"),
         None => "it left no input".to_owned(),
     };
-    Err(format!("{target}: {}\n{shown}\n{again}", output.status))
+    Err(format!("{target}: {}\n{shown}\n{again}", ended.status))
+}
+
+/// Where a target keeps what it finds, beyond its corpus.
+fn found(target: &str) -> Outcome<PathBuf> {
+    scratch(&format!("fuzz/{target}"))
+}
+
+fn packed(target: &str) -> PathBuf {
+    root().join("fuzz/corpus").join(target).with_extension("txt")
+}
+
+/// The corpus as libFuzzer reads it: a folder with a file for each input.
+fn unpacked(target: &str) -> Outcome<PathBuf> {
+    let folder = emptied(&format!("fuzz/corpora/{target}"))?;
+    let failed = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let file = packed(target);
+    let text = std::fs::read_to_string(&file).map_err(|error| failed(&file, &error))?;
+    for (at, input) in corpus::read(&text).map_err(|error| failed(&file, &error))?.iter().enumerate() {
+        let path = folder.join(at.to_string());
+        std::fs::write(&path, input).map_err(|error| failed(&path, &error))?;
+    }
+    Ok(folder)
+}
+
+/// Writes the corpus anew: what it takes, of itself and of what was found, to reach as much.
+fn minimize(target: &str) -> Outcome {
+    let (least, before) = (emptied(&format!("fuzz/least/{target}"))?, unpacked(target)?);
+    let mut merge = Command::new(program(target)?);
+    merge.arg("-set_cover_merge=1").arg(&least).arg(before).arg(found(target)?);
+    quietly(&mut merge)?;
+    let files = std::fs::read_dir(&least).map_err(|error| format!("{}: {error}", least.display()))?;
+    let inputs: std::io::Result<Vec<_>> = files.map(|file| std::fs::read(file?.path())).collect();
+    let inputs = inputs.map_err(|error| format!("{}: {error}", least.display()))?;
+    println!("{target}: {} inputs", inputs.len());
+    let file = packed(target);
+    std::fs::write(&file, corpus::write(inputs)).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// A folder with nothing from an earlier run in it.
+fn emptied(name: &str) -> Outcome<PathBuf> {
+    let folder = scratch(name)?;
+    std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    scratch(name)
+}
+
+fn program(target: &str) -> Outcome<PathBuf> {
+    Ok(root().join("fuzz/target").join(host()?).join("release").join(target))
+}
+
+/// The platform that the nightly compiler builds for, in whose folder the programs are.
+fn host() -> Outcome<String> {
+    let mut rustc = Command::new("rustc");
+    quietly(rustc.args(["+nightly", "--print", "host-tuple"])).map(|host| host.trim().to_owned())
+}
+
+/// What a run came to; coverage is counted in edges, and features are libFuzzer's finer measure.
+fn figures(ended: &Ended) -> String {
+    let text = &ended.output;
+    let inputs = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    let inputs = inputs.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+    let last =
+        |name| text.rsplit_once(name).and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("?");
+    let (used, elapsed) = (ended.used.as_secs_f64(), ended.elapsed.as_secs_f64());
+    format!(
+        "{inputs} inputs in {used:.0} s of a processor ({elapsed:.0} s elapsed), {:.0}/s, coverage {}, features {}",
+        inputs as f64 / used.max(0.01),
+        last(" cov: "),
+        last(" ft: "),
+    )
 }
 
 /// The words of the formats that a target reads.
 fn dictionary(target: &str) -> Option<PathBuf> {
-    let path = root().join("fuzz/dictionaries").join(Path::new(target).with_extension("dict"));
+    let format = if target == "compare" { "frames" } else { target };
+    let path = root().join("fuzz/dictionaries").join(format).with_extension("dict");
     path.exists().then_some(path)
 }
 

@@ -55,7 +55,9 @@ cargo xtask <command>
                      measures Framewire beside its peers; --show prints what was measured last,
                      --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
-                     the fuzz targets, each for 20 seconds unless it is said otherwise
+                     the fuzz targets, each for 20 seconds of processor time, or N
+  fuzz --minimize [TARGET...]
+                     writes the corpora anew, with what was found and without what adds nothing
   hostile --minutes N
                      a caller that knows no rules, so long: plain, sanitized, under valgrind
   soak [--minutes N] 200 connections that open, play, fail and come back, for 30 minutes
