@@ -6,6 +6,7 @@
 /// Shared with the targets, which are a workspace of their own.
 #[path = "../../fuzz/src/corpus.rs"]
 mod corpus;
+mod coverage;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -20,9 +21,10 @@ const SECONDS: u32 = 20;
 /// A newer one is taken in on purpose.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// `[--seconds N] [TARGET…]` or `--minimize [TARGET…]`
+/// `[--seconds N] [TARGET…]`, `--minimize [TARGET…]` or `--coverage`
 pub fn main(words: &[&str]) -> Outcome {
     let (seconds, wanted) = match words {
+        ["--coverage"] => return coverage::report(),
         ["--minimize", wanted @ ..] => (None, wanted),
         ["--seconds", count, wanted @ ..] => {
             (Some(count.parse().map_err(|_| format!("{count} is no number of seconds"))?), wanted)

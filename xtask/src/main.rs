@@ -56,6 +56,7 @@ cargo xtask <command>
                      --svg FILE draws it
   fuzz [--seconds N] [TARGET...]
                      the fuzz targets, each for 20 seconds of processor time, or N
+  fuzz --coverage    how much of src/wire and src/session the corpora execute
   fuzz --minimize [TARGET...]
                      writes the corpora anew, with what was found and without what adds nothing
   hostile --minutes N

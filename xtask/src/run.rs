@@ -90,7 +90,12 @@ pub fn build_test_program(name: &str, cfg: Option<&str>) -> Outcome<PathBuf> {
     if let Some(cfg) = cfg {
         with_cfg(&mut build, cfg)?;
     }
-    let mut build = build
+    test_program_of(&mut build, name)
+}
+
+/// The same, with a cargo that was told more.
+pub fn test_program_of(cargo: &mut Command, name: &str) -> Outcome<PathBuf> {
+    let mut build = cargo
         .args(["test", "--quiet", "--test", name, "--no-run", "--message-format", "json"])
         .stdout(Stdio::piped())
         .spawn()
