@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use framewire::limits::MAX_RESPONSE_HEAD;
 use framewire::wire::proxy::{
-    Proxy, ProxyError, ProxyHandshake, ProxyKind, ProxyStep, bypasses, from_environment,
+    Environment, Proxy, ProxyError, ProxyHandshake, ProxyKind, ProxyStep, bypasses, from_environment,
 };
 use framewire::wire::url::Url;
 
@@ -146,4 +146,19 @@ fn texts(data: &[u8]) {
     let found = from_environment(&target, lookup);
     assert!(found.ignored.is_empty(), "that proxy is well formed");
     assert_eq!(found.proxy.is_none(), bypasses(no_proxy.trim(), &target.host, target.port));
+
+    // The text as a variable: what cannot be used is named for the log, in one line.
+    let lookup = |name: &str| match name {
+        "http_proxy" | "HTTPS_PROXY" => Some(proxy.to_owned()),
+        "NO_PROXY" => Some(no_proxy.to_owned()),
+        _ => None,
+    };
+    let found = Environment::read(lookup).proxy_for(&target);
+    assert_eq!(found, from_environment(&target, lookup));
+    assert!(found.ignored.iter().all(|why| !why.contains(char::is_control)), "{:?}", found.ignored);
+    let excluded = bypasses(no_proxy.trim(), &target.host, target.port);
+    assert!(!excluded || (found.proxy.is_none() && found.ignored.is_empty()));
+    if let (Some(found), false) = (&found.proxy, excluded) {
+        assert_eq!(Proxy::parse(proxy.trim()).as_ref(), Ok(found));
+    }
 }

@@ -1,11 +1,16 @@
 //! The answer to the upgrade request: prefixes agree with the whole, an upgrade is only what
 //! RFC 6455 section 4.1 says, and the session comes to the same however the bytes are cut.
 
-use framewire::limits::{MAX_RESPONSE_BODY, MAX_RESPONSE_HEAD};
+use std::time::{Duration, SystemTime};
+
+use framewire::limits::{MAX_COOKIE_BYTES, MAX_COOKIES, MAX_RESPONSE_BODY, MAX_RESPONSE_HEAD};
+use framewire::wire::cookies::CookieJar;
 use framewire::wire::deflate::DeflateConfig;
 use framewire::wire::extensions::{ExtensionParams, parse_extensions};
+use framewire::wire::header::check_value;
 use framewire::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
 use framewire::wire::upgrade::{accept_for, check_response, key_from};
+use framewire::wire::url::Url;
 
 use super::input::{Input, Pieces};
 use super::script::{self, Driver, NONCE, Told};
@@ -24,6 +29,7 @@ pub fn run(data: &[u8]) {
             Some(Head::Interim { consumed }) => heads = &heads[consumed..],
             Some(Head::Final { head, consumed }) => {
                 answer(&head, compression);
+                cookies(&head, flags & 4 != 0);
                 body(&head, &heads[consumed..], seed);
                 break;
             }
@@ -102,6 +108,31 @@ fn written(extension: &ExtensionParams) -> String {
         None => format!("; {name}"),
     });
     extension.name.clone() + &params.collect::<String>()
+}
+
+/// What the server sets goes back to it as one field of its own words, and to no stranger (RFC 6265).
+fn cookies(head: &ResponseHead, secure: bool) {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    // A delay in seconds, or until a date.
+    let _ = head.retry_after(now);
+    let url = |text: &str| Url::parse(text).expect("a URL");
+    let lines: Vec<&str> = head.headers.get_all("Set-Cookie").collect();
+    let mut jar = CookieJar::default();
+    let scheme = if secure { "wss" } else { "ws" };
+    jar.take(&url(&format!("{scheme}://a.game.example/play/room?x")), lines.iter().copied(), now);
+    for to in ["wss://a.game.example/play/room", "ws://a.game.example/", "wss://b.game.example/play/room/x"] {
+        let Some(field) = jar.header(&url(to), now) else { continue };
+        assert_eq!(check_value(&field), Ok(()), "{field:?}");
+        assert!(field.len() <= MAX_COOKIE_BYTES + 3 * MAX_COOKIES);
+        for pair in field.split("; ") {
+            let (name, value) = pair.split_once('=').expect("a name");
+            let is_own = |line: &&str| line.contains(name) && line.contains(value);
+            assert!(lines.iter().any(is_own), "{pair:?} of {lines:?}");
+        }
+    }
+    for stranger in ["wss://other.example/play/room", "wss://game.example.other/", "wss://[::1]/play/room"] {
+        assert_eq!(jar.header(&url(stranger), now), None, "goes to {stranger}");
+    }
 }
 
 fn body(head: &ResponseHead, bytes: &[u8], seed: u8) {

@@ -9,6 +9,8 @@ use framewire::session::inbound::Scratch;
 use framewire::session::liveness::PingSettings;
 use framewire::session::sending::MAX_SLICES;
 use framewire::session::{MessageType, Outbox, Session, SessionEvent, Settings};
+use framewire::wire::header::HeaderList;
+use framewire::wire::response::{ResponseHead, ResponseHeaders};
 use framewire::wire::upgrade::{UpgradeRequest, accept_for, key_from};
 use framewire::wire::url::Url;
 
@@ -93,9 +95,31 @@ impl Driver {
     /// The request is on the wire, and nothing has been answered.
     pub fn new(settings: &Settings) -> Self {
         let session = Session::new(settings, request(), NONCE).expect("there is memory");
-        let mut driver = Self {
+        let mut driver = Self::of(session, settings);
+        driver.flush(Pieces::Whole);
+        let request = std::mem::take(&mut driver.wire);
+        assert!(request.starts_with(b"GET /play HTTP/1.1\r\n") && request.ends_with(b"\r\n\r\n"));
+        driver
+    }
+
+    /// The same on a stream of HTTP/2, whose head comes by [`answered`](Self::answered).
+    pub fn over_http2(settings: &Settings) -> Self {
+        let (session, connect) = Session::over_http2(settings, request()).expect("there is memory");
+        assert_eq!((connect.secure, connect.authority.as_str()), (false, "game.example"));
+        assert!(connect.fields.iter().all(|(name, _)| *name == name.to_ascii_lowercase()));
+        let mut driver = Self::of(session, settings);
+        driver.flush(Pieces::Whole);
+        assert!(driver.wire.is_empty(), "the request goes outside of the stream");
+        driver
+    }
+
+    fn of(session: Session, settings: &Settings) -> Self {
+        let mut outbox = Outbox::default();
+        // What is sent before it is open waits.
+        outbox.hold(settings.compression.as_ref().map(|config| config.min_size_to_compress as u32));
+        Self {
             session,
-            outbox: Outbox::default(),
+            outbox,
             now: Instant::now(),
             stream: false,
             told: Vec::new(),
@@ -108,11 +132,19 @@ impl Driver {
             written: 0,
             scratch: None,
             keys: 0,
-        };
-        driver.flush(Pieces::Whole);
-        let request = std::mem::take(&mut driver.wire);
-        assert!(request.starts_with(b"GET /play HTTP/1.1\r\n") && request.ends_with(b"\r\n\r\n"));
-        driver
+        }
+    }
+
+    /// The head of the answer comes over HTTP/2.
+    pub fn answered(&mut self, status: u16, extensions: &str) {
+        if self.session.awaits_head() {
+            let mut headers = ResponseHeaders::default();
+            if !extensions.is_empty() {
+                headers.push("sec-websocket-extensions", extensions);
+            }
+            self.session.answered(ResponseHead { status, reason: String::new(), version: 1, headers });
+            self.look();
+        }
     }
 
     pub fn is_open(&self) -> bool {
@@ -163,7 +195,7 @@ impl Driver {
         match &told {
             Told::Opened => {
                 assert!(is_first, "opened twice");
-                self.outbox.reset(self.session.treatment());
+                self.outbox.release(self.session.treatment());
             }
             Told::Failed(_) => self.held = self.behind && self.session.hold_close(),
             Told::Refused { .. } => {}
@@ -210,9 +242,9 @@ impl Driver {
         self.now = until;
     }
 
-    /// As a caller may: not before it is open, and not behind a close frame.
+    /// As a caller may: not behind a close frame.
     pub fn may_send(&self) -> bool {
-        self.is_open() && !self.outbox.is_closed() && (!self.is_over() || self.held)
+        !self.outbox.is_closed() && (!self.is_over() || self.held)
     }
 
     pub fn send(&mut self, message_type: MessageType, payload: &[u8], fragment_size: usize, how: Send) {

@@ -52,6 +52,7 @@ struct Agreed {
     client_takeover: bool,
     server_takeover: bool,
     xor: bool,
+    http2: bool,
 }
 
 impl Agreed {
@@ -71,10 +72,11 @@ impl Agreed {
             settings.extensions.push(Arc::new(Xor));
         }
         settings.pings.enabled = flags & 32 != 0;
-        Self { settings, opens: flags & 1 == 0, compression, client_takeover, server_takeover, xor }
+        let (opens, http2) = (flags & 1 == 0, flags & 64 != 0);
+        Self { settings, opens, compression, client_takeover, server_takeover, xor, http2 }
     }
 
-    fn answer(&self) -> Vec<u8> {
+    fn extensions(&self) -> String {
         let mut elements = Vec::new();
         if self.xor {
             elements.push("x-xor".to_owned());
@@ -89,7 +91,7 @@ impl Agreed {
             }
             elements.push(element);
         }
-        switching(&elements.join(", "))
+        elements.join(", ")
     }
 
     fn params(&self) -> DeflateParams {
@@ -161,6 +163,8 @@ struct Play<'a> {
     streamed: bool,
     /// Nobody listens any more.
     left: bool,
+    /// And nothing keeps what was queued from being sent all the same.
+    drains: bool,
 }
 
 fn play(agreed: &Agreed, mut input: Input, cut: Pieces) -> Outcome {
@@ -168,7 +172,11 @@ fn play(agreed: &Agreed, mut input: Input, cut: Pieces) -> Outcome {
     let before = buffer::stats().bytes_in_use as usize;
     let mut play = Play {
         agreed,
-        driver: Driver::new(&agreed.settings),
+        driver: if agreed.http2 {
+            Driver::over_http2(&agreed.settings)
+        } else {
+            Driver::new(&agreed.settings)
+        },
         cut,
         fed: Vec::new(),
         sent: Vec::new(),
@@ -176,9 +184,13 @@ fn play(agreed: &Agreed, mut input: Input, cut: Pieces) -> Outcome {
         deflater: Deflater::new(&agreed.params(), 6),
         streamed: false,
         left: false,
+        drains: false,
     };
     if agreed.opens {
-        play.driver.feed(&agreed.answer(), cut);
+        match agreed.http2 {
+            true => play.driver.answered(200, &agreed.extensions()),
+            false => play.driver.feed(&switching(&agreed.extensions()), cut),
+        }
         assert_eq!(play.driver.told, [Told::Opened]);
     }
     while !input.is_empty() && play.fed.len() < MOST && play.driver.queued < MOST {
@@ -224,7 +236,7 @@ impl Play<'_> {
                 self.feed(&plain::server_frame(0x80 | CLOSE, &payload));
             }
             7..=9 => self.send(input),
-            10 if self.driver.may_send() => {
+            10 if self.driver.may_send() && self.driver.is_open() => {
                 let (code, reason) = (input.one_of([1000, 1001, 3000, 4999]), input.counted());
                 self.driver.close(code, &String::from_utf8_lossy(reason));
             }
@@ -235,7 +247,11 @@ impl Play<'_> {
                 }
                 self.driver.session.ping(payload);
             }
-            12 => self.driver.pass(Duration::from_millis(input.two().into())),
+            12 => {
+                // The network may have taken nothing for too long.
+                self.drains = false;
+                self.driver.pass(Duration::from_millis(input.two().into()));
+            }
             13 => {
                 let takes = usize::from(input.two());
                 self.driver.network_takes = if takes & 1 == 0 { usize::MAX } else { takes / 2 };
@@ -258,10 +274,28 @@ impl Play<'_> {
             19 => self.driver.behind = input.flag(),
             20 => self.driver.catch_up(),
             21 => match input.byte() {
-                0 => self.driver.end(),
+                0 => {
+                    self.drains = false;
+                    self.driver.end();
+                }
                 1 if !self.driver.is_over() => {
                     self.driver.session.leave(&mut self.driver.outbox);
                     self.left = true;
+                }
+                2 if self.driver.is_open() && !self.driver.is_over() && !self.left => {
+                    self.driver.session.leave_when_sent(&mut self.driver.outbox, self.driver.now);
+                    (self.left, self.drains) = (true, true);
+                }
+                3 => self.driver.session.probe(self.driver.now),
+                // The process slept.
+                4 => {
+                    let away = Duration::from_millis(input.two().into());
+                    self.driver.now += away;
+                    self.driver.session.forgive(away, self.driver.now);
+                }
+                5 => {
+                    let status = input.one_of([200, 299, 101, 199, 301, 403, 503]);
+                    self.driver.answered(status, &self.agreed.extensions());
                 }
                 _ => self.driver.flush(Pieces::Whole),
             },
@@ -359,6 +393,8 @@ impl Play<'_> {
             assert_eq!(messages.len(), wanted_messages.len());
             assert_eq!(pongs.len(), wanted_pongs.len());
             assert_eq!(self.driver.session.messages_received() as usize, messages.len());
+            assert_eq!(self.driver.session.pongs_received() as usize, pongs.len());
+            assert!(self.driver.session.frames_received() >= self.driver.session.messages_received());
         }
         let answers = self.frames().0.into_iter().filter(|frame| frame.opcode == PONG);
         let mut left = pings.iter();
@@ -420,7 +456,8 @@ impl Play<'_> {
             }
         }
         assert!(self.sent.starts_with(&received), "{received:?} of {:?}", self.sent);
-        if !self.driver.session.is_done() {
+        assert!(self.driver.session.queued_payload() <= self.driver.queued - self.driver.written);
+        if !self.driver.session.is_done() || self.drains {
             assert_eq!(received.len(), self.sent.len());
             assert_eq!(self.driver.written, self.driver.queued);
         }
