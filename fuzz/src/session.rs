@@ -329,6 +329,7 @@ impl Play<'_> {
         let how = [Send::Copied, Send::Uncompressed, Send::Given, Send::Shared][usize::from(flags & 3)];
         let fragment_size = [MAX_FRAGMENT_SIZE, MIN_FRAGMENT_SIZE, 125, 1000][usize::from(flags >> 2 & 3)];
         let times = if flags & 32 != 0 { usize::from(input.byte()) } else { 1 };
+        let times = if flags & 64 != 0 { times * 8 } else { times };
         let bytes = input.counted();
         let (message_type, payload) = if flags & 16 != 0 {
             (MessageType::Text, String::from_utf8_lossy(bytes).repeat(times).into_bytes())
