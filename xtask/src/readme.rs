@@ -1,47 +1,75 @@
-//! The README's program in C: it compiles, plays with a server, and says why it cannot without one.
+//! The programs in the READMEs compile, play with a server, and say why they cannot without one.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::c;
-use crate::run::{Echo, Outcome, command, root, scratch};
+use crate::run::{Echo, Outcome, command, has, quietly, root, scratch};
 
-/// As it stands in the program.
+/// Where they stand, and in which language: the first block of that.
+const PROGRAMS: &[(&str, &str)] = &[("README.md", "c"), ("bindings/cpp/README.md", "cpp")];
+/// As it stands in the programs.
 const URL: &str = "ws://127.0.0.1:9001/";
 /// Nobody listens there.
 const NO_SERVER: &str = "ws://127.0.0.1:1/";
 
 pub fn test(echo: &Echo) -> Outcome {
-    let readme = fs::read_to_string(root().join("README.md")).map_err(|error| error.to_string())?;
-    let program = program(&readme).ok_or("the README has no program in C")?;
-    if !program.contains(URL) {
-        return Err(format!("the README's program does not connect to {URL}"));
-    }
     let library = c::library(c::usual())?;
-    let (said, _, code) = play(&program.replace(URL, &echo.ws), "readme", &library)?;
-    if code != Some(0) || said != "hello\n" {
-        return Err(format!("with a server it said {said:?} and ended with {code:?}"));
+    for (readme, language) in PROGRAMS {
+        if *language == "cpp" && !has("g++") {
+            println!("{readme}: skipped: g++ is missing");
+            continue;
+        }
+        one(readme, language, &library, echo).map_err(|problem| format!("{readme}: {problem}"))?;
     }
-    let (said, why, code) = play(&program.replace(URL, NO_SERVER), "readme_alone", &library)?;
-    if code != Some(1) || !said.is_empty() || !why.contains("127.0.0.1:1") {
-        return Err(format!("without a server it said {said:?} and {why:?}, and ended with {code:?}"));
-    }
-    println!("without a server: {}", why.trim());
     Ok(())
 }
 
-/// The first block of C.
-fn program(readme: &str) -> Option<&str> {
-    Some(readme.split_once("```c\n")?.1.split_once("```")?.0)
+fn one(readme: &str, language: &str, library: &Path, echo: &Echo) -> Outcome {
+    let text = fs::read_to_string(root().join(readme)).map_err(|error| error.to_string())?;
+    let program = program(&text, language).ok_or_else(|| format!("there is no program in {language}"))?;
+    if !program.contains(URL) {
+        return Err(format!("its program does not connect to {URL}"));
+    }
+    let (said, _, code) = play(&program.replace(URL, &echo.ws), language, library)?;
+    if code != Some(0) || said != "hello\n" {
+        return Err(format!("with a server it said {said:?} and ended with {code:?}"));
+    }
+    let (said, why, code) = play(&program.replace(URL, NO_SERVER), language, library)?;
+    if code != Some(1) || !said.is_empty() || !why.contains("127.0.0.1:1") {
+        return Err(format!("without a server it said {said:?} and {why:?}, and ended with {code:?}"));
+    }
+    println!("{readme}: without a server: {}", why.trim());
+    Ok(())
+}
+
+fn program<'a>(readme: &'a str, language: &str) -> Option<&'a str> {
+    Some(readme.split_once(&format!("```{language}\n"))?.1.split_once("```")?.0)
 }
 
 /// What it writes to both outputs, and how it ends.
-fn play(source: &str, name: &str, library: &std::path::Path) -> Outcome<(String, String, Option<i32>)> {
-    let file = scratch("readme")?.join(name).with_extension("c");
+fn play(source: &str, language: &str, library: &Path) -> Outcome<(String, String, Option<i32>)> {
+    let file = scratch("readme")?.join("readme").with_extension(language);
     fs::write(&file, source).map_err(|error| error.to_string())?;
-    let output =
-        command(c::compile(&file, library, c::usual())?).output().map_err(|error| error.to_string())?;
+    let program = match language {
+        "c" => c::compile(&file, library, c::usual())?,
+        _ => compile_cpp(&file, library)?,
+    };
+    let output = command(program).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok((text(&output.stdout), text(&output.stderr), output.status.code()))
+}
+
+fn compile_cpp(source: &Path, library: &Path) -> Outcome<PathBuf> {
+    let program = source.with_extension("");
+    let mut cxx = command("g++");
+    cxx.arg("-std=c++17").args(c::WARNINGS);
+    for folder in ["include", "bindings/cpp/include"] {
+        cxx.arg("-I").arg(root().join(folder));
+    }
+    cxx.arg(source).arg("-o").arg(&program).arg("-L").arg(library).arg("-lframewire");
+    quietly(cxx.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display())))?;
+    Ok(program)
 }
 
 #[cfg(test)]
@@ -49,9 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn program_is_the_first_block_of_c() {
+    fn program_is_the_first_block_of_its_language() {
         let readme = "# A\n```sh\nmake\n```\n```c\nint a;\n```\n```cpp\nint b;\n```\n```c\nint c;\n```\n";
-        assert_eq!(program(readme), Some("int a;\n"));
-        assert_eq!(program("# A\n"), None);
+        assert_eq!(program(readme, "c"), Some("int a;\n"));
+        assert_eq!(program(readme, "cpp"), Some("int b;\n"));
+        assert_eq!(program("# A\n", "c"), None);
     }
 }

@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
     .quick()
     .after(&[BUILD]),
     Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
-    Step::new("the README's program in C", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
+    Step::new("the READMEs' programs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
     Step::new("tests in C", 60, c_tests::plain).quick().waits().after(BOTH),
     Step::new("the demo", 5, || with_echo(|echo| demo::play(echo, c::usual()))).quick().waits().after(BOTH),
     Step::new("hostile servers: every fault in every phase, an end at every byte", 60, || {
