@@ -1206,7 +1206,9 @@ FW_API fw_result fw_resume(void);
 /// called. User and password in the URL are sent as basic authentication.
 ///
 /// url: NUL-terminated UTF-8, ws: or wss: (http: and https: mean the same), at most 8 KiB; copied.
-///   Spaces and control characters are refused, not removed.
+///   Spaces and control characters are refused, not removed. The zone of a link-local IPv6 address (RFC
+///   6874), an interface by its name or number, stands behind %25, as in ws://[fe80::1%25eth0]:9001/; it is
+///   never sent.
 /// out: receives the handle; not NULL.
 /// Returns: OK; INVALID_ARGUMENT (NULL); INVALID_URL; NOT_SUPPORTED (wss: in a build without TLS);
 ///   SHUT_DOWN (a shutdown is on its way); OUT_OF_MEMORY.
@@ -1214,7 +1216,8 @@ FW_API fw_result fw_resume(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_create(const char *url, struct fw_socket *out);
+FW_API fw_result fw_socket_create(const char *url,
+                                  struct fw_socket *out);
 
 /// Starts connecting.
 ///

@@ -174,23 +174,6 @@ fn the_name_of_a_proxy_is_resolved() {
 }
 
 #[test]
-fn a_zone_is_told_to_no_proxy() {
-    let server = EchoServer::start();
-    let (proxy, heads) = http_proxy(server.port());
-    let client = Client::new("ws://[fe80::1%25lo]:99/");
-    client.set_proxy(Some(&through(&proxy))).unwrap();
-    echoes(&client);
-    let head = &told(&heads)[0];
-    assert!(head.starts_with("CONNECT [fe80::1]:99 HTTP/1.1\r\nHost: [fe80::1]:99\r\n"), "{head}");
-    assert!(!head.contains('%'), "{head}");
-
-    // That of the proxy itself is where it is looked for.
-    let error = refused("http://[fe80::1%25no-such-if]:99");
-    assert_eq!(error.kind, ErrorKind::Proxy, "{error}");
-    assert!(error.message.contains("fe80::1%no-such-if"), "{error}");
-}
-
-#[test]
 fn user_and_password_are_shown_to_a_proxy_and_to_nobody_else() {
     let heads = Told::default();
     let own = heads.clone();

@@ -9,7 +9,6 @@ use framewire::session::inbound::Scratch;
 use framewire::session::liveness::PingSettings;
 use framewire::session::sending::MAX_SLICES;
 use framewire::session::{MessageType, Outbox, Session, SessionEvent, Settings};
-use framewire::wire::header::HeaderList;
 use framewire::wire::response::{ResponseHead, ResponseHeaders};
 use framewire::wire::upgrade::{UpgradeRequest, accept_for, key_from};
 use framewire::wire::url::Url;

@@ -36,11 +36,11 @@ pub fn main(words: &[&str]) -> Outcome {
         return Err(format!("{unknown} is none of {}", known.join(", ")));
     }
     tools()?;
-    let chosen = known.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str()));
+    let mut chosen = known.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str()));
     run(nightly().args(["fuzz", "build"]))?;
     match seconds {
         Some(seconds) => fuzz(chosen, seconds),
-        None => chosen.map(|target| minimize(target)).collect(),
+        None => chosen.try_for_each(|target| minimize(target)),
     }
 }
 
