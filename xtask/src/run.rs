@@ -88,7 +88,10 @@ fn noted(name: &str) -> Outcome<PathBuf> {
 pub fn build_test_program(name: &str, cfg: Option<&str>) -> Outcome<PathBuf> {
     let mut build = cargo();
     if let Some(cfg) = cfg {
-        with_cfg(&mut build, cfg)?;
+        // A folder of its own, as the flags would have everything built again each time.
+        build
+            .env("RUSTFLAGS", format!("--cfg {cfg}"))
+            .env("CARGO_TARGET_DIR", root().join("target").join(cfg));
     }
     test_program_of(&mut build, name)
 }
