@@ -163,8 +163,10 @@ fn goaway_costs_each_socket_one_more_connection_at_most() {
     assert_eq!(unanswered.connections(), 2);
 
     let unwilling = played(|peer, _| {
-        peer.websockets(100);
-        peer.go_away(0, NO_ERROR);
+        peer.at_once(|peer| {
+            peer.websockets(100);
+            peer.go_away(0, NO_ERROR);
+        });
         assert_eq!(peer.request(), None);
     });
     let clients = opening(&unwilling, 6);

@@ -63,7 +63,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("are not yet with the network", NoClaim("an amount of bytes")),
     ("not yet sent is lost", NoClaim("what a reconnect does not send again")),
     ("will be sent from", NoClaim("what becomes of a segment's bytes")),
-    ("later versions may know more events", NoClaim("why an example ignores what it does not know")),
+    ("later versions may add event types", NoClaim("why an example ignores what it does not know")),
 ];
 
 pub fn check() -> Outcome {

@@ -13,6 +13,7 @@ const KNOWING: &[(&str, &str)] = &[
     ("src/net/options.rs", "socket options, keep-alive, signals and what readiness promises"),
     ("src/net/tls/roots.rs", "the system's root certificates, which Android keeps behind Java"),
     ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
+    ("src/net/resolve.rs", "a test's interface number, which Linux shows in a file"),
     ("src/ffi/tests/layout.rs", "sizes of structs with 64-bit pointers; the C compiler checks both widths"),
 ];
 

@@ -30,6 +30,8 @@ pub const STATUS_200: &[u8] = &[0x88];
 /// A connection in the clear, of a client that speaks HTTP/2 by prior knowledge.
 pub struct FramePeer<'a> {
     stream: &'a TcpStream,
+    /// Frames that are to be sent in one piece.
+    held: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl<'a> FramePeer<'a> {
         let mut preface = [0; 24];
         let mut stream = peer.stream();
         stream.read_exact(&mut preface).ok()?;
-        (preface == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").then_some(Self { stream })
+        (preface == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").then_some(Self { stream, held: None })
     }
 
     /// Sends a frame; a client that has gone meanwhile is no failure.
@@ -55,7 +57,17 @@ impl<'a> FramePeer<'a> {
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
         frame.extend(payload);
-        let _ = self.stream.write_all(&frame);
+        match &mut self.held {
+            Some(held) => held.extend(frame),
+            None => drop(self.stream.write_all(&frame)),
+        }
+    }
+
+    /// Sends what `say` sends in one piece: the client reads it at once.
+    pub fn at_once(&mut self, say: impl FnOnce(&mut Self)) {
+        self.held = Some(Vec::new());
+        say(self);
+        let _ = self.stream.write_all(&self.held.take().unwrap_or_default());
     }
 
     pub fn settings(&mut self, settings: &[(u16, u32)]) {
