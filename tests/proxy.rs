@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
-use common::{Client, Seen};
+use common::{Client, Seen, wait_until};
 use framewire::{Code, Error, ErrorKind, Phase, Socket};
 use framewire_servers::relay::relay;
 use framewire_servers::{EchoServer, Peer, Scripted};
@@ -188,6 +188,8 @@ fn user_and_password_are_shown_to_a_proxy_and_to_nobody_else() {
     client.set_proxy(Some(&format!("http://bob:s%40cret@127.0.0.1:{}", proxy.port()))).unwrap();
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
+    // The proxy notes a request after it has answered it.
+    wait_until("both requests", || told(&heads).len() == 2);
     let heads = told(&heads);
     // "bob:s@cret" and "alice:wonder".
     assert!(heads[0].contains("\r\nProxy-Authorization: Basic Ym9iOnNAY3JldA==\r\n"), "{}", heads[0]);

@@ -31,7 +31,14 @@ fn sent(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> 
 fn end(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
     client.abort().unwrap();
     assert!(client.end().is_terminal());
-    let head = heads.lock().unwrap().pop().unwrap();
+    let mut head = String::new();
+    // The server notes a request after it has answered it.
+    common::wait_until("the request", || {
+        heads.lock().unwrap().pop().is_some_and(|noted| {
+            head = noted;
+            true
+        })
+    });
     let fields = head.lines().filter_map(|line| line.split_once(": "));
     fields.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
 }
