@@ -1059,7 +1059,7 @@ FW_API size_t fw_last_error(char *buf, size_t cap);
 /// Since: 0.1.0.
 FW_API uint32_t fw_version(void);
 
-/// The version of the library that runs, as text, such as "0.1.0".
+/// The version of the library that runs, as text: MAJOR.MINOR.PATCH.
 ///
 /// For logs and error messages; the macro FW_VERSION_STRING is that of the header.
 ///

@@ -41,7 +41,7 @@ pub extern "C" fn fw_version() -> u32 {
     })
 }
 
-/// The version of the library that runs, as text, such as "0.1.0".
+/// The version of the library that runs, as text: MAJOR.MINOR.PATCH.
 ///
 /// For logs and error messages; the macro FW_VERSION_STRING is that of the header.
 ///
