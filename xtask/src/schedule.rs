@@ -1,4 +1,5 @@
-//! Runs steps, each in a process of its own, in two lanes: what waits runs beside what computes.
+//! Runs steps, each in a process of its own, in two lanes: what waits runs beside what computes. A lane that
+//! has nothing left takes steps of the other one.
 //!
 //! A step's output is kept and printed whole when it ends. Meanwhile a line says what runs, how many of how
 //! many, the time so far and the time to go.
@@ -54,11 +55,13 @@ pub struct Step {
     pub is_quick: bool,
     /// Begins after these steps have ended, if they run at all.
     pub after: &'static [&'static str],
+    /// Begins after all other steps have ended.
+    pub is_last: bool,
 }
 
 impl Step {
     pub const fn new(name: &'static str, seconds: u32, run: fn() -> Verdict) -> Self {
-        Self { name, seconds, run, lane: Lane::Computes, is_quick: false, after: &[] }
+        Self { name, seconds, run, lane: Lane::Computes, is_quick: false, after: &[], is_last: false }
     }
 
     pub const fn quick(self) -> Self {
@@ -67,6 +70,10 @@ impl Step {
 
     pub const fn waits(self) -> Self {
         Self { lane: Lane::Waits, ..self }
+    }
+
+    pub const fn last(self) -> Self {
+        Self { is_last: true, ..self }
     }
 
     pub const fn after(self, steps: &'static [&'static str]) -> Self {
@@ -167,19 +174,10 @@ impl Board<'_> {
     fn next(&self, lane: Lane) -> Option<usize> {
         let mut states = lock(&self.states);
         loop {
-            let left: Vec<usize> = (0..self.steps.len())
-                .filter(|&at| self.steps[at].lane == lane && states[at] == State::Waiting)
-                .collect();
-            if left.is_empty() {
+            if !states.contains(&State::Waiting) {
                 return None;
             }
-            let has_ended = |name: &&str| {
-                self.steps
-                    .iter()
-                    .zip(states.iter())
-                    .all(|(step, state)| step.name != *name || *state == State::Ended)
-            };
-            if let Some(at) = left.into_iter().find(|&at| self.steps[at].after.iter().all(has_ended)) {
+            if let Some(at) = choose(self.steps, &states, lane) {
                 states[at] = State::Running(Instant::now());
                 self.progress.begins(at, &states);
                 return Some(at);
@@ -207,6 +205,20 @@ impl Board<'_> {
         lock(&self.states)[at] = State::Ended;
         self.changed.notify_all();
     }
+}
+
+/// The first step of the lane that can begin, or of the other lane where the own one has none waiting.
+fn choose(steps: &[Step], states: &[State], lane: Lane) -> Option<usize> {
+    let has_ended = |name: &&str| {
+        steps.iter().zip(states).all(|(step, state)| step.name != *name || *state == State::Ended)
+    };
+    let is_free = |at: usize| match steps[at].is_last {
+        true => (0..steps.len()).all(|other| other == at || states[other] == State::Ended),
+        false => steps[at].after.iter().all(has_ended),
+    };
+    let waiting = || (0..steps.len()).filter(|&at| states[at] == State::Waiting);
+    let has_own = waiting().any(|at| steps[at].lane == lane);
+    waiting().find(|&at| (steps[at].lane == lane || !has_own) && is_free(at))
 }
 
 /// Output, verdict, and seconds of processor.
@@ -294,6 +306,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lanes_keep_to_their_own_steps_until_they_have_none() {
+        const NONE: fn() -> Verdict = || Verdict::Passed;
+        let steps = [
+            Step::new("build", 1, NONE),
+            Step::new("last", 1, NONE).last(),
+            Step::new("compute", 1, NONE).after(&["build"]),
+            Step::new("more", 1, NONE).after(&["build"]),
+            Step::new("wait", 1, NONE).waits().after(&["build"]),
+        ];
+        let running = State::Running(Instant::now());
+        let mut states = [State::Waiting; 5];
+        assert_eq!(choose(&steps, &states, Lane::Computes), Some(0));
+        assert_eq!(choose(&steps, &states, Lane::Waits), None, "its own step waits for the build");
+        states[0] = State::Ended;
+        assert_eq!(choose(&steps, &states, Lane::Computes), Some(2));
+        assert_eq!(choose(&steps, &states, Lane::Waits), Some(4));
+        (states[2], states[4]) = (running, State::Ended);
+        assert_eq!(choose(&steps, &states, Lane::Waits), Some(3), "nothing of its own is left");
+        states[3] = running;
+        assert_eq!(choose(&steps, &states, Lane::Waits), None, "the last step runs alone");
+        (states[2], states[3]) = (State::Ended, State::Ended);
+        assert_eq!(choose(&steps, &states, Lane::Computes), Some(1));
+    }
 
     #[test]
     fn processor_time_of_this_process_is_counted() {

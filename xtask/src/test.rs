@@ -93,8 +93,8 @@ const STEPS: &[Step] = &[
     Step::new("tinyproxy, an HTTP proxy", 5, || with_echo_verdict(proxies::tinyproxy)).waits().after(BOTH),
     Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::microsocks)).waits().after(BOTH),
     Step::new("dante, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::dante)).waits().after(BOTH),
-    // Last, with nothing else beside it but what still waits: what it counts needs a server that keeps up.
-    Step::new("what a message costs, counted", 120, bench::counts::step).after(BOTH),
+    // With nothing else beside it: what it counts needs a server that keeps up.
+    Step::new("what a message costs, counted", 120, bench::counts::step).last(),
 ];
 
 /// `[--all] [--install] [WORD…]`: words choose among all steps.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::{Lane, State, Step, lock};
+use super::{State, Step, lock};
 use crate::run::root;
 
 /// How long each step will take: as long as it took last, or as its entry says.
@@ -19,18 +19,17 @@ impl Estimates {
         Self(steps.iter().map(|step| last.get(step.name).copied().unwrap_or(step.seconds as f32)).collect())
     }
 
-    /// The lanes run side by side, so the longer one counts.
+    /// Both lanes share what is left, but for what runs alone.
     fn left(&self, steps: &[Step], states: &[State]) -> f32 {
-        let of_lane = |lane: Lane| -> f32 {
-            let own = (0..steps.len()).filter(|&at| steps[at].lane == lane);
-            own.map(|at| match states[at] {
-                State::Waiting => self.0[at],
-                State::Running(since) => (self.0[at] - since.elapsed().as_secs_f32()).max(0.0),
-                State::Ended => 0.0,
-            })
-            .sum()
+        let left = |at: usize| match states[at] {
+            State::Waiting => self.0[at],
+            State::Running(since) => (self.0[at] - since.elapsed().as_secs_f32()).max(0.0),
+            State::Ended => 0.0,
         };
-        of_lane(Lane::Computes).max(of_lane(Lane::Waits))
+        let sum =
+            |last: bool| (0..steps.len()).filter(|&at| steps[at].is_last == last).map(left).sum::<f32>();
+        let longest = (0..steps.len()).filter(|&at| !steps[at].is_last).map(left).fold(0.0, f32::max);
+        (sum(false) / 2.0).max(longest) + sum(true)
     }
 }
 
@@ -133,15 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_lane_is_what_is_left() {
+    fn lanes_share_what_is_left_but_for_the_last_step() {
         let steps = [
             Step::new("one", 10, || Verdict::Passed),
             Step::new("two", 30, || Verdict::Passed),
-            Step::new("three", 25, || Verdict::Passed).waits(),
+            Step::new("three", 26, || Verdict::Passed).waits(),
+            Step::new("four", 5, || Verdict::Passed).last(),
         ];
-        let estimates = Estimates(vec![10.0, 30.0, 25.0]);
-        assert_eq!(estimates.left(&steps, &[State::Waiting; 3]), 40.0);
-        assert_eq!(estimates.left(&steps, &[State::Ended, State::Ended, State::Waiting]), 25.0);
-        assert_eq!(clock(estimates.left(&steps, &[State::Ended, State::Waiting, State::Ended])), "0:30");
+        let estimates = Estimates(vec![10.0, 30.0, 26.0, 5.0]);
+        use State::{Ended, Waiting};
+        assert_eq!(estimates.left(&steps, &[Waiting; 4]), 33.0 + 5.0);
+        assert_eq!(estimates.left(&steps, &[Ended, Waiting, Ended, Waiting]), 30.0 + 5.0);
+        assert_eq!(clock(estimates.left(&steps, &[Ended, Waiting, Ended, Ended])), "0:30");
     }
 }
