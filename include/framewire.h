@@ -3,65 +3,62 @@
  *
  * Generated from the source of the library; do not edit. SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * In short. fw_socket_create makes a socket, fw_socket_on_text and its like say what to call,
- * fw_socket_open connects in the background, fw_poll once a frame runs the callbacks that wait,
- * fw_socket_send_text sends, fw_socket_close closes, fw_socket_destroy ends the socket, and
- * fw_shutdown ends the library.
+ * Overview. fw_socket_create creates a socket, fw_socket_on_text and similar functions register
+ * callbacks, fw_socket_open connects in the background, fw_poll once per frame runs the waiting
+ * callbacks, fw_socket_send_text sends, fw_socket_close closes, fw_socket_destroy destroys the socket,
+ * fw_shutdown stops the library.
  *
- * Delivery. There are three ways, chosen for each socket:
- *   poll    (the default) callbacks run inside fw_poll and fw_socket_poll, on their caller's thread,
- *           within the budget given, and nowhere else.
- *   worker  fw_socket_set_dispatch: callbacks run on a thread of the library, as soon as possible.
- *   pull    fw_next_event and fw_next_events take from the queue of the first way what would be called;
- *           no callbacks.
- * One socket's events come in order and one at a time. Every fw_socket_open that returned OK ends in
- * exactly one terminal event, closed or error, after all messages received before it; only
- * fw_socket_destroy and fw_shutdown waive it. A peer that breaks the rules is not read any further,
- * but the socket stays open until the messages before that were delivered, for the close timeout at
- * most, so that answers to them still go out. A finalizer runs exactly once, as the last of all, at
- * the latest before fw_shutdown returns. A callback may call anything, its own socket's destroy
- * included, but fw_shutdown, which is refused there. It must not throw or longjmp.
+ * Delivery. Three modes, chosen per socket:
+ *   poll    (default) callbacks run inside fw_poll and fw_socket_poll, on the calling thread, within the
+ *           given budget.
+ *   worker  fw_socket_set_dispatch: callbacks run on a worker thread of the library, as soon as possible.
+ *   pull    fw_next_event and fw_next_events take events from the queue of poll mode; no callbacks.
+ * The events of one socket are delivered in order, one at a time. Every fw_socket_open that returned OK
+ * ends in exactly one terminal event, closed or error, after all messages received before it; only
+ * fw_socket_destroy and fw_shutdown suppress it. After a protocol violation nothing more is read, but the
+ * socket stays open until the messages received before it are delivered, at most for the close timeout,
+ * so that replies to them are still sent. The finalizer runs exactly once, after the last callback, at
+ * the latest before fw_shutdown returns. A callback may call any function, including fw_socket_destroy of
+ * its own socket, except fw_shutdown, which is refused there. It must not throw or longjmp.
  *
- * Ownership. Handles are numbers: copy them, and use them when they are dead; they are refused then,
- * never harmful. Strings passed in are copied, payloads copied or borrowed for the call. What a
- * callback is shown is read-only and ends when it returns; what an event shows ends with
- * fw_event_release. fw_segment_retain makes a payload outlive both, without a copy, until
- * fw_segment_release, even beyond fw_shutdown. No returned pointer is to be freed. Functions that
- * copy text out write at most cap bytes, NUL-terminated when cap > 0 and never with half a
- * character at the end, return the whole length without the NUL, and take NULL when cap is 0.
+ * Ownership. Handles are numbers and can be copied. Using a stale handle is safe: the call returns
+ * INVALID_HANDLE. Strings passed in are copied; payloads are copied or borrowed for the duration of the
+ * call. What a callback receives is read-only and valid until the callback returns; what an event contains
+ * is valid until fw_event_release. fw_segment_retain keeps a payload longer, without a copy, until
+ * fw_segment_release, even beyond fw_shutdown. Never free a returned pointer. Functions that copy text out
+ * write at most cap bytes, NUL-terminated when cap > 0 and never with a partial character at the end, and
+ * return the full length without the NUL; the buffer may be NULL when cap is 0.
  *
- * Threads. Every function may be called from any thread and inside any callback, and none waits, but
- * fw_wait and fw_shutdown, which wait no longer than they are told. The log function and the hooks of
+ * Threading. Every function may be called from any thread and inside any callback. None blocks, except
+ * fw_wait and fw_shutdown, which are bounded by their timeouts. The log callback and the hooks of
  * fw_config are called on any thread.
  *
- * Structs that grow. Those that begin with struct_size are prepared with fw_X_init(&x, sizeof x), and
- * may have more fields in another version. A program and a library of different sizes work together:
+ * Structs that grow. A struct that begins with struct_size is initialized with fw_X_init(&x, sizeof x) and
+ * may have more fields in another version. A program and a library with different sizes work together:
  * neither reads or writes beyond the smaller one, fields that only the library knows have their
  * defaults, and a field that only the program knows must be zero, else NOT_SUPPORTED. A struct_size
  * that ends within a field, before the first one or beyond 4096 bytes is INVALID_ARGUMENT. fw_event,
  * fw_error, fw_frame and fw_extension_frame keep their size and have reserved words instead, which
  * are zero; handles and fw_segment never change.
  *
- * Answers. The comments name results without their FW_RESULT_. Any function may also answer INTERNAL,
- * a fault of the library's own. Where a handle and something else are wrong it is INVALID_HANDLE. A
- * refused call has changed nothing, but that a segment handed to a send call is gone.
- * fw_last_error says in words what was wrong.
+ * Return values. The comments name results without FW_RESULT_. Any function may also return INTERNAL, an
+ * internal error of the library. When the handle and another argument are invalid, the result is
+ * INVALID_HANDLE. A failed call has no effect, except that a segment passed to a send function is always
+ * consumed. fw_last_error describes the last failure of the calling thread.
  *
- * Memory. Without any left, what carries payloads answers OUT_OF_MEMORY and has changed nothing:
- * fw_buffer_get, fw_segment_retain and the functions that send; what makes a handle does so for the
- * table it stands in; and a connection that cannot be given memory to receive into ends with an error
- * event. All else in the library cannot go on without: the process is ended at once (abort, after
- * "memory allocation of N bytes failed" on standard error), with nothing half done and nothing
- * overwritten.
+ * Memory. When allocation fails, functions that allocate payloads return OUT_OF_MEMORY and have no effect:
+ * fw_buffer_get, fw_segment_retain and the send functions; functions that create a handle do so when the
+ * handle table cannot grow. A connection that cannot allocate memory to receive into ends with an error
+ * event. Any other allocation failure aborts the process ("memory allocation of N bytes failed" on
+ * standard error).
  *
- * What no call can find out, and the caller has to see to. That a pointer that is not NULL points to
- * something: as many bytes as the length beside it says, a text up to its NUL, a struct of the type
- * named and at least its struct_size. That it points there until the call returns and that no other
- * thread writes there meanwhile. That the functions given to the library, and what their user_data
- * points to, outlive it: until the finalizer of the socket, or until fw_shutdown has returned OK for
- * those of fw_set_log and fw_config, and that none of them throws. That what a callback or an event
- * shows is not read when that has ended. Everything else may be wrong: handles and numbers of every
- * kind, events and segments that are made up, copied or released twice.
+ * Caller requirements (not checked). A pointer that is not NULL points to valid memory: as many bytes as
+ * the length next to it says, a NUL-terminated string, or a struct of the given type with at least
+ * struct_size bytes. It stays valid until the call returns, and no other thread writes to it meanwhile.
+ * Functions given to the library, and what their user_data points to, stay valid until the socket's
+ * finalizer has run, or until fw_shutdown has returned OK for those of fw_set_log and fw_config; none of
+ * them throws. Data of a callback or an event is not read after its end. Everything else is checked:
+ * handles and numbers of any value, events and segments that are made up, copied or released twice.
  *
  * Limits and defaults.
  *   message received      64 MiB    fw_socket_set_max_message_size
@@ -71,7 +68,7 @@
  *   unread events          4 MiB    fw_config.event_queue_bytes, each socket; then it stops reading
  *   connecting         20000 ms     fw_socket_set_connect_timeout
  *   closing             5000 ms     fw_socket_set_close_timeout
- *   pings                off        fw_socket_set_start_ping_thread; every 1000 ms, patience 2000 ms
+ *   keepalive pings      off        fw_socket_set_start_ping_thread; every 1000 ms, lost after 2000 ms
  *   ping payload         125 bytes
  *   close reason         123 bytes
  */
@@ -202,13 +199,13 @@ enum fw_log_level
  {
     /// Nothing.
     FW_LOG_OFF = 0,
-    /// Faults of the library's own, and of the system.
+    /// Internal errors and failed system calls.
     FW_LOG_ERROR = 1,
-    /// What may not be meant to be so.
+    /// Possible misconfiguration, and lost data.
     FW_LOG_WARN = 2,
     /// Connections that failed, and why.
     FW_LOG_INFO = 3,
-    /// Connections made and closed, step by step.
+    /// Each step of connecting and closing.
     FW_LOG_DEBUG = 4,
     /// The smallest detail.
     FW_LOG_TRACE = 5,
@@ -229,35 +226,35 @@ enum fw_error_kind
  {
     /// In an event that is no error.
     FW_ERROR_KIND_NONE = 0,
-    /// The host's name has no address, or could not be asked for.
+    /// Name resolution failed: the host name has no address, or the resolver failed.
     FW_ERROR_KIND_RESOLVE = 1,
-    /// Nobody listens there.
+    /// Connection refused.
     FW_ERROR_KIND_REFUSED = 2,
-    /// There is no way to the host.
+    /// Host unreachable.
     FW_ERROR_KIND_UNREACHABLE = 3,
-    /// The connection was cut.
+    /// The connection was reset or ended without a closing handshake.
     FW_ERROR_KIND_RESET = 4,
-    /// A phase took longer than the connect timeout left it, or the network takes nothing any more.
+    /// Connecting took longer than the connect timeout, or a write stalled.
     FW_ERROR_KIND_TIMED_OUT = 5,
-    /// TLS: a certificate, a version, an alert.
+    /// TLS failed: certificate, version, cipher suite or alert.
     FW_ERROR_KIND_TLS = 6,
-    /// The server answered the upgrade with something else; http_status says what.
+    /// The server answered the upgrade request with another status: see http_status.
     FW_ERROR_KIND_HTTP = 7,
     /// A proxy refused or failed.
     FW_ERROR_KIND_PROXY = 8,
-    /// The server broke the protocol.
+    /// The server violated the protocol.
     FW_ERROR_KIND_PROTOCOL = 9,
     /// The server sent a text that is not UTF-8.
     FW_ERROR_KIND_UTF8 = 10,
     /// A message is larger than the maximum message size.
     FW_ERROR_KIND_TOO_LARGE = 11,
-    /// A ping stayed unanswered and nothing else came.
+    /// A ping was not answered and nothing else was received.
     FW_ERROR_KIND_PING_TIMEOUT = 12,
     /// An extension failed.
     FW_ERROR_KIND_EXTENSION = 13,
-    /// Any other error of the operating system; os_code says which.
+    /// Another operating system error: see os_code.
     FW_ERROR_KIND_IO = 14,
-    /// A fault of the library's own, which was logged.
+    /// An internal error of the library, which was logged.
     FW_ERROR_KIND_INTERNAL = 15,
 };
 #ifndef __cplusplus
@@ -571,7 +568,7 @@ typedef void (FW_CALL *fw_finalizer_fn)(void *user_data);
 
 /// The upgrade is done: messages can be sent.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// user_data: what was given to fw_socket_on_open.
 typedef void (FW_CALL *fw_open_fn)(struct fw_socket socket, void *user_data);
 
@@ -579,7 +576,7 @@ typedef void (FW_CALL *fw_open_fn)(struct fw_socket socket, void *user_data);
 ///
 /// Valid UTF-8, not NUL-terminated: it lies where it was received.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// text: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_text.
@@ -624,7 +621,7 @@ typedef void (FW_CALL *fw_text_segment_fn)(struct fw_socket socket,
 
 /// A whole binary message came.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_binary.
@@ -637,7 +634,7 @@ typedef void (FW_CALL *fw_binary_fn)(struct fw_socket socket,
 ///
 /// fw_segment_retain keeps it longer than the callback, without a copy.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// segment: the payload, read-only, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_binary_no_alloc.
 typedef void (FW_CALL *fw_binary_no_alloc_fn)(struct fw_socket socket,
@@ -661,7 +658,7 @@ typedef struct fw_frame {
 
 /// A fragment of a message came.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// frame: the fragment, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_incomplete_frame.
 typedef void (FW_CALL *fw_incomplete_frame_fn)(struct fw_socket socket,
@@ -679,7 +676,7 @@ typedef struct fw_request {
 
 /// The upgrade request is ready to be sent and can still be changed.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// request: the request; dead when the callback returns.
 /// user_data: what was given to fw_socket_on_internal_request_created.
 typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request request, void *user_data);
@@ -688,7 +685,7 @@ typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request
 ///
 /// Answers to the library's own pings are shown as well.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: 0 to 125 bytes.
 /// user_data: what was given to fw_socket_on_pong.
@@ -718,7 +715,7 @@ typedef struct fw_error {
 
 /// The connection was lost, or not made, and will be tried again.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// error: why; valid until the callback returns.
 /// attempt: which try it will be, from 1, and from 1 again after a success.
 /// delay_ms: how long from now, in milliseconds.
@@ -733,7 +730,7 @@ typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket,
 ///
 /// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
 /// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
@@ -748,7 +745,7 @@ typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket,
 ///
 /// The socket can be opened again from here on.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// error: what happened, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_error.
 typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_error *error, void *user_data);
@@ -1155,15 +1152,15 @@ FW_API fw_result fw_shutdown(uint32_t timeout_ms);
 /// Since: 0.1.0.
 FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 
-/// Says that the network is another than before, or may be.
+/// Notifies the library that the network may have changed.
 ///
-/// For a phone that goes from Wi-Fi to mobile, a laptop that is moved: connections die of that without a
-/// sign. Every open one is pinged at once, whether pings are on or not, and where nothing at all comes
-/// back within 3 seconds it counts as lost: the event error comes, with FW_ERROR_KIND_PING_TIMEOUT, or
-/// reconnecting where that is on. While the game is behind with its events (event_queue_bytes) nothing is
-/// read, and the 3 seconds begin when reading does. A socket that has not sent its upgrade request yet
-/// begins to connect anew, in what is left of its connect timeout; one that waits for its next try begins
-/// at once; one that closes goes on.
+/// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may have died
+/// without a sign. Every open connection is pinged immediately, whether keepalive pings are on or not. When
+/// nothing is received within 3 seconds, the connection is lost: the event is error, with
+/// FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
+/// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has not sent
+/// its upgrade request starts connecting again, within the rest of its connect timeout; one that waits to
+/// reconnect starts immediately; a closing handshake continues.
 ///
 /// Returns: OK, also when the library does not run.
 /// Threads: any.
@@ -1172,13 +1169,12 @@ FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// Since: 0.1.0.
 FW_API fw_result fw_network_changed(void);
 
-/// Says that the process is about to sleep.
+/// Notifies the library that the process is about to be suspended.
 ///
-/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume no
-/// ping is sent, no try to reconnect begins, and no timeout of the library ends a connection; messages go
-/// back and forth for as long as the system lets them. TCP itself still gives up on a peer that is gone.
-/// Holds for the sockets that are open or opening; one that is opened later is awake. A second call does
-/// nothing.
+/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume, no
+/// pings are sent, no reconnect starts, and no timeout of the library ends a connection; messages are still
+/// sent and received as long as the process runs. TCP's own timeouts still apply. Affects sockets that are
+/// open or connecting; a socket that is opened later is not affected. A second call does nothing.
 ///
 /// Returns: OK, also when the library does not run.
 /// Threads: any.
@@ -1187,11 +1183,11 @@ FW_API fw_result fw_network_changed(void);
 /// Since: 0.1.0.
 FW_API fw_result fw_suspend(void);
 
-/// Says that the process is awake again.
+/// Notifies the library that the process runs again.
 ///
-/// Ends what fw_suspend began: timeouts go on with the time that was left to them, pings with a fresh
-/// interval. Then does what fw_network_changed does, so that connections that did not survive the sleep are
-/// found within 3 seconds. Without an fw_suspend before it is that alone.
+/// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new interval.
+/// Then does the same as fw_network_changed, so that connections that did not survive are detected within
+/// 3 seconds. Without a preceding fw_suspend it is the same as fw_network_changed.
 ///
 /// Returns: OK, also when the library does not run.
 /// Threads: any.
@@ -1741,10 +1737,10 @@ FW_API size_t fw_socket_next_events(struct fw_socket socket,
 /// Since: 0.2.0.
 FW_API void fw_events_release(struct fw_event *events, size_t count);
 
-/// Gives up an event.
+/// Releases an event.
 ///
-/// Ends the life of what it points to; FW_EVENT_REQUEST lets its connection go on. The event is
-/// zeroed. Releasing twice, or an event of FW_EVENT_NONE, does nothing.
+/// Everything that the event points to becomes invalid. After FW_EVENT_REQUEST the connection continues. The
+/// event is zeroed. Releasing it twice, or releasing an event of FW_EVENT_NONE, does nothing.
 ///
 /// event: an event that was taken, or zeroed; NULL does nothing.
 /// Returns: nothing.
@@ -1827,8 +1823,8 @@ FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket,
 
 /// Sends a text message where it lies.
 ///
-/// Takes over one of the caller's holds, whatever the result, and gives it up when the message is
-/// sent. No copy is made if it is the last hold; the bytes must not be touched any more then.
+/// Consumes one reference to the segment, even on failure; it is released when the message is sent. No
+/// copy is made if it is the last reference: do not access the bytes after the call.
 ///
 /// socket: the socket, open.
 /// segment: UTF-8, from fw_buffer_get or retained.
@@ -1839,7 +1835,8 @@ FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment segment);
+FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket,
+                                             struct fw_segment segment);
 
 /// Sends a binary message where it lies.
 ///
@@ -2482,9 +2479,9 @@ FW_API fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 /// Since: 0.1.0.
 FW_API fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
 
-/// Ends the life of the handle.
+/// Destroys the handle.
 ///
-/// Sockets that were given it keep the settings.
+/// Sockets that use it keep its settings.
 ///
 /// tls: the settings.
 /// Returns: OK; INVALID_HANDLE (destroyed already).

@@ -51,7 +51,7 @@ pub struct fw_frame {
 
 /// The upgrade is done: messages can be sent.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// user_data: what was given to fw_socket_on_open.
 pub type fw_open_fn = Option<unsafe extern "C" fn(socket: fw_socket, user_data: *mut c_void)>;
 
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn fw_socket_on_open(
 ///
 /// Valid UTF-8, not NUL-terminated: it lies where it was received.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// text: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_text.
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn fw_socket_on_text_segment(
 
 /// A whole binary message came.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_binary.
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn fw_socket_on_binary(
 ///
 /// fw_segment_retain keeps it longer than the callback, without a copy.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// segment: the payload, read-only, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_binary_no_alloc.
 pub type fw_binary_no_alloc_fn =
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
 
 /// A fragment of a message came.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// frame: the fragment, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_incomplete_frame.
 pub type fw_incomplete_frame_fn =
@@ -245,7 +245,7 @@ pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
 
 /// The upgrade request is ready to be sent and can still be changed.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// request: the request; dead when the callback returns.
 /// user_data: what was given to fw_socket_on_internal_request_created.
 pub type fw_request_fn =
@@ -280,7 +280,7 @@ pub unsafe extern "C" fn fw_socket_on_internal_request_created(
 ///
 /// Answers to the library's own pings are shown as well.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: 0 to 125 bytes.
 /// user_data: what was given to fw_socket_on_pong.
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn fw_socket_on_pong(
 
 /// The connection was lost, or not made, and will be tried again.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// error: why; valid until the callback returns.
 /// attempt: which try it will be, from 1, and from 1 again after a success.
 /// delay_ms: how long from now, in milliseconds.
@@ -355,7 +355,7 @@ pub unsafe extern "C" fn fw_socket_on_reconnecting(
 ///
 /// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
 /// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
@@ -397,7 +397,7 @@ pub unsafe extern "C" fn fw_socket_on_closed(
 ///
 /// The socket can be opened again from here on.
 ///
-/// socket: whom it happened to.
+/// socket: the socket this event belongs to.
 /// error: what happened, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_error.
 pub type fw_error_fn =

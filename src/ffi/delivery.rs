@@ -362,10 +362,10 @@ pub unsafe extern "C" fn fw_events_release(events: *mut fw_event, count: usize) 
     });
 }
 
-/// Gives up an event.
+/// Releases an event.
 ///
-/// Ends the life of what it points to; FW_EVENT_REQUEST lets its connection go on. The event is
-/// zeroed. Releasing twice, or an event of FW_EVENT_NONE, does nothing.
+/// Everything that the event points to becomes invalid. After FW_EVENT_REQUEST the connection continues. The
+/// event is zeroed. Releasing it twice, or releasing an event of FW_EVENT_NONE, does nothing.
 ///
 /// event: an event that was taken, or zeroed; NULL does nothing.
 /// Returns: nothing.

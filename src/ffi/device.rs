@@ -4,15 +4,15 @@ use super::guard::guard;
 use super::result::fw_result;
 use crate::client;
 
-/// Says that the network is another than before, or may be.
+/// Notifies the library that the network may have changed.
 ///
-/// For a phone that goes from Wi-Fi to mobile, a laptop that is moved: connections die of that without a
-/// sign. Every open one is pinged at once, whether pings are on or not, and where nothing at all comes
-/// back within 3 seconds it counts as lost: the event error comes, with FW_ERROR_KIND_PING_TIMEOUT, or
-/// reconnecting where that is on. While the game is behind with its events (event_queue_bytes) nothing is
-/// read, and the 3 seconds begin when reading does. A socket that has not sent its upgrade request yet
-/// begins to connect anew, in what is left of its connect timeout; one that waits for its next try begins
-/// at once; one that closes goes on.
+/// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may have died
+/// without a sign. Every open connection is pinged immediately, whether keepalive pings are on or not. When
+/// nothing is received within 3 seconds, the connection is lost: the event is error, with
+/// FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
+/// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has not sent
+/// its upgrade request starts connecting again, within the rest of its connect timeout; one that waits to
+/// reconnect starts immediately; a closing handshake continues.
 ///
 /// Returns: OK, also when the library does not run.
 /// Threads: any.
@@ -27,13 +27,12 @@ pub extern "C" fn fw_network_changed() -> fw_result {
     })
 }
 
-/// Says that the process is about to sleep.
+/// Notifies the library that the process is about to be suspended.
 ///
-/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume no
-/// ping is sent, no try to reconnect begins, and no timeout of the library ends a connection; messages go
-/// back and forth for as long as the system lets them. TCP itself still gives up on a peer that is gone.
-/// Holds for the sockets that are open or opening; one that is opened later is awake. A second call does
-/// nothing.
+/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume, no
+/// pings are sent, no reconnect starts, and no timeout of the library ends a connection; messages are still
+/// sent and received as long as the process runs. TCP's own timeouts still apply. Affects sockets that are
+/// open or connecting; a socket that is opened later is not affected. A second call does nothing.
 ///
 /// Returns: OK, also when the library does not run.
 /// Threads: any.
@@ -48,11 +47,11 @@ pub extern "C" fn fw_suspend() -> fw_result {
     })
 }
 
-/// Says that the process is awake again.
+/// Notifies the library that the process runs again.
 ///
-/// Ends what fw_suspend began: timeouts go on with the time that was left to them, pings with a fresh
-/// interval. Then does what fw_network_changed does, so that connections that did not survive the sleep are
-/// found within 3 seconds. Without an fw_suspend before it is that alone.
+/// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new interval.
+/// Then does the same as fw_network_changed, so that connections that did not survive are detected within
+/// 3 seconds. Without a preceding fw_suspend it is the same as fw_network_changed.
 ///
 /// Returns: OK, also when the library does not run.
 /// Threads: any.

@@ -13,35 +13,35 @@ use crate::error::{Error, ErrorKind, Phase};
 pub enum fw_error_kind {
     /// In an event that is no error.
     FW_ERROR_KIND_NONE = 0,
-    /// The host's name has no address, or could not be asked for.
+    /// Name resolution failed: the host name has no address, or the resolver failed.
     FW_ERROR_KIND_RESOLVE = 1,
-    /// Nobody listens there.
+    /// Connection refused.
     FW_ERROR_KIND_REFUSED = 2,
-    /// There is no way to the host.
+    /// Host unreachable.
     FW_ERROR_KIND_UNREACHABLE = 3,
-    /// The connection was cut.
+    /// The connection was reset or ended without a closing handshake.
     FW_ERROR_KIND_RESET = 4,
-    /// A phase took longer than the connect timeout left it, or the network takes nothing any more.
+    /// Connecting took longer than the connect timeout, or a write stalled.
     FW_ERROR_KIND_TIMED_OUT = 5,
-    /// TLS: a certificate, a version, an alert.
+    /// TLS failed: certificate, version, cipher suite or alert.
     FW_ERROR_KIND_TLS = 6,
-    /// The server answered the upgrade with something else; http_status says what.
+    /// The server answered the upgrade request with another status: see http_status.
     FW_ERROR_KIND_HTTP = 7,
     /// A proxy refused or failed.
     FW_ERROR_KIND_PROXY = 8,
-    /// The server broke the protocol.
+    /// The server violated the protocol.
     FW_ERROR_KIND_PROTOCOL = 9,
     /// The server sent a text that is not UTF-8.
     FW_ERROR_KIND_UTF8 = 10,
     /// A message is larger than the maximum message size.
     FW_ERROR_KIND_TOO_LARGE = 11,
-    /// A ping stayed unanswered and nothing else came.
+    /// A ping was not answered and nothing else was received.
     FW_ERROR_KIND_PING_TIMEOUT = 12,
     /// An extension failed.
     FW_ERROR_KIND_EXTENSION = 13,
-    /// Any other error of the operating system; os_code says which.
+    /// Another operating system error: see os_code.
     FW_ERROR_KIND_IO = 14,
-    /// A fault of the library's own, which was logged.
+    /// An internal error of the library, which was logged.
     FW_ERROR_KIND_INTERNAL = 15,
 }
 

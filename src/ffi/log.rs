@@ -18,13 +18,13 @@ use crate::error::CallError;
 pub enum fw_log_level {
     /// Nothing.
     FW_LOG_OFF = 0,
-    /// Faults of the library's own, and of the system.
+    /// Internal errors and failed system calls.
     FW_LOG_ERROR = 1,
-    /// What may not be meant to be so.
+    /// Possible misconfiguration, and lost data.
     FW_LOG_WARN = 2,
     /// Connections that failed, and why.
     FW_LOG_INFO = 3,
-    /// Connections made and closed, step by step.
+    /// Each step of connecting and closing.
     FW_LOG_DEBUG = 4,
     /// The smallest detail.
     FW_LOG_TRACE = 5,

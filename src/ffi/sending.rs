@@ -148,8 +148,8 @@ pub unsafe extern "C" fn fw_socket_send_binary_with(
 
 /// Sends a text message where it lies.
 ///
-/// Takes over one of the caller's holds, whatever the result, and gives it up when the message is
-/// sent. No copy is made if it is the last hold; the bytes must not be touched any more then.
+/// Consumes one reference to the segment, even on failure; it is released when the message is sent. No
+/// copy is made if it is the last reference: do not access the bytes after the call.
 ///
 /// socket: the socket, open.
 /// segment: UTF-8, from fw_buffer_get or retained.

@@ -198,9 +198,9 @@ pub extern "C" fn fw_tls_set_key_log(tls: fw_tls, enable: MaybeUninit<bool>) -> 
     guard(|| tls.get()?.set_key_log(truth(enable)))
 }
 
-/// Ends the life of the handle.
+/// Destroys the handle.
 ///
-/// Sockets that were given it keep the settings.
+/// Sockets that use it keep its settings.
 ///
 /// tls: the settings.
 /// Returns: OK; INVALID_HANDLE (destroyed already).
