@@ -304,7 +304,8 @@ impl Play<'_> {
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        if self.left {
+        // Nobody reads; over HTTP/2 not before the head of the answer has come either.
+        if self.left || self.driver.session.awaits_head() {
             return;
         }
         self.fed.extend_from_slice(bytes);
