@@ -15,7 +15,7 @@ const STEPS: &[Step] = &[
     Step::new("what it is made of: the list of it all", 60, supply::sbom),
     Step::new("the oldest compiler that is promised", 60, supply::oldest_compiler),
     Step::new("two builds of a release are the same", 300, reproducible::step),
-    Step::new("fuzzing, an hour each", 7 * 3600, || fuzz::main(&["--seconds", "3600"]).into()),
+    Step::new("fuzzing, an hour each", 8 * 3600, || fuzz::main(&["--seconds", "3600"]).into()),
     Step::new("Autobahn, every case", 1800, || autobahn::run(true).into()),
     Step::new("soak: half an hour of two hundred connections", 1900, || soak::main(&[]).into()),
 ];

@@ -104,10 +104,13 @@ pub fn test_program_of(cargo: &mut Command, name: &str) -> Outcome<PathBuf> {
         .spawn()
         .map_err(|error| format!("cargo: {error}"))?;
     let output = build.stdout.take().ok_or("cargo has no output")?;
-    // One line for each part that was built; the last with a program is the test's.
+    // One line for each part that was built. Programs of the package are built for its tests too.
+    let own = format!("\"name\":\"{name}\"");
     let mut program = None;
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        if let Some((_, rest)) = line.split_once("\"executable\":\"") {
+        if line.contains(&own)
+            && let Some((_, rest)) = line.split_once("\"executable\":\"")
+        {
             program = rest.split('"').next().map(PathBuf::from);
         }
     }
