@@ -1373,7 +1373,7 @@ private:
     std::size_t taken_ = 0;
 };
 
-/// Says that the network is another than before, or may be: every connection is looked at.
+/// Notifies the library that the network may have changed: every connection is checked.
 inline Result<void> network_changed() { return detail::check(fw_network_changed()); }
 /// Says that the process is about to sleep: until resume nothing is too late.
 inline Result<void> suspend() { return detail::check(fw_suspend()); }

@@ -36,7 +36,7 @@ namespace Framewire
         /// <summary>Pongs that came.</summary>
         public ulong PongsReceived { get { return _stats.pongs_received; } }
 
-        /// <summary>Times that another try (<see cref="WebSocket.Reconnect"/>) has opened.</summary>
+        /// <summary>Successful reconnects (<see cref="WebSocket.Reconnect"/>).</summary>
         public ulong Reconnects { get { return _stats.reconnects; } }
 
         /// <summary>Bytes of payload before compression, of messages that were sent compressed.</summary>
