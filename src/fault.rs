@@ -13,7 +13,7 @@ pub const POINTS: &[&str] = &[
     "client.send",
     "client.poll",
     "engine.launch",
-    "engine.obey",
+    "engine.commands",
     "engine.serve",
     "engine.turn",
     "engine.publish",

@@ -31,7 +31,7 @@ pub fn check(text: &str) {
 
 /// Where sources may format a value for debugging, and why nobody but a programmer reads it.
 const ALLOWED: &[(&str, &str)] = &[
-    ("src/engine/socket.rs", "the implementation of Debug"),
+    ("src/engine/shared/socket.rs", "the implementation of Debug"),
     ("src/net/tls/words.rs", "identifiers are made words of before they are used"),
     ("src/wire/deflate/deflater.rs", "a debug assertion"),
 ];

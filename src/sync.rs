@@ -1,4 +1,4 @@
-//! Locks, atomics and the statics made of them, for the rooms that hand things between threads.
+//! Locks, atomics and statics for the modules that several threads use.
 //!
 //! They are the standard library's. Tests built with `--cfg shuttle` or `--cfg framewire_loom` get those
 //! of shuttle or loom in their place, which try out in which order threads may come to run; see `models`.
@@ -11,6 +11,12 @@ pub use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 #[cfg(all(test, shuttle))]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+/// Locks a mutex, also a poisoned one: what these locks protect is consistent between any two statements, and
+/// a connection whose turn panicked is ended by its worker.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// Statics that the models can use: there each run has its own, as if the process had just begun.
 #[cfg(not(all(test, any(shuttle, framewire_loom))))]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::Event;
 use crate::engine::library::{self, Config};
-use crate::engine::worker::News;
-use crate::engine::{delivery, hub};
+use crate::engine::shared::delivery::{self, Event};
+use crate::engine::shared::inbox::NetworkChange;
+use crate::engine::shared::ready_list;
 use crate::error::CallError;
 use crate::fault;
 use crate::logging::{self, LogFn, LogLevel};
@@ -36,40 +36,40 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
 /// Runs waiting callbacks on this thread, at most `max_events` and for about `max_microseconds`
 /// (0: no limit), round the sockets that have events. Returns how many events ran a callback.
 pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
-    if hub::idle() {
+    if ready_list::idle() {
         return 0;
     }
     fault::point("client.poll");
-    library::hub().map_or(0, |hub| delivery::poll(&hub, max_events, max_microseconds))
+    library::ready_list().map_or(0, |ready_list| delivery::poll(&ready_list, max_events, max_microseconds))
 }
 
 /// Events that wait.
 pub fn pending() -> usize {
-    hub::pending()
+    ready_list::pending()
 }
 
 /// Sleeps until an event waits, at most this long. Returns whether one does. It sleeps as told also while
 /// the library does not run, and wakes for the first event of a socket that is made meanwhile;
 /// a [`shutdown`] ends it early.
 pub fn wait(timeout: Duration) -> bool {
-    hub::wait(library::hub().as_deref(), timeout)
+    ready_list::wait(library::ready_list().as_deref(), timeout)
 }
 
 /// Takes the next event, without a callback.
 pub fn next_event() -> Option<Event> {
-    if hub::idle() {
+    if ready_list::idle() {
         return None;
     }
-    delivery::next_event(&library::hub()?)
+    delivery::next_event(&library::ready_list()?)
 }
 
 /// Takes several events, at most `at_most`, in the same order as [`next_event`]: each goes to `put`,
 /// until that returns false. Returns how many were taken, 0 when nothing waits.
 pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
-    if hub::idle() {
+    if ready_list::idle() {
         return 0;
     }
-    library::hub().map_or(0, |hub| delivery::next_events(&hub, at_most, put))
+    library::ready_list().map_or(0, |ready_list| delivery::next_events(&ready_list, at_most, put))
 }
 
 /// The machine has another network than before, or may have: every connection is looked at.
@@ -79,19 +79,19 @@ pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize 
 /// way to the server begin anew, within the time that is left to them, and a reconnect does not wait for
 /// its delay.
 pub fn network_changed() {
-    library::tell(News { look_alive: true, ..News::default() });
+    library::report(NetworkChange { probe: true, ..NetworkChange::default() });
 }
 
 /// The process is about to sleep: until [`resume`] nothing that the sockets of this moment wait for is
 /// too late, no pings are sent, and no reconnect begins.
 pub fn suspend() {
-    library::tell(News { suspended: Some(true), ..News::default() });
+    library::report(NetworkChange { suspended: Some(true), ..NetworkChange::default() });
 }
 
 /// The process has woken up: time goes on, and every connection is looked at as by
 /// [`network_changed`].
 pub fn resume() {
-    library::tell(News { suspended: Some(false), look_alive: true });
+    library::report(NetworkChange { suspended: Some(false), probe: true });
 }
 
 /// Sends log lines up to `max` to `log`, which is called on whichever thread logs. `None`: to the

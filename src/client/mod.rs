@@ -31,14 +31,16 @@ pub use library::{
 pub use tls::Tls;
 
 pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};
-pub use crate::engine::callbacks::{
-    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
-};
-pub use crate::engine::counters::Stats;
-pub use crate::engine::event::{Event, EventKind, EventType, Frame};
 pub use crate::engine::library::Config;
-pub use crate::engine::request::Request;
-pub use crate::engine::socket::{Dispatch, HttpVersion, Socket, State};
+pub use crate::engine::shared::counters::Stats;
+pub use crate::engine::shared::delivery::Event;
+pub use crate::engine::shared::event::{EventKind, EventType, Frame};
+pub use crate::engine::shared::request::Request;
+pub use crate::engine::shared::socket::{
+    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
+    Socket,
+};
+pub use crate::engine::shared::state::{Dispatch, HttpVersion, State};
 pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;

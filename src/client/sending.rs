@@ -1,13 +1,15 @@
 //! Sending: copied into the queue, or handed over. Never waits for the network.
 
 use crate::buffer::Segment;
-use crate::engine::lock;
-use crate::engine::masks;
-use crate::engine::socket::{MAX_WAITING_PINGS, Socket, State};
+use crate::engine::shared::commands::MAX_WAITING_PINGS;
+use crate::engine::shared::random;
+use crate::engine::shared::socket::Socket;
+use crate::engine::shared::state::State;
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::{MAX_CONTROL_PAYLOAD, MAX_MESSAGE_SIZE_CEILING};
 use crate::session::MessageType;
+use crate::sync::lock;
 use crate::wire::utf8;
 use std::sync::atomic::Ordering;
 
@@ -63,7 +65,7 @@ impl Socket {
         if self.0.state() != State::Open {
             return Err(CallError::state("the socket is not open"));
         }
-        let waiting = &mut to_worker.wish().user_pings;
+        let waiting = &mut to_worker.commands().user_pings;
         if waiting.len() >= MAX_WAITING_PINGS {
             return Err(CallError::new(
                 Code::WouldBlock,
@@ -93,9 +95,9 @@ impl Socket {
         fault::point("client.send");
         let push = |outbox: &mut crate::session::Outbox, fragment_size| {
             if flags.uncompressed {
-                outbox.push_uncompressed(message_type, payload, fragment_size, &mut masks::next_key)
+                outbox.push_uncompressed(message_type, payload, fragment_size, &mut random::next_key)
             } else {
-                outbox.push(message_type, payload, fragment_size, &mut masks::next_key)
+                outbox.push(message_type, payload, fragment_size, &mut random::next_key)
             }
         };
         self.living()?;
@@ -106,7 +108,7 @@ impl Socket {
         let len = segment.len();
         check_size(len)?;
         let push = |outbox: &mut crate::session::Outbox, fragment_size| {
-            outbox.push_segment(message_type, segment, fragment_size, &mut masks::next_key)
+            outbox.push_segment(message_type, segment, fragment_size, &mut random::next_key)
         };
         self.living()?;
         self.0.send(push, len)

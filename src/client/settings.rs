@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::client::{Compression, Extension, Reconnect, Tls};
-use crate::engine::lock;
-use crate::engine::socket::{HttpVersion, Settings, Socket, State};
+use crate::engine::shared::settings::Settings;
+use crate::engine::shared::socket::Socket;
+use crate::engine::shared::state::{HttpVersion, State};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::session::liveness::PingSettings;
+use crate::sync::lock;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, is_token};
 use crate::wire::proxy::{Proxy, ProxyChoice};
 
@@ -151,9 +153,9 @@ impl Socket {
         self.while_closed(|settings| settings.http = version)
     }
 
-    /// A proxy for the way to the server: `http://`, `https://`, `socks5://` (the server's name is
-    /// resolved here) or `socks5h://` (there; `socks://` means the same), with user and password before an `@` where it wants
-    /// them. `None`: what the environment says, the default. Empty: none.
+    /// A proxy for the way to the server: `http://`, `https://`, `socks5://` (the server's name is resolved
+    /// here) or `socks5h://` (there; `socks://` means the same), with user and password before an `@` where
+    /// it wants them. `None`: what the environment says, the default. Empty: none.
     pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
         let proxy = match proxy {
             None => ProxyChoice::Environment,
@@ -168,8 +170,8 @@ impl Socket {
         self.while_closed(|settings| settings.proxy = proxy)
     }
 
-    /// How many redirects one connection may follow; 0, the default, for none. Never from `wss` to
-    /// `ws`; authorization and cookies of the caller's own are sent to the same origin, and to the same host over
+    /// How many redirects one connection may follow; 0, the default, for none. Never from `wss` to `ws`;
+    /// authorization and cookies of the caller's own are sent to the same origin, and to the same host over
     /// TLS where the first was without, and to nobody else.
     pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
         self.while_closed(|settings| settings.max_redirects = count)
@@ -186,7 +188,7 @@ impl Socket {
     }
 
     /// Tries again after a loss that is not final, until told otherwise; `None`, the default, does
-    /// not. Meanwhile the socket is connecting, and sends are refused, or held where
+    /// not. Meanwhile the socket is connecting, and sends are refused, or queued if
     /// [`Reconnect::queue_sends`] says so. [`Socket::close`] always wins.
     pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
         if let Some(reconnect) = &reconnect {
@@ -250,7 +252,7 @@ impl Socket {
         change(pings);
         let pings = *pings;
         drop(settings);
-        lock(&self.0.to_worker).wish().pings = Some(pings);
+        lock(&self.0.to_worker).commands().pings = Some(pings);
         if self.0.state() != State::Closed {
             self.0.notify();
         }

@@ -4,15 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::engine::callbacks::{
+use crate::engine::library;
+use crate::engine::shared::commands::DestroyMode;
+use crate::engine::shared::delivery::{self, Event};
+use crate::engine::shared::event::EventType;
+use crate::engine::shared::settings::Plan;
+use crate::engine::shared::socket::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
+    Socket,
 };
-use crate::engine::event::{Event, EventType};
-use crate::engine::socket::{Dispatch, Farewell, Plan, Socket, State};
-use crate::engine::{delivery, hub, library, lock, masks};
+use crate::engine::shared::state::{Dispatch, State};
+use crate::engine::shared::{random, ready_list, sockets};
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::{LONGEST_WAIT, MAX_CLOSE_REASON};
+use crate::sync::lock;
 use crate::wire::close::{NORMAL, may_send};
 use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
@@ -31,7 +37,7 @@ impl Socket {
 
     /// The socket behind a handle, unless it was destroyed or never was.
     pub fn from_id(id: u64) -> Result<Socket, CallError> {
-        library::find(id).ok_or_else(|| {
+        sockets::find(id).ok_or_else(|| {
             CallError::new(Code::InvalidHandle, "there is no such socket: it was destroyed, or never made")
         })
     }
@@ -56,13 +62,13 @@ impl Socket {
         if self.0.state() != State::Closed {
             return Err(CallError::state("the socket is connecting, open or closing already"));
         }
-        lock(&self.0.facts).begin(&settings.request.url);
+        lock(&self.0.info).reset(&settings.request.url);
         self.0.latency_us.store(-1, Ordering::Relaxed);
-        to_worker.forget_wishes();
-        settings.hold(&mut to_worker);
+        to_worker.discard_commands();
+        to_worker.queue_while_connecting(&settings);
         let plan = Plan { settings, environment };
         library::place(&self.0, &plan);
-        to_worker.wish().open = Some(plan);
+        to_worker.commands().open = Some(plan);
         self.0.set_state(State::Connecting);
         drop(to_worker);
         self.0.notify();
@@ -90,11 +96,11 @@ impl Socket {
             State::Open => {
                 to_worker = self
                     .0
-                    .queue(to_worker, |outbox, _| outbox.push_close(code, reason, &mut masks::next_key))?;
+                    .queue(to_worker, |outbox, _| outbox.push_close(code, reason, &mut random::next_key))?;
                 self.0.set_state(State::Closing);
             }
             State::Connecting => {
-                to_worker.wish().cancel = Some("cancelled while connecting");
+                to_worker.commands().cancel = Some("cancelled while connecting");
                 self.0.set_state(State::Closing);
             }
             State::Closing | State::Closed | State::Unknown => {
@@ -113,7 +119,7 @@ impl Socket {
         if self.0.state() == State::Closed {
             return Err(CallError::state("the socket is closed"));
         }
-        to_worker.wish().cancel = Some("aborted by the caller");
+        to_worker.commands().cancel = Some("aborted by the caller");
         to_worker.outbox.shut();
         self.0.set_state(State::Closing);
         drop(to_worker);
@@ -125,20 +131,20 @@ impl Socket {
     /// delivered but the finalizer. Never waits; the connection is closed in the background, and what
     /// it has queued is dropped.
     pub fn destroy(&self) -> Result<(), CallError> {
-        self.leave(Farewell::Drop)
+        self.leave(DestroyMode::Discard)
     }
 
     /// Destroys the socket as [`Socket::destroy`] does, but first sends what is queued, with a close frame
     /// (1001) behind it, in the background and for at most `within`. A
     /// [`shutdown`](crate::shutdown) goes on with it, within its own timeout.
     pub fn destroy_when_sent(&self, within: Duration) -> Result<(), CallError> {
-        self.leave(Farewell::Drain { until: Instant::now() + within.min(LONGEST_WAIT) })
+        self.leave(DestroyMode::Drain { until: Instant::now() + within.min(LONGEST_WAIT) })
     }
 
-    fn leave(&self, farewell: Farewell) -> Result<(), CallError> {
-        match library::forget(self.0.id) {
+    fn leave(&self, mode: DestroyMode) -> Result<(), CallError> {
+        match sockets::remove(self.0.id) {
             Some(_) => {
-                library::destroy(&self.0, farewell);
+                library::destroy(&self.0, mode);
                 Ok(())
             }
             None => Err(CallError::new(Code::InvalidHandle, "the socket was destroyed before")),
@@ -249,7 +255,7 @@ impl Socket {
     /// As [`next_event`](crate::next_event), for this socket alone.
     pub fn next_event(&self) -> Result<Option<Event>, CallError> {
         self.living()?;
-        if hub::idle() {
+        if ready_list::idle() {
             return Ok(None);
         }
         Ok(delivery::next_event_of(&self.0))
@@ -262,7 +268,7 @@ impl Socket {
         put: &mut dyn FnMut(Event) -> bool,
     ) -> Result<usize, CallError> {
         self.living()?;
-        if hub::idle() {
+        if ready_list::idle() {
             return Ok(0);
         }
         Ok(delivery::next_events_of(&self.0, at_most, put))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::library::TlsHandle;
+use crate::engine::shared::tls::TlsHandle;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
 use crate::net::tls::{Roots, TlsSettings};

@@ -1,163 +1,95 @@
-//! The library as a whole: it starts with the first socket, or when told to, and stops when told.
+//! The library as a whole: started by the first socket or explicitly, stopped by shutdown.
 //!
 //! ```text
-//!   nothing ──start──> running ──shutdown──> stopping ──every thread joined──> nothing
+//!   stopped ──start──> running ──shutdown──> stopping ──every thread joined──> stopped
 //! ```
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use once_cell::sync::OnceCell;
-
-use super::callbacks;
-use super::delivery;
-use super::http2;
-use super::hub::Hub;
-use super::lock;
-use super::request;
-use super::socket::{Farewell, Plan, Settings, Shared, Socket};
-use super::worker::{self, Inbox, News};
+use super::connection::context::Context;
+use super::shared::commands::DestroyMode;
+use super::shared::inbox::NetworkChange;
+use super::shared::settings::{Plan, Settings};
+use super::shared::socket::{Inbox, ReadyList, Shared, Socket};
+use super::shared::tls::TlsHandle;
+use super::shared::{callbacks, delivery, origins, request, sockets};
+use super::worker;
 use crate::buffer;
 use crate::error::{CallError, Code};
 use crate::fault;
-use crate::handles::Handles;
 use crate::limits;
 use crate::net::resolve::Resolver;
 use crate::net::threads::{ThreadHooks, Threads};
-use crate::net::tls::{self, TlsConnector, TlsSettings};
-use crate::sync::{Mutex, statics};
+use crate::net::tls::{self, TlsSettings};
+use crate::sync::{Mutex, lock, statics};
 use crate::wire::upgrade::UpgradeRequest;
 
 statics! {
-    static SOCKETS: Handles<Socket> = Handles::new();
-    static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Nothing);
+    static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Stopped);
 }
 
 enum Stage {
-    Nothing,
+    Stopped,
     Running(Arc<Library>),
-    /// A shutdown is on its way, or ran out of time; the next one goes on with it.
+    /// A shutdown is running, or has timed out; the next one continues it.
     Stopping(Arc<Library>),
 }
 
-/// How the library is to run. Zero and none mean the default.
+/// The configuration of the library. Zero and `None` select the default.
 #[derive(Clone, Default)]
 pub struct Config {
-    /// Threads that carry connections, at most [`limits::MAX_WORKER_THREADS`].
+    /// Worker threads, at most [`limits::MAX_WORKER_THREADS`].
     pub worker_threads: usize,
-    /// Unread events of one socket, in bytes, at which it stops reading from the network.
+    /// Bytes of undelivered events at which a socket stops reading from the network.
     pub event_queue_bytes: usize,
-    /// Called first on each thread of the library.
+    /// Called on each thread of the library when it starts.
     pub thread_started: Option<Arc<dyn Fn() + Send + Sync>>,
-    /// Called last on each thread of the library.
+    /// Called on each thread of the library when it ends.
     pub thread_stopped: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 struct Library {
-    hub: Arc<Hub>,
+    ready_list: Arc<ReadyList>,
     workers: Vec<Arc<Inbox>>,
     threads: Mutex<Threads>,
     resolver: Resolver,
     next_worker: AtomicUsize,
-    /// What sockets without TLS settings of their own use, so that they share a session cache.
-    default_tls: TlsHandle,
-}
-
-/// TLS settings that may change while sockets use them: later changes reach later connections.
-pub struct TlsHandle {
-    current: Mutex<(u64, Arc<TlsVersion>)>,
-}
-
-/// The settings between two changes, and what was made from them when first needed.
-struct TlsVersion {
-    settings: TlsSettings,
-    /// Without HTTP/2 and with it.
-    server: [OnceCell<TlsConnector>; 2],
-    proxy: OnceCell<TlsConnector>,
-}
-
-impl TlsVersion {
-    fn new(settings: TlsSettings) -> Arc<Self> {
-        Arc::new(Self { settings, server: Default::default(), proxy: OnceCell::new() })
-    }
-}
-
-impl TlsHandle {
-    pub fn new(settings: TlsSettings) -> Self {
-        Self { current: Mutex::new((0, TlsVersion::new(settings))) }
-    }
-
-    pub fn change<R>(&self, change: impl FnOnce(&mut TlsSettings) -> R) -> R {
-        let mut current = lock(&self.current);
-        let mut settings = current.1.settings.clone();
-        let changed = change(&mut settings);
-        *current = (current.0 + 1, TlsVersion::new(settings));
-        changed
-    }
-
-    /// Another number after every change.
-    pub fn version(&self) -> u64 {
-        lock(&self.current).0
-    }
-
-    pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
-        let current = self.current();
-        current.server[usize::from(http2)].get_or_try_init(|| current.settings.connector(http2)).cloned()
-    }
-
-    /// For a proxy that is spoken to over TLS.
-    pub fn proxy_connector(&self) -> Result<TlsConnector, CallError> {
-        let current = self.current();
-        current.proxy.get_or_try_init(|| current.settings.for_proxy().connector(false)).cloned()
-    }
-
-    /// Nothing is locked while a connector is made: that may take milliseconds, and the game may want to
-    /// change a setting.
-    fn current(&self) -> Arc<TlsVersion> {
-        lock(&self.current).1.clone()
-    }
+    /// For sockets without TLS settings, so that they share a session cache.
+    default_tls: Arc<TlsHandle>,
 }
 
 /// Starts the library.
 pub fn start(config: Config) -> Result<(), CallError> {
     let mut stage = lock(&LIBRARY);
     match *stage {
-        Stage::Nothing => {
+        Stage::Stopped => {
             *stage = Stage::Running(launch(config)?);
             Ok(())
         }
-        Stage::Running(_) => Err(CallError::state("the library runs already; shut it down first")),
+        Stage::Running(_) => Err(CallError::state("the library is running already; shut it down first")),
         Stage::Stopping(_) => Err(shutting_down()),
     }
 }
 
-/// Makes a socket, and starts the library with defaults if it does not run.
+/// Creates a socket, and starts the library with defaults if it is not running.
 pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
     let mut stage = lock(&LIBRARY);
-    if let Stage::Nothing = *stage {
+    if let Stage::Stopped = *stage {
         *stage = Stage::Running(launch(Config::default())?);
     }
     let Stage::Running(library) = &*stage else { return Err(shutting_down()) };
     let worker = library.next_worker.fetch_add(1, Ordering::Relaxed) % library.workers.len();
-    let (hub, worker) = (library.hub.clone(), library.workers[worker].clone());
-    let mut made = None;
-    SOCKETS
-        .insert_with(|id| {
-            let socket = Socket(Arc::new(Shared::new(id, hub, worker, Settings::new(request))));
-            made = Some(socket.clone());
-            socket
-        })
-        .map_err(|_| CallError::out_of_memory())?;
-    made.ok_or_else(CallError::out_of_memory)
+    sockets::insert(library.ready_list.clone(), library.workers[worker].clone(), Settings::new(request))
 }
 
-/// Sees to it that sockets that may share a connection run on one worker. Call it with the socket's
-/// `to_worker` locked, while it is closed.
+/// Moves a closed socket to the worker on which the sockets of its server share HTTP/2 connections. To be
+/// called with the socket's `to_worker` locked.
 pub fn place(socket: &Shared, plan: &Plan) {
     let own = socket.worker().number();
     let Some(name) = plan.shared_by() else { return };
-    let home = http2::origins::home(name, own);
+    let home = origins::home(name, own);
     if home == own {
         return;
     }
@@ -170,25 +102,6 @@ pub fn place(socket: &Shared, plan: &Plan) {
     }
 }
 
-/// The socket behind a handle.
-#[inline]
-pub fn find(id: u64) -> Option<Socket> {
-    SOCKETS.get(id)
-}
-
-/// Takes a socket's handle away.
-pub fn forget(id: u64) -> Option<Socket> {
-    SOCKETS.remove(id)
-}
-
-pub fn default_tls(http2: bool) -> Result<TlsConnector, CallError> {
-    running()?.default_tls.connector(http2)
-}
-
-pub fn default_proxy_tls() -> Result<TlsConnector, CallError> {
-    running()?.default_tls.proxy_connector()
-}
-
 fn running() -> Result<Arc<Library>, CallError> {
     match &*lock(&LIBRARY) {
         Stage::Running(library) => Ok(library.clone()),
@@ -196,82 +109,82 @@ fn running() -> Result<Arc<Library>, CallError> {
     }
 }
 
-/// Tells every connection what the host says of its machine. Without a library there is none.
-pub fn tell(news: News) {
+/// Reports a change of the machine to every connection. Does nothing if the library is not running.
+pub fn report(change: NetworkChange) {
     if let Ok(library) = running() {
         for worker in &library.workers {
-            worker.tell(news);
+            worker.report(change);
         }
     }
 }
 
-/// The hub of the running library.
-pub fn hub() -> Option<Arc<Hub>> {
+/// The ready list of the running library.
+pub fn ready_list() -> Option<Arc<ReadyList>> {
     match &*lock(&LIBRARY) {
-        Stage::Running(library) => Some(library.hub.clone()),
+        Stage::Running(library) => Some(library.ready_list.clone()),
         _ => None,
     }
 }
 
 /// Destroys every socket and joins every thread.
 ///
-/// Open connections first send what is queued and complete the closing handshake. They have all of
-/// the timeout for it but its last quarter, at most [`limits::SHUTDOWN_RESERVE`], in which the threads end.
+/// Open connections first send what is queued and complete the closing handshake. They have the timeout for
+/// it except its last quarter, at most [`limits::SHUTDOWN_RESERVE`], in which the threads end.
 pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     if callbacks::inside() {
         return Err(CallError::state("a callback is running on this thread, and shutdown would wait for it"));
     }
     let timeout = timeout.min(limits::LONGEST_WAIT);
-    let begun = Instant::now();
-    let drained = begun + timeout - (timeout / 4).min(limits::SHUTDOWN_RESERVE);
-    let deadline = begun + timeout.max(limits::SHUTDOWN_MINIMUM);
+    let started = Instant::now();
+    let drained = started + timeout - (timeout / 4).min(limits::SHUTDOWN_RESERVE);
+    let deadline = started + timeout.max(limits::SHUTDOWN_MINIMUM);
     let library = {
         let mut stage = lock(&LIBRARY);
-        match std::mem::replace(&mut *stage, Stage::Nothing) {
-            Stage::Nothing => return Ok(()),
+        match std::mem::replace(&mut *stage, Stage::Stopped) {
+            Stage::Stopped => return Ok(()),
             Stage::Running(library) | Stage::Stopping(library) => {
                 *stage = Stage::Stopping(library.clone());
                 library
             }
         }
     };
-    let farewell = if timeout.is_zero() { Farewell::Drop } else { Farewell::Drain { until: drained } };
-    for socket in SOCKETS.remove_all() {
-        destroy(&socket.0, farewell);
+    let mode = if timeout.is_zero() { DestroyMode::Discard } else { DestroyMode::Drain { until: drained } };
+    for socket in sockets::remove_all() {
+        destroy(&socket.0, mode);
     }
     library.resolver.stop();
     for worker in &library.workers {
         worker.stop(drained);
     }
-    library.hub.stop();
+    library.ready_list.stop();
     if !library.wait_for_threads(deadline) {
         return Err(CallError::new(
             Code::TimedOut,
-            "a thread or a callback did not end in time; call again to go on waiting",
+            "a thread or a callback did not end in time; call again to continue waiting",
         ));
     }
-    library.hub.close();
+    delivery::close(&library.ready_list);
     {
         let mut stage = lock(&LIBRARY);
         // Another thread may have shut this library down meanwhile, and started the next one.
         if matches!(&*stage, Stage::Stopping(stopped) if Arc::ptr_eq(stopped, &library)) {
-            *stage = Stage::Nothing;
+            *stage = Stage::Stopped;
         }
     }
     drop(library);
     tls::forget_shared();
-    http2::origins::forget();
-    SOCKETS.shrink();
+    origins::forget();
+    sockets::shrink();
     request::shrink();
     buffer::lease::shrink();
     buffer::trim();
     Ok(())
 }
 
-/// Takes a socket out of the game's sight; its worker does the rest.
-pub fn destroy(socket: &Arc<Shared>, farewell: Farewell) {
-    delivery::shut(socket);
-    lock(&socket.to_worker).wish().destroy = Some(farewell);
+/// Drops a socket's events and tells its worker to close the connection.
+pub fn destroy(socket: &Arc<Shared>, mode: DestroyMode) {
+    socket.discard_events();
+    lock(&socket.to_worker).commands().destroy = Some(mode);
     socket.notify();
 }
 
@@ -290,18 +203,19 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
     let hooks = ThreadHooks { started: config.thread_started, stopped: config.thread_stopped };
     let resolver = Resolver::new(hooks.clone());
     let mut library = Library {
-        hub: Arc::new(Hub::new(event_queue_bytes)),
+        ready_list: Arc::new(ReadyList::new(event_queue_bytes)),
         workers: Vec::new(),
         threads: Mutex::new(Threads::new(hooks.clone())),
         resolver: resolver.clone(),
         next_worker: AtomicUsize::new(0),
-        default_tls: TlsHandle::new(TlsSettings::new()),
+        default_tls: Arc::new(TlsHandle::new(TlsSettings::new())),
     };
     for number in 0..count {
         fault::point("engine.launch");
         let started = Inbox::new(number).and_then(|(inbox, poll)| {
-            let (own, resolver, registry) = (inbox.clone(), resolver.clone(), poll.registry().try_clone()?);
-            let body = move || worker::run(own, poll, registry, resolver);
+            let (own, resolver, default_tls) = (inbox.clone(), resolver.clone(), library.default_tls.clone());
+            let registry = poll.registry().try_clone()?;
+            let body = move || worker::run(own, poll, Context::new(registry, resolver, default_tls));
             lock(&library.threads).spawn(&format!("io-{number}"), body)?;
             Ok(inbox)
         });
@@ -322,7 +236,7 @@ fn shutting_down() -> CallError {
     CallError::new(Code::ShutDown, "the library is shutting down")
 }
 
-/// A start that failed half-way, or panicked, leaves no thread behind. After a shutdown none is left.
+/// Joins the threads of a start that failed or panicked. After a shutdown there are none.
 impl Drop for Library {
     fn drop(&mut self) {
         let deadline = Instant::now();
@@ -334,14 +248,14 @@ impl Drop for Library {
 }
 
 impl Library {
-    /// Whether every thread has ended, and no callback runs, by the deadline.
+    /// Waits until every thread has ended and no callback runs. False after the deadline.
     fn wait_for_threads(&self, deadline: Instant) -> bool {
         let workers_ended = lock(&self.threads).join(deadline);
-        workers_ended && self.resolver.join(deadline) && until(deadline, || !self.hub.is_delivering())
+        workers_ended && self.resolver.join(deadline) && until(deadline, || !self.ready_list.is_delivering())
     }
 }
 
-/// Waits in small steps: this is the one call that may take its time, and it happens once.
+/// Waits by sleeping in small steps: shutdown is the one function that may block.
 fn until(deadline: Instant, done: impl Fn() -> bool) -> bool {
     while !done() {
         if Instant::now() >= deadline {

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{FOR_EVER, House, check, number_of, publish, thread};
-use crate::engine::event::Letter;
-use crate::engine::hub::{self, Hub};
-use crate::engine::socket::{Farewell, Shared};
-use crate::engine::{delivery, library, lock};
+use crate::engine::library;
+use crate::engine::shared::commands::DestroyMode;
+use crate::engine::shared::delivery;
+use crate::engine::shared::event_queue::QueuedEvent;
+use crate::engine::shared::ready_list;
+use crate::engine::shared::socket::{ReadyList, Shared};
+use crate::sync::lock;
 
 /// Which socket's event, and its number, as they were seen.
 #[derive(Clone, Default)]
@@ -29,20 +32,20 @@ impl Seen {
 /// The library is stopped when the last event is seen: a thread that is not woken for an event, or
 /// for the stop, is found as a deadlock.
 fn note_until(seen: &Seen, events: usize, socket: &Arc<Shared>) {
-    let (seen, hub) = (seen.clone(), Arc::downgrade(&socket.hub));
+    let (seen, ready_list) = (seen.clone(), Arc::downgrade(&socket.ready_list));
     let closed = move |socket: &crate::Socket, code: u16, _: &str| {
         if seen.note(socket.id(), code) == events {
-            hub.upgrade().unwrap().stop();
+            ready_list.upgrade().unwrap().stop();
         }
     };
     socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
 }
 
-fn poll_until_stopped(hub: &Arc<Hub>) -> usize {
+fn poll_until_stopped(ready_list: &Arc<ReadyList>) -> usize {
     let mut ran = 0;
-    while hub.begin_delivery().is_some() {
-        hub::wait(Some(hub), FOR_EVER);
-        ran += delivery::poll(hub, 0, 0);
+    while ready_list.begin_delivery().is_some() {
+        ready_list::wait(Some(ready_list), FOR_EVER);
+        ran += delivery::poll(ready_list, 0, 0);
         thread::yield_now();
     }
     ran
@@ -56,8 +59,8 @@ fn events_come_once_and_in_the_order_of_their_socket() {
         let seen = Seen::default();
         sockets.iter().for_each(|socket| note_until(&seen, 5, socket));
         let pollers = [(); 2].map(|()| {
-            let hub = house.hub.clone();
-            thread::spawn(move || poll_until_stopped(&hub))
+            let ready_list = house.ready_list.clone();
+            thread::spawn(move || poll_until_stopped(&ready_list))
         });
         publish(&sockets[0], &[0, 1]);
         publish(&sockets[1], &[0]);
@@ -67,8 +70,8 @@ fn events_come_once_and_in_the_order_of_their_socket() {
         assert_eq!(ran, 5);
         assert_eq!(seen.of(0), [0, 1, 2]);
         assert_eq!(seen.of(1), [0, 1]);
-        assert_eq!(hub::pending(), 0);
-        house.hub.close();
+        assert_eq!(ready_list::pending(), 0);
+        delivery::close(&house.ready_list);
     });
 }
 
@@ -87,19 +90,19 @@ fn those_who_call_and_those_who_take_share_the_events() {
             };
             socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
         }
-        let (hub, of_one) = (house.hub.clone(), sockets[0].clone());
+        let (ready_list, of_one) = (house.ready_list.clone(), sockets[0].clone());
         let (left_to_call, left_to_take) = (left.clone(), left);
         let poller = thread::spawn(move || {
             while left_to_call.load(Ordering::SeqCst) > 0 {
                 delivery::poll_one(&of_one, 1, 0);
-                delivery::poll(&of_one.hub, 1, 0);
+                delivery::poll(&of_one.ready_list, 1, 0);
                 thread::yield_now();
             }
         });
         let noted = taken.clone();
         let taker = thread::spawn(move || {
             while left_to_take.load(Ordering::SeqCst) > 0 {
-                if let Some(event) = delivery::next_event(&hub) {
+                if let Some(event) = delivery::next_event(&ready_list) {
                     noted.note(event.socket.id(), number_of(&event.kind));
                     left_to_take.fetch_sub(1, Ordering::SeqCst);
                 }
@@ -118,7 +121,7 @@ fn those_who_call_and_those_who_take_share_the_events() {
             both.sort_unstable();
             assert_eq!(both, all);
         }
-        assert_eq!(hub::pending(), 0);
+        assert_eq!(ready_list::pending(), 0);
     });
 }
 
@@ -128,17 +131,17 @@ fn two_who_take_leave_nothing_behind() {
         let house = House::new(1000);
         let socket = house.socket(0);
         let takers = [(); 2].map(|()| {
-            let hub = house.hub.clone();
-            thread::spawn(move || [(); 2].map(|()| delivery::next_event(&hub).is_some()))
+            let ready_list = house.ready_list.clone();
+            thread::spawn(move || [(); 2].map(|()| delivery::next_event(&ready_list).is_some()))
         });
         publish(&socket, &[0, 1]);
         publish(&socket, &[2]);
         let taken: Vec<bool> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
         let mut count = taken.into_iter().filter(|taken| *taken).count();
-        while delivery::next_event(&house.hub).is_some() {
+        while delivery::next_event(&house.ready_list).is_some() {
             count += 1;
         }
-        assert_eq!((count, hub::pending()), (3, 0));
+        assert_eq!((count, ready_list::pending()), (3, 0));
     });
 }
 
@@ -147,11 +150,14 @@ fn who_is_told_of_an_event_finds_it() {
     check(|| {
         let house = House::new(1000);
         let socket = house.socket(0);
-        let hub = house.hub.clone();
+        let ready_list = house.ready_list.clone();
         let taker = thread::spawn(move || {
             for number in 0..3 {
-                assert!(hub::wait(Some(&hub), FOR_EVER));
-                assert_eq!(delivery::next_event(&hub).map(|event| number_of(&event.kind)), Some(number));
+                assert!(ready_list::wait(Some(&ready_list), FOR_EVER));
+                assert_eq!(
+                    delivery::next_event(&ready_list).map(|event| number_of(&event.kind)),
+                    Some(number)
+                );
             }
         });
         publish(&socket, &[0, 1]);
@@ -165,17 +171,17 @@ fn what_waits_is_never_overcounted() {
     check(|| {
         let house = House::new(1000);
         let socket = house.socket(0);
-        let hub = house.hub.clone();
+        let ready_list = house.ready_list.clone();
         let taker = thread::spawn(move || {
-            while delivery::next_event(&hub).is_none() {
+            while delivery::next_event(&ready_list).is_none() {
                 thread::yield_now()
             }
         });
-        let watcher = thread::spawn(|| assert!(hub::pending() <= 2));
+        let watcher = thread::spawn(|| assert!(ready_list::pending() <= 2));
         publish(&socket, &[0, 1]);
         taker.join().unwrap();
         watcher.join().unwrap();
-        assert_eq!(hub::pending(), 1);
+        assert_eq!(ready_list::pending(), 1);
     });
 }
 
@@ -201,11 +207,11 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
             })
         };
         let poller = {
-            let (hub, destroyed, seen) = (house.hub.clone(), destroyed.clone(), seen.clone());
+            let (ready_list, destroyed, seen) = (house.ready_list.clone(), destroyed.clone(), seen.clone());
             thread::spawn(move || {
                 for _ in 0..3 {
                     let (over, before) = (destroyed.load(Ordering::SeqCst), seen.of(0).len());
-                    delivery::poll(&hub, 2, 0);
+                    delivery::poll(&ready_list, 2, 0);
                     assert!(!over || seen.of(0).len() == before);
                 }
             })
@@ -217,17 +223,17 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
                 assert!(delivery::next_event_of(&doomed).is_none() || !over);
             })
         };
-        library::destroy(&doomed, Farewell::Drop);
+        library::destroy(&doomed, DestroyMode::Discard);
         // As all others here that are no part of the library, this one is not shuttle's: what it
         // says is true as soon as the call has returned.
         destroyed.store(true, Ordering::SeqCst);
         for thread in [worker, poller, taker] {
             thread.join().unwrap();
         }
-        delivery::poll(&house.hub, 0, 0);
+        delivery::poll(&house.ready_list, 0, 0);
         assert!(seen.of(0).is_sorted());
         assert_eq!(seen.of(1), [0]);
-        assert_eq!(hub::pending(), 0);
+        assert_eq!(ready_list::pending(), 0);
     });
 }
 
@@ -246,14 +252,14 @@ fn a_callback_that_was_replaced_sees_nothing_that_came_later() {
         };
         register(&old);
         publish(&socket, &[0]);
-        let hub = house.hub.clone();
+        let ready_list = house.ready_list.clone();
         // Widens the budget, so that a delivery goes on to the second event if that comes in time.
         publish(&house.socket(1), &[0]);
-        let poller = thread::spawn(move || delivery::poll(&hub, 0, 0));
+        let poller = thread::spawn(move || delivery::poll(&ready_list, 0, 0));
         register(&new);
         publish(&socket, &[1]);
         poller.join().unwrap();
-        delivery::poll(&house.hub, 0, 0);
+        delivery::poll(&house.ready_list, 0, 0);
         assert!(!old.of(0).contains(&1));
         assert!(new.of(0).contains(&1));
     });
@@ -265,17 +271,20 @@ fn reading_that_stopped_goes_on() {
         const EVENTS: u16 = 7;
         let house = House::new(2);
         let socket = house.socket(0);
-        let hub = house.hub.clone();
+        let ready_list = house.ready_list.clone();
         let taker = thread::spawn(move || {
             for number in 0..EVENTS {
                 // A second taker would find nothing now and then; there is just one.
-                assert!(hub::wait(Some(&hub), FOR_EVER));
-                assert_eq!(delivery::next_event(&hub).map(|event| number_of(&event.kind)), Some(number));
+                assert!(ready_list::wait(Some(&ready_list), FOR_EVER));
+                assert_eq!(
+                    delivery::next_event(&ready_list).map(|event| number_of(&event.kind)),
+                    Some(number)
+                );
             }
         });
         for number in 0..EVENTS {
-            while socket.mailbox.charge() >= house.hub.event_queue_bytes && socket.pause() {
-                while house.letters().0.is_empty() {}
+            while socket.event_queue.charge() >= house.ready_list.event_queue_bytes && socket.pause() {
+                while house.read_inbox().0.is_empty() {}
                 socket.take_notification();
             }
             publish(&socket, &[number]);
@@ -287,22 +296,22 @@ fn reading_that_stopped_goes_on() {
 #[test]
 fn a_mark_is_told_to_the_worker_when_what_came_before_it_was_seen() {
     check(|| {
-        const ATTEMPT: u64 = 7;
+        const CONNECTION: u64 = 7;
         let house = House::new(1000);
         let socket = house.socket(0);
         let seen = Seen::default();
         note_until(&seen, 3, &socket);
         let pollers = [(); 2].map(|()| {
-            let hub = house.hub.clone();
-            thread::spawn(move || poll_until_stopped(&hub))
+            let ready_list = house.ready_list.clone();
+            thread::spawn(move || poll_until_stopped(&ready_list))
         });
         publish(&socket, &[0, 1]);
-        let mark = Letter::Mark { attempt: ATTEMPT };
+        let mark = QueuedEvent::Marker { connection: CONNECTION };
         let charge = mark.charge();
-        house.hub.publish(&socket, &mut vec![mark], charge);
+        socket.publish(&mut vec![mark], charge);
         // A mark that is not told is found as a deadlock.
-        while lock(&socket.to_worker).wish().caught_up != ATTEMPT {
-            for socket in house.letters().0 {
+        while lock(&socket.to_worker).commands().marker_reached != CONNECTION {
+            for socket in house.read_inbox().0 {
                 socket.take_notification();
             }
         }
@@ -310,7 +319,7 @@ fn a_mark_is_told_to_the_worker_when_what_came_before_it_was_seen() {
         publish(&socket, &[2]);
         let ran: usize = pollers.into_iter().map(|poller| poller.join().unwrap()).sum();
         assert_eq!((ran, seen.of(0).len()), (3, 3), "the game sees nothing of the mark");
-        assert_eq!(hub::pending(), 0);
-        house.hub.close();
+        assert_eq!(ready_list::pending(), 0);
+        delivery::close(&house.ready_list);
     });
 }

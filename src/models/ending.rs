@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::{House, check, publish, thread};
-use crate::engine::hub;
-use crate::engine::socket::{Farewell, Shared};
-use crate::engine::worker::unattended;
-use crate::engine::{delivery, library};
+use crate::engine::library;
+use crate::engine::shared::commands::DestroyMode;
+use crate::engine::shared::delivery;
+use crate::engine::shared::ready_list;
+use crate::engine::shared::socket::Shared;
 
 fn count_finalizers(socket: &Shared, finalized: &Arc<AtomicUsize>) {
     let finalized = finalized.clone();
@@ -22,24 +23,24 @@ fn count_finalizers(socket: &Shared, finalized: &Arc<AtomicUsize>) {
 fn work(house: &House) {
     let mut stops = false;
     while !stops {
-        let (letters, orders) = house.letters();
-        letters.into_iter().for_each(unattended);
-        stops = orders.stop.is_some();
+        let (sockets, commands) = house.read_inbox();
+        sockets.into_iter().for_each(Shared::worker_ended);
+        stops = commands.stop.is_some();
     }
-    house.inbox.close();
+    house.inbox.close().into_iter().for_each(Shared::worker_ended);
 }
 
 /// What `library::shutdown` does, less the handles and the joining of threads.
 fn shut_down(house: &House) {
     house.inbox.stop(Instant::now());
-    house.hub.stop();
+    house.ready_list.stop();
 }
 
 fn close(house: &House) {
-    while house.hub.is_delivering() {
+    while house.ready_list.is_delivering() {
         thread::yield_now();
     }
-    house.hub.close();
+    delivery::close(&house.ready_list);
 }
 
 #[test]
@@ -61,19 +62,19 @@ fn a_finalizer_runs_once_after_the_last_callback() {
             thread::spawn(move || work(&house))
         };
         let pollers = [(); 2].map(|()| {
-            let hub = house.hub.clone();
-            thread::spawn(move || delivery::poll(&hub, 0, 0))
+            let ready_list = house.ready_list.clone();
+            thread::spawn(move || delivery::poll(&ready_list, 0, 0))
         });
         publish(&socket, &[0, 1]);
-        library::destroy(&socket, Farewell::Drop);
+        library::destroy(&socket, DestroyMode::Discard);
         for poller in pollers {
             poller.join().unwrap();
         }
         house.inbox.stop(Instant::now());
         worker.join().unwrap();
-        delivery::poll(&house.hub, 0, 0);
+        delivery::poll(&house.ready_list, 0, 0);
         assert_eq!(finalized.load(Ordering::SeqCst), 1);
-        assert!(hub::idle());
+        assert!(ready_list::idle());
     });
 }
 
@@ -99,18 +100,20 @@ fn a_library_that_stops_finalizes_everything_and_leaves_nothing_to_deliver() {
             })
         };
         let poller = {
-            let hub = house.hub.clone();
+            let ready_list = house.ready_list.clone();
             thread::spawn(move || {
-                delivery::poll(&hub, 1, 0);
-                delivery::poll(&hub, 0, 0);
+                delivery::poll(&ready_list, 1, 0);
+                delivery::poll(&ready_list, 0, 0);
             })
         };
         let taker = {
             let socket = sockets[0].clone();
-            thread::spawn(move || drop((delivery::next_event_of(&socket), delivery::next_event(&socket.hub))))
+            thread::spawn(move || {
+                drop((delivery::next_event_of(&socket), delivery::next_event(&socket.ready_list)))
+            })
         };
         publish(&sockets[0], &[0, 1]);
-        sockets.iter().for_each(|socket| library::destroy(socket, Farewell::Drop));
+        sockets.iter().for_each(|socket| library::destroy(socket, DestroyMode::Discard));
         shut_down(&house);
         worker.join().unwrap();
         close(&house);
@@ -119,7 +122,7 @@ fn a_library_that_stops_finalizes_everything_and_leaves_nothing_to_deliver() {
         poller.join().unwrap();
         taker.join().unwrap();
         assert_eq!(called.load(Ordering::SeqCst), before, "no callback after the end");
-        assert!(hub::idle());
+        assert!(ready_list::idle());
         assert_eq!(finalized.load(Ordering::SeqCst), 2);
     });
 }
@@ -140,14 +143,14 @@ fn a_socket_that_is_destroyed_while_the_library_stops_is_finalized_and_freed() {
             let socket = socket.clone();
             thread::spawn(move || socket.notify())
         };
-        let destroyer = thread::spawn(move || library::destroy(&socket, Farewell::Drop));
+        let destroyer = thread::spawn(move || library::destroy(&socket, DestroyMode::Discard));
         shut_down(&house);
         worker.join().unwrap();
         close(&house);
         sender.join().unwrap();
         destroyer.join().unwrap();
         assert_eq!(finalized.load(Ordering::SeqCst), 1);
-        assert!(alive.upgrade().is_none(), "neither the inbox nor the hub holds on to it");
-        assert!(hub::idle());
+        assert!(alive.upgrade().is_none(), "neither the inbox nor the ready_list holds on to it");
+        assert!(ready_list::idle());
     });
 }

@@ -1,7 +1,7 @@
-//! The hand-overs between threads, under many of the orders in which threads may come to run.
+//! The hand-overs between threads, under many of the commands in which threads may come to run.
 //!
 //! ```text
-//!   RUSTFLAGS="--cfg shuttle" cargo test --lib models           many orders, drawn at random
+//!   RUSTFLAGS="--cfg shuttle" cargo test --lib models           many schedules, drawn at random
 //!   RUSTFLAGS="--cfg framewire_loom" cargo test --lib models    all, with few interruptions
 //! ```
 //!
@@ -12,10 +12,10 @@ mod blocks;
 #[cfg_attr(shuttle, path = "shuttle.rs")]
 #[cfg_attr(framewire_loom, path = "loom.rs")]
 mod checker;
+mod event_queue;
 mod handles;
 mod inbox;
 mod leases;
-mod mailbox;
 
 // Right only because operations that are `SeqCst` have one order for all threads, which loom does not
 // model: it takes them for `AcqRel`, and finds fault with what is sound.
@@ -29,10 +29,12 @@ use std::time::Duration;
 
 use checker::{check, thread};
 
-use crate::engine::event::{EventKind, Letter};
-use crate::engine::hub::Hub;
-use crate::engine::socket::{Settings, Shared};
-use crate::engine::worker::{Inbox, Orders};
+use crate::engine::shared::event::EventKind;
+use crate::engine::shared::event_queue::QueuedEvent;
+use crate::engine::shared::inbox::WorkerCommands;
+use crate::engine::shared::settings::Settings;
+use crate::engine::shared::socket::{Inbox, ReadyList, Shared};
+
 use crate::limits::EVENT_OVERHEAD;
 use crate::sync::{Condvar, Mutex};
 use crate::wire::upgrade::UpgradeRequest;
@@ -63,9 +65,9 @@ impl Bell {
     }
 }
 
-/// A hub, and the inbox of a worker that the model plays.
+/// A ready list, and the inbox of a worker that the model plays.
 struct House {
-    hub: Arc<Hub>,
+    ready_list: Arc<ReadyList>,
     inbox: Arc<Inbox>,
     bell: Arc<Bell>,
 }
@@ -79,7 +81,7 @@ impl House {
             Ok(())
         };
         Self {
-            hub: Arc::new(Hub::new(events_before_pause * EVENT_OVERHEAD)),
+            ready_list: Arc::new(ReadyList::new(events_before_pause * EVENT_OVERHEAD)),
             inbox: Arc::new(Inbox::with_waker(0, Box::new(waker))),
             bell,
         }
@@ -87,20 +89,20 @@ impl House {
 
     fn socket(&self, id: u64) -> Arc<Shared> {
         let request = UpgradeRequest::new(Url::parse("ws://localhost/").unwrap());
-        Arc::new(Shared::new(id, self.hub.clone(), self.inbox.clone(), Settings::new(request)))
+        Arc::new(Shared::new(id, self.ready_list.clone(), self.inbox.clone(), Settings::new(request)))
     }
 
     /// What the worker does between two turns: looks into the inbox, and waits if it is empty.
-    fn letters(&self) -> (Vec<Arc<Shared>>, Orders) {
+    fn read_inbox(&self) -> (Vec<Arc<Shared>>, WorkerCommands) {
         let mut sockets = Vec::new();
-        let orders = self.inbox.take(&mut sockets);
-        if sockets.is_empty() && orders == Orders::default() {
+        let commands = self.inbox.take(&mut sockets);
+        if sockets.is_empty() && commands == WorkerCommands::default() {
             if self.inbox.may_sleep() {
                 self.bell.wait();
             }
             self.inbox.awake();
         }
-        (sockets, orders)
+        (sockets, commands)
     }
 }
 
@@ -117,7 +119,7 @@ fn number_of(event: &EventKind) -> u16 {
 }
 
 fn publish(socket: &Arc<Shared>, numbers: &[u16]) {
-    let mut batch: Vec<Letter> = numbers.iter().map(|number| numbered(*number).into()).collect();
-    let charge = batch.iter().map(Letter::charge).sum();
-    socket.hub.publish(socket, &mut batch, charge);
+    let mut batch: Vec<QueuedEvent> = numbers.iter().map(|number| numbered(*number).into()).collect();
+    let charge = batch.iter().map(QueuedEvent::charge).sum();
+    socket.publish(&mut batch, charge);
 }

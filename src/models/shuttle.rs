@@ -1,4 +1,4 @@
-//! Models under shuttle: many orders, drawn at random.
+//! Models under shuttle: many schedules, drawn at random.
 //!
 //! The schedules follow from a fixed seed; `FRAMEWIRE_MODEL_ROUNDS=50` runs fifty times as many, of
 //! other seeds. Memory orderings weaker than `SeqCst` are not modelled.

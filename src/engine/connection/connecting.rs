@@ -1,0 +1,366 @@
+//! From the name of the server to the upgrade request.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mio::Token;
+
+use super::context::Context;
+use super::state::{Connection, ResolveTarget, Stage, TurnResult};
+use super::terminal::Terminal;
+use super::transport::{Carrier, Transport};
+use super::tunnel::ProxyRoute;
+use crate::engine::http2::Awaited;
+use crate::engine::shared::commands::Resolved;
+use crate::engine::shared::event::EventKind;
+use crate::engine::shared::random;
+use crate::engine::shared::request::{Draft, Request};
+use crate::engine::shared::socket::{Shared, Socket};
+use crate::engine::shared::state::HttpVersion;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::logging::LogLevel;
+use crate::net::dial::{Dialler, Step};
+use crate::net::options;
+use crate::net::resolve;
+use crate::net::stream::{Progress, Stream};
+use crate::session::{self, Session};
+use crate::sync::lock;
+use crate::wire::upgrade::UpgradeRequest;
+
+impl Connection {
+    /// Starts connecting, from the beginning.
+    pub fn start(&mut self, context: &mut Context) -> TurnResult {
+        let url = &self.request.url;
+        self.log(LogLevel::Debug, format_args!("connecting to {url}"));
+        self.started = context.now;
+        (self.http, self.retried_stream, self.skip_body) = (self.plan.http_for(url), false, false);
+        if self.http == HttpVersion::Auto && self.fallback.applies_to(url) {
+            self.http = HttpVersion::Http1;
+        }
+        let found = self.plan.proxy_for(url);
+        for why in found.ignored {
+            self.log(LogLevel::Warn, format_args!("{why}"));
+        }
+        self.route = found.proxy.map(ProxyRoute::new);
+        self.obtain_transport(context)
+    }
+
+    /// Shares an HTTP/2 connection, or makes a connection.
+    pub(super) fn obtain_transport(&mut self, context: &mut Context) -> TurnResult {
+        match self.join(context) {
+            Some(turn_result) => turn_result,
+            None => self.connect(context),
+        }
+    }
+
+    /// Makes a connection.
+    pub(super) fn connect(&mut self, context: &mut Context) -> TurnResult {
+        if self.route.as_ref().is_some_and(|route| route.needs_target()) {
+            return self.look_up(ResolveTarget::Server, context);
+        }
+        self.reach_next_hop(context)
+    }
+
+    /// Connects to the proxy, or to the server if there is none.
+    pub(super) fn reach_next_hop(&mut self, context: &mut Context) -> TurnResult {
+        self.look_up(ResolveTarget::NextHop, context)
+    }
+
+    fn look_up(&mut self, target: ResolveTarget, context: &mut Context) -> TurnResult {
+        let Some(Socket(socket)) = &self.socket else { return TurnResult::Finished };
+        let url = &self.request.url;
+        let (host, zone, port) = match &self.route {
+            Some(route) if target == ResolveTarget::NextHop => {
+                (&route.proxy.host, &route.proxy.zone, route.proxy.port)
+            }
+            // A zone has no meaning for a proxy (RFC 6874 section 4).
+            Some(_) => (&url.host, &None, url.port),
+            None => (&url.host, &url.zone, url.port),
+        };
+        let host = match zone {
+            Some(zone) => Cow::Owned(format!("{host}%{zone}")),
+            None => Cow::Borrowed(host.as_str()),
+        };
+        if let Some(address) = resolve::literal(&host, port) {
+            return self.located(target, vec![address], context);
+        }
+        self.lookups += 1;
+        let (weak, connection, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
+        let pending = context.resolver.resolve(
+            &host,
+            port,
+            Box::new(move |addresses| {
+                if let Some(socket) = weak.upgrade() {
+                    lock(&socket.to_worker).commands().resolved =
+                        Some(Resolved { connection, lookup, addresses });
+                    socket.notify();
+                }
+            }),
+        );
+        self.stage = Stage::Resolving { _lookup: pending, target };
+        TurnResult::Continue
+    }
+
+    /// Handles the result of a lookup. The turn that follows sees whether the connection continues.
+    pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
+        let Stage::Resolving { target, .. } = self.stage else { return };
+        if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookups) {
+            return;
+        }
+        match resolved.addresses {
+            Ok(addresses) => drop(self.located(target, addresses, context)),
+            Err(error) => {
+                let error = if target == ResolveTarget::NextHop { self.proxy_error(error) } else { error };
+                self.fail(error, context);
+            }
+        }
+    }
+
+    fn located(
+        &mut self,
+        target: ResolveTarget,
+        addresses: Vec<SocketAddr>,
+        context: &mut Context,
+    ) -> TurnResult {
+        match &mut self.route {
+            Some(route) if target == ResolveTarget::Server => {
+                route.targets = addresses.iter().map(SocketAddr::ip).collect();
+                self.reach_next_hop(context)
+            }
+            _ => {
+                if matches!(self.stage, Stage::Resolving { .. }) {
+                    self.time(context.now, |counters| &counters.resolve_us);
+                }
+                self.dial(addresses, context)
+            }
+        }
+    }
+
+    pub(super) fn deadline_passed(&mut self, context: &mut Context) -> TurnResult {
+        if self.socket.is_none() {
+            self.stop_draining();
+            return TurnResult::Finished;
+        }
+        let waited = self.plan.settings.connect_timeout.as_millis();
+        let url = &self.request.url;
+        let (phase, what) = match &mut self.stage {
+            Stage::Resolving { target: ResolveTarget::NextHop, .. } if self.route.is_some() => {
+                let message = format!("its name was not resolved within {waited} ms");
+                let error = self.proxy_error(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
+                return self.fail(error, context);
+            }
+            Stage::Idle | Stage::Waiting { .. } | Stage::Resolving { .. } => {
+                (Phase::Resolve, "the name was not resolved")
+            }
+            Stage::Connecting(dialler) => {
+                let error = dialler.timed_out(self.plan.settings.connect_timeout);
+                let error = self.proxy_error(error);
+                return self.fail(error, context);
+            }
+            Stage::ProxyHandshake(_) => {
+                let message = format!("it did not answer within {waited} ms; is it a proxy of this kind?");
+                let error = self.proxy_error(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
+                return self.fail(error, context);
+            }
+            Stage::TlsHandshake(_) => (Phase::Tls, "the TLS handshake did not complete"),
+            Stage::AwaitingStream => match context.pool.awaited_by(self.key) {
+                Awaited::Connection => (
+                    Phase::Connect,
+                    "the HTTP/2 connection that several sockets wait for was not established",
+                ),
+                Awaited::Settings => (Phase::Upgrade, "the server sent no HTTP/2 SETTINGS"),
+                Awaited::StreamLimit => (
+                    Phase::Upgrade,
+                    "the server allowed no WebSocket on its HTTP/2 connection (its \
+                     SETTINGS_MAX_CONCURRENT_STREAMS stayed 0)",
+                ),
+            },
+            Stage::RequestEvent { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
+            Stage::Live { session, .. } => {
+                if let Some(refused) = Terminal::of(session.give_up_opening()) {
+                    self.end(refused, context);
+                    return self.turn_result(context);
+                }
+                (Phase::Upgrade, "the server did not answer the upgrade request")
+            }
+        };
+        let mut message = format!("{what} within {waited} ms: {url}");
+        if phase == Phase::Tls {
+            message.push_str("; does the server speak TLS on this port?");
+        }
+        self.fail(Error::new(ErrorKind::TimedOut, phase, message), context)
+    }
+
+    fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> TurnResult {
+        self.started = context.now;
+        self.stage = Stage::Connecting(Box::new(Dialler::new(addresses, context.now)));
+        self.dial_step(None, context)
+    }
+
+    pub(super) fn dial_step(&mut self, ready: Option<Token>, context: &mut Context) -> TurnResult {
+        let Stage::Connecting(dialler) = &mut self.stage else { return TurnResult::Continue };
+        let (key, now) = (self.key, context.now);
+        let (tokens, Context { registry, routes, .. }) = (&mut self.tokens, &mut *context);
+        let new_token = || {
+            let token = routes.new_token(key);
+            tokens.push(token);
+            token
+        };
+        let step = match ready {
+            Some(token) => dialler.ready(token, now, registry, new_token),
+            None => dialler.step(now, registry, new_token),
+        };
+        match step {
+            Step::Pending => TurnResult::Continue,
+            Step::Failed(error) => {
+                let error = self.proxy_error(error);
+                self.fail(error, context)
+            }
+            Step::Connected { stream, token, peer } => {
+                for other in std::mem::replace(&mut self.tokens, vec![token]) {
+                    if other != token {
+                        context.free_token(other);
+                    }
+                }
+                self.connected(stream, peer, context)
+            }
+        }
+    }
+
+    fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> TurnResult {
+        self.log(LogLevel::Debug, format_args!("connected to {peer}"));
+        options::apply(&tcp);
+        self.writable = true;
+        if self.route.is_some() {
+            return self.tunnel(tcp, context);
+        }
+        let stream = Stream::plain(tcp);
+        self.server_reached(if self.readable { stream } else { stream.with_nothing_to_read() }, context)
+    }
+
+    /// The server is reached, directly or through a proxy.
+    pub(super) fn server_reached(&mut self, stream: Stream, context: &mut Context) -> TurnResult {
+        self.time(context.now, |counters| &counters.connect_us);
+        let url = &self.request.url;
+        if !url.secure {
+            return self.transport_ready(Box::new(stream), context);
+        }
+        let connector = match &self.plan.settings.tls {
+            Some(tls) => tls.connector(self.wants_http2()),
+            None => context.default_tls.connector(self.wants_http2()),
+        };
+        let secured = connector
+            .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, error.to_string()).with_retriable(false))
+            .and_then(|connector| stream.secured(&connector, &url.host));
+        match secured {
+            Ok(stream) => {
+                self.stage = Stage::TlsHandshake(Box::new(stream));
+                self.tls_step(context)
+            }
+            Err(error) => self.fail(error, context),
+        }
+    }
+
+    pub(super) fn tls_step(&mut self, context: &mut Context) -> TurnResult {
+        let Stage::TlsHandshake(stream) = &mut self.stage else { return TurnResult::Continue };
+        match stream.handshake() {
+            Ok(Progress::WouldBlock) => TurnResult::Continue,
+            Ok(Progress::Done) => {
+                self.time(context.now, |counters| &counters.tls_us);
+                match std::mem::replace(&mut self.stage, Stage::Idle) {
+                    Stage::TlsHandshake(stream) => self.transport_ready(stream, context),
+                    other => {
+                        self.stage = other;
+                        TurnResult::Continue
+                    }
+                }
+            }
+            Err(error) => self.fail(error, context),
+        }
+    }
+
+    /// Makes the upgrade request, which the game can change if it wants to.
+    pub(super) fn request_upgrade(&mut self, carrier: Carrier, context: &mut Context) -> TurnResult {
+        let Some(Socket(socket)) = &self.socket else { return TurnResult::Finished };
+        let mut request = UpgradeRequest::clone(&self.request);
+        self.add_cookies(socket, &mut request);
+        request.complete();
+        self.requests += 1;
+        if !socket.wants_request() {
+            return self.send_request(carrier, request, context);
+        }
+        let draft = Draft::new(request);
+        let notify: std::sync::Weak<Shared> = Arc::downgrade(socket);
+        let shown = match Request::new(draft.clone(), self.requests, carrier.http_version(), notify) {
+            Ok(shown) => shown,
+            Err(error) => {
+                return self
+                    .fail(Error::new(ErrorKind::Internal, Phase::Upgrade, error.to_string()), context);
+            }
+        };
+        self.stage = Stage::RequestEvent { carrier, draft };
+        self.deliver(EventKind::Request(shown), context);
+        // In worker mode the callback has run and the request is finished.
+        self.send_finished_request(context)
+    }
+
+    /// Sends the upgrade request when the game has finished with it.
+    pub(super) fn send_finished_request(&mut self, context: &mut Context) -> TurnResult {
+        let Stage::RequestEvent { draft, .. } = &self.stage else { return TurnResult::Continue };
+        let Some(request) = draft.finished() else { return TurnResult::Continue };
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::RequestEvent { carrier, .. } => self.send_request(carrier, request, context),
+            other => {
+                self.stage = other;
+                TurnResult::Continue
+            }
+        }
+    }
+
+    fn send_request(
+        &mut self,
+        carrier: Carrier,
+        request: UpgradeRequest,
+        context: &mut Context,
+    ) -> TurnResult {
+        self.started = context.now;
+        let settings = session::Settings {
+            max_message_size: self.plan.settings.max_message_size,
+            close_timeout: self.plan.settings.close_timeout,
+            pings: self.plan.settings.pings,
+            compression: self.plan.settings.compression.clone(),
+            extensions: self.plan.settings.extensions.clone(),
+        };
+        let made = match carrier {
+            Carrier::Own(mut stream) => {
+                stream.set_phase(Phase::Upgrade);
+                Session::new(&settings, request, random::nonce())
+                    .map(|session| (Transport::Own(*stream), session))
+            }
+            Carrier::Shared(link) => match Session::over_http2(&settings, request) {
+                Ok((session, connect)) => match context.pool.open(link, self.key, connect) {
+                    Ok(stream) => {
+                        (self.readable, self.writable) = (true, true);
+                        Ok((Transport::Shared(Box::new(stream)), session))
+                    }
+                    Err(error) => {
+                        self.stage = Stage::AwaitingStream;
+                        return self.stream_lost(error, context);
+                    }
+                },
+                Err(error) => Err(error),
+            },
+        };
+        match made {
+            Ok((stream, session)) => {
+                self.stage = Stage::Live { stream, session: Box::new(session) };
+                self.session_turn(context)
+            }
+            Err(_) => {
+                let message = "the allocator has no memory for the connection";
+                self.fail(Error::new(ErrorKind::Internal, Phase::Upgrade, message), context)
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a connection adds to the counters of its socket, which continue over all its connections.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::shared::socket::Shared;
+use crate::session::{Outbox, Session};
+use crate::sync::lock;
+
+/// The values of the counters when the connection started.
+pub struct CounterBase {
+    frames_received: u64,
+    messages_received: u64,
+    pings_sent: u64,
+    pongs_received: u64,
+    extra_frames_sent: u64,
+    before_compression: u64,
+    after_compression: u64,
+}
+
+impl CounterBase {
+    pub fn of(socket: &Shared) -> Self {
+        let counters = socket.counters.snapshot();
+        CounterBase {
+            frames_received: counters.frames_received,
+            messages_received: counters.messages_received,
+            pings_sent: counters.pings_sent,
+            pongs_received: counters.pongs_received,
+            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
+            before_compression: counters.payload_bytes_before_compression,
+            after_compression: counters.payload_bytes_after_compression,
+        }
+    }
+
+    /// Updates the counters of what is sent. To be called with the outbox locked.
+    pub fn count_sent(&self, socket: &Shared, outbox: &Outbox, session: &Session) {
+        let counters = &socket.counters;
+        let frames = self.extra_frames_sent + outbox.frames + session.extra_frames_sent();
+        counters.messages_sent.store(outbox.messages, Ordering::Relaxed);
+        counters.frames_sent.store(frames, Ordering::Relaxed);
+    }
+
+    /// Updates the counters of what the session has received.
+    pub fn count_received(&self, socket: &Shared, session: &Session) {
+        let counters = &socket.counters;
+        let set = |counter: &AtomicU64, value| counter.store(value, Ordering::Relaxed);
+        set(&counters.frames_received, self.frames_received + session.frames_received());
+        set(&counters.messages_received, self.messages_received + session.messages_received());
+        set(&counters.pings_sent, self.pings_sent + session.pings_sent());
+        set(&counters.pongs_received, self.pongs_received + session.pongs_received());
+        let (before, after) = session.compression();
+        set(&counters.payload_bytes_before_compression, self.before_compression + before);
+        set(&counters.payload_bytes_after_compression, self.after_compression + after);
+    }
+}

@@ -1,0 +1,267 @@
+//! A connection and its stages.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::Token;
+
+use super::context::Context;
+use super::counter_base::CounterBase;
+use super::terminal::{DelayedEnd, Draining, Terminal};
+use super::transport::{Carrier, Transport};
+use super::tunnel::{ProxyRoute, Tunnel};
+use crate::engine::shared::counters::Counters;
+use crate::engine::shared::dispatch;
+use crate::engine::shared::event::EventKind;
+use crate::engine::shared::key::Key;
+use crate::engine::shared::origins::Name;
+use crate::engine::shared::request::Draft;
+use crate::engine::shared::settings::Plan;
+use crate::engine::shared::socket::{Callbacks, Shared, Socket};
+use crate::engine::shared::state::HttpVersion;
+use crate::logging::LogLevel;
+use crate::net::dial::Dialler;
+use crate::net::resolve::Lookup;
+use crate::net::stream::Stream;
+use crate::session::Session;
+use crate::session::reconnect::Retries;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::wire::upgrade::UpgradeRequest;
+use crate::wire::url::Url;
+
+/// Whether the connection needs further turns.
+pub enum TurnResult {
+    Continue,
+    Finished,
+}
+
+/// One connection of a socket, on its worker: from name resolution to the terminal event, including redirects
+/// and reconnects.
+pub struct Connection {
+    pub(super) key: Key,
+    /// None after the terminal event.
+    pub(super) socket: Option<Socket>,
+    pub(super) plan: Plan,
+    /// The version of HTTP that is asked for.
+    pub(super) http: HttpVersion,
+    /// An HTTP/2 stream was lost before a response and was retried.
+    pub(super) retried_stream: bool,
+    pub(super) fallback: Fallback,
+    /// A refused upgrade ends without waiting for the body.
+    pub(super) skip_body: bool,
+    /// The upgrade request: that of the plan, or the one after a redirect.
+    pub(super) request: Arc<UpgradeRequest>,
+    /// The proxy, if there is one.
+    pub(super) route: Option<Box<ProxyRoute>>,
+    pub(super) stage: Stage,
+    /// Name lookups so far.
+    pub(super) lookups: u32,
+    /// Upgrade requests so far, and redirects followed.
+    pub(super) requests: u32,
+    pub(super) redirects: u32,
+    /// The server that was redirected from, if credentials or cookies set for it were not sent to the new
+    /// one.
+    pub(super) secrets_dropped_for: Option<Box<str>>,
+    pub(super) retries: Retries,
+    pub(super) tokens: Vec<Token>,
+    /// The socket was destroyed, and its queued messages are still sent.
+    pub(super) draining: Option<Draining>,
+    /// For connecting, then for lingering.
+    pub(super) deadline: Option<Instant>,
+    /// No deadline applies while the process is suspended.
+    pub(super) suspended_since: Option<Instant>,
+    /// The earliest timer that is set.
+    pub(super) timer: Option<Instant>,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// Received bytes were not processed, as the event queue was full.
+    pub(super) unprocessed: bool,
+    pub(super) callbacks: Arc<Callbacks>,
+    pub(super) callbacks_version: u32,
+    /// The end after a protocol violation, until the game has taken the events before it.
+    pub(super) delayed_end: Option<Box<DelayedEnd>>,
+    /// The start of the current phase of connecting.
+    pub(super) started: Instant,
+    pub(super) base: CounterBase,
+}
+
+/// How far a connection has come.
+pub enum Stage {
+    Idle,
+    /// Before a restart.
+    Waiting {
+        until: Instant,
+        restart: Restart,
+    },
+    Resolving {
+        _lookup: Lookup,
+        target: ResolveTarget,
+    },
+    Connecting(Box<Dialler>),
+    ProxyHandshake(Box<Tunnel>),
+    TlsHandshake(Box<Stream>),
+    /// Waits for a stream of a shared HTTP/2 connection.
+    AwaitingStream,
+    /// Waits until the game has finished with the upgrade request.
+    RequestEvent {
+        carrier: Carrier,
+        draft: Arc<Draft>,
+    },
+    /// The upgrade request is sent, or the WebSocket is open.
+    Live {
+        stream: Transport,
+        session: Box<Session>,
+    },
+}
+
+/// What a connection restarts with.
+pub enum Restart {
+    /// The same server over HTTP/1.1, after HTTP/2 has failed.
+    Http1,
+    Redirect(Arc<UpgradeRequest>),
+    Retry,
+}
+
+/// Whose address is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolveTarget {
+    /// What is connected to: the proxy, or the server if there is none.
+    NextHop,
+    /// The server, for a proxy that takes addresses.
+    Server,
+}
+
+/// The fallback from HTTP/2 to HTTP/1.1, until the socket is open.
+#[derive(Default)]
+pub enum Fallback {
+    #[default]
+    None,
+    Http1 {
+        server: Name,
+        /// Remember it for all sockets if the upgrade succeeds.
+        remember: bool,
+        /// How HTTP/2 failed, during the first attempt over HTTP/1.1.
+        http2_end: Option<Box<Terminal>>,
+    },
+    /// The server does not support HTTP/1.1.
+    Unavailable(Name),
+}
+
+impl Fallback {
+    /// Whether this server is asked over HTTP/1.1.
+    pub fn applies_to(&self, url: &Url) -> bool {
+        matches!(self, Fallback::Http1 { server, .. } if *server == Name::of(url))
+    }
+
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Fallback::Unavailable(_))
+    }
+}
+
+impl Connection {
+    pub fn new(key: Key, socket: Arc<Shared>, plan: Plan, now: Instant) -> Self {
+        // The version first: at worst the callbacks are newer and are fetched again.
+        let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
+        let base = CounterBase::of(&socket);
+        Self {
+            key,
+            deadline: Some(now + plan.settings.connect_timeout),
+            socket: Some(Socket(socket)),
+            http: plan.http_for(&plan.settings.request.url),
+            retried_stream: false,
+            fallback: Fallback::None,
+            skip_body: false,
+            request: plan.settings.request.clone(),
+            plan,
+            route: None,
+            stage: Stage::Idle,
+            lookups: 0,
+            requests: 0,
+            redirects: 0,
+            secrets_dropped_for: None,
+            retries: Retries::default(),
+            tokens: Vec::new(),
+            draining: None,
+            suspended_since: None,
+            timer: None,
+            readable: false,
+            writable: false,
+            unprocessed: false,
+            callbacks,
+            callbacks_version,
+            delayed_end: None,
+            started: now,
+            base,
+        }
+    }
+
+    /// The handle of its socket, 0 after the terminal event.
+    pub fn socket_id(&self) -> u64 {
+        self.socket.as_ref().map_or(0, |Socket(socket)| socket.id)
+    }
+
+    // ------------------------------------------------------------------ shared by the stages
+
+    pub(super) fn is_awake(&self) -> bool {
+        self.suspended_since.is_none()
+    }
+
+    /// Ended, with nothing left to send.
+    pub(super) fn is_over(&self) -> bool {
+        self.socket.is_none() && !matches!(self.stage, Stage::Live { .. })
+    }
+
+    /// Returns what it holds of the worker's tables.
+    pub(super) fn release(&mut self, context: &mut Context) {
+        context.pool.forget(self.key);
+        for token in std::mem::take(&mut self.tokens) {
+            context.free_token(token);
+        }
+    }
+
+    /// The version of HTTP that is used.
+    pub(super) fn http_version(&self) -> u32 {
+        match &self.stage {
+            Stage::Live { stream, .. } => stream.http_version(),
+            // The response over HTTP/2 is reported then.
+            _ if self.fallback.is_unavailable() => 2,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
+        if let Some(Socket(socket)) = &self.socket {
+            socket.log(level, message);
+        }
+    }
+
+    /// Delivers an event that is not a message.
+    pub(super) fn deliver(&mut self, event: EventKind, context: &mut Context) {
+        let Some(socket) = &self.socket else { return };
+        // Statistics include what was delivered.
+        self.count(&socket.0);
+        if socket.0.polls() {
+            context.collect(event.into());
+            context.publish(&socket.0);
+        } else {
+            let callbacks = socket.0.callbacks();
+            dispatch::call(socket, &callbacks, event);
+        }
+    }
+
+    /// Updates the socket's counters.
+    pub(super) fn count(&self, socket: &Shared) {
+        if let Stage::Live { session, .. } = &self.stage {
+            self.base.count_received(socket, session);
+        }
+    }
+
+    /// Stores how long a phase of connecting took, and starts the next one.
+    pub(super) fn time(&mut self, now: Instant, counter: impl FnOnce(&Counters) -> &AtomicU64) {
+        if let Some(Socket(socket)) = &self.socket {
+            let took = now.saturating_duration_since(self.started).as_micros() as u64;
+            counter(&socket.counters).store(took, Ordering::Relaxed);
+        }
+        self.started = now;
+    }
+}

@@ -1,0 +1,35 @@
+//! What game threads and workers share.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `state`, `key`, `counters`, `random` | states and choices, the identifier of a connection, statistics, random numbers |
+//! | `origins`, `tls`, `settings`, `connection_info` | what is known about servers, TLS settings, what the caller has set, the last handshake |
+//! | `request`, `event`, `callbacks` | the upgrade request, the events, the callbacks |
+//! | `message_run`, `event_queue`, `ready_list` | bursts of small messages, a socket's queue of events, the sockets with events |
+//! | `commands`, `inbox` | what is handed to a worker, and how it is woken |
+//! | `socket`, `sockets` | the state of a socket, the table of handles |
+//! | `dispatch`, `budget`, `delivery` | running callbacks, and taking events from the queues |
+//!
+//! Each file uses only those above it in this table.
+
+pub mod budget;
+pub mod callbacks;
+pub mod commands;
+pub mod connection_info;
+pub mod counters;
+pub mod delivery;
+pub mod dispatch;
+pub mod event;
+pub mod event_queue;
+pub mod inbox;
+pub mod key;
+pub mod message_run;
+pub mod origins;
+pub mod random;
+pub mod ready_list;
+pub mod request;
+pub mod settings;
+pub mod socket;
+pub mod sockets;
+pub mod state;
+pub mod tls;

@@ -1,0 +1,98 @@
+//! A socket's callbacks, and the mark that one is running.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::event::Frame;
+use super::request::Request;
+use crate::buffer::Segment;
+use crate::error::Error;
+
+pub type OnSocket<S> = dyn Fn(&S) + Send + Sync;
+pub type OnText<S> = dyn Fn(&S, &str) + Send + Sync;
+pub type OnBytes<S> = dyn Fn(&S, &[u8]) + Send + Sync;
+pub type OnSegment<S> = dyn Fn(&S, &Segment) + Send + Sync;
+pub type OnFrame<S> = dyn Fn(&S, &Frame) + Send + Sync;
+pub type OnRequest<S> = dyn Fn(&S, &Request) + Send + Sync;
+/// The error, the number of the reconnect attempt from 1, and the delay before it in milliseconds.
+pub type OnReconnecting<S> = dyn Fn(&S, &Error, u32, u32) + Send + Sync;
+pub type OnClosed<S> = dyn Fn(&S, u16, &str) + Send + Sync;
+pub type OnError<S> = dyn Fn(&S, &Error) + Send + Sync;
+
+/// The callbacks of one socket; `S` is its handle, which each of them receives. Replaced as a whole when
+/// one changes, so that one snapshot serves a batch of events.
+pub struct Callbacks<S> {
+    pub open: Option<Arc<OnSocket<S>>>,
+    pub text: Option<Arc<OnText<S>>>,
+    pub text_segment: Option<Arc<OnSegment<S>>>,
+    pub binary: Option<Arc<OnBytes<S>>>,
+    pub binary_no_alloc: Option<Arc<OnSegment<S>>>,
+    pub incomplete_frame: Option<Arc<OnFrame<S>>>,
+    pub request: Option<Arc<OnRequest<S>>>,
+    pub pong: Option<Arc<OnBytes<S>>>,
+    pub reconnecting: Option<Arc<OnReconnecting<S>>>,
+    pub closed: Option<Arc<OnClosed<S>>>,
+    pub error: Option<Arc<OnError<S>>>,
+}
+
+// Not derived: that would ask for a handle with a default.
+impl<S> Default for Callbacks<S> {
+    fn default() -> Self {
+        Self {
+            open: None,
+            text: None,
+            text_segment: None,
+            binary: None,
+            binary_no_alloc: None,
+            incomplete_frame: None,
+            request: None,
+            pong: None,
+            reconnecting: None,
+            closed: None,
+            error: None,
+        }
+    }
+}
+
+impl<S> Clone for Callbacks<S> {
+    fn clone(&self) -> Self {
+        Self {
+            open: self.open.clone(),
+            text: self.text.clone(),
+            text_segment: self.text_segment.clone(),
+            binary: self.binary.clone(),
+            binary_no_alloc: self.binary_no_alloc.clone(),
+            incomplete_frame: self.incomplete_frame.clone(),
+            request: self.request.clone(),
+            pong: self.pong.clone(),
+            reconnecting: self.reconnecting.clone(),
+            closed: self.closed.clone(),
+            error: self.error.clone(),
+        }
+    }
+}
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether a callback is running on this thread.
+pub fn inside() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Marks this thread as running a callback, until dropped.
+pub struct Inside(());
+
+impl Inside {
+    pub fn enter() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Inside(())
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}

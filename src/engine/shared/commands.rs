@@ -1,0 +1,97 @@
+//! What the game's threads hand to a socket's worker.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::settings::{Plan, Settings};
+use crate::buffer::Segment;
+use crate::error::Error;
+use crate::session::Outbox;
+use crate::session::liveness::PingSettings;
+
+/// Pings of the caller that may wait for the worker.
+pub const MAX_WAITING_PINGS: usize = 16;
+
+/// Messages and commands for the worker.
+pub struct ToWorker {
+    pub outbox: Outbox,
+    /// Messages sent while connecting are queued in the outbox.
+    pub queues_while_connecting: bool,
+    /// None most of the time: only messages are frequent.
+    pub commands: Option<Box<Commands>>,
+}
+
+/// Everything but messages.
+#[derive(Default)]
+pub struct Commands {
+    pub open: Option<Plan>,
+    /// End the connection now; the value is the reason of the closed event.
+    pub cancel: Option<&'static str>,
+    /// End the connection now; the value is the message of the error event.
+    pub fault: Option<&'static str>,
+    /// The socket was destroyed.
+    pub destroy: Option<DestroyMode>,
+    pub pings: Option<PingSettings>,
+    /// Pings of the caller, at most [`MAX_WAITING_PINGS`].
+    pub user_pings: VecDeque<Segment>,
+    pub resolved: Option<Resolved>,
+    /// The connection whose violation marker was taken from the event queue.
+    pub marker_reached: u64,
+}
+
+/// What happens to the queued messages of a destroyed socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DestroyMode {
+    /// They are dropped.
+    Discard,
+    /// They are sent and the closing handshake completes, unless that takes longer than `until`.
+    Drain { until: Instant },
+}
+
+/// The result of a name lookup.
+pub struct Resolved {
+    pub connection: u64,
+    /// The number of the lookup among those of the connection.
+    pub lookup: u32,
+    pub addresses: Result<Vec<SocketAddr>, Error>,
+}
+
+impl ToWorker {
+    /// Nothing can be sent yet.
+    pub fn new() -> Self {
+        let mut outbox = Outbox::default();
+        outbox.shut();
+        Self { outbox, queues_while_connecting: false, commands: None }
+    }
+
+    pub fn commands(&mut self) -> &mut Commands {
+        self.commands.get_or_insert_default()
+    }
+
+    /// Starts queueing the messages that are sent while connecting, if the settings say so.
+    pub fn queue_while_connecting(&mut self, settings: &Settings) {
+        self.queues_while_connecting =
+            settings.reconnect.as_ref().is_some_and(|reconnect| reconnect.queue_sends);
+        if self.queues_while_connecting {
+            let compression = settings.compression.as_ref();
+            let from =
+                compression.map(|config| u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
+            self.outbox.hold(from);
+        }
+    }
+
+    /// Drops the commands that were meant for a connection that has ended.
+    pub fn discard_commands(&mut self) {
+        if let Some(commands) = &mut self.commands {
+            commands.user_pings.clear();
+            (commands.cancel, commands.fault, commands.resolved) = (None, None, None);
+        }
+    }
+}
+
+impl Default for ToWorker {
+    fn default() -> Self {
+        Self::new()
+    }
+}

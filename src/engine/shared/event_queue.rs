@@ -1,0 +1,215 @@
+//! A socket's event queue: ordered, bounded, drops nothing.
+//!
+//! ```text
+//!   worker ──a batch per turn──> queued ──swapped at once──> taken ──one by one──> the game
+//! ```
+//!
+//! The worker keeps the bound: when the charge reaches the limit it stops reading from the network until half
+//! of the limit is free.
+
+use std::collections::VecDeque;
+use std::sync::TryLockError;
+
+use super::event::EventKind;
+use super::message_run::MessageRun;
+use crate::limits::EVENT_OVERHEAD;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// The capacity that an empty queue keeps; what a burst has needed beyond it is freed.
+const KEEP_CAPACITY: usize = 64;
+
+/// An entry of the queue.
+pub enum QueuedEvent {
+    Event(EventKind),
+    /// One event for each message in it.
+    Messages(MessageRun),
+    /// Marks where the server violated the protocol. Taking it tells the connection that the messages before
+    /// it were delivered; the game does not see it.
+    Marker {
+        connection: u64,
+    },
+}
+
+impl From<EventKind> for QueuedEvent {
+    fn from(event: EventKind) -> Self {
+        QueuedEvent::Event(event)
+    }
+}
+
+impl QueuedEvent {
+    pub fn charge(&self) -> usize {
+        match self {
+            QueuedEvent::Event(event) => event.charge(),
+            QueuedEvent::Messages(run) => run.charge(),
+            QueuedEvent::Marker { .. } => EVENT_OVERHEAD,
+        }
+    }
+
+    /// The number of events it stands for.
+    pub fn count(&self) -> usize {
+        match self {
+            QueuedEvent::Event(_) | QueuedEvent::Marker { .. } => 1,
+            QueuedEvent::Messages(run) => run.count(),
+        }
+    }
+}
+
+// The queue's memory is bounded by what its entries are charged for.
+const _: () = assert!(size_of::<QueuedEvent>() <= EVENT_OVERHEAD);
+
+#[derive(Default)]
+pub struct EventQueue {
+    queued: Mutex<Queued>,
+    /// The entries that the reader works on. Whoever holds this lock is the reader; no thread waits for it,
+    /// so callbacks may run with it held.
+    taken: Mutex<VecDeque<QueuedEvent>>,
+    has_reader: AtomicBool,
+    charge: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queued {
+    events: VecDeque<QueuedEvent>,
+    /// The socket is destroyed: nothing is accepted.
+    closed: bool,
+}
+
+impl EventQueue {
+    /// Appends a batch, in order. Returns the number of events.
+    pub fn put(&self, batch: &mut Vec<QueuedEvent>, charge: usize) -> usize {
+        let mut queued = lock(&self.queued);
+        if queued.closed {
+            drop(queued);
+            batch.clear();
+            return 0;
+        }
+        let count = batch.iter().map(QueuedEvent::count).sum();
+        self.charge.fetch_add(charge, Ordering::Relaxed);
+        queued.events.extend(batch.drain(..));
+        count
+    }
+
+    /// What the waiting events are charged for, in bytes.
+    pub fn charge(&self) -> usize {
+        self.charge.load(Ordering::SeqCst)
+    }
+
+    /// The queue's reader. None if another thread has it: events are delivered one at a time.
+    pub fn reader(&self) -> Option<QueueReader<'_>> {
+        let events = match self.taken.try_lock() {
+            Ok(events) => events,
+            // The queue is consistent between any two calls, so also after a panic.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.has_reader.store(true, Ordering::Relaxed);
+        Some(QueueReader { queue: self, events, taken_charge: 0, taken_count: 0 })
+    }
+
+    pub fn has_reader(&self) -> bool {
+        self.has_reader.load(Ordering::Acquire)
+    }
+
+    /// Accepts nothing from now on, and drops the waiting events but for those that a reader has taken.
+    /// Returns the number of dropped events.
+    pub fn close(&self) -> usize {
+        match self.reader() {
+            Some(mut reader) => reader.discard(),
+            None => self.drop_queued(),
+        }
+    }
+
+    fn drop_queued(&self) -> usize {
+        let mut queued = lock(&self.queued);
+        queued.closed = true;
+        let events = std::mem::take(&mut queued.events);
+        drop(queued);
+        count(&events)
+    }
+}
+
+/// Takes events from the queue, until dropped.
+pub struct QueueReader<'a> {
+    queue: &'a EventQueue,
+    events: MutexGuard<'a, VecDeque<QueuedEvent>>,
+    /// Of events that were taken and still count as waiting; see [`QueueReader::settle`].
+    taken_charge: usize,
+    taken_count: usize,
+}
+
+impl Iterator for QueueReader<'_> {
+    type Item = QueuedEvent;
+
+    /// The oldest entry. It counts as waiting until [`settle`](Self::settle) is called. Of a run no message
+    /// counts as taken: the caller [counts](Self::count_taken) each one, and [puts back](Self::put_back) the
+    /// rest.
+    #[inline]
+    fn next(&mut self) -> Option<QueuedEvent> {
+        if self.events.is_empty() {
+            let mut queued = lock(&self.queue.queued);
+            std::mem::swap(&mut *self.events, &mut queued.events);
+        }
+        let entry = self.events.pop_front()?;
+        if !matches!(entry, QueuedEvent::Messages(_)) {
+            self.count_taken(entry.charge());
+        }
+        Some(entry)
+    }
+}
+
+impl QueueReader<'_> {
+    pub fn put_back(&mut self, run: MessageRun) {
+        if !run.is_empty() {
+            self.events.push_front(QueuedEvent::Messages(run));
+        }
+    }
+
+    /// Counts an event as taken; `charge` is what it was charged for.
+    #[inline]
+    pub fn count_taken(&mut self, charge: usize) {
+        self.taken_charge += charge;
+        self.taken_count += 1;
+    }
+
+    /// What the events taken since the last [`settle`](Self::settle) are charged for, in bytes.
+    #[inline]
+    pub fn unsettled(&self) -> usize {
+        self.taken_charge
+    }
+
+    /// Subtracts the taken events from the queue's charge, and returns their number. For several events at
+    /// once, as it changes a counter that two threads share.
+    #[inline]
+    pub fn settle(&mut self) -> usize {
+        if self.taken_count == 0 {
+            return 0;
+        }
+        // SeqCst: see `Shared::pause`.
+        self.queue.charge.fetch_sub(std::mem::take(&mut self.taken_charge), Ordering::SeqCst);
+        std::mem::take(&mut self.taken_count)
+    }
+
+    pub fn has_more(&self) -> bool {
+        !self.events.is_empty() || !lock(&self.queue.queued).events.is_empty()
+    }
+
+    /// Drops the waiting events and closes the queue: the socket was destroyed. Returns their number.
+    pub fn discard(&mut self) -> usize {
+        self.queue.drop_queued() + count(&std::mem::take(&mut *self.events))
+    }
+}
+
+/// The number of events that these entries stand for.
+fn count(entries: &VecDeque<QueuedEvent>) -> usize {
+    entries.iter().map(QueuedEvent::count).sum()
+}
+
+impl Drop for QueueReader<'_> {
+    fn drop(&mut self) {
+        if self.events.is_empty() && self.events.capacity() > KEEP_CAPACITY {
+            *self.events = VecDeque::new();
+        }
+        self.queue.has_reader.store(false, Ordering::Release);
+    }
+}

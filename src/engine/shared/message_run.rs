@@ -1,0 +1,188 @@
+//! Consecutive messages in one block, as they were received.
+//!
+//! ```text
+//!   block:  … [ header | payload ][ header | payload ][ header | payload ] …
+//!             ^── frames ──────────────────────────────────────────────^
+//! ```
+//!
+//! A burst of small messages is one entry of an event queue, with one reference to its block, instead of
+//! one for each message. The session has validated the frames; here they are only parsed again.
+
+use super::event::EventKind;
+use crate::buffer::Segment;
+use crate::limits::EVENT_OVERHEAD;
+use crate::session::MessageType;
+use crate::session::inbound::WholeFrame;
+use crate::wire::frame::parse_usual;
+
+/// At least one message.
+pub struct MessageRun {
+    frames: Segment,
+    count: u32,
+    /// Payload bytes of all messages.
+    payload: u32,
+}
+
+/// A message of a run, and the range of its payload.
+#[derive(Clone, Copy)]
+pub struct MessageRange {
+    pub message_type: MessageType,
+    start: usize,
+    end: usize,
+}
+
+impl MessageRange {
+    pub fn charge(&self) -> usize {
+        EVENT_OVERHEAD + self.end - self.start
+    }
+}
+
+impl MessageRun {
+    pub fn of(frame: &WholeFrame<'_>) -> Self {
+        let payload = frame.payload_len as u32;
+        Self { frames: frame.writer.segment(frame.start, frame.end), count: 1, payload }
+    }
+
+    /// Appends a frame that starts where the last one ends. False if it does not.
+    #[inline]
+    pub fn extend(&mut self, frame: &WholeFrame<'_>) -> bool {
+        let joined = self.frames.extend(frame.writer, frame.start, frame.end);
+        if joined {
+            self.count += 1;
+            self.payload += frame.payload_len as u32;
+        }
+        joined
+    }
+
+    /// The number of messages.
+    pub fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What they are charged for together, in bytes.
+    pub fn charge(&self) -> usize {
+        self.count() * EVENT_OVERHEAD + self.payload as usize
+    }
+
+    /// The first message.
+    #[inline]
+    pub fn first(&self) -> Option<MessageRange> {
+        let (opcode, start, len) = parse_usual(self.frames.as_slice())?;
+        Some(MessageRange { message_type: MessageType::of(opcode), start, end: start + len })
+    }
+
+    #[inline]
+    pub fn payload(&self, range: MessageRange) -> &[u8] {
+        self.frames.as_slice().get(range.start..range.end).unwrap_or_default()
+    }
+
+    pub fn segment(&self, range: MessageRange) -> Segment {
+        if range.start == range.end { Segment::EMPTY } else { self.frames.slice(range.start, range.end) }
+    }
+
+    /// Removes the first message.
+    #[inline]
+    pub fn drop_first(&mut self, range: MessageRange) {
+        self.frames.advance(range.end);
+        self.count -= 1;
+        self.payload -= (range.end - range.start) as u32;
+    }
+
+    /// Removes the first message and returns it, with its own reference to the block.
+    pub fn take_first(&mut self, range: MessageRange) -> EventKind {
+        let payload = self.segment(range);
+        self.drop_first(range);
+        EventKind::message(range.message_type, payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::{self, Writer};
+
+    fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x80 | opcode];
+        match payload.len() {
+            len @ 0..=125 => bytes.push(len as u8),
+            len => {
+                bytes.push(126);
+                bytes.extend((len as u16).to_be_bytes());
+            }
+        }
+        bytes.extend(payload);
+        bytes
+    }
+
+    /// Where the frame lies that was written last.
+    fn range_of(writer: &Writer, frame: &[u8]) -> (usize, usize) {
+        (writer.filled() - frame.len(), writer.filled())
+    }
+
+    #[test]
+    fn consecutive_messages_are_one_run_and_come_out_unchanged() {
+        let messages: Vec<(u8, Vec<u8>)> = [0, 1, 125, 126, 5000, 0, 3]
+            .iter()
+            .enumerate()
+            .map(|(at, len)| (1 + (at % 2) as u8, vec![b'a' + at as u8; *len]))
+            .collect();
+        let mut writer = buffer::take(16 << 10).unwrap();
+        writer.put(b"before");
+        let mut run: Option<MessageRun> = None;
+        for (opcode, payload) in &messages {
+            let bytes = frame(*opcode, payload);
+            writer.put(&bytes);
+            let (start, end) = range_of(&writer, &bytes);
+            let whole = WholeFrame { writer: &writer, start, end, payload_len: payload.len() };
+            match &mut run {
+                Some(run) => assert!(run.extend(&whole)),
+                None => run = Some(MessageRun::of(&whole)),
+            }
+        }
+        let mut run = run.unwrap();
+        let total: usize = messages.iter().map(|(_, payload)| payload.len()).sum();
+        assert_eq!((run.count(), run.charge()), (messages.len(), messages.len() * EVENT_OVERHEAD + total));
+        let mut charged = 0;
+        for (at, (opcode, payload)) in messages.iter().enumerate() {
+            let range = run.first().unwrap();
+            assert_eq!(run.payload(range), payload);
+            charged += range.charge();
+            if at % 3 == 0 {
+                run.drop_first(range);
+                continue;
+            }
+            match run.take_first(range) {
+                EventKind::Text(segment) => assert_eq!((1, segment.as_slice()), (*opcode, &payload[..])),
+                EventKind::Binary(segment) => assert_eq!((2, segment.as_slice()), (*opcode, &payload[..])),
+                _ => panic!("no message"),
+            }
+        }
+        assert!(run.is_empty() && run.first().is_none());
+        assert_eq!((run.charge(), charged), (0, messages.len() * EVENT_OVERHEAD + total));
+    }
+
+    #[test]
+    fn gap_or_other_block_ends_run() {
+        let mut writer = buffer::take(1000).unwrap();
+        let mut other = buffer::take(1000).unwrap();
+        let bytes = frame(2, b"12345");
+        let mut ranges = Vec::new();
+        for gap in ["", "", "?"] {
+            writer.put(gap.as_bytes());
+            writer.put(&bytes);
+            ranges.push(range_of(&writer, &bytes));
+            other.put(&bytes);
+        }
+        let whole = |writer, (start, end)| WholeFrame { writer, start, end, payload_len: 5 };
+        let mut run = MessageRun::of(&whole(&writer, ranges[0]));
+        assert!(!run.extend(&whole(&other, ranges[1])), "another block");
+        assert!(!run.extend(&whole(&writer, ranges[2])), "after other bytes");
+        assert!(run.extend(&whole(&writer, ranges[1])));
+        assert!(!run.extend(&whole(&writer, ranges[1])), "appended twice");
+        assert_eq!(run.count(), 2);
+    }
+}

@@ -1,0 +1,67 @@
+//! Unpredictable masking keys (RFC 6455 section 10.3) and nonces.
+//!
+//! Keys come from a small buffer per thread that the operating system's generator fills, so that one system
+//! call serves 256 keys.
+
+use std::cell::RefCell;
+
+const BUFFER: usize = 1024;
+
+struct Buffer {
+    bytes: [u8; BUFFER],
+    used: usize,
+}
+
+thread_local! {
+    static KEYS: RefCell<Buffer> = const { RefCell::new(Buffer { bytes: [0; BUFFER], used: BUFFER }) };
+}
+
+/// A new masking key. Usable as [`MaskKeys`](crate::session::MaskKeys).
+#[inline]
+pub fn next_key() -> [u8; 4] {
+    KEYS.with_borrow_mut(|buffer| {
+        if buffer.used == BUFFER {
+            fill(&mut buffer.bytes);
+            buffer.used = 0;
+        }
+        let mut key = [0; 4];
+        let taken = &mut buffer.bytes[buffer.used..buffer.used + 4];
+        key.copy_from_slice(taken);
+        // Do not keep used keys in memory.
+        taken.fill(0);
+        buffer.used += 4;
+        key
+    })
+}
+
+/// A random number.
+pub fn number() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+pub fn nonce() -> [u8; 16] {
+    let mut nonce = [0; 16];
+    fill(&mut nonce);
+    nonce
+}
+
+fn fill(bytes: &mut [u8]) {
+    // Does not fail on the supported systems after boot. Predictable keys would be worse than a panic, which
+    // ends only the call or the connection that asked.
+    getrandom::fill(bytes).expect("the system has a random number generator");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn keys_do_not_repeat() {
+        let keys: HashSet<[u8; 4]> = (0..10_000).map(|_| next_key()).collect();
+        // A random repetition among 10,000 of 2^32 keys is expected once in 86 runs.
+        assert!(keys.len() >= 9_990);
+    }
+}

@@ -1,0 +1,389 @@
+//! What game threads and worker share of a socket, and its handle.
+//!
+//! ```text
+//!            open()             upgrade done            close(), or close frame received
+//!   CLOSED ─────────> CONNECTING ───────────> OPEN ─────────────────────────> CLOSING
+//!     ^                    │  ^                 │                                │
+//!     │                    │  └── reconnecting ─┤                                │
+//!     └────────────────────┴── terminal event ──┴────────────────────────────────┘
+//! ```
+//!
+//! The state changes with `to_worker` locked, so a message that was accepted always belongs to the connection
+//! that was open at that time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use super::callbacks::{self, Inside};
+use super::commands::ToWorker;
+use super::connection_info::ConnectionInfo;
+use super::counters::Counters;
+use super::event_queue::{EventQueue, QueuedEvent};
+use super::inbox;
+use super::ready_list::{self, Ready};
+use super::request::Notify;
+use super::settings::Settings;
+use super::state::{Dispatch, State};
+use crate::buffer::OutOfMemory;
+use crate::error::{CallError, Code};
+use crate::fault;
+use crate::limits;
+use crate::logging::{self, LogLevel};
+use crate::session::Outbox;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::wire::cookies::CookieJar;
+
+/// The handle of a socket. Cloning it increments a reference count.
+#[derive(Clone)]
+pub struct Socket(pub(crate) Arc<Shared>);
+
+pub type Callbacks = callbacks::Callbacks<Socket>;
+pub type OnSocket = callbacks::OnSocket<Socket>;
+pub type OnText = callbacks::OnText<Socket>;
+pub type OnBytes = callbacks::OnBytes<Socket>;
+pub type OnSegment = callbacks::OnSegment<Socket>;
+pub type OnFrame = callbacks::OnFrame<Socket>;
+pub type OnRequest = callbacks::OnRequest<Socket>;
+pub type OnReconnecting = callbacks::OnReconnecting<Socket>;
+pub type OnClosed = callbacks::OnClosed<Socket>;
+pub type OnError = callbacks::OnError<Socket>;
+pub type Inbox = inbox::Inbox<Shared>;
+pub type ReadyList = ready_list::ReadyList<Shared>;
+
+/// What game threads and worker share of a socket.
+pub struct Shared {
+    pub id: u64,
+    pub ready_list: Arc<ReadyList>,
+    /// Where its connections run. Changes only at `open`, with `to_worker` locked.
+    worker: Mutex<Arc<Inbox>>,
+
+    state: AtomicU8,
+    pub destroyed: AtomicBool,
+    pub dispatch: AtomicU8,
+    /// Upgrade requests are events; see [`Shared::wants_request`].
+    pub request_enabled: AtomicBool,
+    pub frames_enabled: AtomicBool,
+    pub user_data: AtomicUsize,
+
+    callbacks: Mutex<Arc<Callbacks>>,
+    callbacks_version: AtomicU32,
+    pub finalizer: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+
+    pub to_worker: Mutex<ToWorker>,
+    /// The worker was told that `to_worker` has input, and has not read it yet.
+    notified: AtomicBool,
+    pub buffered: AtomicUsize,
+    pub max_buffered: AtomicUsize,
+    pub fragment_size: AtomicUsize,
+
+    pub event_queue: EventQueue,
+    in_ready_list: AtomicBool,
+    /// The worker has stopped reading until the game has taken events.
+    pub paused: AtomicBool,
+
+    /// A connection keeps the settings that it was opened with.
+    pub settings: Mutex<Arc<Settings>>,
+    pub info: Mutex<ConnectionInfo>,
+    /// Cookies set by servers, if cookies are enabled.
+    pub cookies: Mutex<Option<Box<CookieJar>>>,
+    pub counters: Counters,
+    /// Round trip in microseconds, -1 before the first.
+    pub latency_us: AtomicI64,
+    /// Microseconds of Unix time, 0 before the first message.
+    pub last_message_us: AtomicU64,
+
+    /// The [`Key`](super::key::Key) of its connection on the worker, 0 for none. Used by the worker alone.
+    pub connection: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(id: u64, ready_list: Arc<ReadyList>, worker: Arc<Inbox>, settings: Settings) -> Self {
+        let mut info = ConnectionInfo::default();
+        info.reset(&settings.request.url);
+        Self {
+            id,
+            ready_list,
+            worker: Mutex::new(worker),
+            state: AtomicU8::new(State::Closed as u8),
+            destroyed: AtomicBool::new(false),
+            dispatch: AtomicU8::new(Dispatch::Poll as u8),
+            request_enabled: AtomicBool::new(false),
+            frames_enabled: AtomicBool::new(false),
+            user_data: AtomicUsize::new(0),
+            callbacks: Mutex::default(),
+            callbacks_version: AtomicU32::new(0),
+            finalizer: Mutex::default(),
+            to_worker: Mutex::new(ToWorker::new()),
+            notified: AtomicBool::new(false),
+            buffered: AtomicUsize::new(0),
+            max_buffered: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
+            fragment_size: AtomicUsize::new(limits::MAX_FRAGMENT_SIZE),
+            event_queue: EventQueue::default(),
+            in_ready_list: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            settings: Mutex::new(Arc::new(settings)),
+            info: Mutex::new(info),
+            cookies: Mutex::default(),
+            counters: Counters::default(),
+            latency_us: AtomicI64::new(-1),
+            last_message_us: AtomicU64::new(0),
+            connection: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Connecting,
+            1 => State::Open,
+            2 => State::Closing,
+            _ => State::Closed,
+        }
+    }
+
+    /// To be called with `to_worker` locked.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub fn is_destroyed(&self) -> bool {
+        self.destroyed.load(Ordering::Acquire)
+    }
+
+    pub fn polls(&self) -> bool {
+        self.dispatch.load(Ordering::Relaxed) == Dispatch::Poll as u8
+    }
+
+    // ---------------------------------------------------------------- callbacks
+
+    pub fn callbacks(&self) -> Arc<Callbacks> {
+        lock(&self.callbacks).clone()
+    }
+
+    pub fn callbacks_version(&self) -> u32 {
+        self.callbacks_version.load(Ordering::Acquire)
+    }
+
+    pub fn change_callbacks(&self, change: impl FnOnce(&mut Callbacks)) {
+        let mut current = lock(&self.callbacks);
+        let mut changed = Callbacks::clone(&current);
+        change(&mut changed);
+        let old = std::mem::replace(&mut *current, Arc::new(changed));
+        self.callbacks_version.fetch_add(1, Ordering::Release);
+        drop(current);
+        // May drop the caller's closures, so not with the lock held.
+        drop(old);
+    }
+
+    /// Whether the game can change the upgrade request before it is sent.
+    pub fn wants_request(&self) -> bool {
+        self.request_enabled.load(Ordering::Relaxed) || self.callbacks().request.is_some()
+    }
+
+    /// Whether each fragment is an event.
+    pub fn wants_frames(&self, callbacks: &Callbacks) -> bool {
+        callbacks.incomplete_frame.is_some() || self.frames_enabled.load(Ordering::Relaxed)
+    }
+
+    // ---------------------------------------------------------------- to the worker
+
+    /// Tells the worker that `to_worker` has input, once until it reads.
+    #[inline]
+    pub fn notify(self: &Arc<Self>) {
+        if !self.notified.swap(true, Ordering::AcqRel) && !self.worker().put(self.clone()) {
+            self.clone().worker_ended();
+        }
+    }
+
+    pub fn worker(&self) -> Arc<Inbox> {
+        lock(&self.worker).clone()
+    }
+
+    /// Moves a closed socket to another worker. To be called with `to_worker` locked.
+    pub fn move_to(&self, worker: Arc<Inbox>) {
+        *lock(&self.worker) = worker;
+    }
+
+    /// The worker is about to read `to_worker`.
+    pub fn take_notification(&self) {
+        // A swap, as in `notify`, so that the two come one after the other for every thread.
+        self.notified.swap(false, Ordering::AcqRel);
+    }
+
+    /// Queues a message if the socket is open, or queues messages while connecting, and the send queue is
+    /// below its limit.
+    pub fn send(
+        self: &Arc<Self>,
+        push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
+        len: usize,
+    ) -> Result<(), CallError> {
+        let to_worker = lock(&self.to_worker);
+        match self.state() {
+            State::Open => {}
+            State::Connecting if to_worker.queues_while_connecting => {}
+            _ => return Err(CallError::state("the socket is not open")),
+        }
+        if self.buffered.load(Ordering::Relaxed) >= self.max_buffered.load(Ordering::Relaxed) {
+            return Err(CallError::new(
+                Code::WouldBlock,
+                "the send queue is at its limit; nothing was queued",
+            ));
+        }
+        let to_worker = self.queue(to_worker, push)?;
+        self.buffered.fetch_add(len, Ordering::Relaxed);
+        drop(to_worker);
+        // The worker clears the mark before it locks what was locked here: if the mark is still set, it will
+        // read this message.
+        if !self.notified.load(Ordering::Acquire) {
+            self.notify();
+        }
+        Ok(())
+    }
+
+    /// Appends to the outbox. A panic may leave it inconsistent, so it ends the connection before it reaches
+    /// the caller.
+    pub fn queue<'a>(
+        self: &Arc<Self>,
+        mut to_worker: MutexGuard<'a, ToWorker>,
+        push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
+    ) -> Result<MutexGuard<'a, ToWorker>, CallError> {
+        let fragment_size = self.fragment_size.load(Ordering::Relaxed);
+        match catch_unwind(AssertUnwindSafe(|| push(&mut to_worker.outbox, fragment_size))) {
+            Ok(Ok(())) => Ok(to_worker),
+            Ok(Err(OutOfMemory)) => Err(CallError::out_of_memory()),
+            Err(panic) => {
+                drop(to_worker);
+                self.fault("the library panicked while it queued a message");
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Ends the connection with an error, after a panic on the game's side of it.
+    pub fn fault(self: &Arc<Self>, what: &'static str) {
+        let mut to_worker = lock(&self.to_worker);
+        if self.state() == State::Closed {
+            return;
+        }
+        to_worker.commands().fault = Some(what);
+        to_worker.outbox.shut();
+        self.set_state(State::Closing);
+        drop(to_worker);
+        self.notify();
+    }
+
+    // ---------------------------------------------------------------- events
+
+    /// Queues a worker's batch of events for the game.
+    pub fn publish(self: &Arc<Self>, batch: &mut Vec<QueuedEvent>, charge: usize) {
+        fault::point("engine.publish");
+        let count = self.event_queue.put(batch, charge);
+        if count > 0 {
+            self.ready_list.make_ready(self);
+            ready_list::announce(count);
+        }
+    }
+
+    /// Drops the socket's events and delivers no more.
+    pub fn discard_events(&self) {
+        self.destroyed.store(true, Ordering::SeqCst);
+        ready_list::settled(self.event_queue.close());
+        let mut to_worker = lock(&self.to_worker);
+        let pings = to_worker.commands.as_mut().map(|commands| std::mem::take(&mut commands.user_pings));
+        drop(to_worker);
+        drop(pings);
+    }
+
+    // ---------------------------------------------------------------- the end
+
+    /// The socket has input for a worker that has ended. Only whether it is destroyed matters then.
+    pub fn worker_ended(self: Arc<Self>) {
+        self.take_notification();
+        let commands = lock(&self.to_worker).commands.take();
+        if commands.is_some_and(|commands| commands.destroy.is_some()) {
+            self.finish();
+        }
+    }
+
+    /// Runs the finalizer where the callbacks ran, or here if no thread will come by there any more.
+    pub fn finish(self: Arc<Self>) {
+        if !self.polls() {
+            return self.finalize();
+        }
+        let ready_list = self.ready_list.clone();
+        if let Err(socket) = ready_list.queue_finalizer(self) {
+            socket.finalize();
+        }
+    }
+
+    /// Runs the finalizer, if it has not run yet, and drops the callbacks. Catches a panic, as the finalizers
+    /// of other sockets come after this one.
+    pub fn finalize(&self) {
+        let finalizer = lock(&self.finalizer).take();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let _inside = Inside::enter();
+            // Also drops what the caller's closures own.
+            self.change_callbacks(|callbacks| *callbacks = Default::default());
+            if let Some(finalizer) = finalizer {
+                finalizer();
+            }
+        }));
+        if ended.is_err() {
+            self.log(LogLevel::Error, format_args!("the finalizer panicked"));
+        }
+    }
+
+    // ---------------------------------------------------------------- reading
+
+    /// Stops reading until the game, which clears the mark, has taken events. False if it already has.
+    ///
+    /// The worker sets the mark and then reads the charge; the game lowers the charge and then reads the
+    /// mark. All four are `SeqCst`, so one of them sees the other.
+    pub fn pause(&self) -> bool {
+        self.paused.store(true, Ordering::SeqCst);
+        !self.resumes()
+    }
+
+    /// Whether reading had stopped and resumes now, as half of the queue's limit is free. True once.
+    #[inline]
+    pub fn resumes(&self) -> bool {
+        self.paused.load(Ordering::SeqCst)
+            && self.event_queue.charge() <= self.ready_list.event_queue_bytes / 2
+            && self.paused.swap(false, Ordering::AcqRel)
+    }
+
+    // ---------------------------------------------------------------- logging
+
+    /// The socket's context, for log lines.
+    pub fn context(&self) -> String {
+        let settings = lock(&self.settings);
+        let pairs: Vec<String> =
+            settings.context.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pairs.join(" ")
+    }
+
+    pub fn log(&self, level: LogLevel, message: std::fmt::Arguments<'_>) {
+        if logging::enabled(level) {
+            logging::write(level, self.id, &self.context(), message);
+        }
+    }
+}
+
+impl Ready for Shared {
+    fn in_ready_list(&self) -> &AtomicBool {
+        &self.in_ready_list
+    }
+}
+
+impl Notify for Shared {
+    fn notify(self: Arc<Self>) {
+        Shared::notify(&self);
+    }
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Socket({:#x}, {:?})", self.0.id, self.0.state())
+    }
+}

@@ -1,0 +1,65 @@
+//! Events of one socket, for more than one thread that asks.
+
+use std::sync::Arc;
+
+use super::{check, number_of, numbered, thread};
+use crate::engine::shared::event_queue::EventQueue;
+use crate::engine::shared::event_queue::QueuedEvent;
+
+fn put(queue: &EventQueue, numbers: &[u16]) -> usize {
+    let mut batch: Vec<QueuedEvent> = numbers.iter().map(|number| numbered(*number).into()).collect();
+    let charge = batch.iter().map(QueuedEvent::charge).sum();
+    queue.put(&mut batch, charge)
+}
+
+/// Takes what is there, if nobody else does.
+fn take_all(queue: &EventQueue) -> Vec<u16> {
+    let Some(mut delivery) = queue.reader() else { return Vec::new() };
+    let mut numbers = Vec::new();
+    while let Some(QueuedEvent::Event(event)) = delivery.next() {
+        numbers.push(number_of(&event));
+    }
+    delivery.settle();
+    numbers
+}
+
+#[test]
+fn each_event_is_taken_once_and_in_order() {
+    check(|| {
+        let queue = Arc::new(EventQueue::default());
+        let takers = [(); 2].map(|()| {
+            let queue = queue.clone();
+            thread::spawn(move || take_all(&queue))
+        });
+        assert_eq!(put(&queue, &[0, 1]), 2);
+        assert_eq!(put(&queue, &[2]), 1);
+        let taken = takers.map(|taker| taker.join().unwrap());
+        let rest = take_all(&queue);
+        assert!(taken.iter().chain([&rest]).all(|numbers| numbers.is_sorted()));
+        let mut all = [taken.concat(), rest].concat();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2]);
+        assert_eq!(queue.charge(), 0);
+    });
+}
+
+#[test]
+fn what_is_shut_keeps_nothing_and_loses_count_of_nothing() {
+    check(|| {
+        let queue = Arc::new(EventQueue::default());
+        let (giver, taker) = (queue.clone(), queue.clone());
+        let giver = thread::spawn(move || put(&giver, &[0]) + put(&giver, &[1]));
+        let taker = thread::spawn(move || {
+            let mut delivery = taker.reader()?;
+            let event = delivery.next();
+            // Whoever delivers sees to what is left when the socket is gone.
+            let dropped = delivery.discard();
+            Some(usize::from(event.is_some()) + dropped)
+        });
+        let dropped = queue.close();
+        let (given, taken) = (giver.join().unwrap(), taker.join().unwrap());
+        assert_eq!(given, dropped + taken.unwrap_or(0), "each event is taken, dropped or refused");
+        assert_eq!(put(&queue, &[2]), 0);
+        assert!(take_all(&queue).is_empty());
+    });
+}
