@@ -155,6 +155,7 @@ impl<T> Handles<T> {
         self.lock().occupied
     }
 
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

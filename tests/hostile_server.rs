@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Client, Seen, alone};
-use framewire::{Error, ErrorKind, Phase, Roots, Tls, buffer};
+use framewire::{Error, ErrorKind, Phase, Roots, Tls, pool_stats};
 use framewire_servers::{Fault, Harm, HostileRelay, Speaker};
 use scenes::{Scene, http_proxy, http2, plain, refusing, socks_proxy};
 
@@ -137,7 +137,7 @@ fn all_of<T: Sync>(jobs: &[T], run: impl Fn(&T) + Sync) -> usize {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
                     run(job);
                     let _one_looks = running.lock();
-                    most.fetch_max(buffer::stats().bytes_in_use as usize, Ordering::SeqCst);
+                    most.fetch_max(pool_stats().bytes_in_use as usize, Ordering::SeqCst);
                 }
             });
         }
@@ -174,7 +174,7 @@ fn every_fault_in_every_phase_ends_once_and_leaves_nothing() {
     drop(scenes);
     // Workers keep a block each to read into, as long as they live.
     framewire::shutdown(PATIENCE).unwrap();
-    assert_eq!(buffer::stats().bytes_in_use, 0);
+    assert_eq!(pool_stats().bytes_in_use, 0);
 }
 
 #[test]

@@ -136,12 +136,12 @@ fn what_is_shown_of_a_request_is_what_is_sent_and_can_be_removed() {
 fn as_many_header_fields_as_are_taken_are_sent() {
     let (server, heads) = server();
     let client = Client::new(&server.url());
-    for number in 0..framewire::limits::MAX_REQUEST_HEADERS {
+    for number in 0..framewire::internals::limits::MAX_REQUEST_HEADERS {
         client.add_header("X-Number", &number.to_string()).unwrap();
     }
     assert!(client.add_header("X-Number", "one more").is_err());
     assert_eq!(sent(&client, &heads, "User-Agent"), [USER_AGENT]);
-    assert_eq!(sent(&client, &heads, "X-Number").len(), framewire::limits::MAX_REQUEST_HEADERS);
+    assert_eq!(sent(&client, &heads, "X-Number").len(), framewire::internals::limits::MAX_REQUEST_HEADERS);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn an_offer_that_cannot_be_made_is_left_out_and_logged() {
 #[test]
 fn subprotocols_are_bounded_as_header_fields_are() {
     let client = Client::new("ws://127.0.0.1:9/");
-    let half = "a".repeat(framewire::limits::MAX_REQUEST_HEADER_BYTES / 2);
+    let half = "a".repeat(framewire::internals::limits::MAX_REQUEST_HEADER_BYTES / 2);
     client.add_protocol(&half).unwrap();
     client.add_protocol(&half.replace('a', "b")).unwrap();
     assert_eq!(client.add_protocol("c").unwrap_err().code, Code::TooLarge);

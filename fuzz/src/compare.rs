@@ -3,8 +3,8 @@
 
 use std::io::{self, Read, Write};
 
-use framewire::session::MessageType;
-use framewire::wire::Violation;
+use framewire::internals::session::MessageType;
+use framewire::internals::wire::Violation;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
@@ -102,8 +102,10 @@ fn compare(wire: &[u8], settings: &Settings) {
 }
 
 fn ours(wire: &[u8], settings: &Settings) -> Heard {
-    let session =
-        framewire::session::Settings { max_message_size: settings.max_message_size, ..script::settings() };
+    let session = framewire::internals::session::Settings {
+        max_message_size: settings.max_message_size,
+        ..script::settings()
+    };
     let mut driver = Driver::new(&session);
     driver.feed(&switching(""), Pieces::Whole);
     driver.stream = settings.stream;

@@ -2,8 +2,8 @@
 //! the size of the steps changes nothing.
 
 use flate2::{Decompress, FlushDecompress};
-use framewire::wire::Violation;
-use framewire::wire::deflate::{DeflateParams, Deflater, Inflater, Status};
+use framewire::internals::wire::Violation;
+use framewire::internals::wire::deflate::{DeflateParams, Deflater, Inflater, Status};
 
 use super::input::{Input, Pieces};
 use super::oracle;

@@ -1,12 +1,14 @@
 //! Frames and messages: the decoder against a plain one, and against itself with the same bytes
 //! cut in other places.
 
-use framewire::buffer::{self, Segment};
-use framewire::limits::{MAX_MESSAGE_SIZE_CEILING, READ_SIZE};
-use framewire::session::inbound::{Inbound, Item, Scratch, Stuck};
-use framewire::wire::Violation;
-use framewire::wire::deflate::{DeflateParams, Inflater};
-use framewire::wire::frame::{MAX_HEADER, header_len, parse_header, parse_server_header, write_header};
+use framewire::internals::buffer::{self, Segment};
+use framewire::internals::limits::{MAX_MESSAGE_SIZE_CEILING, READ_SIZE};
+use framewire::internals::session::inbound::{Inbound, Item, Scratch, Stuck};
+use framewire::internals::wire::Violation;
+use framewire::internals::wire::deflate::{DeflateParams, Inflater};
+use framewire::internals::wire::frame::{
+    MAX_HEADER, header_len, parse_header, parse_server_header, write_header,
+};
 
 use super::input::{Input, Pieces};
 use super::plain::{self, Told};

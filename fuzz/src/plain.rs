@@ -1,8 +1,8 @@
 //! RFC 6455 by the letter, slow and plain, to hold the fast code against.
 
-use framewire::session::MessageType;
-use framewire::wire::Violation;
-use framewire::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, RSV2, RSV3, write_header};
+use framewire::internals::session::MessageType;
+use framewire::internals::wire::Violation;
+use framewire::internals::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, RSV2, RSV3, write_header};
 
 use super::utf8::may_become_valid;
 

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use framewire::limits::MAX_RESPONSE_HEAD;
-use framewire::wire::proxy::{
+use framewire::internals::limits::MAX_RESPONSE_HEAD;
+use framewire::internals::wire::proxy::{
     Environment, Proxy, ProxyError, ProxyHandshake, ProxyKind, ProxyStep, bypasses, from_environment,
 };
-use framewire::wire::url::Url;
+use framewire::internals::wire::url::Url;
 
 use super::input::{Input, Pieces};
 

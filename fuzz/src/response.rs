@@ -3,14 +3,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use framewire::limits::{MAX_COOKIE_BYTES, MAX_COOKIES, MAX_RESPONSE_BODY, MAX_RESPONSE_HEAD};
-use framewire::wire::cookies::CookieJar;
-use framewire::wire::deflate::DeflateConfig;
-use framewire::wire::extensions::{ExtensionParams, parse_extensions};
-use framewire::wire::header::check_value;
-use framewire::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
-use framewire::wire::upgrade::{accept_for, check_response, key_from};
-use framewire::wire::url::Url;
+use framewire::internals::limits::{MAX_COOKIE_BYTES, MAX_COOKIES, MAX_RESPONSE_BODY, MAX_RESPONSE_HEAD};
+use framewire::internals::wire::cookies::CookieJar;
+use framewire::internals::wire::deflate::DeflateConfig;
+use framewire::internals::wire::extensions::{ExtensionParams, parse_extensions};
+use framewire::internals::wire::header::check_value;
+use framewire::internals::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
+use framewire::internals::wire::upgrade::{accept_for, check_response, key_from};
+use framewire::internals::wire::url::Url;
 
 use super::input::{Input, Pieces};
 use super::script::{self, Driver, NONCE, Told};

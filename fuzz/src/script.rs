@@ -4,14 +4,14 @@ use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use framewire::ErrorKind;
-use framewire::buffer::Segment;
-use framewire::session::inbound::Scratch;
-use framewire::session::liveness::PingSettings;
-use framewire::session::sending::MAX_SLICES;
-use framewire::session::{MessageType, Outbox, Session, SessionEvent, Settings};
-use framewire::wire::response::{ResponseHead, ResponseHeaders};
-use framewire::wire::upgrade::{UpgradeRequest, accept_for, key_from};
-use framewire::wire::url::Url;
+use framewire::internals::buffer::Segment;
+use framewire::internals::session::inbound::Scratch;
+use framewire::internals::session::liveness::PingSettings;
+use framewire::internals::session::sending::MAX_SLICES;
+use framewire::internals::session::{MessageType, Outbox, Session, SessionEvent, Settings};
+use framewire::internals::wire::response::{ResponseHead, ResponseHeaders};
+use framewire::internals::wire::upgrade::{UpgradeRequest, accept_for, key_from};
+use framewire::internals::wire::url::Url;
 
 use super::input::Pieces;
 

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use framewire::buffer::{self, Segment};
-use framewire::limits::{MAX_FRAGMENT_SIZE, MIN_FRAGMENT_SIZE, READ_SIZE, WRITE_BLOCK_SIZE};
-use framewire::session::extension::{Extension, Piece};
-use framewire::session::liveness::PingSettings;
-use framewire::session::{MessageType, Settings};
-use framewire::wire::deflate::{DeflateConfig, DeflateParams, Deflater, Inflater, Status};
-use framewire::wire::frame::{RSV1, RSV2};
+use framewire::internals::buffer::{self, Segment};
+use framewire::internals::limits::{MAX_FRAGMENT_SIZE, MIN_FRAGMENT_SIZE, READ_SIZE, WRITE_BLOCK_SIZE};
+use framewire::internals::session::extension::{Extension, Piece};
+use framewire::internals::session::liveness::PingSettings;
+use framewire::internals::session::{MessageType, Settings};
+use framewire::internals::wire::deflate::{DeflateConfig, DeflateParams, Deflater, Inflater, Status};
+use framewire::internals::wire::frame::{RSV1, RSV2};
 
 use super::input::{Input, Pieces};
 use super::plain::{self, CLOSE, PING, PONG, Sent};

@@ -3,10 +3,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use framewire::limits::{MAX_REQUEST_HEADERS, MAX_URL};
-use framewire::wire::header::HeaderList;
-use framewire::wire::upgrade::key_from;
-use framewire::wire::url::{Url, UrlError};
+use framewire::internals::limits::{MAX_REQUEST_HEADERS, MAX_URL};
+use framewire::internals::wire::header::HeaderList;
+use framewire::internals::wire::upgrade::key_from;
+use framewire::internals::wire::url::{Url, UrlError};
 
 use super::script::{NONCE, request};
 

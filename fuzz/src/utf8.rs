@@ -1,6 +1,6 @@
 //! The validator that takes text in pieces, against the standard library's.
 
-use framewire::wire::utf8::{Utf8Stream, valid};
+use framewire::internals::wire::utf8::{Utf8Stream, valid};
 
 use super::input::Pieces;
 

@@ -30,7 +30,9 @@ pub use library::{
 };
 pub use tls::Tls;
 
-pub use crate::buffer::{PoolStats, Segment, lease, stats as pool_stats, trim as pool_trim};
+#[cfg(feature = "capi")]
+pub(crate) use crate::buffer::lease;
+pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, trim as pool_trim};
 pub use crate::engine::library::Config;
 pub use crate::engine::shared::counters::Stats;
 pub use crate::engine::shared::delivery::Event;

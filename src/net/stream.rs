@@ -15,7 +15,9 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::options::{self, SHORT_READ_MEANS_DRAINED};
-use super::tls::{TlsConnector, TlsStream, TlsVersion};
+#[cfg(test)]
+use super::tls::TlsVersion;
+use super::tls::{TlsConnector, TlsStream};
 use crate::error::{Error, Phase};
 
 /// A connection that carries bytes.
@@ -122,6 +124,7 @@ impl Stream {
 
     /// The handshake is driven by [`handshake`](Self::handshake). `host` is a name or an address,
     /// as the URL has it.
+    #[cfg(test)]
     pub fn secure(tcp: TcpStream, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         Self::plain(tcp).secured(connector, host)
     }
@@ -221,10 +224,6 @@ impl Stream {
         let _ = self.tcp.shutdown(Shutdown::Write);
     }
 
-    pub fn tcp(&self) -> &TcpStream {
-        &self.tcp
-    }
-
     /// For registering and deregistering.
     pub fn tcp_mut(&mut self) -> &mut TcpStream {
         &mut self.tcp
@@ -235,6 +234,7 @@ impl Stream {
         self.tls.as_ref().and_then(|tls| tls.alpn())
     }
 
+    #[cfg(test)]
     pub fn tls_version(&self) -> Option<TlsVersion> {
         self.tls.as_ref().and_then(|tls| tls.version())
     }

@@ -133,7 +133,7 @@ fn soak(duration: Duration) -> Outcome {
     if (after.threads, after.descriptors) != (before.threads, before.descriptors) {
         return Err(format!("something is left: {before} before, {after} after"));
     }
-    let kept = framewire::buffer::stats().bytes_in_use;
+    let kept = framewire::pool_stats().bytes_in_use;
     if kept != 0 {
         return Err(format!("{kept} bytes of the pool are still in use"));
     }

@@ -35,8 +35,16 @@ pub fn cargo() -> Command {
 }
 
 /// Builds the library and the servers in one go. Each alone would want other features of the crates that
-/// both use, and build those again.
-pub const DEVELOPMENT: &[&str] = &["build", "--package", "framewire", "--package", "framewire-servers"];
+/// both use, and build those again; the tests need the library with `internals`, which is built once for all.
+pub const DEVELOPMENT: &[&str] = &[
+    "build",
+    "--package",
+    "framewire",
+    "--package",
+    "framewire-servers",
+    "--features",
+    "framewire/internals",
+];
 
 /// Set for steps that others have built everything for.
 pub const BUILT: &str = "FRAMEWIRE_XTASK_BUILT";

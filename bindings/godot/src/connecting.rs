@@ -1,6 +1,5 @@
 //! Connecting and closing.
 
-use framewire::wire::url::Url;
 use framewire::{CallError, EventKind, EventType, Socket};
 use godot::global::Error as GodotError;
 use godot::prelude::*;
@@ -80,6 +79,8 @@ impl FramewireSocket {
 
     fn start(&mut self, url: &str, tls_options: &OptionalTlsOptions) -> Result<(), CallError> {
         let socket = Socket::create(url)?;
+        // Before it opens: a redirect changes the URL.
+        let server = host_and_port(&socket.url());
         // Asked now, or the first messages would come before the first poll could say so.
         let fragments = polling::wants_fragments(self.to_gd().upcast(), self.node);
         let prepared = self
@@ -97,9 +98,7 @@ impl FramewireSocket {
         link.state = CONNECTING;
         link.fragments = fragments;
         link.url = url.to_owned();
-        // What Socket::create has accepted parses again.
-        (link.host, link.port) =
-            Url::parse(url).map(|url| (url.host, i64::from(url.port))).unwrap_or_default();
+        (link.host, link.port) = server;
         Ok(())
     }
 
@@ -127,4 +126,20 @@ impl FramewireSocket {
         }
         code
     }
+}
+
+/// Splits a URL as `Socket::url()` returns it, `ws[s]://host[:port]/...`. An IPv6 address comes without
+/// its brackets and its zone.
+fn host_and_port(url: &str) -> (String, i64) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("ws", url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (address.split('%').next().unwrap_or_default(), port.strip_prefix(':')),
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let default_port = if scheme == "wss" { 443 } else { 80 };
+    (host.to_owned(), port.and_then(|port| port.parse().ok()).unwrap_or(default_port))
 }

@@ -2,7 +2,9 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
-use super::{Roots, TlsVersion};
+use super::Roots;
+#[cfg(test)]
+use super::TlsVersion;
 use crate::error::{CallError, Code, Error, ErrorKind, Phase};
 use crate::net::stream::{Link, Progress, ReadOutcome, WriteOutcome};
 
@@ -63,6 +65,7 @@ impl TlsStream {
     pub fn alpn(&self) -> Option<&[u8]> {
         match *self {}
     }
+    #[cfg(test)]
     pub fn version(&self) -> Option<TlsVersion> {
         match *self {}
     }

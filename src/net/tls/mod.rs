@@ -59,6 +59,7 @@ pub enum Roots {
     None,
 }
 
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsVersion {
     Tls12,

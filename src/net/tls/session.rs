@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
+use rustls::ClientConnection;
+#[cfg(test)]
+use rustls::ProtocolVersion;
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{ClientConnection, ProtocolVersion};
 
+use super::TlsConnector;
+#[cfg(test)]
+use super::TlsVersion;
 use super::explain::{self, explain, in_words};
 use super::verify::take_refused;
-use super::{TlsConnector, TlsVersion};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 use crate::net::resolve::literal;
@@ -128,6 +132,7 @@ impl TlsStream {
         self.tls.alpn_protocol()
     }
 
+    #[cfg(test)]
     pub fn version(&self) -> Option<TlsVersion> {
         match self.tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => Some(TlsVersion::Tls13),

@@ -1,0 +1,20 @@
+//! The library's modules, for its own tests, benchmarks and fuzz targets.
+//!
+//! Not part of the API: anything in here may change in any release.
+
+macro_rules! reexport {
+    ($($(#[$cfg:meta])* $module:ident),+ $(,)?) => {
+        $($(#[$cfg])* pub mod $module { pub use crate::$module::*; })+
+    };
+}
+
+reexport! {
+    buffer,
+    #[cfg(framewire_faults)]
+    fault,
+    #[cfg(feature = "capi")]
+    ffi,
+    limits,
+    session,
+    wire,
+}
