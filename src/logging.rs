@@ -8,18 +8,26 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The level of a log line, numbered as in the C ABI (`FW_LOG_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum LogLevel {
+    /// Only as a maximum: no lines.
     Off = 0,
+    /// A failure of the library, or in a function of the caller.
     Error = 1,
+    /// Something that is probably not intended, such as a disabled verification.
     Warn = 2,
+    /// Connections that fail, and retries.
     Info = 3,
+    /// The steps of each connection.
     Debug = 4,
+    /// Everything.
     Trace = 5,
 }
 
-/// Level, socket handle (0 for none), the socket's context as `key=value key=value`, message.
+/// A log callback. Arguments: level, ID of the socket (0 for none), context of the socket as
+/// `key=value key=value`, message.
 pub type LogFn = dyn Fn(LogLevel, u64, &str, &str) + Send + Sync;
 
 static MAX_LEVEL: AtomicU32 = AtomicU32::new(LogLevel::Off as u32);

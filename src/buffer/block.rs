@@ -181,7 +181,8 @@ impl Writer {
     }
 }
 
-/// A counted view of a part of a block: cloning counts, dropping gives back.
+/// A reference-counted view of bytes in a pooled block. Cloning counts a reference; the block returns to the
+/// pool when the last one is dropped.
 #[derive(Clone)]
 pub struct Segment {
     /// An empty segment needs no block.
@@ -191,9 +192,10 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// A segment without bytes.
     pub const EMPTY: Segment = Segment { block: None, offset: 0, len: 0 };
 
-    /// A pooled copy of `bytes`.
+    /// Copies `bytes` into a block of the pool.
     pub fn copy_of(bytes: &[u8]) -> Result<Segment, super::OutOfMemory> {
         if bytes.is_empty() {
             return Ok(Segment::EMPTY);
@@ -203,14 +205,17 @@ impl Segment {
         Ok(writer.into_segment(0))
     }
 
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    /// Returns the bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.block {
@@ -223,19 +228,18 @@ impl Segment {
         }
     }
 
-    /// A part of this segment.
+    /// Returns the bytes from `start` to `end` as a segment that shares the block.
     ///
     /// # Panics
-    /// If the range lies outside: a fault of the caller's arithmetic, never of a peer.
+    /// If the range is out of bounds.
     pub fn slice(&self, start: usize, end: usize) -> Segment {
         assert!(start <= end && end <= self.len());
         Segment { block: self.block.clone(), offset: self.offset + start as u32, len: (end - start) as u32 }
     }
 
-    /// Takes in filled bytes of a block, if they lie directly behind its own in the same one. No reference is
-    /// counted for them.
+    /// Extends the view over filled bytes of the same block that directly follow it. Counts no reference.
     #[inline]
-    pub fn extend(&mut self, writer: &Writer, start: usize, end: usize) -> bool {
+    pub(crate) fn extend(&mut self, writer: &Writer, start: usize, end: usize) -> bool {
         let own_end = (self.offset + self.len) as usize;
         let joins = self.block.as_ref().is_some_and(|block| block.0 == writer.block.0)
             && start == own_end
@@ -246,7 +250,10 @@ impl Segment {
         joins
     }
 
-    /// Drops the first `count` bytes from the view.
+    /// Removes the first `count` bytes from the view.
+    ///
+    /// # Panics
+    /// If there are fewer.
     #[inline]
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len());
@@ -254,8 +261,8 @@ impl Segment {
         self.len -= count as u32;
     }
 
-    /// The bytes for good, if nobody else can see any part of the block.
-    pub fn into_exclusive(self) -> Result<Exclusive, Segment> {
+    /// Makes the bytes writable if no other segment refers to the block.
+    pub(crate) fn into_exclusive(self) -> Result<Exclusive, Segment> {
         match &self.block {
             Some(block) if !block.is_unique() => Err(self),
             _ => Ok(Exclusive(self)),

@@ -22,20 +22,24 @@ statics! {
     static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 }
 
-/// The allocator has no memory for a block of this size, or nobody could have.
+/// The allocator has no memory for a block of this size, or the size exceeds 2 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// What the pool holds. Exact when nothing moves, close otherwise.
+/// Statistics of the buffer pool. Approximate while other threads use the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStats {
+    /// Blocks that segments or connections refer to.
     pub blocks_in_use: u64,
+    /// Capacity of those blocks in bytes.
     pub bytes_in_use: u64,
+    /// Blocks that are kept for reuse.
     pub blocks_free: u64,
+    /// Capacity of those blocks in bytes.
     pub bytes_free: u64,
-    /// Segments that callers hold by handle.
+    /// Segments that C code holds a reference to.
     pub leases: u64,
-    /// Blocks that came from the allocator since the process began.
+    /// Blocks allocated since the process started.
     pub allocations: u64,
 }
 
@@ -71,7 +75,7 @@ pub fn largest_within(most: usize) -> usize {
     class_size(class.min(CLASSES - 1))
 }
 
-/// Gives all free blocks, and the lists that held them, back to the allocator.
+/// Returns all free blocks to the allocator.
 pub fn trim() {
     for class in 0..CLASSES {
         let blocks = std::mem::take(&mut *free_list(class));
@@ -82,6 +86,7 @@ pub fn trim() {
     }
 }
 
+/// Returns the statistics of the buffer pool.
 pub fn stats() -> PoolStats {
     PoolStats {
         blocks_in_use: USED_BLOCKS.load(Ordering::Relaxed) as u64,

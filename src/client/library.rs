@@ -1,4 +1,4 @@
-//! The library as a whole.
+//! Starting, stopping and polling the library.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,30 +11,35 @@ use crate::error::CallError;
 use crate::fault;
 use crate::logging::{self, LogFn, LogLevel};
 
-/// Starts the library with a configuration of the caller's. Optional: the first socket starts it
-/// with defaults. Refused while it runs.
+/// Starts the library with this configuration. Optional: the first socket starts it with defaults.
+///
+/// Returns [`InvalidState`](crate::Code::InvalidState) while the library runs.
 pub fn init(config: Config) -> Result<(), CallError> {
     library::start(config)
 }
 
-/// Destroys every socket and joins every thread of the library; when it returns no callback runs
-/// or will run.
+/// Shuts the library down: destroys every socket and joins every thread. After it returned `Ok`, no callback
+/// runs. The library can be started again.
 ///
-/// Graceful: open connections first send what is queued, then a close frame with code 1001, and wait
-/// for the server to answer it, but no longer than it is silent for 250 ms. Sending may take three
+/// The shutdown is graceful: open connections send what is queued, then a close frame with code 1001, and
+/// wait for the server's close frame, until the server has been silent for 250 ms. Sending may take three
 /// quarters of the timeout, or all but half a second of it if that is more; what is not sent by then is
-/// dropped and counted in the log. With a timeout of zero everything is dropped at once.
+/// dropped and counted in the log. A timeout of zero drops everything immediately.
 ///
-/// Like [`Socket::destroy`](crate::Socket::destroy) it waives terminal events; the finalizers that have
-/// not run yet run here. Refused inside a callback. Gives [`TimedOut`](crate::Code::TimedOut) when a
-/// thread or a callback has not ended within the timeout, or 100 ms if that is more; it can be called
-/// again then.
+/// Like [`Socket::destroy`](crate::Socket::destroy), it suppresses terminal events; finalizers that have not
+/// run yet run now.
+///
+/// Returns [`InvalidState`](crate::Code::InvalidState) inside a callback, and
+/// [`TimedOut`](crate::Code::TimedOut) when a thread or a callback has not ended within the timeout (at least
+/// 100 ms); call it again then.
 pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     library::shutdown(timeout)
 }
 
-/// Runs waiting callbacks on this thread, at most `max_events` and for about `max_microseconds`
-/// (0: no limit), round the sockets that have events. Returns how many events ran a callback.
+/// Runs the callbacks of queued events on this thread: at most `max_events`, for about `max_microseconds`
+/// (0: no limit). Returns how many events ran a callback.
+///
+/// Sockets that have events take turns, a few events each, so a busy socket does not delay the others.
 pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
     if ready_list::idle() {
         return 0;
@@ -43,19 +48,20 @@ pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
     library::ready_list().map_or(0, |ready_list| delivery::poll(&ready_list, max_events, max_microseconds))
 }
 
-/// Events that wait.
+/// Returns the number of queued events.
 pub fn pending() -> usize {
     ready_list::pending()
 }
 
-/// Sleeps until an event waits, at most this long. Returns whether one does. It sleeps as told also while
-/// the library does not run, and wakes for the first event of a socket that is made meanwhile;
-/// a [`shutdown`] ends it early.
+/// Blocks until an event is queued or the timeout elapses. Returns whether an event is queued.
+///
+/// It also waits while the library does not run, for an event of a socket that is created meanwhile.
+/// [`shutdown`] ends it early.
 pub fn wait(timeout: Duration) -> bool {
     ready_list::wait(library::ready_list().as_deref(), timeout)
 }
 
-/// Takes the next event, without a callback.
+/// Takes the next event from the queue, without running a callback. Sockets take turns as in [`poll`].
 pub fn next_event() -> Option<Event> {
     if ready_list::idle() {
         return None;
@@ -63,8 +69,8 @@ pub fn next_event() -> Option<Event> {
     delivery::next_event(&library::ready_list()?)
 }
 
-/// Takes several events, at most `at_most`, in the same order as [`next_event`]: each goes to `put`,
-/// until that returns false. Returns how many were taken, 0 when nothing waits.
+/// Takes up to `at_most` events in the order of [`next_event`] and passes each to `put`, until that returns
+/// false. Returns how many it took.
 pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
     if ready_list::idle() {
         return 0;
@@ -72,30 +78,29 @@ pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize 
     library::ready_list().map_or(0, |ready_list| delivery::next_events(&ready_list, at_most, put))
 }
 
-/// The machine has another network than before, or may have: every connection is looked at.
+/// Tells the library that the network may have changed, for example from Wi-Fi to mobile data.
 ///
-/// Open ones are pinged at once; where nothing comes back within
-/// [`PROBE_TIMEOUT`](crate::limits::PROBE_TIMEOUT) the connection counts as lost. Those that are on their
-/// way to the server begin anew, within the time that is left to them, and a reconnect does not wait for
-/// its delay.
+/// Open connections send a ping; one that receives nothing within 3 seconds is lost. Connections that are
+/// being established start again, within what is left of their connect timeout. A reconnect that waits for
+/// its delay starts immediately.
 pub fn network_changed() {
     library::report(NetworkChange { probe: true, ..NetworkChange::default() });
 }
 
-/// The process is about to sleep: until [`resume`] nothing that the sockets of this moment wait for is
-/// too late, no pings are sent, and no reconnect begins.
+/// Tells the library that the process is about to be suspended. Until [`resume`], timeouts of existing
+/// sockets are paused, no pings are sent and no reconnect starts.
 pub fn suspend() {
     library::report(NetworkChange { suspended: Some(true), ..NetworkChange::default() });
 }
 
-/// The process has woken up: time goes on, and every connection is looked at as by
+/// Tells the library that the process runs again. Timeouts continue, and every connection is checked as by
 /// [`network_changed`].
 pub fn resume() {
     library::report(NetworkChange { suspended: Some(false), probe: true });
 }
 
-/// Sends log lines up to `max` to `log`, which is called on whichever thread logs. `None`: to the
-/// `log` crate.
+/// Sets the log callback for lines up to the level `max`. It runs on the thread that logs; `None` logs to the
+/// `log` crate (the default).
 pub fn set_log(max: LogLevel, log: Option<Arc<LogFn>>) {
     logging::set(max, log);
 }

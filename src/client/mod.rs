@@ -1,22 +1,6 @@
-//! The safe façade: what a Rust game uses, and what the C ABI is a skin over.
+//! The safe Rust API, all of which the crate exports. The C ABI is implemented on top of it.
 //!
-//! ```no_run
-//! use std::sync::Arc;
-//! use framewire::{Socket, poll};
-//!
-//! let socket = Socket::create("wss://example.org/play")?;
-//! socket.on_open(Some(Arc::new(|socket| drop(socket.send_text("hello")))))?;
-//! socket.on_text(Some(Arc::new(|_, text| println!("{text}"))))?;
-//! socket.open()?;
-//! loop {
-//!     poll(0, 1000); // once a frame: whatever waits, within a millisecond
-//! #   break;
-//! }
-//! # Ok::<(), framewire::CallError>(())
-//! ```
-//!
-//! Everything may be called from any thread and inside any callback, and nothing waits, except
-//! [`wait`] and [`shutdown`], which wait no longer than they are told. Knows nothing of C.
+//! Independent of C.
 
 mod library;
 mod sending;

@@ -1,4 +1,4 @@
-//! Sending: copied into the queue, or handed over. Never waits for the network.
+//! Send functions. They queue messages and never block.
 
 use crate::buffer::Segment;
 use crate::engine::shared::commands::MAX_WAITING_PINGS;
@@ -13,31 +13,45 @@ use crate::sync::lock;
 use crate::wire::utf8;
 use std::sync::atomic::Ordering;
 
-/// What is special about one message.
+/// Options of one message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendFlags {
-    /// Send it as it is, though compression was agreed on: for what is compressed already.
+    /// Sends the message uncompressed even if compression was negotiated: for data that is compressed already.
     pub uncompressed: bool,
 }
 
 impl Socket {
+    /// Queues a text message. The text is copied once, and masked in the same pass.
+    ///
+    /// Returns [`InvalidState`](Code::InvalidState) unless the socket is open (or connecting with
+    /// [`Reconnect::queue_sends`](crate::Reconnect::queue_sends)), [`WouldBlock`](Code::WouldBlock) when the send
+    /// queue is at its limit (see [`set_max_buffered_amount`](Socket::set_max_buffered_amount)) and
+    /// [`TooLarge`](Code::TooLarge) above 1 GiB.
     pub fn send_text(&self, text: &str) -> Result<(), CallError> {
         self.send_text_with(text, SendFlags::default())
     }
 
+    /// Queues a text message with options. Otherwise like [`send_text`](Socket::send_text).
     pub fn send_text_with(&self, text: &str, flags: SendFlags) -> Result<(), CallError> {
         self.send(MessageType::Text, text.as_bytes(), flags)
     }
 
+    /// Queues a binary message. Copies `data` once; results as for [`send_text`](Socket::send_text).
+    ///
+    /// Above 64 KiB, [`send_binary_segment`](Socket::send_binary_segment) avoids the copy.
     pub fn send_binary(&self, data: &[u8]) -> Result<(), CallError> {
         self.send_binary_with(data, SendFlags::default())
     }
 
+    /// Queues a binary message with options. Otherwise like [`send_binary`](Socket::send_binary).
     pub fn send_binary_with(&self, data: &[u8], flags: SendFlags) -> Result<(), CallError> {
         self.send(MessageType::Binary, data, flags)
     }
 
-    /// Sends a segment as text, which is checked. The segment is gone whatever the result.
+    /// Queues a segment as a text message without a copy. Consumes the segment even on failure.
+    ///
+    /// Returns [`InvalidUtf8`](Code::InvalidUtf8) if it is not UTF-8; other results as for
+    /// [`send_text`](Socket::send_text).
     pub fn send_text_segment(&self, segment: Segment) -> Result<(), CallError> {
         if !utf8::valid(segment.as_slice()) {
             return Err(CallError::new(Code::InvalidUtf8, "the text is not UTF-8; nothing was queued"));
@@ -45,13 +59,17 @@ impl Socket {
         self.send_segment(MessageType::Text, segment)
     }
 
-    /// Sends a segment, masked where it lies if nobody else holds its block. The segment is gone
-    /// whatever the result.
+    /// Queues a segment as a binary message without a copy. Consumes the segment even on failure.
+    ///
+    /// The payload is masked in place if no other segment refers to the same block, else copied when it is
+    /// sent. Results as for [`send_text`](Socket::send_text).
     pub fn send_binary_segment(&self, segment: Segment) -> Result<(), CallError> {
         self.send_segment(MessageType::Binary, segment)
     }
 
-    /// A ping of the caller's own, of at most 125 bytes.
+    /// Sends a ping with a payload of at most 125 bytes. The answer runs [`on_pong`](Socket::on_pong).
+    ///
+    /// Returns [`WouldBlock`](Code::WouldBlock) when 16 pings are queued.
     pub fn ping(&self, payload: &[u8]) -> Result<(), CallError> {
         self.living()?;
         if payload.len() > MAX_CONTROL_PAYLOAD {
@@ -78,12 +96,15 @@ impl Socket {
         Ok(())
     }
 
-    /// Payload bytes that were accepted and are not yet with the network.
+    /// Returns how many payload bytes are queued and not yet handed to the network.
     pub fn buffered_amount(&self) -> usize {
         self.0.buffered.load(Ordering::Relaxed)
     }
 
-    /// Past it sends give `WouldBlock` and queue nothing. It may be exceeded by one message.
+    /// Sets the limit of the send queue in bytes (default 64 MiB). Takes effect at any time.
+    ///
+    /// Once the queue has reached it, sends return [`WouldBlock`](Code::WouldBlock) and queue nothing. One message
+    /// may exceed it.
     pub fn set_max_buffered_amount(&self, bytes: usize) -> Result<(), CallError> {
         self.living()?;
         self.0.max_buffered.store(bytes.max(1), Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Settings. Those of the upgrade are read when the socket opens and refused in between; the
-//! others hold at once.
+//! Settings. Those that affect how a connection is established can only change while the socket is closed;
+//! the others take effect at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ const AUTHORIZATION: &str = "Authorization";
 const ORIGIN: &str = "Origin";
 
 impl Socket {
-    /// The `Origin` header field; `None` or empty for none.
+    /// Sets the `Origin` header field; `None` or an empty string removes it (the default).
     pub fn set_origin(&self, origin: Option<&str>) -> Result<(), CallError> {
         self.try_while_closed(|settings| {
             let headers = &mut settings.change_request().headers;
@@ -34,7 +34,7 @@ impl Socket {
         })
     }
 
-    /// Offers a subprotocol, after those offered before.
+    /// Offers a subprotocol, after those added before. [`protocol`](Socket::protocol) returns the server's choice.
     pub fn add_protocol(&self, protocol: &str) -> Result<(), CallError> {
         if !is_token(protocol) {
             return Err(CallError::argument(
@@ -60,19 +60,19 @@ impl Socket {
         })
     }
 
-    /// Adds a header field to the upgrade request; Authorization, Origin and User-Agent, which a request has
-    /// once, are replaced. Fields of the handshake itself are refused.
+    /// Adds a header field to the upgrade request. `Authorization`, `Origin` and `User-Agent` replace an earlier
+    /// value. Header fields of the handshake itself return [`InvalidArgument`](Code::InvalidArgument).
     pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
         self.try_while_closed(|settings| settings.change_request().headers.add(name, value).map_err(refused))
     }
 
-    /// RFC 7617. Replaces any other authorization.
+    /// Sets Basic authentication (RFC 7617). Replaces any other `Authorization`.
     pub fn set_basic_auth(&self, user: &str, password: &str) -> Result<(), CallError> {
         check_credentials(user, password).map_err(refused)?;
         self.set_authorization(&basic_auth(user, password))
     }
 
-    /// RFC 6750. Replaces any other authorization.
+    /// Sets a bearer token (RFC 6750). Replaces any other `Authorization`.
     pub fn set_bearer_auth(&self, token: &str) -> Result<(), CallError> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte);
         if token.is_empty() || !token.bytes().all(legal) {
@@ -83,7 +83,9 @@ impl Socket {
         self.set_authorization(&format!("Bearer {token}"))
     }
 
-    /// Messages larger than this go out as fragments; at least 16 bytes. At any time.
+    /// Sets the largest payload of one frame in bytes (default 32767, at least 16). Takes effect at any time.
+    ///
+    /// Larger messages are sent in fragments, with control frames between them.
     pub fn set_max_fragment_size(&self, bytes: usize) -> Result<(), CallError> {
         self.living()?;
         if !(limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
@@ -93,7 +95,9 @@ impl Socket {
         Ok(())
     }
 
-    /// The largest message that is accepted, after decompression; at most 2 GiB less one byte.
+    /// Sets the largest message that is accepted, after decompression (default 64 MiB, less than 2 GiB).
+    ///
+    /// A larger one closes the connection with code 1009 and ends it with an error.
     pub fn set_max_message_size(&self, bytes: usize) -> Result<(), CallError> {
         if !(1..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
             return Err(CallError::argument("the largest message has at least 1 byte and less than 2 GiB"));
@@ -101,12 +105,16 @@ impl Socket {
         self.while_closed(|settings| settings.max_message_size = bytes)
     }
 
-    /// Sends pings regularly, and ends the connection when nothing comes back. At any time.
+    /// Enables keepalive pings (default off). Takes effect at any time.
+    ///
+    /// Sends a ping every [`set_ping_frequency`](Socket::set_ping_frequency) milliseconds, and ends the connection
+    /// with an error when nothing is received for
+    /// [`set_close_after_no_message`](Socket::set_close_after_no_message) milliseconds after a ping.
     pub fn set_start_ping_thread(&self, on: bool) -> Result<(), CallError> {
         self.change_pings(|pings| pings.enabled = on)
     }
 
-    /// Between two pings; at least 10 ms. At any time.
+    /// Sets the interval between keepalive pings (default 1000 ms, at least 10 ms). Takes effect at any time.
     pub fn set_ping_frequency(&self, milliseconds: u32) -> Result<(), CallError> {
         let frequency = Duration::from_millis(milliseconds.into());
         if frequency < limits::MIN_PING_FREQUENCY {
@@ -115,7 +123,8 @@ impl Socket {
         self.change_pings(|pings| pings.frequency = frequency)
     }
 
-    /// How long a ping may stay outstanding with nothing at all received since. At any time.
+    /// Sets how long a keepalive ping may stay unanswered with nothing received since (default 2000 ms). Takes
+    /// effect at any time.
     pub fn set_close_after_no_message(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
             return Err(CallError::argument("a peer needs some time to answer: at least 1 ms"));
@@ -123,7 +132,7 @@ impl Socket {
         self.change_pings(|pings| pings.patience = Duration::from_millis(milliseconds.into()))
     }
 
-    /// Over all phases of connecting.
+    /// Sets the timeout from [`open`](Socket::open) to the open event, over all phases (default 20000 ms).
     pub fn set_connect_timeout(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
             return Err(CallError::argument("connecting takes some time: at least 1 ms"));
@@ -131,7 +140,7 @@ impl Socket {
         self.while_closed(|settings| settings.connect_timeout = Duration::from_millis(milliseconds.into()))
     }
 
-    /// From our close frame to the end.
+    /// Sets the timeout of the closing handshake (default 5000 ms).
     pub fn set_close_timeout(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
             return Err(CallError::argument("a closing handshake takes some time: at least 1 ms"));
@@ -139,12 +148,12 @@ impl Socket {
         self.while_closed(|settings| settings.close_timeout = Duration::from_millis(milliseconds.into()))
     }
 
-    /// TLS settings of the caller's own; they stay alive with the socket. `None`: the default.
+    /// Sets the TLS settings, which the socket keeps alive. `None` selects the default settings.
     pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
         self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
     }
 
-    /// Which version of HTTP the WebSocket begins with: automatic by default.
+    /// Sets the HTTP version of the handshake (default [`HttpVersion::Auto`]).
     pub fn set_http_version(&self, version: HttpVersion) -> Result<(), CallError> {
         if version == HttpVersion::Http2 && !cfg!(feature = "http2") {
             let message = "this build of the library has no HTTP/2 (feature `http2`)";
@@ -153,9 +162,11 @@ impl Socket {
         self.while_closed(|settings| settings.http = version)
     }
 
-    /// A proxy for the way to the server: `http://`, `https://`, `socks5://` (the server's name is resolved
-    /// here) or `socks5h://` (there; `socks://` means the same), with user and password before an `@` where
-    /// it wants them. `None`: what the environment says, the default. Empty: none.
+    /// Sets the proxy: `http://`, `https://`, `socks5://` (resolves the server's name locally) or `socks5h://`
+    /// (resolves it at the proxy; `socks://` is the same), optionally with `user:password@`.
+    ///
+    /// `None` uses the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`; the default). An empty
+    /// string disables the proxy.
     pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
         let proxy = match proxy {
             None => ProxyChoice::Environment,
@@ -170,15 +181,15 @@ impl Socket {
         self.while_closed(|settings| settings.proxy = proxy)
     }
 
-    /// How many redirects one connection may follow; 0, the default, for none. Never from `wss` to `ws`;
-    /// authorization and cookies of the caller's own are sent to the same origin, and to the same host over
-    /// TLS where the first was without, and to nobody else.
+    /// Sets how many redirects one connection may follow (default 0).
+    ///
+    /// A redirect from `wss` to `ws` is an error. `Authorization` and `Cookie` header fields that you set are sent
+    /// to the same origin and, when a redirect upgrades to TLS, to the same host, never to another host.
     pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
         self.while_closed(|settings| settings.max_redirects = count)
     }
 
-    /// Keeps what servers set (RFC 6265), for this socket and as long as it lives, and sends it back.
-    /// Off by default; switching it off forgets all.
+    /// Enables a cookie jar (RFC 6265) for this socket (default off). Disabling it deletes all cookies.
     pub fn set_cookies(&self, on: bool) -> Result<(), CallError> {
         self.while_closed(|settings| settings.cookies = on)?;
         if !on {
@@ -187,9 +198,10 @@ impl Socket {
         Ok(())
     }
 
-    /// Tries again after a loss that is not final, until told otherwise; `None`, the default, does
-    /// not. Meanwhile the socket is connecting, and sends are refused, or queued if
-    /// [`Reconnect::queue_sends`] says so. [`Socket::close`] always wins.
+    /// Enables reconnecting after errors that are retriable; `None` disables it (the default).
+    ///
+    /// Between attempts the socket is connecting: sends return [`InvalidState`](Code::InvalidState), or are queued
+    /// with [`Reconnect::queue_sends`]. [`Socket::close`] cancels reconnecting.
     pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
         if let Some(reconnect) = &reconnect {
             reconnect.check()?;
@@ -197,7 +209,7 @@ impl Socket {
         self.while_closed(|settings| settings.reconnect = reconnect.map(Box::new))
     }
 
-    /// permessage-deflate (RFC 7692), on by default; `None` offers it to no server.
+    /// Sets the parameters of permessage-deflate (RFC 7692); `None` disables compression (default on).
     pub fn set_compression(&self, compression: Option<Compression>) -> Result<(), CallError> {
         if let Some(compression) = &compression {
             compression.check()?;
@@ -205,7 +217,7 @@ impl Socket {
         self.while_closed(|settings| settings.compression = compression)
     }
 
-    /// Adds an extension of the caller's own; they work in the order in which they were added.
+    /// Adds your own extension. Outgoing messages pass the extensions in the order in which they were added.
     pub fn add_extension(&self, extension: Arc<dyn Extension>) -> Result<(), CallError> {
         self.try_while_closed(|settings| {
             if extension.rsv() > 7 {
@@ -219,7 +231,8 @@ impl Socket {
         })
     }
 
-    /// A pair that goes with every log line of the socket; `None` removes it. At any time.
+    /// Sets a key and a value that every log line of the socket contains; `None` removes the key. Takes effect
+    /// at any time.
     pub fn set_context(&self, key: &str, value: Option<&str>) -> Result<(), CallError> {
         self.living()?;
         if key.is_empty() || key.len() > 64 || value.is_some_and(|value| value.len() > 256) {
@@ -237,7 +250,7 @@ impl Socket {
         Ok(())
     }
 
-    // ---------------------------------------------------------------- within
+    // ---------------------------------------------------------------- internal
 
     fn set_authorization(&self, value: &str) -> Result<(), CallError> {
         self.try_while_closed(|settings| {

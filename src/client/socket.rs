@@ -1,4 +1,4 @@
-//! A socket's life and its callbacks.
+//! Creating, opening, closing and destroying sockets; their callbacks and events.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,7 +25,9 @@ use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
 impl Socket {
-    /// A socket for `ws:`, `wss:`, `http:` or `https:` URLs. Checks the URL, touches no network.
+    /// Creates a socket for a `ws:`, `wss:`, `http:` or `https:` URL. Checks the URL; does not use the network.
+    ///
+    /// Starts the library if it does not run.
     pub fn create(url: &str) -> Result<Socket, CallError> {
         fault::point("client.create");
         let url = Url::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?;
@@ -35,24 +37,28 @@ impl Socket {
         library::create(UpgradeRequest::new(url))
     }
 
-    /// The socket behind a handle, unless it was destroyed or never was.
+    /// Returns the socket with this ID, or [`InvalidHandle`](Code::InvalidHandle) if there is none.
     pub fn from_id(id: u64) -> Result<Socket, CallError> {
         sockets::find(id).ok_or_else(|| {
             CallError::new(Code::InvalidHandle, "there is no such socket: it was destroyed, or never made")
         })
     }
 
+    /// Returns the ID of the socket, which the log callback gets with each line.
     pub fn id(&self) -> u64 {
         self.0.id
     }
 
-    /// Starts connecting. Legal again after a terminal event, and inside its callback.
+    /// Starts connecting and returns. A socket can be opened again after its terminal event, also inside the
+    /// callback of that event.
+    ///
+    /// Returns [`InvalidState`](Code::InvalidState) unless the socket is closed.
     pub fn open(&self) -> Result<(), CallError> {
         self.living()?;
         fault::point("client.open");
         let settings = lock(&self.0.settings).clone();
         let environment = match settings.proxy {
-            // What is not Unicode is no usable proxy, which is said to the log as of any other.
+            // A value that is not Unicode is logged as an invalid proxy, like any other invalid value.
             ProxyChoice::Environment => Environment::read(|name| {
                 std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
             }),
@@ -75,8 +81,9 @@ impl Socket {
         Ok(())
     }
 
-    /// Starts the closing handshake, behind everything that is queued. While connecting it
-    /// cancels. `code` 0 is 1000; the reason has at most 123 bytes.
+    /// Starts the closing handshake after everything that is queued. While connecting, cancels.
+    ///
+    /// `code` is 0 (same as 1000), 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason` has at most 123 bytes.
     pub fn close(&self, code: u16, reason: &str) -> Result<(), CallError> {
         self.living()?;
         let code = if code == 0 { NORMAL } else { code };
@@ -112,7 +119,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Drops the connection now, without a closing handshake.
+    /// Drops the connection immediately, without a closing handshake. The closed event follows.
     pub fn abort(&self) -> Result<(), CallError> {
         self.living()?;
         let mut to_worker = lock(&self.0.to_worker);
@@ -127,16 +134,17 @@ impl Socket {
         Ok(())
     }
 
-    /// Takes the socket away: its handle is invalid from now on, and nothing more of it is
-    /// delivered but the finalizer. Never waits; the connection is closed in the background, and what
-    /// it has queued is dropped.
+    /// Destroys the socket: invalidates the handle and all its clones. Does not block.
+    ///
+    /// No event is delivered any more, only the finalizer runs. Queued messages are dropped, and the connection
+    /// is closed in the background.
     pub fn destroy(&self) -> Result<(), CallError> {
         self.leave(DestroyMode::Discard)
     }
 
-    /// Destroys the socket as [`Socket::destroy`] does, but first sends what is queued, with a close frame
-    /// (1001) behind it, in the background and for at most `within`. A
-    /// [`shutdown`](crate::shutdown) goes on with it, within its own timeout.
+    /// Destroys the socket like [`Socket::destroy`], but sends what is queued and a close frame (1001) first, in
+    /// the background and for at most `within`. [`shutdown`](crate::shutdown) continues this within its own
+    /// timeout.
     pub fn destroy_when_sent(&self, within: Duration) -> Result<(), CallError> {
         self.leave(DestroyMode::Drain { until: Instant::now() + within.min(LONGEST_WAIT) })
     }
@@ -151,7 +159,7 @@ impl Socket {
         }
     }
 
-    /// Called exactly once, after the last callback: the place to free what callbacks use.
+    /// Sets a function that runs exactly once, after the last callback of the socket.
     pub fn set_finalizer(&self, finalizer: Option<Box<dyn FnOnce() + Send>>) -> Result<(), CallError> {
         self.living()?;
         let old = std::mem::replace(&mut *lock(&self.0.finalizer), finalizer);
@@ -161,76 +169,81 @@ impl Socket {
 
     // ---------------------------------------------------------------- callbacks
 
-    /// The upgrade is done.
+    /// Sets the callback for the open event: the handshake is complete.
     pub fn on_open(&self, f: Option<Arc<OnSocket>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.open = f)
     }
 
-    /// A whole text message.
+    /// Sets the callback for text messages.
     pub fn on_text(&self, f: Option<Arc<OnText>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.text = f)
     }
 
-    /// A whole text message where it was received, valid UTF-8; clone the segment to keep it.
+    /// Sets a callback for text messages without a copy. The segment is valid UTF-8; clone it to keep it.
     pub fn on_text_segment(&self, f: Option<Arc<OnSegment>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.text_segment = f)
     }
 
-    /// A whole binary message.
+    /// Sets the callback for binary messages.
     pub fn on_binary(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.binary = f)
     }
 
-    /// A whole binary message where it was received; clone the segment to keep it.
+    /// Sets a callback for binary messages without a copy. Clone the segment to keep it.
     pub fn on_binary_no_alloc(&self, f: Option<Arc<OnSegment>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.binary_no_alloc = f)
     }
 
-    /// While registered, fragments come one by one, decoded, and are neither assembled nor stored.
-    /// Messages of one frame come as text or binary.
+    /// Sets the callback for fragments. While it is set, fragmented messages are delivered fragment by fragment,
+    /// decompressed, and are not assembled. Messages in a single frame still arrive as text or binary.
     pub fn on_incomplete_frame(&self, f: Option<Arc<OnFrame>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.incomplete_frame = f)
     }
 
-    /// Before every attempt: the upgrade request can still be changed.
+    /// Sets the callback that may change the upgrade request. It runs before every connection attempt, also
+    /// after a redirect, a retry or a fallback to HTTP/1.1.
     pub fn on_internal_request_created(&self, f: Option<Arc<OnRequest>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.request = f)
     }
 
-    /// A pong came.
+    /// Sets the callback for pongs.
     pub fn on_pong(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.pong = f)
     }
 
-    /// The connection was lost, or not made, and will be tried again.
+    /// Sets the callback for the reconnecting event: the connection was lost or not established, and a retry is
+    /// scheduled.
     pub fn on_reconnecting(&self, f: Option<Arc<OnReconnecting>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.reconnecting = f)
     }
 
-    /// Terminal: a closing handshake ended the connection, or the caller cancelled.
+    /// Sets the callback for the closed event (terminal): the connection ended with a closing handshake, or you
+    /// cancelled it.
     pub fn on_closed(&self, f: Option<Arc<OnClosed>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.closed = f)
     }
 
-    /// Terminal: could not connect, the protocol was violated, or the connection was lost.
+    /// Sets the callback for the error event (terminal): connecting failed, the server violated the protocol, or
+    /// the connection was lost.
     pub fn on_error(&self, f: Option<Arc<OnError>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.error = f)
     }
 
-    /// Replaces every callback at once; no event comes between two of them.
+    /// Replaces all callbacks atomically: no event is delivered to a mix of old and new ones.
     pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<(), CallError> {
         self.register(|current| *current = callbacks)
     }
 
     // ---------------------------------------------------------------- delivery
 
-    /// Where callbacks run. Only while the socket is closed.
+    /// Sets where callbacks run (default [`Dispatch::Poll`]). Only while the socket is closed.
     pub fn set_dispatch(&self, dispatch: Dispatch) -> Result<(), CallError> {
         self.while_closed(|_| self.0.dispatch.store(dispatch as u8, Ordering::Relaxed))
     }
 
-    /// Asks for events that come only on request when no callback of theirs is registered: the
-    /// upgrade request, which holds the connection until it is released, and incomplete frames.
+    /// Enables events for [`next_event`](Socket::next_event) that otherwise need a callback:
+    /// [`EventType::Request`], which delays the connection until the event is dropped, and
+    /// [`EventType::IncompleteFrame`]. Other types return [`InvalidArgument`](Code::InvalidArgument).
     pub fn enable_event(&self, event: EventType, on: bool) -> Result<(), CallError> {
         self.living()?;
         let flag = match event {
@@ -246,13 +259,13 @@ impl Socket {
         Ok(())
     }
 
-    /// As [`poll`](crate::poll), for this socket alone.
+    /// Runs callbacks like [`poll`](crate::poll), of this socket only.
     pub fn poll(&self, max_events: u32, max_microseconds: u32) -> Result<usize, CallError> {
         self.living()?;
         Ok(delivery::poll_one(&self.0, max_events, max_microseconds))
     }
 
-    /// As [`next_event`](crate::next_event), for this socket alone.
+    /// Takes the next event like [`next_event`](crate::next_event), of this socket only.
     pub fn next_event(&self) -> Result<Option<Event>, CallError> {
         self.living()?;
         if ready_list::idle() {
@@ -261,7 +274,7 @@ impl Socket {
         Ok(delivery::next_event_of(&self.0))
     }
 
-    /// As [`next_events`](crate::next_events), for this socket alone.
+    /// Takes several events like [`next_events`](crate::next_events), of this socket only.
     pub fn next_events(
         &self,
         at_most: usize,
@@ -274,21 +287,21 @@ impl Socket {
         Ok(delivery::next_events_of(&self.0, at_most, put))
     }
 
-    /// A number of the caller's that comes with every event.
+    /// Sets a number that [`user_data`](Socket::user_data) returns, for example an index into your own table.
     pub fn set_user_data(&self, data: usize) -> Result<(), CallError> {
         self.living()?;
         self.0.user_data.store(data, Ordering::Relaxed);
         Ok(())
     }
 
+    /// Returns the number set with [`set_user_data`](Socket::set_user_data), 0 by default.
     pub fn user_data(&self) -> usize {
         self.0.user_data.load(Ordering::Relaxed)
     }
 
-    // ---------------------------------------------------------------- within
+    // ---------------------------------------------------------------- internal
 
-    /// A panic on the game's side has lost something of the connection, which ends with that as its
-    /// error.
+    /// Ends the connection with an error, after a panic in the caller's code.
     #[cfg(feature = "capi")]
     pub(crate) fn fault(&self, what: &'static str) {
         self.0.fault(what);
@@ -300,7 +313,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Clones of the handle may outlive the socket.
+    /// Fails if the socket was destroyed: clones of the handle may outlive it.
     pub(super) fn living(&self) -> Result<(), CallError> {
         if self.0.is_destroyed() {
             return Err(CallError::new(Code::InvalidHandle, "the socket was destroyed"));

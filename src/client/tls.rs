@@ -1,4 +1,4 @@
-//! TLS settings, shared between sockets.
+//! TLS settings that sockets can share.
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ statics! {
     static HANDLES: Handles<Tls> = Handles::new();
 }
 
-/// Cloning counts a reference. Later changes reach sockets that are opened later.
+/// TLS settings for [`Socket::set_tls`](crate::Socket::set_tls). Sockets that share them share a session cache.
+///
+/// A handle: cloning counts a reference. Changes affect connections that are established later.
 #[derive(Clone)]
 pub struct Tls {
     id: u64,
@@ -20,7 +22,9 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Mozilla's roots, verification on, a session cache of its own.
+    /// Creates default settings: Mozilla's root certificates, verification enabled, a new session cache.
+    ///
+    /// Returns [`NotSupported`](Code::NotSupported) in a build without TLS.
     pub fn create() -> Result<Tls, CallError> {
         if !cfg!(feature = "tls") {
             return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
@@ -32,51 +36,57 @@ impl Tls {
         Ok(Tls { id, settings })
     }
 
+    /// Returns the settings with this ID, or [`InvalidHandle`](Code::InvalidHandle) if there are none.
     pub fn from_id(id: u64) -> Result<Tls, CallError> {
         HANDLES.get(id).ok_or_else(stale)
     }
 
+    /// Returns the ID of the settings, for [`from_id`](Tls::from_id).
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Takes the handle away. Sockets that were given it keep the settings.
+    /// Destroys the handle. Sockets that use the settings keep them.
     pub fn destroy(&self) -> Result<(), CallError> {
         let removed = HANDLES.remove(self.id).ok_or_else(stale);
         HANDLES.shrink();
         removed.map(drop)
     }
 
-    /// Trusts the certificates in the PEM as well: as authorities, and each as the server's own, even if
-    /// it is marked as a CA's.
+    /// Trusts the certificates in this PEM text in addition to the roots: as certificate authorities, and each
+    /// also as the server's own certificate, even if it is marked as a CA.
+    ///
+    /// Returns [`InvalidArgument`](Code::InvalidArgument) if it contains no usable certificate.
     pub fn add_ca_pem(&self, pem: &[u8]) -> Result<(), CallError> {
         self.settings.change(|settings| settings.add_ca_pem(pem))
     }
 
-    /// Shows this certificate to servers that ask for one.
+    /// Sets the client certificate, for servers that request one: the chain and the private key, both as PEM.
     pub fn set_client_cert_pem(&self, certificate: &[u8], key: &[u8]) -> Result<(), CallError> {
         self.settings.change(|settings| settings.set_client_cert_pem(certificate, key))
     }
 
-    /// Accepts only servers whose public key has this SHA-256, or that of another pin. With
-    /// [`Roots::None`] and no certificate added, the pin replaces the check of the issuer.
+    /// Pins the SHA-256 hash of the server's public key (SPKI). A server must match one of the pins.
+    ///
+    /// With [`Roots::None`] and no added certificate, pinning replaces the verification of the issuer.
     pub fn add_pin_sha256(&self, pin: [u8; 32]) -> Result<(), CallError> {
         self.settings.change(|settings| settings.add_pin_sha256(pin));
         Ok(())
     }
 
+    /// Sets which certificate authorities are trusted (default [`Roots::Webpki`]).
     pub fn set_roots(&self, roots: Roots) -> Result<(), CallError> {
         self.settings.change(|settings| settings.set_roots(roots));
         Ok(())
     }
 
-    /// Accepts any certificate. For development.
+    /// Disables certificate verification. For development only.
     pub fn set_insecure(&self, on: bool) -> Result<(), CallError> {
         self.settings.change(|settings| settings.set_insecure(on));
         Ok(())
     }
 
-    /// Writes session keys to the file that `SSLKEYLOGFILE` names.
+    /// Logs session keys to the file named by the environment variable `SSLKEYLOGFILE` (default off).
     pub fn set_key_log(&self, on: bool) -> Result<(), CallError> {
         self.settings.change(|settings| settings.set_key_log(on));
         Ok(())

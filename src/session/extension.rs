@@ -16,11 +16,14 @@ use crate::wire::extensions::ExtensionParams;
 use crate::wire::frame::RSV1;
 use crate::wire::upgrade::UpgradeError;
 
-/// What an extension is shown of a message, or of a piece of one.
+/// Describes the payload that an extension gets: a whole message or a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
+    /// The type of the message.
     pub message_type: MessageType,
+    /// Whether it begins the message.
     pub is_first: bool,
+    /// Whether it ends the message.
     pub is_final: bool,
     /// The reserved bits of the message's first frame: RSV1 = 4, RSV2 = 2, RSV3 = 1.
     pub rsv: u8,

@@ -31,19 +31,20 @@ pub use outbox::Outbox;
 
 use crate::wire::frame::Opcode;
 
-/// What a message holds.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MessageType {
-    /// UTF-8, checked in both directions.
+    /// Text: valid UTF-8, checked in both directions.
     Text = 1,
+    /// Binary data.
     Binary = 2,
 }
 
 impl MessageType {
-    /// Of the opcode of a message's first frame.
+    /// Returns the type for the opcode of a message's first frame.
     #[inline]
-    pub fn of(opcode: Opcode) -> Self {
+    pub(crate) fn of(opcode: Opcode) -> Self {
         if opcode == Opcode::Text { MessageType::Text } else { MessageType::Binary }
     }
 }

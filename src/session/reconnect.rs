@@ -8,14 +8,19 @@ use std::time::Duration;
 use crate::error::{CallError, Error};
 use crate::limits::{self, MAX_RETRY_AFTER};
 
-/// What the caller has chosen.
+/// Settings for reconnecting with exponential backoff and jitter.
+///
+/// The delay before the nth consecutive retry is random between `min_delay` and `min_delay` * 2^n, at most
+/// `max_delay`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
+    /// The shortest delay before a retry (default 250 ms, at least 1 ms).
     pub min_delay: Duration,
+    /// The longest delay before a retry (default 30 s).
     pub max_delay: Duration,
-    /// Tries after the first attempt, or after the last success; 0 for without end.
+    /// The maximum number of consecutive retries, 0 for no limit (the default).
     pub max_attempts: u32,
-    /// Sends while the socket connects, for the first time or again, wait for the connection.
+    /// Queues messages that are sent while the socket connects or reconnects, instead of failing the send.
     pub queue_sends: bool,
 }
 
@@ -31,8 +36,8 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// Whether the delays are within their ranges.
-    pub fn check(&self) -> Result<(), CallError> {
+    /// Checks that the delays are within their ranges.
+    pub(crate) fn check(&self) -> Result<(), CallError> {
         let longest = Duration::from_millis(u32::MAX.into());
         if self.min_delay < Duration::from_millis(1)
             || self.max_delay < self.min_delay
