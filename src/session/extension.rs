@@ -29,19 +29,23 @@ pub struct Piece {
     pub rsv: u8,
 }
 
-/// One extension. Called on worker threads, one call at a time for a connection.
+/// Your own WebSocket extension, for [`Socket::add_extension`](crate::Socket::add_extension).
+///
+/// Its methods run on worker threads, one call at a time for each connection. An error ends the connection.
 pub trait Extension: Send + Sync {
-    /// The reserved bits that it owns.
+    /// Returns the reserved bits that it uses: RSV1 = 4, RSV2 = 2, RSV3 = 1.
     fn rsv(&self) -> u8;
-    /// Its element for `Sec-WebSocket-Extensions`, unless it does not want to be offered now.
+    /// Returns its element for `Sec-WebSocket-Extensions`, or `None` to not offer it on this connection.
     fn offer(&self) -> Option<String>;
-    /// The server has accepted it, with this element. An error ends the attempt.
+    /// Called when the server accepted the extension with this element.
     fn accept(&self, element: &str) -> Result<(), String>;
-    /// The reserved bits to set for a message that is to be sent; none leaves it as it is.
+    /// Returns the reserved bits to set for a message to send. If it uses reserved bits and returns 0, the message
+    /// is sent unchanged.
     fn mark(&self, piece: Piece) -> Result<u8, String>;
-    /// A whole message on its way out; none is no change.
+    /// Encodes a whole message to send; `None` leaves it unchanged.
     fn encode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String>;
-    /// A whole message on its way in, or a fragment where fragments are passed on one by one.
+    /// Decodes a received message, or a fragment when fragments are delivered one by one; `None` leaves it
+    /// unchanged.
     fn decode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String>;
 }
 

@@ -47,15 +47,15 @@ pub use absent::{TlsConnector, TlsSettings, TlsStream, forget_shared};
 #[cfg(all(test, feature = "tls"))]
 mod tests;
 
-/// Which certificate authorities are trusted before any of the caller's own.
+/// Which certificate authorities are trusted, in addition to those that are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Roots {
-    /// Mozilla's, built in: the same on every platform.
+    /// Mozilla's root certificates, built into the library: the same on every platform.
     #[default]
     Webpki,
-    /// The operating system's.
+    /// The operating system's root certificates.
     Platform,
-    /// None: only the caller's own, or keys that the caller pinned.
+    /// None: only added certificates and pinned keys.
     None,
 }
 

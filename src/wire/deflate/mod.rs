@@ -25,20 +25,20 @@ pub const EXTENSION_NAME: &str = "permessage-deflate";
 /// What every compressed message ends with, and what is not sent (sections 7.2.1 and 7.2.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// What the caller wants.
+/// Parameters of permessage-deflate (RFC 7692).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// 0 (stored) to 9 (smallest).
+    /// The compression level from 0 (stored) to 9 (smallest); default 6.
     pub level: u32,
-    /// We forget each message before the next.
+    /// Compresses each sent message on its own: less memory, worse compression (default off).
     pub client_no_context_takeover: bool,
-    /// The server is asked to.
+    /// Asks the server to compress each message on its own (default off).
     pub server_no_context_takeover: bool,
-    /// 8 to 15: the window of what we send.
+    /// The window of sent messages as a power of two, 8 to 15 (default).
     pub client_max_window_bits: u8,
-    /// 8 to 15: the window that the server is asked to stay within.
+    /// The window that the server is asked for, as a power of two, 8 to 15 (default).
     pub server_max_window_bits: u8,
-    /// Shorter messages are sent as they are.
+    /// Messages shorter than this are sent uncompressed (default 256 bytes).
     pub min_size_to_compress: usize,
 }
 
@@ -89,8 +89,8 @@ const MIN_WINDOW_BITS: u8 = 8;
 const MAX_WINDOW_BITS: u8 = 15;
 
 impl DeflateConfig {
-    /// Whether the numbers are within their ranges.
-    pub fn check(&self) -> Result<(), CallError> {
+    /// Checks that the values are within their ranges.
+    pub(crate) fn check(&self) -> Result<(), CallError> {
         let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
         if self.level > 9 {
             return Err(CallError::argument("the compression level goes from 0 to 9"));
@@ -103,6 +103,7 @@ impl DeflateConfig {
 
     /// The element for `Sec-WebSocket-Extensions` (section 7.1). `client_max_window_bits` is
     /// always there: it allows the server to limit our window, which costs us nothing.
+    #[doc(hidden)]
     pub fn offer(&self) -> String {
         let mut offer = EXTENSION_NAME.to_owned();
         if self.client_no_context_takeover {
@@ -124,6 +125,7 @@ impl DeflateConfig {
     /// The agreement that the server's answer makes of our offer.
     ///
     /// An answer that leaves out what we asked the server for is accepted: it only costs memory.
+    #[doc(hidden)]
     pub fn accept(&self, answer: &ExtensionParams) -> Result<DeflateParams, UpgradeError> {
         let refuse = |problem: String| Err(UpgradeError::extension(&answer.name, problem));
         if answer.name != EXTENSION_NAME {
