@@ -95,6 +95,7 @@
 //! | `http2` | yes | WebSocket over HTTP/2 (RFC 8441) |
 //! | `capi` | yes | the exported C functions and the replaceable allocator; disable it in a Rust program |
 
+#![cfg_attr(not(feature = "internals"), deny(missing_docs))]
 // Without all features, what only the missing ones or the tests use looks dead.
 #![cfg_attr(
     not(all(feature = "capi", feature = "http2", feature = "internals", feature = "tls")),

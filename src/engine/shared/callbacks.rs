@@ -8,30 +8,49 @@ use super::request::Request;
 use crate::buffer::Segment;
 use crate::error::Error;
 
+/// A callback without data.
 pub type OnSocket<S> = dyn Fn(&S) + Send + Sync;
+/// A callback with a text message.
 pub type OnText<S> = dyn Fn(&S, &str) + Send + Sync;
+/// A callback with bytes.
 pub type OnBytes<S> = dyn Fn(&S, &[u8]) + Send + Sync;
+/// A callback with a message that can be kept without a copy.
 pub type OnSegment<S> = dyn Fn(&S, &Segment) + Send + Sync;
+/// A callback with a fragment.
 pub type OnFrame<S> = dyn Fn(&S, &Frame) + Send + Sync;
+/// A callback with the upgrade request.
 pub type OnRequest<S> = dyn Fn(&S, &Request) + Send + Sync;
-/// The error, the number of the reconnect attempt from 1, and the delay before it in milliseconds.
+/// A callback with the error, the number of the reconnect attempt from 1, and the delay before it in milliseconds.
 pub type OnReconnecting<S> = dyn Fn(&S, &Error, u32, u32) + Send + Sync;
+/// A callback with the close code and reason.
 pub type OnClosed<S> = dyn Fn(&S, u16, &str) + Send + Sync;
+/// A callback with the error.
 pub type OnError<S> = dyn Fn(&S, &Error) + Send + Sync;
 
 /// The callbacks of one socket; `S` is its handle, which each of them receives. Replaced as a whole when
 /// one changes, so that one snapshot serves a batch of events.
 pub struct Callbacks<S> {
+    /// See [`Socket::on_open`](crate::Socket::on_open).
     pub open: Option<Arc<OnSocket<S>>>,
+    /// See [`Socket::on_text`](crate::Socket::on_text).
     pub text: Option<Arc<OnText<S>>>,
+    /// See [`Socket::on_text_segment`](crate::Socket::on_text_segment).
     pub text_segment: Option<Arc<OnSegment<S>>>,
+    /// See [`Socket::on_binary`](crate::Socket::on_binary).
     pub binary: Option<Arc<OnBytes<S>>>,
+    /// See [`Socket::on_binary_no_alloc`](crate::Socket::on_binary_no_alloc).
     pub binary_no_alloc: Option<Arc<OnSegment<S>>>,
+    /// See [`Socket::on_incomplete_frame`](crate::Socket::on_incomplete_frame).
     pub incomplete_frame: Option<Arc<OnFrame<S>>>,
+    /// See [`Socket::on_internal_request_created`](crate::Socket::on_internal_request_created).
     pub request: Option<Arc<OnRequest<S>>>,
+    /// See [`Socket::on_pong`](crate::Socket::on_pong).
     pub pong: Option<Arc<OnBytes<S>>>,
+    /// See [`Socket::on_reconnecting`](crate::Socket::on_reconnecting).
     pub reconnecting: Option<Arc<OnReconnecting<S>>>,
+    /// See [`Socket::on_closed`](crate::Socket::on_closed).
     pub closed: Option<Arc<OnClosed<S>>>,
+    /// See [`Socket::on_error`](crate::Socket::on_error).
     pub error: Option<Arc<OnError<S>>>,
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// A snapshot of a socket's counters, from its creation on, over all its connections.
+        /// Statistics of a socket since its creation, over all its connections.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Stats { $($(#[$doc])* pub $name: u64),+ }
 
@@ -20,28 +20,35 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Bytes handed to the network, framing and upgrade included, TLS not.
+    /// Bytes sent, including framing and handshake, excluding TLS.
     bytes_sent,
-    /// Bytes received from the network, framing and upgrade included, TLS not.
+    /// Bytes received, including framing and handshake, excluding TLS.
     bytes_received,
+    /// Messages sent.
     messages_sent,
+    /// Messages received.
     messages_received,
+    /// Frames sent, control frames included.
     frames_sent,
+    /// Frames received, control frames included.
     frames_received,
+    /// Pings sent.
     pings_sent,
+    /// Pongs received.
     pongs_received,
+    /// Connections that were established again after a failure.
     reconnects,
-    /// Payload of messages that were compressed, before.
+    /// Payload bytes of compressed messages before compression.
     payload_bytes_before_compression,
-    /// The same, after.
+    /// Payload bytes of compressed messages after compression.
     payload_bytes_after_compression,
-    /// Of the last connection: name resolution, in microseconds.
+    /// Duration of name resolution in microseconds, as of the last connection; so are the next three.
     resolve_us,
-    /// From the first address tried to the connection, in microseconds.
+    /// Duration of connecting, from the first address tried, in microseconds.
     connect_us,
-    /// The TLS handshake, in microseconds.
+    /// Duration of the TLS handshake in microseconds.
     tls_us,
-    /// From the upgrade request to its answer, in microseconds.
+    /// Duration from the upgrade request to the response in microseconds.
     upgrade_us,
 }
 

@@ -19,9 +19,11 @@ use crate::fault;
 use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
 use crate::sync::lock;
 
-/// An event taken from the queue. What it refers to is valid until it is dropped.
+/// An event taken from the queue with [`next_event`](crate::next_event).
 pub struct Event {
+    /// The socket this event belongs to.
     pub socket: Socket,
+    /// The event and its contents.
     pub kind: EventKind,
 }
 

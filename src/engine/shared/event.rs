@@ -6,56 +6,79 @@ use crate::error::Error;
 use crate::limits::EVENT_OVERHEAD;
 use crate::session::MessageType;
 
-/// The types of events, numbered as in the C ABI (`FW_EVENT_*`).
+/// The type of an event, numbered as in the C ABI (`FW_EVENT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum EventType {
+    /// The handshake is complete.
     Open = 1,
+    /// A text message.
     Text = 2,
+    /// A binary message.
     Binary = 3,
+    /// A fragment of a message.
     IncompleteFrame = 4,
+    /// The upgrade request can be changed.
     Request = 5,
+    /// A pong was received.
     Pong = 6,
+    /// The connection failed, and a retry is scheduled.
     Reconnecting = 7,
+    /// Terminal: the connection was closed.
     Closed = 8,
+    /// Terminal: the connection failed.
     Error = 9,
 }
 
-/// One fragment of a message, unmasked and decompressed.
+/// A fragment of a message, decompressed.
 #[derive(Clone)]
 pub struct Frame {
+    /// The type of the message.
     pub opcode: MessageType,
+    /// Whether it begins the message.
     pub is_first: bool,
+    /// Whether it ends the message.
     pub is_final: bool,
+    /// The bytes of the fragment.
     pub payload: Segment,
 }
 
-/// An event and its data.
+/// An event and its contents.
 pub enum EventKind {
+    /// The handshake is complete.
     Open,
-    /// Valid UTF-8.
+    /// A text message, valid UTF-8.
     Text(Segment),
+    /// A binary message.
     Binary(Segment),
+    /// A fragment of a message.
     IncompleteFrame(Frame),
-    /// The connection waits until the request is finished or dropped.
+    /// The upgrade request can be changed. The connection continues when it is finished or dropped.
     Request(Request),
+    /// The payload of a pong.
     Pong(Segment),
-    /// The connection failed or was lost, and will be reconnected.
+    /// The connection was lost or not established, and a retry is scheduled.
     Reconnecting {
+        /// Why the connection failed.
         error: Box<Error>,
-        /// Counted from 1, and from 1 again after a successful reconnect.
+        /// Number of the retry, from 1; starts again after a success.
         attempt: u32,
+        /// Delay before the retry in milliseconds.
         delay_ms: u32,
     },
+    /// Terminal: a closing handshake ended the connection, or the caller cancelled it.
     Closed {
+        /// Close code (RFC 6455 section 7.4).
         code: u16,
+        /// Close reason.
         reason: Box<str>,
     },
+    /// Terminal: the connection failed.
     Error(Box<Error>),
 }
 
 impl EventKind {
-    pub fn message(message_type: MessageType, payload: Segment) -> Self {
+    pub(crate) fn message(message_type: MessageType, payload: Segment) -> Self {
         match message_type {
             MessageType::Text => EventKind::Text(payload),
             MessageType::Binary => EventKind::Binary(payload),
@@ -63,7 +86,7 @@ impl EventKind {
     }
 
     /// What the event is charged for in its socket's queue, in bytes.
-    pub fn charge(&self) -> usize {
+    pub(crate) fn charge(&self) -> usize {
         EVENT_OVERHEAD
             + match self {
                 EventKind::Text(payload) | EventKind::Binary(payload) | EventKind::Pong(payload) => {

@@ -13,8 +13,9 @@ statics! {
     static REQUESTS: Handles<Weak<Inner>> = Handles::new();
 }
 
-/// The upgrade request of a connection, before it is sent. Invalid after its callback has returned or its
-/// event was released: then the connection continues with the request as it is.
+/// The upgrade request of a connection attempt, while it can be changed.
+///
+/// Invalid once its callback has returned or its event was dropped; the connection then continues with it.
 #[derive(Clone)]
 pub struct Request(Arc<Inner>);
 
@@ -70,7 +71,7 @@ impl Request {
         made.ok_or_else(CallError::out_of_memory)
     }
 
-    /// The request behind a handle, unless it has ended.
+    /// Returns the request with this ID, or [`InvalidHandle`](Code::InvalidHandle) if there is none.
     pub fn from_id(id: u64) -> Result<Self, CallError> {
         match REQUESTS.get(id).and_then(|weak| weak.upgrade()) {
             Some(inner) if !inner.finished.load(Ordering::Acquire) => Ok(Request(inner)),
@@ -81,38 +82,38 @@ impl Request {
         }
     }
 
-    /// The handle.
+    /// Returns the ID of the request, for [`from_id`](Request::from_id).
     pub fn id(&self) -> u64 {
         self.0.id
     }
 
-    /// The URL that is requested, without credentials.
+    /// Returns the URL of this attempt.
     pub fn url(&self) -> String {
         lock(&self.0.draft.request).url.to_string()
     }
 
-    /// 1: the upgrade of RFC 6455 section 4; 2: the extended CONNECT of RFC 8441.
+    /// Returns the HTTP version: 1 for an upgrade (RFC 6455), 2 for an extended CONNECT (RFC 8441).
     pub fn http_version(&self) -> u32 {
         self.0.http_version
     }
 
-    /// The number of the request, counted from 1 at each `open`.
+    /// Returns the number of the attempt, from 1 for each [`Socket::open`](crate::Socket::open).
     pub fn attempt(&self) -> u32 {
         self.0.attempt
     }
 
-    /// Sets a header field, replacing all of that name.
+    /// Sets a header field and removes all others with this name.
     pub fn set_header(&self, name: &str, value: &str) -> Result<(), CallError> {
         self.change(|request| request.headers.set(name, value))
     }
 
-    /// Adds a header field, after those of the same name.
+    /// Adds a header field. Header fields of the handshake itself return
+    /// [`InvalidArgument`](Code::InvalidArgument), also in the other functions.
     pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
         self.change(|request| request.headers.add(name, value))
     }
 
-    /// Removes all header fields of that name. Fails for fields that belong to the handshake; it is no error
-    /// if there is none of that name.
+    /// Removes all header fields with this name. Succeeds if there is none.
     pub fn remove_header(&self, name: &str) -> Result<(), CallError> {
         self.change(|request| {
             check_may_change(name)?;
@@ -121,12 +122,12 @@ impl Request {
         })
     }
 
-    /// The first header field of that name, among those that can be changed.
+    /// Returns the first header field with this name among those that can be changed.
     pub fn header(&self, name: &str) -> Option<String> {
         lock(&self.0.draft.request).headers.get(name).map(str::to_owned)
     }
 
-    /// Ends the request: the connection continues with it.
+    /// Finishes the request early: it becomes invalid and the connection continues.
     pub fn finish(&self) {
         self.0.finish();
     }

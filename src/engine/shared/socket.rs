@@ -34,19 +34,29 @@ use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64,
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::wire::cookies::CookieJar;
 
-/// The handle of a socket. Cloning it increments a reference count.
+/// A handle to one WebSocket client connection. Cloning it increments a reference count.
 #[derive(Clone)]
 pub struct Socket(pub(crate) Arc<Shared>);
 
+/// All callbacks of a socket, for [`Socket::set_callbacks`]. `None` disables a callback.
 pub type Callbacks = callbacks::Callbacks<Socket>;
+/// A callback without data.
 pub type OnSocket = callbacks::OnSocket<Socket>;
+/// A callback with a text message.
 pub type OnText = callbacks::OnText<Socket>;
+/// A callback with bytes.
 pub type OnBytes = callbacks::OnBytes<Socket>;
+/// A callback with a message that can be kept without a copy.
 pub type OnSegment = callbacks::OnSegment<Socket>;
+/// A callback with a fragment.
 pub type OnFrame = callbacks::OnFrame<Socket>;
+/// A callback with the upgrade request.
 pub type OnRequest = callbacks::OnRequest<Socket>;
+/// A callback with the error, the number of the reconnect attempt from 1, and the delay before it in milliseconds.
 pub type OnReconnecting = callbacks::OnReconnecting<Socket>;
+/// A callback with the close code and reason.
 pub type OnClosed = callbacks::OnClosed<Socket>;
+/// A callback with the error.
 pub type OnError = callbacks::OnError<Socket>;
 pub type Inbox = inbox::Inbox<Shared>;
 pub type ReadyList = ready_list::ReadyList<Shared>;
