@@ -1,16 +1,16 @@
-//! Segments held by handle, for callers who cannot count references.
+//! Handles to segments, for callers that cannot count references.
 //!
 //! ```text
-//!   grant ──> the library's hold ──────────────── end
-//!                 └─ retain, retain … the caller's holds … release, take
+//!   grant ──► the library's reference ───────────────────── end
+//!               └─ retain, retain … the caller's references … release, take
 //! ```
 //!
-//! A lease lives until the library's hold and all of the caller's are given up. Each segment that
-//! is handed out has a lease of its own, so releasing one twice can never take another's memory:
-//! it is found out and refused.
+//! A lease lives until the library and the caller have released all their references. Each segment that is
+//! handed out has a lease of its own, so a double release never frees another segment's memory: it is detected
+//! and rejected.
 
-use super::block::Segment;
-use super::pool;
+use super::pool::OutOfMemory;
+use super::segment::{self, Segment};
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
 use crate::limits;
@@ -22,17 +22,17 @@ statics! {
 
 struct Lease {
     segment: Segment,
-    /// The library's own hold, while a callback runs or an event is out.
+    /// The library's reference, while a callback runs or an event is not released.
     granted: bool,
-    /// The caller's holds.
+    /// The number of the caller's references.
     held: u32,
-    /// What the caller may name as its range: all of a block that was made for it, otherwise just
-    /// the bytes that were handed out, as the rest of the block belongs to others.
+    /// The range that the caller may use: the whole block if it was allocated for the caller, otherwise
+    /// only the bytes that were handed out, as the rest of the block may hold other segments.
     start: usize,
     end: usize,
 }
 
-/// What the caller is shown.
+/// The description of a lease that the caller gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Leased {
     pub data: *mut u8,
@@ -41,14 +41,14 @@ pub struct Leased {
     pub id: u64,
 }
 
-/// Shows a segment to the caller, for the length of a callback or of an event; `end` closes it.
+/// Lends a segment to the caller for the duration of a callback or an event, until [`end`].
 pub fn grant(segment: Segment) -> Result<Leased, CallError> {
     crate::fault::point("buffer.lease");
     let (start, end) = (segment.offset(), segment.offset() + segment.len());
     lease(Lease { segment, granted: true, held: 0, start, end })
 }
 
-/// Gives up the library's hold. The caller's holds outlive it.
+/// Releases the library's reference. The caller's references stay valid.
 pub fn end(id: u64) {
     LEASES.remove_if(id, |lease| {
         lease.granted = false;
@@ -56,20 +56,20 @@ pub fn end(id: u64) {
     });
 }
 
-/// A fresh block of at least `size` bytes, held once by the caller.
+/// Allocates a block of at least `size` bytes, with one reference for the caller.
 pub fn get(size: usize) -> Result<Leased, CallError> {
     if size > limits::MAX_MESSAGE_SIZE_CEILING - limits::HEADROOM {
         return Err(CallError::new(Code::TooLarge, "no message can be that large"));
     }
     let mut writer =
-        pool::take(size + limits::HEADROOM).map_err(|pool::OutOfMemory| CallError::out_of_memory())?;
+        segment::take(size + limits::HEADROOM).map_err(|OutOfMemory| CallError::out_of_memory())?;
     let capacity = writer.capacity();
     writer.fill(capacity);
     let segment = writer.into_segment(0).with_range(limits::HEADROOM, size);
     lease(Lease { segment, granted: false, held: 1, start: 0, end: capacity })
 }
 
-/// Another hold of the caller's.
+/// Adds one reference for the caller.
 pub fn retain(id: u64) -> Result<(), CallError> {
     LEASES
         .with(id, |lease| match lease.held.checked_add(1) {
@@ -82,10 +82,10 @@ pub fn retain(id: u64) -> Result<(), CallError> {
         .unwrap_or_else(|| Err(stale()))
 }
 
-/// Gives up one of the caller's holds.
+/// Releases one of the caller's references.
 pub fn release(id: u64) -> Result<(), CallError> {
     let released = LEASES.remove_if(id, |lease| {
-        let last = lease.let_go();
+        let last = lease.release();
         (last.is_some(), last == Some(true))
     });
     match released {
@@ -94,11 +94,10 @@ pub fn release(id: u64) -> Result<(), CallError> {
     }
 }
 
-/// Takes over one of the caller's holds, as a segment of the range that the caller names.
-/// The hold is gone whatever the result.
+/// Consumes one of the caller's references, even on failure, and returns the given range as a segment.
 pub fn take(id: u64, data: *const u8, offset: usize, count: usize) -> Result<Segment, CallError> {
     let taken = LEASES.remove_if(id, |lease| {
-        let Some(last) = lease.let_go() else { return (None, false) };
+        let Some(last) = lease.release() else { return (None, false) };
         let inside = std::ptr::eq(data, lease.segment.data())
             && offset >= lease.start
             && offset.checked_add(count).is_some_and(|end| end <= lease.end);
@@ -113,7 +112,7 @@ pub(super) fn count() -> usize {
     LEASES.len()
 }
 
-/// Gives back the table's own memory if no lease is left.
+/// Frees the table's memory if no lease is live.
 pub fn shrink() {
     LEASES.shrink();
 }
@@ -129,9 +128,9 @@ fn stale() -> CallError {
 }
 
 impl Lease {
-    /// Gives up one hold of the caller's: `Some(true)` when nobody holds the lease any more, `None`
-    /// when the caller held none.
-    fn let_go(&mut self) -> Option<bool> {
+    /// Releases one of the caller's references. Returns `Some(true)` if it was the last reference to the
+    /// lease, `None` if the caller had none.
+    fn release(&mut self) -> Option<bool> {
         self.held = self.held.checked_sub(1)?;
         Some(self.held == 0 && !self.granted)
     }
@@ -142,15 +141,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_release_is_refused() {
+    fn second_release_is_rejected() {
         let leased = get(100).unwrap();
-        assert!(leased.offset >= 14, "room for the longest frame header");
+        assert!(leased.offset >= 14, "headroom for the longest frame header");
         assert_eq!(release(leased.id), Ok(()));
         assert_eq!(release(leased.id).unwrap_err().code, Code::InvalidHandle);
     }
 
     #[test]
-    fn the_librarys_hold_cannot_be_released_by_the_caller() {
+    fn caller_cannot_release_library_reference() {
         let leased = grant(Segment::copy_of(b"abc").unwrap()).unwrap();
         assert!(release(leased.id).is_err());
         retain(leased.id).unwrap();
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn releasing_one_segment_twice_leaves_its_neighbour_alone() {
+    fn double_release_does_not_affect_other_segments() {
         let both = Segment::copy_of(b"onetwo").unwrap();
         let (one, two) = (grant(both.slice(0, 3)).unwrap(), grant(both.slice(3, 6)).unwrap());
         for leased in [one, two] {
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_range_must_lie_inside_and_the_hold_is_gone_all_the_same() {
+    fn take_checks_range_and_consumes_reference_on_failure() {
         let leased = get(10).unwrap();
         assert_eq!(
             take(leased.id, leased.data, leased.offset, 1 << 30).err().unwrap().code,
@@ -186,7 +185,7 @@ mod tests {
         let both = Segment::copy_of(b"mineyours").unwrap();
         let mine = grant(both.slice(0, 4)).unwrap();
         retain(mine.id).unwrap();
-        assert!(take(mine.id, mine.data, mine.offset, 9).is_err(), "the rest belongs to another");
+        assert!(take(mine.id, mine.data, mine.offset, 9).is_err(), "the rest belongs to another segment");
         end(mine.id);
     }
 }

@@ -1,20 +1,28 @@
-//! The only memory that payloads live in.
+//! Pooled payload memory. All payloads live here.
 //!
 //! ```text
-//!   pool ── lends ──> Writer ── cuts ──> Segment, Segment, …   (counted)
-//!    ^                one owner          anybody, any thread
-//!    └──────────── the last one returns the block ─────────┘
+//!   lease ──► segment ──► pool ──► block        imports
+//!
+//!   pool ── take ──► Writer ── segment() ──► Segment, Segment, …   (reference counted, any thread)
+//!    ▲                                          │
+//!    └───────── dropping the last reference ────┘
 //! ```
 //!
-//! A block has one [`Writer`], who fills it from the front, and any number of [`Segment`]s, which
-//! read what is filled. They never touch the same bytes, so no lock is needed. [`lease`] gives
-//! segments a handle for callers who cannot count references, such as C.
+//! A block has one [`Writer`], which fills it from the front, and any number of [`Segment`]s, which read the
+//! filled part. They never access the same bytes, so no lock is needed. [`lease`] gives segments a handle for
+//! callers that cannot count references, such as C.
 //!
-//! Knows nothing of frames, sockets or messages.
+//! Does not depend on frames, sockets or messages.
 
 mod block;
 pub mod lease;
 mod pool;
+mod segment;
 
-pub use block::{Exclusive, Segment, Writer};
-pub use pool::{OutOfMemory, PoolStats, capacity_for, largest_within, stats, take, take_free, trim};
+pub use pool::{OutOfMemory, PoolStats, capacity_for, largest_within, trim};
+pub use segment::{Exclusive, Segment, Writer, take, take_free};
+
+/// Returns a snapshot of the pool's counters.
+pub fn stats() -> PoolStats {
+    pool::stats(lease::count() as u64)
+}

@@ -1,17 +1,17 @@
-//! Free blocks, kept by size for whoever needs one next.
+//! The pool: free blocks in one list per size class, and the counters of all blocks.
 
 use std::sync::PoisonError;
 
-use super::block::{Block, Writer};
+use super::block::Block;
 use crate::limits;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, array, statics};
 
-/// Sizes are powers of two from 1 KiB, so that a block of any size finds its equals, and a little more:
-/// most payloads have a round number of bytes, and the headers of their frames come on top.
+/// Size classes are powers of two from 1 KiB, each enlarged a little: most payloads have a round number of
+/// bytes, and frame headers are added to them.
 const SMALLEST_SHIFT: u32 = 10;
-/// How much more: a 64th.
-const MORE_SHIFT: u32 = 6;
+/// The enlargement: 1/64.
+const EXTRA_SHIFT: u32 = 6;
 const CLASSES: usize = 22;
 
 statics! {
@@ -22,11 +22,11 @@ statics! {
     static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 }
 
-/// The allocator has no memory for a block of this size, or the size exceeds 2 GiB.
+/// The allocation failed, or the size exceeds the largest class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Statistics of the buffer pool. Approximate while other threads use the pool.
+/// A snapshot of the pool's counters; approximate while other threads use the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStats {
     /// Blocks that segments or connections refer to.
@@ -43,39 +43,40 @@ pub struct PoolStats {
     pub allocations: u64,
 }
 
-/// A block of at least `size` bytes.
-pub fn take(size: usize) -> Result<Writer, OutOfMemory> {
-    crate::fault::point("buffer.take");
-    if let Some(writer) = take_free(size) {
-        return Ok(writer);
+/// Returns a block of at least `size` bytes: a free one, else a newly allocated one.
+pub(super) fn take(size: usize) -> Result<Block, OutOfMemory> {
+    if let Some(block) = take_free(size) {
+        return Ok(block);
     }
     let class = class_of(size).ok_or(OutOfMemory)?;
     let block = Block::allocate(class_size(class)).ok_or(OutOfMemory)?;
     ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-    Ok(lend(block))
+    count_as_used(&block);
+    Ok(block)
 }
 
-/// The same, but only if one lies ready: for guesses that are not worth an allocation.
-pub fn take_free(size: usize) -> Option<Writer> {
+/// Returns a free block of at least `size` bytes, if there is one.
+pub(super) fn take_free(size: usize) -> Option<Block> {
     let block = free_list(class_of(size)?).pop()?;
     FREE_BYTES.fetch_sub(block.capacity(), Ordering::Relaxed);
-    Some(lend(block))
+    count_as_used(&block);
+    Some(block)
 }
 
-/// How much a block has room for that was asked for with this size.
+/// Returns the capacity of a block that is requested with `size`.
 pub const fn capacity_for(size: usize) -> usize {
     class_size(class_for(size))
 }
 
-/// The size of the largest block of at most so many bytes, or of the smallest there is.
-pub fn largest_within(most: usize) -> usize {
-    // Each is twice as large as the one before.
+/// Returns the largest class size that is at most `limit`, or the smallest class size.
+pub fn largest_within(limit: usize) -> usize {
+    // Each class is twice as large as the one before.
     let smallest = class_size(0);
-    let class = (most / smallest).max(1).ilog2() as usize;
+    let class = (limit / smallest).max(1).ilog2() as usize;
     class_size(class.min(CLASSES - 1))
 }
 
-/// Returns all free blocks to the allocator.
+/// Deallocates all free blocks and the lists that held them.
 pub fn trim() {
     for class in 0..CLASSES {
         let blocks = std::mem::take(&mut *free_list(class));
@@ -86,19 +87,19 @@ pub fn trim() {
     }
 }
 
-/// Returns the statistics of the buffer pool.
-pub fn stats() -> PoolStats {
+/// Returns the counters. The caller passes `leases`: the pool does not know them.
+pub(super) fn stats(leases: u64) -> PoolStats {
     PoolStats {
         blocks_in_use: USED_BLOCKS.load(Ordering::Relaxed) as u64,
         bytes_in_use: USED_BYTES.load(Ordering::Relaxed) as u64,
         blocks_free: (0..CLASSES).map(|class| free_list(class).len() as u64).sum(),
         bytes_free: FREE_BYTES.load(Ordering::Relaxed) as u64,
-        leases: super::lease::count() as u64,
+        leases,
         allocations: ALLOCATIONS.load(Ordering::Relaxed) as u64,
     }
 }
 
-/// From the last reference to a block.
+/// Takes back a block whose last reference was dropped; keeps it, or deallocates it beyond the limit.
 pub(super) fn give_back(block: Block) {
     let capacity = block.capacity();
     USED_BLOCKS.fetch_sub(1, Ordering::Relaxed);
@@ -115,10 +116,9 @@ pub(super) fn give_back(block: Block) {
     block.free();
 }
 
-fn lend(block: Block) -> Writer {
+fn count_as_used(block: &Block) {
     USED_BLOCKS.fetch_add(1, Ordering::Relaxed);
     USED_BYTES.fetch_add(block.capacity(), Ordering::Relaxed);
-    Writer::new(block)
 }
 
 fn class_of(size: usize) -> Option<usize> {
@@ -136,17 +136,24 @@ const fn class_for(size: usize) -> usize {
 
 const fn class_size(class: usize) -> usize {
     let round = 1 << (class as u32 + SMALLEST_SHIFT);
-    round + (round >> MORE_SHIFT)
+    round + (round >> EXTRA_SHIFT)
 }
 
 fn free_list(class: usize) -> MutexGuard<'static, Vec<Block>> {
-    // Nothing that runs under these locks can panic half-way.
+    // No code that holds these locks can panic and leave a list inconsistent.
     FREE[class].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn capacity_of(size: usize) -> usize {
+        let block = take(size).unwrap();
+        let capacity = block.capacity();
+        give_back(block);
+        capacity
+    }
 
     #[test]
     fn sizes_are_rounded_up_to_their_class() {
@@ -159,31 +166,33 @@ mod tests {
             (66560, 66560),
             (66561, 133120),
         ] {
-            assert_eq!((take(wanted).unwrap().capacity(), capacity_for(wanted)), (given, given));
+            assert_eq!((capacity_of(wanted), capacity_for(wanted)), (given, given));
         }
     }
 
     #[test]
-    fn the_largest_within_a_limit_is_more_than_half_of_it() {
-        for (most, size) in [(0, 1040), (1040, 1040), (2079, 1040), (2080, 2080), (133_119, 66_560)] {
-            assert_eq!(largest_within(most), size, "within {most}");
-            assert_eq!(take(size).unwrap().capacity(), size);
+    fn largest_size_within_limit_is_more_than_half_of_it() {
+        for (limit, size) in [(0, 1040), (1040, 1040), (2079, 1040), (2080, 2080), (133_119, 66_560)] {
+            assert_eq!(largest_within(limit), size, "within {limit}");
+            assert_eq!(capacity_of(size), size);
         }
     }
 
     #[test]
-    fn what_nobody_could_have_is_refused_without_a_panic() {
+    fn impossible_sizes_return_out_of_memory() {
         assert_eq!(take(usize::MAX).err(), Some(OutOfMemory));
         assert_eq!(take(1 << 40).err(), Some(OutOfMemory));
     }
 
     #[test]
-    fn a_returned_block_is_lent_again() {
-        // An odd size, so that tests beside this one do not take it away.
+    fn returned_block_is_reused() {
+        // A size that no other test uses, as tests share the pool.
         let size = 8 << 20;
-        let writer = take(size).unwrap();
-        let address = writer.bytes().as_ptr();
-        drop(writer);
-        assert_eq!(take_free(size).unwrap().bytes().as_ptr(), address);
+        let block = take(size).unwrap();
+        let address = block.data();
+        give_back(block);
+        let block = take_free(size).unwrap();
+        assert_eq!(block.data(), address);
+        give_back(block);
     }
 }
