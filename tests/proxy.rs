@@ -206,7 +206,7 @@ fn what_an_http_proxy_answers_instead_of_a_tunnel_is_told() {
             "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n",
             407,
             false,
-            "wants credentials",
+            "requires credentials",
         ),
         ("bob:wrong@", "HTTP/1.1 407 x\r\n\r\n", 407, false, "does not accept the user name and password"),
         ("bob:wrong@", "HTTP/1.0 401 x\r\n\r\n", 401, false, "does not accept the user name and password"),
@@ -350,7 +350,7 @@ fn socks5_logs_in() {
 #[test]
 fn what_a_socks5_proxy_answers_instead_of_a_tunnel_is_told() {
     for (answers, retriable, words) in [
-        (&[&[5, 0xFF][..]][..], false, "wants credentials"),
+        (&[&[5, 0xFF][..]][..], false, "requires credentials"),
         (&[b"HTTP/1.1 400 x\r\n\r\n"], false, "does not speak SOCKS5"),
         (&[&[5, 0], &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0]], true, "general failure"),
         (&[&[5, 0], &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]], false, "does not allow"),

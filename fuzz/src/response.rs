@@ -8,7 +8,8 @@ use framewire::internals::wire::cookies::CookieJar;
 use framewire::internals::wire::deflate::DeflateConfig;
 use framewire::internals::wire::extensions::{ExtensionParams, parse_extensions};
 use framewire::internals::wire::header::check_value;
-use framewire::internals::wire::response::{BodyDecoder, Head, ResponseHead, body_framing, parse_response};
+use framewire::internals::wire::response::{Head, ResponseHead, parse_response};
+use framewire::internals::wire::response_body::{BodyDecoder, body_framing};
 use framewire::internals::wire::upgrade::{accept_for, check_response, key_from};
 use framewire::internals::wire::url::Url;
 

@@ -25,7 +25,7 @@ use super::MessageType;
 use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
 use crate::wire::deflate::Inflater;
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header, parse_usual};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header, parse_unfragmented};
 use crate::wire::utf8::{self, Utf8Stream};
 use crate::wire::violation::Violation;
 
@@ -100,11 +100,11 @@ pub struct Payload<'a> {
     writer: Option<&'a Writer>,
     start: usize,
     end: usize,
-    /// The length of the header before it, where it is that of a frame that [`parse_usual`] knows.
+    /// The length of the header before it, where it is that of a frame that [`parse_unfragmented`] knows.
     head_len: usize,
 }
 
-/// A message that is one frame as [`parse_usual`] knows it, from its header to its end.
+/// A message that is one frame as [`parse_unfragmented`] knows it, from its header to its end.
 pub struct WholeFrame<'a> {
     pub writer: &'a Writer,
     pub start: usize,
@@ -252,7 +252,7 @@ impl Inbound {
         if self.body_is_shown {
             self.drop_shown_body();
         }
-        if let Some((message_type, head_len, start, end)) = self.usual_message() {
+        if let Some((message_type, head_len, start, end)) = self.unfragmented_message() {
             let writer = self.held.as_ref().map(|held| &held.writer);
             let payload = Payload { decoded: None, writer, start, end, head_len };
             return Ok(Item::Message { message_type, rsv: 0, payload });
@@ -264,13 +264,13 @@ impl Inbound {
     /// nothing is wrong with it. Whatever else it may be takes the long way, which would come to
     /// the same: this only halves what a small message costs.
     #[inline]
-    fn usual_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
+    fn unfragmented_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
         if self.frame.is_some() || self.message.is_some() || self.always_extended {
             return None;
         }
         let held = self.held.as_mut()?;
         let unread = &held.writer.bytes()[held.consumed..];
-        let (opcode, head_len, len) = parse_usual(unread)?;
+        let (opcode, head_len, len) = parse_unfragmented(unread)?;
         let message_type = MessageType::of(opcode);
         let is_valid = || utf8::valid(&unread[head_len..head_len + len]);
         if len > self.max_message_size || message_type == MessageType::Text && !is_valid() {

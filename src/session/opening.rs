@@ -10,9 +10,8 @@
 use super::inbound::Inbound;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::MAX_INTERIM_RESPONSES;
-use crate::wire::response::{
-    BodyDecoder, Head, ResponseHead, body_framing, is_worth_parsing, parse_response,
-};
+use crate::wire::response::{Head, ResponseHead, is_worth_parsing, parse_response};
+use crate::wire::response_body::{BodyDecoder, body_framing};
 use crate::wire::upgrade::{
     Accepted, UpgradeError, UpgradeRequest, check_response, check_response_http2, key_from,
 };

@@ -3,14 +3,14 @@
 use super::violation::Violation;
 use crate::limits;
 
-/// A normal end.
+/// Normal closure.
 pub const NORMAL: u16 = 1000;
-/// Never on the wire: the close frame carried no code.
+/// The close frame had no code. Never sent.
 pub const NO_STATUS: u16 = 1005;
-/// Never on the wire: the connection ended without a close frame.
+/// The connection ended without a close frame. Never sent.
 pub const ABNORMAL: u16 = 1006;
 
-/// What a close frame says; `None` when it says nothing, which means [`NO_STATUS`].
+/// Parses the payload of a close frame; `None` if it is empty, which means [`NO_STATUS`].
 pub fn parse_close(payload: &[u8]) -> Result<Option<(u16, &str)>, Violation> {
     match payload {
         [] => Ok(None),
@@ -26,14 +26,13 @@ pub fn parse_close(payload: &[u8]) -> Result<Option<(u16, &str)>, Violation> {
     }
 }
 
-/// Whether a close frame may carry this code: those of the IANA registry that are meant for the
-/// wire, and the ranges for libraries and applications (section 7.4.2).
+/// Returns whether a close frame may carry this code: the sendable codes of the IANA registry, and the ranges
+/// for libraries and applications (section 7.4.2).
 pub fn may_send(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// Writes the payload; the answer is its length. A reason beyond 123 bytes is cut at the last
-/// character that fits.
+/// Writes the payload and returns its length. A reason beyond 123 bytes is cut at the last character that fits.
 pub fn encode_close(code: u16, reason: &str, out: &mut [u8; limits::MAX_CONTROL_PAYLOAD]) -> usize {
     let mut end = reason.len().min(limits::MAX_CLOSE_REASON);
     while !reason.is_char_boundary(end) {
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_is_parsed_back() {
+    fn encoded_close_is_parsed_back() {
         for (code, reason) in [(1000, ""), (1001, "bye"), (4999, "größer"), (3000, &"x".repeat(123))] {
             let mut out = [0; 125];
             let length = encode_close(code, reason, &mut out);
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_reason_is_cut_between_characters() {
+    fn long_reason_is_cut_between_characters() {
         let reason = format!("{}é", "x".repeat(122));
         let mut out = [0; 125];
         assert_eq!(encode_close(1000, &reason, &mut out), 124);
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_is_no_status_and_half_a_code_is_a_violation() {
+    fn empty_payload_is_no_status_and_one_byte_is_violation() {
         assert_eq!(parse_close(&[]), Ok(None));
         assert_eq!(parse_close(&[3]), Err(Violation::CloseLength));
         assert_eq!(parse_close(&[3, 0xE8, 0xFF]), Err(Violation::InvalidUtf8));
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_of_the_registry_and_no_others_are_valid_on_the_wire() {
+    fn only_registered_codes_are_valid() {
         let valid: Vec<u16> = (0..=u16::MAX).filter(|code| may_send(*code)).collect();
         let expected: Vec<u16> = (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
         assert_eq!(valid, expected);

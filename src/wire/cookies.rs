@@ -1,8 +1,7 @@
-//! Cookies (RFC 6265): what a server has set, and what goes back to it.
+//! Cookies (RFC 6265): stores what servers set, and builds the `Cookie` header.
 //!
-//! Parses `Set-Cookie` by the algorithms of section 5, with the time as an argument. There is no list of
-//! public suffixes: a cookie for a whole domain is accepted for any domain of two labels or more that the
-//! server belongs to.
+//! Parses `Set-Cookie` by the algorithms of section 5; the time is an argument. There is no public suffix list: a
+//! domain cookie is accepted for any domain with two or more labels that the server belongs to.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -26,17 +25,17 @@ struct Stored {
     value: String,
     /// Without a leading dot, in lower case.
     domain: String,
-    /// Set for the one host and not for those below it.
+    /// For the host only, not for its subdomains.
     host_only: bool,
     path: String,
     secure: bool,
-    /// None for as long as the jar lives.
+    /// `None` for a session cookie, which lives as long as the jar.
     expires: Option<SystemTime>,
 }
 
 impl CookieJar {
-    /// Takes what the server at `url` has set, line by line (RFC 6265 section 5.3). Lines that cannot
-    /// be used are dropped, as browsers do.
+    /// Stores the `Set-Cookie` lines of a response from `url` (RFC 6265 section 5.3). Ignores invalid lines, like
+    /// browsers do.
     pub fn take<'a>(&mut self, url: &Url, lines: impl Iterator<Item = &'a str>, now: SystemTime) {
         for cookie in lines.filter_map(|line| Stored::parse(line, url, now)) {
             let same = |own: &Stored| {
@@ -51,17 +50,17 @@ impl CookieJar {
             }
         }
         self.cookies.retain(|cookie| cookie.is_alive(now));
-        // The oldest go first.
+        // Evict the oldest.
         while self.cookies.len() > limits::MAX_COOKIES || self.bytes() > limits::MAX_COOKIE_BYTES {
             self.cookies.remove(0);
         }
     }
 
-    /// The value of the `Cookie` header for a request (RFC 6265 section 5.4).
+    /// Returns the value of the `Cookie` header for a request (RFC 6265 section 5.4).
     pub fn header(&self, url: &Url, now: SystemTime) -> Option<String> {
         let fits = |cookie: &&Stored| cookie.is_alive(now) && cookie.belongs_to(url);
         let mut fitting: Vec<&Stored> = self.cookies.iter().filter(fits).collect();
-        // Longer paths first; among equals the sort keeps the order in which they were set.
+        // Longer paths first; the sort is stable, so the order of creation decides among equals.
         fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
         let pairs: Vec<String> =
             fitting.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
@@ -80,7 +79,7 @@ impl Stored {
             return None;
         }
         let (domain, host_only) = match attributes.domain.filter(|domain| !domain.is_empty()) {
-            // Section 5.3 step 5: a public suffix that is itself the host means the host alone.
+            // Section 5.3 step 5: a public suffix that equals the host makes a host-only cookie.
             Some(domain) if domain == url.host && url.zone.is_none() => {
                 (domain.clone(), !domain.contains('.'))
             }
@@ -88,8 +87,8 @@ impl Stored {
             Some(_) => return None,
             None => (host_of(url).into_owned(), true),
         };
-        // Only a secure server sets secure cookies, and the prefixes promise what they say (the
-        // successor of RFC 6265, section 4.1.3).
+        // Only a secure server may set secure cookies; the name prefixes require attributes (the successor of
+        // RFC 6265, section 4.1.3).
         let secure = attributes.secure;
         if secure && !url.secure
             || name.starts_with("__Secure-") && !secure
@@ -98,7 +97,7 @@ impl Stored {
             return None;
         }
         let path = attributes.path.unwrap_or_else(|| default_path(&url.path)).to_owned();
-        // `Max-Age` wins over `Expires` (section 5.3 step 3). What the clock cannot tell is for ever.
+        // `Max-Age` takes precedence over `Expires` (section 5.3 step 3). A time that overflows never expires.
         let expires = match attributes.max_age {
             Some(0) => Some(SystemTime::UNIX_EPOCH),
             Some(seconds) => now.checked_add(Duration::from_secs(seconds)),
@@ -125,19 +124,19 @@ impl Stored {
     }
 }
 
-/// A `Set-Cookie` line in its parts (RFC 6265 section 5.2).
+/// A parsed `Set-Cookie` line (RFC 6265 section 5.2).
 struct SetCookie<'a> {
     name: &'a str,
     value: &'a str,
     attributes: Attributes<'a>,
 }
 
-/// Of each attribute the last that is valid counts. Others, such as HttpOnly and SameSite, mean nothing
-/// to a client without scripts and sites.
+/// The attributes; the last valid one of each name counts. HttpOnly, SameSite and others are ignored: they only
+/// matter to browsers.
 #[derive(Default)]
 struct Attributes<'a> {
     expires: Option<SystemTime>,
-    /// In seconds; 0 deletes.
+    /// In seconds; 0 deletes the cookie.
     max_age: Option<u64>,
     /// In lower case, without its leading dot.
     domain: Option<String>,
@@ -183,22 +182,22 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// RFC 6265 section 5.2.2: digits, a minus sign allowed before them.
+/// Parses digits with an optional minus sign (RFC 6265 section 5.2.2).
 fn max_age(value: &str) -> Option<u64> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Only too many digits are no number then.
+    // Parsing fails only on overflow.
     Some(if value.starts_with('-') { 0 } else { digits.parse().unwrap_or(u64::MAX) })
 }
 
-/// Without the white space around it (WSP of RFC 5234).
+/// Removes surrounding white space (WSP of RFC 5234).
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// The host, with the zone of a link-local address: elsewhere that is another machine.
+/// Returns the host with the zone of a link-local address: in another zone it is another machine.
 fn host_of(url: &Url) -> Cow<'_, str> {
     match &url.zone {
         Some(zone) => Cow::Owned(format!("{}%{zone}", url.host)),
@@ -206,13 +205,13 @@ fn host_of(url: &Url) -> Cow<'_, str> {
     }
 }
 
-/// RFC 6265 section 5.1.3.
+/// Returns whether `host` is a subdomain of `domain` (RFC 6265 section 5.1.3).
 fn is_below(host: &str, domain: &str) -> bool {
     let above = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
     above.is_some_and(|rest| !rest.is_empty()) && host.parse::<IpAddr>().is_err()
 }
 
-/// RFC 6265 section 5.1.4: the folder of the request.
+/// Returns the directory of the request path (RFC 6265 section 5.1.4).
 fn default_path(path: &str) -> &str {
     let path = path.split('?').next().unwrap_or_default();
     match path.rfind('/') {
@@ -221,7 +220,7 @@ fn default_path(path: &str) -> &str {
     }
 }
 
-/// RFC 6265 section 5.1.4.
+/// Returns whether the cookie's path covers the request's (RFC 6265 section 5.1.4).
 fn path_matches(cookie: &str, request: &str) -> bool {
     let request = request.split('?').next().unwrap_or_default();
     let Some(rest) = request.strip_prefix(cookie) else { return false };
@@ -242,7 +241,7 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    /// What goes to `to` after `from` has set these.
+    /// Returns the `Cookie` header for `to` after `from` has set these cookies.
     fn sent(from: &str, lines: &[&str], to: &str) -> String {
         let mut jar = CookieJar::default();
         jar.take(&url(from), lines.iter().copied(), now());
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_go_back_to_their_host_only() {
+    fn cookies_are_sent_to_their_host_only() {
         assert_eq!(sent("ws://a.example/", &["x=1", "y=two"], "ws://a.example/any"), "x=1; y=two");
         for other in ["ws://b.a.example/", "ws://example/", "ws://xa.example/", "ws://b.example/"] {
             assert_eq!(sent("ws://a.example/", &["x=1"], other), "", "{other}");
@@ -259,12 +258,12 @@ mod tests {
         for other in ["ws://[fe80::1%25b]/", "ws://[fe80::1]/"] {
             assert_eq!(sent("ws://[fe80::1%25a]/", &["x=1"], other), "", "{other}");
         }
-        // RFC 6265 section 8.5: ports and schemes share them.
+        // RFC 6265 section 8.5: cookies do not depend on port or scheme.
         assert_eq!(sent("ws://a.example/", &["x=1"], "wss://a.example:99/"), "x=1");
     }
 
     #[test]
-    fn a_domain_shares_them_downwards_and_is_never_a_strangers() {
+    fn domain_cookies_cover_subdomains_and_reject_foreign_domains() {
         let set = |domain: &str, to: &str| sent("ws://a.b.example/", &[&format!("x=1; Domain={domain}")], to);
         for domain in ["b.example", ".b.example", "B.Example", "a.b.example"] {
             assert_eq!(set(domain, "ws://a.b.example/"), "x=1", "{domain}");
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_hold_for_folders_and_longer_ones_go_first() {
+    fn cookie_path_covers_subpaths_and_longer_paths_come_first() {
         let set = |from: &str, path: &str, to: &str| {
             sent(&format!("ws://h{from}"), &[&format!("x=1{path}")], &format!("ws://h{to}"))
         };
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn secure_cookies_stay_on_tls() {
+    fn secure_cookies_are_sent_over_tls_only() {
         assert_eq!(sent("wss://h/", &["x=1; Secure"], "wss://h/"), "x=1");
         assert_eq!(sent("wss://h/", &["x=1; Secure; HttpOnly; SameSite=Lax"], "ws://h/"), "");
         assert_eq!(sent("ws://h/", &["x=1; Secure"], "wss://h/"), "");
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_replaced_expire_and_are_taken_back() {
+    fn cookies_are_replaced_expired_and_deleted() {
         let set = |lines: &[&str]| sent("ws://h/", lines, "ws://h/");
         assert_eq!(set(&["x=1", "y=2", "x=3"]), "x=3; y=2");
         assert_eq!(set(&["x=1", "x=gone; Max-Age=0"]), "");
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_deleted_however_its_past_date_is_spelled() {
+    fn past_date_in_any_format_deletes_cookie() {
         for date in [
             "Thu, 1 Jan 1970 00:00:00 GMT",
             "Thu, 01 Jan 1970 00:00:00 GMT",
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn of_each_attribute_the_last_valid_one_counts() {
+    fn last_valid_attribute_counts() {
         let past = "Thu, 01 Jan 1970 00:00:00 GMT";
         let set = |attributes: &str| {
             let line = format!("x=1;{attributes}");
@@ -400,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_trimmed_and_otherwise_kept() {
+    fn names_and_values_are_only_trimmed() {
         for (line, expected) in [
             (" x = 1 ;Path=/", "x=1"),
             ("x=\"a b\"", "x=\"a b\""),
@@ -410,13 +409,13 @@ mod tests {
         ] {
             assert_eq!(sent("ws://h/", &[line], "ws://h/"), expected, "{line:?}");
         }
-        // A host of one label is a public suffix: what it sets for itself stays with it.
+        // A host of one label counts as a public suffix: the cookie becomes host-only.
         assert_eq!(sent("ws://localhost/", &["x=1; Domain=localhost"], "ws://localhost/"), "x=1");
         assert_eq!(sent("ws://localhost/", &["x=1; Domain=localhost"], "ws://a.localhost/"), "");
     }
 
     #[test]
-    fn what_cannot_be_sent_is_not_kept_and_a_flood_is_bounded() {
+    fn unsendable_cookies_are_dropped_and_jar_is_bounded() {
         for line in ["", "=x", "x", "x=\u{e9}", "x=a\tb\u{7f}", "; Path=/", "\u{0}=1"] {
             assert_eq!(sent("ws://h/", &[line], "ws://h/"), "", "{line:?}");
         }

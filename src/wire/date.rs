@@ -1,13 +1,13 @@
-//! Dates in any spelling: the algorithm of RFC 6265 section 5.1.1, which takes the three forms of HTTP
-//! (RFC 9110 section 5.6.7) among many others.
+//! Date parsing by the algorithm of RFC 6265 section 5.1.1, which accepts the three formats of HTTP (RFC 9110
+//! section 5.6.7) and many others.
 
 use std::time::{Duration, SystemTime};
 
-/// The moment that a text names, in UTC whatever zone it mentions. One before 1970 comes out as 1970.
-/// None where it is no date, or beyond what the clock can tell.
+/// Parses a date as UTC; a time zone in the text is ignored. Dates before 1970 become 1970. Returns `None` for
+/// invalid dates and on overflow.
 pub fn parse(text: &str) -> Option<SystemTime> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
-    // Each token is the first thing that it can be and that was not found before it.
+    // Each token is the first component that it matches and that was not found before.
     for token in text.split(is_delimiter).filter(|token| !token.is_empty()) {
         if time.is_none()
             && let Some(found) = parse_time(token)
@@ -38,16 +38,16 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     }
     let days = days_since_1970(year, month, day);
     let seconds = i64::from(days) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
-    // Whatever is past is past.
+    // A date before 1970 is in the past either way.
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// Neither letters, digits and colons nor anything beyond ASCII.
+/// ASCII characters other than letters, digits and colons.
 fn is_delimiter(c: char) -> bool {
     matches!(c, '\t' | ' '..='/' | ';'..='@' | '['..='`' | '{'..='~')
 }
 
-/// `hms-time`: three numbers of one or two digits; anything may follow the last.
+/// Parses `hms-time`: three numbers of one or two digits; anything may follow the last.
 fn parse_time(token: &str) -> Option<(u32, u32, u32)> {
     let (hour, rest) = token.split_once(':')?;
     let (minute, second) = rest.split_once(':')?;
@@ -55,7 +55,7 @@ fn parse_time(token: &str) -> Option<(u32, u32, u32)> {
     Some((whole(hour)?, whole(minute)?, leading_number(second, 1, 2)?))
 }
 
-/// A number of that many digits; anything but a further digit may follow.
+/// Parses a leading number of `least` to `most` digits; anything except another digit may follow.
 fn leading_number(token: &str, least: usize, most: usize) -> Option<u32> {
     let digits = token.bytes().take_while(u8::is_ascii_digit).count();
     (least..=most).contains(&digits).then(|| token[..digits].parse().ok())?
@@ -65,7 +65,7 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// From 1; anything may follow the three letters.
+/// Parses a month, counted from 1; anything may follow the three letters.
 fn parse_month(token: &str) -> Option<u32> {
     const MONTHS: [&str; 12] =
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -83,7 +83,8 @@ fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
-/// In the Gregorian calendar; negative before. Years begin in March here, so that leap days come last.
+/// Returns days since 1 January 1970 in the Gregorian calendar; negative before. Counts years from March, so that
+/// leap days come last.
 fn days_since_1970(year: u32, month: u32, day: u32) -> i32 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_date_is_the_same_moment() {
+    fn all_formats_parse_to_same_time() {
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sun, 6 Nov 1994 8:49:37 GMT",
@@ -117,13 +118,13 @@ mod tests {
             "Nov/6/94;08:49:37Z",
             "\tSun\t06\tNov\t1994\t08:49:37\t",
         ] {
-            // "1994" first is no day, as it has four digits, so it is the year.
+            // A leading "1994" is not a day, as it has four digits.
             assert_eq!(seconds(text), Some(784_111_777), "{text:?}");
         }
     }
 
     #[test]
-    fn what_lacks_a_part_or_is_out_of_range_is_no_date() {
+    fn incomplete_or_out_of_range_dates_are_rejected() {
         for text in [
             "",
             "soon",
@@ -151,7 +152,7 @@ mod tests {
             assert_eq!(seconds(text), None, "{text:?}");
         }
         assert_eq!(seconds("29 Feb 2000 00:00:00"), Some(951_782_400));
-        assert_eq!(seconds("31 Dec 1969 23:59:59"), Some(0), "the past is the past");
+        assert_eq!(seconds("31 Dec 1969 23:59:59"), Some(0), "clamped to 1970");
         assert_eq!(seconds("1 Jan 1601 0:0:0"), Some(0));
         assert_eq!(seconds("31 Dec 9999 23:59:59"), Some(253_402_300_799));
         assert_eq!(seconds("1 Jan 69 0:0:0"), Some(3_124_224_000));
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_agrees_with_one_that_counts_day_by_day() {
+    fn calendar_matches_day_by_day_count() {
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..200_000 {
             assert_eq!(days_since_1970(year, month, day), days, "{year}-{month}-{day}");

@@ -1,21 +1,21 @@
-//! The text of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1).
+//! Parser for `Sec-WebSocket-Extensions` (RFC 6455 section 9.1).
 
 use super::header::is_token;
-use super::upgrade::UpgradeError;
+use super::upgrade_error::UpgradeError;
 
-/// One extension with its parameters, in order; a parameter may have a value.
+/// One extension with its parameters in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtensionParams {
     pub name: String,
     pub params: Vec<(String, Option<String>)>,
 }
 
-/// The list, in order. Values may be quoted; unquoted they must be tokens all the same.
+/// Parses the list. Values may be quoted, but must be tokens either way.
 pub fn parse_extensions(text: &str) -> Result<Vec<ExtensionParams>, UpgradeError> {
     let syntax = || UpgradeError::extension_syntax(text);
     let mut extensions = Vec::new();
     for element in split_unquoted(text, b',') {
-        // Empty elements of a list mean nothing (RFC 9110 section 5.6.1.2).
+        // Empty list elements are ignored (RFC 9110 section 5.6.1.2).
         if trim(element).is_empty() {
             continue;
         }
@@ -38,7 +38,7 @@ fn parse_param(text: &str) -> Option<(String, Option<String>)> {
     (is_token(name) && value.as_deref().is_none_or(is_token)).then(|| (name.to_owned(), value))
 }
 
-/// The value without its quotes and backslashes, `None` where they do not match up.
+/// Removes quotes and backslash escapes; `None` if they are unbalanced.
 fn unquote(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
     let mut plain = String::new();
@@ -52,8 +52,7 @@ fn unquote(value: &str) -> Option<String> {
     }
 }
 
-/// Splits at a separator that stands outside of quotes. The separators are ASCII, so every cut
-/// lies between characters.
+/// Splits at separators outside of quotes. Separators are ASCII, so every split is at a character boundary.
 fn split_unquoted(text: &str, separator: u8) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_parameters_and_quoted_values_are_read() {
+    fn lists_parameters_and_quoted_values_are_parsed() {
         assert_eq!(parse_extensions(""), Ok(vec![]));
         assert_eq!(parse_extensions(" , ,"), Ok(vec![]));
         assert_eq!(
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_grammar_is_refused() {
+    fn invalid_syntax_is_rejected() {
         for text in [
             "a b",
             ";a",

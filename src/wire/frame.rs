@@ -1,8 +1,8 @@
-//! The frame header (RFC 6455 section 5.2): strict, and quick where it is usual.
+//! Frame headers (RFC 6455 section 5.2): strict parsing, with a fast path for common frames.
 
 pub use super::violation::Violation;
 
-/// What a frame is (section 11.8).
+/// Frame opcodes (section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
@@ -41,31 +41,30 @@ pub const RSV3: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     pub fin: bool,
-    /// [`RSV1`], [`RSV2`] and [`RSV3`], together.
+    /// Any of [`RSV1`], [`RSV2`] and [`RSV3`].
     pub rsv: u8,
     pub opcode: Opcode,
     pub mask: Option<[u8; 4]>,
     pub payload_len: u64,
 }
 
-/// The longest header: two bytes, a 64-bit length, a masking key.
+/// The size of the longest header: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;
 
 const FIN: u8 = 0x80;
 const MASK: u8 = 0x80;
-/// In the length field: the length follows in 16 bits.
+/// Value of the length field if a 16-bit length follows.
 const LENGTH_16: u8 = 126;
-/// In the length field: the length follows in 64 bits.
+/// Value of the length field if a 64-bit length follows.
 const LENGTH_64: u8 = 127;
 
-/// The header at the start of `bytes` and how long it is.
+/// Parses the header at the start of `bytes`; returns it with its length, or `None` if more bytes are needed.
 ///
-/// `None`: not enough bytes yet, and nothing wrong so far. A violation is reported at the byte
-/// that shows it, before the header is complete. Reserved bits and masks are the caller's to
-/// judge; [`parse_server_header`] does it for frames from a server.
+/// Reports a violation at the byte that causes it, before the header is complete. Does not check reserved bits
+/// and masks; [`parse_server_header`] does, for frames from a server.
 #[inline]
 pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violation> {
-    // The usual frame, a whole message of up to 64 KiB, takes a few comparisons.
+    // Fast path: an unfragmented message of up to 64 KiB.
     if let [first @ (0x81 | 0x82), second, ..] = *bytes {
         let opcode = if first == 0x81 { Opcode::Text } else { Opcode::Binary };
         let whole = |payload_len| FrameHeader { fin: true, rsv: 0, opcode, mask: None, payload_len };
@@ -82,11 +81,11 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violat
     parse_any_header(bytes)
 }
 
-/// The frame that most messages of a server are: unfragmented, without reserved bits, of up to 64 KiB. Its
-/// opcode, the length of its header and of its payload; None for every other, right or wrong, and where
-/// not all of it is there.
+/// Parses the most common frame from a server: a complete, unfragmented message of up to 64 KiB without reserved
+/// bits. Returns opcode, header length and payload length; `None` for all other frames, valid or not, and for
+/// incomplete ones.
 #[inline]
-pub fn parse_usual(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
+pub fn parse_unfragmented(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     const WHOLE_TEXT: u8 = FIN | Opcode::Text as u8;
     const WHOLE_BINARY: u8 = FIN | Opcode::Binary as u8;
     let (first, head_len, len) = match *bytes {
@@ -106,8 +105,8 @@ pub fn parse_usual(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     }
 }
 
-/// As [`parse_header`], for frames that a server sent: a mask (section 5.1) and reserved bits
-/// outside `allowed_rsv` are violations as soon as they can be seen.
+/// Like [`parse_header`], for frames from a server: a mask (section 5.1) and reserved bits outside `allowed_rsv`
+/// are violations, reported at the byte that contains them.
 #[inline]
 pub fn parse_server_header(bytes: &[u8], allowed_rsv: u8) -> Result<Option<(FrameHeader, usize)>, Violation> {
     crate::fault::point("wire.frame");
@@ -118,13 +117,13 @@ pub fn parse_server_header(bytes: &[u8], allowed_rsv: u8) -> Result<Option<(Fram
         }
     }
     if bytes.get(1).is_some_and(|second| second & MASK != 0) {
-        // Had it come alone, the byte before would have been judged first.
+        // Violations in the first byte take precedence, as if it had arrived alone.
         return Err(parse_any_header(&bytes[..1]).err().unwrap_or(Violation::MaskedFrame));
     }
     parse_header(bytes)
 }
 
-/// How long the header of such a frame is.
+/// Returns the length of the header of a frame.
 #[inline]
 pub fn header_len(payload_len: usize, masked: bool) -> usize {
     let length = match payload_len {
@@ -135,7 +134,7 @@ pub fn header_len(payload_len: usize, masked: bool) -> usize {
     2 + length + if masked { 4 } else { 0 }
 }
 
-/// Writes the header at the start of `out`; the answer is its length.
+/// Writes the header to the start of `out` and returns its length.
 #[inline]
 pub fn write_header(out: &mut [u8; MAX_HEADER], header: &FrameHeader) -> usize {
     out[0] = (if header.fin { FIN } else { 0 }) | (header.rsv & 7) << 4 | header.opcode as u8;
@@ -163,7 +162,7 @@ pub fn write_header(out: &mut [u8; MAX_HEADER], header: &FrameHeader) -> usize {
     at
 }
 
-/// Every header, field by field in the order of the wire.
+/// Parses any header, field by field.
 fn parse_any_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violation> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     let fin = first & FIN != 0;
@@ -189,7 +188,7 @@ fn parse_any_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violat
             (u64::from(length), 4)
         }
         LENGTH_64 => {
-            // The first byte shows a set top bit; six zero bytes show that two would have done.
+            // The first byte contains the top bit; six leading zero bytes mean that 16 bits were enough.
             if bytes.get(2).is_some_and(|byte| byte & 0x80 != 0) {
                 return Err(Violation::LengthTopBit);
             }
@@ -220,7 +219,7 @@ mod tests {
         [Opcode::Continuation, Opcode::Text, Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong];
 
     #[test]
-    fn a_usual_frame_is_what_every_header_says_it_is_and_no_other() {
+    fn fast_path_agrees_with_full_parser() {
         for first in 0..=u8::MAX {
             for second in 0..=u8::MAX {
                 for length in [0u16, 125, 126, 300] {
@@ -237,10 +236,10 @@ mod tests {
                         }
                         _ => None,
                     };
-                    assert_eq!(parse_usual(&bytes), whole, "{:?}", &bytes[..4]);
+                    assert_eq!(parse_unfragmented(&bytes), whole, "{:?}", &bytes[..4]);
                     if let Some((_, head_len, len)) = whole {
-                        assert_eq!(parse_usual(&bytes[..head_len + len]), whole);
-                        assert_eq!(parse_usual(&bytes[..head_len + len - 1]), None, "not all of it");
+                        assert_eq!(parse_unfragmented(&bytes[..head_len + len]), whole);
+                        assert_eq!(parse_unfragmented(&bytes[..head_len + len - 1]), None, "incomplete");
                     }
                 }
             }
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_and_no_prefix_of_it_is_enough() {
+    fn written_header_is_parsed_back_and_prefixes_are_incomplete() {
         let lengths = [0, 1, 124, 125, 126, 127, 128, 255, 256, 65_535, 65_536, 1 << 40, (1 << 63) - 1];
         let mut tried = 0;
         for opcode in OPCODES {
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_first_two_bytes_are_judged_like_the_plain_rules() {
+    fn all_first_two_bytes_match_naive_rules() {
         for first in 0..=255u8 {
             let known = [0, 1, 2, 8, 9, 10].contains(&(first & 15));
             let control = first & 8 != 0;
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_not_in_their_shortest_form_are_violations_at_the_byte_that_shows_it() {
+    fn non_minimal_length_is_violation_at_earliest_byte() {
         assert_eq!(parse_header(&[0x82, 126, 0]), Ok(None));
         assert_eq!(parse_header(&[0x82, 126, 0, 125]), Err(Violation::LengthNotMinimal));
         assert!(parse_header(&[0x82, 126, 0, 126]).unwrap().is_some());
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_must_not_mask_nor_set_bits_it_did_not_negotiate() {
+    fn server_mask_and_unnegotiated_bits_are_violations() {
         assert_eq!(parse_server_header(&[0xC1], 0), Err(Violation::ReservedBits(RSV1)));
         assert_eq!(parse_server_header(&[0xF1], RSV1), Err(Violation::ReservedBits(RSV2 | RSV3)));
         assert_eq!(parse_server_header(&[0xC1], RSV1), Ok(None));
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn which_violation_is_found_does_not_depend_on_how_much_came_at_once() {
+    fn violation_does_not_depend_on_how_bytes_are_split() {
         assert_eq!(parse_server_header(&[0x83, 0x80], 0), Err(Violation::ReservedOpcode(3)));
         assert_eq!(parse_server_header(&[0x09, 0x80], 0), Err(Violation::FragmentedControl));
         let mut wrong = 0;
@@ -353,7 +352,7 @@ mod tests {
                 }
             }
         }
-        // All but the six opcodes with and without RSV1, of which three need FIN.
+        // All except the six opcodes with and without RSV1, three of which require FIN.
         assert_eq!(wrong, (256 - (6 * 2 + 3 * 2)) * 256);
     }
 }

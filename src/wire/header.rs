@@ -1,4 +1,4 @@
-//! Request header fields: what may be sent, and a bounded list of it.
+//! Request header fields: validation, and a bounded list.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderError {
     Name(String),
-    /// The value's byte at this place must not be sent.
+    /// A byte of the value that must not be sent, at this offset.
     Value {
         byte: u8,
         at: usize,
     },
-    /// Spaces around a value would not reach the server.
+    /// The value has leading or trailing white space, which HTTP does not preserve.
     ValueSpace,
     /// The library writes this field itself.
     Owned(String),
@@ -24,12 +24,12 @@ pub enum HeaderError {
     Credentials,
 }
 
-/// A field name is a token (RFC 9110 section 5.6.2). Subprotocols are tokens too.
+/// Checks that a field name is a token (RFC 9110 section 5.6.2). Also used for subprotocols.
 pub fn check_name(name: &str) -> Result<(), HeaderError> {
     if is_token(name) { Ok(()) } else { Err(HeaderError::Name(name.chars().take(80).collect())) }
 }
 
-/// The name of a field that a caller may set, add and remove.
+/// Checks that the caller may set, add and remove the field.
 pub fn check_may_change(name: &str) -> Result<(), HeaderError> {
     check_name(name)?;
     match is_owned_by_handshake(name) {
@@ -38,8 +38,8 @@ pub fn check_may_change(name: &str) -> Result<(), HeaderError> {
     }
 }
 
-/// A field value is visible ASCII with spaces and tabs inside: nothing raw ever reaches the
-/// wire. A space at either end is refused rather than dropped.
+/// Checks that a field value is visible ASCII with inner spaces and tabs. Rejects leading and trailing white space
+/// rather than dropping it.
 pub fn check_value(value: &str) -> Result<(), HeaderError> {
     if let Some(at) = value.bytes().position(|byte| !matches!(byte, b'\t' | 0x20..=0x7E)) {
         return Err(HeaderError::Value { byte: value.as_bytes()[at], at });
@@ -50,7 +50,7 @@ pub fn check_value(value: &str) -> Result<(), HeaderError> {
     Ok(())
 }
 
-/// A user name and a password that basic authentication can carry (RFC 7617 section 2).
+/// Checks that basic authentication can carry the user name and password (RFC 7617 section 2).
 pub fn check_credentials(user: &str, password: &str) -> Result<(), HeaderError> {
     if user.contains(':') || user.chars().chain(password.chars()).any(char::is_control) {
         return Err(HeaderError::Credentials);
@@ -58,13 +58,13 @@ pub fn check_credentials(user: &str, password: &str) -> Result<(), HeaderError> 
     Ok(())
 }
 
-/// The value of an `Authorization` header (RFC 7617), in UTF-8.
+/// Returns the value of a basic `Authorization` header (RFC 7617), in UTF-8.
 pub fn basic_auth(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
 }
 
-/// Whether the handshake writes this field itself, or the field would change how the request is
-/// framed or kept: a caller's own would contradict it.
+/// Returns whether the handshake owns this field: it writes the field itself, or the field would change the
+/// framing of the request or the lifetime of the connection.
 pub fn is_owned_by_handshake(name: &str) -> bool {
     const OWNED: [&str; 11] = [
         "host",
@@ -84,22 +84,22 @@ pub fn is_owned_by_handshake(name: &str) -> bool {
         || name.get(..OWNED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWNED_PREFIX))
 }
 
-/// Who asks (RFC 9110 section 10.1.5), unless the caller says otherwise.
+/// The default `User-Agent` (RFC 9110 section 10.1.5).
 pub const USER_AGENT: &str = concat!("Framewire/", env!("CARGO_PKG_VERSION"));
 
-/// Whether a request has this field at most once, so that a further one takes the place of the first.
+/// Returns whether a request has this field at most once, so that adding it again replaces it.
 fn is_single(name: &str) -> bool {
     ["Authorization", "Origin", "User-Agent"].iter().any(|single| single.eq_ignore_ascii_case(name))
 }
 
-/// A token (RFC 9110 section 5.6.2).
+/// Returns whether `text` is a token (RFC 9110 section 5.6.2).
 pub fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// The header fields that a caller adds to the upgrade request: checked, bounded, in order.
-/// Names are compared without regard to case.
+/// The header fields that the caller adds to the upgrade request: validated, bounded, in order. Names are
+/// compared ignoring case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderList {
     fields: Vec<(String, String)>,
@@ -110,7 +110,7 @@ impl HeaderList {
         Self::default()
     }
 
-    /// Puts one field in place of all of that name, where the first of them stood.
+    /// Replaces all fields with this name by one, at the position of the first.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
         let place = self.fields.iter().position(|(own, _)| own.eq_ignore_ascii_case(name));
         let mut fields = self.fields.clone();
@@ -121,27 +121,26 @@ impl HeaderList {
         Ok(())
     }
 
-    /// Adds a field; others of that name stay, unless a request has only one of it.
+    /// Adds a field and keeps others with this name, except for fields that a request has only once.
     pub fn add(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
         if is_single(name) { self.set(name, value) } else { self.insert(None, name, value) }
     }
 
-    /// Adds a field of the library's own where the caller has set none of that name. It is legal, and does not
-    /// count for the bounds of the caller's.
+    /// Adds a field of the library unless the caller has set one with this name. Not subject to the caller's limits.
     pub fn add_default(&mut self, name: &'static str, value: &str) {
         if !self.contains(name) {
             self.fields.push((name.to_owned(), value.to_owned()));
         }
     }
 
-    /// Removes every field of that name; whether there was one.
+    /// Removes all fields with this name; returns whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.fields.len();
         self.fields.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
         self.fields.len() != before
     }
 
-    /// The value of the first field of that name.
+    /// Returns the value of the first field with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -165,7 +164,7 @@ impl HeaderList {
     fn insert(&mut self, place: Option<usize>, name: &str, value: &str) -> Result<(), HeaderError> {
         check_may_change(name)?;
         check_value(value)?;
-        // In place of another it makes the list no longer.
+        // A replacement does not make the list longer.
         if place.is_none() && self.fields.len() >= limits::MAX_REQUEST_HEADERS {
             return Err(HeaderError::TooMany);
         }
@@ -173,7 +172,7 @@ impl HeaderList {
         if bytes + name.len() + value.len() > limits::MAX_REQUEST_HEADER_BYTES {
             return Err(HeaderError::TooLarge);
         }
-        // Removing other fields of the name can only have moved the place towards the front.
+        // Removing other fields with this name may have shortened the list.
         let place = place.unwrap_or(self.fields.len()).min(self.fields.len());
         self.fields.insert(place, (name.to_owned(), value.to_owned()));
         Ok(())
@@ -214,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_tokens_and_nothing_else() {
+    fn names_are_tokens() {
         for byte in 0..=127u8 {
             let name = format!("X{}", byte as char);
             let separator = byte <= b' ' || byte == 0x7F || b"\"(),/:;<=>?@[\\]{}".contains(&byte);
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn values_cannot_break_out_of_their_line() {
+    fn values_cannot_contain_line_breaks() {
         for byte in 0..=127u8 {
             let value = format!("a{}b", byte as char);
             let good = byte == b'\t' || (0x20..0x7F).contains(&byte);
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_handshake_are_refused_in_any_case() {
+    fn handshake_fields_are_rejected_in_any_case() {
         let mut list = HeaderList::new();
         for name in
             ["Host", "connection", "UPGRADE", "Sec-WebSocket-Key", "sec-websocket-x", "Content-Length"]
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn set_replaces_in_place_add_appends_and_a_refusal_changes_nothing() {
+    fn set_replaces_add_appends_and_failure_changes_nothing() {
         let mut list = HeaderList::new();
         list.add("A", "1").unwrap();
         list.add("B", "2").unwrap();
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_has_once_is_replaced() {
+    fn single_fields_are_replaced() {
         let mut list = HeaderList::new();
         for (name, value) in [("Origin", "a"), ("X", "1"), ("origin", "b"), ("x", "2"), ("ORIGIN", "c")] {
             list.add(name, value).unwrap();
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_find_room_where_the_caller_has_used_up_the_bounds() {
+    fn defaults_are_added_beyond_caller_limits() {
         let mut list = HeaderList::new();
         for _ in 0..limits::MAX_REQUEST_HEADERS {
             list.add("X", "y").unwrap();
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_bounded_in_fields_and_bytes() {
+    fn list_is_limited_in_fields_and_bytes() {
         let mut list = HeaderList::new();
         for _ in 0..limits::MAX_REQUEST_HEADERS {
             list.add("X", "y").unwrap();
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_auth_is_that_of_the_rfc() {
+    fn basic_auth_matches_rfc_examples() {
         assert_eq!(basic_auth("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(basic_auth("test", "123£"), "Basic dGVzdDoxMjPCow==");
         assert_eq!(check_credentials("a", "b:c"), Ok(()));
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_handshake_may_not_be_changed_in_any_case() {
+    fn handshake_fields_may_not_be_changed_in_any_case() {
         for name in ["Host", "hOST", "TE", "te", "Sec-WebSocket-Key", "SEC-WEBSOCKET-anything"] {
             assert_eq!(check_may_change(name), Err(HeaderError::Owned(name.to_owned())));
         }

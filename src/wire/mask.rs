@@ -1,9 +1,9 @@
-//! Masking (RFC 6455 section 5.3): exclusive or with a repeated four-byte key.
+//! Masking (RFC 6455 section 5.3): XOR with a repeated four-byte key.
 //!
-//! Written over words so that the compiler turns the long loop into vector instructions, with a
-//! tail that takes at most a handful of steps for short messages.
+//! Works on 64-bit words, so that the compiler vectorises the loop over 32-byte chunks; the tail takes at most
+//! three words and seven bytes.
 
-/// Masks or unmasks `bytes` where they lie. `phase` is the offset of `bytes[0]` in the payload.
+/// Masks or unmasks `bytes` in place. `phase` is the offset of `bytes[0]` in the payload.
 #[inline]
 pub fn mask_in_place(bytes: &mut [u8], key: [u8; 4], phase: usize) {
     let pattern = pattern(key, phase);
@@ -22,10 +22,13 @@ pub fn mask_in_place(bytes: &mut [u8], key: [u8; 4], phase: usize) {
     }
 }
 
-/// Copies `src` to `dst` and masks it on the way. The slices must be of one length.
+/// Copies `src` to `dst` and masks it in the same pass.
+///
+/// # Panics
+/// If the lengths differ.
 #[inline]
 pub fn mask_copy(dst: &mut [u8], src: &[u8], key: [u8; 4], phase: usize) {
-    assert_eq!(dst.len(), src.len(), "a masked copy has the length of its source");
+    assert_eq!(dst.len(), src.len(), "source and destination have the same length");
     let pattern = pattern(key, phase);
     let (dst_chunks, dst_rest) = dst.as_chunks_mut::<32>();
     let (src_chunks, src_rest) = src.as_chunks::<32>();
@@ -44,7 +47,7 @@ pub fn mask_copy(dst: &mut [u8], src: &[u8], key: [u8; 4], phase: usize) {
     }
 }
 
-/// The key twice, beginning at `phase`, in memory order.
+/// Returns the key twice, rotated by `phase`, in memory order.
 #[inline]
 fn pattern(key: [u8; 4], phase: usize) -> u64 {
     let k = |i: usize| key[phase.wrapping_add(i) & 3];
@@ -60,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_agree_with_the_plain_loop_at_every_length_phase_and_alignment() {
+    fn both_functions_match_naive_loop_at_every_length_phase_and_alignment() {
         let key = [0x12, 0xFE, 0x00, 0x81];
         let source: Vec<u8> = (0..400u32).map(|i| (i * 167 + 13) as u8).collect();
         for length in 0..300 {
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_masked_in_pieces_is_the_payload_masked_at_once() {
+    fn masking_in_pieces_equals_masking_at_once() {
         let key = [9, 8, 7, 6];
         let source: Vec<u8> = (0..=255).collect();
         let whole = oracle(&source, key, 0);

@@ -1,20 +1,15 @@
-//! RFC 6455 and RFC 7692 as pure bytes.
+//! The wire formats: RFC 6455, RFC 7692 and the HTTP around them, as functions on bytes.
 //!
 //! ```text
-//!                    proxy                    on the way to the server
-//!                      │
-//!   url, header ──► upgrade ◄── response      before the connection is open
-//!  date, cookies ──────┘
-//!                      │
-//!                      ▼
-//!   frame ──► mask, deflate, utf8, close      while it is open
-//!                      │
-//!                      ▼
-//!                  violation                  what the peer did wrong, and which code answers it
+//!   proxy                                              before the handshake, if a proxy is used
+//!   upgrade ◄── url, header, extensions, response      the handshake
+//!   response_body, cookies, date, redirect             other parts of the response
+//!   frame, mask, deflate, utf8, close                  the open connection
+//!   upgrade_error, violation                           errors of the handshake, errors after it
 //! ```
 //!
-//! Everything here maps bytes to bytes: it does not know sockets, threads, clocks or randomness
-//! (nonces and mask keys come in as arguments), and it has no `unsafe`.
+//! Independent of sockets, threads, clocks and randomness: nonces, mask keys and times are arguments. Has no
+//! `unsafe`.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +24,7 @@ pub mod mask;
 pub mod proxy;
 mod redirect;
 pub mod response;
+pub mod response_body;
 pub mod upgrade;
 mod upgrade_error;
 pub mod url;

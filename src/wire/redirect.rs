@@ -1,13 +1,13 @@
-//! Where a redirect leads: a `Location` read as browsers read it (the URL Standard of the WHATWG), which
-//! forgive much that RFC 3986 does not. What comes of it is as strict as any other [`Url`].
+//! Resolves the `Location` of a redirect like browsers do (WHATWG URL Standard), which accept more than RFC 3986
+//! allows. The result is a valid [`Url`].
 
 use super::url::{Url, UrlError, encode_path, is_scheme, shorten};
 use crate::limits;
 
 impl Url {
-    /// Where a `Location` leads to from here. Spaces, `%` that escape nothing, and what is not ASCII are
-    /// percent-encoded, backslashes are slashes, tabs and line ends are dropped, and so is a fragment, as it
-    /// would never be sent. Credentials stay with whom they were set for. From `wss` to `ws` is refused.
+    /// Resolves a `Location` relative to this URL. Percent-encodes spaces, stray `%` and non-ASCII characters,
+    /// treats backslashes as slashes, and drops tabs, line ends and the fragment. Keeps credentials only where
+    /// [`may_pass_secrets_to`](Self::may_pass_secrets_to) allows it. Rejects a redirect from `wss` to `ws`.
     pub fn resolve_redirect(&self, location: &str) -> Result<Url, UrlError> {
         if location.len() > limits::MAX_URL {
             return Err(UrlError::TooLong);
@@ -22,7 +22,7 @@ impl Url {
             None => (None, location.as_str()),
         };
         let path = rest.trim_start_matches(['/', '\\']);
-        // With fewer slashes it is a path, unless the scheme is another one.
+        // With fewer slashes it is a path, unless the scheme differs.
         let has_authority =
             rest.len() - path.len() >= 2 || secure.is_some_and(|secure| secure != self.secure);
         let mut target = if has_authority {
@@ -43,14 +43,14 @@ impl Url {
         Ok(target)
     }
 
-    /// Whether what proves to this server who the caller is may be shown to that one: the same origin, or the
-    /// same host over TLS where this one was without. Who saw the secrets here could only lose them there to
-    /// whom it might have passed them anyway, so the port does not matter then.
+    /// Returns whether credentials for this server may be sent to `target`: it has the same origin, or it is the
+    /// same host over TLS and this URL is without TLS. In the second case the port does not matter: the host
+    /// received the secrets already, in plain text.
     pub fn may_pass_secrets_to(&self, target: &Url) -> bool {
         self.same_origin(target) || (!self.secure && target.secure && self.same_host(target))
     }
 
-    /// Another server, or this one by its full name; `rest` begins with the authority.
+    /// Resolves a location with an authority, at the start of `rest`.
     fn absolute(&self, secure: bool, rest: &str) -> Result<Url, UrlError> {
         let scheme = if secure { "wss" } else { "ws" };
         let (authority, rest) = rest.split_at(rest.find(['/', '\\', '?']).unwrap_or(rest.len()));
@@ -63,14 +63,14 @@ impl Url {
         if target.zone.is_some() {
             return Err(UrlError::ForeignZone);
         }
-        // A server does not know the zone in which it was found.
+        // The server does not know the zone, which is local to this machine.
         if target.host == self.host {
             target.zone.clone_from(&self.zone);
         }
         Ok(target)
     }
 
-    /// A path and a query without scheme and authority, applied to this URL's path (RFC 3986 section 5.2.2).
+    /// Merges a relative path and query with this URL's path (RFC 3986 section 5.2.2).
     fn merge_path(&self, path: &str, query: &str) -> String {
         let own_path = self.path.split('?').next().unwrap_or("/");
         match (path, query) {
@@ -85,14 +85,14 @@ impl Url {
     }
 }
 
-/// Without spaces and control characters around it, tabs and line ends in it, and its fragment.
+/// Removes surrounding spaces and control characters, inner tabs and line ends, and the fragment.
 fn cleaned(location: &str) -> String {
     let location = location.trim_matches(|c| c <= ' ');
     let location = location.split('#').next().unwrap_or_default();
     location.chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect()
 }
 
-/// Path and query, which begins with its question mark, without anything that a request must not have.
+/// Splits into path and query (which starts with its question mark), both percent-encoded for a request.
 fn encoded(text: &str) -> (String, String) {
     let (path, query) = text.split_at(text.find('?').unwrap_or(text.len()));
     (encode(&path.replace('\\', "/"), Part::Path), encode(query, Part::Query))
@@ -105,7 +105,7 @@ enum Part {
     Query,
 }
 
-/// Percent-encodes what the part must not have and [`encode_path`] leaves, and each `%` that begins no escape.
+/// Percent-encodes the characters that the part must not contain and [`encode_path`] leaves, and each stray `%`.
 fn encode(text: &str, part: Part) -> String {
     let mut encoded = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
@@ -128,7 +128,8 @@ fn encode(text: &str, part: Part) -> String {
     encoded
 }
 
-/// RFC 3986 section 5.2.4, for a path that begins with a slash or is empty. Escaped dots are dots.
+/// Removes dot segments (RFC 3986 section 5.2.4) from a path that is empty or starts with a slash. Escaped dots
+/// count as dots.
 fn remove_dot_segments(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
@@ -144,7 +145,7 @@ fn remove_dot_segments(path: &str) -> String {
                 continue;
             }
         }
-        // "/a/.." is the folder "/", not the file "".
+        // "/a/.." resolves to "/", not to an empty path.
         if is_last {
             kept.push("");
         }

@@ -5,7 +5,7 @@ fn parse(text: &str) -> Url {
 }
 
 #[test]
-fn redirects_resolve_as_rfc_3986_says() {
+fn redirects_resolve_as_in_rfc_3986() {
     let base = parse("wss://h:8443/b/c/d?q");
     for (location, expected) in [
         ("wss://other/x", "wss://other/x"),
@@ -37,7 +37,7 @@ fn redirects_resolve_as_rfc_3986_says() {
 }
 
 #[test]
-fn what_is_no_url_is_read_as_browsers_read_it() {
+fn invalid_locations_are_read_like_browsers_do() {
     let base = parse("ws://h/b/c?q");
     for (location, expected) in [
         ("/caf\u{e9}", "ws://h/caf%C3%A9"),
@@ -107,7 +107,7 @@ fn what_is_no_url_is_read_as_browsers_read_it() {
 }
 
 #[test]
-fn a_zone_goes_along_to_the_same_host_and_is_taken_from_nobody() {
+fn zone_is_kept_for_same_host_and_rejected_in_location() {
     let base = parse("ws://[fe80::1%25lo]:9/a");
     for location in ["/b", "//[fe80::1]:9/b", "ws://[FE80::1]:9/b"] {
         assert_eq!(base.resolve_redirect(location).unwrap().to_string(), "ws://[fe80::1%25lo]:9/b");
@@ -121,7 +121,7 @@ fn a_zone_goes_along_to_the_same_host_and_is_taken_from_nobody() {
 }
 
 #[test]
-fn redirects_neither_give_up_tls_nor_carry_credentials_away() {
+fn redirect_never_drops_tls_or_leaks_credentials() {
     let base = parse("wss://bob:secret@h/a");
     assert_eq!(base.resolve_redirect("ws://h/a"), Err(UrlError::Downgrade));
     assert_eq!(base.resolve_redirect("http://h/a"), Err(UrlError::Downgrade));
@@ -130,7 +130,7 @@ fn redirects_neither_give_up_tls_nor_carry_credentials_away() {
     assert_eq!(base.resolve_redirect("wss://h/b").unwrap().credentials, base.credentials);
     assert_eq!(base.resolve_redirect("wss://h:444/b").unwrap().credentials, None);
     assert_eq!(base.resolve_redirect("wss://other/b").unwrap().credentials, None);
-    // To TLS on the same host they go along, whatever the ports.
+    // They are kept for TLS on the same host, whatever the port.
     let plain = parse("ws://bob:secret@h/a");
     for location in ["wss://h/", "https://h/x", "wss://H:8443/", "wss://h:80/"] {
         assert_eq!(plain.resolve_redirect(location).unwrap().credentials, plain.credentials, "{location}");
@@ -140,7 +140,7 @@ fn redirects_neither_give_up_tls_nor_carry_credentials_away() {
     {
         assert_eq!(plain.resolve_redirect(location).unwrap().credentials, None, "{location}");
     }
-    // Those that the server names are its own affair.
+    // Credentials in the Location are used.
     let named = plain.resolve_redirect("ws://ann:pw@other/").unwrap().credentials;
     assert_eq!(named.as_deref(), Some(&("ann".into(), "pw".into())));
     for location in ["mailto:bob", "localhost:80/x"] {

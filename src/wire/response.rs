@@ -1,24 +1,24 @@
-//! HTTP/1.1 responses (RFC 9112): the head, and the beginning of the body of a refusal.
+//! The head of an HTTP/1.1 response (RFC 9112 sections 4 and 5): its parser, and the fields in it.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use super::date;
-use super::upgrade::UpgradeError;
+use super::upgrade_error::UpgradeError;
 use crate::limits;
 
-/// What stands before the body.
+/// Status line and header fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
     pub status: u16,
     pub reason: String,
-    /// The minor version of HTTP/1: 0 or 1. HTTP/2 has none, and counts as 1 here.
+    /// The minor version of HTTP/1: 0 or 1; 1 for HTTP/2.
     pub version: u8,
     pub headers: ResponseHeaders,
 }
 
 impl ResponseHead {
-    /// How long the server wants to be left alone (RFC 9110 section 10.2.3).
+    /// Returns the delay that `Retry-After` requests (RFC 9110 section 10.2.3).
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let value = self.headers.get("Retry-After")?.trim();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -28,7 +28,7 @@ impl ResponseHead {
         Some(at.duration_since(now).unwrap_or_default())
     }
 
-    /// Where a redirect that keeps the request a GET leads to (RFC 9110 section 15.4).
+    /// Returns the `Location` of a redirect after which the request is still a GET (RFC 9110 section 15.4).
     pub fn redirect(&self) -> Option<&str> {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.headers.get("Location")).flatten()
     }
@@ -36,22 +36,22 @@ impl ResponseHead {
 
 const FIELD_END: char = '\n';
 
-/// Header fields as they came, in order. Bytes that are not UTF-8 became U+FFFD.
+/// Header fields in the order received, with invalid UTF-8 replaced by U+FFFD.
 ///
-/// A connection keeps them as long as it lives, so they lie in one piece: a name, a line feed, its value,
-/// a line feed, as neither can have one in it (RFC 9110 section 5.5).
+/// A connection keeps them for its lifetime, so they share one allocation: name, line feed, value, line feed;
+/// neither can contain a line feed (RFC 9110 section 5.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
     fields: String,
 }
 
 impl ResponseHeaders {
-    /// With room for so many bytes of names and values, two line feeds for each field among them.
+    /// Preallocates for `bytes` of names and values, including two line feeds per field.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { fields: String::with_capacity(bytes) }
     }
 
-    /// A field that cannot be one is left out.
+    /// Appends a field; ignores one that contains a line feed.
     pub fn push(&mut self, name: &str, value: &str) {
         if !name.contains(FIELD_END) && !value.contains(FIELD_END) {
             for part in [name, value] {
@@ -61,12 +61,12 @@ impl ResponseHeaders {
         }
     }
 
-    /// The value of the first field of that name, in any case.
+    /// Returns the value of the first field with this name, ignoring case.
     pub fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.get_all(name).next()
     }
 
-    /// The values of every field of that name, in any case.
+    /// Returns the values of all fields with this name, ignoring case.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -77,12 +77,12 @@ impl ResponseHeaders {
     }
 }
 
-/// What stands at the beginning of the received bytes.
+/// The result of parsing the received bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// Not all of it is there; nothing is wrong so far.
+    /// More bytes are needed; those received are valid.
     Incomplete,
-    /// A 1xx response other than 101, to be skipped; the next one follows.
+    /// A 1xx response other than 101. The caller skips it; another response follows.
     Interim {
         consumed: usize,
     },
@@ -92,7 +92,7 @@ pub enum Head {
     },
 }
 
-/// Parses the head at the start of all bytes received so far.
+/// Parses the head at the start of the bytes received so far.
 pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
     crate::fault::point("wire.response");
     const START: &[u8] = b"HTTP/1.";
@@ -130,8 +130,8 @@ pub fn parse_response(bytes: &[u8]) -> Result<Head, UpgradeError> {
     Ok(Head::Final { head, consumed })
 }
 
-/// A field value as text: what is not UTF-8 becomes U+FFFD, or is percent-encoded where it says the way to
-/// another place.
+/// Converts a field value to text. Invalid UTF-8 becomes U+FFFD; in `Location` it is percent-encoded, as a
+/// replacement would change the target.
 pub fn field_text<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     if !name.eq_ignore_ascii_case("Location") {
         return String::from_utf8_lossy(value);
@@ -146,7 +146,7 @@ pub fn field_text<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
     Cow::Owned(text)
 }
 
-/// A field value on one line: obsolete line folding becomes one space (RFC 9112 section 5.2).
+/// Replaces obsolete line folding by one space (RFC 9112 section 5.2).
 fn unfold(value: &str) -> Cow<'_, str> {
     if !value.contains('\n') {
         return Cow::Borrowed(value);
@@ -155,11 +155,11 @@ fn unfold(value: &str) -> Cow<'_, str> {
     Cow::Owned(lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
-/// Heads are parsed at every read until this much of them was looked at, so that garbage is found
-/// out early; then only once their end is there, so that one that comes byte by byte is cheap.
+/// A head is parsed after every read up to this size, to detect a peer that does not speak HTTP early. Beyond
+/// it, only when its end has arrived, so that a head received byte by byte does not cost quadratic time.
 const PARSE_EAGERLY_BELOW: usize = 64;
 
-/// Whether parsing the bytes can tell more than it did when the first `scanned` of them were there.
+/// Returns whether parsing can give more than it did for the first `scanned` bytes.
 pub fn is_worth_parsing(bytes: &[u8], scanned: usize) -> bool {
     let fresh = &bytes[scanned.saturating_sub(3).min(bytes.len())..];
     scanned < PARSE_EAGERLY_BELOW
@@ -180,155 +180,6 @@ fn malformed(error: httparse::Error) -> UpgradeError {
     })
 }
 
-/// How the end of a body is known (RFC 9112 section 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyFraming {
-    None,
-    Length(u64),
-    Chunked,
-    UntilClose,
-}
-
-pub fn body_framing(head: &ResponseHead) -> BodyFraming {
-    if matches!(head.status, 100..200 | 204 | 304) {
-        return BodyFraming::None;
-    }
-    if let Some(coding) = head.headers.get_all("Transfer-Encoding").last() {
-        let last = coding.rsplit(',').next().unwrap_or_default().trim_matches([' ', '\t']);
-        let chunked = last.eq_ignore_ascii_case("chunked");
-        return if chunked { BodyFraming::Chunked } else { BodyFraming::UntilClose };
-    }
-    let mut lengths = head.headers.get_all("Content-Length").flat_map(|line| line.split(','));
-    let Some(length) = lengths.next().and_then(parse_length) else { return BodyFraming::UntilClose };
-    // Lengths that contradict each other say nothing.
-    if lengths.all(|other| parse_length(other) == Some(length)) {
-        BodyFraming::Length(length)
-    } else {
-        BodyFraming::UntilClose
-    }
-}
-
-fn parse_length(text: &str) -> Option<u64> {
-    let text = text.trim_matches([' ', '\t']);
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Takes the beginning of a body out of its framing: at most [`limits::MAX_RESPONSE_BODY`]
-/// bytes, which is then all. What is malformed ends it.
-#[derive(Clone, Debug)]
-pub struct BodyDecoder {
-    body: Vec<u8>,
-    state: State,
-}
-
-/// ```text
-/// Data ──────────────────────────────────────────► Done      (a length, or until the close)
-///
-/// ChunkSize ─► ChunkExtension ─► ChunkData ─► ChunkEnd ─┐
-///   ▲    └─────────────────────────►                    │
-///   └───────────────────────────────────────────────────┘    a chunk of 0 is Done
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Bytes that are still to come, `None` until the connection closes.
-    Data(Option<u64>),
-    ChunkSize {
-        size: u64,
-        digits: u8,
-    },
-    ChunkExtension {
-        size: u64,
-    },
-    ChunkData(u64),
-    ChunkEnd,
-    Done,
-}
-
-impl BodyDecoder {
-    pub fn new(framing: BodyFraming) -> Self {
-        let state = match framing {
-            BodyFraming::None | BodyFraming::Length(0) => State::Done,
-            BodyFraming::Length(length) => State::Data(Some(length)),
-            BodyFraming::Chunked => State::ChunkSize { size: 0, digits: 0 },
-            BodyFraming::UntilClose => State::Data(None),
-        };
-        Self { body: Vec::new(), state }
-    }
-
-    /// The next bytes; whether that was all that will be kept.
-    pub fn feed(&mut self, mut bytes: &[u8]) -> bool {
-        while let [first, rest @ ..] = bytes {
-            bytes = match self.state {
-                State::Done => break,
-                State::Data(None) => self.take(bytes, bytes.len()),
-                State::Data(Some(left)) => {
-                    let count = clamp(left, bytes.len());
-                    let left = left - count as u64;
-                    self.state = if left == 0 { State::Done } else { State::Data(Some(left)) };
-                    self.take(bytes, count)
-                }
-                State::ChunkData(left) => {
-                    let count = clamp(left, bytes.len());
-                    let left = left - count as u64;
-                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
-                    self.take(bytes, count)
-                }
-                State::ChunkSize { .. } | State::ChunkExtension { .. } | State::ChunkEnd => {
-                    self.state = self.state.after_framing(*first);
-                    rest
-                }
-            };
-        }
-        self.is_done()
-    }
-
-    pub fn is_done(&self) -> bool {
-        self.state == State::Done
-    }
-
-    /// What was decoded so far.
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    fn take<'a>(&mut self, bytes: &'a [u8], count: usize) -> &'a [u8] {
-        let room = limits::MAX_RESPONSE_BODY - self.body.len();
-        self.body.extend_from_slice(&bytes[..count.min(room)]);
-        if self.body.len() == limits::MAX_RESPONSE_BODY {
-            self.state = State::Done;
-        }
-        &bytes[count..]
-    }
-}
-
-impl State {
-    /// One byte of what stands between the chunks (RFC 9112 section 7.1).
-    fn after_framing(self, byte: u8) -> State {
-        match (self, byte) {
-            (State::ChunkSize { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < 16 => {
-                let digit = (byte as char).to_digit(16).unwrap_or(0);
-                State::ChunkSize { size: size << 4 | u64::from(digit), digits: digits + 1 }
-            }
-            (State::ChunkSize { size, digits: 1.. }, b'\n') | (State::ChunkExtension { size }, b'\n') => {
-                if size == 0 {
-                    State::Done
-                } else {
-                    State::ChunkData(size)
-                }
-            }
-            (State::ChunkSize { size, digits: 1.. }, b'\r' | b';' | b' ' | b'\t')
-            | (State::ChunkExtension { size }, _) => State::ChunkExtension { size },
-            (State::ChunkEnd, b'\r') => State::ChunkEnd,
-            (State::ChunkEnd, b'\n') => State::ChunkSize { size: 0, digits: 0 },
-            _ => State::Done,
-        }
-    }
-}
-
-fn clamp(left: u64, available: usize) -> usize {
-    usize::try_from(left).map_or(available, |left| left.min(available))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_wait_is_in_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let wait = |value: &str| {
             let mut headers = ResponseHeaders::default();
@@ -379,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_incomplete_until_its_last_byte() {
+    fn head_is_incomplete_until_last_byte() {
         let text = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nX: a\r\nx: b\r\n\r\n";
         for cut in 0..text.len() {
             assert_eq!(parse_response(&text.as_bytes()[..cut]), Ok(Head::Incomplete), "cut at {cut}");
@@ -425,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fold_before_the_first_field_is_refused() {
-        // RFC 9112 section 2.2: else a server could hide a field from us that others see, or the reverse.
+    fn fold_before_first_field_is_rejected() {
+        // RFC 9112 section 2.2: otherwise a field could be visible to this client and hidden from others, or the reverse.
         for fields in [" X: a\r\n", "\tX: a\r\n", " \r\n", "\t\n", " folded\r\nX: a\r\n"] {
             let text = format!("HTTP/1.1 101 x\r\n{fields}\r\n");
             assert!(
@@ -444,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn interim_responses_are_told_apart_from_the_upgrade() {
+    fn interim_responses_are_distinguished_from_upgrade() {
         let text = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 101 \r\n\r\n";
         let Ok(Head::Interim { consumed }) = parse_response(text) else { panic!("not interim") };
         assert_eq!(&text[consumed..consumed + 12], b"HTTP/1.1 101");
@@ -453,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_known_from_its_first_bytes() {
+    fn non_http_is_detected_from_first_bytes() {
         for garbage in ["\x15\x03\x01", "SSH-2.0", "\r\nHTTP/1.1", "HTTP/2.0 200", "h", "HTTX", "\0"] {
             assert_eq!(parse_response(garbage.as_bytes()), Err(UpgradeError::NotHttp), "{garbage:?}");
         }
@@ -467,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_bounded_in_bytes_and_fields() {
+    fn head_is_limited_in_bytes_and_fields() {
         let mut text = String::from("HTTP/1.1 200 OK\r\nX: ");
         text.push_str(&"x".repeat(limits::MAX_RESPONSE_HEAD - text.len() - 1));
         assert_eq!(parse_response(text.as_bytes()), Ok(Head::Incomplete));
@@ -476,7 +327,7 @@ mod tests {
         text.push_str("\r\n\r\n");
         assert_eq!(parse_response(text.as_bytes()), Err(UpgradeError::HeadTooLarge));
 
-        // Folds count as the bytes that they are, and as no field of their own.
+        // Folded lines count as bytes, not as fields.
         let folded = |count| format!("HTTP/1.1 200 OK\r\nX: a\r\n{}\r\n", " b\r\n".repeat(count));
         assert_eq!(parse_final(&folded(16_000)).0.headers.iter().count(), 1);
         assert_eq!(parse_response(folded(17_000).as_bytes()), Err(UpgradeError::HeadTooLarge));
@@ -488,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_kept_lossily() {
+    fn invalid_utf8_is_replaced_or_percent_encoded() {
         let Ok(Head::Final { head, .. }) = parse_response(b"HTTP/1.1 200 OK\r\nServer: caf\xE9\r\n\r\n")
         else {
             panic!("no head")
@@ -497,68 +348,5 @@ mod tests {
         let moved = b"HTTP/1.1 302 x\r\nlocation: /caf\xE9/\xC3\xA9/\xFF\xC3\r\n\r\n";
         let Ok(Head::Final { head, .. }) = parse_response(moved) else { panic!("no head") };
         assert_eq!(head.redirect(), Some("/caf%E9/\u{e9}/%FF%C3"), "they would lead elsewhere");
-    }
-
-    #[test]
-    fn framing_follows_status_transfer_encoding_and_length() {
-        use BodyFraming::*;
-        for (text, expected) in [
-            ("204 x\r\nContent-Length: 5", None),
-            ("304 x\r\nTransfer-Encoding: chunked", None),
-            ("200 x\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, Chunked", Chunked),
-            ("200 x\r\nTransfer-Encoding: chunked, gzip", UntilClose),
-            ("200 x\r\nContent-Length: 5", Length(5)),
-            ("200 x\r\nContent-Length: 5, 5\r\nContent-Length: 5", Length(5)),
-            ("200 x\r\nContent-Length: 5\r\nContent-Length: 6", UntilClose),
-            ("200 x\r\nContent-Length: +5", UntilClose),
-            ("200 x\r\nContent-Length: 99999999999999999999", UntilClose),
-            ("200 x\r\nServer: y", UntilClose),
-        ] {
-            assert_eq!(body_framing(&parse_final(&format!("HTTP/1.1 {text}\r\n\r\n")).0), expected, "{text}");
-        }
-    }
-
-    /// Fed at once and byte by byte, the result must be the same.
-    fn decode(framing: BodyFraming, bytes: &[u8]) -> (Vec<u8>, bool) {
-        let mut whole = BodyDecoder::new(framing);
-        let done = whole.feed(bytes);
-        let mut single = BodyDecoder::new(framing);
-        bytes.iter().for_each(|byte| {
-            single.feed(&[*byte]);
-        });
-        assert_eq!((whole.body(), done), (single.body(), single.is_done()));
-        (whole.body, done)
-    }
-
-    #[test]
-    fn bodies_come_out_of_their_framing() {
-        use BodyFraming::*;
-        assert_eq!(decode(None, b"x"), (b"".to_vec(), true));
-        assert_eq!(decode(Length(0), b"x"), (b"".to_vec(), true));
-        assert_eq!(decode(Length(5), b"hello, next"), (b"hello".to_vec(), true));
-        assert_eq!(decode(Length(u64::MAX), b"hel"), (b"hel".to_vec(), false));
-        assert_eq!(decode(UntilClose, b"hello"), (b"hello".to_vec(), false));
-        let chunked = b"5\r\nhello\r\n002;a=\"b\"\r\n, \r\nA\n0123456789\n0\r\nTrailer: x\r\n\r\n";
-        assert_eq!(decode(Chunked, chunked), (b"hello, 0123456789".to_vec(), true));
-        assert_eq!(decode(Chunked, b"5\r\nhel"), (b"hel".to_vec(), false));
-    }
-
-    #[test]
-    fn what_is_malformed_ends_the_body() {
-        for broken in ["x", "\r\n", ";\r\n", "-1\r\n", "00000000000000001\r\nx", "5\r\nhelloX"] {
-            let (body, done) = decode(BodyFraming::Chunked, broken.as_bytes());
-            assert!(done && b"hello".starts_with(&body), "{broken:?}");
-        }
-    }
-
-    #[test]
-    fn no_more_than_the_limit_is_kept() {
-        let long = vec![b'x'; 3000];
-        for framing in [BodyFraming::Length(3000), BodyFraming::UntilClose] {
-            assert_eq!(decode(framing, &long), (vec![b'x'; limits::MAX_RESPONSE_BODY], true));
-        }
-        let chunked = "80\r\n".to_owned() + &"x".repeat(128) + "\r\n";
-        let (body, done) = decode(BodyFraming::Chunked, chunked.repeat(20).as_bytes());
-        assert_eq!((body, done), (vec![b'x'; limits::MAX_RESPONSE_BODY], true));
     }
 }

@@ -1,26 +1,24 @@
-//! The upgrade from HTTP/1.1 to WebSocket (RFC 6455 sections 4.1 and 4.2.2): the request, and
-//! whether a response accepts it.
+//! The upgrade from HTTP to WebSocket (RFC 6455 sections 4.1 and 4.2.2, RFC 8441): the request, and the
+//! validation of the response.
 
 use data_encoding::BASE64;
 use tungstenite::handshake::derive_accept_key;
 
+use super::extensions::parse_extensions;
 use super::header::{HeaderList, USER_AGENT, basic_auth};
+use super::response::{ResponseHead, ResponseHeaders};
 use super::url::Url;
 
-pub use super::extensions::{ExtensionParams, parse_extensions};
-pub use super::response::{
-    BodyDecoder, BodyFraming, Head, ResponseHead, ResponseHeaders, body_framing, parse_response,
-};
 pub use super::upgrade_error::UpgradeError;
 
-/// What is asked of the server. Header values and protocols are checked where they are set.
+/// The upgrade request. Header values and protocols are validated where they are set.
 #[derive(Clone, Debug)]
 pub struct UpgradeRequest {
     pub url: Url,
     pub protocols: Vec<String>,
     /// The value of `Sec-WebSocket-Extensions`.
     pub extensions: Option<String>,
-    /// All fields but those that the handshake owns.
+    /// All fields except those that the handshake owns.
     pub headers: HeaderList,
 }
 
@@ -29,8 +27,8 @@ impl UpgradeRequest {
         Self { url, protocols: Vec::new(), extensions: None, headers: HeaderList::new() }
     }
 
-    /// Adds the fields that the caller has left to the library: the credentials of the URL, and a User-Agent
-    /// (RFC 9110 section 10.1.5). Done before the request is shown, so that what is shown is what is sent.
+    /// Adds the fields that the caller has not set: the credentials of the URL, and a User-Agent (RFC 9110
+    /// section 10.1.5). Called before the request callback, so that the callback sees what is sent.
     pub fn complete(&mut self) {
         if let Some((user, password)) = self.url.credentials.as_deref() {
             self.headers.add_default("Authorization", &basic_auth(user, password));
@@ -38,12 +36,12 @@ impl UpgradeRequest {
         self.headers.add_default("User-Agent", USER_AGENT);
     }
 
-    /// What a proxy is told of the client (RFC 9110 section 10.1.5): what the server will be.
+    /// Returns the User-Agent for a proxy: the one that the server gets (RFC 9110 section 10.1.5).
     pub fn user_agent(&self) -> &str {
         self.headers.get("User-Agent").unwrap_or(USER_AGENT)
     }
 
-    /// Appends the request as HTTP/1.1 sends it.
+    /// Appends the request in HTTP/1.1 format.
     pub fn encode_http1(&self, key: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("GET {} HTTP/1.1\r\n", self.url.path).as_bytes());
         let mut field = |name: &str, value: &str| {
@@ -60,8 +58,8 @@ impl UpgradeRequest {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// The request as HTTP/2 sends it (RFC 8441 section 5): no key, and nothing that is about the
-    /// connection, which it does not have for itself.
+    /// Converts the request for HTTP/2 (RFC 8441 section 5): without a key and without connection fields, as
+    /// the stream does not own the connection.
     pub fn extended_connect(&self) -> ExtendedConnect {
         let mut fields = Vec::new();
         self.common_fields(&mut |name, value| fields.push((name.to_ascii_lowercase(), value.to_owned())));
@@ -69,7 +67,7 @@ impl UpgradeRequest {
         ExtendedConnect { secure: url.secure, authority: url.host_header(), path: url.path.clone(), fields }
     }
 
-    /// What both versions of HTTP send.
+    /// Emits the fields that both versions of HTTP send.
     fn common_fields(&self, field: &mut dyn FnMut(&str, &str)) {
         field("Sec-WebSocket-Version", "13");
         if !self.protocols.is_empty() {
@@ -89,7 +87,7 @@ impl UpgradeRequest {
     }
 }
 
-/// An upgrade request for HTTP/2, where it is an extended CONNECT with `:protocol` websocket.
+/// The upgrade request for HTTP/2: an extended CONNECT with `:protocol` websocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtendedConnect {
     pub secure: bool,
@@ -99,33 +97,33 @@ pub struct ExtendedConnect {
     pub fields: Vec<(String, String)>,
 }
 
-/// The `Sec-WebSocket-Key` for sixteen random bytes.
+/// Returns the `Sec-WebSocket-Key` for sixteen random bytes.
 pub fn key_from(nonce: [u8; 16]) -> String {
     BASE64.encode(&nonce)
 }
 
-/// The `Sec-WebSocket-Accept` that answers a key (section 4.2.2, step 5.4).
+/// Returns the `Sec-WebSocket-Accept` for a key (section 4.2.2, step 5.4).
 pub fn accept_for(key: &str) -> String {
     derive_accept_key(key.as_bytes())
 }
 
-/// What the server chose.
+/// What the server accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     pub protocol: Option<String>,
-    /// `Sec-WebSocket-Extensions` of all lines, one list; empty for none.
+    /// All `Sec-WebSocket-Extensions` lines as one list; empty for none.
     pub extensions: String,
 }
 
-/// Whether the response upgrades the connection as asked (section 4.1, "the client MUST
-/// validate the server's response as follows").
+/// Validates an HTTP/1.1 response to the request (section 4.1, "the client MUST validate the server's
+/// response as follows").
 pub fn check_response(
     head: &ResponseHead,
     request: &UpgradeRequest,
     key: &str,
 ) -> Result<Accepted, UpgradeError> {
     if head.status != 101 {
-        return Err(UpgradeError::from_status(head, false));
+        return Err(refusal(head, false));
     }
     if head.version == 0 {
         return Err(UpgradeError::Http10);
@@ -146,12 +144,20 @@ pub fn check_response(
     accepted(head, request)
 }
 
-/// The same over HTTP/2, where any success is consent, and there is no key to prove anything by
-/// (RFC 8441 section 5). Gateways pass a `Sec-WebSocket-Accept` on all the same; it means nothing.
+/// Validates an HTTP/2 response, where any 2xx accepts and there is no key to verify (RFC 8441 section 5).
+/// Ignores `Sec-WebSocket-Accept`, which some gateways forward.
 pub fn check_response_http2(head: &ResponseHead, request: &UpgradeRequest) -> Result<Accepted, UpgradeError> {
     match head.status {
         200..300 => accepted(head, request),
-        _ => Err(UpgradeError::from_status(head, true)),
+        _ => Err(refusal(head, true)),
+    }
+}
+
+/// Returns the error for a status other than success.
+fn refusal(head: &ResponseHead, over_http2: bool) -> UpgradeError {
+    match head.redirect() {
+        Some(location) => UpgradeError::Redirect { status: head.status, location: location.to_owned() },
+        None => UpgradeError::refused(head.status, &head.reason, over_http2),
     }
 }
 
@@ -162,7 +168,7 @@ fn accepted(head: &ResponseHead, request: &UpgradeRequest) -> Result<Accepted, U
     })
 }
 
-/// None, or exactly one that was offered.
+/// Returns the subprotocol that the server chose: none, or exactly one that was offered.
 pub(super) fn chosen_protocol(
     headers: &ResponseHeaders,
     offered: &[String],
@@ -178,7 +184,7 @@ pub(super) fn chosen_protocol(
     Ok(Some(chosen.to_owned()))
 }
 
-/// Each was offered, and none is there twice.
+/// Returns the extensions that the server chose; each was offered and appears once.
 pub(super) fn chosen_extensions(
     headers: &ResponseHeaders,
     request: &UpgradeRequest,
@@ -190,13 +196,13 @@ pub(super) fn chosen_extensions(
             return Err(UpgradeError::extension_not_offered(&extension.name));
         }
         if chosen[..at].iter().any(|earlier| earlier.name == extension.name) {
-            return Err(UpgradeError::extension(&extension.name, "is in the answer twice"));
+            return Err(UpgradeError::extension(&extension.name, "is listed twice"));
         }
     }
     Ok(text)
 }
 
-/// Whether a header that is a list of tokens, over all its lines, has this one.
+/// Returns whether a header that is a token list contains `token` on any of its lines.
 fn has_token(headers: &ResponseHeaders, name: &str, token: &str) -> bool {
     let mut tokens = headers.get_all(name).flat_map(|line| line.split(','));
     tokens.any(|own| own.trim_matches([' ', '\t']).eq_ignore_ascii_case(token))

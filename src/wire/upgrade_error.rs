@@ -1,21 +1,20 @@
-//! Why an upgrade failed, in words that say what the server did and what to do about it.
+//! Errors of the upgrade. The messages name what the server did and how to fix it.
 
 use std::fmt;
 
-use super::response::ResponseHead;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 
-/// Texts that came from the server are shortened and free of control characters.
+/// Why the upgrade failed. Text from the server is shortened and has no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeError {
-    /// What came does not begin like an HTTP/1 response.
+    /// The bytes do not start like an HTTP/1 response.
     NotHttp,
-    /// It began like one and broke the rules later.
+    /// The head starts like HTTP/1 but is malformed.
     MalformedHead(&'static str),
     HeadTooLarge,
     TooManyHeaders,
-    /// A status that is no upgrade.
+    /// A status other than success.
     Refused {
         status: u16,
         reason: String,
@@ -26,7 +25,7 @@ pub enum UpgradeError {
         status: u16,
         location: String,
     },
-    /// 101, but by HTTP/1.0, which knows no upgrade.
+    /// 101 in HTTP/1.0, which does not support upgrades.
     Http10,
     NoUpgrade,
     NoConnectionUpgrade,
@@ -37,7 +36,7 @@ pub enum UpgradeError {
     ProtocolNotOffered(String),
     ExtensionSyntax(String),
     ExtensionNotOffered(String),
-    /// An extension's answer that does not fit what was offered.
+    /// The server's parameters for an extension do not match the offer.
     Extension {
         name: String,
         problem: String,
@@ -45,7 +44,7 @@ pub enum UpgradeError {
 }
 
 impl UpgradeError {
-    /// The status that came, 0 where there was none.
+    /// Returns the HTTP status, 0 if there was none.
     pub fn status(&self) -> u16 {
         match self {
             UpgradeError::NotHttp
@@ -57,7 +56,7 @@ impl UpgradeError {
         }
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub fn retriable(&self) -> bool {
         matches!(self, UpgradeError::Refused { status: 408 | 425 | 429 | 500 | 502 | 503 | 504, .. })
     }
@@ -79,13 +78,8 @@ impl UpgradeError {
         }
     }
 
-    /// For a response whose status is no success.
-    pub(super) fn from_status(head: &ResponseHead, over_http2: bool) -> Self {
-        let status = head.status;
-        match head.redirect() {
-            Some(location) => UpgradeError::Redirect { status, location: location.to_owned() },
-            None => UpgradeError::Refused { status, reason: printable(&head.reason), over_http2 },
-        }
+    pub(super) fn refused(status: u16, reason: &str, over_http2: bool) -> Self {
+        UpgradeError::Refused { status, reason: printable(reason), over_http2 }
     }
 
     pub(super) fn protocol_not_offered(name: &str) -> Self {
@@ -117,7 +111,7 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UpgradeError::NotHttp => f.write_str(
-                "the server's answer is not HTTP/1: check the port, and whether it wants wss instead of ws",
+                "the server's response is not HTTP/1: check the port, and whether it requires wss instead of ws",
             ),
             UpgradeError::MalformedHead(problem) => {
                 write!(f, "the server's HTTP response is malformed: {problem}")
@@ -141,25 +135,25 @@ impl fmt::Display for UpgradeError {
                 printable(location)
             ),
             UpgradeError::Http10 => f.write_str(
-                "the server upgraded in HTTP/1.0, which cannot: an old proxy on the way, or an old server \
-                 (RFC 6455 section 4.1)",
+                "the server answered 101 in HTTP/1.0, which does not support upgrades: an old proxy on the path, or \
+                 an old server (RFC 6455 section 4.1)",
             ),
             UpgradeError::NoUpgrade => f.write_str(
-                "the server answered 101 without 'Upgrade: websocket': it switched to something else \
+                "the server answered 101 without 'Upgrade: websocket': it switched to another protocol \
                  (RFC 6455 section 4.1)",
             ),
             UpgradeError::NoConnectionUpgrade => f.write_str(
-                "the server answered 101 without 'Connection: Upgrade': a proxy on the way may have removed it \
+                "the server answered 101 without 'Connection: Upgrade': a proxy on the path may have removed it \
                  (RFC 6455 section 4.1)",
             ),
             UpgradeError::NoAccept => f.write_str(
-                "the server answered 101 without Sec-WebSocket-Accept: it is no WebSocket server (RFC 6455 section 4.1)",
+                "the server answered 101 without Sec-WebSocket-Accept: it is not a WebSocket server (RFC 6455 section 4.1)",
             ),
             UpgradeError::SeveralAccepts => f.write_str(
                 "the server sent more than one Sec-WebSocket-Accept (RFC 6455 section 11.3.3)",
             ),
             UpgradeError::WrongAccept => f.write_str(
-                "the server's Sec-WebSocket-Accept does not answer our key: a cached or forged response \
+                "the server's Sec-WebSocket-Accept does not match the key: a cached or forged response \
                  (RFC 6455 section 4.1)",
             ),
             UpgradeError::SeveralProtocols => {
@@ -175,7 +169,7 @@ impl fmt::Display for UpgradeError {
                 write!(f, "the server chose the extension \"{name}\", which was not offered (RFC 6455 section 4.1)")
             }
             UpgradeError::Extension { name, problem } => {
-                write!(f, "the server's answer for the extension \"{name}\" {problem}")
+                write!(f, "the server's response for the extension \"{name}\" {problem}")
             }
         }
     }
@@ -183,34 +177,36 @@ impl fmt::Display for UpgradeError {
 
 impl std::error::Error for UpgradeError {}
 
-/// What the status means for someone who wanted a WebSocket.
+/// Returns what the status means for a WebSocket upgrade, and what to do.
 fn advice(status: u16, over_http2: bool) -> &'static str {
     match status {
-        405 if over_http2 => ": it allows no CONNECT (RFC 8441) there; check the path and the HTTP version",
+        405 if over_http2 => {
+            ": it does not allow CONNECT (RFC 8441) there; check the path and the HTTP version"
+        }
         426 if over_http2 => {
-            ": it wants another protocol or WebSocket version; this is version 13 over HTTP/2"
+            ": it requires another protocol or WebSocket version; this is version 13 over HTTP/2"
         }
         501 if over_http2 => ": it does not support the extended CONNECT of RFC 8441; check the HTTP version",
         505 if over_http2 => ": it does not support HTTP/2 for this; check the HTTP version",
-        200..=299 => ": an ordinary page, no WebSocket; check the path",
-        300..=399 => ": a redirect that says nowhere to go",
-        400 => ": it did not understand the upgrade; check path, headers and proxies on the way",
-        401 => ": it wants credentials, or other ones; set basic or bearer authentication",
+        200..=299 => ": an ordinary page, not a WebSocket; check the path",
+        300..=399 => ": a redirect without a usable Location",
+        400 => ": it rejected the upgrade as malformed; check the path, the headers and any proxy",
+        401 => ": it requires credentials, or rejected those sent; set basic or bearer authentication",
         403 => ": not allowed; check origin, credentials and cookies",
-        404 | 410 => ": nothing there; check the path",
-        405 => ": it allows no GET there; check the path",
-        407 => ": a proxy wants credentials",
-        408 | 425 | 429 => ": too slow, too early or too often; try again later",
+        404 | 410 => ": not found; check the path",
+        405 => ": it does not allow GET there; check the path",
+        407 => ": a proxy requires credentials",
+        408 | 425 | 429 => ": a timeout or a rate limit; try again later",
         421 => ": it does not serve this host on this connection; check the URL's host",
-        426 => ": it wants another protocol or WebSocket version; this is version 13 over HTTP/1.1",
+        426 => ": it requires another protocol or WebSocket version; this is version 13 over HTTP/1.1",
         501 => ": it does not support the upgrade by GET; check the path",
-        505 => ": it does not support HTTP/1.1; check proxies on the way",
-        500..=599 => ": the server, or a gateway before it, has a problem; try again later",
+        505 => ": it does not support HTTP/1.1; check any proxy",
+        500..=599 => ": an error of the server or of a gateway in front of it; try again later",
         _ => ": no upgrade",
     }
 }
 
-/// The server's text for a message or a log: at most 120 characters, control characters escaped.
+/// Returns the server's text for messages and logs: at most 120 characters, control characters escaped.
 fn printable(text: &str) -> String {
     let mut short: String = text.chars().take(120).flat_map(|c| c.escape_debug()).collect();
     if text.chars().nth(120).is_some() {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::{Error, ErrorKind};
+use crate::wire::response::{Head, parse_response};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -22,7 +23,7 @@ fn check(request: &UpgradeRequest, status_line: &str, fields: &[&str]) -> Result
     }
 }
 
-/// A 101 that is good but for what the fields say.
+/// Checks a valid 101 with additional fields.
 fn upgrade(request: &UpgradeRequest, fields: &[&str]) -> Result<Accepted, UpgradeError> {
     let mut all = vec!["Upgrade: websocket", "Connection: Upgrade", ACCEPT];
     all.extend(fields);
@@ -30,13 +31,13 @@ fn upgrade(request: &UpgradeRequest, fields: &[&str]) -> Result<Accepted, Upgrad
 }
 
 #[test]
-fn keys_and_accepts_are_those_of_the_rfc() {
+fn key_and_accept_match_rfc_example() {
     assert_eq!(key_from(*b"the sample nonce"), KEY);
     assert_eq!(accept_for(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
 #[test]
-fn the_smallest_request_has_what_the_rfc_asks_for_and_nothing_else() {
+fn minimal_request_has_only_required_fields() {
     assert_eq!(
         encoded(&request("ws://example.com/chat?x=1")),
         "GET /chat?x=1 HTTP/1.1\r\n\
@@ -50,7 +51,7 @@ fn the_smallest_request_has_what_the_rfc_asks_for_and_nothing_else() {
 }
 
 #[test]
-fn the_fullest_request_has_every_field_once() {
+fn complete_request_has_every_field_once() {
     let mut full = request("ws://bob:secret@[::1]:9001/");
     full.protocols = vec!["chat".into(), "v2.chat".into()];
     full.extensions = Some("permessage-deflate; client_max_window_bits".into());
@@ -88,7 +89,7 @@ fn the_fullest_request_has_every_field_once() {
 }
 
 #[test]
-fn what_was_completed_can_be_removed() {
+fn default_fields_can_be_removed() {
     let mut asked = request("ws://bob:secret@h/");
     asked.complete();
     assert_eq!(asked.headers.get("user-agent"), Some(concat!("Framewire/", env!("CARGO_PKG_VERSION"))));
@@ -100,7 +101,7 @@ fn what_was_completed_can_be_removed() {
 }
 
 #[test]
-fn a_zone_is_in_no_line_of_a_request() {
+fn request_never_contains_zone() {
     for url in ["ws://[fe80::1%25lo]:9/a", "wss://[fe80::1%251]/"] {
         let mut asked = request(url);
         asked.complete();
@@ -115,7 +116,7 @@ fn a_zone_is_in_no_line_of_a_request() {
 }
 
 #[test]
-fn what_we_send_a_server_of_another_library_accepts() {
+fn tungstenite_server_accepts_request() {
     let mut asked = request("ws://example.com/chat");
     asked.headers.add("X-Token", "a").unwrap();
     let text = encoded(&asked);
@@ -133,7 +134,7 @@ fn what_we_send_a_server_of_another_library_accepts() {
 }
 
 #[test]
-fn a_plain_upgrade_is_accepted_however_its_tokens_are_written() {
+fn upgrade_is_accepted_in_any_token_spelling() {
     // A 101 has no body, whatever its head says (RFC 9112 section 6.3).
     for field in ["Content-Length: 0", "Content-Length: 5", "Transfer-Encoding: chunked"] {
         assert!(upgrade(&request("ws://h/"), &[field]).is_ok(), "{field}");
@@ -153,7 +154,7 @@ fn a_plain_upgrade_is_accepted_however_its_tokens_are_written() {
 }
 
 #[test]
-fn a_folded_field_counts_as_what_it_says_and_what_is_folded_in_is_no_field() {
+fn folded_lines_belong_to_their_field() {
     let plain = request("ws://h/");
     let accept = "Sec-WebSocket-Accept:\r\n s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     let folded = ["Upgrade:\r\n\twebsocket", "Connection: keep-alive,\r\n Upgrade", accept];
@@ -174,7 +175,7 @@ fn a_folded_field_counts_as_what_it_says_and_what_is_folded_in_is_no_field() {
 }
 
 #[test]
-fn a_101_that_breaks_a_rule_is_refused_by_that_rule() {
+fn invalid_101_is_rejected_with_specific_error() {
     let plain = request("ws://h/");
     let good = ["Upgrade: websocket", "Connection: Upgrade", ACCEPT];
     let with = |at: usize, field: &'static str| {
@@ -196,7 +197,7 @@ fn a_101_that_breaks_a_rule_is_refused_by_that_rule() {
 }
 
 #[test]
-fn a_subprotocol_must_be_one_of_those_offered() {
+fn subprotocol_must_be_offered() {
     let mut asked = request("ws://h/");
     let chosen =
         |asked: &UpgradeRequest, fields: &[&str]| upgrade(asked, fields).map(|accepted| accepted.protocol);
@@ -218,7 +219,7 @@ fn a_subprotocol_must_be_one_of_those_offered() {
 }
 
 #[test]
-fn an_extension_must_be_one_of_those_offered() {
+fn extension_must_be_offered() {
     let mut asked = request("ws://h/");
     let chosen =
         |asked: &UpgradeRequest, fields: &[&str]| upgrade(asked, fields).map(|accepted| accepted.extensions);
@@ -247,7 +248,7 @@ fn an_extension_must_be_one_of_those_offered() {
 }
 
 #[test]
-fn refusals_say_their_status_and_what_to_do() {
+fn refusal_has_status_and_advice() {
     let plain = request("ws://h/");
     for (line, status, retriable, words) in [
         ("HTTP/1.1 200 OK", 200, false, "200 (OK): an ordinary page"),
@@ -261,7 +262,7 @@ fn refusals_say_their_status_and_what_to_do() {
         ("HTTP/1.1 500 x", 500, true, "later"),
         ("HTTP/1.1 501 x", 501, false, "server"),
         ("HTTP/1.1 503", 503, true, "answered 503:"),
-        ("HTTP/1.1 302 Found", 302, false, "nowhere"),
+        ("HTTP/1.1 302 Found", 302, false, "Location"),
         ("HTTP/1.1 999 Odd", 999, false, "no upgrade"),
     ] {
         let error = Error::from(check(&plain, line, &["A: b"]).unwrap_err());
@@ -275,14 +276,14 @@ fn refusals_say_their_status_and_what_to_do() {
 }
 
 #[test]
-fn a_servers_words_are_shortened_and_made_printable() {
+fn server_text_is_shortened_and_escaped() {
     let long = "\u{1}x".repeat(300);
     let text = UpgradeError::protocol_not_offered(&long).to_string();
     assert!(text.len() < 700 && !text.contains('\u{1}') && text.contains('…'), "{text}");
 }
 
 #[test]
-fn over_http2_nothing_is_about_the_connection() {
+fn http2_request_has_no_connection_fields() {
     let mut asked = request("wss://Ann:pw@host:8443/a?b=c");
     asked.headers.add("Origin", "https://game.example").unwrap();
     asked.protocols = vec!["one".to_owned(), "two".to_owned()];
@@ -313,7 +314,7 @@ fn over_http2_nothing_is_about_the_connection() {
 }
 
 #[test]
-fn over_http2_any_success_is_consent_and_an_accept_means_nothing() {
+fn http2_accepts_any_success_and_ignores_accept_key() {
     let asked = request("wss://host/");
     let head = |status, fields: &[(&str, &str)]| {
         let mut headers = ResponseHeaders::default();
@@ -329,7 +330,7 @@ fn over_http2_any_success_is_consent_and_an_accept_means_nothing() {
     // RFC 9110 section 9.3.6.
     let lengths = [("content-length", "5"), ("transfer-encoding", "chunked")];
     assert!(check_response_http2(&head(200, &lengths), &asked).is_ok());
-    // The advice is about what was sent.
+    // The advice names the method that was sent.
     for (status, words) in [(405, "CONNECT"), (426, "over HTTP/2"), (501, "CONNECT"), (505, "HTTP/2")] {
         let text = check_response_http2(&head(status, &[]), &asked).unwrap_err().to_string();
         assert!(text.contains(words) && !text.contains("GET") && !text.contains("HTTP/1.1"), "{text}");

@@ -1,7 +1,7 @@
-//! `ws:` and `wss:` URLs (RFC 6455 section 3, RFC 3986), parsed once and then trusted.
+//! Parser for `ws:` and `wss:` URLs (RFC 6455 section 3, RFC 3986).
 //!
-//! Strict, because what is in a URL ends up in the request head: nothing is stripped, and what
-//! could break the head or mean something else to another parser is refused.
+//! Strict, because parts of the URL go into the request head: strips nothing, and rejects what could break the head
+//! or what other parsers read differently.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,8 +14,8 @@ pub struct Url {
     pub secure: bool,
     /// Lower case; an IPv6 address without its brackets and its zone.
     pub host: String,
-    /// The zone of a link-local address (RFC 6874): an interface, by name or number. It means something on
-    /// this machine only, and is never sent.
+    /// The zone of a link-local address (RFC 6874): an interface, by name or number. Local to this machine; never
+    /// sent.
     pub zone: Option<Box<str>>,
     pub port: u16,
     /// Path and query, at least `/`.
@@ -24,7 +24,7 @@ pub struct Url {
     pub credentials: Option<Box<(String, String)>>,
 }
 
-/// Why a text is no usable URL.
+/// Why a URL is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlError {
     Empty,
@@ -47,9 +47,9 @@ pub enum UrlError {
     Host(String),
     Ipv4(String),
     Ipv6(String),
-    /// A zone of an address that has none.
+    /// A zone on an address that is not link-local.
     Zone(String),
-    /// A redirect that names a zone of this machine.
+    /// A redirect to an address with a zone.
     ForeignZone,
     Port(String),
     Credentials(&'static str),
@@ -78,22 +78,22 @@ impl Url {
         Ok(Url { secure, host, zone, port, path, credentials: credentials.map(Box::new) })
     }
 
-    /// The value of the Host header: the port only where it is not the scheme's own.
+    /// Returns the value of the Host header: with the port only if it is not the default of the scheme.
     pub fn host_header(&self) -> String {
         if self.port == default_port(self.secure) { self.bracketed_host() } else { self.authority() }
     }
 
-    /// Host and port, always both: what a proxy is asked for, and what error texts name.
+    /// Returns `host:port`, for proxies and error messages.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.bracketed_host(), self.port)
     }
 
-    /// The same scheme, host and port (RFC 6454 section 5).
+    /// Returns whether scheme, host and port are equal (RFC 6454 section 5).
     pub fn same_origin(&self, other: &Url) -> bool {
         self.same_host(other) && (self.secure, self.port) == (other.secure, other.port)
     }
 
-    /// The same host, in the same zone.
+    /// Returns whether host and zone are equal.
     pub(super) fn same_host(&self, other: &Url) -> bool {
         (&self.host, &self.zone) == (&other.host, &other.zone)
     }
@@ -107,7 +107,7 @@ impl Url {
     }
 }
 
-/// The URL as it may appear in logs: without credentials.
+/// For logs: without credentials.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(zone) = &self.zone else {
@@ -149,20 +149,20 @@ impl fmt::Display for UrlError {
             UrlError::EmptyHost => f.write_str("the URL has no host; it looks like wss://host:port/path"),
             UrlError::Host(host) => write!(
                 f,
-                "the host \"{}\" is no name: letters, digits, '-' and '_' in parts of at most 63 with dots \
+                "the host \"{}\" is not a valid name: letters, digits, '-' and '_' in parts of at most 63 with dots \
                  between them; an IPv6 address goes in brackets",
                 host.escape_debug()
             ),
             UrlError::Ipv4(host) => {
                 write!(
                     f,
-                    "the host \"{}\" ends in a number but is no IPv4 address of four decimal parts",
+                    "the host \"{}\" ends in a number but is not an IPv4 address of four decimal parts",
                     host.escape_debug()
                 )
             }
             UrlError::Ipv6(host) => write!(
                 f,
-                "the host \"{}\" is no IPv6 address in brackets, as in [::1], or [fe80::1%25eth0] with a zone",
+                "the host \"{}\" is not an IPv6 address in brackets, as in [::1], or [fe80::1%25eth0] with a zone",
                 host.escape_debug()
             ),
             UrlError::Zone(host) => write!(
@@ -171,21 +171,21 @@ impl fmt::Display for UrlError {
                 host.escape_debug()
             ),
             UrlError::ForeignZone => f.write_str(
-                "a redirect to a zone is refused: zones mean something only on the machine that has them \
+                "a redirect to an address with a zone is rejected: zones are local to a machine \
                  (RFC 6874 section 4)",
             ),
             UrlError::Port(port) => {
                 write!(f, "the port \"{}\" is not a number from 1 to 65535", port.escape_debug())
             }
             UrlError::Credentials(why) => write!(f, "the URL's user name and password: {why}"),
-            UrlError::Downgrade => f.write_str("a redirect from wss to ws is refused: it would give up TLS"),
+            UrlError::Downgrade => f.write_str("a redirect from wss to ws is rejected: it would drop TLS"),
         }
     }
 }
 
 impl std::error::Error for UrlError {}
 
-/// `user:password@host:port`, of which only the host must be there.
+/// `user:password@host:port`; only the host is required.
 pub(super) struct Authority {
     pub credentials: Option<(String, String)>,
     pub host: String,
@@ -206,12 +206,12 @@ impl Authority {
     }
 }
 
-/// What follows the scheme, cut before the path or the query.
+/// Splits what follows the scheme before the path or the query.
 pub(super) fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))
 }
 
-/// An IPv6 address in brackets, any other host as it is.
+/// Encloses an IPv6 address in brackets.
 pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
@@ -220,7 +220,7 @@ fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// What holds for every byte of a URL, wherever it stands.
+/// Checks length, allowed bytes and percent escapes.
 pub(super) fn check_bytes(text: &str) -> Result<(), UrlError> {
     if text.is_empty() {
         return Err(UrlError::Empty);
@@ -250,7 +250,7 @@ pub(super) fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
 }
 
-/// User info, percent-decoded; nothing at all before the `@` is no credentials.
+/// Percent-decodes the user info; `None` if it is empty.
 fn parse_credentials(user_info: &str) -> Result<Option<(String, String)>, UrlError> {
     if user_info.is_empty() {
         return Ok(None);
@@ -284,7 +284,7 @@ fn percent_decode(text: &str) -> Result<String, UrlError> {
     String::from_utf8(decoded).map_err(|_| UrlError::Credentials("percent escapes must form UTF-8"))
 }
 
-/// Host and, where there is a colon, what follows it.
+/// Splits into host and port; the port is empty if there is none.
 fn split_port(host_port: &str) -> Result<(&str, &str), UrlError> {
     if host_port.starts_with('[') {
         let end = host_port.find(']').ok_or_else(|| UrlError::Ipv6(shorten(host_port)))? + 1;
@@ -298,7 +298,7 @@ fn split_port(host_port: &str) -> Result<(&str, &str), UrlError> {
     Ok(host_port.split_once(':').unwrap_or((host_port, "")))
 }
 
-/// `None` for the empty port that RFC 3986 section 3.2.3 allows: the default.
+/// Returns `None` for an empty port, which RFC 3986 section 3.2.3 allows and which means the default.
 fn parse_port(port: &str) -> Result<Option<u16>, UrlError> {
     if port.is_empty() {
         return Ok(None);
@@ -310,7 +310,7 @@ fn parse_port(port: &str) -> Result<Option<u16>, UrlError> {
     }
 }
 
-/// The host, and the zone of an IPv6 address.
+/// Parses a host, with the zone of an IPv6 address.
 fn parse_host(host: &str) -> Result<(String, Option<Box<str>>), UrlError> {
     if host.is_empty() {
         return Err(UrlError::EmptyHost);
@@ -318,7 +318,7 @@ fn parse_host(host: &str) -> Result<(String, Option<Box<str>>), UrlError> {
     if let Some(inner) = host.strip_prefix('[') {
         let wrong = || UrlError::Ipv6(shorten(host));
         let inner = inner.strip_suffix(']').ok_or_else(wrong)?;
-        // RFC 6874 section 2: behind "%25", as "%" alone begins an escape.
+        // RFC 6874 section 2: after "%25", as "%" starts a percent escape.
         let (address, zone) = match inner.split_once("%25") {
             Some((address, zone)) => (address, Some(parse_zone(zone).ok_or_else(wrong)?)),
             None => (inner, None),
@@ -330,7 +330,7 @@ fn parse_host(host: &str) -> Result<(String, Option<Box<str>>), UrlError> {
         return Ok((address.to_string(), zone));
     }
 
-    // A trailing dot, the root of the name system, is allowed and kept.
+    // A trailing dot, the DNS root, is allowed and kept.
     let name = host.strip_suffix('.').unwrap_or(host);
     let label_ok = |label: &str| {
         (1..=63).contains(&label.len())
@@ -339,7 +339,7 @@ fn parse_host(host: &str) -> Result<(String, Option<Box<str>>), UrlError> {
     if name.len() > 253 || !name.split('.').all(label_ok) {
         return Err(UrlError::Host(shorten(host)));
     }
-    // Resolvers read "127.1" or "0x7f.1" as addresses; only the one usual form may mean one.
+    // Resolvers read "127.1" or "0x7f.1" as addresses; accept the four-part decimal form only.
     let last = name.rsplit('.').next().unwrap_or_default();
     if is_number(last) && host.parse::<Ipv4Addr>().is_err() {
         return Err(UrlError::Ipv4(shorten(host)));
@@ -347,10 +347,10 @@ fn parse_host(host: &str) -> Result<(String, Option<Box<str>>), UrlError> {
     Ok((host.to_ascii_lowercase(), None))
 }
 
-/// The longest zone that is taken; names of interfaces are shorter than 16 bytes on most systems.
+/// The longest zone; interface names are shorter than 16 bytes on most systems.
 const MAX_ZONE: usize = 64;
 
-/// RFC 6874 section 2: visible ASCII, percent-encoded where it is not unreserved.
+/// Parses a percent-encoded zone (RFC 6874 section 2): visible ASCII.
 fn parse_zone(text: &str) -> Option<Box<str>> {
     let zone = percent_decode(text).ok()?;
     let fits = (1..=MAX_ZONE).contains(&zone.len()) && zone.bytes().all(|byte| byte.is_ascii_graphic());
@@ -376,8 +376,8 @@ fn is_number(label: &str) -> bool {
     })
 }
 
-/// Path and query in the form that goes into the request: at least `/`, and the few characters
-/// that RFC 3986 knows nowhere percent-encoded, as browsers do.
+/// Returns path and query for the request: at least `/`, with the characters that RFC 3986 does not allow
+/// percent-encoded, like browsers do.
 pub(super) fn encode_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
@@ -392,7 +392,7 @@ pub(super) fn encode_path(path: &str) -> String {
     encoded
 }
 
-/// What an error quotes of the caller's text.
+/// Shortens the caller's text for an error message.
 pub(super) fn shorten(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -5,7 +5,7 @@ fn parse(text: &str) -> Url {
 }
 
 #[test]
-fn the_parts_of_a_url_are_found() {
+fn url_is_split_into_parts() {
     for (text, secure, host, port, path) in [
         ("ws://example.com", false, "example.com", 80, "/"),
         ("wss://example.com", true, "example.com", 443, "/"),
@@ -30,7 +30,7 @@ fn the_parts_of_a_url_are_found() {
 }
 
 #[test]
-fn what_is_no_url_is_refused_with_its_reason() {
+fn invalid_urls_are_rejected_with_reason() {
     use UrlError::*;
     for (text, expected) in [
         ("", Empty),
@@ -109,7 +109,7 @@ fn what_is_no_url_is_refused_with_its_reason() {
 }
 
 #[test]
-fn no_byte_that_could_break_the_request_head_gets_through() {
+fn bytes_that_could_break_request_head_are_rejected() {
     for byte in 0..=255u8 {
         let Ok(text) = String::from_utf8(b"ws://h/a".iter().copied().chain([byte]).collect()) else {
             continue;
@@ -140,7 +140,7 @@ fn user_info_becomes_credentials_and_is_never_displayed() {
 }
 
 #[test]
-fn host_header_names_the_port_only_where_it_is_unusual() {
+fn host_header_omits_default_port() {
     for (text, host_header, authority) in [
         ("ws://h/", "h", "h:80"),
         ("ws://h:443/", "h:443", "h:443"),
@@ -158,7 +158,7 @@ fn host_header_names_the_port_only_where_it_is_unusual() {
 }
 
 #[test]
-fn a_zone_is_kept_apart_from_the_host_and_shown_but_never_sent() {
+fn zone_is_displayed_but_never_sent() {
     for (text, zone, shown) in [
         ("ws://[fe80::1%25lo]:9/", "lo", "ws://[fe80::1%25lo]:9/"),
         ("wss://[FE80:0::1%25eth0.100]/a?b", "eth0.100", "wss://[fe80::1%25eth0.100]/a?b"),
@@ -183,8 +183,8 @@ fn a_zone_is_kept_apart_from_the_host_and_shown_but_never_sent() {
 }
 
 #[test]
-fn no_text_makes_the_parser_panic() {
-    // All short texts over the characters that mean something, after a scheme and alone.
+fn parser_never_panics() {
+    // All short texts of significant characters, with and without a scheme.
     let alphabet = b":/\\?#[]@%.a1x\xC3";
     for a in alphabet {
         for b in alphabet {

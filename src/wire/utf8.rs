@@ -1,27 +1,26 @@
-//! UTF-8 (RFC 3629) across the borders of reads and frames.
+//! UTF-8 validation (RFC 3629) across reads and frames.
 
 use super::violation::Violation;
 
-/// Whether `bytes` are UTF-8, all of them.
+/// Returns whether all of `bytes` is valid UTF-8.
 #[inline]
 pub fn valid(bytes: &[u8]) -> bool {
     crate::fault::point("wire.utf8");
     simdutf8::basic::from_utf8(bytes).is_ok()
 }
 
-/// Checks text that arrives in pieces. It fails in the piece that holds the first byte after
-/// which no continuation could make the text valid.
+/// Validates text that arrives in pieces. Fails at the first byte after which no continuation is valid.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Stream {
-    /// Continuation bytes that the sequence begun last still needs.
+    /// Continuation bytes missing in the unfinished sequence.
     needed: u8,
-    /// What the next of them may be, when `needed` is not 0.
+    /// The range of the next continuation byte, if `needed` is not 0.
     lowest: u8,
     highest: u8,
 }
 
 impl Utf8Stream {
-    /// The next piece. After an error the stream is of no more use.
+    /// Validates the next piece. Must not be called again after an error.
     #[inline]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let mut rest = bytes;
@@ -30,7 +29,7 @@ impl Utf8Stream {
             self.step(byte)?;
             rest = tail;
         }
-        // The bulk at vector speed, without the sequence that the piece breaks off in.
+        // Vectorised, except for the unfinished sequence at the end of the piece.
         let (whole, unfinished) = rest.split_at(rest.len() - unfinished_len(rest));
         if !valid(whole) {
             return Err(Violation::InvalidUtf8);
@@ -38,19 +37,19 @@ impl Utf8Stream {
         unfinished.iter().try_for_each(|&byte| self.step(byte))
     }
 
-    /// The end of the text: a sequence that has begun must be complete.
+    /// Ends the text; fails if a sequence is unfinished.
     #[inline]
     pub fn finish(&mut self) -> Result<(), Violation> {
         if self.is_clean() { Ok(()) } else { Err(Violation::InvalidUtf8) }
     }
 
-    /// No sequence is open.
+    /// Returns whether no sequence is unfinished.
     #[inline]
     pub fn is_clean(&self) -> bool {
         self.needed == 0
     }
 
-    /// One byte, by the table of RFC 3629 section 4.
+    /// Validates one byte by the table of RFC 3629 section 4.
     fn step(&mut self, byte: u8) -> Result<(), Violation> {
         if self.needed > 0 {
             if !(self.lowest..=self.highest).contains(&byte) {
@@ -74,8 +73,8 @@ impl Utf8Stream {
     }
 }
 
-/// How many bytes at the end belong to a sequence that needs more than is there: 0 to 3.
-/// Whether they are well formed is not looked at.
+/// Returns the number of bytes of an unfinished sequence at the end: 0 to 3. Does not check that they are
+/// well-formed.
 #[inline]
 fn unfinished_len(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
@@ -95,8 +94,7 @@ fn unfinished_len(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// The plain meaning: valid so far means that the text is valid or breaks off in a sequence
-    /// that can still become valid.
+    /// Naive check: the text is valid, or ends in a sequence that can still become valid.
     fn may_become_valid(bytes: &[u8]) -> bool {
         std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
     }
@@ -129,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn every_split_of_good_and_bad_texts_agrees_with_the_standard_library() {
+    fn every_split_agrees_with_standard_library() {
         let texts: [&[u8]; 24] = [
             b"",
             b"Hello-\xC2\xB5@\xC3\x9F\xC3\xB6\xC3\xA4\xC3\xBC\xC3\xA0\xC3\xA1-UTF-8!!",
@@ -162,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_and_every_interesting_quadruple_of_bytes_agrees() {
+    fn byte_pairs_and_edge_quadruples_agree_with_standard_library() {
         for first in 0..=255u8 {
             for second in 0..=255u8 {
                 check(&[&[first], &[second]]);
@@ -185,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn the_second_byte_of_a_hopeless_sequence_is_enough() {
-        for hopeless in [[0xF4, 0x90], [0xE0, 0x80], [0xED, 0xA0], [0xF0, 0x8F]] {
-            assert_eq!(Utf8Stream::default().feed(&hopeless), Err(Violation::InvalidUtf8));
+    fn invalid_second_byte_is_detected_at_once() {
+        for invalid in [[0xF4, 0x90], [0xE0, 0x80], [0xED, 0xA0], [0xF0, 0x8F]] {
+            assert_eq!(Utf8Stream::default().feed(&invalid), Err(Violation::InvalidUtf8));
             let mut stream = Utf8Stream::default();
-            assert_eq!(stream.feed(&hopeless[..1]), Ok(()));
-            assert_eq!(stream.feed(&hopeless[1..]), Err(Violation::InvalidUtf8));
+            assert_eq!(stream.feed(&invalid[..1]), Ok(()));
+            assert_eq!(stream.feed(&invalid[1..]), Err(Violation::InvalidUtf8));
         }
     }
 
     #[test]
-    fn long_texts_are_checked_to_their_last_byte() {
+    fn long_texts_are_checked_to_last_byte() {
         let mut text = "Füße, 水, 🎲 ".repeat(100).into_bytes();
         let cut = text.len() / 2 + 1;
         check(&[&text[..cut], &text[cut..]]);

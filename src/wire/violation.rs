@@ -1,37 +1,37 @@
-//! What a peer can do wrong on an open connection, and the close code that answers it.
+//! Protocol violations by the peer, with their close codes and texts.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::ErrorKind;
 
-/// A breach of RFC 6455 or RFC 7692 by the peer. The connection is failed (section 7.1.7) with
+/// A violation of RFC 6455 or RFC 7692 by the peer. The library fails the connection (section 7.1.7) with
 /// [`Violation::close_code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// An opcode that no RFC defines: 3–7 and 11–15.
     ReservedOpcode(u8),
-    /// Reserved bits that no negotiated extension gives a meaning (RSV1 = 4, RSV2 = 2, RSV3 = 1).
+    /// Reserved bits that no negotiated extension uses (RSV1 = 4, RSV2 = 2, RSV3 = 1).
     ReservedBits(u8),
-    /// A server must not mask.
+    /// A masked frame from a server.
     MaskedFrame,
     /// A control frame without FIN.
     FragmentedControl,
     /// A control frame with more than 125 bytes of payload.
     ControlTooLong,
-    /// A payload length in more bytes than it needs.
+    /// A payload length that is not minimally encoded.
     LengthNotMinimal,
     /// A 64-bit payload length with its top bit set.
     LengthTopBit,
-    /// A continuation frame with no message to continue.
+    /// A continuation frame without a started message.
     UnexpectedContinuation,
-    /// A new message before the last one was finished.
+    /// A new message before the previous one was finished.
     ExpectedContinuation,
     /// Text, or the reason of a close frame, that is not UTF-8.
     InvalidUtf8,
     /// A close frame whose payload is one byte: half a status code.
     CloseLength,
-    /// A status code that must not appear on the wire.
+    /// A status code that must not be sent.
     CloseCode(u16),
     /// More payload bytes than this side accepts in one message.
     MessageTooLarge { limit: usize },
@@ -40,7 +40,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The status code of the close frame that answers the violation (RFC 6455 section 7.4.1).
+    /// Returns the status code of the close frame (RFC 6455 section 7.4.1).
     pub fn close_code(&self) -> u16 {
         match self {
             Violation::InvalidUtf8 | Violation::CorruptDeflate => 1007,
@@ -49,7 +49,7 @@ impl Violation {
         }
     }
 
-    /// How the end of the connection is reported.
+    /// Returns the kind of error that is reported.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Violation::InvalidUtf8 => ErrorKind::Utf8,
@@ -59,7 +59,7 @@ impl Violation {
         }
     }
 
-    /// What the peer did, and the section that forbids it; short enough for a close reason.
+    /// Returns what the peer did and the RFC section it violates; short enough for a close reason.
     pub fn text(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Violation::ReservedOpcode(opcode) => {
@@ -122,7 +122,7 @@ mod tests {
     use crate::limits;
 
     #[test]
-    fn every_text_names_its_rfc_and_fits_into_a_close_frame() {
+    fn texts_name_the_rfc_and_fit_into_close_frame() {
         let all = [
             (Violation::ReservedOpcode(15), 1002),
             (Violation::ReservedBits(7), 1002),

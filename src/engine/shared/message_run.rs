@@ -13,7 +13,7 @@ use crate::buffer::Segment;
 use crate::limits::EVENT_OVERHEAD;
 use crate::session::MessageType;
 use crate::session::inbound::WholeFrame;
-use crate::wire::frame::parse_usual;
+use crate::wire::frame::parse_unfragmented;
 
 /// At least one message.
 pub struct MessageRun {
@@ -71,7 +71,7 @@ impl MessageRun {
     /// The first message.
     #[inline]
     pub fn first(&self) -> Option<MessageRange> {
-        let (opcode, start, len) = parse_usual(self.frames.as_slice())?;
+        let (opcode, start, len) = parse_unfragmented(self.frames.as_slice())?;
         Some(MessageRange { message_type: MessageType::of(opcode), start, end: start + len })
     }
 

@@ -1,23 +1,23 @@
-//! Decompression of what we receive (RFC 7692 section 7.2.2).
+//! Decompression of received messages (RFC 7692 section 7.2.2).
 
 use flate2::{Decompress, FlushDecompress, Status as Inflated};
 
 use super::{DeflateParams, Status, Step, TAIL};
 use crate::wire::violation::Violation;
 
-/// Decompresses messages, one after the other.
+/// Decompresses one message after the other.
 pub struct Inflater {
-    /// Made for the first message, and again after [`Inflater::release_if_idle`].
+    /// Allocated for the first message, and again after [`Inflater::release_if_idle`].
     state: Option<Box<Decompress>>,
     takeover: bool,
-    /// Some of the current message has been taken.
+    /// Part of the current message was consumed.
     in_message: bool,
-    /// The state remembers a message that the next does not refer to.
+    /// The state must be reset before the next message.
     stale: bool,
-    /// Nothing, or a whole stream that ended itself, lies before the next byte: the tail would
-    /// be no end of a block here, but the torn beginning of one.
+    /// The next byte starts a deflate stream: at the start of a message, or after a final block. The tail must
+    /// not be fed here, as it would start a new block instead of ending one.
     at_boundary: bool,
-    /// How much of the tail has been fed.
+    /// Bytes of the tail that were fed.
     tail_fed: usize,
 }
 
@@ -33,11 +33,11 @@ impl Inflater {
         }
     }
 
-    /// Decompresses more of a message into `out`, which must not be empty. `last` says that
-    /// `input` is all that is left of the message. After an error it is of no more use.
+    /// Decompresses more of a message into `out`, which must not be empty. With `last`, `input` is the rest of the
+    /// message. Must not be called again after an error.
     pub fn step(&mut self, input: &[u8], out: &mut [u8], last: bool) -> Result<Step, Violation> {
         crate::fault::point("wire.inflate");
-        // The full window, as it reads what was written for any, and zlib-rs allocates no less.
+        // Always the full window: it decompresses data for any window, and zlib-rs allocates no less.
         let state = self.state.get_or_insert_with(|| Box::new(Decompress::new(false)));
         if std::mem::take(&mut self.stale) {
             state.reset(false);
@@ -49,15 +49,15 @@ impl Inflater {
             let rest = &input[consumed..];
             let in_tail = rest.is_empty() && last && !self.at_boundary;
             let feed = if in_tail { &TAIL[self.tail_fed..] } else { rest };
-            let made = inflate(state, feed, &mut out[produced..])?;
-            produced += made.produced;
+            let result = inflate(state, feed, &mut out[produced..])?;
+            produced += result.produced;
             if in_tail {
-                self.tail_fed += made.consumed;
+                self.tail_fed += result.consumed;
             } else {
-                consumed += made.consumed;
-                self.at_boundary &= made.consumed == 0;
+                consumed += result.consumed;
+                self.at_boundary &= result.consumed == 0;
             }
-            if made.ended {
+            if result.ended {
                 // Section 7.2.3.4: a block with BFINAL ends a stream, not the message.
                 state.reset(false);
                 self.at_boundary = true;
@@ -66,7 +66,7 @@ impl Inflater {
             if produced == out.len() {
                 break Status::NeedsOutput;
             }
-            // Room was left: all that was fed is taken, and all that it made is out.
+            // The output is not full, so all input was consumed and all output written.
             if consumed == input.len() {
                 if !last {
                     break Status::NeedsInput;
@@ -74,7 +74,7 @@ impl Inflater {
                 if self.at_boundary || self.tail_fed == TAIL.len() {
                     break Status::Done;
                 }
-            } else if !made.ended {
+            } else if !result.ended {
                 return Err(Violation::CorruptDeflate);
             }
         };
@@ -87,7 +87,7 @@ impl Inflater {
         Ok(Step { consumed, produced, status })
     }
 
-    /// Gives the memory back, between messages that do not refer to each other.
+    /// Frees the state between messages that do not refer to each other.
     pub fn release_if_idle(&mut self) {
         if !self.in_message && !self.takeover {
             self.state = None;
@@ -95,24 +95,24 @@ impl Inflater {
         }
     }
 
-    /// Whether it holds memory.
+    /// Returns whether the state is allocated.
     pub fn is_allocated(&self) -> bool {
         self.state.is_some()
     }
 }
 
-struct Made {
+struct Inflation {
     consumed: usize,
     produced: usize,
     /// A block with BFINAL ended the stream.
     ended: bool,
 }
 
-fn inflate(state: &mut Decompress, input: &[u8], out: &mut [u8]) -> Result<Made, Violation> {
+fn inflate(state: &mut Decompress, input: &[u8], out: &mut [u8]) -> Result<Inflation, Violation> {
     let (in_before, out_before) = (state.total_in(), state.total_out());
     let status =
         state.decompress(input, out, FlushDecompress::Sync).map_err(|_| Violation::CorruptDeflate)?;
-    Ok(Made {
+    Ok(Inflation {
         consumed: (state.total_in() - in_before) as usize,
         produced: (state.total_out() - out_before) as usize,
         ended: status == Inflated::StreamEnd,

@@ -1,13 +1,12 @@
 //! permessage-deflate (RFC 7692).
 //!
 //! ```text
-//!   DeflateConfig ── offer ──► server ── answer ──► DeflateParams
+//!   DeflateConfig ── offer ──► server ── response ──► DeflateParams
 //!                                                     │      │
-//!                                  what we send: Deflater  Inflater: what we receive
+//!                                       sending: Deflater  Inflater: receiving
 //! ```
 //!
-//! Both halves work in steps between slices that the caller gives, so that no call makes more
-//! output than there is room for, whatever a small input expands to.
+//! Both work in steps on slices of the caller, so that output is bounded whatever a small input expands to.
 
 mod deflater;
 mod inflater;
@@ -16,13 +15,13 @@ pub use deflater::Deflater;
 pub use inflater::Inflater;
 
 use super::extensions::ExtensionParams;
-use super::upgrade::UpgradeError;
+use super::upgrade_error::UpgradeError;
 use crate::error::CallError;
 use crate::limits;
 
 pub const EXTENSION_NAME: &str = "permessage-deflate";
 
-/// What every compressed message ends with, and what is not sent (sections 7.2.1 and 7.2.2).
+/// The end of every compressed message, which is not sent (sections 7.2.1 and 7.2.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 /// Parameters of permessage-deflate (RFC 7692).
@@ -42,7 +41,7 @@ pub struct DeflateConfig {
     pub min_size_to_compress: usize,
 }
 
-/// What both sides agreed on.
+/// The negotiated parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateParams {
     pub client_no_context_takeover: bool,
@@ -51,24 +50,24 @@ pub struct DeflateParams {
     pub server_max_window_bits: u8,
 }
 
-/// What one step did.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Bytes taken from the input.
+    /// Bytes consumed from the input.
     pub consumed: usize,
-    /// Bytes written at the start of the output.
+    /// Bytes written to the start of the output.
     pub produced: usize,
     pub status: Status,
 }
 
-/// What a step waits for.
+/// What the next step needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// All input was taken and the output had room; the message goes on.
+    /// More input: all of it was consumed, and the output is not full.
     NeedsInput,
-    /// The output is full; the rest of the input, which may be empty, comes again.
+    /// More output space, with the rest of the input, which may be empty.
     NeedsOutput,
-    /// The message is complete.
+    /// Nothing: the message is complete.
     Done,
 }
 
@@ -93,10 +92,10 @@ impl DeflateConfig {
     pub(crate) fn check(&self) -> Result<(), CallError> {
         let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
         if self.level > 9 {
-            return Err(CallError::argument("the compression level goes from 0 to 9"));
+            return Err(CallError::argument("the compression level must be 0 to 9"));
         }
         if !window.contains(&self.client_max_window_bits) || !window.contains(&self.server_max_window_bits) {
-            return Err(CallError::argument("window bits go from 8 to 15 (RFC 7692 section 7.1.2)"));
+            return Err(CallError::argument("window bits must be 8 to 15 (RFC 7692 section 7.1.2)"));
         }
         Ok(())
     }
@@ -122,14 +121,14 @@ impl DeflateConfig {
         offer
     }
 
-    /// The agreement that the server's answer makes of our offer.
+    /// Validates the server's response to the offer and returns the negotiated parameters.
     ///
     /// An answer that leaves out what we asked the server for is accepted: it only costs memory.
     #[doc(hidden)]
     pub fn accept(&self, answer: &ExtensionParams) -> Result<DeflateParams, UpgradeError> {
         let refuse = |problem: String| Err(UpgradeError::extension(&answer.name, problem));
         if answer.name != EXTENSION_NAME {
-            return refuse("is no answer to an offer of permessage-deflate".into());
+            return refuse("does not match the offer of permessage-deflate".into());
         }
         let mut agreed = DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover,
@@ -139,7 +138,7 @@ impl DeflateConfig {
         };
         for (at, (name, value)) in answer.params.iter().enumerate() {
             if answer.params[..at].iter().any(|(earlier, _)| earlier == name) {
-                return refuse(format!("has {name} twice (RFC 7692 section 7.1)"));
+                return refuse(format!("repeats {name} (RFC 7692 section 7.1)"));
             }
             let (flag, window) = match name.as_str() {
                 "client_no_context_takeover" => (Some(&mut agreed.client_no_context_takeover), None),
@@ -175,7 +174,7 @@ impl DeflateConfig {
     }
 }
 
-/// A decimal number from 8 to 15 without leading zeros.
+/// Parses a decimal number from 8 to 15 without leading zeros.
 fn window_bits(text: &str) -> Option<u8> {
     (MIN_WINDOW_BITS..=MAX_WINDOW_BITS).find(|bits| bits.to_string() == text)
 }

@@ -1,11 +1,11 @@
-//! Which proxy the environment names: the variables that curl and most tools know.
+//! Proxy selection from environment variables, like curl and most tools do.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::Proxy;
 use crate::wire::url::Url;
 
-/// The variables as they were at one moment, for every target that comes up later.
+/// A snapshot of the variables, used for all targets.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: Vec<(&'static str, String)>,
@@ -33,17 +33,17 @@ impl Environment {
     }
 }
 
-/// What the environment says of a target.
+/// The result for one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub proxy: Option<Proxy>,
-    /// Why a variable was ignored, for the log.
+    /// Why variables were ignored, for the log.
     pub ignored: Vec<String>,
 }
 
-/// The proxy for a target. `HTTP_PROXY` is for `ws`, `HTTPS_PROXY` for `wss`, `ALL_PROXY` for
-/// both, unless `NO_PROXY` excludes the host. Lower case wins over upper; empty, or not usable, is not
-/// set: desktops and other programs write these variables, and a connection must not fail for it.
+/// Selects the proxy for a target: `HTTP_PROXY` for `ws`, `HTTPS_PROXY` for `wss`, `ALL_PROXY` for both, none if
+/// `NO_PROXY` excludes the host. Lower case takes precedence. Empty and unusable values are ignored: other programs
+/// set these variables, and a connection must not fail because of them.
 pub fn from_environment(target: &Url, lookup: impl Fn(&str) -> Option<String>) -> Found {
     let value = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let excluded = value("no_proxy").or_else(|| value("NO_PROXY"));
@@ -64,9 +64,9 @@ pub fn from_environment(target: &Url, lookup: impl Fn(&str) -> Option<String>) -
     Found { proxy: None, ignored }
 }
 
-/// Whether a `NO_PROXY` list, by commas or spaces, excludes a host: `*` excludes all,
-/// `example.com`, `.example.com` and `*.example.com` that host and those below it, `host:port` only
-/// that port, and `10.0.0.0/8` or `[fd00::]/8` the literal addresses in that block.
+/// Returns whether a `NO_PROXY` list, separated by commas or spaces, excludes a host. `*` excludes all hosts;
+/// `example.com`, `.example.com` and `*.example.com` the host and its subdomains; `host:port` only that port;
+/// `10.0.0.0/8` and `[fd00::]/8` the literal addresses in that block.
 pub fn bypasses(no_proxy: &str, host: &str, port: u16) -> bool {
     let entries = no_proxy.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
     entries.into_iter().any(|entry| entry == "*" || matches_entry(entry, host, port))
@@ -86,13 +86,13 @@ fn matches_entry(entry: &str, host: &str, port: u16) -> bool {
     let name = name.strip_prefix('*').unwrap_or(name).trim_matches('.');
     let host = host.trim_end_matches('.');
     let Some(start) = host.len().checked_sub(name.len()) else { return false };
-    // Both are ASCII hosts; `get` keeps a stray non-ASCII entry from cutting a character.
+    // `get` returns `None` if a non-ASCII entry would split a character.
     let same_end = host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(name));
     same_end && !name.is_empty() && (start == 0 || host.as_bytes()[start - 1] == b'.')
 }
 
-/// Whether the host is a literal address in a CIDR block (RFC 4632, RFC 4291 section 2.3). An IPv4 address
-/// in IPv6 form (RFC 4291 section 2.5.5.2) counts as the IPv4 address. A malformed block has none in it.
+/// Returns whether the host is a literal address in a CIDR block (RFC 4632, RFC 4291 section 2.3). An IPv4-mapped
+/// IPv6 address (RFC 4291 section 2.5.5.2) counts as the IPv4 address. A malformed block matches nothing.
 fn is_in_block(start: &str, bits: &str, host: &str) -> bool {
     let start = match start.strip_prefix('[') {
         Some(inner) => {
@@ -107,7 +107,7 @@ fn is_in_block(start: &str, bits: &str, host: &str) -> bool {
         (IpAddr::V6(start), IpAddr::V6(host)) => {
             ((u128::from(start) ^ u128::from(host)).leading_zeros(), 128)
         }
-        // A block of IPv4 addresses in IPv6 form; a shorter prefix is one of IPv6.
+        // A block of IPv4-mapped addresses; a shorter prefix is an IPv6 block.
         (IpAddr::V6(start), IpAddr::V4(host)) if bits >= 96 => {
             ((u128::from(start) ^ u128::from(host.to_ipv6_mapped())).leading_zeros(), 128)
         }
@@ -116,7 +116,7 @@ fn is_in_block(start: &str, bits: &str, host: &str) -> bool {
     (bits..=width).contains(&common)
 }
 
-/// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
+/// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address into host and port.
 fn split_entry(entry: &str) -> (&str, Option<&str>) {
     if let Some((address, rest)) = entry.strip_prefix('[').and_then(|inner| inner.split_once(']'))
         && (rest.is_empty() || rest.starts_with(':'))
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_variable_and_all_proxy_stands_in() {
+    fn all_proxy_is_used_if_scheme_variable_is_not_set() {
         let all =
             [("HTTP_PROXY", "plain:1"), ("HTTPS_PROXY", "http://tls:1"), ("ALL_PROXY", "socks5://any:1")];
         assert_eq!(chosen("ws://h/", &all).as_deref(), Some("plain"));
@@ -158,16 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_wins() {
+    fn no_proxy_takes_precedence() {
         let variables = [("all_proxy", "p"), ("NO_PROXY", "other, h.example")];
         assert_eq!(chosen("ws://h.example/", &variables), None);
         assert_eq!(chosen("ws://i.example/", &variables).as_deref(), Some("p"));
         let excluded = [("all_proxy", "ftp://p"), ("no_proxy", "*")];
-        assert_eq!(chosen("ws://h/", &excluded), None, "and nobody is warned of what is not used");
+        assert_eq!(chosen("ws://h/", &excluded), None, "and no warning about an unused variable");
     }
 
     #[test]
-    fn a_variable_that_cannot_be_used_is_ignored_and_said_to_be() {
+    fn unusable_variable_is_ignored_with_reason() {
         let url = Url::parse("ws://h/").unwrap();
         for text in [
             "ftp://x",
@@ -188,7 +188,7 @@ mod tests {
                 "{why}"
             );
         }
-        // As if it were not set, the next one counts.
+        // The next variable is used.
         let variables = [
             ("http_proxy", "gopher://u:secret@x"),
             ("HTTP_PROXY", "socks4://y"),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn every_usual_spelling_of_a_proxy_is_understood() {
+    fn common_proxy_spellings_are_accepted() {
         for (text, same) in [
             ("socks://127.0.0.1:1080", "socks5h://127.0.0.1:1080"),
             ("socks://127.0.0.1:1080/", "socks5h://127.0.0.1:1080"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_excludes_hosts_suffixes_ports_and_addresses() {
+    fn no_proxy_matches_hosts_suffixes_ports_and_addresses() {
         for (list, host, port) in [
             ("*", "any", 1),
             ("a,*", "any", 1),
@@ -252,7 +252,7 @@ mod tests {
             ("::/0", "2001:db8::1", 1),
             ("fe80::/10", "fe80::1", 1),
             ("[FD00::]/8", "fdab::1", 1),
-            // An IPv4 address in IPv6 form is that address, in a block and alone.
+            // IPv4-mapped addresses, in a block and alone.
             ("10.0.0.0/8", "::ffff:10.1.2.3", 1),
             ("::ffff:10.0.0.0/104", "10.1.2.3", 1),
             ("[::ffff:10.0.0.0]/104", "::ffff:10.1.2.3", 1),
@@ -282,7 +282,7 @@ mod tests {
             ("0.0.0.0/0", "2001:db8::1", 1),
             ("::/0", "10.1.2.3", 1),
             ("::/0", "::ffff:10.1.2.3", 1),
-            // Names are not looked up for it, and are no addresses whatever they look like.
+            // Names are not resolved, and never match an address block.
             ("0.0.0.0/0,::/0", "localhost", 1),
             ("10.0.0.0/8", "a.10.0.0.0", 1),
             ("h/8", "h", 1),

@@ -1,4 +1,4 @@
-//! The talk with a proxy that ends in a tunnel: CONNECT, or SOCKS5 (RFC 1928 and RFC 1929).
+//! The handshake with a proxy that establishes a tunnel: CONNECT, or SOCKS5 (RFC 1928 and RFC 1929).
 
 use std::net::IpAddr;
 
@@ -6,17 +6,17 @@ use super::{Proxy, ProxyError, ProxyKind};
 use crate::limits;
 use crate::wire::header::basic_auth;
 use crate::wire::response::{Head, ResponseHead, is_worth_parsing, parse_response};
-use crate::wire::upgrade::UpgradeError;
+use crate::wire::upgrade_error::UpgradeError;
 use crate::wire::url::bracketed;
 
 /// ```text
 ///   HTTP    start ─► Response ─────────────────────► Done
 ///   SOCKS5  start ─► Method ─► Login ─► Reply ─────► Done
-///                       └──────────────►┘  no login asked for
+///                       └──────────────►┘  no authentication required
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// `scanned`: bytes of the head in which no end was found.
+    /// `scanned`: bytes of the head that were searched for its end.
     Response {
         interims: usize,
         scanned: usize,
@@ -37,7 +37,7 @@ pub struct ProxyHandshake {
     state: State,
 }
 
-/// What to do next. `consumed` bytes of the input are used up; the others come again.
+/// The next action. The caller removes `consumed` bytes from the input and passes the rest again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyStep {
     NeedMore {
@@ -47,7 +47,7 @@ pub enum ProxyStep {
         consumed: usize,
         bytes: Vec<u8>,
     },
-    /// The tunnel is there. What follows in the input came through it.
+    /// The tunnel is established. The rest of the input was received through it.
     Done {
         consumed: usize,
     },
@@ -63,8 +63,8 @@ const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
 impl ProxyHandshake {
-    /// `resolved` is the target's address where it is known; without one the proxy gets the name.
-    /// `user_agent` is for HTTP proxies; empty for none.
+    /// `resolved` is the target's address, if known; otherwise the proxy gets the name. `user_agent` is for HTTP
+    /// proxies; empty for none.
     pub fn new(
         proxy: Proxy,
         target_host: &str,
@@ -73,7 +73,7 @@ impl ProxyHandshake {
         user_agent: &str,
     ) -> Result<Self, ProxyError> {
         if target_host.len() > 255 {
-            // RFC 1928 section 5 counts the name in one byte.
+            // RFC 1928 section 5: the length of the name is one byte.
             return Err(ProxyError::new("the target's name is too long for a proxy"));
         }
         let state = match proxy.kind {
@@ -85,7 +85,7 @@ impl ProxyHandshake {
         Ok(Self { proxy, host, port: target_port, address, user_agent, state })
     }
 
-    /// What is sent first.
+    /// Returns the first bytes to send.
     pub fn start(&self) -> Vec<u8> {
         match self.proxy.kind {
             ProxyKind::Http => {
@@ -107,7 +107,7 @@ impl ProxyHandshake {
         }
     }
 
-    /// Takes what the proxy answered: all bytes that no earlier step consumed.
+    /// Processes the received bytes that previous steps have not consumed.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<ProxyStep, ProxyError> {
         match self.state {
             State::Response { interims, scanned } => self.on_response(bytes, interims, scanned),
@@ -134,13 +134,13 @@ impl ProxyHandshake {
                 Ok(ProxyStep::NeedMore { consumed: 0 })
             }
             Head::Interim { .. } if interims == limits::MAX_INTERIM_RESPONSES => {
-                Err(self.failed("sent one interim response after the other", false))
+                Err(self.failed("sent too many interim responses", false))
             }
             Head::Interim { consumed } => {
                 self.state = State::Response { interims: interims + 1, scanned: 0 };
                 Ok(ProxyStep::NeedMore { consumed })
             }
-            // RFC 9110 section 9.3.6: any 2xx, and it has no body whatever its headers say.
+            // RFC 9110 section 9.3.6: any 2xx; it has no body, whatever the headers declare.
             Head::Final { head, consumed } if (200..300).contains(&head.status) => {
                 self.state = State::Done;
                 Ok(ProxyStep::Done { consumed })
@@ -170,19 +170,20 @@ impl ProxyHandshake {
                 Ok(ProxyStep::Send { consumed: 2, bytes: login })
             }
             (NO_METHOD, Some(_)) => {
-                Err(self.failed("accepts neither our user name and password nor none", false))
+                Err(self.failed("accepts neither user name and password nor no authentication", false))
             }
             (NO_METHOD, None) => {
-                Err(self.failed("wants credentials: socks5://user:password@host:port", false))
+                Err(self.failed("requires credentials: socks5://user:password@host:port", false))
             }
-            _ => Err(self.failed("chose a login method that was not offered (RFC 1928 section 3)", false)),
+            _ => Err(self
+                .failed("chose an authentication method that was not offered (RFC 1928 section 3)", false)),
         }
     }
 
     fn on_login(&mut self, bytes: &[u8]) -> Result<ProxyStep, ProxyError> {
-        // RFC 1929 says version 1; some proxies answer with that of SOCKS.
+        // RFC 1929 requires version 1; some proxies send the version of SOCKS.
         if bytes.first().is_some_and(|version| *version != 1 && *version != SOCKS_VERSION) {
-            return Err(self.failed("answered the login with something else (RFC 1929 section 2)", false));
+            return Err(self.failed("sent an invalid authentication response (RFC 1929 section 2)", false));
         }
         let [_, status, ..] = *bytes else { return Ok(ProxyStep::NeedMore { consumed: 0 }) };
         if status != 0 {
@@ -205,7 +206,7 @@ impl ProxyHandshake {
                 6 => ("had the connection time out", true),
                 7 => ("does not support CONNECT", false),
                 8 => ("does not support this type of address", false),
-                _ => ("failed for a reason that RFC 1928 does not know", false),
+                _ => ("failed with a code that RFC 1928 does not define", false),
             };
             return Err(self.failed(what, retriable));
         }
@@ -240,7 +241,7 @@ impl ProxyHandshake {
                 request.extend(address.octets());
             }
             None => {
-                // At most 255 bytes: `new` has looked.
+                // At most 255 bytes, checked in `new`.
                 request.extend([NAME, self.host.len() as u8]);
                 request.extend(self.host.bytes());
             }
@@ -269,10 +270,10 @@ impl ProxyHandshake {
         self.failed(
             match error {
                 UpgradeError::HeadTooLarge | UpgradeError::TooManyHeaders => {
-                    "answered with a response head beyond all limits"
+                    "sent a response head that exceeds the limits"
                 }
                 UpgradeError::NotHttp => "does not speak HTTP/1",
-                _ => "answered with a malformed HTTP response",
+                _ => "sent a malformed HTTP response",
             },
             false,
         )
@@ -281,14 +282,14 @@ impl ProxyHandshake {
     fn refused(&self, head: &ResponseHead) -> ProxyError {
         let status = head.status;
         let advice = match (status, self.proxy.credentials.is_some()) {
-            // Some proxies say 401 where 407 is meant.
-            (401 | 407, false) => "it wants credentials: http://user:password@host:port",
+            // Some proxies send 401 instead of 407.
+            (401 | 407, false) => "it requires credentials: http://user:password@host:port",
             (401 | 407, true) => "it does not accept the user name and password",
             (403, _) => "it does not allow this target or this port",
-            (400 | 405 | 501, _) => "it does not understand CONNECT",
-            (300..400, _) => "redirects are not followed here",
+            (400 | 405 | 501, _) => "it does not support CONNECT",
+            (300..400, _) => "redirects by a proxy are not followed",
             (500.., _) => "it could not reach the target",
-            _ => "there is no tunnel",
+            _ => "no tunnel was established",
         };
         let retriable = matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504);
         ProxyError { status, ..self.failed(&format!("answered {status}: {advice}"), retriable) }

@@ -4,8 +4,8 @@ fn handshake(proxy: &str, host: &str, port: u16) -> ProxyHandshake {
     ProxyHandshake::new(Proxy::parse(proxy).unwrap(), host, port, None, "Game/1").unwrap()
 }
 
-/// A proxy that sends `answers`, each after the client's next words, a byte at a time. What the
-/// client said, and what came through the tunnel with the last answer.
+/// Runs the handshake with a proxy that sends `answers`, one per client message, byte by byte. Returns the client's
+/// messages and what was received through the tunnel with the last answer.
 fn talk(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> Result<(Vec<Vec<u8>>, Vec<u8>), ProxyError> {
     let mut said = vec![handshake.start()];
     for (at, answer) in answers.iter().enumerate() {
@@ -21,7 +21,7 @@ fn talk(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> Result<(Vec<Vec<u8
                 ProxyStep::Done { consumed } => {
                     assert_eq!(at + 1, answers.len());
                     assert_eq!(consumed, pending.len());
-                    // What comes later is none of the handshake's business.
+                    // The rest belongs to the tunnel.
                     assert_eq!(handshake.feed(b"more"), Ok(ProxyStep::Done { consumed: 0 }));
                     return Ok((said, answer[place + 1..].to_vec()));
                 }
@@ -36,7 +36,7 @@ fn refusal(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> ProxyError {
 }
 
 #[test]
-fn connect_names_the_target_twice_and_logs_in() {
+fn connect_request_has_target_and_credentials() {
     let plain = handshake("http://p", "example.com", 443);
     assert_eq!(
         plain.start(),
@@ -54,7 +54,7 @@ fn connect_names_the_target_twice_and_logs_in() {
 }
 
 #[test]
-fn any_success_opens_the_tunnel_and_what_follows_came_through_it() {
+fn any_success_opens_tunnel_and_later_bytes_belong_to_it() {
     for answer in [
         "HTTP/1.0 200 Connection established\r\n\r\n",
         "HTTP/1.1 200\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -71,10 +71,10 @@ fn any_success_opens_the_tunnel_and_what_follows_came_through_it() {
 }
 
 #[test]
-fn a_refusal_by_an_http_proxy_says_what_to_do() {
+fn http_proxy_refusal_has_advice() {
     for (proxy, line, retriable, words) in [
-        ("http://p", "HTTP/1.1 407 x", false, "wants credentials"),
-        ("http://p", "HTTP/1.1 401 x", false, "wants credentials"),
+        ("http://p", "HTTP/1.1 407 x", false, "requires credentials"),
+        ("http://p", "HTTP/1.1 401 x", false, "requires credentials"),
         ("http://u:w@p", "HTTP/1.1 407 x", false, "does not accept the user name and password"),
         ("http://u:w@p", "HTTP/1.0 401 x", false, "does not accept the user name and password"),
         ("http://p", "HTTP/1.1 403 x", false, "does not allow"),
@@ -91,22 +91,22 @@ fn a_refusal_by_an_http_proxy_says_what_to_do() {
 }
 
 #[test]
-fn an_http_proxy_that_misbehaves_is_cut_off() {
+fn misbehaving_http_proxy_is_rejected() {
     let mut garbage = handshake("p", "h", 443);
     assert!(garbage.feed(b"\x05").unwrap_err().message.contains("does not speak HTTP/1"));
     let endless = [b"HTTP/1.1 200 ".to_vec(), vec![b'x'; limits::MAX_RESPONSE_HEAD]].concat();
-    assert!(handshake("p", "h", 443).feed(&endless).unwrap_err().message.contains("beyond all limits"));
+    assert!(handshake("p", "h", 443).feed(&endless).unwrap_err().message.contains("exceeds the limits"));
     let interims = b"HTTP/1.1 100 x\r\n\r\n".repeat(limits::MAX_INTERIM_RESPONSES + 1);
     assert!(refusal(&mut handshake("p", "h", 443), &[&interims]).message.contains("interim"));
 }
 
 #[test]
-fn a_head_that_comes_byte_by_byte_is_parsed_where_it_ends() {
+fn head_received_byte_by_byte_is_parsed_at_its_end() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(60_000));
     let (_, through) = talk(&mut handshake("p", "h", 80), &[long.as_bytes()]).unwrap();
     assert_eq!(through, b"");
 
-    // Were it parsed at every byte, the line without a colon would be found at once.
+    // Parsing at every byte would detect the line without a colon at once.
     let mut proxy = handshake("p", "h", 80);
     let start = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(100));
     let answers = [start.clone(), start.clone() + "no colon\r\n", start + "no colon\r\n\r\n"];
@@ -117,7 +117,7 @@ fn a_head_that_comes_byte_by_byte_is_parsed_where_it_ends() {
 }
 
 #[test]
-fn socks5_asks_by_name_or_by_address() {
+fn socks5_request_has_name_or_address() {
     let ok = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     let (said, through) =
         talk(&mut handshake("socks5h://p", "example.com", 443), &[&[5, 0], &[&ok[..], b"x"].concat()])
@@ -137,7 +137,7 @@ fn socks5_asks_by_name_or_by_address() {
 }
 
 #[test]
-fn socks5_logs_in_where_asked_to() {
+fn socks5_authenticates_if_required() {
     let reply = b"\x05\x00\x00\x03\x04name\x12\x34";
     let mut login = handshake("socks5h://bob:secret@p", "h", 1);
     let (said, _) = talk(&mut login, &[&[5, 2], &[1, 0], reply]).unwrap();
@@ -150,20 +150,20 @@ fn socks5_logs_in_where_asked_to() {
 }
 
 #[test]
-fn a_refusal_by_a_socks5_proxy_says_what_to_do() {
+fn socks5_proxy_refusal_has_advice() {
     for (proxy, answers, retriable, words) in [
-        ("socks5://p", &[&[5, 0xFF][..]][..], false, "wants credentials"),
+        ("socks5://p", &[&[5, 0xFF][..]][..], false, "requires credentials"),
         ("socks5://u:w@p", &[&[5, 0xFF]], false, "neither"),
         ("socks5://p", &[&[5, 2]], false, "not offered"),
         ("socks5://u:w@p", &[&[5, 1]], false, "not offered"),
         ("socks5://p", &[b"H"], false, "does not speak SOCKS5"),
         ("socks5://u:w@p", &[&[5, 2], &[1, 1]], false, "does not accept"),
-        ("socks5://u:w@p", &[&[5, 2], &[9]], false, "something else"),
+        ("socks5://u:w@p", &[&[5, 2], &[9]], false, "invalid authentication response"),
         ("socks5://p", &[&[5, 0], &[5, 1]], true, "general"),
         ("socks5://p", &[&[5, 0], &[5, 2]], false, "not allow"),
         ("socks5://p", &[&[5, 0], &[5, 4]], true, "host unreachable"),
         ("socks5://p", &[&[5, 0], &[5, 5]], true, "refused"),
-        ("socks5://p", &[&[5, 0], &[5, 99]], false, "does not know"),
+        ("socks5://p", &[&[5, 0], &[5, 99]], false, "does not define"),
         ("socks5://p", &[&[5, 0], &[4]], false, "does not speak SOCKS5"),
         ("socks5://p", &[&[5, 0], &[5, 0, 0, 2]], false, "type of address"),
     ] {

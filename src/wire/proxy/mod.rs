@@ -1,7 +1,7 @@
-//! Proxies on the way to the server: which one, and the talk with it as a pure state machine.
+//! Proxies: selection from the environment, and the proxy handshake as a state machine.
 //!
 //! ```text
-//!   environment ──► Proxy ──► ProxyHandshake ── Done ──► TLS or the upgrade follows
+//!   environment ──► Proxy ──► ProxyHandshake ── Done ──► TLS, or the upgrade
 //! ```
 
 mod environment;
@@ -16,31 +16,31 @@ use super::header::is_token;
 use super::url::{Authority, bracketed, check_bytes, split_authority};
 use crate::error::{Error, ErrorKind, Phase};
 
-/// How the proxy is spoken to.
+/// The protocol of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyKind {
     /// CONNECT (RFC 9110 section 9.3.6), for `ws` and `wss` alike.
     Http,
-    /// SOCKS5 (RFC 1928). With `socks5://` the name is resolved here, with `socks5h://` and `socks://` there.
+    /// SOCKS5 (RFC 1928). With `socks5://` this side resolves the name, with `socks5h://` and `socks://` the proxy.
     Socks5 { remote_dns: bool },
 }
 
-/// Which way the caller wants to go.
+/// The caller's proxy setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ProxyChoice {
-    /// As the environment says.
+    /// Use the environment variables.
     #[default]
     Environment,
-    /// Straight to the server, whatever the environment says.
+    /// Connect directly, ignoring the environment.
     Direct,
     Through(Box<Proxy>),
 }
 
-/// A proxy and how to log in to it.
+/// A proxy and its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
     pub kind: ProxyKind,
-    /// `https://`: the proxy itself is spoken to over TLS.
+    /// `https://`: connect to the proxy over TLS.
     pub secure: bool,
     /// As in [`crate::wire::Url::host`].
     pub host: String,
@@ -50,10 +50,10 @@ pub struct Proxy {
     pub credentials: Option<(String, String)>,
 }
 
-/// Why there is no way through the proxy.
+/// Why no tunnel was established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyError {
-    /// The status that an HTTP proxy answered with, otherwise 0.
+    /// The status of the HTTP proxy, 0 if there is none.
     pub status: u16,
     /// Whether trying again later may help.
     pub retriable: bool,
@@ -61,9 +61,9 @@ pub struct ProxyError {
 }
 
 impl Proxy {
-    /// `http://`, `https://`, `socks5://`, `socks5h://` or `socks://`, which desktops write and which means
-    /// `socks5h`; then `user:password@host:port`. Without a scheme it is HTTP; the ports default to 80, 443
-    /// and 1080.
+    /// Parses a proxy URL: `http://`, `https://`, `socks5://`, `socks5h://` or `socks://` (which desktops use for
+    /// `socks5h`), then `user:password@host:port`. The default scheme is HTTP, the default ports are 80, 443 and
+    /// 1080.
     pub fn parse(text: &str) -> Result<Proxy, ProxyError> {
         let wrong =
             |error: &dyn fmt::Display| ProxyError::new(format!("the proxy URL is not usable: {error}"));
@@ -100,12 +100,12 @@ impl Proxy {
         Ok(Proxy { kind, secure, host, zone, port, credentials })
     }
 
-    /// Whether the target's name is to be resolved before the handshake.
+    /// Returns whether the target's name must be resolved before the handshake.
     pub fn needs_resolved_target(&self) -> bool {
         self.kind == ProxyKind::Socks5 { remote_dns: false }
     }
 
-    /// Host and port, for error texts.
+    /// Returns `host:port`, for error messages.
     pub fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxies_are_named_by_urls() {
+    fn proxy_urls_are_parsed() {
         let socks = |remote_dns| ProxyKind::Socks5 { remote_dns };
         for (text, kind, host, port) in [
             ("http://proxy.example:3128", ProxyKind::Http, "proxy.example", 3128),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_proxy_is_refused_without_showing_the_password() {
+    fn invalid_proxy_url_is_rejected_without_showing_password() {
         let long = format!("socks5://{}:secret@h", "u".repeat(256));
         for text in [
             "",

@@ -14,7 +14,7 @@ const PLAIN: DeflateParams = DeflateParams {
 const NO_TAKEOVER: DeflateParams =
     DeflateParams { client_no_context_takeover: true, server_no_context_takeover: true, ..PLAIN };
 
-/// One message through slices of the given sizes.
+/// Compresses one message with input and output slices of the given sizes.
 fn compress(deflater: &mut Deflater, message: &[u8], in_size: usize, out_size: usize) -> Vec<u8> {
     let (mut rest, mut compressed, mut out) = (message, Vec::new(), vec![0xEE; out_size]);
     for _ in 0..10_000_000 {
@@ -54,7 +54,7 @@ fn inflate_all(message: &[u8]) -> Result<Vec<u8>, Violation> {
     decompress(&mut Inflater::new(&PLAIN), message, usize::MAX, 4096)
 }
 
-/// Repeatable noise; `spread` of 256 does not compress, smaller ones do.
+/// Pseudorandom bytes below `spread`; 256 does not compress, smaller values do.
 fn noise(length: usize, spread: u64, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
@@ -89,7 +89,7 @@ fn messages() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_examples_of_the_rfc_are_read() {
+fn rfc_examples_are_decompressed() {
     let hello: [&[u8]; 5] = [
         &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
         &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00],
@@ -118,7 +118,7 @@ fn the_examples_of_the_rfc_are_read() {
 }
 
 #[test]
-fn we_write_the_examples_of_the_rfc() {
+fn rfc_examples_are_produced() {
     let mut deflater = Deflater::new(&PLAIN, 6);
     assert_eq!(compress(&mut deflater, b"Hello", 100, 100), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
     assert_eq!(compress(&mut deflater, b"Hello", 100, 100), [0xf2, 0x00, 0x11, 0x00, 0x00]);
@@ -131,7 +131,7 @@ fn we_write_the_examples_of_the_rfc() {
 }
 
 #[test]
-fn what_is_compressed_comes_back_at_every_level_and_window() {
+fn messages_round_trip_at_every_level_and_window() {
     let messages = messages();
     for params in [PLAIN, NO_TAKEOVER] {
         for level in 0..=9 {
@@ -152,7 +152,7 @@ fn what_is_compressed_comes_back_at_every_level_and_window() {
 }
 
 #[test]
-fn how_input_and_output_are_cut_makes_no_difference_to_the_message() {
+fn message_does_not_depend_on_slice_sizes() {
     for (in_size, out_size) in [(1, Deflater::MIN_OUT), (1, 5000), (7, 17), (5000, 16), (usize::MAX, 19)] {
         let (mut deflater, mut inflater) = (Deflater::new(&PLAIN, 6), Inflater::new(&PLAIN));
         for message in messages() {
@@ -164,8 +164,8 @@ fn how_input_and_output_are_cut_makes_no_difference_to_the_message() {
 }
 
 #[test]
-fn every_size_of_output_finds_the_end_of_the_message() {
-    // Among these some end a flush exactly where the output ends.
+fn end_of_message_is_found_at_every_output_size() {
+    // Some of these end a flush exactly at the end of the output.
     let message = noise(200, 60, 9);
     for out_size in Deflater::MIN_OUT..300 {
         let (mut deflater, mut inflater) = (Deflater::new(&PLAIN, 6), Inflater::new(&PLAIN));
@@ -178,7 +178,7 @@ fn every_size_of_output_finds_the_end_of_the_message() {
 }
 
 #[test]
-fn input_that_ends_without_the_flush_can_be_flushed_alone() {
+fn flush_may_follow_without_input() {
     let (mut deflater, mut out) = (Deflater::new(&PLAIN, 6), [0; 100]);
     assert_eq!(deflater.step(b"", &mut out, false).status, Status::NeedsInput);
     let first = deflater.step(b"Hello", &mut out, false);
@@ -191,8 +191,8 @@ fn input_that_ends_without_the_flush_can_be_flushed_alone() {
 }
 
 #[test]
-fn a_server_with_a_window_of_256_bytes_can_read_what_we_send() {
-    // Copies at every distance around the border, in data that has no other matches.
+fn server_with_256_byte_window_can_decompress() {
+    // Repetitions at every distance around the limit, in data without other matches.
     let mut message = Vec::new();
     for distance in (240..270).chain((270..600).step_by(30)) {
         message.extend(noise(distance, 256 - 32, distance as u64));
@@ -208,14 +208,14 @@ fn a_server_with_a_window_of_256_bytes_can_read_what_we_send() {
             let (plain, farthest) = oracle::inflate(&compressed);
             assert!(plain == message, "level {level}");
             assert!(farthest <= 1 << bits, "level {level}, window {bits}: {farthest}");
-            // The check can tell: with more window more of it is used.
+            // Cross-check: a larger window is used.
             assert!(level == 0 || bits < 10 || farthest > 256, "level {level}, window {bits}: {farthest}");
         }
     }
 }
 
 #[test]
-fn a_bomb_comes_out_in_slices_no_larger_than_asked_for() {
+fn decompression_bomb_output_is_bounded() {
     let bomb = compress(&mut Deflater::new(&PLAIN, 9), &vec![0; 16 << 20], usize::MAX, 4096);
     assert!(bomb.len() < 17_000);
     let (mut inflater, mut out, mut rest, mut total) = (Inflater::new(&PLAIN), vec![1; 4096], &bomb[..], 0);
@@ -233,7 +233,7 @@ fn a_bomb_comes_out_in_slices_no_larger_than_asked_for() {
 }
 
 #[test]
-fn corrupt_data_is_a_violation_and_never_a_hang() {
+fn corrupt_data_is_violation_and_never_hangs() {
     // A reserved block type, a stored block whose lengths disagree, a reference before the start.
     for corrupt in [&[0x07u8][..], &[0x00, 0x05, 0x00, 0x00, 0x00, 0x48], &[0xf2, 0x00, 0x11, 0x00]] {
         assert_eq!(inflate_all(corrupt), Err(Violation::CorruptDeflate), "{corrupt:02x?}");
@@ -251,13 +251,13 @@ fn corrupt_data_is_a_violation_and_never_a_hang() {
     }
     assert!(refused > 0);
     for seed in 0..2000 {
-        // Whatever it makes of it, it must end.
+        // Any result is fine, but it must terminate.
         let _ = inflate_all(&noise(40, 223, seed));
     }
 }
 
 #[test]
-fn an_idle_half_without_takeover_holds_no_memory() {
+fn idle_codec_without_context_takeover_frees_memory() {
     let (mut deflater, mut inflater) = (Deflater::new(&NO_TAKEOVER, 6), Inflater::new(&NO_TAKEOVER));
     assert!(!deflater.is_allocated() && !inflater.is_allocated());
     let mut out = [0; 100];
@@ -285,7 +285,7 @@ fn an_idle_half_without_takeover_holds_no_memory() {
 }
 
 #[test]
-fn the_offer_says_what_is_wanted_and_no_more() {
+fn offer_contains_only_requested_parameters() {
     let config = DeflateConfig::default();
     assert_eq!(config.offer(), "permessage-deflate; client_max_window_bits");
     let config = DeflateConfig {
@@ -316,7 +316,7 @@ fn answer(config: &DeflateConfig, params: &str) -> Result<DeflateParams, String>
 }
 
 #[test]
-fn a_good_answer_becomes_the_agreement() {
+fn valid_response_is_accepted() {
     let config = DeflateConfig::default();
     assert_eq!(answer(&config, ""), Ok(PLAIN));
     assert_eq!(answer(&config, "; client_no_context_takeover; server_no_context_takeover"), Ok(NO_TAKEOVER));
@@ -330,7 +330,7 @@ fn a_good_answer_becomes_the_agreement() {
         server_max_window_bits: 10,
         ..config
     };
-    // What we promised holds even where the server does not repeat it.
+    // Our own promise holds even if the server does not repeat it.
     assert_eq!(
         answer(&lean, ""),
         Ok(DeflateParams { client_no_context_takeover: true, client_max_window_bits: 10, ..PLAIN })
@@ -338,14 +338,14 @@ fn a_good_answer_becomes_the_agreement() {
 }
 
 #[test]
-fn a_bad_answer_is_refused_with_its_reason() {
+fn invalid_response_is_rejected_with_reason() {
     let config =
         DeflateConfig { client_max_window_bits: 12, server_max_window_bits: 12, ..Default::default() };
     for (params, words) in [
         ("; foo", "unknown parameter foo"),
         ("; Client_No_Context_Takeover", "unknown parameter"),
-        ("; server_no_context_takeover; server_no_context_takeover", "twice"),
-        ("; server_max_window_bits=9; server_max_window_bits=9", "twice"),
+        ("; server_no_context_takeover; server_no_context_takeover", "repeats"),
+        ("; server_max_window_bits=9; server_max_window_bits=9", "repeats"),
         ("; server_no_context_takeover=1", "a value"),
         ("; client_no_context_takeover=true", "a value"),
         ("; server_max_window_bits", "no value"),

@@ -1,7 +1,9 @@
-//! RFC 1951, a bit at a time: slow and plain, to hold the fast codec against.
+//! A slow, simple decoder for RFC 1951, as a reference for the codec under test.
 
-/// What a raw stream of whole blocks inflates to, and the farthest back that it refers.
-/// Panics where the stream is malformed.
+/// Decompresses a raw stream of whole blocks; returns the data and the largest back-reference distance.
+///
+/// # Panics
+/// If the stream is malformed.
 pub fn inflate(bytes: &[u8]) -> (Vec<u8>, usize) {
     let (mut bits, mut plain, mut farthest) = (Bits { bytes, at: 0 }, Vec::new(), 0);
     while bits.at < bytes.len() * 8 {
@@ -34,7 +36,7 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
-    /// The lowest bit first.
+    /// Reads bits, lowest first.
     fn take(&mut self, count: usize) -> usize {
         (0..count).fold(0, |value, place| {
             let bit = self.bytes[self.at / 8] >> (self.at % 8) & 1;
@@ -44,7 +46,7 @@ impl Bits<'_> {
     }
 }
 
-/// Code lengths by symbol; codes are counted up in order of length, then symbol (section 3.2.2).
+/// A code by symbol lengths; codes are assigned in order of length, then symbol (section 3.2.2).
 struct Huffman {
     lengths: Vec<usize>,
 }
@@ -92,7 +94,7 @@ fn coded(
             }
             symbol => symbol - 257,
         };
-        // Section 3.2.5: each further group of codes has one extra bit more.
+        // Section 3.2.5: each group of codes has one more extra bit.
         let length = match symbol {
             0..=7 => symbol + 3,
             28 => 258,
@@ -115,7 +117,7 @@ fn coded(
     }
 }
 
-/// Section 3.2.7.
+/// Reads the code tables of a block (section 3.2.7).
 fn dynamic_codes(bits: &mut Bits) -> (Huffman, Huffman) {
     let (literals, distances, lengths) = (bits.take(5) + 257, bits.take(5) + 1, bits.take(4) + 4);
     let order = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
