@@ -32,7 +32,7 @@ pub fn check(text: &str) {
 /// Where sources may format a value for debugging, and why nobody but a programmer reads it.
 const ALLOWED: &[(&str, &str)] = &[
     ("src/engine/shared/socket.rs", "the implementation of Debug"),
-    ("src/net/tls/words.rs", "identifiers are made words of before they are used"),
+    ("src/net/tls/humanize.rs", "identifiers are converted to words first"),
     ("src/wire/deflate/deflater.rs", "a debug assertion"),
 ];
 

@@ -16,6 +16,7 @@
 pub mod dial;
 pub mod http2;
 pub mod options;
+pub mod outcome;
 pub mod resolve;
 pub mod stream;
 pub mod threads;

@@ -1,115 +1,36 @@
-//! One transport for the engine: a connected socket, with TLS over it or without.
+//! A connected, non-blocking byte stream: TCP with up to two layers of TLS.
 //!
 //! ```text
-//!   Stream ──> TLS with the server ──> TLS with a proxy ──> TCP        either may be missing
+//!   Stream ──► TLS to the server ──► TLS to a proxy ──► TCP        both layers are optional
 //! ```
 //!
-//! Readiness is edge-triggered, so every answer says whether more may come without a new edge, and
-//! every event is shown to [`Stream::ready`] first.
+//! Readiness is edge-triggered: every result says whether more data may follow without a new event, and every
+//! event must be passed to [`Stream::ready`] first.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::options::{self, SHORT_READ_MEANS_DRAINED};
+pub use super::outcome::{Progress, ReadOutcome, WriteOutcome};
+use super::outcome::{READING, WRITING};
 #[cfg(test)]
 use super::tls::TlsVersion;
-use super::tls::{TlsConnector, TlsStream};
+use super::tls::{Link, TlsConnector, TlsStream};
 use crate::error::{Error, Phase};
 
-/// A connection that carries bytes.
+/// A byte stream.
 pub struct Stream {
     tcp: TcpStream,
     tls: Option<Box<TlsStream>>,
-    /// What that TLS runs through, where a proxy is spoken to over TLS too.
+    /// The TLS layer of a proxy, through which `tls` is tunnelled.
     outer: Option<Box<RefCell<TlsStream>>>,
     phase: Phase,
-    /// A FIN or a reset may be waiting that no edge will announce any more.
+    /// A FIN or reset may be pending for which no further event will come.
     may_have_ended: bool,
-}
-
-/// What is lent to TLS for one call.
-#[derive(Clone, Copy)]
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "lent to nobody then"))]
-pub struct Link<'a> {
-    tcp: &'a TcpStream,
-    outer: Option<&'a RefCell<TlsStream>>,
-    pub(super) phase: Phase,
-    short_read_drains: bool,
-}
-
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "lent to nobody then"))]
-impl<'a> Link<'a> {
-    /// Whether a read that returns less than was asked for has taken all that there is.
-    pub(super) fn short_read_drains(&self) -> bool {
-        // What the outer TLS holds is not known here: only `WouldBlock` is an answer.
-        self.short_read_drains && self.outer.is_none()
-    }
-
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(outer) = self.outer else { return options::receive(self.tcp, buffer) };
-        loop {
-            match outer.borrow_mut().read(self.below(), &mut [IoSliceMut::new(buffer)]) {
-                // A record that was not for us, such as a session ticket.
-                Ok(ReadOutcome::Data { n: 0, more: true }) if !buffer.is_empty() => {}
-                Ok(ReadOutcome::Data { n: 0, more: false } | ReadOutcome::WouldBlock) => {
-                    return Err(ErrorKind::WouldBlock.into());
-                }
-                Ok(ReadOutcome::Data { n, .. }) => return Ok(n),
-                Ok(ReadOutcome::Eof { .. }) => return Ok(0),
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-    }
-
-    pub(super) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(outer) = self.outer else { return options::send_vectored(self.tcp, buffers) };
-        match outer.borrow_mut().write(self.below(), buffers) {
-            Ok(WriteOutcome::Written { n }) => Ok(n),
-            Ok(WriteOutcome::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
-            Err(error) => Err(io::Error::other(error)),
-        }
-    }
-
-    /// What the outer TLS runs over.
-    fn below(&self) -> Link<'a> {
-        Link { outer: None, ..*self }
-    }
-}
-
-/// How far the TLS handshake is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Read once before waiting for readiness: the handshake may have taken it.
-    Done,
-    WouldBlock,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadOutcome {
-    /// `n` bytes came; 0 with TLS, when what came was not for us. With `more` another read may
-    /// bring more at once, without it a new edge will tell.
-    Data {
-        n: usize,
-        more: bool,
-    },
-    WouldBlock,
-    /// The peer is done. `clean` when nothing can have been cut off: close_notify, or without TLS
-    /// a FIN.
-    Eof {
-        clean: bool,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteOutcome {
-    /// So many bytes were taken; after TLS they may still be on their way to the kernel.
-    Written { n: usize },
-    /// None were. A new edge will tell.
-    WouldBlock,
 }
 
 impl Stream {
@@ -117,40 +38,39 @@ impl Stream {
         Self { tcp, tls: None, outer: None, phase: Phase::Upgrade, may_have_ended: true }
     }
 
-    /// The edge that announced the connection announced nothing else.
+    /// Declares that the event for the connection announced no data.
     pub fn with_nothing_to_read(self) -> Self {
         Self { may_have_ended: false, ..self }
     }
 
-    /// The handshake is driven by [`handshake`](Self::handshake). `host` is a name or an address,
-    /// as the URL has it.
+    /// Adds TLS; the caller drives the handshake with [`handshake`](Self::handshake). `host` is the name or address
+    /// from the URL.
     #[cfg(test)]
     pub fn secure(tcp: TcpStream, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         Self::plain(tcp).secured(connector, host)
     }
 
-    /// TLS through what this stream is so far: a connection, or a tunnel through a proxy, itself
-    /// over TLS or not.
+    /// Adds a layer of TLS on top of this stream: a connection, or a tunnel through a proxy, with or without TLS.
     pub fn secured(self, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         let tls = Box::new(TlsStream::new(connector, host)?);
         let outer = self.tls.map(|outer| Box::new(RefCell::new(*outer)));
         Ok(Self { tls: Some(tls), outer, phase: Phase::Tls, ..self })
     }
 
-    /// Must see every event of the socket before anything else is done about it.
+    /// Processes a readiness event. Must be called for every event of the socket before the stream is used.
     ///
-    /// One edge may announce bytes and the end behind them. A read that gets the bytes and is short
-    /// must not count as having emptied the socket then, for there will be no further edge.
+    /// One event may announce data and the end of the stream. A short read must not count as having drained the
+    /// socket then, as no further event will come.
     pub fn ready(&mut self, event: &Event) {
         self.may_have_ended |= event.is_read_closed() || event.is_error();
     }
 
-    /// The phase that errors carry from here on.
+    /// Sets the phase of errors.
     pub fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
-    /// Goes on until the handshake is done or the network has nothing. Without TLS it is done.
+    /// Continues the TLS handshake until it is done or would block. Done at once without TLS.
     pub fn handshake(&mut self) -> Result<Progress, Error> {
         let Some((tls, link)) = self.tls_and_link() else { return Ok(Progress::Done) };
         crate::fault::point("net.secure");
@@ -159,7 +79,7 @@ impl Stream {
         Ok(progress)
     }
 
-    /// Reads into the buffers, in order, with at most one call into the system.
+    /// Reads into the buffers in order, with at most one system call.
     pub fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         crate::fault::point("net.read");
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
@@ -176,14 +96,14 @@ impl Stream {
             },
         };
         if outcome == ReadOutcome::WouldBlock {
-            // So there is no end yet either, and an edge will announce it.
+            // No end of stream is pending; a new event will announce it.
             self.may_have_ended = false;
         }
         Ok(outcome)
     }
 
-    /// Takes bytes from the buffers, in order. TLS takes nothing while earlier records still wait
-    /// for the network. After an error what the peer sent before can still be read.
+    /// Writes from the buffers in order. TLS accepts nothing while earlier records are not written to the socket.
+    /// After an error, data received before can still be read.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         crate::fault::point("net.write");
         if let Some((tls, link)) = self.tls_and_link() {
@@ -196,7 +116,7 @@ impl Stream {
         }
     }
 
-    /// Hands what TLS still holds to the kernel. True when nothing is left.
+    /// Writes pending TLS records to the socket; returns whether none is left.
     pub fn flush(&mut self) -> Result<bool, Error> {
         match self.tls_and_link() {
             Some((tls, link)) => Ok(tls.flush(link)? && self.flush_outer()?),
@@ -204,32 +124,31 @@ impl Stream {
         }
     }
 
-    /// Whether [`flush`](Self::flush) has something to do when the socket becomes writable.
+    /// Returns whether [`flush`](Self::flush) must be called when the socket becomes writable.
     pub fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
             || self.outer.as_ref().is_some_and(|outer| outer.borrow().wants_write())
     }
 
-    /// Tells the peer over TLS that nothing follows (RFC 8446 section 6.1); flush it, then
-    /// [`shutdown_write`](Self::shutdown_write).
+    /// Queues close_notify (RFC 8446 section 6.1). Flush, then call [`shutdown_write`](Self::shutdown_write).
     pub fn send_close_notify(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
         }
     }
 
-    /// Sends a FIN behind everything written.
+    /// Sends a FIN after everything written.
     pub fn shutdown_write(&mut self) {
-        // Fails only when the connection is gone already, which the next read reports.
+        // Fails only if the connection is closed, which the next read reports.
         let _ = self.tcp.shutdown(Shutdown::Write);
     }
 
-    /// For registering and deregistering.
+    /// Returns the socket, for registration and deregistration.
     pub fn tcp_mut(&mut self) -> &mut TcpStream {
         &mut self.tcp
     }
 
-    /// The protocol that the server chose (RFC 7301), once the handshake is done.
+    /// Returns the protocol that the server selected (ALPN, RFC 7301), after the handshake.
     pub fn alpn(&self) -> Option<&[u8]> {
         self.tls.as_ref().and_then(|tls| tls.alpn())
     }
@@ -242,15 +161,15 @@ impl Stream {
     fn tls_and_link(&mut self) -> Option<(&mut TlsStream, Link<'_>)> {
         let short_read_drains = self.short_read_drains();
         let outer = self.outer.as_deref();
-        let link = Link { tcp: &self.tcp, outer, phase: self.phase, short_read_drains };
+        let link = Link::new(&self.tcp, outer, self.phase, short_read_drains);
         self.tls.as_deref_mut().map(|tls| (tls, link))
     }
 
-    /// Hands on what the outer TLS still holds. True when nothing is left.
+    /// Writes pending records of the outer TLS layer; returns whether none is left.
     fn flush_outer(&mut self) -> Result<bool, Error> {
         let short_read_drains = self.short_read_drains();
         let Some(outer) = &mut self.outer else { return Ok(true) };
-        let link = Link { tcp: &self.tcp, outer: None, phase: self.phase, short_read_drains };
+        let link = Link::new(&self.tcp, None, self.phase, short_read_drains);
         outer.get_mut().flush(link)
     }
 
@@ -258,9 +177,6 @@ impl Stream {
         SHORT_READ_MEANS_DRAINED && !self.may_have_ended
     }
 }
-
-pub(super) const READING: &str = "reading from the network";
-pub(super) const WRITING: &str = "writing to the network";
 
 #[cfg(test)]
 mod tests {
@@ -276,7 +192,7 @@ mod tests {
         (Stream::plain(TcpStream::from_std(ours)), listener.accept().unwrap().0)
     }
 
-    /// Reads until the kernel has passed something on; loopback delivers in its own time.
+    /// Reads until data arrives, as loopback delivers with a delay.
     fn read(stream: &mut Stream, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         loop {
             match stream.read_vectored(buffers) {
@@ -287,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_buffer_means_more_and_a_short_read_does_not() {
+    fn full_buffer_means_more_and_short_read_does_not() {
         let (mut stream, mut peer) = pair();
         assert_eq!(stream.handshake(), Ok(Progress::Done));
         let (mut one, mut two) = ([0; 3], [0; 3]);
@@ -302,9 +218,9 @@ mod tests {
         assert_eq!(read(&mut stream, &mut [IoSliceMut::new(&mut one)]), Ok(ReadOutcome::Eof { clean: true }));
     }
 
-    /// With epoll the end comes in the same edge as the bytes before it.
+    /// With epoll, one event announces both the end of stream and the data before it.
     #[test]
-    fn an_end_behind_bytes_is_not_forgotten() {
+    fn end_of_stream_after_data_is_detected() {
         let (mut stream, mut peer) = pair();
         let mut poll = mio::Poll::new().unwrap();
         poll.registry().register(stream.tcp_mut(), mio::Token(0), mio::Interest::READABLE).unwrap();
@@ -331,13 +247,13 @@ mod tests {
     }
 
     #[test]
-    fn no_room_is_not_the_end() {
+    fn empty_buffers_are_not_end_of_stream() {
         let (mut stream, _peer) = pair();
         assert_eq!(stream.read_vectored(&mut []), Ok(ReadOutcome::Data { n: 0, more: true }));
     }
 
     #[test]
-    fn writes_gather_and_then_would_block() {
+    fn vectored_writes_block_when_socket_is_full() {
         let (mut stream, mut peer) = pair();
         let written = stream.write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cd")]);
         assert_eq!(written, Ok(WriteOutcome::Written { n: 4 }));
@@ -351,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn after_shutdown_the_peer_reads_the_end_and_can_still_write() {
+    fn peer_can_write_after_our_shutdown() {
         let (mut stream, mut peer) = pair();
         stream.send_close_notify();
         stream.shutdown_write();
@@ -363,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_carries_phase_and_number() {
+    fn reset_has_phase_and_os_code() {
         let (mut stream, peer) = pair();
         stream.set_phase(Phase::Open);
         socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();

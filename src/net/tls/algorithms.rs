@@ -1,20 +1,20 @@
-//! The algorithms of TLS by the names that administrators know.
+//! Names of the TLS algorithms, for error messages.
 
 use super::der::{element, elements};
 
-/// What a server has to have one of each.
+/// What this client offers; a server must support one of each.
 pub const OFFERED: &str = "this client offers TLS 1.2 and 1.3, the cipher suites with AES-GCM and \
      ChaCha20-Poly1305 (no CBC), key exchange by X25519, P-256 and P-384, and certificates with keys of \
      RSA (2048 to 8192 bits), ECDSA on P-256 or P-384, or Ed25519, signed with SHA-256, SHA-384 or SHA-512";
 
-/// The part of it that a certificate's signature is about.
+/// The accepted signature algorithms of certificates.
 pub const ACCEPTED_SIGNATURES: &str = "accepted are RSA (2048 to 8192 bits) with SHA-256, SHA-384 or SHA-512, \
      ECDSA on P-256 or P-384 with SHA-256 or SHA-384, and Ed25519";
 
-/// RSA keys of other sizes are refused by ring.
+/// The RSA key sizes that ring accepts.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The name of an AlgorithmIdentifier (the content of its sequence: OID, then parameters).
+/// Returns the name of an AlgorithmIdentifier (the content of its sequence: OID, then parameters).
 pub fn name(algorithm: &[u8]) -> String {
     const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
     let mut oids = elements(algorithm).map(|part| dotted(part.content));
@@ -55,7 +55,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
 ];
 
-/// X.690 section 8.19: seven bits a byte, the first number stands for two.
+/// Formats an OID (X.690 section 8.19): seven bits per byte; the first number encodes two.
 fn dotted(oid: &[u8]) -> String {
     let mut numbers: Vec<u64> = Vec::new();
     let mut number = 0_u64;
@@ -74,7 +74,7 @@ fn dotted(oid: &[u8]) -> String {
     numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
 }
 
-/// The size of the key in a SubjectPublicKeyInfo, where it is one of RSA (RFC 3279 section 2.3.1).
+/// Returns the key size of a SubjectPublicKeyInfo, if it is RSA (RFC 3279 section 2.3.1).
 pub fn rsa_bits(public_key_info: &[u8]) -> Option<usize> {
     /// rsaEncryption, 1.2.840.113549.1.1.1.
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -82,7 +82,7 @@ pub fn rsa_bits(public_key_info: &[u8]) -> Option<usize> {
     if element(algorithm.content)?.content != RSA {
         return None;
     }
-    // BIT STRING, whose first byte counts unused bits, of SEQUENCE { modulus, exponent }.
+    // BIT STRING (its first byte counts unused bits) of SEQUENCE { modulus, exponent }.
     let key = element(algorithm.rest)?.content.get(1..)?;
     let modulus = element(element(key)?.content)?.content;
     let leading = modulus.iter().position(|byte| *byte != 0)?;
@@ -93,7 +93,7 @@ pub fn rsa_bits(public_key_info: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::tls::roots::provider;
+    use crate::net::tls::provider::provider;
 
     #[test]
     fn oids_are_named() {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_to_be_offered_is_offered() {
+    fn offered_text_matches_provider() {
         let provider = provider();
         for suite in &provider.cipher_suites {
             let name = format!("{:?}", suite.suite());

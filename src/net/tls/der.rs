@@ -1,4 +1,4 @@
-//! Reads DER (X.690) as far as certificates need it here: one element at a time, never past the end.
+//! A minimal DER reader (X.690) for certificates: reads one element at a time, never past the end.
 
 /// One element: its tag, its content, and what follows it.
 pub struct Element<'a> {
@@ -7,10 +7,10 @@ pub struct Element<'a> {
     pub rest: &'a [u8],
 }
 
-/// The first element in `bytes`; None where there is none.
+/// Returns the first element in `bytes`, if there is one.
 pub fn element(bytes: &[u8]) -> Option<Element<'_>> {
     let (&tag, bytes) = bytes.split_first()?;
-    // A tag of several bytes: certificates have none.
+    // A multi-byte tag; certificates do not use them.
     if tag & 0x1f == 0x1f {
         return None;
     }
@@ -21,14 +21,14 @@ pub fn element(bytes: &[u8]) -> Option<Element<'_>> {
         0x82 => bytes
             .split_first_chunk()
             .map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
-        // Webpki accepts no certificate above 64 KiB either.
+        // Webpki does not accept certificates above 64 KiB either.
         _ => return None,
     };
     let (content, rest) = bytes.split_at_checked(length)?;
     Some(Element { tag, content, rest })
 }
 
-/// The elements in `bytes`, up to the first that is damaged.
+/// Iterates over the elements in `bytes`, up to the first damaged one.
 pub fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
     std::iter::from_fn(move || {
         let next = element(bytes)?;
@@ -37,8 +37,7 @@ pub fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
     })
 }
 
-/// The value of the extension `id` (the content of its OID) of an X.509 certificate (RFC 5280
-/// section 4.1); None where the certificate does not have it.
+/// Returns the value of the extension with the OID `id` of an X.509 certificate (RFC 5280 section 4.1), if present.
 pub fn extension<'a>(certificate: &'a [u8], id: &[u8]) -> Option<&'a [u8]> {
     /// `extensions [3] EXPLICIT`.
     const EXTENSIONS: u8 = 0xa3;
@@ -55,13 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn damaged_elements_end_the_list() {
+    fn damaged_element_ends_list() {
         let two = [0x04, 0x01, 7, 0x05, 0x00];
         assert_eq!(elements(&two).map(|one| one.tag).collect::<Vec<_>>(), [4, 5]);
         for end in 0..two.len() {
             assert!(elements(&two[..end]).count() <= 1);
         }
-        // Longer than what there is; a length of three bytes; the indefinite length; a long tag.
+        // Longer than the input; a three-byte length; an indefinite length; a long tag.
         for damaged in
             [&[4, 2, 0][..], &[4, 0x83, 0, 0, 1, 9], &[4, 0x80, 0, 0], &[0x1f, 1, 0], &[4, 0x82, 0]]
         {
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_of_damaged_certificates_are_read_without_harm() {
+    fn extensions_of_damaged_certificates_are_read_safely() {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key);
         let der = certificate.unwrap().der().to_vec();

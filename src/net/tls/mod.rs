@@ -1,48 +1,50 @@
-//! TLS 1.2 and 1.3 through rustls and ring, with errors that say what to do.
+//! TLS 1.2 and 1.3 through rustls and ring, with error messages that say how to fix the problem.
 //!
 //! ```text
-//! TlsSettings ──connector──> TlsConnector ──new(host)──> TlsStream
-//!      └── settings   └── roots, verify, direct             └── session ──errors──> explain
-//!                                                                        reasons, names ──┘
+//!   TlsSettings ── connector() ──► TlsConnector ── TlsStream::new(host) ──► TlsStream
+//!
+//!   stream ──► settings ──► roots ──► error ──► certificate_error ──► verify ──► direct_trust      imports
 //! ```
 //!
-//! Without the feature `tls` the same names exist, and every use of them says so.
-//! It knows no sockets of its own: a [`TlsStream`] is lent the socket for each call.
+//! Without the feature `tls` the same types exist, and every use returns NOT_SUPPORTED. Owns no sockets: each call
+//! of a [`TlsStream`] borrows its socket as a [`Link`].
 
 #[cfg(feature = "tls")]
 mod algorithms;
 #[cfg(feature = "tls")]
+mod certificate_error;
+#[cfg(feature = "tls")]
 mod der;
 #[cfg(feature = "tls")]
-mod direct;
+mod direct_trust;
 #[cfg(feature = "tls")]
-mod explain;
+mod error;
+#[cfg(feature = "tls")]
+mod humanize;
 #[cfg(feature = "tls")]
 mod names;
 #[cfg(feature = "tls")]
-mod reasons;
+mod provider;
 #[cfg(feature = "tls")]
 mod roots;
 #[cfg(feature = "tls")]
-mod session;
-#[cfg(feature = "tls")]
 mod settings;
 #[cfg(feature = "tls")]
-mod verify;
+mod stream;
 #[cfg(feature = "tls")]
-mod words;
+mod verify;
 
 #[cfg(feature = "tls")]
 pub use roots::forget_shared;
 #[cfg(feature = "tls")]
-pub use session::TlsStream;
-#[cfg(feature = "tls")]
 pub use settings::{TlsConnector, TlsSettings};
+#[cfg(feature = "tls")]
+pub use stream::{Link, TlsStream};
 
 #[cfg(not(feature = "tls"))]
-mod absent;
+mod stub;
 #[cfg(not(feature = "tls"))]
-pub use absent::{TlsConnector, TlsSettings, TlsStream, forget_shared};
+pub use stub::{Link, TlsConnector, TlsSettings, TlsStream, forget_shared};
 
 #[cfg(all(test, feature = "tls"))]
 mod tests;

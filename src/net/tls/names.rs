@@ -1,5 +1,4 @@
-//! Who a certificate says it is and who it says issued it, for error texts only: nothing is ever
-//! trusted because of what is read here.
+//! Subject and issuer of a certificate, for error messages only: never used for trust decisions.
 
 use rustls::pki_types::CertificateDer;
 
@@ -11,13 +10,13 @@ use super::der::{element, elements};
 pub struct Names {
     pub subject: String,
     pub issuer: String,
-    /// Issued by the name that it carries.
+    /// Subject and issuer are equal.
     pub is_self_signed: bool,
-    /// The size of its key, where that is one of RSA.
+    /// The size of the key, if it is RSA.
     pub rsa_bits: Option<usize>,
 }
 
-/// The names in `certificate`; None when it is no certificate.
+/// Returns the names in `certificate`; `None` if it cannot be parsed.
 pub fn of(certificate: &CertificateDer<'_>) -> Option<Names> {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
     let (subject, issuer) = (parsed.subject(), parsed.issuer());
@@ -29,7 +28,7 @@ pub fn of(certificate: &CertificateDer<'_>) -> Option<Names> {
     })
 }
 
-/// Text that a peer sent, made fit for a log line: no control characters, and not long.
+/// Sanitises text from a peer for log lines: replaces control characters and limits the length.
 pub fn printable(text: &str) -> String {
     const MAX_CHARS: usize = 80;
     let mut clean: String =
@@ -40,9 +39,9 @@ pub fn printable(text: &str) -> String {
     clean
 }
 
-/// The common name, or else the organisation.
+/// Returns the common name, or else the organisation.
 fn readable(name: &[u8]) -> String {
-    // X.520 attribute types 2.5.4.3 and 2.5.4.10, as RFC 5280 appendix A.1 has them.
+    // X.520 attribute types 2.5.4.3 and 2.5.4.10 (RFC 5280 appendix A.1).
     const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
     const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
     let value = attribute(name, COMMON_NAME).or_else(|| attribute(name, ORGANIZATION));
@@ -52,7 +51,7 @@ fn readable(name: &[u8]) -> String {
     }
 }
 
-/// RFC 5280 section 4.1.2.4: a name is a sequence of sets of (type, value).
+/// Returns an attribute of a name: a sequence of sets of (type, value), RFC 5280 section 4.1.2.4.
 fn attribute<'a>(name: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     elements(name).flat_map(|set| elements(set.content)).find_map(|pair| {
         let kind = element(pair.content)?;
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn damaged_names_are_no_names() {
+    fn damaged_names_are_not_read() {
         // SET { SEQUENCE { OID 2.5.4.3, UTF8String "ab" } }
         let whole = [0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x02, b'a', b'b'];
         assert_eq!(readable(&whole), "ab");
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn text_from_a_peer_cannot_forge_log_lines() {
+    fn peer_text_cannot_forge_log_lines() {
         assert_eq!(printable("a\r\nb\x1b"), "a??b?");
         assert_eq!(printable(&"x".repeat(200)).chars().count(), 81);
     }

@@ -1,25 +1,20 @@
-//! Whom to trust: the verifier of chains for each choice of roots.
+//! Root certificates: builds the chain verifier for each setting.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 
 use super::Roots;
 #[cfg(not(target_os = "android"))]
-use super::explain::in_words;
-use super::words::tidy;
+use super::error::describe;
+use super::humanize::humanize_text;
+use super::provider::{self, provider, shared};
 use crate::error::{CallError, Code};
 
-/// Ring, and never the process-wide default: another library in the game may have set that.
-pub fn provider() -> Arc<CryptoProvider> {
-    shared(&PROVIDER, || Arc::new(rustls::crypto::ring::default_provider()))
-}
-
-/// A verifier that trusts `roots` and the caller's own authorities.
+/// Builds a verifier that trusts `roots` and the caller's certificates.
 pub fn chain_verifier(
     roots: Roots,
     own: &[CertificateDer<'static>],
@@ -28,40 +23,34 @@ pub fn chain_verifier(
         Roots::Webpki if own.is_empty() => webpki_verifier(built_in()),
         Roots::Webpki => webpki_verifier(with_own(RootCertStore::clone(&built_in()), own)),
         Roots::None if own.is_empty() => Err(CallError::state(
-            "without roots nothing is trusted: add a certificate with fw_tls_add_ca_pem, pin the server's \
-             key with fw_tls_add_pin_sha256 (pins do not count for a proxy), or choose other roots",
+            "without roots no server is trusted: add a certificate with fw_tls_add_ca_pem, pin the server's \
+             key with fw_tls_add_pin_sha256 (pins do not apply to a proxy), or choose other roots",
         )),
         Roots::None => webpki_verifier(with_own(RootCertStore::empty(), own)),
         Roots::Platform => platform_verifier(own),
     }
 }
 
-/// Whether `certificate` can be an authority at all.
+/// Checks that `certificate` can be used as a root.
 pub fn check_authority(certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
     RootCertStore::empty().add(certificate.clone())
 }
 
-/// Mozilla's roots, built once per process.
+/// Returns Mozilla's roots, built once.
 fn built_in() -> Arc<RootCertStore> {
     shared(&BUILT_IN, || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()))
 }
 
-static PROVIDER: Mutex<Option<Arc<CryptoProvider>>> = Mutex::new(None);
 static BUILT_IN: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
 
-fn shared<T>(slot: &Mutex<Option<Arc<T>>>, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(make).clone()
-}
-
-/// Lets go of what connectors share: the library has stopped, and its host wants to see all memory
-/// back.
+/// Releases what connectors share. Called when the library has stopped, so that the host sees no leak.
 pub fn forget_shared() {
     BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner).take();
-    PROVIDER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    provider::forget();
 }
 
 fn with_own(mut store: RootCertStore, own: &[CertificateDer<'static>]) -> Arc<RootCertStore> {
-    // Each was checked when it was added, so none is left out.
+    // Each was checked when it was added, so none is skipped.
     store.add_parsable_certificates(own.iter().cloned());
     Arc::new(store)
 }
@@ -71,7 +60,7 @@ fn webpki_verifier(store: Arc<RootCertStore>) -> Result<Arc<dyn ServerCertVerifi
         Ok(verifier) => Ok(verifier),
         Err(error) => Err(CallError::new(
             Code::Internal,
-            format!("the root certificates: {}", tidy(&error.to_string())),
+            format!("the root certificates: {}", humanize_text(&error.to_string())),
         )),
     }
 }
@@ -82,7 +71,7 @@ fn platform_verifier(own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCe
     match Verifier::new_with_extra_roots(own.iter().cloned(), provider()) {
         Ok(verifier) => Ok(Arc::new(verifier)),
         Err(error) => {
-            let message = format!("the system's root certificates cannot be used: {}", in_words(&error));
+            let message = format!("the system's root certificates cannot be used: {}", describe(&error));
             Err(CallError::new(Code::NotSupported, message))
         }
     }

@@ -1,4 +1,4 @@
-//! What the caller chose for TLS, and the connector that comes of it.
+//! The caller's TLS settings, and the connectors built from them.
 
 use std::sync::Arc;
 
@@ -10,15 +10,16 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, InconsistentKeys, KeyLogFile};
 
 use super::Roots;
-use super::explain::in_words;
-use super::roots::{chain_verifier, check_authority, provider};
+use super::error::describe;
+use super::provider::provider;
+use super::roots::{chain_verifier, check_authority};
 use super::verify::{Trust, Verifier};
 use crate::error::{CallError, Code};
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
-/// Settings of TLS. A clone is independent from then on, but remembers sessions together with the
-/// original, for as long as both would accept the same servers.
+/// TLS settings. A clone is independent, but shares the session cache with the original while both accept the same
+/// servers.
 #[derive(Clone)]
 pub struct TlsSettings {
     authorities: Vec<CertificateDer<'static>>,
@@ -28,12 +29,12 @@ pub struct TlsSettings {
     insecure: bool,
     key_log: bool,
     sessions: Arc<ClientSessionMemoryCache>,
-    /// Built when first needed. All connectors come from one, because rustls resumes a session only
-    /// under the very verifier and client key with which it was made.
+    /// Built on first use. All connectors are derived from one config, because rustls resumes a session only with
+    /// the same verifier and client key.
     base: Arc<OnceCell<ClientConfig>>,
 }
 
-/// Settings ready for connections.
+/// Settings prepared for connections.
 #[derive(Clone)]
 pub struct TlsConnector {
     pub(super) config: Arc<ClientConfig>,
@@ -59,15 +60,14 @@ impl TlsSettings {
         }
     }
 
-    /// Trusts these certificates besides the chosen roots: as authorities, and each as a server's own,
-    /// whatever its basicConstraints say. Sections that are no certificates are skipped; a certificate
-    /// that cannot be used is refused, and with it the call.
+    /// Trusts these certificates in addition to the roots: as authorities, and as server certificates whatever their
+    /// basicConstraints. Skips PEM sections that are not certificates; fails if a certificate is unusable.
     pub fn add_ca_pem(&mut self, pem: &[u8]) -> Result<(), CallError> {
         let added = certificates(pem, "the CA")?;
         for (index, certificate) in added.iter().enumerate() {
             check_authority(certificate).map_err(|error| {
                 let number = index + 1;
-                let why = in_words(&error);
+                let why = describe(&error);
                 CallError::argument(format!("certificate {number} of the CA's PEM is not usable: {why}"))
             })?;
         }
@@ -76,8 +76,8 @@ impl TlsSettings {
         Ok(())
     }
 
-    /// Shows this certificate to servers that ask for one. The key is PKCS#8, SEC1 or PKCS#1; the
-    /// certificate may be followed by its intermediates.
+    /// Sends this certificate to servers that request one. The key is PKCS#8, SEC1 or PKCS#1; the certificate may be
+    /// followed by its intermediates.
     pub fn set_client_cert_pem(&mut self, cert_pem: &[u8], key_pem: &[u8]) -> Result<(), CallError> {
         let chain = certificates(cert_pem, "the client certificate")?;
         let key = PrivateKeyDer::from_pem_slice(key_pem)
@@ -87,7 +87,7 @@ impl TlsSettings {
                 rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                     "the client key does not belong to the client certificate".to_owned()
                 }
-                error => format!("the client certificate or its key cannot be used: {}", in_words(&error)),
+                error => format!("the client certificate or its key cannot be used: {}", describe(&error)),
             })
         })?;
         self.client_key = Some(Arc::new(client_key));
@@ -95,8 +95,8 @@ impl TlsSettings {
         Ok(())
     }
 
-    /// Accepts only servers whose key (SubjectPublicKeyInfo) has one of the added hashes, on top of
-    /// all other checks. With no roots and no added certificate the issuer is not checked.
+    /// Accepts only servers whose key (SubjectPublicKeyInfo) has one of the added hashes, in addition to all other
+    /// checks. Without roots and added certificates, the issuer is not checked.
     pub fn add_pin_sha256(&mut self, pin: [u8; 32]) {
         self.pins.push(pin);
         self.base = Arc::default();
@@ -107,19 +107,20 @@ impl TlsSettings {
         self.base = Arc::default();
     }
 
-    /// Accepts any chain for any name at any time. Pins still hold.
+    /// Disables verification of chain, name and dates. Pins still apply.
     pub fn set_insecure(&mut self, insecure: bool) {
         self.insecure = insecure;
         self.base = Arc::default();
     }
 
-    /// Appends the secrets of each connection to the file that `SSLKEYLOGFILE` names.
+    /// Appends the secrets of each connection to the file named by `SSLKEYLOGFILE`.
     pub fn set_key_log(&mut self, key_log: bool) {
         self.key_log = key_log;
         self.base = Arc::default();
     }
 
-    /// The same trust for a proxy on the way. Pins and the client's certificate are for the server.
+    /// Returns the settings for a proxy: the same trust, without pins and client certificate, which are for the
+    /// server.
     pub fn for_proxy(&self) -> Self {
         Self {
             client_key: None,
@@ -130,13 +131,12 @@ impl TlsSettings {
         }
     }
 
-    /// The connector for these settings: worth keeping, not free to make.
+    /// Builds a connector for these settings. Expensive: reuse it.
     pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
         let base = self.base.get_or_try_init(|| self.build())?;
         let mut config = ClientConfig::clone(base);
-        // `http/1.1` is named although it is what silence would mean: browsers name it for `wss:`,
-        // so every server takes it, and a server that is told cannot answer in another protocol
-        // (RFC 7301 section 3.2) that happens to share its certificate.
+        // Offers `http/1.1` explicitly, like browsers do for `wss:`: then a server cannot select another protocol
+        // (RFC 7301 section 3.2) that shares its certificate.
         if http2 {
             config.alpn_protocols.push(b"h2".to_vec());
         }
@@ -148,7 +148,7 @@ impl TlsSettings {
         if self.insecure {
             return Ok(Trust::Anything);
         }
-        // Where nobody else is trusted, the pins are all there is to go by.
+        // Without other trust anchors, only the pins are checked.
         if self.roots == Roots::None && self.authorities.is_empty() && !self.pins.is_empty() {
             return Ok(Trust::Pins);
         }
@@ -159,13 +159,13 @@ impl TlsSettings {
     fn build(&self) -> Result<ClientConfig, CallError> {
         let trust = self.trust()?;
         if self.insecure && self.pins.is_empty() {
-            let danger = "anybody on the way can read and change everything";
+            let danger = "anyone on the network path can read and modify the data";
             logging::note(LogLevel::Warn, format_args!("certificates are not checked (insecure): {danger}"));
         }
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| {
-                CallError::new(Code::Internal, format!("TLS cannot be set up: {}", in_words(&error)))
+                CallError::new(Code::Internal, format!("TLS cannot be set up: {}", describe(&error)))
             })?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Verifier::new(trust, self.pins.clone())));
@@ -175,7 +175,7 @@ impl TlsSettings {
         };
         config.resumption = Resumption::store(self.sessions.clone());
         if self.key_log {
-            let file = "the file that SSLKEYLOGFILE names";
+            let file = "the file named by SSLKEYLOGFILE";
             logging::note(
                 LogLevel::Warn,
                 format_args!("the secrets of TLS connections are written to {file}"),
@@ -186,7 +186,7 @@ impl TlsSettings {
     }
 }
 
-/// Every certificate in `pem`, at least one.
+/// Parses all certificates in `pem`, at least one.
 fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>, CallError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {

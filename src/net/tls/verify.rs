@@ -1,4 +1,4 @@
-//! The check of the server's certificate: whether it is trusted, then the pins.
+//! Verification of the server's certificate: trust, then pins.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,24 +10,23 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::direct;
+use super::direct_trust;
 use super::names::{self, Names};
-use super::roots::provider;
+use super::provider::provider;
 
-/// What makes a certificate trusted, before the pins are looked at.
+/// How trust is decided, before the pins are checked.
 #[derive(Debug)]
 pub enum Trust {
-    /// Nothing is asked of it. Handshake signatures are checked all the same, so that the pins still
-    /// mean something.
+    /// Trusts any certificate. Handshake signatures are still verified, so that pins remain effective.
     Anything,
-    /// The pins alone: its dates, usage and names are checked, not its issuer.
+    /// Trusts by pin only: checks dates, usage and names, not the issuer.
     Pins,
-    /// A chain to an authority. A certificate that is one of `added`, byte for byte, needs none.
+    /// Requires a chain to an authority, except for certificates in `added`, byte for byte.
     Chain { verifier: Arc<dyn ServerCertVerifier>, added: Vec<CertificateDer<'static>> },
 }
 
-/// One for all connections of the same settings: sessions are resumed only under the verifier that
-/// accepted their certificate.
+/// The verifier of all connections with the same settings: rustls resumes a session only with the verifier that
+/// accepted its certificate.
 #[derive(Debug)]
 pub struct Verifier {
     trust: Trust,
@@ -35,20 +34,20 @@ pub struct Verifier {
     pins: Vec<[u8; 32]>,
 }
 
-/// What rustls' error does not tell of the certificate that was refused.
+/// Details of a rejected certificate that the error of rustls does not contain.
 pub struct Refused {
     pub names: Option<Names>,
-    /// The key's SHA-256, when it is not among the pins.
+    /// The SHA-256 of the key, if it is not pinned.
     pub unpinned: Option<[u8; 32]>,
 }
 
 thread_local! {
-    /// Verification runs inside `process_new_packets`, on the thread that then sees the error, and
-    /// rustls has no place to carry this from the one to the other without changing the alert.
+    /// Verification runs inside `process_new_packets`, on the thread that then handles the error. The error of
+    /// rustls cannot carry these details without changing the alert.
     static REFUSED: RefCell<Option<Refused>> = const { RefCell::new(None) };
 }
 
-/// What is known of the certificate that this thread refused last.
+/// Takes the details of the certificate that this thread rejected last.
 pub fn take_refused() -> Option<Refused> {
     REFUSED.take()
 }
@@ -83,9 +82,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let trusted = match &self.trust {
             Trust::Anything => Ok(()),
-            Trust::Pins => direct::verify(end_entity, server_name, now),
+            Trust::Pins => direct_trust::verify(end_entity, server_name, now),
             Trust::Chain { added, .. } if added.contains(end_entity) => {
-                direct::verify(end_entity, server_name, now)
+                direct_trust::verify(end_entity, server_name, now)
             }
             Trust::Chain { verifier, .. } => verifier
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)

@@ -1,4 +1,4 @@
-//! Which servers are believed, and what is said of the others.
+//! Which server certificates are accepted, and the errors for the others.
 
 use std::io::{Read, Write};
 
@@ -6,12 +6,12 @@ use rcgen::{IsCa, date_time_ymd};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{AlertDescription, RootCertStore, ServerConfig};
 
-use super::peers::*;
+use super::harness::*;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::net::tls::roots::provider;
+use crate::net::tls::provider::provider;
 use crate::net::tls::{Roots, TlsSettings, TlsVersion};
 
-/// Runs a handshake; the error on our side, and the alert that the server got.
+/// Runs a handshake that must fail; returns the error, and the alert that the server received.
 fn refused(identity: &Identity, settings: &TlsSettings, host: &str) -> (Error, Option<u8>) {
     let server = Server::tls(server_config(identity), 1, |mut tls| {
         while tls.conn.is_handshaking() {
@@ -19,7 +19,7 @@ fn refused(identity: &Identity, settings: &TlsSettings, host: &str) -> (Error, O
                 return alert_in(&error);
             }
         }
-        // In TLS 1.3 the server is done before it hears of the refusal.
+        // In TLS 1.3 the server finishes the handshake before it receives the alert.
         tls.read(&mut [0]).err().and_then(|error| alert_in(&error))
     });
     let mut client = Client::connect(server.address, settings, host);
@@ -53,7 +53,7 @@ fn accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
 }
 
 #[test]
-fn a_good_certificate_is_accepted_for_its_name_and_its_address() {
+fn valid_certificate_is_accepted_for_name_and_address() {
     let ca = authority("Test CA");
     let settings = trusting(&ca);
     accepted(&good(&ca), &settings, "localhost");
@@ -61,7 +61,7 @@ fn a_good_certificate_is_accepted_for_its_name_and_its_address() {
 }
 
 #[test]
-fn every_bad_certificate_is_refused_with_its_reason() {
+fn invalid_certificates_are_rejected_with_reason() {
     let ca = authority("Test CA");
     let settings = trusting(&ca);
     let mut expired = params("old", &["localhost"]);
@@ -94,7 +94,7 @@ fn every_bad_certificate_is_refused_with_its_reason() {
                 params
             }),
             AlertDescription::CertificateUnknown,
-            ["a CA's own certificate \"CA as server\"", "add this very certificate with fw_tls_add_ca_pem"],
+            ["a CA certificate \"CA as server\"", "add this certificate with fw_tls_add_ca_pem"],
         ),
     ];
     for (identity, alert, parts) in cases {
@@ -111,14 +111,14 @@ fn every_bad_certificate_is_refused_with_its_reason() {
 }
 
 #[test]
-fn an_address_is_checked_as_an_address() {
+fn address_is_checked_against_address_names() {
     let ca = authority("Test CA");
     let (error, _) = refused(&issued(params("x", &["localhost"]), &ca), &trusting(&ca), "127.0.0.1");
     assert!(error.message.contains("not for \"127.0.0.1\" but for localhost"), "{error}");
 }
 
 #[test]
-fn a_self_signed_certificate_works_once_it_is_added() {
+fn added_self_signed_certificate_is_accepted() {
     let mut params = params("mine", &["localhost"]);
     params.is_ca = IsCa::ExplicitNoCa;
     let identity = self_signed(params);
@@ -128,14 +128,14 @@ fn a_self_signed_certificate_works_once_it_is_added() {
 }
 
 #[test]
-fn the_built_in_roots_do_not_know_a_private_authority() {
+fn built_in_roots_reject_private_authority() {
     let ca = authority("Test CA");
     let (error, _) = refused(&good(&ca), &TlsSettings::new(), "localhost");
     assert!(error.message.contains("\"Test CA\", which is not trusted"), "{error}");
 }
 
 #[test]
-fn the_systems_roots_can_be_joined_by_a_private_authority() {
+fn private_authority_can_be_added_to_system_roots() {
     let ca = authority("Test CA");
     let mut settings = TlsSettings::new();
     settings.set_roots(Roots::Platform);
@@ -146,7 +146,7 @@ fn the_systems_roots_can_be_joined_by_a_private_authority() {
 }
 
 #[test]
-fn any_of_several_pins_will_do() {
+fn one_of_several_pins_is_enough() {
     let ca = authority("Test CA");
     let identity = good(&ca);
     let mut settings = trusting(&ca);
@@ -156,19 +156,19 @@ fn any_of_several_pins_will_do() {
 }
 
 #[test]
-fn a_key_that_is_not_pinned_is_refused_and_named() {
+fn unpinned_key_is_rejected_with_its_hash() {
     let ca = authority("Test CA");
     let identity = good(&ca);
     let mut settings = trusting(&ca);
     settings.add_pin_sha256([7; 32]);
     let (error, server_saw) = refused(&identity, &settings, "localhost");
     let hash: String = identity.pin().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert!(error.message.contains("none of the pinned ones") && error.message.contains(&hash), "{error}");
+    assert!(error.message.contains("is not pinned") && error.message.contains(&hash), "{error}");
     assert_eq!(server_saw, Some(error.tls_alert));
 }
 
 #[test]
-fn a_pin_does_not_replace_the_other_checks() {
+fn pin_does_not_replace_other_checks() {
     let ca = authority("Test CA");
     let identity = good(&authority("Stranger"));
     let mut settings = trusting(&ca);
@@ -178,7 +178,7 @@ fn a_pin_does_not_replace_the_other_checks() {
 }
 
 #[test]
-fn insecure_accepts_any_chain_but_still_holds_the_pins() {
+fn insecure_accepts_any_chain_but_checks_pins() {
     let identity = self_signed(params("any", &["elsewhere.test"]));
     let mut settings = TlsSettings::new();
     settings.set_insecure(true);
@@ -186,11 +186,11 @@ fn insecure_accepts_any_chain_but_still_holds_the_pins() {
     settings.add_pin_sha256(identity.pin());
     accepted(&identity, &settings, "localhost");
     let (error, _) = refused(&self_signed(params("any", &["elsewhere.test"])), &settings, "localhost");
-    assert!(error.message.contains("none of the pinned ones"), "{error}");
+    assert!(error.message.contains("is not pinned"), "{error}");
 }
 
 #[test]
-fn insecure_still_checks_that_the_server_has_the_key() {
+fn insecure_still_verifies_possession_of_key() {
     let (shown, other) = (self_signed(params("a", &["localhost"])), self_signed(params("b", &["localhost"])));
     let stolen = Identity { chain: shown.chain, pem: shown.pem, key: other.key };
     let mut settings = TlsSettings::new();
@@ -200,12 +200,12 @@ fn insecure_still_checks_that_the_server_has_the_key() {
         let config = server_config_signing(&stolen.chain, key, &[version]);
         let server = Server::tls(config, 1, |mut tls| tls.read(&mut [0]).is_err());
         let error = Client::connect(server.address, &settings, "localhost").handshake().unwrap_err();
-        assert!(error.message.contains("a signature is wrong"), "{error}");
+        assert!(error.message.contains("a signature is invalid"), "{error}");
         assert_eq!(server.results(), [true]);
     }
 }
 
-fn wants_client_certificate(
+fn requires_client_certificate(
     ca: &Authority,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> Server<Option<usize>> {
@@ -226,7 +226,7 @@ fn wants_client_certificate(
             tls.conn.send_close_notify();
         }
         let _ = tls.flush();
-        // Leaves nothing unread, so that the close is no reset that would overtake the alert.
+        // Reads everything, so that closing does not send a reset that would discard the alert.
         let _ = tls.sock.shutdown(std::net::Shutdown::Write);
         let _ = tls.sock.read_to_end(&mut Vec::new());
         certificates
@@ -234,13 +234,13 @@ fn wants_client_certificate(
 }
 
 #[test]
-fn a_client_certificate_is_shown_where_it_is_wanted() {
+fn client_certificate_is_sent_on_request() {
     let ca = authority("Test CA");
     let player = issued(params("player", &[]), &ca);
     let mut settings = trusting(&ca);
     settings.set_client_cert_pem(player.pem.as_bytes(), player.key.serialize_pem().as_bytes()).unwrap();
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let server = wants_client_certificate(&ca, version);
+        let server = requires_client_certificate(&ca, version);
         let mut client = Client::connect(server.address, &settings, "localhost");
         client.handshake().unwrap();
         let (_, end) = client.read_to_end(100);
@@ -251,18 +251,18 @@ fn a_client_certificate_is_shown_where_it_is_wanted() {
 }
 
 #[test]
-fn a_missing_client_certificate_is_explained() {
+fn missing_client_certificate_is_explained() {
     let ca = authority("Test CA");
     // TLS 1.2 fails in the handshake.
-    let server = wants_client_certificate(&ca, &rustls::version::TLS12);
+    let server = requires_client_certificate(&ca, &rustls::version::TLS12);
     let mut client = Client::connect(server.address, &trusting(&ca), "localhost");
     let error = client.handshake().unwrap_err();
     assert_eq!(error.phase, Phase::Tls);
     assert!(error.message.contains("client certificate") && error.tls_alert != 0, "{error}");
     drop(client);
     assert_eq!(server.results(), [None]);
-    // In TLS 1.3 our side is done by then, and hears of it in whatever phase it is.
-    let server = wants_client_certificate(&ca, &rustls::version::TLS13);
+    // In TLS 1.3 the handshake is done on this side, and the alert arrives in a later phase.
+    let server = requires_client_certificate(&ca, &rustls::version::TLS13);
     let mut client = Client::connect(server.address, &trusting(&ca), "localhost");
     client.handshake().unwrap();
     client.stream.set_phase(Phase::Upgrade);
@@ -275,7 +275,7 @@ fn a_missing_client_certificate_is_explained() {
 }
 
 #[test]
-fn a_server_of_tls_1_2_is_understood() {
+fn tls_1_2_server_is_supported() {
     let ca = authority("Test CA");
     let mut config = server_config_with(&good(&ca), &[&rustls::version::TLS12]);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -288,7 +288,7 @@ fn a_server_of_tls_1_2_is_understood() {
     assert_eq!(server.results(), [true]);
 }
 
-/// The error against a server that answers the first bytes with `answer` and closes.
+/// Returns the error of a handshake with a server that sends `answer` and closes.
 fn against(answer: &'static [u8]) -> Error {
     let server = Server::tcp(1, move |mut tcp| {
         let mut hello = [0; 16 << 10];
@@ -303,29 +303,29 @@ fn against(answer: &'static [u8]) -> Error {
 }
 
 #[test]
-fn a_server_without_tls_is_recognised() {
+fn server_without_tls_is_detected() {
     for answer in
         [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-x\r\n", b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"]
     {
         let error = against(answer);
-        assert!(error.message.contains("does not speak TLS on this port; is it ws:"), "{error}");
+        assert!(error.message.contains("does not speak TLS on this port; use ws:"), "{error}");
         assert_eq!((error.kind, error.retriable), (ErrorKind::Tls, false));
     }
 }
 
 #[test]
-fn a_server_that_hangs_up_in_the_handshake_may_be_tried_again() {
+fn close_during_handshake_is_retriable() {
     let error = against(b"");
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Reset, Phase::Tls, true));
     assert!(error.message.contains("closed the connection during the handshake"), "{error}");
 }
 
 #[test]
-fn alerts_of_the_server_are_translated() {
+fn server_alerts_are_explained() {
     // Record: alert (21), TLS 1.2, two bytes: fatal, description (RFC 8446 section 6).
     for (answer, number, part) in [
         (&[21, 3, 3, 0, 2, 2, 70], 70, "neither TLS 1.2 nor TLS 1.3"),
-        (&[21, 3, 3, 0, 2, 2, 40], 40, "nothing in common"),
+        (&[21, 3, 3, 0, 2, 2, 40], 40, "no algorithms in common"),
         (&[21, 3, 3, 0, 2, 2, 112], 112, "does not know this host name"),
     ] {
         let error = against(answer);

@@ -1,9 +1,9 @@
 //! TLS against a real server on loopback.
 
 mod certificates;
-mod direct;
-mod explanations;
-mod peers;
+mod direct_trust;
+mod error_messages;
+mod error_variants;
+mod harness;
 mod settings;
 mod transfer;
-mod variants;

@@ -1,4 +1,4 @@
-//! What may be set, and what connectors of the same settings share.
+//! Settings: validation, session resumption, ALPN and the key log.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use rustls::HandshakeKind;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::peers::*;
+use super::harness::*;
 use crate::error::{CallError, Code};
 use crate::net::stream::Stream;
 use crate::net::tls::{Roots, TlsSettings};
@@ -19,11 +19,11 @@ fn refused(result: Result<(), CallError>, part: &str) {
     assert!(error.message.contains(part), "{error}");
 }
 
-/// A throw-away RSA key in PKCS#1 with its certificate; ring cannot make RSA keys.
+/// A test RSA key in PKCS#1 with its certificate; ring cannot generate RSA keys.
 const RSA: &[u8] = include_bytes!("rsa.pem");
 
 #[test]
-fn pem_without_anything_usable_is_refused_at_once() {
+fn unusable_pem_is_rejected_at_once() {
     let mut settings = TlsSettings::new();
     let player = self_signed(params("player", &[]));
     let (cert, key) = (player.pem.clone(), player.key.serialize_pem());
@@ -57,7 +57,7 @@ fn keys_of_all_three_formats_are_accepted() {
     assert!(!player.key.der_bytes().is_empty());
 }
 
-/// The ECPrivateKey (RFC 5915) inside of a PKCS#8 key of P-256.
+/// Returns the ECPrivateKey (RFC 5915) inside a PKCS#8 key of P-256.
 fn sec1(pkcs8: &[u8]) -> String {
     // SEQUENCE { INTEGER 1, OCTET STRING of 32 bytes ...
     let start = pkcs8.windows(5).position(|bytes| bytes == [2, 1, 1, 4, 32]).unwrap() - 2;
@@ -79,7 +79,7 @@ fn base64_pem(label: &str, der: &[u8]) -> String {
 }
 
 #[test]
-fn what_is_no_host_name_is_an_error() {
+fn invalid_host_name_is_an_error() {
     let connector = TlsSettings::new().connector(false).unwrap();
     let server = Server::tcp(1, |_| ());
     let tcp = TcpStream::connect(server.address).unwrap();
@@ -88,7 +88,7 @@ fn what_is_no_host_name_is_an_error() {
     server.results();
 }
 
-/// Connects once and reports what kind of handshake the server saw, having read its tickets.
+/// Connects once and reads the session tickets.
 fn connect(server: &Server<Option<HandshakeKind>>, settings: &TlsSettings, http2: bool) {
     let tcp = TcpStream::connect(server.address).unwrap();
     let mut client = Client::over(tcp, settings, "localhost", http2);
@@ -124,7 +124,7 @@ fn sessions_are_resumed_until_the_settings_change() {
 }
 
 #[test]
-fn http2_is_offered_only_when_asked_for() {
+fn http2_is_offered_only_if_requested() {
     let ca = authority("Test CA");
     let mut config = server_config(&good(&ca));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -138,9 +138,9 @@ fn http2_is_offered_only_when_asked_for() {
     server.results();
 }
 
-/// Runs itself again, because the variable belongs to the process.
+/// Runs itself again in a child process, because the environment variable is process-wide.
 #[test]
-fn secrets_are_logged_only_when_switched_on() {
+fn secrets_are_logged_only_if_enabled() {
     const NAME: &str = "SSLKEYLOGFILE";
     if std::env::var_os(NAME).is_some() {
         let ca = authority("Test CA");
@@ -152,7 +152,7 @@ fn secrets_are_logged_only_when_switched_on() {
         server.results();
         return;
     }
-    let this = "net::tls::tests::settings::secrets_are_logged_only_when_switched_on";
+    let this = "net::tls::tests::settings::secrets_are_logged_only_if_enabled";
     for switch in [false, true] {
         let file = std::env::temp_dir().join(format!("framewire-keys-{}-{switch}", std::process::id()));
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());

@@ -1,25 +1,25 @@
-//! Bytes over TLS: all of them, in order, in bounded memory, to the right end.
+//! Data over TLS: complete, in order, in bounded memory, with the correct end of stream.
 
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::peers::*;
+use super::harness::*;
 use crate::error::{ErrorKind, Phase};
 use crate::limits;
 use crate::net::stream::{ReadOutcome, WriteOutcome};
 
-/// Bytes in which a shift, a loss or a repetition shows.
+/// Returns bytes in which shifts, losses and repetitions are detectable.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Small enough that the network pushes back, and not so small that TCP's delayed acknowledgements
-/// decide how long the test takes.
+/// Small enough for backpressure, and large enough that delayed acknowledgements of TCP do not dominate the run
+/// time.
 const TINY: usize = 32 << 10;
 
-/// Connected through tiny buffers.
+/// Connects with tiny socket buffers.
 fn through_tiny_buffers<T: Send + 'static>(server: &Server<T>) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_send_buffer_size(TINY).unwrap();
@@ -29,7 +29,7 @@ fn through_tiny_buffers<T: Send + 'static>(server: &Server<T>) -> TcpStream {
 }
 
 #[test]
-fn megabytes_pass_through_tiny_buffers_both_ways() {
+fn megabytes_pass_through_tiny_buffers_in_both_directions() {
     const LEN: usize = 2 << 20;
     let ca = authority("Test CA");
     let (blocked, is_blocked) = std::sync::mpsc::channel();
@@ -50,7 +50,7 @@ fn megabytes_pass_through_tiny_buffers_both_ways() {
     client.handshake().unwrap();
     let sent = pattern(LEN);
     let taken = client.write_until_blocked(&sent);
-    assert!(taken < LEN, "the network did not push back");
+    assert!(taken < LEN, "no backpressure");
     blocked.send(()).unwrap();
     client.write_all(&sent[taken..]);
     let (got, end) = client.read_to_end(limits::READ_SIZE);
@@ -59,17 +59,17 @@ fn megabytes_pass_through_tiny_buffers_both_ways() {
     server.results();
 }
 
-/// Every size of buffer gets everything, though only edges and `more` say when to read: what rustls
-/// holds must not be forgotten.
+/// Every buffer size receives all data, with reads driven only by events and `more`: data held by rustls must not
+/// be lost.
 #[test]
-fn no_buffer_size_loses_an_edge() {
+fn no_buffer_size_loses_an_event() {
     let ca = authority("Test CA");
     let sent = pattern(200_000);
     for size in [1, 7, 4095, 4096, 16_384, 16_385, 65_536] {
         let bytes = sent[..if size < 100 { 20_000 } else { sent.len() }].to_vec();
         let expected = bytes.clone();
         let server = Server::tls(server_config(&good(&ca)), 1, move |mut tls| {
-            // Records of all sizes, the largest among them.
+            // Records of many sizes, including the largest.
             let mut rest = &bytes[..];
             for len in [1, 16_384, 3, 5000, 100].into_iter().cycle() {
                 let (record, after) = rest.split_at(rest.len().min(len));
@@ -111,7 +111,7 @@ fn several_buffers_are_filled_in_order() {
 }
 
 #[test]
-fn a_stalled_network_takes_a_bounded_amount() {
+fn stalled_network_accepts_bounded_amount() {
     let ca = authority("Test CA");
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let server = Server::tls(server_config(&good(&ca)), 1, move |mut tls| {
@@ -142,7 +142,7 @@ fn a_stalled_network_takes_a_bounded_amount() {
 }
 
 #[test]
-fn an_end_without_close_notify_is_not_clean() {
+fn end_without_close_notify_is_not_clean() {
     let ca = authority("Test CA");
     for clean in [true, false] {
         let server = Server::tls(server_config(&good(&ca)), 1, move |mut tls| {
@@ -166,12 +166,12 @@ fn an_end_without_close_notify_is_not_clean() {
 }
 
 #[test]
-fn a_damaged_record_ends_it_after_what_came_before() {
+fn damaged_record_fails_after_earlier_data() {
     let ca = authority("Test CA");
     let server = Server::tls(server_config(&good(&ca)), 1, |mut tls| {
         tls.write_all(b"before").unwrap();
         tls.flush().unwrap();
-        // Application data (23) that nobody encrypted.
+        // Unencrypted application data (23).
         tls.sock.write_all(&[&[23, 3, 3, 0, 40][..], &[0x55; 40]].concat()).unwrap();
         let alert = tls.read(&mut [0]).map_err(|error| error.to_string());
         alert.unwrap_err()
@@ -183,14 +183,14 @@ fn a_damaged_record_ends_it_after_what_came_before() {
     assert_eq!(got, b"before");
     let error = end.unwrap_err();
     assert_eq!((error.kind, error.phase), (ErrorKind::Tls, Phase::Open));
-    assert!(error.message.contains("a record was changed on its way"), "{error}");
+    assert!(error.message.contains("a record was modified in transit"), "{error}");
     assert_eq!(client.read_to_end(1 << 16).1, Err(error), "the error stays");
     let server_saw = server.results().remove(0);
     assert!(server_saw.contains("BadRecordMac"), "{server_saw}");
 }
 
 #[test]
-fn a_key_update_is_answered_and_survived() {
+fn key_update_is_answered() {
     let ca = authority("Test CA");
     let server = Server::tls(server_config(&good(&ca)), 1, |mut tls| {
         tls.write_all(b"one").unwrap();

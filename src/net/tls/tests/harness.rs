@@ -1,5 +1,5 @@
-//! Both ends of a test: certificates made on the spot, a blocking rustls server on loopback, and a
-//! client that follows readiness as strictly as an edge-triggered loop must.
+//! Test harness: generated certificates, a blocking rustls server on loopback, and a client that follows readiness
+//! as strictly as an edge-triggered loop must.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersi
 
 use crate::error::Error;
 use crate::net::stream::{Progress, ReadOutcome, Stream, WriteOutcome};
-use crate::net::tls::roots::provider;
+use crate::net::tls::provider::provider;
 use crate::net::tls::{Roots, TlsSettings};
 
 pub type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -69,7 +69,7 @@ pub fn self_signed(params: CertificateParams) -> Identity {
     Identity { chain: vec![certificate.der().clone()], pem: certificate.pem(), key }
 }
 
-/// A certificate, and the key behind it, of the folder `openssl`.
+/// Loads a certificate and key from the folder `openssl`.
 pub fn identity_of(pem: &str) -> Identity {
     let key = &pem[pem.find("-----BEGIN PRIVATE KEY").unwrap()..];
     Identity { chain: chain_of(pem), pem: pem.to_owned(), key: KeyPair::from_pem(key).unwrap() }
@@ -79,12 +79,12 @@ pub fn chain_of(pem: &str) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
 }
 
-/// The certificate that all is right with.
+/// Issues a valid certificate.
 pub fn good(by: &Authority) -> Identity {
     issued(params("good", &["localhost", "127.0.0.1"]), by)
 }
 
-/// Settings that trust `authority` and nobody else.
+/// Returns settings that trust only `authority`.
 pub fn trusting(authority: &Authority) -> TlsSettings {
     let mut settings = TlsSettings::new();
     settings.set_roots(Roots::None);
@@ -108,7 +108,7 @@ pub fn server_config_with(
         .unwrap()
 }
 
-/// A server that signs with any key, its own or not.
+/// Returns a configuration that signs with any key, matching or not.
 pub fn server_config_signing(
     chain: &[CertificateDer<'static>],
     key: Arc<dyn SigningKey>,
@@ -122,7 +122,7 @@ pub fn server_config_signing(
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
 }
 
-/// What a server does with a connection, and with its handshake.
+/// The server side of a connection.
 pub type Tls = StreamOwned<ServerConnection, TcpStream>;
 
 pub struct Server<T> {
@@ -131,7 +131,7 @@ pub struct Server<T> {
 }
 
 impl<T: Send + 'static> Server<T> {
-    /// Serves so many connections, one after the other.
+    /// Serves `connections` connections sequentially.
     pub fn tls(config: ServerConfig, connections: usize, talk: impl Fn(Tls) -> T + Send + 'static) -> Self {
         let config = Arc::new(config);
         Self::tcp(connections, move |tcp| {
@@ -146,17 +146,17 @@ impl<T: Send + 'static> Server<T> {
         Self { address, thread: std::thread::spawn(serve) }
     }
 
-    /// What each connection came to.
+    /// Returns the result of each connection.
     pub fn results(self) -> Vec<T> {
         self.thread.join().unwrap()
     }
 }
 
-/// A connection on its own poll.
+/// A client connection with its own poll.
 pub struct Client {
     pub stream: Stream,
     poll: Poll,
-    /// The socket may have something without a further edge.
+    /// The socket may be ready without a further event.
     may_read: bool,
     may_write: bool,
 }
@@ -183,7 +183,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reads once, after waiting for an edge if one is needed.
+    /// Reads once, after waiting for an event if needed.
     pub fn read(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         loop {
             while !self.may_read {
@@ -204,7 +204,7 @@ impl Client {
         }
     }
 
-    /// Reads up to the end: what came, and how it ended.
+    /// Reads to the end; returns the data and the result of the last read.
     pub fn read_to_end(&mut self, buffer_size: usize) -> (Vec<u8>, Result<ReadOutcome, Error>) {
         let (mut all, mut buffer) = (Vec::new(), vec![0; buffer_size]);
         loop {
@@ -215,7 +215,7 @@ impl Client {
         }
     }
 
-    /// Writes until the network takes no more, and says how much it took.
+    /// Writes until it would block; returns the count.
     pub fn write_until_blocked(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len()
@@ -227,7 +227,7 @@ impl Client {
         taken
     }
 
-    /// Writes all of it, waiting for edges.
+    /// Writes everything, waiting for events.
     pub fn write_all(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (left, right) = bytes.split_at(bytes.len().min(200_000) / 3);
@@ -253,7 +253,7 @@ impl Client {
     fn wait(&mut self) {
         let mut events = Events::with_capacity(8);
         self.poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
-        assert!(!events.is_empty(), "an edge was lost");
+        assert!(!events.is_empty(), "an event was lost");
         for event in &events {
             self.stream.ready(event);
             self.may_read |= event.is_readable();

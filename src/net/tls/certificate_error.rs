@@ -1,21 +1,21 @@
-//! Why a certificate is refused, and what to change.
+//! Messages for rejected certificates: the reason, and how to fix it.
 
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{CertificateError, ExtendedKeyPurpose};
 
 use super::algorithms::{self, ACCEPTED_SIGNATURES, RSA_BITS};
+use super::humanize::{humanize, humanize_text};
 use super::names::{Names, printable};
 use super::verify::Refused;
-use super::words::{tidy, words};
 
-/// The reason in words. `refused` is what is known of the certificate beside the error.
-pub fn certificate(error: &CertificateError, host: &str, refused: Option<&Refused>) -> String {
+/// Returns the message. `refused` has details that the error does not contain.
+pub fn describe(error: &CertificateError, host: &str, refused: Option<&Refused>) -> String {
     use CertificateError as Bad;
     let names = refused.and_then(|refused| refused.names.as_ref());
     if let Some(key) = refused.and_then(|refused| refused.unpinned) {
         return format!(
-            "the server's key is none of the pinned ones; its SHA-256 is {} (pins are compared with the \
-             key of the server's own certificate, not with that of an issuer)",
+            "the server's key is not pinned; its SHA-256 is {} (pins are compared with the key of the server's \
+             certificate, not with that of an issuer)",
             hex(&key)
         );
     }
@@ -29,7 +29,7 @@ pub fn certificate(error: &CertificateError, host: &str, refused: Option<&Refuse
         ),
         Bad::NotValidYet => "the certificate is not valid yet".to_owned(),
         Bad::NotValidYetContext { time, not_before } => format!(
-            "the certificate is not valid before {}; by the clock of this device it is {}, is that right?",
+            "the certificate is not valid before {}; by the clock of this device it is {}; check the clock",
             date(not_before),
             date(time)
         ),
@@ -60,40 +60,40 @@ pub fn certificate(error: &CertificateError, host: &str, refused: Option<&Refuse
         Bad::UnknownRevocationStatus
         | Bad::ExpiredRevocationList
         | Bad::ExpiredRevocationListContext { .. } => {
-            "it could not be found out whether the certificate was revoked".to_owned()
+            "the revocation status of the certificate could not be determined".to_owned()
         }
         Bad::InvalidOcspResponse => "the server's OCSP response is not valid".to_owned(),
         Bad::ApplicationVerificationFailure => "the certificate could not be verified".to_owned(),
         Bad::Other(other) => match other.0.downcast_ref() {
             Some(error) => by_webpki(error, names),
-            // The operating system's verifier has texts of its own.
-            None => format!("the certificate was refused: {}", printable(&tidy(&other.to_string()))),
+            // The verifier of the operating system has its own messages.
+            None => format!("the certificate was refused: {}", printable(&humanize_text(&other.to_string()))),
         },
-        other => format!("the certificate was refused ({})", words(other)),
+        other => format!("the certificate was refused ({})", humanize(other)),
     }
 }
 
 const UNKNOWN_EXTENSION: &str = "the certificate, or one in its chain, has an extension marked critical that \
      this client does not know; issue one without it";
 
-/// Those for which rustls has no variant of its own.
+/// Returns the message for errors that rustls passes on from webpki.
 fn by_webpki(error: &webpki::Error, names: Option<&Names>) -> String {
     use webpki::Error as Bad;
     let reason = match error {
         Bad::CaUsedAsEndEntity => {
             return format!(
-                "the server shows a CA's own certificate{} (basicConstraints CA:TRUE); if it is yours, add \
-                 this very certificate with fw_tls_add_ca_pem, or give the server one that the CA issued",
+                "the server uses a CA certificate{} (basicConstraints CA:TRUE); if it is yours, add this certificate \
+                 with fw_tls_add_ca_pem, or use one on the server that the CA issued",
                 names.map(|names| format!(" \"{}\"", names.subject)).unwrap_or_default(),
             );
         }
         Bad::EndEntityUsedAsCa => {
-            "the certificate was issued by one that is not a CA's (basicConstraints is missing or CA:FALSE); \
-             use a CA certificate with CA:TRUE, or add the server's own with fw_tls_add_ca_pem"
+            "the certificate was issued by one that is not a CA (basicConstraints is missing or CA:FALSE); use a \
+             CA certificate with CA:TRUE, or add the server's certificate with fw_tls_add_ca_pem"
         }
         Bad::UnsupportedCertVersion => {
-            "the certificate, or one in its chain, is not X.509 version 3; only that can hold the names of a \
-             server: issue it anew with a subjectAltName (openssl x509 -req needs -extfile for that, openssl \
+            "the certificate, or one in its chain, is not X.509 version 3, which is required for host names: \
+             reissue it with a subjectAltName (openssl x509 -req needs -extfile for that, openssl \
              req -x509 takes -addext)"
         }
         Bad::UnsupportedCriticalExtension => UNKNOWN_EXTENSION,
@@ -106,14 +106,14 @@ fn by_webpki(error: &webpki::Error, names: Option<&Names>) -> String {
         Bad::MaximumSignatureChecksExceeded
         | Bad::MaximumPathBuildCallsExceeded
         | Bad::MaximumNameConstraintComparisonsExceeded => {
-            "the chain of the certificate takes too much work to check; let the server send only its own \
+            "the chain of the certificate is too expensive to verify; configure the server to send only its \
              certificate and the CAs above it"
         }
         Bad::CertDistrusted => "a key in the chain of the certificate is known to be compromised",
-        Bad::SignatureAlgorithmMismatch => "the certificate contradicts itself in how it is signed",
-        Bad::EmptyEkuExtension => return wrong_purpose(", but for nothing"),
+        Bad::SignatureAlgorithmMismatch => "the certificate names two different signature algorithms",
+        Bad::EmptyEkuExtension => return wrong_purpose(", but for no purpose"),
         Bad::UnsupportedNameType => "the certificate cannot be checked for this kind of host name",
-        other => return format!("the certificate, or one in its chain, is damaged ({})", words(other)),
+        other => return format!("the certificate, or one in its chain, is damaged ({})", humanize(other)),
     };
     reason.to_owned()
 }
@@ -123,23 +123,23 @@ fn wrong_name(expected: &ServerName<'_>, presented: &[String]) -> String {
     if presented.is_empty() {
         let kind = if matches!(expected, ServerName::IpAddress(_)) { "IP" } else { "DNS" };
         return format!(
-            "the certificate is not for \"{host}\" but for no name at all: it has no subjectAltName, and its \
-             common name does not count; issue it with one (openssl req -x509 -addext \
+            "the certificate is not for \"{host}\" but for no name: it has no subjectAltName, and its common name \
+             does not count; issue it with one (openssl req -x509 -addext \
              subjectAltName={kind}:{host})"
         );
     }
     format!("the certificate is not for \"{host}\" but for {}", listed(presented))
 }
 
-/// The names in a certificate, as rustls presents them: `DnsName("a.b")`, `IpAddress(1.2.3.4)`.
+/// Formats the names in a certificate, which rustls presents as `DnsName("a.b")`, `IpAddress(1.2.3.4)`.
 fn listed(presented: &[String]) -> String {
     const SHOWN: usize = 4;
     let bare = |name: &String| match name.split_once('(') {
         Some(("DnsName" | "IpAddress" | "UniformResourceIdentifier", rest)) => {
             printable(rest.strip_suffix(')').unwrap_or(rest).trim_matches('"'))
         }
-        // A directory's, or of a kind that nobody checks.
-        _ => "a name of another kind".to_owned(),
+        // A directory name, or a type that is not checked.
+        _ => "a name of another type".to_owned(),
     };
     let mut list = presented.iter().take(SHOWN).map(bare).collect::<Vec<_>>().join(", ");
     if presented.len() > SHOWN {
@@ -167,20 +167,20 @@ fn unknown_issuer(names: Option<&Names>) -> String {
 fn bad_signature(names: Option<&Names>) -> String {
     if let Some(bits) = names.and_then(|names| names.rsa_bits).filter(|bits| !RSA_BITS.contains(bits)) {
         return format!(
-            "the server's RSA key has {bits} bits; accepted are {} to {}: give it another",
+            "the server's RSA key has {bits} bits; accepted are {} to {}: use another key",
             RSA_BITS.start(),
             RSA_BITS.end()
         );
     }
-    "a signature is wrong: the server's key does not belong to its certificate, or the certificate does not \
+    "a signature is invalid: the server's key does not belong to its certificate, or the certificate does not \
      come from the issuer that it names, or an issuer has an RSA key of less than 2048 bits"
         .to_owned()
 }
 
 fn unsupported_signature(algorithm: &str) -> String {
     format!(
-        "the certificate, or one in its chain, is signed by {algorithm}, which is not accepted; have it \
-         signed by another: {ACCEPTED_SIGNATURES}"
+        "the certificate, or one in its chain, is signed by {algorithm}, which is not accepted; sign \
+         it with another: {ACCEPTED_SIGNATURES}"
     )
 }
 
@@ -205,7 +205,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The day in UTC, `2026-01-31`, by the proleptic Gregorian calendar counted from 1 March 0000.
+/// Formats the day in UTC, `2026-01-31` (proleptic Gregorian calendar, counted from 1 March 0000).
 fn date(time: &UnixTime) -> String {
     let days = time.as_secs() / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -223,7 +223,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_match_calendar() {
         let at = |seconds| date(&UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
         assert_eq!(at(0), "1970-01-01");
         assert_eq!(at(951_782_400), "2000-02-29");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_of_names_are_cut() {
+    fn long_name_lists_are_cut() {
         let names: Vec<String> = (0..9).map(|n| format!("DnsName(\"host{n}.test\")")).collect();
         assert_eq!(listed(&names), "host0.test, host1.test, host2.test, host3.test and 5 more");
         assert_eq!(listed(&names[..1]), "host0.test");

@@ -1,18 +1,18 @@
-//! What other crates name by identifiers, in words: no identifier of Rust reaches a user.
+//! Converts identifiers of other crates to words: user messages contain no Rust identifiers.
 
 use std::fmt::Debug;
 
-/// The variant of a foreign error, `SelectedUnofferedGroup`, as `selected unoffered group`: for those
-/// too many and too rare to have a sentence each.
-pub fn words(value: &dyn Debug) -> String {
+/// Converts an enum variant, `SelectedUnofferedGroup`, to `selected unoffered group`: for rare errors without a
+/// message of their own.
+pub fn humanize(value: &dyn Debug) -> String {
     const MAX_CHARS: usize = 80;
     let text = split(&format!("{value:?}")).replace(|c: char| !c.is_ascii_alphanumeric(), " ");
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
-/// A text of another crate. Identifiers in it become words, the rest stays.
-pub fn tidy(text: &str) -> String {
+/// Converts the identifiers in a text of another crate to words.
+pub fn humanize_text(text: &str) -> String {
     let is_identifier = |word: &str| {
         let letters = word.as_bytes();
         letters.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
@@ -23,7 +23,7 @@ pub fn tidy(text: &str) -> String {
         .join(" ")
 }
 
-/// `UnknownCA` as `unknown ca`.
+/// Splits `UnknownCA` into `unknown ca`.
 fn split(identifier: &str) -> String {
     let chars: Vec<char> = identifier.chars().collect();
     let mut text = String::with_capacity(identifier.len() + 8);
@@ -51,19 +51,19 @@ mod tests {
     #[test]
     fn identifiers_become_words() {
         use rustls::{AlertDescription, InvalidMessage, PeerMisbehaved};
-        assert_eq!(words(&PeerMisbehaved::SelectedUnofferedKxGroup), "selected unoffered kx group");
-        assert_eq!(words(&InvalidMessage::MissingData("ServerHello")), "missing data server hello");
-        assert_eq!(words(&InvalidMessage::DuplicateExtension(23)), "duplicate extension 23");
-        assert_eq!(words(&AlertDescription::UnknownPSKIdentity), "unknown psk identity");
-        assert_eq!(words(&vec![Some(1); 100]).chars().count(), 80);
+        assert_eq!(humanize(&PeerMisbehaved::SelectedUnofferedKxGroup), "selected unoffered kx group");
+        assert_eq!(humanize(&InvalidMessage::MissingData("ServerHello")), "missing data server hello");
+        assert_eq!(humanize(&InvalidMessage::DuplicateExtension(23)), "duplicate extension 23");
+        assert_eq!(humanize(&AlertDescription::UnknownPSKIdentity), "unknown psk identity");
+        assert_eq!(humanize(&vec![Some(1); 100]).chars().count(), 80);
     }
 
     #[test]
-    fn sentences_stay_as_they_are() {
+    fn sentences_are_unchanged() {
         assert_eq!(
-            tidy("failed to parse RSA private key: InvalidEncoding"),
+            humanize_text("failed to parse RSA private key: InvalidEncoding"),
             "failed to parse RSA private key: invalid encoding"
         );
-        assert_eq!(tidy("No CA certificates  were loaded."), "No CA certificates  were loaded.");
+        assert_eq!(humanize_text("No CA certificates  were loaded."), "No CA certificates  were loaded.");
     }
 }

@@ -1,22 +1,39 @@
-//! The names of this room in a build without TLS.
+//! Stand-ins for a build without the feature `tls`: every use returns NOT_SUPPORTED.
 
+use std::cell::RefCell;
 use std::io::{IoSlice, IoSliceMut};
+use std::marker::PhantomData;
 
 use super::Roots;
 #[cfg(test)]
 use super::TlsVersion;
 use crate::error::{CallError, Code, Error, ErrorKind, Phase};
-use crate::net::stream::{Link, Progress, ReadOutcome, WriteOutcome};
+use crate::net::outcome::{Progress, ReadOutcome, WriteOutcome};
 
 #[derive(Clone, Default)]
 pub struct TlsSettings(());
 
-/// Nobody makes one.
+/// Never constructed.
 #[derive(Clone)]
 pub struct TlsConnector(());
 
-/// There is none.
+/// Never constructed.
 pub enum TlsStream {}
+
+/// Passed to no stream.
+#[derive(Clone, Copy)]
+pub struct Link<'a>(PhantomData<&'a ()>);
+
+impl<'a> Link<'a> {
+    pub fn new(
+        _tcp: &'a mio::net::TcpStream,
+        _outer: Option<&'a RefCell<TlsStream>>,
+        _phase: Phase,
+        _short_read_drains: bool,
+    ) -> Self {
+        Self(PhantomData)
+    }
+}
 
 impl TlsSettings {
     pub fn new() -> Self {
@@ -75,12 +92,14 @@ fn not_supported() -> CallError {
     CallError::new(Code::NotSupported, "this build of the library has no TLS (feature `tls`)")
 }
 
+pub fn forget_shared() {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_use_says_so() {
+    fn settings_return_not_supported() {
         let mut settings = TlsSettings::new();
         let refusals = [
             settings.add_ca_pem(b"").unwrap_err(),
@@ -90,5 +109,3 @@ mod tests {
         assert!(refusals.iter().all(|refusal| refusal.code == Code::NotSupported));
     }
 }
-
-pub fn forget_shared() {}

@@ -1,4 +1,4 @@
-//! Servers that cannot be connected to for what they are set up as: the error says what to change.
+//! Misconfigured servers: the error message says what to change.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::sign::{Signer, SigningKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, SignatureAlgorithm, SignatureScheme};
 
-use super::peers::*;
+use super::harness::*;
 use crate::error::{Error, ErrorKind};
 use crate::net::tls::{Roots, TlsSettings};
 
@@ -19,7 +19,7 @@ fn trusting_pem(pem: &str) -> TlsSettings {
     settings
 }
 
-/// The error against a server of these settings, over TLS 1.2 and 1.3.
+/// Returns the errors of connections to a server with this configuration, over TLS 1.2 and 1.3.
 fn against(
     config: impl Fn(&'static rustls::SupportedProtocolVersion) -> rustls::ServerConfig,
     settings: &TlsSettings,
@@ -32,7 +32,7 @@ fn against(
         });
         let mut client = Client::connect(server.address, settings, "localhost");
         let error = match client.handshake() {
-            // In TLS 1.3 the server may refuse what the client is done with.
+            // In TLS 1.3 the server may reject the client after its handshake is done.
             Ok(()) => client.read_to_end(100).1.expect_err("the server was accepted"),
             Err(error) => error,
         };
@@ -52,7 +52,7 @@ fn says(error: &Error, alert: AlertDescription, parts: &[&str]) {
 }
 
 #[test]
-fn certificates_that_openssl_makes_are_refused_with_what_to_change() {
+fn unsupported_openssl_certificates_are_rejected_with_advice() {
     let [p521, rsa_2048] = [include_str!("openssl/p521.pem"), include_str!("openssl/rsa_2048.pem")];
     let version_1 = include_str!("openssl/version_1.pem");
     for (shown, trusted, alert, parts) in [
@@ -88,11 +88,11 @@ fn certificates_that_openssl_makes_are_refused_with_what_to_change() {
     }
 }
 
-/// Signs as an RSA key does, but for the value of it, or as a key of P-521, which is not offered.
+/// Produces invalid RSA signatures, or claims a P-521 key, which is not offered.
 #[derive(Debug, Clone)]
-struct Forger(Option<SignatureScheme>);
+struct InvalidSigner(Option<SignatureScheme>);
 
-impl SigningKey for Forger {
+impl SigningKey for InvalidSigner {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         self.0.filter(|scheme| offered.contains(scheme)).map(|_| Box::new(self.clone()) as Box<dyn Signer>)
     }
@@ -101,7 +101,7 @@ impl SigningKey for Forger {
     }
 }
 
-impl Signer for Forger {
+impl Signer for InvalidSigner {
     fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         Ok(vec![1; 128])
     }
@@ -111,11 +111,11 @@ impl Signer for Forger {
 }
 
 #[test]
-fn rsa_key_that_is_too_small_is_named_with_its_size() {
+fn too_small_rsa_key_is_reported_with_size() {
     let pem = include_str!("openssl/rsa_1024.pem");
-    let forger = Arc::new(Forger(Some(SignatureScheme::RSA_PSS_SHA256)));
+    let signer = Arc::new(InvalidSigner(Some(SignatureScheme::RSA_PSS_SHA256)));
     for error in against(
-        |version| server_config_signing(&chain_of(pem), forger.clone(), &[version]),
+        |version| server_config_signing(&chain_of(pem), signer.clone(), &[version]),
         &trusting_pem(pem),
     ) {
         says(&error, AlertDescription::DecryptError, &["RSA key has 1024 bits", "2048 to 8192"]);
@@ -123,17 +123,17 @@ fn rsa_key_that_is_too_small_is_named_with_its_size() {
 }
 
 #[test]
-fn server_with_a_key_on_p521_is_told_what_is_offered() {
+fn p521_key_error_lists_offered_algorithms() {
     let pem = include_str!("openssl/p521.pem");
-    let config = |version| server_config_signing(&chain_of(pem), Arc::new(Forger(None)), &[version]);
-    // Over TLS 1.2 this server ends without a word.
+    let config = |version| server_config_signing(&chain_of(pem), Arc::new(InvalidSigner(None)), &[version]);
+    // Over TLS 1.2 this server closes without an alert.
     let [_, error] = against(config, &trusting_pem(pem));
     let offer = "ECDSA on P-256 or P-384";
-    says(&error, AlertDescription::HandshakeFailure, &["nothing in common", offer, "on the server"]);
+    says(&error, AlertDescription::HandshakeFailure, &["no algorithms in common", offer, "on the server"]);
 }
 
 #[test]
-fn chains_that_break_the_rules_of_their_cas_are_refused_with_the_rule() {
+fn chains_violating_ca_constraints_are_rejected_with_constraint() {
     let good_params = || params("good", &["localhost"]);
     let root = authority("Test CA");
     let mut extended = good_params();
@@ -167,7 +167,7 @@ fn chains_that_break_the_rules_of_their_cas_are_refused_with_the_rule() {
         (issued(extended, &root), "extension marked critical"),
         (through(&[&constrained]), "nameConstraints"),
         (through(&[&below_short, &short]), "pathLenConstraint"),
-        (through(&[&no_authority]), "not a CA's"),
+        (through(&[&no_authority]), "not a CA"),
     ] {
         let key = rustls::crypto::ring::sign::any_supported_type(&identity.private_key()).unwrap();
         let config = |version| server_config_signing(&identity.chain, key.clone(), &[version]);
@@ -193,14 +193,14 @@ fn alpn_without_http_is_explained() {
 }
 
 #[test]
-fn client_certificate_of_a_stranger_is_explained() {
+fn rejected_client_certificate_is_explained() {
     let (ca, stranger) = (authority("Test CA"), authority("Stranger"));
     let player = issued(params("player", &[]), &stranger);
     let mut settings = trusting(&ca);
     settings.set_client_cert_pem(player.pem.as_bytes(), player.key.serialize_pem().as_bytes()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca.der().clone()).unwrap();
-    let provider = crate::net::tls::roots::provider();
+    let provider = crate::net::tls::provider::provider();
     let verifier =
         rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
     let verifier = verifier.build().unwrap();
@@ -220,7 +220,7 @@ fn client_certificate_of_a_stranger_is_explained() {
     }
 }
 
-/// The error against a server that answers the first bytes with what `answer` makes of them.
+/// Returns the error of a handshake with a server that sends `answer(hello)` and closes.
 fn scripted(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Error {
     let server = Server::tcp(1, move |mut tcp| {
         let mut hello = [0; 16 << 10];
@@ -254,8 +254,8 @@ fn server_hello(
 }
 
 #[test]
-fn servers_of_old_versions_are_told_which_are_needed() {
-    // TLS 1.1 and 1.0 by their ServerHello, and a server that refuses at once.
+fn old_tls_versions_are_rejected_with_required_ones() {
+    // ServerHello of TLS 1.1 and 1.0, and a server that rejects at once.
     for version in [[3, 2], [3, 1]] {
         let error = scripted(move |_| server_hello(version, &[7; 32], &[], [0xc0, 0x13], &[]));
         says(&error, AlertDescription::ProtocolVersion, &["neither TLS 1.2 nor TLS 1.3", "on the server"]);
@@ -265,14 +265,14 @@ fn servers_of_old_versions_are_told_which_are_needed() {
 }
 
 #[test]
-fn servers_without_a_common_algorithm_are_told_what_is_offered() {
+fn missing_common_algorithm_error_lists_offer() {
     let offer = ["AES-GCM", "no CBC", "X25519, P-256 and P-384", "RSA (2048 to 8192 bits)"];
     for number in [40, 71] {
         let error = scripted(move |_| vec![21, 3, 3, 0, 2, 2, number]);
         says(&error, AlertDescription::from(number), &offer);
         assert!(error.message.contains("fw_tls_set_client_cert_pem"), "{error}");
     }
-    // ECDHE-RSA-AES128-SHA, which was not offered: one of CBC.
+    // ECDHE-RSA-AES128-SHA (CBC), which was not offered.
     let error = scripted(|_| server_hello([3, 3], &[7; 32], &[], [0xc0, 0x13], &[]));
     says(&error, AlertDescription::IllegalParameter, &offer);
     assert!(error.message.contains("selected unoffered cipher suite"), "{error}");
@@ -290,20 +290,20 @@ fn servers_without_a_common_algorithm_are_told_what_is_offered() {
 }
 
 #[test]
-fn damaged_answers_are_explained_without_identifiers() {
-    // A record that is longer than any may be, behind a sound ServerHello of TLS 1.2.
+fn damaged_responses_are_explained_without_identifiers() {
+    // An oversized record after a valid ServerHello of TLS 1.2.
     let error = scripted(|_| {
         let hello = server_hello([3, 3], &[7; 32], &[], [0xc0, 0x2f], &[0, 23, 0, 0]);
         [&hello[..], &[22, 3, 3, 0xff, 0xff], &[0; 400]].concat()
     });
-    says(&error, AlertDescription::DecodeError, &["not valid TLS (message too large)"]);
+    says(&error, AlertDescription::DecodeError, &["invalid TLS data (message too large)"]);
     // A Finished in place of the certificate.
     let error = scripted(|_| {
         let hello = server_hello([3, 3], &[7; 32], &[], [0xc0, 0x2f], &[0, 23, 0, 0]);
         [&hello[..], &[22, 3, 3, 0, 4, 20, 0, 0, 0]].concat()
     });
     assert!(
-        error.message.contains("out of turn: finished") || error.message.contains("not valid TLS"),
+        error.message.contains("unexpected message: finished") || error.message.contains("invalid TLS data"),
         "{error}"
     );
     crate::plain_text::check(&error.message);

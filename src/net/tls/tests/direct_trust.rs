@@ -1,4 +1,4 @@
-//! Certificates that are trusted by themselves: added as they are, or by the pin of their key.
+//! Certificates that are trusted directly: added as they are, or by the pin of their key.
 
 use std::io::{Read, Write};
 
@@ -6,14 +6,14 @@ use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, 
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
-use super::peers::*;
+use super::harness::*;
 use crate::error::{Error, ErrorKind};
 use crate::net::tls::{Roots, TlsSettings};
 
-/// What `openssl req -x509 -newkey rsa:2048 -nodes` makes: self-signed, CA:TRUE.
+/// Created by `openssl req -x509 -newkey rsa:2048 -nodes`: self-signed, CA:TRUE.
 const OPENSSL: &str = include_str!("openssl/rsa_2048.pem");
 
-/// The same with a key of P-256, which can be changed before it is signed.
+/// Returns parameters like those of openssl, for a P-256 key.
 fn like_openssl(name: &str) -> CertificateParams {
     let mut params = params(name, &["localhost", "127.0.0.1"]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -80,7 +80,7 @@ fn refusal(
 }
 
 #[test]
-fn openssl_test_server_is_trusted_once_its_certificate_is_added() {
+fn added_openssl_certificate_is_trusted() {
     let identity = identity_of(OPENSSL);
     for roots in [Roots::None, Roots::Webpki, Roots::Platform] {
         let mut settings = added(&[OPENSSL]);
@@ -89,24 +89,24 @@ fn openssl_test_server_is_trusted_once_its_certificate_is_added() {
         accepted(&identity, &settings, "127.0.0.1");
         refused(&identity, &settings, "other.test", "not for \"other.test\" but for localhost");
     }
-    // A pin on top of it has to match as always.
+    // An additional pin must match as usual.
     let mut settings = added(&[OPENSSL]);
     settings.add_pin_sha256(identity.pin());
     accepted(&identity, &settings, "localhost");
     let mut settings = added(&[OPENSSL]);
     settings.add_pin_sha256([7; 32]);
-    refused(&identity, &settings, "localhost", "none of the pinned ones");
+    refused(&identity, &settings, "localhost", "is not pinned");
 }
 
 #[test]
-fn matching_pin_is_enough_where_nothing_else_is_trusted() {
+fn matching_pin_is_enough_without_other_roots() {
     let ca = authority("Nobody's CA");
     for identity in [identity_of(OPENSSL), good(&ca), self_signed(like_openssl("mine"))] {
         accepted(&identity, &pinned(&[[7; 32], identity.pin()]), "localhost");
         accepted(&identity, &pinned(&[identity.pin()]), "127.0.0.1");
         refused(&identity, &pinned(&[identity.pin()]), "other.test", "not for \"other.test\"");
-        refused(&identity, &pinned(&[[7; 32]]), "localhost", "none of the pinned ones");
-        // With other roots the issuer counts as before.
+        refused(&identity, &pinned(&[[7; 32]]), "localhost", "is not pinned");
+        // With other roots the issuer is checked as usual.
         let mut settings = pinned(&[identity.pin()]);
         settings.set_roots(Roots::Webpki);
         let error = refusal(&identity, &settings, "localhost", &TLS13);
@@ -118,7 +118,7 @@ fn matching_pin_is_enough_where_nothing_else_is_trusted() {
 }
 
 #[test]
-fn pin_of_an_issuer_is_not_the_pin_of_the_server() {
+fn issuer_pin_does_not_match_server() {
     let ca = authority("Nobody's CA");
     let mut identity = good(&ca);
     identity.chain.push(ca.der().clone());
@@ -131,7 +131,7 @@ fn pin_of_an_issuer_is_not_the_pin_of_the_server() {
 }
 
 #[test]
-fn dates_purpose_and_names_count_without_an_issuer_too() {
+fn dates_purpose_and_names_are_checked_without_issuer() {
     type Change = fn(&mut CertificateParams);
     let changes: [(Change, &str); 6] = [
         (|params| params.not_after = date_time_ymd(2020, 1, 2), "expired on 2020-01-02"),
@@ -146,7 +146,7 @@ fn dates_purpose_and_names_count_without_an_issuer_too() {
     ];
     for (change, words) in changes {
         for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::ExplicitNoCa, IsCa::NoCa] {
-            // The common name is that of the host, and does not count (RFC 9525 section 2).
+            // The common name matches the host, but is ignored (RFC 9525 section 2).
             let mut params = like_openssl("127.0.0.1");
             params.is_ca = is_ca;
             change(&mut params);
@@ -158,7 +158,7 @@ fn dates_purpose_and_names_count_without_an_issuer_too() {
 }
 
 #[test]
-fn extended_key_usage_for_servers_is_welcome() {
+fn server_extended_key_usage_is_accepted() {
     use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
     for usages in [vec![ServerAuth], vec![ClientAuth, ServerAuth]] {
         let mut params = like_openssl("mine");
@@ -170,7 +170,7 @@ fn extended_key_usage_for_servers_is_welcome() {
 }
 
 #[test]
-fn certificates_with_the_key_or_subject_of_an_added_one_are_refused() {
+fn certificate_with_key_or_subject_of_added_one_is_rejected() {
     let key = KeyPair::generate().unwrap();
     let of = |params: CertificateParams| {
         let certificate = params.self_signed(&key).unwrap();
@@ -181,11 +181,11 @@ fn certificates_with_the_key_or_subject_of_an_added_one_are_refused() {
     let settings = added(&[&first.pem]);
     accepted(&first, &settings, "localhost");
     // The same subject and key, another serial number.
-    refused(&of(like_openssl("mine")), &settings, "localhost", "a CA's own certificate");
-    refused(&of(like_openssl("other")), &settings, "localhost", "a CA's own certificate");
-    // The same subject, another key: it did not sign itself with the key that is trusted.
+    refused(&of(like_openssl("mine")), &settings, "localhost", "a CA certificate");
+    refused(&of(like_openssl("other")), &settings, "localhost", "a CA certificate");
+    // The same subject, another key: not signed with the trusted key.
     let other = self_signed(like_openssl("mine"));
-    refused(&other, &settings, "localhost", "a CA's own certificate");
+    refused(&other, &settings, "localhost", "a CA certificate");
     // One byte of the signature is different.
     let mut damaged = of(like_openssl("mine"));
     damaged.chain = vec![{
@@ -193,30 +193,30 @@ fn certificates_with_the_key_or_subject_of_an_added_one_are_refused() {
         *der.last_mut().unwrap() ^= 1;
         der.into()
     }];
-    refused(&damaged, &settings, "localhost", "a CA's own certificate");
+    refused(&damaged, &settings, "localhost", "a CA certificate");
 }
 
 #[test]
-fn authority_that_an_added_authority_issued_is_no_server() {
+fn intermediate_authority_is_rejected_as_server() {
     let root = authority("Test CA");
     let below = issued(like_openssl("below"), &root);
-    refused(&below, &trusting(&root), "localhost", "a CA's own certificate");
+    refused(&below, &trusting(&root), "localhost", "a CA certificate");
     let mut with_root = issued(like_openssl("below"), &root);
     with_root.chain.push(root.der().clone());
-    refused(&with_root, &trusting(&root), "localhost", "a CA's own certificate");
-    // Unless it was added itself.
+    refused(&with_root, &trusting(&root), "localhost", "a CA certificate");
+    // Accepted if added directly.
     accepted(&below, &added(&[&root.pem(), &below.pem]), "localhost");
 }
 
 #[test]
-fn each_of_several_added_certificates_is_trusted_and_nothing_else() {
+fn only_added_certificates_are_trusted() {
     let [one, two, three] = ["one", "two", "three"].map(|name| self_signed(like_openssl(name)));
     let ca = authority("Test CA");
     let settings = added(&[&one.pem, &format!("{}{}", ca.pem(), two.pem)]);
     accepted(&one, &settings, "localhost");
     accepted(&two, &settings, "localhost");
     accepted(&good(&ca), &settings, "localhost");
-    refused(&three, &settings, "localhost", "a CA's own certificate");
+    refused(&three, &settings, "localhost", "a CA certificate");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn added_server_certificate_needs_no_issuer() {
 }
 
 #[test]
-fn server_must_own_the_key_of_an_added_certificate() {
+fn server_must_possess_key_of_added_certificate() {
     let shown = self_signed(like_openssl("mine"));
     for settings in [added(&[&shown.pem]), pinned(&[shown.pin()])] {
         for version in [&TLS12, &TLS13] {
@@ -236,16 +236,16 @@ fn server_must_own_the_key_of_an_added_certificate() {
             let config = server_config_signing(&shown.chain, key, &[version]);
             let server = Server::tls(config, 1, |mut tls| tls.read(&mut [0]).is_err());
             let error = Client::connect(server.address, &settings, "localhost").handshake().unwrap_err();
-            assert!(error.message.contains("a signature is wrong"), "{error}");
+            assert!(error.message.contains("a signature is invalid"), "{error}");
             assert_eq!(server.results(), [true]);
         }
     }
 }
 
 #[test]
-fn proxy_shares_the_added_certificates_and_not_the_pins() {
+fn proxy_uses_added_certificates_but_not_pins() {
     let identity = identity_of(OPENSSL);
     accepted(&identity, &added(&[OPENSSL]).for_proxy(), "localhost");
     let error = pinned(&[identity.pin()]).for_proxy().connector(false).err().unwrap();
-    assert!(error.message.contains("pins do not count for a proxy"), "{error}");
+    assert!(error.message.contains("pins do not apply to a proxy"), "{error}");
 }

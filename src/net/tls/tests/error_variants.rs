@@ -1,4 +1,4 @@
-//! Every error that rustls and webpki have is told in words.
+//! Every error of rustls and webpki has a message without identifiers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use rustls::{
 };
 
 use crate::error::Phase;
-use crate::net::tls::explain::{Context, explain, in_words};
+use crate::net::tls::error::{Context, describe, from_rustls};
 
 #[test]
-fn every_error_is_told_in_words() {
+fn every_error_has_message_without_identifiers() {
     let certificate = certificate_errors().into_iter().chain(webpki_errors()).map(Error::InvalidCertificate);
     let protocol = misbehaved().into_iter().map(Error::PeerMisbehaved);
     let incompatible = incompatible().into_iter().map(Error::PeerIncompatible);
@@ -24,11 +24,11 @@ fn every_error_is_told_in_words() {
     {
         for spoke_tls in [false, true] {
             let context = Context { host: "game.test", phase: Phase::Tls, spoke_tls, refused: None };
-            let told = explain(&error, &context).message;
+            let told = from_rustls(&error, &context).message;
             crate::plain_text::check(&told);
             assert!(told.starts_with("TLS with \"game.test\": ") && told.len() > 40, "{told}");
         }
-        let told = in_words(&error);
+        let told = describe(&error);
         assert!(!told.is_empty());
         crate::plain_text::check(&told);
         seen += 1;

@@ -1,9 +1,8 @@
-//! A certificate that is trusted by itself, not because of who issued it: the caller added this very
-//! one, or pinned its key and trusts nobody else.
+//! Verification of a certificate that is trusted directly, without a chain: the caller added this certificate, or
+//! pinned its key without other trust anchors.
 //!
-//! `openssl req -x509` makes such certificates, and marks them as a CA's (basicConstraints CA:TRUE).
-//! A chain must not end in a CA's certificate, so webpki refuses it as a server's. Here there is no
-//! chain. Dates, extended key usage and names count as always.
+//! `openssl req -x509` creates such certificates and marks them as a CA (basicConstraints CA:TRUE), which webpki
+//! rejects as a server certificate. Dates, extended key usage and names are checked as usual.
 
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -12,7 +11,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 
 use super::der::{element, elements, extension};
 
-/// Checks everything but the issuer.
+/// Checks everything except the issuer.
 pub fn verify(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,
@@ -20,8 +19,8 @@ pub fn verify(
 ) -> Result<(), Error> {
     let parsed = ParsedCertificate::try_from(certificate)?;
     if check(&parsed, now)? == Role::Authority {
-        // Webpki stops at the role. That it had looked at the dates by then is taken for granted only
-        // where it shows: at the end of all time every certificate has expired.
+        // Webpki stops at the CA flag. Verify that it has checked the dates before: at the end of time every
+        // certificate has expired.
         let end_of_time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::MAX));
         if !matches!(
             check(&parsed, end_of_time),
@@ -42,25 +41,23 @@ enum Role {
     Authority,
 }
 
-/// Webpki's checks, of which the one for the issuer comes last, and the one for the role after those
-/// for the dates.
+/// Runs the checks of webpki: dates, then the CA flag, and last the issuer, whose failure is ignored.
 fn check(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Result<Role, Error> {
-    let nobody = RootCertStore::empty();
-    match verify_server_cert_signed_by_trust_anchor(certificate, &nobody, &[], now, &[]) {
+    let no_roots = RootCertStore::empty();
+    match verify_server_cert_signed_by_trust_anchor(certificate, &no_roots, &[], now, &[]) {
         Ok(()) | Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(Role::EndEntity),
         Err(error) if is_authority(&error) => Ok(Role::Authority),
         Err(error) => Err(error),
     }
 }
 
-/// Whether this is webpki's refusal of a CA's certificate as a server's, for which rustls has no
-/// variant of its own.
+/// Returns whether webpki rejected a CA certificate as a server certificate; rustls has no variant for this error.
 fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
-/// Whether the extended key usage, where there is one, names TLS servers (RFC 5280 section 4.2.1.12).
+/// Returns whether the extended key usage, if present, includes TLS servers (RFC 5280 section 4.2.1.12).
 fn allows_servers(certificate: &[u8]) -> bool {
     /// id-ce-extKeyUsage 2.5.29.37.
     const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];

@@ -1,48 +1,49 @@
-//! TLS failures in words: what is wrong, with whom, and what to do.
+//! Error messages for TLS failures: what is wrong, with which host, and how to fix it.
 
 use rustls::{AlertDescription, InconsistentKeys, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::algorithms::OFFERED;
-use super::reasons;
+use super::certificate_error;
+use super::humanize::{humanize, humanize_text};
 use super::verify::Refused;
-use super::words::{tidy, words};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::{self, LogLevel};
 
-/// What is known besides rustls' error.
+/// Context that the error of rustls does not contain.
 pub struct Context<'a> {
     pub host: &'a str,
     pub phase: Phase,
-    /// The server has said anything at all in TLS.
+    /// The server has sent valid TLS before.
     pub spoke_tls: bool,
-    /// The certificate, where it is what was refused.
+    /// Details of the certificate, if it was rejected.
     pub refused: Option<Refused>,
 }
 
-/// The error as the caller sees it.
-pub fn explain(error: &rustls::Error, context: &Context) -> Error {
+/// Converts an error of rustls to the error for the caller.
+pub fn from_rustls(error: &rustls::Error, context: &Context) -> Error {
     use rustls::Error as Tls;
     let (alert, why) = match error {
-        Tls::InvalidCertificate(why) => {
-            (Some(why.clone().into()), reasons::certificate(why, context.host, context.refused.as_ref()))
-        }
+        Tls::InvalidCertificate(why) => (
+            Some(why.clone().into()),
+            certificate_error::describe(why, context.host, context.refused.as_ref()),
+        ),
         Tls::AlertReceived(alert) => (Some(*alert), received(*alert)),
         Tls::InvalidMessage(why) if !context.spoke_tls => (Some(AlertDescription::from(*why)), not_tls(why)),
         Tls::InvalidMessage(why) => (
             Some(AlertDescription::from(*why)),
-            format!("the server sent what is not valid TLS ({})", words(why)),
+            format!("the server sent invalid TLS data ({})", humanize(why)),
         ),
         Tls::PeerIncompatible(why) => incompatible(why),
         Tls::PeerMisbehaved(why) => (Some(AlertDescription::IllegalParameter), misbehaved(why)),
         Tls::InappropriateMessage { got_type, .. } => {
-            (Some(AlertDescription::UnexpectedMessage), out_of_turn(&words(got_type)))
+            (Some(AlertDescription::UnexpectedMessage), unexpected_message(&humanize(got_type)))
         }
         Tls::InappropriateHandshakeMessage { got_type, .. } => {
-            (Some(AlertDescription::UnexpectedMessage), out_of_turn(&words(got_type)))
+            (Some(AlertDescription::UnexpectedMessage), unexpected_message(&humanize(got_type)))
         }
         Tls::DecryptError => (
             Some(AlertDescription::BadRecordMac),
-            "a record was changed on its way, or does not belong to this connection".to_owned(),
+            "a record was modified in transit, or belongs to another connection".to_owned(),
         ),
         Tls::PeerSentOversizedRecord => {
             (Some(AlertDescription::RecordOverflow), "the server sent a record that is too long".to_owned())
@@ -50,34 +51,34 @@ pub fn explain(error: &rustls::Error, context: &Context) -> Error {
         Tls::NoCertificatesPresented => {
             (Some(AlertDescription::DecodeError), "the server sent no certificate".to_owned())
         }
-        other => (None, in_words(other)),
+        other => (None, describe(other)),
     };
     let message = format!("TLS with \"{}\": {why}", context.host);
     let mut built = Error::new(ErrorKind::Tls, context.phase, message);
     built.tls_alert = alert.map_or(0, u8::from);
-    // The one alert that speaks of a passing state of the server.
+    // The only alert for a temporary failure of the server.
     built.retriable = *error == Tls::AlertReceived(AlertDescription::InternalError);
     built
 }
 
-/// An error that is about no connection, such as one of a certificate that the caller gave.
-pub fn in_words(error: &rustls::Error) -> String {
+/// Describes an error outside of a connection, such as an invalid certificate from the caller.
+pub fn describe(error: &rustls::Error) -> String {
     use rustls::Error as Tls;
     match error {
-        Tls::InvalidCertificate(why) => reasons::certificate(why, "", None),
+        Tls::InvalidCertificate(why) => certificate_error::describe(why, "", None),
         Tls::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             "the key does not belong to the certificate".to_owned()
         }
-        Tls::General(text) => tidy(text),
-        Tls::Other(other) => format!("TLS failed: {}", tidy(&other.to_string())),
+        Tls::General(text) => humanize_text(text),
+        Tls::Other(other) => format!("TLS failed: {}", humanize_text(&other.to_string())),
         Tls::FailedToGetCurrentTime => "the clock of this device cannot be read".to_owned(),
-        Tls::FailedToGetRandomBytes => "the system gives no random numbers".to_owned(),
-        other => format!("TLS failed: {}", words(other)),
+        Tls::FailedToGetRandomBytes => "the system provides no random numbers".to_owned(),
+        other => format!("TLS failed: {}", humanize(other)),
     }
 }
 
-/// The server closed the connection while the handshake was under way.
-pub fn end_in_handshake(host: &str, phase: Phase) -> Error {
+/// Returns the error for a connection closed by the server during the handshake.
+pub fn closed_in_handshake(host: &str, phase: Phase) -> Error {
     let message = format!(
         "TLS with \"{host}\": the server closed the connection during the handshake; \
          does it speak TLS on this port?"
@@ -89,13 +90,13 @@ fn received(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     let meaning = match alert {
         Alert::CertificateRequired => {
-            "the server wants a client certificate: set one with fw_tls_set_client_cert_pem"
+            "the server requires a client certificate: set one with fw_tls_set_client_cert_pem"
         }
-        // TLS 1.2 has no alert of its own for a missing client certificate.
+        // TLS 1.2 has no alert for a missing client certificate.
         Alert::HandshakeFailure | Alert::InsufficientSecurity => {
             return format!(
-                "the server found nothing in common with this client ({}): {OFFERED}; enable one of each on \
-                 the server. Some servers say so too when they want a client certificate: set one with \
+                "the server has no algorithms in common with this client ({}): {OFFERED}; enable one of each on \
+                 the server. Some servers also send this if a client certificate is required: set one with \
                  fw_tls_set_client_cert_pem",
                 named(alert)
             );
@@ -108,7 +109,7 @@ fn received(alert: AlertDescription) -> String {
         | Alert::UnknownCA
         | Alert::AccessDenied => {
             return format!(
-                "the server does not accept the client certificate, or misses one ({}); see \
+                "the server does not accept the client certificate, or requires one ({}); see \
                  fw_tls_set_client_cert_pem",
                 named(alert)
             );
@@ -116,20 +117,20 @@ fn received(alert: AlertDescription) -> String {
         Alert::ProtocolVersion => TOO_OLD,
         Alert::UnrecognisedName => "the server does not know this host name; check the URL",
         Alert::NoApplicationProtocol => {
-            "the server offers neither HTTP/1.1 nor what else was asked for on this port; let its ALPN \
-             (RFC 7301) include http/1.1"
+            "the server supports none of the offered protocols on this port; add http/1.1 to its ALPN protocols \
+             (RFC 7301)"
         }
         Alert::InternalError => "the server had an internal error",
-        _ => return format!("the server ended the connection ({}); its log may say why", named(alert)),
+        _ => return format!("the server ended the connection ({}); see its log", named(alert)),
     };
     meaning.to_owned()
 }
 
-const TOO_OLD: &str = "the server speaks neither TLS 1.2 nor TLS 1.3, and older versions are not secure; enable one of them on the server";
+const TOO_OLD: &str = "the server supports neither TLS 1.2 nor TLS 1.3, and older versions are not secure; enable one of them on the server";
 
 fn not_tls(error: &InvalidMessage) -> String {
-    logging::note(LogLevel::Debug, format_args!("the first bytes are not TLS: {}", words(error)));
-    "the server does not speak TLS on this port; is it ws: rather than wss:?".to_owned()
+    logging::note(LogLevel::Debug, format_args!("the first bytes are not TLS: {}", humanize(error)));
+    "the server does not speak TLS on this port; use ws: instead of wss:, or check the port".to_owned()
 }
 
 fn incompatible(error: &PeerIncompatible) -> (Option<AlertDescription>, String) {
@@ -140,7 +141,10 @@ fn incompatible(error: &PeerIncompatible) -> (Option<AlertDescription>, String) 
         }
         other => (
             Some(AlertDescription::HandshakeFailure),
-            format!("the server has no algorithms in common with this client ({}): {OFFERED}", words(other)),
+            format!(
+                "the server has no algorithms in common with this client ({}): {OFFERED}",
+                humanize(other)
+            ),
         ),
     }
 }
@@ -155,30 +159,30 @@ fn misbehaved(error: &PeerMisbehaved) -> String {
         | Why::IllegalHelloRetryRequestWithUnofferedNamedGroup
         | Why::SignedHandshakeWithUnadvertisedSigScheme
         | Why::SignedKxWithWrongAlgorithm => {
-            format!("the server chose an algorithm that was not offered ({}): {OFFERED}", words(error))
+            format!("the server chose an algorithm that was not offered ({}): {OFFERED}", humanize(error))
         }
         Why::SelectedUnofferedApplicationProtocol => {
-            "the server chose an application protocol that was not offered (ALPN, RFC 7301); let its ALPN \
-             include http/1.1"
+            "the server chose an application protocol that was not offered (RFC 7301); add http/1.1 to its ALPN \
+             protocols"
                 .to_owned()
         }
         Why::AttemptedDowngradeToTls12WhenTls13IsSupported => {
-            "the server knows TLS 1.3, and still TLS 1.2 was chosen: something on the way changes the handshake"
+            "the server supports TLS 1.3, but TLS 1.2 was chosen: a device on the network path modifies the handshake"
                 .to_owned()
         }
-        _ => format!("the server broke the rules of TLS ({})", words(error)),
+        _ => format!("the server violated the TLS protocol ({})", humanize(error)),
     }
 }
 
-fn out_of_turn(message: &str) -> String {
-    format!("the server broke the rules of TLS (a message out of turn: {message})")
+fn unexpected_message(message: &str) -> String {
+    format!("the server violated the TLS protocol (unexpected message: {message})")
 }
 
-/// `alert 40, handshake_failure`, with the name as in RFC 8446 section 6.
+/// Formats an alert as `alert 40, handshake_failure`, with the name of RFC 8446 section 6.
 fn named(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::Unknown(number) => format!("alert {number}"),
-        known => format!("alert {}, {}", u8::from(known), words(&known).replace(' ', "_")),
+        known => format!("alert {}, {}", u8::from(known), humanize(&known).replace(' ', "_")),
     }
 }
 
@@ -188,18 +192,18 @@ mod tests {
 
     fn of(error: rustls::Error) -> Error {
         let context = Context { host: "game.test", phase: Phase::Open, spoke_tls: true, refused: None };
-        explain(&error, &context)
+        from_rustls(&error, &context)
     }
 
     #[test]
-    fn alerts_carry_number_phase_and_meaning() {
+    fn alerts_have_number_phase_and_meaning() {
         use AlertDescription as Alert;
         for (alert, number, part) in [
             (Alert::HandshakeFailure, 40, "alert 40, handshake_failure"),
             (
                 Alert::UnknownCA,
                 48,
-                "does not accept the client certificate, or misses one (alert 48, unknown_ca)",
+                "does not accept the client certificate, or requires one (alert 48, unknown_ca)",
             ),
             (Alert::ProtocolVersion, 70, "neither TLS 1.2 nor TLS 1.3"),
             (Alert::UnrecognisedName, 112, "does not know this host name"),
