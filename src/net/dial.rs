@@ -1,10 +1,10 @@
-//! One connection out of several addresses: happy eyeballs (RFC 8305 sections 4 and 5) as a state
-//! machine over non-blocking sockets. Time comes in as an argument.
+//! Connects to one of several addresses: happy eyeballs (RFC 8305 sections 4 and 5) as a state machine over
+//! non-blocking sockets. The time is an argument.
 //!
 //! ```text
-//!            step, or the attempt before failed             writable, peer known
-//! waiting ─────────────────────────────────────> in flight ──────────────────────> Connected
-//!                                                    └── error ──> failed ── all ──> Failed
+//!              step, or the previous attempt failed           writable, peer known
+//!   waiting ───────────────────────────────────────► in flight ──────────────────────► Connected
+//!                                                      └── error ──► failed ── all ──► Failed
 //! ```
 
 use std::fmt::Write as _;
@@ -20,21 +20,21 @@ use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
-/// Every address of one attempt to connect.
+/// The connection attempts to a list of addresses.
 pub struct Dialler {
     attempts: Vec<Attempt>,
-    /// The first attempt that has not started: they start in order.
+    /// The next attempt to start.
     next: usize,
-    /// When it starts, unless one before it fails earlier.
+    /// When it starts, unless an earlier attempt fails before.
     due: Instant,
 }
 
-/// Where the dialling stands.
+/// The result of a step.
 #[derive(Debug)]
 pub enum Step {
-    /// Go on at the next readiness or at [`Dialler::next_deadline`].
+    /// Continue at the next readiness event or at [`Dialler::next_deadline`].
     Pending,
-    /// The stream stays registered under `token`; all others are closed and deregistered.
+    /// Connected. The stream stays registered under `token`; all others are closed and deregistered.
     Connected {
         stream: TcpStream,
         token: Token,
@@ -49,13 +49,13 @@ impl Dialler {
         Self { attempts: interleave(addresses).map(waiting).collect(), next: 0, due: now }
     }
 
-    /// Starts what is due.
+    /// Starts the attempts that are due.
     pub fn step(&mut self, now: Instant, registry: &Registry, new_token: impl FnMut() -> Token) -> Step {
         crate::fault::point("net.dial");
         self.start(now, now >= self.due, registry, new_token)
     }
 
-    /// The socket under `token` became ready: it is connected, or failed, or neither yet.
+    /// Processes a readiness event of the socket under `token`.
     pub fn ready(
         &mut self,
         token: Token,
@@ -64,14 +64,14 @@ impl Dialler {
         new_token: impl FnMut() -> Token,
     ) -> Step {
         let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.token() == Some(token)) else {
-            // An event that was already on its way when its attempt ended.
+            // An event that was queued when its attempt ended.
             return Step::Pending;
         };
         match attempt.outcome() {
             Outcome::InFlight => Step::Pending,
             Outcome::Connected => {
                 let State::InFlight { stream, token } = attempt.take() else {
-                    // Found by its token, which only attempts in flight have.
+                    // Unreachable: only attempts in flight have a token.
                     return Step::Pending;
                 };
                 let peer = attempt.peer;
@@ -80,23 +80,23 @@ impl Dialler {
             }
             Outcome::Failed(error) => {
                 attempt.fail(error, registry);
-                // RFC 8305 section 5: the next address does not wait for its turn then.
+                // RFC 8305 section 5: start the next attempt at once.
                 self.start(now, true, registry, new_token)
             }
         }
     }
 
-    /// When `step` is due again. None once the last address has been started.
+    /// Returns when `step` is due again; `None` after the last attempt has started.
     pub fn next_deadline(&self) -> Option<Instant> {
         (self.next < self.attempts.len()).then_some(self.due)
     }
 
-    /// The tokens of the sockets in flight, for routing their readiness here.
+    /// Returns the tokens of the sockets in flight, for routing their events here.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
         self.attempts.iter().filter_map(Attempt::token)
     }
 
-    /// Gives up: closes and deregisters everything.
+    /// Closes and deregisters all sockets.
     pub fn close(&mut self, registry: &Registry) {
         for attempt in &mut self.attempts {
             if let State::InFlight { mut stream, .. } = attempt.take() {
@@ -106,7 +106,7 @@ impl Dialler {
         self.next = self.attempts.len();
     }
 
-    /// What to report when the caller's deadline passed first; to be asked before `close`.
+    /// Returns the error for a connect timeout. Must be called before `close`.
     pub fn timed_out(&self, after: Duration) -> Error {
         let message = format!("no connection within {} ms: {}", after.as_millis(), self.list());
         Error::new(ErrorKind::TimedOut, Phase::Connect, message)
@@ -124,7 +124,7 @@ impl Dialler {
             self.next += 1;
             self.due = now + limits::CONNECTION_ATTEMPT_DELAY;
             attempt.begin(registry, &mut new_token);
-            // One that failed on the spot (no route, no such family) costs no time.
+            // If it failed at once (no route, unsupported family), start the next.
             is_due = attempt.token().is_none();
         }
         let is_alive = self.next < self.attempts.len() || self.tokens().next().is_some();
@@ -136,9 +136,9 @@ impl Dialler {
             State::Failed(error) => Some(error),
             _ => None,
         });
-        // The last of the most telling: a server that refuses says more than a missing route.
-        let Some(worst) = failures.max_by_key(|error| telling(error)) else {
-            return Error::new(ErrorKind::Resolve, Phase::Connect, "there is no address to connect to");
+        // The most specific error; the last one among equals.
+        let Some(worst) = failures.max_by_key(|error| specificity(error)) else {
+            return Error::new(ErrorKind::Resolve, Phase::Connect, "no address to connect to");
         };
         let mut error = Error::io(Phase::Connect, "", worst);
         let lacks_zone = self.attempts.iter().any(|attempt| match attempt.peer {
@@ -153,7 +153,7 @@ impl Dialler {
         error
     }
 
-    /// Every address with what became of it, as far as it fits into a message.
+    /// Formats the addresses with their results, up to a limit.
     fn list(&self) -> String {
         const SHOWN: usize = 8;
         let mut list = String::new();
@@ -215,8 +215,8 @@ impl Attempt {
             Ok(None) => {}
         }
         match stream.peer_addr() {
-            // TCP lets a socket connect to itself when its own port is the one that it dials, which
-            // happens with dead servers on this machine.
+            // TCP allows a socket to connect to itself if it gets the target port as its own port, which
+            // happens if no local server listens there.
             Ok(peer) if stream.local_addr().is_ok_and(|local| local == peer) => {
                 Outcome::Failed(io::ErrorKind::ConnectionRefused.into())
             }
@@ -237,17 +237,14 @@ impl Attempt {
     }
 }
 
-/// Closing alone does it on most systems, but not where mio keeps state of its own.
+/// Deregisters the socket. Closing is enough on most systems, but not where mio keeps state.
 fn deregister(stream: &mut TcpStream, registry: &Registry) {
     if let Err(error) = registry.deregister(stream) {
-        logging::note(
-            LogLevel::Debug,
-            format_args!("a connection attempt could not be deregistered: {error}"),
-        );
+        logging::note(LogLevel::Debug, format_args!("cannot deregister a connection attempt: {error}"));
     }
 }
 
-/// RFC 8305 section 4: the families take turns, the one that the system prefers begins.
+/// Alternates between address families (RFC 8305 section 4), starting with the one that the system prefers.
 fn interleave(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
     let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -260,8 +257,8 @@ fn interleave(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
     pairs.flatten().flatten().take(limits::MAX_ADDRESSES)
 }
 
-/// How much a failure says about the server, rather than about the way to it.
-fn telling(error: &io::Error) -> u8 {
+/// Ranks errors: those about the server above those about the path to it.
+fn specificity(error: &io::Error) -> u8 {
     match Error::io(Phase::Connect, "", error).kind {
         ErrorKind::Refused | ErrorKind::Reset => 3,
         ErrorKind::TimedOut => 2,
@@ -285,15 +282,15 @@ mod tests {
     use mio::{Events, Poll};
     use std::net::{TcpListener, TcpStream as StdStream};
 
-    /// A dialler with its poll; `now` is the test's own.
-    struct Rig {
+    /// A dialler with its poll and a virtual clock.
+    struct Harness {
         poll: Poll,
         dialler: Dialler,
         tokens: usize,
         now: Instant,
     }
 
-    impl Rig {
+    impl Harness {
         fn new(addresses: &[SocketAddr]) -> Self {
             let now = Instant::now();
             let dialler = Dialler::new(addresses.to_vec(), now);
@@ -305,7 +302,7 @@ mod tests {
             self.dialler.step(self.now, self.poll.registry(), || next(tokens))
         }
 
-        /// Follows readiness, with the clock standing still.
+        /// Processes readiness events without advancing the clock.
         fn run(&mut self) -> Step {
             let mut events = Events::with_capacity(8);
             loop {
@@ -328,7 +325,7 @@ mod tests {
         Token(*tokens)
     }
 
-    /// An address on which nobody listens. Bound but not listening, so that nobody else takes it.
+    /// Returns an address without a listener. The socket is bound, so that no other process takes the port.
     fn dead() -> (socket2::Socket, SocketAddr) {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -343,7 +340,7 @@ mod tests {
         (listener, address)
     }
 
-    /// A listener whose queue is full: further packets that ask for a connection are dropped.
+    /// Returns a listener with a full backlog: further SYN packets are dropped.
     #[cfg(target_os = "linux")]
     fn black_hole() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
         let (socket, address) = dead();
@@ -356,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_families_take_turns() {
+    fn address_families_alternate() {
         let parse = |list: &[&str]| list.iter().map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let mixed = parse(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1", "10.0.0.2:1"]);
         let turns = parse(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"]);
@@ -368,13 +365,13 @@ mod tests {
     }
 
     #[test]
-    fn one_good_address_connects() {
+    fn single_address_connects() {
         let (listener, address) = listening();
-        let mut rig = Rig::new(&[address]);
-        assert!(matches!(rig.step(), Step::Pending));
-        assert_eq!(rig.dialler.tokens().collect::<Vec<_>>(), [Token(1)]);
-        assert_eq!(rig.dialler.next_deadline(), None);
-        let Step::Connected { stream, token, peer } = rig.run() else { panic!("not connected") };
+        let mut harness = Harness::new(&[address]);
+        assert!(matches!(harness.step(), Step::Pending));
+        assert_eq!(harness.dialler.tokens().collect::<Vec<_>>(), [Token(1)]);
+        assert_eq!(harness.dialler.next_deadline(), None);
+        let Step::Connected { stream, token, peer } = harness.run() else { panic!("not connected") };
         assert_eq!((token, peer), (Token(1), address));
         assert!(stream.nodelay().unwrap());
         assert_eq!(listener.accept().unwrap().1, stream.local_addr().unwrap());
@@ -384,22 +381,22 @@ mod tests {
     fn a_refused_address_hands_over_at_once() {
         let (_dead, refused) = dead();
         let (_listener, good) = listening();
-        let mut rig = Rig::new(&[refused, good]);
-        assert!(matches!(rig.step(), Step::Pending));
-        assert_eq!(rig.dialler.next_deadline(), Some(rig.now + limits::CONNECTION_ATTEMPT_DELAY));
-        // The clock stands still, so only the refusal can have started the second.
-        let Step::Connected { peer, .. } = rig.run() else { panic!("not connected") };
+        let mut harness = Harness::new(&[refused, good]);
+        assert!(matches!(harness.step(), Step::Pending));
+        assert_eq!(harness.dialler.next_deadline(), Some(harness.now + limits::CONNECTION_ATTEMPT_DELAY));
+        // The clock does not advance, so only the refusal can have started the second attempt.
+        let Step::Connected { peer, .. } = harness.run() else { panic!("not connected") };
         assert_eq!(peer, good);
-        assert_eq!(rig.dialler.tokens().count(), 0);
+        assert_eq!(harness.dialler.tokens().count(), 0);
     }
 
     #[test]
-    fn when_all_refuse_the_error_lists_them() {
+    fn error_lists_all_refused_addresses() {
         let (_one, first) = dead();
         let (_two, second) = dead();
-        let mut rig = Rig::new(&[first, second]);
-        rig.step();
-        let Step::Failed(error) = rig.run() else { panic!("connected to nobody") };
+        let mut harness = Harness::new(&[first, second]);
+        harness.step();
+        let Step::Failed(error) = harness.run() else { panic!("connected") };
         assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Refused, Phase::Connect, true));
         assert_ne!(error.os_code, 0);
         for part in [&first.to_string(), &second.to_string(), "is the server running"] {
@@ -408,23 +405,23 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_tells_more_than_a_missing_route() {
+    fn refusal_is_more_specific_than_missing_route() {
         let (_dead, refused) = dead();
-        let mut rig = Rig::new(&[refused, refused]);
-        rig.step();
-        let _ = rig.run();
+        let mut harness = Harness::new(&[refused, refused]);
+        harness.step();
+        let _ = harness.run();
         let unreachable = io::Error::from(io::ErrorKind::NetworkUnreachable);
-        rig.dialler.attempts[1].state = State::Failed(unreachable);
-        assert_eq!(rig.dialler.failure().kind, ErrorKind::Refused);
+        harness.dialler.attempts[1].state = State::Failed(unreachable);
+        assert_eq!(harness.dialler.failure().kind, ErrorKind::Refused);
     }
 
     #[test]
-    fn no_address_is_a_failure() {
-        assert!(matches!(Rig::new(&[]).step(), Step::Failed(_)));
+    fn empty_address_list_fails() {
+        assert!(matches!(Harness::new(&[]).step(), Step::Failed(_)));
     }
 
     #[test]
-    fn a_long_list_stays_readable() {
+    fn long_address_list_is_shortened() {
         let addresses: Vec<SocketAddr> = (0..60).map(|port| ([127, 0, 0, 1], 1000 + port).into()).collect();
         let message = Dialler::new(addresses, Instant::now()).timed_out(Duration::from_secs(20)).message;
         assert!(message.contains("20000 ms") && message.ends_with("and 24 more"), "{message}");
@@ -433,25 +430,25 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn behind_a_silent_address_the_next_starts_after_the_delay() {
+    fn next_attempt_starts_after_delay_if_first_is_silent() {
         let (_hole, _fillers, silent) = black_hole();
         let (listener, good) = listening();
-        let mut rig = Rig::new(&[silent, good]);
-        rig.step();
-        let due = rig.dialler.next_deadline().unwrap();
-        assert_eq!(due, rig.now + limits::CONNECTION_ATTEMPT_DELAY);
-        rig.now = due - Duration::from_millis(1);
-        assert!(matches!(rig.step(), Step::Pending));
-        assert_eq!(rig.dialler.tokens().count(), 1, "too early for the second");
-        rig.now = due;
-        assert!(matches!(rig.step(), Step::Pending));
-        assert_eq!(rig.dialler.tokens().count(), 2);
-        assert!(rig.dialler.timed_out(Duration::ZERO).message.contains("(no answer)"));
+        let mut harness = Harness::new(&[silent, good]);
+        harness.step();
+        let due = harness.dialler.next_deadline().unwrap();
+        assert_eq!(due, harness.now + limits::CONNECTION_ATTEMPT_DELAY);
+        harness.now = due - Duration::from_millis(1);
+        assert!(matches!(harness.step(), Step::Pending));
+        assert_eq!(harness.dialler.tokens().count(), 1, "before the delay");
+        harness.now = due;
+        assert!(matches!(harness.step(), Step::Pending));
+        assert_eq!(harness.dialler.tokens().count(), 2);
+        assert!(harness.dialler.timed_out(Duration::ZERO).message.contains("(no answer)"));
 
-        let Step::Connected { peer, token, .. } = rig.run() else { panic!("not connected") };
+        let Step::Connected { peer, token, .. } = harness.run() else { panic!("not connected") };
         assert_eq!((peer, token), (good, Token(2)));
-        assert_eq!(rig.dialler.tokens().count(), 0, "the loser is gone");
-        assert_eq!(rig.dialler.next_deadline(), None);
+        assert_eq!(harness.dialler.tokens().count(), 0, "the other attempt is closed");
+        assert_eq!(harness.dialler.next_deadline(), None);
         drop(listener);
     }
 }

@@ -1,17 +1,16 @@
-//! The one room that touches the operating system's network.
+//! The network of the operating system: DNS, TCP, TLS, and HTTP/2 connections.
 //!
 //! ```text
-//!  name ──resolve──> addresses ──dial──> TcpStream ──options──> stream::Stream ──> bytes
-//!            │                                                        │
-//!         threads                                                  tls (rustls)
+//!   name ── resolve ──► addresses ── dial ──► TcpStream ── options ──► stream::Stream ──► bytes
+//!              │                                                          │
+//!           threads                                                    tls (rustls)
 //! ```
 //!
-//! `http2` shares one such stream between many WebSockets.
+//! `http2` multiplexes many WebSockets over one such stream.
 //!
-//! Nothing here blocks but the resolver's own threads, and nothing here keeps a clock or a poll:
-//! the caller brings `mio`'s registry, tokens and the time.
+//! Only the resolver threads block. The caller provides `mio`'s registry, tokens and the time.
 //!
-//! It knows no WebSocket words, of HTTP only the streams of version 2, and neither the engine nor the session.
+//! Independent of WebSocket, the session and the engine.
 
 pub mod dial;
 pub mod http2;

@@ -1,4 +1,4 @@
-//! Socket options and calls, and everything about sockets that differs from platform to platform.
+//! Socket options and calls, including everything that differs between platforms.
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _};
 
@@ -8,34 +8,33 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
-/// Where readiness comes from epoll, a read that returns less than was asked for has emptied the
-/// socket: new bytes cause a new edge (epoll(7), question 9). That holds for bytes only: an end
-/// that came together with them was announced by the same edge. The others promise a new edge only
-/// after a read that would block.
+/// Whether a short read means that the socket is drained. With epoll it does: new data causes a new event (epoll(7),
+/// question 9). Not so for the end of stream, which the same event may have announced. Other systems guarantee a new
+/// event only after a read that would block.
 pub const SHORT_READ_MEANS_DRAINED: bool = EDGES_COME_UNASKED;
 
-/// Whether new bytes cause a new edge where nothing was read before.
+/// Whether new data causes a new event even if earlier data was not read.
 pub const EDGES_COME_UNASKED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Sets what every connection gets; [`without_delay`] was set as it began. An option that the system
-/// refuses is logged and left alone: a connection without it still works.
+/// Sets the options of a connection; [`without_delay`] is called earlier. Logs and ignores failures, as a connection
+/// works without them.
 pub fn apply(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     tolerate("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive()));
-    // Elsewhere the keep-alive and the engine's own write-stall deadline do the same work.
+    // Elsewhere keepalive and the engine's write-stall timeout serve the same purpose.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     tolerate("TCP_USER_TIMEOUT", socket.set_tcp_user_timeout(Some(limits::WRITE_STALL_TIMEOUT)));
 }
 
-/// Small messages leave at once, the upgrade request too.
+/// Disables Nagle's algorithm, also for the upgrade request.
 pub fn without_delay(stream: &TcpStream) {
     tolerate("TCP_NODELAY", stream.set_nodelay(true));
 }
 
-/// One vectored write that never raises SIGPIPE. The standard library's does (it is `writev`), and
-/// the host of a C library need not ignore that signal, which would end the game.
+/// Writes once from several buffers, without raising SIGPIPE. `writev`, which the standard library uses, raises it,
+/// and the host of a C library may not ignore that signal.
 pub fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-    // Linux refuses more than 1024 in one call (UIO_MAXIOV); beyond 64 nothing is gained.
+    // Linux rejects more than 1024 in one call (UIO_MAXIOV); more than 64 bring no gain.
     const MAX_BUFFERS: usize = 64;
     #[cfg(all(unix, not(target_vendor = "apple")))]
     const FLAGS: i32 = libc::MSG_NOSIGNAL;
@@ -43,7 +42,7 @@ pub fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<
     #[cfg(not(all(unix, not(target_vendor = "apple"))))]
     const FLAGS: i32 = 0;
     let buffers = &buffers[..buffers.len().min(MAX_BUFFERS)];
-    // Through `try_io`, because mio must hear of a write that would block where it has to rearm.
+    // `try_io` lets mio rearm the socket after a write that would block.
     uninterrupted(|| stream.try_io(|| SockRef::from(stream).send_vectored_with_flags(buffers, FLAGS)))
 }
 
@@ -55,7 +54,7 @@ pub fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     uninterrupted(|| stream.read(buffer))
 }
 
-/// Whether `error`, from asking for the peer's address, only says that there is none yet.
+/// Returns whether `error`, from `peer_addr`, means that the connection is not established yet.
 pub fn is_connecting(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::EINPROGRESS) {
@@ -83,7 +82,7 @@ fn keepalive() -> TcpKeepalive {
 
 fn tolerate(option: &str, result: io::Result<()>) {
     if let Err(error) = result {
-        logging::note(LogLevel::Debug, format_args!("the system refuses {option}: {error}"));
+        logging::note(LogLevel::Debug, format_args!("cannot set {option}: {error}"));
     }
 }
 
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_peer_is_noticed_without_pings() {
+    fn keepalive_options_are_set() {
         let (stream, _peer) = pair();
         without_delay(&stream);
         apply(&stream);
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn more_buffers_than_the_system_takes_are_a_short_write() {
+    fn too_many_buffers_cause_short_write() {
         let (stream, _peer) = pair();
         let buffers = vec![IoSlice::new(b"x"); 5000];
         let written = send_vectored(&stream, &buffers).unwrap();
@@ -124,7 +123,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_write_to_a_closed_connection_raises_no_signal() {
+    fn write_to_closed_connection_raises_no_signal() {
         let (stream, peer) = pair();
         drop(peer);
         let error = loop {
@@ -136,14 +135,14 @@ mod tests {
             matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset),
             "{error}"
         );
-        // The control: what the standard library does instead is seen by the same check.
+        // Cross-check: the standard library raises the signal.
         let raised = std::panic::catch_unwind(|| {
             with_sigpipe_blocked(|| io::Write::write_vectored(&mut &stream, &[IoSlice::new(b"x")]))
         });
-        assert!(raised.is_err(), "the check is able to see a SIGPIPE");
+        assert!(raised.is_err(), "the check detects SIGPIPE");
     }
 
-    /// Runs `body` and panics when it raised SIGPIPE on this thread.
+    /// Runs `body` and panics if it raised SIGPIPE on this thread.
     #[cfg(target_os = "linux")]
     fn with_sigpipe_blocked<T>(body: impl FnOnce() -> T) -> T {
         // SAFETY: all zero is a valid value of `sigset_t` and `timespec`; the calls get pointers to

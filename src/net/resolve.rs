@@ -1,13 +1,12 @@
-//! Names to addresses without blocking anybody.
+//! Name resolution without blocking the caller.
 //!
 //! ```text
-//! resolve ──> literal address: answered at once
-//!        └──> queue (bounded) ──> up to RESOLVER_THREADS threads in getaddrinfo ──> done
+//!   resolve ──► literal address: done at once
+//!          └──► bounded queue ──► up to RESOLVER_THREADS threads in getaddrinfo ──► done
 //! ```
 //!
-//! The system's resolver is the only one that knows VPNs, mDNS, NAT64 and the hosts file, and it
-//! blocks, for half a minute when the network is bad. A call into it cannot be cancelled; what can
-//! be cancelled is that anybody hears of its result.
+//! Uses the system's resolver, as it supports VPNs, mDNS, NAT64 and the hosts file. It blocks, up to half a minute on a
+//! bad network, and cannot be cancelled; cancelling a lookup only drops its result.
 
 use std::collections::HashSet;
 use std::io;
@@ -24,43 +23,42 @@ use crate::fault;
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
-/// What a lookup ends with: at least one address, no address twice.
-pub type Answer = Result<Vec<SocketAddr>, Error>;
+/// The result of a lookup: at least one address, without duplicates.
+pub type LookupResult = Result<Vec<SocketAddr>, Error>;
 /// Called once, on a resolver thread or inside [`Resolver::resolve`].
-pub type Done = Box<dyn FnOnce(Answer) + Send>;
+pub type Done = Box<dyn FnOnce(LookupResult) + Send>;
 
-/// The resolver threads and their queue. Clones are the same resolver.
+/// The resolver threads and their queue. Clones share them.
 #[derive(Clone)]
 pub struct Resolver {
     shared: Arc<Shared>,
 }
 
-/// A question that was asked. Dropping it takes the question back: a `done` that has not begun
-/// never runs.
+/// A pending lookup. Dropping it cancels it: a callback that has not started never runs.
 pub struct Lookup {
     pending: Arc<Pending>,
 }
 
-/// Stands between a link-local address and its zone (RFC 4007 section 11), which the system looks up.
+/// Separates a link-local address from its zone (RFC 4007 section 11), which the system resolves.
 const ZONE: char = '%';
 
-/// The address that `host` already is, brackets around IPv6 or not.
+/// Parses `host` as a literal address, with or without brackets around IPv6.
 pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
 }
 
 impl Resolver {
-    /// Starts no thread before the first name is asked for.
+    /// Creates a resolver; threads start with the first lookup.
     pub fn new(hooks: ThreadHooks) -> Self {
-        Self::asking(hooks, Box::new(|host, port| Ok((host, port).to_socket_addrs()?.collect())))
+        Self::with_lookup(hooks, Box::new(|host, port| Ok((host, port).to_socket_addrs()?.collect())))
     }
 
-    fn asking(hooks: ThreadHooks, ask: Box<Ask>) -> Self {
+    fn with_lookup(hooks: ThreadHooks, lookup: Box<LookupFn>) -> Self {
         let (sender, jobs) = crossbeam_channel::bounded(limits::RESOLVER_QUEUE);
         Self {
             shared: Arc::new(Shared {
-                ask,
+                lookup,
                 jobs,
                 queue: Mutex::new(Some(sender)),
                 unfinished: AtomicUsize::new(0),
@@ -69,27 +67,26 @@ impl Resolver {
         }
     }
 
-    /// Asks for the addresses of `host`. `done` is called inside this call when the answer needs
-    /// no thread: a literal address, a full queue, a stopped resolver.
+    /// Looks up the addresses of `host`. Calls `done` before it returns if no thread is needed: for a literal address,
+    /// a full queue, or a stopped resolver.
     pub fn resolve(&self, host: &str, port: u16, done: Done) -> Lookup {
         let pending = Arc::new(Pending(Mutex::new(Some(done))));
         let lookup = Lookup { pending: pending.clone() };
         if let Some(address) = literal(host, port) {
-            pending.answer(Ok(vec![address]));
+            pending.complete(Ok(vec![address]));
         } else if let Err(why) = self.enqueue(Job { host: host.into(), port, pending: pending.clone() }) {
-            pending.answer(Err(failure(host, why)));
+            pending.complete(Err(failure(host, why)));
         }
         lookup
     }
 
-    /// Ends the threads as they come out of the system. Questions that still wait are answered
-    /// with an error, later ones at once.
+    /// Stops the threads when their current lookups return. Queued and later lookups fail.
     pub fn stop(&self) {
-        // What is in the channel still comes out of it, and then the threads end.
+        // The threads drain the channel and then end.
         *lock(&self.shared.queue) = None;
     }
 
-    /// Waits for the threads after [`stop`](Self::stop). False when one still hangs in the system.
+    /// Joins the threads after [`stop`](Self::stop). Returns false if one still blocks at the deadline.
     pub fn join(&self, deadline: Instant) -> bool {
         lock(&self.shared.threads).join(deadline)
     }
@@ -99,7 +96,7 @@ impl Resolver {
         let queue = lock(&shared.queue);
         let Some(queue) = &*queue else { return Err("the library is shutting down") };
         if let Err(TrySendError::Full(job)) = queue.try_send(job) {
-            // Those that nobody wants any more make room.
+            // Remove cancelled lookups from the queue.
             for waiting in shared.jobs.try_iter().take(limits::RESOLVER_QUEUE) {
                 if !waiting.pending.is_wanted() || queue.try_send(waiting).is_err() {
                     shared.unfinished.fetch_sub(1, Ordering::SeqCst);
@@ -116,10 +113,10 @@ impl Resolver {
         match threads.spawn(&name, move || own.work()) {
             Ok(()) => Ok(()),
             Err(_) if threads.count() == 0 => {
-                // It is the only one: the others before it have failed in the same way.
+                // It is the only job: all earlier ones failed the same way.
                 drop(shared.jobs.try_recv());
                 shared.unfinished.fetch_sub(1, Ordering::SeqCst);
-                Err("the system has no thread left for the resolver")
+                Err("the system cannot start a resolver thread")
             }
             Err(error) => {
                 let message = format_args!("cannot start a further resolver thread: {error}");
@@ -131,9 +128,9 @@ impl Resolver {
 }
 
 impl Lookup {
-    /// The same as dropping it, for a lookup that stays where it is.
+    /// Cancels the lookup without dropping it.
     pub fn cancel(&self) {
-        // What `done` holds is dropped here, outside of the lock.
+        // Drops the callback outside of the lock.
         let _unanswered = self.pending.take();
     }
 }
@@ -144,14 +141,14 @@ impl Drop for Lookup {
     }
 }
 
-type Ask = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+type LookupFn = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 struct Shared {
-    ask: Box<Ask>,
+    lookup: Box<LookupFn>,
     jobs: Receiver<Job>,
-    /// None once the resolver has stopped. Locked before `threads`.
+    /// `None` after the resolver has stopped. Lock order: before `threads`.
     queue: Mutex<Option<Sender<Job>>>,
-    /// Jobs that were accepted, and are not done yet: as many threads are wanted.
+    /// The number of accepted jobs that are not done, which is the number of threads needed.
     unfinished: AtomicUsize,
     threads: Mutex<Threads>,
 }
@@ -166,7 +163,7 @@ struct Job {
     pending: Arc<Pending>,
 }
 
-/// The callback, until somebody takes it: the thread that has the answer, or who cancels.
+/// The callback, until it is taken by the resolver thread or by cancelling.
 struct Pending(Mutex<Option<Done>>);
 
 impl Pending {
@@ -178,42 +175,42 @@ impl Pending {
         lock(&self.0).is_some()
     }
 
-    fn answer(&self, answer: Answer) {
+    fn complete(&self, result: LookupResult) {
         if let Some(done) = self.take() {
-            done(answer);
+            done(result);
         }
     }
 }
 
 impl Shared {
-    /// The life of a resolver thread.
+    /// The main loop of a resolver thread.
     fn work(&self) {
         for job in &self.jobs {
             threads::guarded("resolver", "lookup", || {
                 if lock(&self.queue).is_none() {
-                    job.pending.answer(Err(failure(&job.host, "the library is shutting down")));
+                    job.pending.complete(Err(failure(&job.host, "the library is shutting down")));
                 } else if job.pending.is_wanted() {
-                    job.pending.answer(self.addresses(&job.host, job.port));
+                    job.pending.complete(self.addresses(&job.host, job.port));
                 }
             });
-            // Whom a panic has left without an answer.
-            threads::guarded("resolver", "answer", || {
+            // Completes the lookup after a panic.
+            threads::guarded("resolver", "completion", || {
                 if job.pending.is_wanted() {
-                    let why = "the library panicked while it asked";
-                    job.pending.answer(Err(failure(&job.host, why)));
+                    let why = "the library panicked during the lookup";
+                    job.pending.complete(Err(failure(&job.host, why)));
                 }
             });
             self.unfinished.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    fn addresses(&self, host: &str, port: u16) -> Answer {
+    fn addresses(&self, host: &str, port: u16) -> LookupResult {
         fault::point("net.resolve");
-        let asked = (self.ask)(host, port);
+        let found = (self.lookup)(host, port);
         if is_localhost(host) {
-            return Ok(loopback_only(asked.unwrap_or_default(), port));
+            return Ok(loopback_only(found.unwrap_or_default(), port));
         }
-        match asked.map(distinct) {
+        match found.map(distinct) {
             Ok(addresses) if addresses.is_empty() => Err(failure(host, "the name has no address")),
             Ok(addresses) => Ok(addresses),
             Err(error) => {
@@ -225,7 +222,7 @@ impl Shared {
     }
 }
 
-/// RFC 6761 section 6.3: `localhost` and every name below it. An address with a zone is no name.
+/// Returns whether the host is `localhost` or a subdomain (RFC 6761 section 6.3). An address with a zone is not a name.
 fn is_localhost(host: &str) -> bool {
     if host.contains(ZONE) {
         return false;
@@ -235,8 +232,7 @@ fn is_localhost(host: &str) -> bool {
     top.eq_ignore_ascii_case("localhost")
 }
 
-/// RFC 6761 section 6.3: such names are loopback whatever the system's resolver says, and also
-/// where it says nothing.
+/// Keeps loopback addresses only; returns the defaults if there are none (RFC 6761 section 6.3).
 fn loopback_only(found: Vec<SocketAddr>, port: u16) -> Vec<SocketAddr> {
     let mut addresses = distinct(found);
     addresses.retain(|address| address.ip().is_loopback());
@@ -247,7 +243,7 @@ fn loopback_only(found: Vec<SocketAddr>, port: u16) -> Vec<SocketAddr> {
     addresses
 }
 
-/// Each address once, in the order in which the system (RFC 6724) prefers them.
+/// Removes duplicates and keeps the order of the system (RFC 6724).
 fn distinct(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     addresses.retain(|address| seen.insert(*address));
@@ -274,7 +270,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
-    fn reply() -> (Done, Receiver<Answer>) {
+    fn reply() -> (Done, Receiver<LookupResult>) {
         let (sender, receiver) = channel();
         let done = move |answer| {
             let _ = sender.send(answer);
@@ -287,8 +283,8 @@ mod tests {
         assert!(resolver.join(Instant::now() + SOON));
     }
 
-    /// A system resolver that hangs until told otherwise.
-    fn hanging() -> (Resolver, Receiver<String>, Sender<()>) {
+    /// Returns a resolver whose lookups block until released.
+    fn blocking() -> (Resolver, Receiver<String>, Sender<()>) {
         let (asked, questions) = channel();
         let (release, gate) = channel::<()>();
         let gate = Mutex::new(gate);
@@ -297,11 +293,11 @@ mod tests {
             let _ = gate.lock().unwrap().recv();
             Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
         };
-        (Resolver::asking(ThreadHooks::default(), Box::new(ask)), questions, release)
+        (Resolver::with_lookup(ThreadHooks::default(), Box::new(ask)), questions, release)
     }
 
     #[test]
-    fn literals_need_no_thread() {
+    fn literal_addresses_need_no_thread() {
         let resolver = Resolver::new(ThreadHooks::default());
         for (host, address) in [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("[::1]", "[::1]:80")] {
             let (done, answer) = reply();
@@ -313,7 +309,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_zone_is_the_scope_of_the_address() {
+    fn zone_becomes_scope_of_address() {
         let resolver = Resolver::new(ThreadHooks::default());
         let ask = |host: &str| {
             let (done, answer) = reply();
@@ -333,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn localhost_is_loopback_on_the_real_system() {
+    fn localhost_is_loopback_on_real_system() {
         let resolver = Resolver::new(ThreadHooks::default());
         for host in ["localhost", "game.localhost", "LOCALHOST."] {
             let (done, answer) = reply();
@@ -346,9 +342,9 @@ mod tests {
     }
 
     #[test]
-    fn localhost_never_leaves_the_machine() {
+    fn localhost_is_always_loopback() {
         let elsewhere = |_: &str, port| Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))]);
-        let resolver = Resolver::asking(ThreadHooks::default(), Box::new(elsewhere));
+        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(elsewhere));
         let (done, answer) = reply();
         let _lookup = resolver.resolve("localhost", 9, done);
         let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
@@ -358,9 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_host_and_what_to_check() {
+    fn failure_names_host_and_advice() {
         let failing = |_: &str, _| Err(io::Error::other("Name or service not known"));
-        let resolver = Resolver::asking(ThreadHooks::default(), Box::new(failing));
+        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(failing));
         let (done, answer) = reply();
         let _lookup = resolver.resolve("exmaple.test", 80, done);
         let error = answer.recv_timeout(SOON).unwrap().unwrap_err();
@@ -372,12 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn addresses_come_once_each_and_not_too_many() {
+    fn addresses_are_deduplicated_and_limited() {
         let many = |_: &str, port| {
             let address = |last| SocketAddr::from(([192, 0, 2, last], port));
             Ok((0..200).map(|number| address(number / 2)).collect())
         };
-        let resolver = Resolver::asking(ThreadHooks::default(), Box::new(many));
+        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(many));
         let (done, answer) = reply();
         let _lookup = resolver.resolve("many.test", 1, done);
         let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
@@ -387,8 +383,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_lookup_is_never_answered() {
-        let (resolver, questions, release) = hanging();
+    fn cancelled_lookup_never_calls_back() {
+        let (resolver, questions, release) = blocking();
         let (done, answer) = reply();
         let lookup = resolver.resolve("slow.test", 1, done);
         assert_eq!(questions.recv_timeout(SOON).unwrap(), "slow.test");
@@ -399,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_that_panics_costs_no_thread() {
+    fn panicking_callback_does_not_end_thread() {
         let resolver = Resolver::new(ThreadHooks::default());
         for _ in 0..2 * limits::RESOLVER_THREADS {
             std::mem::forget(resolver.resolve("localhost", 1, Box::new(|_| panic!("on purpose"))));
@@ -411,8 +407,8 @@ mod tests {
     }
 
     #[test]
-    fn hanging_lookups_are_limited_in_threads_and_bounded_in_waiting() {
-        let (resolver, questions, release) = hanging();
+    fn blocked_lookups_are_limited_in_threads_and_queue() {
+        let (resolver, questions, release) = blocking();
         let mut lookups = Vec::new();
         for _ in 0..limits::RESOLVER_THREADS {
             lookups.push(resolver.resolve("busy.test", 1, reply().0));
@@ -427,13 +423,13 @@ mod tests {
         assert!(answer.try_recv().unwrap().unwrap_err().message.contains("too many names"));
         drop(refused);
 
-        // Cancelled questions make room.
+        // Cancelled lookups free their place in the queue.
         lookups.pop();
         let (done, answer) = reply();
         lookups.push(resolver.resolve("fits.test", 1, done));
-        assert!(answer.try_recv().is_err(), "it waits");
+        assert!(answer.try_recv().is_err(), "it is queued");
 
-        // A hang in the system outlives the deadline; what still waits hears of the end.
+        // A blocked lookup outlives the deadline; queued lookups fail.
         resolver.stop();
         assert!(!resolver.join(Instant::now()));
         drop(release);

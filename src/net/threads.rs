@@ -1,5 +1,4 @@
-//! Threads: one way to start them and one way to wait for them, so that the host's hooks run on
-//! each, and a panic ends a thread in the log rather than in silence.
+//! Starts and joins the library's threads: runs the host's hooks on each, and logs panics.
 
 use std::any::Any;
 use std::io;
@@ -10,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use crate::logging::{self, LogLevel};
 
-/// Called on a library thread, without arguments and without locks held.
+/// Called on a library thread without locks held.
 pub type ThreadHook = Arc<dyn Fn() + Send + Sync>;
 
-/// What the host does on each thread of the library: tell a profiler, attach it to a VM.
+/// The host's hooks for library threads, for example to register them with a profiler or attach them to a VM.
 #[derive(Clone, Default)]
 pub struct ThreadHooks {
-    /// First on the thread.
+    /// Called first on the thread.
     pub started: Option<ThreadHook>,
-    /// Last on the thread, even when its work panicked.
+    /// Called last on the thread, also after a panic.
     pub stopped: Option<ThreadHook>,
 }
 
-/// Threads that are waited for together.
+/// A group of threads that are joined together.
 pub struct Threads {
     hooks: ThreadHooks,
     handles: Vec<JoinHandle<()>>,
@@ -37,7 +36,7 @@ impl Threads {
         self.handles.len()
     }
 
-    /// Starts the thread `framewire-<name>`. Linux shows 15 bytes, so five are left for `name`.
+    /// Starts the thread `framewire-<name>`. Linux shows 15 bytes, which leaves five for `name`.
     pub fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let hooks = self.hooks.clone();
         let name = format!("framewire-{name}");
@@ -54,17 +53,17 @@ impl Threads {
         Ok(())
     }
 
-    /// Joins all threads if they end before `deadline`. Otherwise false, and it can be called again.
+    /// Joins all threads that end before `deadline`. Returns false if some are left; can be called again.
     pub fn join(&mut self, deadline: Instant) -> bool {
         while let Some(handle) = self.handles.last() {
             if handle.is_finished() {
-                // Bodies are caught, so an `Err` cannot come; were it to, the thread is gone all the same.
+                // Panics are caught, so `join` does not fail; the thread has ended either way.
                 let _ = self.handles.pop().map(JoinHandle::join);
             } else if Instant::now() >= deadline {
                 return false;
             } else {
-                // The standard library cannot wait for a thread with a deadline, and a channel that can
-                // would leave memory with the caller's thread. This runs at shutdown only.
+                // The standard library cannot join with a deadline, and a channel would allocate memory on the
+                // caller's thread. This runs at shutdown only.
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
@@ -72,7 +71,7 @@ impl Threads {
     }
 }
 
-/// Runs `body`; a panic ends in the log.
+/// Runs `body` and logs a panic.
 pub fn guarded(thread: &str, what: &str, body: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
         logging::note(
@@ -82,7 +81,7 @@ pub fn guarded(thread: &str, what: &str, body: impl FnOnce()) {
     }
 }
 
-/// The words of a panic, where it has any.
+/// Returns the message of a panic, if it has one.
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&'static str>() {
         text
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_run_first_and_last_even_around_a_panic() {
+    fn hooks_run_first_and_last_also_around_panic() {
         let (hooks, seen) = recording();
         let inside = seen.clone();
         let mut threads = Threads::new(hooks);
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn joining_stops_at_the_deadline_and_can_go_on_later() {
+    fn join_stops_at_deadline_and_can_continue() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let mut threads = Threads::new(ThreadHooks::default());
         threads.spawn("quick", || {}).unwrap();
@@ -140,6 +139,6 @@ mod tests {
         drop(release);
         assert!(threads.join(Instant::now() + SOON));
         assert_eq!(threads.count(), 0);
-        assert!(threads.join(Instant::now()), "nothing is left to wait for");
+        assert!(threads.join(Instant::now()), "no threads are left");
     }
 }

@@ -1,8 +1,8 @@
 //! One HTTP/2 connection, shared by the WebSockets of one server.
 //!
 //! ```text
-//!   handshaking ──preface is out──> running ──the last stream and the last wish are gone──> over
-//!        └───────────────────────────┴── the network, or a broken rule ──────────────────────^
+//!   handshaking ── preface sent ──► running ── closed, and the last stream ended ──► over
+//!        └───────────────────────────┴── network error, or protocol violation ────────▲
 //! ```
 
 use std::cell::{Cell, RefCell};
@@ -19,11 +19,11 @@ use h2::ext::Protocol;
 use h2::{Ping, PingPong};
 
 use super::Status;
-use super::explain::{self, explain};
-use super::fields::FieldFilter;
+use super::error;
+use super::field_filter::FieldFilter;
 use super::pipe::{Io, Pipe};
 use super::stream::{Counted, Http2Stream};
-use super::wakes::Wakes;
+use super::wakers::Wakers;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 use crate::net::stream::Stream;
@@ -31,15 +31,15 @@ use crate::wire::upgrade::ExtendedConnect;
 
 pub struct Connection {
     state: State,
-    /// None once no new streams are wanted.
+    /// `None` after `close`.
     requests: Option<SendRequest<Bytes>>,
     pipe: Rc<RefCell<Pipe>>,
-    wakes: Arc<Wakes>,
+    wakers: Arc<Wakers>,
     streams: Rc<Cell<usize>>,
     last_received: Instant,
-    /// Our question, and since when it waits for an answer.
     pings: Option<PingPong>,
-    asked: Option<Instant>,
+    /// When the outstanding ping was sent.
+    ping_sent: Option<Instant>,
     stalled_since: Option<Instant>,
 }
 
@@ -51,15 +51,14 @@ enum State {
     Over,
 }
 
-/// No server can announce this many streams (RFC 9113 section 6.5.2: 32 bits), so as long as it
-/// stands the server's SETTINGS have not come.
+/// The initial stream limit. No server can announce it (RFC 9113 section 6.5.2: 32 bits), so while it is in effect
+/// the server's SETTINGS have not been received.
 const NO_SETTINGS_YET: usize = usize::MAX - 1;
-/// The connection may wake itself this often before others get their turn.
+/// How often the connection may wake itself in one turn.
 const ROUNDS: usize = 8;
 
 impl Connection {
-    /// Takes over a stream whose handshake, where it has one, is done. Fails only in a build without
-    /// HTTP/2.
+    /// Creates a connection on a stream whose TLS handshake is done. Fails only in a build without HTTP/2.
     pub fn new(stream: Stream, now: Instant) -> Result<Self, Error> {
         let pipe = Rc::new(RefCell::new(Pipe::new(stream, Some(FieldFilter::default()))));
         let handshake = client::Builder::new()
@@ -70,49 +69,48 @@ impl Connection {
             .max_header_list_size(limits::MAX_RESPONSE_HEAD as u32)
             .max_send_buffer_size(limits::HTTP2_SEND_BUFFER)
             .handshake(Io(pipe.clone()));
-        let wakes = Arc::new(Wakes::default());
-        wakes.wake_connection();
+        let wakers = Arc::new(Wakers::default());
+        wakers.wake_connection();
         Ok(Self {
             state: State::Handshaking(Box::pin(handshake)),
             requests: None,
             pipe,
-            wakes,
+            wakers,
             streams: Rc::default(),
             last_received: now,
             pings: None,
-            asked: None,
+            ping_sent: None,
             stalled_since: None,
         })
     }
 
-    /// Must see every event of the socket; then drive.
+    /// Processes a readiness event of the socket. The caller then drives the connection.
     pub fn ready(&mut self, event: &mio::event::Event) {
         self.pipe.borrow_mut().ready(event);
-        self.wakes.wake_connection();
+        self.wakers.wake_connection();
     }
 
-    /// Something waits that no event will announce.
+    /// Returns whether `drive` must be called without a further event.
     pub fn needs_drive(&self) -> bool {
-        self.wakes.any()
+        self.wakers.any()
     }
 
-    /// Reads and writes what can be, and names the owners of the streams that this gives something to
-    /// do, each once.
+    /// Reads and writes without blocking, and appends the owners of streams that became ready, each once.
     pub fn drive(&mut self, now: Instant, owners: &mut Vec<u64>) {
         crate::fault::point("net.http2");
-        if self.wakes.take_connection() {
+        if self.wakers.take_connection() {
             self.pipe.borrow_mut().begin_turn();
             for _ in 0..ROUNDS {
                 if let Poll::Ready(result) = self.poll() {
                     self.over(result.err());
                 }
-                if !self.wakes.take_connection() {
+                if !self.wakers.take_connection() {
                     break;
                 }
             }
-            self.look_at_pipe(now);
+            self.update_from_pipe(now);
         }
-        self.wakes.take_owners(owners);
+        self.wakers.take_owners(owners);
     }
 
     pub fn status(&self) -> Status {
@@ -124,7 +122,7 @@ impl Connection {
                 if requests.current_max_send_streams() == NO_SETTINGS_YET {
                     return Status::Starting;
                 }
-                let waker = self.wakes.for_connection();
+                let waker = self.wakers.for_connection();
                 match requests.clone().poll_ready(&mut Context::from_waker(&waker)) {
                     // After GOAWAY there are no new streams (RFC 9113 section 6.8).
                     Poll::Ready(Err(_)) => Status::Draining,
@@ -134,28 +132,28 @@ impl Connection {
         }
     }
 
-    /// How many streams the server, and our own limit, allow.
+    /// Returns how many streams the server and our own limit allow.
     pub fn most_streams(&self) -> usize {
         let most = self.requests.as_ref().map_or(0, SendRequest::current_max_send_streams);
         most.min(limits::HTTP2_STREAMS)
     }
 
-    /// How many more.
+    /// Returns how many more streams can be opened.
     pub fn room(&self) -> usize {
         self.most_streams().saturating_sub(self.streams.get())
     }
 
-    /// Streams that are there.
+    /// Returns the number of open streams.
     pub fn streams(&self) -> usize {
         self.streams.get()
     }
 
-    /// Asks for a WebSocket (RFC 8441 section 4), when the status is ready. `owner` is named by
-    /// [`drive`](Self::drive) when there is something to do, once it was told to wait by the stream.
+    /// Opens a stream for a WebSocket (RFC 8441 section 4); the status must be ready. [`drive`](Self::drive) returns
+    /// `owner` when the stream becomes ready after it would have blocked.
     pub fn open(&mut self, request: ExtendedConnect, owner: u64) -> Result<Http2Stream, Error> {
         let refused = |what: String| Error::new(ErrorKind::Http, Phase::Upgrade, what).with_retriable(false);
         let Some(requests) = &self.requests else {
-            let message = "the HTTP/2 connection takes no new streams";
+            let message = "the HTTP/2 connection accepts no new streams";
             return Err(Error::new(ErrorKind::Reset, Phase::Upgrade, message));
         };
         let uri = http::Uri::builder()
@@ -163,7 +161,7 @@ impl Connection {
             .authority(request.authority.as_str())
             .path_and_query(request.path.as_str())
             .build()
-            .map_err(|error| refused(format!("the URL cannot be asked for over HTTP/2: {error}")))?;
+            .map_err(|error| refused(format!("the URL cannot be requested over HTTP/2: {error}")))?;
         let mut built = http::Request::builder().method(http::Method::CONNECT).uri(uri);
         for (name, value) in &request.fields {
             built = built.header(name.as_str(), value.as_str());
@@ -172,26 +170,26 @@ impl Connection {
         let built = built
             .body(())
             .map_err(|error| refused(format!("a header field cannot be sent over HTTP/2: {error}")))?;
-        // A clone of its own, because each remembers the last stream that had to wait.
+        // A new clone, because each remembers its pending stream.
         match requests.clone().send_request(built, false) {
             Ok(pair) => {
-                let waker = self.wakes.for_stream(owner);
-                // The answer is waited for only once it was asked for.
+                let waker = self.wakers.for_stream(owner);
+                // The owner must poll for the response once, to register its waker.
                 waker.wake_by_ref();
-                self.wakes.wake_connection();
+                self.wakers.wake_connection();
                 Ok(Http2Stream::new(pair, waker, self.pipe.clone(), Counted::new(&self.streams)))
             }
-            Err(error) => Err(explain(&error, self.pipe.borrow().failed.as_ref(), Phase::Upgrade)),
+            Err(error) => Err(error::from_h2(&error, self.pipe.borrow().failed.as_ref(), Phase::Upgrade)),
         }
     }
 
-    /// No new streams; when the last one has ended, so does the connection, with GOAWAY.
+    /// Opens no new streams; ends the connection with GOAWAY when the last stream ends.
     pub fn close(&mut self) {
         self.requests = None;
-        self.wakes.wake_connection();
+        self.wakers.wake_connection();
     }
 
-    /// Why the connection ended, for those who still waited for it.
+    /// Returns why the connection ended, for sockets that were waiting for it.
     pub fn failure(&self) -> Error {
         let pipe = self.pipe.borrow();
         let error = pipe.failed.clone().unwrap_or_else(|| {
@@ -203,49 +201,49 @@ impl Connection {
 
     pub fn deadline(&self) -> Option<Instant> {
         let stall = self.stalled_since.map(|since| since + limits::WRITE_STALL_TIMEOUT);
-        [stall, self.liveness_deadline()].into_iter().flatten().min()
+        [stall, self.keepalive_deadline()].into_iter().flatten().min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.stalled_since.is_some_and(|since| now >= since + limits::WRITE_STALL_TIMEOUT) {
-            self.over_with(explain::stalled(limits::WRITE_STALL_TIMEOUT.as_secs()));
+            self.over_with(error::stalled(limits::WRITE_STALL_TIMEOUT.as_secs()));
         }
-        if self.liveness_deadline().is_none_or(|deadline| now < deadline) {
+        if self.keepalive_deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        if self.asked.is_some() {
-            self.over_with(explain::silent(limits::HTTP2_PING_PATIENCE.as_secs()));
+        if self.ping_sent.is_some() {
+            self.over_with(error::silent(limits::HTTP2_PING_PATIENCE.as_secs()));
         } else if let Some(pings) = &mut self.pings {
-            // One that is still on its way asks the same.
+            // Fails if a ping is outstanding, which serves the same purpose.
             let _ = pings.send_ping(Ping::opaque());
-            self.asked = Some(now);
-            self.wakes.wake_connection();
+            self.ping_sent = Some(now);
+            self.wakers.wake_connection();
         }
     }
 
-    /// What was waited for until now does not count.
+    /// Restarts all timeouts, after the process was suspended.
     pub fn forgive(&mut self, now: Instant) {
         self.last_received = now;
-        self.asked = self.asked.map(|_| now);
+        self.ping_sent = self.ping_sent.map(|_| now);
         self.stalled_since = self.stalled_since.map(|_| now);
     }
 
-    /// For deregistering.
+    /// Runs `act` with the socket, for deregistration.
     pub fn with_tcp<R>(&mut self, act: impl FnOnce(&mut mio::net::TcpStream) -> R) -> R {
         act(self.pipe.borrow_mut().stream.tcp_mut())
     }
 
-    /// As if an event had come.
+    /// Simulates a readiness event.
     #[cfg(test)]
     pub fn prod(&mut self) {
         self.pipe.borrow_mut().prod();
-        self.wakes.wake_connection();
+        self.wakers.wake_connection();
     }
 
-    // ------------------------------------------------------------------ within
+    // ------------------------------------------------------------------ private
 
     fn poll(&mut self) -> Poll<Result<(), h2::Error>> {
-        let waker = self.wakes.for_connection();
+        let waker = self.wakers.for_connection();
         let context = &mut Context::from_waker(&waker);
         if let State::Handshaking(handshake) = &mut self.state {
             match handshake.as_mut().poll(context) {
@@ -264,18 +262,18 @@ impl Connection {
         }
     }
 
-    fn look_at_pipe(&mut self, now: Instant) {
+    fn update_from_pipe(&mut self, now: Instant) {
         let mut pipe = self.pipe.borrow_mut();
         if std::mem::take(&mut pipe.received) {
-            (self.last_received, self.asked) = (now, None);
+            (self.last_received, self.ping_sent) = (now, None);
             if let Some(pings) = &mut self.pings {
-                // Any byte is as good as the answer; this only clears the way for the next question.
-                let waker = self.wakes.for_connection();
+                // Any byte counts as a response; this only allows the next ping.
+                let waker = self.wakers.for_connection();
                 let _ = pings.poll_pong(&mut Context::from_waker(&waker));
             }
         }
         if pipe.has_more {
-            self.wakes.wake_connection();
+            self.wakers.wake_connection();
         }
         if std::mem::take(&mut pipe.sent) || !pipe.blocked {
             self.stalled_since = None;
@@ -285,13 +283,13 @@ impl Connection {
         }
     }
 
-    /// Only while somebody would care.
-    fn liveness_deadline(&self) -> Option<Instant> {
+    /// Keepalive runs only while streams are open.
+    fn keepalive_deadline(&self) -> Option<Instant> {
         if self.streams.get() == 0 || matches!(self.state, State::Over) {
             return None;
         }
-        Some(match self.asked {
-            Some(asked) => asked + limits::HTTP2_PING_PATIENCE,
+        Some(match self.ping_sent {
+            Some(sent) => sent + limits::HTTP2_PING_PATIENCE,
             None => self.last_received + limits::KEEPALIVE_IDLE,
         })
     }
@@ -301,11 +299,11 @@ impl Connection {
         self.over(None);
     }
 
-    /// Dropping `h2`'s connection tells its streams.
+    /// Closes the connection; dropping the one of `h2` notifies its streams.
     fn over(&mut self, error: Option<h2::Error>) {
         if let Some(error) = error {
             let mut pipe = self.pipe.borrow_mut();
-            let explained = explain(&error, pipe.failed.as_ref(), Phase::Open);
+            let explained = error::from_h2(&error, pipe.failed.as_ref(), Phase::Open);
             pipe.failed.get_or_insert(explained);
         }
         self.state = State::Over;

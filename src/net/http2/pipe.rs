@@ -1,6 +1,6 @@
-//! Our non-blocking stream as `h2` wants it: behind the traits of asynchronous reading and writing.
+//! Adapts the non-blocking stream to `AsyncRead` and `AsyncWrite` for `h2`.
 //!
-//! Nothing is registered with the wakers: whoever drives the connection does so at every readiness.
+//! Registers no wakers: the owner drives the connection at every readiness event.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -11,33 +11,33 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::fields::FieldFilter;
+use super::field_filter::FieldFilter;
 use crate::error::Error;
 use crate::limits::{HTTP2_READ_PER_TURN, READ_SIZE};
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 
-/// The stream below a connection, and what is known of it.
+/// The stream below a connection, and its state.
 pub struct Pipe {
     pub stream: Stream,
-    /// Over everything that is read; none at a server's end.
+    /// Applied to everything that is read; `None` on the server side.
     filter: Option<FieldFilter>,
-    /// What one read brought and `h2` has not taken yet: it asks for 8 KiB at a time.
+    /// Data of one read that `h2` has not consumed yet: it reads 8 KiB at a time.
     ahead: Box<[u8]>,
     taken: usize,
     filled: usize,
-    /// Until the next edge there is nothing to read.
+    /// There is nothing to read until the next event.
     drained: bool,
-    /// What may still be read in this turn.
+    /// The bytes that may still be read in this turn.
     allowance: usize,
-    /// The allowance ended a turn, not the network.
+    /// The turn ended because of the allowance.
     pub has_more: bool,
-    /// Bytes came, or were taken, since this was last looked at.
+    /// Bytes were received, or sent, since the flag was last taken.
     pub received: bool,
     pub sent: bool,
-    /// The network takes no more until the next edge.
+    /// Writing would block until the next event.
     pub blocked: bool,
-    said_goodbye: bool,
-    /// Why it ended.
+    close_notify_sent: bool,
+    /// Why the stream failed.
     pub failed: Option<Error>,
     pub ended: bool,
 }
@@ -56,7 +56,7 @@ impl Pipe {
             received: false,
             sent: false,
             blocked: false,
-            said_goodbye: false,
+            close_notify_sent: false,
             failed: None,
             ended: false,
         }
@@ -68,7 +68,7 @@ impl Pipe {
         self.begin_turn();
     }
 
-    /// A turn begins, after an edge or without.
+    /// Starts a turn, with or without an event.
     pub fn begin_turn(&mut self) {
         self.allowance = HTTP2_READ_PER_TURN;
         self.has_more = false;
@@ -80,7 +80,7 @@ impl Pipe {
         self.drained = false;
     }
 
-    /// Reads once if nothing is left. Ready with no bytes at the end.
+    /// Reads once if the buffer is empty. Ready without bytes at the end of the stream.
     fn fill(&mut self) -> Poll<io::Result<()>> {
         while self.taken == self.filled && !self.ended {
             if self.drained {
@@ -138,8 +138,8 @@ impl Pipe {
     }
 
     fn shutdown(&mut self) -> Poll<io::Result<()>> {
-        if !self.said_goodbye {
-            self.said_goodbye = true;
+        if !self.close_notify_sent {
+            self.close_notify_sent = true;
             self.stream.send_close_notify();
         }
         let flushed = self.flush();
@@ -149,7 +149,7 @@ impl Pipe {
         flushed
     }
 
-    /// Keeps the error, which says more than `h2` can carry.
+    /// Stores the error, as `h2` cannot carry all of it.
     fn fail(&mut self, error: Error) -> io::Error {
         let carried = match error.os_code {
             0 => io::Error::other(error.message.clone()),
@@ -160,11 +160,11 @@ impl Pipe {
     }
 }
 
-/// What `h2` holds of the pipe.
+/// The handle to the pipe that `h2` owns.
 pub struct Io(pub Rc<RefCell<Pipe>>);
 
-/// `h2` calls with its lock held: a panic in there would poison it for every stream, where an error
-/// is told to each.
+/// Converts a panic to an error. `h2` calls with its lock held: a panic would poison it for every stream, while an
+/// error is passed to each.
 fn guarded<T>(transfer: impl FnOnce() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
     catch_unwind(AssertUnwindSafe(transfer))
         .unwrap_or_else(|_| Poll::Ready(Err(io::Error::other("the library panicked"))))

@@ -1,4 +1,4 @@
-//! One WebSocket's stream of a shared connection, read and written like a socket of its own.
+//! One stream of a shared HTTP/2 connection, read and written like a socket.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,23 +12,23 @@ use bytes::{Buf, Bytes, BytesMut};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 
-use super::explain::{self, explain};
-use super::fields;
+use super::error;
+use super::field_filter;
 use super::pipe::Pipe;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::HTTP2_SEND_BUFFER;
 use crate::net::stream::{ReadOutcome, WriteOutcome};
 use crate::wire::response::{ResponseHead, ResponseHeaders, field_text};
 
-/// A stream of a shared connection. Dropping it resets it, unless both sides had ended theirs.
+/// A stream of a shared connection. Dropping it resets the stream, unless both sides have ended it.
 pub struct Http2Stream {
     response: Option<ResponseFuture>,
     receive: Option<RecvStream>,
     send: SendStream<Bytes>,
     waker: Waker,
-    /// What `h2` gave out in one piece and did not fit.
+    /// The rest of a chunk from `h2` that did not fit into the buffers.
     chunk: Bytes,
-    /// What was fetched from `h2` while nobody wanted to read.
+    /// Data taken from `h2` while the owner was not reading.
     stash: VecDeque<u8>,
     phase: Phase,
     ended: bool,
@@ -36,7 +36,7 @@ pub struct Http2Stream {
     _counted: Counted,
 }
 
-/// The stream in its connection's count.
+/// Counts the stream in its connection while it exists.
 pub struct Counted(Rc<Cell<usize>>);
 
 impl Counted {
@@ -73,27 +73,27 @@ impl Http2Stream {
         }
     }
 
-    /// The phase that errors carry from here on.
+    /// Sets the phase of errors.
     pub fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
-    /// The server's answer, once, when it is there.
+    /// Returns the head of the response once, when it has arrived.
     pub fn head(&mut self) -> Result<Option<ResponseHead>, Error> {
         let Some(response) = &mut self.response else { return Ok(None) };
         let context = &mut Context::from_waker(&self.waker);
         let (parts, body) = match Pin::new(response).poll(context) {
             Poll::Pending => return Ok(None),
             Poll::Ready(Ok(response)) => response.into_parts(),
-            Poll::Ready(Err(error)) => return Err(self.explained(&error)),
+            Poll::Ready(Err(error)) => return Err(self.to_error(&error)),
         };
         self.response = None;
         self.receive = Some(body);
         let mut headers = ResponseHeaders::default();
         for (name, value) in &parts.headers {
-            let name = fields::sent_as(name.as_str());
-            if fields::is_malformed_in_refusal(name) && !parts.status.is_success() {
-                return Err(explain::broke_rules(Reason::PROTOCOL_ERROR, self.phase));
+            let name = field_filter::sent_as(name.as_str());
+            if field_filter::is_malformed_in_refusal(name) && !parts.status.is_success() {
+                return Err(error::violation(Reason::PROTOCOL_ERROR, self.phase));
             }
             headers.push(name, &field_text(name, value.as_bytes()));
         }
@@ -101,7 +101,7 @@ impl Http2Stream {
         Ok(Some(ResponseHead { status, reason: String::new(), version: 1, headers }))
     }
 
-    /// Reads what has come. What was read, and only that, is asked for again.
+    /// Reads received data. The flow-control window grows by exactly what was read.
     pub fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         let mut n = 0;
@@ -113,7 +113,7 @@ impl Http2Stream {
                         match self.next_chunk() {
                             Ok(Some(chunk)) => self.chunk = chunk,
                             Ok(None) => break,
-                            // What came before goes first; the error stays where it is.
+                            // Return the data first; the next read finds the error again.
                             Err(_) if n > 0 => break,
                             Err(error) => return Err(error),
                         }
@@ -131,7 +131,7 @@ impl Http2Stream {
         }
         if n > 0 || room == 0 {
             if let Some(receive) = &mut self.receive {
-                // Fails only for more than was received.
+                // Fails only if more is released than was received.
                 let _ = receive.flow_control().release_capacity(n);
             }
             return Ok(ReadOutcome::Data { n, more: true });
@@ -139,19 +139,19 @@ impl Http2Stream {
         Ok(if self.ended { ReadOutcome::Eof { clean: true } } else { ReadOutcome::WouldBlock })
     }
 
-    /// Takes what has come out of `h2`, which keeps every small frame on its own, while nobody reads:
-    /// never more than the window, for it is not asked for again.
+    /// Moves received data out of `h2`, which stores every small frame separately, while the owner is not reading.
+    /// Bounded by the window, which does not grow.
     pub fn hold(&mut self) {
         if !self.chunk.is_empty() && self.stash.is_empty() {
             self.stash.extend(std::mem::take(&mut self.chunk).as_ref());
         }
-        // An error is found again by the next read.
+        // The next read finds an error again.
         while let Ok(Some(chunk)) = self.next_chunk() {
             self.stash.extend(chunk.as_ref());
         }
     }
 
-    /// Takes as much as the server's windows, and a buffer of its own, have room for.
+    /// Accepts as much as the server's windows and the send buffer allow.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum::<usize>().min(HTTP2_SEND_BUFFER);
         if wanted == 0 {
@@ -164,7 +164,7 @@ impl Http2Stream {
             capacity = match self.send.poll_capacity(context) {
                 Poll::Pending => return Ok(WriteOutcome::WouldBlock),
                 Poll::Ready(Some(Ok(capacity))) => capacity,
-                Poll::Ready(Some(Err(error))) => return Err(self.explained(&error)),
+                Poll::Ready(Some(Err(error))) => return Err(self.to_error(&error)),
                 Poll::Ready(None) => return Err(self.write_ended()),
             };
         }
@@ -176,22 +176,21 @@ impl Http2Stream {
         }
         match self.send.send_data(bytes.freeze(), false) {
             Ok(()) => Ok(WriteOutcome::Written { n }),
-            Err(error) => Err(self.explained(&error)),
+            Err(error) => Err(self.to_error(&error)),
         }
     }
 
-    /// Says, behind everything written, that nothing follows (RFC 8441 section 5: in place of TCP's
-    /// FIN). Where the server has ended its side the reset that dropping brings says it as well, and
-    /// there are servers (hypercorn 0.18) that forget a stream then and lose their head, and with it the
-    /// whole connection, over any further data.
+    /// Ends the sending side after everything written (RFC 8441 section 5, the equivalent of a TCP FIN). Does nothing
+    /// if the server has ended its side: the reset on drop is enough then, and some servers (hypercorn 0.18) close the
+    /// whole connection if they receive further data on such a stream.
     pub fn end(&mut self) {
         if !self.ended {
-            // Fails only when the stream is gone already.
+            // Fails only if the stream is closed already.
             let _ = self.send.send_data(Bytes::new(), true);
         }
     }
 
-    /// The next piece; none when there is none yet, or none will come.
+    /// Returns the next chunk, if one has arrived.
     fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let Some(receive) = &mut self.receive else { return Ok(None) };
@@ -202,27 +201,27 @@ impl Http2Stream {
                 Poll::Pending => return Ok(None),
                 Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
                 Poll::Ready(Some(Ok(chunk))) => return Ok(Some(chunk)),
-                Poll::Ready(Some(Err(error))) => return Err(self.explained(&error)),
+                Poll::Ready(Some(Err(error))) => return Err(self.to_error(&error)),
                 Poll::Ready(None) => self.ended = true,
             }
         }
     }
 
-    /// The server takes no more.
+    /// Returns the error for a stream that the server has closed for writing.
     fn write_ended(&mut self) -> Error {
         match self.send.poll_reset(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Ok(reason)) => match &self.pipe.borrow().failed {
                 Some(below) => Error { phase: self.phase, ..below.clone() },
-                None => explain::reset(reason, self.phase),
+                None => error::reset(reason, self.phase),
             },
-            Poll::Ready(Err(error)) => self.explained(&error),
+            Poll::Ready(Err(error)) => self.to_error(&error),
             Poll::Pending => {
                 Error::new(ErrorKind::Reset, self.phase, "the WebSocket's HTTP/2 stream has ended")
             }
         }
     }
 
-    fn explained(&self, error: &h2::Error) -> Error {
-        explain(error, self.pipe.borrow().failed.as_ref(), self.phase)
+    fn to_error(&self, error: &h2::Error) -> Error {
+        error::from_h2(error, self.pipe.borrow().failed.as_ref(), self.phase)
     }
 }

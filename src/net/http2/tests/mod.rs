@@ -1,5 +1,5 @@
 //! A connection against the server side of `h2`, both driven by hand over one TCP connection.
 
-mod endings;
-mod rig;
+mod closing;
+mod harness;
 mod transfer;

@@ -1,32 +1,32 @@
-//! Asking, reading, writing; windows in both directions.
+//! Requests, reads and writes; flow control in both directions.
 
 use bytes::Bytes;
 
-use super::rig::{Rig, connect, pattern, read, received, write};
+use super::harness::{Harness, connect, pattern, read, received, write};
 use crate::limits::{HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS};
 use crate::net::http2::Status;
 
 #[test]
-fn nothing_is_known_of_the_server_before_its_settings() {
+fn status_is_starting_until_settings_are_received() {
     for websockets in [true, false] {
-        let mut rig = Rig::new(|server| {
+        let mut harness = Harness::new(|server| {
             if websockets {
                 server.enable_connect_protocol();
             }
         });
         for _ in 0..3 {
-            rig.client_turn();
+            harness.client_turn();
         }
-        assert_eq!(rig.client.status(), Status::Starting);
-        rig.until(|rig| rig.client.status() != Status::Starting);
-        assert_eq!(rig.client.status(), Status::Ready { websockets });
+        assert_eq!(harness.client.status(), Status::Starting);
+        harness.until(|harness| harness.client.status() != Status::Starting);
+        assert_eq!(harness.client.status(), Status::Ready { websockets });
     }
 }
 
 #[test]
-fn the_request_is_an_extended_connect_and_bytes_go_both_ways() {
-    let mut rig = Rig::for_websockets();
-    let (mut stream, mut accepted) = rig.open(7);
+fn request_is_extended_connect_and_data_flows_both_ways() {
+    let mut harness = Harness::for_websockets();
+    let (mut stream, mut accepted) = harness.open(7);
     let request = &accepted.request;
     assert_eq!(request.method(), http::Method::CONNECT);
     assert_eq!(request.uri().to_string(), "http://game.example:81/lobby?x=1");
@@ -36,23 +36,23 @@ fn the_request_is_an_extended_connect_and_bytes_go_both_ways() {
 
     assert_eq!(write(&mut stream, b"hello"), 5);
     let mut got = Vec::new();
-    rig.until(|_| {
+    harness.until(|_| {
         got.extend(received(&mut accepted, true).unwrap());
         got.len() == 5
     });
     assert_eq!(got, b"hello");
-    assert_eq!(read(&mut stream).unwrap(), b"", "whoever has read all there is will be named");
-    rig.owners.clear();
+    assert_eq!(read(&mut stream).unwrap(), b"", "a drained stream registers its waker");
+    harness.owners.clear();
     accepted.send.send_data(Bytes::from_static(b"and back"), false).unwrap();
-    rig.until(|rig| rig.owners.contains(&7));
+    harness.until(|harness| harness.owners.contains(&7));
     assert_eq!(read(&mut stream).unwrap(), b"and back");
 }
 
 #[test]
-fn the_server_is_asked_for_more_only_as_fast_as_its_data_is_read() {
-    let mut rig = Rig::for_websockets();
-    let (mut stream, mut accepted) = rig.open(1);
-    let (mut other, mut other_accepted) = rig.open(2);
+fn window_grows_only_as_data_is_read() {
+    let mut harness = Harness::for_websockets();
+    let (mut stream, mut accepted) = harness.open(1);
+    let (mut other, mut other_accepted) = harness.open(2);
     let sent = pattern(3 * HTTP2_STREAM_WINDOW as usize);
     accepted.send.reserve_capacity(sent.len());
     let mut offset = 0;
@@ -64,23 +64,23 @@ fn the_server_is_asked_for_more_only_as_fast_as_its_data_is_read() {
             *offset += room;
         }
     };
-    // Held back, and taken out of h2 meanwhile, as a paused socket does.
-    rig.until(|_| {
+    // Not read, and moved out of h2 meanwhile, like for a paused socket.
+    harness.until(|_| {
         push(&mut offset);
         stream.hold();
         offset == HTTP2_STREAM_WINDOW as usize
     });
-    other_accepted.send.send_data(Bytes::from_static(b"not held up"), false).unwrap();
+    other_accepted.send.send_data(Bytes::from_static(b"not blocked"), false).unwrap();
     let mut heard = Vec::new();
-    rig.until(|_| {
+    harness.until(|_| {
         push(&mut offset);
         stream.hold();
         heard.extend(read(&mut other).unwrap());
-        heard == b"not held up"
+        heard == b"not blocked"
     });
-    assert_eq!(offset, HTTP2_STREAM_WINDOW as usize, "nothing was read, so nothing more may come");
+    assert_eq!(offset, HTTP2_STREAM_WINDOW as usize, "nothing was read, so the window is closed");
     let mut got = Vec::new();
-    rig.until(|_| {
+    harness.until(|_| {
         push(&mut offset);
         got.extend(read(&mut stream).unwrap());
         got.len() == sent.len()
@@ -89,23 +89,23 @@ fn the_server_is_asked_for_more_only_as_fast_as_its_data_is_read() {
 }
 
 #[test]
-fn no_more_is_taken_than_the_server_and_the_buffer_have_room_for() {
-    let mut rig = Rig::for_websockets();
-    let (mut stream, mut accepted) = rig.open(3);
+fn writes_are_limited_by_server_window_and_buffer() {
+    let mut harness = Harness::for_websockets();
+    let (mut stream, mut accepted) = harness.open(3);
     let sent = pattern(400_000);
-    // The window of RFC 9113 section 6.9.2, and then nothing until the server gives more.
+    // The initial window of RFC 9113 section 6.9.2, then nothing until the server extends it.
     let mut offset = write(&mut stream, &sent);
     assert_eq!(offset, 65_535);
     let mut got = Vec::new();
-    rig.until(|_| {
+    harness.until(|_| {
         got.extend(received(&mut accepted, false).unwrap());
         got.len() == 65_535
     });
     assert_eq!(write(&mut stream, &sent[offset..]), 0);
-    rig.owners.clear();
+    harness.owners.clear();
     accepted.request.body_mut().flow_control().release_capacity(65_535).unwrap();
-    rig.until(|rig| rig.owners.contains(&3));
-    rig.until(|_| {
+    harness.until(|harness| harness.owners.contains(&3));
+    harness.until(|_| {
         offset += write(&mut stream, &sent[offset..]);
         got.extend(received(&mut accepted, true).unwrap());
         got.len() == sent.len()
@@ -114,46 +114,46 @@ fn no_more_is_taken_than_the_server_and_the_buffer_have_room_for() {
 }
 
 #[test]
-fn a_large_window_does_not_empty_the_callers_queue_into_memory() {
-    let mut rig = Rig::new(|server| {
+fn large_window_is_limited_by_send_buffer() {
+    let mut harness = Harness::new(|server| {
         server.enable_connect_protocol().initial_window_size(8 << 20).initial_connection_window_size(8 << 20);
     });
-    rig.until(|rig| rig.client.status() != Status::Starting);
-    let (mut stream, _accepted) = rig.open(3);
+    harness.until(|harness| harness.client.status() != Status::Starting);
+    let (mut stream, _accepted) = harness.open(3);
     assert_eq!(write(&mut stream, &pattern(1 << 20)), HTTP2_SEND_BUFFER);
 }
 
 #[test]
-fn no_more_streams_than_the_server_allows() {
-    let mut rig = Rig::new(|server| _ = server.enable_connect_protocol().max_concurrent_streams(2));
-    rig.until(|rig| rig.client.status() != Status::Starting);
-    assert_eq!(rig.client.room(), 2);
-    let one = rig.client.open(connect(), 1).unwrap();
-    let two = rig.client.open(connect(), 2).unwrap();
-    assert_eq!((rig.client.room(), rig.client.streams()), (0, 2));
+fn stream_count_is_limited_by_server() {
+    let mut harness = Harness::new(|server| _ = server.enable_connect_protocol().max_concurrent_streams(2));
+    harness.until(|harness| harness.client.status() != Status::Starting);
+    assert_eq!(harness.client.room(), 2);
+    let one = harness.client.open(connect(), 1).unwrap();
+    let two = harness.client.open(connect(), 2).unwrap();
+    assert_eq!((harness.client.room(), harness.client.streams()), (0, 2));
     drop(one);
-    assert_eq!((rig.client.room(), rig.client.streams()), (1, 1));
+    assert_eq!((harness.client.room(), harness.client.streams()), (1, 1));
     drop(two);
-    assert_eq!(Rig::for_websockets().client.room(), HTTP2_STREAMS);
+    assert_eq!(Harness::for_websockets().client.room(), HTTP2_STREAMS);
 }
 
 #[test]
-fn a_length_in_the_answer_to_connect_is_ignored() {
+fn content_length_in_connect_response_is_ignored() {
     for lengths in [&["0"][..], &["5", "5"], &["5", "7"], &["-1"], &["0, 0"]] {
-        let mut rig = Rig::for_websockets();
-        let mut stream = rig.client.open(connect(), 1).unwrap();
-        rig.until(|rig| !rig.asked.is_empty());
-        let (_, mut respond) = rig.asked.remove(0);
+        let mut harness = Harness::for_websockets();
+        let mut stream = harness.client.open(connect(), 1).unwrap();
+        harness.until(|harness| !harness.asked.is_empty());
+        let (_, mut respond) = harness.asked.remove(0);
         let mut answer = http::Response::builder();
         for length in lengths {
             answer = answer.header("content-length", *length);
         }
         let mut send = respond.send_response(answer.body(()).unwrap(), false).unwrap();
         send.send_data(Bytes::from_static(b"much more"), false).unwrap();
-        let head = rig.wait(|_| stream.head().unwrap());
+        let head = harness.wait(|_| stream.head().unwrap());
         assert!(head.headers.get_all("Content-Length").eq(lengths.iter().copied()), "{head:?}");
         let mut got = Vec::new();
-        rig.until(|_| {
+        harness.until(|_| {
             got.extend(read(&mut stream).unwrap());
             got == b"much more"
         });

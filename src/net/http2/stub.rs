@@ -1,5 +1,5 @@
-//! The names of this room in a build without HTTP/2. There is no connection, so nothing is ever done
-//! with one.
+//! Stand-ins for a build without the feature `http2`. A connection cannot be created, so no other function is
+//! ever called.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Instant;

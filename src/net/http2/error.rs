@@ -1,4 +1,4 @@
-//! What went wrong on an HTTP/2 connection or stream, in words.
+//! Error messages for HTTP/2 connections and streams.
 
 use std::io::ErrorKind as Io;
 
@@ -6,27 +6,27 @@ use h2::Reason;
 
 use crate::error::{Error, ErrorKind, Phase};
 
-/// `below` is why the connection's own stream failed, if it did: it says more.
-pub fn explain(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error {
+/// Converts an error of `h2`. `below`, the error of the underlying stream, takes precedence: it is more specific.
+pub fn from_h2(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error {
     if let Some(below) = below {
         return Error { phase, ..below.clone() };
     }
     let Some(reason) = error.reason() else {
-        let message = "the HTTP/2 connection ended before the WebSocket on it did";
+        let message = "the HTTP/2 connection ended before the WebSocket on it";
         let lost = || Error::new(ErrorKind::Reset, phase, message);
         let Some(io) = error.get_io().filter(|io| io.kind() != Io::BrokenPipe) else { return lost() };
         let failed = Error::io(phase, message, io);
-        // An end in the midst of a frame is h2's own error, without a kind or a number of the system's.
+        // An end of stream inside a frame is an error of `h2`, without a kind or OS error code.
         let is_end = failed.kind == ErrorKind::Io && io.raw_os_error().is_none();
         return if is_end { lost() } else { failed };
     };
     if error.is_library() {
-        return broke_rules(reason, phase);
+        return violation(reason, phase);
     }
     if error.is_go_away() {
         let advice = match reason {
-            Reason::NO_ERROR => ": it is going away; connect again",
-            Reason::ENHANCE_YOUR_CALM => ": it found this client too busy; connect again later",
+            Reason::NO_ERROR => ": it is shutting down; connect again",
+            Reason::ENHANCE_YOUR_CALM => ": it is limiting this client; connect again later",
             _ => "",
         };
         let message = format!("the server ended the HTTP/2 connection ({}){advice}", name(reason));
@@ -35,36 +35,37 @@ pub fn explain(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error 
     reset(reason, phase)
 }
 
-/// It was the server that broke a rule, and `reason` is our answer to it (RFC 9113 section 5.4).
-pub fn broke_rules(reason: Reason, phase: Phase) -> Error {
-    let message = format!("the server broke the rules of HTTP/2 ({})", name(reason));
+/// Returns the error for a protocol violation by the server; `reason` is our error code (RFC 9113 section 5.4).
+pub fn violation(reason: Reason, phase: Phase) -> Error {
+    let message = format!("the server violated the HTTP/2 protocol ({})", name(reason));
     Error::new(ErrorKind::Protocol, phase, message)
 }
 
-/// The server reset the stream.
+/// Returns the error for a stream reset by the server.
 pub fn reset(reason: Reason, phase: Phase) -> Error {
     let advice = match reason {
-        Reason::REFUSED_STREAM => ": it took no notice of the request; try again",
-        Reason::HTTP_1_1_REQUIRED => ": it wants HTTP/1.1 for this; set the HTTP version to 1",
-        Reason::ENHANCE_YOUR_CALM => ": it found this client too busy; try again later",
+        Reason::REFUSED_STREAM => ": it did not process the request; try again",
+        Reason::HTTP_1_1_REQUIRED => ": it requires HTTP/1.1 for this; set the HTTP version to 1",
+        Reason::ENHANCE_YOUR_CALM => ": it is limiting this client; try again later",
         Reason::PROTOCOL_ERROR if phase == Phase::Upgrade => {
-            ": it may not know WebSockets over HTTP/2 after all; set the HTTP version to 1"
+            ": it may not support WebSockets over HTTP/2; set the HTTP version to 1"
         }
-        Reason::CANCEL => ": it wants no more of it",
+        Reason::CANCEL => ": it cancelled the stream",
         _ => "",
     };
     let message = format!("the server reset the WebSocket's HTTP/2 stream ({}){advice}", name(reason));
     Error::new(kind(reason), phase, message)
 }
 
-/// Silence after our own question.
+/// Returns the error for a server that does not respond to a ping.
 pub fn silent(seconds: u64) -> Error {
     let message = format!("the server was silent for {seconds} s after an HTTP/2 ping");
     Error::new(ErrorKind::PingTimeout, Phase::Open, message)
 }
 
+/// Returns the error for a stalled write.
 pub fn stalled(seconds: u64) -> Error {
-    let message = format!("the network took no data for {seconds} s: the peer is gone or does not read");
+    let message = format!("the write stalled for {seconds} s: the peer is unreachable or does not read");
     Error::new(ErrorKind::TimedOut, Phase::Open, message)
 }
 
@@ -81,7 +82,7 @@ fn kind(reason: Reason) -> ErrorKind {
     }
 }
 
-/// The code's name (RFC 9113 section 7), as it stands in every tool.
+/// Returns the name of an error code (RFC 9113 section 7).
 fn name(reason: Reason) -> String {
     const NAMES: [&str; 14] = [
         "NO_ERROR",
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reset_says_what_it_means_and_whether_to_try_again() {
+    fn reset_has_meaning_and_retriable() {
         let refused = reset(Reason::REFUSED_STREAM, Phase::Upgrade);
         assert!(refused.retriable && refused.message.contains("REFUSED_STREAM"), "{refused}");
         let broken = reset(Reason::PROTOCOL_ERROR, Phase::Upgrade);
@@ -122,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn the_network_s_own_words_go_first_with_the_stream_s_phase() {
+    fn network_error_takes_precedence_with_phase_of_stream() {
         let below = Error::new(ErrorKind::Tls, Phase::Connect, "bad record");
-        let said = explain(&h2::Error::from(Reason::CANCEL), Some(&below), Phase::Open);
+        let said = from_h2(&h2::Error::from(Reason::CANCEL), Some(&below), Phase::Open);
         assert_eq!(
             (said.kind, said.phase, said.message.as_str()),
             (ErrorKind::Tls, Phase::Open, "bad record")

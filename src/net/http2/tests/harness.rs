@@ -1,4 +1,4 @@
-//! Client and server on one thread, each given its turn until something is so.
+//! Test harness: client and server on one thread, run in turns until a condition holds.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -28,23 +28,23 @@ enum Server {
     Gone,
 }
 
-pub struct Rig {
+pub struct Harness {
     pub client: Connection,
     pub now: Instant,
-    /// Every owner that was named so far.
+    /// All owners returned so far.
     pub owners: Vec<u64>,
     server: Server,
     server_pipe: Rc<RefCell<Pipe>>,
     pub asked: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
 }
 
-/// A WebSocket's stream as the server has it.
+/// The server side of a stream.
 pub struct Accepted {
     pub request: http::Request<RecvStream>,
     pub send: SendStream<Bytes>,
 }
 
-impl Rig {
+impl Harness {
     pub fn new(configure: impl FnOnce(&mut server::Builder)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -68,11 +68,11 @@ impl Rig {
         }
     }
 
-    /// One that takes WebSockets, and one whose server has said so.
+    /// Returns a harness whose server supports WebSockets, after its SETTINGS were received.
     pub fn for_websockets() -> Self {
-        let mut rig = Self::new(|server| _ = server.enable_connect_protocol());
-        rig.until(|rig| rig.client.status() != super::super::Status::Starting);
-        rig
+        let mut harness = Self::new(|server| _ = server.enable_connect_protocol());
+        harness.until(|harness| harness.client.status() != super::super::Status::Starting);
+        harness
     }
 
     pub fn client_turn(&mut self) {
@@ -109,13 +109,13 @@ impl Rig {
         matches!(self.server, Server::Gone)
     }
 
-    /// The server says nothing more, not even that it ends.
+    /// Stops the server without GOAWAY.
     pub fn end_server(&mut self) {
         self.server = Server::Gone;
         self.server_pipe.borrow_mut().stream.shutdown_write();
     }
 
-    /// Turns for both until `done` gives something.
+    /// Runs both sides until `done` returns a value.
     pub fn wait<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
@@ -124,19 +124,19 @@ impl Rig {
             if let Some(value) = done(self) {
                 return value;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing came of it");
+            assert!(begun.elapsed() < Duration::from_secs(60), "timed out");
             std::thread::yield_now();
         }
     }
 
     pub fn until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
-        self.wait(|rig| done(rig).then_some(()));
+        self.wait(|harness| done(harness).then_some(()));
     }
 
-    /// A stream that the server has taken, with both its ends.
+    /// Opens a stream and returns both ends.
     pub fn open(&mut self, owner: u64) -> (Http2Stream, Accepted) {
         let mut stream = self.client.open(connect(), owner).unwrap();
-        self.until(|rig| !rig.asked.is_empty());
+        self.until(|harness| !harness.asked.is_empty());
         let (request, mut respond) = self.asked.remove(0);
         let send = respond.send_response(http::Response::new(()), false).unwrap();
         let head = self.wait(|_| stream.head().unwrap());
@@ -154,7 +154,7 @@ pub fn connect() -> ExtendedConnect {
     }
 }
 
-/// What the server has received on the stream and not read yet, given back to the window or not.
+/// Reads what the server has received on the stream, with or without releasing the window.
 pub fn received(accepted: &mut Accepted, release: bool) -> Result<Vec<u8>, h2::Error> {
     let body = accepted.request.body_mut();
     let mut all = Vec::new();
@@ -168,7 +168,7 @@ pub fn received(accepted: &mut Accepted, release: bool) -> Result<Vec<u8>, h2::E
     Ok(all)
 }
 
-/// Reads what is there.
+/// Reads all available data.
 pub fn read(stream: &mut Http2Stream) -> Result<Vec<u8>, Error> {
     let mut all = Vec::new();
     let mut buffer = [0; 5000];
@@ -180,7 +180,7 @@ pub fn read(stream: &mut Http2Stream) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Writes until nothing more is taken; how much was.
+/// Writes until it would block; returns the count.
 pub fn write(stream: &mut Http2Stream, bytes: &[u8]) -> usize {
     let mut written = 0;
     while written < bytes.len() {
@@ -193,7 +193,7 @@ pub fn write(stream: &mut Http2Stream, bytes: &[u8]) -> usize {
     written
 }
 
-/// Bytes in which no part is like the next one.
+/// Returns bytes in which shifts are detectable.
 pub fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
 }

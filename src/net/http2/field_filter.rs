@@ -1,32 +1,31 @@
-//! Hides `content-length` and `transfer-encoding` of the server's answers from `h2`.
+//! Hides `content-length` and `transfer-encoding` in responses to CONNECT from `h2`.
 //!
-//! Every answer here is one to an extended CONNECT. In a success both fields must be ignored (RFC 9110
-//! section 9.3.6), and servers send them: Node's does when a program sets the field. `h2` 0.4.20 resets
-//! the stream with PROTOCOL_ERROR at the first DATA beyond the length (`recv_headers` and `recv_data` in
-//! its proto/streams/recv.rs exempt HEAD, but not CONNECT), and has no setting for it. So the fields get
-//! other names on their way to `h2`, and their own ones back in the head that it returns.
+//! In a successful response to CONNECT both fields must be ignored (RFC 9110 section 9.3.6), and servers send them:
+//! Node does if a program sets the field. `h2` 0.4.20 resets the stream with PROTOCOL_ERROR at the first DATA beyond
+//! the length (`recv_headers` and `recv_data` in its proto/streams/recv.rs exempt HEAD, but not CONNECT), without a
+//! setting to disable this. So the fields are renamed before `h2` parses them, and renamed back in the head that it
+//! returns.
 //!
-//! HPACK (RFC 7541) keeps tables of fields in step at both ends, so a field cannot be left out. Another
-//! name that is as long in every form leaves the lengths of frames and the sizes of tables as they are:
-//! an entry of the static table with as many letters, or the same name with another last letter. What
-//! refers to an earlier field finds it under its new name. Nothing is held back, and what is malformed
-//! passes as it is: `h2` will say so.
+//! HPACK (RFC 7541) keeps a table of fields in sync on both ends, so a field cannot be removed. A replacement name of
+//! equal length in every encoding keeps frame lengths and table sizes: an entry of the static table with the same
+//! number of letters, or the same name with another last letter. References to earlier fields resolve to the new
+//! name. Nothing is buffered, and malformed data passes unchanged for `h2` to report.
 //!
 //! ```text
 //!   frame head ──HEADERS──> padding length, priority ──> block ──> padding ──> frame head
 //!        │ └─────CONTINUATION────────────────────────────^                        ^
-//!        └───────any other: passed over───────────────────────────────────────────┘
+//!        └───────other types: skipped─────────────────────────────────────────────┘
 //! ```
 
-/// A field to be hidden.
+/// A field to hide.
 struct Hidden {
     name: &'static str,
-    /// Its entry in the static table (RFC 7541 appendix A), and the one that takes its place.
+    /// Its entry in the static table (RFC 7541 appendix A), and the replacement.
     index: u8,
     other_index: u8,
-    /// What `h2` then calls it: by that entry, or by a name in full.
+    /// The names that `h2` then sees: by table entry, or by literal name.
     others: [&'static str; 2],
-    /// The name in full, as it is and in Huffman code, each with another last octet.
+    /// The literal name, plain and Huffman-coded, each with the replacement of its last octet.
     full: [(&'static [u8], u8); 2],
 }
 
@@ -56,14 +55,14 @@ static HIDDEN: [Hidden; 2] = [
     },
 ];
 
-/// The field that the server sent, for a name that comes from `h2`.
+/// Returns the original name of a field from `h2`.
 pub fn sent_as(name: &str) -> &str {
     let hidden = HIDDEN.iter().find(|hidden| hidden.others.contains(&name));
     hidden.map_or(name, |hidden| hidden.name)
 }
 
-/// Whether a field with this name makes an answer malformed that is no success: HTTP/2 frames its
-/// bodies itself (RFC 9113 section 8.2.2).
+/// Returns whether this field makes an unsuccessful response malformed: HTTP/2 does not allow it (RFC 9113 section
+/// 8.2.2).
 pub fn is_malformed_in_refusal(name: &str) -> bool {
     name == TRANSFER_ENCODING
 }
@@ -73,17 +72,17 @@ const CONTINUATION: u8 = 9;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 const FRAME_HEAD: usize = 9;
-/// In a HEADERS frame with a priority (RFC 9113 section 6.2).
+/// The size of the priority fields in a HEADERS frame (RFC 9113 section 6.2).
 const PRIORITY_SIZE: usize = 5;
 
-/// Goes over all bytes of a connection, in whatever pieces they come.
+/// Filters the bytes of a connection, in pieces of any size.
 #[derive(Default)]
 pub struct FieldFilter {
     frame: Frame,
     block: Block,
 }
 
-/// Where in a frame the next byte lies.
+/// The position of the next byte in a frame.
 enum Frame {
     Head { bytes: [u8; FRAME_HEAD], filled: usize },
     PaddingLength { flags: u8, left: usize },
@@ -97,7 +96,7 @@ impl Default for Frame {
 }
 
 impl FieldFilter {
-    /// Renames the fields in the next bytes.
+    /// Renames the fields in the next bytes, in place.
     pub fn pass(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let count = match &mut self.frame {
@@ -140,7 +139,7 @@ impl FieldFilter {
         }
     }
 
-    /// RFC 9113 section 4.1.
+    /// Parses a frame header (RFC 9113 section 4.1).
     fn begin_frame(&mut self, head: [u8; FRAME_HEAD]) {
         let [a, b, c, kind, flags, ..] = head;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
@@ -165,22 +164,22 @@ impl FieldFilter {
     }
 }
 
-/// Where in a header block the next byte lies (RFC 7541 section 6).
+/// The position of the next byte in a header block (RFC 7541 section 6).
 ///
 /// ```text
 ///   Field ──indexed, table size──> (Number) ──────────────────────────────────────────> Field
 ///     ├──literal, name by index──> (Index) ──> Length of the value ──> Text ──────────> Field
-///     └──literal, name in full───> Length of the name ──> Text ──> Length of the value ...
+///     └──literal, literal name───> Length of the name ──> Text ──> Length of the value ...
 /// ```
 #[derive(Clone, Copy, Default)]
 enum Block {
     #[default]
     Field,
-    /// The rest of a number that is not looked at.
+    /// The rest of a number that is skipped.
     Number {
         then: After,
     },
-    /// What follows a full prefix of four bits, in which an index of the static table may go on.
+    /// The byte after a full four-bit prefix, where a static table index may continue.
     Index,
     Length {
         is_name: bool,
@@ -191,14 +190,14 @@ enum Block {
         length: usize,
         shift: u32,
     },
-    /// `matches`: as far as it is the name of `HIDDEN[.0]`, in the form `.1`.
+    /// `matches`: the text so far is the name of `HIDDEN[.0]`, in the encoding `.1`.
     Text {
         is_name: bool,
         left: usize,
         matches: Option<(usize, usize)>,
         at: usize,
     },
-    /// No block of HPACK.
+    /// Not a valid HPACK block.
     Lost,
 }
 
@@ -230,10 +229,10 @@ impl Block {
             Block::LongLength { is_name, length, shift } => {
                 let length = length + (usize::from(*byte & 0x7F) << shift);
                 match *byte {
-                    // A block is far smaller than that.
+                    // Longer than any block.
                     _ if shift > 14 => Block::Lost,
                     0x80.. => Block::LongLength { is_name, length, shift: shift + 7 },
-                    // Too long for a name that is looked for.
+                    // Longer than the names to hide.
                     _ => Block::Text { is_name, left: length, matches: None, at: 0 },
                 }
             }
@@ -301,7 +300,7 @@ impl After {
 mod tests {
     use super::*;
 
-    /// A frame.
+    /// Builds a frame.
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
         frame.extend([kind, flags, 0, 0, 0, 1]);
@@ -309,7 +308,7 @@ mod tests {
         frame
     }
 
-    /// What the filter makes of it, the same in one piece and byte by byte.
+    /// Filters at once and byte by byte, and checks that both results are equal.
     fn passed(bytes: &[u8]) -> Vec<u8> {
         let (mut whole, mut single) = (bytes.to_vec(), bytes.to_vec());
         FieldFilter::default().pass(&mut whole);
@@ -319,7 +318,7 @@ mod tests {
         whole
     }
 
-    /// A block with nothing else in it, as a frame.
+    /// Filters a HEADERS frame with only a block in it.
     fn block(payload: &[u8]) -> Vec<u8> {
         passed(&frame(HEADERS, 4, payload)).split_off(FRAME_HEAD)
     }
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn both_fields_are_renamed_in_every_form() {
+    fn both_fields_are_renamed_in_every_encoding() {
         for (index, other) in [(28, 15), (57, 40)] {
             assert_eq!(block(&[0x80 | index]), [0x80 | other], "indexed");
             assert_eq!(block(&[0x40 | index, 1, b'0']), [0x40 | other, 1, b'0'], "to be indexed");
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_left_as_it_is() {
+    fn everything_else_is_unchanged() {
         let long = [&[0x40, 0x7F, 0x81, 0x01][..], &[b'x'; 256], &[0x7F, 0x01], &[28; 128]].concat();
         let blocks: [&[u8]; 9] = [
             &[0x88, 0x3F, 28 | 0x80, 1, 0x88],
@@ -364,16 +363,16 @@ mod tests {
             b"\x40\x0fcontent-lengthy\x010",
             b"\x40\x0dcontent-lengt\x010",
             b"\x40\x0econtent-lengts\x010",
-            // Numbers that go on: an index beyond the prefix, and values as long as an index.
+            // Multi-byte numbers: an index beyond the prefix, and values as long as an index.
             &[0xFF, 28, 0x7F, 57, 2, 28, 57, 0x0F, 0x8D, 0, 1, 28],
             &long,
-            // No end to a number.
+            // A number without an end.
             &[0, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x5C, 0x5C],
         ];
         for payload in blocks {
             assert_eq!(block(payload), payload);
         }
-        // Nor anything in other frames.
+        // Other frame types.
         for kind in (0..=255).filter(|kind| ![HEADERS, CONTINUATION].contains(kind)) {
             let bytes = frame(kind, 0xFF, &[0x5C, 1, b'0']);
             assert_eq!(passed(&bytes), bytes);
@@ -381,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_found_between_priority_and_padding_and_over_several_frames() {
+    fn block_is_found_between_priority_and_padding_and_across_frames() {
         let name = b"\x0econtent-length";
         let first =
             [&[3, 0x5C, 0x5C, 0x5C, 0x5C, 0x5C, 0x5C, 1, b'0', 0x40][..], &name[..8], &[0x5C; 3]].concat();
@@ -403,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_pass() {
+    fn arbitrary_bytes_pass() {
         let mut state = 7u32;
         for length in 0..400 {
             let noise = (0..length).map(|_| {
