@@ -1,7 +1,7 @@
 //! Places at which a build made for it panics on demand, to prove that no panic gets far.
 //!
 //! Only `--cfg framewire_faults` makes them: in every other build a point is nothing at all.
-//! `tests/faults.rs` panics at each in turn.
+//! `tests/library/faults.rs` panics at each in turn.
 
 /// Where a panic can be asked for: the room, then what it is doing there.
 #[cfg(framewire_faults)]

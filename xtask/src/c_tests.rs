@@ -102,7 +102,7 @@ const VALGRIND: &[&str] = &[
 /// Programs that use TLS. valgrind loses track of which bytes ring's assembly has
 /// written, in any program that uses ring, and then takes what was encrypted or decrypted for undefined,
 /// not every time. They run once without TLS, and once with it and without that check.
-const OVER_TLS: &[&str] = &["endings", "hostile_caller", "life", "shutdown"];
+const OVER_TLS: &[&str] = &["endings", "hostile_caller", "lifecycle", "shutdown"];
 
 fn all(tool: Tool) -> Outcome {
     let echo = &Echo::start()?;

@@ -37,7 +37,7 @@ mod tests {
     fn proofs_are_paths_in_backticks() {
         let text = "| `fw_poll` keeps to it | `tests/a.rs::b`, `src/c.rs::d` |";
         assert_eq!(proofs(text).collect::<Vec<_>>(), ["tests/a.rs::b", "src/c.rs::d"]);
-        assert!(exists("tests/c/pull.c") && exists("tests/delivery.rs::pending_is_exact"));
-        assert!(!exists("tests/delivery.rs::no_such_test") && !exists("tests/no_such_file.c"));
+        assert!(exists("tests/c/pull.c") && exists("tests/messages/delivery.rs::pending_is_exact"));
+        assert!(!exists("tests/messages/delivery.rs::no_such_test") && !exists("tests/no_such_file.c"));
     }
 }

@@ -1,4 +1,4 @@
-//! `tests/network.rs`, each test in a network namespace of its own.
+//! `tests/network/main.rs`, each test in a network namespace of its own.
 
 use std::process::{Command, Stdio};
 

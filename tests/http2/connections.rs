@@ -1,15 +1,11 @@
 //! How many connections a socket makes to a server of HTTP/2: no more than it needs, whatever the server
 //! says. The servers count what they accept.
 
-#![cfg(all(feature = "http2", feature = "tls"))]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Client, Seen, wait_until};
+use crate::common::{Client, Seen, wait_until};
 use framewire::{ErrorKind, HttpVersion, Phase, Reconnect};
 use framewire_servers::frames::{
     ACK, DATA, FramePeer, MAX_CONCURRENT_STREAMS, NO_ERROR, REFUSED_STREAM, SETTINGS, STATUS_200,

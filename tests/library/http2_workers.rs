@@ -2,6 +2,7 @@
 
 #![cfg(feature = "http2")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{Client, Seen};

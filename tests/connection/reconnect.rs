@@ -1,5 +1,6 @@
 //! Trying again: after what, how often, and who is told what meanwhile.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,8 +1,6 @@
 //! The upgrade request: what is sent, what the game is shown of it, and what it can change.
 
-mod common;
-
-use common::{Client, Seen};
+use crate::common::{Client, Seen, alone};
 use framewire::{Code, ErrorKind, EventKind, EventType, Extension, LogLevel, Phase, Piece, Request, Segment};
 use framewire_servers::Scripted;
 use std::sync::{Arc, Mutex};
@@ -33,7 +31,7 @@ fn end(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
     assert!(client.end().is_terminal());
     let mut head = String::new();
     // The server notes a request after it has answered it.
-    common::wait_until("the request", || {
+    crate::common::wait_until("the request", || {
         heads.lock().unwrap().pop().is_some_and(|noted| {
             head = noted;
             true
@@ -53,7 +51,7 @@ fn sent_after(
     client.enable_event(EventType::Request, true).unwrap();
     client.open().unwrap();
     let mut event = None;
-    common::wait_until("the request", || {
+    crate::common::wait_until("the request", || {
         event = client.next_event().unwrap();
         event.is_some()
     });
@@ -196,6 +194,7 @@ impl Extension for Offering {
 
 #[test]
 fn an_offer_that_cannot_be_made_is_left_out_and_logged() {
+    let _alone = alone();
     let warnings = Arc::new(Mutex::new(0));
     let own = warnings.clone();
     let log = move |_: LogLevel, _: u64, _: &str, message: &str| {

@@ -5,6 +5,7 @@
 
 #![cfg(feature = "tls")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::io::Read;

@@ -2,6 +2,7 @@
 //!
 //! It is one for the process, so the tests go one by one.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

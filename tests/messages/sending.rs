@@ -1,5 +1,6 @@
 //! What the game sends: in order, bounded, masked, in fragments, and never more than it asked for.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::HashSet;

@@ -1,8 +1,8 @@
 //! Whatever becomes of what is said, at whichever byte: one end that fits, in time, and nothing is kept.
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "hostile_server/scenes.rs"]
-mod scenes;
+mod scenarios;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Client, Seen, alone};
 use framewire::{Error, ErrorKind, Phase, Roots, Tls, pool_stats};
 use framewire_servers::{Fault, Harm, HostileRelay, Speaker};
-use scenes::{Scene, http_proxy, http2, plain, refusing, socks_proxy};
+use scenarios::{Scene, http_proxy, http2, plain, refusing, socks_proxy};
 
 /// For a machine that is busy; the deadlines that are set are far shorter.
 const PATIENCE: Duration = Duration::from_secs(40);

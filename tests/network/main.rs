@@ -4,9 +4,9 @@
 //! likes; `cargo xtask test network` gives it one. Times are printed for the README's table. Where a
 //! bound is promised it is checked with much grace, as it is of many seconds.
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "network/weather.rs"]
-mod weather;
+mod netem;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::{Client, PATIENCE, Seen, wait_until};
 use framewire::{Error, ErrorKind, Phase, State, shutdown};
 use framewire_servers::{EchoServer, Scripted};
-use weather::{Forecast, Weather};
+use netem::{Forecast, Weather};
 
 /// On top of a promised bound, for a machine that is busy with other things.
 const GRACE: Duration = Duration::from_secs(12);

@@ -1,12 +1,10 @@
 //! Servers behind proxies: the way through, and every way in which a proxy says no.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
-use common::{Client, Seen, wait_until};
+use crate::common::{Client, Seen, wait_until};
 use framewire::{Code, Error, ErrorKind, Phase, Socket};
 use framewire_servers::relay::relay;
 use framewire_servers::{EchoServer, Peer, Scripted};
@@ -310,7 +308,7 @@ fn closing_while_a_proxy_is_asked_cancels() {
     let client = Client::new("ws://server.example/");
     client.set_proxy(Some(&through(&proxy))).unwrap();
     client.open().unwrap();
-    common::wait_until("the connection", || proxy.connections() == 1);
+    crate::common::wait_until("the connection", || proxy.connections() == 1);
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1006);
 }
@@ -407,7 +405,7 @@ fn the_environment_names_the_proxy_unless_the_socket_does() {
         direct.set_proxy(Some("")).unwrap();
         for socket in [Socket::create(&url).unwrap(), direct] {
             socket.open().unwrap();
-            common::wait_until("the connection", || {
+            crate::common::wait_until("the connection", || {
                 framewire::next_event();
                 socket.is_open()
             });
@@ -434,7 +432,7 @@ fn the_environment_names_the_proxy_unless_the_socket_does() {
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             program.env_remove(name).env_remove(name.to_uppercase());
         }
-        program.args(["--exact", "the_environment_names_the_proxy_unless_the_socket_does"]);
+        program.args(["--exact", "proxy::the_environment_names_the_proxy_unless_the_socket_does"]);
         let output = program.env(PLAYED, &url).envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{variables:?}: {}", String::from_utf8_lossy(&output.stdout));
     };

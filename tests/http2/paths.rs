@@ -1,13 +1,9 @@
 //! WebSockets over HTTP/2 on every way to the server: behind a proxy, after a redirect, in another try.
 
-#![cfg(all(feature = "http2", feature = "tls"))]
-
-mod common;
-
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Client, Seen};
+use crate::common::{Client, Seen};
 use framewire::{ErrorKind, HttpVersion, Reconnect, Roots, Tls};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::relay::relay;

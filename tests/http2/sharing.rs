@@ -1,13 +1,9 @@
 //! WebSockets over HTTP/2 (RFC 8441) through the façade: sharing, falling back, and every end.
 
-#![cfg(all(feature = "http2", feature = "tls"))]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::{Client, Seen, wait_until};
+use crate::common::{Client, Seen, wait_until};
 use framewire::{ErrorKind, HttpVersion, Phase, Roots, Socket, Tls};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted};
@@ -394,7 +390,7 @@ fn giving_up_while_others_wait_is_no_end_for_them() {
 
 #[test]
 fn the_library_stops_with_streams_open() {
-    let _alone = common::alone();
+    let _alone = crate::common::alone();
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/");
     assert_eq!(client.next(), Seen::Open);

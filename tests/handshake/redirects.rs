@@ -1,10 +1,8 @@
 //! Redirects and cookies: where the request goes, and what goes along.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{Client, Seen};
+use crate::common::{Client, Seen};
 use framewire::{Error, ErrorKind, Phase};
 use framewire_servers::Scripted;
 
@@ -72,7 +70,7 @@ fn every_redirect_is_followed_and_told() {
         client.open().unwrap();
         for (number, url) in [(1, first.url()), (2, target.clone())] {
             let mut event = None;
-            common::wait_until("the request", || {
+            crate::common::wait_until("the request", || {
                 event = client.next_event().unwrap();
                 event.is_some()
             });

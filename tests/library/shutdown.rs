@@ -2,6 +2,7 @@
 //!
 //! The library is one for the process, so the tests go one by one.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

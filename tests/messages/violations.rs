@@ -1,6 +1,7 @@
 //! What a server must not send on an open connection (RFC 6455): the right close code answers it,
 //! one error tells the game, and the connection ends.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::{Arc, mpsc};

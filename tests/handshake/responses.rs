@@ -1,8 +1,6 @@
 //! What servers answer to the upgrade request, and what the game learns of it.
 
-mod common;
-
-use common::{Client, Seen};
+use crate::common::{Client, Seen};
 use framewire::{Error, ErrorKind, Phase};
 use framewire_servers::Scripted;
 

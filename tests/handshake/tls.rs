@@ -1,14 +1,10 @@
 //! TLS through the façade: whom the client trusts, and what it says when it does not.
 
-#![cfg(feature = "tls")]
-
-mod common;
-
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Client, Seen};
+use crate::common::{Client, Seen, alone};
 use framewire::{Error, ErrorKind, LogLevel, Phase, Roots, Tls};
 use framewire_servers::certs::{self, Demands, Identity, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
@@ -190,6 +186,7 @@ fn insecure_accepts_what_nobody_vouches_for() {
 
 #[test]
 fn switching_the_checks_off_is_a_warning_in_the_log() {
+    let _alone = alone();
     let server = server(&certs::self_signed());
     let warnings = Arc::new(AtomicUsize::new(0));
     let own = warnings.clone();

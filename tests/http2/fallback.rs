@@ -1,12 +1,8 @@
 //! One try over HTTP/1.1 where HTTP/2 led to no WebSocket, and how often the server is asked at all.
 
-#![cfg(all(feature = "http2", feature = "tls"))]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Client, Seen};
+use crate::common::{Client, Seen};
 use framewire::{Error, ErrorKind, HttpVersion, Phase, Reconnect, Roots, Tls};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::{Authority, Behaviour, Http2Server};

@@ -2,6 +2,7 @@
 //!
 //! What is said here is said to every socket of the process, so these tests run one by one.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::net::TcpStream;

@@ -1,6 +1,7 @@
 //! Callbacks of a Rust game that panic: the panic stays with its socket, whose connection ends with an
 //! error, and everybody else goes on.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
