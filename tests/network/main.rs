@@ -334,8 +334,8 @@ fn a_slow_link_is_not_a_dead_one() {
 fn through(forecast: Forecast) -> (Network, Weather, EchoServer, Client) {
     let network = Network::new();
     let weather = Weather::begin(forecast).expect("the kernel has TUN devices");
-    let server = server_at(weather::OWN);
-    let url = server.url("/").replace(weather::OWN, weather::PEER);
+    let server = server_at(netem::OWN);
+    let url = server.url("/").replace(netem::OWN, netem::PEER);
     let client = Client::opened(&url);
     (network, weather, server, client)
 }
