@@ -6,7 +6,7 @@ mod targets;
 
 /// One test and not one for each target: they count the blocks of the pool, which is one for all.
 #[test]
-fn every_input_of_every_corpus_holds() {
+fn every_corpus_input_passes() {
     for (name, run, corpus) in targets::TARGETS {
         let inputs = targets::corpus::read(corpus).expect(name);
         assert!(!inputs.is_empty(), "{name} has no corpus");

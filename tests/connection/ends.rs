@@ -66,7 +66,7 @@ fn wss(server: &Scripted) -> String {
 // -------------------------------------------------------------------- by the server
 
 #[test]
-fn the_servers_close_is_told_with_code_and_reason_and_answered() {
+fn server_close_is_reported_and_echoed() {
     let _alone = alone();
     for (frame, expected, echoed) in [
         (&b"\x88\x02\x03\xE8"[..], (1000, ""), 1000),
@@ -87,7 +87,7 @@ fn the_servers_close_is_told_with_code_and_reason_and_answered() {
 }
 
 #[test]
-fn what_was_sent_before_a_close_is_delivered_before_it_also_when_a_reset_follows() {
+fn messages_before_a_close_are_delivered_despite_a_reset() {
     let _alone = alone();
     for resets in [false, true] {
         let server = Scripted::start(move |mut peer| {
@@ -115,7 +115,7 @@ fn what_was_sent_before_a_close_is_delivered_before_it_also_when_a_reset_follows
 }
 
 #[test]
-fn messages_right_before_a_reset_are_delivered() {
+fn messages_before_a_reset_are_delivered() {
     let _alone = alone();
     let (go, gone) = mpsc::channel();
     let gone = Mutex::new(gone);
@@ -140,7 +140,7 @@ fn messages_right_before_a_reset_are_delivered() {
 }
 
 #[test]
-fn an_end_without_a_close_frame_is_a_loss() {
+fn end_without_close_frame_is_an_error() {
     let _alone = alone();
     for resets in [false, true] {
         let server = Scripted::start(move |mut peer| {
@@ -157,7 +157,7 @@ fn an_end_without_a_close_frame_is_a_loss() {
 }
 
 #[test]
-fn a_reset_while_the_upgrade_is_under_way_names_the_phase() {
+fn reset_during_upgrade_names_the_phase() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.read_head();
@@ -172,7 +172,7 @@ fn a_reset_while_the_upgrade_is_under_way_names_the_phase() {
 }
 
 #[test]
-fn a_reset_in_the_tls_handshake_names_the_phase() {
+fn reset_during_tls_handshake_names_the_phase() {
     let _alone = alone();
     let server = Scripted::start(|peer| {
         let mut hello = [0; 5];
@@ -184,7 +184,7 @@ fn a_reset_in_the_tls_handshake_names_the_phase() {
 }
 
 #[test]
-fn a_reset_while_closing_ends_as_closed() {
+fn reset_while_closing_is_closed() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
@@ -197,7 +197,7 @@ fn a_reset_while_closing_ends_as_closed() {
 }
 
 #[test]
-fn refused_connections_and_unknown_names_say_so() {
+fn refused_connections_and_unknown_hosts_are_reported() {
     let _alone = alone();
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -216,7 +216,7 @@ fn refused_connections_and_unknown_names_say_so() {
 // -------------------------------------------------------------------- by the game
 
 #[test]
-fn our_close_goes_behind_what_was_sent_and_tells_the_servers_answer() {
+fn close_follows_queued_messages_and_reports_the_reply() {
     let _alone = alone();
     let (go, wait) = mpsc::channel();
     let wait = Mutex::new(wait);
@@ -241,7 +241,7 @@ fn our_close_goes_behind_what_was_sent_and_tells_the_servers_answer() {
 }
 
 #[test]
-fn both_may_close_at_once() {
+fn both_sides_can_close_simultaneously() {
     let _alone = alone();
     // Seen from here the server's close crosses ours: it is no echo.
     let server = Scripted::start(|mut peer| {
@@ -256,7 +256,7 @@ fn both_may_close_at_once() {
 }
 
 #[test]
-fn a_close_inside_the_open_callback_may_meet_the_servers_own() {
+fn close_in_open_callback_can_cross_the_server_close() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.answer(
@@ -281,7 +281,7 @@ fn a_close_inside_the_open_callback_may_meet_the_servers_own() {
 }
 
 #[test]
-fn a_close_that_is_not_answered_ends_after_the_close_timeout() {
+fn unanswered_close_ends_after_the_close_timeout() {
     let _alone = alone();
     let server = quiet();
     let client = Client::new(&server.url());
@@ -295,7 +295,7 @@ fn a_close_that_is_not_answered_ends_after_the_close_timeout() {
 }
 
 #[test]
-fn abort_ends_at_once() {
+fn abort_ends_immediately() {
     let _alone = alone();
     let server = quiet();
     let client = Client::opened(&server.url());
@@ -370,7 +370,7 @@ fn close_and_abort_cancel_in_every_phase() {
 }
 
 #[test]
-fn a_cancelled_socket_opens_again() {
+fn cancelled_socket_can_be_opened_again() {
     let _alone = alone();
     let echo = EchoServer::start();
     let client = Client::opening(&echo.url("/"));
@@ -386,7 +386,7 @@ fn a_cancelled_socket_opens_again() {
 }
 
 #[test]
-fn the_connect_timeout_names_the_phase_in_which_it_hung() {
+fn connect_timeout_names_the_phase() {
     let _alone = alone();
     for (phase, expected) in [
         ("connect", Phase::Connect),
@@ -416,7 +416,7 @@ fn the_connect_timeout_names_the_phase_in_which_it_hung() {
 }
 
 #[test]
-fn a_silent_peer_is_noticed_by_its_missing_pongs() {
+fn missing_pongs_end_the_connection() {
     let _alone = alone();
     let server = quiet();
     let client = Client::new(&server.url());
@@ -434,7 +434,7 @@ fn a_silent_peer_is_noticed_by_its_missing_pongs() {
 }
 
 #[test]
-fn a_socket_is_reusable_after_every_kind_of_end() {
+fn socket_can_be_reopened_after_every_kind_of_end() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| match peer.number % 5 {
         0 => {
@@ -486,7 +486,7 @@ fn poll_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn open_inside_the_terminal_callback_connects_again() {
+fn open_in_terminal_callback_reconnects() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
@@ -519,7 +519,7 @@ fn open_inside_the_terminal_callback_connects_again() {
 }
 
 #[test]
-fn destroy_in_every_phase_leaves_only_the_finalizer() {
+fn destroy_in_every_phase_runs_only_the_finalizer() {
     let _alone = alone();
     for phase in PHASES {
         let (client, rest) = hanging(phase);
@@ -576,7 +576,7 @@ enum Inside {
 }
 
 #[test]
-fn destroy_inside_every_kind_of_callback_is_its_last() {
+fn no_callback_runs_after_destroy_in_a_callback() {
     let _alone = alone();
     use Inside::*;
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
@@ -630,7 +630,7 @@ fn destroy_inside_every_kind_of_callback_is_its_last() {
 // -------------------------------------------------------------------- with a full mailbox
 
 #[test]
-fn the_terminal_event_stands_behind_a_full_mailbox() {
+fn terminal_event_follows_a_full_event_queue() {
     let _alone = alone();
     const MESSAGES: usize = 20_000;
     let server = Scripted::start(|mut peer| {
@@ -656,7 +656,7 @@ fn the_terminal_event_stands_behind_a_full_mailbox() {
 }
 
 #[test]
-fn destroy_with_a_full_mailbox_gives_its_memory_back() {
+fn destroy_releases_a_full_event_queue() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();

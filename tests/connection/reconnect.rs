@@ -48,7 +48,7 @@ fn dropping() -> Scripted {
 }
 
 #[test]
-fn a_lost_connection_comes_back_and_only_the_last_end_is_one() {
+fn lost_connection_reconnects_with_one_terminal_event() {
     let server = EchoServer::start();
     let client = retrying(&server.url("/drop"), quick(0));
     for round in 1..=3u64 {
@@ -68,7 +68,7 @@ fn a_lost_connection_comes_back_and_only_the_last_end_is_one() {
 }
 
 #[test]
-fn while_it_is_away_it_is_connecting_and_takes_nothing() {
+fn sends_are_refused_while_reconnecting() {
     let server = dropping();
     let client = retrying(&server.url(), slow());
     assert_eq!(client.next(), Seen::Open);
@@ -83,7 +83,7 @@ fn while_it_is_away_it_is_connecting_and_takes_nothing() {
 }
 
 #[test]
-fn what_is_sent_meanwhile_waits_where_that_is_wanted() {
+fn queue_sends_queues_messages_while_reconnecting() {
     let server = EchoServer::start();
     let client = Client::new(&server.url("/drop"));
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
@@ -100,7 +100,7 @@ fn what_is_sent_meanwhile_waits_where_that_is_wanted() {
 }
 
 #[test]
-fn what_waits_goes_out_in_order_once_and_within_the_limit() {
+fn queued_sends_keep_order_and_limit() {
     let server = EchoServer::start();
     let client = Client::new(&server.url("/"));
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
@@ -151,7 +151,7 @@ impl Extension for Inverse {
 }
 
 #[test]
-fn what_waits_goes_through_the_extensions_that_are_agreed_on_later() {
+fn queued_sends_use_the_negotiated_extensions() {
     let server = framewire_servers::xor::start();
     let client = Client::new(&server.url());
     client.add_extension(Arc::new(Inverse)).unwrap();
@@ -165,7 +165,7 @@ fn what_waits_goes_through_the_extensions_that_are_agreed_on_later() {
 }
 
 #[test]
-fn what_waits_is_compressed_if_the_server_agrees_to_it_and_else_not() {
+fn queued_sends_are_compressed_if_negotiated() {
     for (lines, marked) in [("Sec-WebSocket-Extensions: permessage-deflate\r\n", true), ("", false)] {
         let (report, reported) = mpsc::channel();
         let server = Scripted::start(move |mut peer| {
@@ -189,7 +189,7 @@ fn what_waits_is_compressed_if_the_server_agrees_to_it_and_else_not() {
 }
 
 #[test]
-fn what_waits_is_dropped_when_there_is_no_connection_in_the_end() {
+fn queued_sends_are_dropped_when_connecting_fails() {
     let server = Scripted::answering("HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n");
     let client = Client::new(&server.url());
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..slow() })).unwrap();
@@ -203,7 +203,7 @@ fn what_waits_is_dropped_when_there_is_no_connection_in_the_end() {
 }
 
 #[test]
-fn the_first_connection_is_tried_again_too_and_tries_are_counted_until_one_succeeds() {
+fn first_connection_is_retried_and_attempts_are_counted() {
     let server = Scripted::start(|mut peer| match peer.number {
         2 => {
             peer.accept_upgrade();
@@ -247,7 +247,7 @@ fn the_first_connection_is_tried_again_too_and_tries_are_counted_until_one_succe
 }
 
 #[test]
-fn until_the_next_try_the_answer_can_be_read() {
+fn response_is_readable_until_the_next_attempt() {
     let server = Scripted::answering("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
     let client = retrying(&server.url(), slow());
     assert_eq!(reconnecting(&client).0.http_status, 502);
@@ -255,7 +255,7 @@ fn until_the_next_try_the_answer_can_be_read() {
 }
 
 #[test]
-fn the_last_try_ends_in_its_error() {
+fn last_attempt_ends_with_its_error() {
     let server = Scripted::answering("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
     let client = retrying(&server.url(), quick(2));
     assert_eq!(reconnecting(&client).1, 1);
@@ -270,7 +270,7 @@ fn the_last_try_ends_in_its_error() {
 }
 
 #[test]
-fn what_is_final_is_not_tried_again() {
+fn permanent_errors_are_not_retried() {
     for answer in ["401 x", "403 x", "404 x", "501 x", "200 x", "101 x\r\nUpgrade: websocket"] {
         let server = Scripted::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
         let client = retrying(&server.url(), quick(0));
@@ -299,7 +299,7 @@ fn what_is_final_is_not_tried_again() {
 }
 
 #[test]
-fn a_connection_that_is_lost_while_it_closes_is_closed() {
+fn connection_lost_while_closing_is_closed() {
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         assert!(peer.read_close().is_some());
@@ -313,7 +313,7 @@ fn a_connection_that_is_lost_while_it_closes_is_closed() {
 }
 
 #[test]
-fn a_server_that_names_a_time_is_left_alone_until_then() {
+fn retry_after_is_honoured() {
     for (value, at_least, at_most) in [
         ("2", 2000, 2020),
         ("99999999", 600_000, 600_020),
@@ -336,7 +336,7 @@ fn a_server_that_names_a_time_is_left_alone_until_then() {
 }
 
 #[test]
-fn abort_close_and_destroy_win_at_any_moment() {
+fn abort_close_and_destroy_cancel_reconnecting() {
     let server = dropping();
     let away = || {
         let client = retrying(&server.url(), slow());
@@ -366,7 +366,7 @@ fn abort_close_and_destroy_win_at_any_moment() {
 }
 
 #[test]
-fn a_callback_on_the_worker_may_end_it_all() {
+fn worker_callback_can_cancel_reconnecting() {
     let server = dropping();
     for close in [true, false] {
         let client = Client::new(&server.url());
@@ -394,7 +394,7 @@ fn a_callback_on_the_worker_may_end_it_all() {
 }
 
 #[test]
-fn a_peer_that_falls_silent_is_left_for_another_try() {
+fn silent_server_triggers_a_reconnect() {
     let server = EchoServer::start();
     let client = Client::new(&server.url("/silent"));
     client.set_start_ping_thread(true).unwrap();
@@ -412,7 +412,7 @@ fn a_peer_that_falls_silent_is_left_for_another_try() {
 }
 
 #[test]
-fn each_try_has_the_connect_timeout_to_itself_and_a_request_of_its_own() {
+fn each_attempt_has_its_own_timeout_and_request() {
     // The server never answers, and the game never releases the first request.
     let server = Scripted::start(|mut peer| drop(peer.capture()));
     let client = Client::new(&server.url());
@@ -444,7 +444,7 @@ fn each_try_has_the_connect_timeout_to_itself_and_a_request_of_its_own() {
 }
 
 #[test]
-fn delays_out_of_their_range_are_refused() {
+fn invalid_delays_are_refused() {
     let client = Client::new("ws://127.0.0.1:1/");
     let of = |min, max| Reconnect {
         min_delay: Duration::from_millis(min),

@@ -45,7 +45,7 @@ fn losing_the_first(port: u16) -> Scripted {
 }
 
 #[test]
-fn the_living_answer_and_the_dead_are_found() {
+fn network_change_keeps_live_and_drops_dead_connections() {
     let _alone = alone();
     let server = EchoServer::start();
     let (living, dead) = (Client::opened(&server.url("/")), Client::opened(&server.url("/silent")));
@@ -66,7 +66,7 @@ fn the_living_answer_and_the_dead_are_found() {
 }
 
 #[test]
-fn the_dead_are_tried_again_where_that_is_on() {
+fn dead_connections_reconnect_after_a_network_change() {
     let _alone = alone();
     // The first connection is the one that dies.
     let server = Scripted::start(|mut peer| {
@@ -83,7 +83,7 @@ fn the_dead_are_tried_again_where_that_is_on() {
 }
 
 #[test]
-fn a_try_that_waits_begins_at_once() {
+fn pending_retry_starts_at_once() {
     let _alone = alone();
     let server = EchoServer::start();
     for wake in [network_changed, resume] {
@@ -100,7 +100,7 @@ fn a_try_that_waits_begins_at_once() {
 }
 
 #[test]
-fn what_is_on_its_way_begins_anew() {
+fn connecting_restarts_after_a_network_change() {
     let _alone = alone();
     let server = EchoServer::start();
     let proxy = losing_the_first(server.port());
@@ -116,7 +116,7 @@ fn what_is_on_its_way_begins_anew() {
 }
 
 #[test]
-fn nothing_is_too_late_during_a_sleep() {
+fn timeouts_are_paused_while_suspended() {
     let _alone = alone();
     let server = EchoServer::start();
     let watched = |path: &str| {
@@ -157,7 +157,7 @@ fn nothing_is_too_late_during_a_sleep() {
 }
 
 #[test]
-fn closing_works_during_a_sleep() {
+fn close_works_while_suspended() {
     let _alone = alone();
     let server = EchoServer::start();
     let client = Client::opened(&server.url("/"));
@@ -177,7 +177,7 @@ fn closing_works_during_a_sleep() {
 
 #[test]
 #[cfg(feature = "http2")]
-fn a_shared_connection_from_before_the_change_is_for_those_who_are_on_it() {
+fn new_sockets_do_not_share_a_connection_from_before_the_change() {
     let _alone = alone();
     let server = Http2Server::start(Behaviour::default());
     let open = || {
@@ -205,7 +205,7 @@ fn a_shared_connection_from_before_the_change_is_for_those_who_are_on_it() {
 
 #[test]
 #[cfg(feature = "http2")]
-fn those_who_waited_for_a_lost_connection_share_the_next() {
+fn sockets_waiting_for_a_lost_connection_share_the_next() {
     let _alone = alone();
     let server = Http2Server::start(Behaviour::default());
     let proxy = losing_the_first(server.port());

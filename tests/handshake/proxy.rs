@@ -123,7 +123,7 @@ fn socks(proxy: &Scripted, scheme: &str) -> String {
 }
 
 #[test]
-fn an_http_proxy_is_asked_to_connect_and_then_out_of_the_way() {
+fn http_proxy_gets_one_connect_and_then_relays() {
     let server = EchoServer::start();
     let (proxy, heads) = http_proxy(server.port());
     let client = Client::new("ws://server.example:99/path");
@@ -146,7 +146,7 @@ fn an_http_proxy_is_asked_to_connect_and_then_out_of_the_way() {
 }
 
 #[test]
-fn a_zone_is_told_to_no_proxy() {
+fn ipv6_zone_is_not_sent_to_a_proxy() {
     let server = EchoServer::start();
     let (proxy, heads) = http_proxy(server.port());
     let client = Client::new("ws://[fe80::1%25lo]:99/");
@@ -163,7 +163,7 @@ fn a_zone_is_told_to_no_proxy() {
 }
 
 #[test]
-fn the_name_of_a_proxy_is_resolved() {
+fn proxy_host_name_is_resolved() {
     let server = EchoServer::start();
     let (proxy, _) = http_proxy(server.port());
     let client = Client::new("ws://server.example/");
@@ -172,7 +172,7 @@ fn the_name_of_a_proxy_is_resolved() {
 }
 
 #[test]
-fn user_and_password_are_shown_to_a_proxy_and_to_nobody_else() {
+fn proxy_credentials_are_sent_only_to_the_proxy() {
     let heads = Told::default();
     let own = heads.clone();
     let proxy = Scripted::start(move |mut peer| {
@@ -197,7 +197,7 @@ fn user_and_password_are_shown_to_a_proxy_and_to_nobody_else() {
 }
 
 #[test]
-fn what_an_http_proxy_answers_instead_of_a_tunnel_is_told() {
+fn http_proxy_refusal_is_reported() {
     for (credentials, answer, status, retriable, words) in [
         (
             "",
@@ -233,7 +233,7 @@ fn what_an_http_proxy_answers_instead_of_a_tunnel_is_told() {
 }
 
 #[test]
-fn a_proxys_answer_may_have_folded_header_values() {
+fn proxy_response_with_folded_headers_is_accepted() {
     for answer in ["HTTP/1.1 200 OK\r\nX-Policy: a;\r\n b\r\n\r\n", "HTTP/1.1 200 OK\nX-Policy: a;\n\tb\n\n"]
     {
         let proxy = Scripted::start(move |mut peer| {
@@ -250,7 +250,7 @@ fn a_proxys_answer_may_have_folded_header_values() {
 }
 
 #[test]
-fn an_answer_without_end_is_cut_off() {
+fn endless_proxy_response_is_cut_off() {
     let proxy = Scripted::start(|mut peer| {
         peer.read_head();
         peer.send(b"HTTP/1.1 200 OK\r\nX: ");
@@ -262,7 +262,7 @@ fn an_answer_without_end_is_cut_off() {
 }
 
 #[test]
-fn the_connect_timeout_runs_over_the_talk_with_a_proxy() {
+fn connect_timeout_covers_the_proxy_handshake() {
     for (scheme, said) in
         [("http", &b""[..]), ("http", b"HTTP/1.1 200 OK\r\n"), ("socks5h", b"\x05"), ("https", b"")]
     {
@@ -285,7 +285,7 @@ fn the_connect_timeout_runs_over_the_talk_with_a_proxy() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_the_proxys_error() {
+fn unreachable_proxy_is_a_proxy_error() {
     let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     dead.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
     let port = dead.local_addr().unwrap().as_socket().unwrap().port();
@@ -300,7 +300,7 @@ fn a_proxy_that_is_not_there_is_the_proxys_error() {
 }
 
 #[test]
-fn closing_while_a_proxy_is_asked_cancels() {
+fn close_cancels_the_proxy_handshake() {
     let proxy = Scripted::start(|mut peer| {
         peer.read_head();
         assert!(peer.wait_for_end());
@@ -314,7 +314,7 @@ fn closing_while_a_proxy_is_asked_cancels() {
 }
 
 #[test]
-fn socks5_is_told_an_address_and_socks5h_the_name() {
+fn socks5_sends_an_address_and_socks5h_the_name() {
     let server = EchoServer::start();
     for (scheme, expected) in
         [("socks5", "1:127.0.0.1:99"), ("socks5h", "3:localhost:99"), ("socks", "3:localhost:99")]
@@ -333,7 +333,7 @@ fn socks5_is_told_an_address_and_socks5h_the_name() {
 }
 
 #[test]
-fn socks5_logs_in() {
+fn socks5_authenticates() {
     let server = EchoServer::start();
     let (proxy, _) = socks_proxy(server.port(), Some(("bob", "secret")));
     let client = Client::new("ws://server.example/");
@@ -346,7 +346,7 @@ fn socks5_logs_in() {
 }
 
 #[test]
-fn what_a_socks5_proxy_answers_instead_of_a_tunnel_is_told() {
+fn socks5_proxy_refusal_is_reported() {
     for (answers, retriable, words) in [
         (&[&[5, 0xFF][..]][..], false, "requires credentials"),
         (&[b"HTTP/1.1 400 x\r\n\r\n"], false, "does not speak SOCKS5"),
@@ -376,7 +376,7 @@ fn what_a_socks5_proxy_answers_instead_of_a_tunnel_is_told() {
 }
 
 #[test]
-fn only_urls_of_proxies_are_taken_and_only_while_closed() {
+fn invalid_proxy_urls_and_open_sockets_are_refused() {
     let server = Scripted::start(|mut peer| assert!(peer.wait_for_end()));
     let client = Client::new(&server.url());
     for url in ["ftp://h", "http://", "http://h/path", "socks4://h", "socks4a://h", "http://h:0", "a b"] {
@@ -392,7 +392,7 @@ fn only_urls_of_proxies_are_taken_and_only_while_closed() {
 
 /// The environment belongs to the process, so this test plays itself in another one.
 #[test]
-fn the_environment_names_the_proxy_unless_the_socket_does() {
+fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
     const PLAYED: &str = "FRAMEWIRE_PLAYED_URL";
     if let Ok(url) = std::env::var(PLAYED) {
         let warnings = Arc::new(Mutex::new(Vec::new()));
@@ -432,7 +432,7 @@ fn the_environment_names_the_proxy_unless_the_socket_does() {
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             program.env_remove(name).env_remove(name.to_uppercase());
         }
-        program.args(["--exact", "proxy::the_environment_names_the_proxy_unless_the_socket_does"]);
+        program.args(["--exact", "proxy::proxy_from_environment_is_used_unless_the_socket_sets_one"]);
         let output = program.env(PLAYED, &url).envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{variables:?}: {}", String::from_utf8_lossy(&output.stdout));
     };
@@ -476,7 +476,7 @@ mod tls {
 
     /// Server and proxy present the same self-signed certificate.
     #[test]
-    fn added_self_signed_certificate_is_trusted_of_the_proxy_and_through_it() {
+    fn added_self_signed_certificate_is_trusted_for_proxy_and_server() {
         let identity = certs::self_signed_like_openssl();
         let config = server_config(&identity, Demands::default());
         let server = EchoServer::start_tls(config.clone());
@@ -503,7 +503,7 @@ mod tls {
     }
 
     #[test]
-    fn wss_goes_through_every_kind_of_proxy_and_tls_through_tls() {
+    fn wss_works_through_every_proxy_also_tls_in_tls() {
         let authority = Authority::new("Test CA");
         let config = server_config(&authority.good(), Demands::default());
         let (plain, secure) = (EchoServer::start(), EchoServer::start_tls(config.clone()));
@@ -524,7 +524,7 @@ mod tls {
     }
 
     #[test]
-    fn the_proxys_certificate_is_checked_as_the_servers_is_but_for_pins() {
+    fn proxy_certificate_is_verified_without_pins() {
         let (authority, stranger) = (Authority::new("Test CA"), Authority::new("Strange CA"));
         let server = EchoServer::start();
         let (proxy, heads) = http_proxy(server.port());

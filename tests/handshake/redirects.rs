@@ -60,7 +60,7 @@ fn fails(client: &Client) -> Error {
 }
 
 #[test]
-fn every_redirect_is_followed_and_told() {
+fn redirects_are_followed_and_reported() {
     for status in [301, 302, 303, 307, 308] {
         let (second, arrived) = server(|_| None);
         let target = format!("{}there?a=b", second.url());
@@ -92,7 +92,7 @@ fn every_redirect_is_followed_and_told() {
 }
 
 #[test]
-fn targets_may_be_relative() {
+fn relative_redirect_targets_are_resolved() {
     for (location, line) in [
         ("other", "GET /a/other HTTP/1.1"),
         ("../up?x=y", "GET /up?x=y HTTP/1.1"),
@@ -115,7 +115,7 @@ fn targets_may_be_relative() {
 }
 
 #[test]
-fn targets_that_are_no_urls_are_read_as_browsers_read_them() {
+fn malformed_redirect_targets_are_read_like_browsers_do() {
     for (location, line) in [
         (&b"/caf\xc3\xa9"[..], "GET /caf%C3%A9 HTTP/1.1"),
         (b"/caf\xe9", "GET /caf%E9 HTTP/1.1"),
@@ -149,7 +149,7 @@ fn targets_that_are_no_urls_are_read_as_browsers_read_them() {
 }
 
 #[test]
-fn a_401_after_secrets_were_left_behind_says_so() {
+fn error_401_mentions_credentials_dropped_on_redirect() {
     let unauthorized = |_| Some("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n".into());
     type Set = fn(&Client);
     let ways: [(&str, Set, bool); 6] = [
@@ -189,7 +189,7 @@ fn a_401_after_secrets_were_left_behind_says_so() {
 }
 
 #[test]
-fn secrets_stay_with_their_origin() {
+fn credentials_are_sent_only_to_their_origin() {
     let with_secrets = |port: u16, user: &str| {
         let client = following(&format!("ws://{user}127.0.0.1:{port}/"));
         client.add_header("Cookie", "session=1").unwrap();
@@ -225,7 +225,7 @@ fn secrets_stay_with_their_origin() {
 }
 
 #[test]
-fn a_circle_ends_at_the_limit() {
+fn redirect_loop_ends_at_the_limit() {
     let (one, _) = moving(302, "/".into());
     let client = Client::new(&one.url());
     client.set_max_redirects(3).unwrap();
@@ -240,7 +240,7 @@ fn a_circle_ends_at_the_limit() {
 }
 
 #[test]
-fn the_connect_timeout_runs_over_all_redirects() {
+fn connect_timeout_covers_all_redirects() {
     let (one, _) = moving(302, "/".into());
     let client = Client::new(&one.url());
     client.set_max_redirects(u32::MAX).unwrap();
@@ -251,7 +251,7 @@ fn the_connect_timeout_runs_over_all_redirects() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_told() {
+fn invalid_redirects_are_errors() {
     for (location, words) in [
         ("ftp://h/", "scheme"),
         ("ws://h:99999/", "port"),
@@ -277,7 +277,7 @@ fn what_cannot_be_followed_is_told() {
 }
 
 #[test]
-fn after_a_redirect_a_failure_is_the_new_servers() {
+fn failure_after_a_redirect_names_the_new_server() {
     let (second, _) = server(|_| Some("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno".into()));
     let (first, _) = moving(302, second.url());
     let client = following(&first.url());
@@ -291,7 +291,7 @@ fn after_a_redirect_a_failure_is_the_new_servers() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn tls_is_never_given_up() {
+fn redirect_from_wss_to_ws_is_refused() {
     use framewire::{Roots, Tls};
     use framewire_servers::certs::{Demands, server_config};
     use framewire_servers::{Authority, TlsFront};
@@ -345,7 +345,7 @@ fn tls_is_never_given_up() {
 }
 
 #[test]
-fn cookies_come_back_to_the_server_that_set_them() {
+fn cookies_are_sent_to_the_server_that_set_them() {
     let (second, arrived) = server(|_| None);
     let target = second.url();
     let (first, seen) = server(move |number| {
@@ -368,7 +368,7 @@ fn cookies_come_back_to_the_server_that_set_them() {
 }
 
 #[test]
-fn a_cookie_that_was_deleted_is_not_sent_back() {
+fn deleted_cookie_is_not_sent() {
     let seen = Heads::default();
     let own = seen.clone();
     let server = Scripted::start(move |mut peer| {
@@ -396,7 +396,7 @@ fn a_cookie_that_was_deleted_is_not_sent_back() {
 }
 
 #[test]
-fn cookies_outlive_the_connection_and_not_the_setting() {
+fn cookies_are_kept_until_disabled() {
     let seen = Heads::default();
     let own = seen.clone();
     let server = Scripted::start(move |mut peer| {

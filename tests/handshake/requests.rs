@@ -63,7 +63,7 @@ fn sent_after(
 }
 
 #[test]
-fn a_user_agent_is_sent_unless_the_game_says_otherwise() {
+fn default_user_agent_can_be_replaced() {
     let (server, heads) = server();
     let client = Client::new(&server.url());
     assert_eq!(sent(&client, &heads, "User-Agent"), [USER_AGENT]);
@@ -91,7 +91,7 @@ fn a_user_agent_is_sent_unless_the_game_says_otherwise() {
 }
 
 #[test]
-fn what_is_set_twice_is_what_was_set_last() {
+fn last_value_of_a_setting_wins() {
     let (server, heads) = server();
     let client = Client::new(&server.url().replace("ws://", "ws://bob:secret@"));
     assert_eq!(sent(&client, &heads, "Authorization"), ["Basic Ym9iOnNlY3JldA=="]);
@@ -116,7 +116,7 @@ fn what_is_set_twice_is_what_was_set_last() {
 }
 
 #[test]
-fn what_is_shown_of_a_request_is_what_is_sent_and_can_be_removed() {
+fn request_shows_the_headers_that_are_sent_and_can_remove_them() {
     let (server, heads) = server();
     let client = Client::new(&server.url().replace("ws://", "ws://bob:secret@"));
     client.set_origin(Some("https://game.example")).unwrap();
@@ -131,7 +131,7 @@ fn what_is_shown_of_a_request_is_what_is_sent_and_can_be_removed() {
 }
 
 #[test]
-fn as_many_header_fields_as_are_taken_are_sent() {
+fn maximum_number_of_headers_is_sent() {
     let (server, heads) = server();
     let client = Client::new(&server.url());
     for number in 0..framewire::internals::limits::MAX_REQUEST_HEADERS {
@@ -143,7 +143,7 @@ fn as_many_header_fields_as_are_taken_are_sent() {
 }
 
 #[test]
-fn a_zone_is_where_a_link_local_address_is_dialled() {
+fn ipv6_zone_selects_the_interface() {
     let error = Client::opening("ws://[fe80::1%25no-such-if]:9/").error();
     assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve), "{error}");
     assert!(error.message.contains("fe80::1%no-such-if"), "{error}");
@@ -193,7 +193,7 @@ impl Extension for Offering {
 }
 
 #[test]
-fn an_offer_that_cannot_be_made_is_left_out_and_logged() {
+fn invalid_extension_offer_is_omitted_and_logged() {
     let _alone = alone();
     let warnings = Arc::new(Mutex::new(0));
     let own = warnings.clone();
@@ -229,7 +229,7 @@ fn an_offer_that_cannot_be_made_is_left_out_and_logged() {
 }
 
 #[test]
-fn subprotocols_are_bounded_as_header_fields_are() {
+fn subprotocols_have_the_limits_of_headers() {
     let client = Client::new("ws://127.0.0.1:9/");
     let half = "a".repeat(framewire::internals::limits::MAX_REQUEST_HEADER_BYTES / 2);
     client.add_protocol(&half).unwrap();

@@ -27,7 +27,7 @@ fn refused(template: impl Into<Vec<u8>>) -> (Error, Client) {
 }
 
 #[test]
-fn a_refusal_tells_status_body_and_whether_to_try_again() {
+fn refused_upgrade_reports_status_body_and_retriable() {
     for (status, retriable) in [
         (200, false),
         (204, false),
@@ -61,7 +61,7 @@ fn a_refusal_tells_status_body_and_whether_to_try_again() {
 }
 
 #[test]
-fn a_redirect_that_is_not_followed_names_its_target() {
+fn unfollowed_redirect_names_its_target() {
     let (error, client) =
         refused("HTTP/1.1 301 Moved\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n");
     assert!(error.message.contains("ws://elsewhere.example/"), "{error}");
@@ -69,7 +69,7 @@ fn a_redirect_that_is_not_followed_names_its_target() {
 }
 
 #[test]
-fn the_body_is_freed_of_its_chunks() {
+fn chunked_body_is_decoded() {
     let (_, client) = refused(
         "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\n8;x=y\r\n allowed\r\n0\r\n\r\n",
     );
@@ -77,7 +77,7 @@ fn the_body_is_freed_of_its_chunks() {
 }
 
 #[test]
-fn no_more_than_a_kibibyte_of_the_body_is_kept() {
+fn response_body_is_cut_at_1024_bytes() {
     for head in ["Content-Length: 5000\r\n", ""] {
         let mut answer = format!("HTTP/1.1 500 Oops\r\n{head}\r\n").into_bytes();
         answer.extend((0..5000).map(|n| b'a' + (n % 26) as u8));
@@ -88,7 +88,7 @@ fn no_more_than_a_kibibyte_of_the_body_is_kept() {
 }
 
 #[test]
-fn a_body_that_ends_with_the_connection_is_read_to_its_end() {
+fn body_delimited_by_connection_end_is_read() {
     let server = Scripted::answering("HTTP/1.1 503 Full\r\n\r\nno room");
     let client = Client::opening(&server.url());
     assert_eq!(client.error().http_status, 503);
@@ -96,7 +96,7 @@ fn a_body_that_ends_with_the_connection_is_read_to_its_end() {
 }
 
 #[test]
-fn half_a_body_and_silence_do_not_hold_the_error_back() {
+fn incomplete_body_does_not_delay_the_error() {
     for connect_timeout in [200, 60_000] {
         let server = answering("HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\nhalf");
         let client = Client::new(&server.url());
@@ -110,7 +110,7 @@ fn half_a_body_and_silence_do_not_hold_the_error_back() {
 }
 
 #[test]
-fn silence_ends_at_the_connect_timeout_and_names_the_upgrade() {
+fn silent_server_times_out_in_the_upgrade_phase() {
     for template in ["", "HTTP/1.1 101 Swit", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
         let server = answering(template);
         let client = Client::new(&server.url());
@@ -124,7 +124,7 @@ fn silence_ends_at_the_connect_timeout_and_names_the_upgrade() {
 }
 
 #[test]
-fn a_connection_that_ends_before_the_answer_is_a_loss_that_may_be_retried() {
+fn connection_lost_before_the_response_is_retriable() {
     for template in ["", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
         let server = Scripted::answering(template);
         let error = Client::opening(&server.url()).error();
@@ -134,7 +134,7 @@ fn a_connection_that_ends_before_the_answer_is_a_loss_that_may_be_retried() {
 }
 
 #[test]
-fn garbage_is_named_as_such() {
+fn response_that_is_not_http_is_reported() {
     for garbage in
         [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x50", b"\0\0\0\0", b"\r\n\r\n"]
     {
@@ -148,7 +148,7 @@ fn garbage_is_named_as_such() {
 }
 
 #[test]
-fn a_101_that_does_not_fit_the_request_is_refused() {
+fn mismatched_101_response_is_refused() {
     let changed = |from: &str, to: &str| {
         assert!(UPGRADE.contains(from));
         UPGRADE.replace(from, to)
@@ -177,7 +177,7 @@ fn a_101_that_does_not_fit_the_request_is_refused() {
 }
 
 #[test]
-fn a_subprotocol_that_was_offered_is_accepted_and_another_is_not() {
+fn only_offered_subprotocols_are_accepted() {
     let server = Scripted::start(|mut peer| {
         let chosen = if peer.number == 0 { "go" } else { "chess" };
         peer.accept_upgrade_with(&format!("Sec-WebSocket-Protocol: {chosen}\r\n"));
@@ -199,7 +199,7 @@ fn a_subprotocol_that_was_offered_is_accepted_and_another_is_not() {
 }
 
 #[test]
-fn header_values_are_token_lists_in_any_case() {
+fn headers_are_parsed_as_case_insensitive_token_lists() {
     for (from, to) in [
         ("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
         ("Connection: Upgrade", "connection: UPGRADE"),
@@ -220,7 +220,7 @@ fn folded(head: &str) -> [String; 2] {
 }
 
 #[test]
-fn folded_header_values_are_joined_and_cost_nothing_else() {
+fn folded_headers_are_joined() {
     for template in folded(UPGRADE) {
         let server = answering(template);
         let client = Client::opened(&server.url());
@@ -253,7 +253,7 @@ fn folded_header_values_are_joined_and_cost_nothing_else() {
 }
 
 #[test]
-fn a_folded_answer_may_come_byte_by_byte() {
+fn folded_response_is_accepted_byte_by_byte() {
     for template in folded(UPGRADE) {
         let server = Scripted::start(move |mut peer| {
             let head = peer.read_head();
@@ -278,13 +278,13 @@ fn interim_responses_are_skipped() {
 }
 
 #[test]
-fn interim_responses_without_end_are_not_waited_for() {
+fn endless_interim_responses_are_an_error() {
     let (error, _) = refused("HTTP/1.1 100 Continue\r\n\r\n".repeat(1000));
     assert_eq!(error.kind, ErrorKind::Http, "{error}");
 }
 
 #[test]
-fn heads_without_bounds_end_cleanly() {
+fn oversized_response_heads_are_errors() {
     let long = format!("HTTP/1.1 101 x\r\nX-Long: {}", "x".repeat(300 << 10));
     let (error, _) = refused(long);
     assert_eq!(error.kind, ErrorKind::Http);
@@ -296,7 +296,7 @@ fn heads_without_bounds_end_cleanly() {
 }
 
 #[test]
-fn a_large_head_within_the_bounds_is_accepted() {
+fn large_response_head_within_the_limit_is_accepted() {
     let large = format!("Switching\r\nX-Large: {}", "x".repeat(50 << 10));
     let server = answering(UPGRADE.replace("Switching Protocols", &large));
     let client = Client::opened(&server.url());
@@ -304,7 +304,7 @@ fn a_large_head_within_the_bounds_is_accepted() {
 }
 
 #[test]
-fn frames_right_behind_the_answer_are_received() {
+fn frames_directly_after_the_response_are_received() {
     let mut answer = UPGRADE.as_bytes().to_vec();
     answer.extend(b"\x81\x05hello\x82\x02\x01\x02\x88\x02\x03\xe8");
     let server = answering(answer);
@@ -315,7 +315,7 @@ fn frames_right_behind_the_answer_are_received() {
 }
 
 #[test]
-fn an_answer_may_come_byte_by_byte() {
+fn response_is_accepted_byte_by_byte() {
     let server = Scripted::start(|mut peer| {
         let head = peer.read_head();
         let accept = framewire_servers::Peer::accept_key(&head);

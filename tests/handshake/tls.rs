@@ -51,7 +51,7 @@ fn refused(server: &EchoServer, tls: Option<&Tls>) -> Error {
 }
 
 #[test]
-fn bad_certificates_are_refused_and_the_message_says_which() {
+fn invalid_certificates_are_refused_with_the_reason() {
     let (authority, stranger) = (Authority::new("Test CA"), Authority::new("Strange CA"));
     let trusted = trusting(&authority);
     for (identity, words) in [
@@ -70,14 +70,14 @@ fn bad_certificates_are_refused_and_the_message_says_which() {
 }
 
 #[test]
-fn the_default_settings_do_not_trust_a_throw_away_authority() {
+fn default_settings_do_not_trust_an_unknown_authority() {
     let server = server(&Authority::new("Nobody's CA").good());
     let error = refused(&server, None);
     assert!(error.message.contains("Nobody's CA"), "{error}");
 }
 
 #[test]
-fn an_authority_that_was_added_is_trusted_by_name_and_by_address() {
+fn added_authority_is_trusted_by_name_and_address() {
     let authority = Authority::new("Test CA");
     let server = server(&authority.good());
     let tls = trusting(&authority);
@@ -89,7 +89,7 @@ fn an_authority_that_was_added_is_trusted_by_name_and_by_address() {
 }
 
 #[test]
-fn later_changes_reach_sockets_that_open_later() {
+fn tls_changes_affect_sockets_opened_later() {
     let authority = Authority::new("Test CA");
     let server = server(&authority.good());
     let tls = Tls::create().unwrap();
@@ -106,7 +106,7 @@ fn later_changes_reach_sockets_that_open_later() {
 }
 
 #[test]
-fn a_pin_must_match() {
+fn pinned_key_must_match() {
     let authority = Authority::new("Test CA");
     let identity = authority.good();
     let server = server(&identity);
@@ -128,7 +128,7 @@ fn a_pin_must_match() {
 
 /// What `openssl req -x509` makes, which is everybody's first test server.
 #[test]
-fn self_signed_certificate_of_openssl_is_trusted_once_added_or_pinned() {
+fn openssl_self_signed_certificate_is_trusted_when_added_or_pinned() {
     let identity = certs::self_signed_like_openssl();
     let pin = ring::digest::digest(&ring::digest::SHA256, &identity.public_key_der);
     let pin = <[u8; 32]>::try_from(pin.as_ref()).unwrap();
@@ -155,7 +155,7 @@ fn self_signed_certificate_of_openssl_is_trusted_once_added_or_pinned() {
 }
 
 #[test]
-fn a_server_may_demand_a_client_certificate() {
+fn client_certificate_is_sent_on_request() {
     let authority = Authority::new("Test CA");
     for versions in [None, Some(TLS12)] {
         let demands = Demands { client_authority: Some(&authority), versions, ..Demands::default() };
@@ -172,7 +172,7 @@ fn a_server_may_demand_a_client_certificate() {
 }
 
 #[test]
-fn insecure_accepts_what_nobody_vouches_for() {
+fn insecure_accepts_any_certificate() {
     let authority = Authority::new("Test CA");
     for identity in [certs::self_signed(), authority.expired(), authority.for_another_host()] {
         let server = server(&identity);
@@ -185,7 +185,7 @@ fn insecure_accepts_what_nobody_vouches_for() {
 }
 
 #[test]
-fn switching_the_checks_off_is_a_warning_in_the_log() {
+fn insecure_logs_a_warning() {
     let _alone = alone();
     let server = server(&certs::self_signed());
     let warnings = Arc::new(AtomicUsize::new(0));
@@ -205,7 +205,7 @@ fn switching_the_checks_off_is_a_warning_in_the_log() {
 }
 
 #[test]
-fn sockets_of_one_set_of_settings_resume_each_others_sessions() {
+fn sockets_with_shared_settings_resume_sessions() {
     let authority = Authority::new("Test CA");
     for versions in [None, Some(TLS12)] {
         let demands = Demands { versions, ..Demands::default() };
@@ -223,7 +223,7 @@ fn sockets_of_one_set_of_settings_resume_each_others_sessions() {
 }
 
 #[test]
-fn tls_1_2_servers_are_served() {
+fn tls_1_2_is_supported() {
     let authority = Authority::new("Test CA");
     let demands = Demands { versions: Some(TLS12), ..Demands::default() };
     let server = EchoServer::start_tls(server_config(&authority.good(), demands));
@@ -231,7 +231,7 @@ fn tls_1_2_servers_are_served() {
 }
 
 #[test]
-fn large_messages_come_through() {
+fn large_messages_pass_over_tls() {
     let authority = Authority::new("Test CA");
     let server = server(&authority.good());
     let client = opening(&server, Some(&trusting(&authority)));
@@ -243,7 +243,7 @@ fn large_messages_come_through() {
 }
 
 #[test]
-fn wss_to_a_plain_server_explains_itself() {
+fn wss_to_a_plain_server_is_explained() {
     for (answer, kind) in [
         // Most servers take the ClientHello for a bad request; some end, some wait for more.
         (Some(&b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"[..]), ErrorKind::Tls),
@@ -268,7 +268,7 @@ fn wss_to_a_plain_server_explains_itself() {
 }
 
 #[test]
-fn ws_to_a_tls_server_explains_itself() {
+fn ws_to_a_tls_server_is_explained() {
     let authority = Authority::new("Test CA");
     let server = server(&authority.good());
     let error = Client::opening(&format!("ws://127.0.0.1:{}/", server.port())).error();

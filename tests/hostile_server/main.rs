@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Client, Seen, alone};
 use framewire::{Error, ErrorKind, Phase, Roots, Tls, pool_stats};
 use framewire_servers::{Fault, Harm, HostileRelay, Speaker};
-use scenarios::{Scene, http_proxy, http2, plain, refusing, socks_proxy};
+use scenarios::{Scenario, http_proxy, http2, plain, refusing, socks_proxy};
 
 /// For a machine that is busy; the deadlines that are set are far shorter.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -22,7 +22,7 @@ const MEMORY_EACH: usize = 1 << 20;
 const LARGEST_MESSAGE: usize = 64 << 10;
 
 /// What the client of a scene does: it says something, listens for a moment, and then closes.
-fn visit(scene: &Scene, harm: Option<Harm>) -> (Vec<Seen>, usize) {
+fn visit(scene: &Scenario, harm: Option<Harm>) -> (Vec<Seen>, usize) {
     let hostile = HostileRelay::start(scene.port, harm).expect("the loopback address has a free port");
     let client = Client::new(&(scene.url)(hostile.port()));
     // One that nobody has used yet, so that no session is resumed.
@@ -71,7 +71,7 @@ fn visit(scene: &Scene, harm: Option<Harm>) -> (Vec<Seen>, usize) {
 }
 
 /// Whether it went as if nothing had been harmed.
-fn is_well(scene: &Scene, seen: &[Seen]) -> bool {
+fn is_well(scene: &Scenario, seen: &[Seen]) -> bool {
     match seen {
         [Seen::Error(error)] => scene.refuses && error.http_status == 403,
         [Seen::Open, .., Seen::Closed(1000, _)] => !scene.refuses,
@@ -80,7 +80,7 @@ fn is_well(scene: &Scene, seen: &[Seen]) -> bool {
 }
 
 /// What an end that is not well may be, by what was done to it.
-fn assert_fits(scene: &Scene, harm: Harm, seen: &[Seen]) {
+fn assert_fits(scene: &Scenario, harm: Harm, seen: &[Seen]) {
     let opened = seen.contains(&Seen::Open);
     let what = format!("{}, {harm:?}: {:?}", scene.name, seen.last());
     let Some(Seen::Error(error)) = seen.last() else {
@@ -112,7 +112,7 @@ fn assert_fits(scene: &Scene, harm: Harm, seen: &[Seen]) {
 }
 
 /// Which kinds of error may come of it.
-fn kinds(scene: &Scene, harm: Harm, error: &Error) -> &'static [ErrorKind] {
+fn kinds(scene: &Scenario, harm: Harm, error: &Error) -> &'static [ErrorKind] {
     use ErrorKind::{Extension, Http, Protocol, Proxy, Reset, TimedOut, TooLarge, Utf8};
     if scene.refuses && error.http_status == 403 {
         // The answer was there, and a part of its body.
@@ -146,9 +146,9 @@ fn all_of<T: Sync>(jobs: &[T], run: impl Fn(&T) + Sync) -> usize {
 }
 
 #[test]
-fn every_fault_in_every_phase_ends_once_and_leaves_nothing() {
+fn every_fault_in_every_phase_ends_once_without_leaks() {
     let _alone = alone();
-    let scenes = scenes::all();
+    let scenes = scenarios::all();
     let mut pairs = Vec::new();
     for scene in &scenes {
         let (seen, _) = visit(scene, None);
@@ -178,7 +178,7 @@ fn every_fault_in_every_phase_ends_once_and_leaves_nothing() {
 }
 
 #[test]
-fn an_end_at_every_byte_is_one_end() {
+fn connection_cut_at_every_byte_ends_once() {
     let _alone = alone();
     let scenes = [plain(), http_proxy(), socks_proxy(), refusing(), http2()];
     let mut cuts = Vec::new();

@@ -13,7 +13,7 @@ use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Peer, Scr
 
 use crate::common::Client;
 
-pub struct Scene {
+pub struct Scenario {
     pub name: &'static str,
     pub port: u16,
     /// The URL with the port of whoever stands in front of the server, and the proxy with it.
@@ -81,7 +81,7 @@ fn play(mut peer: Peer) {
 }
 
 /// A server of WebSockets that speaks first and last.
-pub fn plain() -> Scene {
+pub fn plain() -> Scenario {
     let server = Scripted::start(play);
     let named = [
         ("the connection", 0),
@@ -96,9 +96,9 @@ pub fn plain() -> Scene {
         ("a longer length", frame(5) + 1),
         ("the close frame", close_frame() + 1),
     ];
-    Scene {
+    Scenario {
         heard: heard_behind(0),
-        ..Scene::of("ws", server.port(), places(Speaker::Server, &named), vec![Box::new(server)])
+        ..Scenario::of("ws", server.port(), places(Speaker::Server, &named), vec![Box::new(server)])
     }
 }
 
@@ -113,7 +113,7 @@ fn heard_behind(before: usize) -> Vec<(usize, Option<Phase>)> {
 }
 
 /// A server that gives back what it is told, so that what the client says matters.
-fn echoing() -> Scene {
+fn echoing() -> Scenario {
     let server = EchoServer::start();
     let request = length_of_the_request();
     let named = [
@@ -124,7 +124,7 @@ fn echoing() -> Scene {
         ("the mask of a sent frame", request + 3),
         ("the payload of a sent frame", request + 10),
     ];
-    Scene::of("an echo", server.port(), places(Speaker::Client, &named), vec![Box::new(server)])
+    Scenario::of("an echo", server.port(), places(Speaker::Client, &named), vec![Box::new(server)])
 }
 
 /// What is said before the first frame. The port has five digits, as all that the system picks.
@@ -137,27 +137,27 @@ fn length_of_the_request() -> usize {
     length
 }
 
-pub fn refusing() -> Scene {
+pub fn refusing() -> Scenario {
     let body = "a".repeat(400);
     let answer = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 400\r\n\r\n{body}");
     let head = answer.len() - body.len();
     let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
     let server = Scripted::answering(answer);
     let scene =
-        Scene::of("a refusal", server.port(), places(Speaker::Server, &named), vec![Box::new(server)]);
-    Scene { refuses: true, ..scene }
+        Scenario::of("a refusal", server.port(), places(Speaker::Server, &named), vec![Box::new(server)]);
+    Scenario { refuses: true, ..scene }
 }
 
-fn redirecting() -> Scene {
+fn redirecting() -> Scenario {
     let target = EchoServer::start();
     let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
     let server = Scripted::answering(answer);
     let all = places(Speaker::Server, &[("its status", 10), ("its location", 32), ("its end", 70)]);
-    Scene::of("a redirect", server.port(), all, vec![Box::new(server), Box::new(target)])
+    Scenario::of("a redirect", server.port(), all, vec![Box::new(server), Box::new(target)])
 }
 
 /// A proxy that says yes to all and leads to a server that says everything.
-fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u16) -> String) -> Scene {
+fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u16) -> String) -> Scenario {
     let server = Scripted::start(play);
     let backend = server.port();
     let proxy_server = Scripted::start(move |mut peer| {
@@ -176,11 +176,11 @@ fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u1
     all.extend(places(Speaker::Client, &[("what it is asked", 1), ("for whom", 12)]));
     let mut heard = vec![(0, Some(Phase::Proxy))];
     heard.extend(heard_behind(answer));
-    Scene {
+    Scenario {
         url: |_| "ws://127.0.0.1:9/".to_owned(),
         proxy: Some(proxy),
         heard,
-        ..Scene::of(name, proxy_server.port(), all, vec![Box::new(proxy_server), Box::new(server)])
+        ..Scenario::of(name, proxy_server.port(), all, vec![Box::new(proxy_server), Box::new(server)])
     }
 }
 
@@ -188,7 +188,7 @@ const TUNNEL: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n
 /// The method, and the address that is reached: IPv4 (RFC 1928 sections 3 and 6).
 const SOCKS: [&[u8]; 2] = [&[5, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 0, 9]];
 
-pub fn http_proxy() -> Scene {
+pub fn http_proxy() -> Scenario {
     let agree = |peer: &mut Peer| {
         if !peer.read_head().is_empty() {
             peer.send(TUNNEL);
@@ -197,7 +197,7 @@ pub fn http_proxy() -> Scene {
     proxied("an HTTP proxy", agree, TUNNEL.len(), |port| format!("http://127.0.0.1:{port}"))
 }
 
-pub fn socks_proxy() -> Scene {
+pub fn socks_proxy() -> Scenario {
     let agree = |peer: &mut Peer| {
         // A greeting of one method, then a request for an IPv4 address.
         if peer.stream().read_exact(&mut [0; 3]).is_ok() {
@@ -210,7 +210,7 @@ pub fn socks_proxy() -> Scene {
     proxied("a SOCKS5 proxy", agree, SOCKS.concat().len(), |port| format!("socks5://127.0.0.1:{port}"))
 }
 
-fn secure() -> Scene {
+fn secure() -> Scenario {
     let authority = Authority::new("Test CA");
     let config = server_config(&authority.good(), Demands::default());
     let server = EchoServer::start_tls(config);
@@ -223,16 +223,16 @@ fn secure() -> Scene {
     ];
     let mut all = places(Speaker::Server, &named);
     all.extend(places(Speaker::Client, &[("the ClientHello", 3), ("its extensions", 150)]));
-    Scene {
+    Scenario {
         url: |port| format!("wss://localhost:{port}/count?n=200&size=20"),
         authority: Some(authority.pem()),
         heard: vec![(0, Some(Phase::Tls)), (500, None), (3_500, Some(Phase::Open))],
-        ..Scene::of("wss", server.port(), all, vec![Box::new(server)])
+        ..Scenario::of("wss", server.port(), all, vec![Box::new(server)])
     }
 }
 
 /// WebSockets over HTTP/2 (RFC 8441).
-pub fn http2() -> Scene {
+pub fn http2() -> Scenario {
     let server = Http2Server::start(Behaviour::default());
     let named = [
         ("SETTINGS", 3),
@@ -245,7 +245,7 @@ pub fn http2() -> Scene {
     let mut all = places(Speaker::Server, &named);
     let named = [("the preface", 3), ("the client's SETTINGS", 30), ("the request's HEADERS", 80)];
     all.extend(places(Speaker::Client, &named));
-    Scene {
+    Scenario {
         http: HttpVersion::Http2,
         heard: vec![
             (0, Some(Phase::Upgrade)),
@@ -254,11 +254,11 @@ pub fn http2() -> Scene {
             (HTTP2_HEAD, Some(Phase::Open)),
             (HTTP2_HEAD + 24 + 1, Some(Phase::Closing)),
         ],
-        ..Scene::of("HTTP/2", server.port(), all, vec![Box::new(server)])
+        ..Scenario::of("HTTP/2", server.port(), all, vec![Box::new(server)])
     }
 }
 
-impl Scene {
+impl Scenario {
     fn of(
         name: &'static str,
         port: u16,
@@ -285,6 +285,6 @@ impl Scene {
     }
 }
 
-pub fn all() -> Vec<Scene> {
+pub fn all() -> Vec<Scenario> {
     vec![plain(), echoing(), refusing(), redirecting(), http_proxy(), socks_proxy(), secure(), http2()]
 }

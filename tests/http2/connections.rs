@@ -61,7 +61,7 @@ fn sockets_wait_on_one_connection_until_its_stream_limit_rises() {
 }
 
 #[test]
-fn stream_limit_that_stays_zero_is_a_timeout_that_names_it() {
+fn stream_limit_zero_times_out_and_is_named() {
     let server = played(|peer, _| {
         peer.websockets(0);
         assert_eq!(peer.request(), None, "a request beyond the limit");
@@ -80,7 +80,7 @@ fn stream_limit_that_stays_zero_is_a_timeout_that_names_it() {
 }
 
 #[test]
-fn each_connection_serves_a_socket_where_the_stream_limit_is_one() {
+fn stream_limit_one_gives_each_socket_a_connection() {
     // At once, and after it was 0 first.
     for zero_first in [false, true] {
         let server = played(move |peer, _| {
@@ -99,7 +99,7 @@ fn each_connection_serves_a_socket_where_the_stream_limit_is_one() {
 }
 
 #[test]
-fn lowered_stream_limit_sends_the_next_sockets_to_one_other_connection() {
+fn lowered_stream_limit_opens_one_more_connection() {
     for lowered in [0, 1] {
         let seen = Arc::new(AtomicBool::new(false));
         let own = seen.clone();
@@ -130,7 +130,7 @@ fn lowered_stream_limit_sends_the_next_sockets_to_one_other_connection() {
 }
 
 #[test]
-fn refused_stream_is_asked_once_more_and_not_again() {
+fn refused_stream_is_retried_once() {
     let server = played(|peer, _| {
         peer.websockets(100);
         while let Some(stream) = peer.request() {
@@ -146,7 +146,7 @@ fn refused_stream_is_asked_once_more_and_not_again() {
 }
 
 #[test]
-fn goaway_costs_each_socket_one_more_connection_at_most() {
+fn goaway_costs_at_most_one_connection_per_socket() {
     // In place of an answer, and in place of any request.
     let unanswered = played(|peer, _| {
         peer.websockets(100);
@@ -171,7 +171,7 @@ fn goaway_costs_each_socket_one_more_connection_at_most() {
 }
 
 #[test]
-fn sockets_that_follow_one_that_failed_dial_once_each() {
+fn waiting_sockets_dial_once_each_after_a_failure() {
     let server = Scripted::start(|peer| peer.reset());
     let clients = opening(&server, 6);
     clients.iter().for_each(|client| drop(client.error()));
@@ -179,7 +179,7 @@ fn sockets_that_follow_one_that_failed_dial_once_each() {
 }
 
 #[test]
-fn sockets_that_follow_one_that_gave_up_share_the_next_connection() {
+fn waiting_sockets_share_the_next_connection_after_a_cancel() {
     let server = Http2Server::start(Behaviour::default());
     for round in 1..=10 {
         let clients: Vec<_> = (0..6).map(|_| Client::new(&server.url("/"))).collect();
@@ -194,7 +194,7 @@ fn sockets_that_follow_one_that_gave_up_share_the_next_connection() {
 }
 
 #[test]
-fn each_retry_makes_two_connections_at_most() {
+fn each_retry_opens_at_most_two_connections() {
     let server = played(|peer, _| {
         peer.websockets(100);
         peer.request();
@@ -210,7 +210,7 @@ fn each_retry_makes_two_connections_at_most() {
 }
 
 #[test]
-fn fields_that_mean_nothing_after_connect_are_ignored() {
+fn meaningless_fields_in_a_connect_response_are_ignored() {
     // content-length by the static table's index and by name, transfer-encoding in both ways.
     let blocks: [&'static [u8]; 4] = [
         b"\x5c\x010",

@@ -64,7 +64,7 @@ fn retries(count: u32) -> Option<Reconnect> {
 }
 
 #[test]
-fn what_may_be_served_over_http1_is_asked_there_once_and_remembered() {
+fn refused_connect_falls_back_to_http1_once_and_is_remembered() {
     let statuses = [400, 405, 421, 426, 500, 501, 502, 503, 504, 505];
     let mut paths: Vec<_> = statuses.iter().map(|status| format!("/status/{status}")).collect();
     paths.extend(["/protocol-error", "/http1-only", "/status/501/later"].map(str::to_owned));
@@ -79,7 +79,7 @@ fn what_may_be_served_over_http1_is_asked_there_once_and_remembered() {
 }
 
 #[test]
-fn what_the_server_understood_stays_what_it_is() {
+fn definitive_refusals_do_not_fall_back() {
     let host = Host::both();
     let paths = ["401", "403", "404", "407", "410", "429", "502/later", "503/later"];
     for (count, path) in paths.iter().enumerate() {
@@ -92,7 +92,7 @@ fn what_the_server_understood_stays_what_it_is() {
 }
 
 #[test]
-fn body_of_such_a_refusal_is_not_waited_for() {
+fn fallback_does_not_wait_for_the_body() {
     let host = Host::both();
     let client = host.client("/status/501/slow");
     client.set_connect_timeout(600_000).unwrap();
@@ -101,7 +101,7 @@ fn body_of_such_a_refusal_is_not_waited_for() {
 }
 
 #[test]
-fn every_socket_that_is_refused_at_once_makes_one_connection_more() {
+fn each_refused_socket_opens_one_more_connection() {
     let host = Host::both();
     let clients: Vec<_> = (0..12).map(|_| host.opening("/status/501")).collect();
     clients.iter().for_each(|client| echoes(client, 1));
@@ -111,7 +111,7 @@ fn every_socket_that_is_refused_at_once_makes_one_connection_more() {
 }
 
 #[test]
-fn messages_that_wait_for_the_connection_survive() {
+fn queued_messages_survive_the_fallback() {
     let host = Host::both();
     let client = host.client("/status/501");
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..Reconnect::default() })).unwrap();
@@ -122,7 +122,7 @@ fn messages_that_wait_for_the_connection_survive() {
 }
 
 #[test]
-fn retries_after_it_use_http1() {
+fn retries_after_a_fallback_use_http1() {
     let answer = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
     let host = Host::new(BOTH, Behaviour { http1_answer: Some(answer), ..Behaviour::default() });
     let client = host.client("/status/502");
@@ -146,7 +146,7 @@ fn retries_after_it_use_http1() {
 }
 
 #[test]
-fn server_without_http1_is_asked_for_it_once_and_the_answer_over_http2_counts() {
+fn server_without_http1_reports_the_http2_error() {
     let host = Host::new(&["h2"], Behaviour::default());
     let client = host.client("/status/502");
     client.set_reconnect(retries(3)).unwrap();
@@ -166,7 +166,7 @@ fn server_without_http1_is_asked_for_it_once_and_the_answer_over_http2_counts() 
 }
 
 #[test]
-fn stream_that_is_reset_twice_is_asked_over_http1_and_that_is_not_remembered() {
+fn stream_reset_twice_falls_back_without_being_remembered() {
     let host = Host::both();
     echoes(&host.opening("/reset"), 1);
     assert_eq!(host.counted(), (2, 1, 2));
@@ -174,7 +174,7 @@ fn stream_that_is_reset_twice_is_asked_over_http1_and_that_is_not_remembered() {
 }
 
 #[test]
-fn http2_alone_says_what_was_asked_and_asks_nothing_else() {
+fn http2_only_does_not_fall_back_on_refusal() {
     let host = Host::both();
     let cases = [
         ("/status/405", "no CONNECT"),
@@ -196,7 +196,7 @@ fn http2_alone_says_what_was_asked_and_asks_nothing_else() {
 }
 
 #[test]
-fn content_length_in_the_answer_to_connect_is_ignored() {
+fn content_length_in_a_connect_response_is_ignored() {
     let host = Host::both();
     let client = host.opening("/length");
     echoes(&client, 2);

@@ -24,7 +24,7 @@ fn opened(client: &Client) {
 }
 
 #[test]
-fn sockets_share_what_goes_through_the_same_proxy() {
+fn sockets_with_the_same_proxy_share_a_connection() {
     let server = Http2Server::start(Behaviour::default());
     let port = server.port();
     let proxy = Scripted::start(move |mut peer| {
@@ -46,7 +46,7 @@ fn sockets_share_what_goes_through_the_same_proxy() {
 }
 
 #[test]
-fn a_redirect_leads_to_a_server_with_http2() {
+fn redirect_to_an_http2_server_works() {
     let authority = Authority::new("Test CA");
     let demands = Demands { alpn: &["h2", "http/1.1"], ..Demands::default() };
     let config = server_config(&authority.good(), demands);
@@ -64,7 +64,7 @@ fn a_redirect_leads_to_a_server_with_http2() {
 }
 
 #[test]
-fn another_try_finds_the_connection_that_is_still_there() {
+fn retry_reuses_the_shared_connection() {
     let server = Http2Server::start(Behaviour::default());
     let client = client(&server.url("/cut"));
     let delay = Duration::from_millis(1);

@@ -53,7 +53,7 @@ fn versions_asked(client: &Client) -> Arc<AtomicU32> {
 }
 
 #[test]
-fn automatic_is_http2_where_the_server_has_it() {
+fn auto_uses_http2_if_the_server_supports_it() {
     let (server, tls) = secure(BOTH, Behaviour::default());
     let client = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
     client.open().unwrap();
@@ -88,7 +88,7 @@ fn several_dozen_sockets_share_one_connection() {
 }
 
 #[test]
-fn a_full_connection_is_followed_by_the_next() {
+fn full_connection_is_followed_by_another() {
     let server = Http2Server::start(Behaviour { max_streams: 2, ..Behaviour::default() });
     let clients: Vec<_> = (0..5).map(|_| clear(&server, "/")).collect();
     for client in &clients {
@@ -99,7 +99,7 @@ fn a_full_connection_is_followed_by_the_next() {
 }
 
 #[test]
-fn a_server_without_websockets_over_http2_is_asked_once_and_quietly() {
+fn server_without_extended_connect_is_asked_once() {
     let (server, tls) = secure(BOTH, Behaviour { websockets: false, ..Behaviour::default() });
     let first = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
     let asked = versions_asked(&first);
@@ -117,7 +117,7 @@ fn a_server_without_websockets_over_http2_is_asked_once_and_quietly() {
 }
 
 #[test]
-fn sockets_that_wait_for_a_server_without_http2_get_connections_of_their_own() {
+fn waiting_sockets_dial_alone_without_http2() {
     for alpn in [&["http/1.1"][..], &[]] {
         let (server, tls) = secure(alpn, Behaviour::default());
         let clients: Vec<_> =
@@ -133,7 +133,7 @@ fn sockets_that_wait_for_a_server_without_http2_get_connections_of_their_own() {
 }
 
 #[test]
-fn http2_alone_does_not_fall_back() {
+fn http2_only_does_not_fall_back() {
     let (without, tls) = secure(BOTH, Behaviour { websockets: false, ..Behaviour::default() });
     let (old, old_tls) = secure(&["http/1.1"], Behaviour::default());
     for (server, tls, words) in [(&without, &tls, "RFC 8441"), (&old, &old_tls, "does not speak HTTP/2")] {
@@ -149,7 +149,7 @@ fn http2_alone_does_not_fall_back() {
 }
 
 #[test]
-fn http1_alone_does_not_offer_http2() {
+fn http1_only_does_not_offer_http2() {
     let (server, tls) = secure(BOTH, Behaviour::default());
     let client = client(&server.url("/"), Some(&tls), HttpVersion::Http1);
     client.open().unwrap();
@@ -158,7 +158,7 @@ fn http1_alone_does_not_offer_http2() {
 }
 
 #[test]
-fn without_tls_only_prior_knowledge_is_http2() {
+fn ws_uses_http2_only_with_prior_knowledge() {
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/headers");
     assert_eq!(client.next(), Seen::Open);
@@ -172,7 +172,7 @@ fn without_tls_only_prior_knowledge_is_http2() {
 }
 
 #[test]
-fn a_server_that_answers_http2_in_http1_is_an_error() {
+fn http1_response_to_http2_is_an_error() {
     let plain = EchoServer::start();
     let client = client(&plain.url("/"), None, HttpVersion::Http2);
     client.open().unwrap();
@@ -181,7 +181,7 @@ fn a_server_that_answers_http2_in_http1_is_an_error() {
 }
 
 #[test]
-fn the_request_can_be_changed_and_says_its_version() {
+fn request_can_be_changed_and_has_version_2() {
     let (server, tls) = secure(BOTH, Behaviour::default());
     let client = client(&server.url("/headers"), Some(&tls), HttpVersion::Auto);
     client.add_protocol("chat").unwrap();
@@ -199,7 +199,7 @@ fn the_request_can_be_changed_and_says_its_version() {
 }
 
 #[test]
-fn a_refusal_has_its_status_and_body() {
+fn refused_connect_reports_status_and_body() {
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/forbidden");
     let error = client.error();
@@ -209,7 +209,7 @@ fn a_refusal_has_its_status_and_body() {
 }
 
 #[test]
-fn a_reset_in_place_of_an_answer_is_an_error_after_one_more_try() {
+fn stream_reset_without_response_is_retried_once() {
     let server = Http2Server::start(Behaviour::default());
     let error = clear(&server, "/reset").error();
     assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Upgrade));
@@ -222,7 +222,7 @@ fn a_reset_in_place_of_an_answer_is_an_error_after_one_more_try() {
 }
 
 #[test]
-fn a_server_that_wants_http1_for_it_gets_that() {
+fn http_1_1_required_falls_back() {
     let (server, tls) = secure(BOTH, Behaviour::default());
     let automatic = client(&server.url("/http1-only"), Some(&tls), HttpVersion::Auto);
     automatic.open().unwrap();
@@ -235,7 +235,7 @@ fn a_server_that_wants_http1_for_it_gets_that() {
 }
 
 #[test]
-fn a_reset_stream_is_the_end_of_one_socket() {
+fn stream_reset_ends_one_socket_only() {
     let server = Http2Server::start(Behaviour::default());
     let (cut, other) = (clear(&server, "/cut"), clear(&server, "/"));
     assert_eq!((cut.next(), other.next()), (Seen::Open, Seen::Open));
@@ -247,7 +247,7 @@ fn a_reset_stream_is_the_end_of_one_socket() {
 }
 
 #[test]
-fn after_goaway_the_old_ones_stay_and_the_new_ones_go_elsewhere() {
+fn goaway_keeps_open_streams_and_moves_new_sockets() {
     let server = Http2Server::start(Behaviour::default());
     let old = clear(&server, "/");
     assert_eq!(old.next(), Seen::Open);
@@ -262,7 +262,7 @@ fn after_goaway_the_old_ones_stay_and_the_new_ones_go_elsewhere() {
 }
 
 #[test]
-fn a_server_that_fell_silent_is_asked_on_a_new_connection_next() {
+fn silent_connection_is_not_shared_any_more() {
     let server = Http2Server::start(Behaviour::default());
     let (other, silent) = (clear(&server, "/"), client(&server.url("/silent"), None, HttpVersion::Http2));
     silent.set_start_ping_thread(true).unwrap();
@@ -281,7 +281,7 @@ fn a_server_that_fell_silent_is_asked_on_a_new_connection_next() {
 }
 
 #[test]
-fn the_lost_connection_is_the_end_of_all_its_sockets_once_each() {
+fn lost_connection_ends_each_of_its_sockets_once() {
     let server = Http2Server::start(Behaviour::default());
     let clients: Vec<_> = (0..6).map(|_| clear(&server, "/")).collect();
     clients.iter().for_each(|client| assert_eq!(client.next(), Seen::Open));
@@ -295,7 +295,7 @@ fn the_lost_connection_is_the_end_of_all_its_sockets_once_each() {
 }
 
 #[test]
-fn large_messages_pass_the_windows_in_both_directions() {
+fn large_messages_pass_flow_control_both_ways() {
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/");
     assert_eq!(client.next(), Seen::Open);
@@ -311,7 +311,7 @@ fn large_messages_pass_the_windows_in_both_directions() {
 }
 
 #[test]
-fn a_game_that_does_not_read_holds_up_its_own_stream_only() {
+fn backpressure_affects_one_stream_only() {
     let server = Http2Server::start(Behaviour::default());
     const COUNT: u32 = 6000;
     // More than the mailbox, the window and the network in between hold.
@@ -333,7 +333,7 @@ fn a_game_that_does_not_read_holds_up_its_own_stream_only() {
 }
 
 #[test]
-fn what_the_server_does_not_take_stays_in_the_buffered_amount() {
+fn closed_send_window_counts_as_buffered_amount() {
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/silent");
     assert_eq!(client.next(), Seen::Open);
@@ -355,7 +355,7 @@ fn what_the_server_does_not_take_stays_in_the_buffered_amount() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_a_timeout_in_the_phase_of_the_upgrade() {
+fn silent_http2_server_times_out_in_the_upgrade_phase() {
     let server = Scripted::start(|peer| {
         let mut sink = Vec::new();
         let _ = std::io::Read::read_to_end(&mut peer.stream(), &mut sink);
@@ -375,7 +375,7 @@ fn a_server_that_says_nothing_is_a_timeout_in_the_phase_of_the_upgrade() {
 }
 
 #[test]
-fn giving_up_while_others_wait_is_no_end_for_them() {
+fn cancelling_the_dialling_socket_keeps_the_waiting_ones() {
     let server = Http2Server::start(Behaviour::default());
     for _ in 0..20 {
         let clients: Vec<_> = (0..4).map(|_| clear(&server, "/")).collect();
@@ -389,7 +389,7 @@ fn giving_up_while_others_wait_is_no_end_for_them() {
 }
 
 #[test]
-fn the_library_stops_with_streams_open() {
+fn destroyed_socket_ends_its_stream() {
     let _alone = crate::common::alone();
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/");

@@ -10,7 +10,7 @@ use framewire::{Config, HttpVersion};
 use framewire_servers::{Behaviour, EchoServer, Http2Server};
 
 #[test]
-fn sockets_of_one_server_meet_on_one_worker() {
+fn http2_sockets_of_a_server_move_to_one_worker() {
     framewire::init(Config { worker_threads: 3, ..Config::default() }).unwrap();
     let (one, two) = (Http2Server::start(Behaviour::default()), Http2Server::start(Behaviour::default()));
     let plain = EchoServer::start();

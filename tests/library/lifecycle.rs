@@ -64,7 +64,7 @@ fn init_is_refused_while_the_library_runs() {
 }
 
 #[test]
-fn a_stopped_library_answers_every_call() {
+fn stopped_library_rejects_every_call_safely() {
     let _alone = alone();
     let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
     stop();
@@ -79,7 +79,7 @@ fn a_stopped_library_answers_every_call() {
 }
 
 #[test]
-fn shutdown_inside_a_callback_is_refused_and_does_no_harm() {
+fn shutdown_in_a_callback_is_refused() {
     let _alone = alone();
     let echo = EchoServer::start();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
@@ -116,7 +116,7 @@ fn shutdown_inside_a_callback_is_refused_and_does_no_harm() {
 }
 
 #[test]
-fn shutdown_does_not_wait_for_a_request_that_the_game_holds() {
+fn shutdown_does_not_wait_for_a_held_request() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.wait_for_end();
@@ -144,7 +144,7 @@ fn shutdown_does_not_wait_for_a_request_that_the_game_holds() {
 }
 
 #[test]
-fn stopping_and_starting_leaves_no_thread_no_descriptor_and_no_block() {
+fn restarts_leak_no_threads_descriptors_or_blocks() {
     let _alone = alone();
     stop();
     let before = descriptors();
@@ -210,7 +210,7 @@ fn stopping_and_starting_leaves_no_thread_no_descriptor_and_no_block() {
 }
 
 #[test]
-fn sockets_made_on_other_threads_while_it_stops_are_finalized_or_refused() {
+fn sockets_created_during_shutdown_are_finalized_or_refused() {
     let _alone = alone();
     let echo = EchoServer::start();
     let url = echo.url("/");
@@ -258,7 +258,7 @@ fn sockets_made_on_other_threads_while_it_stops_are_finalized_or_refused() {
 }
 
 #[test]
-fn shutdown_waits_for_a_callback_no_longer_than_it_is_told() {
+fn shutdown_times_out_on_a_blocked_callback() {
     let _alone = alone();
     let echo = EchoServer::start();
     let client = Client::new(&echo.url("/"));
@@ -282,7 +282,7 @@ fn shutdown_waits_for_a_callback_no_longer_than_it_is_told() {
 }
 
 #[test]
-fn thread_hooks_run_on_each_thread_first_and_last() {
+fn thread_hooks_run_first_and_last_on_each_thread() {
     let _alone = alone();
     stop();
     let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -94,7 +94,7 @@ fn in_request(socket: &Socket) {
 }
 
 #[test]
-fn a_callback_that_panics_ends_its_own_connection_with_an_error() {
+fn panic_in_a_callback_ends_its_connection_with_an_error() {
     let _alone = alone();
     let server = EchoServer::start();
     let traps: [(&str, Trap); 7] = [
@@ -136,7 +136,7 @@ fn a_callback_that_panics_ends_its_own_connection_with_an_error() {
 }
 
 #[test]
-fn a_terminal_callback_that_panics_is_not_called_again_and_the_socket_can_be_used_again() {
+fn panicking_terminal_callback_runs_once_and_socket_can_reopen() {
     let _alone = alone();
     let server = EchoServer::start();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
@@ -161,7 +161,7 @@ fn a_terminal_callback_that_panics_is_not_called_again_and_the_socket_can_be_use
 }
 
 #[test]
-fn finalizers_that_panic_keep_no_other_from_running() {
+fn panicking_finalizer_does_not_stop_others() {
     let _alone = alone();
     let finalized = Arc::new(AtomicUsize::new(0));
     for _ in 0..3 {
@@ -179,7 +179,7 @@ fn finalizers_that_panic_keep_no_other_from_running() {
 }
 
 #[test]
-fn a_log_that_panics_harms_no_connection() {
+fn panicking_log_callback_does_not_affect_connections() {
     let _alone = alone();
     let server = EchoServer::start();
     let lines = Arc::new(AtomicUsize::new(0));

@@ -97,7 +97,7 @@ fn queued_messages_are_sent_before_the_close_frame() {
 }
 
 #[test]
-fn queued_messages_of_a_destroyed_socket_are_sent_where_that_is_wanted() {
+fn destroy_when_sent_sends_queued_messages() {
     let _alone = alone();
     for shuts_down in [true, false] {
         let (server, reported) = counting_server(true);
@@ -115,7 +115,7 @@ fn queued_messages_of_a_destroyed_socket_are_sent_where_that_is_wanted() {
 }
 
 #[test]
-fn destroyed_socket_that_still_sends_does_not_hold_up_a_shutdown() {
+fn destroyed_socket_that_still_sends_does_not_delay_shutdown() {
     let _alone = alone();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
@@ -131,7 +131,7 @@ fn destroyed_socket_that_still_sends_does_not_hold_up_a_shutdown() {
 }
 
 #[test]
-fn a_server_that_sends_back_everything_receives_everything() {
+fn echoing_server_receives_everything_on_shutdown() {
     let _alone = alone();
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/"));
@@ -142,7 +142,7 @@ fn a_server_that_sends_back_everything_receives_everything() {
 }
 
 #[test]
-fn a_close_that_the_game_has_begun_keeps_its_code() {
+fn close_started_before_shutdown_keeps_its_code() {
     let _alone = alone();
     let (server, reported) = counting_server(true);
     let client = Client::opened(&server.url());
@@ -153,7 +153,7 @@ fn a_close_that_the_game_has_begun_keeps_its_code() {
 }
 
 #[test]
-fn every_socket_of_every_worker_is_drained() {
+fn shutdown_drains_all_sockets_of_all_workers() {
     let _alone = alone();
     shutdown(PATIENCE).unwrap();
     framewire::init(framewire::Config { worker_threads: 2, ..Default::default() }).unwrap();
@@ -167,7 +167,7 @@ fn every_socket_of_every_worker_is_drained() {
 }
 
 #[test]
-fn what_does_not_fit_into_the_timeout_is_dropped_and_logged() {
+fn shutdown_timeout_drops_and_logs_the_rest() {
     let _alone = alone();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
@@ -189,7 +189,7 @@ fn what_does_not_fit_into_the_timeout_is_dropped_and_logged() {
 }
 
 #[test]
-fn a_timeout_of_zero_drops_everything_at_once() {
+fn shutdown_timeout_zero_drops_everything() {
     let _alone = alone();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
@@ -205,7 +205,7 @@ fn a_timeout_of_zero_drops_everything_at_once() {
 }
 
 #[test]
-fn a_socket_that_connects_is_cancelled() {
+fn shutdown_cancels_connecting_sockets() {
     let _alone = alone();
     let server = Scripted::start(|mut peer| {
         peer.read_head();
@@ -265,7 +265,7 @@ mod secure {
 }
 
 #[test]
-fn wait_sleeps_as_told_while_the_library_does_not_run() {
+fn wait_times_out_while_the_library_is_stopped() {
     let _alone = alone();
     shutdown(PATIENCE).unwrap();
     let begun = std::time::Instant::now();
@@ -274,7 +274,7 @@ fn wait_sleeps_as_told_while_the_library_does_not_run() {
 }
 
 #[test]
-fn wait_wakes_for_the_first_event_of_a_socket_that_is_made_meanwhile() {
+fn wait_wakes_for_a_socket_created_meanwhile() {
     let _alone = alone();
     shutdown(PATIENCE).unwrap();
     let echo = EchoServer::start();
@@ -286,7 +286,7 @@ fn wait_wakes_for_the_first_event_of_a_socket_that_is_made_meanwhile() {
 }
 
 #[test]
-fn a_shutdown_ends_the_waits_that_were_begun_before() {
+fn shutdown_ends_running_waits() {
     let _alone = alone();
     let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
     let ended = Arc::new(AtomicUsize::new(0));

@@ -99,7 +99,7 @@ fn counting(socket: &Socket) -> Arc<AtomicUsize> {
 }
 
 #[test]
-fn a_flooded_socket_never_starves_a_quiet_one() {
+fn busy_socket_does_not_starve_others() {
     let _alone = alone();
     let (flood, echo) = (flood(200), EchoServer::start());
     for (max_events, max_microseconds) in [(0, 0), (1, 0), (20, 0), (0, 200), (20, 200)] {
@@ -132,7 +132,7 @@ fn a_flooded_socket_never_starves_a_quiet_one() {
 }
 
 #[test]
-fn next_event_goes_round_as_well() {
+fn next_event_is_round_robin() {
     let _alone = alone();
     let (flood, echo) = (flood(200), EchoServer::start());
     let flooded = Client::opened(&flood.url());
@@ -155,7 +155,7 @@ fn next_event_goes_round_as_well() {
 }
 
 #[test]
-fn a_budget_of_events_is_kept_exactly() {
+fn event_budget_is_exact() {
     let _alone = alone();
     let server = count(1000, 200);
     let client = Client::opened(&server.url());
@@ -196,7 +196,7 @@ fn burst(messages: u32) -> Scripted {
 }
 
 #[test]
-fn what_came_in_one_piece_is_called_and_taken_by_turns_and_in_order() {
+fn batched_messages_keep_order_with_poll_and_next_event() {
     let _alone = alone();
     const MESSAGES: u32 = 1000;
     let server = burst(MESSAGES);
@@ -268,7 +268,7 @@ fn at_the_tenth(client: &Client, act: fn(&Socket)) -> Arc<AtomicUsize> {
 }
 
 #[test]
-fn a_socket_destroyed_within_a_burst_shows_no_more_of_it() {
+fn destroy_within_a_batch_stops_delivery() {
     let _alone = alone();
     let server = burst(200);
     let client = Client::opened(&server.url());
@@ -280,7 +280,7 @@ fn a_socket_destroyed_within_a_burst_shows_no_more_of_it() {
 }
 
 #[test]
-fn a_callback_that_panics_within_a_burst_loses_nothing_of_it() {
+fn panic_within_a_batch_loses_no_message() {
     let _alone = alone();
     let server = burst(150);
     let client = Client::opened(&server.url());
@@ -292,7 +292,7 @@ fn a_callback_that_panics_within_a_burst_loses_nothing_of_it() {
 }
 
 #[test]
-fn inside_a_callback_few_events_that_were_delivered_are_still_counted() {
+fn pending_in_a_callback_is_nearly_exact() {
     let _alone = alone();
     const MESSAGES: usize = 1000;
     let server = count(MESSAGES as u32, 200);
@@ -315,7 +315,7 @@ fn inside_a_callback_few_events_that_were_delivered_are_still_counted() {
 }
 
 #[test]
-fn a_budget_of_time_ends_a_call_whose_callbacks_are_slow() {
+fn time_budget_stops_slow_callbacks() {
     let _alone = alone();
     let server = count(50, 200);
     let client = Client::opened(&server.url());
@@ -337,7 +337,7 @@ fn a_budget_of_time_ends_a_call_whose_callbacks_are_slow() {
 }
 
 #[test]
-fn a_budget_of_time_holds_for_finalizers_too() {
+fn time_budget_applies_to_finalizers() {
     let _alone = alone();
     const SOCKETS: usize = 10;
     let finalized = Arc::new(AtomicUsize::new(0));
@@ -363,7 +363,7 @@ fn a_budget_of_time_holds_for_finalizers_too() {
 }
 
 #[test]
-fn a_poll_without_a_budget_ends_although_messages_keep_coming() {
+fn poll_without_budget_returns_under_load() {
     let _alone = alone();
     let flood = flood(100);
     let client = Client::opened(&flood.url());
@@ -377,7 +377,7 @@ fn a_poll_without_a_budget_ends_although_messages_keep_coming() {
 }
 
 #[test]
-fn a_hundred_thousand_messages_come_in_order() {
+fn hundred_thousand_messages_arrive_in_order() {
     let _alone = alone();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         let server = count(100_000, 130);
@@ -410,7 +410,7 @@ fn a_hundred_thousand_messages_come_in_order() {
 }
 
 #[test]
-fn a_game_that_does_not_read_holds_the_server_back_and_loses_nothing() {
+fn full_event_queue_applies_backpressure_without_loss() {
     let _alone = alone();
     const QUEUE: usize = 64 << 10;
     const MESSAGES: u32 = 60_000;
@@ -457,7 +457,7 @@ fn a_game_that_does_not_read_holds_the_server_back_and_loses_nothing() {
 }
 
 #[test]
-fn a_message_larger_than_the_queue_comes_all_the_same() {
+fn message_larger_than_queue_is_delivered() {
     let _alone = alone();
     let _library = Library::with_queue(16 << 10);
     let echo = EchoServer::start();
@@ -470,7 +470,7 @@ fn a_message_larger_than_the_queue_comes_all_the_same() {
 }
 
 #[test]
-fn in_worker_mode_callbacks_of_one_socket_come_one_at_a_time() {
+fn worker_callbacks_of_a_socket_never_overlap() {
     let _alone = alone();
     let _library = Library::with_queue(0);
     const SOCKETS: usize = 8;
@@ -527,7 +527,7 @@ fn pending_is_exact() {
 }
 
 #[test]
-fn pending_never_counts_what_is_not_there() {
+fn pending_never_overcounts() {
     let _alone = alone();
     let flood = flood(64);
     let client = Client::opened(&flood.url());
@@ -548,7 +548,7 @@ fn pending_never_counts_what_is_not_there() {
 }
 
 #[test]
-fn threads_that_poll_at_once_keep_each_sockets_order() {
+fn concurrent_polls_keep_order_per_socket() {
     let _alone = alone();
     const MESSAGES: u32 = 20_000;
     let server = count(MESSAGES, 150);
@@ -595,7 +595,7 @@ fn threads_that_poll_at_once_keep_each_sockets_order() {
 }
 
 #[test]
-fn poll_inside_a_callback_serves_the_other_sockets_and_never_its_own() {
+fn poll_in_a_callback_serves_other_sockets_only() {
     let _alone = alone();
     let server = count(100, 150);
     let (one, two) = (Client::opening(&server.url()), Client::opening(&server.url()));
@@ -623,7 +623,7 @@ fn poll_inside_a_callback_serves_the_other_sockets_and_never_its_own() {
 }
 
 #[test]
-fn wait_wakes_when_an_event_comes_and_not_before() {
+fn wait_wakes_on_the_next_event() {
     let _alone = alone();
     let (go, told) = mpsc::channel::<()>();
     let told = Mutex::new(told);
@@ -646,7 +646,7 @@ fn wait_wakes_when_an_event_comes_and_not_before() {
 }
 
 #[test]
-fn frames_that_are_streamed_are_held_back_too() {
+fn full_event_queue_applies_backpressure_to_fragments() {
     let _alone = alone();
     const QUEUE: usize = 64 << 10;
     let _library = Library::with_queue(QUEUE);

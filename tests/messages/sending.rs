@@ -47,7 +47,7 @@ fn send_until_refused(socket: &Socket, size: usize) -> u32 {
 }
 
 #[test]
-fn threads_keep_their_own_order() {
+fn sends_keep_order_per_thread() {
     const THREADS: u32 = 4;
     const MESSAGES: u32 = 5_000;
     let echo = EchoServer::start();
@@ -74,7 +74,7 @@ fn threads_keep_their_own_order() {
 }
 
 #[test]
-fn what_was_refused_is_never_sent_and_the_rest_is_sent_once() {
+fn refused_sends_are_never_sent_and_others_once() {
     const LIMIT: usize = 1 << 20;
     const SIZE: usize = 10_000;
     let (server, go, reported) = holding();
@@ -124,7 +124,7 @@ fn buffered_amount_counts_payload_and_returns_to_zero() {
 }
 
 #[test]
-fn a_queue_that_is_not_sent_is_forgotten_with_its_connection() {
+fn unsent_queue_is_dropped_with_the_connection() {
     let (server, go, _reported) = holding();
     let client = Client::opened(&server.url());
     client.set_max_buffered_amount(1 << 20).unwrap();
@@ -136,7 +136,7 @@ fn a_queue_that_is_not_sent_is_forgotten_with_its_connection() {
 }
 
 #[test]
-fn large_messages_go_out_in_fragments_with_control_frames_between_them() {
+fn control_frames_are_sent_between_fragments() {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
@@ -175,7 +175,7 @@ fn large_messages_go_out_in_fragments_with_control_frames_between_them() {
 }
 
 #[test]
-fn every_frame_is_masked_with_a_key_of_its_own() {
+fn every_frame_has_its_own_mask_key() {
     const FRAMES: usize = 500;
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
@@ -208,7 +208,7 @@ fn every_frame_is_masked_with_a_key_of_its_own() {
 }
 
 #[test]
-fn pings_go_out_and_pongs_come_back() {
+fn pings_are_answered_with_pongs() {
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/"));
     client.ping(b"are you there").unwrap();
@@ -220,7 +220,7 @@ fn pings_go_out_and_pongs_come_back() {
 }
 
 #[test]
-fn the_servers_pings_are_answered_with_what_they_held() {
+fn server_pings_are_answered_with_their_payload() {
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/ping?data=echo-this"));
     assert_eq!(client.next(), Seen::Text("echo-this".into()));
@@ -248,7 +248,7 @@ fn sends_before_open_and_after_close_are_refused() {
 }
 
 #[test]
-fn bad_calls_send_nothing() {
+fn invalid_calls_send_nothing() {
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/"));
     let bad = framewire::Segment::copy_of(b"\xFF").unwrap();
@@ -263,7 +263,7 @@ fn bad_calls_send_nothing() {
 }
 
 #[test]
-fn segments_arrive_whole_whoever_else_holds_them() {
+fn shared_segments_arrive_intact() {
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/"));
     let bytes: Vec<u8> = (0..100_000).map(|n| (n % 241) as u8).collect();
@@ -280,7 +280,7 @@ fn segments_arrive_whole_whoever_else_holds_them() {
 }
 
 #[test]
-fn a_server_that_stops_reading_stops_nobody_else() {
+fn stalled_server_does_not_affect_other_sockets() {
     let (server, go, _reported) = holding();
     let echo = EchoServer::start();
     let (stalled, lively) = (Client::opened(&server.url()), Client::opened(&echo.url("/")));
@@ -296,7 +296,7 @@ fn a_server_that_stops_reading_stops_nobody_else() {
 }
 
 #[test]
-fn sends_inside_worker_callbacks_go_out_in_order() {
+fn sends_in_worker_callbacks_keep_order() {
     let echo = EchoServer::start();
     let client = Client::new(&echo.url("/"));
     client.set_dispatch(framewire::Dispatch::Worker).unwrap();

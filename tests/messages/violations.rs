@@ -51,7 +51,7 @@ fn utf8(name: &'static str, bytes: &[u8]) -> (&'static str, Vec<u8>, u16, ErrorK
 }
 
 #[test]
-fn headers_that_no_rule_allows_are_answered_with_1002() {
+fn invalid_frame_headers_close_with_1002() {
     all_violate(&[
         protocol("reserved data opcode 3", b"\x83\x00"),
         protocol("reserved data opcode 7", b"\x87\x00"),
@@ -69,7 +69,7 @@ fn headers_that_no_rule_allows_are_answered_with_1002() {
 }
 
 #[test]
-fn control_frames_are_short_and_whole() {
+fn long_or_fragmented_control_frames_close_with_1002() {
     all_violate(&[
         protocol("ping in two", b"\x09\x01x"),
         protocol("pong in two", b"\x0A\x00"),
@@ -81,7 +81,7 @@ fn control_frames_are_short_and_whole() {
 }
 
 #[test]
-fn fragments_follow_one_another() {
+fn interleaved_fragments_close_with_1002() {
     all_violate(&[
         protocol("continuation of nothing", b"\x80\x01x"),
         protocol("first fragment of nothing", b"\x00\x01x"),
@@ -93,7 +93,7 @@ fn fragments_follow_one_another() {
 }
 
 #[test]
-fn close_frames_hold_a_code_that_may_be_sent() {
+fn invalid_close_codes_close_with_1002() {
     let mut cases = vec![protocol("half a code", b"\x88\x01\x03")];
     for code in [0u16, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
         let [high, low] = code.to_be_bytes();
@@ -104,7 +104,7 @@ fn close_frames_hold_a_code_that_may_be_sent() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_answered_with_1007() {
+fn invalid_utf8_closes_with_1007() {
     all_violate(&[
         utf8("a lone continuation byte", b"\x81\x01\x80"),
         utf8("overlong", b"\x81\x02\xC0\xAF"),
@@ -117,7 +117,7 @@ fn text_that_is_not_utf8_is_answered_with_1007() {
 }
 
 #[test]
-fn bad_utf8_is_found_before_its_frame_is_whole() {
+fn invalid_utf8_is_detected_in_an_incomplete_frame() {
     let large = |len: u64, before: usize| {
         let mut bytes = b"\x81\x7F".to_vec();
         bytes.extend(len.to_be_bytes());
@@ -136,7 +136,7 @@ fn bad_utf8_is_found_before_its_frame_is_whole() {
 }
 
 #[test]
-fn compressed_data_that_does_not_decompress_is_a_fault_of_the_extension() {
+fn invalid_compressed_data_is_an_extension_error() {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade_with("Sec-WebSocket-Extensions: permessage-deflate\r\n");
@@ -154,7 +154,7 @@ fn compressed_data_that_does_not_decompress_is_a_fault_of_the_extension() {
 }
 
 #[test]
-fn a_bomb_is_refused_before_it_has_gone_off() {
+fn decompression_bomb_is_refused_early() {
     // Each fragment is a thousandth of what it makes, and the message would be of a gigabyte.
     const FRAGMENT: usize = 1 << 20;
     let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
@@ -180,7 +180,7 @@ fn a_bomb_is_refused_before_it_has_gone_off() {
 }
 
 #[test]
-fn a_flood_of_close_frames_is_one_end_and_one_answer() {
+fn flood_of_close_frames_gives_one_end_and_one_reply() {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
@@ -195,7 +195,7 @@ fn a_flood_of_close_frames_is_one_end_and_one_answer() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_from_its_header_on() {
+fn oversized_message_is_refused_at_its_header() {
     let bytes = |len: u64| {
         let mut bytes = b"\x82\x7F".to_vec();
         bytes.extend(len.to_be_bytes());
@@ -210,7 +210,7 @@ fn a_message_over_the_limit_is_refused_from_its_header_on() {
 }
 
 #[test]
-fn the_limit_holds_over_all_fragments_and_exactly() {
+fn message_limit_is_exact_over_all_fragments() {
     let (server, reported) = sending(b"\x02\x06abcdef\x80\x05ghijk".to_vec());
     let client = Client::new(&server.url());
     client.set_max_message_size(10).unwrap();
@@ -227,7 +227,7 @@ fn the_limit_holds_over_all_fragments_and_exactly() {
 }
 
 #[test]
-fn nothing_is_reserved_on_the_word_of_a_header() {
+fn announced_length_reserves_no_memory() {
     // Within the limit that this game chose, so it is not refused; but only a little of it comes.
     const CLAIMS: usize = 8;
     let server = Scripted::start(|mut peer| {
@@ -253,7 +253,7 @@ fn nothing_is_reserved_on_the_word_of_a_header() {
 }
 
 #[test]
-fn what_was_received_before_a_violation_is_delivered() {
+fn messages_before_a_violation_are_delivered() {
     let (_server, reported) = {
         let (server, reported) = sending(b"\x81\x03one\x82\x03two\x83\x00\x81\x05never".to_vec());
         let seen = Client::opening(&server.url()).until_end();
@@ -265,7 +265,7 @@ fn what_was_received_before_a_violation_is_delivered() {
 }
 
 #[test]
-fn the_connection_ends_after_a_violation_even_if_the_server_never_closes_it() {
+fn connection_ends_after_a_violation_without_server_close() {
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         peer.send(b"\x83\x00");
@@ -313,7 +313,7 @@ fn assert_answered(frames: &[Frame]) {
 }
 
 #[test]
-fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
+fn worker_callback_replies_precede_the_close_after_a_violation() {
     for dispatch in [Dispatch::Worker, Dispatch::Poll] {
         let (server, reported) = sending_messages_and_a_violation();
         let client = patient(&server);
@@ -337,7 +337,7 @@ fn answers_to_what_came_before_a_violation_go_out_from_callbacks() {
 }
 
 #[test]
-fn a_game_that_takes_its_events_can_answer_each_before_the_connection_fails() {
+fn polled_replies_precede_the_close_after_a_violation() {
     let (server, reported) = sending_messages_and_a_violation();
     let client = opened_patiently(&server);
     wait_until("everything", || client.stats().frames_received == 3);
@@ -352,7 +352,7 @@ fn a_game_that_takes_its_events_can_answer_each_before_the_connection_fails() {
 }
 
 #[test]
-fn the_close_frame_does_not_wait_for_ever_for_a_game_that_is_late() {
+fn close_after_a_violation_waits_at_most_the_close_timeout() {
     let (server, reported) = sending_messages_and_a_violation();
     let client = Client::new(&server.url());
     client.set_close_timeout(50).unwrap();
@@ -370,7 +370,7 @@ fn the_close_frame_does_not_wait_for_ever_for_a_game_that_is_late() {
 }
 
 #[test]
-fn a_connection_that_has_yet_to_fail_can_be_closed_aborted_and_destroyed() {
+fn socket_can_be_closed_before_its_violation_is_delivered() {
     let act: [fn(&Client); 3] = [
         |client| client.close(1000, "enough").unwrap(),
         |client| client.abort().unwrap(),
@@ -394,7 +394,7 @@ fn a_connection_that_has_yet_to_fail_can_be_closed_aborted_and_destroyed() {
 }
 
 #[test]
-fn a_connection_that_has_yet_to_fail_may_be_lost() {
+fn connection_can_be_lost_before_its_violation_is_delivered() {
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         peer.send(b"\x81\x03one\x83\x00");

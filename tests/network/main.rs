@@ -117,7 +117,7 @@ fn noticed(what: &str, client: &Client, bound: Duration, network: Network) -> Er
 // --------------------------------------------------------------------------------- connecting
 
 #[test]
-fn a_zone_leads_to_a_link_local_address_and_is_not_sent() {
+fn ipv6_zone_reaches_link_local_address_and_is_not_sent() {
     let _network = Network::new();
     run("ip", &["addr", "add", "fe80::1/64", "dev", "lo", "nodad"], "");
     let listener = TcpListener::bind("[::]:0").expect("the namespace is empty");
@@ -140,7 +140,7 @@ fn a_zone_leads_to_a_link_local_address_and_is_not_sent() {
 }
 
 #[test]
-fn an_address_family_that_is_a_black_hole_costs_a_moment() {
+fn black_hole_address_family_delays_briefly() {
     let network = Network::new();
     run("ip", &["address", "add", "fd00::1/128", "dev", "lo", "nodad"], "");
     network.names("fd00::1 both.test\n127.0.0.2 both.test\n127.0.0.2 four.test\nfd00::1 six.test\n");
@@ -161,7 +161,7 @@ fn an_address_family_that_is_a_black_hole_costs_a_moment() {
 }
 
 #[test]
-fn one_live_address_behind_ten_dead_ones_is_found() {
+fn live_address_after_ten_dead_ones_is_found() {
     let network = Network::new();
     let dead: String = (10..20).map(|n| format!("127.0.0.{n} many.test\n")).collect();
     network.names(&format!("{dead}127.0.0.20 many.test\n"));
@@ -171,7 +171,7 @@ fn one_live_address_behind_ten_dead_ones_is_found() {
 }
 
 #[test]
-fn a_name_server_that_is_silent_holds_up_nobody() {
+fn silent_name_server_does_not_delay_other_sockets() {
     let network = Network::new();
     network.names("127.0.0.2 known.test\n");
     replace_file("/etc/resolv.conf", "nameserver 127.0.0.99\noptions timeout:30 attempts:1\n");
@@ -203,7 +203,7 @@ fn a_name_server_that_is_silent_holds_up_nobody() {
 }
 
 #[test]
-fn what_a_firewall_does_is_told_apart() {
+fn firewall_rejections_are_distinguished() {
     let network = Network::new();
     let server = server_at("127.0.0.2");
     let to_server = format!("tcp dport {}", server.port());
@@ -232,7 +232,7 @@ fn what_a_firewall_does_is_told_apart() {
 // ---------------------------------------------------------------------------------- links that die
 
 #[test]
-fn a_link_that_dies_while_the_game_sends_is_noticed() {
+fn dead_link_is_detected_while_sending() {
     let network = Network::new();
     let server = server_at("127.0.0.2");
     let client = Client::opened(&server.url("/silent"));
@@ -244,7 +244,7 @@ fn a_link_that_dies_while_the_game_sends_is_noticed() {
 }
 
 #[test]
-fn a_link_that_dies_while_nobody_speaks_is_noticed() {
+fn dead_link_is_detected_while_idle() {
     let network = Network::new();
     let server = server_at("127.0.0.2");
     let client = Client::opened(&server.url("/"));
@@ -254,7 +254,7 @@ fn a_link_that_dies_while_nobody_speaks_is_noticed() {
 }
 
 #[test]
-fn a_link_that_dies_within_a_large_message_is_noticed() {
+fn dead_link_is_detected_within_a_large_message() {
     let network = Network::new();
     let (half_sent, is_half_sent) = mpsc::channel();
     let (end, wait_for_end) = mpsc::channel::<()>();
@@ -277,7 +277,7 @@ fn a_link_that_dies_within_a_large_message_is_noticed() {
 }
 
 #[test]
-fn a_link_that_dies_with_pings_on_is_noticed_as_they_say() {
+fn dead_link_is_detected_by_keepalive_pings() {
     let network = Network::new();
     let server = server_at("127.0.0.2");
     let client = Client::new(&server.url("/"));
@@ -293,7 +293,7 @@ fn a_link_that_dies_with_pings_on_is_noticed_as_they_say() {
 }
 
 #[test]
-fn a_reset_is_an_error_at_once() {
+fn reset_is_an_immediate_error() {
     let network = Network::new();
     let server = server_at("127.0.0.2");
     let client = Client::opened(&server.url("/"));
@@ -306,7 +306,7 @@ fn a_reset_is_an_error_at_once() {
 // ------------------------------------------------------------------------------------ slow links
 
 #[test]
-fn a_slow_link_is_not_a_dead_one() {
+fn slow_link_is_not_a_dead_link() {
     let _network = Network::new();
     // Packets larger than the bucket would never pass.
     run("ip", &["link", "set", "lo", "mtu", "1500"], "");
@@ -356,7 +356,7 @@ fn talk(client: &Client, count: u32) {
 }
 
 #[test]
-fn loss_delay_and_disorder_cost_time_and_nothing_else() {
+fn packet_loss_delay_and_reordering_lose_no_data() {
     let (delay, jitter) = (Duration::from_millis(15), Duration::from_millis(20));
     let (_network, weather, _server, client) = through(Forecast { lost: 30, delay, jitter });
     let begun = Instant::now();
@@ -372,7 +372,7 @@ fn loss_delay_and_disorder_cost_time_and_nothing_else() {
 }
 
 #[test]
-fn a_short_outage_is_survived() {
+fn short_outage_is_survived() {
     let delay = Duration::from_millis(5);
     let (_network, weather, _server, client) = through(Forecast { delay, ..Forecast::default() });
     talk(&client, 20);

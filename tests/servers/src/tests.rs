@@ -28,7 +28,7 @@ fn tcp(port: u16) -> TcpStream {
 }
 
 #[test]
-fn echo_returns_texts_binaries_and_the_close() {
+fn echo_returns_text_binary_and_close() {
     let server = EchoServer::start();
     let mut socket = connect(&server, "/");
     for message in [Message::text("grüß dich"), Message::binary(vec![7; 100_000])] {
@@ -42,7 +42,7 @@ fn echo_returns_texts_binaries_and_the_close() {
 }
 
 #[test]
-fn count_numbers_its_messages_and_closes_with_done() {
+fn count_numbers_messages_and_closes() {
     let server = EchoServer::start();
     let mut socket = connect(&server, "/count?n=3&size=20");
     for number in 0..3_u64 {
@@ -54,7 +54,7 @@ fn count_numbers_its_messages_and_closes_with_done() {
 }
 
 #[test]
-fn close_takes_its_code_and_reason_from_the_query() {
+fn close_uses_code_and_reason_from_the_query() {
     let server = EchoServer::start();
     let mut socket = connect(&server, "/close?code=4002&reason=gr%C3%BC%C3%9F+dich");
     let Message::Close(Some(frame)) = socket.read().unwrap() else { panic!("no close frame") };
@@ -62,7 +62,7 @@ fn close_takes_its_code_and_reason_from_the_query() {
 }
 
 #[test]
-fn drop_ends_tcp_after_the_first_message_without_a_close_frame() {
+fn drop_ends_tcp_without_a_close_frame() {
     let server = EchoServer::start();
     let mut socket = connect(&server, "/drop");
     socket.send(Message::text("go")).unwrap();
@@ -71,7 +71,7 @@ fn drop_ends_tcp_after_the_first_message_without_a_close_frame() {
 }
 
 #[test]
-fn fragments_come_in_the_number_asked_for() {
+fn fragments_have_the_requested_number() {
     let server = EchoServer::start();
     let mut stream = tcp(server.port());
     write!(
@@ -102,7 +102,7 @@ fn dropping_the_server_ends_its_connections() {
 }
 
 #[test]
-fn tls_is_trusted_with_its_authority_and_with_no_other() {
+fn tls_is_trusted_only_with_its_authority() {
     let (authority, stranger) = (Authority::new("ours"), Authority::new("another"));
     let server = EchoServer::start_tls(server_config(&authority.good(), Demands::default()));
     assert!(tls_echo(&server, &authority).is_ok());
@@ -127,7 +127,7 @@ fn tls_echo(server: &EchoServer, trusted: &Authority) -> Result<(), String> {
 }
 
 #[test]
-fn a_script_sees_frames_as_they_are_on_the_wire() {
+fn script_sees_raw_frames() {
     let server = Scripted::start(|mut peer| {
         let head = peer.accept_upgrade();
         assert_eq!(Peer::field(&head, "upgrade"), Some("websocket"));
@@ -143,7 +143,7 @@ fn a_script_sees_frames_as_they_are_on_the_wire() {
 }
 
 #[test]
-fn a_script_can_reset_and_capture() {
+fn script_can_reset_and_capture() {
     let server = Scripted::start(|mut peer| match peer.number {
         0 => peer.reset(),
         _ => assert_eq!(peer.capture(), (b"all of it".to_vec(), true)),
@@ -155,7 +155,7 @@ fn a_script_can_reset_and_capture() {
 
 #[test]
 #[should_panic(expected = "seen by the test")]
-fn a_failed_assertion_in_a_script_fails_the_test() {
+fn failed_assertion_in_a_script_fails_the_test() {
     let server = Scripted::start(|_| panic!("seen by the test"));
     let _ = tcp(server.port()).read(&mut [0; 8]);
 }
