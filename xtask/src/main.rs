@@ -18,6 +18,7 @@ mod fuzz;
 mod godot;
 mod guarantees;
 mod header;
+mod imports;
 mod install;
 mod models;
 mod network;
@@ -65,6 +66,7 @@ cargo xtask <command>
   header [--check]   writes include/framewire.h from the source, or compares it
   autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
   abi                writes include/framewire.abi: functions, numbers and layouts
+  map                prints which module of src imports which, and circles between files
   unsafe             writes docs/unsafe.md from the source
   deny               licences, sources, duplicates and known faults of what the library is made of
   sbom               everything the library is made of, into target/sbom
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),
         ["autobahn", "--full"] => autobahn::run(true),
+        ["map"] => imports::map(),
         ["abi"] => abi_facts::write(),
         ["unsafe"] => unsafe_list::write(),
         ["deny"] => alone(supply::deny()),

@@ -8,7 +8,7 @@ use crate::run::{
 use crate::schedule::{self, Step, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, fuzz, godot, guarantees, header,
-    models, network, platform_rules, proxies, readme, real, soak, supply, unity, unsafe_list,
+    imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity, unsafe_list,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step::new("every function is the same on every platform", 1, || platform_rules::check().into()).quick(),
     Step::new("every promise has its proof", 1, || guarantees::check().into()).quick(),
     Step::new("every claim that something is absent has its test", 1, || claims::check().into()).quick(),
+    Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has its reason and its room", 1, || unsafe_list::check().into()).quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
