@@ -16,7 +16,6 @@ mod packages;
 mod symbols;
 pub mod targets;
 pub mod tools;
-mod universal;
 
 use std::fs;
 use std::path::{Path, PathBuf};

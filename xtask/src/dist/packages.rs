@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::Shipped;
 use super::targets::Library;
-use super::{Shipped, universal};
 use crate::install::package;
-use crate::run::{Outcome, command, quietly, scratch};
+use crate::run::{Outcome, command, ensure, quietly, scratch};
 use crate::{godot as godot_binding, unity as unity_binding};
 
 /// A `.tgz` as Unity's package manager takes it: everything under `package/`.
@@ -48,7 +48,8 @@ fn by_place(
             _ => {
                 let name = Path::new(&place).file_name().unwrap_or_default();
                 let file = scratch("dist/universal")?.join(name);
-                universal::write(&parts, &file)?;
+                ensure("llvm-lipo-19", &["llvm-19"])?;
+                quietly(command("llvm-lipo-19").arg("-create").args(&parts).arg("-output").arg(&file))?;
                 file
             }
         };
