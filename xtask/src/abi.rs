@@ -1,10 +1,8 @@
 //! The header's functions and the tests in C have to agree on what there is.
 
-use std::fs;
-use std::path::Path;
-
 use crate::c;
-use crate::run::{Outcome, root};
+use crate::files;
+use crate::run::Outcome;
 
 const WRONG_HANDLES: &str = "tests/c/bad_handles.c";
 const AT_RANDOM: &str = "tests/c/hostile_caller.c";
@@ -12,12 +10,12 @@ const AT_RANDOM: &str = "tests/c/hostile_caller.c";
 /// Every function is called by some test in C, and every one that takes a handle or a pointer is
 /// given wrong ones; and the caller that knows no rules leaves none out.
 pub fn every_function_is_tested() -> Outcome {
-    let header = read(&root().join("include/framewire.h"))?;
-    let wrong_handles = read(&root().join(WRONG_HANDLES))?;
-    let at_random = read(&root().join(AT_RANDOM))?;
+    let header = files::text("include/framewire.h")?;
+    let wrong_handles = files::text(WRONG_HANDLES)?;
+    let at_random = files::text(AT_RANDOM)?;
     let mut all = String::new();
     for source in c::sources("tests/c")? {
-        all.push_str(&read(&source)?);
+        all.push_str(&files::text(source)?);
     }
     let functions = functions(&header);
     let missing: Vec<String> = functions
@@ -40,10 +38,6 @@ pub fn every_function_is_tested() -> Outcome {
         return Err("no function was found in the header".into());
     }
     if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@
 //! - the first words of a struct's `reserved` tail become fields, and everything else stays in place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
+use crate::files;
 use crate::run::{Outcome, command, quietly, root, scratch};
 
 const FACTS: &str = "include/framewire.abi";
@@ -19,20 +19,19 @@ const HEADER: &str = "include/framewire.h";
 const WIDTHS: &[(&str, &str)] = &[("64-bit", "-m64"), ("32-bit", "-m32")];
 
 pub fn write() -> Outcome {
-    let path = root().join(FACTS);
     let facts = generate()?;
-    if let Ok(committed) = fs::read_to_string(&path) {
+    if let Ok(committed) = files::text(FACTS) {
         let broken = broken(&committed, &facts);
         if promise(&committed) == promise(&facts) && !broken.is_empty() {
             return Err(format!("this breaks programs, and {NEEDED}:\n{}", broken.join("\n")));
         }
     }
-    fs::write(&path, facts).map_err(|error| format!("{}: {error}", path.display()))
+    files::write(FACTS, facts)
 }
 
 /// Compares the facts, and the header's functions with what the library exports.
 pub fn check() -> Outcome {
-    let committed = fs::read_to_string(root().join(FACTS)).map_err(|error| format!("{FACTS}: {error}"))?;
+    let committed = files::text(FACTS)?;
     if committed != generate()? {
         return Err(format!("{FACTS} is stale: run `cargo xtask abi`"));
     }
@@ -46,7 +45,7 @@ pub fn check() -> Outcome {
 
 /// Fails unless these are the names of all functions of the header.
 pub fn are_all_functions(found: &[&str]) -> Outcome {
-    let facts = fs::read_to_string(root().join(FACTS)).map_err(|error| format!("{FACTS}: {error}"))?;
+    let facts = files::text(FACTS)?;
     let mut declared: Vec<&str> =
         facts.lines().filter_map(|line| line.strip_prefix("function ")?.split(' ').next()).collect();
     declared.sort_unstable();
@@ -195,7 +194,7 @@ impl Layout<'_> {
 }
 
 fn generate() -> Outcome<String> {
-    let text = fs::read_to_string(root().join(HEADER)).map_err(|error| format!("{HEADER}: {error}"))?;
+    let text = files::text(HEADER)?;
     let header = Header::parse(&text);
     let mut facts = format!("version {}\n\n", header.version);
     for line in header.functions.iter().chain(&header.values) {
@@ -230,7 +229,7 @@ fn sizes(header: &Header, flag: &str) -> Outcome<BTreeMap<String, usize>> {
     }
     let folder = scratch("abi")?;
     let (file, object) = (folder.join("facts.c"), folder.join("facts.o"));
-    fs::write(&file, source).map_err(|error| error.to_string())?;
+    files::write(&file, source)?;
     let mut cc = command("cc");
     cc.args([flag, "-std=c11", "-ffreestanding", "-fno-common", "-c", "-I"]).arg(root().join("include"));
     quietly(cc.arg(&file).arg("-o").arg(&object))?;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use self::build::Client;
 use self::measures::Test;
 use self::run::Server;
+use crate::files;
 use crate::run::{Outcome, scratch};
 
 /// Rounds, if the command line does not say.
@@ -42,16 +43,14 @@ pub fn run(arguments: &[&str]) -> Outcome {
             println!("left out: {reason}");
         }
         if !plan.keeps {
-            std::fs::write(&results, "").map_err(|error| format!("{}: {error}", results.display()))?;
+            files::write(&results, "")?;
         }
         measure(&plan, &clients)?;
     }
     let results = run::load(&results)?;
     show::show(&results);
     match (&plan.svg, plot::svg(&results)) {
-        (Some(file), Some(svg)) => {
-            std::fs::write(file, svg).map_err(|error| format!("{}: {error}", file.display()))
-        }
+        (Some(file), Some(svg)) => files::write(file, svg),
         _ => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::files;
 use crate::run::{DEVELOPMENT, Outcome, build_unless_built, cargo, command, has, quietly, root, scratch};
 
 pub const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
@@ -27,10 +28,21 @@ pub fn usual() -> Build {
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Has the shared library built as it is shipped: alone, for where a crate is made for Rust programs in
-/// the same step, cargo leaves link-time optimisation out.
-pub const SHIPPED: &[&str] =
-    &["rustc", "--release", "--quiet", "--package", "framewire", "--lib", "--crate-type", "cdylib"];
+/// Builds the libraries as they are shipped, and names the system libraries of the static one. Without the
+/// crate type for Rust programs, with which cargo would leave link-time optimisation out.
+pub const SHIPPED: &[&str] = &[
+    "rustc",
+    "--release",
+    "--quiet",
+    "--package",
+    "framewire",
+    "--lib",
+    "--crate-type",
+    "cdylib,staticlib",
+    "--",
+    "--print",
+    "native-static-libs",
+];
 
 /// Builds the shared library and returns the folder in which it lies.
 pub fn library(build: Build) -> Outcome<PathBuf> {
@@ -115,7 +127,7 @@ pub fn header_alone() -> Outcome {
         }
         let source = folder.join(if language == "c" { "alone.c" } else { "alone.cpp" });
         let text = "#include \"framewire.h\"\n#include \"framewire.h\"\nint main(void) { return fw_version() == FW_VERSION ? 0 : 1; }\n";
-        std::fs::write(&source, text).map_err(|error| error.to_string())?;
+        files::write(&source, text)?;
         let mut check = command(compiler);
         check
             .arg(standard)
@@ -137,13 +149,7 @@ pub fn header_alone() -> Outcome {
 
 /// All C files of a folder, in order.
 pub fn sources(folder: &str) -> Outcome<Vec<PathBuf>> {
-    let folder = root().join(folder);
-    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .collect();
-    found.sort();
+    let mut found = files::list(folder)?;
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
     Ok(found)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::dist::tools;
+use crate::files;
 use crate::platforms::{self, Fact};
 use crate::run::{Outcome, cargo, command, quietly, scratch};
 
@@ -65,7 +66,7 @@ fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
 /// of which nothing is linked: it makes the file that it was asked for, empty.
 fn no_compiler() -> Outcome<PathBuf> {
     let script = scratch("tools")?.join("no-compiler");
-    std::fs::write(&script, NO_COMPILER).map_err(|error| format!("{}: {error}", script.display()))?;
+    files::write(&script, NO_COMPILER)?;
     quietly(command("chmod").arg("+x").arg(&script))?;
     Ok(script)
 }

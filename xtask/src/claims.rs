@@ -1,11 +1,9 @@
 //! Documentation must not say that something is absent after it has come: every phrase that may say so is
 //! known here, with the test that would notice, or with the reason why it is no such claim.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
+use crate::files;
 use crate::guarantees;
-use crate::run::{Outcome, root};
+use crate::run::Outcome;
 
 /// Compared without regard to case.
 const PHRASES: &[&str] = &[
@@ -44,6 +42,9 @@ const PLACES: &[&str] = &[
 
 const KINDS: &[&str] = &["h", "hpp", "md", "cs", "rs", "gd", "c", "cpp"];
 
+/// What is built, and tests.
+const LEFT_OUT: &[&str] = &["target", "tests", "Tests", "Tests~", ".godot"];
+
 enum Why {
     /// This test fails when it is not so any more.
     Test(&'static str),
@@ -67,14 +68,16 @@ const KNOWN: &[(&str, Why)] = &[
 ];
 
 pub fn check() -> Outcome {
+    let is_left_out = |name: &str| LEFT_OUT.contains(&name);
     let mut files = Vec::new();
     for place in PLACES {
-        collect(&root().join(place), &mut files)?;
+        files.extend(files::list_all(place, is_left_out)?);
     }
+    files.retain(|file| file.extension().is_some_and(|kind| KINDS.iter().any(|known| kind == *known)));
     let mut used = vec![false; KNOWN.len()];
     let mut unknown = Vec::new();
     for file in &files {
-        let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let text = files::text(file)?;
         for (number, line) in text.lines().enumerate().filter(|(_, line)| phrase_in(line).is_some()) {
             match KNOWN.iter().position(|(known, _)| line.contains(known)) {
                 Some(at) => used[at] = true,
@@ -105,26 +108,6 @@ pub fn check() -> Outcome {
 fn phrase_in(line: &str) -> Option<&'static str> {
     let line = line.to_ascii_lowercase();
     PHRASES.iter().copied().find(|phrase| line.contains(phrase))
-}
-
-/// Files of these kinds, but those that are built or belong to tests, which users do not read.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Outcome {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if path.is_file() {
-        let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-        if KINDS.contains(&kind.as_str()) {
-            files.push(path.to_owned());
-        }
-        return Ok(());
-    }
-    if ["target", "tests", "Tests", "Tests~", ".godot"].contains(&name.as_str()) {
-        return Ok(());
-    }
-    let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    for entry in entries {
-        collect(&entry.map_err(|error| error.to_string())?.path(), files)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::c::WARNINGS;
+use crate::files;
 use crate::install::{install, names};
 use crate::run::{Echo, Outcome, command, ensure, has, quietly, root, run, scratch};
 
@@ -14,6 +15,7 @@ pub fn tools() -> Outcome {
     ensure("g++", &["g++"])?;
     ensure("cmake", &["cmake"])?;
     ensure("pkg-config", &["pkg-config"])?;
+    ensure("patchelf", &["patchelf"])?;
     ensure("sdl2-config", &["libsdl2-dev"])?;
     ensure("Xvfb", &["xvfb"])
 }
@@ -26,9 +28,7 @@ pub fn test(echo: &Echo) -> Outcome {
     let folder = scratch("cpp")?;
     let (first, prefix) = (folder.join("installed"), folder.join("moved"));
     for old in [&first, &prefix] {
-        if old.exists() {
-            fs::remove_dir_all(old).map_err(|error| format!("{}: {error}", old.display()))?;
-        }
+        files::remove_folder(old)?;
     }
     install(&first)?;
     fs::rename(&first, &prefix).map_err(|error| format!("{}: {error}", first.display()))?;
@@ -47,8 +47,7 @@ pub fn test(echo: &Echo) -> Outcome {
 
 /// Whatever the C header declares, the C++ header offers.
 fn everything_is_reachable() -> Outcome {
-    let read = |path: &str| fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"));
-    let (c, cpp) = (read("include/framewire.h")?, read("bindings/cpp/include/framewire.hpp")?);
+    let (c, cpp) = (files::text("include/framewire.h")?, files::text("bindings/cpp/include/framewire.hpp")?);
     let declared = declarations(&c);
     if declared.len() < 100 {
         return Err(format!("only {} names were found in framewire.h", declared.len()));
@@ -85,7 +84,7 @@ fn header_alone() -> Outcome {
     let source = scratch("cpp")?.join("alone.cpp");
     let text =
         "#include \"framewire.hpp\"\nint main() { return framewire::library_matches_header() ? 0 : 1; }\n";
-    fs::write(&source, text).map_err(|error| error.to_string())?;
+    files::write(&source, text)?;
     for compiler in ["g++", "clang++"] {
         if !has(compiler) {
             continue;
@@ -201,7 +200,7 @@ fn example(echo: &Echo, prefix: &Path) -> Outcome {
     let _ = screen.kill();
     let _ = screen.wait();
     drawn?;
-    let bytes = fs::read(&picture).map_err(|error| format!("{}: {error}", picture.display()))?;
+    let bytes = files::bytes(&picture)?;
     // A bitmap file says in bytes 10 to 13 where its dots begin, here four bytes each.
     let start = bytes.get(10..14).and_then(|start| start.try_into().ok()).map_or(0, u32::from_le_bytes);
     let dots = bytes.get(start as usize..).unwrap_or_default();

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use self::targets::{Built, Library, System, TARGETS, Target};
+use crate::files;
 use crate::install::{self, Names};
 use crate::platforms::{self, Fact};
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
@@ -121,15 +122,15 @@ fn check(target: &Target, shared: &Path) -> Outcome {
 fn archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     let name = format!("framewire-{}-{}", install::package("version")?, target.triple);
     let folder = scratch("dist/staging")?.join(&name);
-    let _ = fs::remove_dir_all(&folder);
+    files::remove_folder(&folder)?;
     install::headers(&folder)?;
     libraries(target, built, &folder)?;
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"] {
-        install::put(&root().join(file), &folder, file)?;
+        files::copy(file, folder.join(file))?;
     }
     let licences = licences::of(&root(), &[target.triple])?.text();
     let intro = "# Third-party licences\n\nThe libraries contain these packages:\n\n";
-    write(&folder.join("THIRD_PARTY_LICENSES.md"), &format!("{intro}{licences}"))?;
+    files::write(folder.join("THIRD_PARTY_LICENSES.md"), format!("{intro}{licences}"))?;
     match target.system {
         System::Windows => packages::zip(&folder, &format!("{name}.zip")),
         System::Linux | System::MacOs => packages::tar(&folder, &format!("{name}.tar.gz")),
@@ -146,9 +147,7 @@ fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
     match target.system {
         System::Linux => {
             let names = install::names()?;
-            let versioned = scratch("dist/soname")?.join(&shared);
-            install::put(&built.shared, &scratch("dist/soname")?, &shared)?;
-            quietly(command("patchelf").args(["--set-soname", &names.soname]).arg(&versioned))?;
+            let versioned = install::with_soname(&built.shared, &names)?;
             // The tool moves parts of the file about.
             symbols::exports_are_declared(target.system, &versioned)?;
             let built = install::Built {
@@ -161,16 +160,16 @@ fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
             install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
         }
         System::MacOs => {
-            install::put(&built.shared, &lib, &shared)?;
-            install::put(&static_library, &lib, "libframewire.a")?;
+            files::copy(&built.shared, lib.join(&shared))?;
+            files::copy(&static_library, lib.join("libframewire.a"))?;
             let names = Names { soname: format!("@rpath/{shared}"), shared };
             install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
         }
         System::Windows => {
-            install::put(&built.shared, &folder.join("bin"), &shared)?;
-            install::put(&static_library, &lib, "libframewire.a")?;
+            files::copy(&built.shared, folder.join("bin").join(&shared))?;
+            files::copy(&static_library, lib.join("libframewire.a"))?;
             let gnu = built.shared.with_file_name("libframewire.dll.a");
-            install::put(&gnu, &lib, "libframewire.dll.a")?;
+            files::copy(&gnu, lib.join("libframewire.dll.a"))?;
             msvc_import_library(&lib)?;
             let names = Names { soname: shared.clone(), shared };
             let targets = "framewire-targets-windows.cmake";
@@ -186,7 +185,7 @@ fn msvc_import_library(lib: &Path) -> Outcome {
         definitions += &format!("    {name}\n");
     }
     let file = lib.join("framewire.def");
-    write(&file, &definitions)?;
+    files::write(&file, &definitions)?;
     let zig = tools::zig()?;
     let mut dlltool = command(zig.join("bin/python"));
     dlltool.args(["-m", "ziglang", "dlltool", "-m", "i386:x86-64", "-d"]).arg(&file);
@@ -208,7 +207,7 @@ pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     let tool = |name: &str| format!("{tools}{name}");
     ensure(&tool("objcopy"), &[package])?;
     let folder = scratch("dist/slim")?.join(target.triple);
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    files::create_folder(&folder)?;
     let slim = folder.join("libframewire.a");
     let mut objcopy = command(tool("objcopy"));
     objcopy.args(["--strip-debug", "--remove-section", ".llvmbc", "--remove-section", ".llvmcmd"]);
@@ -226,7 +225,7 @@ pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     quietly(&mut hide)?;
     let listed = quietly(command(tool("nm")).args(["--extern-only", "--defined-only"]).arg(&object))?;
     symbols::are_declared(listed.lines().filter_map(|line| line.split(' ').nth(2)))?;
-    fs::remove_file(&slim).map_err(|error| format!("{}: {error}", slim.display()))?;
+    files::remove(&slim)?;
     quietly(command(tool("ar")).arg("rcsD").arg(&slim).arg(&object))?;
     Ok(slim)
 }
@@ -234,26 +233,20 @@ pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
 /// Of all that lies there, that of earlier calls for other targets too.
 fn sums() -> Outcome {
     let folder = scratch("dist")?;
-    let mut files: Vec<String> = fs::read_dir(&folder)
-        .map_err(|error| format!("{}: {error}", folder.display()))?
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_file())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+    let files: Vec<String> = files::list(&folder)?
+        .into_iter()
+        .filter(|path| path.is_file())
+        .map(|path| files::name(&path))
         .filter(|name| name.contains(".tgz") || name.contains(".tar.gz") || name.contains(".zip"))
         .collect();
-    files.sort();
     if files.is_empty() {
         return Ok(());
     }
     let sums = quietly(command("sha256sum").current_dir(&folder).args(&files))?;
     print!("{sums}");
-    write(&folder.join("SHA256SUMS"), &sums)
+    files::write(folder.join("SHA256SUMS"), &sums)
 }
 
 fn size(file: &Path) -> Outcome<u64> {
     fs::metadata(file).map(|data| data.len()).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn write(file: &Path, text: &str) -> Outcome {
-    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::c::{self, Build};
+use crate::files;
 use crate::run::{Outcome, build_test_program, command, run};
 
 /// What `src/fault.rs` has its panics say.
@@ -24,6 +25,6 @@ pub fn test() -> Outcome {
 }
 
 fn says_so(library: &Path) -> Outcome<bool> {
-    let bytes = std::fs::read(library).map_err(|error| format!("{}: {error}", library.display()))?;
+    let bytes = files::bytes(library)?;
     Ok(bytes.windows(WORDS.len()).any(|window| window == WORDS))
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use self::process::Ended;
+use crate::files;
 use crate::run::{Outcome, quietly, root, run, scratch};
 use crate::schedule::Verdict;
 
@@ -53,12 +54,8 @@ pub fn step() -> Verdict {
 
 /// Every program in `fuzz/fuzz_targets`.
 fn targets() -> Outcome<Vec<String>> {
-    let folder = root().join("fuzz/fuzz_targets");
-    let files = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let stem = |path: PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
-    let mut names: Vec<String> = files.filter_map(|file| stem(file.ok()?.path())).collect();
-    names.sort();
-    Ok(names)
+    Ok(files::list("fuzz/fuzz_targets")?.into_iter().filter_map(stem).collect())
 }
 
 /// The nightly compiler, which alone has the sanitizers, and cargo-fuzz.
@@ -105,7 +102,7 @@ fn fuzz<'a>(targets: impl Iterator<Item = &'a String>, seconds: u32) -> Outcome 
 
 fn fuzz_one(target: &str, seconds: u32) -> Outcome {
     let artifacts = root().join("fuzz/artifacts").join(target);
-    std::fs::create_dir_all(&artifacts).map_err(|error| format!("{}: {error}", artifacts.display()))?;
+    files::create_folder(&artifacts)?;
     // Without cargo-fuzz in between, so that the process can be observed.
     let mut command = Command::new(program(target)?);
     command.arg(found(target)?).arg(unpacked(target)?).args([
@@ -166,18 +163,15 @@ fn minimize(target: &str) -> Outcome {
     let mut merge = Command::new(program(target)?);
     merge.arg("-set_cover_merge=1").arg(&least).arg(before).arg(found(target)?);
     quietly(&mut merge)?;
-    let files = std::fs::read_dir(&least).map_err(|error| format!("{}: {error}", least.display()))?;
-    let inputs: std::io::Result<Vec<_>> = files.map(|file| std::fs::read(file?.path())).collect();
-    let inputs = inputs.map_err(|error| format!("{}: {error}", least.display()))?;
+    let inputs = files::list(&least)?.into_iter().map(files::bytes).collect::<Outcome<Vec<_>>>()?;
     println!("{target}: {} inputs", inputs.len());
     let file = packed(target);
-    std::fs::write(&file, corpus::write(inputs)).map_err(|error| format!("{}: {error}", file.display()))
+    files::write(&file, corpus::write(inputs))
 }
 
 /// A folder with nothing from an earlier run in it.
 fn emptied(name: &str) -> Outcome<PathBuf> {
-    let folder = scratch(name)?;
-    std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    files::remove_folder(Path::new("target").join(name))?;
     scratch(name)
 }
 

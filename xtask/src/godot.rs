@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::dist::licences;
+use crate::files;
 use crate::run::{Echo, Outcome, cargo, root, run, scratch};
 use crate::schedule::Verdict;
 use engine::Godot;
@@ -59,7 +60,7 @@ pub fn package() -> Outcome {
     let package = scratch("godot")?.join("package");
     lay_out("demo", &package, &library)?;
     // That folder is the editor's own business in a user's project.
-    remove(&package.join(".godot"))?;
+    files::remove_folder(package.join(".godot"))?;
     println!("{}: copy addons/framewire into your project, or open the folder as a demo", package.display());
     Ok(())
 }
@@ -68,22 +69,21 @@ pub fn package() -> Outcome {
 /// are built from on these targets.
 pub fn lay_out_addon(addon: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {
     let binding = root().join("bindings/godot");
-    remove(addon)?;
+    files::remove_folder(addon)?;
     copy_tree(&binding.join(ADDON), addon)?;
     let extension = addon.join("framewire.gdextension");
-    let listed =
-        fs::read_to_string(&extension).map_err(|error| format!("{}: {error}", extension.display()))?;
+    let listed = files::text(&extension)?;
     for (place, library) in libraries {
         if !listed.contains(&format!("\"bin/{place}\"")) {
             return Err(format!("{} does not list bin/{place}", extension.display()));
         }
         let to = addon.join("bin").join(place);
-        create(to.parent().unwrap_or(addon))?;
-        copy(library, &to)?;
+        files::create_folder(to.parent().unwrap_or(addon))?;
+        files::copy(library, &to)?;
     }
     let intro = "# Third-party licences\n\nThe libraries in `bin` contain these packages:\n\n";
     let licences = licences::of(&binding, targets)?.text();
-    write(&addon.join("THIRD_PARTY_LICENSES.md"), &format!("{intro}{licences}"))
+    files::write(addon.join("THIRD_PARTY_LICENSES.md"), format!("{intro}{licences}"))
 }
 
 fn build(release: bool) -> Outcome<PathBuf> {
@@ -117,16 +117,16 @@ fn library_folder() -> String {
 /// A project from `bindings/godot/<from>` with the addon in it.
 fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
     let binding = root().join("bindings/godot");
-    remove(project)?;
+    files::remove_folder(project)?;
     copy_tree(&binding.join(from), project)?;
     copy_tree(&binding.join(ADDON), &project.join(ADDON))?;
     let bin = project.join(ADDON).join("bin").join(library_folder());
-    create(&bin)?;
-    copy(library, &bin.join(library_name()))?;
+    files::create_folder(&bin)?;
+    files::copy(library, bin.join(library_name()))?;
     // Godot writes this list when it imports a project, and crashes while it exits from the first
     // import with an extension (godotengine/godot#111048). With the list there, no import is needed.
-    create(&project.join(".godot"))?;
-    write(&project.join(".godot/extension_list.cfg"), EXTENSION)
+    files::create_folder(project.join(".godot"))?;
+    files::write(project.join(".godot/extension_list.cfg"), EXTENSION)
 }
 
 // ----------------------------------------------------------------------------- runs and verdicts
@@ -208,11 +208,11 @@ fn check_demo(godot: &Godot, library: &Path) -> Outcome {
 /// is, Godot lists; the texts it shows only in the editor.
 fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
     let folder = project.join("doc");
-    create(&folder)?;
+    files::create_folder(&folder)?;
     let mut command = godot.command(project);
     command.arg("--doctool").arg(&folder).arg("--gdextension-docs");
     let run = finish(command)?;
-    let texts = fs::read(library).map_err(|error| format!("{}: {error}", library.display()))?;
+    let texts = files::bytes(library)?;
     let texts = String::from_utf8_lossy(&texts);
     let mut described = 0;
     for class in ["FramewireSocket", "FramewireNode"] {
@@ -235,41 +235,9 @@ fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
     if described > 60 { Ok(()) } else { Err("that is too few".into()) }
 }
 
-// ----------------------------------------------------------------------------------------- files
-
-fn read_dir(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    Ok(paths)
-}
-
 fn copy_tree(from: &Path, to: &Path) -> Outcome {
-    create(to)?;
-    for entry in read_dir(from)? {
-        let Some(name) = entry.file_name() else { continue };
-        if entry.is_dir() { copy_tree(&entry, &to.join(name))? } else { copy(&entry, &to.join(name))? }
+    for file in files::list_all(from, |_| false)? {
+        files::copy(&file, to.join(file.strip_prefix(from).unwrap_or(&file)))?;
     }
     Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Outcome {
-    fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
-}
-
-fn create(folder: &Path) -> Outcome {
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
-}
-
-fn write(file: &Path, text: &str) -> Outcome {
-    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn remove(folder: &Path) -> Outcome {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("{}: {error}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,11 +1,10 @@
 //! Every test that `GUARANTEES.md` names as a proof exists.
 
-use std::fs;
-
-use crate::run::{Outcome, root};
+use crate::files;
+use crate::run::Outcome;
 
 pub fn check() -> Outcome {
-    let promises = fs::read_to_string(root().join("GUARANTEES.md")).map_err(|error| error.to_string())?;
+    let promises = files::text("GUARANTEES.md")?;
     let proofs: Vec<&str> = proofs(&promises).collect();
     let missing: Vec<&str> = proofs.iter().copied().filter(|proof| !exists(proof)).collect();
     println!("{} proofs", proofs.len());
@@ -25,7 +24,7 @@ fn proofs(text: &str) -> impl Iterator<Item = &str> {
 /// `file::test`, or a program in C.
 pub fn exists(proof: &str) -> bool {
     let (file, test) = proof.split_once("::").unwrap_or((proof, ""));
-    let Ok(text) = fs::read_to_string(root().join(file)) else { return false };
+    let Ok(text) = files::text(file) else { return false };
     test.is_empty() || text.contains(&format!("fn {test}("))
 }
 

@@ -1,5 +1,6 @@
 //! `include/framewire.h` comes from the source.
 
+use crate::files;
 use crate::run::{Outcome, cargo, quietly, root};
 
 /// As `xtask/header` generates it, a package of its own because cbindgen takes long to build.
@@ -50,12 +51,12 @@ fn within_guard(header: &str) -> String {
 
 pub fn write() -> Outcome {
     let path = root().join("include/framewire.h");
-    std::fs::write(&path, generate()?).map_err(|error| format!("{}: {error}", path.display()))
+    files::write(&path, generate()?)
 }
 
 pub fn check() -> Outcome {
     let path = root().join("include/framewire.h");
-    let committed = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let committed = files::text(&path)?;
     let generated = generate()?;
     if committed == generated {
         return Ok(());

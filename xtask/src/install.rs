@@ -10,11 +10,11 @@
 //!
 //! Names, links, SONAME and the `.pc` file are those that cargo-c would choose.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::c::{self, Build};
-use crate::run::{Outcome, cargo, root};
+use crate::c;
+use crate::files;
+use crate::run::{Outcome, cargo, command, ensure, quietly, root, scratch};
 
 /// What the shared library is called, and by which programs find it when they start.
 pub struct Names {
@@ -51,18 +51,18 @@ pub fn install(prefix: &Path) -> Outcome {
 
 pub fn headers(prefix: &Path) -> Outcome {
     let include = prefix.join("include/framewire");
-    put(&root().join("include/framewire.h"), &include, "framewire.h")?;
-    put(&root().join("bindings/cpp/include/framewire.hpp"), &include, "framewire.hpp")
+    files::copy("include/framewire.h", include.join("framewire.h"))?;
+    files::copy("bindings/cpp/include/framewire.hpp", include.join("framewire.hpp"))
 }
 
 /// The files and links that Linux finds a library by.
 pub fn linux_libraries(prefix: &Path, names: &Names, built: &Built) -> Outcome {
     let lib = prefix.join("lib");
-    put(&built.versioned, &lib, &names.shared)?;
+    files::copy(&built.versioned, lib.join(&names.shared))?;
     link(&names.shared, &lib.join(&names.soname))?;
     link(&names.soname, &lib.join("libframewire.so"))?;
-    put(&built.archive, &lib, "libframewire.a")?;
-    put(&built.plain, &lib.join("framewire/plugin"), "libframewire.so")
+    files::copy(&built.archive, lib.join("libframewire.a"))?;
+    files::copy(&built.plain, lib.join("framewire/plugin").join("libframewire.so"))
 }
 
 pub struct Built {
@@ -75,38 +75,43 @@ pub struct Built {
     pub system_libraries: String,
 }
 
-/// The SONAME is a matter of linking, and cargo takes two builds that differ in it for the same one: so
-/// each has a folder of its own.
+/// Takes the libraries of the usual release build, and sets the SONAME in a copy of the shared one.
 fn build(names: &Names) -> Outcome<Built> {
-    let plain = c::library(Build::Release)?;
-    let folder = root().join("target/install");
-    let mut versioned = cargo();
-    versioned
-        .args(["rustc", "--release", "--package", "framewire", "--lib", "--crate-type", "cdylib,staticlib"])
-        .arg("--target-dir")
-        .arg(&folder)
-        .args(["--", "--print", "native-static-libs"])
-        .arg(format!("-Clink-arg=-Wl,-soname,{}", names.soname));
-    let output = versioned.output().map_err(|error| format!("cargo rustc: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
+    ensure("patchelf", &["patchelf"])?;
+    // Cargo repeats what rustc printed if nothing has to be built.
+    let output = cargo().args(c::SHIPPED).output().map_err(|error| format!("cargo rustc: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(format!("cargo rustc: {}\n{said}", output.status));
+        return Err(format!("cargo rustc: {}\n{printed}", output.status));
     }
-    let system_libraries = said
-        .lines()
-        .find_map(|line| line.split_once("native-static-libs:"))
-        .map(|(_, libraries)| once_each(libraries))
-        .ok_or("rustc did not say which libraries the static library needs")?;
+    let system_libraries =
+        system_libraries(&printed).ok_or("rustc did not print which libraries the static library needs")?;
+    let release = root().join("target/release");
+    let plain = release.join("libframewire.so");
     Ok(Built {
-        versioned: folder.join("release/libframewire.so"),
-        plain: plain.join("libframewire.so"),
-        archive: folder.join("release/libframewire.a"),
+        versioned: with_soname(&plain, names)?,
+        plain,
+        archive: release.join("libframewire.a"),
         system_libraries,
     })
 }
 
+/// Copies a shared library for Linux under its versioned name, and sets its SONAME.
+pub fn with_soname(library: &Path, names: &Names) -> Outcome<PathBuf> {
+    let folder = scratch("soname")?;
+    files::copy(library, folder.join(&names.shared))?;
+    let versioned = folder.join(&names.shared);
+    quietly(command("patchelf").args(["--set-soname", &names.soname]).arg(&versioned))?;
+    Ok(versioned)
+}
+
+/// Finds the answer to `--print native-static-libs` in the output of rustc.
+pub fn system_libraries(printed: &str) -> Option<String> {
+    printed.lines().find_map(|line| line.split_once("native-static-libs:")).map(|(_, list)| once_each(list))
+}
+
 /// rustc names a library as often as crates ask for it; the last place is the one that counts.
-pub fn once_each(libraries: &str) -> String {
+fn once_each(libraries: &str) -> String {
     let words: Vec<&str> = libraries.split_whitespace().collect();
     let kept = words.iter().enumerate().filter(|(at, word)| !words[at + 1..].contains(word));
     kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
@@ -138,8 +143,7 @@ pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str,
         (targets, &cmake, TARGETS),
     ] {
         let source = root().join("bindings/cpp/cmake").join(format!("{template}.in"));
-        let mut text =
-            fs::read_to_string(&source).map_err(|error| format!("{}: {error}", source.display()))?;
+        let mut text = files::text(&source)?;
         for (name, value) in &values {
             text = text.replace(name, value);
         }
@@ -147,44 +151,21 @@ pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str,
         if let Some(at) = text.replace("@rpath/", "").find('@') {
             return Err(format!("{}: unknown name at byte {at}", source.display()));
         }
-        let target = make(folder)?.join(name);
-        fs::write(&target, text).map_err(|error| format!("{}: {error}", target.display()))?;
+        files::create_folder(folder)?;
+        files::write(folder.join(name), text)?;
     }
     Ok(())
 }
 
-/// Replaces rather than overwrites: a program that runs with the old library keeps it.
-pub fn put(source: &Path, folder: &Path, name: &str) -> Outcome {
-    let target = make(folder)?.join(name);
-    remove(&target)?;
-    fs::copy(source, &target)
-        .map(drop)
-        .map_err(|error| format!("{} to {}: {error}", source.display(), target.display()))
-}
-
 #[cfg(unix)]
 fn link(to: &str, at: &Path) -> Outcome {
-    remove(at)?;
+    files::remove(at)?;
     std::os::unix::fs::symlink(to, at).map_err(|error| format!("{}: {error}", at.display()))
 }
 
 #[cfg(not(unix))]
 fn link(_to: &str, at: &Path) -> Outcome {
     Err(format!("{}: no symbolic links here", at.display()))
-}
-
-fn remove(path: &Path) -> Outcome {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("{}: {error}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn make(folder: &Path) -> Outcome<&Path> {
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok(folder)
 }
 
 fn version() -> Outcome<[String; 3]> {
@@ -196,7 +177,7 @@ fn version() -> Outcome<[String; 3]> {
 /// A text of `[package]` in the library's Cargo.toml.
 pub fn package(key: &str) -> Outcome<String> {
     let file = root().join("Cargo.toml");
-    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = files::text(&file)?;
     let lines = text.lines().skip_while(|line| *line != "[package]").skip(1);
     lines
         .take_while(|line| !line.starts_with('['))

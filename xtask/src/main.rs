@@ -14,6 +14,7 @@ mod debian;
 mod demo;
 mod dist;
 mod faults;
+mod files;
 mod fuzz;
 mod godot;
 mod guarantees;

@@ -1,9 +1,7 @@
 //! Where the source may depend on the platform: never at an exported function, and else in few files.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use crate::run::{Outcome, root};
+use crate::files;
+use crate::run::Outcome;
 
 /// Every function exists everywhere, and answers `NOT_SUPPORTED` where it must.
 const EXPORTED: &str = "src/ffi";
@@ -23,9 +21,9 @@ const CONDITIONS: &[&str] = &["target_", "unix", "windows"];
 pub fn check() -> Outcome {
     let mut faults = Vec::new();
     let mut exported = 0;
-    for file in rust_files(&root().join("src"))? {
-        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let name = file.strip_prefix(root()).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+    for file in files::list_all("src", |_| false)? {
+        let text = files::text(&file)?;
+        let name = files::in_project(&file);
         exported += text.lines().filter(|line| *line == "#[unsafe(no_mangle)]").count();
         if !name.starts_with(EXPORTED) && text.contains("no_mangle") {
             faults.push(format!("{name}: functions are exported in {EXPORTED} alone"));
@@ -52,23 +50,6 @@ fn conditions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines
         .filter(|(_, line)| ["cfg(", "cfg!(", "cfg_attr("].iter().any(|word| line.contains(word)))
         .map(|(at, line)| (at + 1, line))
-}
-
-fn rust_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
-            let path = entry.map_err(|error| error.to_string())?.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

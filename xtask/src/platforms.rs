@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::check_platforms;
 use crate::dist::targets::{System, TARGETS, Target};
+use crate::files;
 use crate::run::{Outcome, root, scratch};
 
 /// The result of a command for a target.
@@ -130,17 +131,16 @@ fn megabytes(bytes: u64) -> String {
 /// Puts `table` between `<!-- name -->` and `<!-- /name -->`.
 fn replace(file: &str, name: &str, table: &str) -> Outcome {
     let path = root().join(file);
-    let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+    let text = files::text(&path)?;
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = text.split_once(&begin).ok_or_else(|| format!("{file} has no {begin}"))?;
     let (_, after) = rest.split_once(&end).ok_or_else(|| format!("{file} has no {end}"))?;
-    fs::write(&path, format!("{before}{begin}\n{table}\n{end}{after}"))
-        .map_err(|error| format!("{file}: {error}"))
+    files::write(&path, format!("{before}{begin}\n{table}\n{end}{after}"))
 }
 
 fn keep(name: &str, value: &Value) -> Outcome {
     let file = file(name)?;
-    fs::write(&file, format!("{value:#}\n")).map_err(|error| format!("{}: {error}", file.display()))
+    files::write(&file, format!("{value:#}\n"))
 }
 
 /// Reads a recorded result; `None` if the command has not run.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::c::{self, Build};
+use crate::files;
 use crate::platforms::{self, Profile};
 use crate::run::{Echo, Outcome, cargo, command, quietly, root, run, scratch};
 
@@ -66,7 +67,7 @@ fn build([level, others, lto, panic]: &[&str; 4]) -> Outcome<PathBuf> {
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols"))?;
     let folder = scratch(&format!("profiles/{level}-{others}-{lto}-{panic}"))?;
-    crate::install::put(&target.join("release/libframewire.so"), &folder, "libframewire.so")?;
+    files::copy(target.join("release/libframewire.so"), folder.join("libframewire.so"))?;
     Ok(folder)
 }
 

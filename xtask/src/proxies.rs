@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::c::{self, Build};
+use crate::files;
 use crate::real::{Problem, verdict};
 use crate::run::{Echo, Outcome, command, ensure, free_port, has, quietly, root, run, scratch};
 use crate::schedule::Verdict;
@@ -42,12 +43,12 @@ impl Proxy {
         quietly(Command::new(certificates).arg(&folder))?;
         let samples = root().join("tests/real/proxies");
         for file in [config, "squid.passwords"] {
-            let text = std::fs::read_to_string(samples.join(file)).map_err(|error| error.to_string())?;
+            let text = files::text(samples.join(file))?;
             let text = text
                 .replace("@FOLDER@", &folder.to_string_lossy())
                 .replace("@PORT@", &port.to_string())
                 .replace("@TLS_PORT@", &tls_port.to_string());
-            std::fs::write(folder.join(file), text).map_err(|error| error.to_string())?;
+            files::write(folder.join(file), text)?;
         }
         let mut command = Command::new(program);
         command.args(arguments).arg(folder.join(config));

@@ -1,9 +1,9 @@
 //! The programs in the READMEs compile, play with a server, and say why they cannot without one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::c;
+use crate::files;
 use crate::run::{Echo, Outcome, command, has, quietly, root, scratch};
 
 /// Where they stand, and in which language: the first block of that.
@@ -26,7 +26,7 @@ pub fn test(echo: &Echo) -> Outcome {
 }
 
 fn one(readme: &str, language: &str, library: &Path, echo: &Echo) -> Outcome {
-    let text = fs::read_to_string(root().join(readme)).map_err(|error| error.to_string())?;
+    let text = files::text(readme)?;
     let program = program(&text, language).ok_or_else(|| format!("there is no program in {language}"))?;
     if !program.contains(URL) {
         return Err(format!("its program does not connect to {URL}"));
@@ -50,7 +50,7 @@ fn program<'a>(readme: &'a str, language: &str) -> Option<&'a str> {
 /// What it writes to both outputs, and how it ends.
 fn play(source: &str, language: &str, library: &Path) -> Outcome<(String, String, Option<i32>)> {
     let file = scratch("readme")?.join("readme").with_extension(language);
-    fs::write(&file, source).map_err(|error| error.to_string())?;
+    files::write(&file, source)?;
     let program = match language {
         "c" => c::compile(&file, library, c::usual())?,
         _ => compile_cpp(&file, library)?,

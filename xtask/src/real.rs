@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::c::{self, Build};
+use crate::files;
 use crate::run::{
     DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, free_port, has, may_install, quietly,
     root, run, scratch,
@@ -180,14 +181,14 @@ impl Place {
     /// Fills in a configuration.
     fn configure(&self, template: &str, backend: u16) -> Outcome<PathBuf> {
         let template = root().join("tests/real").join(template);
-        let text = std::fs::read_to_string(&template).map_err(|error| error.to_string())?;
+        let text = files::text(&template)?;
         let text = text
             .replace("@FOLDER@", &self.folder.to_string_lossy())
             .replace("@PORT@", &self.port.to_string())
             .replace("@CLEAR@", &self.clear.to_string())
             .replace("@BACKEND@", &backend.to_string());
         let config = self.folder.join(template.file_name().unwrap_or_default());
-        std::fs::write(&config, text).map_err(|error| error.to_string())?;
+        files::write(&config, text)?;
         Ok(config)
     }
 }

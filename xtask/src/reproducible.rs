@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::c::SHIPPED;
+use crate::files;
 use crate::run::{Outcome, cargo, command, has, quietly, run, scratch};
 use crate::schedule::Verdict;
 use crate::snapshot;
@@ -24,7 +25,7 @@ fn check() -> Outcome {
     let mut made = Vec::new();
     for place in &places {
         let library = build(place)?;
-        let bytes = std::fs::read(&library).map_err(|error| format!("{}: {error}", library.display()))?;
+        let bytes = files::bytes(&library)?;
         println!("{}  {} bytes  {}", sha256(&library), bytes.len(), library.display());
         made.push(bytes);
     }
@@ -47,7 +48,7 @@ fn build(place: &Path) -> Outcome<PathBuf> {
         cargo_home.display()
     );
     let mut build = cargo();
-    build.args(SHIPPED).arg("--locked");
+    build.arg("--locked").args(SHIPPED);
     build.current_dir(&source).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", place.join("target"));
     run(&mut build)?;
     let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);

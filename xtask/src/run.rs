@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::files;
+
 /// What went wrong, in words.
 pub type Outcome<T = ()> = Result<T, String>;
 
@@ -19,7 +21,7 @@ pub fn root() -> PathBuf {
 /// Where tools are installed that the machine lacks, and where programs are built.
 pub fn scratch(name: &str) -> Outcome<PathBuf> {
     let folder = root().join("target").join(name);
-    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    files::create_folder(&folder)?;
     Ok(folder)
 }
 
@@ -60,8 +62,7 @@ pub fn build_unless_built(build: &mut Command) -> Outcome {
 pub fn with_cfg<'a>(cargo: &'a mut Command, name: &str) -> Outcome<&'a mut Command> {
     let wrapper = scratch("xtask")?.join(format!("rustc-{name}"));
     // Cargo tells builds with one wrapper from those with another by the wrapper's path.
-    std::fs::write(&wrapper, format!("#!/bin/sh\nexec \"$@\" --cfg {name}\n"))
-        .map_err(|error| format!("{}: {error}", wrapper.display()))?;
+    files::write(&wrapper, format!("#!/bin/sh\nexec \"$@\" --cfg {name}\n"))?;
     quietly(Command::new("chmod").arg("+x").arg(&wrapper))?;
     Ok(cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper))
 }
@@ -85,7 +86,7 @@ pub fn note_test_program(name: &str) -> Outcome {
     let noted = noted(name)?;
     let _ = std::fs::remove_file(&noted);
     let program = build_test_program(name, None)?;
-    std::fs::write(&noted, program.to_string_lossy().as_bytes()).map_err(|error| error.to_string())
+    files::write(&noted, program.to_string_lossy().as_bytes())
 }
 
 fn noted(name: &str) -> Outcome<PathBuf> {

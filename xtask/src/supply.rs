@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::files;
 use crate::run::{Outcome, cargo, command, may_install, quietly, root, run, scratch};
 use crate::schedule::Verdict;
 use crate::snapshot;
@@ -138,15 +139,14 @@ fn write_sbom() -> Outcome {
     cyclonedx.args(["--format", "json", "--spec-version", "1.5", "--target", "all", "--quiet"]);
     cyclonedx.args(["--override-filename", "framewire.cdx"]);
     quietly(cyclonedx.env("SOURCE_DATE_EPOCH", "0"))?;
-    let text = std::fs::read_to_string(copy.join("framewire.cdx.json"))
-        .map_err(|error| format!("cargo cyclonedx left no list: {error}"))?;
+    let text = files::text(copy.join("framewire.cdx.json"))?;
     let list: Value = serde_json::from_str(&text).map_err(|error| format!("the SBOM: {error}"))?;
     let listed = listed(&list)?;
     let missing: Vec<String> = dependencies()?.into_iter().filter(|name| !listed.contains(name)).collect();
     if !missing.is_empty() {
         return Err(format!("the SBOM does not list {}", missing.join(", ")));
     }
-    std::fs::write(root().join(SBOM), &text).map_err(|error| error.to_string())?;
+    files::write(root().join(SBOM), &text)?;
     println!("{SBOM}: {} packages", listed.len());
     Ok(())
 }

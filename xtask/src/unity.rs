@@ -6,12 +6,12 @@ pub mod meta;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::c::{self, Build};
 use crate::dist;
+use crate::files;
 use crate::run::{
     Echo, Outcome, WITH_INSTALL, command, ensure, has, may_install, quietly, root, run, scratch,
 };
@@ -70,19 +70,17 @@ pub fn package() -> Outcome<PathBuf> {
 /// Lays the package out with these libraries, by their places in it. The licences are those of what
 /// the libraries are built from on these targets; this machine's, if there are none.
 pub fn lay_out(package: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {
-    if package.exists() {
-        fs::remove_dir_all(package).map_err(|error| error.to_string())?;
-    }
+    files::remove_folder(package)?;
     copy_folder(&source(), package)?;
     for plugin in meta::PLUGINS {
         if let Some(library) = libraries.get(plugin.path) {
-            copy(library, &package.join(plugin.path))?;
+            files::copy(library, package.join(plugin.path))?;
         } else {
             // A .meta of nothing makes Unity complain.
-            let _ = fs::remove_file(package.join(format!("{}.meta", plugin.path)));
+            files::remove(package.join(format!("{}.meta", plugin.path)))?;
             if let Some(folder) = Path::new(plugin.path).parent() {
-                let _ = fs::remove_dir_all(package.join(folder));
-                let _ = fs::remove_file(package.join(format!("{}.meta", folder.display())));
+                files::remove_folder(package.join(folder))?;
+                files::remove(package.join(format!("{}.meta", folder.display())))?;
             }
         }
     }
@@ -134,7 +132,7 @@ impl Bench {
     fn prepare() -> Outcome<Self> {
         let library = c::library(Build::Release)?;
         let folder = scratch("unity")?;
-        copy(&library.join("libframewire.so"), &folder.join("libframewire.so"))?;
+        files::copy(library.join("libframewire.so"), folder.join("libframewire.so"))?;
         let mut runtimes = vec![
             Runtime { name: "mono", program: "mono".into(), is_core: false },
             Runtime { name: "mono-boehm", program: "mono-boehm".into(), is_core: false },
@@ -162,7 +160,7 @@ impl Bench {
         }
         for program in ["tests", "domain", "editor", "player"] {
             let config = self.folder.join(format!("{program}.runtimeconfig.json"));
-            fs::write(&config, RUNTIME_CONFIG).map_err(|error| error.to_string())?;
+            files::write(&config, RUNTIME_CONFIG)?;
         }
         Ok(())
     }
@@ -252,24 +250,18 @@ const RUNTIME_CONFIG: &str = r#"{"runtimeOptions":{"tfm":"netcoreapp3.1","framew
 /// The C# files in folders of the package, or files themselves.
 fn csharp(paths: &[&str]) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut waiting: Vec<PathBuf> = paths.iter().map(|path| source().join(path)).collect();
-    while let Some(path) = waiting.pop() {
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            waiting.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
-        } else if path.extension() == Some(OsStr::new("cs")) {
-            found.push(path);
-        }
+    for path in paths {
+        found.extend(files::list_all(source().join(path), |_| false)?);
     }
+    found.retain(|path| path.extension() == Some(OsStr::new("cs")));
     found.sort();
     Ok(found)
 }
 
 /// But for hidden files, and the tests that are not Unity's.
 fn copy_folder(from: &Path, to: &Path) -> Outcome {
-    fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
-    for entry in fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))? {
-        let path = entry.map_err(|error| error.to_string())?.path();
+    files::create_folder(to)?;
+    for path in files::list(from)? {
         let name = path.file_name().unwrap_or_default().to_owned();
         if name == "Tests~" || name.to_string_lossy().starts_with('.') {
             continue;
@@ -277,41 +269,32 @@ fn copy_folder(from: &Path, to: &Path) -> Outcome {
         if path.is_dir() {
             copy_folder(&path, &to.join(name))?;
         } else {
-            copy(&path, &to.join(name))?;
+            files::copy(&path, to.join(name))?;
         }
     }
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Outcome {
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    // Not over a library that a program may have mapped.
-    let _ = fs::remove_file(to);
-    fs::copy(from, to).map(drop).map_err(|error| format!("{}: {error}", from.display()))
-}
-
 /// Adds the texts of the project's own licences.
 fn licences(file: &Path) -> Outcome {
-    let mut text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut text = files::text(file)?;
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        let body = fs::read_to_string(root().join(name)).map_err(|error| format!("{name}: {error}"))?;
+        let body = files::text(name)?;
         text += &format!("\n## {name}\n\n```\n{}\n```\n", body.trim_end());
     }
-    fs::write(file, text).map_err(|error| error.to_string())
+    files::write(file, text)
 }
 
 /// Adds the packages in the library and the texts of their licences.
 fn notices(file: &Path, targets: &[&str]) -> Outcome {
-    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = files::text(file)?;
     let licences = dist::licences::of(&root(), targets)?.text();
-    fs::write(file, format!("{text}\n{licences}")).map_err(|error| error.to_string())
+    files::write(file, format!("{text}\n{licences}"))
 }
 
 fn version_is_the_librarys(package: &Path) -> Outcome {
-    let manifest = fs::read_to_string(package.join("package.json")).map_err(|error| error.to_string())?;
-    let crate_manifest = fs::read_to_string(root().join("Cargo.toml")).map_err(|error| error.to_string())?;
+    let manifest = files::text(package.join("package.json"))?;
+    let crate_manifest = files::text("Cargo.toml")?;
     let version = crate_manifest
         .lines()
         .find_map(|line| line.strip_prefix("version = "))

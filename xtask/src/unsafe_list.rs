@@ -4,10 +4,9 @@
 //! have to guarantee for those.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
 
-use crate::run::{Outcome, root};
+use crate::files;
+use crate::run::Outcome;
 
 const LIST: &str = "docs/unsafe.md";
 /// The only modules that may contain unsafe code: C, the operating system and payload memory.
@@ -23,25 +22,26 @@ from C), `net` (operating system calls) and `buffer` (payload memory).
 ";
 
 pub fn write() -> Outcome {
-    let path = root().join(LIST);
-    fs::write(&path, generate()?).map_err(|error| format!("{}: {error}", path.display()))
+    files::write(LIST, generate()?)
 }
 
 pub fn check() -> Outcome {
-    let path = root().join(LIST);
-    let committed = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    if committed == generate()? { Ok(()) } else { Err(format!("{LIST} is stale: run `cargo xtask unsafe`")) }
+    if files::text(LIST)? == generate()? {
+        Ok(())
+    } else {
+        Err(format!("{LIST} is stale: run `cargo xtask unsafe`"))
+    }
 }
 
 fn generate() -> Outcome<String> {
-    let mut files = Vec::new();
-    collect(&root().join("src"), &mut files)?;
-    files.sort();
+    // Tests call the C ABI, so all of their calls are unsafe.
+    let files =
+        files::list_all("src", |name| name == "tests" || (name.ends_with(".rs") && name.contains("tests")))?;
     let mut list = HEAD.to_owned();
     let (mut count, mut faults) = (0, Vec::new());
     for file in files {
-        let name = file.strip_prefix(root()).unwrap_or(&file).to_string_lossy().replace('\\', "/");
-        let text = fs::read_to_string(&file).map_err(|error| format!("{name}: {error}"))?;
+        let name = files::in_project(&file);
+        let text = files::text(&file)?;
         let found = find(&text);
         if found.is_empty() {
             continue;
@@ -61,21 +61,6 @@ fn generate() -> Outcome<String> {
     }
     let _ = writeln!(list, "{count} in all.");
     if faults.is_empty() { Ok(list) } else { Err(faults.join("\n")) }
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Outcome {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    for entry in entries {
-        let path = entry.map_err(|error| error.to_string())?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Tests call the C ABI, so all of their calls are unsafe.
-        if path.is_dir() && name != "tests" {
-            collect(&path, files)?;
-        } else if name.ends_with(".rs") && !name.contains("tests") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 #[derive(Debug, PartialEq, Eq)]

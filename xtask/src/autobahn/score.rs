@@ -6,6 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::suite::AGENT;
+use crate::files;
 use crate::run::{Outcome, root};
 
 /// Such as 12.1.3; ordered as numbers are.
@@ -46,7 +47,7 @@ pub struct Expected(BTreeMap<CaseId, Verdicts>);
 
 pub fn expected() -> Outcome<Expected> {
     let path = root().join("tests/autobahn/expected.txt");
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = files::text(&path)?;
     text.lines().map(line).collect::<Outcome<_>>().map(Expected)
 }
 

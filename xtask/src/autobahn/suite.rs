@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use super::score::CaseId;
+use crate::files;
 use crate::run::{Outcome, WITH_INSTALL, free_port, may_install, quietly, root, scratch};
 
 /// The name under which the servers file what they find.
@@ -75,8 +76,7 @@ impl Server {
             None => format!("ws://127.0.0.1:{port}"),
         };
         let specification = folder.join("spec.json");
-        fs::write(&specification, specify(&url, &reports, cases, certificates).to_string())
-            .map_err(|error| error.to_string())?;
+        files::write(&specification, specify(&url, &reports, cases, certificates).to_string())?;
         let log = File::create(folder.join("server.log")).map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         let child = Command::new(python)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::measures::{Kind, Test};
 use crate::c::{self, Build};
+use crate::files;
 use crate::run::{Outcome, cargo, command, ensure, has, may_install, quietly, root, run, scratch};
 
 /// One way of using one library.
@@ -233,7 +234,7 @@ fn node_peer() -> Outcome<Client> {
         quietly(install.current_dir(&folder))?;
     }
     let script = folder.join("ws.mjs");
-    std::fs::copy(root().join("benches/peers/ws.mjs"), &script).map_err(|error| error.to_string())?;
+    files::copy(root().join("benches/peers/ws.mjs"), &script)?;
     let client = Client { slowness: 5, ..Client::new("ws (Node)", Path::new("node"), "") };
     Ok(Client { command: vec!["node".into(), script.display().to_string()], ..client })
 }
@@ -280,7 +281,7 @@ pub fn certificates() -> Outcome<PathBuf> {
         return Ok(ca);
     }
     let extensions = "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n";
-    std::fs::write(folder.join("extensions"), extensions).map_err(|error| error.to_string())?;
+    files::write(folder.join("extensions"), extensions)?;
     for line in [
         "ecparam -genkey -name prime256v1 -noout -out ca.key",
         "req -x509 -new -key ca.key -subj /CN=Bench -days 3650 -out ca.pem",

@@ -11,7 +11,8 @@ use std::path::Path;
 use super::build::{self, Client};
 use super::measures::{Kind, Test};
 use super::run::{Server, number, runs_ahead};
-use crate::run::{Outcome, ensure, has, root, scratch};
+use crate::files;
+use crate::run::{Outcome, ensure, has, scratch};
 use crate::schedule::Verdict;
 
 const LIMITS: &str = "benches/limits.txt";
@@ -63,7 +64,7 @@ fn count_all() -> Outcome {
 }
 
 fn limits() -> Outcome<Vec<Limit>> {
-    let text = std::fs::read_to_string(root().join(LIMITS)).map_err(|error| format!("{LIMITS}: {error}"))?;
+    let text = files::text(LIMITS)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
@@ -156,5 +157,5 @@ fn syscalls(server: &Server, test: &Test, client: &Client) -> Total {
 }
 
 fn read(path: &Path) -> Outcome<String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    files::text(path)
 }

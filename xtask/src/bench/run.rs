@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use super::build::{self, Client};
 use super::measures::{Kind, Test};
+use crate::files;
 use crate::run::{Outcome, quietly, scratch};
 
 /// The core of the server and the one of the client.
@@ -134,7 +135,7 @@ pub fn save(file: &Path, test: &str, client: &str, line: &str) -> Outcome {
 }
 
 pub fn load(file: &Path) -> Outcome<Results> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = files::text(file)?;
     let mut results = Results::new();
     for line in text.lines() {
         let mut parts = line.splitn(3, '\t');

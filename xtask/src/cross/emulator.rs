@@ -7,6 +7,7 @@ use crate::c::WARNINGS;
 use crate::dist;
 use crate::dist::targets::Target;
 use crate::dist::tools::MINGW_GCC;
+use crate::files;
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
 pub struct Emulator {
@@ -58,7 +59,7 @@ impl Emulator {
     /// Installs what is missing and builds the library as it is shipped.
     pub fn prepare(&'static self) -> Outcome<Runner> {
         let folder = scratch("cross")?.join(self.triple);
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        files::create_folder(&folder)?;
         let target = Target::find(self.triple)?;
         match self.kind {
             Kind::Native => ensure("cc", &["gcc", "libc6-dev"])?,
@@ -69,10 +70,10 @@ impl Emulator {
             Kind::Wine => ensure("wine", &["wine", "wine64"])?,
         }
         let built = dist::library(target)?;
-        crate::install::put(&built.shared, &folder, &target.shared_name(dist::targets::Library::C))?;
+        files::copy(&built.shared, folder.join(target.shared_name(dist::targets::Library::C)))?;
         if self.is_wine() {
             let import = built.shared.with_file_name("libframewire.dll.a");
-            crate::install::put(&import, &folder, "libframewire.dll.a")?;
+            files::copy(&import, folder.join("libframewire.dll.a"))?;
             random_numbers(&folder)?;
         }
         Ok(Runner {
@@ -170,7 +171,7 @@ impl Runner {
 /// Windows 7 is gone. This one lies beside the tests, and is never shipped.
 fn random_numbers(folder: &Path) -> Outcome {
     let source = folder.join("bcryptprimitives.c");
-    std::fs::write(&source, RANDOM_NUMBERS).map_err(|error| format!("{}: {error}", source.display()))?;
+    files::write(&source, RANDOM_NUMBERS)?;
     let mut cc = command(MINGW_GCC);
     cc.args(["-shared", "-O1"]).arg(&source).arg("-o").arg(folder.join("bcryptprimitives.dll"));
     quietly(cc.arg("-ladvapi32")).map(drop)

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::files;
 use crate::run::{Outcome, cargo, quietly};
 
 /// Texts by the packages that carry them: many carry the same.
@@ -98,16 +99,14 @@ pub fn unpacked(folder: &Path) -> Outcome<BTreeMap<(String, String), PathBuf>> {
 }
 
 fn texts(folder: &Path) -> Outcome<Vec<String>> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    files.sort();
     let is_licence = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
+        let name = files::name(path).to_uppercase();
         path.is_file()
             && ["LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE"]
                 .iter()
                 .any(|start| name.starts_with(start))
     };
-    let texts = files.into_iter().filter(is_licence).filter_map(|path| fs::read_to_string(path).ok());
+    let texts =
+        files::list(folder)?.into_iter().filter(is_licence).filter_map(|path| fs::read_to_string(path).ok());
     Ok(texts.collect())
 }

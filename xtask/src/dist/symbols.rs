@@ -7,12 +7,13 @@ use std::path::Path;
 use object::Object;
 
 use super::targets::{GLIBC, System};
+use crate::files;
 use crate::run::{Outcome, command, quietly, root};
 
 /// The functions of the header, out of `include/framewire.abi`.
 pub fn declared() -> Outcome<BTreeSet<String>> {
     let path = root().join("include/framewire.abi");
-    let facts = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let facts = files::text(&path)?;
     let names = facts.lines().filter_map(|line| line.strip_prefix("function ")?.split(' ').next());
     Ok(names.map(str::to_owned).collect())
 }

@@ -146,10 +146,7 @@ impl Target {
         if !output.status.success() {
             return Err(format!("{}: {}\n{said}", self.triple, output.status));
         }
-        let system_libraries = said
-            .lines()
-            .find_map(|line| line.split_once("native-static-libs:"))
-            .map_or_else(String::new, |(_, libraries)| crate::install::once_each(libraries));
+        let system_libraries = crate::install::system_libraries(&said).unwrap_or_default();
         let release = folder.join(self.triple).join("release");
         let archive = (library == Library::C).then(|| release.join("libframewire.a"));
         Ok(Built { shared: release.join(self.shared_name(library)), archive, system_libraries })

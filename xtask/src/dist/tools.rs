@@ -1,12 +1,12 @@
 //! What building for other systems needs, installed once into `target/tools`.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::licences;
 use crate::debian::unpack;
+use crate::files;
 use crate::run::{Outcome, command, ensure, has, may_install, quietly, root, scratch};
 
 pub struct Tools {
@@ -59,7 +59,7 @@ fn unpack_rust(folder: &Path) -> Outcome {
     if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") || !has("apt-get") {
         return Err("this needs Debian on x86-64".into());
     }
-    let _ = fs::remove_dir_all(folder);
+    files::remove_folder(folder)?;
     let apt = Apt::new(&folder.join("apt"))?;
     apt.get(&["update"])?;
     let depends = apt.cache(&["depends", "libstd-rust-web-dev"])?;
@@ -69,19 +69,18 @@ fn unpack_rust(folder: &Path) -> Outcome {
     let arm = "libstd-rust-web-dev:arm64";
     apt.get(&["download", "rustc-web", "libstd-rust-web-dev", arm, "rust-web-src", std, llvm])?;
     let root = folder.join("root");
-    make(&root)?;
-    for entry in fs::read_dir(apt.downloads()).map_err(|error| error.to_string())? {
-        let package = entry.map_err(|error| error.to_string())?.path();
+    files::create_folder(&root)?;
+    for package in files::list(apt.downloads())? {
         if package.extension().is_some_and(|extension| extension == "deb") {
             unpack(&package, &root)?;
         }
     }
-    let _ = fs::remove_dir_all(&apt.folder);
+    files::remove_folder(&apt.folder)?;
     let script = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH={0}/usr/lib/x86_64-linux-gnu exec {0}/usr/bin/rustc \"$@\"\n",
         root.display()
     );
-    write(&folder.join("rustc"), &script)?;
+    files::write(folder.join("rustc"), &script)?;
     quietly(command("chmod").arg("+x").arg(folder.join("rustc"))).map(drop)
 }
 
@@ -99,9 +98,9 @@ struct Apt {
 impl Apt {
     fn new(folder: &Path) -> Outcome<Self> {
         for part in ["etc/preferences.d", "sources.d", "state/lists/partial", "cache/archives/partial"] {
-            make(&folder.join(part))?;
+            files::create_folder(folder.join(part))?;
         }
-        write(&folder.join("status"), "")?;
+        files::write(folder.join("status"), "")?;
         let known = quietly(Command::new("apt-get").args([
             "indextargets",
             "--format",
@@ -120,7 +119,7 @@ impl Apt {
                  Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
             );
         }
-        write(&folder.join("sources.d/debian.sources"), &sources)?;
+        files::write(folder.join("sources.d/debian.sources"), &sources)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -171,7 +170,7 @@ pub fn frameworks() -> Outcome<PathBuf> {
     let packages = licences::unpacked(&root())?;
     for (name, package) in FRAMEWORKS {
         let framework = folder.join(format!("{name}.framework"));
-        make(&framework)?;
+        files::create_folder(&framework)?;
         let ((_, version), source) =
             packages
                 .iter()
@@ -187,7 +186,7 @@ pub fn frameworks() -> Outcome<PathBuf> {
              exports:\n  - targets: [ x86_64-macos, arm64-macos ]\n    symbols: [ {} ]\n...\n",
             symbols.into_iter().collect::<Vec<_>>().join(", ")
         );
-        write(&framework.join(format!("{name}.tbd")), &text)?;
+        files::write(framework.join(format!("{name}.tbd")), &text)?;
     }
     Ok(folder)
 }
@@ -199,9 +198,8 @@ const FRAMEWORKS: &[(&str, &str)] =
 /// The functions and variables that a package of bindings declares, as the linker calls them.
 fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
-        let file = entry.map_err(|error| error.to_string())?.path();
-        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    for file in files::list(folder)? {
+        let text = files::text(&file)?;
         for line in text.lines().map(str::trim) {
             let declared = line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub static "));
             let name = declared.and_then(|rest| rest.split(['(', ':', '<']).next()).map(str::trim);
@@ -212,12 +210,4 @@ fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
         }
     }
     Ok(found)
-}
-
-fn make(folder: &Path) -> Outcome {
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
-}
-
-fn write(file: &Path, text: &str) -> Outcome {
-    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{create, finish, read_dir, remove, write};
+use super::finish;
 use crate::debian::unpack;
+use crate::files;
 use crate::run::{Outcome, WITH_INSTALL, may_install, quietly, scratch};
 
 /// Debian's suite that has Godot 4.
@@ -49,7 +50,7 @@ impl Godot {
             install(&folder).map_err(|problem| format!("Godot could not be installed: {problem}"))?;
         }
         let godot = Self { root: folder.join("root"), home: folder.join("home") };
-        create(&godot.home)?;
+        files::create_folder(&godot.home)?;
         Ok(godot)
     }
 
@@ -79,13 +80,13 @@ fn install(folder: &Path) -> Outcome {
     if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") {
         return Err("this needs Linux on x86-64".into());
     }
-    remove(folder)?;
+    files::remove_folder(folder)?;
     let apt = folder.join("apt");
     for part in ["etc/preferences.d", "sources.d", "state/lists/partial", "cache/archives/partial"] {
-        create(&apt.join(part))?;
+        files::create_folder(apt.join(part))?;
     }
-    create(&folder.join("root"))?;
-    write(&apt.join("status"), "")?;
+    files::create_folder(folder.join("root"))?;
+    files::write(apt.join("status"), "")?;
     let archive = quietly(Command::new("apt-get").args([
         "indextargets",
         "--format",
@@ -101,7 +102,7 @@ fn install(folder: &Path) -> Outcome {
         "Types: deb\nURIs: {archive}\nSuites: {SUITE}\nComponents: main\n\
          Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     );
-    write(&apt.join("sources.d/debian.sources"), &source)?;
+    files::write(apt.join("sources.d/debian.sources"), &source)?;
 
     let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
@@ -145,11 +146,11 @@ fn install(folder: &Path) -> Outcome {
     let mut download = vec!["download"];
     download.extend(packages);
     apt_get(&download)?;
-    for entry in read_dir(&apt.join("cache/archives"))? {
+    for entry in files::list(apt.join("cache/archives"))? {
         if entry.extension().is_some_and(|extension| extension == "deb") {
             unpack(&entry, &folder.join("root"))?;
         }
     }
-    remove(&apt)?;
-    write(&folder.join(".complete"), SUITE)
+    files::remove_folder(&apt)?;
+    files::write(folder.join(".complete"), SUITE)
 }

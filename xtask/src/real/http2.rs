@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::{Front, Place, Problem, find_nginx, pip, start_nginx, start_node, start_python, verdict};
 use crate::c::{self, Build};
+use crate::files;
 use crate::run::{Outcome, command, ensure, root, run, scratch};
 use crate::schedule::Verdict;
 
@@ -88,9 +89,9 @@ fn with_haproxy() -> Result<(), Problem> {
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
         let place = Place::new("haproxy")?;
-        let read = |name| std::fs::read_to_string(place.folder.join(name)).map_err(|error| error.to_string());
+        let read = |name| files::text(place.folder.join(name));
         let both = format!("{}{}", read("good.pem")?, read("good.key")?);
-        std::fs::write(place.folder.join("both.pem"), both).map_err(|error| error.to_string())?;
+        files::write(place.folder.join("both.pem"), both)?;
         let config = place.configure("http2/haproxy.cfg", backend.port)?;
         Front::start(place, Command::new(program).arg("-db").arg("-f").arg(config))
     };

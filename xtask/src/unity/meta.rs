@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::run::Outcome;
 
 /// A native library's place in the package and the platform that loads it from there.
@@ -60,8 +61,8 @@ pub fn write_missing(package: &Path) -> Outcome<usize> {
     for path in wanted(package)? {
         let meta = package.join(format!("{path}.meta"));
         if !meta.exists() {
-            fs::create_dir_all(meta.parent().unwrap_or(package)).map_err(|error| error.to_string())?;
-            fs::write(&meta, text(package, &path)).map_err(|error| format!("{}: {error}", meta.display()))?;
+            files::create_folder(meta.parent().unwrap_or(package))?;
+            files::write(&meta, text(package, &path))?;
             written += 1;
         }
     }
@@ -125,15 +126,14 @@ fn files(package: &Path) -> Outcome<Vec<String>> {
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let full = package.join(&folder);
-        for entry in fs::read_dir(&full).map_err(|error| format!("{}: {error}", full.display()))? {
-            let entry = entry.map_err(|error| error.to_string())?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for entry in files::list(&full)? {
+            let name = files::name(&entry);
             if name.starts_with('.') || name.ends_with('~') {
                 continue;
             }
             let path = folder.join(&name);
             found.push(path.to_string_lossy().replace('\\', "/"));
-            if entry.path().is_dir() {
+            if entry.is_dir() {
                 folders.push(path);
             }
         }
