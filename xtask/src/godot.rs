@@ -4,10 +4,8 @@ mod engine;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::dist::licences;
 use crate::files;
@@ -15,8 +13,6 @@ use crate::run::{Echo, Outcome, cargo, root, run, scratch};
 use crate::schedule::Verdict;
 use engine::Godot;
 
-/// For one run of the engine, of which the longest takes ten seconds.
-const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 const ADDON: &str = "addons/framewire";
 const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
 
@@ -78,7 +74,6 @@ pub fn lay_out_addon(addon: &Path, libraries: &BTreeMap<String, PathBuf>, target
             return Err(format!("{} does not list bin/{place}", extension.display()));
         }
         let to = addon.join("bin").join(place);
-        files::create_folder(to.parent().unwrap_or(addon))?;
         files::copy(library, &to)?;
     }
     let intro = "# Third-party licences\n\nThe libraries in `bin` contain these packages:\n\n";
@@ -121,7 +116,6 @@ fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
     copy_tree(&binding.join(from), project)?;
     copy_tree(&binding.join(ADDON), &project.join(ADDON))?;
     let bin = project.join(ADDON).join("bin").join(library_folder());
-    files::create_folder(&bin)?;
     files::copy(library, bin.join(library_name()))?;
     // Godot writes this list when it imports a project, and crashes while it exits from the first
     // import with an extension (godotengine/godot#111048). With the list there, no import is needed.
@@ -129,50 +123,16 @@ fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
     files::write(project.join(".godot/extension_list.cfg"), EXTENSION)
 }
 
-// ----------------------------------------------------------------------------- runs and verdicts
-
 struct Run {
     status: Option<i32>,
     text: String,
 }
 
-/// Runs to the end, which comes by force when it takes too long.
+/// Runs the engine to its end; `timeout` kills it if it takes too long.
 fn finish(mut command: Command) -> Outcome<Run> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| format!("{command:?} does not start: {error}"))?;
-    let readers = [
-        child.stdout.take().map(|pipe| read_all(Box::new(pipe))),
-        child.stderr.take().map(|pipe| read_all(Box::new(pipe))),
-    ];
-    let ends = Instant::now() + RUN_TIMEOUT;
-    let mut in_time = true;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            break status.code();
-        }
-        if in_time && Instant::now() > ends {
-            in_time = false;
-            let _ = child.kill();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let mut text = String::new();
-    for reader in readers.into_iter().flatten() {
-        text.push_str(&reader.join().unwrap_or_default());
-    }
-    if in_time {
-        Ok(Run { status, text })
-    } else {
-        Err(format!("it took longer than {RUN_TIMEOUT:?}\n{text}"))
-    }
-}
-
-fn read_all(mut pipe: Box<dyn Read + Send>) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Run { status: output.status.code(), text: text(&output.stdout) + &text(&output.stderr) })
 }
 
 /// A run counts when it says so and exits cleanly, and nothing panicked or leaked on the way.

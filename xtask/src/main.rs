@@ -28,6 +28,7 @@ mod platform_rules;
 mod platforms;
 mod profiles;
 mod proxies;
+mod python;
 mod readme;
 mod real;
 mod reproducible;

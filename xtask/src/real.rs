@@ -8,13 +8,14 @@ use std::process::{Child, Command, Stdio};
 
 use crate::c::{self, Build};
 use crate::files;
+use crate::python;
 use crate::run::{
     DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, free_port, has, may_install, quietly,
     root, run, scratch,
 };
 use crate::schedule::Verdict;
 
-pub fn python() -> Verdict {
+pub fn python_websockets() -> Verdict {
     verdict(with_python())
 }
 
@@ -92,26 +93,8 @@ fn with_python() -> Result<(), Problem> {
 }
 
 fn start_python() -> Outcome<Server> {
-    ensure("python3", &["python3", "python3-venv"])?;
-    let folder = scratch("tools/python")?;
-    let python = folder.join("bin/python");
-    pip(&folder, &python, WEBSOCKETS)?;
-    Server::start(Command::new(&python).arg("-u").arg(root().join("tests/real/websockets_echo.py")))
-}
-
-/// Sees to it that a Python environment has a package in this version.
-fn pip(environment: &Path, python: &Path, package: &str) -> Outcome {
-    let (name, version) = package.split_once("==").ok_or_else(|| format!("{package} has no version"))?;
-    let look = format!("import importlib.metadata as m, sys; sys.exit(m.version({name:?}) != {version:?})");
-    if quietly(Command::new(python).args(["-c", &look])).is_ok() {
-        return Ok(());
-    }
-    let folder = environment.display();
-    may_install(package, &format!("python3 -m venv {folder} && {folder}/bin/pip install {package}"))?;
-    if !python.exists() {
-        quietly(Command::new("python3").args(["-m", "venv"]).arg(environment))?;
-    }
-    quietly(Command::new(python).args(["-m", "pip", "install", "-q", package])).map(drop)
+    let python = python::environment("python", &[WEBSOCKETS])?.join("bin/python");
+    Server::start(Command::new(python).arg("-u").arg(root().join("tests/real/websockets_echo.py")))
 }
 
 fn with_node() -> Result<(), Problem> {

@@ -80,7 +80,7 @@ const STEPS: &[Step] = &[
         Err(reason) => Verdict::Skipped(reason),
     })
     .after(BOTH),
-    Step::new("Python websockets", 8, real::python).waits().after(BOTH),
+    Step::new("Python websockets", 8, real::python_websockets).waits().after(BOTH),
     Step::new("Node ws", 8, real::node).waits().after(BOTH),
     Step::new("nginx as TLS front", 8, real::nginx).waits().after(BOTH),
     Step::new("HTTP/2: HAProxy", 5, real::http2::haproxy).waits().after(BOTH),

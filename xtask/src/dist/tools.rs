@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::licences;
-use crate::debian::unpack;
+use crate::debian::{self, Apt};
 use crate::files;
-use crate::run::{Outcome, command, ensure, has, may_install, quietly, root, scratch};
+use crate::python;
+use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
 pub struct Tools {
     /// A compiler with other targets' standard libraries.
@@ -23,19 +24,9 @@ pub const STD_FROM_SOURCE: &[&str] = &["-Z", "build-std=std,panic_unwind"];
 
 const ZIG: &[&str] = &["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
 
+/// Installs zig (about 440 MB), and returns the folder of its Python environment.
 pub fn zig() -> Outcome<PathBuf> {
-    let folder = scratch("tools")?.join("zig");
-    if folder.join("bin/cargo-zigbuild").exists() {
-        return Ok(folder);
-    }
-    if !has("python3") {
-        return Err("zig is installed with python3's pip, and there is no python3".into());
-    }
-    println!("zig goes into {} (about 440 MB)", folder.display());
-    quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
-    may_install("zig", &format!("{}/bin/pip install {}", folder.display(), ZIG.join(" ")))?;
-    quietly(command(folder.join("bin/pip")).args(["install", "--quiet"]).args(ZIG))?;
-    Ok(folder)
+    python::environment("zig", ZIG)
 }
 
 pub fn mingw() -> Outcome {
@@ -56,31 +47,25 @@ pub fn rustc() -> Outcome<PathBuf> {
 }
 
 fn unpack_rust(folder: &Path) -> Outcome {
-    if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") || !has("apt-get") {
-        return Err("this needs Debian on x86-64".into());
-    }
     files::remove_folder(folder)?;
-    let apt = Apt::new(&folder.join("apt"))?;
-    apt.get(&["update"])?;
+    let archives = debian::archives()?;
+    let source = |(archive, suite): &(String, String)| {
+        format!("URIs: {archive}\nSuites: {suite}\nArchitectures: amd64 arm64\n")
+    };
+    let sources: Vec<String> = archives.iter().map(source).collect();
+    let apt = Apt::new(&folder.join("apt"), &sources, &["APT::Architectures::=arm64"])?;
     let depends = apt.cache(&["depends", "libstd-rust-web-dev"])?;
     let std = dependency(&depends, "libstd-rust-web-")?;
     let depends = apt.cache(&["depends", std])?;
     let llvm = dependency(&depends, "libllvm")?;
     let arm = "libstd-rust-web-dev:arm64";
-    apt.get(&["download", "rustc-web", "libstd-rust-web-dev", arm, "rust-web-src", std, llvm])?;
     let root = folder.join("root");
-    files::create_folder(&root)?;
-    for package in files::list(apt.downloads())? {
-        if package.extension().is_some_and(|extension| extension == "deb") {
-            unpack(&package, &root)?;
-        }
-    }
-    files::remove_folder(&apt.folder)?;
+    apt.unpack(&["rustc-web", "libstd-rust-web-dev", arm, "rust-web-src", std, llvm], &root)?;
     let script = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH={0}/usr/lib/x86_64-linux-gnu exec {0}/usr/bin/rustc \"$@\"\n",
         root.display()
     );
-    files::write(folder.join("rustc"), &script)?;
+    files::write(folder.join("rustc"), script)?;
     quietly(command("chmod").arg("+x").arg(folder.join("rustc"))).map(drop)
 }
 
@@ -88,79 +73,6 @@ fn unpack_rust(folder: &Path) -> Outcome {
 fn dependency<'a>(depends: &'a str, beginning: &str) -> Outcome<&'a str> {
     let mut names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     names.find(|name| name.starts_with(beginning)).ok_or_else(|| format!("nothing depends on {beginning}"))
-}
-
-/// An apt of its own, which knows nothing of what is installed and touches nothing.
-struct Apt {
-    folder: PathBuf,
-}
-
-impl Apt {
-    fn new(folder: &Path) -> Outcome<Self> {
-        for part in ["etc/preferences.d", "sources.d", "state/lists/partial", "cache/archives/partial"] {
-            files::create_folder(folder.join(part))?;
-        }
-        files::write(folder.join("status"), "")?;
-        let known = quietly(Command::new("apt-get").args([
-            "indextargets",
-            "--format",
-            "$(REPO_URI) $(RELEASE)",
-            "Created-By: Packages",
-        ]))?;
-        let mut sources = String::new();
-        let mut lines: Vec<&str> = known.lines().collect();
-        lines.sort_unstable();
-        lines.dedup();
-        for line in lines {
-            // Those of the machine's release, its security archive among them.
-            let Some((archive, suite)) = line.split_once(' ') else { continue };
-            sources += &format!(
-                "Types: deb\nURIs: {archive}\nSuites: {suite}\nComponents: main\nArchitectures: amd64 arm64\n\
-                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
-            );
-        }
-        files::write(folder.join("sources.d/debian.sources"), &sources)?;
-        Ok(Self { folder: folder.to_owned() })
-    }
-
-    fn downloads(&self) -> PathBuf {
-        self.folder.join("cache/archives")
-    }
-
-    fn get(&self, arguments: &[&str]) -> Outcome<String> {
-        self.run("apt-get", arguments)
-    }
-
-    fn cache(&self, arguments: &[&str]) -> Outcome<String> {
-        self.run("apt-cache", arguments)
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> Outcome<String> {
-        let mut apt = Command::new(program);
-        apt.current_dir(self.downloads()).arg("-q");
-        for (option, place) in [
-            ("Dir::Etc", "etc"),
-            ("Dir::Etc::sourceparts", "sources.d"),
-            ("Dir::State", "state"),
-            ("Dir::State::status", "status"),
-            ("Dir::Cache", "cache"),
-        ] {
-            apt.arg("-o").arg(format!("{option}={}", self.folder.join(place).display()));
-        }
-        for option in [
-            "Dir::Etc::sourcelist=/dev/null",
-            "Debug::NoLocking=1",
-            "APT::Sandbox::User=root",
-            "APT::Architectures::=amd64",
-            "APT::Architectures::=arm64",
-            "Acquire::Languages=none",
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-            "Acquire::Retries=3",
-        ] {
-            apt.args(["-o", option]);
-        }
-        quietly(apt.args(arguments))
-    }
 }
 
 /// Text stubs of the two frameworks of macOS that check certificates. zig brings stubs of the C

@@ -3,9 +3,10 @@
 
 use std::process::Command;
 
-use super::{Front, Place, Problem, find_nginx, pip, start_nginx, start_node, start_python, verdict};
+use super::{Front, Place, Problem, find_nginx, start_nginx, start_node, start_python, verdict};
 use crate::c::{self, Build};
 use crate::files;
+use crate::python;
 use crate::run::{Outcome, command, ensure, root, run, scratch};
 use crate::schedule::Verdict;
 
@@ -122,14 +123,8 @@ fn with_apache() -> Result<(), Problem> {
 }
 
 fn with_hypercorn() -> Result<(), Problem> {
-    ensure("python3", &["python3", "python3-venv"]).map_err(Problem::Missing)?;
-    let install = || {
-        let folder = scratch("tools/hypercorn-python")?;
-        let python = folder.join("bin/python");
-        pip(&folder, &python, HYPERCORN)?;
-        Ok(python)
-    };
-    let python = install().map_err(Problem::Missing)?;
+    let environment = python::environment("hypercorn-python", &[HYPERCORN]).map_err(Problem::Missing)?;
+    let python = environment.join("bin/python");
     let start = || {
         let place = Place::new("hypercorn")?;
         let file = |name: &str| place.folder.join(name);
