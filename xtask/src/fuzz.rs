@@ -6,7 +6,6 @@
 /// Shared with the targets, which are a workspace of their own.
 #[path = "../../fuzz/src/corpus.rs"]
 mod corpus;
-mod coverage;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -14,18 +13,20 @@ use std::process::Command;
 
 use self::process::Ended;
 use crate::files;
-use crate::run::{Outcome, quietly, root, run, scratch};
+use crate::run::{Outcome, ensure, quietly, root, run, run_in_view, scratch};
 use crate::schedule::Verdict;
+use crate::supply;
 
 /// Processor seconds for each target by default: enough for what a change breaks plainly.
 const SECONDS: u32 = 20;
 /// A newer one is taken in on purpose.
 const CARGO_FUZZ: &str = "0.13.2";
+const CARGO_LLVM_COV: &str = "0.9.1";
 
 /// `[--seconds N] [TARGET…]`, `--minimize [TARGET…]` or `--coverage`
 pub fn main(words: &[&str]) -> Outcome {
     let (seconds, wanted) = match words {
-        ["--coverage"] => return coverage::report(),
+        ["--coverage"] => return coverage(),
         ["--minimize", wanted @ ..] => (None, wanted),
         ["--seconds", count, wanted @ ..] => {
             (Some(count.parse().map_err(|_| format!("{count} is no number of seconds"))?), wanted)
@@ -50,6 +51,24 @@ pub fn step() -> Verdict {
         Ok(()) => main(&[]).into(),
         Err(reason) => Verdict::Skipped(reason),
     }
+}
+
+/// Matches the files that are not in `src/wire` and `src/session`.
+const OTHER_FILES: &str = r"/(\.cargo|rustc|fuzz|tests)/|src/(buffer|client|engine|net)/|src/[a-z]*\.rs";
+
+/// Prints how much of `src/wire` and `src/session` the corpora execute.
+fn coverage() -> Outcome {
+    supply::install("cargo-llvm-cov", CARGO_LLVM_COV)?;
+    let mut report = supply::tool("cargo-llvm-cov");
+    report.current_dir(root().join("fuzz")).args(["llvm-cov", "--test", "corpora"]);
+    // The library is not a member of this workspace, and so would be neither instrumented nor reported.
+    report.args(["--no-rustc-wrapper", "--no-default-ignore-filename-regex"]);
+    report.args(["--ignore-filename-regex", OTHER_FILES]);
+    if std::env::var_os("LLVM_COV").is_none() {
+        ensure("llvm-cov-19", &["llvm-19"])?;
+        report.env("LLVM_COV", "llvm-cov-19").env("LLVM_PROFDATA", "llvm-profdata-19");
+    }
+    run_in_view(&mut report)
 }
 
 /// Every program in `fuzz/fuzz_targets`.

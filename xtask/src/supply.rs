@@ -186,7 +186,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// A tool of cargo's, in a folder of the project's own.
-fn tool(name: &str) -> Command {
+pub fn tool(name: &str) -> Command {
     command(folder(name).join("bin").join(name))
 }
 
@@ -194,12 +194,11 @@ fn folder(name: &str) -> PathBuf {
     root().join("target/tools").join(name)
 }
 
-fn install(name: &str, version: &str) -> Outcome {
-    let known = quietly(tool(name).args(if name == "cargo-cyclonedx" {
-        &["cyclonedx", "--version"][..]
-    } else {
-        &["--version"]
-    }));
+pub fn install(name: &str, version: &str) -> Outcome {
+    // Some take it only behind the name of their subcommand.
+    let subcommand = name.trim_start_matches("cargo-");
+    let known =
+        quietly(tool(name).arg("--version")).or_else(|_| quietly(tool(name).args([subcommand, "--version"])));
     if known.is_ok_and(|known| known.contains(version)) {
         return Ok(());
     }
