@@ -2,7 +2,7 @@
 //! on, and nothing is left behind.
 //!
 //! Each game is played through the C ABI with a panic asked for at one pass of one point: see
-//! `src/fault.rs`. `cargo xtask test "a panic in each room"` builds what these tests need.
+//! `src/fault.rs`. `cargo xtask test "a panic in each module"` builds what these tests need.
 
 //!
 //! Every `unsafe` here is a call of the C ABI with pointers that live through it, or looks at what the

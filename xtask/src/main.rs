@@ -48,46 +48,51 @@ use schedule::Verdict;
 const USAGE: &str = "\
 cargo xtask <command>
 
-  demo               builds the library and the C game, starts an echo server, and plays
-  test               the library through its C ABI and its Rust API against honest and hostile servers,
-                     units, header and examples, in a few minutes; installs nothing
-  test --all         everything, as CI runs it; what is missing is skipped, and the line that installs it
-                     is printed. --install installs it
-  test WORD...       the steps, of all, whose names contain one of the words
-  bench [--runs N] [--keep] [WORD...]
-                     measures Framewire beside its peers; --show prints what was measured last,
-                     --svg FILE draws it
-  fuzz [--seconds N] [TARGET...]
-                     the fuzz targets, each for 20 seconds of processor time, or N
-  fuzz --coverage    how much of src/wire and src/session the corpora execute
-  fuzz --minimize [TARGET...]
-                     writes the corpora anew, with what was found and without what adds nothing
+Tests
+  demo               builds the library and a C game, and plays against a local echo server
+  test               quick tests: a few minutes, needs only Rust and a C compiler, installs nothing
+  test --all         all tests, as CI runs them; skips those whose tools are missing and prints how to install
+                     them. With --install it installs missing tools first
+  test WORD...       the steps whose names contain one of the words
+  nightly [WORD...]  long-running steps: dist, emulators, supply chain, an hour of fuzzing for each target
+  autobahn [--full]  the Autobahn testsuite: the cases of every change, or all
   hostile --minutes N
-                     a caller that knows no rules, so long: plain, sanitized, under valgrind
-  soak [--minutes N] 200 connections that open, play, fail and come back, for 30 minutes
-  header [--check]   writes include/framewire.h from the source, or compares it
-  autobahn [--full]  the Autobahn testsuite against the C ABI: a part of it, or everything
-  abi                writes include/framewire.abi: functions, numbers and layouts
+                     random calls of the C ABI: plain, under AddressSanitizer, under valgrind
+  soak [--minutes N] 200 connections that open, send, fail and reconnect, for 30 minutes
+  fuzz [--seconds N] [TARGET...]
+                     each fuzz target for 20 seconds of CPU time, or N
+  fuzz --coverage    lines and regions of src/wire and src/session that the corpora execute (cargo-llvm-cov)
+  fuzz --minimize [TARGET...]
+                     adds new inputs to the corpora and drops those that add no coverage
+  bench [--runs N] [--keep] [WORD...]
+                     compares Framewire with other libraries; --show prints the last results, --svg FILE
+                     draws them
+
+Generated files
+  header [--check]   writes include/framewire.h, or compares it
+  abi                writes include/framewire.abi: functions, constants and struct layouts
+  unsafe             writes docs/unsafe.md
+  platforms          writes the tables of docs/platforms.md and README.md from recorded results
+  unity-meta         writes the .meta files of new files in the Unity package
+
+Analysis
   map                prints which module of src imports which, and circles between files
-  unsafe             writes docs/unsafe.md from the source
-  deny               licences, sources, duplicates and known faults of what the library is made of
-  sbom               everything the library is made of, into target/sbom
-  oldest             builds with the oldest compiler that Cargo.toml promises
-  reproducible       builds a release in two places and compares the bytes
-  install --prefix DIR
-                     headers, libraries, pkg-config and CMake files under DIR
-  package unity      lays out the package for Unity's package manager
-  package godot      lays out the addon in its demo project
-  dist [TARGET...]   what is shipped, in target/dist: an archive for each target, and the packages for
-                     Unity and Godot with all libraries
-  cross-test [wine|qemu]
-                     what is shipped for Windows and for ARM, run by an emulator
-  check-platforms [TARGET...]
-                     type-checks the library for platforms whose tools are not here
-  nightly [WORD...]  the long tests, of which the three above are
   profiles           size and speed of the library with other build settings
-  platforms          writes the tables of docs/platforms.md and README.md from what the commands found
-  unity-meta         writes the .meta files of the package's new files
+  deny               licences, sources, duplicates and advisories of the dependencies (cargo-deny)
+  sbom               list of all dependencies in target/sbom (cargo-cyclonedx)
+  oldest             type check with the minimum Rust version
+  check-platforms [TARGET...]
+                     type check for platforms that cannot be linked here
+
+Packages
+  install --prefix DIR
+                     installs headers, libraries, pkg-config and CMake files
+  package unity      writes the package for Unity's package manager
+  package godot      writes the Godot addon into its demo project
+  dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
+  cross-test [wine|qemu]
+                     runs the release libraries for Windows and ARM under an emulator
+  reproducible       builds a release in two folders and compares the bytes
 ";
 
 fn main() -> ExitCode {
@@ -118,10 +123,10 @@ fn main() -> ExitCode {
         ["cross-test", only @ ..] => cross::run(only),
         ["check-platforms", only @ ..] => check_platforms::run(only),
         ["nightly", only @ ..] => nightly::run(only),
-        // What `test` and `nightly` start for each of their steps.
+        // `test` and `nightly` start one process for each step.
         ["step", name] => match test::find(name).or_else(|| nightly::find(name)) {
             Some(step) => return schedule::run_one(step),
-            None => Err(format!("there is no step {name}")),
+            None => Err(format!("unknown step: {name}")),
         },
         ["profiles"] => profiles::measure(),
         ["platforms"] => platforms::write(),
@@ -141,11 +146,11 @@ fn main() -> ExitCode {
 }
 
 fn hostile(minutes: &str) -> run::Outcome {
-    let minutes: f32 = minutes.parse().map_err(|_| format!("{minutes} is no number of minutes"))?;
+    let minutes: f32 = minutes.parse().map_err(|_| format!("{minutes} is not a number of minutes"))?;
     c_tests::hostile((minutes * 60.0) as u32)
 }
 
-/// A step that was asked for on its own.
+/// Runs a step as a command of its own.
 fn alone(verdict: Verdict) -> run::Outcome {
     match verdict {
         Verdict::Passed => Ok(()),

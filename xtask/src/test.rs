@@ -1,4 +1,4 @@
-//! `cargo xtask test`: what a newcomer runs; with `--all` everything, as CI runs it.
+//! `cargo xtask test`: the quick tests; with `--all` everything, as CI runs it.
 
 use crate::c;
 use crate::run::{
@@ -12,57 +12,56 @@ use crate::{
 };
 
 const BUILD: &str = "build of the library and its tests";
-const SHIPPED: &str = "build of the library as it is shipped";
-/// What needs the library as it is shipped, and the servers.
+const SHIPPED: &str = "release build of the library";
+/// For steps that need the release library and the servers.
 const BOTH: &[&str] = &[BUILD, SHIPPED];
 
-/// The order in which they begin, each lane by itself. The seconds are those of two quiet cores.
+/// In the order in which each lane starts them. Seconds are measured on two idle cores.
 const STEPS: &[Step] = &[
     Step::new("a C compiler", 1, || ensure("cc", &["gcc", "libc6-dev"]).into()).quick(),
     Step::new("a C++ compiler", 1, || ensure("g++", &["g++"]).into()),
-    Step::new("every function is the same on every platform", 1, || platform_rules::check().into()).quick(),
-    Step::new("every promise has its proof", 1, || guarantees::check().into()).quick(),
-    Step::new("every claim that something is absent has its test", 1, || claims::check().into()).quick(),
+    Step::new("exported functions have no platform conditions", 1, || platform_rules::check().into()).quick(),
+    Step::new("every promise in GUARANTEES.md has a test", 1, || guarantees::check().into()).quick(),
+    Step::new("every claim that a feature is missing has a test", 1, || claims::check().into()).quick(),
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
-    Step::new("every unsafe block has its reason and its room", 1, || unsafe_list::check().into()).quick(),
+    Step::new("every unsafe block has a reason and is in an allowed module", 1, || {
+        unsafe_list::check().into()
+    })
+    .quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
     Step::new(BUILD, 95, || build().into()).quick(),
-    // Optimising as a whole takes one core for most of its time, so it goes beside the others.
+    // Link-time optimisation uses one core, so this runs in parallel to the steps that compute.
     Step::new(SHIPPED, 90, || run(cargo().args(c::SHIPPED)).into()).waits(),
-    Step::new("the header is current", 15, || header::check().into()).quick().after(&[BUILD]),
+    Step::new("the header is up to date", 15, || header::check().into()).quick().after(&[BUILD]),
     Step::new("cargo test", 90, || cargo_test().into()).quick().after(&[BUILD]),
-    Step::new("the tests of these commands", 10, || {
-        run(cargo().args(["test", "--quiet", "--package", "xtask"])).into()
-    })
-    .quick()
-    .after(&[BUILD]),
+    Step::new("tests of xtask", 10, || run(cargo().args(["test", "--quiet", "--package", "xtask"])).into())
+        .quick()
+        .after(&[BUILD]),
     Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
-    Step::new("the READMEs' programs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
+    Step::new("programs in the READMEs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
     Step::new("tests in C", 60, c_tests::plain).quick().waits().after(BOTH),
     Step::new("the demo", 5, || with_echo(|echo| demo::play(echo, c::usual()))).quick().waits().after(BOTH),
-    Step::new("hostile servers: every fault in every phase, an end at every byte", 60, || {
+    Step::new("hostile servers: every fault in every phase, disconnect at every byte", 60, || {
         hostile_servers().into()
     })
     .quick()
     .waits()
     .after(&[BUILD]),
-    Step::new("soak: two minutes of two hundred connections", 125, || soak::short().into())
-        .waits()
-        .after(BOTH),
+    Step::new("soak: 200 connections for two minutes", 125, || soak::short().into()).waits().after(BOTH),
     Step::new("network: dead addresses, dead links, slow links", 60, network::step).waits().after(BOTH),
     Step::new("Autobahn", 240, autobahn::step).waits().after(BOTH),
-    Step::new("the ABI is as it was", 5, || abi_facts::check().into()).after(BOTH),
-    Step::new("models of the hand-overs between threads", 120, || models::test().into()).after(BOTH),
-    Step::new("a panic in each room", 40, || faults::test().into()).after(BOTH),
-    Step::new("no warning of rustc or clippy", 45, || clippy().into()).after(BOTH),
+    Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),
+    Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
+    Step::new("a panic in each module", 40, || faults::test().into()).after(BOTH),
+    Step::new("no warnings of rustc and clippy", 45, || clippy().into()).after(BOTH),
     Step::new("the library builds without TLS and C", 10, || check_without(&["--no-default-features"]))
         .after(BOTH),
     Step::new("the library builds without HTTP/2", 10, || {
         check_without(&["--no-default-features", "--features", "capi,tls"])
     })
     .after(BOTH),
-    Step::new("no dependency wants a newer compiler than is promised", 2, || {
+    Step::new("dependencies support the minimum Rust version", 2, || {
         supply::compilers_of_dependencies().into()
     })
     .after(BOTH),
@@ -82,7 +81,7 @@ const STEPS: &[Step] = &[
     .after(BOTH),
     Step::new("Python websockets", 8, real::python_websockets).waits().after(BOTH),
     Step::new("Node ws", 8, real::node).waits().after(BOTH),
-    Step::new("nginx as TLS front", 8, real::nginx).waits().after(BOTH),
+    Step::new("nginx as TLS proxy", 8, real::nginx).waits().after(BOTH),
     Step::new("HTTP/2: HAProxy", 5, real::http2::haproxy).waits().after(BOTH),
     Step::new("HTTP/2: nghttpx", 5, real::http2::nghttpx).waits().after(BOTH),
     Step::new("HTTP/2: Apache", 5, real::http2::apache).waits().after(BOTH),
@@ -94,11 +93,11 @@ const STEPS: &[Step] = &[
     Step::new("tinyproxy, an HTTP proxy", 5, || with_echo_verdict(proxies::tinyproxy)).waits().after(BOTH),
     Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::microsocks)).waits().after(BOTH),
     Step::new("dante, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::dante)).waits().after(BOTH),
-    // With nothing else beside it: what it counts needs a server that keeps up.
-    Step::new("what a message costs, counted", 120, bench::counts::step).last(),
+    // Runs alone, because the counts need a server that is never slower than the client.
+    Step::new("cost of a message, counted", 120, bench::counts::step).last(),
 ];
 
-/// `[--all] [--install] [WORD…]`: words choose among all steps.
+/// Runs the steps for `[--all] [--install] [WORD…]`; words select from all steps.
 pub fn main(words: &[&str]) -> Outcome {
     if !has("cargo") {
         return Err("cargo is missing".into());
@@ -118,7 +117,7 @@ pub fn main(words: &[&str]) -> Outcome {
     if is_all {
         environment.push((c::SHIPPED_ONLY, "1"));
     }
-    // What the first steps build does not have to be looked at again, and cargo's lock not to be waited for.
+    // Later steps need not run cargo for what the first ones build, and so do not wait for its lock.
     let builds = |name| steps.iter().any(|step| step.name == name);
     if builds(BUILD) && (builds(SHIPPED) || steps.iter().all(|step| step.is_quick)) {
         environment.push((BUILT, "1"));
@@ -126,12 +125,13 @@ pub fn main(words: &[&str]) -> Outcome {
     schedule::run(&steps, &environment)
 }
 
-/// `cargo xtask step NAME`.
+/// Finds the step for `cargo xtask step NAME`.
 pub fn find(name: &str) -> Option<&'static Step> {
     STEPS.iter().find(|step| step.name == name)
 }
 
-/// All that cargo builds for the tests, in one go and with the features of one selection of packages.
+/// Builds everything for the tests at once: another selection of packages would need other features of shared
+/// crates, and build those again.
 fn build() -> Outcome {
     let both = ["--package", "framewire", "--package", "framewire-servers"];
     run(cargo().args(["test", "--no-run"]).args(both))?;
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_have_names_of_their_own_and_come_after_some_that_exist() {
+    fn step_names_are_unique_and_dependencies_come_first() {
         for (at, step) in STEPS.iter().enumerate() {
             assert!(STEPS[..at].iter().all(|other| other.name != step.name), "{}", step.name);
             for before in step.after {
