@@ -1,6 +1,6 @@
 //! Pooled memory that the caller may hold.
 
-use super::given::pointer;
+use super::args::pointer;
 use super::guard::guard;
 use super::guard::guard_or;
 use super::result::fw_result;

@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use super::args::pointer;
 use super::callbacks::*;
 use super::closures;
-use super::given::pointer;
 use super::guard::guard;
 use super::result::fw_result;
 use super::sized::{self, sized};

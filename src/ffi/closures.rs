@@ -7,10 +7,10 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
+use super::args::UserData;
 use super::callbacks::*;
 use super::error::with_error;
 use super::event::lend;
-use super::given::UserData;
 use super::request::fw_request;
 use super::text::{address, terminated};
 use crate::client::{

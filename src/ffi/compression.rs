@@ -1,6 +1,6 @@
 //! permessage-deflate.
 
-use super::given::pointer;
+use super::args::pointer;
 use super::guard::guard;
 use super::result::fw_result;
 use super::sized::{self, sized};

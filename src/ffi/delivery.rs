@@ -5,11 +5,11 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use super::args::{Enumeration, bool_from_c, number, pointer};
 use super::buffers::fw_segment;
 use super::callbacks::fw_opcode;
 use super::error::fw_error;
 use super::event;
-use super::given::{Enumeration, number, pointer, truth};
 use super::guard::{guard, guard_or};
 use super::names::{name_of, named};
 use super::request::fw_request;
@@ -174,7 +174,7 @@ pub extern "C" fn fw_socket_enable_event(
             5 => EventType::Request,
             other => return Err(CallError::argument(format!("event {other} cannot be switched"))),
         };
-        socket.enable_event(event_type, truth(enable))
+        socket.enable_event(event_type, bool_from_c(enable))
     })
 }
 

@@ -4,9 +4,9 @@ use std::ffi::{c_char, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::args::{UserData, pointer};
 use super::buffers::{fw_buffer, fw_segment};
 use super::callbacks::fw_opcode;
-use super::given::{UserData, pointer};
 use super::guard::guard;
 use super::result::fw_result;
 use super::sized::{self, sized};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::allocator::{self, Hooks};
+use super::args::{Enumeration, UserData, number, pointer};
 use super::buffers::{fw_pool_stats, fw_segment};
 use super::callback_set::fw_callbacks;
 use super::callbacks::fw_frame;
@@ -14,7 +15,6 @@ use super::delivery::fw_event;
 use super::error::fw_error;
 use super::event;
 use super::extension::{fw_extension, fw_extension_frame};
-use super::given::{Enumeration, UserData, number, pointer};
 use super::guard::{guard, guard_or};
 use super::reconnect::fw_reconnect;
 use super::result::fw_result;

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use super::given::{Enumeration, UserData, number};
+use super::args::{Enumeration, UserData, number};
 use super::guard::guard;
 use super::result::fw_result;
 use super::socket::fw_socket;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Every exported function is that one line. What C passes in is never trusted: handles are looked
-//! up, enumerations and truth values arrive as bits ([`given`]), text is checked, and a panic ends
+//! up, enumerations and truth values arrive as bits ([`args`]), text is checked, and a panic ends
 //! at the [`guard`].
 //!
 //! The public modules stand in the order in which one would explain the library; cbindgen makes it
@@ -60,9 +60,9 @@ pub mod state;
 pub mod request;
 
 mod allocator;
+mod args;
 mod closures;
 mod event;
-mod given;
 mod guard;
 mod names;
 mod sized;

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 
-use super::given::{Enumeration, number};
+use super::args::{Enumeration, number};
 use super::guard::guard_or;
 
 /// An enumeration whose numbers are 0, 1, 2 and so on. Implemented with [`named!`].
@@ -15,7 +15,7 @@ pub(super) trait Named: Enumeration {
 macro_rules! named {
     ($type:ident { $($name:ident),* $(,)? }) => {
         // SAFETY: `repr(u32)`.
-        unsafe impl $crate::ffi::given::Enumeration for $type {}
+        unsafe impl $crate::ffi::args::Enumeration for $type {}
 
         impl $crate::ffi::names::Named for $type {
             const NAMES: &'static [&'static std::ffi::CStr] =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::given::pointer;
+use super::args::pointer;
 use super::guard::guard;
 use super::result::fw_result;
 use super::sized::{self, sized};

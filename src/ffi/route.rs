@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::given::truth;
+use super::args::bool_from_c;
 use super::guard::guard;
 use super::result::fw_result;
 use super::socket::fw_socket;
@@ -82,5 +82,5 @@ pub extern "C" fn fw_socket_set_max_redirects(socket: fw_socket, count: u32) -> 
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_cookies(socket: fw_socket, enable: MaybeUninit<bool>) -> fw_result {
-    guard(|| socket.get()?.set_cookies(truth(enable)))
+    guard(|| socket.get()?.set_cookies(bool_from_c(enable)))
 }

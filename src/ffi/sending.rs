@@ -3,8 +3,8 @@
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 
+use super::args::{Enumeration, number};
 use super::buffers::fw_segment;
-use super::given::{Enumeration, number};
 use super::guard::{guard, guard_or};
 use super::result::fw_result;
 use super::socket::fw_socket;

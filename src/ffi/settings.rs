@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::given::{Enumeration, number, truth};
+use super::args::{Enumeration, bool_from_c, number};
 use super::guard::guard;
 use super::result::fw_result;
 use super::socket::fw_socket;
@@ -236,7 +236,7 @@ pub extern "C" fn fw_socket_set_max_message_size(socket: fw_socket, bytes: usize
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_start_ping_thread(socket: fw_socket, enable: MaybeUninit<bool>) -> fw_result {
-    guard(|| socket.get()?.set_start_ping_thread(truth(enable)))
+    guard(|| socket.get()?.set_start_ping_thread(bool_from_c(enable)))
 }
 
 /// Sets the time between two pings.

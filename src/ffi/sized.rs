@@ -12,7 +12,7 @@
 
 use std::ptr::NonNull;
 
-use super::given::pointer;
+use super::args::pointer;
 use super::guard::guard_or;
 use crate::error::{CallError, Code};
 

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use super::given::{UserData, pointer};
+use super::args::{UserData, pointer};
 use super::guard::{guard, guard_or};
 use super::result::fw_result;
 use super::text::string;

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::given::pointer;
+use super::args::pointer;
 use super::guard::{guard, guard_or};
 use super::names::{name_of, named};
 use super::result::fw_result;

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::given::{Enumeration, number, pointer, truth};
+use super::args::{Enumeration, bool_from_c, number, pointer};
 use super::guard::guard;
 use super::result::fw_result;
 use super::text::bytes;
@@ -179,7 +179,7 @@ pub extern "C" fn fw_tls_set_roots(tls: fw_tls, roots: MaybeUninit<fw_roots>) ->
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_tls_set_insecure(tls: fw_tls, enable: MaybeUninit<bool>) -> fw_result {
-    guard(|| tls.get()?.set_insecure(truth(enable)))
+    guard(|| tls.get()?.set_insecure(bool_from_c(enable)))
 }
 
 /// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE names.
@@ -195,7 +195,7 @@ pub extern "C" fn fw_tls_set_insecure(tls: fw_tls, enable: MaybeUninit<bool>) ->
 /// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_tls_set_key_log(tls: fw_tls, enable: MaybeUninit<bool>) -> fw_result {
-    guard(|| tls.get()?.set_key_log(truth(enable)))
+    guard(|| tls.get()?.set_key_log(bool_from_c(enable)))
 }
 
 /// Destroys the handle.

@@ -24,7 +24,7 @@ pub(super) fn number<E: Enumeration>(value: MaybeUninit<E>) -> u32 {
 }
 
 /// A truth value of C's: whatever is not zero is true.
-pub(super) fn truth(value: MaybeUninit<bool>) -> bool {
+pub(super) fn bool_from_c(value: MaybeUninit<bool>) -> bool {
     // SAFETY: a bool is one byte, and C has passed a value.
     unsafe { value.as_ptr().cast::<u8>().read() != 0 }
 }
@@ -83,7 +83,7 @@ mod tests {
             let mut given = MaybeUninit::<bool>::uninit();
             // SAFETY: in bounds.
             unsafe { given.as_mut_ptr().cast::<u8>().write(byte) };
-            assert_eq!(truth(given), byte != 0);
+            assert_eq!(bool_from_c(given), byte != 0);
         }
     }
 
