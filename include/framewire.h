@@ -107,16 +107,21 @@
 #endif
 #endif
 
+/* Enums are 32 bits wide: with a fixed underlying type where the language has it, else as uint32_t. */
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+#define FW_ENUM : uint32_t
+#define FW_ENUM_TYPE(name) typedef enum name name
+#else
+#define FW_ENUM
+#define FW_ENUM_TYPE(name) typedef uint32_t name
+#endif
+
 
 /// What a call answers. New ones may be added; a number is never reused.
 ///
 /// A call that does not answer FW_RESULT_OK has changed nothing, and fw_last_error says in words
 /// what was wrong.
-enum fw_result
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_result FW_ENUM {
     /// Done, or accepted.
     FW_RESULT_OK = 0,
     /// An argument is NULL, out of its range, or not what its function describes.
@@ -144,20 +149,10 @@ enum fw_result
     /// A fault of the library's own, which was logged. The library stays usable.
     FW_RESULT_INTERNAL = 12,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_result fw_result;
-#else
-typedef uint32_t fw_result;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_result);
 
 /// The structs of this header, for fw_sizeof.
-enum fw_struct
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_struct FW_ENUM {
     /// fw_config
     FW_STRUCT_CONFIG = 1,
     /// fw_error
@@ -183,20 +178,10 @@ enum fw_struct
     /// fw_extension_frame
     FW_STRUCT_EXTENSION_FRAME = 12,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_struct fw_struct;
-#else
-typedef uint32_t fw_struct;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_struct);
 
 /// How much is logged: each level includes those above it in this list.
-enum fw_log_level
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_log_level FW_ENUM {
     /// Nothing.
     FW_LOG_OFF = 0,
     /// Internal errors and failed system calls.
@@ -210,20 +195,10 @@ enum fw_log_level
     /// The smallest detail.
     FW_LOG_TRACE = 5,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_log_level fw_log_level;
-#else
-typedef uint32_t fw_log_level;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_log_level);
 
 /// What went wrong with a connection. New ones may be added; a number is never reused.
-enum fw_error_kind
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_error_kind FW_ENUM {
     /// In an event that is no error.
     FW_ERROR_KIND_NONE = 0,
     /// Name resolution failed: the host name has no address, or the resolver failed.
@@ -257,20 +232,10 @@ enum fw_error_kind
     /// An internal error of the library, which was logged.
     FW_ERROR_KIND_INTERNAL = 15,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_error_kind fw_error_kind;
-#else
-typedef uint32_t fw_error_kind;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_error_kind);
 
 /// How far a connection had come.
-enum fw_phase
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_phase FW_ENUM {
     /// In an event that is no error.
     FW_PHASE_NONE = 0,
     /// The host's name is looked up.
@@ -288,20 +253,10 @@ enum fw_phase
     /// The closing handshake.
     FW_PHASE_CLOSING = 7,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_phase fw_phase;
-#else
-typedef uint32_t fw_phase;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_phase);
 
 /// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
-enum fw_opcode
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_opcode FW_ENUM {
     /// In an event that is about no message.
     FW_OPCODE_NONE = 0,
     /// UTF-8.
@@ -309,20 +264,10 @@ enum fw_opcode
     /// Any bytes.
     FW_OPCODE_BINARY = 2,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_opcode fw_opcode;
-#else
-typedef uint32_t fw_opcode;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_opcode);
 
 /// What an event is about. New ones may be added: ignore what you do not know.
-enum fw_event_type
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_event_type FW_ENUM {
     /// No event.
     FW_EVENT_NONE = 0,
     /// The upgrade is done.
@@ -346,59 +291,29 @@ enum fw_event_type
     /// Terminal: error, and its message as payload, NUL-terminated.
     FW_EVENT_ERROR = 9,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_event_type fw_event_type;
-#else
-typedef uint32_t fw_event_type;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_event_type);
 
 /// Where a socket's callbacks run.
-enum fw_dispatch
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_dispatch FW_ENUM {
     /// Inside fw_poll, on the thread that calls it: the default.
     FW_DISPATCH_POLL = 0,
     /// On the socket's worker thread, as soon as anything happens. Callbacks must be quick: other
     /// sockets wait for them.
     FW_DISPATCH_WORKER = 1,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_dispatch fw_dispatch;
-#else
-typedef uint32_t fw_dispatch;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_dispatch);
 
 /// What is special about one message; bits that can be combined. New ones may be added.
-enum fw_send_flags
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_send_flags FW_ENUM {
     /// Nothing.
     FW_SEND_DEFAULT = 0,
     /// It is sent as it is, though compression was agreed on: for what is compressed already.
     FW_SEND_UNCOMPRESSED = 1,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_send_flags fw_send_flags;
-#else
-typedef uint32_t fw_send_flags;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_send_flags);
 
 /// Which version of HTTP a WebSocket begins with.
-enum fw_http
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_http FW_ENUM {
     /// HTTP/2 for wss where the server has WebSockets over it (RFC 8441), else HTTP/1.1: the default.
     FW_HTTP_AUTO = 0,
     /// HTTP/1.1.
@@ -406,20 +321,10 @@ enum fw_http
     /// HTTP/2 and nothing else; for ws by prior knowledge, without asking.
     FW_HTTP_2 = 2,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_http fw_http;
-#else
-typedef uint32_t fw_http;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_http);
 
 /// Which certificate authorities are trusted, beside those added.
-enum fw_roots
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_roots FW_ENUM {
     /// Those that Mozilla trusts, built into the library: the default, the same everywhere.
     FW_ROOTS_WEBPKI = 0,
     /// Those that the operating system trusts.
@@ -427,20 +332,10 @@ enum fw_roots
     /// None but those added with fw_tls_add_ca_pem, or pinned with fw_tls_add_pin_sha256.
     FW_ROOTS_NONE = 2,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_roots fw_roots;
-#else
-typedef uint32_t fw_roots;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_roots);
 
 /// Where a socket is in its life; drawn at fw_socket.
-enum fw_state
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
+enum fw_state FW_ENUM {
     /// Between fw_socket_open and the event open.
     FW_STATE_CONNECTING = 0,
     /// Messages can be sent.
@@ -452,13 +347,7 @@ enum fw_state
     /// Not a socket: the handle is not valid.
     FW_STATE_UNKNOWN = 4,
 };
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum fw_state fw_state;
-#else
-typedef uint32_t fw_state;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+FW_ENUM_TYPE(fw_state);
 
 /// Allocates for the library.
 ///
@@ -480,10 +369,7 @@ typedef void *(FW_CALL *fw_alloc_fn)(size_t size, size_t align, void *user_data)
 /// new_size: bytes, never 0.
 /// align: the alignment it was asked for with.
 /// user_data: alloc_user_data of fw_config.
-typedef void *(FW_CALL *fw_realloc_fn)(void *ptr,
-                                       size_t old_size,
-                                       size_t new_size,
-                                       size_t align,
+typedef void *(FW_CALL *fw_realloc_fn)(void *ptr, size_t old_size, size_t new_size, size_t align,
                                        void *user_data);
 
 /// Frees a block. Threads as for fw_alloc_fn.
@@ -555,11 +441,8 @@ typedef struct fw_socket {
 /// context: the socket's context as "key=value key=value"; valid until the function returns.
 /// message: one line, without a line break; valid until the function returns.
 /// user_data: what was given to fw_set_log.
-typedef void (FW_CALL *fw_log_fn)(fw_log_level level,
-                                  struct fw_socket socket,
-                                  const char *context,
-                                  const char *message,
-                                  void *user_data);
+typedef void (FW_CALL *fw_log_fn)(fw_log_level level, struct fw_socket socket, const char *context,
+                                  const char *message, void *user_data);
 
 /// The last that is ever called for a socket: the place to free what its callbacks use.
 ///
@@ -580,7 +463,8 @@ typedef void (FW_CALL *fw_open_fn)(struct fw_socket socket, void *user_data);
 /// text: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_text.
-typedef void (FW_CALL *fw_text_fn)(struct fw_socket socket, const char *text, size_t len, void *user_data);
+typedef void (FW_CALL *fw_text_fn)(struct fw_socket socket, const char *text, size_t len,
+                                   void *user_data);
 
 /// The right to a piece of a pooled block. Part of fw_segment; of no use alone.
 typedef struct fw_buffer {
@@ -616,8 +500,7 @@ typedef struct fw_segment {
 /// segment: the payload, read-only, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_text_segment.
 typedef void (FW_CALL *fw_text_segment_fn)(struct fw_socket socket,
-                                           const struct fw_segment *segment,
-                                           void *user_data);
+                                           const struct fw_segment *segment, void *user_data);
 
 /// A whole binary message came.
 ///
@@ -625,9 +508,7 @@ typedef void (FW_CALL *fw_text_segment_fn)(struct fw_socket socket,
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_binary.
-typedef void (FW_CALL *fw_binary_fn)(struct fw_socket socket,
-                                     const uint8_t *data,
-                                     size_t len,
+typedef void (FW_CALL *fw_binary_fn)(struct fw_socket socket, const uint8_t *data, size_t len,
                                      void *user_data);
 
 /// A whole binary message came, shown where it was received.
@@ -638,8 +519,7 @@ typedef void (FW_CALL *fw_binary_fn)(struct fw_socket socket,
 /// segment: the payload, read-only, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_binary_no_alloc.
 typedef void (FW_CALL *fw_binary_no_alloc_fn)(struct fw_socket socket,
-                                              const struct fw_segment *segment,
-                                              void *user_data);
+                                              const struct fw_segment *segment, void *user_data);
 
 /// One fragment of a message, decoded. Valid until the callback returns; its payload longer, when
 /// retained.
@@ -662,8 +542,7 @@ typedef struct fw_frame {
 /// frame: the fragment, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_incomplete_frame.
 typedef void (FW_CALL *fw_incomplete_frame_fn)(struct fw_socket socket,
-                                               const struct fw_frame *frame,
-                                               void *user_data);
+                                               const struct fw_frame *frame, void *user_data);
 
 /// The upgrade request of one attempt.
 ///
@@ -679,7 +558,8 @@ typedef struct fw_request {
 /// socket: the socket this event belongs to.
 /// request: the request; dead when the callback returns.
 /// user_data: what was given to fw_socket_on_internal_request_created.
-typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request request, void *user_data);
+typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request request,
+                                      void *user_data);
 
 /// A pong came.
 ///
@@ -689,7 +569,8 @@ typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request
 /// data: len bytes, borrowed until the callback returns; never NULL.
 /// len: 0 to 125 bytes.
 /// user_data: what was given to fw_socket_on_pong.
-typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len, void *user_data);
+typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len,
+                                   void *user_data);
 
 /// How a connection ended, or why it could not be made. Valid until the callback returns, or the
 /// event is released.
@@ -720,11 +601,8 @@ typedef struct fw_error {
 /// attempt: which try it will be, from 1, and from 1 again after a success.
 /// delay_ms: how long from now, in milliseconds.
 /// user_data: what was given to fw_socket_on_reconnecting.
-typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket,
-                                           const struct fw_error *error,
-                                           uint32_t attempt,
-                                           uint32_t delay_ms,
-                                           void *user_data);
+typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket, const struct fw_error *error,
+                                           uint32_t attempt, uint32_t delay_ms, void *user_data);
 
 /// The connection has ended in order: terminal.
 ///
@@ -735,11 +613,8 @@ typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket,
 /// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
 /// len: bytes, may be 0.
 /// user_data: what was given to fw_socket_on_closed.
-typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket,
-                                     uint16_t code,
-                                     const char *reason,
-                                     size_t len,
-                                     void *user_data);
+typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket, uint16_t code, const char *reason,
+                                     size_t len, void *user_data);
 
 /// The connection could not be made, or has failed: terminal.
 ///
@@ -748,7 +623,8 @@ typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket,
 /// socket: the socket this event belongs to.
 /// error: what happened, borrowed until the callback returns; never NULL.
 /// user_data: what was given to fw_socket_on_error.
-typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_error *error, void *user_data);
+typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_error *error,
+                                    void *user_data);
 
 /// Every callback of a socket, for fw_socket_set_callbacks.
 ///
@@ -902,7 +778,8 @@ typedef size_t (FW_CALL *fw_add_negotiation_fn)(char *buf, size_t cap, void *use
 /// user_data: that of fw_extension.
 /// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
 ///   an error.
-typedef uint32_t (FW_CALL *fw_parse_negotiation_fn)(const char *element, size_t len, void *user_data);
+typedef uint32_t (FW_CALL *fw_parse_negotiation_fn)(const char *element, size_t len,
+                                                    void *user_data);
 
 /// A message, or a piece of one, that an extension is shown.
 typedef struct fw_extension_frame {
@@ -924,7 +801,8 @@ typedef struct fw_extension_frame {
 /// user_data: that of fw_extension.
 /// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
 ///   owns no bits). Any other bit ends the connection in an error.
-typedef uint32_t (FW_CALL *fw_frame_header_fn)(const struct fw_extension_frame *frame, void *user_data);
+typedef uint32_t (FW_CALL *fw_frame_header_fn)(const struct fw_extension_frame *frame,
+                                               void *user_data);
 
 /// Encodes a message that is to be sent, or decodes what was received.
 ///
@@ -939,9 +817,7 @@ typedef uint32_t (FW_CALL *fw_frame_header_fn)(const struct fw_extension_frame *
 /// user_data: that of fw_extension.
 /// Returns: 1 when done; 0 when the payload cannot be used, which ends the connection in an error.
 typedef uint32_t (FW_CALL *fw_transform_fn)(const struct fw_extension_frame *frame,
-                                            const uint8_t *data,
-                                            size_t len,
-                                            struct fw_segment *out,
+                                            const uint8_t *data, size_t len, struct fw_segment *out,
                                             void *user_data);
 
 /// Frees what the extension uses. Called once, when no socket and no connection uses it any more.
@@ -1093,8 +969,7 @@ FW_API size_t fw_sizeof(fw_struct which);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API void fw_config_init(struct fw_config *config,
-                           size_t struct_size);
+FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 
 /// Starts the library as configured.
 ///
@@ -1212,8 +1087,7 @@ FW_API fw_result fw_resume(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_create(const char *url,
-                                  struct fw_socket *out);
+FW_API fw_result fw_socket_create(const char *url, struct fw_socket *out);
 
 /// Starts connecting.
 ///
@@ -1286,8 +1160,7 @@ FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 ///   fw_shutdown, on their caller's thread; in worker mode also on a thread of the library.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_finalizer(struct fw_socket socket,
-                                         fw_finalizer_fn finalizer,
+FW_API fw_result fw_socket_set_finalizer(struct fw_socket socket, fw_finalizer_fn finalizer,
                                          void *user_data);
 
 /// Stores a pointer with the socket.
@@ -1386,8 +1259,7 @@ FW_API fw_result fw_socket_on_text(struct fw_socket socket, fw_text_fn callback,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.2.0.
-FW_API fw_result fw_socket_on_text_segment(struct fw_socket socket,
-                                           fw_text_segment_fn callback,
+FW_API fw_result fw_socket_on_text_segment(struct fw_socket socket, fw_text_segment_fn callback,
                                            void *user_data);
 
 /// Sets what is called for a whole binary message.
@@ -1404,7 +1276,8 @@ FW_API fw_result fw_socket_on_text_segment(struct fw_socket socket,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callback,
+                                     void *user_data);
 
 /// Sets what is called for a whole binary message that may be kept without a copy.
 ///
@@ -1421,8 +1294,7 @@ FW_API fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callb
 /// Blocks: no.
 /// Since: 0.1.0.
 FW_API fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
-                                              fw_binary_no_alloc_fn callback,
-                                              void *user_data);
+                                              fw_binary_no_alloc_fn callback, void *user_data);
 
 /// Sets what is called for each fragment of a message that comes in several.
 ///
@@ -1440,8 +1312,7 @@ FW_API fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
 /// Blocks: no.
 /// Since: 0.1.0.
 FW_API fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
-                                               fw_incomplete_frame_fn callback,
-                                               void *user_data);
+                                               fw_incomplete_frame_fn callback, void *user_data);
 
 /// Sets what is called with the upgrade request before every attempt.
 ///
@@ -1458,8 +1329,7 @@ FW_API fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
 /// Blocks: no.
 /// Since: 0.1.0.
 FW_API fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
-                                                       fw_request_fn callback,
-                                                       void *user_data);
+                                                       fw_request_fn callback, void *user_data);
 
 /// Sets what is called when a pong comes.
 ///
@@ -1492,8 +1362,7 @@ FW_API fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_on_reconnecting(struct fw_socket socket,
-                                           fw_reconnecting_fn callback,
+FW_API fw_result fw_socket_on_reconnecting(struct fw_socket socket, fw_reconnecting_fn callback,
                                            void *user_data);
 
 /// Sets what is called when the connection has ended in order.
@@ -1510,7 +1379,8 @@ FW_API fw_result fw_socket_on_reconnecting(struct fw_socket socket,
 ///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callback, void *user_data);
+FW_API fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callback,
+                                     void *user_data);
 
 /// Sets what is called when the connection could not be made, or has failed.
 ///
@@ -1541,8 +1411,7 @@ FW_API fw_result fw_socket_on_error(struct fw_socket socket, fw_error_fn callbac
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.2.0.
-FW_API void fw_callbacks_init(struct fw_callbacks *callbacks,
-                              size_t struct_size);
+FW_API void fw_callbacks_init(struct fw_callbacks *callbacks, size_t struct_size);
 
 /// Sets every callback of a socket at once.
 ///
@@ -1561,8 +1430,7 @@ FW_API void fw_callbacks_init(struct fw_callbacks *callbacks,
 /// Blocks: no.
 /// Since: 0.2.0.
 FW_API fw_result fw_socket_set_callbacks(struct fw_socket socket,
-                                         const struct fw_callbacks *callbacks,
-                                         void *user_data);
+                                         const struct fw_callbacks *callbacks, void *user_data);
 
 /// The name of a type of event, such as "FW_EVENT_OPEN".
 ///
@@ -1604,9 +1472,7 @@ FW_API fw_result fw_socket_set_dispatch(struct fw_socket socket, fw_dispatch dis
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_enable_event(struct fw_socket socket,
-                                        fw_event_type type,
-                                        bool enable);
+FW_API fw_result fw_socket_enable_event(struct fw_socket socket, fw_event_type type, bool enable);
 
 /// Runs waiting callbacks within a budget.
 ///
@@ -1622,8 +1488,7 @@ FW_API fw_result fw_socket_enable_event(struct fw_socket socket,
 /// Callbacks: runs those of sockets in poll mode, and finalizers, on this thread.
 /// Blocks: no; takes what its callbacks take.
 /// Since: 0.1.0.
-FW_API size_t fw_poll(uint32_t max_events,
-                      uint32_t max_microseconds);
+FW_API size_t fw_poll(uint32_t max_events, uint32_t max_microseconds);
 
 /// Runs the waiting callbacks of one socket within a budget.
 ///
@@ -1637,7 +1502,8 @@ FW_API size_t fw_poll(uint32_t max_events,
 /// Callbacks: runs those of this socket, in poll mode, on this thread.
 /// Blocks: no; takes what its callbacks take.
 /// Since: 0.1.0.
-FW_API size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events, uint32_t max_microseconds);
+FW_API size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events,
+                             uint32_t max_microseconds);
 
 /// How many events wait for fw_poll or fw_next_event, over all sockets.
 ///
@@ -1720,9 +1586,7 @@ FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.2.0.
-FW_API size_t fw_socket_next_events(struct fw_socket socket,
-                                    struct fw_event *out,
-                                    size_t count);
+FW_API size_t fw_socket_next_events(struct fw_socket socket, struct fw_event *out, size_t count);
 
 /// Releases several events.
 ///
@@ -1797,9 +1661,7 @@ FW_API fw_result fw_socket_send_binary(struct fw_socket socket, const void *data
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_send_text_with(struct fw_socket socket,
-                                          const char *text,
-                                          size_t len,
+FW_API fw_result fw_socket_send_text_with(struct fw_socket socket, const char *text, size_t len,
                                           fw_send_flags flags);
 
 /// Sends a binary message with flags.
@@ -1816,9 +1678,7 @@ FW_API fw_result fw_socket_send_text_with(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket,
-                                            const void *data,
-                                            size_t len,
+FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket, const void *data, size_t len,
                                             fw_send_flags flags);
 
 /// Sends a text message where it lies.
@@ -1835,8 +1695,7 @@ FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket,
-                                             struct fw_segment segment);
+FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment segment);
 
 /// Sends a binary message where it lies.
 ///
@@ -1981,8 +1840,7 @@ FW_API void fw_buffer_pool_trim(void);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_origin(struct fw_socket socket,
-                                      const char *origin);
+FW_API fw_result fw_socket_set_origin(struct fw_socket socket, const char *origin);
 
 /// Offers a subprotocol.
 ///
@@ -1996,8 +1854,7 @@ FW_API fw_result fw_socket_set_origin(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_add_protocol(struct fw_socket socket,
-                                        const char *protocol);
+FW_API fw_result fw_socket_add_protocol(struct fw_socket socket, const char *protocol);
 
 /// Adds a header field to the upgrade request.
 ///
@@ -2014,9 +1871,7 @@ FW_API fw_result fw_socket_add_protocol(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_add_header(struct fw_socket socket,
-                                      const char *name,
-                                      const char *value);
+FW_API fw_result fw_socket_add_header(struct fw_socket socket, const char *name, const char *value);
 
 /// Sends a user name and a password with the upgrade request (RFC 7617).
 ///
@@ -2030,8 +1885,7 @@ FW_API fw_result fw_socket_add_header(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket,
-                                          const char *user,
+FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket, const char *user,
                                           const char *password);
 
 /// Sends a token with the upgrade request (RFC 6750).
@@ -2045,8 +1899,7 @@ FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket,
-                                           const char *token);
+FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket, const char *token);
 
 /// Sets the size from which messages go out in several frames.
 ///
@@ -2087,8 +1940,7 @@ FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_http_version(struct fw_socket socket,
-                                            fw_http version);
+FW_API fw_result fw_socket_set_http_version(struct fw_socket socket, fw_http version);
 
 /// Limits the messages that are accepted.
 ///
@@ -2115,8 +1967,7 @@ FW_API fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t 
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket,
-                                                 bool enable);
+FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket, bool enable);
 
 /// Sets the time between two pings.
 ///
@@ -2143,7 +1994,8 @@ FW_API fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t 
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_close_after_no_message(struct fw_socket socket, uint32_t milliseconds);
+FW_API fw_result fw_socket_set_close_after_no_message(struct fw_socket socket,
+                                                      uint32_t milliseconds);
 
 /// Limits the time from fw_socket_open to the event open.
 ///
@@ -2185,8 +2037,7 @@ FW_API fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t m
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_tls(struct fw_socket socket,
-                                   struct fw_tls tls);
+FW_API fw_result fw_socket_set_tls(struct fw_socket socket, struct fw_tls tls);
 
 /// Sets a pair that goes with every log line of the socket.
 ///
@@ -2200,9 +2051,7 @@ FW_API fw_result fw_socket_set_tls(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_context(struct fw_socket socket,
-                                       const char *key,
-                                       const char *value);
+FW_API fw_result fw_socket_set_context(struct fw_socket socket, const char *key, const char *value);
 
 /// Sets the proxy on the way to the server.
 ///
@@ -2226,8 +2075,7 @@ FW_API fw_result fw_socket_set_context(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_proxy(struct fw_socket socket,
-                                     const char *url);
+FW_API fw_result fw_socket_set_proxy(struct fw_socket socket, const char *url);
 
 /// Sets how many redirects are followed.
 ///
@@ -2247,8 +2095,7 @@ FW_API fw_result fw_socket_set_proxy(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket,
-                                             uint32_t count);
+FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket, uint32_t count);
 
 /// Keeps cookies that servers set, and sends them back.
 ///
@@ -2263,8 +2110,7 @@ FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_socket_set_cookies(struct fw_socket socket,
-                                       bool enable);
+FW_API fw_result fw_socket_set_cookies(struct fw_socket socket, bool enable);
 
 /// Fills a reconnect policy with the defaults, switched on.
 ///
@@ -2279,8 +2125,7 @@ FW_API fw_result fw_socket_set_cookies(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API void fw_reconnect_init(struct fw_reconnect *reconnect,
-                              size_t struct_size);
+FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size);
 
 /// Sets whether a connection that is lost, or not made, is tried again.
 ///
@@ -2319,8 +2164,7 @@ FW_API fw_result fw_socket_set_reconnect(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API void fw_compression_init(struct fw_compression *compression,
-                                size_t struct_size);
+FW_API void fw_compression_init(struct fw_compression *compression, size_t struct_size);
 
 /// Sets how messages are compressed.
 ///
@@ -2352,8 +2196,7 @@ FW_API fw_result fw_socket_set_compression(struct fw_socket socket,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API void fw_extension_init(struct fw_extension *extension,
-                              size_t struct_size);
+FW_API void fw_extension_init(struct fw_extension *extension, size_t struct_size);
 
 /// Adds an extension to a socket.
 ///
@@ -2399,9 +2242,7 @@ FW_API fw_result fw_tls_create(struct fw_tls *out);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_tls_add_ca_pem(struct fw_tls tls,
-                                   const char *pem,
-                                   size_t len);
+FW_API fw_result fw_tls_add_ca_pem(struct fw_tls tls, const char *pem, size_t len);
 
 /// Shows a certificate to servers that ask for one.
 ///
@@ -2417,11 +2258,8 @@ FW_API fw_result fw_tls_add_ca_pem(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
-                                            const char *cert_pem,
-                                            size_t cert_len,
-                                            const char *key_pem,
-                                            size_t key_len);
+FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls, const char *cert_pem,
+                                            size_t cert_len, const char *key_pem, size_t key_len);
 
 /// Accepts only servers with a certain public key.
 ///
@@ -2437,8 +2275,7 @@ FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls,
-                                       const uint8_t *pin);
+FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls, const uint8_t *pin);
 
 /// Chooses which certificate authorities are trusted.
 ///
@@ -2610,7 +2447,8 @@ FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *name, char *buf, size_t cap);
+FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *name, char *buf,
+                                        size_t cap);
 
 /// Copies out the beginning of the body of a refused upgrade.
 ///
@@ -2625,9 +2463,7 @@ FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *nam
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API size_t fw_socket_response_body(struct fw_socket socket,
-                                      char *buf,
-                                      size_t cap);
+FW_API size_t fw_socket_response_body(struct fw_socket socket, char *buf, size_t cap);
 
 /// Copies out the socket's URL.
 ///
@@ -2715,8 +2551,7 @@ FW_API uint32_t fw_request_attempt(struct fw_request request);
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_request_set_header(struct fw_request request,
-                                       const char *name,
+FW_API fw_result fw_request_set_header(struct fw_request request, const char *name,
                                        const char *value);
 
 /// Adds a header field to the request.
@@ -2733,8 +2568,7 @@ FW_API fw_result fw_request_set_header(struct fw_request request,
 /// Callbacks: none.
 /// Blocks: no.
 /// Since: 0.1.0.
-FW_API fw_result fw_request_add_header(struct fw_request request,
-                                       const char *name,
+FW_API fw_result fw_request_add_header(struct fw_request request, const char *name,
                                        const char *value);
 
 /// Removes all header fields of a name from the request.

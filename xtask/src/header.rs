@@ -1,49 +1,96 @@
-//! `include/framewire.h` comes from the source.
+//! Generates `include/framewire.h` from the source.
 
 use crate::files;
 use crate::run::{Outcome, cargo, quietly, root};
 
-/// As `xtask/header` generates it, a package of its own because cbindgen takes long to build.
+/// Runs `xtask/header`, a package of its own because cbindgen takes long to build, and post-processes what
+/// it prints.
 fn generate() -> Outcome<String> {
     let mut header = cargo();
     let header = quietly(header.args(["run", "--quiet", "--package", "framewire-header", "--"]).arg(root()))?;
-    Ok(within_guard(&marked(&header)))
+    Ok(within_guard(&with_linkage_macros(&with_enum_macros(&header)?)))
 }
 
-/// Marks functions for a DLL and callbacks with the calling convention that the library was compiled
-/// with, whatever the program's default is. cbindgen can do the former, but breaks lines for it, and not
-/// the latter.
-fn marked(header: &str) -> String {
-    const CALLBACK: (&str, &str) = ("(*fw_", "(FW_CALL *fw_");
-    const FUNCTION: &str = "FW_API ";
+/// Replaces the preprocessor lines that cbindgen writes for each enum with FW_ENUM and FW_ENUM_TYPE, which
+/// cbindgen.toml defines once.
+fn with_enum_macros(header: &str) -> Outcome<String> {
+    const UNDERLYING_TYPE: &str = "\n#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L\n  : uint32_t\n\
+                                   #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L\n {\n";
+    const TYPEDEF: [&str; 3] = [
+        "#ifndef __cplusplus\n#if __STDC_VERSION__ >= 202311L\ntypedef enum ",
+        ";\n#else\ntypedef uint32_t ",
+        ";\n#endif // __STDC_VERSION__ >= 202311L\n#endif // __cplusplus\n",
+    ];
+    let mut rest = header.replace(UNDERLYING_TYPE, " FW_ENUM {\n");
+    let enums = rest.matches(" FW_ENUM {\n").count();
+    let mut short = String::new();
+    for _ in 0..enums {
+        let typedef = rest.split_once(TYPEDEF[0]).and_then(|(before, after)| {
+            let (name, after) = after.split_once(TYPEDEF[1])?;
+            let name = name.rsplit(' ').next()?;
+            let after = after.strip_prefix(name)?.strip_prefix(TYPEDEF[2])?;
+            Some((format!("{before}FW_ENUM_TYPE({name});\n"), after.to_owned()))
+        });
+        let (before, after) = typedef.ok_or("cbindgen writes enums in an unknown way")?;
+        short += &before;
+        rest = after;
+    }
+    Ok(short + &rest)
+}
+
+/// The longest line of a declaration.
+const LINE_LENGTH: usize = 100;
+
+/// Adds FW_API to functions and FW_CALL to callback types, and wraps their parameters. cbindgen can only do
+/// the former, and wraps each parameter to a line of its own.
+fn with_linkage_macros(header: &str) -> String {
     let mut whole = String::new();
     let mut are_functions = false;
-    // Parameters on lines of their own stay below the first.
-    let mut shift = 0;
-    for line in header.lines() {
-        if line.starts_with("typedef ") && line.contains(CALLBACK.0) {
-            whole += &line.replacen(CALLBACK.0, CALLBACK.1, 1);
-            shift = CALLBACK.1.len() - CALLBACK.0.len();
-        } else if are_functions && shift == 0 && line.starts_with(|first: char| first.is_ascii_lowercase()) {
-            whole += FUNCTION;
-            whole += line;
-            shift = FUNCTION.len();
+    let mut lines = header.lines();
+    while let Some(line) = lines.next() {
+        let is_callback = line.starts_with("typedef ") && line.contains("(*fw_");
+        let is_function = are_functions && line.starts_with(|first: char| first.is_ascii_lowercase());
+        if is_callback || is_function {
+            let mut declaration = line.to_owned();
+            while !declaration.ends_with(");") {
+                let Some(next) = lines.next() else { break };
+                declaration = format!("{declaration} {}", next.trim_start());
+            }
+            let declaration = match is_callback {
+                true => declaration.replacen("(*fw_", "(FW_CALL *fw_", 1),
+                false => format!("FW_API {declaration}"),
+            };
+            whole += &wrapped(&declaration);
         } else {
-            whole += &format!("{:shift$}{line}", "");
+            whole += line;
         }
-        if line.ends_with(");") {
-            shift = 0;
-        }
+        whole.push('\n');
         are_functions = match line {
             "extern \"C\" {" => true,
             _ => are_functions && !line.starts_with('}'),
         };
-        whole.push('\n');
     }
     whole
 }
 
-/// cbindgen puts its trailer behind the include guard, where it would be seen twice.
+/// Wraps a declaration after commas, with later lines aligned to the first parameter.
+fn wrapped(declaration: &str) -> String {
+    let list = declaration.rfind('(').map_or(0, |at| at + 1);
+    let mut text = String::new();
+    let mut length = 0;
+    for (index, parameter) in declaration.split_inclusive(", ").enumerate() {
+        if index > 0 && length + parameter.trim_end().len() > LINE_LENGTH {
+            text.truncate(text.trim_end().len());
+            text += &format!("\n{:list$}", "");
+            length = list;
+        }
+        text += parameter;
+        length += parameter.len();
+    }
+    text
+}
+
+/// Moves the end of the include guard behind cbindgen's trailer.
 fn within_guard(header: &str) -> String {
     const END: &str = "\n#endif  /* FRAMEWIRE_H */\n";
     header.replacen(END, "", 1) + END
@@ -70,17 +117,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_and_types_of_callbacks_are_marked_and_nothing_else() {
+    fn enums_use_two_macros() {
+        let boilerplate = "enum fw_a\n#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L\n  : uint32_t\n\
+                           #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L\n {\n    FW_A_B = 0,\n};\n\
+                           #ifndef __cplusplus\n#if __STDC_VERSION__ >= 202311L\ntypedef enum fw_a fw_a;\n#else\n\
+                           typedef uint32_t fw_a;\n#endif // __STDC_VERSION__ >= 202311L\n#endif // __cplusplus\n";
+        let short = "enum fw_a FW_ENUM {\n    FW_A_B = 0,\n};\nFW_ENUM_TYPE(fw_a);\n";
+        let twice = |text: &str| format!("int b;\n{text}\n{}int d;\n", text.replace("fw_a", "fw_c"));
+        assert_eq!(with_enum_macros(&twice(boilerplate)).as_deref(), Ok(twice(short).as_str()));
+        assert!(with_enum_macros(&boilerplate.replace("typedef uint32_t", "typedef uint64_t")).is_err());
+    }
+
+    #[test]
+    fn functions_and_callback_types_get_their_macros_and_nothing_else_changes() {
         let header = "typedef void (*fw_a_fn)(int a,\n                        int b);\n\
                       typedef struct fw_b {\n    fw_a_fn a;\n} fw_b;\n\n\
                       extern \"C\" {\n#endif\n\n/// Not (*fw_this).\nvoid fw_c(void);\nvoid *fw_d(int a,\n           int b);\n\
                       void fw_e(void);\n}\ninline int fw_f(void) {\n";
         let expected = header
             .replace("(*fw_a_fn)", "(FW_CALL *fw_a_fn)")
-            .replace("                        int b", "                                int b")
+            .replace(",\n                        int b", ", int b")
             .replace("\nvoid", "\nFW_API void")
-            .replace("\n           int b", "\n                  int b");
-        assert_eq!(marked(header), expected);
+            .replace(",\n           int b", ", int b");
+        assert_eq!(with_linkage_macros(header), expected);
+    }
+
+    #[test]
+    fn long_declarations_are_wrapped_between_parameters() {
+        let parameter = "int number_of_twenty";
+        let declaration =
+            format!("void fw_longer({parameter}, {parameter}, {parameter}, {parameter}, int z);");
+        let expected = format!(
+            "void fw_longer({parameter}, {parameter}, {parameter},\n               {parameter}, int z);"
+        );
+        assert_eq!(wrapped(&declaration), expected);
+        assert!(expected.lines().all(|line| line.len() <= LINE_LENGTH));
     }
 
     #[test]
