@@ -1,76 +1,104 @@
-/*
- * Framewire: a WebSocket client for game engines.                                    framewire.h
+/**
+ * \file framewire.h
+ * \brief Framewire: a WebSocket client for game engines.
  *
  * Generated from the source of the library; do not edit. SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Overview. fw_socket_create creates a socket, fw_socket_on_text and similar functions register
- * callbacks, fw_socket_open connects in the background, fw_poll once per frame runs the waiting
- * callbacks, fw_socket_send_text sends, fw_socket_close closes, fw_socket_destroy destroys the socket,
+ * ## Overview
+ *
+ * fw_socket_create creates a socket, fw_socket_on_text and similar functions register callbacks,
+ * fw_socket_open connects in the background, fw_poll once per frame runs the callbacks of queued
+ * events, fw_socket_send_text sends, fw_socket_close closes, fw_socket_destroy destroys the socket,
  * fw_shutdown stops the library.
  *
- * Delivery. Three modes, chosen per socket:
- *   poll    (default) callbacks run inside fw_poll and fw_socket_poll, on the calling thread, within the
- *           given budget.
- *   worker  fw_socket_set_dispatch: callbacks run on a worker thread of the library, as soon as possible.
- *   pull    fw_next_event and fw_next_events take events from the queue of poll mode; no callbacks.
- * The events of one socket are delivered in order, one at a time. Every fw_socket_open that returned OK
- * ends in exactly one terminal event, closed or error, after all messages received before it; only
- * fw_socket_destroy and fw_shutdown suppress it. After a protocol violation nothing more is read, but the
- * socket stays open until the messages received before it are delivered, at most for the close timeout,
- * so that replies to them are still sent. The finalizer runs exactly once, after the last callback, at
- * the latest before fw_shutdown returns. A callback may call any function, including fw_socket_destroy of
- * its own socket, except fw_shutdown, which is refused there. It must not throw or longjmp.
+ * ## Defaults
  *
- * Ownership. Handles are numbers and can be copied. Using a stale handle is safe: the call returns
- * INVALID_HANDLE. Strings passed in are copied; payloads are copied or borrowed for the duration of the
- * call. What a callback receives is read-only and valid until the callback returns; what an event contains
- * is valid until fw_event_release. fw_segment_retain keeps a payload longer, without a copy, until
- * fw_segment_release, even beyond fw_shutdown. Never free a returned pointer. Functions that copy text out
- * write at most cap bytes, NUL-terminated when cap > 0 and never with a partial character at the end, and
- * return the full length without the NUL; the buffer may be NULL when cap is 0.
+ * Unless its comment says otherwise, a function
+ * - may be called on any thread and inside any callback;
+ * - runs no callbacks and does not block (only fw_wait and fw_shutdown block);
+ * - exists since version 0.1.0.
  *
- * Threading. Every function may be called from any thread and inside any callback. None blocks, except
- * fw_wait and fw_shutdown, which are bounded by their timeouts. The log callback and the hooks of
- * fw_config are called on any thread.
+ * ## Delivery
  *
- * Structs that grow. A struct that begins with struct_size is initialized with fw_X_init(&x, sizeof x) and
- * may have more fields in another version. A program and a library with different sizes work together:
- * neither reads or writes beyond the smaller one, fields that only the library knows have their
- * defaults, and a field that only the program knows must be zero, else NOT_SUPPORTED. A struct_size
- * that ends within a field, before the first one or beyond 4096 bytes is INVALID_ARGUMENT. fw_event,
- * fw_error, fw_frame and fw_extension_frame keep their size and have reserved words instead, which
- * are zero; handles and fw_segment never change.
+ * Three modes, chosen per socket:
  *
- * Return values. The comments name results without FW_RESULT_. Any function may also return INTERNAL, an
- * internal error of the library. When the handle and another argument are invalid, the result is
- * INVALID_HANDLE. A failed call has no effect, except that a segment passed to a send function is always
- * consumed. fw_last_error describes the last failure of the calling thread.
+ *     poll    (default) Callbacks run inside fw_poll and fw_socket_poll, on the calling thread,
+ *             within the given budget.
+ *     worker  fw_socket_set_dispatch: callbacks run on a worker thread of the library, immediately.
+ *     pull    fw_next_event and fw_next_events take events from the queue of poll mode, without
+ *             callbacks.
  *
- * Memory. When allocation fails, functions that allocate payloads return OUT_OF_MEMORY and have no effect:
- * fw_buffer_get, fw_segment_retain and the send functions; functions that create a handle do so when the
- * handle table cannot grow. A connection that cannot allocate memory to receive into ends with an error
- * event. Any other allocation failure aborts the process ("memory allocation of N bytes failed" on
- * standard error).
+ * The events of a socket are delivered in order, one at a time. Every fw_socket_open that returned
+ * OK results in exactly one terminal event, closed or error, after all messages received before it;
+ * only fw_socket_destroy and fw_shutdown suppress it. The finalizer runs exactly once, after the
+ * last callback, at the latest before fw_shutdown returns. After a protocol violation nothing more
+ * is read, but the socket stays open until the messages received before it are delivered, at most
+ * for the close timeout, so that replies to them are still sent.
  *
- * Caller requirements (not checked). A pointer that is not NULL points to valid memory: as many bytes as
- * the length next to it says, a NUL-terminated string, or a struct of the given type with at least
- * struct_size bytes. It stays valid until the call returns, and no other thread writes to it meanwhile.
- * Functions given to the library, and what their user_data points to, stay valid until the socket's
- * finalizer has run, or until fw_shutdown has returned OK for those of fw_set_log and fw_config; none of
- * them throws. Data of a callback or an event is not read after its end. Everything else is checked:
- * handles and numbers of any value, events and segments that are made up, copied or released twice.
+ * A callback may call any function, including fw_socket_destroy of its own socket, except
+ * fw_shutdown, which returns INVALID_STATE there. No function given to the library may throw or
+ * longjmp. The log callback and the functions of fw_config run on any thread.
  *
- * Limits and defaults.
- *   message received      64 MiB    fw_socket_set_max_message_size
- *   message sent           1 GiB
- *   fragment sent      32767 bytes  fw_socket_set_max_fragment_size
- *   send queue            64 MiB    fw_socket_set_max_buffered_amount; then sends give WOULD_BLOCK
- *   unread events          4 MiB    fw_config.event_queue_bytes, each socket; then it stops reading
- *   connecting         20000 ms     fw_socket_set_connect_timeout
- *   closing             5000 ms     fw_socket_set_close_timeout
- *   keepalive pings      off        fw_socket_set_start_ping_thread; every 1000 ms, lost after 2000 ms
- *   ping payload         125 bytes
- *   close reason         123 bytes
+ * ## Return values
+ *
+ * The comments name results without FW_RESULT_. Any function may also return INTERNAL (an internal
+ * error, which is logged). If the handle and another argument are invalid, the result is
+ * INVALID_HANDLE. A failed call has no effect, except that a segment passed to a send function is
+ * always consumed. fw_last_error describes the last failure of the calling thread. Functions that
+ * return a value instead of an fw_result return 0, NULL or false for an invalid handle unless
+ * documented otherwise.
+ *
+ * ## Ownership
+ *
+ * Handles are numbers and can be copied. Using a stale handle is safe: the call returns
+ * INVALID_HANDLE. Strings passed in are copied; payloads are copied or borrowed for the duration of
+ * the call. Data passed to a callback is read-only and valid until the callback returns; data in an
+ * event until fw_event_release. fw_segment_retain keeps a payload longer, without a copy, until
+ * fw_segment_release, even after fw_shutdown. Never free a returned pointer. Functions that copy
+ * text into a buffer write at most cap bytes, NUL-terminated if cap > 0, without a partial
+ * character at the end, and return the full length without the NUL; the buffer may be NULL if cap
+ * is 0.
+ *
+ * ## Structs that grow
+ *
+ * Structs that begin with struct_size may have more fields in other versions. Initialize them with
+ * fw_X_init(&x, sizeof x), which writes the defaults into at most struct_size bytes, then change
+ * fields. Programs and libraries of different versions work together: neither reads or writes
+ * beyond the smaller size, fields that only the library knows have their defaults, and fields that
+ * only the program knows must be zero, else NOT_SUPPORTED; so a program that may run with an older
+ * library zeroes the struct first. A struct_size that ends within a field, before the first one or
+ * beyond 4096 bytes is INVALID_ARGUMENT. fw_event, fw_error, fw_frame and fw_extension_frame keep
+ * their size and have reserved words, which are zero. Handles and fw_segment never change.
+ *
+ * ## Memory
+ *
+ * When allocation fails, functions that allocate payloads (fw_buffer_get, fw_segment_retain and the
+ * send functions) and functions that create handles return OUT_OF_MEMORY and have no effect. A
+ * connection that cannot allocate its receive buffer ends with an error event. Any other allocation
+ * failure aborts the process ("memory allocation of N bytes failed" on standard error).
+ *
+ * ## Caller requirements (not checked)
+ *
+ * A pointer that is not NULL points to valid memory: as many bytes as the length next to it says, a
+ * NUL-terminated string, or a struct of the given type with at least struct_size bytes. It stays
+ * valid until the call returns, and no other thread writes to it meanwhile. Callbacks and their
+ * user_data stay valid until the socket's finalizer has run; those of fw_set_log and fw_config
+ * until fw_shutdown has returned OK. Data of a callback or an event is not read after its end.
+ * Everything else is checked: handles and numbers of any value, events and segments that are made
+ * up, copied or released twice.
+ *
+ * ## Limits and defaults
+ *
+ *     received message      64 MiB    fw_socket_set_max_message_size
+ *     sent message           1 GiB
+ *     sent fragment      32767 bytes  fw_socket_set_max_fragment_size
+ *     send queue            64 MiB    fw_socket_set_max_buffered_amount; full: WOULD_BLOCK
+ *     event queue            4 MiB    fw_config.event_queue_bytes, per socket; full: stops reading
+ *     connect timeout    20000 ms     fw_socket_set_connect_timeout
+ *     close timeout       5000 ms     fw_socket_set_close_timeout
+ *     keepalive pings      off        fw_socket_set_start_ping_thread; interval 1 s, timeout 2 s
+ *     ping payload         125 bytes
+ *     close reason         123 bytes
  */
 
 
@@ -81,72 +109,77 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The version of this header; fw_version is that of the library. */
+/// Major version of this header; fw_version returns the version of the library.
 #define FW_VERSION_MAJOR 0
+/// Minor version of this header.
 #define FW_VERSION_MINOR 2
+/// Patch version of this header.
 #define FW_VERSION_PATCH 0
+/// Version of this header, comparable with fw_version.
 #define FW_VERSION (FW_VERSION_MAJOR << 16 | FW_VERSION_MINOR << 8 | FW_VERSION_PATCH)
+/// Version of this header as text.
 #define FW_VERSION_STRING "0.2.0"
 
-/* Stands before every function. Define FW_SHARED where the library is linked as a DLL. */
 #ifndef FW_API
 #if defined(_WIN32) && defined(FW_SHARED)
 #define FW_API __declspec(dllimport)
 #else
+/// Precedes every function. Define FW_SHARED on Windows if the library is linked as a DLL.
 #define FW_API
 #endif
 #endif
 
-/* The calling convention of callbacks: write it where a callback is defined for 32-bit Windows, if the
- * compiler's default is another one. */
 #ifndef FW_CALL
 #if defined(_WIN32) && (defined(_M_IX86) || defined(__i386__))
 #define FW_CALL __cdecl
 #else
+/// Calling convention of callbacks: needed in definitions for 32-bit Windows if the compiler's
+/// default differs.
 #define FW_CALL
 #endif
 #endif
 
-/* Enums are 32 bits wide: with a fixed underlying type where the language has it, else as uint32_t. */
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
 #define FW_ENUM : uint32_t
 #define FW_ENUM_TYPE(name) typedef enum name name
 #else
+/// Makes an enum 32 bits wide where the language allows it.
 #define FW_ENUM
+/// Declares the type of an enum; without FW_ENUM it is uint32_t.
 #define FW_ENUM_TYPE(name) typedef uint32_t name
 #endif
 
 
-/// What a call answers. New ones may be added; a number is never reused.
+/// The result of a call.
 ///
-/// A call that does not answer FW_RESULT_OK has changed nothing, and fw_last_error says in words
-/// what was wrong.
+/// A call that does not return FW_RESULT_OK has no effect; fw_last_error describes the failure. New
+/// results may be added; numbers are never reused.
 enum fw_result FW_ENUM {
-    /// Done, or accepted.
+    /// Success.
     FW_RESULT_OK = 0,
-    /// An argument is NULL, out of its range, or not what its function describes.
+    /// An argument is NULL, out of range or malformed.
     FW_RESULT_INVALID_ARGUMENT = 1,
-    /// The handle is zero, made up, or stands for something that was destroyed or released.
+    /// The handle is zero, made up, destroyed or released.
     FW_RESULT_INVALID_HANDLE = 2,
-    /// Not now: the socket, or the library, is in a state in which this cannot be done.
+    /// The socket or the library is in a state that does not allow the call.
     FW_RESULT_INVALID_STATE = 3,
-    /// The URL cannot be used; fw_last_error says why.
+    /// The URL is malformed or not supported; fw_last_error says why.
     FW_RESULT_INVALID_URL = 4,
-    /// A text message that is not valid UTF-8.
+    /// A text message is not valid UTF-8.
     FW_RESULT_INVALID_UTF8 = 5,
-    /// Longer than the protocol or a limit allows.
+    /// Larger than the protocol or a limit allows.
     FW_RESULT_TOO_LARGE = 6,
-    /// The send queue is at its limit: nothing was queued, try again later.
+    /// The send queue is full. Nothing was queued; retry later.
     FW_RESULT_WOULD_BLOCK = 7,
-    /// This build of the library cannot do it.
+    /// This build of the library does not support it.
     FW_RESULT_NOT_SUPPORTED = 8,
-    /// The allocator has no memory left.
+    /// Memory allocation failed.
     FW_RESULT_OUT_OF_MEMORY = 9,
-    /// The time given was not enough.
+    /// The timeout expired.
     FW_RESULT_TIMED_OUT = 10,
     /// The library is shutting down.
     FW_RESULT_SHUT_DOWN = 11,
-    /// A fault of the library's own, which was logged. The library stays usable.
+    /// An internal error of the library, which was logged. The library stays usable.
     FW_RESULT_INTERNAL = 12,
 };
 FW_ENUM_TYPE(fw_result);
@@ -197,9 +230,11 @@ enum fw_log_level FW_ENUM {
 };
 FW_ENUM_TYPE(fw_log_level);
 
-/// What went wrong with a connection. New ones may be added; a number is never reused.
+/// The kind of a connection error.
+///
+/// New kinds may be added; numbers are never reused.
 enum fw_error_kind FW_ENUM {
-    /// In an event that is no error.
+    /// Not an error.
     FW_ERROR_KIND_NONE = 0,
     /// Name resolution failed: the host name has no address, or the resolver failed.
     FW_ERROR_KIND_RESOLVE = 1,
@@ -213,13 +248,13 @@ enum fw_error_kind FW_ENUM {
     FW_ERROR_KIND_TIMED_OUT = 5,
     /// TLS failed: certificate, version, cipher suite or alert.
     FW_ERROR_KIND_TLS = 6,
-    /// The server answered the upgrade request with another status: see http_status.
+    /// The server refused the upgrade request: see http_status.
     FW_ERROR_KIND_HTTP = 7,
     /// A proxy refused or failed.
     FW_ERROR_KIND_PROXY = 8,
     /// The server violated the protocol.
     FW_ERROR_KIND_PROTOCOL = 9,
-    /// The server sent a text that is not UTF-8.
+    /// The server sent a text message that is not UTF-8.
     FW_ERROR_KIND_UTF8 = 10,
     /// A message is larger than the maximum message size.
     FW_ERROR_KIND_TOO_LARGE = 11,
@@ -234,23 +269,23 @@ enum fw_error_kind FW_ENUM {
 };
 FW_ENUM_TYPE(fw_error_kind);
 
-/// How far a connection had come.
+/// The phase in which a connection failed.
 enum fw_phase FW_ENUM {
-    /// In an event that is no error.
+    /// Not an error.
     FW_PHASE_NONE = 0,
-    /// The host's name is looked up.
+    /// Name resolution.
     FW_PHASE_RESOLVE = 1,
-    /// TCP connects.
+    /// TCP connect.
     FW_PHASE_CONNECT = 2,
-    /// A proxy is asked.
+    /// Proxy handshake.
     FW_PHASE_PROXY = 3,
-    /// The TLS handshake.
+    /// TLS handshake.
     FW_PHASE_TLS = 4,
-    /// The HTTP request and its answer.
+    /// HTTP upgrade request and response.
     FW_PHASE_UPGRADE = 5,
-    /// Messages go back and forth.
+    /// The connection was open.
     FW_PHASE_OPEN = 6,
-    /// The closing handshake.
+    /// Closing handshake.
     FW_PHASE_CLOSING = 7,
 };
 FW_ENUM_TYPE(fw_phase);
@@ -312,114 +347,117 @@ enum fw_send_flags FW_ENUM {
 };
 FW_ENUM_TYPE(fw_send_flags);
 
-/// Which version of HTTP a WebSocket begins with.
+/// The HTTP version of the upgrade.
 enum fw_http FW_ENUM {
-    /// HTTP/2 for wss where the server has WebSockets over it (RFC 8441), else HTTP/1.1: the default.
+    /// The default. For wss, HTTP/2 where the server supports WebSockets over it (RFC 8441), else
+    /// HTTP/1.1; for ws, HTTP/1.1.
     FW_HTTP_AUTO = 0,
     /// HTTP/1.1.
     FW_HTTP_1 = 1,
-    /// HTTP/2 and nothing else; for ws by prior knowledge, without asking.
+    /// HTTP/2 only; for ws with prior knowledge (no upgrade).
     FW_HTTP_2 = 2,
 };
 FW_ENUM_TYPE(fw_http);
 
-/// Which certificate authorities are trusted, beside those added.
+/// Root certificates to trust, in addition to those added with fw_tls_add_ca_pem.
 enum fw_roots FW_ENUM {
-    /// Those that Mozilla trusts, built into the library: the default, the same everywhere.
+    /// Mozilla's roots, built into the library and the same on every platform. The default.
     FW_ROOTS_WEBPKI = 0,
-    /// Those that the operating system trusts.
+    /// The roots of the operating system.
     FW_ROOTS_PLATFORM = 1,
-    /// None but those added with fw_tls_add_ca_pem, or pinned with fw_tls_add_pin_sha256.
+    /// None: only those added with fw_tls_add_ca_pem, or keys pinned with fw_tls_add_pin_sha256.
     FW_ROOTS_NONE = 2,
 };
 FW_ENUM_TYPE(fw_roots);
 
-/// Where a socket is in its life; drawn at fw_socket.
+/// The state of a socket; see the diagram at fw_socket.
 enum fw_state FW_ENUM {
-    /// Between fw_socket_open and the event open.
+    /// Between fw_socket_open and the event open, and while reconnecting.
     FW_STATE_CONNECTING = 0,
     /// Messages can be sent.
     FW_STATE_OPEN = 1,
-    /// The closing handshake runs; messages may still come.
+    /// The closing handshake is running; messages may still be received.
     FW_STATE_CLOSING = 2,
-    /// Never opened, or the connection is over. Its last events may still wait to be delivered.
+    /// Never opened, or the connection has ended. Events may still be queued.
     FW_STATE_CLOSED = 3,
-    /// Not a socket: the handle is not valid.
+    /// Invalid handle.
     FW_STATE_UNKNOWN = 4,
 };
 FW_ENUM_TYPE(fw_state);
 
-/// Allocates for the library.
+/// Allocates a block of memory.
 ///
-/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. Called
-/// on any thread, several at once; must not call the library.
+/// Called on any thread, concurrently. Must not call the library.
 ///
-/// size: bytes, never 0; need not be a multiple of align.
-/// align: a power of two, at least the size of a pointer.
-/// user_data: alloc_user_data of fw_config.
+/// \param size Size in bytes, never 0; need not be a multiple of align.
+/// \param align Alignment in bytes: a power of two, at least the size of a pointer.
+/// \param user_data The alloc_user_data of fw_config.
+/// \returns A block of at least size bytes, aligned to align; NULL when allocation fails.
 typedef void *(FW_CALL *fw_alloc_fn)(size_t size, size_t align, void *user_data);
 
-/// Changes the size of a block.
+/// Resizes a block of memory.
 ///
-/// Must give a block like fw_alloc_fn that begins with what the old one held, and free the old one;
-/// or give NULL and leave the old one as it is. Threads as for fw_alloc_fn.
+/// The new block begins with the content of the old one, and the old one is freed. On failure the
+/// old block stays valid. Called like fw_alloc_fn.
 ///
-/// ptr: a block of this set of functions, never NULL.
-/// old_size: the size it was asked for with, in bytes.
-/// new_size: bytes, never 0.
-/// align: the alignment it was asked for with.
-/// user_data: alloc_user_data of fw_config.
+/// \param ptr A block that alloc or realloc returned, never NULL.
+/// \param old_size The size it was allocated with, in bytes.
+/// \param new_size Size in bytes, never 0.
+/// \param align The alignment it was allocated with.
+/// \param user_data The alloc_user_data of fw_config.
+/// \returns A block of at least new_size bytes, aligned to align; NULL when allocation fails.
 typedef void *(FW_CALL *fw_realloc_fn)(void *ptr, size_t old_size, size_t new_size, size_t align,
                                        void *user_data);
 
-/// Frees a block. Threads as for fw_alloc_fn.
+/// Frees a block of memory.
 ///
-/// ptr: a block of this set of functions, never NULL.
-/// size: the size it was asked for with, in bytes.
-/// align: the alignment it was asked for with.
-/// user_data: alloc_user_data of fw_config.
+/// Called like fw_alloc_fn.
+///
+/// \param ptr A block that alloc or realloc returned, never NULL.
+/// \param size The size it was allocated with, in bytes.
+/// \param align The alignment it was allocated with.
+/// \param user_data The alloc_user_data of fw_config.
 typedef void (FW_CALL *fw_free_fn)(void *ptr, size_t size, size_t align, void *user_data);
 
-/// Told that a thread of the library starts or ends: on that thread, first or last thing there.
+/// Called on a thread of the library when it starts or ends.
 ///
-/// user_data: thread_user_data of fw_config.
+/// \param user_data The thread_user_data of fw_config.
 typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 
-/// How the library is to run. Zero and NULL mean the default everywhere.
+/// Configuration of the library.
 ///
-/// Prepare it with fw_config_init, so that a program built with an older header keeps working.
-/// Belongs to the caller; fw_init copies what it needs.
+/// Initialize it with fw_config_init; fw_init copies it. Zero and NULL mean the default in every
+/// field.
 typedef struct fw_config {
-    /// The size of this struct in bytes, set by fw_config_init.
+    /// Size of this struct in bytes, set by fw_config_init.
     uint32_t struct_size;
-    /// Threads that carry connections, at most 64. Default: 1, which carries thousands.
+    /// Number of worker threads, at most 64. Default: 1, which carries thousands of sockets.
     uint32_t worker_threads;
-    /// Allocates everything the library needs. Set alloc and free, or neither. A block goes back to
-    /// the functions that made it, even after fw_shutdown, so they must stay callable until the
-    /// process ends or the library is unloaded. NULL from alloc gives FW_RESULT_OUT_OF_MEMORY where
-    /// payloads and handles are concerned; where the library cannot go on without memory the process
-    /// ends, as said above under Memory.
-    /// Default: the system's allocator.
+    /// Allocates all memory of the library; set it together with free. The functions must stay
+    /// callable until the process ends or the library is unloaded: a block is freed by the
+    /// functions that allocated it, even after fw_shutdown. For NULL see Memory above. Default: the
+    /// system's allocator.
     fw_alloc_fn alloc;
-    /// May stay NULL: then blocks grow by being copied.
+    /// Optional. When NULL, blocks are resized by allocating and copying.
     fw_realloc_fn realloc;
-    /// Goes with alloc.
+    /// Set it together with alloc.
     fw_free_fn free;
     /// Passed to alloc, realloc and free.
     void *alloc_user_data;
-    /// Called first on each thread of the library: for profilers, or to attach it to a VM.
+    /// Called first on each thread of the library, for example to register it with a profiler or
+    /// attach it to a VM.
     fw_thread_fn thread_started;
     /// Called last on each thread of the library.
     fw_thread_fn thread_stopped;
     /// Passed to thread_started and thread_stopped.
     void *thread_user_data;
-    /// Unread events of one socket, in bytes (payload plus 64 for each event), at which it stops
-    /// reading from the network until the game catches up; at least 16 KiB. One message and one
-    /// read of 64 KiB may come on top. Default: 4 MiB.
+    /// Size of a socket's event queue in bytes, at least 16 KiB. When the unread events (payload
+    /// plus 64 bytes each) reach it, the socket stops reading from the network until events are
+    /// taken (backpressure). May be exceeded by one message and one read of 64 KiB. Default: 4 MiB.
     size_t event_queue_bytes;
 } fw_config;
 
-/// A WebSocket: one connection at a time, opened again as often as needed.
+/// A WebSocket: one connection at a time, which can be opened repeatedly.
 ///
 /// ```text
 ///   create --> CLOSED --open--> CONNECTING --> OPEN --close, or the server--> CLOSING
@@ -427,10 +465,9 @@ typedef struct fw_config {
 ///                '------------ one terminal event: closed or error --------------'
 /// ```
 ///
-/// A handle: copy it freely. Ends with fw_socket_destroy, at the latest with fw_shutdown; used after
-/// that, or zero, or made up, it is refused and never does harm.
+/// A handle, valid until fw_socket_destroy or fw_shutdown. Using a stale handle is safe.
 typedef struct fw_socket {
-    /// 0 is no socket.
+    /// 0 is never valid.
     uint64_t id;
 } fw_socket;
 
@@ -444,9 +481,9 @@ typedef struct fw_socket {
 typedef void (FW_CALL *fw_log_fn)(fw_log_level level, struct fw_socket socket, const char *context,
                                   const char *message, void *user_data);
 
-/// The last that is ever called for a socket: the place to free what its callbacks use.
+/// Always the last callback for a socket: frees what its callbacks use.
 ///
-/// user_data: what was given to fw_socket_set_finalizer.
+/// \param user_data The pointer given to fw_socket_set_finalizer.
 typedef void (FW_CALL *fw_finalizer_fn)(void *user_data);
 
 /// The upgrade is done: messages can be sent.
@@ -572,25 +609,26 @@ typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request
 typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len,
                                    void *user_data);
 
-/// How a connection ended, or why it could not be made. Valid until the callback returns, or the
-/// event is released.
+/// Why a connection failed or could not be made.
+///
+/// Valid until the callback returns or the event is released.
 typedef struct fw_error {
     /// What went wrong.
     fw_error_kind kind;
-    /// How far the connection had come.
+    /// In which phase.
     fw_phase phase;
-    /// The operating system's number (errno, WSAGetLastError), 0 where there is none.
+    /// Operating system error code (errno, WSAGetLastError), or 0.
     int32_t os_code;
-    /// The status of a refused upgrade, 0 where there is none.
+    /// HTTP status of a refused upgrade, or 0.
     uint16_t http_status;
-    /// The TLS alert (RFC 8446 section 6) that was sent or received, 0 where there is none.
+    /// TLS alert that was sent or received (RFC 8446 section 6), or 0.
     uint8_t tls_alert;
-    /// 1 if trying again later may help, else 0.
+    /// 1 if a retry may succeed, else 0.
     uint32_t retriable;
-    /// What failed, against what address, and what to do where that is known. NUL-terminated UTF-8;
-    /// NULL in an event that is no error.
+    /// What failed, at which address, and what to do if known. NUL-terminated UTF-8; NULL in an
+    /// event that is not an error.
     const char *message;
-    /// For later versions; 0.
+    /// Reserved for later versions; 0.
     uint64_t reserved[2];
 } fw_error;
 
@@ -712,52 +750,49 @@ typedef struct fw_pool_stats {
 
 /// TLS settings for sockets with wss: URLs.
 ///
-/// A handle: copy it freely. Ends with fw_tls_destroy; sockets that were given it keep the settings
-/// alive. Does not end with fw_shutdown.
+/// A handle, valid until fw_tls_destroy, also after fw_shutdown. Sockets keep their settings alive.
+/// Changes apply to connections opened later.
 typedef struct fw_tls {
-    /// 0 is none.
+    /// 0 is never valid.
     uint64_t id;
 } fw_tls;
 
-/// Whether and when a lost connection is tried again.
+/// Reconnect policy: exponential backoff with jitter.
 ///
-/// Prepare it with fw_reconnect_init, so that a program built with an older header keeps working. The
-/// caller's; copied by fw_socket_set_reconnect.
+/// Initialize it with fw_reconnect_init; fw_socket_set_reconnect copies it.
 typedef struct fw_reconnect {
-    /// The size of this struct in bytes, set by fw_reconnect_init.
+    /// Size of this struct in bytes, set by fw_reconnect_init.
     uint32_t struct_size;
-    /// 1, the default of fw_reconnect_init: tries again; 0: the first loss is the end.
+    /// 1 (the default of fw_reconnect_init) to reconnect, 0 not to.
     uint32_t enabled;
-    /// The shortest delay before a try, at least 1; 250 by default.
+    /// Minimum delay before a retry in milliseconds, at least 1; default 250.
     uint32_t min_delay_ms;
-    /// The longest, at least min_delay_ms; 30000 by default.
+    /// Maximum delay in milliseconds, at least min_delay_ms; default 30000.
     uint32_t max_delay_ms;
-    /// Tries in a row, the first attempt not counted; 0, the default, for without end.
+    /// Maximum number of consecutive retries; 0 (the default) for no limit.
     uint32_t max_attempts;
-    /// 1: sends while the socket connects, for the first time or again, wait for the connection; 0, the
-    /// default: they give INVALID_STATE.
+    /// 1 to queue messages sent while the socket is connecting or reconnecting; 0 (the default) to
+    /// refuse them with INVALID_STATE.
     uint32_t queue_sends;
 } fw_reconnect;
 
-/// How messages are compressed, where the server agrees (RFC 7692).
+/// Compression settings: permessage-deflate (RFC 7692).
 ///
-/// Prepare it with fw_compression_init, so that a program built with an older header keeps working.
-/// The caller's; copied by fw_socket_set_compression.
+/// Initialize it with fw_compression_init; fw_socket_set_compression copies it.
 typedef struct fw_compression {
-    /// The size of this struct in bytes, set by fw_compression_init.
+    /// Size of this struct in bytes, set by fw_compression_init.
     uint32_t struct_size;
-    /// 0 (stored, not compressed) to 9 (smallest, slowest); 6 by default.
+    /// 0 (stored) to 9 (smallest and slowest); default 6.
     uint32_t level;
-    /// 1: this side forgets each message before the next, which saves memory and compresses less;
-    /// 0 by default.
+    /// 1 to compress each message on its own, which saves memory and compresses less; default 0.
     uint32_t client_no_context_takeover;
-    /// 1: the server is asked to do so; 0 by default.
+    /// 1 to ask the server to do the same; default 0.
     uint32_t server_no_context_takeover;
-    /// 8 to 15: the window of what this side sends, as a power of two in bytes; 15 by default.
+    /// Window size for sending as a power of two, 8 to 15; default 15.
     uint32_t client_max_window_bits;
-    /// 8 to 15: the window that the server is asked to stay within; 15 by default.
+    /// Window size that the server is asked to use, 8 to 15; default 15.
     uint32_t server_max_window_bits;
-    /// Messages of fewer bytes are sent as they are; 256 by default.
+    /// Messages of fewer bytes are not compressed; default 256.
     size_t min_size_to_compress;
 } fw_compression;
 
@@ -851,41 +886,42 @@ typedef struct fw_extension {
     void *user_data;
 } fw_extension;
 
-/// What a socket has done, over all of its connections; the phases are those of the last attempt.
+/// Statistics of a socket over all of its connections.
 ///
-/// Prepare it with fw_stats_init once; fw_socket_stats fills as much of it as struct_size says.
+/// Initialize it once with fw_stats_init. The durations of the phases are those of the last
+/// connection attempt.
 typedef struct fw_stats {
-    /// The size of this struct in bytes, set by fw_stats_init.
+    /// Size of this struct in bytes, set by fw_stats_init.
     uint32_t struct_size;
-    /// Bytes handed to the network after the upgrade, frame headers included.
+    /// Bytes written to the network after the upgrade, including frame headers.
     uint64_t bytes_sent;
-    /// Bytes taken from the network after the upgrade, frame headers included.
+    /// Bytes read from the network after the upgrade, including frame headers.
     uint64_t bytes_received;
-    /// Messages accepted for sending, those included that were lost with a connection.
+    /// Messages accepted for sending, including those lost with a connection.
     uint64_t messages_sent;
-    /// Whole messages that came, those shown as fragments included.
+    /// Complete messages received, including those delivered as fragments.
     uint64_t messages_received;
-    /// Frames handed to the network, control frames included.
+    /// Frames written to the network, including control frames.
     uint64_t frames_sent;
-    /// Frames that came, control frames included.
+    /// Frames received, including control frames.
     uint64_t frames_received;
-    /// Pings handed to the network.
+    /// Pings written to the network.
     uint64_t pings_sent;
-    /// Pongs that came.
+    /// Pongs received.
     uint64_t pongs_received;
-    /// Times that a try after the first attempt (fw_socket_set_reconnect) has opened.
+    /// Successful retries (fw_socket_set_reconnect).
     uint64_t reconnects;
     /// Payload bytes sent, before compression.
     uint64_t payload_bytes_before_compression;
-    /// The same after compression: equal where messages are not compressed.
+    /// Payload bytes sent, after compression; counts messages that are not compressed too.
     uint64_t payload_bytes_after_compression;
-    /// Microseconds that name resolution took; 0 before it is done.
+    /// Duration of name resolution in microseconds; 0 before it is done.
     uint64_t resolve_us;
-    /// Microseconds that TCP took to connect; 0 before it is done.
+    /// Duration of TCP connect and proxy handshake in microseconds; 0 before it is done.
     uint64_t connect_us;
-    /// Microseconds that the TLS handshake took; 0 without TLS and before it is done.
+    /// Duration of the TLS handshake in microseconds; 0 without TLS and before it is done.
     uint64_t tls_us;
-    /// Microseconds from the upgrade request to its answer; 0 before it is there.
+    /// Time from the upgrade request to its response in microseconds; 0 before the response.
     uint64_t upgrade_us;
 } fw_stats;
 
@@ -893,122 +929,85 @@ typedef struct fw_stats {
 extern "C" {
 #endif // __cplusplus
 
-/// The name of a result, such as "FW_RESULT_WOULD_BLOCK".
+/// Returns the name of a result, such as "FW_RESULT_WOULD_BLOCK".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// result: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_result.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param result Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_result.
 FW_API const char *fw_result_name(fw_result result);
 
-/// Copies out what went wrong in this thread's last call that failed.
+/// Copies the description of the last failed call on this thread.
 ///
-/// Each thread has its own. Calls that succeed leave it alone, so look at it only after a failure.
-/// Functions that answer with a value instead of an fw_result leave their reason here as well.
+/// Functions that return a value instead of an fw_result store their failure too. Successful calls
+/// do not clear it, so read it only after a failure.
 ///
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included; at most 512 are ever needed.
-/// Returns: the length of the whole text without its NUL; 0 if nothing has failed on this thread.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes; 512 is always enough.
+/// \returns The length of the whole text without the NUL; 0 if no call has failed on this thread.
 FW_API size_t fw_last_error(char *buf, size_t cap);
 
-/// The version of the library that runs, as major << 16 | minor << 8 | patch.
+/// Returns the version of the loaded library as major << 16 | minor << 8 | patch.
 ///
-/// Compare it with the macro FW_VERSION, which is the version of the header: while the major
-/// version is 0 the minor must be the same, later the major.
+/// Compare it with FW_VERSION, the version of the header: the major version must be the same, and
+/// while it is 0 the minor version too.
 ///
-/// Returns: the version.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The version.
 FW_API uint32_t fw_version(void);
 
-/// The version of the library that runs, as text: MAJOR.MINOR.PATCH.
+/// Returns the version of the loaded library as text: MAJOR.MINOR.PATCH.
 ///
-/// For logs and error messages; the macro FW_VERSION_STRING is that of the header.
+/// FW_VERSION_STRING is the version of the header.
 ///
-/// Returns: a static text, never NULL, not to be freed.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns A static string, never NULL.
 FW_API const char *fw_version_string(void);
 
-/// The size of a struct as the library that runs sees it.
+/// Returns the size of a struct in the loaded library.
 ///
-/// For bindings that declare the structs in their own language and want to check at start that
-/// they agree.
+/// Bindings that declare the structs in their own language can check at start that the layouts
+/// agree.
 ///
-/// which: one of fw_struct.
-/// Returns: the size in bytes, 0 for a number that is none of fw_struct.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param which The struct.
+/// \returns The size in bytes; 0 for a number that is not in fw_struct.
 FW_API size_t fw_sizeof(fw_struct which);
 
-/// Fills a configuration with the defaults.
+/// Initializes a configuration with the defaults.
 ///
-/// Call it first, as fw_config_init(&config, sizeof config), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// config: written; NULL does nothing.
-/// struct_size: sizeof(fw_config), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param config Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_config).
 FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 
-/// Starts the library as configured.
+/// Starts the library with a configuration.
 ///
-/// Optional: the first socket starts the library with defaults. Allocator functions are in force
-/// from here until fw_shutdown has ended.
+/// Optional: the first socket starts the library with the defaults. The allocator functions are
+/// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 ///
-/// config: prepared with fw_config_init, not NULL; copied.
-/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (started already,
-///   by this call or by a socket; or blocks of more than 16 different sets of allocator functions are
-///   still in use); SHUT_DOWN (a shutdown is on its way);
-///   OUT_OF_MEMORY (no thread could be started).
-/// Threads: any.
-/// Callbacks: none; thread_started runs on the new threads, alloc, realloc and free on any.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param config Initialized with fw_config_init, not NULL; copied.
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free or the
+///   reverse); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE
+///   (already started, by this call or by a socket; or blocks of more than 16 different sets of
+///   allocator functions are still in use); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a
+///   thread could not be started).
 FW_API fw_result fw_init(const struct fw_config *config);
 
-/// Destroys every socket and ends every thread of the library, after what is queued was sent.
+/// Shuts the library down gracefully: destroys every socket and ends every thread.
 ///
-/// Graceful: open connections send what is queued, then a close frame with code 1001, and wait for the
-/// server to answer it, but no longer than it is silent for 250 ms. Sending may take three quarters of
-/// the timeout, or all but half a second of it if that is more; what is not sent by then is dropped, and
-/// the log says how much (FW_LOG_WARN). A timeout of 0 drops everything at once. Sockets that are still
-/// connecting are cancelled.
+/// Open connections send what is queued, then a close frame with code 1001, and wait for the
+/// server's close frame until the server has been silent for 250 ms. Sending may take three
+/// quarters of the timeout, or all but half a second of it if that is more; the rest is dropped and
+/// logged (FW_LOG_WARN). Sockets that are connecting are cancelled. A timeout of 0 drops everything
+/// at once.
 ///
-/// When it returns OK no thread of the library exists and no callback runs or will run; finalizers
-/// that were due have run inside it. fw_tls handles and segments that the caller holds stay valid.
-/// The library can be started again. This is what an editor calls before it unloads scripts.
+/// After OK, no thread of the library exists and no callback runs or will run; the library can be
+/// started again. fw_tls handles and segments that the caller holds stay valid. An editor calls
+/// this before it unloads scripts.
 ///
-/// timeout_ms: how long all of it may take, in milliseconds. Threads and the callbacks that run on them
-///   are given at least 100 ms to end.
-/// Returns: OK, also when nothing was running; INVALID_STATE (called inside a callback: nothing
-///   happens); TIMED_OUT (a thread or a callback did not end in time: no socket lives any more,
-///   call again to go on waiting).
-/// Threads: any but inside a callback.
-/// Callbacks: runs finalizers on this thread; thread_stopped runs on the ending threads.
-/// Blocks: at most timeout_ms (100 ms if that is more) and what the finalizers take.
-/// Since: 0.1.0.
+/// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
+/// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
+/// threads.
+///
+/// \param timeout_ms Timeout in milliseconds.
+/// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT
+///   (a thread or a callback has not ended; all sockets are destroyed; call again to wait longer).
+/// \threadsafety Any thread, not inside a callback.
 FW_API fw_result fw_shutdown(uint32_t timeout_ms);
 
 /// Sends the library's log to a function.
@@ -1071,146 +1070,98 @@ FW_API fw_result fw_suspend(void);
 /// Since: 0.1.0.
 FW_API fw_result fw_resume(void);
 
-/// Makes a socket.
+/// Creates a socket.
 ///
-/// Checks the URL and touches no network. Starts the library with defaults if fw_init was not
-/// called. User and password in the URL are sent as basic authentication.
+/// Checks the URL and does not access the network. Starts the library with the defaults if fw_init
+/// was not called. User and password in the URL are sent as basic authentication.
 ///
-/// url: NUL-terminated UTF-8, ws: or wss: (http: and https: mean the same), at most 8 KiB; copied.
-///   Spaces and control characters are refused, not removed. The zone of a link-local IPv6 address (RFC
-///   6874), an interface by its name or number, stands behind %25, as in ws://[fe80::1%25eth0]:9001/; it is
-///   never sent.
-/// out: receives the handle; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL); INVALID_URL; NOT_SUPPORTED (wss: in a build without TLS);
-///   SHUT_DOWN (a shutdown is on its way); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
+///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
+///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
+///   it is never sent.
+/// \param out Receives the handle; not NULL.
+/// \returns OK; INVALID_ARGUMENT (NULL); INVALID_URL; NOT_SUPPORTED (wss: in a build without TLS);
+///   SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_create(const char *url, struct fw_socket *out);
 
-/// Starts connecting.
+/// Starts connecting with the current settings.
 ///
-/// The settings made so far are used. Ends in exactly one terminal event, closed or error, after
-/// every message received before it. Legal again after that event, also inside its callback.
+/// Results in exactly one terminal event, closed or error, after all messages received before it.
+/// The socket can be opened again after that event, also inside its callback.
 ///
-/// socket: the socket.
-/// Returns: OK; INVALID_HANDLE; INVALID_STATE (connecting, open or closing).
-/// Threads: any.
-/// Callbacks: none during the call; events follow.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE; INVALID_STATE (connecting, open or closing).
 FW_API fw_result fw_socket_open(struct fw_socket socket);
 
-/// Starts the closing handshake.
+/// Starts the closing handshake after everything queued is sent.
 ///
-/// What is queued goes out first. The event closed follows when the server answers, with code 1006
-/// when it does not within the close timeout. While connecting it cancels, with closed at once.
+/// The event closed follows when the server replies, or with code 1006 when it does not within the
+/// close timeout. While connecting, cancels the connection; closed follows at once.
 ///
-/// socket: the socket.
-/// code: 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
-/// reason: NUL-terminated UTF-8 of at most 123 bytes, copied; may be NULL for none.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (a code that may not be sent, a reason that is not
-///   UTF-8); TOO_LARGE (the reason); INVALID_STATE (closing or closed already); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none during the call.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param code 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
+/// \param reason NUL-terminated UTF-8 of at most 123 bytes, copied; NULL for none.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (a code that may not be sent, a reason that is not
+///   UTF-8); TOO_LARGE (the reason); INVALID_STATE (closing or closed); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_close(struct fw_socket socket, uint16_t code, const char *reason);
 
-/// Drops the connection now, without a closing handshake.
+/// Drops the connection at once, without a closing handshake.
 ///
-/// What is queued is lost. The event closed follows.
+/// Discards queued messages. The event closed follows.
 ///
-/// socket: the socket.
-/// Returns: OK; INVALID_HANDLE; INVALID_STATE (closed already).
-/// Threads: any.
-/// Callbacks: none during the call.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE; INVALID_STATE (closed).
 FW_API fw_result fw_socket_abort(struct fw_socket socket);
 
-/// Ends the socket's life.
+/// Destroys the socket.
 ///
-/// The handle is dead at once, and nothing comes after this but the finalizer: the terminal event is
-/// waived, unread events are dropped. In poll mode no callback of the socket begins after it
-/// returns; in worker mode one that is already running on another thread may finish. An open
-/// connection is closed in the background as well as it goes. Legal inside the socket's callbacks.
+/// The handle is invalid at once. Unread events and the terminal event are dropped; only the
+/// finalizer follows. In poll mode no callback of the socket starts after this returns; in worker
+/// mode one that is already running on another thread may finish. An open connection is closed in
+/// the background (best effort). May be called inside the socket's own callbacks.
 ///
-/// socket: the socket.
-/// Returns: OK; INVALID_HANDLE (destroyed already).
-/// Threads: any.
-/// Callbacks: none during the call; the finalizer follows.
-/// Blocks: no; takes microseconds.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE (already destroyed).
 FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 
-/// Sets what is called when nothing will be called for the socket any more.
+/// Sets the function that is called once no other callback will run for the socket.
 ///
-/// It runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has
-/// returned, and at the latest before fw_shutdown returns. Replaces the finalizer set before, which
-/// is then never called.
+/// Runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has returned,
+/// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll, fw_next_event
+/// or fw_shutdown, on the calling thread; in worker mode it may also run on a thread of the
+/// library. Replaces the previous finalizer, which is never called.
 ///
-/// socket: the socket.
-/// finalizer: NULL removes.
-/// user_data: passed to finalizer; must stay valid until it has run, or was replaced.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode finalizer runs inside fw_poll, fw_next_event or
-///   fw_shutdown, on their caller's thread; in worker mode also on a thread of the library.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param finalizer The function; NULL removes it.
+/// \param user_data Passed to finalizer; must stay valid until it has run or was replaced.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_set_finalizer(struct fw_socket socket, fw_finalizer_fn finalizer,
                                          void *user_data);
 
 /// Stores a pointer with the socket.
 ///
-/// It comes back in fw_event and from fw_socket_user_data; the library never looks behind it.
-/// Callbacks have a user_data of their own.
+/// fw_event and fw_socket_user_data return it; the library does not use it. Callbacks have their
+/// own user_data.
 ///
-/// socket: the socket.
-/// user_data: anything, may be NULL.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param user_data Any value, may be NULL.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_set_user_data(struct fw_socket socket, void *user_data);
 
-/// The pointer stored with fw_socket_set_user_data.
+/// Returns the pointer stored with fw_socket_set_user_data.
 ///
-/// socket: the socket.
-/// Returns: the pointer; NULL before one was stored, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The pointer; NULL if none was stored, and for an invalid handle.
 FW_API void *fw_socket_user_data(struct fw_socket socket);
 
-/// The name of a kind of error, such as "FW_ERROR_KIND_RESOLVE".
+/// Returns the name of an error kind, such as "FW_ERROR_KIND_RESOLVE".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// kind: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_error_kind.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param kind Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_error_kind.
+/// \since 0.2.0
 FW_API const char *fw_error_kind_name(fw_error_kind kind);
 
-/// The name of a phase, such as "FW_PHASE_RESOLVE".
+/// Returns the name of a phase, such as "FW_PHASE_RESOLVE".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// phase: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_phase.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param phase Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_phase.
+/// \since 0.2.0
 FW_API const char *fw_phase_name(fw_phase phase);
 
 /// Sets what is called when the upgrade is done.
@@ -1830,356 +1781,265 @@ FW_API void fw_buffer_pool_trim(void);
 
 /// Sets the Origin header field of the upgrade request.
 ///
-/// Browsers send one and some servers want it. Replaces the one set before, also by fw_socket_add_header.
+/// Some servers require it. Replaces an Origin set before, also by fw_socket_add_header.
 ///
-/// socket: the socket, closed.
-/// origin: NUL-terminated visible ASCII such as "https://example.org", copied; "" for none, the default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, characters that a header may not have, or more than
-///   64 header fields); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
+///   default) for none.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal value, or more than 64 header
+///   fields); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_origin(struct fw_socket socket, const char *origin);
 
 /// Offers a subprotocol.
 ///
-/// May be called several times: the server chooses at most one of them, see fw_socket_protocol.
+/// May be called several times; the server selects at most one, see fw_socket_protocol.
 ///
-/// socket: the socket, closed.
-/// protocol: NUL-terminated token (letters, digits and !#$%&'*+-.^_`|~), copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or offered already); TOO_LARGE (more than
-///   64, or 32 KiB together); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param protocol NUL-terminated token (letters, digits and ``!#$%&'*+-.^_`|~``), copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a token, or already offered); TOO_LARGE
+///   (more than 64, or 32 KiB in total); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_add_protocol(struct fw_socket socket, const char *protocol);
 
 /// Adds a header field to the upgrade request.
 ///
-/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which a request
-/// has once: the last one set is sent. Without a User-Agent of the caller's, "Framewire/" and the version is
-/// sent, to an HTTP proxy too; fw_request_remove_header removes it.
+/// A field with the same name is added again, except Authorization, Origin and User-Agent, which
+/// are replaced. The default User-Agent is "Framewire/" and the version, also for an HTTP proxy;
+/// fw_request_remove_header removes it.
 ///
-/// socket: the socket, closed.
-/// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
-/// value: NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, one that the handshake owns, or
-///   more than 64); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
+/// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, a field of the
+///   handshake, or more than 64); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_add_header(struct fw_socket socket, const char *name, const char *value);
 
-/// Sends a user name and a password with the upgrade request (RFC 7617).
+/// Sets basic authentication for the upgrade request (RFC 7617).
 ///
-/// Replaces any other authorization, that of the URL included. Over ws: anybody on the way can read it.
+/// Replaces any other authorization, also that in the URL. Not encrypted over ws.
 ///
-/// socket: the socket, closed.
-/// user: NUL-terminated UTF-8 without colon and control characters, copied.
-/// password: NUL-terminated UTF-8 without control characters, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param user NUL-terminated UTF-8 without colons and control characters, copied.
+/// \param password NUL-terminated UTF-8 without control characters, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
+///   closed).
 FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket, const char *user,
                                           const char *password);
 
-/// Sends a token with the upgrade request (RFC 6750).
+/// Sets a bearer token for the upgrade request (RFC 6750).
 ///
-/// Replaces any other authorization. Over ws: anybody on the way can read it.
+/// Replaces any other authorization. Not encrypted over ws.
 ///
-/// socket: the socket, closed.
-/// token: NUL-terminated letters, digits and -._~+/= , not empty, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
+///   closed).
 FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket, const char *token);
 
-/// Sets the size from which messages go out in several frames.
+/// Sets the size above which messages are sent as several frames.
 ///
-/// Control frames find a gap between them. Holds for messages sent from now on.
+/// Control frames are sent between fragments. Applies to messages sent from now on.
 ///
-/// socket: the socket, in any state.
-/// bytes: 16 to 2 GiB less one; default 32767.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param bytes 16 to 2 GiB less one; default 32767.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range).
 FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t bytes);
 
-/// Chooses the version of HTTP that the connection begins with.
+/// Sets the HTTP version of the upgrade.
 ///
-/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. When all streams that
-/// the server allows (SETTINGS_MAX_CONCURRENT_STREAMS) are in use, one more connection is made; while it
-/// allows none yet, sockets wait on the connection there is, up to the connect timeout.
+/// Over HTTP/2, sockets with the same server and the same fw_tls share connections. When all
+/// streams that the server allows (SETTINGS_MAX_CONCURRENT_STREAMS) are in use, another connection
+/// is made; while the server allows none yet, sockets wait up to the connect timeout.
 ///
-/// With FW_HTTP_AUTO a request that HTTP/2 did not serve is sent once more over HTTP/1.1, at once:
-///   - the server has no WebSockets over HTTP/2 (RFC 8441 section 3);
-///   - it resets the stream, with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
-///   - it answers 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After: gateways do so that
-///     announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
+/// With FW_HTTP_AUTO, the request is retried once over HTTP/1.1, at once, when
+/// - the server does not support WebSockets over HTTP/2 (RFC 8441 section 3);
+/// - it resets the stream with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
+/// - it responds 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After, as gateways do
+///   that announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
 ///
-/// The event internal_request_created comes again. Other answers, as 401, 403, 404, 407 and 429, are
-/// final as over HTTP/1.1. When HTTP/1.1 serves, that is remembered for the server for ten minutes; later
-/// tries of fw_socket_set_reconnect use HTTP/1.1 too. With FW_HTTP_2 all of these are the event error.
-/// One attempt to connect makes at most three connections: HTTP/2, once more where that was lost before
-/// the answer, and HTTP/1.1.
+/// internal_request_created is called again before the retry. Other responses such as 401, 403,
+/// 404, 407 and 429 are final, as over HTTP/1.1. If HTTP/1.1 succeeds, it is used for this server
+/// for the next ten minutes, and for later reconnects of this socket. With FW_HTTP_2 all of these
+/// end in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
+/// first was lost before the response, and HTTP/1.1.
 ///
-/// socket: the socket, closed.
-/// version: default FW_HTTP_AUTO.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed);
+/// \param socket The socket, closed.
+/// \param version Default FW_HTTP_AUTO.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_http); INVALID_STATE (not closed);
 ///   NOT_SUPPORTED (FW_HTTP_2 in a build without it).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 FW_API fw_result fw_socket_set_http_version(struct fw_socket socket, fw_http version);
 
-/// Limits the messages that are accepted.
+/// Sets the maximum size of a received message, after decompression.
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
 ///
-/// socket: the socket, closed.
-/// bytes: 1 to 2 GiB less one; default 64 MiB (67108864).
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param bytes 1 to 2 GiB less one; default 64 MiB (67108864).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t bytes);
 
-/// Lets the library watch the connection with pings.
+/// Enables keepalive pings.
 ///
-/// Also measures fw_socket_latency_us. The pings are sent by the socket's worker; no thread is started.
-/// Without them a dead peer is noticed by TCP alone, within 20 to 30 seconds.
+/// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
+/// Without them only TCP detects a dead peer, within 20 to 30 seconds.
 ///
-/// socket: the socket, in any state.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket, bool enable);
 
-/// Sets the time between two pings.
+/// Sets the interval of keepalive pings.
 ///
-/// Has an effect with fw_socket_set_start_ping_thread.
+/// Effective with fw_socket_set_start_ping_thread.
 ///
-/// socket: the socket, in any state.
-/// milliseconds: at least 10; default 1000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (less than 10).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param milliseconds At least 10; default 1000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (less than 10).
 FW_API fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t milliseconds);
 
-/// Sets how long a ping may stay unanswered while nothing else comes either.
+/// Sets the keepalive timeout: how long a ping may stay unanswered while nothing else is received.
 ///
-/// Past it the event error comes, with FW_ERROR_KIND_PING_TIMEOUT. Has an effect with
+/// After it the connection ends with the event error and FW_ERROR_KIND_PING_TIMEOUT. Effective with
 /// fw_socket_set_start_ping_thread.
 ///
-/// socket: the socket, in any state.
-/// milliseconds: at least 1; default 2000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (0).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param milliseconds At least 1; default 2000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0).
 FW_API fw_result fw_socket_set_close_after_no_message(struct fw_socket socket,
                                                       uint32_t milliseconds);
 
-/// Limits the time from fw_socket_open to the event open.
+/// Sets the timeout from fw_socket_open to the event open.
 ///
-/// Runs over name resolution, TCP, TLS and upgrade. Past it the event error comes, with
-/// FW_ERROR_KIND_TIMED_OUT and the phase in which it hung.
+/// Includes name resolution, TCP, proxy, TLS, redirects and upgrade. After it the event error
+/// follows with FW_ERROR_KIND_TIMED_OUT and the phase that timed out.
 ///
-/// socket: the socket, closed.
-/// milliseconds: at least 1; default 20000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param milliseconds At least 1; default 20000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_connect_timeout(struct fw_socket socket, uint32_t milliseconds);
 
-/// Limits the time from the close frame to the end of the connection.
+/// Sets the timeout of the closing handshake.
 ///
-/// Past it the event closed comes, with code 1006.
+/// After it the event closed follows with code 1006.
 ///
-/// socket: the socket, closed.
-/// milliseconds: at least 1; default 5000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param milliseconds At least 1; default 5000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t milliseconds);
 
-/// Gives the socket TLS settings of the caller's own.
+/// Sets the TLS settings for wss: URLs.
 ///
-/// They have an effect with wss: URLs. Sockets that share them share their session cache and resume
-/// faster. The socket keeps them alive; later changes reach it when it opens again. Without this call
-/// all sockets share the default settings: webpki roots, verification on.
+/// Sockets with the same fw_tls share its session cache and resume sessions faster. The socket
+/// keeps the settings alive; later changes apply when it is opened again. By default all sockets
+/// share settings with webpki roots and verification on.
 ///
-/// socket: the socket, closed.
-/// tls: the settings.
-/// Returns: OK; INVALID_HANDLE (either); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param tls The settings.
+/// \returns OK; INVALID_HANDLE (either handle); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_tls(struct fw_socket socket, struct fw_tls tls);
 
-/// Sets a pair that goes with every log line of the socket.
+/// Sets a key and value that are added to every log line of the socket.
 ///
-/// Such as a match or a player, to find one connection among many. Replaces the value of that key.
+/// For example a match or player ID. Replaces the value of the same key.
 ///
-/// socket: the socket, in any state.
-/// key: NUL-terminated UTF-8 of 1 to 64 bytes, copied.
-/// value: NUL-terminated UTF-8 of at most 256 bytes, copied; "" removes the pair.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or too long); TOO_LARGE (more than 32 pairs).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param key NUL-terminated UTF-8 of 1 to 64 bytes, copied.
+/// \param value NUL-terminated UTF-8 of at most 256 bytes, copied; "" removes the key.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or too long); TOO_LARGE (more than 32
+///   keys).
 FW_API fw_result fw_socket_set_context(struct fw_socket socket, const char *key, const char *value);
 
-/// Sets the proxy on the way to the server.
+/// Sets the proxy.
 ///
-/// By default the environment is asked when the socket opens: HTTP_PROXY for ws, HTTPS_PROXY for wss,
-/// ALL_PROXY for both, also in lower case, which wins; NO_PROXY lists hosts that are reached without: names,
-/// addresses, and CIDR blocks such as 10.0.0.0/8, which match literal addresses. A variable that cannot be
-/// used is ignored, with a warning in the log.
+/// By default the environment variables are read when the socket opens: HTTP_PROXY for ws,
+/// HTTPS_PROXY for wss, ALL_PROXY for both; lower-case names take precedence. NO_PROXY lists hosts
+/// that are connected to directly: names, addresses, and CIDR blocks such as 10.0.0.0/8, which
+/// match literal addresses. A variable that is not usable is ignored with a warning in the log.
 ///
-/// HTTP proxies are asked to CONNECT, for ws and wss alike. socks5 resolves the server's name here, socks5h
-/// leaves it to the proxy, and so does socks. https speaks TLS to the proxy itself, with the roots and
-/// authorities of the socket's TLS settings, but without their pins and client certificate. What fails at
-/// the proxy ends in the event error with FW_PHASE_PROXY; its time counts for the connect timeout, and in
-/// fw_stats for connect_us.
+/// HTTP proxies are used with CONNECT, for ws and wss. With socks5 the server's name is resolved
+/// locally, with socks5h and socks by the proxy. With https the connection to the proxy uses TLS,
+/// with the roots and certificate authorities of the socket's TLS settings, without their pins and
+/// client certificate. A proxy failure ends in the event error with FW_PHASE_PROXY. The time counts
+/// towards the connect timeout and connect_us of fw_stats.
 ///
-/// socket: the socket, closed.
-/// url: NUL-terminated http, https, socks5, socks5h or socks URL, such as
-///   "http://user:password@host:3128", copied; NULL for the environment, "" for no proxy.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (not UTF-8); INVALID_URL (no such URL);
-///   NOT_SUPPORTED (https in a build without TLS); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param url NUL-terminated http, https, socks5, socks5h or socks URL, such as
+///   "http://user:password@host:3128", copied; NULL (the default) for the environment, "" for no
+///   proxy.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not UTF-8); INVALID_URL; NOT_SUPPORTED (https in
+///   a build without TLS); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_proxy(struct fw_socket socket, const char *url);
 
-/// Sets how many redirects are followed.
+/// Sets the maximum number of redirects.
 ///
-/// 301, 302, 303, 307 and 308 are, with relative targets too, all under the connect timeout, and the event
-/// internal_request_created comes before each. Targets are read as browsers read them: what a URL must not
-/// have is percent-encoded.
+/// Follows 301, 302, 303, 307 and 308, also with relative targets, within the connect timeout, and
+/// calls internal_request_created before each. Targets are parsed as in browsers: characters that
+/// are not allowed in a URL are percent-encoded. A redirect from wss to ws is never followed. A
+/// redirect that is not followed ends in the event error with its status; fw_socket_url returns the
+/// last URL used.
 ///
-/// User and password of the URL and the header fields Authorization, Cookie and Proxy-Authorization are sent
-/// to the same origin, and to the same host when it redirects from ws to wss. To any other server they are
-/// not, and the error of a later 401 or 403 says so. A redirect from wss to ws is never followed. One that is
-/// not followed ends in the event error with its status; fw_socket_url tells where the last went.
+/// User and password of the URL, Authorization, Cookie and Proxy-Authorization are sent to the same
+/// origin, and to the same host after a redirect from ws to wss. For other servers they are
+/// dropped, and the error of a later 401 or 403 says so.
 ///
-/// socket: the socket, closed.
-/// count: for each fw_socket_open; 0, the default, for none.
-/// Returns: OK; INVALID_HANDLE; INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param count Per fw_socket_open; default 0.
+/// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket, uint32_t count);
 
-/// Keeps cookies that servers set, and sends them back.
+/// Enables cookies (RFC 6265).
 ///
-/// As RFC 6265 says, in answers to the upgrade request and in redirects. They belong to this socket, last
-/// as long as it does, and go along when it opens again. A Cookie of fw_socket_add_header wins over them.
-/// At most 64 of 16 KiB together are kept, the newest.
+/// Stores the cookies of upgrade responses and redirects and sends them with later requests, also
+/// after reconnects and a new fw_socket_open, for the lifetime of the socket. A Cookie field of
+/// fw_socket_add_header takes precedence. Keeps at most 64 cookies and 16 KiB, the newest.
 ///
-/// socket: the socket, closed.
-/// enable: default false; false also forgets those that were kept.
-/// Returns: OK; INVALID_HANDLE; INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param enable Default false; false also deletes the stored cookies.
+/// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_cookies(struct fw_socket socket, bool enable);
 
-/// Fills a reconnect policy with the defaults, switched on.
+/// Initializes a reconnect policy with the defaults, enabled.
 ///
-/// Call it first, as fw_reconnect_init(&reconnect, sizeof reconnect), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// reconnect: written; NULL does nothing.
-/// struct_size: sizeof(fw_reconnect), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param reconnect Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_reconnect).
 FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size);
 
-/// Sets whether a connection that is lost, or not made, is tried again.
+/// Sets the reconnect policy: whether and when to retry after a failed or lost connection.
 ///
-/// It is after errors that are retriable, and never after a close, an fw_socket_close or an
-/// fw_socket_abort. The event reconnecting comes instead of error, with the number of the try, from 1, and
-/// its delay: a random time from min_delay_ms to min_delay_ms times 2 to the power of that number, at most
-/// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
-/// the next event open the state is FW_STATE_CONNECTING, and sends give INVALID_STATE or, where queue_sends
-/// says so, wait for the connection, up to what fw_socket_set_max_buffered_amount allows. What was accepted
-/// before the loss and not yet sent is lost with the connection. What is sent when the next one is open
-/// goes there, also while the events that tell of it still wait to be polled. Each try begins
-/// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
-/// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
+/// Retries after retriable errors; never after a closing handshake, fw_socket_close or
+/// fw_socket_abort. The event reconnecting replaces error and contains the number of the retry,
+/// from 1, and its delay: random between min_delay_ms and min_delay_ms times 2 to the power of that
+/// number, at most max_delay_ms, counted after the time that Retry-After asks for (at most 10
+/// minutes). When the retries are used up or an error is not retriable, error or closed follows.
 ///
-/// socket: the socket, closed.
-/// reconnect: prepared with fw_reconnect_init, copied; NULL disables reconnecting, as by default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range);
+/// Until the next event open the state is FW_STATE_CONNECTING, and sends return INVALID_STATE or,
+/// with queue_sends, are queued up to fw_socket_set_max_buffered_amount. Messages that were
+/// accepted and not sent before the loss are lost. Messages sent once the new connection is open
+/// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
+/// and settings, calls internal_request_created and has its own connect timeout.
+///
+/// \param socket The socket, closed.
+/// \param reconnect Initialized with fw_reconnect_init, copied; NULL disables reconnecting (the
+///   default).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of range);
 ///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 FW_API fw_result fw_socket_set_reconnect(struct fw_socket socket,
                                          const struct fw_reconnect *reconnect);
 
-/// Fills a compression with the defaults.
+/// Initializes compression settings with the defaults.
 ///
-/// Call it first, as fw_compression_init(&compression, sizeof compression), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// compression: written; NULL does nothing.
-/// struct_size: sizeof(fw_compression), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param compression Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_compression).
 FW_API void fw_compression_init(struct fw_compression *compression, size_t struct_size);
 
 /// Sets how messages are compressed.
 ///
-/// Compression is on by default, with the values of fw_compression_init. It takes effect when the server
-/// agrees; fw_socket_extensions says whether it did. Decompressed messages are held to the maximum
-/// message size while they are decompressed.
+/// On by default with the values of fw_compression_init. Used if the server accepts it, see
+/// fw_socket_extensions. The maximum message size applies during decompression.
 ///
-/// socket: the socket, closed.
-/// compression: prepared with fw_compression_init, copied; NULL turns compression off.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of its range);
+/// \param socket The socket, closed.
+/// \param compression Initialized with fw_compression_init, copied; NULL disables compression.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of range);
 ///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 FW_API fw_result fw_socket_set_compression(struct fw_socket socket,
                                            const struct fw_compression *compression);
 
@@ -2216,292 +2076,188 @@ FW_API void fw_extension_init(struct fw_extension *extension, size_t struct_size
 FW_API fw_result fw_socket_add_extension(struct fw_socket socket,
                                          const struct fw_extension *extension);
 
-/// Makes TLS settings.
+/// Creates TLS settings with webpki roots, verification on and an own session cache.
 ///
-/// With webpki roots, verification on, and a session cache of their own.
-///
-/// out: receives the handle; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param out Receives the handle; not NULL.
+/// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
 FW_API fw_result fw_tls_create(struct fw_tls *out);
 
-/// Trusts more certificates.
+/// Adds trusted certificates.
 ///
-/// For test servers and private networks. Each certificate is trusted as an authority, and as a server's
-/// own certificate when a server presents the very same one, byte for byte: for its dates and names, even
-/// if it is marked as a CA's, as openssl req -x509 does by default. May be called several times.
+/// For test servers and private networks. Each certificate is trusted as a certificate authority,
+/// and also as the server's own certificate if the server presents exactly this one (its dates and
+/// names are checked): self-signed certificates work, even marked as a CA, as openssl req -x509
+/// makes them. May be called several times.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// pem: one or more certificates in PEM, len bytes, no NUL needed; copied.
-/// len: bytes.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or nothing usable in it; then none is added).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param pem One or more certificates in PEM format, no NUL needed; copied.
+/// \param len Size of pem in bytes.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or no usable certificate; then none is
+///   added).
 FW_API fw_result fw_tls_add_ca_pem(struct fw_tls tls, const char *pem, size_t len);
 
-/// Shows a certificate to servers that ask for one.
+/// Sets the client certificate for servers that request one.
 ///
-/// Replaces the one set before.
+/// Replaces the previous one.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// cert_pem: the certificate and the rest of its chain in PEM, cert_len bytes; copied.
-/// cert_len: bytes.
-/// key_pem: its private key in PEM (PKCS#8, SEC1 or PKCS#1, not encrypted), key_len bytes; copied.
-/// key_len: bytes.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, nothing usable in it, or a key that does not fit).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param cert_pem The certificate and its chain in PEM format; copied.
+/// \param cert_len Size of cert_pem in bytes.
+/// \param key_pem The private key in PEM format (PKCS#8, SEC1 or PKCS#1, not encrypted); copied.
+/// \param key_len Size of key_pem in bytes.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, nothing usable, or a key that does not
+///   match).
 FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls, const char *cert_pem,
                                             size_t cert_len, const char *key_pem, size_t key_len);
 
-/// Accepts only servers with a certain public key.
+/// Pins a public key: only servers with a pinned key are accepted.
 ///
-/// On top of the usual verification. With FW_ROOTS_NONE and no certificate added, a matching pin replaces
-/// the check of the issuer; dates, extended key usage and names are still checked. With several pins any
-/// of them will do. A pin is compared with the key of the server's own certificate, not with that of an
-/// intermediate; it does not apply to a proxy.
+/// In addition to normal verification. With FW_ROOTS_NONE and no added certificate, a matching pin
+/// replaces the check of the issuer; dates, extended key usage and names are still checked. With
+/// several pins, one must match. Compared with the key of the server's own certificate, not of an
+/// intermediate. Not applied to proxies.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// pin: 32 bytes, the SHA-256 of the certificate's SubjectPublicKeyInfo; copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param pin SHA-256 of the certificate's SubjectPublicKeyInfo, 32 bytes; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
 FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls, const uint8_t *pin);
 
-/// Chooses which certificate authorities are trusted.
+/// Sets which root certificates are trusted.
 ///
-/// Those added with fw_tls_add_ca_pem are trusted besides.
-///
-/// tls: the settings; later changes reach connections opened later.
-/// roots: default FW_ROOTS_WEBPKI.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param roots Default FW_ROOTS_WEBPKI.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_roots).
 FW_API fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 
-/// Accepts any certificate.
+/// Disables certificate verification.
 ///
-/// Anybody on the way can then read and change everything: for development only.
+/// For development only: a man in the middle can read and change everything.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 
-/// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE names.
+/// Writes TLS session keys to the file named by the environment variable SSLKEYLOGFILE.
 ///
-/// So that tools such as Wireshark can show what was said: for development only.
+/// For development only: tools such as Wireshark can then decrypt the traffic.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
 
 /// Destroys the handle.
 ///
-/// Sockets that use it keep its settings.
+/// Sockets that use the settings keep them.
 ///
-/// tls: the settings.
-/// Returns: OK; INVALID_HANDLE (destroyed already).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE (already destroyed).
 FW_API fw_result fw_tls_destroy(struct fw_tls tls);
 
-/// The name of a state, such as "FW_STATE_OPEN".
+/// Returns the name of a state, such as "FW_STATE_OPEN".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// state: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_state.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param state Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_state.
+/// \since 0.2.0
 FW_API const char *fw_state_name(fw_state state);
 
-/// Where the socket is in its life.
+/// Returns the state of the socket.
 ///
-/// socket: the socket.
-/// Returns: the state; FW_STATE_UNKNOWN for a handle that is not valid; FW_STATE_CLOSED for a socket that
-///   was never opened.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The state; FW_STATE_UNKNOWN for an invalid handle.
 FW_API fw_state fw_socket_state(struct fw_socket socket);
 
-/// Whether messages can be sent.
+/// Returns whether messages can be sent.
 ///
-/// socket: the socket.
-/// Returns: true in FW_STATE_OPEN; false otherwise, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns true in FW_STATE_OPEN; false otherwise, and for an invalid handle.
 FW_API bool fw_socket_is_open(struct fw_socket socket);
 
-/// The round trip time of the pings, smoothed.
+/// Returns the smoothed round-trip time of keepalive pings.
 ///
-/// Measured by the pings of fw_socket_set_start_ping_thread.
+/// Requires fw_socket_set_start_ping_thread.
 ///
-/// socket: the socket.
-/// Returns: microseconds; -1 before the first answer, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns Microseconds; -1 before the first pong, and for an invalid handle.
 FW_API int64_t fw_socket_latency_us(struct fw_socket socket);
 
-/// When the last message came.
+/// Returns when the last message was received.
 ///
-/// socket: the socket.
-/// Returns: microseconds since 1970-01-01 00:00:00 UTC; 0 for never, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns Unix time in microseconds; 0 if none was received, and for an invalid handle.
 FW_API uint64_t fw_socket_last_message_received(struct fw_socket socket);
 
-/// Copies out the subprotocol that the server chose.
+/// Copies the subprotocol that the server selected.
 ///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 if it chose none, before the
-///   event open, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole text without the NUL; 0 if none was selected, before the event
+///   open, and for an invalid handle.
 FW_API size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap);
 
-/// Copies out the extensions that the server accepted, as it wrote them.
+/// Copies the extensions that the server accepted, as it wrote them.
 ///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 if there are none, before the
-///   event open, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole text without the NUL; 0 if there are none, before the event
+///   open, and for an invalid handle.
 FW_API size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 
-/// The HTTP version of the upgrade.
+/// Returns the HTTP version of the upgrade.
 ///
-/// socket: the socket.
-/// Returns: 1 or 2; 0 before the server has answered, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns 1 or 2; 0 before the response, and for an invalid handle.
 FW_API uint32_t fw_socket_http_version(struct fw_socket socket);
 
-/// The HTTP status of the answer to the upgrade request.
+/// Returns the HTTP status of the response to the upgrade request.
 ///
-/// Stays readable after the connection has ended, until the socket opens again.
+/// Available until the socket is opened again.
 ///
-/// socket: the socket.
-/// Returns: 101 where the upgrade was done, else what the server said; 0 before it has answered, and for
-///   a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The status, 101 after a successful upgrade; 0 before the response, and for an invalid
+///   handle.
 FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 
-/// Copies out a header field of the answer to the upgrade request.
+/// Copies a header field of the response to the upgrade request.
 ///
-/// The first of that name. Stays readable as fw_socket_response_status does.
+/// If the name occurs several times, the first one. Available until the socket is opened again.
 ///
-/// socket: the socket.
-/// name: NUL-terminated, in any case; borrowed for the call.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 also if there is no such field, before
-///   the server has answered, for NULL as name, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param name NUL-terminated, case-insensitive; borrowed for the call.
+/// \param buf Receives the value, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole value without the NUL; 0 also if there is no such field, before
+///   the response, if name is NULL, and for an invalid handle.
 FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *name, char *buf,
                                         size_t cap);
 
-/// Copies out the beginning of the body of a refused upgrade.
+/// Copies the beginning of the body of a refused upgrade.
 ///
-/// At most 1024 bytes, decoded, whatever they are: they may hold NULs. Readable when the event error
-/// comes, until the socket opens again.
+/// At most 1024 bytes, decoded; they may contain NULs. Available from the event error until the
+/// socket is opened again.
 ///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: how many bytes there are, 0 to 1024; 0 also for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the bytes, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The number of bytes, 0 to 1024; 0 for an invalid handle.
 FW_API size_t fw_socket_response_body(struct fw_socket socket, char *buf, size_t cap);
 
-/// Copies out the socket's URL.
+/// Copies the socket's URL, after redirects, normalized, without user and password.
 ///
-/// In the form in which it is used, without user and password.
-///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole text without the NUL; 0 for an invalid handle.
 FW_API size_t fw_socket_url(struct fw_socket socket, char *buf, size_t cap);
 
-/// Prepares a struct for fw_socket_stats.
+/// Initializes a struct for fw_socket_stats with zeros.
 ///
-/// Call it first, as fw_stats_init(&stats, sizeof stats). Writes no more than struct_size
-/// bytes: all zero but the size.
-///
-/// stats: written; NULL does nothing.
-/// struct_size: sizeof(fw_stats), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param stats Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_stats).
+/// \since 0.2.0
 FW_API void fw_stats_init(struct fw_stats *stats, size_t struct_size);
 
-/// Counts what the socket has done.
+/// Copies the statistics of the socket.
 ///
-/// socket: the socket.
-/// out: prepared with fw_stats_init; receives the numbers; not NULL.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param out Initialized with fw_stats_init; receives the numbers; not NULL.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
 FW_API fw_result fw_socket_stats(struct fw_socket socket, struct fw_stats *out);
 
 /// Copies out where the request goes.

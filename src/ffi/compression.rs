@@ -8,43 +8,32 @@ use super::socket::fw_socket;
 use crate::client::Compression;
 use crate::error::CallError;
 
-/// How messages are compressed, where the server agrees (RFC 7692).
+/// Compression settings: permessage-deflate (RFC 7692).
 ///
-/// Prepare it with fw_compression_init, so that a program built with an older header keeps working.
-/// The caller's; copied by fw_socket_set_compression.
+/// Initialize it with fw_compression_init; fw_socket_set_compression copies it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_compression {
-    /// The size of this struct in bytes, set by fw_compression_init.
+    /// Size of this struct in bytes, set by fw_compression_init.
     pub struct_size: u32,
-    /// 0 (stored, not compressed) to 9 (smallest, slowest); 6 by default.
+    /// 0 (stored) to 9 (smallest and slowest); default 6.
     pub level: u32,
-    /// 1: this side forgets each message before the next, which saves memory and compresses less;
-    /// 0 by default.
+    /// 1 to compress each message on its own, which saves memory and compresses less; default 0.
     pub client_no_context_takeover: u32,
-    /// 1: the server is asked to do so; 0 by default.
+    /// 1 to ask the server to do the same; default 0.
     pub server_no_context_takeover: u32,
-    /// 8 to 15: the window of what this side sends, as a power of two in bytes; 15 by default.
+    /// Window size for sending as a power of two, 8 to 15; default 15.
     pub client_max_window_bits: u32,
-    /// 8 to 15: the window that the server is asked to stay within; 15 by default.
+    /// Window size that the server is asked to use, 8 to 15; default 15.
     pub server_max_window_bits: u32,
-    /// Messages of fewer bytes are sent as they are; 256 by default.
+    /// Messages of fewer bytes are not compressed; default 256.
     pub min_size_to_compress: usize,
 }
 
-/// Fills a compression with the defaults.
+/// Initializes compression settings with the defaults.
 ///
-/// Call it first, as fw_compression_init(&compression, sizeof compression), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// compression: written; NULL does nothing.
-/// struct_size: sizeof(fw_compression), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param compression Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_compression).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_compression_init(compression: *mut fw_compression, struct_size: usize) {
     // SAFETY: the caller promises that struct_size bytes can be written there.
@@ -53,18 +42,13 @@ pub unsafe extern "C" fn fw_compression_init(compression: *mut fw_compression, s
 
 /// Sets how messages are compressed.
 ///
-/// Compression is on by default, with the values of fw_compression_init. It takes effect when the server
-/// agrees; fw_socket_extensions says whether it did. Decompressed messages are held to the maximum
-/// message size while they are decompressed.
+/// On by default with the values of fw_compression_init. Used if the server accepts it, see
+/// fw_socket_extensions. The maximum message size applies during decompression.
 ///
-/// socket: the socket, closed.
-/// compression: prepared with fw_compression_init, copied; NULL turns compression off.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of its range);
+/// \param socket The socket, closed.
+/// \param compression Initialized with fw_compression_init, copied; NULL disables compression.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of range);
 ///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_compression(
     socket: fw_socket,

@@ -7,11 +7,13 @@ use super::names::{name_of, named};
 use super::text::terminated;
 use crate::error::{Error, ErrorKind, Phase};
 
-/// What went wrong with a connection. New ones may be added; a number is never reused.
+/// The kind of a connection error.
+///
+/// New kinds may be added; numbers are never reused.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_error_kind {
-    /// In an event that is no error.
+    /// Not an error.
     FW_ERROR_KIND_NONE = 0,
     /// Name resolution failed: the host name has no address, or the resolver failed.
     FW_ERROR_KIND_RESOLVE = 1,
@@ -25,13 +27,13 @@ pub enum fw_error_kind {
     FW_ERROR_KIND_TIMED_OUT = 5,
     /// TLS failed: certificate, version, cipher suite or alert.
     FW_ERROR_KIND_TLS = 6,
-    /// The server answered the upgrade request with another status: see http_status.
+    /// The server refused the upgrade request: see http_status.
     FW_ERROR_KIND_HTTP = 7,
     /// A proxy refused or failed.
     FW_ERROR_KIND_PROXY = 8,
     /// The server violated the protocol.
     FW_ERROR_KIND_PROTOCOL = 9,
-    /// The server sent a text that is not UTF-8.
+    /// The server sent a text message that is not UTF-8.
     FW_ERROR_KIND_UTF8 = 10,
     /// A message is larger than the maximum message size.
     FW_ERROR_KIND_TOO_LARGE = 11,
@@ -86,41 +88,35 @@ impl From<ErrorKind> for fw_error_kind {
     }
 }
 
-/// The name of a kind of error, such as "FW_ERROR_KIND_RESOLVE".
+/// Returns the name of an error kind, such as "FW_ERROR_KIND_RESOLVE".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// kind: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_error_kind.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param kind Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_error_kind.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_error_kind_name(kind: MaybeUninit<fw_error_kind>) -> *const c_char {
     name_of(kind)
 }
 
-/// How far a connection had come.
+/// The phase in which a connection failed.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_phase {
-    /// In an event that is no error.
+    /// Not an error.
     FW_PHASE_NONE = 0,
-    /// The host's name is looked up.
+    /// Name resolution.
     FW_PHASE_RESOLVE = 1,
-    /// TCP connects.
+    /// TCP connect.
     FW_PHASE_CONNECT = 2,
-    /// A proxy is asked.
+    /// Proxy handshake.
     FW_PHASE_PROXY = 3,
-    /// The TLS handshake.
+    /// TLS handshake.
     FW_PHASE_TLS = 4,
-    /// The HTTP request and its answer.
+    /// HTTP upgrade request and response.
     FW_PHASE_UPGRADE = 5,
-    /// Messages go back and forth.
+    /// The connection was open.
     FW_PHASE_OPEN = 6,
-    /// The closing handshake.
+    /// Closing handshake.
     FW_PHASE_CLOSING = 7,
 }
 
@@ -149,43 +145,38 @@ impl From<Phase> for fw_phase {
     }
 }
 
-/// The name of a phase, such as "FW_PHASE_RESOLVE".
+/// Returns the name of a phase, such as "FW_PHASE_RESOLVE".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// phase: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_phase.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param phase Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_phase.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_phase_name(phase: MaybeUninit<fw_phase>) -> *const c_char {
     name_of(phase)
 }
 
-/// How a connection ended, or why it could not be made. Valid until the callback returns, or the
-/// event is released.
+/// Why a connection failed or could not be made.
+///
+/// Valid until the callback returns or the event is released.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_error {
     /// What went wrong.
     pub kind: fw_error_kind,
-    /// How far the connection had come.
+    /// In which phase.
     pub phase: fw_phase,
-    /// The operating system's number (errno, WSAGetLastError), 0 where there is none.
+    /// Operating system error code (errno, WSAGetLastError), or 0.
     pub os_code: i32,
-    /// The status of a refused upgrade, 0 where there is none.
+    /// HTTP status of a refused upgrade, or 0.
     pub http_status: u16,
-    /// The TLS alert (RFC 8446 section 6) that was sent or received, 0 where there is none.
+    /// TLS alert that was sent or received (RFC 8446 section 6), or 0.
     pub tls_alert: u8,
-    /// 1 if trying again later may help, else 0.
+    /// 1 if a retry may succeed, else 0.
     pub retriable: u32,
-    /// What failed, against what address, and what to do where that is known. NUL-terminated UTF-8;
-    /// NULL in an event that is no error.
+    /// What failed, at which address, and what to do if known. NUL-terminated UTF-8; NULL in an
+    /// event that is not an error.
     pub message: *const c_char,
-    /// For later versions; 0.
+    /// Reserved for later versions; 0.
     pub reserved: [u64; 2],
 }
 

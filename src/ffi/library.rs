@@ -23,16 +23,12 @@ use super::state::fw_stats;
 use crate::client::{self, Config};
 use crate::error::CallError;
 
-/// The version of the library that runs, as major << 16 | minor << 8 | patch.
+/// Returns the version of the loaded library as major << 16 | minor << 8 | patch.
 ///
-/// Compare it with the macro FW_VERSION, which is the version of the header: while the major
-/// version is 0 the minor must be the same, later the major.
+/// Compare it with FW_VERSION, the version of the header: the major version must be the same, and
+/// while it is 0 the minor version too.
 ///
-/// Returns: the version.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The version.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_version() -> u32 {
     guard_or(0, || {
@@ -41,15 +37,11 @@ pub extern "C" fn fw_version() -> u32 {
     })
 }
 
-/// The version of the library that runs, as text: MAJOR.MINOR.PATCH.
+/// Returns the version of the loaded library as text: MAJOR.MINOR.PATCH.
 ///
-/// For logs and error messages; the macro FW_VERSION_STRING is that of the header.
+/// FW_VERSION_STRING is the version of the header.
 ///
-/// Returns: a static text, never NULL, not to be freed.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns A static string, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_version_string() -> *const c_char {
     guard_or(c"".as_ptr(), || Ok(concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()))
@@ -88,17 +80,13 @@ pub enum fw_struct {
 // SAFETY: `repr(u32)`.
 unsafe impl Enumeration for fw_struct {}
 
-/// The size of a struct as the library that runs sees it.
+/// Returns the size of a struct in the loaded library.
 ///
-/// For bindings that declare the structs in their own language and want to check at start that
-/// they agree.
+/// Bindings that declare the structs in their own language can check at start that the layouts
+/// agree.
 ///
-/// which: one of fw_struct.
-/// Returns: the size in bytes, 0 for a number that is none of fw_struct.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param which The struct.
+/// \returns The size in bytes; 0 for a number that is not in fw_struct.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
     guard_or(0, || {
@@ -120,27 +108,28 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
     })
 }
 
-/// Allocates for the library.
+/// Allocates a block of memory.
 ///
-/// Must give a block of at least size bytes at a multiple of align, or NULL when there is none. Called
-/// on any thread, several at once; must not call the library.
+/// Called on any thread, concurrently. Must not call the library.
 ///
-/// size: bytes, never 0; need not be a multiple of align.
-/// align: a power of two, at least the size of a pointer.
-/// user_data: alloc_user_data of fw_config.
+/// \param size Size in bytes, never 0; need not be a multiple of align.
+/// \param align Alignment in bytes: a power of two, at least the size of a pointer.
+/// \param user_data The alloc_user_data of fw_config.
+/// \returns A block of at least size bytes, aligned to align; NULL when allocation fails.
 pub type fw_alloc_fn =
     Option<unsafe extern "C" fn(size: usize, align: usize, user_data: *mut c_void) -> *mut c_void>;
 
-/// Changes the size of a block.
+/// Resizes a block of memory.
 ///
-/// Must give a block like fw_alloc_fn that begins with what the old one held, and free the old one;
-/// or give NULL and leave the old one as it is. Threads as for fw_alloc_fn.
+/// The new block begins with the content of the old one, and the old one is freed. On failure the
+/// old block stays valid. Called like fw_alloc_fn.
 ///
-/// ptr: a block of this set of functions, never NULL.
-/// old_size: the size it was asked for with, in bytes.
-/// new_size: bytes, never 0.
-/// align: the alignment it was asked for with.
-/// user_data: alloc_user_data of fw_config.
+/// \param ptr A block that alloc or realloc returned, never NULL.
+/// \param old_size The size it was allocated with, in bytes.
+/// \param new_size Size in bytes, never 0.
+/// \param align The alignment it was allocated with.
+/// \param user_data The alloc_user_data of fw_config.
+/// \returns A block of at least new_size bytes, aligned to align; NULL when allocation fails.
 pub type fw_realloc_fn = Option<
     unsafe extern "C" fn(
         ptr: *mut c_void,
@@ -151,53 +140,54 @@ pub type fw_realloc_fn = Option<
     ) -> *mut c_void,
 >;
 
-/// Frees a block. Threads as for fw_alloc_fn.
+/// Frees a block of memory.
 ///
-/// ptr: a block of this set of functions, never NULL.
-/// size: the size it was asked for with, in bytes.
-/// align: the alignment it was asked for with.
-/// user_data: alloc_user_data of fw_config.
+/// Called like fw_alloc_fn.
+///
+/// \param ptr A block that alloc or realloc returned, never NULL.
+/// \param size The size it was allocated with, in bytes.
+/// \param align The alignment it was allocated with.
+/// \param user_data The alloc_user_data of fw_config.
 pub type fw_free_fn =
     Option<unsafe extern "C" fn(ptr: *mut c_void, size: usize, align: usize, user_data: *mut c_void)>;
 
-/// Told that a thread of the library starts or ends: on that thread, first or last thing there.
+/// Called on a thread of the library when it starts or ends.
 ///
-/// user_data: thread_user_data of fw_config.
+/// \param user_data The thread_user_data of fw_config.
 pub type fw_thread_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// How the library is to run. Zero and NULL mean the default everywhere.
+/// Configuration of the library.
 ///
-/// Prepare it with fw_config_init, so that a program built with an older header keeps working.
-/// Belongs to the caller; fw_init copies what it needs.
+/// Initialize it with fw_config_init; fw_init copies it. Zero and NULL mean the default in every
+/// field.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_config {
-    /// The size of this struct in bytes, set by fw_config_init.
+    /// Size of this struct in bytes, set by fw_config_init.
     pub struct_size: u32,
-    /// Threads that carry connections, at most 64. Default: 1, which carries thousands.
+    /// Number of worker threads, at most 64. Default: 1, which carries thousands of sockets.
     pub worker_threads: u32,
-    /// Allocates everything the library needs. Set alloc and free, or neither. A block goes back to
-    /// the functions that made it, even after fw_shutdown, so they must stay callable until the
-    /// process ends or the library is unloaded. NULL from alloc gives FW_RESULT_OUT_OF_MEMORY where
-    /// payloads and handles are concerned; where the library cannot go on without memory the process
-    /// ends, as said above under Memory.
-    /// Default: the system's allocator.
+    /// Allocates all memory of the library; set it together with free. The functions must stay
+    /// callable until the process ends or the library is unloaded: a block is freed by the
+    /// functions that allocated it, even after fw_shutdown. For NULL see Memory above. Default: the
+    /// system's allocator.
     pub alloc: fw_alloc_fn,
-    /// May stay NULL: then blocks grow by being copied.
+    /// Optional. When NULL, blocks are resized by allocating and copying.
     pub realloc: fw_realloc_fn,
-    /// Goes with alloc.
+    /// Set it together with alloc.
     pub free: fw_free_fn,
     /// Passed to alloc, realloc and free.
     pub alloc_user_data: *mut c_void,
-    /// Called first on each thread of the library: for profilers, or to attach it to a VM.
+    /// Called first on each thread of the library, for example to register it with a profiler or
+    /// attach it to a VM.
     pub thread_started: fw_thread_fn,
     /// Called last on each thread of the library.
     pub thread_stopped: fw_thread_fn,
     /// Passed to thread_started and thread_stopped.
     pub thread_user_data: *mut c_void,
-    /// Unread events of one socket, in bytes (payload plus 64 for each event), at which it stops
-    /// reading from the network until the game catches up; at least 16 KiB. One message and one
-    /// read of 64 KiB may come on top. Default: 4 MiB.
+    /// Size of a socket's event queue in bytes, at least 16 KiB. When the unread events (payload
+    /// plus 64 bytes each) reach it, the socket stops reading from the network until events are
+    /// taken (backpressure). May be exceeded by one message and one read of 64 KiB. Default: 4 MiB.
     pub event_queue_bytes: usize,
 }
 
@@ -230,40 +220,27 @@ sized!(
     DEFAULTS
 );
 
-/// Fills a configuration with the defaults.
+/// Initializes a configuration with the defaults.
 ///
-/// Call it first, as fw_config_init(&config, sizeof config), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// config: written; NULL does nothing.
-/// struct_size: sizeof(fw_config), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param config Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_config).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_config_init(config: *mut fw_config, struct_size: usize) {
     // SAFETY: the caller promises that struct_size bytes can be written there.
     unsafe { sized::init(config, struct_size) }
 }
 
-/// Starts the library as configured.
+/// Starts the library with a configuration.
 ///
-/// Optional: the first socket starts the library with defaults. Allocator functions are in force
-/// from here until fw_shutdown has ended.
+/// Optional: the first socket starts the library with the defaults. The allocator functions are
+/// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 ///
-/// config: prepared with fw_config_init, not NULL; copied.
-/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (started already,
-///   by this call or by a socket; or blocks of more than 16 different sets of allocator functions are
-///   still in use); SHUT_DOWN (a shutdown is on its way);
-///   OUT_OF_MEMORY (no thread could be started).
-/// Threads: any.
-/// Callbacks: none; thread_started runs on the new threads, alloc, realloc and free on any.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param config Initialized with fw_config_init, not NULL; copied.
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free or the
+///   reverse); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE
+///   (already started, by this call or by a socket; or blocks of more than 16 different sets of
+///   allocator functions are still in use); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a
+///   thread could not be started).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
     guard(|| {
@@ -287,27 +264,26 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
     })
 }
 
-/// Destroys every socket and ends every thread of the library, after what is queued was sent.
+/// Shuts the library down gracefully: destroys every socket and ends every thread.
 ///
-/// Graceful: open connections send what is queued, then a close frame with code 1001, and wait for the
-/// server to answer it, but no longer than it is silent for 250 ms. Sending may take three quarters of
-/// the timeout, or all but half a second of it if that is more; what is not sent by then is dropped, and
-/// the log says how much (FW_LOG_WARN). A timeout of 0 drops everything at once. Sockets that are still
-/// connecting are cancelled.
+/// Open connections send what is queued, then a close frame with code 1001, and wait for the
+/// server's close frame until the server has been silent for 250 ms. Sending may take three
+/// quarters of the timeout, or all but half a second of it if that is more; the rest is dropped and
+/// logged (FW_LOG_WARN). Sockets that are connecting are cancelled. A timeout of 0 drops everything
+/// at once.
 ///
-/// When it returns OK no thread of the library exists and no callback runs or will run; finalizers
-/// that were due have run inside it. fw_tls handles and segments that the caller holds stay valid.
-/// The library can be started again. This is what an editor calls before it unloads scripts.
+/// After OK, no thread of the library exists and no callback runs or will run; the library can be
+/// started again. fw_tls handles and segments that the caller holds stay valid. An editor calls
+/// this before it unloads scripts.
 ///
-/// timeout_ms: how long all of it may take, in milliseconds. Threads and the callbacks that run on them
-///   are given at least 100 ms to end.
-/// Returns: OK, also when nothing was running; INVALID_STATE (called inside a callback: nothing
-///   happens); TIMED_OUT (a thread or a callback did not end in time: no socket lives any more,
-///   call again to go on waiting).
-/// Threads: any but inside a callback.
-/// Callbacks: runs finalizers on this thread; thread_stopped runs on the ending threads.
-/// Blocks: at most timeout_ms (100 ms if that is more) and what the finalizers take.
-/// Since: 0.1.0.
+/// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
+/// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
+/// threads.
+///
+/// \param timeout_ms Timeout in milliseconds.
+/// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT
+///   (a thread or a callback has not ended; all sockets are destroyed; call again to wait longer).
+/// \threadsafety Any thread, not inside a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_shutdown(timeout_ms: u32) -> fw_result {
     guard(|| {

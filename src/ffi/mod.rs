@@ -1,23 +1,21 @@
-//! The C ABI: a thin skin over the safe façade.
+//! The C ABI: exported functions over the safe façade in `client`.
 //!
 //! ```text
-//!   C ──> extern "C" fn ──> guard { look at the handle, look at the pointers, call } ──> number
+//!   C ──> extern "C" fn ──> guard { check the handle, check the pointers, call } ──> fw_result
 //! ```
 //!
-//! Every exported function is that one line. What C passes in is never trusted: handles are looked
-//! up, enumerations and truth values arrive as bits ([`args`]), text is checked, and a panic ends
-//! at the [`guard`].
+//! Nothing that C passes in is trusted: handles are looked up, enums and booleans arrive as
+//! unchecked bits (`args`), strings are validated (`text`), and panics are caught (`guard`).
 //!
-//! The public modules stand in the order in which one would explain the library; cbindgen makes it
-//! the order of `include/framewire.h`, and their comments are its manual. Each function's says, in
-//! this order: what it does; what follows; its parameters; Returns; Threads; Callbacks; Blocks;
-//! Since.
+//! cbindgen generates `include/framewire.h` from this module, in the order of the public modules
+//! below; the doc comments of functions and types are its documentation, with Doxygen commands.
+//! The defaults that functions do not repeat are on the header's first page, in `cbindgen.toml`.
 //!
-//! Calls `client` alone; does not know `session`, `net`, `wire` or `engine`.
+//! Depends on `client` only, not on `session`, `net`, `wire` or `engine`.
 
-// The names of this room are those of the C header.
+// Names as in the C header.
 #![allow(non_camel_case_types)]
-// What a C caller must keep to stands beside each parameter, as the comments are the C manual.
+// The header's "Caller requirements" say what callers must guarantee.
 #![allow(clippy::missing_safety_doc)]
 
 // Blank lines between them keep rustfmt from sorting them.

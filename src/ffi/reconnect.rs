@@ -9,68 +9,56 @@ use super::sized::{self, sized};
 use super::socket::fw_socket;
 use crate::client::Reconnect;
 
-/// Whether and when a lost connection is tried again.
+/// Reconnect policy: exponential backoff with jitter.
 ///
-/// Prepare it with fw_reconnect_init, so that a program built with an older header keeps working. The
-/// caller's; copied by fw_socket_set_reconnect.
+/// Initialize it with fw_reconnect_init; fw_socket_set_reconnect copies it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_reconnect {
-    /// The size of this struct in bytes, set by fw_reconnect_init.
+    /// Size of this struct in bytes, set by fw_reconnect_init.
     pub struct_size: u32,
-    /// 1, the default of fw_reconnect_init: tries again; 0: the first loss is the end.
+    /// 1 (the default of fw_reconnect_init) to reconnect, 0 not to.
     pub enabled: u32,
-    /// The shortest delay before a try, at least 1; 250 by default.
+    /// Minimum delay before a retry in milliseconds, at least 1; default 250.
     pub min_delay_ms: u32,
-    /// The longest, at least min_delay_ms; 30000 by default.
+    /// Maximum delay in milliseconds, at least min_delay_ms; default 30000.
     pub max_delay_ms: u32,
-    /// Tries in a row, the first attempt not counted; 0, the default, for without end.
+    /// Maximum number of consecutive retries; 0 (the default) for no limit.
     pub max_attempts: u32,
-    /// 1: sends while the socket connects, for the first time or again, wait for the connection; 0, the
-    /// default: they give INVALID_STATE.
+    /// 1 to queue messages sent while the socket is connecting or reconnecting; 0 (the default) to
+    /// refuse them with INVALID_STATE.
     pub queue_sends: u32,
 }
 
-/// Fills a reconnect policy with the defaults, switched on.
+/// Initializes a reconnect policy with the defaults, enabled.
 ///
-/// Call it first, as fw_reconnect_init(&reconnect, sizeof reconnect), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// reconnect: written; NULL does nothing.
-/// struct_size: sizeof(fw_reconnect), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param reconnect Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_reconnect).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect, struct_size: usize) {
     // SAFETY: the caller promises that struct_size bytes can be written there.
     unsafe { sized::init(reconnect, struct_size) }
 }
 
-/// Sets whether a connection that is lost, or not made, is tried again.
+/// Sets the reconnect policy: whether and when to retry after a failed or lost connection.
 ///
-/// It is after errors that are retriable, and never after a close, an fw_socket_close or an
-/// fw_socket_abort. The event reconnecting comes instead of error, with the number of the try, from 1, and
-/// its delay: a random time from min_delay_ms to min_delay_ms times 2 to the power of that number, at most
-/// max_delay_ms; behind the time that a Retry-After header field asks for, at most 10 minutes of it. Until
-/// the next event open the state is FW_STATE_CONNECTING, and sends give INVALID_STATE or, where queue_sends
-/// says so, wait for the connection, up to what fw_socket_set_max_buffered_amount allows. What was accepted
-/// before the loss and not yet sent is lost with the connection. What is sent when the next one is open
-/// goes there, also while the events that tell of it still wait to be polled. Each try begins
-/// with the socket's own URL and settings, asks internal_request_created again and has the connect timeout
-/// to itself. When the tries are used up, or an error is not retriable, error or closed comes as ever.
+/// Retries after retriable errors; never after a closing handshake, fw_socket_close or
+/// fw_socket_abort. The event reconnecting replaces error and contains the number of the retry,
+/// from 1, and its delay: random between min_delay_ms and min_delay_ms times 2 to the power of that
+/// number, at most max_delay_ms, counted after the time that Retry-After asks for (at most 10
+/// minutes). When the retries are used up or an error is not retriable, error or closed follows.
 ///
-/// socket: the socket, closed.
-/// reconnect: prepared with fw_reconnect_init, copied; NULL disables reconnecting, as by default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of its range);
+/// Until the next event open the state is FW_STATE_CONNECTING, and sends return INVALID_STATE or,
+/// with queue_sends, are queued up to fw_socket_set_max_buffered_amount. Messages that were
+/// accepted and not sent before the loss are lost. Messages sent once the new connection is open
+/// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
+/// and settings, calls internal_request_created and has its own connect timeout.
+///
+/// \param socket The socket, closed.
+/// \param reconnect Initialized with fw_reconnect_init, copied; NULL disables reconnecting (the
+///   default).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a delay out of range);
 ///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_reconnect(
     socket: fw_socket,

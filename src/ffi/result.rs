@@ -8,38 +8,38 @@ use super::names::{name_of, named};
 use super::text::TextOut;
 use crate::error::Code;
 
-/// What a call answers. New ones may be added; a number is never reused.
+/// The result of a call.
 ///
-/// A call that does not answer FW_RESULT_OK has changed nothing, and fw_last_error says in words
-/// what was wrong.
+/// A call that does not return FW_RESULT_OK has no effect; fw_last_error describes the failure. New
+/// results may be added; numbers are never reused.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_result {
-    /// Done, or accepted.
+    /// Success.
     FW_RESULT_OK = 0,
-    /// An argument is NULL, out of its range, or not what its function describes.
+    /// An argument is NULL, out of range or malformed.
     FW_RESULT_INVALID_ARGUMENT = 1,
-    /// The handle is zero, made up, or stands for something that was destroyed or released.
+    /// The handle is zero, made up, destroyed or released.
     FW_RESULT_INVALID_HANDLE = 2,
-    /// Not now: the socket, or the library, is in a state in which this cannot be done.
+    /// The socket or the library is in a state that does not allow the call.
     FW_RESULT_INVALID_STATE = 3,
-    /// The URL cannot be used; fw_last_error says why.
+    /// The URL is malformed or not supported; fw_last_error says why.
     FW_RESULT_INVALID_URL = 4,
-    /// A text message that is not valid UTF-8.
+    /// A text message is not valid UTF-8.
     FW_RESULT_INVALID_UTF8 = 5,
-    /// Longer than the protocol or a limit allows.
+    /// Larger than the protocol or a limit allows.
     FW_RESULT_TOO_LARGE = 6,
-    /// The send queue is at its limit: nothing was queued, try again later.
+    /// The send queue is full. Nothing was queued; retry later.
     FW_RESULT_WOULD_BLOCK = 7,
-    /// This build of the library cannot do it.
+    /// This build of the library does not support it.
     FW_RESULT_NOT_SUPPORTED = 8,
-    /// The allocator has no memory left.
+    /// Memory allocation failed.
     FW_RESULT_OUT_OF_MEMORY = 9,
-    /// The time given was not enough.
+    /// The timeout expired.
     FW_RESULT_TIMED_OUT = 10,
     /// The library is shutting down.
     FW_RESULT_SHUT_DOWN = 11,
-    /// A fault of the library's own, which was logged. The library stays usable.
+    /// An internal error of the library, which was logged. The library stays usable.
     FW_RESULT_INTERNAL = 12,
 }
 
@@ -78,34 +78,23 @@ impl From<Code> for fw_result {
     }
 }
 
-/// The name of a result, such as "FW_RESULT_WOULD_BLOCK".
+/// Returns the name of a result, such as "FW_RESULT_WOULD_BLOCK".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// result: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_result.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param result Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_result.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_result_name(result: MaybeUninit<fw_result>) -> *const c_char {
     name_of(result)
 }
 
-/// Copies out what went wrong in this thread's last call that failed.
+/// Copies the description of the last failed call on this thread.
 ///
-/// Each thread has its own. Calls that succeed leave it alone, so look at it only after a failure.
-/// Functions that answer with a value instead of an fw_result leave their reason here as well.
+/// Functions that return a value instead of an fw_result store their failure too. Successful calls
+/// do not clear it, so read it only after a failure.
 ///
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included; at most 512 are ever needed.
-/// Returns: the length of the whole text without its NUL; 0 if nothing has failed on this thread.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes; 512 is always enough.
+/// \returns The length of the whole text without the NUL; 0 if no call has failed on this thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_last_error(buf: *mut c_char, cap: usize) -> usize {
     guard_or(0, || {

@@ -12,15 +12,16 @@ use super::tls::fw_tls;
 use crate::client::HttpVersion;
 use crate::error::CallError;
 
-/// Which version of HTTP a WebSocket begins with.
+/// The HTTP version of the upgrade.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_http {
-    /// HTTP/2 for wss where the server has WebSockets over it (RFC 8441), else HTTP/1.1: the default.
+    /// The default. For wss, HTTP/2 where the server supports WebSockets over it (RFC 8441), else
+    /// HTTP/1.1; for ws, HTTP/1.1.
     FW_HTTP_AUTO = 0,
     /// HTTP/1.1.
     FW_HTTP_1 = 1,
-    /// HTTP/2 and nothing else; for ws by prior knowledge, without asking.
+    /// HTTP/2 only; for ws with prior knowledge (no upgrade).
     FW_HTTP_2 = 2,
 }
 
@@ -29,16 +30,13 @@ unsafe impl Enumeration for fw_http {}
 
 /// Sets the Origin header field of the upgrade request.
 ///
-/// Browsers send one and some servers want it. Replaces the one set before, also by fw_socket_add_header.
+/// Some servers require it. Replaces an Origin set before, also by fw_socket_add_header.
 ///
-/// socket: the socket, closed.
-/// origin: NUL-terminated visible ASCII such as "https://example.org", copied; "" for none, the default.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, characters that a header may not have, or more than
-///   64 header fields); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
+///   default) for none.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal value, or more than 64 header
+///   fields); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_origin(socket: fw_socket, origin: *const c_char) -> fw_result {
     guard(|| {
@@ -51,16 +49,12 @@ pub unsafe extern "C" fn fw_socket_set_origin(socket: fw_socket, origin: *const 
 
 /// Offers a subprotocol.
 ///
-/// May be called several times: the server chooses at most one of them, see fw_socket_protocol.
+/// May be called several times; the server selects at most one, see fw_socket_protocol.
 ///
-/// socket: the socket, closed.
-/// protocol: NUL-terminated token (letters, digits and !#$%&'*+-.^_`|~), copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or offered already); TOO_LARGE (more than
-///   64, or 32 KiB together); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param protocol NUL-terminated token (letters, digits and ``!#$%&'*+-.^_`|~``), copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a token, or already offered); TOO_LARGE
+///   (more than 64, or 32 KiB in total); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_add_protocol(socket: fw_socket, protocol: *const c_char) -> fw_result {
     guard(|| {
@@ -73,19 +67,15 @@ pub unsafe extern "C" fn fw_socket_add_protocol(socket: fw_socket, protocol: *co
 
 /// Adds a header field to the upgrade request.
 ///
-/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which a request
-/// has once: the last one set is sent. Without a User-Agent of the caller's, "Framewire/" and the version is
-/// sent, to an HTTP proxy too; fw_request_remove_header removes it.
+/// A field with the same name is added again, except Authorization, Origin and User-Agent, which
+/// are replaced. The default User-Agent is "Framewire/" and the version, also for an HTTP proxy;
+/// fw_request_remove_header removes it.
 ///
-/// socket: the socket, closed.
-/// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
-/// value: NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, one that the handshake owns, or
-///   more than 64); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
+/// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, a field of the
+///   handshake, or more than 64); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_add_header(
     socket: fw_socket,
@@ -102,18 +92,15 @@ pub unsafe extern "C" fn fw_socket_add_header(
     })
 }
 
-/// Sends a user name and a password with the upgrade request (RFC 7617).
+/// Sets basic authentication for the upgrade request (RFC 7617).
 ///
-/// Replaces any other authorization, that of the URL included. Over ws: anybody on the way can read it.
+/// Replaces any other authorization, also that in the URL. Not encrypted over ws.
 ///
-/// socket: the socket, closed.
-/// user: NUL-terminated UTF-8 without colon and control characters, copied.
-/// password: NUL-terminated UTF-8 without control characters, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param user NUL-terminated UTF-8 without colons and control characters, copied.
+/// \param password NUL-terminated UTF-8 without control characters, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
+///   closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_basic_auth(
     socket: fw_socket,
@@ -130,17 +117,14 @@ pub unsafe extern "C" fn fw_socket_set_basic_auth(
     })
 }
 
-/// Sends a token with the upgrade request (RFC 6750).
+/// Sets a bearer token for the upgrade request (RFC 6750).
 ///
-/// Replaces any other authorization. Over ws: anybody on the way can read it.
+/// Replaces any other authorization. Not encrypted over ws.
 ///
-/// socket: the socket, closed.
-/// token: NUL-terminated letters, digits and -._~+/= , not empty, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
+///   closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_bearer_auth(socket: fw_socket, token: *const c_char) -> fw_result {
     guard(|| {
@@ -151,48 +135,40 @@ pub unsafe extern "C" fn fw_socket_set_bearer_auth(socket: fw_socket, token: *co
     })
 }
 
-/// Sets the size from which messages go out in several frames.
+/// Sets the size above which messages are sent as several frames.
 ///
-/// Control frames find a gap between them. Holds for messages sent from now on.
+/// Control frames are sent between fragments. Applies to messages sent from now on.
 ///
-/// socket: the socket, in any state.
-/// bytes: 16 to 2 GiB less one; default 32767.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param bytes 16 to 2 GiB less one; default 32767.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_max_fragment_size(socket: fw_socket, bytes: usize) -> fw_result {
     guard(|| socket.get()?.set_max_fragment_size(bytes))
 }
 
-/// Chooses the version of HTTP that the connection begins with.
+/// Sets the HTTP version of the upgrade.
 ///
-/// Over HTTP/2 the sockets of one server, with the same fw_tls, share connections. When all streams that
-/// the server allows (SETTINGS_MAX_CONCURRENT_STREAMS) are in use, one more connection is made; while it
-/// allows none yet, sockets wait on the connection there is, up to the connect timeout.
+/// Over HTTP/2, sockets with the same server and the same fw_tls share connections. When all
+/// streams that the server allows (SETTINGS_MAX_CONCURRENT_STREAMS) are in use, another connection
+/// is made; while the server allows none yet, sockets wait up to the connect timeout.
 ///
-/// With FW_HTTP_AUTO a request that HTTP/2 did not serve is sent once more over HTTP/1.1, at once:
-///   - the server has no WebSockets over HTTP/2 (RFC 8441 section 3);
-///   - it resets the stream, with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
-///   - it answers 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After: gateways do so that
-///     announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
+/// With FW_HTTP_AUTO, the request is retried once over HTTP/1.1, at once, when
+/// - the server does not support WebSockets over HTTP/2 (RFC 8441 section 3);
+/// - it resets the stream with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, or twice with another code;
+/// - it responds 400, 405, 421, 426, 501, 505, or another 5xx without Retry-After, as gateways do
+///   that announce WebSockets over HTTP/2 and have an HTTP/1.1 backend.
 ///
-/// The event internal_request_created comes again. Other answers, as 401, 403, 404, 407 and 429, are
-/// final as over HTTP/1.1. When HTTP/1.1 serves, that is remembered for the server for ten minutes; later
-/// tries of fw_socket_set_reconnect use HTTP/1.1 too. With FW_HTTP_2 all of these are the event error.
-/// One attempt to connect makes at most three connections: HTTP/2, once more where that was lost before
-/// the answer, and HTTP/1.1.
+/// internal_request_created is called again before the retry. Other responses such as 401, 403,
+/// 404, 407 and 429 are final, as over HTTP/1.1. If HTTP/1.1 succeeds, it is used for this server
+/// for the next ten minutes, and for later reconnects of this socket. With FW_HTTP_2 all of these
+/// end in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
+/// first was lost before the response, and HTTP/1.1.
 ///
-/// socket: the socket, closed.
-/// version: default FW_HTTP_AUTO.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed);
+/// \param socket The socket, closed.
+/// \param version Default FW_HTTP_AUTO.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_http); INVALID_STATE (not closed);
 ///   NOT_SUPPORTED (FW_HTTP_2 in a build without it).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_http_version(socket: fw_socket, version: MaybeUninit<fw_http>) -> fw_result {
     guard(|| {
@@ -206,118 +182,90 @@ pub extern "C" fn fw_socket_set_http_version(socket: fw_socket, version: MaybeUn
     })
 }
 
-/// Limits the messages that are accepted.
+/// Sets the maximum size of a received message, after decompression.
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
 ///
-/// socket: the socket, closed.
-/// bytes: 1 to 2 GiB less one; default 64 MiB (67108864).
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param bytes 1 to 2 GiB less one; default 64 MiB (67108864).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_max_message_size(socket: fw_socket, bytes: usize) -> fw_result {
     guard(|| socket.get()?.set_max_message_size(bytes))
 }
 
-/// Lets the library watch the connection with pings.
+/// Enables keepalive pings.
 ///
-/// Also measures fw_socket_latency_us. The pings are sent by the socket's worker; no thread is started.
-/// Without them a dead peer is noticed by TCP alone, within 20 to 30 seconds.
+/// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
+/// Without them only TCP detects a dead peer, within 20 to 30 seconds.
 ///
-/// socket: the socket, in any state.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_start_ping_thread(socket: fw_socket, enable: MaybeUninit<bool>) -> fw_result {
     guard(|| socket.get()?.set_start_ping_thread(bool_from_c(enable)))
 }
 
-/// Sets the time between two pings.
+/// Sets the interval of keepalive pings.
 ///
-/// Has an effect with fw_socket_set_start_ping_thread.
+/// Effective with fw_socket_set_start_ping_thread.
 ///
-/// socket: the socket, in any state.
-/// milliseconds: at least 10; default 1000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (less than 10).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param milliseconds At least 10; default 1000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (less than 10).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_ping_frequency(socket: fw_socket, milliseconds: u32) -> fw_result {
     guard(|| socket.get()?.set_ping_frequency(milliseconds))
 }
 
-/// Sets how long a ping may stay unanswered while nothing else comes either.
+/// Sets the keepalive timeout: how long a ping may stay unanswered while nothing else is received.
 ///
-/// Past it the event error comes, with FW_ERROR_KIND_PING_TIMEOUT. Has an effect with
+/// After it the connection ends with the event error and FW_ERROR_KIND_PING_TIMEOUT. Effective with
 /// fw_socket_set_start_ping_thread.
 ///
-/// socket: the socket, in any state.
-/// milliseconds: at least 1; default 2000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (0).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param milliseconds At least 1; default 2000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_close_after_no_message(socket: fw_socket, milliseconds: u32) -> fw_result {
     guard(|| socket.get()?.set_close_after_no_message(milliseconds))
 }
 
-/// Limits the time from fw_socket_open to the event open.
+/// Sets the timeout from fw_socket_open to the event open.
 ///
-/// Runs over name resolution, TCP, TLS and upgrade. Past it the event error comes, with
-/// FW_ERROR_KIND_TIMED_OUT and the phase in which it hung.
+/// Includes name resolution, TCP, proxy, TLS, redirects and upgrade. After it the event error
+/// follows with FW_ERROR_KIND_TIMED_OUT and the phase that timed out.
 ///
-/// socket: the socket, closed.
-/// milliseconds: at least 1; default 20000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param milliseconds At least 1; default 20000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_connect_timeout(socket: fw_socket, milliseconds: u32) -> fw_result {
     guard(|| socket.get()?.set_connect_timeout(milliseconds))
 }
 
-/// Limits the time from the close frame to the end of the connection.
+/// Sets the timeout of the closing handshake.
 ///
-/// Past it the event closed comes, with code 1006.
+/// After it the event closed follows with code 1006.
 ///
-/// socket: the socket, closed.
-/// milliseconds: at least 1; default 5000.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param milliseconds At least 1; default 5000.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_close_timeout(socket: fw_socket, milliseconds: u32) -> fw_result {
     guard(|| socket.get()?.set_close_timeout(milliseconds))
 }
 
-/// Gives the socket TLS settings of the caller's own.
+/// Sets the TLS settings for wss: URLs.
 ///
-/// They have an effect with wss: URLs. Sockets that share them share their session cache and resume
-/// faster. The socket keeps them alive; later changes reach it when it opens again. Without this call
-/// all sockets share the default settings: webpki roots, verification on.
+/// Sockets with the same fw_tls share its session cache and resume sessions faster. The socket
+/// keeps the settings alive; later changes apply when it is opened again. By default all sockets
+/// share settings with webpki roots and verification on.
 ///
-/// socket: the socket, closed.
-/// tls: the settings.
-/// Returns: OK; INVALID_HANDLE (either); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, closed.
+/// \param tls The settings.
+/// \returns OK; INVALID_HANDLE (either handle); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_tls(socket: fw_socket, tls: fw_tls) -> fw_result {
     guard(|| {
@@ -326,18 +274,15 @@ pub extern "C" fn fw_socket_set_tls(socket: fw_socket, tls: fw_tls) -> fw_result
     })
 }
 
-/// Sets a pair that goes with every log line of the socket.
+/// Sets a key and value that are added to every log line of the socket.
 ///
-/// Such as a match or a player, to find one connection among many. Replaces the value of that key.
+/// For example a match or player ID. Replaces the value of the same key.
 ///
-/// socket: the socket, in any state.
-/// key: NUL-terminated UTF-8 of 1 to 64 bytes, copied.
-/// value: NUL-terminated UTF-8 of at most 256 bytes, copied; "" removes the pair.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or too long); TOO_LARGE (more than 32 pairs).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param key NUL-terminated UTF-8 of 1 to 64 bytes, copied.
+/// \param value NUL-terminated UTF-8 of at most 256 bytes, copied; "" removes the key.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or too long); TOO_LARGE (more than 32
+///   keys).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_context(
     socket: fw_socket,

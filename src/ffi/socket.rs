@@ -10,7 +10,7 @@ use super::text::string;
 use crate::client::Socket;
 use crate::error::{CallError, Code};
 
-/// A WebSocket: one connection at a time, opened again as often as needed.
+/// A WebSocket: one connection at a time, which can be opened repeatedly.
 ///
 /// ```text
 ///   create --> CLOSED --open--> CONNECTING --> OPEN --close, or the server--> CLOSING
@@ -18,12 +18,11 @@ use crate::error::{CallError, Code};
 ///                '------------ one terminal event: closed or error --------------'
 /// ```
 ///
-/// A handle: copy it freely. Ends with fw_socket_destroy, at the latest with fw_shutdown; used after
-/// that, or zero, or made up, it is refused and never does harm.
+/// A handle, valid until fw_socket_destroy or fw_shutdown. Using a stale handle is safe.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fw_socket {
-    /// 0 is no socket.
+    /// 0 is never valid.
     pub id: u64,
 }
 
@@ -39,27 +38,23 @@ impl From<&Socket> for fw_socket {
     }
 }
 
-/// The last that is ever called for a socket: the place to free what its callbacks use.
+/// Always the last callback for a socket: frees what its callbacks use.
 ///
-/// user_data: what was given to fw_socket_set_finalizer.
+/// \param user_data The pointer given to fw_socket_set_finalizer.
 pub type fw_finalizer_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// Makes a socket.
+/// Creates a socket.
 ///
-/// Checks the URL and touches no network. Starts the library with defaults if fw_init was not
-/// called. User and password in the URL are sent as basic authentication.
+/// Checks the URL and does not access the network. Starts the library with the defaults if fw_init
+/// was not called. User and password in the URL are sent as basic authentication.
 ///
-/// url: NUL-terminated UTF-8, ws: or wss: (http: and https: mean the same), at most 8 KiB; copied.
-///   Spaces and control characters are refused, not removed. The zone of a link-local IPv6 address (RFC
-///   6874), an interface by its name or number, stands behind %25, as in ws://[fe80::1%25eth0]:9001/; it is
-///   never sent.
-/// out: receives the handle; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL); INVALID_URL; NOT_SUPPORTED (wss: in a build without TLS);
-///   SHUT_DOWN (a shutdown is on its way); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
+///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
+///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
+///   it is never sent.
+/// \param out Receives the handle; not NULL.
+/// \returns OK; INVALID_ARGUMENT (NULL); INVALID_URL; NOT_SUPPORTED (wss: in a build without TLS);
+///   SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_create(url: *const c_char, out: *mut fw_socket) -> fw_result {
     guard(|| {
@@ -77,36 +72,27 @@ pub unsafe extern "C" fn fw_socket_create(url: *const c_char, out: *mut fw_socke
     })
 }
 
-/// Starts connecting.
+/// Starts connecting with the current settings.
 ///
-/// The settings made so far are used. Ends in exactly one terminal event, closed or error, after
-/// every message received before it. Legal again after that event, also inside its callback.
+/// Results in exactly one terminal event, closed or error, after all messages received before it.
+/// The socket can be opened again after that event, also inside its callback.
 ///
-/// socket: the socket.
-/// Returns: OK; INVALID_HANDLE; INVALID_STATE (connecting, open or closing).
-/// Threads: any.
-/// Callbacks: none during the call; events follow.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE; INVALID_STATE (connecting, open or closing).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_open(socket: fw_socket) -> fw_result {
     guard(|| socket.get()?.open())
 }
 
-/// Starts the closing handshake.
+/// Starts the closing handshake after everything queued is sent.
 ///
-/// What is queued goes out first. The event closed follows when the server answers, with code 1006
-/// when it does not within the close timeout. While connecting it cancels, with closed at once.
+/// The event closed follows when the server replies, or with code 1006 when it does not within the
+/// close timeout. While connecting, cancels the connection; closed follows at once.
 ///
-/// socket: the socket.
-/// code: 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
-/// reason: NUL-terminated UTF-8 of at most 123 bytes, copied; may be NULL for none.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (a code that may not be sent, a reason that is not
-///   UTF-8); TOO_LARGE (the reason); INVALID_STATE (closing or closed already); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none during the call.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param code 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
+/// \param reason NUL-terminated UTF-8 of at most 123 bytes, copied; NULL for none.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (a code that may not be sent, a reason that is not
+///   UTF-8); TOO_LARGE (the reason); INVALID_STATE (closing or closed); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_close(socket: fw_socket, code: u16, reason: *const c_char) -> fw_result {
     guard(|| {
@@ -117,54 +103,40 @@ pub unsafe extern "C" fn fw_socket_close(socket: fw_socket, code: u16, reason: *
     })
 }
 
-/// Drops the connection now, without a closing handshake.
+/// Drops the connection at once, without a closing handshake.
 ///
-/// What is queued is lost. The event closed follows.
+/// Discards queued messages. The event closed follows.
 ///
-/// socket: the socket.
-/// Returns: OK; INVALID_HANDLE; INVALID_STATE (closed already).
-/// Threads: any.
-/// Callbacks: none during the call.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE; INVALID_STATE (closed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_abort(socket: fw_socket) -> fw_result {
     guard(|| socket.get()?.abort())
 }
 
-/// Ends the socket's life.
+/// Destroys the socket.
 ///
-/// The handle is dead at once, and nothing comes after this but the finalizer: the terminal event is
-/// waived, unread events are dropped. In poll mode no callback of the socket begins after it
-/// returns; in worker mode one that is already running on another thread may finish. An open
-/// connection is closed in the background as well as it goes. Legal inside the socket's callbacks.
+/// The handle is invalid at once. Unread events and the terminal event are dropped; only the
+/// finalizer follows. In poll mode no callback of the socket starts after this returns; in worker
+/// mode one that is already running on another thread may finish. An open connection is closed in
+/// the background (best effort). May be called inside the socket's own callbacks.
 ///
-/// socket: the socket.
-/// Returns: OK; INVALID_HANDLE (destroyed already).
-/// Threads: any.
-/// Callbacks: none during the call; the finalizer follows.
-/// Blocks: no; takes microseconds.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE (already destroyed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_destroy(socket: fw_socket) -> fw_result {
     guard(|| socket.get()?.destroy())
 }
 
-/// Sets what is called when nothing will be called for the socket any more.
+/// Sets the function that is called once no other callback will run for the socket.
 ///
-/// It runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has
-/// returned, and at the latest before fw_shutdown returns. Replaces the finalizer set before, which
-/// is then never called.
+/// Runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has returned,
+/// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll, fw_next_event
+/// or fw_shutdown, on the calling thread; in worker mode it may also run on a thread of the
+/// library. Replaces the previous finalizer, which is never called.
 ///
-/// socket: the socket.
-/// finalizer: NULL removes.
-/// user_data: passed to finalizer; must stay valid until it has run, or was replaced.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode finalizer runs inside fw_poll, fw_next_event or
-///   fw_shutdown, on their caller's thread; in worker mode also on a thread of the library.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param finalizer The function; NULL removes it.
+/// \param user_data Passed to finalizer; must stay valid until it has run or was replaced.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_finalizer(
     socket: fw_socket,
@@ -183,29 +155,20 @@ pub unsafe extern "C" fn fw_socket_set_finalizer(
 
 /// Stores a pointer with the socket.
 ///
-/// It comes back in fw_event and from fw_socket_user_data; the library never looks behind it.
-/// Callbacks have a user_data of their own.
+/// fw_event and fw_socket_user_data return it; the library does not use it. Callbacks have their
+/// own user_data.
 ///
-/// socket: the socket.
-/// user_data: anything, may be NULL.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param user_data Any value, may be NULL.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_user_data(socket: fw_socket, user_data: *mut c_void) -> fw_result {
     guard(|| socket.get()?.set_user_data(user_data.expose_provenance()))
 }
 
-/// The pointer stored with fw_socket_set_user_data.
+/// Returns the pointer stored with fw_socket_set_user_data.
 ///
-/// socket: the socket.
-/// Returns: the pointer; NULL before one was stored, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The pointer; NULL if none was stored, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_user_data(socket: fw_socket) -> *mut c_void {
     guard_or(ptr::null_mut(), || Ok(ptr::with_exposed_provenance_mut(socket.get()?.user_data())))

@@ -12,19 +12,19 @@ use super::socket::fw_socket;
 use super::text::{TextOut, string};
 use crate::client::{State, Stats};
 
-/// Where a socket is in its life; drawn at fw_socket.
+/// The state of a socket; see the diagram at fw_socket.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_state {
-    /// Between fw_socket_open and the event open.
+    /// Between fw_socket_open and the event open, and while reconnecting.
     FW_STATE_CONNECTING = 0,
     /// Messages can be sent.
     FW_STATE_OPEN = 1,
-    /// The closing handshake runs; messages may still come.
+    /// The closing handshake is running; messages may still be received.
     FW_STATE_CLOSING = 2,
-    /// Never opened, or the connection is over. Its last events may still wait to be delivered.
+    /// Never opened, or the connection has ended. Events may still be queued.
     FW_STATE_CLOSED = 3,
-    /// Not a socket: the handle is not valid.
+    /// Invalid handle.
     FW_STATE_UNKNOWN = 4,
 }
 
@@ -42,59 +42,54 @@ impl From<State> for fw_state {
     }
 }
 
-/// The name of a state, such as "FW_STATE_OPEN".
+/// Returns the name of a state, such as "FW_STATE_OPEN".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// state: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_state.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param state Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_state.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_state_name(state: MaybeUninit<fw_state>) -> *const c_char {
     name_of(state)
 }
 
-/// What a socket has done, over all of its connections; the phases are those of the last attempt.
+/// Statistics of a socket over all of its connections.
 ///
-/// Prepare it with fw_stats_init once; fw_socket_stats fills as much of it as struct_size says.
+/// Initialize it once with fw_stats_init. The durations of the phases are those of the last
+/// connection attempt.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct fw_stats {
-    /// The size of this struct in bytes, set by fw_stats_init.
+    /// Size of this struct in bytes, set by fw_stats_init.
     pub struct_size: u32,
-    /// Bytes handed to the network after the upgrade, frame headers included.
+    /// Bytes written to the network after the upgrade, including frame headers.
     pub bytes_sent: u64,
-    /// Bytes taken from the network after the upgrade, frame headers included.
+    /// Bytes read from the network after the upgrade, including frame headers.
     pub bytes_received: u64,
-    /// Messages accepted for sending, those included that were lost with a connection.
+    /// Messages accepted for sending, including those lost with a connection.
     pub messages_sent: u64,
-    /// Whole messages that came, those shown as fragments included.
+    /// Complete messages received, including those delivered as fragments.
     pub messages_received: u64,
-    /// Frames handed to the network, control frames included.
+    /// Frames written to the network, including control frames.
     pub frames_sent: u64,
-    /// Frames that came, control frames included.
+    /// Frames received, including control frames.
     pub frames_received: u64,
-    /// Pings handed to the network.
+    /// Pings written to the network.
     pub pings_sent: u64,
-    /// Pongs that came.
+    /// Pongs received.
     pub pongs_received: u64,
-    /// Times that a try after the first attempt (fw_socket_set_reconnect) has opened.
+    /// Successful retries (fw_socket_set_reconnect).
     pub reconnects: u64,
     /// Payload bytes sent, before compression.
     pub payload_bytes_before_compression: u64,
-    /// The same after compression: equal where messages are not compressed.
+    /// Payload bytes sent, after compression; counts messages that are not compressed too.
     pub payload_bytes_after_compression: u64,
-    /// Microseconds that name resolution took; 0 before it is done.
+    /// Duration of name resolution in microseconds; 0 before it is done.
     pub resolve_us: u64,
-    /// Microseconds that TCP took to connect; 0 before it is done.
+    /// Duration of TCP connect and proxy handshake in microseconds; 0 before it is done.
     pub connect_us: u64,
-    /// Microseconds that the TLS handshake took; 0 without TLS and before it is done.
+    /// Duration of the TLS handshake in microseconds; 0 without TLS and before it is done.
     pub tls_us: u64,
-    /// Microseconds from the upgrade request to its answer; 0 before it is there.
+    /// Time from the upgrade request to its response in microseconds; 0 before the response.
     pub upgrade_us: u64,
 }
 
@@ -143,72 +138,47 @@ impl From<Stats> for fw_stats {
     }
 }
 
-/// Where the socket is in its life.
+/// Returns the state of the socket.
 ///
-/// socket: the socket.
-/// Returns: the state; FW_STATE_UNKNOWN for a handle that is not valid; FW_STATE_CLOSED for a socket that
-///   was never opened.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The state; FW_STATE_UNKNOWN for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_state(socket: fw_socket) -> fw_state {
     guard_or(fw_state::FW_STATE_UNKNOWN, || Ok(socket.get()?.state().into()))
 }
 
-/// Whether messages can be sent.
+/// Returns whether messages can be sent.
 ///
-/// socket: the socket.
-/// Returns: true in FW_STATE_OPEN; false otherwise, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns true in FW_STATE_OPEN; false otherwise, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_is_open(socket: fw_socket) -> bool {
     guard_or(false, || Ok(socket.get()?.is_open()))
 }
 
-/// The round trip time of the pings, smoothed.
+/// Returns the smoothed round-trip time of keepalive pings.
 ///
-/// Measured by the pings of fw_socket_set_start_ping_thread.
+/// Requires fw_socket_set_start_ping_thread.
 ///
-/// socket: the socket.
-/// Returns: microseconds; -1 before the first answer, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns Microseconds; -1 before the first pong, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_latency_us(socket: fw_socket) -> i64 {
     guard_or(-1, || Ok(socket.get()?.latency_us()))
 }
 
-/// When the last message came.
+/// Returns when the last message was received.
 ///
-/// socket: the socket.
-/// Returns: microseconds since 1970-01-01 00:00:00 UTC; 0 for never, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns Unix time in microseconds; 0 if none was received, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_last_message_received(socket: fw_socket) -> u64 {
     guard_or(0, || Ok(socket.get()?.last_message_received()))
 }
 
-/// Copies out the subprotocol that the server chose.
+/// Copies the subprotocol that the server selected.
 ///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 if it chose none, before the
-///   event open, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole text without the NUL; 0 if none was selected, before the event
+///   open, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_protocol(socket: fw_socket, buf: *mut c_char, cap: usize) -> usize {
     guard_or(0, || {
@@ -219,17 +189,13 @@ pub unsafe extern "C" fn fw_socket_protocol(socket: fw_socket, buf: *mut c_char,
     })
 }
 
-/// Copies out the extensions that the server accepted, as it wrote them.
+/// Copies the extensions that the server accepted, as it wrote them.
 ///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 if there are none, before the
-///   event open, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole text without the NUL; 0 if there are none, before the event
+///   open, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_extensions(socket: fw_socket, buf: *mut c_char, cap: usize) -> usize {
     guard_or(0, || {
@@ -240,49 +206,35 @@ pub unsafe extern "C" fn fw_socket_extensions(socket: fw_socket, buf: *mut c_cha
     })
 }
 
-/// The HTTP version of the upgrade.
+/// Returns the HTTP version of the upgrade.
 ///
-/// socket: the socket.
-/// Returns: 1 or 2; 0 before the server has answered, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns 1 or 2; 0 before the response, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_http_version(socket: fw_socket) -> u32 {
     guard_or(0, || Ok(socket.get()?.http_version()))
 }
 
-/// The HTTP status of the answer to the upgrade request.
+/// Returns the HTTP status of the response to the upgrade request.
 ///
-/// Stays readable after the connection has ended, until the socket opens again.
+/// Available until the socket is opened again.
 ///
-/// socket: the socket.
-/// Returns: 101 where the upgrade was done, else what the server said; 0 before it has answered, and for
-///   a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The status, 101 after a successful upgrade; 0 before the response, and for an invalid
+///   handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_response_status(socket: fw_socket) -> u16 {
     guard_or(0, || Ok(socket.get()?.response_status()))
 }
 
-/// Copies out a header field of the answer to the upgrade request.
+/// Copies a header field of the response to the upgrade request.
 ///
-/// The first of that name. Stays readable as fw_socket_response_status does.
+/// If the name occurs several times, the first one. Available until the socket is opened again.
 ///
-/// socket: the socket.
-/// name: NUL-terminated, in any case; borrowed for the call.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 also if there is no such field, before
-///   the server has answered, for NULL as name, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param name NUL-terminated, case-insensitive; borrowed for the call.
+/// \param buf Receives the value, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole value without the NUL; 0 also if there is no such field, before
+///   the response, if name is NULL, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_response_header(
     socket: fw_socket,
@@ -300,19 +252,15 @@ pub unsafe extern "C" fn fw_socket_response_header(
     })
 }
 
-/// Copies out the beginning of the body of a refused upgrade.
+/// Copies the beginning of the body of a refused upgrade.
 ///
-/// At most 1024 bytes, decoded, whatever they are: they may hold NULs. Readable when the event error
-/// comes, until the socket opens again.
+/// At most 1024 bytes, decoded; they may contain NULs. Available from the event error until the
+/// socket is opened again.
 ///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: how many bytes there are, 0 to 1024; 0 also for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the bytes, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The number of bytes, 0 to 1024; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_response_body(socket: fw_socket, buf: *mut c_char, cap: usize) -> usize {
     guard_or(0, || {
@@ -323,18 +271,12 @@ pub unsafe extern "C" fn fw_socket_response_body(socket: fw_socket, buf: *mut c_
     })
 }
 
-/// Copies out the socket's URL.
+/// Copies the socket's URL, after redirects, normalized, without user and password.
 ///
-/// In the form in which it is used, without user and password.
-///
-/// socket: the socket.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of the whole text without the NUL; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_url(socket: fw_socket, buf: *mut c_char, cap: usize) -> usize {
     guard_or(0, || {
@@ -345,33 +287,22 @@ pub unsafe extern "C" fn fw_socket_url(socket: fw_socket, buf: *mut c_char, cap:
     })
 }
 
-/// Prepares a struct for fw_socket_stats.
+/// Initializes a struct for fw_socket_stats with zeros.
 ///
-/// Call it first, as fw_stats_init(&stats, sizeof stats). Writes no more than struct_size
-/// bytes: all zero but the size.
-///
-/// stats: written; NULL does nothing.
-/// struct_size: sizeof(fw_stats), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param stats Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_stats).
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_stats_init(stats: *mut fw_stats, struct_size: usize) {
     // SAFETY: the caller promises that struct_size bytes can be written there.
     unsafe { sized::init(stats, struct_size) }
 }
 
-/// Counts what the socket has done.
+/// Copies the statistics of the socket.
 ///
-/// socket: the socket.
-/// out: prepared with fw_stats_init; receives the numbers; not NULL.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param out Initialized with fw_stats_init; receives the numbers; not NULL.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_stats(socket: fw_socket, out: *mut fw_stats) -> fw_result {
     guard(|| {

@@ -12,12 +12,12 @@ use crate::error::CallError;
 
 /// TLS settings for sockets with wss: URLs.
 ///
-/// A handle: copy it freely. Ends with fw_tls_destroy; sockets that were given it keep the settings
-/// alive. Does not end with fw_shutdown.
+/// A handle, valid until fw_tls_destroy, also after fw_shutdown. Sockets keep their settings alive.
+/// Changes apply to connections opened later.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fw_tls {
-    /// 0 is none.
+    /// 0 is never valid.
     pub id: u64,
 }
 
@@ -27,31 +27,25 @@ impl fw_tls {
     }
 }
 
-/// Which certificate authorities are trusted, beside those added.
+/// Root certificates to trust, in addition to those added with fw_tls_add_ca_pem.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_roots {
-    /// Those that Mozilla trusts, built into the library: the default, the same everywhere.
+    /// Mozilla's roots, built into the library and the same on every platform. The default.
     FW_ROOTS_WEBPKI = 0,
-    /// Those that the operating system trusts.
+    /// The roots of the operating system.
     FW_ROOTS_PLATFORM = 1,
-    /// None but those added with fw_tls_add_ca_pem, or pinned with fw_tls_add_pin_sha256.
+    /// None: only those added with fw_tls_add_ca_pem, or keys pinned with fw_tls_add_pin_sha256.
     FW_ROOTS_NONE = 2,
 }
 
 // SAFETY: `repr(u32)`.
 unsafe impl Enumeration for fw_roots {}
 
-/// Makes TLS settings.
+/// Creates TLS settings with webpki roots, verification on and an own session cache.
 ///
-/// With webpki roots, verification on, and a session cache of their own.
-///
-/// out: receives the handle; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param out Receives the handle; not NULL.
+/// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_tls_create(out: *mut fw_tls) -> fw_result {
     guard(|| {
@@ -63,20 +57,18 @@ pub unsafe extern "C" fn fw_tls_create(out: *mut fw_tls) -> fw_result {
     })
 }
 
-/// Trusts more certificates.
+/// Adds trusted certificates.
 ///
-/// For test servers and private networks. Each certificate is trusted as an authority, and as a server's
-/// own certificate when a server presents the very same one, byte for byte: for its dates and names, even
-/// if it is marked as a CA's, as openssl req -x509 does by default. May be called several times.
+/// For test servers and private networks. Each certificate is trusted as a certificate authority,
+/// and also as the server's own certificate if the server presents exactly this one (its dates and
+/// names are checked): self-signed certificates work, even marked as a CA, as openssl req -x509
+/// makes them. May be called several times.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// pem: one or more certificates in PEM, len bytes, no NUL needed; copied.
-/// len: bytes.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or nothing usable in it; then none is added).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param pem One or more certificates in PEM format, no NUL needed; copied.
+/// \param len Size of pem in bytes.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or no usable certificate; then none is
+///   added).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_tls_add_ca_pem(tls: fw_tls, pem: *const c_char, len: usize) -> fw_result {
     guard(|| {
@@ -86,20 +78,17 @@ pub unsafe extern "C" fn fw_tls_add_ca_pem(tls: fw_tls, pem: *const c_char, len:
     })
 }
 
-/// Shows a certificate to servers that ask for one.
+/// Sets the client certificate for servers that request one.
 ///
-/// Replaces the one set before.
+/// Replaces the previous one.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// cert_pem: the certificate and the rest of its chain in PEM, cert_len bytes; copied.
-/// cert_len: bytes.
-/// key_pem: its private key in PEM (PKCS#8, SEC1 or PKCS#1, not encrypted), key_len bytes; copied.
-/// key_len: bytes.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, nothing usable in it, or a key that does not fit).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param cert_pem The certificate and its chain in PEM format; copied.
+/// \param cert_len Size of cert_pem in bytes.
+/// \param key_pem The private key in PEM format (PKCS#8, SEC1 or PKCS#1, not encrypted); copied.
+/// \param key_len Size of key_pem in bytes.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, nothing usable, or a key that does not
+///   match).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_tls_set_client_cert_pem(
     tls: fw_tls,
@@ -118,20 +107,16 @@ pub unsafe extern "C" fn fw_tls_set_client_cert_pem(
     })
 }
 
-/// Accepts only servers with a certain public key.
+/// Pins a public key: only servers with a pinned key are accepted.
 ///
-/// On top of the usual verification. With FW_ROOTS_NONE and no certificate added, a matching pin replaces
-/// the check of the issuer; dates, extended key usage and names are still checked. With several pins any
-/// of them will do. A pin is compared with the key of the server's own certificate, not with that of an
-/// intermediate; it does not apply to a proxy.
+/// In addition to normal verification. With FW_ROOTS_NONE and no added certificate, a matching pin
+/// replaces the check of the issuer; dates, extended key usage and names are still checked. With
+/// several pins, one must match. Compared with the key of the server's own certificate, not of an
+/// intermediate. Not applied to proxies.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// pin: 32 bytes, the SHA-256 of the certificate's SubjectPublicKeyInfo; copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param pin SHA-256 of the certificate's SubjectPublicKeyInfo, 32 bytes; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_tls_add_pin_sha256(tls: fw_tls, pin: *const u8) -> fw_result {
     guard(|| {
@@ -142,17 +127,11 @@ pub unsafe extern "C" fn fw_tls_add_pin_sha256(tls: fw_tls, pin: *const u8) -> f
     })
 }
 
-/// Chooses which certificate authorities are trusted.
+/// Sets which root certificates are trusted.
 ///
-/// Those added with fw_tls_add_ca_pem are trusted besides.
-///
-/// tls: the settings; later changes reach connections opened later.
-/// roots: default FW_ROOTS_WEBPKI.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param roots Default FW_ROOTS_WEBPKI.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_roots).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_tls_set_roots(tls: fw_tls, roots: MaybeUninit<fw_roots>) -> fw_result {
     guard(|| {
@@ -166,33 +145,25 @@ pub extern "C" fn fw_tls_set_roots(tls: fw_tls, roots: MaybeUninit<fw_roots>) ->
     })
 }
 
-/// Accepts any certificate.
+/// Disables certificate verification.
 ///
-/// Anybody on the way can then read and change everything: for development only.
+/// For development only: a man in the middle can read and change everything.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_tls_set_insecure(tls: fw_tls, enable: MaybeUninit<bool>) -> fw_result {
     guard(|| tls.get()?.set_insecure(bool_from_c(enable)))
 }
 
-/// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE names.
+/// Writes TLS session keys to the file named by the environment variable SSLKEYLOGFILE.
 ///
-/// So that tools such as Wireshark can show what was said: for development only.
+/// For development only: tools such as Wireshark can then decrypt the traffic.
 ///
-/// tls: the settings; later changes reach connections opened later.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param tls The settings.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_tls_set_key_log(tls: fw_tls, enable: MaybeUninit<bool>) -> fw_result {
     guard(|| tls.get()?.set_key_log(bool_from_c(enable)))
@@ -200,14 +171,9 @@ pub extern "C" fn fw_tls_set_key_log(tls: fw_tls, enable: MaybeUninit<bool>) -> 
 
 /// Destroys the handle.
 ///
-/// Sockets that use it keep its settings.
+/// Sockets that use the settings keep them.
 ///
-/// tls: the settings.
-/// Returns: OK; INVALID_HANDLE (destroyed already).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK; INVALID_HANDLE (already destroyed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_tls_destroy(tls: fw_tls) -> fw_result {
     guard(|| tls.get()?.destroy())
