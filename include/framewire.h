@@ -155,78 +155,47 @@
 /// A call that does not return FW_RESULT_OK has no effect; fw_last_error describes the failure. New
 /// results may be added; numbers are never reused.
 enum fw_result FW_ENUM {
-    /// Success.
-    FW_RESULT_OK = 0,
-    /// An argument is NULL, out of range or malformed.
-    FW_RESULT_INVALID_ARGUMENT = 1,
-    /// The handle is zero, made up, destroyed or released.
-    FW_RESULT_INVALID_HANDLE = 2,
-    /// The socket or the library is in a state that does not allow the call.
-    FW_RESULT_INVALID_STATE = 3,
-    /// The URL is malformed or not supported; fw_last_error says why.
-    FW_RESULT_INVALID_URL = 4,
-    /// A text message is not valid UTF-8.
-    FW_RESULT_INVALID_UTF8 = 5,
-    /// Larger than the protocol or a limit allows.
-    FW_RESULT_TOO_LARGE = 6,
-    /// The send queue is full. Nothing was queued; retry later.
-    FW_RESULT_WOULD_BLOCK = 7,
-    /// This build of the library does not support it.
-    FW_RESULT_NOT_SUPPORTED = 8,
-    /// Memory allocation failed.
-    FW_RESULT_OUT_OF_MEMORY = 9,
-    /// The timeout expired.
-    FW_RESULT_TIMED_OUT = 10,
-    /// The library is shutting down.
-    FW_RESULT_SHUT_DOWN = 11,
-    /// An internal error of the library, which was logged. The library stays usable.
-    FW_RESULT_INTERNAL = 12,
+    FW_RESULT_OK = 0,               ///< Success.
+    FW_RESULT_INVALID_ARGUMENT = 1, ///< An argument is NULL, out of range or malformed.
+    FW_RESULT_INVALID_HANDLE = 2,   ///< The handle is zero, made up, destroyed or released.
+    FW_RESULT_INVALID_STATE = 3,    ///< The state of the socket or library does not allow the call.
+    FW_RESULT_INVALID_URL = 4,      ///< Malformed or unsupported URL; fw_last_error says why.
+    FW_RESULT_INVALID_UTF8 = 5,     ///< A text message is not valid UTF-8.
+    FW_RESULT_TOO_LARGE = 6,        ///< Larger than the protocol or a limit allows.
+    FW_RESULT_WOULD_BLOCK = 7,      ///< The send queue is full. Nothing was queued; retry later.
+    FW_RESULT_NOT_SUPPORTED = 8,    ///< This build of the library does not support it.
+    FW_RESULT_OUT_OF_MEMORY = 9,    ///< Memory allocation failed.
+    FW_RESULT_TIMED_OUT = 10,       ///< The timeout expired.
+    FW_RESULT_SHUT_DOWN = 11,       ///< The library is shutting down.
+    FW_RESULT_INTERNAL = 12,        ///< Internal error, which was logged. The library stays usable.
 };
 FW_ENUM_TYPE(fw_result);
 
 /// The structs of this header, for fw_sizeof.
 enum fw_struct FW_ENUM {
-    /// fw_config
-    FW_STRUCT_CONFIG = 1,
-    /// fw_error
-    FW_STRUCT_ERROR = 2,
-    /// fw_segment
-    FW_STRUCT_SEGMENT = 3,
-    /// fw_frame
-    FW_STRUCT_FRAME = 4,
-    /// fw_event
-    FW_STRUCT_EVENT = 5,
-    /// fw_stats
-    FW_STRUCT_STATS = 6,
-    /// fw_pool_stats
-    FW_STRUCT_POOL_STATS = 7,
-    /// fw_compression
-    FW_STRUCT_COMPRESSION = 8,
-    /// fw_extension
-    FW_STRUCT_EXTENSION = 9,
-    /// fw_reconnect
-    FW_STRUCT_RECONNECT = 10,
-    /// fw_callbacks
-    FW_STRUCT_CALLBACKS = 11,
-    /// fw_extension_frame
-    FW_STRUCT_EXTENSION_FRAME = 12,
+    FW_STRUCT_CONFIG = 1,           ///< fw_config
+    FW_STRUCT_ERROR = 2,            ///< fw_error
+    FW_STRUCT_SEGMENT = 3,          ///< fw_segment
+    FW_STRUCT_FRAME = 4,            ///< fw_frame
+    FW_STRUCT_EVENT = 5,            ///< fw_event
+    FW_STRUCT_STATS = 6,            ///< fw_stats
+    FW_STRUCT_POOL_STATS = 7,       ///< fw_pool_stats
+    FW_STRUCT_COMPRESSION = 8,      ///< fw_compression
+    FW_STRUCT_EXTENSION = 9,        ///< fw_extension
+    FW_STRUCT_RECONNECT = 10,       ///< fw_reconnect
+    FW_STRUCT_CALLBACKS = 11,       ///< fw_callbacks
+    FW_STRUCT_EXTENSION_FRAME = 12, ///< fw_extension_frame
 };
 FW_ENUM_TYPE(fw_struct);
 
 /// How much is logged: each level includes those above it in this list.
 enum fw_log_level FW_ENUM {
-    /// Nothing.
-    FW_LOG_OFF = 0,
-    /// Internal errors and failed system calls.
-    FW_LOG_ERROR = 1,
-    /// Possible misconfiguration, and lost data.
-    FW_LOG_WARN = 2,
-    /// Connections that failed, and why.
-    FW_LOG_INFO = 3,
-    /// Each step of connecting and closing.
-    FW_LOG_DEBUG = 4,
-    /// The smallest detail.
-    FW_LOG_TRACE = 5,
+    FW_LOG_OFF = 0,   ///< Nothing.
+    FW_LOG_ERROR = 1, ///< Internal errors and failed system calls.
+    FW_LOG_WARN = 2,  ///< Possible misconfiguration, and lost data.
+    FW_LOG_INFO = 3,  ///< Connections that failed, and why.
+    FW_LOG_DEBUG = 4, ///< Each step of connecting and closing.
+    FW_LOG_TRACE = 5, ///< The smallest detail.
 };
 FW_ENUM_TYPE(fw_log_level);
 
@@ -234,161 +203,116 @@ FW_ENUM_TYPE(fw_log_level);
 ///
 /// New kinds may be added; numbers are never reused.
 enum fw_error_kind FW_ENUM {
-    /// Not an error.
-    FW_ERROR_KIND_NONE = 0,
-    /// Name resolution failed: the host name has no address, or the resolver failed.
-    FW_ERROR_KIND_RESOLVE = 1,
-    /// Connection refused.
-    FW_ERROR_KIND_REFUSED = 2,
-    /// Host unreachable.
-    FW_ERROR_KIND_UNREACHABLE = 3,
-    /// The connection was reset or ended without a closing handshake.
-    FW_ERROR_KIND_RESET = 4,
-    /// Connecting took longer than the connect timeout, or a write stalled.
-    FW_ERROR_KIND_TIMED_OUT = 5,
-    /// TLS failed: certificate, version, cipher suite or alert.
-    FW_ERROR_KIND_TLS = 6,
-    /// The server refused the upgrade request: see http_status.
-    FW_ERROR_KIND_HTTP = 7,
-    /// A proxy refused or failed.
-    FW_ERROR_KIND_PROXY = 8,
-    /// The server violated the protocol.
-    FW_ERROR_KIND_PROTOCOL = 9,
-    /// The server sent a text message that is not UTF-8.
-    FW_ERROR_KIND_UTF8 = 10,
-    /// A message is larger than the maximum message size.
-    FW_ERROR_KIND_TOO_LARGE = 11,
-    /// A ping was not answered and nothing else was received.
-    FW_ERROR_KIND_PING_TIMEOUT = 12,
-    /// An extension failed.
-    FW_ERROR_KIND_EXTENSION = 13,
-    /// Another operating system error: see os_code.
-    FW_ERROR_KIND_IO = 14,
-    /// An internal error of the library, which was logged.
-    FW_ERROR_KIND_INTERNAL = 15,
+    FW_ERROR_KIND_NONE = 0,          ///< Not an error.
+    FW_ERROR_KIND_RESOLVE = 1,       ///< Name resolution failed, or the host has no address.
+    FW_ERROR_KIND_REFUSED = 2,       ///< Connection refused.
+    FW_ERROR_KIND_UNREACHABLE = 3,   ///< Host unreachable.
+    FW_ERROR_KIND_RESET = 4,         ///< Reset, or ended without a closing handshake.
+    FW_ERROR_KIND_TIMED_OUT = 5,     ///< Connect timeout, or a write stalled.
+    FW_ERROR_KIND_TLS = 6,           ///< Certificate, version, cipher suite or alert.
+    FW_ERROR_KIND_HTTP = 7,          ///< The server refused the upgrade request: see http_status.
+    FW_ERROR_KIND_PROXY = 8,         ///< A proxy refused or failed.
+    FW_ERROR_KIND_PROTOCOL = 9,      ///< The server violated the protocol.
+    FW_ERROR_KIND_UTF8 = 10,         ///< The server sent a text message that is not UTF-8.
+    FW_ERROR_KIND_TOO_LARGE = 11,    ///< A message is larger than the maximum message size.
+    FW_ERROR_KIND_PING_TIMEOUT = 12, ///< A ping was not answered and nothing else was received.
+    FW_ERROR_KIND_EXTENSION = 13,    ///< An extension failed.
+    FW_ERROR_KIND_IO = 14,           ///< Another operating system error: see os_code.
+    FW_ERROR_KIND_INTERNAL = 15,     ///< Internal error of the library, which was logged.
 };
 FW_ENUM_TYPE(fw_error_kind);
 
 /// The phase in which a connection failed.
 enum fw_phase FW_ENUM {
-    /// Not an error.
-    FW_PHASE_NONE = 0,
-    /// Name resolution.
-    FW_PHASE_RESOLVE = 1,
-    /// TCP connect.
-    FW_PHASE_CONNECT = 2,
-    /// Proxy handshake.
-    FW_PHASE_PROXY = 3,
-    /// TLS handshake.
-    FW_PHASE_TLS = 4,
-    /// HTTP upgrade request and response.
-    FW_PHASE_UPGRADE = 5,
-    /// The connection was open.
-    FW_PHASE_OPEN = 6,
-    /// Closing handshake.
-    FW_PHASE_CLOSING = 7,
+    FW_PHASE_NONE = 0,    ///< Not an error.
+    FW_PHASE_RESOLVE = 1, ///< Name resolution.
+    FW_PHASE_CONNECT = 2, ///< TCP connect.
+    FW_PHASE_PROXY = 3,   ///< Proxy handshake.
+    FW_PHASE_TLS = 4,     ///< TLS handshake.
+    FW_PHASE_UPGRADE = 5, ///< HTTP upgrade request and response.
+    FW_PHASE_OPEN = 6,    ///< The connection was open.
+    FW_PHASE_CLOSING = 7, ///< Closing handshake.
 };
 FW_ENUM_TYPE(fw_phase);
 
 /// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
 enum fw_opcode FW_ENUM {
-    /// In an event that is about no message.
-    FW_OPCODE_NONE = 0,
-    /// UTF-8.
-    FW_OPCODE_TEXT = 1,
-    /// Any bytes.
-    FW_OPCODE_BINARY = 2,
+    FW_OPCODE_NONE = 0,   ///< In an event that is about no message.
+    FW_OPCODE_TEXT = 1,   ///< UTF-8.
+    FW_OPCODE_BINARY = 2, ///< Any bytes.
 };
 FW_ENUM_TYPE(fw_opcode);
 
 /// What an event is about. New ones may be added: ignore what you do not know.
 enum fw_event_type FW_ENUM {
-    /// No event.
-    FW_EVENT_NONE = 0,
-    /// The upgrade is done.
-    FW_EVENT_OPEN = 1,
-    /// A whole text message: payload.
-    FW_EVENT_TEXT = 2,
-    /// A whole binary message: payload.
-    FW_EVENT_BINARY = 3,
-    /// A fragment: opcode, is_first, is_final, payload. Only after fw_socket_enable_event.
-    FW_EVENT_INCOMPLETE_FRAME = 4,
-    /// The upgrade request can be changed: request. The connection goes on when the event is
-    /// released. Only after fw_socket_enable_event.
-    FW_EVENT_REQUEST = 5,
-    /// A pong: payload.
-    FW_EVENT_PONG = 6,
-    /// The connection was lost, or not made, and will be tried again: attempt, delay_ms, error, and
-    /// its message as payload, NUL-terminated. Only with fw_socket_set_reconnect.
-    FW_EVENT_RECONNECTING = 7,
-    /// Terminal: close_code, and the reason as payload, NUL-terminated.
-    FW_EVENT_CLOSED = 8,
-    /// Terminal: error, and its message as payload, NUL-terminated.
-    FW_EVENT_ERROR = 9,
+    FW_EVENT_NONE = 0,             ///< No event.
+    FW_EVENT_OPEN = 1,             ///< The upgrade is done.
+    FW_EVENT_TEXT = 2,             ///< A whole text message: payload.
+    FW_EVENT_BINARY = 3,           ///< A whole binary message: payload.
+    FW_EVENT_INCOMPLETE_FRAME = 4, ///< A fragment: opcode, is_first, is_final, payload. Only after
+                                   ///< fw_socket_enable_event.
+    FW_EVENT_REQUEST = 5,          ///< The upgrade request can be changed: request. The connection
+                                   ///< goes on when the event is released. Only after
+                                   ///< fw_socket_enable_event.
+    FW_EVENT_PONG = 6,             ///< A pong: payload.
+    FW_EVENT_RECONNECTING = 7,     ///< The connection was lost, or not made, and will be tried
+                                   ///< again: attempt, delay_ms, error, and its message as payload,
+                                   ///< NUL-terminated. Only with fw_socket_set_reconnect.
+    FW_EVENT_CLOSED = 8,           ///< Terminal: close_code, and the reason as payload,
+                                   ///< NUL-terminated.
+    FW_EVENT_ERROR = 9,            ///< Terminal: error, and its message as payload, NUL-terminated.
 };
 FW_ENUM_TYPE(fw_event_type);
 
 /// Where a socket's callbacks run.
 enum fw_dispatch FW_ENUM {
-    /// Inside fw_poll, on the thread that calls it: the default.
-    FW_DISPATCH_POLL = 0,
-    /// On the socket's worker thread, as soon as anything happens. Callbacks must be quick: other
-    /// sockets wait for them.
-    FW_DISPATCH_WORKER = 1,
+    FW_DISPATCH_POLL = 0,   ///< Inside fw_poll, on the thread that calls it: the default.
+    FW_DISPATCH_WORKER = 1, ///< On the socket's worker thread, as soon as anything happens.
+                            ///< Callbacks must be quick: other sockets wait for them.
 };
 FW_ENUM_TYPE(fw_dispatch);
 
 /// What is special about one message; bits that can be combined. New ones may be added.
 enum fw_send_flags FW_ENUM {
-    /// Nothing.
-    FW_SEND_DEFAULT = 0,
-    /// It is sent as it is, though compression was agreed on: for what is compressed already.
-    FW_SEND_UNCOMPRESSED = 1,
+    FW_SEND_DEFAULT = 0,      ///< Nothing.
+    FW_SEND_UNCOMPRESSED = 1, ///< It is sent as it is, though compression was agreed on: for what
+                              ///< is compressed already.
 };
 FW_ENUM_TYPE(fw_send_flags);
 
 /// The HTTP version of the upgrade.
 enum fw_http FW_ENUM {
-    /// The default. For wss, HTTP/2 where the server supports WebSockets over it (RFC 8441), else
-    /// HTTP/1.1; for ws, HTTP/1.1.
-    FW_HTTP_AUTO = 0,
-    /// HTTP/1.1.
-    FW_HTTP_1 = 1,
-    /// HTTP/2 only; for ws with prior knowledge (no upgrade).
-    FW_HTTP_2 = 2,
+    FW_HTTP_AUTO = 0, ///< The default. For wss, HTTP/2 where the server supports WebSockets over it
+                      ///< (RFC 8441), else HTTP/1.1; for ws, HTTP/1.1.
+    FW_HTTP_1 = 1,    ///< HTTP/1.1.
+    FW_HTTP_2 = 2,    ///< HTTP/2 only; for ws with prior knowledge (no upgrade).
 };
 FW_ENUM_TYPE(fw_http);
 
 /// Root certificates to trust, in addition to those added with fw_tls_add_ca_pem.
 enum fw_roots FW_ENUM {
-    /// Mozilla's roots, built into the library and the same on every platform. The default.
-    FW_ROOTS_WEBPKI = 0,
-    /// The roots of the operating system.
-    FW_ROOTS_PLATFORM = 1,
-    /// None: only those added with fw_tls_add_ca_pem, or keys pinned with fw_tls_add_pin_sha256.
-    FW_ROOTS_NONE = 2,
+    FW_ROOTS_WEBPKI = 0,   ///< Mozilla's roots, built into the library and the same on every
+                           ///< platform. The default.
+    FW_ROOTS_PLATFORM = 1, ///< The roots of the operating system.
+    FW_ROOTS_NONE = 2,     ///< None: only those added with fw_tls_add_ca_pem, or keys pinned with
+                           ///< fw_tls_add_pin_sha256.
 };
 FW_ENUM_TYPE(fw_roots);
 
 /// The state of a socket; see the diagram at fw_socket.
 enum fw_state FW_ENUM {
-    /// Between fw_socket_open and the event open, and while reconnecting.
-    FW_STATE_CONNECTING = 0,
-    /// Messages can be sent.
-    FW_STATE_OPEN = 1,
-    /// The closing handshake is running; messages may still be received.
-    FW_STATE_CLOSING = 2,
-    /// Never opened, or the connection has ended. Events may still be queued.
-    FW_STATE_CLOSED = 3,
-    /// Invalid handle.
-    FW_STATE_UNKNOWN = 4,
+    FW_STATE_CONNECTING = 0, ///< Between fw_socket_open and the event open, and while reconnecting.
+    FW_STATE_OPEN = 1,       ///< Messages can be sent.
+    FW_STATE_CLOSING = 2,    ///< The closing handshake is running; messages may still be received.
+    FW_STATE_CLOSED = 3,     ///< Never opened, or the connection has ended. Events may still be
+                             ///< queued.
+    FW_STATE_UNKNOWN = 4,    ///< Invalid handle.
 };
 FW_ENUM_TYPE(fw_state);
 
 /// Allocates a block of memory.
 ///
 /// Called on any thread, concurrently. Must not call the library.
-///
 /// \param size Size in bytes, never 0; need not be a multiple of align.
 /// \param align Alignment in bytes: a power of two, at least the size of a pointer.
 /// \param user_data The alloc_user_data of fw_config.
@@ -399,7 +323,6 @@ typedef void *(FW_CALL *fw_alloc_fn)(size_t size, size_t align, void *user_data)
 ///
 /// The new block begins with the content of the old one, and the old one is freed. On failure the
 /// old block stays valid. Called like fw_alloc_fn.
-///
 /// \param ptr A block that alloc or realloc returned, never NULL.
 /// \param old_size The size it was allocated with, in bytes.
 /// \param new_size Size in bytes, never 0.
@@ -412,7 +335,6 @@ typedef void *(FW_CALL *fw_realloc_fn)(void *ptr, size_t old_size, size_t new_si
 /// Frees a block of memory.
 ///
 /// Called like fw_alloc_fn.
-///
 /// \param ptr A block that alloc or realloc returned, never NULL.
 /// \param size The size it was allocated with, in bytes.
 /// \param align The alignment it was allocated with.
@@ -420,7 +342,6 @@ typedef void *(FW_CALL *fw_realloc_fn)(void *ptr, size_t old_size, size_t new_si
 typedef void (FW_CALL *fw_free_fn)(void *ptr, size_t size, size_t align, void *user_data);
 
 /// Called on a thread of the library when it starts or ends.
-///
 /// \param user_data The thread_user_data of fw_config.
 typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 
@@ -429,32 +350,27 @@ typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 /// Initialize it with fw_config_init; fw_init copies it. Zero and NULL mean the default in every
 /// field.
 typedef struct fw_config {
-    /// Size of this struct in bytes, set by fw_config_init.
-    uint32_t struct_size;
-    /// Number of worker threads, at most 64. Default: 1, which carries thousands of sockets.
-    uint32_t worker_threads;
-    /// Allocates all memory of the library; set it together with free. The functions must stay
-    /// callable until the process ends or the library is unloaded: a block is freed by the
-    /// functions that allocated it, even after fw_shutdown. For NULL see Memory above. Default: the
-    /// system's allocator.
-    fw_alloc_fn alloc;
-    /// Optional. When NULL, blocks are resized by allocating and copying.
-    fw_realloc_fn realloc;
-    /// Set it together with alloc.
-    fw_free_fn free;
-    /// Passed to alloc, realloc and free.
-    void *alloc_user_data;
-    /// Called first on each thread of the library, for example to register it with a profiler or
-    /// attach it to a VM.
-    fw_thread_fn thread_started;
-    /// Called last on each thread of the library.
-    fw_thread_fn thread_stopped;
-    /// Passed to thread_started and thread_stopped.
-    void *thread_user_data;
-    /// Size of a socket's event queue in bytes, at least 16 KiB. When the unread events (payload
-    /// plus 64 bytes each) reach it, the socket stops reading from the network until events are
-    /// taken (backpressure). May be exceeded by one message and one read of 64 KiB. Default: 4 MiB.
-    size_t event_queue_bytes;
+    uint32_t struct_size;        ///< Size of this struct in bytes, set by fw_config_init.
+    uint32_t worker_threads;     ///< Number of worker threads, at most 64. Default: 1, which
+                                 ///< carries thousands of sockets.
+    fw_alloc_fn alloc;           ///< Allocates all memory of the library; set it together with
+                                 ///< free. The functions must stay callable until the process ends
+                                 ///< or the library is unloaded: a block is freed by the functions
+                                 ///< that allocated it, even after fw_shutdown. For NULL see Memory
+                                 ///< above. Default: the system's allocator.
+    fw_realloc_fn realloc;       ///< Optional. When NULL, blocks are resized by allocating and
+                                 ///< copying.
+    fw_free_fn free;             ///< Set it together with alloc.
+    void *alloc_user_data;       ///< Passed to alloc, realloc and free.
+    fw_thread_fn thread_started; ///< Called first on each thread of the library, for example to
+                                 ///< register it with a profiler or attach it to a VM.
+    fw_thread_fn thread_stopped; ///< Called last on each thread of the library.
+    void *thread_user_data;      ///< Passed to thread_started and thread_stopped.
+    size_t event_queue_bytes;    ///< Size of a socket's event queue in bytes, at least 16 KiB. When
+                                 ///< the unread events (payload plus 64 bytes each) reach it, the
+                                 ///< socket stops reading from the network until events are taken
+                                 ///< (backpressure). May be exceeded by one message and one read of
+                                 ///< 64 KiB. Default: 4 MiB.
 } fw_config;
 
 /// A WebSocket: one connection at a time, which can be opened repeatedly.
@@ -467,8 +383,7 @@ typedef struct fw_config {
 ///
 /// A handle, valid until fw_socket_destroy or fw_shutdown. Using a stale handle is safe.
 typedef struct fw_socket {
-    /// 0 is never valid.
-    uint64_t id;
+    uint64_t id; ///< 0 is never valid.
 } fw_socket;
 
 /// Receives a log line, on whichever thread logs, several at once. May call the library.
@@ -482,7 +397,6 @@ typedef void (FW_CALL *fw_log_fn)(fw_log_level level, struct fw_socket socket, c
                                   const char *message, void *user_data);
 
 /// Always the last callback for a socket: frees what its callbacks use.
-///
 /// \param user_data The pointer given to fw_socket_set_finalizer.
 typedef void (FW_CALL *fw_finalizer_fn)(void *user_data);
 
@@ -505,8 +419,7 @@ typedef void (FW_CALL *fw_text_fn)(struct fw_socket socket, const char *text, si
 
 /// The right to a piece of a pooled block. Part of fw_segment; of no use alone.
 typedef struct fw_buffer {
-    /// 0 is no buffer.
-    uint64_t id;
+    uint64_t id; ///< 0 is no buffer.
 } fw_buffer;
 
 /// Bytes in a pooled block: data[offset] to data[offset + count - 1].
@@ -518,14 +431,10 @@ typedef struct fw_buffer {
 /// socket and fw_shutdown. A retained segment keeps its whole block alive, which is 64 KiB even when
 /// the segment is small: copy small payloads that are to be kept for long.
 typedef struct fw_segment {
-    /// Where the block begins; never NULL in what the library hands out.
-    uint8_t *data;
-    /// Where the bytes begin, from data.
-    size_t offset;
-    /// How many bytes there are, may be 0.
-    size_t count;
-    /// What makes it valid.
-    struct fw_buffer buffer;
+    uint8_t *data;           ///< Where the block begins; never NULL in what the library hands out.
+    size_t offset;           ///< Where the bytes begin, from data.
+    size_t count;            ///< How many bytes there are, may be 0.
+    struct fw_buffer buffer; ///< What makes it valid.
 } fw_segment;
 
 /// A whole text message came, shown where it was received.
@@ -561,16 +470,12 @@ typedef void (FW_CALL *fw_binary_no_alloc_fn)(struct fw_socket socket,
 /// One fragment of a message, decoded. Valid until the callback returns; its payload longer, when
 /// retained.
 typedef struct fw_frame {
-    /// What the whole message is: the same for all of its fragments.
-    fw_opcode opcode;
-    /// 1 for the first fragment of a message, else 0.
-    uint32_t is_first;
-    /// 1 for the last fragment of a message, else 0.
-    uint32_t is_final;
-    /// A fragment of a text may begin and end within a character; the whole was checked so far.
-    struct fw_segment payload;
-    /// For later versions; 0.
-    uint64_t reserved[2];
+    fw_opcode opcode;          ///< What the whole message is: the same for all of its fragments.
+    uint32_t is_first;         ///< 1 for the first fragment of a message, else 0.
+    uint32_t is_final;         ///< 1 for the last fragment of a message, else 0.
+    struct fw_segment payload; ///< A fragment of a text may begin and end within a character; the
+                               ///< whole was checked so far.
+    uint64_t reserved[2];      ///< For later versions; 0.
 } fw_frame;
 
 /// A fragment of a message came.
@@ -586,8 +491,7 @@ typedef void (FW_CALL *fw_incomplete_frame_fn)(struct fw_socket socket,
 /// A handle. Lives until its callback returns, or its event is released; used after that it is
 /// refused.
 typedef struct fw_request {
-    /// 0 is none.
-    uint64_t id;
+    uint64_t id; ///< 0 is none.
 } fw_request;
 
 /// The upgrade request is ready to be sent and can still be changed.
@@ -613,23 +517,15 @@ typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data,
 ///
 /// Valid until the callback returns or the event is released.
 typedef struct fw_error {
-    /// What went wrong.
-    fw_error_kind kind;
-    /// In which phase.
-    fw_phase phase;
-    /// Operating system error code (errno, WSAGetLastError), or 0.
-    int32_t os_code;
-    /// HTTP status of a refused upgrade, or 0.
-    uint16_t http_status;
-    /// TLS alert that was sent or received (RFC 8446 section 6), or 0.
-    uint8_t tls_alert;
-    /// 1 if a retry may succeed, else 0.
-    uint32_t retriable;
-    /// What failed, at which address, and what to do if known. NUL-terminated UTF-8; NULL in an
-    /// event that is not an error.
-    const char *message;
-    /// Reserved for later versions; 0.
-    uint64_t reserved[2];
+    fw_error_kind kind;   ///< What went wrong.
+    fw_phase phase;       ///< In which phase.
+    int32_t os_code;      ///< Operating system error code (errno, WSAGetLastError), or 0.
+    uint16_t http_status; ///< HTTP status of a refused upgrade, or 0.
+    uint8_t tls_alert;    ///< TLS alert that was sent or received (RFC 8446 section 6), or 0.
+    uint32_t retriable;   ///< 1 if a retry may succeed, else 0.
+    const char *message;  ///< What failed, at which address, and what to do if known.
+                          ///< NUL-terminated UTF-8; NULL in an event that is not an error.
+    uint64_t reserved[2]; ///< Reserved for later versions; 0.
 } fw_error;
 
 /// The connection was lost, or not made, and will be tried again.
@@ -668,30 +564,19 @@ typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_err
 ///
 /// Prepare it with fw_callbacks_init. The caller's; copied by fw_socket_set_callbacks.
 typedef struct fw_callbacks {
-    /// The size of this struct in bytes, set by fw_callbacks_init.
-    uint32_t struct_size;
-    /// As fw_socket_on_open.
-    fw_open_fn open;
-    /// As fw_socket_on_text.
-    fw_text_fn text;
-    /// As fw_socket_on_text_segment.
-    fw_text_segment_fn text_segment;
-    /// As fw_socket_on_binary.
-    fw_binary_fn binary;
-    /// As fw_socket_on_binary_no_alloc.
-    fw_binary_no_alloc_fn binary_no_alloc;
-    /// As fw_socket_on_incomplete_frame.
-    fw_incomplete_frame_fn incomplete_frame;
-    /// As fw_socket_on_internal_request_created.
-    fw_request_fn internal_request_created;
-    /// As fw_socket_on_pong.
-    fw_pong_fn pong;
-    /// As fw_socket_on_reconnecting.
-    fw_reconnecting_fn reconnecting;
-    /// As fw_socket_on_closed.
-    fw_closed_fn closed;
-    /// As fw_socket_on_error.
-    fw_error_fn error;
+    uint32_t struct_size;                    ///< The size of this struct in bytes, set by
+                                             ///< fw_callbacks_init.
+    fw_open_fn open;                         ///< As fw_socket_on_open.
+    fw_text_fn text;                         ///< As fw_socket_on_text.
+    fw_text_segment_fn text_segment;         ///< As fw_socket_on_text_segment.
+    fw_binary_fn binary;                     ///< As fw_socket_on_binary.
+    fw_binary_no_alloc_fn binary_no_alloc;   ///< As fw_socket_on_binary_no_alloc.
+    fw_incomplete_frame_fn incomplete_frame; ///< As fw_socket_on_incomplete_frame.
+    fw_request_fn internal_request_created;  ///< As fw_socket_on_internal_request_created.
+    fw_pong_fn pong;                         ///< As fw_socket_on_pong.
+    fw_reconnecting_fn reconnecting;         ///< As fw_socket_on_reconnecting.
+    fw_closed_fn closed;                     ///< As fw_socket_on_closed.
+    fw_error_fn error;                       ///< As fw_socket_on_error.
 } fw_callbacks;
 
 /// Something that happened, taken from the queue.
@@ -699,32 +584,19 @@ typedef struct fw_callbacks {
 /// What it points to is read-only and lives until fw_event_release, which must come for every event
 /// taken; a payload longer, when retained. Fields that its type does not name are zero.
 typedef struct fw_event {
-    /// What happened.
-    fw_event_type type;
-    /// Whom it happened to. May be destroyed by now.
-    struct fw_socket socket;
-    /// What fw_socket_set_user_data has stored.
-    void *user_data;
-    /// The message, fragment, pong, close reason or error message.
-    struct fw_segment payload;
-    /// What the message is.
-    fw_opcode opcode;
-    /// 1 for a whole message or the first fragment of one, else 0.
-    uint32_t is_first;
-    /// 1 for a whole message or the last fragment of one, else 0.
-    uint32_t is_final;
-    /// As in the callback closed.
-    uint16_t close_code;
-    /// How the connection failed.
-    struct fw_error error;
-    /// The upgrade request.
-    struct fw_request request;
-    /// Of reconnecting: the number of the try that follows, from 1.
-    uint32_t attempt;
-    /// Of reconnecting: how long until then, in milliseconds.
-    uint32_t delay_ms;
-    /// For later versions; 0.
-    uint64_t reserved[4];
+    fw_event_type type;        ///< What happened.
+    struct fw_socket socket;   ///< Whom it happened to. May be destroyed by now.
+    void *user_data;           ///< What fw_socket_set_user_data has stored.
+    struct fw_segment payload; ///< The message, fragment, pong, close reason or error message.
+    fw_opcode opcode;          ///< What the message is.
+    uint32_t is_first;         ///< 1 for a whole message or the first fragment of one, else 0.
+    uint32_t is_final;         ///< 1 for a whole message or the last fragment of one, else 0.
+    uint16_t close_code;       ///< As in the callback closed.
+    struct fw_error error;     ///< How the connection failed.
+    struct fw_request request; ///< The upgrade request.
+    uint32_t attempt;          ///< Of reconnecting: the number of the try that follows, from 1.
+    uint32_t delay_ms;         ///< Of reconnecting: how long until then, in milliseconds.
+    uint64_t reserved[4];      ///< For later versions; 0.
 } fw_event;
 
 /// What the pool of payload memory holds. Exact when nothing moves, close otherwise.
@@ -732,20 +604,14 @@ typedef struct fw_event {
 /// Prepare it with fw_pool_stats_init once; fw_buffer_pool_stats fills as much of it as struct_size
 /// says.
 typedef struct fw_pool_stats {
-    /// The size of this struct in bytes, set by fw_pool_stats_init.
-    uint32_t struct_size;
-    /// Blocks that hold something.
-    uint64_t blocks_in_use;
-    /// Their size in bytes.
-    uint64_t bytes_in_use;
-    /// Blocks kept for reuse.
-    uint64_t blocks_free;
-    /// Their size in bytes, at most 32 MiB.
-    uint64_t bytes_free;
-    /// Segments that the caller holds, in events too.
-    uint64_t leases;
-    /// Blocks that came from the allocator since the process began: stands still in a steady state.
-    uint64_t allocations;
+    uint32_t struct_size;   ///< The size of this struct in bytes, set by fw_pool_stats_init.
+    uint64_t blocks_in_use; ///< Blocks that hold something.
+    uint64_t bytes_in_use;  ///< Their size in bytes.
+    uint64_t blocks_free;   ///< Blocks kept for reuse.
+    uint64_t bytes_free;    ///< Their size in bytes, at most 32 MiB.
+    uint64_t leases;        ///< Segments that the caller holds, in events too.
+    uint64_t allocations;   ///< Blocks that came from the allocator since the process began: stands
+                            ///< still in a steady state.
 } fw_pool_stats;
 
 /// TLS settings for sockets with wss: URLs.
@@ -753,47 +619,39 @@ typedef struct fw_pool_stats {
 /// A handle, valid until fw_tls_destroy, also after fw_shutdown. Sockets keep their settings alive.
 /// Changes apply to connections opened later.
 typedef struct fw_tls {
-    /// 0 is never valid.
-    uint64_t id;
+    uint64_t id; ///< 0 is never valid.
 } fw_tls;
 
 /// Reconnect policy: exponential backoff with jitter.
 ///
 /// Initialize it with fw_reconnect_init; fw_socket_set_reconnect copies it.
 typedef struct fw_reconnect {
-    /// Size of this struct in bytes, set by fw_reconnect_init.
-    uint32_t struct_size;
-    /// 1 (the default of fw_reconnect_init) to reconnect, 0 not to.
-    uint32_t enabled;
-    /// Minimum delay before a retry in milliseconds, at least 1; default 250.
-    uint32_t min_delay_ms;
-    /// Maximum delay in milliseconds, at least min_delay_ms; default 30000.
-    uint32_t max_delay_ms;
-    /// Maximum number of consecutive retries; 0 (the default) for no limit.
-    uint32_t max_attempts;
-    /// 1 to queue messages sent while the socket is connecting or reconnecting; 0 (the default) to
-    /// refuse them with INVALID_STATE.
-    uint32_t queue_sends;
+    uint32_t struct_size;  ///< Size of this struct in bytes, set by fw_reconnect_init.
+    uint32_t enabled;      ///< 1 (the default of fw_reconnect_init) to reconnect, 0 not to.
+    uint32_t min_delay_ms; ///< Minimum delay before a retry in milliseconds, at least 1; default
+                           ///< 250.
+    uint32_t max_delay_ms; ///< Maximum delay in milliseconds, at least min_delay_ms; default 30000.
+    uint32_t max_attempts; ///< Maximum number of consecutive retries; 0 (the default) for no limit.
+    uint32_t queue_sends;  ///< 1 to queue messages sent while the socket is connecting or
+                           ///< reconnecting; 0 (the default) to refuse them with INVALID_STATE.
 } fw_reconnect;
 
 /// Compression settings: permessage-deflate (RFC 7692).
 ///
 /// Initialize it with fw_compression_init; fw_socket_set_compression copies it.
 typedef struct fw_compression {
-    /// Size of this struct in bytes, set by fw_compression_init.
-    uint32_t struct_size;
-    /// 0 (stored) to 9 (smallest and slowest); default 6.
-    uint32_t level;
-    /// 1 to compress each message on its own, which saves memory and compresses less; default 0.
-    uint32_t client_no_context_takeover;
-    /// 1 to ask the server to do the same; default 0.
-    uint32_t server_no_context_takeover;
-    /// Window size for sending as a power of two, 8 to 15; default 15.
-    uint32_t client_max_window_bits;
-    /// Window size that the server is asked to use, 8 to 15; default 15.
-    uint32_t server_max_window_bits;
-    /// Messages of fewer bytes are not compressed; default 256.
-    size_t min_size_to_compress;
+    uint32_t struct_size;                ///< Size of this struct in bytes, set by
+                                         ///< fw_compression_init.
+    uint32_t level;                      ///< 0 (stored) to 9 (smallest and slowest); default 6.
+    uint32_t client_no_context_takeover; ///< 1 to compress each message on its own, which saves
+                                         ///< memory and compresses less; default 0.
+    uint32_t server_no_context_takeover; ///< 1 to ask the server to do the same; default 0.
+    uint32_t client_max_window_bits;     ///< Window size for sending as a power of two, 8 to 15;
+                                         ///< default 15.
+    uint32_t server_max_window_bits;     ///< Window size that the server is asked to use, 8 to 15;
+                                         ///< default 15.
+    size_t min_size_to_compress;         ///< Messages of fewer bytes are not compressed; default
+                                         ///< 256.
 } fw_compression;
 
 /// Writes the extension's element for Sec-WebSocket-Extensions, such as "x-xor; key=7", for an attempt.
@@ -818,16 +676,14 @@ typedef uint32_t (FW_CALL *fw_parse_negotiation_fn)(const char *element, size_t 
 
 /// A message, or a piece of one, that an extension is shown.
 typedef struct fw_extension_frame {
-    /// What the message is.
-    fw_opcode opcode;
-    /// 1 for a whole message, and for the first fragment where fragments come one by one.
-    uint32_t is_first;
-    /// 1 for a whole message, and for the last fragment where fragments come one by one.
-    uint32_t is_final;
-    /// The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
-    uint32_t rsv;
-    /// For later versions; 0.
-    uint64_t reserved[2];
+    fw_opcode opcode;     ///< What the message is.
+    uint32_t is_first;    ///< 1 for a whole message, and for the first fragment where fragments
+                          ///< come one by one.
+    uint32_t is_final;    ///< 1 for a whole message, and for the last fragment where fragments come
+                          ///< one by one.
+    uint32_t rsv;         ///< The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2,
+                          ///< RSV3 is 1.
+    uint64_t reserved[2]; ///< For later versions; 0.
 } fw_extension_frame;
 
 /// Chooses the reserved bits for a message that is to be sent.
@@ -865,25 +721,21 @@ typedef void (FW_CALL *fw_extension_destroy_fn)(void *user_data);
 /// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
 /// the socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
 typedef struct fw_extension {
-    /// The size of this struct in bytes, set by fw_extension_init.
-    uint32_t struct_size;
-    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
-    /// 0 means that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
-    uint32_t rsv;
-    /// Not NULL.
-    fw_add_negotiation_fn add_negotiation;
-    /// NULL: any answer is fine.
-    fw_parse_negotiation_fn parse_negotiation;
-    /// NULL: every message is marked with all of rsv.
-    fw_frame_header_fn frame_header;
-    /// NULL: messages are sent as they are.
-    fw_transform_fn encode;
-    /// NULL: messages are received as they are.
-    fw_transform_fn decode;
-    /// NULL: there is nothing to free.
-    fw_extension_destroy_fn destroy;
-    /// Handed to each of the functions; what it points to must live until destroy.
-    void *user_data;
+    uint32_t struct_size;                      ///< The size of this struct in bytes, set by
+                                               ///< fw_extension_init.
+    uint32_t rsv;                              ///< The reserved bits that it owns and marks its
+                                               ///< messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
+                                               ///< 0 means that it changes every message.
+                                               ///< permessage-deflate owns RSV1: turn compression
+                                               ///< off to use that.
+    fw_add_negotiation_fn add_negotiation;     ///< Not NULL.
+    fw_parse_negotiation_fn parse_negotiation; ///< NULL: any answer is fine.
+    fw_frame_header_fn frame_header;           ///< NULL: every message is marked with all of rsv.
+    fw_transform_fn encode;                    ///< NULL: messages are sent as they are.
+    fw_transform_fn decode;                    ///< NULL: messages are received as they are.
+    fw_extension_destroy_fn destroy;           ///< NULL: there is nothing to free.
+    void *user_data;                           ///< Handed to each of the functions; what it points
+                                               ///< to must live until destroy.
 } fw_extension;
 
 /// Statistics of a socket over all of its connections.
@@ -891,38 +743,33 @@ typedef struct fw_extension {
 /// Initialize it once with fw_stats_init. The durations of the phases are those of the last
 /// connection attempt.
 typedef struct fw_stats {
-    /// Size of this struct in bytes, set by fw_stats_init.
-    uint32_t struct_size;
-    /// Bytes written to the network after the upgrade, including frame headers.
-    uint64_t bytes_sent;
-    /// Bytes read from the network after the upgrade, including frame headers.
-    uint64_t bytes_received;
-    /// Messages accepted for sending, including those lost with a connection.
-    uint64_t messages_sent;
-    /// Complete messages received, including those delivered as fragments.
-    uint64_t messages_received;
-    /// Frames written to the network, including control frames.
-    uint64_t frames_sent;
-    /// Frames received, including control frames.
-    uint64_t frames_received;
-    /// Pings written to the network.
-    uint64_t pings_sent;
-    /// Pongs received.
-    uint64_t pongs_received;
-    /// Successful retries (fw_socket_set_reconnect).
-    uint64_t reconnects;
-    /// Payload bytes sent, before compression.
-    uint64_t payload_bytes_before_compression;
-    /// Payload bytes sent, after compression; counts messages that are not compressed too.
-    uint64_t payload_bytes_after_compression;
-    /// Duration of name resolution in microseconds; 0 before it is done.
-    uint64_t resolve_us;
-    /// Duration of TCP connect and proxy handshake in microseconds; 0 before it is done.
-    uint64_t connect_us;
-    /// Duration of the TLS handshake in microseconds; 0 without TLS and before it is done.
-    uint64_t tls_us;
-    /// Time from the upgrade request to its response in microseconds; 0 before the response.
-    uint64_t upgrade_us;
+    uint32_t struct_size;                      ///< Size of this struct in bytes, set by
+                                               ///< fw_stats_init.
+    uint64_t bytes_sent;                       ///< Bytes written to the network after the upgrade,
+                                               ///< including frame headers.
+    uint64_t bytes_received;                   ///< Bytes read from the network after the upgrade,
+                                               ///< including frame headers.
+    uint64_t messages_sent;                    ///< Messages accepted for sending, including those
+                                               ///< lost with a connection.
+    uint64_t messages_received;                ///< Complete messages received, including those
+                                               ///< delivered as fragments.
+    uint64_t frames_sent;                      ///< Frames written to the network, including control
+                                               ///< frames.
+    uint64_t frames_received;                  ///< Frames received, including control frames.
+    uint64_t pings_sent;                       ///< Pings written to the network.
+    uint64_t pongs_received;                   ///< Pongs received.
+    uint64_t reconnects;                       ///< Successful retries (fw_socket_set_reconnect).
+    uint64_t payload_bytes_before_compression; ///< Payload bytes sent, before compression.
+    uint64_t payload_bytes_after_compression;  ///< Payload bytes sent, after compression; counts
+                                               ///< messages that are not compressed too.
+    uint64_t resolve_us;                       ///< Duration of name resolution in microseconds; 0
+                                               ///< before it is done.
+    uint64_t connect_us;                       ///< Duration of TCP connect and proxy handshake in
+                                               ///< microseconds; 0 before it is done.
+    uint64_t tls_us;                           ///< Duration of the TLS handshake in microseconds; 0
+                                               ///< without TLS and before it is done.
+    uint64_t upgrade_us;                       ///< Time from the upgrade request to its response in
+                                               ///< microseconds; 0 before the response.
 } fw_stats;
 
 #ifdef __cplusplus
@@ -930,7 +777,6 @@ extern "C" {
 #endif // __cplusplus
 
 /// Returns the name of a result, such as "FW_RESULT_WOULD_BLOCK".
-///
 /// \param result Any number.
 /// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_result.
 FW_API const char *fw_result_name(fw_result result);
@@ -939,7 +785,6 @@ FW_API const char *fw_result_name(fw_result result);
 ///
 /// Functions that return a value instead of an fw_result store their failure too. Successful calls
 /// do not clear it, so read it only after a failure.
-///
 /// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
 /// \param cap Size of buf in bytes; 512 is always enough.
 /// \returns The length of the whole text without the NUL; 0 if no call has failed on this thread.
@@ -949,14 +794,12 @@ FW_API size_t fw_last_error(char *buf, size_t cap);
 ///
 /// Compare it with FW_VERSION, the version of the header: the major version must be the same, and
 /// while it is 0 the minor version too.
-///
 /// \returns The version.
 FW_API uint32_t fw_version(void);
 
 /// Returns the version of the loaded library as text: MAJOR.MINOR.PATCH.
 ///
 /// FW_VERSION_STRING is the version of the header.
-///
 /// \returns A static string, never NULL.
 FW_API const char *fw_version_string(void);
 
@@ -964,13 +807,11 @@ FW_API const char *fw_version_string(void);
 ///
 /// Bindings that declare the structs in their own language can check at start that the layouts
 /// agree.
-///
 /// \param which The struct.
 /// \returns The size in bytes; 0 for a number that is not in fw_struct.
 FW_API size_t fw_sizeof(fw_struct which);
 
 /// Initializes a configuration with the defaults.
-///
 /// \param config Written to; NULL does nothing.
 /// \param struct_size sizeof(fw_config).
 FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
@@ -979,7 +820,6 @@ FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 ///
 /// Optional: the first socket starts the library with the defaults. The allocator functions are
 /// used until fw_shutdown has returned OK. thread_started runs on the new threads.
-///
 /// \param config Initialized with fw_config_init, not NULL; copied.
 /// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free or the
 ///   reverse); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE
@@ -1003,7 +843,6 @@ FW_API fw_result fw_init(const struct fw_config *config);
 /// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
 /// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
 /// threads.
-///
 /// \param timeout_ms Timeout in milliseconds.
 /// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT
 ///   (a thread or a callback has not ended; all sockets are destroyed; call again to wait longer).
@@ -1074,7 +913,6 @@ FW_API fw_result fw_resume(void);
 ///
 /// Checks the URL and does not access the network. Starts the library with the defaults if fw_init
 /// was not called. User and password in the URL are sent as basic authentication.
-///
 /// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
 ///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
 ///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
@@ -1088,7 +926,6 @@ FW_API fw_result fw_socket_create(const char *url, struct fw_socket *out);
 ///
 /// Results in exactly one terminal event, closed or error, after all messages received before it.
 /// The socket can be opened again after that event, also inside its callback.
-///
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (connecting, open or closing).
 FW_API fw_result fw_socket_open(struct fw_socket socket);
 
@@ -1096,7 +933,6 @@ FW_API fw_result fw_socket_open(struct fw_socket socket);
 ///
 /// The event closed follows when the server replies, or with code 1006 when it does not within the
 /// close timeout. While connecting, cancels the connection; closed follows at once.
-///
 /// \param socket The socket.
 /// \param code 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
 /// \param reason NUL-terminated UTF-8 of at most 123 bytes, copied; NULL for none.
@@ -1107,7 +943,6 @@ FW_API fw_result fw_socket_close(struct fw_socket socket, uint16_t code, const c
 /// Drops the connection at once, without a closing handshake.
 ///
 /// Discards queued messages. The event closed follows.
-///
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (closed).
 FW_API fw_result fw_socket_abort(struct fw_socket socket);
 
@@ -1117,7 +952,6 @@ FW_API fw_result fw_socket_abort(struct fw_socket socket);
 /// finalizer follows. In poll mode no callback of the socket starts after this returns; in worker
 /// mode one that is already running on another thread may finish. An open connection is closed in
 /// the background (best effort). May be called inside the socket's own callbacks.
-///
 /// \returns OK; INVALID_HANDLE (already destroyed).
 FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 
@@ -1127,7 +961,6 @@ FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 /// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll, fw_next_event
 /// or fw_shutdown, on the calling thread; in worker mode it may also run on a thread of the
 /// library. Replaces the previous finalizer, which is never called.
-///
 /// \param socket The socket.
 /// \param finalizer The function; NULL removes it.
 /// \param user_data Passed to finalizer; must stay valid until it has run or was replaced.
@@ -1139,26 +972,22 @@ FW_API fw_result fw_socket_set_finalizer(struct fw_socket socket, fw_finalizer_f
 ///
 /// fw_event and fw_socket_user_data return it; the library does not use it. Callbacks have their
 /// own user_data.
-///
 /// \param socket The socket.
 /// \param user_data Any value, may be NULL.
 /// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_set_user_data(struct fw_socket socket, void *user_data);
 
 /// Returns the pointer stored with fw_socket_set_user_data.
-///
 /// \returns The pointer; NULL if none was stored, and for an invalid handle.
 FW_API void *fw_socket_user_data(struct fw_socket socket);
 
 /// Returns the name of an error kind, such as "FW_ERROR_KIND_RESOLVE".
-///
 /// \param kind Any number.
 /// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_error_kind.
 /// \since 0.2.0
 FW_API const char *fw_error_kind_name(fw_error_kind kind);
 
 /// Returns the name of a phase, such as "FW_PHASE_RESOLVE".
-///
 /// \param phase Any number.
 /// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_phase.
 /// \since 0.2.0
@@ -1782,7 +1611,6 @@ FW_API void fw_buffer_pool_trim(void);
 /// Sets the Origin header field of the upgrade request.
 ///
 /// Some servers require it. Replaces an Origin set before, also by fw_socket_add_header.
-///
 /// \param socket The socket, closed.
 /// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
 ///   default) for none.
@@ -1793,7 +1621,6 @@ FW_API fw_result fw_socket_set_origin(struct fw_socket socket, const char *origi
 /// Offers a subprotocol.
 ///
 /// May be called several times; the server selects at most one, see fw_socket_protocol.
-///
 /// \param socket The socket, closed.
 /// \param protocol NUL-terminated token (letters, digits and ``!#$%&'*+-.^_`|~``), copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a token, or already offered); TOO_LARGE
@@ -1805,7 +1632,6 @@ FW_API fw_result fw_socket_add_protocol(struct fw_socket socket, const char *pro
 /// A field with the same name is added again, except Authorization, Origin and User-Agent, which
 /// are replaced. The default User-Agent is "Framewire/" and the version, also for an HTTP proxy;
 /// fw_request_remove_header removes it.
-///
 /// \param socket The socket, closed.
 /// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
 /// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
@@ -1816,7 +1642,6 @@ FW_API fw_result fw_socket_add_header(struct fw_socket socket, const char *name,
 /// Sets basic authentication for the upgrade request (RFC 7617).
 ///
 /// Replaces any other authorization, also that in the URL. Not encrypted over ws.
-///
 /// \param socket The socket, closed.
 /// \param user NUL-terminated UTF-8 without colons and control characters, copied.
 /// \param password NUL-terminated UTF-8 without control characters, copied.
@@ -1828,7 +1653,6 @@ FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket, const char *u
 /// Sets a bearer token for the upgrade request (RFC 6750).
 ///
 /// Replaces any other authorization. Not encrypted over ws.
-///
 /// \param socket The socket, closed.
 /// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
@@ -1838,7 +1662,6 @@ FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket, const char *
 /// Sets the size above which messages are sent as several frames.
 ///
 /// Control frames are sent between fragments. Applies to messages sent from now on.
-///
 /// \param socket The socket, in any state.
 /// \param bytes 16 to 2 GiB less one; default 32767.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range).
@@ -1861,7 +1684,6 @@ FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t
 /// for the next ten minutes, and for later reconnects of this socket. With FW_HTTP_2 all of these
 /// end in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
 /// first was lost before the response, and HTTP/1.1.
-///
 /// \param socket The socket, closed.
 /// \param version Default FW_HTTP_AUTO.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_http); INVALID_STATE (not closed);
@@ -1871,7 +1693,6 @@ FW_API fw_result fw_socket_set_http_version(struct fw_socket socket, fw_http ver
 /// Sets the maximum size of a received message, after decompression.
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
-///
 /// \param socket The socket, closed.
 /// \param bytes 1 to 2 GiB less one; default 64 MiB (67108864).
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
@@ -1881,7 +1702,6 @@ FW_API fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t 
 ///
 /// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
 /// Without them only TCP detects a dead peer, within 20 to 30 seconds.
-///
 /// \param socket The socket, in any state.
 /// \param enable Default false.
 /// \returns OK; INVALID_HANDLE.
@@ -1890,7 +1710,6 @@ FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket, bool e
 /// Sets the interval of keepalive pings.
 ///
 /// Effective with fw_socket_set_start_ping_thread.
-///
 /// \param socket The socket, in any state.
 /// \param milliseconds At least 10; default 1000.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (less than 10).
@@ -1900,7 +1719,6 @@ FW_API fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t 
 ///
 /// After it the connection ends with the event error and FW_ERROR_KIND_PING_TIMEOUT. Effective with
 /// fw_socket_set_start_ping_thread.
-///
 /// \param socket The socket, in any state.
 /// \param milliseconds At least 1; default 2000.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0).
@@ -1911,7 +1729,6 @@ FW_API fw_result fw_socket_set_close_after_no_message(struct fw_socket socket,
 ///
 /// Includes name resolution, TCP, proxy, TLS, redirects and upgrade. After it the event error
 /// follows with FW_ERROR_KIND_TIMED_OUT and the phase that timed out.
-///
 /// \param socket The socket, closed.
 /// \param milliseconds At least 1; default 20000.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
@@ -1920,7 +1737,6 @@ FW_API fw_result fw_socket_set_connect_timeout(struct fw_socket socket, uint32_t
 /// Sets the timeout of the closing handshake.
 ///
 /// After it the event closed follows with code 1006.
-///
 /// \param socket The socket, closed.
 /// \param milliseconds At least 1; default 5000.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0); INVALID_STATE (not closed).
@@ -1931,7 +1747,6 @@ FW_API fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t m
 /// Sockets with the same fw_tls share its session cache and resume sessions faster. The socket
 /// keeps the settings alive; later changes apply when it is opened again. By default all sockets
 /// share settings with webpki roots and verification on.
-///
 /// \param socket The socket, closed.
 /// \param tls The settings.
 /// \returns OK; INVALID_HANDLE (either handle); INVALID_STATE (not closed).
@@ -1940,7 +1755,6 @@ FW_API fw_result fw_socket_set_tls(struct fw_socket socket, struct fw_tls tls);
 /// Sets a key and value that are added to every log line of the socket.
 ///
 /// For example a match or player ID. Replaces the value of the same key.
-///
 /// \param socket The socket, in any state.
 /// \param key NUL-terminated UTF-8 of 1 to 64 bytes, copied.
 /// \param value NUL-terminated UTF-8 of at most 256 bytes, copied; "" removes the key.
@@ -1960,7 +1774,6 @@ FW_API fw_result fw_socket_set_context(struct fw_socket socket, const char *key,
 /// with the roots and certificate authorities of the socket's TLS settings, without their pins and
 /// client certificate. A proxy failure ends in the event error with FW_PHASE_PROXY. The time counts
 /// towards the connect timeout and connect_us of fw_stats.
-///
 /// \param socket The socket, closed.
 /// \param url NUL-terminated http, https, socks5, socks5h or socks URL, such as
 ///   "http://user:password@host:3128", copied; NULL (the default) for the environment, "" for no
@@ -1980,7 +1793,6 @@ FW_API fw_result fw_socket_set_proxy(struct fw_socket socket, const char *url);
 /// User and password of the URL, Authorization, Cookie and Proxy-Authorization are sent to the same
 /// origin, and to the same host after a redirect from ws to wss. For other servers they are
 /// dropped, and the error of a later 401 or 403 says so.
-///
 /// \param socket The socket, closed.
 /// \param count Per fw_socket_open; default 0.
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
@@ -1991,14 +1803,12 @@ FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket, uint32_t c
 /// Stores the cookies of upgrade responses and redirects and sends them with later requests, also
 /// after reconnects and a new fw_socket_open, for the lifetime of the socket. A Cookie field of
 /// fw_socket_add_header takes precedence. Keeps at most 64 cookies and 16 KiB, the newest.
-///
 /// \param socket The socket, closed.
 /// \param enable Default false; false also deletes the stored cookies.
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_cookies(struct fw_socket socket, bool enable);
 
 /// Initializes a reconnect policy with the defaults, enabled.
-///
 /// \param reconnect Written to; NULL does nothing.
 /// \param struct_size sizeof(fw_reconnect).
 FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size);
@@ -2016,7 +1826,6 @@ FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size
 /// accepted and not sent before the loss are lost. Messages sent once the new connection is open
 /// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
 /// and settings, calls internal_request_created and has its own connect timeout.
-///
 /// \param socket The socket, closed.
 /// \param reconnect Initialized with fw_reconnect_init, copied; NULL disables reconnecting (the
 ///   default).
@@ -2026,7 +1835,6 @@ FW_API fw_result fw_socket_set_reconnect(struct fw_socket socket,
                                          const struct fw_reconnect *reconnect);
 
 /// Initializes compression settings with the defaults.
-///
 /// \param compression Written to; NULL does nothing.
 /// \param struct_size sizeof(fw_compression).
 FW_API void fw_compression_init(struct fw_compression *compression, size_t struct_size);
@@ -2035,7 +1843,6 @@ FW_API void fw_compression_init(struct fw_compression *compression, size_t struc
 ///
 /// On by default with the values of fw_compression_init. Used if the server accepts it, see
 /// fw_socket_extensions. The maximum message size applies during decompression.
-///
 /// \param socket The socket, closed.
 /// \param compression Initialized with fw_compression_init, copied; NULL disables compression.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of range);
@@ -2077,7 +1884,6 @@ FW_API fw_result fw_socket_add_extension(struct fw_socket socket,
                                          const struct fw_extension *extension);
 
 /// Creates TLS settings with webpki roots, verification on and an own session cache.
-///
 /// \param out Receives the handle; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
 FW_API fw_result fw_tls_create(struct fw_tls *out);
@@ -2088,7 +1894,6 @@ FW_API fw_result fw_tls_create(struct fw_tls *out);
 /// and also as the server's own certificate if the server presents exactly this one (its dates and
 /// names are checked): self-signed certificates work, even marked as a CA, as openssl req -x509
 /// makes them. May be called several times.
-///
 /// \param tls The settings.
 /// \param pem One or more certificates in PEM format, no NUL needed; copied.
 /// \param len Size of pem in bytes.
@@ -2099,7 +1904,6 @@ FW_API fw_result fw_tls_add_ca_pem(struct fw_tls tls, const char *pem, size_t le
 /// Sets the client certificate for servers that request one.
 ///
 /// Replaces the previous one.
-///
 /// \param tls The settings.
 /// \param cert_pem The certificate and its chain in PEM format; copied.
 /// \param cert_len Size of cert_pem in bytes.
@@ -2116,14 +1920,12 @@ FW_API fw_result fw_tls_set_client_cert_pem(struct fw_tls tls, const char *cert_
 /// replaces the check of the issuer; dates, extended key usage and names are still checked. With
 /// several pins, one must match. Compared with the key of the server's own certificate, not of an
 /// intermediate. Not applied to proxies.
-///
 /// \param tls The settings.
 /// \param pin SHA-256 of the certificate's SubjectPublicKeyInfo, 32 bytes; copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL).
 FW_API fw_result fw_tls_add_pin_sha256(struct fw_tls tls, const uint8_t *pin);
 
 /// Sets which root certificates are trusted.
-///
 /// \param tls The settings.
 /// \param roots Default FW_ROOTS_WEBPKI.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_roots).
@@ -2132,7 +1934,6 @@ FW_API fw_result fw_tls_set_roots(struct fw_tls tls, fw_roots roots);
 /// Disables certificate verification.
 ///
 /// For development only: a man in the middle can read and change everything.
-///
 /// \param tls The settings.
 /// \param enable Default false.
 /// \returns OK; INVALID_HANDLE.
@@ -2141,7 +1942,6 @@ FW_API fw_result fw_tls_set_insecure(struct fw_tls tls, bool enable);
 /// Writes TLS session keys to the file named by the environment variable SSLKEYLOGFILE.
 ///
 /// For development only: tools such as Wireshark can then decrypt the traffic.
-///
 /// \param tls The settings.
 /// \param enable Default false.
 /// \returns OK; INVALID_HANDLE.
@@ -2150,41 +1950,34 @@ FW_API fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
 /// Destroys the handle.
 ///
 /// Sockets that use the settings keep them.
-///
 /// \returns OK; INVALID_HANDLE (already destroyed).
 FW_API fw_result fw_tls_destroy(struct fw_tls tls);
 
 /// Returns the name of a state, such as "FW_STATE_OPEN".
-///
 /// \param state Any number.
 /// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_state.
 /// \since 0.2.0
 FW_API const char *fw_state_name(fw_state state);
 
 /// Returns the state of the socket.
-///
 /// \returns The state; FW_STATE_UNKNOWN for an invalid handle.
 FW_API fw_state fw_socket_state(struct fw_socket socket);
 
 /// Returns whether messages can be sent.
-///
 /// \returns true in FW_STATE_OPEN; false otherwise, and for an invalid handle.
 FW_API bool fw_socket_is_open(struct fw_socket socket);
 
 /// Returns the smoothed round-trip time of keepalive pings.
 ///
 /// Requires fw_socket_set_start_ping_thread.
-///
 /// \returns Microseconds; -1 before the first pong, and for an invalid handle.
 FW_API int64_t fw_socket_latency_us(struct fw_socket socket);
 
 /// Returns when the last message was received.
-///
 /// \returns Unix time in microseconds; 0 if none was received, and for an invalid handle.
 FW_API uint64_t fw_socket_last_message_received(struct fw_socket socket);
 
 /// Copies the subprotocol that the server selected.
-///
 /// \param socket The socket.
 /// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
 /// \param cap Size of buf in bytes.
@@ -2193,7 +1986,6 @@ FW_API uint64_t fw_socket_last_message_received(struct fw_socket socket);
 FW_API size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap);
 
 /// Copies the extensions that the server accepted, as it wrote them.
-///
 /// \param socket The socket.
 /// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
 /// \param cap Size of buf in bytes.
@@ -2202,14 +1994,12 @@ FW_API size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap)
 FW_API size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 
 /// Returns the HTTP version of the upgrade.
-///
 /// \returns 1 or 2; 0 before the response, and for an invalid handle.
 FW_API uint32_t fw_socket_http_version(struct fw_socket socket);
 
 /// Returns the HTTP status of the response to the upgrade request.
 ///
 /// Available until the socket is opened again.
-///
 /// \returns The status, 101 after a successful upgrade; 0 before the response, and for an invalid
 ///   handle.
 FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
@@ -2217,7 +2007,6 @@ FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 /// Copies a header field of the response to the upgrade request.
 ///
 /// If the name occurs several times, the first one. Available until the socket is opened again.
-///
 /// \param socket The socket.
 /// \param name NUL-terminated, case-insensitive; borrowed for the call.
 /// \param buf Receives the value, NUL-terminated; may be NULL when cap is 0.
@@ -2231,7 +2020,6 @@ FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *nam
 ///
 /// At most 1024 bytes, decoded; they may contain NULs. Available from the event error until the
 /// socket is opened again.
-///
 /// \param socket The socket.
 /// \param buf Receives the bytes, NUL-terminated; may be NULL when cap is 0.
 /// \param cap Size of buf in bytes.
@@ -2239,7 +2027,6 @@ FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *nam
 FW_API size_t fw_socket_response_body(struct fw_socket socket, char *buf, size_t cap);
 
 /// Copies the socket's URL, after redirects, normalized, without user and password.
-///
 /// \param socket The socket.
 /// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
 /// \param cap Size of buf in bytes.
@@ -2247,14 +2034,12 @@ FW_API size_t fw_socket_response_body(struct fw_socket socket, char *buf, size_t
 FW_API size_t fw_socket_url(struct fw_socket socket, char *buf, size_t cap);
 
 /// Initializes a struct for fw_socket_stats with zeros.
-///
 /// \param stats Written to; NULL does nothing.
 /// \param struct_size sizeof(fw_stats).
 /// \since 0.2.0
 FW_API void fw_stats_init(struct fw_stats *stats, size_t struct_size);
 
 /// Copies the statistics of the socket.
-///
 /// \param socket The socket.
 /// \param out Initialized with fw_stats_init; receives the numbers; not NULL.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).

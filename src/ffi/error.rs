@@ -15,17 +15,17 @@ use crate::error::{Error, ErrorKind, Phase};
 pub enum fw_error_kind {
     /// Not an error.
     FW_ERROR_KIND_NONE = 0,
-    /// Name resolution failed: the host name has no address, or the resolver failed.
+    /// Name resolution failed, or the host has no address.
     FW_ERROR_KIND_RESOLVE = 1,
     /// Connection refused.
     FW_ERROR_KIND_REFUSED = 2,
     /// Host unreachable.
     FW_ERROR_KIND_UNREACHABLE = 3,
-    /// The connection was reset or ended without a closing handshake.
+    /// Reset, or ended without a closing handshake.
     FW_ERROR_KIND_RESET = 4,
-    /// Connecting took longer than the connect timeout, or a write stalled.
+    /// Connect timeout, or a write stalled.
     FW_ERROR_KIND_TIMED_OUT = 5,
-    /// TLS failed: certificate, version, cipher suite or alert.
+    /// Certificate, version, cipher suite or alert.
     FW_ERROR_KIND_TLS = 6,
     /// The server refused the upgrade request: see http_status.
     FW_ERROR_KIND_HTTP = 7,
@@ -43,7 +43,7 @@ pub enum fw_error_kind {
     FW_ERROR_KIND_EXTENSION = 13,
     /// Another operating system error: see os_code.
     FW_ERROR_KIND_IO = 14,
-    /// An internal error of the library, which was logged.
+    /// Internal error of the library, which was logged.
     FW_ERROR_KIND_INTERNAL = 15,
 }
 

@@ -21,9 +21,9 @@ pub enum fw_result {
     FW_RESULT_INVALID_ARGUMENT = 1,
     /// The handle is zero, made up, destroyed or released.
     FW_RESULT_INVALID_HANDLE = 2,
-    /// The socket or the library is in a state that does not allow the call.
+    /// The state of the socket or library does not allow the call.
     FW_RESULT_INVALID_STATE = 3,
-    /// The URL is malformed or not supported; fw_last_error says why.
+    /// Malformed or unsupported URL; fw_last_error says why.
     FW_RESULT_INVALID_URL = 4,
     /// A text message is not valid UTF-8.
     FW_RESULT_INVALID_UTF8 = 5,
@@ -39,7 +39,7 @@ pub enum fw_result {
     FW_RESULT_TIMED_OUT = 10,
     /// The library is shutting down.
     FW_RESULT_SHUT_DOWN = 11,
-    /// An internal error of the library, which was logged. The library stays usable.
+    /// Internal error, which was logged. The library stays usable.
     FW_RESULT_INTERNAL = 12,
 }
 

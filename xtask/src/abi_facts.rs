@@ -253,7 +253,8 @@ struct Header {
 impl Header {
     /// Reads what cbindgen wrote.
     fn parse(text: &str) -> Self {
-        let code: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with("//")).collect();
+        let code = text.lines().filter_map(|line| line.split("///").next().map(str::trim));
+        let code: Vec<&str> = code.filter(|line| !line.is_empty()).collect();
         let mut header = Header::default();
         let macros = ["MAJOR", "MINOR", "PATCH"].map(|part| {
             let start = format!("#define FW_VERSION_{part} ");
@@ -305,7 +306,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "#define FW_VERSION_MAJOR 1\n#define FW_VERSION_MINOR 2\n#define FW_VERSION_PATCH 3\n\
-        enum fw_kind {\n  /// none\n  FW_KIND_NONE = 0,\n  FW_KIND_ONE = 1,\n};\n\
+        enum fw_kind {\n  /// none\n  FW_KIND_NONE = 0,\n  FW_KIND_ONE = 1, ///< one; or = 2\n};\n\
         typedef struct fw_pair {\n  uint32_t a;\n  const char *b;\n  uint8_t c[4];\n  void (*d)(int);\n} fw_pair;\n\
         extern \"C\" {\n#endif // __cplusplus\n/// Adds; or not.\nFW_API fw_kind fw_add(struct fw_pair pair,\n \
         size_t n);\nconst char *fw_name(void);\n}\n";

@@ -8,7 +8,8 @@ use crate::run::{Outcome, cargo, quietly, root};
 fn generate() -> Outcome<String> {
     let mut header = cargo();
     let header = quietly(header.args(["run", "--quiet", "--package", "framewire-header", "--"]).arg(root()))?;
-    Ok(within_guard(&with_linkage_macros(&with_enum_macros(&header)?)))
+    let header = with_linkage_macros(&with_enum_macros(&header)?);
+    Ok(within_guard(&with_short_comments(&header)))
 }
 
 /// Replaces the preprocessor lines that cbindgen writes for each enum with FW_ENUM and FW_ENUM_TYPE, which
@@ -38,7 +39,7 @@ fn with_enum_macros(header: &str) -> Outcome<String> {
     Ok(short + &rest)
 }
 
-/// The longest line of a declaration.
+/// The longest line of declarations and comments.
 const LINE_LENGTH: usize = 100;
 
 /// Adds FW_API to functions and FW_CALL to callback types, and wraps their parameters. cbindgen can only do
@@ -88,6 +89,57 @@ fn wrapped(declaration: &str) -> String {
         length += parameter.len();
     }
     text
+}
+
+/// Moves the comments of members to the end of their lines where that makes the type shorter, and removes
+/// the empty line before the first tag of a comment.
+fn with_short_comments(header: &str) -> String {
+    let mut whole = String::new();
+    let mut lines = header.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line == "///" && lines.peek().is_some_and(|next| next.starts_with("/// \\")) {
+            continue;
+        }
+        whole += line;
+        whole.push('\n');
+        let is_type =
+            line.ends_with(" FW_ENUM {") || line.starts_with("typedef struct ") && line.ends_with('{');
+        if is_type {
+            let members: Vec<&str> =
+                std::iter::from_fn(|| lines.next_if(|line| !line.starts_with('}'))).collect();
+            let trailing = with_trailing_comments(&members).filter(|short| short.len() < members.len());
+            for member in trailing.unwrap_or_else(|| members.into_iter().map(str::to_owned).collect()) {
+                whole += &member;
+                whole.push('\n');
+            }
+        }
+    }
+    whole
+}
+
+/// The members of a type with aligned comments behind them, unless a comment has more than one paragraph.
+fn with_trailing_comments(members: &[&str]) -> Option<Vec<String>> {
+    let declarations = || members.iter().filter(|line| !line.trim_start().starts_with("///"));
+    let column = declarations().map(|line| line.len()).max()? + 1;
+    let (mut lines, mut words) = (Vec::new(), Vec::new());
+    for member in members {
+        if let Some(comment) = member.trim_start().strip_prefix("///") {
+            if comment.trim().is_empty() {
+                return None;
+            }
+            words.extend(comment.split_whitespace());
+            continue;
+        }
+        let mut line = format!("{member:column$}///<");
+        for word in words.drain(..) {
+            if line.len() + 1 + word.len() > LINE_LENGTH {
+                lines.push(std::mem::replace(&mut line, format!("{:column$}///<", "")));
+            }
+            line = format!("{line} {word}");
+        }
+        lines.push(line);
+    }
+    Some(lines)
 }
 
 /// Moves the end of the include guard behind cbindgen's trailer.
@@ -140,6 +192,23 @@ mod tests {
             .replace("\nvoid", "\nFW_API void")
             .replace(",\n           int b", ", int b");
         assert_eq!(with_linkage_macros(header), expected);
+    }
+
+    #[test]
+    fn comments_of_members_are_moved_behind_them_where_that_is_shorter() {
+        let long = "x".repeat(60);
+        let header = format!(
+            "/// Says.\n///\n/// More.\n///\n/// \\returns 0.\nint fw_a(void);\n\
+             enum fw_b FW_ENUM {{\n    /// One.\n    FW_B_C = 0,\n    /// {long} {long}\n    FW_B_LONG = 1,\n}};\n\
+             typedef struct fw_d {{\n    /// {long}\n    /// {long}\n    int {long};\n}} fw_d;\n"
+        );
+        let expected = format!(
+            "/// Says.\n///\n/// More.\n/// \\returns 0.\nint fw_a(void);\n\
+             enum fw_b FW_ENUM {{\n    FW_B_C = 0,    ///< One.\n    FW_B_LONG = 1, ///< {long}\n\
+             \x20                  ///< {long}\n}};\n\
+             typedef struct fw_d {{\n    /// {long}\n    /// {long}\n    int {long};\n}} fw_d;\n"
+        );
+        assert_eq!(with_short_comments(&header), expected);
     }
 
     #[test]
