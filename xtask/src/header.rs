@@ -1,7 +1,8 @@
 //! Generates `include/framewire.h` from the source.
 
 use crate::files;
-use crate::run::{Outcome, cargo, quietly, root};
+use crate::run::{Outcome, cargo, command, ensure, quietly, root, scratch};
+use crate::schedule::Verdict;
 
 /// Runs `xtask/header`, a package of its own because cbindgen takes long to build, and post-processes what
 /// it prints.
@@ -162,6 +163,18 @@ pub fn check() -> Outcome {
     }
     let line = committed.lines().zip(generated.lines()).take_while(|(old, new)| old == new).count() + 1;
     Err(format!("include/framewire.h is stale from line {line} on: run `cargo xtask header`"))
+}
+
+/// Runs Doxygen over the header; docs/Doxyfile makes every warning an error.
+pub fn doxygen() -> Verdict {
+    if let Err(reason) = ensure("doxygen", &["doxygen"]) {
+        return Verdict::Skipped(reason);
+    }
+    let run = || {
+        scratch("doxygen")?;
+        quietly(command("doxygen").arg("docs/Doxyfile")).map(drop)
+    };
+    run().into()
 }
 
 #[cfg(test)]

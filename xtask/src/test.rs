@@ -51,6 +51,7 @@ const STEPS: &[Step] = &[
     Step::new("soak: 200 connections for two minutes", 125, || soak::short().into()).waits().after(BOTH),
     Step::new("network: dead addresses, dead links, slow links", 60, network::step).waits().after(BOTH),
     Step::new("Autobahn", 240, autobahn::step).waits().after(BOTH),
+    Step::new("Doxygen: the header's comments are complete", 2, header::doxygen),
     Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
     Step::new("a panic in each module", 40, || faults::test().into()).after(BOTH),
