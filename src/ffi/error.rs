@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use super::names::{name_of, named};
+use super::diagnostics::name_of;
+use super::names::named;
 use super::text::terminated;
 use crate::error::{Error, ErrorKind, Phase};
 

@@ -21,6 +21,8 @@
 // Blank lines between them keep rustfmt from sorting them.
 pub mod result;
 
+pub mod diagnostics;
+
 pub mod library;
 
 pub mod log;

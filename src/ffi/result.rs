@@ -1,11 +1,6 @@
-//! What every call answers.
+//! The result that exported functions return.
 
-use std::ffi::c_char;
-use std::mem::MaybeUninit;
-
-use super::guard::{guard_or, with_last_error};
-use super::names::{name_of, named};
-use super::text::TextOut;
+use super::names::named;
 use crate::error::Code;
 
 /// The result of a call.
@@ -75,71 +70,5 @@ impl From<Code> for fw_result {
             Code::ShutDown => Self::FW_RESULT_SHUT_DOWN,
             Code::Internal => Self::FW_RESULT_INTERNAL,
         }
-    }
-}
-
-/// Returns the name of a result, such as "FW_RESULT_WOULD_BLOCK".
-///
-/// \param result Any number.
-/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_result.
-#[unsafe(no_mangle)]
-pub extern "C" fn fw_result_name(result: MaybeUninit<fw_result>) -> *const c_char {
-    name_of(result)
-}
-
-/// Copies the description of the last failed call on this thread.
-///
-/// Functions that return a value instead of an fw_result store their failure too. Successful calls
-/// do not clear it, so read it only after a failure.
-///
-/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
-/// \param cap Size of buf in bytes; 512 is always enough.
-/// \returns The length of the whole text without the NUL; 0 if no call has failed on this thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fw_last_error(buf: *mut c_char, cap: usize) -> usize {
-    guard_or(0, || {
-        // SAFETY: passed on from our caller.
-        let out = unsafe { TextOut::new(buf, cap) };
-        Ok(with_last_error(|text| out.put(text)))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::CStr;
-
-    #[test]
-    fn every_code_has_the_number_and_the_name_of_its_result() {
-        use Code::*;
-        for code in [
-            InvalidArgument,
-            InvalidHandle,
-            InvalidState,
-            InvalidUrl,
-            InvalidUtf8,
-            TooLarge,
-            WouldBlock,
-            NotSupported,
-            OutOfMemory,
-            TimedOut,
-            ShutDown,
-            Internal,
-        ] {
-            let result = fw_result::from(code);
-            assert_eq!(result as u32, code as u32);
-            // SAFETY: a static text.
-            let name = unsafe { CStr::from_ptr(fw_result_name(MaybeUninit::new(result))) };
-            assert_eq!(name.to_str().unwrap(), format!("{result:?}"));
-        }
-    }
-
-    #[test]
-    fn a_number_that_is_no_result_has_a_name_too() {
-        let mut result = MaybeUninit::<fw_result>::uninit();
-        // SAFETY: in bounds, and aligned as the type is.
-        unsafe { result.as_mut_ptr().cast::<u32>().write(u32::MAX) };
-        // SAFETY: a static text.
-        assert_eq!(unsafe { CStr::from_ptr(fw_result_name(result)) }, c"UNKNOWN");
     }
 }

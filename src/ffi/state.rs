@@ -4,8 +4,9 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
 use super::args::pointer;
+use super::diagnostics::name_of;
 use super::guard::{guard, guard_or};
-use super::names::{name_of, named};
+use super::names::named;
 use super::result::fw_result;
 use super::sized::{self, sized};
 use super::socket::fw_socket;
