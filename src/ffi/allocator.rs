@@ -1,17 +1,17 @@
-//! The allocator of everything in the library: the host's hooks while they are in force, else the
-//! system's.
+//! The global allocator: the hooks of `fw_config` while they are installed, else the system's
+//! allocator.
 //!
 //! ```text
-//!   fw_init ── install ──> hooks in force ── withdraw ──> fw_shutdown
+//!   fw_init ── install ──> hooks installed ── withdraw ──> fw_shutdown
 //!
-//!   block: [ what the caller sees … ][ padding ][ origin ]
+//!   block: [ requested bytes ][ padding ][ origin ]
 //! ```
 //!
-//! Hooks come and go while blocks live on (threads' last words, what the host still holds, what
-//! is made once per process), and a block must go back where it came from. So each carries its
-//! origin: 0 is the system, n the n-th set of hooks. It stands at the end, which Rust can find as it
-//! frees by size; so any alignment is kept without waste, and tools that look for leaks see pointers
-//! to the beginning of blocks. A set's place is used again only when no block of it is left.
+//! Blocks outlive their hooks (the end of threads, what the host still holds, process-wide statics),
+//! and must be freed by the allocator that made them. So each block stores its origin: 0 is the
+//! system, n the n-th set of hooks. It is at the end, where Rust finds it because it frees with the
+//! size: alignment costs no extra memory, and leak detectors see pointers to the start of blocks.
+//! The slot of a set is reused only when none of its blocks is left.
 //!
 //! No lock and no thread-local on this path: without hooks it costs one load.
 
@@ -23,13 +23,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::CallError;
 
-/// Different sets of hooks that may have live blocks at once: an editor brings a new one each time
-/// it loads its scripts again.
+/// Maximum number of sets of hooks with live blocks: an editor installs a new set each time it
+/// reloads its scripts.
 const MAX_SETS: usize = 16;
-/// A block's origin: a byte, as most blocks are small.
+/// A block's origin: one byte, because most blocks are small.
 type Origin = u8;
 const _: () = assert!(MAX_SETS <= Origin::MAX as usize);
-/// The origin of what the system's allocator gave.
+/// The origin of blocks of the system's allocator.
 const SYSTEM: usize = 0;
 
 pub(super) type AllocFn = unsafe extern "C" fn(usize, usize, *mut c_void) -> *mut c_void;
@@ -37,11 +37,11 @@ pub(super) type ReallocFn =
     unsafe extern "C" fn(*mut c_void, usize, usize, usize, *mut c_void) -> *mut c_void;
 pub(super) type FreeFn = unsafe extern "C" fn(*mut c_void, usize, usize, *mut c_void);
 
-/// The host's three functions, as `fw_config` describes them.
+/// The three allocator functions of `fw_config`.
 #[derive(Clone, Copy)]
 pub(super) struct Hooks {
     pub alloc: AllocFn,
-    /// Without it, a block that grows is copied.
+    /// If `None`, blocks are resized by copying.
     pub realloc: Option<ReallocFn>,
     pub free: FreeFn,
     pub user_data: *mut c_void,
@@ -59,22 +59,22 @@ impl Hooks {
 #[global_allocator]
 static GLOBAL: HostAllocator = HostAllocator::new();
 
-/// Puts hooks in force. What was allocated before goes back where it came from.
+/// Installs hooks for new blocks. Older blocks are still freed by the allocator that made them.
 pub(super) fn install(hooks: Hooks) -> Result<Installed, CallError> {
     GLOBAL.install(hooks)
 }
 
-/// What is in force now, for [`withdraw`].
+/// The installed hooks, for [`withdraw`].
 pub(super) fn installed() -> Installed {
     Installed(GLOBAL.current.load(Ordering::SeqCst))
 }
 
-/// Ends the rule of these hooks, and of no later ones.
+/// Uninstalls these hooks, unless others are installed by now.
 pub(super) fn withdraw(installed: Installed) {
     GLOBAL.withdraw(installed);
 }
 
-/// Which hooks were in force at some time.
+/// Identifies a set of hooks that was installed.
 #[derive(Clone, Copy)]
 pub(super) struct Installed(usize);
 
@@ -82,23 +82,23 @@ struct HostAllocator {
     /// The origin of new blocks.
     current: AtomicUsize,
     sets: [HookSet; MAX_SETS],
-    /// Somebody is writing to `sets`.
+    /// A thread is writing to `sets`.
     installing: AtomicBool,
 }
 
-/// One place for hooks.
+/// A slot for a set of hooks.
 ///
 /// ```text
 ///   free (live 0, not current) ──install──> current ──withdraw──> draining ──live 0──> free
 /// ```
 struct HookSet {
     hooks: UnsafeCell<Option<Hooks>>,
-    /// Blocks of these hooks, and threads that are about to make one.
+    /// Number of blocks of these hooks, plus threads that are about to allocate one.
     live: AtomicUsize,
 }
 
-// SAFETY: `hooks` is written only under `installing` while the set is not current and nothing of
-// it lives, and is read only under `installing` or by whoever holds a count of `live`: see
+// SAFETY: `hooks` is written only under `installing` while the set is not current and `live` is 0,
+// and is read only under `installing` or by a thread that has incremented `live`: see
 // `HostAllocator::enter`.
 unsafe impl Sync for HookSet {}
 
@@ -122,9 +122,9 @@ impl HostAllocator {
 
     fn install_alone(&self, hooks: Hooks) -> Result<Installed, CallError> {
         if self.current.load(Ordering::SeqCst) != SYSTEM {
-            return Err(CallError::state("allocator hooks are in force until fw_shutdown has ended"));
+            return Err(CallError::state("allocator hooks are installed until fw_shutdown has returned OK"));
         }
-        // SAFETY: nobody else writes (`installing`), and these are reads.
+        // SAFETY: no other thread writes (`installing`), and these are reads.
         let holds = |set: &HookSet| unsafe { &*set.hooks.get() }.is_some_and(|held| held.is_same(&hooks));
         let known = self.sets.iter().position(holds);
         let index = match known {
@@ -134,8 +134,8 @@ impl HostAllocator {
                 let index = free.ok_or_else(|| {
                     CallError::state("blocks of too many different allocator hooks are still in use")
                 })?;
-                // SAFETY: nobody else writes (`installing`). Nobody reads: nothing of the set
-                // lives, and whoever enters it now finds that it is not current and turns back.
+                // SAFETY: no other thread writes (`installing`). None reads: `live` is 0, and a
+                // thread that enters now finds that the set is not current and leaves.
                 unsafe { *self.sets[index].hooks.get() = Some(hooks) };
                 index
             }
@@ -145,22 +145,22 @@ impl HostAllocator {
     }
 
     fn withdraw(&self, installed: Installed) {
-        // Fails when others are in force by now, which is as it should be.
+        // Fails if other hooks are installed by now; they stay.
         let _ = self.current.compare_exchange(installed.0, SYSTEM, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// The hooks in force, with a count of their set's that the block to be made takes over.
+    /// The installed hooks, with `live` incremented for the block that the caller allocates.
     ///
-    /// The count comes first and the look whether they are still in force second; whoever uses a
-    /// set's place again takes it out of force first and looks at the count second. In the one
-    /// order of all these (`SeqCst`), one of the two sees the other.
+    /// This increments `live` first and then checks that the set is still current; reuse of a slot
+    /// withdraws the set first and then checks `live`. In the total order of these operations
+    /// (`SeqCst`), one of the two sees the other.
     fn enter(&self) -> Option<(usize, Hooks)> {
         loop {
             let origin = self.current.load(Ordering::Acquire);
             let set = self.sets.get(origin.checked_sub(1)?)?;
             set.live.fetch_add(1, Ordering::SeqCst);
             if self.current.load(Ordering::SeqCst) == origin {
-                // SAFETY: the count is held and the set in force, so nobody writes.
+                // SAFETY: `live` is incremented and the set is current, so no thread writes.
                 if let Some(hooks) = unsafe { *set.hooks.get() } {
                     return Some((origin, hooks));
                 }
@@ -169,19 +169,19 @@ impl HostAllocator {
         }
     }
 
-    /// The hooks that made a block.
+    /// The hooks that allocated a block.
     ///
     /// # Safety
-    /// A block with this origin lives.
+    /// A block with this origin exists.
     unsafe fn maker(&self, origin: usize) -> Option<(usize, &HookSet, Hooks)> {
         let set = self.sets.get(origin.checked_sub(1)?)?;
-        // SAFETY: the living block has a count of the set's, so nobody writes.
+        // SAFETY: the block is counted in `live`, so no thread writes.
         unsafe { *set.hooks.get() }.map(|hooks| (origin, set, hooks))
     }
 }
 
-/// The layout of a block with its origin, and where the origin stands; `None` if no address space is
-/// large enough. Hooks are promised the alignment of a pointer at least.
+/// The layout of a block with its origin, and the offset of the origin; `None` if the size
+/// overflows. Hooks get at least the alignment of a pointer.
 fn whole(layout: Layout) -> Option<(Layout, usize)> {
     layout.align_to(align_of::<*mut c_void>()).ok()?.extend(Layout::new::<Origin>()).ok()
 }
@@ -189,26 +189,26 @@ fn whole(layout: Layout) -> Option<(Layout, usize)> {
 /// Writes the origin.
 ///
 /// # Safety
-/// `block` is NULL, or a block of this `whole` layout with the origin at `at`.
+/// `block` is NULL, or a block of a [`whole`] layout with the origin at `at`.
 unsafe fn mark(block: *mut u8, at: usize, origin: usize) -> *mut u8 {
     if !block.is_null() {
-        // SAFETY: `whole` has made room for it.
+        // SAFETY: the layout includes the origin.
         unsafe { block.add(at).cast::<Origin>().write(origin as Origin) };
     }
     block
 }
 
-// SAFETY: blocks come from the system's allocator or the host's hooks with the size and alignment
-// asked for, the origin on top, and go back to the one whose number they carry. Nothing here panics
-// or allocates.
+// SAFETY: blocks come from the system's allocator or the hooks with the requested size and
+// alignment plus the origin, and are freed by the allocator that the origin names. Nothing here
+// panics or allocates.
 unsafe impl GlobalAlloc for HostAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((whole, at)) = whole(layout) else { return ptr::null_mut() };
         let Some((origin, hooks)) = self.enter() else {
-            // SAFETY: the size is not zero, as the origin is in it; made for this layout.
+            // SAFETY: the size is not zero, because it includes the origin; `mark` gets its layout.
             return unsafe { mark(System.alloc(whole), at, SYSTEM) };
         };
-        // SAFETY: the hook is what `fw_config` asks for, by the host's promise.
+        // SAFETY: the caller of `fw_init` promises that the hook does what `fw_config` requires.
         let block = unsafe { (hooks.alloc)(whole.size(), whole.align(), hooks.user_data) }.cast::<u8>();
         if block.is_null() {
             self.sets[origin - 1].live.fetch_sub(1, Ordering::SeqCst);
@@ -219,26 +219,26 @@ unsafe impl GlobalAlloc for HostAllocator {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if self.current.load(Ordering::Acquire) == SYSTEM {
-            // The system knows which of its pages are zero already.
+            // The system's allocator knows which pages are zero already.
             let Some((whole, at)) = whole(layout) else { return ptr::null_mut() };
-            // SAFETY: the size is not zero, as the origin is in it; made for this layout.
+            // SAFETY: the size is not zero, because it includes the origin; `mark` gets its layout.
             return unsafe { mark(System.alloc_zeroed(whole), at, SYSTEM) };
         }
-        // SAFETY: as our caller promises.
+        // SAFETY: the caller's guarantees are passed on.
         let block = unsafe { self.alloc(layout) };
         if !block.is_null() {
-            // SAFETY: so many bytes were allocated.
+            // SAFETY: `layout.size()` bytes were allocated.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // The same was computed when the block was made, so it is `Some`.
+        // `Some`, as it was when the block was allocated.
         let Some((whole, at)) = whole(layout) else { return };
-        // SAFETY: the block is one of ours and lives.
+        // SAFETY: the block was allocated here and has its origin at `at`.
         match unsafe { self.maker(block.add(at).cast::<Origin>().read().into()) } {
-            // SAFETY: the system made it with this layout.
+            // SAFETY: the system's allocator made it with this layout.
             None => unsafe { System.dealloc(block, whole) },
             Some((_, set, hooks)) => {
                 // SAFETY: these hooks made it with this size and alignment.
@@ -255,9 +255,9 @@ unsafe impl GlobalAlloc for HostAllocator {
         let (Some((old, at)), Some((new, new_at))) = (whole(layout), whole(new_layout)) else {
             return ptr::null_mut();
         };
-        // SAFETY: the block is one of ours and lives.
+        // SAFETY: the block was allocated here and has its origin at `at`.
         match unsafe { self.maker(block.add(at).cast::<Origin>().read().into()) } {
-            // SAFETY: the system made it with this layout; the new one is a possible one.
+            // SAFETY: the system's allocator made it with this layout; the new size is valid.
             None => unsafe { mark(System.realloc(block, old, new.size()), new_at, SYSTEM) },
             Some((origin, _, Hooks { realloc: Some(realloc), user_data, .. })) => {
                 // SAFETY: these hooks made it with this size and alignment.
@@ -265,8 +265,8 @@ unsafe impl GlobalAlloc for HostAllocator {
                 // SAFETY: made for the new layout.
                 unsafe { mark(moved.cast(), new_at, origin) }
             }
-            // A block whose hooks cannot let it grow moves to the allocator now in force.
-            // SAFETY: as our caller promises; the new block is another one.
+            // Without a realloc hook the block moves to the current allocator.
+            // SAFETY: the caller's guarantees are passed on; the new block does not overlap.
             Some(_) => unsafe {
                 let moved = self.alloc(new_layout);
                 if !moved.is_null() {

@@ -1,8 +1,8 @@
-//! What C passes in, before it is trusted.
+//! Validates and converts C arguments.
 //!
-//! A C enumeration may hold any number and a `bool` any byte, and a Rust enum or `bool` that holds
-//! a wrong one is undefined behaviour. They come in as `MaybeUninit<T>`, which promises nothing
-//! about its bits, is passed exactly as `T`, and which cbindgen prints as `T`.
+//! A C enum may hold any number and a `bool` any byte, but an invalid Rust enum or `bool` is
+//! undefined behaviour. Arguments of these types are `MaybeUninit<T>`, which may hold any bits, has
+//! the calling convention of `T`, and is printed as `T` by cbindgen.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -16,21 +16,20 @@ use crate::error::CallError;
 /// The type has the size of a `u32` and no padding.
 pub(super) unsafe trait Enumeration: Sized {}
 
-/// The number behind an enumeration of C's.
+/// The number that a C enum argument holds.
 pub(super) fn number<E: Enumeration>(value: MaybeUninit<E>) -> u32 {
     const { assert!(size_of::<E>() == size_of::<u32>() && align_of::<E>() == align_of::<u32>()) };
     // SAFETY: the size is that of a u32 (`Enumeration`), and C has passed a value.
     unsafe { value.as_ptr().cast::<u32>().read() }
 }
 
-/// A truth value of C's: whatever is not zero is true.
+/// Converts a C `bool` argument: any byte except 0 is true.
 pub(super) fn bool_from_c(value: MaybeUninit<bool>) -> bool {
     // SAFETY: a bool is one byte, and C has passed a value.
     unsafe { value.as_ptr().cast::<u8>().read() != 0 }
 }
 
-/// A pointer that something is to be read from or written through. `what` names it for the person
-/// who passed it.
+/// Checks that a pointer is aligned and not NULL. `what` is its name in the error message.
 pub(super) fn pointer<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>, CallError> {
     match NonNull::new(pointer) {
         Some(pointer) if pointer.is_aligned() => Ok(pointer),
@@ -39,13 +38,12 @@ pub(super) fn pointer<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>, Call
     }
 }
 
-/// What a caller wants to have back in its callback.
+/// The `user_data` of a callback.
 #[derive(Clone, Copy)]
 pub(super) struct UserData(*mut c_void);
 
-// SAFETY: the library never looks behind the pointer; it hands it back to the function it came
-// with. The header makes the caller promise that the function may be called with it on whichever
-// thread the function's comment names.
+// SAFETY: the library never dereferences the pointer, only passes it to the callback. The header
+// requires that the callback may be called with it on the threads that its comment names.
 unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
@@ -55,7 +53,7 @@ impl UserData {
         Self(pointer)
     }
 
-    /// By method, as a closure that names the field would capture the bare pointer.
+    /// A method, because a closure that uses the field would capture only the raw pointer.
     pub(super) fn get(self) -> *mut c_void {
         self.0
     }
@@ -74,21 +72,21 @@ mod tests {
     unsafe impl Enumeration for Few {}
 
     #[test]
-    fn any_number_and_any_byte_can_come_in() {
+    fn enums_and_bools_may_hold_any_bits() {
         let mut few = MaybeUninit::<Few>::uninit();
         // SAFETY: in bounds, and aligned as the type is.
         unsafe { few.as_mut_ptr().cast::<u32>().write(0xdead_beef) };
         assert_eq!(number(few), 0xdead_beef);
         for byte in [0u8, 1, 2, 255] {
-            let mut given = MaybeUninit::<bool>::uninit();
+            let mut value = MaybeUninit::<bool>::uninit();
             // SAFETY: in bounds.
-            unsafe { given.as_mut_ptr().cast::<u8>().write(byte) };
-            assert_eq!(bool_from_c(given), byte != 0);
+            unsafe { value.as_mut_ptr().cast::<u8>().write(byte) };
+            assert_eq!(bool_from_c(value), byte != 0);
         }
     }
 
     #[test]
-    fn null_and_misaligned_pointers_are_refused_by_name() {
+    fn null_and_misaligned_pointers_are_refused() {
         let null = pointer(std::ptr::null_mut::<u64>(), "out").unwrap_err();
         assert!(null.message.contains("out is NULL"));
         let odd = std::ptr::without_provenance_mut::<u64>(12);

@@ -1,4 +1,4 @@
-//! permessage-deflate.
+//! Compression: permessage-deflate (RFC 7692).
 
 use super::args::pointer;
 use super::guard::guard;
@@ -59,20 +59,20 @@ pub unsafe extern "C" fn fw_socket_set_compression(
         if compression.is_null() {
             return socket.set_compression(None);
         }
-        let given = pointer(compression.cast_mut(), "compression")?;
+        let settings = pointer(compression.cast_mut(), "compression")?;
         // SAFETY: the caller promises a struct of its struct_size.
-        let given = unsafe { sized::read(given) }?;
+        let settings = unsafe { sized::read(settings) }?;
         let bits = |bits: u32| {
             u8::try_from(bits)
                 .map_err(|_| CallError::argument("window bits go from 8 to 15 (RFC 7692 section 7.1.2)"))
         };
         socket.set_compression(Some(Compression {
-            level: given.level,
-            client_no_context_takeover: given.client_no_context_takeover != 0,
-            server_no_context_takeover: given.server_no_context_takeover != 0,
-            client_max_window_bits: bits(given.client_max_window_bits)?,
-            server_max_window_bits: bits(given.server_max_window_bits)?,
-            min_size_to_compress: given.min_size_to_compress,
+            level: settings.level,
+            client_no_context_takeover: settings.client_no_context_takeover != 0,
+            server_no_context_takeover: settings.server_no_context_takeover != 0,
+            client_max_window_bits: bits(settings.client_max_window_bits)?,
+            server_max_window_bits: bits(settings.server_max_window_bits)?,
+            min_size_to_compress: settings.min_size_to_compress,
         }))
     })
 }

@@ -1,4 +1,4 @@
-//! How a connection ended, or why it could not be made.
+//! Connection errors.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -182,7 +182,7 @@ pub struct fw_error {
 }
 
 impl fw_error {
-    /// In an event that is no error; all zero.
+    /// All zero: for events that are not errors.
     pub(super) const NONE: fw_error = fw_error {
         kind: fw_error_kind::FW_ERROR_KIND_NONE,
         phase: fw_phase::FW_PHASE_NONE,
@@ -195,13 +195,13 @@ impl fw_error {
     };
 }
 
-/// Shows an error for the length of a call.
+/// Calls `show` with a borrowed C view of the error.
 pub(super) fn with_error(error: &Error, show: impl FnOnce(&fw_error)) {
     let message = terminated(&error.message);
     show(&fw_error { message: message.as_ptr().cast(), ..describe(error) });
 }
 
-/// Everything but the message.
+/// All fields except the message.
 pub(super) fn describe(error: &Error) -> fw_error {
     fw_error {
         kind: error.kind.into(),
@@ -221,7 +221,7 @@ mod tests {
     use std::ffi::CStr;
 
     #[test]
-    fn kinds_and_phases_have_the_numbers_of_the_list_of_errors() {
+    fn kinds_and_phases_have_the_same_numbers_in_c_and_rust() {
         use ErrorKind::*;
         for kind in [
             Resolve,
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_shown_with_a_terminated_message() {
+    fn message_of_an_error_is_nul_terminated() {
         let error = Error::new(ErrorKind::Http, Phase::Upgrade, "no").with_http_status(403);
         let mut seen = false;
         with_error(&error, |shown| {

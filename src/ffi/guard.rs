@@ -1,5 +1,5 @@
-//! Where every call ends: a result becomes a number, a failure is remembered in words, and a panic
-//! stops here.
+//! Runs the bodies of exported functions: converts errors to results, stores their descriptions for
+//! fw_last_error, and catches panics.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,11 +10,10 @@ use crate::error::{CallError, Code};
 use crate::fault;
 use crate::logging::{self, LogLevel};
 
-/// The longest failure that is remembered, so that 512 bytes hold it with its NUL; what is longer
-/// is cut.
+/// Longest stored description; longer ones are truncated. 512 bytes hold it with its NUL.
 const MAX_LAST_ERROR: usize = 511;
 
-/// Runs the body of an exported function that answers with a result.
+/// Runs the body of an exported function that returns an `fw_result`.
 pub(super) fn guard(body: impl FnOnce() -> Result<(), CallError>) -> fw_result {
     match run(body) {
         Ok(()) => fw_result::FW_RESULT_OK,
@@ -22,15 +21,14 @@ pub(super) fn guard(body: impl FnOnce() -> Result<(), CallError>) -> fw_result {
     }
 }
 
-/// Runs the body of an exported function that answers with a value: `neutral` is the answer where
-/// there is no other.
-pub(super) fn guard_or<T>(neutral: T, body: impl FnOnce() -> Result<T, CallError>) -> T {
-    run(body).unwrap_or(neutral)
+/// Runs the body of an exported function that returns a value, `fallback` on failure.
+pub(super) fn guard_or<T>(fallback: T, body: impl FnOnce() -> Result<T, CallError>) -> T {
+    run(body).unwrap_or(fallback)
 }
 
 fn run<T>(body: impl FnOnce() -> Result<T, CallError>) -> Result<T, Code> {
-    // Nothing that a panic leaves half done is looked at again: the body owns what it changes, and
-    // what it shares stands behind locks that are whole between any two statements.
+    // Unwind safety: the body owns what it changes, and shared state is behind locks and consistent
+    // between any two statements, so nothing half changed is used after a panic.
     let body = || {
         fault::point("ffi.call");
         body()
@@ -39,24 +37,23 @@ fn run<T>(body: impl FnOnce() -> Result<T, CallError>) -> Result<T, Code> {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error,
         Err(panic) => {
-            let error =
-                CallError::new(Code::Internal, format!("a fault of the library's own: {}", words(&*panic)));
-            // What logs is the host's function, or a logger of its choice: its faults end here too.
+            let error = CallError::new(Code::Internal, format!("internal error: {}", panic_message(&*panic)));
+            // Logging calls code of the host, which may panic too.
             let _ = catch_unwind(|| logging::write(LogLevel::Error, 0, "", format_args!("{error}")));
             error
         }
     };
-    remember(&error.message);
+    store(&error.message);
     Err(error.code)
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic without words")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic without a message")
 }
 
-/// One thread's last failure. Of fixed size and without a destructor, so that it costs no
-/// allocation, and no code of ours is left behind in a thread when the library is unloaded.
+/// The description of a thread's last error. Fixed size and without a destructor: it costs no
+/// allocation, and no code of the library is registered with a thread when the library is unloaded.
 struct LastError {
     bytes: [u8; MAX_LAST_ERROR],
     len: usize,
@@ -69,7 +66,7 @@ thread_local! {
         const { RefCell::new(LastError { bytes: [0; MAX_LAST_ERROR], len: 0 }) };
 }
 
-fn remember(message: &str) {
+fn store(message: &str) {
     let len = whole_characters(message.as_bytes(), MAX_LAST_ERROR);
     LAST_ERROR.with_borrow_mut(|last| {
         last.bytes[..len].copy_from_slice(&message.as_bytes()[..len]);
@@ -77,9 +74,9 @@ fn remember(message: &str) {
     });
 }
 
-/// Shows this thread's last failure, empty if there was none.
-pub(super) fn with_last_error<R>(look: impl FnOnce(&[u8]) -> R) -> R {
-    LAST_ERROR.with_borrow(|last| look(&last.bytes[..last.len]))
+/// Calls `read` with the description of this thread's last error, empty if there was none.
+pub(super) fn with_last_error<R>(read: impl FnOnce(&[u8]) -> R) -> R {
+    LAST_ERROR.with_borrow(|last| read(&last.bytes[..last.len]))
 }
 
 #[cfg(test)]
@@ -91,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_remembered_and_a_success_leaves_it_alone() {
+    fn failure_is_stored_and_success_keeps_it() {
         let result = guard(|| Err(CallError::argument("the first")));
         assert_eq!(result, fw_result::FW_RESULT_INVALID_ARGUMENT);
         assert_eq!(guard(|| Ok(())), fw_result::FW_RESULT_OK);
@@ -101,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn each_thread_has_its_own_last_failure() {
+    fn last_error_is_per_thread() {
         guard(|| Err(CallError::argument("mine")));
         assert_eq!(std::thread::spawn(last_error).join().unwrap(), "");
         assert_eq!(last_error(), "mine");
     }
 
     #[test]
-    fn a_panic_becomes_a_result() {
+    fn panic_becomes_internal_result() {
         let number = 7;
         assert_eq!(guard(|| panic!("number {number}")), fw_result::FW_RESULT_INTERNAL);
         assert!(last_error().contains("number 7"));
@@ -117,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn long_failures_are_cut_between_characters() {
+    fn long_descriptions_are_truncated_between_characters() {
         let long = "x".repeat(MAX_LAST_ERROR - 1) + "é";
         guard(|| Err(CallError::argument(long)));
         assert_eq!(last_error(), "x".repeat(MAX_LAST_ERROR - 1));

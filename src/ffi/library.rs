@@ -1,4 +1,4 @@
-//! The library as a whole: version, start, stop.
+//! Version, configuration, start and shutdown of the library.
 
 use std::ffi::{c_char, c_void};
 use std::mem::{MaybeUninit, size_of};
@@ -103,7 +103,7 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             10 => size_of::<fw_reconnect>(),
             11 => size_of::<fw_callbacks>(),
             12 => size_of::<fw_extension_frame>(),
-            _ => return Err(CallError::argument("not a number of fw_struct")),
+            _ => return Err(CallError::argument("not a value of fw_struct")),
         })
     })
 }
@@ -252,9 +252,9 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
                 Some(Hooks { alloc, realloc: config.realloc, free, user_data: config.alloc_user_data })
             }
             (None, None) if config.realloc.is_none() => None,
-            _ => return Err(CallError::argument("set both alloc and free, or none of the three")),
+            _ => return Err(CallError::argument("set both alloc and free, or neither and no realloc")),
         };
-        // Before the library starts, so that everything it allocates comes from them.
+        // Before the library starts, so that all of its allocations use the hooks.
         let installed = hooks.map(allocator::install).transpose()?;
         client::init(settings(&config)).inspect_err(|_| {
             if let Some(installed) = installed {
@@ -299,8 +299,8 @@ fn settings(config: &fw_config) -> Config {
     let user_data = UserData::new(config.thread_user_data);
     let hook = |function: fw_thread_fn| {
         function.map(|function| {
-            // SAFETY: the caller of fw_init promises that its function can be called with its user
-            // data on any thread.
+            // SAFETY: the caller of fw_init promises that the function can be called with its
+            // user_data on any thread.
             Arc::new(move || unsafe { function(user_data.get()) }) as Arc<dyn Fn() + Send + Sync>
         })
     };
@@ -313,7 +313,7 @@ fn settings(config: &fw_config) -> Config {
 }
 
 fn version_numbers() -> [u32; 3] {
-    // Cargo checks that these are numbers.
+    // Cargo guarantees that these are numbers.
     [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")]
         .map(|number| number.parse().unwrap_or(0))
 }
@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_macros_of_the_header_are_the_versions_of_the_crate() {
+    fn version_macros_match_the_crate() {
         let header = include_str!("../../include/framewire.h");
         let numbers: [u32; 3] = ["MAJOR", "MINOR", "PATCH"].map(|part| {
             let define = format!("#define FW_VERSION_{part} ");
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_set_of_allocator_hooks_is_refused() {
+    fn alloc_without_free_is_refused() {
         unsafe extern "C" fn alloc(_: usize, _: usize, _: *mut c_void) -> *mut c_void {
             std::ptr::null_mut()
         }

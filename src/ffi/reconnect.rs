@@ -1,4 +1,4 @@
-//! Trying again after a loss.
+//! Reconnect policy.
 
 use std::time::Duration;
 
@@ -69,18 +69,18 @@ pub unsafe extern "C" fn fw_socket_set_reconnect(
         if reconnect.is_null() {
             return socket.set_reconnect(None);
         }
-        let given = pointer(reconnect.cast_mut(), "reconnect")?;
+        let policy = pointer(reconnect.cast_mut(), "reconnect")?;
         // SAFETY: the caller promises a struct of its struct_size.
-        let given = unsafe { sized::read(given) }?;
+        let policy = unsafe { sized::read(policy) }?;
         let milliseconds = |milliseconds: u32| Duration::from_millis(milliseconds.into());
         let reconnect = Reconnect {
-            min_delay: milliseconds(given.min_delay_ms),
-            max_delay: milliseconds(given.max_delay_ms),
-            max_attempts: given.max_attempts,
-            queue_sends: given.queue_sends != 0,
+            min_delay: milliseconds(policy.min_delay_ms),
+            max_delay: milliseconds(policy.max_delay_ms),
+            max_attempts: policy.max_attempts,
+            queue_sends: policy.queue_sends != 0,
         };
         reconnect.check()?;
-        socket.set_reconnect((given.enabled != 0).then_some(reconnect))
+        socket.set_reconnect((policy.enabled != 0).then_some(reconnect))
     })
 }
 

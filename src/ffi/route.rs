@@ -1,4 +1,4 @@
-//! On which way the server is reached.
+//! Proxies, redirects and cookies.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;

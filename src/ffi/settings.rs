@@ -1,4 +1,4 @@
-//! What a socket is told before it opens, and a little that may change at any time.
+//! Settings of a socket.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -177,7 +177,7 @@ pub extern "C" fn fw_socket_set_http_version(socket: fw_socket, version: MaybeUn
             0 => HttpVersion::Auto,
             1 => HttpVersion::Http1,
             2 => HttpVersion::Http2,
-            other => return Err(CallError::argument(format!("{other} is no version of HTTP"))),
+            other => return Err(CallError::argument(format!("{other} is not a value of fw_http"))),
         })
     })
 }

@@ -1,14 +1,13 @@
-//! Structs that may grow: they begin with their size, and caller and library may know different
-//! numbers of their fields.
+//! Structs that begin with `struct_size` and may have more fields in other versions.
 //!
 //! ```text
-//!   fw_X_init(&x, sizeof x)   defaults, up to the smaller of both sizes
-//!   read                      the caller's fields over the defaults; what the library does not know must be 0
-//!   write                     the library's fields, up to the smaller of both sizes
+//!   init    writes the defaults, up to the smaller size
+//!   read    copies the caller's fields over the defaults; fields unknown to the library must be 0
+//!   write   copies the library's fields, up to the smaller size
 //! ```
 //!
-//! A size always ends behind a whole field. No struct has padding at its end, so that every added
-//! field makes it larger.
+//! A valid size ends after a whole field. No struct has padding at its end, so every added field
+//! makes it larger.
 
 use std::ptr::NonNull;
 
@@ -16,28 +15,28 @@ use super::args::pointer;
 use super::guard::guard_or;
 use crate::error::{CallError, Code};
 
-/// No version of a struct is larger. What says so was never initialized, and looking at that many
-/// bytes would crash.
+/// Upper bound for `struct_size`: a larger value is uninitialized memory, and reading that many
+/// bytes could crash.
 const LARGEST: usize = 4096;
 
 /// A struct that begins with `struct_size`, a `u32`. Implemented with [`sized!`].
 ///
 /// # Safety
-/// The type is `repr(C)`, [`FIELDS`](Sized::FIELDS) are all of its fields in their order, and any
-/// bits are valid in them.
+/// The type is `repr(C)`, [`FIELDS`](Sized::FIELDS) lists all of its fields in order, and all bit
+/// patterns are valid in them.
 pub(super) unsafe trait Sized: Copy {
     const NAME: &'static str;
-    /// Where each field begins and ends.
+    /// Start and end offset of each field.
     const FIELDS: &'static [(usize, usize)];
 
     fn defaults() -> Self;
 }
 
-/// Declares the fields of a struct that may grow, and its defaults.
+/// Implements [`Sized`] for a struct with these fields and defaults.
 macro_rules! sized {
     ($type:ident { struct_size, $($field:ident),* $(,)? }, $defaults:expr) => {
-        // SAFETY: the pattern and the checks below name every field of the `repr(C)` struct in its
-        // order; its fields are numbers, pointers and functions that may be NULL.
+        // SAFETY: the pattern and the checks below cover every field of the `repr(C)` struct in
+        // order; its fields are numbers, pointers and nullable functions.
         unsafe impl $crate::ffi::sized::Sized for $type {
             const NAME: &'static str = stringify!($type);
             const FIELDS: &'static [(usize, usize)] = &[
@@ -66,18 +65,18 @@ pub(super) const fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
     size_of::<F>()
 }
 
-/// Fails to compile unless the fields stand in their order and reach to the end of the struct.
+/// Fails to compile unless the fields are in order and the last one ends the struct.
 pub(super) const fn check<T: Sized>() {
     let mut at = 1;
     while at < T::FIELDS.len() {
-        assert!(T::FIELDS[at].0 >= T::FIELDS[at - 1].1, "fields are not listed in their order");
+        assert!(T::FIELDS[at].0 >= T::FIELDS[at - 1].1, "fields are not listed in order");
         at += 1;
     }
     assert!(T::FIELDS[at - 1].1 == size_of::<T>(), "padding at the end would hide an added field");
     assert!(at > 1 && size_of::<T>() <= LARGEST);
 }
 
-/// The body of `fw_X_init`: defaults in as much of the caller's struct as both know, and its size.
+/// The body of `fw_X_init`: writes the size and the defaults that fit.
 ///
 /// # Safety
 /// `out` is NULL, or `struct_size` bytes can be written there.
@@ -89,24 +88,24 @@ pub(super) unsafe fn init<T: Sized>(out: *mut T, struct_size: usize) {
         }
         // SAFETY: passed on from our caller.
         unsafe { copy_out(&T::defaults(), out, struct_size) };
-        // What does not fit is more than any struct has, and is refused where it is read.
-        let said = u32::try_from(struct_size).unwrap_or(u32::MAX);
+        // A larger size is invalid anyway and refused by `read`.
+        let stored = u32::try_from(struct_size).unwrap_or(u32::MAX);
         // SAFETY: at least four bytes, aligned.
-        unsafe { out.cast::<u32>().write(said) };
+        unsafe { out.cast::<u32>().write(stored) };
         Ok(())
     });
 }
 
-/// Reads a struct that the caller has filled: the fields that both know, on top of the defaults.
+/// Reads a struct that the caller has filled: the fields known to both, over the defaults.
 ///
 /// # Safety
 /// As many bytes as `struct_size` says can be read.
-pub(super) unsafe fn read<T: Sized>(given: NonNull<T>) -> Result<T, CallError> {
+pub(super) unsafe fn read<T: Sized>(source: NonNull<T>) -> Result<T, CallError> {
     // SAFETY: passed on from our caller.
-    let struct_size = unsafe { size_said(given) }?;
+    let struct_size = unsafe { struct_size(source) }?;
     let known = struct_size.min(size_of::<T>());
-    let bytes = given.cast::<u8>().as_ptr().cast_const();
-    // SAFETY: `struct_size` bytes can be read, of which `known` are ours.
+    let bytes = source.cast::<u8>().as_ptr().cast_const();
+    // SAFETY: `struct_size` bytes can be read, and `known` is not larger.
     let unknown = unsafe { std::slice::from_raw_parts(bytes.add(known), struct_size - known) };
     if unknown.iter().any(|byte| *byte != 0) {
         return Err(CallError::new(
@@ -115,25 +114,25 @@ pub(super) unsafe fn read<T: Sized>(given: NonNull<T>) -> Result<T, CallError> {
         ));
     }
     let mut whole = T::defaults();
-    // SAFETY: `known` bytes can be read and written, they end behind a whole field, and any bits are
-    // valid in each (`Sized`).
+    // SAFETY: `known` bytes can be read and written, they end after a whole field, and all bit
+    // patterns are valid in each (`Sized`).
     unsafe { (&raw mut whole).cast::<u8>().copy_from_nonoverlapping(bytes, known) };
     Ok(whole)
 }
 
-/// Writes a struct that the library fills, as far as the caller knows it. Its size stays.
+/// Writes the fields known to the caller; leaves `struct_size` unchanged.
 ///
 /// # Safety
 /// As many bytes as `struct_size` says can be read and written.
 pub(super) unsafe fn write<T: Sized>(value: &T, out: NonNull<T>) -> Result<(), CallError> {
     // SAFETY: passed on from our caller.
-    let struct_size = unsafe { size_said(out) }?;
+    let struct_size = unsafe { struct_size(out) }?;
     // SAFETY: as above.
     unsafe { copy_out(value, out, struct_size) };
     Ok(())
 }
 
-/// Copies everything behind `struct_size` that fits.
+/// Copies all fields after `struct_size` that fit.
 ///
 /// # Safety
 /// `struct_size` bytes, at least four, can be written.
@@ -141,18 +140,18 @@ unsafe fn copy_out<T: Sized>(value: &T, out: NonNull<T>, struct_size: usize) {
     let begin = size_of::<u32>();
     let count = struct_size.min(size_of::<T>()) - begin;
     let from = (&raw const *value).cast::<u8>();
-    // SAFETY: both have that many bytes behind their size, and they are different structs.
+    // SAFETY: both have that many bytes after `struct_size`, and they are different structs.
     unsafe { out.cast::<u8>().as_ptr().add(begin).copy_from_nonoverlapping(from.add(begin), count) };
 }
 
-/// The size that a struct says it has, if it can be the size of one.
+/// The `struct_size` of a struct, if it is valid.
 ///
 /// # Safety
 /// Four bytes can be read.
-unsafe fn size_said<T: Sized>(given: NonNull<T>) -> Result<usize, CallError> {
+unsafe fn struct_size<T: Sized>(value: NonNull<T>) -> Result<usize, CallError> {
     // SAFETY: passed on from our caller; every version of the struct begins with its size.
-    let struct_size = unsafe { given.cast::<u32>().read() } as usize;
-    // The first field behind the size has to be there.
+    let struct_size = unsafe { value.cast::<u32>().read() } as usize;
+    // At least one field after `struct_size`.
     let whole = T::FIELDS[1].1 <= struct_size
         && T::FIELDS.iter().all(|&(begin, end)| struct_size <= begin || end <= struct_size);
     if whole && struct_size <= LARGEST {
@@ -165,7 +164,7 @@ unsafe fn size_said<T: Sized>(given: NonNull<T>) -> Result<usize, CallError> {
 mod tests {
     use super::*;
 
-    /// As the library knows it.
+    /// The library's version of the struct.
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct fw_thing {
@@ -180,7 +179,7 @@ mod tests {
         fw_thing { struct_size: size_of::<fw_thing>() as u32, first: 1, second: 2, third: 3 }
     );
 
-    /// Room for a longer one, with something behind it.
+    /// Memory for a larger struct, filled with a pattern.
     #[repr(C, align(8))]
     struct Place([u8; 64]);
 
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn init_writes_no_more_than_either_side_knows() {
+    fn init_writes_at_most_the_smaller_size() {
         for size in [0, 1, 3, 4, 7, 8, 15, 16, 23, 24, 25, 40, 1 << 31, usize::MAX] {
             let place = Place::init(size);
             let written = if size < 4 { 0 } else { size.min(size_of::<fw_thing>()) };
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_the_caller_does_not_know_have_their_defaults() {
+    fn fields_unknown_to_the_caller_have_defaults() {
         for (size, expected) in [(8, [9, 2, 3]), (16, [9, 9, 3]), (24, [9, 9, 9])] {
             let mut place = Place::init(size);
             // SAFETY: 24 bytes are there.
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_has_to_end_behind_a_whole_field() {
+    fn struct_size_must_end_after_a_whole_field() {
         for size in [0, 1, 4, 5, 7, 9, 15, 17, 23, LARGEST as u32 + 1, 1 << 31, u32::MAX] {
             let mut place = Place::init(24);
             place.0[..4].copy_from_slice(&size.to_ne_bytes());
@@ -248,21 +247,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_library_does_not_know_has_to_be_zero() {
+    fn fields_unknown_to_the_library_must_be_zero() {
         for size in [25, 32, 40] {
             let mut place = Place::init(size);
             place.0[24..size].fill(0);
             assert_eq!(place.read().map(|thing| thing.third), Ok(3));
             place.0[size - 1] = 1;
             assert_eq!(place.read(), Err(Code::NotSupported));
-            // Behind the struct anything may be.
+            // Bytes after the struct are not checked.
             place.0[size - 1] = 0;
             assert_eq!(place.0[size], 0xAA);
         }
     }
 
     #[test]
-    fn filling_leaves_the_size_and_what_is_behind() {
+    fn write_keeps_struct_size_and_bytes_after_it() {
         let value = fw_thing { struct_size: 24, first: 7, second: 7, third: 7 };
         for (size, written) in [(8, 8), (16, 16), (24, 24), (32, 24)] {
             let mut place = Place::init(size);

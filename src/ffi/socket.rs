@@ -1,4 +1,4 @@
-//! A socket's life, from its URL to its finalizer.
+//! Creating, opening, closing and destroying sockets.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn fw_socket_set_finalizer(
     guard(|| {
         let user_data = UserData::new(user_data);
         socket.get()?.set_finalizer(finalizer.map(|finalizer| {
-            // SAFETY: the caller promises that its function can be called with its user data, on
+            // SAFETY: the caller promises that the function can be called with its user_data on
             // the threads that the comment above names.
             Box::new(move || unsafe { finalizer(user_data.get()) }) as Box<dyn FnOnce() + Send>
         }))

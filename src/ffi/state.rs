@@ -1,4 +1,4 @@
-//! What is known of a socket.
+//! State, statistics and response of a socket.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;

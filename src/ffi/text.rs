@@ -1,14 +1,14 @@
-//! Texts and bytes across the border, both ways.
+//! Converts strings and payloads between C and Rust.
 
 use std::ffi::{CStr, c_char};
 use std::slice;
 
 use crate::error::{CallError, Code};
 
-/// A NUL-terminated text of C's. `what` names it for the person who passed it.
+/// Checks and borrows a NUL-terminated UTF-8 string. `what` is its name in error messages.
 ///
 /// # Safety
-/// `text` is NULL or points to a NUL-terminated string that stays as it is for `'a`.
+/// `text` is NULL or points to a NUL-terminated string that does not change during `'a`.
 pub(super) unsafe fn string<'a>(text: *const c_char, what: &str) -> Result<&'a str, CallError> {
     if text.is_null() {
         return Err(CallError::argument(format!("{what} is NULL")));
@@ -19,10 +19,10 @@ pub(super) unsafe fn string<'a>(text: *const c_char, what: &str) -> Result<&'a s
         .map_err(|_| CallError::argument(format!("{what} is not valid UTF-8")))
 }
 
-/// Bytes of C's. NULL is an empty payload when `len` is 0.
+/// Borrows a payload. NULL is an empty payload if `len` is 0.
 ///
 /// # Safety
-/// `data` is NULL or points to `len` bytes that stay as they are for `'a`.
+/// `data` is NULL or points to `len` bytes that do not change during `'a`.
 pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize, what: &str) -> Result<&'a [u8], CallError> {
     if len == 0 {
         return Ok(&[]);
@@ -37,14 +37,14 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize, what: &str) -> Resul
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
-/// A place of the caller's for a text to be copied out to.
+/// A buffer of the caller that receives a string.
 pub(super) struct TextOut {
     buf: *mut c_char,
     cap: usize,
 }
 
 impl TextOut {
-    /// Leaves the empty text there, which is what a call that fails has to say.
+    /// Writes an empty string first: the result if the call fails.
     ///
     /// # Safety
     /// `buf` is NULL, or `cap` bytes can be written there for as long as the value lives.
@@ -54,13 +54,13 @@ impl TextOut {
         out
     }
 
-    /// Copies what fits, NUL-terminated and without half a character at its end, and returns the
-    /// whole length.
+    /// Copies what fits, NUL-terminated and without a partial character at the end, and returns the
+    /// full length.
     pub(super) fn put(&self, text: &[u8]) -> usize {
         if self.cap > 0 {
             let fits = whole_characters(text, self.cap - 1);
-            // SAFETY: `fits` is less than `cap`, which is what can be written (`new`), and the
-            // text is no part of it.
+            // SAFETY: `fits` is less than `cap`, so many bytes can be written (`new`), and the text
+            // does not overlap them.
             unsafe {
                 self.buf.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), fits);
                 self.buf.add(fits).write(0);
@@ -70,23 +70,23 @@ impl TextOut {
     }
 }
 
-/// At most `limit` bytes of `text`, without the beginning of a character that is cut off.
+/// The longest length of at most `limit` bytes that does not end within a character.
 pub(super) fn whole_characters(text: &[u8], limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();
     }
-    // RFC 3629 section 3: bytes 10xxxxxx go on with a character, at most three of them.
-    let goes_on = |at: usize| text[at] & 0b1100_0000 == 0b1000_0000;
-    let start = (limit.saturating_sub(3)..=limit).rev().find(|&at| !goes_on(at));
+    // RFC 3629 section 3: a character has at most three continuation bytes, 10xxxxxx.
+    let continues = |at: usize| text[at] & 0b1100_0000 == 0b1000_0000;
+    let start = (limit.saturating_sub(3)..=limit).rev().find(|&at| !continues(at));
     start.unwrap_or(limit)
 }
 
-/// Where payloads of no bytes point: some callers do not like a length of 0 with NULL.
+/// The address of a payload, never NULL: some callers do not expect NULL for an empty one.
 pub(super) fn address(bytes: &[u8]) -> *const u8 {
     if bytes.is_empty() { c"".as_ptr().cast() } else { bytes.as_ptr() }
 }
 
-/// A NUL-terminated copy, for texts that are rare and short.
+/// A NUL-terminated copy; allocates.
 pub(super) fn terminated(text: &str) -> Vec<u8> {
     let mut copy = Vec::with_capacity(text.len() + 1);
     copy.extend_from_slice(text.as_bytes());
@@ -98,7 +98,7 @@ pub(super) fn terminated(text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// The rule of the contract, byte by byte.
+    /// Copies `text` into a buffer of `cap` bytes; returns the length and the buffer.
     fn copied(text: &str, cap: usize) -> (usize, Vec<u8>) {
         let mut buf = [0x55u8; 16];
         // SAFETY: `cap` is at most 16.
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_copied_and_terminated_and_the_whole_length_returned() {
+    fn copies_what_fits_and_returns_full_length() {
         let (len, buf) = copied("hello", 16);
         assert_eq!((len, &buf[..7]), (5, &b"hello\0\x55"[..]));
         let (len, buf) = copied("hello", 6);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn no_half_character_is_left_at_the_end() {
+    fn no_partial_character_at_the_end() {
         for (cap, expected) in [(1, ""), (2, "a"), (3, "a"), (4, "a"), (5, "a€"), (6, "a€b")] {
             let (len, buf) = copied("a€b", cap);
             assert_eq!(len, 5);
@@ -135,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_cut_where_they_end() {
+    fn invalid_utf8_is_truncated_at_the_limit() {
         assert_eq!(whole_characters(&[0x80; 9], 6), 6);
     }
 
     #[test]
-    fn texts_are_checked_as_they_come_in() {
+    fn strings_must_be_utf8_and_not_null() {
         // SAFETY: NUL-terminated literals, or NULL.
         unsafe {
             assert_eq!(string(c"grün".as_ptr(), "name"), Ok("grün"));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_may_be_null_only_when_empty() {
+    fn only_empty_payloads_may_be_null() {
         // SAFETY: NULL, or a literal of that length.
         unsafe {
             assert_eq!(bytes(std::ptr::null(), 0, "data"), Ok(&[][..]));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_payloads_have_an_address() {
+    fn empty_payloads_are_not_null() {
         assert!(!address(&[]).is_null());
     }
 }

@@ -140,7 +140,7 @@ pub extern "C" fn fw_tls_set_roots(tls: fw_tls, roots: MaybeUninit<fw_roots>) ->
             0 => Roots::Webpki,
             1 => Roots::Platform,
             2 => Roots::None,
-            other => return Err(CallError::argument(format!("{other} is no choice of roots"))),
+            other => return Err(CallError::argument(format!("{other} is not a value of fw_roots"))),
         })
     })
 }

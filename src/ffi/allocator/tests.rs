@@ -1,11 +1,11 @@
-//! Each block must go back to the hooks that made it, with the size and alignment it was made with.
+//! Each block must be freed by the hooks that made it, with the size and alignment it was made with.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::*;
 
-/// Hooks that know what they gave.
+/// Hooks that record their blocks.
 #[derive(Default)]
 struct Host {
     /// Size and alignment by address.
@@ -24,7 +24,7 @@ impl Host {
     }
 
     fn give(&self, size: usize, align: usize) -> *mut u8 {
-        // SAFETY: the size is not zero, as the origin is in it.
+        // SAFETY: the size is not zero, because it includes the origin.
         let block = unsafe { System.alloc(Layout::from_size_align(size, align).unwrap()) };
         assert!(self.blocks.lock().unwrap().insert(block as usize, (size, align)).is_none());
         block
@@ -32,7 +32,7 @@ impl Host {
 
     fn take(&self, block: *mut u8, size: usize, align: usize) {
         let known = self.blocks.lock().unwrap().remove(&(block as usize));
-        assert_eq!(known, Some((size, align)), "freed as it was made, by who made it");
+        assert_eq!(known, Some((size, align)), "freed with the size and alignment it was made with");
         // SAFETY: made by `give` with this layout.
         unsafe { System.dealloc(block, Layout::from_size_align(size, align).unwrap()) };
     }
@@ -75,7 +75,7 @@ fn layout(size: usize, align: usize) -> Layout {
 
 /// A block filled with a pattern.
 fn filled(allocator: &HostAllocator, size: usize, align: usize) -> *mut u8 {
-    // SAFETY: an allocator of ours takes size zero as well.
+    // SAFETY: this allocator accepts size zero.
     let block = unsafe { allocator.alloc(layout(size, align)) };
     assert!(!block.is_null());
     assert_eq!(block as usize % align, 0, "{size} bytes aligned to {align}");
@@ -96,42 +96,42 @@ fn assert_filled(block: *mut u8, size: usize) {
 const SHAPES: [(usize, usize); 7] = [(0, 1), (1, 1), (24, 8), (100, 16), (100, 32), (10, 4096), (70_000, 64)];
 
 #[test]
-fn blocks_go_back_where_they_came_from_while_hooks_come_and_go() {
+fn blocks_are_freed_by_the_allocator_that_made_them() {
     let (first, second) = (Host::default(), Host::default());
     let allocator = HostAllocator::new();
     let make = || SHAPES.map(|(size, align)| (filled(&allocator, size, align), layout(size, align)));
 
     let from_system = make();
-    let rule = allocator.install(first.hooks()).unwrap();
+    let installed = allocator.install(first.hooks()).unwrap();
     let from_first = make();
     assert_eq!(first.live(), SHAPES.len());
-    allocator.withdraw(rule);
+    allocator.withdraw(installed);
     let from_system_again = make();
-    let rule = allocator.install(second.hooks()).unwrap();
+    let installed = allocator.install(second.hooks()).unwrap();
     let from_second = make();
     assert_eq!((first.live(), second.live()), (SHAPES.len(), SHAPES.len()));
 
-    // While the second rules, everything is freed; the hooks check what they get.
+    // Everything is freed while the second set is installed; the hooks check their arguments.
     for (block, layout) in [from_first, from_second, from_system, from_system_again].concat() {
         assert_filled(block, layout.size());
         // SAFETY: made with this layout.
         unsafe { allocator.dealloc(block, layout) };
     }
-    allocator.withdraw(rule);
+    allocator.withdraw(installed);
     assert_eq!((first.live(), second.live()), (0, 0));
     assert!(allocator.sets.iter().all(|set| set.live.load(Ordering::SeqCst) == 0));
 }
 
 #[test]
-fn blocks_grow_and_shrink_where_they_came_from() {
+fn blocks_are_resized_by_the_allocator_that_made_them() {
     let (host, later) = (Host::default(), Host::default());
     let allocator = HostAllocator::new();
     for (size, align) in SHAPES {
         let from_system = filled(&allocator, size, align);
-        let rule = allocator.install(host.hooks()).unwrap();
+        let installed = allocator.install(host.hooks()).unwrap();
         let from_host = filled(&allocator, size, align);
-        allocator.withdraw(rule);
-        let rule = allocator.install(later.hooks()).unwrap();
+        allocator.withdraw(installed);
+        let installed = allocator.install(later.hooks()).unwrap();
         for block in [from_system, from_host] {
             // SAFETY: made with this layout; then with the new sizes.
             unsafe {
@@ -143,7 +143,7 @@ fn blocks_grow_and_shrink_where_they_came_from() {
                 allocator.dealloc(small, layout(size.min(7), align));
             }
         }
-        allocator.withdraw(rule);
+        allocator.withdraw(installed);
     }
     assert_eq!(host.reallocs.load(Ordering::Relaxed), 2 * SHAPES.len());
     assert_eq!((host.live(), later.live()), (0, 0));
@@ -151,7 +151,7 @@ fn blocks_grow_and_shrink_where_they_came_from() {
 }
 
 #[test]
-fn without_a_realloc_hook_a_block_is_copied() {
+fn block_is_copied_without_a_realloc_hook() {
     let host = Host::default();
     let allocator = HostAllocator::new();
     allocator.install(Hooks { realloc: None, ..host.hooks() }).unwrap();
@@ -168,7 +168,7 @@ fn without_a_realloc_hook_a_block_is_copied() {
 }
 
 #[test]
-fn zeroed_blocks_are_zero_from_either_side() {
+fn zeroed_blocks_are_zero_with_and_without_hooks() {
     let host = Host::default();
     let allocator = HostAllocator::new();
     for hooked in [false, true] {
@@ -186,7 +186,7 @@ fn zeroed_blocks_are_zero_from_either_side() {
 }
 
 #[test]
-fn a_hook_that_has_nothing_left_gives_null_and_keeps_what_lives() {
+fn failed_hook_returns_null_and_keeps_blocks() {
     let host = Host::default();
     let allocator = HostAllocator::new();
     allocator.install(host.hooks()).unwrap();
@@ -204,7 +204,7 @@ fn a_hook_that_has_nothing_left_gives_null_and_keeps_what_lives() {
 }
 
 #[test]
-fn hooks_are_refused_while_others_rule_and_a_late_withdrawal_ends_only_its_own() {
+fn installed_hooks_cannot_be_replaced_or_withdrawn_late() {
     let (one, other) = (Host::default(), Host::default());
     let allocator = HostAllocator::new();
     let first = allocator.install(one.hooks()).unwrap();
@@ -217,7 +217,7 @@ fn hooks_are_refused_while_others_rule_and_a_late_withdrawal_ends_only_its_own()
     };
     allocator.withdraw(first);
     let second = allocator.install(other.hooks()).unwrap();
-    assert_ne!(first.0, second.0, "the first set's place is taken while a block of it lives");
+    assert_ne!(first.0, second.0, "the slot of the first set is in use while a block of it lives");
     allocator.withdraw(first);
     assert_eq!(allocator.current.load(Ordering::SeqCst), second.0);
     // SAFETY: made with this layout.
@@ -228,22 +228,22 @@ fn hooks_are_refused_while_others_rule_and_a_late_withdrawal_ends_only_its_own()
 }
 
 #[test]
-fn places_are_used_again_once_nothing_of_them_lives_and_never_before() {
+fn slots_are_reused_only_when_no_block_is_left() {
     let hosts: Vec<Host> = (0..=MAX_SETS).map(|_| Host::default()).collect();
     let allocator = HostAllocator::new();
     let mut blocks = Vec::new();
     for host in &hosts[..MAX_SETS] {
-        let rule = allocator.install(host.hooks()).unwrap();
+        let installed = allocator.install(host.hooks()).unwrap();
         blocks.push(filled(&allocator, 8, 8));
-        allocator.withdraw(rule);
+        allocator.withdraw(installed);
     }
     assert!(allocator.install(hosts[MAX_SETS].hooks()).is_err());
-    let again = allocator.install(hosts[3].hooks()).expect("the same hooks have their place");
+    let again = allocator.install(hosts[3].hooks()).expect("the same hooks keep their slot");
     allocator.withdraw(again);
     // SAFETY: made with this layout.
     unsafe { allocator.dealloc(blocks.remove(5), layout(8, 8)) };
-    let rule = allocator.install(hosts[MAX_SETS].hooks()).expect("one place is free now");
-    allocator.withdraw(rule);
+    let installed = allocator.install(hosts[MAX_SETS].hooks()).expect("one slot is free now");
+    allocator.withdraw(installed);
     for block in blocks {
         // SAFETY: made with this layout.
         unsafe { allocator.dealloc(block, layout(8, 8)) };
@@ -252,7 +252,7 @@ fn places_are_used_again_once_nothing_of_them_lives_and_never_before() {
 }
 
 #[test]
-fn hooks_change_under_threads_that_allocate() {
+fn hooks_change_while_threads_allocate() {
     const ROUNDS: usize = 2000;
     let hosts: Vec<Host> = (0..3).map(|_| Host::default()).collect();
     let allocator = HostAllocator::new();
@@ -281,9 +281,9 @@ fn hooks_change_under_threads_that_allocate() {
         }
         let mut turn = 0;
         while done.load(Ordering::SeqCst) < 2 {
-            let rule = allocator.install(hosts[turn % 3].hooks()).unwrap();
+            let installed = allocator.install(hosts[turn % 3].hooks()).unwrap();
             std::thread::yield_now();
-            allocator.withdraw(rule);
+            allocator.withdraw(installed);
             turn += 1;
         }
     });

@@ -49,7 +49,7 @@ fn functions() -> Vec<Function> {
     found
 }
 
-/// The functions that the source exports, whether or not cbindgen has seen them.
+/// The functions that the source exports, whether or not cbindgen finds them.
 fn exported(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -69,7 +69,7 @@ fn exported(folder: &Path, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_header_lists_exactly_what_the_source_exports() {
+fn header_lists_exactly_the_exported_functions() {
     let mut source = Vec::new();
     exported(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
     let source: BTreeSet<String> = source.into_iter().collect();
@@ -109,7 +109,7 @@ fn every_comment_has_its_tags_in_order() {
 }
 
 #[test]
-fn every_function_can_be_imported_and_every_callback_has_its_calling_convention() {
+fn functions_have_fw_api_and_callbacks_fw_call() {
     let (mut callbacks, mut functions_found) = (0, 0);
     for line in HEADER.lines() {
         functions_found += usize::from(line.starts_with("FW_API "));

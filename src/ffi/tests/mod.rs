@@ -1,5 +1,5 @@
-//! What holds for the room as a whole: header and source say the same, every handle is checked,
-//! layouts stand still.
+//! Tests of the whole module: the header matches the source, every handle is checked, layouts do
+//! not change.
 
 mod header;
 mod layout;

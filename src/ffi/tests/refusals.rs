@@ -1,4 +1,4 @@
-//! Dead and made-up handles are refused by every function, before it looks at anything else.
+//! Every function refuses invalid handles before it checks its other arguments.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -18,7 +18,7 @@ use crate::ffi::tls::*;
 
 const IDS: [u64; 4] = [0, 1, 0xdead_beef_dead_beef, u64::MAX];
 
-/// A value of C's that is none of Rust's.
+/// An argument with a value that is not valid in Rust.
 fn nonsense<T>() -> MaybeUninit<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: in bounds.
@@ -27,7 +27,7 @@ fn nonsense<T>() -> MaybeUninit<T> {
 }
 
 #[test]
-fn a_bad_socket_wins_over_every_other_mistake() {
+fn invalid_socket_is_reported_before_other_errors() {
     for id in IDS {
         let socket = fw_socket { id };
         let none = null_mut();
@@ -84,7 +84,7 @@ fn a_bad_socket_wins_over_every_other_mistake() {
 }
 
 #[test]
-fn what_is_asked_of_a_bad_socket_has_a_neutral_answer() {
+fn getters_return_defaults_for_an_invalid_socket() {
     for id in IDS {
         let socket = fw_socket { id };
         assert_eq!(fw_socket_state(socket), fw_state::FW_STATE_UNKNOWN);
@@ -97,9 +97,9 @@ fn what_is_asked_of_a_bad_socket_has_a_neutral_answer() {
         assert_eq!(fw_socket_poll(socket, 0, 0), 0);
         assert!(fw_socket_user_data(socket).is_null());
         let mut event = nonsense::<fw_event>();
-        // SAFETY: a place for it.
+        // SAFETY: a valid pointer.
         assert!(!unsafe { fw_socket_next_event(socket, event.as_mut_ptr()) });
-        // SAFETY: written whatever the answer.
+        // SAFETY: written in any case.
         let mut event = unsafe { event.assume_init() };
         assert_eq!(event.r#type, fw_event_type::FW_EVENT_NONE);
         // SAFETY: an event, and NULL.
@@ -111,7 +111,7 @@ fn what_is_asked_of_a_bad_socket_has_a_neutral_answer() {
 }
 
 #[test]
-fn texts_of_a_bad_handle_are_empty() {
+fn strings_of_an_invalid_handle_are_empty() {
     let socket = fw_socket { id: 3 };
     let request = fw_request { id: 3 };
     type TextOfSocket = unsafe extern "C" fn(fw_socket, *mut c_char, usize) -> usize;
@@ -136,7 +136,7 @@ fn texts_of_a_bad_handle_are_empty() {
 }
 
 #[test]
-fn bad_requests_and_tls_settings_are_refused() {
+fn invalid_requests_and_tls_settings_are_refused() {
     for id in IDS {
         let (request, tls) = (fw_request { id }, fw_tls { id });
         assert_eq!((fw_request_http_version(request), fw_request_attempt(request)), (0, 0));
@@ -160,9 +160,9 @@ fn bad_requests_and_tls_settings_are_refused() {
 }
 
 #[test]
-fn a_socket_is_made_only_of_an_url_and_a_place_for_it() {
+fn socket_create_needs_a_url_and_an_out_pointer() {
     let mut socket = fw_socket::default();
-    // SAFETY: NUL-terminated texts or NULL, and places or NULL.
+    // SAFETY: NUL-terminated strings or NULL, and valid pointers or NULL.
     unsafe {
         let no_place = fw_socket_create(c"ws://localhost".as_ptr(), null_mut());
         assert_eq!(no_place, fw_result::FW_RESULT_INVALID_ARGUMENT);
@@ -170,5 +170,5 @@ fn a_socket_is_made_only_of_an_url_and_a_place_for_it() {
         assert_eq!(fw_socket_create(c"ws://\xff".as_ptr(), &mut socket), fw_result::FW_RESULT_INVALID_URL);
         assert_eq!(fw_tls_create(null_mut()), fw_result::FW_RESULT_INVALID_ARGUMENT);
     }
-    assert_eq!(socket, fw_socket::default(), "a refused call changes nothing");
+    assert_eq!(socket, fw_socket::default(), "a failed call has no effect");
 }
