@@ -35,7 +35,7 @@ pub unsafe extern "C" fn fw_socket_set_proxy(socket: fw_socket, url: *const c_ch
         if url.is_null() {
             return socket.set_proxy(None);
         }
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let url = unsafe { string(url, "url") }?;
         socket.set_proxy(Some(url))
     })

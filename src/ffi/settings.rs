@@ -41,7 +41,7 @@ unsafe impl Enumeration for fw_http {}
 pub unsafe extern "C" fn fw_socket_set_origin(socket: fw_socket, origin: *const c_char) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let origin = unsafe { string(origin, "origin") }?;
         socket.set_origin(Some(origin))
     })
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn fw_socket_set_origin(socket: fw_socket, origin: *const 
 pub unsafe extern "C" fn fw_socket_add_protocol(socket: fw_socket, protocol: *const c_char) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let protocol = unsafe { string(protocol, "protocol") }?;
         socket.add_protocol(protocol)
     })
@@ -84,9 +84,9 @@ pub unsafe extern "C" fn fw_socket_add_header(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let name = unsafe { string(name, "name") }?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let value = unsafe { string(value, "value") }?;
         socket.add_header(name, value)
     })
@@ -109,9 +109,9 @@ pub unsafe extern "C" fn fw_socket_set_basic_auth(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let user = unsafe { string(user, "user") }?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let password = unsafe { string(password, "password") }?;
         socket.set_basic_auth(user, password)
     })
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn fw_socket_set_basic_auth(
 pub unsafe extern "C" fn fw_socket_set_bearer_auth(socket: fw_socket, token: *const c_char) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let token = unsafe { string(token, "token") }?;
         socket.set_bearer_auth(token)
     })
@@ -291,7 +291,7 @@ pub unsafe extern "C" fn fw_socket_set_context(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises NUL-terminated texts, or NULL.
+        // SAFETY: the caller promises NUL-terminated strings or NULL.
         let (key, value) = unsafe { (string(key, "key")?, string(value, "value")?) };
         socket.set_context(key, Some(value).filter(|value| !value.is_empty()))
     })

@@ -84,9 +84,12 @@ pub(super) unsafe fn init<T: Sized>(out: *mut T, struct_size: usize) {
     guard_or((), || {
         let out = pointer(out, "the struct")?;
         if struct_size < size_of::<u32>() {
-            return Err(CallError::argument(format!("{struct_size} bytes are no {}", T::NAME)));
+            return Err(CallError::argument(format!(
+                "struct_size {struct_size} is too small for {}",
+                T::NAME
+            )));
         }
-        // SAFETY: passed on from our caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { copy_out(&T::defaults(), out, struct_size) };
         // A larger size is invalid anyway and refused by `read`.
         let stored = u32::try_from(struct_size).unwrap_or(u32::MAX);
@@ -99,9 +102,9 @@ pub(super) unsafe fn init<T: Sized>(out: *mut T, struct_size: usize) {
 /// Reads a struct that the caller has filled: the fields known to both, over the defaults.
 ///
 /// # Safety
-/// As many bytes as `struct_size` says can be read.
+/// `struct_size` bytes can be read.
 pub(super) unsafe fn read<T: Sized>(source: NonNull<T>) -> Result<T, CallError> {
-    // SAFETY: passed on from our caller.
+    // SAFETY: guaranteed by the caller.
     let struct_size = unsafe { struct_size(source) }?;
     let known = struct_size.min(size_of::<T>());
     let bytes = source.cast::<u8>().as_ptr().cast_const();
@@ -123,9 +126,9 @@ pub(super) unsafe fn read<T: Sized>(source: NonNull<T>) -> Result<T, CallError> 
 /// Writes the fields known to the caller; leaves `struct_size` unchanged.
 ///
 /// # Safety
-/// As many bytes as `struct_size` says can be read and written.
+/// `struct_size` bytes can be read and written.
 pub(super) unsafe fn write<T: Sized>(value: &T, out: NonNull<T>) -> Result<(), CallError> {
-    // SAFETY: passed on from our caller.
+    // SAFETY: guaranteed by the caller.
     let struct_size = unsafe { struct_size(out) }?;
     // SAFETY: as above.
     unsafe { copy_out(value, out, struct_size) };
@@ -149,7 +152,7 @@ unsafe fn copy_out<T: Sized>(value: &T, out: NonNull<T>, struct_size: usize) {
 /// # Safety
 /// Four bytes can be read.
 unsafe fn struct_size<T: Sized>(value: NonNull<T>) -> Result<usize, CallError> {
-    // SAFETY: passed on from our caller; every version of the struct begins with its size.
+    // SAFETY: guaranteed by the caller; every version of the struct begins with its size.
     let struct_size = unsafe { value.cast::<u32>().read() } as usize;
     // At least one field after `struct_size`.
     let whole = T::FIELDS[1].1 <= struct_size
@@ -157,7 +160,10 @@ unsafe fn struct_size<T: Sized>(value: NonNull<T>) -> Result<usize, CallError> {
     if whole && struct_size <= LARGEST {
         return Ok(struct_size);
     }
-    Err(CallError::argument(format!("struct_size {struct_size} fits no {0}; call {0}_init first", T::NAME)))
+    Err(CallError::argument(format!(
+        "struct_size {struct_size} is invalid for {0}; call {0}_init first",
+        T::NAME
+    )))
 }
 
 #[cfg(test)]
@@ -181,11 +187,11 @@ mod tests {
 
     /// Memory for a larger struct, filled with a pattern.
     #[repr(C, align(8))]
-    struct Place([u8; 64]);
+    struct Memory([u8; 64]);
 
-    impl Place {
+    impl Memory {
         fn new() -> Self {
-            Place([0xAA; 64])
+            Memory([0xAA; 64])
         }
 
         fn thing(&mut self) -> *mut fw_thing {
@@ -193,10 +199,10 @@ mod tests {
         }
 
         fn init(size: usize) -> Self {
-            let mut place = Place::new();
+            let mut memory = Memory::new();
             // SAFETY: 64 bytes are there, of which at most 24 are written.
-            unsafe { init(place.thing(), size) };
-            place
+            unsafe { init(memory.thing(), size) };
+            memory
         }
 
         fn read(&mut self) -> Result<fw_thing, Code> {
@@ -208,12 +214,12 @@ mod tests {
     #[test]
     fn init_writes_at_most_the_smaller_size() {
         for size in [0, 1, 3, 4, 7, 8, 15, 16, 23, 24, 25, 40, 1 << 31, usize::MAX] {
-            let place = Place::init(size);
+            let memory = Memory::init(size);
             let written = if size < 4 { 0 } else { size.min(size_of::<fw_thing>()) };
-            assert!(place.0[written..].iter().all(|byte| *byte == 0xAA), "size {size}");
+            assert!(memory.0[written..].iter().all(|byte| *byte == 0xAA), "size {size}");
             if size >= 4 {
-                let said = u32::from_ne_bytes(place.0[..4].try_into().unwrap());
-                assert_eq!(said as usize, size.min(u32::MAX as usize));
+                let stored = u32::from_ne_bytes(memory.0[..4].try_into().unwrap());
+                assert_eq!(stored as usize, size.min(u32::MAX as usize));
             }
         }
     }
@@ -221,13 +227,13 @@ mod tests {
     #[test]
     fn fields_unknown_to_the_caller_have_defaults() {
         for (size, expected) in [(8, [9, 2, 3]), (16, [9, 9, 3]), (24, [9, 9, 9])] {
-            let mut place = Place::init(size);
+            let mut memory = Memory::init(size);
             // SAFETY: 24 bytes are there.
             unsafe {
-                let thing = place.thing();
+                let thing = memory.thing();
                 ((*thing).first, (*thing).second, (*thing).third) = (9, 9, 9);
             }
-            let thing = place.read().unwrap();
+            let thing = memory.read().unwrap();
             assert_eq!([u64::from(thing.first), thing.second, thing.third], expected, "size {size}");
         }
     }
@@ -235,28 +241,28 @@ mod tests {
     #[test]
     fn struct_size_must_end_after_a_whole_field() {
         for size in [0, 1, 4, 5, 7, 9, 15, 17, 23, LARGEST as u32 + 1, 1 << 31, u32::MAX] {
-            let mut place = Place::init(24);
-            place.0[..4].copy_from_slice(&size.to_ne_bytes());
-            assert_eq!(place.read(), Err(Code::InvalidArgument), "size {size}");
-            let before = place.0;
+            let mut memory = Memory::init(24);
+            memory.0[..4].copy_from_slice(&size.to_ne_bytes());
+            assert_eq!(memory.read(), Err(Code::InvalidArgument), "size {size}");
+            let before = memory.0;
             // SAFETY: as above.
-            let written = unsafe { write(&fw_thing::defaults(), NonNull::new(place.thing()).unwrap()) };
+            let written = unsafe { write(&fw_thing::defaults(), NonNull::new(memory.thing()).unwrap()) };
             assert_eq!(written.map_err(|error| error.code), Err(Code::InvalidArgument), "size {size}");
-            assert_eq!(place.0, before, "size {size}");
+            assert_eq!(memory.0, before, "size {size}");
         }
     }
 
     #[test]
     fn fields_unknown_to_the_library_must_be_zero() {
         for size in [25, 32, 40] {
-            let mut place = Place::init(size);
-            place.0[24..size].fill(0);
-            assert_eq!(place.read().map(|thing| thing.third), Ok(3));
-            place.0[size - 1] = 1;
-            assert_eq!(place.read(), Err(Code::NotSupported));
+            let mut memory = Memory::init(size);
+            memory.0[24..size].fill(0);
+            assert_eq!(memory.read().map(|thing| thing.third), Ok(3));
+            memory.0[size - 1] = 1;
+            assert_eq!(memory.read(), Err(Code::NotSupported));
             // Bytes after the struct are not checked.
-            place.0[size - 1] = 0;
-            assert_eq!(place.0[size], 0xAA);
+            memory.0[size - 1] = 0;
+            assert_eq!(memory.0[size], 0xAA);
         }
     }
 
@@ -264,16 +270,16 @@ mod tests {
     fn write_keeps_struct_size_and_bytes_after_it() {
         let value = fw_thing { struct_size: 24, first: 7, second: 7, third: 7 };
         for (size, written) in [(8, 8), (16, 16), (24, 24), (32, 24)] {
-            let mut place = Place::init(size);
+            let mut memory = Memory::init(size);
             // SAFETY: 64 bytes are there.
-            unsafe { write(&value, NonNull::new(place.thing()).unwrap()) }.unwrap();
-            assert_eq!(u32::from_ne_bytes(place.0[..4].try_into().unwrap()), size as u32);
-            assert_eq!(place.0[4], 7);
+            unsafe { write(&value, NonNull::new(memory.thing()).unwrap()) }.unwrap();
+            assert_eq!(u32::from_ne_bytes(memory.0[..4].try_into().unwrap()), size as u32);
+            assert_eq!(memory.0[4], 7);
             assert_eq!(
-                place.0[written - 4..written].iter().filter(|byte| **byte == 7).count() > 0,
+                memory.0[written - 4..written].iter().filter(|byte| **byte == 7).count() > 0,
                 written < 16
             );
-            assert!(place.0[written..].iter().all(|byte| *byte == 0xAA), "size {size}");
+            assert!(memory.0[written..].iter().all(|byte| *byte == 0xAA), "size {size}");
         }
     }
 }

@@ -59,7 +59,7 @@ pub type fw_finalizer_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 pub unsafe extern "C" fn fw_socket_create(url: *const c_char, out: *mut fw_socket) -> fw_result {
     guard(|| {
         let out = pointer(out, "out")?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let text = unsafe { string(url, "url") };
         let url = text.map_err(|error| {
             let code = if url.is_null() { Code::InvalidArgument } else { Code::InvalidUrl };
@@ -97,7 +97,7 @@ pub extern "C" fn fw_socket_open(socket: fw_socket) -> fw_result {
 pub unsafe extern "C" fn fw_socket_close(socket: fw_socket, code: u16, reason: *const c_char) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let reason = if reason.is_null() { "" } else { unsafe { string(reason, "reason") }? };
         socket.close(code, reason)
     })

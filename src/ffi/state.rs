@@ -247,7 +247,7 @@ pub unsafe extern "C" fn fw_socket_response_header(
         // SAFETY: the caller promises that cap bytes can be written there.
         let out = unsafe { TextOut::new(buf, cap) };
         let socket = socket.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string or NULL.
         let name = unsafe { string(name, "name") }?;
         Ok(socket.response_header(name).map_or(0, |value| out.put(value.as_bytes())))
     })

@@ -31,7 +31,7 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize, what: &str) -> Resul
         return Err(CallError::argument(format!("{what} is NULL")));
     }
     if len > isize::MAX as usize {
-        return Err(CallError::new(Code::TooLarge, format!("{what} cannot be that long")));
+        return Err(CallError::new(Code::TooLarge, format!("{what} is too long")));
     }
     // SAFETY: not NULL, of a possible length, and otherwise as the caller promises.
     Ok(unsafe { slice::from_raw_parts(data, len) })

@@ -73,7 +73,7 @@ pub unsafe extern "C" fn fw_tls_create(out: *mut fw_tls) -> fw_result {
 pub unsafe extern "C" fn fw_tls_add_ca_pem(tls: fw_tls, pem: *const c_char, len: usize) -> fw_result {
     guard(|| {
         let tls = tls.get()?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises that many bytes for the duration of the call.
         tls.add_ca_pem(unsafe { bytes(pem.cast(), len, "pem") }?)
     })
 }
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn fw_tls_set_client_cert_pem(
 ) -> fw_result {
     guard(|| {
         let tls = tls.get()?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises that many bytes for the duration of the call.
         let certificate = unsafe { bytes(cert_pem.cast(), cert_len, "cert_pem") }?;
         // SAFETY: as above.
         let key = unsafe { bytes(key_pem.cast(), key_len, "key_pem") }?;
