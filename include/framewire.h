@@ -159,7 +159,7 @@ enum fw_result FW_ENUM {
     FW_RESULT_INVALID_ARGUMENT = 1, ///< An argument is NULL, out of range or malformed.
     FW_RESULT_INVALID_HANDLE = 2,   ///< The handle is zero, made up, destroyed or released.
     FW_RESULT_INVALID_STATE = 3,    ///< The state of the socket or library does not allow the call.
-    FW_RESULT_INVALID_URL = 4,      ///< Malformed or unsupported URL; fw_last_error says why.
+    FW_RESULT_INVALID_URL = 4,      ///< Malformed URL or other scheme; fw_last_error says why.
     FW_RESULT_INVALID_UTF8 = 5,     ///< A text message is not valid UTF-8.
     FW_RESULT_TOO_LARGE = 6,        ///< Larger than the protocol or a limit allows.
     FW_RESULT_WOULD_BLOCK = 7,      ///< The send queue is full. Nothing was queued; retry later.
@@ -312,7 +312,7 @@ FW_ENUM_TYPE(fw_state);
 
 /// Allocates a block of memory.
 ///
-/// Called on any thread, concurrently. Must not call the library.
+/// Called on any thread, in parallel. Must not call the library.
 /// \param size Size in bytes, never 0; need not be a multiple of align.
 /// \param align Alignment in bytes: a power of two, at least the size of a pointer.
 /// \param user_data The alloc_user_data of fw_config.
@@ -350,7 +350,7 @@ typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 /// Initialize it with fw_config_init; fw_init copies it. Zero and NULL mean the default in every
 /// field.
 typedef struct fw_config {
-    uint32_t struct_size;        ///< Size of this struct in bytes, set by fw_config_init.
+    uint32_t struct_size;        ///< sizeof(fw_config), set by fw_config_init.
     uint32_t worker_threads;     ///< Number of worker threads, at most 64. Default: 1, which
                                  ///< carries thousands of sockets.
     fw_alloc_fn alloc;           ///< Allocates all memory of the library; set it together with
@@ -525,7 +525,7 @@ typedef struct fw_error {
     uint32_t retriable;   ///< 1 if a retry may succeed, else 0.
     const char *message;  ///< What failed, at which address, and what to do if known.
                           ///< NUL-terminated UTF-8; NULL in an event that is not an error.
-    uint64_t reserved[2]; ///< Reserved for later versions; 0.
+    uint64_t reserved[2]; ///< For later versions; 0.
 } fw_error;
 
 /// The connection was lost, or not made, and will be tried again.
@@ -626,11 +626,10 @@ typedef struct fw_tls {
 ///
 /// Initialize it with fw_reconnect_init; fw_socket_set_reconnect copies it.
 typedef struct fw_reconnect {
-    uint32_t struct_size;  ///< Size of this struct in bytes, set by fw_reconnect_init.
+    uint32_t struct_size;  ///< sizeof(fw_reconnect), set by fw_reconnect_init.
     uint32_t enabled;      ///< 1 (the default of fw_reconnect_init) to reconnect, 0 not to.
-    uint32_t min_delay_ms; ///< Minimum delay before a retry in milliseconds, at least 1; default
-                           ///< 250.
-    uint32_t max_delay_ms; ///< Maximum delay in milliseconds, at least min_delay_ms; default 30000.
+    uint32_t min_delay_ms; ///< Minimum delay before a retry, at least 1; default 250.
+    uint32_t max_delay_ms; ///< Maximum delay, at least min_delay_ms; default 30000.
     uint32_t max_attempts; ///< Maximum number of consecutive retries; 0 (the default) for no limit.
     uint32_t queue_sends;  ///< 1 to queue messages sent while the socket is connecting or
                            ///< reconnecting; 0 (the default) to refuse them with INVALID_STATE.
@@ -640,18 +639,14 @@ typedef struct fw_reconnect {
 ///
 /// Initialize it with fw_compression_init; fw_socket_set_compression copies it.
 typedef struct fw_compression {
-    uint32_t struct_size;                ///< Size of this struct in bytes, set by
-                                         ///< fw_compression_init.
+    uint32_t struct_size;                ///< sizeof(fw_compression), set by fw_compression_init.
     uint32_t level;                      ///< 0 (stored) to 9 (smallest and slowest); default 6.
     uint32_t client_no_context_takeover; ///< 1 to compress each message on its own, which saves
                                          ///< memory and compresses less; default 0.
     uint32_t server_no_context_takeover; ///< 1 to ask the server to do the same; default 0.
-    uint32_t client_max_window_bits;     ///< Window size for sending as a power of two, 8 to 15;
-                                         ///< default 15.
-    uint32_t server_max_window_bits;     ///< Window size that the server is asked to use, 8 to 15;
-                                         ///< default 15.
-    size_t min_size_to_compress;         ///< Messages of fewer bytes are not compressed; default
-                                         ///< 256.
+    uint32_t client_max_window_bits;     ///< Window for sending, 8 to 15 (2^n bytes); default 15.
+    uint32_t server_max_window_bits;     ///< Window requested of the server; default 15.
+    size_t min_size_to_compress;         ///< Minimum message size in bytes; default 256.
 } fw_compression;
 
 /// Writes the extension's element for Sec-WebSocket-Extensions, such as "x-xor; key=7", for an attempt.
@@ -740,36 +735,28 @@ typedef struct fw_extension {
 
 /// Statistics of a socket over all of its connections.
 ///
-/// Initialize it once with fw_stats_init. The durations of the phases are those of the last
-/// connection attempt.
+/// Initialize it once with fw_stats_init. Durations are in microseconds, those of the last
+/// connection attempt, and 0 until the phase has ended.
 typedef struct fw_stats {
-    uint32_t struct_size;                      ///< Size of this struct in bytes, set by
-                                               ///< fw_stats_init.
-    uint64_t bytes_sent;                       ///< Bytes written to the network after the upgrade,
-                                               ///< including frame headers.
-    uint64_t bytes_received;                   ///< Bytes read from the network after the upgrade,
-                                               ///< including frame headers.
+    uint32_t struct_size;                      ///< sizeof(fw_stats), set by fw_stats_init.
+    uint64_t bytes_sent;                       ///< Bytes sent after the upgrade, headers included.
+    uint64_t bytes_received;                   ///< Bytes received after the upgrade.
     uint64_t messages_sent;                    ///< Messages accepted for sending, including those
                                                ///< lost with a connection.
     uint64_t messages_received;                ///< Complete messages received, including those
                                                ///< delivered as fragments.
-    uint64_t frames_sent;                      ///< Frames written to the network, including control
-                                               ///< frames.
-    uint64_t frames_received;                  ///< Frames received, including control frames.
-    uint64_t pings_sent;                       ///< Pings written to the network.
+    uint64_t frames_sent;                      ///< Frames sent, control frames included.
+    uint64_t frames_received;                  ///< Frames received, control frames included.
+    uint64_t pings_sent;                       ///< Pings sent.
     uint64_t pongs_received;                   ///< Pongs received.
     uint64_t reconnects;                       ///< Successful retries (fw_socket_set_reconnect).
     uint64_t payload_bytes_before_compression; ///< Payload bytes sent, before compression.
     uint64_t payload_bytes_after_compression;  ///< Payload bytes sent, after compression; counts
                                                ///< messages that are not compressed too.
-    uint64_t resolve_us;                       ///< Duration of name resolution in microseconds; 0
-                                               ///< before it is done.
-    uint64_t connect_us;                       ///< Duration of TCP connect and proxy handshake in
-                                               ///< microseconds; 0 before it is done.
-    uint64_t tls_us;                           ///< Duration of the TLS handshake in microseconds; 0
-                                               ///< without TLS and before it is done.
-    uint64_t upgrade_us;                       ///< Time from the upgrade request to its response in
-                                               ///< microseconds; 0 before the response.
+    uint64_t resolve_us;                       ///< Name resolution.
+    uint64_t connect_us;                       ///< TCP connect and proxy handshake.
+    uint64_t tls_us;                           ///< TLS handshake; 0 without TLS.
+    uint64_t upgrade_us;                       ///< Upgrade request to response.
 } fw_stats;
 
 #ifdef __cplusplus
@@ -821,11 +808,11 @@ FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 /// Optional: the first socket starts the library with the defaults. The allocator functions are
 /// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 /// \param config Initialized with fw_config_init, not NULL; copied.
-/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free or the
-///   reverse); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE
-///   (already started, by this call or by a socket; or blocks of more than 16 different sets of
-///   allocator functions are still in use); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a
-///   thread could not be started).
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
+///   started, by this call or by a socket; or more than 16 different sets of allocator functions
+///   have live blocks); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a thread could not be
+///   started).
 FW_API fw_result fw_init(const struct fw_config *config);
 
 /// Shuts the library down gracefully: destroys every socket and ends every thread.
@@ -1681,8 +1668,8 @@ FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t
 ///
 /// internal_request_created is called again before the retry. Other responses such as 401, 403,
 /// 404, 407 and 429 are final, as over HTTP/1.1. If HTTP/1.1 succeeds, it is used for this server
-/// for the next ten minutes, and for later reconnects of this socket. With FW_HTTP_2 all of these
-/// end in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
+/// for the next ten minutes, and whenever this socket reconnects. With FW_HTTP_2 all of these end
+/// in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
 /// first was lost before the response, and HTTP/1.1.
 /// \param socket The socket, closed.
 /// \param version Default FW_HTTP_AUTO.

@@ -14,7 +14,7 @@ use crate::error::CallError;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_compression {
-    /// Size of this struct in bytes, set by fw_compression_init.
+    /// sizeof(fw_compression), set by fw_compression_init.
     pub struct_size: u32,
     /// 0 (stored) to 9 (smallest and slowest); default 6.
     pub level: u32,
@@ -22,11 +22,11 @@ pub struct fw_compression {
     pub client_no_context_takeover: u32,
     /// 1 to ask the server to do the same; default 0.
     pub server_no_context_takeover: u32,
-    /// Window size for sending as a power of two, 8 to 15; default 15.
+    /// Window for sending, 8 to 15 (2^n bytes); default 15.
     pub client_max_window_bits: u32,
-    /// Window size that the server is asked to use, 8 to 15; default 15.
+    /// Window requested of the server; default 15.
     pub server_max_window_bits: u32,
-    /// Messages of fewer bytes are not compressed; default 256.
+    /// Minimum message size in bytes; default 256.
     pub min_size_to_compress: usize,
 }
 

@@ -110,7 +110,7 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
 
 /// Allocates a block of memory.
 ///
-/// Called on any thread, concurrently. Must not call the library.
+/// Called on any thread, in parallel. Must not call the library.
 ///
 /// \param size Size in bytes, never 0; need not be a multiple of align.
 /// \param align Alignment in bytes: a power of two, at least the size of a pointer.
@@ -163,7 +163,7 @@ pub type fw_thread_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_config {
-    /// Size of this struct in bytes, set by fw_config_init.
+    /// sizeof(fw_config), set by fw_config_init.
     pub struct_size: u32,
     /// Number of worker threads, at most 64. Default: 1, which carries thousands of sockets.
     pub worker_threads: u32,
@@ -236,11 +236,11 @@ pub unsafe extern "C" fn fw_config_init(config: *mut fw_config, struct_size: usi
 /// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 ///
 /// \param config Initialized with fw_config_init, not NULL; copied.
-/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, alloc without free or the
-///   reverse); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE
-///   (already started, by this call or by a socket; or blocks of more than 16 different sets of
-///   allocator functions are still in use); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a
-///   thread could not be started).
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
+///   started, by this call or by a socket; or more than 16 different sets of allocator functions
+///   have live blocks); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a thread could not be
+///   started).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
     guard(|| {

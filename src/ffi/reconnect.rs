@@ -15,13 +15,13 @@ use crate::client::Reconnect;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_reconnect {
-    /// Size of this struct in bytes, set by fw_reconnect_init.
+    /// sizeof(fw_reconnect), set by fw_reconnect_init.
     pub struct_size: u32,
     /// 1 (the default of fw_reconnect_init) to reconnect, 0 not to.
     pub enabled: u32,
-    /// Minimum delay before a retry in milliseconds, at least 1; default 250.
+    /// Minimum delay before a retry, at least 1; default 250.
     pub min_delay_ms: u32,
-    /// Maximum delay in milliseconds, at least min_delay_ms; default 30000.
+    /// Maximum delay, at least min_delay_ms; default 30000.
     pub max_delay_ms: u32,
     /// Maximum number of consecutive retries; 0 (the default) for no limit.
     pub max_attempts: u32,

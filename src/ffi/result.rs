@@ -18,7 +18,7 @@ pub enum fw_result {
     FW_RESULT_INVALID_HANDLE = 2,
     /// The state of the socket or library does not allow the call.
     FW_RESULT_INVALID_STATE = 3,
-    /// Malformed or unsupported URL; fw_last_error says why.
+    /// Malformed URL or other scheme; fw_last_error says why.
     FW_RESULT_INVALID_URL = 4,
     /// A text message is not valid UTF-8.
     FW_RESULT_INVALID_UTF8 = 5,

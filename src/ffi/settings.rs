@@ -161,8 +161,8 @@ pub extern "C" fn fw_socket_set_max_fragment_size(socket: fw_socket, bytes: usiz
 ///
 /// internal_request_created is called again before the retry. Other responses such as 401, 403,
 /// 404, 407 and 429 are final, as over HTTP/1.1. If HTTP/1.1 succeeds, it is used for this server
-/// for the next ten minutes, and for later reconnects of this socket. With FW_HTTP_2 all of these
-/// end in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
+/// for the next ten minutes, and whenever this socket reconnects. With FW_HTTP_2 all of these end
+/// in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
 /// first was lost before the response, and HTTP/1.1.
 ///
 /// \param socket The socket, closed.

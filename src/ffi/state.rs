@@ -55,26 +55,26 @@ pub extern "C" fn fw_state_name(state: MaybeUninit<fw_state>) -> *const c_char {
 
 /// Statistics of a socket over all of its connections.
 ///
-/// Initialize it once with fw_stats_init. The durations of the phases are those of the last
-/// connection attempt.
+/// Initialize it once with fw_stats_init. Durations are in microseconds, those of the last
+/// connection attempt, and 0 until the phase has ended.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct fw_stats {
-    /// Size of this struct in bytes, set by fw_stats_init.
+    /// sizeof(fw_stats), set by fw_stats_init.
     pub struct_size: u32,
-    /// Bytes written to the network after the upgrade, including frame headers.
+    /// Bytes sent after the upgrade, headers included.
     pub bytes_sent: u64,
-    /// Bytes read from the network after the upgrade, including frame headers.
+    /// Bytes received after the upgrade.
     pub bytes_received: u64,
     /// Messages accepted for sending, including those lost with a connection.
     pub messages_sent: u64,
     /// Complete messages received, including those delivered as fragments.
     pub messages_received: u64,
-    /// Frames written to the network, including control frames.
+    /// Frames sent, control frames included.
     pub frames_sent: u64,
-    /// Frames received, including control frames.
+    /// Frames received, control frames included.
     pub frames_received: u64,
-    /// Pings written to the network.
+    /// Pings sent.
     pub pings_sent: u64,
     /// Pongs received.
     pub pongs_received: u64,
@@ -84,13 +84,13 @@ pub struct fw_stats {
     pub payload_bytes_before_compression: u64,
     /// Payload bytes sent, after compression; counts messages that are not compressed too.
     pub payload_bytes_after_compression: u64,
-    /// Duration of name resolution in microseconds; 0 before it is done.
+    /// Name resolution.
     pub resolve_us: u64,
-    /// Duration of TCP connect and proxy handshake in microseconds; 0 before it is done.
+    /// TCP connect and proxy handshake.
     pub connect_us: u64,
-    /// Duration of the TLS handshake in microseconds; 0 without TLS and before it is done.
+    /// TLS handshake; 0 without TLS.
     pub tls_us: u64,
-    /// Time from the upgrade request to its response in microseconds; 0 before the response.
+    /// Upgrade request to response.
     pub upgrade_us: u64,
 }
 

@@ -59,10 +59,8 @@ const KNOWN: &[(&str, Why)] = &[
     ("a common name override is not supported", Test("bindings/godot/tests/secure.gd")),
     ("will be tried again", NoClaim("what the event reconnecting tells")),
     ("which try it will be", NoClaim("what the event reconnecting tells")),
-    ("nothing will be called for the socket", NoClaim("when the finalizer runs")),
     ("not yet handed to the network", NoClaim("an amount of bytes")),
     ("are not yet with the network", NoClaim("an amount of bytes")),
-    ("not yet sent is lost", NoClaim("what a reconnect does not send again")),
     ("will be sent from", NoClaim("what becomes of a segment's bytes")),
     ("later versions may add event types", NoClaim("why an example ignores what it does not know")),
 ];
