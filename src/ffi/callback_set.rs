@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::args::pointer;
-use super::callbacks::*;
+use super::callback_types::*;
 use super::closures;
 use super::guard::guard;
 use super::result::fw_result;

@@ -8,9 +8,10 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::args::UserData;
-use super::callbacks::*;
+use super::callback_types::*;
 use super::error::with_error;
 use super::event::lend;
+use super::message::fw_frame;
 use super::request::fw_request;
 use super::text::{address, terminated};
 use crate::client::{

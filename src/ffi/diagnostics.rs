@@ -46,8 +46,8 @@ mod tests {
 
     use crate::error::Code;
     use crate::ffi::args::Enumeration;
-    use crate::ffi::delivery::{fw_event_type, fw_event_type_name};
     use crate::ffi::error::{fw_error_kind, fw_error_kind_name, fw_phase, fw_phase_name};
+    use crate::ffi::event_types::{fw_event_type, fw_event_type_name};
     use crate::ffi::state::{fw_state, fw_state_name};
 
     const HEADER: &str = include_str!("../../include/framewire.h");

@@ -12,9 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use super::buffers::{fw_buffer, fw_segment};
-use super::callbacks::fw_opcode;
-use super::delivery::{fw_event, fw_event_type};
-use super::error::{describe, fw_error};
+use super::error::describe;
+use super::event_types::{fw_event, fw_event_type};
+use super::message::fw_opcode;
 use super::request::fw_request;
 use super::socket::fw_socket;
 use super::text::terminated;
@@ -25,25 +25,6 @@ use crate::logging::{self, LogLevel};
 
 /// The requests of events that are out: a request lives as long as somebody holds it.
 static KEPT: Mutex<Vec<Request>> = Mutex::new(Vec::new());
-
-impl fw_event {
-    /// What is there when nothing is; all zero.
-    pub(super) const NONE: fw_event = fw_event {
-        r#type: fw_event_type::FW_EVENT_NONE,
-        socket: fw_socket { id: 0 },
-        user_data: std::ptr::null_mut(),
-        payload: fw_segment::NONE,
-        opcode: fw_opcode::FW_OPCODE_NONE,
-        is_first: 0,
-        is_final: 0,
-        close_code: 0,
-        error: fw_error::NONE,
-        request: fw_request { id: 0 },
-        attempt: 0,
-        delay_ms: 0,
-        reserved: [0; 4],
-    };
-}
 
 /// Turns an event into what C sees, to be released with [`release`]. A connection whose event is lost
 /// by a panic ends, rather than going on with a gap.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::args::{UserData, pointer};
 use super::buffers::{fw_buffer, fw_segment};
-use super::callbacks::fw_opcode;
 use super::guard::guard;
+use super::message::fw_opcode;
 use super::result::fw_result;
 use super::sized::{self, sized};
 use super::socket::fw_socket;

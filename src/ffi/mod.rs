@@ -33,9 +33,15 @@ pub mod socket;
 
 pub mod error;
 
+pub mod message;
+
+pub mod callback_types;
+
 pub mod callbacks;
 
 pub mod callback_set;
+
+pub mod event_types;
 
 pub mod delivery;
 

@@ -7,12 +7,12 @@ use std::mem::{offset_of, size_of};
 
 use crate::ffi::buffers::{fw_buffer, fw_pool_stats, fw_segment};
 use crate::ffi::callback_set::fw_callbacks;
-use crate::ffi::callbacks::fw_frame;
 use crate::ffi::compression::fw_compression;
-use crate::ffi::delivery::fw_event;
 use crate::ffi::error::fw_error;
+use crate::ffi::event_types::fw_event;
 use crate::ffi::extension::{fw_extension, fw_extension_frame};
 use crate::ffi::library::fw_config;
+use crate::ffi::message::fw_frame;
 use crate::ffi::reconnect::fw_reconnect;
 use crate::ffi::request::fw_request;
 use crate::ffi::socket::fw_socket;

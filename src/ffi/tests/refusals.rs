@@ -8,6 +8,7 @@ use crate::ffi::buffers::{fw_buffer, fw_segment};
 use crate::ffi::callback_set::fw_socket_set_callbacks;
 use crate::ffi::callbacks::*;
 use crate::ffi::delivery::*;
+use crate::ffi::event_types::*;
 use crate::ffi::request::*;
 use crate::ffi::result::fw_result;
 use crate::ffi::sending::*;
