@@ -1,4 +1,4 @@
-//! The types of a socket's callbacks: one function for each event.
+//! The types of a socket's callbacks, one for each event.
 
 use std::ffi::{c_char, c_void};
 
@@ -8,87 +8,81 @@ use super::message::fw_frame;
 use super::request::fw_request;
 use super::socket::fw_socket;
 
-/// The upgrade is done: messages can be sent.
+/// Called when the upgrade is complete: messages can be sent.
 ///
-/// socket: the socket this event belongs to.
-/// user_data: what was given to fw_socket_on_open.
+/// \param socket The socket this event belongs to.
+/// \param user_data The user_data set with the callback.
 pub type fw_open_fn = Option<unsafe extern "C" fn(socket: fw_socket, user_data: *mut c_void)>;
 
-/// A whole text message came.
+/// Called for each complete text message.
 ///
-/// Valid UTF-8, not NUL-terminated: it lies where it was received.
-///
-/// socket: the socket this event belongs to.
-/// text: len bytes, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_text.
+/// \param socket The socket this event belongs to.
+/// \param text Valid UTF-8, not NUL-terminated; valid until the callback returns; never NULL.
+/// \param len Length of the text in bytes; may be 0.
+/// \param user_data The user_data set with the callback.
 pub type fw_text_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, text: *const c_char, len: usize, user_data: *mut c_void)>;
 
-/// A whole text message came, shown where it was received.
+/// Called for each complete text message, with a segment that can be kept without a copy.
 ///
-/// Valid UTF-8, not NUL-terminated. fw_segment_retain keeps it longer than the callback, without a
-/// copy.
-///
-/// socket: the socket this event belongs to.
-/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_text_segment.
+/// \param socket The socket this event belongs to.
+/// \param segment Valid UTF-8, not NUL-terminated, read-only; valid until the callback returns,
+///   longer with fw_segment_retain; never NULL.
+/// \param user_data The user_data set with the callback.
 pub type fw_text_segment_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, segment: *const fw_segment, user_data: *mut c_void)>;
 
-/// A whole binary message came.
+/// Called for each complete binary message.
 ///
-/// socket: the socket this event belongs to.
-/// data: len bytes, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_binary.
+/// \param socket The socket this event belongs to.
+/// \param data The payload, read-only; valid until the callback returns; never NULL.
+/// \param len Length of the payload in bytes; may be 0.
+/// \param user_data The user_data set with the callback.
 pub type fw_binary_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, data: *const u8, len: usize, user_data: *mut c_void)>;
 
-/// A whole binary message came, shown where it was received.
+/// Called for each complete binary message, with a segment that can be kept without a copy.
 ///
-/// fw_segment_retain keeps it longer than the callback, without a copy.
-///
-/// socket: the socket this event belongs to.
-/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_binary_no_alloc.
+/// \param socket The socket this event belongs to.
+/// \param segment The payload, read-only; valid until the callback returns, longer with
+///   fw_segment_retain; never NULL.
+/// \param user_data The user_data set with the callback.
 pub type fw_binary_no_alloc_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, segment: *const fw_segment, user_data: *mut c_void)>;
 
-/// A fragment of a message came.
+/// Called for each fragment of a fragmented message.
 ///
-/// socket: the socket this event belongs to.
-/// frame: the fragment, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_incomplete_frame.
+/// \param socket The socket this event belongs to.
+/// \param frame The fragment; valid until the callback returns; never NULL.
+/// \param user_data The user_data set with the callback.
 pub type fw_incomplete_frame_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, frame: *const fw_frame, user_data: *mut c_void)>;
 
-/// The upgrade request is ready to be sent and can still be changed.
+/// Called before each upgrade request is sent, while it can still be changed.
 ///
-/// socket: the socket this event belongs to.
-/// request: the request; dead when the callback returns.
-/// user_data: what was given to fw_socket_on_internal_request_created.
+/// \param socket The socket this event belongs to.
+/// \param request The request; valid until the callback returns.
+/// \param user_data The user_data set with the callback.
 pub type fw_request_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, request: fw_request, user_data: *mut c_void)>;
 
-/// A pong came.
+/// Called for each pong, also for those that answer keepalive pings.
 ///
-/// Answers to the library's own pings are shown as well.
-///
-/// socket: the socket this event belongs to.
-/// data: len bytes, borrowed until the callback returns; never NULL.
-/// len: 0 to 125 bytes.
-/// user_data: what was given to fw_socket_on_pong.
+/// \param socket The socket this event belongs to.
+/// \param data The payload, read-only; valid until the callback returns; never NULL.
+/// \param len Length of the payload, 0 to 125 bytes.
+/// \param user_data The user_data set with the callback.
 pub type fw_pong_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, data: *const u8, len: usize, user_data: *mut c_void)>;
 
-/// The connection was lost, or not made, and will be tried again.
+/// Called when the connection failed or could not be established, and will be retried.
 ///
-/// socket: the socket this event belongs to.
-/// error: why; valid until the callback returns.
-/// attempt: which try it will be, from 1, and from 1 again after a success.
-/// delay_ms: how long from now, in milliseconds.
-/// user_data: what was given to fw_socket_on_reconnecting.
+/// \param socket The socket this event belongs to.
+/// \param error Why it failed; valid until the callback returns; never NULL.
+/// \param attempt Number of the coming retry, from 1; starts again at 1 after a successful
+///   connection.
+/// \param delay_ms Milliseconds until the retry.
+/// \param user_data The user_data set with the callback.
 pub type fw_reconnecting_fn = Option<
     unsafe extern "C" fn(
         socket: fw_socket,
@@ -99,15 +93,16 @@ pub type fw_reconnecting_fn = Option<
     ),
 >;
 
-/// The connection has ended in order: terminal.
+/// Called when the connection was closed, or the caller cancelled it. Terminal event.
 ///
-/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
+/// The socket can be opened again, also inside the callback.
 ///
-/// socket: the socket this event belongs to.
-/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
-/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_closed.
+/// \param socket The socket this event belongs to.
+/// \param code The server's close code, 1005 if its close frame has none; 1006 if there was no
+///   closing handshake.
+/// \param reason UTF-8, NUL-terminated; valid until the callback returns; never NULL.
+/// \param len Length of the reason in bytes, without the NUL; may be 0.
+/// \param user_data The user_data set with the callback.
 pub type fw_closed_fn = Option<
     unsafe extern "C" fn(
         socket: fw_socket,
@@ -118,12 +113,12 @@ pub type fw_closed_fn = Option<
     ),
 >;
 
-/// The connection could not be made, or has failed: terminal.
+/// Called when the connection failed or could not be established. Terminal event.
 ///
-/// The socket can be opened again from here on.
+/// The socket can be opened again, also inside the callback.
 ///
-/// socket: the socket this event belongs to.
-/// error: what happened, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_error.
+/// \param socket The socket this event belongs to.
+/// \param error Why it failed; valid until the callback returns; never NULL.
+/// \param user_data The user_data set with the callback.
 pub type fw_error_fn =
     Option<unsafe extern "C" fn(socket: fw_socket, error: *const fw_error, user_data: *mut c_void)>;

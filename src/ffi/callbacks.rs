@@ -1,4 +1,4 @@
-//! Sets a socket's callbacks, one for each event.
+//! The functions that set a callback, one for each event.
 
 use std::ffi::c_void;
 
@@ -8,20 +8,17 @@ use super::guard::guard;
 use super::result::fw_result;
 use super::socket::fw_socket;
 
-/// Sets what is called when the upgrade is done.
+/// Sets the callback for the open event: the upgrade is complete and messages can be sent.
 ///
-/// The first event of a connection that succeeds.
+/// Like all fw_socket_on_ functions, replaces the callback set before, which may still be running
+/// on another thread when the call returns. In poll mode the callback runs inside fw_poll and
+/// fw_socket_poll, on the thread that calls them; in worker mode on the socket's worker thread.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback. What it points to must stay valid until the callback is
+///   replaced and has returned, or until the finalizer runs.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_open(
     socket: fw_socket,
@@ -31,20 +28,14 @@ pub unsafe extern "C" fn fw_socket_on_open(
     guard(|| socket.get()?.on_open(closures::open(callback, user_data)))
 }
 
-/// Sets what is called for a whole text message.
+/// Sets the callback for complete text messages.
 ///
-/// Messages without a callback are dropped, at no cost.
+/// A message without a callback is discarded, without a copy.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_text(
     socket: fw_socket,
@@ -54,20 +45,15 @@ pub unsafe extern "C" fn fw_socket_on_text(
     guard(|| socket.get()?.on_text(closures::text(callback, user_data)))
 }
 
-/// Sets what is called for a whole text message that may be kept without a copy.
+/// Sets the callback for complete text messages that can be kept without a copy.
 ///
-/// Called after text if both are set.
+/// If fw_socket_on_text is set as well, its callback runs first.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_text_segment(
     socket: fw_socket,
@@ -77,20 +63,14 @@ pub unsafe extern "C" fn fw_socket_on_text_segment(
     guard(|| socket.get()?.on_text_segment(closures::text_segment(callback, user_data)))
 }
 
-/// Sets what is called for a whole binary message.
+/// Sets the callback for complete binary messages.
 ///
-/// Called before binary_no_alloc if both are set.
+/// A message without a callback is discarded, without a copy.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_binary(
     socket: fw_socket,
@@ -100,20 +80,14 @@ pub unsafe extern "C" fn fw_socket_on_binary(
     guard(|| socket.get()?.on_binary(closures::binary(callback, user_data)))
 }
 
-/// Sets what is called for a whole binary message that may be kept without a copy.
+/// Sets the callback for complete binary messages that can be kept without a copy.
 ///
-/// Called after binary if both are set.
+/// If fw_socket_on_binary is set as well, its callback runs first.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
     socket: fw_socket,
@@ -123,21 +97,16 @@ pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
     guard(|| socket.get()?.on_binary_no_alloc(closures::binary_no_alloc(callback, user_data)))
 }
 
-/// Sets what is called for each fragment of a message that comes in several.
+/// Sets the callback for the fragments of fragmented messages.
 ///
-/// While it is set such messages are neither assembled nor stored, and come neither as text nor as
-/// binary; messages of one frame still do. Takes effect with the next message.
+/// While it is set, fragmented messages are delivered fragment by fragment, for streaming: they are
+/// neither assembled nor stored, and not delivered as text or binary. Messages of a single frame
+/// still are. Takes effect with the next message.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
     socket: fw_socket,
@@ -147,20 +116,15 @@ pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
     guard(|| socket.get()?.on_incomplete_frame(closures::incomplete_frame(callback, user_data)))
 }
 
-/// Sets what is called with the upgrade request before every attempt.
+/// Sets the callback that can change the upgrade request.
 ///
-/// The connection waits until the callback has returned; the connect timeout goes on meanwhile.
+/// Runs before every attempt: also for a reconnect, after a redirect, and after the fallback from
+/// HTTP/2 to HTTP/1.1. The connection waits until it has returned, while the connect timeout runs.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_internal_request_created(
     socket: fw_socket,
@@ -172,20 +136,14 @@ pub unsafe extern "C" fn fw_socket_on_internal_request_created(
     })
 }
 
-/// Sets what is called when a pong comes.
+/// Sets the callback for pongs.
 ///
-/// For round trip times fw_socket_latency_us is simpler.
+/// For round-trip times, fw_socket_latency_us is simpler.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_pong(
     socket: fw_socket,
@@ -195,21 +153,16 @@ pub unsafe extern "C" fn fw_socket_on_pong(
     guard(|| socket.get()?.on_pong(closures::pong(callback, user_data)))
 }
 
-/// Sets what is called when a connection was lost and will be tried again.
+/// Sets the callback for the reconnecting event: the connection failed and will be retried.
 ///
-/// Comes instead of error, where fw_socket_set_reconnect has switched that on. An fw_socket_close inside
-/// the callback, or at any time before the next event open, ends it with the event closed.
+/// Replaces the error event where fw_socket_set_reconnect allows another retry. fw_socket_close,
+/// inside the callback or at any time before the next open event, cancels the retries: the closed
+/// event follows.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_reconnecting(
     socket: fw_socket,
@@ -219,20 +172,15 @@ pub unsafe extern "C" fn fw_socket_on_reconnecting(
     guard(|| socket.get()?.on_reconnecting(closures::reconnecting(callback, user_data)))
 }
 
-/// Sets what is called when the connection has ended in order.
+/// Sets the callback for the closed event: the connection was closed or cancelled.
 ///
-/// Every open ends in exactly one of closed and error, after every message received before it.
+/// Terminal: each fw_socket_open ends in exactly one closed or error event, after all messages
+/// received before it.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_closed(
     socket: fw_socket,
@@ -242,20 +190,15 @@ pub unsafe extern "C" fn fw_socket_on_closed(
     guard(|| socket.get()?.on_closed(closures::closed(callback, user_data)))
 }
 
-/// Sets what is called when the connection could not be made, or has failed.
+/// Sets the callback for the error event: the connection failed or could not be established.
 ///
-/// Every open ends in exactly one of closed and error, after every message received before it.
+/// Terminal: each fw_socket_open ends in exactly one closed or error event, after all messages
+/// received before it.
 ///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_on_error(
     socket: fw_socket,

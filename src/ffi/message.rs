@@ -1,17 +1,17 @@
-//! What callbacks and events have in common: the type of a message and its fragments.
+//! Messages and their fragments, as callbacks, events and extensions describe them.
 
 use super::buffers::fw_segment;
 use crate::client::MessageType;
 
-/// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
+/// The type of a message, with the opcodes of RFC 6455 section 5.2.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_opcode {
-    /// In an event that is about no message.
+    /// The event contains no message.
     FW_OPCODE_NONE = 0,
-    /// UTF-8.
+    /// Text, as UTF-8.
     FW_OPCODE_TEXT = 1,
-    /// Any bytes.
+    /// Binary data.
     FW_OPCODE_BINARY = 2,
 }
 
@@ -24,19 +24,21 @@ impl From<MessageType> for fw_opcode {
     }
 }
 
-/// One fragment of a message, decoded. Valid until the callback returns; its payload longer, when
-/// retained.
+/// A fragment of a message, decompressed and decoded.
+///
+/// Valid until the callback returns; fw_segment_retain keeps the payload longer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_frame {
-    /// What the whole message is: the same for all of its fragments.
+    /// The type of the whole message, the same for each of its fragments.
     pub opcode: fw_opcode,
     /// 1 for the first fragment of a message, else 0.
     pub is_first: u32,
     /// 1 for the last fragment of a message, else 0.
     pub is_final: u32,
-    /// A fragment of a text may begin and end within a character; the whole was checked so far.
+    /// A fragment of a text message may begin and end within a UTF-8 character. All text received
+    /// so far is validated.
     pub payload: fw_segment,
-    /// For later versions; 0.
+    /// Reserved for later versions; 0.
     pub reserved: [u64; 2],
 }
