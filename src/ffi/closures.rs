@@ -1,8 +1,8 @@
-//! A C callback and its user data as what the façade calls.
+//! Wraps a C callback and its user_data in a closure for the safe API.
 //!
-//! What every function here relies on, and the header demands: a callback may be called with its user
-//! data, on the thread that polls or on the socket's worker, until it is replaced, and for a call that
-//! runs at that moment; and it does not unwind.
+//! The safety of each call rests on what the header requires: a callback may be called with its
+//! user_data, on the polling thread and on the socket's worker thread, until it is replaced and a call
+//! in progress has returned; and it does not unwind.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::args::UserData;
 use super::callback_types::*;
 use super::error::with_error;
-use super::event::lend;
+use super::event::with_segment;
 use super::message::fw_frame;
 use super::request::fw_request;
 use super::text::{address, terminated};
@@ -22,7 +22,7 @@ use crate::error::Error;
 
 pub(super) fn open(callback: fw_open_fn, user_data: *mut c_void) -> Option<Arc<OnSocket>> {
     let (callback, user_data) = (callback?, UserData::new(user_data));
-    // SAFETY: as promised above.
+    // SAFETY: as required above.
     Some(Arc::new(move |socket: &Socket| unsafe { callback(socket.into(), user_data.get()) }))
 }
 
@@ -31,7 +31,7 @@ pub(super) fn text(callback: fw_text_fn, user_data: *mut c_void) -> Option<Arc<O
     Some(Arc::new(move |socket: &Socket, text: &str| {
         crate::fault::point("ffi.callback");
         let data = address(text.as_bytes()).cast();
-        // SAFETY: as promised above.
+        // SAFETY: as required above.
         unsafe { callback(socket.into(), data, text.len(), user_data.get()) }
     }))
 }
@@ -57,7 +57,7 @@ pub(super) fn incomplete_frame(
 ) -> Option<Arc<OnFrame>> {
     let (callback, user_data) = (callback?, UserData::new(user_data));
     Some(Arc::new(move |socket: &Socket, frame: &Frame| {
-        lend(socket, &frame.payload, |payload| {
+        with_segment(socket, &frame.payload, |payload| {
             let frame = fw_frame {
                 opcode: frame.opcode.into(),
                 is_first: frame.is_first.into(),
@@ -65,7 +65,7 @@ pub(super) fn incomplete_frame(
                 payload,
                 reserved: [0; 2],
             };
-            // SAFETY: as promised above.
+            // SAFETY: as required above.
             unsafe { callback(socket.into(), &frame, user_data.get()) }
         });
     }))
@@ -78,7 +78,7 @@ pub(super) fn internal_request_created(
     let (callback, user_data) = (callback?, UserData::new(user_data));
     Some(Arc::new(move |socket: &Socket, request: &Request| {
         let request = fw_request { id: request.id() };
-        // SAFETY: as promised above.
+        // SAFETY: as required above.
         unsafe { callback(socket.into(), request, user_data.get()) }
     }))
 }
@@ -94,7 +94,7 @@ pub(super) fn reconnecting(
     let (callback, user_data) = (callback?, UserData::new(user_data));
     Some(Arc::new(move |socket: &Socket, error: &Error, attempt: u32, delay_ms: u32| {
         with_error(error, |error| {
-            // SAFETY: as promised above.
+            // SAFETY: as required above.
             unsafe { callback(socket.into(), error, attempt, delay_ms, user_data.get()) }
         });
     }))
@@ -105,7 +105,7 @@ pub(super) fn closed(callback: fw_closed_fn, user_data: *mut c_void) -> Option<A
     Some(Arc::new(move |socket: &Socket, code: u16, reason: &str| {
         let text = terminated(reason);
         let (data, len) = (text.as_ptr().cast(), reason.len());
-        // SAFETY: as promised above; the text lives until the end of the block.
+        // SAFETY: as required above; the text lives until the end of the block.
         unsafe { callback(socket.into(), code, data, len, user_data.get()) }
     }))
 }
@@ -113,25 +113,27 @@ pub(super) fn closed(callback: fw_closed_fn, user_data: *mut c_void) -> Option<A
 pub(super) fn error(callback: fw_error_fn, user_data: *mut c_void) -> Option<Arc<OnError>> {
     let (callback, user_data) = (callback?, UserData::new(user_data));
     Some(Arc::new(move |socket: &Socket, error: &Error| {
-        // SAFETY: as promised above.
+        // SAFETY: as required above.
         with_error(error, |error| unsafe { callback(socket.into(), error, user_data.get()) });
     }))
 }
 
-/// Binary messages and pongs look the same.
+/// For binary messages and pongs.
 fn bytes(callback: fw_binary_fn, user_data: *mut c_void) -> Option<Arc<OnBytes>> {
     let (callback, user_data) = (callback?, UserData::new(user_data));
     Some(Arc::new(move |socket: &Socket, data: &[u8]| {
-        // SAFETY: as promised above.
+        // SAFETY: as required above.
         unsafe { callback(socket.into(), address(data), data.len(), user_data.get()) }
     }))
 }
 
-/// As do texts and binary messages where they were received.
+/// For text and binary messages as segments.
 fn segment(callback: fw_binary_no_alloc_fn, user_data: *mut c_void) -> Option<Arc<OnSegment>> {
     let (callback, user_data) = (callback?, UserData::new(user_data));
     Some(Arc::new(move |socket: &Socket, payload: &Segment| {
-        // SAFETY: as promised above.
-        lend(socket, payload, |segment| unsafe { callback(socket.into(), &segment, user_data.get()) });
+        // SAFETY: as required above.
+        with_segment(socket, payload, |segment| unsafe {
+            callback(socket.into(), &segment, user_data.get())
+        });
     }))
 }

@@ -303,7 +303,7 @@ unsafe fn put_events(
     let out = array(out, count, "out")?;
     let mut failed = Ok(());
     take(&mut |event| {
-        match event::show(event) {
+        match event::event_to_c(event) {
             Ok(shown) => {
                 // SAFETY: no more than `count` are taken.
                 unsafe { out.add(*taken).write(shown) };
@@ -339,7 +339,7 @@ unsafe fn put_event(
     // be released.
     unsafe { out.write(fw_event::NONE) };
     let Some(event) = take()? else { return Ok(false) };
-    let shown = event::show(event)?;
+    let shown = event::event_to_c(event)?;
     // SAFETY: as above.
     unsafe { out.write(shown) };
     Ok(true)

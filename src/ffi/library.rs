@@ -289,7 +289,7 @@ pub extern "C" fn fw_shutdown(timeout_ms: u32) -> fw_result {
     guard(|| {
         let installed = allocator::installed();
         client::shutdown(Duration::from_millis(timeout_ms.into()))?;
-        event::forget_all();
+        event::drop_requests();
         allocator::withdraw(installed);
         Ok(())
     })
