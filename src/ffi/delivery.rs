@@ -1,4 +1,4 @@
-//! How events come: by callbacks inside fw_poll, by callbacks on the worker, or taken one by one.
+//! Delivers events: callbacks in poll mode or worker mode, or events taken from the queue.
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -13,31 +13,27 @@ use super::socket::fw_socket;
 use crate::client::{self, Dispatch, Event, EventType};
 use crate::error::CallError;
 
-/// Where a socket's callbacks run.
+/// Where the callbacks of a socket run.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_dispatch {
-    /// Inside fw_poll, on the thread that calls it: the default.
+    /// Inside fw_poll and fw_socket_poll, on the calling thread (the default).
     FW_DISPATCH_POLL = 0,
-    /// On the socket's worker thread, as soon as anything happens. Callbacks must be quick: other
-    /// sockets wait for them.
+    /// On the socket's worker thread, as soon as the event occurs. Callbacks must be short: they
+    /// delay all sockets of that thread.
     FW_DISPATCH_WORKER = 1,
 }
 
 // SAFETY: `repr(u32)`.
 unsafe impl Enumeration for fw_dispatch {}
 
-/// Chooses where the socket's callbacks run.
+/// Sets where the callbacks of a socket run.
 ///
-/// Events already queued for fw_poll stay there.
+/// Events that are already queued for fw_poll stay queued.
 ///
-/// socket: the socket, closed.
-/// dispatch: default FW_DISPATCH_POLL.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket; must be closed.
+/// \param dispatch Default FW_DISPATCH_POLL.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (unknown value); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_dispatch(socket: fw_socket, dispatch: MaybeUninit<fw_dispatch>) -> fw_result {
     guard(|| {
@@ -45,25 +41,21 @@ pub extern "C" fn fw_socket_set_dispatch(socket: fw_socket, dispatch: MaybeUnini
         socket.set_dispatch(match number(dispatch) {
             0 => Dispatch::Poll,
             1 => Dispatch::Worker,
-            other => return Err(CallError::argument(format!("{other} is no way of dispatching"))),
+            other => return Err(CallError::argument(format!("{other} is not an fw_dispatch"))),
         })
     })
 }
 
-/// Asks for an event that comes only to those who ask.
+/// Enables an event that is disabled by default, for programs that use fw_next_event.
 ///
-/// For programs that take events with fw_next_event: FW_EVENT_REQUEST makes every attempt wait until
-/// its event is released, FW_EVENT_INCOMPLETE_FRAME replaces whole messages that come in several
-/// frames. A callback asks by being set.
+/// While FW_EVENT_REQUEST is enabled, every attempt to connect waits until its event is released.
+/// While FW_EVENT_INCOMPLETE_FRAME is enabled, fragmented messages are delivered fragment by
+/// fragment, not as a whole. Setting the callback for one of these events enables it as well.
 ///
-/// socket: the socket, in any state.
-/// type: FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; the others always come.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (another type).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param type FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; all other events are always enabled.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (another type).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_enable_event(
     socket: fw_socket,
@@ -75,112 +67,94 @@ pub extern "C" fn fw_socket_enable_event(
         let event_type = match number(r#type) {
             4 => EventType::IncompleteFrame,
             5 => EventType::Request,
-            other => return Err(CallError::argument(format!("event {other} cannot be switched"))),
+            other => {
+                return Err(CallError::argument(format!("event type {other} cannot be enabled or disabled")));
+            }
         };
         socket.enable_event(event_type, bool_from_c(enable))
     })
 }
 
-/// Runs waiting callbacks within a budget.
+/// Runs the callbacks of queued events, within a budget.
 ///
-/// Goes round the sockets that have events, a few events each, and the next call goes on where this
-/// one stopped, so that no socket starves another. Without limits it runs what waits when it is
-/// called. A callback that has begun is never cut short. Inside a callback it leaves that callback's
-/// socket alone.
+/// Call it once per frame. Serves all sockets in poll mode round-robin, a few events each; the next
+/// call continues with the next socket, so that no socket starves another. Without limits, it runs
+/// what is queued when it is called. The callbacks, and finalizers of destroyed sockets, run on the
+/// calling thread, and the call takes as long as they do; a running callback is never interrupted.
+/// Sockets that another thread is polling are skipped, as is, inside a callback, that callback's
+/// own socket.
 ///
-/// max_events: callbacks to run at most; 0 for no limit.
-/// max_microseconds: time after which no further callback begins; 0 for no limit.
-/// Returns: how many events were given to a callback.
-/// Threads: any; one at a time for each socket.
-/// Callbacks: runs those of sockets in poll mode, and finalizers, on this thread.
-/// Blocks: no; takes what its callbacks take.
-/// Since: 0.1.0.
+/// \param max_events Maximum number of events; 0 for no limit.
+/// \param max_microseconds Time in microseconds after which no other callback starts; 0 for no
+///   limit.
+/// \returns The number of events passed to a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_poll(max_events: u32, max_microseconds: u32) -> usize {
     guard_or(0, || Ok(client::poll(max_events, max_microseconds)))
 }
 
-/// Runs the waiting callbacks of one socket within a budget.
+/// Runs the callbacks of one socket's queued events, within a budget.
 ///
-/// As fw_poll, for loading screens and the like that care for one connection.
+/// Like fw_poll, for example for a loading screen that needs only one connection. Does nothing
+/// while another thread polls the socket. Runs no finalizers.
 ///
-/// socket: the socket.
-/// max_events: callbacks to run at most; 0 for no limit.
-/// max_microseconds: time after which no further callback begins; 0 for no limit.
-/// Returns: how many events were given to a callback; 0 for a handle that is not valid.
-/// Threads: any; one at a time for each socket.
-/// Callbacks: runs those of this socket, in poll mode, on this thread.
-/// Blocks: no; takes what its callbacks take.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param max_events Maximum number of events; 0 for no limit.
+/// \param max_microseconds Time in microseconds after which no other callback starts; 0 for no
+///   limit.
+/// \returns The number of events passed to a callback; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_poll(socket: fw_socket, max_events: u32, max_microseconds: u32) -> usize {
     guard_or(0, || socket.get()?.poll(max_events, max_microseconds))
 }
 
-/// How many events wait for fw_poll or fw_next_event, over all sockets.
+/// Returns the number of events queued for fw_poll and fw_next_event, over all sockets.
 ///
-/// Returns: a number of events, exact when nothing moves. Inside a callback, its own event and up to 15
-/// that were delivered right before it may still be among them.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns The number of events, exact while no other thread adds or takes events. Inside a
+///   callback it may include that callback's own event and up to 15 delivered just before.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_pending() -> usize {
     guard_or(0, || Ok(client::pending()))
 }
 
-/// Sleeps until an event waits for fw_poll or fw_next_event.
+/// Waits until an event is queued for fw_poll or fw_next_event.
 ///
-/// For tools and servers; a game polls once a frame instead. It sleeps as told also before the first
-/// socket exists and after fw_shutdown, and wakes for the first event of a socket created meanwhile.
-/// A fw_shutdown on another thread ends it early.
+/// Blocks up to timeout_ms. For tools and servers; a game calls fw_poll once per frame instead.
+/// Also waits before the first socket is created and after fw_shutdown, and then ends with the
+/// first event. fw_shutdown on another thread ends the wait.
 ///
-/// timeout_ms: how long to sleep at most, in milliseconds; 0 only looks.
-/// Returns: true if an event waits; false when the time is over, or the library was shut down meanwhile.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: at most timeout_ms.
-/// Since: 0.1.0.
+/// \param timeout_ms Timeout in milliseconds; 0 does not block.
+/// \returns true if an event is queued; false after the timeout or a shutdown.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_wait(timeout_ms: u32) -> bool {
     guard_or(false, || Ok(client::wait(Duration::from_millis(timeout_ms.into()))))
 }
 
-/// Takes the next event of any socket.
+/// Takes the next event of any socket from the event queue.
 ///
-/// The same queue as that of fw_poll, for runtimes into which native code must not call back. Only
-/// sockets in poll mode have events here. Callbacks that are set are not called for it.
+/// For runtimes that native code must not call back. Takes from the same queue as fw_poll,
+/// round-robin; sockets in worker mode have no events here. Runs no callbacks, except finalizers of
+/// destroyed sockets.
 ///
-/// out: receives the event; its type is FW_EVENT_NONE when nothing waits; not NULL.
-/// Returns: true if an event was taken, which must be released; false when nothing waits, or for
-///   NULL; also when there is no memory to show a message, which drops its connection.
-/// Threads: any.
-/// Callbacks: finalizers of destroyed sockets may run on this thread.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
+/// \returns true if an event was taken, which must be released; false if none is queued, for NULL,
+///   and when allocation fails: the message is lost and its connection dropped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_next_event(out: *mut fw_event) -> bool {
     guard_or(false, || {
         let out = pointer(out, "out")?;
-        // SAFETY: not NULL and aligned; the caller's to write.
+        // SAFETY: not NULL and aligned; the caller promises that it can be written.
         unsafe { put_event(out, || Ok(client::next_event())) }
     })
 }
 
-/// Takes the next event of one socket.
+/// Takes the next event of one socket, like fw_next_event.
 ///
-/// As fw_next_event.
-///
-/// socket: the socket.
-/// out: receives the event; its type is FW_EVENT_NONE when nothing waits; not NULL.
-/// Returns: true if an event was taken, which must be released; false when nothing waits, for a
-///   handle that is not valid, or for NULL; also when there is no memory to show a message, which
-///   drops its connection.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
+/// \returns true if an event was taken, which must be released; false if none is queued, for NULL
+///   or an invalid handle, and when allocation fails: the message is lost and its connection
+///   dropped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_event) -> bool {
     guard_or(false, || {
@@ -189,76 +163,63 @@ pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_ev
             Ok(out) => out,
             Err(error) => return Err(found.err().unwrap_or(error)),
         };
-        // SAFETY: not NULL and aligned; the caller's to write.
+        // SAFETY: not NULL and aligned; the caller promises that it can be written.
         unsafe { put_event(out, || found?.next_event()) }
     })
 }
 
-/// Takes the next events of all sockets, several at once.
+/// Takes several events at once, which needs fewer locks than fw_next_event.
 ///
-/// As fw_next_event called again and again, in the same order, with fewer locks. Takes at most what
-/// waits when it is called. Release them with fw_events_release, or each with fw_event_release.
+/// Takes them in the same order, at most those that are queued when it is called. Runs no
+/// callbacks, except finalizers of destroyed sockets. Release them with fw_events_release, or each
+/// one with fw_event_release.
 ///
-/// out: receives the events, the first so many of count; the others are not written; not NULL.
-/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
-/// Returns: how many events were taken; 0 when nothing waits, or for NULL; also when there is no
-///   memory to show the first message, which drops its connection.
-/// Threads: any.
-/// Callbacks: finalizers of destroyed sockets may run on this thread.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param out Array of count events; receives those that were taken, in order.
+/// \param count Maximum number of events; 0 does nothing.
+/// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
+///   for the first message: it is lost and its connection dropped.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usize {
     let mut taken = 0;
-    // What was taken before a failure is the caller's to release.
+    // Counts the events taken before a failure: the caller has to release them.
     guard_or((), || {
-        // SAFETY: passed on from our caller.
+        // SAFETY: as the caller promises.
         unsafe { put_events(out, count, &mut taken, |put| Ok(client::next_events(count, put))) }
     });
     taken
 }
 
-/// Takes the next events of one socket, several at once.
+/// Takes several events of one socket, like fw_next_events.
 ///
-/// As fw_next_events.
-///
-/// socket: the socket.
-/// out: receives the events, the first so many of count; the others are not written; not NULL.
-/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
-/// Returns: how many events were taken; 0 when nothing waits, for a handle that is not valid, or for
-///   NULL; also when there is no memory to show the first message, which drops its connection.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param socket The socket.
+/// \param out Array of count events; receives those that were taken, in order.
+/// \param count Maximum number of events; 0 does nothing.
+/// \returns The number of events taken; 0 if none is queued, for NULL or an invalid handle, and
+///   when allocation fails for the first message: it is lost and its connection dropped.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_next_events(socket: fw_socket, out: *mut fw_event, count: usize) -> usize {
     let mut taken = 0;
     guard_or((), || {
         let socket = socket.get()?;
-        // SAFETY: passed on from our caller.
+        // SAFETY: as the caller promises.
         unsafe { put_events(out, count, &mut taken, |put| socket.next_events(count, put)) }
     });
     taken
 }
 
-/// Releases several events.
+/// Releases several events, each like fw_event_release.
 ///
-/// As fw_event_release on each.
-///
-/// events: count events that were taken, or zeroed; NULL does nothing.
-/// count: how many; more than fit into memory does nothing.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param events Array of count events that were taken or are zero; NULL does nothing.
+/// \param count Number of events.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_events_release(events: *mut fw_event, count: usize) {
     guard_or((), || {
         let events = array(events, count, "events")?;
         for at in 0..count {
-            // SAFETY: `count` events are there.
+            // SAFETY: the caller promises `count` events.
             unsafe { fw_event_release(events.add(at)) };
         }
         Ok(())
@@ -267,20 +228,16 @@ pub unsafe extern "C" fn fw_events_release(events: *mut fw_event, count: usize) 
 
 /// Releases an event.
 ///
-/// Everything that the event points to becomes invalid. After FW_EVENT_REQUEST the connection continues. The
-/// event is zeroed. Releasing it twice, or releasing an event of FW_EVENT_NONE, does nothing.
+/// What it points to becomes invalid, unless retained, and the event is zeroed. After
+/// FW_EVENT_REQUEST the connection continues. Releasing an event twice, or an event of type
+/// FW_EVENT_NONE, does nothing.
 ///
-/// event: an event that was taken, or zeroed; NULL does nothing.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param event An event that was taken or is zero; NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_event_release(event: *mut fw_event) {
     guard_or((), || {
         let event = pointer(event, "event")?.as_ptr();
-        // Only its numbers are read: the caller may have put anything elsewhere.
+        // Reads only ids, which may hold any value; the other fields may hold invalid bits.
         // SAFETY: not NULL and aligned; the caller promises an event that it may write.
         let (payload, request) = unsafe { ((*event).payload.buffer, (*event).request) };
         // SAFETY: as above.
@@ -290,7 +247,7 @@ pub unsafe extern "C" fn fw_event_release(event: *mut fw_event) {
     });
 }
 
-/// Puts events where the caller wants them, until one cannot be shown.
+/// Writes events to an array of the caller, until one cannot be converted.
 ///
 /// # Safety
 /// `out` is NULL, or `count` events can be written there.
@@ -304,9 +261,9 @@ unsafe fn put_events(
     let mut failed = Ok(());
     take(&mut |event| {
         match event::event_to_c(event) {
-            Ok(shown) => {
-                // SAFETY: no more than `count` are taken.
-                unsafe { out.add(*taken).write(shown) };
+            Ok(event) => {
+                // SAFETY: at most `count` are taken, and the caller promises room for them.
+                unsafe { out.add(*taken).write(event) };
                 *taken += 1;
             }
             Err(error) => failed = Err(error),
@@ -316,7 +273,7 @@ unsafe fn put_events(
     failed
 }
 
-/// An array of the caller's. One of no elements may be NULL.
+/// Checks an array that C passed in. It may be NULL if it has no elements.
 fn array<T>(first: *mut T, count: usize, what: &str) -> Result<*mut T, CallError> {
     if count == 0 {
         return Ok(NonNull::dangling().as_ptr());
@@ -327,7 +284,7 @@ fn array<T>(first: *mut T, count: usize, what: &str) -> Result<*mut T, CallError
     pointer(first, what).map(NonNull::as_ptr)
 }
 
-/// Puts an event, or none, where the caller wants it.
+/// Writes an event, or `NONE`, to where the caller wants it.
 ///
 /// # Safety
 /// `out` can be written.
@@ -335,12 +292,12 @@ unsafe fn put_event(
     out: NonNull<fw_event>,
     take: impl FnOnce() -> Result<Option<Event>, CallError>,
 ) -> Result<bool, CallError> {
-    // SAFETY: passed on from our caller. Before anything can fail, so that what is there can always
-    // be released.
+    // SAFETY: as the caller promises. Before anything can fail, so that the caller can release it
+    // in any case.
     unsafe { out.write(fw_event::NONE) };
     let Some(event) = take()? else { return Ok(false) };
-    let shown = event::event_to_c(event)?;
+    let event = event::event_to_c(event)?;
     // SAFETY: as above.
-    unsafe { out.write(shown) };
+    unsafe { out.write(event) };
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! What a program takes from the event queue.
+//! The event that a program takes from the event queue.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -11,31 +11,36 @@ use super::names::named;
 use super::request::fw_request;
 use super::socket::fw_socket;
 
-/// What an event is about. New ones may be added: ignore what you do not know.
+/// The type of an event.
+///
+/// New types may be added: ignore those that are unknown.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_event_type {
     /// No event.
     FW_EVENT_NONE = 0,
-    /// The upgrade is done.
+    /// The upgrade is complete: messages can be sent.
     FW_EVENT_OPEN = 1,
-    /// A whole text message: payload.
+    /// A complete text message, in payload.
     FW_EVENT_TEXT = 2,
-    /// A whole binary message: payload.
+    /// A complete binary message, in payload.
     FW_EVENT_BINARY = 3,
-    /// A fragment: opcode, is_first, is_final, payload. Only after fw_socket_enable_event.
+    /// A fragment of a message: opcode, is_first, is_final, payload. Disabled by default, see
+    /// fw_socket_enable_event.
     FW_EVENT_INCOMPLETE_FRAME = 4,
-    /// The upgrade request can be changed: request. The connection goes on when the event is
-    /// released. Only after fw_socket_enable_event.
+    /// The upgrade request, in request, while it can still be changed. The connection continues
+    /// when the event is released. Disabled by default, see fw_socket_enable_event.
     FW_EVENT_REQUEST = 5,
-    /// A pong: payload.
+    /// A pong, in payload.
     FW_EVENT_PONG = 6,
-    /// The connection was lost, or not made, and will be tried again: attempt, delay_ms, error, and
-    /// its message as payload, NUL-terminated. Only with fw_socket_set_reconnect.
+    /// The connection failed or could not be established, and will be retried: attempt, delay_ms,
+    /// error, and the error message as payload, NUL-terminated. Only with fw_socket_set_reconnect.
     FW_EVENT_RECONNECTING = 7,
-    /// Terminal: close_code, and the reason as payload, NUL-terminated.
+    /// The connection was closed or cancelled: close_code, and the reason as payload,
+    /// NUL-terminated. Terminal event.
     FW_EVENT_CLOSED = 8,
-    /// Terminal: error, and its message as payload, NUL-terminated.
+    /// The connection failed or could not be established: error, and the error message as payload,
+    /// NUL-terminated. Terminal event.
     FW_EVENT_ERROR = 9,
 }
 
@@ -52,59 +57,53 @@ named!(fw_event_type {
     FW_EVENT_ERROR,
 });
 
-/// The name of a type of event, such as "FW_EVENT_OPEN".
+/// Returns the name of an event type, such as "FW_EVENT_OPEN".
 ///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// type: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_event_type.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param type Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_event_type.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_event_type_name(r#type: MaybeUninit<fw_event_type>) -> *const c_char {
     name_of(r#type)
 }
 
-/// Something that happened, taken from the queue.
+/// An event taken from the event queue.
 ///
-/// What it points to is read-only and lives until fw_event_release, which must come for every event
-/// taken; a payload longer, when retained. Fields that its type does not name are zero.
+/// Release each one with fw_event_release. What it points to is read-only and valid until then;
+/// fw_segment_retain keeps the payload longer. Fields that the event's type does not use are zero.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_event {
-    /// What happened.
+    /// Which event this is.
     pub r#type: fw_event_type,
-    /// Whom it happened to. May be destroyed by now.
+    /// The socket this event belongs to. It may have been destroyed meanwhile.
     pub socket: fw_socket,
-    /// What fw_socket_set_user_data has stored.
+    /// The pointer set with fw_socket_set_user_data.
     pub user_data: *mut c_void,
     /// The message, fragment, pong, close reason or error message.
     pub payload: fw_segment,
-    /// What the message is.
+    /// The type of the message.
     pub opcode: fw_opcode,
-    /// 1 for a whole message or the first fragment of one, else 0.
+    /// 1 for a complete message or the first fragment of one, else 0.
     pub is_first: u32,
-    /// 1 for a whole message or the last fragment of one, else 0.
+    /// 1 for a complete message or the last fragment of one, else 0.
     pub is_final: u32,
-    /// As in the callback closed.
+    /// The close code, see fw_closed_fn.
     pub close_code: u16,
-    /// How the connection failed.
+    /// Why the connection failed.
     pub error: fw_error,
     /// The upgrade request.
     pub request: fw_request,
-    /// Of reconnecting: the number of the try that follows, from 1.
+    /// For FW_EVENT_RECONNECTING: number of the coming retry, from 1.
     pub attempt: u32,
-    /// Of reconnecting: how long until then, in milliseconds.
+    /// For FW_EVENT_RECONNECTING: milliseconds until the retry.
     pub delay_ms: u32,
-    /// For later versions; 0.
+    /// Reserved for later versions; 0.
     pub reserved: [u64; 4],
 }
 
 impl fw_event {
-    /// What is there when nothing is; all zero.
+    /// No event; all zero.
     pub(super) const NONE: fw_event = fw_event {
         r#type: fw_event_type::FW_EVENT_NONE,
         socket: fw_socket { id: 0 },
