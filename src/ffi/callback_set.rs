@@ -1,4 +1,4 @@
-//! Every callback of a socket in one call.
+//! Sets all callbacks of a socket in one call.
 
 use std::ffi::c_void;
 
@@ -11,35 +11,35 @@ use super::sized::{self, sized};
 use super::socket::fw_socket;
 use crate::client::Callbacks;
 
-/// Every callback of a socket, for fw_socket_set_callbacks.
+/// All callbacks of a socket, for fw_socket_set_callbacks.
 ///
-/// Prepare it with fw_callbacks_init. The caller's; copied by fw_socket_set_callbacks.
+/// Initialize it with fw_callbacks_init; fw_socket_set_callbacks copies it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_callbacks {
-    /// The size of this struct in bytes, set by fw_callbacks_init.
+    /// Size of this struct in bytes, set by fw_callbacks_init.
     pub struct_size: u32,
-    /// As fw_socket_on_open.
+    /// See fw_socket_on_open.
     pub open: fw_open_fn,
-    /// As fw_socket_on_text.
+    /// See fw_socket_on_text.
     pub text: fw_text_fn,
-    /// As fw_socket_on_text_segment.
+    /// See fw_socket_on_text_segment.
     pub text_segment: fw_text_segment_fn,
-    /// As fw_socket_on_binary.
+    /// See fw_socket_on_binary.
     pub binary: fw_binary_fn,
-    /// As fw_socket_on_binary_no_alloc.
+    /// See fw_socket_on_binary_no_alloc.
     pub binary_no_alloc: fw_binary_no_alloc_fn,
-    /// As fw_socket_on_incomplete_frame.
+    /// See fw_socket_on_incomplete_frame.
     pub incomplete_frame: fw_incomplete_frame_fn,
-    /// As fw_socket_on_internal_request_created.
+    /// See fw_socket_on_internal_request_created.
     pub internal_request_created: fw_request_fn,
-    /// As fw_socket_on_pong.
+    /// See fw_socket_on_pong.
     pub pong: fw_pong_fn,
-    /// As fw_socket_on_reconnecting.
+    /// See fw_socket_on_reconnecting.
     pub reconnecting: fw_reconnecting_fn,
-    /// As fw_socket_on_closed.
+    /// See fw_socket_on_closed.
     pub closed: fw_closed_fn,
-    /// As fw_socket_on_error.
+    /// See fw_socket_on_error.
     pub error: fw_error_fn,
 }
 
@@ -76,41 +76,29 @@ sized!(
     DEFAULTS
 );
 
-/// Fills a set of callbacks with the defaults: all NULL.
+/// Initializes a set of callbacks: all are NULL.
 ///
-/// Call it first, as fw_callbacks_init(&callbacks, sizeof callbacks), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// callbacks: written; NULL does nothing.
-/// struct_size: sizeof(fw_callbacks), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \param callbacks Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_callbacks).
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_callbacks_init(callbacks: *mut fw_callbacks, struct_size: usize) {
     // SAFETY: the caller promises that struct_size bytes can be written there.
     unsafe { sized::init(callbacks, struct_size) }
 }
 
-/// Sets every callback of a socket at once.
+/// Sets all callbacks of a socket at once.
 ///
-/// Replaces all that were set before, by this call or by fw_socket_on_open and its like; both may be
-/// used together. No event comes between two of them.
+/// Replaces every callback set before, by this function or a fw_socket_on_ function; no event is
+/// delivered in between. The functions may be combined. The callbacks run as fw_socket_on_open
+/// says.
 ///
-/// socket: the socket, in any state.
-/// callbacks: prepared with fw_callbacks_init, copied; not NULL. NULL members remove.
-/// user_data: passed to each of them; must stay valid until they were replaced and have returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size); NOT_SUPPORTED (a field is set
+/// \param socket The socket, in any state.
+/// \param callbacks Initialized with fw_callbacks_init, not NULL; copied. NULL members remove.
+/// \param user_data Passed to each callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size); NOT_SUPPORTED (a field is set
 ///   that only a newer library knows).
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode they run inside fw_poll or fw_socket_poll, on their
-///   caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_callbacks(
     socket: fw_socket,
