@@ -1,4 +1,4 @@
-//! Sending messages.
+//! Sends messages and pings.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -14,19 +14,17 @@ use crate::error::{CallError, Code};
 
 /// Sends a text message.
 ///
-/// The text is checked, copied once into the send queue and sent in the background, in the order of
-/// the calls, in several frames if it is longer than the fragment size.
+/// Validates the text and copies it once into the send queue: above 64 KiB, prefer
+/// fw_socket_send_text_segment. Messages are sent in the background, in the order of the calls, and
+/// fragmented if longer than fw_socket_set_max_fragment_size.
 ///
-/// socket: the socket, open.
-/// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one; an empty message is legal.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_UTF8; INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued);
+/// \param socket The socket; must be open, or connecting with queue_sends of fw_reconnect.
+/// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+///
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_UTF8; INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full, see fw_socket_set_max_buffered_amount);
 ///   OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_text(
     socket: fw_socket,
@@ -35,7 +33,7 @@ pub unsafe extern "C" fn fw_socket_send_text(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises `len` bytes until the call returns.
         let text = unsafe { bytes(text.cast(), len, "text") }?;
         let text = simdutf8::basic::from_utf8(text).map_err(|_| {
             CallError::new(Code::InvalidUtf8, "the text is not valid UTF-8; nothing was queued")
@@ -46,17 +44,15 @@ pub unsafe extern "C" fn fw_socket_send_text(
 
 /// Sends a binary message.
 ///
-/// As fw_socket_send_text, without the check.
+/// Like fw_socket_send_text, without the UTF-8 validation: above 64 KiB, prefer
+/// fw_socket_send_binary_segment.
 ///
-/// socket: the socket, open.
-/// data: len bytes; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one; an empty message is legal.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket; must be open.
+/// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+///
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_STATE (not open);
+///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_binary(
     socket: fw_socket,
@@ -65,39 +61,33 @@ pub unsafe extern "C" fn fw_socket_send_binary(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises `len` bytes until the call returns.
         socket.send_binary(unsafe { bytes(data.cast(), len, "data") }?)
     })
 }
 
-/// What is special about one message; bits that can be combined. New ones may be added.
+/// Options of a message. Flags that can be combined with |; new ones may be added.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_send_flags {
-    /// Nothing.
+    /// No options.
     FW_SEND_DEFAULT = 0,
-    /// It is sent as it is, though compression was agreed on: for what is compressed already.
+    /// Do not compress the message, for payloads that are already compressed.
     FW_SEND_UNCOMPRESSED = 1,
 }
 
 // SAFETY: `repr(u32)`.
 unsafe impl Enumeration for fw_send_flags {}
 
-/// Sends a text message with flags.
+/// Sends a text message with flags, otherwise like fw_socket_send_text.
 ///
-/// Otherwise as fw_socket_send_text.
+/// \param socket The socket; must be open.
+/// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
 ///
-/// socket: the socket, open.
-/// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one.
-/// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8;
-///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was
-///   queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_UTF8;
+///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_text_with(
     socket: fw_socket,
@@ -108,7 +98,7 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
     guard(|| {
         let socket = socket.get()?;
         let flags = send_flags(number(flags))?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises `len` bytes until the call returns.
         let text = unsafe { bytes(text.cast(), len, "text") }?;
         let text = simdutf8::basic::from_utf8(text).map_err(|_| {
             CallError::new(Code::InvalidUtf8, "the text is not valid UTF-8; nothing was queued")
@@ -117,20 +107,15 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
     })
 }
 
-/// Sends a binary message with flags.
+/// Sends a binary message with flags, otherwise like fw_socket_send_binary.
 ///
-/// Otherwise as fw_socket_send_binary.
+/// \param socket The socket; must be open.
+/// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
 ///
-/// socket: the socket, open.
-/// data: len bytes; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one.
-/// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_binary_with(
     socket: fw_socket,
@@ -141,25 +126,21 @@ pub unsafe extern "C" fn fw_socket_send_binary_with(
     guard(|| {
         let socket = socket.get()?;
         let flags = send_flags(number(flags))?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises `len` bytes until the call returns.
         socket.send_binary_with(unsafe { bytes(data.cast(), len, "data") }?, flags)
     })
 }
 
-/// Sends a text message where it lies.
+/// Sends a text message from a segment, without a copy if the caller holds its last reference.
 ///
-/// Consumes one reference to the segment, even on failure; it is released when the message is sent. No
-/// copy is made if it is the last reference: do not access the bytes after the call.
+/// Validates the text. Consumes one reference to the segment, even on failure: without another
+/// reference, do not access the bytes after the call.
 ///
-/// socket: the socket, open.
-/// segment: UTF-8, from fw_buffer_get or retained.
-/// Returns: OK (queued); INVALID_HANDLE (socket, or a segment that the caller does not hold);
-///   INVALID_ARGUMENT (a range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket; must be open.
+/// \param segment UTF-8, in a segment from fw_buffer_get or a retained one.
+/// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
+///   INVALID_ARGUMENT (range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
+///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_send_text_segment(socket: fw_socket, segment: fw_segment) -> fw_result {
     guard(|| {
@@ -168,19 +149,15 @@ pub extern "C" fn fw_socket_send_text_segment(socket: fw_socket, segment: fw_seg
     })
 }
 
-/// Sends a binary message where it lies.
+/// Sends a binary message from a segment, without a copy if the caller holds its last reference.
 ///
-/// As fw_socket_send_text_segment, without the check.
+/// Like fw_socket_send_text_segment, without the UTF-8 validation.
 ///
-/// socket: the socket, open.
-/// segment: from fw_buffer_get or retained.
-/// Returns: OK (queued); INVALID_HANDLE (socket, or a segment that the caller does not hold);
-///   INVALID_ARGUMENT (a range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
-///   WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket; must be open.
+/// \param segment A segment from fw_buffer_get or a retained one.
+/// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
+///   INVALID_ARGUMENT (range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
+///   WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_send_binary_segment(socket: fw_socket, segment: fw_segment) -> fw_result {
     guard(|| {
@@ -189,54 +166,42 @@ pub extern "C" fn fw_socket_send_binary_segment(socket: fw_socket, segment: fw_s
     })
 }
 
-/// Sends a ping of the caller's own.
+/// Sends a ping with a payload of the caller.
 ///
-/// The answer comes as the event pong with the same payload. To watch a connection, rather use
-/// fw_socket_set_start_ping_thread.
+/// The server's pong has the same payload. To detect lost connections, use
+/// fw_socket_set_start_ping_thread (keepalive pings) instead.
 ///
-/// socket: the socket, open.
-/// data: len bytes; borrowed for the call; may be NULL when len is 0.
-/// len: 0 to 125 bytes.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); TOO_LARGE; INVALID_STATE (not
-///   open); WOULD_BLOCK (16 pings wait to be sent); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket; must be open.
+/// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, 0 to 125.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); TOO_LARGE; INVALID_STATE (not
+///   open); WOULD_BLOCK (16 pings are queued); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_ping(socket: fw_socket, data: *const c_void, len: usize) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        // SAFETY: the caller promises that many bytes for the length of the call.
+        // SAFETY: the caller promises `len` bytes until the call returns.
         socket.ping(unsafe { bytes(data.cast(), len, "data") }?)
     })
 }
 
-/// Payload bytes accepted by the send calls and not yet handed to the network.
+/// Returns the size of the send queue: payload bytes not yet passed to the network.
 ///
-/// socket: the socket.
-/// Returns: bytes; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket.
+/// \returns The size in bytes; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_buffered_amount(socket: fw_socket) -> usize {
     guard_or(0, || Ok(socket.get()?.buffered_amount()))
 }
 
-/// Limits what may wait in the send queue.
+/// Sets the limit of the send queue (backpressure).
 ///
-/// While fw_socket_buffered_amount is at or past the limit, sends are refused with WOULD_BLOCK and
-/// queue nothing; a message that begins below the limit may exceed it.
+/// While fw_socket_buffered_amount is at or above the limit, send functions queue nothing and
+/// return WOULD_BLOCK. One message may exceed the limit.
 ///
-/// socket: the socket, in any state.
-/// bytes: default 64 MiB (67108864); 0 counts as 1.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket, in any state.
+/// \param bytes Limit in bytes; default 64 MiB (67108864); 0 means 1.
+/// \returns OK; INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_max_buffered_amount(socket: fw_socket, bytes: usize) -> fw_result {
     guard(|| socket.get()?.set_max_buffered_amount(bytes))
@@ -245,7 +210,7 @@ pub extern "C" fn fw_socket_set_max_buffered_amount(socket: fw_socket, bytes: us
 fn send_flags(flags: u32) -> Result<SendFlags, CallError> {
     const UNCOMPRESSED: u32 = fw_send_flags::FW_SEND_UNCOMPRESSED as u32;
     if flags & !UNCOMPRESSED != 0 {
-        return Err(CallError::argument("flags holds bits that this version does not know"));
+        return Err(CallError::argument("flags contains unknown bits"));
     }
     Ok(SendFlags { uncompressed: flags & UNCOMPRESSED != 0 })
 }
