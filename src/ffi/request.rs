@@ -1,4 +1,4 @@
-//! The upgrade request while it can still be changed.
+//! Changes an upgrade request before it is sent.
 
 use std::ffi::c_char;
 
@@ -8,14 +8,14 @@ use super::text::{TextOut, string};
 use crate::client::Request;
 use crate::error::CallError;
 
-/// The upgrade request of one attempt.
+/// An upgrade request that has not been sent yet.
 ///
-/// A handle. Lives until its callback returns, or its event is released; used after that it is
-/// refused.
+/// A handle, valid until the callback returns or the event is released. Using it afterwards is
+/// safe: the call returns INVALID_HANDLE.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fw_request {
-    /// 0 is none.
+    /// 0 is never valid.
     pub id: u64,
 }
 
@@ -25,18 +25,12 @@ impl fw_request {
     }
 }
 
-/// Copies out where the request goes.
+/// Copies out the URL of the request, without user and password.
 ///
-/// Without user and password.
-///
-/// request: the request.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The full length without the NUL; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_url(request: fw_request, buf: *mut c_char, cap: usize) -> usize {
     guard_or(0, || {
@@ -47,45 +41,32 @@ pub unsafe extern "C" fn fw_request_url(request: fw_request, buf: *mut c_char, c
     })
 }
 
-/// The HTTP version of the request.
+/// Returns the HTTP version of the request.
 ///
-/// request: the request.
-/// Returns: 1 or 2; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \returns 1 or 2; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_request_http_version(request: fw_request) -> u32 {
     guard_or(0, || Ok(request.get()?.http_version()))
 }
 
-/// Which attempt of this fw_socket_open it is.
+/// Returns the number of the attempt since fw_socket_open, from 1.
 ///
-/// request: the request.
-/// Returns: a number from 1; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \returns The number; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_request_attempt(request: fw_request) -> u32 {
     guard_or(0, || Ok(request.get()?.attempt()))
 }
 
-/// Sets a header field of the request.
+/// Sets a header field of the request; replaces all fields of that name.
 ///
-/// Replaces all fields of that name.
-///
-/// request: the request.
-/// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
-/// value: NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, one that the handshake owns, or
-///   more than 64).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
+///   copied.
+/// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
+///   handshake, more than 64 fields).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_set_header(
     request: fw_request,
@@ -94,9 +75,9 @@ pub unsafe extern "C" fn fw_request_set_header(
 ) -> fw_result {
     guard(|| {
         let request = request.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string, or NULL.
         let name = unsafe { string(name, "name") }?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string, or NULL.
         let value = unsafe { string(value, "value") }?;
         request.set_header(name, value)
     })
@@ -104,18 +85,15 @@ pub unsafe extern "C" fn fw_request_set_header(
 
 /// Adds a header field to the request.
 ///
-/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which are
-/// replaced.
+/// A name that is already present is sent twice, except Authorization, Origin and User-Agent, which
+/// are replaced.
 ///
-/// request: the request.
-/// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
-/// value: NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, one that the handshake owns, or
-///   more than 64).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
+///   copied.
+/// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
+///   handshake, more than 64 fields).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_add_header(
     request: fw_request,
@@ -124,50 +102,38 @@ pub unsafe extern "C" fn fw_request_add_header(
 ) -> fw_result {
     guard(|| {
         let request = request.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string, or NULL.
         let name = unsafe { string(name, "name") }?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string, or NULL.
         let value = unsafe { string(value, "value") }?;
         request.add_header(name, value)
     })
 }
 
-/// Removes all header fields of a name from the request.
+/// Removes all header fields of a name from the request; none is not an error.
 ///
-/// None of that name is no error.
-///
-/// request: the request.
-/// name: NUL-terminated token, in any case; borrowed for the call; not one that the handshake owns,
-///   such as Host or Upgrade.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or one that the handshake owns).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \param name NUL-terminated token, case-insensitive, not one that the handshake sets, such as
+///   Host or Upgrade.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a token, set by the handshake).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_remove_header(request: fw_request, name: *const c_char) -> fw_result {
     guard(|| {
         let request = request.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string, or NULL.
         let name = unsafe { string(name, "name") }?;
         request.remove_header(name)
     })
 }
 
-/// Copies out a header field of the request.
+/// Copies out a header field of the request: the first of that name that can be changed.
 ///
-/// The first of that name among those that can be changed.
-///
-/// request: the request.
-/// name: NUL-terminated, in any case; borrowed for the call.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 also if there is no such field, for
-///   NULL as name, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param request The request.
+/// \param name NUL-terminated, case-insensitive.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The full length without the NUL; 0 if there is no such field, for NULL as name and for
+///   an invalid handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_header(
     request: fw_request,
@@ -179,7 +145,7 @@ pub unsafe extern "C" fn fw_request_header(
         // SAFETY: the caller promises that cap bytes can be written there.
         let out = unsafe { TextOut::new(buf, cap) };
         let request = request.get()?;
-        // SAFETY: the caller promises a NUL-terminated text, or NULL.
+        // SAFETY: the caller promises a NUL-terminated string, or NULL.
         let name = unsafe { string(name, "name") }?;
         Ok(request.header(name).map_or(0, |value| out.put(value.as_bytes())))
     })
