@@ -1,4 +1,4 @@
-//! Where the library's log goes.
+//! Passes the library's log to C.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -12,21 +12,21 @@ use super::text::terminated;
 use crate::client::{self, LogFn, LogLevel};
 use crate::error::CallError;
 
-/// How much is logged: each level includes those above it in this list.
+/// A log level. Each level includes those above it in this list.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum fw_log_level {
-    /// Nothing.
+    /// No logging.
     FW_LOG_OFF = 0,
     /// Internal errors and failed system calls.
     FW_LOG_ERROR = 1,
     /// Possible misconfiguration, and lost data.
     FW_LOG_WARN = 2,
-    /// Connections that failed, and why.
+    /// Failed connections, with the reason.
     FW_LOG_INFO = 3,
     /// Each step of connecting and closing.
     FW_LOG_DEBUG = 4,
-    /// The smallest detail.
+    /// Everything.
     FW_LOG_TRACE = 5,
 }
 
@@ -46,13 +46,13 @@ impl From<LogLevel> for fw_log_level {
     }
 }
 
-/// Receives a log line, on whichever thread logs, several at once. May call the library.
+/// Called for each log line, on any thread, concurrently. May call the library.
 ///
-/// level: how important it is.
-/// socket: whom it is about, or the zero handle.
-/// context: the socket's context as "key=value key=value"; valid until the function returns.
-/// message: one line, without a line break; valid until the function returns.
-/// user_data: what was given to fw_set_log.
+/// \param level The level of the line.
+/// \param socket The socket it is about; zero if none.
+/// \param context The socket's context as "key=value key=value"; valid until the callback returns.
+/// \param message One line, without a line break; valid until the callback returns.
+/// \param user_data The user_data passed to fw_set_log.
 pub type fw_log_fn = Option<
     unsafe extern "C" fn(
         level: fw_log_level,
@@ -63,20 +63,17 @@ pub type fw_log_fn = Option<
     ),
 >;
 
-/// Sends the library's log to a function.
+/// Sets the function that receives the library's log.
 ///
-/// Replaces the function set before, which may still be running on another thread when this
-/// returns. fw_shutdown does not remove it: remove it after that, before what it is part of is
+/// Replaces the function set before, which may still be running on another thread when the call
+/// returns. fw_shutdown does not remove it: remove it after that, before the code it belongs to is
 /// unloaded.
 ///
-/// max: the least important level that is wanted.
-/// log: NULL ends logging.
-/// user_data: passed to log on any thread; must stay valid until log was replaced and has returned.
-/// Returns: OK; INVALID_ARGUMENT (max is no level).
-/// Threads: any.
-/// Callbacks: none during the call; log is called from then on, on whichever thread logs.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param max The most detailed level to log.
+/// \param log The function; NULL stops logging.
+/// \param user_data Passed to log, on any thread. What it points to must stay valid until log is
+///   replaced and has returned.
+/// \returns OK; INVALID_ARGUMENT (max is not an fw_log_level).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_set_log(
     max: MaybeUninit<fw_log_level>,
@@ -91,7 +88,7 @@ pub unsafe extern "C" fn fw_set_log(
             3 => LogLevel::Info,
             4 => LogLevel::Debug,
             5 => LogLevel::Trace,
-            other => return Err(CallError::argument(format!("{other} is no log level"))),
+            other => return Err(CallError::argument(format!("{other} is not an fw_log_level"))),
         };
         let user_data = UserData::new(user_data);
         let sink = log.map(|log| {
@@ -99,7 +96,7 @@ pub unsafe extern "C" fn fw_set_log(
                 let (context, message) = (terminated(context), terminated(message));
                 let (context, message) = (context.as_ptr().cast(), message.as_ptr().cast());
                 // SAFETY: the texts live until the end of the block; the caller of fw_set_log
-                // promises that its function can be called with its user data on any thread.
+                // promises that its function can be called with its user_data on any thread.
                 unsafe { log(level.into(), fw_socket { id: socket }, context, message, user_data.get()) };
             }) as Arc<LogFn>
         });
@@ -113,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_log_level_is_refused() {
+    fn unknown_log_level_is_refused() {
         let mut level = MaybeUninit::<fw_log_level>::uninit();
         // SAFETY: in bounds, and aligned as the type is.
         unsafe { level.as_mut_ptr().cast::<u32>().write(6) };
