@@ -1,4 +1,4 @@
-//! What happens to the machine that the game runs on.
+//! Notifications from the device: network changes, suspend and resume.
 
 use super::guard::guard;
 use super::result::fw_result;
@@ -6,19 +6,15 @@ use crate::client;
 
 /// Notifies the library that the network may have changed.
 ///
-/// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may have died
-/// without a sign. Every open connection is pinged immediately, whether keepalive pings are on or not. When
-/// nothing is received within 3 seconds, the connection is lost: the event is error, with
-/// FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
-/// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has not sent
-/// its upgrade request starts connecting again, within the rest of its connect timeout; one that waits to
-/// reconnect starts immediately; a closing handshake continues.
+/// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may
+/// have been lost without a sign. Pings every open connection immediately, even if keepalive pings
+/// are off. If nothing is received within 3 seconds the connection is lost: the event is error,
+/// with FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
+/// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has
+/// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
+/// one that waits to reconnect starts immediately; a closing handshake continues.
 ///
-/// Returns: OK, also when the library does not run.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK, also when the library is not running.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_network_changed() -> fw_result {
     guard(|| {
@@ -29,16 +25,13 @@ pub extern "C" fn fw_network_changed() -> fw_result {
 
 /// Notifies the library that the process is about to be suspended.
 ///
-/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume, no
-/// pings are sent, no reconnect starts, and no timeout of the library ends a connection; messages are still
-/// sent and received as long as the process runs. TCP's own timeouts still apply. Affects sockets that are
-/// open or connecting; a socket that is opened later is not affected. A second call does nothing.
+/// For an app that goes to the background, where the system may stop it at any moment. Until
+/// fw_resume, no pings are sent, no reconnect starts, and no timeout of the library ends a
+/// connection; messages are still sent and received while the process runs. TCP's own timeouts
+/// still apply. Affects sockets that are open or connecting, not those opened later. A second call
+/// does nothing.
 ///
-/// Returns: OK, also when the library does not run.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK, also when the library is not running.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_suspend() -> fw_result {
     guard(|| {
@@ -47,17 +40,13 @@ pub extern "C" fn fw_suspend() -> fw_result {
     })
 }
 
-/// Notifies the library that the process runs again.
+/// Notifies the library that the process is running again.
 ///
-/// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new interval.
-/// Then does the same as fw_network_changed, so that connections that did not survive are detected within
-/// 3 seconds. Without a preceding fw_suspend it is the same as fw_network_changed.
+/// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new
+/// interval. Then does the same as fw_network_changed, so that lost connections are detected within
+/// 3 seconds; without fw_suspend before it, only that.
 ///
-/// Returns: OK, also when the library does not run.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \returns OK, also when the library is not running.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_resume() -> fw_result {
     guard(|| {
