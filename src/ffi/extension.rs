@@ -1,77 +1,79 @@
-//! Extensions of the caller's own.
+//! Custom extensions, implemented by C callbacks.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::args::{UserData, pointer};
-use super::buffers::{fw_buffer, fw_segment};
+use super::buffers::fw_segment;
 use super::guard::guard;
 use super::message::fw_opcode;
 use super::result::fw_result;
 use super::sized::{self, sized};
 use super::socket::fw_socket;
-use crate::client::{Extension, MessageType, Piece, Segment, lease};
+use crate::client::{Extension, Piece, Segment, lease};
 use crate::error::CallError;
 
-/// A message, or a piece of one, that an extension is shown.
+/// A message that an extension processes, or a fragment of one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct fw_extension_frame {
-    /// What the message is.
+    /// The type of the message.
     pub opcode: fw_opcode,
-    /// 1 for a whole message, and for the first fragment where fragments come one by one.
+    /// 1 for a complete message or the first fragment of one, else 0.
     pub is_first: u32,
-    /// 1 for a whole message, and for the last fragment where fragments come one by one.
+    /// 1 for a complete message or the last fragment of one, else 0.
     pub is_final: u32,
-    /// The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    /// Reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2, RSV3 is 1.
     pub rsv: u32,
-    /// For later versions; 0.
+    /// Reserved for later versions; 0.
     pub reserved: [u64; 2],
 }
 
-/// Writes the extension's element for Sec-WebSocket-Extensions, such as "x-xor; key=7", for an attempt.
+/// Writes the extension's offer for Sec-WebSocket-Extensions, such as "x-xor; key=7".
 ///
 /// Called before each upgrade request.
 ///
-/// buf: where to write, at most cap bytes, no NUL needed; never NULL.
-/// cap: bytes, 512.
-/// user_data: that of fw_extension.
-/// Returns: how many bytes were written; 0 offers nothing this time.
+/// \param buf Receives the offer, no NUL needed; never NULL.
+/// \param cap Size of buf in bytes: 512.
+/// \param user_data The user_data of fw_extension.
+/// \returns The number of bytes written; 0 to not offer the extension.
 pub type fw_add_negotiation_fn =
     Option<unsafe extern "C" fn(buf: *mut c_char, cap: usize, user_data: *mut c_void) -> usize>;
 
-/// Reads the server's element: it has accepted the extension.
+/// Reads the server's response after it has accepted the extension.
 ///
-/// element: such as "x-xor; key=7", not NUL-terminated, borrowed for the call.
-/// len: bytes.
-/// user_data: that of fw_extension.
-/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
-///   an error.
+/// \param element The accepted extension, such as "x-xor; key=7", not NUL-terminated; valid until
+///   the callback returns.
+/// \param len Length of element in bytes.
+/// \param user_data The user_data of fw_extension.
+/// \returns 1 to use the extension; 0 to reject the parameters: connecting fails with
+///   FW_ERROR_KIND_EXTENSION.
 pub type fw_parse_negotiation_fn =
     Option<unsafe extern "C" fn(element: *const c_char, len: usize, user_data: *mut c_void) -> u32>;
 
-/// Chooses the reserved bits for a message that is to be sent.
+/// Chooses the reserved bits of an outgoing message.
 ///
-/// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
-/// user_data: that of fw_extension.
-/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
-///   owns no bits). Any other bit ends the connection in an error.
+/// \param frame The message; rsv contains the bits set by extensions before this one. Valid until
+///   the callback returns.
+/// \param user_data The user_data of fw_extension.
+/// \returns Bits out of the extension's rsv; 0 to send the message without calling encode, unless
+///   rsv is 0. Any other bit ends the connection with an error.
 pub type fw_frame_header_fn =
     Option<unsafe extern "C" fn(frame: *const fw_extension_frame, user_data: *mut c_void) -> u32>;
 
-/// Encodes a message that is to be sent, or decodes what was received.
+/// Encodes an outgoing message, or decodes a received one.
 ///
-/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
-/// where incomplete_frame takes them one by one.
+/// encode gets complete messages, before they are fragmented. decode gets complete messages, or
+/// fragments while they are delivered one by one (fw_socket_on_incomplete_frame).
 ///
-/// frame: what it is; borrowed for the call.
-/// data: the payload, read-only; borrowed for the call; never NULL.
-/// len: bytes, may be 0.
-/// out: zero; a segment from fw_buffer_get with the new payload is handed over by writing it here; left
-///   alone the payload stays as it is.
-/// user_data: that of fw_extension.
-/// Returns: 1 when done; 0 when the payload cannot be used, which ends the connection in an error.
+/// \param frame The message or fragment; valid until the callback returns.
+/// \param data The payload, read-only, never NULL; valid until the callback returns.
+/// \param len Length of the payload in bytes; may be 0.
+/// \param out Zero. To replace the payload, write a segment from fw_buffer_get here: its reference
+///   is consumed. Otherwise the payload is not changed.
+/// \param user_data The user_data of fw_extension.
+/// \returns 1 on success; 0 to reject the payload, which ends the connection with an error.
 pub type fw_transform_fn = Option<
     unsafe extern "C" fn(
         frame: *const fw_extension_frame,
@@ -82,36 +84,37 @@ pub type fw_transform_fn = Option<
     ) -> u32,
 >;
 
-/// Frees what the extension uses. Called once, when no socket and no connection uses it any more.
+/// Frees what an extension uses. Called once, when no socket and no connection uses it any more.
 ///
-/// user_data: that of fw_extension.
+/// \param user_data The user_data of fw_extension.
 pub type fw_extension_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// An extension of the caller's own (RFC 6455 section 9).
+/// A custom WebSocket extension (RFC 6455 section 9).
 ///
-/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
-/// the socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
+/// Initialize it with fw_extension_init; fw_socket_add_extension copies it. Its functions are
+/// called on the socket's worker thread, one at a time, and must be short; destroy may be called on
+/// any thread.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fw_extension {
-    /// The size of this struct in bytes, set by fw_extension_init.
+    /// Size of this struct in bytes, set by fw_extension_init.
     pub struct_size: u32,
-    /// The reserved bits that it owns and marks its messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
-    /// 0 means that it changes every message. permessage-deflate owns RSV1: turn compression off to use that.
+    /// Reserved bits that mark the messages it has encoded: RSV1 is 4, RSV2 is 2, RSV3 is 1. With 0
+    /// it processes every message. permessage-deflate uses RSV1: to use it, disable compression.
     pub rsv: u32,
     /// Not NULL.
     pub add_negotiation: fw_add_negotiation_fn,
-    /// NULL: any answer is fine.
+    /// NULL accepts any parameters.
     pub parse_negotiation: fw_parse_negotiation_fn,
-    /// NULL: every message is marked with all of rsv.
+    /// NULL sets all bits of rsv in every message.
     pub frame_header: fw_frame_header_fn,
-    /// NULL: messages are sent as they are.
+    /// NULL sends messages unchanged.
     pub encode: fw_transform_fn,
-    /// NULL: messages are received as they are.
+    /// NULL delivers messages unchanged.
     pub decode: fw_transform_fn,
-    /// NULL: there is nothing to free.
+    /// NULL if there is nothing to free.
     pub destroy: fw_extension_destroy_fn,
-    /// Handed to each of the functions; what it points to must live until destroy.
+    /// Passed to each function. What it points to must stay valid until destroy.
     pub user_data: *mut c_void,
 }
 
@@ -142,40 +145,27 @@ sized!(
     DEFAULTS
 );
 
-/// Fills a extension with the defaults.
+/// Initializes an extension: all zero and NULL.
 ///
-/// Call it first, as fw_extension_init(&extension, sizeof extension), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// extension: written; NULL does nothing.
-/// struct_size: sizeof(fw_extension), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param extension Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_extension).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_extension_init(extension: *mut fw_extension, struct_size: usize) {
     // SAFETY: the caller promises that struct_size bytes can be written there.
     unsafe { sized::init(extension, struct_size) }
 }
 
-/// Adds an extension to a socket.
+/// Adds a custom extension to a socket.
 ///
-/// Extensions are offered, and change messages, in the order in which they were added, all before
-/// permessage-deflate; received messages go the other way. Two that own the same reserved bit cannot be
-/// agreed on together: that ends the attempt in an error of kind EXTENSION.
+/// Extensions are offered, and encode messages, in the order in which they were added, before
+/// permessage-deflate; received messages are decoded in the reverse order. If the server accepts
+/// two that use the same reserved bit, connecting fails with FW_ERROR_KIND_EXTENSION.
 ///
-/// socket: the socket, closed.
-/// extension: prepared with fw_extension_init; not NULL; copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no add_negotiation);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed);
-///   TOO_LARGE (more than 8). When it is not OK destroy is not called.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param socket The socket; must be closed.
+/// \param extension Initialized with fw_extension_init, not NULL; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no
+///   add_negotiation); NOT_SUPPORTED (a field is set that only a newer library knows);
+///   INVALID_STATE (not closed); TOO_LARGE (more than 8). On failure, destroy is not called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_add_extension(
     socket: fw_socket,
@@ -183,41 +173,41 @@ pub unsafe extern "C" fn fw_socket_add_extension(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        let given = pointer(extension.cast_mut(), "extension")?;
+        let extension = pointer(extension.cast_mut(), "extension")?;
         // SAFETY: the caller promises a struct of its struct_size.
-        let given = unsafe { sized::read(given) }?;
-        if given.add_negotiation.is_none() {
-            return Err(CallError::argument("add_negotiation is NULL: the extension could never be offered"));
+        let functions = unsafe { sized::read(extension) }?;
+        if functions.add_negotiation.is_none() {
+            return Err(CallError::argument("add_negotiation is NULL: the extension cannot be offered"));
         }
-        let foreign = Arc::new(Foreign {
-            functions: given,
-            user_data: UserData::new(given.user_data),
+        let extension = Arc::new(CExtension {
+            user_data: UserData::new(functions.user_data),
+            functions,
             owned: true.into(),
         });
-        let added = socket.add_extension(foreign.clone());
+        let added = socket.add_extension(extension.clone());
         if added.is_err() {
-            // It stays the caller's.
-            foreign.owned.store(false, std::sync::atomic::Ordering::Relaxed);
+            // The caller still owns user_data.
+            extension.owned.store(false, std::sync::atomic::Ordering::Relaxed);
         }
         added
     })
 }
 
-/// An extension whose code is the caller's.
-struct Foreign {
+/// An extension implemented by C callbacks.
+struct CExtension {
     functions: fw_extension,
     user_data: UserData,
-    /// Whether `destroy` is ours to call.
+    /// Whether the library calls `destroy`.
     owned: std::sync::atomic::AtomicBool,
 }
 
-// SAFETY: the functions are plain code, and the caller of `fw_socket_add_extension` promises that
-// they can be called with the user data on the library's threads.
-unsafe impl Send for Foreign {}
+// SAFETY: function pointers are `Send`, and the caller of `fw_socket_add_extension` promises that the
+// functions can be called with user_data on the library's threads.
+unsafe impl Send for CExtension {}
 // SAFETY: as above.
-unsafe impl Sync for Foreign {}
+unsafe impl Sync for CExtension {}
 
-impl Extension for Foreign {
+impl Extension for CExtension {
     fn rsv(&self) -> u8 {
         u8::try_from(self.functions.rsv).unwrap_or(u8::MAX)
     }
@@ -225,30 +215,30 @@ impl Extension for Foreign {
     fn offer(&self) -> Option<String> {
         let mut buffer = [0u8; 512];
         let add = self.functions.add_negotiation?;
-        // SAFETY: the buffer holds 512 bytes; the rest is the promise of whoever added it.
+        // SAFETY: the buffer holds 512 bytes; the caller of fw_socket_add_extension promises the rest.
         let written = unsafe { add(buffer.as_mut_ptr().cast(), buffer.len(), self.user_data.get()) };
         if written == 0 {
             return None;
         }
-        // More than fits there, like anything else that cannot stand in a header field, is left out and said
-        // in the log, where the offer is made.
+        // An offer that is too long or no valid header field is left out by the handshake, which logs
+        // it; NUL is such an offer.
         Some(String::from_utf8_lossy(buffer.get(..written).unwrap_or(b"\0")).into_owned())
     }
 
     fn accept(&self, element: &str) -> Result<(), String> {
         let Some(parse) = self.functions.parse_negotiation else { return Ok(()) };
-        // SAFETY: the text lives for the call; the rest is the promise of whoever added it.
+        // SAFETY: the text lives for the call; the caller of fw_socket_add_extension promises the rest.
         match unsafe { parse(element.as_ptr().cast(), element.len(), self.user_data.get()) } {
-            0 => Err(format!("it does not take the server's answer \"{element}\"")),
+            0 => Err(format!("it rejected the server's parameters \"{element}\"")),
             _ => Ok(()),
         }
     }
 
     fn mark(&self, piece: Piece) -> Result<u8, String> {
         let Some(header) = self.functions.frame_header else { return Ok(self.rsv()) };
-        // SAFETY: the frame lives for the call; the rest is the promise of whoever added it.
+        // SAFETY: the frame lives for the call; the caller of fw_socket_add_extension promises the rest.
         let bits = unsafe { header(&frame(piece), self.user_data.get()) };
-        u8::try_from(bits).map_err(|_| "it set bits that do not exist".to_owned())
+        u8::try_from(bits).map_err(|_| "it set reserved bits that do not exist".to_owned())
     }
 
     fn encode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String> {
@@ -260,7 +250,7 @@ impl Extension for Foreign {
     }
 }
 
-impl Foreign {
+impl CExtension {
     fn transform(
         &self,
         function: fw_transform_fn,
@@ -268,29 +258,28 @@ impl Foreign {
         payload: &[u8],
     ) -> Result<Option<Segment>, String> {
         let Some(function) = function else { return Ok(None) };
-        let mut out =
-            fw_segment { data: std::ptr::null_mut(), offset: 0, count: 0, buffer: fw_buffer { id: 0 } };
+        let mut out = fw_segment::NONE;
         let data =
             if payload.is_empty() { NonNull::dangling().as_ptr() } else { payload.as_ptr().cast_mut() };
-        // SAFETY: frame, payload and out live for the call; the rest is the promise of whoever
-        // added the extension.
+        // SAFETY: frame, payload and out live for the call; the caller of fw_socket_add_extension
+        // promises the rest.
         let done = unsafe { function(&frame(piece), data, payload.len(), &mut out, self.user_data.get()) };
         let taken = (out.buffer.id != 0).then(|| lease::take(out.buffer.id, out.data, out.offset, out.count));
         match (done, taken) {
-            (0, _) => Err("it does not take the payload".to_owned()),
+            (0, _) => Err("it rejected the payload".to_owned()),
             (_, None) => Ok(None),
             (_, Some(Ok(segment))) => Ok(Some(segment)),
-            (_, Some(Err(error))) => Err(format!("it handed over a segment that is none: {error}")),
+            (_, Some(Err(error))) => Err(format!("it returned an invalid segment: {error}")),
         }
     }
 }
 
-impl Drop for Foreign {
+impl Drop for CExtension {
     fn drop(&mut self) {
         if let Some(destroy) = self.functions.destroy
             && *self.owned.get_mut()
         {
-            // SAFETY: the last use; whoever added the extension promised that it may be called.
+            // SAFETY: the last use; the caller of fw_socket_add_extension promises that it may be called.
             unsafe { destroy(self.user_data.get()) };
         }
     }
@@ -298,10 +287,7 @@ impl Drop for Foreign {
 
 fn frame(piece: Piece) -> fw_extension_frame {
     fw_extension_frame {
-        opcode: match piece.message_type {
-            MessageType::Text => fw_opcode::FW_OPCODE_TEXT,
-            MessageType::Binary => fw_opcode::FW_OPCODE_BINARY,
-        },
+        opcode: piece.message_type.into(),
         is_first: piece.is_first.into(),
         is_final: piece.is_final.into(),
         rsv: piece.rsv.into(),
