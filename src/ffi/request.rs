@@ -43,7 +43,6 @@ pub unsafe extern "C" fn fw_request_url(request: fw_request, buf: *mut c_char, c
 
 /// Returns the HTTP version of the request.
 ///
-/// \param request The request.
 /// \returns 1 or 2; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_request_http_version(request: fw_request) -> u32 {
@@ -52,7 +51,6 @@ pub extern "C" fn fw_request_http_version(request: fw_request) -> u32 {
 
 /// Returns the number of the attempt since fw_socket_open, from 1.
 ///
-/// \param request The request.
 /// \returns The number; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_request_attempt(request: fw_request) -> u32 {

@@ -187,7 +187,6 @@ pub unsafe extern "C" fn fw_socket_ping(socket: fw_socket, data: *const c_void, 
 
 /// Returns the size of the send queue: payload bytes not yet passed to the network.
 ///
-/// \param socket The socket.
 /// \returns The size in bytes; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_buffered_amount(socket: fw_socket) -> usize {
