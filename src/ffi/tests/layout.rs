@@ -1,4 +1,4 @@
-//! The sizes and offsets asserted in `tests/c/layout.c` are those of the library.
+//! Struct sizes and field offsets are those that `tests/c/layout.c` asserts in C.
 
 #![cfg(target_pointer_width = "64")]
 
@@ -21,7 +21,7 @@ use crate::ffi::tls::fw_tls;
 
 const IN_C: &str = include_str!("../../../tests/c/layout.c");
 
-/// The assertions that layout.c must have for a struct.
+/// The lines that `layout.c` should contain for a struct.
 macro_rules! lines {
     ($type:ident { $($field:ident),* }) => {{
         // Fails to compile when a field is not listed.

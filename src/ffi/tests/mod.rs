@@ -1,5 +1,5 @@
-//! Tests of the whole module: the header matches the source, every handle is checked, layouts do
-//! not change.
+//! Tests of the whole C ABI: header and source agree, every function checks its handle, layouts are
+//! fixed.
 
 mod header;
 mod layout;

@@ -1,4 +1,4 @@
-//! Every function refuses invalid handles before it checks its other arguments.
+//! Every function checks its handle first: stale and made-up handles give INVALID_HANDLE.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -19,8 +19,8 @@ use crate::ffi::tls::*;
 
 const IDS: [u64; 4] = [0, 1, 0xdead_beef_dead_beef, u64::MAX];
 
-/// An argument with a value that is not valid in Rust.
-fn nonsense<T>() -> MaybeUninit<T> {
+/// A value that C can pass but Rust's type does not allow.
+fn invalid_value<T>() -> MaybeUninit<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: in bounds.
     unsafe { value.as_mut_ptr().cast::<u8>().write_bytes(0x77, size_of::<T>()) };
@@ -28,7 +28,7 @@ fn nonsense<T>() -> MaybeUninit<T> {
 }
 
 #[test]
-fn invalid_socket_is_reported_before_other_errors() {
+fn invalid_socket_is_reported_before_other_invalid_arguments() {
     for id in IDS {
         let socket = fw_socket { id };
         let none = null_mut();
@@ -53,8 +53,8 @@ fn invalid_socket_is_reported_before_other_errors() {
                 fw_socket_on_pong(socket, None, none),
                 fw_socket_on_closed(socket, None, none),
                 fw_socket_on_error(socket, None, none),
-                fw_socket_set_dispatch(socket, nonsense()),
-                fw_socket_enable_event(socket, nonsense(), nonsense()),
+                fw_socket_set_dispatch(socket, invalid_value()),
+                fw_socket_enable_event(socket, invalid_value(), invalid_value()),
                 fw_socket_send_text(socket, null(), 1),
                 fw_socket_send_binary(socket, null(), 1),
                 fw_socket_send_text_segment(socket, segment),
@@ -68,7 +68,7 @@ fn invalid_socket_is_reported_before_other_errors() {
                 fw_socket_set_bearer_auth(socket, null()),
                 fw_socket_set_max_fragment_size(socket, 0),
                 fw_socket_set_max_message_size(socket, 0),
-                fw_socket_set_start_ping_thread(socket, nonsense()),
+                fw_socket_set_start_ping_thread(socket, invalid_value()),
                 fw_socket_set_ping_frequency(socket, 0),
                 fw_socket_set_close_after_no_message(socket, 0),
                 fw_socket_set_connect_timeout(socket, 0),
@@ -85,7 +85,7 @@ fn invalid_socket_is_reported_before_other_errors() {
 }
 
 #[test]
-fn getters_return_defaults_for_an_invalid_socket() {
+fn getters_return_defaults_for_invalid_sockets() {
     for id in IDS {
         let socket = fw_socket { id };
         assert_eq!(fw_socket_state(socket), fw_state::FW_STATE_UNKNOWN);
@@ -97,10 +97,10 @@ fn getters_return_defaults_for_an_invalid_socket() {
         assert_eq!(fw_socket_buffered_amount(socket), 0);
         assert_eq!(fw_socket_poll(socket, 0, 0), 0);
         assert!(fw_socket_user_data(socket).is_null());
-        let mut event = nonsense::<fw_event>();
-        // SAFETY: a valid pointer.
+        let mut event = invalid_value::<fw_event>();
+        // SAFETY: `event` can be written.
         assert!(!unsafe { fw_socket_next_event(socket, event.as_mut_ptr()) });
-        // SAFETY: written in any case.
+        // SAFETY: always written.
         let mut event = unsafe { event.assume_init() };
         assert_eq!(event.r#type, fw_event_type::FW_EVENT_NONE);
         // SAFETY: an event, and NULL.
@@ -112,19 +112,19 @@ fn getters_return_defaults_for_an_invalid_socket() {
 }
 
 #[test]
-fn strings_of_an_invalid_handle_are_empty() {
+fn text_getters_return_empty_text_for_invalid_handles() {
     let socket = fw_socket { id: 3 };
     let request = fw_request { id: 3 };
-    type TextOfSocket = unsafe extern "C" fn(fw_socket, *mut c_char, usize) -> usize;
-    let texts: [TextOfSocket; 4] =
+    type TextGetter = unsafe extern "C" fn(fw_socket, *mut c_char, usize) -> usize;
+    let getters: [TextGetter; 4] =
         [fw_socket_protocol, fw_socket_extensions, fw_socket_response_body, fw_socket_url];
-    for text in texts {
+    for getter in getters {
         let mut buf = [0x55 as c_char; 4];
         // SAFETY: four bytes.
-        assert_eq!(unsafe { text(socket, buf.as_mut_ptr(), 4) }, 0);
+        assert_eq!(unsafe { getter(socket, buf.as_mut_ptr(), 4) }, 0);
         assert_eq!(buf, [0, 0x55, 0x55, 0x55]);
         // SAFETY: NULL.
-        assert_eq!(unsafe { text(socket, null_mut(), 0) }, 0);
+        assert_eq!(unsafe { getter(socket, null_mut(), 0) }, 0);
     }
     let mut buf = [0x55 as c_char; 4];
     // SAFETY: four bytes.
@@ -150,9 +150,9 @@ fn invalid_requests_and_tls_settings_are_refused() {
                 fw_tls_add_ca_pem(tls, null(), 1),
                 fw_tls_set_client_cert_pem(tls, null(), 1, null(), 1),
                 fw_tls_add_pin_sha256(tls, null()),
-                fw_tls_set_roots(tls, nonsense()),
-                fw_tls_set_insecure(tls, nonsense()),
-                fw_tls_set_key_log(tls, nonsense()),
+                fw_tls_set_roots(tls, invalid_value()),
+                fw_tls_set_insecure(tls, invalid_value()),
+                fw_tls_set_key_log(tls, invalid_value()),
                 fw_tls_destroy(tls),
             ]
         };
@@ -161,15 +161,15 @@ fn invalid_requests_and_tls_settings_are_refused() {
 }
 
 #[test]
-fn socket_create_needs_a_url_and_an_out_pointer() {
+fn create_needs_a_valid_url_and_an_out_pointer() {
     let mut socket = fw_socket::default();
-    // SAFETY: NUL-terminated strings or NULL, and valid pointers or NULL.
+    // SAFETY: NUL-terminated strings or NULL, and valid out-pointers or NULL.
     unsafe {
-        let no_place = fw_socket_create(c"ws://localhost".as_ptr(), null_mut());
-        assert_eq!(no_place, fw_result::FW_RESULT_INVALID_ARGUMENT);
+        let no_out = fw_socket_create(c"ws://localhost".as_ptr(), null_mut());
+        assert_eq!(no_out, fw_result::FW_RESULT_INVALID_ARGUMENT);
         assert_eq!(fw_socket_create(null(), &mut socket), fw_result::FW_RESULT_INVALID_ARGUMENT);
         assert_eq!(fw_socket_create(c"ws://\xff".as_ptr(), &mut socket), fw_result::FW_RESULT_INVALID_URL);
         assert_eq!(fw_tls_create(null_mut()), fw_result::FW_RESULT_INVALID_ARGUMENT);
     }
-    assert_eq!(socket, fw_socket::default(), "a failed call has no effect");
+    assert_eq!(socket, fw_socket::default(), "a failed call writes nothing");
 }
