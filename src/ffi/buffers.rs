@@ -17,7 +17,7 @@ pub struct fw_buffer {
     pub id: u64,
 }
 
-/// A range of bytes in a pooled block: data[offset] to data[offset + count - 1].
+/// A range of a pooled block: count bytes from data + offset.
 ///
 /// The block is usually larger; do not access bytes outside of the range. In a callback or an
 /// event, a segment is read-only and borrowed until the callback returns or the event is released;

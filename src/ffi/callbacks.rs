@@ -45,7 +45,7 @@ pub unsafe extern "C" fn fw_socket_on_text(
     guard(|| socket.get()?.on_text(closures::text(callback, user_data)))
 }
 
-/// Sets the callback for complete text messages that can be kept without a copy.
+/// Sets the callback for complete text messages, as segments that can be kept without a copy.
 ///
 /// If fw_socket_on_text is set as well, its callback runs first.
 ///
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn fw_socket_on_binary(
     guard(|| socket.get()?.on_binary(closures::binary(callback, user_data)))
 }
 
-/// Sets the callback for complete binary messages that can be kept without a copy.
+/// Sets the callback for complete binary messages, as segments that can be kept without a copy.
 ///
 /// If fw_socket_on_binary is set as well, its callback runs first.
 ///

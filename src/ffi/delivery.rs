@@ -31,7 +31,7 @@ unsafe impl Enumeration for fw_dispatch {}
 ///
 /// Events that are already queued for fw_poll stay queued.
 ///
-/// \param socket The socket; must be closed.
+/// \param socket The socket, closed.
 /// \param dispatch Default FW_DISPATCH_POLL.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (unknown value); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
@@ -85,8 +85,7 @@ pub extern "C" fn fw_socket_enable_event(
 /// own socket.
 ///
 /// \param max_events Maximum number of events; 0 for no limit.
-/// \param max_microseconds Time in microseconds after which no other callback starts; 0 for no
-///   limit.
+/// \param max_microseconds No callback starts after this many microseconds; 0 for no limit.
 /// \returns The number of events passed to a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_poll(max_events: u32, max_microseconds: u32) -> usize {
@@ -100,8 +99,7 @@ pub extern "C" fn fw_poll(max_events: u32, max_microseconds: u32) -> usize {
 ///
 /// \param socket The socket.
 /// \param max_events Maximum number of events; 0 for no limit.
-/// \param max_microseconds Time in microseconds after which no other callback starts; 0 for no
-///   limit.
+/// \param max_microseconds No callback starts after this many microseconds; 0 for no limit.
 /// \returns The number of events passed to a callback; 0 for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_poll(socket: fw_socket, max_events: u32, max_microseconds: u32) -> usize {

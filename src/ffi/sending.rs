@@ -18,7 +18,7 @@ use crate::error::{CallError, Code};
 /// fw_socket_send_text_segment. Messages are sent in the background, in the order of the calls, and
 /// fragmented if longer than fw_socket_set_max_fragment_size.
 ///
-/// \param socket The socket; must be open, or connecting with queue_sends of fw_reconnect.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 ///
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn fw_socket_send_text(
 /// Like fw_socket_send_text, without the UTF-8 validation: above 64 KiB, prefer
 /// fw_socket_send_binary_segment.
 ///
-/// \param socket The socket; must be open.
+/// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 ///
@@ -81,7 +81,7 @@ unsafe impl Enumeration for fw_send_flags {}
 
 /// Sends a text message with flags, otherwise like fw_socket_send_text.
 ///
-/// \param socket The socket; must be open.
+/// \param socket The socket, open.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
 
 /// Sends a binary message with flags, otherwise like fw_socket_send_binary.
 ///
-/// \param socket The socket; must be open.
+/// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn fw_socket_send_binary_with(
 /// Validates the text. Consumes one reference to the segment, even on failure: without another
 /// reference, do not access the bytes after the call.
 ///
-/// \param socket The socket; must be open.
+/// \param socket The socket, open.
 /// \param segment UTF-8, in a segment from fw_buffer_get or a retained one.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
 ///   INVALID_ARGUMENT (range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
@@ -153,7 +153,7 @@ pub extern "C" fn fw_socket_send_text_segment(socket: fw_socket, segment: fw_seg
 ///
 /// Like fw_socket_send_text_segment, without the UTF-8 validation.
 ///
-/// \param socket The socket; must be open.
+/// \param socket The socket, open.
 /// \param segment A segment from fw_buffer_get or a retained one.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
 ///   INVALID_ARGUMENT (range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
@@ -171,7 +171,7 @@ pub extern "C" fn fw_socket_send_binary_segment(socket: fw_socket, segment: fw_s
 /// The server's pong has the same payload. To detect lost connections, use
 /// fw_socket_set_start_ping_thread (keepalive pings) instead.
 ///
-/// \param socket The socket; must be open.
+/// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, 0 to 125.
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); TOO_LARGE; INVALID_STATE (not
