@@ -3,7 +3,7 @@
 
 use framewire::internals::buffer::{self, Segment};
 use framewire::internals::limits::{MAX_MESSAGE_SIZE_CEILING, READ_SIZE};
-use framewire::internals::session::inbound::{Inbound, Item, Scratch, Stuck};
+use framewire::internals::session::inbound::{Inbound, Item, ReceiveError, Scratch};
 use framewire::internals::wire::Violation;
 use framewire::internals::wire::deflate::{DeflateParams, Inflater};
 use framewire::internals::wire::frame::{
@@ -101,11 +101,11 @@ fn read(wire: &[u8], settings: &Settings, mut pieces: Pieces) -> (Vec<Told>, Opt
                 match inbound.next(settings.stream) {
                     Ok(Item::NeedMore) => break,
                     Ok(item) => told.extend(owned(item)),
-                    Err(Stuck::Violation(violation)) => {
+                    Err(ReceiveError::Violation(violation)) => {
                         end = Some(violation);
                         break 'wire;
                     }
-                    Err(Stuck::OutOfMemory) => panic!("there is memory"),
+                    Err(ReceiveError::OutOfMemory) => panic!("there is memory"),
                 }
             }
             let most = match settings.compressed {

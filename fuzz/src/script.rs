@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use framewire::ErrorKind;
 use framewire::internals::buffer::Segment;
 use framewire::internals::session::inbound::Scratch;
-use framewire::internals::session::liveness::PingSettings;
+use framewire::internals::session::keepalive::PingSettings;
 use framewire::internals::session::sending::MAX_SLICES;
 use framewire::internals::session::{MessageType, Outbox, Session, SessionEvent, Settings};
 use framewire::internals::wire::response::{ResponseHead, ResponseHeaders};
@@ -214,8 +214,8 @@ impl Driver {
         assert!(self.session.is_done());
     }
 
-    pub fn give_up_opening(&mut self) {
-        let told = owned(self.session.give_up_opening());
+    pub fn cancel_handshake(&mut self) {
+        let told = owned(self.session.cancel_handshake());
         self.tell(told);
     }
 

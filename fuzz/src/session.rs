@@ -10,7 +10,7 @@ use std::time::Duration;
 use framewire::internals::buffer::{self, Segment};
 use framewire::internals::limits::{MAX_FRAGMENT_SIZE, MIN_FRAGMENT_SIZE, READ_SIZE, WRITE_BLOCK_SIZE};
 use framewire::internals::session::extension::{Extension, Piece};
-use framewire::internals::session::liveness::PingSettings;
+use framewire::internals::session::keepalive::PingSettings;
 use framewire::internals::session::{MessageType, Settings};
 use framewire::internals::wire::deflate::{DeflateConfig, DeflateParams, Deflater, Inflater, Status};
 use framewire::internals::wire::frame::{RSV1, RSV2};
@@ -270,7 +270,7 @@ impl Play<'_> {
                 self.driver.session.set_pings(pings, self.driver.now);
             }
             17 => self.driver.session.set_reading(input.flag(), self.driver.now),
-            18 => self.driver.give_up_opening(),
+            18 => self.driver.cancel_handshake(),
             19 => self.driver.behind = input.flag(),
             20 => self.driver.catch_up(),
             21 => match input.byte() {
@@ -497,7 +497,7 @@ impl Play<'_> {
         let noise = [plain::server_frame(0x81, b"late"), plain::server_frame(0x89, b"late"), vec![0xFF; 40]];
         self.driver.session.ping(b"late");
         self.driver.feed(&noise.concat(), Pieces::Whole);
-        self.driver.give_up_opening();
+        self.driver.cancel_handshake();
         self.driver.pass(Duration::from_secs(3600));
         self.driver.end();
         self.driver.flush(Pieces::Whole);

@@ -11,7 +11,7 @@ use crate::engine::shared::socket::Socket;
 use crate::engine::shared::state::{HttpVersion, State};
 use crate::error::{CallError, Code};
 use crate::limits;
-use crate::session::liveness::PingSettings;
+use crate::session::keepalive::PingSettings;
 use crate::sync::lock;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, is_token};
 use crate::wire::proxy::{Proxy, ProxyChoice};

@@ -1,12 +1,12 @@
-//! Extensions of the caller's own (RFC 6455 section 9), in the order in which they were added.
+//! The caller's extensions (RFC 6455 section 9), applied in the order in which they were added.
 //!
 //! ```text
-//!   sending    message ─> first ─> second ─> … ─> permessage-deflate ─> frames
-//!   receiving  message <─ first <─ second <─ … <─ permessage-deflate <─ frames
+//!   sending    message ──► first ──► second ──► … ──► permessage-deflate ──► frames
+//!   receiving  message ◄── first ◄── second ◄── … ◄── permessage-deflate ◄── frames
 //! ```
 //!
-//! Each owns some of the reserved bits, which mark the messages that it has changed; one that owns
-//! none changes every message. Two that own the same bit cannot be agreed on together.
+//! Each extension owns reserved bits, which mark the messages that it has transformed; one without reserved bits
+//! transforms every message. Two extensions that own the same bit cannot be negotiated together.
 
 use std::sync::Arc;
 
@@ -49,17 +49,17 @@ pub trait Extension: Send + Sync {
     fn decode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String>;
 }
 
-/// The extensions that were agreed on for one connection.
+/// The negotiated extensions of one connection.
 #[derive(Default)]
 pub struct Chain {
     extensions: Vec<Arc<dyn Extension>>,
     rsv: u8,
-    /// One of them changes messages that nothing marks.
+    /// One of them transforms messages without reserved bits.
     always: bool,
 }
 
 impl Chain {
-    /// Adds what the server accepted, if one of `offered` is meant. Whether one was.
+    /// Adds the extension that the server accepted, if it is one of `offered`; returns whether it was.
     pub fn agree(
         &mut self,
         offered: &[(String, Arc<dyn Extension>)],
@@ -92,12 +92,12 @@ impl Chain {
         self.rsv
     }
 
-    /// Whether messages without reserved bits are changed too.
+    /// Returns whether messages without reserved bits are transformed too.
     pub fn is_always(&self) -> bool {
         self.always
     }
 
-    /// A message on its way out; also the reserved bits that mark it.
+    /// Encodes an outgoing message; also returns its reserved bits.
     pub fn encode(&self, message_type: MessageType, mut payload: Segment) -> Result<(Segment, u8), String> {
         let mut piece = Piece { message_type, is_first: true, is_final: true, rsv: 0 };
         for extension in &self.extensions {
@@ -116,7 +116,7 @@ impl Chain {
         Ok((payload, piece.rsv))
     }
 
-    /// A message, or a fragment, on its way in.
+    /// Decodes a received message, or a fragment.
     pub fn decode(&self, piece: Piece, mut payload: Segment) -> Result<Segment, String> {
         for extension in self.extensions.iter().rev() {
             let own = extension.rsv();

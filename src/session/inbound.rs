@@ -1,26 +1,26 @@
-//! From received bytes to messages.
+//! Parses received bytes into messages.
 //!
 //! ```text
-//!   socket ──> scratch or held block ──frame lies in it whole──────────────> payload
-//!         └──> body, when the frame is larger than a block ──> body ──whole──> payload
-//!                                         fragments, appended ──^
+//!   socket ──► scratch or held block ── complete frame ──────────────► payload, in place
+//!         └──► body, for a frame larger than a block ── complete ────► payload
+//!                         ▲── fragments and decompressed data are appended
 //! ```
 //!
-//! A frame that lies in one block is shown where it lies. A larger one is read straight into a
-//! body of its own, which grows with what has arrived and never with what a header claims. What is
-//! left of a block when the socket has run dry moves to a small one, so that many half-received
-//! frames do not pin many large blocks.
+//! The payload of a frame that fits into one block is returned in place, without a copy. A larger frame is read
+//! directly into a body, which grows with the bytes that have arrived, never with the length that a header declares.
+//! The rest of a block moves to a small block when the socket is drained, so that many half-received frames do not
+//! keep many large blocks.
 //!
-//! | file | what it does |
+//! | file | responsibility |
 //! | --- | --- |
-//! | `room` | where the next bytes go, and what is kept of them |
-//! | `inflating` | compressed messages |
+//! | `read_buffer` | where the next bytes are read to, and what is kept of them |
+//! | `inflate` | compressed messages |
 
-mod inflating;
-mod room;
+mod inflate;
+mod read_buffer;
 
-use self::inflating::most_compressed;
-use self::room::append;
+use self::inflate::max_compressed_size;
+use self::read_buffer::append;
 use super::MessageType;
 use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
@@ -29,35 +29,35 @@ use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_hea
 use crate::wire::utf8::{self, Utf8Stream};
 use crate::wire::violation::Violation;
 
-/// What the block of one read has room for. A frame that fits there is shown there.
+/// The capacity of the block of one read. A frame that fits is returned in place.
 const READ_BLOCK: usize = buffer::capacity_for(READ_SIZE);
 
-/// The block that a worker lends to whichever connection reads.
+/// The read block that the connections of a worker share.
 pub type Scratch = Option<Writer>;
 
 pub struct Inbound {
     max_message_size: usize,
-    /// Bytes that were received and not consumed.
+    /// Received bytes that are not consumed.
     held: Option<Held>,
-    /// The least that must fit into the held block, from the first byte that is not consumed.
+    /// The minimum space in the held block, from the first byte that is not consumed.
     wanted: usize,
     /// The frame whose payload is arriving.
-    frame: Option<Arriving>,
-    /// The message between its first fragment and its last.
+    frame: Option<IncomingFrame>,
+    /// The fragmented message that is in progress.
     message: Option<Message>,
-    /// Payload that does not lie in one block.
+    /// Payload that does not fit into one block.
     body: Option<Writer>,
-    /// The body was shown and is not needed any more.
-    body_is_shown: bool,
+    /// The body was returned and can be released.
+    body_is_delivered: bool,
     utf8: Utf8Stream,
-    /// Set when permessage-deflate was agreed on: RSV1 may mark messages (RFC 7692 section 6).
+    /// Set if permessage-deflate was negotiated: RSV1 marks compressed messages (RFC 7692 section 6).
     inflater: Option<Box<Inflater>>,
-    /// Reserved bits that extensions of the caller's own give a meaning.
+    /// Reserved bits of the caller's extensions.
     extension_rsv: u8,
-    /// Such an extension changes every message.
+    /// One of these extensions transforms every message.
     always_extended: bool,
-    /// Of the message at hand: the reserved bits of its first frame, and whether it is a text that
-    /// is only UTF-8 once an extension has decoded it.
+    /// The reserved bits of the current message's first frame, and whether it is text that must be decoded by an
+    /// extension before UTF-8 validation.
     rsv: u8,
     opaque_text: bool,
     pub frames: u64,
@@ -69,42 +69,42 @@ struct Held {
     consumed: usize,
 }
 
-struct Arriving {
+struct IncomingFrame {
     opcode: Opcode,
     fin: bool,
     payload_len: usize,
-    /// Payload bytes that were looked at while the rest was still under way.
+    /// Payload bytes that were validated before the frame was complete.
     seen: usize,
-    /// The payload goes into the body; this much is still to come.
+    /// The remaining bytes, if the payload is read into the body.
     into_body: Option<usize>,
-    /// The payload is decompressed as it comes; this much of it is still to come.
+    /// The remaining bytes, if the payload is decompressed as it arrives.
     compressed: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
 struct Message {
     message_type: MessageType,
-    /// Payload bytes of the fragments before.
+    /// Payload bytes of previous fragments.
     size: usize,
-    /// Fragments are passed on as they come.
+    /// Fragments are delivered individually.
     streamed: bool,
     compressed: bool,
     /// Compressed bytes so far.
     compressed_size: usize,
 }
 
-/// Received bytes, where they lie.
+/// A received payload, in place.
 pub struct Payload<'a> {
-    /// What an extension has made of them lies elsewhere.
+    /// The payload decoded by an extension.
     decoded: Option<&'a Segment>,
     writer: Option<&'a Writer>,
     start: usize,
     end: usize,
-    /// The length of the header before it, where it is that of a frame that [`parse_unfragmented`] knows.
+    /// The length of the header before it, if [`parse_unfragmented`] parsed the frame; otherwise 0.
     head_len: usize,
 }
 
-/// A message that is one frame as [`parse_unfragmented`] knows it, from its header to its end.
+/// A message in a single frame accepted by [`parse_unfragmented`], including its header.
 pub struct WholeFrame<'a> {
     pub writer: &'a Writer,
     pub start: usize,
@@ -117,7 +117,7 @@ impl<'a> Payload<'a> {
         Self { decoded: Some(segment), writer: None, start: 0, end: 0, head_len: 0 }
     }
 
-    /// The frame that it came in, if that was all of the message and is as most are.
+    /// Returns the frame of the payload, if the message is a single frame accepted by [`parse_unfragmented`].
     #[inline]
     pub fn whole_frame(&self) -> Option<WholeFrame<'a>> {
         let writer = self.writer.filter(|_| self.head_len > 0)?;
@@ -143,17 +143,17 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// What the received bytes hold next.
+/// The next item in the received bytes.
 pub enum Item<'a> {
-    /// Nothing whole: more bytes are needed.
+    /// More bytes are needed.
     NeedMore,
-    /// `rsv`: the reserved bits of the message's first frame.
+    /// `rsv` has the reserved bits of the message's first frame.
     Message {
         message_type: MessageType,
         rsv: u8,
         payload: Payload<'a>,
     },
-    /// One fragment of a message that is not assembled.
+    /// One fragment, if fragments are delivered individually.
     Fragment {
         message_type: MessageType,
         is_first: bool,
@@ -166,12 +166,12 @@ pub enum Item<'a> {
     Close(Payload<'a>),
 }
 
-/// One step of looking at the received bytes.
+/// The result of one parsing step.
 enum Step {
     NeedMore,
-    /// Something was dealt with; look again.
+    /// Progress without an item; continue.
     Again,
-    Show {
+    Deliver {
         what: What,
         place: Place,
     },
@@ -191,22 +191,22 @@ enum Place {
     Body,
 }
 
-/// Why the received bytes cannot be gone on with.
+/// Why receiving failed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Stuck {
+pub enum ReceiveError {
     Violation(Violation),
     OutOfMemory,
 }
 
-impl From<Violation> for Stuck {
+impl From<Violation> for ReceiveError {
     fn from(violation: Violation) -> Self {
-        Stuck::Violation(violation)
+        ReceiveError::Violation(violation)
     }
 }
 
-impl From<OutOfMemory> for Stuck {
+impl From<OutOfMemory> for ReceiveError {
     fn from(_: OutOfMemory) -> Self {
-        Stuck::OutOfMemory
+        ReceiveError::OutOfMemory
     }
 }
 
@@ -219,7 +219,7 @@ impl Inbound {
             frame: None,
             message: None,
             body: None,
-            body_is_shown: false,
+            body_is_delivered: false,
             utf8: Utf8Stream::default(),
             inflater: None,
             extension_rsv: 0,
@@ -235,22 +235,22 @@ impl Inbound {
         self.max_message_size
     }
 
-    /// Messages may be compressed from now on.
+    /// Enables decompression.
     pub fn set_inflater(&mut self, inflater: Box<Inflater>) {
         self.inflater = Some(inflater);
     }
 
-    /// Extensions of the caller's own were agreed on.
+    /// Enables the reserved bits of the caller's extensions.
     pub fn set_extensions(&mut self, rsv: u8, always: bool) {
         (self.extension_rsv, self.always_extended) = (rsv, always);
     }
 
-    /// The next thing in the received bytes. `stream` says whether fragments of a message that
-    /// begins now are to be passed on one by one.
+    /// Returns the next item in the received bytes. With `stream`, fragments of a message that starts now are delivered
+    /// individually.
     #[inline]
-    pub fn next(&mut self, stream: bool) -> Result<Item<'_>, Stuck> {
-        if self.body_is_shown {
-            self.drop_shown_body();
+    pub fn next(&mut self, stream: bool) -> Result<Item<'_>, ReceiveError> {
+        if self.body_is_delivered {
+            self.drop_delivered_body();
         }
         if let Some((message_type, head_len, start, end)) = self.unfragmented_message() {
             let writer = self.held.as_ref().map(|held| &held.writer);
@@ -260,9 +260,8 @@ impl Inbound {
         self.next_item(stream)
     }
 
-    /// The message that comes next, if it is one frame of up to 64 KiB, lies here whole, and
-    /// nothing is wrong with it. Whatever else it may be takes the long way, which would come to
-    /// the same: this only halves what a small message costs.
+    /// Fast path: returns the next message if it is a complete, valid, single frame of up to 64 KiB. Everything else
+    /// takes the general path, which gives the same result; this path halves the cost of a small message.
     #[inline]
     fn unfragmented_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
         if self.frame.is_some() || self.message.is_some() || self.always_extended {
@@ -283,12 +282,12 @@ impl Inbound {
         Some((message_type, head_len, start, start + len))
     }
 
-    fn next_item(&mut self, stream: bool) -> Result<Item<'_>, Stuck> {
+    fn next_item(&mut self, stream: bool) -> Result<Item<'_>, ReceiveError> {
         let (what, place) = loop {
             match self.step(stream)? {
                 Step::Again => {}
                 Step::NeedMore => return Ok(Item::NeedMore),
-                Step::Show { what, place } => break (what, place),
+                Step::Deliver { what, place } => break (what, place),
             }
         };
         let payload = match place {
@@ -297,7 +296,7 @@ impl Inbound {
                 Payload { decoded: None, writer, start, end, head_len: 0 }
             }
             Place::Body => {
-                self.body_is_shown = true;
+                self.body_is_delivered = true;
                 let end = self.body.as_ref().map_or(0, Writer::filled);
                 Payload { decoded: None, writer: self.body.as_ref(), start: 0, end, head_len: 0 }
             }
@@ -318,9 +317,9 @@ impl Inbound {
     }
 
     #[inline]
-    fn step(&mut self, stream: bool) -> Result<Step, Stuck> {
+    fn step(&mut self, stream: bool) -> Result<Step, ReceiveError> {
         if self.frame.is_some() {
-            return self.go_on(stream);
+            return self.continue_frame(stream);
         }
         let (start, end) = match &self.held {
             Some(held) => (held.consumed, held.writer.filled()),
@@ -343,24 +342,24 @@ impl Inbound {
         let payload_len = header.payload_len as usize;
         let (from, to) = (start + head_len, start + head_len + payload_len);
         if to <= end && !self.is_compressed(&header) {
-            // The usual case: the frame lies here whole.
+            // Common case: the frame is complete.
             self.frames += 1;
             return self.whole_frame(header.opcode, header.fin, from, to, 0, stream);
         }
         self.consume(head_len);
         self.begin(header, payload_len, stream);
-        self.go_on(stream)
+        self.continue_frame(stream)
     }
 
-    /// What RFC 6455 section 5.4 and the limits have against a header, before any payload.
+    /// Checks a header against RFC 6455 section 5.4 and the limits, before its payload arrives.
     #[inline]
     fn check(&self, header: &FrameHeader) -> Result<(), Violation> {
-        // RFC 7692 section 6.1: only the first frame of a message says that it is compressed.
+        // RFC 7692 section 6.1: only the first frame of a message carries the compression bit.
         if header.rsv != 0 && (header.opcode.is_control() || header.opcode == Opcode::Continuation) {
             return Err(Violation::ReservedBits(header.rsv));
         }
         if header.opcode.is_control() {
-            // RFC 6455 section 5.5.1: a body begins with a code of two bytes.
+            // RFC 6455 section 5.5.1: a body starts with a two-byte code.
             let is_half_a_code = header.opcode == Opcode::Close && header.payload_len == 1;
             return if is_half_a_code { Err(Violation::CloseLength) } else { Ok(()) };
         }
@@ -370,10 +369,10 @@ impl Inbound {
             (Some(_), _) => return Err(Violation::ExpectedContinuation),
             (None, _) => 0,
         };
-        // What a compressed message holds is found out as it is decompressed.
+        // The size of a compressed message is checked during decompression.
         let most = if self.is_compressed(header) {
             let before = self.message.as_ref().map_or(0, |message| message.compressed_size);
-            most_compressed(self.max_message_size) - before
+            max_compressed_size(self.max_message_size) - before
         } else {
             self.max_message_size - before
         };
@@ -390,18 +389,18 @@ impl Inbound {
                 && self.message.is_some_and(|message| message.compressed))
     }
 
-    /// A header whose payload is not all here, or is compressed.
+    /// Starts a frame whose payload is incomplete or compressed.
     fn begin(&mut self, header: FrameHeader, payload_len: usize, stream: bool) {
         let compressed = self.is_compressed(&header).then_some(payload_len);
         let large = !header.opcode.is_control() && MAX_HEADER + payload_len > READ_BLOCK;
         let into_body = (large && compressed.is_none()).then_some(payload_len);
         let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
         if begins && (!header.fin || compressed.is_some()) {
-            // A whole message is no fragment, compressed or not.
+            // An unfragmented message is never delivered as a fragment.
             self.begin_message(header.opcode, stream && !header.fin, compressed.is_some());
         }
         let (opcode, fin) = (header.opcode, header.fin);
-        self.frame = Some(Arriving { opcode, fin, payload_len, seen: 0, into_body, compressed });
+        self.frame = Some(IncomingFrame { opcode, fin, payload_len, seen: 0, into_body, compressed });
         self.wanted = if compressed.is_some() { 1 } else { payload_len };
         self.frames += 1;
     }
@@ -416,8 +415,8 @@ impl Inbound {
         });
     }
 
-    /// More of the payload of the frame at hand may have come.
-    fn go_on(&mut self, stream: bool) -> Result<Step, Stuck> {
+    /// Continues the current frame with the bytes received since.
+    fn continue_frame(&mut self, stream: bool) -> Result<Step, ReceiveError> {
         let Some(frame) = &mut self.frame else { return Ok(Step::NeedMore) };
         if let Some(left) = frame.compressed {
             let (opcode, fin) = (frame.opcode, frame.fin);
@@ -431,7 +430,7 @@ impl Inbound {
             _ => false,
         };
         if let Some(missing) = &mut frame.into_body {
-            // Once, for what had come behind the header in the same read.
+            // Once, for payload that arrived in the same read as the header.
             if let Some(held) = &mut self.held
                 && held.consumed < held.writer.filled()
                 && *missing > 0
@@ -455,7 +454,7 @@ impl Inbound {
             }
             let (opcode, fin, len) = (frame.opcode, frame.fin, frame.payload_len);
             self.frame = None;
-            return self.body_grew(opcode, fin, len);
+            return self.frame_in_body(opcode, fin, len);
         }
         let Some(held) = &self.held else { return Ok(Step::NeedMore) };
         let arrived = (held.writer.filled() - held.consumed).min(frame.payload_len);
@@ -472,7 +471,7 @@ impl Inbound {
         self.whole_frame(opcode, fin, from, to, seen, stream)
     }
 
-    /// A frame whose payload lies in the held block, `seen` bytes of it checked before.
+    /// Processes a complete frame in the held block, of which `seen` payload bytes were validated before.
     #[inline]
     fn whole_frame(
         &mut self,
@@ -482,7 +481,7 @@ impl Inbound {
         to: usize,
         seen: usize,
         stream: bool,
-    ) -> Result<Step, Stuck> {
+    ) -> Result<Step, ReceiveError> {
         if self.message.is_none() && !fin && !opcode.is_control() {
             self.begin_message(opcode, stream, false);
         }
@@ -515,12 +514,12 @@ impl Inbound {
             }
         };
         self.messages += u64::from(matches!(what, What::Message(_)));
-        Ok(Step::Show { what, place })
+        Ok(Step::Deliver { what, place })
     }
 
-    /// A frame whose payload was read into the body is complete.
-    fn body_grew(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Step, Stuck> {
-        // The next to come is a header.
+    /// Processes a complete frame whose payload was read into the body.
+    fn frame_in_body(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Step, ReceiveError> {
+        // A header follows.
         self.wanted = MAX_HEADER;
         if self.message.is_some() {
             return self.fragment(opcode, fin, len, Place::Body);
@@ -530,11 +529,17 @@ impl Inbound {
             self.utf8.finish()?;
         }
         self.messages += 1;
-        Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
+        Ok(Step::Deliver { what: What::Message(message_type), place: Place::Body })
     }
 
-    /// A fragment is complete, checked, and in the body unless it is passed on.
-    fn fragment(&mut self, opcode: Opcode, fin: bool, len: usize, place: Place) -> Result<Step, Stuck> {
+    /// Processes a complete, validated fragment, which is in the body unless it is delivered individually.
+    fn fragment(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        len: usize,
+        place: Place,
+    ) -> Result<Step, ReceiveError> {
         let Some(message) = &mut self.message else { return Ok(Step::Again) };
         message.size += len;
         let Message { message_type, streamed, .. } = *message;
@@ -547,11 +552,14 @@ impl Inbound {
         }
         if streamed {
             let is_first = opcode != Opcode::Continuation;
-            return Ok(Step::Show { what: What::Fragment { message_type, is_first, is_final: fin }, place });
+            return Ok(Step::Deliver {
+                what: What::Fragment { message_type, is_first, is_final: fin },
+                place,
+            });
         }
         if !fin {
             return Ok(Step::Again);
         }
-        Ok(Step::Show { what: What::Message(message_type), place: Place::Body })
+        Ok(Step::Deliver { what: What::Message(message_type), place: Place::Body })
     }
 }

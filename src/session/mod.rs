@@ -1,32 +1,29 @@
-//! One connection as a state machine: it eats bytes and time, and gives bytes and events.
+//! One connection as a pure state machine: takes bytes and the time, returns bytes and events.
 //!
 //! ```text
-//!              received bytes                        messages, pings, closes
-//!   inbound  ─────────────────> held ─> frames ─> body ────────────────────────┐
-//!                                                                              v
-//!   sending  <── frames to write ── entries <── outbox <── callers      established
-//!                                      ^── pongs, pings, close ── liveness ────┘
+//!   inbound   received bytes ──► frames ──► messages, pings, closes ──► connection
+//!   sending   bytes to write ◄── entries ◄── outbox ◄── callers             │
+//!                                   ▲── pongs, pings, close frames ─────────┘
 //! ```
 //!
-//! [`opening`] is the upgrade over HTTP/1.1, [`established`] everything after it, [`reconnect`] what
-//! is done when it was lost. The [`outbox`]
-//! is the half that callers fill from any thread; the rest belongs to one worker.
+//! [`handshake`] is the upgrade, [`connection`] the session as a whole, [`keepalive`] its pings, [`reconnect`] the delay
+//! before a retry. The [`outbox`] is filled by callers on any thread; everything else belongs to one worker.
 //!
-//! Knows nothing of sockets, threads, clocks or chance: time, mask keys and nonces come in as
-//! arguments, bytes through buffers that the caller fills and empties.
+//! Independent of sockets, threads, clocks and randomness: times, mask keys and nonces are arguments, and the caller
+//! reads and writes the bytes.
 
-pub mod established;
+pub mod connection;
 pub mod extension;
+pub mod handshake;
 pub mod inbound;
-pub mod liveness;
-pub mod opening;
+pub mod keepalive;
 pub mod outbox;
 pub mod reconnect;
 pub mod sending;
 
-pub use established::{Session, SessionEvent, Settings};
+pub use connection::{Session, SessionEvent, Settings};
+pub use handshake::{Handshake, HandshakeStep};
 pub use inbound::Payload;
-pub use opening::{Opening, OpeningStep};
 pub use outbox::Outbox;
 
 use crate::wire::frame::Opcode;
@@ -49,7 +46,7 @@ impl MessageType {
     }
 }
 
-/// Where mask keys come from: unpredictable to whoever can choose payloads (RFC 6455 section 10.3).
+/// A source of mask keys, which must be unpredictable (RFC 6455 section 10.3).
 pub trait MaskKeys {
     fn next_key(&mut self) -> [u8; 4];
 }

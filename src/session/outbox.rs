@@ -1,13 +1,12 @@
-//! What callers want sent, in the order in which they said so.
+//! The send queue, which callers fill.
 //!
 //! ```text
-//!   push ──copy and mask──> tail ──full, or taken──> entries ──take──> sending
-//!   push_segment ───────────────────────────────────────^
+//!   push ── copy and mask ──► tail ── full, or taken ──► entries ── take ──► sending
+//!   push_segment ───────────────────────────────────────────▲
 //! ```
 //!
-//! Small messages gather, framed and masked, in one block, so that a burst of them leaves in one
-//! write. A message too large for that gets a block of its own. A segment that is handed over
-//! waits as it is: the worker frames and masks it where it lies.
+//! Small messages are framed, masked and collected in one block, so that a burst is sent with one write. A message that
+//! is too large for it gets its own block. A segment is queued as it is, and the worker frames and masks it in place.
 
 use std::collections::VecDeque;
 
@@ -17,7 +16,7 @@ use crate::limits::WRITE_BLOCK_SIZE;
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, header_len, write_header};
 use crate::wire::{close, mask};
 
-/// The first block of a burst: most bursts are one small message.
+/// The size of the first block of a burst: most bursts are one small message.
 const FIRST_BLOCK_SIZE: usize = 4 << 10;
 
 #[derive(Default)]
@@ -31,29 +30,29 @@ pub struct Outbox {
     pub frames: u64,
 }
 
-/// One thing to send, in order.
+/// An entry of the send queue.
 pub enum Entry {
-    /// Whole frames, masked, with this much payload of the caller's in them: ready for the wire.
+    /// Complete, masked frames with this many payload bytes, ready to write.
     Framed { frames: Segment, payload: usize },
-    /// A message, or what is left of it, still to be framed and masked where it lies.
+    /// A message, or the rest of one, to be framed and masked in place.
     Bare { message_type: MessageType, fragment_size: usize, is_first: bool, payload: Exclusive },
-    /// A message still to be changed by extensions, compressed, framed and masked.
+    /// A message to be transformed by extensions, compressed, framed and masked.
     Plain { message_type: MessageType, fragment_size: usize, compress: bool, payload: Segment },
-    /// What is left of one. `len` of the caller's bytes leave with its last frame.
+    /// The rest of a transformed message. Its last frame completes `len` payload bytes of the caller.
     Changed {
         message_type: MessageType,
         fragment_size: usize,
         stage: Stage,
         len: usize,
         payload: Segment,
-        /// The next fragment as far as it is made, beyond what the writer counts as filled.
+        /// The next, unfinished fragment: a writer, and the bytes in its unfilled part.
         made: Option<(Writer, usize)>,
     },
     /// The close frame, framed and masked.
     Close { frame: Segment },
 }
 
-/// How far a changed message is, and how its frames are marked.
+/// The progress of a transformed message, and the reserved bits of its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage {
     pub is_first: bool,
@@ -62,17 +61,17 @@ pub struct Stage {
     pub rsv: u8,
 }
 
-/// What becomes of messages before they are framed.
+/// How messages are processed before framing, as negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Treatment {
-    /// Messages from this size on are compressed.
+    /// The minimum size of messages that are compressed.
     pub compress_from: Option<u32>,
-    /// Every message passes through extensions of the caller's own.
+    /// Messages are transformed by the caller's extensions.
     pub extended: bool,
 }
 
 impl Entry {
-    /// Payload bytes of the caller's in it.
+    /// Returns the caller's payload bytes in the entry.
     pub fn payload_len(&self) -> usize {
         match self {
             Entry::Framed { payload, .. } => *payload,
@@ -91,7 +90,7 @@ struct Tail {
 }
 
 impl Outbox {
-    /// Copies a message into the queue, framed and masked on the way.
+    /// Copies a message into the queue; frames and masks it in the same pass.
     pub fn push(
         &mut self,
         message_type: MessageType,
@@ -108,7 +107,7 @@ impl Outbox {
         self.push_uncompressed(message_type, payload, fragment_size, keys)
     }
 
-    /// The same for a message that is not worth compressing.
+    /// Like [`push`](Self::push), without compression.
     pub fn push_uncompressed(
         &mut self,
         message_type: MessageType,
@@ -137,7 +136,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues a segment that now belongs to the library. If others can see its bytes, a copy.
+    /// Queues a segment without a copy, unless its block has other references.
     pub fn push_segment(
         &mut self,
         message_type: MessageType,
@@ -162,7 +161,7 @@ impl Outbox {
         }
     }
 
-    /// Queues the close frame behind everything else.
+    /// Queues the close frame.
     pub fn push_close(
         &mut self,
         code: u16,
@@ -180,10 +179,10 @@ impl Outbox {
         Ok(())
     }
 
-    /// Hands everything over to the worker, into a queue that it has emptied before.
+    /// Moves all entries to the queue of the worker, which is usually empty.
     pub fn take(&mut self, into: &mut VecDeque<Entry>) {
         self.end_tail();
-        // The block goes along: an idle connection owns none.
+        // Releases the block: an idle connection owns none.
         self.tail = None;
         if into.is_empty() {
             std::mem::swap(&mut self.entries, into);
@@ -200,23 +199,23 @@ impl Outbox {
         self.closed
     }
 
-    /// Opens for a new connection of the same socket.
+    /// Clears the queue for a new connection of the socket.
     pub fn reset(&mut self, treatment: Treatment) {
         *self = Outbox { messages: self.messages, frames: self.frames, treatment, ..Outbox::default() };
     }
 
-    /// Takes messages for a connection that is yet to be made. What was queued before is gone. They are
-    /// framed when it is known what the server agrees to; those from `compress_from` on may be compressed.
+    /// Clears the queue and accepts messages before the connection is open. They are framed after negotiation; those of
+    /// at least `compress_from` bytes may be compressed.
     pub fn hold(&mut self, compress_from: Option<u32>) {
         self.reset(Treatment { compress_from, extended: true });
     }
 
-    /// The connection is made: what was held leaves through it.
+    /// Sends the held messages: the connection is open.
     pub fn release(&mut self, treatment: Treatment) {
         self.treatment = treatment;
     }
 
-    /// Refuses everything from now on.
+    /// Clears the queue and rejects further entries.
     pub fn shut(&mut self) {
         self.entries = VecDeque::new();
         self.tail = None;
@@ -253,7 +252,7 @@ impl Outbox {
         }
     }
 
-    /// Turns what the tail has gathered into an entry.
+    /// Converts the collected frames of the tail into an entry.
     fn end_tail(&mut self) {
         if let Some(tail) = &mut self.tail
             && tail.writer.filled() > tail.start
@@ -266,7 +265,7 @@ impl Outbox {
     }
 }
 
-/// The bytes that a message takes on the wire.
+/// Returns the framed size of a message.
 fn framed_size(payload: usize, fragment_size: usize) -> usize {
     if payload <= fragment_size {
         return header_len(payload, true) + payload;

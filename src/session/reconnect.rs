@@ -1,7 +1,7 @@
-//! Whether and when to try again after a loss: exponential with full jitter, as arithmetic.
+//! Retry policy after a failed or lost connection: exponential backoff with full jitter.
 //!
-//! The nth try in a row waits for a random time from the shortest delay to the shortest delay times
-//! 2^n, so that players who were thrown out together do not come back together.
+//! The nth consecutive retry waits for a random time between the minimum delay and the minimum delay times 2^n, so that
+//! clients that were disconnected together do not reconnect together.
 
 use std::time::Duration;
 
@@ -44,30 +44,30 @@ impl Reconnect {
             || self.max_delay > longest
         {
             return Err(CallError::argument(
-                "the shortest delay is at least 1 ms, and the longest no shorter than that",
+                "the minimum delay must be at least 1 ms, and the maximum delay not less than the minimum",
             ));
         }
         Ok(())
     }
 }
 
-/// The next try.
+/// The next retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Counts from 1, and from 1 again after a success.
+    /// Counts from 1; restarts after a success.
     pub attempt: u32,
     pub delay: Duration,
 }
 
-/// The tries of one socket.
+/// The retry state of one socket.
 #[derive(Debug, Default)]
 pub struct Retries {
     in_a_row: u32,
 }
 
 impl Retries {
-    /// The connection was lost, or not made. `retry_after` is what the server asked for, `random` any
-    /// number. None if this is final.
+    /// Returns the next retry after a failed or lost connection, or `None` if the error is final. `retry_after` is the
+    /// delay requested by the server, `random` any number.
     pub fn after(
         &mut self,
         error: &Error,
@@ -84,25 +84,25 @@ impl Retries {
         Some(Retry { attempt: self.in_a_row, delay: asked_for + self.jittered(settings, random) })
     }
 
-    /// The connection is open.
+    /// Resets the count when the connection is open.
     pub fn succeeded(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// Whether the connection that is open now is another than the first.
+    /// Returns whether retries have been made since the last success.
     pub fn is_retrying(&self) -> bool {
         self.in_a_row > 0
     }
 
     fn jittered(&self, settings: &Reconnect, random: u64) -> Duration {
         let (min, max) = (millis(settings.min_delay), millis(settings.max_delay));
-        // Beyond 2^32 the longest delay has won, whatever they are.
+        // Beyond 2^32 the maximum delay applies in any case.
         let end = min.saturating_mul(1 << self.in_a_row.min(32)).min(max).max(min);
         Duration::from_millis(min + random % (end - min + 1))
     }
 }
 
-/// Both are set in milliseconds of 32 bits.
+/// Converts a delay to milliseconds; delays fit into 32 bits.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))
 }
@@ -125,7 +125,7 @@ mod tests {
         Error::new(ErrorKind::Reset, Phase::Open, "lost")
     }
 
-    /// The shortest and the longest delay of the first tries in a row.
+    /// Returns the shortest and longest delay of each of the first consecutive retries.
     fn windows(settings: &Reconnect, count: usize) -> Vec<(u64, u64)> {
         let mut retries = Retries::default();
         (0..count)
@@ -135,7 +135,7 @@ mod tests {
                     retries.in_a_row = before;
                     retries.after(&lost(), settings, None, random).unwrap().delay.as_millis() as u64
                 });
-                // Every number within the window comes up for some dice.
+                // The end of the window is reachable.
                 let (min, end) = (*delays.iter().min().unwrap(), retries.window_end(settings));
                 retries.in_a_row = before;
                 let top = retries.after(&lost(), settings, None, end - min).unwrap().delay;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_doubles_up_to_the_longest_delay() {
+    fn window_doubles_up_to_maximum_delay() {
         let expected = [(250, 500), (250, 1000), (250, 2000), (250, 4000), (250, 8000), (250, 16_000)];
         assert_eq!(windows(&Reconnect::default(), 6), expected);
         assert_eq!(windows(&settings(250, 3000, 0), 5)[3..], [(250, 3000), (250, 3000)]);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_times_and_the_most_tries_do_not_overflow() {
+    fn maximum_delays_and_counts_do_not_overflow() {
         let longest = settings(u32::MAX.into(), u32::MAX.into(), 0);
         let mut retries = Retries { in_a_row: u32::MAX };
         let retry = retries.after(&lost(), &longest, Some(Duration::MAX), u64::MAX).unwrap();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_are_counted_until_a_success() {
+    fn retries_are_counted_until_success() {
         let mut retries = Retries::default();
         let next = |retries: &mut Retries| {
             retries.after(&lost(), &settings(1, 1, 2), None, 0).map(|retry| retry.attempt)
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_final_is_not_tried_again() {
+    fn final_error_is_not_retried() {
         let mut retries = Retries::default();
         let refused = Error::new(ErrorKind::Http, Phase::Upgrade, "401");
         assert_eq!(retries.after(&refused, &Reconnect::default(), None, 0), None);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_given_the_time_that_it_asks_for_within_reason() {
+    fn retry_after_is_honoured_up_to_limit() {
         let wait = |seconds| {
             let asked = Some(Duration::from_secs(seconds));
             Retries::default().after(&lost(), &settings(100, 100, 0), asked, 0).unwrap().delay

@@ -1,12 +1,12 @@
-//! What goes onto the wire next.
+//! Prepares queued entries and control frames for writing.
 //!
 //! ```text
-//!   entries ──frame, mask, cut──> pieces ──gather──> the socket
-//!   control ──────ahead of them────^        ^── wrote: how much it took
+//!   entries ── frame, mask, fragment ──► pieces ── gather ──► socket
+//!   control ── first ───────────────────────▲                    └── wrote(count)
 //! ```
 //!
-//! Pieces are whole frames, prepared a little ahead of the socket, so that a pong never waits
-//! behind more than [`AHEAD`] bytes however much is queued.
+//! Pieces are complete frames. At most [`AHEAD`] bytes are prepared, so that a pong never waits for more than that,
+//! however much is queued.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -21,21 +21,21 @@ use crate::wire::deflate::{Deflater, Status};
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, header_len, parse_header, write_header};
 use crate::wire::mask;
 
-/// Bytes that are prepared for the socket at a time.
+/// The number of bytes that are prepared ahead of the socket.
 const AHEAD: usize = 256 << 10;
-/// Buffers in one vectored write; systems allow at least this many (POSIX says 16, all of ours 1024).
+/// Buffers in one vectored write. POSIX guarantees 16; all supported systems allow 1024.
 pub const MAX_SLICES: usize = 32;
-/// Pieces that are prepared at a time: one write takes no more, however small they are.
+/// The number of pieces that are prepared: one write takes no more.
 const MAX_PIECES: usize = MAX_SLICES;
-/// Control frames that may wait. A flood of pings beyond that is answered with the newest
-/// (RFC 6455 section 5.5.3 asks for no more), and one of the caller's own sends the newest.
+/// The number of queued control frames. Beyond it, a new ping or pong replaces the newest queued one, which RFC 6455
+/// section 5.5.3 allows for pongs.
 const MAX_WAITING_CONTROL: usize = 64;
-/// Queues that have grown beyond this are given back once they run empty.
+/// Larger queues are freed when they become empty.
 const KEEP_CAPACITY: usize = 32;
-/// A smaller queue of pieces has held the upgrade request alone, and is given back too: many connections
-/// never send anything more.
+/// A smaller queue of pieces has held only the upgrade request and is freed too, as many connections never send
+/// anything else.
 const MIN_CAPACITY: usize = 2;
-/// What control frames keep, which are few and carry their payload in the queue.
+/// The same for control frames, which store their payload in the queue.
 const KEEP_CONTROL_CAPACITY: usize = 4;
 
 #[derive(Default)]
@@ -45,19 +45,19 @@ pub struct Sending {
     pieces: VecDeque<Piece>,
     /// Bytes in `pieces`.
     ready: usize,
-    /// Bytes of the first piece that are gone already.
+    /// Bytes of the first piece that are written.
     written: usize,
-    /// A close frame is the next to go, or on its way: nothing may follow it.
+    /// A close frame is next or being written: nothing may follow it.
     closed: bool,
-    /// Whether the last of `control` is a close frame that goes behind everything that is queued.
+    /// Whether the last entry of `control` is a close frame that follows all queued data.
     ending: Ending,
-    /// Set when permessage-deflate was agreed on.
+    /// Set if permessage-deflate was negotiated.
     deflater: Option<Box<Deflater>>,
-    /// Extensions of the caller's own, if any were agreed on.
+    /// The caller's extensions, if any were negotiated.
     chain: Option<Arc<Chain>>,
-    /// Control frames that were put on their way.
+    /// The number of prepared control frames.
     pub control_frames: u64,
-    /// Frames of changed messages, which nobody could count before.
+    /// The number of frames of transformed messages, which the outbox cannot count.
     pub changed_frames: u64,
     pub payload_before_compression: u64,
     pub payload_after_compression: u64,
@@ -67,7 +67,7 @@ pub struct Sending {
 enum Ending {
     #[default]
     No,
-    /// More may be queued before it.
+    /// Data may still be queued before it.
     Held,
     Yes,
 }
@@ -78,21 +78,21 @@ struct Control {
     payload: [u8; MAX_CONTROL_PAYLOAD],
 }
 
-/// One or more whole frames.
+/// One or more complete frames.
 struct Piece {
     head: [u8; MAX_HEADER],
     head_len: u8,
-    /// Nothing of the caller's or the peer's may come after it.
+    /// Contains the close frame; nothing may follow it.
     is_close: bool,
     payload: usize,
     body: Segment,
 }
 
-/// Why the next bytes could not be prepared.
+/// Why preparing failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unsent {
     OutOfMemory,
-    /// What an extension had against a message.
+    /// The error of an extension.
     Extension(String),
 }
 
@@ -102,17 +102,17 @@ impl From<OutOfMemory> for Unsent {
     }
 }
 
-/// What a write has moved.
+/// The progress of a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wrote {
-    /// Payload bytes of callers that are with the network now.
+    /// Payload bytes of callers that were completed.
     pub payload: usize,
-    /// The close frame is out.
+    /// The close frame was written.
     pub close: bool,
 }
 
 impl Sending {
-    /// The queue that [`Outbox::take`](super::Outbox::take) fills.
+    /// Returns the queue that [`Outbox::take`](super::Outbox::take) fills.
     pub fn entries(&mut self) -> &mut VecDeque<Entry> {
         &mut self.entries
     }
@@ -125,14 +125,14 @@ impl Sending {
         self.deflater = Some(deflater);
     }
 
-    /// Raw bytes: the upgrade request, which over HTTP/2 is none.
+    /// Queues raw bytes: the upgrade request, which is empty over HTTP/2.
     pub fn push_raw(&mut self, bytes: &[u8]) -> Result<(), OutOfMemory> {
         if bytes.is_empty() {
-            // Nothing that is written would ever take a piece without bytes away.
+            // An empty piece would never be removed.
             return Ok(());
         }
         let body = Segment::copy_of(bytes)?;
-        // So little that it is given back: see `give_back`.
+        // Small enough to be freed later: see `shrink`.
         self.pieces.reserve_exact(1);
         self.push_piece(Piece::of(body, 0));
         Ok(())
@@ -146,8 +146,7 @@ impl Sending {
         self.push_control(Opcode::Pong, payload);
     }
 
-    /// Drops everything that is not on its way yet; the close frame comes next, unless a part of
-    /// one is out already.
+    /// Drops all data that has not been partly written, and sends the close frame next unless one is partly written.
     pub fn close_now(&mut self, payload: &[u8]) -> usize {
         let dropped = self.discard();
         if !self.pieces.front().is_some_and(|piece| piece.is_close) {
@@ -157,7 +156,7 @@ impl Sending {
         dropped
     }
 
-    /// The close frame comes behind what is queued, in place of one that is queued.
+    /// Sends the close frame after queued data; replaces a queued close frame.
     pub fn close_last(&mut self, payload: &[u8]) {
         if !self.closed && self.ending == Ending::No {
             self.control.push_back(Control::new(Opcode::Close, payload));
@@ -166,17 +165,17 @@ impl Sending {
         }
     }
 
-    /// Drops a close frame of the caller's own.
+    /// Drops the caller's queued close frame.
     pub fn drop_close(&mut self) {
         self.entries.retain(|entry| !matches!(entry, Entry::Close { .. }));
     }
 
-    /// A close frame waits for its turn.
+    /// Returns whether a close frame is pending after queued data.
     pub fn is_ending(&self) -> bool {
         self.ending != Ending::No
     }
 
-    /// Such a close frame waits until [`release_close`](Self::release_close). False if there is none.
+    /// Holds the pending close frame until [`release_close`](Self::release_close). Returns false if there is none.
     pub fn hold_close(&mut self) -> bool {
         if self.is_ending() {
             self.ending = Ending::Held;
@@ -184,7 +183,7 @@ impl Sending {
         self.is_ending()
     }
 
-    /// Nothing more comes before the close frame. What would keep it for long is dropped.
+    /// Releases the held close frame. Drops queued data if it would delay the close frame too long.
     pub fn release_close(&mut self) {
         if !self.is_ending() {
             return;
@@ -198,7 +197,7 @@ impl Sending {
         }
     }
 
-    /// Drops what no byte has left of. Returns the callers' payload bytes in it.
+    /// Drops all data that has not been partly written; returns its payload bytes.
     pub fn discard(&mut self) -> usize {
         let mut dropped: usize = self.entries.iter().map(Entry::payload_len).sum();
         self.entries.clear();
@@ -214,18 +213,18 @@ impl Sending {
         dropped
     }
 
-    /// The callers' payload bytes that are not with the network yet.
+    /// Returns the callers' payload bytes that are not completely written.
     pub fn queued_payload(&self) -> usize {
         let entries: usize = self.entries.iter().map(Entry::payload_len).sum();
         entries + self.pieces.iter().map(|piece| piece.payload).sum::<usize>()
     }
 
-    /// Drops even what has begun to leave: nobody is there to read the rest.
+    /// Drops everything, including partly written data: the connection is lost.
     pub fn abandon(&mut self) {
         self.discard();
         self.pieces.clear();
         (self.ready, self.written) = (0, 0);
-        self.give_back();
+        self.shrink();
     }
 
     pub fn is_empty(&self) -> bool {
@@ -233,8 +232,8 @@ impl Sending {
         self.pieces.is_empty() && self.entries.is_empty() && self.control.len() == held
     }
 
-    /// Prepares up to [`AHEAD`] bytes. Nothing may come of it although there is more to write: then
-    /// compressing has taken its time, and goes on with the next call.
+    /// Prepares up to [`AHEAD`] bytes. May prepare nothing although data is queued: compression is limited per call and
+    /// continues with the next one.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Unsent> {
         let mut budget = COMPRESS_AT_A_TIME;
         let at_once = self.control.len() - usize::from(self.is_ending());
@@ -280,7 +279,7 @@ impl Sending {
         Ok(())
     }
 
-    /// The prepared bytes, in order, as far as one write takes them. Returns how many slices.
+    /// Collects the prepared bytes for one write, in order; returns the number of slices.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         let mut count = 0;
         let mut gone = self.written;
@@ -319,7 +318,7 @@ impl Sending {
             self.pieces.pop_front();
         }
         if self.is_empty() {
-            self.give_back();
+            self.shrink();
             if let Some(deflater) = &mut self.deflater {
                 deflater.release_if_idle();
             }
@@ -327,7 +326,7 @@ impl Sending {
         moved
     }
 
-    /// Frames that are ready, cut at a frame's end if they are too many to pass over at once.
+    /// Queues complete frames; splits them at a frame boundary if they are too large.
     fn prepare_framed(&mut self, mut frames: Segment, payload: usize) {
         if frames.len() <= AHEAD {
             self.push_piece(Piece::of(frames, payload));
@@ -347,7 +346,7 @@ impl Sending {
         }
     }
 
-    /// The next fragment of a segment that was handed over, masked where it lies.
+    /// Prepares the next fragment of a segment, masked in place.
     fn prepare_bare(
         &mut self,
         message_type: MessageType,
@@ -373,9 +372,8 @@ impl Sending {
         }
     }
 
-    /// The next fragment of a message that extensions have changed, or that is compressed. What is
-    /// compressed has a size only now, so fragments are measured here. `budget` is what may still be
-    /// compressed before the others get their turn.
+    /// Prepares the next fragment of a transformed or compressed message. The compressed size is known only now, so
+    /// the message is fragmented here. `budget` is the number of bytes that may be compressed in this call.
     fn prepare_changed(
         &mut self,
         entry: Entry,
@@ -388,7 +386,7 @@ impl Sending {
         let room = fragment_size.min(READ_SIZE);
         let (mut writer, mut count) = match made {
             Some(made) => made,
-            // Most messages shrink, and need no more room than they have now.
+            // Most messages shrink, so their current size is enough.
             None => (buffer::take(room.min(payload.len() + Deflater::MIN_OUT))?, 0),
         };
         let room = room.min(writer.capacity());
@@ -442,7 +440,7 @@ impl Sending {
         Ok(())
     }
 
-    /// The first control frames, in one piece: a flood of them takes no block for each.
+    /// Prepares the first `count` control frames in one piece, so that a flood does not use a block for each.
     fn prepare_control(&mut self, count: usize, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
         let sizes = self.control.iter().take(count).map(|control| usize::from(control.len));
         let mut writer = buffer::take(sizes.map(|len| header_len(len, true) + len).sum())?;
@@ -486,7 +484,7 @@ impl Sending {
             + self.control.capacity() * size_of::<Control>()
     }
 
-    fn give_back(&mut self) {
+    fn shrink(&mut self) {
         if !(MIN_CAPACITY..=KEEP_CAPACITY).contains(&self.pieces.capacity()) {
             self.pieces = VecDeque::new();
         }

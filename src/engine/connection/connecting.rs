@@ -178,7 +178,7 @@ impl Connection {
             },
             Stage::RequestEvent { .. } => (Phase::Upgrade, "the game did not release the upgrade request"),
             Stage::Live { session, .. } => {
-                if let Some(refused) = Terminal::of(session.give_up_opening()) {
+                if let Some(refused) = Terminal::of(session.cancel_handshake()) {
                     self.end(refused, context);
                     return self.turn_result(context);
                 }

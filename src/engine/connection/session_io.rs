@@ -30,7 +30,7 @@ impl Connection {
         if std::mem::take(&mut self.skip_body)
             && let Stage::Live { session, .. } = &mut self.stage
         {
-            let refused = Terminal::of(session.give_up_opening());
+            let refused = Terminal::of(session.cancel_handshake());
             self.finish_session(refused, context);
         }
         // No deadline is before the timer that is set.

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::fault;
 use crate::net::options::EDGES_COME_UNASKED;
 use crate::session;
-use crate::session::liveness::PingSettings;
+use crate::session::keepalive::PingSettings;
 use crate::sync::lock;
 
 impl Connection {
@@ -39,7 +39,7 @@ impl Connection {
 
     /// Ends immediately, without a closing handshake.
     pub fn cancel(&mut self, reason: &'static str, context: &mut Context) -> TurnResult {
-        let code = session::established::ABNORMAL_CLOSURE;
+        let code = session::connection::ABNORMAL_CLOSURE;
         self.end(Terminal::Closed { code, reason: reason.to_owned() }, context);
         TurnResult::Finished
     }

@@ -8,7 +8,7 @@ use super::settings::{Plan, Settings};
 use crate::buffer::Segment;
 use crate::error::Error;
 use crate::session::Outbox;
-use crate::session::liveness::PingSettings;
+use crate::session::keepalive::PingSettings;
 
 /// Pings of the caller that may wait for the worker.
 pub const MAX_WAITING_PINGS: usize = 16;

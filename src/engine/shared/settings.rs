@@ -8,7 +8,7 @@ use super::state::HttpVersion;
 use super::tls::TlsHandle;
 use crate::limits;
 use crate::session::extension::Extension;
-use crate::session::liveness::PingSettings;
+use crate::session::keepalive::PingSettings;
 use crate::session::reconnect::Reconnect;
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::proxy::{Environment, Found, Proxy, ProxyChoice};

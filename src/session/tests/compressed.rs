@@ -1,4 +1,4 @@
-//! permessage-deflate through the session: what it means is what was said without it.
+//! permessage-deflate through the session: results equal those without compression.
 
 use super::peer::*;
 use crate::buffer::Segment;
@@ -19,12 +19,12 @@ const PARAMS: DeflateParams = DeflateParams {
 
 fn compressing(max_message_size: usize) -> Driver {
     let compression = Some(DeflateConfig::default());
-    let mut driver = Driver::asked(&Settings { max_message_size, compression, ..settings() });
+    let mut driver = Driver::connecting(&Settings { max_message_size, compression, ..settings() });
     let mut response = switching();
     response.truncate(response.len() - 2);
     response.extend_from_slice(b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
     driver.feed(&response, &mut Pieces::Whole);
-    assert_eq!(std::mem::take(&mut driver.told), [Told::Opened]);
+    assert_eq!(std::mem::take(&mut driver.events), [Event::Opened]);
     driver.outbox.reset(driver.session.treatment());
     driver
 }
@@ -45,14 +45,14 @@ fn inflate(inflater: &mut Inflater, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A frame with RSV1.
+/// Builds a frame with RSV1.
 fn marked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = frame(fin, opcode, payload);
     bytes[0] |= RSV1;
     bytes
 }
 
-/// Something that compresses, but not to nothing.
+/// Returns data that compresses moderately.
 fn payload(random: &mut Random, length: usize) -> Vec<u8> {
     if random.one_in(4) {
         return random.bytes(length);
@@ -66,7 +66,7 @@ fn payload(random: &mut Random, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn compressed_and_plain_messages_come_through_in_any_fragments() {
+fn compressed_and_plain_messages_are_received_in_any_fragments() {
     for seed in 0..40 {
         let mut random = Random::new(2000 + seed);
         let mut deflater = Deflater::new(&PARAMS, 6);
@@ -102,33 +102,33 @@ fn compressed_and_plain_messages_come_through_in_any_fragments() {
                     break;
                 }
             }
-            expected.push(Told::Message(message_type, payload));
+            expected.push(Event::Message(message_type, payload));
         }
         for mut pieces in Pieces::all().into_iter().take(if wire.len() < 20_000 { 4 } else { 3 }) {
             let mut driver = compressing(16 << 20);
             driver.feed(&wire, &mut pieces);
-            assert!(driver.told == expected, "seed {seed}, {pieces:?}");
+            assert!(driver.events == expected, "seed {seed}, {pieces:?}");
             assert_eq!(driver.session.held_bytes(), 0);
 
             let mut driver = compressing(16 << 20);
             driver.stream = true;
             driver.feed(&wire, &mut pieces);
-            assert!(joined(&driver.told) == expected, "streamed, seed {seed}, {pieces:?}");
+            assert!(joined(&driver.events) == expected, "streamed, seed {seed}, {pieces:?}");
         }
     }
 }
 
-/// Fragments, put together again.
-fn joined(told: &[Told]) -> Vec<Told> {
+/// Joins fragments to messages.
+fn joined(events: &[Event]) -> Vec<Event> {
     let mut joined = Vec::new();
     let mut so_far = Vec::new();
-    for told in told {
-        match told {
-            Told::Fragment { message_type, is_first, is_final, payload } => {
+    for event in events {
+        match event {
+            Event::Fragment { message_type, is_first, is_final, payload } => {
                 assert_eq!(*is_first, so_far.is_empty());
                 so_far.push(payload.as_slice());
                 if *is_final {
-                    joined.push(Told::Message(*message_type, std::mem::take(&mut so_far).concat()));
+                    joined.push(Event::Message(*message_type, std::mem::take(&mut so_far).concat()));
                 }
             }
             whole => {
@@ -142,9 +142,9 @@ fn joined(told: &[Told]) -> Vec<Told> {
 }
 
 #[test]
-fn a_large_message_is_compressed_a_little_at_a_time() {
+fn large_message_is_compressed_in_bounded_steps() {
     let mut driver = compressing(16 << 20);
-    // 1000:1, so that hardly anything is ever ready to be written.
+    // Compresses 1000:1, so that hardly any output is ready to write.
     let payload = vec![b'z'; 1 << 20];
     driver.send(Binary, &payload, 1 << 20);
     driver.session.take_from(&mut driver.outbox, driver.now);
@@ -158,12 +158,12 @@ fn a_large_message_is_compressed_a_little_at_a_time() {
     assert_eq!(steps, payload.len() / COMPRESS_AT_A_TIME);
     driver.flush();
     let frames = driver.sent_with(RSV1);
-    assert_eq!(frames.len(), 1, "it is no more fragmented than it has to be");
+    assert_eq!(frames.len(), 1, "no more fragments than necessary");
     assert_eq!(inflate(&mut Inflater::new(&PARAMS), &frames[0].payload), payload);
 }
 
 #[test]
-fn what_we_compress_is_what_was_queued_in_fragments_of_the_size_that_was_set() {
+fn compressed_messages_round_trip_in_configured_fragment_size() {
     for seed in 0..40 {
         let mut random = Random::new(3000 + seed);
         let mut driver = compressing(16 << 20);
@@ -212,7 +212,7 @@ fn what_we_compress_is_what_was_queued_in_fragments_of_the_size_that_was_set() {
 }
 
 #[test]
-fn a_small_message_that_would_grow_beyond_the_limit_is_stopped_there() {
+fn decompression_stops_at_message_size_limit() {
     let bomb = deflate(&mut Deflater::new(&PARAMS, 9), &vec![0; 30 << 20]);
     assert!(bomb.len() < 100_000);
     for mut pieces in [Pieces::Whole, Pieces::Random(Random::new(9))] {
@@ -220,7 +220,7 @@ fn a_small_message_that_would_grow_beyond_the_limit_is_stopped_there() {
             let mut driver = compressing(1 << 20);
             driver.stream = stream;
             driver.feed(&marked(true, BINARY, &bomb), &mut pieces);
-            let Told::Failed(error) = driver.over() else { panic!("not failed") };
+            let Event::Failed(error) = driver.over() else { panic!("not failed") };
             assert_eq!(error.kind, ErrorKind::TooLarge);
             assert_eq!(driver.sent_close().0, 1009);
         }
@@ -228,11 +228,11 @@ fn a_small_message_that_would_grow_beyond_the_limit_is_stopped_there() {
     let exact = deflate(&mut Deflater::new(&PARAMS, 9), &vec![0; 1 << 20]);
     let mut driver = compressing(1 << 20);
     driver.feed(&marked(true, BINARY, &exact), &mut Pieces::Single);
-    assert!(driver.told == [Told::Message(Binary, vec![0; 1 << 20])]);
+    assert!(driver.events == [Event::Message(Binary, vec![0; 1 << 20])]);
 }
 
 #[test]
-fn each_breach_of_the_extension_is_answered() {
+fn each_deflate_violation_is_answered() {
     let garbage = [0xFF; 40];
     let bad_text = deflate(&mut Deflater::new(&PARAMS, 6), b"ok\xFF and more");
     let cut_text = deflate(&mut Deflater::new(&PARAMS, 6), b"ok\xE6\xB0");
@@ -255,20 +255,20 @@ fn each_breach_of_the_extension_is_answered() {
         for mut pieces in Pieces::all() {
             let mut driver = compressing(1 << 20);
             driver.feed(&wire, &mut pieces);
-            assert!(matches!(driver.over(), Told::Failed(_)), "{name}");
+            assert!(matches!(driver.over(), Event::Failed(_)), "{name}");
             assert_eq!(driver.sent_close().0, code, "{name}");
         }
     }
 }
 
 #[test]
-fn endless_blocks_that_hold_nothing_are_bounded() {
+fn endless_empty_blocks_are_bounded() {
     let mut driver = compressing(10_000);
-    // Stored blocks of no bytes.
+    // Empty stored blocks.
     let nothing = [0x00, 0x00, 0x00, 0xFF, 0xFF].repeat(20);
     driver.feed(&marked(false, BINARY, &nothing), &mut Pieces::Whole);
     for _ in 0..200 {
         driver.feed(&frame(false, CONTINUATION, &nothing), &mut Pieces::Whole);
     }
-    assert!(matches!(driver.over(), Told::Failed(error) if error.kind == ErrorKind::TooLarge));
+    assert!(matches!(driver.over(), Event::Failed(error) if error.kind == ErrorKind::TooLarge));
 }

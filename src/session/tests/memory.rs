@@ -1,4 +1,4 @@
-//! What a connection holds is bounded by what has arrived, never by what was announced.
+//! Receive memory is bounded by the bytes that have arrived, never by declared lengths.
 
 use super::peer::*;
 use crate::buffer::capacity_for;
@@ -6,22 +6,22 @@ use crate::limits::READ_SIZE;
 use crate::session::{Session, Settings};
 
 fn large() -> Settings {
-    // A size that no other test asks for: a free block of it cannot lie in the pool.
+    // A size that no other test uses, so that the pool has no free block of it.
     Settings { max_message_size: 31 << 20, ..settings() }
 }
 
-/// The smallest block that there is.
+/// The capacity of the smallest block.
 fn smallest() -> usize {
     capacity_for(0)
 }
 
-/// The block that one read is made into.
+/// The capacity of a read block.
 fn read_block() -> usize {
     capacity_for(READ_SIZE)
 }
 
 #[test]
-fn an_idle_connection_holds_nothing() {
+fn idle_connection_holds_no_buffers() {
     let mut driver = Driver::open();
     assert_eq!(driver.session.held_bytes(), 0);
     for length in [0, 10, 1000, 65_000, 200_000] {
@@ -32,7 +32,7 @@ fn an_idle_connection_holds_nothing() {
 }
 
 #[test]
-fn ten_bytes_that_wait_for_more_take_one_small_block() {
+fn incomplete_frame_of_ten_bytes_holds_one_small_block() {
     for wire in [&frame(true, TEXT, b"0123456789abc")[..10], &frame(true, TEXT, &[b'x'; 60_000])[..14]] {
         for mut pieces in Pieces::all() {
             let mut driver = Driver::open();
@@ -45,13 +45,13 @@ fn ten_bytes_that_wait_for_more_take_one_small_block() {
             );
         }
     }
-    let mut driver = Driver::asked(&settings());
+    let mut driver = Driver::connecting(&settings());
     driver.feed(b"HTTP/1.1 1", &mut Pieces::Whole);
     assert!(driver.session.held_bytes() <= smallest());
 }
 
 #[test]
-fn a_claim_reserves_nothing() {
+fn declared_length_reserves_nothing() {
     let mut driver = Driver::with(&large());
     driver.feed(&header(true, BINARY, 31 << 20), &mut Pieces::Whole);
     assert!(driver.session.held_bytes() <= read_block(), "{}", driver.session.held_bytes());
@@ -62,7 +62,7 @@ fn a_claim_reserves_nothing() {
 }
 
 #[test]
-fn a_body_grows_with_what_has_arrived() {
+fn body_grows_with_arrived_bytes() {
     for step in [1000, 70_000, 300_000] {
         let mut driver = Driver::with(&large());
         driver.feed(&header(true, BINARY, 31 << 20), &mut Pieces::Whole);
@@ -77,7 +77,7 @@ fn a_body_grows_with_what_has_arrived() {
 }
 
 #[test]
-fn a_claim_behind_other_fragments_reserves_nothing_either() {
+fn declared_length_of_later_fragment_reserves_nothing() {
     for (before, together) in [(100_000, 30_000), (65_000, 1000), (10, 10), (200_000, 60_000)] {
         let mut driver = Driver::with(&large());
         driver.feed(&frame(false, BINARY, &vec![1; before]), &mut Pieces::Whole);
@@ -89,7 +89,7 @@ fn a_claim_behind_other_fragments_reserves_nothing_either() {
 }
 
 #[test]
-fn fragments_take_at_most_twice_their_size() {
+fn fragments_hold_at_most_twice_their_size() {
     for step in [1, 10, 999, 5000] {
         let mut driver = Driver::with(&large());
         driver.feed(&frame(false, BINARY, b""), &mut Pieces::Whole);
@@ -102,17 +102,17 @@ fn fragments_take_at_most_twice_their_size() {
 }
 
 #[test]
-fn a_large_message_leaves_no_claim_behind_for_the_next_read() {
+fn large_message_does_not_affect_next_read() {
     let mut driver = Driver::with(&large());
     let payload = vec![1; 20 << 20];
     let wire = [frame(true, BINARY, &payload), frame(true, TEXT, b"x")[..2].to_vec()].concat();
     driver.feed(&wire, &mut Pieces::Whole);
-    assert_eq!(driver.told.len(), 1);
+    assert_eq!(driver.events.len(), 1);
     assert!(driver.session.held_bytes() <= smallest());
 }
 
 #[test]
-fn a_breach_in_a_large_message_frees_it_at_once() {
+fn violation_in_large_message_frees_it_at_once() {
     let mut driver = Driver::with(&large());
     driver.feed(&header(true, TEXT, 31 << 20), &mut Pieces::Whole);
     driver.feed(&vec![b'x'; 2 << 20], &mut Pieces::Whole);
@@ -123,7 +123,7 @@ fn a_breach_in_a_large_message_frees_it_at_once() {
 }
 
 #[test]
-fn what_was_sent_is_not_kept() {
+fn sent_data_is_not_kept() {
     let mut driver = Driver::open();
     for n in 0..1000 {
         driver.send(crate::session::MessageType::Binary, &[n as u8; 100], 1000);

@@ -5,8 +5,8 @@
 
 mod closing;
 mod compressed;
+mod handshake;
 mod memory;
-mod opening;
 mod peer;
 mod receiving;
 mod sending;

@@ -1,4 +1,4 @@
-//! The worker, the network and the peer, as plain as they can be.
+//! Test harness: a driver in place of the worker, a scripted peer, and a network that splits data.
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::buffer::Segment;
 use crate::error::Error;
 use crate::session::inbound::Scratch;
-use crate::session::liveness::PingSettings;
+use crate::session::keepalive::PingSettings;
 use crate::session::sending::MAX_SLICES;
 use crate::session::{MaskKeys, MessageType, Outbox, Session, SessionEvent, Settings};
 use crate::wire::upgrade::{UpgradeRequest, accept_for, key_from};
@@ -24,9 +24,9 @@ pub const PONG: u8 = 10;
 pub const PINGS_OFF: PingSettings =
     PingSettings { enabled: false, frequency: Duration::from_secs(1), patience: Duration::from_secs(2) };
 
-/// What the game would be told, with bytes of its own.
+/// An event, with an own copy of its data.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum Event {
     Opened,
     Message(MessageType, Vec<u8>),
     Fragment { message_type: MessageType, is_first: bool, is_final: bool, payload: Vec<u8> },
@@ -36,13 +36,13 @@ pub enum Told {
     Failed(Error),
 }
 
-impl Told {
+impl Event {
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Told::Refused { .. } | Told::Closed(..) | Told::Failed(_))
+        matches!(self, Event::Refused { .. } | Event::Closed(..) | Event::Failed(_))
     }
 }
 
-/// How the network cuts what it carries.
+/// How the network splits data.
 #[derive(Clone, Debug)]
 pub enum Pieces {
     Whole,
@@ -64,7 +64,7 @@ impl Pieces {
     }
 }
 
-/// Repeatable chance (xorshift64*).
+/// A seeded pseudorandom generator (xorshift64*).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -88,7 +88,7 @@ impl Random {
         self.below(count) == 0
     }
 
-    /// Mostly short, sometimes long: every magnitude up to 2^17 is as likely as any other.
+    /// Returns a length; every magnitude up to 2^17 is equally likely.
     pub fn length(&mut self) -> usize {
         let magnitude = self.below(18);
         self.below(1 << magnitude)
@@ -107,7 +107,7 @@ impl Random {
     }
 }
 
-/// Mask keys that never repeat, so that a test can see whether each frame asked for its own.
+/// Mask keys that never repeat, so that tests can check that each frame has its own.
 #[derive(Default)]
 pub struct Keys(pub u32);
 
@@ -118,18 +118,18 @@ impl MaskKeys for Keys {
     }
 }
 
-/// A frame that our side sent, read by the letter of RFC 6455 section 5.2.
+/// A frame sent by the client, decoded by RFC 6455 section 5.2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
     pub fin: bool,
-    /// The reserved bits, where the header has them.
+    /// The reserved bits, at their position in the header.
     pub rsv: u8,
     pub opcode: u8,
     pub key: [u8; 4],
     pub payload: Vec<u8>,
 }
 
-/// The frames in `wire`, and what is left of an unfinished one.
+/// Decodes the frames in `wire`; returns them and the rest of an unfinished one.
 pub fn decode(wire: &[u8]) -> (Vec<Sent>, &[u8]) {
     decode_with(wire, 0)
 }
@@ -181,7 +181,7 @@ fn decode_with(mut wire: &[u8], allowed_rsv: u8) -> (Vec<Sent>, &[u8]) {
     }
 }
 
-/// A frame as a server sends it.
+/// Builds a frame as a server sends it.
 pub fn frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(fin, opcode, payload.len() as u64);
     bytes.extend_from_slice(payload);
@@ -208,7 +208,7 @@ pub fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     frame(true, CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
-/// The response that accepts the request of [`NONCE`].
+/// Returns the response that accepts the request of [`NONCE`].
 pub fn switching() -> Vec<u8> {
     let accept = accept_for(&key_from(NONCE));
     format!(
@@ -228,30 +228,30 @@ pub fn settings() -> Settings {
     }
 }
 
-/// A session, driven as a worker drives it.
+/// Drives a session like a worker does.
 pub struct Driver {
     pub session: Session,
     pub outbox: Outbox,
     pub keys: Keys,
     pub now: Instant,
     pub start: Instant,
-    /// Whether somebody wants fragments one by one.
+    /// Whether fragments are delivered individually.
     pub stream: bool,
-    pub told: Vec<Told>,
-    /// All that the network took of ours since the upgrade request.
+    pub events: Vec<Event>,
+    /// All bytes written since the upgrade request.
     pub wire: Vec<u8>,
-    /// Payload bytes that `wrote` has given back.
+    /// Payload bytes that `wrote` has returned.
     pub payload_written: usize,
-    /// Segments of messages that the game keeps, with what they held when it got them.
+    /// Retained segments of messages, with a copy of their contents.
     pub kept: Option<Vec<(Segment, Vec<u8>)>>,
     scratch: Scratch,
-    /// What the network takes before it blocks.
+    /// The bytes that can be written before the network blocks.
     pub network_takes: usize,
 }
 
 impl Driver {
-    /// The request is on the wire, and nothing has been answered.
-    pub fn asked(settings: &Settings) -> Driver {
+    /// Returns a session that has sent the request.
+    pub fn connecting(settings: &Settings) -> Driver {
         let request = UpgradeRequest::new(Url::parse("ws://game.example/play").unwrap());
         let now = Instant::now();
         let mut driver = Driver {
@@ -261,7 +261,7 @@ impl Driver {
             now,
             start: now,
             stream: false,
-            told: Vec::new(),
+            events: Vec::new(),
             wire: Vec::new(),
             payload_written: 0,
             kept: None,
@@ -275,11 +275,11 @@ impl Driver {
         driver
     }
 
-    /// Open, with nothing received beyond the upgrade.
+    /// Returns an open session.
     pub fn with(settings: &Settings) -> Driver {
-        let mut driver = Driver::asked(settings);
+        let mut driver = Driver::connecting(settings);
         driver.feed(&switching(), &mut Pieces::Whole);
-        assert_eq!(std::mem::take(&mut driver.told), [Told::Opened]);
+        assert_eq!(std::mem::take(&mut driver.events), [Event::Opened]);
         driver
     }
 
@@ -287,14 +287,14 @@ impl Driver {
         Driver::with(&settings())
     }
 
-    /// The peer's bytes arrive, and after each piece the socket has run dry.
+    /// Receives bytes of the peer; the socket is drained after each piece.
     pub fn feed(&mut self, bytes: &[u8], pieces: &mut Pieces) {
         let mut scratch = self.scratch.take();
         self.feed_with(bytes, pieces, &mut scratch);
         self.scratch = scratch;
     }
 
-    /// The same with a scratch block that others use as well.
+    /// Like [`feed`](Self::feed), with a shared scratch block.
     pub fn feed_with(&mut self, mut bytes: &[u8], pieces: &mut Pieces, scratch: &mut Scratch) {
         while !bytes.is_empty() {
             let (piece, rest) = bytes.split_at(pieces.next(bytes.len()).min(bytes.len()));
@@ -313,15 +313,15 @@ impl Driver {
                 piece = &piece[part..];
                 count += part;
             }
-            assert!(count > 0, "there must always be room for another byte");
+            assert!(count > 0, "there must always be space for another byte");
             self.session.received(count, scratch, self.now);
-            self.look();
+            self.collect_events();
         }
     }
 
-    fn look(&mut self) {
+    fn collect_events(&mut self) {
         loop {
-            let told = match self.session.next(self.stream, self.now) {
+            let event = match self.session.next(self.stream, self.now) {
                 SessionEvent::Idle => return,
                 SessionEvent::Again => continue,
                 event => {
@@ -331,35 +331,35 @@ impl Driver {
                     owned(event)
                 }
             };
-            self.tell(told);
+            self.record(event);
         }
     }
 
-    fn tell(&mut self, told: Option<Told>) {
-        if let Some(told) = told {
-            assert!(!self.told.iter().any(Told::is_terminal), "{told:?} after {:?}", self.told.last());
-            assert_eq!(told.is_terminal(), self.session.is_done());
-            self.told.push(told);
+    fn record(&mut self, event: Option<Event>) {
+        if let Some(event) = event {
+            assert!(!self.events.iter().any(Event::is_terminal), "{event:?} after {:?}", self.events.last());
+            assert_eq!(event.is_terminal(), self.session.is_done());
+            self.events.push(event);
         }
     }
 
-    /// The end of the stream, or its loss.
+    /// Ends the stream, with or without an error.
     pub fn end(&mut self, error: Option<Error>) {
-        let told = owned(self.session.ended(error));
-        self.tell(told);
+        let event = owned(self.session.ended(error));
+        self.record(event);
     }
 
-    /// Time passes; what falls due happens at its time.
+    /// Advances the clock and runs the timeouts that become due.
     pub fn pass(&mut self, duration: Duration) {
         let until = self.now + duration;
         let mut turns = 0;
         while let Some(due) = self.session.deadline().filter(|due| *due <= until) {
             self.now = self.now.max(due);
-            let told = owned(self.session.handle_timeout(self.now));
-            self.tell(told);
+            let event = owned(self.session.handle_timeout(self.now));
+            self.record(event);
             self.flush();
             turns += 1;
-            assert!(turns < 100_000, "a deadline that never moves on");
+            assert!(turns < 100_000, "a deadline without progress");
         }
         self.now = until;
     }
@@ -376,23 +376,23 @@ impl Driver {
         self.outbox.push_close(code, reason, &mut self.keys).unwrap();
     }
 
-    /// Writes all that the network takes.
+    /// Writes until the network blocks.
     pub fn flush(&mut self) {
         self.flush_in(&mut Pieces::Whole);
     }
 
     pub fn flush_in(&mut self, pieces: &mut Pieces) {
         self.session.take_from(&mut self.outbox, self.now);
-        let mut in_vain = 0;
+        let mut idle_turns = 0;
         while self.session.has_to_write() {
             self.session.prepare(&mut self.keys).unwrap();
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.session.gather(&mut slices);
             let ready: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             if ready == 0 {
-                // What is compressed takes its time, but not for ever.
-                in_vain += 1;
-                assert!(in_vain < 2000, "something to write, and nothing to be written");
+                // Compression is limited per call, but must make progress.
+                idle_turns += 1;
+                assert!(idle_turns < 2000, "queued data, but no progress");
                 continue;
             }
             assert!(slices[..count].iter().all(|slice| !slice.is_empty()));
@@ -414,21 +414,21 @@ impl Driver {
         }
     }
 
-    /// The whole frames that were sent.
+    /// Returns the complete frames that were sent.
     pub fn sent(&self) -> Vec<Sent> {
         decode(&self.wire).0
     }
 
-    /// The same where an extension uses a reserved bit.
+    /// Like [`sent`](Self::sent), with reserved bits of an extension.
     pub fn sent_with(&self, allowed_rsv: u8) -> Vec<Sent> {
         decode_with(&self.wire, allowed_rsv).0
     }
 
-    /// The last frame, which must be the only close frame.
+    /// Returns the last frame, which must be the only close frame.
     pub fn sent_close(&self) -> (u16, String) {
         let (frames, rest) = decode(&self.wire);
         assert!(rest.is_empty(), "nothing follows the close frame");
-        assert_eq!(frames.iter().filter(|frame| frame.opcode == CLOSE).count(), 1, "{:?}", self.told);
+        assert_eq!(frames.iter().filter(|frame| frame.opcode == CLOSE).count(), 1, "{:?}", self.events);
         let close = frames.last().unwrap();
         assert_eq!(close.opcode, CLOSE);
         match &close.payload[..] {
@@ -440,12 +440,12 @@ impl Driver {
         }
     }
 
-    /// The one terminal event was told, and nothing can make the session say or send more.
-    pub fn over(&mut self) -> Told {
+    /// Returns the terminal event, after checking that nothing produces further events or data.
+    pub fn over(&mut self) -> Event {
         self.flush();
-        let terminal = self.told.last().cloned().expect("nothing was told");
+        let terminal = self.events.last().cloned().expect("no event");
         assert!(terminal.is_terminal(), "{terminal:?}");
-        let (told, wire) = (self.told.len(), self.wire.len());
+        let (events, wire) = (self.events.len(), self.wire.len());
         self.send(MessageType::Text, b"too late", 1000);
         self.session.ping(b"too late");
         let noise =
@@ -458,34 +458,34 @@ impl Driver {
         self.pass(Duration::from_secs(3600));
         self.end(Some(Error::new(crate::error::ErrorKind::Reset, crate::error::Phase::Open, "lost")));
         self.flush();
-        assert_eq!((self.told.len(), self.wire.len()), (told, wire), "{:?}", self.told);
+        assert_eq!((self.events.len(), self.wire.len()), (events, wire), "{:?}", self.events);
         assert!(self.session.is_done());
         assert_eq!(self.session.deadline(), None);
         assert!(!self.session.has_to_write());
-        assert_eq!(self.session.held_bytes(), 0, "nothing is kept for a connection that is over");
+        assert_eq!(self.session.held_bytes(), 0, "no buffers after the end");
         terminal
     }
 }
 
-fn owned(event: SessionEvent<'_>) -> Option<Told> {
+fn owned(event: SessionEvent<'_>) -> Option<Event> {
     Some(match event {
         SessionEvent::Idle | SessionEvent::Again => return None,
-        SessionEvent::Opened { .. } => Told::Opened,
+        SessionEvent::Opened { .. } => Event::Opened,
         SessionEvent::Refused { error, head, body } => {
-            Told::Refused { error, status: head.map(|head| head.status), body }
+            Event::Refused { error, status: head.map(|head| head.status), body }
         }
         SessionEvent::Message { message_type, payload } => {
             let bytes = payload.bytes().to_vec();
             assert_eq!(payload.segment().as_slice(), bytes);
-            Told::Message(message_type, bytes)
+            Event::Message(message_type, bytes)
         }
         SessionEvent::Fragment { message_type, is_first, is_final, payload } => {
             let bytes = payload.bytes().to_vec();
             assert_eq!(payload.segment().as_slice(), bytes);
-            Told::Fragment { message_type, is_first, is_final, payload: bytes }
+            Event::Fragment { message_type, is_first, is_final, payload: bytes }
         }
-        SessionEvent::Pong(payload) => Told::Pong(payload.bytes().to_vec()),
-        SessionEvent::Closed { code, reason } => Told::Closed(code, reason),
-        SessionEvent::Failed(error) => Told::Failed(error),
+        SessionEvent::Pong(payload) => Event::Pong(payload.bytes().to_vec()),
+        SessionEvent::Closed { code, reason } => Event::Closed(code, reason),
+        SessionEvent::Failed(error) => Event::Failed(error),
     })
 }

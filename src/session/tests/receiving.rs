@@ -1,35 +1,35 @@
-//! What the peer sends is what the game is told, however the network cuts it.
+//! Received messages do not depend on how the network splits the data.
 
 use super::peer::*;
 use crate::error::ErrorKind;
 use crate::session::MessageType::{self, Binary, Text};
 use crate::session::Settings;
 
-/// Feeds the same bytes in every way and expects the same to be told.
-fn told(bytes: &[u8], stream: bool) -> Vec<Told> {
-    let mut first: Option<Vec<Told>> = None;
+/// Feeds the same bytes in all splits and checks that the events are the same.
+fn events_of(bytes: &[u8], stream: bool) -> Vec<Event> {
+    let mut first: Option<Vec<Event>> = None;
     for mut pieces in Pieces::all() {
         let mut driver = Driver::open();
         driver.stream = stream;
         driver.feed(bytes, &mut pieces);
         match &first {
-            Some(first) => assert_eq!(&driver.told, first, "{pieces:?}"),
-            None => first = Some(driver.told),
+            Some(first) => assert_eq!(&driver.events, first, "{pieces:?}"),
+            None => first = Some(driver.events),
         }
     }
     first.unwrap()
 }
 
-fn message(message_type: MessageType, payload: &[u8]) -> Told {
-    Told::Message(message_type, payload.to_vec())
+fn message(message_type: MessageType, payload: &[u8]) -> Event {
+    Event::Message(message_type, payload.to_vec())
 }
 
-fn fragment(message_type: MessageType, is_first: bool, is_final: bool, payload: &[u8]) -> Told {
-    Told::Fragment { message_type, is_first, is_final, payload: payload.to_vec() }
+fn fragment(message_type: MessageType, is_first: bool, is_final: bool, payload: &[u8]) -> Event {
+    Event::Fragment { message_type, is_first, is_final, payload: payload.to_vec() }
 }
 
 #[test]
-fn whole_messages_of_every_length_width_come_through() {
+fn messages_of_every_length_encoding_are_received() {
     let mut random = Random::new(3);
     let mut wire = Vec::new();
     let mut expected = Vec::new();
@@ -42,14 +42,14 @@ fn whole_messages_of_every_length_width_come_through() {
         wire.extend(frame(true, TEXT, &text));
         expected.push(message(Text, &text));
     }
-    assert_eq!(told(&wire, false), expected);
-    // A message of one frame is no fragment, whoever listens.
-    assert_eq!(told(&wire, true), expected);
+    assert_eq!(events_of(&wire, false), expected);
+    // A message of one frame is never delivered as a fragment.
+    assert_eq!(events_of(&wire, true), expected);
 }
 
 #[test]
-fn fragments_are_put_together_around_control_frames() {
-    // Cut within its characters.
+fn fragments_are_assembled_around_control_frames() {
+    // Split inside characters.
     let text = "größe".as_bytes();
     let wire = [
         frame(false, TEXT, &text[..3]),
@@ -64,7 +64,7 @@ fn fragments_are_put_together_around_control_frames() {
         frame(true, CONTINUATION, b"late"),
         frame(true, TEXT, b""),
     ];
-    let pong = Told::Pong(b"unasked".to_vec());
+    let pong = Event::Pong(b"unasked".to_vec());
     let assembled = [
         pong.clone(),
         message(Text, text),
@@ -72,7 +72,7 @@ fn fragments_are_put_together_around_control_frames() {
         message(Binary, b"late"),
         message(Text, b""),
     ];
-    assert_eq!(told(&wire.concat(), false), assembled);
+    assert_eq!(events_of(&wire.concat(), false), assembled);
     let streamed = [
         fragment(Text, true, false, &text[..3]),
         fragment(Text, false, false, b""),
@@ -85,11 +85,11 @@ fn fragments_are_put_together_around_control_frames() {
         fragment(Binary, false, true, b"late"),
         message(Text, b""),
     ];
-    assert_eq!(told(&wire.concat(), true), streamed);
+    assert_eq!(events_of(&wire.concat(), true), streamed);
 }
 
 #[test]
-fn random_fragmentation_equals_the_plain_concatenation() {
+fn random_fragmentation_equals_concatenation() {
     for seed in 0..60 {
         let mut random = Random::new(100 + seed);
         let (mut wire, mut assembled, mut streamed) = (Vec::new(), Vec::new(), Vec::new());
@@ -131,7 +131,7 @@ fn random_fragmentation_equals_the_plain_concatenation() {
                 let mut driver = Driver::open();
                 driver.stream = stream;
                 driver.feed(&wire, &mut pieces);
-                assert!(driver.told == *expected, "seed {seed}, stream {stream}, {pieces:?}");
+                assert!(driver.events == *expected, "seed {seed}, stream {stream}, {pieces:?}");
                 driver.flush();
                 let pongs: Vec<_> =
                     driver.sent().into_iter().map(|frame| (frame.opcode, frame.payload)).collect();
@@ -145,7 +145,7 @@ fn random_fragmentation_equals_the_plain_concatenation() {
 }
 
 #[test]
-fn whether_fragments_are_streamed_is_settled_where_the_message_begins() {
+fn fragment_delivery_is_decided_at_start_of_message() {
     let mut driver = Driver::open();
     driver.feed(&frame(false, TEXT, b"as"), &mut Pieces::Single);
     driver.stream = true;
@@ -161,30 +161,30 @@ fn whether_fragments_are_streamed_is_settled_where_the_message_begins() {
         fragment(Text, false, true, b"eamed"),
         message(Text, b"whole"),
     ];
-    assert_eq!(driver.told, expected);
+    assert_eq!(driver.events, expected);
 }
 
 #[test]
-fn a_hundred_thousand_fragments_are_one_message_and_a_flood_of_them_is_bounded() {
+fn many_fragments_form_one_message_and_floods_are_bounded() {
     let mut wire = frame(false, BINARY, b"");
     for _ in 0..100_000 {
         wire.extend(frame(false, CONTINUATION, b"x"));
     }
     let mut driver = Driver::open();
     driver.feed(&wire, &mut Pieces::Whole);
-    assert_eq!(driver.told, []);
+    assert_eq!(driver.events, []);
     driver.feed(&frame(true, CONTINUATION, b""), &mut Pieces::Whole);
-    assert_eq!(driver.told, [message(Binary, &[b'x'; 100_000])]);
+    assert_eq!(driver.events, [message(Binary, &[b'x'; 100_000])]);
 
     let mut driver = Driver::with(&Settings { max_message_size: 50_000, ..settings() });
     driver.feed(&wire, &mut Pieces::Whole);
-    let Told::Failed(error) = driver.over() else { panic!("not failed") };
+    let Event::Failed(error) = driver.over() else { panic!("not failed") };
     assert_eq!(error.kind, ErrorKind::TooLarge);
     assert_eq!(driver.sent_close().0, 1009);
 }
 
 #[test]
-fn a_message_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
+fn message_size_limit_is_exact() {
     for limit in [0, 1, 100, 125, 126, 40_000, 65_535, 65_536, 100_000] {
         for (length, fits) in [(limit, true), (limit + 1, false)] {
             let payload = vec![b'x'; length];
@@ -199,7 +199,7 @@ fn a_message_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
                     assert_eq!(driver.session.messages_received(), u64::from(fits), "{length} of {limit}");
                     assert_eq!(driver.session.is_done(), !fits);
                     if !fits {
-                        let Told::Failed(error) = driver.over() else { panic!("{length} of {limit}") };
+                        let Event::Failed(error) = driver.over() else { panic!("{length} of {limit}") };
                         assert_eq!(error.kind, ErrorKind::TooLarge);
                     }
                 }
@@ -208,8 +208,8 @@ fn a_message_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
     }
 }
 
-/// Each breach: the bytes up to and including the one that shows it, and the code that answers.
-fn breaches() -> Vec<(&'static str, Vec<u8>, u16)> {
+/// Returns all violations: the bytes up to the one that causes it, and the close code.
+fn violations() -> Vec<(&'static str, Vec<u8>, u16)> {
     let mut breaches: Vec<(&'static str, Vec<u8>, u16)> = vec![
         ("fragmented ping", vec![0x09], 1002),
         ("control too long", vec![0x89, 126], 1002),
@@ -254,8 +254,8 @@ fn breaches() -> Vec<(&'static str, Vec<u8>, u16)> {
 }
 
 #[test]
-fn each_breach_is_answered_with_its_code_at_the_byte_that_shows_it() {
-    for (name, bytes, code) in breaches() {
+fn each_violation_is_answered_with_its_code_at_earliest_byte() {
+    for (name, bytes, code) in violations() {
         for stream in [false, true] {
             for mut pieces in Pieces::all() {
                 let mut driver = Driver::open();
@@ -267,9 +267,9 @@ fn each_breach_is_answered_with_its_code_at_the_byte_that_shows_it() {
                 assert!(!driver.session.is_done(), "{name}: too early");
                 driver.feed(last, &mut pieces);
                 assert!(driver.session.is_done(), "{name}: not seen yet, {pieces:?}");
-                let Told::Failed(error) = driver.over() else { panic!("{name}") };
+                let Event::Failed(error) = driver.over() else { panic!("{name}") };
                 assert_eq!(driver.sent_close().0, code, "{name}");
-                assert_eq!(driver.told[0], message(Binary, b"before"));
+                assert_eq!(driver.events[0], message(Binary, b"before"));
                 let kind = match code {
                     1007 => ErrorKind::Utf8,
                     1009 => ErrorKind::TooLarge,
@@ -283,27 +283,27 @@ fn each_breach_is_answered_with_its_code_at_the_byte_that_shows_it() {
 }
 
 #[test]
-fn pongs_carry_the_payload_of_their_pings_in_order() {
+fn pongs_have_payload_of_pings_in_order() {
     for mut pieces in Pieces::all() {
         let mut driver = Driver::open();
         let payloads: Vec<Vec<u8>> = (0..60u8).map(|n| vec![n; usize::from(n) * 2]).collect();
         let wire: Vec<u8> = payloads.iter().flat_map(|payload| frame(true, PING, payload)).collect();
         driver.feed(&wire, &mut pieces);
         driver.flush();
-        assert_eq!(driver.told, []);
+        assert_eq!(driver.events, []);
         let pongs: Vec<_> = driver.sent().into_iter().map(|frame| (frame.opcode, frame.payload)).collect();
         assert_eq!(pongs, payloads.into_iter().map(|payload| (PONG, payload)).collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn two_sessions_can_share_a_block_whatever_each_keeps_of_it() {
+fn two_sessions_share_a_block_with_retained_segments() {
     let mut random = Random::new(77);
     let mut scratch = None;
     let mut pair = [Driver::open(), Driver::open()];
     pair[0].kept = Some(Vec::new());
     pair[1].kept = Some(Vec::new());
-    let mut expected: [Vec<Told>; 2] = [Vec::new(), Vec::new()];
+    let mut expected: [Vec<Event>; 2] = [Vec::new(), Vec::new()];
     let mut wires = [Vec::new(), Vec::new()];
     for side in 0..2 {
         for _ in 0..200 {
@@ -323,21 +323,21 @@ fn two_sessions_can_share_a_block_whatever_each_keeps_of_it() {
         if let Some(kept) = &mut pair[side].kept
             && kept.len() > 20
         {
-            // The game lets go of some, out of order, so that blocks come back meanwhile.
+            // Release some segments out of order, so that blocks are reused.
             let (segment, bytes) = kept.swap_remove(random.below(kept.len()));
-            assert!(segment.as_slice() == bytes, "a segment that is kept does not change");
+            assert!(segment.as_slice() == bytes, "a retained segment does not change");
         }
     }
     for (segment, bytes) in pair.iter_mut().flat_map(|driver| driver.kept.take()).flatten() {
-        assert!(segment.as_slice() == bytes, "a segment that is kept does not change");
+        assert!(segment.as_slice() == bytes, "a retained segment does not change");
     }
     for side in 0..2 {
-        assert!(pair[side].told == expected[side], "side {side}");
+        assert!(pair[side].events == expected[side], "side {side}");
     }
 }
 
 #[test]
-fn damaged_streams_end_the_same_however_they_are_cut() {
+fn damaged_streams_end_equally_in_all_splits() {
     let (mut ended, mut survived) = (0, 0);
     for seed in 0..1500 {
         let mut random = Random::new(7000 + seed);
@@ -372,9 +372,9 @@ fn damaged_streams_end_the_same_however_they_are_cut() {
             }
             let terminal = driver.over();
             let close = is_done.then(|| driver.sent_close().0);
-            let kind = if let Told::Failed(error) = &terminal { Some(error.kind) } else { None };
-            driver.told.pop();
-            let outcome = (driver.told, kind, close);
+            let kind = if let Event::Failed(error) = &terminal { Some(error.kind) } else { None };
+            driver.events.pop();
+            let outcome = (driver.events, kind, close);
             match &first {
                 Some(first) => assert_eq!(&outcome, first, "seed {seed}, {pieces:?}"),
                 None => first = Some(outcome),

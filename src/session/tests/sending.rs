@@ -1,4 +1,4 @@
-//! What callers queue is what the peer reads, however little the network takes at a time.
+//! The peer receives what callers queue, however little is written at a time.
 
 use std::io::IoSlice;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::session::MessageType::{self, Binary, Text};
 use crate::session::Outbox;
 use crate::session::sending::{MAX_SLICES, Sending};
 
-/// Puts frames together to messages and checks how they were cut.
+/// Joins frames to messages and checks the fragmentation.
 fn messages(frames: &[Sent], fragment_sizes: &[usize]) -> Vec<(u8, Vec<u8>)> {
     let mut messages: Vec<(u8, Vec<u8>)> = Vec::new();
     let mut is_open = false;
@@ -23,7 +23,7 @@ fn messages(frames: &[Sent], fragment_sizes: &[usize]) -> Vec<(u8, Vec<u8>)> {
         message.1.extend_from_slice(&frame.payload);
         is_open = !frame.fin;
         assert!(frame.payload.len() <= limit);
-        assert!(frame.fin || frame.payload.len() == limit, "fragments are as long as they may be");
+        assert!(frame.fin || frame.payload.len() == limit, "all but the last fragment have the full size");
         assert!(frame.fin || !frame.payload.is_empty());
         assert!(frame.opcode != CONTINUATION || !frame.payload.is_empty(), "no empty last fragment");
     }
@@ -36,7 +36,7 @@ fn opcode(message_type: MessageType) -> u8 {
 }
 
 #[test]
-fn copies_segments_and_pings_arrive_in_order_under_any_partial_writes() {
+fn copies_segments_and_pings_arrive_in_order_with_partial_writes() {
     for seed in 0..80 {
         let mut random = Random::new(500 + seed);
         let mut driver = Driver::open();
@@ -75,19 +75,19 @@ fn copies_segments_and_pings_arrive_in_order_under_any_partial_writes() {
         assert_eq!(driver.payload_written, total);
         assert!(driver.outbox.is_empty() && !driver.session.has_to_write());
         let keys: std::collections::HashSet<_> = frames.iter().map(|frame| frame.key).collect();
-        assert_eq!(keys.len(), frames.len(), "each frame has a mask key of its own");
+        assert_eq!(keys.len(), frames.len(), "each frame has its own mask key");
         let data = frames.iter().filter(|frame| frame.opcode < 8).count();
         let pings = frames.iter().filter(|frame| frame.opcode == PING).count();
         assert_eq!((driver.outbox.frames, driver.outbox.messages), (data as u64, expected.len() as u64));
         assert_eq!(driver.session.pings_sent(), pings as u64);
         for (segment, payload) in kept {
-            assert_eq!(segment.as_slice(), payload, "what others can see is not masked in place");
+            assert_eq!(segment.as_slice(), payload, "shared data is not masked in place");
         }
     }
 }
 
 #[test]
-fn every_fragment_size_and_length_around_its_borders_is_cut_right() {
+fn fragmentation_is_correct_around_size_boundaries() {
     for size in [16, 17, 125, 126, 127, 1000, 65_535, 65_536, 100_000] {
         for length in [0, 1, size - 1, size, size + 1, 2 * size - 1, 2 * size, 2 * size + 1, 5 * size + 3] {
             let payload: Vec<u8> = (0..length).map(|n| (n * 7) as u8).collect();
@@ -106,8 +106,8 @@ fn every_fragment_size_and_length_around_its_borders_is_cut_right() {
 }
 
 #[test]
-fn a_message_that_fills_its_block_to_the_last_byte_fits() {
-    // Around 65,536 bytes with headers, alone and behind others in the block.
+fn message_that_fills_block_exactly_fits() {
+    // Around 65,536 bytes with headers, alone and after others in the block.
     for size in [32_767, 30_000, 100_000] {
         for length in 65_490..65_540 {
             for before in [None, Some(3000), Some(65_400)] {
@@ -126,7 +126,7 @@ fn a_message_that_fills_its_block_to_the_last_byte_fits() {
 }
 
 #[test]
-fn a_write_may_stop_at_any_byte() {
+fn writes_may_stop_at_any_byte() {
     let queue = |driver: &mut Driver| {
         driver.send(Text, b"first", 1000);
         driver.send(Binary, &[7; 40], 16);
@@ -158,7 +158,7 @@ fn a_write_may_stop_at_any_byte() {
 }
 
 #[test]
-fn a_pong_overtakes_a_large_message_between_its_fragments() {
+fn pong_is_sent_between_fragments_of_large_message() {
     for by_segment in [false, true] {
         let mut driver = Driver::open();
         let payload = vec![5; 8 << 20];
@@ -182,7 +182,7 @@ fn a_pong_overtakes_a_large_message_between_its_fragments() {
 }
 
 #[test]
-fn a_flood_of_pings_is_answered_within_bounds_and_with_the_newest() {
+fn ping_flood_is_answered_within_bounds_with_newest() {
     let mut driver = Driver::open();
     driver.network_takes = 0;
     for n in 0..100_000u32 {
@@ -203,7 +203,7 @@ fn a_flood_of_pings_is_answered_within_bounds_and_with_the_newest() {
 }
 
 #[test]
-fn a_message_is_prepared_in_bounded_steps_however_small_its_fragments() {
+fn message_with_small_fragments_is_prepared_in_bounded_steps() {
     let mut driver = Driver::open();
     let segment = Segment::copy_of(&vec![1; 1 << 20]).unwrap();
     driver.outbox.push_segment(Binary, segment, 16, &mut driver.keys).unwrap();
@@ -218,7 +218,7 @@ fn a_message_is_prepared_in_bounded_steps_however_small_its_fragments() {
 }
 
 #[test]
-fn what_is_written_dropped_and_under_way_adds_up() {
+fn written_dropped_and_pending_bytes_add_up() {
     for seed in 0..200 {
         let mut random = Random::new(900 + seed);
         let mut keys = Keys::default();
@@ -248,7 +248,7 @@ fn what_is_written_dropped_and_under_way_adds_up() {
         }
         assert_eq!(written + dropped, pushed, "seed {seed}");
         let (frames, rest) = decode(&wire);
-        assert!(rest.is_empty(), "a frame that has begun is finished");
+        assert!(rest.is_empty(), "a partly written frame is completed");
         assert_eq!(frames.iter().map(|frame| frame.payload.len()).sum::<usize>(), written);
     }
 }
@@ -263,8 +263,8 @@ fn write(sending: &mut Sending, limit: usize, wire: &mut Vec<u8>, written: &mut 
 }
 
 #[test]
-fn what_was_stuck_below_the_session_and_went_on_is_no_stall() {
-    // As under TLS, which takes bytes before the network does.
+fn progress_below_session_is_not_a_stall() {
+    // As with TLS, which accepts bytes before they are written.
     let mut driver = Driver::open();
     driver.session.write_blocked(driver.now);
     assert!(driver.session.deadline().is_some());
@@ -273,19 +273,19 @@ fn what_was_stuck_below_the_session_and_went_on_is_no_stall() {
 }
 
 #[test]
-fn a_network_that_takes_nothing_is_given_up_after_the_stall_timeout() {
+fn stalled_write_ends_connection_after_timeout() {
     let mut driver = Driver::open();
     driver.send(Binary, &[1; 1000], 1000);
     driver.network_takes = 0;
     driver.flush();
     driver.pass(Duration::from_millis(19_999));
-    assert_eq!(driver.told, []);
+    assert_eq!(driver.events, []);
     driver.network_takes = 10;
     driver.flush();
     driver.pass(Duration::from_millis(19_999));
-    assert_eq!(driver.told, [], "ten bytes were a sign of life");
+    assert_eq!(driver.events, [], "ten bytes count as progress");
     driver.pass(Duration::from_millis(1));
-    let Told::Failed(error) = driver.over() else { panic!("not failed") };
+    let Event::Failed(error) = driver.over() else { panic!("not failed") };
     assert_eq!(error.kind, crate::error::ErrorKind::TimedOut);
     assert!(error.retriable);
 }

@@ -1,4 +1,4 @@
-//! Extensions: what was offered, what the server accepted, and what comes through them.
+//! Extensions: the offer, the negotiated result, and decoding of received messages.
 
 use std::sync::Arc;
 
@@ -23,15 +23,14 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    /// Completes the request by what is offered.
+    /// Builds the offer and adds it to the request.
     pub(super) fn make(settings: &Settings, request: &mut UpgradeRequest) -> Self {
         let mut elements = Vec::new();
         let mut extensions = Vec::new();
         for extension in &settings.extensions {
             let Some(element) = extension.offer() else { continue };
             let Some(name) = offered_name(&element) else {
-                let message =
-                    "the offer of an extension is no element of Sec-WebSocket-Extensions, and is left out";
+                let message = "the offer of an extension is not a valid element of Sec-WebSocket-Extensions and is omitted";
                 logging::note(LogLevel::Warn, format_args!("{message} (RFC 6455 section 9.1)"));
                 continue;
             };
@@ -44,7 +43,7 @@ impl Offer {
     }
 }
 
-/// The name of what an extension offers, perhaps with several sets of parameters.
+/// Returns the name in an offer, which may contain several sets of parameters.
 fn offered_name(element: &str) -> Option<String> {
     let is_plain = element.bytes().all(|byte| (0x20..0x7F).contains(&byte));
     let offers = parse_extensions(element).ok().filter(|_| is_plain)?;
@@ -55,9 +54,9 @@ fn offered_name(element: &str) -> Option<String> {
 pub(super) struct Extended {
     chain: Arc<Chain>,
     max_message_size: usize,
-    /// What they made of the last payload.
+    /// The last decoded payload.
     pub(super) decoded: Segment,
-    /// How far a text that they decode is checked.
+    /// Validates decoded text.
     utf8: Utf8Stream,
 }
 
@@ -68,7 +67,7 @@ impl Extended {
 }
 
 impl Session {
-    /// Puts to work what the server accepted of our offer.
+    /// Applies the extensions that the server accepted.
     pub(super) fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
         let Some(offer) = self.offer.take() else { return Ok(()) };
         let mut chain = Chain::default();
@@ -109,13 +108,13 @@ impl Session {
 }
 
 impl Rest {
-    /// Lets the extensions decode a message, or a fragment.
+    /// Decodes a message, or a fragment, with the extensions.
     pub(super) fn decode(&mut self, piece: Piece, payload: Segment) -> Result<(), SessionEvent<'static>> {
         let Some(extended) = &mut self.extended else { return Ok(()) };
         match extended.chain.decode(piece, payload) {
             Ok(decoded) => extended.decoded = decoded,
             Err(problem) => {
-                let message = format!("an extension failed on a message that was received: {problem}");
+                let message = format!("an extension failed on a received message: {problem}");
                 return Err(self.fail(1011, Error::new(ErrorKind::Extension, self.phase(), message)));
             }
         }
@@ -132,7 +131,7 @@ impl Rest {
     }
 }
 
-/// An element of the server's answer, written out again.
+/// Formats an element of the server's response.
 fn element(answer: &ExtensionParams) -> String {
     let mut text = answer.name.clone();
     for (name, value) in &answer.params {

@@ -1,4 +1,4 @@
-//! One request, one answer: accepted, refused, or garbage, and found out as early as it can be.
+//! The opening handshake: accepted, refused, or invalid, each detected as early as possible.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::wire::url::Url;
 
 fn refused(driver: &mut Driver) -> (Error, Option<u16>, Vec<u8>) {
     match driver.over() {
-        Told::Refused { error, status, body } => (error, status, body),
+        Event::Refused { error, status, body } => (error, status, body),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn the_upgrade_may_come_in_any_pieces_with_interim_responses_and_frames_around_it() {
+fn upgrade_is_accepted_in_any_pieces_with_interim_responses_and_frames() {
     let wire = [
         b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(),
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n".to_vec(),
@@ -28,16 +28,16 @@ fn the_upgrade_may_come_in_any_pieces_with_interim_responses_and_frames_around_i
     ]
     .concat();
     for mut pieces in Pieces::all() {
-        let mut driver = Driver::asked(&settings());
+        let mut driver = Driver::connecting(&settings());
         driver.feed(&wire, &mut pieces);
-        assert_eq!(driver.told, [Told::Opened, Told::Message(Text, b"welcome".to_vec())], "{pieces:?}");
+        assert_eq!(driver.events, [Event::Opened, Event::Message(Text, b"welcome".to_vec())], "{pieces:?}");
         driver.flush();
         assert_eq!(driver.sent()[0].payload, b"already");
     }
 }
 
 #[test]
-fn a_large_head_is_fine_up_to_its_limit() {
+fn large_head_is_accepted_up_to_limit() {
     for padding in [10_000, 60_000, 65_000] {
         let mut wire = switching();
         wire.truncate(wire.len() - 2);
@@ -46,17 +46,17 @@ fn a_large_head_is_fine_up_to_its_limit() {
         wire.extend_from_slice(b"\r\n\r\n");
         wire.extend(frame(true, TEXT, b"behind"));
         for mut pieces in Pieces::all() {
-            let mut driver = Driver::asked(&settings());
+            let mut driver = Driver::connecting(&settings());
             driver.feed(&wire, &mut pieces);
-            assert_eq!(driver.told, [Told::Opened, Told::Message(Text, b"behind".to_vec())]);
+            assert_eq!(driver.events, [Event::Opened, Event::Message(Text, b"behind".to_vec())]);
         }
     }
 }
 
 #[test]
-fn a_head_without_end_is_refused_at_the_limit() {
+fn endless_head_is_rejected_at_limit() {
     for mut pieces in Pieces::all() {
-        let mut driver = Driver::asked(&settings());
+        let mut driver = Driver::connecting(&settings());
         driver.feed(b"HTTP/1.1 101 Switching Protocols\r\nX-Padding: ", &mut pieces);
         for _ in 0..70 {
             driver.feed(&[b'x'; 1024], &mut pieces);
@@ -69,18 +69,18 @@ fn a_head_without_end_is_refused_at_the_limit() {
 }
 
 #[test]
-fn interim_responses_without_end_are_refused() {
-    let mut driver = Driver::asked(&settings());
+fn endless_interim_responses_are_rejected() {
+    let mut driver = Driver::connecting(&settings());
     driver.feed(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(17), &mut Pieces::Whole);
     assert_eq!(refused(&mut driver).0.kind, ErrorKind::Http);
 }
 
 #[test]
-fn what_is_no_http_is_known_at_once() {
+fn non_http_response_is_detected_at_once() {
     let long = [b"SSH-2.0-".to_vec(), vec![b'x'; 200]].concat();
     for garbage in [&b"\x15\x03\x01\0\x02"[..], b"SSH-2.0", &[0; 500], &long, b"HTTP/1.1 abc def\r\n"] {
         for mut pieces in Pieces::all() {
-            let mut driver = Driver::asked(&settings());
+            let mut driver = Driver::connecting(&settings());
             driver.feed(garbage, &mut pieces);
             assert!(driver.session.is_done(), "{garbage:?} by {pieces:?}");
             let (error, status, body) = refused(&mut driver);
@@ -91,16 +91,16 @@ fn what_is_no_http_is_known_at_once() {
 }
 
 #[test]
-fn a_wrong_accept_key_is_refused_without_waiting() {
+fn wrong_accept_key_is_rejected_at_once() {
     let wire = String::from_utf8(switching()).unwrap().replace("Accept: ", "Accept: x");
-    let mut driver = Driver::asked(&settings());
+    let mut driver = Driver::connecting(&settings());
     driver.feed(wire.as_bytes(), &mut Pieces::Single);
     let (error, status, _) = refused(&mut driver);
     assert_eq!((error.kind, error.http_status, status), (ErrorKind::Protocol, 101, Some(101)));
 }
 
 #[test]
-fn a_refusal_comes_with_its_status_and_the_first_kib_of_its_body() {
+fn refusal_has_status_and_first_kib_of_body() {
     let long = "y".repeat(5000);
     let answers = [
         ("503 Busy\r\nContent-Length: 5".to_owned(), "later", "later"),
@@ -116,33 +116,33 @@ fn a_refusal_comes_with_its_status_and_the_first_kib_of_its_body() {
     ];
     for (head, body, expected) in answers {
         for mut pieces in Pieces::all() {
-            let mut driver = Driver::asked(&settings());
+            let mut driver = Driver::connecting(&settings());
             driver.feed(format!("HTTP/1.1 {head}\r\n\r\n{body}").as_bytes(), &mut pieces);
             assert!(driver.session.is_done(), "{head}");
             let (error, status, got) = refused(&mut driver);
             assert_eq!(String::from_utf8(got).unwrap(), expected);
             assert_eq!((Some(error.http_status), error.kind), (status, ErrorKind::Http));
             assert_eq!(error.retriable, error.http_status >= 500);
-            assert_eq!(driver.wire, b"", "no close frame goes to a server that speaks no WebSocket");
+            assert_eq!(driver.wire, b"", "no close frame is sent before the connection is open");
         }
     }
 }
 
 #[test]
-fn the_body_of_a_refusal_is_not_waited_for_longer_than_it_is_worth() {
+fn refusal_body_has_timeout() {
     let slow = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf";
-    let mut driver = Driver::asked(&settings());
+    let mut driver = Driver::connecting(&settings());
     driver.feed(slow, &mut Pieces::Single);
     driver.pass(Duration::from_millis(600));
     driver.feed(b" a", &mut Pieces::Single);
     driver.pass(Duration::from_millis(399));
-    assert_eq!(driver.told, [], "trickling does not move the deadline, nor is it early");
+    assert_eq!(driver.events, [], "received bytes do not extend the deadline");
     driver.pass(Duration::from_millis(1));
     let (error, status, body) = refused(&mut driver);
     assert_eq!((error.http_status, status, &body[..]), (403, Some(403), &b"half a"[..]));
 
     for error in [None, Some(Error::new(ErrorKind::Reset, Phase::Upgrade, "reset"))] {
-        let mut driver = Driver::asked(&settings());
+        let mut driver = Driver::connecting(&settings());
         driver.feed(slow, &mut Pieces::Whole);
         driver.end(error);
         let (error, _, body) = refused(&mut driver);
@@ -151,11 +151,11 @@ fn the_body_of_a_refusal_is_not_waited_for_longer_than_it_is_worth() {
 }
 
 #[test]
-fn whoever_gives_up_learns_what_the_server_had_answered() {
-    let mut driver = Driver::asked(&settings());
-    assert!(matches!(driver.session.give_up_opening(), crate::session::SessionEvent::Idle));
+fn cancelled_handshake_returns_refusal() {
+    let mut driver = Driver::connecting(&settings());
+    assert!(matches!(driver.session.cancel_handshake(), crate::session::SessionEvent::Idle));
     driver.feed(b"HTTP/1.1 403 Forbidden\r\n\r\nno", &mut Pieces::Whole);
-    let crate::session::SessionEvent::Refused { body, .. } = driver.session.give_up_opening() else {
+    let crate::session::SessionEvent::Refused { body, .. } = driver.session.cancel_handshake() else {
         panic!("the refusal was known")
     };
     assert_eq!(body, b"no");
@@ -164,8 +164,8 @@ fn whoever_gives_up_learns_what_the_server_had_answered() {
 }
 
 #[test]
-fn nothing_is_sent_before_the_connection_is_open() {
-    let mut driver = Driver::asked(&settings());
+fn nothing_is_sent_before_open() {
+    let mut driver = Driver::connecting(&settings());
     driver.send(Text, b"early", 100);
     driver.session.ping(b"early");
     driver.flush();
@@ -173,8 +173,8 @@ fn nothing_is_sent_before_the_connection_is_open() {
 }
 
 #[test]
-fn over_http2_there_is_nothing_to_write_before_the_answer() {
+fn http2_session_has_nothing_to_write_before_response() {
     let request = UpgradeRequest::new(Url::parse("wss://game.example/play").unwrap());
     let (session, _) = Session::over_http2(&settings(), request).unwrap();
-    assert!(!session.has_to_write(), "what cannot be written keeps the worker busy until the answer comes");
+    assert!(!session.has_to_write(), "an unwritable piece would keep the worker busy");
 }

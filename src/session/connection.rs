@@ -1,25 +1,25 @@
-//! The connection as its worker sees it: upgrade, messages, control frames, closing, deadlines.
+//! The session: handshake, messages, control frames, closing handshake, timeouts.
 //!
 //! ```text
-//!   Opening ──101──> Open ──our close is on its way──> Closing ──its answer, or time──> Done
-//!      │              ├──the peer's close, answered────────────────────────────────────^
-//!      └──refused     └──violation (a close frame says so), silence, loss ─────────────^
+//!   Handshake ── 101 ──► Open ── close frame queued ──► Closing ── close frame received, or timeout ──► Done
+//!      │                  ├── close frame of the peer, answered ─────────────────────────────────────────▲
+//!      └── refused        └── violation (answered by a close frame), ping timeout, connection lost ───────▲
 //! ```
 //!
-//! The terminal event is given once, on the way into `Done`; what comes afterwards is discarded.
+//! The terminal event is returned once, on the transition to `Done`; later input is discarded.
 
-mod agreement;
-mod time;
+mod negotiation;
+mod timeouts;
 
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::agreement::{Extended, Offer};
+use self::negotiation::{Extended, Offer};
 use super::extension::{Extension, Piece};
-use super::inbound::{Inbound, Item, Payload, Scratch, Stuck};
-use super::liveness::{Liveness, PingSettings};
-use super::opening::{Opening, OpeningStep};
+use super::handshake::{Handshake, HandshakeStep};
+use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
+use super::keepalive::{Keepalive, PingSettings};
 use super::outbox::{Outbox, Treatment};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
@@ -32,12 +32,11 @@ use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::{Accepted, ExtendedConnect, UpgradeRequest};
 use crate::wire::violation::Violation;
 
-/// Close code of a connection that ended without a closing handshake; never on the wire
-/// (RFC 6455 section 7.4.1).
+/// Close code of a connection that ended without a closing handshake; never sent (RFC 6455 section 7.4.1).
 pub const ABNORMAL_CLOSURE: u16 = 1006;
-/// Close code of an endpoint that goes away.
+/// Close code of an endpoint that is going away.
 const GOING_AWAY: u16 = 1001;
-/// Close code for a close frame that named none; never on the wire.
+/// Close code for a close frame without one; never sent.
 pub const NO_STATUS: u16 = 1005;
 
 #[derive(Clone)]
@@ -46,32 +45,32 @@ pub struct Settings {
     pub close_timeout: Duration,
     pub pings: PingSettings,
     pub compression: Option<DeflateConfig>,
-    /// Extensions of the caller's own, in their order.
+    /// The caller's extensions, in order.
     pub extensions: Vec<Arc<dyn Extension>>,
 }
 
 pub struct Session {
     inbound: Inbound,
-    /// What was offered, until it is answered.
+    /// The offered extensions, until the server responds.
     offer: Option<Box<Offer>>,
-    /// What becomes of messages that are sent, as was agreed on.
+    /// How messages are sent, as negotiated.
     treatment: Treatment,
-    /// Everything but the received bytes, which events point into.
+    /// Everything except the received bytes, which events borrow.
     rest: Rest,
 }
 
 struct Rest {
-    /// Extensions of the caller's own, if any were agreed on.
+    /// The caller's extensions, if any were negotiated.
     extended: Option<Box<Extended>>,
     state: State,
     sending: Sending,
-    liveness: Liveness,
+    keepalive: Keepalive,
     close_timeout: Duration,
-    /// When the closing handshake, or the body of a refusal, has taken too long.
+    /// The deadline for the closing handshake, or for the body of a refusal.
     deadline: Option<Instant>,
-    /// When the worker last came to write.
+    /// The start of the current write turn.
     turn: Option<Instant>,
-    /// Since when the network has taken nothing of what waits.
+    /// Since when the write is stalled.
     stalled_since: Option<Instant>,
     close_is_out: bool,
     pings_sent: u64,
@@ -79,17 +78,17 @@ struct Rest {
 }
 
 enum State {
-    Opening(Box<Opening>),
+    Handshake(Box<Handshake>),
     Open,
     Closing,
     Done,
 }
 
-/// What the connection has to say.
+/// An event of the session.
 pub enum SessionEvent<'a> {
-    /// Nothing more, until more bytes come.
+    /// Nothing until more bytes arrive.
     Idle,
-    /// Something was dealt with; ask again.
+    /// Progress without an event; call again.
     Again,
     Opened {
         accepted: Accepted,
@@ -119,34 +118,34 @@ pub enum SessionEvent<'a> {
 }
 
 impl Session {
-    /// Begins with the upgrade request.
+    /// Creates a session that starts with the upgrade request over HTTP/1.1.
     pub fn new(
         settings: &Settings,
         mut request: UpgradeRequest,
         nonce: [u8; 16],
     ) -> Result<Self, OutOfMemory> {
         let offer = Offer::make(settings, &mut request);
-        Self::begin(settings, offer, Opening::new(request, nonce))
+        Self::begin(settings, offer, Handshake::new(request, nonce))
     }
 
-    /// Begins on a stream of HTTP/2, with a request that is sent outside of it.
+    /// Creates a session on an HTTP/2 stream; the caller sends the returned request.
     pub fn over_http2(
         settings: &Settings,
         mut request: UpgradeRequest,
     ) -> Result<(Self, ExtendedConnect), OutOfMemory> {
         let offer = Offer::make(settings, &mut request);
         let connect = request.extended_connect();
-        Ok((Self::begin(settings, offer, Opening::over_http2(request))?, connect))
+        Ok((Self::begin(settings, offer, Handshake::over_http2(request))?, connect))
     }
 
-    fn begin(settings: &Settings, offer: Offer, opening: Opening) -> Result<Self, OutOfMemory> {
+    fn begin(settings: &Settings, offer: Offer, handshake: Handshake) -> Result<Self, OutOfMemory> {
         let mut sending = Sending::default();
-        sending.push_raw(&opening.request_bytes())?;
+        sending.push_raw(&handshake.request_bytes())?;
         let rest = Rest {
             extended: None,
-            state: State::Opening(Box::new(opening)),
+            state: State::Handshake(Box::new(handshake)),
             sending,
-            liveness: Liveness::new(settings.pings),
+            keepalive: Keepalive::new(settings.pings),
             close_timeout: settings.close_timeout,
             deadline: None,
             turn: None,
@@ -161,26 +160,26 @@ impl Session {
 
     // ------------------------------------------------------------------ receiving
 
-    /// Where the next bytes are to be read to, in this order.
+    /// Returns the buffers for the next read, in order.
     pub fn targets<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<[&'a mut [u8]; 2], OutOfMemory> {
         self.inbound.targets(scratch)
     }
 
-    /// `count` bytes were read into the targets.
+    /// Processes `count` bytes that were read into the targets.
     pub fn received(&mut self, count: usize, scratch: &mut Scratch, now: Instant) {
         crate::fault::point("session.receive");
         self.inbound.received(count, scratch);
-        self.rest.liveness.received(now);
+        self.rest.keepalive.received(now);
     }
 
-    /// What the received bytes hold next. `stream`: see [`Inbound::next`].
+    /// Returns the next event in the received bytes. `stream`: see [`Inbound::next`].
     #[inline]
     pub fn next(&mut self, stream: bool, now: Instant) -> SessionEvent<'_> {
         match &mut self.rest.state {
             State::Open | State::Closing => {}
-            State::Opening(_) => return self.advance_opening(now),
+            State::Handshake(_) => return self.advance_handshake(now),
             State::Done => {
-                // Whatever the peer still says is of no interest to anybody.
+                // Further input is discarded.
                 self.inbound.abandon();
                 return SessionEvent::Idle;
             }
@@ -212,13 +211,13 @@ impl Session {
                 SessionEvent::Fragment { message_type, is_first, is_final, payload }
             }
             Ok(Item::Ping(payload)) => {
-                // RFC 6455 section 5.5.2. Behind our own close frame it is not sent any more.
+                // RFC 6455 section 5.5.2. Not sent after our own close frame.
                 self.rest.sending.pong(payload.bytes());
                 SessionEvent::Again
             }
             Ok(Item::Pong(payload)) => {
                 self.rest.pongs_received += 1;
-                self.rest.liveness.pong(payload.bytes(), now);
+                self.rest.keepalive.pong(payload.bytes(), now);
                 SessionEvent::Pong(payload)
             }
             Ok(Item::Close(payload)) => match parse_close(payload.bytes()) {
@@ -229,12 +228,12 @@ impl Session {
                 }
                 Err(violation) => self.rest.violated(violation),
             },
-            Err(Stuck::Violation(violation)) => self.rest.violated(violation),
-            Err(Stuck::OutOfMemory) => self.rest.out_of_memory(),
+            Err(ReceiveError::Violation(violation)) => self.rest.violated(violation),
+            Err(ReceiveError::OutOfMemory) => self.rest.out_of_memory(),
         }
     }
 
-    /// Gives back what an idle connection does not need.
+    /// Releases buffers that an idle connection does not need.
     pub fn settle(&mut self, scratch: &mut Scratch) {
         if let Some(extended) = &mut self.rest.extended {
             extended.decoded = Segment::EMPTY;
@@ -245,10 +244,10 @@ impl Session {
         self.inbound.settle(scratch);
     }
 
-    /// The peer has ended its side of the stream, or the stream was lost with `error`.
+    /// Processes the end of the stream, or its loss with `error`.
     pub fn ended(&mut self, error: Option<Error>) -> SessionEvent<'static> {
         match self.rest.abandon() {
-            State::Opening(mut opening) => match opening.finish() {
+            State::Handshake(mut handshake) => match handshake.finish() {
                 Some(step) => refused(step),
                 None => SessionEvent::Failed(error.unwrap_or_else(|| {
                     let message = "the server ended the connection before it answered the upgrade request";
@@ -267,21 +266,22 @@ impl Session {
         }
     }
 
-    /// Over HTTP/2: the head of the answer is still to come, by [`answered`](Self::answered).
+    /// Returns whether [`answered`](Self::answered) must still be called, over HTTP/2.
     #[inline]
     pub fn awaits_head(&self) -> bool {
-        matches!(&self.rest.state, State::Opening(opening) if opening.awaits_head())
+        matches!(&self.rest.state, State::Handshake(handshake) if handshake.awaits_head())
     }
 
+    /// Processes the head of the response, over HTTP/2.
     pub fn answered(&mut self, head: ResponseHead) {
-        if let State::Opening(opening) = &mut self.rest.state {
-            opening.answered(head);
+        if let State::Handshake(handshake) = &mut self.rest.state {
+            handshake.answered(head);
         }
     }
 
     // ------------------------------------------------------------------ sending
 
-    /// Takes over what callers have queued.
+    /// Takes the entries that callers have queued; starts a write turn.
     pub fn take_from(&mut self, outbox: &mut Outbox, now: Instant) {
         self.rest.turn = Some(now);
         match self.rest.state {
@@ -292,22 +292,21 @@ impl Session {
                     self.rest.deadline = Some(now + self.rest.close_timeout);
                 }
             }
-            // Only a close frame that waits for its turn lets more go before it.
+            // Entries queued before a pending close frame are still sent.
             State::Done if self.rest.sending.is_ending() => {
                 outbox.take(self.rest.sending.entries());
                 self.rest.sending.drop_close();
             }
-            State::Opening(_) | State::Done => {}
+            State::Handshake(_) | State::Done => {}
         }
     }
 
-    /// A violation was found: the close frame that says so waits until [`last_words`](Self::last_words).
-    /// False if there is no such close frame.
+    /// Holds the close frame for a violation until [`last_words`](Self::last_words). Returns false if there is none.
     pub fn hold_close(&mut self) -> bool {
         self.rest.sending.hold_close()
     }
 
-    /// The same for the last time: after this only a close frame goes.
+    /// Takes the queued entries for the last time and releases the held close frame.
     pub fn last_words(&mut self, outbox: &mut Outbox, now: Instant) {
         self.take_from(outbox, now);
         self.rest.sending.release_close();
@@ -317,32 +316,31 @@ impl Session {
         !self.rest.sending.is_empty()
     }
 
-    /// Prepares the next bytes for the wire.
+    /// Prepares the next bytes to write.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Error> {
         crate::fault::point("session.send");
         self.rest.sending.prepare(keys).map_err(|unsent| match unsent {
-            Unsent::OutOfMemory => Error::new(
-                ErrorKind::Internal,
-                self.rest.phase(),
-                "the allocator has no memory for what is to be sent",
-            ),
+            Unsent::OutOfMemory => {
+                Error::new(ErrorKind::Internal, self.rest.phase(), "out of memory while sending")
+            }
             Unsent::Extension(problem) => {
-                let message = format!("an extension failed on a message that was to be sent: {problem}");
+                let message = format!("an extension failed on an outgoing message: {problem}");
                 Error::new(ErrorKind::Extension, self.rest.phase(), message)
             }
         })
     }
 
+    /// Collects the prepared bytes for one vectored write; returns the number of slices.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         self.rest.sending.gather(slices)
     }
 
-    /// The network took `count` bytes, in the turn that [`take_from`](Self::take_from) began. With
-    /// a count of 0: what had been taken before and was stuck below has moved on.
+    /// Records that `count` bytes were written in the turn started by [`take_from`](Self::take_from). 0 means that a
+    /// lower layer made progress with bytes that it had accepted before.
     pub fn wrote(&mut self, count: usize) -> Wrote {
         self.rest.stalled_since = None;
         let wrote = self.rest.sending.wrote(count);
-        // While what stands before the close frame moves, the peer cannot have answered it.
+        // The close timeout starts when the close frame is written, so data before it extends the deadline.
         if matches!(self.rest.state, State::Closing) && !self.rest.close_is_out {
             self.rest.deadline = self.rest.turn.map(|turn| turn + self.rest.close_timeout);
         }
@@ -350,12 +348,12 @@ impl Session {
         wrote
     }
 
-    /// The network took nothing.
+    /// Records that the write would block.
     pub fn write_blocked(&mut self, now: Instant) {
         self.rest.stalled_since.get_or_insert(now);
     }
 
-    /// Nobody listens any more: what is queued is dropped, and a close frame says goodbye.
+    /// Ends the session without further events: drops queued data and sends a close frame.
     pub fn leave(&mut self, outbox: &mut Outbox) {
         outbox.shut();
         if !self.rest.close_is_out && matches!(self.rest.state, State::Open | State::Closing) {
@@ -365,11 +363,11 @@ impl Session {
         self.rest.finish();
     }
 
-    /// Nobody listens any more, but what is queued is still sent, and a close frame says goodbye behind it.
+    /// Ends the session without further events: sends queued data, then a close frame.
     pub fn leave_when_sent(&mut self, outbox: &mut Outbox, now: Instant) {
         self.take_from(outbox, now);
         outbox.shut();
-        // Of a violation that the game has not come to.
+        // The close frame of a violation that the game has not processed.
         self.rest.sending.release_close();
         if matches!(self.rest.state, State::Open) {
             self.rest.sending.close_last(&GOING_AWAY.to_be_bytes());
@@ -377,20 +375,20 @@ impl Session {
         self.rest.finish();
     }
 
-    /// Payload bytes of the caller's that the network has not taken.
+    /// Returns the caller's payload bytes that are not written yet.
     pub fn queued_payload(&self) -> usize {
         self.rest.sending.queued_payload()
     }
 
-    /// The server took too long to answer the upgrade request. What it refused with, if it did.
-    pub fn give_up_opening(&mut self) -> SessionEvent<'static> {
+    /// Ends the handshake after a timeout; returns the refusal if its head was received.
+    pub fn cancel_handshake(&mut self) -> SessionEvent<'static> {
         match &self.rest.state {
-            State::Opening(opening) if opening.is_refused() => self.rest.took_too_long(),
+            State::Handshake(handshake) if handshake.is_refused() => self.rest.timed_out(),
             _ => SessionEvent::Idle,
         }
     }
 
-    /// A ping of the caller's own.
+    /// Sends a ping of the caller.
     pub fn ping(&mut self, payload: &[u8]) {
         if matches!(self.rest.state, State::Open) {
             self.rest.pings_sent += 1;
@@ -398,13 +396,13 @@ impl Session {
         }
     }
 
-    // ------------------------------------------------------------------ facts
+    // ------------------------------------------------------------------ state
 
     pub fn is_done(&self) -> bool {
         matches!(self.rest.state, State::Done)
     }
 
-    /// A close frame of ours is on the wire.
+    /// Returns whether our close frame was written.
     pub fn close_is_out(&self) -> bool {
         self.rest.close_is_out
     }
@@ -414,7 +412,7 @@ impl Session {
     }
 
     pub fn latency(&self) -> Option<Duration> {
-        self.rest.liveness.latency()
+        self.rest.keepalive.latency()
     }
 
     pub fn frames_received(&self) -> u64 {
@@ -433,56 +431,56 @@ impl Session {
         self.rest.pongs_received
     }
 
-    /// Frames that the outbox could not count: control frames, and those of changed messages.
+    /// Returns the frames that the outbox does not count: control frames, and those of transformed messages.
     pub fn extra_frames_sent(&self) -> u64 {
         self.rest.sending.control_frames + self.rest.sending.changed_frames
     }
 
-    /// Payload bytes of compressed messages that were sent, before and after.
+    /// Returns the payload bytes of sent compressed messages, before and after compression.
     pub fn compression(&self) -> (u64, u64) {
         (self.rest.sending.payload_before_compression, self.rest.sending.payload_after_compression)
     }
 
-    /// The capacity of all blocks that received bytes are held in.
+    /// Returns the capacity of all receive buffers.
     #[cfg(test)]
     pub fn held_bytes(&self) -> usize {
         self.inbound.held_bytes()
     }
 
-    /// Memory of the queues of what is to be written, without the payloads.
+    /// Returns the memory of the send queues, without payloads.
     #[cfg(test)]
     pub fn queue_bytes(&self) -> usize {
         self.rest.sending.queue_bytes()
     }
 
-    // ------------------------------------------------------------------ within
+    // ------------------------------------------------------------------ private
 
-    fn advance_opening(&mut self, now: Instant) -> SessionEvent<'_> {
-        let State::Opening(opening) = &mut self.rest.state else { return SessionEvent::Idle };
-        match opening.advance(&mut self.inbound) {
-            OpeningStep::NeedMore => {
-                if opening.is_refused() {
+    fn advance_handshake(&mut self, now: Instant) -> SessionEvent<'_> {
+        let State::Handshake(handshake) = &mut self.rest.state else { return SessionEvent::Idle };
+        match handshake.advance(&mut self.inbound) {
+            HandshakeStep::NeedMore => {
+                if handshake.is_refused() {
                     self.rest.deadline.get_or_insert(now + RESPONSE_BODY_TIMEOUT);
                 }
                 SessionEvent::Idle
             }
-            OpeningStep::Upgraded { accepted, head } => {
+            HandshakeStep::Upgraded { accepted, head } => {
                 if let Err(error) = self.agree(&accepted.extensions) {
                     self.rest.state = State::Done;
                     return SessionEvent::Refused { error: error.into(), head: Some(head), body: Vec::new() };
                 }
                 self.rest.state = State::Open;
-                self.rest.liveness.start(now);
+                self.rest.keepalive.start(now);
                 SessionEvent::Opened { accepted, head }
             }
-            step @ OpeningStep::Refused { .. } => {
+            step @ HandshakeStep::Refused { .. } => {
                 self.rest.abandon();
                 refused(step)
             }
         }
     }
 
-    /// What becomes of messages that are sent.
+    /// Returns how messages are sent, as negotiated.
     pub fn treatment(&self) -> Treatment {
         self.treatment
     }
@@ -491,14 +489,14 @@ impl Session {
 impl Rest {
     fn phase(&self) -> Phase {
         match self.state {
-            State::Opening(_) => Phase::Upgrade,
+            State::Handshake(_) => Phase::Upgrade,
             State::Open => Phase::Open,
             State::Closing | State::Done => Phase::Closing,
         }
     }
 
-    /// RFC 6455 section 5.5.1: the answer echoes the code. What was queued before is dropped, as
-    /// the peer does not read it any more.
+    /// Answers a close frame by echoing the code (RFC 6455 section 5.5.1). Drops queued data, as the peer does not
+    /// read it.
     fn answer_close(&mut self, code: u16, reason: String) -> SessionEvent<'static> {
         if !self.close_is_out {
             let echo = code.to_be_bytes();
@@ -514,13 +512,12 @@ impl Rest {
     }
 
     fn out_of_memory(&mut self) -> SessionEvent<'static> {
-        let error =
-            Error::new(ErrorKind::Internal, self.phase(), "the allocator has no memory for a message");
+        let error = Error::new(ErrorKind::Internal, self.phase(), "out of memory while receiving a message");
         self.fail(1011, error)
     }
 
-    /// Fails the connection from our side (RFC 6455 section 7.1.7), with a close frame that says
-    /// why, behind what was queued: answers to messages that came before the violation.
+    /// Fails the connection (RFC 6455 section 7.1.7): sends a close frame with the reason after queued data, which
+    /// may answer messages that preceded the violation.
     fn fail(&mut self, code: u16, error: Error) -> SessionEvent<'static> {
         if !self.close_is_out {
             let mut payload = [0; MAX_CONTROL_PAYLOAD];
@@ -536,7 +533,7 @@ impl Rest {
         self.deadline = None;
     }
 
-    /// Nobody is there to talk to any more. Returns how far it had come.
+    /// Ends the session when the connection is lost; returns the previous state.
     fn abandon(&mut self) -> State {
         let state = std::mem::replace(&mut self.state, State::Done);
         (self.deadline, self.stalled_since) = (None, None);
@@ -545,9 +542,9 @@ impl Rest {
     }
 }
 
-fn refused(step: OpeningStep) -> SessionEvent<'static> {
+fn refused(step: HandshakeStep) -> SessionEvent<'static> {
     match step {
-        OpeningStep::Refused { error, head, body } => SessionEvent::Refused { error, head, body },
-        OpeningStep::NeedMore | OpeningStep::Upgraded { .. } => SessionEvent::Idle,
+        HandshakeStep::Refused { error, head, body } => SessionEvent::Refused { error, head, body },
+        HandshakeStep::NeedMore | HandshakeStep::Upgraded { .. } => SessionEvent::Idle,
     }
 }

@@ -1,10 +1,10 @@
-//! The upgrade over HTTP/1.1 (RFC 6455 section 4) or HTTP/2 (RFC 8441): one request, one answer. Over
-//! HTTP/2 the heads of both travel outside the bytes of the connection.
+//! The opening handshake over HTTP/1.1 (RFC 6455 section 4) or HTTP/2 (RFC 8441): one request and its response. Over
+//! HTTP/2 the caller transfers the heads of both.
 //!
 //! ```text
-//!   request sent ──1xx──> (again) ──101, all as asked──> upgraded
-//!        │                   └──101, something wrong──> refused
-//!        └──other status──> reading the first KiB of its body ──> refused
+//!   request sent ── 1xx ──► (skipped) ── valid 101 ──► upgraded
+//!        │                      └── invalid 101 ──► refused
+//!        └── other status ──► reads the first KiB of the body ──► refused
 //! ```
 
 use super::inbound::Inbound;
@@ -16,20 +16,20 @@ use crate::wire::upgrade::{
     Accepted, UpgradeError, UpgradeRequest, check_response, check_response_http2, key_from,
 };
 
-pub struct Opening {
+pub struct Handshake {
     request: UpgradeRequest,
-    way: Way,
+    transport: Transport,
     interim_responses: usize,
-    /// Bytes of the head in which no end was found.
+    /// Bytes of the head that were searched for its end.
     scanned: usize,
     refusal: Option<Refusal>,
 }
 
-enum Way {
+enum Transport {
     Http1 {
         key: String,
     },
-    /// With the answer, until it was looked at.
+    /// `answer` is the head of the response, until it is processed.
     Http2 {
         answer: Option<ResponseHead>,
     },
@@ -41,63 +41,63 @@ struct Refusal {
     body: BodyDecoder,
 }
 
-/// How far the answer has come.
-pub enum OpeningStep {
+/// The progress of the handshake.
+pub enum HandshakeStep {
     NeedMore,
     Upgraded { accepted: Accepted, head: ResponseHead },
     Refused { error: Error, head: Option<ResponseHead>, body: Vec<u8> },
 }
 
-impl Opening {
+impl Handshake {
     pub fn new(request: UpgradeRequest, nonce: [u8; 16]) -> Self {
-        Self::by(Way::Http1 { key: key_from(nonce) }, request)
+        Self::with_transport(Transport::Http1 { key: key_from(nonce) }, request)
     }
 
     pub fn over_http2(request: UpgradeRequest) -> Self {
-        Self::by(Way::Http2 { answer: None }, request)
+        Self::with_transport(Transport::Http2 { answer: None }, request)
     }
 
-    fn by(way: Way, request: UpgradeRequest) -> Self {
-        Self { request, way, interim_responses: 0, scanned: 0, refusal: None }
+    fn with_transport(transport: Transport, request: UpgradeRequest) -> Self {
+        Self { request, transport, interim_responses: 0, scanned: 0, refusal: None }
     }
 
-    /// What is to be sent; over HTTP/2 nothing is.
+    /// Returns the bytes of the request; none over HTTP/2.
     pub fn request_bytes(&self) -> Vec<u8> {
         crate::fault::point("session.ask");
         let mut bytes = Vec::new();
-        if let Way::Http1 { key } = &self.way {
+        if let Transport::Http1 { key } = &self.transport {
             self.request.encode_http1(key, &mut bytes);
         }
         bytes
     }
 
-    /// Whether the answer comes by [`answered`](Self::answered), and has not.
+    /// Returns whether [`answered`](Self::answered) must still be called.
     pub fn awaits_head(&self) -> bool {
-        matches!(self.way, Way::Http2 { answer: None }) && self.refusal.is_none()
+        matches!(self.transport, Transport::Http2 { answer: None }) && self.refusal.is_none()
     }
 
-    /// The head of the answer has come over HTTP/2.
+    /// Stores the head of the response over HTTP/2.
     pub fn answered(&mut self, head: ResponseHead) {
-        if let Way::Http2 { answer } = &mut self.way {
+        if let Transport::Http2 { answer } = &mut self.transport {
             *answer = Some(head);
         }
     }
 
-    /// The refusal is certain, only its body is still wanted.
+    /// Returns whether the handshake was refused and only the body is pending.
     pub fn is_refused(&self) -> bool {
         self.refusal.is_some()
     }
 
-    /// Looks at what has come.
-    pub fn advance(&mut self, inbound: &mut Inbound) -> OpeningStep {
+    /// Processes the received bytes.
+    pub fn advance(&mut self, inbound: &mut Inbound) -> HandshakeStep {
         loop {
             if self.refusal.is_some() {
                 return self.read_body(inbound);
             }
-            if let Way::Http2 { answer } = &mut self.way {
-                let Some(head) = answer.take() else { return OpeningStep::NeedMore };
+            if let Transport::Http2 { answer } = &mut self.transport {
+                let Some(head) = answer.take() else { return HandshakeStep::NeedMore };
                 let checked = check_response_http2(&head, &self.request);
-                if let Some(step) = self.judged(checked, head) {
+                if let Some(step) = self.finish_head(checked, head) {
                     return step;
                 }
                 continue;
@@ -106,32 +106,32 @@ impl Opening {
             if !is_worth_parsing(unread, self.scanned) {
                 self.scanned = unread.len();
                 inbound.expect_head();
-                return OpeningStep::NeedMore;
+                return HandshakeStep::NeedMore;
             }
             match parse_response(unread) {
                 Ok(Head::Incomplete) => {
                     self.scanned = unread.len();
                     inbound.expect_head();
-                    return OpeningStep::NeedMore;
+                    return HandshakeStep::NeedMore;
                 }
                 Ok(Head::Interim { consumed }) => {
                     inbound.consume(consumed);
                     self.scanned = 0;
                     self.interim_responses += 1;
                     if self.interim_responses > MAX_INTERIM_RESPONSES {
-                        let message = "the server sent interim (1xx) responses without end";
+                        let message = "the server sent too many interim (1xx) responses";
                         return refused(Error::new(ErrorKind::Http, Phase::Upgrade, message));
                     }
                 }
                 Ok(Head::Final { head, consumed }) => {
                     inbound.consume(consumed);
-                    let key = match &self.way {
-                        Way::Http1 { key } => key.as_str(),
-                        // Dealt with above.
-                        Way::Http2 { .. } => "",
+                    let key = match &self.transport {
+                        Transport::Http1 { key } => key.as_str(),
+                        // Handled above.
+                        Transport::Http2 { .. } => "",
                     };
                     let checked = check_response(&head, &self.request, key);
-                    if let Some(step) = self.judged(checked, head) {
+                    if let Some(step) = self.finish_head(checked, head) {
                         return step;
                     }
                 }
@@ -140,17 +140,17 @@ impl Opening {
         }
     }
 
-    /// The server agreed; or it did not, and the body that follows says why.
-    fn judged(
+    /// Returns the result of an accepted handshake, or stores the refusal and continues with its body.
+    fn finish_head(
         &mut self,
         checked: Result<Accepted, UpgradeError>,
         mut head: ResponseHead,
-    ) -> Option<OpeningStep> {
+    ) -> Option<HandshakeStep> {
         match checked {
             Ok(accepted) => {
-                // Only a refusal has one that anybody reads.
+                // Only used for refusals.
                 head.reason = String::new();
-                Some(OpeningStep::Upgraded { accepted, head })
+                Some(HandshakeStep::Upgraded { accepted, head })
             }
             Err(error) => {
                 let body = BodyDecoder::new(body_framing(&head));
@@ -161,24 +161,24 @@ impl Opening {
         }
     }
 
-    /// Nothing more comes, or nobody waits for it any longer.
-    pub fn finish(&mut self) -> Option<OpeningStep> {
+    /// Ends the handshake: at the end of the stream, or at the deadline. Returns the refusal, if there is one.
+    pub fn finish(&mut self) -> Option<HandshakeStep> {
         let Refusal { error, head, body } = self.refusal.take()?;
-        Some(OpeningStep::Refused { error, head: Some(head), body: body.body().to_vec() })
+        Some(HandshakeStep::Refused { error, head: Some(head), body: body.body().to_vec() })
     }
 
-    fn read_body(&mut self, inbound: &mut Inbound) -> OpeningStep {
-        let Some(refusal) = &mut self.refusal else { return OpeningStep::NeedMore };
+    fn read_body(&mut self, inbound: &mut Inbound) -> HandshakeStep {
+        let Some(refusal) = &mut self.refusal else { return HandshakeStep::NeedMore };
         let unread = inbound.unread();
         let (done, count) = (refusal.body.feed(unread), unread.len());
         inbound.consume(count);
         if !done {
-            return OpeningStep::NeedMore;
+            return HandshakeStep::NeedMore;
         }
-        self.finish().unwrap_or(OpeningStep::NeedMore)
+        self.finish().unwrap_or(HandshakeStep::NeedMore)
     }
 }
 
-fn refused(error: Error) -> OpeningStep {
-    OpeningStep::Refused { error, head: None, body: Vec::new() }
+fn refused(error: Error) -> HandshakeStep {
+    HandshakeStep::Refused { error, head: None, body: Vec::new() }
 }

@@ -1,22 +1,22 @@
-//! Where the next bytes are read to, and what is kept of them.
+//! Read buffers: where the next bytes are read to, and what is kept of them.
 
-use super::{Arriving, Held, Inbound, Scratch};
+use super::{Held, Inbound, IncomingFrame, Scratch};
 use crate::buffer::{self, OutOfMemory, Writer};
 use crate::limits::{MAX_RESPONSE_HEAD, READ_SIZE};
 
-/// Reads that could bring less than this are not worth a system call: a fresh block is taken.
-const LEAST_READ: usize = 16 << 10;
-/// Bytes that are read together with the end of a body. After one large frame there often comes another,
-/// whose first bytes would only have to be copied into a body of their own.
-const BEHIND_A_BODY: usize = 4 << 10;
-/// Leftovers in blocks larger than this move to a smaller one when nothing more comes.
+/// The minimum space for a read; with less, a new block is used.
+const MIN_READ: usize = 16 << 10;
+/// How many bytes are read beyond the end of a body. Small, as a large frame is often followed by another one, whose
+/// first bytes would have to be copied into its body.
+const READ_BEYOND_BODY: usize = 4 << 10;
+/// Remaining bytes in blocks larger than this move to a smaller block when the socket is drained.
 const STASH_ABOVE: usize = 4 << 10;
 
 impl Inbound {
-    /// Where the next bytes are to be read to, in this order.
+    /// Returns the buffers for the next read, in order.
     pub fn targets<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<[&'a mut [u8]; 2], OutOfMemory> {
-        if let Some(Arriving { into_body: Some(missing), .. }) = self.frame {
-            // Whatever was held is consumed: it went into the body first.
+        if let Some(IncomingFrame { into_body: Some(missing), .. }) = self.frame {
+            // All held bytes are consumed: they were moved into the body.
             if let Some(held) = self.held.take() {
                 scratch.get_or_insert(held.writer);
             }
@@ -26,11 +26,11 @@ impl Inbound {
                 None => &mut [],
             };
             let direct = missing.min(body.len());
-            // Only when the body takes all of its frame may the bytes behind it go elsewhere.
+            // Reading beyond the frame is possible only if the body has space for the rest of the frame.
             let rest = if direct == missing { prepare_scratch(scratch)?.spare() } else { &mut [] };
-            return Ok([&mut body[..direct], at_most(BEHIND_A_BODY, rest)]);
+            return Ok([&mut body[..direct], at_most(READ_BEYOND_BODY, rest)]);
         }
-        self.make_room(scratch)?;
+        self.ensure_space(scratch)?;
         let target = match &mut self.held {
             Some(held) => held.writer.spare(),
             None => prepare_scratch(scratch)?.spare(),
@@ -38,9 +38,9 @@ impl Inbound {
         Ok([at_most(READ_SIZE, target), &mut []])
     }
 
-    /// `count` bytes were read into the targets.
+    /// Records that `count` bytes were read into the targets.
     pub fn received(&mut self, mut count: usize, scratch: &mut Scratch) {
-        if let Some(Arriving { into_body: Some(missing), .. }) = &mut self.frame
+        if let Some(IncomingFrame { into_body: Some(missing), .. }) = &mut self.frame
             && let Some(body) = &mut self.body
         {
             let direct = count.min(*missing).min(body.room());
@@ -63,7 +63,7 @@ impl Inbound {
         }
     }
 
-    /// The bytes that are not consumed yet: the upgrade response, before there are frames.
+    /// Returns the bytes that are not consumed; during the handshake, those of the response.
     pub fn unread(&self) -> &[u8] {
         match &self.held {
             Some(held) => &held.writer.bytes()[held.consumed..],
@@ -77,21 +77,21 @@ impl Inbound {
         }
     }
 
-    /// Asks for room for a response head that is not complete yet.
+    /// Requests space for an incomplete response head.
     pub fn expect_head(&mut self) {
         self.wanted = (self.unread().len() + 1).next_power_of_two().min(2 * MAX_RESPONSE_HEAD);
     }
 
-    /// Gives back or shrinks what is held, now that nothing more comes for a while.
+    /// Releases or shrinks the held block after the socket is drained.
     pub fn settle(&mut self, scratch: &mut Scratch) {
-        self.drop_shown_body();
+        self.drop_delivered_body();
         let Some(held) = &mut self.held else { return };
         let left = held.writer.filled() - held.consumed;
         if left > 0 && (left > held.writer.capacity() / 4 || held.writer.capacity() <= STASH_ABOVE) {
             return;
         }
         if left > 0 {
-            // Without memory for the small block the large one simply stays.
+            // If the allocation fails, keep the large block.
             let Ok(mut small) = buffer::take(left) else { return };
             small.put(&held.writer.bytes()[held.consumed..]);
             let large = std::mem::replace(held, Held { writer: small, consumed: 0 });
@@ -101,10 +101,10 @@ impl Inbound {
         }
     }
 
-    /// Gives everything back: nothing that comes is of interest any more.
+    /// Releases all buffers; further input is discarded.
     pub fn abandon(&mut self) {
         (self.held, self.frame, self.message, self.body) = (None, None, None, None);
-        self.body_is_shown = false;
+        self.body_is_delivered = false;
     }
 
     #[cfg(test)]
@@ -113,13 +113,13 @@ impl Inbound {
             + self.body.as_ref().map_or(0, Writer::capacity)
     }
 
-    pub(super) fn drop_shown_body(&mut self) {
-        if std::mem::take(&mut self.body_is_shown) {
+    pub(super) fn drop_delivered_body(&mut self) {
+        if std::mem::take(&mut self.body_is_delivered) {
             self.body = None;
         }
     }
 
-    /// Room for at least one more byte of the frame that is read into the body.
+    /// Ensures space for at least one more byte in the body.
     fn grow_body(&mut self, missing: usize) -> Result<(), OutOfMemory> {
         if self.body.as_ref().is_none_or(|body| body.room() == 0) {
             append(&mut self.body, &[], missing)?;
@@ -127,12 +127,12 @@ impl Inbound {
         Ok(())
     }
 
-    /// Moves what is held to the front of another block if its frame would not fit behind it.
-    fn make_room(&mut self, scratch: &mut Scratch) -> Result<(), OutOfMemory> {
+    /// Moves the held bytes to the front of another block if the rest of their frame does not fit.
+    fn ensure_space(&mut self, scratch: &mut Scratch) -> Result<(), OutOfMemory> {
         let Some(held) = &mut self.held else { return Ok(()) };
         let (left, room) = (held.writer.filled() - held.consumed, held.writer.room());
         let fits = held.writer.capacity() - held.consumed >= self.wanted;
-        if left > 0 && fits && (room >= LEAST_READ || (left >= LEAST_READ && room > 0)) {
+        if left > 0 && fits && (room >= MIN_READ || (left >= MIN_READ && room > 0)) {
             return Ok(());
         }
         if left > 0 {
@@ -152,8 +152,8 @@ impl Inbound {
     }
 }
 
-/// Appends to a body, which grows to at most twice of what has arrived, or to a free block of the
-/// pool that is large enough: that memory is there already, so a header cannot make it grow.
+/// Appends to a body. It grows to at most twice the bytes that have arrived, or to a free pool block of the expected
+/// size, which is already allocated.
 pub(super) fn append(body: &mut Option<Writer>, bytes: &[u8], expected: usize) -> Result<(), OutOfMemory> {
     let filled = body.as_ref().map_or(0, Writer::filled);
     let room = body.as_ref().map_or(0, Writer::room);
@@ -183,7 +183,7 @@ fn at_most(count: usize, room: &mut [u8]) -> &mut [u8] {
 
 fn prepare_scratch(scratch: &mut Scratch) -> Result<&mut Writer, OutOfMemory> {
     let usable = scratch.as_mut().is_some_and(|writer| {
-        writer.capacity() >= READ_SIZE && (writer.reclaim() || writer.room() >= LEAST_READ)
+        writer.capacity() >= READ_SIZE && (writer.reclaim() || writer.room() >= MIN_READ)
     });
     if !usable {
         *scratch = None;

@@ -1,33 +1,33 @@
-//! Deadlines, silence, and what time that does not count does to them.
+//! Timeouts: deadlines, write stalls, pings, and their restart after a suspend.
 
 use std::time::{Duration, Instant};
 
 use super::{ABNORMAL_CLOSURE, Rest, Session, SessionEvent, State, refused};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{PROBE_TIMEOUT, WRITE_STALL_TIMEOUT};
-use crate::session::liveness::{Due, PingSettings};
+use crate::session::keepalive::{Due, PingSettings};
 
 impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         let stall = self.rest.stalled_since.map(|since| since + WRITE_STALL_TIMEOUT);
-        let silence = match self.rest.state {
-            State::Open => self.rest.liveness.deadline(),
+        let ping = match self.rest.state {
+            State::Open => self.rest.keepalive.deadline(),
             _ => None,
         };
-        [self.rest.deadline, stall, silence].into_iter().flatten().min()
+        [self.rest.deadline, stall, ping].into_iter().flatten().min()
     }
 
-    /// Asks the peer at once whether it is there. It counts as lost when nothing comes within
-    /// [`PROBE_TIMEOUT`]. Only an open connection is asked: the others have deadlines of their own.
+    /// Sends a ping at once. The connection is lost if nothing arrives within [`PROBE_TIMEOUT`]. Does nothing unless
+    /// the session is open: other states have their own deadlines.
     pub fn probe(&mut self, now: Instant) {
         if let State::Open = self.rest.state {
-            let payload = self.rest.liveness.probe(PROBE_TIMEOUT, now);
+            let payload = self.rest.keepalive.probe(PROBE_TIMEOUT, now);
             self.rest.pings_sent += 1;
             self.rest.sending.ping(&payload);
         }
     }
 
-    /// Nothing was looked at for `away`: what was waited for meanwhile does not count.
+    /// Extends all timeouts by `away`, after the process was suspended.
     pub fn forgive(&mut self, away: Duration, now: Instant) {
         if let Some(deadline) = &mut self.rest.deadline {
             *deadline += away;
@@ -35,30 +35,31 @@ impl Session {
         if let Some(since) = &mut self.rest.stalled_since {
             *since = now;
         }
-        self.rest.liveness.forgive(now);
+        self.rest.keepalive.forgive(now);
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
         if self.rest.deadline.is_some_and(|deadline| now >= deadline) {
             self.rest.deadline = None;
-            return self.rest.took_too_long();
+            return self.rest.timed_out();
         }
         if self.rest.stalled_since.is_some_and(|since| now >= since + WRITE_STALL_TIMEOUT) {
             let message = format!(
-                "the network took no data for {} s: the peer is gone or does not read",
+                "the write stalled for {} s: the peer is unreachable or does not read",
                 WRITE_STALL_TIMEOUT.as_secs()
             );
             return self.ended(Some(Error::new(ErrorKind::TimedOut, self.phase(), message)));
         }
         if let State::Open = self.rest.state {
-            match self.rest.liveness.handle_timeout(now) {
+            match self.rest.keepalive.handle_timeout(now) {
                 Due::Nothing => {}
                 Due::Ping(payload) => {
                     self.rest.pings_sent += 1;
                     self.rest.sending.ping(&payload);
                 }
                 Due::Lost(patience) => {
-                    let message = format!("the peer was silent for {} ms after a ping", patience.as_millis());
+                    let message =
+                        format!("the peer did not respond within {} ms after a ping", patience.as_millis());
                     return self.ended(Some(Error::new(ErrorKind::PingTimeout, Phase::Open, message)));
                 }
             }
@@ -67,19 +68,19 @@ impl Session {
     }
 
     pub fn set_pings(&mut self, pings: PingSettings, now: Instant) {
-        self.rest.liveness.set(pings, now);
+        self.rest.keepalive.set(pings, now);
     }
 
-    /// Reading stops or goes on, by our own choice.
+    /// Records that reading is paused or resumed by this side.
     pub fn set_reading(&mut self, reading: bool, now: Instant) {
-        self.rest.liveness.set_reading(reading, now);
+        self.rest.keepalive.set_reading(reading, now);
     }
 }
 
 impl Rest {
-    pub(super) fn took_too_long(&mut self) -> SessionEvent<'static> {
+    pub(super) fn timed_out(&mut self) -> SessionEvent<'static> {
         match self.abandon() {
-            State::Opening(mut opening) => opening.finish().map_or(SessionEvent::Idle, refused),
+            State::Handshake(mut handshake) => handshake.finish().map_or(SessionEvent::Idle, refused),
             State::Closing => {
                 let reason = format!(
                     "the server did not answer the close frame within {} ms",
@@ -87,7 +88,7 @@ impl Rest {
                 );
                 SessionEvent::Closed { code: ABNORMAL_CLOSURE, reason }
             }
-            // Neither has a deadline.
+            // These states have no deadline.
             State::Open | State::Done => SessionEvent::Idle,
         }
     }

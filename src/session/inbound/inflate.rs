@@ -1,46 +1,51 @@
-//! Compressed messages (RFC 7692), within the limit for messages while they are decompressed.
+//! Decompression of messages (RFC 7692) within the message size limit.
 
-use super::{Inbound, Place, Step, Stuck};
+use super::{Inbound, Place, ReceiveError, Step};
 use crate::buffer::{self, Writer};
 use crate::session::MessageType;
 use crate::wire::deflate::Status;
 use crate::wire::frame::Opcode;
 use crate::wire::violation::Violation;
 
-/// Less room than this is not worth a call of the decompressor.
-const LEAST_INFLATE_ROOM: usize = 1 << 10;
+/// The minimum output space for a call of the decompressor.
+const MIN_INFLATE_SPACE: usize = 1 << 10;
 
 impl Inbound {
-    /// Decompresses what has come of a frame into the body, never beyond the limit.
-    pub(super) fn inflate(&mut self, opcode: Opcode, fin: bool, mut left: usize) -> Result<Step, Stuck> {
+    /// Decompresses the received part of a frame into the body, up to the limit.
+    pub(super) fn inflate(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        mut left: usize,
+    ) -> Result<Step, ReceiveError> {
         let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
             return Ok(Step::NeedMore);
         };
         let limit = self.max_message_size;
-        // All that was fed is taken, but not all that it makes is out.
-        let mut more_comes = false;
+        // The decompressor has pending output.
+        let mut has_output = false;
         loop {
             let here = match &self.held {
                 Some(held) => &held.writer.bytes()[held.consumed..],
                 None => &[],
             };
             let here = &here[..here.len().min(left)];
-            if here.is_empty() && left > 0 && !more_comes {
+            if here.is_empty() && left > 0 && !has_output {
                 break;
             }
-            // Room for what comes, but never for more than one byte over the limit.
+            // Provides output space, but at most one byte beyond the limit.
             let allowed = limit - message.size + 1;
             let room = self.body.as_ref().map_or(0, Writer::room);
-            if room < LEAST_INFLATE_ROOM.min(allowed) {
+            if room < MIN_INFLATE_SPACE.min(allowed) {
                 let filled = self.body.as_ref().map_or(0, Writer::filled);
-                let expected = (4 * here.len()).max(filled).max(LEAST_INFLATE_ROOM).min(allowed);
+                let expected = (4 * here.len()).max(filled).max(MIN_INFLATE_SPACE).min(allowed);
                 let mut larger = buffer::take(filled + expected)?;
                 if let Some(body) = &self.body {
                     larger.put(body.bytes());
                 }
                 self.body = Some(larger);
             }
-            let Some(body) = &mut self.body else { return Err(Stuck::OutOfMemory) };
+            let Some(body) = &mut self.body else { return Err(ReceiveError::OutOfMemory) };
             let start = body.filled();
             let room = body.room().min(allowed);
             let last = fin && here.len() == left;
@@ -58,7 +63,7 @@ impl Inbound {
             if message.message_type == MessageType::Text {
                 self.utf8.feed(&body.bytes()[start..])?;
             }
-            more_comes = matches!(step.status, Status::NeedsOutput);
+            has_output = matches!(step.status, Status::NeedsOutput);
             match step.status {
                 Status::NeedsOutput => {}
                 Status::NeedsInput | Status::Done if left > 0 => {}
@@ -75,13 +80,13 @@ impl Inbound {
         if fin {
             inflater.release_if_idle();
         }
-        // The size was counted as it came.
+        // The size was already added.
         self.fragment(opcode, fin, 0, Place::Body)
     }
 }
 
-/// The longest that a message of `size` bytes may be compressed. Blocks that hold nothing could
-/// otherwise go on for ever.
-pub(super) fn most_compressed(size: usize) -> usize {
+/// Returns the largest compressed size that is accepted for a message of `size` bytes. Bounds streams of empty
+/// blocks.
+pub(super) fn max_compressed_size(size: usize) -> usize {
     size + size / 256 + 1024
 }
