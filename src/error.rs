@@ -93,7 +93,7 @@ pub struct Error {
     pub message: String,
 }
 
-/// What went wrong, numbered as in the C ABI (`FW_ERROR_KIND_*`).
+/// The kind of an error, numbered as in the C ABI (`FW_ERROR_KIND_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum ErrorKind {
@@ -199,10 +199,10 @@ impl Error {
             Io::TimedOut => ErrorKind::TimedOut,
             _ => ErrorKind::Io,
         };
-        // What the system says of a peer that is gone without a word tells nobody what to do.
+        // The system's message for an unresponsive peer does not name the likely cause.
         let hint = match (kind, phase) {
             (ErrorKind::TimedOut, Phase::Open | Phase::Closing) => {
-                "; nothing came back any more: the server, or the network on the way, is gone"
+                "; the server or the network path stopped responding"
             }
             _ => "",
         };

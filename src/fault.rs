@@ -1,9 +1,9 @@
-//! Places at which a build made for it panics on demand, to prove that no panic gets far.
+//! Fault injection: points at which a special build panics on demand, to test that panics are contained.
 //!
-//! Only `--cfg framewire_faults` makes them: in every other build a point is nothing at all.
-//! `tests/library/faults.rs` panics at each in turn.
+//! Enabled by `--cfg framewire_faults` only; in every other build a point compiles to nothing. `tests/library/faults.rs`
+//! triggers each point in turn.
 
-/// Where a panic can be asked for: the room, then what it is doing there.
+/// The names of all points: module, then operation.
 #[cfg(framewire_faults)]
 pub const POINTS: &[&str] = &[
     "ffi.call",
@@ -39,7 +39,7 @@ pub const POINTS: &[&str] = &[
     "buffer.lease",
 ];
 
-/// Panics if a panic was asked for here.
+/// Panics if a panic was requested at this point.
 #[cfg(not(framewire_faults))]
 #[inline(always)]
 pub(crate) fn point(_name: &'static str) {}
@@ -54,18 +54,18 @@ mod armed {
     use std::collections::BTreeMap;
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    /// What the panic says; a release has no such words in it, which a test looks for.
+    /// The panic message. A test checks that release builds do not contain it.
     const WORDS: &str = "framewire fault point";
 
     struct State {
-        /// The point, and how many passes are still let through.
+        /// The point, and how many passes remain before the panic.
         armed: Option<(&'static str, usize)>,
         passes: BTreeMap<&'static str, usize>,
     }
 
     static STATE: Mutex<State> = Mutex::new(State { armed: None, passes: BTreeMap::new() });
 
-    /// The `nth` pass from now on panics, once.
+    /// Requests one panic at the `nth` pass from now.
     pub fn arm(name: &'static str, nth: usize) {
         assert!(super::POINTS.contains(&name) && nth > 0);
         let mut state = state();
@@ -73,18 +73,18 @@ mod armed {
         state.passes.clear();
     }
 
-    /// Whether a panic was asked for that has not come.
+    /// Cancels a requested panic; returns whether there was one.
     pub fn disarm() -> bool {
         state().armed.take().is_some()
     }
 
-    /// Passes of a point since the last [`arm`].
+    /// Returns how often a point was passed since the last [`arm`].
     pub fn passes(name: &str) -> usize {
         state().passes.get(name).copied().unwrap_or(0)
     }
 
     pub(crate) fn point(name: &'static str) {
-        debug_assert!(super::POINTS.contains(&name), "{name} stands in no list");
+        debug_assert!(super::POINTS.contains(&name), "{name} is not in POINTS");
         let mut state = state();
         *state.passes.entry(name).or_default() += 1;
         match &mut state.armed {

@@ -1,10 +1,9 @@
-//! Handles: numbers that stand for things, safe to receive from anywhere.
+//! Handle tables, which detect stale and invalid handles.
 //!
-//! A handle is `generation << 24 | slot`. Generations are drawn from one counter for the whole
-//! process and never come again, so a handle that was removed, that belongs to another table, or
-//! that somebody made up is always recognised; 0 is never given out. The lock is held for a look
-//! into an array and never while foreign code runs: what is removed is handed back to the caller
-//! to be dropped outside.
+//! A handle is `generation << 24 | slot`. Generations come from one counter for the process and are never reused, so a
+//! handle that was removed, that belongs to another table, or that is made up is always detected. 0 is never valid.
+//! The lock is held for an array access only, never while foreign code runs: removed values are returned to the caller
+//! and dropped outside of the lock.
 
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -17,19 +16,18 @@ const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 const NO_SLOT: u32 = u32::MAX;
 
 statics! {
-    /// 2^40 handles: a million a second for twelve days before one could repeat, and then only in
-    /// the same slot.
+    /// 2^40 handles: at a million per second, one could repeat after twelve days, and only in the same slot.
     static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 }
 
-/// Generations that a table draws at a time.
-const DRAWN: u64 = 256;
+/// The number of generations that a table reserves at a time.
+const RESERVED: u64 = 256;
 
-/// The slots or the memory for another handle are used up.
+/// No slot or no memory is left for another handle.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
-/// A table of things of one kind.
+/// A table of values of one type.
 pub struct Handles<T> {
     slots: Mutex<Slots<T>>,
 }
@@ -38,8 +36,8 @@ struct Slots<T> {
     entries: Vec<Entry<T>>,
     first_free: u32,
     occupied: usize,
-    /// Generations that are drawn and not given out.
-    drawn: Range<u64>,
+    /// Reserved generations that are not used yet.
+    reserved: Range<u64>,
 }
 
 enum Entry<T> {
@@ -55,7 +53,7 @@ impl<T> Handles<T> {
                     entries: Vec::new(),
                     first_free: NO_SLOT,
                     occupied: 0,
-                    drawn: 0..0,
+                    reserved: 0..0,
                 }),
             }
         }
@@ -65,7 +63,7 @@ impl<T> Handles<T> {
         self.insert_with(|_| value)
     }
 
-    /// For things that know their own handle.
+    /// Inserts a value that is created from its own handle.
     pub fn insert_with(&self, make: impl FnOnce(u64) -> T) -> Result<u64, Exhausted> {
         let mut slots = self.lock();
         let slot = match slots.first_free {
@@ -79,7 +77,7 @@ impl<T> Handles<T> {
             slots.entries.try_reserve(1).map_err(|_| Exhausted)?;
         }
         let id = (slots.next_generation() << SLOT_BITS) | slot as u64;
-        // Before anything changes: it may panic.
+        // Called before the table changes, as it may panic.
         let value = make(id);
         let taken = Entry::Taken { id, value };
         match slots.entries.get_mut(slot) {
@@ -94,11 +92,11 @@ impl<T> Handles<T> {
         Ok(id)
     }
 
-    /// Runs `look` on the thing behind the handle, under the table's lock: a look, no more.
-    pub fn with<R>(&self, id: u64, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+    /// Runs `access` on the value of the handle with the lock held; it must be short.
+    pub fn with<R>(&self, id: u64, access: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut slots = self.lock();
         match slots.entries.get_mut((id & SLOT_MASK) as usize) {
-            Some(Entry::Taken { id: taken, value }) if *taken == id => Some(look(value)),
+            Some(Entry::Taken { id: taken, value }) if *taken == id => Some(access(value)),
             _ => None,
         }
     }
@@ -114,14 +112,14 @@ impl<T> Handles<T> {
         self.remove_if(id, |_| ((), true)).and_then(|((), removed)| removed)
     }
 
-    /// Runs `look`, and removes the thing in the same breath if that says so.
-    pub fn remove_if<R>(&self, id: u64, look: impl FnOnce(&mut T) -> (R, bool)) -> Option<(R, Option<T>)> {
+    /// Runs `access` on the value and removes it, under the same lock, if `access` returns true.
+    pub fn remove_if<R>(&self, id: u64, access: impl FnOnce(&mut T) -> (R, bool)) -> Option<(R, Option<T>)> {
         let mut slots = self.lock();
         let slot = (id & SLOT_MASK) as usize;
-        let answer = match slots.entries.get_mut(slot) {
-            Some(Entry::Taken { id: taken, value }) if *taken == id => match look(value) {
-                (answer, false) => return Some((answer, None)),
-                (answer, true) => answer,
+        let result = match slots.entries.get_mut(slot) {
+            Some(Entry::Taken { id: taken, value }) if *taken == id => match access(value) {
+                (result, false) => return Some((result, None)),
+                (result, true) => result,
             },
             _ => return None,
         };
@@ -129,10 +127,10 @@ impl<T> Handles<T> {
         let removed = std::mem::replace(&mut slots.entries[slot], Entry::Free { next });
         slots.first_free = slot as u32;
         slots.occupied -= 1;
-        slots.give_back_when_empty();
+        slots.free_when_large_and_empty();
         match removed {
-            Entry::Taken { value, .. } => Some((answer, Some(value))),
-            Entry::Free { .. } => Some((answer, None)),
+            Entry::Taken { value, .. } => Some((result, Some(value))),
+            Entry::Free { .. } => Some((result, None)),
         }
     }
 
@@ -160,8 +158,8 @@ impl<T> Handles<T> {
         self.len() == 0
     }
 
-    /// A panic while the lock was held can only have come from `look` or `make`, which leave the
-    /// table itself whole.
+    /// Ignores poisoning: a panic with the lock held can only come from `access` or `make`, which do not modify the
+    /// table itself.
     fn lock(&self) -> MutexGuard<'_, Slots<T>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,23 +167,23 @@ impl<T> Handles<T> {
 
 impl<T> Slots<T> {
     fn next_generation(&mut self) -> u64 {
-        self.drawn.next().unwrap_or_else(|| {
-            let first = NEXT_GENERATION.fetch_add(DRAWN, Ordering::Relaxed);
-            self.drawn = first + 1..first + DRAWN;
+        self.reserved.next().unwrap_or_else(|| {
+            let first = NEXT_GENERATION.fetch_add(RESERVED, Ordering::Relaxed);
+            self.reserved = first + 1..first + RESERVED;
             first
         })
     }
 
-    /// A table that has grown large gives its memory back once nothing lives in it; a small one
-    /// keeps it, so that a single handle coming and going costs no allocation.
-    fn give_back_when_empty(&mut self) {
+    /// Frees the memory of a large table when it is empty. A small one keeps it, so that a single handle that comes and
+    /// goes costs no allocation.
+    fn free_when_large_and_empty(&mut self) {
         if self.occupied == 0 && self.entries.len() > 64 {
             self.entries = Vec::new();
             self.first_free = NO_SLOT;
         }
     }
 
-    fn forget_when_empty(&mut self) {
+    fn free_when_empty(&mut self) {
         if self.occupied == 0 {
             self.entries = Vec::new();
             self.first_free = NO_SLOT;
@@ -194,9 +192,9 @@ impl<T> Slots<T> {
 }
 
 impl<T> Handles<T> {
-    /// Gives the table's own memory back if nothing lives in it.
+    /// Frees the memory of the table if it is empty.
     pub fn shrink(&self) {
-        self.lock().forget_when_empty();
+        self.lock().free_when_empty();
     }
 }
 
@@ -211,19 +209,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_removed_handle_never_comes_alive_again() {
+    fn removed_handle_never_becomes_valid_again() {
         let table = Handles::new();
         let first = table.insert("first").unwrap();
         assert_eq!(table.remove(first), Some("first"));
         let second = table.insert("second").unwrap();
-        assert_eq!(second & SLOT_MASK, first & SLOT_MASK, "the slot is used again");
+        assert_eq!(second & SLOT_MASK, first & SLOT_MASK, "the slot is reused");
         assert_eq!(table.get(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get(second), Some("second"));
     }
 
     #[test]
-    fn zero_and_made_up_handles_are_nothing() {
+    fn zero_and_made_up_handles_are_invalid() {
         let table = Handles::new();
         let id = table.insert(1).unwrap();
         for wrong in [0, 1, id + 1, id ^ (1 << SLOT_BITS), u64::MAX] {
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_of_one_table_means_nothing_to_another() {
+    fn handle_of_another_table_is_invalid() {
         let (left, right) = (Handles::new(), Handles::new());
         let id = left.insert(1).unwrap();
         right.insert(2).unwrap();
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn remove_all_empties_and_the_table_goes_on() {
+    fn table_is_usable_after_remove_all() {
         let table = Handles::new();
         let ids: Vec<u64> = (0..100).map(|n| table.insert(n).unwrap()).collect();
         table.remove(ids[50]);

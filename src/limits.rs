@@ -1,171 +1,166 @@
-//! Every limit and default in one place, each with its reason.
+//! All limits and defaults, with their reasons.
 
 use std::time::Duration;
 
-/// Messages longer than this go out as several frames, so that control frames find a gap between
-/// them. The value is the one that users of the reference component know.
+/// The default fragment size: longer messages are sent as several frames, so that control frames can be sent between
+/// them. The value is the one of the reference component.
 pub const MAX_FRAGMENT_SIZE: usize = 32_767;
 /// A fragment below this would be mostly header.
 pub const MIN_FRAGMENT_SIZE: usize = 16;
 
-/// The largest message that is accepted, after decompression: far above any sane game message,
-/// far below what would endanger a phone.
+/// The default limit for received messages, after decompression: far above typical game messages, and small enough for
+/// the memory of a phone.
 pub const MAX_MESSAGE_SIZE: usize = 64 << 20;
-/// Segments count their bytes in 32 bits; one bit is kept free so that sums cannot overflow.
+/// The largest message size limit. Segments store lengths in 32 bits; one bit is reserved so that sums cannot overflow.
 pub const MAX_MESSAGE_SIZE_CEILING: usize = (1 << 31) - 1;
 
-/// Payload bytes that may wait in the send queue before sends are refused.
+/// The default limit for payload bytes in the send queue; beyond it, sends fail.
 pub const MAX_BUFFERED_AMOUNT: usize = 64 << 20;
 
-/// zlib's own default, between speed (1) and size (9).
+/// The default compression level of zlib, between speed (1) and size (9).
 pub const COMPRESSION_LEVEL: u32 = 6;
-/// Shorter messages gain little from compression and wait for it all the same.
+/// The minimum size of compressed messages: shorter ones gain little.
 pub const MIN_SIZE_TO_COMPRESS: usize = 256;
 
-/// Unread events of one socket, in bytes, at which it stops reading from the network.
+/// The size of a socket's event queue at which it stops reading from the network (backpressure).
 pub const EVENT_QUEUE_BYTES: usize = 4 << 20;
-/// Below this a queue could not hold one read's worth of small messages.
+/// The minimum event queue size: enough for the small messages of one read.
 pub const MIN_EVENT_QUEUE_BYTES: usize = 16 << 10;
-/// What an event is charged for on top of its payload, so that a flood of empty messages is
-/// bounded too. It is at least what the queue entry really takes.
+/// The bytes that are counted per event in addition to its payload, so that a flood of empty messages is bounded too.
+/// At least the real size of a queue entry.
 pub const EVENT_OVERHEAD: usize = 64;
 
-/// RFC 6455 section 5.5: the payload of a control frame.
+/// The payload limit of control frames (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-/// The same less the two bytes of the status code (section 5.5.1).
+/// The limit of a close reason: the same without the two-byte status code (section 5.5.1).
 pub const MAX_CLOSE_REASON: usize = 123;
 
-/// Response heads beyond this end the attempt: the largest that common servers send is 16 KiB.
+/// The size limit of response heads; common servers send at most 16 KiB.
 pub const MAX_RESPONSE_HEAD: usize = 64 << 10;
-/// More response header fields than this end the attempt.
+/// The limit for response header fields.
 pub const MAX_RESPONSE_HEADERS: usize = 256;
-/// What is kept of the body of a refused upgrade: enough for any error text.
+/// The bytes kept of the body of a refused upgrade: enough for an error text.
 pub const MAX_RESPONSE_BODY: usize = 1024;
-/// Interim (1xx) responses before the final one; more is a server playing for time.
+/// The limit for interim (1xx) responses before the final one.
 pub const MAX_INTERIM_RESPONSES: usize = 16;
-/// The URL, including credentials; common servers refuse request lines beyond 8 KiB.
+/// The length limit of URLs, including credentials; common servers reject request lines beyond 8 KiB.
 pub const MAX_URL: usize = 8 << 10;
 
-/// Extensions of the caller's own on one socket; there are three reserved bits to share.
+/// The limit for the caller's extensions on one socket; they share three reserved bits.
 pub const MAX_EXTENSIONS: usize = 8;
 
-/// Cookies that a socket keeps: RFC 6265 section 6.1 asks for 50 for a host.
+/// The limit for cookies of a socket; RFC 6265 section 6.1 requires 50 per host.
 pub const MAX_COOKIES: usize = 64;
-/// Names and values of those together: with the other fields below what common servers take.
+/// The limit for names and values of all cookies: together with other fields below what common servers accept.
 pub const MAX_COOKIE_BYTES: usize = 16 << 10;
 
-/// Header fields that a caller may add to the upgrade request: common servers take about 100.
+/// The limit for header fields that the caller adds to the request; common servers accept about 100.
 pub const MAX_REQUEST_HEADERS: usize = 64;
-/// Names and values of those together. Common servers refuse more than 8 to 32 KiB.
+/// The limit for names and values of these fields; common servers reject more than 8 to 32 KiB.
 pub const MAX_REQUEST_HEADER_BYTES: usize = 32 << 10;
 
-/// From `open` to the open event, over name resolution, TCP, proxy, TLS and upgrade.
+/// The default connect timeout, over name resolution, TCP, proxy, TLS and upgrade.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(20_000);
-/// From our close frame to the end of the connection.
+/// The default close timeout, from our close frame to the end of the connection.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(5_000);
-/// After a final answer that is not an upgrade, its body gets this long.
+/// The timeout for the body of a refused upgrade.
 pub const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(1_000);
 
-/// Between a loss and the first try to come back, at least: longer than a blink of the network.
+/// The default minimum delay before a retry: longer than a short network interruption.
 pub const RECONNECT_MIN_DELAY: Duration = Duration::from_millis(250);
-/// Between two tries, at most: a player waits that long for a server that restarts.
+/// The default maximum delay between retries: acceptable to a player while a server restarts.
 pub const RECONNECT_MAX_DELAY: Duration = Duration::from_millis(30_000);
-/// A server that asks to be left alone for longer (`Retry-After`) is asked again all the same: its
-/// clock or ours may be wrong.
+/// The limit for `Retry-After`: the clock of the server or of the client may be wrong.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// How long an open connection has to show that it has survived a change of the network, or a sleep:
-/// a radio that wakes up and one packet lost and sent again fit in.
+/// The timeout of the probe after a network change or a suspend: enough for a radio to wake up and for one
+/// retransmission.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(3_000);
 
-/// Between two pings, when pings are on.
+/// The default ping interval.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
-/// How long a ping may stay outstanding with nothing at all received since.
+/// The default ping timeout, while nothing is received.
 pub const CLOSE_AFTER_NO_MESSAGE: Duration = Duration::from_millis(2_000);
-/// Shorter ping intervals would be an attack on the server.
+/// The minimum ping interval, to protect the server.
 pub const MIN_PING_FREQUENCY: Duration = Duration::from_millis(10);
 
-/// With bytes to send, how long the network may take none of them before the connection counts
-/// as lost.
+/// How long a write may stall before the connection counts as lost.
 pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_millis(20_000);
-/// Idle time after which TCP asks whether the peer is still there.
+/// The idle time before TCP keepalive probes.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
-/// Between two such questions.
+/// The interval of TCP keepalive probes.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// Unanswered questions after which the connection is lost: 15 + 3 * 5 = 30 seconds in all.
+/// The number of unanswered keepalive probes after which the connection is lost: 15 + 3 * 5 = 30 seconds in total.
 pub const KEEPALIVE_PROBES: u32 = 3;
 
-/// RFC 8305 section 5: between the start of two connection attempts.
+/// The delay between connection attempts (RFC 8305 section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// RFC 8305 section 5: if the previous attempt failed, the next one starts at once.
+/// The limit for addresses of one name.
 pub const MAX_ADDRESSES: usize = 32;
 
-/// One `read` of this size brings many small messages at once.
+/// The size of reads: large enough for many small messages.
 pub const READ_SIZE: usize = 64 << 10;
-/// Frames that wait to be sent are gathered in blocks of this size.
+/// The block size of the send queue.
 pub const WRITE_BLOCK_SIZE: usize = 64 << 10;
-/// Writes of one connection before the others get their turn, of up to a quarter of a megabyte each.
+/// Writes per connection and turn, of up to 256 KiB each.
 pub const WRITES_PER_TURN: usize = 4;
-/// What of one message is compressed before the next write: a millisecond's work or two.
+/// The bytes that are compressed before the next write, which takes one or two milliseconds.
 pub const COMPRESS_AT_A_TIME: usize = 64 << 10;
-/// Reads of one connection before the others get their turn.
+/// Reads per connection and turn.
 pub const READS_PER_TURN: usize = 16;
-/// Events that `poll` delivers from one socket before it goes on to the next.
+/// Events that `poll` delivers per socket before it continues with the next one.
 pub const EVENTS_PER_TURN: usize = 16;
 
-/// Free blocks that the pool keeps for reuse, in bytes; what is released beyond that goes back
-/// to the system.
+/// The bytes of free blocks that the pool keeps; blocks beyond that are deallocated.
 pub const POOL_KEEP_BYTES: usize = 32 << 20;
-/// Room before the payload of a block that `fw_buffer_get` hands out: the longest frame header
-/// (RFC 6455 section 5.2: 2 + 8 + 4 bytes), rounded up to keep payloads aligned.
+/// The space before the payload of a block from `fw_buffer_get`: the longest frame header (RFC 6455 section 5.2:
+/// 2 + 8 + 4 bytes), rounded up for alignment.
 pub const HEADROOM: usize = 16;
 
-/// Worker threads when the caller does not say: two carry tens of thousands of connections.
+/// The default number of worker threads; two can serve tens of thousands of connections.
 pub const WORKER_THREADS: usize = 1;
-/// More threads than this cannot help a client.
+/// The limit for worker threads.
 pub const MAX_WORKER_THREADS: usize = 64;
-/// Threads that ask the system's resolver, which blocks; started when the first name is asked.
+/// The number of threads for the system's blocking resolver, started on demand.
 pub const RESOLVER_THREADS: usize = 2;
-/// Names that may wait for those threads: every socket of a large load test at once, at about a
-/// hundred bytes each.
+/// The limit for queued lookups: enough for a large load test, at about 100 bytes each.
 pub const RESOLVER_QUEUE: usize = 16 << 10;
 
-/// Plaintext that TLS takes in at once when the network owes it nothing: two write blocks go out
-/// as full records in one system call.
+/// The plaintext that TLS accepts if no records are pending: two write blocks, sent as full records in one system
+/// call.
 pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
-/// Servers whose sessions one set of TLS settings remembers for resumption.
+/// The size of the TLS session cache of one set of settings, in servers.
 pub const TLS_SESSIONS: usize = 256;
 
-/// What the server may send on one HTTP/2 stream before its owner has read it: enough for 20 Mbit/s
-/// over 100 ms.
+/// The receive window of an HTTP/2 stream: enough for 20 Mbit/s at 100 ms.
 pub const HTTP2_STREAM_WINDOW: u32 = 256 << 10;
-/// WebSockets on one HTTP/2 connection; the next one opens the next connection. Common servers allow
-/// 100 to 128.
+/// The limit for streams on one HTTP/2 connection; more streams use another connection. Common servers allow 100 to
+/// 128.
 pub const HTTP2_STREAMS: usize = 128;
-/// The sum of the streams' windows, so that those who do not read never hold up the others.
+/// The receive window of an HTTP/2 connection: the sum of its streams' windows, so that streams that are not read do
+/// not block others.
 pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAM_WINDOW * HTTP2_STREAMS as u32;
-/// What one stream has handed over and the network has not taken: two write blocks.
+/// The send buffer of an HTTP/2 stream: two write blocks.
 pub const HTTP2_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
-/// Read from one HTTP/2 connection before its streams get their turns.
+/// The bytes read from an HTTP/2 connection per turn.
 pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
-/// How long an HTTP/2 ping, sent after [`KEEPALIVE_IDLE`] without a byte, may stay unanswered: as
-/// long as TCP's own questions.
+/// The timeout of an HTTP/2 ping, which is sent after [`KEEPALIVE_IDLE`]: as long as the TCP keepalive probes.
 pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);
-/// How long an HTTP/2 connection that nobody uses waits for the next socket.
+/// How long an unused HTTP/2 connection is kept for the next socket.
 pub const HTTP2_IDLE: Duration = Duration::from_secs(2);
-/// How long the goodbye of such a connection may take.
+/// The timeout for closing such a connection.
 pub const HTTP2_FAREWELL: Duration = Duration::from_secs(1);
-/// Servers of which is remembered whether they take WebSockets over HTTP/2.
+/// The size of the cache of HTTP/2 support, in servers.
 pub const HTTP2_ORIGINS: usize = 256;
-/// How long a server without is not asked again.
+/// How long missing HTTP/2 support is cached.
 pub const HTTP2_ORIGIN_TTL: Duration = Duration::from_secs(600);
 
-/// The longest timeout of a blocking call: what 32 bits of milliseconds hold, seven weeks.
+/// The longest timeout of a blocking call: 32 bits of milliseconds, about seven weeks.
 pub const LONGEST_WAIT: Duration = Duration::from_millis(u32::MAX as u64);
-/// Of a shutdown's timeout, what is kept for threads to end in, at most: sending stops before that.
+/// The part of a shutdown timeout that is reserved for joining threads, at most; sending stops before it.
 pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
-/// Threads that run no callback end within microseconds, and get this long on a busy machine.
+/// The minimum time for joining threads: they end within microseconds, but the machine may be busy.
 pub const SHUTDOWN_MINIMUM: Duration = Duration::from_millis(100);
-/// When everything is sent and the library stops, a server that sends nothing for this long is not waited
-/// for any longer. Closing before it has read everything could reset the connection (RFC 6455 section 7.1.1).
+/// During shutdown, how long a server may be silent after everything is sent before its connection is dropped. Closing
+/// before it has read everything could reset the connection (RFC 6455 section 7.1.1).
 pub const SHUTDOWN_SILENCE: Duration = Duration::from_millis(250);

@@ -1,7 +1,6 @@
-//! Where log lines go: to the function the game has set, otherwise to the `log` crate.
+//! Logging: to the callback that the game has set, otherwise to the `log` crate.
 //!
-//! A line that nobody wants costs one load. The function is called on whichever thread logs, with
-//! no lock held.
+//! A disabled line costs one atomic load. The callback runs on the thread that logs, without a lock held.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +32,7 @@ pub type LogFn = dyn Fn(LogLevel, u64, &str, &str) + Send + Sync;
 static MAX_LEVEL: AtomicU32 = AtomicU32::new(LogLevel::Off as u32);
 static SINK: Mutex<Option<Arc<LogFn>>> = Mutex::new(None);
 
-/// Sends lines up to `max` to `sink`; none, and the `log` crate has them again.
+/// Sends lines up to `max` to `sink`; with `None`, to the `log` crate.
 pub fn set(max: LogLevel, sink: Option<Arc<LogFn>>) {
     let level = if sink.is_some() { max } else { LogLevel::Off };
     let old = std::mem::replace(&mut *SINK.lock().unwrap_or_else(PoisonError::into_inner), sink);
@@ -41,17 +40,18 @@ pub fn set(max: LogLevel, sink: Option<Arc<LogFn>>) {
     drop(old);
 }
 
+/// Returns whether lines of this level are logged.
 #[inline]
 pub fn enabled(level: LogLevel) -> bool {
     level as u32 <= MAX_LEVEL.load(Ordering::Relaxed) || facade_level(level) <= log::max_level()
 }
 
-/// Writes one line. Callers that build costly arguments ask [`enabled`] first.
+/// Logs one line. Callers with expensive arguments check [`enabled`] first.
 pub fn write(level: LogLevel, socket: u64, context: &str, message: fmt::Arguments<'_>) {
     if level as u32 <= MAX_LEVEL.load(Ordering::Relaxed) {
         let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(sink) = sink {
-            // The caller's function, called wherever the library has something to say.
+            // A panic in the callback must not affect the library.
             let text = message.to_string();
             let _ = catch_unwind(AssertUnwindSafe(|| sink(level, socket, context, &text)));
             return;
@@ -65,7 +65,7 @@ pub fn write(level: LogLevel, socket: u64, context: &str, message: fmt::Argument
     }
 }
 
-/// A line that is about no socket in particular.
+/// Logs a line that does not belong to a socket.
 pub fn note(level: LogLevel, message: fmt::Arguments<'_>) {
     if enabled(level) {
         write(level, 0, "", message);

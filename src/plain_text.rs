@@ -1,11 +1,11 @@
-//! What a user reads holds no debug text of a Rust type: a check of texts, and of the sources.
+//! Checks that user messages contain no debug output of Rust types, in texts and in the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Panics where `text` holds what looks like an identifier or a value of Rust.
+/// Panics if `text` contains what looks like a Rust identifier or value.
 pub fn check(text: &str) {
-    /// Names that are written so by those who made them.
+    /// Proper names in mixed case.
     const NAMES: &[&str] = &[
         "ChaCha20",
         "basicConstraints",
@@ -29,7 +29,7 @@ pub fn check(text: &str) {
     assert!(!is_camel && !is_value && !is_path, "debug text in: {text}");
 }
 
-/// Where sources may format a value for debugging, and why nobody but a programmer reads it.
+/// Sources that may use debug formatting, and why it is not visible to users.
 const ALLOWED: &[(&str, &str)] = &[
     ("src/engine/shared/socket.rs", "the implementation of Debug"),
     ("src/net/tls/humanize.rs", "identifiers are converted to words first"),
@@ -37,14 +37,14 @@ const ALLOWED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn no_text_for_users_is_formatted_for_debugging() {
+fn user_messages_do_not_use_debug_formatting() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut found, mut files) = (Vec::new(), 0);
     for folder in ["src", "bindings"] {
         for path in sources(&root.join(folder)) {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
             let text = fs::read_to_string(&path).unwrap();
-            // Unit tests end a file.
+            // Unit tests are at the end of a file.
             let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
             files += 1;
             for (at, line) in code.lines().enumerate() {
@@ -57,13 +57,13 @@ fn no_text_for_users_is_formatted_for_debugging() {
     assert!(files > 100, "{files} sources");
     let is_allowed = |name: &str| ALLOWED.iter().any(|(allowed, _)| *allowed == name);
     let wrong: Vec<_> = found.iter().filter(|(name, _)| !is_allowed(name)).collect();
-    assert!(wrong.is_empty(), "formatted for debugging: {wrong:?}");
+    assert!(wrong.is_empty(), "debug formatting: {wrong:?}");
     for (allowed, _) in ALLOWED {
-        assert!(found.iter().any(|(name, _)| name == allowed), "{allowed} need not be allowed any more");
+        assert!(found.iter().any(|(name, _)| name == allowed), "{allowed} is no longer needed in ALLOWED");
     }
 }
 
-/// The Rust sources below `folder` that are no tests.
+/// Returns the Rust sources below `folder`, without tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let is_for_tests = |path: &Path| {
         let name = path.file_stem().unwrap().to_str().unwrap();
@@ -85,7 +85,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn debug_text_is_recognised() {
+fn debug_output_is_detected() {
     for text in [
         "refused: CaUsedAsEndEntity",
         "Os { code: 2 }",

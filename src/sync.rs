@@ -1,7 +1,7 @@
-//! Locks, atomics and statics for the modules that several threads use.
+//! Locks, atomics and statics for modules that share data between threads.
 //!
-//! They are the standard library's. Tests built with `--cfg shuttle` or `--cfg framewire_loom` get those
-//! of shuttle or loom in their place, which try out in which order threads may come to run; see `models`.
+//! They are those of the standard library. Tests built with `--cfg shuttle` or `--cfg framewire_loom` use those of
+//! shuttle or loom instead, which explore thread interleavings; see `models`.
 
 #[cfg(not(all(test, any(shuttle, framewire_loom))))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};
@@ -18,7 +18,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Statics that the models can use: there each run has its own, as if the process had just begun.
+/// Declares statics. In the models, each run has its own set.
 #[cfg(not(all(test, any(shuttle, framewire_loom))))]
 macro_rules! statics {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
@@ -35,14 +35,14 @@ pub(crate) use shuttle::lazy_static;
 macro_rules! statics {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)+) => {
         $($crate::sync::lazy_static! {
-            // They would drop it after the run, which no static is.
+            // The checkers would drop it after the run, but statics are never dropped.
             $(#[$attribute])*
             static ref $name: std::mem::ManuallyDrop<$type> = std::mem::ManuallyDrop::new($value);
         })+
     };
 }
 
-/// A constructor for statics. Loom's locks are made anew for each run, and cannot be constant.
+/// Declares a constructor for statics: `const`, except with loom, whose locks are not `const`.
 #[cfg(not(all(test, framewire_loom)))]
 macro_rules! const_fn {
     ($visible:vis fn $name:ident() -> $type:ty $body:block) => {
@@ -57,7 +57,7 @@ macro_rules! const_fn {
     };
 }
 
-/// Several of one kind in a static.
+/// Creates an array of values in a static.
 #[cfg(not(all(test, framewire_loom)))]
 macro_rules! array {
     ($value:expr; $count:expr) => {
