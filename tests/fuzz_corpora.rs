@@ -1,10 +1,10 @@
-//! The corpora of the fuzz targets, played without a fuzzer: what was once found is looked at by
-//! every test run, with any compiler.
+//! Runs the corpora of the fuzz targets without a fuzzer: every test run repeats what fuzzing has found, with
+//! any compiler.
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
-/// One test and not one for each target: they count the blocks of the pool, which is one for all.
+/// One test for all targets: they count the blocks of the buffer pool, which is global.
 #[test]
 fn every_corpus_input_passes() {
     for (name, run, corpus) in targets::TARGETS {

@@ -1,8 +1,8 @@
-//! What the integration tests share: a socket that tells what it saw, and waiting with a net.
+//! Shared by the integration tests: a socket that records its events, and waiting with a timeout.
 //!
-//! The library is one per process and the tests of a binary run side by side, so a test either
-//! keeps to its own sockets, or takes [`alone`] when it touches what all sockets share (`poll`,
-//! `pending`, `shutdown`). Deadlines are safety nets: no test passes or fails by being quick.
+//! The library is global to the process and the tests of a binary run in parallel, so a test either uses
+//! only its own sockets, or holds [`alone`] while it calls what affects all sockets (`poll`, `pending`,
+//! `shutdown`). Timeouts only end a test that hangs: no test passes or fails because of its speed.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use framewire::{Error, EventKind, Socket};
 
-/// After this long, what is waited for counts as never coming.
+/// A wait that takes longer fails the test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An event, with everything that it held.
+/// An event with its contents.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
     Open,
@@ -59,7 +59,7 @@ impl From<EventKind> for Seen {
     }
 }
 
-/// A socket whose events are taken one by one. It is destroyed with its test.
+/// A socket whose events are taken one by one. Dropping it destroys the socket.
 pub struct Client {
     socket: Socket,
 }
@@ -83,21 +83,21 @@ impl Client {
         Self { socket: Socket::create(url).expect("the URL is sound") }
     }
 
-    /// Made and opening.
+    /// Creates a socket and starts opening it.
     pub fn opening(url: &str) -> Self {
         let client = Self::new(url);
         client.open().expect("it is closed");
         client
     }
 
-    /// Made, and open: the open event was taken.
+    /// Creates a socket and waits for the open event.
     pub fn opened(url: &str) -> Self {
         let client = Self::opening(url);
         assert_eq!(client.next(), Seen::Open);
         client
     }
 
-    /// The next event.
+    /// Waits for the next event.
     pub fn next(&self) -> Seen {
         let mut event = None;
         wait_until("the next event", || {
@@ -107,7 +107,7 @@ impl Client {
         event.expect("it was waited for").kind.into()
     }
 
-    /// Everything up to and with the terminal event, after which nothing may wait.
+    /// Returns all events including the terminal event, after which there must be none.
     pub fn until_end(&self) -> Vec<Seen> {
         let mut seen = Vec::new();
         loop {
@@ -122,12 +122,12 @@ impl Client {
         }
     }
 
-    /// The terminal event, whatever came before it.
+    /// Waits for the terminal event and returns it.
     pub fn end(&self) -> Seen {
         self.until_end().pop().expect("there is a terminal event")
     }
 
-    /// The error that ended the connection.
+    /// Waits for the error that ends the connection.
     pub fn error(&self) -> Error {
         match self.end() {
             Seen::Error(error) => error,
@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// The code and the reason with which the connection was closed.
+    /// Waits for the end and returns the close code and reason.
     pub fn closed(&self) -> (u16, String) {
         match self.end() {
             Seen::Closed(code, reason) => (code, reason),
@@ -144,7 +144,7 @@ impl Client {
     }
 }
 
-/// Waits until something holds that nothing announces.
+/// Waits until the condition holds, by polling it.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -154,9 +154,9 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Keeps the other tests of this binary waiting while one touches what all sockets share.
+/// Blocks the other tests of this binary that call this, while one affects all sockets.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    // A test that failed has said so; the others go on.
+    // Poisoned if a test failed; the others still run.
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
-//! Every way in which a connection can end gives one terminal event, after everything that was
-//! received before it; and after `destroy` comes nothing but the finalizer.
+//! How a connection ends: with one terminal event after everything that was received before it; after
+//! `destroy`, only the finalizer runs.
 //!
-//! Finalizers run in `poll`, which delivers from all sockets, so the tests go one by one.
+//! Finalizers run in `poll`, which delivers the events of all sockets, so the tests run one at a time.
 
 #![cfg(feature = "tls")]
 
@@ -26,14 +26,14 @@ fn quiet() -> Scripted {
     })
 }
 
-/// A server that takes connections and says nothing.
+/// A server that accepts connections and sends nothing.
 fn mute() -> Scripted {
     Scripted::start(|mut peer| {
         peer.wait_for_end();
     })
 }
 
-/// An address that neither accepts nor refuses: its queue of connections is full.
+/// An address that neither accepts nor refuses connections: its backlog is full.
 struct Unreachable {
     _listener: socket2::Socket,
     _queued: Vec<TcpStream>,
@@ -100,7 +100,7 @@ fn messages_before_a_close_are_delivered_despite_a_reset() {
             bytes.extend(b"\x88\x02\x03\xE8");
             peer.send(&bytes);
             if resets {
-                // The client has answered, so it has the close frame; the rest is cut off.
+                // The client has replied, so it has the close frame; the rest is cut off.
                 let _ = peer.read_close();
                 peer.reset();
             }
@@ -122,7 +122,7 @@ fn messages_before_a_reset_are_delivered() {
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
         peer.send(b"\x81\x04last");
-        // Only once it has arrived: a reset overtakes what is still under way.
+        // Only after it has arrived: a reset discards data that is still in transit.
         let _ = gone.lock().unwrap().recv();
         peer.reset();
     });
@@ -225,7 +225,7 @@ fn close_follows_queued_messages_and_reports_the_reply() {
         assert_eq!(peer.read_frame().map(|frame| frame.payload), Some(b"first".to_vec()));
         assert_eq!(peer.read_close(), Some((3001, "bye".to_owned())));
         wait.lock().unwrap().recv().unwrap();
-        // What the server still says is received; then it answers.
+        // Receives what the server still sends, then its reply.
         peer.send(b"\x81\x04late");
         peer.send_close(3001, "bye");
     });
@@ -243,7 +243,7 @@ fn close_follows_queued_messages_and_reports_the_reply() {
 #[test]
 fn both_sides_can_close_simultaneously() {
     let _alone = alone();
-    // Seen from here the server's close crosses ours: it is no echo.
+    // The server's close crosses ours: it is not a reply.
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         assert_eq!(peer.read_close(), Some((1000, "done".to_owned())));
@@ -302,7 +302,7 @@ fn abort_ends_immediately() {
     client.abort().unwrap();
     assert_eq!(client.closed().0, 1006);
     assert_eq!(client.abort().unwrap_err().code, Code::InvalidState);
-    // Also while the close frame waits for its answer.
+    // Also while waiting for the server's close frame.
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     client.close(1000, "").unwrap();
@@ -310,10 +310,10 @@ fn abort_ends_immediately() {
     assert_eq!(client.closed().0, 1006);
 }
 
-/// Opens a socket and brings it to where it hangs in this phase.
+/// Opens a socket and waits until it hangs in this phase.
 fn hanging(phase: &str) -> (Client, Box<dyn std::any::Any>) {
     match phase {
-        // The name is in the hands of the resolver, or about to be.
+        // The resolver is looking up the name, or is about to.
         "resolve" => {
             let server = mute();
             (Client::opening(&format!("ws://localhost:{}/", server.port())), Box::new(server))
@@ -395,7 +395,7 @@ fn connect_timeout_names_the_phase() {
         ("upgrade", Phase::Upgrade),
     ] {
         let (client, rest) = hanging(phase);
-        // Brought there once to see that it hangs there, and then once more with a deadline.
+        // Once to see that it hangs in this phase, then again with a timeout.
         client.abort().unwrap();
         let _ = client.end();
         client.set_connect_timeout(150).unwrap();
@@ -467,7 +467,7 @@ fn socket_can_be_reopened_after_every_kind_of_end() {
         }
         client.open().unwrap();
         assert_eq!((client.next(), client.next()), (Seen::Open, Seen::Text("ok".into())));
-        // Nothing of the attempts before is left over.
+        // Nothing is left of the attempts before.
         assert_eq!((client.response_status(), client.response_body()), (101, Vec::new()));
         client.close(1000, "").unwrap();
         assert_eq!(client.closed().0, 1000);
@@ -477,7 +477,7 @@ fn socket_can_be_reopened_after_every_kind_of_end() {
 
 // -------------------------------------------------------------------- in callbacks
 
-/// Polls until something holds.
+/// Polls until the condition holds.
 fn poll_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_until(what, || {
         poll(0, 0);
@@ -535,7 +535,7 @@ fn destroy_in_every_phase_runs_only_the_finalizer() {
     }
 }
 
-/// Registers every callback; they count, and the finalizer counts apart.
+/// Registers every callback with a counter, and the finalizer with its own.
 fn count_everything(socket: &Socket) -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (events, finalized) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let count = |events: &Arc<AtomicUsize>| {
@@ -581,7 +581,7 @@ fn no_callback_runs_after_destroy_in_a_callback() {
     use Inside::*;
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         for inside in [Open, Text, Binary, Segment, Frame, Pong, Request, Closed, Error] {
-            // Whatever the callback waits for, more of everything stands behind it.
+            // More events of each kind are queued after the one that the callback handles.
             let server = Scripted::start(move |mut peer| {
                 peer.accept_upgrade();
                 peer.send(match inside {
@@ -627,7 +627,7 @@ fn no_callback_runs_after_destroy_in_a_callback() {
     }
 }
 
-// -------------------------------------------------------------------- with a full mailbox
+// -------------------------------------------------------------------- with a full event queue
 
 #[test]
 fn terminal_event_follows_a_full_event_queue() {
@@ -644,7 +644,7 @@ fn terminal_event_follows_a_full_event_queue() {
         let _ = peer.read_close();
     });
     let client = Client::opened(&server.url());
-    // Nothing is taken until the socket has stopped reading.
+    // No event is taken until the socket has stopped reading.
     wait_until("a full mailbox", || client.stats().bytes_received >= 3 << 20);
     let seen = client.until_end();
     assert_eq!(seen.len(), MESSAGES + 1);

@@ -1,4 +1,4 @@
-//! Trying again: after what, how often, and who is told what meanwhile.
+//! Reconnecting: after which errors, how often, and what the game sees meanwhile.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +18,7 @@ fn quick(max_attempts: u32) -> Reconnect {
     Reconnect { min_delay, max_delay, max_attempts, ..Reconnect::default() }
 }
 
-/// So slow that the test comes first.
+/// Delays longer than the test.
 fn slow() -> Reconnect {
     let hour = Duration::from_secs(3600);
     Reconnect { min_delay: hour, max_delay: hour, ..Reconnect::default() }
@@ -31,7 +31,7 @@ fn retrying(url: &str, reconnect: Reconnect) -> Client {
     client
 }
 
-/// The next event, which says that there will be another try.
+/// Takes the next event, which must be a reconnecting event.
 fn reconnecting(client: &Client) -> (Error, u32, u32) {
     match client.next() {
         Seen::Reconnecting(error, attempt, delay_ms) => (error, attempt, delay_ms),
@@ -88,7 +88,7 @@ fn queue_sends_queues_messages_while_reconnecting() {
     let client = Client::new(&server.url("/drop"));
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..quick(0) })).unwrap();
     client.open().unwrap();
-    // Each of these makes the server hang up, so each try takes the next one.
+    // Each of these makes the server close the connection, so each attempt gets the next one.
     client.send_text("before the first connection").unwrap();
     assert!(client.buffered_amount() > 0);
     assert_eq!(client.next(), Seen::Open);
@@ -113,7 +113,7 @@ fn queued_sends_keep_order_and_limit() {
     client.send_binary_segment(framewire::Segment::copy_of(&[7; 40_000]).unwrap()).unwrap();
     assert_eq!(client.send_text("too much").unwrap_err().code, Code::WouldBlock);
     assert_eq!(client.buffered_amount(), 5 + large.len() + 40_000);
-    // The connection begins when the request is let go.
+    // The connection starts when the request is released.
     common::wait_until("the request", || client.next_event().unwrap().is_some());
     assert_eq!(client.next(), Seen::Open);
     assert_eq!(client.next(), Seen::Text("small".into()));
@@ -125,7 +125,7 @@ fn queued_sends_keep_order_and_limit() {
     assert_eq!(client.stats().messages_sent, 4);
 }
 
-/// Turns every bit of every message around, and marks it.
+/// Inverts every bit of every message, and sets a reserved bit.
 struct Inverse;
 
 impl Extension for Inverse {
@@ -262,7 +262,7 @@ fn last_attempt_ends_with_its_error() {
     assert_eq!(reconnecting(&client).1, 2);
     assert_eq!(client.error().http_status, 502);
     assert_eq!(server.connections(), 3);
-    // The next open begins to count anew.
+    // The next open restarts the count.
     client.open().unwrap();
     assert_eq!(reconnecting(&client).1, 1);
     assert_eq!(reconnecting(&client).1, 2);
@@ -277,7 +277,7 @@ fn permanent_errors_are_not_retried() {
         assert!(!client.error().retriable, "{answer}");
         assert_eq!(server.connections(), 1, "{answer}");
     }
-    // Closed by the server, in whatever mood.
+    // Closed by the server, with any code.
     for code in [1000, 1001, 1012, 1013, 4000] {
         let server = Scripted::start(move |mut peer| {
             peer.accept_upgrade();
@@ -350,7 +350,7 @@ fn abort_close_and_destroy_cancel_reconnecting() {
     let client = away();
     client.close(4000, "").unwrap();
     assert_eq!(client.closed().0, 1006);
-    // And it can be opened again.
+    // It can be opened again.
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     let client = away();
@@ -413,7 +413,7 @@ fn silent_server_triggers_a_reconnect() {
 
 #[test]
 fn each_attempt_has_its_own_timeout_and_request() {
-    // The server never answers, and the game never releases the first request.
+    // The server never responds, and the game never releases the first request.
     let server = Scripted::start(|mut peer| drop(peer.capture()));
     let client = Client::new(&server.url());
     client.set_connect_timeout(100).unwrap();
@@ -432,7 +432,7 @@ fn each_attempt_has_its_own_timeout_and_request() {
             framewire::EventKind::Request(request) => assert_eq!(request.attempt(), number),
             _ => panic!("no request"),
         }
-        // Held, and the one before released: that must not release this one.
+        // Releasing the previous request must not release this one.
         kept.push(event);
         if kept.len() > 1 {
             kept.remove(0);

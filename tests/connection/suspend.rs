@@ -1,6 +1,6 @@
-//! Changes of the network and sleeps of the process: which connections survive them.
+//! Network changes and suspend: which connections survive them.
 //!
-//! What is said here is said to every socket of the process, so these tests run one by one.
+//! These calls affect every socket of the process, so the tests run one at a time.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +18,7 @@ fn after(milliseconds: u64) -> Option<Reconnect> {
     Some(Reconnect { min_delay: delay, max_delay: delay, ..Reconnect::default() })
 }
 
-/// Messages there and back: the worker has long done what it was told before.
+/// Echoes messages, so that the worker has processed what was queued for it before.
 fn echoes(client: &Client) {
     for _ in 0..3 {
         client.send_text("there?").unwrap();
@@ -31,7 +31,7 @@ fn echoes(client: &Client) {
     }
 }
 
-/// A way on which the first connection is lost without a sign.
+/// A relay that drops the data of the first connection silently.
 fn losing_the_first(port: u16) -> Scripted {
     Scripted::start(move |mut peer| {
         if peer.number == 0 {
@@ -138,11 +138,11 @@ fn timeouts_are_paused_while_suspended() {
     suspend();
     echoes(&living);
     let pings = living.stats().pings_sent;
-    // Sleeping is what this is about.
+    // Time must pass while suspended.
     std::thread::sleep(Duration::from_millis(300));
     echoes(&living);
     assert_eq!(living.stats().pings_sent, pings, "no pings during a sleep");
-    // Whether they were told to sleep in time is up to the machine; what slept was spared.
+    // Whether suspend came in time depends on the machine; those that were suspended in time must survive.
     let spared = |client: &Client| client.state() != State::Closed;
     let (dead_slept, opening_slept) = (spared(&dead), spared(&opening));
     resume();
@@ -165,7 +165,7 @@ fn close_works_while_suspended() {
     echoes(&client);
     client.close(1000, "night").unwrap();
     assert_eq!(client.closed(), (1000, "night".into()));
-    // A socket that is opened now is awake.
+    // A socket that is opened now is not suspended.
     let client = Client::new(&server.url("/silent"));
     client.set_start_ping_thread(true).unwrap();
     client.set_ping_frequency(10).unwrap();

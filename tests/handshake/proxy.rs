@@ -1,4 +1,4 @@
-//! Servers behind proxies: the way through, and every way in which a proxy says no.
+//! Proxies: tunnels through HTTP and SOCKS5 proxies, and how their refusals are reported.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,14 +9,14 @@ use framewire::{Code, Error, ErrorKind, Phase, Socket};
 use framewire_servers::relay::relay;
 use framewire_servers::{EchoServer, Peer, Scripted};
 
-/// What a proxy was told, connection by connection.
+/// The requests that a proxy received, one per connection.
 type Told = Arc<Mutex<Vec<String>>>;
 
 fn told(told: &Told) -> Vec<String> {
     told.lock().unwrap().clone()
 }
 
-/// An HTTP proxy that lets everybody through, wherever the target says it is, to this port.
+/// An HTTP proxy that connects every request to this port, whatever its target is.
 fn http_proxy(backend: u16) -> (Scripted, Told) {
     let told = Told::default();
     let own = told.clone();
@@ -33,8 +33,8 @@ fn http_proxy(backend: u16) -> (Scripted, Told) {
     (proxy, told)
 }
 
-/// A SOCKS5 proxy that wants this login, or none, and sends everybody to this port. It is told in
-/// the form `type:host:port`.
+/// A SOCKS5 proxy that requires this login, or none, and connects every request to this port. Records
+/// targets as `type:host:port`.
 fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Scripted, Told) {
     let told = Told::default();
     let own = told.clone();
@@ -103,7 +103,7 @@ fn echoes(client: &Client) {
     assert_eq!(client.closed().0, 1000);
 }
 
-/// How an attempt through this proxy to `ws://server.example:99/` ended.
+/// The error of a connection through this proxy to `ws://server.example:99/`.
 fn refused(proxy: &str) -> Error {
     let client = Client::new("ws://server.example:99/");
     client.set_proxy(Some(proxy)).unwrap();
@@ -156,7 +156,7 @@ fn ipv6_zone_is_not_sent_to_a_proxy() {
     assert!(head.starts_with("CONNECT [fe80::1]:99 HTTP/1.1\r\nHost: [fe80::1]:99\r\n"), "{head}");
     assert!(!head.contains('%'), "{head}");
 
-    // That of the proxy itself is where it is looked for.
+    // The zone of the proxy's own address selects the interface.
     let error = refused("http://[fe80::1%25no-such-if]:99");
     assert_eq!(error.kind, ErrorKind::Proxy, "{error}");
     assert!(error.message.contains("fe80::1%no-such-if"), "{error}");
@@ -186,7 +186,7 @@ fn proxy_credentials_are_sent_only_to_the_proxy() {
     client.set_proxy(Some(&format!("http://bob:s%40cret@127.0.0.1:{}", proxy.port()))).unwrap();
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
-    // The proxy notes a request after it has answered it.
+    // The proxy records a request after responding.
     wait_until("both requests", || told(&heads).len() == 2);
     let heads = told(&heads);
     // "bob:s@cret" and "alice:wonder".
@@ -390,7 +390,7 @@ fn invalid_proxy_urls_and_open_sockets_are_refused() {
     assert!(client.end().is_terminal());
 }
 
-/// The environment belongs to the process, so this test plays itself in another one.
+/// The environment is global to the process, so this test runs itself in child processes.
 #[test]
 fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
     const PLAYED: &str = "FRAMEWIRE_PLAYED_URL";
@@ -439,7 +439,7 @@ fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
     let (proxy, heads) = http_proxy(server.port());
     let (socks_proxy, names) = socks_proxy(server.port(), None);
     let (http, socks) = (through(&proxy), socks(&socks_proxy, "socks5h"));
-    // Each process has one socket that asks the environment, and one that does not.
+    // Each process has one socket that uses the environment, and one that does not.
     for (variables, by_http, by_socks) in [
         (&[][..], 0, 0),
         (&[("HTTP_PROXY", http.as_str())], 1, 0),
@@ -492,7 +492,7 @@ mod tls {
             client.set_proxy(Some(&format!("https://localhost:{}", front.port()))).unwrap();
             client
         };
-        // The pin is for the server.
+        // The pin applies to the server only.
         let client = through_front();
         client.open().unwrap();
         let error = client.error();

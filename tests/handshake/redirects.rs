@@ -1,4 +1,4 @@
-//! Redirects and cookies: where the request goes, and what goes along.
+//! Redirects and cookies: where the request goes, and which headers it carries.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,15 +6,15 @@ use crate::common::{Client, Seen};
 use framewire::{Error, ErrorKind, Phase};
 use framewire_servers::Scripted;
 
-/// Heads of requests, in the order in which they came.
+/// Request heads in the order of arrival.
 type Heads = Arc<Mutex<Vec<String>>>;
 
 fn heads(heads: &Heads) -> Vec<String> {
     heads.lock().unwrap().clone()
 }
 
-/// Takes the request, and answers it with these lines or, where there are none, by upgrading. `answer`
-/// is given the number of the connection.
+/// Reads the request and responds with these lines or, if there are none, with an upgrade. `answer` gets the
+/// number of the connection.
 fn server(answer: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> (Scripted, Heads) {
     let seen = Heads::default();
     let own = seen.clone();
@@ -36,7 +36,7 @@ fn moved(status: u16, location: &str) -> String {
     format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// One that sends everybody there.
+/// A server that redirects every request to this URL.
 fn moving(status: u16, location: String) -> (Scripted, Heads) {
     server(move |_| Some(moved(status, &location)))
 }
@@ -108,7 +108,7 @@ fn relative_redirect_targets_are_resolved() {
     let (first, _) = moving(302, format!("//127.0.0.1:{}/x", second.port()));
     opens(&following(&first.url()));
     assert!(heads(&seen)[0].starts_with("GET /x "));
-    // A Location of http: means the same server as one of ws:.
+    // http: in Location is the same as ws:.
     let (first, _) = moving(302, format!("http://127.0.0.1:{}/y", second.port()));
     opens(&following(&first.url()));
     assert!(heads(&seen)[1].starts_with("GET /y "));
@@ -175,7 +175,7 @@ fn error_401_mentions_credentials_dropped_on_redirect() {
         let head = heads(&seen).pop().unwrap().to_lowercase();
         assert!(!head.contains("authorization") && !head.contains("cookie"), "{head}");
 
-        // Where nothing was left behind there is nothing to say.
+        // Nothing to mention if no credentials were dropped.
         let (one, seen) = server(move |number| match number {
             0 => Some(moved(307, "/again")),
             _ => unauthorized(number),
@@ -234,7 +234,7 @@ fn redirect_loop_ends_at_the_limit() {
     assert!(error.message.contains("limit"), "{error}");
     assert_eq!(client.response_status(), 302);
     assert_eq!(one.connections(), 4);
-    // Each open begins to count anew.
+    // Each open restarts the count.
     assert_eq!(fails(&client).http_status, 302);
     assert_eq!(one.connections(), 8);
 }
@@ -284,7 +284,7 @@ fn failure_after_a_redirect_names_the_new_server() {
     assert_eq!(fails(&client).http_status, 403);
     assert_eq!(client.response_body(), b"no");
     assert_eq!(client.url(), second.url());
-    // It starts where it was told to.
+    // It starts at its own URL again.
     assert_eq!(fails(&client).http_status, 403);
     assert_eq!(first.connections(), 2);
 }
@@ -311,7 +311,7 @@ fn redirect_from_wss_to_ws_is_refused() {
     assert!(error.message.contains("wss to ws"), "{error}");
     assert_eq!(plain.connections(), 0);
 
-    // The other way is fine, and what proves who the caller is goes along.
+    // From ws to wss is allowed and keeps the credentials.
     type Set = fn(&Client);
     let ways: [(&str, Set, &str); 4] = [
         ("bob:secret@", |_| (), "Authorization: Basic Ym9iOnNlY3JldA=="),

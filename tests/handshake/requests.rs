@@ -1,4 +1,4 @@
-//! The upgrade request: what is sent, what the game is shown of it, and what it can change.
+//! The upgrade request: what is sent, and what the game can see and change.
 
 use crate::common::{Client, Seen, alone};
 use framewire::{Code, ErrorKind, EventKind, EventType, Extension, LogLevel, Phase, Piece, Request, Segment};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 const USER_AGENT: &str = concat!("Framewire/", env!("CARGO_PKG_VERSION"));
 
-/// A server that upgrades, and the requests that it was sent.
+/// A server that accepts upgrades, and the requests that it received.
 fn server() -> (Scripted, Arc<Mutex<Vec<String>>>) {
     let heads = Arc::new(Mutex::new(Vec::new()));
     let own = heads.clone();
@@ -19,7 +19,7 @@ fn server() -> (Scripted, Arc<Mutex<Vec<String>>>) {
     (server, heads)
 }
 
-/// The values of a field in the request that the server gets of this client.
+/// The values of a header field in the request that this client sends.
 fn sent(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
@@ -30,7 +30,7 @@ fn end(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
     client.abort().unwrap();
     assert!(client.end().is_terminal());
     let mut head = String::new();
-    // The server notes a request after it has answered it.
+    // The server records a request after responding.
     crate::common::wait_until("the request", || {
         heads.lock().unwrap().pop().is_some_and(|noted| {
             head = noted;
@@ -41,7 +41,7 @@ fn end(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
     fields.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
 }
 
-/// The same, of a request that the game has changed.
+/// The same for a request that the game changes.
 fn sent_after(
     client: &Client,
     heads: &Mutex<Vec<String>>,
@@ -157,7 +157,7 @@ fn ipv6_zone_selects_the_interface() {
         let error = client.error();
         assert_eq!(error.phase, Phase::Connect, "{error}");
         let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap();
-        // So the system writes an address in its zone.
+        // How the system formats an address with a zone.
         assert!(error.message.contains(&format!("[fe80::1%{}]:9", index.trim())), "{error}");
         assert!(!error.message.contains("needs its zone"), "{error}");
     }
@@ -168,7 +168,7 @@ fn ipv6_zone_selects_the_interface() {
     assert!(error.message.contains("needs its zone"), "{error}");
 }
 
-/// Offers this, and would change nothing.
+/// An extension with this offer that changes nothing.
 struct Offering(&'static str);
 
 impl Extension for Offering {

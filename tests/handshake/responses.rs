@@ -1,4 +1,4 @@
-//! What servers answer to the upgrade request, and what the game learns of it.
+//! Responses to the upgrade request: which are accepted, and how the others are reported.
 
 use crate::common::{Client, Seen};
 use framewire::{Error, ErrorKind, Phase};
@@ -7,7 +7,7 @@ use framewire_servers::Scripted;
 const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Accept: {accept}\r\n\r\n";
 
-/// A server that answers with this, then waits for the client to leave.
+/// A server that sends this response, then waits for the client to disconnect.
 fn answering(template: impl Into<Vec<u8>>) -> Scripted {
     let template = template.into();
     Scripted::start(move |mut peer| {
@@ -16,7 +16,7 @@ fn answering(template: impl Into<Vec<u8>>) -> Scripted {
     })
 }
 
-/// How an attempt ended that was answered with this.
+/// The error of a connection that got this response.
 fn refused(template: impl Into<Vec<u8>>) -> (Error, Client) {
     let server = answering(template);
     let client = Client::opening(&server.url());

@@ -1,4 +1,4 @@
-//! TLS through the façade: whom the client trusts, and what it says when it does not.
+//! TLS: which certificates are trusted, and the errors for the others.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use framewire_servers::{Authority, EchoServer, Scripted};
 
 const TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
 
-/// Settings that trust this authority and nobody else.
+/// Settings that trust this authority only.
 fn trusting(authority: &Authority) -> Tls {
     let tls = Tls::create().unwrap();
     tls.set_roots(Roots::None).unwrap();
@@ -31,7 +31,7 @@ fn opening(server: &EchoServer, tls: Option<&Tls>) -> Client {
     client
 }
 
-/// Opens and echoes, so that everything that a handshake leaves behind was received.
+/// Opens and echoes, so that session tickets have been received.
 fn echoes(server: &EchoServer, tls: Option<&Tls>) {
     let client = opening(server, tls);
     assert_eq!(client.next(), Seen::Open);
@@ -41,7 +41,7 @@ fn echoes(server: &EchoServer, tls: Option<&Tls>) {
     assert_eq!(client.closed().0, 1000);
 }
 
-/// The error with which the server was refused, or refused us.
+/// The error with which the handshake failed.
 fn refused(server: &EchoServer, tls: Option<&Tls>) -> Error {
     let error = opening(server, tls).error();
     assert_eq!(error.kind, ErrorKind::Tls, "{error}");
@@ -97,7 +97,7 @@ fn tls_changes_affect_sockets_opened_later() {
     tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
     echoes(&server, Some(&tls));
     assert!(tls.add_ca_pem(b"nothing usable").is_err());
-    // A socket keeps the settings alive that it was given.
+    // A socket keeps its settings alive.
     let client = Client::new(&server.url("/"));
     client.set_tls(Some(&tls)).unwrap();
     tls.destroy().unwrap();
@@ -126,7 +126,7 @@ fn pinned_key_must_match() {
     assert!(error.message.contains("pinned") && error.message.to_lowercase().contains(&hex), "{error}");
 }
 
-/// What `openssl req -x509` makes, which is everybody's first test server.
+/// The certificate that `openssl req -x509` generates, a common one of test servers.
 #[test]
 fn openssl_self_signed_certificate_is_trusted_when_added_or_pinned() {
     let identity = certs::self_signed_like_openssl();
@@ -142,7 +142,7 @@ fn openssl_self_signed_certificate_is_trusted_when_added_or_pinned() {
 
         let pinned = Tls::create().unwrap();
         pinned.add_pin_sha256(pin).unwrap();
-        // On top of the built-in roots a pin does not replace them.
+        // With the built-in roots, a pin does not replace verification.
         refused(&server, Some(&pinned));
         pinned.set_roots(Roots::None).unwrap();
         echoes(&server, Some(&pinned));
@@ -215,7 +215,7 @@ fn sockets_with_shared_settings_resume_sessions() {
         assert_eq!(server.resumed(), 0);
         echoes(&server, Some(&tls));
         assert_eq!(server.resumed(), 1, "{versions:?}");
-        // Other settings, another cache: what was trusted there is not trusted here.
+        // Other settings have their own session cache, and do not trust the server.
         echoes(&server, Some(&trusting(&authority)));
         assert_eq!(server.resumed(), 1);
         refused(&server, None);
@@ -245,7 +245,7 @@ fn large_messages_pass_over_tls() {
 #[test]
 fn wss_to_a_plain_server_is_explained() {
     for (answer, kind) in [
-        // Most servers take the ClientHello for a bad request; some end, some wait for more.
+        // Most servers treat the ClientHello as a bad request; some disconnect, some wait for more.
         (Some(&b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"[..]), ErrorKind::Tls),
         (Some(b""), ErrorKind::Reset),
         (None, ErrorKind::TimedOut),

@@ -1,4 +1,4 @@
-//! Whatever becomes of what is said, at whichever byte: one end that fits, in time, and nothing is kept.
+//! Faults at every byte and in every phase: one fitting terminal event, in time, without leaks.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -13,19 +13,19 @@ use framewire::{Error, ErrorKind, Phase, Roots, Tls, pool_stats};
 use framewire_servers::{Fault, Harm, HostileRelay, Speaker};
 use scenarios::{Scenario, http_proxy, http2, plain, refusing, socks_proxy};
 
-/// For a machine that is busy; the deadlines that are set are far shorter.
+/// For a busy machine; the timeouts of the sockets are far shorter.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Connections at a time.
 const AT_ONCE: usize = 24;
-/// Of each, at most: what a message may have, and what is read ahead of it.
+/// At most for each connection: a message, and what is read ahead of it.
 const MEMORY_EACH: usize = 1 << 20;
 const LARGEST_MESSAGE: usize = 64 << 10;
 
-/// What the client of a scene does: it says something, listens for a moment, and then closes.
+/// Runs the client of a scenario: it sends a message, receives for a moment, then closes.
 fn visit(scene: &Scenario, harm: Option<Harm>) -> (Vec<Seen>, usize) {
     let hostile = HostileRelay::start(scene.port, harm).expect("the loopback address has a free port");
     let client = Client::new(&(scene.url)(hostile.port()));
-    // One that nobody has used yet, so that no session is resumed.
+    // New settings, so that no session is resumed.
     if let Some(authority) = &scene.authority {
         let tls = Tls::create().unwrap();
         tls.set_roots(Roots::None).unwrap();
@@ -48,7 +48,7 @@ fn visit(scene: &Scenario, harm: Option<Harm>) -> (Vec<Seen>, usize) {
                 let event = Seen::from(event.kind);
                 if event == Seen::Open {
                     opened = Some(Instant::now());
-                    // Too late is no mistake.
+                    // May fail if the connection has ended.
                     let _ = client.send_text("hello, server");
                 }
                 // A flood is not kept.

@@ -1,5 +1,5 @@
-//! How many connections a socket makes to a server of HTTP/2: no more than it needs, whatever the server
-//! says. The servers count what they accept.
+//! How many connections sockets open to an HTTP/2 server: no more than necessary, however the server behaves.
+//! The servers count the connections that they accept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use framewire_servers::frames::{
 };
 use framewire_servers::{Behaviour, Http2Server, Peer, Scripted};
 
-/// A server of HTTP/2 in the clear that is played frame by frame.
+/// An HTTP/2 server without TLS that is scripted frame by frame.
 fn played(script: impl Fn(&mut FramePeer, usize) + Send + Sync + 'static) -> Scripted {
     Scripted::start(move |peer: Peer| {
         if let Some(mut frames) = FramePeer::new(&peer) {
@@ -49,10 +49,10 @@ fn sockets_wait_on_one_connection_until_its_stream_limit_rises() {
     });
     let clients = opening(&server, 3);
     wait_until("the connection", || server.connections() > 0);
-    // Time in which hundreds of connections were made once.
+    // Enough time for hundreds of connections if there were no limit.
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(server.connections(), 1);
-    // One that comes later waits with the others.
+    // A socket that is opened later waits with the others.
     let late = opening(&server, 1);
     rises.store(true, Ordering::SeqCst);
     opened(&clients);
@@ -81,7 +81,7 @@ fn stream_limit_zero_times_out_and_is_named() {
 
 #[test]
 fn stream_limit_one_gives_each_socket_a_connection() {
-    // At once, and after it was 0 first.
+    // From the start, and after a limit of 0.
     for zero_first in [false, true] {
         let server = played(move |peer, _| {
             if zero_first {
@@ -147,7 +147,7 @@ fn refused_stream_is_retried_once() {
 
 #[test]
 fn goaway_costs_at_most_one_connection_per_socket() {
-    // In place of an answer, and in place of any request.
+    // Instead of a response, and before any request.
     let unanswered = played(|peer, _| {
         peer.websockets(100);
         if peer.request().is_some() {
@@ -211,7 +211,7 @@ fn each_retry_opens_at_most_two_connections() {
 
 #[test]
 fn meaningless_fields_in_a_connect_response_are_ignored() {
-    // content-length by the static table's index and by name, transfer-encoding in both ways.
+    // content-length and transfer-encoding, each indexed in the static table and literal.
     let blocks: [&'static [u8]; 4] = [
         b"\x5c\x010",
         b"\x00\x0econtent-length\x010",

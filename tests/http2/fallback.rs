@@ -1,4 +1,4 @@
-//! One try over HTTP/1.1 where HTTP/2 led to no WebSocket, and how often the server is asked at all.
+//! The fallback to HTTP/1.1 when HTTP/2 yields no WebSocket, and how many requests the server gets.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Host {
         self.opening(path).error()
     }
 
-    /// Connections accepted, those of them in HTTP/1.1, and requests over HTTP/2.
+    /// Connections accepted, how many of them use HTTP/1.1, and requests over HTTP/2.
     fn counted(&self) -> (usize, usize, usize) {
         (self.server.connections(), self.server.http1_connections(), self.server.streams())
     }
@@ -72,7 +72,7 @@ fn refused_connect_falls_back_to_http1_once_and_is_remembered() {
         let host = Host::both();
         echoes(&host.opening(&path), 1);
         assert_eq!(host.counted(), (2, 1, 1), "{path}");
-        // From now on it is known.
+        // The result is remembered.
         echoes(&host.opening("/"), 1);
         assert_eq!(host.counted(), (3, 2, 1), "{path}");
     }
@@ -140,7 +140,7 @@ fn retries_after_a_fallback_use_http1() {
     assert!(first.message.contains("answered 502"), "{first}");
     assert_eq!((last.http_status, last.message.contains("HTTP/2")), (503, false), "{last}");
     assert_eq!(host.counted(), (7, 6, 1));
-    // HTTP/1.1 has not led to a WebSocket, so others still ask over HTTP/2 first.
+    // HTTP/1.1 yielded no WebSocket either, so other sockets still use HTTP/2 first.
     assert_eq!(host.error("/status/403").http_status, 403);
     assert_eq!(host.server.http1_connections(), 6);
 }

@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/2 on every way to the server: behind a proxy, after a redirect, in another try.
+//! WebSockets over HTTP/2 through a proxy, after a redirect and in a retry.
 
 use std::net::TcpStream;
 use std::time::Duration;

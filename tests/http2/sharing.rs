@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/2 (RFC 8441) through the façade: sharing, falling back, and every end.
+//! Sharing HTTP/2 connections between sockets: stream limits, flow control, and every kind of end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted}
 
 const BOTH: &[&str] = &["h2", "http/1.1"];
 
-/// A server over TLS that speaks both versions, and settings that trust it.
+/// A TLS server for both HTTP versions, and settings that trust it.
 fn secure(alpn: &'static [&'static str], behaviour: Behaviour) -> (Http2Server, Tls) {
     let authority = Authority::new("Test CA");
     let config = server_config(&authority.good(), Demands { alpn, ..Demands::default() });
@@ -27,7 +27,7 @@ fn client(url: &str, tls: Option<&Tls>, version: HttpVersion) -> Client {
     client
 }
 
-/// Opening over HTTP/2 in the clear.
+/// A socket that is opening over HTTP/2 without TLS.
 fn clear(server: &Http2Server, path: &str) -> Client {
     let client = client(&server.url(path), None, HttpVersion::Http2);
     client.open().unwrap();
@@ -39,7 +39,7 @@ fn echoes(client: &Client, text: &str) {
     assert_eq!(client.next(), Seen::Text(text.into()));
 }
 
-/// Says which version of HTTP each upgrade request was for.
+/// Records the HTTP version of each upgrade request.
 fn versions_asked(client: &Client) -> Arc<AtomicU32> {
     let asked = Arc::new(AtomicU32::new(0));
     let own = asked.clone();
@@ -79,7 +79,7 @@ fn several_dozen_sockets_share_one_connection() {
         assert_eq!(client.next(), Seen::Text(number.to_string()));
     }
     assert_eq!((server.connections(), server.streams()), (1, 48));
-    // One leaves without a word, and the others do not notice.
+    // Destroying one socket does not affect the others.
     clients[0].abort().unwrap();
     assert_eq!(clients[0].closed().0, 1006);
     wait_until("one stream less", || server.open_streams() == 47);
@@ -108,7 +108,7 @@ fn server_without_extended_connect_is_asked_once() {
     assert_eq!((first.http_version(), first.response_status()), (1, 101));
     assert_eq!((server.connections(), server.http1_connections(), server.streams()), (2, 1, 0));
     assert_eq!(asked.load(Ordering::SeqCst), 1, "only for the version that was used");
-    // From now on it is known.
+    // The result is remembered.
     let second = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
     second.open().unwrap();
     assert_eq!(second.next(), Seen::Open);
@@ -215,7 +215,7 @@ fn stream_reset_without_response_is_retried_once() {
     assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Upgrade));
     assert!(error.message.contains("INTERNAL_ERROR"), "{error}");
     assert_eq!(server.streams(), 2);
-    // What the server took no notice of is asked again, and nobody has to know.
+    // Requests that the server did not process are repeated without an event.
     let client = clear(&server, "/refused-once");
     assert_eq!(client.next(), Seen::Open);
     echoes(&client, "hello");
@@ -272,7 +272,7 @@ fn silent_connection_is_not_shared_any_more() {
     silent.open().unwrap();
     assert_eq!(silent.error().kind, ErrorKind::PingTimeout);
     assert_eq!(server.connections(), 1);
-    // Who was on the old one stays there.
+    // Open sockets stay on the old connection.
     echoes(&other, "hello");
     let next = clear(&server, "/");
     assert_eq!(next.next(), Seen::Open);
@@ -314,7 +314,7 @@ fn large_messages_pass_flow_control_both_ways() {
 fn backpressure_affects_one_stream_only() {
     let server = Http2Server::start(Behaviour::default());
     const COUNT: u32 = 6000;
-    // More than the mailbox, the window and the network in between hold.
+    // More than the event queue, the flow-control window and the socket buffers hold.
     let flooded = clear(&server, &format!("/count?n={COUNT}&size=4096"));
     let other = clear(&server, "/");
     assert_eq!(other.next(), Seen::Open);
@@ -337,13 +337,13 @@ fn closed_send_window_counts_as_buffered_amount() {
     let server = Http2Server::start(Behaviour::default());
     let client = clear(&server, "/silent");
     assert_eq!(client.next(), Seen::Open);
-    // The echo server reads this and forgets it, so all of it goes.
+    // The server reads and discards this, so all of it is sent.
     client.send_binary(&vec![1; 3_000_000]).unwrap();
     wait_until("nothing more to send", || client.buffered_amount() == 0);
 
     let stuck = clear(&server, "/push?hz=1&size=1");
     assert_eq!(stuck.next(), Seen::Open);
-    // This one reads nothing, and the network in between takes a few megabytes at most.
+    // This server reads nothing, and socket buffers hold a few megabytes at most.
     const MUCH: usize = 60_000_000;
     stuck.send_binary(&vec![1; MUCH]).unwrap();
     wait_until("a full network", || {
@@ -379,7 +379,7 @@ fn cancelling_the_dialling_socket_keeps_the_waiting_ones() {
     let server = Http2Server::start(Behaviour::default());
     for _ in 0..20 {
         let clients: Vec<_> = (0..4).map(|_| clear(&server, "/")).collect();
-        // Whoever dials for all may be among them.
+        // The socket that dials for the others may be among them.
         clients[0].abort().unwrap();
         assert_eq!(clients[0].end(), Seen::Closed(1006, "aborted by the caller".to_owned()));
         for client in &clients[1..] {

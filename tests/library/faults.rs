@@ -1,12 +1,11 @@
-//! A panic anywhere in the library becomes an `error` event or `FW_RESULT_INTERNAL`, the other sockets go
-//! on, and nothing is left behind.
+//! A panic anywhere in the library becomes an `error` event or `FW_RESULT_INTERNAL`; other sockets are not
+//! affected, and nothing leaks.
 //!
-//! Each game is played through the C ABI with a panic asked for at one pass of one point: see
-//! `src/fault.rs`. `cargo xtask test "a panic in each module"` builds what these tests need.
-
+//! Each run uses the C ABI with a panic injected at one pass of one fault point: see `src/fault.rs`.
+//! `cargo xtask test "a panic in each module"` builds what these tests need.
 //!
-//! Every `unsafe` here is a call of the C ABI with pointers that live through it, or looks at what the
-//! library lends for the length of a callback.
+//! Every `unsafe` here is a call of the C ABI with valid pointers, or reads what the library passes to a
+//! callback.
 
 #![cfg(framewire_faults)]
 #![allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
@@ -34,13 +33,13 @@ use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::http2::{Behaviour, Http2Server};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
-/// After this long, what is waited for counts as never coming.
+/// A wait that takes longer fails the test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Large enough to be compressed, sent in fragments, and received in a block of its own.
 const LARGE: usize = 150_000;
 
-/// How the game learns of events.
+/// How the game gets events.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     Poll,
@@ -79,7 +78,7 @@ impl Servers {
     }
 }
 
-/// One socket, and what became known of it.
+/// One socket and its recorded events.
 #[derive(Default)]
 struct Player {
     name: &'static str,
@@ -142,13 +141,13 @@ unsafe extern "C" fn on_finalizer(user_data: *mut c_void) {
 struct Game {
     way: Way,
     players: Vec<Box<Player>>,
-    /// Calls that answered `FW_RESULT_INTERNAL`.
+    /// Calls that returned `FW_RESULT_INTERNAL`.
     internal: usize,
     tls: fw_tls,
 }
 
 impl Game {
-    /// Makes a call again if it was refused for the panic's sake; any other refusal is wrong.
+    /// Repeats a call if it failed because of the panic; any other failure is wrong.
     fn call(&mut self, what: &str, call: impl Fn() -> fw_result) -> fw_result {
         let mut result = call();
         if result == FW_RESULT_INTERNAL {
@@ -202,7 +201,7 @@ impl Game {
         });
     }
 
-    /// A text, a large message, and back.
+    /// Sends a text and a large message and waits for the echoes.
     fn echo(&mut self, index: usize) {
         static BYTES: [u8; LARGE] = [b'x'; LARGE];
         let socket = self.players[index].handle();
@@ -224,7 +223,7 @@ impl Game {
         });
     }
 
-    /// Delivers until something holds of every player.
+    /// Delivers events until the condition holds for every player.
     #[track_caller]
     fn until(&mut self, what: &str, holds: impl Fn(&Player) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -269,7 +268,7 @@ impl Game {
     }
 }
 
-/// What a game came to.
+/// The result of a run.
 struct Played {
     /// Whether the panic came while there was somebody to tell: what a connection has left to say when
     /// its end was told may fail in silence.
@@ -356,7 +355,7 @@ fn play(servers: &Servers, way: Way, point: &'static str, nth: usize) -> Played 
 }
 
 impl Game {
-    /// Everything ended once, and nothing is left.
+    /// Checks that everything ended once and nothing leaked.
     fn look_around(&self) {
         for player in &self.players {
             let (ends, tried) = (player.ends.load(Ordering::SeqCst), player.tried.load(Ordering::SeqCst));

@@ -1,4 +1,4 @@
-//! Several workers: the sockets of a server come to the one that has its HTTP/2 connections.
+//! Several workers: sockets move to the worker that has the HTTP/2 connection to their server.
 
 #![cfg(feature = "http2")]
 
@@ -25,11 +25,11 @@ fn http2_sockets_of_a_server_move_to_one_worker() {
         clients.push(client(&two.url("/"), HttpVersion::Http2));
         clients.push(client(&plain.url("/"), HttpVersion::Auto));
     }
-    // While one is left the connection is not idle.
+    // The connection is not idle while one socket is left.
     let keepers = [&one, &two].map(|server| client(&server.url("/"), HttpVersion::Http2));
     keepers.iter().for_each(|keeper| keeper.open().unwrap());
     keepers.iter().for_each(|keeper| assert_eq!(keeper.next(), Seen::Open));
-    // Again and again: a socket may have to move, and what was on its way to it has to follow.
+    // Repeatedly: a socket may move to another worker, and events in transit must follow.
     for round in 0..5 {
         clients.iter().for_each(|client| client.open().unwrap());
         for client in &clients {

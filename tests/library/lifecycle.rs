@@ -1,6 +1,6 @@
-//! The library as a whole starts and stops, and leaves nothing behind.
+//! Starting and stopping the library, without leaks.
 //!
-//! It is one for the process, so the tests go one by one.
+//! The library is global to the process, so the tests run one at a time.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -24,7 +24,7 @@ fn stop() {
 fn own_threads() -> Vec<String> {
     let mut names = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
-        // A thread may end while it is looked at.
+        // A thread may end meanwhile.
         if let Ok(name) = std::fs::read_to_string(task.unwrap().path().join("comm"))
             && name.starts_with("framewire-")
         {
@@ -34,8 +34,8 @@ fn own_threads() -> Vec<String> {
     names
 }
 
-/// A thread that was joined shows up a little longer: the system wakes the one that joins before
-/// it takes the thread off its list.
+/// A joined thread is listed a little longer: the system wakes the joining thread before it removes the other
+/// from its list.
 #[track_caller]
 fn assert_no_threads() {
     wait_until("the end of every thread", || own_threads().is_empty());
@@ -138,7 +138,7 @@ fn shutdown_does_not_wait_for_a_held_request() {
     });
     stop();
     assert_eq!(finalized.load(Ordering::SeqCst), 1);
-    // Released after everything is gone: no harm.
+    // Releasing it after the shutdown is safe.
     drop(held);
     assert_no_threads();
 }
@@ -149,7 +149,7 @@ fn restarts_leak_no_threads_descriptors_or_blocks() {
     stop();
     let before = descriptors();
     let server = Scripted::start(|mut peer| match peer.number % 4 {
-        // Silent before the upgrade; silent after it; sending without end; closing.
+        // Silent before the upgrade; silent after it; sending endlessly; closing.
         0 => {
             peer.wait_for_end();
         }
@@ -190,7 +190,7 @@ fn restarts_leak_no_threads_descriptors_or_blocks() {
                 socket.destroy().unwrap();
             }
         }
-        // Stopped in whatever phase the sockets are by now.
+        // Stops in whatever phase the sockets are.
         if round % 3 == 0 {
             wait_until("some event", || pending() > 0);
         }
@@ -302,7 +302,7 @@ fn thread_hooks_run_first_and_last_on_each_thread() {
     let echo = EchoServer::start();
     let client = Client::opening(&format!("ws://localhost:{}/", echo.port()));
     assert_eq!(client.next(), Seen::Open);
-    // Two workers, and whichever resolver threads the name took.
+    // Two workers, and the resolver threads that were started.
     let running = started.load(Ordering::SeqCst);
     assert!(running >= 3, "{running}");
     assert_eq!(stopped.load(Ordering::SeqCst), 0);

@@ -1,5 +1,5 @@
-//! Callbacks of a Rust game that panic: the panic stays with its socket, whose connection ends with an
-//! error, and everybody else goes on.
+//! Panics in callbacks of a Rust game: the connection of that socket ends with an error; other sockets are not
+//! affected.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ use common::{PATIENCE, alone, wait_until};
 use framewire::{Dispatch, Error, ErrorKind, LogLevel, Socket, State, poll, set_log, shutdown};
 use framewire_servers::EchoServer;
 
-/// A socket that plays with callbacks, and what came of it.
+/// A socket with callbacks that count its events.
 struct Player {
     socket: Socket,
     echoes: Arc<AtomicUsize>,
@@ -110,13 +110,13 @@ fn panic_in_a_callback_ends_its_connection_with_an_error() {
         let other = Player::new(&server, dispatch);
         other.open();
         for (name, trap) in traps {
-            // Where fragments come without being asked for.
+            // Fragments are sent without a request.
             let path = if name == "incomplete_frame" { "/fragments?n=3&size=10" } else { "/" };
             let player = Player::at(&server.url(path), dispatch);
             trap(&player.socket);
             player.socket.open().unwrap();
             until("the open connection or its end", || player.socket.is_open() || player.ends() > 0);
-            // Each is refused where the callback of the one before has ended the connection.
+            // A send fails if the callback before it has ended the connection.
             let _ = player.socket.send_text("a text");
             let _ = player.socket.send_binary(&[0; 20]);
             let _ = player.socket.ping(b"ping");

@@ -1,6 +1,6 @@
-//! A shutdown is graceful within its timeout: what was accepted is sent, and the server is told goodbye.
+//! Graceful shutdown: within the timeout, queued messages are sent and connections are closed.
 //!
-//! The library is one for the process, so the tests go one by one.
+//! The library is global to the process, so the tests run one at a time.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -14,7 +14,7 @@ use framewire::{Code, LogLevel, Socket, State, pending, set_log, shutdown, wait}
 use framewire_servers::{EchoServer, Scripted};
 
 const MESSAGES: usize = 50;
-/// Far more than the system takes at once from a server that reads slowly.
+/// Far more than fits into the socket buffers when the server reads slowly.
 const MESSAGE_BYTES: usize = 100_000;
 
 /// Queues fifty messages that do not compress well.
@@ -58,8 +58,7 @@ impl Drop for Warnings {
     }
 }
 
-/// A server that takes everything, byte for byte, and says at the end what it had: payload bytes and the
-/// close frame's code.
+/// A server that reads everything and reports at the end the payload bytes and the code of the close frame.
 fn counting_server(answers_close: bool) -> (Scripted, mpsc::Receiver<(usize, Option<u16>)>) {
     let (report, reported) = mpsc::channel();
     let report = Mutex::new(report);
@@ -300,7 +299,7 @@ fn shutdown_ends_running_waits() {
             })
         })
         .collect();
-    // A wait that has not begun yet is one that comes after the shutdown, and sleeps: so until all are seen.
+    // A wait that starts after the shutdown would sleep, so this repeats until all have returned.
     wait_until("the end of every wait", || {
         shutdown(PATIENCE).unwrap();
         let _ = Socket::create("ws://127.0.0.1:1/").unwrap();

@@ -1,6 +1,6 @@
-//! How events reach the game: in order, fairly, within its budget, and in bounded memory.
+//! Delivery of events: in order, round robin, within the budget, and in bounded memory.
 //!
-//! `poll`, `pending` and the pool are one for the process, so the tests go one by one.
+//! `poll`, `pending` and the buffer pool are global to the process, so the tests run one at a time.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,7 +15,7 @@ use framewire::{
 };
 use framewire_servers::{EchoServer, Scripted};
 
-/// Runs the library with this queue for each socket, for one test.
+/// Runs the library with this event queue size, for one test.
 struct Library;
 
 impl Library {
@@ -29,7 +29,7 @@ impl Library {
 impl Drop for Library {
     fn drop(&mut self) {
         let stopped = shutdown(Duration::from_secs(60));
-        // A test that has failed says why itself; the next begins with the usual queue all the same.
+        // Not checked if the test failed already; the next one starts with the default queue.
         assert!(stopped.is_ok() || std::thread::panicking());
     }
 }
@@ -38,7 +38,7 @@ fn stop() {
     shutdown(Duration::from_secs(60)).unwrap();
 }
 
-/// A server that sends numbered messages as fast as they are taken, until the client ends.
+/// A server that sends numbered messages as fast as possible until the client disconnects.
 fn flood(size: usize) -> Scripted {
     Scripted::start(move |mut peer| {
         peer.accept_upgrade();
@@ -61,7 +61,7 @@ fn flood(size: usize) -> Scripted {
     })
 }
 
-/// A server that sends so many numbered messages, then closes.
+/// A server that sends this many numbered messages, then closes.
 fn count(messages: u32, size: usize) -> Scripted {
     Scripted::start(move |mut peer| {
         peer.accept_upgrade();
@@ -117,8 +117,8 @@ fn busy_socket_does_not_starve_others() {
             wait_until("a flood", || pending() > 1000);
             quiet.send_text("I am here as well").unwrap();
             wait_until("the answer in its mailbox", || quiet.stats().messages_received == round);
-            // The flood does not stop, and yet a few turns bring the quiet socket's event. Twice a
-            // turn's worth of events for each socket is the most that a call may do before it.
+            // The flood does not stop, but the quiet socket's event is delivered within a few turns: after at
+            // most two turns of events of each socket.
             let before = flood_count.load(Ordering::SeqCst);
             wait_until("the quiet socket's event", || {
                 poll(max_events, max_microseconds);
@@ -168,12 +168,13 @@ fn event_budget_is_exact() {
         assert_eq!(pending(), waiting - max as usize);
     }
     assert_eq!(client.poll(9, 0).unwrap(), 9);
-    // The close has no callback, and does not count.
+    // The close has no callback and is not counted.
     assert_eq!(poll(0, 0), 1000 - 150);
     assert_eq!((poll(0, 0), pending()), (0, 0));
 }
 
-/// Texts and binaries of all small sizes in one piece, with pongs in between; each begins with its number.
+/// Sends text and binary messages of all small sizes at once, with pongs in between; each starts with its
+/// number.
 fn burst(messages: u32) -> Scripted {
     Scripted::start(move |mut peer| {
         peer.accept_upgrade();
@@ -254,7 +255,7 @@ fn batched_messages_keep_order_with_poll_and_next_event() {
     assert_eq!(*seen.lock().unwrap(), sent);
 }
 
-/// Counts binary messages, and does something at the tenth.
+/// Counts binary messages, and runs a function at the tenth.
 fn at_the_tenth(client: &Client, act: fn(&Socket)) -> Arc<AtomicUsize> {
     let counter = Arc::new(AtomicUsize::new(0));
     let own = counter.clone();
@@ -297,7 +298,7 @@ fn pending_in_a_callback_is_nearly_exact() {
     const MESSAGES: usize = 1000;
     let server = count(MESSAGES as u32, 200);
     let client = Client::opened(&server.url());
-    // The callback's own event included, and the close behind the messages.
+    // Includes the callback's own event, and the close after the messages.
     let left = AtomicUsize::new(MESSAGES + 1);
     let most = Arc::new(AtomicUsize::new(0));
     let own = most.clone();
@@ -370,7 +371,7 @@ fn poll_without_budget_returns_under_load() {
     let counter = counting(&client);
     for _ in 0..100 {
         wait_until("some messages", || pending() > 100);
-        // More arrive while these run; if they were waited for, the call would not come back.
+        // More arrive while these run; if they were delivered too, the call would not return.
         poll(0, 0);
     }
     assert!(counter.load(Ordering::SeqCst) > 10_000);
@@ -430,9 +431,9 @@ fn full_event_queue_applies_backpressure_without_loss() {
         let _ = peer.read_close();
     });
     let client = Client::opened(&server.url());
-    // A message counts for somewhat more than its 1,000 bytes.
+    // A message counts for slightly more than its 1,000 bytes.
     wait_until("a full queue", || pending() >= QUEUE / 1100);
-    // The server gets stuck: what it has sent stays the same for as long as it takes to be sure.
+    // The server stalls: the number of messages it has sent stays the same long enough to be sure.
     let mut stuck = (0, 0);
     wait_until("the server to be stuck", || {
         std::thread::sleep(Duration::from_millis(10));
@@ -441,7 +442,7 @@ fn full_event_queue_applies_backpressure_without_loss() {
         stuck.1 == 30
     });
     assert!(stuck.0 < MESSAGES as usize, "everything was taken in");
-    // What is unread, one read ahead of it, and no more.
+    // The unread events and one read, no more.
     let held = pool_stats().bytes_in_use - before;
     assert!(held <= 8 * QUEUE as u64, "{held} bytes for a queue of {QUEUE}");
     let received = client.stats().bytes_received;
@@ -513,7 +514,7 @@ fn pending_is_exact() {
         peer.wait_for_end();
     });
     let (one, two) = (Client::opening(&server.url()), Client::opening(&server.url()));
-    // Open, text, binary, pong: of each.
+    // Open, text, binary and pong of each socket.
     wait_until("both", || pending() == 8);
     assert_eq!(one.next(), Seen::Open);
     assert_eq!(pending(), 7);
@@ -533,7 +534,7 @@ fn pending_never_overcounts() {
     let client = Client::opened(&flood.url());
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Taken as soon as it is there, while another thread looks at the count.
+        // Taken immediately, while another thread reads the count.
         scope.spawn(|| {
             for _ in 0..200_000 {
                 let _ = client.next_event();
@@ -666,7 +667,7 @@ fn full_event_queue_applies_backpressure_to_fragments() {
     client.enable_event(framewire::EventType::IncompleteFrame, true).unwrap();
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
-    // A message counts for somewhat more than its 1,000 bytes.
+    // A message counts for slightly more than its 1,000 bytes.
     wait_until("a full queue", || pending() >= QUEUE / 1100);
     let held = pool_stats().bytes_in_use - before;
     assert!(held <= 8 * QUEUE as u64, "{held} bytes for a queue of {QUEUE}");

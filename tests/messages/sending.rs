@@ -1,4 +1,4 @@
-//! What the game sends: in order, bounded, masked, in fragments, and never more than it asked for.
+//! Sending: order, limits, masking, fragmentation, pings.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ use common::{Client, Seen, wait_until};
 use framewire::{Code, Socket};
 use framewire_servers::{EchoServer, Scripted};
 
-/// A server that upgrades and reads nothing until it is told to; then it reports every frame.
+/// A server that reads nothing after the upgrade until it is released; then it reports every frame.
 fn holding() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
     let (go, told) = mpsc::channel::<()>();
     let (report, reported) = mpsc::channel();
@@ -30,7 +30,7 @@ fn holding() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
     (server, go, reported)
 }
 
-/// Sends until the queue is full; how many messages were taken.
+/// Sends until the queue is full. Returns the number of accepted messages.
 fn send_until_refused(socket: &Socket, size: usize) -> u32 {
     for number in 0u32.. {
         let mut payload = vec![0; size];
@@ -80,8 +80,8 @@ fn refused_sends_are_never_sent_and_others_once() {
     let (server, go, reported) = holding();
     let client = Client::opened(&server.url());
     client.set_max_buffered_amount(LIMIT).unwrap();
-    // A server that does not read: the system's buffers fill, then ours, and then all is refused
-    // but what the system may still take meanwhile.
+    // The server does not read: the socket buffers fill, then the send queue, and then every send is refused
+    // except for what the system still accepts meanwhile.
     let (mut taken, mut refused) = (Vec::new(), 0);
     for number in 0u32.. {
         let mut payload = vec![0; SIZE];
@@ -145,7 +145,7 @@ fn control_frames_are_sent_between_fragments() {
         while let Some(frame) = peer.read_frame() {
             let done = frame.fin && frame.opcode < 8;
             if !pinged {
-                // In the midst of the message: the answer must not wait for its end.
+                // In the middle of the message: the pong must not wait for its end.
                 peer.send(b"\x89\x03hey");
                 pinged = true;
             }
@@ -203,7 +203,7 @@ fn every_frame_has_its_own_mask_key() {
     }
     let keys = reported.recv().unwrap();
     let different: HashSet<_> = keys.iter().collect();
-    // Chance makes two of 500 keys equal once in 34,000 runs; two pairs never.
+    // Two of 500 random keys are equal in one of 34,000 runs; two pairs practically never.
     assert!(different.len() >= FRAMES - 1, "{} of {FRAMES}", different.len());
 }
 

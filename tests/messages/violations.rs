@@ -1,5 +1,5 @@
-//! What a server must not send on an open connection (RFC 6455): the right close code answers it,
-//! one error tells the game, and the connection ends.
+//! Protocol violations of the server (RFC 6455): the client sends the right close code, reports one error, and
+//! the connection ends.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ use framewire::{Code, Dispatch, ErrorKind, Phase, State, pool_stats};
 use framewire_servers::Scripted;
 use framewire_servers::scripted::Frame;
 
-/// A server that sends this on an open connection and reports the close frame that answers it.
+/// A server that sends this on an open connection and reports the client's close frame.
 fn sending(bytes: Vec<u8>) -> (Scripted, mpsc::Receiver<Option<(u16, String)>>) {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
@@ -22,7 +22,7 @@ fn sending(bytes: Vec<u8>) -> (Scripted, mpsc::Receiver<Option<(u16, String)>>) 
     (server, reported)
 }
 
-/// Checks that each of these is answered with its close code, and ends in one error of its kind.
+/// Checks that each of these gets its close code, and ends with one error of this kind.
 fn all_violate(cases: &[(&str, Vec<u8>, u16, ErrorKind)]) {
     let running: Vec<_> = cases
         .iter()
@@ -140,7 +140,7 @@ fn invalid_compressed_data_is_an_extension_error() {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade_with("Sec-WebSocket-Extensions: permessage-deflate\r\n");
-        // A stored block whose length and its complement do not agree.
+        // A stored block whose length does not match its complement.
         peer.send(b"\xC2\x06\x00\x01\x00\x01\x00x");
         let _ = report.send(peer.read_close());
     });
@@ -155,7 +155,7 @@ fn invalid_compressed_data_is_an_extension_error() {
 
 #[test]
 fn decompression_bomb_is_refused_early() {
-    // Each fragment is a thousandth of what it makes, and the message would be of a gigabyte.
+    // Each fragment expands a thousandfold; the whole message would be a gigabyte.
     const FRAGMENT: usize = 1 << 20;
     let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
     let mut compressed = Vec::with_capacity(FRAGMENT);
@@ -228,7 +228,7 @@ fn message_limit_is_exact_over_all_fragments() {
 
 #[test]
 fn announced_length_reserves_no_memory() {
-    // Within the limit that this game chose, so it is not refused; but only a little of it comes.
+    // Within the configured limit, so it is not refused; but only a small part of it is sent.
     const CLAIMS: usize = 8;
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
@@ -247,7 +247,7 @@ fn announced_length_reserves_no_memory() {
     for client in &clients {
         wait_until("the header", || client.stats().frames_received == 1);
     }
-    // Eight claims of 2 GiB; the other tests of this binary hold a few MiB at most.
+    // Eight announced messages of 2 GiB; the other tests of this binary hold a few MiB at most.
     let stats = pool_stats();
     assert!(stats.bytes_in_use < 64 << 20, "{stats:?}");
 }
@@ -275,7 +275,7 @@ fn connection_ends_after_a_violation_without_server_close() {
     assert_eq!(Client::opening(&server.url()).error().kind, ErrorKind::Protocol);
 }
 
-/// A server that sends two messages and a violation, and reports all that it gets.
+/// A server that sends two messages and a violation, and reports every frame it receives.
 fn sending_messages_and_a_violation() -> (Scripted, mpsc::Receiver<Vec<Frame>>) {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
@@ -286,7 +286,7 @@ fn sending_messages_and_a_violation() -> (Scripted, mpsc::Receiver<Vec<Frame>>) 
     (server, reported)
 }
 
-/// However slow the machine is, the test comes to its events in time.
+/// With a close timeout long enough for slow machines.
 fn patient(server: &Scripted) -> Client {
     let client = Client::new(&server.url());
     client.set_close_timeout(120_000).unwrap();
@@ -300,11 +300,11 @@ fn opened_patiently(server: &Scripted) -> Client {
     client
 }
 
-/// The pong and both answers, then the close frame.
+/// Checks for the pong and both replies, then the close frame.
 fn assert_answered(frames: &[Frame]) {
     let (close, answers) = frames.split_last().expect("something came");
     assert_eq!((close.opcode, &close.payload[..2]), (8, &1002u16.to_be_bytes()[..]));
-    // A pong goes ahead of messages.
+    // A pong is sent before queued messages.
     let of =
         |opcode| answers.iter().filter(move |frame| frame.opcode == opcode).map(|frame| &frame.payload[..]);
     assert!(of(10).eq([b"ping"]));
@@ -357,14 +357,14 @@ fn close_after_a_violation_waits_at_most_the_close_timeout() {
     let client = Client::new(&server.url());
     client.set_close_timeout(50).unwrap();
     client.open().unwrap();
-    // Nothing is fetched before this.
+    // No event is taken before this.
     let frames = reported.recv().unwrap();
     assert_eq!(frames.iter().map(|frame| frame.opcode).collect::<Vec<_>>(), [10, 8]);
     assert_eq!(client.state(), State::Closed);
     let seen = client.until_end();
     assert_eq!(seen[..3], [Seen::Open, Seen::Text("one".into()), Seen::Text("two".into())]);
     assert!(matches!(&seen[3..], [Seen::Error(_)]), "{seen:?}");
-    // What was left of the first connection does not disturb the next.
+    // Remaining events of the first connection do not affect the next one.
     client.open().unwrap();
     assert_eq!(client.until_end().len(), 4);
 }
@@ -388,7 +388,7 @@ fn socket_can_be_closed_before_its_violation_is_delivered() {
         }
         let frames = reported.recv().unwrap();
         let closes = frames.iter().filter(|frame| frame.opcode == 8).count();
-        // To abort is to say nothing more.
+        // Abort sends nothing more.
         assert_eq!(closes, usize::from(number != 1), "{number}");
     }
 }

@@ -1,8 +1,8 @@
-//! What a network does to connections: addresses that are dead, links that die, links that are slow.
+//! Failing networks: dead addresses, dead links, slow links, packet loss.
 //!
-//! Each test needs a network namespace of its own, where it may drop packets and rename hosts as it
-//! likes; `cargo xtask test network` gives it one. Times are printed for the README's table. Where a
-//! bound is promised it is checked with much grace, as it is of many seconds.
+//! Each test needs its own network namespace, in which it drops packets and changes host names; `cargo xtask
+//! test network` creates one. Times are printed for the README's table. Promised bounds are checked with a
+//! large tolerance.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use common::{Client, PATIENCE, Seen, wait_until};
 use framewire::{Error, ErrorKind, Phase, State, shutdown};
 use framewire_servers::{EchoServer, Scripted};
-use netem::{Forecast, Weather};
+use netem::{Impairments, Netem};
 
-/// On top of a promised bound, for a machine that is busy with other things.
+/// Tolerance on top of a promised bound, for a busy machine.
 const GRACE: Duration = Duration::from_secs(12);
-/// What the README states: bytes that wait, and silence.
+/// Bounds in the README for detecting a dead link: with data to send, and idle.
 const SENDING_BOUND: Duration = Duration::from_secs(20);
 const IDLE_BOUND: Duration = Duration::from_secs(30);
 
@@ -37,12 +37,12 @@ impl Network {
         Network
     }
 
-    /// Names that are resolved without asking anybody.
+    /// Sets `/etc/hosts`.
     fn names(&self, lines: &str) {
         replace_file("/etc/hosts", lines);
     }
 
-    /// From now on packets that match vanish, at the end of their way.
+    /// Drops matching packets from now on, on the receiving side.
     fn drop_packets(&self, matching: &[&str]) {
         self.rules(matching, "drop");
     }
@@ -53,7 +53,7 @@ impl Network {
         run("nft", &["-f", "-"], &format!("table inet test {{\nchain input {{\n{chain}\n{rules}\n}}\n}}\n"));
     }
 
-    /// Nothing passes to or from this port any more, and nobody is told.
+    /// Drops all packets to or from this port silently.
     fn kill_link(&self, port: u16) {
         self.drop_packets(&[&format!("tcp dport {port}"), &format!("tcp sport {port}")]);
     }
@@ -72,7 +72,7 @@ fn run(program: &str, arguments: &[&str], input: &str) {
     assert!(child.wait().expect("it was started").success(), "{program} {arguments:?}\n{input}");
 }
 
-/// For this test alone: the file system's mounts are its own as well.
+/// Replaces a file for this test only, which has its own mount namespace.
 fn replace_file(path: &str, text: &str) {
     let name = path.rsplit('/').next().unwrap_or_default();
     let ours = std::env::temp_dir().join(format!("framewire-{}-{name}", std::process::id()));
@@ -85,7 +85,7 @@ fn server_at(address: &str) -> EchoServer {
     EchoServer::start_at(address.parse::<IpAddr>().expect("an address"), 0, None)
 }
 
-/// How long it takes to be open. Says so.
+/// Measures and prints the time to open.
 fn time_to_open(what: &str, url: &str) -> Duration {
     let begun = Instant::now();
     let client = Client::opened(url);
@@ -96,8 +96,8 @@ fn time_to_open(what: &str, url: &str) -> Duration {
     took
 }
 
-/// Waits for the error of a connection whose link died just now. The network is whole again after it,
-/// as the server says goodbye over it.
+/// Waits for the error of a connection whose link has just died. Restores the network after it, so that the
+/// server can close.
 fn noticed(what: &str, client: &Client, bound: Duration, network: Network) -> Error {
     let begun = Instant::now();
     let error = loop {
@@ -186,16 +186,16 @@ fn silent_name_server_does_not_delay_other_sockets() {
     println!("a silent name server: an error after {} ms: {error}", begun.elapsed().as_millis());
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Resolve, true));
 
-    // Given up at once, although the system is still asking.
+    // Cancelled immediately, although the system still waits for the name server.
     let client = Client::opening("ws://unknown.test/");
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1006);
 
-    // Others are resolved meanwhile.
+    // Other names are resolved meanwhile.
     let server = server_at("127.0.0.2");
     time_to_open("while a name is being looked for", &format!("ws://known.test:{}/", server.port()));
 
-    // The thread that hangs in the system is named, and not waited for longer than was asked.
+    // The thread that hangs in the system is reported, and waited for no longer than the timeout.
     let begun = Instant::now();
     let stopped = shutdown(Duration::from_millis(500));
     println!("shutting down meanwhile: {} ms, {stopped:?}", begun.elapsed().as_millis());
@@ -224,12 +224,12 @@ fn firewall_rejections_are_distinguished() {
         assert!(error.message.contains("127.0.0.2"), "{error}");
         run("nft", &["flush", "ruleset"], "");
     }
-    // A network that this machine has no way to.
+    // A network without a route.
     let error = Client::opening("ws://203.0.113.1/").error();
     assert_eq!((error.kind, error.phase), (ErrorKind::Unreachable, Phase::Connect), "{error}");
 }
 
-// ---------------------------------------------------------------------------------- links that die
+// ---------------------------------------------------------------------------------- dead links
 
 #[test]
 fn dead_link_is_detected_while_sending() {
@@ -328,19 +328,19 @@ fn slow_link_is_not_a_dead_link() {
     assert_eq!(client.closed().0, 1000);
 }
 
-// ---------------------------------------------------------------------------------- bad weather
+// ---------------------------------------------------------------------------------- packet loss
 
-/// A client whose packets, and whose server's, go through the weather.
-fn through(forecast: Forecast) -> (Network, Weather, EchoServer, Client) {
+/// A client whose packets in both directions pass the emulated network.
+fn through(impairments: Impairments) -> (Network, Netem, EchoServer, Client) {
     let network = Network::new();
-    let weather = Weather::begin(forecast).expect("the kernel has TUN devices");
+    let netem = Netem::begin(impairments).expect("the kernel has TUN devices");
     let server = server_at(netem::OWN);
     let url = server.url("/").replace(netem::OWN, netem::PEER);
     let client = Client::opened(&url);
-    (network, weather, server, client)
+    (network, netem, server, client)
 }
 
-/// Sends so many messages of all sizes, and sees each come back in its turn.
+/// Sends this many messages of various sizes and checks that they are echoed in order.
 fn talk(client: &Client, count: u32) {
     let message = |number: u32| {
         let mut bytes = number.to_be_bytes().to_vec();
@@ -358,15 +358,15 @@ fn talk(client: &Client, count: u32) {
 #[test]
 fn packet_loss_delay_and_reordering_lose_no_data() {
     let (delay, jitter) = (Duration::from_millis(15), Duration::from_millis(20));
-    let (_network, weather, _server, client) = through(Forecast { lost: 30, delay, jitter });
+    let (_network, netem, _server, client) = through(Impairments { lost: 30, delay, jitter });
     let begun = Instant::now();
     talk(&client, 1500);
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
-    let (carried, lost, overtaken) = weather.counts();
+    let (carried, lost, overtaken) = netem.counts();
     let took = begun.elapsed().as_secs_f32();
     println!(
-        "bad weather: 1500 messages in {took:.1} s, {carried} packets, {lost} lost, {overtaken} overtaken"
+        "packet loss: 1500 messages in {took:.1} s, {carried} packets, {lost} lost, {overtaken} overtaken"
     );
     assert!(lost > 0 && overtaken > 0);
 }
@@ -374,12 +374,12 @@ fn packet_loss_delay_and_reordering_lose_no_data() {
 #[test]
 fn short_outage_is_survived() {
     let delay = Duration::from_millis(5);
-    let (_network, weather, _server, client) = through(Forecast { delay, ..Forecast::default() });
+    let (_network, netem, _server, client) = through(Impairments { delay, ..Impairments::default() });
     talk(&client, 20);
-    weather.change(Forecast { lost: 1000, ..Forecast::default() });
+    netem.change(Impairments { lost: 1000, ..Impairments::default() });
     client.send_text("into the void").unwrap();
     std::thread::sleep(Duration::from_secs(3));
-    weather.change(Forecast { delay, ..Forecast::default() });
+    netem.change(Impairments { delay, ..Impairments::default() });
     let begun = Instant::now();
     assert_eq!(client.next(), Seen::Text("into the void".into()));
     println!("an outage of 3 s: the message came {:.1} s after it", begun.elapsed().as_secs_f32());

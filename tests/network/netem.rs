@@ -1,11 +1,11 @@
-//! A network with weather: packets get lost, come late and out of order.
+//! Network emulation: packets are lost, delayed and reordered.
 //!
 //! ```text
 //!   10.9.0.1 ──to 10.9.0.2──> TUN device ──lost? how late?──> from 10.9.0.2 ──> 10.9.0.1
 //! ```
 //!
-//! Whatever is sent to the peer's address comes back from it, so a server on this machine is reached
-//! through the device, in both directions.
+//! Packets to the peer's address come back from it, so a server on this machine is reached through the
+//! device, in both directions.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,30 +16,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// Of this machine, and of whoever is reached through the weather.
+/// The address of this machine, and the one that is reached through the device.
 pub const OWN: &str = "10.9.0.1";
 pub const PEER: &str = "10.9.0.2";
 
-const DEVICE: &str = "weather0";
+const DEVICE: &str = "netem0";
 /// Of linux/if_tun.h.
 const TUNSETIFF: libc::c_ulong = 0x4004_54CA;
 const IFF_TUN: libc::c_short = 1;
 const IFF_NO_PI: libc::c_short = 0x1000;
 
-/// Packets of a thousand that are lost; how late the others come, at least and at most.
+/// Impairments: packets lost per thousand, the delay of the others, and random delay on top.
 #[derive(Clone, Copy, Default)]
-pub struct Forecast {
+pub struct Impairments {
     pub lost: u64,
     pub delay: Duration,
     pub jitter: Duration,
 }
 
-/// A packet and when it is due, the earliest first.
+/// Packets and when they are due, the earliest first.
 type Packets = BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>;
 
 #[derive(Default)]
 struct Shared {
-    forecast: Mutex<Forecast>,
+    impairments: Mutex<Impairments>,
     packets: Mutex<Packets>,
     came: Condvar,
     carried: AtomicU64,
@@ -47,18 +47,18 @@ struct Shared {
     overtaken: AtomicU64,
 }
 
-/// The weather, until the process ends.
-pub struct Weather(Arc<Shared>);
+/// An emulated network, until the process ends.
+pub struct Netem(Arc<Shared>);
 
-impl Weather {
-    /// For a network namespace of one's own.
-    pub fn begin(forecast: Forecast) -> io::Result<Self> {
+impl Netem {
+    /// Creates the device, in the test's own network namespace.
+    pub fn begin(impairments: Impairments) -> io::Result<Self> {
         let device = open()?;
         for arguments in [&["addr", "add", "10.9.0.1/24", "dev", DEVICE][..], &["link", "set", DEVICE, "up"]]
         {
             super::run("ip", arguments, "");
         }
-        let shared = Arc::new(Shared { forecast: Mutex::new(forecast), ..Shared::default() });
+        let shared = Arc::new(Shared { impairments: Mutex::new(impairments), ..Shared::default() });
         let (own, from) = (shared.clone(), device.try_clone()?);
         std::thread::spawn(move || own.take(from));
         let own = shared.clone();
@@ -66,8 +66,8 @@ impl Weather {
         Ok(Self(shared))
     }
 
-    pub fn change(&self, forecast: Forecast) {
-        *self.0.forecast.lock().expect("nobody panics with it") = forecast;
+    pub fn change(&self, impairments: Impairments) {
+        *self.0.impairments.lock().expect("nobody panics with it") = impairments;
     }
 
     /// Packets carried, lost, and overtaken by a later one.
@@ -78,7 +78,7 @@ impl Weather {
 }
 
 impl Shared {
-    /// What the system sends, on its way.
+    /// Reads packets that the system sends.
     fn take(&self, mut device: File) {
         let (mut buffer, mut random, mut number, mut latest) = (vec![0; 65_536], 1u64, 0, Instant::now());
         while let Ok(len) = device.read(&mut buffer) {
@@ -93,13 +93,13 @@ impl Shared {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            let forecast = *self.forecast.lock().expect("nobody panics with it");
-            if (random >> 16) % 1000 < forecast.lost {
+            let impairments = *self.impairments.lock().expect("nobody panics with it");
+            if (random >> 16) % 1000 < impairments.lost {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            let span = forecast.jitter.as_micros() as u64 + 1;
-            let due = Instant::now() + forecast.delay + Duration::from_micros((random >> 32) % span);
+            let span = impairments.jitter.as_micros() as u64 + 1;
+            let due = Instant::now() + impairments.delay + Duration::from_micros((random >> 32) % span);
             if due < latest {
                 self.overtaken.fetch_add(1, Ordering::Relaxed);
             }
@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    /// What is due, back to the system.
+    /// Writes due packets back to the system.
     fn give(&self, mut device: File) {
         let mut packets = self.packets.lock().expect("nobody panics with it");
         loop {
@@ -118,7 +118,7 @@ impl Shared {
             let wait = match packets.peek() {
                 Some(Reverse((due, ..))) if *due <= now => {
                     let Some(Reverse((.., packet))) = packets.pop() else { continue };
-                    // A packet that the system does not want is lost, as in any network.
+                    // A packet that the system refuses is lost, as in any network.
                     let _ = device.write(&packet);
                     self.carried.fetch_add(1, Ordering::Relaxed);
                     continue;
@@ -142,7 +142,7 @@ fn open() -> io::Result<File> {
     let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
     let mut request = Request { name: [0; libc::IFNAMSIZ], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
     request.name[..DEVICE.len()].copy_from_slice(DEVICE.as_bytes());
-    // SAFETY: the device is open, and the request is as long as the call wants it and lives through it.
+    // SAFETY: the device is open, and the request has the size that the call expects and outlives it.
     let made = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETIFF as _, &mut request) };
     if made < 0 { Err(io::Error::last_os_error()) } else { Ok(device) }
 }
