@@ -1,9 +1,9 @@
-/* Runs the cases of an Autobahn fuzzing server: echoes what comes until the server has seen enough.
+/* Runs the cases of an Autobahn fuzzing server: echoes messages until the server closes.
  *
  *     client URL AGENT worker|poll|pull CA|- FIRST STEP
  *
- * Runs the cases FIRST, FIRST + STEP and so on, numbered from 1, then has the server write its
- * reports. Fails if a case could not even be opened; how the cases went is for the reports to say. */
+ * Runs the cases FIRST, FIRST + STEP and so on, numbered from 1, then makes the server write its
+ * reports. Fails if a case could not be opened; the results are in the reports. */
 
 #include "framewire.h"
 
@@ -15,7 +15,7 @@
 
 enum mode { WORKER, POLL, PULL };
 
-/* The server gives up on a case after less; a connection that lasts longer has hung. */
+/* The server's own timeout is shorter; a connection that lasts longer hangs. */
 #define PATIENCE_SECONDS 150
 
 static enum mode mode;
@@ -35,7 +35,7 @@ static int failures;
 
 static void echoed(fw_result result)
 {
-    /* The server may close while messages wait to be echoed. */
+    /* The server may close while messages are queued. */
     if (result != FW_RESULT_OK && result != FW_RESULT_INVALID_STATE)
         now.refused++;
 }
@@ -120,7 +120,7 @@ static void wait_a_moment(void)
     }
 }
 
-/* Opens a connection and answers until it has ended. */
+/* Opens a connection and echoes until it ends. */
 static void connection(const char *url)
 {
     fw_compression compression;
@@ -128,7 +128,7 @@ static void connection(const char *url)
 
     memset(&now, 0, sizeof now);
     must(fw_socket_create(url, &now.socket), url);
-    /* Even the shortest messages are compressed, so that all of them test that. */
+    /* Compresses even the shortest messages, so that all cases test compression. */
     fw_compression_init(&compression, sizeof compression);
     compression.min_size_to_compress = 0;
     must(fw_socket_set_compression(now.socket, &compression), "compression");
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 
     fw_config_init(&config, sizeof config);
     if (mode != WORKER)
-        /* Far less than most cases send, so that reading stops and goes on again all the time. */
+        /* Far less than most cases send, so that backpressure is applied all the time. */
         config.event_queue_bytes = 64 * 1024;
     must(fw_init(&config), "init");
     if (strcmp(argv[4], "-") != 0)

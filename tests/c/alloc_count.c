@@ -1,5 +1,5 @@
-/* Counts every heap allocation of the process: in steady state a message costs none, in poll, worker
- * and pull mode, in both directions, from 16 bytes to 32 KiB. */
+/* Counts every heap allocation of the process: none per message in steady state, in poll, worker and pull
+ * mode, in both directions, from 16 bytes to 32 KiB. */
 
 #include "check.h"
 
@@ -57,7 +57,7 @@ static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *u
     echoes++;
 }
 
-/* Takes what has come, in the mode's way. */
+/* Takes the queued events, as the mode requires. */
 static void drain(enum mode mode)
 {
     fw_event event;
@@ -70,7 +70,7 @@ static void drain(enum mode mode)
     }
 }
 
-/* Sends and receives `count` messages, eight on their way at a time. */
+/* Sends and receives `count` messages, eight in flight at a time. */
 static void exchange(fw_socket socket, enum mode mode, size_t size, int count)
 {
     static char bytes[32 * 1024];
@@ -129,8 +129,8 @@ static void measure(const char *url, enum mode mode)
         long before, during;
         int round;
         exchange(socket, mode, sizes[i], 3000);
-        /* A queue may still grow when more messages are under way at once than ever before; that
-           comes to an end, where an allocation per message, or per hundred, would not. */
+        /* A queue may still grow when more messages are in flight than ever before. That stops, unlike
+           an allocation per message or per hundred messages. */
         for (round = 0, during = 1; round < 5 && during != 0; round++) {
             before = allocations;
             exchange(socket, mode, sizes[i], 3000);

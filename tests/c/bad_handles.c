@@ -1,5 +1,5 @@
-/* Every function that takes a handle or a pointer is given wrong ones: each is refused, and whatever
- * lives beside them goes on as before. `cargo xtask test` looks that none is missing here. */
+/* Calls every function that takes a handle or a pointer with invalid ones: each call fails, and other
+ * objects are not affected. `cargo xtask test` checks that no function is missing here. */
 
 #include "check.h"
 
@@ -8,7 +8,7 @@
 
 static const fw_tls no_tls;
 
-/* The other arguments are wrong as well where they can be: the handle counts first. */
+/* Other arguments are invalid as well where possible: INVALID_HANDLE takes precedence. */
 static void refused_socket(fw_socket s)
 {
     fw_stats stats;
@@ -47,7 +47,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_send_binary(s, NULL, 5));
     REFUSED(fw_socket_send_text_with(s, NULL, 5, 77));
     REFUSED(fw_socket_send_binary_with(s, NULL, 5, 77));
-    /* Handed over whatever the result. */
+    /* Consumed even on failure. */
     OK(fw_buffer_get(10, &segment));
     REFUSED(fw_socket_send_text_segment(s, segment));
     REFUSED(fw_segment_release(segment));
@@ -181,7 +181,7 @@ static void stale(void)
     fw_segment segment;
     int i;
 
-    /* Slots are used again: their old handles must not come back to life. */
+    /* Slots are reused: their old handles must not become valid again. */
     for (i = 0; i < 20; i++) {
         fw_socket next;
         fw_tls next_tls;
@@ -206,7 +206,7 @@ static void stale(void)
     }
 }
 
-/* One bit beside a live handle, for each bit. */
+/* A live handle with one bit flipped, for each bit. */
 static void neighbours(void)
 {
     fw_socket socket, near;
@@ -236,7 +236,7 @@ static void neighbours(void)
     OK(fw_segment_release(segment));
 }
 
-/* A segment is judged by all of its fields, not by its id alone. */
+/* All fields of a segment are checked, not only its ID. */
 static void bent_segments(void)
 {
     fw_segment segment, bent;
@@ -288,7 +288,7 @@ static void null_pointers(void)
     fw_pool_stats_init(NULL, sizeof(fw_pool_stats));
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);
-    /* In any order, however often. */
+    /* In any order, any number of times. */
     OK(fw_resume());
     OK(fw_suspend());
     OK(fw_suspend());

@@ -1,5 +1,5 @@
-/* What a caller can do wrong gets an answer: bad URLs, texts, codes, headers, moments. Wrong handles
- * and NULL are in bad_handles.c. */
+/* Invalid arguments and states return errors: URLs, texts, close codes, headers. Invalid handles and NULL
+ * are in bad_handles.c. */
 
 #include "check.h"
 
@@ -81,7 +81,7 @@ static void settings(void)
     CHECK_RESULT(fw_init(NULL), FW_RESULT_INVALID_ARGUMENT);
 }
 
-/* Every header field that the handshake owns, in any case, wherever a field can be changed. */
+/* Every header field of the handshake itself, in any case, in every function that changes headers. */
 static const char *const owned[] = {
     "Host", "host", "HOST", "Connection", "Upgrade", "upgrade", "Content-Length", "Transfer-Encoding", "TE",
     "te", "Trailer", "Keep-Alive", "Proxy-Connection", "Expect", "HTTP2-Settings", "Sec-WebSocket-Key",
@@ -108,7 +108,7 @@ static void on_request(fw_socket socket, fw_request request, void *user_data)
     for (i = 0; i < sizeof illegal / sizeof *illegal; i++)
         CHECK_RESULT(fw_request_remove_header(request, illegal[i]), FW_RESULT_INVALID_ARGUMENT);
     CHECK_RESULT(fw_request_remove_header(request, NULL), FW_RESULT_INVALID_ARGUMENT);
-    /* One bad change costs no other. */
+    /* An invalid change does not affect the others. */
     CHECK(fw_request_header(request, "x-kept", value, sizeof value) == 1 && strcmp(value, "1") == 0);
     OK(fw_request_remove_header(request, "X-KEPT"));
     OK(fw_request_remove_header(request, "X-Kept"));

@@ -1,4 +1,4 @@
-/* What the tests in C share: checks that are counted, and a closing line that says how they went. */
+/* Shared by the C tests: counted checks, and a summary line at the end. */
 
 #ifndef CHECK_H
 #define CHECK_H
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Callbacks check too, on threads of the library. */
+/* Atomic: callbacks check on threads of the library, too. */
 static atomic_int checks_passed, checks_failed;
 
 #define CHECK(condition)                                                                           \
@@ -55,7 +55,7 @@ static inline double check_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Polls until the condition holds; a minute is given up after, so that a fault does not hang. */
+/* Polls until the condition holds, for a minute at most, so that a bug does not hang the test. */
 #define POLL_UNTIL(condition)                                                                      \
     do {                                                                                           \
         double begun = check_seconds();                                                            \
@@ -67,7 +67,7 @@ static inline double check_seconds(void)
         CHECK(condition);                                                                          \
     } while (0)
 
-/* Waits likewise for what happens on other threads. */
+/* The same without polling, for what happens on other threads. */
 #define WAIT_UNTIL(condition)                                                                      \
     do {                                                                                           \
         double begun = check_seconds();                                                            \
@@ -77,7 +77,7 @@ static inline double check_seconds(void)
         CHECK(condition);                                                                          \
     } while (0)
 
-/* TLS settings that trust the authority in a file. */
+/* Creates TLS settings that trust the CA in a file. */
 static inline fw_tls check_tls(const char *ca_file)
 {
     static char pem[64 * 1024];

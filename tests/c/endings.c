@@ -1,5 +1,5 @@
-/* Each way in which a connection can end, in poll and in worker mode: exactly one terminal event, the
- * right one, after every message that came before it, and the socket can be opened again. */
+/* Every way in which a connection can end, in poll and worker mode: exactly one terminal event, the right
+ * one, after all messages; then the socket can be opened again. */
 
 #include "check.h"
 
@@ -25,7 +25,7 @@ struct ending {
     uint32_t retriable;
 };
 
-static void happens(struct log *log)
+static void check_not_ended(struct log *log)
 {
     if (log->ends)
         log->after_the_end++;
@@ -35,7 +35,7 @@ static void on_open(fw_socket socket, void *user_data)
 {
     struct log *log = user_data;
     (void)socket;
-    happens(log);
+    check_not_ended(log);
     log->opens++;
 }
 
@@ -45,14 +45,14 @@ static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *u
     (void)socket;
     (void)data;
     (void)len;
-    happens(log);
+    check_not_ended(log);
     log->messages++;
 }
 
 static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_t len, void *user_data)
 {
     struct log *log = user_data;
-    happens(log);
+    check_not_ended(log);
     CHECK(reason[len] == 0 && fw_socket_state(socket) == FW_STATE_CLOSED);
     snprintf(log->reason, sizeof log->reason, "%s", reason);
     log->closed = code;
@@ -62,7 +62,7 @@ static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_
 static void on_error(fw_socket socket, const fw_error *error, void *user_data)
 {
     struct log *log = user_data;
-    happens(log);
+    check_not_ended(log);
     CHECK(error->message[0] && fw_socket_state(socket) == FW_STATE_CLOSED);
     log->error = *error;
     snprintf(log->reason, sizeof log->reason, "%s", error->message);
@@ -75,8 +75,8 @@ static void finalizer(void *user_data)
     log->finalized++;
 }
 
-/* Callbacks have some time to come too often. */
-static void nothing_follows(struct log *log)
+/* Waits for callbacks that must not come. */
+static void check_nothing_follows(struct log *log)
 {
     double begun = check_seconds();
     while (check_seconds() - begun < 0.05) {
@@ -102,7 +102,7 @@ static void check_ending(const struct ending *ending, const struct log *log)
     CHECK(good);
 }
 
-static void ends(const char *base, const struct ending *ending, fw_dispatch dispatch)
+static void run_ending(const char *base, const struct ending *ending, fw_dispatch dispatch)
 {
     static struct log log;
     char url[256];
@@ -128,12 +128,12 @@ static void ends(const char *base, const struct ending *ending, fw_dispatch disp
             ending->when_open(socket);
         }
         POLL_UNTIL(log.ends);
-        nothing_follows(&log);
+        check_nothing_follows(&log);
         check_ending(ending, &log);
     }
     OK(fw_socket_destroy(socket));
     POLL_UNTIL(log.finalized);
-    nothing_follows(&log);
+    check_nothing_follows(&log);
     CHECK(log.finalized == 1);
 }
 
@@ -142,7 +142,7 @@ static void with_small_messages(fw_socket socket)
     OK(fw_socket_set_max_message_size(socket, 1000));
 }
 
-static void with_little_patience(fw_socket socket)
+static void with_short_timeout(fw_socket socket)
 {
     OK(fw_socket_set_close_timeout(socket, 100));
 }
@@ -172,7 +172,7 @@ static void abort_it(fw_socket socket)
 static const struct ending plain[] = {
     {"we close", "", NULL, close_it, 0, 3001, "game over", 0, 0, 0},
     {"we abort", "", NULL, abort_it, 0, 1006, NULL, 0, 0, 0},
-    {"our close is not answered", "silent", with_little_patience, close_it, 0, 1006, NULL, 0, 0, 0},
+    {"our close is not answered", "silent", with_short_timeout, close_it, 0, 1006, NULL, 0, 0, 0},
     {"the server closes", "close?code=4002&reason=bye", NULL, NULL, 0, 4002, "bye", 0, 0, 0},
     {"the server closes without a code", "close?code=1005", NULL, NULL, 0, 1005, "", 0, 0, 0},
     {"the server closes after messages", "count?n=5000&size=64", NULL, NULL, 5000, 1000, "done", 0, 0, 0},
@@ -200,11 +200,11 @@ int main(int argc, char **argv)
         return 2;
     for (dispatch = FW_DISPATCH_POLL; dispatch <= FW_DISPATCH_WORKER; dispatch++) {
         for (i = 0; i < sizeof plain / sizeof *plain; i++)
-            ends(argv[1], &plain[i], dispatch);
-        ends("ws://127.0.0.1:1/", &nobody, dispatch);
-        // Without TLS where a tool cannot follow it.
+            run_ending(argv[1], &plain[i], dispatch);
+        run_ending("ws://127.0.0.1:1/", &nobody, dispatch);
+        // Without TLS under tools that cannot run it.
         if (strncmp(argv[2], "wss:", 4) == 0)
-            ends(argv[2], &untrusted, dispatch);
+            run_ending(argv[2], &untrusted, dispatch);
     }
     OK(fw_shutdown(5000));
     return check_report();

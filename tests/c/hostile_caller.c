@@ -1,9 +1,9 @@
-/* A caller that knows no rules: eight threads call every function at random, with valid, stale, zero and
- * made-up arguments, inside callbacks too, while others end the library and start it again. Nothing may
- * crash, hang or leak; every finalizer runs once. `cargo xtask test` looks that no function is missing.
+/* Calls at random: eight threads call every function with valid, stale, zero and made-up arguments, also in
+ * callbacks, while others shut the library down and restart it. Nothing may crash, hang or leak; every
+ * finalizer runs once. `cargo xtask test` checks that no function is missing.
  *
- * hostile_caller [--seconds N] WS [WSS CA], for 4 seconds where nothing else is said; FRAMEWIRE_SEED says
- * where the dice begin. `cargo xtask hostile --minutes N` runs it for longer. */
+ * hostile_caller [--seconds N] WS [WSS CA], for 4 seconds by default; FRAMEWIRE_SEED is the seed of the
+ * random numbers. `cargo xtask hostile --minutes N` runs it for longer. */
 
 #include "check.h"
 
@@ -16,17 +16,17 @@ static char pem[64 * 1024];
 static size_t pem_len;
 static atomic_bool stop;
 
-/* What everybody shares, and takes from one another. */
+/* Objects that all threads share and take from one another. */
 static _Atomic uint64_t sockets[SOCKETS], settings[SETTINGS], requests[SETTINGS];
 static fw_segment segments[SEGMENTS];
 static pthread_mutex_t segments_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* One for each finalizer that was set: 1 while it may still be called, 2 once it was. */
+/* One for each finalizer that was set: 1 while it may still run, 2 after it ran. */
 static _Atomic unsigned char finalizers[FINALIZERS];
 static atomic_int finalizers_set, finalizers_run, finalizers_wrong;
 static atomic_long calls, callbacks, extensions_added, extensions_destroyed;
 
-/* ------------------------------------------------------------------------------------ dice */
+/* ------------------------------------------------------------------------------------ random numbers */
 
 typedef struct dice {
     uint64_t state;
@@ -79,7 +79,7 @@ static uint64_t any_id(dice *d, _Atomic uint64_t *shared, unsigned count)
     switch (below(d, 12)) {
     case 0: return 0;
     case 1: return roll(d);
-    /* A neighbour of one that is, or was, real. */
+    /* A valid or stale handle with a different number. */
     case 2: return shared[below(d, count)] ^ 1ull << below(d, 64);
     default: return shared[below(d, count)];
     }
@@ -103,7 +103,7 @@ static fw_request any_request(dice *d)
     return request;
 }
 
-/* A segment's ids and pointers are only ever compared by the library, so made-up ones are fair. */
+/* The library only compares IDs and pointers of a segment, so made-up ones are allowed. */
 static fw_segment any_segment(dice *d)
 {
     fw_segment segment;
@@ -155,13 +155,13 @@ static uint32_t any_number(dice *d)
     return below(d, 4) ? below(d, 12) : (uint32_t)roll(d);
 }
 
-/* For fw_X_init, which writes no more than the struct has, whatever the size. */
+/* For fw_X_init, which never writes beyond the struct, whatever the size. */
 static size_t any_struct_size(dice *d, size_t right)
 {
     return below(d, 2) ? right : below(d, 2) ? below(d, (unsigned)right + 1) : any_size(d);
 }
 
-/* For calls that look at as many bytes as struct_size says: none that might be there and is not. */
+/* For calls that read struct_size bytes: no size that would be valid beyond the struct. */
 static uint32_t bent_size(dice *d, size_t right)
 {
     uint32_t size = any_number(d);
@@ -172,7 +172,7 @@ static uint32_t bent_size(dice *d, size_t right)
 
 static void one_call(dice *d);
 
-/* Each thread that callbacks run on has dice of its own. */
+/* Each thread that runs callbacks has its own random numbers. */
 static _Thread_local dice callback_dice;
 
 static void inside_a_callback(void)
@@ -189,7 +189,7 @@ static void inside_a_callback(void)
     d->depth--;
 }
 
-/* What is shown can be read to its end; the tools see it if not. */
+/* Reads all bytes of an argument; tools detect invalid ones. */
 static void look_at(const void *bytes, size_t len)
 {
     static atomic_uint sum;
@@ -266,7 +266,7 @@ static void on_finalizer(void *user_data)
     finalizers_run++;
 }
 
-/* Sets a finalizer on a socket that nobody else knows yet. */
+/* Sets a finalizer on a socket that no other thread knows yet. */
 static void finalizer_for(fw_socket socket)
 {
     int number = finalizers_set++;
@@ -274,7 +274,7 @@ static void finalizer_for(fw_socket socket)
         return;
     finalizers[number] = 1;
     if (fw_socket_set_finalizer(socket, on_finalizer, (void *)&finalizers[number]) != FW_RESULT_OK) {
-        /* Shut down meanwhile. */
+        /* The library was shut down meanwhile. */
         finalizers[number] = 2;
         finalizers_run++;
     }
@@ -323,7 +323,7 @@ DO(fw_socket_open, fw_socket_open(any_socket(d));)
 SETTER(fw_socket_close, (uint16_t)roll(d), any_text(d))
 DO(fw_socket_abort, if (below(d, 4) == 0) fw_socket_abort(any_socket(d));)
 DO(fw_socket_destroy, if (below(d, 4) == 0) fw_socket_destroy(any_socket(d));)
-/* Of a socket of its own, as another's would be replaced. */
+/* On a new socket: on a shared one it would replace another finalizer. */
 DO(fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {roll(d)};
    fw_socket_set_finalizer(wild, on_finalizer, NULL);
    if (fw_socket_create(ws_url, &socket) == FW_RESULT_OK) {
@@ -360,7 +360,7 @@ DO(fw_network_changed, fw_network_changed();)
 DO(fw_suspend, fw_suspend();)
 DO(fw_resume, fw_resume();)
 DO(fw_wait, fw_wait(below(d, 3));)
-/* The structs of events are the caller's own: to make them up is to point anywhere. */
+/* Event structs belong to the caller; made-up ones would contain invalid pointers. */
 DO(fw_next_event, fw_event event; if (fw_next_event(below(d, 20) ? &event : NULL)) fw_event_release(&event);)
 DO(fw_socket_next_event, fw_event event; if (fw_socket_next_event(any_socket(d), &event)) {
        if (event.type == FW_EVENT_REQUEST)
@@ -390,7 +390,7 @@ DO(fw_buffer_get, fw_segment segment;
        memset(segment.data + segment.offset, 's', segment.count);
        keep(d, segment);
    })
-/* A hold more must be given up again, or it is kept for ever. */
+/* Another reference must be released again, or it leaks. */
 DO(fw_segment_retain, fw_segment segment = any_segment(d); if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
 DO(fw_segment_release, fw_segment_release(any_segment(d));)
 DO(fw_pool_stats_init, fw_pool_stats stats; fw_pool_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
@@ -524,7 +524,7 @@ static void *caller(void *seed)
 {
     dice d = {(uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15ull | 1, 0};
     while (!stop) {
-        /* A connection now and then gets on with its life, or all calls would meet closed sockets. */
+        /* Polls sometimes, or all calls would get closed sockets. */
         if (below(&d, 8) == 0) {
             fw_socket socket = {sockets[below(&d, SOCKETS)]};
             fw_socket_open(socket);

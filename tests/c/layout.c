@@ -1,6 +1,6 @@
 /*
- * The layout of the structs in framewire.h on 64-bit targets: what bindings in other languages rely
- * on. The Rust tests compare these very lines with what the library was compiled to.
+ * The layout of the structs in framewire.h on 64-bit targets, which bindings in other languages rely on.
+ * A Rust test compares these lines with the compiled library.
  *
  * Compiling it checks the header, running it checks the library it is linked with.
  */

@@ -1,5 +1,5 @@
-/* A socket's life: opening, echo of each kind, closing, use again, poll and worker mode; over TLS too if
- * the URL and the authority for it are given. */
+/* The life cycle of a socket: open, echo of each kind, close, reopen, in poll and worker mode; also over TLS
+ * if its URL and CA are passed. */
 
 #include "check.h"
 
@@ -16,7 +16,7 @@ struct log {
     atomic_int wrong_thread;
 };
 
-static void here(struct log *log)
+static void check_thread(struct log *log)
 {
     if (!pthread_equal(pthread_self(), log->thread))
         log->wrong_thread++;
@@ -25,7 +25,7 @@ static void here(struct log *log)
 static void on_open(fw_socket socket, void *user_data)
 {
     struct log *log = user_data;
-    here(log);
+    check_thread(log);
     (void)socket;
     log->opens++;
 }
@@ -33,7 +33,7 @@ static void on_open(fw_socket socket, void *user_data)
 static void on_text(fw_socket socket, const char *text, size_t len, void *user_data)
 {
     struct log *log = user_data;
-    here(log);
+    check_thread(log);
     (void)socket;
     if (len < sizeof log->text) {
         memcpy(log->text, text, len);
@@ -47,7 +47,7 @@ static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *u
 {
     struct log *log = user_data;
     size_t i, wrong = 0;
-    here(log);
+    check_thread(log);
     (void)socket;
     for (i = 0; i < len; i++)
         wrong += data[i] != (uint8_t)(i * 7);
@@ -59,7 +59,7 @@ static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *u
 static void on_segment(fw_socket socket, const fw_segment *segment, void *user_data)
 {
     struct log *log = user_data;
-    here(log);
+    check_thread(log);
     (void)socket;
     CHECK(segment->count == 0 || segment->data[segment->offset] == 0);
     log->segments++;
@@ -68,7 +68,7 @@ static void on_segment(fw_socket socket, const fw_segment *segment, void *user_d
 static void on_pong(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
 {
     struct log *log = user_data;
-    here(log);
+    check_thread(log);
     (void)socket;
     CHECK(len == 4 && memcmp(data, "ping", 4) == 0);
     log->pongs++;
@@ -77,7 +77,7 @@ static void on_pong(fw_socket socket, const uint8_t *data, size_t len, void *use
 static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_t len, void *user_data)
 {
     struct log *log = user_data;
-    here(log);
+    check_thread(log);
     CHECK(fw_socket_state(socket) == FW_STATE_CLOSED);
     log->code = code;
     snprintf(log->reason, sizeof log->reason, "%.*s", (int)len, reason);
@@ -87,7 +87,7 @@ static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_
 static void on_error(fw_socket socket, const fw_error *error, void *user_data)
 {
     struct log *log = user_data;
-    here(log);
+    check_thread(log);
     (void)socket;
     printf("error: %s\n", error->message);
     log->errors++;
@@ -99,7 +99,7 @@ static void finalizer(void *user_data)
     log->finalized++;
 }
 
-static void listen_to(fw_socket socket, struct log *log)
+static void register_callbacks(fw_socket socket, struct log *log)
 {
     OK(fw_socket_on_open(socket, on_open, log));
     OK(fw_socket_on_text(socket, on_text, log));
@@ -143,7 +143,7 @@ static void play(fw_socket socket, struct log *log)
     WAIT_UNTIL(fw_socket_buffered_amount(socket) == 0);
     fw_stats_init(&stats, sizeof stats);
     OK(fw_socket_stats(socket, &stats));
-    /* A worker counts when it has passed on what it had. */
+    /* A worker updates the counters after it has delivered its events. */
     WAIT_UNTIL(fw_socket_stats(socket, &stats) == FW_RESULT_OK && stats.messages_received >= 4 &&
                fw_socket_last_message_received(socket) > 0);
     CHECK(stats.messages_sent >= 4 && stats.messages_received >= 4 && stats.frames_sent > 4);
@@ -158,7 +158,7 @@ static void play(fw_socket socket, struct log *log)
     CHECK(log->errors == 0);
 }
 
-static void life(const char *url, fw_tls tls, fw_dispatch dispatch)
+static void life_cycle(const char *url, fw_tls tls, fw_dispatch dispatch)
 {
     static struct log log;
     fw_socket socket;
@@ -171,7 +171,7 @@ static void life(const char *url, fw_tls tls, fw_dispatch dispatch)
     if (tls.id)
         OK(fw_socket_set_tls(socket, tls));
     OK(fw_socket_set_dispatch(socket, dispatch));
-    listen_to(socket, &log);
+    register_callbacks(socket, &log);
     for (round = 0; round < 3; round++)
         play(socket, &log);
     OK(fw_socket_destroy(socket));
@@ -185,8 +185,8 @@ static void life(const char *url, fw_tls tls, fw_dispatch dispatch)
         CHECK(log.wrong_thread > 0);
 }
 
-/* Destroying inside the socket's own callbacks, and while it is open. Both texts are sent before the
- * first can come back: callbacks run one at a time. */
+/* Destroys a socket in its own callbacks, and while it is open. Both messages are sent before the first
+ * echo is delivered, because callbacks run one at a time. */
 static void on_open_send_two(fw_socket socket, void *user_data)
 {
     struct log *log = user_data;
@@ -204,7 +204,7 @@ static void on_text_destroy(fw_socket socket, const char *text, size_t len, void
     OK(fw_socket_destroy(socket));
 }
 
-static void destroyed_inside(const char *url, fw_dispatch dispatch)
+static void destroy_in_callback(const char *url, fw_dispatch dispatch)
 {
     static struct log log;
     fw_socket socket;
@@ -213,7 +213,7 @@ static void destroyed_inside(const char *url, fw_dispatch dispatch)
     log.thread = pthread_self();
     OK(fw_socket_create(url, &socket));
     OK(fw_socket_set_dispatch(socket, dispatch));
-    listen_to(socket, &log);
+    register_callbacks(socket, &log);
     OK(fw_socket_on_open(socket, on_open_send_two, &log));
     OK(fw_socket_on_text(socket, on_text_destroy, &log));
     OK(fw_socket_open(socket));
@@ -221,8 +221,8 @@ static void destroyed_inside(const char *url, fw_dispatch dispatch)
     CHECK(log.opens == 1 && log.texts == 1 && log.closes == 0 && log.errors == 0);
 }
 
-/* close and abort while connecting, abort while open: closed at once, exactly once. */
-static void cancelled(const char *url)
+/* close and abort while connecting, abort while open: exactly one closed event, immediately. */
+static void cancel(const char *url)
 {
     static struct log log;
     fw_socket socket;
@@ -231,7 +231,7 @@ static void cancelled(const char *url)
     memset(&log, 0, sizeof log);
     log.thread = pthread_self();
     OK(fw_socket_create(url, &socket));
-    listen_to(socket, &log);
+    register_callbacks(socket, &log);
     for (round = 0; round < 20; round++) {
         OK(fw_socket_open(socket));
         if (round % 2)
@@ -250,7 +250,7 @@ static void cancelled(const char *url)
     CHECK(log.closes == 21 && log.errors == 0);
 }
 
-/* Latency by pings, a subprotocol, headers in the request. */
+/* Latency from pings, a subprotocol, request headers. */
 static void settings(const char *base)
 {
     static struct log log;
@@ -307,17 +307,17 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         return 2;
-    life(argv[1], none, FW_DISPATCH_POLL);
-    life(argv[1], none, FW_DISPATCH_WORKER);
+    life_cycle(argv[1], none, FW_DISPATCH_POLL);
+    life_cycle(argv[1], none, FW_DISPATCH_WORKER);
     if (argc > 3) {
         fw_tls tls = check_tls(argv[3]);
-        life(argv[2], tls, FW_DISPATCH_POLL);
-        life(argv[2], tls, FW_DISPATCH_WORKER);
+        life_cycle(argv[2], tls, FW_DISPATCH_POLL);
+        life_cycle(argv[2], tls, FW_DISPATCH_WORKER);
         OK(fw_tls_destroy(tls));
     }
-    destroyed_inside(argv[1], FW_DISPATCH_POLL);
-    destroyed_inside(argv[1], FW_DISPATCH_WORKER);
-    cancelled(argv[1]);
+    destroy_in_callback(argv[1], FW_DISPATCH_POLL);
+    destroy_in_callback(argv[1], FW_DISPATCH_WORKER);
+    cancel(argv[1]);
     settings(argv[1]);
     OK(fw_shutdown(5000));
     return check_report();

@@ -1,8 +1,7 @@
-/* An allocator that fails. A small game is played once to count its allocations, and then again and again,
- * each time in a process of its own in which another one of them fails, or that one and all after it. Each
- * must end in one of three ways: the call says FW_RESULT_OUT_OF_MEMORY, or the connection ends with an
- * error event, and the game goes on; or the process is ended at once, with the words that fw_config
- * promises. Never by a fault of memory, and never not at all.
+/* A failing allocator. Runs a small game once to count its allocations, then repeatedly, each time in its own
+ * process in which another allocation fails, or that one and all after it. Each run must end in one of three
+ * ways: the call returns FW_RESULT_OUT_OF_MEMORY; the connection ends with an error event and the game
+ * continues; or the process aborts with the message that fw_config documents. It must never crash or hang.
  *
  * out_of_memory WS [WSS CA] */
 
@@ -13,13 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a run takes at most, seconds; the allocations that are left then are left out. */
+/* Time limit of a run in seconds; the allocations that are left then are skipped. */
 enum { BUDGET = 12, HANG = 60, LEAST_RUNS = 20 };
 
 static const char *const phases[] = {"init", "create", "open", "connect", "send", "receive", "close", "end"};
 enum { INIT, CREATE, OPEN, CONNECT, SEND, RECEIVE, CLOSE, END, PHASES };
 
-/* What a run leaves for its parent to see. */
+/* The result of a run, for its parent process. */
 struct report {
     atomic_long allocations, refused;
     atomic_int phase, results, errors;
@@ -93,7 +92,7 @@ static void on_finalizer(void *u) { ((struct log *)u)->finalized++; }
 
 static fw_result answer;
 
-/* Whether a call is to be made again: a refused one has changed nothing. */
+/* Whether to repeat a call: a failed one has no effect. */
 static bool refused(fw_result result)
 {
     answer = result;
@@ -106,7 +105,7 @@ static bool refused(fw_result result)
 static bool tried(const char *call, fw_result result)
 {
     bool expected = result == FW_RESULT_OK || (all_later_too && result == FW_RESULT_OUT_OF_MEMORY)
-        /* What ends with an error is closed before its event is seen. */
+        /* After an error, the socket is closed before its event is delivered. */
         || (failing && result == FW_RESULT_INVALID_STATE);
     if (!expected)
         printf("%s gave %s\n", call, fw_result_name(result));
@@ -138,7 +137,7 @@ static void talk(fw_socket socket, struct log *log)
         memset(segment.data + segment.offset, 7, segment.count);
         if (TRY(fw_segment_retain(segment)))
             OK(fw_segment_release(segment));
-        /* Not again: a segment that was handed over is gone, whatever the answer. */
+        /* Not repeated: the segment is consumed even on failure. */
         if (refused(fw_socket_send_binary_segment(socket, segment)))
             CHECK_RESULT(fw_segment_release(segment), FW_RESULT_INVALID_HANDLE);
         else if (tried("send a segment", answer))
@@ -184,7 +183,7 @@ static void play(const char *url, const char *ca)
     OK(fw_socket_on_closed(socket, on_closed, &log));
     OK(fw_socket_on_error(socket, on_error, &log));
     OK(fw_socket_set_finalizer(socket, on_finalizer, &log));
-    /* Again after an error, as a game would. */
+    /* Reconnects after an error, as a game would. */
     for (rounds = 0; rounds < 2 && log.ends == rounds; rounds++) {
         report->phase = OPEN;
         if (!TRY(fw_socket_open(socket)))
@@ -214,7 +213,7 @@ static void play(const char *url, const char *ca)
 
 enum outcome { HANDLED, ENDED, WRONG };
 
-/* One game, in a process of its own. */
+/* Runs one game in its own process. */
 static enum outcome run(const char *url, const char *ca, long which, bool later)
 {
     static const char promised[] = "memory allocation of";
@@ -233,14 +232,14 @@ static enum outcome run(const char *url, const char *ca, long which, bool later)
         dup2(words[1], 2);
         close(words[0]);
         close(words[1]);
-        /* What hangs is ended, and is found to have been by its signal. */
+        /* A process that hangs is killed, and recognised by its signal. */
         alarm(HANG);
         failing = which;
         all_later_too = later;
         checks_failed = 0;
         play(url, ca);
         fflush(stdout);
-        /* Not exit: what looks for leaks then would have to stop threads in a forked process. */
+        /* Not exit: the leak checker would have to stop threads in a forked process. */
         _exit(checks_failed ? 1 : 0);
     }
     close(words[1]);
@@ -271,21 +270,21 @@ static void all(const char *url, const char *ca, bool later, double seconds)
     CHECK(report->results == 0 && report->errors == 0);
     total = report->allocations;
     CHECK(total > 20);
-    /* Far apart first, so that what the time allows is spread over the whole game. */
+    /* In large steps first, so that the time limit covers the whole game. */
     for (step = total * 5 / 8 + 1; gcd(step, total) != 1;)
         step++;
     for (i = 0; i < total && (check_seconds() - begun < seconds || runs < LEAST_RUNS); i++) {
         enum outcome outcome = run(url, ca, 1 + i * step % total, later);
         CHECK(outcome != WRONG);
         if (!report->refused)
-            continue; /* This time the game needed fewer. */
+            continue; /* This run needed fewer allocations. */
         runs++;
         results += report->results > 0;
         errors += report->errors > 0;
         (outcome == HANDLED ? handled : ended)[report->phase]++;
     }
     CHECK(runs >= LEAST_RUNS);
-    /* Not everything ends the process: payloads and handles are asked for with care. */
+    /* Not every failure aborts: allocations of payloads and handles are checked. */
     CHECK(i < total || results + errors > 0);
     printf("%.6s, %s: %ld allocations, %d games: %d saw OUT_OF_MEMORY, %d an error event; ended:", url,
            later ? "one and all later ones fail" : "one fails", total, runs, results, errors);

@@ -1,4 +1,4 @@
-/* Events without callbacks: every type, their order, and what they hold until released. */
+/* Events without callbacks: every type, their order, and their contents until release. */
 
 #include "check.h"
 
@@ -11,7 +11,7 @@ static fw_socket socket_of(const char *base, const char *path)
     return socket;
 }
 
-/* The next event, within ten seconds; FW_EVENT_NONE if there is none. */
+/* Waits for the next event, for ten seconds; FW_EVENT_NONE if there is none. */
 static fw_event next(void)
 {
     fw_event event;
@@ -54,7 +54,7 @@ static void in_order(const char *base)
     OK(fw_socket_destroy(socket));
 }
 
-/* Several at once, of one socket and of all, never more than there is room for. */
+/* Several events at once, of one socket and of all, at most as many as fit. */
 static void in_batches(const char *base, bool of_one)
 {
     enum { ROOM = 64 };
@@ -70,7 +70,7 @@ static void in_batches(const char *base, bool of_one)
         memset(events, 0x55, sizeof events);
         taken = of_one ? fw_socket_next_events(socket, events, room) : fw_next_events(events, room);
         CHECK(taken <= room);
-        /* What was not taken was not written either. */
+        /* The rest of the array is not written. */
         for (i = 0; i < sizeof(fw_event); i++)
             if (((const unsigned char *)&events[taken])[i] != 0x55)
                 break;
@@ -94,7 +94,7 @@ static void in_batches(const char *base, bool of_one)
         fw_events_release(events, taken);
         for (i = 0; i < taken; i++)
             CHECK(events[i].type == FW_EVENT_NONE && events[i].payload.buffer.id == 0);
-        /* Once more does nothing. */
+        /* Releasing twice does nothing. */
         fw_events_release(events, taken);
         if (!taken)
             fw_wait(100);
@@ -105,8 +105,8 @@ static void in_batches(const char *base, bool of_one)
     CHECK(fw_socket_next_events(socket, events, ROOM) == 0);
 }
 
-/* Every socket in its turn, in the order in which fw_next_event takes them: one flooded socket does not
- * fill a batch while others wait. */
+/* Batches are round robin like fw_next_event: a busy socket does not fill a batch while others have
+ * events. */
 static void batches_are_fair(const char *base)
 {
     enum { SOCKETS = 4, ROOM = 8 };
@@ -121,7 +121,7 @@ static void batches_are_fair(const char *base)
         sockets[i] = socket_of(base, "count?n=20&size=32");
     for (i = 0; i < SOCKETS; i++)
         OK(fw_socket_open(sockets[i]));
-    /* Until each has something; nothing is taken meanwhile. */
+    /* Until each socket has events; none is taken meanwhile. */
     WAIT_UNTIL(fw_pending() > 500);
     for (i = 0; i < SOCKETS; i++)
         WAIT_UNTIL(fw_socket_state(sockets[i]) != FW_STATE_CONNECTING);
@@ -148,7 +148,7 @@ static void batches_are_fair(const char *base)
         OK(fw_socket_destroy(sockets[i]));
 }
 
-/* Counts of none and of more than memory has: nothing is taken, and nothing is lost. */
+/* Counts of zero and of more than fits into memory: no event is taken or lost. */
 static void odd_counts(void)
 {
     fw_socket socket;
@@ -224,12 +224,12 @@ static void pongs_and_kept_payloads(const char *base)
     CHECK(!fw_socket_next_event(socket, &event));
 }
 
-static void an_error_explains_itself(void)
+static void error_event(void)
 {
     fw_socket socket;
     fw_event event;
 
-    /* Port 1 of this machine: nobody listens there. */
+    /* Port 1 of this machine: connection refused. */
     OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
     OK(fw_socket_open(socket));
     event = next();
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
     odd_counts();
     fragments(argv[1]);
     pongs_and_kept_payloads(argv[1]);
-    an_error_explains_itself();
+    error_event();
     OK(fw_shutdown(5000));
     return check_report();
 }

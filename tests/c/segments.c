@@ -1,4 +1,4 @@
-/* Segments: taken, kept, given away, and released once each. */
+/* Segments: get, retain, send, and release exactly once. */
 
 #include "check.h"
 
@@ -18,7 +18,7 @@ static void on_segment(fw_socket socket, const fw_segment *segment, void *user_d
 {
     (void)socket;
     (void)user_data;
-    /* The library's own hold is not the caller's to release. */
+    /* The caller cannot release the library's own reference. */
     CHECK_RESULT(fw_segment_release(*segment), FW_RESULT_INVALID_HANDLE);
     if (count < KEPT) {
         OK(fw_segment_retain(*segment));
@@ -37,7 +37,7 @@ static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_
     closed = 1;
 }
 
-/* What the callbacks set in one call have seen. */
+/* Records the callbacks that were set in one call. */
 static struct {
     atomic_int opens, closes;
     char order[16];
@@ -96,8 +96,8 @@ static void set_closed(fw_socket s, uint16_t code, const char *reason, size_t le
     seen.closes++;
 }
 
-/* Every callback in one call, and a text that stays where it was received; where callbacks run does not
- * matter. Setting none removes all. */
+/* Sets every callback in one call, in both dispatch modes, and receives a text message without a copy.
+ * Setting NULL removes all. */
 static void in_one_call(const char *url, fw_dispatch dispatch)
 {
     fw_socket socket;
@@ -157,7 +157,7 @@ int main(int argc, char **argv)
     made_up.buffer.id = 0x123456789;
     CHECK_RESULT(fw_segment_retain(made_up), FW_RESULT_INVALID_HANDLE);
 
-    /* Fifty small messages that share a block: each is held, and released, on its own. */
+    /* Fifty small messages that share a block: each is retained and released on its own. */
     snprintf(url, sizeof url, "%scount?n=200&size=16", argv[1]);
     OK(fw_socket_create(url, &socket));
     OK(fw_socket_on_open(socket, on_open, NULL));
@@ -174,7 +174,7 @@ int main(int argc, char **argv)
         CHECK(number == (uint64_t)i && kept[i].count == 16);
     }
 
-    /* Handed over whatever the result: this socket is closed. */
+    /* Consumed even on failure: this socket is closed. */
     CHECK_RESULT(fw_socket_send_binary_segment(socket, kept[1]), FW_RESULT_INVALID_STATE);
     CHECK_RESULT(fw_segment_release(kept[1]), FW_RESULT_INVALID_HANDLE);
     OK(fw_buffer_get(10, &b));
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
         OK(fw_segment_release(kept[i]));
     OK(fw_socket_destroy(socket));
 
-    /* A received segment goes back out, and a shortened one of our own. */
+    /* Sends a received segment, and a shortened one of our own. */
     count = opened = 0;
     OK(fw_socket_create(argv[1], &socket));
     OK(fw_socket_on_open(socket, on_open, NULL));

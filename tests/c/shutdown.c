@@ -1,4 +1,4 @@
-/* Starting and stopping: nothing is left, and it can start again. */
+/* Start and shutdown: nothing leaks, and the library can start again. */
 
 #include "check.h"
 
@@ -17,7 +17,7 @@ static int entries(const char *folder)
     return count;
 }
 
-/* A thread that was joined is listed for some moments more: the system wakes who joins it first. */
+/* A joined thread is listed a little longer: the system wakes the joining thread first. */
 static int settles_at(const char *folder, int count)
 {
     double begun = check_seconds();
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
             OK(fw_socket_set_dispatch(sockets[i], i % 2 ? FW_DISPATCH_WORKER : FW_DISPATCH_POLL));
             OK(fw_socket_on_open(sockets[i], on_open, NULL));
             OK(fw_socket_set_finalizer(sockets[i], finalizer, NULL));
-            /* One is never opened, the others are caught in different moments. */
+            /* One is never opened; the others are in different phases at the shutdown. */
             if (i)
                 OK(fw_socket_open(sockets[i]));
         }
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     CHECK(settles_at("/proc/self/task", threads));
     CHECK(entries("/proc/self/fd") == files);
 
-    /* A segment outlives the library. */
+    /* A segment stays valid after the shutdown. */
     OK(fw_buffer_get(100, &kept));
     memset(kept.data + kept.offset, 1, 100);
     OK(fw_socket_create(argv[1], &sockets[0]));

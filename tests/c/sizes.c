@@ -1,6 +1,6 @@
-/* Programs built with older and with newer headers: every struct that begins with its size, in every
- * size, with nothing that can be touched behind it. Each struct lies alone at the end of a block, so
- * that the address sanitizer and valgrind see every byte too many; a canary stands there as well. */
+/* Programs built with older and newer headers: every struct with struct_size, in every size. Each struct is
+ * at the end of its own allocation, so that AddressSanitizer and valgrind detect every access beyond it;
+ * a canary follows as well. */
 
 #include "check.h"
 
@@ -8,7 +8,7 @@ enum { CANARY = 16, NEWER = 24, BYTE = 0xAA };
 
 static fw_socket closed_socket;
 
-/* A struct of a size that is none of this header's, with a canary behind. */
+/* Allocates a struct of any size, followed by a canary. */
 static void *block(size_t size)
 {
     unsigned char *bytes = malloc(size + CANARY);
@@ -17,7 +17,7 @@ static void *block(size_t size)
     return bytes;
 }
 
-/* Where what was not written begins. */
+/* Whether these bytes were not written. */
 static bool untouched(const void *block, size_t from, size_t to)
 {
     const unsigned char *bytes = block;
@@ -39,7 +39,7 @@ static size_t offer(char *buf, size_t cap, void *user_data)
     return 0;
 }
 
-/* What each struct is passed to. */
+/* The function that each struct is passed to. */
 static fw_result use_config(void *config)
 {
     fw_result result = fw_init(config);
@@ -61,7 +61,7 @@ static fw_result use_reconnect(void *reconnect)
 static fw_result use_extension(void *extension)
 {
     fw_result result;
-    /* Eight at most are taken. */
+    /* A socket accepts at most eight. */
     fw_socket_destroy(closed_socket);
     OK(fw_socket_create("ws://127.0.0.1:1/", &closed_socket));
     if (size_said(extension) >= sizeof(fw_extension))
@@ -94,7 +94,7 @@ typedef struct sized {
     void (*init)(void *out, size_t size);
     fw_result (*use)(void *given);
     bool filled_by_library, needs_library, needs_every_field;
-    /* Where the fields behind struct_size end. */
+    /* Where the fields after struct_size end. */
     size_t ends[20];
 } sized;
 
@@ -112,7 +112,7 @@ static const sized all[] = {
     {"fw_reconnect", sizeof(fw_reconnect), init_reconnect, use_reconnect, false, true, false,
      {END(fw_reconnect, enabled), END(fw_reconnect, min_delay_ms), END(fw_reconnect, max_delay_ms),
       END(fw_reconnect, max_attempts), END(fw_reconnect, queue_sends)}},
-    /* Without add_negotiation it is refused in any case. */
+    /* Without add_negotiation it is always refused. */
     {"fw_extension", sizeof(fw_extension), init_extension, use_extension, false, true, true,
      {END(fw_extension, rsv), END(fw_extension, add_negotiation), END(fw_extension, parse_negotiation),
       END(fw_extension, frame_header), END(fw_extension, encode), END(fw_extension, decode),
@@ -141,7 +141,7 @@ static bool ends_behind_a_field(const sized *s, size_t size)
     return *end != 0;
 }
 
-/* The program knows `size` bytes of it, and they are all there is. */
+/* The program's struct has only `size` bytes. */
 static void older(const sized *s, size_t size)
 {
     void *whole = block(s->size), *given = block(size);
@@ -155,20 +155,20 @@ static void older(const sized *s, size_t size)
     if (size < sizeof(uint32_t)) {
         CHECK(untouched(given, 0, size));
         free(given);
-        /* The library looks at the size in any case. */
+        /* The library always reads the size. */
         given = calloc(1, sizeof(uint32_t));
         memcpy(given, &(uint32_t){(uint32_t)size}, sizeof(uint32_t));
         CHECK_RESULT(s->use(given), FW_RESULT_INVALID_ARGUMENT);
     } else {
         CHECK(size_said(given) == size);
-        /* Defaults as in the whole struct. Between the size and the first field nothing has to be. */
+        /* Defaults as in the whole struct. Padding after the size may have any value. */
         if (size >= s->ends[0])
             CHECK(memcmp((char *)given + 8, (char *)whole + 8, size - 8) == 0);
         if (s->use(given) != expected)
             printf("%s of %zu bytes: not %s\n", s->name, size, fw_result_name(expected));
         CHECK_RESULT(s->use(given), expected);
         CHECK(size_said(given) == size && untouched(given, size, size + CANARY));
-        /* Now without a canary, so that tools see a read as well. */
+        /* Now without a canary, so that tools detect reads, too. */
         given = realloc(given, size);
         CHECK_RESULT(s->use(given), expected);
     }
@@ -176,7 +176,7 @@ static void older(const sized *s, size_t size)
     free(whole);
 }
 
-/* The program knows more than this library. */
+/* The program's struct is larger than the library's. */
 static void newer(const sized *s, size_t size)
 {
     unsigned char *given = block(size);
@@ -191,7 +191,7 @@ static void newer(const sized *s, size_t size)
     memset(given + s->size, 0, size - s->size);
     OK(s->use(given));
     CHECK(untouched(given, size, size + CANARY));
-    /* One byte is enough, wherever it stands. */
+    /* A single byte is enough, at any position. */
     given[size - 1] = 1;
     CHECK_RESULT(s->use(given), unknown);
     given[size - 1] = 0;
@@ -203,7 +203,7 @@ static void newer(const sized *s, size_t size)
     free(given);
 }
 
-/* Sizes that no struct has. Init writes what it knows; what is passed on is refused. */
+/* Sizes that no struct has. Init writes the fields it knows; other calls refuse the struct. */
 static void absurd(const sized *s)
 {
     static const size_t sizes[] = {4097, (size_t)1 << 31, UINT32_MAX, SIZE_MAX};
@@ -255,7 +255,7 @@ static void on_closed(fw_socket s, uint16_t c, const char *r, size_t n, void *u)
     ends++;
 }
 
-/* Callbacks that an older program does not know are not called: here its struct ends behind text, and
+/* Callbacks that an older program does not know are not called: its struct ends after text, and calling
  * what follows would crash. */
 static void short_callbacks(const char *url)
 {
@@ -264,7 +264,7 @@ static void short_callbacks(const char *url)
     fw_callbacks *callbacks = (fw_callbacks *)(void *)given;
 
     OK(fw_socket_create(url, &socket));
-    /* Replaced by the call below, as its members are NULL there. */
+    /* Replaced by the call below, where its members are NULL. */
     OK(fw_socket_on_closed(socket, on_closed, NULL));
     fw_callbacks_init(callbacks, END(fw_callbacks, text));
     memcpy(given + offsetof(fw_callbacks, open), &(fw_open_fn){on_open}, sizeof(fw_open_fn));

@@ -1,6 +1,6 @@
-/* Many sockets at once to a server that speaks HTTP/2: http2_client URL CA|- ASKED EXPECTED SOCKETS
+/* Many sockets at once to an HTTP/2 server: http2_client URL CA|- ASKED EXPECTED SOCKETS
  *
- * ASKED is the number of an fw_http, EXPECTED the version that comes of it, 0 for the event error. */
+ * ASKED is the number of an fw_http, EXPECTED the resulting version, 0 for an error event. */
 
 #include "check.h"
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Through a real proxy: echoes, or is refused with the status that is expected. Its URL comes in by
- * the setting or, without one, by the environment.
+/* Connects through a real proxy: echoes, or is refused with the expected status. The proxy comes from the
+ * setting or else from the environment.
  * proxy_client <url> <proxy, "-" for the environment> <status, "echo" for a tunnel> [CA] */
 
 #include "check.h"
