@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Client, Seen, alone};
 use framewire::{Error, ErrorKind, Phase, Roots, Tls, pool_stats};
-use framewire_servers::{Fault, Harm, HostileRelay, Speaker};
+use framewire_servers::{Fault, HostileRelay, Injection, Side};
 use scenarios::{Scenario, http_proxy, http2, plain, refusing, socks_proxy};
 
 /// For a busy machine; the timeouts of the sockets are far shorter.
@@ -22,8 +22,8 @@ const MEMORY_EACH: usize = 1 << 20;
 const LARGEST_MESSAGE: usize = 64 << 10;
 
 /// Runs the client of a scenario: it sends a message, receives for a moment, then closes.
-fn visit(scene: &Scenario, harm: Option<Harm>) -> (Vec<Seen>, usize) {
-    let hostile = HostileRelay::start(scene.port, harm).expect("the loopback address has a free port");
+fn visit(scene: &Scenario, injection: Option<Injection>) -> (Vec<Seen>, usize) {
+    let hostile = HostileRelay::start(scene.port, injection).expect("the loopback address has a free port");
     let client = Client::new(&(scene.url)(hostile.port()));
     // New settings, so that no session is resumed.
     if let Some(authority) = &scene.authority {
@@ -42,7 +42,7 @@ fn visit(scene: &Scenario, harm: Option<Harm>) -> (Vec<Seen>, usize) {
     let begun = Instant::now();
     let (mut seen, mut opened): (Vec<Seen>, Option<Instant>) = (Vec::new(), None);
     while !seen.last().is_some_and(Seen::is_terminal) {
-        assert!(begun.elapsed() < PATIENCE, "no end of {}, {harm:?}: {seen:?}", scene.name);
+        assert!(begun.elapsed() < PATIENCE, "no end of {}, {injection:?}: {seen:?}", scene.name);
         match client.next_event().unwrap() {
             Some(event) => {
                 let event = Seen::from(event.kind);
@@ -63,14 +63,18 @@ fn visit(scene: &Scenario, harm: Option<Harm>) -> (Vec<Seen>, usize) {
             opened = None;
         }
     }
-    assert!(client.next_event().unwrap().is_none(), "{}, {harm:?}: an event behind the last", scene.name);
-    assert!(seen.iter().filter(|event| **event == Seen::Open).count() <= 1, "{}, {harm:?}", scene.name);
+    assert!(
+        client.next_event().unwrap().is_none(),
+        "{}, {injection:?}: an event after the terminal one",
+        scene.name
+    );
+    assert!(seen.iter().filter(|event| **event == Seen::Open).count() <= 1, "{}, {injection:?}", scene.name);
     drop(client);
-    let carried = hostile.carried(harm.map_or(Speaker::Server, |harm| harm.speaker));
+    let carried = hostile.carried(injection.map_or(Side::Server, |injection| injection.side));
     (seen, carried)
 }
 
-/// Whether it went as if nothing had been harmed.
+/// Whether the events are those of a run without faults.
 fn is_well(scene: &Scenario, seen: &[Seen]) -> bool {
     match seen {
         [Seen::Error(error)] => scene.refuses && error.http_status == 403,
@@ -79,10 +83,10 @@ fn is_well(scene: &Scenario, seen: &[Seen]) -> bool {
     }
 }
 
-/// What an end that is not well may be, by what was done to it.
-fn assert_fits(scene: &Scenario, harm: Harm, seen: &[Seen]) {
+/// Checks that the terminal event fits the fault.
+fn assert_fits(scene: &Scenario, injection: Injection, seen: &[Seen]) {
     let opened = seen.contains(&Seen::Open);
-    let what = format!("{}, {harm:?}: {:?}", scene.name, seen.last());
+    let what = format!("{}, {injection:?}: {:?}", scene.name, seen.last());
     let Some(Seen::Error(error)) = seen.last() else {
         assert!(opened, "closed before it was open: {what}");
         return;
@@ -91,43 +95,43 @@ fn assert_fits(scene: &Scenario, harm: Harm, seen: &[Seen]) {
     let fits = match error.phase {
         Phase::Open | Phase::Closing => opened,
         Phase::Proxy | Phase::Tls | Phase::Upgrade => !opened,
-        // So early that it looks like no connection at all.
-        Phase::Connect => !opened && harm.fault == Fault::Reset,
+        // So early that it looks like a failed connection.
+        Phase::Connect => !opened && injection.fault == Fault::Reset,
         Phase::Resolve => false,
     };
     assert!(fits, "{what}");
-    if harm.speaker == Speaker::Server
-        && let Some(phase) = scene.phase_after(harm.at)
+    if injection.side == Side::Server
+        && let Some(phase) = scene.phase_after(injection.at)
     {
         let (came, may_come) = (error.phase as u32, phase as u32);
-        match harm.fault {
-            // Nothing more came.
+        match injection.fault {
+            // Nothing more was received.
             Fault::Finish | Fault::Stall => assert_eq!(came, may_come, "{what}"),
-            // What had come may have been lost.
+            // Received data may have been lost.
             Fault::Reset => assert!(came <= may_come, "{what}"),
             _ => assert!(came >= may_come, "{what}"),
         }
     }
-    assert!(kinds(scene, harm, error).contains(&error.kind), "{what}");
+    assert!(kinds(scene, injection, error).contains(&error.kind), "{what}");
 }
 
-/// Which kinds of error may come of it.
-fn kinds(scene: &Scenario, harm: Harm, error: &Error) -> &'static [ErrorKind] {
+/// Which kinds of error the fault may cause.
+fn kinds(scene: &Scenario, injection: Injection, error: &Error) -> &'static [ErrorKind] {
     use ErrorKind::{Extension, Http, Protocol, Proxy, Reset, TimedOut, TooLarge, Utf8};
     if scene.refuses && error.http_status == 403 {
-        // The answer was there, and a part of its body.
+        // The response was received, and a part of its body.
         return &[Http];
     }
     let lost: &[ErrorKind] = if error.phase == Phase::Proxy { &[Proxy] } else { &[Reset] };
-    match (harm.speaker, harm.fault) {
-        (Speaker::Server, Fault::Finish | Fault::Reset) => lost,
-        (Speaker::Server, Fault::Stall | Fault::Drip) => &[TimedOut],
-        // Something else was said than was meant: to the client, or to a server that answers to it.
+    match (injection.side, injection.fault) {
+        (Side::Server, Fault::Finish | Fault::Reset) => lost,
+        (Side::Server, Fault::Stall | Fault::Drip) => &[TimedOut],
+        // The client, or the server, received something other than was sent.
         _ => &[Extension, Http, Protocol, Proxy, Reset, TimedOut, ErrorKind::Tls, TooLarge, Utf8],
     }
 }
 
-/// Runs all of them, some at a time, and says the most memory that was in use meanwhile.
+/// Runs all jobs, several at a time, and returns the most memory in use meanwhile.
 fn all_of<T: Sync>(jobs: &[T], run: impl Fn(&T) + Sync) -> usize {
     let (next, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let running = Mutex::new(());
@@ -152,27 +156,27 @@ fn every_fault_in_every_phase_ends_once_without_leaks() {
     let mut pairs = Vec::new();
     for scene in &scenes {
         let (seen, _) = visit(scene, None);
-        assert!(is_well(scene, &seen), "{} unharmed: {seen:?}", scene.name);
+        assert!(is_well(scene, &seen), "{} without a fault: {seen:?}", scene.name);
         for place in &scene.places {
             pairs.extend(Fault::ALL.map(|fault| (scene, place, fault)));
         }
     }
     let well = AtomicUsize::new(0);
     let most = all_of(&pairs, |(scene, place, fault)| {
-        let harm = Harm { fault: *fault, speaker: place.speaker, at: place.at };
-        let (seen, carried) = visit(scene, Some(harm));
-        assert!(carried >= place.at, "{}, {}: {carried} bytes were said", scene.name, place.name);
-        assert_fits(scene, harm, &seen);
+        let injection = Injection { fault: *fault, side: place.side, at: place.at };
+        let (seen, carried) = visit(scene, Some(injection));
+        assert!(carried >= place.at, "{}, {}: {carried} bytes were sent", scene.name, place.name);
+        assert_fits(scene, injection, &seen);
         let is_well = is_well(scene, &seen);
-        // A server may take a request in that many pieces for an attack.
-        let is_harmless = fault.is_harmless() && !(harm.speaker == Speaker::Client && *fault == Fault::Split);
+        // A server may refuse a request that arrives byte by byte.
+        let is_harmless = fault.is_harmless() && !(injection.side == Side::Client && *fault == Fault::Split);
         assert!(is_well || !is_harmless, "{}, {}, {fault:?}: {seen:?}", scene.name, place.name);
         well.fetch_add(is_well.into(), Ordering::SeqCst);
     });
     println!("{} pairs of phase and fault, {} ended well", pairs.len(), well.into_inner());
     assert!(most <= AT_ONCE * MEMORY_EACH, "{most} bytes");
     drop(scenes);
-    // Workers keep a block each to read into, as long as they live.
+    // Each worker keeps a block to read into until it ends.
     framewire::shutdown(PATIENCE).unwrap();
     assert_eq!(pool_stats().bytes_in_use, 0);
 }
@@ -185,17 +189,17 @@ fn connection_cut_at_every_byte_ends_once() {
     for scene in &scenes {
         let (_, said) = visit(scene, None);
         for fault in [Fault::Finish, Fault::Reset] {
-            cuts.extend((0..said).map(|at| (scene, Harm { fault, speaker: Speaker::Server, at })));
+            cuts.extend((0..said).map(|at| (scene, Injection { fault, side: Side::Server, at })));
         }
     }
-    all_of(&cuts, |(scene, harm)| {
-        let (seen, _) = visit(scene, Some(*harm));
-        assert_fits(scene, *harm, &seen);
-        // Unless the client had begun to close, or the frame that ends it had come: a loss.
+    all_of(&cuts, |(scene, injection)| {
+        let (seen, _) = visit(scene, Some(*injection));
+        assert_fits(scene, *injection, &seen);
+        // An error, unless the client was closing or had received the close frame.
         if let Some(Seen::Closed(code, reason)) = seen.last() {
             let was_closing = [1000, 1006].contains(code);
-            assert!(was_closing, "{}, {harm:?}: {code} {reason}", scene.name);
+            assert!(was_closing, "{}, {injection:?}: {code} {reason}", scene.name);
         }
     });
-    println!("{} ends, one at each byte", cuts.len());
+    println!("{} connections cut, at each byte", cuts.len());
 }

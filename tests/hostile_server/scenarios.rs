@@ -1,5 +1,5 @@
-//! Honest servers, and what stands between them and the client: who says what, up to which byte, and
-//! in which phase of the connection that is.
+//! Scenarios: correct servers and proxies, at which bytes to inject faults, and in which phase of the
+//! connection each byte is.
 
 use std::any::Any;
 use std::io::Read;
@@ -9,45 +9,45 @@ use std::sync::mpsc;
 use framewire::{HttpVersion, Phase};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::relay::relay;
-use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Peer, Scripted, Speaker};
+use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Peer, Scripted, Side};
 
 use crate::common::Client;
 
 pub struct Scenario {
     pub name: &'static str,
     pub port: u16,
-    /// The URL with the port of whoever stands in front of the server, and the proxy with it.
+    /// Returns the URL for the port of the relay.
     pub url: fn(u16) -> String,
     pub proxy: Option<fn(u16) -> String>,
     pub http: HttpVersion,
-    /// Where to do harm.
+    /// Where to inject faults.
     pub places: Vec<Place>,
-    /// How far the connection has come when the client has heard as many bytes; None where the order
-    /// of what is said differs from run to run.
+    /// The phase of the connection after the client has received this many bytes; `None` where the order
+    /// of the bytes varies.
     pub heard: Vec<(usize, Option<Phase>)>,
-    /// How it ends when nothing is harmed.
+    /// Whether the server refuses, without a fault.
     pub refuses: bool,
-    /// Whom the client trusts, in PEM.
+    /// The CA that the client trusts, as PEM.
     pub authority: Option<String>,
     _servers: Vec<Box<dyn Any + Send + Sync>>,
 }
 
-/// A byte in what is said.
+/// A position in the bytes of one side.
 pub struct Place {
     pub name: &'static str,
-    pub speaker: Speaker,
+    pub side: Side,
     pub at: usize,
 }
 
-fn places(speaker: Speaker, named: &[(&'static str, usize)]) -> Vec<Place> {
-    named.iter().map(|(name, at)| Place { name, speaker, at: *at }).collect()
+fn places(side: Side, named: &[(&'static str, usize)]) -> Vec<Place> {
+    named.iter().map(|(name, at)| Place { name, side, at: *at }).collect()
 }
 
 const HEAD: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                         Sec-WebSocket-Accept: {accept}\r\n\r\n";
-/// The key's answer takes the place of its mark.
+/// `{accept}` is replaced by the value of Sec-WebSocket-Accept.
 const HEAD_LEN: usize = HEAD.len() - "{accept}".len() + 28;
-/// One of everything, in frames that are cut and not.
+/// Messages of each kind, with and without fragments.
 const FRAMES: [(u8, &[u8]); 6] = [
     (0x81, b"hello, this is a text"),
     (0x02, b"the first of three"),
@@ -57,20 +57,20 @@ const FRAMES: [(u8, &[u8]); 6] = [
     (0x82, &[7; 300]),
 ];
 
-/// Where one of them begins.
+/// The offset of a frame.
 fn frame(number: usize) -> usize {
     HEAD_LEN + FRAMES[..number].iter().map(|(_, payload)| 2 + payload.len()).sum::<usize>()
 }
 
-/// Where the server's close frame begins. The frame before it is the one with a longer header.
+/// The offset of the server's close frame. The frame before it has the longer header.
 fn close_frame() -> usize {
     frame(FRAMES.len()) + 2
 }
 
-/// What a server says over HTTP/2 before its first DATA.
+/// What an HTTP/2 server sends before its first DATA.
 const HTTP2_HEAD: usize = 90;
 
-/// Says everything, and then goes the client's way.
+/// Sends everything, then waits for the client.
 fn play(mut peer: Peer) {
     peer.answer(HEAD.as_bytes());
     FRAMES.iter().for_each(|(first_byte, payload)| peer.send_frame(*first_byte, payload));
@@ -80,7 +80,7 @@ fn play(mut peer: Peer) {
     peer.wait_for_end();
 }
 
-/// A server of WebSockets that speaks first and last.
+/// A WebSocket server that sends first and closes.
 pub fn plain() -> Scenario {
     let server = Scripted::start(play);
     let named = [
@@ -98,21 +98,21 @@ pub fn plain() -> Scenario {
     ];
     Scenario {
         heard: heard_behind(0),
-        ..Scenario::of("ws", server.port(), places(Speaker::Server, &named), vec![Box::new(server)])
+        ..Scenario::of("ws", server.port(), places(Side::Server, &named), vec![Box::new(server)])
     }
 }
 
-/// What that server says, behind as many bytes of somebody else.
+/// The phases of that server, after this many bytes of a proxy.
 fn heard_behind(before: usize) -> Vec<(usize, Option<Phase>)> {
     vec![
         (before, Some(Phase::Upgrade)),
         (before + HEAD_LEN, Some(Phase::Open)),
-        // Its first byte answers the client's own.
+        // The server's close frame is the reply to the client's.
         (before + close_frame() + 1, Some(Phase::Closing)),
     ]
 }
 
-/// A server that gives back what it is told, so that what the client says matters.
+/// An echo server, so that faults in the client's bytes have an effect.
 fn echoing() -> Scenario {
     let server = EchoServer::start();
     let request = length_of_the_request();
@@ -124,10 +124,10 @@ fn echoing() -> Scenario {
         ("the mask of a sent frame", request + 3),
         ("the payload of a sent frame", request + 10),
     ];
-    Scenario::of("an echo", server.port(), places(Speaker::Client, &named), vec![Box::new(server)])
+    Scenario::of("an echo", server.port(), places(Side::Client, &named), vec![Box::new(server)])
 }
 
-/// What is said before the first frame. The port has five digits, as all that the system picks.
+/// The request. The port has five digits, as ephemeral ports do.
 fn length_of_the_request() -> usize {
     let (tell, told) = mpsc::channel();
     let server = Scripted::start(move |mut peer| _ = tell.send(peer.read_head().len()));
@@ -144,7 +144,7 @@ pub fn refusing() -> Scenario {
     let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
     let server = Scripted::answering(answer);
     let scene =
-        Scenario::of("a refusal", server.port(), places(Speaker::Server, &named), vec![Box::new(server)]);
+        Scenario::of("a refusal", server.port(), places(Side::Server, &named), vec![Box::new(server)]);
     Scenario { refuses: true, ..scene }
 }
 
@@ -152,11 +152,11 @@ fn redirecting() -> Scenario {
     let target = EchoServer::start();
     let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
     let server = Scripted::answering(answer);
-    let all = places(Speaker::Server, &[("its status", 10), ("its location", 32), ("its end", 70)]);
+    let all = places(Side::Server, &[("its status", 10), ("its location", 32), ("its end", 70)]);
     Scenario::of("a redirect", server.port(), all, vec![Box::new(server), Box::new(target)])
 }
 
-/// A proxy that says yes to all and leads to a server that says everything.
+/// A proxy that accepts everything, in front of the server that sends everything.
 fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u16) -> String) -> Scenario {
     let server = Scripted::start(play);
     let backend = server.port();
@@ -172,8 +172,8 @@ fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u1
         ("its end", answer - 1),
         ("the server behind it", answer + 30),
     ];
-    let mut all = places(Speaker::Server, &named);
-    all.extend(places(Speaker::Client, &[("what it is asked", 1), ("for whom", 12)]));
+    let mut all = places(Side::Server, &named);
+    all.extend(places(Side::Client, &[("what it is asked", 1), ("for whom", 12)]));
     let mut heard = vec![(0, Some(Phase::Proxy))];
     heard.extend(heard_behind(answer));
     Scenario {
@@ -185,7 +185,7 @@ fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u1
 }
 
 const TUNNEL: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n";
-/// The method, and the address that is reached: IPv4 (RFC 1928 sections 3 and 6).
+/// The method, and the bound IPv4 address (RFC 1928 sections 3 and 6).
 const SOCKS: [&[u8]; 2] = [&[5, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 0, 9]];
 
 pub fn http_proxy() -> Scenario {
@@ -221,8 +221,8 @@ fn secure() -> Scenario {
         ("the end of the handshake", 480),
         ("the messages within TLS", 4_000),
     ];
-    let mut all = places(Speaker::Server, &named);
-    all.extend(places(Speaker::Client, &[("the ClientHello", 3), ("its extensions", 150)]));
+    let mut all = places(Side::Server, &named);
+    all.extend(places(Side::Client, &[("the ClientHello", 3), ("its extensions", 150)]));
     Scenario {
         url: |port| format!("wss://localhost:{port}/count?n=200&size=20"),
         authority: Some(authority.pem()),
@@ -242,14 +242,14 @@ pub fn http2() -> Scenario {
         ("DATA", HTTP2_HEAD + 2),
         ("the payload of DATA", HTTP2_HEAD + 11),
     ];
-    let mut all = places(Speaker::Server, &named);
+    let mut all = places(Side::Server, &named);
     let named = [("the preface", 3), ("the client's SETTINGS", 30), ("the request's HEADERS", 80)];
-    all.extend(places(Speaker::Client, &named));
+    all.extend(places(Side::Client, &named));
     Scenario {
         http: HttpVersion::Http2,
         heard: vec![
             (0, Some(Phase::Upgrade)),
-            // The answer and the acknowledgement of SETTINGS, in either order.
+            // The response and the acknowledgement of SETTINGS, in any order.
             (HTTP2_HEAD - 9, None),
             (HTTP2_HEAD, Some(Phase::Open)),
             (HTTP2_HEAD + 24 + 1, Some(Phase::Closing)),
@@ -279,7 +279,7 @@ impl Scenario {
         }
     }
 
-    /// How far it has come when the client has heard as many bytes, and no more.
+    /// Returns the phase after the client has received this many bytes and no more.
     pub fn phase_after(&self, heard: usize) -> Option<Phase> {
         self.heard.iter().rev().find(|(from, _)| *from <= heard).and_then(|(_, phase)| *phase)
     }

@@ -1,12 +1,12 @@
-//! Two hundred connections for a while: opening, playing, failing and coming back. `cargo xtask soak`
-//! runs it, and CI for two minutes.
+//! Two hundred connections that open, exchange messages, fail and reconnect. `cargo xtask soak` runs it, and
+//! CI for two minutes.
 //!
 //! | checked | how |
 //! | --- | --- |
-//! | nothing is lost, doubled or out of order | both ends number their messages, and compare their counts at the end of every connection that lives to it |
-//! | every connection ends once | each player knows which events may come next |
-//! | nothing grows | memory, descriptors and threads of the last fifth are those of the second quarter |
-//! | nothing is left | after the shutdown there is one thread, no descriptor more than before, and no pooled byte in use |
+//! | nothing is lost, duplicated or reordered | both sides number their messages, and compare their counts before every regular close |
+//! | every connection ends once | each player checks which events may come next |
+//! | nothing grows | memory, descriptors and threads of the last fifth are as in the second quarter |
+//! | nothing leaks | after the shutdown there is one thread, no additional descriptor, and no pooled block in use |
 
 mod player;
 mod watch;
@@ -26,7 +26,7 @@ use watch::Watch;
 const PLAYERS: usize = 200;
 /// The longest that the main thread waits for events.
 const FRAME: Duration = Duration::from_millis(4);
-/// For the last connections to end, on a machine that is busy.
+/// For the last connections to end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Outcome<T = ()> = Result<T, String>;
@@ -47,8 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The other end, as a process of its own so that only one end is measured. Lives as long as its
-/// standard input.
+/// The server, in its own process so that only the client is measured. Ends with its standard input.
 fn serve() -> std::io::Result<()> {
     let authority = Authority::new("Soak CA");
     let config = server_config(&authority.good(), Demands::default());
@@ -104,7 +103,7 @@ fn soak(duration: Duration) -> Outcome {
 
     let mut players = HashMap::new();
     for number in 0..PLAYERS {
-        // A quarter in TLS, and every other one tries again by itself.
+        // A quarter uses TLS, and every second one reconnects automatically.
         let url = if number % 4 == 3 { &server.secure } else { &server.plain };
         let player = Player::new(number as u64, url, &tls, number % 2 == 0)?;
         players.insert(player.id(), player);
@@ -141,7 +140,7 @@ fn soak(duration: Duration) -> Outcome {
     watch.check()
 }
 
-/// One frame of the game: what has happened, then what each does next.
+/// One frame of the game: handles events, then runs each player.
 fn turn(players: &mut HashMap<u64, Player>) -> Outcome {
     framewire::wait(FRAME);
     let now = Instant::now();

@@ -1,4 +1,4 @@
-//! One connection's part.
+//! One player: a connection that plays, fails and comes back.
 //!
 //! ```text
 //!   Away ──open──> Connecting ──> Playing ──"count"──> Asked ──the counts agree──> Leaving ──> Away
@@ -16,7 +16,7 @@ use framewire_servers::unreliable::heading;
 
 use super::Outcome;
 
-/// Longer than all deadlines that are set here together, on a machine that is busy.
+/// Longer than all timeouts that are set here together, on a busy machine.
 const STUCK: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Player {
     random: u64,
     stage: Stage,
     since: Instant,
-    /// When something is to be done in this stage, and when the playing ends.
+    /// When the next action of this stage is due, and when playing ends.
     next: Instant,
     until: Instant,
     sent: u64,
@@ -42,7 +42,7 @@ pub struct Player {
     tally: Tally,
 }
 
-/// What came of it all.
+/// The totals of all players.
 #[derive(Default)]
 pub struct Tally {
     opened: u64,
@@ -50,7 +50,7 @@ pub struct Tally {
     agreed: u64,
     agreed_messages: u64,
     tried_again: u64,
-    /// Ends by an error: before the connection was open, and when it was.
+    /// Errors before the connection was open, and after.
     not_made: u64,
     lost: u64,
 }
@@ -97,7 +97,7 @@ impl Player {
         self.stage == Stage::Away
     }
 
-    /// This connection is the last.
+    /// Makes this connection the last one.
     pub fn last_round(&mut self) {
         self.is_last_round = true;
         self.until = Instant::now();
@@ -108,7 +108,7 @@ impl Player {
         self.socket.destroy().map_err(|error| error.to_string())
     }
 
-    // ------------------------------------------------------------------ what it does
+    // ------------------------------------------------------------------ actions
 
     pub fn act(&mut self, now: Instant) -> Outcome {
         match self.stage {
@@ -134,7 +134,7 @@ impl Player {
                 }
             }
             Stage::Connecting if self.is_last_round && now >= self.next => {
-                // Its tries have no end of their own.
+                // Its retries have no limit.
                 self.socket.close(1000, "").map_err(|error| self.odd(&format!("close: {error}")))?;
                 self.enter(Stage::Leaving, now);
             }
@@ -145,7 +145,7 @@ impl Player {
         Ok(())
     }
 
-    /// Whether it was taken. The connection may have ended without our knowing yet.
+    /// Returns whether it was accepted. The connection may have ended without an event yet.
     fn say(&self, send: impl FnOnce(&Socket) -> Result<(), framewire::CallError>) -> Outcome<bool> {
         match send(&self.socket) {
             Ok(()) => Ok(true),
@@ -154,7 +154,7 @@ impl Player {
         }
     }
 
-    // ------------------------------------------------------------------ what it hears
+    // ------------------------------------------------------------------ events
 
     pub fn hear(&mut self, event: EventKind, now: Instant) -> Outcome {
         match (event, self.stage) {
@@ -164,11 +164,11 @@ impl Player {
                 self.until = now + Duration::from_millis(self.below(6_000));
                 self.enter(Stage::Playing, now);
             }
-            // Said before we left.
+            // Sent before we left.
             (EventKind::Open, Stage::Leaving) => {}
             (EventKind::Binary(payload), Stage::Playing | Stage::Asked) => {
                 match heading(payload.as_slice()) {
-                    // It went out before we had heard that this is another connection.
+                    // Sent before we noticed the reconnect.
                     Some((_, round)) if round < self.tally.opened => return Ok(()),
                     Some((number, _)) if number == self.came && number < self.sent => {}
                     other => return Err(self.odd(&format!("message {other:?} came"))),
@@ -193,13 +193,13 @@ impl Player {
                 self.tally.tried_again += 1;
                 self.enter(Stage::Connecting, now);
             }
-            // It was lost before it heard that we leave.
+            // Lost before the close was sent.
             (EventKind::Reconnecting { .. }, Stage::Leaving) => {}
             (EventKind::Error(error), Stage::Connecting | Stage::Playing | Stage::Asked | Stage::Leaving) => {
                 self.failed(&error)?;
                 self.away(now);
             }
-            // 1006: lost while it closed, or given up while it was not open.
+            // 1006: lost while closing, or cancelled while connecting.
             (EventKind::Closed { code: 1000 | 1006, .. }, Stage::Leaving) => self.away(now),
             (event, _) => return Err(self.odd(&format!("an event that cannot be: {}", named(&event)))),
         }
@@ -235,7 +235,7 @@ impl Player {
         (self.random >> 16) % bound
     }
 
-    /// What should not have happened.
+    /// Describes an unexpected event.
     fn odd(&self, what: &str) -> String {
         format!(
             "{what}, in {:?} for {:?}; {} sent, {} came; {}",
@@ -259,7 +259,7 @@ fn named(event: &EventKind) -> String {
     }
 }
 
-/// The connection has ended, and its event is on the way.
+/// Accepts an error of a connection that has ended, whose event follows.
 fn too_late(error: framewire::CallError) -> Result<(), String> {
     if error.code == Code::InvalidState { Ok(()) } else { Err(error.to_string()) }
 }
@@ -275,7 +275,7 @@ impl Tally {
         self.lost += other.lost;
     }
 
-    /// Whether everything has happened that was to be tried.
+    /// Checks that every case occurred.
     pub fn check(&self) -> Outcome {
         let all = [self.opened, self.agreed_messages, self.tried_again, self.not_made, self.lost];
         if all.contains(&0) { Err("not everything has happened".to_owned()) } else { Ok(()) }

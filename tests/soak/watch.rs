@@ -1,4 +1,4 @@
-//! What the process holds, over time.
+//! Resources of the process over time.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::Outcome;
 
 const INTERVAL: Duration = Duration::from_millis(250);
-/// What the allocator and the moment may make of it.
+/// Tolerance for the allocator and for timing.
 const SLACK_KIB: u64 = 8 << 10;
-/// Connections that are being made have several.
+/// Connecting sockets use several descriptors.
 const SLACK_DESCRIPTORS: u64 = 40;
 
 #[derive(Clone, Copy, Default)]
@@ -47,7 +47,7 @@ impl fmt::Display for Sample {
     }
 }
 
-/// The most of each, in the second quarter, when everything has been used once, and in the last fifth.
+/// The maximum of each in the second quarter, when everything has been used once, and in the last fifth.
 pub struct Watch {
     begun: Instant,
     duration: Duration,

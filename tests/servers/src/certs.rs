@@ -1,4 +1,4 @@
-//! Throw-away certificates, good ones and each kind of bad one.
+//! Test certificates: valid ones, and each kind of invalid one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use time::{Duration, OffsetDateTime};
 
-/// A certificate authority that lives as long as a test.
+/// A certificate authority for one test.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -78,7 +78,7 @@ impl Authority {
 
 const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
 
-/// A certificate that vouches for itself and is no authority.
+/// A self-signed certificate that is not marked as a CA.
 pub fn self_signed() -> Identity {
     let key = KeyPair::generate().expect("ring makes keys");
     let mut params = params("localhost", LOCAL);
@@ -87,7 +87,7 @@ pub fn self_signed() -> Identity {
     identity(certificate.pem(), &key)
 }
 
-/// A certificate as `openssl req -x509` makes it: self-signed, and marked as a CA's.
+/// A certificate like that of `openssl req -x509`: self-signed, and marked as a CA.
 pub fn self_signed_like_openssl() -> Identity {
     let key = KeyPair::generate().expect("ring makes keys");
     let mut params = params("localhost", LOCAL);
@@ -111,17 +111,17 @@ fn params(name: &str, hosts: &[&str]) -> CertificateParams {
     params
 }
 
-/// What a TLS server demands and speaks.
+/// What a TLS server requires and supports.
 #[derive(Clone, Copy, Default)]
 pub struct Demands<'a> {
-    /// Clients must show a certificate of this authority.
+    /// Requires a client certificate of this authority.
     pub client_authority: Option<&'a Authority>,
     pub versions: Option<&'static [&'static SupportedProtocolVersion]>,
-    /// What it chooses from (RFC 7301), by its own preference; none: it ignores what is offered.
+    /// ALPN protocols (RFC 7301) in order of preference; none ignores the client's offer.
     pub alpn: &'static [&'static str],
 }
 
-/// A server's TLS with this identity.
+/// The TLS configuration of a server with this certificate.
 pub fn server_config(identity: &Identity, demands: Demands<'_>) -> Arc<ServerConfig> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
         .map(|one| one.expect("our own PEM"))

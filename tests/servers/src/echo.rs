@@ -1,16 +1,16 @@
-//! The echo server: tungstenite's server side, a thread for each connection.
+//! The echo server, based on tungstenite, with a thread for each connection.
 //!
 //! | path | what it does |
 //! | --- | --- |
-//! | any other | echoes text and binary, answers the close |
+//! | any other | echoes text and binary, completes the closing handshake |
 //! | `/count?n=N&size=S` | sends N binary messages, numbered in their first 8 bytes, then closes 1000 `done` |
 //! | `/text?n=N&size=S` | the same with text |
-//! | `/close?code=C&reason=R` | closes at once |
+//! | `/close?code=C&reason=R` | closes immediately |
 //! | `/drop` | drops TCP, without a close frame, after the first message |
-//! | `/silent` | answers nothing after the upgrade, not even pings |
+//! | `/silent` | sends nothing after the upgrade, not even pongs |
 //! | `/headers` | sends the head of the request back as text |
 //! | `/fragments?n=N&size=S` | one binary message in N fragments of S bytes |
-//! | `/ping?data=X` | pings, and sends the answer's payload back as text |
+//! | `/ping?data=X` | pings, and sends the payload of the pong back as text |
 //! | `/push?hz=H&size=S` | pushes H binary messages a second |
 //!
 //! Values in the query may be percent-encoded.
@@ -32,7 +32,7 @@ use tungstenite::{Message, WebSocket};
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A running server; dropping it ends its connections and its threads.
+/// A running server. Dropping it ends its connections and threads.
 pub struct EchoServer {
     address: SocketAddr,
     scheme: &'static str,
@@ -59,7 +59,7 @@ impl EchoServer {
         Self::start_at(LOOPBACK, 0, Some(config))
     }
 
-    /// On this port of an address of this machine's, 0 for any.
+    /// Starts on this port of a local address, 0 for any.
     pub fn start_at(address: IpAddr, port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((address, port)).expect("the address has a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -92,17 +92,17 @@ impl EchoServer {
         self.shared.resumed.load(Ordering::SeqCst)
     }
 
-    /// Payload bytes of messages that were received to be echoed.
+    /// Payload bytes of messages received for echoing.
     pub fn echoed_bytes(&self) -> usize {
         self.shared.echoed_bytes.load(Ordering::SeqCst)
     }
 
-    /// The codes of the close frames that clients have sent to be answered; 1005 for none.
+    /// The codes of the close frames that clients have sent first; 1005 for none.
     pub fn closes(&self) -> Vec<u16> {
         self.shared.closes.lock().expect("no thread panics with it").clone()
     }
 
-    /// Cuts all connections, without a closing handshake.
+    /// Drops all connections without a closing handshake.
     pub fn cut_all(&self) {
         for (stream, _) in self.shared.open.lock().expect("no thread panics with it").iter() {
             let _ = stream.shutdown(Shutdown::Both);
@@ -182,11 +182,11 @@ fn serve<S: Read + Write>(stream: S, shared: &Shared) {
         }
         Ok(response)
     };
-    // Games of tests send up to 64 MiB at once.
+    // Tests send up to 64 MiB at once.
     let config = WebSocketConfig::default().max_message_size(Some(256 << 20)).max_frame_size(Some(256 << 20));
     let Ok(mut socket) = tungstenite::accept_hdr_with_config(stream, inspect, Some(config)) else { return };
     let (route, query) = path.split_once('?').unwrap_or((&path, ""));
-    // An error is the end of the connection, which every path expects.
+    // An error ends the connection, which every path expects.
     let _ = act(&mut socket, route, &Query::parse(query), &head, shared);
 }
 
@@ -275,7 +275,7 @@ fn echo<S: Read + Write>(socket: &mut WebSocket<S>, shared: &Shared) -> tungsten
     }
 }
 
-/// The closing handshake, from our side.
+/// Starts the closing handshake.
 fn close<S: Read + Write>(socket: &mut WebSocket<S>, code: u16, reason: &str) -> tungstenite::Result<()> {
     // tungstenite sends no reserved codes; 1005 stands for a close frame without one.
     let frame =
@@ -303,7 +303,7 @@ impl Query {
     }
 }
 
-/// Undoes the encoding of a query's value.
+/// Decodes a percent-encoded value.
 fn decode(value: &str) -> String {
     let mut decoded = Vec::new();
     let mut rest = value.as_bytes();

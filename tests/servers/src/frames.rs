@@ -1,4 +1,4 @@
-//! The server's end of HTTP/2 (RFC 9113), frame by frame: for what no honest server sends.
+//! The server side of HTTP/2 (RFC 9113), frame by frame, for what a correct server does not send.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -27,10 +27,10 @@ pub const REFUSED_STREAM: u32 = 7;
 /// `:status: 200` as HPACK has it.
 pub const STATUS_200: &[u8] = &[0x88];
 
-/// A connection in the clear, of a client that speaks HTTP/2 by prior knowledge.
+/// A connection without TLS, of a client that uses HTTP/2 with prior knowledge.
 pub struct FramePeer<'a> {
     stream: &'a TcpStream,
-    /// Frames that are to be sent in one piece.
+    /// Frames to send at once.
     held: Option<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ pub struct Received {
 }
 
 impl<'a> FramePeer<'a> {
-    /// Reads the client's preface. None if there is none.
+    /// Reads the client's preface, or returns `None`.
     pub fn new(peer: &'a Peer) -> Option<Self> {
         let mut preface = [0; 24];
         let mut stream = peer.stream();
@@ -51,7 +51,7 @@ impl<'a> FramePeer<'a> {
         (preface == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").then_some(Self { stream, held: None })
     }
 
-    /// Sends a frame; a client that has gone meanwhile is no failure.
+    /// Sends a frame. Does not fail if the client has disconnected.
     pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
         frame.extend([kind, flags]);
@@ -63,7 +63,7 @@ impl<'a> FramePeer<'a> {
         }
     }
 
-    /// Sends what `say` sends in one piece: the client reads it at once.
+    /// Sends the frames of `say` in one write, so that the client reads them at once.
     pub fn at_once(&mut self, say: impl FnOnce(&mut Self)) {
         self.held = Some(Vec::new());
         say(self);
@@ -79,7 +79,7 @@ impl<'a> FramePeer<'a> {
         self.send(SETTINGS, 0, 0, &payload);
     }
 
-    /// Takes WebSockets, as many as this at a time.
+    /// Sends SETTINGS that allow WebSockets, this many at a time.
     pub fn websockets(&mut self, most: u32) {
         self.settings(&[(ENABLE_CONNECT_PROTOCOL, 1), (MAX_CONCURRENT_STREAMS, most)]);
     }
@@ -97,7 +97,7 @@ impl<'a> FramePeer<'a> {
         self.send(GOAWAY, 0, 0, &payload);
     }
 
-    /// The next frame, or nothing when the client has ended.
+    /// Reads the next frame, or returns `None` at the end.
     pub fn receive(&mut self) -> Option<Received> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).ok()?;
@@ -107,7 +107,7 @@ impl<'a> FramePeer<'a> {
         Some(Received { kind, flags, stream: u32::from_be_bytes(id) & 0x7FFF_FFFF, payload })
     }
 
-    /// The stream of the next request; what must be acknowledged on the way is.
+    /// Waits for the next request and returns its stream; acknowledges other frames meanwhile.
     pub fn request(&mut self) -> Option<u32> {
         loop {
             let frame = self.receive()?;
@@ -122,7 +122,7 @@ impl<'a> FramePeer<'a> {
         }
     }
 
-    /// Accepts every request from now on, until the client ends.
+    /// Accepts every request from now on, until the client disconnects.
     pub fn accept_all(&mut self) {
         while let Some(stream) = self.request() {
             self.answer(stream, STATUS_200);

@@ -1,4 +1,4 @@
-//! A relay in front of an honest server that does something to what one of the two says, from a byte on.
+//! A relay in front of a correct server that injects a fault into one direction, from a given byte on.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,47 +11,47 @@ use socket2::SockRef;
 
 use crate::echo::LOOPBACK;
 
-/// Whose bytes are harmed.
+/// Whose bytes get the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaker {
+pub enum Side {
     Server,
     Client,
 }
 
-/// What is done, to whose bytes, and from which one on.
+/// A fault, in which direction, and from which byte on.
 #[derive(Clone, Copy, Debug)]
-pub struct Harm {
+pub struct Injection {
     pub fault: Fault,
-    pub speaker: Speaker,
+    pub side: Side,
     pub at: usize,
 }
 
-/// What befalls the bytes from the one at the chosen place on.
+/// What happens to the bytes from the given one on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// They come one at a time, all of them.
+    /// They arrive one at a time.
     Split,
-    /// They come late.
+    /// They arrive late.
     Delay,
-    /// They end, by TCP's FIN.
+    /// They end with a FIN.
     Finish,
-    /// They end, by TCP's RST.
+    /// They end with a RST.
     Reset,
-    /// They stop, and the connection stays.
+    /// They stop; the connection stays open.
     Stall,
-    /// From there on they come so slowly that they never end.
+    /// They arrive so slowly that they never end.
     Drip,
-    /// Eight of them change places with the eight behind them.
+    /// Eight of them are swapped with the next eight.
     Swap,
-    /// A bit of one is wrong.
+    /// One bit is flipped.
     Flip,
-    /// One is missing.
+    /// One byte is missing.
     Drop,
-    /// Eight of them come twice.
+    /// Eight of them arrive twice.
     Repeat,
-    /// Sixteen others come in between.
+    /// Sixteen other bytes are inserted.
     Insert,
-    /// Sixteen of them come again and again, as fast as they are taken, millions of times.
+    /// Sixteen of them are repeated millions of times, as fast as they are read.
     Flood,
 }
 
@@ -71,21 +71,21 @@ impl Fault {
         Fault::Flood,
     ];
 
-    /// TCP may do that to anybody.
+    /// Whether correct TCP may do this.
     pub fn is_harmless(self) -> bool {
         matches!(self, Fault::Split | Fault::Delay)
     }
 }
 
-/// How often it is looked whether the other direction has ended.
+/// Interval for checking whether the other direction has ended.
 const LOOK: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(100);
 const DRIP: Duration = Duration::from_millis(120);
-/// In bytes. Who takes all that has no bound.
+/// In bytes. A client that reads all of it has no limit.
 const FLOOD: usize = 64 << 20;
-/// A flood of which nothing is taken for so long is over.
+/// Ends a flood of which nothing was read for this long.
 const TAKEN: Duration = Duration::from_secs(2);
-/// Faults that shuffle bytes need as many as this.
+/// Faults that move bytes need this many.
 const WINDOW: usize = 16;
 
 #[derive(Default)]
@@ -95,15 +95,15 @@ struct Carried {
 }
 
 impl Carried {
-    fn of(&self, speaker: Speaker) -> &AtomicUsize {
-        match speaker {
-            Speaker::Server => &self.server,
-            Speaker::Client => &self.client,
+    fn of(&self, side: Side) -> &AtomicUsize {
+        match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
         }
     }
 }
 
-/// Stands in front of a port of this machine. Only the first connection is harmed.
+/// A relay in front of a local port. Only the first connection gets the fault.
 pub struct HostileRelay {
     port: u16,
     stop: Arc<AtomicBool>,
@@ -112,8 +112,8 @@ pub struct HostileRelay {
 }
 
 impl HostileRelay {
-    /// None harms nothing.
-    pub fn start(backend: u16, harm: Option<Harm>) -> std::io::Result<Self> {
+    /// `None` injects no fault.
+    pub fn start(backend: u16, injection: Option<Injection>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((LOOPBACK, 0))?;
         let port = listener.local_addr()?.port();
         let (stop, carried) = (Arc::new(AtomicBool::new(false)), Arc::new(Carried::default()));
@@ -127,9 +127,9 @@ impl HostileRelay {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect((LOOPBACK, backend))) else {
                     continue;
                 };
-                let harm = if number == 0 { harm } else { None };
+                let injection = if number == 0 { injection } else { None };
                 let carried = own_carried.clone();
-                carriers.push(std::thread::spawn(move || carry(client, server, harm, &carried)));
+                carriers.push(std::thread::spawn(move || carry(client, server, injection, &carried)));
             }
             for carrier in carriers {
                 let _ = carrier.join();
@@ -142,9 +142,9 @@ impl HostileRelay {
         self.port
     }
 
-    /// How many bytes one of the two has said so far.
-    pub fn carried(&self, speaker: Speaker) -> usize {
-        self.carried.of(speaker).load(Ordering::SeqCst)
+    /// How many bytes this side has sent so far.
+    pub fn carried(&self, side: Side) -> usize {
+        self.carried.of(side).load(Ordering::SeqCst)
     }
 }
 
@@ -158,32 +158,32 @@ impl Drop for HostileRelay {
     }
 }
 
-/// Until both have ended.
-fn carry(client: TcpStream, server: TcpStream, harm: Option<Harm>, carried: &Carried) {
-    let (speaker, listener, whose, other) = match harm {
-        Some(Harm { speaker: Speaker::Client, .. }) => (&client, &server, Speaker::Client, Speaker::Server),
-        _ => (&server, &client, Speaker::Server, Speaker::Client),
+/// Relays until both sides have ended.
+fn carry(client: TcpStream, server: TcpStream, injection: Option<Injection>, carried: &Carried) {
+    let (side, listener, whose, other) = match injection {
+        Some(Injection { side: Side::Client, .. }) => (&client, &server, Side::Client, Side::Server),
+        _ => (&server, &client, Side::Server, Side::Client),
     };
     let _ = listener.set_nodelay(true);
     let _ = listener.set_read_timeout(Some(LOOK));
-    // Who listens is to be let go at once.
+    // Set to end the relay immediately.
     let cut = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // An error is an end.
-            let _ = pass_on(listener, speaker, carried.of(other), &cut);
-            let _ = speaker.shutdown(Shutdown::Both);
+            // An error ends the connection.
+            let _ = pass_on(listener, side, carried.of(other), &cut);
+            let _ = side.shutdown(Shutdown::Both);
         });
-        let harm = harm.map(|harm| (harm.fault, harm.at));
-        let said = send_on(speaker, listener, harm, carried.of(whose), &cut);
-        // A server hears when the client is gone. A client that is kept waiting is not to hear more.
-        if (said.is_err() || whose == Speaker::Client) && !cut.load(Ordering::SeqCst) {
+        let injection = injection.map(|injection| (injection.fault, injection.at));
+        let said = send_on(side, listener, injection, carried.of(whose), &cut);
+        // The server is told when the client disconnects. A stalled client must get nothing more.
+        if (said.is_err() || whose == Side::Client) && !cut.load(Ordering::SeqCst) {
             let _ = listener.shutdown(Shutdown::Write);
         }
     });
 }
 
-/// What is said to the one that is harmed, as it is.
+/// Relays the other direction unchanged.
 fn pass_on(
     mut from: &TcpStream,
     mut to: &TcpStream,
@@ -208,7 +208,7 @@ fn pass_on(
 fn send_on(
     mut from: &TcpStream,
     mut to: &TcpStream,
-    harm: Option<(Fault, usize)>,
+    injection: Option<(Fault, usize)>,
     carried: &AtomicUsize,
     cut: &AtomicBool,
 ) -> std::io::Result<()> {
@@ -219,7 +219,7 @@ fn send_on(
         carried.fetch_add(count, Ordering::SeqCst);
         Ok(buffer)
     };
-    let Some((fault, at)) = harm else {
+    let Some((fault, at)) = injection else {
         loop {
             let bytes = next(4096)?;
             if bytes.is_empty() {

@@ -1,17 +1,17 @@
-//! A gateway that speaks HTTP/2 with clients and HTTP/1.1 with an [`EchoServer`] behind it, as the
-//! gateways of the world do. So all paths of the echo server are there over RFC 8441.
+//! A gateway between HTTP/2 clients and an [`EchoServer`] over HTTP/1.1, like common reverse proxies: all
+//! paths of the echo server are available over RFC 8441.
 //!
-//! | path | what the gateway itself does |
+//! | path | what the gateway does |
 //! | --- | --- |
-//! | `/forbidden` | answers 403 with a body |
-//! | `/reset` | resets the stream with INTERNAL_ERROR in place of an answer |
+//! | `/forbidden` | responds 403 with a body |
+//! | `/reset` | resets the stream with INTERNAL_ERROR instead of a response |
 //! | `/refused-once` | resets the first such stream with REFUSED_STREAM; the next one is served |
 //! | `/http1-only` | resets the stream with HTTP_1_1_REQUIRED |
 //! | `/protocol-error` | resets the stream with PROTOCOL_ERROR |
-//! | `/status/N` | answers with that status, the last frame of the stream |
-//! | `/status/N/later` | the same with a `Retry-After` of no seconds |
+//! | `/status/N` | responds with that status, which ends the stream |
+//! | `/status/N/later` | the same with `Retry-After: 0` |
 //! | `/status/N/slow` | the same with a body that never ends |
-//! | `/length` | serves, with a `content-length` of 0 in its answer |
+//! | `/length` | serves, with a `content-length` of 0 in its response |
 //! | `/cut` | serves, and resets the stream with CANCEL at the client's first byte |
 
 use std::future::poll_fn;
@@ -34,15 +34,15 @@ use crate::echo::LOOPBACK;
 
 type Bytes = bytes::Bytes;
 
-/// How the server is to behave.
+/// Options of the server.
 #[derive(Clone)]
 pub struct Behaviour {
-    /// Its ALPN decides what clients are offered. None: HTTP/2 in the clear.
+    /// TLS configuration with its ALPN protocols. `None`: HTTP/2 without TLS.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Says in its SETTINGS that it takes WebSockets.
+    /// Sends ENABLE_CONNECT_PROTOCOL in its SETTINGS.
     pub websockets: bool,
     pub max_streams: u32,
-    /// What every request over HTTP/1.1 is answered with, in place of serving it.
+    /// The response to every request over HTTP/1.1, instead of serving it.
     pub http1_answer: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ impl Default for Behaviour {
     }
 }
 
-/// A running gateway with its echo server; dropping it ends its connections and its thread.
+/// A running gateway with its echo server. Dropping it ends its connections and its thread.
 pub struct Http2Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -121,7 +121,7 @@ impl Http2Server {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Those of them that went on in HTTP/1.1.
+    /// How many of them used HTTP/1.1.
     pub fn http1_connections(&self) -> usize {
         self.shared.http1_connections.load(Ordering::SeqCst)
     }
@@ -131,17 +131,17 @@ impl Http2Server {
         self.shared.streams.load(Ordering::SeqCst)
     }
 
-    /// Those that are still served.
+    /// How many of them are still open.
     pub fn open_streams(&self) -> usize {
         self.shared.open_streams.load(Ordering::SeqCst)
     }
 
-    /// Says GOAWAY on every connection: what is there goes on, nothing new is taken.
+    /// Sends GOAWAY on every connection: open streams continue, new ones are refused.
     pub fn go_away(&self) {
         self.orders.send_replace(Order::GoAway);
     }
 
-    /// Connections that come from now on are served again.
+    /// Serves new connections again.
     pub fn serve_again(&self) {
         self.orders.send_replace(Order::Serve);
     }
@@ -253,12 +253,12 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
         return;
     }
     shared.open_streams.fetch_add(1, Ordering::SeqCst);
-    // An error is the end of the stream, which is reset then, or was.
+    // An error ends the stream, which is reset.
     let _ = forward(request, respond, &shared).await;
     shared.open_streams.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Carries one WebSocket between the client and the echo server.
+/// Relays one WebSocket between the client and the echo server.
 async fn forward(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
@@ -278,7 +278,7 @@ async fn forward(
     let answer = read_head(&mut backend).await?;
     let mut response = Response::builder().status(200);
     for line in answer.lines().skip(1) {
-        // What is about the backend's connection stays there; the accept is passed on, as some do.
+        // Connection headers of the backend are dropped; the accept header is passed on, as some gateways do.
         if let Some((name, value)) = line.split_once(": ")
             && name.to_ascii_lowercase().starts_with("sec-websocket-")
         {

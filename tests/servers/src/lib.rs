@@ -1,11 +1,10 @@
 //! Servers for the demo, the tests and the examples.
 //!
-//! [`echo`] is a WebSocket server by tungstenite, in plain and in TLS, with paths for what clients
-//! must bear. [`http2`] stands before it and speaks HTTP/2, [`relay`] carries bytes on, as proxies do.
-//! [`scripted`] plays any byte sequence, also those that no honest server sends; [`frames`] does so in
-//! HTTP/2.
-//! [`hostile`] harms what an honest one says, [`unreliable`] counts, and fails on purpose. [`certs`] makes
-//! throw-away certificates, good ones and each kind of bad one.
+//! [`echo`] is a WebSocket server based on tungstenite, with and without TLS, with paths for various
+//! behaviours. [`http2`] is a gateway to it for HTTP/2 clients, and [`relay`] relays bytes like a proxy.
+//! [`scripted`] sends any byte sequence, also invalid ones; [`frames`] does so in HTTP/2. [`hostile`] injects
+//! faults between a client and a server; [`unreliable`] counts messages and fails on purpose. [`certs`]
+//! creates test certificates, valid and invalid ones.
 
 pub mod certs;
 pub mod echo;
@@ -20,7 +19,7 @@ pub mod xor;
 pub use certs::Authority;
 pub use echo::EchoServer;
 pub use frames::FramePeer;
-pub use hostile::{Fault, Harm, HostileRelay, Speaker};
+pub use hostile::{Fault, HostileRelay, Injection, Side};
 pub use http2::{Behaviour, Http2Server};
 pub use relay::TlsFront;
 pub use scripted::{Peer, Scripted};

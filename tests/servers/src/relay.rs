@@ -1,4 +1,4 @@
-//! Carrying bytes on: what proxies do once they have agreed.
+//! Relaying bytes, as a proxy does after the handshake.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Carries bytes both ways until both sides have ended.
+/// Relays bytes in both directions until both sides have ended.
 pub fn relay(one: &TcpStream, other: &TcpStream) {
     std::thread::scope(|scope| {
         scope.spawn(|| copy(one, other));
@@ -20,11 +20,11 @@ pub fn relay(one: &TcpStream, other: &TcpStream) {
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
     let _ = std::io::copy(&mut from, &mut to);
     let _ = to.shutdown(Shutdown::Write);
-    // Whoever cannot be read from any more is not written to for long either.
+    // A side that has ended is not written to for long.
     let _ = from.shutdown(Shutdown::Read);
 }
 
-/// TLS in front of a plain port of this machine.
+/// A TLS server in front of a local port without TLS.
 pub struct TlsFront {
     port: u16,
     stop: Arc<AtomicBool>,
@@ -67,8 +67,8 @@ impl Drop for TlsFront {
     }
 }
 
-/// One thread for both directions, which looks at either in turn: TLS cannot be read on one thread
-/// and written on another.
+/// Handles both directions on one thread, alternately: a TLS connection cannot be read on one thread and
+/// written on another.
 fn carry(config: Arc<ServerConfig>, front: TcpStream, backend: u16, stop: &AtomicBool) {
     let Ok(mut back) = TcpStream::connect(("127.0.0.1", backend)) else { return };
     let Ok(tls) = ServerConnection::new(config) else { return };

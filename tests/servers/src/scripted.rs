@@ -1,4 +1,4 @@
-//! A server that plays what a test tells it, byte for byte.
+//! A server that runs a test's script, byte for byte.
 //!
 //! ```no_run
 //! use framewire_servers::Scripted;
@@ -20,11 +20,11 @@ use std::time::Duration;
 use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
 
-/// A request that is longer than this is none that a test makes.
+/// No test sends a longer request.
 const LONGEST_HEAD: usize = 64 << 10;
 
-/// A server whose every connection is played by the same script, each on its own thread. Dropping
-/// it waits for the scripts and passes a failed assertion in one on to the test.
+/// A server that runs the same script for every connection, each on its own thread. Dropping it waits for the
+/// scripts, and panics if an assertion in one failed.
 pub struct Scripted {
     port: u16,
     stop: Arc<AtomicBool>,
@@ -35,11 +35,11 @@ pub struct Scripted {
 /// One connection.
 pub struct Peer {
     stream: TcpStream,
-    /// Which connection this is, from 0.
+    /// The number of the connection, from 0.
     pub number: usize,
 }
 
-/// A frame as it came, unmasked.
+/// A received frame, unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub fin: bool,
@@ -63,7 +63,7 @@ impl Scripted {
                 }
                 let Ok(stream) = stream else { continue };
                 let _ = stream.set_nodelay(true);
-                // A script that waits for what never comes fails its test instead of hanging it.
+                // A read that takes longer fails the test instead of hanging.
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
                 let number = own_connections.fetch_add(1, Ordering::SeqCst);
                 let script = script.clone();
@@ -74,7 +74,7 @@ impl Scripted {
         Self { port, stop, connections, acceptor: Some(acceptor) }
     }
 
-    /// Answers every request head with these bytes, then ends.
+    /// Starts a server that responds to every request with these bytes, then disconnects.
     pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |mut peer| {
@@ -113,7 +113,7 @@ impl Drop for Scripted {
 }
 
 impl Peer {
-    /// The head of the request, up to and with its empty line, or as much of it as is within reason.
+    /// Reads the head of the request including its empty line, up to a limit.
     pub fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -126,7 +126,7 @@ impl Peer {
         String::from_utf8_lossy(&head).into_owned()
     }
 
-    /// The value of a header field in a head.
+    /// Returns the value of a header field in a head.
     pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         head.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
@@ -134,14 +134,14 @@ impl Peer {
         })
     }
 
-    /// Reads the request and upgrades, with these header lines besides the necessary ones.
+    /// Reads the request and accepts the upgrade, with additional header lines.
     pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
         let head = self.read_head();
         self.answer_upgrade(&head, lines);
         head
     }
 
-    /// The answer to a head that was read before.
+    /// Returns the response to a head that was read before.
     pub fn answer_upgrade(&mut self, head: &str, lines: &str) {
         let accept = Self::accept_key(head);
         self.send(
@@ -153,12 +153,12 @@ impl Peer {
         );
     }
 
-    /// What answers the key in the head of a request.
+    /// Returns the Sec-WebSocket-Accept value for the head of a request.
     pub fn accept_key(head: &str) -> String {
         derive_accept_key(Self::field(head, "Sec-WebSocket-Key").unwrap_or_default().as_bytes())
     }
 
-    /// Reads the request and sends this in answer, `{accept}` in it replaced by what answers the key.
+    /// Reads the request and sends this response, with `{accept}` replaced by the Sec-WebSocket-Accept value.
     pub fn answer(&mut self, template: &[u8]) {
         let head = self.read_head();
         let accept = Self::accept_key(&head);
@@ -174,7 +174,7 @@ impl Peer {
         self.accept_upgrade_with("")
     }
 
-    /// Sends; a client that has gone meanwhile is no failure.
+    /// Sends bytes. Does not fail if the client has disconnected.
     pub fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
@@ -185,7 +185,7 @@ impl Peer {
         }
     }
 
-    /// A frame, unmasked as servers send them.
+    /// Sends an unmasked frame, as servers do.
     pub fn send_frame(&mut self, first_byte: u8, payload: &[u8]) {
         let mut frame = vec![first_byte];
         match payload.len() {
@@ -209,7 +209,7 @@ impl Peer {
         self.send_frame(0x88, &payload);
     }
 
-    /// The next frame, or nothing when the client has ended.
+    /// Reads the next frame, or returns `None` at the end.
     pub fn read_frame(&mut self) -> Option<Frame> {
         let mut head = [0; 2];
         self.stream.read_exact(&mut head).ok()?;
@@ -239,7 +239,7 @@ impl Peer {
         Some(Frame { fin: head[0] & 0x80 != 0, rsv: head[0] >> 4 & 7, opcode: head[0] & 15, masked, payload })
     }
 
-    /// Reads up to the client's close frame; its code (1005 for none) and reason.
+    /// Reads up to the client's close frame and returns its code (1005 for none) and reason.
     pub fn read_close(&mut self) -> Option<(u16, String)> {
         loop {
             let frame = self.read_frame()?;
@@ -253,28 +253,28 @@ impl Peer {
         }
     }
 
-    /// Says nothing more and reads until the client ends; whether it did so in time.
+    /// Reads until the client disconnects. Returns whether it did so in time.
     pub fn wait_for_end(&mut self) -> bool {
         self.capture().1
     }
 
-    /// Every byte up to the client's end, and whether it ended in time.
+    /// Reads every byte until the client disconnects, and returns whether it did so in time.
     pub fn capture(&mut self) -> (Vec<u8>, bool) {
         let mut captured = Vec::new();
         let ended = match self.stream.read_to_end(&mut captured) {
             Ok(_) => true,
-            // A reset is an end as well.
+            // A reset counts as the end, too.
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
         };
         (captured, ended)
     }
 
-    /// Ends our side of the stream, with a FIN; the client's goes on.
+    /// Sends a FIN; the client can still send.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Ends the connection with a reset: what was sent and not yet read there may be lost.
+    /// Resets the connection: data that the client has not read yet may be lost.
     pub fn reset(self) {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }

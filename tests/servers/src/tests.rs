@@ -1,4 +1,4 @@
-//! The servers keep the promises that the tests of the client build on.
+//! The behaviour of the servers that other tests rely on.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn connect(server: &EchoServer, path: &str) -> WebSocket<TcpStream> {
     socket
 }
 
-/// A test that waits in vain fails instead of hanging.
+/// A test that waits longer fails instead of hanging.
 fn tcp(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("the time is not zero");

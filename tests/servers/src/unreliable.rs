@@ -1,11 +1,10 @@
-//! A server that counts what it is sent, and whose connections fail on purpose, each in its own way.
+//! A server that counts messages, and whose connections fail on purpose in various ways.
 //!
-//! Binary messages carry their number, from 0, and that of their round in 8 bytes each, and come back as
-//! they are; a number that is not the next one ends the connection with the close code 4000. The text
-//! `count`, a space and the round's number is answered with how many came and how many went back. A
-//! round begins with message 0, and what belongs to another one is passed over: whoever has not heard
-//! yet that this is another connection than before still says what was meant for the last one. What
-//! befalls a connection depends on nothing but its own number, so that a run can be repeated.
+//! Binary messages contain their number, from 0, and that of their round, in 8 bytes each, and are echoed; a
+//! number out of order closes the connection with code 4000. The response to the text `count N`, where N is
+//! the round, has the numbers of messages received and echoed. A round starts with message 0, and messages of
+//! other rounds are ignored: a client that has not noticed a reconnect yet still sends messages of the last
+//! one. The fault of a connection depends only on its number, so that runs are reproducible.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -20,30 +19,30 @@ use tungstenite::{Message, WebSocket};
 
 use crate::echo::LOOPBACK;
 
-/// The close code for a message that is not the next one.
+/// The close code for a message out of order.
 const OUT_OF_ORDER: u16 = 4000;
-/// A stalled connection is left alone for this long, and then reset.
+/// A stalled connection is reset after this time.
 const STALL: Duration = Duration::from_secs(4);
-/// A slow one moves this many bytes at a time.
+/// A slow connection transfers this many bytes at a time.
 const SIP: usize = 7;
 
-/// What befalls a connection, after some bytes in one of the directions.
+/// The fault of a connection, after some bytes in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Nothing,
-    /// TCP's RST.
+    /// A RST.
     Reset,
-    /// TCP's FIN, without a close frame.
+    /// A FIN without a close frame.
     Finish,
-    /// Nothing moves any more.
+    /// No more data is transferred.
     Stall,
-    /// Bytes move a few at a time, from the start.
+    /// Data is transferred a few bytes at a time, from the start.
     Slow,
-    /// The upgrade is answered with 503.
+    /// The response to the upgrade is 503.
     Refuse,
 }
 
-/// Accepts for as long as the process lives. Returns the port.
+/// Accepts connections until the process ends. Returns the port.
 pub fn start(tls: Option<Arc<ServerConfig>>) -> io::Result<u16> {
     let listener = TcpListener::bind((LOOPBACK, 0))?;
     let port = listener.local_addr()?.port();
@@ -67,10 +66,10 @@ fn serve(tcp: TcpStream, number: u64, tls: Option<Arc<ServerConfig>>) {
         7 => Fault::Refuse,
         _ => Fault::Nothing,
     };
-    // Every other one in the handshakes, or close to them.
+    // Every second fault is during the handshakes, or shortly after.
     let room = if random & 1 << 32 == 0 { 2_000 } else { 200_000 };
     let stream = Faulty { tcp, fault, left: (random >> 40) as usize % room };
-    // An error is the end that was meant.
+    // Errors are expected.
     let _ = match tls {
         None => play(stream, fault),
         Some(config) => match ServerConnection::new(config) {
@@ -80,7 +79,7 @@ fn serve(tcp: TcpStream, number: u64, tls: Option<Arc<ServerConfig>>) {
     };
 }
 
-/// SplitMix64: neighbours have nothing in common.
+/// SplitMix64: similar inputs give unrelated results.
 fn scramble(number: u64) -> u64 {
     let mut bits = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -121,7 +120,7 @@ fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
                 socket.send(Message::text(format!("{came} {went}")))?;
             }
             Message::Close(_) => {
-                // The answer goes out, and the client ends the connection.
+                // The response is sent, and the client disconnects.
                 while socket.read().is_ok() {}
                 return Ok(());
             }
@@ -130,7 +129,7 @@ fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
     }
 }
 
-/// A message's number, and its round's.
+/// The number of a message, and that of its round.
 pub fn heading(message: &[u8]) -> Option<(u64, u64)> {
     let (number, rest) = message.split_first_chunk()?;
     Some((u64::from_be_bytes(*number), u64::from_be_bytes(*rest.first_chunk()?)))
@@ -143,7 +142,7 @@ fn reject<S: Read + Write>(socket: &mut WebSocket<S>, expected: u64) -> tungsten
     Ok(())
 }
 
-/// A connection with a fault: `left` bytes from when it strikes.
+/// A connection with a fault that starts after `left` bytes.
 struct Faulty {
     tcp: TcpStream,
     fault: Fault,
@@ -151,7 +150,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    /// How much may move now, of what is wanted.
+    /// How many of the requested bytes may be transferred now.
     fn room(&mut self, wanted: usize) -> io::Result<usize> {
         match self.fault {
             Fault::Nothing | Fault::Refuse => return Ok(wanted),

@@ -1,11 +1,11 @@
-//! A server that knows the extension `x-xor`: the counterpart of `examples/c/xor_extension.c`.
+//! A server that supports the extension `x-xor`: the counterpart of `examples/c/xor_extension.c`.
 
 use crate::scripted::{Peer, Scripted};
 
-/// The extension's reserved bit.
+/// The reserved bit of the extension.
 const RSV2: u8 = 2;
 
-/// Echoes marked messages, and wants them to be marked.
+/// Echoes messages, which must have the reserved bit set.
 pub fn start() -> Scripted {
     Scripted::start(serve)
 }
