@@ -1,4 +1,4 @@
-//! Running other programs, and knowing where things are.
+//! Runs other programs; finds folders of the project.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,22 +10,22 @@ use std::time::{Duration, Instant};
 
 use crate::files;
 
-/// What went wrong, in words.
+/// The error is a message for the user.
 pub type Outcome<T = ()> = Result<T, String>;
 
-/// The project's folder.
+/// Returns the folder of the project.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// Where tools are installed that the machine lacks, and where programs are built.
+/// Creates a folder under `target`, for tools and builds.
 pub fn scratch(name: &str) -> Outcome<PathBuf> {
     let folder = root().join("target").join(name);
     files::create_folder(&folder)?;
     Ok(folder)
 }
 
-/// A command that runs in the project's folder.
+/// Creates a command that runs in the project's folder.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
@@ -48,29 +48,29 @@ pub const DEVELOPMENT: &[&str] = &[
     "framewire/internals",
 ];
 
-/// Set for steps that others have built everything for.
+/// Set for steps that need not build, because steps before them have.
 pub const BUILT: &str = "FRAMEWIRE_XTASK_BUILT";
 
-/// Runs a build, unless steps before this one have done so: cargo would only look at everything again, and
-/// wait for what else builds meanwhile.
+/// Runs a build, unless a step before this one did: cargo would check everything again, and wait for other
+/// builds.
 pub fn build_unless_built(build: &mut Command) -> Outcome {
     if std::env::var_os(BUILT).is_some() { Ok(()) } else { run(build) }
 }
 
-/// Compiles the packages of this workspace with `--cfg NAME`, and shares what others have built of all the
-/// rest. RUSTFLAGS would have everything built again.
+/// Compiles the packages of this workspace with `--cfg NAME`, and shares all dependencies with other builds.
+/// RUSTFLAGS would build those again.
 pub fn with_cfg<'a>(cargo: &'a mut Command, name: &str) -> Outcome<&'a mut Command> {
     let wrapper = scratch("xtask")?.join(format!("rustc-{name}"));
-    // Cargo tells builds with one wrapper from those with another by the wrapper's path.
+    // Cargo distinguishes wrappers by their path.
     files::write(&wrapper, format!("#!/bin/sh\nexec \"$@\" --cfg {name}\n"))?;
     quietly(Command::new("chmod").arg("+x").arg(&wrapper))?;
     Ok(cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper))
 }
 
-/// Longer than anything takes on a slow machine, builds included; what runs on has hung.
+/// Longer than any program takes on a slow machine, builds included.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
-/// Builds a test of the library's own that cargo does not run, and says where it is.
+/// Builds a test of the library that `cargo test` does not run, and returns its program.
 pub fn test_program(name: &str) -> Outcome<PathBuf> {
     if std::env::var_os(BUILT).is_some() {
         let noted = noted(name)?;
@@ -81,7 +81,7 @@ pub fn test_program(name: &str) -> Outcome<PathBuf> {
     build_test_program(name, None)
 }
 
-/// Builds such a test for the steps that come after this one.
+/// Builds such a test for later steps.
 pub fn note_test_program(name: &str) -> Outcome {
     let noted = noted(name)?;
     let _ = std::fs::remove_file(&noted);
@@ -93,11 +93,11 @@ fn noted(name: &str) -> Outcome<PathBuf> {
     Ok(scratch("xtask")?.join(format!("program-{name}")))
 }
 
-/// The same, built now, and with `--cfg CFG`.
+/// Builds such a test, with `--cfg CFG` if given.
 pub fn build_test_program(name: &str, cfg: Option<&str>) -> Outcome<PathBuf> {
     let mut build = cargo();
     if let Some(cfg) = cfg {
-        // A folder of its own, as the flags would have everything built again each time.
+        // In another folder, because each change of the flags builds everything again.
         build
             .env("RUSTFLAGS", format!("--cfg {cfg}"))
             .env("CARGO_TARGET_DIR", root().join("target").join(cfg));
@@ -105,7 +105,7 @@ pub fn build_test_program(name: &str, cfg: Option<&str>) -> Outcome<PathBuf> {
     test_program_of(&mut build, name)
 }
 
-/// The same, with a cargo that was told more.
+/// Builds such a test with this cargo command.
 pub fn test_program_of(cargo: &mut Command, name: &str) -> Outcome<PathBuf> {
     let mut build = cargo
         .args(["test", "--quiet", "--test", name, "--no-run", "--message-format", "json"])
@@ -113,7 +113,7 @@ pub fn test_program_of(cargo: &mut Command, name: &str) -> Outcome<PathBuf> {
         .spawn()
         .map_err(|error| format!("cargo: {error}"))?;
     let output = build.stdout.take().ok_or("cargo has no output")?;
-    // One line for each part that was built. Programs of the package are built for its tests too.
+    // One line for each artifact. Programs of the package are built for its tests too.
     let own = format!("\"name\":\"{name}\"");
     let mut program = None;
     for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -130,7 +130,7 @@ pub fn test_program_of(cargo: &mut Command, name: &str) -> Outcome<PathBuf> {
     }
 }
 
-/// Runs a command that shows its progress itself.
+/// Runs a command that prints to the terminal directly.
 pub fn run_in_view(command: &mut Command) -> Outcome {
     let shown = show(command);
     match command.status() {
@@ -140,12 +140,12 @@ pub fn run_in_view(command: &mut Command) -> Outcome {
     }
 }
 
-/// Runs a command, its output shown.
+/// Runs a command and prints its output.
 pub fn run(command: &mut Command) -> Outcome {
     run_within(LIMIT, command)
 }
 
-/// The same for a command that is ended when it takes longer.
+/// Runs a command, prints its output, and kills it after the limit.
 pub fn run_within(limit: Duration, command: &mut Command) -> Outcome {
     let shown = show(command);
     let failed = |error: std::io::Error| format!("{shown}: {error}");
@@ -163,25 +163,25 @@ pub fn run_within(limit: Duration, command: &mut Command) -> Outcome {
             None if started.elapsed() > limit => {
                 let _ = child.kill();
                 let _ = child.wait();
-                break Some(format!("ended, as it still ran after {} s", limit.as_secs()));
+                break Some(format!("killed after {} s", limit.as_secs()));
             }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    // What it has started may live on with the pipes in hand, so this does not wait for their ends.
-    let patience = Instant::now() + Duration::from_secs(2);
-    while readers.iter().flatten().any(|reader| !reader.is_finished()) && Instant::now() < patience {
+    // Programs that it has started may keep the pipes open, so this does not wait for EOF.
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while readers.iter().flatten().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
     let Some(verdict) = verdict else { return Ok(()) };
     let last: Vec<String> = lock(&last).iter().cloned().collect();
-    Err(format!("{shown}: {verdict}; it said last:\n{}", last.join("\n")))
+    Err(format!("{shown}: {verdict}; the last lines of its output:\n{}", last.join("\n")))
 }
 
-/// As many lines of a command's output explain why it failed.
+/// Lines of output that are part of the error message.
 const LAST_LINES: usize = 40;
 
-/// Shows what comes line by line, and keeps the last.
+/// Prints output line by line, and keeps the last lines.
 fn pass_on(
     pipe: impl Read + Send + 'static,
     mut to: impl Write + Send + 'static,
@@ -206,7 +206,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a command quietly; its output only if it fails.
+/// Runs a command and returns its output, which is part of the error if it fails.
 pub fn quietly(command: &mut Command) -> Outcome<String> {
     let shown = show(command);
     let output = command.output().map_err(|error| format!("{shown}: {error}"))?;
@@ -223,16 +223,16 @@ fn show(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Whether a program can be started.
+/// Returns whether a program can be started.
 pub fn has(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// `0`, and nothing is installed.
+/// The environment variable that forbids to install anything, if it is `0`.
 pub const INSTALL: &str = "FRAMEWIRE_XTASK_INSTALL";
 
-/// Whether `what` may be installed; else says how to have it, by a line for a shell. Whatever installs
-/// anything asks this first.
+/// Fails if nothing may be installed, with the command that installs `what`. Called before every
+/// installation.
 pub fn may_install(what: &str, line: &str) -> Outcome {
     if std::env::var(INSTALL).is_ok_and(|value| value == "0") {
         return Err(format!("{what} is missing: {line}"));
@@ -240,10 +240,10 @@ pub fn may_install(what: &str, line: &str) -> Outcome {
     Ok(())
 }
 
-/// For what is installed into `target` by more than one command: the line that does it.
+/// Installs what needs more than one command.
 pub const WITH_INSTALL: &str = "cargo xtask test --all --install";
 
-/// Installs Debian packages, once, if `program` is missing and this machine can.
+/// Installs Debian packages if `program` is missing.
 pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
     if has(program) {
         return Ok(());
@@ -269,7 +269,7 @@ pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
     }
 }
 
-/// A port of loopback on which nothing listens now.
+/// Finds a free port on loopback.
 pub fn free_port() -> Outcome<u16> {
     std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -277,12 +277,12 @@ pub fn free_port() -> Outcome<u16> {
         .map_err(|error| error.to_string())
 }
 
-/// The repository's echo server, which ends with this value.
+/// The echo server of `tests/servers`; it ends when this value is dropped.
 pub struct Echo {
     child: Child,
     pub ws: String,
     pub wss: String,
-    /// Knows the extension `x-xor`.
+    /// Supports the extension `x-xor`.
     pub xor: String,
     pub ca: PathBuf,
 }
@@ -290,7 +290,7 @@ pub struct Echo {
 impl Echo {
     pub fn start() -> Outcome<Self> {
         build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
-        // Each has an authority of its own, and commands may run side by side.
+        // Commands run in parallel, and each server has its own certificate authority.
         let ca = scratch("demo")?.join(format!("ca-{}.pem", std::process::id()));
         let mut child = command(root().join("target/debug/framewire-echo"))
             .arg("--ca-out")
@@ -307,7 +307,7 @@ impl Echo {
 
 impl Drop for Echo {
     fn drop(&mut self) {
-        // It ends with its standard input.
+        // It ends at EOF of its standard input.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.ca);

@@ -1,8 +1,8 @@
-//! Runs steps, each in a process of its own, in two lanes: what waits runs beside what computes. A lane that
-//! has nothing left takes steps of the other one.
+//! Runs steps, each in a process of its own, in two lanes: steps that mostly wait run in parallel to steps
+//! that compute. A lane without steps of its own takes those of the other one.
 //!
-//! A step's output is kept and printed whole when it ends. Meanwhile a line says what runs, how many of how
-//! many, the time so far and the time to go.
+//! The output of a step is printed when it ends. Until then a line shows what runs, how many steps there are,
+//! the time so far and the time left.
 
 mod progress;
 
@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 use self::progress::{Estimates, Progress};
 use crate::run::{Outcome, root, scratch};
 
-/// Of what a failed step has said, as many lines are said again at the end.
+/// Lines of a failed step's error that are repeated at the end.
 const LAST_LINES: usize = 60;
 
 /// How a step ended.
 pub enum Verdict {
     Passed,
     Failed(String),
-    /// It cannot be run here, and why.
+    /// It cannot run here, for this reason.
     Skipped(String),
 }
 
@@ -40,22 +40,22 @@ impl From<Outcome> for Verdict {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     Computes,
-    /// Mostly sleeps, or waits for other programs.
+    /// Mostly sleeps or waits for other programs.
     Waits,
 }
 
 #[derive(Clone, Copy)]
 pub struct Step {
     pub name: &'static str,
-    /// How long it takes on two quiet cores, for the first estimate; after that the last run counts.
+    /// Duration on two idle cores, for the first estimate; after that, the last run counts.
     pub seconds: u32,
     pub run: fn() -> Verdict,
     pub lane: Lane,
-    /// Of `cargo xtask test` without `--all` too.
+    /// Runs in `cargo xtask test` without `--all` too.
     pub is_quick: bool,
-    /// Begins after these steps have ended, if they run at all.
+    /// Starts after these steps have ended, if they run.
     pub after: &'static [&'static str],
-    /// Begins after all other steps have ended.
+    /// Starts after all other steps have ended.
     pub is_last: bool,
 }
 
@@ -81,11 +81,11 @@ impl Step {
     }
 }
 
-/// Where the process of a step leaves its verdict: seconds of processor, a line break, what went wrong.
+/// The file to which the process of a step writes its result: seconds of CPU time, a line break, the error.
 const REPORT: &str = "FRAMEWIRE_XTASK_REPORT";
 const SKIPPED: u8 = 3;
 
-/// `cargo xtask step NAME`: what the scheduler starts.
+/// Runs `cargo xtask step NAME`, which the scheduler starts.
 pub fn run_one(step: &Step) -> ExitCode {
     let verdict = (step.run)();
     let (code, text) = match &verdict {
@@ -94,23 +94,23 @@ pub fn run_one(step: &Step) -> ExitCode {
         Verdict::Skipped(reason) => (SKIPPED, reason.as_str()),
     };
     match std::env::var_os(REPORT) {
-        Some(report) => drop(std::fs::write(report, format!("{}\n{text}", processor_seconds()))),
+        Some(report) => drop(std::fs::write(report, format!("{}\n{text}", cpu_seconds()))),
         None => println!("{text}"),
     }
     ExitCode::from(code)
 }
 
-/// Of this process and those that it has waited for; 0 where the system does not say.
-fn processor_seconds() -> f32 {
+/// Returns the CPU time of this process and of children that have ended; 0 without `/proc`.
+fn cpu_seconds() -> f32 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name, which may hold anything: fields 14 to 17, in hundredths.
+    // Fields 14 to 17 of proc(5), in 1/100 s. The name before them may contain anything.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let ticks: f32 =
         fields.split_whitespace().skip(11).take(4).filter_map(|one| one.parse::<f32>().ok()).sum();
     ticks / 100.0
 }
 
-/// A step that has ended.
+/// The result of a step.
 struct Ended {
     name: &'static str,
     verdict: Verdict,
@@ -123,9 +123,9 @@ enum State {
     Ended,
 }
 
-struct Board<'a> {
+struct Scheduler<'a> {
     steps: &'a [Step],
-    /// This program, where it lay at first: a build may replace it meanwhile.
+    /// The path of this program at the start: a build may replace the file.
     program: PathBuf,
     states: Mutex<Vec<State>>,
     changed: Condvar,
@@ -133,12 +133,12 @@ struct Board<'a> {
     progress: Progress,
 }
 
-/// Runs all of these and reports; `environment` is what their processes are told.
+/// Runs the steps, with these environment variables, and prints the results.
 pub fn run(steps: &[Step], environment: &[(&str, &str)]) -> Outcome {
     if steps.is_empty() {
         return Err("no step has such a name".into());
     }
-    let board = Board {
+    let scheduler = Scheduler {
         steps,
         program: std::env::current_exe().map_err(|error| error.to_string())?,
         states: Mutex::new(vec![State::Waiting; steps.len()]),
@@ -148,29 +148,29 @@ pub fn run(steps: &[Step], environment: &[(&str, &str)]) -> Outcome {
     };
     std::thread::scope(|scope| {
         for lane in [Lane::Computes, Lane::Waits] {
-            let board = &board;
+            let scheduler = &scheduler;
             scope.spawn(move || {
-                while let Some(at) = board.next(lane) {
-                    board.run(at, environment);
+                while let Some(at) = scheduler.next(lane) {
+                    scheduler.run(at, environment);
                 }
             });
         }
-        let mut states = lock(&board.states);
+        let mut states = lock(&scheduler.states);
         while states.iter().any(|state| *state != State::Ended) {
-            board.progress.show(&states);
-            states = board
+            scheduler.progress.show(&states);
+            states = scheduler
                 .changed
                 .wait_timeout(states, Duration::from_secs(1))
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
     });
-    board.progress.save();
-    conclude(&lock(&board.ended))
+    scheduler.progress.save();
+    conclude(&lock(&scheduler.ended))
 }
 
-impl Board<'_> {
-    /// The next step of a lane, once what it comes after has ended; None when there is none left.
+impl Scheduler<'_> {
+    /// Waits for the next step of a lane; `None` if no step is left.
     fn next(&self, lane: Lane) -> Option<usize> {
         let mut states = lock(&self.states);
         loop {
@@ -189,12 +189,12 @@ impl Board<'_> {
     fn run(&self, at: usize, environment: &[(&str, &str)]) {
         let step = &self.steps[at];
         let started = Instant::now();
-        let (output, verdict, processor) = match start(&self.program, at, step, environment) {
+        let (output, verdict, cpu) = match start(&self.program, at, step, environment) {
             Ok(ended) => ended,
             Err(problem) => (String::new(), Verdict::Failed(problem), 0.0),
         };
         let seconds = started.elapsed().as_secs_f32();
-        let times = format!("{seconds:.1} s, {processor:.1} s of processor");
+        let times = format!("{seconds:.1} s, {cpu:.1} s of CPU time");
         let said = match &verdict {
             Verdict::Passed => format!("ok, {times}"),
             Verdict::Failed(problem) => format!("FAILED, {times}\n{problem}"),
@@ -207,7 +207,7 @@ impl Board<'_> {
     }
 }
 
-/// The first step of the lane that can begin, or of the other lane where the own one has none waiting.
+/// Chooses the first step of the lane that can start, or of the other lane if none of its own is waiting.
 fn choose(steps: &[Step], states: &[State], lane: Lane) -> Option<usize> {
     let has_ended = |name: &&str| {
         steps.iter().zip(states).all(|(step, state)| step.name != *name || *state == State::Ended)
@@ -221,7 +221,7 @@ fn choose(steps: &[Step], states: &[State], lane: Lane) -> Option<usize> {
     waiting().find(|&at| (steps[at].lane == lane || !has_own) && is_free(at))
 }
 
-/// Output, verdict, and seconds of processor.
+/// Runs a step, and returns its output, result and seconds of CPU time.
 fn start(
     program: &Path,
     at: usize,
@@ -245,24 +245,24 @@ fn start(
         child.stderr.take().map(|pipe| keep(pipe, output.clone())),
     ];
     let status = child.wait().map_err(|error| error.to_string())?;
-    // What a step leaves running may hold the pipes, so their ends are not waited for.
-    let patience = Instant::now() + Duration::from_secs(2);
-    while readers.iter().flatten().any(|reader| !reader.is_finished()) && Instant::now() < patience {
+    // Programs that it has started may keep the pipes open, so this does not wait for EOF.
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while readers.iter().flatten().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
     let output = String::from_utf8_lossy(&lock(&output)).into_owned();
     let written = std::fs::read_to_string(&report).unwrap_or_default();
-    let (processor, text) = written.split_once('\n').unwrap_or_default();
+    let (cpu, text) = written.split_once('\n').unwrap_or_default();
     let verdict = match status.code() {
         Some(0) => Verdict::Passed,
         Some(code) if code == i32::from(SKIPPED) => Verdict::Skipped(text.to_owned()),
         Some(1) if !written.is_empty() => Verdict::Failed(text.to_owned()),
         _ => Verdict::Failed(format!("the step's process ended with {status}\n{output}")),
     };
-    Ok((output, verdict, processor.parse().unwrap_or(0.0)))
+    Ok((output, verdict, cpu.parse().unwrap_or(0.0)))
 }
 
-/// Line by line, so that those of two pipes do not mix.
+/// Collects output by lines, so that lines of two pipes do not mix.
 fn keep(pipe: impl Read + Send + 'static, to: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(pipe);
@@ -282,7 +282,6 @@ fn conclude(ended: &[Ended]) -> Outcome {
     }
     for one in ended {
         if let Verdict::Failed(problem) = &one.verdict {
-            // Once more at the end, where it is looked for.
             let lines: Vec<&str> = problem.lines().collect();
             println!("FAILED: {}\n{}", one.name, lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
         }
@@ -308,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_keep_to_their_own_steps_until_they_have_none() {
+    fn lane_takes_steps_of_the_other_only_without_its_own() {
         const NONE: fn() -> Verdict = || Verdict::Passed;
         let steps = [
             Step::new("build", 1, NONE),
@@ -333,11 +332,11 @@ mod tests {
     }
 
     #[test]
-    fn processor_time_of_this_process_is_counted() {
-        let before = processor_seconds();
+    fn cpu_time_of_this_process_is_counted() {
+        let before = cpu_seconds();
         let begun = Instant::now();
         let mut number = 1_u64;
-        while cfg!(target_os = "linux") && processor_seconds() < before + 0.02 {
+        while cfg!(target_os = "linux") && cpu_seconds() < before + 0.02 {
             number = std::hint::black_box(number.wrapping_mul(31));
             assert!(begun.elapsed() < Duration::from_secs(60), "{before} s have not grown");
         }
