@@ -1,18 +1,18 @@
-//! The header's functions and the tests in C have to agree on what there is.
+//! Checks that the tests in C call every function of the header.
 
 use crate::c;
 use crate::files;
 use crate::run::Outcome;
 
-const WRONG_HANDLES: &str = "tests/c/bad_handles.c";
-const AT_RANDOM: &str = "tests/c/hostile_caller.c";
+const BAD_HANDLES: &str = "tests/c/bad_handles.c";
+const RANDOM_CALLS: &str = "tests/c/hostile_caller.c";
 
-/// Every function is called by some test in C, and every one that takes a handle or a pointer is
-/// given wrong ones; and the caller that knows no rules leaves none out.
+/// Fails unless a test in C calls each function, also at random, and with invalid handles and pointers if it
+/// takes any.
 pub fn every_function_is_tested() -> Outcome {
     let header = files::text("include/framewire.h")?;
-    let wrong_handles = files::text(WRONG_HANDLES)?;
-    let at_random = files::text(AT_RANDOM)?;
+    let bad_handles = files::text(BAD_HANDLES)?;
+    let random_calls = files::text(RANDOM_CALLS)?;
     let mut all = String::new();
     for source in c::sources("tests/c")? {
         all.push_str(&files::text(source)?);
@@ -22,12 +22,12 @@ pub fn every_function_is_tested() -> Outcome {
         .iter()
         .filter_map(|function| {
             let call = format!("{}(", function.name);
-            if function.takes_handle_or_pointer && !wrong_handles.contains(&call) {
-                Some(format!("{} is not given wrong handles or NULL in {WRONG_HANDLES}", function.name))
-            } else if !at_random.contains(&format!("X({})", function.name)) {
-                Some(format!("{} is not called at random in {AT_RANDOM}", function.name))
+            if function.takes_handle_or_pointer && !bad_handles.contains(&call) {
+                Some(format!("{} is not called with invalid handles or NULL in {BAD_HANDLES}", function.name))
+            } else if !random_calls.contains(&format!("X({})", function.name)) {
+                Some(format!("{} is not called at random in {RANDOM_CALLS}", function.name))
             } else if !all.contains(&call) {
-                Some(format!("{} is called by no test in tests/c", function.name))
+                Some(format!("{} is not called in tests/c", function.name))
             } else {
                 None
             }
@@ -35,7 +35,7 @@ pub fn every_function_is_tested() -> Outcome {
         .collect();
     println!("{} functions", functions.len());
     if functions.is_empty() {
-        return Err("no function was found in the header".into());
+        return Err("the header has no functions".into());
     }
     if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
 }
@@ -46,7 +46,7 @@ struct Function {
     takes_handle_or_pointer: bool,
 }
 
-/// The declarations between `extern "C" {` and the end.
+/// Finds the declarations after `extern "C" {`.
 fn functions(header: &str) -> Vec<Function> {
     let declarations = header.split_once("extern \"C\" {").map_or("", |(_, rest)| rest);
     let code: Vec<&str> = declarations.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_found_over_several_lines_and_behind_pointers() {
+    fn declarations_over_several_lines_and_pointer_results_are_found() {
         let header = "typedef void (*fw_free_fn)(void *ptr);\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\
                       /// Calls fw_not_this(1);\nuint32_t fw_sizeof(fw_struct which);\n\
                       void *fw_user_data(struct fw_socket socket);\n\

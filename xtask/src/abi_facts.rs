@@ -1,11 +1,11 @@
-//! `include/framewire.abi`: what programs that were built with the header rely on.
+//! `cargo xtask abi`: writes `include/framewire.abi`, which describes what compiled programs rely on.
 //!
-//! Functions, numbers and the layout of structs, for 64 and 32 bits, a line each. What breaks programs
-//! is refused as long as the version promises the same. What does not:
+//! One line for each function, constant and field, for 64 and 32 bits. An incompatible change is refused unless
+//! the version changes. Compatible changes:
 //!
-//! - a function, a number or a struct is added;
-//! - a field is appended to a struct that begins with `struct_size`;
-//! - the first words of a struct's `reserved` tail become fields, and everything else stays in place.
+//! - a new function, constant or struct;
+//! - a field appended to a struct that begins with `struct_size`;
+//! - a field in place of the first `reserved` words of a struct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,35 +15,35 @@ use crate::run::{Outcome, command, quietly, root, scratch};
 const FACTS: &str = "include/framewire.abi";
 const HEADER: &str = "include/framewire.h";
 
-/// Only sizes are asked for, so that no C library for the other width is needed.
+/// Only sizes are compiled, so no C library for 32 bits is needed.
 const WIDTHS: &[(&str, &str)] = &[("64-bit", "-m64"), ("32-bit", "-m32")];
 
 pub fn write() -> Outcome {
     let facts = generate()?;
     if let Ok(committed) = files::text(FACTS) {
         let broken = broken(&committed, &facts);
-        if promise(&committed) == promise(&facts) && !broken.is_empty() {
-            return Err(format!("this breaks programs, and {NEEDED}:\n{}", broken.join("\n")));
+        if compatible_version(&committed) == compatible_version(&facts) && !broken.is_empty() {
+            return Err(format!("incompatible change, which {NEEDED}:\n{}", broken.join("\n")));
         }
     }
     files::write(FACTS, facts)
 }
 
-/// Compares the facts, and the header's functions with what the library exports.
+/// Compares the file with the header, and the functions with the exports of the library.
 pub fn check() -> Outcome {
     let committed = files::text(FACTS)?;
     if committed != generate()? {
-        return Err(format!("{FACTS} is stale: run `cargo xtask abi`"));
+        return Err(format!("{FACTS} is out of date: run `cargo xtask abi`"));
     }
     let library = crate::c::library(crate::c::Build::Release)?.join("libframewire.so");
     let listed = quietly(command("nm").args(["-D", "--defined-only"]).arg(&library))?;
     let exported: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(2)).collect();
     are_all_functions(&exported)?;
-    println!("{} functions, and the library exports nothing else", exported.len());
+    println!("{} functions; the library exports nothing else", exported.len());
     Ok(())
 }
 
-/// Fails unless these are the names of all functions of the header.
+/// Fails unless these are the functions of the header.
 pub fn are_all_functions(found: &[&str]) -> Outcome {
     let facts = files::text(FACTS)?;
     let mut declared: Vec<&str> =
@@ -54,14 +54,13 @@ pub fn are_all_functions(found: &[&str]) -> Outcome {
     if declared == found {
         return Ok(());
     }
-    Err(format!("the header declares {declared:?}\nand these were found {found:?}"))
+    Err(format!("the header declares {declared:?}\nfound: {found:?}"))
 }
 
-const NEEDED: &str = "needs a new major version, or, while that is 0, a new minor one";
+const NEEDED: &str = "needs a new major version (a new minor version before 1.0)";
 
-/// The part of the version that programs built with it look for in the library's name: it has to
-/// change when they break.
-fn promise(facts: &str) -> Option<String> {
+/// Returns the part of the version that is in the SONAME, and changes with every incompatible change.
+fn compatible_version(facts: &str) -> Option<String> {
     let version = facts.lines().next()?.strip_prefix("version ")?;
     let mut numbers = version.split('.');
     match numbers.next()? {
@@ -70,24 +69,24 @@ fn promise(facts: &str) -> Option<String> {
     }
 }
 
-/// What programs that were built with `old` do not find in `new`.
+/// Lists the changes that break programs built with `old`.
 fn broken(old: &str, new: &str) -> Vec<String> {
     let (old, new) = (Facts::parse(old), Facts::parse(new));
-    let gone = old.lines.iter().filter(|line| !new.lines.contains(*line)).map(|line| line.to_string());
+    let removed = old.lines.iter().filter(|line| !new.lines.contains(*line)).map(|line| line.to_string());
     let changed = old.structs.iter().filter_map(|(name, old)| {
         let problem = match new.structs.get(name) {
             Some(new) => old.problem(new)?,
-            None => "it is gone".to_owned(),
+            None => "it was removed".to_owned(),
         };
         Some(format!("{name}: {problem}"))
     });
-    gone.chain(changed).collect()
+    removed.chain(changed).collect()
 }
 
-/// The file, taken apart.
+/// The parsed file.
 #[derive(Default)]
 struct Facts<'a> {
-    /// Functions and numbers.
+    /// Functions and constants.
     lines: BTreeSet<&'a str>,
     /// By width and name.
     structs: BTreeMap<&'a str, Layout<'a>>,
@@ -139,7 +138,7 @@ impl<'a> Facts<'a> {
 }
 
 impl Layout<'_> {
-    /// The words for later fields, unless the struct grows at its end.
+    /// Returns the words reserved for new fields, if the struct has no `struct_size`.
     fn reserved(&self) -> Option<Field> {
         self.fields.get("reserved").copied().filter(|_| !self.is_sized())
     }
@@ -148,13 +147,13 @@ impl Layout<'_> {
         self.fields.get("struct_size") == Some(&Field { size: 4, offset: 0 })
     }
 
-    /// Why programs that know the struct like this cannot use it as `new`.
+    /// Returns why `new` is incompatible with this layout.
     fn problem(&self, new: &Self) -> Option<String> {
         let reserved = self.reserved();
         let is_reserved = |name: &str| reserved.is_some() && name == "reserved";
         for (name, field) in self.fields.iter().filter(|(name, _)| !is_reserved(name)) {
             if new.fields.get(name) != Some(field) {
-                return Some(format!("{name} has changed or is gone"));
+                return Some(format!("{name} was changed or removed"));
             }
         }
         let added: Vec<(&str, Field)> = new
@@ -164,30 +163,30 @@ impl Layout<'_> {
             .map(|(name, field)| (*name, *field))
             .collect();
         if self.is_sized() {
-            // A field in what was padding would be taken from programs that do not know it.
+            // Programs that do not know a field in former padding leave it uninitialized.
             let inside = added.iter().find(|(_, field)| field.offset < self.size);
             return match inside {
-                Some((name, _)) => Some(format!("{name} is not behind all that there was")),
+                Some((name, _)) => Some(format!("{name} was not added at the end")),
                 None if added.is_empty() && new.size != self.size => Some("its size has changed".into()),
                 None => None,
             };
         }
         if new.size != self.size {
-            return Some("its size has changed, and it has no struct_size".to_owned());
+            return Some("its size has changed and it has no struct_size".to_owned());
         }
         let Some(reserved) = reserved else {
-            return added.first().map(|(name, _)| format!("{name} was added where nothing was reserved"));
+            return added.first().map(|(name, _)| format!("{name} was added outside of the reserved words"));
         };
-        // What is left of the tail begins behind whole words.
+        // The remaining reserved words begin at a multiple of 8 bytes.
         let left = new.reserved().map_or(reserved.end(), |left| left.offset);
         let is_tail = new.reserved().is_none_or(|left| left.end() == reserved.end())
             && left >= reserved.offset
             && (left - reserved.offset).is_multiple_of(8);
         let strange = added.iter().find(|(_, field)| field.offset < reserved.offset || field.end() > left);
         match strange {
-            Some((name, _)) => Some(format!("{name} was added where nothing was reserved")),
-            None if !is_tail => Some("what is left of reserved is not its end".to_owned()),
-            None if added.is_empty() && left != reserved.offset => Some("reserved words are gone".into()),
+            Some((name, _)) => Some(format!("{name} was added outside of the reserved words")),
+            None if !is_tail => Some("the remaining reserved words are not at the end".to_owned()),
+            None if added.is_empty() && left != reserved.offset => Some("reserved words were removed".into()),
             None => None,
         }
     }
@@ -216,10 +215,10 @@ fn generate() -> Outcome<String> {
     Ok(facts)
 }
 
-/// By the sizes of arrays in an object file, which nothing has to run for.
+/// Reads sizes from the sizes of arrays in an object file, which need not run.
 fn sizes(header: &Header, flag: &str) -> Outcome<BTreeMap<String, usize>> {
     let mut source = "#include \"framewire.h\"\n".to_owned();
-    // One more than what is asked for, as no array may be empty.
+    // One more than the value, because an array may not be empty.
     for (record, fields) in &header.structs {
         source += &format!("char size_{record}[sizeof({record}) + 1];\n");
         for field in fields {
@@ -251,7 +250,7 @@ struct Header {
 }
 
 impl Header {
-    /// Reads what cbindgen wrote.
+    /// Reads the output of cbindgen.
     fn parse(text: &str) -> Self {
         let code = text.lines().filter_map(|line| line.split("///").next().map(str::trim));
         let code: Vec<&str> = code.filter(|line| !line.is_empty()).collect();
@@ -329,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_patch_is_not_enough_for_a_break() {
-        let promise = |version: &str| promise(&format!("version {version}\n\nvalue A 1\n"));
+        let promise = |version: &str| compatible_version(&format!("version {version}\n\nvalue A 1\n"));
         assert_eq!(promise("0.1.0"), promise("0.1.1"));
         assert_ne!(promise("0.1.1"), promise("0.2.0"));
         assert_eq!(promise("1.1.0"), promise("1.2.0"));
@@ -374,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_of_a_sized_struct_may_change() {
+    fn other_changes_of_a_sized_struct_are_refused() {
         // Into its padding, before others, in place of another, or not at all.
         assert!(!may_change(SIZED, &["64-bit fw_a.three: 4 bytes at 12"]));
         let shifted =
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_words_may_be_put_to_use() {
+    fn reserved_words_may_become_fields() {
         assert!(may_change(TAILED, &[]));
         let first = ["64-bit fw_b.two: 8 bytes at 8", "64-bit fw_b.reserved: 8 bytes at 16"];
         assert!(may_change(TAILED, &first));
@@ -402,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_of_a_struct_with_a_tail_may_change() {
+    fn other_changes_of_a_struct_with_reserved_words_are_refused() {
         let larger = ["64-bit fw_b: 32 bytes", "64-bit fw_b.two: 8 bytes at 24"];
         assert!(!may_change(TAILED, &larger));
         assert!(!may_change(TAILED, &["64-bit fw_b.two: 4 bytes at 4"]));

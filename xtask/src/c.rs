@@ -1,4 +1,4 @@
-//! C programs against the header and the library.
+//! Builds the library for C programs, and the programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,17 +11,17 @@ pub const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 /// How the library and a program are built.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
-    /// As cargo builds the tests, with which it shares everything: ready soon.
+    /// Shares all dependencies with the build of the tests.
     Development,
     Release,
-    /// With the address sanitizer on both sides of the boundary; needs a nightly toolchain.
+    /// The library and the program with AddressSanitizer; needs a nightly toolchain.
     Sanitized,
 }
 
-/// Set for the steps of `cargo xtask test --all`: programs in C use the library as it is shipped.
+/// Set for the steps of `cargo xtask test --all`: C programs use the release build.
 pub const SHIPPED_ONLY: &str = "FRAMEWIRE_XTASK_SHIPPED";
 
-/// The library for programs in C, unless they need a certain one.
+/// Returns the build for C programs that do not need a certain one.
 pub fn usual() -> Build {
     if std::env::var_os(SHIPPED_ONLY).is_some() { Build::Release } else { Build::Development }
 }
@@ -44,7 +44,7 @@ pub const SHIPPED: &[&str] = &[
     "native-static-libs",
 ];
 
-/// Builds the shared library and returns the folder in which it lies.
+/// Builds the shared library and returns its folder.
 pub fn library(build: Build) -> Outcome<PathBuf> {
     match build {
         Build::Development => {
@@ -73,10 +73,10 @@ pub fn library(build: Build) -> Outcome<PathBuf> {
     }
 }
 
-/// Whether the sanitized build can be made here.
+/// Returns why AddressSanitizer cannot be used here, if so.
 pub fn can_sanitize() -> Outcome {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
-        return Err("the address sanitizer is only set up for x86-64 Linux".into());
+        return Err("AddressSanitizer is only set up for x86-64 Linux".into());
     }
     quietly(Command::new("cargo").args(["+nightly", "--version"]).env_remove("RUSTUP_TOOLCHAIN"))
         .map(drop)
@@ -101,18 +101,18 @@ pub fn compile(source: &Path, library: &Path, build: Build) -> Outcome<PathBuf> 
         .arg("-I")
         .arg(root().join("tests/c"))
         .arg(source);
-    // Under another name first, as another step may be running the program that this one replaces.
+    // Renamed at the end, because another step may be running the old program.
     let fresh = program.with_extension(std::process::id().to_string());
     cc.arg("-o").arg(&fresh).arg("-L").arg(library).args(["-lframewire", "-lpthread", "-lm"]);
-    // Old tags, as the new ones would let LD_LIBRARY_PATH come first, which cargo sets to its own
-    // folders, where another build of the library lies.
+    // With DT_RPATH instead of DT_RUNPATH, because cargo sets LD_LIBRARY_PATH to folders with another build
+    // of the library.
     cc.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()));
     quietly(&mut cc)?;
     std::fs::rename(&fresh, &program).map_err(|error| format!("{}: {error}", program.display()))?;
     Ok(program)
 }
 
-/// The header on its own, in each language and with each compiler that is here.
+/// Compiles the header alone, as C and C++, with each installed compiler.
 pub fn header_alone() -> Outcome {
     let folder = scratch("c")?;
     for (compiler, language, standard) in [
@@ -122,7 +122,7 @@ pub fn header_alone() -> Outcome {
         ("clang++", "c++", "-std=c++17"),
     ] {
         if !has(compiler) {
-            println!("{compiler}: not on this machine");
+            println!("{compiler}: not installed");
             continue;
         }
         let source = folder.join(if language == "c" { "alone.c" } else { "alone.cpp" });
@@ -137,8 +137,7 @@ pub fn header_alone() -> Outcome {
             .arg(root().join("include"))
             .arg(&source);
         quietly(&mut check)?;
-        // As a program for 32-bit Windows sees it that loads the library as a DLL; with attributes of this
-        // compiler in the same places.
+        // As for a DLL on 32-bit Windows, with attributes of this compiler in the same places.
         check.args(["-m32", "-ffreestanding", "-D_WIN32", "-DFW_SHARED"]);
         check.arg("-D__declspec(x)=__attribute__((visibility(\"default\")))");
         quietly(check.arg("-D__cdecl=__attribute__((cdecl))"))?;
@@ -147,7 +146,7 @@ pub fn header_alone() -> Outcome {
     Ok(())
 }
 
-/// All C files of a folder, in order.
+/// Returns the C files of a folder, sorted.
 pub fn sources(folder: &str) -> Outcome<Vec<PathBuf>> {
     let mut found = files::list(folder)?;
     found.retain(|path| path.extension().is_some_and(|extension| extension == "c"));

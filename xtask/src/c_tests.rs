@@ -1,4 +1,4 @@
-//! The programs in `tests/c`: plain, with the address sanitizer, and under valgrind.
+//! Runs the programs in `tests/c`: plain, with AddressSanitizer, and under valgrind.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +26,7 @@ pub fn under_valgrind() -> Verdict {
     }
 }
 
-/// The caller that knows no rules, for longer than a test may take: so long under each tool.
+/// Runs the hostile caller for this time under each tool.
 pub fn hostile(seconds: u32) -> Outcome {
     let echo = Echo::start()?;
     let mut failures = Vec::new();
@@ -51,7 +51,7 @@ pub fn hostile(seconds: u32) -> Outcome {
 fn hostile_under(tool: Tool, echo: &Echo, seconds: u32) -> Outcome {
     let build = tool.build();
     let program = c::compile(&root().join("tests/c/hostile_caller.c"), &c::library(build)?, build)?;
-    let play = |mut command: Command, seconds: u32, over_tls: bool| {
+    let run = |mut command: Command, seconds: u32, over_tls: bool| {
         command.args(["--seconds", &seconds.to_string()]).arg(&echo.ws);
         if over_tls {
             command.arg(&echo.wss).arg(&echo.ca);
@@ -59,16 +59,16 @@ fn hostile_under(tool: Tool, echo: &Echo, seconds: u32) -> Outcome {
         run_within(LIMIT + Duration::from_secs(2 * u64::from(seconds)), &mut command)
     };
     if tool != Tool::Valgrind {
-        return play(command(program), seconds, true);
+        return run(command(program), seconds, true);
     }
     let valgrind = |more: &[&str]| {
         let mut command = command("valgrind");
         command.args(VALGRIND).args(more).arg(&program);
         command
     };
-    // Half of the time each; the reason stands at `OVER_TLS`.
-    play(valgrind(&[]), seconds / 2, false)?;
-    play(valgrind(&["--undef-value-errors=no"]), seconds / 2, true)
+    // Half of the time each; see `OVER_TLS`.
+    run(valgrind(&[]), seconds / 2, false)?;
+    run(valgrind(&["--undef-value-errors=no"]), seconds / 2, true)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Tool {
     }
 }
 
-/// Far beyond the slowest test under the slowest tool.
+/// Much longer than the slowest test under the slowest tool.
 const LIMIT: Duration = Duration::from_secs(600);
 
 const VALGRIND: &[&str] = &[
@@ -112,11 +112,11 @@ fn all(tool: Tool) -> Outcome {
     for source in c::sources("tests/c")? {
         let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if name == "alloc_count" && tool != Tool::None {
-            println!("{name}: not under this tool: both replace the allocator");
+            println!("{name}: skipped: the program and the tool both replace the allocator");
             continue;
         }
         if name == "out_of_memory" && tool == Tool::Valgrind {
-            println!("{name}: not under this tool: it is a hundred programs, and the sanitizer sees them");
+            println!("{name}: skipped: it runs a hundred processes, which AddressSanitizer checks");
             continue;
         }
         let program = c::compile(&source, &library, build)?;
@@ -130,7 +130,7 @@ fn all(tool: Tool) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Every program is given the URLs of the echo server and the authority of its certificate.
+/// Runs a program with the URLs of the echo server and its certificate authority.
 fn one(echo: &Echo, tool: Tool, name: &str, program: &Path) -> Outcome {
     if tool != Tool::Valgrind {
         return run_within(LIMIT, command(program).arg(&echo.ws).arg(&echo.wss).arg(&echo.ca));

@@ -1,5 +1,5 @@
-//! `cargo xtask check-platforms`: the library type-checks for platforms whose linkers and SDKs cannot
-//! be had here. `docs/platforms.md` says how to build for each.
+//! `cargo xtask check-platforms`: type-checks the library for platforms whose linkers and SDKs are not available
+//! here. `docs/platforms.md` says how to build for each.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -19,10 +19,10 @@ pub const TRIPLES: &[&str] = &[
     "x86_64-unknown-freebsd",
 ];
 
-/// For these, or for all.
+/// Checks these targets, or all.
 pub fn run(only: &[&str]) -> Outcome {
     if let Some(unknown) = only.iter().find(|triple| !TRIPLES.contains(triple)) {
-        return Err(format!("{unknown} is not checked; there is {}", TRIPLES.join(", ")));
+        return Err(format!("{unknown} is not one of {}", TRIPLES.join(", ")));
     }
     let rustc = tools::rustc()?;
     let compiler = no_compiler()?;
@@ -43,7 +43,7 @@ pub fn run(only: &[&str]) -> Outcome {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
-/// With the standard library checked from its source too, as nobody offers a built one in a package.
+/// Checks the standard library from source too, because no package contains it for these targets.
 fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
     let variable = triple.replace('-', "_");
     let mut check = cargo();
@@ -54,7 +54,7 @@ fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", rustc)
         .env("RUSTFLAGS", "-D warnings")
-        // Else Xcode would be asked for them. Nothing looks into that folder.
+        // Avoids a call of Xcode. The folder is empty.
         .env("SDKROOT", scratch("tools/no-sdk")?)
         .env("IPHONEOS_DEPLOYMENT_TARGET", "12.0")
         .env(format!("CC_{variable}"), compiler)
@@ -62,8 +62,8 @@ fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
     quietly(&mut check).map(drop)
 }
 
-/// Stands in for a C compiler and an archiver, of which ring's build script wants to see output, and
-/// of which nothing is linked: it makes the file that it was asked for, empty.
+/// Creates a script in place of the C compiler and archiver that ring's build script calls: it writes empty
+/// output files, which are never linked.
 fn no_compiler() -> Outcome<PathBuf> {
     let script = scratch("tools")?.join("no-compiler");
     files::write(&script, NO_COMPILER)?;

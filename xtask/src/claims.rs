@@ -1,5 +1,5 @@
-//! Documentation must not say that something is absent after it has come: every phrase that may say so is
-//! known here, with the test that would notice, or with the reason why it is no such claim.
+//! Checks that documentation does not call an existing feature missing: each phrase that may say so is listed
+//! here, with a test that fails once the feature exists, or with the reason why it is no such claim.
 
 use crate::files;
 use crate::guarantees;
@@ -27,7 +27,7 @@ const PHRASES: &[&str] = &[
     "fixme",
 ];
 
-/// What users read.
+/// Files that users read.
 const PLACES: &[&str] = &[
     "include",
     "docs",
@@ -42,18 +42,18 @@ const PLACES: &[&str] = &[
 
 const KINDS: &[&str] = &["h", "hpp", "md", "cs", "rs", "gd", "c", "cpp"];
 
-/// What is built, and tests.
+/// Build output and tests.
 const LEFT_OUT: &[&str] = &["target", "tests", "Tests", "Tests~", ".godot"];
 
 enum Why {
-    /// This test fails when it is not so any more.
+    /// This test fails once the feature exists.
     Test(&'static str),
-    /// It does not say that something is absent.
+    /// The text does not say that a feature is missing.
     NoClaim(&'static str),
 }
 use Why::{NoClaim, Test};
 
-/// The text around the phrase, and why it may stand there.
+/// Texts with such a phrase, and why they are allowed.
 const KNOWN: &[(&str, Why)] = &[
     ("For later versions; 0.", Test("tests/c/pull.c")),
     ("a common name override is not supported", Test("bindings/godot/tests/secure.gd")),
@@ -85,12 +85,12 @@ pub fn check() -> Outcome {
     }
     for ((text, why), used) in KNOWN.iter().zip(used) {
         if !used {
-            unknown.push(format!("\"{text}\" stands nowhere any more: take it off the list"));
+            unknown.push(format!("\"{text}\" is not in the documentation: remove it from the list"));
         }
         if let Test(test) = why
             && !guarantees::exists(test)
         {
-            unknown.push(format!("\"{text}\" names a test that is not there: {test}"));
+            unknown.push(format!("\"{text}\" names a test that does not exist: {test}"));
         }
         if let NoClaim(reason) = why {
             println!("\"{text}\": {reason}");
@@ -100,7 +100,10 @@ pub fn check() -> Outcome {
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(format!("these may say that something is absent, and name no test:\n{}", unknown.join("\n")))
+    Err(format!(
+        "these lines may say that a feature is missing, and are not in the list of claims.rs:\n{}",
+        unknown.join("\n")
+    ))
 }
 
 fn phrase_in(line: &str) -> Option<&'static str> {
@@ -113,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claims_of_something_absent_are_found() {
+    fn claims_of_missing_features_are_found() {
         for stale in [
             "/// Reserved; does not come in this version.",
             "/// The same after compression: equal, as this version does not compress.",
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_text_holds_a_phrase() {
+    fn every_listed_text_contains_a_phrase() {
         for (text, _) in KNOWN {
             assert!(phrase_in(text).is_some(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a C game plays against the echo server, plain and over TLS.
+//! `cargo xtask demo`: runs a C game against the echo server, with and without TLS.
 
 use crate::c::{self, Build};
 use crate::run::{self, DEVELOPMENT, Echo, Outcome, cargo, command, ensure, root};

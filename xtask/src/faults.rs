@@ -1,4 +1,4 @@
-//! A build that panics on demand, and the proof that no other build does.
+//! Tests a build that panics on demand, and that a release build does not.
 
 use std::path::Path;
 
@@ -6,25 +6,25 @@ use crate::c::{self, Build};
 use crate::files;
 use crate::run::{Outcome, build_test_program, command, run};
 
-/// What `src/fault.rs` has its panics say.
-const WORDS: &[u8] = b"framewire fault point";
+/// The panic message of `src/fault.rs`.
+const MESSAGE: &[u8] = b"framewire fault point";
 
-/// A panic in each room in turn.
+/// Panics in each module in turn.
 pub fn test() -> Outcome {
     let program = build_test_program("faults", Some("framewire_faults"))?;
     run(command(&program).arg("--nocapture"))?;
     let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    // That the words are found there, where the library is linked in, shows that they can be.
-    if !says_so(&program)? {
-        return Err("the build that panics on demand does not say so".into());
+    // Finding the message in the program shows that the search works.
+    if !contains_message(&program)? {
+        return Err("the build that panics on demand does not contain its message".into());
     }
-    if says_so(&c::library(Build::Release)?.join(&name))? {
-        return Err("a release has points in it at which it panics on demand".into());
+    if contains_message(&c::library(Build::Release)?.join(&name))? {
+        return Err("the release build contains fault points".into());
     }
     Ok(())
 }
 
-fn says_so(library: &Path) -> Outcome<bool> {
+fn contains_message(library: &Path) -> Outcome<bool> {
     let bytes = files::bytes(library)?;
-    Ok(bytes.windows(WORDS.len()).any(|window| window == WORDS))
+    Ok(bytes.windows(MESSAGE.len()).any(|window| window == MESSAGE))
 }

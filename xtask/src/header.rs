@@ -162,7 +162,7 @@ pub fn check() -> Outcome {
         return Ok(());
     }
     let line = committed.lines().zip(generated.lines()).take_while(|(old, new)| old == new).count() + 1;
-    Err(format!("include/framewire.h is stale from line {line} on: run `cargo xtask header`"))
+    Err(format!("include/framewire.h is out of date from line {line} on: run `cargo xtask header`"))
 }
 
 /// Runs Doxygen over the header; docs/Doxyfile makes every warning an error.
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stands_behind_the_include_guard() {
+    fn everything_is_inside_the_include_guard() {
         let header = "#ifndef FRAMEWIRE_H\nint a;\n\n#endif  /* FRAMEWIRE_H */\n\nint b;\n";
         let expected = "#ifndef FRAMEWIRE_H\nint a;\n\nint b;\n\n#endif  /* FRAMEWIRE_H */\n";
         assert_eq!(within_guard(header), expected);

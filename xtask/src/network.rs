@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 use crate::run::{Outcome, command, ensure, quietly, test_program};
 use crate::schedule::Verdict;
 
-/// Of its own: the network, and the names of hosts.
+/// Separates the network and the names of hosts.
 const UNSHARE: &[&str] = &["--net", "--mount", "--propagation", "private"];
 
-/// In seconds; what runs on has hung.
+/// Seconds for one test.
 const LIMIT: &str = "150";
 
 pub fn step() -> Verdict {
@@ -29,7 +29,7 @@ fn tools() -> Outcome {
         .map_err(|problem| format!("network namespaces need root and nftables in the kernel: {problem}"))
 }
 
-/// Most of their time the tests wait for the system to notice, so they run side by side.
+/// Runs the tests in parallel, because they mostly wait for timeouts.
 fn test() -> Outcome {
     let program = test_program("network")?;
     let listed = quietly(command(&program).arg("--list"))?;

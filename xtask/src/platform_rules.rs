@@ -1,13 +1,13 @@
-//! Where the source may depend on the platform: never at an exported function, and else in few files.
+//! Checks where the source depends on the platform: never in exported functions, elsewhere in few files.
 
 use crate::files;
 use crate::run::Outcome;
 
-/// Every function exists everywhere, and answers `NOT_SUPPORTED` where it must.
+/// Every function exists on every platform, and returns `NOT_SUPPORTED` where it cannot work.
 const EXPORTED: &str = "src/ffi";
 
-/// The only files that know of systems, with the reason.
-const KNOWING: &[(&str, &str)] = &[
+/// The only files with conditions on the platform, with the reason.
+const ALLOWED: &[(&str, &str)] = &[
     ("src/net/options.rs", "socket options, keep-alive, signals and what readiness promises"),
     ("src/net/tls/roots.rs", "the system's root certificates, which Android keeps behind Java"),
     ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
@@ -15,7 +15,7 @@ const KNOWING: &[(&str, &str)] = &[
     ("src/ffi/tests/layout.rs", "sizes of structs with 64-bit pointers; the C compiler checks both widths"),
 ];
 
-/// Conditions on the system, the processor or the width of pointers.
+/// Conditions on the system, the CPU or the size of pointers.
 const CONDITIONS: &[&str] = &["target_", "unix", "windows"];
 
 pub fn check() -> Outcome {
@@ -26,25 +26,27 @@ pub fn check() -> Outcome {
         let name = files::in_project(&file);
         exported += text.lines().filter(|line| *line == "#[unsafe(no_mangle)]").count();
         if !name.starts_with(EXPORTED) && text.contains("no_mangle") {
-            faults.push(format!("{name}: functions are exported in {EXPORTED} alone"));
+            faults.push(format!("{name}: only {EXPORTED} exports functions"));
         }
-        let knows = KNOWING.iter().any(|(knowing, _)| *knowing == name);
+        let is_allowed = ALLOWED.iter().any(|(allowed, _)| *allowed == name);
         for (number, line) in conditions(&text) {
             if name.starts_with(EXPORTED) && !name.contains("/tests/") && line != "#[cfg(test)]" {
-                faults.push(format!("{name}:{number}: {line}: what is exported has no conditions"));
-            } else if !knows && CONDITIONS.iter().any(|condition| line.contains(condition)) {
-                faults.push(format!("{name}:{number}: {line}: not a file that knows of platforms"));
+                faults.push(format!("{name}:{number}: {line}: exported functions must not have conditions"));
+            } else if !is_allowed && CONDITIONS.iter().any(|condition| line.contains(condition)) {
+                faults.push(format!(
+                    "{name}:{number}: {line}: conditions on the platform are not allowed in this file"
+                ));
             }
         }
     }
-    println!("{exported} exported functions, {} files that know of platforms", KNOWING.len());
+    println!("{exported} exported functions, {} files with conditions on the platform", ALLOWED.len());
     if exported == 0 {
         faults.push("no exported function was found".into());
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
-/// The lines with a condition, numbered from 1.
+/// Finds the lines with a condition, numbered from 1.
 fn conditions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.starts_with("//"));
     lines

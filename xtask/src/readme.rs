@@ -1,4 +1,4 @@
-//! The programs in the READMEs compile, play with a server, and say why they cannot without one.
+//! Compiles the programs in the READMEs, and runs them with a server and without one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use crate::c;
 use crate::files;
 use crate::run::{Echo, Outcome, command, has, quietly, root, scratch};
 
-/// Where they stand, and in which language: the first block of that.
+/// READMEs, and the language of the first block that is tested.
 const PROGRAMS: &[(&str, &str)] = &[("README.md", "c"), ("bindings/cpp/README.md", "cpp")];
-/// As it stands in the programs.
+/// The URL in the programs.
 const URL: &str = "ws://127.0.0.1:9001/";
-/// Nobody listens there.
+/// Connection refused.
 const NO_SERVER: &str = "ws://127.0.0.1:1/";
 
 pub fn test(echo: &Echo) -> Outcome {
@@ -27,19 +27,21 @@ pub fn test(echo: &Echo) -> Outcome {
 
 fn one(readme: &str, language: &str, library: &Path, echo: &Echo) -> Outcome {
     let text = files::text(readme)?;
-    let program = program(&text, language).ok_or_else(|| format!("there is no program in {language}"))?;
+    let program = program(&text, language).ok_or_else(|| format!("it has no program in {language}"))?;
     if !program.contains(URL) {
         return Err(format!("its program does not connect to {URL}"));
     }
-    let (said, _, code) = play(&program.replace(URL, &echo.ws), language, library)?;
-    if code != Some(0) || said != "hello\n" {
-        return Err(format!("with a server it said {said:?} and ended with {code:?}"));
+    let (printed, _, code) = run(&program.replace(URL, &echo.ws), language, library)?;
+    if code != Some(0) || printed != "hello\n" {
+        return Err(format!("with a server it printed {printed:?} and exited with {code:?}"));
     }
-    let (said, why, code) = play(&program.replace(URL, NO_SERVER), language, library)?;
-    if code != Some(1) || !said.is_empty() || !why.contains("127.0.0.1:1") {
-        return Err(format!("without a server it said {said:?} and {why:?}, and ended with {code:?}"));
+    let (printed, error, code) = run(&program.replace(URL, NO_SERVER), language, library)?;
+    if code != Some(1) || !printed.is_empty() || !error.contains("127.0.0.1:1") {
+        return Err(format!(
+            "without a server it printed {printed:?} and {error:?}, and exited with {code:?}"
+        ));
     }
-    println!("{readme}: without a server: {}", why.trim());
+    println!("{readme}: without a server: {}", error.trim());
     Ok(())
 }
 
@@ -47,8 +49,8 @@ fn program<'a>(readme: &'a str, language: &str) -> Option<&'a str> {
     Some(readme.split_once(&format!("```{language}\n"))?.1.split_once("```")?.0)
 }
 
-/// What it writes to both outputs, and how it ends.
-fn play(source: &str, language: &str, library: &Path) -> Outcome<(String, String, Option<i32>)> {
+/// Compiles and runs a program; returns its output, its errors and its exit code.
+fn run(source: &str, language: &str, library: &Path) -> Outcome<(String, String, Option<i32>)> {
     let file = scratch("readme")?.join("readme").with_extension(language);
     files::write(&file, source)?;
     let program = match language {

@@ -1,21 +1,23 @@
-//! `cargo xtask soak`: tests/soak for as long as it is told.
+//! `cargo xtask soak`: runs tests/soak.
 
 use std::time::Duration;
 
 use crate::run::{Outcome, command, run_within, test_program};
 
-/// For a night.
+/// By default, and in nightly runs.
 const MINUTES: u64 = 30;
-/// In every run of the tests.
+/// In `cargo xtask test --all`.
 const SHORT: u64 = 2;
-/// Its own patience, twice.
+/// Twice the timeout inside the test.
 const SLACK: Duration = Duration::from_secs(120);
 
 /// `[--minutes N]`
 pub fn main(words: &[&str]) -> Outcome {
     match words {
         [] => soak(MINUTES),
-        ["--minutes", count] => soak(count.parse().map_err(|_| format!("{count} is no number of minutes"))?),
+        ["--minutes", count] => {
+            soak(count.parse().map_err(|_| format!("{count} is not a number of minutes"))?)
+        }
         _ => Err("usage: cargo xtask soak [--minutes N]".to_owned()),
     }
 }

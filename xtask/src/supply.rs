@@ -1,5 +1,4 @@
-//! What the library is built from: licences, sources, known faults, the oldest compiler, and a list
-//! of it all for whoever ships it.
+//! Checks the dependencies: licences, sources, advisories, minimum Rust version; writes the SBOM.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,15 +11,13 @@ use crate::run::{Outcome, cargo, command, may_install, quietly, root, run, scrat
 use crate::schedule::Verdict;
 use crate::snapshot;
 
-/// Newer ones are taken in on purpose.
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_CYCLONEDX: &str = "0.5.9";
 
-/// Where `cargo xtask sbom` leaves its list.
 const SBOM: &str = "target/sbom/framewire.cdx.json";
 
-/// Licences, sources, duplicates and what is banned, by deny.toml; advisories where their database
-/// can be reached.
+/// Checks licences, sources, duplicates and bans with deny.toml, and advisories if their database can be
+/// downloaded.
 pub fn deny() -> Verdict {
     if let Err(reason) = install("cargo-deny", CARGO_DENY) {
         return Verdict::Skipped(reason);
@@ -30,7 +27,7 @@ pub fn deny() -> Verdict {
         deny.args(arguments);
         deny
     };
-    // What ships has nothing twice and nothing that is banned; the tests too are of known origin.
+    // Bans apply to the library, licences and sources to the tests too.
     let checked = run(&mut deny(&["--exclude-dev", "check", "bans"]))
         .and_then(|()| run(&mut deny(&["--workspace", "check", "licenses", "sources"])));
     if let Err(problem) = checked {
@@ -38,22 +35,22 @@ pub fn deny() -> Verdict {
     }
     match quietly(&mut deny(&["--workspace", "check", "advisories"])) {
         Ok(_) => Verdict::Passed,
-        // It lies in a repository of its own and in no registry, so a build machine may not reach it.
+        // The database is a git repository, which a build machine may not reach.
         Err(problem) if problem.contains("failed to fetch advisory database") => Verdict::Skipped(
-            "licences, bans and sources are in order; advisories were NOT checked, as the database of \
-             RustSec cannot be fetched from here"
+            "licences, bans and sources are ok; advisories were NOT checked, because the RustSec database \
+             cannot be downloaded"
                 .into(),
         ),
         Err(problem) => Verdict::Failed(problem),
     }
 }
 
-/// No dependency wants a newer compiler than Cargo.toml promises.
+/// Checks that no dependency needs a newer compiler than `rust-version` of Cargo.toml.
 pub fn compilers_of_dependencies() -> Outcome {
-    no_dependency_wants_more(&rust_version()?)
+    check_rust_versions_of_dependencies(&rust_version()?)
 }
 
-/// The oldest compiler that Cargo.toml promises builds the library.
+/// Checks the library with the compiler of `rust-version`.
 pub fn oldest_compiler() -> Verdict {
     let oldest = match rust_version() {
         Ok(version) => version,
@@ -70,7 +67,7 @@ pub fn oldest_compiler() -> Verdict {
     };
     if quietly(&mut own(&["--version"])).is_err() {
         return Verdict::Skipped(format!(
-            "nothing was built with Rust {oldest}, as it is not here: \
+            "Rust {oldest} is not installed: \
              rustup toolchain install {oldest} --profile minimal"
         ));
     }
@@ -89,40 +86,40 @@ fn rust_version() -> Outcome<String> {
     version.map(str::to_owned).ok_or_else(|| "Cargo.toml does not state a rust-version".into())
 }
 
-fn no_dependency_wants_more(oldest: &str) -> Outcome {
+fn check_rust_versions_of_dependencies(oldest: &str) -> Outcome {
     let metadata = metadata(&["--locked"])?;
     let own: BTreeSet<String> = dependencies()?;
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut wanting = Vec::new();
-    let mut looked_at = 0;
+    let mut newer = Vec::new();
+    let mut checked = 0;
     for package in packages {
         let name = format!("{} v{}", text(&package["name"]), text(&package["version"]));
         if !own.contains(&name) {
             continue;
         }
-        looked_at += 1;
+        checked += 1;
         let wants = text(&package["rust_version"]);
         if numbers(wants) > numbers(oldest) {
-            wanting.push(format!("{name} wants Rust {wants}"));
+            newer.push(format!("{name} needs Rust {wants}"));
         }
     }
-    println!("Rust {oldest}: {looked_at} packages looked at");
-    if looked_at < own.len() {
-        return Err(format!("only {looked_at} of {} packages were found", own.len()));
+    println!("Rust {oldest}: {checked} packages checked");
+    if checked < own.len() {
+        return Err(format!("only {checked} of {} packages were found", own.len()));
     }
-    if wanting.is_empty() {
+    if newer.is_empty() {
         return Ok(());
     }
-    Err(format!("Cargo.toml promises Rust {oldest}, but {}", wanting.join(", ")))
+    Err(format!("rust-version is {oldest}, but {}", newer.join(", ")))
 }
 
-/// `1.88` and `1.88.0` alike.
+/// Parses a version: `1.88` equals `1.88.0`.
 fn numbers(version: &str) -> [u32; 3] {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     [(); 3].map(|()| numbers.next().unwrap_or(0))
 }
 
-/// The list of everything in the library, in CycloneDX's format.
+/// Writes the SBOM in CycloneDX format.
 pub fn sbom() -> Verdict {
     if let Err(reason) = install("cargo-cyclonedx", CARGO_CYCLONEDX) {
         return Verdict::Skipped(reason);
@@ -131,7 +128,7 @@ pub fn sbom() -> Verdict {
 }
 
 fn write_sbom() -> Outcome {
-    // It writes beside each Cargo.toml, so it is given a copy of the tree.
+    // It writes next to each Cargo.toml, so it gets a copy of the tree.
     let copy = scratch("sbom")?.join("source");
     snapshot::of_the_tree(&copy)?;
     let mut cyclonedx = tool("cargo-cyclonedx");
@@ -151,17 +148,17 @@ fn write_sbom() -> Outcome {
     Ok(())
 }
 
-/// `name vVERSION` of the library and every component of the list.
+/// Returns `name vVERSION` of the library and each component of the SBOM.
 fn listed(list: &Value) -> Outcome<BTreeSet<String>> {
     if list["bomFormat"] != "CycloneDX" {
-        return Err("the SBOM is not in CycloneDX's format".into());
+        return Err("the SBOM is not in CycloneDX format".into());
     }
     let components = list["components"].as_array().ok_or("the SBOM has no components")?;
     let all = components.iter().chain([&list["metadata"]["component"]]);
     Ok(all.map(|one| format!("{} v{}", text(&one["name"]), text(&one["version"]))).collect())
 }
 
-/// `name vVERSION` of everything that a program which uses the library contains, on any system.
+/// Returns `name vVERSION` of the library and its dependencies on all platforms.
 fn dependencies() -> Outcome<BTreeSet<String>> {
     let mut tree = cargo();
     tree.args(["tree", "--locked", "--package", "framewire", "--edges", "normal", "--target", "all"]);
@@ -170,7 +167,7 @@ fn dependencies() -> Outcome<BTreeSet<String>> {
     if names.len() < 2 { Err("cargo tree lists no dependencies".into()) } else { Ok(names) }
 }
 
-/// Of `ring v0.17.14 (*)` the first two words.
+/// Returns the first two words of `ring v0.17.14 (*)`.
 fn name_and_version(line: &str) -> Option<String> {
     let mut words = line.split_whitespace();
     Some(format!("{} {}", words.next()?, words.next()?))
@@ -185,7 +182,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// A tool of cargo's, in a folder of the project's own.
+/// Returns a command for a tool that [`install`] has installed.
 pub fn tool(name: &str) -> Command {
     command(folder(name).join("bin").join(name))
 }
@@ -194,8 +191,9 @@ fn folder(name: &str) -> PathBuf {
     root().join("target/tools").join(name)
 }
 
+/// Installs a tool from crates.io into `target/tools`, in this version.
 pub fn install(name: &str, version: &str) -> Outcome {
-    // Some take it only behind the name of their subcommand.
+    // Some accept `--version` only after their subcommand.
     let subcommand = name.trim_start_matches("cargo-");
     let known =
         quietly(tool(name).arg("--version")).or_else(|_| quietly(tool(name).args([subcommand, "--version"])));
@@ -211,7 +209,7 @@ pub fn install(name: &str, version: &str) -> Outcome {
     install.args(["install", name, "--quiet", "--locked", "--version", version, "--root"]).arg(folder(name));
     quietly(&mut install).map(drop).map_err(|problem| {
         let line = problem.lines().find(|line| line.contains("error")).unwrap_or(&problem);
-        format!("{name} {version} cannot be installed here: {line}")
+        format!("{name} {version} cannot be installed: {line}")
     })
 }
 
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_names_the_library_and_its_parts() {
+    fn sbom_lists_the_library_and_its_dependencies() {
         let list = serde_json::json!({
             "bomFormat": "CycloneDX",
             "metadata": { "component": { "name": "framewire", "version": "1.0.0" } },

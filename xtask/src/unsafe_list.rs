@@ -29,7 +29,7 @@ pub fn check() -> Outcome {
     if files::text(LIST)? == generate()? {
         Ok(())
     } else {
-        Err(format!("{LIST} is stale: run `cargo xtask unsafe`"))
+        Err(format!("{LIST} is out of date: run `cargo xtask unsafe`"))
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn types_of_functions_are_no_functions() {
+    fn function_types_are_not_functions() {
         assert_eq!(function("pub unsafe extern \"C\" fn fw_poll(max: u32) -> usize {"), Some("fw_poll"));
         assert_eq!(
             function("pub type fw_free_fn = Option<unsafe extern \"C\" fn(user: *mut c_void)>;"),

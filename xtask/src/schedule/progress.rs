@@ -1,4 +1,4 @@
-//! What runs now, and how long it will still take: a live line on a terminal, plain lines elsewhere.
+//! Shows which steps run and the time left: in one line on a terminal, in plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::{State, Step, lock};
 use crate::run::root;
 
-/// How long each step will take: as long as it took last, or as its entry says.
+/// The expected duration of each step: that of its last run, or the one in its definition.
 pub struct Estimates(Vec<f32>);
 
 impl Estimates {
@@ -19,7 +19,7 @@ impl Estimates {
         Self(steps.iter().map(|step| last.get(step.name).copied().unwrap_or(step.seconds as f32)).collect())
     }
 
-    /// Both lanes share what is left, but for what runs alone.
+    /// Estimates the time left: both lanes share it, except for the last step.
     fn left(&self, steps: &[Step], states: &[State]) -> f32 {
         let left = |at: usize| match states[at] {
             State::Waiting => self.0[at],
@@ -33,7 +33,7 @@ impl Estimates {
     }
 }
 
-/// Seconds, a space, the name of the step; a line each.
+/// Reads lines of seconds, a space and the name of a step.
 fn parse(text: &str) -> BTreeMap<&str, f32> {
     let line = |line: &'_ str| -> Option<(usize, f32)> {
         let (seconds, name) = line.split_once(' ')?;
@@ -60,15 +60,15 @@ impl Progress {
         Self { steps: steps.to_vec(), estimates, begun: Instant::now(), is_terminal, took: Mutex::default() }
     }
 
-    /// How many of how many, time so far, time to go.
+    /// Returns the number of steps, the time so far and the time left.
     fn times(&self, states: &[State]) -> String {
         let begun = states.iter().filter(|state| **state != State::Waiting).count();
         let so_far = clock(self.begun.elapsed().as_secs_f32());
         let to_go = clock(self.estimates.left(&self.steps, states));
-        format!("{begun} of {}, {so_far} so far, about {to_go} to go", self.steps.len())
+        format!("{begun} of {}, {so_far} elapsed, about {to_go} left", self.steps.len())
     }
 
-    /// Draws the live line anew.
+    /// Updates the line on the terminal.
     pub fn show(&self, states: &[State]) {
         if !self.is_terminal {
             return;
@@ -93,16 +93,16 @@ impl Progress {
         }
     }
 
-    /// What a step has said, in one piece.
-    pub fn ended(&self, at: usize, seconds: f32, said: &str) {
+    /// Prints the output of a step.
+    pub fn ended(&self, at: usize, seconds: f32, output: &str) {
         lock(&self.took).push((at, seconds));
         let mut out = std::io::stdout().lock();
         let clear = if self.is_terminal { "\r\x1b[K" } else { "" };
         let _ =
-            writeln!(out, "{clear}{}", said.trim_start_matches(if self.is_terminal { '\n' } else { '\0' }));
+            writeln!(out, "{clear}{}", output.trim_start_matches(if self.is_terminal { '\n' } else { '\0' }));
     }
 
-    /// Keeps how long the steps took, for the estimates of the next run.
+    /// Saves the durations for the estimates of the next run.
     pub fn save(&self) {
         let old = std::fs::read_to_string(file()).unwrap_or_default();
         let mut durations = parse(&old);
@@ -114,7 +114,7 @@ impl Progress {
     }
 }
 
-/// Minutes and seconds.
+/// Formats minutes and seconds.
 fn clock(seconds: f32) -> String {
     let seconds = seconds as u32;
     format!("{}:{:02}", seconds / 60, seconds % 60)
@@ -126,13 +126,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_saved_is_read_again_and_the_rest_is_left_out() {
+    fn saved_durations_are_read_and_other_lines_are_ignored() {
         let read = parse("12.5 tests in C\nnonsense\n3 Autobahn\n");
         assert_eq!(read, BTreeMap::from([("tests in C", 12.5), ("Autobahn", 3.0)]));
     }
 
     #[test]
-    fn lanes_share_what_is_left_but_for_the_last_step() {
+    fn lanes_share_the_time_left_except_for_the_last_step() {
         let steps = [
             Step::new("one", 10, || Verdict::Passed),
             Step::new("two", 30, || Verdict::Passed),
