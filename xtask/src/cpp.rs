@@ -1,4 +1,4 @@
-//! The C++ header and the installed package, as their users meet them.
+//! Tests the C++ header and the installed package as a user would use them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use crate::files;
 use crate::install::{install, names};
 use crate::run::{Echo, Outcome, command, ensure, has, quietly, root, run, scratch};
 
-/// What the test needs, or what is missing.
+/// Installs the tools of the test, or returns what is missing.
 pub fn tools() -> Outcome {
     ensure("g++", &["g++"])?;
     ensure("cmake", &["cmake"])?;
@@ -24,7 +24,7 @@ pub fn test(echo: &Echo) -> Outcome {
     everything_is_reachable()?;
     header_alone()?;
 
-    // Installed in one place and used in another: nothing may remember where it was.
+    // Moved after the installation: no file may contain the old path.
     let folder = scratch("cpp")?;
     let (first, prefix) = (folder.join("installed"), folder.join("moved"));
     for old in [&first, &prefix] {
@@ -40,12 +40,12 @@ pub fn test(echo: &Echo) -> Outcome {
     if has("clang++") {
         consumer(echo, &prefix, "clang", "clang++", "Framewire", "")?;
     } else {
-        println!("no clang++ here: the package was used with gcc alone");
+        println!("clang++ is missing: the package was tested with gcc only");
     }
     example(echo, &prefix)
 }
 
-/// Whatever the C header declares, the C++ header offers.
+/// Checks that the C++ header uses every function and constant of the C header.
 fn everything_is_reachable() -> Outcome {
     let (c, cpp) = (files::text("include/framewire.h")?, files::text("bindings/cpp/include/framewire.hpp")?);
     let declared = declarations(&c);
@@ -57,10 +57,10 @@ fn everything_is_reachable() -> Outcome {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("framewire.hpp has nothing for {}", missing.join(", ")))
+    Err(format!("framewire.hpp does not use {}", missing.join(", ")))
 }
 
-/// The functions and the enums' constants of the C header.
+/// Finds the functions and enum constants of the C header.
 fn declarations(header: &str) -> Vec<&str> {
     let code = header.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.filter_map(|line| {
@@ -79,7 +79,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// The C++ header on its own, in each standard, with and without exceptions and run-time types.
+/// Compiles the C++ header alone, in each standard, with and without exceptions and RTTI.
 fn header_alone() -> Outcome {
     let source = scratch("cpp")?.join("alone.cpp");
     let text =
@@ -101,7 +101,7 @@ fn header_alone() -> Outcome {
     Ok(())
 }
 
-/// Programs look for the library by a name with a version, engines by one without.
+/// Checks the SONAMEs: with a version for programs, none in the plugin for engines.
 fn sonames(prefix: &Path) -> Outcome {
     let names = names()?;
     for (file, soname) in [
@@ -120,7 +120,7 @@ fn sonames(prefix: &Path) -> Outcome {
     Ok(())
 }
 
-/// A C program as pkg-config says, shared and static.
+/// Builds a C program with the flags of pkg-config, with the shared and the static library.
 fn with_pkg_config(echo: &Echo, prefix: &Path) -> Outcome {
     let ask = |options: &[&str]| {
         let mut ask = command("pkg-config");
@@ -129,7 +129,7 @@ fn with_pkg_config(echo: &Echo, prefix: &Path) -> Outcome {
     };
     let version = ask(&["--modversion"])?;
     if !names()?.shared.ends_with(version.trim()) {
-        return Err(format!("pkg-config says that the version is {version}"));
+        return Err(format!("pkg-config reports version {version}"));
     }
     for (name, options) in
         [("shared", &["--cflags", "--libs"][..]), ("static", &["--static", "--cflags", "--libs"])]
@@ -138,7 +138,7 @@ fn with_pkg_config(echo: &Echo, prefix: &Path) -> Outcome {
         let program = scratch("cpp")?.join(format!("pkg_config_{name}"));
         let mut cc = command("cc");
         cc.arg("-o").arg(&program).arg(root().join("bindings/cpp/tests/consumer/echo.c"));
-        // With both libraries side by side the linker would take the shared one.
+        // The linker would prefer the shared library in the same folder.
         let flags = flags.split_whitespace();
         cc.args(
             flags.map(
@@ -155,7 +155,7 @@ fn with_pkg_config(echo: &Echo, prefix: &Path) -> Outcome {
     Ok(())
 }
 
-/// The CMake project that uses each target of the package.
+/// Builds the CMake project that uses each target of the package.
 fn consumer(echo: &Echo, prefix: &Path, cc: &str, cxx: &str, name: &str, flags: &str) -> Outcome {
     println!("consumer: {cxx}, find_package({name}) {flags}");
     let variant = if flags.is_empty() { "" } else { "-sanitized" };
@@ -173,7 +173,7 @@ fn consumer(echo: &Echo, prefix: &Path, cc: &str, cxx: &str, name: &str, flags: 
     run(command("ctest").arg("--test-dir").arg(&build).args(["--output-on-failure"]))
 }
 
-/// The example draws its graph, on a screen that nobody sees, and the picture shows one.
+/// Runs the example on a virtual screen, and checks that its screenshot shows the graph.
 fn example(echo: &Echo, prefix: &Path) -> Outcome {
     let build = scratch("cpp")?.join("examples");
     let mut configure = command("cmake");
@@ -201,17 +201,17 @@ fn example(echo: &Echo, prefix: &Path) -> Outcome {
     let _ = screen.wait();
     drawn?;
     let bytes = files::bytes(&picture)?;
-    // A bitmap file says in bytes 10 to 13 where its dots begin, here four bytes each.
+    // Bytes 10 to 13 of a bitmap file are the offset of the pixels, here four bytes each.
     let start = bytes.get(10..14).and_then(|start| start.try_into().ok()).map_or(0, u32::from_le_bytes);
     let dots = bytes.get(start as usize..).unwrap_or_default();
     let dots = dots.chunks_exact(4).filter(|dot| dot[..3] == GRAPH_LINE).count();
     if dots < 500 {
-        return Err(format!("{} has {dots} dots in the colour of the graph", picture.display()));
+        return Err(format!("{} has {dots} pixels in the colour of the graph", picture.display()));
     }
     Ok(())
 }
 
-/// The colour `tip` of examples/cpp/graph.hpp, as it lies in a bitmap file: blue, green, red.
+/// The colour `tip` of examples/cpp/graph.hpp, in the order of a bitmap file: blue, green, red.
 const GRAPH_LINE: [u8; 3] = [196, 232, 64];
 
 #[cfg(test)]
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_and_constants_are_declared_and_comments_and_types_are_not() {
+    fn only_functions_and_constants_are_declarations() {
         let header = "/// See fw_gone(x).\nFW_API fw_result fw_a(fw_b c,\n               fw_d e);\nFW_API const char *fw_f(void);\n\
             typedef void (*fw_g_fn)(void *x);\nenum fw_h {\n    FW_H_ONE = 1,\n};\n";
         assert_eq!(declarations(header), ["fw_a", "fw_f", "FW_H_ONE"]);

@@ -1,4 +1,4 @@
-//! `cargo xtask dist [TARGET…]`: what players' machines get, in `target/dist`.
+//! `cargo xtask dist [TARGET…]`: builds the release archives and packages in `target/dist`.
 //!
 //! ```text
 //! framewire-0.2.0-<target>.tar.gz     headers, libraries, pkg-config and CMake files, licences
@@ -8,8 +8,7 @@
 //! SHA256SUMS
 //! ```
 //!
-//! A target whose tools cannot be had is left out and named, and so the command fails; the rest is
-//! there all the same.
+//! A target whose tools cannot be installed is skipped; the command builds the others, and fails.
 
 pub mod licences;
 mod packages;
@@ -27,10 +26,10 @@ use crate::install::{self, Names};
 use crate::platforms::{self, Fact};
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
-/// The only function that Godot looks for in an extension, as `framewire.gdextension` says.
+/// The entry point of the Godot extension, named in `framewire.gdextension`.
 const GODOT_ENTRY: &str = "gdext_rust_init";
 
-/// The libraries of one target, checked and stripped.
+/// The checked and stripped libraries of one target.
 pub struct Shipped {
     pub target: &'static Target,
     pub shared: PathBuf,
@@ -62,7 +61,7 @@ pub fn run(only: &[&str]) -> Outcome {
         println!("---- {}: {:.0} s", target.triple, started.elapsed().as_secs_f32());
     }
     for one in &shipped {
-        // As it lies there now, after everything else was built.
+        // Checked again, after the other builds.
         symbols::exports_are_declared(one.target.system, &one.shared)?;
         if !symbols::exported(&one.godot)?.contains(GODOT_ENTRY) {
             return Err(format!("{} has no {GODOT_ENTRY}", one.godot.display()));
@@ -73,10 +72,10 @@ pub fn run(only: &[&str]) -> Outcome {
         println!("{}", packages::godot(&shipped)?.display());
     }
     sums()?;
-    if problems.is_empty() { Ok(()) } else { Err(format!("not shipped:\n{}", problems.join("\n"))) }
+    if problems.is_empty() { Ok(()) } else { Err(format!("not built:\n{}", problems.join("\n"))) }
 }
 
-/// The C library alone, built as it is shipped: for tests that run it.
+/// Builds the release library alone, for tests that run it.
 pub fn library(target: &Target) -> Outcome<Built> {
     let built = target.build(Library::C)?;
     check(target, &built.shared)?;
@@ -103,7 +102,7 @@ fn one(target: &'static Target) -> Outcome<Shipped> {
     Ok(Shipped { target, shared: built.shared, godot })
 }
 
-/// Everything that can be said about a library without running it.
+/// Checks a library without running it.
 fn check(target: &Target, shared: &Path) -> Outcome {
     symbols::exports_are_declared(target.system, shared)?;
     if target.system == System::Linux {
@@ -118,7 +117,7 @@ fn check(target: &Target, shared: &Path) -> Outcome {
     Ok(())
 }
 
-/// Lays out what a user unpacks, and packs it.
+/// Creates the archive of one target.
 fn archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     let name = format!("framewire-{}-{}", install::package("version")?, target.triple);
     let folder = scratch("dist/staging")?.join(&name);
@@ -137,7 +136,7 @@ fn archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     }
 }
 
-/// As unpacked: wherever that is, pkg-config finds the rest from its file.
+/// Relative to the `.pc` file, wherever a user unpacks the archive.
 const PREFIX: &str = "${pcfiledir}/../..";
 
 fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
@@ -148,7 +147,7 @@ fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
         System::Linux => {
             let names = install::names()?;
             let versioned = install::with_soname(&built.shared, &names)?;
-            // The tool moves parts of the file about.
+            // patchelf moves parts of the file.
             symbols::exports_are_declared(target.system, &versioned)?;
             let built = install::Built {
                 versioned,
@@ -178,7 +177,7 @@ fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
     }
 }
 
-/// What stands for the DLL with Microsoft's linker, made from the names alone.
+/// Writes the import library of the DLL for Microsoft's linker, from the names alone.
 fn msvc_import_library(lib: &Path) -> Outcome {
     let mut definitions = "LIBRARY framewire.dll\nEXPORTS\n".to_owned();
     for name in symbols::declared()? {
@@ -192,16 +191,16 @@ fn msvc_import_library(lib: &Path) -> Outcome {
     quietly(dlltool.arg("-l").arg(lib.join("framewire.lib"))).map(drop)
 }
 
-/// Without what no linker of a game reads: debug information and the bitcode kept for LTO. For Linux,
-/// besides, one object in which only the header's functions are visible: a program that links
-/// another static library of Rust's would else meet the standard library's symbols twice.
+/// Removes debug information and LTO bitcode from the static library. For Linux, merges it into one object that
+/// exports only the functions of the header: otherwise a program that links another static library written
+/// in Rust would find the symbols of the standard library twice.
 pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     let archive = built.archive.as_ref().ok_or("there is no static library")?;
     let (tools, package) = match (target.system, target.triple.split('-').next()) {
         (System::Linux, Some("x86_64")) => ("", "binutils"),
         (System::Linux, _) => ("aarch64-linux-gnu-", "binutils-aarch64-linux-gnu"),
         (System::Windows, _) => ("x86_64-w64-mingw32-", "binutils-mingw-w64-x86-64"),
-        // GNU's tools do not know its format.
+        // binutils do not support Mach-O.
         (System::MacOs, _) => return Ok(archive.clone()),
     };
     let tool = |name: &str| format!("{tools}{name}");
@@ -217,7 +216,7 @@ pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     }
     let (whole, object) = (folder.join("whole.o"), folder.join("framewire.o"));
     let mut link = command(tool("ld"));
-    // Groups would let the linker take one of these objects' parts for another library's.
+    // Without section groups, which the linker would merge with those of another library.
     link.args(["--relocatable", "--force-group-allocation", "--whole-archive"]).arg(&slim);
     quietly(link.arg("-o").arg(&whole))?;
     let mut hide = command(tool("objcopy"));
@@ -230,7 +229,7 @@ pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     Ok(slim)
 }
 
-/// Of all that lies there, that of earlier calls for other targets too.
+/// Writes the checksums of all archives, including those of earlier runs for other targets.
 fn sums() -> Outcome {
     let folder = scratch("dist")?;
     let files: Vec<String> = files::list(&folder)?

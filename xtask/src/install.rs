@@ -16,11 +16,11 @@ use crate::c;
 use crate::files;
 use crate::run::{Outcome, cargo, command, ensure, quietly, root, scratch};
 
-/// What the shared library is called, and by which programs find it when they start.
+/// The file name of the shared library, and its SONAME.
 pub struct Names {
     /// `libframewire.so.0.2.0`
     pub shared: String,
-    /// `libframewire.so.0.2`: while the major version is 0, every minor one may break programs.
+    /// `libframewire.so.0.2`: before 1.0, each minor version may be incompatible.
     pub soname: String,
 }
 
@@ -32,12 +32,10 @@ pub fn names() -> Outcome<Names> {
     Ok(Names { shared: format!("libframewire.so.{version}"), soname })
 }
 
-/// Builds the library and puts everything under `prefix`, replacing what an earlier call put there.
+/// Builds the library and installs it under `prefix`, over an earlier installation.
 pub fn install(prefix: &Path) -> Outcome {
     if cfg!(not(target_os = "linux")) {
-        return Err(
-            "`install` knows the names of Linux only; elsewhere take what is in target/release".into()
-        );
+        return Err("`install` supports Linux only; on other systems use the files in target/release".into());
     }
     let prefix = std::path::absolute(prefix).map_err(|error| format!("{}: {error}", prefix.display()))?;
     let names = names()?;
@@ -55,7 +53,7 @@ pub fn headers(prefix: &Path) -> Outcome {
     files::copy("bindings/cpp/include/framewire.hpp", include.join("framewire.hpp"))
 }
 
-/// The files and links that Linux finds a library by.
+/// Installs the library files and links for Linux.
 pub fn linux_libraries(prefix: &Path, names: &Names, built: &Built) -> Outcome {
     let lib = prefix.join("lib");
     files::copy(&built.versioned, lib.join(&names.shared))?;
@@ -71,7 +69,7 @@ pub struct Built {
     /// Without one.
     pub plain: PathBuf,
     pub archive: PathBuf,
-    /// What rustc says that programs with the static library need, such as `-lgcc_s -lm -lc`.
+    /// What a program links in addition to the static library, such as `-lgcc_s -lm -lc`.
     pub system_libraries: String,
 }
 
@@ -110,17 +108,17 @@ pub fn system_libraries(printed: &str) -> Option<String> {
     printed.lines().find_map(|line| line.split_once("native-static-libs:")).map(|(_, list)| once_each(list))
 }
 
-/// rustc names a library as often as crates ask for it; the last place is the one that counts.
+/// Keeps the last occurrence of each library, whose order counts for the linker.
 fn once_each(libraries: &str) -> String {
     let words: Vec<&str> = libraries.split_whitespace().collect();
     let kept = words.iter().enumerate().filter(|(at, word)| !words[at + 1..].contains(word));
     kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
 }
 
-/// Where the libraries lie, for CMake; Windows has other files.
+/// The CMake file with the paths of the libraries; Windows has another.
 pub const TARGETS: &str = "framewire-targets.cmake";
 
-/// The files for pkg-config and CMake under `folder`, which `prefix` names at the user's.
+/// Writes the files for pkg-config and CMake into `folder`; `prefix` is its path after the installation.
 pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str, targets: &str) -> Outcome {
     let [major, minor, _] = version()?;
     let values = [
@@ -147,7 +145,7 @@ pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str,
         for (name, value) in &values {
             text = text.replace(name, value);
         }
-        // macOS begins the names of libraries so.
+        // `@rpath` is part of library names on macOS.
         if let Some(at) = text.replace("@rpath/", "").find('@') {
             return Err(format!("{}: unknown name at byte {at}", source.display()));
         }
@@ -171,10 +169,10 @@ fn link(_to: &str, at: &Path) -> Outcome {
 fn version() -> Outcome<[String; 3]> {
     let version = package("version")?;
     let numbers: Vec<String> = version.split(['.', '-']).take(3).map(str::to_owned).collect();
-    numbers.try_into().map_err(|_| format!("{version} is no version"))
+    numbers.try_into().map_err(|_| format!("{version} is not a version"))
 }
 
-/// A text of `[package]` in the library's Cargo.toml.
+/// Returns a value of `[package]` in Cargo.toml.
 pub fn package(key: &str) -> Outcome<String> {
     let file = root().join("Cargo.toml");
     let text = files::text(&file)?;
@@ -192,12 +190,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_stays_where_it_is_needed_last() {
+    fn last_occurrence_of_a_library_is_kept() {
         assert_eq!(once_each(" -lgcc_s -lc -lm -lgcc_s -lc\n"), "-lm -lgcc_s -lc");
     }
 
     #[test]
-    fn names_carry_the_version_of_the_package() {
+    fn names_contain_the_version_of_the_package() {
         let names = names().unwrap();
         assert_eq!(names.shared, format!("libframewire.so.{}", package("version").unwrap()));
         assert!(names.shared.starts_with(&format!("{}.", names.soname)));

@@ -1,4 +1,4 @@
-//! `cargo xtask profiles`: what the settings of the release profile cost and bring.
+//! `cargo xtask profiles`: measures size and speed with other settings of the release profile.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,7 @@ use crate::files;
 use crate::platforms::{self, Profile};
 use crate::run::{Echo, Outcome, cargo, command, quietly, root, run, scratch};
 
-/// `opt-level`, that of the crates which no message passes through, `lto`, `panic`; one codegen unit
-/// in all.
+/// `opt-level`, `opt-level` of crates outside the data path, `lto`, `panic`; with one codegen unit.
 const PROFILES: &[[&str; 4]] = &[
     ["2", "s", "fat", "unwind"],
     ["3", "s", "fat", "unwind"],
@@ -18,10 +17,10 @@ const PROFILES: &[[&str; 4]] = &[
     ["2", "s", "fat", "abort"],
 ];
 
-/// Sizes of messages in bytes, and how many go there and back in one run.
+/// Message sizes in bytes, and echoed messages in one run.
 const LOADS: &[(u32, u32)] = &[(128, 100_000), (64 * 1024, 4_000)];
 
-/// Each is run as often, in turns, so that what the machine does meanwhile meets all; the best counts.
+/// Runs of each profile, in turns, so that other load affects all of them; the best run counts.
 const RUNS: usize = 3;
 
 pub fn measure() -> Outcome {
@@ -50,11 +49,11 @@ pub fn measure() -> Outcome {
     platforms::record_profiles(&profiles)
 }
 
-/// Builds the shared library, stripped, and returns the folder it lies in.
+/// Builds the stripped shared library and returns its folder.
 fn build([level, others, lto, panic]: &[&str; 4]) -> Outcome<PathBuf> {
     println!("opt-level {level}, of others {others}, lto {lto}, panic {panic}");
     let target = scratch("profiles")?;
-    // As a shared library alone: where a crate is made for Rust programs too, cargo leaves LTO out.
+    // Without an rlib, for which cargo would disable LTO.
     run(cargo()
         .args(["rustc", "--release", "--quiet", "--package", "framewire", "--lib", "--crate-type", "cdylib"])
         .arg("--target-dir")
@@ -71,16 +70,16 @@ fn build([level, others, lto, panic]: &[&str; 4]) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// A level as Cargo.toml has it: numbers bare, letters in quotes.
+/// Formats a level for Cargo.toml: numbers without, letters with quotes.
 fn toml(level: &str) -> String {
     if level.parse::<u8>().is_ok() { level.to_owned() } else { format!("\"{level}\"") }
 }
 
-/// Nanoseconds of the client's processor time for a message there and back.
+/// Returns the client's CPU time for an echoed message, in nanoseconds.
 fn client(program: &Path, library: &Path, url: &str, bytes: u32, count: u32) -> Outcome<f64> {
     let mut client = command(program);
-    // Before the folder that the program was linked with.
+    // Overrides the library that the program was linked with.
     client.env("LD_PRELOAD", library.join("libframewire.so"));
     let said = quietly(client.arg(url).arg(bytes.to_string()).arg(count.to_string()))?;
-    said.trim().parse().map_err(|_| format!("{said:?} is no number"))
+    said.trim().parse().map_err(|_| format!("{said:?} is not a number"))
 }

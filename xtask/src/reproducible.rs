@@ -1,5 +1,5 @@
-//! Two builds of a release in two places give the same bytes, so that anybody can check that what is
-//! shipped was made from this source.
+//! `cargo xtask reproducible`: builds a release in two folders and compares the bytes, so that anybody can
+//! verify that a release was built from this source.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,13 @@ use crate::snapshot;
 pub fn step() -> Verdict {
     match quietly(command("git").args(["rev-parse", "--git-dir"])) {
         Ok(_) => check().into(),
-        Err(_) => {
-            Verdict::Skipped("this is no checkout of the repository, whose list of files it needs".into())
-        }
+        Err(_) => Verdict::Skipped("it needs a git checkout, for the list of files".into()),
     }
 }
 
 fn check() -> Outcome {
     let folder = scratch("reproducible")?;
-    // Of different lengths, as a path of another length moves what follows it.
+    // Of different lengths, because the length of a path moves what follows it.
     let places = [folder.join("one"), folder.join("another/and/deeper")];
     let mut made = Vec::new();
     for place in &places {
@@ -36,12 +34,12 @@ fn check() -> Outcome {
     Ok(())
 }
 
-/// A release as docs/releasing.md describes it.
+/// Builds a release as in docs/releasing.md.
 fn build(place: &Path) -> Outcome<PathBuf> {
     let source = place.join("source");
     snapshot::of_the_tree(&source)?;
     let cargo_home = cargo_home();
-    // The paths of the source and of the registry stand in messages of panics.
+    // Panic messages contain the paths of the source and of the registry.
     let flags = format!(
         "--remap-path-prefix={}=/framewire --remap-path-prefix={}=/cargo",
         source.display(),
@@ -60,7 +58,7 @@ fn cargo_home() -> PathBuf {
     std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
 }
 
-/// For the record; the bytes themselves are compared.
+/// Returns the checksum to print; the comparison is by bytes.
 fn sha256(file: &Path) -> String {
     let tool = if has("sha256sum") { vec!["sha256sum"] } else { vec!["shasum", "-a", "256"] };
     let output = quietly(command(tool[0]).args(&tool[1..]).arg(file)).unwrap_or_default();

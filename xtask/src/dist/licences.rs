@@ -1,4 +1,4 @@
-//! The licences of everything that ends up inside a library.
+//! Collects the licences of all crates in a library.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,14 +8,14 @@ use std::process::Command;
 use crate::files;
 use crate::run::{Outcome, cargo, quietly};
 
-/// Texts by the packages that carry them: many carry the same.
+/// Licence texts with their packages: many packages have the same text.
 pub struct Licences {
     packages: BTreeSet<String>,
     texts: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Of what the package in `folder` is linked with, on any of the targets; on this machine, if there
-/// are none.
+/// Collects the licences of all crates that the package in `folder` links on any of the targets, or on this
+/// machine if there are none.
 pub fn of(folder: &Path, targets: &[&str]) -> Outcome<Licences> {
     let folders = unpacked(folder)?;
     let mut licences = Licences { packages: BTreeSet::new(), texts: BTreeMap::new() };
@@ -42,7 +42,7 @@ pub fn of(folder: &Path, targets: &[&str]) -> Outcome<Licences> {
             }
             let folder = folders
                 .get(&(name.to_owned(), version.to_owned()))
-                .ok_or_else(|| format!("cargo does not know where {name} {version} lies"))?;
+                .ok_or_else(|| format!("cargo metadata does not list {name} {version}"))?;
             licences.add(&format!("{name} {version}"), licence, folder)?;
         }
     }
@@ -55,7 +55,7 @@ impl Licences {
             return Ok(());
         }
         let texts = texts(folder)?;
-        if texts.is_empty() && !licence.split([' ', '/']).any(|word| TEXTS_OF_THEIR_OWN.contains(&word)) {
+        if texts.is_empty() && !licence.split([' ', '/']).any(|word| TEXTS_WITHOUT_HOLDER.contains(&word)) {
             return Err(format!("{package} ({licence}) has no licence file in {}", folder.display()));
         }
         for text in texts {
@@ -64,7 +64,7 @@ impl Licences {
         Ok(())
     }
 
-    /// The packages, one a line, then the texts, each once.
+    /// Returns one line for each package, then each text once.
     pub fn text(&self) -> String {
         let mut all = String::new();
         for package in &self.packages {
@@ -79,13 +79,13 @@ impl Licences {
     }
 }
 
-/// Licences whose text names no holder, so that one copy, which others bring, serves all.
-const TEXTS_OF_THEIR_OWN: &[&str] = &["Apache-2.0", "MPL-2.0", "CDLA-Permissive-2.0"];
+/// Licences whose text names no copyright holder, so that the copy of another package is enough.
+const TEXTS_WITHOUT_HOLDER: &[&str] = &["Apache-2.0", "MPL-2.0", "CDLA-Permissive-2.0"];
 
 const STANDARD_LIBRARY: &str = "- the Rust standard library, copyright The Rust Project Developers: \
                                 MIT OR Apache-2.0\n";
 
-/// Where cargo has unpacked each package, by name and version.
+/// Returns the source folder of each package, by name and version.
 pub fn unpacked(folder: &Path) -> Outcome<BTreeMap<(String, String), PathBuf>> {
     let metadata = quietly(cargo().current_dir(folder).args(["metadata", "--format-version", "1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! The archives, and the packages for Unity and Godot that carry every library.
+//! Creates the archives, and the packages for Unity and Godot with the libraries of all targets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::install::package;
 use crate::run::{Outcome, command, ensure, quietly, scratch};
 use crate::{godot as godot_binding, unity as unity_binding};
 
-/// A `.tgz` as Unity's package manager takes it: everything under `package/`.
+/// Creates a `.tgz` for Unity's package manager: everything under `package/`.
 pub fn unity(shipped: &[Shipped]) -> Outcome<PathBuf> {
     let libraries = by_place(shipped, |one| one.target.unity.to_owned(), |one| &one.shared)?;
     let folder = scratch("dist/staging")?.join("package");
@@ -18,7 +18,7 @@ pub fn unity(shipped: &[Shipped]) -> Outcome<PathBuf> {
     tar(&folder, &format!("com.framewire.websocket-{}.tgz", package("version")?))
 }
 
-/// A `.zip` as Godot's asset library has them: `addons/framewire` at the top.
+/// Creates a `.zip` for Godot's asset library: `addons/framewire` at the top.
 pub fn godot(shipped: &[Shipped]) -> Outcome<PathBuf> {
     let place = |one: &Shipped| format!("{}/{}", one.target.godot, one.target.shared_name(Library::Godot));
     let libraries = by_place(shipped, place, |one| &one.godot)?;
@@ -31,7 +31,7 @@ fn triples(shipped: &[Shipped]) -> Vec<&'static str> {
     shipped.iter().map(|one| one.target.triple).collect()
 }
 
-/// One file for each place; those that share a place are the parts of a universal library.
+/// Returns one file for each path in the package. Libraries with the same path become a universal library.
 fn by_place(
     shipped: &[Shipped],
     place: impl Fn(&Shipped) -> String,
@@ -58,7 +58,7 @@ fn by_place(
     Ok(files)
 }
 
-/// Packs a folder by its name, the same bytes each time.
+/// Packs a folder; the same content gives the same bytes.
 pub fn tar(folder: &Path, name: &str) -> Outcome<PathBuf> {
     let archive = fresh(name)?;
     let (parent, last) = split(folder)?;

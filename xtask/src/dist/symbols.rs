@@ -1,4 +1,4 @@
-//! What a finished library offers and what it asks for, read from the file.
+//! Reads exports and runtime dependencies from a library file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use super::targets::{GLIBC, System};
 use crate::files;
 use crate::run::{Outcome, command, quietly, root};
 
-/// The functions of the header, out of `include/framewire.abi`.
+/// Returns the functions of the header, from `include/framewire.abi`.
 pub fn declared() -> Outcome<BTreeSet<String>> {
     let path = root().join("include/framewire.abi");
     let facts = files::text(&path)?;
@@ -18,28 +18,27 @@ pub fn declared() -> Outcome<BTreeSet<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Whether a library exports just the header's functions, whatever the platform: none may be missing
-/// on one of them, and what is not ours might clash with what a game brings.
+/// Checks that a library exports exactly the functions of the header. Other symbols could conflict with those
+/// of a game.
 pub fn exports_are_declared(system: System, library: &Path) -> Outcome {
     let wanted = declared()?;
     let mut exported = exported(library)?;
     if system == System::MacOs {
-        // zig's linker there takes no list of exports and lets some of the standard library's names
-        // through. They clash with nothing, as macOS looks for a name in the library that it was
-        // linked from.
-        let through: Vec<String> = exported.difference(&wanted).cloned().collect();
-        if through.iter().any(|name| name.starts_with("fw_")) || through.len() > LET_THROUGH {
-            return Err(format!("{}: exports {through:?} that are not in the header", library.display()));
+        // zig's linker for macOS ignores the list of exports, so some symbols of the standard library are
+        // exported. They cannot conflict, because macOS binds a symbol to the library it was linked with.
+        let others: Vec<String> = exported.difference(&wanted).cloned().collect();
+        if others.iter().any(|name| name.starts_with("fw_")) || others.len() > MAX_OTHERS {
+            return Err(format!("{}: exports {others:?} that are not in the header", library.display()));
         }
-        exported.retain(|name| !through.contains(name));
+        exported.retain(|name| !others.contains(name));
     }
     same(&exported, &wanted).map_err(|problem| format!("{}: {problem}", library.display()))
 }
 
-/// As many names of others may be exported on macOS: more would mean that nothing was hidden.
-const LET_THROUGH: usize = 8;
+/// How many other symbols may be exported on macOS: more would mean that no symbol is hidden.
+const MAX_OTHERS: usize = 8;
 
-/// The same for names that something else has listed.
+/// Checks names that another tool has listed.
 pub fn are_declared<'a>(names: impl Iterator<Item = &'a str>) -> Outcome {
     same(&names.map(str::to_owned).collect(), &declared()?)
 }
@@ -50,10 +49,10 @@ fn same(exported: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Outcome {
     if missing.is_empty() && foreign.is_empty() && !wanted.is_empty() {
         return Ok(());
     }
-    Err(format!("misses {missing:?}; exports {foreign:?} that are not in the header"))
+    Err(format!("missing: {missing:?}; not in the header: {foreign:?}"))
 }
 
-/// What a library exports, as C calls it.
+/// Returns the exported symbols by their names in C.
 pub fn exported(library: &Path) -> Outcome<BTreeSet<String>> {
     let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", library.display());
     let bytes = fs::read(library).map_err(|error| wrong(&error))?;
@@ -61,12 +60,11 @@ pub fn exported(library: &Path) -> Outcome<BTreeSet<String>> {
     let is_macos = file.format() == object::BinaryFormat::MachO;
     let exports = file.exports().map_err(|error| wrong(&error))?;
     let names = exports.iter().map(|export| String::from_utf8_lossy(export.name()).into_owned());
-    // There every name of C begins with an underscore.
+    // Mach-O adds an underscore to names of C.
     Ok(names.map(|name| name.strip_prefix('_').filter(|_| is_macos).unwrap_or(&name).to_owned()).collect())
 }
 
-/// The libraries that have to be there at run time, and for Linux the newest symbol version of the
-/// C library that is asked for.
+/// Returns the libraries that are needed at run time, and on Linux the newest required version of glibc.
 pub fn needs(system: System, library: &Path) -> Outcome<String> {
     match system {
         System::Linux => {
@@ -84,14 +82,14 @@ pub fn needs(system: System, library: &Path) -> Outcome<String> {
     }
 }
 
-/// The check behind "needs no newer glibc than …".
+/// Checks that a library needs no newer glibc than `GLIBC`.
 pub fn glibc_is_old_enough(library: &Path) -> Outcome {
     let newest = newest_glibc(library)?;
     if newest <= GLIBC {
         return Ok(());
     }
     Err(format!(
-        "{}: asks for glibc {}.{}, and may for {}.{} at most",
+        "{}: needs glibc {}.{}, but {}.{} is the maximum",
         library.display(),
         newest.0,
         newest.1,
@@ -102,10 +100,10 @@ pub fn glibc_is_old_enough(library: &Path) -> Outcome {
 
 fn newest_glibc(library: &Path) -> Outcome<(u32, u32)> {
     let versions = quietly(command("readelf").args(["-W", "--version-info"]).arg(library))?;
-    newest_in(&versions).ok_or_else(|| format!("{}: no version of glibc is asked for", library.display()))
+    newest_in(&versions).ok_or_else(|| format!("{}: needs no version of glibc", library.display()))
 }
 
-/// Of `0x0010:   Name: GLIBC_2.17  Flags: none  Version: 8`, the highest.
+/// Finds the highest version in lines such as `0x0010:   Name: GLIBC_2.17  Flags: none  Version: 8`.
 fn newest_in(versions: &str) -> Option<(u32, u32)> {
     let names = versions.lines().filter_map(|line| line.split_once("Name: GLIBC_")?.1.split(' ').next());
     let numbers = names.filter_map(|name| {
@@ -144,17 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_and_what_is_foreign_are_both_named() {
+    fn missing_and_additional_symbols_are_named() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         let wanted = set(&["fw_a", "fw_b"]);
         assert_eq!(same(&wanted, &wanted), Ok(()));
         let problem = same(&set(&["fw_a", "rust_c"]), &wanted).unwrap_err();
-        assert!(problem.contains("misses [\"fw_b\"]") && problem.contains("exports [\"rust_c\"]"));
-        assert!(same(&set(&[]), &set(&[])).is_err(), "nothing at all is no proof");
+        assert!(problem.contains("missing: [\"fw_b\"]") && problem.contains("header: [\"rust_c\"]"));
+        assert!(same(&set(&[]), &set(&[])).is_err(), "empty lists prove nothing");
     }
 
     #[test]
-    fn the_header_declares_functions() {
+    fn header_declares_functions() {
         let declared = declared().unwrap();
         assert!(declared.contains("fw_poll") && declared.len() > 50);
     }

@@ -1,4 +1,4 @@
-//! What is shipped: the targets, and how each is built on x86-64 Linux.
+//! The targets of a release, and how each is built on x86-64 Linux.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::tools::{self, Tools};
 use crate::run::{Outcome, command, root, scratch};
 
-/// No newer C library is asked for than that of CentOS 7 and the oldest Steam runtimes.
+/// The newest version of glibc that may be required: that of CentOS 7 and the oldest Steam runtimes.
 pub const GLIBC: (u32, u32) = (2, 17);
 /// The first macOS that runs on ARM.
 const MACOS: &str = "11.0";
@@ -22,9 +22,9 @@ pub enum System {
 pub struct Target {
     pub triple: &'static str,
     pub system: System,
-    /// The toolchain's own standard library serves; the others need one from elsewhere.
+    /// Uses the standard library of the toolchain; the others need one from elsewhere.
     is_native: bool,
-    /// Where the library lies in the Unity package.
+    /// The path of the library in the Unity package.
     pub unity: &'static str,
     /// The folder in the Godot addon.
     pub godot: &'static str,
@@ -52,7 +52,7 @@ pub const TARGETS: &[Target] = &[
         unity: "Runtime/Plugins/windows-x86_64/framewire.dll",
         godot: "windows.x86_64",
     },
-    // Both Macs share one file, as a universal library.
+    // Both macOS targets share a universal library.
     Target {
         triple: "aarch64-apple-darwin",
         system: System::MacOs,
@@ -69,19 +69,19 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
-/// The two libraries: the one with the C ABI, and Godot's extension.
+/// The library with the C ABI, or the Godot extension.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Library {
     C,
     Godot,
 }
 
-/// What a build left behind.
+/// The output of a build.
 pub struct Built {
     pub shared: PathBuf,
-    /// Godot's extension has none.
+    /// `None` for the Godot extension.
     pub archive: Option<PathBuf>,
-    /// What a program with the static library links besides, such as `-lm -lc`.
+    /// What a program links in addition to the static library, such as `-lm -lc`.
     pub system_libraries: String,
 }
 
@@ -89,7 +89,7 @@ impl Target {
     pub fn find(triple: &str) -> Outcome<&'static Target> {
         TARGETS.iter().find(|target| target.triple == triple).ok_or_else(|| {
             let known: Vec<&str> = TARGETS.iter().map(|target| target.triple).collect();
-            format!("{triple} is not shipped; there is {}", known.join(", "))
+            format!("{triple} is not one of {}", known.join(", "))
         })
     }
 
@@ -105,7 +105,7 @@ impl Target {
         }
     }
 
-    /// Installs what building for it needs, once; the reason where that cannot be had.
+    /// Installs the tools for this target, or returns why that is not possible.
     pub fn tools(&self) -> Outcome<Tools> {
         let rustc = if self.is_native { None } else { Some(tools::rustc()?) };
         let zig = match self.system {
@@ -119,8 +119,8 @@ impl Target {
     }
 
     pub fn build(&self, library: Library) -> Outcome<Built> {
-        // Each in a folder of its own: Godot's extension has the library among its dependencies, built
-        // without the C functions, and cargo would put that file in the other's place.
+        // In separate folders: the Godot extension depends on the library without the C functions, which would
+        // overwrite the other one.
         let folder = scratch(match library {
             Library::C => "dist/build",
             Library::Godot => "dist/build-godot",
@@ -136,7 +136,7 @@ impl Target {
             System::MacOs => {
                 let name = self.shared_name(library);
                 build.arg(format!("-Clink-arg=-Wl,-install_name,@rpath/{name}"));
-                // Stripping is a program of Apple's or of LLVM's, unless the linker does it.
+                // Stripped by the linker, because rustc would call a tool of Apple.
                 build.arg("-Clink-arg=-Wl,-S").arg("-Clink-arg=-Wl,-x");
             }
             System::Linux | System::Windows => drop(build.arg("-Cstrip=symbols")),
@@ -152,7 +152,7 @@ impl Target {
         Ok(Built { shared: release.join(self.shared_name(library)), archive, system_libraries })
     }
 
-    /// A cargo that compiles and links for this target: `rustc`, `check` and the like.
+    /// Creates a cargo command that compiles and links for this target.
     fn cargo(&self, tools: &Tools, subcommand: &str) -> Outcome<Command> {
         let mut cargo = match &tools.zig {
             Some(zig) => {

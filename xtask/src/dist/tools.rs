@@ -1,4 +1,4 @@
-//! What building for other systems needs, installed once into `target/tools`.
+//! Installs the tools to build for other systems, into `target/tools`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::python;
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
 pub struct Tools {
-    /// A compiler with other targets' standard libraries.
+    /// A compiler with standard libraries of other targets.
     pub rustc: Option<PathBuf>,
     /// The Python environment with zig and cargo-zigbuild.
     pub zig: Option<PathBuf>,
@@ -19,7 +19,7 @@ pub struct Tools {
 
 pub const MINGW_GCC: &str = "x86_64-w64-mingw32-gcc";
 
-/// For targets whose standard library nobody offers in a package.
+/// For targets whose standard library is in no package.
 pub const STD_FROM_SOURCE: &[&str] = &["-Z", "build-std=std,panic_unwind"];
 
 const ZIG: &[&str] = &["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
@@ -33,8 +33,7 @@ pub fn mingw() -> Outcome {
     ensure(MINGW_GCC, &["gcc-mingw-w64-x86-64-win32"])
 }
 
-/// Debian's second compiler, unpacked and not installed: it comes with the standard library for
-/// ARM, and with its source for all the others.
+/// Unpacks Debian's rustc-web, which has the standard library for ARM, and its source for all other targets.
 pub fn rustc() -> Outcome<PathBuf> {
     let folder = scratch("tools")?.join("cross-rust");
     let rustc = folder.join("rustc");
@@ -69,14 +68,16 @@ fn unpack_rust(folder: &Path) -> Outcome {
     quietly(command("chmod").arg("+x").arg(folder.join("rustc"))).map(drop)
 }
 
-/// The package that another depends on, by how its name begins.
+/// Finds a dependency by the beginning of its name.
 fn dependency<'a>(depends: &'a str, beginning: &str) -> Outcome<&'a str> {
     let mut names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    names.find(|name| name.starts_with(beginning)).ok_or_else(|| format!("nothing depends on {beginning}"))
+    names
+        .find(|name| name.starts_with(beginning))
+        .ok_or_else(|| format!("no dependency begins with {beginning}"))
 }
 
-/// Text stubs of the two frameworks of macOS that check certificates. zig brings stubs of the C
-/// library alone; a linker has to know nothing of a library but its name and its symbols.
+/// Writes text stubs (`.tbd`) of the two macOS frameworks that verify certificates: zig has stubs of the C
+/// library only, and a linker needs only names and symbols.
 pub fn frameworks() -> Outcome<PathBuf> {
     let folder = scratch("tools/frameworks")?;
     let packages = licences::unpacked(&root())?;
@@ -87,10 +88,10 @@ pub fn frameworks() -> Outcome<PathBuf> {
             packages
                 .iter()
                 .find(|((package_name, _), _)| package_name == package)
-                .ok_or_else(|| format!("nothing uses {package}, which declares what is in {name}"))?;
+                .ok_or_else(|| format!("no crate uses {package}, which declares the symbols of {name}"))?;
         let symbols = foreign_symbols(&source.join("src"))?;
         if symbols.is_empty() {
-            return Err(format!("{package} {version} declares nothing"));
+            return Err(format!("{package} {version} declares no symbols"));
         }
         let text = format!(
             "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n\
@@ -103,11 +104,11 @@ pub fn frameworks() -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// Frameworks, and the packages with their declarations.
+/// Frameworks, and the crates that declare their symbols.
 const FRAMEWORKS: &[(&str, &str)] =
     &[("CoreFoundation", "core-foundation-sys"), ("Security", "security-framework-sys")];
 
-/// The functions and variables that a package of bindings declares, as the linker calls them.
+/// Finds the functions and variables that a crate declares, by their names in the linker.
 fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for file in files::list(folder)? {
@@ -115,7 +116,7 @@ fn foreign_symbols(folder: &Path) -> Outcome<BTreeSet<String>> {
         for line in text.lines().map(str::trim) {
             let declared = line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub static "));
             let name = declared.and_then(|rest| rest.split(['(', ':', '<']).next()).map(str::trim);
-            // Or in a macro's table: how it is called here, and there.
+            // Or in the table of a macro: `Rust name => symbol`.
             let listed = line.trim_end_matches(',').split_once(" => ").map(|(_, there)| there);
             let listed = listed.filter(|there| there.starts_with('k') && !there.contains(' '));
             found.extend(name.or(listed).map(|name| format!("_{name}")));
