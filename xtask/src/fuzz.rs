@@ -1,9 +1,8 @@
-//! `cargo xtask fuzz`: the targets in `fuzz/`, each for a bounded time of a processor.
+//! `cargo xtask fuzz`: runs the targets in `fuzz/`, each for a limited CPU time.
 //!
-//! What is found on the way is kept in `target/fuzz`, not in the committed corpora, so that a run
-//! changes nothing in the repository.
+//! New inputs are saved in `target/fuzz`, not in the committed corpora, so a run does not change the repository.
 
-/// Shared with the targets, which are a workspace of their own.
+/// Shared with the targets, which are in another workspace.
 #[path = "../../fuzz/src/corpus.rs"]
 mod corpus;
 mod process;
@@ -17,25 +16,24 @@ use crate::run::{Outcome, ensure, quietly, root, run, run_in_view, scratch};
 use crate::schedule::Verdict;
 use crate::supply;
 
-/// Processor seconds for each target by default: enough for what a change breaks plainly.
+/// CPU seconds for each target by default: enough to find obvious regressions.
 const SECONDS: u32 = 20;
-/// A newer one is taken in on purpose.
 const CARGO_FUZZ: &str = "0.13.2";
 const CARGO_LLVM_COV: &str = "0.9.1";
 
-/// `[--seconds N] [TARGET…]`, `--minimize [TARGET…]` or `--coverage`
+/// Runs `[--seconds N] [TARGET…]`, `--minimize [TARGET…]` or `--coverage`.
 pub fn main(words: &[&str]) -> Outcome {
     let (seconds, wanted) = match words {
         ["--coverage"] => return coverage(),
         ["--minimize", wanted @ ..] => (None, wanted),
         ["--seconds", count, wanted @ ..] => {
-            (Some(count.parse().map_err(|_| format!("{count} is no number of seconds"))?), wanted)
+            (Some(count.parse().map_err(|_| format!("{count} is not a number of seconds"))?), wanted)
         }
         wanted => (Some(SECONDS), wanted),
     };
     let known = targets()?;
     if let Some(unknown) = wanted.iter().find(|word| !known.iter().any(|name| name == *word)) {
-        return Err(format!("{unknown} is none of {}", known.join(", ")));
+        return Err(format!("{unknown} is not one of {}", known.join(", ")));
     }
     tools()?;
     let mut chosen = known.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str()));
@@ -71,13 +69,13 @@ fn coverage() -> Outcome {
     run_in_view(&mut report)
 }
 
-/// Every program in `fuzz/fuzz_targets`.
+/// Returns the names of the programs in `fuzz/fuzz_targets`.
 fn targets() -> Outcome<Vec<String>> {
     let stem = |path: PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
     Ok(files::list("fuzz/fuzz_targets")?.into_iter().filter_map(stem).collect())
 }
 
-/// The nightly compiler, which alone has the sanitizers, and cargo-fuzz.
+/// Installs the nightly compiler, which has the sanitizers, and cargo-fuzz.
 fn tools() -> Outcome {
     if quietly(nightly().arg("--version")).is_err() {
         let mut install = Command::new("rustup");
@@ -98,7 +96,7 @@ fn installed() -> Outcome<PathBuf> {
     scratch("tools/cargo-fuzz")
 }
 
-/// Cargo of the nightly compiler, whichever one runs this.
+/// Creates a command for cargo of the nightly toolchain.
 fn nightly() -> Command {
     let mut command = Command::new("cargo");
     command.arg("+nightly").current_dir(root());
@@ -122,11 +120,11 @@ fn fuzz<'a>(targets: impl Iterator<Item = &'a String>, seconds: u32) -> Outcome 
 fn fuzz_one(target: &str, seconds: u32) -> Outcome {
     let artifacts = root().join("fuzz/artifacts").join(target);
     files::create_folder(&artifacts)?;
-    // Without cargo-fuzz in between, so that the process can be observed.
+    // Without cargo-fuzz, to read the CPU time of the process.
     let mut command = Command::new(program(target)?);
     command.arg(found(target)?).arg(unpacked(target)?).args([
         "-rss_limit_mb=2048",
-        // Of the wall clock, on machines that are busy.
+        // Wall clock time, for busy machines.
         "-timeout=300",
         "-print_final_stats=1",
         &format!("-artifact_prefix={}/", artifacts.display()),
@@ -142,19 +140,19 @@ fn fuzz_one(target: &str, seconds: u32) -> Outcome {
         return Ok(());
     }
     let text = ended.output;
-    // From what went wrong on; what came before are the corpus's small gains.
+    // From the error on; before it are libFuzzer's status lines.
     let start = text.find("panicked at").or_else(|| text.find("ERROR:")).unwrap_or(0);
     let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
     let shown: String = text[line..].chars().take(6000).collect();
     let input = text.split("Test unit written to ").nth(1).and_then(|rest| rest.lines().next());
-    let again = match input {
-        Some(input) => format!("to see it again: cargo +nightly fuzz run {target} {input}"),
-        None => "it left no input".to_owned(),
+    let reproduce = match input {
+        Some(input) => format!("to reproduce: cargo +nightly fuzz run {target} {input}"),
+        None => "no input was saved".to_owned(),
     };
-    Err(format!("{target}: {}\n{shown}\n{again}", ended.status))
+    Err(format!("{target}: {}\n{shown}\n{reproduce}", ended.status))
 }
 
-/// Where a target keeps what it finds, beyond its corpus.
+/// Returns the folder for new inputs of a target.
 fn found(target: &str) -> Outcome<PathBuf> {
     scratch(&format!("fuzz/{target}"))
 }
@@ -163,7 +161,7 @@ fn packed(target: &str) -> PathBuf {
     root().join("fuzz/corpus").join(target).with_extension("txt")
 }
 
-/// The corpus as libFuzzer reads it: a folder with a file for each input.
+/// Unpacks the corpus into a folder with a file for each input, as libFuzzer reads it.
 fn unpacked(target: &str) -> Outcome<PathBuf> {
     let folder = emptied(&format!("fuzz/corpora/{target}"))?;
     let failed = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
@@ -176,7 +174,7 @@ fn unpacked(target: &str) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// Writes the corpus anew: what it takes, of itself and of what was found, to reach as much.
+/// Replaces the corpus by the smallest set of its inputs and new ones with the same coverage.
 fn minimize(target: &str) -> Outcome {
     let (least, before) = (emptied(&format!("fuzz/least/{target}"))?, unpacked(target)?);
     let mut merge = Command::new(program(target)?);
@@ -188,7 +186,7 @@ fn minimize(target: &str) -> Outcome {
     files::write(&file, corpus::write(inputs))
 }
 
-/// A folder with nothing from an earlier run in it.
+/// Creates an empty folder.
 fn emptied(name: &str) -> Outcome<PathBuf> {
     files::remove_folder(Path::new("target").join(name))?;
     scratch(name)
@@ -198,13 +196,13 @@ fn program(target: &str) -> Outcome<PathBuf> {
     Ok(root().join("fuzz/target").join(host()?).join("release").join(target))
 }
 
-/// The platform that the nightly compiler builds for, in whose folder the programs are.
+/// Returns the target triple of the nightly compiler, which is part of the path of its programs.
 fn host() -> Outcome<String> {
     let mut rustc = Command::new("rustc");
     quietly(rustc.args(["+nightly", "--print", "host-tuple"])).map(|host| host.trim().to_owned())
 }
 
-/// What a run came to; coverage is counted in edges, and features are libFuzzer's finer measure.
+/// Formats the result of a run; coverage counts edges, features are libFuzzer's finer measure.
 fn figures(ended: &Ended) -> String {
     let text = &ended.output;
     let inputs = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
@@ -213,14 +211,14 @@ fn figures(ended: &Ended) -> String {
         |name| text.rsplit_once(name).and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("?");
     let (used, elapsed) = (ended.used.as_secs_f64(), ended.elapsed.as_secs_f64());
     format!(
-        "{inputs} inputs in {used:.0} s of a processor ({elapsed:.0} s elapsed), {:.0}/s, coverage {}, features {}",
+        "{inputs} inputs in {used:.0} s of CPU time ({elapsed:.0} s elapsed), {:.0}/s, coverage {}, features {}",
         inputs as f64 / used.max(0.01),
         last(" cov: "),
         last(" ft: "),
     )
 }
 
-/// The words of the formats that a target reads.
+/// Returns the dictionary of a target, if it has one.
 fn dictionary(target: &str) -> Option<PathBuf> {
     let format = if target == "compare" { "frames" } else { target };
     let path = root().join("fuzz/dictionaries").join(format).with_extension("dict");

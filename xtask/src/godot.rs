@@ -1,4 +1,4 @@
-//! Godot: the extension's tests in the real engine, and its package.
+//! Tests the Godot extension in Godot, and builds the addon.
 
 mod engine;
 
@@ -16,7 +16,7 @@ use engine::Godot;
 const ADDON: &str = "addons/framewire";
 const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
 
-/// The tests, as a step of `cargo xtask test`.
+/// Runs the tests as a step of `cargo xtask test`.
 pub fn step(echo: &Echo) -> Verdict {
     match Godot::find_or_install() {
         Ok(godot) => test(&godot, echo).into(),
@@ -36,7 +36,7 @@ pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
         let mut command = godot.command(&project);
         command.args(["--script", &format!("res://{script}")]);
         command.env("FRAMEWIRE_WS", &echo.ws).env("FRAMEWIRE_WSS", &echo.wss).env("FRAMEWIRE_CA", &echo.ca);
-        if let Err(problem) = finish(command).and_then(|run| judge(&run)) {
+        if let Err(problem) = finish(command).and_then(|run| check_run(&run)) {
             failures.push(format!("{script}: {problem}"));
         }
     }
@@ -49,20 +49,20 @@ pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// `cargo xtask package godot`: the demo project with the addon in it, and in that the library of
-/// this machine, in `target/godot/package`.
+/// `cargo xtask package godot`: builds the demo project with the addon and the library for this machine in
+/// `target/godot/package`.
 pub fn package() -> Outcome {
     let library = build(true)?;
     let package = scratch("godot")?.join("package");
     lay_out("demo", &package, &library)?;
-    // That folder is the editor's own business in a user's project.
+    // The editor creates that folder in a user's project.
     files::remove_folder(package.join(".godot"))?;
     println!("{}: copy addons/framewire into your project, or open the folder as a demo", package.display());
     Ok(())
 }
 
-/// The addon alone with these libraries, by their places under `bin`, and the licences of what they
-/// are built from on these targets.
+/// Builds the addon with these libraries, by their paths under `bin`, and the licences of their dependencies on
+/// these targets.
 pub fn lay_out_addon(addon: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {
     let binding = root().join("bindings/godot");
     files::remove_folder(addon)?;
@@ -97,7 +97,7 @@ fn library_name() -> String {
     format!("{prefix}framewire_godot{suffix}")
 }
 
-/// Where the `.gdextension` file expects this machine's library.
+/// Returns the folder of this machine's library in the `.gdextension` file.
 fn library_folder() -> String {
     let arch = match std::env::consts::ARCH {
         "aarch64" => "arm64",
@@ -109,7 +109,7 @@ fn library_folder() -> String {
     }
 }
 
-/// A project from `bindings/godot/<from>` with the addon in it.
+/// Copies a project from `bindings/godot/<from>`, and adds the addon.
 fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
     let binding = root().join("bindings/godot");
     files::remove_folder(project)?;
@@ -135,23 +135,23 @@ fn finish(mut command: Command) -> Outcome<Run> {
     Ok(Run { status: output.status.code(), text: text(&output.stdout) + &text(&output.stderr) })
 }
 
-/// A run counts when it says so and exits cleanly, and nothing panicked or leaked on the way.
-/// Errors that Godot prints are mostly what the tests provoke, so they are shown only on failure.
-fn judge(run: &Run) -> Outcome {
-    let verdict = run.text.lines().rev().find(|line| line.ends_with(" failed")).unwrap_or("no verdict");
+/// Checks that the tests passed and Godot exited without panics and leaks. Most errors that Godot prints are
+/// provoked by tests, so they are shown only on failure.
+fn check_run(run: &Run) -> Outcome {
+    let verdict = run.text.lines().rev().find(|line| line.ends_with(" failed")).unwrap_or("no result");
     println!("{verdict}");
     let passed = verdict.ends_with(" 0 failed") && !verdict.starts_with("0 ");
-    let trouble = ["panic", "SCRIPT ERROR", "leaked", "still in use"]
+    let problem = ["panic", "SCRIPT ERROR", "leaked", "still in use"]
         .iter()
-        .find_map(|trouble| run.text.lines().find(|line| line.contains(trouble)));
-    match trouble {
+        .find_map(|word| run.text.lines().find(|line| line.contains(word)));
+    match problem {
         None if passed && run.status == Some(0) => Ok(()),
-        Some(line) if passed => Err(format!("it said: {line}\n{}", run.text)),
+        Some(line) if passed => Err(format!("found: {line}\n{}", run.text)),
         _ => Err(format!("{verdict}, exit status {:?}\n{}", run.status, run.text)),
     }
 }
 
-/// Its scene and script load, and run for a few frames.
+/// Checks that the demo loads and runs for a few frames.
 fn check_demo(godot: &Godot, library: &Path) -> Outcome {
     let project = scratch("godot")?.join("demo");
     lay_out("demo", &project, library)?;
@@ -164,8 +164,8 @@ fn check_demo(godot: &Godot, library: &Path) -> Outcome {
     Err(format!("exit status {:?}\n{}", run.status, run.text))
 }
 
-/// Everything that scripts can use has its text in the library, for the editor's help. What there
-/// is, Godot lists; the texts it shows only in the editor.
+/// Checks that every member that scripts can use has documentation in the library. Godot lists the members; it
+/// shows the documentation only in the editor.
 fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
     let folder = project.join("doc");
     files::create_folder(&folder)?;
@@ -186,13 +186,13 @@ fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
             let tag = &line[..=end.0];
             // gdext writes methods and signals over several lines.
             if !texts.contains(tag) {
-                return Err(format!("{class}: {tag}> has none"));
+                return Err(format!("{class}: {tag}> is not documented"));
             }
             described += 1;
         }
     }
     println!("{described} members are documented");
-    if described > 60 { Ok(()) } else { Err("that is too few".into()) }
+    if described > 60 { Ok(()) } else { Err("too few members were found".into()) }
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Outcome {

@@ -1,6 +1,6 @@
-//! The Unity package: its tests in Mono, in Mono with Boehm's collector and in CoreCLR, and its layout.
+//! Tests the Unity package in Mono, in Mono with the Boehm collector and in CoreCLR, and builds the package.
 //!
-//! C# is compiled by `mcs`, whose C# 7.2 is the oldest that the package has to be good for.
+//! `mcs` compiles it as C# 7.2, the oldest version that the package supports.
 
 pub mod meta;
 
@@ -15,17 +15,17 @@ use crate::files;
 use crate::python;
 use crate::run::{Echo, Outcome, command, ensure, quietly, root, run, scratch};
 
-/// Whether the compiler and the runtimes are here, or can be installed.
+/// Installs the compiler and the runtimes, or returns what is missing.
 pub fn tools() -> Outcome {
     ensure("mcs", &["mono-mcs", "mono-runtime"])?;
     ensure("mono-boehm", &["mono-runtime-boehm"])
 }
 
-/// What Mono says when its own bookkeeping of threads aborts while a domain unloads, rarely and on a busy
-/// machine: nothing of the package is on the stack. Such a run is repeated once.
+/// The message of a rare crash inside Mono while a domain unloads on a busy machine, with no frame of the package
+/// on the stack. Such a run is repeated once.
 const RUNTIME_ABORT: &str = "mono_coop_mutex_lock Cannot transition thread";
 
-/// Everything about the package that can be tested without Unity, against `echo`.
+/// Runs all tests of the package that do not need Unity.
 pub fn test(echo: &Echo) -> Outcome {
     let bench = Bench::prepare()?;
     meta::check(&source())?;
@@ -39,11 +39,11 @@ pub fn test(echo: &Echo) -> Outcome {
                 continue;
             }
             println!("{} {program} {}", runtime.name, arguments.join(" "));
-            let play = || run(bench.start(runtime, program, echo).args(*arguments));
-            let outcome = play().or_else(|problem| match problem.contains(RUNTIME_ABORT) {
+            let attempt = || run(bench.start(runtime, program, echo).args(*arguments));
+            let outcome = attempt().or_else(|problem| match problem.contains(RUNTIME_ABORT) {
                 true => {
-                    println!("the runtime aborted by itself ({RUNTIME_ABORT}); once more");
-                    play()
+                    println!("Mono crashed ({RUNTIME_ABORT}); running it again");
+                    attempt()
                 }
                 false => Err(problem),
             });
@@ -55,7 +55,7 @@ pub fn test(echo: &Echo) -> Outcome {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
-/// Lays the package out in `target/package`, with the library built here, and returns its folder.
+/// Builds the package in `target/package`, with the library for this machine, and returns its folder.
 pub fn package() -> Outcome<PathBuf> {
     let library = c::library(Build::Release)?;
     let package = scratch("package")?.join("com.framewire.websocket");
@@ -66,8 +66,8 @@ pub fn package() -> Outcome<PathBuf> {
     Ok(package)
 }
 
-/// Lays the package out with these libraries, by their places in it. The licences are those of what
-/// the libraries are built from on these targets; this machine's, if there are none.
+/// Builds the package with these libraries, by their paths in it, and the licences of their dependencies on these
+/// targets, or on this machine if there are none.
 pub fn lay_out(package: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {
     files::remove_folder(package)?;
     copy_folder(&source(), package)?;
@@ -75,7 +75,7 @@ pub fn lay_out(package: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &
         if let Some(library) = libraries.get(plugin.path) {
             files::copy(library, package.join(plugin.path))?;
         } else {
-            // A .meta of nothing makes Unity complain.
+            // Unity warns about a .meta file without its file.
             files::remove(package.join(format!("{}.meta", plugin.path)))?;
             if let Some(folder) = Path::new(plugin.path).parent() {
                 files::remove_folder(package.join(folder))?;
@@ -84,15 +84,15 @@ pub fn lay_out(package: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &
         }
     }
     if let Some(place) = libraries.keys().find(|place| !package.join(place).exists()) {
-        return Err(format!("the package has no place {place}"));
+        return Err(format!("the package has no path {place}"));
     }
     licences(&package.join("LICENSE.md"))?;
     notices(&package.join("Third Party Notices.md"), targets)?;
     meta::check_laid_out(package)?;
-    version_is_the_librarys(package)
+    check_version(package)
 }
 
-/// Writes the `.meta` files of new files.
+/// Writes missing `.meta` files.
 pub fn write_metas() -> Outcome {
     let written = meta::write_missing(&source())?;
     println!("{written} written");
@@ -121,7 +121,7 @@ struct Runtime {
     is_core: bool,
 }
 
-/// The compiled programs, beside the library, and what runs them.
+/// The compiled programs, next to the library, and the runtimes.
 struct Bench {
     folder: PathBuf,
     runtimes: Vec<Runtime>,
@@ -138,7 +138,7 @@ impl Bench {
         ];
         match core_clr() {
             Ok(program) => runtimes.push(Runtime { name: "CoreCLR", program, is_core: true }),
-            Err(problem) => println!("CoreCLR is left out: {problem}"),
+            Err(problem) => println!("CoreCLR is skipped: {problem}"),
         }
         let bench = Self { folder, runtimes };
         bench.compile_programs()?;
@@ -164,7 +164,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The binding against the header and IL2CPP's rules, and the lint against planted faults.
+    /// Checks the binding against the header and the rules of IL2CPP, and the lint itself with known errors.
     fn lint(&self) -> Outcome {
         self.mcs("Framewire.dll", &["-target:library"], &csharp(&["Runtime"])?)?;
         self.mcs(
@@ -180,7 +180,7 @@ impl Bench {
             .args(["Framewire.dll", "Planted.dll"]))
     }
 
-    /// As each of Unity's compilations sees the package and its samples.
+    /// Compiles the package and its samples with the defines of each Unity platform.
     fn compiles_for_every_platform(&self) -> Outcome {
         let all = csharp(&["Runtime", "Editor", "Samples~"])?;
         for defines in [
@@ -196,7 +196,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Compiles without a warning.
+    /// Compiles with warnings as errors.
     fn mcs(&self, out: &str, options: &[&str], sources: &[PathBuf]) -> Outcome {
         let mut mcs = Command::new("mcs");
         mcs.current_dir(&self.folder)
@@ -235,7 +235,7 @@ fn core_clr() -> Outcome<PathBuf> {
 
 const RUNTIME_CONFIG: &str = r#"{"runtimeOptions":{"tfm":"netcoreapp3.1","framework":{"name":"Microsoft.NETCore.App","version":"3.1.0"}}}"#;
 
-/// The C# files in folders of the package, or files themselves.
+/// Returns C# files: those in these folders of the package, or the files themselves.
 fn csharp(paths: &[&str]) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
@@ -246,7 +246,7 @@ fn csharp(paths: &[&str]) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// But for hidden files, and the tests that are not Unity's.
+/// Copies a folder without hidden files and the tests that do not run in Unity.
 fn copy_folder(from: &Path, to: &Path) -> Outcome {
     files::create_folder(to)?;
     for path in files::list(from)? {
@@ -263,7 +263,7 @@ fn copy_folder(from: &Path, to: &Path) -> Outcome {
     Ok(())
 }
 
-/// Adds the texts of the project's own licences.
+/// Appends the licences of the project.
 fn licences(file: &Path) -> Outcome {
     let mut text = files::text(file)?;
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
@@ -273,14 +273,14 @@ fn licences(file: &Path) -> Outcome {
     files::write(file, text)
 }
 
-/// Adds the packages in the library and the texts of their licences.
+/// Appends the packages in the library and their licences.
 fn notices(file: &Path, targets: &[&str]) -> Outcome {
     let text = files::text(file)?;
     let licences = dist::licences::of(&root(), targets)?.text();
     files::write(file, format!("{text}\n{licences}"))
 }
 
-fn version_is_the_librarys(package: &Path) -> Outcome {
+fn check_version(package: &Path) -> Outcome {
     let manifest = files::text(package.join("package.json"))?;
     let crate_manifest = files::text("Cargo.toml")?;
     let version = crate_manifest
@@ -290,5 +290,5 @@ fn version_is_the_librarys(package: &Path) -> Outcome {
     if manifest.contains(&format!("\"version\": {version}")) {
         return Ok(());
     }
-    Err(format!("package.json has another version than the library's, {version}"))
+    Err(format!("package.json does not have the version of the library, {version}"))
 }

@@ -1,7 +1,6 @@
-//! Runs a fuzz target until it has used an amount of processor time.
+//! Runs a fuzz target for a given CPU time.
 //!
-//! libFuzzer's own `-max_total_time` counts the wall clock, of which a target gets little beside
-//! other work.
+//! libFuzzer's `-max_total_time` counts wall clock time, of which a target gets little on a busy machine.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,12 +12,12 @@ use crate::run::{Outcome, quietly};
 pub struct Ended {
     pub status: ExitStatus,
     pub output: String,
-    /// Processor time, of user and system.
+    /// CPU time, user and system.
     pub used: Duration,
     pub elapsed: Duration,
 }
 
-/// Asks the fuzzer to end once it has used `seconds` of processor time. Its output goes into `log`.
+/// Stops the fuzzer after `seconds` of CPU time. Its output goes into `log`.
 pub fn run_for(seconds: u32, command: &mut Command, log: &Path) -> Outcome<Ended> {
     let failed = |error: std::io::Error| error.to_string();
     let output = File::create(log).map_err(failed)?;
@@ -27,13 +26,13 @@ pub fn run_for(seconds: u32, command: &mut Command, log: &Path) -> Outcome<Ended
     let started = Instant::now();
     let (mut used, mut asked) = (Duration::ZERO, false);
     let status = loop {
-        used = processor_time(child.id()).unwrap_or_else(|| used.max(started.elapsed()));
+        used = cpu_time(child.id()).unwrap_or_else(|| used.max(started.elapsed()));
         if let Some(status) = child.try_wait().map_err(failed)? {
             break status;
         }
         if used >= Duration::from_secs(seconds.into()) && !asked {
             asked = true;
-            // libFuzzer ends behind the current input, and prints its figures.
+            // libFuzzer ends after the current input, and prints its statistics.
             quietly(Command::new("sh").args(["-c", &format!("kill -USR1 {}", child.id())]))?;
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -43,16 +42,15 @@ pub fn run_for(seconds: u32, command: &mut Command, log: &Path) -> Outcome<Ended
     Ok(Ended { status, output, used, elapsed: started.elapsed() })
 }
 
-/// What all threads of a process have used. `None` where there is no `/proc`, and the wall clock
-/// has to do.
-fn processor_time(process: u32) -> Option<Duration> {
+/// Returns the CPU time of all threads of a process; `None` without `/proc`.
+fn cpu_time(process: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     parse_stat(&stat)
 }
 
 /// The fields `utime` and `stime` of proc(5), in ticks of 1/100 s.
 fn parse_stat(stat: &str) -> Option<Duration> {
-    // The name of the program, in parentheses, may hold anything.
+    // The name of the program, in parentheses, may contain anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11).map(str::parse::<u64>);
     let ticks = fields.next()?.ok()? + fields.next()?.ok()?;
@@ -64,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_user_and_system_time() {
+    fn cpu_time_is_user_and_system_time() {
         let stat = "4242 (a ) b) R 1 4242 4242 0 -1 4194304 900 0 0 0 1234 66 5 5 39 19 1 0 100";
         assert_eq!(parse_stat(stat), Some(Duration::from_millis(13_000)));
         assert_eq!(parse_stat("4242 (name) R 1"), None);

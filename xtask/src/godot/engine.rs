@@ -1,5 +1,4 @@
-//! The engine itself: Debian's Godot, unpacked into a folder and run by its own loader. Nothing is
-//! installed, and the machine's own C library does not matter.
+//! Unpacks Debian's Godot into a folder, and runs it with its own loader and C library. Nothing is installed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,8 +11,7 @@ use crate::run::{Outcome, WITH_INSTALL, may_install, quietly, scratch};
 const RUN_SECONDS: &str = "180";
 /// Debian's suite that has Godot 4.
 const SUITE: &str = "forky";
-/// Packages that a run without a window never opens: drivers, fonts, desktop data. Nearly half of
-/// what would be unpacked.
+/// Packages that a run without a window does not need: drivers, fonts, desktop data. Nearly half of the size.
 const UNUSED: &[&str] = &[
     "libllvm",
     "libz3-4",
@@ -37,7 +35,7 @@ const UNUSED: &[&str] = &[
     "sse",
 ];
 
-/// The engine, unpacked.
+/// The unpacked engine.
 pub struct Godot {
     root: PathBuf,
     home: PathBuf,
@@ -56,7 +54,7 @@ impl Godot {
         Ok(godot)
     }
 
-    /// Run by the loader it came with, with a home of its own.
+    /// Creates a command with the loader of its packages and its own home folder.
     pub fn command(&self, project: &Path) -> Command {
         let libraries = self.root.join("usr/lib/x86_64-linux-gnu");
         let path = format!("{0}:{0}/pulseaudio", libraries.display());
