@@ -1,7 +1,7 @@
-//! The Autobahn testsuite against the C ABI; `tests/autobahn/README.md` has what it finds.
+//! Runs the Autobahn testsuite against the C ABI; `tests/autobahn/README.md` has the results.
 //!
-//! Two servers side by side, each with half of the cases and a client of its own, as the servers are
-//! Python and take far more time than what they test.
+//! Two servers run in parallel, each with half of the cases and its own client, because the servers, in Python, take
+//! most of the time.
 
 mod score;
 mod suite;
@@ -18,24 +18,24 @@ use crate::run::{
 };
 use crate::schedule::Verdict;
 
-/// What runs with every change: all cases about the protocol, and one set of parameters of each kind
-/// of those about size and compression.
+/// The cases for every change: all of the protocol, and one set of parameters of each kind for size and
+/// compression.
 const PART: &[&str] =
     &["1.", "2.", "3.", "4.", "5.", "6.", "7.", "9.", "10.", "12.1.", "12.2.", "13.1.", "13.7."];
 
-/// All that is not about compression.
+/// All cases without compression.
 const FRAMING: &[&str] = &["1.", "2.", "3.", "4.", "5.", "6.", "7.", "9.", "10."];
 
 const SERVERS: usize = 2;
 
-/// No run of half the cases takes as long, on a slow machine either.
+/// Longer than half of the cases take on a slow machine.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
-/// One pass over cases.
+/// One run of cases.
 struct Pass<'a> {
     mode: &'a str,
     tls: bool,
-    /// How the ids of its cases begin; all cases, if there are none.
+    /// Prefixes of case ids; empty for all cases.
     cases: &'a [&'a str],
 }
 
@@ -51,13 +51,13 @@ const EVERY_CHANGE: &[Pass] = &[
     Pass { mode: "pull", tls: true, cases: FRAMING },
 ];
 
-/// `cargo xtask autobahn`: the part that runs with every change, or everything.
+/// Runs the cases of every change, or all.
 pub fn run(full: bool) -> Outcome {
     let python = suite::python()?;
     passes(&python, if full { EVERYTHING } else { EVERY_CHANGE })
 }
 
-/// The part that runs with every change, as a step among others.
+/// Runs the cases of every change as a step.
 pub fn step() -> Verdict {
     match suite::python() {
         Ok(python) => passes(&python, EVERY_CHANGE).into(),
@@ -65,17 +65,17 @@ pub fn step() -> Verdict {
     }
 }
 
-/// The Python with the suite; the reason where it cannot be had.
+/// Installs the suite and returns its Python.
 pub fn suite_python() -> Outcome<PathBuf> {
     suite::python()
 }
 
-/// Cases in worker mode for a client that something else runs: `client` begins its command.
+/// Runs cases in worker mode; `client` creates the command.
 pub fn part(python: &Path, client: &Client, cases: &[&str]) -> Outcome<String> {
     one(python, client, &Pass { mode: "worker", tls: false, cases }, &score::expected()?)
 }
 
-/// Begins a command that runs the client.
+/// Creates a command that runs the client.
 pub type Client<'a> = dyn Fn() -> Command + Sync + 'a;
 
 fn passes(python: &Path, passes: &[Pass]) -> Outcome {
@@ -91,13 +91,13 @@ fn passes(python: &Path, passes: &[Pass]) -> Outcome {
     Ok(())
 }
 
-/// Runs the clients of one pass next to one another and compares what the servers say.
+/// Runs the clients of one pass in parallel and compares the results of the servers.
 fn one(python: &Path, client: &Client, pass: &Pass, expected: &Expected) -> Outcome<String> {
     let cases: Vec<&CaseId> = expected.cases_of(pass.cases);
     let certificates = if pass.tls { Some(certificates()?) } else { None };
     let mut servers = Vec::new();
     for number in 0..SERVERS {
-        // Neighbours take about as long, so every other case is a fair half.
+        // Alternating cases, because neighbours take about the same time.
         let share: Vec<&CaseId> = cases.iter().skip(number).step_by(SERVERS).copied().collect();
         servers.push(Server::start(python, number, &share, certificates.as_deref())?);
     }
@@ -115,7 +115,7 @@ fn one(python: &Path, client: &Client, pass: &Pass, expected: &Expected) -> Outc
     for server in &servers {
         found.read(&server.reports)?;
     }
-    // What the reports say comes first, as it explains what the clients say.
+    // Reports first, because they explain errors of the clients.
     let summary = score::compare(expected, &cases, &found)?;
     ended.into_iter().collect::<Outcome>()?;
     Ok(summary)
@@ -131,7 +131,7 @@ fn drive(client: &Client, mode: &str, server: &Server, certificates: Option<&Pat
     run_within(LIMIT, client.args(["1", "1"]))
 }
 
-/// A folder with an authority of our own and a certificate of its for this machine.
+/// Creates a folder with a certificate for this machine and its authority.
 fn certificates() -> Outcome<PathBuf> {
     build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
     let folder = scratch("autobahn/certificates")?;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: Framewire, its peers and the limit, one after the other in every round, so that
-//! whatever else the machine does meets them all. benches/README.md explains what is measured and how.
+//! `cargo xtask bench`: measures Framewire, other libraries and the lower limit, in turns, so that other load affects
+//! all of them. benches/README.md explains the method.
 
 mod build;
 mod calls;
@@ -17,19 +17,19 @@ use self::run::Server;
 use crate::files;
 use crate::run::{Outcome, scratch};
 
-/// Rounds, if the command line does not say.
+/// Default number of rounds.
 const RUNS: usize = 7;
-/// What [`calls`] measures, as the command line names it.
+/// The name of [`calls`] on the command line.
 const CALLS: &str = "calls";
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Plan {
     runs: usize,
-    /// Goes on with the results that are there.
+    /// Adds to existing results.
     keeps: bool,
-    /// Measures nothing.
+    /// Prints the last results, and measures nothing.
     only_shows: bool,
-    /// Where the picture goes.
+    /// The file of the diagram.
     svg: Option<PathBuf>,
     words: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub fn run(arguments: &[&str]) -> Outcome {
     if !plan.only_shows {
         let (clients, left_out) = build::build()?;
         for reason in &left_out {
-            println!("left out: {reason}");
+            println!("skipped: {reason}");
         }
         if !plan.keeps {
             files::write(&results, "")?;
@@ -55,7 +55,7 @@ pub fn run(arguments: &[&str]) -> Outcome {
     }
 }
 
-/// Every line a client has printed, with the name of its test.
+/// Contains each line that a client printed, with the name of the test.
 fn results_file() -> Outcome<PathBuf> {
     Ok(scratch("bench")?.join("results.jsonl"))
 }
@@ -68,9 +68,9 @@ impl Plan {
             match *argument {
                 "--runs" => {
                     let number = arguments.next().and_then(|number| number.parse().ok());
-                    plan.runs = number.ok_or("--runs wants a number")?;
+                    plan.runs = number.ok_or("--runs needs a number")?;
                 }
-                "--svg" => plan.svg = Some(arguments.next().ok_or("--svg wants a file")?.into()),
+                "--svg" => plan.svg = Some(arguments.next().ok_or("--svg needs a file")?.into()),
                 "--keep" => plan.keeps = true,
                 "--show" => plan.only_shows = true,
                 word => plan.words.push(word.to_owned()),
@@ -79,8 +79,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Words choose tests by their names and clients by theirs; where none names a test, or a client,
-    /// all of them are meant.
+    /// Returns whether a test or client is selected: words select by name; without a matching word, all are.
     fn wants(&self, name: &str, all: &[&str]) -> bool {
         let mut words = self.words.iter().filter(|word| all.iter().any(|name| name.contains(word.as_str())));
         let first = words.next();
@@ -114,7 +113,7 @@ fn one(server: &Server, test: &Test, client: &Client, round: usize) -> Outcome {
     }
     match server.run(test, client) {
         Ok(line) => run::save(&results_file()?, test.name, &client.name, &line),
-        // A peer that fails is said and left out; the others go on.
+        // If one client fails, the others continue.
         Err(problem) => {
             println!("  {} (round {round}): {}", client.name, problem.lines().last().unwrap_or_default());
             Ok(())

@@ -1,5 +1,5 @@
-//! `cargo xtask cross-test`: the libraries as they are shipped for Windows and for ARM, run by wine and
-//! by QEMU: the examples and tests in C, and a part of Autobahn.
+//! `cargo xtask cross-test`: tests the release libraries for Windows and ARM under wine and QEMU, with the examples
+//! and tests in C and a part of Autobahn.
 
 mod emulator;
 
@@ -11,17 +11,17 @@ use crate::platforms::{self, Fact};
 use crate::run::{Echo, Outcome, root, run_within};
 use crate::{autobahn, c};
 
-/// Far beyond the slowest program under the slower emulator.
+/// Much longer than the slowest program under the slowest emulator.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Some of each kind: texts, binaries, pings, fragments, UTF-8, closing, and compression.
+/// Some of each group: text, binary, pings, fragments, UTF-8, closing and compression.
 pub const CASES: &[&str] =
     &["1.1.", "1.2.", "2.", "4.1.", "5.", "6.2.", "6.4.", "7.1.", "7.7.", "10.", "12.1.1", "13.1.1"];
 
-/// Runs under each emulator, or under those whose names are given.
+/// Runs the tests under all emulators, or those with these names.
 pub fn run(only: &[&str]) -> Outcome {
     if let Some(unknown) = only.iter().find(|name| !EMULATORS.iter().any(|one| one.name == **name)) {
-        return Err(format!("there is no emulator {unknown}"));
+        return Err(format!("unknown emulator: {unknown}"));
     }
     let echo = Echo::start()?;
     let mut problems = Vec::new();
@@ -51,7 +51,7 @@ pub fn run(only: &[&str]) -> Outcome {
 struct Tally {
     passed: usize,
     failed: Vec<String>,
-    /// Names, and why.
+    /// Names, with the reasons.
     skipped: Vec<String>,
     autobahn: Option<String>,
 }
@@ -81,7 +81,7 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
         };
         one(&runner, tally, &source, arguments);
     }
-    // The demo once more, with the static library, over TLS with an authority of its own.
+    // The demo again, with the static library and over TLS.
     let game = root().join("examples/c/game_loop.c");
     let program = runner.compile_statically(&game);
     count(tally, &runner, "game_loop, static", program, &[echo.wss.clone(), runner.path(&echo.ca)]);
@@ -107,7 +107,9 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
 
 fn one(runner: &Runner, tally: &mut Tally, source: &Path, arguments: impl Fn(&str) -> Vec<String>) {
     let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some((_, reason)) = runner.emulator.lacks.iter().find(|(lacking, _)| *lacking == name) {
+    if let Some((_, reason)) =
+        runner.emulator.unsupported.iter().find(|(unsupported, _)| *unsupported == name)
+    {
         println!("{name}: skipped: {reason}");
         tally.skipped.push(format!("{name} under {}: {reason}", runner.emulator.name));
         return;

@@ -1,4 +1,4 @@
-//! Real proxies: squid, tinyproxy, microsocks and dante, let through and refused by each.
+//! Tests with the proxies squid, tinyproxy, microsocks and dante: allowed and refused connections.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,14 +29,14 @@ pub fn dante(echo: &Echo) -> Verdict {
 struct Proxy {
     child: Child,
     port: u16,
-    /// Where squid speaks TLS.
+    /// The TLS port of squid.
     tls_port: u16,
-    /// Who signed its certificate.
+    /// The authority of its certificate.
     ca: PathBuf,
 }
 
 impl Proxy {
-    /// `config` is one of `tests/real/proxies`, given to the program after `arguments`.
+    /// Starts a proxy with `arguments` and a configuration from `tests/real/proxies`.
     fn start(program: &str, arguments: &[&str], config: &str) -> Outcome<Self> {
         let (folder, port, tls_port) = (scratch("tools/proxies")?, free_port()?, free_port()?);
         let certificates = root().join("target/debug/framewire-certs");
@@ -67,7 +67,7 @@ impl Proxy {
                 return Ok(proxy);
             }
             if let Ok(Some(status)) = proxy.child.try_wait() {
-                return Err(format!("the proxy ended at once: {status}"));
+                return Err(format!("the proxy exited: {status}"));
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
@@ -78,12 +78,12 @@ impl Proxy {
         format!("{scheme}://{login}127.0.0.1:{}", self.port)
     }
 
-    /// Through it to `url`, by the setting.
+    /// Connects to `url` through the proxy of the setting.
     fn expect(&self, url: &str, proxy: &str, expected: &str, ca: Option<&Path>) -> Result<(), Problem> {
         run(client(url, proxy, expected).map_err(Problem::Failed)?.args(ca)).map_err(Problem::Failed)
     }
 
-    /// Echoes by the setting and by the environment, over `ws` and `wss`.
+    /// Tests echoes over `ws` and `wss`, with the proxy from the setting and from the environment.
     fn lets_through(&self, echo: &Echo, proxy: &str) -> Result<(), Problem> {
         let ca = Path::new(&echo.ca);
         self.expect(&echo.ws, proxy, "echo", None)?;
@@ -95,7 +95,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // They have children of their own, which they end when they are asked to.
+        // SIGTERM first, on which proxies end their children.
         let _ = quietly(Command::new("kill").arg(self.child.id().to_string()));
         for _ in 0..100 {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -108,7 +108,7 @@ impl Drop for Proxy {
     }
 }
 
-/// `tests/real/proxy_client.c`.
+/// Compiles `tests/real/proxy_client.c`.
 fn client(url: &str, proxy: &str, expected: &str) -> Outcome<Command> {
     let library = c::library(Build::Release)?;
     let program = c::compile(&root().join("tests/real/proxy_client.c"), &library, Build::Release)?;
@@ -117,7 +117,7 @@ fn client(url: &str, proxy: &str, expected: &str) -> Outcome<Command> {
     Ok(client)
 }
 
-/// A program that may lie where ordinary users do not look.
+/// Installs a program if it is missing; it may not be in the PATH of ordinary users.
 fn installed(program: &'static str, package: &str) -> Result<&'static str, Problem> {
     let sbin: &'static str = match program {
         "squid" => "/usr/sbin/squid",
@@ -129,8 +129,8 @@ fn installed(program: &'static str, package: &str) -> Result<&'static str, Probl
     Ok(program)
 }
 
-/// A port on which nobody listens: it was free a moment ago.
-fn dead_target() -> Result<String, Problem> {
+/// Returns a URL whose connection is refused.
+fn refusing_target() -> Result<String, Problem> {
     Ok(format!("ws://127.0.0.1:{}/", free_port().map_err(Problem::Failed)?))
 }
 
@@ -141,7 +141,7 @@ fn through_squid(echo: &Echo) -> Result<(), Problem> {
     proxy.lets_through(echo, &good)?;
     proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
     proxy.expect(&echo.ws, &proxy.url("http", "bob:wrong@"), "407", None)?;
-    proxy.expect(&dead_target()?, &good, "503", None)?;
+    proxy.expect(&refusing_target()?, &good, "503", None)?;
     proxy.expect("ws://192.0.2.1/", &good, "403", None)?;
     // TLS to the proxy itself.
     let secure = format!("https://bob:secret@localhost:{}", proxy.tls_port);
@@ -155,7 +155,7 @@ fn through_tinyproxy(echo: &Echo) -> Result<(), Problem> {
     proxy.lets_through(echo, &good)?;
     proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
     proxy.expect(&echo.ws, &proxy.url("http", "bob:wrong@"), "401", None)?;
-    proxy.expect(&dead_target()?, &good, "500", None)
+    proxy.expect(&refusing_target()?, &good, "500", None)
 }
 
 fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
@@ -169,7 +169,7 @@ fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
         proxy.lets_through(echo, &proxy.url(scheme, "bob:secret@"))?;
         proxy.expect(&echo.ws, &proxy.url(scheme, ""), "0", None)?;
         proxy.expect(&echo.ws, &proxy.url(scheme, "bob:wrong@"), "0", None)?;
-        proxy.expect(&dead_target()?, &proxy.url(scheme, "bob:secret@"), "0", None)?;
+        proxy.expect(&refusing_target()?, &proxy.url(scheme, "bob:secret@"), "0", None)?;
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ fn through_dante(echo: &Echo) -> Result<(), Problem> {
     let proxy = Proxy::start(program, &["-f"], "danted.conf").map_err(Problem::Failed)?;
     for scheme in ["socks5", "socks5h"] {
         proxy.lets_through(echo, &proxy.url(scheme, ""))?;
-        proxy.expect(&dead_target()?, &proxy.url(scheme, ""), "0", None)?;
+        proxy.expect(&refusing_target()?, &proxy.url(scheme, ""), "0", None)?;
         proxy.expect("ws://127.9.9.9/", &proxy.url(scheme, ""), "0", None)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Real servers: each is installed into `target/tools`, started, and echoed against.
+//! Tests against other servers, which are installed into `target/tools`.
 
 pub mod http2;
 
@@ -27,11 +27,10 @@ pub fn nginx() -> Verdict {
     verdict(behind_nginx())
 }
 
-/// The versions that the tests were written against: a newer one is taken in on purpose.
 const WEBSOCKETS: &str = "websockets==17.4";
 const WS: &str = "ws@8.23.0";
 
-/// A server could not be had, or it could and something failed.
+/// A server cannot be installed, or its test failed.
 pub enum Problem {
     Missing(String),
     Failed(String),
@@ -45,7 +44,7 @@ pub fn verdict(result: Result<(), Problem>) -> Verdict {
     }
 }
 
-/// A server that prints its port on its first line and ends with its standard input.
+/// A server that prints its port on its first line and ends at EOF of its standard input.
 struct Server {
     child: Child,
     port: u16,
@@ -62,7 +61,7 @@ impl Server {
         let output = child.stdout.take().ok_or("the server has no output")?;
         BufReader::new(output).read_line(&mut line).map_err(|error| error.to_string())?;
         let port =
-            line.trim().parse().map_err(|_| format!("the server did not print its port but {line:?}"))?;
+            line.trim().parse().map_err(|_| format!("the server printed {line:?} instead of its port"))?;
         Ok(Self { child, port })
     }
 }
@@ -75,7 +74,7 @@ impl Drop for Server {
     }
 }
 
-/// The same C program against every server: text, small and large binary, a close with a reason.
+/// Runs the C program against a server: text, small and large binary messages, a close with a reason.
 fn echo_against(url: &str, ca: Option<&Path>) -> Outcome {
     let library = c::library(Build::Release)?;
     let program = c::compile(&root().join("tests/real/echo_client.c"), &library, Build::Release)?;
@@ -122,7 +121,7 @@ fn behind_nginx() -> Result<(), Problem> {
 }
 
 fn find_nginx() -> Outcome<&'static str> {
-    // nginx lies where ordinary users do not look.
+    // Not in the PATH of ordinary users.
     let program = if has("nginx") { "nginx" } else { "/usr/sbin/nginx" };
     ensure(program, &["nginx-light"])?;
     Ok(program)
@@ -136,7 +135,7 @@ fn start_nginx(program: &str, template: &str, backend: u16) -> Outcome<Front> {
     Front::start(place, &mut command)
 }
 
-/// A server that listens on a port of ours: with TLS, and where `clear` is used without.
+/// A server that listens with TLS on `port`, and in some tests without TLS on `clear`.
 struct Front {
     child: Child,
     port: u16,
@@ -144,7 +143,7 @@ struct Front {
     ca: PathBuf,
 }
 
-/// What a server is started with.
+/// The folder and ports of a server.
 struct Place {
     folder: PathBuf,
     port: u16,
@@ -152,7 +151,7 @@ struct Place {
 }
 
 impl Place {
-    /// A folder with certificates in it, and two free ports.
+    /// Creates a folder with certificates, and finds two free ports.
     fn new(name: &str) -> Outcome<Self> {
         let folder = scratch(&format!("tools/{name}"))?;
         build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
@@ -161,7 +160,7 @@ impl Place {
         Ok(Self { folder, port: free_port()?, clear: free_port()? })
     }
 
-    /// Fills in a configuration.
+    /// Writes a configuration file from a template.
     fn configure(&self, template: &str, backend: u16) -> Outcome<PathBuf> {
         let template = root().join("tests/real").join(template);
         let text = files::text(&template)?;

@@ -1,4 +1,4 @@
-//! What the suite found, beside what it is expected to find.
+//! Compares the results of the suite with the expected ones.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::suite::AGENT;
 use crate::files;
 use crate::run::{Outcome, root};
 
-/// Such as 12.1.3; ordered as numbers are.
+/// Such as 12.1.3; ordered by numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CaseId(Vec<u32>);
 
@@ -18,7 +18,7 @@ impl FromStr for CaseId {
 
     fn from_str(text: &str) -> Outcome<Self> {
         let numbers: Result<_, _> = text.split('.').map(str::parse).collect();
-        numbers.map(Self).map_err(|_| format!("{text:?} is no case"))
+        numbers.map(Self).map_err(|_| format!("{text:?} is not a case"))
     }
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for CaseId {
     }
 }
 
-/// How a case went, and how its connection was closed, in the suite's words.
+/// The results of a case and of its closing handshake, in the terms of the suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdicts {
     behavior: String,
@@ -42,7 +42,7 @@ impl fmt::Display for Verdicts {
     }
 }
 
-/// Every case of the suite with its verdicts: `tests/autobahn/expected.txt`.
+/// The expected results of all cases: `tests/autobahn/expected.txt`.
 pub struct Expected(BTreeMap<CaseId, Verdicts>);
 
 pub fn expected() -> Outcome<Expected> {
@@ -61,7 +61,7 @@ fn line(line: &str) -> Outcome<(CaseId, Verdicts)> {
 }
 
 impl Expected {
-    /// The cases whose ids begin with one of these; all, if there are none.
+    /// Returns the cases whose ids begin with one of these; all cases if there are none.
     pub fn cases_of(&self, beginnings: &[&str]) -> Vec<&CaseId> {
         let wanted = |id: &&CaseId| {
             let id = id.to_string();
@@ -71,7 +71,7 @@ impl Expected {
     }
 }
 
-/// The verdicts of a run, out of the indexes that its servers wrote.
+/// The results of a run, from the indexes that the servers wrote.
 #[derive(Default)]
 pub struct Found(BTreeMap<CaseId, Verdicts>);
 
@@ -81,7 +81,7 @@ impl Found {
         let wrong = |problem: &dyn fmt::Display| format!("{}: {problem}", path.display());
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error))?;
         let index: serde_json::Value = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-        let cases = index[AGENT].as_object().ok_or_else(|| wrong(&"nothing about our client"))?;
+        let cases = index[AGENT].as_object().ok_or_else(|| wrong(&"no results of our client"))?;
         for (id, case) in cases {
             let word = |name: &str| {
                 case[name].as_str().map(str::to_owned).ok_or_else(|| wrong(&format!("{id} has no {name}")))
@@ -93,7 +93,7 @@ impl Found {
     }
 }
 
-/// Compares, case by case; says in one line how it went where all is as expected.
+/// Compares all cases; returns a summary if they are as expected.
 pub fn compare(expected: &Expected, cases: &[&CaseId], found: &Found) -> Outcome<String> {
     let mut differences = Vec::new();
     let mut counts = BTreeMap::new();
@@ -106,7 +106,7 @@ pub fn compare(expected: &Expected, cases: &[&CaseId], found: &Found) -> Outcome
         }
     }
     let more = found.0.keys().filter(|id| !cases.contains(id));
-    differences.extend(more.map(|id| format!("{id}: in the suite's index, though not asked for")));
+    differences.extend(more.map(|id| format!("{id}: in the suite's index, but not requested")));
     if differences.is_empty() && !cases.is_empty() {
         let counts: Vec<String> =
             counts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_case_of_the_suite_is_expected_to_go_well() {
+    fn every_case_of_the_suite_is_expected_to_pass() {
         let expected = expected().expect("the file is there and sound");
         assert_eq!(expected.0.len(), 517);
         for (first, count) in [("1.", 16), ("9.", 54), ("12.", 90), ("13.", 126)] {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_is_missing_or_different_is_named() {
+    fn missing_and_different_cases_are_named() {
         let id = |text: &str| text.parse::<CaseId>().expect("a case");
         let ok = Verdicts { behavior: "OK".into(), close: "OK".into() };
         let loose = Verdicts { behavior: "NON-STRICT".into(), close: "OK".into() };

@@ -1,4 +1,4 @@
-//! The suite itself: installed once, and run as a server on loopback.
+//! Installs the suite, and runs it as a server on loopback.
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -10,17 +10,17 @@ use super::score::CaseId;
 use crate::files;
 use crate::run::{Outcome, WITH_INSTALL, free_port, may_install, quietly, root, scratch};
 
-/// The name under which the servers file what they find.
+/// The name of the client in the reports.
 pub const AGENT: &str = "framewire";
 
-/// The last of the suite, which is for Python 2.7 alone; it pins what it needs in turn.
+/// The last version, which needs Python 2.7; it pins its dependencies.
 const SUITE: &str = "autobahntestsuite==25.10.1";
-/// The last that makes environments for Python 2.7.
+/// The last version that supports Python 2.7.
 const VIRTUALENV: &str = "virtualenv==20.15.1";
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// The Python that has the suite, installed on first use; the reason where it cannot be had.
+/// Installs the suite on first use, and returns its Python.
 pub fn python() -> Outcome<PathBuf> {
     let environment = root().join("target/tools/autobahn");
     let python = environment.join("bin/python");
@@ -38,7 +38,7 @@ pub fn python() -> Outcome<PathBuf> {
     Ok(python)
 }
 
-/// Python 2.7, which distributions no longer have, out of pyenv.
+/// Finds Python 2.7 in pyenv, because distributions no longer have it.
 fn python_2() -> Outcome<PathBuf> {
     let missing = |_| "the suite needs Python 2.7, and pyenv has none here".to_owned();
     let versions = quietly(Command::new("pyenv").args(["versions", "--bare"])).map_err(missing)?;
@@ -51,11 +51,11 @@ fn python_2() -> Outcome<PathBuf> {
     Ok(Path::new(prefix.trim()).join("bin/python"))
 }
 
-/// A fuzzing server for some cases; ends with this value.
+/// A fuzzing server for some cases; it ends when this value is dropped.
 pub struct Server {
     child: Child,
     pub url: String,
-    /// Where its reports lie once the client has asked for them.
+    /// The folder of its reports, which it writes when the client requests them.
     pub reports: PathBuf,
 }
 
@@ -68,7 +68,7 @@ impl Server {
     ) -> Outcome<Self> {
         let folder = scratch(&format!("autobahn/{number}"))?;
         let reports = folder.join("reports");
-        // So that no report of an earlier run can be mistaken for one of this.
+        // Removes reports of earlier runs.
         let _ = fs::remove_dir_all(&reports);
         let port = free_port()?;
         let url = match certificates {

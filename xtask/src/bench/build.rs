@@ -1,4 +1,4 @@
-//! Building the server and all clients that can be built here.
+//! Builds the server and the clients.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use crate::c::{self, Build};
 use crate::files;
 use crate::run::{Outcome, cargo, command, ensure, has, may_install, quietly, root, run, scratch};
 
-/// One way of using one library.
+/// A library in one configuration.
 #[derive(Clone, Default)]
 pub struct Client {
-    /// As it is shown.
+    /// The name in the tables.
     pub name: String,
     pub command: Vec<String>,
     pub variant: String,
     pub environment: Vec<(String, String)>,
-    /// Is given so many times fewer messages where they stream, to end in about the same time.
+    /// Divides the number of streamed messages, so that all clients take about the same time.
     slowness: u64,
-    /// The only tests it makes sense in; all, if there are none.
+    /// Name prefixes of the tests that it runs in; empty for all.
     only: &'static [&'static str],
 }
 
@@ -37,13 +37,13 @@ impl Client {
         self
     }
 
-    /// Framewire, with its events delivered in one of three ways.
+    /// Creates a client of Framewire with this delivery mode.
     pub fn framewire(delivery: &str) -> Outcome<Self> {
         let program = scratch("bench")?.join("framewire");
         Ok(Self::new(&format!("framewire {delivery}"), &program, delivery))
     }
 
-    /// How many messages it is given in a test.
+    /// Returns the number of messages in a test.
     pub fn scaled(&self, test: &Test, count: u64) -> u64 {
         match test.kind {
             Kind::Throughput | Kind::Allocations => (count / self.slowness).max(2),
@@ -52,7 +52,7 @@ impl Client {
     }
 
     pub fn can(&self, test: &Test) -> bool {
-        // Managed heaps are not what the preloaded counter sees.
+        // The preloaded counter does not see managed heaps.
         let is_managed = self.name.ends_with(')');
         if is_managed && test.kind == Kind::Allocations || self.name.ends_with("(Mono)") && test.tls {
             return false;
@@ -79,7 +79,7 @@ pub fn for_calls() -> Outcome {
     compile("load.c", "load", &["-ldl"])
 }
 
-/// The clients, and what is left out and why.
+/// Builds the clients; returns those that cannot be built with the reasons.
 pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
     for_counts()?;
     compile_with_script("raw", &["-lssl", "-lcrypto"])?;
@@ -126,7 +126,7 @@ fn compile(from: &str, to: &str, libraries: &[&str]) -> Outcome {
         .map_err(|problem| format!("{problem}\n(OpenSSL's headers are in the package libssl-dev)"))
 }
 
-/// A client in C with the script that all follow.
+/// Compiles a client in C with `bench.c`, which contains the tests.
 fn compile_with_script(name: &str, libraries: &[&str]) -> Outcome {
     let mut cc = cc(&scratch("bench")?.join(name));
     cc.arg(source(&format!("{name}.c"))).arg(source("bench.c")).args(libraries);
@@ -146,7 +146,7 @@ fn library_flags(library: &Path) -> [String; 3] {
     ]
 }
 
-/// Counts allocations.
+/// Compiles the preloaded library that counts allocations.
 fn preloaded() -> Outcome {
     let mut cc = cc(&scratch("bench")?.join("alloc_count.so"));
     quietly(cc.args(["-shared", "-fPIC"]).arg(source("alloc_count.c"))).map(drop)
@@ -239,7 +239,7 @@ fn node_peer() -> Outcome<Client> {
     Ok(Client { command: vec!["node".into(), script.display().to_string()], ..client })
 }
 
-/// Without TLS, as Mono would have to be told of the authority, and without many connections.
+/// Without TLS, for which Mono would need the certificate authority, and without many connections.
 const OF_MONO: &[&str] = &["echo", "recv-1", "recv-6", "send-1", "send-6", "connect"];
 
 fn mono_peer() -> Outcome<Client> {
@@ -273,7 +273,7 @@ fn rust_peers() -> Outcome<Vec<Client>> {
     ])
 }
 
-/// An authority and a certificate for localhost; the authority's file.
+/// Creates a certificate for localhost, and returns the file of its authority.
 pub fn certificates() -> Outcome<PathBuf> {
     let folder = scratch("bench")?;
     let ca = folder.join("ca.pem");

@@ -1,16 +1,15 @@
-//! The guard: what can be counted does not depend on how busy the machine is, so it can have limits. Where
-//! the server's speed or the turns of threads would decide, that is taken away: what is received is all there
-//! before the first read, and a game's thread and the worker share one core, ahead of all else. Where they
-//! may not be ahead, the system calls between the two are not counted.
-//! Instructions by valgrind, system calls by strace, allocations by a preloaded counter, each as the
-//! difference of a long and a short run of the same client, for each message.
+//! Checks the limits of benches/limits.txt: instructions (callgrind), system calls (strace) and allocations (a
+//! preloaded counter) per message, as the difference of a long and a short run.
+//!
+//! Counts do not depend on the load of the machine. To make them independent of the server and of scheduling too,
+//! all data is received before the first read, and the game thread and the worker share one core with real-time
+//! priority. Without permission for that, system calls between the two are not counted.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::build::{self, Client};
 use super::measures::{Kind, Test};
-use super::run::{Server, number, runs_ahead};
+use super::run::{Server, has_realtime_priority, number};
 use crate::files;
 use crate::run::{Outcome, ensure, has, scratch};
 use crate::schedule::Verdict;
@@ -18,7 +17,7 @@ use crate::schedule::Verdict;
 const LIMITS: &str = "benches/limits.txt";
 const SHORT: u64 = 2000;
 
-/// A line of the limits: what is counted, in which test, for which client.
+/// A line of the limits: what is counted, the test and the client.
 struct Limit {
     counted: String,
     test: String,
@@ -28,7 +27,7 @@ struct Limit {
 
 pub fn step() -> Verdict {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
-        return Verdict::Skipped("the limits are those of x86-64 Linux".into());
+        return Verdict::Skipped("the limits apply to x86-64 Linux".into());
     }
     if let Err(problem) = ensure("openssl", &["openssl", "libssl-dev"]).and_then(|()| build::for_counts()) {
         return Verdict::Skipped(format!("the server cannot be built: {problem}"));
@@ -60,7 +59,7 @@ fn count_all() -> Outcome {
     if over.is_empty() {
         return Ok(());
     }
-    Err(format!("{}\n(where that has a good reason, change {LIMITS})", over.join("\n")))
+    Err(format!("{}\n(if there is a good reason, change {LIMITS})", over.join("\n")))
 }
 
 fn limits() -> Outcome<Vec<Limit>> {
@@ -76,9 +75,9 @@ fn limits() -> Outcome<Vec<Limit>> {
         .collect()
 }
 
-/// For each message; None if the tool cannot be used here.
+/// Counts per message; `None` if the tool cannot be used here.
 fn count(server: &Server, limit: &Limit) -> Outcome<Option<f64>> {
-    if limit.counted == "syscalls" && limit.variant == "poll" && !runs_ahead() {
+    if limit.counted == "syscalls" && limit.variant == "poll" && !has_realtime_priority() {
         return Ok(None);
     }
     let (test, long) = test_of(limit)?;
@@ -98,14 +97,14 @@ fn count(server: &Server, limit: &Limit) -> Outcome<Option<f64>> {
             other => return Err(format!("{LIMITS}: {other} cannot be counted")),
         };
         let Some((total, line)) = total else { return Ok(None) };
-        // What was sent is a multiple of a round, so the client is asked.
+        // The client rounds the number up to whole rounds, so it reports what it sent.
         totals.push((total, number(&line, "count").unwrap_or(f64::NAN)));
     }
     let [(short, few), (long, many)] = totals[..] else { return Ok(None) };
     Ok(Some((long - short) / (many - few)))
 }
 
-/// The test, and how much longer the long run is.
+/// Returns the test, and the additional messages of the long run.
 fn test_of(limit: &Limit) -> Outcome<(Test, u64)> {
     let kind = if limit.counted == "allocations" { Kind::Allocations } else { Kind::Throughput };
     let new =
@@ -113,7 +112,7 @@ fn test_of(limit: &Limit) -> Outcome<(Test, u64)> {
     Ok(match limit.test.as_str() {
         "echo" => (new("echo", &[] as &[_]), 2000),
         "echo-tls" => (Test { tls: true, ..new("echo", &[]) }, 2000),
-        // A megabyte at a time, all of it there before the first read.
+        // One megabyte at a time, all received before the first read.
         "recv-128" => (new("recv", &[("round", 8192)]), 200_000),
         "recv-1k-tls" => (Test { tls: true, ..new("recv", &[("size", 1024)]) }, 20_000),
         "recv-64k" => (new("recv", &[("size", 65536), ("round", 16)]), 2000),
@@ -133,8 +132,9 @@ fn instructions(server: &Server, test: &Test, client: &Client) -> Total {
     let (log_file, out_file) = (format!("--log-file={}", log.display()), "--callgrind-out-file=/dev/null");
     let tool = ["valgrind", "--tool=callgrind", "--fair-sched=yes", &log_file, out_file];
     let line = server.run_under(&tool, test, client)?;
-    let total = read(&log)?.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    Ok(Some((total.ok_or("callgrind has not said how many instructions it saw")?, line)))
+    let total =
+        files::text(&log)?.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    Ok(Some((total.ok_or("callgrind printed no number of instructions")?, line)))
 }
 
 fn syscalls(server: &Server, test: &Test, client: &Client) -> Total {
@@ -145,7 +145,7 @@ fn syscalls(server: &Server, test: &Test, client: &Client) -> Total {
     }
     let line = server.run_under(&["strace", "-f", "-c", "-o", &file], test, client)?;
     // % time, seconds, usecs/call, calls, errors (may be missing), name
-    let counts: BTreeMap<String, f64> = read(&log)?
+    let counts: BTreeMap<String, f64> = files::text(&log)?
         .lines()
         .filter_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -153,9 +153,5 @@ fn syscalls(server: &Server, test: &Test, client: &Client) -> Total {
         })
         .collect();
     let total = counts.get("total").copied();
-    Ok(Some((total.ok_or("strace has not counted")?, line)))
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    files::text(path)
+    Ok(Some((total.ok_or("strace printed no total")?, line)))
 }

@@ -1,6 +1,6 @@
-//! What is measured.
+//! The tests of the benchmark.
 
-/// What a number of a test means.
+/// What a test measures.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// CPU per message, and messages per second.
@@ -21,9 +21,9 @@ pub struct Test {
     pub mode: &'static str,
     pub kind: Kind,
     pub tls: bool,
-    /// As for `bench.h`.
+    /// Arguments of `bench.h`.
     pub arguments: &'static [(&'static str, u64)],
-    /// Nothing in it depends on chance, so one run says all.
+    /// The result does not vary, so one run is enough.
     pub is_exact: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The picture: for each test a panel, in it for each client a bar as long as its CPU per message is
-//! many times that of the limit.
+//! Draws the diagram: a panel for each test, with a bar for each client. Its length is the CPU time per message as a
+//! multiple of the limit.
 
 use std::fmt::Write;
 
@@ -25,10 +25,10 @@ const COLUMNS: usize = 3;
 const PANEL_WIDTH: f64 = 400.0;
 const ROW: f64 = 15.0;
 const HEAD: f64 = 34.0;
-/// Where bars begin, and how long the longest may be.
+/// Start of the bars, and length of the longest.
 const NAMES: f64 = 160.0;
 const LONGEST: f64 = 150.0;
-/// Bars are as long as the logarithm; this is the end of the scale.
+/// The end of the logarithmic scale.
 const MOST_RATIO: f64 = 3000.0;
 
 struct Row<'a> {
@@ -37,7 +37,7 @@ struct Row<'a> {
     ratio: f64,
 }
 
-/// None where no test has been measured together with the limit.
+/// Returns `None` if no test was measured together with the limit.
 pub fn svg(results: &Results) -> Option<String> {
     let tests = measures::all();
     let panels: Vec<(&Test, Vec<Row>)> = PANELS

@@ -1,4 +1,4 @@
-//! Running the server and one client, and keeping what it says.
+//! Runs the server and one client, and saves the results.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,10 +11,10 @@ use super::measures::{Kind, Test};
 use crate::files;
 use crate::run::{Outcome, quietly, scratch};
 
-/// The core of the server and the one of the client.
+/// The CPU cores of the server and of the client.
 const SERVER_CORE: &str = "0";
 pub const CLIENT_CORE: &str = "1";
-/// A client that takes longer has hung.
+/// Longer than any client takes.
 const LIMIT_SECONDS: &str = "60";
 
 pub struct Server {
@@ -45,12 +45,12 @@ impl Server {
         Ok(Self { ws: url()?, wss: url()?, ca, child })
     }
 
-    /// Runs a client once; its line of JSON.
+    /// Runs a client once, and returns its line of JSON.
     pub fn run(&self, test: &Test, client: &Client) -> Outcome<String> {
         self.run_under(&[], test, client)
     }
 
-    /// The same under a tool, which comes before the client on the command line.
+    /// Runs a client under a tool.
     pub fn run_under(&self, tool: &[&str], test: &Test, client: &Client) -> Outcome<String> {
         let mut command = pinned(CLIENT_CORE);
         command.args(["timeout", LIMIT_SECONDS]).args(tool).args(&client.command);
@@ -84,39 +84,37 @@ impl Drop for Server {
     }
 }
 
-/// A command bound to a core and ahead of what else runs there, where that is allowed. It works in
-/// `/`, so that nothing depends on where this was started.
+/// Creates a command that runs on one core, with real-time priority if permitted. Its working folder is `/`, so
+/// that results do not depend on the current folder.
 pub fn pinned(core: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]).current_dir("/");
-    if runs_ahead() {
+    if has_realtime_priority() {
         command.args(["chrt", "--rr", "1"]);
     }
     command
 }
 
-/// Whether clients may run ahead of everything else. The threads of one then take turns where they wait
-/// for one another, and nowhere else.
-pub fn runs_ahead() -> bool {
-    static AHEAD: OnceLock<bool> = OnceLock::new();
-    *AHEAD.get_or_init(|| quietly(Command::new("chrt").args(["--rr", "1", "true"])).is_ok())
+/// Returns whether real-time priority is permitted. The threads of a client then switch only where they wait for
+/// each other.
+pub fn has_realtime_priority() -> bool {
+    static PERMITTED: OnceLock<bool> = OnceLock::new();
+    *PERMITTED.get_or_init(|| quietly(Command::new("chrt").args(["--rr", "1", "true"])).is_ok())
 }
 
-// -------------------------------------------------------------------------------------------- results
-
-/// All runs of one client in one test.
+/// The results of one client in one test.
 #[derive(Default)]
 pub struct Runs(Vec<String>);
 
 impl Runs {
-    /// A field of each run, in order of size.
+    /// Returns a field of all runs, sorted.
     pub fn sorted(&self, field: &str) -> Vec<f64> {
         let mut values: Vec<f64> = self.0.iter().filter_map(|line| number(line, field)).collect();
         values.sort_by(f64::total_cmp);
         values
     }
 
-    /// A field for each message, in order of size.
+    /// Returns a field per message of all runs, sorted.
     pub fn per_message(&self, field: &str) -> Vec<f64> {
         let each = |line: &String| Some(number(line, field)? / number(line, "count")?.max(1.0));
         let mut values: Vec<f64> = self.0.iter().filter_map(each).collect();
@@ -148,7 +146,7 @@ pub fn load(file: &Path) -> Outcome<Results> {
     Ok(results)
 }
 
-/// A number of a flat JSON object.
+/// Reads a number of a flat JSON object.
 pub fn number(line: &str, field: &str) -> Option<f64> {
     let rest = line.split_once(&format!("\"{field}\":"))?.1;
     rest[..rest.find([',', '}'])?].parse().ok()

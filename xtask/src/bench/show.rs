@@ -1,4 +1,4 @@
-//! The tables.
+//! Prints the results as tables.
 
 use super::measures::{self, Kind, Test};
 use super::run::{Results, Runs};

@@ -1,4 +1,4 @@
-//! What runs programs of other systems and processors here, and how they are compiled.
+//! Compiles programs for other systems and CPUs, and runs them under emulators.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +14,8 @@ pub struct Emulator {
     pub name: &'static str,
     pub triple: &'static str,
     kind: Kind,
-    /// Programs that cannot run under it, and why.
-    pub lacks: &'static [(&'static str, &'static str)],
+    /// Programs that cannot run under it, with the reasons.
+    pub unsupported: &'static [(&'static str, &'static str)],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,18 +26,17 @@ enum Kind {
 }
 
 pub const EMULATORS: &[Emulator] = &[
-    // None at all: the same programs with the library that is shipped for this machine, which is
-    // not the one that the other tests build.
-    Emulator { name: "native", triple: "x86_64-unknown-linux-gnu", kind: Kind::Native, lacks: &[] },
-    Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", kind: Kind::Qemu, lacks: &[] },
+    // No emulator: tests the release library for this machine, which other tests do not build.
+    Emulator { name: "native", triple: "x86_64-unknown-linux-gnu", kind: Kind::Native, unsupported: &[] },
+    Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", kind: Kind::Qemu, unsupported: &[] },
     Emulator {
         name: "wine",
         triple: "x86_64-pc-windows-gnu",
         kind: Kind::Wine,
-        lacks: &[
-            ("alloc_count", "a DLL of Windows does not take the malloc that a program brings"),
-            ("out_of_memory", "it plays each game in a process of its own, by fork, which Windows has not"),
-            ("shutdown", "it reads /proc and calls posix_memalign, and Windows has neither"),
+        unsupported: &[
+            ("alloc_count", "a Windows DLL does not use the malloc of the program"),
+            ("out_of_memory", "it uses fork, which Windows does not have"),
+            ("shutdown", "it uses /proc and posix_memalign, which Windows does not have"),
         ],
     },
 ];
@@ -45,18 +44,18 @@ pub const EMULATORS: &[Emulator] = &[
 const ARM_GCC: &str = "aarch64-linux-gnu-gcc";
 const QEMU: &str = "qemu-aarch64-static";
 
-/// An emulator with the library that it is to load.
+/// An emulator and the library that it loads.
 pub struct Runner {
     pub emulator: &'static Emulator,
-    /// The library, and beside it the programs.
+    /// Contains the library and the programs.
     folder: PathBuf,
-    /// The static library as it is shipped, and what it needs besides.
+    /// The static library of the release, and the system libraries that it needs.
     archive: PathBuf,
     libraries: String,
 }
 
 impl Emulator {
-    /// Installs what is missing and builds the library as it is shipped.
+    /// Installs missing tools and builds the release library.
     pub fn prepare(&'static self) -> Outcome<Runner> {
         let folder = scratch("cross")?.join(self.triple);
         files::create_folder(&folder)?;
@@ -90,7 +89,7 @@ impl Emulator {
 }
 
 impl Runner {
-    /// With the shared library.
+    /// Compiles with the shared library.
     pub fn compile(&self, source: &Path) -> Outcome<PathBuf> {
         let name = source.file_stem().unwrap_or_default().to_string_lossy();
         let (mut cc, program) = self.compiler(source, &name);
@@ -98,7 +97,7 @@ impl Runner {
         self.link(cc, program)
     }
 
-    /// With the static library.
+    /// Compiles with the static library.
     pub fn compile_statically(&self, source: &Path) -> Outcome<PathBuf> {
         let name = source.file_stem().unwrap_or_default().to_string_lossy();
         let (mut cc, program) = self.compiler(source, &format!("{name}-static"));
@@ -116,7 +115,7 @@ impl Runner {
         let mut cc = command(compiler);
         cc.arg("-std=c11").args(WARNINGS).args(["-O1", "-g", "-D_GNU_SOURCE"]);
         if self.emulator.is_wine() {
-            // The C library of Windows does not know %zu, mingw's own does.
+            // For %zu, which the C library of Windows does not support.
             cc.arg("-D__USE_MINGW_ANSI_STDIO=1");
         }
         for folder in ["include", "tests/c"] {
@@ -136,14 +135,14 @@ impl Runner {
         Ok(program)
     }
 
-    /// Begins a command that runs the program.
+    /// Creates a command that runs the program.
     pub fn command(&self, program: &Path) -> Command {
         if self.emulator.is_wine() {
             let mut wine = command("wine");
             let prefix = root().join("target/tools/wine");
-            // Its own chatter about what it lacks is not the program's.
+            // Without wine's own warnings.
             wine.env("WINEPREFIX", prefix).env("WINEDEBUG", "-all").env("WINEARCH", "win64");
-            // Nothing is to be shown or installed when the prefix is made.
+            // Shows and installs nothing when it creates the prefix.
             wine.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env_remove("DISPLAY");
             wine.arg(program);
             return wine;
@@ -160,15 +159,15 @@ impl Runner {
         qemu
     }
 
-    /// How programs there name a file of here.
+    /// Returns the path of a file as the programs see it.
     pub fn path(&self, file: &Path) -> String {
         let path = file.display().to_string();
         if self.emulator.is_wine() { format!("Z:{}", path.replace('/', "\\")) } else { path }
     }
 }
 
-/// wine 8 lacks the library that Rust's standard library takes its random numbers from since
-/// Windows 7 is gone. This one lies beside the tests, and is never shipped.
+/// Builds the DLL that Rust's standard library gets random numbers from, which wine 8 does not have. For these
+/// tests only.
 fn random_numbers(folder: &Path) -> Outcome {
     let source = folder.join("bcryptprimitives.c");
     files::write(&source, RANDOM_NUMBERS)?;

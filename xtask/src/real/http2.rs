@@ -1,5 +1,5 @@
-//! Servers that speak HTTP/2: those that take WebSockets over it (RFC 8441), in TLS and in the clear,
-//! and those that do not, which are asked again in HTTP/1.1.
+//! Tests against HTTP/2 servers: with RFC 8441, with and without TLS; and without RFC 8441, where the library
+//! falls back to HTTP/1.1.
 
 use std::process::Command;
 
@@ -40,18 +40,18 @@ pub fn caddy() -> Verdict {
     verdict(without_caddy())
 }
 
-/// As the numbers of `fw_http`; of what comes of it 0 is the event error.
+/// Numbers of `fw_http`; as a result, 0 is the error event.
 const AUTO: u32 = 0;
 const ONE: u32 = 1;
 const TWO: u32 = 2;
 const ERROR: u32 = 0;
 
-/// Sockets that are opened at once.
+/// Sockets opened at the same time.
 const SOCKETS: u32 = 24;
-/// Apache begins with so many streams of a connection at a time, and goes on to the next when one ends.
+/// Apache processes this many streams of a connection at a time.
 const SOCKETS_OF_APACHE: u32 = 6;
 
-/// The C program.
+/// Runs the C program.
 fn client(front: &Front, url: &str, asked: u32, expected: u32, sockets: u32) -> Outcome {
     let library = c::library(Build::Release)?;
     let program = c::compile(&root().join("tests/real/http2_client.c"), &library, Build::Release)?;
@@ -69,7 +69,7 @@ fn secure(front: &Front, asked: u32, expected: u32, sockets: u32) -> Outcome {
     client(front, &format!("wss://localhost:{}/", front.port), asked, expected, sockets)
 }
 
-/// What a server must pass that takes WebSockets over HTTP/2.
+/// Tests a server that supports WebSockets over HTTP/2.
 fn with_websockets(front: &Front, sockets: u32) -> Result<(), Problem> {
     let all = || {
         secure(front, AUTO, 2, sockets)?;
@@ -79,7 +79,7 @@ fn with_websockets(front: &Front, sockets: u32) -> Result<(), Problem> {
     all().map_err(Problem::Failed)
 }
 
-/// What a server must pass that does not.
+/// Tests a server that does not.
 fn without_websockets(front: &Front) -> Result<(), Problem> {
     let error = |()| secure(front, TWO, ERROR, SOCKETS);
     secure(front, AUTO, 1, SOCKETS).and_then(error).map_err(Problem::Failed)
@@ -116,7 +116,7 @@ fn with_apache() -> Result<(), Problem> {
     let start = || {
         let place = Place::new("apache")?;
         let config = place.configure("http2/apache.conf", backend.port)?;
-        // One process: nothing is left behind when it is ended.
+        // As one process, so that ending it leaves no children.
         Front::start(place, Command::new(program).arg("-X").arg("-f").arg(config))
     };
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS_OF_APACHE)
@@ -129,7 +129,7 @@ fn with_hypercorn() -> Result<(), Problem> {
         let place = Place::new("hypercorn")?;
         let file = |name: &str| place.folder.join(name);
         let mut command = Command::new(&python);
-        // Without workers it serves in the process that is ended.
+        // Without worker processes, which would survive.
         command.args(["-m", "hypercorn", "--workers", "0", "--log-level", "error"]);
         command.arg("--certfile").arg(file("good.pem")).arg("--keyfile").arg(file("good.key"));
         command.arg("--bind").arg(format!("127.0.0.1:{}", place.port));
@@ -141,7 +141,7 @@ fn with_hypercorn() -> Result<(), Problem> {
 }
 
 fn with_node() -> Result<(), Problem> {
-    // Which installs what is needed here too.
+    // Installs the packages that are needed here too.
     drop(start_node().map_err(Problem::Missing)?);
     let start = || {
         let place = Place::new("node-http2")?;
@@ -168,7 +168,7 @@ fn without_caddy() -> Result<(), Problem> {
         let config = place.configure("http2/Caddyfile", backend.port)?;
         let mut command = Command::new(program);
         command.arg("run").arg("--config").arg(&config).args(["--adapter", "caddyfile"]);
-        // It keeps state, and is to keep it here.
+        // It saves state in its home folder.
         for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
             command.env(variable, &place.folder);
         }
@@ -177,7 +177,7 @@ fn without_caddy() -> Result<(), Problem> {
     without_websockets(&start().map_err(Problem::Failed)?)
 }
 
-/// A program of a Debian package, which may lie where ordinary users do not look.
+/// Installs a program if it is missing; `path` is where Debian installs it, which may not be in PATH.
 fn found(name: &'static str, path: &'static str, packages: &[&str]) -> Result<&'static str, Problem> {
     let program = if crate::run::has(name) { name } else { path };
     ensure(program, packages).map_err(Problem::Missing)?;

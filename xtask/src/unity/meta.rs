@@ -1,8 +1,8 @@
 //! The `.meta` files of the Unity package.
 //!
-//! Unity refers to files by the guid in their `.meta`, and cannot make one in a package, which is
-//! read-only. So every file and folder has its own, committed. A new file's guid is made from its
-//! path; one that is there stays, as projects may refer to it by now.
+//! Unity refers to files by the GUID in their `.meta` file, and cannot create one in a read-only package, so each
+//! file and folder has a committed one. The GUID of a new file is derived from its path; an existing GUID never
+//! changes, because projects may refer to it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use crate::files;
 use crate::run::Outcome;
 
-/// A native library's place in the package and the platform that loads it from there.
+/// The path of a native library in the package, and the platform that loads it.
 pub struct Plugin {
     pub path: &'static str,
-    /// Unity's name of the player's platform, and the processor there.
+    /// Unity's name of the player platform, and the CPU.
     player: (&'static str, &'static str),
-    /// The editor's system, where the editor loads it too.
+    /// The system of the editor, if the editor loads it too.
     editor: Option<&'static str>,
 }
 
@@ -28,7 +28,7 @@ pub const PLUGINS: &[Plugin] = &[
     },
     Plugin {
         path: "Runtime/Plugins/linux-arm64/libframewire.so",
-        // The desktop's player for Linux has no such processor.
+        // The desktop player for Linux does not support this CPU.
         player: ("EmbeddedLinux: EmbeddedLinux", "ARM64"),
         editor: None,
     },
@@ -55,7 +55,7 @@ pub const PLUGINS: &[Plugin] = &[
     Plugin { path: "Runtime/Plugins/ios/libframewire.a", player: ("iPhone: iOS", "ARM64"), editor: None },
 ];
 
-/// Writes the `.meta` files that are missing, those of the plugins among them.
+/// Writes missing `.meta` files, including those of the plugins.
 pub fn write_missing(package: &Path) -> Outcome<usize> {
     let mut written = 0;
     for path in wanted(package)? {
@@ -69,12 +69,12 @@ pub fn write_missing(package: &Path) -> Outcome<usize> {
     Ok(written)
 }
 
-/// Every file and folder has a `.meta`, every `.meta` belongs to one, and no two guids are the same.
+/// Checks that each file and folder has a `.meta` file and the reverse, and that all GUIDs are different.
 pub fn check(package: &Path) -> Outcome {
     check_for(package, wanted(package)?)
 }
 
-/// The same for a finished package: the places of libraries that are not in it have none.
+/// Checks a finished package: paths of libraries that it does not contain have no `.meta` file.
 pub fn check_laid_out(package: &Path) -> Outcome {
     check_for(package, files(package)?.into_iter().filter(|path| !path.ends_with(".meta")).collect())
 }
@@ -97,14 +97,14 @@ fn check_for(package: &Path, wanted: Vec<String>) -> Outcome {
     }
     for path in files(package)?.iter().filter_map(|path| path.strip_suffix(".meta")) {
         if !wanted.iter().any(|one| one == path) {
-            faults.push(format!("{path}.meta belongs to nothing"));
+            faults.push(format!("{path}.meta has no file"));
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
-/// What Unity sees: files and folders but for hidden ones and those that end in `~`, and the places
-/// of the plugins, whether the libraries are there or not.
+/// Lists what needs a `.meta` file: files and folders, except hidden ones and those that end in `~`, and the
+/// paths of all plugins.
 fn wanted(package: &Path) -> Outcome<Vec<String>> {
     let mut wanted: Vec<String> =
         files(package)?.into_iter().filter(|path| !path.ends_with(".meta")).collect();
@@ -120,7 +120,7 @@ fn wanted(package: &Path) -> Outcome<Vec<String>> {
     Ok(wanted)
 }
 
-/// All files and folders, by their path inside the package.
+/// Lists files and folders by their path in the package.
 fn files(package: &Path) -> Outcome<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
