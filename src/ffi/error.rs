@@ -177,7 +177,7 @@ pub struct fw_error {
     /// What failed, at which address, and what to do if known. NUL-terminated UTF-8; NULL in an
     /// event that is not an error.
     pub message: *const c_char,
-    /// For later versions; 0.
+    /// Reserved for later versions; 0.
     pub reserved: [u64; 2],
 }
 

@@ -42,7 +42,7 @@ pub enum fw_roots {
 // SAFETY: `repr(u32)`.
 unsafe impl Enumeration for fw_roots {}
 
-/// Creates TLS settings with webpki roots, verification on and an own session cache.
+/// Creates TLS settings with webpki roots, verification on and their own session cache.
 ///
 /// \param out Receives the handle; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
