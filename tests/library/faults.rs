@@ -22,6 +22,7 @@ use framewire::internals::ffi::callbacks::*;
 use framewire::internals::ffi::delivery::*;
 use framewire::internals::ffi::diagnostics::fw_last_error;
 use framewire::internals::ffi::error::fw_error;
+use framewire::internals::ffi::event_types::*;
 use framewire::internals::ffi::library::fw_shutdown;
 use framewire::internals::ffi::result::fw_result::{self, *};
 use framewire::internals::ffi::sending::{fw_socket_send_binary, fw_socket_send_text};
