@@ -186,7 +186,7 @@ mod tests {
     fn segment_lives_until_its_last_release_and_another_is_refused() {
         let segment = get(1000);
         assert!(segment.offset >= 14 && segment.count == 1000);
-        // SAFETY: the bytes are ours.
+        // SAFETY: no other reference to the segment exists.
         unsafe { segment.data.add(segment.offset).write_bytes(7, segment.count) };
         assert_eq!(fw_segment_retain(segment), fw_result::FW_RESULT_OK);
         assert_eq!(fw_segment_release(segment), fw_result::FW_RESULT_OK);

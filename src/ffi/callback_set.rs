@@ -107,21 +107,21 @@ pub unsafe extern "C" fn fw_socket_set_callbacks(
 ) -> fw_result {
     guard(|| {
         let socket = socket.get()?;
-        let given = pointer(callbacks.cast_mut(), "callbacks")?;
+        let callbacks = pointer(callbacks.cast_mut(), "callbacks")?;
         // SAFETY: the caller promises a struct of its struct_size.
-        let given = unsafe { sized::read(given) }?;
+        let callbacks = unsafe { sized::read(callbacks) }?;
         socket.set_callbacks(Callbacks {
-            open: closures::open(given.open, user_data),
-            text: closures::text(given.text, user_data),
-            text_segment: closures::text_segment(given.text_segment, user_data),
-            binary: closures::binary(given.binary, user_data),
-            binary_no_alloc: closures::binary_no_alloc(given.binary_no_alloc, user_data),
-            incomplete_frame: closures::incomplete_frame(given.incomplete_frame, user_data),
-            request: closures::internal_request_created(given.internal_request_created, user_data),
-            pong: closures::pong(given.pong, user_data),
-            reconnecting: closures::reconnecting(given.reconnecting, user_data),
-            closed: closures::closed(given.closed, user_data),
-            error: closures::error(given.error, user_data),
+            open: closures::open(callbacks.open, user_data),
+            text: closures::text(callbacks.text, user_data),
+            text_segment: closures::text_segment(callbacks.text_segment, user_data),
+            binary: closures::binary(callbacks.binary, user_data),
+            binary_no_alloc: closures::binary_no_alloc(callbacks.binary_no_alloc, user_data),
+            incomplete_frame: closures::incomplete_frame(callbacks.incomplete_frame, user_data),
+            request: closures::internal_request_created(callbacks.internal_request_created, user_data),
+            pong: closures::pong(callbacks.pong, user_data),
+            reconnecting: closures::reconnecting(callbacks.reconnecting, user_data),
+            closed: closures::closed(callbacks.closed, user_data),
+            error: closures::error(callbacks.error, user_data),
         })
     })
 }
