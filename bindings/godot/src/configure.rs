@@ -1,13 +1,13 @@
-//! From properties to the library's settings.
+//! Applies the properties to the library's socket.
 
 use crate::socket::{Authorization, FramewireSocket};
-use crate::tls::{OptionalTlsOptions, TlsChoice};
-use framewire::{CallError, HttpVersion, Reconnect, Socket};
+use crate::tls::{OptionalTlsOptions, TlsConfig, Trust, decode_pin};
+use framewire::{CallError, HttpVersion, Reconnect, Roots, Socket};
 use godot::global::Error as GodotError;
 use std::time::Duration;
 
 impl FramewireSocket {
-    /// Gives a new socket everything that was set.
+    /// Applies all settings to a new socket.
     pub(crate) fn configure(
         &mut self,
         socket: &Socket,
@@ -20,7 +20,7 @@ impl FramewireSocket {
             let header = header.to_string();
             let (name, value) = header
                 .split_once(':')
-                .ok_or_else(|| CallError::argument(format!("\"{header}\" is no \"Name: value\"")))?;
+                .ok_or_else(|| CallError::argument(format!("\"{header}\" is not \"Name: value\"")))?;
             socket.add_header(name.trim(), value.trim())?;
         }
         socket.set_origin(Some(&self.origin.to_string()))?;
@@ -33,7 +33,7 @@ impl FramewireSocket {
         socket.set_close_timeout(milliseconds(self.close_timeout, "close_timeout")?)?;
         socket.set_max_message_size(bytes(self.max_message_size, "max_message_size")?)?;
         if self.inbound_buffer_size < 1 || self.max_queued_packets < 1 {
-            return Err(CallError::argument("inbound_buffer_size and max_queued_packets are at least 1"));
+            return Err(CallError::argument("inbound_buffer_size and max_queued_packets must be at least 1"));
         }
         if !self.compression {
             socket.set_compression(None)?;
@@ -50,16 +50,39 @@ impl FramewireSocket {
         socket.set_max_redirects(count(self.max_redirects, "max_redirects")?)?;
         socket.set_cookies(self.keep_cookies)?;
         if self.reconnect {
-            let (shortest, longest) = (self.reconnect_min_delay, self.reconnect_max_delay);
             socket.set_reconnect(Some(Reconnect {
-                min_delay: Duration::from_millis(milliseconds(shortest, "reconnect_min_delay")?.into()),
-                max_delay: Duration::from_millis(milliseconds(longest, "reconnect_max_delay")?.into()),
+                min_delay: duration(self.reconnect_min_delay, "reconnect_min_delay")?,
+                max_delay: duration(self.reconnect_max_delay, "reconnect_max_delay")?,
                 max_attempts: count(self.reconnect_max_attempts, "reconnect_max_attempts")?,
                 queue_sends: self.reconnect_queue_sends,
             }))?;
         }
-        let tls = self.tls_cache.settings(TlsChoice::new(tls_options, self)?)?;
-        socket.set_tls(tls)
+        let config = self.tls_config(tls_options)?;
+        socket.set_tls(self.tls_cache.settings(config)?)
+    }
+
+    /// Combines the TLS properties with the options, which replace the properties about trust.
+    fn tls_config(&self, options: &OptionalTlsOptions) -> Result<TlsConfig, CallError> {
+        if self.tls_client_cert_pem.is_empty() && !self.tls_client_key_pem.is_empty() {
+            return Err(CallError::argument(
+                "tls_client_key_pem needs the certificate in tls_client_cert_pem",
+            ));
+        }
+        let pins = self.tls_pins.as_slice().iter().map(decode_pin).collect::<Result<_, _>>()?;
+        let trust = match options.trust()? {
+            Some(trust) => trust,
+            None => Trust {
+                ca_pem: self.tls_ca_pem.to_string(),
+                roots: roots(self.tls_roots)?,
+                insecure: self.tls_insecure,
+            },
+        };
+        Ok(TlsConfig {
+            trust,
+            pins,
+            client_cert_pem: self.tls_client_cert_pem.to_string(),
+            client_key_pem: self.tls_client_key_pem.to_string(),
+        })
     }
 
     pub(crate) fn configure_fragments(&self, socket: &Socket) -> Result<(), CallError> {
@@ -73,34 +96,40 @@ impl FramewireSocket {
     pub(crate) fn configure_heartbeat(&self, socket: &Socket) -> Result<(), CallError> {
         let interval = milliseconds(self.heartbeat_interval, "heartbeat_interval")?;
         let timeout = milliseconds(self.heartbeat_timeout, "heartbeat_timeout")?;
-        let on = interval > 0;
-        if on {
+        let enabled = interval > 0;
+        if enabled {
             socket.set_ping_frequency(interval)?;
             socket.set_close_after_no_message(if timeout > 0 { timeout } else { interval })?;
         }
-        socket.set_start_ping_thread(on)
+        socket.set_start_ping_thread(enabled)
     }
 
-    /// Passes a setting that may change at any time to the open connection. Returns false if it was
-    /// refused.
+    /// Applies a setting that may change at any time to the current connection. Returns false if the
+    /// library rejects it.
     pub(crate) fn apply(
         &mut self,
         call: &str,
         change: impl FnOnce(&Self, &Socket) -> Result<(), CallError>,
     ) -> bool {
-        let Some(socket) = self.link.socket.clone() else { return true };
-        // A connection that has ended takes no settings; the next one will.
+        let Some(socket) = self.connection.socket.clone() else { return true };
+        // A destroyed socket takes no settings; the next connection gets them.
         let changed =
             if socket.state() == framewire::State::Unknown { Ok(()) } else { change(self, &socket) };
-        self.answer(call, changed) == GodotError::OK
+        self.report(call, changed) == GodotError::OK
     }
 }
 
-/// At least 1 for any time above 0; where 0 makes no sense, the library refuses it. Infinity becomes 49
-/// days, as the conversion by `as` saturates.
+fn duration(seconds: f64, what: &str) -> Result<Duration, CallError> {
+    Ok(Duration::from_millis(milliseconds(seconds, what)?.into()))
+}
+
+/// Converts to milliseconds: at least 1 for a positive time, and `u32::MAX` (49 days) for infinity. The
+/// library rejects 0 where it is invalid.
 fn milliseconds(seconds: f64, what: &str) -> Result<u32, CallError> {
     if seconds.is_nan() || seconds < 0.0 {
-        return Err(CallError::argument(format!("{what} is {seconds}, not a number of seconds from 0 on")));
+        return Err(CallError::argument(format!(
+            "{what} is {seconds}, which is not a number of seconds from 0"
+        )));
     }
     let milliseconds = (seconds * 1000.0) as u32;
     Ok(if seconds > 0.0 { milliseconds.max(1) } else { 0 })
@@ -111,14 +140,25 @@ fn http_version(number: i64) -> Result<HttpVersion, CallError> {
         0 => Ok(HttpVersion::Auto),
         1 => Ok(HttpVersion::Http1),
         2 => Ok(HttpVersion::Http2),
-        _ => Err(CallError::argument("requested_http_version is 0 for automatic, 1 or 2")),
+        _ => Err(CallError::argument("requested_http_version must be 0 for automatic, 1 or 2")),
     }
 }
 
 fn count(number: i64, what: &str) -> Result<u32, CallError> {
-    u32::try_from(number).map_err(|_| CallError::argument(format!("{what} is a number from 0 on")))
+    u32::try_from(number)
+        .map_err(|_| CallError::argument(format!("{what} is {number}, which is not a number from 0")))
 }
 
 fn bytes(size: i64, what: &str) -> Result<usize, CallError> {
-    usize::try_from(size).map_err(|_| CallError::argument(format!("{what} is {size}, not a number of bytes")))
+    usize::try_from(size)
+        .map_err(|_| CallError::argument(format!("{what} is {size}, which is not a number of bytes")))
+}
+
+fn roots(number: i64) -> Result<Roots, CallError> {
+    match number {
+        FramewireSocket::TLS_ROOTS_WEBPKI => Ok(Roots::Webpki),
+        FramewireSocket::TLS_ROOTS_PLATFORM => Ok(Roots::Platform),
+        FramewireSocket::TLS_ROOTS_NONE => Ok(Roots::None),
+        _ => Err(CallError::argument(format!("tls_roots is {number}, which is not a TLS_ROOTS_* constant"))),
+    }
 }

@@ -2,23 +2,26 @@
 //!
 //! ```text
 //!   script ──methods──> FramewireSocket ──> framewire::Socket      (worker threads)
-//!          <──signals── poll() <──pull, one event at a time──┘
-//!   FramewireNode: a socket that polls itself in _process, within a budget
+//!          <──signals── poll() <──pulls one event at a time──┘
+//!   FramewireNode: polls its socket in _process, within a time budget
 //! ```
 //!
-//! Nothing of Godot is ever touched by a worker: events are pulled, and signals emitted, inside
-//! `poll()`, on the thread that calls it. No instance is bound while a signal is emitted, so a
-//! handler may call anything, `connect_to_url`, `poll` and freeing the node included.
+//! Worker threads never call Godot. `poll()` dequeues events and emits signals on the thread that calls it.
+//! No instance is borrowed while a signal is emitted, so a handler may call anything, including
+//! `connect_to_url()`, `poll()` and freeing the node.
+//!
+//! Imports run one way: `errors`, `packet_queue`, `tls` <- `socket` <- `configure`, `packets`, `status`,
+//! `polling` <- `connecting` <- `node`.
 
-mod answers;
 mod configure;
 mod connecting;
-mod facts;
-mod inbox;
+mod errors;
 mod node;
+mod packet_queue;
 mod packets;
 mod polling;
 mod socket;
+mod status;
 mod tls;
 
 use std::time::Duration;
@@ -26,9 +29,9 @@ use std::time::Duration;
 use framewire::Code;
 use godot::prelude::*;
 
-/// For what is queued and the close frames: as long as a player may wait for a game to quit.
+/// The time to send queued messages and close frames when the game quits.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// For threads that a loaded machine does not let end in that time.
+/// The additional time for threads that have not ended by then, as on a loaded machine.
 const THREAD_TIMEOUT: Duration = Duration::from_secs(4);
 
 struct FramewireExtension;
@@ -36,7 +39,7 @@ struct FramewireExtension;
 #[gdextension]
 unsafe impl ExtensionLibrary for FramewireExtension {
     fn on_stage_deinit(stage: InitStage) {
-        // When the library is unloaded, by a quit or a reload, no thread may still run its code.
+        // No thread may run the library's code when Godot unloads it, on quit or reload.
         if stage != InitStage::Scene {
             return;
         }

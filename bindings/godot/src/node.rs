@@ -1,4 +1,4 @@
-//! The node that polls itself.
+//! The class `FramewireNode`.
 
 use godot::classes::{INode, Node};
 use godot::global::Error as GodotError;
@@ -8,28 +8,28 @@ use crate::polling;
 use crate::socket::FramewireSocket;
 use crate::tls::OptionalTlsOptions;
 
-/// A `FramewireSocket` that polls itself every frame, within a budget.
+/// A node that polls its `FramewireSocket` every frame, within a time budget.
 ///
-/// Add it to a scene, connect its signals, call `connect_to_url()` or set `url` and
-/// `connect_on_ready`. Everything else is on its `socket`.
+/// Add it to a scene, connect its signals, and call `connect_to_url()` or set `url` and
+/// `connect_on_ready`. Use its `socket` for everything else.
 ///
-/// It polls in `_process`, so it rests while the tree is paused unless its `process_mode` says
-/// otherwise; nothing is lost meanwhile, the server just has to wait once enough is waiting here.
+/// It polls in `_process`, so it does not poll while the tree is paused, unless its `process_mode` allows
+/// it. No message is lost meanwhile: events are queued, and a full queue applies backpressure to the server.
 #[derive(GodotClass)]
 #[class(init, base = Node)]
 pub struct FramewireNode {
-    /// Where `connect_on_ready` connects to.
+    /// The URL for `connect_on_ready`.
     #[export]
     url: GString,
     /// Connects to `url` when the node is ready.
     #[export]
     connect_on_ready: bool,
-    /// How many microseconds of a frame the delivery of messages may take; what is left comes in
-    /// the next frame. 0 for no limit, one event for a negative number.
+    /// The time budget per frame for delivering events, in microseconds. Remaining events are delivered in
+    /// the next frame. 0 is no limit; a negative budget delivers at most one event.
     #[export]
     #[init(val = 2000)]
     poll_budget_usec: i64,
-    /// The socket itself, for everything else: settings, packets, facts.
+    /// The socket, with its settings, packets and status.
     #[var(no_set)]
     #[init(val = FramewireSocket::new_gd())]
     socket: Gd<FramewireSocket>,
@@ -40,11 +40,11 @@ pub struct FramewireNode {
 impl INode for FramewireNode {
     #[func(gd_self)]
     fn ready(this: Gd<Self>) {
-        let (wanted, url) = {
+        let (connects, url) = {
             let node = this.bind();
             (node.connect_on_ready, node.url.clone())
         };
-        if wanted {
+        if connects {
             Self::connect_to_url(this, url, OptionalTlsOptions::default());
         }
     }
@@ -56,7 +56,7 @@ impl INode for FramewireNode {
             (node.socket.clone(), node.poll_budget_usec)
         };
         socket.bind_mut().node = Some(this.instance_id());
-        // From here on a handler may free the node.
+        // A handler may free the node from here on.
         drop(this);
         polling::poll(&socket, budget);
     }
@@ -64,28 +64,28 @@ impl INode for FramewireNode {
 
 #[godot_api]
 impl FramewireNode {
-    /// As that of `FramewireSocket`.
+    /// Emitted when the connection is open; see `FramewireSocket.opened`.
     #[signal]
     pub fn opened();
-    /// As that of `FramewireSocket`.
+    /// Emitted when a text message was received; see `FramewireSocket.text_received`.
     #[signal]
     pub fn text_received(text: GString);
-    /// As that of `FramewireSocket`.
+    /// Emitted when a binary message was received; see `FramewireSocket.binary_received`.
     #[signal]
     pub fn binary_received(data: PackedByteArray);
-    /// As that of `FramewireSocket`.
+    /// Emitted when a fragment was received; see `FramewireSocket.fragment_received`.
     #[signal]
     pub fn fragment_received(data: PackedByteArray, is_text: bool, is_first: bool, is_final: bool);
-    /// As that of `FramewireSocket`.
+    /// Emitted when a pong was received; see `FramewireSocket.pong_received`.
     #[signal]
     pub fn pong_received(data: PackedByteArray);
-    /// As that of `FramewireSocket`.
+    /// Emitted before a retry; see `FramewireSocket.reconnecting`.
     #[signal]
     pub fn reconnecting(attempt: i64, delay: f64, reason: GString);
-    /// As that of `FramewireSocket`.
+    /// Emitted when the connection was closed; see `FramewireSocket.closed`.
     #[signal]
     pub fn closed(code: i64, reason: GString);
-    /// As that of `FramewireSocket`.
+    /// Emitted when the connection failed; see `FramewireSocket.failed`.
     #[signal]
     pub fn failed(phase: GString, status: i64, reason: GString, retriable: bool);
 
@@ -120,7 +120,7 @@ impl FramewireNode {
         self.socket.bind_mut().close(code, reason);
     }
 
-    /// One of the `STATE_*` constants of `FramewireSocket`.
+    /// Returns the state, one of the `STATE_*` constants of `FramewireSocket`.
     #[func]
     pub fn get_ready_state(&self) -> i64 {
         self.socket.bind().get_ready_state()

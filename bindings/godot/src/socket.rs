@@ -1,167 +1,165 @@
-//! The class: its properties, constants and signals, and what it holds.
+//! The class `FramewireSocket`: properties, constants, signals and state.
 
 use std::time::Duration;
 
-use framewire::{EventKind, Socket};
+use framewire::{CallError, EventKind, Socket};
 use godot::global::Error as GodotError;
 use godot::prelude::*;
 
-use crate::inbox::Inbox;
-use crate::polling;
+use crate::errors;
+use crate::packet_queue::PacketQueue;
 use crate::tls::TlsCache;
 
-/// How long a socket that was freed may still send.
-const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a freed socket may continue to send queued messages.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub const CONNECTING: i64 = FramewireSocket::STATE_CONNECTING;
 pub const OPEN: i64 = FramewireSocket::STATE_OPEN;
 pub const CLOSING: i64 = FramewireSocket::STATE_CLOSING;
 pub const CLOSED: i64 = FramewireSocket::STATE_CLOSED;
 
-/// A WebSocket client with the methods, constants and properties of [WebSocketPeer], and signals.
+/// A WebSocket client with the methods, constants and properties of [WebSocketPeer], plus signals.
 ///
-/// Properties apply from the next `connect_to_url()` on, which refuses those that are wrong;
+/// To migrate a script from `WebSocketPeer`, change the class name. Call `poll()` once per frame, or use
+/// `FramewireNode`, which polls automatically. The network runs on worker threads, so no call blocks.
+///
+/// Properties take effect at the next `connect_to_url()`, which returns an error for an invalid value.
 /// `heartbeat_*`, `max_fragment_size` and `outbound_buffer_size` also apply to an open connection.
 ///
-/// A script that uses `WebSocketPeer` switches by changing the class's name. Call `poll()` once a
-/// frame (or use `FramewireNode`, which does): everything else happens on threads of its own, so
-/// no call ever waits for the network.
+/// Signals are emitted inside `poll()`, on the thread that calls it. A message is emitted as a signal
+/// (`text_received`, `binary_received`) if anything is connected to that signal when the message is
+/// delivered. Otherwise it is queued for `get_packet()`. It is never delivered both ways.
 ///
-/// Signals are emitted inside `poll()`, on the thread that calls it. A message goes to its signal
-/// (`text_received`, `binary_received`) if anything is connected to it at that moment, and else
-/// into the queue of `get_packet()`: never both, and none is lost.
+/// Every `connect_to_url()` that returned `OK` ends with exactly one `closed` or `failed`, after all
+/// messages that were received before. With `get_packet()`, the state remains `STATE_OPEN` while a script
+/// keeps reading packets received before the end, so a loop that reads only while open gets all of them.
 ///
-/// Every `connect_to_url()` that returned `OK` ends with exactly one `closed` or `failed`, after
-/// every message that was received before. With `get_packet()`, the state stays `STATE_OPEN` for
-/// as long as a script goes on reading the packets that came before the end, so that a loop which
-/// reads only while open gets them all.
-///
-/// The socket can be connected again when it is closed, also inside the handlers of `closed` and
-/// `failed`. A socket that is freed while open sends what it has accepted and closes with code 1001, in
-/// the background and within five seconds; when the game quits, within one.
+/// A closed socket can connect again, also inside the handlers of `closed` and `failed`. A socket that is
+/// freed while open sends its queued messages and closes with code 1001, in the background. This takes at
+/// most five seconds, or one second when the game quits.
 #[derive(GodotClass)]
 #[class(tool, init, base = RefCounted)]
 pub struct FramewireSocket {
-    /// The subprotocols to offer, the preferred one first.
+    /// The subprotocols to offer, in order of preference.
     #[var]
     pub supported_protocols: PackedStringArray,
-    /// Header fields to add to the upgrade request, each as `"Name: value"`. `User-Agent: Framewire/` with
-    /// the version is sent unless there is one here.
+    /// Header fields to add to the upgrade request, each as `"Name: value"`. The default `User-Agent` is
+    /// `Framewire/` and the version.
     #[var]
     pub handshake_headers: PackedStringArray,
     /// The `Origin` header field; empty for none.
     #[var]
     pub origin: GString,
-    /// How many bytes may wait for `get_packet()` before `poll()` takes no more from the network, at
-    /// least 1; one message of any size always fits. See `max_message_size` for what is refused.
+    /// The maximum number of bytes queued for `get_packet()`, at least 1. When it is reached, `poll()` stops
+    /// dequeuing events and backpressure reaches the server. One message of any size always fits; see
+    /// `max_message_size` for a limit per message.
     #[var]
     #[init(val = 4194304)]
     pub inbound_buffer_size: i64,
-    /// How many bytes may wait to be sent. Past it sends return `ERR_OUT_OF_MEMORY` and queue
-    /// nothing; it may be exceeded by one message.
+    /// The maximum number of bytes queued for sending. Above it, send methods return `ERR_OUT_OF_MEMORY`
+    /// and queue nothing. One message may exceed it.
     #[var(set = set_outbound_buffer_size)]
     #[init(val = 67108864)]
     pub outbound_buffer_size: i64,
-    /// How many packets may wait for `get_packet()` before `poll()` takes no more from the
-    /// network, at least 1. None is dropped for that: the server has to wait.
+    /// The maximum number of packets queued for `get_packet()`, at least 1. When it is reached, `poll()`
+    /// stops dequeuing events and backpressure reaches the server. No packet is dropped.
     #[var]
     #[init(val = 4096)]
     pub max_queued_packets: i64,
-    /// Seconds between two pings; 0 for none. A connection on which a ping stays unanswered, and
-    /// nothing else comes either, ends with `failed` after `heartbeat_timeout`.
+    /// The interval between keepalive pings in seconds; 0 sends none. A connection that receives nothing,
+    /// not even a pong, for `heartbeat_timeout` after a ping ends with `failed`.
     #[var(set = set_heartbeat_interval)]
     pub heartbeat_interval: f64,
-    /// Seconds that a ping may stay unanswered with nothing at all received since; 0 for as long
-    /// as `heartbeat_interval`.
+    /// The time in seconds to wait for any data after a ping; 0 for the value of `heartbeat_interval`.
     #[var(set = set_heartbeat_timeout)]
     pub heartbeat_timeout: f64,
-    /// The largest message that is accepted, in bytes. A larger one ends the connection with
-    /// close code 1009 and `failed`.
+    /// The maximum size of a received message in bytes. A larger message ends the connection with close
+    /// code 1009 and `failed`.
     #[var]
     #[init(val = 67108864)]
     pub max_message_size: i64,
-    /// Messages larger than this go out as several fragments, in bytes.
+    /// The maximum payload of a sent frame in bytes. Larger messages are sent in fragments.
     #[var(set = set_max_fragment_size)]
     #[init(val = 32767)]
     pub max_fragment_size: i64,
-    /// Offers permessage-deflate (RFC 7692): messages of 256 bytes and more are compressed if the
-    /// server agrees.
+    /// Offers compression with permessage-deflate (RFC 7692). If the server accepts, messages of at least
+    /// 256 bytes are compressed.
     #[var]
     #[init(val = true)]
     pub compression: bool,
-    /// Seconds for all of connecting: name resolution, TCP, TLS and upgrade.
+    /// The timeout for connecting in seconds, from name resolution to the end of the upgrade.
     #[var]
     #[init(val = 20.0)]
     pub connect_timeout: f64,
-    /// Seconds for the closing handshake.
+    /// The timeout for the closing handshake in seconds.
     #[var]
     #[init(val = 5.0)]
     pub close_timeout: f64,
-    /// Which version of HTTP to begin with: 0 for HTTP/2 (RFC 8441) with `wss` servers that have it, else
-    /// HTTP/1.1; 1 and 2 for these alone. `get_http_version()` says which one it became.
+    /// The HTTP version to connect with: 1, 2, or 0 for automatic. Automatic uses HTTP/2 (RFC 8441) if a
+    /// `wss` server supports it, and HTTP/1.1 otherwise. `get_http_version()` returns the version in use.
     #[var]
     pub requested_http_version: i64,
-    /// The proxy on the way to the server: `http://user:password@host:3128`, or with `https`, `socks5`
-    /// or `socks5h`. Empty for what the environment says (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
-    /// `NO_PROXY`), `"none"` for none.
+    /// The proxy to connect through: `http://user:password@host:3128`, or with `https`, `socks5` or
+    /// `socks5h`. Empty uses the environment variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY`; `"none"` uses no proxy.
     #[var]
     pub proxy: GString,
-    /// How many redirects one `connect_to_url()` may follow, never from `wss` to `ws`.
+    /// The maximum number of redirects to follow, never from `wss` to `ws`.
     #[var]
     pub max_redirects: i64,
-    /// Keeps the cookies that servers set for as long as the connection is tried, and sends them back.
+    /// Stores the cookies that servers set during the attempts to connect, and sends them back.
     #[var]
     pub keep_cookies: bool,
-    /// Tries again when the connection is lost, or could not be made, and that may help. The signal
-    /// `reconnecting` comes before each try, `closed` or `failed` once at the end. Meanwhile the state is
+    /// Retries after a retriable failure, with exponential backoff and jitter. `reconnecting` is emitted
+    /// before each retry, and `closed` or `failed` once at the end. Meanwhile the state is
     /// `STATE_CONNECTING`.
     #[var]
     pub reconnect: bool,
-    /// Seconds before a try at least. The delays are random, their upper end doubles with each try in a
-    /// row.
+    /// The minimum delay before a retry in seconds. Delays are random; their upper limit doubles with each
+    /// consecutive retry.
     #[var]
     #[init(val = 0.25)]
     pub reconnect_min_delay: f64,
-    /// Seconds before a try at most.
+    /// The maximum delay before a retry in seconds.
     #[var]
     #[init(val = 30.0)]
     pub reconnect_max_delay: f64,
-    /// Tries in a row before it ends with `failed`; 0 for no end.
+    /// The maximum number of consecutive retries before `failed`; 0 for no limit.
     #[var]
     pub reconnect_max_attempts: i64,
-    /// Lets what is sent while the socket is connecting wait for the connection, up to
-    /// `outbound_buffer_size`; otherwise it is refused.
+    /// Queues messages that are sent while the socket is connecting, up to `outbound_buffer_size`. If
+    /// disabled, they are rejected.
     #[var]
     pub reconnect_queue_sends: bool,
-    /// The largest result of `put_var()`, in bytes.
+    /// The maximum size of a value encoded by `put_var()`, in bytes.
     #[var]
     #[init(val = 8388608)]
     pub encode_buffer_max_size: i64,
-    /// Certificates to trust besides `tls_roots`, as PEM: as authorities, and each as the server's own, even
-    /// if it is marked as a CA's (`openssl req -x509`).
+    /// Certificates to trust in addition to `tls_roots`, as PEM. Each is trusted as a certificate authority
+    /// and as a server certificate, even if it is marked as a CA (`openssl req -x509`).
     #[var]
     pub tls_ca_pem: GString,
-    /// Which certificate authorities are trusted: one of the `TLS_ROOTS_*` constants.
+    /// The trusted certificate authorities: one of the `TLS_ROOTS_*` constants.
     #[var]
     pub tls_roots: i64,
-    /// SHA-256 hashes of public keys (SubjectPublicKeyInfo) in Base64. If there are any, only
-    /// servers with one of those keys are accepted.
+    /// Pinned public keys: SHA-256 hashes of the SubjectPublicKeyInfo in Base64. If not empty, only servers
+    /// with one of these keys are accepted.
     #[var]
     pub tls_pins: PackedStringArray,
-    /// The certificate to show to servers that ask for one, as PEM.
+    /// The client certificate for servers that request one, as PEM.
     #[var]
     pub tls_client_cert_pem: GString,
     /// The private key of `tls_client_cert_pem`, as PEM.
     #[var]
     pub tls_client_key_pem: GString,
-    /// Accepts any certificate. Never ship a game with it.
+    /// Accepts any certificate. Only for development.
     #[var]
     pub tls_insecure: bool,
 
     pub(crate) authorization: Option<Authorization>,
-    pub(crate) link: Link,
+    pub(crate) connection: Connection,
     pub(crate) tls_cache: TlsCache,
-    /// The node that polls this socket; its signals are emitted too.
+    /// The node that polls this socket, whose signals are emitted too.
     pub(crate) node: Option<InstanceId>,
     base: Base<RefCounted>,
 }
@@ -171,8 +169,8 @@ pub(crate) enum Authorization {
     Bearer(String),
 }
 
-/// The connection as the script sees it: it lags behind the real one by what was not polled.
-pub(crate) struct Link {
+/// The connection as the script sees it, which is its state at the last `poll()`.
+pub(crate) struct Connection {
     pub socket: Option<Socket>,
     pub state: i64,
     pub url: String,
@@ -182,17 +180,17 @@ pub(crate) struct Link {
     pub close_code: i64,
     pub close_reason: String,
     pub last_error: VarDictionary,
-    pub inbox: Inbox,
+    pub packets: PacketQueue,
     pub packet_error: GodotError,
     pub was_text: bool,
-    /// The end of the connection, while packets that came before it are being read.
-    pub held_end: Option<EventKind>,
-    /// Whether the library was asked for fragments.
-    pub fragments: bool,
-    pub warned_of_full_inbox: bool,
+    /// The terminal event, deferred while a script reads the packets received before it.
+    pub deferred_end: Option<EventKind>,
+    /// Whether the event `IncompleteFrame` is enabled.
+    pub fragments_enabled: bool,
+    pub warned_of_full_queue: bool,
 }
 
-impl Default for Link {
+impl Default for Connection {
     fn default() -> Self {
         Self {
             socket: None,
@@ -204,22 +202,21 @@ impl Default for Link {
             close_code: -1,
             close_reason: String::new(),
             last_error: VarDictionary::new(),
-            inbox: Inbox::default(),
+            packets: PacketQueue::default(),
             packet_error: GodotError::OK,
             was_text: false,
-            held_end: None,
-            fragments: false,
-            warned_of_full_inbox: false,
+            deferred_end: None,
+            fragments_enabled: false,
+            warned_of_full_queue: false,
         }
     }
 }
 
-impl Drop for Link {
+impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            // As at the end of a game: what a script has sent should arrive. After a shutdown the socket
-            // is gone already, which is as good.
-            let _ = socket.destroy_when_sent(FAREWELL_TIMEOUT);
+            // Sends what the script has queued. Fails after a shutdown, which has destroyed the socket.
+            let _ = socket.destroy_when_sent(FLUSH_TIMEOUT);
         }
     }
 }
@@ -232,99 +229,83 @@ impl FramewireSocket {
     /// Connected: messages can be sent.
     #[constant]
     pub const STATE_OPEN: i64 = 1;
-    /// The script called `close()`, and the closing handshake goes on.
+    /// `close()` was called and the closing handshake is in progress.
     #[constant]
     pub const STATE_CLOSING: i64 = 2;
-    /// Not connected, or no longer.
+    /// Not connected.
     #[constant]
     pub const STATE_CLOSED: i64 = 3;
-    /// The message is text, which must be valid UTF-8.
+    /// A text message, which must be valid UTF-8.
     #[constant]
     pub const WRITE_MODE_TEXT: i64 = 0;
-    /// The message is binary.
+    /// A binary message.
     #[constant]
     pub const WRITE_MODE_BINARY: i64 = 1;
-    /// Mozilla's certificate authorities, which the library contains. The default.
+    /// Mozilla's certificate authorities, built into the library. The default.
     #[constant]
     pub const TLS_ROOTS_WEBPKI: i64 = 0;
     /// The certificate authorities of the operating system.
     #[constant]
     pub const TLS_ROOTS_PLATFORM: i64 = 1;
-    /// No certificates but those of `tls_ca_pem`, or with a key of `tls_pins`.
+    /// Only certificates of `tls_ca_pem`, or with a key of `tls_pins`.
     #[constant]
     pub const TLS_ROOTS_NONE: i64 = 2;
 
-    /// The connection is open: messages can be sent.
+    /// Emitted when the connection is open and messages can be sent.
     #[signal]
     pub fn opened();
-    /// A text message came.
+    /// Emitted when a text message was received.
     #[signal]
     pub fn text_received(text: GString);
-    /// A binary message came.
+    /// Emitted when a binary message was received.
     #[signal]
     pub fn binary_received(data: PackedByteArray);
-    /// A part of a message of several fragments came. While anything is connected to this signal
-    /// such messages are neither assembled nor stored: they come only here, piece by piece.
-    /// Messages of one frame come as usual.
+    /// Emitted when a fragment of a message was received. While anything is connected to this signal,
+    /// fragmented messages are not assembled: their fragments are delivered only here. Messages of one
+    /// frame are delivered as usual.
     #[signal]
     pub fn fragment_received(data: PackedByteArray, is_text: bool, is_first: bool, is_final: bool);
-    /// An answer to a ping came, with the ping's payload; answers to the heartbeat come here too.
+    /// Emitted when a pong was received, with the payload of the ping. Includes pongs of the heartbeat.
     #[signal]
     pub fn pong_received(data: PackedByteArray);
-    /// The connection was lost, or could not be made, and is tried again in `delay` seconds, for the
-    /// `attempt`th time in a row: see `reconnect`. `reason` is the whole story in words. `close()` ends
-    /// it.
+    /// Emitted when the connection failed and is retried in `delay` seconds; see `reconnect`. `attempt`
+    /// counts consecutive retries from 1. `reason` is the error message. `close()` cancels the retry.
     #[signal]
     pub fn reconnecting(attempt: i64, delay: f64, reason: GString);
-    /// The connection ended by a closing handshake, or by the script. `code` is the close code:
-    /// 1005 if the server gave none, 1006 if the handshake was cut short.
+    /// Emitted when the connection ended with a closing handshake, or was closed by the script. `code` is
+    /// the close code: 1005 if the server sent none, 1006 if the handshake was not completed.
     #[signal]
     pub fn closed(code: i64, reason: GString);
-    /// The connection could not be made, was lost, or the server broke the protocol. `phase` is
-    /// how far it had come (`"resolve"`, `"connect"`, `"proxy"`, `"tls"`, `"upgrade"`, `"open"`,
-    /// `"closing"`), `status` the HTTP status of a refused upgrade or 0, `reason` the whole story
-    /// in words, and `retriable` whether trying again later may help. `get_last_error()` has more.
+    /// Emitted when connecting failed, the connection was lost, or the server violated the protocol.
+    /// `phase` is the phase of the failure (`"resolve"`, `"connect"`, `"proxy"`, `"tls"`, `"upgrade"`,
+    /// `"open"`, `"closing"`), `status` the HTTP status of a rejected upgrade or 0, `reason` the error
+    /// message, and `retriable` whether a retry may succeed. See also `get_last_error()`.
     #[signal]
     pub fn failed(phase: GString, status: i64, reason: GString, retriable: bool);
 
-    /// Says that the device has another network than before, or may have: every open connection is
-    /// pinged, and ends, or is tried again, if nothing comes back within 3 seconds.
+    /// Notifies the library that the network may have changed. Every open connection is pinged. If nothing
+    /// is received within 3 seconds, it ends or is retried.
     #[func]
     pub fn network_changed() {
         framewire::network_changed();
     }
 
-    /// Says that the app is about to sleep (`NOTIFICATION_APPLICATION_PAUSED`): until `resume()` no
-    /// pings are sent and nothing is too late.
+    /// Notifies the library that the app is about to sleep (`NOTIFICATION_APPLICATION_PAUSED`). Until
+    /// `resume()`, no pings are sent and no timeout expires.
     #[func]
     pub fn suspend() {
         framewire::suspend();
     }
 
-    /// Says that the app is awake again (`NOTIFICATION_APPLICATION_RESUMED`): time goes on, and every
-    /// connection is looked at as by `network_changed()`.
+    /// Notifies the library that the app is awake again (`NOTIFICATION_APPLICATION_RESUMED`). Timeouts
+    /// continue, and every connection is checked as by `network_changed()`.
     #[func]
     pub fn resume() {
         framewire::resume();
     }
 
-    /// Takes what has happened since the last call: emits the signals, queues the packets,
-    /// updates the state. Call it once a frame.
-    #[func(gd_self)]
-    pub fn poll(this: Gd<Self>) {
-        polling::poll(&this, 0);
-    }
-
-    /// As `poll()`, but stops when `budget_usec` microseconds have passed; what is left waits for
-    /// the next call. 0 is no limit. A negative budget, which is what remains of a frame that took too
-    /// long, takes one event at most.
-    #[func(gd_self)]
-    pub fn poll_within(this: Gd<Self>, budget_usec: i64) {
-        polling::poll(&this, budget_usec);
-    }
-
-    // Properties that can change while connected; the setters must be in this block. A value that the
-    // connection refuses is not kept.
+    // Properties that can change while connected; the setters must be in this block. If the connection
+    // rejects a value, the property keeps its previous value.
 
     #[func]
     pub fn set_outbound_buffer_size(&mut self, size: i64) {
@@ -356,5 +337,20 @@ impl FramewireSocket {
         if !self.apply("set_heartbeat_timeout", |this, socket| this.configure_heartbeat(socket)) {
             self.heartbeat_timeout = before;
         }
+    }
+}
+
+impl FramewireSocket {
+    /// Converts the result of a call to an error code, stores its message and prints it.
+    pub(crate) fn report(&mut self, call: &str, result: Result<(), CallError>) -> GodotError {
+        let Err(error) = result else { return GodotError::OK };
+        let code = errors::code(&error);
+        self.connection.last_error =
+            vdict! { "kind" => "call", "phase" => "", "message" => error.message.as_ref() };
+        // A full send queue and a closed connection are normal at run time: not printed.
+        if code != GodotError::ERR_OUT_OF_MEMORY && code != GodotError::FAILED {
+            godot_error!("FramewireSocket.{call}: {error}");
+        }
+        code
     }
 }

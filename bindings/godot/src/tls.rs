@@ -1,4 +1,4 @@
-//! TLS: what was chosen, from properties or from Godot's `TLSOptions`.
+//! TLS settings, from properties or from Godot's `TLSOptions`.
 
 use data_encoding::BASE64;
 use framewire::{CallError, Code, Roots, Tls};
@@ -9,9 +9,7 @@ use godot::meta::shape::GodotShape;
 use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
 use godot::prelude::*;
 
-use crate::socket::FramewireSocket;
-
-/// An argument that takes a `TLSOptions`, and null when it is left out.
+/// An optional argument of type `TLSOptions`; null by default.
 #[derive(Clone, Debug, Default)]
 pub struct OptionalTlsOptions(Option<Gd<RefCounted>>);
 
@@ -37,54 +35,36 @@ impl ToGodot for OptionalTlsOptions {
     }
 }
 
-// SAFETY: the trait wants a shared default that no call can change, and whose clones are made on any
-// thread. The only default of this type is null, which has no state at all.
+// SAFETY: the trait requires a shared default that no call can change and that any thread can clone. The
+// only default of this type is null, which has no state.
 unsafe impl GodotImmutable for OptionalTlsOptions {}
 
-/// Everything that TLS can be told.
+/// Which server certificates are accepted.
 #[derive(Default, PartialEq, Eq)]
-pub struct TlsChoice {
-    ca_pem: String,
-    roots: i64,
-    pins: Vec<[u8; 32]>,
-    client_cert_pem: String,
-    client_key_pem: String,
-    insecure: bool,
+pub struct Trust {
+    pub ca_pem: String,
+    pub roots: Roots,
+    pub insecure: bool,
 }
 
-/// The settings made last, kept so that the next connection can resume the TLS session.
+/// All TLS settings of a connection.
+#[derive(Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    pub trust: Trust,
+    pub pins: Vec<[u8; 32]>,
+    pub client_cert_pem: String,
+    pub client_key_pem: String,
+}
+
+/// The TLS settings used last, kept so that the next connection can resume the TLS session.
 #[derive(Default)]
-pub struct TlsCache(Option<(TlsChoice, Tls)>);
+pub struct TlsCache(Option<(TlsConfig, Tls)>);
 
-impl TlsChoice {
-    /// The options go before the properties.
-    pub fn new(options: &OptionalTlsOptions, socket: &FramewireSocket) -> Result<Self, CallError> {
-        match &options.0 {
-            Some(options) => Self::from_properties(socket)?.with_options(options.clone()),
-            None => Self::from_properties(socket),
-        }
-    }
-
-    fn from_properties(socket: &FramewireSocket) -> Result<Self, CallError> {
-        if socket.tls_client_cert_pem.is_empty() && !socket.tls_client_key_pem.is_empty() {
-            return Err(CallError::argument(
-                "tls_client_key_pem needs the certificate in tls_client_cert_pem",
-            ));
-        }
-        Ok(Self {
-            ca_pem: socket.tls_ca_pem.to_string(),
-            roots: socket.tls_roots,
-            pins: socket.tls_pins.as_slice().iter().map(pin).collect::<Result<_, _>>()?,
-            client_cert_pem: socket.tls_client_cert_pem.to_string(),
-            client_key_pem: socket.tls_client_key_pem.to_string(),
-            insecure: socket.tls_insecure,
-        })
-    }
-
-    /// Reads a `TLSOptions` by name: its class is not among those that the binding is built with.
-    /// They say whom to trust; pins and the client's certificate, which they do not know, stay those of
-    /// the properties.
-    fn with_options(self, mut options: Gd<RefCounted>) -> Result<Self, CallError> {
+impl OptionalTlsOptions {
+    /// Reads the options, by method name because the binding is built without the class `TLSOptions`.
+    /// Returns `None` if there are none.
+    pub fn trust(&self) -> Result<Option<Trust>, CallError> {
+        let Some(mut options) = self.0.clone() else { return Ok(None) };
         if !options.is_class("TLSOptions") {
             return Err(CallError::argument(format!(
                 "tls_client_options is a {}, not a TLSOptions",
@@ -111,59 +91,49 @@ impl TlsChoice {
         if has_chain && ca_pem.is_empty() {
             return Err(CallError::argument("the certificate of the TLSOptions is empty: was it loaded?"));
         }
-        // An unsafe client that was given certificates is held to them: the stricter reading.
+        // An unsafe client with certificates still verifies against them: the stricter interpretation.
         let insecure = options.call("is_unsafe_client", &[]).booleanize() && ca_pem.is_empty();
-        let roots = if ca_pem.is_empty() {
-            FramewireSocket::TLS_ROOTS_WEBPKI
-        } else {
-            FramewireSocket::TLS_ROOTS_NONE
-        };
-        Ok(Self { ca_pem, roots, insecure, ..self })
+        let roots = if ca_pem.is_empty() { Roots::Webpki } else { Roots::None };
+        Ok(Some(Trust { ca_pem, roots, insecure }))
     }
 }
 
 impl TlsCache {
-    /// `None` for the default, which all sockets share.
-    pub fn settings(&mut self, choice: TlsChoice) -> Result<Option<&Tls>, CallError> {
-        if choice == TlsChoice::default() {
+    /// Returns the TLS settings for a configuration; `None` for the default, which all sockets share.
+    pub fn settings(&mut self, config: TlsConfig) -> Result<Option<&Tls>, CallError> {
+        if config == TlsConfig::default() {
             return Ok(None);
         }
-        if self.0.as_ref().is_none_or(|(known, _)| *known != choice) {
-            let tls = make(&choice)?;
-            self.0 = Some((choice, tls));
+        if self.0.as_ref().is_none_or(|(cached, _)| *cached != config) {
+            let tls = create(&config)?;
+            self.0 = Some((config, tls));
         }
         Ok(self.0.as_ref().map(|(_, tls)| tls))
     }
 }
 
-fn make(choice: &TlsChoice) -> Result<Tls, CallError> {
-    let roots = match choice.roots {
-        FramewireSocket::TLS_ROOTS_WEBPKI => Roots::Webpki,
-        FramewireSocket::TLS_ROOTS_PLATFORM => Roots::Platform,
-        FramewireSocket::TLS_ROOTS_NONE => Roots::None,
-        other => return Err(CallError::argument(format!("tls_roots is {other}, no TLS_ROOTS_* constant"))),
-    };
+fn create(config: &TlsConfig) -> Result<Tls, CallError> {
     let tls = Tls::create()?;
-    // The clone that is kept holds the settings; nobody asks for them by handle.
+    // Destroys only the handle, which nothing uses: this clone keeps the settings.
     tls.destroy()?;
-    tls.set_roots(roots)?;
-    if !choice.ca_pem.is_empty() {
-        tls.add_ca_pem(choice.ca_pem.as_bytes())?;
+    tls.set_roots(config.trust.roots)?;
+    if !config.trust.ca_pem.is_empty() {
+        tls.add_ca_pem(config.trust.ca_pem.as_bytes())?;
     }
-    if !choice.client_cert_pem.is_empty() {
-        tls.set_client_cert_pem(choice.client_cert_pem.as_bytes(), choice.client_key_pem.as_bytes())?;
+    if !config.client_cert_pem.is_empty() {
+        tls.set_client_cert_pem(config.client_cert_pem.as_bytes(), config.client_key_pem.as_bytes())?;
     }
-    for pin in &choice.pins {
+    for pin in &config.pins {
         tls.add_pin_sha256(*pin)?;
     }
-    tls.set_insecure(choice.insecure)?;
+    tls.set_insecure(config.trust.insecure)?;
     Ok(tls)
 }
 
-/// In Base64, as `curl --pinnedpubkey sha256//...` and `openssl` recipes give it.
-fn pin(text: &GString) -> Result<[u8; 32], CallError> {
+/// Decodes a pin in Base64, with or without the prefix of `curl --pinnedpubkey sha256//...`.
+pub fn decode_pin(text: &GString) -> Result<[u8; 32], CallError> {
     let text = text.to_string();
     let base64 = text.strip_prefix("sha256//").unwrap_or(&text);
     let decoded = BASE64.decode(base64.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    decoded.ok_or_else(|| CallError::argument(format!("the pin \"{text}\" is no SHA-256 in Base64")))
+    decoded.ok_or_else(|| CallError::argument(format!("the pin \"{text}\" is not a SHA-256 hash in Base64")))
 }

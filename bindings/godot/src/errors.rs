@@ -1,10 +1,10 @@
-//! Framewire's answers in Godot's words.
+//! Converts errors of the library to values of Godot.
 
 use framewire::{CallError, Code, Error, ErrorKind};
 use godot::global::Error as GodotError;
 use godot::prelude::*;
 
-/// The numbers that `WebSocketPeer` would give where it has the same case.
+/// Maps an error code to the one that `WebSocketPeer` returns in the same case.
 pub fn code(error: &CallError) -> GodotError {
     match error.code {
         Code::InvalidArgument | Code::InvalidUrl | Code::InvalidUtf8 => GodotError::ERR_INVALID_PARAMETER,
@@ -17,7 +17,7 @@ pub fn code(error: &CallError) -> GodotError {
     }
 }
 
-/// All that is known of how a connection was lost, or could not be made.
+/// Returns the details of a connection error, for `get_last_error()`.
 pub fn describe(error: &Error) -> VarDictionary {
     vdict! {
         "kind" => kind(error.kind),

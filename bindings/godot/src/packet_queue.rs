@@ -1,4 +1,4 @@
-//! The packets that wait for `get_packet`.
+//! The queue of messages that a script reads with `get_packet()`.
 
 use std::collections::VecDeque;
 
@@ -9,15 +9,15 @@ pub struct Packet {
     pub is_text: bool,
 }
 
-/// A queue that knows its bytes, and whether anybody reads it.
+/// Counts its bytes, and records whether packets are being read.
 #[derive(Default)]
-pub struct Inbox {
+pub struct PacketQueue {
     packets: VecDeque<Packet>,
     bytes: usize,
     was_read: bool,
 }
 
-impl Inbox {
+impl PacketQueue {
     pub fn push(&mut self, packet: Packet) {
         self.bytes += packet.bytes.len();
         self.packets.push_back(packet);
@@ -38,14 +38,14 @@ impl Inbox {
         self.packets.is_empty()
     }
 
-    /// A limit in bytes admits one message of any size, or a large one could never be read.
+    /// Returns whether a limit is reached. An empty queue is never full, so one message of any size fits.
     pub fn is_full(&self, max_packets: i64, max_bytes: i64) -> bool {
-        let over =
+        let reached =
             |amount: usize, limit: i64| i64::try_from(amount).is_ok_and(|amount| amount >= limit.max(1));
-        over(self.packets.len(), max_packets) || over(self.bytes, max_bytes)
+        reached(self.packets.len(), max_packets) || reached(self.bytes, max_bytes)
     }
 
-    /// Whether a packet was taken since this was asked before.
+    /// Returns whether a packet was read since the previous call.
     pub fn take_was_read(&mut self) -> bool {
         std::mem::take(&mut self.was_read)
     }
