@@ -1,11 +1,11 @@
 /*
- * Framewire for C++17: a thin, owning layer over framewire.h.                       framewire.hpp
+ * Framewire for C++17: a header-only RAII wrapper over framewire.h.                 framewire.hpp
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
  *     auto socket = framewire::Socket::create("wss://example.org/game");
  *     if (!socket)
- *         return complain(socket.error().message);
+ *         return report(socket.error().message);
  *     socket->on_open([](framewire::SocketRef self) { self.send_text("hello"); });
  *     socket->on_text([](framewire::SocketRef, std::string_view text) { show(text); });
  *     socket->on_error([](framewire::SocketRef, const framewire::ConnectionError &error) {
@@ -13,29 +13,32 @@
  *     });
  *     socket->open();
  *     while (playing) {
- *         framewire::poll(0, std::chrono::milliseconds(1));     // runs the callbacks, once a frame
+ *         framewire::poll(0, std::chrono::milliseconds(1));     // runs the callbacks, once per frame
  *         draw();
  *     }
  *
  * Names. Socket::send_text is fw_socket_send_text, Code::would_block is FW_RESULT_WOULD_BLOCK, and so
- * on for every function and constant. framewire.h is the manual: limits, results, threads and what
- * blocks are said there, and hold here. The comments below say what C++ adds.
+ * on for every function and constant. The limits, return values, threading rules and defaults of
+ * framewire.h apply unchanged. The comments below describe what C++ adds.
  *
- * Ownership. Socket, Tls, Segment, Buffer and Event own one handle each: they can be moved, not copied,
- * and end its life when they go. SocketRef, SegmentRef and Request are handles that own nothing: copy
- * them freely; one that is dead is refused, never harmful.
+ * Ownership. Socket, Tls, Segment, Buffer and Event own one handle each. They can be moved but not
+ * copied, and release the handle in their destructor. SocketRef, SegmentRef and Request own nothing and
+ * can be copied. Using a stale handle is safe: the call returns invalid_handle.
  *
- * Results. Nothing here throws. What can fail answers with a Result, which is true when it went well
- * and otherwise has an Error: a code to act on and a message to read. The header works with
- * -fno-exceptions and -fno-rtti, and where the standard library has no memory left it does what the
- * program's operator new does.
+ * Results. Nothing throws. A function that can fail returns a Result, which is true on success and
+ * otherwise contains an Error with a code and a message. The header compiles with -fno-exceptions and
+ * -fno-rtti. When the standard library cannot allocate, the program's operator new decides what happens.
  *
- * Callbacks. Any std::function; an empty one removes. It receives the socket as a SocketRef, which
- * stays right when the Socket is moved. It may do anything that framewire.h allows, and also replace
- * itself, and move or destroy its own Socket: it and what it captured live on until it has returned.
- * They are let go at the latest when the socket's finalizer has run: at the next poll after the Socket
- * went, or in shutdown. An exception that leaves a callback has nowhere to go, since the library below
- * is not C++: std::terminate is called, at the place of the throw, for a debugger to see.
+ * Callbacks. Any std::function; an empty one removes the callback. A callback receives the socket as a
+ * SocketRef, which stays valid when the Socket is moved. It may do anything that framewire.h allows, and
+ * also replace itself, and move or destroy its own Socket: the function and its captures live until it
+ * has returned. Callbacks are destroyed when the socket's finalizer has run: at the next poll after the
+ * Socket was destroyed, or in shutdown. An exception that leaves a callback cannot pass through the
+ * library, which is not C++, so it calls std::terminate at the point of the throw.
+ *
+ * Threading. Every function may be called from any thread and inside any callback, and does not block,
+ * except wait and shutdown, which are bounded by their timeouts. Moving or destroying an
+ * object is not synchronized with its other functions.
  */
 
 #ifndef FRAMEWIRE_HPP
@@ -68,9 +71,9 @@ namespace framewire {
 class SocketRef;
 
 // ---------------------------------------------------------------------------------------- constants
-// Numbers that a newer library may know and this header does not are passed through as they are.
+// Values of a newer library that this header does not name are passed through unchanged.
 
-/// What a call answers.
+/// The result code of a call.
 enum class Code : std::uint32_t {
     ok = FW_RESULT_OK,
     invalid_argument = FW_RESULT_INVALID_ARGUMENT,
@@ -87,7 +90,7 @@ enum class Code : std::uint32_t {
     internal = FW_RESULT_INTERNAL,
 };
 
-/// How much is logged.
+/// The log level.
 enum class LogLevel : std::uint32_t {
     off = FW_LOG_OFF,
     error = FW_LOG_ERROR,
@@ -97,14 +100,14 @@ enum class LogLevel : std::uint32_t {
     trace = FW_LOG_TRACE,
 };
 
-/// What a message holds.
+/// The type of a message.
 enum class Opcode : std::uint32_t {
     none = FW_OPCODE_NONE,
     text = FW_OPCODE_TEXT,
     binary = FW_OPCODE_BINARY,
 };
 
-/// What is special about one message; bits that can be combined with |.
+/// Options for sending one message, which can be combined with |.
 enum class SendFlags : std::uint32_t {
     none = FW_SEND_DEFAULT,
     uncompressed = FW_SEND_UNCOMPRESSED,
@@ -115,7 +118,7 @@ constexpr SendFlags operator|(SendFlags a, SendFlags b) noexcept
     return static_cast<SendFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
-/// What went wrong with a connection.
+/// The cause of a connection error.
 enum class ErrorKind : std::uint32_t {
     none = FW_ERROR_KIND_NONE,
     resolve = FW_ERROR_KIND_RESOLVE,
@@ -135,7 +138,7 @@ enum class ErrorKind : std::uint32_t {
     internal = FW_ERROR_KIND_INTERNAL,
 };
 
-/// How far a connection had come.
+/// The phase in which a connection failed.
 enum class Phase : std::uint32_t {
     none = FW_PHASE_NONE,
     resolve = FW_PHASE_RESOLVE,
@@ -153,7 +156,7 @@ enum class Dispatch : std::uint32_t {
     worker = FW_DISPATCH_WORKER,
 };
 
-/// What an event is about.
+/// The type of an event.
 enum class EventType : std::uint32_t {
     none = FW_EVENT_NONE,
     open = FW_EVENT_OPEN,
@@ -167,21 +170,21 @@ enum class EventType : std::uint32_t {
     error = FW_EVENT_ERROR,
 };
 
-/// Which certificate authorities are trusted.
+/// The trusted certificate authorities.
 enum class Roots : std::uint32_t {
     webpki = FW_ROOTS_WEBPKI,
     platform = FW_ROOTS_PLATFORM,
     none = FW_ROOTS_NONE,
 };
 
-/// Which version of HTTP a WebSocket begins with.
+/// The HTTP version to connect with.
 enum class HttpVersion : std::uint32_t {
     automatic = FW_HTTP_AUTO,
     http_1 = FW_HTTP_1,
     http_2 = FW_HTTP_2,
 };
 
-/// Where a socket is in its life.
+/// The state of a socket.
 enum class State : std::uint32_t {
     connecting = FW_STATE_CONNECTING,
     open = FW_STATE_OPEN,
@@ -190,7 +193,7 @@ enum class State : std::uint32_t {
     unknown = FW_STATE_UNKNOWN,
 };
 
-/// The constant's name in framewire.h, such as "FW_STATE_OPEN"; for logs.
+/// Returns the name of the constant in framewire.h, such as "FW_STATE_OPEN", for logs.
 inline const char *name(State state) noexcept { return fw_state_name(static_cast<fw_state>(state)); }
 inline const char *name(Phase phase) noexcept { return fw_phase_name(static_cast<fw_phase>(phase)); }
 inline const char *name(ErrorKind kind) noexcept { return fw_error_kind_name(static_cast<fw_error_kind>(kind)); }
@@ -198,17 +201,17 @@ inline const char *name(EventType type) noexcept { return fw_event_type_name(sta
 
 // ------------------------------------------------------------------------------------------ results
 
-/// Why a call was refused.
+/// Describes why a call failed.
 struct Error {
     Code code;
-    /// In words; for people, not for programs.
+    /// A description for logs, which is not stable between versions.
     std::string message;
 
-    /// The constant's name in framewire.h, such as "FW_RESULT_WOULD_BLOCK".
+    /// Returns the name of the constant in framewire.h, such as "FW_RESULT_WOULD_BLOCK".
     const char *name() const noexcept { return fw_result_name(static_cast<fw_result>(code)); }
 };
 
-/// A value, or the reason why there is none.
+/// Contains a value, or an error.
 template <class T> class [[nodiscard]] Result {
 public:
     Result(T value) : value_(std::move(value)) {}
@@ -216,14 +219,14 @@ public:
 
     explicit operator bool() const noexcept { return value_.has_value(); }
 
-    /// The value; only where the result is true.
+    /// Returns the value. The result must be true.
     T &operator*() & noexcept { return assert(value_), *value_; }
     const T &operator*() const & noexcept { return assert(value_), *value_; }
     T &&operator*() && noexcept { return assert(value_), std::move(*value_); }
     T *operator->() noexcept { return assert(value_), &*value_; }
     const T *operator->() const noexcept { return assert(value_), &*value_; }
 
-    /// The reason; code ok and no message where the result is true.
+    /// Returns the error; its code is ok and its message empty if the result is true.
     const Error &error() const noexcept { return error_; }
     Code code() const noexcept { return error_.code; }
 
@@ -232,8 +235,8 @@ private:
     Error error_{Code::ok, {}};
 };
 
-/// Done, or the reason why not. May be ignored: a send that fails is followed by the event that says
-/// why, and a setting that fails is a mistake in the program.
+/// Success, or an error. May be ignored: a send that fails because the connection ended is followed by
+/// the terminal event, and a setting fails only if its value or the time of the call is invalid.
 template <> class Result<void> {
 public:
     Result() = default;
@@ -241,7 +244,7 @@ public:
 
     explicit operator bool() const noexcept { return error_.code == Code::ok; }
 
-    /// The reason; code ok and no message where the result is true.
+    /// Returns the error; its code is ok and its message empty if the result is true.
     const Error &error() const noexcept { return error_; }
     Code code() const noexcept { return error_.code; }
 
@@ -251,7 +254,7 @@ private:
 
 namespace detail {
 
-/// The text of one of the functions `size_t f(..., char *buf, size_t cap)`.
+/// Returns the text of a function `size_t f(..., char *buf, size_t cap)`.
 template <class CopyOut> std::string text_of(CopyOut copy_out)
 {
     char small[256];
@@ -259,7 +262,7 @@ template <class CopyOut> std::string text_of(CopyOut copy_out)
     if (length < sizeof small)
         return std::string(small, length);
     std::string text;
-    do { // It may have grown since it was asked how long it is.
+    do { // The text may have become longer since the previous call.
         text.resize(length);
         length = copy_out(&text[0], text.size() + 1);
     } while (length > text.size());
@@ -267,15 +270,15 @@ template <class CopyOut> std::string text_of(CopyOut copy_out)
     return text;
 }
 
-/// The text of one of the functions `size_t f(handle, char *buf, size_t cap)`.
+/// Returns the text of a function `size_t f(handle, char *buf, size_t cap)`.
 template <class Handle>
 std::string text_of(Handle handle, std::size_t (*copy_out)(Handle, char *, std::size_t))
 {
     return text_of([=](char *buf, std::size_t cap) { return copy_out(handle, buf, cap); });
 }
 
-/// The text of one of the functions `size_t f(handle, const char *name, char *buf, size_t cap)`. No
-/// header has a NUL in its name, at which the library would stop reading.
+/// Returns the text of a function `size_t f(handle, const char *name, char *buf, size_t cap)`. A name with
+/// a NUL, at which the library would stop reading, matches no header.
 template <class Handle>
 std::string text_of(Handle handle, std::string_view name,
                     std::size_t (*copy_out)(Handle, const char *, char *, std::size_t))
@@ -299,12 +302,12 @@ inline Result<void> check(fw_result result)
     return last_error(result);
 }
 
-/// Calls a function of framewire.h that wants NUL-terminated text. A NUL inside would cut it short
-/// unnoticed, and is refused.
+/// Calls a function of framewire.h that takes NUL-terminated text. Rejects a NUL inside the text, which
+/// would truncate it.
 template <class Call, class... Text> Result<void> call_with_text(Call call, Text... text)
 {
     if (((text.find('\0') != std::string_view::npos) || ...))
-        return Error{Code::invalid_argument, "there is a NUL inside the text"};
+        return Error{Code::invalid_argument, "the text contains a NUL"};
     return check(call(std::string(text).c_str()...));
 }
 
@@ -321,19 +324,19 @@ Result<void> with_text(Handle handle, fw_result (*call)(Handle, const char *, co
     return call_with_text([=](auto f, auto s) { return call(handle, f, s); }, first, second);
 }
 
-inline std::uint32_t count_of(std::chrono::milliseconds time) noexcept
+inline std::uint32_t milliseconds_of(std::chrono::milliseconds time) noexcept
 {
-    constexpr std::chrono::milliseconds::rep most = std::numeric_limits<std::uint32_t>::max();
-    return static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(time.count(), 0, most));
+    constexpr std::chrono::milliseconds::rep max = std::numeric_limits<std::uint32_t>::max();
+    return static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(time.count(), 0, max));
 }
 
-/// 0 means no limit, so a budget that is overdrawn is the smallest there is.
+/// Converts a budget; a negative one becomes 1, because 0 means no limit.
 inline std::uint32_t budget_of(std::chrono::microseconds time) noexcept
 {
-    constexpr std::chrono::microseconds::rep most = std::numeric_limits<std::uint32_t>::max();
+    constexpr std::chrono::microseconds::rep max = std::numeric_limits<std::uint32_t>::max();
     if (time.count() < 0)
         return 1;
-    return static_cast<std::uint32_t>(std::min<std::chrono::microseconds::rep>(time.count(), most));
+    return static_cast<std::uint32_t>(std::min<std::chrono::microseconds::rep>(time.count(), max));
 }
 
 template <class T>
@@ -343,23 +346,23 @@ constexpr bool is_byte = std::is_same_v<T, char> || std::is_same_v<T, signed cha
 template <class Container>
 using ElementOf = std::remove_pointer_t<decltype(std::data(std::declval<Container &>()))>;
 
-/// Whether such elements can be seen as T: bytes of any kind, and const stays const.
+/// Whether Element is a byte type that can be viewed as T without removing const.
 template <class T, class Element>
-constexpr bool is_seen_as =
+constexpr bool is_viewable_as =
     is_byte<std::remove_cv_t<Element>> && (std::is_const_v<T> || !std::is_const_v<Element>);
 
 } // namespace detail
 
 // -------------------------------------------------------------------------------------------- bytes
 
-/// Bytes that lie somewhere else: a pointer and a length. T is std::uint8_t, or const of it.
+/// A view of contiguous bytes, owned elsewhere. T is std::uint8_t or const std::uint8_t.
 template <class T> class Span {
 public:
     constexpr Span() noexcept = default;
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
-    /// Of anything with data() and size() whose elements are bytes: vectors, arrays, strings, std::span.
+    /// Views any container with data() and size() whose elements are bytes: vector, array, string, span.
     template <class Container, class Element = detail::ElementOf<Container>,
-              class = std::enable_if_t<detail::is_seen_as<T, Element> &&
+              class = std::enable_if_t<detail::is_viewable_as<T, Element> &&
                                        !std::is_array_v<std::remove_reference_t<Container>>>>
     Span(Container &&container) noexcept
         : data_(reinterpret_cast<T *>(std::data(container))), size_(std::size(container))
@@ -379,15 +382,15 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Bytes to read.
+/// A read-only view of bytes.
 using Bytes = Span<const std::uint8_t>;
-/// Bytes to write.
+/// A writable view of bytes.
 using WritableBytes = Span<std::uint8_t>;
 
-/// One hold on a pooled block: bytes that stay where they are until this object goes, or is sent.
+/// Owns one reference to a pooled buffer. The bytes stay valid until it is destroyed or sent.
 class Segment {
 public:
-    /// Nothing.
+    /// Creates an empty segment.
     Segment() noexcept = default;
     Segment(Segment &&other) noexcept : raw_(other.detach()) {}
     Segment &operator=(Segment &&other) noexcept
@@ -407,39 +410,42 @@ public:
         return {reinterpret_cast<const char *>(raw_.data + raw_.offset), raw_.count};
     }
 
-    /// One more hold on the same bytes. No copy is made.
+    /// Adds a reference to the same bytes, without a copy.
     Result<Segment> retain() const { return hold(raw_); }
 
-    /// Gives up the hold before its time.
+    /// Releases the reference before the destructor does.
     void release() noexcept
     {
         if (fw_segment held = detach(); held.buffer.id != 0)
             fw_segment_release(held);
     }
 
-    /// A hold on what a callback or an event shows.
-    static Result<Segment> hold(const fw_segment &shown)
+    /// Adds a reference to a segment of a callback or an event.
+    static Result<Segment> hold(const fw_segment &raw)
     {
-        if (fw_result result = fw_segment_retain(shown); result != FW_RESULT_OK)
+        if (fw_result result = fw_segment_retain(raw); result != FW_RESULT_OK)
             return detail::last_error(result);
-        return Segment(shown);
+        return Segment(raw);
     }
-    /// Takes over a hold that a function of framewire.h gave.
-    explicit Segment(fw_segment held) noexcept : raw_(held) {}
+    /// Takes ownership of one reference.
+    explicit Segment(fw_segment raw) noexcept : raw_(raw) {}
     const fw_segment &raw() const noexcept { return raw_; }
-    /// Leaves the hold to the caller, to release or to send.
+    /// Transfers ownership of the reference to the caller, who releases or sends it.
     fw_segment detach() noexcept { return std::exchange(raw_, fw_segment{}); }
 
 protected:
     fw_segment raw_{};
 };
 
-/// A block of the pool to write a message into, which can then be sent without a copy.
+/// A writable pooled buffer. A message written into it can be sent without a copy.
 class Buffer : public Segment {
 public:
     Buffer() noexcept = default;
 
-    /// size bytes, their content undefined (fw_buffer_get).
+    /// Allocates a buffer from the pool (fw_buffer_get).
+    ///
+    /// \param size its size in bytes; the contents are undefined
+    /// \returns the buffer; out_of_memory if allocation fails
     static Result<Buffer> get(std::size_t size)
     {
         fw_segment segment{};
@@ -449,14 +455,14 @@ public:
     }
 
     WritableBytes writable() noexcept { return {raw_.data + raw_.offset, raw_.count}; }
-    /// Keeps the first size bytes, where fewer were written than were asked for.
+    /// Truncates the buffer to its first size bytes.
     void shrink(std::size_t size) noexcept { raw_.count = std::min(raw_.count, size); }
 
 private:
-    explicit Buffer(fw_segment held) noexcept : Segment(held) {}
+    explicit Buffer(fw_segment raw) noexcept : Segment(raw) {}
 };
 
-/// A received payload, shown where it lies until the callback returns or its event goes.
+/// A view of a received payload, valid until the callback returns or the event is destroyed.
 class SegmentRef {
 public:
     explicit SegmentRef(const fw_segment &raw) noexcept : raw_(&raw) {}
@@ -466,7 +472,7 @@ public:
     {
         return {reinterpret_cast<const char *>(raw_->data + raw_->offset), raw_->count};
     }
-    /// Keeps it longer, without a copy.
+    /// Adds a reference that keeps the payload longer, without a copy.
     Result<Segment> retain() const { return Segment::hold(*raw_); }
     const fw_segment &raw() const noexcept { return *raw_; }
 
@@ -474,18 +480,19 @@ private:
     const fw_segment *raw_;
 };
 
-/// One fragment of a message, shown until the callback returns.
+/// A fragment of a message, valid until the callback returns.
 struct Frame {
-    /// What the whole message is.
+    /// The type of the whole message.
     Opcode opcode;
     bool is_first;
     bool is_final;
     SegmentRef payload;
 };
 
-/// What the pool of payload memory holds.
+/// Counters of the buffer pool.
 using PoolStats = fw_pool_stats;
 
+/// Returns the counters of the buffer pool.
 inline PoolStats buffer_pool_stats() noexcept
 {
     PoolStats stats{};
@@ -494,72 +501,80 @@ inline PoolStats buffer_pool_stats() noexcept
     return stats;
 }
 
-/// Gives the blocks that are kept for reuse back to the allocator.
+/// Frees the pooled blocks that are not in use.
 inline void buffer_pool_trim() noexcept { fw_buffer_pool_trim(); }
 
 // ------------------------------------------------------------------------------------------ library
 
-/// The version of the library that runs; FW_VERSION is that of the header.
+/// Returns the version of the linked library; FW_VERSION is the version of the header.
 inline std::uint32_t version() noexcept { return fw_version(); }
 inline std::string_view version_string() noexcept { return fw_version_string(); }
 
-/// Whether the library that runs is one that this header describes. Worth a look at start, where the
-/// library is shared.
+/// Returns whether the linked library is compatible with this header. Check it at startup if the library is
+/// shared.
 inline bool library_matches_header() noexcept
 {
     // FW_STRUCT_CONFIG, FW_STRUCT_STATS, FW_STRUCT_POOL_STATS, FW_STRUCT_COMPRESSION, FW_STRUCT_EXTENSION,
-    // FW_STRUCT_RECONNECT and FW_STRUCT_CALLBACKS carry their size, and may have another in the library.
+    // FW_STRUCT_RECONNECT and FW_STRUCT_CALLBACKS have a struct_size and may differ in size.
     return fw_version() >> 8 == FW_VERSION >> 8 && fw_sizeof(FW_STRUCT_ERROR) == sizeof(fw_error) &&
            fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) && fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) &&
            fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&
            fw_sizeof(FW_STRUCT_EXTENSION_FRAME) == sizeof(fw_extension_frame);
 }
 
-/// How the library is to run: fw_config, with its defaults already in it.
+/// Configuration of the library: fw_config, initialized with the defaults.
 struct Config : fw_config {
     Config() noexcept : fw_config() { fw_config_init(this, sizeof(fw_config)); }
 };
 
-/// Starts the library as configured. Optional: the first socket starts it with defaults.
+/// Starts the library. Optional: the first socket starts it with the default configuration.
 inline Result<void> init(const Config &config) { return detail::check(fw_init(&config)); }
 
-/// Destroys every socket, ends every thread of the library, and lets go of all callbacks. Open connections
-/// first send what is queued, within the timeout. Socket objects that still exist become harmless.
+/// Destroys every socket, joins every thread of the library, and destroys all callbacks.
+///
+/// Open connections send their queued messages first. Existing Socket objects become invalid: their
+/// functions return invalid_handle. Fails inside a callback.
+///
+/// \param timeout the time limit; with 0, queued messages are dropped
+/// \returns timed_out if a callback or a thread has not ended in time
 inline Result<void> shutdown(std::chrono::milliseconds timeout)
 {
-    return detail::check(fw_shutdown(detail::count_of(timeout)));
+    return detail::check(fw_shutdown(detail::milliseconds_of(timeout)));
 }
 
-/// Runs waiting callbacks within a budget; 0 is no limit. Returns how many events were delivered.
+/// Delivers queued events by calling their callbacks, within a budget.
 ///
-/// A negative budget, which is what remains of a frame that took too long, runs one callback at most.
+/// \param max_events the maximum number of events; 0 is no limit
+/// \param budget the time after which no further callback starts; 0 is no limit; with a negative budget,
+///   such as the rest of a frame that took too long, at most one callback runs
+/// \returns the number of events delivered
 inline std::size_t poll(std::uint32_t max_events = 0, std::chrono::microseconds budget = {})
 {
     return fw_poll(max_events, detail::budget_of(budget));
 }
 
-/// How many events wait, over all sockets.
+/// Returns the number of queued events of all sockets.
 inline std::size_t pending() noexcept { return fw_pending(); }
 
-/// Sleeps until an event waits; false when none came in time.
-inline bool wait(std::chrono::milliseconds timeout) noexcept { return fw_wait(detail::count_of(timeout)); }
+/// Blocks until an event is queued. Returns false if the timeout expires first.
+inline bool wait(std::chrono::milliseconds timeout) noexcept { return fw_wait(detail::milliseconds_of(timeout)); }
 
-// ------------------------------------------------------------------------- what callbacks are shown
+// ------------------------------------------------------------------------------- callback arguments
 
-/// How a connection ended, or why it could not be made. Its message lives as long as the callback or
-/// the event that showed it.
+/// Describes a connection error. Its message is valid until the callback returns or the event is
+/// destroyed.
 struct ConnectionError {
     ErrorKind kind;
     Phase phase;
-    /// errno or WSAGetLastError, 0 where there is none.
+    /// The error number of the operating system (errno or WSAGetLastError), or 0.
     std::int32_t os_code;
-    /// The status of a refused upgrade, 0 where there is none.
+    /// The HTTP status of a rejected upgrade, or 0.
     std::uint16_t http_status;
-    /// 0 where there is none.
+    /// The TLS alert, or 0.
     std::uint8_t tls_alert;
-    /// Whether trying again later may help.
+    /// Whether a retry may succeed.
     bool retriable;
-    /// NUL-terminated.
+    /// A description for logs, NUL-terminated.
     std::string_view message;
 
     explicit ConnectionError(const fw_error &raw) noexcept
@@ -570,17 +585,18 @@ struct ConnectionError {
     }
 };
 
-/// The upgrade request of one attempt. Refused when its callback has returned, or its event is gone.
+/// The upgrade request of one connection attempt. Invalid after its callback returns or its event is
+/// destroyed.
 class Request {
 public:
     explicit Request(fw_request raw) noexcept : raw_(raw) {}
 
     std::string url() const { return detail::text_of(raw_, fw_request_url); }
     std::uint32_t http_version() const noexcept { return fw_request_http_version(raw_); }
-    /// A number from 1.
+    /// Returns the number of the attempt, from 1.
     std::uint32_t attempt() const noexcept { return fw_request_attempt(raw_); }
 
-    /// The first field of that name; empty if there is none.
+    /// Returns the value of the first header field of that name, or an empty string.
     std::string header(std::string_view name) const
     {
         return detail::text_of(raw_, name, fw_request_header);
@@ -604,12 +620,12 @@ private:
     fw_request raw_;
 };
 
-// --------------------------------------------------------------------------------------- TLS, tuning
+// ------------------------------------------------------------------------- TLS, reconnect, compression
 
-/// TLS settings for wss: sockets, which keep them alive after this object has gone.
+/// TLS settings for wss: sockets, which keep them after this object is destroyed.
 class Tls {
 public:
-    /// None.
+    /// Creates an empty object.
     Tls() noexcept = default;
     Tls(Tls &&other) noexcept : raw_(std::exchange(other.raw_, fw_tls{})) {}
     Tls &operator=(Tls &&other) noexcept
@@ -622,7 +638,7 @@ public:
     }
     ~Tls() { destroy(); }
 
-    /// Webpki roots, verification on, a session cache of their own.
+    /// Creates settings with webpki roots, verification, and their own session cache.
     static Result<Tls> create()
     {
         Tls tls;
@@ -653,7 +669,7 @@ public:
     {
         return detail::check(fw_tls_set_roots(raw_, static_cast<fw_roots>(roots)));
     }
-    /// Accepts any certificate: for development only.
+    /// Accepts any certificate. For development only.
     Result<void> set_insecure(bool enable) { return detail::check(fw_tls_set_insecure(raw_, enable)); }
     Result<void> set_key_log(bool enable) { return detail::check(fw_tls_set_key_log(raw_, enable)); }
 
@@ -663,22 +679,22 @@ private:
     fw_tls raw_{};
 };
 
-/// Whether a lost connection is tried again: fw_reconnect, with its defaults already in it, switched on.
+/// Settings for retries: fw_reconnect, initialized with the defaults and enabled.
 struct Reconnect : fw_reconnect {
     Reconnect() noexcept : fw_reconnect() { fw_reconnect_init(this, sizeof(fw_reconnect)); }
 };
 
-/// How messages are compressed: fw_compression, with its defaults already in it.
+/// Settings for permessage-deflate: fw_compression, initialized with the defaults.
 struct Compression : fw_compression {
     Compression() noexcept : fw_compression() { fw_compression_init(this, sizeof(fw_compression)); }
 };
 
-/// What a socket has done.
+/// Counters of a socket.
 using Stats = fw_stats;
 
 // --------------------------------------------------------------------------------------- extensions
 
-/// What an extension is shown of a message, or of a fragment.
+/// Describes a message, or a fragment, to an extension.
 struct ExtensionFrame {
     Opcode opcode;
     bool is_first;
@@ -687,13 +703,13 @@ struct ExtensionFrame {
     std::uint32_t rsv;
 };
 
-/// An extension of one's own (RFC 6455 section 9): derive from it, and give it to a socket.
+/// The base class of custom extensions (RFC 6455 section 9); see SocketRef::add_extension.
 ///
-/// Its functions are called on the socket's worker thread, one at a time, and must be quick; the
-/// destructor may run on any thread. Exceptions: as for callbacks.
+/// Its functions are called on the socket's worker thread, one at a time, and should return quickly. The
+/// destructor may run on any thread. An exception that leaves them calls std::terminate.
 class Extension {
 public:
-    /// rsv: the reserved bits that it owns; 0 when it changes every message.
+    /// \param rsv the reserved bits that the extension uses; 0 if it transforms every message
     explicit Extension(std::uint32_t rsv) noexcept : rsv_(rsv) {}
     virtual ~Extension() = default;
     Extension(const Extension &) = delete;
@@ -701,17 +717,17 @@ public:
 
     std::uint32_t rsv() const noexcept { return rsv_; }
 
-    /// The element for Sec-WebSocket-Extensions, such as "x-xor; key=7", of at most 512 bytes; empty, or
-    /// longer, offers nothing this time.
+    /// Returns the element for Sec-WebSocket-Extensions, such as "x-xor; key=7", of at most 512 bytes. If it
+    /// is empty or longer, the extension is not offered.
     virtual std::string add_negotiation() = 0;
-    /// The server has accepted with this element; false ends the attempt in an error.
+    /// Handles the element with which the server accepted. Returns false to fail the connection attempt.
     virtual bool parse_negotiation(std::string_view) { return true; }
-    /// The reserved bits for a message that is to be sent; none sends it unchanged.
+    /// Returns the reserved bits for a message to send; 0 sends it without transforming it.
     virtual std::uint32_t frame_header(const ExtensionFrame &) { return rsv_; }
-    /// Changes what is to be sent. An out that stays empty leaves the payload as it is; false ends the
-    /// connection in an error.
+    /// Transforms a payload to send into the Buffer; an empty Buffer leaves it unchanged. Returns false to
+    /// fail the connection.
     virtual bool encode(const ExtensionFrame &, Bytes, Buffer &) { return true; }
-    /// The same for what was received.
+    /// Transforms a received payload in the same way.
     virtual bool decode(const ExtensionFrame &, Bytes, Buffer &) { return true; }
 
 private:
@@ -720,9 +736,9 @@ private:
 
 namespace detail {
 
-// The functions that the library calls, as with callbacks.
+// The functions that the library calls. Being noexcept, they turn an exception into std::terminate.
 
-inline std::size_t extension_offers(char *buf, std::size_t cap, void *extension) noexcept
+inline std::size_t extension_add_negotiation(char *buf, std::size_t cap, void *extension) noexcept
 {
     const std::string element = static_cast<Extension *>(extension)->add_negotiation();
     if (element.size() > cap)
@@ -731,7 +747,7 @@ inline std::size_t extension_offers(char *buf, std::size_t cap, void *extension)
     return element.size();
 }
 
-inline std::uint32_t extension_accepts(const char *element, std::size_t len, void *extension) noexcept
+inline std::uint32_t extension_parse_negotiation(const char *element, std::size_t len, void *extension) noexcept
 {
     return static_cast<Extension *>(extension)->parse_negotiation({element, len});
 }
@@ -741,23 +757,23 @@ inline ExtensionFrame frame_of(const fw_extension_frame &frame) noexcept
     return {static_cast<Opcode>(frame.opcode), frame.is_first != 0, frame.is_final != 0, frame.rsv};
 }
 
-inline std::uint32_t extension_marks(const fw_extension_frame *frame, void *extension) noexcept
+inline std::uint32_t extension_frame_header(const fw_extension_frame *frame, void *extension) noexcept
 {
     return static_cast<Extension *>(extension)->frame_header(frame_of(*frame));
 }
 
 template <bool (Extension::*transform)(const ExtensionFrame &, Bytes, Buffer &)>
-std::uint32_t extension_changes(const fw_extension_frame *frame, const std::uint8_t *data, std::size_t len,
+std::uint32_t extension_transform(const fw_extension_frame *frame, const std::uint8_t *data, std::size_t len,
                                 fw_segment *out, void *extension) noexcept
 {
-    Buffer changed;
-    const bool done = (static_cast<Extension *>(extension)->*transform)(frame_of(*frame), {data, len}, changed);
-    if (done && changed)
-        *out = changed.detach();
+    Buffer out_buffer;
+    const bool done = (static_cast<Extension *>(extension)->*transform)(frame_of(*frame), {data, len}, out_buffer);
+    if (done && out_buffer)
+        *out = out_buffer.detach();
     return done;
 }
 
-inline void extension_ends(void *extension) noexcept { delete static_cast<Extension *>(extension); }
+inline void extension_destroy(void *extension) noexcept { delete static_cast<Extension *>(extension); }
 
 } // namespace detail
 
@@ -765,12 +781,12 @@ class Event;
 
 // ------------------------------------------------------------------------------------------ sockets
 
-/// A socket that belongs to somebody else: all of it but its callbacks.
+/// A non-owning socket handle, with all functions of a socket except those that set callbacks.
 ///
-/// A number: copy it, keep it, use it when the socket is gone; it is refused then.
+/// Can be copied and stored. After the socket is destroyed, its functions return invalid_handle.
 class SocketRef {
 public:
-    /// No socket.
+    /// Creates an invalid handle.
     SocketRef() noexcept = default;
     explicit SocketRef(fw_socket raw) noexcept : raw_(raw) {}
 
@@ -778,27 +794,30 @@ public:
     friend bool operator==(SocketRef a, SocketRef b) noexcept { return a.raw_.id == b.raw_.id; }
     friend bool operator!=(SocketRef a, SocketRef b) noexcept { return a.raw_.id != b.raw_.id; }
 
-    // Life.
+    // Lifecycle.
 
-    /// Starts connecting. Ends in exactly one terminal event, closed or error.
+    /// Starts connecting. If it returns ok, exactly one terminal event follows: closed or error.
     Result<void> open() { return detail::check(fw_socket_open(raw_)); }
-    /// Starts the closing handshake, behind what is queued.
+    /// Starts the closing handshake after all queued messages. While connecting, cancels.
+    ///
+    /// \param code the close code; 0 sends 1000
+    /// \param reason at most 123 bytes of UTF-8
     Result<void> close(std::uint16_t code = 1000, std::string_view reason = {})
     {
         return detail::call_with_text([&](auto text) { return fw_socket_close(raw_, code, text); }, reason);
     }
-    /// Drops the connection now.
+    /// Drops the connection immediately, without a closing handshake.
     Result<void> abort() { return detail::check(fw_socket_abort(raw_)); }
-    /// Ends the socket's life, also where a Socket owns it.
+    /// Destroys the socket, even if a Socket owns it.
     Result<void> destroy() { return detail::check(fw_socket_destroy(raw_)); }
-    /// A pointer of the program's own, which comes back in events.
+    /// Stores a pointer that events return.
     Result<void> set_user_data(void *user_data)
     {
         return detail::check(fw_socket_set_user_data(raw_, user_data));
     }
     void *user_data() const noexcept { return fw_socket_user_data(raw_); }
 
-    // Sending. Copied once; queued when true.
+    // Sending. The payload is copied once into the send queue.
 
     Result<void> send_text(std::string_view text)
     {
@@ -818,7 +837,7 @@ public:
         return detail::check(
             fw_socket_send_binary_with(raw_, data.data(), data.size(), static_cast<fw_send_flags>(flags)));
     }
-    /// Sends a Buffer, or a received Segment, where it lies. It is gone whatever the result.
+    /// Sends a Buffer or a received Segment without a copy. Consumes it, even on failure.
     Result<void> send_text_segment(Segment &&segment)
     {
         return detail::check(fw_socket_send_text_segment(raw_, segment.detach()));
@@ -831,17 +850,17 @@ public:
     {
         return detail::check(fw_socket_ping(raw_, data.data(), data.size()));
     }
-    /// Payload bytes accepted and not yet handed to the network.
+    /// Returns the number of payload bytes in the send queue.
     std::size_t buffered_amount() const noexcept { return fw_socket_buffered_amount(raw_); }
 
     // Delivery.
 
-    /// As framewire::poll, for this socket alone.
+    /// Delivers queued events of this socket; see framewire::poll.
     std::size_t poll(std::uint32_t max_events = 0, std::chrono::microseconds budget = {})
     {
         return fw_socket_poll(raw_, max_events, detail::budget_of(budget));
     }
-    /// As framewire::next_event, for this socket alone.
+    /// Dequeues the next event of this socket; see framewire::next_event.
     std::optional<Event> next_event();
     Result<void> set_dispatch(Dispatch dispatch)
     {
@@ -852,7 +871,7 @@ public:
         return detail::check(fw_socket_enable_event(raw_, static_cast<fw_event_type>(type), enable));
     }
 
-    // Settings, while the socket is closed.
+    // Settings. Require a closed socket.
 
     Result<void> set_origin(std::string_view origin)
     {
@@ -880,11 +899,11 @@ public:
     }
     Result<void> set_connect_timeout(std::chrono::milliseconds time)
     {
-        return detail::check(fw_socket_set_connect_timeout(raw_, detail::count_of(time)));
+        return detail::check(fw_socket_set_connect_timeout(raw_, detail::milliseconds_of(time)));
     }
     Result<void> set_close_timeout(std::chrono::milliseconds time)
     {
-        return detail::check(fw_socket_set_close_timeout(raw_, detail::count_of(time)));
+        return detail::check(fw_socket_set_close_timeout(raw_, detail::milliseconds_of(time)));
     }
     Result<void> set_compression(const Compression &compression)
     {
@@ -892,42 +911,42 @@ public:
     }
     /// Does not offer compression to the server.
     Result<void> set_no_compression() { return detail::check(fw_socket_set_compression(raw_, nullptr)); }
-    /// The extension lives until no connection uses it any more; where it is refused, it is gone.
+    /// Adds a custom extension. It is destroyed when no connection uses it, or at once if the call fails.
     Result<void> add_extension(std::unique_ptr<Extension> extension)
     {
         fw_extension functions{};
         fw_extension_init(&functions, sizeof functions);
         functions.rsv = extension ? extension->rsv() : 0;
-        functions.add_negotiation = extension ? detail::extension_offers : nullptr; // NULL is refused.
-        functions.parse_negotiation = detail::extension_accepts;
-        functions.frame_header = detail::extension_marks;
-        functions.encode = detail::extension_changes<&Extension::encode>;
-        functions.decode = detail::extension_changes<&Extension::decode>;
-        functions.destroy = detail::extension_ends;
+        functions.add_negotiation = extension ? detail::extension_add_negotiation : nullptr; // NULL is rejected.
+        functions.parse_negotiation = detail::extension_parse_negotiation;
+        functions.frame_header = detail::extension_frame_header;
+        functions.encode = detail::extension_transform<&Extension::encode>;
+        functions.decode = detail::extension_transform<&Extension::decode>;
+        functions.destroy = detail::extension_destroy;
         functions.user_data = extension.get();
         Result<void> added = detail::check(fw_socket_add_extension(raw_, &functions));
         if (added)
-            extension.release(); // detail::extension_ends deletes it.
+            extension.release(); // Owned by the library; detail::extension_destroy deletes it.
         return added;
     }
-    /// "http://user:password@host:port", https, socks5 or socks5h; "" for none.
+    /// Sets the proxy: "http://user:password@host:port", or https, socks5 or socks5h; "" for none.
     Result<void> set_proxy(std::string_view url)
     {
         return detail::with_text(raw_, fw_socket_set_proxy, url);
     }
-    /// Asks the environment, the default.
+    /// Uses the proxy of the environment variables (the default).
     Result<void> set_proxy_from_environment() { return detail::check(fw_socket_set_proxy(raw_, nullptr)); }
     Result<void> set_max_redirects(std::uint32_t count)
     {
         return detail::check(fw_socket_set_max_redirects(raw_, count));
     }
-    /// Keeps cookies for this socket; false also forgets them.
+    /// Enables or disables cookies for this socket; disabling also deletes them.
     Result<void> set_cookies(bool enable) { return detail::check(fw_socket_set_cookies(raw_, enable)); }
     Result<void> set_reconnect(const Reconnect &reconnect)
     {
         return detail::check(fw_socket_set_reconnect(raw_, &reconnect));
     }
-    /// The first loss is the end, the default.
+    /// Disables reconnecting (the default).
     Result<void> set_no_reconnect() { return detail::check(fw_socket_set_reconnect(raw_, nullptr)); }
     Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
     Result<void> set_http_version(HttpVersion version)
@@ -935,7 +954,7 @@ public:
         return detail::check(fw_socket_set_http_version(raw_, static_cast<fw_http>(version)));
     }
 
-    // Settings, at any time.
+    // Settings that can also change while the socket is open.
 
     Result<void> set_max_buffered_amount(std::size_t bytes)
     {
@@ -951,11 +970,11 @@ public:
     }
     Result<void> set_ping_frequency(std::chrono::milliseconds time)
     {
-        return detail::check(fw_socket_set_ping_frequency(raw_, detail::count_of(time)));
+        return detail::check(fw_socket_set_ping_frequency(raw_, detail::milliseconds_of(time)));
     }
     Result<void> set_close_after_no_message(std::chrono::milliseconds time)
     {
-        return detail::check(fw_socket_set_close_after_no_message(raw_, detail::count_of(time)));
+        return detail::check(fw_socket_set_close_after_no_message(raw_, detail::milliseconds_of(time)));
     }
     Result<void> set_context(std::string_view key, std::string_view value)
     {
@@ -966,7 +985,7 @@ public:
 
     State state() const noexcept { return static_cast<State>(fw_socket_state(raw_)); }
     bool is_open() const noexcept { return fw_socket_is_open(raw_); }
-    /// The smoothed round trip time of the pings; none before the first answer.
+    /// Returns the smoothed round-trip time of pings; empty before the first pong.
     std::optional<std::chrono::microseconds> latency() const noexcept
     {
         const std::int64_t microseconds = fw_socket_latency_us(raw_);
@@ -974,7 +993,7 @@ public:
             return std::nullopt;
         return std::chrono::microseconds(microseconds);
     }
-    /// None before the first message.
+    /// Returns the time of the last message received; empty before the first.
     std::optional<std::chrono::system_clock::time_point> last_message_received() const noexcept
     {
         const std::uint64_t microseconds = fw_socket_last_message_received(raw_);
@@ -993,7 +1012,7 @@ public:
     {
         return detail::text_of(raw_, name, fw_socket_response_header);
     }
-    /// The beginning of the body of a refused upgrade; may hold NULs.
+    /// Returns the first KiB of the body of a rejected upgrade, which may contain NULs.
     std::string response_body() const { return detail::text_of(raw_, fw_socket_response_body); }
     Result<Stats> stats() const
     {
@@ -1011,128 +1030,128 @@ protected:
 namespace detail {
 
 template <class... Arguments> using Callback = std::function<void(SocketRef, Arguments...)>;
-/// Shared with a call that is on its way, so that a callback can be replaced meanwhile.
-template <class... Arguments> using Kept = std::shared_ptr<const Callback<Arguments...>>;
-template <class T> struct Plain {
+/// Shared with a running call, so that the callback can be replaced meanwhile.
+template <class... Arguments> using SharedCallback = std::shared_ptr<const Callback<Arguments...>>;
+template <class T> struct Identity {
     using type = T;
 };
 
-/// What a socket's callbacks use. Held by the Socket, and by itself until the finalizer.
-struct Hooks {
+/// The callbacks of a socket. Owned by the Socket, and by itself until the finalizer has run.
+struct Callbacks {
     std::mutex mutex;
-    std::shared_ptr<Hooks> self;
-    Kept<> open;
-    Kept<std::string_view> text;
-    Kept<SegmentRef> text_segment;
-    Kept<Bytes> binary;
-    Kept<SegmentRef> binary_no_alloc;
-    Kept<const Frame &> incomplete_frame;
-    Kept<Request> internal_request_created;
-    Kept<Bytes> pong;
-    Kept<const ConnectionError &, std::uint32_t, std::chrono::milliseconds> reconnecting;
-    Kept<std::uint16_t, std::string_view> closed;
-    Kept<const ConnectionError &> error;
+    std::shared_ptr<Callbacks> self;
+    SharedCallback<> open;
+    SharedCallback<std::string_view> text;
+    SharedCallback<SegmentRef> text_segment;
+    SharedCallback<Bytes> binary;
+    SharedCallback<SegmentRef> binary_no_alloc;
+    SharedCallback<const Frame &> incomplete_frame;
+    SharedCallback<Request> internal_request_created;
+    SharedCallback<Bytes> pong;
+    SharedCallback<const ConnectionError &, std::uint32_t, std::chrono::milliseconds> reconnecting;
+    SharedCallback<std::uint16_t, std::string_view> closed;
+    SharedCallback<const ConnectionError &> error;
     std::function<void()> finalized;
     bool is_finalized = false;
 
-    // The functions that the library calls. Being noexcept they turn an exception into std::terminate.
+    // The functions that the library calls. Being noexcept, they turn an exception into std::terminate.
 
-    static void on_open(fw_socket socket, void *hooks) noexcept { run(hooks, &Hooks::open, socket); }
-    static void on_text(fw_socket socket, const char *text, std::size_t len, void *hooks) noexcept
+    static void on_open(fw_socket socket, void *callbacks) noexcept { run(callbacks, &Callbacks::open, socket); }
+    static void on_text(fw_socket socket, const char *text, std::size_t len, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::text, socket, std::string_view(text, len));
+        run(callbacks, &Callbacks::text, socket, std::string_view(text, len));
     }
-    static void on_text_segment(fw_socket socket, const fw_segment *segment, void *hooks) noexcept
+    static void on_text_segment(fw_socket socket, const fw_segment *segment, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::text_segment, socket, SegmentRef(*segment));
+        run(callbacks, &Callbacks::text_segment, socket, SegmentRef(*segment));
     }
-    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len, void *hooks) noexcept
+    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::binary, socket, Bytes(data, len));
+        run(callbacks, &Callbacks::binary, socket, Bytes(data, len));
     }
-    static void on_binary_no_alloc(fw_socket socket, const fw_segment *segment, void *hooks) noexcept
+    static void on_binary_no_alloc(fw_socket socket, const fw_segment *segment, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::binary_no_alloc, socket, SegmentRef(*segment));
+        run(callbacks, &Callbacks::binary_no_alloc, socket, SegmentRef(*segment));
     }
-    static void on_incomplete_frame(fw_socket socket, const fw_frame *frame, void *hooks) noexcept
+    static void on_incomplete_frame(fw_socket socket, const fw_frame *frame, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::incomplete_frame, socket,
+        run(callbacks, &Callbacks::incomplete_frame, socket,
             Frame{static_cast<Opcode>(frame->opcode), frame->is_first != 0, frame->is_final != 0,
                   SegmentRef(frame->payload)});
     }
-    static void on_internal_request_created(fw_socket socket, fw_request request, void *hooks) noexcept
+    static void on_internal_request_created(fw_socket socket, fw_request request, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::internal_request_created, socket, Request(request));
+        run(callbacks, &Callbacks::internal_request_created, socket, Request(request));
     }
-    static void on_pong(fw_socket socket, const std::uint8_t *data, std::size_t len, void *hooks) noexcept
+    static void on_pong(fw_socket socket, const std::uint8_t *data, std::size_t len, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::pong, socket, Bytes(data, len));
+        run(callbacks, &Callbacks::pong, socket, Bytes(data, len));
     }
     static void on_reconnecting(fw_socket socket, const fw_error *error, std::uint32_t attempt,
-                                std::uint32_t delay_ms, void *hooks) noexcept
+                                std::uint32_t delay_ms, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::reconnecting, socket, ConnectionError(*error), attempt,
+        run(callbacks, &Callbacks::reconnecting, socket, ConnectionError(*error), attempt,
             std::chrono::milliseconds(delay_ms));
     }
     static void on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len,
-                          void *hooks) noexcept
+                          void *callbacks) noexcept
     {
-        run(hooks, &Hooks::closed, socket, code, std::string_view(reason, len));
+        run(callbacks, &Callbacks::closed, socket, code, std::string_view(reason, len));
     }
-    static void on_error(fw_socket socket, const fw_error *error, void *hooks) noexcept
+    static void on_error(fw_socket socket, const fw_error *error, void *callbacks) noexcept
     {
-        run(hooks, &Hooks::error, socket, ConnectionError(*error));
+        run(callbacks, &Callbacks::error, socket, ConnectionError(*error));
     }
 
     static void finalize(void *user_data) noexcept
     {
-        auto *hooks = static_cast<Hooks *>(user_data);
-        // Taken out first: what the callbacks captured may, in going, come back here through a Socket.
-        const std::shared_ptr<Hooks> self = std::move(hooks->self);
-        Hooks gone;
+        auto *callbacks = static_cast<Callbacks *>(user_data);
+        // Destroyed after the lock is released: a captured Socket may call back into this object.
+        const std::shared_ptr<Callbacks> self = std::move(callbacks->self);
+        Callbacks released;
         {
-            const std::lock_guard<std::mutex> lock(hooks->mutex);
-            gone.open.swap(hooks->open);
-            gone.text.swap(hooks->text);
-            gone.binary.swap(hooks->binary);
-            gone.text_segment.swap(hooks->text_segment);
-            gone.binary_no_alloc.swap(hooks->binary_no_alloc);
-            gone.incomplete_frame.swap(hooks->incomplete_frame);
-            gone.internal_request_created.swap(hooks->internal_request_created);
-            gone.pong.swap(hooks->pong);
-            gone.reconnecting.swap(hooks->reconnecting);
-            gone.closed.swap(hooks->closed);
-            gone.error.swap(hooks->error);
-            gone.finalized.swap(hooks->finalized);
-            hooks->is_finalized = true;
+            const std::lock_guard<std::mutex> lock(callbacks->mutex);
+            released.open.swap(callbacks->open);
+            released.text.swap(callbacks->text);
+            released.binary.swap(callbacks->binary);
+            released.text_segment.swap(callbacks->text_segment);
+            released.binary_no_alloc.swap(callbacks->binary_no_alloc);
+            released.incomplete_frame.swap(callbacks->incomplete_frame);
+            released.internal_request_created.swap(callbacks->internal_request_created);
+            released.pong.swap(callbacks->pong);
+            released.reconnecting.swap(callbacks->reconnecting);
+            released.closed.swap(callbacks->closed);
+            released.error.swap(callbacks->error);
+            released.finalized.swap(callbacks->finalized);
+            callbacks->is_finalized = true;
         }
-        if (gone.finalized)
-            gone.finalized();
+        if (released.finalized)
+            released.finalized();
     }
 
-    template <class... Arguments, class... Given>
-    static void run(void *user_data, Kept<Arguments...> Hooks::*slot, fw_socket socket, Given &&...given)
+    template <class... Arguments, class... Values>
+    static void run(void *user_data, SharedCallback<Arguments...> Callbacks::*slot, fw_socket socket, Values &&...values)
     {
-        auto *hooks = static_cast<Hooks *>(user_data);
-        Kept<Arguments...> callback;
+        auto *callbacks = static_cast<Callbacks *>(user_data);
+        SharedCallback<Arguments...> callback;
         {
-            const std::lock_guard<std::mutex> lock(hooks->mutex);
-            callback = hooks->*slot;
+            const std::lock_guard<std::mutex> lock(callbacks->mutex);
+            callback = callbacks->*slot;
         }
         if (callback)
-            (*callback)(SocketRef(socket), std::forward<Given>(given)...);
+            (*callback)(SocketRef(socket), std::forward<Values>(values)...);
     }
 };
 
 } // namespace detail
 
-/// A WebSocket: one connection at a time, opened again as often as needed.
+/// A WebSocket. Owns the socket handle and its callbacks; can be opened again after a terminal event.
 class Socket : public SocketRef {
 public:
-    /// No socket.
+    /// Creates an empty object.
     Socket() noexcept = default;
     Socket(Socket &&other) noexcept
-        : SocketRef(std::exchange(other.raw_, fw_socket{})), hooks_(std::move(other.hooks_))
+        : SocketRef(std::exchange(other.raw_, fw_socket{})), callbacks_(std::move(other.callbacks_))
     {
     }
     Socket &operator=(Socket &&other) noexcept
@@ -1140,159 +1159,163 @@ public:
         if (this != &other) {
             Socket old(std::move(*this));
             raw_ = std::exchange(other.raw_, fw_socket{});
-            hooks_ = std::move(other.hooks_);
+            callbacks_ = std::move(other.callbacks_);
         }
         return *this;
     }
-    /// Ends the socket's life; an open connection is closed in the background as well as it goes. What is
-    /// queued is dropped: to send it, close and wait for on_closed.
+    /// Destroys the socket. An open connection is closed in the background. Queued messages are dropped;
+    /// to send them, call close and wait for on_closed.
     ~Socket()
     {
         if (raw_.id != 0)
             fw_socket_destroy(raw_);
     }
 
-    /// Checks the URL and touches no network.
+    /// Creates a socket. Does not connect.
+    ///
+    /// \param url a ws: or wss: URL
+    /// \returns the socket; invalid_url if the URL cannot be used
     static Result<Socket> create(std::string_view url)
     {
         Socket socket;
-        socket.hooks_ = std::make_shared<detail::Hooks>();
+        socket.callbacks_ = std::make_shared<detail::Callbacks>();
         Result<void> created =
             detail::call_with_text([&](auto text) { return fw_socket_create(text, &socket.raw_); }, url);
         if (!created)
             return created.error();
-        socket.hooks_->self = socket.hooks_;
-        fw_result held = fw_socket_set_finalizer(socket.raw_, detail::Hooks::finalize, socket.hooks_.get());
-        if (held != FW_RESULT_OK) { // A shutdown came in between.
-            socket.hooks_->self.reset();
-            return detail::last_error(held);
+        socket.callbacks_->self = socket.callbacks_;
+        fw_result result = fw_socket_set_finalizer(socket.raw_, detail::Callbacks::finalize, socket.callbacks_.get());
+        if (result != FW_RESULT_OK) { // Another thread has called shutdown.
+            socket.callbacks_->self.reset();
+            return detail::last_error(result);
         }
         return socket;
     }
 
     explicit operator bool() const noexcept { return raw_.id != 0; }
-    /// The handle, for all who should not own it.
+    /// Returns a non-owning handle.
     SocketRef ref() const noexcept { return *this; }
 
-    // Callbacks. Each is a function of its own here, so fw_callbacks_init and fw_socket_set_callbacks are
-    // not needed.
+    // Callbacks. Each has a function here, so fw_callbacks_init and fw_socket_set_callbacks are not needed.
 
-    /// The upgrade is done.
+    /// Sets the callback for an open connection.
     Result<void> on_open(std::function<void(SocketRef)> callback)
     {
-        return set(&detail::Hooks::open, std::move(callback), fw_socket_on_open, detail::Hooks::on_open);
+        return set(&detail::Callbacks::open, std::move(callback), fw_socket_on_open, detail::Callbacks::on_open);
     }
-    /// A whole text message came.
+    /// Sets the callback for text messages.
     Result<void> on_text(std::function<void(SocketRef, std::string_view)> callback)
     {
-        return set(&detail::Hooks::text, std::move(callback), fw_socket_on_text, detail::Hooks::on_text);
+        return set(&detail::Callbacks::text, std::move(callback), fw_socket_on_text, detail::Callbacks::on_text);
     }
-    /// A whole text message came, valid UTF-8, and may be kept without a copy.
+    /// Sets the callback for text messages whose payload can be retained without a copy.
     Result<void> on_text_segment(std::function<void(SocketRef, SegmentRef)> callback)
     {
-        return set(&detail::Hooks::text_segment, std::move(callback), fw_socket_on_text_segment,
-                   detail::Hooks::on_text_segment);
+        return set(&detail::Callbacks::text_segment, std::move(callback), fw_socket_on_text_segment,
+                   detail::Callbacks::on_text_segment);
     }
-    /// A whole binary message came.
+    /// Sets the callback for binary messages.
     Result<void> on_binary(std::function<void(SocketRef, Bytes)> callback)
     {
-        return set(&detail::Hooks::binary, std::move(callback), fw_socket_on_binary, detail::Hooks::on_binary);
+        return set(&detail::Callbacks::binary, std::move(callback), fw_socket_on_binary, detail::Callbacks::on_binary);
     }
-    /// A whole binary message came, and may be kept without a copy.
+    /// Sets the callback for binary messages whose payload can be retained without a copy.
     Result<void> on_binary_no_alloc(std::function<void(SocketRef, SegmentRef)> callback)
     {
-        return set(&detail::Hooks::binary_no_alloc, std::move(callback), fw_socket_on_binary_no_alloc,
-                   detail::Hooks::on_binary_no_alloc);
+        return set(&detail::Callbacks::binary_no_alloc, std::move(callback), fw_socket_on_binary_no_alloc,
+                   detail::Callbacks::on_binary_no_alloc);
     }
-    /// A fragment came; while this is set, messages in several fragments are not assembled.
+    /// Sets the callback for fragments. While it is set, fragmented messages are not assembled.
     Result<void> on_incomplete_frame(std::function<void(SocketRef, const Frame &)> callback)
     {
-        return set(&detail::Hooks::incomplete_frame, std::move(callback), fw_socket_on_incomplete_frame,
-                   detail::Hooks::on_incomplete_frame);
+        return set(&detail::Callbacks::incomplete_frame, std::move(callback), fw_socket_on_incomplete_frame,
+                   detail::Callbacks::on_incomplete_frame);
     }
-    /// The upgrade request of an attempt can still be changed.
+    /// Sets the callback that can modify the upgrade request before each connection attempt.
     Result<void> on_internal_request_created(std::function<void(SocketRef, Request)> callback)
     {
-        return set(&detail::Hooks::internal_request_created, std::move(callback),
-                   fw_socket_on_internal_request_created, detail::Hooks::on_internal_request_created);
+        return set(&detail::Callbacks::internal_request_created, std::move(callback),
+                   fw_socket_on_internal_request_created, detail::Callbacks::on_internal_request_created);
     }
-    /// A pong came.
+    /// Sets the callback for pongs.
     Result<void> on_pong(std::function<void(SocketRef, Bytes)> callback)
     {
-        return set(&detail::Hooks::pong, std::move(callback), fw_socket_on_pong, detail::Hooks::on_pong);
+        return set(&detail::Callbacks::pong, std::move(callback), fw_socket_on_pong, detail::Callbacks::on_pong);
     }
-    /// The connection was lost, or not made, and will be tried again after the delay.
+    /// Sets the callback for a failed connection that is retried after a delay.
     Result<void> on_reconnecting(
         std::function<void(SocketRef, const ConnectionError &, std::uint32_t attempt,
                            std::chrono::milliseconds delay)> callback)
     {
-        return set(&detail::Hooks::reconnecting, std::move(callback), fw_socket_on_reconnecting,
-                   detail::Hooks::on_reconnecting);
+        return set(&detail::Callbacks::reconnecting, std::move(callback), fw_socket_on_reconnecting,
+                   detail::Callbacks::on_reconnecting);
     }
-    /// Terminal: a closing handshake ended the connection, or the caller cancelled.
+    /// Sets the callback for the terminal event after a closing handshake, or a cancel by the caller.
     Result<void> on_closed(std::function<void(SocketRef, std::uint16_t code, std::string_view reason)> callback)
     {
-        return set(&detail::Hooks::closed, std::move(callback), fw_socket_on_closed, detail::Hooks::on_closed);
+        return set(&detail::Callbacks::closed, std::move(callback), fw_socket_on_closed, detail::Callbacks::on_closed);
     }
-    /// Terminal: the connection could not be made, or has failed.
+    /// Sets the callback for the terminal event after a failure.
     Result<void> on_error(std::function<void(SocketRef, const ConnectionError &)> callback)
     {
-        return set(&detail::Hooks::error, std::move(callback), fw_socket_on_error, detail::Hooks::on_error);
+        return set(&detail::Callbacks::error, std::move(callback), fw_socket_on_error, detail::Callbacks::on_error);
     }
-    /// The last that is ever called (fw_socket_set_finalizer), after the Socket has gone, or in shutdown.
+    /// Sets the finalizer, always the last callback for a socket: after the Socket is destroyed, or in
+    /// shutdown.
     Result<void> on_finalized(std::function<void()> callback)
     {
-        if (hooks_) {
-            const std::lock_guard<std::mutex> lock(hooks_->mutex);
-            if (!hooks_->is_finalized) {
-                hooks_->finalized.swap(callback);
+        if (callbacks_) {
+            const std::lock_guard<std::mutex> lock(callbacks_->mutex);
+            if (!callbacks_->is_finalized) {
+                callbacks_->finalized.swap(callback);
                 return {};
             }
         }
-        return Error{Code::invalid_handle, "there is no socket, or its finalizer has run: a shutdown came before"};
+        return Error{Code::invalid_handle, "there is no socket, or its finalizer has run because of a shutdown"};
     }
 
 private:
     template <class... Arguments, class Function>
-    Result<void> set(detail::Kept<Arguments...> detail::Hooks::*slot, detail::Callback<Arguments...> callback,
+    Result<void> set(detail::SharedCallback<Arguments...> detail::Callbacks::*slot, detail::Callback<Arguments...> callback,
                      fw_result (*registered)(fw_socket, Function, void *),
-                     typename detail::Plain<Function>::type run)
+                     typename detail::Identity<Function>::type run)
     {
-        if (!hooks_)
+        if (!callbacks_)
             return detail::check(registered(raw_, nullptr, nullptr));
-        detail::Kept<Arguments...> kept;
+        detail::SharedCallback<Arguments...> shared;
         if (callback)
-            kept = std::make_shared<const detail::Callback<Arguments...>>(std::move(callback));
-        const bool wanted = kept != nullptr;
-        exchange(slot, kept);
-        const fw_result result = registered(raw_, wanted ? run : nullptr, hooks_.get());
+            shared = std::make_shared<const detail::Callback<Arguments...>>(std::move(callback));
+        const bool is_set = shared != nullptr;
+        exchange(slot, shared);
+        const fw_result result = registered(raw_, is_set ? run : nullptr, callbacks_.get());
         if (result == FW_RESULT_OK)
             return {};
         Error error = detail::last_error(result);
-        exchange(slot, kept);
+        exchange(slot, shared);
         return error;
     }
 
-    /// The old callback goes where nothing is locked: what it captured may do anything in going.
-    template <class Kept> void exchange(Kept detail::Hooks::*slot, Kept &kept)
+    /// Leaves the old callback in `shared`, which the caller destroys without the lock: the destructors of its
+    /// captures may call any function.
+    template <class Shared> void exchange(Shared detail::Callbacks::*slot, Shared &shared)
     {
-        const std::lock_guard<std::mutex> lock(hooks_->mutex);
-        ((*hooks_).*slot).swap(kept);
+        const std::lock_guard<std::mutex> lock(callbacks_->mutex);
+        ((*callbacks_).*slot).swap(shared);
     }
 
-    std::shared_ptr<detail::Hooks> hooks_;
+    std::shared_ptr<detail::Callbacks> callbacks_;
 };
 
 // ------------------------------------------------------------------------------------ pulling events
 
-/// Shows something that happened; belongs to an Event or to Events.
+/// A view of an event that is owned by an Event or Events.
 class EventView {
 public:
     EventType type() const noexcept { return static_cast<EventType>(raw_.type); }
     SocketRef socket() const noexcept { return SocketRef(raw_.socket); }
-    /// What SocketRef::set_user_data has stored.
+    /// Returns the pointer set by SocketRef::set_user_data.
     void *user_data() const noexcept { return raw_.user_data; }
-    /// The message, fragment, pong, close reason or error message.
+    /// Returns the message, fragment, pong, close reason or error message.
     SegmentRef payload() const noexcept { return SegmentRef(raw_.payload); }
     Opcode opcode() const noexcept { return static_cast<Opcode>(raw_.opcode); }
     bool is_first() const noexcept { return raw_.is_first != 0; }
@@ -1300,10 +1323,11 @@ public:
     std::uint16_t close_code() const noexcept { return raw_.close_code; }
     ConnectionError error() const noexcept { return ConnectionError(raw_.error); }
     Request request() const noexcept { return Request(raw_.request); }
-    /// Of reconnecting: which try will follow, and how long from then.
+    /// Returns the number of the retry, from 1 (reconnecting).
     std::uint32_t attempt() const noexcept { return raw_.attempt; }
+    /// Returns the delay before the retry (reconnecting).
     std::chrono::milliseconds delay() const noexcept { return std::chrono::milliseconds(raw_.delay_ms); }
-    /// The rest of it.
+    /// Returns the event of the C API.
     const fw_event &raw() const noexcept { return raw_; }
 
 protected:
@@ -1314,9 +1338,9 @@ protected:
     fw_event raw_{};
 };
 
-/// Something that happened, taken from the queue instead of being delivered to a callback.
+/// An event taken from the queue instead of being delivered to a callback.
 ///
-/// What it shows lives as long as it does; a payload longer, when retained.
+/// Its contents are valid until it is destroyed. A retained payload stays valid longer.
 class Event : public EventView {
 public:
     Event(Event &&other) noexcept : EventView(std::exchange(other.raw_, fw_event{})) {}
@@ -1330,57 +1354,59 @@ public:
     }
     ~Event() { fw_event_release(&raw_); }
 
-    /// Takes over an event that a function of framewire.h gave.
-    explicit Event(fw_event taken) noexcept : EventView(taken) {}
+    /// Takes ownership of an event of the C API.
+    explicit Event(fw_event raw) noexcept : EventView(raw) {}
 };
 
-/// Room for several events that are taken at once. A range of EventView; keep it from frame to frame, as
-/// only making it allocates.
+/// A buffer for dequeuing several events at once, and a range of EventView. Only its constructor allocates,
+/// so keep it between frames.
 class Events {
 public:
-    explicit Events(std::size_t room = 64) : room_(new EventView[room]), size_(room) {}
+    /// \param capacity the maximum number of events per call of take
+    explicit Events(std::size_t capacity = 64) : events_(new EventView[capacity]), capacity_(capacity) {}
     Events(const Events &) = delete;
     Events &operator=(const Events &) = delete;
     ~Events() { release(); }
 
-    /// Releases the events it holds and takes the next ones of all sockets, in a fair order. Returns how
-    /// many.
+    /// Releases the previous events and dequeues the next ones of all sockets, in a fair order.
+    ///
+    /// \returns the number of events
     std::size_t take()
     {
         release();
-        return taken_ = fw_next_events(first(), size_);
+        return size_ = fw_next_events(data(), capacity_);
     }
-    /// As take, of one socket alone.
+    /// Releases the previous events and dequeues the next ones of one socket.
     std::size_t take(SocketRef socket)
     {
         release();
-        return taken_ = fw_socket_next_events(socket.raw(), first(), size_);
+        return size_ = fw_socket_next_events(socket.raw(), data(), capacity_);
     }
-    /// Ends the life of what the events show.
-    void release() noexcept { fw_events_release(first(), std::exchange(taken_, 0)); }
+    /// Releases the events and their contents.
+    void release() noexcept { fw_events_release(data(), std::exchange(size_, 0)); }
 
-    const EventView *begin() const noexcept { return room_.get(); }
-    const EventView *end() const noexcept { return room_.get() + taken_; }
-    std::size_t size() const noexcept { return taken_; }
-    bool empty() const noexcept { return taken_ == 0; }
+    const EventView *begin() const noexcept { return events_.get(); }
+    const EventView *end() const noexcept { return events_.get() + size_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
 
 private:
-    static_assert(sizeof(EventView) == sizeof(fw_event), "an array of the one is one of the other");
-    fw_event *first() noexcept { return size_ == 0 ? nullptr : &room_[0].raw_; }
+    static_assert(sizeof(EventView) == sizeof(fw_event), "an array of EventView is used as an array of fw_event");
+    fw_event *data() noexcept { return capacity_ == 0 ? nullptr : &events_[0].raw_; }
 
-    std::unique_ptr<EventView[]> room_;
-    std::size_t size_;
-    std::size_t taken_ = 0;
+    std::unique_ptr<EventView[]> events_;
+    std::size_t capacity_;
+    std::size_t size_ = 0;
 };
 
-/// Notifies the library that the network may have changed: every connection is checked.
+/// Notifies the library that the network may have changed. Every open connection is checked.
 inline Result<void> network_changed() { return detail::check(fw_network_changed()); }
-/// Says that the process is about to sleep: until resume nothing is too late.
+/// Notifies the library that the process is about to sleep. Until resume, no timeout expires.
 inline Result<void> suspend() { return detail::check(fw_suspend()); }
-/// Says that the process is awake again: every connection is looked at.
+/// Notifies the library that the process is awake again. Every open connection is checked.
 inline Result<void> resume() { return detail::check(fw_resume()); }
 
-/// Takes the next event of any socket; none when nothing waits. Callbacks are not called for it.
+/// Dequeues the next event of any socket, without calling a callback. Returns nothing if none is queued.
 inline std::optional<Event> next_event()
 {
     fw_event event{};
@@ -1399,19 +1425,19 @@ inline std::optional<Event> SocketRef::next_event()
 
 // ---------------------------------------------------------------------------------------------- log
 
-/// Receives log lines, on whichever thread logs, several at once.
+/// A log callback. Called on any thread, possibly on several at the same time.
 using Log = std::function<void(LogLevel, SocketRef, std::string_view context, std::string_view message)>;
 
 namespace detail {
 
-struct LogHook {
+struct LogCallback {
     std::mutex mutex;
     std::shared_ptr<const Log> log;
 
-    /// Never destroyed: threads of the library may log until the very end.
-    static LogHook &get()
+    /// Never destroyed, because threads of the library may log until the process exits.
+    static LogCallback &get()
     {
-        static auto *hook = new LogHook;
+        static auto *hook = new LogCallback;
         return *hook;
     }
     static void run(fw_log_level level, fw_socket socket, const char *context, const char *message,
@@ -1429,23 +1455,26 @@ struct LogHook {
 
 } // namespace detail
 
-/// Sends the library's log to a function; an empty one ends logging.
+/// Sets the log callback; an empty function disables logging.
 ///
-/// One that is running on another thread is kept until it has returned.
+/// A previous callback that is running on another thread is destroyed after it has returned.
+///
+/// \param max the most verbose level to log
+/// \param log the callback
 inline Result<void> set_log(LogLevel max, Log log)
 {
-    std::shared_ptr<const Log> kept;
+    std::shared_ptr<const Log> shared;
     if (log)
-        kept = std::make_shared<const Log>(std::move(log));
-    const bool wanted = kept != nullptr;
-    detail::LogHook &hook = detail::LogHook::get();
+        shared = std::make_shared<const Log>(std::move(log));
+    const bool is_set = shared != nullptr;
+    detail::LogCallback &hook = detail::LogCallback::get();
     const auto exchange = [&] {
         const std::lock_guard<std::mutex> lock(hook.mutex);
-        hook.log.swap(kept);
+        hook.log.swap(shared);
     };
     exchange();
     const fw_result result =
-        fw_set_log(static_cast<fw_log_level>(max), wanted ? detail::LogHook::run : nullptr, nullptr);
+        fw_set_log(static_cast<fw_log_level>(max), is_set ? detail::LogCallback::run : nullptr, nullptr);
     if (result == FW_RESULT_OK)
         return {};
     Error error = detail::last_error(result);
