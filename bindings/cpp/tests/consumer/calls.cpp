@@ -1,6 +1,6 @@
-// What calls take and answer: results, bytes, settings, requests, pulled events, the log.
+// Tests arguments and results: errors, bytes, settings, requests, pulled events, the log.
 //
-//     calls ws://127.0.0.1:9001/ ws://127.0.0.1:9003/      (the second knows the extension x-xor)
+//     calls ws://127.0.0.1:9001/ ws://127.0.0.1:9003/      (the second supports the extension x-xor)
 
 #include "check.hpp"
 
@@ -18,7 +18,7 @@ namespace {
 
 std::string url, xor_url;
 
-void a_refused_call_says_what_was_wrong()
+void failed_call_returns_code_and_message()
 {
     const auto none = Socket::create("nonsense");
     CHECK(!none);
@@ -33,19 +33,19 @@ void a_refused_call_says_what_was_wrong()
     CHECK(good && good.code() == Code::ok && good.error().message.empty());
 }
 
-void a_nul_inside_a_text_is_refused_and_cuts_nothing()
+void text_with_nul_is_rejected()
 {
     using namespace std::string_view_literals;
     CHECK(Socket::create("ws://127.0.0.1\0.example.org/"sv).code() == Code::invalid_argument);
     Socket socket = must(Socket::create(url));
     CHECK(socket.add_header("X-Game", "a\0b"sv).code() == Code::invalid_argument);
     CHECK(socket.close(1000, "bye\0now"sv).code() == Code::invalid_argument);
-    // A view need not end with a NUL.
+    // A view that does not end with a NUL.
     must(socket.add_protocol("chat.v1,chat.v2"sv.substr(0, 7)));
     CHECK(socket.add_protocol("chat.v1").code() == Code::invalid_argument);
 }
 
-void settings_are_checked_as_in_c()
+void invalid_settings_are_rejected()
 {
     using namespace std::chrono_literals;
     Socket socket = must(Socket::create(url));
@@ -106,7 +106,7 @@ void settings_are_checked_as_in_c()
     CHECK(socket.set_tls(moved).code() == Code::invalid_handle);
 }
 
-void bytes_come_from_anything_that_holds_bytes()
+void bytes_view_any_byte_container()
 {
     std::vector<std::uint8_t> vector{1, 2, 3};
     const std::array<std::byte, 2> array{std::byte{4}, std::byte{5}};
@@ -124,7 +124,7 @@ void bytes_come_from_anything_that_holds_bytes()
     CHECK(sum == 15);
 }
 
-void segments_are_held_once_for_each_object()
+void each_segment_owns_one_reference()
 {
     const std::uint64_t before = framewire::buffer_pool_stats().leases;
     {
@@ -145,10 +145,10 @@ void segments_are_held_once_for_each_object()
     framewire::buffer_pool_trim();
 }
 
-void the_upgrade_request_can_be_changed()
+void upgrade_request_can_be_modified()
 {
     Socket socket = must(Socket::create(url));
-    bool asked = false;
+    bool called = false;
     must(socket.add_header("X-Game", "chess"));
     must(socket.on_internal_request_created([&](SocketRef self, framewire::Request request) {
         CHECK(request.attempt() == 1 && request.http_version() == 1);
@@ -156,27 +156,27 @@ void the_upgrade_request_can_be_changed()
         CHECK(request.header("x-game") == "chess");
         must(request.set_header("X-Game", "go"));
         CHECK(request.header("X-Game") == "go");
-        CHECK(request.header(std::string_view("X-Game\0X", 8)).empty()); // Not cut short at the NUL.
+        CHECK(request.header(std::string_view("X-Game\0X", 8)).empty()); // Not truncated at the NUL.
         must(request.remove_header("X-Game"));
         CHECK(request.header("X-Game").empty());
         const std::string longer(1000, 'l');
         must(request.add_header("X-Long", longer));
         CHECK(request.header("X-Long") == longer);
         CHECK(request.add_header("Upgrade", "h2c").code() == Code::invalid_argument);
-        asked = true;
+        called = true;
     }));
     must(socket.open());
     poll_until("open", [&] { return socket.is_open(); });
-    CHECK(asked);
+    CHECK(called);
     CHECK(socket.http_version() == 1 && socket.response_status() == 101);
     CHECK(!socket.response_header("Sec-WebSocket-Accept").empty());
     CHECK(socket.response_header("X-Not-There").empty() && socket.response_body().empty());
-    // Not cut short at the NUL.
+    // Not truncated at the NUL.
     CHECK(socket.response_header(std::string_view("Sec-WebSocket-Accept\0X", 22)).empty());
     CHECK(socket.protocol().empty());
 }
 
-void a_connection_that_fails_says_how()
+void failed_connection_reports_kind_phase_and_address()
 {
     Socket socket = must(Socket::create("ws://127.0.0.1:1/"));
     bool failed = false;
@@ -191,7 +191,7 @@ void a_connection_that_fails_says_how()
     poll_until("the error", [&] { return failed; });
 }
 
-void fragments_come_one_by_one()
+void fragments_are_delivered_one_by_one()
 {
     Socket socket = must(Socket::create(url + "fragments?n=3&size=1000"));
     std::string order;
@@ -206,30 +206,30 @@ void fragments_come_one_by_one()
     CHECK(order == "fml");
 }
 
-/// The bit that marks the messages of x-xor.
+/// The reserved bit of messages encoded by x-xor.
 constexpr std::uint32_t rsv2 = 2;
 
-/// Every byte is changed on the way, in both directions.
+/// XORs every byte in both directions.
 class Xor : public framewire::Extension {
 public:
-    Xor(std::atomic<int> &changed, std::atomic<bool> &gone) : Extension(rsv2), changed_(changed), gone_(gone) {}
-    ~Xor() override { gone_ = true; }
+    Xor(std::atomic<int> &changed, std::atomic<bool> &destroyed) : Extension(rsv2), changed_(changed), destroyed_(destroyed) {}
+    ~Xor() override { destroyed_ = true; }
 
     std::string add_negotiation() override { return "x-xor; key=90"; }
     bool parse_negotiation(std::string_view element) override { return element == add_negotiation(); }
     bool encode(const framewire::ExtensionFrame &frame, framewire::Bytes data, framewire::Buffer &out) override
     {
         CHECK(frame.opcode == framewire::Opcode::text && frame.is_first && frame.is_final);
-        return change(data, out);
+        return apply(data, out);
     }
     bool decode(const framewire::ExtensionFrame &frame, framewire::Bytes data, framewire::Buffer &out) override
     {
         CHECK(frame.rsv == rsv());
-        return change(data, out);
+        return apply(data, out);
     }
 
 private:
-    bool change(framewire::Bytes data, framewire::Buffer &out)
+    bool apply(framewire::Bytes data, framewire::Buffer &out)
     {
         out = must(framewire::Buffer::get(data.size()));
         std::transform(data.begin(), data.end(), out.writable().begin(),
@@ -239,34 +239,34 @@ private:
     }
 
     std::atomic<int> &changed_;
-    std::atomic<bool> &gone_;
+    std::atomic<bool> &destroyed_;
 };
 
-void an_extension_sees_each_message_and_ends_with_its_socket()
+void extension_transforms_messages_and_is_destroyed_with_its_socket()
 {
     std::atomic<int> changed{0};
-    std::atomic<bool> gone{false};
+    std::atomic<bool> destroyed{false};
     Socket socket = must(Socket::create(xor_url));
     CHECK(socket.add_extension(nullptr).code() == Code::invalid_argument);
-    must(socket.add_extension(std::make_unique<Xor>(changed, gone)));
+    must(socket.add_extension(std::make_unique<Xor>(changed, destroyed)));
     bool echoed = false;
     must(socket.on_error([](SocketRef, const framewire::ConnectionError &error) {
         std::fprintf(stderr, "%s\n", error.message.data());
         std::exit(EXIT_FAILURE);
     }));
-    must(socket.on_open([](SocketRef self) { must(self.send_text("to and fro")); }));
-    must(socket.on_text([&](SocketRef, std::string_view text) { echoed = text == "to and fro"; }));
+    must(socket.on_open([](SocketRef self) { must(self.send_text("round trip")); }));
+    must(socket.on_text([&](SocketRef, std::string_view text) { echoed = text == "round trip"; }));
     must(socket.open());
     poll_until("the echo", [&] { return echoed; });
     CHECK(socket.extensions().find("x-xor") == 0);
-    CHECK(changed == 2 && !gone);
+    CHECK(changed == 2 && !destroyed);
 
-    // One that is refused goes at once.
-    std::atomic<bool> refused{false};
-    CHECK(socket.add_extension(std::make_unique<Xor>(changed, refused)).code() == Code::invalid_state);
-    CHECK(refused);
+    // A rejected extension is destroyed at once.
+    std::atomic<bool> rejected_destroyed{false};
+    CHECK(socket.add_extension(std::make_unique<Xor>(changed, rejected_destroyed)).code() == Code::invalid_state);
+    CHECK(rejected_destroyed);
     must(socket.destroy());
-    poll_until("the extension is let go", [&] { return gone.load(); });
+    poll_until("the extension is destroyed", [&] { return destroyed.load(); });
 }
 
 void events_can_be_pulled()
@@ -312,7 +312,7 @@ void events_can_be_pulled()
     CHECK(!socket.next_event() && framewire::pending() == 0);
 }
 
-void numbers_have_names()
+void constants_have_names()
 {
     CHECK(framewire::name(framewire::State::open) == std::string("FW_STATE_OPEN"));
     CHECK(framewire::name(framewire::Phase::tls) == std::string("FW_PHASE_TLS"));
@@ -322,7 +322,7 @@ void numbers_have_names()
     CHECK(FW_VERSION_STRING == std::string(framewire::version_string()));
 }
 
-void flags_combine()
+void send_flags_combine()
 {
     constexpr fw_send_flags both = FW_SEND_DEFAULT | FW_SEND_UNCOMPRESSED;
     static_assert(both == FW_SEND_UNCOMPRESSED && (both & FW_SEND_DEFAULT) == FW_SEND_DEFAULT, "as in C");
@@ -333,22 +333,22 @@ void flags_combine()
     CHECK((SendFlags::none | SendFlags::uncompressed) == SendFlags::uncompressed);
 }
 
-void a_text_can_be_kept_without_a_copy()
+void text_segment_can_be_retained()
 {
     Socket socket = must(Socket::create(url));
-    framewire::Segment kept;
-    must(socket.on_open([](SocketRef self) { must(self.send_text("keep me")); }));
+    framewire::Segment retained;
+    must(socket.on_open([](SocketRef self) { must(self.send_text("retain me")); }));
     must(socket.on_text_segment([&](SocketRef self, framewire::SegmentRef text) {
-        kept = must(text.retain());
+        retained = must(text.retain());
         must(self.close());
     }));
     must(socket.open());
     while (socket.state() != framewire::State::closed || framewire::pending() > 0)
         framewire::wait(std::chrono::seconds(1)), framewire::poll();
-    CHECK(kept.text() == "keep me");
+    CHECK(retained.text() == "retain me");
 }
 
-void several_events_can_be_taken_at_once()
+void several_events_can_be_dequeued_at_once()
 {
     Socket socket = must(Socket::create(url));
     framewire::Events events(4), none(0);
@@ -376,7 +376,7 @@ void several_events_can_be_taken_at_once()
     CHECK(events.empty() && framewire::pending() == 0);
 }
 
-void a_budget_that_is_overdrawn_is_not_without_limit()
+void negative_budget_delivers_one_event()
 {
     Socket socket = must(Socket::create(url));
     std::size_t texts = 0;
@@ -386,7 +386,7 @@ void a_budget_that_is_overdrawn_is_not_without_limit()
             must(self.send_text("x"));
         sent = true;
     }));
-    // Each takes longer than the smallest budget.
+    // Each callback takes longer than the smallest budget.
     must(socket.on_text([&](SocketRef, std::string_view) {
         texts++;
         const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
@@ -404,7 +404,7 @@ void a_budget_that_is_overdrawn_is_not_without_limit()
     CHECK(texts == 1);
 }
 
-void pings_measure_the_latency()
+void pings_measure_latency()
 {
     Socket socket = must(Socket::create(url));
     must(socket.set_start_ping_thread(true));
@@ -416,7 +416,7 @@ void pings_measure_the_latency()
     CHECK(*socket.latency() < std::chrono::minutes(1));
 }
 
-void the_log_goes_where_it_should()
+void log_callback_receives_lines_with_context()
 {
     std::mutex mutex;
     std::vector<std::string> contexts;
@@ -431,7 +431,7 @@ void the_log_goes_where_it_should()
     must(socket.open());
     poll_until("open", [&] { return socket.is_open(); });
     must(socket.destroy());
-    // With every thread gone, nobody logs any more.
+    // After shutdown no thread logs, so contexts can be read without the lock.
     must(framewire::shutdown(std::chrono::seconds(5)));
     must(framewire::set_log(framewire::LogLevel::off, nullptr));
     bool found = false;
@@ -440,7 +440,7 @@ void the_log_goes_where_it_should()
     CHECK(found);
 }
 
-void the_library_can_be_configured_once()
+void library_can_be_configured_once()
 {
     must(framewire::shutdown(std::chrono::seconds(5)));
     framewire::Config config;
@@ -458,24 +458,24 @@ int main(int argc, char **argv)
     CHECK(argc > 2);
     url = argv[1];
     xor_url = argv[2];
-    the_library_can_be_configured_once();
-    a_refused_call_says_what_was_wrong();
-    a_nul_inside_a_text_is_refused_and_cuts_nothing();
-    settings_are_checked_as_in_c();
-    bytes_come_from_anything_that_holds_bytes();
-    segments_are_held_once_for_each_object();
-    the_upgrade_request_can_be_changed();
-    a_connection_that_fails_says_how();
-    fragments_come_one_by_one();
-    an_extension_sees_each_message_and_ends_with_its_socket();
+    library_can_be_configured_once();
+    failed_call_returns_code_and_message();
+    text_with_nul_is_rejected();
+    invalid_settings_are_rejected();
+    bytes_view_any_byte_container();
+    each_segment_owns_one_reference();
+    upgrade_request_can_be_modified();
+    failed_connection_reports_kind_phase_and_address();
+    fragments_are_delivered_one_by_one();
+    extension_transforms_messages_and_is_destroyed_with_its_socket();
     events_can_be_pulled();
-    numbers_have_names();
-    flags_combine();
-    a_text_can_be_kept_without_a_copy();
-    several_events_can_be_taken_at_once();
-    a_budget_that_is_overdrawn_is_not_without_limit();
-    pings_measure_the_latency();
-    the_log_goes_where_it_should();
+    constants_have_names();
+    send_flags_combine();
+    text_segment_can_be_retained();
+    several_events_can_be_dequeued_at_once();
+    negative_budget_delivers_one_event();
+    pings_measure_latency();
+    log_callback_receives_lines_with_context();
     must(framewire::shutdown(std::chrono::seconds(5)));
-    std::puts("good");
+    std::puts("ok");
 }

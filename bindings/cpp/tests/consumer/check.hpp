@@ -1,4 +1,4 @@
-// What the C++ tests share: a check that cannot be compiled out, and waiting with an end.
+// Helpers of the C++ tests: checks that NDEBUG does not remove, and waiting with a timeout.
 
 #ifndef CHECK_HPP
 #define CHECK_HPP
@@ -13,18 +13,18 @@
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                     \
+            std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition);                     \
             std::exit(EXIT_FAILURE);                                                                         \
         }                                                                                                    \
     } while (0)
 
-/// Polls until something is so; a minute without it is a failure.
+/// Polls until the condition is true; fails after one minute.
 template <class Condition> void poll_until(const char *what, Condition condition)
 {
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
     while (!condition()) {
         if (std::chrono::steady_clock::now() > end) {
-            std::fprintf(stderr, "waited in vain: %s\n", what);
+            std::fprintf(stderr, "timed out: %s\n", what);
             std::exit(EXIT_FAILURE);
         }
         framewire::wait(std::chrono::milliseconds(5));
@@ -32,7 +32,7 @@ template <class Condition> void poll_until(const char *what, Condition condition
     }
 }
 
-/// The value of a result that cannot fail unless the test is wrong.
+/// Returns the value of a result, or fails the test.
 template <class T> T must(framewire::Result<T> result)
 {
     if (!result) {

@@ -1,5 +1,5 @@
 /*
- * The echo test, in C: what is sent comes back, in order and unchanged, and a close ends it.
+ * Echo test in C: messages come back in order and unchanged, then the client closes.
  *
  *     echo_c ws://127.0.0.1:9001/
  */
@@ -13,7 +13,7 @@
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                          \
+            fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition);                          \
             exit(EXIT_FAILURE);                                                                              \
         }                                                                                                    \
     } while (0)
@@ -117,6 +117,6 @@ int main(int argc, char **argv)
     CHECK(fw_socket_destroy(socket) == FW_RESULT_OK);
     CHECK(fw_shutdown(5000) == FW_RESULT_OK);
     CHECK(test.finalized == 1);
-    printf("%d texts, %d binaries: good\n", test.texts, test.binaries);
+    printf("%d texts, %d binaries: ok\n", test.texts, test.binaries);
     return 0;
 }

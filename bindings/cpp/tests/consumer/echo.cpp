@@ -1,4 +1,4 @@
-// The echo test, in C++: what is sent comes back, in order and unchanged, and a close ends it.
+// Echo test in C++: messages come back in order and unchanged, then the client closes.
 //
 //     echo_cpp ws://127.0.0.1:9001/ [worker]
 
@@ -14,30 +14,30 @@ namespace {
 constexpr int numbered = 10000;
 constexpr std::size_t large = 100000;
 
-/// What was sent and has not come back yet. The callbacks run on one thread at a time; which one, in
-/// worker mode, is not the test's, so the main thread is told through a lock.
+/// The expected echoes. Callbacks run one at a time, but in worker mode on another thread, so the main
+/// thread is notified through a lock.
 struct Test {
     std::vector<std::string> expected;
-    std::size_t arrived = 0;
-    framewire::Segment kept;
+    std::size_t received = 0;
+    framewire::Segment retained;
     std::mutex mutex;
     std::condition_variable changed;
     bool finished = false;
     bool finalized = false;
 
-    void tell(bool Test::*what)
+    void notify(bool Test::*flag)
     {
         const std::lock_guard<std::mutex> lock(mutex);
-        this->*what = true;
+        this->*flag = true;
         changed.notify_one();
     }
 
-    void arrive(framewire::SocketRef socket, char type, std::string_view content)
+    void check_echo(framewire::SocketRef socket, char type, std::string_view content)
     {
-        CHECK(arrived < expected.size());
-        CHECK(expected[arrived][0] == type);
-        CHECK(std::string_view(expected[arrived]).substr(1) == content);
-        if (++arrived == expected.size())
+        CHECK(received < expected.size());
+        CHECK(expected[received][0] == type);
+        CHECK(std::string_view(expected[received]).substr(1) == content);
+        if (++received == expected.size())
             must(socket.close(4000, "done"));
     }
 
@@ -53,9 +53,9 @@ struct Test {
         expected.push_back("b");
         must(socket.send_binary({}));
 
-        const std::string said(large, 'w');
-        expected.push_back('t' + said);
-        must(socket.send_text(said, framewire::SendFlags::uncompressed));
+        const std::string large_text(large, 'w');
+        expected.push_back('t' + large_text);
+        must(socket.send_text(large_text, framewire::SendFlags::uncompressed));
         const std::vector<std::uint8_t> zeros(large);
         expected.push_back('b' + std::string(large, '\0'));
         must(socket.send_binary(zeros, framewire::SendFlags::none));
@@ -65,10 +65,10 @@ struct Test {
         buffer.shrink(large);
         expected.push_back('b' + std::string(large, 'x'));
         must(socket.send_binary_segment(std::move(buffer)));
-        framewire::Buffer letter = must(framewire::Buffer::get(1));
-        letter.writable()[0] = 'y';
+        framewire::Buffer single = must(framewire::Buffer::get(1));
+        single.writable()[0] = 'y';
         expected.push_back("ty");
-        must(socket.send_text_segment(std::move(letter)));
+        must(socket.send_text_segment(std::move(single)));
     }
 };
 
@@ -90,23 +90,23 @@ int main(int argc, char **argv)
     if (worker)
         must(socket.set_dispatch(framewire::Dispatch::worker));
     must(socket.on_open([&](framewire::SocketRef self) { test.send_all(self); }));
-    must(socket.on_text([&](framewire::SocketRef self, std::string_view text) { test.arrive(self, 't', text); }));
+    must(socket.on_text([&](framewire::SocketRef self, std::string_view text) { test.check_echo(self, 't', text); }));
     must(socket.on_binary(
-        [&](framewire::SocketRef self, framewire::Bytes data) { test.arrive(self, 'b', as_text(data)); }));
+        [&](framewire::SocketRef self, framewire::Bytes data) { test.check_echo(self, 'b', as_text(data)); }));
     must(socket.on_binary_no_alloc([&](framewire::SocketRef, framewire::SegmentRef segment) {
         if (segment.bytes().size() == large)
-            test.kept = must(segment.retain());
+            test.retained = must(segment.retain());
     }));
     must(socket.on_closed([&](framewire::SocketRef, std::uint16_t code, std::string_view reason) {
         CHECK(code == 4000);
         CHECK(reason == "done");
-        test.tell(&Test::finished);
+        test.notify(&Test::finished);
     }));
     must(socket.on_error([](framewire::SocketRef, const framewire::ConnectionError &error) {
         std::fprintf(stderr, "%s\n", error.message.data());
         std::exit(EXIT_FAILURE);
     }));
-    must(socket.on_finalized([&] { test.tell(&Test::finalized); }));
+    must(socket.on_finalized([&] { test.notify(&Test::finalized); }));
     must(socket.open());
 
     if (worker) {
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     } else {
         poll_until("the end", [&] { return test.finished; });
     }
-    CHECK(test.arrived == test.expected.size());
+    CHECK(test.received == test.expected.size());
 
     const framewire::Stats stats = must(socket.stats());
     CHECK(stats.messages_sent == test.expected.size());
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     must(socket.destroy());
     must(framewire::shutdown(std::chrono::seconds(5)));
     CHECK(test.finalized);
-    // A segment that was kept needs neither its socket nor a running library.
-    CHECK(test.kept.text() == std::string(large, 'x'));
-    std::printf("%zu messages: good\n", test.arrived);
+    // A retained segment outlives its socket and the library.
+    CHECK(test.retained.text() == std::string(large, 'x'));
+    std::printf("%zu messages: ok\n", test.received);
 }

@@ -1,4 +1,4 @@
-// Who lives how long: sockets and callbacks that go away, move and are replaced at awkward moments.
+// Tests lifetimes: sockets and callbacks that are destroyed, moved and replaced while in use.
 //
 //     lifetime ws://127.0.0.1:9001/
 
@@ -16,20 +16,20 @@ namespace {
 
 std::string url;
 
-/// What a callback captures, to see when it is let go: alive() counts the callbacks that hold it.
+/// Captured by callbacks to detect when they are destroyed: alive() is the number of captures.
 struct Token {
     std::shared_ptr<int> inner = std::make_shared<int>(0);
     long alive() const { return inner.use_count() - 1; }
 };
 
-void a_socket_may_be_destroyed_inside_its_own_callback()
+void socket_can_be_destroyed_inside_its_own_callback()
 {
     Token token;
     auto socket = std::make_unique<Socket>(must(Socket::create(url)));
     bool opened = false;
     must(socket->on_open([&opened, &socket, token = token.inner](SocketRef self) {
         socket.reset();
-        // The callback and what it captured are still here, the socket is not.
+        // The callback and its captures are still alive, the socket is not.
         CHECK(token.use_count() >= 2);
         CHECK(self.state() == framewire::State::unknown);
         CHECK(self.send_text("too late").code() == framewire::Code::invalid_handle);
@@ -38,10 +38,10 @@ void a_socket_may_be_destroyed_inside_its_own_callback()
     must(socket->on_closed([token = token.inner](SocketRef, std::uint16_t, std::string_view) { CHECK(false); }));
     must(socket->open());
     poll_until("open", [&] { return opened; });
-    poll_until("the callbacks are let go", [&] { return token.alive() == 0; });
+    poll_until("the callbacks are destroyed", [&] { return token.alive() == 0; });
 }
 
-void a_callback_may_replace_itself()
+void callback_can_replace_itself()
 {
     Token token;
     Socket socket = must(Socket::create(url));
@@ -63,7 +63,7 @@ void a_callback_may_replace_itself()
     CHECK(token.alive() == 0);
 }
 
-void a_removed_callback_is_let_go_and_not_called()
+void removed_callback_is_destroyed_and_not_called()
 {
     Token token;
     Socket socket = must(Socket::create(url));
@@ -73,15 +73,15 @@ void a_removed_callback_is_let_go_and_not_called()
     must(socket.on_text(nullptr));
     CHECK(token.alive() == 0);
     must(socket.on_open([](SocketRef self) {
-        must(self.send_text("nobody listens"));
+        must(self.send_text("no callback"));
         must(self.ping(framewire::Bytes(std::string_view("here"))));
     }));
     must(socket.on_pong([&](SocketRef, framewire::Bytes data) { pong = data.size() == 4 && data[0] == 'h'; }));
     must(socket.open());
-    poll_until("the pong behind the text", [&] { return pong; });
+    poll_until("the pong after the text", [&] { return pong; });
 }
 
-void a_moved_socket_goes_on()
+void moved_socket_keeps_its_connection_and_callbacks()
 {
     Socket first = must(Socket::create(url));
     bool echoed = false;
@@ -97,10 +97,10 @@ void a_moved_socket_goes_on()
     poll_until("the echo", [&] { return echoed; });
 }
 
-void a_moved_from_socket_is_refused_and_harmless()
+void moved_from_socket_returns_invalid_handle()
 {
     Socket socket = must(Socket::create(url));
-    { const Socket thief = std::move(socket); }
+    { const Socket other = std::move(socket); }
     Socket &empty = socket;
     CHECK(!empty);
     CHECK(empty.open().code() == framewire::Code::invalid_handle);
@@ -109,7 +109,7 @@ void a_moved_from_socket_is_refused_and_harmless()
     CHECK(empty.on_finalized([] { CHECK(false); }).code() == framewire::Code::invalid_handle);
 }
 
-void the_finalizer_comes_once_and_last()
+void finalizer_runs_once_and_last()
 {
     std::vector<std::string> seen;
     Socket socket = must(Socket::create(url));
@@ -121,12 +121,12 @@ void the_finalizer_comes_once_and_last()
     must(socket.on_finalized([&] { seen.push_back("finalized"); }));
     must(socket.open());
     poll_until("the finalizer", [&] { return !seen.empty() && seen.back() == "finalized"; });
-    { const Socket gone = std::move(socket); }
+    { const Socket other = std::move(socket); }
     must(framewire::shutdown(std::chrono::seconds(5)));
     CHECK(seen.size() == 2 && seen[0] == "closed 1000");
 }
 
-void a_socket_that_its_own_callbacks_own_can_be_ended()
+void socket_owned_by_its_own_callback_can_be_destroyed()
 {
     Token token;
     auto socket = std::make_shared<Socket>(must(Socket::create(url)));
@@ -134,10 +134,10 @@ void a_socket_that_its_own_callbacks_own_can_be_ended()
     must(socket->open());
     const std::weak_ptr<Socket> watched = socket;
     socket.reset();
-    poll_until("it goes with its callbacks", [&] { return watched.expired() && token.alive() == 0; });
+    poll_until("the socket is destroyed with its callbacks", [&] { return watched.expired() && token.alive() == 0; });
 }
 
-void shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless()
+void shutdown_destroys_callbacks_and_invalidates_sockets()
 {
     Token token;
     int finalized = 0;
@@ -149,11 +149,11 @@ void shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless()
     CHECK(finalized == 1);
     CHECK(token.alive() == 0);
 
-    CHECK(socket.send_text("nobody").code() == framewire::Code::invalid_handle);
+    CHECK(socket.send_text("too late").code() == framewire::Code::invalid_handle);
     CHECK(socket.on_text([token = token.inner](SocketRef, std::string_view) {}).code() ==
           framewire::Code::invalid_handle);
     CHECK(token.alive() == 0);
-    // Its time has passed: refused, rather than kept and never called.
+    // A finalizer set after shutdown would never run, so it is rejected.
     CHECK(socket.on_finalized([token = token.inner] { CHECK(false); }).code() == framewire::Code::invalid_handle);
     CHECK(token.alive() == 0);
     socket = must(Socket::create(url));
@@ -161,20 +161,20 @@ void shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless()
     poll_until("the library runs again", [&] { return socket.is_open(); });
 }
 
-void a_callback_may_be_replaced_while_a_worker_runs_it()
+void callback_can_be_replaced_while_a_worker_runs_it()
 {
     Socket socket = must(Socket::create(url));
     must(socket.set_dispatch(framewire::Dispatch::worker));
-    const auto answers = std::make_shared<std::atomic<int>>(0);
-    const auto echo = [answers](SocketRef self, std::string_view text) {
-        ++*answers;
+    const auto echoes = std::make_shared<std::atomic<int>>(0);
+    const auto echo = [echoes](SocketRef self, std::string_view text) {
+        ++*echoes;
         self.send_text(text);
     };
     must(socket.on_open([](SocketRef self) { must(self.send_text("round and round")); }));
     must(socket.on_text(echo));
     must(socket.open());
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-    for (int turn = 0; turn < 20000 || *answers < 1000; turn++) {
+    for (int turn = 0; turn < 20000 || *echoes < 1000; turn++) {
         must(socket.on_text(echo));
         CHECK(std::chrono::steady_clock::now() < end);
     }
@@ -186,15 +186,15 @@ int main(int argc, char **argv)
 {
     CHECK(argc > 1);
     url = argv[1];
-    a_socket_may_be_destroyed_inside_its_own_callback();
-    a_callback_may_replace_itself();
-    a_removed_callback_is_let_go_and_not_called();
-    a_moved_socket_goes_on();
-    a_moved_from_socket_is_refused_and_harmless();
-    the_finalizer_comes_once_and_last();
-    a_socket_that_its_own_callbacks_own_can_be_ended();
-    shutdown_lets_go_of_callbacks_and_leaves_sockets_harmless();
-    a_callback_may_be_replaced_while_a_worker_runs_it();
+    socket_can_be_destroyed_inside_its_own_callback();
+    callback_can_replace_itself();
+    removed_callback_is_destroyed_and_not_called();
+    moved_socket_keeps_its_connection_and_callbacks();
+    moved_from_socket_returns_invalid_handle();
+    finalizer_runs_once_and_last();
+    socket_owned_by_its_own_callback_can_be_destroyed();
+    shutdown_destroys_callbacks_and_invalidates_sockets();
+    callback_can_be_replaced_while_a_worker_runs_it();
     must(framewire::shutdown(std::chrono::seconds(5)));
-    std::puts("good");
+    std::puts("ok");
 }
