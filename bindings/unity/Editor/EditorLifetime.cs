@@ -5,8 +5,8 @@ using UnityEngine;
 namespace Framewire.Editor
 {
     /// <summary>
-    /// The editor never unloads native libraries, but it does unload scripts: nothing native may run
-    /// on then. Outside of play mode, handlers are called here.
+    /// Shuts the library down before scripts are reloaded, because the editor unloads scripts but not native
+    /// libraries. Also dispatches events outside of play mode.
     /// </summary>
     [InitializeOnLoad]
     internal static class EditorLifetime

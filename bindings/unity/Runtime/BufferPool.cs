@@ -4,27 +4,29 @@ using System.Threading;
 namespace Framewire
 {
     /// <summary>
-    /// Arrays that are used again and again, so that messages leave no garbage. Every array has a
-    /// power of two for a length; each length has a shelf of its own. Any thread may use it.
+    /// A pool of byte arrays, for messages without garbage. The length of a pooled array is a power of two.
+    /// Can be used from any thread.
     /// </summary>
     public static class BufferPool
     {
         /// <summary>An empty array.</summary>
         public static readonly byte[] NoData = new byte[0];
 
-        // Smaller arrays are not worth a shelf; larger ones come by so rarely that keeping them would
-        // only hold memory.
-        private const int SmallestShift = 8;
-        private const int LargestShift = 24;
+        // Smaller arrays are cheap to allocate, and larger ones are too rare to keep.
+        private const int MinShift = 8;
+        private const int MaxShift = 24;
 
-        // Enough for the messages that one frame handles at a time.
-        private const int ShelfPlaces = 32;
+        // Enough for the messages that are handled at the same time in one frame.
+        private const int BucketCapacity = 32;
 
-        private static readonly Shelf[] s_shelves = MakeShelves();
+        private static readonly Bucket[] s_buckets = CreateBuckets();
         private static long s_maxPoolSize = 10 * 1024 * 1024;
         private static long s_poolSize;
 
-        /// <summary>Bytes that are kept at most; what is released beyond goes to the collector. 10 MiB.</summary>
+        /// <summary>
+        /// The maximum number of bytes in the pool. Arrays released beyond it are garbage-collected. Default:
+        /// 10 MiB.
+        /// </summary>
         public static long MaxPoolSize
         {
             get { return Interlocked.Read(ref s_maxPoolSize); }
@@ -38,22 +40,26 @@ namespace Framewire
             }
         }
 
-        /// <summary>Bytes that are kept now.</summary>
+        /// <summary>The number of bytes in the pool.</summary>
         public static long PoolSize
         {
             get { return Interlocked.Read(ref s_poolSize); }
         }
 
-        /// <summary>An array of at least that size; its content is undefined.</summary>
+        /// <summary>Returns an array of at least the given size. Its contents are undefined.</summary>
+        /// <param name="size">The minimum length.</param>
+        /// <returns>An array from the pool, or a new one.</returns>
         public static byte[] Get(long size)
         {
             return Get(size, true);
         }
 
         /// <summary>
-        /// An array of at least that size or, unless <paramref name="canBeLarger"/>, of exactly that
-        /// size. Its content is undefined.
+        /// Returns an array of at least, or exactly, the given size. Its contents are undefined.
         /// </summary>
+        /// <param name="size">The length.</param>
+        /// <param name="canBeLarger">Whether the array may be longer.</param>
+        /// <returns>An array from the pool, or a new one.</returns>
         public static byte[] Get(long size, bool canBeLarger)
         {
             if (size < 0 || size > int.MaxValue)
@@ -64,119 +70,121 @@ namespace Framewire
             {
                 return NoData;
             }
-            int shift = SmallestShift;
-            while (shift <= LargestShift && 1L << shift < size)
+            int shift = MinShift;
+            while (shift <= MaxShift && 1L << shift < size)
             {
                 shift++;
             }
-            bool pooled = shift <= LargestShift && (canBeLarger || 1L << shift == size);
+            bool pooled = shift <= MaxShift && (canBeLarger || 1L << shift == size);
             if (!pooled)
             {
                 return new byte[size];
             }
-            byte[] found = s_shelves[shift - SmallestShift].Take();
-            if (found == null)
+            byte[] pooledArray = s_buckets[shift - MinShift].Take();
+            if (pooledArray == null)
             {
                 return new byte[1 << shift];
             }
-            Interlocked.Add(ref s_poolSize, -found.Length);
-            return found;
+            Interlocked.Add(ref s_poolSize, -pooledArray.Length);
+            return pooledArray;
         }
 
         /// <summary>
-        /// Gives an array back; it must not be touched any more. One that is not of the pool's sizes
-        /// is left to the collector.
+        /// Returns an array to the pool: do not access it afterwards. An array whose length is not one of the
+        /// pool's is ignored.
         /// </summary>
-        /// <exception cref="InvalidOperationException">It was released already.</exception>
+        /// <param name="buffer">The array, or null.</param>
+        /// <exception cref="InvalidOperationException">The array is already in the pool.</exception>
         public static void Release(byte[] buffer)
         {
             if (buffer == null)
             {
                 return;
             }
-            int shift = SmallestShift;
-            while (shift <= LargestShift && 1 << shift != buffer.Length)
+            int shift = MinShift;
+            while (shift <= MaxShift && 1 << shift != buffer.Length)
             {
                 shift++;
             }
-            if (shift > LargestShift)
+            if (shift > MaxShift)
             {
                 return;
             }
             if (Interlocked.Add(ref s_poolSize, buffer.Length) > MaxPoolSize
-                || !s_shelves[shift - SmallestShift].Put(buffer))
+                || !s_buckets[shift - MinShift].Put(buffer))
             {
                 Interlocked.Add(ref s_poolSize, -buffer.Length);
             }
         }
 
-        /// <summary>Gives the segment's array back; it must not be touched any more.</summary>
+        /// <summary>Returns the segment's array to the pool: do not access it afterwards.</summary>
+        /// <param name="segment">The segment.</param>
         public static void Release(BufferSegment segment)
         {
             Release(segment.Data);
         }
 
-        /// <summary>Leaves all that is kept to the collector, such as at a change of levels.</summary>
+        /// <summary>Removes all arrays from the pool, such as when a level is loaded.</summary>
         public static void Clear()
         {
-            for (int i = 0; i < s_shelves.Length; i++)
+            for (int i = 0; i < s_buckets.Length; i++)
             {
                 byte[] found;
-                while ((found = s_shelves[i].Take()) != null)
+                while ((found = s_buckets[i].Take()) != null)
                 {
                     Interlocked.Add(ref s_poolSize, -found.Length);
                 }
             }
         }
 
-        private static Shelf[] MakeShelves()
+        private static Bucket[] CreateBuckets()
         {
-            var shelves = new Shelf[LargestShift - SmallestShift + 1];
-            for (int i = 0; i < shelves.Length; i++)
+            var buckets = new Bucket[MaxShift - MinShift + 1];
+            for (int i = 0; i < buckets.Length; i++)
             {
-                shelves[i] = new Shelf();
+                buckets[i] = new Bucket();
             }
-            return shelves;
+            return buckets;
         }
 
-        /// <summary>Arrays of one length.</summary>
-        private sealed class Shelf
+        /// <summary>The pooled arrays of one length.</summary>
+        private sealed class Bucket
         {
-            private readonly byte[][] _places = new byte[ShelfPlaces][];
+            private readonly byte[][] _arrays = new byte[BucketCapacity][];
             private int _count;
 
             internal byte[] Take()
             {
-                lock (_places)
+                lock (_arrays)
                 {
                     if (_count == 0)
                     {
                         return null;
                     }
-                    byte[] taken = _places[--_count];
-                    _places[_count] = null;
+                    byte[] taken = _arrays[--_count];
+                    _arrays[_count] = null;
                     return taken;
                 }
             }
 
             internal bool Put(byte[] buffer)
             {
-                lock (_places)
+                lock (_arrays)
                 {
-                    // Two owners of one array would write over each other's messages, far from here.
+                    // Detects a double release, after which two owners would overwrite each other's data.
                     for (int i = 0; i < _count; i++)
                     {
-                        if (ReferenceEquals(_places[i], buffer))
+                        if (ReferenceEquals(_arrays[i], buffer))
                         {
                             Interlocked.Add(ref s_poolSize, -buffer.Length);
-                            throw new InvalidOperationException("The buffer was released already.");
+                            throw new InvalidOperationException("The buffer is already in the pool.");
                         }
                     }
-                    if (_count == ShelfPlaces)
+                    if (_count == BucketCapacity)
                     {
                         return false;
                     }
-                    _places[_count++] = buffer;
+                    _arrays[_count++] = buffer;
                     return true;
                 }
             }

@@ -3,24 +3,27 @@ using System;
 namespace Framewire
 {
     /// <summary>
-    /// A piece of an array: <c>Data[Offset]</c> to <c>Data[Offset + Count - 1]</c>. Data is usually
-    /// larger than the message in it, so use Count and never Data.Length.
+    /// A range of an array: <c>Data[Offset]</c> to <c>Data[Offset + Count - 1]</c>. Data is usually longer
+    /// than the range, so use Count and not Data.Length.
     /// </summary>
     public struct BufferSegment
     {
-        /// <summary>No bytes.</summary>
+        /// <summary>An empty segment.</summary>
         public static readonly BufferSegment Empty = new BufferSegment(BufferPool.NoData, 0, 0);
 
         /// <summary>The array.</summary>
         public readonly byte[] Data;
 
-        /// <summary>Where the bytes begin.</summary>
+        /// <summary>The index of the first byte.</summary>
         public readonly int Offset;
 
-        /// <summary>How many bytes there are.</summary>
+        /// <summary>The number of bytes.</summary>
         public readonly int Count;
 
-        /// <summary>Describes a piece of <paramref name="data"/>; nothing is copied.</summary>
+        /// <summary>Creates a segment of an array, without a copy.</summary>
+        /// <param name="data">The array.</param>
+        /// <param name="offset">The index of the first byte.</param>
+        /// <param name="count">The number of bytes.</param>
         public BufferSegment(byte[] data, int offset, int count)
         {
             Data = data;
@@ -28,23 +31,29 @@ namespace Framewire
             Count = count;
         }
 
-        /// <summary>From <paramref name="newOffset"/>, counted in Data, to the end; nothing is copied.</summary>
+        /// <summary>Returns the rest of the segment from an offset, without a copy.</summary>
+        /// <param name="newOffset">The index of the first byte in Data.</param>
+        /// <returns>The shorter segment.</returns>
         public BufferSegment Slice(int newOffset)
         {
             return Slice(newOffset, Offset + Count - newOffset);
         }
 
-        /// <summary>A smaller piece, with its offset counted in Data; nothing is copied.</summary>
+        /// <summary>Returns a part of the segment, without a copy.</summary>
+        /// <param name="newOffset">The index of the first byte in Data.</param>
+        /// <param name="newCount">The number of bytes.</param>
+        /// <returns>The shorter segment.</returns>
         public BufferSegment Slice(int newOffset, int newCount)
         {
             if (newOffset < Offset || newCount < 0 || newOffset - Offset > Count - newCount)
             {
-                throw new ArgumentOutOfRangeException("newOffset", "The slice reaches outside of the segment.");
+                throw new ArgumentOutOfRangeException("newOffset", "The slice is outside of the segment.");
             }
             return new BufferSegment(Data, newOffset, newCount);
         }
 
-        /// <summary>Copies the bytes to the beginning of <paramref name="to"/>.</summary>
+        /// <summary>Copies the bytes to the beginning of an array.</summary>
+        /// <param name="to">The destination.</param>
         public void CopyTo(byte[] to)
         {
             if (Count > 0)
@@ -53,7 +62,8 @@ namespace Framewire
             }
         }
 
-        /// <summary>A copy of the bytes in an array of its own.</summary>
+        /// <summary>Copies the bytes to a new array.</summary>
+        /// <returns>The array.</returns>
         public byte[] ToArray()
         {
             var copy = new byte[Count];
@@ -61,13 +71,14 @@ namespace Framewire
             return copy;
         }
 
-        /// <summary>Its length and place.</summary>
+        /// <summary>Returns the offset and the count.</summary>
+        /// <returns>Text for logs.</returns>
         public override string ToString()
         {
             return "[BufferSegment Offset: " + Offset + " Count: " + Count + "]";
         }
 
-        /// <summary>The range lies inside the array; an empty one needs no array.</summary>
+        /// <summary>Whether the range is inside of the array. An empty range needs no array.</summary>
         internal bool IsValid
         {
             get

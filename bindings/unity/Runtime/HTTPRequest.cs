@@ -7,14 +7,14 @@ using Framewire.Native;
 namespace Framewire
 {
     /// <summary>
-    /// The upgrade request of a <see cref="WebSocket"/>. Inside OnInternalRequestCreated it stands for
-    /// the request that is about to be sent. Outside, and on other threads, changes are noted down and
-    /// made to every request from then on.
+    /// The upgrade request of a <see cref="WebSocket"/>. Inside OnInternalRequestCreated, changes apply to
+    /// the request that is about to be sent. Outside, and on other threads, changes are stored and applied
+    /// to all later requests.
     /// </summary>
     /// <remarks>
-    /// A change that cannot be made is refused at once with an <see cref="ArgumentException"/>: a name or
-    /// value that HTTP does not allow, a header that belongs to the handshake (Host, Upgrade,
-    /// Sec-WebSocket-*), more than 60 headers or 28 KiB of them.
+    /// An invalid change throws an <see cref="ArgumentException"/>: a name or value that HTTP does not allow,
+    /// a header that belongs to the handshake (Host, Upgrade, Sec-WebSocket-*), or more than 60 headers or
+    /// 28 KiB of headers.
     /// </remarks>
     public sealed unsafe class HTTPRequest
     {
@@ -26,7 +26,7 @@ namespace Framewire
         {
         }
 
-        /// <summary>The request about to be sent, on the thread whose handler is shown it.</summary>
+        /// <summary>The current request, on the thread whose handler is running; otherwise 0.</summary>
         private fw_request Live
         {
             get
@@ -35,7 +35,7 @@ namespace Framewire
             }
         }
 
-        /// <summary>Where the request goes; null outside of OnInternalRequestCreated.</summary>
+        /// <summary>The URL of the request; null outside of OnInternalRequestCreated.</summary>
         public Uri Uri
         {
             get
@@ -54,7 +54,9 @@ namespace Framewire
             }
         }
 
-        /// <summary>Which attempt of this Open it is, from 1; 0 outside of OnInternalRequestCreated.</summary>
+        /// <summary>
+        /// The number of the connection attempt since Open, from 1; 0 outside of OnInternalRequestCreated.
+        /// </summary>
         public int Attempt
         {
             get { return (int)FramewireNative.fw_request_attempt(Live); }
@@ -67,30 +69,39 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Adds a header; a name that is there already is sent twice, except Authorization, Origin and
+        /// Adds a header. A header that exists already is sent twice, except Authorization, Origin and
         /// User-Agent, which are replaced.
         /// </summary>
+        /// <param name="name">The name.</param>
+        /// <param name="value">The value.</param>
         public void AddHeader(string name, string value)
         {
-            Make(new HeaderChange(HeaderChangeKind.Add, name, value));
+            Apply(new HeaderChange(HeaderChangeKind.Add, name, value));
         }
 
-        /// <summary>Sets a header in place of all of that name.</summary>
+        /// <summary>Replaces all headers of that name.</summary>
+        /// <param name="name">The name.</param>
+        /// <param name="value">The value.</param>
         public void SetHeader(string name, string value)
         {
-            Make(new HeaderChange(HeaderChangeKind.Set, name, value));
+            Apply(new HeaderChange(HeaderChangeKind.Set, name, value));
         }
 
         /// <summary>Removes all headers of that name.</summary>
+        /// <param name="name">The name.</param>
         public void RemoveHeader(string name)
         {
-            Make(new HeaderChange(HeaderChangeKind.Remove, name, string.Empty));
+            Apply(new HeaderChange(HeaderChangeKind.Remove, name, string.Empty));
         }
 
         /// <summary>
-        /// The first header of that name among those that can be changed; null if there is none, and
-        /// outside of OnInternalRequestCreated.
+        /// Returns the value of a header that can be changed.
         /// </summary>
+        /// <param name="name">The name, case-insensitive.</param>
+        /// <returns>
+        /// The value of the first header of that name; null if there is none, and outside of
+        /// OnInternalRequestCreated.
+        /// </returns>
         public string GetFirstHeaderValue(string name)
         {
             fw_request live = Live;
@@ -111,9 +122,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The request of one attempt; what was noted down is made to it. What cannot be made, such as
-        /// where AddHeader of the socket left no room, is reported and costs neither the other changes nor
-        /// the handler.
+        /// Begins the handler for a request and applies the stored changes. A change that fails, such as one
+        /// beyond the limit because of the socket's own headers, is reported and skipped.
         /// </summary>
         internal void Begin(WebSocket socket, fw_request request)
         {
@@ -126,12 +136,12 @@ namespace Framewire
             {
                 try
                 {
-                    change.MakeTo(request);
+                    change.ApplyTo(request);
                 }
                 catch (Exception reason)
                 {
                     WebSocket.Report(socket, new InvalidOperationException(
-                        "The upgrade request goes out without a change of its header "
+                        "The upgrade request is sent without a change of its header "
                         + change.Name + ": " + reason.Message, reason));
                 }
             }
@@ -144,23 +154,23 @@ namespace Framewire
             _thread = 0;
         }
 
-        private void Make(HeaderChange change)
+        private void Apply(HeaderChange change)
         {
             fw_request live = Live;
             if (live.id != 0)
             {
-                change.MakeTo(live);
+                change.ApplyTo(live);
                 return;
             }
             change.Check();
             lock (_changes)
             {
-                // What it undoes need not be kept, so setting a token again and again costs nothing.
-                List<HeaderChange> kept = _changes.FindAll(other => !change.Overrides(other));
-                kept.Add(change);
-                HeaderChange.CheckTotal(kept);
+                // Drops changes without effect, so that setting a token repeatedly does not reach the limit.
+                List<HeaderChange> remaining = _changes.FindAll(other => !change.Overrides(other));
+                remaining.Add(change);
+                HeaderChange.CheckTotal(remaining);
                 _changes.Clear();
-                _changes.AddRange(kept);
+                _changes.AddRange(remaining);
             }
         }
     }

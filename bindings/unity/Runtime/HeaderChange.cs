@@ -12,18 +12,17 @@ namespace Framewire
     }
 
     /// <summary>
-    /// A change of the upgrade request, noted down until there is one. The rules of the library are
-    /// written here a second time, because it can only be asked about a request that exists; tests
-    /// compare the two.
+    /// A change of the upgrade request, stored until there is one. Repeats the checks of the library, which
+    /// can check only an existing request; a test compares both.
     /// </summary>
     internal unsafe struct HeaderChange
     {
-        // The library takes 64 headers and 32 KiB in one request, its own among them (Authorization, Cookie,
-        // Origin, User-Agent), for which this leaves room.
+        // The library accepts 64 headers and 32 KiB per request, including its own (Authorization, Cookie,
+        // Origin, User-Agent).
         private const int MaxHeaders = 60;
         private const int MaxBytes = 28 * 1024;
 
-        private static readonly string[] s_handshake =
+        private static readonly string[] s_handshakeHeaders =
         {
             "host", "connection", "upgrade", "content-length", "transfer-encoding", "te", "trailer", "keep-alive",
             "proxy-connection", "expect", "http2-settings",
@@ -43,13 +42,13 @@ namespace Framewire
 
         internal readonly string Name;
 
-        /// <summary>The other, earlier one has no effect any more.</summary>
+        /// <summary>Whether an earlier change has no effect because of this one.</summary>
         internal bool Overrides(HeaderChange other)
         {
             return _kind != HeaderChangeKind.Add && IsSame(Name, other.Name);
         }
 
-        /// <summary>Refuses what the library would refuse (RFC 9110 sections 5.5 and 5.6.2).</summary>
+        /// <summary>Throws if the library would reject the change (RFC 9110 sections 5.5 and 5.6.2).</summary>
         internal void Check()
         {
             bool isToken = _name.Length > 1;
@@ -62,14 +61,14 @@ namespace Framewire
             if (!isToken)
             {
                 throw new ArgumentException(
-                    "'" + Name + "' is no header name: letters, digits and !#$%&'*+-.^_`|~ only.", "name");
+                    "'" + Name + "' is not a header name: only letters, digits and !#$%&'*+-.^_`|~ are allowed.", "name");
             }
             for (int i = 0; i < _value.Length - 1; i++)
             {
                 if ((_value[i] < 0x20 || _value[i] >= 0x7f) && _value[i] != '\t')
                 {
                     throw new ArgumentException(
-                        "The value of the header " + Name + " may have visible ASCII, spaces and tabs only.", "value");
+                        "The value of the header " + Name + " may contain only visible ASCII, spaces and tabs.", "value");
                 }
             }
             if (_value.Length > 1 && (IsSpace(_value[0]) || IsSpace(_value[_value.Length - 2])))
@@ -78,7 +77,7 @@ namespace Framewire
                     "The value of the header " + Name + " begins or ends with a space or a tab.", "value");
             }
             bool isOfHandshake = Name.StartsWith("sec-websocket-", StringComparison.OrdinalIgnoreCase);
-            foreach (string owned in s_handshake)
+            foreach (string owned in s_handshakeHeaders)
             {
                 isOfHandshake |= IsSame(Name, owned);
             }
@@ -100,11 +99,11 @@ namespace Framewire
             if (changes.Count - removals > MaxHeaders || removals > MaxHeaders || bytes > MaxBytes)
             {
                 throw new ArgumentException(
-                    "InternalRequest takes at most " + MaxHeaders + " headers and " + MaxBytes + " bytes of them.");
+                    "InternalRequest accepts at most " + MaxHeaders + " headers and " + MaxBytes + " bytes of headers.");
             }
         }
 
-        internal void MakeTo(fw_request request)
+        internal void ApplyTo(fw_request request)
         {
             fw_result result;
             fixed (byte* name = _name)

@@ -4,8 +4,7 @@ using Framewire.Native;
 namespace Framewire
 {
     /// <summary>
-    /// Pairs that go with every log line of one socket, such as a match or a player, to find one
-    /// connection among many.
+    /// Key-value pairs that are added to every log line of one socket, such as a match or a player.
     /// </summary>
     public sealed class LoggingContext
     {
@@ -16,7 +15,9 @@ namespace Framewire
             _socket = socket;
         }
 
-        /// <summary>Sets the value of a key of 1 to 64 bytes; at most 256 bytes.</summary>
+        /// <summary>Sets the value of a key.</summary>
+        /// <param name="key">The key, 1 to 64 bytes of UTF-8.</param>
+        /// <param name="value">The value, at most 256 bytes of UTF-8; empty removes the key.</param>
         public unsafe void Add(string key, string value)
         {
             fixed (byte* rawKey = Utf8.Terminated(key, "key"))
@@ -28,12 +29,15 @@ namespace Framewire
         }
 
         /// <summary>Sets the value of a key to a number.</summary>
+        /// <param name="key">The key, 1 to 64 bytes of UTF-8.</param>
+        /// <param name="value">The number.</param>
         public void Add(string key, long value)
         {
             Add(key, value.ToString(CultureInfo.InvariantCulture));
         }
 
         /// <summary>Removes a key.</summary>
+        /// <param name="key">The key.</param>
         public void Remove(string key)
         {
             Add(key, string.Empty);

@@ -5,9 +5,9 @@ using Framewire.Native;
 namespace Framewire
 {
     /// <summary>
-    /// Bytes in the native library's pooled memory, where they were received or will be sent from:
-    /// no copy, no garbage. What a handler is shown is read-only and ends when it returns;
-    /// <see cref="Retain"/> keeps it longer.
+    /// A range of bytes in the native library's pooled memory, for receiving and sending without a copy. A
+    /// segment passed to a handler is read-only and valid until the handler returns; <see cref="Retain"/>
+    /// keeps it longer.
     /// </summary>
     public unsafe struct NativeSegment
     {
@@ -19,9 +19,12 @@ namespace Framewire
         }
 
         /// <summary>
-        /// A piece of native memory to write a message into and hand to SendAsText or SendAsBinary.
-        /// It is the caller's until then, or until <see cref="Release"/>.
+        /// Allocates native memory for a message to send. The caller owns it until it is sent with SendAsText
+        /// or SendAsBinary, or released with <see cref="Release"/>.
         /// </summary>
+        /// <param name="size">The size in bytes; the contents are undefined.</param>
+        /// <returns>The segment.</returns>
+        /// <exception cref="OutOfMemoryException">Allocation failed.</exception>
         public static NativeSegment Get(int size)
         {
             if (size < 0)
@@ -40,18 +43,24 @@ namespace Framewire
             get { return _segment.data + (ulong)_segment.offset; }
         }
 
-        /// <summary>How many bytes there are.</summary>
+        /// <summary>The number of bytes.</summary>
         public int Count
         {
             get { return (int)_segment.count; }
         }
 
-        /// <summary>The same memory with fewer bytes, such as after writing less than was asked for.</summary>
+        /// <summary>
+        /// Returns a part of the segment, without a copy and without a reference of its own. Use it to send
+        /// fewer bytes than were allocated.
+        /// </summary>
+        /// <param name="offset">The index of the first byte in this segment.</param>
+        /// <param name="count">The number of bytes.</param>
+        /// <returns>The shorter segment.</returns>
         public NativeSegment Slice(int offset, int count)
         {
             if (offset < 0 || count < 0 || offset > Count - count)
             {
-                throw new ArgumentOutOfRangeException("offset", "The slice reaches outside of the segment.");
+                throw new ArgumentOutOfRangeException("offset", "The slice is outside of the segment.");
             }
             fw_segment slice = _segment;
             slice.offset = (UIntPtr)((ulong)slice.offset + (ulong)offset);
@@ -60,6 +69,8 @@ namespace Framewire
         }
 
         /// <summary>Copies the bytes into an array.</summary>
+        /// <param name="to">The destination.</param>
+        /// <param name="offset">The index of the first byte in the destination.</param>
         public void CopyTo(byte[] to, int offset)
         {
             if (Count > 0)
@@ -68,7 +79,8 @@ namespace Framewire
             }
         }
 
-        /// <summary>A copy of the bytes in an array of its own.</summary>
+        /// <summary>Copies the bytes to a new array.</summary>
+        /// <returns>The array.</returns>
         public byte[] ToArray()
         {
             var copy = new byte[Count];
@@ -77,13 +89,15 @@ namespace Framewire
         }
 
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_SPAN
-        /// <summary>The bytes of a received message.</summary>
+        /// <summary>Returns the bytes as a read-only span.</summary>
+        /// <returns>The span, valid as long as the segment.</returns>
         public ReadOnlySpan<byte> AsSpan()
         {
             return new ReadOnlySpan<byte>(Data, Count);
         }
 
-        /// <summary>The bytes of a segment from <see cref="Get"/>, to be written.</summary>
+        /// <summary>Returns the bytes of a segment from <see cref="Get"/> as a writable span.</summary>
+        /// <returns>The span, valid as long as the segment.</returns>
         public Span<byte> AsWritableSpan()
         {
             return new Span<byte>(Data, Count);
@@ -91,16 +105,17 @@ namespace Framewire
 #endif
 
         /// <summary>
-        /// Keeps the bytes beyond the handler, until a <see cref="Release"/> for each Retain.
-        /// The whole block around them is kept, 64 KiB even for a small message.
+        /// Adds a reference, which keeps the bytes after the handler returns. Each Retain requires one
+        /// <see cref="Release"/>. The reference keeps the whole pooled block, up to 64 KiB even for a small
+        /// message.
         /// </summary>
         public void Retain()
         {
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_segment_retain(_segment));
         }
 
-        /// <summary>Gives the bytes up; they must not be touched any more.</summary>
-        /// <exception cref="InvalidOperationException">They are not the caller's.</exception>
+        /// <summary>Releases one reference: do not access the bytes afterwards.</summary>
+        /// <exception cref="InvalidOperationException">The caller owns no reference.</exception>
         public void Release()
         {
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_segment_release(_segment));

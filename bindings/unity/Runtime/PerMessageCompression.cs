@@ -3,29 +3,29 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    /// <summary>How well messages are compressed.</summary>
+    /// <summary>The compression level.</summary>
     public enum CompressionLevel : uint
     {
-        /// <summary>Stored as they are.</summary>
+        /// <summary>No compression.</summary>
         None = 0,
 
-        /// <summary>Quickly.</summary>
+        /// <summary>The fastest level.</summary>
         BestSpeed = 1,
 
-        /// <summary>Between the two.</summary>
+        /// <summary>The default level.</summary>
         Default = 6,
 
-        /// <summary>As small as can be, slowly.</summary>
+        /// <summary>The smallest output, slowest.</summary>
         BestCompression = 9,
     }
 
     /// <summary>
-    /// The settings of permessage-deflate (RFC 7692). A socket offers it by itself; the server decides,
-    /// and <see cref="WebSocket.NegotiatedExtensions"/> says what it has decided.
+    /// Settings for permessage-deflate (RFC 7692), which sockets offer by default.
+    /// <see cref="WebSocket.NegotiatedExtensions"/> returns what the server has accepted.
     /// </summary>
     public sealed unsafe class PerMessageCompression : IExtension
     {
-        /// <summary>From here on, in bytes, messages are worth compressing.</summary>
+        /// <summary>The default minimum size of compressed messages, in bytes.</summary>
         public const int MinDataLengthToCompressDefault = 256;
 
         private readonly CompressionLevel _level;
@@ -35,22 +35,24 @@ namespace Framewire
         private readonly int _serverMaxWindowBits;
         private readonly int _minimumDataLengthToCompress;
 
-        /// <summary>The default level and windows, context kept in both directions.</summary>
+        /// <summary>
+        /// Creates settings with the default level and windows, and with context takeover in both directions.
+        /// </summary>
         public PerMessageCompression()
             : this(CompressionLevel.Default, false, false, 15, 15, MinDataLengthToCompressDefault)
         {
         }
 
-        /// <summary>Settings of one's own.</summary>
-        /// <param name="level">How well messages are compressed.</param>
+        /// <summary>Creates custom settings.</summary>
+        /// <param name="level">The compression level, 0 to 9.</param>
         /// <param name="clientNoContextTakeover">
-        /// This side forgets each message before the next: less memory, less compression.
+        /// Resets the client's compression context after each message: less memory, less compression.
         /// </param>
-        /// <param name="serverNoContextTakeover">The server is asked to do so.</param>
-        /// <param name="clientMaxWindowBits">8 to 15: the window of what this side sends, a power of two in bytes.</param>
-        /// <param name="desiredServerMaxWindowBits">8 to 15: the window that the server is asked to stay within.</param>
-        /// <param name="minDatalengthToCompress">Messages of fewer bytes are sent as they are.</param>
-        /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
+        /// <param name="serverNoContextTakeover">Asks the server to do the same.</param>
+        /// <param name="clientMaxWindowBits">The client's window size, 8 to 15, as a power of two in bytes.</param>
+        /// <param name="desiredServerMaxWindowBits">The maximum window size requested from the server, 8 to 15.</param>
+        /// <param name="minDatalengthToCompress">Smaller messages are sent uncompressed.</param>
+        /// <exception cref="ArgumentOutOfRangeException">A value is out of range.</exception>
         public PerMessageCompression(
             CompressionLevel level,
             bool clientNoContextTakeover,
@@ -83,7 +85,7 @@ namespace Framewire
             _minimumDataLengthToCompress = minDatalengthToCompress;
         }
 
-        /// <summary>permessage-deflate</summary>
+        /// <summary>Returns "permessage-deflate".</summary>
         public string Name
         {
             get { return "permessage-deflate"; }

@@ -3,22 +3,22 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    // The sockets that have been opened and whose end has not been delivered yet. The table finds the
-    // object that an event is about, without a lock and without garbage, and keeps it from the
-    // collector: a game may drop an open socket and still gets its messages.
+    // The sockets that have been opened and whose terminal event has not been delivered. The table finds
+    // the object for an event, without a lock and without garbage. It also keeps open sockets from being
+    // garbage-collected, so that their messages are still delivered.
     //
-    //   Open ──> Add ──> place in the table = the native socket's user_data
-    //   event ──> Find(user_data), refused if another socket has the place by now
-    //   last event, Dispose ──> Remove
+    //   Open ──> Add ──> index in the table = the native socket's user_data
+    //   event ──> Find(user_data), null if the index belongs to another socket now
+    //   terminal event, Dispose ──> Remove
     internal static unsafe class SocketTable
     {
         private static readonly object s_lock = new object();
-        private static volatile WebSocket[] s_places = new WebSocket[16];
+        private static volatile WebSocket[] s_sockets = new WebSocket[16];
 
-        /// <summary>How many there are.</summary>
+        /// <summary>The number of sockets in the table.</summary>
         internal static int Count { get; private set; }
 
-        /// <summary>Counts an Open; the first one takes a place.</summary>
+        /// <summary>Counts an Open; the first adds the socket.</summary>
         internal static void Add(WebSocket socket)
         {
             lock (s_lock)
@@ -27,35 +27,35 @@ namespace Framewire
                 {
                     return;
                 }
-                int place = Array.IndexOf(s_places, null);
-                if (place < 0)
+                int index = Array.IndexOf(s_sockets, null);
+                if (index < 0)
                 {
-                    place = s_places.Length;
-                    var larger = new WebSocket[place * 2];
-                    Array.Copy(s_places, larger, place);
-                    s_places = larger;
+                    index = s_sockets.Length;
+                    var larger = new WebSocket[index * 2];
+                    Array.Copy(s_sockets, larger, index);
+                    s_sockets = larger;
                 }
-                s_places[place] = socket;
-                socket.Place = place;
+                s_sockets[index] = socket;
+                socket.TableIndex = index;
                 Count++;
-                // From 1: NULL is what a socket has that was never opened.
-                FramewireNative.fw_socket_set_user_data(socket.Handle, (void*)(place + 1));
+                // From 1, because user_data of a socket that was never opened is NULL.
+                FramewireNative.fw_socket_set_user_data(socket.Handle, (void*)(index + 1));
             }
         }
 
-        /// <summary>Counts an end, or an Open that failed; the last one gives the place up.</summary>
+        /// <summary>Counts a terminal event, or a failed Open; the last removes the socket.</summary>
         internal static void RemoveOne(WebSocket socket)
         {
             lock (s_lock)
             {
                 if (socket.PendingEnds > 0 && --socket.PendingEnds == 0)
                 {
-                    GiveUp(socket);
+                    Clear(socket);
                 }
             }
         }
 
-        /// <summary>Gives the place up whatever is still to come.</summary>
+        /// <summary>Removes the socket, even if terminal events are pending.</summary>
         internal static void Remove(WebSocket socket)
         {
             lock (s_lock)
@@ -63,27 +63,27 @@ namespace Framewire
                 if (socket.PendingEnds > 0)
                 {
                     socket.PendingEnds = 0;
-                    GiveUp(socket);
+                    Clear(socket);
                 }
             }
         }
 
-        /// <summary>The object of a native socket; null if it is no longer interested.</summary>
+        /// <summary>Returns the object of a native socket, or null if it was removed.</summary>
         internal static WebSocket Find(void* userData, fw_socket socket)
         {
-            long place = (long)userData - 1;
-            WebSocket[] places = s_places;
-            WebSocket found = place >= 0 && place < places.Length ? places[place] : null;
-            // The place may have a new owner, or the event be for an AppDomain that is gone.
+            long index = (long)userData - 1;
+            WebSocket[] sockets = s_sockets;
+            WebSocket found = index >= 0 && index < sockets.Length ? sockets[index] : null;
+            // The index may belong to another socket now, or to an AppDomain that was unloaded.
             return found != null && found.Handle.id == socket.id ? found : null;
         }
 
-        /// <summary>All of them, taken out.</summary>
+        /// <summary>Removes all sockets and returns them.</summary>
         internal static WebSocket[] RemoveAll()
         {
             lock (s_lock)
             {
-                WebSocket[] all = Array.FindAll(s_places, IsTaken);
+                WebSocket[] all = Array.FindAll(s_sockets, IsTaken);
                 foreach (WebSocket socket in all)
                 {
                     Remove(socket);
@@ -92,9 +92,9 @@ namespace Framewire
             }
         }
 
-        private static void GiveUp(WebSocket socket)
+        private static void Clear(WebSocket socket)
         {
-            s_places[socket.Place] = null;
+            s_sockets[socket.TableIndex] = null;
             Count--;
         }
 

@@ -3,29 +3,28 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    /// <summary>Which certificate authorities are trusted, beside those added.</summary>
+    /// <summary>The certificate authorities that are trusted, in addition to those added.</summary>
     public enum TlsRoots : byte
     {
-        /// <summary>Those that Mozilla trusts, built into the library: the same on every device.</summary>
+        /// <summary>Mozilla's certificate authorities, built into the library.</summary>
         Webpki = 0,
 
-        /// <summary>Those that the operating system trusts.</summary>
+        /// <summary>The certificate authorities of the operating system.</summary>
         Platform = 1,
 
-        /// <summary>None but those added with AddCertificateAuthority, or pinned with AddPin.</summary>
+        /// <summary>Only certificates of AddCertificateAuthority, or with a key of AddPin.</summary>
         None = 2,
     }
 
     /// <summary>
-    /// TLS for <c>wss:</c>. Certificates are always checked unless <see cref="SetInsecure"/> says
-    /// otherwise. Sockets that share one object share its session cache and resume faster. Changes
-    /// reach connections opened later.
+    /// TLS settings for <c>wss:</c>. Sockets that share an object share its session cache, which makes
+    /// reconnecting faster. Changes apply to connections that are opened later.
     /// </summary>
     public sealed unsafe class TlsSettings : IDisposable
     {
         private fw_tls _tls;
 
-        /// <summary>Mozilla's roots, verification on.</summary>
+        /// <summary>Creates settings with Mozilla's roots and with verification.</summary>
         public TlsSettings()
         {
             NativeLibrary.EnsureLoaded();
@@ -34,16 +33,17 @@ namespace Framewire
             _tls = tls;
         }
 
-        /// <summary>Destroys settings that were not disposed.</summary>
+        /// <summary>Destroys the native settings if Dispose was not called.</summary>
         ~TlsSettings()
         {
             FramewireNative.fw_tls_destroy(_tls);
         }
 
         /// <summary>
-        /// Trusts more certificates, one or more in PEM: as authorities, and each as the server's own, for
-        /// its dates and names, even if it is marked as a CA's (<c>openssl req -x509</c>).
+        /// Adds trusted certificates. Each is trusted as a certificate authority and, within its dates and
+        /// names, as a server certificate, even if it is marked as a CA (<c>openssl req -x509</c>).
         /// </summary>
+        /// <param name="pem">One or more certificates in PEM.</param>
         public void AddCertificateAuthority(string pem)
         {
             byte[] text = Utf8.Bytes(pem, "pem");
@@ -55,9 +55,10 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Shows a certificate to servers that ask for one: the chain and its private key in PEM
-        /// (PKCS#8, SEC1 or PKCS#1, not encrypted).
+        /// Sets the client certificate for servers that request one.
         /// </summary>
+        /// <param name="certificatePem">The certificate chain in PEM.</param>
+        /// <param name="keyPem">The private key in PEM: PKCS#8, SEC1 or PKCS#1, not encrypted.</param>
         public void SetClientCertificate(string certificatePem, string keyPem)
         {
             byte[] certificate = Utf8.Bytes(certificatePem, "certificatePem");
@@ -72,16 +73,16 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Accepts only servers with this public key, on top of the usual verification; with several
-        /// pins any of them will do. With <see cref="TlsRoots.None"/> and no certificate added, a matching
-        /// pin replaces the check of the issuer.
+        /// Pins a public key: only servers with one of the pinned keys are accepted, in addition to the usual
+        /// verification. With <see cref="TlsRoots.None"/> and no certificate added, a matching pin replaces
+        /// the verification of the issuer.
         /// </summary>
-        /// <param name="sha256">32 bytes, the SHA-256 of the certificate's SubjectPublicKeyInfo.</param>
+        /// <param name="sha256">The SHA-256 hash of the certificate's SubjectPublicKeyInfo, 32 bytes.</param>
         public void AddPin(byte[] sha256)
         {
             if (sha256 == null || sha256.Length != 32)
             {
-                throw new ArgumentException("A pin has 32 bytes.", "sha256");
+                throw new ArgumentException("A pin must have 32 bytes.", "sha256");
             }
             fixed (byte* raw = sha256)
             {
@@ -90,7 +91,8 @@ namespace Framewire
             GC.KeepAlive(this);
         }
 
-        /// <summary>Chooses which authorities are trusted.</summary>
+        /// <summary>Sets the trusted certificate authorities.</summary>
+        /// <param name="roots">The authorities.</param>
         public void SetRoots(TlsRoots roots)
         {
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_roots(Raw, (fw_roots)roots));
@@ -98,9 +100,10 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Accepts any certificate: anybody on the way can read and change everything. For
+        /// Disables verification: any certificate is accepted, so the connection can be intercepted. For
         /// development only.
         /// </summary>
+        /// <param name="enable">Whether to disable verification.</param>
         public void SetInsecure(bool enable)
         {
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_insecure(Raw, enable ? (byte)1 : (byte)0));
@@ -108,16 +111,17 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Writes the keys of connections to the file that the environment variable SSLKEYLOGFILE
-        /// names, for tools such as Wireshark. For development only.
+        /// Enables the key log: session keys are written to the file named by the environment variable
+        /// SSLKEYLOGFILE, for tools such as Wireshark. For development only.
         /// </summary>
+        /// <param name="enable">Whether to write the keys.</param>
         public void SetKeyLog(bool enable)
         {
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_key_log(Raw, enable ? (byte)1 : (byte)0));
             GC.KeepAlive(this);
         }
 
-        /// <summary>Ends this object; sockets that were given it keep the settings.</summary>
+        /// <summary>Disposes this object. Sockets that use the settings keep them.</summary>
         public void Dispose()
         {
             FramewireNative.fw_tls_destroy(_tls);

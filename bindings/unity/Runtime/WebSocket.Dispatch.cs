@@ -6,13 +6,13 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    // Delivery. Events are taken one by one from the native queue; the library never calls out.
+    // Delivery. Events are dequeued one by one from the native queue; the library never calls managed code.
     public sealed unsafe partial class WebSocket
     {
         private static int s_dispatching;
 
-        // Kept by SocketTable, under its lock.
-        internal int Place;
+        // Managed by SocketTable, under its lock.
+        internal int TableIndex;
         internal int PendingEnds;
 
         internal fw_socket Handle
@@ -21,32 +21,33 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Told about exceptions that handlers have thrown; they neither stop the delivery nor cost an
-        /// event. Also told about changes of <see cref="InternalRequest"/> that could not be made. Without
-        /// it Unity's console has them, elsewhere the standard error.
+        /// Called with exceptions thrown by handlers, which do not stop the delivery, and with changes of
+        /// <see cref="InternalRequest"/> that failed. If null, exceptions are logged to Unity's console, or to
+        /// standard error outside of Unity.
         /// </summary>
         public static Action<WebSocket, Exception> UnhandledException { get; set; }
 
-        /// <summary>Events that wait to be dispatched, over all sockets.</summary>
+        /// <summary>The number of queued events of all sockets.</summary>
         public static int Pending
         {
             get { return (int)Math.Min((ulong)FramewireNative.fw_pending(), int.MaxValue); }
         }
 
-        /// <summary>Calls the handlers for everything that waits now.</summary>
+        /// <summary>Calls the handlers for all events that are queued now.</summary>
+        /// <returns>The number of events dequeued.</returns>
         public static int DispatchAll()
         {
             return DispatchAll(0, 0);
         }
 
         /// <summary>
-        /// Calls the handlers for what waits, on this thread and within a budget. In Unity
-        /// <see cref="WebSocketUpdater"/> does it once a frame. One thread dispatches at a time: a
-        /// second one, and a handler that calls this, get 0.
+        /// Calls the handlers for queued events on the calling thread, within a budget. In Unity,
+        /// <see cref="WebSocketUpdater"/> calls this once per frame. Only one thread dispatches at a time:
+        /// concurrent calls, and calls inside a handler, return 0.
         /// </summary>
-        /// <param name="maxEvents">Events at most; 0 for those that wait when this is called.</param>
-        /// <param name="maxMicroseconds">Time after which no further handler begins; 0 for no limit.</param>
-        /// <returns>How many events were taken.</returns>
+        /// <param name="maxEvents">The maximum number of events; 0 for those queued at the call.</param>
+        /// <param name="maxMicroseconds">The time after which no further handler starts; 0 for no limit.</param>
+        /// <returns>The number of events dequeued.</returns>
         public static int DispatchAll(int maxEvents, int maxMicroseconds)
         {
             if (maxEvents < 0 || maxMicroseconds < 0)
@@ -68,16 +69,19 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sleeps until an event waits, for tools and tests; a game dispatches once a frame instead.</summary>
-        /// <returns>False when the time is over.</returns>
+        /// <summary>
+        /// Blocks until an event is queued. For tools and tests: a game dispatches once per frame instead.
+        /// </summary>
+        /// <param name="milliseconds">The timeout.</param>
+        /// <returns>False if the timeout has expired.</returns>
         public static bool Wait(int milliseconds)
         {
-            return FramewireNative.fw_wait(Positive(milliseconds)) != 0;
+            return FramewireNative.fw_wait(NonNegative(milliseconds)) != 0;
         }
 
         /// <summary>
-        /// Says that the device has another network than before, or may have: every open connection is
-        /// pinged, and ends, or is tried again, if nothing comes back within 3 seconds.
+        /// Notifies the library that the network may have changed. Every open connection is pinged. If
+        /// nothing is received within 3 seconds, it ends or is retried. In Unity this is called automatically.
         /// </summary>
         public static void NetworkChanged()
         {
@@ -86,8 +90,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Says that the app is about to sleep: until <see cref="Resume"/> no pings are sent and nothing
-        /// is too late. In Unity it happens by itself when the app is paused.
+        /// Notifies the library that the app is about to sleep. Until <see cref="Resume"/>, no pings are sent
+        /// and no timeout expires. In Unity this is called automatically when the app is paused.
         /// </summary>
         public static void Suspend()
         {
@@ -96,8 +100,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Says that the app is awake again: time goes on, and every connection is looked at as by
-        /// <see cref="NetworkChanged"/>. In Unity it happens by itself.
+        /// Notifies the library that the app is awake again. Timeouts continue, and every connection is
+        /// checked as by <see cref="NetworkChanged"/>. In Unity this is called automatically.
         /// </summary>
         public static void Resume()
         {
@@ -106,35 +110,36 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Starts the native library with settings of its own, before the first socket; without it
-        /// the first socket starts it.
+        /// Starts the native library with a configuration. Optional: the first socket starts it with defaults.
         /// </summary>
-        /// <param name="workerThreads">Threads that carry connections, at most 64; 0 for the default.</param>
+        /// <param name="workerThreads">The number of worker threads, at most 64; 0 for the default.</param>
         /// <param name="eventQueueBytes">
-        /// Unread events of one socket at which it stops reading from the network until the game
-        /// catches up; 0 for the default, 4 MiB.
+        /// The limit of queued events per socket in bytes. At the limit, the socket stops reading, which
+        /// applies backpressure to the server. 0 for the default, 4 MiB.
         /// </param>
+        /// <exception cref="InvalidOperationException">The library is already running.</exception>
         public static void Configure(int workerThreads, int eventQueueBytes)
         {
             NativeLibrary.EnsureLoaded();
             fw_config config = default(fw_config);
             FramewireNative.fw_config_init(&config, (UIntPtr)sizeof(fw_config));
-            config.worker_threads = Positive(workerThreads);
-            config.event_queue_bytes = (UIntPtr)Positive(eventQueueBytes);
+            config.worker_threads = NonNegative(workerThreads);
+            config.event_queue_bytes = (UIntPtr)NonNegative(eventQueueBytes);
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_init(&config));
         }
 
         /// <summary>
-        /// Ends every socket and every native thread. Open connections first send what is queued and close
-        /// with 1001; what does not fit into the time is dropped. Sockets that were not closed yet get
-        /// OnClosed with 1001; none of them can be used again, but new ones can be made. In Unity it happens
-        /// by itself, within a second, when play mode ends and before scripts are reloaded.
+        /// Destroys every socket and joins every native thread. Open connections send their queued messages
+        /// first and close with code 1001; when the timeout expires, the rest is dropped. OnClosed is called
+        /// with code 1001 for sockets that are not closed. Existing sockets cannot be used afterwards; new
+        /// ones can be created. In Unity this is called automatically, with a timeout of one second, when play
+        /// mode ends and before scripts are reloaded.
         /// </summary>
-        /// <param name="timeoutMilliseconds">How long this may take; 0 drops what is queued.</param>
-        /// <returns>False if a thread did not end in time.</returns>
+        /// <param name="timeoutMilliseconds">The timeout; 0 drops queued messages.</param>
+        /// <returns>False if a thread has not ended in time.</returns>
         public static bool Shutdown(int timeoutMilliseconds)
         {
-            uint timeout = Positive(timeoutMilliseconds);
+            uint timeout = NonNegative(timeoutMilliseconds);
             WebSocket[] open = SocketTable.RemoveAll();
             fw_result result = FramewireNative.fw_shutdown(timeout);
             foreach (WebSocket socket in open)
@@ -143,7 +148,7 @@ namespace Framewire
                 {
                     if (socket.OnClosed != null)
                     {
-                        socket.OnClosed(socket, 1001, "The game has shut Framewire down.");
+                        socket.OnClosed(socket, 1001, "Framewire was shut down.");
                     }
                 }
                 catch (Exception exception)
@@ -178,7 +183,7 @@ namespace Framewire
                 }
                 finally
                 {
-                    // Also when this thread is aborted, as an AppDomain's threads are when it unloads.
+                    // Also when the thread is aborted because its AppDomain unloads.
                     FramewireNative.fw_event_release(&next);
                 }
                 if (maxMicroseconds != 0 && Stopwatch.GetTimestamp() >= end)
@@ -214,7 +219,7 @@ namespace Framewire
                 case fw_event_type.FW_EVENT_PONG:
                     if (OnPong != null)
                     {
-                        Lend(OnPong, &next->payload);
+                        CallWithPooledCopy(OnPong, &next->payload);
                     }
                     break;
                 case fw_event_type.FW_EVENT_RECONNECTING:
@@ -226,7 +231,7 @@ namespace Framewire
                     }
                     break;
                 case fw_event_type.FW_EVENT_CLOSED:
-                    // First, so that the handler may open the socket again.
+                    // Before the handler, which may open the socket again.
                     SocketTable.RemoveOne(this);
                     if (OnClosed != null)
                     {
@@ -244,7 +249,7 @@ namespace Framewire
             }
         }
 
-        // One message may have several handlers, of which one that throws must not cost the others theirs.
+        // A message may have several handlers. An exception of one must not skip the others.
 
         private void DeliverText(fw_event* next)
         {
@@ -259,7 +264,7 @@ namespace Framewire
                     Report(this, exception);
                 }
             }
-            DeliverLent(OnMessageNoAlloc, OnMessageNoCopy, &next->payload);
+            DeliverNoAlloc(OnMessageNoAlloc, OnMessageNoCopy, &next->payload);
         }
 
         private void DeliverBinary(fw_event* next)
@@ -277,17 +282,17 @@ namespace Framewire
                     Report(this, exception);
                 }
             }
-            DeliverLent(OnBinaryNoAlloc, OnBinaryNoCopy, &next->payload);
+            DeliverNoAlloc(OnBinaryNoAlloc, OnBinaryNoCopy, &next->payload);
         }
 
-        private void DeliverLent(
+        private void DeliverNoAlloc(
             OnWebSocketBinaryNoAllocDelegate noAlloc, OnWebSocketNativeDelegate noCopy, fw_segment* payload)
         {
             if (noAlloc != null)
             {
                 try
                 {
-                    Lend(noAlloc, payload);
+                    CallWithPooledCopy(noAlloc, payload);
                 }
                 catch (Exception exception)
                 {
@@ -342,7 +347,7 @@ namespace Framewire
         }
 
         /// <summary>Calls a handler with a copy in a pooled array.</summary>
-        private void Lend(OnWebSocketBinaryNoAllocDelegate handler, fw_segment* payload)
+        private void CallWithPooledCopy(OnWebSocketBinaryNoAllocDelegate handler, fw_segment* payload)
         {
             int count = (int)payload->count;
             byte[] data = BufferPool.Get(count, true);
@@ -370,12 +375,12 @@ namespace Framewire
             return Utf8.Read(payload->data + (ulong)payload->offset, (int)payload->count);
         }
 
-        /// <summary>Never throws, whatever the handler of exceptions does.</summary>
+        /// <summary>Reports an exception. Never throws, even if UnhandledException does.</summary>
         internal static void Report(WebSocket socket, Exception exception)
         {
             if (exception is ThreadAbortException)
             {
-                // The AppDomain unloads, which is no fault of the handler; the runtime throws it anew.
+                // The AppDomain unloads; the runtime rethrows the exception.
                 return;
             }
             Action<WebSocket, Exception> handler = UnhandledException;
@@ -399,7 +404,7 @@ namespace Framewire
 #if UNITY_5_3_OR_NEWER
             UnityEngine.Debug.LogException(exception);
 #else
-            Console.Error.WriteLine("A handler of a WebSocket has thrown: " + exception);
+            Console.Error.WriteLine("A WebSocket handler has thrown: " + exception);
 #endif
         }
     }

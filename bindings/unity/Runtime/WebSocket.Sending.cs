@@ -4,14 +4,16 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    // Sending. Every method copies the message once, into the native send queue, and leaves no garbage.
-    // What comes back may be ignored, as a statement does: an unsent message is then dropped.
+    // Sending. Every method copies the message once into the native send queue, except those that take a
+    // NativeSegment, and allocates no managed memory.
     public sealed unsafe partial class WebSocket
     {
-        // Below, a text is turned into UTF-8 on the stack, which is cheaper than a pooled block.
-        private const int StackText = 256;
+        // Texts up to this length are encoded on the stack, which is cheaper than a pooled buffer.
+        private const int MaxStackText = 256;
 
         /// <summary>Sends a text message.</summary>
+        /// <param name="message">The text.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult Send(string message)
         {
             if (message == null)
@@ -22,27 +24,29 @@ namespace Framewire
             fixed (char* characters = message)
             {
                 // No UTF-16 unit needs more than three bytes of UTF-8.
-                if (message.Length <= StackText)
+                if (message.Length <= MaxStackText)
                 {
-                    byte* text = stackalloc byte[StackText * 3];
+                    byte* text = stackalloc byte[MaxStackText * 3];
                     int length = message.Length == 0
                         ? 0
-                        : Encoding.UTF8.GetBytes(characters, message.Length, text, StackText * 3);
-                    return Outcome(FramewireNative.fw_socket_send_text(socket, text, (UIntPtr)length));
+                        : Encoding.UTF8.GetBytes(characters, message.Length, text, MaxStackText * 3);
+                    return ToSendResult(FramewireNative.fw_socket_send_text(socket, text, (UIntPtr)length));
                 }
                 int bytes = Encoding.UTF8.GetByteCount(characters, message.Length);
                 fw_segment segment;
                 fw_result result = FramewireNative.fw_buffer_get((UIntPtr)bytes, &segment);
                 if (result != fw_result.FW_RESULT_OK)
                 {
-                    return Outcome(result);
+                    return ToSendResult(result);
                 }
                 Encoding.UTF8.GetBytes(characters, message.Length, segment.data + (ulong)segment.offset, bytes);
-                return Outcome(FramewireNative.fw_socket_send_text_segment(socket, segment));
+                return ToSendResult(FramewireNative.fw_socket_send_text_segment(socket, segment));
             }
         }
 
         /// <summary>Sends a binary message.</summary>
+        /// <param name="buffer">The payload.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult Send(byte[] buffer)
         {
             if (buffer == null)
@@ -55,7 +59,11 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sends a part of an array as a binary message.</summary>
+        /// <summary>Sends a range of an array as a binary message.</summary>
+        /// <param name="buffer">The array.</param>
+        /// <param name="offset">The index of the first byte.</param>
+        /// <param name="count">The number of bytes.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult Send(byte[] buffer, ulong offset, ulong count)
         {
             if (buffer == null)
@@ -64,7 +72,7 @@ namespace Framewire
             }
             if (offset > (ulong)buffer.Length || count > (ulong)buffer.Length - offset)
             {
-                throw new ArgumentOutOfRangeException("offset", "The range reaches outside of the array.");
+                throw new ArgumentOutOfRangeException("offset", "The range is outside of the array.");
             }
             fixed (byte* data = buffer)
             {
@@ -72,63 +80,74 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sends a binary message from memory of any kind, which is only read during the call.</summary>
+        /// <summary>Sends a binary message from a pointer, which is read only during the call.</summary>
+        /// <param name="data">The first byte; may be null if the count is 0.</param>
+        /// <param name="count">The number of bytes.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult Send(byte* data, int count)
         {
             if (count < 0)
             {
                 throw new ArgumentOutOfRangeException("count");
             }
-            return Outcome(FramewireNative.fw_socket_send_binary(LiveHandle(), data, (UIntPtr)count));
+            return ToSendResult(FramewireNative.fw_socket_send_binary(LiveHandle(), data, (UIntPtr)count));
         }
 
         /// <summary>
-        /// Sends UTF-8 as a text message and, whatever the result, gives the array to
-        /// <see cref="BufferPool.Release(byte[])"/>: it must not be touched any more.
+        /// Sends UTF-8 as a text message. Releases the array to the <see cref="BufferPool"/>, even on failure:
+        /// do not access it afterwards.
         /// </summary>
+        /// <param name="data">The UTF-8 bytes.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsText(BufferSegment data)
         {
             return Send(data, true);
         }
 
         /// <summary>
-        /// Sends a binary message and, whatever the result, gives the array to
-        /// <see cref="BufferPool.Release(byte[])"/>: it must not be touched any more.
+        /// Sends a binary message. Releases the array to the <see cref="BufferPool"/>, even on failure: do not
+        /// access it afterwards.
         /// </summary>
+        /// <param name="data">The payload.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsBinary(BufferSegment data)
         {
             return Send(data, false);
         }
 
         /// <summary>
-        /// Sends UTF-8 where it lies, without a copy. Takes over one of the caller's holds, whatever
-        /// the result.
+        /// Sends UTF-8 as a text message without a copy. Consumes one reference, even on failure.
         /// </summary>
+        /// <param name="data">The UTF-8 bytes, from <see cref="NativeSegment.Get"/> or retained.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsText(NativeSegment data)
         {
-            return SegmentOutcome(FramewireNative.fw_socket_send_text_segment(LiveHandle(), data.Raw));
+            return ToSegmentResult(FramewireNative.fw_socket_send_text_segment(LiveHandle(), data.Raw));
         }
 
         /// <summary>
-        /// Sends a binary message where it lies, without a copy. Takes over one of the caller's holds,
-        /// whatever the result.
+        /// Sends a binary message without a copy. Consumes one reference, even on failure.
         /// </summary>
+        /// <param name="data">The payload, from <see cref="NativeSegment.Get"/> or retained.</param>
+        /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsBinary(NativeSegment data)
         {
-            return SegmentOutcome(FramewireNative.fw_socket_send_binary_segment(LiveHandle(), data.Raw));
+            return ToSegmentResult(FramewireNative.fw_socket_send_binary_segment(LiveHandle(), data.Raw));
         }
 
         /// <summary>
-        /// Sends a ping of your own, with at most 125 bytes that OnPong brings back. To watch a
-        /// connection, rather set <see cref="StartPingThread"/>.
+        /// Sends a ping. OnPong is called with the same payload. For keepalive pings, use
+        /// <see cref="StartPingThread"/> instead.
         /// </summary>
+        /// <param name="payload">At most 125 bytes, or null.</param>
+        /// <returns>Whether the ping was queued.</returns>
         public SendResult Ping(byte[] payload)
         {
             fw_socket socket = LiveHandle();
             fixed (byte* data = payload)
             {
                 int count = payload == null ? 0 : payload.Length;
-                return Outcome(FramewireNative.fw_socket_ping(socket, data, (UIntPtr)count));
+                return ToSendResult(FramewireNative.fw_socket_ping(socket, data, (UIntPtr)count));
             }
         }
 
@@ -136,7 +155,7 @@ namespace Framewire
         {
             if (!data.IsValid)
             {
-                throw new ArgumentOutOfRangeException("data", "The segment reaches outside of its array.");
+                throw new ArgumentOutOfRangeException("data", "The segment is outside of its array.");
             }
             try
             {
@@ -147,7 +166,7 @@ namespace Framewire
                     fw_result result = text
                         ? FramewireNative.fw_socket_send_text(socket, from, (UIntPtr)data.Count)
                         : FramewireNative.fw_socket_send_binary(socket, from, (UIntPtr)data.Count);
-                    return Outcome(result);
+                    return ToSendResult(result);
                 }
             }
             finally
@@ -156,15 +175,15 @@ namespace Framewire
             }
         }
 
-        private SendResult SegmentOutcome(fw_result result)
+        private SendResult ToSegmentResult(fw_result result)
         {
-            // The segment's fault, unless the socket has ended with Shutdown.
+            // The segment is invalid, unless Shutdown has destroyed the socket.
             return result == fw_result.FW_RESULT_INVALID_HANDLE && State != WebSocketStates.Unknown
                 ? SendResult.InvalidSegment
-                : Outcome(result);
+                : ToSendResult(result);
         }
 
-        private static SendResult Outcome(fw_result result)
+        private static SendResult ToSendResult(fw_result result)
         {
             switch (result)
             {

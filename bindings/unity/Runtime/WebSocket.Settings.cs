@@ -3,7 +3,7 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    // Settings. Those that say so hold at any time, the others are made while the socket is closed.
+    // Settings. They require a closed socket unless their comment says otherwise.
     public sealed unsafe partial class WebSocket
     {
         private bool _startPingThread;
@@ -23,8 +23,8 @@ namespace Framewire
         private ReconnectSettings _reconnect;
 
         /// <summary>
-        /// Sends pings, which measures <see cref="Latency"/> and finds dead connections. No thread is
-        /// started for it. At any time; false by default.
+        /// Enables keepalive pings, which measure <see cref="Latency"/> and detect dead connections. Starts no
+        /// thread. Can change while open. Default: false.
         /// </summary>
         public bool StartPingThread
         {
@@ -37,21 +37,24 @@ namespace Framewire
             }
         }
 
-        /// <summary>Milliseconds between two pings, at least 10. At any time; 1000 by default.</summary>
+        /// <summary>
+        /// The interval between keepalive pings in milliseconds, at least 10. Can change while open. Default:
+        /// 1000.
+        /// </summary>
         public int PingFrequency
         {
             get { return _pingFrequency; }
             set
             {
                 NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_ping_frequency(LiveHandle(), Positive(value)));
+                    FramewireNative.fw_socket_set_ping_frequency(LiveHandle(), NonNegative(value)));
                 _pingFrequency = value;
             }
         }
 
         /// <summary>
-        /// With pings on: a ping unanswered for so long, with nothing else received meanwhile either,
-        /// ends the connection with OnError. At any time; 2 seconds by default.
+        /// The time to wait for any data after a keepalive ping. When it expires, the connection ends with
+        /// OnError. Can change while open. Default: 2 seconds.
         /// </summary>
         public TimeSpan CloseAfterNoMesssage
         {
@@ -64,7 +67,7 @@ namespace Framewire
             }
         }
 
-        /// <summary>The same as <see cref="CloseAfterNoMesssage"/>, by the spelling of dictionaries.</summary>
+        /// <summary>The same as <see cref="CloseAfterNoMesssage"/>, spelled correctly.</summary>
         public TimeSpan CloseAfterNoMessage
         {
             get { return CloseAfterNoMesssage; }
@@ -72,8 +75,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The Origin header, such as <c>https://example.org</c>; empty for none. A host in it is sent as
-        /// punycode.
+        /// The Origin header, such as <c>https://example.org</c>; empty for none. An internationalized host
+        /// name is converted to punycode. Default: empty.
         /// </summary>
         public string Origin
         {
@@ -89,8 +92,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Messages larger than this go out in several frames of this size. At any time; 32767 bytes
-        /// by default.
+        /// The maximum payload of a sent frame in bytes. Larger messages are sent in fragments. Can change
+        /// while open. Default: 32767.
         /// </summary>
         public int MaxFragmentSize
         {
@@ -98,26 +101,29 @@ namespace Framewire
             set
             {
                 NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_max_fragment_size(LiveHandle(), (UIntPtr)Positive(value)));
+                    FramewireNative.fw_socket_set_max_fragment_size(LiveHandle(), (UIntPtr)NonNegative(value)));
                 _maxFragmentSize = value;
             }
         }
 
-        /// <summary>A larger message ends the connection with close code 1009 and OnError. 64 MiB by default.</summary>
+        /// <summary>
+        /// The maximum size of a received message in bytes. A larger message ends the connection with close
+        /// code 1009 and OnError. Default: 64 MiB.
+        /// </summary>
         public int MaxMessageSize
         {
             get { return _maxMessageSize; }
             set
             {
                 NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_max_message_size(LiveHandle(), (UIntPtr)Positive(value)));
+                    FramewireNative.fw_socket_set_max_message_size(LiveHandle(), (UIntPtr)NonNegative(value)));
                 _maxMessageSize = value;
             }
         }
 
         /// <summary>
-        /// While <see cref="BufferedAmount"/> is at this or past it, sends are refused with
-        /// <see cref="SendResult.QueueFull"/>. At any time; 64 MiB by default.
+        /// The limit of the send queue in bytes. When <see cref="BufferedAmount"/> reaches it, sends return
+        /// <see cref="SendResult.QueueFull"/>. Can change while open. Default: 64 MiB.
         /// </summary>
         public long MaxBufferedAmount
         {
@@ -135,7 +141,10 @@ namespace Framewire
             }
         }
 
-        /// <summary>From Open to OnOpen, over all phases; past it OnError comes. 20 seconds by default.</summary>
+        /// <summary>
+        /// The timeout from Open to OnOpen, over all phases. When it expires, OnError is called. Default: 20
+        /// seconds.
+        /// </summary>
         public TimeSpan ConnectTimeout
         {
             get { return _connectTimeout; }
@@ -147,7 +156,10 @@ namespace Framewire
             }
         }
 
-        /// <summary>For the closing handshake; past it OnClosed comes with 1006. 5 seconds by default.</summary>
+        /// <summary>
+        /// The timeout for the closing handshake. When it expires, OnClosed is called with code 1006. Default:
+        /// 5 seconds.
+        /// </summary>
         public TimeSpan CloseTimeout
         {
             get { return _closeTimeout; }
@@ -160,8 +172,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Which version of HTTP to begin with; sockets of one server share a connection of HTTP/2.
-        /// <see cref="HttpVersion"/> says which one it became. Automatic by default.
+        /// The HTTP version to connect with. Sockets to one server share an HTTP/2 connection.
+        /// <see cref="HttpVersion"/> returns the version in use. Default: Automatic.
         /// </summary>
         public WebSocketHttpVersion RequestedHttpVersion
         {
@@ -175,9 +187,9 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The proxy on the way to the server, such as <c>http://user:password@host:3128</c>,
-        /// <c>https:</c>, <c>socks5:</c> or <c>socks5h:</c>. Empty for none; null, the default, for what
-        /// the environment says (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY).
+        /// The proxy to connect through, such as <c>http://user:password@host:3128</c>, or with
+        /// <c>https:</c>, <c>socks5:</c> or <c>socks5h:</c>. Empty uses no proxy. Default: null, which uses
+        /// the environment variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
         /// </summary>
         public string Proxy
         {
@@ -200,7 +212,7 @@ namespace Framewire
         }
 
         /// <summary>
-        /// How many redirects one Open may follow, never from <c>wss:</c> to <c>ws:</c>. 0 by default.
+        /// The maximum number of redirects to follow, never from <c>wss:</c> to <c>ws:</c>. Default: 0.
         /// </summary>
         public int MaxRedirects
         {
@@ -208,14 +220,14 @@ namespace Framewire
             set
             {
                 NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_max_redirects(LiveHandle(), Positive(value)));
+                    FramewireNative.fw_socket_set_max_redirects(LiveHandle(), NonNegative(value)));
                 _maxRedirects = value;
             }
         }
 
         /// <summary>
-        /// Keeps the cookies that servers set, for this socket, and sends them back; false, the default,
-        /// also forgets them.
+        /// Stores the cookies that servers set for this socket, and sends them back. False also deletes them.
+        /// Default: false.
         /// </summary>
         public bool KeepCookies
         {
@@ -229,11 +241,10 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Tries again when the connection is lost, or could not be made, and that may help; null, the
-        /// default, does not. OnReconnecting comes before each try, OnError or OnClosed once at the end;
-        /// meanwhile the socket is connecting, and sends are refused or wait, as
-        /// <see cref="ReconnectSettings.QueueSends"/> says. What is set here can no longer be changed:
-        /// assign new settings instead.
+        /// Settings for retries after a retriable failure, with exponential backoff and jitter; null disables
+        /// retries. OnReconnecting is called before each retry, and OnError or OnClosed once at the end.
+        /// Meanwhile the state is Connecting, and sends are rejected or queued according to
+        /// <see cref="ReconnectSettings.QueueSends"/>. The assigned object becomes read-only. Default: null.
         /// </summary>
         public ReconnectSettings Reconnect
         {
@@ -250,7 +261,7 @@ namespace Framewire
                     FramewireNative.fw_reconnect_init(&reconnect, (UIntPtr)sizeof(fw_reconnect));
                     reconnect.min_delay_ms = Milliseconds(value.MinDelay);
                     reconnect.max_delay_ms = Milliseconds(value.MaxDelay);
-                    reconnect.max_attempts = Positive(value.MaxAttempts);
+                    reconnect.max_attempts = NonNegative(value.MaxAttempts);
                     reconnect.queue_sends = value.QueueSends ? 1u : 0u;
                     NativeLibrary.ThrowIfFailed(
                         FramewireNative.fw_socket_set_reconnect(LiveHandle(), &reconnect));
@@ -260,7 +271,9 @@ namespace Framewire
             }
         }
 
-        /// <summary>TLS settings for <c>wss:</c>; null for the default ones, which cannot be set again.</summary>
+        /// <summary>
+        /// TLS settings for <c>wss:</c>. Default: null, for default settings; null cannot be assigned.
+        /// </summary>
         public TlsSettings Tls
         {
             get { return _tls; }
@@ -275,7 +288,7 @@ namespace Framewire
             }
         }
 
-        /// <summary>Offers these extensions to the server, and no others.</summary>
+        /// <summary>Offers only these extensions to the server.</summary>
         private void Negotiate(IExtension[] extensions)
         {
             PerMessageCompression compression = null;
@@ -288,7 +301,7 @@ namespace Framewire
                 if (compression != null || !(extension is PerMessageCompression))
                 {
                     throw new NotSupportedException(
-                        "The library knows one PerMessageCompression, and not the extension " + extension.Name + ".");
+                        "Only one PerMessageCompression is supported; the extension " + extension.Name + " is not.");
                 }
                 compression = (PerMessageCompression)extension;
             }
@@ -301,7 +314,10 @@ namespace Framewire
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), &settings));
         }
 
-        /// <summary>Offers a subprotocol, beside those offered already; <see cref="Protocol"/> says the server's choice.</summary>
+        /// <summary>
+        /// Adds a subprotocol to offer. <see cref="Protocol"/> returns the one selected by the server.
+        /// </summary>
+        /// <param name="protocol">The name of the subprotocol, a token.</param>
         public void AddProtocol(string protocol)
         {
             fixed (byte* raw = Utf8.Terminated(protocol, "protocol"))
@@ -311,9 +327,11 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Adds a header to the upgrade request of every attempt. Authorization, Origin and User-Agent
-        /// (<c>Framewire/</c> and the version by default) take the place of the one before.
+        /// Adds a header to the upgrade request. Authorization, Origin and User-Agent (<c>Framewire/</c> and
+        /// the version by default) replace the previous value.
         /// </summary>
+        /// <param name="name">The name, which must not belong to the handshake.</param>
+        /// <param name="value">The value: visible ASCII, spaces and tabs.</param>
         public void AddHeader(string name, string value)
         {
             fixed (byte* rawName = Utf8.Terminated(name, "name"))
@@ -323,7 +341,9 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sends user and password with the upgrade request (RFC 7617).</summary>
+        /// <summary>Sets HTTP basic authentication for the upgrade request (RFC 7617).</summary>
+        /// <param name="user">The user name, without a colon.</param>
+        /// <param name="password">The password.</param>
         public void SetBasicAuth(string user, string password)
         {
             fixed (byte* rawUser = Utf8.Terminated(user, "user"))
@@ -334,7 +354,8 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sends a token with the upgrade request (RFC 6750).</summary>
+        /// <summary>Sets a bearer token for the upgrade request (RFC 6750).</summary>
+        /// <param name="token">The token.</param>
         public void SetBearerAuth(string token)
         {
             fixed (byte* raw = Utf8.Terminated(token, "token"))
@@ -343,7 +364,7 @@ namespace Framewire
             }
         }
 
-        private static uint Positive(int value)
+        private static uint NonNegative(int value)
         {
             if (value < 0)
             {

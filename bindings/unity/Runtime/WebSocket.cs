@@ -5,16 +5,21 @@ using Framewire.Native;
 namespace Framewire
 {
     /// <summary>
-    /// A WebSocket: one connection at a time, opened again as often as needed.
+    /// A WebSocket client. It has one connection at a time and can be opened again after it has ended.
     ///
-    /// <para>Nothing here blocks. What happens on the network waits in a queue of the native library
-    /// until <see cref="DispatchAll(int, int)"/> takes it out, which calls the handlers on its own
-    /// caller's thread: in Unity <see cref="WebSocketUpdater"/> does so once a frame. The native
-    /// library never calls managed code, so neither a domain reload nor a collected delegate can
-    /// harm it.</para>
+    /// <para>No member blocks, except <see cref="Wait"/> and <see cref="Shutdown"/>. Methods may be called
+    /// from any thread and inside any handler.</para>
     ///
-    /// <para>Every Open ends in exactly one of OnClosed and OnError, after every message that was
-    /// received before it. Methods may be called on any thread and in any handler.</para>
+    /// <para>Events are queued by the native library. <see cref="DispatchAll(int, int)"/> dequeues them and
+    /// calls the handlers on the calling thread. In Unity, <see cref="WebSocketUpdater"/> calls it once per
+    /// frame. The native library never calls managed code, so domain reloads and garbage-collected
+    /// delegates are safe.</para>
+    ///
+    /// <para>Every Open ends with exactly one OnClosed or OnError, after all messages received before.</para>
+    ///
+    /// <para>Unless stated otherwise, methods and setters throw <see cref="ArgumentException"/> for an
+    /// invalid value, <see cref="ObjectDisposedException"/> after Dispose, and
+    /// <see cref="InvalidOperationException"/> in a wrong state.</para>
     /// </summary>
     public sealed unsafe partial class WebSocket : IDisposable
     {
@@ -25,12 +30,14 @@ namespace Framewire
         private readonly IExtension[] _extensions;
         private HTTPRequest _internalRequest;
 
-        /// <summary>Prepares a connection to a <c>ws:</c> or <c>wss:</c> address.</summary>
+        /// <summary>Creates a socket for a URL. Does not connect.</summary>
         /// <remarks>
-        /// An internationalized host name is sent as punycode. User name and password are sent as basic
-        /// authentication. The zone of an IPv6 address (<c>ws://[fe80::1%25eth0]/</c>) is kept.
+        /// An internationalized host name is converted to punycode. User name and password are sent as
+        /// basic authentication. The zone of an IPv6 address (<c>ws://[fe80::1%25eth0]/</c>) selects the
+        /// network interface.
         /// </remarks>
-        /// <exception cref="ArgumentException">The address cannot be used.</exception>
+        /// <param name="uri">A <c>ws:</c> or <c>wss:</c> URL.</param>
+        /// <exception cref="ArgumentException">The URL is invalid.</exception>
         public WebSocket(Uri uri)
         {
             if (uri == null)
@@ -39,7 +46,7 @@ namespace Framewire
             }
             if (!uri.IsAbsoluteUri)
             {
-                throw new ArgumentException("The address must begin with ws: or wss:.", "uri");
+                throw new ArgumentException("The URL must begin with ws: or wss:.", "uri");
             }
             NativeLibrary.EnsureLoaded();
             fw_socket socket;
@@ -52,13 +59,13 @@ namespace Framewire
             _extensions = new IExtension[] { new PerMessageCompression() };
         }
 
-        /// <summary>Prepares a connection, with what is told to the server.</summary>
-        /// <param name="uri">A <c>ws:</c> or <c>wss:</c> address.</param>
-        /// <param name="origin">The Origin header; null or empty for none.</param>
-        /// <param name="protocol">The subprotocol, or several with commas between; null or empty for none.</param>
+        /// <summary>Creates a socket for a URL, with handshake options. Does not connect.</summary>
+        /// <param name="uri">A <c>ws:</c> or <c>wss:</c> URL.</param>
+        /// <param name="origin">The Origin header, or null.</param>
+        /// <param name="protocol">The subprotocol, or a comma-separated list, or null.</param>
         /// <param name="extensions">
-        /// Extensions to negotiate, null for none. Where it is left out, messages are compressed as
-        /// <see cref="PerMessageCompression()"/> says.
+        /// The extensions to offer, or null for none. If omitted, <see cref="PerMessageCompression"/> is
+        /// offered with its defaults.
         /// </param>
         public WebSocket(Uri uri, string origin, string protocol, params IExtension[] extensions)
             : this(uri)
@@ -71,9 +78,9 @@ namespace Framewire
                 }
                 if (!string.IsNullOrEmpty(protocol))
                 {
-                    foreach (string one in protocol.Split(','))
+                    foreach (string name in protocol.Split(','))
                     {
-                        AddProtocol(one.Trim());
+                        AddProtocol(name.Trim());
                     }
                 }
                 if (extensions == null || extensions.Length != 0)
@@ -89,55 +96,58 @@ namespace Framewire
             }
         }
 
-        /// <summary>The connection is established; from here on messages can be sent.</summary>
+        /// <summary>Called when the connection is open and messages can be sent.</summary>
         public OnWebSocketOpenDelegate OnOpen { get; set; }
 
-        /// <summary>A text message came.</summary>
+        /// <summary>Called for each text message.</summary>
         public OnWebSocketMessageDelegate OnMessage { get; set; }
 
         /// <summary>
-        /// A text message came: its UTF-8 in a pooled array that is reused when the handler returns.
+        /// Called for each text message, with its UTF-8 in a pooled array that is valid until the handler
+        /// returns.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnMessageNoAlloc { get; set; }
 
-        /// <summary>A text message came: its UTF-8 where the library received it, without a copy.</summary>
+        /// <summary>Called for each text message, with its UTF-8 in native memory, without a copy.</summary>
         public OnWebSocketNativeDelegate OnMessageNoCopy { get; set; }
 
-        /// <summary>A binary message came, in an array of its own.</summary>
+        /// <summary>Called for each binary message, with a new array.</summary>
         public OnWebSocketBinaryDelegate OnBinary { get; set; }
 
         /// <summary>
-        /// A binary message came, in a pooled array that is reused when the handler returns: take
-        /// what you need before. Use the segment's Count, never its Data.Length.
+        /// Called for each binary message, with a pooled array that is valid until the handler returns. Use
+        /// the segment's Count, not its Data.Length.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnBinaryNoAlloc { get; set; }
 
         /// <summary>
-        /// A binary message came, shown where the library received it, without a copy;
-        /// <see cref="NativeSegment.Retain"/> keeps it longer than the handler runs.
+        /// Called for each binary message, with its bytes in native memory, without a copy.
+        /// <see cref="NativeSegment.Retain"/> keeps them after the handler returns.
         /// </summary>
         public OnWebSocketNativeDelegate OnBinaryNoCopy { get; set; }
 
-        /// <summary>A pong came, the answers to the library's own pings included.</summary>
+        /// <summary>Called for each pong, including those for keepalive pings.</summary>
         public OnWebSocketBinaryNoAllocDelegate OnPong { get; set; }
 
         /// <summary>
-        /// The connection was lost, or not made, and will be tried again after the delay, as
-        /// <see cref="Reconnect"/> says. Closing the socket ends that.
+        /// Called when the connection failed and is retried after a delay; see <see cref="Reconnect"/>. Close
+        /// cancels the retry.
         /// </summary>
         public OnWebSocketReconnectingDelegate OnReconnecting { get; set; }
 
-        /// <summary>The connection has ended in order, with the server's code and reason.</summary>
+        /// <summary>
+        /// Called when the connection has ended with a closing handshake, or was cancelled by Close or Abort.
+        /// </summary>
         public OnWebSocketClosedDelegate OnClosed { get; set; }
 
         /// <summary>
-        /// The connection could not be made, or was lost. <see cref="LastError"/> has the parts.
+        /// Called when the connection failed. <see cref="LastError"/> contains the details.
         /// </summary>
         public OnWebSocketErrorDelegate OnError { get; set; }
 
         /// <summary>
-        /// Called for each fragment of a message that comes in several. While a handler is attached
-        /// such messages are neither assembled nor stored; messages of one frame come as ever.
+        /// Called for each fragment of a fragmented message. While a handler is attached, fragmented messages
+        /// are not assembled. Messages of one frame are delivered as usual.
         /// </summary>
         public OnWebSocketIncompleteFrameDelegate OnIncompleteFrame
         {
@@ -152,8 +162,8 @@ namespace Framewire
         private OnWebSocketIncompleteFrameDelegate _onIncompleteFrame;
 
         /// <summary>
-        /// Called with the upgrade request before every attempt, which waits until the handler has
-        /// returned.
+        /// Called before each connection attempt, with the upgrade request. The attempt continues when the
+        /// handler returns.
         /// </summary>
         public OnWebSocketRequestDelegate OnInternalRequestCreated
         {
@@ -168,8 +178,8 @@ namespace Framewire
         private OnWebSocketRequestDelegate _onInternalRequestCreated;
 
         /// <summary>
-        /// The upgrade request. What is changed here before Open holds for every attempt; inside
-        /// OnInternalRequestCreated for that attempt.
+        /// The upgrade request. A change made before Open applies to every connection attempt; a change made
+        /// inside OnInternalRequestCreated applies to that attempt.
         /// </summary>
         public HTTPRequest InternalRequest
         {
@@ -184,14 +194,16 @@ namespace Framewire
             }
         }
 
-        /// <summary>Starts connecting. Legal again after OnClosed or OnError, inside their handlers too.</summary>
-        /// <exception cref="InvalidOperationException">It is connecting, open or closing.</exception>
+        /// <summary>
+        /// Starts connecting. Can be called again after OnClosed or OnError, also inside their handlers.
+        /// </summary>
+        /// <exception cref="InvalidOperationException">The socket is connecting, open or closing.</exception>
         public void Open()
         {
             ThrowIfDisposed();
             WebSocketError lastError = LastError;
             LastError = null;
-            // Before the first event can come, and so that a game need not hold on to an open socket.
+            // Before the first event, and so that an open socket is not garbage-collected.
             SocketTable.Add(this);
             fw_result result = FramewireNative.fw_socket_open(_handle.Socket);
             if (result != fw_result.FW_RESULT_OK)
@@ -203,18 +215,18 @@ namespace Framewire
             }
         }
 
-        /// <summary>Closes with code 1000 once everything queued is sent. While connecting it cancels.</summary>
+        /// <summary>Closes with code 1000 after all queued messages. While connecting, cancels the attempt.</summary>
         public void Close()
         {
             Close(1000, null);
         }
 
         /// <summary>
-        /// Closes once everything queued is sent; OnClosed follows. Does nothing if the connection is
-        /// closing or closed.
+        /// Starts the closing handshake after all queued messages. OnClosed follows. Does nothing if the
+        /// connection is closing or closed.
         /// </summary>
-        /// <param name="code">1000 to 1003, 1007 to 1014, 3000 to 4999.</param>
-        /// <param name="message">At most 123 bytes of UTF-8; may be null.</param>
+        /// <param name="code">The close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999.</param>
+        /// <param name="message">The close reason, at most 123 bytes of UTF-8, or null.</param>
         public void Close(ushort code, string message)
         {
             if (IsDisposed)
@@ -232,20 +244,20 @@ namespace Framewire
             }
         }
 
-        /// <summary>Drops the connection now, without a closing handshake; OnClosed follows.</summary>
+        /// <summary>Drops the connection immediately, without a closing handshake. OnClosed follows.</summary>
         public void Abort()
         {
             if (!IsDisposed)
             {
-                // INVALID_STATE says that it is closed already, which is what was wanted.
+                // INVALID_STATE means that it is closed already.
                 FramewireNative.fw_socket_abort(_handle.Socket);
             }
         }
 
         /// <summary>
-        /// Ends the socket: an open connection is closed in the background, and no handler is called
-        /// any more. What is queued is dropped: to send it, Close and wait for OnClosed. May be called
-        /// twice. Afterwards Open and Send throw, Close does nothing.
+        /// Destroys the socket. An open connection is closed in the background, and no handler is called
+        /// afterwards. Queued messages are dropped; to send them, call Close and wait for OnClosed. May be
+        /// called more than once. Afterwards Open and Send throw, and Close does nothing.
         /// </summary>
         public void Dispose()
         {
@@ -253,22 +265,24 @@ namespace Framewire
             _handle.Dispose();
         }
 
-        /// <summary>Messages can be sent and received.</summary>
+        /// <summary>Whether the connection is open and messages can be sent.</summary>
         public bool IsOpen
         {
             get { return FramewireNative.fw_socket_is_open(_handle.Socket) != 0; }
         }
 
-        /// <summary>Where the socket is in its life.</summary>
+        /// <summary>The state of the socket.</summary>
         public WebSocketStates State
         {
             get { return (WebSocketStates)FramewireNative.fw_socket_state(_handle.Socket); }
         }
 
-        /// <summary>How the last connection failed; null if it did not. Set when OnError is called.</summary>
+        /// <summary>
+        /// The error of the last connection, or null. Set before OnError or OnReconnecting is called.
+        /// </summary>
         public WebSocketError LastError { get; private set; }
 
-        /// <summary>Payload bytes that were sent and not yet handed to the network.</summary>
+        /// <summary>The number of payload bytes in the send queue.</summary>
         public int BufferedAmount
         {
             get
@@ -279,7 +293,7 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The smoothed round trip time of the pings in milliseconds, 0 before the first answer. Needs
+        /// The smoothed round-trip time of pings in milliseconds, or 0 before the first pong. Requires
         /// <see cref="StartPingThread"/>.
         /// </summary>
         public int Latency
@@ -287,13 +301,17 @@ namespace Framewire
             get { return (int)Math.Min(int.MaxValue, Math.Max(0, (LatencyMicroseconds + 500) / 1000)); }
         }
 
-        /// <summary>The same in microseconds, -1 before the first answer.</summary>
+        /// <summary>
+        /// The smoothed round-trip time of pings in microseconds, or -1 before the first pong.
+        /// </summary>
         public long LatencyMicroseconds
         {
             get { return FramewireNative.fw_socket_latency_us(_handle.Socket); }
         }
 
-        /// <summary>When the last message came (UTC), <see cref="DateTime.MinValue"/> for never.</summary>
+        /// <summary>
+        /// The UTC time at which the last message was received, or <see cref="DateTime.MinValue"/>.
+        /// </summary>
         public DateTime LastMessageReceived
         {
             get
@@ -306,22 +324,21 @@ namespace Framewire
             }
         }
 
-        /// <summary>Pairs that go with every log line of this socket.</summary>
+        /// <summary>Key-value pairs that are added to every log line of this socket.</summary>
         public LoggingContext Context
         {
             get { return _context; }
         }
 
         /// <summary>
-        /// The extensions that are offered to the server, in an array of its own. They are chosen by the
-        /// constructor.
+        /// A copy of the extensions that are offered to the server, as given to the constructor.
         /// </summary>
         public IExtension[] Extensions
         {
             get { return (IExtension[])_extensions.Clone(); }
         }
 
-        /// <summary>The extensions that the server accepted, as it wrote them; empty for none.</summary>
+        /// <summary>The extensions accepted by the server, as in its response; empty if none.</summary>
         public string NegotiatedExtensions
         {
             get
@@ -332,11 +349,11 @@ namespace Framewire
                 {
                     FramewireNative.fw_socket_extensions(_handle.Socket, raw, (UIntPtr)text.Length);
                 }
-                return UpToNul(text);
+                return DecodeUpToNul(text);
             }
         }
 
-        /// <summary>The subprotocol that the server chose; empty for none.</summary>
+        /// <summary>The subprotocol selected by the server; empty if none.</summary>
         public string Protocol
         {
             get
@@ -347,25 +364,25 @@ namespace Framewire
                 {
                     FramewireNative.fw_socket_protocol(_handle.Socket, raw, (UIntPtr)text.Length);
                 }
-                return UpToNul(text);
+                return DecodeUpToNul(text);
             }
         }
 
-        /// <summary>The HTTP version of the upgrade; 0 before the server has answered.</summary>
+        /// <summary>The HTTP version of the connection, 1 or 2, or 0 before the response.</summary>
         public int HttpVersion
         {
             get { return (int)FramewireNative.fw_socket_http_version(_handle.Socket); }
         }
 
         /// <summary>
-        /// The HTTP status of the answer to the upgrade: 101 where it was done; 0 before there is one.
+        /// The HTTP status of the response to the upgrade request, or 0 before the response.
         /// </summary>
         public int ResponseStatus
         {
             get { return FramewireNative.fw_socket_response_status(_handle.Socket); }
         }
 
-        /// <summary>The first KiB of the body of a refused upgrade, as text; empty for none.</summary>
+        /// <summary>The first KiB of the body of a rejected upgrade, as text; empty if none.</summary>
         public string ResponseBody
         {
             get
@@ -376,7 +393,9 @@ namespace Framewire
             }
         }
 
-        /// <summary>A header of the answer to the upgrade; empty if there is none of that name.</summary>
+        /// <summary>Returns a header of the response to the upgrade request.</summary>
+        /// <param name="name">The name of the header, case-insensitive.</param>
+        /// <returns>The value of the first header of that name, or an empty string.</returns>
         public string GetResponseHeader(string name)
         {
             byte[] text;
@@ -391,10 +410,11 @@ namespace Framewire
                         _handle.Socket, rawName, raw, (UIntPtr)text.Length);
                 }
             }
-            return UpToNul(text);
+            return DecodeUpToNul(text);
         }
 
-        /// <summary>Counts what the socket has done. Allocates nothing.</summary>
+        /// <summary>Returns the counters of the socket. Does not allocate.</summary>
+        /// <returns>A copy of the counters.</returns>
         public WebSocketStatistics GetStatistics()
         {
             fw_stats stats = default(fw_stats);
@@ -424,7 +444,7 @@ namespace Framewire
 
         private void EnableEvent(fw_event_type type, bool enable)
         {
-            // Removing a handler from a dead socket is no fault.
+            // Removing a handler from a disposed socket is allowed.
             if (enable)
             {
                 ThrowIfDisposed();
@@ -436,8 +456,8 @@ namespace Framewire
             }
         }
 
-        /// <summary>It may have changed between asking for its length and for itself.</summary>
-        private static string UpToNul(byte[] text)
+        /// <summary>Decodes up to the NUL: the text may be shorter than its length was at the first call.</summary>
+        private static string DecodeUpToNul(byte[] text)
         {
             int length = Array.IndexOf(text, (byte)0);
             return Encoding.UTF8.GetString(text, 0, length < 0 ? text.Length : length);

@@ -2,110 +2,110 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    /// <summary>What went wrong with a connection.</summary>
+    /// <summary>The cause of a connection error.</summary>
     public enum WebSocketErrorKind : byte
     {
         /// <summary>No error.</summary>
         None = 0,
 
-        /// <summary>The host's name has no address, or could not be asked for.</summary>
+        /// <summary>Name resolution failed.</summary>
         Resolve = 1,
 
-        /// <summary>Nobody listens there.</summary>
+        /// <summary>Connection refused.</summary>
         Refused = 2,
 
-        /// <summary>There is no way to the host.</summary>
+        /// <summary>Host unreachable.</summary>
         Unreachable = 3,
 
-        /// <summary>The connection was cut.</summary>
+        /// <summary>Connection reset or closed without a closing handshake.</summary>
         Reset = 4,
 
-        /// <summary>Connecting took longer than the timeout, or the network takes nothing any more.</summary>
+        /// <summary>Connecting timed out, or writing stalled.</summary>
         TimedOut = 5,
 
-        /// <summary>TLS: a certificate, a version, an alert.</summary>
+        /// <summary>The TLS handshake failed, such as because of a certificate.</summary>
         Tls = 6,
 
-        /// <summary>The server answered the upgrade with another status; HttpStatus says which.</summary>
+        /// <summary>The server rejected the upgrade with an HTTP status; see HttpStatus.</summary>
         Http = 7,
 
-        /// <summary>A proxy refused or failed.</summary>
+        /// <summary>A proxy rejected the request or failed.</summary>
         Proxy = 8,
 
-        /// <summary>The server broke the protocol.</summary>
+        /// <summary>The server violated the protocol.</summary>
         Protocol = 9,
 
-        /// <summary>The server sent a text that is not UTF-8.</summary>
+        /// <summary>The server sent a text message that is not valid UTF-8.</summary>
         Utf8 = 10,
 
-        /// <summary>A message is larger than MaxMessageSize.</summary>
+        /// <summary>The server sent a message larger than MaxMessageSize.</summary>
         TooLarge = 11,
 
-        /// <summary>A ping stayed unanswered and nothing else came.</summary>
+        /// <summary>Nothing was received within the timeout after a keepalive ping.</summary>
         PingTimeout = 12,
 
         /// <summary>An extension failed.</summary>
         Extension = 13,
 
-        /// <summary>Any other error of the operating system; OsCode says which.</summary>
+        /// <summary>Another error of the operating system; see OsCode.</summary>
         Io = 14,
 
-        /// <summary>A fault of the library's own.</summary>
+        /// <summary>An internal error of the library.</summary>
         Internal = 15,
     }
 
-    /// <summary>How far a connection had come.</summary>
+    /// <summary>The phase in which a connection failed.</summary>
     public enum WebSocketPhase : byte
     {
         /// <summary>No error.</summary>
         None = 0,
 
-        /// <summary>The host's name is looked up.</summary>
+        /// <summary>Name resolution.</summary>
         Resolve = 1,
 
-        /// <summary>TCP connects.</summary>
+        /// <summary>TCP connection.</summary>
         Connect = 2,
 
-        /// <summary>A proxy is asked.</summary>
+        /// <summary>Proxy negotiation.</summary>
         Proxy = 3,
 
-        /// <summary>The TLS handshake.</summary>
+        /// <summary>TLS handshake.</summary>
         Tls = 4,
 
-        /// <summary>The HTTP request and its answer.</summary>
+        /// <summary>HTTP upgrade.</summary>
         Upgrade = 5,
 
-        /// <summary>Messages go back and forth.</summary>
+        /// <summary>Open connection.</summary>
         Open = 6,
 
-        /// <summary>The closing handshake.</summary>
+        /// <summary>Closing handshake.</summary>
         Closing = 7,
     }
 
     /// <summary>
-    /// How a connection failed, in parts that a program can decide by: <see cref="WebSocket.LastError"/>.
+    /// The details of a connection error; see <see cref="WebSocket.LastError"/>.
     /// </summary>
     public sealed class WebSocketError
     {
-        /// <summary>What went wrong.</summary>
+        /// <summary>The cause.</summary>
         public WebSocketErrorKind Kind { get; private set; }
 
-        /// <summary>How far the connection had come.</summary>
+        /// <summary>The phase in which the connection failed.</summary>
         public WebSocketPhase Phase { get; private set; }
 
-        /// <summary>The operating system's number, 0 where there is none.</summary>
+        /// <summary>The error number of the operating system, or 0.</summary>
         public int OsCode { get; private set; }
 
-        /// <summary>The HTTP status of a refused upgrade, 0 where there is none.</summary>
+        /// <summary>The HTTP status of a rejected upgrade, or 0.</summary>
         public int HttpStatus { get; private set; }
 
-        /// <summary>The TLS alert (RFC 8446 section 6), 0 where there is none.</summary>
+        /// <summary>The TLS alert (RFC 8446 section 6), or 0.</summary>
         public int TlsAlert { get; private set; }
 
-        /// <summary>Trying again later may help.</summary>
+        /// <summary>Whether a retry may succeed.</summary>
         public bool Retriable { get; private set; }
 
-        /// <summary>What failed, against what address, and what to do where that is known.</summary>
+        /// <summary>What failed, at which address, and what to do if that is known.</summary>
         public string Message { get; private set; }
 
         internal unsafe WebSocketError(fw_error* error, string message)
@@ -119,7 +119,8 @@ namespace Framewire
             Message = message;
         }
 
-        /// <summary>Kind, phase and message.</summary>
+        /// <summary>Returns the kind, the phase and the message.</summary>
+        /// <returns>Text for logs.</returns>
         public override string ToString()
         {
             return Kind + " in phase " + Phase + ": " + Message;

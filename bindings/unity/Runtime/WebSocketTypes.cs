@@ -2,114 +2,137 @@ using System;
 
 namespace Framewire
 {
-    /// <summary>Where a <see cref="WebSocket"/> is in its life.</summary>
+    /// <summary>The state of a <see cref="WebSocket"/>.</summary>
     public enum WebSocketStates : byte
     {
-        /// <summary>Between Open and OnOpen.</summary>
+        /// <summary>Connecting, or waiting for a retry.</summary>
         Connecting = 0,
 
-        /// <summary>Messages can be sent.</summary>
+        /// <summary>Open: messages can be sent.</summary>
         Open = 1,
 
-        /// <summary>The closing handshake runs; messages may still come.</summary>
+        /// <summary>The closing handshake is in progress; messages may still be received.</summary>
         Closing = 2,
 
-        /// <summary>Never opened, or the connection is over. Its last events may still wait.</summary>
+        /// <summary>Not opened, or the connection has ended. Its last events may still be queued.</summary>
         Closed = 3,
 
-        /// <summary>Disposed, or ended by <see cref="WebSocket.Shutdown"/>.</summary>
+        /// <summary>Disposed, or destroyed by <see cref="WebSocket.Shutdown"/>.</summary>
         Unknown = 4,
     }
 
-    /// <summary>What became of a message that was given to a Send method.</summary>
+    /// <summary>The result of a Send method.</summary>
     public enum SendResult : byte
     {
-        /// <summary>It is in the send queue.</summary>
+        /// <summary>The message is in the send queue.</summary>
         Queued = 0,
 
         /// <summary>The socket is not open; nothing was queued.</summary>
         NotOpen = 1,
 
-        /// <summary>The send queue is at <see cref="WebSocket.MaxBufferedAmount"/>; nothing was queued.</summary>
+        /// <summary>The send queue has reached <see cref="WebSocket.MaxBufferedAmount"/>; nothing was queued.</summary>
         QueueFull = 2,
 
-        /// <summary>Longer than 1 GiB; nothing was queued.</summary>
+        /// <summary>The message is larger than 1 GiB, or a ping larger than 125 bytes; nothing was queued.</summary>
         TooLarge = 3,
 
-        /// <summary>SendAsText was given bytes that are not UTF-8; nothing was queued.</summary>
+        /// <summary>The bytes of a text message are not valid UTF-8; nothing was queued.</summary>
         InvalidUtf8 = 4,
 
-        /// <summary>No memory; nothing was queued.</summary>
+        /// <summary>Memory allocation failed; nothing was queued.</summary>
         OutOfMemory = 5,
 
-        /// <summary>The native segment is not, or not any more, the caller's.</summary>
+        /// <summary>The native segment is invalid, or was released or sent already.</summary>
         InvalidSegment = 6,
 
-        /// <summary>A fault of the library's own.</summary>
+        /// <summary>An internal error of the library.</summary>
         Failed = 7,
     }
 
-    /// <summary>What a message holds.</summary>
+    /// <summary>The type of a message.</summary>
     public enum WebSocketFrameTypes : byte
     {
-        /// <summary>UTF-8.</summary>
+        /// <summary>A text message, in UTF-8.</summary>
         Text = 1,
 
-        /// <summary>Any bytes.</summary>
+        /// <summary>A binary message.</summary>
         Binary = 2,
     }
 
-    /// <summary>The connection is established.</summary>
+    /// <summary>Handles an open connection.</summary>
+    /// <param name="webSocket">The socket.</param>
     public delegate void OnWebSocketOpenDelegate(WebSocket webSocket);
 
-    /// <summary>A text message came.</summary>
+    /// <summary>Handles a text message.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="message">The text.</param>
     public delegate void OnWebSocketMessageDelegate(WebSocket webSocket, string message);
 
-    /// <summary>A binary message came, in an array of its own.</summary>
+    /// <summary>Handles a binary message.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="data">The payload, in a new array.</param>
     public delegate void OnWebSocketBinaryDelegate(WebSocket webSocket, byte[] data);
 
-    /// <summary>A message came, in a pooled array that is reused when the handler returns.</summary>
+    /// <summary>Handles a message without a new array.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="buffer">The payload, in a pooled array that is valid until the handler returns.</param>
     public delegate void OnWebSocketBinaryNoAllocDelegate(WebSocket webSocket, BufferSegment buffer);
 
-    /// <summary>A message came, shown in native memory that is reused when the handler returns.</summary>
+    /// <summary>Handles a message without a copy.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="segment">The payload, in native memory that is valid until the handler returns.</param>
     public delegate void OnWebSocketNativeDelegate(WebSocket webSocket, NativeSegment segment);
 
-    /// <summary>The connection has ended in order.</summary>
+    /// <summary>Handles the end of a connection by a closing handshake or a cancel.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="code">The close code.</param>
+    /// <param name="message">The close reason.</param>
     public delegate void OnWebSocketClosedDelegate(WebSocket webSocket, ushort code, string message);
 
-    /// <summary>The connection could not be made, or was lost.</summary>
+    /// <summary>Handles a failed connection.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="error">The error message; see <see cref="WebSocket.LastError"/> for details.</param>
     public delegate void OnWebSocketErrorDelegate(WebSocket webSocket, string error);
 
-    /// <summary>The connection was lost, or not made, and will be tried again.</summary>
+    /// <summary>Handles a failed connection that is retried.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="error">The error.</param>
+    /// <param name="attempt">The number of consecutive retries, from 1.</param>
+    /// <param name="delay">The delay before the retry.</param>
     public delegate void OnWebSocketReconnectingDelegate(
         WebSocket webSocket, WebSocketError error, int attempt, TimeSpan delay);
 
-    /// <summary>One fragment of a message came.</summary>
+    /// <summary>Handles a fragment of a message.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="frame">The fragment, valid until the handler returns.</param>
     public delegate void OnWebSocketIncompleteFrameDelegate(WebSocket webSocket, WebSocketFrame frame);
 
-    /// <summary>The upgrade request is ready to be sent and can still be changed.</summary>
+    /// <summary>Modifies the upgrade request before it is sent.</summary>
+    /// <param name="webSocket">The socket.</param>
+    /// <param name="request">The request.</param>
     public delegate void OnWebSocketRequestDelegate(WebSocket webSocket, HTTPRequest request);
 
-    /// <summary>Which version of HTTP a connection begins with.</summary>
+    /// <summary>The HTTP version to connect with.</summary>
     public enum WebSocketHttpVersion : uint
     {
-        /// <summary>HTTP/2 (RFC 8441) for <c>wss:</c> where the server has it, else HTTP/1.1.</summary>
+        /// <summary>HTTP/2 (RFC 8441) if a <c>wss:</c> server supports it, otherwise HTTP/1.1.</summary>
         Automatic = 0,
 
         /// <summary>HTTP/1.1 only.</summary>
         Http1 = 1,
 
-        /// <summary>HTTP/2 or an error.</summary>
+        /// <summary>HTTP/2 only.</summary>
         Http2 = 2,
     }
 
     /// <summary>
-    /// When a lost connection is tried again: after random delays from <see cref="MinDelay"/> on, whose
-    /// upper end doubles with each try in a row, up to <see cref="MaxDelay"/>.
+    /// Settings for retries with exponential backoff and jitter. Delays are random, from
+    /// <see cref="MinDelay"/> to an upper limit that doubles with each consecutive retry, up to
+    /// <see cref="MaxDelay"/>.
     /// </summary>
     /// <remarks>
-    /// May be given to several sockets. Once a socket has it (<see cref="WebSocket.Reconnect"/>), its
-    /// setters throw <see cref="InvalidOperationException"/>: the socket would not notice.
+    /// Can be assigned to several sockets. After it was assigned to <see cref="WebSocket.Reconnect"/>, its
+    /// setters throw <see cref="InvalidOperationException"/>, because a change would have no effect.
     /// </remarks>
     public sealed class ReconnectSettings
     {
@@ -119,35 +142,35 @@ namespace Framewire
         private bool _queueSends;
         private volatile bool _isFrozen;
 
-        /// <summary>The shortest delay, at least a millisecond. 250 milliseconds by default.</summary>
+        /// <summary>The minimum delay, at least one millisecond. Default: 250 milliseconds.</summary>
         public TimeSpan MinDelay
         {
             get { return _minDelay; }
-            set { _minDelay = Changed(value); }
+            set { _minDelay = CheckNotFrozen(value); }
         }
 
-        /// <summary>The longest delay. 30 seconds by default.</summary>
+        /// <summary>The maximum delay. Default: 30 seconds.</summary>
         public TimeSpan MaxDelay
         {
             get { return _maxDelay; }
-            set { _maxDelay = Changed(value); }
+            set { _maxDelay = CheckNotFrozen(value); }
         }
 
-        /// <summary>Tries in a row, the first attempt not counted; 0, the default, for no end.</summary>
+        /// <summary>The maximum number of consecutive retries; 0 for no limit. Default: 0.</summary>
         public int MaxAttempts
         {
             get { return _maxAttempts; }
-            set { _maxAttempts = Changed(value); }
+            set { _maxAttempts = CheckNotFrozen(value); }
         }
 
         /// <summary>
-        /// Lets sends while the socket is connecting wait for the connection, up to
-        /// <see cref="WebSocket.MaxBufferedAmount"/>; false, the default, refuses them.
+        /// Queues messages that are sent while the socket is connecting, up to
+        /// <see cref="WebSocket.MaxBufferedAmount"/>. If false, they are rejected. Default: false.
         /// </summary>
         public bool QueueSends
         {
             get { return _queueSends; }
-            set { _queueSends = Changed(value); }
+            set { _queueSends = CheckNotFrozen(value); }
         }
 
         internal void Freeze()
@@ -155,33 +178,33 @@ namespace Framewire
             _isFrozen = true;
         }
 
-        private T Changed<T>(T value)
+        private T CheckNotFrozen<T>(T value)
         {
             if (_isFrozen)
             {
                 throw new InvalidOperationException(
-                    "A socket has these settings already and would not notice: give it new ones.");
+                    "These settings are assigned to a socket and are read-only: assign new settings instead.");
             }
             return value;
         }
     }
 
     /// <summary>
-    /// One fragment of a message, decoded. <see cref="Data"/> is pooled memory that is reused when
-    /// the handler returns.
+    /// A fragment of a message. <see cref="Data"/> is pooled memory that is valid until the handler
+    /// returns.
     /// </summary>
     public struct WebSocketFrame
     {
-        /// <summary>What the whole message is: the same for all of its fragments.</summary>
+        /// <summary>The type of the message, the same for all of its fragments.</summary>
         public readonly WebSocketFrameTypes Type;
 
-        /// <summary>The first fragment of a message.</summary>
+        /// <summary>Whether this is the first fragment of the message.</summary>
         public readonly bool IsFirst;
 
-        /// <summary>The last fragment of a message.</summary>
+        /// <summary>Whether this is the last fragment of the message.</summary>
         public readonly bool IsFinal;
 
-        /// <summary>The bytes; a fragment of a text may begin and end within a character.</summary>
+        /// <summary>The payload. A fragment of a text may begin or end within a character.</summary>
         public readonly BufferSegment Data;
 
         internal WebSocketFrame(WebSocketFrameTypes type, bool isFirst, bool isFinal, BufferSegment data)
@@ -194,13 +217,12 @@ namespace Framewire
     }
 
     /// <summary>
-    /// An extension that is negotiated with the server. Extensions run in the native library, on its
-    /// own threads, where managed code never runs: what implements this holds an extension's
-    /// settings, for those the library knows, which is <see cref="PerMessageCompression"/>.
+    /// The settings of an extension that is negotiated with the server. Extensions run in the native
+    /// library, so only those built into it are supported: <see cref="PerMessageCompression"/>.
     /// </summary>
     public interface IExtension
     {
-        /// <summary>Its name in the Sec-WebSocket-Extensions header.</summary>
+        /// <summary>The name in the Sec-WebSocket-Extensions header.</summary>
         string Name { get; }
     }
 }

@@ -5,14 +5,16 @@ using System.Text;
 namespace Framewire.Native
 {
     /// <summary>
-    /// Addresses in the form that the library takes: ASCII, internationalized host names in punycode
-    /// (RFC 5891), the zone of an IPv6 address as RFC 6874 writes it.
+    /// Converts URLs to the form that the library accepts: ASCII, internationalized host names in punycode
+    /// (RFC 5891), the zone of an IPv6 address as in RFC 6874.
     /// </summary>
     internal static class Address
     {
         private const string Dots = ".\u3002\uff0e\uff61";
 
-        /// <summary>The URL of a <see cref="Uri"/>, whose AbsoluteUri has neither punycode nor a zone.</summary>
+        /// <summary>
+        /// Returns the URL of a <see cref="Uri"/>, whose AbsoluteUri has neither punycode nor a zone.
+        /// </summary>
         internal static string Of(Uri uri)
         {
             CheckUserName(uri);
@@ -34,7 +36,7 @@ namespace Framewire.Native
             return url.Append(uri.PathAndQuery).Append(uri.Fragment).ToString();
         }
 
-        /// <summary>A URL or an origin with its host in ASCII; the rest stays as it is.</summary>
+        /// <summary>Converts the host of a URL or an origin to ASCII; the rest is unchanged.</summary>
         internal static string WithAsciiHost(string url, string parameter)
         {
             int start = url.IndexOf("://", StringComparison.Ordinal) + 3;
@@ -44,7 +46,7 @@ namespace Framewire.Native
             }
             int end = url.IndexOfAny(new[] { '/', '?', '#' }, start);
             end = end < 0 ? url.Length : end;
-            // User name and password end at the last '@' of the authority, the host at its port.
+            // The user info ends at the last '@' of the authority, and the host at the port.
             start = Math.Max(start, url.LastIndexOf('@', end - 1, end - start) + 1);
             int port = url.IndexOf(':', start, end - start);
             end = port < 0 ? end : port;
@@ -54,7 +56,7 @@ namespace Framewire.Native
                 : url.Substring(0, start) + AsciiHost(host, parameter) + url.Substring(end);
         }
 
-        /// <summary>An IPv6 address with its zone; null if the host is none.</summary>
+        /// <summary>Returns an IPv6 address with its zone, or null if the host has no zone.</summary>
         private static string ZonedHost(Uri uri)
         {
             int percent = uri.HostNameType == UriHostNameType.IPv6 ? uri.DnsSafeHost.IndexOf('%') : -1;
@@ -64,13 +66,13 @@ namespace Framewire.Native
             }
             string address = uri.DnsSafeHost.Substring(0, percent);
             string zone = uri.DnsSafeHost.Substring(percent + 1);
-            // Both "%25eth0", as in a URL, and "%eth0", as IPAddress prints it, are legal in a Uri. No zone
-            // is empty, so "%25" alone is the interface with the number 25.
+            // A Uri may contain "%25eth0", as in a URL, or "%eth0", as IPAddress prints it. A zone is not
+            // empty, so "%25" alone is the interface number 25.
             bool isEncoded = zone.Length > 2 && zone.StartsWith("25", StringComparison.Ordinal);
             return "[" + address + "%25" + (isEncoded ? zone.Substring(2) : Uri.EscapeDataString(zone)) + "]";
         }
 
-        /// <summary>The punycode of a host name.</summary>
+        /// <summary>Returns the punycode of a host name.</summary>
         private static string AsciiHost(string host, string parameter)
         {
             string ascii;
@@ -81,10 +83,10 @@ namespace Framewire.Native
             catch (ArgumentException reason)
             {
                 throw new ArgumentException(
-                    "The host '" + host + "' has no form in punycode: " + reason.Message, parameter);
+                    "The host '" + host + "' cannot be converted to punycode: " + reason.Message, parameter);
             }
-            // One character can become several, such as U+2100 "a/c": with a separator among them it would
-            // be another server's name.
+            // One character can become several, such as U+2100 "a/c". A separator among them would make it
+            // the name of another server.
             bool isName = Count(ascii, ".") == Count(host, Dots);
             foreach (char c in ascii)
             {
@@ -99,8 +101,8 @@ namespace Framewire.Native
         }
 
         /// <summary>
-        /// Refuses a colon in a user name, as the library does (RFC 7617 section 2). Mono may decode it,
-        /// and what follows it would become part of the password.
+        /// Rejects a colon in a user name, as the library does (RFC 7617 section 2). Mono may decode "%3A",
+        /// and the rest of the name would become part of the password.
         /// </summary>
         private static void CheckUserName(Uri uri)
         {
@@ -113,7 +115,7 @@ namespace Framewire.Native
             int end = start < 2 ? -1 : original.IndexOfAny(new[] { ':', '@' }, start);
             if (end > start && original.IndexOf("%3A", start, end - start, StringComparison.OrdinalIgnoreCase) >= 0)
             {
-                throw new ArgumentException("A user name must not have a ':' in it (RFC 7617 section 2).", "uri");
+                throw new ArgumentException("A user name must not contain a ':' (RFC 7617 section 2).", "uri");
             }
         }
 

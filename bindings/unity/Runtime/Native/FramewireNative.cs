@@ -4,19 +4,19 @@ using System.Runtime.InteropServices;
 namespace Framewire.Native
 {
     /// <summary>
-    /// The functions of framewire.h that this binding uses, under their own names; the header is
-    /// their manual. Only blittable parameters: text is a pointer to UTF-8, bool is a byte.
+    /// Declares the functions of framewire.h that this binding uses; the header documents them. All
+    /// parameters are blittable: text is a pointer to UTF-8, bool is a byte.
     /// </summary>
     internal static unsafe class FramewireNative
     {
 #if UNITY_IOS && !UNITY_EDITOR
-        // Linked into the program: iOS loads no libraries of a game's own.
+        // Linked statically, because iOS apps cannot load their own dynamic libraries.
         internal const string Library = "__Internal";
 #else
         internal const string Library = "framewire";
 #endif
 
-        /// <summary>The version of the header that this file was written from.</summary>
+        /// <summary>The version of the header that these declarations match.</summary>
         internal const uint FW_VERSION = 0u << 16 | 2u << 8 | 0u;
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

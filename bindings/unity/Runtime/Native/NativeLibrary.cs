@@ -3,16 +3,15 @@ using System;
 namespace Framewire.Native
 {
     /// <summary>
-    /// What stands between the raw functions and the classes: the check that library and binding
-    /// fit, results as exceptions, text in and out.
+    /// Checks that the native library is compatible with this binding, and converts results to exceptions.
     /// </summary>
     internal static unsafe class NativeLibrary
     {
         private static volatile bool s_checked;
 
         /// <summary>
-        /// Compares version and struct sizes of the library with this binding's, once. A plugin file
-        /// left over from another version is found here and not by a crash.
+        /// Compares the version and struct sizes of the library with those of this binding, once. Detects a
+        /// plugin file of another version, which would crash otherwise.
         /// </summary>
         internal static void EnsureLoaded()
         {
@@ -21,14 +20,14 @@ namespace Framewire.Native
                 return;
             }
             uint version = FramewireNative.fw_version();
-            if (!Fits(version, FramewireNative.FW_VERSION))
+            if (!IsCompatible(version, FramewireNative.FW_VERSION))
             {
                 throw new DllNotFoundException(
-                    "The native library '" + FramewireNative.Library + "' has version " + Dotted(version)
-                    + ", these scripts need " + Dotted(FramewireNative.FW_VERSION)
+                    "The native library '" + FramewireNative.Library + "' has version " + FormatVersion(version)
+                    + ", these scripts need " + FormatVersion(FramewireNative.FW_VERSION)
                     + ". Reinstall the package and restart the editor, which keeps native libraries loaded.");
             }
-            // The others carry their size, and may have another in the library.
+            // The other structs have a struct_size and may differ in size.
             CheckSize(fw_struct.FW_STRUCT_ERROR, sizeof(fw_error));
             CheckSize(fw_struct.FW_STRUCT_SEGMENT, sizeof(fw_segment));
             CheckSize(fw_struct.FW_STRUCT_FRAME, sizeof(fw_frame));
@@ -36,8 +35,10 @@ namespace Framewire.Native
             s_checked = true;
         }
 
-        /// <summary>While the major version is 0 the minor must be the same, later the major.</summary>
-        internal static bool Fits(uint library, uint binding)
+        /// <summary>
+        /// Whether the major versions are the same, and while they are 0 also the minor versions.
+        /// </summary>
+        internal static bool IsCompatible(uint library, uint binding)
         {
             int shift = binding >> 16 == 0 ? 8 : 16;
             return library >> shift == binding >> shift;
@@ -51,7 +52,7 @@ namespace Framewire.Native
             }
         }
 
-        /// <summary>The exception for what a call answered, with the library's own words.</summary>
+        /// <summary>Creates the exception for a result, with the error message of the library.</summary>
         internal static Exception Failure(fw_result result)
         {
             string message = LastError();
@@ -91,7 +92,7 @@ namespace Framewire.Native
             }
         }
 
-        private static string Dotted(uint version)
+        private static string FormatVersion(uint version)
         {
             return (version >> 16) + "." + (version >> 8 & 0xff) + "." + (version & 0xff);
         }

@@ -1,9 +1,9 @@
 using System;
 using System.Runtime.InteropServices;
 
-// The types of framewire.h under their own names, so that a test can hold them against the header
-// by machine. All are blittable: numbers and pointers, no bool, no string, no delegate.
-// Functions that take callbacks have no counterpart here: native code never calls managed code.
+// The types of framewire.h, with the same names so that a test can compare them with the header. All are
+// blittable: numbers and pointers, no bool, no string, no delegate. Functions that take callbacks are not
+// declared, because native code never calls managed code.
 
 namespace Framewire.Native
 {
@@ -121,7 +121,7 @@ namespace Framewire.Native
     {
         public uint struct_size;
         public uint worker_threads;
-        // Functions, which this binding leaves NULL.
+        // Function pointers, which this binding does not set.
         public void* alloc;
         public void* realloc;
         public void* free;

@@ -4,9 +4,9 @@ using System.Runtime.InteropServices;
 namespace Framewire.Native
 {
     /// <summary>
-    /// Destroys the native socket when it is disposed, or by its finalizer when a game has forgotten
-    /// to, also while an AppDomain unloads. The library refuses dead handles, so calls need no
-    /// reference count around them, and destroying takes microseconds on any thread.
+    /// Destroys the native socket when it is disposed, or in its finalizer, also while an AppDomain unloads.
+    /// Stale handles are safe, so calls need no reference count, and destroying takes microseconds on any
+    /// thread.
     /// </summary>
     internal sealed class SocketHandle : SafeHandle
     {
@@ -15,7 +15,7 @@ namespace Framewire.Native
         internal SocketHandle(fw_socket socket)
             : base(IntPtr.Zero, true)
         {
-            // The id is 64 bits wide everywhere, an IntPtr is not.
+            // The id has 64 bits on every platform, which may not fit into an IntPtr.
             Socket = socket;
             SetHandle(new IntPtr(1));
         }
@@ -27,7 +27,7 @@ namespace Framewire.Native
 
         protected override bool ReleaseHandle()
         {
-            // INVALID_HANDLE after Shutdown, which has destroyed it already: nothing is leaked.
+            // Returns INVALID_HANDLE after Shutdown, which has destroyed the socket.
             FramewireNative.fw_socket_destroy(Socket);
             return true;
         }

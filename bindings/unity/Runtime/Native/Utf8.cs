@@ -3,15 +3,14 @@ using System.Text;
 
 namespace Framewire.Native
 {
-    /// <summary>Text on its way to the library and back.</summary>
+    /// <summary>Converts text to and from UTF-8.</summary>
     internal static unsafe class Utf8
     {
-        // Refuses half a surrogate pair; Encoding.UTF8 would send U+FFFD in its place.
+        // Throws for an unpaired surrogate, which Encoding.UTF8 would replace by U+FFFD.
         private static readonly Encoding s_strict = new UTF8Encoding(false, true);
 
         /// <summary>
-        /// The bytes and a NUL. Refuses a NUL inside, at which the library would stop reading; what
-        /// follows it would be lost in silence.
+        /// Returns the bytes and a terminating NUL. Rejects a NUL inside the text, which would truncate it.
         /// </summary>
         internal static byte[] Terminated(string text, string parameter)
         {
@@ -21,12 +20,12 @@ namespace Framewire.Native
             }
             if (text.IndexOf('\0') >= 0)
             {
-                throw new ArgumentException("There must be no NUL in it.", parameter);
+                throw new ArgumentException("The text must not contain a NUL.", parameter);
             }
             return Bytes(text + '\0', parameter);
         }
 
-        /// <summary>The bytes, without a NUL.</summary>
+        /// <summary>Returns the bytes, without a NUL.</summary>
         internal static byte[] Bytes(string text, string parameter)
         {
             if (text == null)
@@ -39,7 +38,7 @@ namespace Framewire.Native
             }
             catch (EncoderFallbackException)
             {
-                throw new ArgumentException("There is half of a surrogate pair in it (UTF-16).", parameter);
+                throw new ArgumentException("The text contains an unpaired surrogate (UTF-16).", parameter);
             }
         }
 

@@ -5,8 +5,8 @@ using UnityEngine.Scripting;
 namespace Framewire
 {
     /// <summary>
-    /// Calls the handlers of all sockets once a frame, within a budget of time. One is made by itself
-    /// when play begins; nothing has to be put into a scene.
+    /// Calls the handlers of all sockets once per frame, within a time budget. Created automatically when
+    /// play mode starts; do not add it to a scene.
     /// </summary>
     [AddComponentMenu("")]
     [DisallowMultipleComponent]
@@ -17,8 +17,8 @@ namespace Framewire
         private NetworkReachability _network;
 
         /// <summary>
-        /// Microseconds of a frame after which no further handler begins; what is left comes in the
-        /// next frame. 0 for no limit. 1000 by default.
+        /// The time budget per frame in microseconds, after which no further handler starts. Remaining events
+        /// are delivered in the next frame. 0 for no limit. Default: 1000.
         /// </summary>
         public static int MaxMicroseconds
         {
@@ -34,12 +34,12 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Set to false to call <see cref="WebSocket.DispatchAll(int, int)"/> yourself, such as in
-        /// FixedUpdate or before a network tick.
+        /// Whether this component dispatches events. Set it to false to call
+        /// <see cref="WebSocket.DispatchAll(int, int)"/> yourself, such as in FixedUpdate. Default: true.
         /// </summary>
         public static bool Automatic { get; set; }
 
-        // Statics survive where the domain is not reloaded when play begins: everything starts anew.
+        // Static state survives if the domain is not reloaded when play mode starts.
         [Preserve]
         [RuntimeInitializeOnLoadMethod(RuntimeInitializeLoadType.SubsystemRegistration)]
         internal static void Reset()
@@ -73,7 +73,7 @@ namespace Framewire
 
         internal void Update()
         {
-            // Another network, or none any more: which connections survived that is worth a question.
+            // Checks the connections after a network change.
             NetworkReachability network = Application.internetReachability;
             if (network != _network)
             {
@@ -86,7 +86,7 @@ namespace Framewire
             }
         }
 
-        // Phones stop an app in the background, and its connections may not survive that.
+        // A mobile app is suspended in the background, and its connections may not survive.
         internal void OnApplicationPause(bool paused)
         {
             if (paused)
@@ -99,7 +99,7 @@ namespace Framewire
             }
         }
 
-        // At the end of the program, and of play mode.
+        // Called when the program or play mode ends.
         private static void OnQuitting()
         {
             WebSocket.Shutdown(1000);

@@ -3,7 +3,7 @@ using System.Collections.Generic;
 using Framewire;
 using UnityEngine;
 
-/// <summary>Put it on any object and press play; the server in the address has to echo or relay.</summary>
+/// <summary>A chat. Add it to any object and enter play mode; the server must echo or relay messages.</summary>
 public sealed class Chat : MonoBehaviour
 {
     [SerializeField]
@@ -20,7 +20,7 @@ public sealed class Chat : MonoBehaviour
         _socket.OnOpen += ws => Show("connected to " + address);
         _socket.OnMessage += (ws, message) => Show(message);
         _socket.OnClosed += (ws, code, reason) => Show("closed: " + code + " " + reason);
-        _socket.OnError += (ws, error) => Show(error + (ws.LastError.Retriable ? " (try again)" : string.Empty));
+        _socket.OnError += (ws, error) => Show(error + (ws.LastError.Retriable ? " (retriable)" : string.Empty));
         _socket.Open();
     }
 
@@ -42,7 +42,7 @@ public sealed class Chat : MonoBehaviour
             _socket.Open();
         }
         GUILayout.EndHorizontal();
-        GUILayout.Label(_socket.State + ", round trip " + _socket.Latency + " ms");
+        GUILayout.Label(_socket.State + ", latency " + _socket.Latency + " ms");
         GUILayout.EndArea();
     }
 

@@ -3,13 +3,12 @@ using Framewire;
 using UnityEngine;
 
 /// <summary>
-/// Sends where <see cref="mine"/> is 60 times a second and moves <see cref="theirs"/> to where the server
-/// says. Neither direction leaves garbage: what is sent is written into the library's memory, what
-/// comes is read where it was received.
+/// Sends the position of <see cref="mine"/> 60 times per second and moves <see cref="theirs"/> to received
+/// positions. Allocates no garbage: messages are written to and read from native memory.
 /// </summary>
 public sealed unsafe class StateSync : MonoBehaviour
 {
-    // As it goes over the network: both ends are little-endian, as all of Unity's targets are.
+    // The message layout. Both ends are little-endian, like all Unity targets.
     private struct State
     {
         public uint Number;
@@ -20,8 +19,8 @@ public sealed unsafe class StateSync : MonoBehaviour
 
     private const float Interval = 1f / 60f;
 
-    // Behind by so much, the network is what lags: newer states will do.
-    private const int EnoughBuffered = 256;
+    // With more bytes queued, the network is congested, and states are skipped.
+    private const int MaxBuffered = 256;
 
     [SerializeField]
     private string address = "ws://127.0.0.1:9001/";
@@ -51,16 +50,16 @@ public sealed unsafe class StateSync : MonoBehaviour
     {
         theirs.position = Vector3.Lerp(theirs.position, _target, 0.5f);
         _untilNext -= Time.deltaTime;
-        if (_untilNext > 0 || !_socket.IsOpen || _socket.BufferedAmount > EnoughBuffered)
+        if (_untilNext > 0 || !_socket.IsOpen || _socket.BufferedAmount > MaxBuffered)
         {
             return;
         }
-        // After a long frame one state is enough, not one for each that was missed.
+        // After a long frame, sends one state instead of catching up.
         _untilNext = Math.Max(_untilNext + Interval, 0);
         Vector3 position = mine.position;
         var state = new State { Number = ++_sent, X = position.x, Y = position.y, Z = position.z };
         NativeSegment segment = NativeSegment.Get(sizeof(State));
-        // Copied, as messages lie at any address, and not every processor reads numbers from there.
+        // Copied, because a payload may be unaligned.
         Buffer.MemoryCopy(&state, segment.Data, sizeof(State), sizeof(State));
         _socket.SendAsBinary(segment);
     }
