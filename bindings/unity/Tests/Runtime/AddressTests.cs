@@ -8,7 +8,7 @@ namespace Framewire.Tests
     public sealed class AddressTests
     {
         [Test]
-        public void InternationalizedHostsBecomePunycode()
+        public void InternationalizedHostsAreConvertedToPunycode()
         {
             AssertUrl("wss://xn--bcher-kva.example/", "wss://bücher.example/");
             AssertUrl("wss://xn--bcher-kva.example./a", "wss://bücher.example./a");
@@ -24,8 +24,8 @@ namespace Framewire.Tests
         [Test]
         public void InternationalizedHostReachesTheProxyAsPunycode()
         {
-            using (var proxy = new FixedAnswer("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"))
-            using (var socket = new Recorded(new Uri("ws://bücher.example/")))
+            using (var proxy = new FixedResponseServer("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"))
+            using (var socket = new RecordingSocket(new Uri("ws://bücher.example/")))
             {
                 socket.Socket.Proxy = "http://127.0.0.1:" + proxy.Uri.Port;
                 socket.Socket.Open();
@@ -35,10 +35,10 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void HostThatPunycodeCannotSayIsRefused()
+        public void HostWithoutPunycodeFormIsRejected()
         {
-            // NFKC makes "a/c" of U+2100 and "1." of U+2488, and "ws://aba/c.example/" leads to "aba". Where
-            // the runtime has no NFKC, the name becomes one that nobody can own.
+            // NFKC converts U+2100 to "a/c" and U+2488 to "1.", so "ws://aba/c.example/" would connect to
+            // "aba". Without NFKC in the runtime, the result is a name that cannot be registered.
             foreach (string host in new[] { "ab\u2100.example", "\u2488com", "a\uff20b.example", "a\uff0fb.example" })
             {
                 string url = null;
@@ -48,7 +48,7 @@ namespace Framewire.Tests
                 }
                 catch (ArgumentException)
                 {
-                    // UriFormatException is no ArgumentException.
+                    // UriFormatException is not an ArgumentException.
                 }
                 catch (UriFormatException)
                 {
@@ -60,13 +60,13 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ZoneOfAnAddressReachesTheLibrary()
+        public void ZoneOfAnAddressIsKept()
         {
             AssertUrl("ws://[fe80::1%25lo]:9/", "ws://[fe80::1%25lo]:9/");
             AssertUrl("wss://u:p@[fe80::1%25wlan-0.1~x]/a?b", "wss://u:p@[FE80::1%25wlan-0.1~x]/a?b");
             AssertUrl("ws://[::1%25lo]/", "ws://[::1%25lo]:80");
             AssertUrl("ws://[fe80::1%251]/", "ws://[fe80::1%251]/");
-            // As IPAddress prints it.
+            // The format of IPAddress.
             AssertUrl("ws://[fe80::1%25eth0]:9/", "ws://[fe80::1%eth0]:9/");
             AssertUrl("ws://[fe80::1%253]:9/", "ws://[fe80::1%3]:9/");
             AssertUrl("ws://[fe80::1%2525]:9/", "ws://[fe80::1%25]:9/");
@@ -75,9 +75,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ZoneIsTheInterfaceThatIsDialled()
+        public void ZoneSelectsTheInterface()
         {
-            using (var socket = new Recorded(new Uri("ws://[fe80::1%25no-such-if]:9/")))
+            using (var socket = new RecordingSocket(new Uri("ws://[fe80::1%25no-such-if]:9/")))
             {
                 string url = null;
                 socket.Socket.Proxy = string.Empty;
@@ -89,7 +89,7 @@ namespace Framewire.Tests
                 Assert.IsTrue(message.Contains("no-such-if"), message);
                 Assert.IsTrue(url == null || url == "ws://[fe80::1%25no-such-if]:9/", url);
             }
-            // Not dropped: refused where it means nothing, or is none.
+            // A zone that is not applicable or not valid is rejected, not dropped.
             foreach (string host in new[] { "[::1%25lo]", "[2001:db8::1%eth0]", "[fe80::1%25a%20b]", "[fe80::1%]" })
             {
                 Uri uri;
@@ -106,22 +106,22 @@ namespace Framewire.Tests
             AssertUrl("ws://user:p%C3%A4@xn--bcher-kva.example/", "ws://user:p%C3%A4@bücher.example/");
             AssertUrl("ws://%C3%BCser:p%C3%A4@host/", "ws://üser:pä@host/");
             AssertUrl("ws://a%2Fb:c%3Fd%23e@host/", "ws://a%2Fb:c%3Fd%23e@host/");
-            // Mono decodes the colon where it has something else to decode: "a" would log in with "b:pw".
+            // Mono decodes the colon if the URL needs other decoding: the password would become "b:pw".
             foreach (string user in new[] { "a%3Ab", "%61%3ab", "ü%3A" })
             {
                 Assert.Throws<ArgumentException>(() => new WebSocket(new Uri("ws://" + user + ":pw@bücher.example/")));
             }
             var uri = new UriBuilder(Server.Plain("/headers")) { UserName = "user", Password = "p%3As%40" };
-            string head = RequestTests.HeadSeenByServer(new WebSocket(uri.Uri));
+            string head = RequestTests.RequestSeenByServer(new WebSocket(uri.Uri));
             string basic = Convert.ToBase64String(Encoding.UTF8.GetBytes("user:p:s@"));
             Assert.IsTrue(RequestTests.HasLine(head, "Authorization: Basic " + basic), head);
-            // A colon elsewhere is none of the user's name.
+            // A colon elsewhere does not belong to the user name.
             AssertUrl("ws://u@host/%3A@", "ws://u@host/%3A@");
             AssertUrl("ws://host/%3A@x", "ws://host/%3A@x");
         }
 
         [Test]
-        public void OriginAndProxyTakeInternationalizedHosts()
+        public void OriginAndProxyAcceptInternationalizedHosts()
         {
             AssertText("https://xn--bcher-kva.example", "https://bücher.example");
             AssertText("http://u:p@xn--pr-gka.example:3128", "http://u:p@prö.example:3128");
@@ -136,7 +136,7 @@ namespace Framewire.Tests
             var socket = new WebSocket(Server.Plain("/headers"));
             socket.Origin = "https://bücher.example";
             Assert.AreEqual("https://bücher.example", socket.Origin);
-            string head = RequestTests.HeadSeenByServer(socket);
+            string head = RequestTests.RequestSeenByServer(socket);
             Assert.IsTrue(RequestTests.HasLine(head, "Origin: https://xn--bcher-kva.example"), head);
             using (socket = new WebSocket(Server.Plain("/")))
             {

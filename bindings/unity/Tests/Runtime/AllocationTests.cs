@@ -5,8 +5,8 @@ using NUnit.Framework;
 namespace Framewire.Tests
 {
     /// <summary>
-    /// No garbage per message. The meter counts this thread's bytes exactly where the runtime can
-    /// (SGen, CoreCLR) and the whole heap's where it cannot (Boehm).
+    /// Tests that messages allocate no managed memory. Measures the bytes of this thread if the runtime can
+    /// (SGen, CoreCLR), and the size of the heap otherwise (Boehm).
     /// </summary>
     public sealed class AllocationTests
     {
@@ -20,7 +20,7 @@ namespace Framewire.Tests
         private static int s_received;
 
         [Test]
-        public void TheMeterSeesGarbage()
+        public void MeterDetectsGarbage()
         {
             long before = Meter.Read();
             for (int i = 0; i < Messages; i++)
@@ -31,7 +31,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public unsafe void PointersOutSegmentsIn()
+        public unsafe void SendingPointersDoesNotAllocate()
         {
             Measure(
                 (ws) =>
@@ -45,7 +45,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ArraysOutSegmentsIn()
+        public void SendingArraysDoesNotAllocate()
         {
             Measure(
                 (ws) => ws.Send(s_payload),
@@ -53,7 +53,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void PooledSegmentsOutNativeIn()
+        public void SendingPooledSegmentsDoesNotAllocate()
         {
             Measure(
                 (ws) => ws.SendAsBinary(new BufferSegment(BufferPool.Get(128, true), 0, 128)),
@@ -61,7 +61,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void NativeSegmentsOutNativeIn()
+        public void SendingNativeSegmentsDoesNotAllocate()
         {
             Measure(
                 (ws) => ws.SendAsBinary(NativeSegment.Get(128)),
@@ -69,7 +69,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void StringsOutUtf8In()
+        public void SendingStringsDoesNotAllocate()
         {
             Measure(
                 (ws) => ws.Send(s_text),
@@ -80,18 +80,18 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void LookingAtTheStateLeavesNothing()
+        public void ReadingTheStateDoesNotAllocate()
         {
-            using (var socket = new Recorded(Server.Plain("/")).Opened())
+            using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
             {
-                Assert.Greater(Look(socket.Socket, 100), 0ul);
+                Assert.Greater(ReadState(socket.Socket, 100), 0ul);
                 long before = Meter.Read();
-                Look(socket.Socket, Messages);
-                AssertNothing(Meter.Read() - before);
+                ReadState(socket.Socket, Messages);
+                AssertNoAllocation(Meter.Read() - before);
             }
         }
 
-        private static ulong Look(WebSocket ws, int times)
+        private static ulong ReadState(WebSocket ws, int times)
         {
             ulong sum = 0;
             for (int i = 0; i < times; i++)
@@ -118,7 +118,7 @@ namespace Framewire.Tests
                 Echo(socket, send, 2000);
                 long before = Meter.Read();
                 Echo(socket, send, Messages);
-                AssertNothing(Meter.Read() - before);
+                AssertNoAllocation(Meter.Read() - before);
             }
         }
 
@@ -143,7 +143,7 @@ namespace Framewire.Tests
             }
         }
 
-        private static void AssertNothing(long bytes)
+        private static void AssertNoAllocation(long bytes)
         {
             if (Meter.IsExact)
             {
@@ -151,34 +151,34 @@ namespace Framewire.Tests
             }
             else
             {
-                // Not one byte a message, and no object has less than sixteen.
+                // Less than one byte per message; the smallest object has 16 bytes.
                 Assert.Less(bytes, (long)Messages);
             }
         }
 
         private static class Meter
         {
-            // Not in every profile that Unity compiles against.
-            private static readonly Func<long> s_ofThread = Find();
+            // Not available in every API profile of Unity.
+            private static readonly Func<long> s_allocatedByThread = FindCounter();
 
-            internal static readonly bool IsExact = Sees();
+            internal static readonly bool IsExact = CounterWorks();
 
             internal static long Read()
             {
-                // A collection hides garbage from the heap's size, and is a sign of it.
-                return IsExact ? s_ofThread() : GC.GetTotalMemory(false) + GC.CollectionCount(0) * 16777216L;
+                // A collection reduces the heap size but is caused by garbage, so it counts as such.
+                return IsExact ? s_allocatedByThread() : GC.GetTotalMemory(false) + GC.CollectionCount(0) * 16777216L;
             }
 
-            private static Func<long> Find()
+            private static Func<long> FindCounter()
             {
                 MethodInfo method = typeof(GC).GetMethod("GetAllocatedBytesForCurrentThread");
                 return method == null ? null : (Func<long>)Delegate.CreateDelegate(typeof(Func<long>), method);
             }
 
-            private static bool Sees()
+            private static bool CounterWorks()
             {
-                // Boehm has the method, and it always answers 0.
-                return s_ofThread != null && s_ofThread() > 0;
+                // With Boehm's collector, the method always returns 0.
+                return s_allocatedByThread != null && s_allocatedByThread() > 0;
             }
         }
     }

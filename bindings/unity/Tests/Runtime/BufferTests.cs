@@ -19,7 +19,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void AnArrayGivenBackIsUsedAgain()
+        public void ReleasedArrayIsReused()
         {
             BufferPool.Clear();
             byte[] first = BufferPool.Get(1000, true);
@@ -30,7 +30,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void GivingBackTwiceIsFound()
+        public void DoubleReleaseIsDetected()
         {
             byte[] buffer = BufferPool.Get(1000, true);
             BufferPool.Release(buffer);
@@ -44,7 +44,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ThePoolIsBounded()
+        public void PoolSizeIsBounded()
         {
             BufferPool.Clear();
             for (int i = 0; i < 100; i++)
@@ -62,7 +62,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void NegativePoolSizeIsRefused()
+        public void NegativePoolSizeIsRejected()
         {
             long before = BufferPool.MaxPoolSize;
             Assert.Throws<ArgumentOutOfRangeException>(() => BufferPool.MaxPoolSize = -1);
@@ -70,7 +70,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void SlicesStayInside()
+        public void SlicesOutsideOfTheSegmentAreRejected()
         {
             var segment = new BufferSegment(new byte[] { 0, 1, 2, 3, 4, 5, 6, 7 }, 2, 4);
             Assert.AreEqual(3, segment.Slice(3).Count);

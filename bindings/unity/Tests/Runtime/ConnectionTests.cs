@@ -10,9 +10,9 @@ namespace Framewire.Tests
     public sealed class ConnectionTests
     {
         [Test]
-        public void EventsComeInOrderAndEndOnce()
+        public void EventsAreDeliveredInOrderWithOneTerminalEvent()
         {
-            using (var echo = new Recorded(Server.Plain("/")).Opened())
+            using (var echo = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 Assert.AreEqual(WebSocketStates.Open, echo.Socket.State);
                 Assert.AreEqual(SendResult.Queued, echo.Socket.Send("hällo"));
@@ -28,13 +28,13 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ALostConnectionComesBack()
+        public void LostConnectionIsRetried()
         {
             using (var socket = new WebSocket(Server.Plain("/drop")))
             {
                 int opened = 0;
-                bool sound = true;
-                string tries = string.Empty;
+                bool isValid = true;
+                string attempts = string.Empty;
                 string end = null;
                 socket.Reconnect = new ReconnectSettings
                 {
@@ -44,13 +44,13 @@ namespace Framewire.Tests
                 socket.OnOpen += ws =>
                 {
                     opened++;
-                    ws.Send("the server hangs up on this");
+                    ws.Send("the server drops the connection");
                 };
                 socket.OnReconnecting += (ws, error, attempt, delay) =>
                 {
-                    sound &= error.Retriable;
-                    sound &= delay.TotalMilliseconds >= 1 && delay.TotalMilliseconds <= 5;
-                    tries += attempt;
+                    isValid &= error.Retriable;
+                    isValid &= delay.TotalMilliseconds >= 1 && delay.TotalMilliseconds <= 5;
+                    attempts += attempt;
                     if (opened == 3)
                     {
                         ws.Close();
@@ -61,14 +61,14 @@ namespace Framewire.Tests
                 socket.Open();
                 Pump.Until(() => end != null);
                 Assert.AreEqual("closed 1006", end);
-                Assert.AreEqual("111", tries);
-                Assert.IsTrue(sound);
+                Assert.AreEqual("111", attempts);
+                Assert.IsTrue(isValid);
                 Assert.AreEqual(2ul, socket.GetStatistics().Reconnects);
             }
         }
 
         [Test]
-        public void WhatIsSentTooEarlyWaitsWhereThatIsWanted()
+        public void SendsWhileConnectingAreQueuedIfEnabled()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -86,9 +86,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void TheNetworkCanChangeAndTheAppSleep()
+        public void ConnectionSurvivesSuspendAndNetworkChange()
         {
-            using (var echo = new Recorded(Server.Plain("/")).Opened())
+            using (var echo = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 WebSocket.Suspend();
                 WebSocket.Resume();
@@ -100,7 +100,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void TheWayToTheServerIsChosen()
+        public void ProxyIsUsedUnlessDisabled()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -123,7 +123,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void TenThousandMessagesComeBackInOrder()
+        public void TenThousandMessagesAreEchoedInOrder()
         {
             const int messages = 10000;
             using (var socket = new WebSocket(Server.Plain("/")))
@@ -155,24 +155,24 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void TheLastMessageBeforeTheCloseIsDelivered()
+        public void MessagesBeforeTheCloseAreDelivered()
         {
-            using (var socket = new Recorded(Server.Plain("/text?n=500&size=20")))
+            using (var socket = new RecordingSocket(Server.Plain("/text?n=500&size=20")))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
                 Assert.AreEqual(502, socket.Events.Count);
                 Assert.AreEqual("closed 1000 done", socket.Events[501]);
                 Assert.IsTrue(socket.Events[500].StartsWith("text "));
-                // Set by the library's thread, perhaps a moment after the message.
+                // Set by a worker thread, possibly after the message is delivered.
                 Pump.Until(() => (DateTime.UtcNow - socket.Socket.LastMessageReceived).TotalSeconds < 60);
             }
         }
 
         [Test]
-        public void TheServersCodeAndReasonArrive()
+        public void CloseCodeAndReasonOfTheServerAreDelivered()
         {
-            using (var socket = new Recorded(Server.Plain("/close?code=4001&reason=later")))
+            using (var socket = new RecordingSocket(Server.Plain("/close?code=4001&reason=later")))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
@@ -181,7 +181,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void LargeMessagesGoOutInFragmentsAndComeBackWhole()
+        public void LargeMessagesAreSentInFragmentsAndReassembled()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -205,9 +205,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void FragmentsComeOneByOneWhileAHandlerIsAttached()
+        public void FragmentsAreDeliveredOneByOneWhileAHandlerIsAttached()
         {
-            using (var socket = new Recorded(Server.Plain("/fragments?n=4&size=100")))
+            using (var socket = new RecordingSocket(Server.Plain("/fragments?n=4&size=100")))
             {
                 var frames = new List<string>();
                 socket.Socket.OnIncompleteFrame += (ws, frame) => frames.Add(
@@ -220,7 +220,7 @@ namespace Framewire.Tests
                 Assert.AreEqual("open", socket.Events[0]);
                 Assert.IsFalse(socket.Events.Contains("binary 400"));
             }
-            using (var socket = new Recorded(Server.Plain("/fragments?n=4&size=100")))
+            using (var socket = new RecordingSocket(Server.Plain("/fragments?n=4&size=100")))
             {
                 socket.Socket.Open();
                 Pump.Until(() => socket.Events.Contains("binary 400"));
@@ -228,7 +228,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ASocketCanBeOpenedAgainInsideItsLastHandler()
+        public void SocketCanBeReopenedInsideItsTerminalHandler()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -253,22 +253,22 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ClosingWhileConnectingCancels()
+        public void CloseWhileConnectingCancels()
         {
-            using (var socket = new Recorded(Server.Plain("/")))
+            using (var socket = new RecordingSocket(Server.Plain("/")))
             {
                 socket.Socket.Open();
                 socket.Socket.Close();
                 socket.WaitForEnd();
-                Assert.AreEqual(1, socket.Events.FindAll(one => one.StartsWith("closed")).Count);
+                Assert.AreEqual(1, socket.Events.FindAll(entry => entry.StartsWith("closed")).Count);
                 Assert.IsFalse(socket.Log().Contains("error"));
             }
         }
 
         [Test]
-        public void AbortEndsAtOnce()
+        public void AbortClosesImmediately()
         {
-            using (var socket = new Recorded(Server.Plain("/silent")).Opened())
+            using (var socket = new RecordingSocket(Server.Plain("/silent")).Opened())
             {
                 socket.Socket.Abort();
                 socket.WaitForEnd();
@@ -277,7 +277,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void PingsMeasureTheLatency()
+        public void PingsMeasureLatency()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -297,24 +297,24 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void APingOfOnesOwnComesBack()
+        public void PingIsAnsweredByAPongWithItsPayload()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
                 string pong = null;
                 socket.OnPong += (ws, payload) => pong = Encoding.ASCII.GetString(payload.Data, payload.Offset, payload.Count);
-                socket.OnOpen += ws => ws.Ping(Encoding.ASCII.GetBytes("are you there"));
+                socket.OnOpen += ws => ws.Ping(Encoding.ASCII.GetBytes("payload"));
                 socket.Open();
                 Pump.Until(() => pong != null);
-                Assert.AreEqual("are you there", pong);
+                Assert.AreEqual("payload", pong);
                 Assert.AreEqual(SendResult.TooLarge, socket.Ping(new byte[126]));
             }
         }
 
         [Test]
-        public void ASilentServerEndsInAnError()
+        public void SilentServerCausesAPingTimeout()
         {
-            using (var socket = new Recorded(Server.Plain("/silent")))
+            using (var socket = new RecordingSocket(Server.Plain("/silent")))
             {
                 socket.Socket.StartPingThread = true;
                 socket.Socket.PingFrequency = 20;
@@ -328,10 +328,10 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ADroppedConnectionEndsInAnErrorAfterItsMessages()
+        public void DroppedConnectionIsAnErrorAfterItsMessages()
         {
-            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u0081\u0002hi"))
-            using (var socket = new Recorded(server.Uri))
+            using (var server = new FixedResponseServer(FixedResponseServer.Upgrade + "\u0081\u0002hi"))
+            using (var socket = new RecordingSocket(server.Uri))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
@@ -341,19 +341,19 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void AServerThatBreaksTheProtocolEndsInAnError()
+        public void ProtocolViolationIsAnError()
         {
-            // A reserved bit, and half a character.
-            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u00c1\u0002hi"))
-            using (var socket = new Recorded(server.Uri))
+            // A reserved bit, and an incomplete character.
+            using (var server = new FixedResponseServer(FixedResponseServer.Upgrade + "\u00c1\u0002hi"))
+            using (var socket = new RecordingSocket(server.Uri))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
                 Assert.AreEqual("open, error Protocol", socket.Log());
                 Assert.IsFalse(socket.Socket.LastError.Retriable);
             }
-            using (var server = new FixedAnswer(FixedAnswer.Upgrade + "\u0081\u0001\u00c3"))
-            using (var socket = new Recorded(server.Uri))
+            using (var server = new FixedResponseServer(FixedResponseServer.Upgrade + "\u0081\u0001\u00c3"))
+            using (var socket = new RecordingSocket(server.Uri))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
@@ -362,13 +362,13 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void NobodyListensIsAnErrorOfTheConnectPhase()
+        public void RefusedConnectionIsAnErrorOfTheConnectPhase()
         {
             var listener = new TcpListener(IPAddress.Loopback, 0);
             listener.Start();
-            var nowhere = new Uri("ws://127.0.0.1:" + ((IPEndPoint)listener.LocalEndpoint).Port);
+            var unused = new Uri("ws://127.0.0.1:" + ((IPEndPoint)listener.LocalEndpoint).Port);
             listener.Stop();
-            using (var socket = new Recorded(nowhere))
+            using (var socket = new RecordingSocket(unused))
             {
                 string message = null;
                 socket.Socket.OnError += (ws, error) => message = error;
@@ -382,11 +382,11 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ARefusedUpgradeTellsStatusHeadersAndBody()
+        public void RejectedUpgradeReportsStatusHeadersAndBody()
         {
-            const string answer = "HTTP/1.1 403 Forbidden\r\nX-Reason: token\r\nContent-Length: 9\r\n\r\nwho's it?";
-            using (var server = new FixedAnswer(answer))
-            using (var socket = new Recorded(server.Uri))
+            const string response = "HTTP/1.1 403 Forbidden\r\nX-Reason: token\r\nContent-Length: 9\r\n\r\nforbidden";
+            using (var server = new FixedResponseServer(response))
+            using (var socket = new RecordingSocket(server.Uri))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
@@ -396,14 +396,14 @@ namespace Framewire.Tests
                 Assert.IsFalse(socket.Socket.LastError.Retriable);
                 Assert.AreEqual(403, socket.Socket.ResponseStatus);
                 Assert.AreEqual("token", socket.Socket.GetResponseHeader("x-reason"));
-                Assert.AreEqual("who's it?", socket.Socket.ResponseBody);
+                Assert.AreEqual("forbidden", socket.Socket.ResponseBody);
             }
         }
 
         [Test]
-        public void TlsTrustsOnlyWhomItIsTold()
+        public void TlsTrustsOnlyConfiguredAuthorities()
         {
-            using (var socket = new Recorded(Server.Secure("/")))
+            using (var socket = new RecordingSocket(Server.Secure("/")))
             {
                 socket.Socket.Open();
                 socket.WaitForEnd();
@@ -437,7 +437,7 @@ namespace Framewire.Tests
 
         private static void EchoOver(TlsSettings tls)
         {
-            using (var socket = new Recorded(Server.Secure("/")))
+            using (var socket = new RecordingSocket(Server.Secure("/")))
             {
                 socket.Socket.Tls = tls;
                 socket.Opened();

@@ -12,9 +12,9 @@ namespace Framewire.Tests
     public sealed class DeliveryTests
     {
         [Test]
-        public void NothingIsCalledBeforeDispatch()
+        public void NoHandlerIsCalledBeforeDispatch()
         {
-            using (var socket = new Recorded(Server.Plain("/")))
+            using (var socket = new RecordingSocket(Server.Plain("/")))
             {
                 socket.Socket.Open();
                 Assert.IsTrue(WebSocket.Wait(20000));
@@ -25,9 +25,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ABudgetOfEventsIsKept()
+        public void EventBudgetIsRespected()
         {
-            using (var socket = new Recorded(Server.Plain("/text?n=100&size=20")))
+            using (var socket = new RecordingSocket(Server.Plain("/text?n=100&size=20")))
             {
                 socket.Socket.Open();
                 WaitForPending(102);
@@ -42,7 +42,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ABudgetOfTimeIsKept()
+        public void TimeBudgetIsRespected()
         {
             using (var socket = new WebSocket(Server.Plain("/text?n=50&size=20")))
             {
@@ -57,7 +57,7 @@ namespace Framewire.Tests
                 };
                 socket.Open();
                 WaitForPending(52);
-                // OnOpen takes none of the time; the first message takes it all.
+                // OnOpen takes no time; the first message exceeds the budget.
                 int taken = WebSocket.DispatchAll(0, 1500);
                 Assert.AreEqual(1, received);
                 Assert.AreEqual(2, taken);
@@ -65,7 +65,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void AHandlerThatDispatchesGetsNothing()
+        public void DispatchInsideAHandlerReturnsZero()
         {
             using (var socket = new WebSocket(Server.Plain("/text?n=3&size=20")))
             {
@@ -84,7 +84,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public unsafe void AHandlerThatThrowsIsReportedAndCostsNothing()
+        public unsafe void HandlerExceptionIsReportedAndDeliveryContinues()
         {
             using (var socket = new WebSocket(Server.Plain("/count?n=20&size=20")))
             {
@@ -118,7 +118,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void EveryWayOfReceivingShowsTheSameBytes()
+        public void AllReceiveHandlersGetTheSameBytes()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -132,28 +132,28 @@ namespace Framewire.Tests
                 socket.OnOpen += ws =>
                 {
                     ws.Send(Encoding.ASCII.GetBytes("0123456789"), 2, 5);
-                    ws.Send("letters");
+                    ws.Send("text");
                 };
                 socket.Open();
                 Pump.Until(() => textNoCopy != null);
                 Assert.AreEqual("23456", binary);
                 Assert.AreEqual("23456", noAlloc);
                 Assert.AreEqual("23456", noCopy);
-                Assert.AreEqual("letters", text);
-                Assert.AreEqual("letters", textNoAlloc);
-                Assert.AreEqual("letters", textNoCopy);
+                Assert.AreEqual("text", text);
+                Assert.AreEqual("text", textNoAlloc);
+                Assert.AreEqual("text", textNoCopy);
             }
         }
 
         [Test]
-        public void HandlerThatThrowsCostsNoOtherHandlerItsMessage()
+        public void HandlerExceptionDoesNotSkipOtherHandlers()
         {
             var thrown = new List<string>();
-            // Neither does a handler of exceptions that throws itself.
+            // Neither does an exception of UnhandledException.
             WebSocket.UnhandledException = (ws, exception) =>
             {
                 thrown.Add(exception.Message);
-                throw new InvalidOperationException("from the handler of exceptions");
+                throw new InvalidOperationException("from UnhandledException");
             };
             TextWriter error = Console.Error;
             Console.SetError(TextWriter.Null);
@@ -188,9 +188,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void PooledSegmentsAreSentAndGivenBack()
+        public void PooledSegmentsAreSentAndReleased()
         {
-            using (var socket = new Recorded(Server.Plain("/")).Opened())
+            using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 byte[] buffer = BufferPool.Get(300, true);
                 Encoding.ASCII.GetBytes("..pooled..", 0, 10, buffer, 0);
@@ -210,9 +210,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public unsafe void NativeSegmentsAreSentWhereTheyLie()
+        public unsafe void NativeSegmentsAreSentWithoutCopy()
         {
-            using (var socket = new Recorded(Server.Plain("/")).Opened())
+            using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 NativeSegment segment = NativeSegment.Get(100);
                 Assert.AreEqual(100, segment.Count);
@@ -231,34 +231,34 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public unsafe void ARetainedSegmentOutlivesItsHandler()
+        public unsafe void RetainedSegmentOutlivesItsHandler()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
-                var kept = default(NativeSegment);
-                bool came = false;
-                socket.OnOpen += ws => ws.Send(Encoding.ASCII.GetBytes("keep me"));
+                var retained = default(NativeSegment);
+                bool received = false;
+                socket.OnOpen += ws => ws.Send(Encoding.ASCII.GetBytes("retain me"));
                 socket.OnBinaryNoCopy += (ws, segment) =>
                 {
                     segment.Retain();
-                    kept = segment;
-                    came = true;
+                    retained = segment;
+                    received = true;
                 };
                 socket.Open();
-                Pump.Until(() => came);
+                Pump.Until(() => received);
                 socket.Dispose();
-                Assert.AreEqual("keep me", Encoding.ASCII.GetString(kept.ToArray()));
+                Assert.AreEqual("retain me", Encoding.ASCII.GetString(retained.ToArray()));
                 Assert.AreEqual(1ul, Leases());
-                kept.Release();
-                Assert.Throws<InvalidOperationException>(() => kept.Release());
+                retained.Release();
+                Assert.Throws<InvalidOperationException>(() => retained.Release());
                 Assert.AreEqual(0ul, Leases());
             }
         }
 
         [Test]
-        public void AFullSendQueueRefuses()
+        public void FullSendQueueRejectsMessages()
         {
-            using (var socket = new Recorded(Server.Plain("/")))
+            using (var socket = new RecordingSocket(Server.Plain("/")))
             {
                 Assert.AreEqual(SendResult.NotOpen, socket.Socket.Send("early"));
                 socket.Opened();
@@ -274,10 +274,10 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ThreadsMaySendAtOnce()
+        public void ThreadsCanSendConcurrently()
         {
             const int threads = 4, each = 500;
-            using (var socket = new Recorded(Server.Plain("/")).Opened())
+            using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 var senders = new Thread[threads];
                 for (int t = 0; t < threads; t++)

@@ -5,8 +5,8 @@ using NUnit.Framework;
 namespace Framewire.Tests
 {
     /// <summary>
-    /// Changes of InternalRequest that wait for a request: refused at once or made, and one that cannot be
-    /// made costs neither the others nor an event.
+    /// Tests stored changes of InternalRequest: an invalid change is rejected immediately, and one that fails
+    /// later does not affect the others.
     /// </summary>
     public sealed class HeaderTests
     {
@@ -21,7 +21,7 @@ namespace Framewire.Tests
         };
 
         [Test]
-        public void RefusedHeaderCostsNoOtherHeaderAndNoEvent()
+        public void RejectedHeaderDoesNotAffectOtherHeaders()
         {
             var socket = new WebSocket(Server.Plain("/headers"));
             int calls = 0;
@@ -36,36 +36,36 @@ namespace Framewire.Tests
             Assert.Throws<ArgumentException>(() => socket.InternalRequest.RemoveHeader("Upgrade"));
             Assert.Throws<ArgumentException>(() => socket.InternalRequest.RemoveHeader("not a name"));
             Assert.Throws<ArgumentException>(() => socket.InternalRequest.SetHeader("X-Space", " x"));
-            string head = RequestTests.HeadSeenByServer(socket);
+            string head = RequestTests.RequestSeenByServer(socket);
             Assert.AreEqual(1, calls);
             Assert.IsTrue(RequestTests.HasLine(head, "Authorization: Bearer token"), head);
         }
 
         [Test]
-        public void NotedHeadersFollowTheRulesOfTheLibrary()
+        public void StoredHeadersAreCheckedLikeTheLibraryDoes()
         {
             foreach (string name in s_names)
             {
-                AssertSameAnswer(name, "x");
+                AssertSameResult(name, "x");
             }
             for (char c = '\u0001'; c <= '\u0100'; c++)
             {
-                AssertSameAnswer("X" + c, "x");
-                AssertSameAnswer("X", c.ToString());
-                AssertSameAnswer("X", c + "a");
-                AssertSameAnswer("X", "a" + c);
-                AssertSameAnswer("X", "a" + c + "b");
+                AssertSameResult("X" + c, "x");
+                AssertSameResult("X", c.ToString());
+                AssertSameResult("X", c + "a");
+                AssertSameResult("X", "a" + c);
+                AssertSameResult("X", "a" + c + "b");
             }
-            AssertSameAnswer("X", string.Empty);
-            AssertSameAnswer("X", new string('x', 28 * 1024 - 1));
-            AssertSameAnswer("X", new string('x', 32 * 1024));
-            AssertSameAnswer("X\0", "x");
-            AssertSameAnswer("X", "a\0b");
-            AssertSameAnswer("X", "\ud800");
+            AssertSameResult("X", string.Empty);
+            AssertSameResult("X", new string('x', 28 * 1024 - 1));
+            AssertSameResult("X", new string('x', 32 * 1024));
+            AssertSameResult("X\0", "x");
+            AssertSameResult("X", "a\0b");
+            AssertSameResult("X", "\ud800");
         }
 
         [Test]
-        public void NotedHeadersAreBoundedAndARefusalChangesNothing()
+        public void StoredHeadersAreBoundedAndRejectionChangesNothing()
         {
             var socket = new WebSocket(Server.Plain("/headers"));
             HTTPRequest request = socket.InternalRequest;
@@ -75,7 +75,7 @@ namespace Framewire.Tests
             }
             Assert.Throws<ArgumentException>(() => request.AddHeader("X-60", "a"));
             Assert.Throws<ArgumentException>(() => request.SetHeader("X-0", new string('b', 28 * 1024)));
-            // What one change undoes is not kept, so a token can be renewed for ever.
+            // Changes without effect are dropped, so a token can be renewed repeatedly.
             for (int i = 0; i < 1000; i++)
             {
                 request.SetHeader("x-1", "b" + i);
@@ -90,7 +90,7 @@ namespace Framewire.Tests
                 request.RemoveHeader("Y-" + i);
             }
             Assert.Throws<ArgumentException>(() => request.RemoveHeader("Y-60"));
-            string head = RequestTests.HeadSeenByServer(socket);
+            string head = RequestTests.RequestSeenByServer(socket);
             Assert.IsTrue(RequestTests.HasLine(head, "X-0: a"), head);
             Assert.IsTrue(RequestTests.HasLine(head, "x-1: b999"), head);
             Assert.IsFalse(head.Contains("X-2:"), head);
@@ -100,7 +100,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ChangesForWhichTheSocketLeavesNoRoomAreReported()
+        public void ChangesBeyondTheLimitAreReported()
         {
             var reported = new List<Exception>();
             WebSocket.UnhandledException = (ws, exception) => reported.Add(exception);
@@ -116,7 +116,7 @@ namespace Framewire.Tests
                     }
                     for (int i = 0; i < 50; i++)
                     {
-                        socket.InternalRequest.AddHeader("X-Noted-" + i, "a");
+                        socket.InternalRequest.AddHeader("X-Stored-" + i, "a");
                     }
                     socket.InternalRequest.RemoveHeader("X-Own-0");
                     socket.InternalRequest.SetHeader("X-Own-1", "b");
@@ -126,8 +126,8 @@ namespace Framewire.Tests
                     socket.Open();
                     Pump.Until(() => head != null);
                     Assert.AreEqual(1, calls);
-                    Assert.IsTrue(RequestTests.HasLine(head, "X-Noted-0: a"), head);
-                    Assert.IsFalse(head.Contains("X-Noted-49"), head);
+                    Assert.IsTrue(RequestTests.HasLine(head, "X-Stored-0: a"), head);
+                    Assert.IsFalse(head.Contains("X-Stored-49"), head);
                     Assert.IsFalse(head.Contains("X-Own-0:"), head);
                     Assert.IsTrue(RequestTests.HasLine(head, "X-Own-1: b"), head);
                 }
@@ -138,11 +138,11 @@ namespace Framewire.Tests
             }
             Assert.GreaterOrEqual(reported.Count, 46);
             string last = reported[reported.Count - 1].Message;
-            Assert.IsTrue(last.Contains("X-Noted-49: "), last);
+            Assert.IsTrue(last.Contains("X-Stored-49: "), last);
         }
 
         [Test]
-        public void RequestBelongsToTheThreadOfItsHandler()
+        public void RequestIsBoundToTheThreadOfItsHandler()
         {
             var socket = new WebSocket(Server.Plain("/headers"));
             HTTPRequest request = socket.InternalRequest;
@@ -158,29 +158,29 @@ namespace Framewire.Tests
                 other.Join();
                 Assert.AreEqual(1, live.Attempt);
             };
-            string head = RequestTests.HeadSeenByServer(socket);
+            string head = RequestTests.RequestSeenByServer(socket);
             Assert.AreEqual(0, attempt);
             Assert.IsFalse(head.Contains("X-Later"), head);
         }
 
-        /// <summary>InternalRequest refuses what the socket's AddHeader refuses, and nothing else.</summary>
-        private static void AssertSameAnswer(string name, string value)
+        /// <summary>Asserts that InternalRequest rejects exactly what the socket's AddHeader rejects.</summary>
+        private static void AssertSameResult(string name, string value)
         {
             using (var socket = new WebSocket(Server.Plain("/headers")))
             {
                 HTTPRequest request = socket.InternalRequest;
-                bool wanted = Refuses(() => socket.AddHeader(name, value));
+                bool expected = Rejects(() => socket.AddHeader(name, value));
                 string shown = "'" + name + ": " + (value.Length > 20 ? value.Length + " bytes" : value) + "'";
-                Assert.AreEqual(wanted + shown, Refuses(() => request.AddHeader(name, value)) + shown);
-                Assert.AreEqual(wanted + shown, Refuses(() => request.SetHeader(name, value)) + shown);
+                Assert.AreEqual(expected + shown, Rejects(() => request.AddHeader(name, value)) + shown);
+                Assert.AreEqual(expected + shown, Rejects(() => request.SetHeader(name, value)) + shown);
                 if (value == "x")
                 {
-                    Assert.AreEqual(wanted + shown, Refuses(() => request.RemoveHeader(name)) + shown);
+                    Assert.AreEqual(expected + shown, Rejects(() => request.RemoveHeader(name)) + shown);
                 }
             }
         }
 
-        private static bool Refuses(TestDelegate code)
+        private static bool Rejects(TestDelegate code)
         {
             try
             {

@@ -7,7 +7,7 @@ namespace Framewire.Tests
     public sealed class LifetimeTests
     {
         [Test]
-        public void DisposingTwiceIsFine()
+        public void DisposeCanBeCalledTwice()
         {
             var socket = new WebSocket(Server.Plain("/"));
             socket.Dispose();
@@ -16,9 +16,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ADisposedSocketThrowsOrDoesNothing()
+        public void DisposedSocketThrowsOrDoesNothing()
         {
-            var socket = new Recorded(Server.Plain("/")).Opened().Socket;
+            var socket = new RecordingSocket(Server.Plain("/")).Opened().Socket;
             socket.Dispose();
             Assert.Throws<ObjectDisposedException>(() => socket.Open());
             Assert.Throws<ObjectDisposedException>(() => socket.Send("x"));
@@ -38,7 +38,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void NothingIsCalledAfterDisposeInAHandler()
+        public void NoHandlerIsCalledAfterDisposeInAHandler()
         {
             var socket = new WebSocket(Server.Plain("/text?n=50&size=20"));
             int received = 0;
@@ -50,7 +50,7 @@ namespace Framewire.Tests
             socket.OnClosed += (ws, code, reason) => received += 1000;
             socket.Open();
             Pump.Until(() => received > 0);
-            using (var other = new Recorded(Server.Plain("/")).Opened())
+            using (var other = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 other.Socket.Send("later");
                 Pump.Until(() => other.Events.Count == 2);
@@ -59,37 +59,37 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void AnOpenSocketThatNobodyHoldsStillDelivers()
+        public void UnreferencedOpenSocketStillDelivers()
         {
             var seen = new bool[1];
-            OpenAndForget(seen);
+            OpenUnreferenced(seen);
             Collect();
             Pump.Until(() => seen[0]);
             Pump.Until(() => SocketTable.Count == 0);
         }
 
         [Test]
-        public void ForgottenSocketsAreDestroyedByTheCollector()
+        public void UnreferencedClosedSocketsAreCollected()
         {
-            var forgotten = new WeakReference[50];
-            MakeAndForget(forgotten);
+            var references = new WeakReference[50];
+            CreateUnreferenced(references);
             Collect();
             int alive = 0;
-            foreach (WeakReference one in forgotten)
+            foreach (WeakReference reference in references)
             {
-                alive += one.IsAlive ? 1 : 0;
+                alive += reference.IsAlive ? 1 : 0;
             }
-            // A conservative collector may take a number on the stack for a reference.
+            // A conservative collector may mistake a number on the stack for a reference.
             Assert.Less(alive, 10);
         }
 
         [Test]
-        public void ShutdownEndsWhatIsOpenAndCanBeFollowedByNewSockets()
+        public void ShutdownClosesSocketsAndNewOnesCanBeCreated()
         {
             for (int round = 0; round < 3; round++)
             {
-                var open = new Recorded(Server.Plain("/")).Opened();
-                var closed = new Recorded(Server.Plain("/"));
+                var open = new RecordingSocket(Server.Plain("/")).Opened();
+                var closed = new RecordingSocket(Server.Plain("/"));
                 Assert.IsTrue(WebSocket.Shutdown(5000));
                 Assert.IsTrue(open.Ended);
                 Assert.IsTrue(open.Log().StartsWith("open, closed 1001 "), open.Log());
@@ -103,7 +103,7 @@ namespace Framewire.Tests
             }
             WebSocket.Configure(2, 1 << 20);
             Assert.Throws<InvalidOperationException>(() => WebSocket.Configure(2, 1 << 20));
-            using (var again = new Recorded(Server.Plain("/")).Opened())
+            using (var again = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 Assert.IsTrue(again.Socket.IsOpen);
             }
@@ -111,10 +111,10 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ShutdownSendsWhatIsQueued()
+        public void ShutdownSendsQueuedMessages()
         {
-            using (var server = new FixedAnswer(FixedAnswer.Upgrade, true))
-            using (var socket = new Recorded(server.Uri))
+            using (var server = new FixedResponseServer(FixedResponseServer.Upgrade, true))
+            using (var socket = new RecordingSocket(server.Uri))
             {
                 socket.Socket.Proxy = string.Empty;
                 socket.Opened();
@@ -127,7 +127,7 @@ namespace Framewire.Tests
                 Pump.Until(() => server.Received != null);
                 byte[] received = server.Received;
                 Assert.Greater(received.Length, 5000000);
-                Assert.IsTrue(FixedAnswer.EndsInCloseFrame(received));
+                Assert.IsTrue(FixedResponseServer.EndsWithCloseFrame(received));
                 int code = (received[received.Length - 2] ^ received[received.Length - 6]) << 8
                     | received[received.Length - 1] ^ received[received.Length - 5];
                 Assert.AreEqual(1001, code);
@@ -136,32 +136,32 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void ManySocketsShareTheTable()
+        public void EventsOfManySocketsReachTheRightSocket()
         {
-            var sockets = new Recorded[40];
+            var sockets = new RecordingSocket[40];
             for (int i = 0; i < sockets.Length; i++)
             {
-                sockets[i] = new Recorded(Server.Plain("/"));
+                sockets[i] = new RecordingSocket(Server.Plain("/"));
                 sockets[i].Socket.Open();
             }
             for (int i = 0; i < sockets.Length; i++)
             {
-                Recorded socket = sockets[i];
+                RecordingSocket socket = sockets[i];
                 Pump.Until(() => socket.Events.Contains("open"));
-                socket.Socket.Send("I am " + i);
+                socket.Socket.Send("socket " + i);
             }
             for (int i = 0; i < sockets.Length; i++)
             {
-                Recorded socket = sockets[i];
+                RecordingSocket socket = sockets[i];
                 Pump.Until(() => socket.Events.Count == 2);
-                Assert.AreEqual("open, text I am " + i, socket.Log());
+                Assert.AreEqual("open, text socket " + i, socket.Log());
                 socket.Dispose();
             }
             Assert.AreEqual(0, SocketTable.Count);
         }
 
         [MethodImpl(MethodImplOptions.NoInlining)]
-        private static void OpenAndForget(bool[] seen)
+        private static void OpenUnreferenced(bool[] seen)
         {
             var socket = new WebSocket(Server.Plain("/"));
             socket.OnOpen += ws => ws.Send("x");
@@ -174,11 +174,11 @@ namespace Framewire.Tests
         }
 
         [MethodImpl(MethodImplOptions.NoInlining)]
-        private static void MakeAndForget(WeakReference[] forgotten)
+        private static void CreateUnreferenced(WeakReference[] references)
         {
-            for (int i = 0; i < forgotten.Length; i++)
+            for (int i = 0; i < references.Length; i++)
             {
-                forgotten[i] = new WeakReference(new WebSocket(Server.Plain("/")));
+                references[i] = new WeakReference(new WebSocket(Server.Plain("/")));
             }
         }
 

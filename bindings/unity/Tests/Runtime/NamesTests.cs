@@ -4,11 +4,11 @@ using NUnit.Framework;
 
 namespace Framewire.Tests
 {
-    /// <summary>The public enums are cast from the library's: each name must have the same number.</summary>
+    /// <summary>Tests that public enums have the same names and values as those of the library.</summary>
     public sealed class NamesTests
     {
         [Test]
-        public void PublicEnumsHaveTheLibrarysNumbers()
+        public void PublicEnumsMatchTheLibrary()
         {
             Compare(typeof(fw_state), "FW_STATE_", typeof(WebSocketStates));
             Compare(typeof(fw_error_kind), "FW_ERROR_KIND_", typeof(WebSocketErrorKind));
@@ -17,7 +17,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void VersionsFitWhereTheirInterfaceIsTheSame()
+        public void CompatibleVersionsAreAccepted()
         {
             Assert.IsTrue(NativeLibrary.IsCompatible(0x000105, 0x000100));
             Assert.IsFalse(NativeLibrary.IsCompatible(0x000200, 0x000100));

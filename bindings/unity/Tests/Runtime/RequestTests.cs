@@ -11,7 +11,7 @@ namespace Framewire.Tests
             var socket = new WebSocket(Server.Plain("/headers"), "https://example.org", "Echo", null);
             socket.AddHeader("X-One", "1");
             socket.SetBearerAuth("abc");
-            string head = HeadSeenByServer(socket);
+            string head = RequestSeenByServer(socket);
             Assert.IsTrue(HasLine(head, "Origin: https://example.org"), head);
             Assert.IsTrue(HasLine(head, "Sec-WebSocket-Protocol: Echo"), head);
             Assert.IsTrue(HasLine(head, "X-One: 1"), head);
@@ -19,7 +19,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void TheRequestCanBeChangedBeforeEveryAttempt()
+        public void RequestCanBeModifiedBeforeEachAttempt()
         {
             var socket = new WebSocket(Server.Plain("/headers"));
             int calls = 0;
@@ -37,72 +37,72 @@ namespace Framewire.Tests
                 Assert.Throws<ArgumentException>(() => request.AddHeader("X-Bad", "a\r\nb"));
                 Assert.Throws<ArgumentException>(() => request.SetHeader("Sec-WebSocket-Key", "mine"));
             };
-            string head = HeadSeenByServer(socket);
+            string head = RequestSeenByServer(socket);
             Assert.AreEqual(1, calls);
             Assert.IsTrue(HasLine(head, "X-Two: b"), head);
             Assert.IsFalse(head.Contains("X-Three"), head);
         }
 
         [Test]
-        public void InternalRequestNotesChangesForLater()
+        public void InternalRequestStoresChangesForLater()
         {
             var socket = new WebSocket(Server.Plain("/headers"));
             socket.InternalRequest.AddHeader("X-Four", "4");
             Assert.IsNull(socket.InternalRequest.Uri);
             Assert.Throws<ArgumentException>(() => socket.InternalRequest.AddHeader("X Bad", "1"));
             Assert.Throws<ArgumentException>(() => socket.InternalRequest.AddHeader("X-Bad", "a\nb"));
-            Assert.IsTrue(HasLine(HeadSeenByServer(socket), "X-Four: 4"));
+            Assert.IsTrue(HasLine(RequestSeenByServer(socket), "X-Four: 4"));
         }
 
         [Test]
         public void UserAgentIsTheLibrarysUnlessTheGameSaysOtherwise()
         {
-            string head = HeadSeenByServer(new WebSocket(Server.Plain("/headers")));
+            string head = RequestSeenByServer(new WebSocket(Server.Plain("/headers")));
             Assert.IsTrue(head.IndexOf("user-agent: framewire/", StringComparison.OrdinalIgnoreCase) >= 0, head);
 
             var socket = new WebSocket(Server.Plain("/headers"));
             socket.AddHeader("User-Agent", "Game/1");
-            head = HeadSeenByServer(socket);
+            head = RequestSeenByServer(socket);
             Assert.IsTrue(HasLine(head, "User-Agent: Game/1"), head);
             Assert.IsFalse(head.Contains("Framewire/"), head);
 
             socket = new WebSocket(Server.Plain("/headers"));
             socket.InternalRequest.SetHeader("user-agent", "Game/2");
-            head = HeadSeenByServer(socket);
+            head = RequestSeenByServer(socket);
             Assert.IsTrue(HasLine(head, "User-Agent: Game/2"), head);
             Assert.IsFalse(head.Contains("Framewire/"), head);
 
             socket = new WebSocket(Server.Plain("/headers"));
             socket.InternalRequest.RemoveHeader("User-Agent");
-            head = HeadSeenByServer(socket);
+            head = RequestSeenByServer(socket);
             Assert.IsFalse(head.IndexOf("user-agent", StringComparison.OrdinalIgnoreCase) >= 0, head);
         }
 
         [Test]
-        public void CompressionIsOfferedAsItsSettingsSay()
+        public void CompressionIsOfferedWithItsSettings()
         {
             Uri server = Server.Plain("/headers");
-            string head = HeadSeenByServer(new WebSocket(server));
+            string head = RequestSeenByServer(new WebSocket(server));
             Assert.IsTrue(head.Contains("permessage-deflate"), head);
-            head = HeadSeenByServer(new WebSocket(server, null, null));
+            head = RequestSeenByServer(new WebSocket(server, null, null));
             Assert.IsTrue(head.Contains("permessage-deflate"), head);
 
             var settings = new PerMessageCompression(CompressionLevel.BestSpeed, true, true, 15, 11, 0);
             var socket = new WebSocket(server, null, null, settings);
             Assert.IsTrue(ReferenceEquals(settings, socket.Extensions[0]));
-            head = HeadSeenByServer(socket);
+            head = RequestSeenByServer(socket);
             Assert.IsTrue(head.Contains("client_no_context_takeover"), head);
             Assert.IsTrue(head.Contains("server_no_context_takeover"), head);
             Assert.IsTrue(head.Contains("server_max_window_bits=11"), head);
 
             socket = new WebSocket(server, null, null, null);
             Assert.AreEqual(0, socket.Extensions.Length);
-            head = HeadSeenByServer(socket);
+            head = RequestSeenByServer(socket);
             Assert.IsFalse(head.Contains("permessage-deflate"), head);
         }
 
         [Test]
-        public void CompressionOutOfRangeIsRefusedAtOnce()
+        public void CompressionSettingsOutOfRangeAreRejected()
         {
             const CompressionLevel level = CompressionLevel.Default;
             Assert.Throws<ArgumentOutOfRangeException>(
@@ -118,7 +118,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void BadSettingsAreRefusedAtOnce()
+        public void InvalidSettingsAreRejected()
         {
             Assert.Throws<ArgumentNullException>(() => new WebSocket(null));
             Assert.Throws<ArgumentException>(() => new WebSocket(new Uri("ftp://example.org")));
@@ -146,9 +146,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void AMessageBeyondTheLimitEndsTheConnection()
+        public void MessageAboveTheLimitEndsTheConnection()
         {
-            using (var socket = new Recorded(Server.Plain("/")))
+            using (var socket = new RecordingSocket(Server.Plain("/")))
             {
                 socket.Socket.MaxMessageSize = 100;
                 socket.Opened();
@@ -158,7 +158,7 @@ namespace Framewire.Tests
             }
         }
 
-        internal static string HeadSeenByServer(WebSocket socket)
+        internal static string RequestSeenByServer(WebSocket socket)
         {
             using (socket)
             {

@@ -3,11 +3,11 @@ using NUnit.Framework;
 
 namespace Framewire.Tests
 {
-    /// <summary>A setting is refused at once or has its effect: none is dropped in silence.</summary>
+    /// <summary>Tests that a setting takes effect or is rejected immediately.</summary>
     public sealed class SettingsTests
     {
         [Test]
-        public void ReconnectSettingsThatASocketHasCannotBeChanged()
+        public void AssignedReconnectSettingsAreReadOnly()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
@@ -15,7 +15,7 @@ namespace Framewire.Tests
                 settings.MaxAttempts = -1;
                 Assert.Throws<ArgumentOutOfRangeException>(() => socket.Reconnect = settings);
                 Assert.IsNull(socket.Reconnect);
-                // Refused, so they are still the caller's.
+                // The assignment failed, so the settings can still change.
                 settings.MaxAttempts = 3;
                 settings.MinDelay = TimeSpan.FromSeconds(60);
                 Assert.Throws<ArgumentException>(() => socket.Reconnect = settings);
@@ -50,7 +50,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void HalfASurrogatePairIsRefused()
+        public void UnpairedSurrogateIsRejected()
         {
             const string half = "a\ud800b";
             using (var socket = new WebSocket(Server.Plain("/")))
@@ -69,9 +69,9 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void RefusedOpenKeepsTheLastError()
+        public void FailedOpenKeepsTheLastError()
         {
-            using (var socket = new Recorded(new Uri("ws://127.0.0.1:1/")))
+            using (var socket = new RecordingSocket(new Uri("ws://127.0.0.1:1/")))
             {
                 socket.Socket.Proxy = string.Empty;
                 socket.Socket.Open();

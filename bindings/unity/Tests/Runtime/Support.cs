@@ -10,9 +10,8 @@ using NUnit.Framework;
 namespace Framewire.Tests
 {
     /// <summary>
-    /// The server that the tests talk to: <c>framewire-echo</c>, whose addresses are in the
-    /// environment as FRAMEWIRE_WS_URL, FRAMEWIRE_WSS_URL and, for its authority's PEM file,
-    /// FRAMEWIRE_CA.
+    /// The test server <c>framewire-echo</c>. Its URLs are in the environment variables FRAMEWIRE_WS_URL and
+    /// FRAMEWIRE_WSS_URL, and the PEM file of its certificate authority in FRAMEWIRE_CA.
     /// </summary>
     internal static class Server
     {
@@ -43,35 +42,36 @@ namespace Framewire.Tests
     }
 
     /// <summary>
-    /// A server that reads one request, answers with fixed bytes and closes, or reads on until the client
-    /// closes. Each character of the answer is a byte; <c>{accept}</c> becomes what the request's key asks for (RFC 6455 section 4.2.2).
+    /// A server that reads one request, sends fixed bytes and closes, or keeps reading until the client
+    /// closes. Each character of the response is a byte; <c>{accept}</c> is replaced by the value for the
+    /// request's key (RFC 6455 section 4.2.2).
     /// </summary>
-    internal sealed class FixedAnswer : IDisposable
+    internal sealed class FixedResponseServer : IDisposable
     {
         private readonly TcpListener _listener = new TcpListener(IPAddress.Loopback, 0);
-        private readonly string _answer;
+        private readonly string _response;
 
-        /// <summary>The request, once it has come.</summary>
+        /// <summary>The head of the request, after it was received.</summary>
         internal volatile string Head;
 
-        private readonly bool _readsOn;
+        private readonly bool _keepsReading;
         private volatile byte[] _received;
 
-        /// <summary>What came after the request, once the client has closed.</summary>
+        /// <summary>The bytes received after the request, when the client has closed.</summary>
         internal byte[] Received
         {
             get { return _received; }
         }
 
-        internal FixedAnswer(string answer)
-            : this(answer, false)
+        internal FixedResponseServer(string response)
+            : this(response, false)
         {
         }
 
-        internal FixedAnswer(string answer, bool readsOn)
+        internal FixedResponseServer(string response, bool keepsReading)
         {
-            _answer = answer;
-            _readsOn = readsOn;
+            _response = response;
+            _keepsReading = keepsReading;
             _listener.Start();
             var thread = new Thread(Run);
             thread.IsBackground = true;
@@ -105,10 +105,10 @@ namespace Framewire.Tests
                         head.Append((char)next);
                     }
                     Head = head.ToString();
-                    byte[] answer = Encoding.GetEncoding("iso-8859-1").GetBytes(
-                        _answer.Replace("{accept}", Accept(head.ToString())));
-                    stream.Write(answer, 0, answer.Length);
-                    if (_readsOn)
+                    byte[] response = Encoding.GetEncoding("iso-8859-1").GetBytes(
+                        _response.Replace("{accept}", Accept(head.ToString())));
+                    stream.Write(response, 0, response.Length);
+                    if (_keepsReading)
                     {
                         _received = ReadToEnd(stream);
                     }
@@ -116,7 +116,7 @@ namespace Framewire.Tests
             }
             catch (Exception)
             {
-                // Stopped before anybody came, which each runtime says in its own way.
+                // Stopped before a client connected; the exception type depends on the runtime.
             }
         }
 
@@ -132,8 +132,8 @@ namespace Framewire.Tests
             return all.ToArray();
         }
 
-        /// <summary>Whether the bytes end in a masked close frame with a code and no reason.</summary>
-        internal static bool EndsInCloseFrame(byte[] bytes)
+        /// <summary>Whether the bytes end with a masked close frame with a code and no reason.</summary>
+        internal static bool EndsWithCloseFrame(byte[] bytes)
         {
             int start = bytes.Length - 8;
             return start >= 0 && bytes[start] == 0x88 && bytes[start + 1] == 0x82;
@@ -153,7 +153,9 @@ namespace Framewire.Tests
             return string.Empty;
         }
 
-        /// <summary>SHA-1 of less than 120 bytes (RFC 3174); that of CoreCLR wants a system library.</summary>
+        /// <summary>
+        /// Computes SHA-1 of less than 120 bytes (RFC 3174), because CoreCLR's requires a system library.
+        /// </summary>
         private static byte[] Sha1(byte[] message)
         {
             var padded = new byte[128];
@@ -207,19 +209,19 @@ namespace Framewire.Tests
         }
     }
 
-    /// <summary>A socket whose events are written down as they come.</summary>
-    internal sealed class Recorded : IDisposable
+    /// <summary>A socket that records its events.</summary>
+    internal sealed class RecordingSocket : IDisposable
     {
         internal readonly WebSocket Socket;
         internal readonly List<string> Events = new List<string>();
         internal bool Ended;
 
-        internal Recorded(Uri uri)
+        internal RecordingSocket(Uri uri)
             : this(new WebSocket(uri))
         {
         }
 
-        internal Recorded(WebSocket socket)
+        internal RecordingSocket(WebSocket socket)
         {
             Socket = socket;
             socket.OnOpen += delegate { Events.Add("open"); };
@@ -229,7 +231,7 @@ namespace Framewire.Tests
             socket.OnError += (ws, error) => End("error " + ws.LastError.Kind);
         }
 
-        internal Recorded Opened()
+        internal RecordingSocket Opened()
         {
             Socket.Open();
             Pump.Until(() => Socket.IsOpen && Events.Contains("open"));
@@ -251,14 +253,14 @@ namespace Framewire.Tests
             Socket.Dispose();
         }
 
-        private void End(string how)
+        private void End(string terminalEvent)
         {
-            Events.Add(how);
+            Events.Add(terminalEvent);
             Ended = true;
         }
     }
 
-    /// <summary>What a game's loop does, with a limit.</summary>
+    /// <summary>Dispatches events like a game loop, with a timeout.</summary>
     internal static class Pump
     {
         internal static void Until(Func<bool> condition)
@@ -268,7 +270,7 @@ namespace Framewire.Tests
             {
                 if (clock.ElapsedMilliseconds > 20000)
                 {
-                    Assert.Fail("nothing happened for 20 seconds");
+                    Assert.Fail("the condition was not met within 20 seconds");
                 }
                 WebSocket.Wait(10);
                 WebSocket.DispatchAll();

@@ -7,11 +7,11 @@ using Framewire.Tests;
 
 // domain.exe [exit]
 //
-// Unity reloads scripts by unloading their AppDomain. Here a domain opens sockets, keeps them busy and
-// is unloaded in the midst of it, three times; the native library stays, as in the editor. With
-// `exit`, Main returns while sockets are busy, and the process has to end.
+// Unity reloads scripts by unloading their AppDomain. This test unloads a domain while its sockets are
+// busy, three times; the native library stays loaded, as in the editor. With `exit`, Main returns while
+// sockets are busy, and the process must exit.
 
-/// <summary>What lives in the domain that is unloaded.</summary>
+/// <summary>The code that runs in the unloaded domain.</summary>
 internal sealed class InDomain : MarshalByRefObject
 {
     internal const int Sockets = 8;
@@ -79,11 +79,11 @@ internal static class Program
             Stopwatch clock = Stopwatch.StartNew();
             AppDomain.Unload(domain);
             Console.WriteLine("unloaded in " + clock.ElapsedMilliseconds + " ms");
-            // The sockets went with their domain, by their handles' finalizers.
-            WaitFor("the end of the sockets", () => Connections() == 0);
+            // The finalizers of the socket handles have destroyed the sockets.
+            WaitFor("closed sockets", () => Connections() == 0);
             passed++;
         }
-        // The library is as good as new.
+        // The library still works.
         bool opened = false;
         using (var socket = new WebSocket(Server.Plain("/")))
         {
@@ -100,13 +100,13 @@ internal static class Program
         return passed == 4 ? 0 : 1;
     }
 
-    /// <summary>Connections to the server, as Linux counts them.</summary>
+    /// <summary>Returns the number of connections to the server, as Linux counts them.</summary>
     private static int Connections()
     {
         int sockets = 0;
         foreach (string line in File.ReadAllLines("/proc/self/net/tcp"))
         {
-            // 01: established. Only the client's end has the server's port as its remote one.
+            // 01 is established. Only on the client's side is the server's port the remote port.
             string[] columns = line.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
             if (columns.Length > 3 && columns[2].EndsWith(":" + Server.Plain("/").Port.ToString("X4")) && columns[3] == "01")
             {

@@ -8,9 +8,9 @@ using System.Text.RegularExpressions;
 
 // lint.exe HEADER ASSEMBLY [PLANTED]
 //
-// Holds a compiled binding against framewire.h (functions, parameters, enums, structs, version) and
-// against the rules of IL2CPP and of delivery by pull. PLANTED is an assembly with known faults, in
-// each of which the lint has to see what it looks for.
+// Compares a compiled binding with framewire.h (functions, parameters, enums, structs, version) and checks
+// the rules of IL2CPP: blittable parameters, and no delegates for native code. PLANTED is an assembly with
+// known faults, all of which must be detected.
 
 internal static class Lint
 {
@@ -34,7 +34,7 @@ internal static class Lint
                 failed += seen ? 0 : 1;
                 if (!seen)
                 {
-                    Console.WriteLine("NOT SEEN " + expected);
+                    Console.WriteLine("NOT DETECTED " + expected);
                 }
             }
         }
@@ -42,7 +42,7 @@ internal static class Lint
         return failed == 0 ? 0 : 1;
     }
 
-    /// <summary>What Planted.cs does wrong.</summary>
+    /// <summary>The faults in Planted.cs.</summary>
     private static readonly string[] Planted =
     {
         "fw_version: not cdecl",
@@ -100,7 +100,7 @@ internal static class Lint
         {
             faults.Add("no functions found");
         }
-        // Names of what an assembly calls stand in its metadata as they are.
+        // The metadata of an assembly contains the names of the methods it calls.
         string bytes = Encoding.GetEncoding("iso-8859-1").GetString(File.ReadAllBytes(file));
         foreach (string name in new[] { "GetFunctionPointerForDelegate", "System.Reflection.Emit", "UnmanagedCallersOnly" })
         {
@@ -144,13 +144,13 @@ internal static class Lint
             faults.Add(name + ": " + parameters.Length + " parameters, the header has " + (declared.Length - 1));
             return;
         }
-        if (Header.Managed(declared[0]) != Shown(method.ReturnType))
+        if (Header.Managed(declared[0]) != NameOf(method.ReturnType))
         {
             faults.Add(name + ": returns " + method.ReturnType.Name + ", the header " + declared[0]);
         }
         for (int i = 0; i < parameters.Length; i++)
         {
-            string shown = Shown(parameters[i].ParameterType);
+            string shown = NameOf(parameters[i].ParameterType);
             if (Header.Managed(declared[i + 1]) != shown)
             {
                 faults.Add(name + ": parameter " + i + " is " + shown + ", the header has " + declared[i + 1]);
@@ -194,7 +194,7 @@ internal static class Lint
             faults.Add(type.Name + ": not in the header");
             return;
         }
-        // In the order of the metadata, which is that of the source.
+        // In metadata order, which is source order.
         FieldInfo[] fields = type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic);
         Array.Sort(fields, (a, b) => a.MetadataToken.CompareTo(b.MetadataToken));
         if (fields.Length != declared.Count)
@@ -208,7 +208,7 @@ internal static class Lint
             {
                 faults.Add(type.Name + ": field " + i + " is " + fields[i].Name + ", the header has " + declared[i][1]);
             }
-            else if (Shown(fields[i].FieldType) != Header.Managed(declared[i][0]))
+            else if (NameOf(fields[i].FieldType) != Header.Managed(declared[i][0]))
             {
                 faults.Add(type.Name + ": " + fields[i].Name + " is " + fields[i].FieldType.Name);
             }
@@ -247,16 +247,16 @@ internal static class Lint
         return true;
     }
 
-    private static string Shown(Type type)
+    private static string NameOf(Type type)
     {
-        return type.IsPointer ? Shown(type.GetElementType()) + "*" : type.Name;
+        return type.IsPointer ? NameOf(type.GetElementType()) + "*" : type.Name;
     }
 }
 
-/// <summary>What stands in framewire.h.</summary>
+/// <summary>The declarations in framewire.h.</summary>
 internal sealed class Header
 {
-    /// <summary>The result's type, then those of the parameters.</summary>
+    /// <summary>The return type, followed by the parameter types, of each function.</summary>
     internal readonly Dictionary<string, string[]> Functions = new Dictionary<string, string[]>();
     internal readonly Dictionary<string, Dictionary<string, long>> Enums = new Dictionary<string, Dictionary<string, long>>();
     internal readonly Dictionary<string, List<string[]>> Structs = new Dictionary<string, List<string[]>>();
@@ -285,7 +285,7 @@ internal sealed class Header
                     fields.Add(new[] { field.Groups[1].Value, field.Groups[2].Value });
                     continue;
                 }
-                // An array stands here as one field for each of its elements.
+                // An array is represented by one field per element.
                 for (int i = 0; i < int.Parse(field.Groups[3].Value); i++)
                 {
                     fields.Add(new[] { field.Groups[1].Value, field.Groups[2].Value + i });
@@ -312,7 +312,7 @@ internal sealed class Header
         Version = Number(text, "MAJOR") << 16 | Number(text, "MINOR") << 8 | Number(text, "PATCH");
     }
 
-    /// <summary>What a type of C is called in this binding.</summary>
+    /// <summary>Returns the managed name of a C type.</summary>
     internal static string Managed(string type)
     {
         string bare = Regex.Replace(type, @"\b(const|struct)\b", string.Empty).Trim();

@@ -2,7 +2,7 @@ using System;
 using System.Reflection.Emit;
 using System.Runtime.InteropServices;
 
-// Everything here is wrong, so that the lint can be seen to find it.
+// Contains the faults that the lint must detect.
 
 internal enum fw_state : uint
 {

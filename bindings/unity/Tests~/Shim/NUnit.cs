@@ -2,8 +2,8 @@ using System;
 using System.Collections.Generic;
 using System.Reflection;
 
-// As much of NUnit as Tests/Runtime uses, so that the tests Unity's test runner knows also run as
-// one program on any runtime, without NUnit.
+// The subset of NUnit that Tests/Runtime uses, so that the tests of Unity's test runner can also run as a
+// program on any runtime, without NUnit.
 
 namespace NUnit.Framework
 {
@@ -109,7 +109,7 @@ namespace NUnit.Framework
 
 namespace Framewire.Tests
 {
-    /// <summary>Runs every test of this program; a part of a name as argument picks some.</summary>
+    /// <summary>Runs all tests of this program, or those whose name contains the argument.</summary>
     internal static class Runner
     {
         private static int Main(string[] arguments)

@@ -2,10 +2,9 @@ using System;
 using Framewire;
 using UnityEngine;
 
-// The snippets of the documentation of the component whose names this package keeps, in its order.
-// Only the using line has changed. Handlers were given the braces that its web page has lost, the
-// address is a parameter, and the last lambda's first parameter is `socket`, as C# before version 8
-// lets a lambda hide no local variable.
+// The snippets of the documentation of the component whose API this package keeps, in its order. Changes:
+// the using line, braces of handlers that its web page has lost, the URL as a parameter, and the name
+// `socket` in the last lambda, because before C# 8 a lambda cannot shadow a local variable.
 
 internal sealed class Reference
 {

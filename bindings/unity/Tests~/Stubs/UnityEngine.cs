@@ -1,7 +1,7 @@
 using System;
 
-// As much of Unity's API as the package and the snippets use, so that both compile, and the
-// package's life in Unity can be played, without Unity.
+// The subset of Unity's API that the package and the snippets use, so that both compile, and the
+// package's lifecycle in Unity can be tested, without Unity.
 
 namespace UnityEngine
 {

@@ -8,17 +8,17 @@ using NUnit.Framework;
 using UnityEditor;
 using UnityEngine;
 
-// Runs the snippets, and the package's life in Unity, against a stub of Unity.
+// Runs the snippets, and tests the package's lifecycle in Unity, with a stub of Unity.
 
-public sealed class UnityLife
+public sealed class UnityLifecycle
 {
     [Test]
-    public void TheSnippetsOfTheReferenceRun()
+    public void ReferenceSnippetsRun()
     {
         string file = Path.GetTempFileName();
         try
         {
-            Begin();
+            EnterPlayMode();
             var lines = new List<string>();
             Debug.Logged += lines.Add;
             var snippets = new Reference(Server.Plain("/"), file);
@@ -58,9 +58,9 @@ public sealed class UnityLife
     }
 
     [Test]
-    public void TheUpdaterDelivers()
+    public void UpdaterDispatchesEvents()
     {
-        var updater = Begin();
+        var updater = EnterPlayMode();
         using (var socket = new WebSocket(Server.Plain("/")))
         {
             bool opened = false;
@@ -78,18 +78,18 @@ public sealed class UnityLife
     }
 
     [Test]
-    public void UpdaterRefusesANegativeBudgetAtOnce()
+    public void UpdaterRejectsANegativeBudget()
     {
-        Begin();
+        EnterPlayMode();
         Assert.Throws<ArgumentOutOfRangeException>(() => WebSocketUpdater.MaxMicroseconds = -1);
         Assert.AreEqual(1000, WebSocketUpdater.MaxMicroseconds);
         Application.Quit();
     }
 
     [Test]
-    public void AnotherNetworkAndAPauseAreTold()
+    public void NetworkChangeAndPauseAreForwarded()
     {
-        var updater = Begin();
+        var updater = EnterPlayMode();
         using (var socket = new WebSocket(Server.Plain("/")))
         {
             socket.Open();
@@ -114,13 +114,13 @@ public sealed class UnityLife
     }
 
     [Test]
-    public void TheEndOfPlayEndsTheSocketsOnce()
+    public void EndOfPlayModeClosesSocketsOnce()
     {
         for (int session = 0; session < 3; session++)
         {
-            // Twice: the domain is not always reloaded in between.
-            Begin();
-            Begin();
+            // Twice, because the domain is not always reloaded in between.
+            EnterPlayMode();
+            EnterPlayMode();
             int closed = 0;
             var socket = new WebSocket(Server.Plain("/"));
             socket.OnClosed += (ws, code, reason) =>
@@ -138,9 +138,9 @@ public sealed class UnityLife
     }
 
     [Test]
-    public void AnExceptionOfAHandlerIsLogged()
+    public void HandlerExceptionIsLogged()
     {
-        Begin();
+        EnterPlayMode();
         var lines = new List<string>();
         Debug.Logged += lines.Add;
         using (var socket = new WebSocket(Server.Plain("/")))
@@ -161,11 +161,11 @@ public sealed class UnityLife
 
 #if UNITY_EDITOR
     [Test]
-    public void TheEditorDeliversOutsideOfPlayAndShutsDownBeforeAReload()
+    public void EditorDispatchesOutsideOfPlayModeAndShutsDownBeforeReload()
     {
         Type editor = typeof(WebSocket).Assembly.GetType("Framewire.Editor.EditorLifetime", true);
         RuntimeHelpers.RunClassConstructor(editor.TypeHandle);
-        Begin();
+        EnterPlayMode();
         Application.isPlaying = false;
         bool opened = false, closed = false;
         var socket = new WebSocket(Server.Plain("/"));
@@ -185,8 +185,8 @@ public sealed class UnityLife
     }
 #endif
 
-    /// <summary>What Unity does when play begins.</summary>
-    private static WebSocketUpdater Begin()
+    /// <summary>Does what Unity does when play mode starts.</summary>
+    private static WebSocketUpdater EnterPlayMode()
     {
         WebSocketUpdater.Reset();
         WebSocketUpdater.Create();
