@@ -56,7 +56,7 @@ use Why::{NoClaim, Test};
 /// Texts with such a phrase, and why they are allowed.
 const KNOWN: &[(&str, Why)] = &[
     ("Reserved for later versions; 0.", Test("tests/c/pull.c")),
-    ("a common name override is not supported", Test("bindings/godot/tests/secure.gd")),
+    ("a common name override is not supported", Test("bindings/godot/tests/tls.gd")),
     ("will be tried again", NoClaim("what the event reconnecting tells")),
     ("will be retried", NoClaim("what the event reconnecting tells")),
     ("not yet passed to the network", NoClaim("an amount of bytes")),

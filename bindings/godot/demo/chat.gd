@@ -1,5 +1,5 @@
 extends VBoxContainer
-## A chat with any server that sends text back: cargo run -p framewire-servers -- --ws-port 9001
+## A chat with a server that echoes text: cargo run -p framewire-servers -- --ws-port 9001
 
 @onready var connection: FramewireNode = $Connection
 @onready var log_view: RichTextLabel = $Log
@@ -9,7 +9,7 @@ extends VBoxContainer
 
 
 func _ready() -> void:
-	# A ping each second keeps the latency current, and notices a server that is gone.
+	# A ping per second keeps the latency current and detects a dead server.
 	connection.socket.heartbeat_interval = 1.0
 	connection.socket.heartbeat_timeout = 5.0
 
@@ -52,15 +52,15 @@ func _on_binary_received(data: PackedByteArray) -> void:
 
 
 func _on_closed(code: int, reason: String) -> void:
-	ended("closed: %d %s" % [code, reason])
+	show_end("closed: %d %s" % [code, reason])
 
 
 func _on_failed(phase: String, _http_status: int, reason: String, retriable: bool) -> void:
-	ended("failed (%s): %s%s" % [phase, reason, " Try again." if retriable else ""])
+	show_end("failed (%s): %s%s" % [phase, reason, " (retriable)" if retriable else ""])
 
 
-func ended(how: String) -> void:
-	say(how)
+func show_end(message: String) -> void:
+	say(message)
 	status.text = "closed"
 	button.text = "Connect"
 

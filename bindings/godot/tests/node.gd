@@ -1,5 +1,5 @@
 extends "res://suite.gd"
-## The node that polls itself.
+## Tests FramewireNode.
 
 
 func add_node() -> Node:
@@ -8,7 +8,7 @@ func add_node() -> Node:
 	return node
 
 
-func test_it_polls_itself() -> bool:
+func test_node_polls_its_socket() -> bool:
 	var node := add_node()
 	var log := record(node)
 	equal(node.connect_to_url(ws + "/"), OK, "connect_to_url")
@@ -18,7 +18,7 @@ func test_it_polls_itself() -> bool:
 	equal(node.send(PackedByteArray([1])), OK, "send")
 	await until(func() -> bool: return log.size() == 3, "echoes")
 	node.close(4002, "done")
-	await until(func() -> bool: return has_ended(log), "the end")
+	await until(func() -> bool: return has_ended(log), "terminal signal")
 	equal(log, [
 		["opened"], ["text_received", "text"], ["binary_received", PackedByteArray([1])], ["closed", 4002, "done"]
 	], "signals")
@@ -26,19 +26,19 @@ func test_it_polls_itself() -> bool:
 	return true
 
 
-func test_it_connects_when_ready() -> bool:
+func test_node_connects_when_ready() -> bool:
 	var node: Node = ClassDB.instantiate("FramewireNode")
 	node.url = ws + "/close?code=4003"
 	node.connect_on_ready = true
 	var log := record(node)
 	tree.root.add_child(node)
-	await until(func() -> bool: return has_ended(log), "the end")
+	await until(func() -> bool: return has_ended(log), "terminal signal")
 	equal(log, [["opened"], ["closed", 4003, ""]], "signals")
 	node.free()
 	return true
 
 
-func test_all_signals_of_its_socket() -> bool:
+func test_node_emits_all_signals_of_its_socket() -> bool:
 	var node := add_node()
 	var log := record(node, ["fragment_received", "pong_received", "failed"])
 	node.connect_to_url(ws + "/fragments?n=2&size=1")
@@ -54,14 +54,14 @@ func test_all_signals_of_its_socket() -> bool:
 	log.clear()
 	node.close(-1)
 	node.connect_to_url("ws://127.0.0.1:1/")
-	await until(func() -> bool: return has_ended(log), "the end")
+	await until(func() -> bool: return has_ended(log), "terminal signal")
 	equal(log[-1][1], "connect", "phase")
 	node.free()
 	return true
 
 
-## Both emit; what neither is asked for waits as a packet.
-func test_the_socket_within() -> bool:
+## Both emit connected signals; other messages are queued as packets.
+func test_socket_and_node_both_emit() -> bool:
 	var node := add_node()
 	var from_socket := record(node.socket, ["text_received"])
 	var from_node := record(node, ["text_received"])
@@ -76,7 +76,7 @@ func test_the_socket_within() -> bool:
 	return true
 
 
-func test_the_budget() -> bool:
+func test_poll_budget_is_respected() -> bool:
 	var node := add_node()
 	node.poll_budget_usec = 1000
 	var frames := {}
@@ -93,15 +93,15 @@ func test_the_budget() -> bool:
 	return true
 
 
-## Godot frees no object at once that is emitting a signal; the socket's handlers can free the node.
-func test_free_in_handlers() -> bool:
+## Godot cannot free an object that is emitting a signal, but handlers of the socket can free the node.
+func test_node_can_be_freed_in_handlers() -> bool:
 	for way: String in ["free", "queue_free"]:
 		for name: String in ["opened", "binary_received"]:
 			var node := add_node()
 			var id := node.get_instance_id()
-			var gone := {"calls": 0}
+			var handler := {"calls": 0}
 			var act := func(_data: Variant = null) -> void:
-				gone.calls += 1
+				handler.calls += 1
 				if not is_instance_id_valid(id):
 					return
 				if way == "free":
@@ -113,11 +113,11 @@ func test_free_in_handlers() -> bool:
 			emitter = null
 			node.connect_to_url(ws + "/push?hz=1000&size=10")
 			await until(func() -> bool: return not is_instance_id_valid(id), "%s in %s" % [way, name])
-			check(gone.calls >= 1, "the handler did not run")
+			check(handler.calls >= 1, "the handler did not run")
 	return true
 
 
-func test_a_paused_tree_loses_nothing() -> bool:
+func test_paused_tree_loses_no_message() -> bool:
 	var node := add_node()
 	var log := record(node)
 	node.connect_to_url(ws + "/text?n=50")
@@ -128,7 +128,7 @@ func test_a_paused_tree_loses_nothing() -> bool:
 		await tree.process_frame
 	equal(log.size(), before, "signals while paused")
 	tree.paused = false
-	await until(func() -> bool: return has_ended(log), "the end")
+	await until(func() -> bool: return has_ended(log), "terminal signal")
 	equal(log.size(), 52, "signals")
 	node.free()
 	return true

@@ -1,6 +1,6 @@
 extends SceneTree
-## The game ends in the middle of everything: sockets connecting, open, sending and receiving, a
-## node in the tree, a thread that polls. The process must end at once, and cleanly.
+## Quits while sockets are connecting, open, sending and receiving, with a node in the tree. The process
+## must exit quickly and cleanly.
 
 var sockets := []
 var box := {"opened": 0, "messages": 0}

@@ -2,12 +2,12 @@ extends SceneTree
 ## Runs the suites: godot --headless --path . --script res://run.gd
 
 const SUITES := [
-	"res://surface.gd",
-	"res://peer_habits.gd",
+	"res://api.gd",
+	"res://compatibility.gd",
 	"res://signals.gd",
-	"res://endings.gd",
+	"res://closing.gd",
 	"res://settings.gd",
-	"res://secure.gd",
+	"res://tls.gd",
 	"res://node.gd",
 ]
 
@@ -18,7 +18,7 @@ func _initialize() -> void:
 
 
 func run() -> void:
-	# The first frame makes the tree complete.
+	# The tree is complete after the first frame.
 	await process_frame
 	if not ClassDB.class_exists("FramewireSocket"):
 		printerr("The extension is not loaded.")
@@ -39,17 +39,17 @@ func run() -> void:
 			var name: String = method.name
 			if not name.begins_with("test_") or not (only.is_empty() or name.contains(only)):
 				continue
-			suite.complaints = []
-			var reached_the_end: Variant = await suite.call(name)
+			suite.failures = []
+			var completed: Variant = await suite.call(name)
 			suite.clean_up()
-			if reached_the_end != true:
-				suite.complaints.append("a script error cut the test short")
-			if suite.complaints.is_empty():
+			if completed != true:
+				suite.failures.append("a script error ended the test")
+			if suite.failures.is_empty():
 				passed += 1
 			else:
 				failed += 1
 				print("FAILED %s %s" % [path, name])
-				for complaint in suite.complaints:
-					print("  ", complaint)
+				for failure in suite.failures:
+					print("  ", failure)
 	print("%d passed, %d failed" % [passed, failed])
 	quit(mini(failed, 100))

@@ -1,21 +1,21 @@
 extends "res://suite.gd"
-## What is set before connecting, and what is known afterwards.
+## Tests settings and connection status.
 
 
-## The head of the request as the server saw it.
-func head_of(socket: RefCounted, path := "/headers") -> String:
+## Returns the request head as the server received it.
+func request_head(socket: RefCounted, path := "/headers") -> String:
 	equal(socket.connect_to_url(ws + path), OK, "connect_to_url")
 	await until(func() -> bool: return socket.get_available_packet_count() > 0, "the head", [socket])
 	return socket.get_packet().get_string_from_utf8().to_lower()
 
 
-func test_the_upgrade_request() -> bool:
+func test_upgrade_request_contains_settings() -> bool:
 	var socket := new_socket()
 	socket.handshake_headers = PackedStringArray(["X-Team: red", "X-Empty:"])
 	socket.supported_protocols = PackedStringArray(["chat.v2", "chat.v1"])
 	socket.origin = "https://game.example"
 	socket.set_basic_auth("user", "pa:ss")
-	var head: String = await head_of(socket, "/headers?a=b")
+	var head: String = await request_head(socket, "/headers?a=b")
 	for line: String in [
 		"/headers?a=b ", "x-team: red\r\n", "x-empty: \r\n", "sec-websocket-protocol: chat.v2, chat.v1\r\n",
 		"origin: https://game.example\r\n", "authorization: basic %s\r\n" % Marshalls.utf8_to_base64("user:pa:ss").to_lower()
@@ -27,27 +27,27 @@ func test_the_upgrade_request() -> bool:
 	equal(socket.get_connected_port(), int(ws.get_slice(":", 2)), "port")
 	equal(socket.get_response_status(), 101, "status")
 	equal(socket.get_http_version(), 1, "HTTP version")
-	equal(socket.get_response_header("Sec-WebSocket-Protocol"), "chat.v2", "header of the answer")
+	equal(socket.get_response_header("Sec-WebSocket-Protocol"), "chat.v2", "response header")
 	return true
 
 
-func test_the_user_agent_can_be_replaced() -> bool:
-	check("user-agent: framewire/" in await head_of(new_socket()), "no User-Agent")
+func test_user_agent_can_be_replaced() -> bool:
+	check("user-agent: framewire/" in await request_head(new_socket()), "no User-Agent")
 	var socket := new_socket()
 	socket.handshake_headers = PackedStringArray(["User-Agent: Game/1"])
-	var head: String = await head_of(socket)
+	var head: String = await request_head(socket)
 	check("user-agent: game/1\r\n" in head and not "framewire" in head, head)
 	return true
 
 
-func test_the_zone_of_an_address_is_the_interface() -> bool:
+func test_zone_of_an_address_selects_the_interface() -> bool:
 	var socket := new_socket()
 	var log := record(socket, ["failed"])
 	equal(socket.connect_to_url("ws://[fe80::1%25no-such-if]:9/"), OK, "connect_to_url")
 	await until_ended(log, socket)
 	equal(log[0][1], "resolve", "phase")
 	check("no-such-if" in log[0][3], log[0][3])
-	equal(new_socket().connect_to_url("ws://[::1%25lo]:9/"), ERR_INVALID_PARAMETER, "a zone where there is none")
+	equal(new_socket().connect_to_url("ws://[::1%25lo]:9/"), ERR_INVALID_PARAMETER, "zone of an address without zones")
 	return true
 
 
@@ -55,25 +55,25 @@ func test_authorization_can_change() -> bool:
 	var socket := new_socket()
 	socket.set_basic_auth("user", "password")
 	socket.set_bearer_auth("abc.def")
-	check("authorization: bearer abc.def\r\n" in await head_of(socket), "no bearer token")
+	check("authorization: bearer abc.def\r\n" in await request_head(socket), "no bearer token")
 	socket.close(-1)
 	socket.clear_auth()
-	check(not "authorization" in await head_of(socket), "still authorized")
+	check(not "authorization" in await request_head(socket), "still authorized")
 	return true
 
 
-func test_compression_is_offered_unless_unwanted() -> bool:
+func test_compression_is_offered_unless_disabled() -> bool:
 	var offer := "sec-websocket-extensions: permessage-deflate"
-	check(offer in await head_of(new_socket()), "not offered")
+	check(offer in await request_head(new_socket()), "not offered")
 	var socket := new_socket()
 	socket.compression = false
-	check(not "sec-websocket-extensions" in await head_of(socket), "offered")
+	check(not "sec-websocket-extensions" in await request_head(socket), "offered")
 	equal(socket.get_extensions(), "", "extensions")
 	return true
 
 
-func test_settings_that_cannot_be() -> bool:
-	var wrong := {
+func test_invalid_settings_are_rejected() -> bool:
+	var invalid_values := {
 		"handshake_headers": PackedStringArray(["X-Team: red\r\nX-Injected: 1"]),
 		"supported_protocols": PackedStringArray(["two words"]),
 		"origin": "https://x\r\nX-Injected: 1",
@@ -94,17 +94,17 @@ func test_settings_that_cannot_be() -> bool:
 		"max_redirects": -1,
 		"requested_http_version": 3,
 	}
-	for property: String in wrong:
+	for property: String in invalid_values:
 		var socket := new_socket()
-		socket.set(property, wrong[property])
-		equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with a wrong %s" % property)
-		check(socket.get_last_error().message != "", "no word of why for %s" % property)
-	for wrong_time: float in [-1.0, NAN]:
+		socket.set(property, invalid_values[property])
+		equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with an invalid %s" % property)
+		check(socket.get_last_error().message != "", "no message for %s" % property)
+	for invalid_time: float in [-1.0, NAN]:
 		for property: String in ["connect_timeout", "heartbeat_interval", "reconnect_min_delay", "reconnect_max_delay"]:
 			var socket := new_socket()
 			socket.reconnect = true
-			socket.set(property, wrong_time)
-			equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with %s = %f" % [property, wrong_time])
+			socket.set(property, invalid_time)
+			equal(socket.connect_to_url(ws + "/"), ERR_INVALID_PARAMETER, "connect_to_url with %s = %f" % [property, invalid_time])
 			check(property in socket.get_last_error().message, socket.get_last_error().message)
 	for header: String in ["no colon", "Sec-WebSocket-Key: x", "Bad Name: x", "Host: x"]:
 		var socket := new_socket()
@@ -113,19 +113,19 @@ func test_settings_that_cannot_be() -> bool:
 	return true
 
 
-func test_values_that_an_open_connection_refuses_are_not_kept() -> bool:
+func test_rejected_value_does_not_change_the_property() -> bool:
 	var socket := await open_socket()
 	for property: String in ["max_fragment_size", "outbound_buffer_size", "heartbeat_interval", "heartbeat_timeout"]:
 		var before: Variant = socket.get(property)
 		socket.set(property, -1)
 		equal(socket.get(property), before, property)
-		check(socket.get_last_error().message != "", "no word of why for %s" % property)
+		check(socket.get_last_error().message != "", "no message for %s" % property)
 	socket.max_fragment_size = 100
-	equal(socket.max_fragment_size, 100, "a value that is right")
+	equal(socket.max_fragment_size, 100, "valid value")
 	return true
 
 
-func test_a_value_that_is_too_large_is_explained() -> bool:
+func test_value_above_encode_limit_names_the_property() -> bool:
 	var socket := await open_socket()
 	socket.encode_buffer_max_size = 10
 	equal(socket.put_var("more than ten bytes"), ERR_OUT_OF_MEMORY, "put_var")
@@ -133,7 +133,7 @@ func test_a_value_that_is_too_large_is_explained() -> bool:
 	return true
 
 
-func test_the_largest_message() -> bool:
+func test_message_above_the_limit_ends_the_connection() -> bool:
 	var socket := new_socket()
 	socket.max_message_size = 1000
 	var log := record(socket, ["binary_received", "failed"])
@@ -150,19 +150,19 @@ func test_the_largest_message() -> bool:
 	return true
 
 
-func test_the_heartbeat_measures_latency() -> bool:
+func test_heartbeat_measures_latency() -> bool:
 	var socket := await open_socket()
 	equal(socket.get_latency(), -1.0, "latency before")
 	var log := record(socket, ["pong_received"])
 	socket.heartbeat_interval = 0.05
 	await until(func() -> bool: return socket.get_latency() >= 0.0 and log.size() >= 2, "two pongs", [socket])
-	check(socket.get_latency() < PATIENCE, "latency %f" % socket.get_latency())
+	check(socket.get_latency() < TIMEOUT, "latency %f" % socket.get_latency())
 	check(socket.get_stats().pings_sent >= 2, "%s" % socket.get_stats())
 	check(socket.get_stats().pongs_received >= 2, "%s" % socket.get_stats())
 	return true
 
 
-func test_the_heartbeat_notices_silence() -> bool:
+func test_heartbeat_detects_a_silent_server() -> bool:
 	var socket := new_socket()
 	socket.heartbeat_interval = 0.05
 	socket.heartbeat_timeout = 0.1
@@ -173,14 +173,14 @@ func test_the_heartbeat_notices_silence() -> bool:
 	return true
 
 
-func test_pings_of_the_servers_are_answered() -> bool:
+func test_pings_of_the_server_are_answered() -> bool:
 	var socket := await open_socket("/ping?data=hello")
-	await until(func() -> bool: return socket.get_available_packet_count() == 1, "what the server got", [socket])
+	await until(func() -> bool: return socket.get_available_packet_count() == 1, "the payload received by the server", [socket])
 	equal(socket.get_packet().get_string_from_utf8(), "hello", "payload")
 	return true
 
 
-func test_pings_have_limits() -> bool:
+func test_ping_payload_is_limited() -> bool:
 	var socket := await open_socket()
 	var data := PackedByteArray()
 	data.resize(126)
@@ -190,7 +190,7 @@ func test_pings_have_limits() -> bool:
 	return true
 
 
-func test_stats_count() -> bool:
+func test_stats_count_messages_and_frames() -> bool:
 	var socket := await open_socket()
 	socket.max_fragment_size = 100
 	socket.send("x".repeat(250).to_utf8_buffer())
@@ -205,7 +205,7 @@ func test_stats_count() -> bool:
 	return true
 
 
-func test_properties_keep_what_they_are_given() -> bool:
+func test_properties_return_assigned_values() -> bool:
 	var socket := new_socket()
 	var values := {
 		"supported_protocols": PackedStringArray(["a"]), "handshake_headers": PackedStringArray(["A: b"]),
@@ -220,7 +220,7 @@ func test_properties_keep_what_they_are_given() -> bool:
 	for property in ClassDB.class_get_property_list("FramewireSocket", true):
 		if not property.usage & (PROPERTY_USAGE_CATEGORY | PROPERTY_USAGE_GROUP):
 			properties[property.name] = true
-	equal(properties.keys().filter(func(name: String) -> bool: return not name in values), [], "properties not tried")
+	equal(properties.keys().filter(func(name: String) -> bool: return not name in values), [], "properties not tested")
 	for name: String in values:
 		check(socket.get(name) != values[name], "%s has the value already" % name)
 		socket.set(name, values[name])
@@ -228,7 +228,7 @@ func test_properties_keep_what_they_are_given() -> bool:
 	return true
 
 
-func test_no_delay_is_always_on() -> bool:
+func test_set_no_delay_is_accepted() -> bool:
 	var socket := await open_socket()
 	socket.set_no_delay(true)
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state")

@@ -1,8 +1,8 @@
 extends "res://suite.gd"
-## Messages by signal, in order, and beside get_packet.
+## Tests delivery of messages as signals and as packets.
 
 
-func test_signals_in_order() -> bool:
+func test_signals_are_emitted_in_order() -> bool:
 	var socket := new_socket()
 	var log := record(socket)
 	equal(socket.connect_to_url(ws + "/"), OK, "connect_to_url")
@@ -11,7 +11,7 @@ func test_signals_in_order() -> bool:
 	equal(socket.send_text("one"), OK, "send_text")
 	equal(socket.send(PackedByteArray([2])), OK, "send")
 	equal(socket.ping(PackedByteArray([3])), OK, "ping")
-	# The server answers a ping when it next reads, which may be before or after its echoes.
+	# The server may answer the ping before or after its echoes.
 	await until(func() -> bool: return log.size() == 4, "two echoes and a pong", [socket])
 	socket.close(4000, "bye")
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSING, "state")
@@ -21,11 +21,11 @@ func test_signals_in_order() -> bool:
 	equal(log, [
 		["opened"], ["text_received", "one"], ["binary_received", PackedByteArray([2])], ["closed", 4000, "bye"]
 	], "signals")
-	equal(socket.get_available_packet_count(), 0, "packets that came by signal")
+	equal(socket.get_available_packet_count(), 0, "packets of emitted messages")
 	return true
 
 
-func test_ten_thousand_echoes_in_order() -> bool:
+func test_ten_thousand_echoes_arrive_in_order() -> bool:
 	var socket := new_socket()
 	var received := PackedInt32Array()
 	socket.text_received.connect(func(text: String) -> void: received.append(int(text)))
@@ -40,7 +40,7 @@ func test_ten_thousand_echoes_in_order() -> bool:
 			check(socket.send(bytes) == OK, "send %d" % i)
 		else:
 			check(socket.send_text(str(i)) == OK, "send_text %d" % i)
-	# Behind all that was sent: the close must not overtake.
+	# Waits for all echoes before closing.
 	await until(func() -> bool: return received.size() == 10_000, "all echoes", [socket])
 	var in_order := true
 	for i in received.size():
@@ -48,41 +48,41 @@ func test_ten_thousand_echoes_in_order() -> bool:
 	check(in_order, "not in order")
 	socket.close()
 	await until_ended(log, socket)
-	equal(log, [["closed", 1000, ""]], "the end")
+	equal(log, [["closed", 1000, ""]], "terminal signal")
 	return true
 
 
-func test_ten_thousand_by_signal_and_then_the_close() -> bool:
+func test_ten_thousand_signals_precede_the_close() -> bool:
 	var socket := new_socket()
 	var seen := {"next": 0}
 	socket.binary_received.connect(func(data: PackedByteArray) -> void:
 		if data.decode_u64(0) == seen.next:
 			seen.next += 1)
 	var log := record(socket, ["closed", "failed"])
-	socket.closed.connect(func(_code: int, _reason: String) -> void: seen.at_the_end = seen.next)
+	socket.closed.connect(func(_code: int, _reason: String) -> void: seen.at_close = seen.next)
 	socket.connect_to_url(ws + "/count?n=10000&size=64")
 	await until_ended(log, socket)
-	equal(seen, {"next": 10_000, "at_the_end": 10_000}, "messages")
-	equal(log, [["closed", 1000, "done"]], "the end")
+	equal(seen, {"next": 10_000, "at_close": 10_000}, "messages")
+	equal(log, [["closed", 1000, "done"]], "terminal signal")
 	return true
 
 
-func test_ten_thousand_by_packet_and_then_the_close() -> bool:
+func test_ten_thousand_packets_precede_the_close() -> bool:
 	var socket := await open_socket("/count?n=10000&size=64")
 	var next := 0
 	while socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
 		socket.poll()
-		# One in a frame is slow, but reading on is reading on.
+		# Reads slowly at the end: the state must stay open while packets are being read.
 		for i in 500 if next < 9_990 else 1:
 			if socket.get_available_packet_count() and socket.get_packet().decode_u64(0) == next:
 				next += 1
 		await tree.process_frame
 	equal(next, 10_000, "messages before the state was closed")
-	equal([socket.get_close_code(), socket.get_close_reason()], [1000, "done"], "the end")
+	equal([socket.get_close_code(), socket.get_close_reason()], [1000, "done"], "terminal signal")
 	return true
 
 
-func test_a_message_goes_to_its_signal_or_to_get_packet() -> bool:
+func test_message_is_delivered_as_signal_or_packet() -> bool:
 	var socket := await open_socket()
 	socket.send_text("packet")
 	await until(func() -> bool: return socket.get_available_packet_count() == 1, "a packet", [socket])
@@ -98,7 +98,7 @@ func test_a_message_goes_to_its_signal_or_to_get_packet() -> bool:
 	return true
 
 
-func test_nothing_is_lost_between_two_awaits() -> bool:
+func test_no_message_is_lost_between_awaits() -> bool:
 	var socket := await open_socket()
 	for i in 5:
 		socket.send_text(str(i))
@@ -109,7 +109,7 @@ func test_nothing_is_lost_between_two_awaits() -> bool:
 	return true
 
 
-## Either way: by packet if it came while nobody waited.
+## Returns the next text, as a packet if it was received while nothing awaited the signal.
 func next_text(socket: RefCounted) -> String:
 	var box := []
 	socket.text_received.connect(func(text: String) -> void: box.append(text), CONNECT_ONE_SHOT)
@@ -119,7 +119,7 @@ func next_text(socket: RefCounted) -> String:
 	return box[0]
 
 
-func test_fragments_one_by_one() -> bool:
+func test_fragments_are_delivered_one_by_one() -> bool:
 	var socket := new_socket()
 	var log := record(socket, ["fragment_received", "binary_received"])
 	socket.connect_to_url(ws + "/fragments?n=3&size=10")
@@ -136,14 +136,14 @@ func test_fragments_one_by_one() -> bool:
 	return true
 
 
-func test_fragments_are_assembled_when_nobody_wants_them() -> bool:
+func test_fragments_are_assembled_without_a_handler() -> bool:
 	var socket := await open_socket("/fragments?n=3&size=10")
 	await until(func() -> bool: return socket.get_available_packet_count() == 1, "the message", [socket])
 	equal(socket.get_packet().size(), 30, "size")
 	return true
 
 
-func test_handlers_may_do_anything() -> bool:
+func test_handlers_can_poll_close_and_reconnect() -> bool:
 	var socket := new_socket()
 	var log := record(socket)
 	var again := {"left": 2}
@@ -162,32 +162,32 @@ func test_handlers_may_do_anything() -> bool:
 	return true
 
 
-func test_poll_within_a_budget() -> bool:
+func test_poll_within_respects_its_budget() -> bool:
 	var socket := new_socket()
 	var seen := {"messages": 0, "most": 0}
 	socket.binary_received.connect(func(_data: PackedByteArray) -> void:
 		seen.messages += 1
 		OS.delay_usec(300))
 	socket.connect_to_url(ws + "/count?n=200")
-	var ends := Time.get_ticks_msec() + int(PATIENCE * 1000)
-	while seen.messages < 200 and Time.get_ticks_msec() < ends:
+	var deadline := Time.get_ticks_msec() + int(TIMEOUT * 1000)
+	while seen.messages < 200 and Time.get_ticks_msec() < deadline:
 		var before: int = seen.messages
 		socket.poll_within(1000)
 		seen.most = maxi(seen.most, seen.messages - before)
 		await tree.process_frame
 	equal(seen.messages, 200, "messages")
-	# Each takes 0.3 ms at least, so no fifth can begin within 1 ms.
+	# Each handler takes at least 0.3 ms, so no fifth starts within 1 ms.
 	check(seen.most <= 4, "%d messages in one call" % seen.most)
 	return true
 
 
-func test_overdrawn_budget_takes_one_event() -> bool:
+func test_negative_budget_processes_one_event() -> bool:
 	var socket := new_socket()
 	var seen := {"messages": 0}
 	socket.binary_received.connect(func(_data: PackedByteArray) -> void: seen.messages += 1)
 	socket.connect_to_url(ws + "/count?n=50")
-	var ends := Time.get_ticks_msec() + int(PATIENCE * 1000)
-	while seen.messages < 50 and Time.get_ticks_msec() < ends:
+	var deadline := Time.get_ticks_msec() + int(TIMEOUT * 1000)
+	while seen.messages < 50 and Time.get_ticks_msec() < deadline:
 		var before: int = seen.messages
 		socket.poll_within(-5)
 		if seen.messages - before > 1:
@@ -198,7 +198,7 @@ func test_overdrawn_budget_takes_one_event() -> bool:
 	return true
 
 
-func test_a_thread_of_the_scripts_own() -> bool:
+func test_socket_works_on_a_script_thread() -> bool:
 	var thread := Thread.new()
 	thread.start(func() -> String:
 		var socket: RefCounted = ClassDB.instantiate("FramewireSocket")
@@ -206,8 +206,8 @@ func test_a_thread_of_the_scripts_own() -> bool:
 		socket.text_received.connect(func(text: String) -> void: box.append(text))
 		socket.connect_to_url(ws + "/")
 		var sent := false
-		var ends := Time.get_ticks_msec() + int(PATIENCE * 1000)
-		while box.is_empty() and Time.get_ticks_msec() < ends:
+		var deadline := Time.get_ticks_msec() + int(TIMEOUT * 1000)
+		while box.is_empty() and Time.get_ticks_msec() < deadline:
 			socket.poll()
 			if not sent and socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
 				sent = true

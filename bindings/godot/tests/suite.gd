@@ -1,56 +1,55 @@
 extends RefCounted
-## What every suite can use. A test is a method `test_*` that returns true at its end: one that
-## a script error cuts short has failed.
+## Base class of the test suites. A test is a method `test_*` that returns true at its end; a script error
+## makes it return earlier, which is a failure.
 
-## Generous, for machines under load; a test that passes never waits for it.
-const PATIENCE := 20.0
+## Timeout in seconds, generous for machines under load.
+const TIMEOUT := 20.0
 
 var tree: SceneTree
 var ws := OS.get_environment("FRAMEWIRE_WS").trim_suffix("/")
 var wss := OS.get_environment("FRAMEWIRE_WSS").trim_suffix("/")
 var ca_path := OS.get_environment("FRAMEWIRE_CA")
-var complaints: PackedStringArray = []
-## Weak references to the sockets of a test.
-var made: Array[WeakRef] = []
+var failures: PackedStringArray = []
+## Weak references to the sockets created by a test.
+var created_sockets: Array[WeakRef] = []
 
 
 func check(holds: bool, what: String) -> void:
 	if not holds:
-		complaints.append(what)
+		failures.append(what)
 
 
 func equal(actual: Variant, expected: Variant, what: String) -> void:
-	# Values of different types are not comparable in GDScript, and never equal here.
+	# GDScript cannot compare values of some different types.
 	var same: bool = typeof(actual) == typeof(expected) and actual == expected
 	check(same, "%s: expected %s, got %s" % [what, var_to_str(expected), var_to_str(actual)])
 
 
-## A new socket. By name, so that a missing extension is told as such, and not as a parse error.
+## Creates a socket by class name, so that a missing extension is not a parse error.
 func new_socket(type := "FramewireSocket") -> RefCounted:
 	var socket: RefCounted = ClassDB.instantiate(type)
-	made.append(weakref(socket))
+	created_sockets.append(weakref(socket))
 	return socket
 
 
-## After each test. A handler that captures its own socket keeps it alive for ever, as in any
-## script, until it is disconnected.
+## Disconnects all signals after a test, because a handler that captures its own socket keeps it alive.
 func clean_up() -> void:
-	for reference in made:
+	for reference in created_sockets:
 		var socket: RefCounted = reference.get_ref()
 		if socket == null:
 			continue
 		for info in socket.get_signal_list():
 			for connection in socket.get_signal_connection_list(info.name):
 				connection.signal.disconnect(connection.callable)
-	made.clear()
+	created_sockets.clear()
 
 
-## Polls the sockets each frame until `done` says so.
+## Polls the sockets each frame until `done` returns true.
 func until(done: Callable, what: String, sockets: Array = []) -> bool:
-	var ends := Time.get_ticks_msec() + int(PATIENCE * 1000)
+	var deadline := Time.get_ticks_msec() + int(TIMEOUT * 1000)
 	while not done.call():
-		if Time.get_ticks_msec() > ends:
-			check(false, "waited %d s in vain: %s" % [PATIENCE, what])
+		if Time.get_ticks_msec() > deadline:
+			check(false, "timed out after %d s: %s" % [TIMEOUT, what])
 			return false
 		for socket in sockets:
 			socket.poll()
@@ -64,7 +63,7 @@ func until_state(socket: RefCounted, state: int) -> bool:
 	return await until(func() -> bool: return socket.get_ready_state() == state, "state %d" % state, [socket])
 
 
-## An open socket, or null.
+## Returns an open socket.
 func open_socket(path := "/", type := "FramewireSocket") -> RefCounted:
 	var socket := new_socket(type)
 	equal(socket.connect_to_url(ws + path), OK, "connect_to_url")
@@ -72,7 +71,7 @@ func open_socket(path := "/", type := "FramewireSocket") -> RefCounted:
 	return socket
 
 
-## Writes down every signal of an object: [[name, arguments...], ...].
+## Records the signals of an object as [[name, arguments...], ...].
 func record(object: Object, names: Array = ["opened", "text_received", "binary_received", "pong_received", "closed", "failed"]) -> Array:
 	var log := []
 	for name: String in names:
@@ -100,4 +99,4 @@ func has_ended(log: Array) -> bool:
 
 
 func until_ended(log: Array, socket: RefCounted) -> bool:
-	return await until(func() -> bool: return has_ended(log), "the end", [socket])
+	return await until(func() -> bool: return has_ended(log), "terminal signal", [socket])

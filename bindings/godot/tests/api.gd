@@ -1,13 +1,13 @@
 extends "res://suite.gd"
-## The class beside Godot's own: a script switches by changing one name.
+## Compares the class with WebSocketPeer, so that scripts can switch by changing the class name.
 
-## What FramewireSocket does not have, and why.
+## Methods of WebSocketPeer that FramewireSocket does not have, and why.
 const ABSENT := {
 	"accept_stream": "it is for servers, and Framewire is a client",
 }
 
 
-func test_every_method_of_web_socket_peer() -> bool:
+func test_methods_match_web_socket_peer() -> bool:
 	var compared := 0
 	for type: String in ["WebSocketPeer", "PacketPeer"]:
 		for theirs in ClassDB.class_get_method_list(type, true):
@@ -27,14 +27,14 @@ func test_every_method_of_web_socket_peer() -> bool:
 	return true
 
 
-func test_what_is_absent_is_absent() -> bool:
+func test_absent_methods_are_absent() -> bool:
 	for name: String in ABSENT:
-		check(ClassDB.class_has_method("WebSocketPeer", name), "WebSocketPeer has no %s any more" % name)
-		check(not ClassDB.class_has_method("FramewireSocket", name), "%s is here after all" % name)
+		check(ClassDB.class_has_method("WebSocketPeer", name), "WebSocketPeer no longer has %s" % name)
+		check(not ClassDB.class_has_method("FramewireSocket", name), "FramewireSocket has %s" % name)
 	return true
 
 
-func test_every_constant_of_web_socket_peer() -> bool:
+func test_constants_match_web_socket_peer() -> bool:
 	var names := ClassDB.class_get_integer_constant_list("WebSocketPeer", true)
 	check(names.size() >= 6, "WebSocketPeer has only the constants %s" % names)
 	for name in names:
@@ -47,7 +47,7 @@ func test_every_constant_of_web_socket_peer() -> bool:
 	return true
 
 
-func test_every_property_of_web_socket_peer() -> bool:
+func test_properties_match_web_socket_peer() -> bool:
 	var ours := {}
 	for property in ClassDB.class_get_property_list("FramewireSocket", true):
 		ours[property.name] = property.type
@@ -58,7 +58,7 @@ func test_every_property_of_web_socket_peer() -> bool:
 				continue
 			compared += 1
 			var type_here: int = ours.get(property.name, TYPE_NIL)
-			# Godot lists a property as int whose accessors take and give a float.
+			# Godot declares this property as int, but its accessors use float.
 			if property.name == "heartbeat_interval" and type_here == TYPE_FLOAT:
 				continue
 			equal(type_here, property.type, "type of %s" % property.name)
@@ -66,7 +66,7 @@ func test_every_property_of_web_socket_peer() -> bool:
 	return true
 
 
-func test_signals_of_socket_and_node_are_the_same() -> bool:
+func test_signals_of_socket_and_node_match() -> bool:
 	var described := {}
 	for type: String in ["FramewireSocket", "FramewireNode"]:
 		var signals := {}

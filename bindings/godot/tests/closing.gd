@@ -1,28 +1,28 @@
 extends "res://suite.gd"
-## Every connection ends once, and says how.
+## Tests that every connection ends with one terminal signal.
 
 
-func test_the_server_closes() -> bool:
+func test_server_close_is_reported_once() -> bool:
 	var socket := new_socket()
 	var log := record(socket)
 	socket.connect_to_url(ws + "/close?code=4005&reason=go+away")
 	await until_ended(log, socket)
 	equal(log, [["opened"], ["closed", 4005, "go away"]], "signals")
-	equal([socket.get_close_code(), socket.get_close_reason()], [4005, "go away"], "the end")
+	equal([socket.get_close_code(), socket.get_close_reason()], [4005, "go away"], "terminal signal")
 	equal(socket.get_last_error(), {}, "last error")
 	return true
 
 
-func test_the_server_closes_without_a_code() -> bool:
+func test_server_close_without_code_is_1005() -> bool:
 	var socket := new_socket()
 	var log := record(socket, ["closed", "failed"])
 	socket.connect_to_url(ws + "/close?code=1005")
 	await until_ended(log, socket)
-	equal(log, [["closed", 1005, ""]], "the end")
+	equal(log, [["closed", 1005, ""]], "terminal signal")
 	return true
 
 
-func test_the_connection_is_lost() -> bool:
+func test_lost_connection_fails_after_its_messages() -> bool:
 	var listener := TCPServer.new()
 	listener.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -33,12 +33,12 @@ func test_the_connection_is_lost() -> bool:
 	var server := WebSocketPeer.new()
 	server.accept_stream(stream)
 	await until(func() -> bool: return log.size() == 1, "opened", [server, socket])
-	server.send_text("the last word")
+	server.send_text("last message")
 	server.poll()
 	stream.disconnect_from_host()
 	await until_ended(log, socket)
-	equal(log.slice(0, 2), [["opened"], ["text_received", "the last word"]], "signals")
-	equal(log[2].slice(0, 3), ["failed", "open", 0], "the end")
+	equal(log.slice(0, 2), [["opened"], ["text_received", "last message"]], "signals")
+	equal(log[2].slice(0, 3), ["failed", "open", 0], "terminal signal")
 	equal(log[2][4], true, "retriable")
 	equal(socket.get_close_code(), -1, "close code")
 	equal(socket.get_close_reason(), log[2][3], "reason")
@@ -46,7 +46,7 @@ func test_the_connection_is_lost() -> bool:
 	return true
 
 
-func test_a_lost_connection_comes_back() -> bool:
+func test_lost_connection_is_retried() -> bool:
 	var socket := new_socket()
 	socket.reconnect = true
 	socket.reconnect_min_delay = 0.001
@@ -54,22 +54,22 @@ func test_a_lost_connection_comes_back() -> bool:
 	var log := record(socket, ["opened", "reconnecting", "closed", "failed"])
 	socket.connect_to_url(ws + "/drop")
 	await until(func() -> bool: return log.size() == 1, "opened", [socket])
-	socket.send_text("the server hangs up on this")
-	# What follows may come in the same frame.
+	socket.send_text("the server drops the connection")
+	# The next signals may be emitted in the same frame.
 	await until(func() -> bool: return log.size() >= 2, "reconnecting", [socket])
-	equal(log[1].slice(0, 2), ["reconnecting", 1], "the try")
+	equal(log[1].slice(0, 2), ["reconnecting", 1], "retry")
 	check(log[1][2] >= 0.001 and log[1][2] <= 0.005, "delay %s" % log[1][2])
 	equal(socket.get_last_error().phase, "open", "phase")
 	await until(func() -> bool: return log.size() >= 3, "opened again", [socket])
-	equal(log[2], ["opened"], "the other connection")
+	equal(log[2], ["opened"], "second connection")
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state")
 	socket.close(-1)
 	await until_ended(log, socket)
-	equal(log.size(), 4, "one end")
+	equal(log.size(), 4, "one terminal signal")
 	return true
 
 
-func test_what_is_sent_too_early_waits_where_that_is_wanted() -> bool:
+func test_sends_while_connecting_are_queued_if_enabled() -> bool:
 	var socket := new_socket()
 	socket.reconnect = true
 	socket.reconnect_queue_sends = true
@@ -83,19 +83,19 @@ func test_what_is_sent_too_early_waits_where_that_is_wanted() -> bool:
 	return true
 
 
-func test_the_network_changes_and_the_app_sleeps() -> bool:
+func test_connection_survives_suspend_and_network_change() -> bool:
 	var socket := await open_socket()
 	var log := record(socket, ["pong_received", "failed"])
 	FramewireSocket.suspend()
 	FramewireSocket.resume()
-	await until(func() -> bool: return log.size() >= 1, "an answer", [socket])
+	await until(func() -> bool: return log.size() >= 1, "a pong", [socket])
 	FramewireSocket.network_changed()
-	await until(func() -> bool: return log.size() >= 2, "another answer", [socket])
-	equal(log.map(func(entry: Array) -> String: return entry[0]).has("failed"), false, "it lives")
+	await until(func() -> bool: return log.size() >= 2, "another pong", [socket])
+	equal(log.map(func(entry: Array) -> String: return entry[0]).has("failed"), false, "connection failed")
 	return true
 
 
-func test_a_proxy_that_is_not_there() -> bool:
+func test_unreachable_proxy_fails_in_the_proxy_phase() -> bool:
 	var socket := new_socket()
 	var log := record(socket)
 	socket.proxy = "http://127.0.0.1:1"
@@ -103,29 +103,29 @@ func test_a_proxy_that_is_not_there() -> bool:
 	socket.keep_cookies = true
 	socket.connect_to_url(ws + "/")
 	await until_ended(log, socket)
-	equal(log[0].slice(0, 3), ["failed", "proxy", 0], "the end")
+	equal(log[0].slice(0, 3), ["failed", "proxy", 0], "terminal signal")
 	socket.proxy = "none"
 	socket.connect_to_url(ws + "/")
 	await until_state(socket, WebSocketPeer.STATE_OPEN)
 	return true
 
 
-func test_nobody_listens() -> bool:
+func test_refused_connection_fails_in_the_connect_phase() -> bool:
 	var socket := new_socket()
 	var log := record(socket)
-	# Port 1 (tcpmux) is free everywhere.
+	# Port 1 (tcpmux) is unused.
 	socket.connect_to_url("ws://127.0.0.1:1/")
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CONNECTING, "state")
 	await until_ended(log, socket)
-	equal(log[0].slice(0, 3), ["failed", "connect", 0], "the end")
+	equal(log[0].slice(0, 3), ["failed", "connect", 0], "terminal signal")
 	equal(socket.get_last_error().kind, "refused", "kind")
-	check(socket.get_last_error().os_code != 0, "no number of the system's")
-	check("127.0.0.1" in log[0][3], "the reason names no address: %s" % log[0][3])
+	check(socket.get_last_error().os_code != 0, "no OS error number")
+	check("127.0.0.1" in log[0][3], "no address in the reason: %s" % log[0][3])
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSED, "state")
 	return true
 
 
-func test_the_upgrade_is_refused() -> bool:
+func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -136,16 +136,16 @@ func test_the_upgrade_is_refused() -> bool:
 	var body := "this game is full"
 	peer.put_data(("HTTP/1.1 503 Busy\r\nX-Why: full\r\nContent-Length: %d\r\n\r\n%s" % [body.length(), body]).to_utf8_buffer())
 	await until_ended(log, socket)
-	equal(log[0].slice(0, 3), ["failed", "upgrade", 503], "the end")
+	equal(log[0].slice(0, 3), ["failed", "upgrade", 503], "terminal signal")
 	equal(log[0][4], true, "retriable")
 	equal(socket.get_response_status(), 503, "status")
 	equal(socket.get_response_header("x-why"), "full", "header")
-	equal(socket.get_response_header("x-none"), "", "header that is not there")
+	equal(socket.get_response_header("x-none"), "", "missing header")
 	equal(socket.get_response_body().get_string_from_utf8(), body, "body")
 	return true
 
 
-func test_a_server_that_never_answers() -> bool:
+func test_silent_server_times_out() -> bool:
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -153,12 +153,12 @@ func test_a_server_that_never_answers() -> bool:
 	var log := record(socket)
 	socket.connect_to_url("ws://127.0.0.1:%d/" % server.get_local_port())
 	await until_ended(log, socket)
-	equal(log[0].slice(0, 3), ["failed", "upgrade", 0], "the end")
+	equal(log[0].slice(0, 3), ["failed", "upgrade", 0], "terminal signal")
 	equal(socket.get_last_error().kind, "timed_out", "kind")
 	return true
 
 
-func test_close_while_connecting() -> bool:
+func test_close_while_connecting_cancels() -> bool:
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -172,10 +172,10 @@ func test_close_while_connecting() -> bool:
 	return true
 
 
-func test_a_negative_code_drops_at_once() -> bool:
+func test_negative_code_drops_the_connection() -> bool:
 	var socket := await open_socket()
 	var log := record(socket)
-	socket.send_text("never read")
+	socket.send_text("never sent")
 	socket.close(-1)
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSED, "state")
 	equal(socket.get_close_code(), -1, "close code")
@@ -188,7 +188,7 @@ func test_a_negative_code_drops_at_once() -> bool:
 	return true
 
 
-func test_close_that_is_not_answered() -> bool:
+func test_unanswered_close_times_out() -> bool:
 	var socket := await open_socket("/silent")
 	socket.close_timeout = 0.2
 	socket.close(-1)
@@ -197,27 +197,27 @@ func test_close_that_is_not_answered() -> bool:
 	var log := record(socket)
 	socket.close(1000)
 	await until_ended(log, socket)
-	equal(log[0].slice(0, 2), ["closed", 1006], "the end")
+	equal(log[0].slice(0, 2), ["closed", 1006], "terminal signal")
 	equal(socket.get_close_code(), -1, "close code")
 	return true
 
 
-## A script that never reads still learns of the end.
-func test_unread_packets_do_not_hide_the_end() -> bool:
+## A script that never reads packets still gets the terminal signal.
+func test_unread_packets_do_not_suppress_the_terminal_signal() -> bool:
 	var socket := new_socket()
 	var log := record(socket, ["closed", "failed"])
 	socket.connect_to_url(ws + "/count?n=5")
 	await until_ended(log, socket)
-	equal(log, [["closed", 1000, "done"]], "the end")
-	equal(socket.get_available_packet_count(), 5, "packets that can still be read")
+	equal(log, [["closed", 1000, "done"]], "terminal signal")
+	equal(socket.get_available_packet_count(), 5, "packets still readable")
 	equal(socket.get_packet().decode_u64(0), 0, "the first")
 	socket.connect_to_url(ws + "/")
-	equal(socket.get_available_packet_count(), 0, "packets of the former connection")
+	equal(socket.get_available_packet_count(), 0, "packets of the previous connection")
 	return true
 
 
-## Nor does a queue that is full, once the script has closed.
-func test_close_with_a_full_queue() -> bool:
+## A full queue does not delay the terminal signal after close().
+func test_full_queue_does_not_suppress_the_terminal_signal() -> bool:
 	var socket := new_socket()
 	socket.max_queued_packets = 3
 	var log := record(socket, ["closed", "failed"])
@@ -229,7 +229,7 @@ func test_close_with_a_full_queue() -> bool:
 	return true
 
 
-func test_free_while_open() -> bool:
+func test_socket_can_be_freed_while_open() -> bool:
 	for i in 20:
 		var socket := await open_socket("/push?hz=1000&size=100")
 		socket.send_text("unsent")
@@ -243,7 +243,7 @@ func test_free_while_open() -> bool:
 	return true
 
 
-func test_free_in_its_own_handler() -> bool:
+func test_socket_can_be_freed_in_its_own_handler() -> bool:
 	var box := {"socket": new_socket(), "opened": 0}
 	var weak: WeakRef = weakref(box.socket)
 	box.socket.opened.connect(func() -> void:

@@ -1,5 +1,5 @@
 extends "res://suite.gd"
-## wss: whom to trust, by property and by Godot's TLSOptions.
+## Tests TLS settings, by property and by Godot's TLSOptions.
 
 
 func ca_pem() -> String:
@@ -12,25 +12,25 @@ func ca() -> X509Certificate:
 	return certificate
 
 
-## How connecting ends: "opened", or the phase in which it failed.
+## Returns the result of connecting: "opened", or the phase in which it failed.
 func outcome(socket: RefCounted, options: TLSOptions = null) -> String:
 	var log := record(socket, ["opened", "failed"])
-	var answer: int = socket.connect_to_url(wss + "/", options)
-	if answer != OK:
-		return error_string(answer)
+	var result: int = socket.connect_to_url(wss + "/", options)
+	if result != OK:
+		return error_string(result)
 	await until(func() -> bool: return not log.is_empty(), "opened or failed", [socket])
 	return "" if log.is_empty() else "opened" if log[0][0] == "opened" else log[0][1]
 
 
-func test_an_unknown_authority_is_refused() -> bool:
+func test_unknown_authority_is_rejected() -> bool:
 	var socket := new_socket()
 	equal(await outcome(socket), "tls", "outcome")
 	equal(socket.get_last_error().kind, "tls", "kind")
-	check(not socket.get_last_error().retriable, "trying again would not help")
+	check(not socket.get_last_error().retriable, "retriable")
 	return true
 
 
-func test_the_authority_by_property() -> bool:
+func test_authority_can_be_set_by_property() -> bool:
 	for roots: int in 3:
 		var socket := new_socket()
 		socket.tls_ca_pem = ca_pem()
@@ -43,12 +43,12 @@ func test_the_authority_by_property() -> bool:
 	return true
 
 
-func test_the_authority_by_tls_options() -> bool:
+func test_authority_can_be_set_by_tls_options() -> bool:
 	equal(await outcome(new_socket(), TLSOptions.client(ca())), "opened", "outcome")
 	return true
 
 
-func test_insecure() -> bool:
+func test_verification_can_be_disabled() -> bool:
 	var socket := new_socket()
 	socket.tls_insecure = true
 	equal(await outcome(socket), "opened", "by property")
@@ -57,7 +57,7 @@ func test_insecure() -> bool:
 	return true
 
 
-func test_pins() -> bool:
+func test_wrong_pin_is_rejected() -> bool:
 	var socket := new_socket()
 	socket.tls_ca_pem = ca_pem()
 	socket.tls_pins = PackedStringArray(["sha256//" + Marshalls.raw_to_base64("another key".sha256_buffer())])
@@ -65,24 +65,24 @@ func test_pins() -> bool:
 	return true
 
 
-func test_pins_hold_beside_tls_options() -> bool:
+func test_pins_apply_with_tls_options() -> bool:
 	var socket := new_socket()
 	socket.tls_pins = PackedStringArray(["sha256//" + Marshalls.raw_to_base64("another key".sha256_buffer())])
 	equal(await outcome(socket, TLSOptions.client(ca())), "tls", "outcome with another pin")
 	return true
 
 
-func test_options_that_do_not_fit() -> bool:
+func test_unsupported_tls_options_are_rejected() -> bool:
 	var key := Crypto.new().generate_rsa(2048)
 	equal(await outcome(new_socket(), TLSOptions.server(key, ca())), error_string(ERR_INVALID_PARAMETER), "server's")
 	equal(await outcome(new_socket(), TLSOptions.client(ca(), "other.example")), error_string(ERR_UNAVAILABLE), "name override")
-	equal(new_socket().connect_to_url(wss + "/", RefCounted.new()), ERR_INVALID_PARAMETER, "no TLSOptions at all")
+	equal(new_socket().connect_to_url(wss + "/", RefCounted.new()), ERR_INVALID_PARAMETER, "not a TLSOptions")
 	for options: TLSOptions in [TLSOptions.client(X509Certificate.new()), TLSOptions.client_unsafe(X509Certificate.new())]:
 		equal(new_socket().connect_to_url(wss + "/", options), ERR_INVALID_PARAMETER, "an empty certificate")
 	return true
 
 
-func test_sessions_are_resumed() -> bool:
+func test_reconnecting_with_the_same_settings_works() -> bool:
 	var socket := new_socket()
 	socket.tls_ca_pem = ca_pem()
 	for i in 3:

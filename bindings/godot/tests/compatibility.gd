@@ -1,28 +1,27 @@
 extends "res://suite.gd"
-## What scripts written for WebSocketPeer do, and what it does: where both can be asked, the same
-## script runs with both classes.
+## Tests scripts written for WebSocketPeer. Where possible, the same script runs with both classes.
 
 const BOTH := ["WebSocketPeer", "FramewireSocket"]
 
 
-func test_the_loop_of_godots_manual() -> bool:
+func test_polling_loop_of_godots_manual_works() -> bool:
 	var transcripts := {}
 	for type: String in BOTH:
-		transcripts[type] = await the_loop_of_the_manual(new_socket(type))
+		transcripts[type] = await run_polling_loop(new_socket(type))
 	equal(transcripts.FramewireSocket, transcripts.WebSocketPeer, "transcript")
 	check("text hällo 世界" in transcripts.FramewireSocket, "no echo in %s" % [transcripts.FramewireSocket])
 	return true
 
 
-func the_loop_of_the_manual(socket: RefCounted) -> Array:
+func run_polling_loop(socket: RefCounted) -> Array:
 	var transcript := []
 	transcript.append(socket.get_ready_state())
 	transcript.append(socket.send_text("too early"))
 	transcript.append(socket.connect_to_url(ws + "/"))
 	transcript.append(socket.connect_to_url(ws + "/"))
 	var sent := false
-	var ends := Time.get_ticks_msec() + int(PATIENCE * 1000)
-	while Time.get_ticks_msec() < ends:
+	var deadline := Time.get_ticks_msec() + int(TIMEOUT * 1000)
+	while Time.get_ticks_msec() < deadline:
 		socket.poll()
 		var state: int = socket.get_ready_state()
 		if state == WebSocketPeer.STATE_OPEN:
@@ -49,8 +48,8 @@ func the_loop_of_the_manual(socket: RefCounted) -> Array:
 	return transcript
 
 
-## WebSocketPeer loses the binary one.
-func test_empty_messages() -> bool:
+## WebSocketPeer loses the empty binary message.
+func test_empty_messages_are_delivered() -> bool:
 	var socket := await open_socket()
 	equal(socket.put_packet(PackedByteArray()), OK, "put_packet")
 	equal(socket.send_text(""), OK, "send_text")
@@ -62,7 +61,7 @@ func test_empty_messages() -> bool:
 	return true
 
 
-func test_a_packet_that_is_not_there() -> bool:
+func test_missing_packet_sets_packet_error() -> bool:
 	var socket := await open_socket()
 	equal(socket.get_packet_error(), OK, "error before")
 	equal(socket.get_packet(), PackedByteArray(), "packet")
@@ -71,7 +70,7 @@ func test_a_packet_that_is_not_there() -> bool:
 	return true
 
 
-func test_values_survive_the_journey() -> bool:
+func test_values_are_echoed_unchanged() -> bool:
 	var socket := await open_socket()
 	var value := {"name": "Åsa", "at": Vector3(1, 2, 3), "bag": [1, 2.5, &"x", PackedInt32Array([7])]}
 	equal(socket.put_var(value), OK, "put_var")
@@ -83,7 +82,7 @@ func test_values_survive_the_journey() -> bool:
 	return true
 
 
-## WebSocketPeer answers ERR_OUT_OF_MEMORY here, by its buffer of 64 KiB.
+## WebSocketPeer returns ERR_OUT_OF_MEMORY here, because its buffer has 64 KiB.
 func test_large_messages_need_no_settings() -> bool:
 	var socket := await open_socket()
 	var large := PackedByteArray()
@@ -96,30 +95,30 @@ func test_large_messages_need_no_settings() -> bool:
 	return true
 
 
-func test_a_full_outbound_buffer_refuses() -> bool:
+func test_full_outbound_buffer_rejects_messages() -> bool:
 	var socket := new_socket()
 	socket.outbound_buffer_size = 1000
-	# The server reads nothing but what the system's buffers take.
+	# The server does not read, so only the system's buffers accept data.
 	equal(socket.connect_to_url(ws + "/push?hz=1&size=1"), OK, "connect_to_url")
 	await until_state(socket, WebSocketPeer.STATE_OPEN)
 	var block := PackedByteArray()
 	block.resize(1_000_000)
-	var answers := {}
-	# Full for some frames in a row: the system takes no more either.
-	var refused := [0]
+	var results := {}
+	# Full for several consecutive calls: the system's buffers are full too.
+	var rejected := [0]
 	var fill := func() -> bool:
-		var answer: int = socket.send(block)
-		answers[answer] = true
-		refused[0] = refused[0] + 1 if answer == ERR_OUT_OF_MEMORY else 0
-		return refused[0] == 20
-	await until(fill, "the buffers never fill", [socket])
-	equal(answers.keys(), [OK, ERR_OUT_OF_MEMORY], "answers")
+		var result: int = socket.send(block)
+		results[result] = true
+		rejected[0] = rejected[0] + 1 if result == ERR_OUT_OF_MEMORY else 0
+		return rejected[0] == 20
+	await until(fill, "full buffers", [socket])
+	equal(results.keys(), [OK, ERR_OUT_OF_MEMORY], "results")
 	check(socket.get_current_outbound_buffered_amount() > 0, "nothing is buffered")
-	check(socket.get_last_error().message != "", "no word of why")
+	check(socket.get_last_error().message != "", "no message")
 	return true
 
 
-func test_bad_arguments_are_refused() -> bool:
+func test_invalid_arguments_are_rejected() -> bool:
 	var socket := await open_socket()
 	equal(socket.send(PackedByteArray([255, 254]), WebSocketPeer.WRITE_MODE_TEXT), ERR_INVALID_PARAMETER, "bad UTF-8")
 	equal(socket.send(PackedByteArray(), 7), ERR_INVALID_PARAMETER, "write mode 7")
@@ -136,8 +135,8 @@ func test_bad_arguments_are_refused() -> bool:
 	return true
 
 
-## The queue is bounded, the server waits, and nothing is lost.
-func test_more_packets_than_the_queue_holds() -> bool:
+## The queue is bounded, backpressure stops the server, and no packet is lost.
+func test_full_packet_queue_loses_no_packet() -> bool:
 	var socket := new_socket()
 	socket.max_queued_packets = 10
 	equal(socket.connect_to_url(ws + "/count?n=1000"), OK, "connect_to_url")
@@ -157,7 +156,7 @@ func test_more_packets_than_the_queue_holds() -> bool:
 	return true
 
 
-func test_inbound_buffer_size_bounds_bytes() -> bool:
+func test_inbound_buffer_size_limits_bytes() -> bool:
 	var socket := new_socket()
 	socket.inbound_buffer_size = 5000
 	equal(socket.connect_to_url(ws + "/count?n=100&size=1000"), OK, "connect_to_url")
