@@ -11,13 +11,36 @@ extern void *__libc_memalign(size_t, size_t);
 
 static atomic_ullong allocations;
 
-uint64_t alloc_count(void) { return allocations; }
+uint64_t alloc_count(void)
+{
+    return allocations;
+}
 
-void *malloc(size_t size) { allocations++; return __libc_malloc(size); }
-void *calloc(size_t count, size_t size) { allocations++; return __libc_calloc(count, size); }
-void *realloc(void *ptr, size_t size) { allocations++; return __libc_realloc(ptr, size); }
-void *aligned_alloc(size_t align, size_t size) { allocations++; return __libc_memalign(align, size); }
-void *memalign(size_t align, size_t size) { allocations++; return __libc_memalign(align, size); }
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+void *realloc(void *ptr, size_t size)
+{
+    allocations++;
+    return __libc_realloc(ptr, size);
+}
+void *aligned_alloc(size_t align, size_t size)
+{
+    allocations++;
+    return __libc_memalign(align, size);
+}
+void *memalign(size_t align, size_t size)
+{
+    allocations++;
+    return __libc_memalign(align, size);
+}
 
 int posix_memalign(void **out, size_t align, size_t size)
 {

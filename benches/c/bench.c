@@ -103,8 +103,10 @@ const uint8_t *bench_payload(void)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: %s echo|recv|send|game|idle|connect URL [--size N] [--count N] [--warm N] "
-                    "[--connections N] [--rate N] [--ca FILE] [--variant V] [--round N]\n", bench.client);
+    fprintf(stderr,
+            "usage: %s echo|recv|send|game|idle|connect URL [--size N] [--count N] [--warm N] "
+            "[--connections N] [--rate N] [--ca FILE] [--variant V] [--round N]\n",
+            bench.client);
     exit(2);
 }
 

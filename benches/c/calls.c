@@ -25,11 +25,11 @@ static void must(fw_result result)
     }
 }
 
-#define TIMED(call)                                                                                       \
-    do {                                                                                                  \
-        uint64_t begun = now_ns();                                                                        \
-        call;                                                                                             \
-        keep(now_ns() - begun);                                                                           \
+#define TIMED(call)                                                                                          \
+    do {                                                                                                     \
+        uint64_t begun = now_ns();                                                                           \
+        call;                                                                                                \
+        keep(now_ns() - begun);                                                                              \
     } while (0)
 
 static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
@@ -81,8 +81,9 @@ static void when_nothing_happens(const char *url)
     begun = now_ns();
     for (i = 0; i < 1000000; i++)
         fw_poll(0, 1000);
-    printf("{\"situation\":\"%s\",\"call\":\"fw_poll, a million in a row\",\"count\":1000000,\"mean_ns\":%.1f}\n",
-           situation, (double)(now_ns() - begun) / 1e6);
+    printf(
+        "{\"situation\":\"%s\",\"call\":\"fw_poll, a million in a row\",\"count\":1000000,\"mean_ns\":%.1f}\n",
+        situation, (double)(now_ns() - begun) / 1e6);
     for (i = 0; i < count; i++)
         TIMED(fw_poll(0, 1000));
     report(situation, "fw_poll");

@@ -29,10 +29,10 @@ static void fail(const char *what)
     exit(1);
 }
 
-#define MUST(call)                                                                                        \
-    do {                                                                                                  \
-        if ((call) != FW_RESULT_OK)                                                                       \
-            fail(#call);                                                                                  \
+#define MUST(call)                                                                                           \
+    do {                                                                                                     \
+        if ((call) != FW_RESULT_OK)                                                                          \
+            fail(#call);                                                                                     \
     } while (0)
 
 /* ---------------------------------------------------------------------------- what the calls are made on */
@@ -67,22 +67,46 @@ static uint8_t bytes[128], pin[32];
 static char text[512];
 static volatile uint64_t result;
 
-static void on_socket(fw_socket s, void *u) { (void)s, (void)u; }
-static void on_text(fw_socket s, const char *t, size_t n, void *u) { (void)s, (void)t, (void)n, (void)u; }
-static void on_bytes(fw_socket s, const uint8_t *b, size_t n, void *u) { (void)s, (void)b, (void)n, (void)u; }
-static void on_segment(fw_socket s, const fw_segment *g, void *u) { (void)s, (void)g, (void)u; }
-static void on_frame(fw_socket s, const fw_frame *f, void *u) { (void)s, (void)f, (void)u; }
-static void on_request(fw_socket s, fw_request r, void *u) { (void)s, (void)r, (void)u; }
+static void on_socket(fw_socket s, void *u)
+{
+    (void)s, (void)u;
+}
+static void on_text(fw_socket s, const char *t, size_t n, void *u)
+{
+    (void)s, (void)t, (void)n, (void)u;
+}
+static void on_bytes(fw_socket s, const uint8_t *b, size_t n, void *u)
+{
+    (void)s, (void)b, (void)n, (void)u;
+}
+static void on_segment(fw_socket s, const fw_segment *g, void *u)
+{
+    (void)s, (void)g, (void)u;
+}
+static void on_frame(fw_socket s, const fw_frame *f, void *u)
+{
+    (void)s, (void)f, (void)u;
+}
+static void on_request(fw_socket s, fw_request r, void *u)
+{
+    (void)s, (void)r, (void)u;
+}
 static void on_closed(fw_socket s, uint16_t c, const char *r, size_t n, void *u)
 {
     (void)s, (void)c, (void)r, (void)n, (void)u;
 }
-static void on_error(fw_socket s, const fw_error *e, void *u) { (void)s, (void)e, (void)u; }
+static void on_error(fw_socket s, const fw_error *e, void *u)
+{
+    (void)s, (void)e, (void)u;
+}
 static void on_reconnecting(fw_socket s, const fw_error *e, uint32_t a, uint32_t d, void *u)
 {
     (void)s, (void)e, (void)a, (void)d, (void)u;
 }
-static void on_finalizer(void *u) { (void)u; }
+static void on_finalizer(void *u)
+{
+    (void)u;
+}
 static size_t offer(char *buf, size_t cap, void *u)
 {
     (void)u;
@@ -162,15 +186,39 @@ static void fresh_tls(void)
     MUST(fw_tls_create(&tls));
 }
 
-static void get_segment(void) { MUST(fw_buffer_get(128, &segment)); }
+static void get_segment(void)
+{
+    MUST(fw_buffer_get(128, &segment));
+}
 /* Sent, refused or given back already: then it is not ours any more, which the handle tells. */
-static void drop_segment(void) { fw_segment_release(segment); }
-static void take_event(void) { fw_next_event(&event); }
-static void drop_event(void) { fw_event_release(&event); }
-static void take_events(void) { events_taken = fw_next_events(events, SEVERAL); }
-static void drop_events(void) { fw_events_release(events, events_taken); }
-static void drop_header(void) { fw_request_remove_header(request, "X-Other"); }
-static void drop_tls(void) { fw_tls_destroy(tls); }
+static void drop_segment(void)
+{
+    fw_segment_release(segment);
+}
+static void take_event(void)
+{
+    fw_next_event(&event);
+}
+static void drop_event(void)
+{
+    fw_event_release(&event);
+}
+static void take_events(void)
+{
+    events_taken = fw_next_events(events, SEVERAL);
+}
+static void drop_events(void)
+{
+    fw_events_release(events, events_taken);
+}
+static void drop_header(void)
+{
+    fw_request_remove_header(request, "X-Other");
+}
+static void drop_tls(void)
+{
+    fw_tls_destroy(tls);
+}
 
 /* ------------------------------------------------------------------------------------- one call, many times */
 
@@ -181,8 +229,11 @@ typedef struct row {
     void (*after)(void);
 } row;
 
-#define CALL(name, ...)                                                                                   \
-    static void call_##name(void) { __VA_ARGS__; }
+#define CALL(name, ...)                                                                                      \
+    static void call_##name(void)                                                                            \
+    {                                                                                                        \
+        __VA_ARGS__;                                                                                         \
+    }
 /* Must go well. */
 #define TAKES(name, ...) CALL(name, if (name(__VA_ARGS__) != FW_RESULT_OK) fail(#name))
 /* Is asked; or may be refused, as a full queue does. */
@@ -302,17 +353,35 @@ TAKES(fw_request_add_header, request, "X-Other", "1")
 ASKS(fw_request_remove_header, request, "X-Other")
 ASKS(fw_request_header, request, "X-Game", text, sizeof text)
 
-static void url_in_text(void) { snprintf(text, sizeof text, "%s/idle", url); }
-static void no_closed(void) { closed.id = 0; }
+static void url_in_text(void)
+{
+    snprintf(text, sizeof text, "%s/idle", url);
+}
+static void no_closed(void)
+{
+    closed.id = 0;
+}
 static void drop_closed(void)
 {
     fw_socket_destroy(closed);
     no_closed();
 }
-static void new_closed(void) { closed = new_socket("/idle"); }
-static void add_other(void) { fw_request_add_header(request, "X-Other", "1"); }
-static void resume(void) { fw_resume(); }
-static void suspend(void) { fw_suspend(); }
+static void new_closed(void)
+{
+    closed = new_socket("/idle");
+}
+static void add_other(void)
+{
+    fw_request_add_header(request, "X-Other", "1");
+}
+static void resume(void)
+{
+    fw_resume();
+}
+static void suspend(void)
+{
+    fw_suspend();
+}
 static void fresh_structs(void)
 {
     fw_reconnect_init(&reconnect, sizeof reconnect);
@@ -341,6 +410,7 @@ static void empty_call(void) {}
 #define ROW(name) {#name, call_##name, NULL, NULL}
 #define ROW_WITH(name, before, after) {#name, call_##name, before, after}
 
+/* clang-format off */
 static const row rows[] = {
     ROW(fw_result_name), ROW(fw_state_name), ROW(fw_phase_name), ROW(fw_error_kind_name),
     ROW(fw_event_type_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
@@ -394,6 +464,7 @@ static const row rows[] = {
 static const row last_rows[] = {
     ROW(fw_network_changed), ROW_WITH(fw_suspend, NULL, resume), ROW_WITH(fw_resume, suspend, NULL),
 };
+/* clang-format on */
 
 /* The flood goes on, and there is always something that waits; and finalizers run, as in every frame. */
 static void breathe(void)
@@ -461,8 +532,14 @@ static void lives(fw_result (*end)(fw_socket), const char *name, bool opens)
     report(situation, name);
 }
 
-static fw_result end_by_close(fw_socket socket) { return fw_socket_close(socket, 1000, "bye"); }
-static fw_result end_by_abort(fw_socket socket) { return fw_socket_abort(socket); }
+static fw_result end_by_close(fw_socket socket)
+{
+    return fw_socket_close(socket, 1000, "bye");
+}
+static fw_result end_by_abort(fw_socket socket)
+{
+    return fw_socket_abort(socket);
+}
 
 static void hold_a_request(void)
 {
@@ -503,7 +580,8 @@ static void stall(void)
     struct timespec pause = {0, 50000000};
     /* What the system takes it has taken when nothing moves any more. */
     for (;;) {
-        while (fw_socket_send_binary(busy, large, sizeof large) == FW_RESULT_OK) {}
+        while (fw_socket_send_binary(busy, large, sizeof large) == FW_RESULT_OK) {
+        }
         nanosleep(&pause, NULL);
         if (fw_socket_send_binary(busy, large, sizeof large) != FW_RESULT_OK)
             return;

@@ -89,11 +89,20 @@ static void pull(void)
     while (!bench.done && fw_next_event(&event)) {
         const uint8_t *bytes = event.payload.data ? event.payload.data + event.payload.offset : NULL;
         switch (event.type) {
-        case FW_EVENT_OPEN: on_open(event.socket, NULL); break;
-        case FW_EVENT_TEXT: on_text(event.socket, (const char *)bytes, event.payload.count, NULL); break;
-        case FW_EVENT_BINARY: on_binary(event.socket, bytes, event.payload.count, NULL); break;
-        case FW_EVENT_ERROR: on_error(event.socket, &event.error, NULL); break;
-        default: break;
+        case FW_EVENT_OPEN:
+            on_open(event.socket, NULL);
+            break;
+        case FW_EVENT_TEXT:
+            on_text(event.socket, (const char *)bytes, event.payload.count, NULL);
+            break;
+        case FW_EVENT_BINARY:
+            on_binary(event.socket, bytes, event.payload.count, NULL);
+            break;
+        case FW_EVENT_ERROR:
+            on_error(event.socket, &event.error, NULL);
+            break;
+        default:
+            break;
         }
         fw_event_release(&event);
     }

@@ -125,7 +125,8 @@ static void receive(struct link *link)
         left -= take(link, buffer, left < BUFFER ? left : BUFFER);
     bench_begin();
     char text[24];
-    bench_send(link, true, text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)bench.count));
+    bench_send(link, true, text,
+               (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)bench.count));
     for (left = message * bench.count; left;)
         left -= take(link, buffer, left < BUFFER ? left : BUFFER);
     bench_end();

@@ -198,10 +198,10 @@ static void choose(struct conn *conn, const char *path)
 {
     const char *size = strchr(path + 1, '/');
     conn->size = size ? strtoull(size + 1, NULL, 10) : 0;
-    conn->purpose = !strncmp(path, "/flood", 6) ? FLOOD
-                    : !strncmp(path, "/sink", 5) ? SINK
-                    : !strncmp(path, "/push", 5) ? PUSH
-                    : !strncmp(path, "/idle", 5) ? IDLE
+    conn->purpose = !strncmp(path, "/flood", 6)   ? FLOOD
+                    : !strncmp(path, "/sink", 5)  ? SINK
+                    : !strncmp(path, "/push", 5)  ? PUSH
+                    : !strncmp(path, "/idle", 5)  ? IDLE
                     : !strncmp(path, "/stall", 6) ? STALL
                                                   : ECHO;
     if (conn->purpose == FLOOD)
@@ -238,7 +238,8 @@ static int upgrade(struct conn *conn)
     choose(conn, path + 1);
     len = snprintf(answer, sizeof answer,
                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Accept: %s\r\n\r\n", accept);
+                   "Sec-WebSocket-Accept: %s\r\n\r\n",
+                   accept);
     memcpy(reserve(conn, (size_t)len), answer, (size_t)len);
     conn->out_to += (size_t)len;
     conn->stage = OPEN;
@@ -286,8 +287,8 @@ static void piece(struct conn *conn, uint8_t *bytes, size_t len)
     if (conn->purpose == ECHO && parser->opcode != CLOSE) {
         if (!bytes) {
             uint8_t *at = reserve(conn, 10);
-            conn->out_to += put_header(at, parser->opcode | (parser->is_final ? 0 : NOT_FINAL),
-                                       parser->left, NULL);
+            conn->out_to +=
+                put_header(at, parser->opcode | (parser->is_final ? 0 : NOT_FINAL), parser->left, NULL);
             return;
         }
         memcpy(reserve(conn, len), bytes, len);
@@ -413,7 +414,8 @@ static void accept_all(int listener)
 
 static int listen_on(const char *name, const char *port, int *listener)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)),
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(port)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
     socklen_t len = sizeof address;

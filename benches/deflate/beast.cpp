@@ -13,9 +13,10 @@
 namespace beast = boost::beast;
 namespace asio = boost::asio;
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
-    if (argc != 5) return 2;
+    if (argc != 5)
+        return 2;
     const std::string url = argv[1]; // ws://127.0.0.1:PORT/PATH
     const bool sends = std::string(argv[2]) == "send";
     const long count = std::strtol(argv[3], nullptr, 10);
@@ -50,7 +51,8 @@ int main(int argc, char** argv)
     } else {
         for (long n = 0; n < count; n++) {
             socket.read(buffer);
-            if (buffer.size() != texts.size || *static_cast<const char*>(buffer.data().data()) != '{') return 1;
+            if (buffer.size() != texts.size || *static_cast<const char *>(buffer.data().data()) != '{')
+                return 1;
             buffer.clear();
         }
     }

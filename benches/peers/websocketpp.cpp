@@ -10,7 +10,6 @@
 
 using websocketpp::connection_hdl;
 
-
 template <class Base> struct Config : Base {
     static const size_t connection_read_buffer_size = 64 * 1024;
     static const size_t max_message_size = 64 * 1024 * 1024;

@@ -47,7 +47,8 @@ static ssize_t receive(wslay_event_context_ptr context, uint8_t *to, size_t len,
     return n <= 0 ? -1 : n;
 }
 
-static ssize_t transmit(wslay_event_context_ptr context, const uint8_t *from, size_t len, int flags, void *user_data)
+static ssize_t transmit(wslay_event_context_ptr context, const uint8_t *from, size_t len, int flags,
+                        void *user_data)
 {
     struct link *link = user_data;
     ssize_t n = link->ssl ? SSL_write(link->ssl, from, (int)len) : send(link->fd, from, len, MSG_NOSIGNAL);
@@ -90,7 +91,8 @@ void bench_send(void *connection, bool text, const void *bytes, size_t len)
 
 static void connect_to(struct link *link)
 {
-    static const struct wslay_event_callbacks callbacks = {receive, transmit, mask, NULL, NULL, NULL, received};
+    static const struct wslay_event_callbacks callbacks = {receive, transmit, mask,    NULL,
+                                                           NULL,    NULL,     received};
     char request[512], answer[1024];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_INET}, *address;
     int on = 1, len;

@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     fw_event event;
     int running = 1, answers = 0, changed = 0;
 
-    if (argc < 2 || !xor || fw_socket_create(argv[1], &socket) != FW_RESULT_OK) {
+    if (argc < 2 || !xor|| fw_socket_create(argv[1], &socket) != FW_RESULT_OK) {
         fprintf(stderr, "usage: %s URL\n", argv[0]);
         return 2;
     }

@@ -20,7 +20,8 @@ constexpr int width = 1104, height = 560;
 constexpr std::size_t shown = 400;
 constexpr SDL_Rect plot{104, 116, static_cast<int>(shown) * 2, 372};
 
-constexpr SDL_Color ground{13, 17, 28, 255}, field{20, 26, 41, 255}, grid{48, 60, 90, 255}, faint{28, 36, 56, 255};
+constexpr SDL_Color ground{13, 17, 28, 255}, field{20, 26, 41, 255}, grid{48, 60, 90, 255},
+    faint{28, 36, 56, 255};
 constexpr SDL_Color bright{226, 233, 245, 255}, quiet{134, 147, 175, 255};
 constexpr SDL_Color bar{45, 212, 178, 48}, tip{64, 232, 196, 255};
 constexpr SDL_Color median_colour{110, 170, 255, 255}, p99_colour{250, 184, 76, 255}, alarm{255, 98, 98, 255};
@@ -79,7 +80,8 @@ public:
         font::draw(renderer_, plot.x, 24, 4, bright, text.title);
         font::draw(renderer_, plot.x, 68, 2, quiet, text.subtitle);
         const int state_width = font::width(text.state, 2);
-        font::draw(renderer_, width - 24 - state_width, 30, 2, text.state == "open" ? tip : alarm, text.state);
+        font::draw(renderer_, width - 24 - state_width, 30, 2, text.state == "open" ? tip : alarm,
+                   text.state);
 
         const double median = quantile(samples, 0.5), p99 = quantile(samples, 0.99);
         // The scale is logarithmic, so that a single outlier does not flatten the graph. It changes by decades.
@@ -108,7 +110,8 @@ private:
 
     int y_of(double value) const
     {
-        const double part = std::log10(std::clamp(value, bottom_, top_) / bottom_) / std::log10(top_ / bottom_);
+        const double part =
+            std::log10(std::clamp(value, bottom_, top_) / bottom_) / std::log10(top_ / bottom_);
         return plot.y + plot.h - static_cast<int>(part * plot.h);
     }
 

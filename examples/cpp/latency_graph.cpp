@@ -177,7 +177,8 @@ int play(const Options &options, SDL_Renderer *renderer)
         const auto latency = socket.latency();
         const std::string why = socket.is_open() ? "" : link.why();
         graph.draw(link.samples(), link.count(), latency ? static_cast<double>(latency->count()) : -1,
-                   {"Framewire latency", why.empty() ? socket.url() + "   round trip of 60 messages a second" : why,
+                   {"Framewire latency",
+                    why.empty() ? socket.url() + "   round trip of 60 messages a second" : why,
                     name_of(socket.state())});
         if (options.seconds > 0 && Clock::now() - start > std::chrono::seconds(options.seconds)) {
             running = false;

@@ -25,8 +25,8 @@ static fw_tls tls;
 static struct {
     fw_socket socket;
     int opened;
-    int refused;      /* sends that were not accepted although the connection was open */
-    char text[64];    /* the last text message: how many cases there are */
+    int refused;   /* sends that were not accepted although the connection was open */
+    char text[64]; /* the last text message: how many cases there are */
     char error[512];
     atomic_int over;
 } now;
@@ -40,7 +40,10 @@ static void echoed(fw_result result)
         now.refused++;
 }
 
-static void opened(void) { now.opened = 1; }
+static void opened(void)
+{
+    now.opened = 1;
+}
 
 static void text(const char *data, size_t len)
 {
@@ -61,10 +64,30 @@ static void failed(const fw_error *error)
     now.over = 1;
 }
 
-static void on_open(fw_socket s, void *u) { (void)s; (void)u; opened(); }
-static void on_text(fw_socket s, const char *d, size_t n, void *u) { (void)s; (void)u; text(d, n); }
-static void on_binary(fw_socket s, const uint8_t *d, size_t n, void *u) { (void)s; (void)u; binary(d, n); }
-static void on_error(fw_socket s, const fw_error *error, void *u) { (void)s; (void)u; failed(error); }
+static void on_open(fw_socket s, void *u)
+{
+    (void)s;
+    (void)u;
+    opened();
+}
+static void on_text(fw_socket s, const char *d, size_t n, void *u)
+{
+    (void)s;
+    (void)u;
+    text(d, n);
+}
+static void on_binary(fw_socket s, const uint8_t *d, size_t n, void *u)
+{
+    (void)s;
+    (void)u;
+    binary(d, n);
+}
+static void on_error(fw_socket s, const fw_error *error, void *u)
+{
+    (void)s;
+    (void)u;
+    failed(error);
+}
 
 static void on_closed(fw_socket s, uint16_t code, const char *reason, size_t len, void *u)
 {
@@ -80,12 +103,23 @@ static void take(fw_event *event)
 {
     const uint8_t *payload = event->payload.data + event->payload.offset;
     switch (event->type) {
-    case FW_EVENT_OPEN: opened(); break;
-    case FW_EVENT_TEXT: text((const char *)payload, event->payload.count); break;
-    case FW_EVENT_BINARY: binary(payload, event->payload.count); break;
-    case FW_EVENT_ERROR: failed(&event->error); break;
-    case FW_EVENT_CLOSED: now.over = 1; break;
-    default: break;
+    case FW_EVENT_OPEN:
+        opened();
+        break;
+    case FW_EVENT_TEXT:
+        text((const char *)payload, event->payload.count);
+        break;
+    case FW_EVENT_BINARY:
+        binary(payload, event->payload.count);
+        break;
+    case FW_EVENT_ERROR:
+        failed(&event->error);
+        break;
+    case FW_EVENT_CLOSED:
+        now.over = 1;
+        break;
+    default:
+        break;
     }
     fw_event_release(event);
 }

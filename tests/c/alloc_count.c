@@ -14,12 +14,35 @@ extern void __libc_free(void *);
 
 static atomic_long allocations;
 
-void *malloc(size_t size) { allocations++; return __libc_malloc(size); }
-void *calloc(size_t count, size_t size) { allocations++; return __libc_calloc(count, size); }
-void *realloc(void *ptr, size_t size) { allocations++; return __libc_realloc(ptr, size); }
-void *aligned_alloc(size_t align, size_t size) { allocations++; return __libc_memalign(align, size); }
-void *memalign(size_t align, size_t size) { allocations++; return __libc_memalign(align, size); }
-void free(void *ptr) { __libc_free(ptr); }
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+void *realloc(void *ptr, size_t size)
+{
+    allocations++;
+    return __libc_realloc(ptr, size);
+}
+void *aligned_alloc(size_t align, size_t size)
+{
+    allocations++;
+    return __libc_memalign(align, size);
+}
+void *memalign(size_t align, size_t size)
+{
+    allocations++;
+    return __libc_memalign(align, size);
+}
+void free(void *ptr)
+{
+    __libc_free(ptr);
+}
 
 int posix_memalign(void **out, size_t align, size_t size)
 {

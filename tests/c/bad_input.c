@@ -6,15 +6,42 @@
 static void urls(void)
 {
     static const char *const bad[] = {
-        "", "ws", "ws:", "ws://", "ws:///path", "example.org", "ftp://example.org", "wss//example.org",
-        "ws://example.org:0", "ws://example.org:65536", "ws://example.org:80a", "ws://exa mple.org",
-        "ws://example.org/a b", "ws://example.org/\r\nX: y", "ws://example.org/\t", "ws://example.org/#top",
-        "ws://[::1", "ws://[::g]/", "ws://b\xc3\xbc" "cher.example/", "ws://example.org/%zz", "ws://ex\\ample.org/",
-        "ws://user@:80/", "ws://example.org/\x01", "ws://256.1.1.1/", "javascript:alert(1)",
+        "",
+        "ws",
+        "ws:",
+        "ws://",
+        "ws:///path",
+        "example.org",
+        "ftp://example.org",
+        "wss//example.org",
+        "ws://example.org:0",
+        "ws://example.org:65536",
+        "ws://example.org:80a",
+        "ws://exa mple.org",
+        "ws://example.org/a b",
+        "ws://example.org/\r\nX: y",
+        "ws://example.org/\t",
+        "ws://example.org/#top",
+        "ws://[::1",
+        "ws://[::g]/",
+        "ws://b\xc3\xbc"
+        "cher.example/",
+        "ws://example.org/%zz",
+        "ws://ex\\ample.org/",
+        "ws://user@:80/",
+        "ws://example.org/\x01",
+        "ws://256.1.1.1/",
+        "javascript:alert(1)",
     };
     static const char *const good[] = {
-        "ws://example.org", "wss://example.org/", "http://example.org:80/x?y=z", "HTTPS://EXAMPLE.org",
-        "ws://[::1]:9001/", "ws://127.0.0.1/", "ws://a:b@example.org/", "ws://xn--bcher-kva.example/%20",
+        "ws://example.org",
+        "wss://example.org/",
+        "http://example.org:80/x?y=z",
+        "HTTPS://EXAMPLE.org",
+        "ws://[::1]:9001/",
+        "ws://127.0.0.1/",
+        "ws://a:b@example.org/",
+        "ws://xn--bcher-kva.example/%20",
     };
     fw_socket socket;
     size_t i;
@@ -83,10 +110,29 @@ static void settings(void)
 
 /* Every header field of the handshake itself, in any case, in every function that changes headers. */
 static const char *const owned[] = {
-    "Host", "host", "HOST", "Connection", "Upgrade", "upgrade", "Content-Length", "Transfer-Encoding", "TE",
-    "te", "Trailer", "Keep-Alive", "Proxy-Connection", "Expect", "HTTP2-Settings", "Sec-WebSocket-Key",
-    "sec-websocket-key", "SEC-WEBSOCKET-KEY", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept", "Sec-WebSocket-Anything",
+    "Host",
+    "host",
+    "HOST",
+    "Connection",
+    "Upgrade",
+    "upgrade",
+    "Content-Length",
+    "Transfer-Encoding",
+    "TE",
+    "te",
+    "Trailer",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "Expect",
+    "HTTP2-Settings",
+    "Sec-WebSocket-Key",
+    "sec-websocket-key",
+    "SEC-WEBSOCKET-KEY",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Anything",
 };
 
 static int requests_seen;
@@ -157,7 +203,8 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 2;
     CHECK(fw_version() == FW_VERSION);
-    CHECK(fw_result_name(FW_RESULT_WOULD_BLOCK) && strcmp(fw_result_name(FW_RESULT_WOULD_BLOCK), "FW_RESULT_WOULD_BLOCK") == 0);
+    CHECK(fw_result_name(FW_RESULT_WOULD_BLOCK) &&
+          strcmp(fw_result_name(FW_RESULT_WOULD_BLOCK), "FW_RESULT_WOULD_BLOCK") == 0);
     CHECK(fw_result_name(4711) != NULL);
     urls();
     CHECK(fw_last_error(text, 5) >= 4 && strlen(text) <= 4);

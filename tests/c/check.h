@@ -14,30 +14,30 @@
 /* Atomic: callbacks check on threads of the library, too. */
 static atomic_int checks_passed, checks_failed;
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (condition) {                                                                           \
-            checks_passed++;                                                                       \
-        } else {                                                                                   \
-            char why[512];                                                                         \
-            fw_last_error(why, sizeof why);                                                        \
-            checks_failed++;                                                                       \
-            printf("%s:%d: %s (last error: %s)\n", __FILE__, __LINE__, #condition, why);           \
-        }                                                                                          \
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (condition) {                                                                                     \
+            checks_passed++;                                                                                 \
+        } else {                                                                                             \
+            char why[512];                                                                                   \
+            fw_last_error(why, sizeof why);                                                                  \
+            checks_failed++;                                                                                 \
+            printf("%s:%d: %s (last error: %s)\n", __FILE__, __LINE__, #condition, why);                     \
+        }                                                                                                    \
     } while (0)
 
-#define CHECK_RESULT(call, expected)                                                               \
-    do {                                                                                           \
-        fw_result got = (call);                                                                    \
-        if (got == (expected)) {                                                                   \
-            checks_passed++;                                                                       \
-        } else {                                                                                   \
-            char why[512];                                                                         \
-            fw_last_error(why, sizeof why);                                                        \
-            checks_failed++;                                                                       \
-            printf("%s:%d: %s gave %s, not %s (%s)\n", __FILE__, __LINE__, #call,                  \
-                   fw_result_name(got), fw_result_name(expected), why);                            \
-        }                                                                                          \
+#define CHECK_RESULT(call, expected)                                                                         \
+    do {                                                                                                     \
+        fw_result got = (call);                                                                              \
+        if (got == (expected)) {                                                                             \
+            checks_passed++;                                                                                 \
+        } else {                                                                                             \
+            char why[512];                                                                                   \
+            fw_last_error(why, sizeof why);                                                                  \
+            checks_failed++;                                                                                 \
+            printf("%s:%d: %s gave %s, not %s (%s)\n", __FILE__, __LINE__, #call, fw_result_name(got),       \
+                   fw_result_name(expected), why);                                                           \
+        }                                                                                                    \
     } while (0)
 
 #define OK(call) CHECK_RESULT(call, FW_RESULT_OK)

@@ -18,7 +18,7 @@ struct ending {
     void (*prepare)(fw_socket);
     void (*when_open)(fw_socket);
     int messages;
-    int closed; /* the code of `closed`, 0 for `error` */
+    int closed;         /* the code of `closed`, 0 for `error` */
     const char *reason; /* NULL for any */
     fw_error_kind kind;
     fw_phase phase;
@@ -93,8 +93,8 @@ static void check_ending(const struct ending *ending, const struct log *log)
     if (ending->closed)
         good = good && (!ending->reason || strcmp(log->reason, ending->reason) == 0);
     else
-        good = good && log->error.kind == ending->kind && log->error.phase == ending->phase
-            && log->error.retriable == ending->retriable;
+        good = good && log->error.kind == ending->kind && log->error.phase == ending->phase &&
+               log->error.retriable == ending->retriable;
     if (!good)
         printf("%s: %d messages, closed %d, error %u in phase %u, retriable %u: %s\n", ending->name,
                (int)log->messages, log->closed, (unsigned)log->error.kind, (unsigned)log->error.phase,

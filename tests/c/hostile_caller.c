@@ -50,27 +50,36 @@ static const char *any_text(dice *d)
 {
     static char large[9000];
     static const char *const some[] = {
-        "chat", "X-Game", "", "a b", "x\r\nEvil: 1", "\xff\xfe", "Host", "gr\xc3\xbc\xc3\x9f", "\x01", "1; q=2, 3",
+        "chat", "X-Game",    "", "a b", "x\r\nEvil: 1", "\xff\xfe", "Host", "gr\xc3\xbc\xc3\x9f",
+        "\x01", "1; q=2, 3",
     };
     if (!large[0])
         memset(large, 'l', sizeof large - 1);
     switch (below(d, 8)) {
-    case 0: return NULL;
-    case 1: return large;
-    default: return some[below(d, sizeof some / sizeof *some)];
+    case 0:
+        return NULL;
+    case 1:
+        return large;
+    default:
+        return some[below(d, sizeof some / sizeof *some)];
     }
 }
 
 static const char *any_url(dice *d)
 {
     static const char *const some[] = {
-        "ws://127.0.0.1:1/", "ws://[::1]:1/", "ws://no-such-name.invalid/", "http://", "ws://", "wss://a:b@c/", "ftp://x/",
+        "ws://127.0.0.1:1/", "ws://[::1]:1/", "ws://no-such-name.invalid/", "http://", "ws://",
+        "wss://a:b@c/",      "ftp://x/",
     };
     switch (below(d, 6)) {
-    case 0: return any_text(d);
-    case 1: return some[below(d, sizeof some / sizeof *some)];
-    case 2: return wss_url ? wss_url : ws_url;
-    default: return ws_url;
+    case 0:
+        return any_text(d);
+    case 1:
+        return some[below(d, sizeof some / sizeof *some)];
+    case 2:
+        return wss_url ? wss_url : ws_url;
+    default:
+        return ws_url;
     }
 }
 
@@ -111,11 +120,20 @@ static fw_segment any_segment(dice *d)
     segment = segments[below(d, SEGMENTS)];
     pthread_mutex_unlock(&segments_lock);
     switch (below(d, 10)) {
-    case 0: segment.buffer.id = roll(d); break;
-    case 1: segment.offset = (size_t)roll(d); break;
-    case 2: segment.count = (size_t)roll(d); break;
-    case 3: segment.data = (uint8_t *)&stop; break;
-    default: break;
+    case 0:
+        segment.buffer.id = roll(d);
+        break;
+    case 1:
+        segment.offset = (size_t)roll(d);
+        break;
+    case 2:
+        segment.count = (size_t)roll(d);
+        break;
+    case 3:
+        segment.data = (uint8_t *)&stop;
+        break;
+    default:
+        break;
     }
     return segment;
 }
@@ -200,7 +218,10 @@ static void look_at(const void *bytes, size_t len)
     sum += own;
 }
 
-static void on_socket(fw_socket s, void *u) { (void)s, (void)u, inside_a_callback(); }
+static void on_socket(fw_socket s, void *u)
+{
+    (void)s, (void)u, inside_a_callback();
+}
 static void on_text(fw_socket s, const char *t, size_t n, void *u)
 {
     (void)s, (void)u;
@@ -285,16 +306,28 @@ static size_t offer(char *buf, size_t cap, void *u)
     (void)u;
     return cap > 6 ? (memcpy(buf, "x-wild", 6), 6) : 0;
 }
-static uint32_t agree(const char *element, size_t n, void *u) { (void)element, (void)u; return n > 0; }
-static void extension_gone(void *u) { (void)u, extensions_destroyed++; }
+static uint32_t agree(const char *element, size_t n, void *u)
+{
+    (void)element, (void)u;
+    return n > 0;
+}
+static void extension_gone(void *u)
+{
+    (void)u, extensions_destroyed++;
+}
 
 /* ------------------------------------------------------------------------------ the functions */
 
-#define DO(name, body) static void do_##name(dice *d) { (void)d; body }
+#define DO(name, body)                                                                                       \
+    static void do_##name(dice *d)                                                                           \
+    {                                                                                                        \
+        (void)d;                                                                                             \
+        body                                                                                                 \
+    }
 #define SETTER(name, ...) DO(name, name(any_socket(d), __VA_ARGS__);)
 #define LISTEN(name, fn) DO(name, name(any_socket(d), below(d, 5) ? fn : NULL, NULL);)
-#define COPY(name, ...) DO(name, char buf[40]; size_t cap = below(d, sizeof buf + 1); \
-                           name(__VA_ARGS__, cap ? buf : NULL, cap);)
+#define COPY(name, ...)                                                                                      \
+    DO(name, char buf[40]; size_t cap = below(d, sizeof buf + 1); name(__VA_ARGS__, cap ? buf : NULL, cap);)
 #define ASK(name) DO(name, (void)name(any_socket(d));)
 
 DO(fw_result_name, if (!fw_result_name(any_number(d))) checks_failed++;)
@@ -307,18 +340,20 @@ DO(fw_last_error, char buf[100]; size_t cap = below(d, 101); fw_last_error(cap ?
 DO(fw_version, fw_version();)
 DO(fw_version_string, fw_version_string();)
 DO(fw_sizeof, fw_sizeof(any_number(d));)
-DO(fw_config_init, fw_config config; fw_config_init(below(d, 9) ? &config : NULL, any_struct_size(d, sizeof config));)
+DO(fw_config_init, fw_config config;
+   fw_config_init(below(d, 9) ? &config : NULL, any_struct_size(d, sizeof config));)
 DO(fw_init, fw_config config; fw_config_init(&config, sizeof config); config.worker_threads = below(d, 5);
-   config.event_queue_bytes = below(d, 2) ? 65536 : any_size(d); config.struct_size = bent_size(d, sizeof config);
-   fw_init(below(d, 9) ? &config : NULL);)
+   config.event_queue_bytes = below(d, 2) ? 65536 : any_size(d);
+   config.struct_size = bent_size(d, sizeof config); fw_init(below(d, 9) ? &config : NULL);)
 DO(fw_shutdown, if (below(d, 300) == 0) fw_shutdown(below(d, 2) ? 0 : 2000);)
 DO(fw_set_log, fw_set_log(any_number(d), below(d, 2) ? on_log : NULL, NULL);)
-DO(fw_socket_create, fw_socket socket = {0}; fw_socket old;
-   if (fw_socket_create(any_url(d), below(d, 50) ? &socket : NULL) == FW_RESULT_OK) {
-       finalizer_for(socket);
-       old.id = atomic_exchange(&sockets[below(d, SOCKETS)], socket.id);
-       fw_socket_destroy(old);
-   })
+DO(
+    fw_socket_create, fw_socket socket = {0}; fw_socket old;
+    if (fw_socket_create(any_url(d), below(d, 50) ? &socket : NULL) == FW_RESULT_OK) {
+        finalizer_for(socket);
+        old.id = atomic_exchange(&sockets[below(d, SOCKETS)], socket.id);
+        fw_socket_destroy(old);
+    })
 DO(fw_socket_open, fw_socket_open(any_socket(d));)
 SETTER(fw_socket_close, (uint16_t)roll(d), any_text(d))
 DO(fw_socket_abort, if (below(d, 4) == 0) fw_socket_abort(any_socket(d));)
@@ -343,9 +378,10 @@ LISTEN(fw_socket_on_pong, on_bytes)
 LISTEN(fw_socket_on_reconnecting, on_reconnecting)
 LISTEN(fw_socket_on_closed, on_closed)
 LISTEN(fw_socket_on_error, on_error)
-DO(fw_callbacks_init, fw_callbacks set; fw_callbacks_init(below(d, 9) ? &set : NULL, any_struct_size(d, sizeof set));)
-DO(fw_socket_set_callbacks, fw_callbacks set; fw_callbacks_init(&set, sizeof set);
-   set.open = on_socket; set.text = on_text; set.binary = below(d, 2) ? on_bytes : NULL; set.closed = on_closed;
+DO(fw_callbacks_init, fw_callbacks set;
+   fw_callbacks_init(below(d, 9) ? &set : NULL, any_struct_size(d, sizeof set));)
+DO(fw_socket_set_callbacks, fw_callbacks set; fw_callbacks_init(&set, sizeof set); set.open = on_socket;
+   set.text = on_text; set.binary = below(d, 2) ? on_bytes : NULL; set.closed = on_closed;
    set.text_segment = below(d, 2) ? on_segment : NULL; set.binary_no_alloc = below(d, 2) ? on_segment : NULL;
    set.incomplete_frame = below(d, 3) ? NULL : on_frame; set.error = on_error; set.pong = on_bytes;
    set.internal_request_created = below(d, 2) ? on_request : NULL; set.reconnecting = on_reconnecting;
@@ -362,20 +398,25 @@ DO(fw_resume, fw_resume();)
 DO(fw_wait, fw_wait(below(d, 3));)
 /* Event structs belong to the caller; made-up ones would contain invalid pointers. */
 DO(fw_next_event, fw_event event; if (fw_next_event(below(d, 20) ? &event : NULL)) fw_event_release(&event);)
-DO(fw_socket_next_event, fw_event event; if (fw_socket_next_event(any_socket(d), &event)) {
-       if (event.type == FW_EVENT_REQUEST)
-           requests[below(d, SETTINGS)] = event.request.id;
-       fw_event_release(&event);
-   })
-DO(fw_event_release, fw_event event; memset(&event, 0, sizeof event); fw_event_release(below(d, 2) ? &event : NULL);)
+DO(
+    fw_socket_next_event, fw_event event; if (fw_socket_next_event(any_socket(d), &event)) {
+        if (event.type == FW_EVENT_REQUEST)
+            requests[below(d, SETTINGS)] = event.request.id;
+        fw_event_release(&event);
+    })
+DO(fw_event_release, fw_event event; memset(&event, 0, sizeof event);
+   fw_event_release(below(d, 2) ? &event : NULL);)
 DO(fw_next_events, fw_event some[5]; size_t room = below(d, 6); fw_event *out = below(d, 20) ? some : NULL;
    fw_events_release(out, fw_next_events(out, below(d, 20) ? room : SIZE_MAX));)
-DO(fw_socket_next_events, fw_event some[5]; size_t room = below(d, 6); fw_event *out = below(d, 20) ? some : NULL;
+DO(fw_socket_next_events, fw_event some[5]; size_t room = below(d, 6);
+   fw_event *out = below(d, 20) ? some : NULL;
    fw_events_release(out, fw_socket_next_events(any_socket(d), out, below(d, 20) ? room : SIZE_MAX));)
 DO(fw_events_release, fw_event some[3]; memset(some, 0, sizeof some);
    fw_events_release(below(d, 2) ? some : NULL, below(d, 2) ? below(d, 4) : SIZE_MAX);)
-DO(fw_socket_send_text, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_send_text(any_socket(d), bytes, n);)
-DO(fw_socket_send_binary, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_send_binary(any_socket(d), bytes, n);)
+DO(fw_socket_send_text, size_t n; const void *bytes = any_bytes(d, &n);
+   fw_socket_send_text(any_socket(d), bytes, n);)
+DO(fw_socket_send_binary, size_t n; const void *bytes = any_bytes(d, &n);
+   fw_socket_send_binary(any_socket(d), bytes, n);)
 DO(fw_socket_send_text_with, size_t n; const void *bytes = any_bytes(d, &n);
    fw_socket_send_text_with(any_socket(d), bytes, n, any_number(d));)
 DO(fw_socket_send_binary_with, size_t n; const void *bytes = any_bytes(d, &n);
@@ -393,7 +434,8 @@ DO(fw_buffer_get, fw_segment segment;
 /* Another reference must be released again, or it leaks. */
 DO(fw_segment_retain, fw_segment segment = any_segment(d); if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
 DO(fw_segment_release, fw_segment_release(any_segment(d));)
-DO(fw_pool_stats_init, fw_pool_stats stats; fw_pool_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
+DO(fw_pool_stats_init, fw_pool_stats stats;
+   fw_pool_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
 DO(fw_buffer_pool_stats, fw_pool_stats stats; stats.struct_size = bent_size(d, sizeof stats);
    fw_buffer_pool_stats(below(d, 9) ? &stats : NULL);)
 DO(fw_buffer_pool_trim, fw_buffer_pool_trim();)
@@ -415,30 +457,39 @@ SETTER(fw_socket_set_proxy, below(d, 3) ? any_text(d) : "socks5://127.0.0.1:9")
 SETTER(fw_socket_set_max_redirects, below(d, 4))
 SETTER(fw_socket_set_cookies, below(d, 2))
 SETTER(fw_socket_set_context, any_text(d), any_text(d))
-DO(fw_compression_init, fw_compression compression; fw_compression_init(below(d, 9) ? &compression : NULL, any_struct_size(d, sizeof compression));)
-DO(fw_socket_set_compression, fw_compression compression; fw_compression_init(&compression, sizeof compression);
-   compression.level = any_number(d); compression.client_max_window_bits = any_number(d);
-   compression.min_size_to_compress = any_size(d); compression.struct_size = bent_size(d, sizeof compression);
+DO(fw_compression_init, fw_compression compression;
+   fw_compression_init(below(d, 9) ? &compression : NULL, any_struct_size(d, sizeof compression));)
+DO(fw_socket_set_compression, fw_compression compression;
+   fw_compression_init(&compression, sizeof compression); compression.level = any_number(d);
+   compression.client_max_window_bits = any_number(d); compression.min_size_to_compress = any_size(d);
+   compression.struct_size = bent_size(d, sizeof compression);
    fw_socket_set_compression(any_socket(d), below(d, 9) ? &compression : NULL);)
-DO(fw_reconnect_init, fw_reconnect reconnect; fw_reconnect_init(below(d, 9) ? &reconnect : NULL, any_struct_size(d, sizeof reconnect));)
+DO(fw_reconnect_init, fw_reconnect reconnect;
+   fw_reconnect_init(below(d, 9) ? &reconnect : NULL, any_struct_size(d, sizeof reconnect));)
 DO(fw_socket_set_reconnect, fw_reconnect reconnect; fw_reconnect_init(&reconnect, sizeof reconnect);
-   reconnect.struct_size = bent_size(d, sizeof reconnect); reconnect.enabled = below(d, 2); reconnect.max_attempts = below(d, 4);
-   reconnect.min_delay_ms = below(d, 30); reconnect.max_delay_ms = below(d, 2) ? 50 : any_number(d);
+   reconnect.struct_size = bent_size(d, sizeof reconnect); reconnect.enabled = below(d, 2);
+   reconnect.max_attempts = below(d, 4); reconnect.min_delay_ms = below(d, 30);
+   reconnect.max_delay_ms = below(d, 2) ? 50 : any_number(d);
    fw_socket_set_reconnect(any_socket(d), below(d, 9) ? &reconnect : NULL);)
-DO(fw_extension_init, fw_extension extension; fw_extension_init(below(d, 9) ? &extension : NULL, any_struct_size(d, sizeof extension));)
+DO(fw_extension_init, fw_extension extension;
+   fw_extension_init(below(d, 9) ? &extension : NULL, any_struct_size(d, sizeof extension));)
 DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension, sizeof extension);
    extension.rsv = any_number(d); extension.add_negotiation = below(d, 5) ? offer : NULL;
    extension.parse_negotiation = agree; extension.destroy = extension_gone;
    if (below(d, 9) == 0) extension.struct_size = below(d, 2) ? 0 : UINT32_MAX;
    if (fw_socket_add_extension(any_socket(d), below(d, 9) ? &extension : NULL) == FW_RESULT_OK)
        extensions_added++;)
-DO(fw_tls_create, fw_tls tls = {0}; if (fw_tls_create(below(d, 9) ? &tls : NULL) == FW_RESULT_OK) {
-       fw_tls old = {atomic_exchange(&settings[below(d, SETTINGS)], tls.id)};
-       fw_tls_destroy(old);
-   })
-DO(fw_tls_add_ca_pem, fw_tls_add_ca_pem(any_settings(d), pem, below(d, 2) ? pem_len : below(d, (unsigned)pem_len + 1));)
-DO(fw_tls_set_client_cert_pem, fw_tls_set_client_cert_pem(any_settings(d), pem, pem_len, below(d, 2) ? pem : NULL, pem_len);)
-DO(fw_tls_add_pin_sha256, uint8_t pin[32] = {0}; fw_tls_add_pin_sha256(any_settings(d), below(d, 9) ? pin : NULL);)
+DO(
+    fw_tls_create, fw_tls tls = {0}; if (fw_tls_create(below(d, 9) ? &tls : NULL) == FW_RESULT_OK) {
+        fw_tls old = {atomic_exchange(&settings[below(d, SETTINGS)], tls.id)};
+        fw_tls_destroy(old);
+    })
+DO(fw_tls_add_ca_pem,
+   fw_tls_add_ca_pem(any_settings(d), pem, below(d, 2) ? pem_len : below(d, (unsigned)pem_len + 1));)
+DO(fw_tls_set_client_cert_pem,
+   fw_tls_set_client_cert_pem(any_settings(d), pem, pem_len, below(d, 2) ? pem : NULL, pem_len);)
+DO(fw_tls_add_pin_sha256, uint8_t pin[32] = {0};
+   fw_tls_add_pin_sha256(any_settings(d), below(d, 9) ? pin : NULL);)
 DO(fw_tls_set_roots, fw_tls_set_roots(any_settings(d), any_number(d));)
 DO(fw_tls_set_insecure, fw_tls_set_insecure(any_settings(d), below(d, 2));)
 DO(fw_tls_set_key_log, fw_tls_set_key_log(any_settings(d), false);)
@@ -454,7 +505,8 @@ ASK(fw_socket_response_status)
 COPY(fw_socket_response_header, any_socket(d), any_text(d))
 COPY(fw_socket_response_body, any_socket(d))
 COPY(fw_socket_url, any_socket(d))
-DO(fw_stats_init, fw_stats stats; fw_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
+DO(fw_stats_init, fw_stats stats;
+   fw_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
 DO(fw_socket_stats, fw_stats stats; stats.struct_size = bent_size(d, sizeof stats);
    fw_socket_stats(any_socket(d), below(d, 9) ? &stats : NULL);)
 COPY(fw_request_url, any_request(d))
@@ -465,6 +517,7 @@ DO(fw_request_add_header, fw_request_add_header(any_request(d), any_text(d), any
 DO(fw_request_remove_header, fw_request_remove_header(any_request(d), any_text(d));)
 COPY(fw_request_header, any_request(d), any_text(d))
 
+/* clang-format off */
 #define EVERY(X)                                                                                   \
     X(fw_result_name) X(fw_last_error) X(fw_version) X(fw_version_string) X(fw_sizeof)             \
     X(fw_config_init) X(fw_init) X(fw_shutdown) X(fw_set_log) X(fw_socket_create) X(fw_socket_open)  \
@@ -501,14 +554,14 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_error_kind_name) X(fw_event_type_name) X(fw_callbacks_init) X(fw_socket_set_callbacks)    \
     X(fw_socket_on_text_segment) X(fw_next_events) X(fw_socket_next_events) X(fw_events_release)   \
     X(fw_stats_init) X(fw_pool_stats_init)
+/* clang-format on */
 
 static const struct {
     const char *name;
     void (*call)(dice *d);
 } every[] = {
 #define ROW(name) {#name, do_##name},
-    EVERY(ROW)
-};
+    EVERY(ROW)};
 enum { COUNT = sizeof every / sizeof *every };
 static atomic_long called[COUNT];
 

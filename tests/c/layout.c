@@ -151,7 +151,8 @@ _Static_assert(sizeof(fw_result) == 4, "enumerations are 32 bits wide");
 _Static_assert(sizeof(fw_event_type) == 4, "enumerations are 32 bits wide");
 _Static_assert(sizeof(bool) == 1, "bool is a byte");
 
-static int differs(const char *name, fw_struct which, size_t here) {
+static int differs(const char *name, fw_struct which, size_t here)
+{
     size_t there = fw_sizeof(which);
     if (here != there) {
         printf("%s: %zu bytes in the header, %zu in the library\n", name, here, there);
@@ -159,7 +160,8 @@ static int differs(const char *name, fw_struct which, size_t here) {
     return here != there;
 }
 
-int main(void) {
+int main(void)
+{
     int wrong = 0;
     wrong += differs("fw_config", FW_STRUCT_CONFIG, sizeof(fw_config));
     wrong += differs("fw_error", FW_STRUCT_ERROR, sizeof(fw_error));

@@ -278,7 +278,8 @@ static void settings(const char *base)
         if (event.type == FW_EVENT_REQUEST) {
             OK(fw_request_set_header(event.request, "X-Token", "fresh"));
             CHECK_RESULT(fw_request_add_header(event.request, "Upgrade", "h2c"), FW_RESULT_INVALID_ARGUMENT);
-            CHECK_RESULT(fw_request_add_header(event.request, "X-A", "b\r\nX-C: d"), FW_RESULT_INVALID_ARGUMENT);
+            CHECK_RESULT(fw_request_add_header(event.request, "X-A", "b\r\nX-C: d"),
+                         FW_RESULT_INVALID_ARGUMENT);
             CHECK(fw_request_header(event.request, "X-Player", text, sizeof text) == 1);
             CHECK(fw_request_attempt(event.request) == 1);
             fw_request request = event.request;

@@ -68,7 +68,10 @@ struct log {
     size_t bytes;
 };
 
-static void on_open(fw_socket s, void *u) { (void)s, ((struct log *)u)->opens++; }
+static void on_open(fw_socket s, void *u)
+{
+    (void)s, ((struct log *)u)->opens++;
+}
 static void on_text(fw_socket s, const char *t, size_t n, void *u)
 {
     struct log *log = u;
@@ -76,7 +79,10 @@ static void on_text(fw_socket s, const char *t, size_t n, void *u)
     log->messages++;
     log->bytes += n;
 }
-static void on_binary(fw_socket s, const uint8_t *t, size_t n, void *u) { on_text(s, (const char *)t, n, u); }
+static void on_binary(fw_socket s, const uint8_t *t, size_t n, void *u)
+{
+    on_text(s, (const char *)t, n, u);
+}
 static void on_closed(fw_socket s, uint16_t code, const char *reason, size_t n, void *u)
 {
     (void)s, (void)code, (void)reason, (void)n, ((struct log *)u)->ends++;
@@ -88,7 +94,10 @@ static void on_error(fw_socket s, const fw_error *error, void *u)
     report->errors++;
     ((struct log *)u)->ends++;
 }
-static void on_finalizer(void *u) { ((struct log *)u)->finalized++; }
+static void on_finalizer(void *u)
+{
+    ((struct log *)u)->finalized++;
+}
 
 static fw_result answer;
 
@@ -130,7 +139,9 @@ static void talk(fw_socket socket, struct log *log)
     size_t sent = 0, sent_bytes = 0;
 
     report->phase = SEND;
-#define SENT(call, n) if (TRY(call)) sent++, sent_bytes += (n)
+#define SENT(call, n)                                                                                        \
+    if (TRY(call))                                                                                           \
+    sent++, sent_bytes += (n)
     SENT(fw_socket_send_text(socket, "hello", 5), 5);
     SENT(fw_socket_send_binary(socket, bytes, sizeof bytes), sizeof bytes);
     if (TRY(fw_buffer_get(1000, &segment))) {
@@ -250,15 +261,19 @@ static enum outcome run(const char *url, const char *ca, long which, bool later)
     CHECK(child > 0 && waitpid(child, &status, 0) == child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return HANDLED;
-    if (which && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strncmp(said, promised, sizeof promised - 1) == 0)
+    if (which && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+        strncmp(said, promised, sizeof promised - 1) == 0)
         return ENDED;
-    printf("allocation %ld%s failed while in %s, and the process ended with %s %d:\n%s\n", which, later ? " and all later ones" : "",
-           phases[report->phase], WIFSIGNALED(status) ? "signal" : "code",
+    printf("allocation %ld%s failed while in %s, and the process ended with %s %d:\n%s\n", which,
+           later ? " and all later ones" : "", phases[report->phase], WIFSIGNALED(status) ? "signal" : "code",
            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), said);
     return WRONG;
 }
 
-static long gcd(long a, long b) { return b ? gcd(b, a % b) : a; }
+static long gcd(long a, long b)
+{
+    return b ? gcd(b, a % b) : a;
+}
 
 static void all(const char *url, const char *ca, bool later, double seconds)
 {

@@ -89,7 +89,8 @@ static void in_batches(const char *base, bool of_one)
                 CHECK(events[i].type == FW_EVENT_CLOSED && events[i].close_code == 1000);
                 closed = true;
             }
-            CHECK(events[i].reserved[0] == 0 && events[i].reserved[3] == 0 && events[i].error.reserved[1] == 0);
+            CHECK(events[i].reserved[0] == 0 && events[i].reserved[3] == 0 &&
+                  events[i].error.reserved[1] == 0);
         }
         fw_events_release(events, taken);
         for (i = 0; i < taken; i++)
@@ -138,7 +139,8 @@ static void batches_are_fair(const char *base)
     for (i = 0; i < SOCKETS; i++)
         CHECK(seen[i] == ROOM / SOCKETS);
     fw_events_release(events, taken);
-    while ((fw_pending() > 0 || fw_socket_state(sockets[0]) != FW_STATE_CLOSED) && check_seconds() - begun < 60) {
+    while ((fw_pending() > 0 || fw_socket_state(sockets[0]) != FW_STATE_CLOSED) &&
+           check_seconds() - begun < 60) {
         taken = fw_next_events(events, ROOM);
         fw_events_release(events, taken);
         if (!taken)

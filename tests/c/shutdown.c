@@ -43,8 +43,16 @@ static void finalizer(void *user_data)
     finalized++;
 }
 
-static void thread_started(void *user_data) { (void)user_data; started++; }
-static void thread_stopped(void *user_data) { (void)user_data; stopped++; }
+static void thread_started(void *user_data)
+{
+    (void)user_data;
+    started++;
+}
+static void thread_stopped(void *user_data)
+{
+    (void)user_data;
+    stopped++;
+}
 
 static void *hook_alloc(size_t size, size_t align, void *user_data)
 {

@@ -75,11 +75,20 @@ static fw_result use_callbacks(void *callbacks)
     return fw_socket_set_callbacks(closed_socket, callbacks, NULL);
 }
 
-static fw_result use_stats(void *stats) { return fw_socket_stats(closed_socket, stats); }
-static fw_result use_pool_stats(void *stats) { return fw_buffer_pool_stats(stats); }
+static fw_result use_stats(void *stats)
+{
+    return fw_socket_stats(closed_socket, stats);
+}
+static fw_result use_pool_stats(void *stats)
+{
+    return fw_buffer_pool_stats(stats);
+}
 
-#define INIT(name)                                                                                 \
-    static void init_##name(void *out, size_t size) { fw_##name##_init(out, size); }
+#define INIT(name)                                                                                           \
+    static void init_##name(void *out, size_t size)                                                          \
+    {                                                                                                        \
+        fw_##name##_init(out, size);                                                                         \
+    }
 INIT(config)
 INIT(compression)
 INIT(reconnect)
@@ -100,6 +109,7 @@ typedef struct sized {
 
 #define END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
 
+/* clang-format off */
 static const sized all[] = {
     {"fw_config", sizeof(fw_config), init_config, use_config, false, false, false,
      {END(fw_config, worker_threads), END(fw_config, alloc), END(fw_config, realloc), END(fw_config, free),
@@ -132,6 +142,7 @@ static const sized all[] = {
      {END(fw_pool_stats, blocks_in_use), END(fw_pool_stats, bytes_in_use), END(fw_pool_stats, blocks_free),
       END(fw_pool_stats, bytes_free), END(fw_pool_stats, leases), END(fw_pool_stats, allocations)}},
 };
+/* clang-format on */
 
 static bool ends_behind_a_field(const sized *s, size_t size)
 {

@@ -6,7 +6,12 @@ static int opened, closed, failed;
 static size_t texts, binaries, bytes;
 static uint16_t code;
 
-static void on_open(fw_socket s, void *u) { (void)s; (void)u; opened = 1; }
+static void on_open(fw_socket s, void *u)
+{
+    (void)s;
+    (void)u;
+    opened = 1;
+}
 
 static void on_text(fw_socket s, const char *text, size_t len, void *u)
 {

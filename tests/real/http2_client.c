@@ -18,7 +18,11 @@ static client clients[MOST];
 static int sockets;
 static uint8_t data[HUGE_MESSAGE];
 
-static void on_open(fw_socket s, void *u) { (void)s; ((client *)u)->opened++; }
+static void on_open(fw_socket s, void *u)
+{
+    (void)s;
+    ((client *)u)->opened++;
+}
 
 static void on_text(fw_socket s, const char *text, size_t len, void *u)
 {

@@ -194,10 +194,22 @@ enum class State : std::uint32_t {
 };
 
 /// Returns the name of the constant in framewire.h, such as "FW_STATE_OPEN", for logs.
-inline const char *name(State state) noexcept { return fw_state_name(static_cast<fw_state>(state)); }
-inline const char *name(Phase phase) noexcept { return fw_phase_name(static_cast<fw_phase>(phase)); }
-inline const char *name(ErrorKind kind) noexcept { return fw_error_kind_name(static_cast<fw_error_kind>(kind)); }
-inline const char *name(EventType type) noexcept { return fw_event_type_name(static_cast<fw_event_type>(type)); }
+inline const char *name(State state) noexcept
+{
+    return fw_state_name(static_cast<fw_state>(state));
+}
+inline const char *name(Phase phase) noexcept
+{
+    return fw_phase_name(static_cast<fw_phase>(phase));
+}
+inline const char *name(ErrorKind kind) noexcept
+{
+    return fw_error_kind_name(static_cast<fw_error_kind>(kind));
+}
+inline const char *name(EventType type) noexcept
+{
+    return fw_event_type_name(static_cast<fw_event_type>(type));
+}
 
 // ------------------------------------------------------------------------------------------ results
 
@@ -502,13 +514,22 @@ inline PoolStats buffer_pool_stats() noexcept
 }
 
 /// Frees the pooled blocks that are not in use.
-inline void buffer_pool_trim() noexcept { fw_buffer_pool_trim(); }
+inline void buffer_pool_trim() noexcept
+{
+    fw_buffer_pool_trim();
+}
 
 // ------------------------------------------------------------------------------------------ library
 
 /// Returns the version of the linked library; FW_VERSION is the version of the header.
-inline std::uint32_t version() noexcept { return fw_version(); }
-inline std::string_view version_string() noexcept { return fw_version_string(); }
+inline std::uint32_t version() noexcept
+{
+    return fw_version();
+}
+inline std::string_view version_string() noexcept
+{
+    return fw_version_string();
+}
 
 /// Returns whether the linked library is compatible with this header. Check it at startup if the library is
 /// shared.
@@ -517,8 +538,8 @@ inline bool library_matches_header() noexcept
     // FW_STRUCT_CONFIG, FW_STRUCT_STATS, FW_STRUCT_POOL_STATS, FW_STRUCT_COMPRESSION, FW_STRUCT_EXTENSION,
     // FW_STRUCT_RECONNECT and FW_STRUCT_CALLBACKS have a struct_size and may differ in size.
     return fw_version() >> 8 == FW_VERSION >> 8 && fw_sizeof(FW_STRUCT_ERROR) == sizeof(fw_error) &&
-           fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) && fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) &&
-           fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&
+           fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) &&
+           fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) && fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&
            fw_sizeof(FW_STRUCT_EXTENSION_FRAME) == sizeof(fw_extension_frame);
 }
 
@@ -528,7 +549,10 @@ struct Config : fw_config {
 };
 
 /// Starts the library. Optional: the first socket starts it with the default configuration.
-inline Result<void> init(const Config &config) { return detail::check(fw_init(&config)); }
+inline Result<void> init(const Config &config)
+{
+    return detail::check(fw_init(&config));
+}
 
 /// Destroys every socket, joins every thread of the library, and destroys all callbacks.
 ///
@@ -554,10 +578,16 @@ inline std::size_t poll(std::uint32_t max_events = 0, std::chrono::microseconds 
 }
 
 /// Returns the number of queued events of all sockets.
-inline std::size_t pending() noexcept { return fw_pending(); }
+inline std::size_t pending() noexcept
+{
+    return fw_pending();
+}
 
 /// Blocks until an event is queued. Returns false if the timeout expires first.
-inline bool wait(std::chrono::milliseconds timeout) noexcept { return fw_wait(detail::milliseconds_of(timeout)); }
+inline bool wait(std::chrono::milliseconds timeout) noexcept
+{
+    return fw_wait(detail::milliseconds_of(timeout));
+}
 
 // ------------------------------------------------------------------------------- callback arguments
 
@@ -597,10 +627,7 @@ public:
     std::uint32_t attempt() const noexcept { return fw_request_attempt(raw_); }
 
     /// Returns the value of the first header field of that name, or an empty string.
-    std::string header(std::string_view name) const
-    {
-        return detail::text_of(raw_, name, fw_request_header);
-    }
+    std::string header(std::string_view name) const { return detail::text_of(raw_, name, fw_request_header); }
     Result<void> set_header(std::string_view name, std::string_view value)
     {
         return detail::with_text(raw_, fw_request_set_header, name, value);
@@ -658,8 +685,8 @@ public:
     }
     Result<void> set_client_cert_pem(std::string_view cert_pem, std::string_view key_pem)
     {
-        return detail::check(
-            fw_tls_set_client_cert_pem(raw_, cert_pem.data(), cert_pem.size(), key_pem.data(), key_pem.size()));
+        return detail::check(fw_tls_set_client_cert_pem(raw_, cert_pem.data(), cert_pem.size(),
+                                                        key_pem.data(), key_pem.size()));
     }
     Result<void> add_pin_sha256(const std::array<std::uint8_t, 32> &pin)
     {
@@ -747,7 +774,8 @@ inline std::size_t extension_add_negotiation(char *buf, std::size_t cap, void *e
     return element.size();
 }
 
-inline std::uint32_t extension_parse_negotiation(const char *element, std::size_t len, void *extension) noexcept
+inline std::uint32_t extension_parse_negotiation(const char *element, std::size_t len,
+                                                 void *extension) noexcept
 {
     return static_cast<Extension *>(extension)->parse_negotiation({element, len});
 }
@@ -764,16 +792,20 @@ inline std::uint32_t extension_frame_header(const fw_extension_frame *frame, voi
 
 template <bool (Extension::*transform)(const ExtensionFrame &, Bytes, Buffer &)>
 std::uint32_t extension_transform(const fw_extension_frame *frame, const std::uint8_t *data, std::size_t len,
-                                fw_segment *out, void *extension) noexcept
+                                  fw_segment *out, void *extension) noexcept
 {
     Buffer out_buffer;
-    const bool done = (static_cast<Extension *>(extension)->*transform)(frame_of(*frame), {data, len}, out_buffer);
+    const bool done =
+        (static_cast<Extension *>(extension)->*transform)(frame_of(*frame), {data, len}, out_buffer);
     if (done && out_buffer)
         *out = out_buffer.detach();
     return done;
 }
 
-inline void extension_destroy(void *extension) noexcept { delete static_cast<Extension *>(extension); }
+inline void extension_destroy(void *extension) noexcept
+{
+    delete static_cast<Extension *>(extension);
+}
 
 } // namespace detail
 
@@ -917,7 +949,8 @@ public:
         fw_extension functions{};
         fw_extension_init(&functions, sizeof functions);
         functions.rsv = extension ? extension->rsv() : 0;
-        functions.add_negotiation = extension ? detail::extension_add_negotiation : nullptr; // NULL is rejected.
+        functions.add_negotiation =
+            extension ? detail::extension_add_negotiation : nullptr; // NULL is rejected.
         functions.parse_negotiation = detail::extension_parse_negotiation;
         functions.frame_header = detail::extension_frame_header;
         functions.encode = detail::extension_transform<&Extension::encode>;
@@ -930,10 +963,7 @@ public:
         return added;
     }
     /// Sets the proxy: "http://user:password@host:port", or https, socks5 or socks5h; "" for none.
-    Result<void> set_proxy(std::string_view url)
-    {
-        return detail::with_text(raw_, fw_socket_set_proxy, url);
-    }
+    Result<void> set_proxy(std::string_view url) { return detail::with_text(raw_, fw_socket_set_proxy, url); }
     /// Uses the proxy of the environment variables (the default).
     Result<void> set_proxy_from_environment() { return detail::check(fw_socket_set_proxy(raw_, nullptr)); }
     Result<void> set_max_redirects(std::uint32_t count)
@@ -1056,7 +1086,10 @@ struct Callbacks {
 
     // The functions that the library calls. Being noexcept, they turn an exception into std::terminate.
 
-    static void on_open(fw_socket socket, void *callbacks) noexcept { run(callbacks, &Callbacks::open, socket); }
+    static void on_open(fw_socket socket, void *callbacks) noexcept
+    {
+        run(callbacks, &Callbacks::open, socket);
+    }
     static void on_text(fw_socket socket, const char *text, std::size_t len, void *callbacks) noexcept
     {
         run(callbacks, &Callbacks::text, socket, std::string_view(text, len));
@@ -1065,7 +1098,8 @@ struct Callbacks {
     {
         run(callbacks, &Callbacks::text_segment, socket, SegmentRef(*segment));
     }
-    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len, void *callbacks) noexcept
+    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len,
+                          void *callbacks) noexcept
     {
         run(callbacks, &Callbacks::binary, socket, Bytes(data, len));
     }
@@ -1130,7 +1164,8 @@ struct Callbacks {
     }
 
     template <class... Arguments, class... Values>
-    static void run(void *user_data, SharedCallback<Arguments...> Callbacks::*slot, fw_socket socket, Values &&...values)
+    static void run(void *user_data, SharedCallback<Arguments...> Callbacks::*slot, fw_socket socket,
+                    Values &&...values)
     {
         auto *callbacks = static_cast<Callbacks *>(user_data);
         SharedCallback<Arguments...> callback;
@@ -1184,7 +1219,8 @@ public:
         if (!created)
             return created.error();
         socket.callbacks_->self = socket.callbacks_;
-        fw_result result = fw_socket_set_finalizer(socket.raw_, detail::Callbacks::finalize, socket.callbacks_.get());
+        fw_result result =
+            fw_socket_set_finalizer(socket.raw_, detail::Callbacks::finalize, socket.callbacks_.get());
         if (result != FW_RESULT_OK) { // Another thread has called shutdown.
             socket.callbacks_->self.reset();
             return detail::last_error(result);
@@ -1201,12 +1237,14 @@ public:
     /// Sets the callback for an open connection.
     Result<void> on_open(std::function<void(SocketRef)> callback)
     {
-        return set(&detail::Callbacks::open, std::move(callback), fw_socket_on_open, detail::Callbacks::on_open);
+        return set(&detail::Callbacks::open, std::move(callback), fw_socket_on_open,
+                   detail::Callbacks::on_open);
     }
     /// Sets the callback for text messages.
     Result<void> on_text(std::function<void(SocketRef, std::string_view)> callback)
     {
-        return set(&detail::Callbacks::text, std::move(callback), fw_socket_on_text, detail::Callbacks::on_text);
+        return set(&detail::Callbacks::text, std::move(callback), fw_socket_on_text,
+                   detail::Callbacks::on_text);
     }
     /// Sets the callback for text messages whose payload can be retained without a copy.
     Result<void> on_text_segment(std::function<void(SocketRef, SegmentRef)> callback)
@@ -1217,7 +1255,8 @@ public:
     /// Sets the callback for binary messages.
     Result<void> on_binary(std::function<void(SocketRef, Bytes)> callback)
     {
-        return set(&detail::Callbacks::binary, std::move(callback), fw_socket_on_binary, detail::Callbacks::on_binary);
+        return set(&detail::Callbacks::binary, std::move(callback), fw_socket_on_binary,
+                   detail::Callbacks::on_binary);
     }
     /// Sets the callback for binary messages whose payload can be retained without a copy.
     Result<void> on_binary_no_alloc(std::function<void(SocketRef, SegmentRef)> callback)
@@ -1240,25 +1279,29 @@ public:
     /// Sets the callback for pongs.
     Result<void> on_pong(std::function<void(SocketRef, Bytes)> callback)
     {
-        return set(&detail::Callbacks::pong, std::move(callback), fw_socket_on_pong, detail::Callbacks::on_pong);
+        return set(&detail::Callbacks::pong, std::move(callback), fw_socket_on_pong,
+                   detail::Callbacks::on_pong);
     }
     /// Sets the callback for a failed connection that is retried after a delay.
-    Result<void> on_reconnecting(
-        std::function<void(SocketRef, const ConnectionError &, std::uint32_t attempt,
-                           std::chrono::milliseconds delay)> callback)
+    Result<void> on_reconnecting(std::function<void(SocketRef, const ConnectionError &, std::uint32_t attempt,
+                                                    std::chrono::milliseconds delay)>
+                                     callback)
     {
         return set(&detail::Callbacks::reconnecting, std::move(callback), fw_socket_on_reconnecting,
                    detail::Callbacks::on_reconnecting);
     }
     /// Sets the callback for the terminal event after a closing handshake, or a cancel by the caller.
-    Result<void> on_closed(std::function<void(SocketRef, std::uint16_t code, std::string_view reason)> callback)
+    Result<void>
+    on_closed(std::function<void(SocketRef, std::uint16_t code, std::string_view reason)> callback)
     {
-        return set(&detail::Callbacks::closed, std::move(callback), fw_socket_on_closed, detail::Callbacks::on_closed);
+        return set(&detail::Callbacks::closed, std::move(callback), fw_socket_on_closed,
+                   detail::Callbacks::on_closed);
     }
     /// Sets the callback for the terminal event after a failure.
     Result<void> on_error(std::function<void(SocketRef, const ConnectionError &)> callback)
     {
-        return set(&detail::Callbacks::error, std::move(callback), fw_socket_on_error, detail::Callbacks::on_error);
+        return set(&detail::Callbacks::error, std::move(callback), fw_socket_on_error,
+                   detail::Callbacks::on_error);
     }
     /// Sets the finalizer, always the last callback for a socket: after the Socket is destroyed, or in
     /// shutdown.
@@ -1271,12 +1314,14 @@ public:
                 return {};
             }
         }
-        return Error{Code::invalid_handle, "there is no socket, or its finalizer has run because of a shutdown"};
+        return Error{Code::invalid_handle,
+                     "there is no socket, or its finalizer has run because of a shutdown"};
     }
 
 private:
     template <class... Arguments, class Function>
-    Result<void> set(detail::SharedCallback<Arguments...> detail::Callbacks::*slot, detail::Callback<Arguments...> callback,
+    Result<void> set(detail::SharedCallback<Arguments...> detail::Callbacks::*slot,
+                     detail::Callback<Arguments...> callback,
                      fw_result (*registered)(fw_socket, Function, void *),
                      typename detail::Identity<Function>::type run)
     {
@@ -1391,7 +1436,8 @@ public:
     bool empty() const noexcept { return size_ == 0; }
 
 private:
-    static_assert(sizeof(EventView) == sizeof(fw_event), "an array of EventView is used as an array of fw_event");
+    static_assert(sizeof(EventView) == sizeof(fw_event),
+                  "an array of EventView is used as an array of fw_event");
     fw_event *data() noexcept { return capacity_ == 0 ? nullptr : &events_[0].raw_; }
 
     std::unique_ptr<EventView[]> events_;
@@ -1400,11 +1446,20 @@ private:
 };
 
 /// Notifies the library that the network may have changed. Every open connection is checked.
-inline Result<void> network_changed() { return detail::check(fw_network_changed()); }
+inline Result<void> network_changed()
+{
+    return detail::check(fw_network_changed());
+}
 /// Notifies the library that the process is about to sleep. Until resume, no timeout expires.
-inline Result<void> suspend() { return detail::check(fw_suspend()); }
+inline Result<void> suspend()
+{
+    return detail::check(fw_suspend());
+}
 /// Notifies the library that the process is awake again. Every open connection is checked.
-inline Result<void> resume() { return detail::check(fw_resume()); }
+inline Result<void> resume()
+{
+    return detail::check(fw_resume());
+}
 
 /// Dequeues the next event of any socket, without calling a callback. Returns nothing if none is queued.
 inline std::optional<Event> next_event()

@@ -72,14 +72,15 @@ void invalid_settings_are_rejected()
     must(socket.set_proxy_from_environment());
     must(socket.set_max_redirects(5));
     framewire::Reconnect reconnect;
-    CHECK(reconnect.struct_size == sizeof(fw_reconnect) && reconnect.enabled && reconnect.min_delay_ms == 250);
+    CHECK(reconnect.struct_size == sizeof(fw_reconnect) && reconnect.enabled &&
+          reconnect.min_delay_ms == 250);
     reconnect.max_delay_ms = 249;
     CHECK(socket.set_reconnect(reconnect).code() == Code::invalid_argument);
     reconnect.max_delay_ms = 250;
     must(socket.set_reconnect(reconnect));
     must(socket.set_no_reconnect());
-    must(socket.on_reconnecting(
-        [](framewire::SocketRef, const framewire::ConnectionError &, std::uint32_t, std::chrono::milliseconds) {}));
+    must(socket.on_reconnecting([](framewire::SocketRef, const framewire::ConnectionError &, std::uint32_t,
+                                   std::chrono::milliseconds) {}));
     must(framewire::suspend());
     must(framewire::network_changed());
     must(framewire::resume());
@@ -212,17 +213,22 @@ constexpr std::uint32_t rsv2 = 2;
 /// XORs every byte in both directions.
 class Xor : public framewire::Extension {
 public:
-    Xor(std::atomic<int> &changed, std::atomic<bool> &destroyed) : Extension(rsv2), changed_(changed), destroyed_(destroyed) {}
+    Xor(std::atomic<int> &changed, std::atomic<bool> &destroyed)
+        : Extension(rsv2), changed_(changed), destroyed_(destroyed)
+    {
+    }
     ~Xor() override { destroyed_ = true; }
 
     std::string add_negotiation() override { return "x-xor; key=90"; }
     bool parse_negotiation(std::string_view element) override { return element == add_negotiation(); }
-    bool encode(const framewire::ExtensionFrame &frame, framewire::Bytes data, framewire::Buffer &out) override
+    bool encode(const framewire::ExtensionFrame &frame, framewire::Bytes data,
+                framewire::Buffer &out) override
     {
         CHECK(frame.opcode == framewire::Opcode::text && frame.is_first && frame.is_final);
         return apply(data, out);
     }
-    bool decode(const framewire::ExtensionFrame &frame, framewire::Bytes data, framewire::Buffer &out) override
+    bool decode(const framewire::ExtensionFrame &frame, framewire::Bytes data,
+                framewire::Buffer &out) override
     {
         CHECK(frame.rsv == rsv());
         return apply(data, out);
@@ -263,7 +269,8 @@ void extension_transforms_messages_and_is_destroyed_with_its_socket()
 
     // A rejected extension is destroyed at once.
     std::atomic<bool> rejected_destroyed{false};
-    CHECK(socket.add_extension(std::make_unique<Xor>(changed, rejected_destroyed)).code() == Code::invalid_state);
+    CHECK(socket.add_extension(std::make_unique<Xor>(changed, rejected_destroyed)).code() ==
+          Code::invalid_state);
     CHECK(rejected_destroyed);
     must(socket.destroy());
     poll_until("the extension is destroyed", [&] { return destroyed.load(); });
@@ -358,7 +365,8 @@ void several_events_can_be_dequeued_at_once()
     bool closed = false;
     while (!closed) {
         CHECK(framewire::wait(std::chrono::minutes(1)));
-        CHECK((received.empty() ? events.take() : events.take(socket.ref())) == events.size() && events.size() <= 4);
+        CHECK((received.empty() ? events.take() : events.take(socket.ref())) == events.size() &&
+              events.size() <= 4);
         for (const framewire::EventView &event : events) {
             CHECK(event.socket() == socket.ref());
             if (event.type() == framewire::EventType::open)
@@ -420,12 +428,13 @@ void log_callback_receives_lines_with_context()
 {
     std::mutex mutex;
     std::vector<std::string> contexts;
-    must(framewire::set_log(framewire::LogLevel::debug,
-                            [&](framewire::LogLevel, SocketRef, std::string_view context, std::string_view message) {
-                                const std::lock_guard<std::mutex> lock(mutex);
-                                CHECK(!message.empty());
-                                contexts.emplace_back(context);
-                            }));
+    must(framewire::set_log(
+        framewire::LogLevel::debug,
+        [&](framewire::LogLevel, SocketRef, std::string_view context, std::string_view message) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            CHECK(!message.empty());
+            contexts.emplace_back(context);
+        }));
     Socket socket = must(Socket::create(url));
     must(socket.set_context("match", "42"));
     must(socket.open());

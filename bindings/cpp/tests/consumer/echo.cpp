@@ -90,9 +90,11 @@ int main(int argc, char **argv)
     if (worker)
         must(socket.set_dispatch(framewire::Dispatch::worker));
     must(socket.on_open([&](framewire::SocketRef self) { test.send_all(self); }));
-    must(socket.on_text([&](framewire::SocketRef self, std::string_view text) { test.check_echo(self, 't', text); }));
-    must(socket.on_binary(
-        [&](framewire::SocketRef self, framewire::Bytes data) { test.check_echo(self, 'b', as_text(data)); }));
+    must(socket.on_text(
+        [&](framewire::SocketRef self, std::string_view text) { test.check_echo(self, 't', text); }));
+    must(socket.on_binary([&](framewire::SocketRef self, framewire::Bytes data) {
+        test.check_echo(self, 'b', as_text(data));
+    }));
     must(socket.on_binary_no_alloc([&](framewire::SocketRef, framewire::SegmentRef segment) {
         if (segment.bytes().size() == large)
             test.retained = must(segment.retain());

@@ -35,7 +35,8 @@ void socket_can_be_destroyed_inside_its_own_callback()
         CHECK(self.send_text("too late").code() == framewire::Code::invalid_handle);
         opened = true;
     }));
-    must(socket->on_closed([token = token.inner](SocketRef, std::uint16_t, std::string_view) { CHECK(false); }));
+    must(socket->on_closed(
+        [token = token.inner](SocketRef, std::uint16_t, std::string_view) { CHECK(false); }));
     must(socket->open());
     poll_until("open", [&] { return opened; });
     poll_until("the callbacks are destroyed", [&] { return token.alive() == 0; });
@@ -76,7 +77,8 @@ void removed_callback_is_destroyed_and_not_called()
         must(self.send_text("no callback"));
         must(self.ping(framewire::Bytes(std::string_view("here"))));
     }));
-    must(socket.on_pong([&](SocketRef, framewire::Bytes data) { pong = data.size() == 4 && data[0] == 'h'; }));
+    must(
+        socket.on_pong([&](SocketRef, framewire::Bytes data) { pong = data.size() == 4 && data[0] == 'h'; }));
     must(socket.open());
     poll_until("the pong after the text", [&] { return pong; });
 }
@@ -100,7 +102,9 @@ void moved_socket_keeps_its_connection_and_callbacks()
 void moved_from_socket_returns_invalid_handle()
 {
     Socket socket = must(Socket::create(url));
-    { const Socket other = std::move(socket); }
+    {
+        const Socket other = std::move(socket);
+    }
     Socket &empty = socket;
     CHECK(!empty);
     CHECK(empty.open().code() == framewire::Code::invalid_handle);
@@ -121,7 +125,9 @@ void finalizer_runs_once_and_last()
     must(socket.on_finalized([&] { seen.push_back("finalized"); }));
     must(socket.open());
     poll_until("the finalizer", [&] { return !seen.empty() && seen.back() == "finalized"; });
-    { const Socket other = std::move(socket); }
+    {
+        const Socket other = std::move(socket);
+    }
     must(framewire::shutdown(std::chrono::seconds(5)));
     CHECK(seen.size() == 2 && seen[0] == "closed 1000");
 }
@@ -134,7 +140,8 @@ void socket_owned_by_its_own_callback_can_be_destroyed()
     must(socket->open());
     const std::weak_ptr<Socket> watched = socket;
     socket.reset();
-    poll_until("the socket is destroyed with its callbacks", [&] { return watched.expired() && token.alive() == 0; });
+    poll_until("the socket is destroyed with its callbacks",
+               [&] { return watched.expired() && token.alive() == 0; });
 }
 
 void shutdown_destroys_callbacks_and_invalidates_sockets()
@@ -154,7 +161,8 @@ void shutdown_destroys_callbacks_and_invalidates_sockets()
           framewire::Code::invalid_handle);
     CHECK(token.alive() == 0);
     // A finalizer set after shutdown would never run, so it is rejected.
-    CHECK(socket.on_finalized([token = token.inner] { CHECK(false); }).code() == framewire::Code::invalid_handle);
+    CHECK(socket.on_finalized([token = token.inner] { CHECK(false); }).code() ==
+          framewire::Code::invalid_handle);
     CHECK(token.alive() == 0);
     socket = must(Socket::create(url));
     must(socket.open());
