@@ -15,6 +15,7 @@ mod demo;
 mod dist;
 mod faults;
 mod files;
+mod format;
 mod fuzz;
 mod godot;
 mod guarantees;
@@ -73,6 +74,7 @@ Generated files
   abi                writes include/framewire.abi: functions, constants and struct layouts
   unsafe             writes docs/unsafe.md
   platforms          writes the tables of docs/platforms.md and README.md from recorded results
+  format             formats the C and C++ sources with clang-format
   unity-meta         writes the .meta files of new files in the Unity package
 
 Analysis
@@ -105,6 +107,7 @@ fn main() -> ExitCode {
         ["fuzz", words @ ..] => fuzz::main(words),
         ["hostile", "--minutes", minutes] => hostile(minutes),
         ["soak", words @ ..] => soak::main(words),
+        ["format"] => format::format(),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),

@@ -7,8 +7,9 @@ use crate::run::{
 };
 use crate::schedule::{self, Step, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, fuzz, godot, guarantees, header,
-    imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity, unsafe_list,
+    abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
+    header, imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
+    unsafe_list,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -29,6 +30,7 @@ const STEPS: &[Step] = &[
     })
     .quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
+    Step::new("format of the C and C++ sources", 2, format::check),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
     Step::new(BUILD, 95, || build().into()).quick(),
     // Link-time optimisation uses one core, so this runs in parallel to the steps that compute.
