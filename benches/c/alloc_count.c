@@ -1,4 +1,4 @@
-/* Preloaded: counts what a program asks the heap for. bench.c asks for the number. */
+/* Preloaded: counts the heap allocations of a program. bench.c reads the count. */
 
 #include <malloc.h>
 #include <stdatomic.h>

@@ -36,7 +36,7 @@ static uint64_t ns(struct timeval time)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
 }
 
-/* Counted by alloc_count.so, where it was preloaded. */
+/* Defined by alloc_count.so, if it is preloaded. */
 static uint64_t allocations_now(void)
 {
     uint64_t (*count)(void) = (uint64_t (*)(void))dlsym(RTLD_DEFAULT, "alloc_count");
@@ -176,31 +176,31 @@ void bench_parse(const char *client, int argc, char **argv)
     payload = malloc(bench.size + 16);
     memset(payload, 'p', bench.size + 16);
     times = calloc(bench.count + 1, sizeof *times);
-    memset(times, 1, (bench.count + 1) * sizeof *times); /* pages are there before they are needed */
+    memset(times, 1, (bench.count + 1) * sizeof *times); /* touches the pages before the measurement */
 }
 
-/* ------------------------------------------------------------------------------------- the script */
+/* ---------------------------------------------------------------------------------------- traffic */
 
-/* Half a megabyte of messages that are sent in one go, so that a client that sends from its callbacks
- * alone has one to do so from. Two are on their way at a time. */
+/* The number of messages per round in mode send: half a megabyte. The server confirms each round, so that
+ * clients that send only from callbacks are called. Two rounds are in flight. */
 static uint64_t send_round(void)
 {
     uint64_t round = (512 << 10) / (bench.size + 16);
     return round > 2 ? round : 2;
 }
 
-static void order(void *connection, uint64_t number)
+static void request(void *connection, uint64_t number)
 {
     char text[24];
     int len = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
     bench_send(connection, true, text, (size_t)len);
 }
 
-/* The connection to the server is readable only when so many bytes are there. Clients do not show their
- * sockets, so it is found among the files that are open. */
-static void read_no_less_than(size_t bytes)
+/* Makes the connection readable only when that many bytes are there. Clients do not expose their sockets,
+ * so it is found among the open file descriptors. */
+static void set_low_water_mark(size_t bytes)
 {
-    struct sockaddr_in6 peer; /* has the port where IPv4 has it */
+    struct sockaddr_in6 peer; /* the port is at the same offset for IPv4 */
     int fd, low = (int)bytes, found = 0;
     for (fd = 3; fd < 64; fd++) {
         socklen_t len = sizeof peer;
@@ -208,7 +208,7 @@ static void read_no_less_than(size_t bytes)
             found += !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
     }
     if (found != 1) {
-        fprintf(stderr, "%s: %d connections to the server were found\n", bench.client, found);
+        fprintf(stderr, "%s: found %d connections to the server\n", bench.client, found);
         exit(1);
     }
 }
@@ -229,21 +229,21 @@ void bench_opened(void *connection)
         break;
     case MODE_RECV:
         if (bench.round) {
-            /* Makes room for a round. The window grows to it with what comes first: while it is small, the
-             * system shows what is there before it is full, however little that may be. */
-            read_no_less_than(round_bytes());
-            read_no_less_than(1);
+            /* Enlarges the receive buffer for a round. Its window grows during the warm-up: while it is
+             * small, the system ignores the low-water mark when the window is full. */
+            set_low_water_mark(round_bytes());
+            set_low_water_mark(1);
         }
-        order(connection, bench.warm);
+        request(connection, bench.warm);
         break;
     case MODE_SEND:
         bench.warm = send_round() * 2;
         bench.count = (bench.count + send_round() - 1) / send_round() * send_round();
-        order(connection, send_round());
+        request(connection, send_round());
         bench.to_send = send_round() * 2;
         break;
     case MODE_GAME:
-        order(connection, bench.rate);
+        request(connection, bench.rate);
         break;
     default:
         if (opened == bench.connections)
@@ -253,7 +253,7 @@ void bench_opened(void *connection)
 
 static void message_sent(void)
 {
-    /* A round of messages was seen. */
+    /* The server has confirmed a round. */
     seen += send_round();
     if (seen == bench.warm) {
         bench_begin();
@@ -287,20 +287,20 @@ void bench_message(void *connection, const void *bytes, size_t len)
         break;
     case MODE_RECV:
         if (len != bench.size) {
-            fprintf(stderr, "%s: %zu bytes came instead of %zu\n", bench.client, len, bench.size);
+            fprintf(stderr, "%s: received %zu bytes instead of %zu\n", bench.client, len, bench.size);
             exit(1);
         }
         if (++seen == bench.warm) {
             if (bench.round)
-                read_no_less_than(round_bytes());
+                set_low_water_mark(round_bytes());
             bench_begin();
         }
         if (seen == bench.warm + bench.count) {
             if (bench.round)
-                read_no_less_than(1);
+                set_low_water_mark(1);
             bench_end();
         } else if (seen == bench.warm || (seen > bench.warm && bench.round && seen % bench.round == 0)) {
-            order(connection, bench.round ? bench.round : bench.count);
+            request(connection, bench.round ? bench.round : bench.count);
         }
         break;
     case MODE_SEND:

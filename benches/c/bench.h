@@ -1,25 +1,24 @@
 /*
- * What all clients in C and C++ share: the command line, what is said in each mode, and the report.
+ * Shared code of the benchmark clients in C and C++: command line, traffic of each mode, and report.
  *
- * A client connects, calls bench_opened and bench_message from wherever its library calls it, and runs
- * until bench.done. What these answer with is sent with the client's own `bench_send`.
+ * A client connects, calls bench_opened and bench_message from its library's callbacks, and runs until
+ * bench.done. These functions send with the client's own `bench_send`.
  *
  *     CLIENT MODE URL [--size N] [--count N] [--warm N] [--connections N] [--rate N] [--ca FILE] [--variant V]
  *            [--round N]
  *
- *   echo      one message there and back, `count` times: the time of each is kept
- *   recv      `count` messages of `size` bytes, as fast as they come
- *   send      `count` messages of `size` bytes, as fast as they go, until the server has seen the last
- *   game      `connections` that each get `rate` messages a second and answer each with one as long
- *   idle      `connections` that say nothing: what they cost in memory
+ *   echo      `count` round trips of one message, with the latency of each
+ *   recv      receives `count` messages of `size` bytes, as fast as possible
+ *   send      sends `count` messages of `size` bytes, as fast as possible, until the server has the last
+ *   game      `connections` that each receive `rate` messages per second and reply with the same size
+ *   idle      `connections` without traffic: memory use
  *   connect   `count` connections, one after the other
  *
- * The URL's path is chosen here, after the mode. Numbers are of the measured part alone: before it
- * comes the same once with `warm` messages.
+ * The mode determines the path of the URL. A warm-up with `warm` messages precedes the measurement.
  *
- * With --round, recv asks for so many messages at a time, and the system shows the client none of them before all
- * are there (SO_RCVLOWAT). What it then does for each does not depend on how fast the server was, so it can be
- * counted. `count` is rounded up to whole rounds; `warm` is two, not held back.
+ * With --round, recv requests that many messages at a time, and SO_RCVLOWAT delays the client until all of
+ * them are there. The work per message then does not depend on the speed of the server, so it can be
+ * counted. `count` is rounded up to whole rounds; `warm` is two rounds, without the delay.
  */
 
 #ifndef BENCH_H
@@ -43,40 +42,40 @@ struct bench {
     size_t size;
     uint64_t count, warm, connections, rate, round;
 
-    /* send: this many may be sent now; the client counts them down. */
+    /* Mode send: the number of messages that may be sent now; the client counts them down. */
     volatile uint64_t to_send;
     volatile bool done;
 };
 
 extern struct bench bench;
 
-/* The client's own: sends a message on a connection. Text is only what the server is asked for. */
+/* Implemented by the client: sends a message. Requests to the server are text, payloads are binary. */
 void bench_send(void *connection, bool text, const void *bytes, size_t len);
 
 void bench_parse(const char *client, int argc, char **argv);
 
-/* A connection is open. In mode send, bench.to_send says then what to send. */
+/* Handles an open connection. In mode send, bench.to_send is set afterwards. */
 void bench_opened(void *connection);
 
-/* A message came. */
+/* Handles a received message. */
 void bench_message(void *connection, const void *bytes, size_t len);
 
-/* Bytes to send, at least `size` of them. */
+/* Returns the bytes to send, at least `size` of them. */
 const uint8_t *bench_payload(void);
 
-/* For clients that do not follow the script above: the measured part, and times to keep. */
+/* For clients with their own traffic: begin and end of the measurement, and recorded times. */
 void bench_begin(void);
 void bench_end(void);
 void bench_keep(uint64_t ns);
 uint64_t bench_now_ns(void);
 
-/* Sleeps until bench.done, for those whose library has threads of its own. */
+/* Sleeps until bench.done, for clients whose library has its own threads. */
 void bench_wait(void);
 
-/* Idle: call it before the first connection, and when all are open. */
+/* Mode idle: records the memory use, before the first connection and when all are open. */
 void bench_memory(bool after);
 
-/* Prints one line of JSON. */
+/* Prints the results as one line of JSON. */
 void bench_report(void);
 
 #ifdef __cplusplus

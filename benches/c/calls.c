@@ -1,10 +1,11 @@
 /*
- * How long what a game does in every frame keeps its thread, in four situations: nothing happens, messages
- * stream in, this thread sends all the time, and the server reads nothing. every_call.c has all functions.
+ * Measures how long the calls that a game makes every frame block its thread, in four situations: no
+ * traffic, a stream of received messages, continuous sending, and a server that does not read.
+ * every_call.c measures all functions.
  *
  *     calls ws://localhost:PORT [COUNT]
  *
- * The cost of looking at the clock is measured first and taken off.
+ * Timer overhead is measured first and subtracted.
  */
 
 #include "framewire.h"
@@ -93,7 +94,7 @@ static void when_nothing_happens(const char *url)
     for (i = 0; i < count; i++)
         TIMED(fw_socket_buffered_amount(socket));
     report(situation, "fw_socket_buffered_amount");
-    /* One in a while, as a game sends: the worker sleeps and is woken. */
+    /* One message at intervals, as a game sends: each wakes the sleeping worker. */
     for (i = 0; i < 2000; i++) {
         const struct timespec pause = {0, 500000};
         nanosleep(&pause, NULL);
@@ -111,7 +112,7 @@ static void in_a_flood(const char *url)
     char number[24];
     uint64_t delivered = 0, spent = 0;
 
-    /* More than can come before this is over. */
+    /* More than can be received during the measurement. */
     must(fw_socket_send_text(socket, number, (size_t)sprintf(number, "%u", 4000000000u)));
     while (kept < count / 10) {
         uint64_t begun = now_ns(), before = messages;
@@ -163,7 +164,7 @@ static void stalled(const char *url)
     static uint8_t bytes[65536];
     fw_result result;
 
-    /* The system's buffers and the queue fill up, and then every call is refused. */
+    /* Fills the system's buffers and the send queue until every call is rejected. */
     do
         TIMED(result = fw_socket_send_binary(socket, bytes, sizeof bytes));
     while (result == FW_RESULT_OK && kept < MOST_TIMES);
@@ -171,7 +172,7 @@ static void stalled(const char *url)
     while (kept < count)
         TIMED(result = fw_socket_send_binary(socket, bytes, 128));
     if (result != FW_RESULT_WOULD_BLOCK)
-        fprintf(stderr, "the queue is never full\n");
+        fprintf(stderr, "the send queue does not fill up\n");
     report(situation, "fw_socket_send_binary, refused");
     while (kept < count)
         TIMED(fw_poll(0, 1000));

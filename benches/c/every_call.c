@@ -1,13 +1,13 @@
 /*
- * How long each exported function keeps the game's thread, in two situations: 128 B messages stream in on a
- * socket, or a server reads nothing and the send queue is full. What takes a socket takes that one, and
- * where it needs a closed one, or one in its opening, one beside it.
+ * Measures how long each exported function blocks the calling thread, in two situations: a stream of
+ * received 128 B messages, or a server that does not read and a full send queue. Functions of a socket are
+ * called on that socket; those that require a closed or an opening socket, on another one.
  *
  *     every_call WS CERTIFICATE KEY [COUNT]
  *
- * The library's thread runs on another core than the game's, and ahead of the server there, as the two do
- * in a game. The cost of looking at the clock, and of calling through a table, is measured first and taken
- * off. What a call needs, or leaves behind, is made and cleared away outside the measured time.
+ * The worker thread runs on another core than the calling thread, with priority over the server. Timer
+ * overhead and the cost of an indirect call are measured first and subtracted. Set-up and clean-up of a
+ * call are not measured.
  */
 
 #include "framewire.h"
@@ -35,13 +35,13 @@ static void fail(const char *what)
             fail(#call);                                                                                     \
     } while (0)
 
-/* ---------------------------------------------------------------------------- what the calls are made on */
+/* ----------------------------------------------------------------------------------------- arguments */
 
-/* The socket whose connection is flooded, or stalled. */
+/* The socket that receives the stream, or whose server does not read. */
 static fw_socket busy;
-/* A closed one, made anew where a call adds to it. */
+/* A closed socket, recreated for calls that add to it. */
 static fw_socket closed;
-/* One that waits with its request in hand. */
+/* A socket that waits for its request event to be released. */
 static fw_socket opening;
 static fw_event request_event;
 static fw_request request;
@@ -52,7 +52,7 @@ static size_t certificate_len, key_len;
 
 static fw_segment segment;
 static fw_event event;
-/* As many as a game takes in a frame. */
+/* The number of events that a game dequeues per frame. */
 enum { SEVERAL = 16 };
 static fw_event events[SEVERAL];
 static size_t events_taken;
@@ -120,7 +120,7 @@ static void thread_started(void *user_data)
     (void)user_data;
     CPU_ZERO(&cores);
     CPU_SET(LIBRARY_CORE, &cores);
-    /* Where this is not allowed the library runs as the system likes. */
+    /* Without permission, the worker keeps the default priority. */
     sched_setaffinity(0, sizeof cores, &cores);
     sched_setscheduler(0, SCHED_RR, &ahead);
 }
@@ -143,7 +143,7 @@ static void read_file(const char *name, char *into, size_t cap, size_t *len)
     fclose(file);
 }
 
-/* --------------------------------------------------------------------------------- before and after a call */
+/* ------------------------------------------------------------------------- set-up and clean-up of calls */
 
 static fw_socket new_socket(const char *path)
 {
@@ -190,7 +190,7 @@ static void get_segment(void)
 {
     MUST(fw_buffer_get(128, &segment));
 }
-/* Sent, refused or given back already: then it is not ours any more, which the handle tells. */
+/* If it was sent or released already, the handle is invalid and this does nothing. */
 static void drop_segment(void)
 {
     fw_segment_release(segment);
@@ -220,7 +220,7 @@ static void drop_tls(void)
     fw_tls_destroy(tls);
 }
 
-/* ------------------------------------------------------------------------------------- one call, many times */
+/* --------------------------------------------------------------------------------------------- the calls */
 
 typedef struct row {
     const char *name;
@@ -234,9 +234,9 @@ typedef struct row {
     {                                                                                                        \
         __VA_ARGS__;                                                                                         \
     }
-/* Must go well. */
+/* A call that must succeed. */
 #define TAKES(name, ...) CALL(name, if (name(__VA_ARGS__) != FW_RESULT_OK) fail(#name))
-/* Is asked; or may be refused, as a full queue does. */
+/* A call that returns a value, or that may be rejected because of a full queue. */
 #define ASKS(name, ...) CALL(name, result = (uint64_t)(uintptr_t)name(__VA_ARGS__))
 
 ASKS(fw_result_name, FW_RESULT_TIMED_OUT)
@@ -249,7 +249,7 @@ ASKS(fw_version)
 ASKS(fw_version_string)
 ASKS(fw_sizeof, FW_STRUCT_EVENT)
 CALL(fw_config_init, fw_config_init(&config, sizeof config))
-/* Refused, as the library runs; load.c has the first one. */
+/* Fails, because the library is running; load.c measures the first call. */
 ASKS(fw_init, &config)
 TAKES(fw_set_log, FW_LOG_OFF, NULL, NULL)
 TAKES(fw_network_changed)
@@ -390,7 +390,7 @@ static void fresh_structs(void)
     extension.add_negotiation = offer;
     fresh_socket();
 }
-/* Those that the rows before have set one by one. */
+/* Sets all callbacks that the previous rows have set one by one. */
 static void every_callback(void)
 {
     fw_callbacks_init(&callbacks, sizeof callbacks);
@@ -460,14 +460,14 @@ static const row rows[] = {
     ROW(fw_request_header),
 };
 
-/* What a connection may not survive, or answers to much later: last. */
+/* Calls that may end the connection, or whose effect comes later, run last. */
 static const row last_rows[] = {
     ROW(fw_network_changed), ROW_WITH(fw_suspend, NULL, resume), ROW_WITH(fw_resume, suspend, NULL),
 };
 /* clang-format on */
 
-/* The flood goes on, and there is always something that waits; and finalizers run, as in every frame. */
-static void breathe(void)
+/* Limits the queued events but leaves at least one, and runs finalizers, as a game does every frame. */
+static void run_frame(void)
 {
     fw_poll(fw_pending() > ENOUGH_WAIT ? ENOUGH_WAIT / 2 : 1, 0);
 }
@@ -485,7 +485,7 @@ static void measure(const row *row, size_t times_called)
         if (row->after)
             row->after();
         if (i % 16 == 15)
-            breathe();
+            run_frame();
     }
 }
 
@@ -501,9 +501,9 @@ static void measure_overhead(void)
     set_overhead();
 }
 
-/* --------------------------------------------------------------------------------- opening and ending sockets */
+/* ------------------------------------------------------------------------- opening and closing sockets */
 
-/* Opens sockets, TOGETHER at a time, and ends them in a given way; the one or the other is timed. */
+/* Opens TOGETHER sockets at a time and closes them in a given way; one of the two is timed. */
 static void lives(fw_result (*end)(fw_socket), const char *name, bool opens)
 {
     fw_socket some[TOGETHER];
@@ -527,7 +527,7 @@ static void lives(fw_result (*end)(fw_socket), const char *name, bool opens)
         }
         for (i = 0; i < TOGETHER; i++)
             fw_socket_destroy(some[i]);
-        breathe();
+        run_frame();
     }
     report(situation, name);
 }
@@ -554,7 +554,7 @@ static void hold_a_request(void)
     MUST(fw_request_set_header(request, "X-Game", "0"));
 }
 
-/* A hold more each time, and all are given up at the end. */
+/* Each call adds a reference; all are released at the end. */
 static void measure_retain(void)
 {
     static const row retain = ROW(fw_segment_retain);
@@ -570,7 +570,7 @@ static void measure_retain(void)
 static void flood(void)
 {
     char number[24];
-    /* More than can come before this is over. */
+    /* More than can be received during the measurement. */
     MUST(fw_socket_send_text(busy, number, (size_t)sprintf(number, "%u", 4000000000u)));
 }
 
@@ -578,7 +578,7 @@ static void stall(void)
 {
     static uint8_t large[65536];
     struct timespec pause = {0, 50000000};
-    /* What the system takes it has taken when nothing moves any more. */
+    /* The system's buffers are full when the amount no longer changes. */
     for (;;) {
         while (fw_socket_send_binary(busy, large, sizeof large) == FW_RESULT_OK) {
         }
@@ -612,7 +612,7 @@ static void every_call(const char *path, void (*make_busy)(void))
         report(situation, last_rows[i].name);
     }
     fw_event_release(&request_event);
-    /* It may wait, and is the only one: with all of the above still there. */
+    /* May block, and is measured with all of the above still open. */
     begun = now_ns();
     MUST(fw_shutdown(5000));
     keep(now_ns() - begun);

@@ -1,4 +1,4 @@
-/* Frames as RFC 6455 section 5.2 draws them, as far as the server and the raw client need them. */
+/* The subset of RFC 6455 section 5.2 that the server and the raw client need. */
 
 #ifndef FRAMES_H
 #define FRAMES_H
@@ -9,13 +9,13 @@
 
 enum opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, NOT_FINAL = 0x100 };
 
-/* Without the mask. */
+/* Returns the length of a header without the mask. */
 static inline size_t header_len(uint64_t len)
 {
     return len < 126 ? 2 : len < 65536 ? 4 : 10;
 }
 
-/* Writes a header; returns its length. A client's has a mask. */
+/* Writes a header, with a mask for a client. Returns its length. */
 static inline size_t put_header(uint8_t *at, int opcode, uint64_t len, const uint8_t *mask)
 {
     size_t head = header_len(len), i;
@@ -29,7 +29,7 @@ static inline size_t put_header(uint8_t *at, int opcode, uint64_t len, const uin
     return head + 4;
 }
 
-/* XOR with the mask, `at` bytes into the payload. */
+/* XORs with the mask, from offset `at` of the payload. */
 static inline void unmask(uint8_t *bytes, size_t len, const uint8_t *mask, uint64_t at)
 {
     uint8_t turned[4];
@@ -58,10 +58,10 @@ struct parser {
     uint64_t left, at; /* of the payload */
 };
 
-/* Eats a header, or as much of it as there is; returns where it stopped. */
+/* Parses a header, or the available part of it. Returns the number of bytes consumed. */
 static inline uint8_t *parse_header(struct parser *parser, uint8_t *at, const uint8_t *end)
 {
-    /* The usual case at once: a short message of a client, whole header there. */
+    /* Fast path: a short message of a client with a complete header. */
     if (!parser->have && end - at >= 6 && (at[1] & 128) && (at[1] & 127) < 126) {
         parser->left = at[1] & 127;
         parser->is_final = at[0] >> 7;

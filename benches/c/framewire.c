@@ -1,4 +1,4 @@
-/* Framewire through its C ABI. --variant worker (the default), poll or pull says how events come. */
+/* Framewire through its C ABI. --variant worker (the default), poll or pull selects the delivery mode. */
 
 #include "bench.h"
 #include "framewire.h"
@@ -12,7 +12,7 @@
 enum delivery { WORKER, POLL, PULL };
 static enum delivery delivery;
 static fw_tls tls;
-/* Mode connect: one more is open. */
+/* Mode connect: counts an open connection. */
 static sem_t is_open;
 
 static void must(fw_result result)
@@ -42,7 +42,7 @@ void bench_send(void *connection, bool text, const void *bytes, size_t len)
               : fw_socket_send_binary(unbox(connection), bytes, len));
 }
 
-/* Sends what may be sent now; in mode send, what the script allows is far below the queue's limit. */
+/* Sends as many messages as are allowed now, which is far below the limit of the send queue. */
 static void send_allowed(fw_socket socket)
 {
     uint64_t count = bench.to_send;
@@ -108,7 +108,7 @@ static void pull(void)
     }
 }
 
-/* The game's main loop, which has nothing else to do and so waits when there is nothing. */
+/* The main loop of a game, which waits when no event is queued. */
 static void turn(void)
 {
     if (!fw_wait(100))
@@ -145,7 +145,7 @@ static fw_socket open_one(void)
     return socket;
 }
 
-/* Settings that trust the server; each remembers sessions of its own. */
+/* Creates TLS settings that trust the server, with their own session cache. */
 static fw_tls trusting(void)
 {
     static char pem[65536];
@@ -160,8 +160,8 @@ static fw_tls trusting(void)
     return made;
 }
 
-/* One after the other. --variant cold: none resumes the session of another, for which each has TLS settings of
- * its own, which are made as it connects. */
+/* Opens connections one after the other. --variant cold: no session is resumed, because each connection
+ * creates its own TLS settings. */
 static void connect_all(void)
 {
     bool is_cold = bench.tls && !strcmp(bench.variant, "cold");
@@ -182,7 +182,7 @@ static void connect_all(void)
             while (sem_trywait(&is_open))
                 turn();
         bench_keep(bench_now_ns() - begun);
-        /* Without a closing handshake, as most peers end here. */
+        /* Without a closing handshake, like most other clients in this mode. */
         must(fw_socket_abort(socket));
         must(fw_socket_destroy(socket));
     }
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
         run();
     }
     if (bench.mode == MODE_IDLE)
-        usleep(300000); /* what the upgrades needed is given back */
+        usleep(300000); /* until the memory of the upgrades is released */
     bench_memory(true);
     bench_report();
     must(fw_shutdown(2000));

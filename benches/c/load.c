@@ -1,5 +1,5 @@
 /*
- * What it takes to have the library at all: loading it, starting it and ending it.
+ * Measures loading the library, fw_init and fw_shutdown.
  *
  *     load LIBRARY
  */
@@ -18,7 +18,7 @@ static double microseconds(void)
 
 int main(int argc, char **argv)
 {
-    /* Room for an fw_config of any version. */
+    /* Large enough for an fw_config of any version. */
     uint32_t config[64] = {0};
     uint32_t (*init)(const void *), (*shut_down)(uint32_t);
     void (*prepare)(void *, size_t);

@@ -1,6 +1,6 @@
 /*
- * The limit: a client that moves the same bytes with the same system calls and understands nothing. It
- * writes frames made beforehand, reads into one large buffer and counts bytes.
+ * The lower bound: a client that moves the same bytes with the same system calls but does not parse them.
+ * It writes precomputed frames, reads into one large buffer and counts bytes.
  */
 
 #include "bench.h"
@@ -20,7 +20,7 @@ enum { BUFFER = 256 * 1024 };
 struct link {
     int fd;
     SSL *ssl;
-    size_t rest; /* bytes of a message that has not come whole */
+    size_t rest; /* bytes of an incomplete message */
 };
 
 static uint8_t buffer[BUFFER];
@@ -67,7 +67,7 @@ void bench_send(void *connection, bool text, const void *bytes, size_t len)
     static size_t room, ready;
     if (room < len + 14)
         at = realloc(at, room = len + 14);
-    /* The same bytes every time, so the frame is made once. */
+    /* The same bytes every time, so the frame is encoded once. */
     if (text || !ready) {
         size_t made = frame(at, text ? TEXT : BINARY, bytes, len);
         give(connection, at, made);
@@ -110,7 +110,7 @@ static void connect_to(struct link *link)
     } while (!strstr(answer, "\r\n\r\n"));
 }
 
-/* Bytes came: as many messages as that are. */
+/* Counts the messages in the received bytes. */
 static void count(struct link *link, size_t n, size_t message)
 {
     for (link->rest += n; link->rest >= message && !bench.done; link->rest -= message)
@@ -132,7 +132,7 @@ static void receive(struct link *link)
     bench_end();
 }
 
-/* Writes as much of many equal frames at a time as fits. */
+/* Writes many equal frames at a time. */
 static void send_all(struct link *link)
 {
     size_t len = bench.size + header_len(bench.size) + 4, frames = BUFFER / len ? BUFFER / len : 1, i;

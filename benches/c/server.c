@@ -1,18 +1,17 @@
 /*
- * The server that every client is measured against. It knows as little as it can: one thread, epoll,
- * frames prepared beforehand, and it spins while anybody is connected, so that no client pays for
- * waking it.
+ * The server for all benchmark clients. Does as little work as possible: one thread, epoll, precomputed
+ * frames. It busy-waits while a client is connected, so that no client pays for waking it.
  *
  *     server PLAIN_PORT [TLS_PORT CERT.pem KEY.pem]      (port 0: any; prints "ws PORT" and "wss PORT")
  *
- * The path says what a connection is for:
- *   /echo         every message comes back
+ * The path selects the behaviour:
+ *   /echo         echoes every message
  *   /flood/SIZE   a text message with a number N is answered by N binary messages of SIZE bytes
  *   /sink         a text message with a number N asks for a text after every N binary messages
  *   /push/SIZE    a text message with a number N (per second) starts a stream of binary messages, each
  *                 beginning with the time at which it was sent (CLOCK_MONOTONIC, nanoseconds, 8 bytes)
- *   /idle         nothing is said
- *   /stall        nothing is read after the upgrade
+ *   /idle         sends nothing
+ *   /stall        reads nothing after the upgrade
  */
 
 #include "frames.h"
@@ -36,7 +35,7 @@ enum { READ_SIZE = 256 * 1024, BLOCK_SIZE = 1024 * 1024, HEAD_SIZE = 4096, SINK_
 enum purpose { ECHO, FLOOD, SINK, PUSH, IDLE, STALL };
 enum stage { TLS_HANDSHAKE, UPGRADE, OPEN, ENDING };
 
-/* Bytes of many equal frames, written again and again. */
+/* The bytes of many equal frames, written repeatedly. */
 struct block {
     size_t size, frame_len, len;
     uint8_t *bytes;
@@ -48,18 +47,18 @@ struct conn {
     SSL *ssl;
     enum stage stage;
     enum purpose purpose;
-    int events; /* what epoll was asked for */
+    int events; /* events registered with epoll */
     size_t size;
 
     char head[HEAD_SIZE];
     size_t head_len;
 
     struct parser parser;
-    uint64_t number; /* of a text message that is being read */
+    uint64_t number; /* in the text message being read */
     uint64_t ack_every, received;
     int64_t last_read;
 
-    uint8_t *out; /* waits to be written: out[out_from] to out[out_to - 1] */
+    uint8_t *out; /* bytes to write: out[out_from] to out[out_to - 1] */
     size_t out_from, out_to, out_cap;
     struct block *block;
     uint64_t flood_left, flood_at;
@@ -110,7 +109,7 @@ static struct block *block_of(size_t size)
 
 /* ------------------------------------------------------------------------------------------ bytes */
 
-/* Like read: 0 is the end, -1 with EAGAIN nothing now. */
+/* Like read: 0 at the end, -1 with EAGAIN if nothing is available. */
 static ssize_t take(struct conn *conn, void *to, size_t len)
 {
     int n;
@@ -156,7 +155,7 @@ static void say(struct conn *conn, int opcode, const void *payload, size_t len)
     conn->out_to += head + len;
 }
 
-/* Writes what waits. False if the connection is gone. */
+/* Writes the queued bytes. Returns false if the connection is closed. */
 static int flush(struct conn *conn)
 {
     ssize_t n;
@@ -257,7 +256,7 @@ static void order(struct conn *conn, uint64_t number)
         conn->received = 0;
     } else if (conn->purpose == PUSH && number && !conn->push_every) {
         conn->push_every = (int64_t)(1000000000 / number);
-        /* Spread over the time between two messages, as players are. */
+        /* Spreads the streams over the interval between two messages. */
         conn->push_next = now_ns() + (int64_t)((uint64_t)conn->fd * 7919 % 1000) * conn->push_every / 1000;
         conn->next_push = pushing;
         pushing = conn;
@@ -279,7 +278,7 @@ static void ended(struct conn *conn)
     conn->number = 0;
 }
 
-/* A piece of a frame's payload: NULL when its header is complete. */
+/* Handles a part of a frame's payload; NULL when its header is complete. */
 static void piece(struct conn *conn, uint8_t *bytes, size_t len)
 {
     struct parser *parser = &conn->parser;
@@ -340,7 +339,7 @@ static int messages(struct conn *conn)
     return 1;
 }
 
-/* False if the connection is over. */
+/* Returns false if the connection is closed. */
 static int serve(struct conn *conn, uint32_t events)
 {
     if (conn->stage == TLS_HANDSHAKE) {
@@ -370,7 +369,7 @@ static void push(int64_t now)
         now = now_ns();
         memcpy(payload, &now, sizeof now);
         say(conn, BINARY, payload, conn->size < sizeof payload ? conn->size : sizeof payload);
-        flush(conn); /* one that is gone is found out by reading */
+        flush(conn); /* a closed connection is detected by reading */
     }
 }
 
@@ -441,7 +440,7 @@ int main(int argc, char **argv)
     listen_on("ws", argv[1], &plain_fd);
     if (argc == 5) {
         tls = SSL_CTX_new(TLS_server_method());
-        /* The same cipher for everybody who speaks TLS 1.3, and its nearest relative for TLS 1.2. */
+        /* The same cipher for all clients with TLS 1.3, and the closest one for TLS 1.2. */
         SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256");
         SSL_CTX_set_cipher_list(tls, "ECDHE+AESGCM");
         SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -1,5 +1,5 @@
 /*
- * Times of single calls: the clock's own cost is taken off, and a line of JSON says how they lie.
+ * Records the durations of calls, subtracts timer overhead, and prints statistics as a line of JSON.
  */
 
 #ifndef TIMED_H
@@ -34,7 +34,7 @@ static int compare_times(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* What was kept is the cost of measuring nothing. */
+/* The recorded times are those of empty calls. */
 static void set_overhead(void)
 {
     qsort(times, kept, sizeof *times, compare_times);
@@ -47,7 +47,7 @@ static void report(const char *situation, const char *call)
     uint64_t sum = 0;
     size_t i;
     if (!kept) {
-        fprintf(stderr, "%s, %s: nothing was measured\n", situation, call);
+        fprintf(stderr, "%s, %s: no times were recorded\n", situation, call);
         exit(1);
     }
     qsort(times, kept, sizeof *times, compare_times);

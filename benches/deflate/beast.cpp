@@ -1,4 +1,4 @@
-// Boost.Beast, synchronous, with the buffers that suit it.
+// Boost.Beast, synchronous, with tuned buffers.
 //
 //     beast URL receive|send COUNT MESSAGES-FILE
 
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     socket.next_layer().set_option(asio::ip::tcp::no_delay(true));
     beast::websocket::permessage_deflate deflate;
     deflate.client_enable = true;
-    // What zlib has for defaults, as the others do; Beast's own are 8 and 4.
+    // zlib's defaults, like the other clients; Beast's are 8 and 4.
     deflate.compLevel = 6;
     deflate.memLevel = 8;
     socket.set_option(deflate);

@@ -1,4 +1,4 @@
-/* Framewire, callbacks on the worker.
+/* Framewire, with callbacks on the worker thread.
  *
  *     framewire URL receive|send COUNT MESSAGES-FILE
  *

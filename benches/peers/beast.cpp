@@ -1,5 +1,5 @@
-// Boost.Beast: blocking with one connection, asynchronous in the game. Not its defaults: messages are
-// sent as one frame, through a write buffer of 64 KiB, as its users do who want it fast.
+// Boost.Beast: blocking with one connection, asynchronous in mode game. Tuned for speed: messages are sent
+// as one frame, through a write buffer of 64 KiB.
 
 #include "../c/bench.h"
 

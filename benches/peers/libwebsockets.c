@@ -1,5 +1,5 @@
-/* libwebsockets, with its service buffer at 64 KiB. A message is written whole in one WRITEABLE callback,
- * and so are as many as its pipe takes. */
+/* libwebsockets, with its service buffer at 64 KiB. A WRITEABLE callback writes whole messages,
+ * until the pipe is full. */
 
 #include "../c/bench.h"
 
@@ -8,10 +8,10 @@
 
 struct link {
     struct lws *wsi;
-    uint8_t *out; /* one message that waits, behind the room that lws wants */
+    uint8_t *out; /* one queued message, after the padding that lws requires */
     size_t out_len;
     bool out_text;
-    uint8_t *in; /* a message that has not come whole */
+    uint8_t *in; /* an incomplete message */
     size_t in_len, in_room;
 };
 
@@ -41,7 +41,7 @@ static int write_what_waits(struct link *link)
     }
     while (bench.to_send && !lws_send_pipe_choked(link->wsi)) {
         bench.to_send = bench.to_send - 1;
-        memcpy(payload + LWS_PRE, bench_payload(), bench.size); /* it was masked where it lay */
+        memcpy(payload + LWS_PRE, bench_payload(), bench.size); /* it was masked in place */
         if (lws_write(link->wsi, payload + LWS_PRE, bench.size, LWS_WRITE_BINARY) < 0)
             return -1;
     }

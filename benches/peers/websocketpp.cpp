@@ -1,5 +1,5 @@
-// websocketpp over Asio, all on one thread. It has no word for "the queue is empty", so what may be sent
-// is queued at once. It asks std::random_device for every mask.
+// websocketpp with Asio, on one thread. It has no callback for an empty queue, so messages are queued as
+// soon as they are allowed. It calls std::random_device for every mask.
 
 #include "../c/bench.h"
 

@@ -1,5 +1,5 @@
-/* wslay, which does frames and leaves sockets and handshakes to its user: blocking with one connection,
- * epoll in the game. Received messages are assembled by it. */
+/* wslay, which implements frames but not sockets and handshakes: blocking with one connection, epoll in
+ * mode game. wslay assembles received messages. */
 
 #include "../c/bench.h"
 
@@ -20,7 +20,7 @@ struct link {
     int fd;
     SSL *ssl;
     wslay_event_context_ptr context;
-    bool may_wait; /* the next read has nothing before it */
+    bool may_block; /* the next read is the first of its round */
 };
 
 static SSL_CTX *tls;
@@ -36,12 +36,12 @@ static ssize_t receive(wslay_event_context_ptr context, uint8_t *to, size_t len,
     struct link *link = user_data;
     ssize_t n;
     (void)flags;
-    /* It asks until nothing comes; only the first time of a round may wait. */
+    /* wslay reads until nothing is available; only the first read of a round may block. */
     if (link->ssl)
-        n = link->may_wait || SSL_pending(link->ssl) ? SSL_read(link->ssl, to, (int)len) : -1;
+        n = link->may_block || SSL_pending(link->ssl) ? SSL_read(link->ssl, to, (int)len) : -1;
     else
-        n = recv(link->fd, to, len, link->may_wait ? 0 : MSG_DONTWAIT);
-    link->may_wait = false;
+        n = recv(link->fd, to, len, link->may_block ? 0 : MSG_DONTWAIT);
+    link->may_block = false;
     if (n <= 0)
         wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
     return n <= 0 ? -1 : n;
@@ -60,7 +60,7 @@ static ssize_t transmit(wslay_event_context_ptr context, const uint8_t *from, si
 
 static int mask(wslay_event_context_ptr context, uint8_t *to, size_t len, void *user_data)
 {
-    /* A kilobyte of random bytes at a time. */
+    /* Reads random bytes one kilobyte at a time. */
     static uint8_t pool[1024];
     static size_t used = sizeof pool;
     (void)context;
@@ -144,7 +144,7 @@ static void write_all(struct link *link)
 
 static void read_some(struct link *link)
 {
-    link->may_wait = true;
+    link->may_block = true;
     do {
         if (wslay_event_recv(link->context))
             fail("wslay_event_recv");
