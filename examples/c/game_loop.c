@@ -17,7 +17,7 @@
 
 /* State shared by the callbacks and the loop. Callbacks run inside fw_poll, so no lock is needed. */
 struct game {
-    int answers;
+    int echoes;
     int finished;
     int failed;
 };
@@ -35,7 +35,7 @@ static void on_text(fw_socket socket, const char *text, size_t len, void *user_d
     struct game *game = user_data;
     (void)socket;
     printf("text: %.*s\n", (int)len, text);
-    game->answers++;
+    game->echoes++;
 }
 
 static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
@@ -43,7 +43,7 @@ static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *u
     struct game *game = user_data;
     (void)socket;
     printf("binary: %zu bytes, the first is %d\n", len, len ? data[0] : -1);
-    game->answers++;
+    game->echoes++;
 }
 
 static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_t len, void *user_data)
@@ -138,10 +138,10 @@ int main(int argc, char **argv)
             sent = 1;
             printf("frame %d: three messages queued, %zu bytes\n", frame, fw_socket_buffered_amount(socket));
         }
-        if (game.answers == 3 && fw_socket_latency_us(socket) >= 0) {
+        if (game.echoes == 3 && fw_socket_latency_us(socket) >= 0) {
             printf("frame %d: latency %lld us\n", frame, (long long)fw_socket_latency_us(socket));
             must(fw_socket_close(socket, 4000, "game over"));
-            game.answers++;
+            game.echoes++;
         }
         nanosleep(&sixtieth, NULL); /* a game renders a frame here */
     }

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     fw_extension extension;
     fw_socket socket;
     fw_event event;
-    int running = 1, answers = 0, changed = 0;
+    int running = 1, echoes = 0, changed = 0;
 
     if (argc < 2 || !xor|| fw_socket_create(argv[1], &socket) != FW_RESULT_OK) {
         fprintf(stderr, "usage: %s URL\n", argv[0]);
@@ -90,11 +90,11 @@ int main(int argc, char **argv)
                 break;
             case FW_EVENT_TEXT:
                 printf("text: %.*s\n", (int)event.payload.count, payload);
-                answers += event.payload.count == 14 && memcmp(payload, "secret, almost", 14) == 0;
+                echoes += event.payload.count == 14 && memcmp(payload, "secret, almost", 14) == 0;
                 break;
             case FW_EVENT_BINARY:
                 printf("binary: %zu bytes\n", event.payload.count);
-                answers += event.payload.count == 3 && memcmp(payload, "\x01\x02\x03", 3) == 0;
+                echoes += event.payload.count == 3 && memcmp(payload, "\x01\x02\x03", 3) == 0;
                 changed = xor->changed;
                 fw_socket_close(event.socket, 1000, NULL);
                 break;
@@ -113,5 +113,5 @@ int main(int argc, char **argv)
     }
     fw_socket_destroy(socket);
     fw_shutdown(2000);
-    return answers == 2 && changed == 4 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return echoes == 2 && changed == 4 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
