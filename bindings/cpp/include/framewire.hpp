@@ -36,9 +36,9 @@
  * Socket was destroyed, or in shutdown. An exception that leaves a callback cannot pass through the
  * library, which is not C++, so it calls std::terminate at the point of the throw.
  *
- * Threading. Every function may be called from any thread and inside any callback, and does not block,
- * except wait and shutdown, which are bounded by their timeouts. Moving or destroying an
- * object is not synchronized with its other functions.
+ * Threading. Every function may be called from any thread and inside any callback, except shutdown, which
+ * fails inside a callback. None blocks, except wait and shutdown, which are bounded by their timeouts.
+ * Moving or destroying an object is not synchronized with its other functions.
  */
 
 #ifndef FRAMEWIRE_HPP
