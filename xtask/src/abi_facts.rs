@@ -328,11 +328,11 @@ mod tests {
 
     #[test]
     fn a_patch_is_not_enough_for_a_break() {
-        let promise = |version: &str| compatible_version(&format!("version {version}\n\nvalue A 1\n"));
-        assert_eq!(promise("0.1.0"), promise("0.1.1"));
-        assert_ne!(promise("0.1.1"), promise("0.2.0"));
-        assert_eq!(promise("1.1.0"), promise("1.2.0"));
-        assert_ne!(promise("1.2.0"), promise("2.0.0"));
+        let part = |version: &str| compatible_version(&format!("version {version}\n\nvalue A 1\n"));
+        assert_eq!(part("0.1.0"), part("0.1.1"));
+        assert_ne!(part("0.1.1"), part("0.2.0"));
+        assert_eq!(part("1.1.0"), part("1.2.0"));
+        assert_ne!(part("1.2.0"), part("2.0.0"));
     }
 
     #[test]
@@ -350,8 +350,8 @@ mod tests {
     const FROZEN: &str = "64-bit fw_c: 16 bytes\n64-bit fw_c.one: 4 bytes at 0\n\
                           64-bit fw_c.two: 8 bytes at 8\n";
 
-    /// Whether a struct may change in these lines: each stands for the one that begins as it does, is
-    /// new, or, with a minus, goes.
+    /// Returns whether a change of these lines is compatible: each replaces the line with the same name, adds one,
+    /// or, with a minus, removes it.
     fn may_change(old: &str, changes: &[&str]) -> bool {
         let mut new: Vec<String> = old.lines().map(str::to_owned).collect();
         for change in changes {

@@ -3,7 +3,7 @@
 use crate::c::{self, Build};
 use crate::run::{self, DEVELOPMENT, Echo, Outcome, cargo, command, ensure, root};
 
-pub fn play(echo: &Echo, build: Build) -> Outcome {
+pub fn run_game(echo: &Echo, build: Build) -> Outcome {
     let library = c::library(build)?;
     let program = c::compile(&root().join("examples/c/game_loop.c"), &library, build)?;
     println!("\n== {} ==", echo.ws);
@@ -16,5 +16,5 @@ pub fn run() -> Outcome {
     ensure("cc", &["gcc", "libc6-dev"])?;
     println!("Building the library and the echo server …");
     run::run_in_view(cargo().args(DEVELOPMENT))?;
-    play(&Echo::start()?, Build::Development)
+    run_game(&Echo::start()?, Build::Development)
 }

@@ -4,8 +4,8 @@ use crate::files;
 use crate::run::Outcome;
 
 pub fn check() -> Outcome {
-    let promises = files::text("GUARANTEES.md")?;
-    let tests: Vec<&str> = named_tests(&promises).collect();
+    let guarantees = files::text("GUARANTEES.md")?;
+    let tests: Vec<&str> = named_tests(&guarantees).collect();
     let missing: Vec<&str> = tests.iter().copied().filter(|test| !exists(test)).collect();
     println!("{} tests", tests.len());
     match missing.as_slice() {

@@ -153,7 +153,7 @@ fn hostile(minutes: &str) -> run::Outcome {
     c_tests::hostile((minutes * 60.0) as u32)
 }
 
-/// Runs a step as a command of its own.
+/// Runs a step as a command.
 fn alone(verdict: Verdict) -> run::Outcome {
     match verdict {
         Verdict::Passed => Ok(()),

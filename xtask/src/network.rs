@@ -50,8 +50,8 @@ fn test() -> Outcome {
     let (mut passed, mut failures) = (0, Vec::new());
     for (name, test) in names.iter().zip(tests) {
         let output = test.wait_with_output().map_err(|error| error.to_string())?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        for line in said.lines().filter(|line| line.contains(" ms") || line.contains(" s")) {
+        let printed = String::from_utf8_lossy(&output.stdout);
+        for line in printed.lines().filter(|line| line.contains(" ms") || line.contains(" s")) {
             if !line.starts_with("test ") {
                 println!("{line}");
             }
@@ -59,7 +59,7 @@ fn test() -> Outcome {
         if output.status.success() {
             passed += 1;
         } else {
-            failures.push(format!("{name}:\n{said}{}", String::from_utf8_lossy(&output.stderr)));
+            failures.push(format!("{name}:\n{printed}{}", String::from_utf8_lossy(&output.stderr)));
         }
     }
     println!("{passed} passed, {} failed", failures.len());

@@ -80,6 +80,6 @@ fn client(program: &Path, library: &Path, url: &str, bytes: u32, count: u32) -> 
     let mut client = command(program);
     // Overrides the library that the program was linked with.
     client.env("LD_PRELOAD", library.join("libframewire.so"));
-    let said = quietly(client.arg(url).arg(bytes.to_string()).arg(count.to_string()))?;
-    said.trim().parse().map_err(|_| format!("{said:?} is not a number"))
+    let printed = quietly(client.arg(url).arg(bytes.to_string()).arg(count.to_string()))?;
+    printed.trim().parse().map_err(|_| format!("{printed:?} is not a number"))
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use crate::c::{self, Build};
 use crate::files;
 use crate::real::{Problem, verdict};
-use crate::run::{Echo, Outcome, command, ensure, free_port, has, quietly, root, run, scratch};
+use crate::run::{Echo, Outcome, command, ensure_server, free_port, quietly, root, run, scratch};
 use crate::schedule::Verdict;
 
 pub fn squid(echo: &Echo) -> Verdict {
@@ -117,26 +117,14 @@ fn client(url: &str, proxy: &str, expected: &str) -> Outcome<Command> {
     Ok(client)
 }
 
-/// Installs a program if it is missing; it may not be in the PATH of ordinary users.
-fn installed(program: &'static str, package: &str) -> Result<&'static str, Problem> {
-    let sbin: &'static str = match program {
-        "squid" => "/usr/sbin/squid",
-        "danted" => "/usr/sbin/danted",
-        program => program,
-    };
-    let program = if has(program) { program } else { sbin };
-    ensure(program, &[package]).map_err(Problem::Missing)?;
-    Ok(program)
-}
-
 /// Returns a URL whose connection is refused.
 fn refusing_target() -> Result<String, Problem> {
     Ok(format!("ws://127.0.0.1:{}/", free_port().map_err(Problem::Failed)?))
 }
 
 fn through_squid(echo: &Echo) -> Result<(), Problem> {
-    let program = installed("squid", "squid")?;
-    let proxy = Proxy::start(program, &["-N", "-f"], "squid.conf").map_err(Problem::Failed)?;
+    let program = ensure_server("squid", "squid").map_err(Problem::Missing)?;
+    let proxy = Proxy::start(&program, &["-N", "-f"], "squid.conf").map_err(Problem::Failed)?;
     let good = proxy.url("http", "bob:secret@");
     proxy.lets_through(echo, &good)?;
     proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
@@ -149,8 +137,8 @@ fn through_squid(echo: &Echo) -> Result<(), Problem> {
 }
 
 fn through_tinyproxy(echo: &Echo) -> Result<(), Problem> {
-    let program = installed("tinyproxy", "tinyproxy-bin")?;
-    let proxy = Proxy::start(program, &["-d", "-c"], "tinyproxy.conf").map_err(Problem::Failed)?;
+    let program = ensure_server("tinyproxy", "tinyproxy-bin").map_err(Problem::Missing)?;
+    let proxy = Proxy::start(&program, &["-d", "-c"], "tinyproxy.conf").map_err(Problem::Failed)?;
     let good = proxy.url("http", "bob:secret@");
     proxy.lets_through(echo, &good)?;
     proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
@@ -159,7 +147,7 @@ fn through_tinyproxy(echo: &Echo) -> Result<(), Problem> {
 }
 
 fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
-    let program = installed("microsocks", "microsocks")?;
+    let program = ensure_server("microsocks", "microsocks").map_err(Problem::Missing)?;
     let port = free_port().map_err(Problem::Failed)?;
     let mut command = Command::new(program);
     command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-u", "bob", "-P", "secret"]);
@@ -175,8 +163,8 @@ fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
 }
 
 fn through_dante(echo: &Echo) -> Result<(), Problem> {
-    let program = installed("danted", "dante-server")?;
-    let proxy = Proxy::start(program, &["-f"], "danted.conf").map_err(Problem::Failed)?;
+    let program = ensure_server("danted", "dante-server").map_err(Problem::Missing)?;
+    let proxy = Proxy::start(&program, &["-f"], "danted.conf").map_err(Problem::Failed)?;
     for scheme in ["socks5", "socks5h"] {
         proxy.lets_through(echo, &proxy.url(scheme, ""))?;
         proxy.expect(&refusing_target()?, &proxy.url(scheme, ""), "0", None)?;

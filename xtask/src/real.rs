@@ -10,8 +10,8 @@ use crate::c::{self, Build};
 use crate::files;
 use crate::python;
 use crate::run::{
-    DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, free_port, has, may_install, quietly,
-    root, run, scratch,
+    DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, ensure_server, free_port, may_install,
+    quietly, root, run, scratch,
 };
 use crate::schedule::Verdict;
 
@@ -114,17 +114,10 @@ fn start_node() -> Outcome<Server> {
 }
 
 fn behind_nginx() -> Result<(), Problem> {
-    let program = find_nginx().map_err(Problem::Missing)?;
+    let program = ensure_server("nginx", "nginx-light").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
-    let front = start_nginx(program, "nginx.conf", backend.port).map_err(Problem::Failed)?;
+    let front = start_nginx(&program, "nginx.conf", backend.port).map_err(Problem::Failed)?;
     echo_against(&format!("wss://localhost:{}/", front.port), Some(&front.ca)).map_err(Problem::Failed)
-}
-
-fn find_nginx() -> Outcome<&'static str> {
-    // Not in the PATH of ordinary users.
-    let program = if has("nginx") { "nginx" } else { "/usr/sbin/nginx" };
-    ensure(program, &["nginx-light"])?;
-    Ok(program)
 }
 
 fn start_nginx(program: &str, template: &str, backend: u16) -> Outcome<Front> {

@@ -269,6 +269,18 @@ pub fn ensure(program: &str, packages: &[&str]) -> Outcome {
     }
 }
 
+/// Installs a server if it is missing, and returns its program. Debian installs some into `/usr/sbin`, which is not
+/// in the PATH of ordinary users.
+pub fn ensure_server(program: &str, package: &str) -> Outcome<String> {
+    let paths = [program.to_owned(), format!("/usr/sbin/{program}")];
+    let find = || paths.iter().find(|path| has(path)).cloned();
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    let installed = ensure(program, &[package]);
+    find().ok_or_else(|| installed.err().unwrap_or_default())
+}
+
 /// Finds a free port on loopback.
 pub fn free_port() -> Outcome<u16> {
     std::net::TcpListener::bind("127.0.0.1:0")

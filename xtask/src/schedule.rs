@@ -195,12 +195,12 @@ impl Scheduler<'_> {
         };
         let seconds = started.elapsed().as_secs_f32();
         let times = format!("{seconds:.1} s, {cpu:.1} s of CPU time");
-        let said = match &verdict {
+        let result = match &verdict {
             Verdict::Passed => format!("ok, {times}"),
             Verdict::Failed(problem) => format!("FAILED, {times}\n{problem}"),
             Verdict::Skipped(reason) => format!("skipped: {reason}"),
         };
-        self.progress.ended(at, seconds, &format!("\n---- {0}\n{output}---- {0}: {said}", step.name));
+        self.progress.ended(at, seconds, &format!("\n---- {0}\n{output}---- {0}: {result}", step.name));
         lock(&self.ended).push(Ended { name: step.name, verdict });
         lock(&self.states)[at] = State::Ended;
         self.changed.notify_all();
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(choose(&steps, &states, Lane::Computes), Some(2));
         assert_eq!(choose(&steps, &states, Lane::Waits), Some(4));
         (states[2], states[4]) = (running, State::Ended);
-        assert_eq!(choose(&steps, &states, Lane::Waits), Some(3), "nothing of its own is left");
+        assert_eq!(choose(&steps, &states, Lane::Waits), Some(3), "no step of its own is left");
         states[3] = running;
         assert_eq!(choose(&steps, &states, Lane::Waits), None, "the last step runs alone");
         (states[2], states[3]) = (State::Ended, State::Ended);

@@ -43,7 +43,7 @@ const STEPS: &[Step] = &[
     Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
     Step::new("programs in the READMEs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
     Step::new("tests in C", 60, c_tests::plain).quick().waits().after(BOTH),
-    Step::new("the demo", 5, || with_echo(|echo| demo::play(echo, c::usual()))).quick().waits().after(BOTH),
+    Step::new("demo", 5, || with_echo(|echo| demo::run_game(echo, c::usual()))).quick().waits().after(BOTH),
     Step::new("hostile servers: every fault in every phase, disconnect at every byte", 60, || {
         hostile_servers().into()
     })

@@ -1,6 +1,6 @@
 //! Prints the C header that cbindgen generates from the source: `framewire-header ROOT`.
 //!
-//! A package of its own, so that the other commands do not have to build cbindgen.
+//! In a separate package, so that other commands do not have to build cbindgen.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -39,7 +39,7 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().ok_or("the server has no output")?).lines();
         let mut url = || {
             let line = lines.next().and_then(Result::ok).ok_or("the server did not start")?;
-            let (scheme, port) = line.split_once(' ').ok_or("the server says something else")?;
+            let (scheme, port) = line.split_once(' ').ok_or("the server printed an unknown line")?;
             Ok::<_, String>(format!("{scheme}://localhost:{port}"))
         };
         Ok(Self { ws: url()?, wss: url()?, ca, child })
@@ -73,7 +73,7 @@ impl Server {
         }
         let output = quietly(&mut command)?;
         let line = output.lines().rfind(|line| line.starts_with('{')).map(str::to_owned);
-        line.ok_or_else(|| "it has said nothing".into())
+        line.ok_or_else(|| "it printed nothing".into())
     }
 }
 

@@ -142,11 +142,11 @@ impl Target {
             System::Linux | System::Windows => drop(build.arg("-Cstrip=symbols")),
         }
         let output = build.output().map_err(|error| format!("{build:?}: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            return Err(format!("{}: {}\n{said}", self.triple, output.status));
+            return Err(format!("{}: {}\n{printed}", self.triple, output.status));
         }
-        let system_libraries = crate::install::system_libraries(&said).unwrap_or_default();
+        let system_libraries = crate::install::system_libraries(&printed).unwrap_or_default();
         let release = folder.join(self.triple).join("release");
         let archive = (library == Library::C).then(|| release.join("libframewire.a"));
         Ok(Built { shared: release.join(self.shared_name(library)), archive, system_libraries })

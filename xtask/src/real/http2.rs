@@ -3,11 +3,11 @@
 
 use std::process::Command;
 
-use super::{Front, Place, Problem, find_nginx, start_nginx, start_node, start_python, verdict};
+use super::{Front, Place, Problem, start_nginx, start_node, start_python, verdict};
 use crate::c::{self, Build};
 use crate::files;
 use crate::python;
-use crate::run::{Outcome, command, ensure, root, run, scratch};
+use crate::run::{Outcome, command, ensure_server, root, run, scratch};
 use crate::schedule::Verdict;
 
 const HYPERCORN: &str = "hypercorn==0.18.0";
@@ -86,7 +86,7 @@ fn without_websockets(front: &Front) -> Result<(), Problem> {
 }
 
 fn with_haproxy() -> Result<(), Problem> {
-    let program = found("haproxy", "/usr/sbin/haproxy", &["haproxy"])?;
+    let program = ensure_server("haproxy", "haproxy").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
         let place = Place::new("haproxy")?;
@@ -94,30 +94,30 @@ fn with_haproxy() -> Result<(), Problem> {
         let both = format!("{}{}", read("good.pem")?, read("good.key")?);
         files::write(place.folder.join("both.pem"), both)?;
         let config = place.configure("http2/haproxy.cfg", backend.port)?;
-        Front::start(place, Command::new(program).arg("-db").arg("-f").arg(config))
+        Front::start(place, Command::new(&program).arg("-db").arg("-f").arg(config))
     };
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
 fn with_nghttpx() -> Result<(), Problem> {
-    let program = found("nghttpx", "/usr/sbin/nghttpx", &["nghttp2-proxy"])?;
+    let program = ensure_server("nghttpx", "nghttp2-proxy").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
         let place = Place::new("nghttpx")?;
         let config = place.configure("http2/nghttpx.conf", backend.port)?;
-        Front::start(place, Command::new(program).arg(format!("--conf={}", config.display())))
+        Front::start(place, Command::new(&program).arg(format!("--conf={}", config.display())))
     };
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS)
 }
 
 fn with_apache() -> Result<(), Problem> {
-    let program = found("apache2", "/usr/sbin/apache2", &["apache2-bin"])?;
+    let program = ensure_server("apache2", "apache2-bin").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
         let place = Place::new("apache")?;
         let config = place.configure("http2/apache.conf", backend.port)?;
         // As one process, so that ending it leaves no children.
-        Front::start(place, Command::new(program).arg("-X").arg("-f").arg(config))
+        Front::start(place, Command::new(&program).arg("-X").arg("-f").arg(config))
     };
     with_websockets(&start().map_err(Problem::Failed)?, SOCKETS_OF_APACHE)
 }
@@ -155,18 +155,18 @@ fn with_node() -> Result<(), Problem> {
 }
 
 fn without_nginx() -> Result<(), Problem> {
-    let program = find_nginx().map_err(Problem::Missing)?;
+    let program = ensure_server("nginx", "nginx-light").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
-    without_websockets(&start_nginx(program, "http2/nginx.conf", backend.port).map_err(Problem::Failed)?)
+    without_websockets(&start_nginx(&program, "http2/nginx.conf", backend.port).map_err(Problem::Failed)?)
 }
 
 fn without_caddy() -> Result<(), Problem> {
-    let program = found("caddy", "/usr/bin/caddy", &["caddy"])?;
+    let program = ensure_server("caddy", "caddy").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
     let start = || {
         let place = Place::new("caddy")?;
         let config = place.configure("http2/Caddyfile", backend.port)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program);
         command.arg("run").arg("--config").arg(&config).args(["--adapter", "caddyfile"]);
         // It saves state in its home folder.
         for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
@@ -175,11 +175,4 @@ fn without_caddy() -> Result<(), Problem> {
         Front::start(place, command.stderr(std::process::Stdio::null()))
     };
     without_websockets(&start().map_err(Problem::Failed)?)
-}
-
-/// Installs a program if it is missing; `path` is where Debian installs it, which may not be in PATH.
-fn found(name: &'static str, path: &'static str, packages: &[&str]) -> Result<&'static str, Problem> {
-    let program = if crate::run::has(name) { name } else { path };
-    ensure(program, packages).map_err(Problem::Missing)?;
-    Ok(program)
 }

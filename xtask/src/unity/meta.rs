@@ -215,7 +215,7 @@ fn guid(path: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A package in a folder of its own.
+    /// Creates a package in a temporary folder.
     fn scratch(name: &str) -> PathBuf {
         let folder = crate::run::scratch("unity-meta-test").unwrap().join(name);
         let _ = fs::remove_dir_all(&folder);
@@ -238,11 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn the_check_finds_orphans_and_twins() {
+    fn orphaned_meta_files_and_equal_guids_are_found() {
         let package = scratch("orphans");
         write_missing(&package).unwrap();
         fs::write(package.join("Runtime/Gone.cs.meta"), "guid: 0\n").unwrap();
-        assert_eq!(check(&package).unwrap_err(), "Runtime/Gone.cs.meta belongs to nothing");
+        assert_eq!(check(&package).unwrap_err(), "Runtime/Gone.cs.meta has no file");
         fs::remove_file(package.join("Runtime/Gone.cs.meta")).unwrap();
         fs::copy(package.join("package.json.meta"), package.join("Runtime/A.cs.meta")).unwrap();
         assert!(check(&package).unwrap_err().contains("have the same guid"));
