@@ -183,8 +183,8 @@ static const struct ending plain[] = {
      FW_ERROR_KIND_TOO_LARGE, FW_PHASE_OPEN, 0},
 };
 
-static const struct ending nobody = {
-    "nobody listens", "", NULL, NULL, 0, 0, NULL, FW_ERROR_KIND_REFUSED, FW_PHASE_CONNECT, 1,
+static const struct ending refused = {
+    "connection refused", "", NULL, NULL, 0, 0, NULL, FW_ERROR_KIND_REFUSED, FW_PHASE_CONNECT, 1,
 };
 
 static const struct ending untrusted = {
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
     for (dispatch = FW_DISPATCH_POLL; dispatch <= FW_DISPATCH_WORKER; dispatch++) {
         for (i = 0; i < sizeof plain / sizeof *plain; i++)
             run_ending(argv[1], &plain[i], dispatch);
-        run_ending("ws://127.0.0.1:1/", &nobody, dispatch);
+        run_ending("ws://127.0.0.1:1/", &refused, dispatch);
         // Without TLS under tools that cannot run it.
         if (strncmp(argv[2], "wss:", 4) == 0)
             run_ending(argv[2], &untrusted, dispatch);

@@ -80,7 +80,7 @@ impl Drop for Client {
 
 impl Client {
     pub fn new(url: &str) -> Self {
-        Self { socket: Socket::create(url).expect("the URL is sound") }
+        Self { socket: Socket::create(url).expect("the URL is valid") }
     }
 
     /// Creates a socket and starts opening it.
@@ -101,7 +101,7 @@ impl Client {
     pub fn next(&self) -> Seen {
         let mut event = None;
         wait_until("the next event", || {
-            event = self.next_event().expect("the socket lives");
+            event = self.next_event().expect("the socket exists");
             event.is_some()
         });
         event.expect("it was waited for").kind.into()
@@ -115,7 +115,10 @@ impl Client {
             let ended = event.is_terminal();
             seen.push(event);
             if ended {
-                assert!(self.next_event().expect("the socket lives").is_none(), "an event after the last");
+                assert!(
+                    self.next_event().expect("the socket exists").is_none(),
+                    "an event after the terminal one"
+                );
                 assert_eq!(self.state(), framewire::State::Closed);
                 return seen;
             }
@@ -149,7 +152,7 @@ impl Client {
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_micros(300));
     }
 }

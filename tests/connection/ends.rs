@@ -640,19 +640,19 @@ fn terminal_event_follows_a_full_event_queue() {
             payload[..4].copy_from_slice(&number.to_be_bytes());
             peer.send_frame(0x82, &payload);
         }
-        peer.send_close(1000, "that was all");
+        peer.send_close(1000, "done");
         let _ = peer.read_close();
     });
     let client = Client::opened(&server.url());
     // No event is taken until the socket has stopped reading.
-    wait_until("a full mailbox", || client.stats().bytes_received >= 3 << 20);
+    wait_until("a full event queue", || client.stats().bytes_received >= 3 << 20);
     let seen = client.until_end();
     assert_eq!(seen.len(), MESSAGES + 1);
     for (number, event) in seen[..MESSAGES].iter().enumerate() {
         let Seen::Binary(payload) = event else { panic!("{number}: {event:?}") };
         assert_eq!(payload[..4], (number as u32).to_be_bytes());
     }
-    assert_eq!(seen[MESSAGES], Seen::Closed(1000, "that was all".into()));
+    assert_eq!(seen[MESSAGES], Seen::Closed(1000, "done".into()));
 }
 
 #[test]
@@ -668,7 +668,7 @@ fn destroy_releases_a_full_event_queue() {
     let before = pool_stats().bytes_in_use;
     let client = Client::opened(&server.url());
     let (events, finalized) = count_everything(&client);
-    wait_until("a full mailbox", || client.stats().bytes_received >= 3 << 20);
+    wait_until("a full event queue", || client.stats().bytes_received >= 3 << 20);
     client.destroy().unwrap();
     poll_until("the finalizer", || finalized.load(Ordering::SeqCst) == 1);
     assert_eq!(events.load(Ordering::SeqCst), 0);

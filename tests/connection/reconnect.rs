@@ -35,7 +35,7 @@ fn retrying(url: &str, reconnect: Reconnect) -> Client {
 fn reconnecting(client: &Client) -> (Error, u32, u32) {
     match client.next() {
         Seen::Reconnecting(error, attempt, delay_ms) => (error, attempt, delay_ms),
-        other => panic!("expected another try, not {other:?}"),
+        other => panic!("expected a reconnecting event, not {other:?}"),
     }
 }
 
@@ -195,7 +195,7 @@ fn queued_sends_are_dropped_when_connecting_fails() {
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..slow() })).unwrap();
     client.enable_event(framewire::EventType::Request, true).unwrap();
     client.open().unwrap();
-    client.send_text("for nobody").unwrap();
+    client.send_text("dropped").unwrap();
     common::wait_until("the request", || client.next_event().unwrap().is_some());
     assert_eq!(client.error().http_status, 401);
     assert_eq!(client.buffered_amount(), 0);

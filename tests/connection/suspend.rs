@@ -141,7 +141,7 @@ fn timeouts_are_paused_while_suspended() {
     // Time must pass while suspended.
     std::thread::sleep(Duration::from_millis(300));
     echoes(&living);
-    assert_eq!(living.stats().pings_sent, pings, "no pings during a sleep");
+    assert_eq!(living.stats().pings_sent, pings, "no pings while suspended");
     // Whether suspend came in time depends on the machine; those that were suspended in time must survive.
     let spared = |client: &Client| client.state() != State::Closed;
     let (dead_slept, opening_slept) = (spared(&dead), spared(&opening));
@@ -153,7 +153,7 @@ fn timeouts_are_paused_while_suspended() {
     assert_eq!(living.state(), State::Open);
     let (dead, opening) = (dead.error(), opening.error());
     assert_eq!((dead.kind, opening.kind), (ErrorKind::PingTimeout, ErrorKind::TimedOut));
-    assert!(dead_slept || opening_slept, "neither was told in time, out of two");
+    assert!(dead_slept || opening_slept, "neither of the two was suspended in time");
 }
 
 #[test]

@@ -10,16 +10,16 @@ use framewire_servers::relay::relay;
 use framewire_servers::{EchoServer, Peer, Scripted};
 
 /// The requests that a proxy received, one per connection.
-type Told = Arc<Mutex<Vec<String>>>;
+type Requests = Arc<Mutex<Vec<String>>>;
 
-fn told(told: &Told) -> Vec<String> {
-    told.lock().unwrap().clone()
+fn requests(requests: &Requests) -> Vec<String> {
+    requests.lock().unwrap().clone()
 }
 
 /// An HTTP proxy that connects every request to this port, whatever its target is.
-fn http_proxy(backend: u16) -> (Scripted, Told) {
-    let told = Told::default();
-    let own = told.clone();
+fn http_proxy(backend: u16) -> (Scripted, Requests) {
+    let requests = Requests::default();
+    let own = requests.clone();
     let proxy = Scripted::start(move |mut peer| {
         let head = peer.read_head();
         if head.is_empty() {
@@ -30,14 +30,14 @@ fn http_proxy(backend: u16) -> (Scripted, Told) {
         let server = TcpStream::connect(("127.0.0.1", backend)).expect("the server listens");
         relay(peer.stream(), &server);
     });
-    (proxy, told)
+    (proxy, requests)
 }
 
 /// A SOCKS5 proxy that requires this login, or none, and connects every request to this port. Records
 /// targets as `type:host:port`.
-fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Scripted, Told) {
-    let told = Told::default();
-    let own = told.clone();
+fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Scripted, Requests) {
+    let requests = Requests::default();
+    let own = requests.clone();
     let proxy = Scripted::start(move |mut peer| {
         let mut greeting = [0; 2];
         if peer.stream().read_exact(&mut greeting).is_err() {
@@ -77,7 +77,7 @@ fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Sc
         let server = TcpStream::connect(("127.0.0.1", backend)).expect("the server listens");
         relay(peer.stream(), &server);
     });
-    (proxy, told)
+    (proxy, requests)
 }
 
 fn take(peer: &Peer, count: usize) -> Vec<u8> {
@@ -136,11 +136,11 @@ fn http_proxy_gets_one_connect_and_then_relays() {
         )
     };
     let default = expected(concat!("Framewire/", env!("CARGO_PKG_VERSION")));
-    assert_eq!(told(&heads), [default.clone(), default]);
+    assert_eq!(requests(&heads), [default.clone(), default]);
     client.add_header("user-agent", "Game/2").unwrap();
     client.add_header("X-Game", "for the server alone").unwrap();
     echoes(&client);
-    assert_eq!(told(&heads)[2], expected("Game/2"));
+    assert_eq!(requests(&heads)[2], expected("Game/2"));
     assert_eq!(client.url(), "ws://server.example:99/path");
     assert!(client.stats().connect_us > 0);
 }
@@ -152,7 +152,7 @@ fn ipv6_zone_is_not_sent_to_a_proxy() {
     let client = Client::new("ws://[fe80::1%25lo]:99/");
     client.set_proxy(Some(&through(&proxy))).unwrap();
     echoes(&client);
-    let head = &told(&heads)[0];
+    let head = &requests(&heads)[0];
     assert!(head.starts_with("CONNECT [fe80::1]:99 HTTP/1.1\r\nHost: [fe80::1]:99\r\n"), "{head}");
     assert!(!head.contains('%'), "{head}");
 
@@ -173,7 +173,7 @@ fn proxy_host_name_is_resolved() {
 
 #[test]
 fn proxy_credentials_are_sent_only_to_the_proxy() {
-    let heads = Told::default();
+    let heads = Requests::default();
     let own = heads.clone();
     let proxy = Scripted::start(move |mut peer| {
         own.lock().unwrap().push(peer.read_head());
@@ -187,8 +187,8 @@ fn proxy_credentials_are_sent_only_to_the_proxy() {
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     // The proxy records a request after responding.
-    wait_until("both requests", || told(&heads).len() == 2);
-    let heads = told(&heads);
+    wait_until("both requests", || requests(&heads).len() == 2);
+    let heads = requests(&heads);
     // "bob:s@cret" and "alice:wonder".
     assert!(heads[0].contains("\r\nProxy-Authorization: Basic Ym9iOnNAY3JldA==\r\n"), "{}", heads[0]);
     assert!(!heads[0].contains("\r\nAuthorization"), "{}", heads[0]);
@@ -319,17 +319,17 @@ fn socks5_sends_an_address_and_socks5h_the_name() {
     for (scheme, expected) in
         [("socks5", "1:127.0.0.1:99"), ("socks5h", "3:localhost:99"), ("socks", "3:localhost:99")]
     {
-        let (proxy, told_to) = socks_proxy(server.port(), None);
+        let (proxy, targets) = socks_proxy(server.port(), None);
         let client = Client::new("ws://localhost:99/");
         client.set_proxy(Some(&socks(&proxy, scheme))).unwrap();
         echoes(&client);
-        assert_eq!(told(&told_to), [expected]);
+        assert_eq!(requests(&targets), [expected]);
     }
-    let (proxy, told_to) = socks_proxy(server.port(), None);
+    let (proxy, targets) = socks_proxy(server.port(), None);
     let client = Client::new("ws://127.9.8.7/");
     client.set_proxy(Some(&socks(&proxy, "socks5h"))).unwrap();
     echoes(&client);
-    assert_eq!(told(&told_to), ["1:127.9.8.7:80"]);
+    assert_eq!(requests(&targets), ["1:127.9.8.7:80"]);
 }
 
 #[test]
@@ -456,7 +456,7 @@ fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
         (&[("ALL_PROXY", &socks), ("NO_PROXY", "10.0.0.0/8,[::1]/128")], 3, 5),
     ] {
         play(variables);
-        assert_eq!((told(&heads).len(), told(&names).len()), (by_http, by_socks), "{variables:?}");
+        assert_eq!((requests(&heads).len(), requests(&names).len()), (by_http, by_socks), "{variables:?}");
     }
 }
 
@@ -519,7 +519,7 @@ mod tls {
                 client.set_proxy(Some(&proxy)).unwrap();
                 echoes(&client);
             }
-            assert_eq!(told(&heads).len(), 2);
+            assert_eq!(requests(&heads).len(), 2);
         }
     }
 
@@ -544,7 +544,7 @@ mod tls {
             assert_ne!(error.tls_alert, 0, "{error}");
             assert!(error.message.contains(words), "{words} in {error}");
         }
-        assert_eq!(told(&heads).len(), 0, "the proxy was told where to go before it was trusted");
+        assert_eq!(requests(&heads).len(), 0, "the proxy got the target before it was trusted");
 
         let front = TlsFront::start(server_config(&authority.good(), Demands::default()), proxy.port());
         tls.add_pin_sha256([7; 32]).unwrap();

@@ -43,7 +43,7 @@ fn sockets_wait_on_one_connection_until_its_stream_limit_rises() {
     let own = rises.clone();
     let server = played(move |peer, _| {
         peer.websockets(0);
-        wait_until("the test's word", || own.load(Ordering::SeqCst));
+        wait_until("the test to continue", || own.load(Ordering::SeqCst));
         peer.settings(&[(MAX_CONCURRENT_STREAMS, 100)]);
         peer.accept_all();
     });

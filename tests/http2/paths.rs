@@ -76,7 +76,7 @@ fn retry_reuses_the_shared_connection() {
         client.send_text("the server resets the stream at this").unwrap();
         match client.next() {
             Seen::Reconnecting(error, 1, _) => assert_eq!(error.kind, ErrorKind::Reset, "{error}"),
-            other => panic!("expected another try, not {other:?}"),
+            other => panic!("expected a reconnecting event, not {other:?}"),
         }
     }
     assert_eq!(client.next(), Seen::Open);

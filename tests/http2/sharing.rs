@@ -319,11 +319,11 @@ fn backpressure_affects_one_stream_only() {
     let other = clear(&server, "/");
     assert_eq!(other.next(), Seen::Open);
     let held = || flooded.stats().bytes_received;
-    wait_until("a full mailbox", || held() >= 3 << 20);
+    wait_until("a full event queue", || held() >= 3 << 20);
     for _ in 0..50 {
         echoes(&other, "not held up");
     }
-    assert!(held() < u64::from(COUNT) * 4096 / 2, "the rest waits on the server's side");
+    assert!(held() < u64::from(COUNT) * 4096 / 2, "the rest stays at the server");
     assert_eq!(flooded.next(), Seen::Open);
     for number in 0..COUNT {
         let Seen::Binary(message) = flooded.next() else { panic!("not a binary message") };
@@ -346,7 +346,7 @@ fn closed_send_window_counts_as_buffered_amount() {
     // This server reads nothing, and socket buffers hold a few megabytes at most.
     const MUCH: usize = 60_000_000;
     stuck.send_binary(&vec![1; MUCH]).unwrap();
-    wait_until("a full network", || {
+    wait_until("full socket buffers", || {
         let before = stuck.buffered_amount();
         std::thread::sleep(std::time::Duration::from_millis(100));
         before < MUCH && stuck.buffered_amount() == before

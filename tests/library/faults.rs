@@ -233,7 +233,7 @@ impl Game {
             if Instant::now() > deadline {
                 let wanting = self.players.iter().find(|player| !holds(player));
                 let wanting = wanting.map(|player| (player.name, player.ends.load(Ordering::SeqCst)));
-                panic!("waited in vain for {what} of {wanting:?}");
+                panic!("timed out waiting for {what} of {wanting:?}");
             }
             fw_wait(1);
         }
@@ -271,8 +271,8 @@ impl Game {
 
 /// The result of a run.
 struct Played {
-    /// Whether the panic came while there was somebody to tell: what a connection has left to say when
-    /// its end was told may fail in silence.
+    /// Whether the panic came while it could be reported: after the terminal event, the rest of a connection
+    /// may fail silently.
     in_time: bool,
     internal: usize,
     errors: Vec<(&'static str, u32, String)>,
@@ -438,11 +438,11 @@ fn panic_at_every_point_is_contained() {
                 let played = play(&servers, way, point, nth);
                 // Of a point on other threads the last passes may not come every time.
                 let answers = answers(&played);
-                // While a worker has no connection there is nobody to tell; and a last event that could
-                // not be published is published after all.
+                // A worker without connections cannot report it; and a terminal event that could not be
+                // queued is queued again.
                 let quiet = ["engine.serve", "net.http2", "engine.publish"];
-                let somebody = played.in_time && !quiet.contains(&point);
-                assert!(!somebody || answers > 0, "{point}, pass {nth}, {way:?}: no answer");
+                let reportable = played.in_time && !quiet.contains(&point);
+                assert!(!reportable || answers > 0, "{point}, pass {nth}, {way:?}: no answer");
                 told += usize::from(answers > 0);
                 tried += usize::from(played.in_time);
                 // Those that share one connection lose it together; those of a worker have that worker.
@@ -451,7 +451,7 @@ fn panic_at_every_point_is_contained() {
                 let alone = hit.len() <= 1 || point == "engine.serve";
                 assert!(alone, "{point}, pass {nth}, {way:?}: {:?}", played.errors);
             }
-            assert!(passes == 0 || told > 0, "{point}, {way:?}: no panic was told of");
+            assert!(passes == 0 || told > 0, "{point}, {way:?}: no panic was reported");
         }
     }
     for point in fault::POINTS {
@@ -465,7 +465,7 @@ fn panic_at_every_point_is_contained() {
     }
 }
 
-/// In how many ways a game has told of the panic.
+/// In how many ways a run has reported the panic.
 fn answers(played: &Played) -> usize {
     played.errors.len() + played.internal + usize::from(played.last_error.contains("fault point"))
 }

@@ -116,7 +116,7 @@ fn busy_socket_does_not_starve_others() {
         for round in 1..=20 {
             wait_until("a flood", || pending() > 1000);
             quiet.send_text("I am here as well").unwrap();
-            wait_until("the answer in its mailbox", || quiet.stats().messages_received == round);
+            wait_until("the echo in its event queue", || quiet.stats().messages_received == round);
             // The flood does not stop, but the quiet socket's event is delivered within a few turns: after at
             // most two turns of events of each socket.
             let before = flood_count.load(Ordering::SeqCst);
@@ -140,16 +140,16 @@ fn next_event_is_round_robin() {
     for round in 1..=20 {
         wait_until("a flood", || pending() > 1000);
         quiet.send_text("I am here as well").unwrap();
-        wait_until("the answer in its mailbox", || quiet.stats().messages_received == round);
+        wait_until("the echo in its event queue", || quiet.stats().messages_received == round);
         let mut before = 0;
         loop {
-            let event = next_event().expect("a flood has events");
+            let event = next_event().expect("the busy socket has events");
             if event.socket.id() == quiet.id() {
                 break;
             }
             assert_eq!(event.socket.id(), flooded.id());
             before += 1;
-            assert!(before <= 64, "the quiet socket's event does not come");
+            assert!(before <= 64, "the quiet socket's event is not delivered");
         }
     }
 }
@@ -311,7 +311,7 @@ fn pending_in_a_callback_is_nearly_exact() {
     wait_until("every message", || pending() == MESSAGES + 1);
     assert_eq!(poll(0, 0), MESSAGES);
     let most = most.load(Ordering::SeqCst);
-    assert!(most <= 16, "{most}, its own among them");
+    assert!(most <= 16, "{most}, including its own");
     assert_eq!(pending(), 0);
 }
 
@@ -435,13 +435,13 @@ fn full_event_queue_applies_backpressure_without_loss() {
     wait_until("a full queue", || pending() >= QUEUE / 1100);
     // The server stalls: the number of messages it has sent stays the same long enough to be sure.
     let mut stuck = (0, 0);
-    wait_until("the server to be stuck", || {
+    wait_until("the server to stall", || {
         std::thread::sleep(Duration::from_millis(10));
         let now = sent.load(Ordering::SeqCst);
         stuck = if now == stuck.0 { (now, stuck.1 + 1) } else { (now, 0) };
         stuck.1 == 30
     });
-    assert!(stuck.0 < MESSAGES as usize, "everything was taken in");
+    assert!(stuck.0 < MESSAGES as usize, "everything was received");
     // The unread events and one read, no more.
     let held = pool_stats().bytes_in_use - before;
     assert!(held <= 8 * QUEUE as u64, "{held} bytes for a queue of {QUEUE}");
@@ -605,7 +605,7 @@ fn poll_in_a_callback_serves_other_sockets_only() {
     let seen_of_two = counting(&two);
     let own = seen_of_two.clone();
     one.on_binary(Some(Arc::new(move |socket, payload| {
-        assert!(!inside.swap(true, Ordering::SeqCst), "inside itself");
+        assert!(!inside.swap(true, Ordering::SeqCst), "re-entered");
         assert_eq!(number_of(payload) as usize, next.fetch_add(1, Ordering::SeqCst));
         let before = own.load(Ordering::SeqCst);
         poll(1, 0);
@@ -635,7 +635,7 @@ fn wait_wakes_on_the_next_event() {
         }
     });
     let client = Client::opened(&server.url());
-    assert!(!wait(Duration::from_millis(20)), "there is nothing");
+    assert!(!wait(Duration::from_millis(20)), "no event is queued");
     for _ in 0..50 {
         let waiting = std::thread::spawn(|| wait(common::PATIENCE));
         go.send(()).unwrap();

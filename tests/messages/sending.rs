@@ -169,7 +169,7 @@ fn control_frames_are_sent_between_fragments() {
     assert!(data.iter().all(|frame| frame.payload.len() <= 1000 && frame.rsv == 0));
     assert_eq!(data.iter().filter(|frame| frame.fin).count(), 1);
     let assembled: Vec<u8> = data.iter().flat_map(|frame| frame.payload.iter().copied()).collect();
-    assert!(assembled == message, "the fragments make another message");
+    assert!(assembled == message, "the fragments form a different message");
     assert_eq!(control.len(), 1, "the pong came between the fragments");
     assert_eq!((control[0].opcode, &control[0].payload[..]), (10, &b"hey"[..]));
 }
@@ -271,7 +271,7 @@ fn shared_segments_arrive_intact() {
     for _ in 0..3 {
         client.send_binary_segment(segment.clone()).unwrap();
         assert_eq!(client.next(), Seen::Binary(bytes.clone()));
-        assert!(segment.as_slice() == bytes, "masked under the eyes of another holder");
+        assert!(segment.as_slice() == bytes, "masked while another reference exists");
     }
     client.send_binary_segment(segment).unwrap();
     assert_eq!(client.next(), Seen::Binary(bytes));

@@ -302,7 +302,7 @@ fn opened_patiently(server: &Scripted) -> Client {
 
 /// Checks for the pong and both replies, then the close frame.
 fn assert_answered(frames: &[Frame]) {
-    let (close, answers) = frames.split_last().expect("something came");
+    let (close, answers) = frames.split_last().expect("frames were received");
     assert_eq!((close.opcode, &close.payload[..2]), (8, &1002u16.to_be_bytes()[..]));
     // A pong is sent before queued messages.
     let of =
@@ -404,5 +404,5 @@ fn connection_can_be_lost_before_its_violation_is_delivered() {
     let client = opened_patiently(&server);
     assert_eq!(client.next(), Seen::Text("one".into()));
     wait_until("the loss", || client.send_text("answer").is_err());
-    assert_eq!(client.error().kind, ErrorKind::Protocol, "that came first");
+    assert_eq!(client.error().kind, ErrorKind::Protocol, "the violation came first");
 }

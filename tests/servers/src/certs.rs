@@ -33,7 +33,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("ring makes keys");
-        Self { issuer: CertifiedIssuer::self_signed(params, key).expect("the parameters are sound") }
+        Self { issuer: CertifiedIssuer::self_signed(params, key).expect("the parameters are valid") }
     }
 
     pub fn pem(&self) -> String {
@@ -71,7 +71,7 @@ impl Authority {
 
     fn sign(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("ring makes keys");
-        let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are sound");
+        let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are valid");
         identity(certificate.pem(), &key)
     }
 }
@@ -83,7 +83,7 @@ pub fn self_signed() -> Identity {
     let key = KeyPair::generate().expect("ring makes keys");
     let mut params = params("localhost", LOCAL);
     params.is_ca = IsCa::ExplicitNoCa;
-    let certificate = params.self_signed(&key).expect("the parameters are sound");
+    let certificate = params.self_signed(&key).expect("the parameters are valid");
     identity(certificate.pem(), &key)
 }
 
@@ -93,7 +93,7 @@ pub fn self_signed_like_openssl() -> Identity {
     let mut params = params("localhost", LOCAL);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.use_authority_key_identifier_extension = true;
-    let certificate = params.self_signed(&key).expect("the parameters are sound");
+    let certificate = params.self_signed(&key).expect("the parameters are valid");
     identity(certificate.pem(), &key)
 }
 
@@ -104,7 +104,7 @@ fn identity(certificate: String, key: &KeyPair) -> Identity {
 
 fn params(name: &str, hosts: &[&str]) -> CertificateParams {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-    let mut params = CertificateParams::new(hosts).expect("the names are sound");
+    let mut params = CertificateParams::new(hosts).expect("the names are valid");
     params.distinguished_name.push(DnType::CommonName, name);
     params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
     params.not_after = OffsetDateTime::now_utc() + Duration::days(30);
