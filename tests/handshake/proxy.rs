@@ -497,7 +497,7 @@ mod tls {
         client.open().unwrap();
         let error = client.error();
         assert_eq!((error.phase, error.retriable), (Phase::Proxy, false), "{error}");
-        assert!(error.message.contains("pins do not count for a proxy"), "{error}");
+        assert!(error.message.contains("pins do not apply to a proxy"), "{error}");
         tls.add_ca_pem(identity.certificate.as_bytes()).unwrap();
         echoes(&through_front());
     }
