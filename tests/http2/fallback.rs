@@ -177,7 +177,7 @@ fn stream_reset_twice_falls_back_without_being_remembered() {
 fn http2_only_does_not_fall_back_on_refusal() {
     let host = Host::both();
     let cases = [
-        ("/status/405", "no CONNECT"),
+        ("/status/405", "not allow CONNECT"),
         ("/status/421", "does not serve this host"),
         ("/status/426", "version 13 over HTTP/2"),
         ("/status/501", "extended CONNECT"),
