@@ -22,18 +22,19 @@ const MEMORY_EACH: usize = 1 << 20;
 const LARGEST_MESSAGE: usize = 64 << 10;
 
 /// Runs the client of a scenario: it sends a message, receives for a moment, then closes.
-fn visit(scene: &Scenario, injection: Option<Injection>) -> (Vec<Seen>, usize) {
-    let hostile = HostileRelay::start(scene.port, injection).expect("the loopback address has a free port");
-    let client = Client::new(&(scene.url)(hostile.port()));
+fn visit(scenario: &Scenario, injection: Option<Injection>) -> (Vec<Seen>, usize) {
+    let hostile =
+        HostileRelay::start(scenario.port, injection).expect("the loopback address has a free port");
+    let client = Client::new(&(scenario.url)(hostile.port()));
     // New settings, so that no session is resumed.
-    if let Some(authority) = &scene.authority {
+    if let Some(authority) = &scenario.authority {
         let tls = Tls::create().unwrap();
         tls.set_roots(Roots::None).unwrap();
         tls.add_ca_pem(authority.as_bytes()).unwrap();
         client.set_tls(Some(&tls)).unwrap();
     }
-    client.set_http_version(scene.http).unwrap();
-    client.set_proxy(Some(&scene.proxy.map_or(String::new(), |proxy| proxy(hostile.port())))).unwrap();
+    client.set_http_version(scenario.http).unwrap();
+    client.set_proxy(Some(&scenario.proxy.map_or(String::new(), |proxy| proxy(hostile.port())))).unwrap();
     client.set_max_redirects(3).unwrap();
     client.set_connect_timeout(3_000).unwrap();
     client.set_close_timeout(700).unwrap();
@@ -42,7 +43,7 @@ fn visit(scene: &Scenario, injection: Option<Injection>) -> (Vec<Seen>, usize) {
     let begun = Instant::now();
     let (mut seen, mut opened): (Vec<Seen>, Option<Instant>) = (Vec::new(), None);
     while !seen.last().is_some_and(Seen::is_terminal) {
-        assert!(begun.elapsed() < PATIENCE, "no end of {}, {injection:?}: {seen:?}", scene.name);
+        assert!(begun.elapsed() < PATIENCE, "no end of {}, {injection:?}: {seen:?}", scenario.name);
         match client.next_event().unwrap() {
             Some(event) => {
                 let event = Seen::from(event.kind);
@@ -66,27 +67,31 @@ fn visit(scene: &Scenario, injection: Option<Injection>) -> (Vec<Seen>, usize) {
     assert!(
         client.next_event().unwrap().is_none(),
         "{}, {injection:?}: an event after the terminal one",
-        scene.name
+        scenario.name
     );
-    assert!(seen.iter().filter(|event| **event == Seen::Open).count() <= 1, "{}, {injection:?}", scene.name);
+    assert!(
+        seen.iter().filter(|event| **event == Seen::Open).count() <= 1,
+        "{}, {injection:?}",
+        scenario.name
+    );
     drop(client);
     let carried = hostile.carried(injection.map_or(Side::Server, |injection| injection.side));
     (seen, carried)
 }
 
 /// Whether the events are those of a run without faults.
-fn is_well(scene: &Scenario, seen: &[Seen]) -> bool {
+fn is_well(scenario: &Scenario, seen: &[Seen]) -> bool {
     match seen {
-        [Seen::Error(error)] => scene.refuses && error.http_status == 403,
-        [Seen::Open, .., Seen::Closed(1000, _)] => !scene.refuses,
+        [Seen::Error(error)] => scenario.refuses && error.http_status == 403,
+        [Seen::Open, .., Seen::Closed(1000, _)] => !scenario.refuses,
         _ => false,
     }
 }
 
 /// Checks that the terminal event fits the fault.
-fn assert_fits(scene: &Scenario, injection: Injection, seen: &[Seen]) {
+fn assert_fits(scenario: &Scenario, injection: Injection, seen: &[Seen]) {
     let opened = seen.contains(&Seen::Open);
-    let what = format!("{}, {injection:?}: {:?}", scene.name, seen.last());
+    let what = format!("{}, {injection:?}: {:?}", scenario.name, seen.last());
     let Some(Seen::Error(error)) = seen.last() else {
         assert!(opened, "closed before it was open: {what}");
         return;
@@ -101,7 +106,7 @@ fn assert_fits(scene: &Scenario, injection: Injection, seen: &[Seen]) {
     };
     assert!(fits, "{what}");
     if injection.side == Side::Server
-        && let Some(phase) = scene.phase_after(injection.at)
+        && let Some(phase) = scenario.phase_after(injection.at)
     {
         let (came, may_come) = (error.phase as u32, phase as u32);
         match injection.fault {
@@ -112,13 +117,13 @@ fn assert_fits(scene: &Scenario, injection: Injection, seen: &[Seen]) {
             _ => assert!(came >= may_come, "{what}"),
         }
     }
-    assert!(kinds(scene, injection, error).contains(&error.kind), "{what}");
+    assert!(kinds(scenario, injection, error).contains(&error.kind), "{what}");
 }
 
 /// Which kinds of error the fault may cause.
-fn kinds(scene: &Scenario, injection: Injection, error: &Error) -> &'static [ErrorKind] {
+fn kinds(scenario: &Scenario, injection: Injection, error: &Error) -> &'static [ErrorKind] {
     use ErrorKind::{Extension, Http, Protocol, Proxy, Reset, TimedOut, TooLarge, Utf8};
-    if scene.refuses && error.http_status == 403 {
+    if scenario.refuses && error.http_status == 403 {
         // The response was received, and a part of its body.
         return &[Http];
     }
@@ -152,30 +157,30 @@ fn all_of<T: Sync>(jobs: &[T], run: impl Fn(&T) + Sync) -> usize {
 #[test]
 fn every_fault_in_every_phase_ends_once_without_leaks() {
     let _alone = alone();
-    let scenes = scenarios::all();
+    let all = scenarios::all();
     let mut pairs = Vec::new();
-    for scene in &scenes {
-        let (seen, _) = visit(scene, None);
-        assert!(is_well(scene, &seen), "{} without a fault: {seen:?}", scene.name);
-        for place in &scene.places {
-            pairs.extend(Fault::ALL.map(|fault| (scene, place, fault)));
+    for scenario in &all {
+        let (seen, _) = visit(scenario, None);
+        assert!(is_well(scenario, &seen), "{} without a fault: {seen:?}", scenario.name);
+        for place in &scenario.places {
+            pairs.extend(Fault::ALL.map(|fault| (scenario, place, fault)));
         }
     }
     let well = AtomicUsize::new(0);
-    let most = all_of(&pairs, |(scene, place, fault)| {
+    let most = all_of(&pairs, |(scenario, place, fault)| {
         let injection = Injection { fault: *fault, side: place.side, at: place.at };
-        let (seen, carried) = visit(scene, Some(injection));
-        assert!(carried >= place.at, "{}, {}: {carried} bytes were sent", scene.name, place.name);
-        assert_fits(scene, injection, &seen);
-        let is_well = is_well(scene, &seen);
+        let (seen, carried) = visit(scenario, Some(injection));
+        assert!(carried >= place.at, "{}, {}: {carried} bytes were sent", scenario.name, place.name);
+        assert_fits(scenario, injection, &seen);
+        let is_well = is_well(scenario, &seen);
         // A server may refuse a request that arrives byte by byte.
         let is_harmless = fault.is_harmless() && !(injection.side == Side::Client && *fault == Fault::Split);
-        assert!(is_well || !is_harmless, "{}, {}, {fault:?}: {seen:?}", scene.name, place.name);
+        assert!(is_well || !is_harmless, "{}, {}, {fault:?}: {seen:?}", scenario.name, place.name);
         well.fetch_add(is_well.into(), Ordering::SeqCst);
     });
     println!("{} pairs of phase and fault, {} ended well", pairs.len(), well.into_inner());
     assert!(most <= AT_ONCE * MEMORY_EACH, "{most} bytes");
-    drop(scenes);
+    drop(all);
     // Each worker keeps a block to read into until it ends.
     framewire::shutdown(PATIENCE).unwrap();
     assert_eq!(pool_stats().bytes_in_use, 0);
@@ -184,21 +189,21 @@ fn every_fault_in_every_phase_ends_once_without_leaks() {
 #[test]
 fn connection_cut_at_every_byte_ends_once() {
     let _alone = alone();
-    let scenes = [plain(), http_proxy(), socks_proxy(), refusing(), http2()];
+    let all = [plain(), http_proxy(), socks_proxy(), refusing(), http2()];
     let mut cuts = Vec::new();
-    for scene in &scenes {
-        let (_, said) = visit(scene, None);
+    for scenario in &all {
+        let (_, said) = visit(scenario, None);
         for fault in [Fault::Finish, Fault::Reset] {
-            cuts.extend((0..said).map(|at| (scene, Injection { fault, side: Side::Server, at })));
+            cuts.extend((0..said).map(|at| (scenario, Injection { fault, side: Side::Server, at })));
         }
     }
-    all_of(&cuts, |(scene, injection)| {
-        let (seen, _) = visit(scene, Some(*injection));
-        assert_fits(scene, *injection, &seen);
+    all_of(&cuts, |(scenario, injection)| {
+        let (seen, _) = visit(scenario, Some(*injection));
+        assert_fits(scenario, *injection, &seen);
         // An error, unless the client was closing or had received the close frame.
         if let Some(Seen::Closed(code, reason)) = seen.last() {
             let was_closing = [1000, 1006].contains(code);
-            assert!(was_closing, "{}, {injection:?}: {code} {reason}", scene.name);
+            assert!(was_closing, "{}, {injection:?}: {code} {reason}", scenario.name);
         }
     });
     println!("{} connections cut, at each byte", cuts.len());

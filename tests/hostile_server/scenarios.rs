@@ -143,9 +143,9 @@ pub fn refusing() -> Scenario {
     let head = answer.len() - body.len();
     let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
     let server = Scripted::answering(answer);
-    let scene =
+    let scenario =
         Scenario::of("a refusal", server.port(), places(Side::Server, &named), vec![Box::new(server)]);
-    Scenario { refuses: true, ..scene }
+    Scenario { refuses: true, ..scenario }
 }
 
 fn redirecting() -> Scenario {
