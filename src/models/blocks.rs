@@ -1,4 +1,4 @@
-//! Blocks whose last reader may be any thread.
+//! Blocks whose last reference may be dropped by any thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{check, thread};
 use crate::buffer::{self, Segment};
 
-/// A segment whose being read is counted.
+/// A segment that counts its readers.
 struct Read {
     segment: Segment,
     readers: Arc<AtomicUsize>,
@@ -14,14 +14,14 @@ struct Read {
 
 impl Drop for Read {
     fn drop(&mut self) {
-        // What was in it when it was cut is in it still.
+        // Its contents have not changed.
         assert!(self.segment.as_slice().iter().all(|byte| *byte == self.segment.as_slice()[0]));
         self.readers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 #[test]
-fn a_block_is_written_anew_only_when_nobody_reads_it() {
+fn block_is_reused_only_without_readers() {
     check(|| {
         let mut writer = buffer::take(1024).unwrap();
         let readers = Arc::new(AtomicUsize::new(0));
@@ -45,13 +45,13 @@ fn a_block_is_written_anew_only_when_nobody_reads_it() {
             assert_eq!(thread.join().unwrap(), turn);
         }
         assert_eq!(buffer::stats().blocks_in_use, 0);
-        assert_eq!(buffer::stats().blocks_free, 1, "the block went back once");
+        assert_eq!(buffer::stats().blocks_free, 1, "the block was returned once");
         buffer::trim();
     });
 }
 
 #[test]
-fn only_one_of_two_holders_becomes_exclusive() {
+fn only_one_of_two_references_becomes_exclusive() {
     check(|| {
         let segment = Segment::copy_of(b"abcdef").unwrap();
         let threads = [(b'x', segment.slice(0, 3)), (b'y', segment)].map(|(letter, part)| {
@@ -77,7 +77,7 @@ fn only_one_of_two_holders_becomes_exclusive() {
 }
 
 #[test]
-fn the_pool_counts_what_comes_and_goes() {
+fn pool_counters_match_blocks() {
     check(|| {
         let threads = [1000, 2000, 1000].map(|size| {
             thread::spawn(move || {

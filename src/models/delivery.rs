@@ -1,9 +1,9 @@
-//! Events from a worker to the threads that ask for them.
+//! Delivery of events from a worker to polling threads.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{FOR_EVER, House, check, number_of, publish, thread};
+use super::{FOREVER, Harness, check, number_of, publish, thread};
 use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery;
@@ -12,12 +12,12 @@ use crate::engine::shared::ready_list;
 use crate::engine::shared::socket::{ReadyList, Shared};
 use crate::sync::lock;
 
-/// Which socket's event, and its number, as they were seen.
+/// The recorded events: socket and number.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<(u64, u16)>>>);
 
 impl Seen {
-    /// Returns how many have been seen, this one included.
+    /// Records an event; returns the number of recorded events.
     fn note(&self, socket: u64, number: u16) -> usize {
         let mut seen = self.0.lock().unwrap();
         seen.push((socket, number));
@@ -29,8 +29,8 @@ impl Seen {
     }
 }
 
-/// The library is stopped when the last event is seen: a thread that is not woken for an event, or
-/// for the stop, is found as a deadlock.
+/// Stops the library after the last event. A thread that is not woken for an event, or for the stop, is detected as a
+/// deadlock.
 fn note_until(seen: &Seen, events: usize, socket: &Arc<Shared>) {
     let (seen, ready_list) = (seen.clone(), Arc::downgrade(&socket.ready_list));
     let closed = move |socket: &crate::Socket, code: u16, _: &str| {
@@ -44,7 +44,7 @@ fn note_until(seen: &Seen, events: usize, socket: &Arc<Shared>) {
 fn poll_until_stopped(ready_list: &Arc<ReadyList>) -> usize {
     let mut ran = 0;
     while ready_list.begin_delivery().is_some() {
-        ready_list::wait(Some(ready_list), FOR_EVER);
+        ready_list::wait(Some(ready_list), FOREVER);
         ran += delivery::poll(ready_list, 0, 0);
         thread::yield_now();
     }
@@ -52,14 +52,14 @@ fn poll_until_stopped(ready_list: &Arc<ReadyList>) -> usize {
 }
 
 #[test]
-fn events_come_once_and_in_the_order_of_their_socket() {
+fn events_are_delivered_once_and_in_order() {
     check(|| {
-        let house = House::new(1000);
-        let sockets = [house.socket(0), house.socket(1)];
+        let harness = Harness::new(1000);
+        let sockets = [harness.socket(0), harness.socket(1)];
         let seen = Seen::default();
         sockets.iter().for_each(|socket| note_until(&seen, 5, socket));
         let pollers = [(); 2].map(|()| {
-            let ready_list = house.ready_list.clone();
+            let ready_list = harness.ready_list.clone();
             thread::spawn(move || poll_until_stopped(&ready_list))
         });
         publish(&sockets[0], &[0, 1]);
@@ -71,15 +71,15 @@ fn events_come_once_and_in_the_order_of_their_socket() {
         assert_eq!(seen.of(0), [0, 1, 2]);
         assert_eq!(seen.of(1), [0, 1]);
         assert_eq!(ready_list::pending(), 0);
-        delivery::close(&house.ready_list);
+        delivery::close(&harness.ready_list);
     });
 }
 
 #[test]
-fn those_who_call_and_those_who_take_share_the_events() {
+fn poll_and_next_event_share_the_events() {
     check(|| {
-        let house = House::new(1000);
-        let sockets = [house.socket(0), house.socket(1)];
+        let harness = Harness::new(1000);
+        let sockets = [harness.socket(0), harness.socket(1)];
         let (called, taken) = (Seen::default(), Seen::default());
         let left = Arc::new(AtomicUsize::new(4));
         for socket in &sockets {
@@ -90,7 +90,7 @@ fn those_who_call_and_those_who_take_share_the_events() {
             };
             socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
         }
-        let (ready_list, of_one) = (house.ready_list.clone(), sockets[0].clone());
+        let (ready_list, of_one) = (harness.ready_list.clone(), sockets[0].clone());
         let (left_to_call, left_to_take) = (left.clone(), left);
         let poller = thread::spawn(move || {
             while left_to_call.load(Ordering::SeqCst) > 0 {
@@ -115,8 +115,8 @@ fn those_who_call_and_those_who_take_share_the_events() {
         poller.join().unwrap();
         taker.join().unwrap();
         for (socket, all) in [(0, vec![0, 1, 2]), (1, vec![0])] {
-            assert!(called.of(socket).is_sorted(), "in order for those who call");
-            assert!(taken.of(socket).is_sorted(), "in order for those who take");
+            assert!(called.of(socket).is_sorted(), "in order for poll");
+            assert!(taken.of(socket).is_sorted(), "in order for next_event");
             let mut both = [called.of(socket), taken.of(socket)].concat();
             both.sort_unstable();
             assert_eq!(both, all);
@@ -126,19 +126,19 @@ fn those_who_call_and_those_who_take_share_the_events() {
 }
 
 #[test]
-fn two_who_take_leave_nothing_behind() {
+fn two_takers_take_all_events() {
     check(|| {
-        let house = House::new(1000);
-        let socket = house.socket(0);
+        let harness = Harness::new(1000);
+        let socket = harness.socket(0);
         let takers = [(); 2].map(|()| {
-            let ready_list = house.ready_list.clone();
+            let ready_list = harness.ready_list.clone();
             thread::spawn(move || [(); 2].map(|()| delivery::next_event(&ready_list).is_some()))
         });
         publish(&socket, &[0, 1]);
         publish(&socket, &[2]);
         let taken: Vec<bool> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
         let mut count = taken.into_iter().filter(|taken| *taken).count();
-        while delivery::next_event(&house.ready_list).is_some() {
+        while delivery::next_event(&harness.ready_list).is_some() {
             count += 1;
         }
         assert_eq!((count, ready_list::pending()), (3, 0));
@@ -146,14 +146,14 @@ fn two_who_take_leave_nothing_behind() {
 }
 
 #[test]
-fn who_is_told_of_an_event_finds_it() {
+fn wait_returns_when_an_event_is_available() {
     check(|| {
-        let house = House::new(1000);
-        let socket = house.socket(0);
-        let ready_list = house.ready_list.clone();
+        let harness = Harness::new(1000);
+        let socket = harness.socket(0);
+        let ready_list = harness.ready_list.clone();
         let taker = thread::spawn(move || {
             for number in 0..3 {
-                assert!(ready_list::wait(Some(&ready_list), FOR_EVER));
+                assert!(ready_list::wait(Some(&ready_list), FOREVER));
                 assert_eq!(
                     delivery::next_event(&ready_list).map(|event| number_of(&event.kind)),
                     Some(number)
@@ -167,11 +167,11 @@ fn who_is_told_of_an_event_finds_it() {
 }
 
 #[test]
-fn what_waits_is_never_overcounted() {
+fn pending_is_never_too_high() {
     check(|| {
-        let house = House::new(1000);
-        let socket = house.socket(0);
-        let ready_list = house.ready_list.clone();
+        let harness = Harness::new(1000);
+        let socket = harness.socket(0);
+        let ready_list = harness.ready_list.clone();
         let taker = thread::spawn(move || {
             while delivery::next_event(&ready_list).is_none() {
                 thread::yield_now()
@@ -186,10 +186,10 @@ fn what_waits_is_never_overcounted() {
 }
 
 #[test]
-fn no_delivery_that_begins_after_destroy_has_an_event() {
+fn no_event_is_delivered_after_destroy() {
     check(|| {
-        let house = House::new(1000);
-        let (doomed, other) = (house.socket(0), house.socket(1));
+        let harness = Harness::new(1000);
+        let (doomed, other) = (harness.socket(0), harness.socket(1));
         let (destroyed, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         for socket in [&doomed, &other] {
             let seen = seen.clone();
@@ -207,7 +207,7 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
             })
         };
         let poller = {
-            let (ready_list, destroyed, seen) = (house.ready_list.clone(), destroyed.clone(), seen.clone());
+            let (ready_list, destroyed, seen) = (harness.ready_list.clone(), destroyed.clone(), seen.clone());
             thread::spawn(move || {
                 for _ in 0..3 {
                     let (over, before) = (destroyed.load(Ordering::SeqCst), seen.of(0).len());
@@ -224,13 +224,12 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
             })
         };
         library::destroy(&doomed, DestroyMode::Discard);
-        // As all others here that are no part of the library, this one is not shuttle's: what it
-        // says is true as soon as the call has returned.
+        // A standard atomic, not one of shuttle: it takes effect as soon as the call has returned.
         destroyed.store(true, Ordering::SeqCst);
         for thread in [worker, poller, taker] {
             thread.join().unwrap();
         }
-        delivery::poll(&house.ready_list, 0, 0);
+        delivery::poll(&harness.ready_list, 0, 0);
         assert!(seen.of(0).is_sorted());
         assert_eq!(seen.of(1), [0]);
         assert_eq!(ready_list::pending(), 0);
@@ -238,10 +237,10 @@ fn no_delivery_that_begins_after_destroy_has_an_event() {
 }
 
 #[test]
-fn a_callback_that_was_replaced_sees_nothing_that_came_later() {
+fn replaced_callback_gets_no_later_events() {
     check(|| {
-        let house = House::new(1000);
-        let socket = house.socket(0);
+        let harness = Harness::new(1000);
+        let socket = harness.socket(0);
         let (old, new) = (Seen::default(), Seen::default());
         let register = |seen: &Seen| {
             let seen = seen.clone();
@@ -252,30 +251,30 @@ fn a_callback_that_was_replaced_sees_nothing_that_came_later() {
         };
         register(&old);
         publish(&socket, &[0]);
-        let ready_list = house.ready_list.clone();
-        // Widens the budget, so that a delivery goes on to the second event if that comes in time.
-        publish(&house.socket(1), &[0]);
+        let ready_list = harness.ready_list.clone();
+        // Extends the budget, so that a delivery includes the second event if it is published in time.
+        publish(&harness.socket(1), &[0]);
         let poller = thread::spawn(move || delivery::poll(&ready_list, 0, 0));
         register(&new);
         publish(&socket, &[1]);
         poller.join().unwrap();
-        delivery::poll(&house.ready_list, 0, 0);
+        delivery::poll(&harness.ready_list, 0, 0);
         assert!(!old.of(0).contains(&1));
         assert!(new.of(0).contains(&1));
     });
 }
 
 #[test]
-fn reading_that_stopped_goes_on() {
+fn paused_reading_resumes() {
     check(|| {
         const EVENTS: u16 = 7;
-        let house = House::new(2);
-        let socket = house.socket(0);
-        let ready_list = house.ready_list.clone();
+        let harness = Harness::new(2);
+        let socket = harness.socket(0);
+        let ready_list = harness.ready_list.clone();
         let taker = thread::spawn(move || {
             for number in 0..EVENTS {
-                // A second taker would find nothing now and then; there is just one.
-                assert!(ready_list::wait(Some(&ready_list), FOR_EVER));
+                // There is only one taker, so an event must be available.
+                assert!(ready_list::wait(Some(&ready_list), FOREVER));
                 assert_eq!(
                     delivery::next_event(&ready_list).map(|event| number_of(&event.kind)),
                     Some(number)
@@ -283,8 +282,8 @@ fn reading_that_stopped_goes_on() {
             }
         });
         for number in 0..EVENTS {
-            while socket.event_queue.charge() >= house.ready_list.event_queue_bytes && socket.pause() {
-                while house.read_inbox().0.is_empty() {}
+            while socket.event_queue.charge() >= harness.ready_list.event_queue_bytes && socket.pause() {
+                while harness.take_inbox().0.is_empty() {}
                 socket.take_notification();
             }
             publish(&socket, &[number]);
@@ -294,32 +293,32 @@ fn reading_that_stopped_goes_on() {
 }
 
 #[test]
-fn a_mark_is_told_to_the_worker_when_what_came_before_it_was_seen() {
+fn worker_is_notified_of_mark_after_earlier_events() {
     check(|| {
         const CONNECTION: u64 = 7;
-        let house = House::new(1000);
-        let socket = house.socket(0);
+        let harness = Harness::new(1000);
+        let socket = harness.socket(0);
         let seen = Seen::default();
         note_until(&seen, 3, &socket);
         let pollers = [(); 2].map(|()| {
-            let ready_list = house.ready_list.clone();
+            let ready_list = harness.ready_list.clone();
             thread::spawn(move || poll_until_stopped(&ready_list))
         });
         publish(&socket, &[0, 1]);
         let mark = QueuedEvent::Marker { connection: CONNECTION };
         let charge = mark.charge();
         socket.publish(&mut vec![mark], charge);
-        // A mark that is not told is found as a deadlock.
+        // A missing notification is detected as a deadlock.
         while lock(&socket.to_worker).commands().marker_reached != CONNECTION {
-            for socket in house.read_inbox().0 {
+            for socket in harness.take_inbox().0 {
                 socket.take_notification();
             }
         }
         assert_eq!(seen.of(0), [0, 1]);
         publish(&socket, &[2]);
         let ran: usize = pollers.into_iter().map(|poller| poller.join().unwrap()).sum();
-        assert_eq!((ran, seen.of(0).len()), (3, 3), "the game sees nothing of the mark");
+        assert_eq!((ran, seen.of(0).len()), (3, 3), "the mark is not delivered");
         assert_eq!(ready_list::pending(), 0);
-        delivery::close(&house.ready_list);
+        delivery::close(&harness.ready_list);
     });
 }

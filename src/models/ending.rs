@@ -1,10 +1,10 @@
-//! The end of sockets, and of the library, while others still use them.
+//! Destruction of sockets and shutdown of the library while other threads use them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::{House, check, publish, thread};
+use super::{Harness, check, publish, thread};
 use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery;
@@ -19,35 +19,35 @@ fn count_finalizers(socket: &Shared, finalized: &Arc<AtomicUsize>) {
     *socket.finalizer.lock().unwrap() = Some(Box::new(finalizer));
 }
 
-/// Plays the worker until it is told to stop: destroyed sockets are finished, the rest is left.
-fn work(house: &House) {
+/// Plays the worker until it is stopped: finishes destroyed sockets and ignores the others.
+fn work(harness: &Harness) {
     let mut stops = false;
     while !stops {
-        let (sockets, commands) = house.read_inbox();
+        let (sockets, commands) = harness.take_inbox();
         sockets.into_iter().for_each(Shared::worker_ended);
         stops = commands.stop.is_some();
     }
-    house.inbox.close().into_iter().for_each(Shared::worker_ended);
+    harness.inbox.close().into_iter().for_each(Shared::worker_ended);
 }
 
-/// What `library::shutdown` does, less the handles and the joining of threads.
-fn shut_down(house: &House) {
-    house.inbox.stop(Instant::now());
-    house.ready_list.stop();
+/// Does what `library::shutdown` does, without handles and joining threads.
+fn shut_down(harness: &Harness) {
+    harness.inbox.stop(Instant::now());
+    harness.ready_list.stop();
 }
 
-fn close(house: &House) {
-    while house.ready_list.is_delivering() {
+fn close(harness: &Harness) {
+    while harness.ready_list.is_delivering() {
         thread::yield_now();
     }
-    delivery::close(&house.ready_list);
+    delivery::close(&harness.ready_list);
 }
 
 #[test]
-fn a_finalizer_runs_once_after_the_last_callback() {
+fn finalizer_runs_once_after_last_callback() {
     check(|| {
-        let house = Arc::new(House::new(1000));
-        let socket = house.socket(0);
+        let harness = Arc::new(Harness::new(1000));
+        let socket = harness.socket(0);
         let (finalized, running) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         count_finalizers(&socket, &finalized);
         let (after, inside) = (finalized.clone(), running);
@@ -58,11 +58,11 @@ fn a_finalizer_runs_once_after_the_last_callback() {
         };
         socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
         let worker = {
-            let house = house.clone();
-            thread::spawn(move || work(&house))
+            let harness = harness.clone();
+            thread::spawn(move || work(&harness))
         };
         let pollers = [(); 2].map(|()| {
-            let ready_list = house.ready_list.clone();
+            let ready_list = harness.ready_list.clone();
             thread::spawn(move || delivery::poll(&ready_list, 0, 0))
         });
         publish(&socket, &[0, 1]);
@@ -70,19 +70,19 @@ fn a_finalizer_runs_once_after_the_last_callback() {
         for poller in pollers {
             poller.join().unwrap();
         }
-        house.inbox.stop(Instant::now());
+        harness.inbox.stop(Instant::now());
         worker.join().unwrap();
-        delivery::poll(&house.ready_list, 0, 0);
+        delivery::poll(&harness.ready_list, 0, 0);
         assert_eq!(finalized.load(Ordering::SeqCst), 1);
         assert!(ready_list::idle());
     });
 }
 
 #[test]
-fn a_library_that_stops_finalizes_everything_and_leaves_nothing_to_deliver() {
+fn shutdown_finalizes_all_sockets_and_delivers_nothing_afterwards() {
     check(|| {
-        let house = Arc::new(House::new(1000));
-        let sockets = [house.socket(0), house.socket(1)];
+        let harness = Arc::new(Harness::new(1000));
+        let sockets = [harness.socket(0), harness.socket(1)];
         let (finalized, called) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         for socket in &sockets {
             count_finalizers(socket, &finalized);
@@ -93,14 +93,14 @@ fn a_library_that_stops_finalizes_everything_and_leaves_nothing_to_deliver() {
             socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
         }
         let worker = {
-            let (house, socket) = (house.clone(), sockets[1].clone());
+            let (harness, socket) = (harness.clone(), sockets[1].clone());
             thread::spawn(move || {
                 publish(&socket, &[0, 1]);
-                work(&house);
+                work(&harness);
             })
         };
         let poller = {
-            let ready_list = house.ready_list.clone();
+            let ready_list = harness.ready_list.clone();
             thread::spawn(move || {
                 delivery::poll(&ready_list, 1, 0);
                 delivery::poll(&ready_list, 0, 0);
@@ -114,43 +114,43 @@ fn a_library_that_stops_finalizes_everything_and_leaves_nothing_to_deliver() {
         };
         publish(&sockets[0], &[0, 1]);
         sockets.iter().for_each(|socket| library::destroy(socket, DestroyMode::Discard));
-        shut_down(&house);
+        shut_down(&harness);
         worker.join().unwrap();
-        close(&house);
+        close(&harness);
         let before = called.load(Ordering::SeqCst);
         assert_eq!(finalized.load(Ordering::SeqCst), 2);
         poller.join().unwrap();
         taker.join().unwrap();
-        assert_eq!(called.load(Ordering::SeqCst), before, "no callback after the end");
+        assert_eq!(called.load(Ordering::SeqCst), before, "no callback after shutdown");
         assert!(ready_list::idle());
         assert_eq!(finalized.load(Ordering::SeqCst), 2);
     });
 }
 
 #[test]
-fn a_socket_that_is_destroyed_while_the_library_stops_is_finalized_and_freed() {
+fn socket_destroyed_during_shutdown_is_finalized_and_freed() {
     check(|| {
-        let house = Arc::new(House::new(1000));
-        let socket = house.socket(0);
+        let harness = Arc::new(Harness::new(1000));
+        let socket = harness.socket(0);
         let finalized = Arc::new(AtomicUsize::new(0));
         count_finalizers(&socket, &finalized);
         let alive = Arc::downgrade(&socket);
         let worker = {
-            let house = house.clone();
-            thread::spawn(move || work(&house))
+            let harness = harness.clone();
+            thread::spawn(move || work(&harness))
         };
         let sender = {
             let socket = socket.clone();
             thread::spawn(move || socket.notify())
         };
         let destroyer = thread::spawn(move || library::destroy(&socket, DestroyMode::Discard));
-        shut_down(&house);
+        shut_down(&harness);
         worker.join().unwrap();
-        close(&house);
+        close(&harness);
         sender.join().unwrap();
         destroyer.join().unwrap();
         assert_eq!(finalized.load(Ordering::SeqCst), 1);
-        assert!(alive.upgrade().is_none(), "neither the inbox nor the ready_list holds on to it");
+        assert!(alive.upgrade().is_none(), "neither the inbox nor the ready_list keeps a reference");
         assert!(ready_list::idle());
     });
 }

@@ -1,4 +1,4 @@
-//! Events of one socket, for more than one thread that asks.
+//! Events of one socket, taken by several threads.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn put(queue: &EventQueue, numbers: &[u16]) -> usize {
     queue.put(&mut batch, charge)
 }
 
-/// Takes what is there, if nobody else does.
+/// Takes all events, unless another thread is taking them.
 fn take_all(queue: &EventQueue) -> Vec<u16> {
     let Some(mut delivery) = queue.reader() else { return Vec::new() };
     let mut numbers = Vec::new();
@@ -44,7 +44,7 @@ fn each_event_is_taken_once_and_in_order() {
 }
 
 #[test]
-fn what_is_shut_keeps_nothing_and_loses_count_of_nothing() {
+fn shut_queue_keeps_no_events_and_counts_all() {
     check(|| {
         let queue = Arc::new(EventQueue::default());
         let (giver, taker) = (queue.clone(), queue.clone());
@@ -52,13 +52,13 @@ fn what_is_shut_keeps_nothing_and_loses_count_of_nothing() {
         let taker = thread::spawn(move || {
             let mut delivery = taker.reader()?;
             let event = delivery.next();
-            // Whoever delivers sees to what is left when the socket is gone.
+            // The delivering thread drops the rest if the socket is destroyed.
             let dropped = delivery.discard();
             Some(usize::from(event.is_some()) + dropped)
         });
         let dropped = queue.close();
         let (given, taken) = (giver.join().unwrap(), taker.join().unwrap());
-        assert_eq!(given, dropped + taken.unwrap_or(0), "each event is taken, dropped or refused");
+        assert_eq!(given, dropped + taken.unwrap_or(0), "each event is taken, dropped or rejected");
         assert_eq!(put(&queue, &[2]), 0);
         assert!(take_all(&queue).is_empty());
     });

@@ -6,7 +6,7 @@ use super::{check, thread};
 use crate::handles::Handles;
 
 #[test]
-fn a_handle_is_removed_by_one_and_gone_for_all() {
+fn handle_is_removed_once_and_invalid_for_all() {
     check(|| {
         let table = Arc::new(Handles::new());
         let id = table.insert(7).unwrap();
@@ -15,7 +15,7 @@ fn a_handle_is_removed_by_one_and_gone_for_all() {
             thread::spawn(move || {
                 let removed = table.remove(id);
                 assert_eq!(table.get(id), None);
-                // Most likely in the same slot.
+                // Usually in the same slot.
                 let next = table.insert(8).unwrap();
                 assert_ne!(next, id);
                 assert_eq!(table.get(next), Some(8));
@@ -23,7 +23,7 @@ fn a_handle_is_removed_by_one_and_gone_for_all() {
                 removed
             })
         });
-        assert!(matches!(table.get(id), None | Some(7)), "never the value of another");
+        assert!(matches!(table.get(id), None | Some(7)), "never the value of another handle");
         let removed = removers.map(|remover| remover.join().unwrap());
         assert_eq!(removed.iter().flatten().collect::<Vec<_>>(), [&7]);
         assert!(table.is_empty());
@@ -31,7 +31,7 @@ fn a_handle_is_removed_by_one_and_gone_for_all() {
 }
 
 #[test]
-fn what_remove_all_leaves_was_inserted_after_it() {
+fn remove_all_removes_earlier_values() {
     check(|| {
         let table = Arc::new(Handles::new());
         let inserters = [10, 20].map(|value| {
@@ -48,7 +48,7 @@ fn what_remove_all_leaves_was_inserted_after_it() {
             seen.extend(inserter.join().unwrap().into_iter().flatten());
         }
         seen.sort_unstable();
-        assert_eq!(seen, [10, 11, 20, 21], "each is handed out once");
+        assert_eq!(seen, [10, 11, 20, 21], "each value is returned once");
         assert!(table.is_empty());
     });
 }

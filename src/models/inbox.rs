@@ -1,18 +1,18 @@
-//! Letters from many threads to a worker that sleeps when it has none.
+//! Notifications from many threads to a worker that sleeps while it has none.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{House, check, thread};
+use super::{Harness, check, thread};
 use crate::buffer::Segment;
 use crate::engine::shared::inbox::NetworkChange;
 use crate::sync::lock;
 
 #[test]
-fn no_letter_waits_for_a_worker_that_sleeps() {
+fn notification_wakes_sleeping_worker() {
     check(|| {
-        let house = House::new(1);
-        let sockets = [house.socket(0), house.socket(1)];
+        let harness = Harness::new(1);
+        let sockets = [harness.socket(0), harness.socket(1)];
         let senders = [0, 0, 1].map(|number: usize| {
             let socket = sockets[number].clone();
             thread::spawn(move || {
@@ -22,13 +22,13 @@ fn no_letter_waits_for_a_worker_that_sleeps() {
                 }
             })
         });
-        let (mut pings, mut letters) = ([0, 0], [0, 0]);
+        let (mut pings, mut entries) = ([0, 0], [0, 0]);
         while pings != [4, 2] {
-            let (arrived, _) = house.read_inbox();
+            let (arrived, _) = harness.take_inbox();
             for socket in &arrived {
                 let twice = arrived.iter().filter(|other| Arc::ptr_eq(other, socket)).count() > 1;
-                assert!(!twice, "a socket lies in the inbox once");
-                letters[socket.id as usize] += 1;
+                assert!(!twice, "a socket is in the inbox once");
+                entries[socket.id as usize] += 1;
                 socket.take_notification();
                 pings[socket.id as usize] +=
                     std::mem::take(&mut lock(&socket.to_worker).commands().user_pings).len();
@@ -37,27 +37,27 @@ fn no_letter_waits_for_a_worker_that_sleeps() {
         for sender in senders {
             sender.join().unwrap();
         }
-        // A letter may still lie there whose content was seen with the one before.
+        // A notification may be left whose content was processed with the previous one.
         let mut rest = Vec::new();
-        house.inbox.take(&mut rest);
-        rest.iter().for_each(|socket| letters[socket.id as usize] += 1);
-        assert!(letters[0] <= 4 && letters[1] <= 2, "as often as it was notified, at most");
+        harness.inbox.take(&mut rest);
+        rest.iter().for_each(|socket| entries[socket.id as usize] += 1);
+        assert!(entries[0] <= 4 && entries[1] <= 2, "at most one entry per notification");
     });
 }
 
 #[test]
-fn a_worker_that_sleeps_is_woken_by_orders_and_hears_each() {
+fn sleeping_worker_is_woken_by_each_command() {
     check(|| {
-        let house = House::new(1);
-        let (inbox, other, socket) = (house.inbox.clone(), house.inbox.clone(), house.socket(0));
+        let harness = Harness::new(1);
+        let (inbox, other, socket) = (harness.inbox.clone(), harness.inbox.clone(), harness.socket(0));
         let stopper = thread::spawn(move || inbox.stop(Instant::now()));
         let teller =
             thread::spawn(move || other.report(NetworkChange { suspended: Some(true), probe: true }));
         let sender = thread::spawn(move || socket.notify());
-        let (mut letters, mut stops, mut change) = (0, 0, 0);
-        while (letters, stops, change) != (1, 1, 1) {
-            let (arrived, commands) = house.read_inbox();
-            letters += arrived.len();
+        let (mut entries, mut stops, mut change) = (0, 0, 0);
+        while (entries, stops, change) != (1, 1, 1) {
+            let (arrived, commands) = harness.take_inbox();
+            entries += arrived.len();
             stops += usize::from(commands.stop.is_some());
             change += usize::from(commands.change.probe && commands.change.suspended == Some(true));
         }

@@ -1,13 +1,13 @@
-//! Models under loom: every order in which threads are interrupted a few times, and every value that
-//! the memory orderings allow an atomic to be read as.
+//! Models under loom: all interleavings with a few preemptions, and all values that the memory orderings allow an
+//! atomic load to return.
 
 use loom::model::Builder;
 pub use loom::thread;
 
-/// How often a thread may be interrupted where it could have gone on. Errors that need more are rare.
+/// The limit for preemptions. Errors that need more are rare.
 const PREEMPTIONS: usize = 2;
 
-/// A run that takes more decisions than these goes in circles.
+/// The limit for scheduling decisions, to detect livelocks.
 const MAX_BRANCHES: usize = 50_000;
 
 pub fn check(model: fn()) {

@@ -1,12 +1,12 @@
-//! The hand-overs between threads, under many of the commands in which threads may come to run.
+//! Concurrency models: test the data exchange between threads under many interleavings.
 //!
 //! ```text
-//!   RUSTFLAGS="--cfg shuttle" cargo test --lib models           many schedules, drawn at random
-//!   RUSTFLAGS="--cfg framewire_loom" cargo test --lib models    all, with few interruptions
+//!   RUSTFLAGS="--cfg shuttle" cargo test --lib models           many random interleavings
+//!   RUSTFLAGS="--cfg framewire_loom" cargo test --lib models    all interleavings with few preemptions
 //! ```
 //!
-//! Both run the library's own code, with a scheduler of their own that decides at every lock and
-//! every atomic who goes on. A thread that is never woken again is a deadlock, and found.
+//! Both run the library's code with a scheduler that chooses the next thread at every lock and atomic operation. A
+//! thread that is never woken is detected as a deadlock.
 
 mod blocks;
 #[cfg_attr(shuttle, path = "shuttle.rs")]
@@ -17,8 +17,8 @@ mod handles;
 mod inbox;
 mod leases;
 
-// Right only because operations that are `SeqCst` have one order for all threads, which loom does not
-// model: it takes them for `AcqRel`, and finds fault with what is sound.
+// These rely on the single total order of `SeqCst` operations, which loom does not model: it treats them as `AcqRel`
+// and reports false errors.
 #[cfg(shuttle)]
 mod delivery;
 #[cfg(shuttle)]
@@ -40,50 +40,50 @@ use crate::sync::{Condvar, Mutex};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
-/// Longer than any model: a wait that only its timeout would end is a deadlock to shuttle.
-const FOR_EVER: Duration = Duration::from_secs(1 << 20);
+/// Longer than any model: shuttle reports a wait that only its timeout would end as a deadlock.
+const FOREVER: Duration = Duration::from_secs(1 << 20);
 
-/// What a worker waits on in place of the network: like the system's, it rings until it is heard.
+/// Replaces the poll of a worker: a signal that stays set until it is consumed.
 #[derive(Default)]
-struct Bell {
-    rings: Mutex<bool>,
-    rang: Condvar,
+struct Signal {
+    is_set: Mutex<bool>,
+    changed: Condvar,
 }
 
-impl Bell {
-    fn ring(&self) {
-        *self.rings.lock().unwrap() = true;
-        self.rang.notify_one();
+impl Signal {
+    fn set(&self) {
+        *self.is_set.lock().unwrap() = true;
+        self.changed.notify_one();
     }
 
     fn wait(&self) {
-        let mut rings = self.rings.lock().unwrap();
-        while !*rings {
-            rings = self.rang.wait(rings).unwrap();
+        let mut is_set = self.is_set.lock().unwrap();
+        while !*is_set {
+            is_set = self.changed.wait(is_set).unwrap();
         }
-        *rings = false;
+        *is_set = false;
     }
 }
 
-/// A ready list, and the inbox of a worker that the model plays.
-struct House {
+/// A ready list, and the inbox of a worker that the test plays.
+struct Harness {
     ready_list: Arc<ReadyList>,
     inbox: Arc<Inbox>,
-    bell: Arc<Bell>,
+    signal: Arc<Signal>,
 }
 
-impl House {
+impl Harness {
     fn new(events_before_pause: usize) -> Self {
-        let bell = Arc::new(Bell::default());
-        let rung = bell.clone();
+        let signal = Arc::new(Signal::default());
+        let waking = signal.clone();
         let waker = move || {
-            rung.ring();
+            waking.set();
             Ok(())
         };
         Self {
             ready_list: Arc::new(ReadyList::new(events_before_pause * EVENT_OVERHEAD)),
             inbox: Arc::new(Inbox::with_waker(0, Box::new(waker))),
-            bell,
+            signal,
         }
     }
 
@@ -92,13 +92,13 @@ impl House {
         Arc::new(Shared::new(id, self.ready_list.clone(), self.inbox.clone(), Settings::new(request)))
     }
 
-    /// What the worker does between two turns: looks into the inbox, and waits if it is empty.
-    fn read_inbox(&self) -> (Vec<Arc<Shared>>, WorkerCommands) {
+    /// Does what the worker does between two turns: takes the inbox, and waits if it is empty.
+    fn take_inbox(&self) -> (Vec<Arc<Shared>>, WorkerCommands) {
         let mut sockets = Vec::new();
         let commands = self.inbox.take(&mut sockets);
         if sockets.is_empty() && commands == WorkerCommands::default() {
             if self.inbox.may_sleep() {
-                self.bell.wait();
+                self.signal.wait();
             }
             self.inbox.awake();
         }
@@ -106,7 +106,7 @@ impl House {
     }
 }
 
-/// An event with a number on it.
+/// Creates an event with a number.
 fn numbered(number: u16) -> EventKind {
     EventKind::Closed { code: number, reason: Box::default() }
 }
@@ -114,7 +114,7 @@ fn numbered(number: u16) -> EventKind {
 fn number_of(event: &EventKind) -> u16 {
     match event {
         EventKind::Closed { code, .. } => *code,
-        _ => unreachable!("the models publish nothing else"),
+        _ => unreachable!("the models publish no other events"),
     }
 }
 

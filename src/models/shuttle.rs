@@ -1,20 +1,19 @@
-//! Models under shuttle: many schedules, drawn at random.
+//! Models under shuttle: many random interleavings.
 //!
-//! The schedules follow from a fixed seed; `FRAMEWIRE_MODEL_ROUNDS=50` runs fifty times as many, of
-//! other seeds. Memory orderings weaker than `SeqCst` are not modelled.
+//! The seed is fixed; `FRAMEWIRE_MODEL_ROUNDS=50` runs fifty times as many schedules, with other seeds. Memory
+//! orderings weaker than `SeqCst` are not modelled.
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 pub use shuttle::thread;
 use shuttle::{Config, Runner};
 
-/// Schedules of each kind that a model is run under.
+/// The number of schedules of each kind.
 const SCHEDULES: usize = 5_000;
 
-/// A schedule that needs more than these steps runs in circles.
+/// The limit for steps, to detect livelocks.
 const MAX_STEPS: usize = 50_000;
 
-/// Runs a model under evenly random schedules, and under schedules that stay with one thread and
-/// change over in a few unlucky places.
+/// Runs a model under uniformly random schedules, and under schedules with few preemptions (PCT).
 pub fn check(model: fn()) {
     let rounds =
         std::env::var("FRAMEWIRE_MODEL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
@@ -28,7 +27,7 @@ fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = 256 << 10;
     config.silence_warnings = true;
-    // The seed says it all.
+    // The seed is enough to reproduce a failure.
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.max_steps = shuttle::MaxSteps::FailAfter(MAX_STEPS);
     config

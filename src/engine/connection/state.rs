@@ -1,6 +1,7 @@
 //! A connection and its stages.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use mio::Token;
@@ -25,7 +26,6 @@ use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::Session;
 use crate::session::reconnect::Retries;
-use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
