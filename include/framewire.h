@@ -188,14 +188,14 @@ enum fw_struct FW_ENUM {
 };
 FW_ENUM_TYPE(fw_struct);
 
-/// How much is logged: each level includes those above it in this list.
+/// A log level. Each level includes those above it in this list.
 enum fw_log_level FW_ENUM {
-    FW_LOG_OFF = 0,   ///< Nothing.
+    FW_LOG_OFF = 0,   ///< No logging.
     FW_LOG_ERROR = 1, ///< Internal errors and failed system calls.
     FW_LOG_WARN = 2,  ///< Possible misconfiguration, and lost data.
-    FW_LOG_INFO = 3,  ///< Connections that failed, and why.
+    FW_LOG_INFO = 3,  ///< Failed connections, with the reason.
     FW_LOG_DEBUG = 4, ///< Each step of connecting and closing.
-    FW_LOG_TRACE = 5, ///< The smallest detail.
+    FW_LOG_TRACE = 5, ///< Everything.
 };
 FW_ENUM_TYPE(fw_log_level);
 
@@ -235,48 +235,54 @@ enum fw_phase FW_ENUM {
 };
 FW_ENUM_TYPE(fw_phase);
 
-/// What a message holds, numbered as on the wire (RFC 6455 section 5.2).
+/// The type of a message, with the opcodes of RFC 6455 section 5.2.
 enum fw_opcode FW_ENUM {
-    FW_OPCODE_NONE = 0,   ///< In an event that is about no message.
-    FW_OPCODE_TEXT = 1,   ///< UTF-8.
-    FW_OPCODE_BINARY = 2, ///< Any bytes.
+    FW_OPCODE_NONE = 0,   ///< The event contains no message.
+    FW_OPCODE_TEXT = 1,   ///< Text, as UTF-8.
+    FW_OPCODE_BINARY = 2, ///< Binary data.
 };
 FW_ENUM_TYPE(fw_opcode);
 
-/// What an event is about. New ones may be added: ignore what you do not know.
+/// The type of an event.
+///
+/// New types may be added: ignore those that are unknown.
 enum fw_event_type FW_ENUM {
     FW_EVENT_NONE = 0,             ///< No event.
-    FW_EVENT_OPEN = 1,             ///< The upgrade is done.
-    FW_EVENT_TEXT = 2,             ///< A whole text message: payload.
-    FW_EVENT_BINARY = 3,           ///< A whole binary message: payload.
-    FW_EVENT_INCOMPLETE_FRAME = 4, ///< A fragment: opcode, is_first, is_final, payload. Only after
-                                   ///< fw_socket_enable_event.
-    FW_EVENT_REQUEST = 5,          ///< The upgrade request can be changed: request. The connection
-                                   ///< goes on when the event is released. Only after
-                                   ///< fw_socket_enable_event.
-    FW_EVENT_PONG = 6,             ///< A pong: payload.
-    FW_EVENT_RECONNECTING = 7,     ///< The connection was lost, or not made, and will be tried
-                                   ///< again: attempt, delay_ms, error, and its message as payload,
-                                   ///< NUL-terminated. Only with fw_socket_set_reconnect.
-    FW_EVENT_CLOSED = 8,           ///< Terminal: close_code, and the reason as payload,
-                                   ///< NUL-terminated.
-    FW_EVENT_ERROR = 9,            ///< Terminal: error, and its message as payload, NUL-terminated.
+    FW_EVENT_OPEN = 1,             ///< The upgrade is complete: messages can be sent.
+    FW_EVENT_TEXT = 2,             ///< A complete text message, in payload.
+    FW_EVENT_BINARY = 3,           ///< A complete binary message, in payload.
+    FW_EVENT_INCOMPLETE_FRAME = 4, ///< A fragment of a message: opcode, is_first, is_final,
+                                   ///< payload. Disabled by default, see fw_socket_enable_event.
+    FW_EVENT_REQUEST = 5,          ///< The upgrade request, in request, while it can still be
+                                   ///< changed. The connection continues when the event is
+                                   ///< released. Disabled by default, see fw_socket_enable_event.
+    FW_EVENT_PONG = 6,             ///< A pong, in payload.
+    FW_EVENT_RECONNECTING = 7,     ///< The connection failed or could not be established, and will
+                                   ///< be retried: attempt, delay_ms, error, and the error message
+                                   ///< as payload, NUL-terminated. Only with
+                                   ///< fw_socket_set_reconnect.
+    FW_EVENT_CLOSED = 8,           ///< The connection was closed or cancelled: close_code, and the
+                                   ///< reason as payload, NUL-terminated. Terminal event.
+    FW_EVENT_ERROR = 9,            ///< The connection failed or could not be established: error,
+                                   ///< and the error message as payload, NUL-terminated. Terminal
+                                   ///< event.
 };
 FW_ENUM_TYPE(fw_event_type);
 
-/// Where a socket's callbacks run.
+/// Where the callbacks of a socket run.
 enum fw_dispatch FW_ENUM {
-    FW_DISPATCH_POLL = 0,   ///< Inside fw_poll, on the thread that calls it: the default.
-    FW_DISPATCH_WORKER = 1, ///< On the socket's worker thread, as soon as anything happens.
-                            ///< Callbacks must be quick: other sockets wait for them.
+    FW_DISPATCH_POLL = 0,   ///< Inside fw_poll and fw_socket_poll, on the calling thread (the
+                            ///< default).
+    FW_DISPATCH_WORKER = 1, ///< On the socket's worker thread, as soon as the event occurs.
+                            ///< Callbacks must be short: they delay all sockets of that thread.
 };
 FW_ENUM_TYPE(fw_dispatch);
 
-/// What is special about one message; bits that can be combined. New ones may be added.
+/// Options of a message. Flags that can be combined with |; new ones may be added.
 enum fw_send_flags FW_ENUM {
-    FW_SEND_DEFAULT = 0,      ///< Nothing.
-    FW_SEND_UNCOMPRESSED = 1, ///< It is sent as it is, though compression was agreed on: for what
-                              ///< is compressed already.
+    FW_SEND_DEFAULT = 0,      ///< No options.
+    FW_SEND_UNCOMPRESSED = 1, ///< Do not compress the message, for payloads that are already
+                              ///< compressed.
 };
 FW_ENUM_TYPE(fw_send_flags);
 
@@ -386,13 +392,12 @@ typedef struct fw_socket {
     uint64_t id; ///< 0 is never valid.
 } fw_socket;
 
-/// Receives a log line, on whichever thread logs, several at once. May call the library.
-///
-/// level: how important it is.
-/// socket: whom it is about, or the zero handle.
-/// context: the socket's context as "key=value key=value"; valid until the function returns.
-/// message: one line, without a line break; valid until the function returns.
-/// user_data: what was given to fw_set_log.
+/// Called for each log line, on any thread, concurrently. May call the library.
+/// \param level The level of the line.
+/// \param socket The socket it is about; zero if none.
+/// \param context The socket's context as "key=value key=value"; valid until the callback returns.
+/// \param message One line, without a line break; valid until the callback returns.
+/// \param user_data The user_data passed to fw_set_log.
 typedef void (FW_CALL *fw_log_fn)(fw_log_level level, struct fw_socket socket, const char *context,
                                   const char *message, void *user_data);
 
@@ -400,116 +405,103 @@ typedef void (FW_CALL *fw_log_fn)(fw_log_level level, struct fw_socket socket, c
 /// \param user_data The pointer given to fw_socket_set_finalizer.
 typedef void (FW_CALL *fw_finalizer_fn)(void *user_data);
 
-/// The upgrade is done: messages can be sent.
-///
-/// socket: the socket this event belongs to.
-/// user_data: what was given to fw_socket_on_open.
+/// Called when the upgrade is complete: messages can be sent.
+/// \param socket The socket this event belongs to.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_open_fn)(struct fw_socket socket, void *user_data);
 
-/// A whole text message came.
-///
-/// Valid UTF-8, not NUL-terminated: it lies where it was received.
-///
-/// socket: the socket this event belongs to.
-/// text: len bytes, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_text.
+/// Called for each complete text message.
+/// \param socket The socket this event belongs to.
+/// \param text Valid UTF-8, not NUL-terminated; valid until the callback returns; never NULL.
+/// \param len Length of the text in bytes; may be 0.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_text_fn)(struct fw_socket socket, const char *text, size_t len,
                                    void *user_data);
 
-/// The right to a piece of a pooled block. Part of fw_segment; of no use alone.
+/// Identifies a reference to a pooled block. Part of fw_segment.
 typedef struct fw_buffer {
-    uint64_t id; ///< 0 is no buffer.
+    uint64_t id; ///< 0 is never valid.
 } fw_buffer;
 
-/// Bytes in a pooled block: data[offset] to data[offset + count - 1].
+/// A range of a pooled block: count bytes from data + offset.
 ///
-/// data is the whole block, which is usually larger; bytes outside of the range belong to others.
-/// What the library passes to a callback or in an event is read-only and borrowed until the callback
-/// returns or the event is released; fw_segment_retain makes it stay. What fw_buffer_get returned,
-/// or was retained, is the caller's until fw_segment_release, or until it is sent, and outlives its
-/// socket and fw_shutdown. A retained segment keeps its whole block alive, which is 64 KiB even when
-/// the segment is small: copy small payloads that are to be kept for long.
+/// The block is usually larger; do not access bytes outside of the range. In a callback or an
+/// event, a segment is read-only and borrowed until the callback returns or the event is released;
+/// fw_segment_retain keeps it longer. A segment from fw_buffer_get, or retained, belongs to the
+/// caller until fw_segment_release or until it is sent, and outlives its socket and fw_shutdown. It
+/// keeps its whole block alive, which is 64 KiB even for a small segment: to keep small payloads
+/// for long, copy them.
 typedef struct fw_segment {
-    uint8_t *data;           ///< Where the block begins; never NULL in what the library hands out.
-    size_t offset;           ///< Where the bytes begin, from data.
-    size_t count;            ///< How many bytes there are, may be 0.
-    struct fw_buffer buffer; ///< What makes it valid.
+    uint8_t *data;           ///< Start of the block; not NULL in segments that the library returns.
+    size_t offset;           ///< Offset of the first byte from data.
+    size_t count;            ///< Number of bytes; may be 0.
+    struct fw_buffer buffer; ///< Identifies the reference.
 } fw_segment;
 
-/// A whole text message came, shown where it was received.
-///
-/// Valid UTF-8, not NUL-terminated. fw_segment_retain keeps it longer than the callback, without a
-/// copy.
-///
-/// socket: the socket this event belongs to.
-/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_text_segment.
+/// Called for each complete text message, with a segment that can be kept without a copy.
+/// \param socket The socket this event belongs to.
+/// \param segment Valid UTF-8, not NUL-terminated, read-only; valid until the callback returns,
+///   longer with fw_segment_retain; never NULL.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_text_segment_fn)(struct fw_socket socket,
                                            const struct fw_segment *segment, void *user_data);
 
-/// A whole binary message came.
-///
-/// socket: the socket this event belongs to.
-/// data: len bytes, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_binary.
+/// Called for each complete binary message.
+/// \param socket The socket this event belongs to.
+/// \param data The payload, read-only; valid until the callback returns; never NULL.
+/// \param len Length of the payload in bytes; may be 0.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_binary_fn)(struct fw_socket socket, const uint8_t *data, size_t len,
                                      void *user_data);
 
-/// A whole binary message came, shown where it was received.
-///
-/// fw_segment_retain keeps it longer than the callback, without a copy.
-///
-/// socket: the socket this event belongs to.
-/// segment: the payload, read-only, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_binary_no_alloc.
+/// Called for each complete binary message, with a segment that can be kept without a copy.
+/// \param socket The socket this event belongs to.
+/// \param segment The payload, read-only; valid until the callback returns, longer with
+///   fw_segment_retain; never NULL.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_binary_no_alloc_fn)(struct fw_socket socket,
                                               const struct fw_segment *segment, void *user_data);
 
-/// One fragment of a message, decoded. Valid until the callback returns; its payload longer, when
-/// retained.
+/// A fragment of a message, decompressed and decoded.
+///
+/// Valid until the callback returns; fw_segment_retain keeps the payload longer.
 typedef struct fw_frame {
-    fw_opcode opcode;          ///< What the whole message is: the same for all of its fragments.
+    fw_opcode opcode;          ///< The type of the whole message, the same for each of its
+                               ///< fragments.
     uint32_t is_first;         ///< 1 for the first fragment of a message, else 0.
     uint32_t is_final;         ///< 1 for the last fragment of a message, else 0.
-    struct fw_segment payload; ///< A fragment of a text may begin and end within a character; the
-                               ///< whole was checked so far.
-    uint64_t reserved[2];      ///< For later versions; 0.
+    struct fw_segment payload; ///< A fragment of a text message may begin and end within a UTF-8
+                               ///< character. All text received so far is validated.
+    uint64_t reserved[2];      ///< Reserved for later versions; 0.
 } fw_frame;
 
-/// A fragment of a message came.
-///
-/// socket: the socket this event belongs to.
-/// frame: the fragment, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_incomplete_frame.
+/// Called for each fragment of a fragmented message.
+/// \param socket The socket this event belongs to.
+/// \param frame The fragment; valid until the callback returns; never NULL.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_incomplete_frame_fn)(struct fw_socket socket,
                                                const struct fw_frame *frame, void *user_data);
 
-/// The upgrade request of one attempt.
+/// An upgrade request that has not been sent yet.
 ///
-/// A handle. Lives until its callback returns, or its event is released; used after that it is
-/// refused.
+/// A handle, valid until the callback returns or the event is released. Using it afterwards is
+/// safe: the call returns INVALID_HANDLE.
 typedef struct fw_request {
-    uint64_t id; ///< 0 is none.
+    uint64_t id; ///< 0 is never valid.
 } fw_request;
 
-/// The upgrade request is ready to be sent and can still be changed.
-///
-/// socket: the socket this event belongs to.
-/// request: the request; dead when the callback returns.
-/// user_data: what was given to fw_socket_on_internal_request_created.
+/// Called before each upgrade request is sent, while it can still be changed.
+/// \param socket The socket this event belongs to.
+/// \param request The request; valid until the callback returns.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request request,
                                       void *user_data);
 
-/// A pong came.
-///
-/// Answers to the library's own pings are shown as well.
-///
-/// socket: the socket this event belongs to.
-/// data: len bytes, borrowed until the callback returns; never NULL.
-/// len: 0 to 125 bytes.
-/// user_data: what was given to fw_socket_on_pong.
+/// Called for each pong, also for those that answer keepalive pings.
+/// \param socket The socket this event belongs to.
+/// \param data The payload, read-only; valid until the callback returns; never NULL.
+/// \param len Length of the payload, 0 to 125 bytes.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len,
                                    void *user_data);
 
@@ -525,93 +517,93 @@ typedef struct fw_error {
     uint32_t retriable;   ///< 1 if a retry may succeed, else 0.
     const char *message;  ///< What failed, at which address, and what to do if known.
                           ///< NUL-terminated UTF-8; NULL in an event that is not an error.
-    uint64_t reserved[2]; ///< For later versions; 0.
+    uint64_t reserved[2]; ///< Reserved for later versions; 0.
 } fw_error;
 
-/// The connection was lost, or not made, and will be tried again.
-///
-/// socket: the socket this event belongs to.
-/// error: why; valid until the callback returns.
-/// attempt: which try it will be, from 1, and from 1 again after a success.
-/// delay_ms: how long from now, in milliseconds.
-/// user_data: what was given to fw_socket_on_reconnecting.
+/// Called when the connection failed or could not be established, and will be retried.
+/// \param socket The socket this event belongs to.
+/// \param error Why it failed; valid until the callback returns; never NULL.
+/// \param attempt Number of the coming retry, from 1; starts again at 1 after a successful
+///   connection.
+/// \param delay_ms Milliseconds until the retry.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket, const struct fw_error *error,
                                            uint32_t attempt, uint32_t delay_ms, void *user_data);
 
-/// The connection has ended in order: terminal.
+/// Called when the connection was closed, or the caller cancelled it. Terminal event.
 ///
-/// A closing handshake ended it, or the caller cancelled. The socket can be opened again from here on.
-///
-/// socket: the socket this event belongs to.
-/// code: of the server's close frame, 1005 if it had none; 1006 without a handshake.
-/// reason: len bytes of UTF-8 and a NUL, borrowed until the callback returns; never NULL.
-/// len: bytes, may be 0.
-/// user_data: what was given to fw_socket_on_closed.
+/// The socket can be opened again, also inside the callback.
+/// \param socket The socket this event belongs to.
+/// \param code The server's close code, 1005 if its close frame has none; 1006 if there was no
+///   closing handshake.
+/// \param reason UTF-8, NUL-terminated; valid until the callback returns; never NULL.
+/// \param len Length of the reason in bytes, without the NUL; may be 0.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket, uint16_t code, const char *reason,
                                      size_t len, void *user_data);
 
-/// The connection could not be made, or has failed: terminal.
+/// Called when the connection failed or could not be established. Terminal event.
 ///
-/// The socket can be opened again from here on.
-///
-/// socket: the socket this event belongs to.
-/// error: what happened, borrowed until the callback returns; never NULL.
-/// user_data: what was given to fw_socket_on_error.
+/// The socket can be opened again, also inside the callback.
+/// \param socket The socket this event belongs to.
+/// \param error Why it failed; valid until the callback returns; never NULL.
+/// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_error *error,
                                     void *user_data);
 
-/// Every callback of a socket, for fw_socket_set_callbacks.
+/// All callbacks of a socket, for fw_socket_set_callbacks.
 ///
-/// Prepare it with fw_callbacks_init. The caller's; copied by fw_socket_set_callbacks.
+/// Initialize it with fw_callbacks_init; fw_socket_set_callbacks copies it.
 typedef struct fw_callbacks {
-    uint32_t struct_size;                    ///< The size of this struct in bytes, set by
+    uint32_t struct_size;                    ///< Size of this struct in bytes, set by
                                              ///< fw_callbacks_init.
-    fw_open_fn open;                         ///< As fw_socket_on_open.
-    fw_text_fn text;                         ///< As fw_socket_on_text.
-    fw_text_segment_fn text_segment;         ///< As fw_socket_on_text_segment.
-    fw_binary_fn binary;                     ///< As fw_socket_on_binary.
-    fw_binary_no_alloc_fn binary_no_alloc;   ///< As fw_socket_on_binary_no_alloc.
-    fw_incomplete_frame_fn incomplete_frame; ///< As fw_socket_on_incomplete_frame.
-    fw_request_fn internal_request_created;  ///< As fw_socket_on_internal_request_created.
-    fw_pong_fn pong;                         ///< As fw_socket_on_pong.
-    fw_reconnecting_fn reconnecting;         ///< As fw_socket_on_reconnecting.
-    fw_closed_fn closed;                     ///< As fw_socket_on_closed.
-    fw_error_fn error;                       ///< As fw_socket_on_error.
+    fw_open_fn open;                         ///< See fw_socket_on_open.
+    fw_text_fn text;                         ///< See fw_socket_on_text.
+    fw_text_segment_fn text_segment;         ///< See fw_socket_on_text_segment.
+    fw_binary_fn binary;                     ///< See fw_socket_on_binary.
+    fw_binary_no_alloc_fn binary_no_alloc;   ///< See fw_socket_on_binary_no_alloc.
+    fw_incomplete_frame_fn incomplete_frame; ///< See fw_socket_on_incomplete_frame.
+    fw_request_fn internal_request_created;  ///< See fw_socket_on_internal_request_created.
+    fw_pong_fn pong;                         ///< See fw_socket_on_pong.
+    fw_reconnecting_fn reconnecting;         ///< See fw_socket_on_reconnecting.
+    fw_closed_fn closed;                     ///< See fw_socket_on_closed.
+    fw_error_fn error;                       ///< See fw_socket_on_error.
 } fw_callbacks;
 
-/// Something that happened, taken from the queue.
+/// An event taken from the event queue.
 ///
-/// What it points to is read-only and lives until fw_event_release, which must come for every event
-/// taken; a payload longer, when retained. Fields that its type does not name are zero.
+/// Release each one with fw_event_release. What it points to is read-only and valid until then;
+/// fw_segment_retain keeps the payload longer. Fields that the event's type does not use are zero.
 typedef struct fw_event {
-    fw_event_type type;        ///< What happened.
-    struct fw_socket socket;   ///< Whom it happened to. May be destroyed by now.
-    void *user_data;           ///< What fw_socket_set_user_data has stored.
+    fw_event_type type;        ///< Which event this is.
+    struct fw_socket socket;   ///< The socket this event belongs to. It may have been destroyed
+                               ///< meanwhile.
+    void *user_data;           ///< The pointer set with fw_socket_set_user_data.
     struct fw_segment payload; ///< The message, fragment, pong, close reason or error message.
-    fw_opcode opcode;          ///< What the message is.
-    uint32_t is_first;         ///< 1 for a whole message or the first fragment of one, else 0.
-    uint32_t is_final;         ///< 1 for a whole message or the last fragment of one, else 0.
-    uint16_t close_code;       ///< As in the callback closed.
-    struct fw_error error;     ///< How the connection failed.
+    fw_opcode opcode;          ///< The type of the message.
+    uint32_t is_first;         ///< 1 for a complete message or the first fragment of one, else 0.
+    uint32_t is_final;         ///< 1 for a complete message or the last fragment of one, else 0.
+    uint16_t close_code;       ///< The close code, see fw_closed_fn.
+    struct fw_error error;     ///< Why the connection failed.
     struct fw_request request; ///< The upgrade request.
-    uint32_t attempt;          ///< Of reconnecting: the number of the try that follows, from 1.
-    uint32_t delay_ms;         ///< Of reconnecting: how long until then, in milliseconds.
-    uint64_t reserved[4];      ///< For later versions; 0.
+    uint32_t attempt;          ///< For FW_EVENT_RECONNECTING: number of the coming retry, from 1.
+    uint32_t delay_ms;         ///< For FW_EVENT_RECONNECTING: milliseconds until the retry.
+    uint64_t reserved[4];      ///< Reserved for later versions; 0.
 } fw_event;
 
-/// What the pool of payload memory holds. Exact when nothing moves, close otherwise.
+/// Statistics of the payload pool; approximate while threads use it.
 ///
-/// Prepare it with fw_pool_stats_init once; fw_buffer_pool_stats fills as much of it as struct_size
-/// says.
+/// Initialize it once with fw_pool_stats_init.
 typedef struct fw_pool_stats {
-    uint32_t struct_size;   ///< The size of this struct in bytes, set by fw_pool_stats_init.
-    uint64_t blocks_in_use; ///< Blocks that hold something.
-    uint64_t bytes_in_use;  ///< Their size in bytes.
-    uint64_t blocks_free;   ///< Blocks kept for reuse.
-    uint64_t bytes_free;    ///< Their size in bytes, at most 32 MiB.
-    uint64_t leases;        ///< Segments that the caller holds, in events too.
-    uint64_t allocations;   ///< Blocks that came from the allocator since the process began: stands
-                            ///< still in a steady state.
+    uint32_t struct_size;   ///< Size of this struct in bytes, set by fw_pool_stats_init.
+    uint64_t blocks_in_use; ///< Number of blocks in use.
+    uint64_t bytes_in_use;  ///< Size of the blocks in use, in bytes.
+    uint64_t blocks_free;   ///< Number of free blocks kept for reuse.
+    uint64_t bytes_free;    ///< Size of the free blocks in bytes, at most 32 MiB.
+    uint64_t leases;        ///< Number of segments that the caller holds, including those in
+                            ///< events.
+    uint64_t allocations;   ///< Number of blocks allocated since the process started; constant in a
+                            ///< steady state.
 } fw_pool_stats;
 
 /// TLS settings for sockets with wss: URLs.
@@ -649,88 +641,83 @@ typedef struct fw_compression {
     size_t min_size_to_compress;         ///< Minimum message size in bytes; default 256.
 } fw_compression;
 
-/// Writes the extension's element for Sec-WebSocket-Extensions, such as "x-xor; key=7", for an attempt.
+/// Writes the extension's offer for Sec-WebSocket-Extensions, such as "x-xor; key=7".
 ///
 /// Called before each upgrade request.
-///
-/// buf: where to write, at most cap bytes, no NUL needed; never NULL.
-/// cap: bytes, 512.
-/// user_data: that of fw_extension.
-/// Returns: how many bytes were written; 0 offers nothing this time.
+/// \param buf Receives the offer, no NUL needed; never NULL.
+/// \param cap Size of buf in bytes: 512.
+/// \param user_data The user_data of fw_extension.
+/// \returns The number of bytes written; 0 to not offer the extension.
 typedef size_t (FW_CALL *fw_add_negotiation_fn)(char *buf, size_t cap, void *user_data);
 
-/// Reads the server's element: it has accepted the extension.
-///
-/// element: such as "x-xor; key=7", not NUL-terminated, borrowed for the call.
-/// len: bytes.
-/// user_data: that of fw_extension.
-/// Returns: 1 to use the extension; 0 when the parameters cannot be used, which ends the attempt in
-///   an error.
+/// Reads the server's response after it has accepted the extension.
+/// \param element The accepted extension, such as "x-xor; key=7", not NUL-terminated; valid until
+///   the callback returns.
+/// \param len Length of element in bytes.
+/// \param user_data The user_data of fw_extension.
+/// \returns 1 to use the extension; 0 to reject the parameters: connecting fails with
+///   FW_ERROR_KIND_EXTENSION.
 typedef uint32_t (FW_CALL *fw_parse_negotiation_fn)(const char *element, size_t len,
                                                     void *user_data);
 
-/// A message, or a piece of one, that an extension is shown.
+/// A message that an extension processes, or a fragment of one.
 typedef struct fw_extension_frame {
-    fw_opcode opcode;     ///< What the message is.
-    uint32_t is_first;    ///< 1 for a whole message, and for the first fragment where fragments
-                          ///< come one by one.
-    uint32_t is_final;    ///< 1 for a whole message, and for the last fragment where fragments come
-                          ///< one by one.
-    uint32_t rsv;         ///< The reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2,
+    fw_opcode opcode;     ///< The type of the message.
+    uint32_t is_first;    ///< 1 for a complete message or the first fragment of one, else 0.
+    uint32_t is_final;    ///< 1 for a complete message or the last fragment of one, else 0.
+    uint32_t rsv;         ///< Reserved bits of the message's first frame: RSV1 is 4, RSV2 is 2,
                           ///< RSV3 is 1.
-    uint64_t reserved[2]; ///< For later versions; 0.
+    uint64_t reserved[2]; ///< Reserved for later versions; 0.
 } fw_extension_frame;
 
-/// Chooses the reserved bits for a message that is to be sent.
-///
-/// frame: the message, rsv holding the bits of extensions before this one; borrowed for the call.
-/// user_data: that of fw_extension.
-/// Returns: bits of the extension's own rsv; 0 sends the message unchanged (unless the extension
-///   owns no bits). Any other bit ends the connection in an error.
+/// Chooses the reserved bits of an outgoing message.
+/// \param frame The message; rsv contains the bits set by extensions before this one. Valid until
+///   the callback returns.
+/// \param user_data The user_data of fw_extension.
+/// \returns Bits out of the extension's rsv; 0 to send the message without calling encode, unless
+///   rsv is 0. Any other bit ends the connection with an error.
 typedef uint32_t (FW_CALL *fw_frame_header_fn)(const struct fw_extension_frame *frame,
                                                void *user_data);
 
-/// Encodes a message that is to be sent, or decodes what was received.
+/// Encodes an outgoing message, or decodes a received one.
 ///
-/// encode gets whole messages, before they are fragmented; decode whole messages too, or fragments
-/// where incomplete_frame takes them one by one.
-///
-/// frame: what it is; borrowed for the call.
-/// data: the payload, read-only; borrowed for the call; never NULL.
-/// len: bytes, may be 0.
-/// out: zero; a segment from fw_buffer_get with the new payload is handed over by writing it here; left
-///   alone the payload stays as it is.
-/// user_data: that of fw_extension.
-/// Returns: 1 when done; 0 when the payload cannot be used, which ends the connection in an error.
+/// encode gets complete messages, before they are fragmented. decode gets complete messages, or
+/// fragments while they are delivered one by one (fw_socket_on_incomplete_frame).
+/// \param frame The message or fragment; valid until the callback returns.
+/// \param data The payload, read-only, never NULL; valid until the callback returns.
+/// \param len Length of the payload in bytes; may be 0.
+/// \param out Zero. To replace the payload, write a segment from fw_buffer_get here: its reference
+///   is consumed. Otherwise the payload is not changed.
+/// \param user_data The user_data of fw_extension.
+/// \returns 1 on success; 0 to reject the payload, which ends the connection with an error.
 typedef uint32_t (FW_CALL *fw_transform_fn)(const struct fw_extension_frame *frame,
                                             const uint8_t *data, size_t len, struct fw_segment *out,
                                             void *user_data);
 
-/// Frees what the extension uses. Called once, when no socket and no connection uses it any more.
-///
-/// user_data: that of fw_extension.
+/// Frees what an extension uses. Called once, when no socket and no connection uses it any more.
+/// \param user_data The user_data of fw_extension.
 typedef void (FW_CALL *fw_extension_destroy_fn)(void *user_data);
 
-/// An extension of the caller's own (RFC 6455 section 9).
+/// A custom WebSocket extension (RFC 6455 section 9).
 ///
-/// Prepare it with fw_extension_init. Copied by fw_socket_add_extension. Its functions are called on
-/// the socket's worker thread, one at a time, and must be quick; destroy may be called on any thread.
+/// Initialize it with fw_extension_init; fw_socket_add_extension copies it. Its functions are
+/// called on the socket's worker thread, one at a time, and must be short; destroy may be called on
+/// any thread.
 typedef struct fw_extension {
-    uint32_t struct_size;                      ///< The size of this struct in bytes, set by
+    uint32_t struct_size;                      ///< Size of this struct in bytes, set by
                                                ///< fw_extension_init.
-    uint32_t rsv;                              ///< The reserved bits that it owns and marks its
-                                               ///< messages with: RSV1 is 4, RSV2 is 2, RSV3 is 1;
-                                               ///< 0 means that it changes every message.
-                                               ///< permessage-deflate owns RSV1: turn compression
-                                               ///< off to use that.
+    uint32_t rsv;                              ///< Reserved bits that mark the messages it has
+                                               ///< encoded: RSV1 is 4, RSV2 is 2, RSV3 is 1. With 0
+                                               ///< it processes every message. permessage-deflate
+                                               ///< uses RSV1: to use it, disable compression.
     fw_add_negotiation_fn add_negotiation;     ///< Not NULL.
-    fw_parse_negotiation_fn parse_negotiation; ///< NULL: any answer is fine.
-    fw_frame_header_fn frame_header;           ///< NULL: every message is marked with all of rsv.
-    fw_transform_fn encode;                    ///< NULL: messages are sent as they are.
-    fw_transform_fn decode;                    ///< NULL: messages are received as they are.
-    fw_extension_destroy_fn destroy;           ///< NULL: there is nothing to free.
-    void *user_data;                           ///< Handed to each of the functions; what it points
-                                               ///< to must live until destroy.
+    fw_parse_negotiation_fn parse_negotiation; ///< NULL accepts any parameters.
+    fw_frame_header_fn frame_header;           ///< NULL sets all bits of rsv in every message.
+    fw_transform_fn encode;                    ///< NULL sends messages unchanged.
+    fw_transform_fn decode;                    ///< NULL delivers messages unchanged.
+    fw_extension_destroy_fn destroy;           ///< NULL if there is nothing to free.
+    void *user_data;                           ///< Passed to each function. What it points to must
+                                               ///< stay valid until destroy.
 } fw_extension;
 
 /// Statistics of a socket over all of its connections.
@@ -836,64 +823,46 @@ FW_API fw_result fw_init(const struct fw_config *config);
 /// \threadsafety Any thread, not inside a callback.
 FW_API fw_result fw_shutdown(uint32_t timeout_ms);
 
-/// Sends the library's log to a function.
+/// Sets the function that receives the library's log.
 ///
-/// Replaces the function set before, which may still be running on another thread when this
-/// returns. fw_shutdown does not remove it: remove it after that, before what it is part of is
+/// Replaces the function set before, which may still be running on another thread when the call
+/// returns. fw_shutdown does not remove it: remove it after that, before the code it belongs to is
 /// unloaded.
-///
-/// max: the least important level that is wanted.
-/// log: NULL ends logging.
-/// user_data: passed to log on any thread; must stay valid until log was replaced and has returned.
-/// Returns: OK; INVALID_ARGUMENT (max is no level).
-/// Threads: any.
-/// Callbacks: none during the call; log is called from then on, on whichever thread logs.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// \param max The most detailed level to log.
+/// \param log The function; NULL stops logging.
+/// \param user_data Passed to log, on any thread. What it points to must stay valid until log is
+///   replaced and has returned.
+/// \returns OK; INVALID_ARGUMENT (max is not an fw_log_level).
 FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 
 /// Notifies the library that the network may have changed.
 ///
-/// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may have died
-/// without a sign. Every open connection is pinged immediately, whether keepalive pings are on or not. When
-/// nothing is received within 3 seconds, the connection is lost: the event is error, with
-/// FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
-/// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has not sent
-/// its upgrade request starts connecting again, within the rest of its connect timeout; one that waits to
-/// reconnect starts immediately; a closing handshake continues.
-///
-/// Returns: OK, also when the library does not run.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may
+/// have been lost without a sign. Pings every open connection immediately, even if keepalive pings
+/// are off. If nothing is received within 3 seconds the connection is lost: the event is error,
+/// with FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
+/// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has
+/// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
+/// one that waits to reconnect starts immediately; a closing handshake continues.
+/// \returns OK, also when the library is not running.
 FW_API fw_result fw_network_changed(void);
 
 /// Notifies the library that the process is about to be suspended.
 ///
-/// For an app that goes to the background, where the system may stop it at any moment. Until fw_resume, no
-/// pings are sent, no reconnect starts, and no timeout of the library ends a connection; messages are still
-/// sent and received as long as the process runs. TCP's own timeouts still apply. Affects sockets that are
-/// open or connecting; a socket that is opened later is not affected. A second call does nothing.
-///
-/// Returns: OK, also when the library does not run.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// For an app that goes to the background, where the system may stop it at any moment. Until
+/// fw_resume, no pings are sent, no reconnect starts, and no timeout of the library ends a
+/// connection; messages are still sent and received while the process runs. TCP's own timeouts
+/// still apply. Affects sockets that are open or connecting, not those opened later. A second call
+/// does nothing.
+/// \returns OK, also when the library is not running.
 FW_API fw_result fw_suspend(void);
 
-/// Notifies the library that the process runs again.
+/// Notifies the library that the process is running again.
 ///
-/// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new interval.
-/// Then does the same as fw_network_changed, so that connections that did not survive are detected within
-/// 3 seconds. Without a preceding fw_suspend it is the same as fw_network_changed.
-///
-/// Returns: OK, also when the library does not run.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new
+/// interval. Then does the same as fw_network_changed, so that lost connections are detected within
+/// 3 seconds; without fw_suspend before it, only that.
+/// \returns OK, also when the library is not running.
 FW_API fw_result fw_resume(void);
 
 /// Creates a socket.
@@ -980,619 +949,388 @@ FW_API const char *fw_error_kind_name(fw_error_kind kind);
 /// \since 0.2.0
 FW_API const char *fw_phase_name(fw_phase phase);
 
-/// Sets what is called when the upgrade is done.
+/// Sets the callback for the open event: the upgrade is complete and messages can be sent.
 ///
-/// The first event of a connection that succeeds.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Like all fw_socket_on_ functions, replaces the callback set before, which may still be running
+/// on another thread when the call returns. In poll mode the callback runs inside fw_poll and
+/// fw_socket_poll, on the thread that calls them; in worker mode on the socket's worker thread.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback. What it points to must stay valid until the callback is
+///   replaced and has returned, or until the finalizer runs.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_open(struct fw_socket socket, fw_open_fn callback, void *user_data);
 
-/// Sets what is called for a whole text message.
+/// Sets the callback for complete text messages.
 ///
-/// Messages without a callback are dropped, at no cost.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// A message without a callback is discarded, without a copy.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_text(struct fw_socket socket, fw_text_fn callback, void *user_data);
 
-/// Sets what is called for a whole text message that may be kept without a copy.
+/// Sets the callback for complete text messages, as segments that can be kept without a copy.
 ///
-/// Called after text if both are set.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// If fw_socket_on_text is set as well, its callback runs first.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
+/// \since 0.2.0
 FW_API fw_result fw_socket_on_text_segment(struct fw_socket socket, fw_text_segment_fn callback,
                                            void *user_data);
 
-/// Sets what is called for a whole binary message.
+/// Sets the callback for complete binary messages.
 ///
-/// Called before binary_no_alloc if both are set.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// A message without a callback is discarded, without a copy.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_binary(struct fw_socket socket, fw_binary_fn callback,
                                      void *user_data);
 
-/// Sets what is called for a whole binary message that may be kept without a copy.
+/// Sets the callback for complete binary messages, as segments that can be kept without a copy.
 ///
-/// Called after binary if both are set.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// If fw_socket_on_binary is set as well, its callback runs first.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
                                               fw_binary_no_alloc_fn callback, void *user_data);
 
-/// Sets what is called for each fragment of a message that comes in several.
+/// Sets the callback for the fragments of fragmented messages.
 ///
-/// While it is set such messages are neither assembled nor stored, and come neither as text nor as
-/// binary; messages of one frame still do. Takes effect with the next message.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// While it is set, fragmented messages are delivered fragment by fragment, for streaming: they are
+/// neither assembled nor stored, and not delivered as text or binary. Messages of a single frame
+/// still are. Takes effect with the next message.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
                                                fw_incomplete_frame_fn callback, void *user_data);
 
-/// Sets what is called with the upgrade request before every attempt.
+/// Sets the callback that can change the upgrade request.
 ///
-/// The connection waits until the callback has returned; the connect timeout goes on meanwhile.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Runs before every attempt: also for a reconnect, after a redirect, and after the fallback from
+/// HTTP/2 to HTTP/1.1. The connection waits until it has returned, while the connect timeout runs.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
                                                        fw_request_fn callback, void *user_data);
 
-/// Sets what is called when a pong comes.
+/// Sets the callback for pongs.
 ///
-/// For round trip times fw_socket_latency_us is simpler.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// For round-trip times, fw_socket_latency_us is simpler.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_pong(struct fw_socket socket, fw_pong_fn callback, void *user_data);
 
-/// Sets what is called when a connection was lost and will be tried again.
+/// Sets the callback for the reconnecting event: the connection failed and will be retried.
 ///
-/// Comes instead of error, where fw_socket_set_reconnect has switched that on. An fw_socket_close inside
-/// the callback, or at any time before the next event open, ends it with the event closed.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Replaces the error event where fw_socket_set_reconnect allows another retry. fw_socket_close,
+/// inside the callback or at any time before the next open event, cancels the retries: the closed
+/// event follows.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_reconnecting(struct fw_socket socket, fw_reconnecting_fn callback,
                                            void *user_data);
 
-/// Sets what is called when the connection has ended in order.
+/// Sets the callback for the closed event: the connection was closed or cancelled.
 ///
-/// Every open ends in exactly one of closed and error, after every message received before it.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Terminal: each fw_socket_open ends in exactly one closed or error event, after all messages
+/// received before it.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callback,
                                      void *user_data);
 
-/// Sets what is called when the connection could not be made, or has failed.
+/// Sets the callback for the error event: the connection failed or could not be established.
 ///
-/// Every open ends in exactly one of closed and error, after every message received before it.
-///
-/// socket: the socket, in any state.
-/// callback: NULL removes.
-/// user_data: passed to callback; must stay valid until callback was replaced and has returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode callback runs inside fw_poll or
-///   fw_socket_poll, on their caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Terminal: each fw_socket_open ends in exactly one closed or error event, after all messages
+/// received before it.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_error(struct fw_socket socket, fw_error_fn callback, void *user_data);
 
-/// Fills a set of callbacks with the defaults: all NULL.
-///
-/// Call it first, as fw_callbacks_init(&callbacks, sizeof callbacks), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// callbacks: written; NULL does nothing.
-/// struct_size: sizeof(fw_callbacks), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// Initializes a set of callbacks: all are NULL.
+/// \param callbacks Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_callbacks).
+/// \since 0.2.0
 FW_API void fw_callbacks_init(struct fw_callbacks *callbacks, size_t struct_size);
 
-/// Sets every callback of a socket at once.
+/// Sets all callbacks of a socket at once.
 ///
-/// Replaces all that were set before, by this call or by fw_socket_on_open and its like; both may be
-/// used together. No event comes between two of them.
-///
-/// socket: the socket, in any state.
-/// callbacks: prepared with fw_callbacks_init, copied; not NULL. NULL members remove.
-/// user_data: passed to each of them; must stay valid until they were replaced and have returned, or
-///   until the finalizer.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size); NOT_SUPPORTED (a field is set
+/// Replaces every callback set before, by this function or a fw_socket_on_ function; no event is
+/// delivered in between. The functions may be combined. The callbacks run as fw_socket_on_open
+/// says.
+/// \param socket The socket, in any state.
+/// \param callbacks Initialized with fw_callbacks_init, not NULL; copied. NULL members remove.
+/// \param user_data Passed to each callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size); NOT_SUPPORTED (a field is set
 ///   that only a newer library knows).
-/// Threads: any.
-/// Callbacks: none during the call. In poll mode they run inside fw_poll or fw_socket_poll, on their
-///   caller's thread; in worker mode on the socket's worker.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// \since 0.2.0
 FW_API fw_result fw_socket_set_callbacks(struct fw_socket socket,
                                          const struct fw_callbacks *callbacks, void *user_data);
 
-/// The name of a type of event, such as "FW_EVENT_OPEN".
-///
-/// For logs and error messages; compare the numbers, not the names.
-///
-/// type: any number.
-/// Returns: a static text, never NULL, not to be freed; "UNKNOWN" for a number that is none of
-///   fw_event_type.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// Returns the name of an event type, such as "FW_EVENT_OPEN".
+/// \param type Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_event_type.
+/// \since 0.2.0
 FW_API const char *fw_event_type_name(fw_event_type type);
 
-/// Chooses where the socket's callbacks run.
+/// Sets where the callbacks of a socket run.
 ///
-/// Events already queued for fw_poll stay there.
-///
-/// socket: the socket, closed.
-/// dispatch: default FW_DISPATCH_POLL.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (no such number); INVALID_STATE (not closed).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Events that are already queued for fw_poll stay queued.
+/// \param socket The socket, closed.
+/// \param dispatch Default FW_DISPATCH_POLL.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (unknown value); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_dispatch(struct fw_socket socket, fw_dispatch dispatch);
 
-/// Asks for an event that comes only to those who ask.
+/// Enables an event that is disabled by default, for programs that use fw_next_event.
 ///
-/// For programs that take events with fw_next_event: FW_EVENT_REQUEST makes every attempt wait until
-/// its event is released, FW_EVENT_INCOMPLETE_FRAME replaces whole messages that come in several
-/// frames. A callback asks by being set.
-///
-/// socket: the socket, in any state.
-/// type: FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; the others always come.
-/// enable: default false.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (another type).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// While FW_EVENT_REQUEST is enabled, every attempt to connect waits until its event is released.
+/// While FW_EVENT_INCOMPLETE_FRAME is enabled, fragmented messages are delivered fragment by
+/// fragment, not as a whole. Setting the callback for one of these events enables it as well.
+/// \param socket The socket, in any state.
+/// \param type FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; all other events are always enabled.
+/// \param enable Default false.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (another type).
 FW_API fw_result fw_socket_enable_event(struct fw_socket socket, fw_event_type type, bool enable);
 
-/// Runs waiting callbacks within a budget.
+/// Runs the callbacks of queued events, within a budget.
 ///
-/// Goes round the sockets that have events, a few events each, and the next call goes on where this
-/// one stopped, so that no socket starves another. Without limits it runs what waits when it is
-/// called. A callback that has begun is never cut short. Inside a callback it leaves that callback's
-/// socket alone.
-///
-/// max_events: callbacks to run at most; 0 for no limit.
-/// max_microseconds: time after which no further callback begins; 0 for no limit.
-/// Returns: how many events were given to a callback.
-/// Threads: any; one at a time for each socket.
-/// Callbacks: runs those of sockets in poll mode, and finalizers, on this thread.
-/// Blocks: no; takes what its callbacks take.
-/// Since: 0.1.0.
+/// Call it once per frame. Serves all sockets in poll mode round-robin, a few events each; the next
+/// call continues with the next socket, so that no socket starves another. Without limits, it runs
+/// what is queued when it is called. The callbacks, and finalizers of destroyed sockets, run on the
+/// calling thread, and the call takes as long as they do; a running callback is never interrupted.
+/// Sockets that another thread is polling are skipped, as is, inside a callback, that callback's
+/// own socket.
+/// \param max_events Maximum number of events; 0 for no limit.
+/// \param max_microseconds No callback starts after this many microseconds; 0 for no limit.
+/// \returns The number of events passed to a callback.
 FW_API size_t fw_poll(uint32_t max_events, uint32_t max_microseconds);
 
-/// Runs the waiting callbacks of one socket within a budget.
+/// Runs the callbacks of one socket's queued events, within a budget.
 ///
-/// As fw_poll, for loading screens and the like that care for one connection.
-///
-/// socket: the socket.
-/// max_events: callbacks to run at most; 0 for no limit.
-/// max_microseconds: time after which no further callback begins; 0 for no limit.
-/// Returns: how many events were given to a callback; 0 for a handle that is not valid.
-/// Threads: any; one at a time for each socket.
-/// Callbacks: runs those of this socket, in poll mode, on this thread.
-/// Blocks: no; takes what its callbacks take.
-/// Since: 0.1.0.
+/// Like fw_poll, for example for a loading screen that needs only one connection. Does nothing
+/// while another thread polls the socket. Runs no finalizers.
+/// \param socket The socket.
+/// \param max_events Maximum number of events; 0 for no limit.
+/// \param max_microseconds No callback starts after this many microseconds; 0 for no limit.
+/// \returns The number of events passed to a callback; 0 for an invalid handle.
 FW_API size_t fw_socket_poll(struct fw_socket socket, uint32_t max_events,
                              uint32_t max_microseconds);
 
-/// How many events wait for fw_poll or fw_next_event, over all sockets.
-///
-/// Returns: a number of events, exact when nothing moves. Inside a callback, its own event and up to 15
-/// that were delivered right before it may still be among them.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Returns the number of events queued for fw_poll and fw_next_event, over all sockets.
+/// \returns The number of events, exact while no other thread adds or takes events. Inside a
+///   callback it may include that callback's own event and up to 15 delivered just before.
 FW_API size_t fw_pending(void);
 
-/// Sleeps until an event waits for fw_poll or fw_next_event.
+/// Waits until an event is queued for fw_poll or fw_next_event.
 ///
-/// For tools and servers; a game polls once a frame instead. It sleeps as told also before the first
-/// socket exists and after fw_shutdown, and wakes for the first event of a socket created meanwhile.
-/// A fw_shutdown on another thread ends it early.
-///
-/// timeout_ms: how long to sleep at most, in milliseconds; 0 only looks.
-/// Returns: true if an event waits; false when the time is over, or the library was shut down meanwhile.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: at most timeout_ms.
-/// Since: 0.1.0.
+/// Blocks up to timeout_ms. For tools and servers; a game calls fw_poll once per frame instead.
+/// Also waits before the first socket is created and after fw_shutdown, and then ends with the
+/// first event. fw_shutdown on another thread ends the wait.
+/// \param timeout_ms Timeout in milliseconds; 0 does not block.
+/// \returns true if an event is queued; false after the timeout or a shutdown.
 FW_API bool fw_wait(uint32_t timeout_ms);
 
-/// Takes the next event of any socket.
+/// Takes the next event of any socket from the event queue.
 ///
-/// The same queue as that of fw_poll, for runtimes into which native code must not call back. Only
-/// sockets in poll mode have events here. Callbacks that are set are not called for it.
-///
-/// out: receives the event; its type is FW_EVENT_NONE when nothing waits; not NULL.
-/// Returns: true if an event was taken, which must be released; false when nothing waits, or for
-///   NULL; also when there is no memory to show a message, which drops its connection.
-/// Threads: any.
-/// Callbacks: finalizers of destroyed sockets may run on this thread.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// For runtimes that native code must not call back. Takes from the same queue as fw_poll,
+/// round-robin; sockets in worker mode have no events here. Runs no callbacks, except finalizers of
+/// destroyed sockets.
+/// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
+/// \returns true if an event was taken, which must be released; false if none is queued, for NULL,
+///   and when allocation fails: the message is lost and its connection dropped.
 FW_API bool fw_next_event(struct fw_event *out);
 
-/// Takes the next event of one socket.
-///
-/// As fw_next_event.
-///
-/// socket: the socket.
-/// out: receives the event; its type is FW_EVENT_NONE when nothing waits; not NULL.
-/// Returns: true if an event was taken, which must be released; false when nothing waits, for a
-///   handle that is not valid, or for NULL; also when there is no memory to show a message, which
-///   drops its connection.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Takes the next event of one socket, like fw_next_event.
+/// \param socket The socket.
+/// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
+/// \returns true if an event was taken, which must be released; false if none is queued, for NULL
+///   or an invalid handle, and when allocation fails: the message is lost and its connection
+///   dropped.
 FW_API bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
 
-/// Takes the next events of all sockets, several at once.
+/// Takes several events at once, which needs fewer locks than fw_next_event.
 ///
-/// As fw_next_event called again and again, in the same order, with fewer locks. Takes at most what
-/// waits when it is called. Release them with fw_events_release, or each with fw_event_release.
-///
-/// out: receives the events, the first so many of count; the others are not written; not NULL.
-/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
-/// Returns: how many events were taken; 0 when nothing waits, or for NULL; also when there is no
-///   memory to show the first message, which drops its connection.
-/// Threads: any.
-/// Callbacks: finalizers of destroyed sockets may run on this thread.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// Takes them in the same order, at most those that are queued when it is called. Runs no
+/// callbacks, except finalizers of destroyed sockets. Release them with fw_events_release, or each
+/// one with fw_event_release.
+/// \param out Array of count events; receives those that were taken, in order.
+/// \param count Maximum number of events; 0 does nothing.
+/// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
+///   for the first message: it is lost and its connection dropped.
+/// \since 0.2.0
 FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 
-/// Takes the next events of one socket, several at once.
-///
-/// As fw_next_events.
-///
-/// socket: the socket.
-/// out: receives the events, the first so many of count; the others are not written; not NULL.
-/// count: how many events fit there; 0 does nothing; more than fit into memory is refused.
-/// Returns: how many events were taken; 0 when nothing waits, for a handle that is not valid, or for
-///   NULL; also when there is no memory to show the first message, which drops its connection.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// Takes several events of one socket, like fw_next_events.
+/// \param socket The socket.
+/// \param out Array of count events; receives those that were taken, in order.
+/// \param count Maximum number of events; 0 does nothing.
+/// \returns The number of events taken; 0 if none is queued, for NULL or an invalid handle, and
+///   when allocation fails for the first message: it is lost and its connection dropped.
+/// \since 0.2.0
 FW_API size_t fw_socket_next_events(struct fw_socket socket, struct fw_event *out, size_t count);
 
-/// Releases several events.
-///
-/// As fw_event_release on each.
-///
-/// events: count events that were taken, or zeroed; NULL does nothing.
-/// count: how many; more than fit into memory does nothing.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// Releases several events, each like fw_event_release.
+/// \param events Array of count events that were taken or are zero; NULL does nothing.
+/// \param count Number of events.
+/// \since 0.2.0
 FW_API void fw_events_release(struct fw_event *events, size_t count);
 
 /// Releases an event.
 ///
-/// Everything that the event points to becomes invalid. After FW_EVENT_REQUEST the connection continues. The
-/// event is zeroed. Releasing it twice, or releasing an event of FW_EVENT_NONE, does nothing.
-///
-/// event: an event that was taken, or zeroed; NULL does nothing.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// What it points to becomes invalid, unless retained, and the event is zeroed. After
+/// FW_EVENT_REQUEST the connection continues. Releasing an event twice, or an event of type
+/// FW_EVENT_NONE, does nothing.
+/// \param event An event that was taken or is zero; NULL does nothing.
 FW_API void fw_event_release(struct fw_event *event);
 
 /// Sends a text message.
 ///
-/// The text is checked, copied once into the send queue and sent in the background, in the order of
-/// the calls, in several frames if it is longer than the fragment size.
-///
-/// socket: the socket, open.
-/// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one; an empty message is legal.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_UTF8; INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued);
+/// Validates the text and copies it once into the send queue: above 64 KiB, prefer
+/// fw_socket_send_text_segment. Messages are sent in the background, in the order of the calls, and
+/// fragmented if longer than fw_socket_set_max_fragment_size.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
+/// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_UTF8; INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full, see fw_socket_set_max_buffered_amount);
 ///   OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
 FW_API fw_result fw_socket_send_text(struct fw_socket socket, const char *text, size_t len);
 
 /// Sends a binary message.
 ///
-/// As fw_socket_send_text, without the check.
-///
-/// socket: the socket, open.
-/// data: len bytes; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one; an empty message is legal.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Like fw_socket_send_text, without the UTF-8 validation: above 64 KiB, prefer
+/// fw_socket_send_binary_segment.
+/// \param socket The socket, open.
+/// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_STATE (not open);
+///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_t len);
 
-/// Sends a text message with flags.
-///
-/// Otherwise as fw_socket_send_text.
-///
-/// socket: the socket, open.
-/// text: UTF-8, len bytes, no NUL needed; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one.
-/// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_UTF8;
-///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was
-///   queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Sends a text message with flags, otherwise like fw_socket_send_text.
+/// \param socket The socket, open.
+/// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_UTF8;
+///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_text_with(struct fw_socket socket, const char *text, size_t len,
                                           fw_send_flags flags);
 
-/// Sends a binary message with flags.
-///
-/// Otherwise as fw_socket_send_binary.
-///
-/// socket: the socket, open.
-/// data: len bytes; borrowed for the call; may be NULL when len is 0.
-/// len: bytes, 0 to 1 GiB less one.
-/// flags: FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, or unknown flags); INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Sends a binary message with flags, otherwise like fw_socket_send_binary.
+/// \param socket The socket, open.
+/// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, less than 1 GiB; may be 0.
+/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_STATE (not
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket, const void *data, size_t len,
                                             fw_send_flags flags);
 
-/// Sends a text message where it lies.
+/// Sends a text message from a segment, without a copy if the caller holds its last reference.
 ///
-/// Consumes one reference to the segment, even on failure; it is released when the message is sent. No
-/// copy is made if it is the last reference: do not access the bytes after the call.
-///
-/// socket: the socket, open.
-/// segment: UTF-8, from fw_buffer_get or retained.
-/// Returns: OK (queued); INVALID_HANDLE (socket, or a segment that the caller does not hold);
-///   INVALID_ARGUMENT (a range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Validates the text. Consumes one reference to the segment, even on failure: without another
+/// reference, do not access the bytes after the call.
+/// \param socket The socket, open.
+/// \param segment UTF-8, in a segment from fw_buffer_get or a retained one.
+/// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
+///   INVALID_ARGUMENT (range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
+///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment segment);
 
-/// Sends a binary message where it lies.
+/// Sends a binary message from a segment, without a copy if the caller holds its last reference.
 ///
-/// As fw_socket_send_text_segment, without the check.
-///
-/// socket: the socket, open.
-/// segment: from fw_buffer_get or retained.
-/// Returns: OK (queued); INVALID_HANDLE (socket, or a segment that the caller does not hold);
-///   INVALID_ARGUMENT (a range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
-///   WOULD_BLOCK (the send queue is at its limit, nothing was queued); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Like fw_socket_send_text_segment, without the UTF-8 validation.
+/// \param socket The socket, open.
+/// \param segment A segment from fw_buffer_get or a retained one.
+/// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
+///   INVALID_ARGUMENT (range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
+///   WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary_segment(struct fw_socket socket, struct fw_segment segment);
 
-/// Sends a ping of the caller's own.
+/// Sends a ping with a payload of the caller.
 ///
-/// The answer comes as the event pong with the same payload. To watch a connection, rather use
-/// fw_socket_set_start_ping_thread.
-///
-/// socket: the socket, open.
-/// data: len bytes; borrowed for the call; may be NULL when len is 0.
-/// len: 0 to 125 bytes.
-/// Returns: OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); TOO_LARGE; INVALID_STATE (not
-///   open); WOULD_BLOCK (16 pings wait to be sent); OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// The server's pong has the same payload. To detect lost connections, use
+/// fw_socket_set_start_ping_thread (keepalive pings) instead.
+/// \param socket The socket, open.
+/// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
+/// \param len Length in bytes, 0 to 125.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); TOO_LARGE; INVALID_STATE (not
+///   open); WOULD_BLOCK (16 pings are queued); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_ping(struct fw_socket socket, const void *data, size_t len);
 
-/// Payload bytes accepted by the send calls and not yet handed to the network.
-///
-/// socket: the socket.
-/// Returns: bytes; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Returns the size of the send queue: payload bytes not yet passed to the network.
+/// \returns The size in bytes; 0 for an invalid handle.
 FW_API size_t fw_socket_buffered_amount(struct fw_socket socket);
 
-/// Limits what may wait in the send queue.
+/// Sets the limit of the send queue (backpressure).
 ///
-/// While fw_socket_buffered_amount is at or past the limit, sends are refused with WOULD_BLOCK and
-/// queue nothing; a message that begins below the limit may exceed it.
-///
-/// socket: the socket, in any state.
-/// bytes: default 64 MiB (67108864); 0 counts as 1.
-/// Returns: OK; INVALID_HANDLE.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// While fw_socket_buffered_amount is at or above the limit, send functions queue nothing and
+/// return WOULD_BLOCK. One message may exceed the limit.
+/// \param socket The socket, in any state.
+/// \param bytes Limit in bytes; default 64 MiB (67108864); 0 means 1.
+/// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_set_max_buffered_amount(struct fw_socket socket, size_t bytes);
 
-/// Takes a block from the pool.
+/// Allocates a segment from the pool, with one reference.
 ///
-/// The bytes are the caller's to write, their content is undefined, and so are those before offset:
-/// room for a frame's header, so that the segment can be sent where it lies. The range may be
-/// narrowed by changing offset and count before it is sent.
-///
-/// size: bytes needed, may be 0; less than 2 GiB.
-/// out: receives the segment, held once; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL); TOO_LARGE; OUT_OF_MEMORY.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// The caller may write its bytes, which are uninitialized, and those of the block before offset.
+/// They leave room for a frame header, so that the segment can be sent without a copy. To send
+/// fewer bytes, narrow offset and count.
+/// \param size Size in bytes, may be 0; less than 2 GiB.
+/// \param out Receives the segment; not NULL.
+/// \returns OK; INVALID_ARGUMENT (NULL); TOO_LARGE; OUT_OF_MEMORY.
 FW_API fw_result fw_buffer_get(size_t size, struct fw_segment *out);
 
-/// Holds a segment once more.
+/// Adds a reference to a segment.
 ///
-/// Inside a callback, or before an event is released, it makes a received segment outlive them
-/// without a copy. Each hold is given up with fw_segment_release, or by sending the segment.
-///
-/// segment: a segment that is valid now.
-/// Returns: OK; INVALID_HANDLE (released, or never handed out).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Inside a callback, or before the event is released, it keeps a received payload without a copy.
+/// Every reference ends with fw_segment_release, or when the segment is sent.
+/// \param segment A valid segment.
+/// \returns OK; INVALID_HANDLE (already released, or never valid).
 FW_API fw_result fw_segment_retain(struct fw_segment segment);
 
-/// Gives up one hold.
+/// Releases one reference to a segment.
 ///
-/// With the last one the bytes must not be touched any more. Releasing too often is detected and
-/// does no harm.
-///
-/// segment: a segment that the caller holds.
-/// Returns: OK; INVALID_HANDLE (the caller does not hold it).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Do not access the bytes after the last reference is released. Releasing too often is safe: the
+/// call returns INVALID_HANDLE.
+/// \param segment A segment that the caller holds a reference to.
+/// \returns OK; INVALID_HANDLE (the caller holds no reference).
 FW_API fw_result fw_segment_release(struct fw_segment segment);
 
-/// Prepares a struct for fw_buffer_pool_stats.
-///
-/// Call it first, as fw_pool_stats_init(&stats, sizeof stats). Writes no more than struct_size
-/// bytes: all zero but the size.
-///
-/// stats: written; NULL does nothing.
-/// struct_size: sizeof(fw_pool_stats), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.2.0.
+/// Initializes the struct for fw_buffer_pool_stats.
+/// \param stats Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_pool_stats).
+/// \since 0.2.0
 FW_API void fw_pool_stats_init(struct fw_pool_stats *stats, size_t struct_size);
 
-/// What the pool holds now.
-///
-/// out: prepared with fw_pool_stats_init; receives the numbers; not NULL.
-/// Returns: OK; INVALID_ARGUMENT (NULL, struct_size).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Returns the statistics of the payload pool.
+/// \param out Initialized with fw_pool_stats_init, not NULL; receives the numbers.
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size).
 FW_API fw_result fw_buffer_pool_stats(struct fw_pool_stats *out);
 
-/// Gives the blocks that are kept for reuse back to the allocator.
+/// Frees the blocks that the pool keeps for reuse.
 ///
-/// For moments in which memory counts more than the next allocation, such as a change of levels.
-///
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// For moments when memory matters more than the next allocations, such as a level change.
 FW_API void fw_buffer_pool_trim(void);
 
 /// Sets the Origin header field of the upgrade request.
@@ -1837,40 +1575,25 @@ FW_API void fw_compression_init(struct fw_compression *compression, size_t struc
 FW_API fw_result fw_socket_set_compression(struct fw_socket socket,
                                            const struct fw_compression *compression);
 
-/// Fills a extension with the defaults.
-///
-/// Call it first, as fw_extension_init(&extension, sizeof extension), then change what is to differ.
-/// Writes no more than struct_size bytes, so that a program built with an older header keeps working;
-/// one that may meet an older library sets the struct to zero before.
-///
-/// extension: written; NULL does nothing.
-/// struct_size: sizeof(fw_extension), as the caller's header declares it.
-/// Returns: nothing.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Initializes an extension: all zero and NULL.
+/// \param extension Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_extension).
 FW_API void fw_extension_init(struct fw_extension *extension, size_t struct_size);
 
-/// Adds an extension to a socket.
+/// Adds a custom extension to a socket.
 ///
-/// Extensions are offered, and change messages, in the order in which they were added, all before
-/// permessage-deflate; received messages go the other way. Two that own the same reserved bit cannot be
-/// agreed on together: that ends the attempt in an error of kind EXTENSION.
-///
-/// socket: the socket, closed.
-/// extension: prepared with fw_extension_init; not NULL; copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no add_negotiation);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (not closed);
-///   TOO_LARGE (more than 8). When it is not OK destroy is not called.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Extensions are offered, and encode messages, in the order in which they were added, before
+/// permessage-deflate; received messages are decoded in the reverse order. If the server accepts
+/// two that use the same reserved bit, connecting fails with FW_ERROR_KIND_EXTENSION.
+/// \param socket The socket, closed.
+/// \param extension Initialized with fw_extension_init, not NULL; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no
+///   add_negotiation); NOT_SUPPORTED (a field is set that only a newer library knows);
+///   INVALID_STATE (not closed); TOO_LARGE (more than 8). On failure, destroy is not called.
 FW_API fw_result fw_socket_add_extension(struct fw_socket socket,
                                          const struct fw_extension *extension);
 
-/// Creates TLS settings with webpki roots, verification on and an own session cache.
+/// Creates TLS settings with webpki roots, verification on and their own session cache.
 /// \param out Receives the handle; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
 FW_API fw_result fw_tls_create(struct fw_tls *out);
@@ -2032,101 +1755,58 @@ FW_API void fw_stats_init(struct fw_stats *stats, size_t struct_size);
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size).
 FW_API fw_result fw_socket_stats(struct fw_socket socket, struct fw_stats *out);
 
-/// Copies out where the request goes.
-///
-/// Without user and password.
-///
-/// request: the request.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Copies out the URL of the request, without user and password.
+/// \param request The request.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The full length without the NUL; 0 for an invalid handle.
 FW_API size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
 
-/// The HTTP version of the request.
-///
-/// request: the request.
-/// Returns: 1 or 2; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Returns the HTTP version of the request.
+/// \returns 1 or 2; 0 for an invalid handle.
 FW_API uint32_t fw_request_http_version(struct fw_request request);
 
-/// Which attempt of this fw_socket_open it is.
-///
-/// request: the request.
-/// Returns: a number from 1; 0 for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Returns the number of the attempt since fw_socket_open, from 1.
+/// \returns The number; 0 for an invalid handle.
 FW_API uint32_t fw_request_attempt(struct fw_request request);
 
-/// Sets a header field of the request.
-///
-/// Replaces all fields of that name.
-///
-/// request: the request.
-/// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
-/// value: NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, one that the handshake owns, or
-///   more than 64).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Sets a header field of the request; replaces all fields of that name.
+/// \param request The request.
+/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
+///   copied.
+/// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
+///   handshake, more than 64 fields).
 FW_API fw_result fw_request_set_header(struct fw_request request, const char *name,
                                        const char *value);
 
 /// Adds a header field to the request.
 ///
-/// A name that is there already is sent twice, except Authorization, Origin and User-Agent, which are
-/// replaced.
-///
-/// request: the request.
-/// name: NUL-terminated token, copied; not one that the handshake owns, such as Host or Upgrade.
-/// value: NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, one that the handshake owns, or
-///   more than 64).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// A name that is already present is sent twice, except Authorization, Origin and User-Agent, which
+/// are replaced.
+/// \param request The request.
+/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
+///   copied.
+/// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
+///   handshake, more than 64 fields).
 FW_API fw_result fw_request_add_header(struct fw_request request, const char *name,
                                        const char *value);
 
-/// Removes all header fields of a name from the request.
-///
-/// None of that name is no error.
-///
-/// request: the request.
-/// name: NUL-terminated token, in any case; borrowed for the call; not one that the handshake owns,
-///   such as Host or Upgrade.
-/// Returns: OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, no token, or one that the handshake owns).
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Removes all header fields of a name from the request; none is not an error.
+/// \param request The request.
+/// \param name NUL-terminated token, case-insensitive, not one that the handshake sets, such as
+///   Host or Upgrade.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a token, set by the handshake).
 FW_API fw_result fw_request_remove_header(struct fw_request request, const char *name);
 
-/// Copies out a header field of the request.
-///
-/// The first of that name among those that can be changed.
-///
-/// request: the request.
-/// name: NUL-terminated, in any case; borrowed for the call.
-/// buf: where the text goes, NUL-terminated; may be NULL when cap is 0.
-/// cap: bytes that fit there, the NUL included.
-/// Returns: the length of the whole text without its NUL; 0 also if there is no such field, for
-///   NULL as name, and for a handle that is not valid.
-/// Threads: any.
-/// Callbacks: none.
-/// Blocks: no.
-/// Since: 0.1.0.
+/// Copies out a header field of the request: the first of that name that can be changed.
+/// \param request The request.
+/// \param name NUL-terminated, case-insensitive.
+/// \param buf Receives the text, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The full length without the NUL; 0 if there is no such field, for NULL as name and for
+///   an invalid handle.
 FW_API size_t fw_request_header(struct fw_request request, const char *name, char *buf, size_t cap);
 
 #ifdef __cplusplus

@@ -56,25 +56,25 @@ static inline double check_seconds(void)
 }
 
 /* Polls until the condition holds, for a minute at most, so that a bug does not hang the test. */
-#define POLL_UNTIL(condition)                                                                      \
-    do {                                                                                           \
-        double begun = check_seconds();                                                            \
-        while (!(condition) && check_seconds() - begun < 60) {                                     \
-            fw_poll(0, 0);                                                                         \
-            if (!(condition))                                                                      \
-                fw_wait(10);                                                                       \
-        }                                                                                          \
-        CHECK(condition);                                                                          \
+#define POLL_UNTIL(condition)                                                                                \
+    do {                                                                                                     \
+        double begun = check_seconds();                                                                      \
+        while (!(condition) && check_seconds() - begun < 60) {                                               \
+            fw_poll(0, 0);                                                                                   \
+            if (!(condition))                                                                                \
+                fw_wait(10);                                                                                 \
+        }                                                                                                    \
+        CHECK(condition);                                                                                    \
     } while (0)
 
 /* The same without polling, for what happens on other threads. */
-#define WAIT_UNTIL(condition)                                                                      \
-    do {                                                                                           \
-        double begun = check_seconds();                                                            \
-        struct timespec moment = {0, 1000000};                                                     \
-        while (!(condition) && check_seconds() - begun < 60)                                       \
-            nanosleep(&moment, NULL);                                                              \
-        CHECK(condition);                                                                          \
+#define WAIT_UNTIL(condition)                                                                                \
+    do {                                                                                                     \
+        double begun = check_seconds();                                                                      \
+        struct timespec moment = {0, 1000000};                                                               \
+        while (!(condition) && check_seconds() - begun < 60)                                                 \
+            nanosleep(&moment, NULL);                                                                        \
+        CHECK(condition);                                                                                    \
     } while (0)
 
 /* Creates TLS settings that trust the CA in a file. */

@@ -86,11 +86,15 @@ static const char *any_url(dice *d)
 static uint64_t any_id(dice *d, _Atomic uint64_t *shared, unsigned count)
 {
     switch (below(d, 12)) {
-    case 0: return 0;
-    case 1: return roll(d);
+    case 0:
+        return 0;
+    case 1:
+        return roll(d);
     /* A valid or stale handle with a different number. */
-    case 2: return shared[below(d, count)] ^ 1ull << below(d, 64);
-    default: return shared[below(d, count)];
+    case 2:
+        return shared[below(d, count)] ^ 1ull << below(d, 64);
+    default:
+        return shared[below(d, count)];
     }
 }
 
@@ -359,12 +363,13 @@ SETTER(fw_socket_close, (uint16_t)roll(d), any_text(d))
 DO(fw_socket_abort, if (below(d, 4) == 0) fw_socket_abort(any_socket(d));)
 DO(fw_socket_destroy, if (below(d, 4) == 0) fw_socket_destroy(any_socket(d));)
 /* On a new socket: on a shared one it would replace another finalizer. */
-DO(fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {roll(d)};
-   fw_socket_set_finalizer(wild, on_finalizer, NULL);
-   if (fw_socket_create(ws_url, &socket) == FW_RESULT_OK) {
-       finalizer_for(socket);
-       fw_socket_destroy(socket);
-   })
+DO(
+    fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {roll(d)};
+    fw_socket_set_finalizer(wild, on_finalizer, NULL);
+    if (fw_socket_create(ws_url, &socket) == FW_RESULT_OK) {
+        finalizer_for(socket);
+        fw_socket_destroy(socket);
+    })
 SETTER(fw_socket_set_user_data, d)
 ASK(fw_socket_user_data)
 LISTEN(fw_socket_on_open, on_socket)
@@ -426,13 +431,15 @@ SETTER(fw_socket_send_binary_segment, any_segment(d))
 DO(fw_socket_ping, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_ping(any_socket(d), bytes, n);)
 ASK(fw_socket_buffered_amount)
 SETTER(fw_socket_set_max_buffered_amount, below(d, 2) ? 1 << 20 : below(d, 1 << 22))
-DO(fw_buffer_get, fw_segment segment;
-   if (fw_buffer_get(below(d, 20) ? below(d, 70000) : SIZE_MAX - below(d, 99), &segment) == FW_RESULT_OK) {
-       memset(segment.data + segment.offset, 's', segment.count);
-       keep(d, segment);
-   })
+DO(
+    fw_buffer_get, fw_segment segment;
+    if (fw_buffer_get(below(d, 20) ? below(d, 70000) : SIZE_MAX - below(d, 99), &segment) == FW_RESULT_OK) {
+        memset(segment.data + segment.offset, 's', segment.count);
+        keep(d, segment);
+    })
 /* Another reference must be released again, or it leaks. */
-DO(fw_segment_retain, fw_segment segment = any_segment(d); if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
+DO(fw_segment_retain, fw_segment segment = any_segment(d);
+   if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
 DO(fw_segment_release, fw_segment_release(any_segment(d));)
 DO(fw_pool_stats_init, fw_pool_stats stats;
    fw_pool_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)

@@ -113,9 +113,10 @@ static bool refused(fw_result result)
 
 static bool tried(const char *call, fw_result result)
 {
-    bool expected = result == FW_RESULT_OK || (all_later_too && result == FW_RESULT_OUT_OF_MEMORY)
-        /* After an error, the socket is closed before its event is delivered. */
-        || (failing && result == FW_RESULT_INVALID_STATE);
+    bool expected = result == FW_RESULT_OK ||
+                    (all_later_too && result == FW_RESULT_OUT_OF_MEMORY)
+                    /* After an error, the socket is closed before its event is delivered. */
+                    || (failing && result == FW_RESULT_INVALID_STATE);
     if (!expected)
         printf("%s gave %s\n", call, fw_result_name(result));
     CHECK(expected);
