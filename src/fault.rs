@@ -1,7 +1,7 @@
 //! Fault injection: points at which a special build panics on demand, to test that panics are contained.
 //!
-//! Enabled by `--cfg framewire_faults` only; in every other build a point compiles to nothing. `tests/library/faults.rs`
-//! triggers each point in turn.
+//! Enabled by `--cfg framewire_faults` only; in every other build a point compiles to nothing.
+//! `tests/library/faults.rs` triggers each point in turn.
 
 /// The names of all points: module, then operation.
 #[cfg(framewire_faults)]

@@ -1,9 +1,9 @@
 //! Handle tables, which detect stale and invalid handles.
 //!
-//! A handle is `generation << 24 | slot`. Generations come from one counter for the process and are never reused, so a
-//! handle that was removed, that belongs to another table, or that is made up is always detected. 0 is never valid.
-//! The lock is held for an array access only, never while foreign code runs: removed values are returned to the caller
-//! and dropped outside of the lock.
+//! A handle is `generation << 24 | slot`. Generations come from one counter for the process and are never
+//! reused, so a handle that was removed, that belongs to another table, or that is made up is always
+//! detected. 0 is never valid. The lock is held for an array access only, never while foreign code runs:
+//! removed values are returned to the caller and dropped outside of the lock.
 
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -158,8 +158,8 @@ impl<T> Handles<T> {
         self.len() == 0
     }
 
-    /// Ignores poisoning: a panic with the lock held can only come from `access` or `make`, which do not modify the
-    /// table itself.
+    /// Ignores poisoning: a panic with the lock held can only come from `access` or `make`, which do not
+    /// modify the table itself.
     fn lock(&self) -> MutexGuard<'_, Slots<T>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,8 +174,8 @@ impl<T> Slots<T> {
         })
     }
 
-    /// Frees the memory of a large table when it is empty. A small one keeps it, so that a single handle that comes and
-    /// goes costs no allocation.
+    /// Frees the memory of a large table when it is empty. A small one keeps it, so that a single handle that
+    /// comes and goes costs no allocation.
     fn free_when_large_and_empty(&mut self) {
         if self.occupied == 0 && self.entries.len() > 64 {
             self.entries = Vec::new();

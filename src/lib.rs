@@ -66,8 +66,8 @@
 //! - **[`next_event`]** returns events one at a time, without callbacks.
 //!
 //! All events of one socket come in order, one at a time. A text or binary callback borrows the message;
-//! [`Socket::on_text_segment`] and [`Socket::on_binary_no_alloc`] get a [`Segment`], which can be kept without a
-//! copy.
+//! [`Socket::on_text_segment`] and [`Socket::on_binary_no_alloc`] get a [`Segment`], which can be kept
+//! without a copy.
 //!
 //! # Backpressure
 //!

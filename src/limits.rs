@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-/// The default fragment size: longer messages are sent as several frames, so that control frames can be sent between
-/// them. The value is the one of the reference component.
+/// The default fragment size: longer messages are sent as several frames, so that control frames can be sent
+/// between them. The value is the one of the reference component.
 pub const MAX_FRAGMENT_SIZE: usize = 32_767;
 /// A fragment below this would be mostly header.
 pub const MIN_FRAGMENT_SIZE: usize = 16;
 
-/// The default limit for received messages, after decompression: far above typical game messages, and small enough for
-/// the memory of a phone.
+/// The default limit for received messages, after decompression: far above typical game messages, and small
+/// enough for the memory of a phone.
 pub const MAX_MESSAGE_SIZE: usize = 64 << 20;
-/// The largest message size limit. Segments store lengths in 32 bits; one bit is reserved so that sums cannot overflow.
+/// The largest message size limit. Segments store lengths in 32 bits; one bit is reserved so that sums cannot
+/// overflow.
 pub const MAX_MESSAGE_SIZE_CEILING: usize = (1 << 31) - 1;
 
 /// The default limit for payload bytes in the send queue; beyond it, sends fail.
@@ -26,8 +27,8 @@ pub const MIN_SIZE_TO_COMPRESS: usize = 256;
 pub const EVENT_QUEUE_BYTES: usize = 4 << 20;
 /// The minimum event queue size: enough for the small messages of one read.
 pub const MIN_EVENT_QUEUE_BYTES: usize = 16 << 10;
-/// The bytes that are counted per event in addition to its payload, so that a flood of empty messages is bounded too.
-/// At least the real size of a queue entry.
+/// The bytes that are counted per event in addition to its payload, so that a flood of empty messages is
+/// bounded too. At least the real size of a queue entry.
 pub const EVENT_OVERHEAD: usize = 64;
 
 /// The payload limit of control frames (RFC 6455 section 5.5).
@@ -51,7 +52,8 @@ pub const MAX_EXTENSIONS: usize = 8;
 
 /// The limit for cookies of a socket; RFC 6265 section 6.1 requires 50 per host.
 pub const MAX_COOKIES: usize = 64;
-/// The limit for names and values of all cookies: together with other fields below what common servers accept.
+/// The limit for names and values of all cookies: together with other fields below what common servers
+/// accept.
 pub const MAX_COOKIE_BYTES: usize = 16 << 10;
 
 /// The limit for header fields that the caller adds to the request; common servers accept about 100.
@@ -90,7 +92,8 @@ pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_millis(20_000);
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// The interval of TCP keepalive probes.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// The number of unanswered keepalive probes after which the connection is lost: 15 + 3 * 5 = 30 seconds in total.
+/// The number of unanswered keepalive probes after which the connection is lost: 15 + 3 * 5 = 30 seconds in
+/// total.
 pub const KEEPALIVE_PROBES: u32 = 3;
 
 /// The delay between connection attempts (RFC 8305 section 5).
@@ -113,8 +116,8 @@ pub const EVENTS_PER_TURN: usize = 16;
 
 /// The bytes of free blocks that the pool keeps; blocks beyond that are deallocated.
 pub const POOL_KEEP_BYTES: usize = 32 << 20;
-/// The space before the payload of a block from `fw_buffer_get`: the longest frame header (RFC 6455 section 5.2:
-/// 2 + 8 + 4 bytes), rounded up for alignment.
+/// The space before the payload of a block from `fw_buffer_get`: the longest frame header (RFC 6455 section
+/// 5.2: 2 + 8 + 4 bytes), rounded up for alignment.
 pub const HEADROOM: usize = 16;
 
 /// The default number of worker threads; two can serve tens of thousands of connections.
@@ -126,25 +129,26 @@ pub const RESOLVER_THREADS: usize = 2;
 /// The limit for queued lookups: enough for a large load test, at about 100 bytes each.
 pub const RESOLVER_QUEUE: usize = 16 << 10;
 
-/// The plaintext that TLS accepts if no records are pending: two write blocks, sent as full records in one system
-/// call.
+/// The plaintext that TLS accepts if no records are pending: two write blocks, sent as full records in one
+/// system call.
 pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
 /// The size of the TLS session cache of one set of settings, in servers.
 pub const TLS_SESSIONS: usize = 256;
 
 /// The receive window of an HTTP/2 stream: enough for 20 Mbit/s at 100 ms.
 pub const HTTP2_STREAM_WINDOW: u32 = 256 << 10;
-/// The limit for streams on one HTTP/2 connection; more streams use another connection. Common servers allow 100 to
-/// 128.
+/// The limit for streams on one HTTP/2 connection; more streams use another connection. Common servers allow
+/// 100 to 128.
 pub const HTTP2_STREAMS: usize = 128;
-/// The receive window of an HTTP/2 connection: the sum of its streams' windows, so that streams that are not read do
-/// not block others.
+/// The receive window of an HTTP/2 connection: the sum of its streams' windows, so that streams that are not
+/// read do not block others.
 pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAM_WINDOW * HTTP2_STREAMS as u32;
 /// The send buffer of an HTTP/2 stream: two write blocks.
 pub const HTTP2_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
 /// The bytes read from an HTTP/2 connection per turn.
 pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
-/// The timeout of an HTTP/2 ping, which is sent after [`KEEPALIVE_IDLE`]: as long as the TCP keepalive probes.
+/// The timeout of an HTTP/2 ping, which is sent after [`KEEPALIVE_IDLE`]: as long as the TCP keepalive
+/// probes.
 pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);
 /// How long an unused HTTP/2 connection is kept for the next socket.
 pub const HTTP2_IDLE: Duration = Duration::from_secs(2);
@@ -161,6 +165,6 @@ pub const LONGEST_WAIT: Duration = Duration::from_millis(u32::MAX as u64);
 pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
 /// The minimum time for joining threads: they end within microseconds, but the machine may be busy.
 pub const SHUTDOWN_MINIMUM: Duration = Duration::from_millis(100);
-/// During shutdown, how long a server may be silent after everything is sent before its connection is dropped. Closing
-/// before it has read everything could reset the connection (RFC 6455 section 7.1.1).
+/// During shutdown, how long a server may be silent after everything is sent before its connection is
+/// dropped. Closing before it has read everything could reset the connection (RFC 6455 section 7.1.1).
 pub const SHUTDOWN_SILENCE: Duration = Duration::from_millis(250);

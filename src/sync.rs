@@ -1,7 +1,7 @@
 //! Locks, atomics and statics for modules that share data between threads.
 //!
-//! They are those of the standard library. Tests built with `--cfg shuttle` or `--cfg framewire_loom` use those of
-//! shuttle or loom instead, which explore thread interleavings; see `models`.
+//! They are those of the standard library. Tests built with `--cfg shuttle` or `--cfg framewire_loom` use
+//! those of shuttle or loom instead, which explore thread interleavings; see `models`.
 
 #[cfg(not(all(test, any(shuttle, framewire_loom))))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A lease lives until the library and the caller have released all their references. Each segment that is
-//! handed out has a lease of its own, so a double release never frees another segment's memory: it is detected
-//! and rejected.
+//! handed out has a lease of its own, so a double release never frees another segment's memory: it is
+//! detected and rejected.
 
 use super::pool::OutOfMemory;
 use super::segment::{self, Segment};

@@ -16,7 +16,8 @@ use std::sync::atomic::Ordering;
 /// Options of one message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendFlags {
-    /// Sends the message uncompressed even if compression was negotiated: for data that is compressed already.
+    /// Sends the message uncompressed even if compression was negotiated: for data that is compressed
+    /// already.
     pub uncompressed: bool,
 }
 
@@ -24,8 +25,8 @@ impl Socket {
     /// Queues a text message. The text is copied once, and masked in the same pass.
     ///
     /// Returns [`InvalidState`](Code::InvalidState) unless the socket is open (or connecting with
-    /// [`Reconnect::queue_sends`](crate::Reconnect::queue_sends)), [`WouldBlock`](Code::WouldBlock) when the send
-    /// queue is at its limit (see [`set_max_buffered_amount`](Socket::set_max_buffered_amount)) and
+    /// [`Reconnect::queue_sends`](crate::Reconnect::queue_sends)), [`WouldBlock`](Code::WouldBlock) when the
+    /// send queue is at its limit (see [`set_max_buffered_amount`](Socket::set_max_buffered_amount)) and
     /// [`TooLarge`](Code::TooLarge) above 1 GiB.
     pub fn send_text(&self, text: &str) -> Result<(), CallError> {
         self.send_text_with(text, SendFlags::default())
@@ -103,8 +104,8 @@ impl Socket {
 
     /// Sets the limit of the send queue in bytes (default 64 MiB). Takes effect at any time.
     ///
-    /// Once the queue has reached it, sends return [`WouldBlock`](Code::WouldBlock) and queue nothing. One message
-    /// may exceed it.
+    /// Once the queue has reached it, sends return [`WouldBlock`](Code::WouldBlock) and queue nothing. One
+    /// message may exceed it.
     pub fn set_max_buffered_amount(&self, bytes: usize) -> Result<(), CallError> {
         self.living()?;
         self.0.max_buffered.store(bytes.max(1), Ordering::Relaxed);

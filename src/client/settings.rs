@@ -34,7 +34,8 @@ impl Socket {
         })
     }
 
-    /// Offers a subprotocol, after those added before. [`protocol`](Socket::protocol) returns the server's choice.
+    /// Offers a subprotocol, after those added before. [`protocol`](Socket::protocol) returns the server's
+    /// choice.
     pub fn add_protocol(&self, protocol: &str) -> Result<(), CallError> {
         if !is_token(protocol) {
             return Err(CallError::argument(
@@ -60,8 +61,9 @@ impl Socket {
         })
     }
 
-    /// Adds a header field to the upgrade request. `Authorization`, `Origin` and `User-Agent` replace an earlier
-    /// value. Header fields of the handshake itself return [`InvalidArgument`](Code::InvalidArgument).
+    /// Adds a header field to the upgrade request. `Authorization`, `Origin` and `User-Agent` replace an
+    /// earlier value. Header fields of the handshake itself return
+    /// [`InvalidArgument`](Code::InvalidArgument).
     pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
         self.try_while_closed(|settings| settings.change_request().headers.add(name, value).map_err(refused))
     }
@@ -107,8 +109,8 @@ impl Socket {
 
     /// Enables keepalive pings (default off). Takes effect at any time.
     ///
-    /// Sends a ping every [`set_ping_frequency`](Socket::set_ping_frequency) milliseconds, and ends the connection
-    /// with an error when nothing is received for
+    /// Sends a ping every [`set_ping_frequency`](Socket::set_ping_frequency) milliseconds, and ends the
+    /// connection with an error when nothing is received for
     /// [`set_close_after_no_message`](Socket::set_close_after_no_message) milliseconds after a ping.
     pub fn set_start_ping_thread(&self, on: bool) -> Result<(), CallError> {
         self.change_pings(|pings| pings.enabled = on)
@@ -123,8 +125,8 @@ impl Socket {
         self.change_pings(|pings| pings.frequency = frequency)
     }
 
-    /// Sets how long a keepalive ping may stay unanswered with nothing received since (default 2000 ms). Takes
-    /// effect at any time.
+    /// Sets how long a keepalive ping may stay unanswered with nothing received since (default 2000 ms).
+    /// Takes effect at any time.
     pub fn set_close_after_no_message(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
             return Err(CallError::argument("a peer needs some time to answer: at least 1 ms"));
@@ -162,11 +164,11 @@ impl Socket {
         self.while_closed(|settings| settings.http = version)
     }
 
-    /// Sets the proxy: `http://`, `https://`, `socks5://` (resolves the server's name locally) or `socks5h://`
-    /// (resolves it at the proxy; `socks://` is the same), optionally with `user:password@`.
+    /// Sets the proxy: `http://`, `https://`, `socks5://` (resolves the server's name locally) or
+    /// `socks5h://` (resolves it at the proxy; `socks://` is the same), optionally with `user:password@`.
     ///
-    /// `None` uses the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`; the default). An empty
-    /// string disables the proxy.
+    /// `None` uses the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`; the default). An
+    /// empty string disables the proxy.
     pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
         let proxy = match proxy {
             None => ProxyChoice::Environment,
@@ -183,8 +185,8 @@ impl Socket {
 
     /// Sets how many redirects one connection may follow (default 0).
     ///
-    /// A redirect from `wss` to `ws` is an error. `Authorization` and `Cookie` header fields that you set are sent
-    /// to the same origin and, when a redirect upgrades to TLS, to the same host, never to another host.
+    /// A redirect from `wss` to `ws` is an error. `Authorization` and `Cookie` header fields that you set are
+    /// sent to the same origin and, when a redirect upgrades to TLS, to the same host, never to another host.
     pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
         self.while_closed(|settings| settings.max_redirects = count)
     }
@@ -200,8 +202,8 @@ impl Socket {
 
     /// Enables reconnecting after errors that are retriable; `None` disables it (the default).
     ///
-    /// Between attempts the socket is connecting: sends return [`InvalidState`](Code::InvalidState), or are queued
-    /// with [`Reconnect::queue_sends`]. [`Socket::close`] cancels reconnecting.
+    /// Between attempts the socket is connecting: sends return [`InvalidState`](Code::InvalidState), or are
+    /// queued with [`Reconnect::queue_sends`]. [`Socket::close`] cancels reconnecting.
     pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
         if let Some(reconnect) = &reconnect {
             reconnect.check()?;
@@ -231,8 +233,8 @@ impl Socket {
         })
     }
 
-    /// Sets a key and a value that every log line of the socket contains; `None` removes the key. Takes effect
-    /// at any time.
+    /// Sets a key and a value that every log line of the socket contains; `None` removes the key. Takes
+    /// effect at any time.
     pub fn set_context(&self, key: &str, value: Option<&str>) -> Result<(), CallError> {
         self.living()?;
         if key.is_empty() || key.len() > 64 || value.is_some_and(|value| value.len() > 256) {

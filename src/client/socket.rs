@@ -25,7 +25,8 @@ use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
 impl Socket {
-    /// Creates a socket for a `ws:`, `wss:`, `http:` or `https:` URL. Checks the URL; does not use the network.
+    /// Creates a socket for a `ws:`, `wss:`, `http:` or `https:` URL. Checks the URL; does not use the
+    /// network.
     ///
     /// Starts the library if it does not run.
     pub fn create(url: &str) -> Result<Socket, CallError> {
@@ -83,7 +84,8 @@ impl Socket {
 
     /// Starts the closing handshake after everything that is queued. While connecting, cancels.
     ///
-    /// `code` is 0 (same as 1000), 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason` has at most 123 bytes.
+    /// `code` is 0 (same as 1000), 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason` has at most 123
+    /// bytes.
     pub fn close(&self, code: u16, reason: &str) -> Result<(), CallError> {
         self.living()?;
         let code = if code == 0 { NORMAL } else { code };
@@ -136,15 +138,15 @@ impl Socket {
 
     /// Destroys the socket: invalidates the handle and all its clones. Does not block.
     ///
-    /// No event is delivered any more, only the finalizer runs. Queued messages are dropped, and the connection
-    /// is closed in the background.
+    /// No event is delivered any more, only the finalizer runs. Queued messages are dropped, and the
+    /// connection is closed in the background.
     pub fn destroy(&self) -> Result<(), CallError> {
         self.leave(DestroyMode::Discard)
     }
 
-    /// Destroys the socket like [`Socket::destroy`], but sends what is queued and a close frame (1001) first, in
-    /// the background and for at most `within`. [`shutdown`](crate::shutdown) continues this within its own
-    /// timeout.
+    /// Destroys the socket like [`Socket::destroy`], but sends what is queued and a close frame (1001) first,
+    /// in the background and for at most `within`. [`shutdown`](crate::shutdown) continues this within its
+    /// own timeout.
     pub fn destroy_when_sent(&self, within: Duration) -> Result<(), CallError> {
         self.leave(DestroyMode::Drain { until: Instant::now() + within.min(LONGEST_WAIT) })
     }
@@ -194,8 +196,9 @@ impl Socket {
         self.register(|callbacks| callbacks.binary_no_alloc = f)
     }
 
-    /// Sets the callback for fragments. While it is set, fragmented messages are delivered fragment by fragment,
-    /// decompressed, and are not assembled. Messages in a single frame still arrive as text or binary.
+    /// Sets the callback for fragments. While it is set, fragmented messages are delivered fragment by
+    /// fragment, decompressed, and are not assembled. Messages in a single frame still arrive as text or
+    /// binary.
     pub fn on_incomplete_frame(&self, f: Option<Arc<OnFrame>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.incomplete_frame = f)
     }
@@ -211,20 +214,20 @@ impl Socket {
         self.register(|callbacks| callbacks.pong = f)
     }
 
-    /// Sets the callback for the reconnecting event: the connection was lost or not established, and a retry is
-    /// scheduled.
+    /// Sets the callback for the reconnecting event: the connection was lost or not established, and a retry
+    /// is scheduled.
     pub fn on_reconnecting(&self, f: Option<Arc<OnReconnecting>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.reconnecting = f)
     }
 
-    /// Sets the callback for the closed event (terminal): the connection ended with a closing handshake, or you
-    /// cancelled it.
+    /// Sets the callback for the closed event (terminal): the connection ended with a closing handshake, or
+    /// you cancelled it.
     pub fn on_closed(&self, f: Option<Arc<OnClosed>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.closed = f)
     }
 
-    /// Sets the callback for the error event (terminal): connecting failed, the server violated the protocol, or
-    /// the connection was lost.
+    /// Sets the callback for the error event (terminal): connecting failed, the server violated the protocol,
+    /// or the connection was lost.
     pub fn on_error(&self, f: Option<Arc<OnError>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.error = f)
     }

@@ -12,7 +12,8 @@ statics! {
     static HANDLES: Handles<Tls> = Handles::new();
 }
 
-/// TLS settings for [`Socket::set_tls`](crate::Socket::set_tls). Sockets that share them share a session cache.
+/// TLS settings for [`Socket::set_tls`](crate::Socket::set_tls). Sockets that share them share a session
+/// cache.
 ///
 /// A handle: cloning counts a reference. Changes affect connections that are established later.
 #[derive(Clone)]
@@ -53,8 +54,8 @@ impl Tls {
         removed.map(drop)
     }
 
-    /// Trusts the certificates in this PEM text in addition to the roots: as certificate authorities, and each
-    /// also as the server's own certificate, even if it is marked as a CA.
+    /// Trusts the certificates in this PEM text in addition to the roots: as certificate authorities, and
+    /// each also as the server's own certificate, even if it is marked as a CA.
     ///
     /// Returns [`InvalidArgument`](Code::InvalidArgument) if it contains no usable certificate.
     pub fn add_ca_pem(&self, pem: &[u8]) -> Result<(), CallError> {

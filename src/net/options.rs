@@ -8,16 +8,16 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
-/// Whether a short read means that the socket is drained. With epoll it does: new data causes a new event (epoll(7),
-/// question 9). Not so for the end of stream, which the same event may have announced. Other systems guarantee a new
-/// event only after a read that would block.
+/// Whether a short read means that the socket is drained. With epoll it does: new data causes a new event
+/// (epoll(7), question 9). Not so for the end of stream, which the same event may have announced. Other
+/// systems guarantee a new event only after a read that would block.
 pub const SHORT_READ_MEANS_DRAINED: bool = EDGES_COME_UNASKED;
 
 /// Whether new data causes a new event even if earlier data was not read.
 pub const EDGES_COME_UNASKED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Sets the options of a connection; [`without_delay`] is called earlier. Logs and ignores failures, as a connection
-/// works without them.
+/// Sets the options of a connection; [`without_delay`] is called earlier. Logs and ignores failures, as a
+/// connection works without them.
 pub fn apply(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     tolerate("SO_KEEPALIVE", socket.set_tcp_keepalive(&keepalive()));
@@ -31,8 +31,8 @@ pub fn without_delay(stream: &TcpStream) {
     tolerate("TCP_NODELAY", stream.set_nodelay(true));
 }
 
-/// Writes once from several buffers, without raising SIGPIPE. `writev`, which the standard library uses, raises it,
-/// and the host of a C library may not ignore that signal.
+/// Writes once from several buffers, without raising SIGPIPE. `writev`, which the standard library uses,
+/// raises it, and the host of a C library may not ignore that signal.
 pub fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
     // Linux rejects more than 1024 in one call (UIO_MAXIOV); more than 64 bring no gain.
     const MAX_BUFFERS: usize = 64;

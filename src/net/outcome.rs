@@ -10,14 +10,15 @@ pub enum Progress {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// `n` bytes were read; 0 with TLS if the record carried no application data. With `more`, another read may
-    /// return data at once; without it, wait for the next readiness event.
+    /// `n` bytes were read; 0 with TLS if the record carried no application data. With `more`, another read
+    /// may return data at once; without it, wait for the next readiness event.
     Data {
         n: usize,
         more: bool,
     },
     WouldBlock,
-    /// The peer has finished sending. `clean` if no truncation is possible: close_notify, or a FIN without TLS.
+    /// The peer has finished sending. `clean` if no truncation is possible: close_notify, or a FIN without
+    /// TLS.
     Eof {
         clean: bool,
     },

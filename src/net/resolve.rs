@@ -5,8 +5,8 @@
 //!          └──► bounded queue ──► up to RESOLVER_THREADS threads in getaddrinfo ──► done
 //! ```
 //!
-//! Uses the system's resolver, as it supports VPNs, mDNS, NAT64 and the hosts file. It blocks, up to half a minute on a
-//! bad network, and cannot be cancelled; cancelling a lookup only drops its result.
+//! Uses the system's resolver, as it supports VPNs, mDNS, NAT64 and the hosts file. It blocks, up to half a
+//! minute on a bad network, and cannot be cancelled; cancelling a lookup only drops its result.
 
 use std::collections::HashSet;
 use std::io;
@@ -67,8 +67,8 @@ impl Resolver {
         }
     }
 
-    /// Looks up the addresses of `host`. Calls `done` before it returns if no thread is needed: for a literal address,
-    /// a full queue, or a stopped resolver.
+    /// Looks up the addresses of `host`. Calls `done` before it returns if no thread is needed: for a literal
+    /// address, a full queue, or a stopped resolver.
     pub fn resolve(&self, host: &str, port: u16, done: Done) -> Lookup {
         let pending = Arc::new(Pending(Mutex::new(Some(done))));
         let lookup = Lookup { pending: pending.clone() };
@@ -222,7 +222,8 @@ impl Shared {
     }
 }
 
-/// Returns whether the host is `localhost` or a subdomain (RFC 6761 section 6.3). An address with a zone is not a name.
+/// Returns whether the host is `localhost` or a subdomain (RFC 6761 section 6.3). An address with a zone is
+/// not a name.
 fn is_localhost(host: &str) -> bool {
     if host.contains(ZONE) {
         return false;

@@ -43,14 +43,15 @@ impl Stream {
         Self { may_have_ended: false, ..self }
     }
 
-    /// Adds TLS; the caller drives the handshake with [`handshake`](Self::handshake). `host` is the name or address
-    /// from the URL.
+    /// Adds TLS; the caller drives the handshake with [`handshake`](Self::handshake). `host` is the name or
+    /// address from the URL.
     #[cfg(test)]
     pub fn secure(tcp: TcpStream, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         Self::plain(tcp).secured(connector, host)
     }
 
-    /// Adds a layer of TLS on top of this stream: a connection, or a tunnel through a proxy, with or without TLS.
+    /// Adds a layer of TLS on top of this stream: a connection, or a tunnel through a proxy, with or without
+    /// TLS.
     pub fn secured(self, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         let tls = Box::new(TlsStream::new(connector, host)?);
         let outer = self.tls.map(|outer| Box::new(RefCell::new(*outer)));
@@ -59,8 +60,8 @@ impl Stream {
 
     /// Processes a readiness event. Must be called for every event of the socket before the stream is used.
     ///
-    /// One event may announce data and the end of the stream. A short read must not count as having drained the
-    /// socket then, as no further event will come.
+    /// One event may announce data and the end of the stream. A short read must not count as having drained
+    /// the socket then, as no further event will come.
     pub fn ready(&mut self, event: &Event) {
         self.may_have_ended |= event.is_read_closed() || event.is_error();
     }
@@ -102,8 +103,8 @@ impl Stream {
         Ok(outcome)
     }
 
-    /// Writes from the buffers in order. TLS accepts nothing while earlier records are not written to the socket.
-    /// After an error, data received before can still be read.
+    /// Writes from the buffers in order. TLS accepts nothing while earlier records are not written to the
+    /// socket. After an error, data received before can still be read.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         crate::fault::point("net.write");
         if let Some((tls, link)) = self.tls_and_link() {

@@ -62,8 +62,8 @@ impl Threads {
             } else if Instant::now() >= deadline {
                 return false;
             } else {
-                // The standard library cannot join with a deadline, and a channel would allocate memory on the
-                // caller's thread. This runs at shutdown only.
+                // The standard library cannot join with a deadline, and a channel would allocate memory on
+                // the caller's thread. This runs at shutdown only.
                 std::thread::sleep(Duration::from_micros(200));
             }
         }

@@ -9,13 +9,14 @@
 //! The terminal event is returned once, on the transition to `Done`; later input is discarded.
 
 mod negotiation;
+mod offer;
 mod timeouts;
 
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::negotiation::{Extended, Offer};
+use self::offer::{Extended, Offer};
 use super::extension::{Extension, Piece};
 use super::handshake::{Handshake, HandshakeStep};
 use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
@@ -124,7 +125,7 @@ impl Session {
         mut request: UpgradeRequest,
         nonce: [u8; 16],
     ) -> Result<Self, OutOfMemory> {
-        let offer = Offer::make(settings, &mut request);
+        let offer = Offer::make(settings.compression.as_ref(), &settings.extensions, &mut request);
         Self::begin(settings, offer, Handshake::new(request, nonce))
     }
 
@@ -133,7 +134,7 @@ impl Session {
         settings: &Settings,
         mut request: UpgradeRequest,
     ) -> Result<(Self, ExtendedConnect), OutOfMemory> {
-        let offer = Offer::make(settings, &mut request);
+        let offer = Offer::make(settings.compression.as_ref(), &settings.extensions, &mut request);
         let connect = request.extended_connect();
         Ok((Self::begin(settings, offer, Handshake::over_http2(request))?, connect))
     }
@@ -301,7 +302,8 @@ impl Session {
         }
     }
 
-    /// Holds the close frame for a violation until [`last_words`](Self::last_words). Returns false if there is none.
+    /// Holds the close frame for a violation until [`last_words`](Self::last_words). Returns false if there
+    /// is none.
     pub fn hold_close(&mut self) -> bool {
         self.rest.sending.hold_close()
     }
@@ -335,8 +337,8 @@ impl Session {
         self.rest.sending.gather(slices)
     }
 
-    /// Records that `count` bytes were written in the turn started by [`take_from`](Self::take_from). 0 means that a
-    /// lower layer made progress with bytes that it had accepted before.
+    /// Records that `count` bytes were written in the turn started by [`take_from`](Self::take_from). 0 means
+    /// that a lower layer made progress with bytes that it had accepted before.
     pub fn wrote(&mut self, count: usize) -> Wrote {
         self.rest.stalled_since = None;
         let wrote = self.rest.sending.wrote(count);
@@ -495,8 +497,8 @@ impl Rest {
         }
     }
 
-    /// Answers a close frame by echoing the code (RFC 6455 section 5.5.1). Drops queued data, as the peer does not
-    /// read it.
+    /// Answers a close frame by echoing the code (RFC 6455 section 5.5.1). Drops queued data, as the peer
+    /// does not read it.
     fn answer_close(&mut self, code: u16, reason: String) -> SessionEvent<'static> {
         if !self.close_is_out {
             let echo = code.to_be_bytes();
@@ -516,8 +518,8 @@ impl Rest {
         self.fail(1011, error)
     }
 
-    /// Fails the connection (RFC 6455 section 7.1.7): sends a close frame with the reason after queued data, which
-    /// may answer messages that preceded the violation.
+    /// Fails the connection (RFC 6455 section 7.1.7): sends a close frame with the reason after queued data,
+    /// which may answer messages that preceded the violation.
     fn fail(&mut self, code: u16, error: Error) -> SessionEvent<'static> {
         if !self.close_is_out {
             let mut payload = [0; MAX_CONTROL_PAYLOAD];

@@ -5,8 +5,8 @@
 //!   receiving  message ◄── first ◄── second ◄── … ◄── permessage-deflate ◄── frames
 //! ```
 //!
-//! Each extension owns reserved bits, which mark the messages that it has transformed; one without reserved bits
-//! transforms every message. Two extensions that own the same bit cannot be negotiated together.
+//! Each extension owns reserved bits, which mark the messages that it has transformed; one without reserved
+//! bits transforms every message. Two extensions that own the same bit cannot be negotiated together.
 
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ pub trait Extension: Send + Sync {
     fn offer(&self) -> Option<String>;
     /// Called when the server accepted the extension with this element.
     fn accept(&self, element: &str) -> Result<(), String>;
-    /// Returns the reserved bits to set for a message to send. If it uses reserved bits and returns 0, the message
-    /// is sent unchanged.
+    /// Returns the reserved bits to set for a message to send. If it uses reserved bits and returns 0, the
+    /// message is sent unchanged.
     fn mark(&self, piece: Piece) -> Result<u8, String>;
     /// Encodes a whole message to send; `None` leaves it unchanged.
     fn encode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String>;

@@ -1,5 +1,5 @@
-//! The opening handshake over HTTP/1.1 (RFC 6455 section 4) or HTTP/2 (RFC 8441): one request and its response. Over
-//! HTTP/2 the caller transfers the heads of both.
+//! The opening handshake over HTTP/1.1 (RFC 6455 section 4) or HTTP/2 (RFC 8441): one request and its
+//! response. Over HTTP/2 the caller transfers the heads of both.
 //!
 //! ```text
 //!   request sent ── 1xx ──► (skipped) ── valid 101 ──► upgraded
@@ -161,7 +161,8 @@ impl Handshake {
         }
     }
 
-    /// Ends the handshake: at the end of the stream, or at the deadline. Returns the refusal, if there is one.
+    /// Ends the handshake: at the end of the stream, or at the deadline. Returns the refusal, if there is
+    /// one.
     pub fn finish(&mut self) -> Option<HandshakeStep> {
         let Refusal { error, head, body } = self.refusal.take()?;
         Some(HandshakeStep::Refused { error, head: Some(head), body: body.body().to_vec() })

@@ -6,21 +6,22 @@
 //!                         ▲── fragments and decompressed data are appended
 //! ```
 //!
-//! The payload of a frame that fits into one block is returned in place, without a copy. A larger frame is read
-//! directly into a body, which grows with the bytes that have arrived, never with the length that a header declares.
-//! The rest of a block moves to a small block when the socket is drained, so that many half-received frames do not
-//! keep many large blocks.
+//! The payload of a frame that fits into one block is returned in place, without a copy. A larger frame is
+//! read directly into a body, which grows with the bytes that have arrived, never with the length that a
+//! header declares. The rest of a block moves to a small block when the socket is drained, so that many
+//! half-received frames do not keep many large blocks.
 //!
 //! | file | responsibility |
 //! | --- | --- |
+//! | `body` | payload that does not fit into one block |
 //! | `read_buffer` | where the next bytes are read to, and what is kept of them |
 //! | `inflate` | compressed messages |
 
+mod body;
 mod inflate;
 mod read_buffer;
 
-use self::inflate::max_compressed_size;
-use self::read_buffer::append;
+use self::body::append;
 use super::MessageType;
 use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
@@ -56,8 +57,8 @@ pub struct Inbound {
     extension_rsv: u8,
     /// One of these extensions transforms every message.
     always_extended: bool,
-    /// The reserved bits of the current message's first frame, and whether it is text that must be decoded by an
-    /// extension before UTF-8 validation.
+    /// The reserved bits of the current message's first frame, and whether it is text that must be decoded by
+    /// an extension before UTF-8 validation.
     rsv: u8,
     opaque_text: bool,
     pub frames: u64,
@@ -245,8 +246,8 @@ impl Inbound {
         (self.extension_rsv, self.always_extended) = (rsv, always);
     }
 
-    /// Returns the next item in the received bytes. With `stream`, fragments of a message that starts now are delivered
-    /// individually.
+    /// Returns the next item in the received bytes. With `stream`, fragments of a message that starts now are
+    /// delivered individually.
     #[inline]
     pub fn next(&mut self, stream: bool) -> Result<Item<'_>, ReceiveError> {
         if self.body_is_delivered {
@@ -260,8 +261,9 @@ impl Inbound {
         self.next_item(stream)
     }
 
-    /// Fast path: returns the next message if it is a complete, valid, single frame of up to 64 KiB. Everything else
-    /// takes the general path, which gives the same result; this path halves the cost of a small message.
+    /// Fast path: returns the next message if it is a complete, valid, single frame of up to 64 KiB.
+    /// Everything else takes the general path, which gives the same result; this path halves the cost of a
+    /// small message.
     #[inline]
     fn unfragmented_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
         if self.frame.is_some() || self.message.is_some() || self.always_extended {
@@ -562,4 +564,10 @@ impl Inbound {
         }
         Ok(Step::Deliver { what: What::Message(message_type), place: Place::Body })
     }
+}
+
+/// Returns the largest compressed size that is accepted for a message of `size` bytes. Bounds streams of
+/// empty blocks.
+fn max_compressed_size(size: usize) -> usize {
+    size + size / 256 + 1024
 }

@@ -7,8 +7,8 @@
 //!
 //! A probe is an immediate ping with its own timeout, whether periodic pings are enabled or not.
 //!
-//! A ping counts as outstanding from the time at which it was due, even if it is not written yet: a stalled write is
-//! a lost connection as well.
+//! A ping counts as outstanding from the time at which it was due, even if it is not written yet: a stalled
+//! write is a lost connection as well.
 
 use std::time::{Duration, Instant};
 
@@ -98,8 +98,8 @@ impl Keepalive {
         }
     }
 
-    /// Starts a probe; returns the payload of the ping to send. The connection is lost if nothing arrives within
-    /// `patience`.
+    /// Starts a probe; returns the payload of the ping to send. The connection is lost if nothing arrives
+    /// within `patience`.
     pub fn probe(&mut self, patience: Duration, now: Instant) -> [u8; 8] {
         self.probe = Some(Box::new(Probe { ends: now + patience, patience }));
         self.new_ping(now)
@@ -134,8 +134,8 @@ impl Keepalive {
         match (pings.outstanding_since, pings.next_due) {
             (Some(since), _) if self.reading && now >= since + pings.patience => Due::Lost(pings.patience),
             (None, Some(due)) if now >= due => {
-                // The timeout starts when the ping was due, or now if the schedule was missed: a suspended process
-                // has not waited for a response.
+                // The timeout starts when the ping was due, or now if the schedule was missed: a suspended
+                // process has not waited for a response.
                 let next = due + pings.frequency;
                 let due = if next > now { due } else { now };
                 pings.outstanding_since = Some(due);

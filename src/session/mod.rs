@@ -6,11 +6,12 @@
 //!                                   ▲── pongs, pings, close frames ─────────┘
 //! ```
 //!
-//! [`handshake`] is the upgrade, [`connection`] the session as a whole, [`keepalive`] its pings, [`reconnect`] the delay
-//! before a retry. The [`outbox`] is filled by callers on any thread; everything else belongs to one worker.
+//! [`handshake`] is the upgrade, [`connection`] the session as a whole, [`keepalive`] its pings,
+//! [`reconnect`] the delay before a retry. The [`outbox`] is filled by callers on any thread; everything else
+//! belongs to one worker.
 //!
-//! Independent of sockets, threads, clocks and randomness: times, mask keys and nonces are arguments, and the caller
-//! reads and writes the bytes.
+//! Independent of sockets, threads, clocks and randomness: times, mask keys and nonces are arguments, and the
+//! caller reads and writes the bytes.
 
 pub mod connection;
 pub mod extension;

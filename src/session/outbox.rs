@@ -5,8 +5,9 @@
 //!   push_segment ───────────────────────────────────────────▲
 //! ```
 //!
-//! Small messages are framed, masked and collected in one block, so that a burst is sent with one write. A message that
-//! is too large for it gets its own block. A segment is queued as it is, and the worker frames and masks it in place.
+//! Small messages are framed, masked and collected in one block, so that a burst is sent with one write. A
+//! message that is too large for it gets its own block. A segment is queued as it is, and the worker frames
+//! and masks it in place.
 
 use std::collections::VecDeque;
 
@@ -204,8 +205,8 @@ impl Outbox {
         *self = Outbox { messages: self.messages, frames: self.frames, treatment, ..Outbox::default() };
     }
 
-    /// Clears the queue and accepts messages before the connection is open. They are framed after negotiation; those of
-    /// at least `compress_from` bytes may be compressed.
+    /// Clears the queue and accepts messages before the connection is open. They are framed after
+    /// negotiation; those of at least `compress_from` bytes may be compressed.
     pub fn hold(&mut self, compress_from: Option<u32>) {
         self.reset(Treatment { compress_from, extended: true });
     }

@@ -1,7 +1,7 @@
 //! Retry policy after a failed or lost connection: exponential backoff with full jitter.
 //!
-//! The nth consecutive retry waits for a random time between the minimum delay and the minimum delay times 2^n, so that
-//! clients that were disconnected together do not reconnect together.
+//! The nth consecutive retry waits for a random time between the minimum delay and the minimum delay times
+//! 2^n, so that clients that were disconnected together do not reconnect together.
 
 use std::time::Duration;
 
@@ -66,8 +66,8 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// Returns the next retry after a failed or lost connection, or `None` if the error is final. `retry_after` is the
-    /// delay requested by the server, `random` any number.
+    /// Returns the next retry after a failed or lost connection, or `None` if the error is final.
+    /// `retry_after` is the delay requested by the server, `random` any number.
     pub fn after(
         &mut self,
         error: &Error,

@@ -5,8 +5,8 @@
 //!   control ── first ───────────────────────▲                    └── wrote(count)
 //! ```
 //!
-//! Pieces are complete frames. At most [`AHEAD`] bytes are prepared, so that a pong never waits for more than that,
-//! however much is queued.
+//! Pieces are complete frames. At most [`AHEAD`] bytes are prepared, so that a pong never waits for more than
+//! that, however much is queued.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -27,13 +27,13 @@ const AHEAD: usize = 256 << 10;
 pub const MAX_SLICES: usize = 32;
 /// The number of pieces that are prepared: one write takes no more.
 const MAX_PIECES: usize = MAX_SLICES;
-/// The number of queued control frames. Beyond it, a new ping or pong replaces the newest queued one, which RFC 6455
-/// section 5.5.3 allows for pongs.
+/// The number of queued control frames. Beyond it, a new ping or pong replaces the newest queued one, which
+/// RFC 6455 section 5.5.3 allows for pongs.
 const MAX_WAITING_CONTROL: usize = 64;
 /// Larger queues are freed when they become empty.
 const KEEP_CAPACITY: usize = 32;
-/// A smaller queue of pieces has held only the upgrade request and is freed too, as many connections never send
-/// anything else.
+/// A smaller queue of pieces has held only the upgrade request and is freed too, as many connections never
+/// send anything else.
 const MIN_CAPACITY: usize = 2;
 /// The same for control frames, which store their payload in the queue.
 const KEEP_CONTROL_CAPACITY: usize = 4;
@@ -146,7 +146,8 @@ impl Sending {
         self.push_control(Opcode::Pong, payload);
     }
 
-    /// Drops all data that has not been partly written, and sends the close frame next unless one is partly written.
+    /// Drops all data that has not been partly written, and sends the close frame next unless one is partly
+    /// written.
     pub fn close_now(&mut self, payload: &[u8]) -> usize {
         let dropped = self.discard();
         if !self.pieces.front().is_some_and(|piece| piece.is_close) {
@@ -175,7 +176,8 @@ impl Sending {
         self.ending != Ending::No
     }
 
-    /// Holds the pending close frame until [`release_close`](Self::release_close). Returns false if there is none.
+    /// Holds the pending close frame until [`release_close`](Self::release_close). Returns false if there is
+    /// none.
     pub fn hold_close(&mut self) -> bool {
         if self.is_ending() {
             self.ending = Ending::Held;
@@ -232,8 +234,8 @@ impl Sending {
         self.pieces.is_empty() && self.entries.is_empty() && self.control.len() == held
     }
 
-    /// Prepares up to [`AHEAD`] bytes. May prepare nothing although data is queued: compression is limited per call and
-    /// continues with the next one.
+    /// Prepares up to [`AHEAD`] bytes. May prepare nothing although data is queued: compression is limited
+    /// per call and continues with the next one.
     pub fn prepare(&mut self, keys: &mut impl MaskKeys) -> Result<(), Unsent> {
         let mut budget = COMPRESS_AT_A_TIME;
         let at_once = self.control.len() - usize::from(self.is_ending());
@@ -372,8 +374,9 @@ impl Sending {
         }
     }
 
-    /// Prepares the next fragment of a transformed or compressed message. The compressed size is known only now, so
-    /// the message is fragmented here. `budget` is the number of bytes that may be compressed in this call.
+    /// Prepares the next fragment of a transformed or compressed message. The compressed size is known only
+    /// now, so the message is fragmented here. `budget` is the number of bytes that may be compressed in this
+    /// call.
     fn prepare_changed(
         &mut self,
         entry: Entry,

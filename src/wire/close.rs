@@ -32,7 +32,8 @@ pub fn may_send(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// Writes the payload and returns its length. A reason beyond 123 bytes is cut at the last character that fits.
+/// Writes the payload and returns its length. A reason beyond 123 bytes is cut at the last character that
+/// fits.
 pub fn encode_close(code: u16, reason: &str, out: &mut [u8; limits::MAX_CONTROL_PAYLOAD]) -> usize {
     let mut end = reason.len().min(limits::MAX_CLOSE_REASON);
     while !reason.is_char_boundary(end) {

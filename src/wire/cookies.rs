@@ -1,7 +1,7 @@
 //! Cookies (RFC 6265): stores what servers set, and builds the `Cookie` header.
 //!
-//! Parses `Set-Cookie` by the algorithms of section 5; the time is an argument. There is no public suffix list: a
-//! domain cookie is accepted for any domain with two or more labels that the server belongs to.
+//! Parses `Set-Cookie` by the algorithms of section 5; the time is an argument. There is no public suffix
+//! list: a domain cookie is accepted for any domain with two or more labels that the server belongs to.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -34,8 +34,8 @@ struct Stored {
 }
 
 impl CookieJar {
-    /// Stores the `Set-Cookie` lines of a response from `url` (RFC 6265 section 5.3). Ignores invalid lines, like
-    /// browsers do.
+    /// Stores the `Set-Cookie` lines of a response from `url` (RFC 6265 section 5.3). Ignores invalid lines,
+    /// like browsers do.
     pub fn take<'a>(&mut self, url: &Url, lines: impl Iterator<Item = &'a str>, now: SystemTime) {
         for cookie in lines.filter_map(|line| Stored::parse(line, url, now)) {
             let same = |own: &Stored| {
@@ -97,7 +97,8 @@ impl Stored {
             return None;
         }
         let path = attributes.path.unwrap_or_else(|| default_path(&url.path)).to_owned();
-        // `Max-Age` takes precedence over `Expires` (section 5.3 step 3). A time that overflows never expires.
+        // `Max-Age` takes precedence over `Expires` (section 5.3 step 3). A time that overflows never
+        // expires.
         let expires = match attributes.max_age {
             Some(0) => Some(SystemTime::UNIX_EPOCH),
             Some(seconds) => now.checked_add(Duration::from_secs(seconds)),
@@ -131,8 +132,8 @@ struct SetCookie<'a> {
     attributes: Attributes<'a>,
 }
 
-/// The attributes; the last valid one of each name counts. HttpOnly, SameSite and others are ignored: they only
-/// matter to browsers.
+/// The attributes; the last valid one of each name counts. HttpOnly, SameSite and others are ignored: they
+/// only matter to browsers.
 #[derive(Default)]
 struct Attributes<'a> {
     expires: Option<SystemTime>,

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Parses a date as UTC; a time zone in the text is ignored. Dates before 1970 become 1970. Returns `None` for
-/// invalid dates and on overflow.
+/// Parses a date as UTC; a time zone in the text is ignored. Dates before 1970 become 1970. Returns `None`
+/// for invalid dates and on overflow.
 pub fn parse(text: &str) -> Option<SystemTime> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     // Each token is the first component that it matches and that was not found before.
@@ -83,8 +83,8 @@ fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Returns days since 1 January 1970 in the Gregorian calendar; negative before. Counts years from March, so that
-/// leap days come last.
+/// Returns days since 1 January 1970 in the Gregorian calendar; negative before. Counts years from March, so
+/// that leap days come last.
 fn days_since_1970(year: u32, month: u32, day: u32) -> i32 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let day_of_year = (153 * month + 2) / 5 + day - 1;

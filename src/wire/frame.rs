@@ -60,8 +60,8 @@ const LENGTH_64: u8 = 127;
 
 /// Parses the header at the start of `bytes`; returns it with its length, or `None` if more bytes are needed.
 ///
-/// Reports a violation at the byte that causes it, before the header is complete. Does not check reserved bits
-/// and masks; [`parse_server_header`] does, for frames from a server.
+/// Reports a violation at the byte that causes it, before the header is complete. Does not check reserved
+/// bits and masks; [`parse_server_header`] does, for frames from a server.
 #[inline]
 pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violation> {
     // Fast path: an unfragmented message of up to 64 KiB.
@@ -81,9 +81,9 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Violat
     parse_any_header(bytes)
 }
 
-/// Parses the most common frame from a server: a complete, unfragmented message of up to 64 KiB without reserved
-/// bits. Returns opcode, header length and payload length; `None` for all other frames, valid or not, and for
-/// incomplete ones.
+/// Parses the most common frame from a server: a complete, unfragmented message of up to 64 KiB without
+/// reserved bits. Returns opcode, header length and payload length; `None` for all other frames, valid or
+/// not, and for incomplete ones.
 #[inline]
 pub fn parse_unfragmented(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     const WHOLE_TEXT: u8 = FIN | Opcode::Text as u8;
@@ -105,8 +105,8 @@ pub fn parse_unfragmented(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     }
 }
 
-/// Like [`parse_header`], for frames from a server: a mask (section 5.1) and reserved bits outside `allowed_rsv`
-/// are violations, reported at the byte that contains them.
+/// Like [`parse_header`], for frames from a server: a mask (section 5.1) and reserved bits outside
+/// `allowed_rsv` are violations, reported at the byte that contains them.
 #[inline]
 pub fn parse_server_header(bytes: &[u8], allowed_rsv: u8) -> Result<Option<(FrameHeader, usize)>, Violation> {
     crate::fault::point("wire.frame");

@@ -38,8 +38,8 @@ pub fn check_may_change(name: &str) -> Result<(), HeaderError> {
     }
 }
 
-/// Checks that a field value is visible ASCII with inner spaces and tabs. Rejects leading and trailing white space
-/// rather than dropping it.
+/// Checks that a field value is visible ASCII with inner spaces and tabs. Rejects leading and trailing white
+/// space rather than dropping it.
 pub fn check_value(value: &str) -> Result<(), HeaderError> {
     if let Some(at) = value.bytes().position(|byte| !matches!(byte, b'\t' | 0x20..=0x7E)) {
         return Err(HeaderError::Value { byte: value.as_bytes()[at], at });
@@ -126,7 +126,8 @@ impl HeaderList {
         if is_single(name) { self.set(name, value) } else { self.insert(None, name, value) }
     }
 
-    /// Adds a field of the library unless the caller has set one with this name. Not subject to the caller's limits.
+    /// Adds a field of the library unless the caller has set one with this name. Not subject to the caller's
+    /// limits.
     pub fn add_default(&mut self, name: &'static str, value: &str) {
         if !self.contains(name) {
             self.fields.push((name.to_owned(), value.to_owned()));

@@ -1,7 +1,7 @@
 //! Masking (RFC 6455 section 5.3): XOR with a repeated four-byte key.
 //!
-//! Works on 64-bit words, so that the compiler vectorises the loop over 32-byte chunks; the tail takes at most
-//! three words and seven bytes.
+//! Works on 64-bit words, so that the compiler vectorises the loop over 32-byte chunks; the tail takes at
+//! most three words and seven bytes.
 
 /// Masks or unmasks `bytes` in place. `phase` is the offset of `bytes[0]` in the payload.
 #[inline]

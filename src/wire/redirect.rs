@@ -1,13 +1,14 @@
-//! Resolves the `Location` of a redirect like browsers do (WHATWG URL Standard), which accept more than RFC 3986
-//! allows. The result is a valid [`Url`].
+//! Resolves the `Location` of a redirect like browsers do (WHATWG URL Standard), which accept more than RFC
+//! 3986 allows. The result is a valid [`Url`].
 
 use super::url::{Url, UrlError, encode_path, is_scheme, shorten};
 use crate::limits;
 
 impl Url {
-    /// Resolves a `Location` relative to this URL. Percent-encodes spaces, stray `%` and non-ASCII characters,
-    /// treats backslashes as slashes, and drops tabs, line ends and the fragment. Keeps credentials only where
-    /// [`may_pass_secrets_to`](Self::may_pass_secrets_to) allows it. Rejects a redirect from `wss` to `ws`.
+    /// Resolves a `Location` relative to this URL. Percent-encodes spaces, stray `%` and non-ASCII
+    /// characters, treats backslashes as slashes, and drops tabs, line ends and the fragment. Keeps
+    /// credentials only where [`may_pass_secrets_to`](Self::may_pass_secrets_to) allows it. Rejects a
+    /// redirect from `wss` to `ws`.
     pub fn resolve_redirect(&self, location: &str) -> Result<Url, UrlError> {
         if location.len() > limits::MAX_URL {
             return Err(UrlError::TooLong);
@@ -43,9 +44,9 @@ impl Url {
         Ok(target)
     }
 
-    /// Returns whether credentials for this server may be sent to `target`: it has the same origin, or it is the
-    /// same host over TLS and this URL is without TLS. In the second case the port does not matter: the host
-    /// received the secrets already, in plain text.
+    /// Returns whether credentials for this server may be sent to `target`: it has the same origin, or it is
+    /// the same host over TLS and this URL is without TLS. In the second case the port does not matter: the
+    /// host received the secrets already, in plain text.
     pub fn may_pass_secrets_to(&self, target: &Url) -> bool {
         self.same_origin(target) || (!self.secure && target.secure && self.same_host(target))
     }
@@ -105,7 +106,8 @@ enum Part {
     Query,
 }
 
-/// Percent-encodes the characters that the part must not contain and [`encode_path`] leaves, and each stray `%`.
+/// Percent-encodes the characters that the part must not contain and [`encode_path`] leaves, and each stray
+/// `%`.
 fn encode(text: &str, part: Part) -> String {
     let mut encoded = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
@@ -128,8 +130,8 @@ fn encode(text: &str, part: Part) -> String {
     encoded
 }
 
-/// Removes dot segments (RFC 3986 section 5.2.4) from a path that is empty or starts with a slash. Escaped dots
-/// count as dots.
+/// Removes dot segments (RFC 3986 section 5.2.4) from a path that is empty or starts with a slash. Escaped
+/// dots count as dots.
 fn remove_dot_segments(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();

@@ -277,7 +277,8 @@ mod tests {
 
     #[test]
     fn fold_before_first_field_is_rejected() {
-        // RFC 9112 section 2.2: otherwise a field could be visible to this client and hidden from others, or the reverse.
+        // RFC 9112 section 2.2: otherwise a field could be visible to this client and hidden from others, or
+        // the reverse.
         for fields in [" X: a\r\n", "\tX: a\r\n", " \r\n", "\t\n", " folded\r\nX: a\r\n"] {
             let text = format!("HTTP/1.1 101 x\r\n{fields}\r\n");
             assert!(

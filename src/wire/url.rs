@@ -1,7 +1,7 @@
 //! Parser for `ws:` and `wss:` URLs (RFC 6455 section 3, RFC 3986).
 //!
-//! Strict, because parts of the URL go into the request head: strips nothing, and rejects what could break the head
-//! or what other parsers read differently.
+//! Strict, because parts of the URL go into the request head: strips nothing, and rejects what could break
+//! the head or what other parsers read differently.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,8 +14,8 @@ pub struct Url {
     pub secure: bool,
     /// Lower case; an IPv6 address without its brackets and its zone.
     pub host: String,
-    /// The zone of a link-local address (RFC 6874): an interface, by name or number. Local to this machine; never
-    /// sent.
+    /// The zone of a link-local address (RFC 6874): an interface, by name or number. Local to this machine;
+    /// never sent.
     pub zone: Option<Box<str>>,
     pub port: u16,
     /// Path and query, at least `/`.

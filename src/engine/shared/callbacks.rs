@@ -20,7 +20,8 @@ pub type OnSegment<S> = dyn Fn(&S, &Segment) + Send + Sync;
 pub type OnFrame<S> = dyn Fn(&S, &Frame) + Send + Sync;
 /// A callback with the upgrade request.
 pub type OnRequest<S> = dyn Fn(&S, &Request) + Send + Sync;
-/// A callback with the error, the number of the reconnect attempt from 1, and the delay before it in milliseconds.
+/// A callback with the error, the number of the reconnect attempt from 1, and the delay before it in
+/// milliseconds.
 pub type OnReconnecting<S> = dyn Fn(&S, &Error, u32, u32) + Send + Sync;
 /// A callback with the close code and reason.
 pub type OnClosed<S> = dyn Fn(&S, u16, &str) + Send + Sync;

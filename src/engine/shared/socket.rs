@@ -52,7 +52,8 @@ pub type OnSegment = callbacks::OnSegment<Socket>;
 pub type OnFrame = callbacks::OnFrame<Socket>;
 /// A callback with the upgrade request.
 pub type OnRequest = callbacks::OnRequest<Socket>;
-/// A callback with the error, the number of the reconnect attempt from 1, and the delay before it in milliseconds.
+/// A callback with the error, the number of the reconnect attempt from 1, and the delay before it in
+/// milliseconds.
 pub type OnReconnecting = callbacks::OnReconnecting<Socket>;
 /// A callback with the close code and reason.
 pub type OnClosed = callbacks::OnClosed<Socket>;

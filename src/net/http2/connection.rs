@@ -51,8 +51,8 @@ enum State {
     Over,
 }
 
-/// The initial stream limit. No server can announce it (RFC 9113 section 6.5.2: 32 bits), so while it is in effect
-/// the server's SETTINGS have not been received.
+/// The initial stream limit. No server can announce it (RFC 9113 section 6.5.2: 32 bits), so while it is in
+/// effect the server's SETTINGS have not been received.
 const NO_SETTINGS_YET: usize = usize::MAX - 1;
 /// How often the connection may wake itself in one turn.
 const ROUNDS: usize = 8;
@@ -148,8 +148,8 @@ impl Connection {
         self.streams.get()
     }
 
-    /// Opens a stream for a WebSocket (RFC 8441 section 4); the status must be ready. [`drive`](Self::drive) returns
-    /// `owner` when the stream becomes ready after it would have blocked.
+    /// Opens a stream for a WebSocket (RFC 8441 section 4); the status must be ready. [`drive`](Self::drive)
+    /// returns `owner` when the stream becomes ready after it would have blocked.
     pub fn open(&mut self, request: ExtendedConnect, owner: u64) -> Result<Http2Stream, Error> {
         let refused = |what: String| Error::new(ErrorKind::Http, Phase::Upgrade, what).with_retriable(false);
         let Some(requests) = &self.requests else {

@@ -6,7 +6,8 @@ use h2::Reason;
 
 use crate::error::{Error, ErrorKind, Phase};
 
-/// Converts an error of `h2`. `below`, the error of the underlying stream, takes precedence: it is more specific.
+/// Converts an error of `h2`. `below`, the error of the underlying stream, takes precedence: it is more
+/// specific.
 pub fn from_h2(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error {
     if let Some(below) = below {
         return Error { phase, ..below.clone() };
@@ -35,7 +36,8 @@ pub fn from_h2(error: &h2::Error, below: Option<&Error>, phase: Phase) -> Error 
     reset(reason, phase)
 }
 
-/// Returns the error for a protocol violation by the server; `reason` is our error code (RFC 9113 section 5.4).
+/// Returns the error for a protocol violation by the server; `reason` is our error code (RFC 9113 section
+/// 5.4).
 pub fn violation(reason: Reason, phase: Phase) -> Error {
     let message = format!("the server violated the HTTP/2 protocol ({})", name(reason));
     Error::new(ErrorKind::Protocol, phase, message)

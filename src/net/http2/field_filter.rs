@@ -1,15 +1,15 @@
 //! Hides `content-length` and `transfer-encoding` in responses to CONNECT from `h2`.
 //!
-//! In a successful response to CONNECT both fields must be ignored (RFC 9110 section 9.3.6), and servers send them:
-//! Node does if a program sets the field. `h2` 0.4.20 resets the stream with PROTOCOL_ERROR at the first DATA beyond
-//! the length (`recv_headers` and `recv_data` in its proto/streams/recv.rs exempt HEAD, but not CONNECT), without a
-//! setting to disable this. So the fields are renamed before `h2` parses them, and renamed back in the head that it
-//! returns.
+//! In a successful response to CONNECT both fields must be ignored (RFC 9110 section 9.3.6), and servers send
+//! them: Node does if a program sets the field. `h2` 0.4.20 resets the stream with PROTOCOL_ERROR at the
+//! first DATA beyond the length (`recv_headers` and `recv_data` in its proto/streams/recv.rs exempt HEAD, but
+//! not CONNECT), without a setting to disable this. So the fields are renamed before `h2` parses them, and
+//! renamed back in the head that it returns.
 //!
-//! HPACK (RFC 7541) keeps a table of fields in sync on both ends, so a field cannot be removed. A replacement name of
-//! equal length in every encoding keeps frame lengths and table sizes: an entry of the static table with the same
-//! number of letters, or the same name with another last letter. References to earlier fields resolve to the new
-//! name. Nothing is buffered, and malformed data passes unchanged for `h2` to report.
+//! HPACK (RFC 7541) keeps a table of fields in sync on both ends, so a field cannot be removed. A replacement
+//! name of equal length in every encoding keeps frame lengths and table sizes: an entry of the static table
+//! with the same number of letters, or the same name with another last letter. References to earlier fields
+//! resolve to the new name. Nothing is buffered, and malformed data passes unchanged for `h2` to report.
 //!
 //! ```text
 //!   frame head ──HEADERS──> padding length, priority ──> block ──> padding ──> frame head
@@ -61,8 +61,8 @@ pub fn sent_as(name: &str) -> &str {
     hidden.map_or(name, |hidden| hidden.name)
 }
 
-/// Returns whether this field makes an unsuccessful response malformed: HTTP/2 does not allow it (RFC 9113 section
-/// 8.2.2).
+/// Returns whether this field makes an unsuccessful response malformed: HTTP/2 does not allow it (RFC 9113
+/// section 8.2.2).
 pub fn is_malformed_in_refusal(name: &str) -> bool {
     name == TRANSFER_ENCODING
 }

@@ -1,5 +1,5 @@
-//! HTTP/2 (RFC 9113) for WebSockets (RFC 8441): many sockets share one connection to a server, with one stream each.
-//! The `h2` crate implements the protocol; no async runtime is needed.
+//! HTTP/2 (RFC 9113) for WebSockets (RFC 8441): many sockets share one connection to a server, with one
+//! stream each. The `h2` crate implements the protocol; no async runtime is needed.
 //!
 //! ```text
 //!   readiness ──► Connection::drive ──► h2 ── reads, writes ──► Pipe ──► net::stream::Stream ──► socket
@@ -8,11 +8,11 @@
 //!   owners of ready streams ──► Http2Stream::read_vectored, write_vectored   (one stream per socket)
 //! ```
 //!
-//! The owner of a [`Connection`] drives it when its socket is ready, when [`Connection::needs_drive`] returns true,
-//! and at its deadline. Then it runs the owners of the streams that `drive` returned.
+//! The owner of a [`Connection`] drives it when its socket is ready, when [`Connection::needs_drive`] returns
+//! true, and at its deadline. Then it runs the owners of the streams that `drive` returned.
 //!
-//! Memory: a stream holds at most [`limits::HTTP2_STREAM_WINDOW`](crate::limits::HTTP2_STREAM_WINDOW) received
-//! bytes, as the window grows only by what its owner has read, and
+//! Memory: a stream holds at most [`limits::HTTP2_STREAM_WINDOW`](crate::limits::HTTP2_STREAM_WINDOW)
+//! received bytes, as the window grows only by what its owner has read, and
 //! [`limits::HTTP2_SEND_BUFFER`](crate::limits::HTTP2_SEND_BUFFER) bytes to send.
 
 #[cfg(feature = "http2")]

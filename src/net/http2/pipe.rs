@@ -163,8 +163,8 @@ impl Pipe {
 /// The handle to the pipe that `h2` owns.
 pub struct Io(pub Rc<RefCell<Pipe>>);
 
-/// Converts a panic to an error. `h2` calls with its lock held: a panic would poison it for every stream, while an
-/// error is passed to each.
+/// Converts a panic to an error. `h2` calls with its lock held: a panic would poison it for every stream,
+/// while an error is passed to each.
 fn guarded<T>(transfer: impl FnOnce() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
     catch_unwind(AssertUnwindSafe(transfer))
         .unwrap_or_else(|_| Poll::Ready(Err(io::Error::other("the library panicked"))))

@@ -139,8 +139,8 @@ impl Http2Stream {
         Ok(if self.ended { ReadOutcome::Eof { clean: true } } else { ReadOutcome::WouldBlock })
     }
 
-    /// Moves received data out of `h2`, which stores every small frame separately, while the owner is not reading.
-    /// Bounded by the window, which does not grow.
+    /// Moves received data out of `h2`, which stores every small frame separately, while the owner is not
+    /// reading. Bounded by the window, which does not grow.
     pub fn hold(&mut self) {
         if !self.chunk.is_empty() && self.stash.is_empty() {
             self.stash.extend(std::mem::take(&mut self.chunk).as_ref());
@@ -180,9 +180,9 @@ impl Http2Stream {
         }
     }
 
-    /// Ends the sending side after everything written (RFC 8441 section 5, the equivalent of a TCP FIN). Does nothing
-    /// if the server has ended its side: the reset on drop is enough then, and some servers (hypercorn 0.18) close the
-    /// whole connection if they receive further data on such a stream.
+    /// Ends the sending side after everything written (RFC 8441 section 5, the equivalent of a TCP FIN). Does
+    /// nothing if the server has ended its side: the reset on drop is enough then, and some servers
+    /// (hypercorn 0.18) close the whole connection if they receive further data on such a stream.
     pub fn end(&mut self) {
         if !self.ended {
             // Fails only if the stream is closed already.

@@ -37,7 +37,8 @@ pub fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
     })
 }
 
-/// Returns the value of the extension with the OID `id` of an X.509 certificate (RFC 5280 section 4.1), if present.
+/// Returns the value of the extension with the OID `id` of an X.509 certificate (RFC 5280 section 4.1), if
+/// present.
 pub fn extension<'a>(certificate: &'a [u8], id: &[u8]) -> Option<&'a [u8]> {
     /// `extensions [3] EXPLICIT`.
     const EXTENSIONS: u8 = 0xa3;

@@ -1,8 +1,8 @@
-//! Verification of a certificate that is trusted directly, without a chain: the caller added this certificate, or
-//! pinned its key without other trust anchors.
+//! Verification of a certificate that is trusted directly, without a chain: the caller added this
+//! certificate, or pinned its key without other trust anchors.
 //!
-//! `openssl req -x509` creates such certificates and marks them as a CA (basicConstraints CA:TRUE), which webpki
-//! rejects as a server certificate. Dates, extended key usage and names are checked as usual.
+//! `openssl req -x509` creates such certificates and marks them as a CA (basicConstraints CA:TRUE), which
+//! webpki rejects as a server certificate. Dates, extended key usage and names are checked as usual.
 
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -51,7 +51,8 @@ fn check(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Result<Role, Err
     }
 }
 
-/// Returns whether webpki rejected a CA certificate as a server certificate; rustls has no variant for this error.
+/// Returns whether webpki rejected a CA certificate as a server certificate; rustls has no variant for this
+/// error.
 fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)

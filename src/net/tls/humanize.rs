@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-/// Converts an enum variant, `SelectedUnofferedGroup`, to `selected unoffered group`: for rare errors without a
-/// message of their own.
+/// Converts an enum variant, `SelectedUnofferedGroup`, to `selected unoffered group`: for rare errors without
+/// a message of their own.
 pub fn humanize(value: &dyn Debug) -> String {
     const MAX_CHARS: usize = 80;
     let text = split(&format!("{value:?}")).replace(|c: char| !c.is_ascii_alphanumeric(), " ");

@@ -6,8 +6,8 @@
 //!   stream ──► settings ──► roots ──► error ──► certificate_error ──► verify ──► direct_trust      imports
 //! ```
 //!
-//! Without the feature `tls` the same types exist, and every use returns NOT_SUPPORTED. Owns no sockets: each call
-//! of a [`TlsStream`] borrows its socket as a [`Link`].
+//! Without the feature `tls` the same types exist, and every use returns NOT_SUPPORTED. Owns no sockets: each
+//! call of a [`TlsStream`] borrows its socket as a [`Link`].
 
 #[cfg(feature = "tls")]
 mod algorithms;

@@ -18,8 +18,8 @@ use crate::error::{CallError, Code};
 use crate::limits;
 use crate::logging::{self, LogLevel};
 
-/// TLS settings. A clone is independent, but shares the session cache with the original while both accept the same
-/// servers.
+/// TLS settings. A clone is independent, but shares the session cache with the original while both accept the
+/// same servers.
 #[derive(Clone)]
 pub struct TlsSettings {
     authorities: Vec<CertificateDer<'static>>,
@@ -29,8 +29,8 @@ pub struct TlsSettings {
     insecure: bool,
     key_log: bool,
     sessions: Arc<ClientSessionMemoryCache>,
-    /// Built on first use. All connectors are derived from one config, because rustls resumes a session only with
-    /// the same verifier and client key.
+    /// Built on first use. All connectors are derived from one config, because rustls resumes a session only
+    /// with the same verifier and client key.
     base: Arc<OnceCell<ClientConfig>>,
 }
 
@@ -60,8 +60,9 @@ impl TlsSettings {
         }
     }
 
-    /// Trusts these certificates in addition to the roots: as authorities, and as server certificates whatever their
-    /// basicConstraints. Skips PEM sections that are not certificates; fails if a certificate is unusable.
+    /// Trusts these certificates in addition to the roots: as authorities, and as server certificates
+    /// whatever their basicConstraints. Skips PEM sections that are not certificates; fails if a certificate
+    /// is unusable.
     pub fn add_ca_pem(&mut self, pem: &[u8]) -> Result<(), CallError> {
         let added = certificates(pem, "the CA")?;
         for (index, certificate) in added.iter().enumerate() {
@@ -76,8 +77,8 @@ impl TlsSettings {
         Ok(())
     }
 
-    /// Sends this certificate to servers that request one. The key is PKCS#8, SEC1 or PKCS#1; the certificate may be
-    /// followed by its intermediates.
+    /// Sends this certificate to servers that request one. The key is PKCS#8, SEC1 or PKCS#1; the certificate
+    /// may be followed by its intermediates.
     pub fn set_client_cert_pem(&mut self, cert_pem: &[u8], key_pem: &[u8]) -> Result<(), CallError> {
         let chain = certificates(cert_pem, "the client certificate")?;
         let key = PrivateKeyDer::from_pem_slice(key_pem)
@@ -95,8 +96,8 @@ impl TlsSettings {
         Ok(())
     }
 
-    /// Accepts only servers whose key (SubjectPublicKeyInfo) has one of the added hashes, in addition to all other
-    /// checks. Without roots and added certificates, the issuer is not checked.
+    /// Accepts only servers whose key (SubjectPublicKeyInfo) has one of the added hashes, in addition to all
+    /// other checks. Without roots and added certificates, the issuer is not checked.
     pub fn add_pin_sha256(&mut self, pin: [u8; 32]) {
         self.pins.push(pin);
         self.base = Arc::default();
@@ -119,8 +120,8 @@ impl TlsSettings {
         self.base = Arc::default();
     }
 
-    /// Returns the settings for a proxy: the same trust, without pins and client certificate, which are for the
-    /// server.
+    /// Returns the settings for a proxy: the same trust, without pins and client certificate, which are for
+    /// the server.
     pub fn for_proxy(&self) -> Self {
         Self {
             client_key: None,
@@ -135,8 +136,8 @@ impl TlsSettings {
     pub fn connector(&self, http2: bool) -> Result<TlsConnector, CallError> {
         let base = self.base.get_or_try_init(|| self.build())?;
         let mut config = ClientConfig::clone(base);
-        // Offers `http/1.1` explicitly, like browsers do for `wss:`: then a server cannot select another protocol
-        // (RFC 7301 section 3.2) that shares its certificate.
+        // Offers `http/1.1` explicitly, like browsers do for `wss:`: then a server cannot select another
+        // protocol (RFC 7301 section 3.2) that shares its certificate.
         if http2 {
             config.alpn_protocols.push(b"h2".to_vec());
         }

@@ -31,8 +31,8 @@ pub struct TlsStream {
 }
 
 impl TlsStream {
-    /// Creates a connection to `host`, which the certificate must contain. A name is sent as SNI, an address is not
-    /// (RFC 6066 section 3).
+    /// Creates a connection to `host`, which the certificate must contain. A name is sent as SNI, an address
+    /// is not (RFC 6066 section 3).
     pub fn new(connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         let refuse =
             |why: &str| Error::new(ErrorKind::Tls, Phase::Tls, format!("TLS with \"{host}\": {why}"));
@@ -95,8 +95,8 @@ impl TlsStream {
         Ok(ReadOutcome::Data { n: out.filled, more })
     }
 
-    /// Accepts plaintext only if no records are pending, so that data stays in the caller's queue, which is bounded,
-    /// while the network is stalled.
+    /// Accepts plaintext only if no records are pending, so that data stays in the caller's queue, which is
+    /// bounded, while the network is stalled.
     pub fn write(&mut self, link: Link<'_>, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         if !self.flush(link)? {
             return Ok(WriteOutcome::WouldBlock);
@@ -204,8 +204,8 @@ impl TlsStream {
         match self.tls.process_new_packets() {
             Ok(state) => {
                 self.peer_closed |= state.peer_has_closed();
-                // Sends the response to a key update (RFC 8446 section 4.6.3). Records that would block before
-                // wait for the next event.
+                // Sends the response to a key update (RFC 8446 section 4.6.3). Records that would block
+                // before wait for the next event.
                 if pending { Ok(()) } else { self.flush(link).map(drop) }
             }
             Err(error) => {
@@ -216,8 +216,8 @@ impl TlsStream {
         }
     }
 
-    /// Returns the error for a failed write. A server that rejects the connection sends an alert and closes, and the
-    /// write may fail before the alert is read: prefers the alert.
+    /// Returns the error for a failed write. A server that rejects the connection sends an alert and closes,
+    /// and the write may fail before the alert is read: prefers the alert.
     fn write_failed(&mut self, link: Link<'_>, error: io::Error) -> Error {
         const READS: usize = 8;
         for _ in 0..READS {
@@ -238,8 +238,8 @@ impl TlsStream {
     }
 }
 
-/// The transport below a [`TlsStream`], borrowed for one call: the socket, or the TLS layer of a proxy on top of
-/// it.
+/// The transport below a [`TlsStream`], borrowed for one call: the socket, or the TLS layer of a proxy on top
+/// of it.
 #[derive(Clone, Copy)]
 pub struct Link<'a> {
     tcp: &'a TcpStream,
@@ -299,8 +299,8 @@ impl<'a> Link<'a> {
 const SMALL_READ: usize = 4 << 10;
 
 thread_local! {
-    /// Ciphertext of one read, until rustls has consumed it. One buffer per worker saves 15 of 16 system calls
-    /// compared with reads by rustls.
+    /// Ciphertext of one read, until rustls has consumed it. One buffer per worker saves 15 of 16 system
+    /// calls compared with reads by rustls.
     static CIPHERTEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -25,8 +25,8 @@ pub enum Trust {
     Chain { verifier: Arc<dyn ServerCertVerifier>, added: Vec<CertificateDer<'static>> },
 }
 
-/// The verifier of all connections with the same settings: rustls resumes a session only with the verifier that
-/// accepted its certificate.
+/// The verifier of all connections with the same settings: rustls resumes a session only with the verifier
+/// that accepted its certificate.
 #[derive(Debug)]
 pub struct Verifier {
     trust: Trust,
@@ -42,8 +42,8 @@ pub struct Refused {
 }
 
 thread_local! {
-    /// Verification runs inside `process_new_packets`, on the thread that then handles the error. The error of
-    /// rustls cannot carry these details without changing the alert.
+    /// Verification runs inside `process_new_packets`, on the thread that then handles the error. The error
+    /// of rustls cannot carry these details without changing the alert.
     static REFUSED: RefCell<Option<Refused>> = const { RefCell::new(None) };
 }
 

@@ -1,70 +1,19 @@
-//! Extensions: the offer, the negotiated result, and decoding of received messages.
+//! Extensions: applying the server's response, and decoding received messages.
 
 use std::sync::Arc;
 
 use super::super::MessageType;
-use super::super::extension::{Chain, Extension, Piece};
-use super::super::inbound::Payload;
-use super::{Rest, Session, SessionEvent, Settings};
+use super::super::extension::{Chain, Piece};
+use super::offer::Extended;
+use super::{Rest, Session, SessionEvent};
 use crate::buffer::Segment;
 use crate::error::{Error, ErrorKind};
-use crate::logging::{self, LogLevel};
-use crate::wire::deflate::{DeflateConfig, Deflater, EXTENSION_NAME, Inflater};
+use crate::wire::deflate::{Deflater, EXTENSION_NAME, Inflater};
 use crate::wire::extensions::{ExtensionParams, parse_extensions};
 use crate::wire::frame::RSV1;
-use crate::wire::upgrade::{UpgradeError, UpgradeRequest};
+use crate::wire::upgrade::UpgradeError;
 use crate::wire::utf8::Utf8Stream;
 use crate::wire::violation::Violation;
-
-pub(super) struct Offer {
-    compression: Option<DeflateConfig>,
-    /// By name.
-    extensions: Vec<(String, Arc<dyn Extension>)>,
-}
-
-impl Offer {
-    /// Builds the offer and adds it to the request.
-    pub(super) fn make(settings: &Settings, request: &mut UpgradeRequest) -> Self {
-        let mut elements = Vec::new();
-        let mut extensions = Vec::new();
-        for extension in &settings.extensions {
-            let Some(element) = extension.offer() else { continue };
-            let Some(name) = offered_name(&element) else {
-                let message = "the offer of an extension is not a valid element of Sec-WebSocket-Extensions and is omitted";
-                logging::note(LogLevel::Warn, format_args!("{message} (RFC 6455 section 9.1)"));
-                continue;
-            };
-            extensions.push((name, extension.clone()));
-            elements.push(element);
-        }
-        elements.extend(settings.compression.as_ref().map(DeflateConfig::offer));
-        request.extensions = (!elements.is_empty()).then(|| elements.join(", "));
-        Self { compression: settings.compression.clone(), extensions }
-    }
-}
-
-/// Returns the name in an offer, which may contain several sets of parameters.
-fn offered_name(element: &str) -> Option<String> {
-    let is_plain = element.bytes().all(|byte| (0x20..0x7F).contains(&byte));
-    let offers = parse_extensions(element).ok().filter(|_| is_plain)?;
-    let name = offers.first()?.name.clone();
-    offers.iter().all(|offer| offer.name == name).then_some(name)
-}
-
-pub(super) struct Extended {
-    chain: Arc<Chain>,
-    max_message_size: usize,
-    /// The last decoded payload.
-    pub(super) decoded: Segment,
-    /// Validates decoded text.
-    utf8: Utf8Stream,
-}
-
-impl Extended {
-    pub(super) fn decoded(extended: &Option<Box<Extended>>) -> Payload<'_> {
-        Payload::of(extended.as_ref().map_or(&Segment::EMPTY, |extended| &extended.decoded))
-    }
-}
 
 impl Session {
     /// Applies the extensions that the server accepted.

@@ -17,8 +17,8 @@ impl Session {
         [self.rest.deadline, stall, ping].into_iter().flatten().min()
     }
 
-    /// Sends a ping at once. The connection is lost if nothing arrives within [`PROBE_TIMEOUT`]. Does nothing unless
-    /// the session is open: other states have their own deadlines.
+    /// Sends a ping at once. The connection is lost if nothing arrives within [`PROBE_TIMEOUT`]. Does nothing
+    /// unless the session is open: other states have their own deadlines.
     pub fn probe(&mut self, now: Instant) {
         if let State::Open = self.rest.state {
             let payload = self.rest.keepalive.probe(PROBE_TIMEOUT, now);

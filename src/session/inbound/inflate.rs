@@ -84,9 +84,3 @@ impl Inbound {
         self.fragment(opcode, fin, 0, Place::Body)
     }
 }
-
-/// Returns the largest compressed size that is accepted for a message of `size` bytes. Bounds streams of empty
-/// blocks.
-pub(super) fn max_compressed_size(size: usize) -> usize {
-    size + size / 256 + 1024
-}

@@ -1,13 +1,14 @@
 //! Read buffers: where the next bytes are read to, and what is kept of them.
 
+use super::body::append;
 use super::{Held, Inbound, IncomingFrame, Scratch};
 use crate::buffer::{self, OutOfMemory, Writer};
 use crate::limits::{MAX_RESPONSE_HEAD, READ_SIZE};
 
 /// The minimum space for a read; with less, a new block is used.
 const MIN_READ: usize = 16 << 10;
-/// How many bytes are read beyond the end of a body. Small, as a large frame is often followed by another one, whose
-/// first bytes would have to be copied into its body.
+/// How many bytes are read beyond the end of a body. Small, as a large frame is often followed by another
+/// one, whose first bytes would have to be copied into its body.
 const READ_BEYOND_BODY: usize = 4 << 10;
 /// Remaining bytes in blocks larger than this move to a smaller block when the socket is drained.
 const STASH_ABOVE: usize = 4 << 10;
@@ -150,30 +151,6 @@ impl Inbound {
         }
         Ok(())
     }
-}
-
-/// Appends to a body. It grows to at most twice the bytes that have arrived, or to a free pool block of the expected
-/// size, which is already allocated.
-pub(super) fn append(body: &mut Option<Writer>, bytes: &[u8], expected: usize) -> Result<(), OutOfMemory> {
-    let filled = body.as_ref().map_or(0, Writer::filled);
-    let room = body.as_ref().map_or(0, Writer::room);
-    if room < bytes.len().max(1) && (expected > 0 || !bytes.is_empty()) {
-        let arrived = filled + bytes.len();
-        let mut larger = match buffer::take_free(filled + expected) {
-            Some(writer) => writer,
-            None => {
-                buffer::take((filled + expected).min(buffer::largest_within(2 * arrived).max(READ_SIZE)))?
-            }
-        };
-        if let Some(body) = body {
-            larger.put(body.bytes());
-        }
-        *body = Some(larger);
-    }
-    if let Some(body) = body {
-        body.put(bytes);
-    }
-    Ok(())
 }
 
 fn at_most(count: usize, room: &mut [u8]) -> &mut [u8] {

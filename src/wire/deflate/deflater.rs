@@ -22,16 +22,16 @@ pub struct Deflater {
 }
 
 impl Deflater {
-    /// The minimum output size of a step: the bytes held back and, as zlib requires for a flush, more than six new
-    /// ones.
+    /// The minimum output size of a step: the bytes held back and, as zlib requires for a flush, more than
+    /// six new ones.
     pub const MIN_OUT: usize = 16;
 
     pub fn new(params: &DeflateParams, level: u32) -> Self {
         Self {
             state: None,
             level: Compression::new(level.min(9)),
-            // zlib does not support raw deflate with a window of 256 bytes. With 512 bytes it refers back by at
-            // most 512 - 262 = 250 bytes, so a receiver with a window of 256 can decompress it.
+            // zlib does not support raw deflate with a window of 256 bytes. With 512 bytes it refers back by
+            // at most 512 - 262 = 250 bytes, so a receiver with a window of 256 can decompress it.
             window_bits: params.client_max_window_bits.clamp(9, 15),
             takeover: !params.client_no_context_takeover,
             in_message: false,

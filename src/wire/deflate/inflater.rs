@@ -14,8 +14,8 @@ pub struct Inflater {
     in_message: bool,
     /// The state must be reset before the next message.
     stale: bool,
-    /// The next byte starts a deflate stream: at the start of a message, or after a final block. The tail must
-    /// not be fed here, as it would start a new block instead of ending one.
+    /// The next byte starts a deflate stream: at the start of a message, or after a final block. The tail
+    /// must not be fed here, as it would start a new block instead of ending one.
     at_boundary: bool,
     /// Bytes of the tail that were fed.
     tail_fed: usize,
@@ -33,8 +33,8 @@ impl Inflater {
         }
     }
 
-    /// Decompresses more of a message into `out`, which must not be empty. With `last`, `input` is the rest of the
-    /// message. Must not be called again after an error.
+    /// Decompresses more of a message into `out`, which must not be empty. With `last`, `input` is the rest
+    /// of the message. Must not be called again after an error.
     pub fn step(&mut self, input: &[u8], out: &mut [u8], last: bool) -> Result<Step, Violation> {
         crate::fault::point("wire.inflate");
         // Always the full window: it decompresses data for any window, and zlib-rs allocates no less.

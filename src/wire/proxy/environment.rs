@@ -41,9 +41,9 @@ pub struct Found {
     pub ignored: Vec<String>,
 }
 
-/// Selects the proxy for a target: `HTTP_PROXY` for `ws`, `HTTPS_PROXY` for `wss`, `ALL_PROXY` for both, none if
-/// `NO_PROXY` excludes the host. Lower case takes precedence. Empty and unusable values are ignored: other programs
-/// set these variables, and a connection must not fail because of them.
+/// Selects the proxy for a target: `HTTP_PROXY` for `ws`, `HTTPS_PROXY` for `wss`, `ALL_PROXY` for both, none
+/// if `NO_PROXY` excludes the host. Lower case takes precedence. Empty and unusable values are ignored: other
+/// programs set these variables, and a connection must not fail because of them.
 pub fn from_environment(target: &Url, lookup: impl Fn(&str) -> Option<String>) -> Found {
     let value = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let excluded = value("no_proxy").or_else(|| value("NO_PROXY"));
@@ -91,8 +91,9 @@ fn matches_entry(entry: &str, host: &str, port: u16) -> bool {
     same_end && !name.is_empty() && (start == 0 || host.as_bytes()[start - 1] == b'.')
 }
 
-/// Returns whether the host is a literal address in a CIDR block (RFC 4632, RFC 4291 section 2.3). An IPv4-mapped
-/// IPv6 address (RFC 4291 section 2.5.5.2) counts as the IPv4 address. A malformed block matches nothing.
+/// Returns whether the host is a literal address in a CIDR block (RFC 4632, RFC 4291 section 2.3). An
+/// IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) counts as the IPv4 address. A malformed block matches
+/// nothing.
 fn is_in_block(start: &str, bits: &str, host: &str) -> bool {
     let start = match start.strip_prefix('[') {
         Some(inner) => {

@@ -63,8 +63,8 @@ const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
 impl ProxyHandshake {
-    /// `resolved` is the target's address, if known; otherwise the proxy gets the name. `user_agent` is for HTTP
-    /// proxies; empty for none.
+    /// `resolved` is the target's address, if known; otherwise the proxy gets the name. `user_agent` is for
+    /// HTTP proxies; empty for none.
     pub fn new(
         proxy: Proxy,
         target_host: &str,

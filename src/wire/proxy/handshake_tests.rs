@@ -4,8 +4,8 @@ fn handshake(proxy: &str, host: &str, port: u16) -> ProxyHandshake {
     ProxyHandshake::new(Proxy::parse(proxy).unwrap(), host, port, None, "Game/1").unwrap()
 }
 
-/// Runs the handshake with a proxy that sends `answers`, one per client message, byte by byte. Returns the client's
-/// messages and what was received through the tunnel with the last answer.
+/// Runs the handshake with a proxy that sends `answers`, one per client message, byte by byte. Returns the
+/// client's messages and what was received through the tunnel with the last answer.
 fn talk(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> Result<(Vec<Vec<u8>>, Vec<u8>), ProxyError> {
     let mut said = vec![handshake.start()];
     for (at, answer) in answers.iter().enumerate() {

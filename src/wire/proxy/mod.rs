@@ -21,7 +21,8 @@ use crate::error::{Error, ErrorKind, Phase};
 pub enum ProxyKind {
     /// CONNECT (RFC 9110 section 9.3.6), for `ws` and `wss` alike.
     Http,
-    /// SOCKS5 (RFC 1928). With `socks5://` this side resolves the name, with `socks5h://` and `socks://` the proxy.
+    /// SOCKS5 (RFC 1928). With `socks5://` this side resolves the name, with `socks5h://` and `socks://` the
+    /// proxy.
     Socks5 { remote_dns: bool },
 }
 
@@ -61,9 +62,9 @@ pub struct ProxyError {
 }
 
 impl Proxy {
-    /// Parses a proxy URL: `http://`, `https://`, `socks5://`, `socks5h://` or `socks://` (which desktops use for
-    /// `socks5h`), then `user:password@host:port`. The default scheme is HTTP, the default ports are 80, 443 and
-    /// 1080.
+    /// Parses a proxy URL: `http://`, `https://`, `socks5://`, `socks5h://` or `socks://` (which desktops use
+    /// for `socks5h`), then `user:password@host:port`. The default scheme is HTTP, the default ports are 80,
+    /// 443 and 1080.
     pub fn parse(text: &str) -> Result<Proxy, ProxyError> {
         let wrong =
             |error: &dyn fmt::Display| ProxyError::new(format!("the proxy URL is not usable: {error}"));

@@ -1,5 +1,5 @@
-//! Test harness: generated certificates, a blocking rustls server on loopback, and a client that follows readiness
-//! as strictly as an edge-triggered loop must.
+//! Test harness: generated certificates, a blocking rustls server on loopback, and a client that follows
+//! readiness as strictly as an edge-triggered loop must.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -15,8 +15,8 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Small enough for backpressure, and large enough that delayed acknowledgements of TCP do not dominate the run
-/// time.
+/// Small enough for backpressure, and large enough that delayed acknowledgements of TCP do not dominate the
+/// run time.
 const TINY: usize = 32 << 10;
 
 /// Connects with tiny socket buffers.
@@ -59,8 +59,8 @@ fn megabytes_pass_through_tiny_buffers_in_both_directions() {
     server.results();
 }
 
-/// Every buffer size receives all data, with reads driven only by events and `more`: data held by rustls must not
-/// be lost.
+/// Every buffer size receives all data, with reads driven only by events and `more`: data held by rustls must
+/// not be lost.
 #[test]
 fn no_buffer_size_loses_an_event() {
     let ca = authority("Test CA");
