@@ -57,13 +57,11 @@ use Why::{NoClaim, Test};
 const KNOWN: &[(&str, Why)] = &[
     ("Reserved for later versions; 0.", Test("tests/c/pull.c")),
     ("a common name override is not supported", Test("bindings/godot/tests/tls.gd")),
-    ("will be tried again", NoClaim("what the event reconnecting tells")),
     ("will be retried", NoClaim("what the event reconnecting tells")),
     ("not yet passed to the network", NoClaim("an amount of bytes")),
     ("concurrently", NoClaim("contains another word of the list")),
     ("not yet handed to the network", NoClaim("an amount of bytes")),
-    ("are not yet with the network", NoClaim("an amount of bytes")),
-    ("will be sent from", NoClaim("what becomes of a segment's bytes")),
+    ("unsupported_openssl_certificates", NoClaim("the name of a test")),
     ("later versions may add event types", NoClaim("why an example ignores what it does not know")),
 ];
 

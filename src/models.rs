@@ -9,8 +9,8 @@
 //! thread that is never woken is detected as a deadlock.
 
 mod blocks;
-#[cfg_attr(shuttle, path = "shuttle.rs")]
-#[cfg_attr(framewire_loom, path = "loom.rs")]
+#[cfg_attr(shuttle, path = "models/shuttle.rs")]
+#[cfg_attr(framewire_loom, path = "models/loom.rs")]
 mod checker;
 mod event_queue;
 mod handles;
