@@ -1,19 +1,20 @@
-//! A corpus as one text file: an input a line, escaped as in a byte string of Rust.
+//! Reads and writes a corpus as one text file: one input per line, escaped like a Rust byte string.
 
-/// The text of a corpus, in an order that does not depend on that of the inputs.
+/// Returns the text of a corpus, sorted and without duplicates.
 pub fn write(mut inputs: Vec<Vec<u8>>) -> String {
     inputs.sort();
     inputs.dedup();
     inputs.iter().map(|input| format!("{}\n", input.escape_ascii())).collect()
 }
 
-/// The inputs, in the order of their lines. The error says which line is none.
+/// Parses the inputs in line order. The error contains the number of the first invalid line.
 pub fn read(text: &str) -> Result<Vec<Vec<u8>>, String> {
-    let input = |(at, line): (usize, &str)| unescape(line).ok_or(format!("line {} is not escaped", at + 1));
+    let input =
+        |(index, line): (usize, &str)| unescape(line).ok_or(format!("line {} is not escaped", index + 1));
     text.lines().enumerate().map(input).collect()
 }
 
-/// What `<[u8]>::escape_ascii` writes.
+/// Reverses `<[u8]>::escape_ascii`.
 fn unescape(line: &str) -> Option<Vec<u8>> {
     let mut bytes = line.bytes();
     let mut input = Vec::new();
@@ -23,7 +24,7 @@ fn unescape(line: &str) -> Option<Vec<u8>> {
                 b't' => b'\t',
                 b'r' => b'\r',
                 b'n' => b'\n',
-                own @ (b'\\' | b'\'' | b'"') => own,
+                literal @ (b'\\' | b'\'' | b'"') => literal,
                 b'x' => {
                     let mut digit = || char::from(bytes.next()?).to_digit(16);
                     (digit()? << 4 | digit()?) as u8
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_are_read_as_they_were_written() {
+    fn written_inputs_are_read_back() {
         let inputs = vec![Vec::new(), (0..=255).collect(), b"a \\ \" ' \r\n\t\0".to_vec()];
         let text = write([&inputs[..], &inputs].concat());
         assert!(text.is_ascii());

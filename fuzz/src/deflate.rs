@@ -1,5 +1,5 @@
-//! Compression: what goes in comes out, whatever is fed is bounded by the room that is given, and
-//! the size of the steps changes nothing.
+//! Compression: compressed messages decompress to the original, arbitrary input never exceeds the
+//! output buffer, and the step size does not affect the result.
 
 use flate2::{Decompress, FlushDecompress};
 use framewire::internals::wire::Violation;
@@ -8,14 +8,14 @@ use framewire::internals::wire::deflate::{DeflateParams, Deflater, Inflater, Sta
 use super::input::{Input, Pieces};
 use super::oracle;
 
-/// More than this of one message is not looked at.
-const MOST: usize = 64 << 10;
-/// Longer streams are not worth the time that the plain inflater takes.
-const MOST_BY_THE_BIT: usize = 1024;
-/// What every compressed message ends with, and what is not sent (RFC 7692 section 7.2.1).
+/// The maximum decompressed size that is checked per message.
+const MAX_OUTPUT: usize = 64 << 10;
+/// Longer streams would take the slow oracle too long.
+const MAX_ORACLE_INPUT: usize = 1024;
+/// The end of every compressed message, which is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
-/// A byte that chooses between the directions, then what they need.
+/// Input: a byte that selects round trip or arbitrary data, then the parameters of that mode.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     if input.flag() { round_trip(&mut input) } else { arbitrary(&mut input) }
@@ -30,20 +30,20 @@ fn params(takeover: bool, window_bits: u8) -> DeflateParams {
     }
 }
 
-/// Messages that no compressor wrote.
+/// Decompresses arbitrary bytes in different step sizes; all must agree.
 fn arbitrary(input: &mut Input) {
     let takeover = input.flag();
     let seed = input.byte();
     let mut messages = Vec::new();
     while !input.is_empty() && messages.len() < 3 {
-        let count = input.two();
+        let count = input.u16();
         messages.push(input.bytes(count.into()));
     }
-    let inflate_all = |pieces: Pieces, rooms: Pieces| {
+    let inflate_all = |pieces: Pieces, spaces: Pieces| {
         let mut inflater = Inflater::new(&params(takeover, 15));
         let mut results = Vec::new();
         for message in &messages {
-            let result = inflate(&mut inflater, message, pieces, rooms);
+            let result = inflate(&mut inflater, message, pieces, spaces);
             let is_over = !matches!(result, Ok(Some(_)));
             results.push(result);
             if is_over {
@@ -55,18 +55,18 @@ fn arbitrary(input: &mut Input) {
         results
     };
     let whole = inflate_all(Pieces::Whole, Pieces::Whole);
-    for (pieces, rooms) in [
+    for (pieces, spaces) in [
         (Pieces::Single, Pieces::Whole),
         (Pieces::random(seed), Pieces::random(seed.wrapping_add(1))),
         (Pieces::Whole, Pieces::random(seed)),
     ] {
-        let other = inflate_all(pieces, rooms);
-        assert_eq!(other.len(), whole.len(), "{pieces:?}, {rooms:?}");
+        let other = inflate_all(pieces, spaces);
+        assert_eq!(other.len(), whole.len(), "{pieces:?}, {spaces:?}");
         for pair in other.iter().zip(&whole) {
             match pair {
-                // Larger steps see what is wrong before they see that it is too much.
+                // Larger steps may find an error before the size limit is exceeded.
                 (Ok(None), Err(_)) | (Err(_), Ok(None)) => {}
-                (other, whole) => assert_eq!(other, whole, "{pieces:?}, {rooms:?}"),
+                (other, whole) => assert_eq!(other, whole, "{pieces:?}, {spaces:?}"),
             }
         }
     }
@@ -75,12 +75,12 @@ fn arbitrary(input: &mut Input) {
     }
 }
 
-/// What a message holds, `None` if that is too much to look at.
+/// Decompresses a message; `None` if it exceeds [`MAX_OUTPUT`].
 fn inflate(
     inflater: &mut Inflater,
     mut message: &[u8],
     mut pieces: Pieces,
-    mut rooms: Pieces,
+    mut spaces: Pieces,
 ) -> Result<Option<Vec<u8>>, Violation> {
     let mut plain = Vec::new();
     let mut out = vec![0; 4 << 10];
@@ -90,20 +90,20 @@ fn inflate(
         let last = rest.is_empty();
         let mut left = piece;
         loop {
-            let room = rooms.next(out.len());
-            let step = inflater.step(left, &mut out[..room], last)?;
-            assert!(step.consumed <= left.len() && step.produced <= room);
+            let space = spaces.next(out.len());
+            let step = inflater.step(left, &mut out[..space], last)?;
+            assert!(step.consumed <= left.len() && step.produced <= space);
             assert!(
                 step.consumed + step.produced > 0 || step.status != Status::NeedsOutput,
-                "a step that does nothing and wants another"
+                "step without progress that requests another"
             );
             plain.extend_from_slice(&out[..step.produced]);
-            if plain.len() > MOST {
+            if plain.len() > MAX_OUTPUT {
                 return Ok(None);
             }
             left = &left[step.consumed..];
             match step.status {
-                Status::NeedsOutput => assert_eq!(step.produced, room),
+                Status::NeedsOutput => assert_eq!(step.produced, space),
                 Status::NeedsInput => {
                     assert!(left.is_empty() && !last);
                     break;
@@ -117,8 +117,8 @@ fn inflate(
     }
 }
 
-/// The whole message and the tail of RFC 7692 section 7.2.2 in one call: up to the first block
-/// that ends the stream, it must come to the same.
+/// Decompresses the message and the tail of RFC 7692 section 7.2.2 with flate2 in one call. The
+/// results must be equal up to the first block that ends the stream.
 fn other_inflate(message: &[u8], plain: &[u8]) {
     let input = [message, &TAIL].concat();
     let mut out = vec![0; plain.len() + 1];
@@ -139,7 +139,7 @@ fn round_trip(input: &mut Input) {
     let takeover = input.flag();
     let (window_bits, level) = (8 + input.byte() % 8, u32::from(input.byte() % 10));
     let seed = input.byte();
-    let (mut rooms, mut pieces) = (Pieces::random(seed), Pieces::random(seed.wrapping_add(1)));
+    let (mut spaces, mut pieces) = (Pieces::random(seed), Pieces::random(seed.wrapping_add(1)));
     let mut deflater = Deflater::new(&params(takeover, window_bits), level);
     let mut inflater = Inflater::new(&params(takeover, window_bits));
     let mut stream = Vec::new();
@@ -148,27 +148,30 @@ fn round_trip(input: &mut Input) {
     while !input.is_empty() && count < 4 {
         count += 1;
         let message = repeated(input);
-        let sent = deflate(&mut deflater, &message, &mut rooms, &mut pieces);
+        let sent = deflate(&mut deflater, &message, &mut spaces, &mut pieces);
         if !takeover {
             (stream, plain) = (Vec::new(), Vec::new());
             deflater.release_if_idle();
             assert!(!deflater.is_allocated());
         }
-        assert_eq!(inflate(&mut inflater, &sent, pieces, rooms), Ok(Some(message.clone())));
+        assert_eq!(inflate(&mut inflater, &sent, pieces, spaces), Ok(Some(message.clone())));
         stream.extend([&sent[..], &TAIL].concat());
         plain.extend(message);
-        if stream.len() <= MOST_BY_THE_BIT {
+        if stream.len() <= MAX_ORACLE_INPUT {
             let (read, farthest) = oracle::inflate(&stream);
-            assert!(read == plain, "not what was compressed");
-            assert!(farthest <= 1 << window_bits, "{farthest} bytes back, in a window of {window_bits} bits");
+            assert!(read == plain, "decompressed data differs from the original");
+            assert!(
+                farthest <= 1 << window_bits,
+                "distance {farthest} exceeds a window of {window_bits} bits"
+            );
         }
     }
 }
 
-/// Some bytes, and the same again and again with changes between them, as games send them.
+/// Builds a message of repeated bytes with varying gaps, like typical game data.
 fn repeated(input: &mut Input) -> Vec<u8> {
     let times = input.byte() % 24;
-    // Up to two kibibytes apart: within some windows, and outside of others.
+    // Up to 2 KiB: inside some windows and outside of others.
     let gap = usize::from(input.byte()) * 8;
     let part = input.counted();
     let mut message = Vec::new();
@@ -180,16 +183,16 @@ fn repeated(input: &mut Input) -> Vec<u8> {
     message
 }
 
-fn deflate(deflater: &mut Deflater, message: &[u8], rooms: &mut Pieces, pieces: &mut Pieces) -> Vec<u8> {
+fn deflate(deflater: &mut Deflater, message: &[u8], spaces: &mut Pieces, pieces: &mut Pieces) -> Vec<u8> {
     let mut sent = Vec::new();
     let mut out = vec![0; 8 << 10];
     let mut left = message;
     let mut end = pieces.next(left.len().max(1)).min(left.len());
     loop {
         let last = end == left.len();
-        let room = Deflater::MIN_OUT.max(rooms.next(out.len()));
-        let step = deflater.step(&left[..end], &mut out[..room], last);
-        assert!(step.consumed <= end && step.produced <= room);
+        let space = Deflater::MIN_OUT.max(spaces.next(out.len()));
+        let step = deflater.step(&left[..end], &mut out[..space], last);
+        assert!(step.consumed <= end && step.produced <= space);
         sent.extend_from_slice(&out[..step.produced]);
         left = &left[step.consumed..];
         end -= step.consumed;
@@ -205,7 +208,7 @@ fn deflate(deflater: &mut Deflater, message: &[u8], rooms: &mut Pieces, pieces: 
             }
         }
     }
-    // What compression may cost: 5 bytes for a stored block, which holds far more than 64.
+    // Maximum overhead: 5 bytes per stored block, and a block contains more than 64 bytes.
     assert!(sent.len() <= message.len() + message.len() / 64 * 5 + 64, "{} of {}", sent.len(), message.len());
     sent
 }

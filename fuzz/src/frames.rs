@@ -1,5 +1,4 @@
-//! Frames and messages: the decoder against a plain one, and against itself with the same bytes
-//! cut in other places.
+//! Compares the frame decoder with a reference decoder, and with itself for other split positions.
 
 use framewire::internals::buffer::{self, Segment};
 use framewire::internals::limits::{MAX_MESSAGE_SIZE_CEILING, READ_SIZE};
@@ -11,9 +10,9 @@ use framewire::internals::wire::frame::{
 };
 
 use super::input::{Input, Pieces};
-use super::plain::{self, Told};
+use super::reference::{self, Received};
 
-/// The most that deflate can make of a byte (RFC 1951: 258 bytes for two bits).
+/// The maximum expansion of deflate (RFC 1951: 258 bytes for two bits).
 const LARGEST_RATIO: usize = 1032;
 
 struct Settings {
@@ -24,7 +23,7 @@ struct Settings {
     settle: bool,
 }
 
-/// A byte of flags, one for the limit, one that seeds the cuts, then what the server sends.
+/// Input: flags, an index of the size limit, a seed of the split positions, then the server's bytes.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
@@ -37,19 +36,18 @@ pub fn run(data: &[u8]) {
     };
     let seed = input.byte();
     let wire = input.rest();
-    headers(wire);
+    check_headers(wire);
 
     let whole = read(wire, &settings, Pieces::Whole);
     if !settings.compressed {
-        let expected = plain::read_server(wire, settings.max_message_size, settings.stream);
+        let expected = reference::read_server(wire, settings.max_message_size, settings.stream);
         assert_eq!(whole, expected);
     }
     for pieces in [Pieces::Single, Pieces::random(seed)] {
-        let (told, violation) = read(wire, &settings, pieces);
-        assert_eq!(told, whole.0, "{pieces:?}");
+        let (decoded, violation) = read(wire, &settings, pieces);
+        assert_eq!(decoded, whole.0, "{pieces:?}");
         if settings.compressed {
-            // Of several things that are wrong with a compressed message, what comes out first
-            // depends on how much is decompressed at a time.
+            // Which of several errors in a compressed message is found first depends on the step size.
             assert_eq!(violation.is_some(), whole.1.is_some(), "{pieces:?}");
         } else {
             assert_eq!(violation, whole.1, "{pieces:?}");
@@ -57,10 +55,10 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// A header is understood alike by itself and by the plain rules, and is written as it was read.
-fn headers(wire: &[u8]) {
+/// Checks that header parsing agrees with the reference and that headers are encoded as they were read.
+fn check_headers(wire: &[u8]) {
     for end in 0..=wire.len().min(MAX_HEADER) {
-        assert_eq!(parse_server_header(&wire[..end], 0), plain::read_header(&wire[..end]));
+        assert_eq!(parse_server_header(&wire[..end], 0), reference::read_header(&wire[..end]));
     }
     if let Ok(Some((header, length))) = parse_header(wire) {
         let mut out = [0; MAX_HEADER];
@@ -70,8 +68,8 @@ fn headers(wire: &[u8]) {
     }
 }
 
-fn read(wire: &[u8], settings: &Settings, mut pieces: Pieces) -> (Vec<Told>, Option<Violation>) {
-    // Only then does what is used belong to this run.
+fn read(wire: &[u8], settings: &Settings, mut pieces: Pieces) -> (Vec<Received>, Option<Violation>) {
+    // Otherwise blocks cached by earlier runs would count as in use.
     buffer::trim();
     let before = buffer::stats().bytes_in_use as usize;
     let mut inbound = Inbound::new(settings.max_message_size);
@@ -83,29 +81,29 @@ fn read(wire: &[u8], settings: &Settings, mut pieces: Pieces) -> (Vec<Told>, Opt
             server_max_window_bits: 15,
         })));
     }
-    let (mut told, mut end) = (Vec::new(), None);
+    let (mut decoded, mut end) = (Vec::new(), None);
     let (mut scratch, mut arrived) = (Scratch::None, 0);
     'wire: for mut piece in pieces.cut(wire) {
         while !piece.is_empty() {
             let mut count = 0;
-            for target in inbound.targets(&mut scratch).expect("there is memory") {
+            for target in inbound.targets(&mut scratch).expect("out of memory") {
                 let part = target.len().min(piece.len());
                 target[..part].copy_from_slice(&piece[..part]);
                 piece = &piece[part..];
                 count += part;
             }
-            assert!(count > 0, "there must always be room for another byte");
+            assert!(count > 0, "no buffer space for received bytes");
             arrived += count;
             inbound.received(count, &mut scratch);
             loop {
                 match inbound.next(settings.stream) {
                     Ok(Item::NeedMore) => break,
-                    Ok(item) => told.extend(owned(item)),
+                    Ok(item) => decoded.extend(owned(item)),
                     Err(ReceiveError::Violation(violation)) => {
                         end = Some(violation);
                         break 'wire;
                     }
-                    Err(ReceiveError::OutOfMemory) => panic!("there is memory"),
+                    Err(ReceiveError::OutOfMemory) => panic!("out of memory"),
                 }
             }
             let most = match settings.compressed {
@@ -113,7 +111,7 @@ fn read(wire: &[u8], settings: &Settings, mut pieces: Pieces) -> (Vec<Told>, Opt
                 false => arrived,
             };
             let used = buffer::stats().bytes_in_use as usize - before;
-            assert!(used <= 4 * (READ_SIZE + most), "{used} bytes for {arrived} that arrived");
+            assert!(used <= 4 * (READ_SIZE + most), "{used} bytes in use for {arrived} received");
         }
         if settings.settle {
             inbound.settle(&mut scratch);
@@ -121,11 +119,11 @@ fn read(wire: &[u8], settings: &Settings, mut pieces: Pieces) -> (Vec<Told>, Opt
     }
     inbound.abandon();
     drop(scratch);
-    assert_eq!(buffer::stats().bytes_in_use as usize, before, "a block is lost");
-    (told, end)
+    assert_eq!(buffer::stats().bytes_in_use as usize, before, "a block leaked");
+    (decoded, end)
 }
 
-fn owned(item: Item<'_>) -> Option<Told> {
+fn owned(item: Item<'_>) -> Option<Received> {
     let copy = |bytes: &[u8], segment: Segment| {
         assert_eq!(segment.as_slice(), bytes);
         bytes.to_vec()
@@ -133,14 +131,14 @@ fn owned(item: Item<'_>) -> Option<Told> {
     Some(match item {
         Item::NeedMore => return None,
         Item::Message { message_type, payload, .. } => {
-            Told::Message(message_type, copy(payload.bytes(), payload.segment()))
+            Received::Message(message_type, copy(payload.bytes(), payload.segment()))
         }
         Item::Fragment { message_type, is_first, is_final, payload, .. } => {
             let payload = copy(payload.bytes(), payload.segment());
-            Told::Fragment { message_type, is_first, is_final, payload }
+            Received::Fragment { message_type, is_first, is_final, payload }
         }
-        Item::Ping(payload) => Told::Ping(payload.bytes().to_vec()),
-        Item::Pong(payload) => Told::Pong(payload.bytes().to_vec()),
-        Item::Close(payload) => Told::Close(payload.bytes().to_vec()),
+        Item::Ping(payload) => Received::Ping(payload.bytes().to_vec()),
+        Item::Pong(payload) => Received::Pong(payload.bytes().to_vec()),
+        Item::Close(payload) => Received::Close(payload.bytes().to_vec()),
     })
 }

@@ -1,4 +1,4 @@
-//! Numbers and bytes out of what the fuzzer gives. Where it gives no more, everything is zero.
+//! Parses numbers and bytes from fuzzer input. Reading past the end returns zero.
 
 #[derive(Clone)]
 pub struct Input<'a>(&'a [u8]);
@@ -20,18 +20,18 @@ impl<'a> Input<'a> {
         self.byte() & 1 == 1
     }
 
-    pub fn two(&mut self) -> u16 {
+    pub fn u16(&mut self) -> u16 {
         u16::from_le_bytes([self.byte(), self.byte()])
     }
 
-    /// At most `count` bytes.
+    /// Reads at most `count` bytes.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (bytes, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
         bytes
     }
 
-    /// As many bytes as the next one says.
+    /// Reads bytes with a one-byte length prefix.
     pub fn counted(&mut self) -> &'a [u8] {
         let count = self.byte();
         self.bytes(count.into())
@@ -46,12 +46,12 @@ impl<'a> Input<'a> {
     }
 }
 
-/// How the network cuts what it carries.
+/// How received bytes are split into reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pieces {
     Whole,
     Single,
-    /// Repeatable chance (xorshift32).
+    /// Deterministic pseudo-random lengths (xorshift32).
     Random(u32),
 }
 
@@ -60,7 +60,7 @@ impl Pieces {
         Pieces::Random((u32::from(seed) + 1).wrapping_mul(0x9E37_79B9))
     }
 
-    /// The length of the next piece, when `left` bytes are left, at least one.
+    /// Returns the length of the next piece, at least one, when `left` bytes remain.
     pub fn next(&mut self, left: usize) -> usize {
         match self {
             Pieces::Whole => left,
@@ -69,7 +69,7 @@ impl Pieces {
                 *state ^= *state << 13;
                 *state ^= *state >> 17;
                 *state ^= *state << 5;
-                // Every magnitude is as likely as any other.
+                // All magnitudes are equally likely.
                 let magnitude = *state >> 28;
                 (1 + ((*state >> 8) as usize & ((1 << magnitude) - 1))).min(left)
             }

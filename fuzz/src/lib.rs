@@ -1,25 +1,25 @@
-//! What the fuzz targets do with their input, and what must hold whatever it is.
+//! Implements the fuzz targets: each runs one input and asserts invariants.
 //!
 //! ```text
-//!   frames, utf8, deflate     what an open connection reads
-//!   response, proxy           what is answered before it is open
-//!   url                       what the caller gives, and what it becomes on the wire
-//!   session                   all of it together, driven by a script of bytes and calls
-//!   compare                   the same bytes read by the session and by tungstenite
+//!   frames, utf8, deflate     data received on an open connection
+//!   response, proxy           responses received before it is open
+//!   url                       URLs and headers from the caller, and the encoded request
+//!   session                   a whole session, driven by a script of received bytes and calls
+//!   compare                   the session and tungstenite reading the same bytes
 //! ```
 //!
-//! The functions know nothing of libFuzzer, so that a plain test can run them over the corpora too.
+//! Independent of libFuzzer, so that a normal test can run the corpora too.
 
 pub mod compare;
 pub mod corpus;
 pub mod deflate;
 pub mod frames;
 pub mod input;
-/// RFC 1951, a bit at a time: what the library's own tests hold its compression against.
+/// Reference implementation of RFC 1951, shared with the library's unit tests.
 #[path = "../../src/wire/deflate/tests/oracle.rs"]
 pub mod oracle;
-pub mod plain;
 pub mod proxy;
+pub mod reference;
 pub mod response;
 pub mod script;
 pub mod session;
@@ -28,7 +28,7 @@ pub mod utf8;
 
 pub type Target = fn(&[u8]);
 
-/// Every target, with the text of its corpus.
+/// All targets: name, function and text of the corpus.
 pub const TARGETS: [(&str, Target, &str); 8] = [
     ("frames", frames::run, include_str!("../corpus/frames.txt")),
     ("utf8", utf8::run, include_str!("../corpus/utf8.txt")),

@@ -1,4 +1,4 @@
-//! The talk with a proxy, cut anywhere, and the texts that name one.
+//! The proxy handshake, with responses split anywhere, and the parsing of proxy settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,12 +12,12 @@ use super::input::{Input, Pieces};
 
 const PASSWORD: &str = "c0rrect-h0rse";
 
-/// A byte of flags, one that seeds the cuts; then what the proxy answers, or texts.
+/// Input: flags, a seed of the split positions, then the responses of the proxy; or flags, then settings.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
     if flags & 0x80 != 0 {
-        return texts(input.rest());
+        return check_settings(input.rest());
     }
     let seed = input.byte();
     let kind = match flags & 3 {
@@ -34,9 +34,9 @@ pub fn run(data: &[u8]) {
         _ => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
     };
     let handshake =
-        ProxyHandshake::new(proxy, "game.example", 443, resolved, "Fuzz/1").expect("a short name");
+        ProxyHandshake::new(proxy, "game.example", 443, resolved, "Fuzz/1").expect("the host name is short");
     let wire = input.rest();
-    let whole = talk(handshake.clone(), wire, Pieces::Whole);
+    let whole = run_handshake(handshake.clone(), wire, Pieces::Whole);
     if let Ok(Some(end)) = whole.1 {
         match kind {
             ProxyKind::Http => assert!(wire[..end].ends_with(b"\n")),
@@ -44,18 +44,18 @@ pub fn run(data: &[u8]) {
         }
     }
     for pieces in [Pieces::Single, Pieces::random(seed)] {
-        let other = talk(handshake.clone(), wire, pieces);
+        let other = run_handshake(handshake.clone(), wire, pieces);
         let is_same = match (&whole, &other) {
-            // Garbage in a head is not looked for at every byte, so it may not be found before
+            // An invalid head is not parsed after every byte, so the error may not be found before
             // the end.
             ((_, Err(error)), (_, Ok(None))) => kind == ProxyKind::Http && error.status == 0,
             (whole, other) => whole == other,
         };
-        assert!(is_same, "{pieces:?}: {other:?}, not {whole:?}");
+        assert!(is_same, "{pieces:?}: {other:?}, expected {whole:?}");
     }
 }
 
-/// How long the answers of a SOCKS5 proxy are that agrees to everything (RFC 1928, RFC 1929).
+/// Returns the length of the responses of a SOCKS5 proxy that accepts (RFC 1928, RFC 1929).
 fn socks_end(wire: &[u8]) -> Option<usize> {
     let reply = match wire {
         [5, 0, ..] => 2,
@@ -71,12 +71,12 @@ fn socks_end(wire: &[u8]) -> Option<usize> {
     Some(reply + 4 + address + 2)
 }
 
-/// How it ended: the tunnel is there after so many bytes, more is wanted, or an error.
-type End = Result<Option<usize>, ProxyError>;
+/// The number of bytes after which the tunnel was established, `None` if it needs more, or an error.
+type Outcome = Result<Option<usize>, ProxyError>;
 
-fn talk(mut handshake: ProxyHandshake, wire: &[u8], mut pieces: Pieces) -> (Vec<Vec<u8>>, End) {
+fn run_handshake(mut handshake: ProxyHandshake, wire: &[u8], mut pieces: Pieces) -> (Vec<Vec<u8>>, Outcome) {
     let mut sent = vec![handshake.start()];
-    // As a caller does it: what no step consumed comes again.
+    // Like the library: bytes that were not consumed are passed again.
     let (mut start, mut end) = (0, 0);
     while end < wire.len() {
         end += pieces.next(wire.len() - end);
@@ -93,7 +93,10 @@ fn talk(mut handshake: ProxyHandshake, wire: &[u8], mut pieces: Pieces) -> (Vec<
                 ProxyStep::NeedMore { consumed } => {
                     start += consumed;
                     if consumed == 0 {
-                        assert!(unread.len() <= MAX_RESPONSE_HEAD, "what is waited for is bounded");
+                        assert!(
+                            unread.len() <= MAX_RESPONSE_HEAD,
+                            "more data is requested than the limit allows"
+                        );
                         break;
                     }
                 }
@@ -115,19 +118,20 @@ fn talk(mut handshake: ProxyHandshake, wire: &[u8], mut pieces: Pieces) -> (Vec<
     (sent, Ok(None))
 }
 
-/// Lines: a proxy's URL, a list of hosts that need none, a target.
-fn texts(data: &[u8]) {
+/// Checks settings given as lines: a proxy URL, a list of excluded hosts, a target URL.
+fn check_settings(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.split('\n');
-    let mut line = || lines.next().unwrap_or_default();
-    let (proxy, no_proxy, target) = (line(), line(), line());
+    let mut next_line = || lines.next().unwrap_or_default();
+    let (proxy, no_proxy, target) = (next_line(), next_line(), next_line());
     match Proxy::parse(proxy) {
         Ok(parsed) => {
             assert!(parsed.port != 0 && !parsed.host.is_empty());
             let rest = proxy.split_once("://").map_or(proxy, |(_, rest)| rest);
             assert_eq!(parsed.credentials.is_some(), rest.contains('@') && !rest.starts_with('@'));
-            let again = Proxy::parse(&format!("http://{}", parsed.authority())).expect("what it was");
-            assert_eq!((again.host, again.port), (parsed.host.clone(), parsed.port));
+            let reparsed =
+                Proxy::parse(&format!("http://{}", parsed.authority())).expect("the authority parses again");
+            assert_eq!((reparsed.host, reparsed.port), (parsed.host.clone(), parsed.port));
             if let Ok(mut handshake) = ProxyHandshake::new(parsed, "game.example", 443, None, "") {
                 assert!(!handshake.start().is_empty());
                 let _ = handshake.feed(b"\x05\x02");
@@ -144,10 +148,10 @@ fn texts(data: &[u8]) {
         _ => None,
     };
     let found = from_environment(&target, lookup);
-    assert!(found.ignored.is_empty(), "that proxy is well formed");
+    assert!(found.ignored.is_empty(), "a valid proxy was ignored");
     assert_eq!(found.proxy.is_none(), bypasses(no_proxy.trim(), &target.host, target.port));
 
-    // The text as a variable: what cannot be used is named for the log, in one line.
+    // The proxy URL from an environment variable: unusable values are reported in one line for the log.
     let lookup = |name: &str| match name {
         "http_proxy" | "HTTPS_PROXY" => Some(proxy.to_owned()),
         "NO_PROXY" => Some(no_proxy.to_owned()),

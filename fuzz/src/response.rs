@@ -1,5 +1,5 @@
-//! The answer to the upgrade request: prefixes agree with the whole, an upgrade is only what
-//! RFC 6455 section 4.1 says, and the session comes to the same however the bytes are cut.
+//! The response to the upgrade request: parsing prefixes agrees with parsing the whole, only what
+//! RFC 6455 section 4.1 allows is an upgrade, and split positions do not affect the session.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,9 +14,9 @@ use framewire::internals::wire::upgrade::{accept_for, check_response, key_from};
 use framewire::internals::wire::url::Url;
 
 use super::input::{Input, Pieces};
-use super::script::{self, Driver, NONCE, Told};
+use super::script::{self, Driver, Event, NONCE};
 
-/// A byte of flags, one that seeds the cuts, then what the server sends.
+/// Input: flags, a seed of the split positions, then the server's bytes.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
@@ -26,52 +26,52 @@ pub fn run(data: &[u8]) {
 
     let mut heads = wire;
     for _ in 0..8 {
-        match prefixes(heads) {
+        match check_prefixes(heads) {
             Some(Head::Interim { consumed }) => heads = &heads[consumed..],
             Some(Head::Final { head, consumed }) => {
-                answer(&head, compression);
-                cookies(&head, flags & 4 != 0);
-                body(&head, &heads[consumed..], seed);
+                check_upgrade(&head, compression);
+                check_cookies(&head, flags & 4 != 0);
+                check_body(&head, &heads[consumed..], seed);
                 break;
             }
             _ => break,
         }
     }
 
-    let whole = told(wire, Pieces::Whole, compression, ended);
+    let whole = session_events(wire, Pieces::Whole, compression, ended);
     for pieces in [Pieces::Single, Pieces::random(seed)] {
-        let other = told(wire, pieces, compression, ended);
+        let other = session_events(wire, pieces, compression, ended);
         let is_same = match (whole.as_slice(), other.as_slice()) {
-            // Garbage in a head is not looked for at every byte, so it may not be found before
+            // An invalid head is not parsed after every byte, so the error may not be found before
             // the end.
-            ([Told::Refused { status: None, .. }], [] | [Told::Failed(_)]) => true,
+            ([Event::Refused { status: None, .. }], [] | [Event::Failed(_)]) => true,
             (whole, other) => whole == other,
         };
-        assert!(is_same, "{pieces:?}: {other:?}, not {whole:?}");
+        assert!(is_same, "{pieces:?}: {other:?}, expected {whole:?}");
     }
 }
 
-/// What is incomplete can become anything; what is complete or wrong stays so.
-fn prefixes(wire: &[u8]) -> Option<Head> {
+/// Checks that every prefix is incomplete or has the result of the whole input.
+fn check_prefixes(wire: &[u8]) -> Option<Head> {
     let whole = parse_response(wire);
     if let Ok(Head::Interim { consumed } | Head::Final { consumed, .. }) = whole {
         assert!(consumed <= wire.len().min(MAX_RESPONSE_HEAD));
         assert!(wire[..consumed].ends_with(b"\n"));
         assert_eq!(parse_response(&wire[..consumed]), whole);
     }
-    // The last ones, and a few of the others.
+    // A sample of all prefixes, and the longest ones.
     let step = wire.len() / 32 + 1;
     for end in (0..wire.len()).step_by(step).chain(wire.len().saturating_sub(4)..wire.len()) {
         match parse_response(&wire[..end]) {
             Ok(Head::Incomplete) => {}
-            early => assert_eq!(early, whole, "cut at {end}"),
+            early => assert_eq!(early, whole, "truncated to {end} bytes"),
         }
     }
     whole.ok()
 }
 
 /// Section 4.1, "the client MUST validate the server's response as follows".
-fn answer(head: &ResponseHead, compression: bool) {
+fn check_upgrade(head: &ResponseHead, compression: bool) {
     for (name, value) in head.headers.iter() {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
         assert!(!value.contains(['\r', '\n', '\0']), "{value:?}");
@@ -91,11 +91,11 @@ fn answer(head: &ResponseHead, compression: bool) {
     assert_eq!(accepts, [accept_for(&key)]);
     assert!(accepted.protocol.is_none_or(|protocol| request.protocols.contains(&protocol)));
 
-    let extensions = parse_extensions(&accepted.extensions).expect("was parsed before");
+    let extensions = parse_extensions(&accepted.extensions).expect("check_response parsed them");
     assert!(extensions.len() <= usize::from(compression));
     for extension in extensions {
         assert_eq!(extension.name, "permessage-deflate");
-        assert_eq!(parse_extensions(&written(&extension)), Ok(vec![extension.clone()]));
+        assert_eq!(parse_extensions(&formatted(&extension)), Ok(vec![extension.clone()]));
         if let Ok(params) = config.accept(&extension) {
             assert!((8..=15).contains(&params.client_max_window_bits));
             assert!((8..=15).contains(&params.server_max_window_bits));
@@ -103,7 +103,7 @@ fn answer(head: &ResponseHead, compression: bool) {
     }
 }
 
-fn written(extension: &ExtensionParams) -> String {
+fn formatted(extension: &ExtensionParams) -> String {
     let params = extension.params.iter().map(|(name, value)| match value {
         Some(value) => format!("; {name}=\"{value}\""),
         None => format!("; {name}"),
@@ -111,12 +111,12 @@ fn written(extension: &ExtensionParams) -> String {
     extension.name.clone() + &params.collect::<String>()
 }
 
-/// What the server sets goes back to it as one field of its own words, and to no stranger (RFC 6265).
-fn cookies(head: &ResponseHead, secure: bool) {
+/// Checks that cookies are returned unchanged in one field, and not to other hosts (RFC 6265).
+fn check_cookies(head: &ResponseHead, secure: bool) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    // A delay in seconds, or until a date.
+    // Must not panic, for a delay in seconds or a date.
     let _ = head.retry_after(now);
-    let url = |text: &str| Url::parse(text).expect("a URL");
+    let url = |text: &str| Url::parse(text).expect("valid URL");
     let lines: Vec<&str> = head.headers.get_all("Set-Cookie").collect();
     let mut jar = CookieJar::default();
     let scheme = if secure { "wss" } else { "ws" };
@@ -126,17 +126,17 @@ fn cookies(head: &ResponseHead, secure: bool) {
         assert_eq!(check_value(&field), Ok(()), "{field:?}");
         assert!(field.len() <= MAX_COOKIE_BYTES + 3 * MAX_COOKIES);
         for pair in field.split("; ") {
-            let (name, value) = pair.split_once('=').expect("a name");
+            let (name, value) = pair.split_once('=').expect("cookie has a name");
             let is_own = |line: &&str| line.contains(name) && line.contains(value);
             assert!(lines.iter().any(is_own), "{pair:?} of {lines:?}");
         }
     }
-    for stranger in ["wss://other.example/play/room", "wss://game.example.other/", "wss://[::1]/play/room"] {
-        assert_eq!(jar.header(&url(stranger), now), None, "goes to {stranger}");
+    for other in ["wss://other.example/play/room", "wss://game.example.other/", "wss://[::1]/play/room"] {
+        assert_eq!(jar.header(&url(other), now), None, "cookies sent to {other}");
     }
 }
 
-fn body(head: &ResponseHead, bytes: &[u8], seed: u8) {
+fn check_body(head: &ResponseHead, bytes: &[u8], seed: u8) {
     let mut whole = BodyDecoder::new(body_framing(head));
     let done = whole.feed(bytes);
     assert!(whole.body().len() <= MAX_RESPONSE_BODY && whole.body().len() <= bytes.len());
@@ -150,15 +150,15 @@ fn body(head: &ResponseHead, bytes: &[u8], seed: u8) {
     }
 }
 
-/// What the game is told of the answer, and of nothing behind it.
-fn told(wire: &[u8], pieces: Pieces, compression: bool, ended: bool) -> Vec<Told> {
+/// Returns the events of a session that reads the response, but nothing after it.
+fn session_events(wire: &[u8], pieces: Pieces, compression: bool, ended: bool) -> Vec<Event> {
     let mut settings = script::settings();
     settings.compression = compression.then(DeflateConfig::default);
     let mut driver = Driver::new(&settings);
-    driver.until_open = true;
+    driver.stop_when_open = true;
     driver.feed(wire, pieces);
     if ended && !driver.is_open() {
         driver.end();
     }
-    driver.told
+    driver.events
 }

@@ -1,4 +1,4 @@
-//! A session driven as a worker drives it, with a network and a clock that obey.
+//! Drives a session like a worker does, with a simulated network and clock.
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::input::Pieces;
 pub const NONCE: [u8; 16] = *b"the sample nonce";
 
 pub fn request() -> UpgradeRequest {
-    UpgradeRequest::new(Url::parse("ws://game.example/play").expect("a URL"))
+    UpgradeRequest::new(Url::parse("ws://game.example/play").expect("valid URL"))
 }
 
 pub fn settings() -> Settings {
@@ -48,9 +48,9 @@ pub fn switching(extensions: &str) -> Vec<u8> {
     (text + "\r\n").into_bytes()
 }
 
-/// What the game would be told, with bytes of its own.
+/// An owned session event.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum Event {
     Opened,
     Message(MessageType, Vec<u8>),
     Fragment { message_type: MessageType, is_first: bool, is_final: bool, payload: Vec<u8> },
@@ -60,9 +60,9 @@ pub enum Told {
     Failed(ErrorKind),
 }
 
-impl Told {
+impl Event {
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Told::Refused { .. } | Told::Closed(..) | Told::Failed(_))
+        matches!(self, Event::Refused { .. } | Event::Closed(..) | Event::Failed(_))
     }
 }
 
@@ -70,20 +70,20 @@ pub struct Driver {
     pub session: Session,
     pub outbox: Outbox,
     pub now: Instant,
-    /// Whether somebody wants fragments one by one.
+    /// Whether fragments are delivered one by one.
     pub stream: bool,
-    pub told: Vec<Told>,
-    /// What the network took since the upgrade request.
+    pub events: Vec<Event>,
+    /// Bytes written since the upgrade request.
     pub wire: Vec<u8>,
-    /// What the network takes before it blocks.
-    pub network_takes: usize,
-    /// Nothing behind the upgrade is looked at.
-    pub until_open: bool,
-    /// The game is behind: a close frame for a violation waits for what it still sends.
-    pub behind: bool,
-    /// Such a close frame waits.
-    pub held: bool,
-    /// Payload bytes that were queued, and those that `wrote` has given back.
+    /// The number of bytes that can be written before the network blocks.
+    pub network_capacity: usize,
+    /// Data after the upgrade is not processed.
+    pub stop_when_open: bool,
+    /// The game has unprocessed events: a close frame for a violation is sent after what it still sends.
+    pub defer_close: bool,
+    /// Such a close frame is pending.
+    pub close_deferred: bool,
+    /// Payload bytes that were queued, and those that `wrote` reported as written.
     pub queued: usize,
     pub written: usize,
     scratch: Scratch,
@@ -91,9 +91,9 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// The request is on the wire, and nothing has been answered.
+    /// Creates a session whose request was written and not answered.
     pub fn new(settings: &Settings) -> Self {
-        let session = Session::new(settings, request(), NONCE).expect("there is memory");
+        let session = Session::new(settings, request(), NONCE).expect("out of memory");
         let mut driver = Self::of(session, settings);
         driver.flush(Pieces::Whole);
         let request = std::mem::take(&mut driver.wire);
@@ -101,32 +101,32 @@ impl Driver {
         driver
     }
 
-    /// The same on a stream of HTTP/2, whose head comes by [`answered`](Self::answered).
+    /// Like [`new`](Self::new), on an HTTP/2 stream: [`answered`](Self::answered) passes the response head.
     pub fn over_http2(settings: &Settings) -> Self {
-        let (session, connect) = Session::over_http2(settings, request()).expect("there is memory");
+        let (session, connect) = Session::over_http2(settings, request()).expect("out of memory");
         assert_eq!((connect.secure, connect.authority.as_str()), (false, "game.example"));
         assert!(connect.fields.iter().all(|(name, _)| *name == name.to_ascii_lowercase()));
         let mut driver = Self::of(session, settings);
         driver.flush(Pieces::Whole);
-        assert!(driver.wire.is_empty(), "the request goes outside of the stream");
+        assert!(driver.wire.is_empty(), "the request is not part of the stream");
         driver
     }
 
     fn of(session: Session, settings: &Settings) -> Self {
         let mut outbox = Outbox::default();
-        // What is sent before it is open waits.
+        // Messages sent before the connection is open are queued.
         outbox.hold(settings.compression.as_ref().map(|config| config.min_size_to_compress as u32));
         Self {
             session,
             outbox,
             now: Instant::now(),
             stream: false,
-            told: Vec::new(),
+            events: Vec::new(),
             wire: Vec::new(),
-            network_takes: usize::MAX,
-            until_open: false,
-            behind: false,
-            held: false,
+            network_capacity: usize::MAX,
+            stop_when_open: false,
+            defer_close: false,
+            close_deferred: false,
             queued: 0,
             written: 0,
             scratch: None,
@@ -134,7 +134,7 @@ impl Driver {
         }
     }
 
-    /// The head of the answer comes over HTTP/2.
+    /// Passes the response head of HTTP/2.
     pub fn answered(&mut self, status: u16, extensions: &str) {
         if self.session.awaits_head() {
             let mut headers = ResponseHeaders::default();
@@ -142,108 +142,108 @@ impl Driver {
                 headers.push("sec-websocket-extensions", extensions);
             }
             self.session.answered(ResponseHead { status, reason: String::new(), version: 1, headers });
-            self.look();
+            self.process();
         }
     }
 
     pub fn is_open(&self) -> bool {
-        self.told.first() == Some(&Told::Opened)
+        self.events.first() == Some(&Event::Opened)
     }
 
-    /// The peer's bytes arrive, and after each piece the socket has run dry.
+    /// Receives bytes from the peer; the socket is drained after each piece.
     pub fn feed(&mut self, bytes: &[u8], mut pieces: Pieces) {
         let mut scratch = self.scratch.take();
         for piece in pieces.cut(bytes) {
             let mut left = piece;
-            while !left.is_empty() && self.looks() {
+            while !left.is_empty() && self.wants_events() {
                 let mut count = 0;
-                for target in self.session.targets(&mut scratch).expect("there is memory") {
+                for target in self.session.targets(&mut scratch).expect("out of memory") {
                     let part = target.len().min(left.len());
                     target[..part].copy_from_slice(&left[..part]);
                     left = &left[part..];
                     count += part;
                 }
-                assert!(count > 0, "there must always be room for another byte");
+                assert!(count > 0, "no buffer space for received bytes");
                 self.session.received(count, &mut scratch, self.now);
-                self.look();
+                self.process();
             }
             self.session.settle(&mut scratch);
         }
         self.scratch = scratch;
     }
 
-    fn look(&mut self) {
-        while self.looks() {
-            let told = match self.session.next(self.stream, self.now) {
+    fn process(&mut self) {
+        while self.wants_events() {
+            let event = match self.session.next(self.stream, self.now) {
                 SessionEvent::Idle => return,
                 event => owned(event),
             };
-            self.tell(told);
+            self.record(event);
         }
     }
 
-    fn looks(&self) -> bool {
-        !self.until_open || !self.is_open()
+    fn wants_events(&self) -> bool {
+        !self.stop_when_open || !self.is_open()
     }
 
-    fn tell(&mut self, told: Option<Told>) {
-        let Some(told) = told else { return };
-        assert!(!self.is_over(), "{told:?} after {:?}", self.told.last());
-        assert_eq!(told.is_terminal(), self.session.is_done(), "{told:?}");
-        let is_first = self.told.is_empty();
-        match &told {
-            Told::Opened => {
-                assert!(is_first, "opened twice");
+    fn record(&mut self, event: Option<Event>) {
+        let Some(event) = event else { return };
+        assert!(!self.is_over(), "{event:?} after {:?}", self.events.last());
+        assert_eq!(event.is_terminal(), self.session.is_done(), "{event:?}");
+        let is_first = self.events.is_empty();
+        match &event {
+            Event::Opened => {
+                assert!(is_first, "second open event");
                 self.outbox.release(self.session.treatment());
             }
-            Told::Failed(_) => self.held = self.behind && self.session.hold_close(),
-            Told::Refused { .. } => {}
-            told => assert!(!is_first, "{told:?} before it was open"),
+            Event::Failed(_) => self.close_deferred = self.defer_close && self.session.hold_close(),
+            Event::Refused { .. } => {}
+            event => assert!(!is_first, "{event:?} before the open event"),
         }
-        self.told.push(told);
+        self.events.push(event);
     }
 
     pub fn is_over(&self) -> bool {
-        self.told.last().is_some_and(Told::is_terminal)
+        self.events.last().is_some_and(Event::is_terminal)
     }
 
     /// The peer ends its side of the stream.
     pub fn end(&mut self) {
-        let told = owned(self.session.ended(None));
-        self.tell(told);
+        let event = owned(self.session.ended(None));
+        self.record(event);
         assert!(self.session.is_done());
     }
 
     pub fn cancel_handshake(&mut self) {
-        let told = owned(self.session.cancel_handshake());
-        self.tell(told);
+        let event = owned(self.session.cancel_handshake());
+        self.record(event);
     }
 
-    /// The game has come to the violation.
-    pub fn catch_up(&mut self) {
-        if std::mem::take(&mut self.held) {
+    /// The game has processed all events: sends a deferred close frame.
+    pub fn release_close(&mut self) {
+        if std::mem::take(&mut self.close_deferred) {
             self.session.last_words(&mut self.outbox, self.now);
         }
     }
 
-    /// Time passes; what falls due happens at its time.
-    pub fn pass(&mut self, duration: Duration) {
+    /// Advances the clock and runs expired timers in order.
+    pub fn advance(&mut self, duration: Duration) {
         let until = self.now + duration;
         let mut turns = 0;
         while let Some(due) = self.session.deadline().filter(|due| *due <= until) {
             self.now = self.now.max(due);
-            let told = owned(self.session.handle_timeout(self.now));
-            self.tell(told);
+            let event = owned(self.session.handle_timeout(self.now));
+            self.record(event);
             self.flush(Pieces::Whole);
             turns += 1;
-            assert!(turns < 100_000, "a deadline that never moves on");
+            assert!(turns < 100_000, "the deadline does not advance");
         }
         self.now = until;
     }
 
-    /// As a caller may: not behind a close frame.
+    /// Returns whether a caller may send: not after a close frame.
     pub fn may_send(&self) -> bool {
-        !self.outbox.is_closed() && (!self.is_over() || self.held)
+        !self.outbox.is_closed() && (!self.is_over() || self.close_deferred)
     }
 
     pub fn send(&mut self, message_type: MessageType, payload: &[u8], fragment_size: usize, how: Send) {
@@ -254,45 +254,48 @@ impl Driver {
             Send::Uncompressed => {
                 self.outbox.push_uncompressed(message_type, payload, fragment_size, &mut keys)
             }
-            Send::Given | Send::Shared => {
-                let segment = Segment::copy_of(payload).expect("there is memory");
+            Send::Owned | Send::Shared => {
+                let segment = Segment::copy_of(payload).expect("out of memory");
                 let shared = (how == Send::Shared).then(|| segment.clone());
                 let done = self.outbox.push_segment(message_type, segment, fragment_size, &mut keys);
-                assert!(shared.is_none_or(|shared| shared.as_slice() == payload), "masked under our hands");
+                assert!(
+                    shared.is_none_or(|shared| shared.as_slice() == payload),
+                    "a shared segment was modified"
+                );
                 done
             }
         }
-        .expect("there is memory");
+        .expect("out of memory");
         self.queued += payload.len();
     }
 
     pub fn close(&mut self, code: u16, reason: &str) {
         let keys = &mut self.keys;
-        self.outbox.push_close(code, reason, &mut || next_key(keys)).expect("there is memory");
+        self.outbox.push_close(code, reason, &mut || next_key(keys)).expect("out of memory");
     }
 
-    /// Writes all that the network takes, in such pieces.
+    /// Writes until the network blocks, in the given piece sizes.
     pub fn flush(&mut self, mut pieces: Pieces) {
         self.session.take_from(&mut self.outbox, self.now);
-        let mut in_vain = 0;
+        let mut idle_rounds = 0;
         while self.session.has_to_write() {
             let keys = &mut self.keys;
-            self.session.prepare(&mut || next_key(keys)).expect("no extension of ours fails here");
+            self.session.prepare(&mut || next_key(keys)).expect("no extension fails to encode");
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.session.gather(&mut slices);
             let ready: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             if ready == 0 {
                 if !self.session.has_to_write() {
-                    // The game's own close frame, which one for a violation takes the place of.
-                    assert!(self.held, "something to write that does not come");
+                    // The game's close frame, which the one for a violation replaces.
+                    assert!(self.close_deferred, "pending data was not prepared");
                     return;
                 }
-                // What is compressed takes its time, but not for ever.
-                in_vain += 1;
-                assert!(in_vain < 2000, "something to write, and nothing to be written");
+                // Compression is limited per call, so some calls produce nothing.
+                idle_rounds += 1;
+                assert!(idle_rounds < 2000, "pending data is never prepared");
                 continue;
             }
-            let taken = pieces.next(ready).min(self.network_takes);
+            let taken = pieces.next(ready).min(self.network_capacity);
             if taken == 0 {
                 self.session.write_blocked(self.now);
                 return;
@@ -303,8 +306,8 @@ impl Driver {
                 self.wire.extend_from_slice(&slice[..part]);
                 left -= part;
             }
-            if self.network_takes != usize::MAX {
-                self.network_takes -= taken;
+            if self.network_capacity != usize::MAX {
+                self.network_capacity -= taken;
             }
             self.written += self.session.wrote(taken).payload;
             assert!(self.written <= self.queued, "more was written than was queued");
@@ -312,43 +315,43 @@ impl Driver {
     }
 }
 
-/// How a message is handed over.
+/// How a message is passed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Send {
     Copied,
     Uncompressed,
-    /// A segment that is the library's from then on.
-    Given,
-    /// One whose bytes somebody else looks at.
+    /// As a segment that only the library references.
+    Owned,
+    /// As a segment with another reference.
     Shared,
 }
 
-/// Keys that differ from frame to frame and come again in the next run.
+/// Returns deterministic masking keys that differ from frame to frame.
 fn next_key(count: &mut u32) -> [u8; 4] {
     *count += 1;
     count.wrapping_mul(0x9E37_79B9).to_be_bytes()
 }
 
-fn owned(event: SessionEvent<'_>) -> Option<Told> {
+fn owned(event: SessionEvent<'_>) -> Option<Event> {
     Some(match event {
         SessionEvent::Idle | SessionEvent::Again => return None,
-        SessionEvent::Opened { .. } => Told::Opened,
+        SessionEvent::Opened { .. } => Event::Opened,
         SessionEvent::Refused { error, head, body } => {
-            Told::Refused { kind: error.kind, status: head.map(|head| head.status), body }
+            Event::Refused { kind: error.kind, status: head.map(|head| head.status), body }
         }
         SessionEvent::Message { message_type, payload } => {
             assert_eq!(payload.segment().as_slice(), payload.bytes());
-            Told::Message(message_type, payload.bytes().to_vec())
+            Event::Message(message_type, payload.bytes().to_vec())
         }
         SessionEvent::Fragment { message_type, is_first, is_final, payload } => {
             assert_eq!(payload.segment().as_slice(), payload.bytes());
-            Told::Fragment { message_type, is_first, is_final, payload: payload.bytes().to_vec() }
+            Event::Fragment { message_type, is_first, is_final, payload: payload.bytes().to_vec() }
         }
-        SessionEvent::Pong(payload) => Told::Pong(payload.bytes().to_vec()),
-        SessionEvent::Closed { code, reason } => Told::Closed(code, reason),
+        SessionEvent::Pong(payload) => Event::Pong(payload.bytes().to_vec()),
+        SessionEvent::Closed { code, reason } => Event::Closed(code, reason),
         SessionEvent::Failed(error) => {
             assert!(!error.message.is_empty());
-            Told::Failed(error.kind)
+            Event::Failed(error.kind)
         }
     })
 }

@@ -1,8 +1,7 @@
-//! The session as a whole, driven by a script of bytes from the peer, calls of the game, a network
-//! that blocks, and time.
+//! A whole session, driven by a script of received bytes, calls, a blocking network and time.
 //!
-//! Every script is played twice, with the peer's bytes cut in different places: what is told and
-//! what is sent must be the same.
+//! Every script runs twice with received bytes split in different places: events and sent bytes must
+//! be equal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,37 +15,37 @@ use framewire::internals::wire::deflate::{DeflateConfig, DeflateParams, Deflater
 use framewire::internals::wire::frame::{RSV1, RSV2};
 
 use super::input::{Input, Pieces};
-use super::plain::{self, CLOSE, PING, PONG, Sent};
-use super::script::{self, Driver, Send, Told, switching};
+use super::reference::{self, CLOSE, PING, PONG, Sent};
+use super::script::{self, Driver, Event, Send, switching};
 
-/// Bytes that one script may feed, and that it may send.
-const MOST: usize = 512 << 10;
+/// The maximum number of bytes that one script receives, and that it sends.
+const MAX_BYTES: usize = 512 << 10;
 const XOR_KEY: u8 = 0x5A;
 
-/// Flags, what was agreed on, a seed, then the script.
+/// Input: flags, an index of the size limit, a seed of the split positions, then the script.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let agreed = Agreed::read(&mut input);
+    let negotiated = Negotiated::read(&mut input);
     let seed = input.byte();
-    let first = play(&agreed, input.clone(), Pieces::Whole);
-    let second = play(&agreed, input, if seed == 0 { Pieces::Single } else { Pieces::random(seed) });
-    if agreed.compression {
-        // Of several things that are wrong with a compressed message, what comes out first
-        // depends on how much is decompressed at a time.
-        let (first_told, second_told) = (without_kind(&first.told), without_kind(&second.told));
-        assert_eq!(second_told, first_told);
-    } else if agreed.opens {
-        assert_eq!(second.told, first.told);
+    let first = run_script(&negotiated, input.clone(), Pieces::Whole);
+    let second =
+        run_script(&negotiated, input, if seed == 0 { Pieces::Single } else { Pieces::random(seed) });
+    if negotiated.compression {
+        // Which of several errors in a compressed message is found first depends on the step size.
+        let (first_events, second_events) = (without_kind(&first.events), without_kind(&second.events));
+        assert_eq!(second_events, first_events);
+    } else if negotiated.opens {
+        assert_eq!(second.events, first.events);
     }
-    if second.told == first.told {
-        assert!(second.wire == first.wire, "what is sent depends on how the received bytes were cut");
+    if second.events == first.events {
+        assert!(second.wire == first.wire, "sent bytes depend on how received bytes were split");
     }
 }
 
-/// What the connection is like from the start.
-struct Agreed {
+/// Settings and negotiated parameters.
+struct Negotiated {
     settings: Settings,
-    /// The server's answer is a good one; otherwise it is in the script.
+    /// The server accepts the upgrade; otherwise the response is part of the script.
     opens: bool,
     compression: bool,
     client_takeover: bool,
@@ -55,7 +54,7 @@ struct Agreed {
     http2: bool,
 }
 
-impl Agreed {
+impl Negotiated {
     fn read(input: &mut Input) -> Self {
         let flags = input.byte();
         let mut settings = script::settings();
@@ -103,7 +102,7 @@ impl Agreed {
         }
     }
 
-    fn marks(&self) -> u8 {
+    fn rsv_bits(&self) -> u8 {
         (if self.compression { RSV1 } else { 0 }) | if self.xor { RSV2 } else { 0 }
     }
 }
@@ -132,7 +131,7 @@ impl Extension for Xor {
     }
     fn decode(&self, _: Piece, payload: &[u8]) -> Result<Option<Segment>, String> {
         if payload.first() == Some(&0) {
-            return Err("a payload that it does not like".into());
+            return Err("a rejected payload".into());
         }
         Segment::copy_of(&xor(payload)).map(Some).map_err(|_| "no memory".into())
     }
@@ -143,97 +142,97 @@ fn xor(payload: &[u8]) -> Vec<u8> {
 }
 
 struct Outcome {
-    told: Vec<Told>,
+    events: Vec<Event>,
     wire: Vec<u8>,
 }
 
-/// The script as it is played: what was done, and what must come of it.
-struct Play<'a> {
-    agreed: &'a Agreed,
+/// A running script, with what was done so far.
+struct Run<'a> {
+    negotiated: &'a Negotiated,
     driver: Driver,
     cut: Pieces,
-    /// What the peer has sent since the upgrade.
-    fed: Vec<u8>,
-    /// Messages that the game has sent, in order.
+    /// Bytes received since the upgrade.
+    received_bytes: Vec<u8>,
+    /// Messages sent by the game, in order.
     sent: Vec<(MessageType, Vec<u8>)>,
     pings: Vec<Vec<u8>>,
     /// The peer's compressor.
     deflater: Deflater,
-    /// Fragments were passed on for some of the time.
+    /// Fragments were delivered one by one at some time.
     streamed: bool,
-    /// Nobody listens any more.
-    left: bool,
-    /// And nothing keeps what was queued from being sent all the same.
+    /// The game has dropped the socket: no more events.
+    detached: bool,
+    /// Queued messages must still be sent completely.
     drains: bool,
 }
 
-fn play(agreed: &Agreed, mut input: Input, cut: Pieces) -> Outcome {
+fn run_script(negotiated: &Negotiated, mut input: Input, cut: Pieces) -> Outcome {
     buffer::trim();
     let before = buffer::stats().bytes_in_use as usize;
-    let mut play = Play {
-        agreed,
-        driver: if agreed.http2 {
-            Driver::over_http2(&agreed.settings)
+    let mut run = Run {
+        negotiated,
+        driver: if negotiated.http2 {
+            Driver::over_http2(&negotiated.settings)
         } else {
-            Driver::new(&agreed.settings)
+            Driver::new(&negotiated.settings)
         },
         cut,
-        fed: Vec::new(),
+        received_bytes: Vec::new(),
         sent: Vec::new(),
         pings: Vec::new(),
-        deflater: Deflater::new(&agreed.params(), 6),
+        deflater: Deflater::new(&negotiated.params(), 6),
         streamed: false,
-        left: false,
+        detached: false,
         drains: false,
     };
-    if agreed.opens {
-        match agreed.http2 {
-            true => play.driver.answered(200, &agreed.extensions()),
-            false => play.driver.feed(&switching(&agreed.extensions()), cut),
+    if negotiated.opens {
+        match negotiated.http2 {
+            true => run.driver.answered(200, &negotiated.extensions()),
+            false => run.driver.feed(&switching(&negotiated.extensions()), cut),
         }
-        assert_eq!(play.driver.told, [Told::Opened]);
+        assert_eq!(run.driver.events, [Event::Opened]);
     }
-    while !input.is_empty() && play.fed.len() < MOST && play.driver.queued < MOST {
-        play.step(&mut input);
+    while !input.is_empty() && run.received_bytes.len() < MAX_BYTES && run.driver.queued < MAX_BYTES {
+        run.step(&mut input);
         let used = buffer::stats().bytes_in_use as usize - before;
-        assert!(used <= play.most_used(), "{used} bytes are in use");
+        assert!(used <= run.max_used(), "{used} bytes are in use");
     }
-    play.check_received();
-    play.check_sent();
-    play.end();
-    let Play { driver, .. } = play;
-    let (told, wire) = (driver.told.clone(), driver.wire.clone());
+    run.check_received();
+    run.check_sent();
+    run.end();
+    let Run { driver, .. } = run;
+    let (events, wire) = (driver.events.clone(), driver.wire.clone());
     drop(driver);
-    assert_eq!(buffer::stats().bytes_in_use as usize, before, "a block is lost");
-    Outcome { told, wire }
+    assert_eq!(buffer::stats().bytes_in_use as usize, before, "a block leaked");
+    Outcome { events, wire }
 }
 
-impl Play<'_> {
+impl Run<'_> {
     fn step(&mut self, input: &mut Input) {
         match input.byte() % 22 {
             0 => {
                 let bytes = input.counted();
                 self.feed(bytes);
             }
-            // Frames, so that not every byte must be guessed.
+            // Well-formed frames, so that the fuzzer need not find every byte.
             1..=3 => {
                 let first = input.byte();
-                let frame = plain::server_frame(first, input.counted());
+                let frame = reference::server_frame(first, input.counted());
                 self.feed(&frame);
             }
             4 => {
                 let first = input.byte();
-                let payload = vec![input.byte(); usize::from(input.two()) * 2];
-                self.feed(&plain::server_frame(first, &payload));
+                let payload = vec![input.byte(); usize::from(input.u16()) * 2];
+                self.feed(&reference::server_frame(first, &payload));
             }
             5 => {
                 let (first, times) = (input.byte(), input.byte());
                 let payload = self.compressed(&input.counted().repeat(times.into()));
-                self.feed(&plain::server_frame(first, &payload));
+                self.feed(&reference::server_frame(first, &payload));
             }
             6 => {
-                let payload = [&input.two().to_be_bytes(), input.counted()].concat();
-                self.feed(&plain::server_frame(0x80 | CLOSE, &payload));
+                let payload = [&input.u16().to_be_bytes(), input.counted()].concat();
+                self.feed(&reference::server_frame(0x80 | CLOSE, &payload));
             }
             7..=9 => self.send(input),
             10 if self.driver.may_send() && self.driver.is_open() => {
@@ -248,13 +247,13 @@ impl Play<'_> {
                 self.driver.session.ping(payload);
             }
             12 => {
-                // The network may have taken nothing for too long.
+                // A stalled write may have timed out.
                 self.drains = false;
-                self.driver.pass(Duration::from_millis(input.two().into()));
+                self.driver.advance(Duration::from_millis(input.u16().into()));
             }
             13 => {
-                let takes = usize::from(input.two());
-                self.driver.network_takes = if takes & 1 == 0 { usize::MAX } else { takes / 2 };
+                let takes = usize::from(input.u16());
+                self.driver.network_capacity = if takes & 1 == 0 { usize::MAX } else { takes / 2 };
             }
             14 => self.driver.flush(Pieces::random(input.byte())),
             15 => {
@@ -264,15 +263,15 @@ impl Play<'_> {
             16 => {
                 let pings = PingSettings {
                     enabled: input.flag(),
-                    frequency: Duration::from_millis(10 + u64::from(input.two())),
-                    patience: Duration::from_millis(10 + u64::from(input.two())),
+                    frequency: Duration::from_millis(10 + u64::from(input.u16())),
+                    patience: Duration::from_millis(10 + u64::from(input.u16())),
                 };
                 self.driver.session.set_pings(pings, self.driver.now);
             }
             17 => self.driver.session.set_reading(input.flag(), self.driver.now),
             18 => self.driver.cancel_handshake(),
-            19 => self.driver.behind = input.flag(),
-            20 => self.driver.catch_up(),
+            19 => self.driver.defer_close = input.flag(),
+            20 => self.driver.release_close(),
             21 => match input.byte() {
                 0 => {
                     self.drains = false;
@@ -280,22 +279,22 @@ impl Play<'_> {
                 }
                 1 if !self.driver.is_over() => {
                     self.driver.session.leave(&mut self.driver.outbox);
-                    self.left = true;
+                    self.detached = true;
                 }
-                2 if self.driver.is_open() && !self.driver.is_over() && !self.left => {
+                2 if self.driver.is_open() && !self.driver.is_over() && !self.detached => {
                     self.driver.session.leave_when_sent(&mut self.driver.outbox, self.driver.now);
-                    (self.left, self.drains) = (true, true);
+                    (self.detached, self.drains) = (true, true);
                 }
                 3 => self.driver.session.probe(self.driver.now),
-                // The process slept.
+                // The process was suspended.
                 4 => {
-                    let away = Duration::from_millis(input.two().into());
+                    let away = Duration::from_millis(input.u16().into());
                     self.driver.now += away;
                     self.driver.session.forgive(away, self.driver.now);
                 }
                 5 => {
                     let status = input.one_of([200, 299, 101, 199, 301, 403, 503]);
-                    self.driver.answered(status, &self.agreed.extensions());
+                    self.driver.answered(status, &self.negotiated.extensions());
                 }
                 _ => self.driver.flush(Pieces::Whole),
             },
@@ -304,13 +303,13 @@ impl Play<'_> {
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        // Nobody reads; over HTTP/2 not before the head of the answer has come either.
-        if self.left || self.driver.session.awaits_head() {
+        // Nothing is read after detaching, nor over HTTP/2 before the response head.
+        if self.detached || self.driver.session.awaits_head() {
             return;
         }
-        self.fed.extend_from_slice(bytes);
+        self.received_bytes.extend_from_slice(bytes);
         let cut = match self.cut {
-            // Large ones are not worth the time.
+            // Large inputs would take too long.
             Pieces::Single if bytes.len() > 4096 => Pieces::random(0),
             cut => cut,
         };
@@ -327,7 +326,7 @@ impl Play<'_> {
 
     fn send(&mut self, input: &mut Input) {
         let flags = input.byte();
-        let how = [Send::Copied, Send::Uncompressed, Send::Given, Send::Shared][usize::from(flags & 3)];
+        let how = [Send::Copied, Send::Uncompressed, Send::Owned, Send::Shared][usize::from(flags & 3)];
         let fragment_size = [MAX_FRAGMENT_SIZE, MIN_FRAGMENT_SIZE, 125, 1000][usize::from(flags >> 2 & 3)];
         let times = if flags & 32 != 0 { usize::from(input.byte()) } else { 1 };
         let times = if flags & 64 != 0 { times * 8 } else { times };
@@ -337,109 +336,111 @@ impl Play<'_> {
         } else {
             (MessageType::Binary, bytes.repeat(times))
         };
-        if self.driver.may_send() && !self.left {
+        if self.driver.may_send() && !self.detached {
             self.driver.send(message_type, &payload, fragment_size, how);
             self.sent.push((message_type, payload));
         }
     }
 
-    /// What the blocks in use may come to, of which there are a few whatever happens.
-    fn most_used(&self) -> usize {
-        let limit = self.agreed.settings.max_message_size;
+    /// Returns the maximum number of bytes in use, including a constant number of blocks.
+    fn max_used(&self) -> usize {
+        let limit = self.negotiated.settings.max_message_size;
         let waiting = self.driver.queued - self.driver.written.min(self.driver.queued);
-        // A small message may have a block of its own, and a byte of payload a frame of its own.
+        // A small message may use its own block, and a payload byte its own frame.
         8 * (READ_SIZE + WRITE_BLOCK_SIZE)
-            + 6 * limit.min(self.fed.len() * 1032)
+            + 6 * limit.min(self.received_bytes.len() * 1032)
             + 4 * waiting
             + self.sent.len() * 1024
     }
 
-    /// What the game was told is what the plain reading of the peer's bytes comes to, as far as
-    /// the connection lasted.
+    /// Checks that the events agree with the reference decoder, up to the end of the connection.
     fn check_received(&self) {
-        if !self.agreed.opens || self.agreed.marks() != 0 {
+        if !self.negotiated.opens || self.negotiated.rsv_bits() != 0 {
             return;
         }
-        let (expected, _) = plain::read_server(&self.fed, self.agreed.settings.max_message_size, false);
+        let (expected, _) =
+            reference::read_server(&self.received_bytes, self.negotiated.settings.max_message_size, false);
         let mut messages = Vec::new();
         let mut pongs = Vec::new();
-        let mut begun: Option<Vec<u8>> = None;
-        for told in &self.driver.told {
-            match told {
-                Told::Message(message_type, payload) => messages.push((*message_type, payload.clone())),
-                Told::Fragment { message_type, is_first, is_final, payload } => {
-                    assert_eq!(*is_first, begun.is_none());
-                    begun.get_or_insert_default().extend_from_slice(payload);
+        let mut fragments: Option<Vec<u8>> = None;
+        for event in &self.driver.events {
+            match event {
+                Event::Message(message_type, payload) => messages.push((*message_type, payload.clone())),
+                Event::Fragment { message_type, is_first, is_final, payload } => {
+                    assert_eq!(*is_first, fragments.is_none());
+                    fragments.get_or_insert_default().extend_from_slice(payload);
                     if *is_final {
-                        messages.push((*message_type, begun.take().unwrap_or_default()));
+                        messages.push((*message_type, fragments.take().unwrap_or_default()));
                     }
                 }
-                Told::Pong(payload) => pongs.push(payload.clone()),
+                Event::Pong(payload) => pongs.push(payload.clone()),
                 _ => {}
             }
         }
-        let mut wanted_messages = Vec::new();
-        let (mut wanted_pongs, mut pings) = (Vec::new(), Vec::new());
-        for told in expected {
-            match told {
-                plain::Told::Message(message_type, payload) => wanted_messages.push((message_type, payload)),
-                plain::Told::Pong(payload) => wanted_pongs.push(payload),
-                plain::Told::Ping(payload) => pings.push(payload),
-                plain::Told::Close(_) => break,
-                plain::Told::Fragment { .. } => {}
+        let mut expected_messages = Vec::new();
+        let (mut expected_pongs, mut pings) = (Vec::new(), Vec::new());
+        for event in expected {
+            match event {
+                reference::Received::Message(message_type, payload) => {
+                    expected_messages.push((message_type, payload))
+                }
+                reference::Received::Pong(payload) => expected_pongs.push(payload),
+                reference::Received::Ping(payload) => pings.push(payload),
+                reference::Received::Close(_) => break,
+                reference::Received::Fragment { .. } => {}
             }
         }
-        assert!(wanted_messages.starts_with(&messages), "{messages:?} of {wanted_messages:?}");
-        assert!(wanted_pongs.starts_with(&pongs));
+        assert!(expected_messages.starts_with(&messages), "{messages:?} of {expected_messages:?}");
+        assert!(expected_pongs.starts_with(&pongs));
         if !self.driver.session.is_done() {
-            assert_eq!(messages.len(), wanted_messages.len());
-            assert_eq!(pongs.len(), wanted_pongs.len());
+            assert_eq!(messages.len(), expected_messages.len());
+            assert_eq!(pongs.len(), expected_pongs.len());
             assert_eq!(self.driver.session.messages_received() as usize, messages.len());
             assert_eq!(self.driver.session.pongs_received() as usize, pongs.len());
             assert!(self.driver.session.frames_received() >= self.driver.session.messages_received());
         }
-        let answers = self.frames().0.into_iter().filter(|frame| frame.opcode == PONG);
-        let mut left = pings.iter();
-        for answer in answers {
-            assert!(left.any(|ping| *ping == answer.payload), "a pong that answers no ping");
+        let replies = self.frames().0.into_iter().filter(|frame| frame.opcode == PONG);
+        let mut unanswered = pings.iter();
+        for reply in replies {
+            assert!(unanswered.any(|ping| *ping == reply.payload), "a pong without a ping");
         }
     }
 
     fn frames(&self) -> (Vec<Sent>, &[u8]) {
-        plain::read_client(&self.driver.wire)
+        reference::read_client(&self.driver.wire)
     }
 
-    /// What is on the wire is what the game has sent, in order, up to some point.
+    /// Checks that the sent bytes contain the game's messages in order, up to some point.
     fn check_sent(&mut self) {
         if !self.driver.is_open() {
-            return assert!(self.driver.wire.is_empty(), "something was sent before it was open");
+            return assert!(self.driver.wire.is_empty(), "data was sent before the connection was open");
         }
-        // All of it, if nothing stops it.
-        self.driver.network_takes = usize::MAX;
+        // Everything, unless the connection has ended.
+        self.driver.network_capacity = usize::MAX;
         self.driver.flush(Pieces::Whole);
-        self.driver.catch_up();
+        self.driver.release_close();
         self.driver.flush(Pieces::Whole);
         let (frames, rest) = self.frames();
-        assert!(self.driver.session.is_done() || rest.is_empty(), "half a frame");
+        assert!(self.driver.session.is_done() || rest.is_empty(), "incomplete frame");
         let mut inflater = Inflater::new(&DeflateParams {
-            server_no_context_takeover: !self.agreed.client_takeover,
-            ..self.agreed.params()
+            server_no_context_takeover: !self.negotiated.client_takeover,
+            ..self.negotiated.params()
         });
         let mut received = Vec::new();
         let mut message: Option<(Sent, Vec<u8>)> = None;
         let (mut pings, mut closed) = (self.pings.iter(), false);
         for frame in frames {
-            assert!(!closed, "something follows the close frame");
+            assert!(!closed, "data after the close frame");
             match frame.opcode {
                 CLOSE => {
                     closed = true;
                     check_close(&frame.payload);
                     continue;
                 }
-                // Those of the session's own hold a number.
+                // Keepalive pings contain a number.
                 PING => {
                     let is_own = frame.payload.len() == 8 && self.driver.session.pings_sent() > 0;
-                    assert!(pings.clone().any(|ping| *ping == frame.payload) || is_own, "a ping of nobody's");
+                    assert!(pings.clone().any(|ping| *ping == frame.payload) || is_own, "an unexpected ping");
                     if !is_own {
                         pings.find(|ping| **ping == frame.payload);
                     }
@@ -449,7 +450,7 @@ impl Play<'_> {
                 _ => {}
             }
             assert_eq!(frame.opcode == 0, message.is_some(), "section 5.4");
-            assert!(frame.rsv & !self.agreed.marks() == 0 && (frame.opcode != 0 || frame.rsv == 0));
+            assert!(frame.rsv & !self.negotiated.rsv_bits() == 0 && (frame.opcode != 0 || frame.rsv == 0));
             let (fin, payload) = (frame.fin, frame.payload.clone());
             message.get_or_insert((frame, Vec::new())).1.extend(payload);
             if fin && let Some((first, payload)) = message.take() {
@@ -475,7 +476,7 @@ impl Play<'_> {
         let mut payload = payload;
         if first.rsv & RSV1 != 0 {
             let mut plain = vec![0; expected + 1];
-            let step = inflater.step(&payload, &mut plain, true).expect("what we compress decompresses");
+            let step = inflater.step(&payload, &mut plain, true).expect("compressed data is valid");
             assert_eq!(step.status, Status::Done);
             plain.truncate(step.produced);
             payload = plain;
@@ -486,46 +487,52 @@ impl Play<'_> {
         (if first.opcode == 1 { MessageType::Text } else { MessageType::Binary }, payload)
     }
 
-    /// Nothing can make a connection that is over say or send more.
+    /// Checks that a finished connection neither reports nor sends anything more.
     fn end(&mut self) {
-        if !self.left && !self.driver.is_over() {
+        if !self.detached && !self.driver.is_over() {
             self.driver.end();
-            assert!(self.driver.is_over(), "an end that nobody was told of");
+            assert!(self.driver.is_over(), "no terminal event");
         }
         self.driver.flush(Pieces::Whole);
-        let (told, wire) = (self.driver.told.len(), self.driver.wire.len());
-        let noise = [plain::server_frame(0x81, b"late"), plain::server_frame(0x89, b"late"), vec![0xFF; 40]];
+        let (events, wire) = (self.driver.events.len(), self.driver.wire.len());
+        let noise =
+            [reference::server_frame(0x81, b"late"), reference::server_frame(0x89, b"late"), vec![0xFF; 40]];
         self.driver.session.ping(b"late");
         self.driver.feed(&noise.concat(), Pieces::Whole);
         self.driver.cancel_handshake();
-        self.driver.pass(Duration::from_secs(3600));
+        self.driver.advance(Duration::from_secs(3600));
         self.driver.end();
         self.driver.flush(Pieces::Whole);
-        assert_eq!((self.driver.told.len(), self.driver.wire.len()), (told, wire), "{:?}", self.driver.told);
         assert_eq!(
-            self.driver.told.iter().filter(|told| told.is_terminal()).count(),
-            usize::from(!self.left)
+            (self.driver.events.len(), self.driver.wire.len()),
+            (events, wire),
+            "{:?}",
+            self.driver.events
+        );
+        assert_eq!(
+            self.driver.events.iter().filter(|event| event.is_terminal()).count(),
+            usize::from(!self.detached)
         );
         assert_eq!(self.driver.session.deadline(), None);
         assert!(!self.driver.session.has_to_write());
     }
 }
 
-/// Section 7.4: a code that may be sent, and a reason in UTF-8.
+/// Checks section 7.4: a code that may be sent, and a reason in UTF-8.
 fn check_close(payload: &[u8]) {
     if let Some((code, reason)) = payload.split_at_checked(2) {
         let code = u16::from_be_bytes([code[0], code[1]]);
         assert!(matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999), "{code}");
         assert!(std::str::from_utf8(reason).is_ok());
     } else {
-        assert!(payload.is_empty(), "half a code");
+        assert!(payload.is_empty(), "incomplete close code");
     }
 }
 
-fn without_kind(told: &[Told]) -> Vec<Told> {
-    let plain = |told: &Told| match told {
-        Told::Failed(_) => Told::Failed(framewire::ErrorKind::Protocol),
+fn without_kind(events: &[Event]) -> Vec<Event> {
+    let plain = |event: &Event| match event {
+        Event::Failed(_) => Event::Failed(framewire::ErrorKind::Protocol),
         other => other.clone(),
     };
-    told.iter().map(plain).collect()
+    events.iter().map(plain).collect()
 }

@@ -1,5 +1,5 @@
-//! URLs, redirects and header fields: what is accepted goes to the wire as one request that
-//! another parser understands alike.
+//! URLs, redirects and header fields: accepted ones are encoded as one request that another parser
+//! reads the same way.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -10,43 +10,43 @@ use framewire::internals::wire::url::{Url, UrlError};
 
 use super::script::{NONCE, request};
 
-/// Lines: a URL, a redirect, then header fields, whose values may hold anything.
+/// Input, separated by U+0001: a URL, a redirect, then header fields with arbitrary values.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.split('\u{1}');
     let Some(first) = lines.next() else { return };
     let url = match Url::parse(first) {
         Ok(url) => url,
-        Err(error) => return quoted(&error),
+        Err(error) => return check_error(&error),
     };
     assert!(first.is_ascii());
-    parts(&url);
+    check_parts(&url);
     let location = lines.next().unwrap_or_default();
     let headers = headers(lines);
-    on_the_wire(&url, &headers);
+    check_request(&url, &headers);
     match url.resolve_redirect(location) {
         Ok(target) => {
-            parts(&target);
-            assert!(target.secure || !url.secure, "TLS is given up");
+            check_parts(&target);
+            assert!(target.secure || !url.secure, "redirect downgrades TLS");
             if target.credentials.is_some() && !location.contains('@') {
                 let to_tls =
                     !url.secure && target.secure && (&target.host, &target.zone) == (&url.host, &url.zone);
-                assert!(target.same_origin(&url) || to_tls, "credentials leave their host");
+                assert!(target.same_origin(&url) || to_tls, "credentials are sent to another host");
             }
-            on_the_wire(&target, &headers);
+            check_request(&target, &headers);
         }
-        Err(error) => quoted(&error),
+        Err(error) => check_error(&error),
     }
 }
 
-/// Errors go to logs: they hold no raw control characters, and not all of what they are about.
-fn quoted(error: &UrlError) {
+/// Checks that an error is fit for logs: no control characters, and long values are truncated.
+fn check_error(error: &UrlError) {
     let text = error.to_string();
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(text.len() < 2000);
 }
 
-fn parts(url: &Url) {
+fn check_parts(url: &Url) {
     let host = &url.host;
     if host.contains(':') {
         assert!(host.parse::<Ipv6Addr>().is_ok(), "{host:?}");
@@ -65,10 +65,10 @@ fn parts(url: &Url) {
             !user.contains(':') && !user.contains(char::is_control) && !password.contains(char::is_control)
         );
     }
-    // What is shown names the same thing, without the credentials.
+    // The displayed URL is the same, without the credentials.
     let shown = url.to_string();
     match Url::parse(&shown) {
-        Ok(again) => assert_eq!(again, Url { credentials: None, ..url.clone() }, "{shown}"),
+        Ok(reparsed) => assert_eq!(reparsed, Url { credentials: None, ..url.clone() }, "{shown}"),
         Err(error) => assert_eq!((error, shown.len() > MAX_URL), (UrlError::TooLong, true), "{shown}"),
     }
 }
@@ -81,19 +81,19 @@ fn headers<'a>(lines: impl Iterator<Item = &'a str>) -> HeaderList {
         match list.add(name, value) {
             Ok(()) => assert!(list.iter().any(|field| field == (name, value))),
             Err(error) => {
-                assert_eq!(list, before, "a refusal changes nothing");
+                assert_eq!(list, before, "a rejected field changed the list");
                 assert!(!error.to_string().contains(char::is_control), "{error}");
             }
         }
-        // The same in place of all of its name.
+        // Replaces all fields of that name.
         if line.len() % 3 == 0 && list.set(name, value).is_ok() {
-            assert_eq!(list.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name)).count(), 1);
+            assert_eq!(list.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name)).count(), 1);
         }
     }
     list
 }
 
-fn on_the_wire(url: &Url, headers: &HeaderList) {
+fn check_request(url: &Url, headers: &HeaderList) {
     let mut request = request();
     request.url = url.clone();
     request.headers = headers.clone();
@@ -101,9 +101,9 @@ fn on_the_wire(url: &Url, headers: &HeaderList) {
     let mut bytes = Vec::new();
     request.encode_http1(&key_from(NONCE), &mut bytes);
 
-    let lone = bytes.iter().enumerate().any(|(at, byte)| match byte {
-        b'\n' => bytes[at - 1] != b'\r',
-        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+    let lone = bytes.iter().enumerate().any(|(index, byte)| match byte {
+        b'\n' => bytes[index - 1] != b'\r',
+        b'\r' => bytes.get(index + 1) != Some(&b'\n'),
         b'\t' => false,
         _ => *byte < b' ' || *byte > b'~',
     });
@@ -116,7 +116,7 @@ fn on_the_wire(url: &Url, headers: &HeaderList) {
 
     let find = |name: &str| {
         let of_name = parsed.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
-        of_name.map(|field| str::from_utf8(field.value).expect("only ASCII is sent")).collect::<Vec<_>>()
+        of_name.map(|field| str::from_utf8(field.value).expect("requests are ASCII")).collect::<Vec<_>>()
     };
     assert_eq!(find("host"), [url.host_header()]);
     assert_eq!(find("upgrade"), ["websocket"]);
@@ -129,8 +129,9 @@ fn on_the_wire(url: &Url, headers: &HeaderList) {
         assert!(host_is_link_local(&url.host) && !url.host_header().contains('%'), "{zone}");
     }
     for (name, _) in headers.iter() {
-        let own: Vec<_> = headers.iter().filter(|(own, _)| is(own, name)).map(|(_, value)| value).collect();
-        assert_eq!(find(name), own);
+        let values: Vec<_> =
+            headers.iter().filter(|(field, _)| is(field, name)).map(|(_, value)| value).collect();
+        assert_eq!(find(name), values);
     }
 }
 

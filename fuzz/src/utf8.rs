@@ -1,10 +1,10 @@
-//! The validator that takes text in pieces, against the standard library's.
+//! Compares the incremental UTF-8 validator with the standard library.
 
 use framewire::internals::wire::utf8::{Utf8Stream, valid};
 
 use super::input::Pieces;
 
-/// The first byte seeds the cuts, the others are the text.
+/// Input: a byte that seeds the split positions, then the text.
 pub fn run(data: &[u8]) {
     let Some((&seed, text)) = data.split_first() else { return };
     let is_text = std::str::from_utf8(text).is_ok();
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The text is valid, or breaks off in a sequence that can still become valid.
+/// Returns whether the text is valid or ends in an incomplete sequence that can still become valid.
 pub fn may_become_valid(text: &[u8]) -> bool {
     std::str::from_utf8(text).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
