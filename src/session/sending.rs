@@ -284,14 +284,14 @@ impl Sending {
     /// Collects the prepared bytes for one write, in order; returns the number of slices.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         let mut count = 0;
-        let mut gone = self.written;
+        let mut skip = self.written;
         for piece in &self.pieces {
             if count + 2 > MAX_SLICES {
                 break;
             }
             for part in [piece.head(), piece.body.as_slice()] {
-                let left = &part[gone.min(part.len())..];
-                gone -= part.len() - left.len();
+                let left = &part[skip.min(part.len())..];
+                skip -= part.len() - left.len();
                 if !left.is_empty() {
                     slices[count] = IoSlice::new(left);
                     count += 1;
