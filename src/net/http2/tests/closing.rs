@@ -143,7 +143,7 @@ fn connection_without_streams_ends_with_goaway() {
     let (stream, accepted) = harness.open(1);
     harness.client.close();
     harness.client_turn();
-    assert_eq!(harness.client.status(), Status::Draining, "one is still there");
+    assert_eq!(harness.client.status(), Status::Draining, "a stream is still open");
     drop((stream, accepted));
     harness.until(|harness| harness.client.status() == Status::Over && harness.server_is_gone());
 }

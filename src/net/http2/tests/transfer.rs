@@ -85,7 +85,7 @@ fn window_grows_only_as_data_is_read() {
         got.extend(read(&mut stream).unwrap());
         got.len() == sent.len()
     });
-    assert!(got == sent, "in order and whole");
+    assert!(got == sent, "data is incomplete or out of order");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn writes_are_limited_by_server_window_and_buffer() {
         got.extend(received(&mut accepted, true).unwrap());
         got.len() == sent.len()
     });
-    assert!(got == sent, "in order and whole");
+    assert!(got == sent, "data is incomplete or out of order");
 }
 
 #[test]

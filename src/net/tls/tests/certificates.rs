@@ -68,7 +68,7 @@ fn invalid_certificates_are_rejected_with_reason() {
     expired.not_after = date_time_ymd(2020, 1, 2);
     let mut early = params("early", &["localhost"]);
     early.not_before = date_time_ymd(2999, 3, 4);
-    let other = authority("Somebody Else");
+    let other = authority("Other CA");
     let cases = [
         (issued(expired, &ca), AlertDescription::CertificateExpired, ["expired on 2020-01-02", "clock"]),
         (issued(early, &ca), AlertDescription::CertificateExpired, ["not valid before 2999-03-04", "clock"]),
@@ -85,7 +85,7 @@ fn invalid_certificates_are_rejected_with_reason() {
         (
             issued(params("good", &["localhost"]), &other),
             AlertDescription::UnknownCA,
-            ["issued by \"Somebody Else\", which is not trusted", "fw_tls_add_ca_pem"],
+            ["issued by \"Other CA\", which is not trusted", "fw_tls_add_ca_pem"],
         ),
         (
             self_signed({

@@ -100,7 +100,7 @@ fn added_openssl_certificate_is_trusted() {
 
 #[test]
 fn matching_pin_is_enough_without_other_roots() {
-    let ca = authority("Nobody's CA");
+    let ca = authority("Untrusted CA");
     for identity in [identity_of(OPENSSL), good(&ca), self_signed(like_openssl("mine"))] {
         accepted(&identity, &pinned(&[[7; 32], identity.pin()]), "localhost");
         accepted(&identity, &pinned(&[identity.pin()]), "127.0.0.1");
@@ -112,14 +112,14 @@ fn matching_pin_is_enough_without_other_roots() {
         let error = refusal(&identity, &settings, "localhost", &TLS13);
         assert!(error.message.contains("fw_tls_add_ca_pem"), "{error}");
         let mut settings = pinned(&[identity.pin()]);
-        settings.add_ca_pem(authority("Somebody's CA").pem().as_bytes()).unwrap();
+        settings.add_ca_pem(authority("Other CA").pem().as_bytes()).unwrap();
         refusal(&identity, &settings, "localhost", &TLS13);
     }
 }
 
 #[test]
 fn issuer_pin_does_not_match_server() {
-    let ca = authority("Nobody's CA");
+    let ca = authority("Untrusted CA");
     let mut identity = good(&ca);
     identity.chain.push(ca.der().clone());
     let pin = Identity {
@@ -221,9 +221,9 @@ fn only_added_certificates_are_trusted() {
 
 #[test]
 fn added_server_certificate_needs_no_issuer() {
-    let identity = good(&authority("Nobody's CA"));
+    let identity = good(&authority("Untrusted CA"));
     accepted(&identity, &added(&[&identity.pem]), "localhost");
-    refused(&good(&authority("Nobody's CA")), &added(&[&identity.pem]), "localhost", "not trusted");
+    refused(&good(&authority("Untrusted CA")), &added(&[&identity.pem]), "localhost", "not trusted");
 }
 
 #[test]

@@ -330,7 +330,7 @@ fn bad_pem_is_explained_without_identifiers() {
         settings.set_client_cert_pem(small.as_bytes(), small.as_bytes()),
         settings.set_client_cert_pem(p521.as_bytes(), p521.as_bytes()),
     ] {
-        let message = error.expect_err("it was taken").message;
+        let message = error.expect_err("invalid PEM was accepted").message;
         crate::plain_text::check(&message);
     }
 }

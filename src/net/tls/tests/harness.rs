@@ -1,5 +1,5 @@
 //! Test harness: generated certificates, a blocking rustls server on loopback, and a client that follows
-//! readiness as strictly as an edge-triggered loop must.
+//! readiness like an edge-triggered event loop.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -33,7 +33,7 @@ impl Identity {
         PrivateKeyDer::try_from(self.key.serialize_der()).unwrap()
     }
 
-    /// What a pin is made of (RFC 7469 section 2.4).
+    /// Returns the SHA-256 hash of the public key, as used in pins (RFC 7469 section 2.4).
     pub fn pin(&self) -> [u8; 32] {
         let hash = ring::digest::digest(&ring::digest::SHA256, &self.key.subject_public_key_info());
         hash.as_ref().try_into().unwrap()

@@ -107,7 +107,7 @@ fn several_buffers_are_filled_in_order() {
     assert_eq!((&one, &two, &three), (b"ab", b"cdefg", b"hij\0\0\0\0\0\0"));
     client.stream.send_close_notify();
     client.flush();
-    assert_eq!(server.results(), [0], "our close_notify is the server's clean end");
+    assert_eq!(server.results(), [0], "close_notify is a clean end for the server");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn stalled_network_accepts_bounded_amount() {
     let block = pattern(limits::WRITE_BLOCK_SIZE);
     let mut taken = Vec::new();
     while let WriteOutcome::Written { n } = client.stream.write_vectored(&[IoSlice::new(&block)]).unwrap() {
-        assert_eq!(n, block.len(), "a block goes whole");
+        assert_eq!(n, block.len(), "blocks are accepted whole");
         taken.extend_from_slice(&block);
     }
     assert!(client.stream.wants_write());
@@ -159,7 +159,7 @@ fn end_without_close_notify_is_not_clean() {
         assert_eq!(client.read_to_end(100), (b"bye".to_vec(), Ok(ReadOutcome::Eof { clean })));
         let mut buffer = [0; 8];
         let again = client.stream.read_vectored(&mut [IoSliceMut::new(&mut buffer)]);
-        assert_eq!(again, Ok(ReadOutcome::Eof { clean }), "the end stays the end");
+        assert_eq!(again, Ok(ReadOutcome::Eof { clean }), "the end of stream is reported again");
         drop(client);
         server.results();
     }
@@ -184,7 +184,7 @@ fn damaged_record_fails_after_earlier_data() {
     let error = end.unwrap_err();
     assert_eq!((error.kind, error.phase), (ErrorKind::Tls, Phase::Open));
     assert!(error.message.contains("a record was modified in transit"), "{error}");
-    assert_eq!(client.read_to_end(1 << 16).1, Err(error), "the error stays");
+    assert_eq!(client.read_to_end(1 << 16).1, Err(error), "the error is reported again");
     let server_saw = server.results().remove(0);
     assert!(server_saw.contains("BadRecordMac"), "{server_saw}");
 }
