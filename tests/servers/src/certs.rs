@@ -23,7 +23,7 @@ pub struct Authority {
 pub struct Identity {
     pub certificate: String,
     pub key: String,
-    /// SHA-256 of the public key is taken over this: the SubjectPublicKeyInfo.
+    /// The SubjectPublicKeyInfo, which public key pins hash with SHA-256.
     pub public_key_der: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl Authority {
         let mut params = params(name, &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate().expect("ring makes keys");
+        let key = KeyPair::generate().expect("ring generates keys");
         Self { issuer: CertifiedIssuer::self_signed(params, key).expect("the parameters are valid") }
     }
 
@@ -40,7 +40,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// For this machine: `localhost`, `127.0.0.1` and `::1`.
+    /// Creates a valid certificate for `localhost`, `127.0.0.1` and `::1`.
     pub fn good(&self) -> Identity {
         self.sign(params("localhost", LOCAL))
     }
@@ -70,7 +70,7 @@ impl Authority {
     }
 
     fn sign(&self, params: CertificateParams) -> Identity {
-        let key = KeyPair::generate().expect("ring makes keys");
+        let key = KeyPair::generate().expect("ring generates keys");
         let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are valid");
         identity(certificate.pem(), &key)
     }
@@ -80,7 +80,7 @@ const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
 
 /// A self-signed certificate that is not marked as a CA.
 pub fn self_signed() -> Identity {
-    let key = KeyPair::generate().expect("ring makes keys");
+    let key = KeyPair::generate().expect("ring generates keys");
     let mut params = params("localhost", LOCAL);
     params.is_ca = IsCa::ExplicitNoCa;
     let certificate = params.self_signed(&key).expect("the parameters are valid");
@@ -89,7 +89,7 @@ pub fn self_signed() -> Identity {
 
 /// A certificate like that of `openssl req -x509`: self-signed, and marked as a CA.
 pub fn self_signed_like_openssl() -> Identity {
-    let key = KeyPair::generate().expect("ring makes keys");
+    let key = KeyPair::generate().expect("ring generates keys");
     let mut params = params("localhost", LOCAL);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.use_authority_key_identifier_extension = true;
@@ -124,7 +124,7 @@ pub struct Demands<'a> {
 /// The TLS configuration of a server with this certificate.
 pub fn server_config(identity: &Identity, demands: Demands<'_>) -> Arc<ServerConfig> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
-        .map(|one| one.expect("our own PEM"))
+        .map(|certificate| certificate.expect("our own PEM"))
         .collect();
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("our own PEM");
     let versions = demands.versions.unwrap_or(rustls::ALL_VERSIONS);
@@ -139,11 +139,11 @@ pub fn server_config(identity: &Identity, demands: Demands<'_>) -> Arc<ServerCon
                 roots.add(certificate.expect("our own PEM")).expect("our own authority");
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().expect("there is an authority"))
+            builder.with_client_cert_verifier(verifier.build().expect("the store has a root"))
         }
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_single_cert(chain, key).expect("the key fits");
+    let mut config = builder.with_single_cert(chain, key).expect("the key matches the certificate");
     config.alpn_protocols = demands.alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     Arc::new(config)
 }

@@ -74,7 +74,7 @@ impl EchoServer {
         self.address.port()
     }
 
-    /// The URL of a path, by name for TLS, as certificates are for names.
+    /// Returns the URL of a path; for TLS with the host name `localhost`, which the certificates contain.
     pub fn url(&self, path: &str) -> String {
         match self.scheme {
             "wss" => format!("wss://localhost:{}{path}", self.port()),
@@ -99,12 +99,12 @@ impl EchoServer {
 
     /// The codes of the close frames that clients have sent first; 1005 for none.
     pub fn closes(&self) -> Vec<u16> {
-        self.shared.closes.lock().expect("no thread panics with it").clone()
+        self.shared.closes.lock().expect("no thread panics while it holds the lock").clone()
     }
 
     /// Drops all connections without a closing handshake.
     pub fn cut_all(&self) {
-        for (stream, _) in self.shared.open.lock().expect("no thread panics with it").iter() {
+        for (stream, _) in self.shared.open.lock().expect("no thread panics while it holds the lock").iter() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -118,7 +118,8 @@ impl Drop for EchoServer {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        let open = std::mem::take(&mut *self.shared.open.lock().expect("no thread panics with it"));
+        let open =
+            std::mem::take(&mut *self.shared.open.lock().expect("no thread panics while it holds the lock"));
         for (stream, thread) in open {
             let _ = stream.shutdown(Shutdown::Both);
             let _ = thread.join();
@@ -133,18 +134,18 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<
         }
         let Ok(stream) = stream else { continue };
         let _ = stream.set_nodelay(true);
-        let (Ok(own), Ok(last)) = (stream.try_clone(), stream.try_clone()) else { continue };
+        let (Ok(serving), Ok(closing)) = (stream.try_clone(), stream.try_clone()) else { continue };
         shared.connections.fetch_add(1, Ordering::SeqCst);
         let (tls, handle) = (tls.cloned(), shared.clone());
         let thread = std::thread::spawn(move || {
             match tls {
-                None => serve(own, &handle),
-                Some(config) => serve_tls(own, config, &handle),
+                None => serve(serving, &handle),
+                Some(config) => serve_tls(serving, config, &handle),
             }
-            // `open` still holds the stream, so that dropping ours would not end it.
-            let _ = last.shutdown(Shutdown::Both);
+            // `open` still holds a clone of the stream, so dropping this one would not close it.
+            let _ = closing.shutdown(Shutdown::Both);
         });
-        let mut open = shared.open.lock().expect("no thread panics with it");
+        let mut open = shared.open.lock().expect("no thread panics while it holds the lock");
         open.retain(|(_, thread)| !thread.is_finished());
         open.push((stream, thread));
     }
@@ -186,11 +187,11 @@ fn serve<S: Read + Write>(stream: S, shared: &Shared) {
     let config = WebSocketConfig::default().max_message_size(Some(256 << 20)).max_frame_size(Some(256 << 20));
     let Ok(mut socket) = tungstenite::accept_hdr_with_config(stream, inspect, Some(config)) else { return };
     let (route, query) = path.split_once('?').unwrap_or((&path, ""));
-    // An error ends the connection, which every path expects.
-    let _ = act(&mut socket, route, &Query::parse(query), &head, shared);
+    // An error only ends this connection.
+    let _ = serve_path(&mut socket, route, &Query::parse(query), &head, shared);
 }
 
-fn act<S: Read + Write>(
+fn serve_path<S: Read + Write>(
     socket: &mut WebSocket<S>,
     route: &str,
     query: &Query,
@@ -270,7 +271,7 @@ fn echo<S: Read + Write>(socket: &mut WebSocket<S>, shared: &Shared) -> tungsten
             socket.send(message)?;
         } else if let Message::Close(frame) = message {
             let code = frame.map_or(1005, |frame| frame.code.into());
-            shared.closes.lock().expect("no thread panics with it").push(code);
+            shared.closes.lock().expect("no thread panics while it holds the lock").push(code);
         }
     }
 }

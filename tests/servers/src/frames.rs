@@ -1,4 +1,4 @@
-//! The server side of HTTP/2 (RFC 9113), frame by frame, for what a correct server does not send.
+//! The server side of HTTP/2 (RFC 9113), frame by frame, for sequences that a correct server does not send.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,22 +16,22 @@ pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// Of SETTINGS.
+/// Parameters of SETTINGS.
 pub const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 
-/// Of RST_STREAM and GOAWAY.
+/// Error codes of RST_STREAM and GOAWAY.
 pub const NO_ERROR: u32 = 0;
 pub const REFUSED_STREAM: u32 = 7;
 
-/// `:status: 200` as HPACK has it.
+/// `:status: 200` in HPACK.
 pub const STATUS_200: &[u8] = &[0x88];
 
 /// A connection without TLS, of a client that uses HTTP/2 with prior knowledge.
 pub struct FramePeer<'a> {
     stream: &'a TcpStream,
-    /// Frames to send at once.
-    held: Option<Vec<u8>>,
+    /// Frames to send in one write.
+    buffered: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<'a> FramePeer<'a> {
         let mut preface = [0; 24];
         let mut stream = peer.stream();
         stream.read_exact(&mut preface).ok()?;
-        (preface == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").then_some(Self { stream, held: None })
+        (preface == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").then_some(Self { stream, buffered: None })
     }
 
     /// Sends a frame. Does not fail if the client has disconnected.
@@ -57,17 +57,17 @@ impl<'a> FramePeer<'a> {
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
         frame.extend(payload);
-        match &mut self.held {
-            Some(held) => held.extend(frame),
+        match &mut self.buffered {
+            Some(buffered) => buffered.extend(frame),
             None => drop(self.stream.write_all(&frame)),
         }
     }
 
-    /// Sends the frames of `say` in one write, so that the client reads them at once.
-    pub fn at_once(&mut self, say: impl FnOnce(&mut Self)) {
-        self.held = Some(Vec::new());
-        say(self);
-        let _ = self.stream.write_all(&self.held.take().unwrap_or_default());
+    /// Sends the frames of `send_frames` in one write, so that the client reads them at once.
+    pub fn at_once(&mut self, send_frames: impl FnOnce(&mut Self)) {
+        self.buffered = Some(Vec::new());
+        send_frames(self);
+        let _ = self.stream.write_all(&self.buffered.take().unwrap_or_default());
     }
 
     pub fn settings(&mut self, settings: &[(u16, u32)]) {
@@ -79,9 +79,9 @@ impl<'a> FramePeer<'a> {
         self.send(SETTINGS, 0, 0, &payload);
     }
 
-    /// Sends SETTINGS that allow WebSockets, this many at a time.
-    pub fn websockets(&mut self, most: u32) {
-        self.settings(&[(ENABLE_CONNECT_PROTOCOL, 1), (MAX_CONCURRENT_STREAMS, most)]);
+    /// Sends SETTINGS that allow WebSockets, up to this many concurrent ones.
+    pub fn websockets(&mut self, max: u32) {
+        self.settings(&[(ENABLE_CONNECT_PROTOCOL, 1), (MAX_CONCURRENT_STREAMS, max)]);
     }
 
     pub fn answer(&mut self, stream: u32, block: &[u8]) {

@@ -11,14 +11,14 @@ use socket2::SockRef;
 
 use crate::echo::LOOPBACK;
 
-/// Whose bytes get the fault.
+/// The sender whose bytes are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Server,
     Client,
 }
 
-/// A fault, in which direction, and from which byte on.
+/// A fault, its direction, and the offset of the first byte that it affects.
 #[derive(Clone, Copy, Debug)]
 pub struct Injection {
     pub fault: Fault,
@@ -26,7 +26,7 @@ pub struct Injection {
     pub at: usize,
 }
 
-/// What happens to the bytes from the given one on.
+/// What happens to the bytes from the given offset on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// They arrive one at a time.
@@ -71,30 +71,30 @@ impl Fault {
         Fault::Flood,
     ];
 
-    /// Whether correct TCP may do this.
+    /// Whether a working TCP connection may do this.
     pub fn is_harmless(self) -> bool {
         matches!(self, Fault::Split | Fault::Delay)
     }
 }
 
 /// Interval for checking whether the other direction has ended.
-const LOOK: Duration = Duration::from_millis(20);
-const LATE: Duration = Duration::from_millis(100);
-const DRIP: Duration = Duration::from_millis(120);
-/// In bytes. A client that reads all of it has no limit.
-const FLOOD: usize = 64 << 20;
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const DELAY: Duration = Duration::from_millis(100);
+const DRIP_INTERVAL: Duration = Duration::from_millis(120);
+/// In bytes. A client that reads all of it enforces no limit.
+const FLOOD_BYTES: usize = 64 << 20;
 /// Ends a flood of which nothing was read for this long.
-const TAKEN: Duration = Duration::from_secs(2);
+const FLOOD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Faults that move bytes need this many.
 const WINDOW: usize = 16;
 
 #[derive(Default)]
-struct Carried {
+struct Relayed {
     server: AtomicUsize,
     client: AtomicUsize,
 }
 
-impl Carried {
+impl Relayed {
     fn of(&self, side: Side) -> &AtomicUsize {
         match side {
             Side::Server => &self.server,
@@ -107,7 +107,7 @@ impl Carried {
 pub struct HostileRelay {
     port: u16,
     stop: Arc<AtomicBool>,
-    carried: Arc<Carried>,
+    relayed: Arc<Relayed>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -116,26 +116,27 @@ impl HostileRelay {
     pub fn start(backend: u16, injection: Option<Injection>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((LOOPBACK, 0))?;
         let port = listener.local_addr()?.port();
-        let (stop, carried) = (Arc::new(AtomicBool::new(false)), Arc::new(Carried::default()));
-        let (own_stop, own_carried) = (stop.clone(), carried.clone());
+        let (stop, relayed) = (Arc::new(AtomicBool::new(false)), Arc::new(Relayed::default()));
+        let (acceptor_stop, acceptor_relayed) = (stop.clone(), relayed.clone());
         let acceptor = std::thread::spawn(move || {
-            let mut carriers = Vec::new();
+            let mut relays = Vec::new();
             for (number, client) in listener.incoming().enumerate() {
-                if own_stop.load(Ordering::SeqCst) {
+                if acceptor_stop.load(Ordering::SeqCst) {
                     break;
                 }
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect((LOOPBACK, backend))) else {
                     continue;
                 };
                 let injection = if number == 0 { injection } else { None };
-                let carried = own_carried.clone();
-                carriers.push(std::thread::spawn(move || carry(client, server, injection, &carried)));
+                let relayed = acceptor_relayed.clone();
+                relays
+                    .push(std::thread::spawn(move || relay_connection(client, server, injection, &relayed)));
             }
-            for carrier in carriers {
-                let _ = carrier.join();
+            for relay in relays {
+                let _ = relay.join();
             }
         });
-        Ok(Self { port, stop, carried, acceptor: Some(acceptor) })
+        Ok(Self { port, stop, relayed, acceptor: Some(acceptor) })
     }
 
     pub fn port(&self) -> u16 {
@@ -144,7 +145,7 @@ impl HostileRelay {
 
     /// How many bytes this side has sent so far.
     pub fn carried(&self, side: Side) -> usize {
-        self.carried.of(side).load(Ordering::SeqCst)
+        self.relayed.of(side).load(Ordering::SeqCst)
     }
 }
 
@@ -159,35 +160,35 @@ impl Drop for HostileRelay {
 }
 
 /// Relays until both sides have ended.
-fn carry(client: TcpStream, server: TcpStream, injection: Option<Injection>, carried: &Carried) {
-    let (side, listener, whose, other) = match injection {
+fn relay_connection(client: TcpStream, server: TcpStream, injection: Option<Injection>, relayed: &Relayed) {
+    let (source, sink, source_side, sink_side) = match injection {
         Some(Injection { side: Side::Client, .. }) => (&client, &server, Side::Client, Side::Server),
         _ => (&server, &client, Side::Server, Side::Client),
     };
-    let _ = listener.set_nodelay(true);
-    let _ = listener.set_read_timeout(Some(LOOK));
+    let _ = sink.set_nodelay(true);
+    let _ = sink.set_read_timeout(Some(POLL_INTERVAL));
     // Set to end the relay immediately.
     let cut = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // An error ends the connection.
-            let _ = pass_on(listener, side, carried.of(other), &cut);
-            let _ = side.shutdown(Shutdown::Both);
+            let _ = relay_unchanged(sink, source, relayed.of(sink_side), &cut);
+            let _ = source.shutdown(Shutdown::Both);
         });
         let injection = injection.map(|injection| (injection.fault, injection.at));
-        let said = send_on(side, listener, injection, carried.of(whose), &cut);
-        // The server is told when the client disconnects. A stalled client must get nothing more.
-        if (said.is_err() || whose == Side::Client) && !cut.load(Ordering::SeqCst) {
-            let _ = listener.shutdown(Shutdown::Write);
+        let result = relay_with_fault(source, sink, injection, relayed.of(source_side), &cut);
+        // Forwards a disconnect of the client to the server. A stalled client must not receive a FIN.
+        if (result.is_err() || source_side == Side::Client) && !cut.load(Ordering::SeqCst) {
+            let _ = sink.shutdown(Shutdown::Write);
         }
     });
 }
 
 /// Relays the other direction unchanged.
-fn pass_on(
+fn relay_unchanged(
     mut from: &TcpStream,
     mut to: &TcpStream,
-    carried: &AtomicUsize,
+    relayed: &AtomicUsize,
     cut: &AtomicBool,
 ) -> std::io::Result<()> {
     let mut buffer = [0; 4096];
@@ -195,7 +196,7 @@ fn pass_on(
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => {
-                carried.fetch_add(count, Ordering::SeqCst);
+                relayed.fetch_add(count, Ordering::SeqCst);
                 to.write_all(&buffer[..count])?;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -205,23 +206,24 @@ fn pass_on(
     Ok(())
 }
 
-fn send_on(
+/// Relays one direction and injects the fault, if any.
+fn relay_with_fault(
     mut from: &TcpStream,
     mut to: &TcpStream,
     injection: Option<(Fault, usize)>,
-    carried: &AtomicUsize,
+    relayed: &AtomicUsize,
     cut: &AtomicBool,
 ) -> std::io::Result<()> {
-    let mut next = |most: usize| -> std::io::Result<Vec<u8>> {
-        let mut buffer = vec![0; most];
+    let mut read = |max: usize| -> std::io::Result<Vec<u8>> {
+        let mut buffer = vec![0; max];
         let count = from.read(&mut buffer)?;
         buffer.truncate(count);
-        carried.fetch_add(count, Ordering::SeqCst);
+        relayed.fetch_add(count, Ordering::SeqCst);
         Ok(buffer)
     };
     let Some((fault, at)) = injection else {
         loop {
-            let bytes = next(4096)?;
+            let bytes = read(4096)?;
             if bytes.is_empty() {
                 return to.shutdown(Shutdown::Write);
             }
@@ -230,7 +232,7 @@ fn send_on(
     };
     let mut left = at;
     while left > 0 {
-        let bytes = next(left.min(4096))?;
+        let bytes = read(left.min(4096))?;
         if bytes.is_empty() {
             return to.shutdown(Shutdown::Write);
         }
@@ -239,7 +241,7 @@ fn send_on(
     }
     match fault {
         Fault::Split | Fault::Drip => {}
-        Fault::Delay => std::thread::sleep(LATE),
+        Fault::Delay => std::thread::sleep(DELAY),
         Fault::Finish => return to.shutdown(Shutdown::Write),
         Fault::Reset => {
             SockRef::from(to).set_linger(Some(Duration::ZERO))?;
@@ -247,39 +249,39 @@ fn send_on(
             return Ok(());
         }
         Fault::Stall => {
-            while !next(4096)?.is_empty() {}
+            while !read(4096)?.is_empty() {}
             return Ok(());
         }
         Fault::Flip => {
-            let mut byte = next(1)?;
+            let mut byte = read(1)?;
             byte.iter_mut().for_each(|byte| *byte ^= 1 << (at % 8));
             to.write_all(&byte)?;
         }
-        Fault::Drop => drop(next(1)?),
+        Fault::Drop => drop(read(1)?),
         Fault::Insert => to.write_all(&[0x5A; WINDOW])?,
         Fault::Swap | Fault::Repeat | Fault::Flood => {
-            let window = next(WINDOW)?;
+            let window = read(WINDOW)?;
             let (first, second) = window.split_at(window.len() / 2);
             match fault {
                 Fault::Swap => to.write_all(&[second, first].concat())?,
                 Fault::Repeat => to.write_all(&[first, first, second].concat())?,
                 _ if window.is_empty() => return to.shutdown(Shutdown::Write),
                 _ => {
-                    let many = window.repeat(256);
-                    to.set_write_timeout(Some(TAKEN))?;
-                    (0..FLOOD / many.len()).try_for_each(|_| to.write_all(&many))?;
+                    let chunk = window.repeat(256);
+                    to.set_write_timeout(Some(FLOOD_TIMEOUT))?;
+                    (0..FLOOD_BYTES / chunk.len()).try_for_each(|_| to.write_all(&chunk))?;
                     return to.shutdown(Shutdown::Write);
                 }
             }
         }
     }
     loop {
-        let (most, pause) = match fault {
+        let (max, pause) = match fault {
             Fault::Split => (1, None),
-            Fault::Drip => (1, Some(DRIP)),
+            Fault::Drip => (1, Some(DRIP_INTERVAL)),
             _ => (4096, None),
         };
-        let bytes = next(most)?;
+        let bytes = read(max)?;
         if bytes.is_empty() {
             return to.shutdown(Shutdown::Write);
         }

@@ -56,12 +56,12 @@ impl Default for Behaviour {
 pub struct Http2Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    orders: watch::Sender<Order>,
+    commands: watch::Sender<Command>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+enum Command {
     Serve,
     GoAway,
     Stop,
@@ -90,20 +90,20 @@ impl Http2Server {
             open_streams: AtomicUsize::new(0),
             has_refused: AtomicBool::new(false),
         });
-        let (orders, obeys) = watch::channel(Order::Serve);
+        let (commands, receiver) = watch::channel(Command::Serve);
         let own = shared.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-            runtime.expect("the system has room for a runtime").block_on(accept(listener, own, obeys));
+            runtime.expect("the system can create a runtime").block_on(accept(listener, own, receiver));
         });
-        Self { address, shared, orders, thread: Some(thread) }
+        Self { address, shared, commands, thread: Some(thread) }
     }
 
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The URL of a path, by name for TLS, as certificates are for names.
+    /// Returns the URL of a path; for TLS with the host name `localhost`, which the certificates contain.
     pub fn url(&self, path: &str) -> String {
         match self.shared.behaviour.tls {
             Some(_) => format!("wss://localhost:{}{path}", self.port()),
@@ -138,44 +138,44 @@ impl Http2Server {
 
     /// Sends GOAWAY on every connection: open streams continue, new ones are refused.
     pub fn go_away(&self) {
-        self.orders.send_replace(Order::GoAway);
+        self.commands.send_replace(Command::GoAway);
     }
 
     /// Serves new connections again.
     pub fn serve_again(&self) {
-        self.orders.send_replace(Order::Serve);
+        self.commands.send_replace(Command::Serve);
     }
 }
 
 impl Drop for Http2Server {
     fn drop(&mut self) {
-        self.orders.send_replace(Order::Stop);
+        self.commands.send_replace(Command::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, orders: watch::Receiver<Order>) {
+async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, commands: watch::Receiver<Command>) {
     listener.set_nonblocking(true).expect("a socket can be non-blocking");
     let listener = TcpListener::from_std(listener).expect("the runtime has IO");
-    let mut stop = orders.clone();
+    let mut stop = commands.clone();
     loop {
         let stream = tokio::select! {
-            _ = stop.wait_for(|order| *order == Order::Stop) => return,
+            _ = stop.wait_for(|command| *command == Command::Stop) => return,
             Ok((stream, _)) = listener.accept() => stream,
         };
         let _ = stream.set_nodelay(true);
         shared.connections.fetch_add(1, Ordering::SeqCst);
-        tokio::spawn(secure(stream, shared.clone(), orders.clone()));
+        tokio::spawn(secure(stream, shared.clone(), commands.clone()));
     }
 }
 
-async fn secure(stream: TcpStream, shared: Arc<Shared>, orders: watch::Receiver<Order>) {
-    let Some(tls) = shared.behaviour.tls.clone() else { return serve(stream, shared, orders).await };
+async fn secure(stream: TcpStream, shared: Arc<Shared>, commands: watch::Receiver<Command>) {
+    let Some(tls) = shared.behaviour.tls.clone() else { return serve(stream, shared, commands).await };
     let Ok(mut stream) = TlsAcceptor::from(tls).accept(stream).await else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        return serve(stream, shared, orders).await;
+        return serve(stream, shared, commands).await;
     }
     shared.http1_connections.fetch_add(1, Ordering::SeqCst);
     if let Some(answer) = shared.behaviour.http1_answer {
@@ -190,7 +190,7 @@ async fn secure(stream: TcpStream, shared: Arc<Shared>, orders: watch::Receiver<
     }
 }
 
-async fn serve<S>(stream: S, shared: Arc<Shared>, mut orders: watch::Receiver<Order>)
+async fn serve<S>(stream: S, shared: Arc<Shared>, mut commands: watch::Receiver<Command>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -200,17 +200,17 @@ where
         builder.enable_connect_protocol();
     }
     let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else { return };
-    let mut told = false;
+    let mut is_shutting_down = false;
     loop {
-        let asked = tokio::select! {
-            _ = orders.wait_for(|order| *order != Order::Serve), if !told => {
-                told = true;
+        let accepted = tokio::select! {
+            _ = commands.wait_for(|command| *command != Command::Serve), if !is_shutting_down => {
+                is_shutting_down = true;
                 connection.graceful_shutdown();
                 continue;
             }
-            asked = connection.accept() => asked,
+            accepted = connection.accept() => accepted,
         };
-        let Some(Ok((request, respond))) = asked else { return };
+        let Some(Ok((request, respond))) = accepted else { return };
         shared.streams.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(answer(request, respond, shared.clone()));
     }
@@ -218,9 +218,10 @@ where
 
 async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: Arc<Shared>) {
     let protocol = request.extensions().get::<h2::ext::Protocol>();
-    let asks = request.method() == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket");
+    let is_websocket =
+        request.method() == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket");
     let reason = match request.uri().path() {
-        _ if !asks => Some(Reason::PROTOCOL_ERROR),
+        _ if !is_websocket => Some(Reason::PROTOCOL_ERROR),
         "/reset" => Some(Reason::INTERNAL_ERROR),
         "/protocol-error" => Some(Reason::PROTOCOL_ERROR),
         "/http1-only" => Some(Reason::HTTP_1_1_REQUIRED),
@@ -231,14 +232,14 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
         return respond.send_reset(reason);
     }
     if let Some(wanted) = request.uri().path().strip_prefix("/status/") {
-        let (status, how) = wanted.split_once('/').unwrap_or((wanted, ""));
+        let (status, variant) = wanted.split_once('/').unwrap_or((wanted, ""));
         let mut refusal = Response::builder().status(status);
-        if how == "later" {
+        if variant == "later" {
             refusal = refusal.header("retry-after", "0");
         }
         let refusal = refusal.body(()).expect("the path has a status");
-        if let Ok(mut body) = respond.send_response(refusal, how != "slow")
-            && how == "slow"
+        if let Ok(mut body) = respond.send_response(refusal, variant != "slow")
+            && variant == "slow"
         {
             let _ = body.send_data(Bytes::from_static(b"the beginning"), false);
             let _ = poll_fn(|context| body.poll_reset(context)).await;
@@ -278,7 +279,7 @@ async fn forward(
     let answer = read_head(&mut backend).await?;
     let mut response = Response::builder().status(200);
     for line in answer.lines().skip(1) {
-        // Connection headers of the backend are dropped; the accept header is passed on, as some gateways do.
+        // Connection headers of the backend are dropped; the accept header is forwarded, as some gateways do.
         if let Some((name, value)) = line.split_once(": ")
             && name.to_ascii_lowercase().starts_with("sec-websocket-")
         {
@@ -289,9 +290,9 @@ async fn forward(
         response = response.header("content-length", "0");
     }
     let to_client = respond.send_response(response.body(())?, false)?;
-    let cuts = request.uri().path() == "/cut";
+    let is_cut = request.uri().path() == "/cut";
     let (from_backend, to_backend) = backend.into_split();
-    let upload = upload(request.into_body(), to_backend, cuts);
+    let upload = upload(request.into_body(), to_backend, is_cut);
     let (up, down) = tokio::join!(upload, download(from_backend, to_client));
     up.and(down)
 }
@@ -307,11 +308,11 @@ async fn read_head(backend: &mut (impl AsyncRead + Unpin)) -> std::io::Result<St
 async fn upload(
     mut body: RecvStream,
     mut backend: impl AsyncWrite + Unpin,
-    cuts: bool,
+    is_cut: bool,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     while let Some(chunk) = body.data().await {
         let chunk = chunk?;
-        if cuts {
+        if is_cut {
             break;
         }
         backend.write_all(&chunk).await?;
@@ -338,9 +339,11 @@ async fn download(
         let mut rest = Bytes::copy_from_slice(&buffer[..count]);
         while !rest.is_empty() {
             client.reserve_capacity(rest.len());
-            let Some(room) = poll_fn(|context| client.poll_capacity(context)).await else { return Ok(()) };
-            let piece = rest.split_to(room?.min(rest.len()));
-            client.send_data(piece, false)?;
+            let Some(capacity) = poll_fn(|context| client.poll_capacity(context)).await else {
+                return Ok(());
+            };
+            let chunk = rest.split_to(capacity?.min(rest.len()));
+            client.send_data(chunk, false)?;
         }
     }
 }

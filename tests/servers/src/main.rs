@@ -1,7 +1,7 @@
 //! The echo server as a program: `framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE]`.
 //!
-//! Prints its URLs (plain, TLS, plain with the extension `x-xor`), a line each, and runs until its standard input ends, so that no test
-//! leaves one behind.
+//! Prints its URLs (plain, TLS, plain with the extension `x-xor`), one per line, and exits at the end of its
+//! standard input, so it never outlives the test that started it.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;

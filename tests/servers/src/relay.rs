@@ -20,7 +20,7 @@ pub fn relay(one: &TcpStream, other: &TcpStream) {
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
     let _ = std::io::copy(&mut from, &mut to);
     let _ = to.shutdown(Shutdown::Write);
-    // A side that has ended is not written to for long.
+    // Makes further writes of the other side fail soon.
     let _ = from.shutdown(Shutdown::Read);
 }
 
@@ -45,7 +45,7 @@ impl TlsFront {
                     }
                     let Ok(front) = stream else { continue };
                     let (config, stop) = (config.clone(), &own);
-                    scope.spawn(move || carry(config, front, backend, stop));
+                    scope.spawn(move || relay_tls(config, front, backend, stop));
                 }
             });
         });
@@ -69,7 +69,7 @@ impl Drop for TlsFront {
 
 /// Handles both directions on one thread, alternately: a TLS connection cannot be read on one thread and
 /// written on another.
-fn carry(config: Arc<ServerConfig>, front: TcpStream, backend: u16, stop: &AtomicBool) {
+fn relay_tls(config: Arc<ServerConfig>, front: TcpStream, backend: u16, stop: &AtomicBool) {
     let Ok(mut back) = TcpStream::connect(("127.0.0.1", backend)) else { return };
     let Ok(tls) = ServerConnection::new(config) else { return };
     let short = Some(Duration::from_millis(1));
@@ -80,12 +80,12 @@ fn carry(config: Arc<ServerConfig>, front: TcpStream, backend: u16, stop: &Atomi
     while !stop.load(Ordering::SeqCst) {
         match front.read(&mut buffer) {
             Ok(n @ 1..) if back.write_all(&buffer[..n]).is_ok() => {}
-            Err(error) if waits(&error) => {}
+            Err(error) if is_read_timeout(&error) => {}
             _ => break,
         }
         match back.read(&mut buffer) {
             Ok(n @ 1..) if front.write_all(&buffer[..n]).is_ok() => {}
-            Err(error) if waits(&error) => {}
+            Err(error) if is_read_timeout(&error) => {}
             _ => {
                 front.conn.send_close_notify();
                 let _ = front.flush();
@@ -95,6 +95,6 @@ fn carry(config: Arc<ServerConfig>, front: TcpStream, backend: u16, stop: &Atomi
     }
 }
 
-fn waits(error: &std::io::Error) -> bool {
+fn is_read_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -20,8 +20,8 @@ use std::time::Duration;
 use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
 
-/// No test sends a longer request.
-const LONGEST_HEAD: usize = 64 << 10;
+/// Longer than any request of the tests.
+const MAX_HEAD: usize = 64 << 10;
 
 /// A server that runs the same script for every connection, each on its own thread. Dropping it waits for the
 /// scripts, and panics if an assertion in one failed.
@@ -117,7 +117,7 @@ impl Peer {
     pub fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+        while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
             match self.stream.read(&mut byte) {
                 Ok(1) => head.push(byte[0]),
                 _ => break,
@@ -141,7 +141,7 @@ impl Peer {
         head
     }
 
-    /// Returns the response to a head that was read before.
+    /// Accepts the upgrade for a head that was read before.
     pub fn answer_upgrade(&mut self, head: &str, lines: &str) {
         let accept = Self::accept_key(head);
         self.send(
@@ -163,11 +163,11 @@ impl Peer {
         let head = self.read_head();
         let accept = Self::accept_key(&head);
         let marker = b"{accept}";
-        let mut answer = template.to_vec();
-        while let Some(at) = answer.windows(marker.len()).position(|window| window == marker) {
-            answer.splice(at..at + marker.len(), accept.bytes());
+        let mut response = template.to_vec();
+        while let Some(at) = response.windows(marker.len()).position(|window| window == marker) {
+            response.splice(at..at + marker.len(), accept.bytes());
         }
-        self.send(&answer);
+        self.send(&response);
     }
 
     pub fn accept_upgrade(&mut self) -> String {
@@ -239,7 +239,7 @@ impl Peer {
         Some(Frame { fin: head[0] & 0x80 != 0, rsv: head[0] >> 4 & 7, opcode: head[0] & 15, masked, payload })
     }
 
-    /// Reads up to the client's close frame and returns its code (1005 for none) and reason.
+    /// Reads frames up to the client's close frame and returns its code (1005 for none) and reason.
     pub fn read_close(&mut self) -> Option<(u16, String)> {
         loop {
             let frame = self.read_frame()?;
@@ -263,7 +263,7 @@ impl Peer {
         let mut captured = Vec::new();
         let ended = match self.stream.read_to_end(&mut captured) {
             Ok(_) => true,
-            // A reset counts as the end, too.
+            // A reset is an end, too.
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
         };
         (captured, ended)

@@ -20,10 +20,10 @@ fn connect(server: &EchoServer, path: &str) -> WebSocket<TcpStream> {
     socket
 }
 
-/// A test that waits longer fails instead of hanging.
+/// Connects with a read timeout, so that a test fails instead of hanging.
 fn tcp(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("the time is not zero");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("the timeout is not zero");
     stream
 }
 
@@ -103,10 +103,10 @@ fn dropping_the_server_ends_its_connections() {
 
 #[test]
 fn tls_is_trusted_only_with_its_authority() {
-    let (authority, stranger) = (Authority::new("ours"), Authority::new("another"));
+    let (authority, untrusted) = (Authority::new("ours"), Authority::new("another"));
     let server = EchoServer::start_tls(server_config(&authority.good(), Demands::default()));
     assert!(tls_echo(&server, &authority).is_ok());
-    assert!(tls_echo(&server, &stranger).is_err());
+    assert!(tls_echo(&server, &untrusted).is_err());
 }
 
 fn tls_echo(server: &EchoServer, trusted: &Authority) -> Result<(), String> {

@@ -24,7 +24,7 @@ const OUT_OF_ORDER: u16 = 4000;
 /// A stalled connection is reset after this time.
 const STALL: Duration = Duration::from_secs(4);
 /// A slow connection transfers this many bytes at a time.
-const SIP: usize = 7;
+const SLOW_CHUNK: usize = 7;
 
 /// The fault of a connection, after some bytes in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +67,13 @@ fn serve(tcp: TcpStream, number: u64, tls: Option<Arc<ServerConfig>>) {
         _ => Fault::Nothing,
     };
     // Every second fault is during the handshakes, or shortly after.
-    let room = if random & 1 << 32 == 0 { 2_000 } else { 200_000 };
-    let stream = Faulty { tcp, fault, left: (random >> 40) as usize % room };
+    let range = if random & 1 << 32 == 0 { 2_000 } else { 200_000 };
+    let stream = Faulty { tcp, fault, left: (random >> 40) as usize % range };
     // Errors are expected.
     let _ = match tls {
-        None => play(stream, fault),
+        None => serve_messages(stream, fault),
         Some(config) => match ServerConnection::new(config) {
-            Ok(session) => play(StreamOwned::new(session, stream), fault),
+            Ok(session) => serve_messages(StreamOwned::new(session, stream), fault),
             Err(_) => return,
         },
     };
@@ -87,9 +87,9 @@ fn scramble(number: u64) -> u64 {
     bits ^ bits >> 31
 }
 
-fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
+fn serve_messages<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
     #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
-    let answer = |_: &Request, response: Response| match fault {
+    let respond = |_: &Request, response: Response| match fault {
         Fault::Refuse => {
             let mut refusal = ErrorResponse::new(Some("come back later".to_owned()));
             *refusal.status_mut() = tungstenite::http::StatusCode::SERVICE_UNAVAILABLE;
@@ -97,30 +97,30 @@ fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
         }
         _ => Ok(response),
     };
-    let Ok(mut socket) = tungstenite::accept_hdr(stream, answer) else { return Ok(()) };
-    let (mut came, mut went, mut current) = (0u64, 0u64, None);
+    let Ok(mut socket) = tungstenite::accept_hdr(stream, respond) else { return Ok(()) };
+    let (mut received, mut echoed, mut current) = (0u64, 0u64, None);
     loop {
         match socket.read()? {
             Message::Binary(data) => {
-                let Some((number, round)) = heading(&data) else { return reject(&mut socket, came) };
+                let Some((number, round)) = heading(&data) else { return reject(&mut socket, received) };
                 if current != Some(round) {
                     if number != 0 {
                         continue;
                     }
-                    (came, went, current) = (0, 0, Some(round));
+                    (received, echoed, current) = (0, 0, Some(round));
                 }
-                if number != came {
-                    return reject(&mut socket, came);
+                if number != received {
+                    return reject(&mut socket, received);
                 }
-                came += 1;
+                received += 1;
                 socket.send(Message::Binary(data))?;
-                went += 1;
+                echoed += 1;
             }
             Message::Text(text) if current.is_some_and(|round| text.as_str() == format!("count {round}")) => {
-                socket.send(Message::text(format!("{came} {went}")))?;
+                socket.send(Message::text(format!("{received} {echoed}")))?;
             }
             Message::Close(_) => {
-                // The response is sent, and the client disconnects.
+                // Sends the close frame and waits until the client disconnects.
                 while socket.read().is_ok() {}
                 return Ok(());
             }
@@ -129,7 +129,7 @@ fn play<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Result<()> {
     }
 }
 
-/// The number of a message, and that of its round.
+/// Returns the number of a message, and that of its round.
 pub fn heading(message: &[u8]) -> Option<(u64, u64)> {
     let (number, rest) = message.split_first_chunk()?;
     Some((u64::from_be_bytes(*number), u64::from_be_bytes(*rest.first_chunk()?)))
@@ -151,10 +151,10 @@ struct Faulty {
 
 impl Faulty {
     /// How many of the requested bytes may be transferred now.
-    fn room(&mut self, wanted: usize) -> io::Result<usize> {
+    fn allowed(&mut self, wanted: usize) -> io::Result<usize> {
         match self.fault {
             Fault::Nothing | Fault::Refuse => return Ok(wanted),
-            Fault::Slow => return Ok(wanted.min(SIP)),
+            Fault::Slow => return Ok(wanted.min(SLOW_CHUNK)),
             _ if self.left > 0 => return Ok(wanted.min(self.left)),
             Fault::Stall => std::thread::sleep(STALL),
             Fault::Finish => {
@@ -170,8 +170,8 @@ impl Faulty {
 
 impl Read for Faulty {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = self.room(buffer.len())?;
-        let count = self.tcp.read(&mut buffer[..room])?;
+        let allowed = self.allowed(buffer.len())?;
+        let count = self.tcp.read(&mut buffer[..allowed])?;
         self.left = self.left.saturating_sub(count);
         Ok(count)
     }
@@ -179,8 +179,8 @@ impl Read for Faulty {
 
 impl Write for Faulty {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let room = self.room(buffer.len())?;
-        let count = self.tcp.write(&buffer[..room])?;
+        let allowed = self.allowed(buffer.len())?;
+        let count = self.tcp.write(&buffer[..allowed])?;
         self.left = self.left.saturating_sub(count);
         Ok(count)
     }

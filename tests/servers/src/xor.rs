@@ -5,7 +5,7 @@ use crate::scripted::{Peer, Scripted};
 /// The reserved bit of the extension.
 const RSV2: u8 = 2;
 
-/// Echoes messages, which must have the reserved bit set.
+/// Starts a server that echoes messages. Closes with 1002 if the reserved bit is not set.
 pub fn start() -> Scripted {
     Scripted::start(serve)
 }
@@ -22,8 +22,8 @@ fn serve(mut peer: Peer) {
         match frame.opcode {
             1 | 2 if frame.rsv == RSV2 => {
                 let plain: Vec<u8> = frame.payload.iter().map(|byte| byte ^ key).collect();
-                let again: Vec<u8> = plain.iter().map(|byte| byte ^ key).collect();
-                peer.send_frame(0x80 | RSV2 << 4 | frame.opcode, &again);
+                let masked: Vec<u8> = plain.iter().map(|byte| byte ^ key).collect();
+                peer.send_frame(0x80 | RSV2 << 4 | frame.opcode, &masked);
             }
             8 => {
                 peer.send_frame(0x88, &frame.payload);

@@ -1,4 +1,4 @@
-//! Writes `ca.pem`, `good.pem` and `good.key` into a folder, for servers that are not ours.
+//! Writes `ca.pem`, `good.pem` and `good.key` into a folder, for third-party servers.
 
 use std::path::Path;
 use std::process::ExitCode;
