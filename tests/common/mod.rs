@@ -1,7 +1,7 @@
 //! Shared by the integration tests: a socket that records its events, and waiting with a timeout.
 //!
 //! The library is global to the process and the tests of a binary run in parallel, so a test either uses
-//! only its own sockets, or holds [`alone`] while it calls what affects all sockets (`poll`, `pending`,
+//! only its own sockets, or holds [`exclusive`] while it calls what affects all sockets (`poll`, `pending`,
 //! `shutdown`). Timeouts only end a test that hangs: no test passes or fails because of its speed.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use framewire::{Error, EventKind, Socket};
 
 /// A wait that takes longer fails the test.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An event with its contents.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,7 +142,7 @@ impl Client {
     pub fn closed(&self) -> (u16, String) {
         match self.end() {
             Seen::Closed(code, reason) => (code, reason),
-            other => panic!("expected an orderly end, not {other:?}"),
+            other => panic!("expected a closed event, not {other:?}"),
         }
     }
 }
@@ -150,16 +150,16 @@ impl Client {
 /// Waits until the condition holds, by polling it.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !holds() {
         assert!(Instant::now() < deadline, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_micros(300));
     }
 }
 
-/// Blocks the other tests of this binary that call this, while one affects all sockets.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
+/// Runs the tests of this binary that call this one at a time, for calls that affect all sockets.
+pub fn exclusive() -> MutexGuard<'static, ()> {
+    static EXCLUSIVE: Mutex<()> = Mutex::new(());
     // Poisoned if a test failed; the others still run.
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }

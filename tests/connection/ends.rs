@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use common::{Client, Seen, alone, wait_until};
+use common::{Client, Seen, exclusive, wait_until};
 use framewire::{Code, Dispatch, ErrorKind, EventKind, EventType, Phase, Socket, State, poll, pool_stats};
 use framewire_servers::{EchoServer, Scripted};
 
 /// A server that upgrades and then only reads.
-fn quiet() -> Scripted {
+fn upgrade_and_read() -> Scripted {
     Scripted::start(|mut peer| {
         peer.accept_upgrade();
         peer.wait_for_end();
@@ -27,7 +27,7 @@ fn quiet() -> Scripted {
 }
 
 /// A server that accepts connections and sends nothing.
-fn mute() -> Scripted {
+fn accept_silently() -> Scripted {
     Scripted::start(|mut peer| {
         peer.wait_for_end();
     })
@@ -67,7 +67,7 @@ fn wss(server: &Scripted) -> String {
 
 #[test]
 fn server_close_is_reported_and_echoed() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for (frame, expected, echoed) in [
         (&b"\x88\x02\x03\xE8"[..], (1000, ""), 1000),
         (b"\x88\x00", (1005, ""), 1005),
@@ -88,7 +88,7 @@ fn server_close_is_reported_and_echoed() {
 
 #[test]
 fn messages_before_a_close_are_delivered_despite_a_reset() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for resets in [false, true] {
         let server = Scripted::start(move |mut peer| {
             peer.accept_upgrade();
@@ -116,19 +116,19 @@ fn messages_before_a_close_are_delivered_despite_a_reset() {
 
 #[test]
 fn messages_before_a_reset_are_delivered() {
-    let _alone = alone();
-    let (go, gone) = mpsc::channel();
-    let gone = Mutex::new(gone);
+    let _exclusive = exclusive();
+    let (reset, wait_for_reset) = mpsc::channel();
+    let wait_for_reset = Mutex::new(wait_for_reset);
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
         peer.send(b"\x81\x04last");
         // Only after it has arrived: a reset discards data that is still in transit.
-        let _ = gone.lock().unwrap().recv();
+        let _ = wait_for_reset.lock().unwrap().recv();
         peer.reset();
     });
     let client = Client::opened(&server.url());
     wait_until("the message", || client.stats().messages_received == 1);
-    go.send(()).unwrap();
+    reset.send(()).unwrap();
     wait_until("the end", || client.state() == State::Closed);
     let seen = client.until_end();
     assert_eq!(seen.len(), 2, "{seen:?}");
@@ -141,7 +141,7 @@ fn messages_before_a_reset_are_delivered() {
 
 #[test]
 fn end_without_close_frame_is_an_error() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for resets in [false, true] {
         let server = Scripted::start(move |mut peer| {
             peer.accept_upgrade();
@@ -158,7 +158,7 @@ fn end_without_close_frame_is_an_error() {
 
 #[test]
 fn reset_during_upgrade_names_the_phase() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.read_head();
         peer.reset();
@@ -173,7 +173,7 @@ fn reset_during_upgrade_names_the_phase() {
 
 #[test]
 fn reset_during_tls_handshake_names_the_phase() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|peer| {
         let mut hello = [0; 5];
         (&mut peer.stream()).read_exact(&mut hello).unwrap();
@@ -185,7 +185,7 @@ fn reset_during_tls_handshake_names_the_phase() {
 
 #[test]
 fn reset_while_closing_is_closed() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         let _ = peer.read_close();
@@ -198,7 +198,7 @@ fn reset_while_closing_is_closed() {
 
 #[test]
 fn refused_connections_and_unknown_hosts_are_reported() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
@@ -213,11 +213,11 @@ fn refused_connections_and_unknown_hosts_are_reported() {
     assert!(error.message.contains(&port.to_string()), "{error}");
 }
 
-// -------------------------------------------------------------------- by the game
+// -------------------------------------------------------------------- by the client
 
 #[test]
 fn close_follows_queued_messages_and_reports_the_reply() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (go, wait) = mpsc::channel();
     let wait = Mutex::new(wait);
     let server = Scripted::start(move |mut peer| {
@@ -242,8 +242,8 @@ fn close_follows_queued_messages_and_reports_the_reply() {
 
 #[test]
 fn both_sides_can_close_simultaneously() {
-    let _alone = alone();
-    // The server's close crosses ours: it is not a reply.
+    let _exclusive = exclusive();
+    // Both close frames are in transit: the server's is not a reply.
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         assert_eq!(peer.read_close(), Some((1000, "done".to_owned())));
@@ -257,7 +257,7 @@ fn both_sides_can_close_simultaneously() {
 
 #[test]
 fn close_in_open_callback_can_cross_the_server_close() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.answer(
             b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -282,8 +282,8 @@ fn close_in_open_callback_can_cross_the_server_close() {
 
 #[test]
 fn unanswered_close_ends_after_the_close_timeout() {
-    let _alone = alone();
-    let server = quiet();
+    let _exclusive = exclusive();
+    let server = upgrade_and_read();
     let client = Client::new(&server.url());
     client.set_close_timeout(100).unwrap();
     client.open().unwrap();
@@ -296,8 +296,8 @@ fn unanswered_close_ends_after_the_close_timeout() {
 
 #[test]
 fn abort_ends_immediately() {
-    let _alone = alone();
-    let server = quiet();
+    let _exclusive = exclusive();
+    let server = upgrade_and_read();
     let client = Client::opened(&server.url());
     client.abort().unwrap();
     assert_eq!(client.closed().0, 1006);
@@ -315,7 +315,7 @@ fn hanging(phase: &str) -> (Client, Box<dyn std::any::Any>) {
     match phase {
         // The resolver is looking up the name, or is about to.
         "resolve" => {
-            let server = mute();
+            let server = accept_silently();
             (Client::opening(&format!("ws://localhost:{}/", server.port())), Box::new(server))
         }
         "connect" => {
@@ -323,13 +323,13 @@ fn hanging(phase: &str) -> (Client, Box<dyn std::any::Any>) {
             (Client::opening(&server.url()), Box::new(server))
         }
         "tls" => {
-            let server = mute();
+            let server = accept_silently();
             let client = Client::opening(&wss(&server));
             wait_until("the connection", || server.connections() == 1);
             (client, Box::new(server))
         }
         "request" => {
-            let server = mute();
+            let server = accept_silently();
             let client = Client::new(&server.url());
             client.enable_event(EventType::Request, true).unwrap();
             client.open().unwrap();
@@ -343,7 +343,7 @@ fn hanging(phase: &str) -> (Client, Box<dyn std::any::Any>) {
             (client, Box::new((server, request)))
         }
         "upgrade" => {
-            let server = mute();
+            let server = accept_silently();
             let client = Client::opening(&server.url());
             wait_until("the request on the wire", || client.stats().bytes_sent > 0);
             (client, Box::new(server))
@@ -356,7 +356,7 @@ const PHASES: [&str; 5] = ["resolve", "connect", "tls", "request", "upgrade"];
 
 #[test]
 fn close_and_abort_cancel_in_every_phase() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for phase in PHASES {
         for aborts in [false, true] {
             let (client, rest) = hanging(phase);
@@ -371,7 +371,7 @@ fn close_and_abort_cancel_in_every_phase() {
 
 #[test]
 fn cancelled_socket_can_be_opened_again() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let echo = EchoServer::start();
     let client = Client::opening(&echo.url("/"));
     for _ in 0..50 {
@@ -387,7 +387,7 @@ fn cancelled_socket_can_be_opened_again() {
 
 #[test]
 fn connect_timeout_names_the_phase() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for (phase, expected) in [
         ("connect", Phase::Connect),
         ("tls", Phase::Tls),
@@ -417,8 +417,8 @@ fn connect_timeout_names_the_phase() {
 
 #[test]
 fn missing_pongs_end_the_connection() {
-    let _alone = alone();
-    let server = quiet();
+    let _exclusive = exclusive();
+    let server = upgrade_and_read();
     let client = Client::new(&server.url());
     client.set_start_ping_thread(true).unwrap();
     client.set_ping_frequency(20).unwrap();
@@ -435,7 +435,7 @@ fn missing_pongs_end_the_connection() {
 
 #[test]
 fn socket_can_be_reopened_after_every_kind_of_end() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| match peer.number % 5 {
         0 => {
             peer.accept_upgrade();
@@ -467,7 +467,7 @@ fn socket_can_be_reopened_after_every_kind_of_end() {
         }
         client.open().unwrap();
         assert_eq!((client.next(), client.next()), (Seen::Open, Seen::Text("ok".into())));
-        // Nothing is left of the attempts before.
+        // No data of earlier attempts remains.
         assert_eq!((client.response_status(), client.response_body()), (101, Vec::new()));
         client.close(1000, "").unwrap();
         assert_eq!(client.closed().0, 1000);
@@ -487,7 +487,7 @@ fn poll_until(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn open_in_terminal_callback_reconnects() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         peer.send_close(4000, "");
@@ -520,10 +520,10 @@ fn open_in_terminal_callback_reconnects() {
 
 #[test]
 fn destroy_in_every_phase_runs_only_the_finalizer() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for phase in PHASES {
         let (client, rest) = hanging(phase);
-        let (events, finalized) = count_everything(&client);
+        let (events, finalized) = count_callbacks(&client);
         client.destroy().unwrap();
         assert_eq!(client.state(), State::Unknown);
         assert_eq!(client.open().unwrap_err().code, Code::InvalidHandle);
@@ -536,7 +536,7 @@ fn destroy_in_every_phase_runs_only_the_finalizer() {
 }
 
 /// Registers every callback with a counter, and the finalizer with its own.
-fn count_everything(socket: &Socket) -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
+fn count_callbacks(socket: &Socket) -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (events, finalized) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let count = |events: &Arc<AtomicUsize>| {
         let events = events.clone();
@@ -577,7 +577,7 @@ enum Inside {
 
 #[test]
 fn no_callback_runs_after_destroy_in_a_callback() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     use Inside::*;
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         for inside in [Open, Text, Binary, Segment, Frame, Pong, Request, Closed, Error] {
@@ -593,7 +593,7 @@ fn no_callback_runs_after_destroy_in_a_callback() {
             });
             let socket = Socket::create(&server.url()).unwrap();
             socket.set_dispatch(dispatch).unwrap();
-            let (events, finalized) = count_everything(&socket);
+            let (events, finalized) = count_callbacks(&socket);
             let destroyed = Arc::new(AtomicUsize::new(usize::MAX));
             let last = {
                 let (destroyed, events) = (destroyed.clone(), events.clone());
@@ -631,7 +631,7 @@ fn no_callback_runs_after_destroy_in_a_callback() {
 
 #[test]
 fn terminal_event_follows_a_full_event_queue() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const MESSAGES: usize = 20_000;
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
@@ -657,7 +657,7 @@ fn terminal_event_follows_a_full_event_queue() {
 
 #[test]
 fn destroy_releases_a_full_event_queue() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         // More than the queue and the sockets' buffers hold; ends when the client does.
@@ -667,7 +667,7 @@ fn destroy_releases_a_full_event_queue() {
     });
     let before = pool_stats().bytes_in_use;
     let client = Client::opened(&server.url());
-    let (events, finalized) = count_everything(&client);
+    let (events, finalized) = count_callbacks(&client);
     wait_until("a full event queue", || client.stats().bytes_received >= 3 << 20);
     client.destroy().unwrap();
     poll_until("the finalizer", || finalized.load(Ordering::SeqCst) == 1);

@@ -1,4 +1,4 @@
-//! Reconnecting: after which errors, how often, and what the game sees meanwhile.
+//! Reconnecting: after which errors, how often, and which events and states the application sees.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -57,14 +57,18 @@ fn lost_connection_reconnects_with_one_terminal_event() {
         client.send_text("the server hangs up on this").unwrap();
         let (error, attempt, delay_ms) = reconnecting(&client);
         assert!(error.retriable, "{error}");
-        assert_eq!((error.phase, attempt), (Phase::Open, 1), "an open connection is a success: {error}");
+        assert_eq!(
+            (error.phase, attempt),
+            (Phase::Open, 1),
+            "an open connection resets the attempt count: {error}"
+        );
         assert!((1..=2).contains(&delay_ms), "{delay_ms}");
     }
     assert_eq!(client.next(), Seen::Open);
     client.abort().unwrap();
     assert!(matches!(client.until_end()[..], [Seen::Closed(1006, _)]));
     assert_eq!((server.connections(), client.stats().reconnects), (4, 3));
-    assert_eq!(client.stats().messages_sent, 3, "counted over all connections");
+    assert_eq!(client.stats().messages_sent, 3, "the sum over all connections");
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn queued_sends_use_the_negotiated_extensions() {
 
 #[test]
 fn queued_sends_are_compressed_if_negotiated() {
-    for (lines, marked) in [("Sec-WebSocket-Extensions: permessage-deflate\r\n", true), ("", false)] {
+    for (lines, is_compressed) in [("Sec-WebSocket-Extensions: permessage-deflate\r\n", true), ("", false)] {
         let (report, reported) = mpsc::channel();
         let server = Scripted::start(move |mut peer| {
             peer.accept_upgrade_with(lines);
@@ -180,9 +184,9 @@ fn queued_sends_are_compressed_if_negotiated() {
         let text = "again and again, ".repeat(100);
         client.send_text(&text).unwrap();
         let frame = reported.recv().unwrap().unwrap();
-        assert_eq!((frame.opcode, frame.rsv), (1, if marked { 4 } else { 0 }));
-        assert_eq!(frame.payload == text.as_bytes(), !marked);
-        assert_eq!(frame.payload.len() < 200, marked);
+        assert_eq!((frame.opcode, frame.rsv), (1, if is_compressed { 4 } else { 0 }));
+        assert_eq!(frame.payload == text.as_bytes(), !is_compressed);
+        assert_eq!(frame.payload.len() < 200, is_compressed);
         client.abort().unwrap();
         client.end();
     }
@@ -338,22 +342,22 @@ fn retry_after_is_honoured() {
 #[test]
 fn abort_close_and_destroy_cancel_reconnecting() {
     let server = dropping();
-    let away = || {
+    let start_reconnecting = || {
         let client = retrying(&server.url(), slow());
         assert_eq!(client.next(), Seen::Open);
         reconnecting(&client);
         client
     };
-    let client = away();
+    let client = start_reconnecting();
     client.abort().unwrap();
     assert_eq!(client.closed().0, 1006);
-    let client = away();
+    let client = start_reconnecting();
     client.close(4000, "").unwrap();
     assert_eq!(client.closed().0, 1006);
     // It can be opened again.
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
-    let client = away();
+    let client = start_reconnecting();
     let finalized = Arc::new(AtomicUsize::new(0));
     let own = finalized.clone();
     client.set_finalizer(Some(Box::new(move || _ = own.fetch_add(1, Ordering::SeqCst)))).unwrap();
@@ -413,7 +417,7 @@ fn silent_server_triggers_a_reconnect() {
 
 #[test]
 fn each_attempt_has_its_own_timeout_and_request() {
-    // The server never responds, and the game never releases the first request.
+    // The server never responds, and the application never releases the first request.
     let server = Scripted::start(|mut peer| drop(peer.capture()));
     let client = Client::new(&server.url());
     client.set_connect_timeout(100).unwrap();

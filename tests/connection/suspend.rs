@@ -8,7 +8,7 @@ mod common;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Client, Seen, alone, wait_until};
+use common::{Client, Seen, exclusive, wait_until};
 use framewire::{ErrorKind, HttpVersion, Phase, Reconnect, State, network_changed, resume, suspend};
 use framewire_servers::relay::relay;
 use framewire_servers::{Behaviour, EchoServer, Http2Server, Scripted};
@@ -19,7 +19,7 @@ fn after(milliseconds: u64) -> Option<Reconnect> {
 }
 
 /// Echoes messages, so that the worker has processed what was queued for it before.
-fn echoes(client: &Client) {
+fn assert_echoes(client: &Client) {
     for _ in 0..3 {
         client.send_text("there?").unwrap();
         loop {
@@ -32,7 +32,7 @@ fn echoes(client: &Client) {
 }
 
 /// A relay that drops the data of the first connection silently.
-fn losing_the_first(port: u16) -> Scripted {
+fn drop_first_connection(port: u16) -> Scripted {
     Scripted::start(move |mut peer| {
         if peer.number == 0 {
             peer.capture();
@@ -46,14 +46,14 @@ fn losing_the_first(port: u16) -> Scripted {
 
 #[test]
 fn network_change_keeps_live_and_drops_dead_connections() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
-    let (living, dead) = (Client::opened(&server.url("/")), Client::opened(&server.url("/silent")));
+    let (live, dead) = (Client::opened(&server.url("/")), Client::opened(&server.url("/silent")));
     network_changed();
     // Pings are off; this one is the probe.
-    assert!(matches!(living.next(), Seen::Pong(_)));
-    assert_eq!((living.stats().pings_sent, living.stats().pongs_received), (1, 1));
-    assert!(living.latency_us() > 0);
+    assert!(matches!(live.next(), Seen::Pong(_)));
+    assert_eq!((live.stats().pings_sent, live.stats().pongs_received), (1, 1));
+    assert!(live.latency_us() > 0);
     let error = dead.error();
     assert_eq!(
         (error.kind, error.phase, error.retriable),
@@ -61,13 +61,13 @@ fn network_change_keeps_live_and_drops_dead_connections() {
         "{error}"
     );
     assert!(error.message.contains("3000 ms"), "{error}");
-    assert_eq!(living.state(), State::Open);
-    echoes(&living);
+    assert_eq!(live.state(), State::Open);
+    assert_echoes(&live);
 }
 
 #[test]
 fn dead_connections_reconnect_after_a_network_change() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     // The first connection is the one that dies.
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
@@ -84,7 +84,7 @@ fn dead_connections_reconnect_after_a_network_change() {
 
 #[test]
 fn pending_retry_starts_at_once() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
     for wake in [network_changed, resume] {
         let client = Client::new(&server.url("/drop"));
@@ -101,9 +101,9 @@ fn pending_retry_starts_at_once() {
 
 #[test]
 fn connecting_restarts_after_a_network_change() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
-    let proxy = losing_the_first(server.port());
+    let proxy = drop_first_connection(server.port());
     let client = Client::new("ws://server.example/");
     client.set_proxy(Some(&format!("127.0.0.1:{}", proxy.port()))).unwrap();
     client.open().unwrap();
@@ -117,7 +117,7 @@ fn connecting_restarts_after_a_network_change() {
 
 #[test]
 fn timeouts_are_paused_while_suspended() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
     let watched = |path: &str| {
         let client = Client::new(&server.url(path));
@@ -125,44 +125,44 @@ fn timeouts_are_paused_while_suspended() {
         client.set_ping_frequency(10).unwrap();
         client
     };
-    let (living, dead) = (watched("/"), watched("/silent"));
+    let (live, dead) = (watched("/"), watched("/silent"));
     dead.set_close_after_no_message(20).unwrap();
     let never = Scripted::start(|mut peer| drop(peer.capture()));
     let opening = Client::new(&never.url());
     opening.set_connect_timeout(50).unwrap();
-    living.open().unwrap();
-    assert_eq!(living.next(), Seen::Open);
+    live.open().unwrap();
+    assert_eq!(live.next(), Seen::Open);
     dead.open().unwrap();
     opening.open().unwrap();
     suspend();
     suspend();
-    echoes(&living);
-    let pings = living.stats().pings_sent;
+    assert_echoes(&live);
+    let pings = live.stats().pings_sent;
     // Time must pass while suspended.
     std::thread::sleep(Duration::from_millis(300));
-    echoes(&living);
-    assert_eq!(living.stats().pings_sent, pings, "no pings while suspended");
+    assert_echoes(&live);
+    assert_eq!(live.stats().pings_sent, pings, "no pings while suspended");
     // Whether suspend came in time depends on the machine; those that were suspended in time must survive.
-    let spared = |client: &Client| client.state() != State::Closed;
-    let (dead_slept, opening_slept) = (spared(&dead), spared(&opening));
+    let is_alive = |client: &Client| client.state() != State::Closed;
+    let (is_dead_suspended, is_opening_suspended) = (is_alive(&dead), is_alive(&opening));
     resume();
     wait_until("pings again", || {
-        let _ = living.next_event();
-        living.stats().pings_sent > pings + 2
+        let _ = live.next_event();
+        live.stats().pings_sent > pings + 2
     });
-    assert_eq!(living.state(), State::Open);
+    assert_eq!(live.state(), State::Open);
     let (dead, opening) = (dead.error(), opening.error());
     assert_eq!((dead.kind, opening.kind), (ErrorKind::PingTimeout, ErrorKind::TimedOut));
-    assert!(dead_slept || opening_slept, "neither of the two was suspended in time");
+    assert!(is_dead_suspended || is_opening_suspended, "neither of the two was suspended in time");
 }
 
 #[test]
 fn close_works_while_suspended() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
     let client = Client::opened(&server.url("/"));
     suspend();
-    echoes(&client);
+    assert_echoes(&client);
     client.close(1000, "night").unwrap();
     assert_eq!(client.closed(), (1000, "night".into()));
     // A socket that is opened now is not suspended.
@@ -178,7 +178,7 @@ fn close_works_while_suspended() {
 #[test]
 #[cfg(feature = "http2")]
 fn new_sockets_do_not_share_a_connection_from_before_the_change() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Http2Server::start(Behaviour::default());
     let open = || {
         let client = Client::new(&server.url("/"));
@@ -192,23 +192,23 @@ fn new_sockets_do_not_share_a_connection_from_before_the_change() {
     network_changed();
     for client in &old {
         assert!(matches!(client.next(), Seen::Pong(_)), "the probe is answered");
-        echoes(client);
+        assert_echoes(client);
     }
     let new = open();
-    echoes(&new);
+    assert_echoes(&new);
     assert_eq!(server.connections(), 2);
     suspend();
     resume();
     assert!(matches!(new.next(), Seen::Pong(_)));
-    old.iter().chain([&new]).for_each(echoes);
+    old.iter().chain([&new]).for_each(assert_echoes);
 }
 
 #[test]
 #[cfg(feature = "http2")]
 fn sockets_waiting_for_a_lost_connection_share_the_next() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Http2Server::start(Behaviour::default());
-    let proxy = losing_the_first(server.port());
+    let proxy = drop_first_connection(server.port());
     let clients: Vec<Client> = (0..4).map(|_| Client::new(&server.url("/"))).collect();
     for client in &clients {
         client.set_http_version(HttpVersion::Http2).unwrap();
@@ -219,7 +219,7 @@ fn sockets_waiting_for_a_lost_connection_share_the_next() {
     network_changed();
     for client in &clients {
         assert_eq!(client.next(), Seen::Open);
-        echoes(client);
+        assert_echoes(client);
     }
     assert_eq!((proxy.connections(), server.connections(), server.streams()), (2, 1, 4));
 }

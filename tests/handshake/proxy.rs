@@ -43,34 +43,34 @@ fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Sc
         if peer.stream().read_exact(&mut greeting).is_err() {
             return;
         }
-        let methods = take(&peer, greeting[1].into());
+        let methods = read(&peer, greeting[1].into());
         match login {
             None => peer.send(&[5, 0]),
             Some((user, password)) => {
                 assert!(methods.contains(&2), "{methods:?}");
                 peer.send(&[5, 2]);
-                let (_, user_len) = (take(&peer, 1), take(&peer, 1)[0]);
-                let given_user = take(&peer, user_len.into());
-                let password_len = take(&peer, 1)[0];
-                let given_password = take(&peer, password_len.into());
-                let good = given_user == user.as_bytes() && given_password == password.as_bytes();
-                peer.send(&[1, u8::from(!good)]);
-                if !good {
+                let (_, user_len) = (read(&peer, 1), read(&peer, 1)[0]);
+                let given_user = read(&peer, user_len.into());
+                let password_len = read(&peer, 1)[0];
+                let given_password = read(&peer, password_len.into());
+                let is_valid = given_user == user.as_bytes() && given_password == password.as_bytes();
+                peer.send(&[1, u8::from(!is_valid)]);
+                if !is_valid {
                     return;
                 }
             }
         }
-        let request = take(&peer, 4);
+        let request = read(&peer, 4);
         assert_eq!(request[..3], [5, 1, 0]);
         let host = match request[3] {
-            1 => take(&peer, 4).iter().map(u8::to_string).collect::<Vec<_>>().join("."),
+            1 => read(&peer, 4).iter().map(u8::to_string).collect::<Vec<_>>().join("."),
             3 => {
-                let len = take(&peer, 1)[0];
-                String::from_utf8(take(&peer, len.into())).unwrap()
+                let len = read(&peer, 1)[0];
+                String::from_utf8(read(&peer, len.into())).unwrap()
             }
             other => panic!("address type {other}"),
         };
-        let port = take(&peer, 2);
+        let port = read(&peer, 2);
         let port = u16::from_be_bytes([port[0], port[1]]);
         own.lock().unwrap().push(format!("{}:{host}:{port}", request[3]));
         peer.send(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]);
@@ -80,14 +80,14 @@ fn socks_proxy(backend: u16, login: Option<(&'static str, &'static str)>) -> (Sc
     (proxy, requests)
 }
 
-fn take(peer: &Peer, count: usize) -> Vec<u8> {
+fn read(peer: &Peer, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
-    peer.stream().read_exact(&mut bytes).expect("the client goes on");
+    peer.stream().read_exact(&mut bytes).expect("the client continues the handshake");
     bytes
 }
 
 /// Opens, echoes text and two large messages, and closes.
-fn echoes(client: &Client) {
+fn assert_echoes(client: &Client) {
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     client.send_text("through").unwrap();
@@ -97,7 +97,7 @@ fn echoes(client: &Client) {
         client.send_binary(&large).unwrap();
     }
     for _ in 0..2 {
-        assert!(client.next() == Seen::Binary(large.clone()), "a large message came back changed");
+        assert!(client.next() == Seen::Binary(large.clone()), "a large message was changed");
     }
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
@@ -110,11 +110,11 @@ fn refused(proxy: &str) -> Error {
     client.open().unwrap();
     let error = client.error();
     assert_eq!(error.phase, Phase::Proxy, "{error}");
-    assert_eq!((client.response_status(), client.http_version()), (0, 0), "no answer of the server's");
+    assert_eq!((client.response_status(), client.http_version()), (0, 0), "no response of the server");
     error
 }
 
-fn through(proxy: &Scripted) -> String {
+fn http_url(proxy: &Scripted) -> String {
     format!("http://127.0.0.1:{}", proxy.port())
 }
 
@@ -127,9 +127,9 @@ fn http_proxy_gets_one_connect_and_then_relays() {
     let server = EchoServer::start();
     let (proxy, heads) = http_proxy(server.port());
     let client = Client::new("ws://server.example:99/path");
-    client.set_proxy(Some(&through(&proxy))).unwrap();
-    echoes(&client);
-    echoes(&client);
+    client.set_proxy(Some(&http_url(&proxy))).unwrap();
+    assert_echoes(&client);
+    assert_echoes(&client);
     let expected = |user_agent: &str| {
         format!(
             "CONNECT server.example:99 HTTP/1.1\r\nHost: server.example:99\r\nUser-Agent: {user_agent}\r\n\r\n"
@@ -139,7 +139,7 @@ fn http_proxy_gets_one_connect_and_then_relays() {
     assert_eq!(requests(&heads), [default.clone(), default]);
     client.add_header("user-agent", "Game/2").unwrap();
     client.add_header("X-Game", "for the server alone").unwrap();
-    echoes(&client);
+    assert_echoes(&client);
     assert_eq!(requests(&heads)[2], expected("Game/2"));
     assert_eq!(client.url(), "ws://server.example:99/path");
     assert!(client.stats().connect_us > 0);
@@ -150,8 +150,8 @@ fn ipv6_zone_is_not_sent_to_a_proxy() {
     let server = EchoServer::start();
     let (proxy, heads) = http_proxy(server.port());
     let client = Client::new("ws://[fe80::1%25lo]:99/");
-    client.set_proxy(Some(&through(&proxy))).unwrap();
-    echoes(&client);
+    client.set_proxy(Some(&http_url(&proxy))).unwrap();
+    assert_echoes(&client);
     let head = &requests(&heads)[0];
     assert!(head.starts_with("CONNECT [fe80::1]:99 HTTP/1.1\r\nHost: [fe80::1]:99\r\n"), "{head}");
     assert!(!head.contains('%'), "{head}");
@@ -168,7 +168,7 @@ fn proxy_host_name_is_resolved() {
     let (proxy, _) = http_proxy(server.port());
     let client = Client::new("ws://server.example/");
     client.set_proxy(Some(&format!("localhost:{}", proxy.port()))).unwrap();
-    echoes(&client);
+    assert_echoes(&client);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn proxy_response_with_folded_headers_is_accepted() {
             peer.wait_for_end();
         });
         let client = Client::new("ws://server.example/");
-        client.set_proxy(Some(&through(&proxy))).unwrap();
+        client.set_proxy(Some(&http_url(&proxy))).unwrap();
         client.open().unwrap();
         assert_eq!(client.next(), Seen::Open, "{answer:?}");
     }
@@ -256,18 +256,18 @@ fn endless_proxy_response_is_cut_off() {
         peer.send(b"HTTP/1.1 200 OK\r\nX: ");
         while peer.stream().write_all(&[b'x'; 4096]).is_ok() {}
     });
-    let error = refused(&through(&proxy));
+    let error = refused(&http_url(&proxy));
     assert_eq!((error.kind, error.retriable), (ErrorKind::Proxy, false), "{error}");
     assert!(error.message.contains("limits"), "{error}");
 }
 
 #[test]
 fn connect_timeout_covers_the_proxy_handshake() {
-    for (scheme, said) in
+    for (scheme, response) in
         [("http", &b""[..]), ("http", b"HTTP/1.1 200 OK\r\n"), ("socks5h", b"\x05"), ("https", b"")]
     {
         let proxy = Scripted::start(move |mut peer| {
-            peer.send(said);
+            peer.send(response);
             peer.wait_for_end();
         });
         let client = Client::new("ws://server.example/");
@@ -306,7 +306,7 @@ fn close_cancels_the_proxy_handshake() {
         assert!(peer.wait_for_end());
     });
     let client = Client::new("ws://server.example/");
-    client.set_proxy(Some(&through(&proxy))).unwrap();
+    client.set_proxy(Some(&http_url(&proxy))).unwrap();
     client.open().unwrap();
     crate::common::wait_until("the connection", || proxy.connections() == 1);
     client.close(1000, "").unwrap();
@@ -322,13 +322,13 @@ fn socks5_sends_an_address_and_socks5h_the_name() {
         let (proxy, targets) = socks_proxy(server.port(), None);
         let client = Client::new("ws://localhost:99/");
         client.set_proxy(Some(&socks(&proxy, scheme))).unwrap();
-        echoes(&client);
+        assert_echoes(&client);
         assert_eq!(requests(&targets), [expected]);
     }
     let (proxy, targets) = socks_proxy(server.port(), None);
     let client = Client::new("ws://127.9.8.7/");
     client.set_proxy(Some(&socks(&proxy, "socks5h"))).unwrap();
-    echoes(&client);
+    assert_echoes(&client);
     assert_eq!(requests(&targets), ["1:127.9.8.7:80"]);
 }
 
@@ -338,7 +338,7 @@ fn socks5_authenticates() {
     let (proxy, _) = socks_proxy(server.port(), Some(("bob", "secret")));
     let client = Client::new("ws://server.example/");
     client.set_proxy(Some(&format!("socks5h://bob:secret@127.0.0.1:{}", proxy.port()))).unwrap();
-    echoes(&client);
+    assert_echoes(&client);
 
     let error = refused(&format!("socks5h://bob:wrong@127.0.0.1:{}", proxy.port()));
     assert_eq!((error.kind, error.retriable), (ErrorKind::Proxy, false), "{error}");
@@ -393,8 +393,8 @@ fn invalid_proxy_urls_and_open_sockets_are_refused() {
 /// The environment is global to the process, so this test runs itself in child processes.
 #[test]
 fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
-    const PLAYED: &str = "FRAMEWIRE_PLAYED_URL";
-    if let Ok(url) = std::env::var(PLAYED) {
+    const CHILD_URL: &str = "FRAMEWIRE_PLAYED_URL";
+    if let Ok(url) = std::env::var(CHILD_URL) {
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let own = warnings.clone();
         let log = move |_: framewire::LogLevel, _: u64, _: &str, message: &str| {
@@ -427,18 +427,18 @@ fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
     }
     let server = EchoServer::start();
     let url = format!("ws://127.0.0.1:{}/", server.port());
-    let play = |variables: &[(&str, &str)]| {
+    let run_child = |variables: &[(&str, &str)]| {
         let mut program = std::process::Command::new(std::env::current_exe().unwrap());
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             program.env_remove(name).env_remove(name.to_uppercase());
         }
         program.args(["--exact", "proxy::proxy_from_environment_is_used_unless_the_socket_sets_one"]);
-        let output = program.env(PLAYED, &url).envs(variables.iter().copied()).output().unwrap();
+        let output = program.env(CHILD_URL, &url).envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{variables:?}: {}", String::from_utf8_lossy(&output.stdout));
     };
     let (proxy, heads) = http_proxy(server.port());
     let (socks_proxy, names) = socks_proxy(server.port(), None);
-    let (http, socks) = (through(&proxy), socks(&socks_proxy, "socks5h"));
+    let (http, socks) = (http_url(&proxy), socks(&socks_proxy, "socks5h"));
     // Each process has one socket that uses the environment, and one that does not.
     for (variables, by_http, by_socks) in [
         (&[][..], 0, 0),
@@ -455,7 +455,7 @@ fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
         (&[("ALL_PROXY", &socks), ("NO_PROXY", "127.0.0.0/8,[::1]/128")], 3, 4),
         (&[("ALL_PROXY", &socks), ("NO_PROXY", "10.0.0.0/8,[::1]/128")], 3, 5),
     ] {
-        play(variables);
+        run_child(variables);
         assert_eq!((requests(&heads).len(), requests(&names).len()), (by_http, by_socks), "{variables:?}");
     }
 }
@@ -499,7 +499,7 @@ mod tls {
         assert_eq!((error.phase, error.retriable), (Phase::Proxy, false), "{error}");
         assert!(error.message.contains("pins do not apply to a proxy"), "{error}");
         tls.add_ca_pem(identity.certificate.as_bytes()).unwrap();
-        echoes(&through_front());
+        assert_echoes(&through_front());
     }
 
     #[test]
@@ -511,13 +511,15 @@ mod tls {
             let (http, heads) = http_proxy(server.port());
             let (socks_proxy, _) = socks_proxy(server.port(), None);
             let front = TlsFront::start(config.clone(), http.port());
-            for proxy in
-                [through(&http), format!("https://localhost:{}", front.port()), socks(&socks_proxy, "socks5")]
-            {
+            for proxy in [
+                http_url(&http),
+                format!("https://localhost:{}", front.port()),
+                socks(&socks_proxy, "socks5"),
+            ] {
                 let client = Client::new(url);
                 client.set_tls(Some(&trusting(&authority))).unwrap();
                 client.set_proxy(Some(&proxy)).unwrap();
-                echoes(&client);
+                assert_echoes(&client);
             }
             assert_eq!(requests(&heads).len(), 2);
         }
@@ -525,11 +527,11 @@ mod tls {
 
     #[test]
     fn proxy_certificate_is_verified_without_pins() {
-        let (authority, stranger) = (Authority::new("Test CA"), Authority::new("Strange CA"));
+        let (authority, untrusted) = (Authority::new("Test CA"), Authority::new("Strange CA"));
         let server = EchoServer::start();
         let (proxy, heads) = http_proxy(server.port());
         let tls = trusting(&authority);
-        for (identity, words) in [(stranger.good(), "Strange CA"), (authority.expired(), "expired")] {
+        for (identity, words) in [(untrusted.good(), "Strange CA"), (authority.expired(), "expired")] {
             let front = TlsFront::start(server_config(&identity, Demands::default()), proxy.port());
             let client = Client::new("ws://server.example/");
             client.set_tls(Some(&tls)).unwrap();
@@ -544,13 +546,13 @@ mod tls {
             assert_ne!(error.tls_alert, 0, "{error}");
             assert!(error.message.contains(words), "{words} in {error}");
         }
-        assert_eq!(requests(&heads).len(), 0, "the proxy got the target before it was trusted");
+        assert_eq!(requests(&heads).len(), 0, "the target was sent to an untrusted proxy");
 
         let front = TlsFront::start(server_config(&authority.good(), Demands::default()), proxy.port());
         tls.add_pin_sha256([7; 32]).unwrap();
         let client = Client::new("ws://server.example/");
         client.set_tls(Some(&tls)).unwrap();
         client.set_proxy(Some(&format!("https://localhost:{}", front.port()))).unwrap();
-        echoes(&client);
+        assert_echoes(&client);
     }
 }

@@ -13,16 +13,16 @@ fn heads(heads: &Heads) -> Vec<String> {
     heads.lock().unwrap().clone()
 }
 
-/// Reads the request and responds with these lines or, if there are none, with an upgrade. `answer` gets the
-/// number of the connection.
-fn server(answer: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> (Scripted, Heads) {
+/// A server that reads the request and sends the response that `respond` returns for the number of the
+/// connection; `None` accepts the upgrade.
+fn server(respond: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> (Scripted, Heads) {
     let seen = Heads::default();
     let own = seen.clone();
     let server = Scripted::start(move |mut peer| {
         let head = peer.read_head();
         own.lock().unwrap().push(head.clone());
-        match answer(peer.number) {
-            Some(answer) => peer.send(answer.as_bytes()),
+        match respond(peer.number) {
+            Some(response) => peer.send(response.as_bytes()),
             None => {
                 peer.answer_upgrade(&head, "");
                 peer.wait_for_end();
@@ -32,13 +32,13 @@ fn server(answer: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> (
     (server, seen)
 }
 
-fn moved(status: u16, location: &str) -> String {
+fn redirect(status: u16, location: &str) -> String {
     format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
 }
 
 /// A server that redirects every request to this URL.
-fn moving(status: u16, location: String) -> (Scripted, Heads) {
-    server(move |_| Some(moved(status, &location)))
+fn redirecting(status: u16, location: String) -> (Scripted, Heads) {
+    server(move |_| Some(redirect(status, &location)))
 }
 
 fn following(url: &str) -> Client {
@@ -47,12 +47,12 @@ fn following(url: &str) -> Client {
     client
 }
 
-fn opens(client: &Client) {
+fn assert_opens(client: &Client) {
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
 }
 
-fn fails(client: &Client) -> Error {
+fn open_error(client: &Client) -> Error {
     client.open().unwrap();
     let error = client.error();
     assert_eq!(error.phase, Phase::Upgrade, "{error}");
@@ -64,7 +64,7 @@ fn redirects_are_followed_and_reported() {
     for status in [301, 302, 303, 307, 308] {
         let (second, arrived) = server(|_| None);
         let target = format!("{}there?a=b", second.url());
-        let (first, _) = moving(status, target.clone());
+        let (first, _) = redirecting(status, target.clone());
         let client = following(&first.url());
         client.enable_event(framewire::EventType::Request, true).unwrap();
         client.open().unwrap();
@@ -99,18 +99,18 @@ fn relative_redirect_targets_are_resolved() {
         ("/abs#fragment", "GET /abs HTTP/1.1"),
         ("?z", "GET /a/b?z HTTP/1.1"),
     ] {
-        let (one, seen) = server(move |number| (number == 0).then(|| moved(302, location)));
+        let (one, seen) = server(move |number| (number == 0).then(|| redirect(302, location)));
         let client = following(&format!("{}a/b?q", one.url()));
-        opens(&client);
+        assert_opens(&client);
         assert!(heads(&seen)[1].starts_with(line), "{location}: {}", heads(&seen)[1]);
     }
     let (second, seen) = server(|_| None);
-    let (first, _) = moving(302, format!("//127.0.0.1:{}/x", second.port()));
-    opens(&following(&first.url()));
+    let (first, _) = redirecting(302, format!("//127.0.0.1:{}/x", second.port()));
+    assert_opens(&following(&first.url()));
     assert!(heads(&seen)[0].starts_with("GET /x "));
     // http: in Location is the same as ws:.
-    let (first, _) = moving(302, format!("http://127.0.0.1:{}/y", second.port()));
-    opens(&following(&first.url()));
+    let (first, _) = redirecting(302, format!("http://127.0.0.1:{}/y", second.port()));
+    assert_opens(&following(&first.url()));
     assert!(heads(&seen)[1].starts_with("GET /y "));
 }
 
@@ -139,12 +139,12 @@ fn malformed_redirect_targets_are_read_like_browsers_do() {
                 peer.wait_for_end();
             }
         });
-        opens(&following(&format!("{}a/b?q", server.url())));
+        assert_opens(&following(&format!("{}a/b?q", server.url())));
         assert!(heads(&seen)[1].starts_with(line), "{location:?}: {}", heads(&seen)[1]);
     }
     let (second, seen) = server(|_| None);
-    let (first, _) = moving(302, format!("\\\\127.0.0.1:{}\\x", second.port()));
-    opens(&following(&first.url()));
+    let (first, _) = redirecting(302, format!("\\\\127.0.0.1:{}\\x", second.port()));
+    assert_opens(&following(&first.url()));
     assert!(heads(&seen)[0].starts_with("GET /x "));
 }
 
@@ -152,7 +152,7 @@ fn malformed_redirect_targets_are_read_like_browsers_do() {
 fn error_401_mentions_credentials_dropped_on_redirect() {
     let unauthorized = |_| Some("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n".into());
     type Set = fn(&Client);
-    let ways: [(&str, Set, bool); 6] = [
+    let cases: [(&str, Set, bool); 6] = [
         ("", |client| client.set_bearer_auth("token").unwrap(), true),
         ("", |client| client.set_basic_auth("bob", "secret").unwrap(), true),
         ("", |client| client.add_header("Cookie", "session=1").unwrap(), true),
@@ -160,29 +160,29 @@ fn error_401_mentions_credentials_dropped_on_redirect() {
         ("bob:secret@", |_| (), true),
         ("", |client| client.add_header("X-Game", "chess").unwrap(), false),
     ];
-    for (user, set, told) in ways {
+    for (user, set, expected) in cases {
         let (second, seen) = server(unauthorized);
-        let (first, _) = moving(307, second.url());
+        let (first, _) = redirecting(307, second.url());
         let client = following(&format!("ws://{user}127.0.0.1:{}/", first.port()));
         set(&client);
-        let error = fails(&client);
+        let error = open_error(&client);
         let (from, to) = (format!("127.0.0.1:{}", first.port()), format!("127.0.0.1:{}", second.port()));
         assert_eq!((error.http_status, error.retriable), (401, false));
-        let says =
+        let is_mentioned =
             error.message.contains(&format!("set for {from} were not sent after its redirect to {to}"));
-        assert_eq!(says, told, "{error}");
+        assert_eq!(is_mentioned, expected, "{error}");
         assert!(!error.message.contains("secret") && !error.message.contains("token"), "{error}");
         let head = heads(&seen).pop().unwrap().to_lowercase();
         assert!(!head.contains("authorization") && !head.contains("cookie"), "{head}");
 
         // Nothing to mention if no credentials were dropped.
         let (one, seen) = server(move |number| match number {
-            0 => Some(moved(307, "/again")),
+            0 => Some(redirect(307, "/again")),
             _ => unauthorized(number),
         });
         let client = following(&format!("ws://{user}127.0.0.1:{}/", one.port()));
         set(&client);
-        let error = fails(&client);
+        let error = open_error(&client);
         assert!(!error.message.contains("not sent"), "{error}");
         assert_eq!(heads(&seen).len(), 2);
     }
@@ -200,13 +200,13 @@ fn credentials_are_sent_only_to_their_origin() {
     let secret = |head: &str| head.contains("\r\nAuthorization:") || head.contains("\r\nCookie:");
     for (user, header) in [("bob:secret@", false), ("", true)] {
         let (second, seen) = server(|_| None);
-        let (first, shown) = moving(307, second.url());
+        let (first, seen_by_first) = redirecting(307, second.url());
         let client = with_secrets(first.port(), user);
         if header {
             client.set_bearer_auth("token").unwrap();
         }
-        opens(&client);
-        assert!(secret(&heads(&shown)[0]));
+        assert_opens(&client);
+        assert!(secret(&heads(&seen_by_first)[0]));
         let head = &heads(&seen)[0];
         assert!(!secret(head), "{head}");
         assert!(
@@ -214,34 +214,34 @@ fn credentials_are_sent_only_to_their_origin() {
             "{head}"
         );
 
-        let (one, seen) = server(|number| (number == 0).then(|| moved(307, "/again")));
+        let (one, seen) = server(|number| (number == 0).then(|| redirect(307, "/again")));
         let client = with_secrets(one.port(), user);
         if header {
             client.set_bearer_auth("token").unwrap();
         }
-        opens(&client);
+        assert_opens(&client);
         assert!(heads(&seen)[1].contains("\r\nAuthorization:") && heads(&seen)[1].contains("\r\nCookie:"));
     }
 }
 
 #[test]
 fn redirect_loop_ends_at_the_limit() {
-    let (one, _) = moving(302, "/".into());
+    let (one, _) = redirecting(302, "/".into());
     let client = Client::new(&one.url());
     client.set_max_redirects(3).unwrap();
-    let error = fails(&client);
+    let error = open_error(&client);
     assert_eq!((error.kind, error.http_status, error.retriable), (ErrorKind::Http, 302, false), "{error}");
     assert!(error.message.contains("limit"), "{error}");
     assert_eq!(client.response_status(), 302);
     assert_eq!(one.connections(), 4);
     // Each open restarts the count.
-    assert_eq!(fails(&client).http_status, 302);
+    assert_eq!(open_error(&client).http_status, 302);
     assert_eq!(one.connections(), 8);
 }
 
 #[test]
 fn connect_timeout_covers_all_redirects() {
-    let (one, _) = moving(302, "/".into());
+    let (one, _) = redirecting(302, "/".into());
     let client = Client::new(&one.url());
     client.set_max_redirects(u32::MAX).unwrap();
     client.set_connect_timeout(200).unwrap();
@@ -260,8 +260,8 @@ fn invalid_redirects_are_errors() {
         ("ws://[fe80::1%25lo]/", "zone"),
         ("mailto:bob", "scheme"),
     ] {
-        let (one, _) = moving(301, location.into());
-        let error = fails(&following(&one.url()));
+        let (one, _) = redirecting(301, location.into());
+        let error = open_error(&following(&one.url()));
         assert_eq!(
             (error.kind, error.http_status, error.retriable),
             (ErrorKind::Http, 301, false),
@@ -270,22 +270,22 @@ fn invalid_redirects_are_errors() {
         assert!(error.message.contains(words), "{words} in {error}");
     }
     let (one, _) = server(|_| Some("HTTP/1.1 302 x\r\nContent-Length: 0\r\n\r\n".into()));
-    assert_eq!(fails(&following(&one.url())).http_status, 302);
+    assert_eq!(open_error(&following(&one.url())).http_status, 302);
     let (one, _) = server(|_| Some("HTTP/1.1 300 x\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".into()));
-    assert_eq!(fails(&following(&one.url())).http_status, 300);
+    assert_eq!(open_error(&following(&one.url())).http_status, 300);
     assert_eq!(one.connections(), 1);
 }
 
 #[test]
 fn failure_after_a_redirect_names_the_new_server() {
     let (second, _) = server(|_| Some("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno".into()));
-    let (first, _) = moving(302, second.url());
+    let (first, _) = redirecting(302, second.url());
     let client = following(&first.url());
-    assert_eq!(fails(&client).http_status, 403);
+    assert_eq!(open_error(&client).http_status, 403);
     assert_eq!(client.response_body(), b"no");
     assert_eq!(client.url(), second.url());
     // It starts at its own URL again.
-    assert_eq!(fails(&client).http_status, 403);
+    assert_eq!(open_error(&client).http_status, 403);
     assert_eq!(first.connections(), 2);
 }
 
@@ -302,18 +302,18 @@ fn redirect_from_wss_to_ws_is_refused() {
     tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
     let config = server_config(&authority.good(), Demands::default());
     let (plain, _) = server(|_| None);
-    let (first, _) = moving(302, plain.url());
+    let (first, _) = redirecting(302, plain.url());
     let front = TlsFront::start(config.clone(), first.port());
     let client = following(&format!("wss://localhost:{}/", front.port()));
     client.set_tls(Some(&tls)).unwrap();
-    let error = fails(&client);
+    let error = open_error(&client);
     assert_eq!((error.kind, error.http_status, error.retriable), (ErrorKind::Http, 302, false), "{error}");
     assert!(error.message.contains("wss to ws"), "{error}");
     assert_eq!(plain.connections(), 0);
 
     // From ws to wss is allowed and keeps the credentials.
     type Set = fn(&Client);
-    let ways: [(&str, Set, &str); 4] = [
+    let cases: [(&str, Set, &str); 4] = [
         ("bob:secret@", |_| (), "Authorization: Basic Ym9iOnNlY3JldA=="),
         (
             "",
@@ -325,23 +325,23 @@ fn redirect_from_wss_to_ws_is_refused() {
     ];
     let (host, seen) = server(|_| None);
     let upgraded = TlsFront::start(config.clone(), host.port());
-    for (user, set, line) in ways {
+    for (user, set, line) in cases {
         // To the same host, and to another one.
         for (name, sent) in [("localhost", true), ("127.0.0.1", false)] {
-            let (first, _) = moving(302, format!("wss://localhost:{}/", upgraded.port()));
+            let (first, _) = redirecting(302, format!("wss://localhost:{}/", upgraded.port()));
             let client = following(&format!("ws://{user}{name}:{}/", first.port()));
             client.set_tls(Some(&tls)).unwrap();
             set(&client);
-            opens(&client);
+            assert_opens(&client);
             let head = heads(&seen).pop().unwrap();
             assert_eq!(head.contains(&format!("\r\n{line}\r\n")), sent, "{name}: {head}");
         }
     }
     let secure = TlsFront::start(config, plain.port());
-    let (first, _) = moving(302, format!("wss://localhost:{}/", secure.port()));
+    let (first, _) = redirecting(302, format!("wss://localhost:{}/", secure.port()));
     let client = following(&first.url());
     client.set_tls(Some(&tls)).unwrap();
-    opens(&client);
+    assert_opens(&client);
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn cookies_are_sent_to_the_server_that_set_them() {
     });
     let client = following(&first.url());
     client.set_cookies(true).unwrap();
-    opens(&client);
+    assert_opens(&client);
     let heads_of_first = heads(&seen);
     assert!(!heads_of_first[0].contains("Cookie"), "{}", heads_of_first[0]);
     assert!(heads_of_first[1].contains("\r\nCookie: a=1\r\n"), "{}", heads_of_first[1]);
@@ -387,7 +387,7 @@ fn deleted_cookie_is_not_sent() {
     let client = Client::new(&server.url());
     client.set_cookies(true).unwrap();
     for expected in [None, Some("a=1; b=2; c=3"), Some("c=3")] {
-        opens(&client);
+        assert_opens(&client);
         client.abort().unwrap();
         assert!(client.end().is_terminal());
         let head = heads(&seen).pop().unwrap();
@@ -406,25 +406,25 @@ fn cookies_are_kept_until_disabled() {
         peer.wait_for_end();
     });
     let client = Client::new(&server.url());
-    let visit = || {
-        opens(&client);
+    let next_request_head = || {
+        assert_opens(&client);
         client.abort().unwrap();
         assert!(client.end().is_terminal());
         heads(&seen).pop().unwrap()
     };
-    assert!(!visit().contains("\r\nCookie"), "the first");
-    assert!(!visit().contains("\r\nCookie"), "cookies are off by default");
+    assert!(!next_request_head().contains("\r\nCookie"), "no cookie has been set yet");
+    assert!(!next_request_head().contains("\r\nCookie"), "cookies are off by default");
     client.set_cookies(true).unwrap();
-    assert!(!visit().contains("\r\nCookie"), "nothing was kept while they were off");
-    assert!(visit().contains("\r\nCookie: n=2\r\n"));
-    assert!(visit().contains("\r\nCookie: n=3\r\n"));
+    assert!(!next_request_head().contains("\r\nCookie"), "no cookie is stored while cookies are off");
+    assert!(next_request_head().contains("\r\nCookie: n=2\r\n"));
+    assert!(next_request_head().contains("\r\nCookie: n=3\r\n"));
     client.add_header("cookie", "mine=1").unwrap();
-    let head = visit();
+    let head = next_request_head();
     assert!(head.contains("\r\ncookie: mine=1\r\n") && !head.contains("n="), "{head}");
     client.set_cookies(false).unwrap();
     client.set_cookies(true).unwrap();
     let other = Client::new(&server.url());
     other.set_cookies(true).unwrap();
-    opens(&other);
-    assert!(!heads(&seen).pop().unwrap().contains("\r\nCookie"), "each socket has its own");
+    assert_opens(&other);
+    assert!(!heads(&seen).pop().unwrap().contains("\r\nCookie"), "each socket has its own cookies");
 }

@@ -1,6 +1,6 @@
-//! The upgrade request: what is sent, and what the game can see and change.
+//! The upgrade request: what is sent, and what the application can read and change.
 
-use crate::common::{Client, Seen, alone};
+use crate::common::{Client, Seen, exclusive};
 use framewire::{Code, ErrorKind, EventKind, EventType, Extension, LogLevel, Phase, Piece, Request, Segment};
 use framewire_servers::Scripted;
 use std::sync::{Arc, Mutex};
@@ -32,16 +32,16 @@ fn end(client: &Client, heads: &Mutex<Vec<String>>, name: &str) -> Vec<String> {
     let mut head = String::new();
     // The server records a request after responding.
     crate::common::wait_until("the request", || {
-        heads.lock().unwrap().pop().is_some_and(|noted| {
-            head = noted;
+        heads.lock().unwrap().pop().is_some_and(|recorded| {
+            head = recorded;
             true
         })
     });
     let fields = head.lines().filter_map(|line| line.split_once(": "));
-    fields.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+    fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
 }
 
-/// The same for a request that the game changes.
+/// The same for a request that the application changes.
 fn sent_after(
     client: &Client,
     heads: &Mutex<Vec<String>>,
@@ -67,8 +67,8 @@ fn default_user_agent_can_be_replaced() {
     let (server, heads) = server();
     let client = Client::new(&server.url());
     assert_eq!(sent(&client, &heads, "User-Agent"), [USER_AGENT]);
-    let shown = |request: &Request| assert_eq!(request.header("user-agent").as_deref(), Some(USER_AGENT));
-    assert_eq!(sent_after(&client, &heads, "User-Agent", shown), [USER_AGENT]);
+    let check = |request: &Request| assert_eq!(request.header("user-agent").as_deref(), Some(USER_AGENT));
+    assert_eq!(sent_after(&client, &heads, "User-Agent", check), [USER_AGENT]);
     let replaced = sent_after(&client, &heads, "User-Agent", |request| {
         request.set_header("user-agent", "Game/1").unwrap();
     });
@@ -121,8 +121,8 @@ fn request_shows_the_headers_that_are_sent_and_can_remove_them() {
     let client = Client::new(&server.url().replace("ws://", "ws://bob:secret@"));
     client.set_origin(Some("https://game.example")).unwrap();
     for (name, value) in [("Origin", "https://game.example"), ("Authorization", "Basic Ym9iOnNlY3JldA==")] {
-        let shown = |request: &Request| assert_eq!(request.header(name).as_deref(), Some(value));
-        assert_eq!(sent_after(&client, &heads, name, shown), [value]);
+        let check = |request: &Request| assert_eq!(request.header(name).as_deref(), Some(value));
+        assert_eq!(sent_after(&client, &heads, name, check), [value]);
         let remove = |request: &Request| request.remove_header(name).unwrap();
         assert_eq!(sent_after(&client, &heads, name, remove), [""; 0]);
         let replace = |request: &Request| request.set_header(name, "other").unwrap();
@@ -194,7 +194,7 @@ impl Extension for Offering {
 
 #[test]
 fn invalid_extension_offer_is_omitted_and_logged() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let warnings = Arc::new(Mutex::new(0));
     let own = warnings.clone();
     let log = move |_: LogLevel, _: u64, _: &str, message: &str| {
@@ -204,7 +204,7 @@ fn invalid_extension_offer_is_omitted_and_logged() {
     };
     framewire::set_log(LogLevel::Warn, Some(Arc::new(log)));
     let (server, heads) = server();
-    for (offer, good) in [
+    for (offer, is_valid) in [
         ("x-good; key=\"7\"", true),
         ("x-good; a, x-good; b", true),
         ("", false),
@@ -222,9 +222,9 @@ fn invalid_extension_offer_is_omitted_and_logged() {
         client.add_extension(Arc::new(Offering(offer))).unwrap();
         let before = *warnings.lock().unwrap();
         let offered = sent(&client, &heads, "Sec-WebSocket-Extensions");
-        let expected: &[&str] = if good { &[offer] } else { &[] };
+        let expected: &[&str] = if is_valid { &[offer] } else { &[] };
         assert_eq!(offered, expected, "{offer:?}");
-        assert_eq!(*warnings.lock().unwrap() - before, usize::from(!good), "{offer:?}");
+        assert_eq!(*warnings.lock().unwrap() - before, usize::from(!is_valid), "{offer:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::common::{Client, Seen, alone};
+use crate::common::{Client, Seen, exclusive};
 use framewire::{Error, ErrorKind, LogLevel, Phase, Roots, Tls};
 use framewire_servers::certs::{self, Demands, Identity, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
@@ -32,7 +32,7 @@ fn opening(server: &EchoServer, tls: Option<&Tls>) -> Client {
 }
 
 /// Opens and echoes, so that session tickets have been received.
-fn echoes(server: &EchoServer, tls: Option<&Tls>) {
+fn assert_echoes(server: &EchoServer, tls: Option<&Tls>) {
     let client = opening(server, tls);
     assert_eq!(client.next(), Seen::Open);
     client.send_text("hello").unwrap();
@@ -52,14 +52,14 @@ fn refused(server: &EchoServer, tls: Option<&Tls>) -> Error {
 
 #[test]
 fn invalid_certificates_are_refused_with_the_reason() {
-    let (authority, stranger) = (Authority::new("Test CA"), Authority::new("Strange CA"));
+    let (authority, untrusted) = (Authority::new("Test CA"), Authority::new("Strange CA"));
     let trusted = trusting(&authority);
     for (identity, words) in [
         (authority.expired(), "expired"),
         (authority.not_yet_valid(), "not valid before"),
         (authority.for_another_host(), "elsewhere.example"),
         (certs::self_signed(), "self-signed"),
-        (stranger.good(), "Strange CA"),
+        (untrusted.good(), "Strange CA"),
     ] {
         let server = server(&identity);
         let error = refused(&server, Some(&trusted));
@@ -81,7 +81,7 @@ fn added_authority_is_trusted_by_name_and_address() {
     let authority = Authority::new("Test CA");
     let server = server(&authority.good());
     let tls = trusting(&authority);
-    echoes(&server, Some(&tls));
+    assert_echoes(&server, Some(&tls));
     let by_address = Client::new(&format!("wss://127.0.0.1:{}/", server.port()));
     by_address.set_tls(Some(&tls)).unwrap();
     by_address.open().unwrap();
@@ -95,7 +95,7 @@ fn tls_changes_affect_sockets_opened_later() {
     let tls = Tls::create().unwrap();
     refused(&server, Some(&tls));
     tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
-    echoes(&server, Some(&tls));
+    assert_echoes(&server, Some(&tls));
     assert!(tls.add_ca_pem(b"nothing usable").is_err());
     // A socket keeps its settings alive.
     let client = Client::new(&server.url("/"));
@@ -117,7 +117,7 @@ fn pinned_key_must_match() {
     let matching = trusting(&authority);
     matching.add_pin_sha256([0; 32]).unwrap();
     matching.add_pin_sha256(own).unwrap();
-    echoes(&server, Some(&matching));
+    assert_echoes(&server, Some(&matching));
 
     let other = trusting(&authority);
     other.add_pin_sha256([0; 32]).unwrap();
@@ -138,14 +138,14 @@ fn openssl_self_signed_certificate_is_trusted_when_added_or_pinned() {
         let added = Tls::create().unwrap();
         assert!(refused(&server, Some(&added)).message.contains("fw_tls_add_ca_pem"));
         added.add_ca_pem(identity.certificate.as_bytes()).unwrap();
-        echoes(&server, Some(&added));
+        assert_echoes(&server, Some(&added));
 
         let pinned = Tls::create().unwrap();
         pinned.add_pin_sha256(pin).unwrap();
         // With the built-in roots, a pin does not replace verification.
         refused(&server, Some(&pinned));
         pinned.set_roots(Roots::None).unwrap();
-        echoes(&server, Some(&pinned));
+        assert_echoes(&server, Some(&pinned));
 
         let other = self::server(&certs::self_signed_like_openssl());
         refused(&other, Some(&added));
@@ -167,7 +167,7 @@ fn client_certificate_is_sent_on_request() {
         let with = trusting(&authority);
         let identity = authority.client();
         with.set_client_cert_pem(identity.certificate.as_bytes(), identity.key.as_bytes()).unwrap();
-        echoes(&server, Some(&with));
+        assert_echoes(&server, Some(&with));
     }
 }
 
@@ -178,7 +178,7 @@ fn insecure_accepts_any_certificate() {
         let server = server(&identity);
         let tls = Tls::create().unwrap();
         tls.set_insecure(true).unwrap();
-        echoes(&server, Some(&tls));
+        assert_echoes(&server, Some(&tls));
         tls.set_insecure(false).unwrap();
         refused(&server, Some(&tls));
     }
@@ -186,7 +186,7 @@ fn insecure_accepts_any_certificate() {
 
 #[test]
 fn insecure_logs_a_warning() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = server(&certs::self_signed());
     let warnings = Arc::new(AtomicUsize::new(0));
     let own = warnings.clone();
@@ -199,7 +199,7 @@ fn insecure_logs_a_warning() {
     );
     let tls = Tls::create().unwrap();
     tls.set_insecure(true).unwrap();
-    echoes(&server, Some(&tls));
+    assert_echoes(&server, Some(&tls));
     assert!(warnings.load(Ordering::SeqCst) > 0);
     framewire::set_log(LogLevel::Off, None);
 }
@@ -211,12 +211,12 @@ fn sockets_with_shared_settings_resume_sessions() {
         let demands = Demands { versions, ..Demands::default() };
         let server = EchoServer::start_tls(server_config(&authority.good(), demands));
         let tls = trusting(&authority);
-        echoes(&server, Some(&tls));
+        assert_echoes(&server, Some(&tls));
         assert_eq!(server.resumed(), 0);
-        echoes(&server, Some(&tls));
+        assert_echoes(&server, Some(&tls));
         assert_eq!(server.resumed(), 1, "{versions:?}");
         // Other settings have their own session cache, and do not trust the server.
-        echoes(&server, Some(&trusting(&authority)));
+        assert_echoes(&server, Some(&trusting(&authority)));
         assert_eq!(server.resumed(), 1);
         refused(&server, None);
     }
@@ -227,7 +227,7 @@ fn tls_1_2_is_supported() {
     let authority = Authority::new("Test CA");
     let demands = Demands { versions: Some(TLS12), ..Demands::default() };
     let server = EchoServer::start_tls(server_config(&authority.good(), demands));
-    echoes(&server, Some(&trusting(&authority)));
+    assert_echoes(&server, Some(&trusting(&authority)));
 }
 
 #[test]
@@ -238,8 +238,8 @@ fn large_messages_pass_over_tls() {
     assert_eq!(client.next(), Seen::Open);
     let message: Vec<u8> = (0..3_000_000).map(|n| (n % 239) as u8).collect();
     client.send_binary(&message).unwrap();
-    let Seen::Binary(back) = client.next() else { panic!("not a binary message") };
-    assert!(back == message);
+    let Seen::Binary(echo) = client.next() else { panic!("not a binary message") };
+    assert!(echo == message);
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub struct Scenario {
     pub places: Vec<Place>,
     /// The phase of the connection after the client has received this many bytes; `None` where the order
     /// of the bytes varies.
-    pub heard: Vec<(usize, Option<Phase>)>,
-    /// Whether the server refuses, without a fault.
+    pub phases: Vec<(usize, Option<Phase>)>,
+    /// Whether the server refuses the upgrade without a fault.
     pub refuses: bool,
     /// The CA that the client trusts, as PEM.
     pub authority: Option<String>,
@@ -67,11 +67,11 @@ fn close_frame() -> usize {
     frame(FRAMES.len()) + 2
 }
 
-/// What an HTTP/2 server sends before its first DATA.
+/// The length of what an HTTP/2 server sends before its first DATA.
 const HTTP2_HEAD: usize = 90;
 
 /// Sends everything, then waits for the client.
-fn play(mut peer: Peer) {
+fn serve_frames(mut peer: Peer) {
     peer.answer(HEAD.as_bytes());
     FRAMES.iter().for_each(|(first_byte, payload)| peer.send_frame(*first_byte, payload));
     if peer.read_close().is_some() {
@@ -82,7 +82,7 @@ fn play(mut peer: Peer) {
 
 /// A WebSocket server that sends first and closes.
 pub fn plain() -> Scenario {
-    let server = Scripted::start(play);
+    let server = Scripted::start(serve_frames);
     let named = [
         ("the connection", 0),
         ("the status line", 9),
@@ -97,13 +97,13 @@ pub fn plain() -> Scenario {
         ("the close frame", close_frame() + 1),
     ];
     Scenario {
-        heard: heard_behind(0),
+        phases: phases_after(0),
         ..Scenario::of("ws", server.port(), places(Side::Server, &named), vec![Box::new(server)])
     }
 }
 
-/// The phases of that server, after this many bytes of a proxy.
-fn heard_behind(before: usize) -> Vec<(usize, Option<Phase>)> {
+/// The phases of `plain`, after this many bytes of a proxy.
+fn phases_after(before: usize) -> Vec<(usize, Option<Phase>)> {
     vec![
         (before, Some(Phase::Upgrade)),
         (before + HEAD_LEN, Some(Phase::Open)),
@@ -115,7 +115,7 @@ fn heard_behind(before: usize) -> Vec<(usize, Option<Phase>)> {
 /// An echo server, so that faults in the client's bytes have an effect.
 fn echoing() -> Scenario {
     let server = EchoServer::start();
-    let request = length_of_the_request();
+    let request = request_length();
     let named = [
         ("the request line", 1),
         ("the header fields of the request", request / 2),
@@ -127,22 +127,22 @@ fn echoing() -> Scenario {
     Scenario::of("an echo", server.port(), places(Side::Client, &named), vec![Box::new(server)])
 }
 
-/// The request. The port has five digits, as ephemeral ports do.
-fn length_of_the_request() -> usize {
-    let (tell, told) = mpsc::channel();
-    let server = Scripted::start(move |mut peer| _ = tell.send(peer.read_head().len()));
+/// Measures the length of the request. The port has five digits, as ephemeral ports do.
+fn request_length() -> usize {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| _ = report.send(peer.read_head().len()));
     let client = Client::opening(&server.url());
-    let length = told.recv().expect("the client asks");
+    let length = reported.recv().expect("the client sends a request");
     client.end();
     length
 }
 
 pub fn refusing() -> Scenario {
     let body = "a".repeat(400);
-    let answer = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 400\r\n\r\n{body}");
-    let head = answer.len() - body.len();
+    let response = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 400\r\n\r\n{body}");
+    let head = response.len() - body.len();
     let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
-    let server = Scripted::answering(answer);
+    let server = Scripted::answering(response);
     let scenario =
         Scenario::of("a refusal", server.port(), places(Side::Server, &named), vec![Box::new(server)]);
     Scenario { refuses: true, ..scenario }
@@ -150,36 +150,42 @@ pub fn refusing() -> Scenario {
 
 fn redirecting() -> Scenario {
     let target = EchoServer::start();
-    let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
-    let server = Scripted::answering(answer);
+    let response =
+        format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
+    let server = Scripted::answering(response);
     let all = places(Side::Server, &[("its status", 10), ("its location", 32), ("its end", 70)]);
     Scenario::of("a redirect", server.port(), all, vec![Box::new(server), Box::new(target)])
 }
 
 /// A proxy that accepts everything, in front of the server that sends everything.
-fn proxied(name: &'static str, agree: fn(&mut Peer), answer: usize, proxy: fn(u16) -> String) -> Scenario {
-    let server = Scripted::start(play);
+fn proxied(
+    name: &'static str,
+    handshake: fn(&mut Peer),
+    response: usize,
+    proxy: fn(u16) -> String,
+) -> Scenario {
+    let server = Scripted::start(serve_frames);
     let backend = server.port();
     let proxy_server = Scripted::start(move |mut peer| {
-        agree(&mut peer);
+        handshake(&mut peer);
         if let Ok(server) = TcpStream::connect(("127.0.0.1", backend)) {
             relay(peer.stream(), &server);
         }
     });
     let named = [
-        ("its first word", 0),
-        ("its answer", answer / 2),
-        ("its end", answer - 1),
-        ("the server behind it", answer + 30),
+        ("the start of its response", 0),
+        ("the middle of its response", response / 2),
+        ("the end of its response", response - 1),
+        ("the server behind it", response + 30),
     ];
     let mut all = places(Side::Server, &named);
-    all.extend(places(Side::Client, &[("what it is asked", 1), ("for whom", 12)]));
-    let mut heard = vec![(0, Some(Phase::Proxy))];
-    heard.extend(heard_behind(answer));
+    all.extend(places(Side::Client, &[("the request to it", 1), ("the target", 12)]));
+    let mut phases = vec![(0, Some(Phase::Proxy))];
+    phases.extend(phases_after(response));
     Scenario {
         url: |_| "ws://127.0.0.1:9/".to_owned(),
         proxy: Some(proxy),
-        heard,
+        phases,
         ..Scenario::of(name, proxy_server.port(), all, vec![Box::new(proxy_server), Box::new(server)])
     }
 }
@@ -189,16 +195,16 @@ const TUNNEL: &[u8] = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n
 const SOCKS: [&[u8]; 2] = [&[5, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 0, 9]];
 
 pub fn http_proxy() -> Scenario {
-    let agree = |peer: &mut Peer| {
+    let handshake = |peer: &mut Peer| {
         if !peer.read_head().is_empty() {
             peer.send(TUNNEL);
         }
     };
-    proxied("an HTTP proxy", agree, TUNNEL.len(), |port| format!("http://127.0.0.1:{port}"))
+    proxied("an HTTP proxy", handshake, TUNNEL.len(), |port| format!("http://127.0.0.1:{port}"))
 }
 
 pub fn socks_proxy() -> Scenario {
-    let agree = |peer: &mut Peer| {
+    let handshake = |peer: &mut Peer| {
         // A greeting of one method, then a request for an IPv4 address.
         if peer.stream().read_exact(&mut [0; 3]).is_ok() {
             peer.send(SOCKS[0]);
@@ -207,7 +213,7 @@ pub fn socks_proxy() -> Scenario {
             }
         }
     };
-    proxied("a SOCKS5 proxy", agree, SOCKS.concat().len(), |port| format!("socks5://127.0.0.1:{port}"))
+    proxied("a SOCKS5 proxy", handshake, SOCKS.concat().len(), |port| format!("socks5://127.0.0.1:{port}"))
 }
 
 fn secure() -> Scenario {
@@ -226,7 +232,7 @@ fn secure() -> Scenario {
     Scenario {
         url: |port| format!("wss://localhost:{port}/count?n=200&size=20"),
         authority: Some(authority.pem()),
-        heard: vec![(0, Some(Phase::Tls)), (500, None), (3_500, Some(Phase::Open))],
+        phases: vec![(0, Some(Phase::Tls)), (500, None), (3_500, Some(Phase::Open))],
         ..Scenario::of("wss", server.port(), all, vec![Box::new(server)])
     }
 }
@@ -237,7 +243,7 @@ pub fn http2() -> Scenario {
     let named = [
         ("SETTINGS", 3),
         ("a setting", 12),
-        ("SETTINGS taken", 40),
+        ("the acknowledgement of SETTINGS", 40),
         ("HEADERS", 70),
         ("DATA", HTTP2_HEAD + 2),
         ("the payload of DATA", HTTP2_HEAD + 11),
@@ -247,7 +253,7 @@ pub fn http2() -> Scenario {
     all.extend(places(Side::Client, &named));
     Scenario {
         http: HttpVersion::Http2,
-        heard: vec![
+        phases: vec![
             (0, Some(Phase::Upgrade)),
             // The response and the acknowledgement of SETTINGS, in any order.
             (HTTP2_HEAD - 9, None),
@@ -272,7 +278,7 @@ impl Scenario {
             proxy: None,
             http: HttpVersion::Auto,
             places,
-            heard: vec![(0, Some(Phase::Upgrade))],
+            phases: vec![(0, Some(Phase::Upgrade))],
             refuses: false,
             authority: None,
             _servers: servers,
@@ -280,8 +286,8 @@ impl Scenario {
     }
 
     /// Returns the phase after the client has received this many bytes and no more.
-    pub fn phase_after(&self, heard: usize) -> Option<Phase> {
-        self.heard.iter().rev().find(|(from, _)| *from <= heard).and_then(|(_, phase)| *phase)
+    pub fn phase_after(&self, received: usize) -> Option<Phase> {
+        self.phases.iter().rev().find(|(from, _)| *from <= received).and_then(|(_, phase)| *phase)
     }
 }
 

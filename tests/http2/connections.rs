@@ -13,7 +13,7 @@ use framewire_servers::frames::{
 use framewire_servers::{Behaviour, Http2Server, Peer, Scripted};
 
 /// An HTTP/2 server without TLS that is scripted frame by frame.
-fn played(script: impl Fn(&mut FramePeer, usize) + Send + Sync + 'static) -> Scripted {
+fn scripted(script: impl Fn(&mut FramePeer, usize) + Send + Sync + 'static) -> Scripted {
     Scripted::start(move |peer: Peer| {
         if let Some(mut frames) = FramePeer::new(&peer) {
             script(&mut frames, peer.number);
@@ -33,15 +33,15 @@ fn opening(server: &Scripted, count: usize) -> Vec<Client> {
     clients
 }
 
-fn opened(clients: &[Client]) {
+fn assert_open(clients: &[Client]) {
     clients.iter().for_each(|client| assert_eq!(client.next(), Seen::Open));
 }
 
 #[test]
 fn sockets_wait_on_one_connection_until_its_stream_limit_rises() {
-    let rises = Arc::new(AtomicBool::new(false));
-    let own = rises.clone();
-    let server = played(move |peer, _| {
+    let is_raised = Arc::new(AtomicBool::new(false));
+    let own = is_raised.clone();
+    let server = scripted(move |peer, _| {
         peer.websockets(0);
         wait_until("the test to continue", || own.load(Ordering::SeqCst));
         peer.settings(&[(MAX_CONCURRENT_STREAMS, 100)]);
@@ -54,15 +54,15 @@ fn sockets_wait_on_one_connection_until_its_stream_limit_rises() {
     assert_eq!(server.connections(), 1);
     // A socket that is opened later waits with the others.
     let late = opening(&server, 1);
-    rises.store(true, Ordering::SeqCst);
-    opened(&clients);
-    opened(&late);
+    is_raised.store(true, Ordering::SeqCst);
+    assert_open(&clients);
+    assert_open(&late);
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
 fn stream_limit_zero_times_out_and_is_named() {
-    let server = played(|peer, _| {
+    let server = scripted(|peer, _| {
         peer.websockets(0);
         assert_eq!(peer.request(), None, "a request beyond the limit");
     });
@@ -83,7 +83,7 @@ fn stream_limit_zero_times_out_and_is_named() {
 fn stream_limit_one_gives_each_socket_a_connection() {
     // From the start, and after a limit of 0.
     for zero_first in [false, true] {
-        let server = played(move |peer, _| {
+        let server = scripted(move |peer, _| {
             if zero_first {
                 peer.websockets(0);
                 peer.settings(&[(MAX_CONCURRENT_STREAMS, 1)]);
@@ -93,7 +93,7 @@ fn stream_limit_one_gives_each_socket_a_connection() {
             peer.accept_all();
         });
         let clients = opening(&server, 12);
-        opened(&clients);
+        assert_open(&clients);
         assert_eq!(server.connections(), 12);
     }
 }
@@ -103,7 +103,7 @@ fn lowered_stream_limit_opens_one_more_connection() {
     for lowered in [0, 1] {
         let seen = Arc::new(AtomicBool::new(false));
         let own = seen.clone();
-        let server = played(move |peer, number| {
+        let server = scripted(move |peer, number| {
             peer.websockets(100);
             if number == 0 {
                 for _ in 0..2 {
@@ -121,17 +121,17 @@ fn lowered_stream_limit_opens_one_more_connection() {
             peer.accept_all();
         });
         let first = opening(&server, 2);
-        opened(&first);
+        assert_open(&first);
         wait_until("the client's acknowledgement", || seen.load(Ordering::SeqCst));
         let next = opening(&server, 5);
-        opened(&next);
+        assert_open(&next);
         assert_eq!(server.connections(), 2);
     }
 }
 
 #[test]
 fn refused_stream_is_retried_once() {
-    let server = played(|peer, _| {
+    let server = scripted(|peer, _| {
         peer.websockets(100);
         while let Some(stream) = peer.request() {
             peer.reset(stream, REFUSED_STREAM);
@@ -148,7 +148,7 @@ fn refused_stream_is_retried_once() {
 #[test]
 fn goaway_costs_at_most_one_connection_per_socket() {
     // Instead of a response, and before any request.
-    let unanswered = played(|peer, _| {
+    let unanswered = scripted(|peer, _| {
         peer.websockets(100);
         if peer.request().is_some() {
             peer.go_away(0, NO_ERROR);
@@ -158,16 +158,16 @@ fn goaway_costs_at_most_one_connection_per_socket() {
     assert!(clients[0].error().retriable);
     assert_eq!(unanswered.connections(), 2);
 
-    let unwilling = played(|peer, _| {
+    let refusing = scripted(|peer, _| {
         peer.at_once(|peer| {
             peer.websockets(100);
             peer.go_away(0, NO_ERROR);
         });
         assert_eq!(peer.request(), None);
     });
-    let clients = opening(&unwilling, 6);
+    let clients = opening(&refusing, 6);
     clients.iter().for_each(|client| assert!(client.error().retriable));
-    assert!(unwilling.connections() <= 6, "{}", unwilling.connections());
+    assert!(refusing.connections() <= 6, "{}", refusing.connections());
 }
 
 #[test]
@@ -188,14 +188,14 @@ fn waiting_sockets_share_the_next_connection_after_a_cancel() {
             client.open().unwrap();
         }
         clients[0].abort().unwrap();
-        opened(&clients[1..]);
+        assert_open(&clients[1..]);
         assert!(server.connections() <= 2 * round, "{} in round {round}", server.connections());
     }
 }
 
 #[test]
 fn each_retry_opens_at_most_two_connections() {
-    let server = played(|peer, _| {
+    let server = scripted(|peer, _| {
         peer.websockets(100);
         peer.request();
     });
@@ -219,7 +219,7 @@ fn meaningless_fields_in_a_connect_response_are_ignored() {
         b"\x00\x11transfer-encoding\x07chunked",
     ];
     for block in blocks {
-        let server = played(move |peer, _| {
+        let server = scripted(move |peer, _| {
             peer.websockets(100);
             let stream = peer.request().expect("a request");
             peer.answer(stream, &[STATUS_200, block].concat());

@@ -46,12 +46,12 @@ impl Host {
     }
 
     /// Connections accepted, how many of them use HTTP/1.1, and requests over HTTP/2.
-    fn counted(&self) -> (usize, usize, usize) {
+    fn counts(&self) -> (usize, usize, usize) {
         (self.server.connections(), self.server.http1_connections(), self.server.streams())
     }
 }
 
-fn echoes(client: &Client, version: u32) {
+fn assert_echoes(client: &Client, version: u32) {
     assert_eq!(client.next(), Seen::Open);
     assert_eq!(client.http_version(), version);
     client.send_text("hello").unwrap();
@@ -70,11 +70,11 @@ fn refused_connect_falls_back_to_http1_once_and_is_remembered() {
     paths.extend(["/protocol-error", "/http1-only", "/status/501/later"].map(str::to_owned));
     for path in paths {
         let host = Host::both();
-        echoes(&host.opening(&path), 1);
-        assert_eq!(host.counted(), (2, 1, 1), "{path}");
+        assert_echoes(&host.opening(&path), 1);
+        assert_eq!(host.counts(), (2, 1, 1), "{path}");
         // The result is remembered.
-        echoes(&host.opening("/"), 1);
-        assert_eq!(host.counted(), (3, 2, 1), "{path}");
+        assert_echoes(&host.opening("/"), 1);
+        assert_eq!(host.counts(), (3, 2, 1), "{path}");
     }
 }
 
@@ -88,7 +88,7 @@ fn definitive_refusals_do_not_fall_back() {
         assert_eq!((error.kind, error.phase), (ErrorKind::Http, Phase::Upgrade));
         assert_eq!((host.server.http1_connections(), host.server.streams()), (0, count + 1), "{path}");
     }
-    echoes(&host.opening("/"), 2);
+    assert_echoes(&host.opening("/"), 2);
 }
 
 #[test]
@@ -97,15 +97,15 @@ fn fallback_does_not_wait_for_the_body() {
     let client = host.client("/status/501/slow");
     client.set_connect_timeout(600_000).unwrap();
     client.open().unwrap();
-    echoes(&client, 1);
+    assert_echoes(&client, 1);
 }
 
 #[test]
 fn each_refused_socket_opens_one_more_connection() {
     let host = Host::both();
     let clients: Vec<_> = (0..12).map(|_| host.opening("/status/501")).collect();
-    clients.iter().for_each(|client| echoes(client, 1));
-    let (connections, http1, streams) = host.counted();
+    clients.iter().for_each(|client| assert_echoes(client, 1));
+    let (connections, http1, streams) = host.counts();
     assert_eq!((connections, http1), (13, 12));
     assert!(streams <= 12, "{streams}");
 }
@@ -139,7 +139,7 @@ fn retries_after_a_fallback_use_http1() {
     );
     assert!(first.message.contains("answered 502"), "{first}");
     assert_eq!((last.http_status, last.message.contains("HTTP/2")), (503, false), "{last}");
-    assert_eq!(host.counted(), (7, 6, 1));
+    assert_eq!(host.counts(), (7, 6, 1));
     // HTTP/1.1 yielded no WebSocket either, so other sockets still use HTTP/2 first.
     assert_eq!(host.error("/status/403").http_status, 403);
     assert_eq!(host.server.http1_connections(), 6);
@@ -157,7 +157,7 @@ fn server_without_http1_reports_the_http2_error() {
     let Some(Seen::Error(last)) = events.last() else { panic!("{events:?}") };
     assert_eq!((last.http_status, last.retriable, events.len()), (502, true, 4), "{last}");
     assert_eq!((client.response_status(), client.http_version()), (502, 2));
-    assert_eq!(host.counted(), (2, 0, 4));
+    assert_eq!(host.counts(), (2, 0, 4));
 
     let without = Host::new(&["h2"], Behaviour { websockets: false, ..Behaviour::default() });
     let error = without.error("/");
@@ -168,9 +168,9 @@ fn server_without_http1_reports_the_http2_error() {
 #[test]
 fn stream_reset_twice_falls_back_without_being_remembered() {
     let host = Host::both();
-    echoes(&host.opening("/reset"), 1);
-    assert_eq!(host.counted(), (2, 1, 2));
-    echoes(&host.opening("/"), 2);
+    assert_echoes(&host.opening("/reset"), 1);
+    assert_eq!(host.counts(), (2, 1, 2));
+    assert_echoes(&host.opening("/"), 2);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn http2_only_does_not_fall_back_on_refusal() {
 fn content_length_in_a_connect_response_is_ignored() {
     let host = Host::both();
     let client = host.opening("/length");
-    echoes(&client, 2);
+    assert_echoes(&client, 2);
     assert_eq!(client.response_header("Content-Length").as_deref(), Some("0"));
-    assert_eq!(host.counted(), (1, 0, 1));
+    assert_eq!(host.counts(), (1, 0, 1));
 }

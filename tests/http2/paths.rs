@@ -15,7 +15,7 @@ fn client(url: &str) -> Client {
     client
 }
 
-fn opened(client: &Client) {
+fn assert_echoes(client: &Client) {
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     assert_eq!(client.http_version(), 2);
@@ -35,13 +35,13 @@ fn sockets_with_the_same_proxy_share_a_connection() {
         }
     });
     let clients: Vec<Client> = (0..4).map(|_| client(&server.url("/"))).collect();
-    let (behind, direct) = clients.split_at(3);
-    for client in behind {
+    let (proxied, direct) = clients.split_at(3);
+    for client in proxied {
         client.set_proxy(Some(&format!("http://127.0.0.1:{}", proxy.port()))).unwrap();
-        opened(client);
+        assert_echoes(client);
     }
     assert_eq!((proxy.connections(), server.connections()), (1, 1));
-    opened(&direct[0]);
+    assert_echoes(&direct[0]);
     assert_eq!((proxy.connections(), server.connections(), server.streams()), (1, 2, 4));
 }
 
@@ -50,17 +50,17 @@ fn redirect_to_an_http2_server_works() {
     let authority = Authority::new("Test CA");
     let demands = Demands { alpn: &["h2", "http/1.1"], ..Demands::default() };
     let config = server_config(&authority.good(), demands);
-    let there = Http2Server::start(Behaviour { tls: Some(config), ..Behaviour::default() });
+    let target = Http2Server::start(Behaviour { tls: Some(config), ..Behaviour::default() });
     let tls = Tls::create().unwrap();
     tls.set_roots(Roots::None).unwrap();
     tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
-    let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", there.url("/"));
-    let here = Scripted::answering(answer);
-    let client = Client::new(&here.url());
+    let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
+    let redirecting = Scripted::answering(answer);
+    let client = Client::new(&redirecting.url());
     client.set_tls(Some(&tls)).unwrap();
     client.set_max_redirects(1).unwrap();
-    opened(&client);
-    assert_eq!((here.connections(), there.connections(), there.streams()), (1, 1, 1));
+    assert_echoes(&client);
+    assert_eq!((redirecting.connections(), target.connections(), target.streams()), (1, 1, 1));
 }
 
 #[test]

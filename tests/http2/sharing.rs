@@ -1,4 +1,4 @@
-//! Sharing HTTP/2 connections between sockets: stream limits, flow control, and every kind of end.
+//! Sharing HTTP/2 connections between sockets: stream limits, flow control, and every way in which they end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,28 +28,28 @@ fn client(url: &str, tls: Option<&Tls>, version: HttpVersion) -> Client {
 }
 
 /// A socket that is opening over HTTP/2 without TLS.
-fn clear(server: &Http2Server, path: &str) -> Client {
+fn open_plain(server: &Http2Server, path: &str) -> Client {
     let client = client(&server.url(path), None, HttpVersion::Http2);
     client.open().unwrap();
     client
 }
 
-fn echoes(client: &Client, text: &str) {
+fn assert_echoes(client: &Client, text: &str) {
     client.send_text(text).unwrap();
     assert_eq!(client.next(), Seen::Text(text.into()));
 }
 
 /// Records the HTTP version of each upgrade request.
-fn versions_asked(client: &Client) -> Arc<AtomicU32> {
-    let asked = Arc::new(AtomicU32::new(0));
-    let own = asked.clone();
+fn record_versions(client: &Client) -> Arc<AtomicU32> {
+    let versions = Arc::new(AtomicU32::new(0));
+    let own = versions.clone();
     client.set_dispatch(framewire::Dispatch::Worker).unwrap();
     client
         .on_internal_request_created(Some(Arc::new(move |_: &Socket, request| {
             own.store(own.load(Ordering::SeqCst) * 10 + request.http_version(), Ordering::SeqCst);
         })))
         .unwrap();
-    asked
+    versions
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn auto_uses_http2_if_the_server_supports_it() {
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     assert_eq!((client.http_version(), client.response_status()), (2, 200));
-    echoes(&client, "hello");
+    assert_echoes(&client, "hello");
     client.close(4000, "enough").unwrap();
     assert_eq!(client.closed(), (4000, "enough".to_owned()));
     assert_eq!((server.connections(), server.streams()), (1, 1));
@@ -83,17 +83,17 @@ fn several_dozen_sockets_share_one_connection() {
     clients[0].abort().unwrap();
     assert_eq!(clients[0].closed().0, 1006);
     wait_until("one stream less", || server.open_streams() == 47);
-    clients[1..].iter().for_each(|client| echoes(client, "still here"));
+    clients[1..].iter().for_each(|client| assert_echoes(client, "still here"));
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
 fn full_connection_is_followed_by_another() {
     let server = Http2Server::start(Behaviour { max_streams: 2, ..Behaviour::default() });
-    let clients: Vec<_> = (0..5).map(|_| clear(&server, "/")).collect();
+    let clients: Vec<_> = (0..5).map(|_| open_plain(&server, "/")).collect();
     for client in &clients {
         assert_eq!(client.next(), Seen::Open);
-        echoes(client, "hello");
+        assert_echoes(client, "hello");
     }
     assert_eq!(server.connections(), 3);
 }
@@ -102,17 +102,17 @@ fn full_connection_is_followed_by_another() {
 fn server_without_extended_connect_is_asked_once() {
     let (server, tls) = secure(BOTH, Behaviour { websockets: false, ..Behaviour::default() });
     let first = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
-    let asked = versions_asked(&first);
+    let versions = record_versions(&first);
     first.open().unwrap();
     wait_until("the open socket", || first.is_open());
     assert_eq!((first.http_version(), first.response_status()), (1, 101));
     assert_eq!((server.connections(), server.http1_connections(), server.streams()), (2, 1, 0));
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "only for the version that was used");
+    assert_eq!(versions.load(Ordering::SeqCst), 1, "only for the version that was used");
     // The result is remembered.
     let second = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
     second.open().unwrap();
     assert_eq!(second.next(), Seen::Open);
-    echoes(&second, "hello");
+    assert_echoes(&second, "hello");
     assert_eq!((server.connections(), server.http1_connections()), (3, 2));
 }
 
@@ -126,7 +126,7 @@ fn waiting_sockets_dial_alone_without_http2() {
         for client in &clients {
             assert_eq!(client.next(), Seen::Open);
             assert_eq!(client.http_version(), 1);
-            echoes(client, "hello");
+            assert_echoes(client, "hello");
         }
         assert_eq!(server.http1_connections(), 12);
     }
@@ -160,7 +160,7 @@ fn http1_only_does_not_offer_http2() {
 #[test]
 fn ws_uses_http2_only_with_prior_knowledge() {
     let server = Http2Server::start(Behaviour::default());
-    let client = clear(&server, "/headers");
+    let client = open_plain(&server, "/headers");
     assert_eq!(client.next(), Seen::Open);
     assert_eq!(client.http_version(), 2);
     let Seen::Text(head) = client.next() else { panic!("not text") };
@@ -185,23 +185,23 @@ fn request_can_be_changed_and_has_version_2() {
     let (server, tls) = secure(BOTH, Behaviour::default());
     let client = client(&server.url("/headers"), Some(&tls), HttpVersion::Auto);
     client.add_protocol("chat").unwrap();
-    let asked = versions_asked(&client);
-    let also = Arc::new(std::sync::Mutex::new(String::new()));
-    let own = also.clone();
+    let versions = record_versions(&client);
+    let received_head = Arc::new(std::sync::Mutex::new(String::new()));
+    let own = received_head.clone();
     client.on_text(Some(Arc::new(move |_: &Socket, text: &str| own.lock().unwrap().push_str(text)))).unwrap();
     client.add_header("X-Game", "seven").unwrap();
     client.open().unwrap();
-    wait_until("the head", || !also.lock().unwrap().is_empty());
-    let head = also.lock().unwrap().to_lowercase();
+    wait_until("the head", || !received_head.lock().unwrap().is_empty());
+    let head = received_head.lock().unwrap().to_lowercase();
     assert!(head.contains("x-game: seven\r\n"), "{head}");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(versions.load(Ordering::SeqCst), 2);
     assert_eq!(client.protocol(), "chat");
 }
 
 #[test]
 fn refused_connect_reports_status_and_body() {
     let server = Http2Server::start(Behaviour::default());
-    let client = clear(&server, "/forbidden");
+    let client = open_plain(&server, "/forbidden");
     let error = client.error();
     assert_eq!((error.kind, error.phase, error.http_status), (ErrorKind::Http, Phase::Upgrade, 403));
     assert_eq!(client.response_body(), b"members only");
@@ -211,14 +211,14 @@ fn refused_connect_reports_status_and_body() {
 #[test]
 fn stream_reset_without_response_is_retried_once() {
     let server = Http2Server::start(Behaviour::default());
-    let error = clear(&server, "/reset").error();
+    let error = open_plain(&server, "/reset").error();
     assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Upgrade));
     assert!(error.message.contains("INTERNAL_ERROR"), "{error}");
     assert_eq!(server.streams(), 2);
     // Requests that the server did not process are repeated without an event.
-    let client = clear(&server, "/refused-once");
+    let client = open_plain(&server, "/refused-once");
     assert_eq!(client.next(), Seen::Open);
-    echoes(&client, "hello");
+    assert_echoes(&client, "hello");
 }
 
 #[test]
@@ -237,34 +237,35 @@ fn http_1_1_required_falls_back() {
 #[test]
 fn stream_reset_ends_one_socket_only() {
     let server = Http2Server::start(Behaviour::default());
-    let (cut, other) = (clear(&server, "/cut"), clear(&server, "/"));
+    let (cut, other) = (open_plain(&server, "/cut"), open_plain(&server, "/"));
     assert_eq!((cut.next(), other.next()), (Seen::Open, Seen::Open));
     cut.send_text("now").unwrap();
     let error = cut.error();
     assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Open), "{error}");
-    echoes(&other, "hello");
+    assert_echoes(&other, "hello");
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
 fn goaway_keeps_open_streams_and_moves_new_sockets() {
     let server = Http2Server::start(Behaviour::default());
-    let old = clear(&server, "/");
+    let old = open_plain(&server, "/");
     assert_eq!(old.next(), Seen::Open);
     server.go_away();
-    echoes(&old, "still served");
+    assert_echoes(&old, "still served");
     server.serve_again();
-    let new = clear(&server, "/");
+    let new = open_plain(&server, "/");
     assert_eq!(new.next(), Seen::Open);
-    echoes(&new, "on the next connection");
-    echoes(&old, "and still");
+    assert_echoes(&new, "on the next connection");
+    assert_echoes(&old, "and still");
     assert_eq!(server.connections(), 2);
 }
 
 #[test]
 fn silent_connection_is_not_shared_any_more() {
     let server = Http2Server::start(Behaviour::default());
-    let (other, silent) = (clear(&server, "/"), client(&server.url("/silent"), None, HttpVersion::Http2));
+    let (other, silent) =
+        (open_plain(&server, "/"), client(&server.url("/silent"), None, HttpVersion::Http2));
     silent.set_start_ping_thread(true).unwrap();
     silent.set_ping_frequency(20).unwrap();
     silent.set_close_after_no_message(40).unwrap();
@@ -273,17 +274,17 @@ fn silent_connection_is_not_shared_any_more() {
     assert_eq!(silent.error().kind, ErrorKind::PingTimeout);
     assert_eq!(server.connections(), 1);
     // Open sockets stay on the old connection.
-    echoes(&other, "hello");
-    let next = clear(&server, "/");
+    assert_echoes(&other, "hello");
+    let next = open_plain(&server, "/");
     assert_eq!(next.next(), Seen::Open);
-    echoes(&next, "on the next connection");
+    assert_echoes(&next, "on the next connection");
     assert_eq!(server.connections(), 2);
 }
 
 #[test]
 fn lost_connection_ends_each_of_its_sockets_once() {
     let server = Http2Server::start(Behaviour::default());
-    let clients: Vec<_> = (0..6).map(|_| clear(&server, "/")).collect();
+    let clients: Vec<_> = (0..6).map(|_| open_plain(&server, "/")).collect();
     clients.iter().for_each(|client| assert_eq!(client.next(), Seen::Open));
     drop(server);
     for client in &clients {
@@ -297,14 +298,14 @@ fn lost_connection_ends_each_of_its_sockets_once() {
 #[test]
 fn large_messages_pass_flow_control_both_ways() {
     let server = Http2Server::start(Behaviour::default());
-    let client = clear(&server, "/");
+    let client = open_plain(&server, "/");
     assert_eq!(client.next(), Seen::Open);
     let message: Vec<u8> = (0..5_000_000).map(|n| (n % 239) as u8).collect();
     client.send_binary(&message).unwrap();
-    let Seen::Binary(back) = client.next() else { panic!("not a binary message") };
-    assert!(back == message);
+    let Seen::Binary(echo) = client.next() else { panic!("not a binary message") };
+    assert!(echo == message);
     wait_until("nothing more to send", || client.buffered_amount() == 0);
-    let fragments = clear(&server, "/fragments?n=40&size=50000");
+    let fragments = open_plain(&server, "/fragments?n=40&size=50000");
     assert_eq!(fragments.next(), Seen::Open);
     let Seen::Binary(whole) = fragments.next() else { panic!("not a binary message") };
     assert_eq!(whole.len(), 2_000_000);
@@ -315,15 +316,15 @@ fn backpressure_affects_one_stream_only() {
     let server = Http2Server::start(Behaviour::default());
     const COUNT: u32 = 6000;
     // More than the event queue, the flow-control window and the socket buffers hold.
-    let flooded = clear(&server, &format!("/count?n={COUNT}&size=4096"));
-    let other = clear(&server, "/");
+    let flooded = open_plain(&server, &format!("/count?n={COUNT}&size=4096"));
+    let other = open_plain(&server, "/");
     assert_eq!(other.next(), Seen::Open);
-    let held = || flooded.stats().bytes_received;
-    wait_until("a full event queue", || held() >= 3 << 20);
+    let received = || flooded.stats().bytes_received;
+    wait_until("a full event queue", || received() >= 3 << 20);
     for _ in 0..50 {
-        echoes(&other, "not held up");
+        assert_echoes(&other, "not held up");
     }
-    assert!(held() < u64::from(COUNT) * 4096 / 2, "the rest stays at the server");
+    assert!(received() < u64::from(COUNT) * 4096 / 2, "the rest stays at the server");
     assert_eq!(flooded.next(), Seen::Open);
     for number in 0..COUNT {
         let Seen::Binary(message) = flooded.next() else { panic!("not a binary message") };
@@ -335,23 +336,23 @@ fn backpressure_affects_one_stream_only() {
 #[test]
 fn closed_send_window_counts_as_buffered_amount() {
     let server = Http2Server::start(Behaviour::default());
-    let client = clear(&server, "/silent");
+    let client = open_plain(&server, "/silent");
     assert_eq!(client.next(), Seen::Open);
     // The server reads and discards this, so all of it is sent.
     client.send_binary(&vec![1; 3_000_000]).unwrap();
     wait_until("nothing more to send", || client.buffered_amount() == 0);
 
-    let stuck = clear(&server, "/push?hz=1&size=1");
+    let stuck = open_plain(&server, "/push?hz=1&size=1");
     assert_eq!(stuck.next(), Seen::Open);
     // This server reads nothing, and socket buffers hold a few megabytes at most.
-    const MUCH: usize = 60_000_000;
-    stuck.send_binary(&vec![1; MUCH]).unwrap();
+    const SIZE: usize = 60_000_000;
+    stuck.send_binary(&vec![1; SIZE]).unwrap();
     wait_until("full socket buffers", || {
         let before = stuck.buffered_amount();
         std::thread::sleep(std::time::Duration::from_millis(100));
-        before < MUCH && stuck.buffered_amount() == before
+        before < SIZE && stuck.buffered_amount() == before
     });
-    assert!(stuck.buffered_amount() > MUCH / 2, "{}", stuck.buffered_amount());
+    assert!(stuck.buffered_amount() > SIZE / 2, "{}", stuck.buffered_amount());
 }
 
 #[test]
@@ -378,7 +379,7 @@ fn silent_http2_server_times_out_in_the_upgrade_phase() {
 fn cancelling_the_dialling_socket_keeps_the_waiting_ones() {
     let server = Http2Server::start(Behaviour::default());
     for _ in 0..20 {
-        let clients: Vec<_> = (0..4).map(|_| clear(&server, "/")).collect();
+        let clients: Vec<_> = (0..4).map(|_| open_plain(&server, "/")).collect();
         // The socket that dials for the others may be among them.
         clients[0].abort().unwrap();
         assert_eq!(clients[0].end(), Seen::Closed(1006, "aborted by the caller".to_owned()));
@@ -390,9 +391,9 @@ fn cancelling_the_dialling_socket_keeps_the_waiting_ones() {
 
 #[test]
 fn destroyed_socket_ends_its_stream() {
-    let _alone = crate::common::alone();
+    let _exclusive = crate::common::exclusive();
     let server = Http2Server::start(Behaviour::default());
-    let client = clear(&server, "/");
+    let client = open_plain(&server, "/");
     assert_eq!(client.next(), Seen::Open);
     assert_eq!(client.http_version(), 2);
     client.destroy().unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use common::{Client, PATIENCE, Seen, alone, wait_until};
+use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
 use framewire::{
     Code, Config, Dispatch, EventType, Socket, State, init, next_event, pending, poll, pool_stats, shutdown,
     wait,
@@ -17,7 +17,7 @@ use framewire::{
 use framewire_servers::{EchoServer, Scripted};
 
 fn stop() {
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
 }
 
 /// Names of this process's threads that belong to the library.
@@ -47,7 +47,7 @@ fn descriptors() -> usize {
 
 #[test]
 fn init_is_refused_while_the_library_runs() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     stop();
     init(Config::default()).unwrap();
     assert_eq!(init(Config::default()).unwrap_err().code, Code::InvalidState);
@@ -65,7 +65,7 @@ fn init_is_refused_while_the_library_runs() {
 
 #[test]
 fn stopped_library_rejects_every_call_safely() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
     stop();
     stop();
@@ -80,7 +80,7 @@ fn stopped_library_rejects_every_call_safely() {
 
 #[test]
 fn shutdown_in_a_callback_is_refused() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let echo = EchoServer::start();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         let client = Client::new(&echo.url("/"));
@@ -89,12 +89,12 @@ fn shutdown_in_a_callback_is_refused() {
         let own = report.clone();
         client
             .on_open(Some(Arc::new(move |_| {
-                let _ = own.send(shutdown(PATIENCE).map_err(|e| e.code));
+                let _ = own.send(shutdown(TIMEOUT).map_err(|e| e.code));
             })))
             .unwrap();
         client
             .set_finalizer(Some(Box::new(move || {
-                let _ = report.send(shutdown(PATIENCE).map_err(|e| e.code));
+                let _ = report.send(shutdown(TIMEOUT).map_err(|e| e.code));
             })))
             .unwrap();
         client.open().unwrap();
@@ -117,7 +117,7 @@ fn shutdown_in_a_callback_is_refused() {
 
 #[test]
 fn shutdown_does_not_wait_for_a_held_request() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.wait_for_end();
     });
@@ -145,7 +145,7 @@ fn shutdown_does_not_wait_for_a_held_request() {
 
 #[test]
 fn restarts_leak_no_threads_descriptors_or_blocks() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     stop();
     let before = descriptors();
     let server = Scripted::start(|mut peer| match peer.number % 4 {
@@ -211,10 +211,10 @@ fn restarts_leak_no_threads_descriptors_or_blocks() {
 
 #[test]
 fn sockets_created_during_shutdown_are_finalized_or_refused() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let echo = EchoServer::start();
     let url = echo.url("/");
-    let (made, finalized) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let (created, finalized) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -233,7 +233,7 @@ fn sockets_created_during_shutdown_are_finalized_or_refused() {
                         own.fetch_add(1, Ordering::SeqCst);
                     });
                     match socket.set_finalizer(Some(count)) {
-                        Ok(()) => made.fetch_add(1, Ordering::SeqCst),
+                        Ok(()) => created.fetch_add(1, Ordering::SeqCst),
                         Err(refused) => {
                             assert_eq!(refused.code, Code::InvalidHandle);
                             continue;
@@ -252,14 +252,14 @@ fn sockets_created_during_shutdown_are_finalized_or_refused() {
         done.store(true, Ordering::SeqCst);
     });
     stop();
-    assert_eq!(finalized.load(Ordering::SeqCst), made.load(Ordering::SeqCst));
-    assert!(made.load(Ordering::SeqCst) > 0);
+    assert_eq!(finalized.load(Ordering::SeqCst), created.load(Ordering::SeqCst));
+    assert!(created.load(Ordering::SeqCst) > 0);
     assert_no_threads();
 }
 
 #[test]
 fn shutdown_times_out_on_a_blocked_callback() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let echo = EchoServer::start();
     let client = Client::new(&echo.url("/"));
     client.set_dispatch(Dispatch::Worker).unwrap();
@@ -283,7 +283,7 @@ fn shutdown_times_out_on_a_blocked_callback() {
 
 #[test]
 fn thread_hooks_run_first_and_last_on_each_thread() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     stop();
     let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let count = |counter: &Arc<AtomicUsize>| -> Option<Arc<dyn Fn() + Send + Sync>> {

@@ -1,5 +1,5 @@
-//! Panics in callbacks of a Rust game: the connection of that socket ends with an error; other sockets are not
-//! affected.
+//! Panics in callbacks of a Rust application: the connection of that socket ends with an error; other sockets
+//! are not affected.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{PATIENCE, alone, wait_until};
+use common::{TIMEOUT, exclusive, wait_until};
 use framewire::{Dispatch, Error, ErrorKind, LogLevel, Socket, State, poll, set_log, shutdown};
 use framewire_servers::EchoServer;
 
@@ -46,7 +46,7 @@ impl Player {
         until("the open connection", || self.socket.is_open());
     }
 
-    fn echoes_once_more(&self) {
+    fn assert_echo(&self) {
         let before = self.echoes.load(Ordering::SeqCst);
         self.socket.send_text("still here").unwrap();
         until("the echo", || self.echoes.load(Ordering::SeqCst) > before);
@@ -69,7 +69,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Which callback panics.
-type Trap = fn(&Socket);
+type RegisterPanic = fn(&Socket);
 
 fn in_open(socket: &Socket) {
     socket.on_open(Some(Arc::new(|_| panic!("on purpose")))).unwrap();
@@ -95,9 +95,9 @@ fn in_request(socket: &Socket) {
 
 #[test]
 fn panic_in_a_callback_ends_its_connection_with_an_error() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
-    let traps: [(&str, Trap); 7] = [
+    let cases: [(&str, RegisterPanic); 7] = [
         ("open", in_open),
         ("text", in_text),
         ("binary", in_binary),
@@ -109,11 +109,11 @@ fn panic_in_a_callback_ends_its_connection_with_an_error() {
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         let other = Player::new(&server, dispatch);
         other.open();
-        for (name, trap) in traps {
+        for (name, register) in cases {
             // Fragments are sent without a request.
             let path = if name == "incomplete_frame" { "/fragments?n=3&size=10" } else { "/" };
             let player = Player::at(&server.url(path), dispatch);
-            trap(&player.socket);
+            register(&player.socket);
             player.socket.open().unwrap();
             until("the open connection or its end", || player.socket.is_open() || player.ends() > 0);
             // A send fails if the callback before it has ended the connection.
@@ -126,43 +126,43 @@ fn panic_in_a_callback_ends_its_connection_with_an_error() {
             assert_eq!(errors[0].kind, ErrorKind::Internal, "{name}, {dispatch:?}: {:?}", errors[0]);
             assert!(errors[0].message.contains("panicked"), "{:?}", errors[0]);
             assert_eq!(player.socket.state(), State::Closed);
-            other.echoes_once_more();
+            other.assert_echo();
             assert_eq!((player.ends(), other.ends()), (1, 0), "{name}, {dispatch:?}");
             player.socket.destroy().unwrap();
         }
         other.socket.destroy().unwrap();
     }
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
 }
 
 #[test]
 fn panicking_terminal_callback_runs_once_and_socket_can_reopen() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         let player = Player::new(&server, dispatch);
         let ends = Arc::new(AtomicUsize::new(0));
         let counted = ends.clone();
-        let trap = move |_: &Socket, _, _: &str| {
+        let register = move |_: &Socket, _, _: &str| {
             counted.fetch_add(1, Ordering::SeqCst);
             panic!("on purpose");
         };
-        player.socket.on_closed(Some(Arc::new(trap))).unwrap();
+        player.socket.on_closed(Some(Arc::new(register))).unwrap();
         for round in 1..=2 {
             player.open();
-            player.echoes_once_more();
+            player.assert_echo();
             player.socket.close(1000, "").unwrap();
             until("the end", || ends.load(Ordering::SeqCst) == round);
         }
         player.socket.destroy().unwrap();
-        shutdown(PATIENCE).unwrap();
+        shutdown(TIMEOUT).unwrap();
         assert_eq!((ends.load(Ordering::SeqCst), player.ends()), (2, 0), "{dispatch:?}");
     }
 }
 
 #[test]
 fn panicking_finalizer_does_not_stop_others() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let finalized = Arc::new(AtomicUsize::new(0));
     for _ in 0..3 {
         let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
@@ -174,13 +174,13 @@ fn panicking_finalizer_does_not_stop_others() {
         socket.set_finalizer(Some(Box::new(finalizer))).unwrap();
         socket.destroy().unwrap();
     }
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
     assert_eq!(finalized.load(Ordering::SeqCst), 3);
 }
 
 #[test]
 fn panicking_log_callback_does_not_affect_connections() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = EchoServer::start();
     let lines = Arc::new(AtomicUsize::new(0));
     let counted = lines.clone();
@@ -193,11 +193,11 @@ fn panicking_log_callback_does_not_affect_connections() {
     );
     let player = Player::new(&server, Dispatch::Poll);
     player.open();
-    player.echoes_once_more();
+    player.assert_echo();
     player.socket.close(1000, "").unwrap();
     until("the end", || player.ends() == 1);
     set_log(LogLevel::Off, None);
     assert!(lines.load(Ordering::SeqCst) > 0 && player.errors.lock().unwrap().is_empty());
     player.socket.destroy().unwrap();
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use common::{Client, PATIENCE, alone, wait_until};
+use common::{Client, TIMEOUT, exclusive, wait_until};
 use framewire::{Code, LogLevel, Socket, State, pending, set_log, shutdown, wait};
 use framewire_servers::{EchoServer, Scripted};
 
@@ -17,7 +17,7 @@ const MESSAGES: usize = 50;
 /// Far more than fits into the socket buffers when the server reads slowly.
 const MESSAGE_BYTES: usize = 100_000;
 
-/// Queues fifty messages that do not compress well.
+/// Queues 50 messages of random bytes.
 fn queue_messages(client: &Socket) {
     let mut state = 1u32;
     for _ in 0..MESSAGES {
@@ -59,7 +59,7 @@ impl Drop for Warnings {
 }
 
 /// A server that reads everything and reports at the end the payload bytes and the code of the close frame.
-fn counting_server(answers_close: bool) -> (Scripted, mpsc::Receiver<(usize, Option<u16>)>) {
+fn counting_server(replies_to_close: bool) -> (Scripted, mpsc::Receiver<(usize, Option<u16>)>) {
     let (report, reported) = mpsc::channel();
     let report = Mutex::new(report);
     let server = Scripted::start(move |mut peer| {
@@ -69,7 +69,7 @@ fn counting_server(answers_close: bool) -> (Scripted, mpsc::Receiver<(usize, Opt
             match frame.opcode {
                 8 => {
                     code = frame.payload.first_chunk().map(|code| u16::from_be_bytes(*code));
-                    if answers_close {
+                    if replies_to_close {
                         peer.send_close(code.unwrap_or(1005), "");
                         break;
                     }
@@ -84,38 +84,38 @@ fn counting_server(answers_close: bool) -> (Scripted, mpsc::Receiver<(usize, Opt
 
 #[test]
 fn queued_messages_are_sent_before_the_close_frame() {
-    let _alone = alone();
-    for answers_close in [true, false] {
-        let (server, reported) = counting_server(answers_close);
+    let _exclusive = exclusive();
+    for replies_to_close in [true, false] {
+        let (server, reported) = counting_server(replies_to_close);
         let client = Client::opened(&server.url());
         queue_messages(&client);
-        shutdown(PATIENCE).unwrap();
-        assert_eq!(reported.recv_timeout(PATIENCE), Ok((MESSAGES * MESSAGE_BYTES, Some(1001))));
+        shutdown(TIMEOUT).unwrap();
+        assert_eq!(reported.recv_timeout(TIMEOUT), Ok((MESSAGES * MESSAGE_BYTES, Some(1001))));
         assert_eq!(client.state(), State::Unknown);
     }
 }
 
 #[test]
 fn destroy_when_sent_sends_queued_messages() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for shuts_down in [true, false] {
         let (server, reported) = counting_server(true);
         let client = Client::opened(&server.url());
         queue_messages(&client);
-        client.destroy_when_sent(PATIENCE).unwrap();
+        client.destroy_when_sent(TIMEOUT).unwrap();
         assert_eq!(client.state(), State::Unknown);
-        assert_eq!(client.destroy_when_sent(PATIENCE).unwrap_err().code, Code::InvalidHandle);
+        assert_eq!(client.destroy_when_sent(TIMEOUT).unwrap_err().code, Code::InvalidHandle);
         if shuts_down {
-            shutdown(PATIENCE).unwrap();
+            shutdown(TIMEOUT).unwrap();
         }
-        assert_eq!(reported.recv_timeout(PATIENCE), Ok((MESSAGES * MESSAGE_BYTES, Some(1001))));
+        assert_eq!(reported.recv_timeout(TIMEOUT), Ok((MESSAGES * MESSAGE_BYTES, Some(1001))));
     }
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
 }
 
 #[test]
 fn destroyed_socket_that_still_sends_does_not_delay_shutdown() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let server = Scripted::start(move |mut peer| {
@@ -131,35 +131,35 @@ fn destroyed_socket_that_still_sends_does_not_delay_shutdown() {
 
 #[test]
 fn echoing_server_receives_everything_on_shutdown() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/"));
     queue_messages(&client);
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
     wait_until("the close frame", || !echo.closes().is_empty());
     assert_eq!((echo.echoed_bytes(), echo.closes()), (MESSAGES * MESSAGE_BYTES, vec![1001]));
 }
 
 #[test]
 fn close_started_before_shutdown_keeps_its_code() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (server, reported) = counting_server(true);
     let client = Client::opened(&server.url());
     queue_messages(&client);
     client.close(4000, "bye").unwrap();
-    shutdown(PATIENCE).unwrap();
-    assert_eq!(reported.recv_timeout(PATIENCE), Ok((MESSAGES * MESSAGE_BYTES, Some(4000))));
+    shutdown(TIMEOUT).unwrap();
+    assert_eq!(reported.recv_timeout(TIMEOUT), Ok((MESSAGES * MESSAGE_BYTES, Some(4000))));
 }
 
 #[test]
 fn shutdown_drains_all_sockets_of_all_workers() {
-    let _alone = alone();
-    shutdown(PATIENCE).unwrap();
+    let _exclusive = exclusive();
+    shutdown(TIMEOUT).unwrap();
     framewire::init(framewire::Config { worker_threads: 2, ..Default::default() }).unwrap();
     let echo = EchoServer::start();
     let clients: Vec<Client> = (0..8).map(|_| Client::opened(&echo.url("/"))).collect();
     clients.iter().for_each(|client| queue_messages(client));
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
     wait_until("every close frame", || echo.closes().len() == clients.len());
     assert_eq!(echo.echoed_bytes(), clients.len() * MESSAGES * MESSAGE_BYTES);
     assert_eq!(echo.closes(), [1001; 8]);
@@ -167,7 +167,7 @@ fn shutdown_drains_all_sockets_of_all_workers() {
 
 #[test]
 fn shutdown_timeout_drops_and_logs_the_rest() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let server = Scripted::start(move |mut peer| {
@@ -189,7 +189,7 @@ fn shutdown_timeout_drops_and_logs_the_rest() {
 
 #[test]
 fn shutdown_timeout_zero_drops_everything() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let server = Scripted::start(move |mut peer| {
@@ -205,14 +205,14 @@ fn shutdown_timeout_zero_drops_everything() {
 
 #[test]
 fn shutdown_cancels_connecting_sockets() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
         peer.read_head();
         peer.wait_for_end();
     });
     let client = Client::opening(&server.url());
     wait_until("the connection", || server.connections() == 1);
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
     assert_eq!(client.state(), State::Unknown);
 }
 
@@ -231,14 +231,14 @@ mod secure {
         tls
     }
 
-    fn drained(url: &str, tls: &Tls, version: HttpVersion, echo: &EchoServer) {
+    fn assert_drained(url: &str, tls: &Tls, version: HttpVersion, echo: &EchoServer) {
         let client = Client::new(url);
         client.set_tls(Some(tls)).unwrap();
         client.set_http_version(version).unwrap();
         client.open().unwrap();
         assert_eq!(client.next(), common::Seen::Open);
         queue_messages(&client);
-        shutdown(PATIENCE).unwrap();
+        shutdown(TIMEOUT).unwrap();
         wait_until("the close frame", || !echo.closes().is_empty());
         assert_eq!((echo.echoed_bytes(), echo.closes()), (MESSAGES * MESSAGE_BYTES, vec![1001]));
         tls.destroy().unwrap();
@@ -246,36 +246,36 @@ mod secure {
 
     #[test]
     fn queued_messages_are_sent_over_tls() {
-        let _alone = alone();
+        let _exclusive = exclusive();
         let authority = Authority::new("Test CA");
         let echo = EchoServer::start_tls(server_config(&authority.good(), Demands::default()));
-        drained(&echo.url("/"), &trusting(&authority), HttpVersion::Http1, &echo);
+        assert_drained(&echo.url("/"), &trusting(&authority), HttpVersion::Http1, &echo);
     }
 
     #[test]
     fn queued_messages_are_sent_over_http2() {
-        let _alone = alone();
+        let _exclusive = exclusive();
         let authority = Authority::new("Test CA");
         let demands = Demands { alpn: &["h2"], ..Demands::default() };
         let config = server_config(&authority.good(), demands);
         let server = Http2Server::start(Behaviour { tls: Some(config), ..Behaviour::default() });
-        drained(&server.url("/"), &trusting(&authority), HttpVersion::Http2, server.backend());
+        assert_drained(&server.url("/"), &trusting(&authority), HttpVersion::Http2, server.backend());
     }
 }
 
 #[test]
 fn wait_times_out_while_the_library_is_stopped() {
-    let _alone = alone();
-    shutdown(PATIENCE).unwrap();
-    let begun = std::time::Instant::now();
+    let _exclusive = exclusive();
+    shutdown(TIMEOUT).unwrap();
+    let start = std::time::Instant::now();
     assert!(!wait(Duration::from_millis(50)));
-    assert!(begun.elapsed() >= Duration::from_millis(50), "wait returned early");
+    assert!(start.elapsed() >= Duration::from_millis(50), "wait returned early");
 }
 
 #[test]
 fn wait_wakes_for_a_socket_created_meanwhile() {
-    let _alone = alone();
-    shutdown(PATIENCE).unwrap();
+    let _exclusive = exclusive();
+    shutdown(TIMEOUT).unwrap();
     let echo = EchoServer::start();
     let woken = std::thread::spawn(|| wait(Duration::from_secs(3600)));
     let client = Client::opening(&echo.url("/"));
@@ -286,7 +286,7 @@ fn wait_wakes_for_a_socket_created_meanwhile() {
 
 #[test]
 fn shutdown_ends_running_waits() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
     let ended = Arc::new(AtomicUsize::new(0));
     let waits: Vec<_> = (0..3)
@@ -301,11 +301,11 @@ fn shutdown_ends_running_waits() {
         .collect();
     // A wait that starts after the shutdown would sleep, so this repeats until all have returned.
     wait_until("the end of every wait", || {
-        shutdown(PATIENCE).unwrap();
+        shutdown(TIMEOUT).unwrap();
         let _ = Socket::create("ws://127.0.0.1:1/").unwrap();
         ended.load(Ordering::SeqCst) == 3
     });
     assert!(waits.into_iter().all(|wait| !wait.join().unwrap()));
-    shutdown(PATIENCE).unwrap();
+    shutdown(TIMEOUT).unwrap();
     assert_eq!(socket.state(), State::Unknown);
 }

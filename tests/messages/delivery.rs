@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
-use common::{Client, Seen, alone, wait_until};
+use common::{Client, Seen, exclusive, wait_until};
 use framewire::{
     Config, Dispatch, EventKind, Socket, State, init, next_event, pending, poll, pool_stats, shutdown, wait,
 };
@@ -100,29 +100,29 @@ fn counting(socket: &Socket) -> Arc<AtomicUsize> {
 
 #[test]
 fn busy_socket_does_not_starve_others() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (flood, echo) = (flood(200), EchoServer::start());
     for (max_events, max_microseconds) in [(0, 0), (1, 0), (20, 0), (0, 200), (20, 200)] {
         let flooded = Client::opened(&flood.url());
-        let quiet = Client::opened(&echo.url("/"));
+        let other = Client::opened(&echo.url("/"));
         let flood_count = counting(&flooded);
-        let answered = Arc::new(AtomicUsize::new(0));
-        let own = answered.clone();
-        quiet
+        let delivered = Arc::new(AtomicUsize::new(0));
+        let own = delivered.clone();
+        other
             .on_text(Some(Arc::new(move |_, _| {
                 own.fetch_add(1, Ordering::SeqCst);
             })))
             .unwrap();
         for round in 1..=20 {
             wait_until("a flood", || pending() > 1000);
-            quiet.send_text("I am here as well").unwrap();
-            wait_until("the echo in its event queue", || quiet.stats().messages_received == round);
-            // The flood does not stop, but the quiet socket's event is delivered within a few turns: after at
+            other.send_text("I am here as well").unwrap();
+            wait_until("the echo in its event queue", || other.stats().messages_received == round);
+            // The flood does not stop, but the other socket's event is delivered within a few turns: after at
             // most two turns of events of each socket.
             let before = flood_count.load(Ordering::SeqCst);
-            wait_until("the quiet socket's event", || {
+            wait_until("the other socket's event", || {
                 poll(max_events, max_microseconds);
-                answered.load(Ordering::SeqCst) == round as usize
+                delivered.load(Ordering::SeqCst) == round as usize
             });
             if max_events == 1 {
                 assert!(flood_count.load(Ordering::SeqCst) - before <= 64);
@@ -133,30 +133,30 @@ fn busy_socket_does_not_starve_others() {
 
 #[test]
 fn next_event_is_round_robin() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let (flood, echo) = (flood(200), EchoServer::start());
     let flooded = Client::opened(&flood.url());
-    let quiet = Client::opened(&echo.url("/"));
+    let other = Client::opened(&echo.url("/"));
     for round in 1..=20 {
         wait_until("a flood", || pending() > 1000);
-        quiet.send_text("I am here as well").unwrap();
-        wait_until("the echo in its event queue", || quiet.stats().messages_received == round);
+        other.send_text("I am here as well").unwrap();
+        wait_until("the echo in its event queue", || other.stats().messages_received == round);
         let mut before = 0;
         loop {
             let event = next_event().expect("the busy socket has events");
-            if event.socket.id() == quiet.id() {
+            if event.socket.id() == other.id() {
                 break;
             }
             assert_eq!(event.socket.id(), flooded.id());
             before += 1;
-            assert!(before <= 64, "the quiet socket's event is not delivered");
+            assert!(before <= 64, "the other socket's event is not delivered");
         }
     }
 }
 
 #[test]
 fn event_budget_is_exact() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = count(1000, 200);
     let client = Client::opened(&server.url());
     let counter = counting(&client);
@@ -198,12 +198,12 @@ fn burst(messages: u32) -> Scripted {
 
 #[test]
 fn batched_messages_keep_order_with_poll_and_next_event() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const MESSAGES: u32 = 1000;
     let server = burst(MESSAGES);
     let client = Client::opened(&server.url());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let note = |kind: &str, payload: &[u8]| {
+    let record = |kind: &str, payload: &[u8]| {
         seen.lock().unwrap().push(format!("{kind} {}", String::from_utf8_lossy(payload)));
     };
     let texts = seen.clone();
@@ -217,8 +217,8 @@ fn batched_messages_keep_order_with_poll_and_next_event() {
     let pongs = MESSAGES as usize / 50;
     wait_until("every message", || pending() == MESSAGES as usize + pongs);
     let mut left = pending();
-    for way in 0.. {
-        let taken = match way % 5 {
+    for method in 0.. {
+        let taken = match method % 5 {
             0 => next_event(),
             1 => client.next_event().unwrap(),
             other => {
@@ -235,8 +235,8 @@ fn batched_messages_keep_order_with_poll_and_next_event() {
         if let Some(event) = taken {
             left -= 1;
             match event.kind {
-                EventKind::Text(payload) => note("text", payload.as_slice()),
-                EventKind::Binary(payload) => note("binary", payload.as_slice()),
+                EventKind::Text(payload) => record("text", payload.as_slice()),
+                EventKind::Binary(payload) => record("binary", payload.as_slice()),
                 EventKind::Pong(_) => {}
                 _ => panic!("no other event was sent"),
             }
@@ -270,54 +270,54 @@ fn at_the_tenth(client: &Client, act: fn(&Socket)) -> Arc<AtomicUsize> {
 
 #[test]
 fn destroy_within_a_batch_stops_delivery() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = burst(200);
     let client = Client::opened(&server.url());
-    let shown = at_the_tenth(&client, |socket| socket.destroy().unwrap());
+    let delivered = at_the_tenth(&client, |socket| socket.destroy().unwrap());
     wait_until("every message", || pending() == 204);
     poll(0, 0);
-    assert_eq!((shown.load(Ordering::SeqCst), pending()), (10, 0));
+    assert_eq!((delivered.load(Ordering::SeqCst), pending()), (10, 0));
     assert_eq!(poll(0, 0), 0);
 }
 
 #[test]
 fn panic_within_a_batch_loses_no_message() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = burst(150);
     let client = Client::opened(&server.url());
-    let shown = at_the_tenth(&client, |_| panic!("on purpose"));
+    let delivered = at_the_tenth(&client, |_| panic!("on purpose"));
     wait_until("every message", || pending() == 153);
     poll(0, 0);
-    assert_eq!(shown.load(Ordering::SeqCst), 100);
+    assert_eq!(delivered.load(Ordering::SeqCst), 100);
     wait_until("the end", || client.state() == State::Closed);
 }
 
 #[test]
 fn pending_in_a_callback_is_nearly_exact() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const MESSAGES: usize = 1000;
     let server = count(MESSAGES as u32, 200);
     let client = Client::opened(&server.url());
     // Includes the callback's own event, and the close after the messages.
     let left = AtomicUsize::new(MESSAGES + 1);
-    let most = Arc::new(AtomicUsize::new(0));
-    let own = most.clone();
+    let max_extra = Arc::new(AtomicUsize::new(0));
+    let own = max_extra.clone();
     client
         .on_binary(Some(Arc::new(move |_, _| {
-            let behind_it = left.fetch_sub(1, Ordering::SeqCst) - 1;
-            own.fetch_max(pending() - behind_it, Ordering::SeqCst);
+            let queued_after = left.fetch_sub(1, Ordering::SeqCst) - 1;
+            own.fetch_max(pending() - queued_after, Ordering::SeqCst);
         })))
         .unwrap();
     wait_until("every message", || pending() == MESSAGES + 1);
     assert_eq!(poll(0, 0), MESSAGES);
-    let most = most.load(Ordering::SeqCst);
-    assert!(most <= 16, "{most}, including its own");
+    let max_extra = max_extra.load(Ordering::SeqCst);
+    assert!(max_extra <= 16, "{max_extra}, including its own");
     assert_eq!(pending(), 0);
 }
 
 #[test]
 fn time_budget_stops_slow_callbacks() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = count(50, 200);
     let client = Client::opened(&server.url());
     let ran = Arc::new(AtomicUsize::new(0));
@@ -339,7 +339,7 @@ fn time_budget_stops_slow_callbacks() {
 
 #[test]
 fn time_budget_applies_to_finalizers() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const SOCKETS: usize = 10;
     let finalized = Arc::new(AtomicUsize::new(0));
     for _ in 0..SOCKETS {
@@ -365,7 +365,7 @@ fn time_budget_applies_to_finalizers() {
 
 #[test]
 fn poll_without_budget_returns_under_load() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let flood = flood(100);
     let client = Client::opened(&flood.url());
     let counter = counting(&client);
@@ -379,7 +379,7 @@ fn poll_without_budget_returns_under_load() {
 
 #[test]
 fn hundred_thousand_messages_arrive_in_order() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
         let server = count(100_000, 130);
         let client = Client::new(&server.url());
@@ -412,7 +412,7 @@ fn hundred_thousand_messages_arrive_in_order() {
 
 #[test]
 fn full_event_queue_applies_backpressure_without_loss() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const QUEUE: usize = 64 << 10;
     const MESSAGES: u32 = 60_000;
     let _library = Library::with_queue(QUEUE);
@@ -434,14 +434,14 @@ fn full_event_queue_applies_backpressure_without_loss() {
     // A message counts for slightly more than its 1,000 bytes.
     wait_until("a full queue", || pending() >= QUEUE / 1100);
     // The server stalls: the number of messages it has sent stays the same long enough to be sure.
-    let mut stuck = (0, 0);
+    let mut unchanged = (0, 0);
     wait_until("the server to stall", || {
         std::thread::sleep(Duration::from_millis(10));
         let now = sent.load(Ordering::SeqCst);
-        stuck = if now == stuck.0 { (now, stuck.1 + 1) } else { (now, 0) };
-        stuck.1 == 30
+        unchanged = if now == unchanged.0 { (now, unchanged.1 + 1) } else { (now, 0) };
+        unchanged.1 == 30
     });
-    assert!(stuck.0 < MESSAGES as usize, "everything was received");
+    assert!(unchanged.0 < MESSAGES as usize, "backpressure did not stop the server");
     // The unread events and one read, no more.
     let held = pool_stats().bytes_in_use - before;
     assert!(held <= 8 * QUEUE as u64, "{held} bytes for a queue of {QUEUE}");
@@ -459,7 +459,7 @@ fn full_event_queue_applies_backpressure_without_loss() {
 
 #[test]
 fn message_larger_than_queue_is_delivered() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let _library = Library::with_queue(16 << 10);
     let echo = EchoServer::start();
     let client = Client::opened(&echo.url("/"));
@@ -472,7 +472,7 @@ fn message_larger_than_queue_is_delivered() {
 
 #[test]
 fn worker_callbacks_of_a_socket_never_overlap() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let _library = Library::with_queue(0);
     const SOCKETS: usize = 8;
     let server = count(2000, 200);
@@ -506,7 +506,7 @@ fn worker_callbacks_of_a_socket_never_overlap() {
 
 #[test]
 fn pending_is_exact() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     assert_eq!(pending(), 0);
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
@@ -529,7 +529,7 @@ fn pending_is_exact() {
 
 #[test]
 fn pending_never_overcounts() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let flood = flood(64);
     let client = Client::opened(&flood.url());
     let stop = AtomicBool::new(false);
@@ -550,7 +550,7 @@ fn pending_never_overcounts() {
 
 #[test]
 fn concurrent_polls_keep_order_per_socket() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const MESSAGES: u32 = 20_000;
     let server = count(MESSAGES, 150);
     let clients: Vec<_> = (0..3)
@@ -597,7 +597,7 @@ fn concurrent_polls_keep_order_per_socket() {
 
 #[test]
 fn poll_in_a_callback_serves_other_sockets_only() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let server = count(100, 150);
     let (one, two) = (Client::opening(&server.url()), Client::opening(&server.url()));
     wait_until("both", || pending() == 2 * 102);
@@ -625,30 +625,30 @@ fn poll_in_a_callback_serves_other_sockets_only() {
 
 #[test]
 fn wait_wakes_on_the_next_event() {
-    let _alone = alone();
-    let (go, told) = mpsc::channel::<()>();
-    let told = Mutex::new(told);
+    let _exclusive = exclusive();
+    let (go, may_send) = mpsc::channel::<()>();
+    let may_send = Mutex::new(may_send);
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
-        while told.lock().unwrap().recv().is_ok() {
+        while may_send.lock().unwrap().recv().is_ok() {
             peer.send(b"\x81\x01a");
         }
     });
     let client = Client::opened(&server.url());
     assert!(!wait(Duration::from_millis(20)), "no event is queued");
     for _ in 0..50 {
-        let waiting = std::thread::spawn(|| wait(common::PATIENCE));
+        let waiting = std::thread::spawn(|| wait(common::TIMEOUT));
         go.send(()).unwrap();
         assert!(waiting.join().unwrap());
         assert_eq!(client.next(), Seen::Text("a".into()));
     }
     drop(go);
-    assert!(wait(common::PATIENCE), "the end is an event");
+    assert!(wait(common::TIMEOUT), "the end is an event");
 }
 
 #[test]
 fn full_event_queue_applies_backpressure_to_fragments() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     const QUEUE: usize = 64 << 10;
     let _library = Library::with_queue(QUEUE);
     let before = pool_stats().bytes_in_use;

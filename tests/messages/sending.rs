@@ -12,13 +12,13 @@ use framewire::{Code, Socket};
 use framewire_servers::{EchoServer, Scripted};
 
 /// A server that reads nothing after the upgrade until it is released; then it reports every frame.
-fn holding() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
-    let (go, told) = mpsc::channel::<()>();
+fn paused_server() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
+    let (go, released) = mpsc::channel::<()>();
     let (report, reported) = mpsc::channel();
-    let told = Mutex::new(told);
+    let released = Mutex::new(released);
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
-        let _ = told.lock().unwrap().recv();
+        let _ = released.lock().unwrap().recv();
         while let Some(frame) = peer.read_frame() {
             if frame.opcode == 8 {
                 peer.send_close(1000, "");
@@ -77,17 +77,17 @@ fn sends_keep_order_per_thread() {
 fn refused_sends_are_never_sent_and_others_once() {
     const LIMIT: usize = 1 << 20;
     const SIZE: usize = 10_000;
-    let (server, go, reported) = holding();
+    let (server, go, reported) = paused_server();
     let client = Client::opened(&server.url());
     client.set_max_buffered_amount(LIMIT).unwrap();
     // The server does not read: the socket buffers fill, then the send queue, and then every send is refused
     // except for what the system still accepts meanwhile.
-    let (mut taken, mut refused) = (Vec::new(), 0);
+    let (mut accepted, mut refused) = (Vec::new(), 0);
     for number in 0u32.. {
         let mut payload = vec![0; SIZE];
         payload[..4].copy_from_slice(&number.to_be_bytes());
         match client.send_binary(&payload) {
-            Ok(()) => taken.push(number),
+            Ok(()) => accepted.push(number),
             Err(error) => {
                 assert_eq!(error.code, Code::WouldBlock, "{error}");
                 refused += 1;
@@ -107,7 +107,7 @@ fn refused_sends_are_never_sent_and_others_once() {
     assert!(received.iter().all(|payload| payload.len() == SIZE));
     let received: Vec<u32> =
         received.iter().map(|payload| u32::from_be_bytes(payload[..4].try_into().unwrap())).collect();
-    assert_eq!(received, taken);
+    assert_eq!(received, accepted);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn buffered_amount_counts_payload_and_returns_to_zero() {
 
 #[test]
 fn unsent_queue_is_dropped_with_the_connection() {
-    let (server, go, _reported) = holding();
+    let (server, go, _reported) = paused_server();
     let client = Client::opened(&server.url());
     client.set_max_buffered_amount(1 << 20).unwrap();
     send_until_refused(&client, 10_000);
@@ -170,7 +170,7 @@ fn control_frames_are_sent_between_fragments() {
     assert_eq!(data.iter().filter(|frame| frame.fin).count(), 1);
     let assembled: Vec<u8> = data.iter().flat_map(|frame| frame.payload.iter().copied()).collect();
     assert!(assembled == message, "the fragments form a different message");
-    assert_eq!(control.len(), 1, "the pong came between the fragments");
+    assert_eq!(control.len(), 1, "the pong is sent between the fragments");
     assert_eq!((control[0].opcode, &control[0].payload[..]), (10, &b"hey"[..]));
 }
 
@@ -281,14 +281,14 @@ fn shared_segments_arrive_intact() {
 
 #[test]
 fn stalled_server_does_not_affect_other_sockets() {
-    let (server, go, _reported) = holding();
+    let (server, go, _reported) = paused_server();
     let echo = EchoServer::start();
-    let (stalled, lively) = (Client::opened(&server.url()), Client::opened(&echo.url("/")));
+    let (stalled, other) = (Client::opened(&server.url()), Client::opened(&echo.url("/")));
     stalled.set_max_buffered_amount(1 << 20).unwrap();
     send_until_refused(&stalled, 10_000);
     for number in 0..100 {
-        lively.send_text(&number.to_string()).unwrap();
-        assert_eq!(lively.next(), Seen::Text(number.to_string()));
+        other.send_text(&number.to_string()).unwrap();
+        assert_eq!(other.next(), Seen::Text(number.to_string()));
     }
     assert!(stalled.is_open());
     go.send(()).unwrap();

@@ -23,7 +23,7 @@ fn sending(bytes: Vec<u8>) -> (Scripted, mpsc::Receiver<Option<(u16, String)>>) 
 }
 
 /// Checks that each of these gets its close code, and ends with one error of this kind.
-fn all_violate(cases: &[(&str, Vec<u8>, u16, ErrorKind)]) {
+fn assert_all_violate(cases: &[(&str, Vec<u8>, u16, ErrorKind)]) {
     let running: Vec<_> = cases
         .iter()
         .map(|(name, bytes, code, kind)| {
@@ -52,7 +52,7 @@ fn utf8(name: &'static str, bytes: &[u8]) -> (&'static str, Vec<u8>, u16, ErrorK
 
 #[test]
 fn invalid_frame_headers_close_with_1002() {
-    all_violate(&[
+    assert_all_violate(&[
         protocol("reserved data opcode 3", b"\x83\x00"),
         protocol("reserved data opcode 7", b"\x87\x00"),
         protocol("reserved control opcode 11", b"\x8B\x00"),
@@ -70,10 +70,10 @@ fn invalid_frame_headers_close_with_1002() {
 
 #[test]
 fn long_or_fragmented_control_frames_close_with_1002() {
-    all_violate(&[
-        protocol("ping in two", b"\x09\x01x"),
-        protocol("pong in two", b"\x0A\x00"),
-        protocol("close in two", b"\x08\x02\x03\xE8"),
+    assert_all_violate(&[
+        protocol("fragmented ping", b"\x09\x01x"),
+        protocol("fragmented pong", b"\x0A\x00"),
+        protocol("fragmented close", b"\x08\x02\x03\xE8"),
         protocol("ping of 126 bytes", b"\x89\x7E\x00\x7E"),
         protocol("close of 126 bytes", b"\x88\x7E\x00\x7E"),
         protocol("pong of 64 bits", b"\x8A\x7F\x00\x00\x00\x00\x00\x01\x00\x00"),
@@ -82,13 +82,13 @@ fn long_or_fragmented_control_frames_close_with_1002() {
 
 #[test]
 fn interleaved_fragments_close_with_1002() {
-    all_violate(&[
-        protocol("continuation of nothing", b"\x80\x01x"),
-        protocol("first fragment of nothing", b"\x00\x01x"),
+    assert_all_violate(&[
+        protocol("continuation without a message", b"\x80\x01x"),
+        protocol("non-final continuation without a message", b"\x00\x01x"),
         protocol("text inside text", b"\x01\x01a\x81\x01b"),
         protocol("binary inside text", b"\x01\x01a\x02\x01b"),
         protocol("continuation after the end", b"\x01\x01a\x80\x01b\x80\x01c"),
-        protocol("text inside text behind a ping", b"\x01\x01a\x89\x00\x81\x01b"),
+        protocol("text inside text after a ping", b"\x01\x01a\x89\x00\x81\x01b"),
     ]);
 }
 
@@ -97,15 +97,15 @@ fn invalid_close_codes_close_with_1002() {
     let mut cases = vec![protocol("half a code", b"\x88\x01\x03")];
     for code in [0u16, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
         let [high, low] = code.to_be_bytes();
-        cases.push(protocol("code that must not be on the wire", &[0x88, 2, high, low]));
+        cases.push(protocol("code that must not be sent", &[0x88, 2, high, low]));
     }
     cases.push(utf8("a reason that is not UTF-8", b"\x88\x04\x03\xE8\xC3\x28"));
-    all_violate(&cases);
+    assert_all_violate(&cases);
 }
 
 #[test]
 fn invalid_utf8_closes_with_1007() {
-    all_violate(&[
+    assert_all_violate(&[
         utf8("a lone continuation byte", b"\x81\x01\x80"),
         utf8("overlong", b"\x81\x02\xC0\xAF"),
         utf8("a surrogate", b"\x81\x03\xED\xA0\x80"),
@@ -125,13 +125,13 @@ fn invalid_utf8_is_detected_in_an_incomplete_frame() {
         bytes.push(0xFF);
         bytes
     };
-    all_violate(&[
+    assert_all_violate(&[
         utf8("in a small frame", b"\x81\x7D\xFF"),
         utf8("in a frame of 1000 bytes", b"\x81\x7E\x03\xE8abc\xF8"),
         utf8("in the first fragment", b"\x01\x7E\x03\xE8abc\xC0"),
         utf8("in a continuation", b"\x01\x02\xC3\xA4\x00\x7D\xE4\xBA\x41"),
         utf8("at the start of a megabyte", &large(1 << 20, 0)),
-        utf8("in the midst of a megabyte", &large(1 << 20, 300_000)),
+        utf8("in the middle of a megabyte", &large(1 << 20, 300_000)),
     ]);
 }
 
@@ -189,8 +189,8 @@ fn flood_of_close_frames_gives_one_end_and_one_reply() {
     });
     let client = Client::opening(&server.url());
     assert_eq!(client.until_end(), [Seen::Open, Seen::Closed(1000, String::new())]);
-    let answers = reported.recv().unwrap();
-    assert_eq!(answers.iter().map(|frame| frame.opcode).collect::<Vec<_>>(), [8]);
+    let replies = reported.recv().unwrap();
+    assert_eq!(replies.iter().map(|frame| frame.opcode).collect::<Vec<_>>(), [8]);
     assert_eq!(client.stats().frames_received, 1);
 }
 
@@ -202,7 +202,7 @@ fn oversized_message_is_refused_at_its_header() {
         bytes
     };
     let case = |name, bytes| (name, bytes, 1009, ErrorKind::TooLarge);
-    all_violate(&[
+    assert_all_violate(&[
         case("2^40", bytes(1 << 40)),
         case("2^62", bytes(1 << 62)),
         case("one byte over the default", bytes((64 << 20) + 1)),
@@ -229,13 +229,13 @@ fn message_limit_is_exact_over_all_fragments() {
 #[test]
 fn announced_length_reserves_no_memory() {
     // Within the configured limit, so it is not refused; but only a small part of it is sent.
-    const CLAIMS: usize = 8;
+    const CONNECTIONS: usize = 8;
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         peer.send(b"\x82\x7F\x00\x00\x00\x00\x7F\xFF\xFF\xFF0123456789");
         peer.wait_for_end();
     });
-    let clients: Vec<_> = (0..CLAIMS)
+    let clients: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
             let client = Client::new(&server.url());
             client.set_max_message_size((1 << 31) - 1).unwrap();
@@ -287,36 +287,36 @@ fn sending_messages_and_a_violation() -> (Scripted, mpsc::Receiver<Vec<Frame>>) 
 }
 
 /// With a close timeout long enough for slow machines.
-fn patient(server: &Scripted) -> Client {
+fn with_long_close_timeout(server: &Scripted) -> Client {
     let client = Client::new(&server.url());
     client.set_close_timeout(120_000).unwrap();
     client
 }
 
-fn opened_patiently(server: &Scripted) -> Client {
-    let client = patient(server);
+fn opened_with_long_close_timeout(server: &Scripted) -> Client {
+    let client = with_long_close_timeout(server);
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     client
 }
 
 /// Checks for the pong and both replies, then the close frame.
-fn assert_answered(frames: &[Frame]) {
-    let (close, answers) = frames.split_last().expect("frames were received");
+fn assert_replies_precede_close(frames: &[Frame]) {
+    let (close, replies) = frames.split_last().expect("frames were received");
     assert_eq!((close.opcode, &close.payload[..2]), (8, &1002u16.to_be_bytes()[..]));
     // A pong is sent before queued messages.
     let of =
-        |opcode| answers.iter().filter(move |frame| frame.opcode == opcode).map(|frame| &frame.payload[..]);
+        |opcode| replies.iter().filter(move |frame| frame.opcode == opcode).map(|frame| &frame.payload[..]);
     assert!(of(10).eq([b"ping"]));
     assert!(of(1).eq([b"one", b"two"]));
-    assert_eq!(answers.len(), 3);
+    assert_eq!(replies.len(), 3);
 }
 
 #[test]
 fn worker_callback_replies_precede_the_close_after_a_violation() {
     for dispatch in [Dispatch::Worker, Dispatch::Poll] {
         let (server, reported) = sending_messages_and_a_violation();
-        let client = patient(&server);
+        let client = with_long_close_timeout(&server);
         let (failed, seen) = mpsc::channel();
         client.set_dispatch(dispatch).unwrap();
         client.on_text(Some(Arc::new(|socket, text| socket.send_text(text).unwrap()))).unwrap();
@@ -332,14 +332,14 @@ fn worker_callback_replies_precede_the_close_after_a_violation() {
             end.is_some()
         });
         assert_eq!(end, Some((ErrorKind::Protocol, State::Closed)), "{dispatch:?}");
-        assert_answered(&reported.recv().unwrap());
+        assert_replies_precede_close(&reported.recv().unwrap());
     }
 }
 
 #[test]
 fn polled_replies_precede_the_close_after_a_violation() {
     let (server, reported) = sending_messages_and_a_violation();
-    let client = opened_patiently(&server);
+    let client = opened_with_long_close_timeout(&server);
     wait_until("everything", || client.stats().frames_received == 3);
     for expected in ["one", "two"] {
         assert_eq!(client.next(), Seen::Text(expected.to_owned()));
@@ -348,7 +348,7 @@ fn polled_replies_precede_the_close_after_a_violation() {
     }
     assert_eq!(client.error().kind, ErrorKind::Protocol);
     assert_eq!(client.send_text("late").map_err(|error| error.code), Err(Code::InvalidState));
-    assert_answered(&reported.recv().unwrap());
+    assert_replies_precede_close(&reported.recv().unwrap());
 }
 
 #[test]
@@ -378,7 +378,7 @@ fn socket_can_be_closed_before_its_violation_is_delivered() {
     ];
     for (number, act) in act.into_iter().enumerate() {
         let (server, reported) = sending_messages_and_a_violation();
-        let client = opened_patiently(&server);
+        let client = opened_with_long_close_timeout(&server);
         wait_until("everything", || client.stats().frames_received == 3);
         act(&client);
         if number < 2 {
@@ -401,7 +401,7 @@ fn connection_can_be_lost_before_its_violation_is_delivered() {
         peer.read_frame();
         peer.reset();
     });
-    let client = opened_patiently(&server);
+    let client = opened_with_long_close_timeout(&server);
     assert_eq!(client.next(), Seen::Text("one".into()));
     wait_until("the loss", || client.send_text("answer").is_err());
     assert_eq!(client.error().kind, ErrorKind::Protocol, "the violation came first");

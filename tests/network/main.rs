@@ -15,13 +15,13 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::{Client, PATIENCE, Seen, wait_until};
+use common::{Client, Seen, TIMEOUT, wait_until};
 use framewire::{Error, ErrorKind, Phase, State, shutdown};
 use framewire_servers::{EchoServer, Scripted};
 use netem::{Impairments, Netem};
 
 /// Tolerance on top of a promised bound, for a busy machine.
-const GRACE: Duration = Duration::from_secs(12);
+const TOLERANCE: Duration = Duration::from_secs(12);
 /// Bounds in the README for detecting a dead link: with data to send, and idle.
 const SENDING_BOUND: Duration = Duration::from_secs(20);
 const IDLE_BOUND: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ struct Network;
 impl Network {
     fn new() -> Self {
         let own = std::env::var_os("FRAMEWIRE_NAMESPACE").is_some();
-        assert!(own, "`cargo xtask test network` runs this where it can do no harm");
+        assert!(own, "`cargo xtask test network` runs this in its own network namespace");
         run("ip", &["link", "set", "lo", "up"], "");
         Network
     }
@@ -66,19 +66,27 @@ impl Drop for Network {
 }
 
 fn run(program: &str, arguments: &[&str], input: &str) {
-    let mut child =
-        Command::new(program).args(arguments).stdin(Stdio::piped()).spawn().expect("the program is there");
-    child.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("it reads");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program is installed");
+    child
+        .stdin
+        .take()
+        .expect("it is piped")
+        .write_all(input.as_bytes())
+        .expect("the program reads its input");
     assert!(child.wait().expect("it was started").success(), "{program} {arguments:?}\n{input}");
 }
 
 /// Replaces a file for this test only, which has its own mount namespace.
 fn replace_file(path: &str, text: &str) {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let ours = std::env::temp_dir().join(format!("framewire-{}-{name}", std::process::id()));
-    fs::write(&ours, text).expect("the folder for temporary files can be written to");
-    run("mount", &["--bind", &ours.to_string_lossy(), path], "");
-    let _ = fs::remove_file(ours);
+    let source = std::env::temp_dir().join(format!("framewire-{}-{name}", std::process::id()));
+    fs::write(&source, text).expect("the temporary folder is writable");
+    run("mount", &["--bind", &source.to_string_lossy(), path], "");
+    let _ = fs::remove_file(source);
 }
 
 fn server_at(address: &str) -> EchoServer {
@@ -87,29 +95,29 @@ fn server_at(address: &str) -> EchoServer {
 
 /// Measures and prints the time to open.
 fn time_to_open(what: &str, url: &str) -> Duration {
-    let begun = Instant::now();
+    let start = Instant::now();
     let client = Client::opened(url);
-    let took = begun.elapsed();
-    println!("{what}: open after {} ms", took.as_millis());
+    let elapsed = start.elapsed();
+    println!("{what}: open after {} ms", elapsed.as_millis());
     client.close(1000, "").expect("it is open");
     assert_eq!(client.closed().0, 1000);
-    took
+    elapsed
 }
 
 /// Waits for the error of a connection whose link has just died. Restores the network after it, so that the
 /// server can close.
-fn noticed(what: &str, client: &Client, bound: Duration, network: Network) -> Error {
-    let begun = Instant::now();
+fn wait_for_error(what: &str, client: &Client, bound: Duration, network: Network) -> Error {
+    let start = Instant::now();
     let error = loop {
         match client.next() {
             Seen::Error(error) => break error,
             other => assert!(!other.is_terminal(), "{other:?}"),
         }
     };
-    let took = begun.elapsed();
-    println!("{what}: noticed after {:.1} s: {error}", took.as_secs_f32());
+    let elapsed = start.elapsed();
+    println!("{what}: detected after {:.1} s: {error}", elapsed.as_secs_f32());
     drop(network);
-    assert!(took < bound + GRACE, "{what} was promised within {bound:?}");
+    assert!(elapsed < bound + TOLERANCE, "{what} must be detected within {bound:?}");
     assert_eq!(client.state(), State::Closed);
     error
 }
@@ -129,7 +137,7 @@ fn ipv6_zone_reaches_link_local_address_and_is_not_sent() {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            stream.read_exact(&mut byte).expect("the client asks");
+            stream.read_exact(&mut byte).expect("the client sends a request");
             head.push(byte[0]);
         }
         stream.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").expect("it listens");
@@ -144,18 +152,18 @@ fn black_hole_address_family_delays_briefly() {
     let network = Network::new();
     run("ip", &["address", "add", "fd00::1/128", "dev", "lo", "nodad"], "");
     network.names("fd00::1 both.test\n127.0.0.2 both.test\n127.0.0.2 four.test\nfd00::1 six.test\n");
-    for (dead, alive, dead_packets, alone) in
+    for (dead, alive, dead_packets, single) in
         [("IPv6", "127.0.0.2", "ip6 daddr fd00::1", "four"), ("IPv4", "fd00::1", "ip daddr 127.0.0.2", "six")]
     {
         let server = server_at(alive);
         let url = |name: &str| format!("ws://{name}.test:{}/", server.port());
-        let usual = time_to_open(&format!("the other family than {dead}, alone"), &url(alone));
+        let usual = time_to_open(&format!("without {dead}"), &url(single));
         network.drop_packets(&[dead_packets]);
         let raced = time_to_open(&format!("{dead} is a black hole"), &url("both"));
         run("nft", &["flush", "ruleset"], "");
         // RFC 8305 section 5 starts the next attempt 250 ms after the one before. The system alone
         // would try the dead address for minutes.
-        assert!(raced < usual + GRACE);
+        assert!(raced < usual + TOLERANCE);
         assert_eq!(server.connections(), 2);
     }
 }
@@ -181,9 +189,9 @@ fn silent_name_server_does_not_delay_other_sockets() {
     let client = Client::new("ws://unknown.test/");
     client.set_connect_timeout(700).unwrap();
     client.open().unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     let error = client.error();
-    println!("a silent name server: an error after {} ms: {error}", begun.elapsed().as_millis());
+    println!("a silent name server: an error after {} ms: {error}", start.elapsed().as_millis());
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Resolve, true));
 
     // Cancelled immediately, although the system still waits for the name server.
@@ -193,13 +201,13 @@ fn silent_name_server_does_not_delay_other_sockets() {
 
     // Other names are resolved meanwhile.
     let server = server_at("127.0.0.2");
-    time_to_open("while a name is being looked for", &format!("ws://known.test:{}/", server.port()));
+    time_to_open("while another name is being resolved", &format!("ws://known.test:{}/", server.port()));
 
-    // The thread that hangs in the system is reported, and waited for no longer than the timeout.
-    let begun = Instant::now();
+    // The blocked resolver thread is reported, and waited for no longer than the timeout.
+    let start = Instant::now();
     let stopped = shutdown(Duration::from_millis(500));
-    println!("shutting down meanwhile: {} ms, {stopped:?}", begun.elapsed().as_millis());
-    assert!(begun.elapsed() < Duration::from_millis(500) + GRACE);
+    println!("shutting down meanwhile: {} ms, {stopped:?}", start.elapsed().as_millis());
+    assert!(start.elapsed() < Duration::from_millis(500) + TOLERANCE);
 }
 
 #[test]
@@ -217,9 +225,9 @@ fn firewall_rejections_are_distinguished() {
         let client = Client::new(&server.url("/"));
         client.set_connect_timeout(1500).unwrap();
         client.open().unwrap();
-        let begun = Instant::now();
+        let start = Instant::now();
         let error = client.error();
-        println!("{verdict}: {} ms: {error}", begun.elapsed().as_millis());
+        println!("{verdict}: {} ms: {error}", start.elapsed().as_millis());
         assert_eq!((error.kind, error.phase, error.retriable), (kind, Phase::Connect, true), "{verdict}");
         assert!(error.message.contains("127.0.0.2"), "{error}");
         run("nft", &["flush", "ruleset"], "");
@@ -238,7 +246,7 @@ fn dead_link_is_detected_while_sending() {
     let client = Client::opened(&server.url("/silent"));
     network.kill_link(server.port());
     client.send_text("is anybody there?").unwrap();
-    let error = noticed("a dead link, sending", &client, SENDING_BOUND, network);
+    let error = wait_for_error("a dead link, sending", &client, SENDING_BOUND, network);
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Open, true));
     assert!(error.message.contains("stopped responding"), "{error}");
 }
@@ -249,7 +257,7 @@ fn dead_link_is_detected_while_idle() {
     let server = server_at("127.0.0.2");
     let client = Client::opened(&server.url("/"));
     network.kill_link(server.port());
-    let error = noticed("a dead link, idle", &client, IDLE_BOUND, network);
+    let error = wait_for_error("a dead link, idle", &client, IDLE_BOUND, network);
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Open, true));
 }
 
@@ -265,13 +273,13 @@ fn dead_link_is_detected_within_a_large_message() {
         frame.resize(300_000, 7);
         peer.send(&frame);
         half_sent.send(()).expect("the test waits");
-        let _ = wait_for_end.lock().expect("one connection").recv_timeout(PATIENCE * 2);
+        let _ = wait_for_end.lock().expect("one connection").recv_timeout(TIMEOUT * 2);
     });
     let client = Client::opened(&server.url());
-    is_half_sent.recv_timeout(PATIENCE).unwrap();
+    is_half_sent.recv_timeout(TIMEOUT).unwrap();
     wait_until("half of the message", || client.stats().bytes_received > 299_000);
     network.kill_link(server.port());
-    let error = noticed("a dead link, within a large message", &client, IDLE_BOUND, network);
+    let error = wait_for_error("a dead link, within a large message", &client, IDLE_BOUND, network);
     assert_eq!((error.kind, error.phase), (ErrorKind::TimedOut, Phase::Open));
     drop(end);
 }
@@ -288,7 +296,8 @@ fn dead_link_is_detected_by_keepalive_pings() {
     assert_eq!(client.next(), Seen::Open);
     wait_until("a pong", || client.stats().pongs_received > 0);
     network.kill_link(server.port());
-    let error = noticed("a dead link, pings every 500 ms", &client, Duration::from_millis(1500), network);
+    let error =
+        wait_for_error("a dead link, pings every 500 ms", &client, Duration::from_millis(1500), network);
     assert_eq!((error.kind, error.phase), (ErrorKind::PingTimeout, Phase::Open));
 }
 
@@ -299,7 +308,7 @@ fn reset_is_an_immediate_error() {
     let client = Client::opened(&server.url("/"));
     network.rules(&[&format!("tcp dport {}", server.port())], "reject with tcp reset");
     client.send_text("hello").unwrap();
-    let error = noticed("a reset", &client, Duration::ZERO, network);
+    let error = wait_for_error("a reset", &client, Duration::ZERO, network);
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Reset, Phase::Open, true));
 }
 
@@ -318,12 +327,12 @@ fn slow_link_is_not_a_dead_link() {
     let server = server_at("127.0.0.2");
     let client = Client::opened(&server.url("/"));
     let message: Vec<u8> = (0..300_000u64).map(|n| (n * n >> 7) as u8).collect();
-    let begun = Instant::now();
+    let start = Instant::now();
     client.send_binary(&message).unwrap();
     client.send_text("and more").unwrap();
     assert!(client.next() == Seen::Binary(message));
     assert_eq!(client.next(), Seen::Text("and more".into()));
-    println!("300,000 bytes there and back at 400 kbit/s: {:.1} s", begun.elapsed().as_secs_f32());
+    println!("300,000 bytes echoed at 400 kbit/s: {:.1} s", start.elapsed().as_secs_f32());
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
 }
@@ -331,7 +340,7 @@ fn slow_link_is_not_a_dead_link() {
 // ---------------------------------------------------------------------------------- packet loss
 
 /// A client whose packets in both directions pass the emulated network.
-fn through(impairments: Impairments) -> (Network, Netem, EchoServer, Client) {
+fn connect_through(impairments: Impairments) -> (Network, Netem, EchoServer, Client) {
     let network = Network::new();
     let netem = Netem::begin(impairments).expect("the kernel has TUN devices");
     let server = server_at(netem::OWN);
@@ -341,7 +350,7 @@ fn through(impairments: Impairments) -> (Network, Netem, EchoServer, Client) {
 }
 
 /// Sends this many messages of various sizes and checks that they are echoed in order.
-fn talk(client: &Client, count: u32) {
+fn echo_messages(client: &Client, count: u32) {
     let message = |number: u32| {
         let mut bytes = number.to_be_bytes().to_vec();
         bytes.resize(4 + (number as usize * 37) % 3_000, number as u8);
@@ -358,32 +367,32 @@ fn talk(client: &Client, count: u32) {
 #[test]
 fn packet_loss_delay_and_reordering_lose_no_data() {
     let (delay, jitter) = (Duration::from_millis(15), Duration::from_millis(20));
-    let (_network, netem, _server, client) = through(Impairments { lost: 30, delay, jitter });
-    let begun = Instant::now();
-    talk(&client, 1500);
+    let (_network, netem, _server, client) = connect_through(Impairments { lost: 30, delay, jitter });
+    let start = Instant::now();
+    echo_messages(&client, 1500);
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
-    let (carried, lost, overtaken) = netem.counts();
-    let took = begun.elapsed().as_secs_f32();
+    let (delivered, lost, reordered) = netem.counts();
+    let elapsed = start.elapsed().as_secs_f32();
     println!(
-        "packet loss: 1500 messages in {took:.1} s, {carried} packets, {lost} lost, {overtaken} overtaken"
+        "packet loss: 1500 messages in {elapsed:.1} s, {delivered} packets, {lost} lost, {reordered} reordered"
     );
-    assert!(lost > 0 && overtaken > 0);
+    assert!(lost > 0 && reordered > 0);
 }
 
 #[test]
 fn short_outage_is_survived() {
     let delay = Duration::from_millis(5);
-    let (_network, netem, _server, client) = through(Impairments { delay, ..Impairments::default() });
-    talk(&client, 20);
+    let (_network, netem, _server, client) = connect_through(Impairments { delay, ..Impairments::default() });
+    echo_messages(&client, 20);
     netem.change(Impairments { lost: 1000, ..Impairments::default() });
     client.send_text("into the void").unwrap();
     std::thread::sleep(Duration::from_secs(3));
     netem.change(Impairments { delay, ..Impairments::default() });
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(client.next(), Seen::Text("into the void".into()));
-    println!("an outage of 3 s: the message came {:.1} s after it", begun.elapsed().as_secs_f32());
-    talk(&client, 20);
+    println!("an outage of 3 s: the message arrived {:.1} s after it", start.elapsed().as_secs_f32());
+    echo_messages(&client, 20);
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
 }

@@ -1,7 +1,7 @@
 //! Network emulation: packets are lost, delayed and reordered.
 //!
 //! ```text
-//!   10.9.0.1 ──to 10.9.0.2──> TUN device ──lost? how late?──> from 10.9.0.2 ──> 10.9.0.1
+//!   10.9.0.1 ──to 10.9.0.2──> TUN device ──loss, delay──> from 10.9.0.2 ──> 10.9.0.1
 //! ```
 //!
 //! Packets to the peer's address come back from it, so a server on this machine is reached through the
@@ -21,7 +21,7 @@ pub const OWN: &str = "10.9.0.1";
 pub const PEER: &str = "10.9.0.2";
 
 const DEVICE: &str = "netem0";
-/// Of linux/if_tun.h.
+/// From linux/if_tun.h.
 const TUNSETIFF: libc::c_ulong = 0x4004_54CA;
 const IFF_TUN: libc::c_short = 1;
 const IFF_NO_PI: libc::c_short = 0x1000;
@@ -34,17 +34,17 @@ pub struct Impairments {
     pub jitter: Duration,
 }
 
-/// Packets and when they are due, the earliest first.
+/// Packets with their due times, the earliest first.
 type Packets = BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>;
 
 #[derive(Default)]
 struct Shared {
     impairments: Mutex<Impairments>,
     packets: Mutex<Packets>,
-    came: Condvar,
-    carried: AtomicU64,
+    arrived: Condvar,
+    delivered: AtomicU64,
     lost: AtomicU64,
-    overtaken: AtomicU64,
+    reordered: AtomicU64,
 }
 
 /// An emulated network, until the process ends.
@@ -59,31 +59,31 @@ impl Netem {
             super::run("ip", arguments, "");
         }
         let shared = Arc::new(Shared { impairments: Mutex::new(impairments), ..Shared::default() });
-        let (own, from) = (shared.clone(), device.try_clone()?);
-        std::thread::spawn(move || own.take(from));
+        let (own, reader) = (shared.clone(), device.try_clone()?);
+        std::thread::spawn(move || own.read_packets(reader));
         let own = shared.clone();
-        std::thread::spawn(move || own.give(device));
+        std::thread::spawn(move || own.write_packets(device));
         Ok(Self(shared))
     }
 
     pub fn change(&self, impairments: Impairments) {
-        *self.0.impairments.lock().expect("nobody panics with it") = impairments;
+        *self.0.impairments.lock().expect("no thread panics while it holds the lock") = impairments;
     }
 
-    /// Packets carried, lost, and overtaken by a later one.
+    /// Packets delivered, lost, and reordered.
     pub fn counts(&self) -> (u64, u64, u64) {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (of(&self.0.carried), of(&self.0.lost), of(&self.0.overtaken))
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.0.delivered), load(&self.0.lost), load(&self.0.reordered))
     }
 }
 
 impl Shared {
     /// Reads packets that the system sends.
-    fn take(&self, mut device: File) {
+    fn read_packets(&self, mut device: File) {
         let (mut buffer, mut random, mut number, mut latest) = (vec![0; 65_536], 1u64, 0, Instant::now());
         while let Ok(len) = device.read(&mut buffer) {
             let packet = &mut buffer[..len];
-            // IPv4 only. Both checksums stay right when the addresses change places.
+            // IPv4 only. Swapping the addresses leaves both checksums valid.
             if len < 20 || packet[0] >> 4 != 4 {
                 continue;
             }
@@ -93,7 +93,7 @@ impl Shared {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            let impairments = *self.impairments.lock().expect("nobody panics with it");
+            let impairments = *self.impairments.lock().expect("no thread panics while it holds the lock");
             if (random >> 16) % 1000 < impairments.lost {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -101,32 +101,37 @@ impl Shared {
             let span = impairments.jitter.as_micros() as u64 + 1;
             let due = Instant::now() + impairments.delay + Duration::from_micros((random >> 32) % span);
             if due < latest {
-                self.overtaken.fetch_add(1, Ordering::Relaxed);
+                self.reordered.fetch_add(1, Ordering::Relaxed);
             }
             latest = latest.max(due);
             number += 1;
-            self.packets.lock().expect("nobody panics with it").push(Reverse((due, number, packet.to_vec())));
-            self.came.notify_one();
+            self.packets.lock().expect("no thread panics while it holds the lock").push(Reverse((
+                due,
+                number,
+                packet.to_vec(),
+            )));
+            self.arrived.notify_one();
         }
     }
 
     /// Writes due packets back to the system.
-    fn give(&self, mut device: File) {
-        let mut packets = self.packets.lock().expect("nobody panics with it");
+    fn write_packets(&self, mut device: File) {
+        let mut packets = self.packets.lock().expect("no thread panics while it holds the lock");
         loop {
             let now = Instant::now();
             let wait = match packets.peek() {
                 Some(Reverse((due, ..))) if *due <= now => {
                     let Some(Reverse((.., packet))) = packets.pop() else { continue };
-                    // A packet that the system refuses is lost, as in any network.
+                    // A packet that the system rejects counts as lost.
                     let _ = device.write(&packet);
-                    self.carried.fetch_add(1, Ordering::Relaxed);
+                    self.delivered.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
                 Some(Reverse((due, ..))) => *due - now,
                 None => Duration::from_secs(1),
             };
-            packets = self.came.wait_timeout(packets, wait).expect("nobody panics with it").0;
+            packets =
+                self.arrived.wait_timeout(packets, wait).expect("no thread panics while it holds the lock").0;
         }
     }
 }

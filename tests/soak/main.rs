@@ -4,8 +4,8 @@
 //! | checked | how |
 //! | --- | --- |
 //! | nothing is lost, duplicated or reordered | both sides number their messages, and compare their counts before every regular close |
-//! | every connection ends once | each player checks which events may come next |
-//! | nothing grows | memory, descriptors and threads of the last fifth are as in the second quarter |
+//! | every connection ends once | each player checks that an event is valid in its state |
+//! | nothing grows | memory, descriptors and threads of the last fifth do not exceed those of the second quarter |
 //! | nothing leaks | after the shutdown there is one thread, no additional descriptor, and no pooled block in use |
 
 mod player;
@@ -25,20 +25,20 @@ use watch::Watch;
 
 const PLAYERS: usize = 200;
 /// The longest that the main thread waits for events.
-const FRAME: Duration = Duration::from_millis(4);
+const FRAME_TIME: Duration = Duration::from_millis(4);
 /// For the last connections to end, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 type Outcome<T = ()> = Result<T, String>;
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_default();
-    let done = match argument.parse() {
+    let result = match argument.parse() {
         _ if argument == "serve" => serve().map_err(|error| error.to_string()),
         Ok(seconds) => soak(Duration::from_secs(seconds)),
         Err(_) => Err("usage: soak SECONDS".to_owned()),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("soak: {problem}");
@@ -111,44 +111,44 @@ fn soak(duration: Duration) -> Outcome {
     let mut watch = Watch::new(duration);
     let until = Instant::now() + duration;
     while Instant::now() < until {
-        turn(&mut players)?;
-        watch.look();
+        run_frame(&mut players)?;
+        watch.sample();
     }
-    let end = Instant::now() + PATIENCE;
-    players.values_mut().for_each(Player::last_round);
-    while players.values().any(|player| !player.is_away()) {
-        turn(&mut players)?;
+    let end = Instant::now() + TIMEOUT;
+    players.values_mut().for_each(Player::finish);
+    while players.values().any(|player| !player.is_closed()) {
+        run_frame(&mut players)?;
         if Instant::now() > end {
             return Err("some connections did not end".to_owned());
         }
     }
     let mut total = Tally::default();
-    players.into_values().try_for_each(|player| player.leave(&mut total))?;
+    players.into_values().try_for_each(|player| player.destroy(&mut total))?;
     drop(tls);
-    framewire::shutdown(PATIENCE).map_err(|error| format!("the shutdown: {error}"))?;
+    framewire::shutdown(TIMEOUT).map_err(|error| format!("the shutdown: {error}"))?;
     let after = watch::Sample::take();
     println!("{PLAYERS} players for {} s: {total}", duration.as_secs());
     println!("{watch}");
     if (after.threads, after.descriptors) != (before.threads, before.descriptors) {
-        return Err(format!("something is left: {before} before, {after} after"));
+        return Err(format!("leaked resources: {before} before, {after} after"));
     }
-    let kept = framewire::pool_stats().bytes_in_use;
-    if kept != 0 {
-        return Err(format!("{kept} bytes of the pool are still in use"));
+    let leaked = framewire::pool_stats().bytes_in_use;
+    if leaked != 0 {
+        return Err(format!("{leaked} bytes of the pool are still in use"));
     }
     total.check()?;
     watch.check()
 }
 
 /// One frame of the game: handles events, then runs each player.
-fn turn(players: &mut HashMap<u64, Player>) -> Outcome {
-    framewire::wait(FRAME);
+fn run_frame(players: &mut HashMap<u64, Player>) -> Outcome {
+    framewire::wait(FRAME_TIME);
     let now = Instant::now();
     while let Some(event) = framewire::next_event() {
         let Some(player) = players.get_mut(&event.socket.id()) else {
-            return Err("an event of a socket that nobody has".to_owned());
+            return Err("an event of an unknown socket".to_owned());
         };
-        player.hear(event.kind, now)?;
+        player.handle_event(event.kind, now)?;
     }
-    players.values_mut().try_for_each(|player| player.act(now))
+    players.values_mut().try_for_each(|player| player.run(now))
 }

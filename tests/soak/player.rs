@@ -1,10 +1,10 @@
-//! One player: a connection that plays, fails and comes back.
+//! One player: a connection that exchanges messages, fails and reconnects.
 //!
 //! ```text
-//!   Away ──open──> Connecting ──> Playing ──"count"──> Asked ──the counts agree──> Leaving ──> Away
-//!    ^                 ^             │                   │                            │
-//!    │                 └─reconnecting┴───────────────────┤                            │
-//!    └───────────────────────error───────────────────────┴────────────────────────────┘
+//!   Closed ──open──> Connecting ──> Playing ──"count"──> Counting ──counts equal──> Closing ──> Closed
+//!     ^                  ^             │                    │                          │
+//!     │                  └─reconnecting┴────────────────────┤                          │
+//!     └────────────────────────error────────────────────────┴──────────────────────────┘
 //! ```
 
 use std::fmt;
@@ -16,16 +16,16 @@ use framewire_servers::unreliable::heading;
 
 use super::Outcome;
 
-/// Longer than all timeouts that are set here together, on a busy machine.
-const STUCK: Duration = Duration::from_secs(60);
+/// Longer than the sum of all timeouts set here, on a busy machine.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Away,
+    Closed,
     Connecting,
     Playing,
-    Asked,
-    Leaving,
+    Counting,
+    Closing,
 }
 
 pub struct Player {
@@ -33,11 +33,11 @@ pub struct Player {
     random: u64,
     stage: Stage,
     since: Instant,
-    /// When the next action of this stage is due, and when playing ends.
+    /// When the next action of this stage is due, and when to stop sending messages.
     next: Instant,
     until: Instant,
     sent: u64,
-    came: u64,
+    received: u64,
     is_last_round: bool,
     tally: Tally,
 }
@@ -47,17 +47,17 @@ pub struct Player {
 pub struct Tally {
     opened: u64,
     messages: u64,
-    agreed: u64,
-    agreed_messages: u64,
-    tried_again: u64,
+    verified: u64,
+    verified_messages: u64,
+    reconnects: u64,
     /// Errors before the connection was open, and after.
-    not_made: u64,
+    failed_connects: u64,
     lost: u64,
 }
 
 impl Player {
     pub fn new(number: u64, url: &str, tls: &Tls, reconnects: bool) -> Outcome<Self> {
-        let make = || {
+        let create = || {
             let socket = Socket::create(url)?;
             if url.starts_with("wss:") {
                 socket.set_tls(Some(tls))?;
@@ -73,17 +73,17 @@ impl Player {
             }
             Ok(socket)
         };
-        let socket = make().map_err(|error: framewire::CallError| error.to_string())?;
+        let socket = create().map_err(|error: framewire::CallError| error.to_string())?;
         let now = Instant::now();
         Ok(Self {
             socket,
             random: number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
-            stage: Stage::Away,
+            stage: Stage::Closed,
             since: now,
             next: now,
             until: now,
             sent: 0,
-            came: 0,
+            received: 0,
             is_last_round: false,
             tally: Tally::default(),
         })
@@ -93,134 +93,142 @@ impl Player {
         self.socket.id()
     }
 
-    pub fn is_away(&self) -> bool {
-        self.stage == Stage::Away
+    pub fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
     }
 
     /// Makes this connection the last one.
-    pub fn last_round(&mut self) {
+    pub fn finish(&mut self) {
         self.is_last_round = true;
         self.until = Instant::now();
     }
 
-    pub fn leave(self, total: &mut Tally) -> Outcome {
+    pub fn destroy(self, total: &mut Tally) -> Outcome {
         total.add(&self.tally);
         self.socket.destroy().map_err(|error| error.to_string())
     }
 
     // ------------------------------------------------------------------ actions
 
-    pub fn act(&mut self, now: Instant) -> Outcome {
+    pub fn run(&mut self, now: Instant) -> Outcome {
         match self.stage {
-            Stage::Away if now >= self.next && !self.is_last_round => {
-                self.socket.open().map_err(|error| self.odd(&format!("open: {error}")))?;
+            Stage::Closed if now >= self.next && !self.is_last_round => {
+                self.socket.open().map_err(|error| self.failure(&format!("open: {error}")))?;
                 self.enter(Stage::Connecting, now);
             }
             Stage::Playing if now >= self.until && self.sent > 0 => {
-                let question = format!("count {}", self.tally.opened);
-                if self.say(|socket| socket.send_text(&question))? {
-                    self.enter(Stage::Asked, now);
+                let command = format!("count {}", self.tally.opened);
+                if self.try_send(|socket| socket.send_text(&command))? {
+                    self.enter(Stage::Counting, now);
                 }
             }
             Stage::Playing if now >= self.next => {
                 self.next = now + Duration::from_millis(self.below(120));
-                let most = [64, 64, 2_000, 40_000][self.below(4) as usize];
-                let size = 16 + self.below(most);
+                let max = [64, 64, 2_000, 40_000][self.below(4) as usize];
+                let size = 16 + self.below(max);
                 let mut message = vec![0; size as usize];
                 message[..8].copy_from_slice(&self.sent.to_be_bytes());
                 message[8..16].copy_from_slice(&self.tally.opened.to_be_bytes());
-                if self.say(|socket| socket.send_binary(&message))? {
+                if self.try_send(|socket| socket.send_binary(&message))? {
                     self.sent += 1;
                 }
             }
             Stage::Connecting if self.is_last_round && now >= self.next => {
-                // Its retries have no limit.
-                self.socket.close(1000, "").map_err(|error| self.odd(&format!("close: {error}")))?;
-                self.enter(Stage::Leaving, now);
+                // The number of its retries is not limited.
+                self.socket.close(1000, "").map_err(|error| self.failure(&format!("close: {error}")))?;
+                self.enter(Stage::Closing, now);
             }
-            Stage::Away => {}
-            _ if now.saturating_duration_since(self.since) > STUCK => return Err(self.odd("it is stuck")),
+            Stage::Closed => {}
+            _ if now.saturating_duration_since(self.since) > STUCK_AFTER => {
+                return Err(self.failure("the player is stuck"));
+            }
             _ => {}
         }
         Ok(())
     }
 
-    /// Returns whether it was accepted. The connection may have ended without an event yet.
-    fn say(&self, send: impl FnOnce(&Socket) -> Result<(), framewire::CallError>) -> Outcome<bool> {
+    /// Returns whether the send was accepted. The connection may have ended before its event was delivered.
+    fn try_send(&self, send: impl FnOnce(&Socket) -> Result<(), framewire::CallError>) -> Outcome<bool> {
         match send(&self.socket) {
             Ok(()) => Ok(true),
             Err(error) if error.code == Code::InvalidState => Ok(false),
-            Err(error) => Err(self.odd(&error.to_string())),
+            Err(error) => Err(self.failure(&error.to_string())),
         }
     }
 
     // ------------------------------------------------------------------ events
 
-    pub fn hear(&mut self, event: EventKind, now: Instant) -> Outcome {
+    pub fn handle_event(&mut self, event: EventKind, now: Instant) -> Outcome {
         match (event, self.stage) {
             (EventKind::Open, Stage::Connecting) => {
                 self.tally.opened += 1;
-                (self.sent, self.came) = (0, 0);
+                (self.sent, self.received) = (0, 0);
                 self.until = now + Duration::from_millis(self.below(6_000));
                 self.enter(Stage::Playing, now);
             }
-            // Sent before we left.
-            (EventKind::Open, Stage::Leaving) => {}
-            (EventKind::Binary(payload), Stage::Playing | Stage::Asked) => {
+            // Queued before the close.
+            (EventKind::Open, Stage::Closing) => {}
+            (EventKind::Binary(payload), Stage::Playing | Stage::Counting) => {
                 match heading(payload.as_slice()) {
-                    // Sent before we noticed the reconnect.
+                    // Sent before the reconnect was processed.
                     Some((_, round)) if round < self.tally.opened => return Ok(()),
-                    Some((number, _)) if number == self.came && number < self.sent => {}
-                    other => return Err(self.odd(&format!("message {other:?} came"))),
+                    Some((number, _)) if number == self.received && number < self.sent => {}
+                    other => return Err(self.failure(&format!("unexpected message {other:?}"))),
                 }
-                self.came += 1;
+                self.received += 1;
                 self.tally.messages += 1;
             }
-            (EventKind::Text(payload), Stage::Asked) => {
-                let agreed = format!("{0} {0}", self.sent);
-                if payload.as_slice() != agreed.as_bytes() || self.came != self.sent {
+            (EventKind::Text(payload), Stage::Counting) => {
+                let expected = format!("{0} {0}", self.sent);
+                if payload.as_slice() != expected.as_bytes() || self.received != self.sent {
                     let counts = String::from_utf8_lossy(payload.as_slice()).into_owned();
-                    return Err(self.odd(&format!("the server has counted {counts}")));
+                    return Err(self.failure(&format!("the counts of the server differ: {counts}")));
                 }
-                self.tally.agreed += 1;
-                self.tally.agreed_messages += self.sent;
-                self.socket.close(1000, "").or_else(too_late).map_err(|error| self.odd(&error))?;
-                self.enter(Stage::Leaving, now);
+                self.tally.verified += 1;
+                self.tally.verified_messages += self.sent;
+                self.socket
+                    .close(1000, "")
+                    .or_else(ignore_invalid_state)
+                    .map_err(|error| self.failure(&error))?;
+                self.enter(Stage::Closing, now);
             }
-            (EventKind::Pong(_), Stage::Playing | Stage::Asked | Stage::Leaving) => {}
-            (EventKind::Reconnecting { error, .. }, Stage::Connecting | Stage::Playing | Stage::Asked) => {
+            (EventKind::Pong(_), Stage::Playing | Stage::Counting | Stage::Closing) => {}
+            (EventKind::Reconnecting { error, .. }, Stage::Connecting | Stage::Playing | Stage::Counting) => {
                 self.failed(&error)?;
-                self.tally.tried_again += 1;
+                self.tally.reconnects += 1;
                 self.enter(Stage::Connecting, now);
             }
             // Lost before the close was sent.
-            (EventKind::Reconnecting { .. }, Stage::Leaving) => {}
-            (EventKind::Error(error), Stage::Connecting | Stage::Playing | Stage::Asked | Stage::Leaving) => {
+            (EventKind::Reconnecting { .. }, Stage::Closing) => {}
+            (
+                EventKind::Error(error),
+                Stage::Connecting | Stage::Playing | Stage::Counting | Stage::Closing,
+            ) => {
                 self.failed(&error)?;
-                self.away(now);
+                self.closed(now);
             }
             // 1006: lost while closing, or cancelled while connecting.
-            (EventKind::Closed { code: 1000 | 1006, .. }, Stage::Leaving) => self.away(now),
-            (event, _) => return Err(self.odd(&format!("an event that cannot be: {}", named(&event)))),
+            (EventKind::Closed { code: 1000 | 1006, .. }, Stage::Closing) => self.closed(now),
+            (event, _) => return Err(self.failure(&format!("unexpected event: {}", describe(&event)))),
         }
         Ok(())
     }
 
     fn failed(&mut self, error: &Error) -> Outcome {
         if !error.retriable {
-            return Err(self.odd(&format!("the error is final: {error}")));
+            return Err(self.failure(&format!("a permanent error: {error}")));
         }
         let counter = match error.phase {
             Phase::Open | Phase::Closing => &mut self.tally.lost,
-            _ => &mut self.tally.not_made,
+            _ => &mut self.tally.failed_connects,
         };
         *counter += 1;
         Ok(())
     }
 
-    fn away(&mut self, now: Instant) {
+    fn closed(&mut self, now: Instant) {
         self.next = now + Duration::from_millis(self.below(300));
-        self.enter(Stage::Away, now);
+        self.enter(Stage::Closed, now);
     }
 
     fn enter(&mut self, stage: Stage, now: Instant) {
@@ -236,31 +244,31 @@ impl Player {
     }
 
     /// Describes an unexpected event.
-    fn odd(&self, what: &str) -> String {
+    fn failure(&self, what: &str) -> String {
         format!(
-            "{what}, in {:?} for {:?}; {} sent, {} came; {}",
+            "{what}, in {:?} for {:?}; {} sent, {} received; {}",
             self.stage,
             self.since.elapsed(),
             self.sent,
-            self.came,
+            self.received,
             self.socket.url()
         )
     }
 }
 
-fn named(event: &EventKind) -> String {
+fn describe(event: &EventKind) -> String {
     match event {
         EventKind::Open => "open".to_owned(),
         EventKind::Text(text) => format!("the text {}", String::from_utf8_lossy(text.as_slice())),
         EventKind::Binary(payload) => format!("{} bytes", payload.len()),
         EventKind::Closed { code, reason } => format!("closed {code} {reason}"),
         EventKind::Error(error) | EventKind::Reconnecting { error, .. } => error.to_string(),
-        _ => "none of those".to_owned(),
+        _ => "another event".to_owned(),
     }
 }
 
-/// Accepts an error of a connection that has ended, whose event follows.
-fn too_late(error: framewire::CallError) -> Result<(), String> {
+/// Ignores the error of a connection that has ended and whose event is still queued.
+fn ignore_invalid_state(error: framewire::CallError) -> Result<(), String> {
     if error.code == Code::InvalidState { Ok(()) } else { Err(error.to_string()) }
 }
 
@@ -268,17 +276,17 @@ impl Tally {
     fn add(&mut self, other: &Tally) {
         self.opened += other.opened;
         self.messages += other.messages;
-        self.agreed += other.agreed;
-        self.agreed_messages += other.agreed_messages;
-        self.tried_again += other.tried_again;
-        self.not_made += other.not_made;
+        self.verified += other.verified;
+        self.verified_messages += other.verified_messages;
+        self.reconnects += other.reconnects;
+        self.failed_connects += other.failed_connects;
         self.lost += other.lost;
     }
 
     /// Checks that every case occurred.
     pub fn check(&self) -> Outcome {
-        let all = [self.opened, self.agreed_messages, self.tried_again, self.not_made, self.lost];
-        if all.contains(&0) { Err("not everything has happened".to_owned()) } else { Ok(()) }
+        let all = [self.opened, self.verified_messages, self.reconnects, self.failed_connects, self.lost];
+        if all.contains(&0) { Err("not every case occurred".to_owned()) } else { Ok(()) }
     }
 }
 
@@ -286,15 +294,15 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} connections opened, {} failed before, {} after; {} tries by themselves; {} messages came \
-             back; {} connections lived to the end, and both ends counted {} messages on them",
+            "{} connections opened, {} failed to connect, {} lost; {} reconnects; {} messages echoed; {} \
+             connections closed regularly, with {} messages counted by both sides",
             self.opened,
-            self.not_made,
+            self.failed_connects,
             self.lost,
-            self.tried_again,
+            self.reconnects,
             self.messages,
-            self.agreed,
-            self.agreed_messages
+            self.verified,
+            self.verified_messages
         )
     }
 }

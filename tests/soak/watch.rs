@@ -7,9 +7,9 @@ use super::Outcome;
 
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Tolerance for the allocator and for timing.
-const SLACK_KIB: u64 = 8 << 10;
+const TOLERANCE_KIB: u64 = 8 << 10;
 /// Connecting sockets use several descriptors.
-const SLACK_DESCRIPTORS: u64 = 40;
+const TOLERANCE_DESCRIPTORS: u64 = 40;
 
 #[derive(Clone, Copy, Default)]
 pub struct Sample {
@@ -31,7 +31,7 @@ impl Sample {
         }
     }
 
-    fn most(self, other: Self) -> Self {
+    fn max(self, other: Self) -> Self {
         Self {
             resident_kib: self.resident_kib.max(other.resident_kib),
             descriptors: self.descriptors.max(other.descriptors),
@@ -47,9 +47,9 @@ impl fmt::Display for Sample {
     }
 }
 
-/// The maximum of each in the second quarter, when everything has been used once, and in the last fifth.
+/// The maximum of each resource in the second quarter, after warm-up, and in the last fifth.
 pub struct Watch {
-    begun: Instant,
+    start: Instant,
     duration: Duration,
     next: Instant,
     early: Sample,
@@ -59,32 +59,32 @@ pub struct Watch {
 impl Watch {
     pub fn new(duration: Duration) -> Self {
         let now = Instant::now();
-        Self { begun: now, duration, next: now, early: Sample::default(), late: Sample::default() }
+        Self { start: now, duration, next: now, early: Sample::default(), late: Sample::default() }
     }
 
-    pub fn look(&mut self) {
+    pub fn sample(&mut self) {
         let now = Instant::now();
         if now < self.next {
             return;
         }
         self.next = now + INTERVAL;
-        let passed = (now - self.begun).as_secs_f64() / self.duration.as_secs_f64();
+        let passed = (now - self.start).as_secs_f64() / self.duration.as_secs_f64();
         if (0.25..0.5).contains(&passed) {
-            self.early = self.early.most(Sample::take());
+            self.early = self.early.max(Sample::take());
         } else if passed >= 0.8 {
-            self.late = self.late.most(Sample::take());
+            self.late = self.late.max(Sample::take());
         }
     }
 
     pub fn check(&self) -> Outcome {
         let (early, late) = (self.early, self.late);
-        let grown = late.resident_kib > early.resident_kib + early.resident_kib / 8 + SLACK_KIB
-            || late.descriptors > early.descriptors + SLACK_DESCRIPTORS
+        let grown = late.resident_kib > early.resident_kib + early.resident_kib / 8 + TOLERANCE_KIB
+            || late.descriptors > early.descriptors + TOLERANCE_DESCRIPTORS
             || late.threads > early.threads;
         if early.threads == 0 || late.threads == 0 {
             return Err("nothing was measured: too short?".to_owned());
         }
-        if grown { Err(format!("it grows: {self}")) } else { Ok(()) }
+        if grown { Err(format!("resource usage grows: {self}")) } else { Ok(()) }
     }
 }
 
