@@ -98,11 +98,11 @@ static void exchange(fw_socket socket, enum mode mode, size_t size, int count)
 {
     static char bytes[32 * 1024];
     int sent = 0;
-    double begun = check_seconds();
+    double start = check_seconds();
 
     memset(bytes, 'x', sizeof bytes);
     echoes = 0;
-    while (echoes < count && check_seconds() - begun < 60) {
+    while (echoes < count && check_seconds() - start < 60) {
         if (sent < count && sent - echoes < 8) {
             fw_result result;
             if (sent % 3 == 2) {
@@ -135,7 +135,7 @@ static void measure(const char *url, enum mode mode)
     static const size_t sizes[] = {16, 128, 1024, 4096, 32 * 1024};
     fw_socket socket;
     size_t i;
-    double begun = check_seconds();
+    double start = check_seconds();
 
     opened = 0;
     OK(fw_socket_create(url, &socket));
@@ -146,7 +146,7 @@ static void measure(const char *url, enum mode mode)
         OK(fw_socket_on_binary(socket, on_binary, NULL));
     }
     OK(fw_socket_open(socket));
-    while (!opened && check_seconds() - begun < 30)
+    while (!opened && check_seconds() - start < 30)
         drain(mode);
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         long before, during;

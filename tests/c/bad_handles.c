@@ -164,7 +164,7 @@ static void refused_everywhere(uint64_t id)
 }
 
 /* Zero, small, huge and random numbers. */
-static void made_up(void)
+static void random_handles(void)
 {
     int i;
 
@@ -207,7 +207,7 @@ static void stale(void)
 }
 
 /* A live handle with one bit flipped, for each bit. */
-static void neighbours(void)
+static void flipped_bits(void)
 {
     fw_socket socket, near;
     fw_tls tls, near_tls;
@@ -237,21 +237,21 @@ static void neighbours(void)
 }
 
 /* All fields of a segment are checked, not only its ID. */
-static void bent_segments(void)
+static void modified_segments(void)
 {
-    fw_segment segment, bent;
+    fw_segment segment, modified;
     fw_socket socket;
 
     OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
     OK(fw_buffer_get(100, &segment));
-    bent = segment;
-    bent.data = NULL;
-    CHECK(fw_socket_send_binary_segment(socket, bent) != FW_RESULT_OK);
+    modified = segment;
+    modified.data = NULL;
+    CHECK(fw_socket_send_binary_segment(socket, modified) != FW_RESULT_OK);
     OK(fw_buffer_get(100, &segment));
-    bent = segment;
-    bent.offset = SIZE_MAX;
-    bent.count = 2;
-    CHECK(fw_socket_send_binary_segment(socket, bent) != FW_RESULT_OK);
+    modified = segment;
+    modified.offset = SIZE_MAX;
+    modified.count = 2;
+    CHECK(fw_socket_send_binary_segment(socket, modified) != FW_RESULT_OK);
     OK(fw_socket_destroy(socket));
 }
 
@@ -333,10 +333,10 @@ int main(void)
 {
     fw_pool_stats stats;
 
-    made_up();
+    random_handles();
     stale();
-    neighbours();
-    bent_segments();
+    flipped_bits();
+    modified_segments();
     null_pointers();
     fw_pool_stats_init(&stats, sizeof stats);
     OK(fw_buffer_pool_stats(&stats));

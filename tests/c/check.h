@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Atomic: callbacks check on threads of the library, too. */
+/* Atomic: worker threads of the library run checks in callbacks. */
 static atomic_int checks_passed, checks_failed;
 
 #define CHECK(condition)                                                                                     \
@@ -19,10 +19,10 @@ static atomic_int checks_passed, checks_failed;
         if (condition) {                                                                                     \
             checks_passed++;                                                                                 \
         } else {                                                                                             \
-            char why[512];                                                                                   \
-            fw_last_error(why, sizeof why);                                                                  \
+            char last_error[512];                                                                            \
+            fw_last_error(last_error, sizeof last_error);                                                    \
             checks_failed++;                                                                                 \
-            printf("%s:%d: %s (last error: %s)\n", __FILE__, __LINE__, #condition, why);                     \
+            printf("%s:%d: %s (last error: %s)\n", __FILE__, __LINE__, #condition, last_error);              \
         }                                                                                                    \
     } while (0)
 
@@ -32,11 +32,11 @@ static atomic_int checks_passed, checks_failed;
         if (got == (expected)) {                                                                             \
             checks_passed++;                                                                                 \
         } else {                                                                                             \
-            char why[512];                                                                                   \
-            fw_last_error(why, sizeof why);                                                                  \
+            char last_error[512];                                                                            \
+            fw_last_error(last_error, sizeof last_error);                                                    \
             checks_failed++;                                                                                 \
-            printf("%s:%d: %s gave %s, not %s (%s)\n", __FILE__, __LINE__, #call, fw_result_name(got),       \
-                   fw_result_name(expected), why);                                                           \
+            printf("%s:%d: %s returned %s, expected %s (%s)\n", __FILE__, __LINE__, #call,                   \
+                   fw_result_name(got), fw_result_name(expected), last_error);                               \
         }                                                                                                    \
     } while (0)
 
@@ -58,8 +58,8 @@ static inline double check_seconds(void)
 /* Polls until the condition holds, for a minute at most, so that a bug does not hang the test. */
 #define POLL_UNTIL(condition)                                                                                \
     do {                                                                                                     \
-        double begun = check_seconds();                                                                      \
-        while (!(condition) && check_seconds() - begun < 60) {                                               \
+        double start = check_seconds();                                                                      \
+        while (!(condition) && check_seconds() - start < 60) {                                               \
             fw_poll(0, 0);                                                                                   \
             if (!(condition))                                                                                \
                 fw_wait(10);                                                                                 \
@@ -67,12 +67,12 @@ static inline double check_seconds(void)
         CHECK(condition);                                                                                    \
     } while (0)
 
-/* The same without polling, for what happens on other threads. */
+/* Waits without polling, for conditions that other threads change. */
 #define WAIT_UNTIL(condition)                                                                                \
     do {                                                                                                     \
-        double begun = check_seconds();                                                                      \
+        double start = check_seconds();                                                                      \
         struct timespec moment = {0, 1000000};                                                               \
-        while (!(condition) && check_seconds() - begun < 60)                                                 \
+        while (!(condition) && check_seconds() - start < 60)                                                 \
             nanosleep(&moment, NULL);                                                                        \
         CHECK(condition);                                                                                    \
     } while (0)

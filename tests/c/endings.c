@@ -1,12 +1,12 @@
-/* Every way in which a connection can end, in poll and worker mode: exactly one terminal event, the right
- * one, after all messages; then the socket can be opened again. */
+/* Every way in which a connection can end, in poll and worker mode: exactly one terminal event, of the
+ * right kind, after all messages; then the socket can be opened again. */
 
 #include "check.h"
 
 #include <stdatomic.h>
 
 struct log {
-    atomic_int opens, messages, ends, after_the_end, finalized;
+    atomic_int opens, messages, ends, after_terminal, finalized;
     int closed; /* the code, or 0 */
     fw_error error;
     char reason[128];
@@ -28,7 +28,7 @@ struct ending {
 static void check_not_ended(struct log *log)
 {
     if (log->ends)
-        log->after_the_end++;
+        log->after_terminal++;
 }
 
 static void on_open(fw_socket socket, void *user_data)
@@ -75,31 +75,31 @@ static void finalizer(void *user_data)
     log->finalized++;
 }
 
-/* Waits for callbacks that must not come. */
+/* Waits to detect callbacks after the terminal one. */
 static void check_nothing_follows(struct log *log)
 {
-    double begun = check_seconds();
-    while (check_seconds() - begun < 0.05) {
+    double start = check_seconds();
+    while (check_seconds() - start < 0.05) {
         fw_wait(5);
         fw_poll(0, 0);
     }
-    CHECK(log->ends == 1 && log->after_the_end == 0);
+    CHECK(log->ends == 1 && log->after_terminal == 0);
 }
 
 static void check_ending(const struct ending *ending, const struct log *log)
 {
-    int good = log->messages == ending->messages && log->closed == ending->closed;
+    int matches = log->messages == ending->messages && log->closed == ending->closed;
 
     if (ending->closed)
-        good = good && (!ending->reason || strcmp(log->reason, ending->reason) == 0);
+        matches = matches && (!ending->reason || strcmp(log->reason, ending->reason) == 0);
     else
-        good = good && log->error.kind == ending->kind && log->error.phase == ending->phase &&
-               log->error.retriable == ending->retriable;
-    if (!good)
+        matches = matches && log->error.kind == ending->kind && log->error.phase == ending->phase &&
+                  log->error.retriable == ending->retriable;
+    if (!matches)
         printf("%s: %d messages, closed %d, error %u in phase %u, retriable %u: %s\n", ending->name,
                (int)log->messages, log->closed, (unsigned)log->error.kind, (unsigned)log->error.phase,
                (unsigned)log->error.retriable, log->reason);
-    CHECK(good);
+    CHECK(matches);
 }
 
 static void run_ending(const char *base, const struct ending *ending, fw_dispatch dispatch)
@@ -170,14 +170,16 @@ static void abort_it(fw_socket socket)
 }
 
 static const struct ending plain[] = {
-    {"we close", "", NULL, close_it, 0, 3001, "game over", 0, 0, 0},
-    {"we abort", "", NULL, abort_it, 0, 1006, NULL, 0, 0, 0},
-    {"our close is not answered", "silent", with_short_timeout, close_it, 0, 1006, NULL, 0, 0, 0},
+    {"the client closes", "", NULL, close_it, 0, 3001, "game over", 0, 0, 0},
+    {"the client aborts", "", NULL, abort_it, 0, 1006, NULL, 0, 0, 0},
+    {"the server does not reply to the close", "silent", with_short_timeout, close_it, 0, 1006, NULL, 0, 0,
+     0},
     {"the server closes", "close?code=4002&reason=bye", NULL, NULL, 0, 4002, "bye", 0, 0, 0},
     {"the server closes without a code", "close?code=1005", NULL, NULL, 0, 1005, "", 0, 0, 0},
     {"the server closes after messages", "count?n=5000&size=64", NULL, NULL, 5000, 1000, "done", 0, 0, 0},
-    {"the server cuts", "drop", NULL, send_one, 0, 0, NULL, FW_ERROR_KIND_RESET, FW_PHASE_OPEN, 1},
-    {"the server answers no ping", "silent", with_pings, NULL, 0, 0, NULL, FW_ERROR_KIND_PING_TIMEOUT,
+    {"the server drops the connection", "drop", NULL, send_one, 0, 0, NULL, FW_ERROR_KIND_RESET,
+     FW_PHASE_OPEN, 1},
+    {"the server sends no pongs", "silent", with_pings, NULL, 0, 0, NULL, FW_ERROR_KIND_PING_TIMEOUT,
      FW_PHASE_OPEN, 1},
     {"a message is too large", "count?n=1&size=1001", with_small_messages, NULL, 0, 0, NULL,
      FW_ERROR_KIND_TOO_LARGE, FW_PHASE_OPEN, 0},
@@ -202,7 +204,7 @@ int main(int argc, char **argv)
         for (i = 0; i < sizeof plain / sizeof *plain; i++)
             run_ending(argv[1], &plain[i], dispatch);
         run_ending("ws://127.0.0.1:1/", &refused, dispatch);
-        // Without TLS under tools that cannot run it.
+        /* Skipped with tools that cannot run TLS. */
         if (strncmp(argv[2], "wss:", 4) == 0)
             run_ending(argv[2], &untrusted, dispatch);
     }

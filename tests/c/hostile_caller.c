@@ -1,4 +1,4 @@
-/* Calls at random: eight threads call every function with valid, stale, zero and made-up arguments, also in
+/* Random calls: eight threads call every function with valid, stale, zero and random arguments, also in
  * callbacks, while others shut the library down and restart it. Nothing may crash, hang or leak; every
  * finalizer runs once. `cargo xtask test` checks that no function is missing.
  *
@@ -16,7 +16,7 @@ static char pem[64 * 1024];
 static size_t pem_len;
 static atomic_bool stop;
 
-/* Objects that all threads share and take from one another. */
+/* Objects that all threads share and replace. */
 static _Atomic uint64_t sockets[SOCKETS], settings[SETTINGS], requests[SETTINGS];
 static fw_segment segments[SEGMENTS];
 static pthread_mutex_t segments_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -28,12 +28,12 @@ static atomic_long calls, callbacks, extensions_added, extensions_destroyed;
 
 /* ------------------------------------------------------------------------------------ random numbers */
 
-typedef struct dice {
+typedef struct rng {
     uint64_t state;
     int depth;
-} dice;
+} rng;
 
-static uint64_t roll(dice *d)
+static uint64_t next_random(rng *d)
 {
     d->state ^= d->state << 13;
     d->state ^= d->state >> 7;
@@ -41,15 +41,15 @@ static uint64_t roll(dice *d)
     return d->state;
 }
 
-static unsigned below(dice *d, unsigned n)
+static unsigned below(rng *d, unsigned n)
 {
-    return (unsigned)((roll(d) >> 16) % n);
+    return (unsigned)((next_random(d) >> 16) % n);
 }
 
-static const char *any_text(dice *d)
+static const char *any_text(rng *d)
 {
     static char large[9000];
-    static const char *const some[] = {
+    static const char *const values[] = {
         "chat", "X-Game",    "", "a b", "x\r\nEvil: 1", "\xff\xfe", "Host", "gr\xc3\xbc\xc3\x9f",
         "\x01", "1; q=2, 3",
     };
@@ -61,13 +61,13 @@ static const char *any_text(dice *d)
     case 1:
         return large;
     default:
-        return some[below(d, sizeof some / sizeof *some)];
+        return values[below(d, sizeof values / sizeof *values)];
     }
 }
 
-static const char *any_url(dice *d)
+static const char *any_url(rng *d)
 {
-    static const char *const some[] = {
+    static const char *const values[] = {
         "ws://127.0.0.1:1/", "ws://[::1]:1/", "ws://no-such-name.invalid/", "http://", "ws://",
         "wss://a:b@c/",      "ftp://x/",
     };
@@ -75,7 +75,7 @@ static const char *any_url(dice *d)
     case 0:
         return any_text(d);
     case 1:
-        return some[below(d, sizeof some / sizeof *some)];
+        return values[below(d, sizeof values / sizeof *values)];
     case 2:
         return wss_url ? wss_url : ws_url;
     default:
@@ -83,13 +83,13 @@ static const char *any_url(dice *d)
     }
 }
 
-static uint64_t any_id(dice *d, _Atomic uint64_t *shared, unsigned count)
+static uint64_t any_id(rng *d, _Atomic uint64_t *shared, unsigned count)
 {
     switch (below(d, 12)) {
     case 0:
         return 0;
     case 1:
-        return roll(d);
+        return next_random(d);
     /* A valid or stale handle with a different number. */
     case 2:
         return shared[below(d, count)] ^ 1ull << below(d, 64);
@@ -98,26 +98,26 @@ static uint64_t any_id(dice *d, _Atomic uint64_t *shared, unsigned count)
     }
 }
 
-static fw_socket any_socket(dice *d)
+static fw_socket any_socket(rng *d)
 {
     fw_socket socket = {any_id(d, sockets, SOCKETS)};
     return socket;
 }
 
-static fw_tls any_settings(dice *d)
+static fw_tls any_settings(rng *d)
 {
     fw_tls tls = {any_id(d, settings, SETTINGS)};
     return tls;
 }
 
-static fw_request any_request(dice *d)
+static fw_request any_request(rng *d)
 {
     fw_request request = {any_id(d, requests, SETTINGS)};
     return request;
 }
 
-/* The library only compares IDs and pointers of a segment, so made-up ones are allowed. */
-static fw_segment any_segment(dice *d)
+/* The library only compares IDs and pointers of a segment, so random ones are allowed. */
+static fw_segment any_segment(rng *d)
 {
     fw_segment segment;
     pthread_mutex_lock(&segments_lock);
@@ -125,13 +125,13 @@ static fw_segment any_segment(dice *d)
     pthread_mutex_unlock(&segments_lock);
     switch (below(d, 10)) {
     case 0:
-        segment.buffer.id = roll(d);
+        segment.buffer.id = next_random(d);
         break;
     case 1:
-        segment.offset = (size_t)roll(d);
+        segment.offset = (size_t)next_random(d);
         break;
     case 2:
-        segment.count = (size_t)roll(d);
+        segment.count = (size_t)next_random(d);
         break;
     case 3:
         segment.data = (uint8_t *)&stop;
@@ -142,7 +142,7 @@ static fw_segment any_segment(dice *d)
     return segment;
 }
 
-static void keep(dice *d, fw_segment segment)
+static void store_segment(rng *d, fw_segment segment)
 {
     unsigned place = below(d, SEGMENTS);
     fw_segment old;
@@ -153,7 +153,7 @@ static void keep(dice *d, fw_segment segment)
     fw_segment_release(old);
 }
 
-static const void *any_bytes(dice *d, size_t *len)
+static const void *any_bytes(rng *d, size_t *len)
 {
     static char bytes[40000];
     if (!bytes[1])
@@ -166,25 +166,26 @@ static const void *any_bytes(dice *d, size_t *len)
     return bytes;
 }
 
-static size_t any_size(dice *d)
+static size_t any_size(rng *d)
 {
-    static const size_t some[] = {0, 1, 2, 125, 126, 1000, 65535, 65536, 1 << 20, (size_t)1 << 31, SIZE_MAX};
-    return below(d, 3) ? some[below(d, sizeof some / sizeof *some)] : (size_t)below(d, 100000);
+    static const size_t values[] = {0,       1, 2, 125, 126, 1000, 65535, 65536, 1 << 20, (size_t)1 << 31,
+                                    SIZE_MAX};
+    return below(d, 3) ? values[below(d, sizeof values / sizeof *values)] : (size_t)below(d, 100000);
 }
 
-static uint32_t any_number(dice *d)
+static uint32_t any_number(rng *d)
 {
-    return below(d, 4) ? below(d, 12) : (uint32_t)roll(d);
+    return below(d, 4) ? below(d, 12) : (uint32_t)next_random(d);
 }
 
 /* For fw_X_init, which never writes beyond the struct, whatever the size. */
-static size_t any_struct_size(dice *d, size_t right)
+static size_t any_struct_size(rng *d, size_t right)
 {
     return below(d, 2) ? right : below(d, 2) ? below(d, (unsigned)right + 1) : any_size(d);
 }
 
 /* For calls that read struct_size bytes: no size that would be valid beyond the struct. */
-static uint32_t bent_size(dice *d, size_t right)
+static uint32_t random_struct_size(rng *d, size_t right)
 {
     uint32_t size = any_number(d);
     return below(d, 9) ? (uint32_t)right : size > right && size <= 4096 ? 0 : size;
@@ -192,14 +193,14 @@ static uint32_t bent_size(dice *d, size_t right)
 
 /* -------------------------------------------------------------------------------- callbacks */
 
-static void one_call(dice *d);
+static void one_call(rng *d);
 
 /* Each thread that runs callbacks has its own random numbers. */
-static _Thread_local dice callback_dice;
+static _Thread_local rng callback_dice;
 
-static void inside_a_callback(void)
+static void call_from_callback(void)
 {
-    dice *d = &callback_dice;
+    rng *d = &callback_dice;
     callbacks++;
     if (!d->state)
         d->state = (uint64_t)(uintptr_t)d * 0x9e3779b97f4a7c15ull | 1;
@@ -212,7 +213,7 @@ static void inside_a_callback(void)
 }
 
 /* Reads all bytes of an argument; tools detect invalid ones. */
-static void look_at(const void *bytes, size_t len)
+static void read_all(const void *bytes, size_t len)
 {
     static atomic_uint sum;
     const unsigned char *at = bytes;
@@ -224,37 +225,37 @@ static void look_at(const void *bytes, size_t len)
 
 static void on_socket(fw_socket s, void *u)
 {
-    (void)s, (void)u, inside_a_callback();
+    (void)s, (void)u, call_from_callback();
 }
 static void on_text(fw_socket s, const char *t, size_t n, void *u)
 {
     (void)s, (void)u;
-    look_at(t, n);
-    inside_a_callback();
+    read_all(t, n);
+    call_from_callback();
 }
 static void on_bytes(fw_socket s, const uint8_t *t, size_t n, void *u)
 {
     (void)s, (void)u;
-    look_at(t, n);
-    inside_a_callback();
+    read_all(t, n);
+    call_from_callback();
 }
 static void on_segment(fw_socket s, const fw_segment *segment, void *u)
 {
     (void)s, (void)u;
     if (below(&callback_dice, 4) == 0 && fw_segment_retain(*segment) == FW_RESULT_OK)
-        keep(&callback_dice, *segment);
-    inside_a_callback();
+        store_segment(&callback_dice, *segment);
+    call_from_callback();
 }
 static void on_frame(fw_socket s, const fw_frame *frame, void *u)
 {
     (void)s, (void)u, (void)frame;
-    inside_a_callback();
+    call_from_callback();
 }
 static void on_request(fw_socket s, fw_request request, void *u)
 {
     (void)s, (void)u;
     requests[below(&callback_dice, SETTINGS)] = request.id;
-    inside_a_callback();
+    call_from_callback();
 }
 static void on_closed(fw_socket s, uint16_t code, const char *reason, size_t n, void *u)
 {
@@ -266,7 +267,7 @@ static void on_error(fw_socket s, const fw_error *error, void *u)
     (void)s, (void)u;
     if (!error->message || !error->message[0])
         checks_failed++;
-    inside_a_callback();
+    call_from_callback();
 }
 static void on_reconnecting(fw_socket s, const fw_error *error, uint32_t attempt, uint32_t delay_ms, void *u)
 {
@@ -280,7 +281,7 @@ static void on_log(fw_log_level level, fw_socket s, const char *context, const c
     (void)level, (void)s, (void)u;
     if (!context || !message)
         checks_failed++;
-    inside_a_callback();
+    call_from_callback();
 }
 
 static void on_finalizer(void *user_data)
@@ -292,7 +293,7 @@ static void on_finalizer(void *user_data)
 }
 
 /* Sets a finalizer on a socket that no other thread knows yet. */
-static void finalizer_for(fw_socket socket)
+static void set_counted_finalizer(fw_socket socket)
 {
     int number = finalizers_set++;
     if (number >= FINALIZERS)
@@ -310,12 +311,12 @@ static size_t offer(char *buf, size_t cap, void *u)
     (void)u;
     return cap > 6 ? (memcpy(buf, "x-wild", 6), 6) : 0;
 }
-static uint32_t agree(const char *element, size_t n, void *u)
+static uint32_t accept_offer(const char *element, size_t n, void *u)
 {
     (void)element, (void)u;
     return n > 0;
 }
-static void extension_gone(void *u)
+static void on_extension_destroyed(void *u)
 {
     (void)u, extensions_destroyed++;
 }
@@ -323,7 +324,7 @@ static void extension_gone(void *u)
 /* ------------------------------------------------------------------------------ the functions */
 
 #define DO(name, body)                                                                                       \
-    static void do_##name(dice *d)                                                                           \
+    static void do_##name(rng *d)                                                                            \
     {                                                                                                        \
         (void)d;                                                                                             \
         body                                                                                                 \
@@ -348,26 +349,26 @@ DO(fw_config_init, fw_config config;
    fw_config_init(below(d, 9) ? &config : NULL, any_struct_size(d, sizeof config));)
 DO(fw_init, fw_config config; fw_config_init(&config, sizeof config); config.worker_threads = below(d, 5);
    config.event_queue_bytes = below(d, 2) ? 65536 : any_size(d);
-   config.struct_size = bent_size(d, sizeof config); fw_init(below(d, 9) ? &config : NULL);)
+   config.struct_size = random_struct_size(d, sizeof config); fw_init(below(d, 9) ? &config : NULL);)
 DO(fw_shutdown, if (below(d, 300) == 0) fw_shutdown(below(d, 2) ? 0 : 2000);)
 DO(fw_set_log, fw_set_log(any_number(d), below(d, 2) ? on_log : NULL, NULL);)
 DO(
     fw_socket_create, fw_socket socket = {0}; fw_socket old;
     if (fw_socket_create(any_url(d), below(d, 50) ? &socket : NULL) == FW_RESULT_OK) {
-        finalizer_for(socket);
+        set_counted_finalizer(socket);
         old.id = atomic_exchange(&sockets[below(d, SOCKETS)], socket.id);
         fw_socket_destroy(old);
     })
 DO(fw_socket_open, fw_socket_open(any_socket(d));)
-SETTER(fw_socket_close, (uint16_t)roll(d), any_text(d))
+SETTER(fw_socket_close, (uint16_t)next_random(d), any_text(d))
 DO(fw_socket_abort, if (below(d, 4) == 0) fw_socket_abort(any_socket(d));)
 DO(fw_socket_destroy, if (below(d, 4) == 0) fw_socket_destroy(any_socket(d));)
-/* On a new socket: on a shared one it would replace another finalizer. */
+/* Uses a new socket: on a shared one it would replace another finalizer. */
 DO(
-    fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {roll(d)};
+    fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {next_random(d)};
     fw_socket_set_finalizer(wild, on_finalizer, NULL);
     if (fw_socket_create(ws_url, &socket) == FW_RESULT_OK) {
-        finalizer_for(socket);
+        set_counted_finalizer(socket);
         fw_socket_destroy(socket);
     })
 SETTER(fw_socket_set_user_data, d)
@@ -390,7 +391,7 @@ DO(fw_socket_set_callbacks, fw_callbacks set; fw_callbacks_init(&set, sizeof set
    set.text_segment = below(d, 2) ? on_segment : NULL; set.binary_no_alloc = below(d, 2) ? on_segment : NULL;
    set.incomplete_frame = below(d, 3) ? NULL : on_frame; set.error = on_error; set.pong = on_bytes;
    set.internal_request_created = below(d, 2) ? on_request : NULL; set.reconnecting = on_reconnecting;
-   if (below(d, 9) == 0) set.struct_size = bent_size(d, sizeof set);
+   if (below(d, 9) == 0) set.struct_size = random_struct_size(d, sizeof set);
    fw_socket_set_callbacks(any_socket(d), below(d, 9) ? &set : NULL, NULL);)
 SETTER(fw_socket_set_dispatch, any_number(d))
 SETTER(fw_socket_enable_event, any_number(d), below(d, 2))
@@ -401,7 +402,7 @@ DO(fw_network_changed, fw_network_changed();)
 DO(fw_suspend, fw_suspend();)
 DO(fw_resume, fw_resume();)
 DO(fw_wait, fw_wait(below(d, 3));)
-/* Event structs belong to the caller; made-up ones would contain invalid pointers. */
+/* Event structs belong to the caller; random ones would contain invalid pointers. */
 DO(fw_next_event, fw_event event; if (fw_next_event(below(d, 20) ? &event : NULL)) fw_event_release(&event);)
 DO(
     fw_socket_next_event, fw_event event; if (fw_socket_next_event(any_socket(d), &event)) {
@@ -411,13 +412,14 @@ DO(
     })
 DO(fw_event_release, fw_event event; memset(&event, 0, sizeof event);
    fw_event_release(below(d, 2) ? &event : NULL);)
-DO(fw_next_events, fw_event some[5]; size_t room = below(d, 6); fw_event *out = below(d, 20) ? some : NULL;
+DO(fw_next_events, fw_event values[5]; size_t room = below(d, 6);
+   fw_event *out = below(d, 20) ? values : NULL;
    fw_events_release(out, fw_next_events(out, below(d, 20) ? room : SIZE_MAX));)
-DO(fw_socket_next_events, fw_event some[5]; size_t room = below(d, 6);
-   fw_event *out = below(d, 20) ? some : NULL;
+DO(fw_socket_next_events, fw_event values[5]; size_t room = below(d, 6);
+   fw_event *out = below(d, 20) ? values : NULL;
    fw_events_release(out, fw_socket_next_events(any_socket(d), out, below(d, 20) ? room : SIZE_MAX));)
-DO(fw_events_release, fw_event some[3]; memset(some, 0, sizeof some);
-   fw_events_release(below(d, 2) ? some : NULL, below(d, 2) ? below(d, 4) : SIZE_MAX);)
+DO(fw_events_release, fw_event values[3]; memset(values, 0, sizeof values);
+   fw_events_release(below(d, 2) ? values : NULL, below(d, 2) ? below(d, 4) : SIZE_MAX);)
 DO(fw_socket_send_text, size_t n; const void *bytes = any_bytes(d, &n);
    fw_socket_send_text(any_socket(d), bytes, n);)
 DO(fw_socket_send_binary, size_t n; const void *bytes = any_bytes(d, &n);
@@ -435,15 +437,15 @@ DO(
     fw_buffer_get, fw_segment segment;
     if (fw_buffer_get(below(d, 20) ? below(d, 70000) : SIZE_MAX - below(d, 99), &segment) == FW_RESULT_OK) {
         memset(segment.data + segment.offset, 's', segment.count);
-        keep(d, segment);
+        store_segment(d, segment);
     })
 /* Another reference must be released again, or it leaks. */
 DO(fw_segment_retain, fw_segment segment = any_segment(d);
-   if (fw_segment_retain(segment) == FW_RESULT_OK) keep(d, segment);)
+   if (fw_segment_retain(segment) == FW_RESULT_OK) store_segment(d, segment);)
 DO(fw_segment_release, fw_segment_release(any_segment(d));)
 DO(fw_pool_stats_init, fw_pool_stats stats;
    fw_pool_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
-DO(fw_buffer_pool_stats, fw_pool_stats stats; stats.struct_size = bent_size(d, sizeof stats);
+DO(fw_buffer_pool_stats, fw_pool_stats stats; stats.struct_size = random_struct_size(d, sizeof stats);
    fw_buffer_pool_stats(below(d, 9) ? &stats : NULL);)
 DO(fw_buffer_pool_trim, fw_buffer_pool_trim();)
 SETTER(fw_socket_set_origin, any_text(d))
@@ -469,12 +471,12 @@ DO(fw_compression_init, fw_compression compression;
 DO(fw_socket_set_compression, fw_compression compression;
    fw_compression_init(&compression, sizeof compression); compression.level = any_number(d);
    compression.client_max_window_bits = any_number(d); compression.min_size_to_compress = any_size(d);
-   compression.struct_size = bent_size(d, sizeof compression);
+   compression.struct_size = random_struct_size(d, sizeof compression);
    fw_socket_set_compression(any_socket(d), below(d, 9) ? &compression : NULL);)
 DO(fw_reconnect_init, fw_reconnect reconnect;
    fw_reconnect_init(below(d, 9) ? &reconnect : NULL, any_struct_size(d, sizeof reconnect));)
 DO(fw_socket_set_reconnect, fw_reconnect reconnect; fw_reconnect_init(&reconnect, sizeof reconnect);
-   reconnect.struct_size = bent_size(d, sizeof reconnect); reconnect.enabled = below(d, 2);
+   reconnect.struct_size = random_struct_size(d, sizeof reconnect); reconnect.enabled = below(d, 2);
    reconnect.max_attempts = below(d, 4); reconnect.min_delay_ms = below(d, 30);
    reconnect.max_delay_ms = below(d, 2) ? 50 : any_number(d);
    fw_socket_set_reconnect(any_socket(d), below(d, 9) ? &reconnect : NULL);)
@@ -482,7 +484,7 @@ DO(fw_extension_init, fw_extension extension;
    fw_extension_init(below(d, 9) ? &extension : NULL, any_struct_size(d, sizeof extension));)
 DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension, sizeof extension);
    extension.rsv = any_number(d); extension.add_negotiation = below(d, 5) ? offer : NULL;
-   extension.parse_negotiation = agree; extension.destroy = extension_gone;
+   extension.parse_negotiation = accept_offer; extension.destroy = on_extension_destroyed;
    if (below(d, 9) == 0) extension.struct_size = below(d, 2) ? 0 : UINT32_MAX;
    if (fw_socket_add_extension(any_socket(d), below(d, 9) ? &extension : NULL) == FW_RESULT_OK)
        extensions_added++;)
@@ -514,7 +516,7 @@ COPY(fw_socket_response_body, any_socket(d))
 COPY(fw_socket_url, any_socket(d))
 DO(fw_stats_init, fw_stats stats;
    fw_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
-DO(fw_socket_stats, fw_stats stats; stats.struct_size = bent_size(d, sizeof stats);
+DO(fw_socket_stats, fw_stats stats; stats.struct_size = random_struct_size(d, sizeof stats);
    fw_socket_stats(any_socket(d), below(d, 9) ? &stats : NULL);)
 COPY(fw_request_url, any_request(d))
 DO(fw_request_http_version, fw_request_http_version(any_request(d));)
@@ -565,24 +567,24 @@ COPY(fw_request_header, any_request(d), any_text(d))
 
 static const struct {
     const char *name;
-    void (*call)(dice *d);
+    void (*call)(rng *d);
 } every[] = {
 #define ROW(name) {#name, do_##name},
     EVERY(ROW)};
 enum { COUNT = sizeof every / sizeof *every };
 static atomic_long called[COUNT];
 
-static void one_call(dice *d)
+static void one_call(rng *d)
 {
-    unsigned which = below(d, COUNT);
+    unsigned index = below(d, COUNT);
     calls++;
-    called[which]++;
-    every[which].call(d);
+    called[index]++;
+    every[index].call(d);
 }
 
 static void *caller(void *seed)
 {
-    dice d = {(uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15ull | 1, 0};
+    rng d = {(uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15ull | 1, 0};
     while (!stop) {
         /* Polls sometimes, or all calls would get closed sockets. */
         if (below(&d, 8) == 0) {
@@ -598,7 +600,7 @@ static void *caller(void *seed)
 int main(int argc, char **argv)
 {
     const char *seed = getenv("FRAMEWIRE_SEED");
-    double begun = check_seconds(), lasts = 4;
+    double start = check_seconds(), duration = 4;
     uintptr_t first = seed ? (uintptr_t)strtoull(seed, NULL, 10) : (uintptr_t)time(NULL);
     struct timespec moment = {0, 50 * 1000 * 1000};
     pthread_t threads[THREADS];
@@ -606,7 +608,7 @@ int main(int argc, char **argv)
     int i;
 
     if (argc > 2 && strcmp(argv[1], "--seconds") == 0) {
-        lasts = atof(argv[2]);
+        duration = atof(argv[2]);
         argc -= 2;
         argv += 2;
     }
@@ -623,7 +625,7 @@ int main(int argc, char **argv)
     printf("FRAMEWIRE_SEED=%llu\n", (unsigned long long)first);
     for (i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, caller, (void *)(first + (uintptr_t)i)) == 0);
-    while (check_seconds() - begun < lasts)
+    while (check_seconds() - start < duration)
         nanosleep(&moment, NULL);
     stop = true;
     for (i = 0; i < THREADS; i++)

@@ -176,7 +176,7 @@ int main(void)
     wrong += differs("fw_callbacks", FW_STRUCT_CALLBACKS, sizeof(fw_callbacks));
     wrong += differs("fw_extension_frame", FW_STRUCT_EXTENSION_FRAME, sizeof(fw_extension_frame));
     if (fw_version() != FW_VERSION) {
-        printf("the header is not of the library's version %s\n", fw_version_string());
+        printf("the version of the header differs from the library's, %s\n", fw_version_string());
         wrong += 1;
     }
     return wrong == 0 ? 0 : 1;

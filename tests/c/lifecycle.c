@@ -112,7 +112,7 @@ static void register_callbacks(fw_socket socket, struct log *log)
 }
 
 /* Opens, echoes each kind of message, closes with a code and a reason. */
-static void play(fw_socket socket, struct log *log)
+static void run_round(fw_socket socket, struct log *log)
 {
     static uint8_t bytes[200000];
     fw_segment segment;
@@ -173,7 +173,7 @@ static void life_cycle(const char *url, fw_tls tls, fw_dispatch dispatch)
     OK(fw_socket_set_dispatch(socket, dispatch));
     register_callbacks(socket, &log);
     for (round = 0; round < 3; round++)
-        play(socket, &log);
+        run_round(socket, &log);
     OK(fw_socket_destroy(socket));
     CHECK_RESULT(fw_socket_destroy(socket), FW_RESULT_INVALID_HANDLE);
     CHECK(fw_socket_state(socket) == FW_STATE_UNKNOWN);

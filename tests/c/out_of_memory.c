@@ -1,7 +1,8 @@
-/* A failing allocator. Runs a small game once to count its allocations, then repeatedly, each time in its own
- * process in which another allocation fails, or that one and all after it. Each run must end in one of three
- * ways: the call returns FW_RESULT_OUT_OF_MEMORY; the connection ends with an error event and the game
- * continues; or the process aborts with the message that fw_config documents. It must never crash or hang.
+/* A failing allocator. Runs a small client once to count its allocations, then repeatedly, each time in its
+ * own process in which another allocation fails, or that one and all after it. Each run must end in one of
+ * three ways: the call returns FW_RESULT_OUT_OF_MEMORY; the connection ends with an error event and the
+ * client continues; or the process aborts with the message that fw_config documents. It must never crash or
+ * hang.
  *
  * out_of_memory WS [WSS CA] */
 
@@ -12,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Time limit of a run in seconds; the allocations that are left then are skipped. */
-enum { BUDGET = 12, HANG = 60, LEAST_RUNS = 20 };
+/* Time limit of a run in seconds; the remaining allocations are skipped. */
+enum { TIME_LIMIT = 12, HANG_TIMEOUT = 60, MIN_RUNS = 20 };
 
 static const char *const phases[] = {"init", "create", "open", "connect", "send", "receive", "close", "end"};
 enum { INIT, CREATE, OPEN, CONNECT, SEND, RECEIVE, CLOSE, END, PHASES };
@@ -61,7 +62,7 @@ static void hook_free(void *ptr, size_t size, size_t align, void *user_data)
     free(ptr);
 }
 
-/* ------------------------------------------------------------------------------------ the game */
+/* ------------------------------------------------------------------------------------ the client */
 
 struct log {
     int opens, ends, messages, finalized;
@@ -99,26 +100,26 @@ static void on_finalizer(void *u)
     ((struct log *)u)->finalized++;
 }
 
-static fw_result answer;
+static fw_result last_result;
 
 /* Whether to repeat a call: a failed one has no effect. */
 static bool refused(fw_result result)
 {
-    answer = result;
+    last_result = result;
     report->results += result == FW_RESULT_OUT_OF_MEMORY;
     return result == FW_RESULT_OUT_OF_MEMORY && !all_later_too;
 }
 
-#define TRY(call) (refused(call) ? tried(#call, (call)) : tried(#call, answer))
+#define TRY(call) (refused(call) ? check_result(#call, (call)) : check_result(#call, last_result))
 
-static bool tried(const char *call, fw_result result)
+static bool check_result(const char *call, fw_result result)
 {
     bool expected = result == FW_RESULT_OK ||
                     (all_later_too && result == FW_RESULT_OUT_OF_MEMORY)
                     /* After an error, the socket is closed before its event is delivered. */
                     || (failing && result == FW_RESULT_INVALID_STATE);
     if (!expected)
-        printf("%s gave %s\n", call, fw_result_name(result));
+        printf("%s returned %s\n", call, fw_result_name(result));
     CHECK(expected);
     return result == FW_RESULT_OK;
 }
@@ -133,7 +134,7 @@ static void finish(void)
     CHECK(pool.blocks_in_use == 0 && pool.leases == 0);
 }
 
-static void talk(fw_socket socket, struct log *log)
+static void exchange(fw_socket socket, struct log *log)
 {
     static uint8_t bytes[100000];
     fw_segment segment;
@@ -152,14 +153,14 @@ static void talk(fw_socket socket, struct log *log)
         /* Not repeated: the segment is consumed even on failure. */
         if (refused(fw_socket_send_binary_segment(socket, segment)))
             CHECK_RESULT(fw_segment_release(segment), FW_RESULT_INVALID_HANDLE);
-        else if (tried("send a segment", answer))
+        else if (check_result("send a segment", last_result))
             sent++, sent_bytes += 1000;
     }
     report->phase = RECEIVE;
     POLL_UNTIL(log->ends || (log->messages == (int)sent && log->bytes == sent_bytes));
 }
 
-static void play(const char *url, const char *ca)
+static void run_client(const char *url, const char *ca)
 {
     static struct log log;
     fw_config config;
@@ -195,7 +196,7 @@ static void play(const char *url, const char *ca)
     OK(fw_socket_on_closed(socket, on_closed, &log));
     OK(fw_socket_on_error(socket, on_error, &log));
     OK(fw_socket_set_finalizer(socket, on_finalizer, &log));
-    /* Reconnects after an error, as a game would. */
+    /* Reconnects after an error, as an application would. */
     for (rounds = 0; rounds < 2 && log.ends == rounds; rounds++) {
         report->phase = OPEN;
         if (!TRY(fw_socket_open(socket)))
@@ -207,7 +208,7 @@ static void play(const char *url, const char *ca)
         POLL_UNTIL(fw_socket_is_open(socket) || log.ends == opened);
         if (log.ends == opened)
             continue;
-        talk(socket, &log);
+        exchange(socket, &log);
         report->phase = CLOSE;
         TRY(fw_socket_close(socket, 1000, "done"));
         if (log.ends < opened && all_later_too)
@@ -223,51 +224,51 @@ static void play(const char *url, const char *ca)
 
 /* ---------------------------------------------------------------------------------- the parent */
 
-enum outcome { HANDLED, ENDED, WRONG };
+enum outcome { HANDLED, ABORTED, WRONG };
 
-/* Runs one game in its own process. */
+/* Runs the client in its own process. */
 static enum outcome run(const char *url, const char *ca, long which, bool later)
 {
-    static const char promised[] = "memory allocation of";
-    char said[4096];
+    static const char abort_message[] = "memory allocation of";
+    char output[4096];
     size_t len = 0;
-    ssize_t got;
-    int words[2], status;
+    ssize_t count;
+    int output_pipe[2], status;
     pid_t child;
 
     memset(report, 0, sizeof *report);
     fflush(stdout);
-    CHECK(pipe(words) == 0);
+    CHECK(pipe(output_pipe) == 0);
     child = fork();
     if (child == 0) {
-        dup2(words[1], 1);
-        dup2(words[1], 2);
-        close(words[0]);
-        close(words[1]);
+        dup2(output_pipe[1], 1);
+        dup2(output_pipe[1], 2);
+        close(output_pipe[0]);
+        close(output_pipe[1]);
         /* A process that hangs is killed, and recognised by its signal. */
-        alarm(HANG);
+        alarm(HANG_TIMEOUT);
         failing = which;
         all_later_too = later;
         checks_failed = 0;
-        play(url, ca);
+        run_client(url, ca);
         fflush(stdout);
         /* Not exit: the leak checker would have to stop threads in a forked process. */
         _exit(checks_failed ? 1 : 0);
     }
-    close(words[1]);
-    while ((got = read(words[0], said + len, sizeof said - 1 - len)) > 0)
-        len += (size_t)got;
-    said[len] = '\0';
-    close(words[0]);
+    close(output_pipe[1]);
+    while ((count = read(output_pipe[0], output + len, sizeof output - 1 - len)) > 0)
+        len += (size_t)count;
+    output[len] = '\0';
+    close(output_pipe[0]);
     CHECK(child > 0 && waitpid(child, &status, 0) == child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return HANDLED;
     if (which && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
-        strncmp(said, promised, sizeof promised - 1) == 0)
-        return ENDED;
+        strncmp(output, abort_message, sizeof abort_message - 1) == 0)
+        return ABORTED;
     printf("allocation %ld%s failed while in %s, and the process ended with %s %d:\n%s\n", which,
            later ? " and all later ones" : "", phases[report->phase], WIFSIGNALED(status) ? "signal" : "code",
-           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), said);
+           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), output);
     return WRONG;
 }
 
@@ -278,18 +279,18 @@ static long gcd(long a, long b)
 
 static void all(const char *url, const char *ca, bool later, double seconds)
 {
-    int handled[PHASES] = {0}, ended[PHASES] = {0}, results = 0, errors = 0, runs = 0, phase;
-    double begun = check_seconds();
+    int handled[PHASES] = {0}, aborted[PHASES] = {0}, results = 0, errors = 0, runs = 0, phase;
+    double start = check_seconds();
     long total, step, i;
 
     CHECK(run(url, ca, 0, false) == HANDLED);
     CHECK(report->results == 0 && report->errors == 0);
     total = report->allocations;
     CHECK(total > 20);
-    /* In large steps first, so that the time limit covers the whole game. */
+    /* In large steps first, so that the time limit covers the whole run. */
     for (step = total * 5 / 8 + 1; gcd(step, total) != 1;)
         step++;
-    for (i = 0; i < total && (check_seconds() - begun < seconds || runs < LEAST_RUNS); i++) {
+    for (i = 0; i < total && (check_seconds() - start < seconds || runs < MIN_RUNS); i++) {
         enum outcome outcome = run(url, ca, 1 + i * step % total, later);
         CHECK(outcome != WRONG);
         if (!report->refused)
@@ -297,16 +298,16 @@ static void all(const char *url, const char *ca, bool later, double seconds)
         runs++;
         results += report->results > 0;
         errors += report->errors > 0;
-        (outcome == HANDLED ? handled : ended)[report->phase]++;
+        (outcome == HANDLED ? handled : aborted)[report->phase]++;
     }
-    CHECK(runs >= LEAST_RUNS);
+    CHECK(runs >= MIN_RUNS);
     /* Not every failure aborts: allocations of payloads and handles are checked. */
     CHECK(i < total || results + errors > 0);
-    printf("%.6s, %s: %ld allocations, %d games: %d saw OUT_OF_MEMORY, %d an error event; ended:", url,
+    printf("%.6s, %s: %ld allocations, %d runs: %d with OUT_OF_MEMORY, %d with an error event; aborted:", url,
            later ? "one and all later ones fail" : "one fails", total, runs, results, errors);
     for (phase = 0; phase < PHASES; phase++)
-        if (ended[phase])
-            printf(" %s %d", phases[phase], ended[phase]);
+        if (aborted[phase])
+            printf(" %s %d", phases[phase], aborted[phase]);
     printf("\n");
 }
 
@@ -317,9 +318,9 @@ int main(int argc, char **argv)
     report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(report != MAP_FAILED);
     signal(SIGPIPE, SIG_IGN);
-    all(argv[1], NULL, false, BUDGET * 0.5);
-    all(argv[1], NULL, true, BUDGET * 0.2);
+    all(argv[1], NULL, false, TIME_LIMIT * 0.5);
+    all(argv[1], NULL, true, TIME_LIMIT * 0.2);
     if (argc > 3)
-        all(argv[2], argv[3], false, BUDGET * 0.3);
+        all(argv[2], argv[3], false, TIME_LIMIT * 0.3);
     return check_report();
 }

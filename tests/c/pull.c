@@ -57,19 +57,19 @@ static void in_order(const char *base)
 /* Several events at once, of one socket and of all, at most as many as fit. */
 static void in_batches(const char *base, bool of_one)
 {
-    enum { ROOM = 64 };
-    static fw_event events[ROOM + 1];
+    enum { CAPACITY = 64 };
+    static fw_event events[CAPACITY + 1];
     fw_socket socket = socket_of(base, "count?n=10000&size=32");
     uint64_t expected = 0;
     bool opened = false, closed = false;
-    double begun = check_seconds();
+    double start = check_seconds();
 
     OK(fw_socket_open(socket));
-    while (!closed && check_seconds() - begun < 60) {
-        size_t room = 1 + expected % ROOM, taken, i;
+    while (!closed && check_seconds() - start < 60) {
+        size_t capacity = 1 + expected % CAPACITY, taken, i;
         memset(events, 0x55, sizeof events);
-        taken = of_one ? fw_socket_next_events(socket, events, room) : fw_next_events(events, room);
-        CHECK(taken <= room);
+        taken = of_one ? fw_socket_next_events(socket, events, capacity) : fw_next_events(events, capacity);
+        CHECK(taken <= capacity);
         /* The rest of the array is not written. */
         for (i = 0; i < sizeof(fw_event); i++)
             if (((const unsigned char *)&events[taken])[i] != 0x55)
@@ -101,21 +101,21 @@ static void in_batches(const char *base, bool of_one)
             fw_wait(100);
     }
     CHECK(opened && closed && expected == 10000 && fw_pending() == 0);
-    CHECK(fw_next_events(events, ROOM) == 0);
+    CHECK(fw_next_events(events, CAPACITY) == 0);
     OK(fw_socket_destroy(socket));
-    CHECK(fw_socket_next_events(socket, events, ROOM) == 0);
+    CHECK(fw_socket_next_events(socket, events, CAPACITY) == 0);
 }
 
 /* Batches are round robin like fw_next_event: a busy socket does not fill a batch while others have
  * events. */
 static void batches_are_fair(const char *base)
 {
-    enum { SOCKETS = 4, ROOM = 8 };
+    enum { SOCKETS = 4, CAPACITY = 8 };
     fw_socket sockets[SOCKETS];
-    fw_event events[ROOM];
+    fw_event events[CAPACITY];
     size_t taken, i;
     int seen[SOCKETS] = {0};
-    double begun = check_seconds();
+    double start = check_seconds();
 
     sockets[0] = socket_of(base, "count?n=10000&size=32");
     for (i = 1; i < SOCKETS; i++)
@@ -128,8 +128,8 @@ static void batches_are_fair(const char *base)
         WAIT_UNTIL(fw_socket_state(sockets[i]) != FW_STATE_CONNECTING);
     for (i = 1; i < SOCKETS; i++)
         WAIT_UNTIL(fw_socket_state(sockets[i]) == FW_STATE_CLOSED);
-    taken = fw_next_events(events, ROOM);
-    CHECK(taken == ROOM);
+    taken = fw_next_events(events, CAPACITY);
+    CHECK(taken == CAPACITY);
     for (i = 0; i < taken; i++) {
         size_t which;
         for (which = 0; which < SOCKETS; which++)
@@ -137,11 +137,11 @@ static void batches_are_fair(const char *base)
                 seen[which]++;
     }
     for (i = 0; i < SOCKETS; i++)
-        CHECK(seen[i] == ROOM / SOCKETS);
+        CHECK(seen[i] == CAPACITY / SOCKETS);
     fw_events_release(events, taken);
     while ((fw_pending() > 0 || fw_socket_state(sockets[0]) != FW_STATE_CLOSED) &&
-           check_seconds() - begun < 60) {
-        taken = fw_next_events(events, ROOM);
+           check_seconds() - start < 60) {
+        taken = fw_next_events(events, CAPACITY);
         fw_events_release(events, taken);
         if (!taken)
             fw_wait(10);
@@ -151,7 +151,7 @@ static void batches_are_fair(const char *base)
 }
 
 /* Counts of zero and of more than fits into memory: no event is taken or lost. */
-static void odd_counts(void)
+static void invalid_counts(void)
 {
     fw_socket socket;
     fw_event event;
@@ -250,7 +250,7 @@ int main(int argc, char **argv)
     in_batches(argv[1], false);
     in_batches(argv[1], true);
     batches_are_fair(argv[1]);
-    odd_counts();
+    invalid_counts();
     fragments(argv[1]);
     pongs_and_kept_payloads(argv[1]);
     error_event();

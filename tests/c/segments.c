@@ -44,7 +44,7 @@ static struct {
     fw_segment text;
 } seen;
 
-static void see(char what)
+static void record(char what)
 {
     size_t length = strlen(seen.order);
     if (length + 1 < sizeof seen.order)
@@ -63,7 +63,7 @@ static void set_text(fw_socket s, const char *text, size_t len, void *u)
 {
     (void)s;
     CHECK(u == &seen && len == 12 && memcmp(text, "text to keep", 12) == 0);
-    see('t');
+    record('t');
 }
 
 static void set_text_segment(fw_socket s, const fw_segment *segment, void *u)
@@ -72,20 +72,20 @@ static void set_text_segment(fw_socket s, const fw_segment *segment, void *u)
     CHECK(u == &seen && segment->count == 12);
     seen.text = *segment;
     OK(fw_segment_retain(*segment));
-    see('T');
+    record('T');
 }
 
 static void set_binary(fw_socket s, const uint8_t *data, size_t len, void *u)
 {
     (void)s, (void)data;
     CHECK(u == &seen && len == 5);
-    see('b');
+    record('b');
 }
 
 static void set_binary_no_alloc(fw_socket s, const fw_segment *segment, void *u)
 {
     CHECK(u == &seen && segment->count == 5);
-    see('B');
+    record('B');
     OK(fw_socket_close(s, 1000, NULL));
 }
 
@@ -98,7 +98,7 @@ static void set_closed(fw_socket s, uint16_t code, const char *reason, size_t le
 
 /* Sets every callback in one call, in both dispatch modes, and receives a text message without a copy.
  * Setting NULL removes all. */
-static void in_one_call(const char *url, fw_dispatch dispatch)
+static void all_callbacks_in_one_call(const char *url, fw_dispatch dispatch)
 {
     fw_socket socket;
     fw_callbacks callbacks;
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 {
     char url[256];
     fw_socket socket;
-    fw_segment a, b, made_up;
+    fw_segment a, b, fake;
     fw_pool_stats stats;
     int i;
 
@@ -152,10 +152,10 @@ int main(int argc, char **argv)
     CHECK_RESULT(fw_segment_retain(a), FW_RESULT_INVALID_HANDLE);
     CHECK_RESULT(fw_buffer_get((size_t)-1, &a), FW_RESULT_TOO_LARGE);
 
-    memset(&made_up, 0, sizeof made_up);
-    CHECK_RESULT(fw_segment_release(made_up), FW_RESULT_INVALID_HANDLE);
-    made_up.buffer.id = 0x123456789;
-    CHECK_RESULT(fw_segment_retain(made_up), FW_RESULT_INVALID_HANDLE);
+    memset(&fake, 0, sizeof fake);
+    CHECK_RESULT(fw_segment_release(fake), FW_RESULT_INVALID_HANDLE);
+    fake.buffer.id = 0x123456789;
+    CHECK_RESULT(fw_segment_retain(fake), FW_RESULT_INVALID_HANDLE);
 
     /* Fifty small messages that share a block: each is retained and released on its own. */
     snprintf(url, sizeof url, "%scount?n=200&size=16", argv[1]);
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
         OK(fw_segment_release(kept[i]));
     OK(fw_socket_destroy(socket));
 
-    /* Sends a received segment, and a shortened one of our own. */
+    /* Sends a received segment, and a shortened allocated one. */
     count = opened = 0;
     OK(fw_socket_create(argv[1], &socket));
     OK(fw_socket_on_open(socket, on_open, NULL));
@@ -207,8 +207,8 @@ int main(int argc, char **argv)
     OK(fw_segment_release(kept[0]));
     OK(fw_segment_release(kept[1]));
     OK(fw_socket_destroy(socket));
-    in_one_call(argv[1], FW_DISPATCH_POLL);
-    in_one_call(argv[1], FW_DISPATCH_WORKER);
+    all_callbacks_in_one_call(argv[1], FW_DISPATCH_POLL);
+    all_callbacks_in_one_call(argv[1], FW_DISPATCH_WORKER);
     OK(fw_shutdown(5000));
     fw_buffer_pool_trim();
     fw_pool_stats_init(&stats, sizeof stats);

@@ -17,16 +17,16 @@ static int entries(const char *folder)
     return count;
 }
 
-/* A joined thread is listed a little longer: the system wakes the joining thread first. */
-static int settles_at(const char *folder, int count)
+/* Waits for the number of entries: a thread is listed slightly longer than pthread_join waits. */
+static int reaches(const char *folder, int count)
 {
-    double begun = check_seconds();
-    while (entries(folder) != count && check_seconds() - begun < 1)
+    double start = check_seconds();
+    while (entries(folder) != count && check_seconds() - start < 1)
         ;
     return entries(folder) == count;
 }
 
-static atomic_int inside_refused, finalized, started, stopped;
+static atomic_int refused_in_callback, finalized, started, stopped;
 static atomic_long live_blocks, live_bytes;
 
 static void on_open(fw_socket socket, void *user_data)
@@ -34,7 +34,7 @@ static void on_open(fw_socket socket, void *user_data)
     (void)socket;
     (void)user_data;
     if (fw_shutdown(100) == FW_RESULT_INVALID_STATE)
-        inside_refused++;
+        refused_in_callback++;
 }
 
 static void finalizer(void *user_data)
@@ -142,9 +142,9 @@ int main(int argc, char **argv)
         }
         CHECK(started == stopped);
     }
-    CHECK(inside_refused > 0);
+    CHECK(refused_in_callback > 0);
     CHECK(started >= 2 * rounds);
-    CHECK(settles_at("/proc/self/task", threads));
+    CHECK(reaches("/proc/self/task", threads));
     CHECK(entries("/proc/self/fd") == files);
 
     /* A segment stays valid after the shutdown. */

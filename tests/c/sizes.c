@@ -1,6 +1,6 @@
-/* Programs built with older and newer headers: every struct with struct_size, in every size. Each struct is
- * at the end of its own allocation, so that AddressSanitizer and valgrind detect every access beyond it;
- * a canary follows as well. */
+/* Programs built with older and newer headers: every struct with struct_size, with every possible size. Each
+ * struct is at the end of its own allocation, so that AddressSanitizer and valgrind detect every access
+ * beyond it; a canary follows as well. */
 
 #include "check.h"
 
@@ -18,7 +18,7 @@ static void *block(size_t size)
 }
 
 /* Whether these bytes were not written. */
-static bool untouched(const void *block, size_t from, size_t to)
+static bool is_unwritten(const void *block, size_t from, size_t to)
 {
     const unsigned char *bytes = block;
     while (from < to && bytes[from] == BYTE)
@@ -26,11 +26,11 @@ static bool untouched(const void *block, size_t from, size_t to)
     return from == to;
 }
 
-static uint32_t size_said(const void *block)
+static uint32_t stored_size(const void *block)
 {
-    uint32_t said;
-    memcpy(&said, block, sizeof said);
-    return said;
+    uint32_t size;
+    memcpy(&size, block, sizeof size);
+    return size;
 }
 
 static size_t offer(char *buf, size_t cap, void *user_data)
@@ -64,7 +64,7 @@ static fw_result use_extension(void *extension)
     /* A socket accepts at most eight. */
     fw_socket_destroy(closed_socket);
     OK(fw_socket_create("ws://127.0.0.1:1/", &closed_socket));
-    if (size_said(extension) >= sizeof(fw_extension))
+    if (stored_size(extension) >= sizeof(fw_extension))
         ((fw_extension *)extension)->add_negotiation = offer;
     result = fw_socket_add_extension(closed_socket, extension);
     return result;
@@ -101,7 +101,7 @@ typedef struct sized {
     const char *name;
     size_t size;
     void (*init)(void *out, size_t size);
-    fw_result (*use)(void *given);
+    fw_result (*use)(void *object);
     bool filled_by_library, needs_library, needs_every_field;
     /* Where the fields after struct_size end. */
     size_t ends[20];
@@ -144,7 +144,7 @@ static const sized all[] = {
 };
 /* clang-format on */
 
-static bool ends_behind_a_field(const sized *s, size_t size)
+static bool ends_after_a_field(const sized *s, size_t size)
 {
     const size_t *end = s->ends;
     while (*end && *end != size)
@@ -155,78 +155,78 @@ static bool ends_behind_a_field(const sized *s, size_t size)
 /* The program's struct has only `size` bytes. */
 static void older(const sized *s, size_t size)
 {
-    void *whole = block(s->size), *given = block(size);
-    fw_result expected = ends_behind_a_field(s, size) ? FW_RESULT_OK : FW_RESULT_INVALID_ARGUMENT;
+    void *full = block(s->size), *object = block(size);
+    fw_result expected = ends_after_a_field(s, size) ? FW_RESULT_OK : FW_RESULT_INVALID_ARGUMENT;
     if (s->needs_every_field && size < s->size)
         expected = FW_RESULT_INVALID_ARGUMENT;
 
-    s->init(whole, s->size);
-    s->init(given, size);
-    CHECK(untouched(given, size, size + CANARY));
+    s->init(full, s->size);
+    s->init(object, size);
+    CHECK(is_unwritten(object, size, size + CANARY));
     if (size < sizeof(uint32_t)) {
-        CHECK(untouched(given, 0, size));
-        free(given);
+        CHECK(is_unwritten(object, 0, size));
+        free(object);
         /* The library always reads the size. */
-        given = calloc(1, sizeof(uint32_t));
-        memcpy(given, &(uint32_t){(uint32_t)size}, sizeof(uint32_t));
-        CHECK_RESULT(s->use(given), FW_RESULT_INVALID_ARGUMENT);
+        object = calloc(1, sizeof(uint32_t));
+        memcpy(object, &(uint32_t){(uint32_t)size}, sizeof(uint32_t));
+        CHECK_RESULT(s->use(object), FW_RESULT_INVALID_ARGUMENT);
     } else {
-        CHECK(size_said(given) == size);
-        /* Defaults as in the whole struct. Padding after the size may have any value. */
+        CHECK(stored_size(object) == size);
+        /* The defaults equal those of the full struct. Padding after the size may have any value. */
         if (size >= s->ends[0])
-            CHECK(memcmp((char *)given + 8, (char *)whole + 8, size - 8) == 0);
-        if (s->use(given) != expected)
+            CHECK(memcmp((char *)object + 8, (char *)full + 8, size - 8) == 0);
+        if (s->use(object) != expected)
             printf("%s of %zu bytes: not %s\n", s->name, size, fw_result_name(expected));
-        CHECK_RESULT(s->use(given), expected);
-        CHECK(size_said(given) == size && untouched(given, size, size + CANARY));
+        CHECK_RESULT(s->use(object), expected);
+        CHECK(stored_size(object) == size && is_unwritten(object, size, size + CANARY));
         /* Now without a canary, so that tools detect reads, too. */
-        given = realloc(given, size);
-        CHECK_RESULT(s->use(given), expected);
+        object = realloc(object, size);
+        CHECK_RESULT(s->use(object), expected);
     }
-    free(given);
-    free(whole);
+    free(object);
+    free(full);
 }
 
 /* The program's struct is larger than the library's. */
 static void newer(const sized *s, size_t size)
 {
-    unsigned char *given = block(size);
+    unsigned char *object = block(size);
     fw_result unknown = s->filled_by_library ? FW_RESULT_OK : FW_RESULT_NOT_SUPPORTED;
 
-    s->init(given, size);
-    CHECK(size_said(given) == size);
-    CHECK(untouched(given, s->size, size + CANARY));
-    CHECK_RESULT(s->use(given), unknown);
-    CHECK(size_said(given) == size);
-    CHECK(untouched(given, s->size, size + CANARY));
-    memset(given + s->size, 0, size - s->size);
-    OK(s->use(given));
-    CHECK(untouched(given, size, size + CANARY));
+    s->init(object, size);
+    CHECK(stored_size(object) == size);
+    CHECK(is_unwritten(object, s->size, size + CANARY));
+    CHECK_RESULT(s->use(object), unknown);
+    CHECK(stored_size(object) == size);
+    CHECK(is_unwritten(object, s->size, size + CANARY));
+    memset(object + s->size, 0, size - s->size);
+    OK(s->use(object));
+    CHECK(is_unwritten(object, size, size + CANARY));
     /* A single byte is enough, at any position. */
-    given[size - 1] = 1;
-    CHECK_RESULT(s->use(given), unknown);
-    given[size - 1] = 0;
-    given[s->size] = 1;
-    CHECK_RESULT(s->use(given), unknown);
-    given[s->size] = 0;
-    given = realloc(given, size);
-    OK(s->use(given));
-    free(given);
+    object[size - 1] = 1;
+    CHECK_RESULT(s->use(object), unknown);
+    object[size - 1] = 0;
+    object[s->size] = 1;
+    CHECK_RESULT(s->use(object), unknown);
+    object[s->size] = 0;
+    object = realloc(object, size);
+    OK(s->use(object));
+    free(object);
 }
 
 /* Sizes that no struct has. Init writes the fields it knows; other calls refuse the struct. */
-static void absurd(const sized *s)
+static void impossible_sizes(const sized *s)
 {
     static const size_t sizes[] = {4097, (size_t)1 << 31, UINT32_MAX, SIZE_MAX};
     size_t i;
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        void *given = block(s->size);
-        s->init(given, sizes[i]);
-        CHECK(untouched(given, s->size, s->size + CANARY));
-        CHECK(size_said(given) == (sizes[i] > UINT32_MAX ? UINT32_MAX : (uint32_t)sizes[i]));
-        CHECK_RESULT(s->use(given), FW_RESULT_INVALID_ARGUMENT);
-        CHECK(untouched(given, s->size, s->size + CANARY));
-        free(given);
+        void *object = block(s->size);
+        s->init(object, sizes[i]);
+        CHECK(is_unwritten(object, s->size, s->size + CANARY));
+        CHECK(stored_size(object) == (sizes[i] > UINT32_MAX ? UINT32_MAX : (uint32_t)sizes[i]));
+        CHECK_RESULT(s->use(object), FW_RESULT_INVALID_ARGUMENT);
+        CHECK(is_unwritten(object, s->size, s->size + CANARY));
+        free(object);
     }
     s->init(NULL, s->size);
     s->init(NULL, SIZE_MAX);
@@ -271,17 +271,17 @@ static void on_closed(fw_socket s, uint16_t c, const char *r, size_t n, void *u)
 static void short_callbacks(const char *url)
 {
     fw_socket socket;
-    unsigned char *given = block(END(fw_callbacks, text));
-    fw_callbacks *callbacks = (fw_callbacks *)(void *)given;
+    unsigned char *object = block(END(fw_callbacks, text));
+    fw_callbacks *callbacks = (fw_callbacks *)(void *)object;
 
     OK(fw_socket_create(url, &socket));
     /* Replaced by the call below, where its members are NULL. */
     OK(fw_socket_on_closed(socket, on_closed, NULL));
     fw_callbacks_init(callbacks, END(fw_callbacks, text));
-    memcpy(given + offsetof(fw_callbacks, open), &(fw_open_fn){on_open}, sizeof(fw_open_fn));
-    memcpy(given + offsetof(fw_callbacks, text), &(fw_text_fn){on_text}, sizeof(fw_text_fn));
+    memcpy(object + offsetof(fw_callbacks, open), &(fw_open_fn){on_open}, sizeof(fw_open_fn));
+    memcpy(object + offsetof(fw_callbacks, text), &(fw_text_fn){on_text}, sizeof(fw_text_fn));
     OK(fw_socket_set_callbacks(socket, callbacks, &texts));
-    free(given);
+    free(object);
     OK(fw_socket_open(socket));
     POLL_UNTIL(fw_socket_state(socket) == FW_STATE_CLOSED && fw_pending() == 0);
     CHECK(opens == 1 && texts == 1 && ends == 0);
@@ -299,12 +299,12 @@ int main(int argc, char **argv)
         const sized *s = &all[i];
         if (s->needs_library)
             OK(fw_socket_create("ws://127.0.0.1:1/", &closed_socket));
-        CHECK(ends_behind_a_field(s, s->size));
+        CHECK(ends_after_a_field(s, s->size));
         for (size = 0; size <= s->size; size++)
             older(s, size);
         for (size = s->size + 1; size <= s->size + NEWER; size++)
             newer(s, size);
-        absurd(s);
+        impossible_sizes(s);
         printf("%s: %zu bytes\n", s->name, s->size);
         if (s->needs_library)
             OK(fw_socket_destroy(closed_socket));
