@@ -1,11 +1,11 @@
-/* Many sockets at once to an HTTP/2 server: http2_client URL CA|- ASKED EXPECTED SOCKETS
+/* Many sockets at once to an HTTP/2 server: http2_client URL CA|- REQUESTED EXPECTED SOCKETS
  *
- * ASKED is the number of an fw_http, EXPECTED the resulting version, 0 for an error event. */
+ * REQUESTED is the number of an fw_http, EXPECTED the resulting version, 0 for an error event. */
 
 #include "check.h"
 #include <stdlib.h>
 
-enum { MOST = 24, LARGE = 70000, HUGE_MESSAGE = 3000000 };
+enum { MAX_SOCKETS = 24, LARGE = 70000, HUGE_MESSAGE = 3000000 };
 
 typedef struct {
     fw_socket socket;
@@ -14,7 +14,7 @@ typedef struct {
     fw_phase phase;
 } client;
 
-static client clients[MOST];
+static client clients[MAX_SOCKETS];
 static int sockets;
 static uint8_t data[HUGE_MESSAGE];
 
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
         return 2;
     expected = atoi(argv[4]);
     sockets = atoi(argv[5]);
-    if (sockets < 1 || sockets > MOST)
+    if (sockets < 1 || sockets > MAX_SOCKETS)
         return 2;
     for (i = 0; i < HUGE_MESSAGE; i++)
         data[i] = (uint8_t)(i * 31 + i / 256);

@@ -1,4 +1,4 @@
-"""An echo server by Python's websockets; prints its port, ends with its standard input."""
+"""An echo server by Python's websockets; prints its port and exits at the end of its standard input."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-// An echo server by Node's ws, with compression; prints its port, ends with its standard input.
+// An echo server by Node's ws, with compression; prints its port and exits at the end of its standard input.
 const { WebSocketServer } = require("ws");
 
 const server = new WebSocketServer({

@@ -18,7 +18,7 @@ function serve(stream, headers) {
     return;
   }
   stream.respond({ ":status": 200 });
-  // What ws expects of a socket.
+  // ws calls this method of its socket.
   stream.setNoDelay = () => {};
   const socket = new WebSocket(null, undefined, options);
   socket.setSocket(stream, Buffer.alloc(0), options);
