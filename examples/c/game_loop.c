@@ -66,9 +66,9 @@ static void on_error(fw_socket socket, const fw_error *error, void *user_data)
 static void must(fw_result result)
 {
     if (result != FW_RESULT_OK) {
-        char why[256];
-        fw_last_error(why, sizeof why);
-        fprintf(stderr, "%s: %s\n", fw_result_name(result), why);
+        char message[256];
+        fw_last_error(message, sizeof message);
+        fprintf(stderr, "%s: %s\n", fw_result_name(result), message);
         exit(EXIT_FAILURE);
     }
 }

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 {
     fw_socket socket;
     fw_event event;
-    int running = 1, good = 0;
+    int running = 1, succeeded = 0;
 
     if (argc < 2 || fw_socket_create(argv[1], &socket) != FW_RESULT_OK) {
         fprintf(stderr, "usage: %s URL\n", argv[0]);
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
                 break;
             case FW_EVENT_CLOSED:
                 printf("closed: %d %.*s\n", event.close_code, len, payload);
-                good = 1;
+                succeeded = 1;
                 running = 0;
                 break;
             case FW_EVENT_ERROR:
@@ -52,5 +52,5 @@ int main(int argc, char **argv)
     }
     fw_socket_destroy(socket);
     fw_shutdown(2000);
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -16,7 +16,7 @@
 
 static atomic_int finished; /* written by the worker thread, read by main */
 static int rounds;          /* used by callbacks only, which run one at a time */
-static double begun;
+static double start;
 
 static double seconds(void)
 {
@@ -28,7 +28,7 @@ static double seconds(void)
 static void on_open(fw_socket socket, void *user_data)
 {
     (void)user_data;
-    begun = seconds();
+    start = seconds();
     fw_socket_send_binary(socket, &rounds, sizeof rounds);
 }
 
@@ -41,7 +41,7 @@ static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *u
         fw_socket_send_binary(socket, &rounds, sizeof rounds);
         return;
     }
-    printf("%d round trips, %.1f us each\n", rounds, (seconds() - begun) / rounds * 1e6);
+    printf("%d round trips, %.1f us each\n", rounds, (seconds() - start) / rounds * 1e6);
     fw_socket_close(socket, 1000, "done");
 }
 

@@ -20,10 +20,10 @@ constexpr int width = 1104, height = 560;
 constexpr std::size_t shown = 400;
 constexpr SDL_Rect plot{104, 116, static_cast<int>(shown) * 2, 372};
 
-constexpr SDL_Color ground{13, 17, 28, 255}, field{20, 26, 41, 255}, grid{48, 60, 90, 255},
-    faint{28, 36, 56, 255};
-constexpr SDL_Color bright{226, 233, 245, 255}, quiet{134, 147, 175, 255};
-constexpr SDL_Color bar{45, 212, 178, 48}, tip{64, 232, 196, 255};
+constexpr SDL_Color background{13, 17, 28, 255}, field{20, 26, 41, 255}, grid{48, 60, 90, 255},
+    minor_grid{28, 36, 56, 255};
+constexpr SDL_Color text_colour{226, 233, 245, 255}, label_colour{134, 147, 175, 255};
+constexpr SDL_Color bar{45, 212, 178, 48}, bar_top{64, 232, 196, 255};
 constexpr SDL_Color median_colour{110, 170, 255, 255}, p99_colour{250, 184, 76, 255}, alarm{255, 98, 98, 255};
 
 struct Text {
@@ -49,8 +49,9 @@ inline double decade(double value)
 /// The axis label of a power of ten, in microseconds or milliseconds.
 inline std::string tick(double value)
 {
-    const bool long_one = value > 999.5;
-    return std::to_string(std::lround(long_one ? value / 1000 : value)) + (long_one ? " ms" : " us");
+    const bool is_milliseconds = value > 999.5;
+    return std::to_string(std::lround(is_milliseconds ? value / 1000 : value)) +
+           (is_milliseconds ? " ms" : " us");
 }
 
 inline std::string microseconds(double value)
@@ -76,11 +77,11 @@ public:
     /// smoothed: the latency that the library measures with pings, or negative if there is none yet.
     void draw(const std::vector<double> &samples, std::size_t count, double smoothed, const Text &text)
     {
-        fill({0, 0, width, height}, ground);
-        font::draw(renderer_, plot.x, 24, 4, bright, text.title);
-        font::draw(renderer_, plot.x, 68, 2, quiet, text.subtitle);
+        fill({0, 0, width, height}, background);
+        font::draw(renderer_, plot.x, 24, 4, text_colour, text.title);
+        font::draw(renderer_, plot.x, 68, 2, label_colour, text.subtitle);
         const int state_width = font::width(text.state, 2);
-        font::draw(renderer_, width - 24 - state_width, 30, 2, text.state == "open" ? tip : alarm,
+        font::draw(renderer_, width - 24 - state_width, 30, 2, text.state == "open" ? bar_top : alarm,
                    text.state);
 
         const double median = quantile(samples, 0.5), p99 = quantile(samples, 0.99);
@@ -94,11 +95,11 @@ public:
             dashed(median, median_colour);
         }
         const int x = plot.x + plot.w + 24;
-        number(x, 116, "current", samples.empty() ? -1 : samples.back(), tip);
+        number(x, 116, "current", samples.empty() ? -1 : samples.back(), bar_top);
         number(x, 196, "median", samples.empty() ? -1 : median, median_colour);
         number(x, 276, "p99", samples.empty() ? -1 : p99, p99_colour);
-        number(x, 356, "ping", smoothed, bright);
-        number_of(x, 436, "messages", std::to_string(count), bright);
+        number(x, 356, "ping", smoothed, text_colour);
+        number_of(x, 436, "messages", std::to_string(count), text_colour);
     }
 
 private:
@@ -120,15 +121,17 @@ private:
         fill(plot, field);
         for (double power = bottom_; power <= top_ * 1.001; power *= 10) {
             for (int digit = 1; digit < 10 && power * digit <= top_ * 1.001; digit++)
-                fill({plot.x, y_of(power * digit), plot.w, 1}, digit == 1 ? grid : faint);
+                fill({plot.x, y_of(power * digit), plot.w, 1}, digit == 1 ? grid : minor_grid);
             const std::string label = tick(power);
-            font::draw(renderer_, plot.x - 12 - font::width(label, 2), y_of(power) - 6, 2, quiet, label);
+            font::draw(renderer_, plot.x - 12 - font::width(label, 2), y_of(power) - 6, 2, label_colour,
+                       label);
         }
         for (int seconds = 0; seconds * 120 <= plot.w; seconds++) {
             const int x = plot.x + plot.w - seconds * 120;
             fill({x, plot.y, 1, plot.h}, grid);
             const std::string label = seconds == 0 ? "now" : "-" + std::to_string(seconds) + " s";
-            font::draw(renderer_, x - font::width(label, 2) / 2, plot.y + plot.h + 12, 2, quiet, label);
+            font::draw(renderer_, x - font::width(label, 2) / 2, plot.y + plot.h + 12, 2, label_colour,
+                       label);
         }
     }
 
@@ -140,8 +143,8 @@ private:
             const int y = y_of(sample), bottom = plot.y + plot.h;
             fill({x, y, 2, bottom - y}, bar);
             const int from = before < 0 ? y : std::min(y, before), to = before < 0 ? y : std::max(y, before);
-            fill({x, from, 1, to - from + 2}, tip);
-            fill({x, y, 2, 2}, tip);
+            fill({x, from, 1, to - from + 2}, bar_top);
+            fill({x, y, 2, 2}, bar_top);
             if (sample > top_)
                 fill({x - 1, plot.y - 5, 4, 4}, alarm);
             before = y;
@@ -163,7 +166,7 @@ private:
     void number_of(int x, int y, const std::string &name, const std::string &value, SDL_Color colour)
     {
         fill({x, y, 3, 52}, colour);
-        font::draw(renderer_, x + 14, y + 2, 2, quiet, name);
+        font::draw(renderer_, x + 14, y + 2, 2, label_colour, name);
         font::draw(renderer_, x + 14, y + 28, 2, colour, value);
     }
 

@@ -39,7 +39,7 @@ std::int64_t now_ns()
 /// Data that the callbacks, which run on a worker thread, share with the main loop.
 class Link {
 public:
-    void answered(framewire::Bytes data)
+    void received(framewire::Bytes data)
     {
         const std::int64_t arrived_ns = now_ns();
         Update update;
@@ -52,10 +52,10 @@ public:
         if (samples_.size() > graph::shown)
             samples_.pop_front();
     }
-    void ended(std::string why)
+    void ended(std::string end_reason)
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        why_ = std::move(why);
+        end_reason_ = std::move(end_reason);
     }
 
     std::vector<double> samples() const
@@ -68,17 +68,17 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         return count_;
     }
-    std::string why() const
+    std::string end_reason() const
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        return why_;
+        return end_reason_;
     }
 
 private:
     mutable std::mutex mutex_;
     std::deque<double> samples_;
     std::size_t count_ = 0;
-    std::string why_;
+    std::string end_reason_;
 };
 
 struct Options {
@@ -92,13 +92,13 @@ std::optional<Options> read(int argc, char **argv)
 {
     Options options;
     for (int at = 1; at < argc; at++) {
-        const std::string_view word = argv[at];
-        if (word == "--seconds" && at + 1 < argc)
+        const std::string_view argument = argv[at];
+        if (argument == "--seconds" && at + 1 < argc)
             options.seconds = std::atoi(argv[++at]);
-        else if (word == "--screenshot" && at + 1 < argc)
+        else if (argument == "--screenshot" && at + 1 < argc)
             options.screenshot = argv[++at];
         else if (options.url.empty())
-            options.url = word;
+            options.url = argument;
         else
             return std::nullopt;
     }
@@ -134,7 +134,7 @@ const char *name_of(framewire::State state)
 }
 
 /// Connects and runs the main loop until the window is closed or the time has elapsed.
-int play(const Options &options, SDL_Renderer *renderer)
+int run(const Options &options, SDL_Renderer *renderer)
 {
     Link link;
     framewire::Result<framewire::Socket> created = framewire::Socket::create(options.url);
@@ -146,7 +146,7 @@ int play(const Options &options, SDL_Renderer *renderer)
     socket.set_dispatch(framewire::Dispatch::worker);
     socket.set_start_ping_thread(true);
     socket.set_ping_frequency(std::chrono::milliseconds(250));
-    socket.on_binary([&](framewire::SocketRef, framewire::Bytes data) { link.answered(data); });
+    socket.on_binary([&](framewire::SocketRef, framewire::Bytes data) { link.received(data); });
     socket.on_error([&](framewire::SocketRef, const framewire::ConnectionError &error) {
         link.ended(std::string(error.message));
     });
@@ -175,10 +175,10 @@ int play(const Options &options, SDL_Renderer *renderer)
         }
 
         const auto latency = socket.latency();
-        const std::string why = socket.is_open() ? "" : link.why();
+        const std::string end_reason = socket.is_open() ? "" : link.end_reason();
         graph.draw(link.samples(), link.count(), latency ? static_cast<double>(latency->count()) : -1,
                    {"Framewire latency",
-                    why.empty() ? socket.url() + "   round trip of 60 messages a second" : why,
+                    end_reason.empty() ? socket.url() + "   round trip of 60 messages a second" : end_reason,
                     name_of(socket.state())});
         if (options.seconds > 0 && Clock::now() - start > std::chrono::seconds(options.seconds)) {
             running = false;
@@ -216,7 +216,7 @@ int main(int argc, char **argv)
         return 1;
     }
     SDL_SetWindowTitle(window, "Framewire latency");
-    const int result = play(*options, renderer);
+    const int result = run(*options, renderer);
     SDL_DestroyRenderer(renderer);
     SDL_DestroyWindow(window);
     SDL_Quit();

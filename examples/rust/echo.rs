@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         eprintln!("usage: echo URL");
         return ExitCode::from(2);
     };
-    match play(&url) {
+    match run(&url) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn play(url: &str) -> Result<(), CallError> {
+fn run(url: &str) -> Result<(), CallError> {
     let socket = Socket::create(url)?;
     socket.on_open(Some(Arc::new(|socket| {
         println!("open: {}", socket.url());
