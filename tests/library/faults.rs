@@ -35,14 +35,14 @@ use framewire_servers::http2::{Behaviour, Http2Server};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
 /// A wait that takes longer fails the test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Large enough to be compressed, sent in fragments, and received in a block of its own.
 const LARGE: usize = 150_000;
 
-/// How the game gets events.
+/// How the application receives events.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
+enum Mode {
     Poll,
     Pull,
 }
@@ -62,7 +62,7 @@ impl Servers {
         Self {
             plain: EchoServer::start(),
             secure: EchoServer::start_tls(server_config(&authority.good(), Demands::default())),
-            // What was compressed comes back as it was sent, and so can be decompressed.
+            // Echoes compressed payloads unchanged, so that the client can decompress them.
             compressing: Scripted::start(|mut peer| {
                 peer.accept_upgrade_with("Sec-WebSocket-Extensions: permessage-deflate\r\n");
                 while let Some(frame) = peer.read_frame() {
@@ -90,8 +90,8 @@ struct Player {
     ends: AtomicUsize,
     errors: Mutex<Vec<(u32, String)>>,
     finalized: AtomicUsize,
-    /// Opens that were accepted.
-    tried: AtomicUsize,
+    /// Accepted calls of `fw_socket_open`.
+    opened: AtomicUsize,
 }
 
 impl Player {
@@ -111,7 +111,7 @@ impl Player {
     }
 
     fn has_ended(&self) -> bool {
-        self.ends.load(Ordering::SeqCst) == self.tried.load(Ordering::SeqCst)
+        self.ends.load(Ordering::SeqCst) == self.opened.load(Ordering::SeqCst)
     }
 }
 
@@ -139,15 +139,15 @@ unsafe extern "C" fn on_finalizer(user_data: *mut c_void) {
     unsafe { player(user_data) }.finalized.fetch_add(1, Ordering::SeqCst);
 }
 
-struct Game {
-    way: Way,
+struct Harness {
+    mode: Mode,
     players: Vec<Box<Player>>,
     /// Calls that returned `FW_RESULT_INTERNAL`.
     internal: usize,
     tls: fw_tls,
 }
 
-impl Game {
+impl Harness {
     /// Repeats a call if it failed because of the panic; any other failure is wrong.
     fn call(&mut self, what: &str, call: impl Fn() -> fw_result) -> fw_result {
         let mut result = call();
@@ -155,12 +155,12 @@ impl Game {
             self.internal += 1;
             result = call();
         }
-        // What ended with an error is closed, and what the fault ends is about to be.
+        // INVALID_STATE: the fault has closed the connection, or is about to.
         assert!(matches!(result, FW_RESULT_OK | FW_RESULT_INVALID_STATE), "{what} gave {result:?}");
         result
     }
 
-    fn join(&mut self, name: &'static str, url: &str, worker: bool) -> usize {
+    fn add_player(&mut self, name: &'static str, url: &str, worker: bool) -> usize {
         let url = CString::new(url).unwrap();
         let mut socket = fw_socket { id: 0 };
         let out = &raw mut socket;
@@ -195,9 +195,9 @@ impl Game {
         let socket = self.players[index].handle();
         let result = self.call("fw_socket_open", || fw_socket_open(socket));
         assert_eq!(result, FW_RESULT_OK);
-        self.players[index].tried.fetch_add(1, Ordering::SeqCst);
+        self.players[index].opened.fetch_add(1, Ordering::SeqCst);
         self.until("an open connection or an end", |player| {
-            // The state as well: an open event may be what the panic has taken.
+            // Checks the state as well: the panic may have prevented the open event.
             fw_socket_is_open(player.handle()) || player.has_ended()
         });
     }
@@ -209,7 +209,7 @@ impl Game {
         let before = self.players[index].echoes.load(Ordering::SeqCst);
         let mut sent = 0;
         for len in [100, LARGE] {
-            // SAFETY: as many bytes as said.
+            // SAFETY: the length is that of the buffer or less.
             let text = || unsafe { fw_socket_send_text(socket, BYTES.as_ptr().cast(), len) };
             sent += usize::from(self.call("send_text", text) == FW_RESULT_OK);
             // SAFETY: as above.
@@ -218,7 +218,7 @@ impl Game {
         }
         let players = &raw const self.players;
         self.until("the echo or an end", |_| {
-            // SAFETY: nobody changes the list meanwhile.
+            // SAFETY: the list is not changed during the call.
             let player = unsafe { &(&*players)[index] };
             player.echoes.load(Ordering::SeqCst) == before + sent || player.has_ended()
         });
@@ -227,20 +227,20 @@ impl Game {
     /// Delivers events until the condition holds for every player.
     #[track_caller]
     fn until(&mut self, what: &str, holds: impl Fn(&Player) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.players.iter().all(|player| holds(player)) {
             self.deliver();
             if Instant::now() > deadline {
-                let wanting = self.players.iter().find(|player| !holds(player));
-                let wanting = wanting.map(|player| (player.name, player.ends.load(Ordering::SeqCst)));
-                panic!("timed out waiting for {what} of {wanting:?}");
+                let waiting = self.players.iter().find(|player| !holds(player));
+                let waiting = waiting.map(|player| (player.name, player.ends.load(Ordering::SeqCst)));
+                panic!("timed out waiting for {what} of {waiting:?}");
             }
             fw_wait(1);
         }
     }
 
     fn deliver(&mut self) {
-        if self.way == Way::Poll {
+        if self.mode == Mode::Poll {
             fw_poll(0, 0);
             return;
         }
@@ -270,29 +270,29 @@ impl Game {
 }
 
 /// The result of a run.
-struct Played {
-    /// Whether the panic came while it could be reported: after the terminal event, the rest of a connection
-    /// may fail silently.
+struct Outcome {
+    /// Whether the panic occurred while it could be reported: after the terminal event, cleanup of a
+    /// connection may fail silently.
     in_time: bool,
     internal: usize,
     errors: Vec<(&'static str, u32, String)>,
-    /// What this thread's last failure says: functions without a result answer there.
+    /// This thread's last error message, where functions without a result report failures.
     last_error: String,
 }
 
-/// Sockets open, echo and close, with a panic at the `nth` pass of `point` on the way.
-fn play(servers: &Servers, way: Way, point: &'static str, nth: usize) -> Played {
-    let mut game = Game { way, players: Vec::new(), internal: 0, tls: fw_tls { id: 0 } };
+/// Opens, echoes on and closes sockets, with a panic at the `nth` pass of `point`.
+fn run(servers: &Servers, mode: Mode, point: &'static str, nth: usize) -> Outcome {
+    let mut harness = Harness { mode, players: Vec::new(), internal: 0, tls: fw_tls { id: 0 } };
     // Shown when the test fails.
-    println!("{point}, pass {nth}, {way:?}");
-    forget_last_error();
+    println!("{point}, pass {nth}, {mode:?}");
+    replace_last_error();
     fault::arm(point, nth);
-    let tls = &raw mut game.tls;
+    let tls = &raw mut harness.tls;
     // SAFETY: a place to write to, and a text.
     unsafe {
-        game.call("fw_tls_create", || fw_tls_create(tls));
-        let tls = game.tls;
-        game.call("ca", || fw_tls_add_ca_pem(tls, servers.ca.as_ptr().cast(), servers.ca.len()));
+        harness.call("fw_tls_create", || fw_tls_create(tls));
+        let tls = harness.tls;
+        harness.call("ca", || fw_tls_add_ca_pem(tls, servers.ca.as_ptr().cast(), servers.ca.len()));
     }
     let by_name = format!("ws://localhost:{}/", servers.plain.port());
     let urls = [
@@ -306,61 +306,62 @@ fn play(servers: &Servers, way: Way, point: &'static str, nth: usize) -> Played 
         ("shared", servers.shared.url("/"), true),
     ];
     for (name, url, worker) in &urls {
-        let index = game.join(name, url, *worker);
-        game.open(index);
+        let index = harness.add_player(name, url, *worker);
+        harness.open(index);
     }
     for index in 0..urls.len() {
-        if !game.players[index].has_ended() {
-            game.echo(index);
+        if !harness.players[index].has_ended() {
+            harness.echo(index);
         }
     }
-    game.players
+    harness
+        .players
         .iter()
         .for_each(|player| assert!(player.ends.load(Ordering::SeqCst) <= 1, "{}", player.name));
-    // Those that it hit can be opened again, and all go on.
+    // Affected sockets can be opened again, and all continue.
     for index in 0..urls.len() {
-        if game.players[index].has_ended() {
-            game.open(index);
+        if harness.players[index].has_ended() {
+            harness.open(index);
         }
-        if !game.players[index].has_ended() {
-            game.echo(index);
+        if !harness.players[index].has_ended() {
+            harness.echo(index);
         }
     }
     let in_time = fault::passes(point) >= nth;
     for index in 0..urls.len() {
-        if !game.players[index].has_ended() {
-            let socket = game.players[index].handle();
+        if !harness.players[index].has_ended() {
+            let socket = harness.players[index].handle();
             // SAFETY: NULL is no reason.
-            game.call("fw_socket_close", || unsafe { fw_socket_close(socket, 1000, std::ptr::null()) });
+            harness.call("fw_socket_close", || unsafe { fw_socket_close(socket, 1000, std::ptr::null()) });
         }
     }
-    game.until("the end", Player::has_ended);
-    for player in &game.players {
+    harness.until("the end", Player::has_ended);
+    for player in &harness.players {
         let socket = player.handle();
         let mut result = fw_socket_destroy(socket);
         if result == FW_RESULT_INTERNAL {
-            game.internal += 1;
+            harness.internal += 1;
             result = fw_socket_destroy(socket);
         }
         assert_eq!(result, FW_RESULT_OK);
     }
-    let tls = game.tls;
-    game.call("fw_tls_destroy", || fw_tls_destroy(tls));
-    game.call("fw_shutdown", || fw_shutdown(PATIENCE.as_millis() as u32));
+    let tls = harness.tls;
+    harness.call("fw_tls_destroy", || fw_tls_destroy(tls));
+    harness.call("fw_shutdown", || fw_shutdown(TIMEOUT.as_millis() as u32));
     fault::disarm();
-    game.look_around();
-    let errors = game.players.iter().flat_map(|player| {
+    harness.check_cleanup();
+    let errors = harness.players.iter().flat_map(|player| {
         player.errors().iter().map(|(kind, text)| (player.name, *kind, text.clone())).collect::<Vec<_>>()
     });
-    Played { in_time, internal: game.internal, errors: errors.collect(), last_error: last_error() }
+    Outcome { in_time, internal: harness.internal, errors: errors.collect(), last_error: last_error() }
 }
 
-impl Game {
+impl Harness {
     /// Checks that everything ended once and nothing leaked.
-    fn look_around(&self) {
+    fn check_cleanup(&self) {
         for player in &self.players {
-            let (ends, tried) = (player.ends.load(Ordering::SeqCst), player.tried.load(Ordering::SeqCst));
-            assert_eq!(ends, tried, "one end for each open of {} (worker: {})", player.name, player.worker);
+            let (ends, opened) = (player.ends.load(Ordering::SeqCst), player.opened.load(Ordering::SeqCst));
+            assert_eq!(ends, opened, "one end for each open of {} (worker: {})", player.name, player.worker);
             assert_eq!(player.finalized.load(Ordering::SeqCst), 1, "the finalizer of {}", player.name);
         }
         let mut pool = MaybeUninit::<fw_pool_stats>::zeroed();
@@ -370,10 +371,10 @@ impl Game {
             fw_buffer_pool_stats(pool.as_mut_ptr());
             pool.assume_init()
         };
-        assert_eq!((pool.blocks_in_use, pool.leases), (0, 0), "payloads are left");
-        let deadline = Instant::now() + PATIENCE;
+        assert_eq!((pool.blocks_in_use, pool.leases), (0, 0), "leaked payloads");
+        let deadline = Instant::now() + TIMEOUT;
         while own_threads() > 0 {
-            assert!(Instant::now() < deadline, "a thread is left");
+            assert!(Instant::now() < deadline, "a leaked thread");
             std::thread::sleep(Duration::from_micros(300));
         }
     }
@@ -385,28 +386,28 @@ fn own_threads() -> usize {
     names.filter(|name| name.starts_with("framewire-")).count()
 }
 
-/// Sockets of this process; the servers' ends go a little later than the client's.
+/// Counts descriptors of this process; the servers close theirs slightly later than the client.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 fn last_error() -> String {
     let mut buffer = [0u8; 512];
-    // SAFETY: as many bytes as said.
+    // SAFETY: the length is that of the buffer or less.
     unsafe { fw_last_error(buffer.as_mut_ptr().cast(), buffer.len()) };
     CStr::from_bytes_until_nul(&buffer).unwrap().to_string_lossy().into_owned()
 }
 
-fn forget_last_error() {
-    // A refusal of another kind takes the place.
+fn replace_last_error() {
+    // Another error replaces the message.
     assert_eq!(fw_socket_open(fw_socket { id: 0 }), FW_RESULT_INVALID_HANDLE);
 }
 
-fn quiet_panics() {
-    // Thousands are asked for; those of the tests themselves are still shown.
+fn hide_injected_panics() {
+    // Hides thousands of injected panics; those of the tests themselves are still printed.
     let shown = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !panic.payload().downcast_ref::<String>().is_some_and(|words| words.contains("fault point")) {
+        if !panic.payload().downcast_ref::<String>().is_some_and(|message| message.contains("fault point")) {
             shown(panic);
         }
     }));
@@ -414,58 +415,58 @@ fn quiet_panics() {
 
 #[test]
 fn panic_at_every_point_is_contained() {
-    quiet_panics();
+    hide_injected_panics();
     let servers = Servers::start();
-    let mut tried = 0;
-    let mut met = Vec::new();
-    // Once for what stays: the first connection of a process opens files of its own.
-    play(&servers, Way::Poll, fault::POINTS[0], usize::MAX);
+    let mut injected = 0;
+    let mut reached = Vec::new();
+    // Warm-up: the first connection of a process opens files that stay open.
+    run(&servers, Mode::Poll, fault::POINTS[0], usize::MAX);
     let before = descriptors();
-    for way in [Way::Poll, Way::Pull] {
+    for mode in [Mode::Poll, Mode::Pull] {
         for &point in fault::POINTS {
-            play(&servers, way, point, usize::MAX);
+            run(&servers, mode, point, usize::MAX);
             let passes = fault::passes(point);
             if passes > 0 {
-                met.push(point);
+                reached.push(point);
             }
-            // A worker's rounds differ by thousands from game to game.
+            // The number of a worker's turns differs by thousands between runs.
             let last = if point == "engine.serve" { passes.min(40) } else { passes };
             let mut chosen = vec![1, last / 2, last];
             chosen.retain(|nth| (1..=passes).contains(nth));
             chosen.dedup();
-            let mut told = 0;
+            let mut reported = 0;
             for nth in chosen {
-                let played = play(&servers, way, point, nth);
-                // Of a point on other threads the last passes may not come every time.
-                let answers = answers(&played);
+                let outcome = run(&servers, mode, point, nth);
+                // The last passes of a point on other threads may not occur in every run.
+                let reports = reports(&outcome);
                 // A worker without connections cannot report it; and a terminal event that could not be
                 // queued is queued again.
-                let quiet = ["engine.serve", "net.http2", "engine.publish"];
-                let reportable = played.in_time && !quiet.contains(&point);
-                assert!(!reportable || answers > 0, "{point}, pass {nth}, {way:?}: no answer");
-                told += usize::from(answers > 0);
-                tried += usize::from(played.in_time);
-                // Those that share one connection lose it together; those of a worker have that worker.
-                let mut hit: Vec<&str> = played.errors.iter().map(|(name, ..)| *name).collect();
-                hit.dedup_by(|one, other| (*one, *other) == ("shared", "shared"));
-                let alone = hit.len() <= 1 || point == "engine.serve";
-                assert!(alone, "{point}, pass {nth}, {way:?}: {:?}", played.errors);
+                let unreportable = ["engine.serve", "net.http2", "engine.publish"];
+                let reportable = outcome.in_time && !unreportable.contains(&point);
+                assert!(!reportable || reports > 0, "{point}, pass {nth}, {mode:?}: not reported");
+                reported += usize::from(reports > 0);
+                injected += usize::from(outcome.in_time);
+                // Sockets that share a connection or a worker fail together.
+                let mut affected: Vec<&str> = outcome.errors.iter().map(|(name, ..)| *name).collect();
+                affected.dedup_by(|one, other| (*one, *other) == ("shared", "shared"));
+                let is_contained = affected.len() <= 1 || point == "engine.serve";
+                assert!(is_contained, "{point}, pass {nth}, {mode:?}: {:?}", outcome.errors);
             }
-            assert!(passes == 0 || told > 0, "{point}, {way:?}: no panic was reported");
+            assert!(passes == 0 || reported > 0, "{point}, {mode:?}: no panic was reported");
         }
     }
     for point in fault::POINTS {
-        assert!(met.contains(point), "no game passes {point}");
+        assert!(reached.contains(point), "no run passes {point}");
     }
-    println!("{tried} panics at {} points", fault::POINTS.len());
-    let deadline = Instant::now() + PATIENCE;
+    println!("{injected} panics at {} points", fault::POINTS.len());
+    let deadline = Instant::now() + TIMEOUT;
     while descriptors() > before {
         assert!(Instant::now() < deadline, "{} descriptors, {before} before", descriptors());
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// In how many ways a run has reported the panic.
-fn answers(played: &Played) -> usize {
-    played.errors.len() + played.internal + usize::from(played.last_error.contains("fault point"))
+/// Counts how often a run has reported the panic.
+fn reports(outcome: &Outcome) -> usize {
+    outcome.errors.len() + outcome.internal + usize::from(outcome.last_error.contains("fault point"))
 }
