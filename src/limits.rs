@@ -153,7 +153,7 @@ pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);
 /// How long an unused HTTP/2 connection is kept for the next socket.
 pub const HTTP2_IDLE: Duration = Duration::from_secs(2);
 /// The timeout for closing such a connection.
-pub const HTTP2_FAREWELL: Duration = Duration::from_secs(1);
+pub const HTTP2_GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// The size of the cache of HTTP/2 support, in servers.
 pub const HTTP2_ORIGINS: usize = 256;
 /// How long missing HTTP/2 support is cached.

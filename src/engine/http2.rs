@@ -27,7 +27,7 @@ use super::shared::key::Key;
 use super::shared::origins;
 use super::shared::tls::TlsHandle;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{HTTP2_FAREWELL, HTTP2_IDLE};
+use crate::limits::{HTTP2_GOAWAY_TIMEOUT, HTTP2_IDLE};
 use crate::logging::{self, LogLevel};
 use crate::net::http2::{Connection, Http2Stream, Status};
 use crate::net::stream::Stream;
@@ -448,7 +448,7 @@ impl Link {
         if !self.closed {
             self.closed = true;
             self.connection.close();
-            self.deadline = Some(now + HTTP2_FAREWELL);
+            self.deadline = Some(now + HTTP2_GOAWAY_TIMEOUT);
         }
     }
 }
