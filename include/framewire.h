@@ -1547,8 +1547,9 @@ FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size
 /// minutes). When the retries are used up or an error is not retriable, error or closed follows.
 ///
 /// Until the next event open the state is FW_STATE_CONNECTING, and sends return INVALID_STATE or,
-/// with queue_sends, are queued up to fw_socket_set_max_buffered_amount. Messages that were
-/// accepted and not sent before the loss are lost. Messages sent once the new connection is open
+/// with queue_sends, are queued up to fw_socket_set_max_buffered_amount, also over failed attempts,
+/// redirects and the fallback to HTTP/1.1. Messages that were accepted while open and not sent before
+/// the loss are lost. Messages sent once the new connection is open
 /// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
 /// and settings, calls internal_request_created and has its own connect timeout.
 /// \param socket The socket, closed.

@@ -203,7 +203,7 @@ impl Socket {
     /// Enables reconnecting after errors that are retriable; `None` disables it (the default).
     ///
     /// Between attempts the socket is connecting: sends return [`InvalidState`](Code::InvalidState), or are
-    /// queued with [`Reconnect::queue_sends`]. [`Socket::close`] cancels reconnecting.
+    /// queued with [`Reconnect::queue_sends`] until a connection opens. [`Socket::close`] cancels reconnecting.
     pub fn set_reconnect(&self, reconnect: Option<Reconnect>) -> Result<(), CallError> {
         if let Some(reconnect) = &reconnect {
             reconnect.check()?;

@@ -104,6 +104,38 @@ fn queue_sends_queues_messages_while_reconnecting() {
 }
 
 #[test]
+fn messages_queued_while_connecting_survive_failed_attempts() {
+    let (report, reported) = mpsc::channel();
+    let server = Scripted::start(move |mut peer| match peer.number {
+        3 => {
+            peer.accept_upgrade();
+            for _ in 0..3 {
+                let _ = report.send(peer.read_frame().map(|frame| frame.payload));
+            }
+            peer.wait_for_end();
+        }
+        1 => peer.reset(),
+        _ => peer.answer(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n"),
+    });
+    let client = retrying(&server.url(), Reconnect { queue_sends: true, ..quick(0) });
+    client.send_text("first").unwrap();
+    for attempt in 1..=3 {
+        assert_eq!(reconnecting(&client).1, attempt);
+        if attempt < 3 {
+            client.send_text("next").unwrap();
+        }
+    }
+    assert_eq!(client.next(), Seen::Open);
+    for expected in ["first", "next", "next"] {
+        assert_eq!(reported.recv().unwrap().unwrap(), expected.as_bytes());
+    }
+    assert_eq!(client.stats().messages_sent, 3);
+    common::wait_until("an empty queue", || client.buffered_amount() == 0);
+    client.abort().unwrap();
+    client.closed();
+}
+
+#[test]
 fn queued_sends_keep_order_and_limit() {
     let server = EchoServer::start();
     let client = Client::new(&server.url("/"));

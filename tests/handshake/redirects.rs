@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::common::{Client, Seen};
-use framewire::{Error, ErrorKind, Phase};
+use framewire::{Error, ErrorKind, Phase, Reconnect};
 use framewire_servers::Scripted;
 
 /// Request heads in the order of arrival.
@@ -89,6 +89,21 @@ fn redirects_are_followed_and_reported() {
         assert!(head.contains("\r\nX-Number: 2\r\n"), "{head}");
         assert_eq!((first.connections(), second.connections()), (1, 1));
     }
+}
+
+#[test]
+fn queued_messages_survive_redirects() {
+    let target = framewire_servers::EchoServer::start();
+    let (second, _) = redirecting(307, target.url("/"));
+    let (first, _) = redirecting(302, second.url());
+    let client = following(&first.url());
+    client.set_reconnect(Some(Reconnect { queue_sends: true, ..Reconnect::default() })).unwrap();
+    client.open().unwrap();
+    client.send_text("early").unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(client.next(), Seen::Text("early".into()));
+    assert_eq!(client.stats().messages_sent, 1);
+    crate::common::wait_until("an empty queue", || client.buffered_amount() == 0);
 }
 
 #[test]

@@ -168,7 +168,8 @@ impl Connection {
     }
 
     /// Detaches the transport without a terminal event. False if the caller has closed or destroyed the
-    /// socket.
+    /// socket. Messages that were queued while connecting remain queued; those of a lost connection are
+    /// dropped.
     fn detach(&mut self, socket: &Arc<Shared>) -> bool {
         let mut to_worker = lock(&socket.to_worker);
         if socket.is_destroyed() || socket.state() == State::Closing {
@@ -177,13 +178,15 @@ impl Connection {
         if let Stage::Live { session, .. } = &self.stage {
             self.base.count_sent(socket, &to_worker.outbox, session);
         }
-        to_worker.outbox.shut();
         if let Some(commands) = &mut to_worker.commands {
             commands.user_pings.clear();
             commands.resolved = None;
         }
-        socket.buffered.store(0, Ordering::Relaxed);
-        to_worker.queue_while_connecting(&self.plan.settings);
+        if socket.state() != State::Connecting {
+            to_worker.outbox.shut();
+            socket.buffered.store(0, Ordering::Relaxed);
+            to_worker.queue_while_connecting(&self.plan.settings);
+        }
         socket.paused.store(false, Ordering::Relaxed);
         socket.set_state(State::Connecting);
         true
