@@ -911,6 +911,18 @@ FW_API fw_result fw_socket_abort(struct fw_socket socket);
 /// \returns OK; INVALID_HANDLE (already destroyed).
 FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 
+/// Destroys the socket after sending what is queued.
+///
+/// Like fw_socket_destroy for the caller: the handle is invalid at once, and only the finalizer
+/// follows. In the background the library sends the queued messages and a close frame (1001) and
+/// waits for the server's close frame. Messages that are not sent within the timeout are dropped.
+/// fw_shutdown continues this within its own timeout. If the socket is not open, the same as
+/// fw_socket_destroy.
+/// \param timeout_ms Maximum time for sending and closing in milliseconds; 0 drops what cannot be
+///   sent at once.
+/// \returns OK; INVALID_HANDLE (already destroyed).
+FW_API fw_result fw_socket_destroy_when_sent(struct fw_socket socket, uint32_t timeout_ms);
+
 /// Sets the function that is called once no other callback will run for the socket.
 ///
 /// Runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has returned,

@@ -257,6 +257,7 @@ TAKES(fw_suspend)
 TAKES(fw_resume)
 TAKES(fw_socket_create, text, &closed)
 TAKES(fw_socket_destroy, closed)
+TAKES(fw_socket_destroy_when_sent, closed, 1000)
 TAKES(fw_socket_set_finalizer, busy, on_finalizer, NULL)
 TAKES(fw_socket_set_user_data, busy, NULL)
 ASKS(fw_socket_user_data, busy)
@@ -416,7 +417,7 @@ static const row rows[] = {
     ROW(fw_event_type_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
     ROW(fw_config_init), ROW(fw_init), ROW(fw_set_log),
     ROW_WITH(fw_socket_create, url_in_text, drop_closed), ROW_WITH(fw_socket_destroy, new_closed, no_closed),
-    ROW(fw_socket_set_finalizer), ROW(fw_socket_set_user_data), ROW(fw_socket_user_data),
+    ROW_WITH(fw_socket_destroy_when_sent, new_closed, no_closed), ROW(fw_socket_set_finalizer), ROW(fw_socket_set_user_data), ROW(fw_socket_user_data),
     ROW(fw_socket_on_open), ROW(fw_socket_on_text), ROW(fw_socket_on_text_segment),
     ROW(fw_socket_on_binary), ROW(fw_socket_on_binary_no_alloc),
     ROW_WITH(fw_socket_on_incomplete_frame, fresh_socket, NULL), ROW(fw_socket_on_internal_request_created),

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
+use std::time::Duration;
 
 use super::args::{UserData, pointer};
 use super::guard::{guard, guard_or};
@@ -124,6 +125,22 @@ pub extern "C" fn fw_socket_abort(socket: fw_socket) -> fw_result {
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_destroy(socket: fw_socket) -> fw_result {
     guard(|| socket.get()?.destroy())
+}
+
+/// Destroys the socket after sending what is queued.
+///
+/// Like fw_socket_destroy for the caller: the handle is invalid at once, and only the finalizer
+/// follows. In the background the library sends the queued messages and a close frame (1001) and
+/// waits for the server's close frame. Messages that are not sent within the timeout are dropped.
+/// fw_shutdown continues this within its own timeout. If the socket is not open, the same as
+/// fw_socket_destroy.
+///
+/// \param timeout_ms Maximum time for sending and closing in milliseconds; 0 drops what cannot be
+///   sent at once.
+/// \returns OK; INVALID_HANDLE (already destroyed).
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_socket_destroy_when_sent(socket: fw_socket, timeout_ms: u32) -> fw_result {
+    guard(|| socket.get()?.destroy_when_sent(Duration::from_millis(timeout_ms.into())))
 }
 
 /// Sets the function that is called once no other callback will run for the socket.

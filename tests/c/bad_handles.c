@@ -20,6 +20,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_close(s, 1, NULL));
     REFUSED(fw_socket_abort(s));
     REFUSED(fw_socket_destroy(s));
+    REFUSED(fw_socket_destroy_when_sent(s, 1000));
     REFUSED(fw_socket_set_finalizer(s, NULL, NULL));
     REFUSED(fw_socket_set_user_data(s, text));
     CHECK(fw_socket_user_data(s) == NULL);

@@ -363,6 +363,8 @@ DO(fw_socket_open, fw_socket_open(any_socket(d));)
 SETTER(fw_socket_close, (uint16_t)next_random(d), any_text(d))
 DO(fw_socket_abort, if (below(d, 4) == 0) fw_socket_abort(any_socket(d));)
 DO(fw_socket_destroy, if (below(d, 4) == 0) fw_socket_destroy(any_socket(d));)
+DO(fw_socket_destroy_when_sent,
+   if (below(d, 4) == 0) fw_socket_destroy_when_sent(any_socket(d), (uint32_t)below(d, 2000));)
 /* Uses a new socket: on a shared one it would replace another finalizer. */
 DO(
     fw_socket_set_finalizer, fw_socket socket; fw_socket wild = {next_random(d)};
@@ -530,7 +532,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
 #define EVERY(X)                                                                                   \
     X(fw_result_name) X(fw_last_error) X(fw_version) X(fw_version_string) X(fw_sizeof)             \
     X(fw_config_init) X(fw_init) X(fw_shutdown) X(fw_set_log) X(fw_socket_create) X(fw_socket_open)  \
-    X(fw_socket_close) X(fw_socket_abort) X(fw_socket_destroy) X(fw_socket_set_finalizer)          \
+    X(fw_socket_close) X(fw_socket_abort) X(fw_socket_destroy)                                    \
+    X(fw_socket_destroy_when_sent) X(fw_socket_set_finalizer)                                      \
     X(fw_socket_set_user_data) X(fw_socket_user_data) X(fw_socket_on_open) X(fw_socket_on_text)    \
     X(fw_socket_on_binary) X(fw_socket_on_binary_no_alloc) X(fw_socket_on_incomplete_frame)        \
     X(fw_socket_on_internal_request_created) X(fw_socket_on_pong) X(fw_socket_on_closed)           \

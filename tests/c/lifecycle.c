@@ -221,6 +221,27 @@ static void destroy_in_callback(const char *url, fw_dispatch dispatch)
     CHECK(log.opens == 1 && log.texts == 1 && log.closes == 0 && log.errors == 0);
 }
 
+/* The messages are sent in the background; tests/library/shutdown.rs reads them at the server. */
+static void destroy_when_sent(const char *url, fw_dispatch dispatch)
+{
+    static struct log log;
+    fw_socket socket;
+
+    memset(&log, 0, sizeof log);
+    log.thread = pthread_self();
+    OK(fw_socket_create(url, &socket));
+    OK(fw_socket_set_dispatch(socket, dispatch));
+    register_callbacks(socket, &log);
+    OK(fw_socket_open(socket));
+    POLL_UNTIL(fw_socket_is_open(socket));
+    OK(fw_socket_send_text(socket, "last", 4));
+    OK(fw_socket_destroy_when_sent(socket, 5000));
+    CHECK_RESULT(fw_socket_destroy_when_sent(socket, 5000), FW_RESULT_INVALID_HANDLE);
+    CHECK_RESULT(fw_socket_send_text(socket, "late", 4), FW_RESULT_INVALID_HANDLE);
+    POLL_UNTIL(log.finalized == 1);
+    CHECK(log.closes == 0 && log.errors == 0);
+}
+
 /* close and abort while connecting, abort while open: exactly one closed event, immediately. */
 static void cancel(const char *url)
 {
@@ -318,6 +339,8 @@ int main(int argc, char **argv)
     }
     destroy_in_callback(argv[1], FW_DISPATCH_POLL);
     destroy_in_callback(argv[1], FW_DISPATCH_WORKER);
+    destroy_when_sent(argv[1], FW_DISPATCH_POLL);
+    destroy_when_sent(argv[1], FW_DISPATCH_WORKER);
     cancel(argv[1]);
     settings(argv[1]);
     OK(fw_shutdown(5000));

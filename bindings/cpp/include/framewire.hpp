@@ -842,6 +842,12 @@ public:
     Result<void> abort() { return detail::check(fw_socket_abort(raw_)); }
     /// Destroys the socket, even if a Socket owns it.
     Result<void> destroy() { return detail::check(fw_socket_destroy(raw_)); }
+    /// Destroys the socket, even if a Socket owns it. Sends queued messages and a close frame (1001) in the
+    /// background first, for at most the timeout.
+    Result<void> destroy_when_sent(std::chrono::milliseconds timeout)
+    {
+        return detail::check(fw_socket_destroy_when_sent(raw_, detail::milliseconds_of(timeout)));
+    }
     /// Stores a pointer that events return.
     Result<void> set_user_data(void *user_data)
     {
@@ -1199,7 +1205,7 @@ public:
         return *this;
     }
     /// Destroys the socket. An open connection is closed in the background. Queued messages are dropped;
-    /// to send them, call close and wait for on_closed.
+    /// to send them, call destroy_when_sent.
     ~Socket()
     {
         if (raw_.id != 0)

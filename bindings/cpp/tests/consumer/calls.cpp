@@ -439,7 +439,8 @@ void log_callback_receives_lines_with_context()
     must(socket.set_context("match", "42"));
     must(socket.open());
     poll_until("open", [&] { return socket.is_open(); });
-    must(socket.destroy());
+    must(socket.destroy_when_sent(std::chrono::seconds(5)));
+    CHECK(socket.destroy().code() == framewire::Code::invalid_handle);
     // After shutdown no thread logs, so contexts can be read without the lock.
     must(framewire::shutdown(std::chrono::seconds(5)));
     must(framewire::set_log(framewire::LogLevel::off, nullptr));
