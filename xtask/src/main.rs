@@ -73,7 +73,7 @@ Generated files
   header [--check]   writes include/framewire.h, or compares it
   abi                writes include/framewire.abi: functions, constants and struct layouts
   unsafe             writes docs/unsafe.md
-  platforms          writes the tables of docs/platforms.md and README.md from recorded results
+  platforms          writes the tables of docs/platforms.md from recorded results
   format             formats the C and C++ sources with clang-format
   unity-meta         writes the .meta files of new files in the Unity package
 

@@ -1,4 +1,4 @@
-//! Writes the tables of `docs/platforms.md` and `README.md` from recorded results.
+//! Writes the tables of `docs/platforms.md` from recorded results.
 //!
 //! `dist`, `cross-test`, `check-platforms` and `profiles` record their results under
 //! `target/platforms`; `cargo xtask platforms` writes them into the tables.
@@ -61,11 +61,9 @@ pub fn record_profiles(profiles: &[Profile]) -> Outcome {
 
 /// Writes the tables between their markers.
 pub fn write() -> Outcome {
-    let targets = targets()?;
-    replace("README.md", "targets", &targets)?;
-    replace("docs/platforms.md", "targets", &targets)?;
+    replace("targets", &targets()?)?;
     if let Some(profiles) = recall("profiles")? {
-        replace("docs/platforms.md", "profiles", &profile_table(&profiles))?;
+        replace("profiles", &profile_table(&profiles))?;
     }
     Ok(())
 }
@@ -129,13 +127,13 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// Puts `table` between `<!-- name -->` and `<!-- /name -->`.
-fn replace(file: &str, name: &str, table: &str) -> Outcome {
-    let path = root().join(file);
-    let text = files::text(&path)?;
+fn replace(name: &str, table: &str) -> Outcome {
+    let file = "docs/platforms.md";
+    let text = files::text(file)?;
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = text.split_once(&begin).ok_or_else(|| format!("{file} has no {begin}"))?;
     let (_, after) = rest.split_once(&end).ok_or_else(|| format!("{file} has no {end}"))?;
-    files::write(&path, format!("{before}{begin}\n{table}\n{end}{after}"))
+    files::write(root().join(file), format!("{before}{begin}\n{table}\n{end}{after}"))
 }
 
 fn keep(name: &str, value: &Value) -> Outcome {
