@@ -7,6 +7,7 @@ use std::fmt;
 /// The error of a call. A failed call has no effect, except that a segment passed to a send function is
 /// consumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CallError {
     /// The kind of failure, for programs.
     pub code: Code,
@@ -17,6 +18,7 @@ pub struct CallError {
 /// Why a call failed, numbered as in the C ABI (`FW_RESULT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum Code {
     /// An argument is out of range or malformed.
     InvalidArgument = 1,
@@ -76,6 +78,7 @@ impl std::error::Error for CallError {}
 
 /// Why a connection failed or could not be established.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     /// What went wrong.
     pub kind: ErrorKind,
@@ -96,6 +99,7 @@ pub struct Error {
 /// The kind of an error, numbered as in the C ABI (`FW_ERROR_KIND_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// Name resolution failed.
     Resolve = 1,
@@ -132,6 +136,7 @@ pub enum ErrorKind {
 /// The phase in which a connection failed, numbered as in the C ABI (`FW_PHASE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum Phase {
     /// Name resolution.
     Resolve = 1,
@@ -147,6 +152,29 @@ pub enum Phase {
     Open = 6,
     /// Closing handshake.
     Closing = 7,
+}
+
+impl ErrorKind {
+    /// Returns the name in lower case, such as `timed_out`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Resolve => "resolve",
+            ErrorKind::Refused => "refused",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Reset => "reset",
+            ErrorKind::TimedOut => "timed_out",
+            ErrorKind::Tls => "tls",
+            ErrorKind::Http => "http",
+            ErrorKind::Proxy => "proxy",
+            ErrorKind::Protocol => "protocol",
+            ErrorKind::Utf8 => "utf8",
+            ErrorKind::TooLarge => "too_large",
+            ErrorKind::PingTimeout => "ping_timeout",
+            ErrorKind::Extension => "extension",
+            ErrorKind::Io => "io",
+            ErrorKind::Internal => "internal",
+        }
+    }
 }
 
 impl Phase {

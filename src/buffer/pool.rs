@@ -28,6 +28,7 @@ pub struct OutOfMemory;
 
 /// A snapshot of the pool's counters; approximate while other threads use the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolStats {
     /// Blocks that segments or connections refer to.
     pub blocks_in_use: u64,

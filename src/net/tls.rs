@@ -51,6 +51,7 @@ mod tests;
 
 /// Which certificate authorities are trusted, in addition to those that are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Roots {
     /// Mozilla's root certificates, built into the library: the same on every platform.
     #[default]

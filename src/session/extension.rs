@@ -18,6 +18,7 @@ use crate::wire::upgrade::UpgradeError;
 
 /// Describes the payload that an extension gets: a whole message or a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Piece {
     /// The type of the message.
     pub message_type: MessageType,

@@ -55,6 +55,7 @@ impl From<EventKind> for Seen {
             }
             EventKind::Closed { code, reason } => Seen::Closed(code, reason.into()),
             EventKind::Error(error) => Seen::Error(*error),
+            _ => panic!("an event of an unknown kind"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Converts errors of the library to values of Godot.
 
-use framewire::{CallError, Code, Error, ErrorKind};
+use framewire::{CallError, Code, Error};
 use godot::global::Error as GodotError;
 use godot::prelude::*;
 
@@ -14,38 +14,19 @@ pub fn code(error: &CallError) -> GodotError {
         Code::TimedOut => GodotError::ERR_TIMEOUT,
         Code::ShutDown => GodotError::ERR_UNCONFIGURED,
         Code::Internal => GodotError::ERR_BUG,
+        _ => GodotError::FAILED,
     }
 }
 
 /// Returns the details of a connection error, for `get_last_error()`.
 pub fn describe(error: &Error) -> VarDictionary {
     vdict! {
-        "kind" => kind(error.kind),
+        "kind" => error.kind.name(),
         "phase" => error.phase.name(),
         "message" => error.message.as_str(),
         "http_status" => i64::from(error.http_status),
         "tls_alert" => i64::from(error.tls_alert),
         "os_code" => i64::from(error.os_code),
         "retriable" => error.retriable,
-    }
-}
-
-fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Resolve => "resolve",
-        ErrorKind::Refused => "refused",
-        ErrorKind::Unreachable => "unreachable",
-        ErrorKind::Reset => "reset",
-        ErrorKind::TimedOut => "timed_out",
-        ErrorKind::Tls => "tls",
-        ErrorKind::Http => "http",
-        ErrorKind::Proxy => "proxy",
-        ErrorKind::Protocol => "protocol",
-        ErrorKind::Utf8 => "utf8",
-        ErrorKind::TooLarge => "too_large",
-        ErrorKind::PingTimeout => "ping_timeout",
-        ErrorKind::Extension => "extension",
-        ErrorKind::Io => "io",
-        ErrorKind::Internal => "internal",
     }
 }

@@ -6,6 +6,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
         /// Statistics of a socket since its creation, over all its connections.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
         pub struct Stats { $($(#[$doc])* pub $name: u64),+ }
 
         #[derive(Default)]

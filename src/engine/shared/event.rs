@@ -9,6 +9,7 @@ use crate::session::MessageType;
 /// The type of an event, numbered as in the C ABI (`FW_EVENT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum EventType {
     /// The handshake is complete.
     Open = 1,
@@ -32,6 +33,7 @@ pub enum EventType {
 
 /// A fragment of a message, decompressed.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Frame {
     /// The type of the message.
     pub opcode: MessageType,
@@ -44,6 +46,7 @@ pub struct Frame {
 }
 
 /// An event and its contents.
+#[non_exhaustive]
 pub enum EventKind {
     /// The handshake is complete.
     Open,

@@ -29,6 +29,7 @@ pub enum Dispatch {
 /// The HTTP version of the handshake, numbered as in the C ABI (`FW_HTTP_*`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum HttpVersion {
     /// HTTP/2 for `wss:` where the server supports WebSockets over it (RFC 8441), else HTTP/1.1.
     #[default]
