@@ -14,9 +14,11 @@
 //!
 //! Does not depend on frames, sockets or messages.
 
+#[allow(unsafe_code)]
 mod block;
 pub mod lease;
 mod pool;
+#[allow(unsafe_code)]
 mod segment;
 
 pub use pool::{OutOfMemory, PoolStats, capacity_for, largest_within, trim};

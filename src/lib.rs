@@ -96,6 +96,8 @@
 //! | `capi` | yes | the exported C functions and the replaceable allocator; disable it in a Rust program |
 
 #![cfg_attr(not(feature = "internals"), deny(missing_docs))]
+// Only `buffer` (payload memory), `net` (operating system calls) and `ffi` (pointers from C) may allow it.
+#![deny(unsafe_code)]
 // Without all features, what only the missing ones or the tests use looks dead.
 #![cfg_attr(
     not(all(feature = "capi", feature = "http2", feature = "internals", feature = "tls")),
@@ -108,6 +110,7 @@ mod engine;
 mod error;
 mod fault;
 #[cfg(feature = "capi")]
+#[allow(unsafe_code)]
 mod ffi;
 mod handles;
 #[cfg(feature = "internals")]

@@ -14,6 +14,7 @@
 
 pub mod dial;
 pub mod http2;
+#[allow(unsafe_code)]
 pub mod options;
 pub mod outcome;
 pub mod resolve;
