@@ -16,7 +16,7 @@ use crate::c::{self, Build};
 use crate::run::{
     DEVELOPMENT, Outcome, build_unless_built, cargo, command, quietly, root, run_within, scratch,
 };
-use crate::schedule::Verdict;
+use crate::schedule::{Problem, Tested};
 
 /// The cases for every change: all of the protocol, and one set of parameters of each kind for size and
 /// compression.
@@ -58,11 +58,9 @@ pub fn run(full: bool) -> Outcome {
 }
 
 /// Runs the cases of every change as a step.
-pub fn step() -> Verdict {
-    match suite::python() {
-        Ok(python) => passes(&python, EVERY_CHANGE).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    }
+pub fn step() -> Tested {
+    let python = suite::python().map_err(Problem::Missing)?;
+    Ok(passes(&python, EVERY_CHANGE)?)
 }
 
 /// Installs the suite and returns its Python.

@@ -6,23 +6,19 @@ use std::time::{Duration, Instant};
 
 use crate::c::{self, Build};
 use crate::run::{Echo, Outcome, command, ensure, root, run_within};
-use crate::schedule::Verdict;
+use crate::schedule::{Problem, Tested};
 
-pub fn plain() -> Verdict {
-    all(Tool::None).into()
+/// Runs all programs; `tool` is missing if it cannot be installed.
+pub fn step(tool: Tool) -> Tested {
+    ready(tool).map_err(Problem::Missing)?;
+    Ok(all(tool)?)
 }
 
-pub fn sanitized() -> Verdict {
-    match c::can_sanitize() {
-        Ok(()) => all(Tool::AddressSanitizer).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    }
-}
-
-pub fn under_valgrind() -> Verdict {
-    match ensure("valgrind", &["valgrind"]) {
-        Ok(()) => all(Tool::Valgrind).into(),
-        Err(reason) => Verdict::Skipped(reason),
+fn ready(tool: Tool) -> Outcome {
+    match tool {
+        Tool::None => Ok(()),
+        Tool::AddressSanitizer => c::can_sanitize(),
+        Tool::Valgrind => ensure("valgrind", &["valgrind"]),
     }
 }
 
@@ -31,12 +27,7 @@ pub fn hostile(seconds: u32) -> Outcome {
     let echo = Echo::start()?;
     let mut failures = Vec::new();
     for tool in [Tool::None, Tool::AddressSanitizer, Tool::Valgrind] {
-        let ready = match tool {
-            Tool::None => Ok(()),
-            Tool::AddressSanitizer => c::can_sanitize(),
-            Tool::Valgrind => ensure("valgrind", &["valgrind"]),
-        };
-        if let Err(reason) = ready {
+        if let Err(reason) = ready(tool) {
             println!("{tool:?}: skipped: {reason}");
             continue;
         }
@@ -72,7 +63,7 @@ fn hostile_under(tool: Tool, echo: &Echo, seconds: u32) -> Outcome {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tool {
+pub enum Tool {
     None,
     AddressSanitizer,
     Valgrind,

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::run::{Outcome, command, ensure, may_install, quietly, root, scratch};
-use crate::schedule::Verdict;
+use crate::python;
+use crate::run::{Outcome, command, quietly, root};
+use crate::schedule::{Problem, Tested};
 
 /// Pinned, because every version formats a little differently.
 const CLANG_FORMAT: &str = "clang-format==19.1.7";
@@ -17,16 +18,18 @@ const GENERATED: &str = "include/framewire.h";
 const WHITESPACE_FILES: &[&str] = &[".", ":!fuzz/corpus", ":!*.meta"];
 
 /// Checks the format, as a step of `cargo xtask test`.
-pub fn check() -> Verdict {
-    if quietly(command("git").args(["rev-parse", "--git-dir"])).is_err() {
-        return Verdict::Skipped("this is not a Git checkout".into());
-    }
-    if let Err(problem) = whitespace() {
-        return Verdict::Failed(problem);
-    }
-    match clang_format() {
-        Ok(program) => clang_format_passes(&program).into(),
-        Err(reason) => Verdict::Skipped(reason),
+pub fn check() -> Tested {
+    in_git_checkout()?;
+    whitespace()?;
+    let program = clang_format().map_err(Problem::Missing)?;
+    Ok(clang_format_passes(&program)?)
+}
+
+/// Fails outside of a Git checkout, without which files cannot be listed.
+pub fn in_git_checkout() -> Tested {
+    match quietly(command("git").args(["rev-parse", "--git-dir"])) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::Missing("this is not a Git checkout".into())),
     }
 }
 
@@ -74,19 +77,7 @@ fn files(patterns: &[&str]) -> Outcome<Vec<String>> {
     Ok(quietly(&mut list)?.lines().map(str::to_owned).collect())
 }
 
-/// Returns clang-format from PyPI, which is installed into `target` once.
+/// Returns clang-format from PyPI.
 fn clang_format() -> Outcome<PathBuf> {
-    ensure("python3", &["python3", "python3-venv"])?;
-    let folder = scratch("tools")?.join(CLANG_FORMAT.replace("==", "-"));
-    let program = folder.join("bin/clang-format");
-    if quietly(Command::new(&program).arg("--version")).is_err() {
-        let shown = folder.display();
-        may_install(
-            CLANG_FORMAT,
-            &format!("python3 -m venv {shown} && {shown}/bin/pip install {CLANG_FORMAT}"),
-        )?;
-        quietly(command("python3").args(["-m", "venv"]).arg(&folder))?;
-        quietly(command(folder.join("bin/pip")).args(["install", "--quiet", CLANG_FORMAT]))?;
-    }
-    Ok(program)
+    Ok(python::environment("clang-format", &[CLANG_FORMAT])?.join("bin/clang-format"))
 }

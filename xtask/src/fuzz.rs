@@ -13,7 +13,7 @@ use std::process::Command;
 use self::process::Ended;
 use crate::files;
 use crate::run::{Outcome, ensure, quietly, root, run, run_in_view, scratch};
-use crate::schedule::Verdict;
+use crate::schedule::{Problem, Tested};
 use crate::supply;
 
 /// CPU seconds for each target by default: enough to find obvious regressions.
@@ -44,11 +44,9 @@ pub fn main(words: &[&str]) -> Outcome {
     }
 }
 
-pub fn step() -> Verdict {
-    match tools() {
-        Ok(()) => main(&[]).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    }
+pub fn step() -> Tested {
+    tools().map_err(Problem::Missing)?;
+    Ok(main(&[])?)
 }
 
 /// Matches the files that are not in `src/wire` and `src/session`.

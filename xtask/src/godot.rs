@@ -9,19 +9,17 @@ use std::process::Command;
 
 use crate::dist::licences;
 use crate::files;
-use crate::run::{Echo, Outcome, cargo, root, run, scratch};
-use crate::schedule::Verdict;
+use crate::run::{Echo, Outcome, cargo, root, run, scratch, shared_library};
+use crate::schedule::{Problem, Tested};
 use engine::Godot;
 
 const ADDON: &str = "addons/framewire";
 const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
 
 /// Runs the tests as a step of `cargo xtask test`.
-pub fn step(echo: &Echo) -> Verdict {
-    match Godot::find_or_install() {
-        Ok(godot) => test(&godot, echo).into(),
-        Err(reason) => Verdict::Skipped(reason),
-    }
+pub fn step(echo: &Echo) -> Tested {
+    let godot = Godot::find_or_install().map_err(Problem::Missing)?;
+    Ok(test(&godot, echo)?)
 }
 
 /// Builds the extension and runs its tests in Godot.
@@ -93,8 +91,7 @@ fn build(release: bool) -> Outcome<PathBuf> {
 }
 
 fn library_name() -> String {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    format!("{prefix}framewire_godot{suffix}")
+    shared_library("framewire_godot")
 }
 
 /// Returns the folder of this machine's library in the `.gdextension` file.

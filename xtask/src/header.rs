@@ -2,7 +2,7 @@
 
 use crate::files;
 use crate::run::{Outcome, cargo, command, ensure, quietly, root, scratch};
-use crate::schedule::Verdict;
+use crate::schedule::{Problem, Tested};
 
 /// Runs `xtask/header`, a package of its own because cbindgen takes long to build, and post-processes what
 /// it prints.
@@ -166,15 +166,11 @@ pub fn check() -> Outcome {
 }
 
 /// Runs Doxygen over the header; docs/Doxyfile makes every warning an error.
-pub fn doxygen() -> Verdict {
-    if let Err(reason) = ensure("doxygen", &["doxygen"]) {
-        return Verdict::Skipped(reason);
-    }
-    let run = || {
-        scratch("doxygen")?;
-        quietly(command("doxygen").arg("docs/Doxyfile")).map(drop)
-    };
-    run().into()
+pub fn doxygen() -> Tested {
+    ensure("doxygen", &["doxygen"]).map_err(Problem::Missing)?;
+    scratch("doxygen")?;
+    quietly(command("doxygen").arg("docs/Doxyfile"))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ mod unsafe_list;
 
 use std::process::ExitCode;
 
-use schedule::Verdict;
+use schedule::{Problem, Tested};
 
 const USAGE: &str = "\
 cargo xtask <command>
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
         ["check-platforms", only @ ..] => check_platforms::run(only),
         ["nightly", only @ ..] => nightly::run(only),
         // `test` and `nightly` start one process for each step.
-        ["step", name] => match test::find(name).or_else(|| nightly::find(name)) {
+        ["step", name] => match test::STEPS.iter().chain(nightly::STEPS).find(|step| step.name == *name) {
             Some(step) => return schedule::run_one(step),
             None => Err(format!("unknown step: {name}")),
         },
@@ -154,10 +154,9 @@ fn hostile(minutes: &str) -> run::Outcome {
 }
 
 /// Runs a step as a command.
-fn alone(verdict: Verdict) -> run::Outcome {
-    match verdict {
-        Verdict::Passed => Ok(()),
-        Verdict::Failed(problem) => Err(problem),
-        Verdict::Skipped(reason) => Err(format!("skipped: {reason}")),
-    }
+fn alone(tested: Tested) -> run::Outcome {
+    tested.map_err(|problem| match problem {
+        Problem::Failed(problem) => problem,
+        Problem::Missing(reason) => format!("skipped: {reason}"),
+    })
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::run::{Outcome, command, ensure, quietly, test_program};
-use crate::schedule::Verdict;
+use crate::schedule::{Problem, Tested};
 
 /// Separates the network and the names of hosts.
 const UNSHARE: &[&str] = &["--net", "--mount", "--propagation", "private"];
@@ -11,11 +11,9 @@ const UNSHARE: &[&str] = &["--net", "--mount", "--propagation", "private"];
 /// Seconds for one test.
 const LIMIT: &str = "150";
 
-pub fn step() -> Verdict {
-    match tools() {
-        Ok(()) => test().into(),
-        Err(reason) => Verdict::Skipped(reason),
-    }
+pub fn step() -> Tested {
+    tools().map_err(Problem::Missing)?;
+    Ok(test()?)
 }
 
 fn tools() -> Outcome {

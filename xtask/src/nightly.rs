@@ -5,16 +5,16 @@ use crate::schedule::{self, Step};
 use crate::{autobahn, check_platforms, cross, dist, fuzz, reproducible, soak, supply};
 
 /// In the order in which they start; most of them use both cores.
-const STEPS: &[Step] = &[
+pub const STEPS: &[Step] = &[
     Step::new("check-platforms: type check for platforms that cannot be linked here", 600, || {
         check_platforms::run(&[]).into()
     }),
     Step::new("dist: all release archives and packages", 1800, || dist::run(&[]).into()),
     Step::new("cross-test: Windows and ARM under emulators", 900, || cross::run(&[]).into()),
-    Step::new("deny: licences, sources, duplicates, advisories", 60, supply::deny),
-    Step::new("sbom: list of all dependencies", 60, supply::sbom),
-    Step::new("oldest: build with the minimum Rust version", 60, supply::oldest_compiler),
-    Step::new("reproducible: two release builds are identical", 300, reproducible::step),
+    Step::new("deny: licences, sources, duplicates, advisories", 60, || supply::deny().into()),
+    Step::new("sbom: list of all dependencies", 60, || supply::sbom().into()),
+    Step::new("oldest: build with the minimum Rust version", 60, || supply::oldest_compiler().into()),
+    Step::new("reproducible: two release builds are identical", 300, || reproducible::step().into()),
     Step::new("fuzzing, an hour for each target", 8 * 3600, || fuzz::main(&["--seconds", "3600"]).into()),
     Step::new("Autobahn, all cases", 1800, || autobahn::run(true).into()),
     Step::new("soak: 200 connections for half an hour", 1900, || soak::main(&[]).into()),
@@ -25,9 +25,4 @@ pub fn run(only: &[&str]) -> Outcome {
     let is_wanted = |step: &&Step| only.is_empty() || only.iter().any(|word| step.name.contains(word));
     let steps: Vec<Step> = STEPS.iter().filter(is_wanted).copied().collect();
     schedule::run(&steps, &[])
-}
-
-/// Finds the step for `cargo xtask step NAME`.
-pub fn find(name: &str) -> Option<&'static Step> {
-    STEPS.iter().find(|step| step.name == name)
 }

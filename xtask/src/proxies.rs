@@ -5,25 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::c::{self, Build};
 use crate::files;
-use crate::real::{Problem, verdict};
 use crate::run::{Echo, Outcome, command, ensure_server, free_port, quietly, root, run, scratch};
-use crate::schedule::Verdict;
-
-pub fn squid(echo: &Echo) -> Verdict {
-    verdict(through_squid(echo))
-}
-
-pub fn tinyproxy(echo: &Echo) -> Verdict {
-    verdict(through_tinyproxy(echo))
-}
-
-pub fn microsocks(echo: &Echo) -> Verdict {
-    verdict(through_microsocks(echo))
-}
-
-pub fn dante(echo: &Echo) -> Verdict {
-    verdict(through_dante(echo))
-}
+use crate::schedule::{Problem, Tested};
 
 /// A proxy that runs until it is dropped.
 struct Proxy {
@@ -79,17 +62,17 @@ impl Proxy {
     }
 
     /// Connects to `url` through the proxy of the setting.
-    fn expect(&self, url: &str, proxy: &str, expected: &str, ca: Option<&Path>) -> Result<(), Problem> {
-        run(client(url, proxy, expected).map_err(Problem::Failed)?.args(ca)).map_err(Problem::Failed)
+    fn expect(&self, url: &str, proxy: &str, expected: &str, ca: Option<&Path>) -> Tested {
+        Ok(run(client(url, proxy, expected)?.args(ca))?)
     }
 
     /// Tests echoes over `ws` and `wss`, with the proxy from the setting and from the environment.
-    fn lets_through(&self, echo: &Echo, proxy: &str) -> Result<(), Problem> {
+    fn lets_through(&self, echo: &Echo, proxy: &str) -> Tested {
         let ca = Path::new(&echo.ca);
         self.expect(&echo.ws, proxy, "echo", None)?;
         self.expect(&echo.wss, proxy, "echo", Some(ca))?;
-        let mut by_environment = client(&echo.wss, "-", "echo").map_err(Problem::Failed)?;
-        run(by_environment.arg(ca).env("HTTPS_PROXY", proxy)).map_err(Problem::Failed)
+        let mut by_environment = client(&echo.wss, "-", "echo")?;
+        Ok(run(by_environment.arg(ca).env("HTTPS_PROXY", proxy))?)
     }
 }
 
@@ -118,13 +101,13 @@ fn client(url: &str, proxy: &str, expected: &str) -> Outcome<Command> {
 }
 
 /// Returns a URL whose connection is refused.
-fn refusing_target() -> Result<String, Problem> {
-    Ok(format!("ws://127.0.0.1:{}/", free_port().map_err(Problem::Failed)?))
+fn refusing_target() -> Outcome<String> {
+    Ok(format!("ws://127.0.0.1:{}/", free_port()?))
 }
 
-fn through_squid(echo: &Echo) -> Result<(), Problem> {
+pub fn squid(echo: &Echo) -> Tested {
     let program = ensure_server("squid", "squid").map_err(Problem::Missing)?;
-    let proxy = Proxy::start(&program, &["-N", "-f"], "squid.conf").map_err(Problem::Failed)?;
+    let proxy = Proxy::start(&program, &["-N", "-f"], "squid.conf")?;
     let good = proxy.url("http", "bob:secret@");
     proxy.lets_through(echo, &good)?;
     proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
@@ -136,9 +119,9 @@ fn through_squid(echo: &Echo) -> Result<(), Problem> {
     proxy.expect(&echo.ws, &secure, "echo", Some(&proxy.ca))
 }
 
-fn through_tinyproxy(echo: &Echo) -> Result<(), Problem> {
+pub fn tinyproxy(echo: &Echo) -> Tested {
     let program = ensure_server("tinyproxy", "tinyproxy-bin").map_err(Problem::Missing)?;
-    let proxy = Proxy::start(&program, &["-d", "-c"], "tinyproxy.conf").map_err(Problem::Failed)?;
+    let proxy = Proxy::start(&program, &["-d", "-c"], "tinyproxy.conf")?;
     let good = proxy.url("http", "bob:secret@");
     proxy.lets_through(echo, &good)?;
     proxy.expect(&echo.ws, &proxy.url("http", ""), "407", None)?;
@@ -146,13 +129,13 @@ fn through_tinyproxy(echo: &Echo) -> Result<(), Problem> {
     proxy.expect(&refusing_target()?, &good, "500", None)
 }
 
-fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
+pub fn microsocks(echo: &Echo) -> Tested {
     let program = ensure_server("microsocks", "microsocks").map_err(Problem::Missing)?;
-    let port = free_port().map_err(Problem::Failed)?;
+    let port = free_port()?;
     let mut command = Command::new(program);
     command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-u", "bob", "-P", "secret"]);
-    let folder = scratch("tools/proxies").map_err(Problem::Failed)?;
-    let proxy = Proxy::spawn(&mut command, port, 0, &folder).map_err(Problem::Failed)?;
+    let folder = scratch("tools/proxies")?;
+    let proxy = Proxy::spawn(&mut command, port, 0, &folder)?;
     for scheme in ["socks5", "socks5h"] {
         proxy.lets_through(echo, &proxy.url(scheme, "bob:secret@"))?;
         proxy.expect(&echo.ws, &proxy.url(scheme, ""), "0", None)?;
@@ -162,9 +145,9 @@ fn through_microsocks(echo: &Echo) -> Result<(), Problem> {
     Ok(())
 }
 
-fn through_dante(echo: &Echo) -> Result<(), Problem> {
+pub fn dante(echo: &Echo) -> Tested {
     let program = ensure_server("danted", "dante-server").map_err(Problem::Missing)?;
-    let proxy = Proxy::start(&program, &["-f"], "danted.conf").map_err(Problem::Failed)?;
+    let proxy = Proxy::start(&program, &["-f"], "danted.conf")?;
     for scheme in ["socks5", "socks5h"] {
         proxy.lets_through(echo, &proxy.url(scheme, ""))?;
         proxy.expect(&refusing_target()?, &proxy.url(scheme, ""), "0", None)?;

@@ -13,36 +13,10 @@ use crate::run::{
     DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, ensure_server, free_port, may_install,
     quietly, root, run, scratch,
 };
-use crate::schedule::Verdict;
-
-pub fn python_websockets() -> Verdict {
-    verdict(with_python())
-}
-
-pub fn node() -> Verdict {
-    verdict(with_node())
-}
-
-pub fn nginx() -> Verdict {
-    verdict(behind_nginx())
-}
+use crate::schedule::{Problem, Tested};
 
 const WEBSOCKETS: &str = "websockets==17.4";
 const WS: &str = "ws@8.23.0";
-
-/// A server cannot be installed, or its test failed.
-pub enum Problem {
-    Missing(String),
-    Failed(String),
-}
-
-pub fn verdict(result: Result<(), Problem>) -> Verdict {
-    match result {
-        Ok(()) => Verdict::Passed,
-        Err(Problem::Missing(reason)) => Verdict::Skipped(reason),
-        Err(Problem::Failed(problem)) => Verdict::Failed(problem),
-    }
-}
 
 /// A server that prints its port on its first line and ends at EOF of its standard input.
 struct Server {
@@ -86,9 +60,9 @@ fn echo_against(url: &str, ca: Option<&Path>) -> Outcome {
     run(&mut client)
 }
 
-fn with_python() -> Result<(), Problem> {
+pub fn python_websockets() -> Tested {
     let server = start_python().map_err(Problem::Missing)?;
-    echo_against(&format!("ws://127.0.0.1:{}/", server.port), None).map_err(Problem::Failed)
+    Ok(echo_against(&format!("ws://127.0.0.1:{}/", server.port), None)?)
 }
 
 fn start_python() -> Outcome<Server> {
@@ -96,9 +70,9 @@ fn start_python() -> Outcome<Server> {
     Server::start(Command::new(python).arg("-u").arg(root().join("tests/real/websockets_echo.py")))
 }
 
-fn with_node() -> Result<(), Problem> {
+pub fn node() -> Tested {
     let server = start_node().map_err(Problem::Missing)?;
-    echo_against(&format!("ws://127.0.0.1:{}/", server.port), None).map_err(Problem::Failed)
+    Ok(echo_against(&format!("ws://127.0.0.1:{}/", server.port), None)?)
 }
 
 fn start_node() -> Outcome<Server> {
@@ -113,11 +87,11 @@ fn start_node() -> Outcome<Server> {
     Server::start(Command::new("node").arg(script).env("NODE_PATH", folder.join("node_modules")))
 }
 
-fn behind_nginx() -> Result<(), Problem> {
+pub fn nginx() -> Tested {
     let program = ensure_server("nginx", "nginx-light").map_err(Problem::Missing)?;
     let backend = start_python().map_err(Problem::Missing)?;
-    let front = start_nginx(&program, "nginx.conf", backend.port).map_err(Problem::Failed)?;
-    echo_against(&format!("wss://localhost:{}/", front.port), Some(&front.ca)).map_err(Problem::Failed)
+    let front = start_nginx(&program, "nginx.conf", backend.port)?;
+    Ok(echo_against(&format!("wss://localhost:{}/", front.port), Some(&front.ca))?)
 }
 
 fn start_nginx(program: &str, template: &str, backend: u16) -> Outcome<Front> {

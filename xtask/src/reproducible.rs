@@ -5,18 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::c::SHIPPED;
 use crate::files;
-use crate::run::{Outcome, cargo, command, has, quietly, run, scratch};
-use crate::schedule::Verdict;
+use crate::format::in_git_checkout;
+use crate::run::{Outcome, cargo, command, has, quietly, run, scratch, shared_library};
+use crate::schedule::Tested;
 use crate::snapshot;
 
-pub fn step() -> Verdict {
-    match quietly(command("git").args(["rev-parse", "--git-dir"])) {
-        Ok(_) => check().into(),
-        Err(_) => Verdict::Skipped("it needs a git checkout, for the list of files".into()),
-    }
-}
-
-fn check() -> Outcome {
+pub fn step() -> Tested {
+    in_git_checkout()?;
     let folder = scratch("reproducible")?;
     // Of different lengths, because the length of a path moves what follows it.
     let places = [folder.join("one"), folder.join("another/and/deeper")];
@@ -29,7 +24,7 @@ fn check() -> Outcome {
     }
     if made[0].is_empty() || made[0] != made[1] {
         let differs = made[0].iter().zip(&made[1]).position(|(one, other)| one != other);
-        return Err(format!("the two builds differ, first at byte {differs:?}"));
+        return Err(format!("the two builds differ, first at byte {differs:?}").into());
     }
     Ok(())
 }
@@ -49,8 +44,7 @@ fn build(place: &Path) -> Outcome<PathBuf> {
     build.arg("--locked").args(SHIPPED);
     build.current_dir(&source).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", place.join("target"));
     run(&mut build)?;
-    let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    Ok(place.join("target/release").join(name))
+    Ok(place.join("target/release").join(shared_library("framewire")))
 }
 
 fn cargo_home() -> PathBuf {

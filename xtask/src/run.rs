@@ -25,6 +25,11 @@ pub fn scratch(name: &str) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
+/// Returns the file name of a shared library on this system.
+pub fn shared_library(name: &str) -> String {
+    format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
 /// Creates a command that runs in the project's folder.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);

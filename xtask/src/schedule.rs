@@ -36,6 +36,31 @@ impl From<Outcome> for Verdict {
     }
 }
 
+/// Why a test did not pass. `?` turns every other error into `Failed`.
+pub enum Problem {
+    /// A tool or a server is missing: the step is skipped.
+    Missing(String),
+    Failed(String),
+}
+
+pub type Tested = Result<(), Problem>;
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Self {
+        Problem::Failed(problem)
+    }
+}
+
+impl From<Tested> for Verdict {
+    fn from(tested: Tested) -> Self {
+        match tested {
+            Ok(()) => Verdict::Passed,
+            Err(Problem::Missing(reason)) => Verdict::Skipped(reason),
+            Err(Problem::Failed(problem)) => Verdict::Failed(problem),
+        }
+    }
+}
+
 /// Each lane runs one step at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Lane {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::files;
 use crate::run::{Outcome, cargo, command, may_install, quietly, root, run, scratch};
-use crate::schedule::Verdict;
+use crate::schedule::{Problem, Tested};
 use crate::snapshot;
 
 const CARGO_DENY: &str = "0.20.2";
@@ -18,30 +18,24 @@ const SBOM: &str = "target/sbom/framewire.cdx.json";
 
 /// Checks licences, sources, duplicates and bans with deny.toml, and advisories if their database can be
 /// downloaded.
-pub fn deny() -> Verdict {
-    if let Err(reason) = install("cargo-deny", CARGO_DENY) {
-        return Verdict::Skipped(reason);
-    }
+pub fn deny() -> Tested {
+    install("cargo-deny", CARGO_DENY).map_err(Problem::Missing)?;
     let deny = |arguments: &[&str]| {
         let mut deny = tool("cargo-deny");
         deny.args(arguments);
         deny
     };
     // Bans apply to the library, licences and sources to the tests too.
-    let checked = run(&mut deny(&["--exclude-dev", "check", "bans"]))
-        .and_then(|()| run(&mut deny(&["--workspace", "check", "licenses", "sources"])));
-    if let Err(problem) = checked {
-        return Verdict::Failed(problem);
-    }
+    run(&mut deny(&["--exclude-dev", "check", "bans"]))?;
+    run(&mut deny(&["--workspace", "check", "licenses", "sources"]))?;
     match quietly(&mut deny(&["--workspace", "check", "advisories"])) {
-        Ok(_) => Verdict::Passed,
         // The database is a git repository, which a build machine may not reach.
-        Err(problem) if problem.contains("failed to fetch advisory database") => Verdict::Skipped(
+        Err(problem) if problem.contains("failed to fetch advisory database") => Err(Problem::Missing(
             "licences, bans and sources are ok; advisories were NOT checked, because the RustSec database \
              cannot be downloaded"
                 .into(),
-        ),
-        Err(problem) => Verdict::Failed(problem),
+        )),
+        checked => Ok(checked.map(drop)?),
     }
 }
 
@@ -51,11 +45,8 @@ pub fn compilers_of_dependencies() -> Outcome {
 }
 
 /// Checks the library with the compiler of `rust-version`.
-pub fn oldest_compiler() -> Verdict {
-    let oldest = match rust_version() {
-        Ok(version) => version,
-        Err(problem) => return Verdict::Failed(problem),
-    };
+pub fn oldest_compiler() -> Tested {
+    let oldest = rust_version()?;
     let toolchain = format!("+{oldest}");
     let own = |arguments: &[&str]| {
         let mut own = Command::new("cargo");
@@ -66,16 +57,15 @@ pub fn oldest_compiler() -> Verdict {
         own
     };
     if quietly(&mut own(&["--version"])).is_err() {
-        return Verdict::Skipped(format!(
+        return Err(Problem::Missing(format!(
             "Rust {oldest} is not installed: \
              rustup toolchain install {oldest} --profile minimal"
-        ));
+        )));
     }
     let folder = root().join("target/oldest");
     let build = ["check", "--locked", "--package", "framewire", "--lib"];
-    run(own(&build).env("CARGO_TARGET_DIR", &folder))
-        .and_then(|()| run(own(&build).arg("--no-default-features").env("CARGO_TARGET_DIR", &folder)))
-        .into()
+    run(own(&build).env("CARGO_TARGET_DIR", &folder))?;
+    Ok(run(own(&build).arg("--no-default-features").env("CARGO_TARGET_DIR", &folder))?)
 }
 
 fn rust_version() -> Outcome<String> {
@@ -120,14 +110,8 @@ fn numbers(version: &str) -> [u32; 3] {
 }
 
 /// Writes the SBOM in CycloneDX format.
-pub fn sbom() -> Verdict {
-    if let Err(reason) = install("cargo-cyclonedx", CARGO_CYCLONEDX) {
-        return Verdict::Skipped(reason);
-    }
-    write_sbom().into()
-}
-
-fn write_sbom() -> Outcome {
+pub fn sbom() -> Tested {
+    install("cargo-cyclonedx", CARGO_CYCLONEDX).map_err(Problem::Missing)?;
     // It writes next to each Cargo.toml, so it gets a copy of the tree.
     let copy = scratch("sbom")?.join("source");
     snapshot::of_the_tree(&copy)?;
@@ -141,7 +125,7 @@ fn write_sbom() -> Outcome {
     let listed = listed(&list)?;
     let missing: Vec<String> = dependencies()?.into_iter().filter(|name| !listed.contains(name)).collect();
     if !missing.is_empty() {
-        return Err(format!("the SBOM does not list {}", missing.join(", ")));
+        return Err(format!("the SBOM does not list {}", missing.join(", ")).into());
     }
     files::write(root().join(SBOM), &text)?;
     println!("{SBOM}: {} packages", listed.len());

@@ -1,11 +1,12 @@
 //! `cargo xtask test`: the quick tests; with `--all` everything, as CI runs it.
 
 use crate::c;
+use crate::c_tests::Tool;
 use crate::run::{
     BUILT, DEVELOPMENT, Echo, INSTALL, Outcome, build_unless_built, cargo, command, ensure, has, may_install,
     note_test_program, quietly, root, run, test_program,
 };
-use crate::schedule::{self, Step, Verdict};
+use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
     header, imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
@@ -18,7 +19,7 @@ const SHIPPED: &str = "release build of the library";
 const BOTH: &[&str] = &[BUILD, SHIPPED];
 
 /// In the order in which each lane starts them. Seconds are measured on two idle cores.
-const STEPS: &[Step] = &[
+pub const STEPS: &[Step] = &[
     Step::new("a C compiler", 1, || ensure("cc", &["gcc", "libc6-dev"]).into()).quick(),
     Step::new("a C++ compiler", 1, || ensure("g++", &["g++"]).into()),
     Step::new("exported functions have no platform conditions", 1, || platform_rules::check().into()).quick(),
@@ -27,7 +28,7 @@ const STEPS: &[Step] = &[
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has a reason", 1, || unsafe_list::check().into()).quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
-    Step::new("format of the C and C++ sources", 2, format::check),
+    Step::new("format of the C and C++ sources", 2, || format::check().into()),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
     Step::new(BUILD, 95, || build().into()).quick(),
     // Link-time optimisation uses one core, so this runs in parallel to the steps that compute.
@@ -39,7 +40,7 @@ const STEPS: &[Step] = &[
         .after(&[BUILD]),
     Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
     Step::new("programs in the READMEs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
-    Step::new("tests in C", 60, c_tests::plain).quick().waits().after(BOTH),
+    Step::new("tests in C", 60, || c_tests::step(Tool::None).into()).quick().waits().after(BOTH),
     Step::new("demo", 5, || with_echo(|echo| demo::run_game(echo, c::usual()))).quick().waits().after(BOTH),
     Step::new("hostile servers: every fault in every phase, disconnect at every byte", 60, || {
         hostile_servers().into()
@@ -48,9 +49,11 @@ const STEPS: &[Step] = &[
     .waits()
     .after(&[BUILD]),
     Step::new("soak: 200 connections for two minutes", 125, || soak::short().into()).waits().after(BOTH),
-    Step::new("network: dead addresses, dead links, slow links", 60, network::step).waits().after(BOTH),
-    Step::new("Autobahn", 240, autobahn::step).waits().after(BOTH),
-    Step::new("Doxygen: the header's comments are complete", 2, header::doxygen),
+    Step::new("network: dead addresses, dead links, slow links", 60, || network::step().into())
+        .waits()
+        .after(BOTH),
+    Step::new("Autobahn", 240, || autobahn::step().into()).waits().after(BOTH),
+    Step::new("Doxygen: the header's comments are complete", 2, || header::doxygen().into()),
     Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
     Step::new("a panic in each module", 40, || faults::test().into()).after(BOTH),
@@ -65,34 +68,27 @@ const STEPS: &[Step] = &[
         supply::compilers_of_dependencies().into()
     })
     .after(BOTH),
-    Step::new("tests in C, address sanitizer", 120, c_tests::sanitized).after(BOTH),
-    Step::new("tests in C, valgrind", 120, c_tests::under_valgrind).after(BOTH),
-    Step::new("fuzzing", 240, fuzz_step).after(BOTH),
-    Step::new("Godot", 90, || with_echo_verdict(godot::step)).after(BOTH),
-    Step::new("Unity, in Mono and CoreCLR", 90, || match unity::tools() {
-        Ok(()) => with_echo(unity::test),
-        Err(reason) => Verdict::Skipped(reason),
-    })
-    .after(BOTH),
-    Step::new("C++, and the installed package", 120, || match cpp::tools() {
-        Ok(()) => with_echo(cpp::test),
-        Err(reason) => Verdict::Skipped(reason),
-    })
-    .after(BOTH),
-    Step::new("Python websockets", 8, real::python_websockets).waits().after(BOTH),
-    Step::new("Node ws", 8, real::node).waits().after(BOTH),
-    Step::new("nginx as TLS proxy", 8, real::nginx).waits().after(BOTH),
-    Step::new("HTTP/2: HAProxy", 5, real::http2::haproxy).waits().after(BOTH),
-    Step::new("HTTP/2: nghttpx", 5, real::http2::nghttpx).waits().after(BOTH),
-    Step::new("HTTP/2: Apache", 5, real::http2::apache).waits().after(BOTH),
-    Step::new("HTTP/2: hypercorn", 8, real::http2::hypercorn).waits().after(BOTH),
-    Step::new("HTTP/2: Node", 5, real::http2::node).waits().after(BOTH),
-    Step::new("HTTP/2 without WebSockets: nginx", 5, real::http2::nginx).waits().after(BOTH),
-    Step::new("HTTP/2 without WebSockets: Caddy", 5, real::http2::caddy).waits().after(BOTH),
-    Step::new("squid, an HTTP proxy", 8, || with_echo_verdict(proxies::squid)).waits().after(BOTH),
-    Step::new("tinyproxy, an HTTP proxy", 5, || with_echo_verdict(proxies::tinyproxy)).waits().after(BOTH),
-    Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::microsocks)).waits().after(BOTH),
-    Step::new("dante, a SOCKS5 proxy", 5, || with_echo_verdict(proxies::dante)).waits().after(BOTH),
+    Step::new("tests in C, address sanitizer", 120, || c_tests::step(Tool::AddressSanitizer).into())
+        .after(BOTH),
+    Step::new("tests in C, valgrind", 120, || c_tests::step(Tool::Valgrind).into()).after(BOTH),
+    Step::new("fuzzing", 240, || fuzz_step().into()).after(BOTH),
+    Step::new("Godot", 90, || with_echo(godot::step)).after(BOTH),
+    Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
+    Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
+    Step::new("Python websockets", 8, || real::python_websockets().into()).waits().after(BOTH),
+    Step::new("Node ws", 8, || real::node().into()).waits().after(BOTH),
+    Step::new("nginx as TLS proxy", 8, || real::nginx().into()).waits().after(BOTH),
+    Step::new("HTTP/2: HAProxy", 5, || real::http2::haproxy().into()).waits().after(BOTH),
+    Step::new("HTTP/2: nghttpx", 5, || real::http2::nghttpx().into()).waits().after(BOTH),
+    Step::new("HTTP/2: Apache", 5, || real::http2::apache().into()).waits().after(BOTH),
+    Step::new("HTTP/2: hypercorn", 8, || real::http2::hypercorn().into()).waits().after(BOTH),
+    Step::new("HTTP/2: Node", 5, || real::http2::node().into()).waits().after(BOTH),
+    Step::new("HTTP/2 without WebSockets: nginx", 5, || real::http2::nginx().into()).waits().after(BOTH),
+    Step::new("HTTP/2 without WebSockets: Caddy", 5, || real::http2::caddy().into()).waits().after(BOTH),
+    Step::new("squid, an HTTP proxy", 8, || with_echo(proxies::squid)).waits().after(BOTH),
+    Step::new("tinyproxy, an HTTP proxy", 5, || with_echo(proxies::tinyproxy)).waits().after(BOTH),
+    Step::new("microsocks, a SOCKS5 proxy", 5, || with_echo(proxies::microsocks)).waits().after(BOTH),
+    Step::new("dante, a SOCKS5 proxy", 5, || with_echo(proxies::dante)).waits().after(BOTH),
     // Runs alone, because the counts need a server that is never slower than the client.
     Step::new("cost of a message, counted", 120, bench::counts::step).last(),
 ];
@@ -125,11 +121,6 @@ pub fn main(words: &[&str]) -> Outcome {
     schedule::run(&steps, &environment)
 }
 
-/// Finds the step for `cargo xtask step NAME`.
-pub fn find(name: &str) -> Option<&'static Step> {
-    STEPS.iter().find(|step| step.name == name)
-}
-
 /// Builds everything for the tests at once: another selection of packages would need other features of shared
 /// crates, and build those again.
 fn build() -> Outcome {
@@ -158,29 +149,33 @@ fn check_without(features: &[&str]) -> Verdict {
     run(cargo().args(["check", "--quiet", "--package", "framewire"]).args(features)).into()
 }
 
-fn fuzz_step() -> Verdict {
+fn fuzz_step() -> Tested {
     let nightly = |arguments: &[&str]| {
         let mut look = command("cargo");
         look.arg("+nightly").args(arguments).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
         quietly(&mut look).is_ok()
     };
     let own = root().join("target/tools/cargo-fuzz/bin/cargo-fuzz");
-    let is_here = nightly(&["--version"]) && (own.exists() || nightly(&["fuzz", "--version"]));
-    let line = "rustup toolchain install nightly --profile minimal && cargo +nightly install cargo-fuzz";
-    if !is_here && let Err(reason) = may_install("cargo-fuzz, or the nightly compiler that it needs,", line) {
-        return Verdict::Skipped(reason);
+    if !nightly(&["--version"]) || !(own.exists() || nightly(&["fuzz", "--version"])) {
+        let line = "rustup toolchain install nightly --profile minimal && cargo +nightly install cargo-fuzz";
+        may_install("cargo-fuzz, or the nightly compiler that it needs,", line).map_err(Problem::Missing)?;
     }
     fuzz::step()
 }
 
-fn with_echo(test: impl FnOnce(&Echo) -> Outcome) -> Verdict {
-    Echo::start().and_then(|echo| test(&echo)).into()
+fn with_echo<T>(test: impl FnOnce(&Echo) -> Result<(), T>) -> Verdict
+where
+    Problem: From<T>,
+{
+    let run = || -> Tested { Ok(test(&Echo::start()?)?) };
+    run().into()
 }
 
-fn with_echo_verdict(test: impl FnOnce(&Echo) -> Verdict) -> Verdict {
-    match Echo::start() {
-        Ok(echo) => test(&echo),
-        Err(problem) => Verdict::Failed(problem),
+/// The same after `tools` are installed.
+fn with_tools(tools: Outcome, test: impl FnOnce(&Echo) -> Outcome) -> Verdict {
+    match tools {
+        Ok(()) => with_echo(test),
+        Err(reason) => Verdict::Skipped(reason),
     }
 }
 

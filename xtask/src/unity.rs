@@ -13,7 +13,7 @@ use crate::c::{self, Build};
 use crate::dist;
 use crate::files;
 use crate::python;
-use crate::run::{Echo, Outcome, command, ensure, quietly, root, run, scratch};
+use crate::run::{Echo, Outcome, command, ensure, quietly, root, run, scratch, shared_library};
 
 /// Installs the compiler and the runtimes, or returns what is missing.
 pub fn tools() -> Outcome {
@@ -59,9 +59,9 @@ pub fn test(echo: &Echo) -> Outcome {
 pub fn package() -> Outcome<PathBuf> {
     let library = c::library(Build::Release)?;
     let package = scratch("package")?.join("com.framewire.websocket");
-    let name = format!("{}framewire{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = library.join(shared_library("framewire"));
     let here = meta::PLUGINS.iter().filter(|plugin| plugin.path.contains(HERE));
-    let libraries = here.map(|plugin| (plugin.path.to_owned(), library.join(&name))).collect();
+    let libraries = here.map(|plugin| (plugin.path.to_owned(), library.clone())).collect();
     lay_out(&package, &libraries, &[])?;
     Ok(package)
 }
