@@ -1,13 +1,13 @@
 //! Handles to segments, for callers that cannot count references.
 //!
 //! ```text
-//!   grant ──► the library's reference ───────────────────── end
+//!   create ─► the library's reference ───────────────────── end
 //!               └─ retain, retain … the caller's references … release, take
 //! ```
 //!
-//! A lease lives until the library and the caller have released all their references. Each segment that is
-//! handed out has a lease of its own, so a double release never frees another segment's memory: it is
-//! detected and rejected.
+//! A lease ends when the library and the caller have released all their references. Each segment passed to a
+//! caller has a separate lease, so a double release never frees another segment's memory: it is detected and
+//! rejected.
 
 use super::pool::OutOfMemory;
 use super::segment::{self, Segment};
@@ -22,17 +22,17 @@ statics! {
 
 struct Lease {
     segment: Segment,
-    /// The library's reference, while a callback runs or an event is not released.
-    granted: bool,
+    /// The library has a reference: a callback is running or an event is not released.
+    library_ref: bool,
     /// The number of the caller's references.
-    held: u32,
+    caller_refs: u32,
     /// The range that the caller may use: the whole block if it was allocated for the caller, otherwise
-    /// only the bytes that were handed out, as the rest of the block may hold other segments.
+    /// only the bytes passed to the caller, as the rest of the block may hold other segments.
     start: usize,
     end: usize,
 }
 
-/// The description of a lease that the caller gets.
+/// Describes a lease to the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Leased {
     pub data: *mut u8,
@@ -41,18 +41,18 @@ pub struct Leased {
     pub id: u64,
 }
 
-/// Lends a segment to the caller for the duration of a callback or an event, until [`end`].
-pub fn grant(segment: Segment) -> Result<Leased, CallError> {
+/// Creates a lease with one reference of the library, for a callback or an event, until [`end`].
+pub fn create(segment: Segment) -> Result<Leased, CallError> {
     crate::fault::point("buffer.lease");
     let (start, end) = (segment.offset(), segment.offset() + segment.len());
-    lease(Lease { segment, granted: true, held: 0, start, end })
+    lease(Lease { segment, library_ref: true, caller_refs: 0, start, end })
 }
 
 /// Releases the library's reference. The caller's references stay valid.
 pub fn end(id: u64) {
     LEASES.remove_if(id, |lease| {
-        lease.granted = false;
-        ((), lease.held == 0)
+        lease.library_ref = false;
+        ((), lease.caller_refs == 0)
     });
 }
 
@@ -66,15 +66,15 @@ pub fn get(size: usize) -> Result<Leased, CallError> {
     let capacity = writer.capacity();
     writer.fill(capacity);
     let segment = writer.into_segment(0).with_range(limits::HEADROOM, size);
-    lease(Lease { segment, granted: false, held: 1, start: 0, end: capacity })
+    lease(Lease { segment, library_ref: false, caller_refs: 1, start: 0, end: capacity })
 }
 
 /// Adds one reference for the caller.
 pub fn retain(id: u64) -> Result<(), CallError> {
     LEASES
-        .with(id, |lease| match lease.held.checked_add(1) {
-            Some(held) => {
-                lease.held = held;
+        .with(id, |lease| match lease.caller_refs.checked_add(1) {
+            Some(count) => {
+                lease.caller_refs = count;
                 Ok(())
             }
             None => Err(CallError::state("the segment is retained four billion times")),
@@ -105,7 +105,7 @@ pub fn take(id: u64, data: *const u8, offset: usize, count: usize) -> Result<Seg
         (Some(segment), last)
     });
     let Some((Some(segment), _)) = taken else { return Err(stale()) };
-    segment.ok_or_else(|| CallError::argument("the segment's range lies outside of what was handed out"))
+    segment.ok_or_else(|| CallError::argument("the range is outside the memory of the segment"))
 }
 
 pub(super) fn count() -> usize {
@@ -124,15 +124,15 @@ fn lease(lease: Lease) -> Result<Leased, CallError> {
 }
 
 fn stale() -> CallError {
-    CallError::new(Code::InvalidHandle, "the segment was released, or was never handed out")
+    CallError::new(Code::InvalidHandle, "the segment was released, or its handle was never valid")
 }
 
 impl Lease {
     /// Releases one of the caller's references. Returns `Some(true)` if it was the last reference to the
     /// lease, `None` if the caller had none.
     fn release(&mut self) -> Option<bool> {
-        self.held = self.held.checked_sub(1)?;
-        Some(self.held == 0 && !self.granted)
+        self.caller_refs = self.caller_refs.checked_sub(1)?;
+        Some(self.caller_refs == 0 && !self.library_ref)
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn caller_cannot_release_library_reference() {
-        let leased = grant(Segment::copy_of(b"abc").unwrap()).unwrap();
+        let leased = create(Segment::copy_of(b"abc").unwrap()).unwrap();
         assert!(release(leased.id).is_err());
         retain(leased.id).unwrap();
         end(leased.id);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn double_release_does_not_affect_other_segments() {
         let both = Segment::copy_of(b"onetwo").unwrap();
-        let (one, two) = (grant(both.slice(0, 3)).unwrap(), grant(both.slice(3, 6)).unwrap());
+        let (one, two) = (create(both.slice(0, 3)).unwrap(), create(both.slice(3, 6)).unwrap());
         for leased in [one, two] {
             retain(leased.id).unwrap();
             end(leased.id);
@@ -183,7 +183,7 @@ mod tests {
         let leased = get(10).unwrap();
         assert!(take(leased.id, std::ptr::null(), leased.offset, 1).is_err());
         let both = Segment::copy_of(b"mineyours").unwrap();
-        let mine = grant(both.slice(0, 4)).unwrap();
+        let mine = create(both.slice(0, 4)).unwrap();
         retain(mine.id).unwrap();
         assert!(take(mine.id, mine.data, mine.offset, 9).is_err(), "the rest belongs to another segment");
         end(mine.id);

@@ -134,7 +134,7 @@ pub(super) fn with_segment(socket: &Socket, payload: &Segment, callback: impl Fn
 /// Leases a received segment. If the lease cannot be allocated the message is lost, and the connection
 /// is dropped rather than continued with a gap.
 fn segment_to_c(socket: &Socket, payload: Segment) -> Result<fw_segment, CallError> {
-    lease::grant(payload).map(fw_segment::from).inspect_err(|error| {
+    lease::create(payload).map(fw_segment::from).inspect_err(|error| {
         logging::write(
             LogLevel::Error,
             socket.id(),
@@ -150,7 +150,7 @@ fn text_to_c(text: &str) -> Option<fw_segment> {
     // A terminal event must be delivered even if its text cannot be allocated.
     catch_unwind(|| {
         let segment = Segment::copy_of(&terminated(text)).ok()?.slice(0, text.len());
-        lease::grant(segment).ok().map(fw_segment::from)
+        lease::create(segment).ok().map(fw_segment::from)
     })
     .unwrap_or_default()
 }

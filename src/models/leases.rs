@@ -13,8 +13,8 @@ struct Lease {
     id: u64,
 }
 
-fn grant(bytes: &[u8]) -> Lease {
-    let Leased { data, offset, count, id } = lease::grant(Segment::copy_of(bytes).unwrap()).unwrap();
+fn create(bytes: &[u8]) -> Lease {
+    let Leased { data, offset, count, id } = lease::create(Segment::copy_of(bytes).unwrap()).unwrap();
     Lease { data: data as usize, offset, count, id }
 }
 
@@ -30,9 +30,9 @@ fn assert_no_leaks() {
 }
 
 #[test]
-fn lease_lives_until_all_references_are_released() {
+fn lease_ends_when_all_references_are_released() {
     check(|| {
-        let info = grant(b"abc");
+        let info = create(b"abc");
         lease::retain(info.id).unwrap();
         let library = thread::spawn(move || lease::end(info.id));
         let releaser = thread::spawn(move || lease::release(info.id).unwrap());
@@ -52,7 +52,7 @@ fn lease_lives_until_all_references_are_released() {
 #[test]
 fn one_reference_is_released_once() {
     check(|| {
-        let info = grant(b"abc");
+        let info = create(b"abc");
         lease::retain(info.id).unwrap();
         let takers = [(); 2].map(|()| thread::spawn(move || take(info).is_some()));
         let releaser = thread::spawn(move || lease::release(info.id).is_ok());
