@@ -19,7 +19,7 @@ pub const POINTS: &[&str] = &[
     "engine.publish",
     "engine.deliver",
     "engine.end",
-    "session.ask",
+    "session.request",
     "session.receive",
     "session.queue",
     "session.send",

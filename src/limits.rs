@@ -149,7 +149,7 @@ pub const HTTP2_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
 pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
 /// The timeout of an HTTP/2 ping, which is sent after [`KEEPALIVE_IDLE`]: as long as the TCP keepalive
 /// probes.
-pub const HTTP2_PING_PATIENCE: Duration = Duration::from_secs(15);
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an unused HTTP/2 connection is kept for the next socket.
 pub const HTTP2_IDLE: Duration = Duration::from_secs(2);
 /// The timeout for closing such a connection.

@@ -28,7 +28,7 @@ pub fn settings() -> Settings {
         pings: PingSettings {
             enabled: false,
             frequency: Duration::from_secs(1),
-            patience: Duration::from_secs(2),
+            timeout: Duration::from_secs(2),
         },
         compression: None,
         extensions: Vec::new(),
@@ -101,7 +101,7 @@ impl Driver {
         driver
     }
 
-    /// Like [`new`](Self::new), on an HTTP/2 stream: [`answered`](Self::answered) passes the response head.
+    /// Like [`new`](Self::new), on an HTTP/2 stream: [`head_received`](Self::head_received) passes the response head.
     pub fn over_http2(settings: &Settings) -> Self {
         let (session, connect) = Session::over_http2(settings, request()).expect("out of memory");
         assert_eq!((connect.secure, connect.authority.as_str()), (false, "game.example"));
@@ -135,13 +135,13 @@ impl Driver {
     }
 
     /// Passes the response head of HTTP/2.
-    pub fn answered(&mut self, status: u16, extensions: &str) {
+    pub fn head_received(&mut self, status: u16, extensions: &str) {
         if self.session.awaits_head() {
             let mut headers = ResponseHeaders::default();
             if !extensions.is_empty() {
                 headers.push("sec-websocket-extensions", extensions);
             }
-            self.session.answered(ResponseHead { status, reason: String::new(), version: 1, headers });
+            self.session.head_received(ResponseHead { status, reason: String::new(), version: 1, headers });
             self.process();
         }
     }
@@ -194,7 +194,7 @@ impl Driver {
         match &event {
             Event::Opened => {
                 assert!(is_first, "second open event");
-                self.outbox.release(self.session.treatment());
+                self.outbox.release(self.session.message_encoding());
             }
             Event::Failed(_) => self.close_deferred = self.defer_close && self.session.hold_close(),
             Event::Refused { .. } => {}
@@ -222,7 +222,7 @@ impl Driver {
     /// The game has processed all events: sends a deferred close frame.
     pub fn release_close(&mut self) {
         if std::mem::take(&mut self.close_deferred) {
-            self.session.last_words(&mut self.outbox, self.now);
+            self.session.release_close(&mut self.outbox, self.now);
         }
     }
 
@@ -334,7 +334,7 @@ fn next_key(count: &mut u32) -> [u8; 4] {
 
 fn owned(event: SessionEvent<'_>) -> Option<Event> {
     Some(match event {
-        SessionEvent::Idle | SessionEvent::Again => return None,
+        SessionEvent::Idle | SessionEvent::Progress => return None,
         SessionEvent::Opened { .. } => Event::Opened,
         SessionEvent::Refused { error, head, body } => {
             Event::Refused { kind: error.kind, status: head.map(|head| head.status), body }

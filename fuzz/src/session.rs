@@ -187,7 +187,7 @@ fn run_script(negotiated: &Negotiated, mut input: Input, cut: Pieces) -> Outcome
     };
     if negotiated.opens {
         match negotiated.http2 {
-            true => run.driver.answered(200, &negotiated.extensions()),
+            true => run.driver.head_received(200, &negotiated.extensions()),
             false => run.driver.feed(&switching(&negotiated.extensions()), cut),
         }
         assert_eq!(run.driver.events, [Event::Opened]);
@@ -264,7 +264,7 @@ impl Run<'_> {
                 let pings = PingSettings {
                     enabled: input.flag(),
                     frequency: Duration::from_millis(10 + u64::from(input.u16())),
-                    patience: Duration::from_millis(10 + u64::from(input.u16())),
+                    timeout: Duration::from_millis(10 + u64::from(input.u16())),
                 };
                 self.driver.session.set_pings(pings, self.driver.now);
             }
@@ -278,11 +278,11 @@ impl Run<'_> {
                     self.driver.end();
                 }
                 1 if !self.driver.is_over() => {
-                    self.driver.session.leave(&mut self.driver.outbox);
+                    self.driver.session.discard_and_close(&mut self.driver.outbox);
                     self.detached = true;
                 }
                 2 if self.driver.is_open() && !self.driver.is_over() && !self.detached => {
-                    self.driver.session.leave_when_sent(&mut self.driver.outbox, self.driver.now);
+                    self.driver.session.drain_and_close(&mut self.driver.outbox, self.driver.now);
                     (self.detached, self.drains) = (true, true);
                 }
                 3 => self.driver.session.probe(self.driver.now),
@@ -290,11 +290,11 @@ impl Run<'_> {
                 4 => {
                     let away = Duration::from_millis(input.u16().into());
                     self.driver.now += away;
-                    self.driver.session.forgive(away, self.driver.now);
+                    self.driver.session.extend_timeouts(away, self.driver.now);
                 }
                 5 => {
                     let status = input.one_of([200, 299, 101, 199, 301, 403, 503]);
-                    self.driver.answered(status, &self.negotiated.extensions());
+                    self.driver.head_received(status, &self.negotiated.extensions());
                 }
                 _ => self.driver.flush(Pieces::Whole),
             },

@@ -131,7 +131,7 @@ impl Socket {
         if milliseconds == 0 {
             return Err(CallError::argument("a peer needs some time to answer: at least 1 ms"));
         }
-        self.change_pings(|pings| pings.patience = Duration::from_millis(milliseconds.into()))
+        self.change_pings(|pings| pings.timeout = Duration::from_millis(milliseconds.into()))
     }
 
     /// Sets the timeout from [`open`](Socket::open) to the open event, over all phases (default 20000 ms).

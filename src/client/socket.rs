@@ -129,7 +129,7 @@ impl Socket {
             return Err(CallError::state("the socket is closed"));
         }
         to_worker.commands().cancel = Some("aborted by the caller");
-        to_worker.outbox.shut();
+        to_worker.outbox.close();
         self.0.set_state(State::Closing);
         drop(to_worker);
         self.0.notify();

@@ -9,7 +9,7 @@
 //!      └───> Reserved <──────────── capacity for one more stream ────────────────────┘
 //! ```
 //!
-//! A connection that waits gets exactly one [`Answer`]. A reserved stream is kept for it until it opens the
+//! A connection that waits gets exactly one [`Reply`]. A reserved stream is kept for it until it opens the
 //! stream or ends.
 //!
 //! An origin never has more HTTP/2 connections than sockets, plus one that waits for its first stream: none
@@ -78,14 +78,14 @@ pub struct LinkId {
 pub enum Joined {
     /// A stream of this connection is reserved.
     Reserved(LinkId),
-    /// Wait for an [`Answer`].
+    /// Wait for an [`Reply`].
     Wait,
     /// Make the connection that others will share.
     Connect,
 }
 
 /// The result of waiting.
-pub enum Answer {
+pub enum Reply {
     /// A stream of this connection is reserved.
     Reserved(LinkId),
     /// Join again: there was no capacity left, or the leader has given up.
@@ -111,7 +111,7 @@ pub enum Awaited {
 pub struct Pool {
     links: Vec<Option<Link>>,
     leads: Vec<Lead>,
-    answers: Vec<(Key, Answer)>,
+    replies: Vec<(Key, Reply)>,
     serial: u32,
     /// The process is suspended: no deadline applies.
     suspended: bool,
@@ -208,13 +208,13 @@ impl Pool {
 
     /// The leader has no connection to share: each follower makes its own.
     pub fn disband(&mut self, leader: Key) {
-        self.end_lead(leader, || Answer::ConnectAlone);
+        self.end_lead(leader, || Reply::ConnectAlone);
     }
 
-    fn end_lead(&mut self, leader: Key, answer: impl Fn() -> Answer) {
+    fn end_lead(&mut self, leader: Key, reply: impl Fn() -> Reply) {
         if let Some(at) = self.leads.iter().position(|lead| lead.leader == leader) {
             let followers = self.leads.swap_remove(at).followers;
-            self.answers.extend(followers.into_iter().map(|key| (key, answer())));
+            self.replies.extend(followers.into_iter().map(|key| (key, reply())));
         }
     }
 
@@ -223,7 +223,7 @@ impl Pool {
         if self.leads.is_empty() && self.links.is_empty() {
             return;
         }
-        self.end_lead(key, || Answer::Rejoin);
+        self.end_lead(key, || Reply::Rejoin);
         for followers in self.leads.iter_mut().map(|lead| &mut lead.followers) {
             followers.retain(|follower| *follower != key);
         }
@@ -275,7 +275,7 @@ impl Pool {
 
     pub fn needs_drive(&self) -> bool {
         let mut links = self.links.iter().flatten();
-        !self.answers.is_empty() || links.any(|link| link.touched || link.connection.needs_drive())
+        !self.replies.is_empty() || links.any(|link| link.touched || link.connection.needs_drive())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -287,23 +287,23 @@ impl Pool {
         self.suspended = change.suspended.unwrap_or(self.suspended);
         for link in self.links.iter_mut().flatten() {
             if change.suspended == Some(false) {
-                link.connection.forgive(now);
+                link.connection.restart_timeouts(now);
             }
             if change.probe {
-                link.retire(&mut self.answers);
+                link.retire(&mut self.replies);
             }
         }
         if change.probe {
             // Leaders connect again, and the first to join after that leads.
             let followers = self.leads.drain(..).flat_map(|lead| lead.followers);
-            self.answers.extend(followers.map(|key| (key, Answer::Rejoin)));
+            self.replies.extend(followers.map(|key| (key, Reply::Rejoin)));
         }
     }
 
     /// Stops sharing the connections to a server that does not respond.
     pub fn retire(&mut self, origin: &Origin) {
         for link in self.links.iter_mut().flatten().filter(|link| link.origin == *origin) {
-            link.retire(&mut self.answers);
+            link.retire(&mut self.replies);
         }
     }
 
@@ -323,11 +323,11 @@ impl Pool {
             if !link.needs_turn(turn, self.suspended) {
                 continue;
             }
-            let alive = catch_unwind(AssertUnwindSafe(|| link.turn(turn, owners, &mut self.answers)));
+            let alive = catch_unwind(AssertUnwindSafe(|| link.turn(turn, owners, &mut self.replies)));
             if alive.is_err() {
                 logging::write(LogLevel::Error, 0, "", format_args!("an HTTP/2 connection panicked"));
                 let error = Error::new(ErrorKind::Internal, Phase::Upgrade, "the HTTP/2 connection panicked");
-                link.answer(&mut self.answers, || Answer::Lost(error.clone()));
+                link.reply_to_waiting(&mut self.replies, || Reply::Lost(error.clone()));
                 // Every owner finds that its stream has ended.
                 owners.extend(link.streams.iter().map(|key| key.to_bits()));
             }
@@ -346,8 +346,8 @@ impl Pool {
         }
     }
 
-    pub fn take_answers(&mut self) -> Vec<(Key, Answer)> {
-        std::mem::take(&mut self.answers)
+    pub fn take_replies(&mut self) -> Vec<(Key, Reply)> {
+        std::mem::take(&mut self.replies)
     }
 }
 
@@ -374,15 +374,15 @@ impl Link {
         !self.used && self.reserved.is_empty() && self.connection.most_streams() == 0
     }
 
-    fn answer(&mut self, answers: &mut Vec<(Key, Answer)>, mut answer: impl FnMut() -> Answer) {
-        answers.extend(self.waiting.drain(..).map(|key| (key, answer())));
+    fn reply_to_waiting(&mut self, replies: &mut Vec<(Key, Reply)>, mut reply: impl FnMut() -> Reply) {
+        replies.extend(self.waiting.drain(..).map(|key| (key, reply())));
     }
 
-    fn retire(&mut self, answers: &mut Vec<(Key, Answer)>) {
+    fn retire(&mut self, replies: &mut Vec<(Key, Reply)>) {
         if !self.closed {
             (self.retired, self.touched) = (true, true);
             if self.connection.status() == Status::Starting || self.awaits_first_stream() {
-                self.answer(answers, || Answer::Rejoin);
+                self.reply_to_waiting(replies, || Reply::Rejoin);
             }
         }
     }
@@ -396,7 +396,7 @@ impl Link {
     }
 
     /// Returns false when the connection has ended.
-    fn turn(&mut self, turn: &PoolTurn<'_>, owners: &mut Vec<u64>, answers: &mut Vec<(Key, Answer)>) -> bool {
+    fn turn(&mut self, turn: &PoolTurn<'_>, owners: &mut Vec<u64>, replies: &mut Vec<(Key, Reply)>) -> bool {
         self.touched = false;
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| turn.now >= deadline);
         if is_due(self.connection.deadline()) {
@@ -411,22 +411,22 @@ impl Link {
             Status::Ready { websockets: true } => {
                 for key in std::mem::take(&mut self.waiting) {
                     let is_reserved = self.reserve(key);
-                    answers.push((key, if is_reserved { Answer::Reserved(self.id) } else { Answer::Rejoin }));
+                    replies.push((key, if is_reserved { Reply::Reserved(self.id) } else { Reply::Rejoin }));
                 }
             }
             Status::Ready { websockets: false } => {
-                self.answer(answers, || Answer::NoExtendedConnect);
+                self.reply_to_waiting(replies, || Reply::NoExtendedConnect);
                 self.close(turn.now);
             }
             Status::Draining => {
                 let failure = self.connection.failure();
-                self.answer(answers, || Answer::Lost(failure.clone()));
+                self.reply_to_waiting(replies, || Reply::Lost(failure.clone()));
             }
             Status::Over => {
                 // Owners of streams learn it from their streams.
                 self.connection.drive(turn.now, owners);
                 let failure = self.connection.failure();
-                self.answer(answers, || Answer::Lost(failure.clone()));
+                self.reply_to_waiting(replies, || Reply::Lost(failure.clone()));
                 return false;
             }
         }

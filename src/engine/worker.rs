@@ -182,8 +182,8 @@ impl Worker {
                 self.with(key, |connection, context| connection.stream_ready(context));
             }
             self.owners = owners;
-            for (key, answer) in self.context.pool.take_answers() {
-                self.with(key, |connection, context| connection.pool_answered(answer, context));
+            for (key, reply) in self.context.pool.take_replies() {
+                self.with(key, |connection, context| connection.pool_replied(reply, context));
             }
             if !self.context.pool.needs_drive() {
                 return;

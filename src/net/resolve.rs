@@ -273,8 +273,8 @@ mod tests {
 
     fn reply() -> (Done, Receiver<LookupResult>) {
         let (sender, receiver) = channel();
-        let done = move |answer| {
-            let _ = sender.send(answer);
+        let done = move |result| {
+            let _ = sender.send(result);
         };
         (Box::new(done), receiver)
     }
@@ -301,9 +301,9 @@ mod tests {
     fn literal_addresses_need_no_thread() {
         let resolver = Resolver::new(ThreadHooks::default());
         for (host, address) in [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("[::1]", "[::1]:80")] {
-            let (done, answer) = reply();
+            let (done, result) = reply();
             let _lookup = resolver.resolve(host, 80, done);
-            assert_eq!(answer.try_recv().unwrap().unwrap(), [address.parse().unwrap()]);
+            assert_eq!(result.try_recv().unwrap().unwrap(), [address.parse().unwrap()]);
         }
         assert_eq!(lock(&resolver.shared.threads).count(), 0);
     }
@@ -313,9 +313,9 @@ mod tests {
     fn zone_becomes_scope_of_address() {
         let resolver = Resolver::new(ThreadHooks::default());
         let ask = |host: &str| {
-            let (done, answer) = reply();
+            let (done, result) = reply();
             let _lookup = resolver.resolve(host, 9, done);
-            answer.recv_timeout(SOON).unwrap()
+            result.recv_timeout(SOON).unwrap()
         };
         let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap().trim().parse().unwrap();
         let expected = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), 9, 0, index));
@@ -333,9 +333,9 @@ mod tests {
     fn localhost_is_loopback_on_real_system() {
         let resolver = Resolver::new(ThreadHooks::default());
         for host in ["localhost", "game.localhost", "LOCALHOST."] {
-            let (done, answer) = reply();
+            let (done, result) = reply();
             let _lookup = resolver.resolve(host, 9, done);
-            let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
+            let addresses = result.recv_timeout(SOON).unwrap().unwrap();
             assert!(!addresses.is_empty());
             assert!(addresses.iter().all(|address| address.ip().is_loopback() && address.port() == 9));
         }
@@ -346,9 +346,9 @@ mod tests {
     fn localhost_is_always_loopback() {
         let elsewhere = |_: &str, port| Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))]);
         let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(elsewhere));
-        let (done, answer) = reply();
+        let (done, result) = reply();
         let _lookup = resolver.resolve("localhost", 9, done);
-        let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
+        let addresses = result.recv_timeout(SOON).unwrap().unwrap();
         assert_eq!(addresses, ["127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap()]);
         assert!(!is_localhost("localhost.example"));
         finish(&resolver);
@@ -358,9 +358,9 @@ mod tests {
     fn failure_names_host_and_advice() {
         let failing = |_: &str, _| Err(io::Error::other("Name or service not known"));
         let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(failing));
-        let (done, answer) = reply();
+        let (done, result) = reply();
         let _lookup = resolver.resolve("exmaple.test", 80, done);
-        let error = answer.recv_timeout(SOON).unwrap().unwrap_err();
+        let error = result.recv_timeout(SOON).unwrap().unwrap_err();
         assert_eq!((error.kind, error.phase), (ErrorKind::Resolve, Phase::Resolve));
         for part in ["\"exmaple.test\"", "Name or service not known", "check the spelling"] {
             assert!(error.message.contains(part), "{}", error.message);
@@ -375,9 +375,9 @@ mod tests {
             Ok((0..200).map(|number| address(number / 2)).collect())
         };
         let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(many));
-        let (done, answer) = reply();
+        let (done, result) = reply();
         let _lookup = resolver.resolve("many.test", 1, done);
-        let addresses = answer.recv_timeout(SOON).unwrap().unwrap();
+        let addresses = result.recv_timeout(SOON).unwrap().unwrap();
         assert_eq!(addresses.len(), limits::MAX_ADDRESSES);
         assert_eq!(addresses[1], "192.0.2.1:1".parse().unwrap());
         finish(&resolver);
@@ -386,13 +386,13 @@ mod tests {
     #[test]
     fn cancelled_lookup_never_calls_back() {
         let (resolver, questions, release) = blocking();
-        let (done, answer) = reply();
+        let (done, result) = reply();
         let lookup = resolver.resolve("slow.test", 1, done);
         assert_eq!(questions.recv_timeout(SOON).unwrap(), "slow.test");
         drop(lookup);
         release.send(()).unwrap();
         finish(&resolver);
-        assert!(answer.try_recv().is_err());
+        assert!(result.try_recv().is_err());
     }
 
     #[test]
@@ -401,9 +401,9 @@ mod tests {
         for _ in 0..2 * limits::RESOLVER_THREADS {
             std::mem::forget(resolver.resolve("localhost", 1, Box::new(|_| panic!("on purpose"))));
         }
-        let (done, answer) = reply();
+        let (done, result) = reply();
         let _lookup = resolver.resolve("localhost", 1, done);
-        assert!(answer.recv_timeout(SOON).unwrap().is_ok());
+        assert!(result.recv_timeout(SOON).unwrap().is_ok());
         finish(&resolver);
     }
 
@@ -419,22 +419,22 @@ mod tests {
         lookups.extend(waiting);
         assert_eq!(lock(&resolver.shared.threads).count(), limits::RESOLVER_THREADS);
 
-        let (done, answer) = reply();
+        let (done, result) = reply();
         let refused = resolver.resolve("one-too-many.test", 1, done);
-        assert!(answer.try_recv().unwrap().unwrap_err().message.contains("too many names"));
+        assert!(result.try_recv().unwrap().unwrap_err().message.contains("too many names"));
         drop(refused);
 
         // Cancelled lookups free their place in the queue.
         lookups.pop();
-        let (done, answer) = reply();
+        let (done, result) = reply();
         lookups.push(resolver.resolve("fits.test", 1, done));
-        assert!(answer.try_recv().is_err(), "it is queued");
+        assert!(result.try_recv().is_err(), "it is queued");
 
         // A blocked lookup outlives the deadline; queued lookups fail.
         resolver.stop();
         assert!(!resolver.join(Instant::now()));
         drop(release);
         assert!(resolver.join(Instant::now() + SOON));
-        assert!(answer.recv_timeout(SOON).unwrap().unwrap_err().message.contains("shutting down"));
+        assert!(result.recv_timeout(SOON).unwrap().unwrap_err().message.contains("shutting down"));
     }
 }

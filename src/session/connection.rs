@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   Handshake ── 101 ──► Open ── close frame queued ──► Closing ── close frame received, or timeout ──► Done
-//!      │                  ├── close frame of the peer, answered ─────────────────────────────────────────▲
-//!      └── refused        └── violation (answered by a close frame), ping timeout, connection lost ───────▲
+//!      │                  ├── close frame of the peer, echoed ───────────────────────────────────────────▲
+//!      └── refused        └── violation (reported by a close frame), ping timeout, connection lost ───────▲
 //! ```
 //!
 //! The terminal event is returned once, on the transition to `Done`; later input is discarded.
@@ -21,7 +21,7 @@ use super::extension::{Extension, Piece};
 use super::handshake::{Handshake, HandshakeStep};
 use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
 use super::keepalive::{Keepalive, PingSettings};
-use super::outbox::{Outbox, Treatment};
+use super::outbox::{MessageEncoding, Outbox};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
@@ -54,8 +54,8 @@ pub struct Session {
     inbound: Inbound,
     /// The offered extensions, until the server responds.
     offer: Option<Box<Offer>>,
-    /// How messages are sent, as negotiated.
-    treatment: Treatment,
+    /// How messages to send are encoded, as negotiated.
+    encoding: MessageEncoding,
     /// Everything except the received bytes, which events borrow.
     rest: Rest,
 }
@@ -73,7 +73,7 @@ struct Rest {
     turn: Option<Instant>,
     /// Since when the write is stalled.
     stalled_since: Option<Instant>,
-    close_is_out: bool,
+    close_sent: bool,
     pings_sent: u64,
     pongs_received: u64,
 }
@@ -89,8 +89,8 @@ enum State {
 pub enum SessionEvent<'a> {
     /// Nothing until more bytes arrive.
     Idle,
-    /// Progress without an event; call again.
-    Again,
+    /// Progress without an event: call again.
+    Progress,
     Opened {
         accepted: Accepted,
         head: ResponseHead,
@@ -151,12 +151,12 @@ impl Session {
             deadline: None,
             turn: None,
             stalled_since: None,
-            close_is_out: false,
+            close_sent: false,
             pings_sent: 0,
             pongs_received: 0,
         };
         let inbound = Inbound::new(settings.max_message_size);
-        Ok(Self { inbound, offer: Some(Box::new(offer)), treatment: Treatment::default(), rest })
+        Ok(Self { inbound, offer: Some(Box::new(offer)), encoding: MessageEncoding::default(), rest })
     }
 
     // ------------------------------------------------------------------ receiving
@@ -188,7 +188,7 @@ impl Session {
         match self.inbound.next(stream) {
             Ok(Item::NeedMore) => SessionEvent::Idle,
             Ok(Item::Message { message_type, rsv, payload }) => {
-                if self.treatment.extended {
+                if self.encoding.extended {
                     let piece = Piece { message_type, is_first: true, is_final: true, rsv };
                     if let Err(event) = self.rest.decode(piece, payload.segment()) {
                         return event;
@@ -201,7 +201,7 @@ impl Session {
                 SessionEvent::Message { message_type, payload }
             }
             Ok(Item::Fragment { message_type, is_first, is_final, rsv, payload }) => {
-                if self.treatment.extended {
+                if self.encoding.extended {
                     let piece = Piece { message_type, is_first, is_final, rsv };
                     if let Err(event) = self.rest.decode(piece, payload.segment()) {
                         return event;
@@ -214,7 +214,7 @@ impl Session {
             Ok(Item::Ping(payload)) => {
                 // RFC 6455 section 5.5.2. Not sent after our own close frame.
                 self.rest.sending.pong(payload.bytes());
-                SessionEvent::Again
+                SessionEvent::Progress
             }
             Ok(Item::Pong(payload)) => {
                 self.rest.pongs_received += 1;
@@ -225,7 +225,7 @@ impl Session {
                 Ok(close) => {
                     let (code, reason) =
                         close.map_or((NO_STATUS, String::new()), |(code, reason)| (code, reason.to_owned()));
-                    self.rest.answer_close(code, reason)
+                    self.rest.echo_close(code, reason)
                 }
                 Err(violation) => self.rest.violated(violation),
             },
@@ -267,16 +267,16 @@ impl Session {
         }
     }
 
-    /// Returns whether [`answered`](Self::answered) must still be called, over HTTP/2.
+    /// Returns whether [`head_received`](Self::head_received) must still be called, over HTTP/2.
     #[inline]
     pub fn awaits_head(&self) -> bool {
         matches!(&self.rest.state, State::Handshake(handshake) if handshake.awaits_head())
     }
 
     /// Processes the head of the response, over HTTP/2.
-    pub fn answered(&mut self, head: ResponseHead) {
+    pub fn head_received(&mut self, head: ResponseHead) {
         if let State::Handshake(handshake) = &mut self.rest.state {
-            handshake.answered(head);
+            handshake.head_received(head);
         }
     }
 
@@ -302,14 +302,14 @@ impl Session {
         }
     }
 
-    /// Holds the close frame for a violation until [`last_words`](Self::last_words). Returns false if there
-    /// is none.
+    /// Holds the close frame for a violation until [`release_close`](Self::release_close). Returns false if
+    /// there is none.
     pub fn hold_close(&mut self) -> bool {
         self.rest.sending.hold_close()
     }
 
-    /// Takes the queued entries for the last time and releases the held close frame.
-    pub fn last_words(&mut self, outbox: &mut Outbox, now: Instant) {
+    /// Takes the queued entries for the last time, then releases the held close frame, which follows them.
+    pub fn release_close(&mut self, outbox: &mut Outbox, now: Instant) {
         self.take_from(outbox, now);
         self.rest.sending.release_close();
     }
@@ -343,10 +343,10 @@ impl Session {
         self.rest.stalled_since = None;
         let wrote = self.rest.sending.wrote(count);
         // The close timeout starts when the close frame is written, so data before it extends the deadline.
-        if matches!(self.rest.state, State::Closing) && !self.rest.close_is_out {
+        if matches!(self.rest.state, State::Closing) && !self.rest.close_sent {
             self.rest.deadline = self.rest.turn.map(|turn| turn + self.rest.close_timeout);
         }
-        self.rest.close_is_out |= wrote.close;
+        self.rest.close_sent |= wrote.close;
         wrote
     }
 
@@ -355,10 +355,10 @@ impl Session {
         self.rest.stalled_since.get_or_insert(now);
     }
 
-    /// Ends the session without further events: drops queued data and sends a close frame.
-    pub fn leave(&mut self, outbox: &mut Outbox) {
-        outbox.shut();
-        if !self.rest.close_is_out && matches!(self.rest.state, State::Open | State::Closing) {
+    /// Ends the session without further events: discards queued data and sends a close frame.
+    pub fn discard_and_close(&mut self, outbox: &mut Outbox) {
+        outbox.close();
+        if !self.rest.close_sent && matches!(self.rest.state, State::Open | State::Closing) {
             self.rest.sending.close_now(&GOING_AWAY.to_be_bytes());
         }
         self.rest.sending.release_close();
@@ -366,9 +366,9 @@ impl Session {
     }
 
     /// Ends the session without further events: sends queued data, then a close frame.
-    pub fn leave_when_sent(&mut self, outbox: &mut Outbox, now: Instant) {
+    pub fn drain_and_close(&mut self, outbox: &mut Outbox, now: Instant) {
         self.take_from(outbox, now);
-        outbox.shut();
+        outbox.close();
         // The close frame of a violation that the game has not processed.
         self.rest.sending.release_close();
         if matches!(self.rest.state, State::Open) {
@@ -405,8 +405,8 @@ impl Session {
     }
 
     /// Returns whether our close frame was written.
-    pub fn close_is_out(&self) -> bool {
-        self.rest.close_is_out
+    pub fn close_sent(&self) -> bool {
+        self.rest.close_sent
     }
 
     pub fn phase(&self) -> Phase {
@@ -467,7 +467,7 @@ impl Session {
                 SessionEvent::Idle
             }
             HandshakeStep::Upgraded { accepted, head } => {
-                if let Err(error) = self.agree(&accepted.extensions) {
+                if let Err(error) = self.apply_extensions(&accepted.extensions) {
                     self.rest.state = State::Done;
                     return SessionEvent::Refused { error: error.into(), head: Some(head), body: Vec::new() };
                 }
@@ -482,9 +482,9 @@ impl Session {
         }
     }
 
-    /// Returns how messages are sent, as negotiated.
-    pub fn treatment(&self) -> Treatment {
-        self.treatment
+    /// Returns how messages to send are encoded, as negotiated.
+    pub fn message_encoding(&self) -> MessageEncoding {
+        self.encoding
     }
 }
 
@@ -497,10 +497,10 @@ impl Rest {
         }
     }
 
-    /// Answers a close frame by echoing the code (RFC 6455 section 5.5.1). Drops queued data, as the peer
+    /// Replies to a close frame by echoing its code (RFC 6455 section 5.5.1). Drops queued data, as the peer
     /// does not read it.
-    fn answer_close(&mut self, code: u16, reason: String) -> SessionEvent<'static> {
-        if !self.close_is_out {
+    fn echo_close(&mut self, code: u16, reason: String) -> SessionEvent<'static> {
+        if !self.close_sent {
             let echo = code.to_be_bytes();
             self.sending.close_now(if code == NO_STATUS { &[] } else { &echo });
         }
@@ -519,9 +519,9 @@ impl Rest {
     }
 
     /// Fails the connection (RFC 6455 section 7.1.7): sends a close frame with the reason after queued data,
-    /// which may answer messages that preceded the violation.
+    /// which may respond to messages that preceded the violation.
     fn fail(&mut self, code: u16, error: Error) -> SessionEvent<'static> {
-        if !self.close_is_out {
+        if !self.close_sent {
             let mut payload = [0; MAX_CONTROL_PAYLOAD];
             let len = encode_close(code, &error.message, &mut payload);
             self.sending.close_last(&payload[..len]);

@@ -61,15 +61,15 @@ pub struct Chain {
 
 impl Chain {
     /// Adds the extension that the server accepted, if it is one of `offered`; returns whether it was.
-    pub fn agree(
+    pub fn accept(
         &mut self,
         offered: &[(String, Arc<dyn Extension>)],
-        answer: &ExtensionParams,
+        response: &ExtensionParams,
         element: &str,
         deflate: bool,
     ) -> Result<bool, UpgradeError> {
         let Some((name, extension)) =
-            offered.iter().find(|(name, _)| name.eq_ignore_ascii_case(&answer.name))
+            offered.iter().find(|(name, _)| name.eq_ignore_ascii_case(&response.name))
         else {
             return Ok(false);
         };

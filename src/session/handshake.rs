@@ -29,9 +29,9 @@ enum Transport {
     Http1 {
         key: String,
     },
-    /// `answer` is the head of the response, until it is processed.
+    /// With the head of the response, until it is processed.
     Http2 {
-        answer: Option<ResponseHead>,
+        head: Option<ResponseHead>,
     },
 }
 
@@ -54,7 +54,7 @@ impl Handshake {
     }
 
     pub fn over_http2(request: UpgradeRequest) -> Self {
-        Self::with_transport(Transport::Http2 { answer: None }, request)
+        Self::with_transport(Transport::Http2 { head: None }, request)
     }
 
     fn with_transport(transport: Transport, request: UpgradeRequest) -> Self {
@@ -63,7 +63,7 @@ impl Handshake {
 
     /// Returns the bytes of the request; none over HTTP/2.
     pub fn request_bytes(&self) -> Vec<u8> {
-        crate::fault::point("session.ask");
+        crate::fault::point("session.request");
         let mut bytes = Vec::new();
         if let Transport::Http1 { key } = &self.transport {
             self.request.encode_http1(key, &mut bytes);
@@ -71,15 +71,15 @@ impl Handshake {
         bytes
     }
 
-    /// Returns whether [`answered`](Self::answered) must still be called.
+    /// Returns whether [`head_received`](Self::head_received) must still be called.
     pub fn awaits_head(&self) -> bool {
-        matches!(self.transport, Transport::Http2 { answer: None }) && self.refusal.is_none()
+        matches!(self.transport, Transport::Http2 { head: None }) && self.refusal.is_none()
     }
 
     /// Stores the head of the response over HTTP/2.
-    pub fn answered(&mut self, head: ResponseHead) {
-        if let Transport::Http2 { answer } = &mut self.transport {
-            *answer = Some(head);
+    pub fn head_received(&mut self, head: ResponseHead) {
+        if let Transport::Http2 { head: received } = &mut self.transport {
+            *received = Some(head);
         }
     }
 
@@ -94,8 +94,8 @@ impl Handshake {
             if self.refusal.is_some() {
                 return self.read_body(inbound);
             }
-            if let Transport::Http2 { answer } = &mut self.transport {
-                let Some(head) = answer.take() else { return HandshakeStep::NeedMore };
+            if let Transport::Http2 { head } = &mut self.transport {
+                let Some(head) = head.take() else { return HandshakeStep::NeedMore };
                 let checked = check_response_http2(&head, &self.request);
                 if let Some(step) = self.finish_head(checked, head) {
                     return step;

@@ -171,7 +171,7 @@ pub enum Item<'a> {
 enum Step {
     NeedMore,
     /// Progress without an item; continue.
-    Again,
+    Progress,
     Deliver {
         what: What,
         place: Place,
@@ -287,7 +287,7 @@ impl Inbound {
     fn next_item(&mut self, stream: bool) -> Result<Item<'_>, ReceiveError> {
         let (what, place) = loop {
             match self.step(stream)? {
-                Step::Again => {}
+                Step::Progress => {}
                 Step::NeedMore => return Ok(Item::NeedMore),
                 Step::Deliver { what, place } => break (what, place),
             }
@@ -542,7 +542,7 @@ impl Inbound {
         len: usize,
         place: Place,
     ) -> Result<Step, ReceiveError> {
-        let Some(message) = &mut self.message else { return Ok(Step::Again) };
+        let Some(message) = &mut self.message else { return Ok(Step::Progress) };
         message.size += len;
         let Message { message_type, streamed, .. } = *message;
         if fin {
@@ -560,7 +560,7 @@ impl Inbound {
             });
         }
         if !fin {
-            return Ok(Step::Again);
+            return Ok(Step::Progress);
         }
         Ok(Step::Deliver { what: What::Message(message_type), place: Place::Body })
     }

@@ -18,7 +18,7 @@ pub struct PingSettings {
     pub enabled: bool,
     pub frequency: Duration,
     /// The ping timeout: how long a ping may be outstanding without anything received.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Keepalive {
 #[derive(Debug)]
 struct Pings {
     frequency: Duration,
-    patience: Duration,
+    timeout: Duration,
     /// `None` before the connection is open.
     next_due: Option<Instant>,
     outstanding_since: Option<Instant>,
@@ -50,7 +50,7 @@ struct Pings {
 #[derive(Debug)]
 struct Probe {
     ends: Instant,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// The result of a timeout.
@@ -66,8 +66,8 @@ pub enum Due {
 impl Keepalive {
     /// Creates the state of a connection that is not open yet.
     pub fn new(settings: PingSettings) -> Self {
-        let PingSettings { enabled, frequency, patience } = settings;
-        let pings = || Box::new(Pings { frequency, patience, next_due: None, outstanding_since: None });
+        let PingSettings { enabled, frequency, timeout } = settings;
+        let pings = || Box::new(Pings { frequency, timeout, next_due: None, outstanding_since: None });
         Self {
             pings: enabled.then(pings),
             probe: None,
@@ -86,27 +86,27 @@ impl Keepalive {
     }
 
     pub fn set(&mut self, settings: PingSettings, now: Instant) {
-        let PingSettings { enabled, frequency, patience } = settings;
+        let PingSettings { enabled, frequency, timeout } = settings;
         match &mut self.pings {
             _ if !enabled => self.pings = None,
-            Some(pings) if pings.frequency == frequency => pings.patience = patience,
+            Some(pings) if pings.frequency == frequency => pings.timeout = timeout,
             pings => {
                 let outstanding_since = pings.as_ref().and_then(|pings| pings.outstanding_since);
                 let next_due = Some(now + frequency);
-                *pings = Some(Box::new(Pings { frequency, patience, next_due, outstanding_since }));
+                *pings = Some(Box::new(Pings { frequency, timeout, next_due, outstanding_since }));
             }
         }
     }
 
     /// Starts a probe; returns the payload of the ping to send. The connection is lost if nothing arrives
-    /// within `patience`.
-    pub fn probe(&mut self, patience: Duration, now: Instant) -> [u8; 8] {
-        self.probe = Some(Box::new(Probe { ends: now + patience, patience }));
+    /// within `timeout`.
+    pub fn probe(&mut self, timeout: Duration, now: Instant) -> [u8; 8] {
+        self.probe = Some(Box::new(Probe { ends: now + timeout, timeout }));
         self.new_ping(now)
     }
 
     /// Restarts all timeouts, after the process was suspended.
-    pub fn forgive(&mut self, now: Instant) {
+    pub fn restart_timeouts(&mut self, now: Instant) {
         self.probe = None;
         if let Some(pings) = &mut self.pings {
             pings.outstanding_since = None;
@@ -119,7 +119,7 @@ impl Keepalive {
     pub fn deadline(&self) -> Option<Instant> {
         let ping = self.pings.as_ref().and_then(|pings| match pings.outstanding_since {
             Some(_) if !self.reading => None,
-            Some(since) => Some(since + pings.patience),
+            Some(since) => Some(since + pings.timeout),
             None => pings.next_due,
         });
         let probe = self.probe.as_ref().filter(|_| self.reading).map(|probe| probe.ends);
@@ -128,11 +128,11 @@ impl Keepalive {
 
     pub fn handle_timeout(&mut self, now: Instant) -> Due {
         if let Some(probe) = self.probe.as_ref().filter(|probe| self.reading && now >= probe.ends) {
-            return Due::Lost(probe.patience);
+            return Due::Lost(probe.timeout);
         }
         let Some(pings) = &mut self.pings else { return Due::Nothing };
         match (pings.outstanding_since, pings.next_due) {
-            (Some(since), _) if self.reading && now >= since + pings.patience => Due::Lost(pings.patience),
+            (Some(since), _) if self.reading && now >= since + pings.timeout => Due::Lost(pings.timeout),
             (None, Some(due)) if now >= due => {
                 // The timeout starts when the ping was due, or now if the schedule was missed: a suspended
                 // process has not waited for a response.
@@ -173,7 +173,7 @@ impl Keepalive {
             *since = now;
         }
         if let Some(probe) = self.probe.as_mut().filter(|_| reading && !self.reading) {
-            probe.ends = now + probe.patience;
+            probe.ends = now + probe.timeout;
         }
         self.reading = reading;
     }
@@ -206,7 +206,7 @@ mod tests {
     const SETTINGS: PingSettings = PingSettings {
         enabled: true,
         frequency: Duration::from_millis(1000),
-        patience: Duration::from_millis(2000),
+        timeout: Duration::from_millis(2000),
     };
 
     fn open(settings: PingSettings, start: Instant) -> Keepalive {
@@ -227,7 +227,7 @@ mod tests {
         assert!(matches!(keepalive.handle_timeout(after(start, 1000)), Due::Ping(_)));
         assert_eq!(keepalive.deadline(), Some(after(start, 3000)));
         assert_eq!(keepalive.handle_timeout(after(start, 2999)), Due::Nothing);
-        assert_eq!(keepalive.handle_timeout(after(start, 3000)), Due::Lost(SETTINGS.patience));
+        assert_eq!(keepalive.handle_timeout(after(start, 3000)), Due::Lost(SETTINGS.timeout));
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(keepalive.handle_timeout(after(start, 60_000)), Due::Nothing);
         keepalive.set_reading(true, after(start, 60_000));
         assert_eq!(keepalive.handle_timeout(after(start, 61_999)), Due::Nothing);
-        assert_eq!(keepalive.handle_timeout(after(start, 62_000)), Due::Lost(SETTINGS.patience));
+        assert_eq!(keepalive.handle_timeout(after(start, 62_000)), Due::Lost(SETTINGS.timeout));
     }
 
     #[test]
@@ -293,15 +293,15 @@ mod tests {
     fn probe_is_immediate_ping_with_own_timeout() {
         let start = Instant::now();
         let off = PingSettings { enabled: false, ..SETTINGS };
-        let patience = Duration::from_millis(300);
+        let timeout = Duration::from_millis(300);
         for (settings, next) in [(off, None), (SETTINGS, Some(after(start, 1000)))] {
             let mut keepalive = open(settings, start);
-            assert_eq!(keepalive.probe(patience, start), 1u64.to_be_bytes());
+            assert_eq!(keepalive.probe(timeout, start), 1u64.to_be_bytes());
             assert_eq!(keepalive.deadline(), Some(after(start, 300)));
             assert_eq!(keepalive.handle_timeout(after(start, 299)), Due::Nothing);
             let mut silent = open(settings, start);
-            silent.probe(patience, start);
-            assert_eq!(silent.handle_timeout(after(start, 300)), Due::Lost(patience));
+            silent.probe(timeout, start);
+            assert_eq!(silent.handle_timeout(after(start, 300)), Due::Lost(timeout));
             keepalive.received(after(start, 299));
             assert_eq!(keepalive.deadline(), next);
             assert_eq!(keepalive.handle_timeout(after(start, 300)), Due::Nothing);
@@ -314,15 +314,15 @@ mod tests {
     #[test]
     fn probe_is_paused_while_reading_is_paused() {
         let start = Instant::now();
-        let patience = Duration::from_millis(300);
+        let timeout = Duration::from_millis(300);
         let mut keepalive = open(PingSettings { enabled: false, ..SETTINGS }, start);
         keepalive.set_reading(false, start);
-        keepalive.probe(patience, start);
+        keepalive.probe(timeout, start);
         assert_eq!(keepalive.deadline(), None);
         assert_eq!(keepalive.handle_timeout(after(start, 9000)), Due::Nothing);
         keepalive.set_reading(true, after(start, 9000));
         assert_eq!(keepalive.handle_timeout(after(start, 9299)), Due::Nothing);
-        assert_eq!(keepalive.handle_timeout(after(start, 9300)), Due::Lost(patience));
+        assert_eq!(keepalive.handle_timeout(after(start, 9300)), Due::Lost(timeout));
     }
 
     #[test]
@@ -331,9 +331,9 @@ mod tests {
         let mut keepalive = open(SETTINGS, start);
         assert!(matches!(keepalive.handle_timeout(after(start, 1000)), Due::Ping(_)));
         keepalive.probe(Duration::from_millis(300), after(start, 1000));
-        keepalive.forgive(after(start, 60_000));
+        keepalive.restart_timeouts(after(start, 60_000));
         assert_eq!(keepalive.handle_timeout(after(start, 60_999)), Due::Nothing);
         assert!(matches!(keepalive.handle_timeout(after(start, 61_000)), Due::Ping(_)));
-        assert_eq!(keepalive.handle_timeout(after(start, 63_000)), Due::Lost(SETTINGS.patience));
+        assert_eq!(keepalive.handle_timeout(after(start, 63_000)), Due::Lost(SETTINGS.timeout));
     }
 }

@@ -26,7 +26,7 @@ pub struct Outbox {
     tail: Option<Tail>,
     /// A close frame was queued; nothing may follow it (RFC 6455 section 5.5.1).
     closed: bool,
-    treatment: Treatment,
+    encoding: MessageEncoding,
     pub messages: u64,
     pub frames: u64,
 }
@@ -64,7 +64,7 @@ pub struct Stage {
 
 /// How messages are processed before framing, as negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Treatment {
+pub struct MessageEncoding {
     /// The minimum size of messages that are compressed.
     pub compress_from: Option<u32>,
     /// Messages are transformed by the caller's extensions.
@@ -116,7 +116,7 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
-        if self.treatment.extended {
+        if self.encoding.extended {
             let payload = Segment::copy_of(payload)?;
             self.push_plain(message_type, payload, fragment_size, false);
             return Ok(());
@@ -146,7 +146,7 @@ impl Outbox {
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
         let compress = self.compresses(segment.len());
-        if compress || self.treatment.extended {
+        if compress || self.encoding.extended {
             self.push_plain(message_type, segment, fragment_size, compress);
             return Ok(());
         }
@@ -201,30 +201,30 @@ impl Outbox {
     }
 
     /// Clears the queue for a new connection of the socket.
-    pub fn reset(&mut self, treatment: Treatment) {
-        *self = Outbox { messages: self.messages, frames: self.frames, treatment, ..Outbox::default() };
+    pub fn reset(&mut self, encoding: MessageEncoding) {
+        *self = Outbox { messages: self.messages, frames: self.frames, encoding, ..Outbox::default() };
     }
 
     /// Clears the queue and accepts messages before the connection is open. They are framed after
     /// negotiation; those of at least `compress_from` bytes may be compressed.
     pub fn hold(&mut self, compress_from: Option<u32>) {
-        self.reset(Treatment { compress_from, extended: true });
+        self.reset(MessageEncoding { compress_from, extended: true });
     }
 
     /// Sends the held messages: the connection is open.
-    pub fn release(&mut self, treatment: Treatment) {
-        self.treatment = treatment;
+    pub fn release(&mut self, encoding: MessageEncoding) {
+        self.encoding = encoding;
     }
 
     /// Clears the queue and rejects further entries.
-    pub fn shut(&mut self) {
+    pub fn close(&mut self) {
         self.entries = VecDeque::new();
         self.tail = None;
         self.closed = true;
     }
 
     fn compresses(&self, len: usize) -> bool {
-        self.treatment.compress_from.is_some_and(|from| len >= from as usize)
+        self.encoding.compress_from.is_some_and(|from| len >= from as usize)
     }
 
     fn push_plain(

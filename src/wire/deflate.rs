@@ -123,38 +123,38 @@ impl DeflateConfig {
 
     /// Validates the server's response to the offer and returns the negotiated parameters.
     ///
-    /// An answer that leaves out what we asked the server for is accepted: it only costs memory.
+    /// A response that omits what we requested is accepted: it only costs memory.
     #[doc(hidden)]
-    pub fn accept(&self, answer: &ExtensionParams) -> Result<DeflateParams, UpgradeError> {
-        let refuse = |problem: String| Err(UpgradeError::extension(&answer.name, problem));
-        if answer.name != EXTENSION_NAME {
+    pub fn accept(&self, response: &ExtensionParams) -> Result<DeflateParams, UpgradeError> {
+        let refuse = |problem: String| Err(UpgradeError::extension(&response.name, problem));
+        if response.name != EXTENSION_NAME {
             return refuse("does not match the offer of permessage-deflate".into());
         }
-        let mut agreed = DeflateParams {
+        let mut negotiated = DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover,
             server_no_context_takeover: false,
             client_max_window_bits: self.client_max_window_bits,
             server_max_window_bits: MAX_WINDOW_BITS,
         };
-        for (at, (name, value)) in answer.params.iter().enumerate() {
-            if answer.params[..at].iter().any(|(earlier, _)| earlier == name) {
+        for (at, (name, value)) in response.params.iter().enumerate() {
+            if response.params[..at].iter().any(|(earlier, _)| earlier == name) {
                 return refuse(format!("repeats {name} (RFC 7692 section 7.1)"));
             }
             let (flag, window) = match name.as_str() {
-                "client_no_context_takeover" => (Some(&mut agreed.client_no_context_takeover), None),
-                "server_no_context_takeover" => (Some(&mut agreed.server_no_context_takeover), None),
+                "client_no_context_takeover" => (Some(&mut negotiated.client_no_context_takeover), None),
+                "server_no_context_takeover" => (Some(&mut negotiated.server_no_context_takeover), None),
                 "client_max_window_bits" => {
-                    (None, Some((&mut agreed.client_max_window_bits, self.client_max_window_bits)))
+                    (None, Some((&mut negotiated.client_max_window_bits, self.client_max_window_bits)))
                 }
                 "server_max_window_bits" => {
-                    (None, Some((&mut agreed.server_max_window_bits, self.server_max_window_bits)))
+                    (None, Some((&mut negotiated.server_max_window_bits, self.server_max_window_bits)))
                 }
                 _ => return refuse(format!("has the unknown parameter {name} (RFC 7692 section 7.1)")),
             };
             match (flag, window, value) {
                 (Some(flag), _, None) => *flag = true,
                 (_, Some((bits, offered)), Some(text)) => match window_bits(text) {
-                    Some(answered) if answered <= offered => *bits = answered,
+                    Some(accepted) if accepted <= offered => *bits = accepted,
                     Some(_) => {
                         return refuse(format!(
                             "has {name}={text}, more than was offered (RFC 7692 section 7.1.2)"
@@ -170,7 +170,7 @@ impl DeflateConfig {
                 _ => return refuse(format!("gives {name} no value (RFC 7692 section 7.1.2)")),
             }
         }
-        Ok(agreed)
+        Ok(negotiated)
     }
 }
 

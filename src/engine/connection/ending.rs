@@ -68,7 +68,7 @@ impl Connection {
         let Some(terminal) = terminal else { return };
         self.end_for_socket(terminal, context);
         if let Stage::Live { session, .. } = &self.stage
-            && (session.has_to_write() || session.close_is_out())
+            && (session.has_to_write() || session.close_sent())
         {
             self.linger(context);
         } else {
@@ -111,10 +111,10 @@ impl Connection {
         {
             let mut to_worker = lock(&socket.to_worker);
             if let Stage::Live { session, .. } = &mut self.stage {
-                session.last_words(&mut to_worker.outbox, context.now);
+                session.release_close(&mut to_worker.outbox, context.now);
                 self.base.count_sent(&socket, &to_worker.outbox, session);
             }
-            to_worker.outbox.shut();
+            to_worker.outbox.close();
             to_worker.discard_commands();
             socket.buffered.store(0, Ordering::Relaxed);
             socket.paused.store(false, Ordering::Relaxed);
@@ -173,7 +173,7 @@ impl Connection {
             return;
         }
         if let Stage::Live { stream, session } = &mut self.stage
-            && session.close_is_out()
+            && session.close_sent()
             && !session.has_to_write()
         {
             stream.end();

@@ -35,7 +35,7 @@ impl Connection {
             *deadline += suspended;
         }
         if let Stage::Live { session, .. } = &mut self.stage {
-            session.forgive(suspended, context.now);
+            session.extend_timeouts(suspended, context.now);
         }
     }
 

@@ -183,7 +183,7 @@ impl Connection {
             commands.resolved = None;
         }
         if socket.state() != State::Connecting {
-            to_worker.outbox.shut();
+            to_worker.outbox.close();
             socket.buffered.store(0, Ordering::Relaxed);
             to_worker.queue_while_connecting(&self.plan.settings);
         }

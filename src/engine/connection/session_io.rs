@@ -144,7 +144,7 @@ impl Connection {
             Ok(Some(head)) => {
                 self.skip_body = self.skips_body(&head);
                 let Stage::Live { session, .. } = &mut self.stage else { return false };
-                session.answered(head);
+                session.head_received(head);
                 self.process(context)
             }
             Err(error) => {
@@ -185,7 +185,7 @@ impl Connection {
             let Stage::Live { session, stream } = &mut self.stage else { break false };
             match session.next(stream_frames, context.now) {
                 SessionEvent::Idle => break true,
-                SessionEvent::Again => {}
+                SessionEvent::Progress => {}
                 SessionEvent::Message { message_type, payload } => {
                     got_message = true;
                     if polls {
@@ -266,9 +266,9 @@ impl Connection {
             return false;
         }
         if to_worker.queues_while_connecting {
-            to_worker.outbox.release(session.treatment());
+            to_worker.outbox.release(session.message_encoding());
         } else {
-            to_worker.outbox.reset(session.treatment());
+            to_worker.outbox.reset(session.message_encoding());
             socket.buffered.store(0, Ordering::Relaxed);
         }
         socket.set_state(State::Open);

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
 use super::transport::{Carrier, Transport};
-use crate::engine::http2::{Answer, Joined, Origin};
+use crate::engine::http2::{Joined, Origin, Reply};
 use crate::engine::shared::origins;
 use crate::engine::shared::state::HttpVersion;
 use crate::error::{Error, ErrorKind, Phase};
@@ -31,25 +31,25 @@ impl Connection {
         }
     }
 
-    /// Handles the pool's answer.
-    pub fn pool_answered(&mut self, answer: Answer, context: &mut Context) -> TurnResult {
+    /// Handles the reply of the pool.
+    pub fn pool_replied(&mut self, reply: Reply, context: &mut Context) -> TurnResult {
         if !matches!(self.stage, Stage::AwaitingStream) {
             return TurnResult::Continue;
         }
-        if matches!(answer, Answer::NoExtendedConnect) {
+        if matches!(reply, Reply::NoExtendedConnect) {
             origins::remember_http1(origins::Name::of(&self.request.url));
         }
-        match answer {
-            Answer::Reserved(link) => self.request_upgrade(Carrier::Shared(link), context),
-            Answer::Rejoin => self.obtain_transport(context),
-            Answer::ConnectAlone => {
+        match reply {
+            Reply::Reserved(link) => self.request_upgrade(Carrier::Shared(link), context),
+            Reply::Rejoin => self.obtain_transport(context),
+            Reply::ConnectAlone => {
                 if self.http == HttpVersion::Auto && origins::is_http1(&origins::Name::of(&self.request.url))
                 {
                     self.http = HttpVersion::Http1;
                 }
                 self.connect(context)
             }
-            Answer::NoExtendedConnect => {
+            Reply::NoExtendedConnect => {
                 let url = &self.request.url;
                 let mut message = format!(
                     "{url} speaks HTTP/2, but not WebSockets over it (RFC 8441): its SETTINGS lack \
@@ -61,7 +61,7 @@ impl Connection {
                 let error = Error::new(ErrorKind::Http, Phase::Upgrade, message);
                 self.fail(error, context)
             }
-            Answer::Lost(error) => self.fail(error, context),
+            Reply::Lost(error) => self.fail(error, context),
         }
     }
 

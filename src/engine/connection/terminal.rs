@@ -75,7 +75,7 @@ pub struct Draining {
 pub fn end_without_connection(socket: &Arc<Shared>, error: Error, context: &mut Context) {
     {
         let mut to_worker = lock(&socket.to_worker);
-        to_worker.outbox.shut();
+        to_worker.outbox.close();
         to_worker.discard_commands();
         socket.buffered.store(0, Ordering::Relaxed);
         socket.paused.store(false, Ordering::Relaxed);

@@ -54,7 +54,7 @@ impl Connection {
         let session = match &mut self.stage {
             Stage::Live { session, .. } if was_open => session,
             _ => {
-                to_worker.outbox.shut();
+                to_worker.outbox.close();
                 drop(to_worker);
                 log_lost_in_shutdown(&self.request.url, socket.buffered.load(Ordering::Relaxed));
                 return TurnResult::Finished;
@@ -62,12 +62,12 @@ impl Connection {
         };
         match mode {
             DestroyMode::Discard => {
-                session.leave(&mut to_worker.outbox);
+                session.discard_and_close(&mut to_worker.outbox);
                 drop(to_worker);
                 self.linger(context);
             }
             DestroyMode::Drain { until } => {
-                session.leave_when_sent(&mut to_worker.outbox, context.now);
+                session.drain_and_close(&mut to_worker.outbox, context.now);
                 drop(to_worker);
                 self.draining = Some(Draining { until, moved: true });
                 self.update_drain_deadline(context);

@@ -61,7 +61,7 @@ impl ToWorker {
     /// Nothing can be sent yet.
     pub fn new() -> Self {
         let mut outbox = Outbox::default();
-        outbox.shut();
+        outbox.close();
         Self { outbox, queues_while_connecting: false, commands: None }
     }
 

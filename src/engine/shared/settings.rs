@@ -50,7 +50,7 @@ impl Settings {
             pings: PingSettings {
                 enabled: false,
                 frequency: limits::PING_FREQUENCY,
-                patience: limits::CLOSE_AFTER_NO_MESSAGE,
+                timeout: limits::CLOSE_AFTER_NO_MESSAGE,
             },
             compression: Some(DeflateConfig::default()),
             extensions: Vec::new(),

@@ -278,7 +278,7 @@ impl Shared {
             return;
         }
         to_worker.commands().fault = Some(what);
-        to_worker.outbox.shut();
+        to_worker.outbox.close();
         self.set_state(State::Closing);
         drop(to_worker);
         self.notify();

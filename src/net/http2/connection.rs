@@ -212,7 +212,7 @@ impl Connection {
             return;
         }
         if self.ping_sent.is_some() {
-            self.over_with(error::silent(limits::HTTP2_PING_PATIENCE.as_secs()));
+            self.over_with(error::silent(limits::HTTP2_PING_TIMEOUT.as_secs()));
         } else if let Some(pings) = &mut self.pings {
             // Fails if a ping is outstanding, which serves the same purpose.
             let _ = pings.send_ping(Ping::opaque());
@@ -222,7 +222,7 @@ impl Connection {
     }
 
     /// Restarts all timeouts, after the process was suspended.
-    pub fn forgive(&mut self, now: Instant) {
+    pub fn restart_timeouts(&mut self, now: Instant) {
         self.last_received = now;
         self.ping_sent = self.ping_sent.map(|_| now);
         self.stalled_since = self.stalled_since.map(|_| now);
@@ -289,7 +289,7 @@ impl Connection {
             return None;
         }
         Some(match self.ping_sent {
-            Some(sent) => sent + limits::HTTP2_PING_PATIENCE,
+            Some(sent) => sent + limits::HTTP2_PING_TIMEOUT,
             None => self.last_received + limits::KEEPALIVE_IDLE,
         })
     }

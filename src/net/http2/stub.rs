@@ -55,7 +55,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, _now: Instant) {
         match *self {}
     }
-    pub fn forgive(&mut self, _now: Instant) {
+    pub fn restart_timeouts(&mut self, _now: Instant) {
         match *self {}
     }
     pub fn with_tcp<R>(&mut self, _act: impl FnOnce(&mut mio::net::TcpStream) -> R) -> R {

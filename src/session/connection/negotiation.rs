@@ -17,31 +17,31 @@ use crate::wire::violation::Violation;
 
 impl Session {
     /// Applies the extensions that the server accepted.
-    pub(super) fn agree(&mut self, extensions: &str) -> Result<(), UpgradeError> {
+    pub(super) fn apply_extensions(&mut self, extensions: &str) -> Result<(), UpgradeError> {
         let Some(offer) = self.offer.take() else { return Ok(()) };
         let mut chain = Chain::default();
         let mut deflate = false;
-        for answer in parse_extensions(extensions)? {
-            if chain.agree(&offer.extensions, &answer, &element(&answer), deflate)? {
+        for response in parse_extensions(extensions)? {
+            if chain.accept(&offer.extensions, &response, &element(&response), deflate)? {
                 continue;
             }
             if let Some(config) = &offer.compression
-                && answer.name.eq_ignore_ascii_case(EXTENSION_NAME)
+                && response.name.eq_ignore_ascii_case(EXTENSION_NAME)
             {
                 if chain.rsv() & RSV1 != 0 {
                     let problem = "another extension owns its reserved bit".to_owned();
                     return Err(UpgradeError::Extension { name: EXTENSION_NAME.to_owned(), problem });
                 }
-                let params = config.accept(&answer)?;
+                let params = config.accept(&response)?;
                 self.inbound.set_inflater(Box::new(Inflater::new(&params)));
                 self.rest.sending.set_deflater(Box::new(Deflater::new(&params, config.level)));
-                self.treatment.compress_from =
+                self.encoding.compress_from =
                     Some(u32::try_from(config.min_size_to_compress).unwrap_or(u32::MAX));
                 deflate = true;
             }
         }
         if !chain.is_empty() {
-            self.treatment.extended = true;
+            self.encoding.extended = true;
             self.inbound.set_extensions(chain.rsv(), chain.is_always());
             let chain = Arc::new(chain);
             self.rest.sending.set_extensions(chain.clone());
@@ -81,9 +81,9 @@ impl Rest {
 }
 
 /// Formats an element of the server's response.
-fn element(answer: &ExtensionParams) -> String {
-    let mut text = answer.name.clone();
-    for (name, value) in &answer.params {
+fn element(response: &ExtensionParams) -> String {
+    let mut text = response.name.clone();
+    for (name, value) in &response.params {
         text.push_str("; ");
         text.push_str(name);
         if let Some(value) = value {

@@ -27,15 +27,15 @@ impl Session {
         }
     }
 
-    /// Extends all timeouts by `away`, after the process was suspended.
-    pub fn forgive(&mut self, away: Duration, now: Instant) {
+    /// Extends all timeouts by the given duration, after the process was suspended.
+    pub fn extend_timeouts(&mut self, by: Duration, now: Instant) {
         if let Some(deadline) = &mut self.rest.deadline {
-            *deadline += away;
+            *deadline += by;
         }
         if let Some(since) = &mut self.rest.stalled_since {
             *since = now;
         }
-        self.rest.keepalive.forgive(now);
+        self.rest.keepalive.restart_timeouts(now);
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> SessionEvent<'static> {
@@ -57,9 +57,9 @@ impl Session {
                     self.rest.pings_sent += 1;
                     self.rest.sending.ping(&payload);
                 }
-                Due::Lost(patience) => {
+                Due::Lost(timeout) => {
                     let message =
-                        format!("the peer did not respond within {} ms after a ping", patience.as_millis());
+                        format!("the peer did not respond within {} ms after a ping", timeout.as_millis());
                     return self.ended(Some(Error::new(ErrorKind::PingTimeout, Phase::Open, message)));
                 }
             }

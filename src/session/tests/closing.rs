@@ -197,7 +197,7 @@ fn held_close_frame_waits_for_release() {
     driver.flush();
     assert_eq!(driver.sent().len(), 2, "one close frame is enough");
     driver.send(Text, b"last", 1000);
-    driver.session.last_words(&mut driver.outbox, driver.now);
+    driver.session.release_close(&mut driver.outbox, driver.now);
     assert!(matches!(driver.over(), Event::Failed(_)));
     assert_eq!(driver.sent_close().0, 1002);
     assert_eq!(driver.sent()[2].payload, b"last");
@@ -212,7 +212,7 @@ fn close_frame_does_not_wait_for_much_queued_data() {
     driver.flush();
     driver.send(Binary, &[2; 400_000], 1 << 20);
     driver.feed(&[0x83, 0], &mut Pieces::Whole);
-    driver.session.last_words(&mut driver.outbox, driver.now);
+    driver.session.release_close(&mut driver.outbox, driver.now);
     driver.network_takes = usize::MAX;
     assert!(matches!(driver.over(), Event::Failed(_)));
     assert_eq!(driver.sent_close().0, 1002);
@@ -232,7 +232,7 @@ fn leaving_sends_one_close_frame_at_any_interruption() {
         driver.close(1000, "ours");
         driver.network_takes = cut;
         driver.flush();
-        driver.session.leave(&mut driver.outbox);
+        driver.session.discard_and_close(&mut driver.outbox);
         driver.network_takes = usize::MAX;
         driver.flush();
         assert!(driver.session.is_done());
@@ -312,7 +312,7 @@ fn data_queued_after_close_is_not_sent() {
 #[test]
 fn silent_peer_is_pinged_and_then_lost() {
     let pings =
-        PingSettings { enabled: true, frequency: Duration::from_secs(1), patience: Duration::from_secs(2) };
+        PingSettings { enabled: true, frequency: Duration::from_secs(1), timeout: Duration::from_secs(2) };
     let mut driver = Driver::with(&Settings { pings, ..settings() });
     for n in 1..=10 {
         driver.pass(Duration::from_secs(n) - driver.elapsed());
@@ -339,7 +339,7 @@ fn silent_peer_is_pinged_and_then_lost() {
 #[test]
 fn pings_stop_when_closing_starts() {
     let pings =
-        PingSettings { enabled: true, frequency: Duration::from_secs(1), patience: Duration::from_secs(2) };
+        PingSettings { enabled: true, frequency: Duration::from_secs(1), timeout: Duration::from_secs(2) };
     let mut driver = Driver::with(&Settings { pings, ..settings() });
     driver.close(1000, "");
     driver.flush();

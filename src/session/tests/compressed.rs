@@ -25,7 +25,7 @@ fn compressing(max_message_size: usize) -> Driver {
     response.extend_from_slice(b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
     driver.feed(&response, &mut Pieces::Whole);
     assert_eq!(std::mem::take(&mut driver.events), [Event::Opened]);
-    driver.outbox.reset(driver.session.treatment());
+    driver.outbox.reset(driver.session.message_encoding());
     driver
 }
 

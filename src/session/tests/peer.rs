@@ -22,7 +22,7 @@ pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
 pub const PINGS_OFF: PingSettings =
-    PingSettings { enabled: false, frequency: Duration::from_secs(1), patience: Duration::from_secs(2) };
+    PingSettings { enabled: false, frequency: Duration::from_secs(1), timeout: Duration::from_secs(2) };
 
 /// An event, with an own copy of its data.
 #[derive(Clone, Debug, PartialEq)]
@@ -323,7 +323,7 @@ impl Driver {
         loop {
             let event = match self.session.next(self.stream, self.now) {
                 SessionEvent::Idle => return,
-                SessionEvent::Again => continue,
+                SessionEvent::Progress => continue,
                 event => {
                     if let (Some(kept), SessionEvent::Message { payload, .. }) = (&mut self.kept, &event) {
                         kept.push((payload.segment(), payload.bytes().to_vec()));
@@ -469,7 +469,7 @@ impl Driver {
 
 fn owned(event: SessionEvent<'_>) -> Option<Event> {
     Some(match event {
-        SessionEvent::Idle | SessionEvent::Again => return None,
+        SessionEvent::Idle | SessionEvent::Progress => return None,
         SessionEvent::Opened { .. } => Event::Opened,
         SessionEvent::Refused { error, head, body } => {
             Event::Refused { error, status: head.map(|head| head.status), body }

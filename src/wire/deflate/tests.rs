@@ -310,18 +310,18 @@ fn offer_contains_only_requested_parameters() {
     }
 }
 
-fn answer(config: &DeflateConfig, params: &str) -> Result<DeflateParams, String> {
-    let answer = parse_extensions(&format!("permessage-deflate{params}")).unwrap().remove(0);
-    config.accept(&answer).map_err(|error| error.to_string())
+fn accept(config: &DeflateConfig, params: &str) -> Result<DeflateParams, String> {
+    let response = parse_extensions(&format!("permessage-deflate{params}")).unwrap().remove(0);
+    config.accept(&response).map_err(|error| error.to_string())
 }
 
 #[test]
 fn valid_response_is_accepted() {
     let config = DeflateConfig::default();
-    assert_eq!(answer(&config, ""), Ok(PLAIN));
-    assert_eq!(answer(&config, "; client_no_context_takeover; server_no_context_takeover"), Ok(NO_TAKEOVER));
+    assert_eq!(accept(&config, ""), Ok(PLAIN));
+    assert_eq!(accept(&config, "; client_no_context_takeover; server_no_context_takeover"), Ok(NO_TAKEOVER));
     assert_eq!(
-        answer(&config, "; server_max_window_bits=8; client_max_window_bits=\"9\""),
+        accept(&config, "; server_max_window_bits=8; client_max_window_bits=\"9\""),
         Ok(DeflateParams { client_max_window_bits: 9, server_max_window_bits: 8, ..PLAIN })
     );
     let lean = DeflateConfig {
@@ -332,7 +332,7 @@ fn valid_response_is_accepted() {
     };
     // Our own promise holds even if the server does not repeat it.
     assert_eq!(
-        answer(&lean, ""),
+        accept(&lean, ""),
         Ok(DeflateParams { client_no_context_takeover: true, client_max_window_bits: 10, ..PLAIN })
     );
 }
@@ -358,7 +358,7 @@ fn invalid_response_is_rejected_with_reason() {
         ("; client_max_window_bits=13", "more than was offered"),
         ("; server_max_window_bits=13", "more than was offered"),
     ] {
-        let error = answer(&config, params).unwrap_err();
+        let error = accept(&config, params).unwrap_err();
         assert!(error.contains(words), "{params}: {error}");
     }
     let other = ExtensionParams { name: "x-deflate".into(), params: vec![] };

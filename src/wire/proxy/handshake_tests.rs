@@ -4,26 +4,33 @@ fn handshake(proxy: &str, host: &str, port: u16) -> ProxyHandshake {
     ProxyHandshake::new(Proxy::parse(proxy).unwrap(), host, port, None, "Game/1").unwrap()
 }
 
-/// Runs the handshake with a proxy that sends `answers`, one per client message, byte by byte. Returns the
-/// client's messages and what was received through the tunnel with the last answer.
-fn talk(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> Result<(Vec<Vec<u8>>, Vec<u8>), ProxyError> {
-    let mut said = vec![handshake.start()];
-    for (at, answer) in answers.iter().enumerate() {
+/// Runs the handshake with a proxy that sends `responses`, one per client message, byte by byte. Returns the
+/// client's messages and what was received through the tunnel with the last response.
+fn run_handshake(
+    handshake: &mut ProxyHandshake,
+    responses: &[&[u8]],
+) -> Result<(Vec<Vec<u8>>, Vec<u8>), ProxyError> {
+    let mut sent = vec![handshake.start()];
+    for (at, response) in responses.iter().enumerate() {
         let mut pending = Vec::new();
-        for (place, byte) in answer.iter().enumerate() {
+        for (place, byte) in response.iter().enumerate() {
             pending.push(*byte);
             match handshake.feed(&pending)? {
                 ProxyStep::NeedMore { consumed } => drop(pending.drain(..consumed)),
                 ProxyStep::Send { consumed, bytes } => {
-                    assert_eq!((consumed, place + 1), (pending.len(), answer.len()), "sent before its turn");
-                    said.push(bytes);
+                    assert_eq!(
+                        (consumed, place + 1),
+                        (pending.len(), response.len()),
+                        "sent before its turn"
+                    );
+                    sent.push(bytes);
                 }
                 ProxyStep::Done { consumed } => {
-                    assert_eq!(at + 1, answers.len());
+                    assert_eq!(at + 1, responses.len());
                     assert_eq!(consumed, pending.len());
                     // The rest belongs to the tunnel.
                     assert_eq!(handshake.feed(b"more"), Ok(ProxyStep::Done { consumed: 0 }));
-                    return Ok((said, answer[place + 1..].to_vec()));
+                    return Ok((sent, response[place + 1..].to_vec()));
                 }
             }
         }
@@ -31,8 +38,8 @@ fn talk(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> Result<(Vec<Vec<u8
     panic!("the handshake did not end");
 }
 
-fn refusal(handshake: &mut ProxyHandshake, answers: &[&[u8]]) -> ProxyError {
-    talk(handshake, answers).unwrap_err()
+fn refusal(handshake: &mut ProxyHandshake, responses: &[&[u8]]) -> ProxyError {
+    run_handshake(handshake, responses).unwrap_err()
 }
 
 #[test]
@@ -55,16 +62,16 @@ fn connect_request_has_target_and_credentials() {
 
 #[test]
 fn any_success_opens_tunnel_and_later_bytes_belong_to_it() {
-    for answer in [
+    for response in [
         "HTTP/1.0 200 Connection established\r\n\r\n",
         "HTTP/1.1 200\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 299 x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX-Policy: a;\r\n b\r\n\r\n",
         "HTTP/1.1 200 OK\nX-Policy: a;\n\tb\n\n",
     ] {
-        let both = [answer.as_bytes(), b"\x16\x03"].concat();
-        let (said, through) = talk(&mut handshake("p", "h", 443), &[&both]).unwrap();
-        assert_eq!((said.len(), through.as_slice()), (1, &b"\x16\x03"[..]), "{answer}");
+        let both = [response.as_bytes(), b"\x16\x03"].concat();
+        let (sent, through) = run_handshake(&mut handshake("p", "h", 443), &[&both]).unwrap();
+        assert_eq!((sent.len(), through.as_slice()), (1, &b"\x16\x03"[..]), "{response}");
     }
     let mut at_once = handshake("p", "h", 443);
     assert_eq!(at_once.feed(b"HTTP/1.1 200 x\r\n\r\nmore"), Ok(ProxyStep::Done { consumed: 18 }));
@@ -82,8 +89,8 @@ fn http_proxy_refusal_has_advice() {
         ("http://p", "HTTP/1.1 302 x", false, "redirects"),
         ("http://p", "HTTP/1.1 101 x", false, "no tunnel"),
     ] {
-        let answer = format!("{line}\r\nServer: x\r\n\r\n");
-        let error = refusal(&mut handshake(proxy, "h", 443), &[answer.as_bytes()]);
+        let response = format!("{line}\r\nServer: x\r\n\r\n");
+        let error = refusal(&mut handshake(proxy, "h", 443), &[response.as_bytes()]);
         assert_eq!((error.status.to_string().as_str(), error.retriable), (&line[9..12], retriable));
         assert!(error.message.starts_with("the proxy p:80, asked for h:443, answered "), "{error}");
         assert!(error.message.contains(words), "{line}: {error}");
@@ -103,55 +110,57 @@ fn misbehaving_http_proxy_is_rejected() {
 #[test]
 fn head_received_byte_by_byte_is_parsed_at_its_end() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(60_000));
-    let (_, through) = talk(&mut handshake("p", "h", 80), &[long.as_bytes()]).unwrap();
+    let (_, through) = run_handshake(&mut handshake("p", "h", 80), &[long.as_bytes()]).unwrap();
     assert_eq!(through, b"");
 
     // Parsing at every byte would detect the line without a colon at once.
     let mut proxy = handshake("p", "h", 80);
     let start = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(100));
-    let answers = [start.clone(), start.clone() + "no colon\r\n", start + "no colon\r\n\r\n"];
+    let responses = [start.clone(), start.clone() + "no colon\r\n", start + "no colon\r\n\r\n"];
     let waits = Ok(ProxyStep::NeedMore { consumed: 0 });
-    assert_eq!(proxy.feed(answers[0].as_bytes()), waits);
-    assert_eq!(proxy.feed(answers[1].as_bytes()), waits);
-    assert!(proxy.feed(answers[2].as_bytes()).is_err());
+    assert_eq!(proxy.feed(responses[0].as_bytes()), waits);
+    assert_eq!(proxy.feed(responses[1].as_bytes()), waits);
+    assert!(proxy.feed(responses[2].as_bytes()).is_err());
 }
 
 #[test]
 fn socks5_request_has_name_or_address() {
     let ok = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    let (said, through) =
-        talk(&mut handshake("socks5h://p", "example.com", 443), &[&[5, 0], &[&ok[..], b"x"].concat()])
-            .unwrap();
-    assert_eq!(said, [vec![5, 1, 0], b"\x05\x01\x00\x03\x0Bexample.com\x01\xBB".to_vec()]);
+    let (sent, through) = run_handshake(
+        &mut handshake("socks5h://p", "example.com", 443),
+        &[&[5, 0], &[&ok[..], b"x"].concat()],
+    )
+    .unwrap();
+    assert_eq!(sent, [vec![5, 1, 0], b"\x05\x01\x00\x03\x0Bexample.com\x01\xBB".to_vec()]);
     assert_eq!(through, b"x");
 
-    let (said, _) = talk(&mut handshake("socks5h://p", "::1", 80), &[&[5, 0], &ok]).unwrap();
-    assert_eq!(said[1][..4], [5, 1, 0, 4]);
-    assert_eq!(said[1][4..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 80]);
+    let (sent, _) = run_handshake(&mut handshake("socks5h://p", "::1", 80), &[&[5, 0], &ok]).unwrap();
+    assert_eq!(sent[1][..4], [5, 1, 0, 4]);
+    assert_eq!(sent[1][4..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 80]);
 
     let proxy = Proxy::parse("socks5://p").unwrap();
     let resolved = Some("10.1.2.3".parse().unwrap());
     let mut by_address = ProxyHandshake::new(proxy, "example.com", 80, resolved, "").unwrap();
-    let (said, _) = talk(&mut by_address, &[&[5, 0], &ok]).unwrap();
-    assert_eq!(said[1], [5, 1, 0, 1, 10, 1, 2, 3, 0, 80]);
+    let (sent, _) = run_handshake(&mut by_address, &[&[5, 0], &ok]).unwrap();
+    assert_eq!(sent[1], [5, 1, 0, 1, 10, 1, 2, 3, 0, 80]);
 }
 
 #[test]
 fn socks5_authenticates_if_required() {
     let reply = b"\x05\x00\x00\x03\x04name\x12\x34";
     let mut login = handshake("socks5h://bob:secret@p", "h", 1);
-    let (said, _) = talk(&mut login, &[&[5, 2], &[1, 0], reply]).unwrap();
-    assert_eq!(said[..2], [vec![5, 2, 0, 2], b"\x01\x03bob\x06secret".to_vec()]);
-    assert_eq!(said[2], b"\x05\x01\x00\x03\x01h\x00\x01");
+    let (sent, _) = run_handshake(&mut login, &[&[5, 2], &[1, 0], reply]).unwrap();
+    assert_eq!(sent[..2], [vec![5, 2, 0, 2], b"\x01\x03bob\x06secret".to_vec()]);
+    assert_eq!(sent[2], b"\x05\x01\x00\x03\x01h\x00\x01");
 
     let six = [&[5, 0, 0, 4][..], &[0; 18]].concat();
     let mut not_asked = handshake("socks5h://bob:secret@p", "h", 1);
-    assert_eq!(talk(&mut not_asked, &[&[5, 0], &six]).unwrap().0.len(), 2);
+    assert_eq!(run_handshake(&mut not_asked, &[&[5, 0], &six]).unwrap().0.len(), 2);
 }
 
 #[test]
 fn socks5_proxy_refusal_has_advice() {
-    for (proxy, answers, retriable, words) in [
+    for (proxy, responses, retriable, words) in [
         ("socks5://p", &[&[5, 0xFF][..]][..], false, "requires credentials"),
         ("socks5://u:w@p", &[&[5, 0xFF]], false, "neither"),
         ("socks5://p", &[&[5, 2]], false, "not offered"),
@@ -167,10 +176,10 @@ fn socks5_proxy_refusal_has_advice() {
         ("socks5://p", &[&[5, 0], &[4]], false, "does not speak SOCKS5"),
         ("socks5://p", &[&[5, 0], &[5, 0, 0, 2]], false, "type of address"),
     ] {
-        let error = refusal(&mut handshake(proxy, "h", 443), answers);
-        assert_eq!((error.status, error.retriable), (0, retriable), "{answers:?}");
+        let error = refusal(&mut handshake(proxy, "h", 443), responses);
+        assert_eq!((error.status, error.retriable), (0, retriable), "{responses:?}");
         assert!(error.message.starts_with("the proxy p:1080, asked for h:443, "), "{error}");
-        assert!(error.message.contains(words), "{answers:?}: {error}");
+        assert!(error.message.contains(words), "{responses:?}: {error}");
     }
     let proxy = Proxy::parse("socks5h://p").unwrap();
     assert!(ProxyHandshake::new(proxy, &"h".repeat(256), 1, None, "").is_err());

@@ -7,7 +7,7 @@ use h2::Reason;
 
 use super::harness::{Harness, connect, pattern, read, received, write};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{HTTP2_PING_PATIENCE, KEEPALIVE_IDLE};
+use crate::limits::{HTTP2_PING_TIMEOUT, KEEPALIVE_IDLE};
 use crate::net::http2::{Http2Stream, Status};
 use crate::net::stream::ReadOutcome;
 
@@ -157,14 +157,14 @@ fn silent_connection_is_pinged_and_then_closed() {
     harness.now += KEEPALIVE_IDLE;
     assert_eq!(harness.client.deadline().map(|deadline| deadline <= harness.now), Some(true));
     harness.client.handle_timeout(harness.now);
-    assert_eq!(harness.client.deadline(), Some(harness.now + HTTP2_PING_PATIENCE));
+    assert_eq!(harness.client.deadline(), Some(harness.now + HTTP2_PING_TIMEOUT));
     let idle_again = harness.now + KEEPALIVE_IDLE;
     harness.until(|harness| harness.client.deadline() == Some(idle_again));
     // No response closes the connection.
     harness.now = idle_again;
     harness.client.handle_timeout(harness.now);
     harness.client_turn();
-    harness.now += HTTP2_PING_PATIENCE;
+    harness.now += HTTP2_PING_TIMEOUT;
     harness.client.handle_timeout(harness.now);
     harness.client_turn();
     let error = read(&mut stream).unwrap_err();
