@@ -59,7 +59,7 @@ pub fn end(id: u64) {
 /// Allocates a block of at least `size` bytes, with one reference for the caller.
 pub fn get(size: usize) -> Result<Leased, CallError> {
     if size > limits::MAX_MESSAGE_SIZE_CEILING - limits::HEADROOM {
-        return Err(CallError::new(Code::TooLarge, "no message can be that large"));
+        return Err(CallError::new(Code::TooLarge, "the size must be less than 2 GiB"));
     }
     let mut writer =
         segment::take(size + limits::HEADROOM).map_err(|OutOfMemory| CallError::out_of_memory())?;
@@ -77,7 +77,7 @@ pub fn retain(id: u64) -> Result<(), CallError> {
                 lease.caller_refs = count;
                 Ok(())
             }
-            None => Err(CallError::state("the segment is retained four billion times")),
+            None => Err(CallError::state("the segment's reference count is at its maximum")),
         })
         .unwrap_or_else(|| Err(stale()))
 }

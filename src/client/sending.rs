@@ -68,7 +68,7 @@ impl Socket {
         self.send_segment(MessageType::Binary, segment)
     }
 
-    /// Sends a ping with a payload of at most 125 bytes. The answer runs [`on_pong`](Socket::on_pong).
+    /// Sends a ping with a payload of at most 125 bytes. The pong runs [`on_pong`](Socket::on_pong).
     ///
     /// Returns [`WouldBlock`](Code::WouldBlock) when 16 pings are queued.
     pub fn ping(&self, payload: &[u8]) -> Result<(), CallError> {
@@ -76,7 +76,7 @@ impl Socket {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(CallError::new(
                 Code::TooLarge,
-                "a ping has at most 125 bytes (RFC 6455 section 5.5)",
+                "a ping payload must be at most 125 bytes (RFC 6455 section 5.5)",
             ));
         }
         let payload = Segment::copy_of(payload).map_err(|_| CallError::out_of_memory())?;
@@ -86,10 +86,7 @@ impl Socket {
         }
         let waiting = &mut to_worker.commands().user_pings;
         if waiting.len() >= MAX_WAITING_PINGS {
-            return Err(CallError::new(
-                Code::WouldBlock,
-                "too many pings wait to be sent; nothing was queued",
-            ));
+            return Err(CallError::new(Code::WouldBlock, "too many pings are queued; this one was not"));
         }
         waiting.push_back(payload);
         drop(to_worker);
@@ -140,7 +137,7 @@ impl Socket {
 fn check_size(len: usize) -> Result<(), CallError> {
     // Framing must fit beside the payload in one block.
     if len > MAX_MESSAGE_SIZE_CEILING / 2 {
-        return Err(CallError::new(Code::TooLarge, "a message has at most 1 GiB"));
+        return Err(CallError::new(Code::TooLarge, "the message must be less than 1 GiB"));
     }
     Ok(())
 }

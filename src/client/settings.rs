@@ -39,14 +39,14 @@ impl Socket {
     pub fn add_protocol(&self, protocol: &str) -> Result<(), CallError> {
         if !is_token(protocol) {
             return Err(CallError::argument(
-                "a subprotocol is a token: letters, digits and !#$%&'*+-.^_`|~ (RFC 6455 section 4.1)",
+                "a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~ (RFC 6455 section 4.1)",
             ));
         }
         self.try_while_closed(|settings| {
             let protocols = &mut settings.change_request().protocols;
             if protocols.iter().any(|offered| offered == protocol) {
                 return Err(CallError::argument(
-                    "the subprotocol is offered already (RFC 6455 section 4.1 wants each once)",
+                    "the subprotocol was added before; each must be unique (RFC 6455 section 4.1)",
                 ));
             }
             if protocols.len() >= limits::MAX_REQUEST_HEADERS {
@@ -79,7 +79,7 @@ impl Socket {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte);
         if token.is_empty() || !token.bytes().all(legal) {
             return Err(CallError::argument(
-                "a bearer token has letters, digits and -._~+/= only (RFC 6750 section 2.1)",
+                "a bearer token must contain only letters, digits and -._~+/= (RFC 6750 section 2.1)",
             ));
         }
         self.set_authorization(&format!("Bearer {token}"))
@@ -91,7 +91,9 @@ impl Socket {
     pub fn set_max_fragment_size(&self, bytes: usize) -> Result<(), CallError> {
         self.living()?;
         if !(limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
-            return Err(CallError::argument("a fragment has at least 16 bytes and less than 2 GiB"));
+            return Err(CallError::argument(
+                "the fragment size must be at least 16 bytes and less than 2 GiB",
+            ));
         }
         self.0.fragment_size.store(bytes, Ordering::Relaxed);
         Ok(())
@@ -102,7 +104,9 @@ impl Socket {
     /// A larger one closes the connection with code 1009 and ends it with an error.
     pub fn set_max_message_size(&self, bytes: usize) -> Result<(), CallError> {
         if !(1..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
-            return Err(CallError::argument("the largest message has at least 1 byte and less than 2 GiB"));
+            return Err(CallError::argument(
+                "the message size limit must be at least 1 byte and less than 2 GiB",
+            ));
         }
         self.while_closed(|settings| settings.max_message_size = bytes)
     }
@@ -120,7 +124,7 @@ impl Socket {
     pub fn set_ping_frequency(&self, milliseconds: u32) -> Result<(), CallError> {
         let frequency = Duration::from_millis(milliseconds.into());
         if frequency < limits::MIN_PING_FREQUENCY {
-            return Err(CallError::argument("the ping frequency is at least 10 ms"));
+            return Err(CallError::argument("the ping frequency must be at least 10 ms"));
         }
         self.change_pings(|pings| pings.frequency = frequency)
     }
@@ -129,7 +133,7 @@ impl Socket {
     /// Takes effect at any time.
     pub fn set_close_after_no_message(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
-            return Err(CallError::argument("a peer needs some time to answer: at least 1 ms"));
+            return Err(CallError::argument("the ping timeout must be at least 1 ms"));
         }
         self.change_pings(|pings| pings.timeout = Duration::from_millis(milliseconds.into()))
     }
@@ -137,7 +141,7 @@ impl Socket {
     /// Sets the timeout from [`open`](Socket::open) to the open event, over all phases (default 20000 ms).
     pub fn set_connect_timeout(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
-            return Err(CallError::argument("connecting takes some time: at least 1 ms"));
+            return Err(CallError::argument("the connect timeout must be at least 1 ms"));
         }
         self.while_closed(|settings| settings.connect_timeout = Duration::from_millis(milliseconds.into()))
     }
@@ -145,7 +149,7 @@ impl Socket {
     /// Sets the timeout of the closing handshake (default 5000 ms).
     pub fn set_close_timeout(&self, milliseconds: u32) -> Result<(), CallError> {
         if milliseconds == 0 {
-            return Err(CallError::argument("a closing handshake takes some time: at least 1 ms"));
+            return Err(CallError::argument("the close timeout must be at least 1 ms"));
         }
         self.while_closed(|settings| settings.close_timeout = Duration::from_millis(milliseconds.into()))
     }
@@ -223,7 +227,7 @@ impl Socket {
     pub fn add_extension(&self, extension: Arc<dyn Extension>) -> Result<(), CallError> {
         self.try_while_closed(|settings| {
             if extension.rsv() > 7 {
-                return Err(CallError::argument("there are three reserved bits: 4, 2 and 1"));
+                return Err(CallError::argument("the reserved bits must be a combination of 4, 2 and 1"));
             }
             if settings.extensions.len() >= limits::MAX_EXTENSIONS {
                 return Err(CallError::new(Code::TooLarge, "too many extensions"));
@@ -238,14 +242,14 @@ impl Socket {
     pub fn set_context(&self, key: &str, value: Option<&str>) -> Result<(), CallError> {
         self.living()?;
         if key.is_empty() || key.len() > 64 || value.is_some_and(|value| value.len() > 256) {
-            return Err(CallError::argument("a context key has 1 to 64 bytes, its value at most 256"));
+            return Err(CallError::argument("a context key must be 1 to 64 bytes, its value at most 256"));
         }
         let mut settings = lock(&self.0.settings);
         let context = &mut Arc::make_mut(&mut settings).context;
         context.retain(|(known, _)| known != key);
         if let Some(value) = value {
             if context.len() >= 32 {
-                return Err(CallError::new(Code::TooLarge, "a socket has at most 32 context pairs"));
+                return Err(CallError::new(Code::TooLarge, "a socket must have at most 32 context keys"));
             }
             context.push((key.to_owned(), value.to_owned()));
         }

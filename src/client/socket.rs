@@ -41,7 +41,7 @@ impl Socket {
     /// Returns the socket with this ID, or [`InvalidHandle`](Code::InvalidHandle) if there is none.
     pub fn from_id(id: u64) -> Result<Socket, CallError> {
         sockets::find(id).ok_or_else(|| {
-            CallError::new(Code::InvalidHandle, "there is no such socket: it was destroyed, or never made")
+            CallError::new(Code::InvalidHandle, "the socket was destroyed, or its handle was never valid")
         })
     }
 
@@ -91,13 +91,13 @@ impl Socket {
         let code = if code == 0 { NORMAL } else { code };
         if !may_send(code) {
             return Err(CallError::argument(format!(
-                "{code} is no close code that may be sent: 1000-1003, 1007-1014 and 3000-4999 are (RFC 6455 section 7.4)"
+                "the close code {code} must be 1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 section 7.4)"
             )));
         }
         if reason.len() > MAX_CLOSE_REASON {
             return Err(CallError::new(
                 Code::TooLarge,
-                "a close reason has at most 123 bytes (RFC 6455 section 5.5.1)",
+                "a close reason must be at most 123 bytes (RFC 6455 section 5.5.1)",
             ));
         }
         let mut to_worker = lock(&self.0.to_worker);
@@ -254,7 +254,7 @@ impl Socket {
             EventType::IncompleteFrame => &self.0.frames_enabled,
             _ => {
                 return Err(CallError::argument(
-                    "only request and incomplete-frame events are switched; the others always come",
+                    "only request and incomplete-frame events can be enabled; the others always are",
                 ));
             }
         };

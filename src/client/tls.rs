@@ -95,5 +95,5 @@ impl Tls {
 }
 
 fn stale() -> CallError {
-    CallError::new(Code::InvalidHandle, "there are no such TLS settings: they were destroyed, or never made")
+    CallError::new(Code::InvalidHandle, "the TLS settings were destroyed, or their handle was never valid")
 }

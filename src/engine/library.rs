@@ -191,7 +191,10 @@ pub fn destroy(socket: &Arc<Shared>, mode: DestroyMode) {
 
 fn launch(config: Config) -> Result<Arc<Library>, CallError> {
     if config.worker_threads > limits::MAX_WORKER_THREADS {
-        return Err(CallError::argument(format!("at most {} worker threads", limits::MAX_WORKER_THREADS)));
+        return Err(CallError::argument(format!(
+            "worker_threads must be at most {}",
+            limits::MAX_WORKER_THREADS
+        )));
     }
     let count = match config.worker_threads {
         0 => limits::WORKER_THREADS,

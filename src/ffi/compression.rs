@@ -64,7 +64,7 @@ pub unsafe extern "C" fn fw_socket_set_compression(
         let settings = unsafe { sized::read(settings) }?;
         let bits = |bits: u32| {
             u8::try_from(bits)
-                .map_err(|_| CallError::argument("window bits go from 8 to 15 (RFC 7692 section 7.1.2)"))
+                .map_err(|_| CallError::argument("window bits must be 8 to 15 (RFC 7692 section 7.1.2)"))
         };
         socket.set_compression(Some(Compression {
             level: settings.level,

@@ -229,7 +229,7 @@ impl Extension for CExtension {
         let Some(parse) = self.functions.parse_negotiation else { return Ok(()) };
         // SAFETY: the text lives for the call; the caller of fw_socket_add_extension promises the rest.
         match unsafe { parse(element.as_ptr().cast(), element.len(), self.user_data.get()) } {
-            0 => Err(format!("it rejected the server's parameters \"{element}\"")),
+            0 => Err(format!("the extension rejected the parameters \"{element}\"")),
             _ => Ok(()),
         }
     }
@@ -238,7 +238,7 @@ impl Extension for CExtension {
         let Some(header) = self.functions.frame_header else { return Ok(self.rsv()) };
         // SAFETY: the frame lives for the call; the caller of fw_socket_add_extension promises the rest.
         let bits = unsafe { header(&frame(piece), self.user_data.get()) };
-        u8::try_from(bits).map_err(|_| "it set reserved bits that do not exist".to_owned())
+        u8::try_from(bits).map_err(|_| "it set invalid reserved bits".to_owned())
     }
 
     fn encode(&self, piece: Piece, payload: &[u8]) -> Result<Option<Segment>, String> {

@@ -5,8 +5,8 @@
 //!   receiving  message ◄── first ◄── second ◄── … ◄── permessage-deflate ◄── frames
 //! ```
 //!
-//! Each extension owns reserved bits, which mark the messages that it has transformed; one without reserved
-//! bits transforms every message. Two extensions that own the same bit cannot be negotiated together.
+//! Each extension uses reserved bits, which mark the messages that it has transformed; one without reserved
+//! bits transforms every message. Two extensions that use the same bit cannot be negotiated together.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ impl Chain {
         let failed = |problem: String| UpgradeError::Extension { name: name.clone(), problem };
         let taken = self.rsv | if deflate { RSV1 } else { 0 };
         if extension.rsv() & taken != 0 {
-            return Err(failed("it owns a reserved bit that another extension owns already".into()));
+            return Err(failed("it uses a reserved bit that another extension uses".into()));
         }
         extension.accept(element).map_err(failed)?;
         self.rsv |= extension.rsv();
@@ -105,7 +105,7 @@ impl Chain {
             let own = extension.rsv();
             let mark = extension.mark(piece)?;
             if mark & !own != 0 {
-                return Err("it set a reserved bit that it does not own".into());
+                return Err("it set a reserved bit that it does not use".into());
             }
             if mark != 0 || own == 0 {
                 piece.rsv |= mark;

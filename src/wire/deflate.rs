@@ -128,7 +128,7 @@ impl DeflateConfig {
     pub fn accept(&self, response: &ExtensionParams) -> Result<DeflateParams, UpgradeError> {
         let refuse = |problem: String| Err(UpgradeError::extension(&response.name, problem));
         if response.name != EXTENSION_NAME {
-            return refuse("does not match the offer of permessage-deflate".into());
+            return refuse("it does not match the offer of permessage-deflate".into());
         }
         let mut negotiated = DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover,
@@ -138,7 +138,7 @@ impl DeflateConfig {
         };
         for (at, (name, value)) in response.params.iter().enumerate() {
             if response.params[..at].iter().any(|(earlier, _)| earlier == name) {
-                return refuse(format!("repeats {name} (RFC 7692 section 7.1)"));
+                return refuse(format!("it repeats {name} (RFC 7692 section 7.1)"));
             }
             let (flag, window) = match name.as_str() {
                 "client_no_context_takeover" => (Some(&mut negotiated.client_no_context_takeover), None),
@@ -149,7 +149,7 @@ impl DeflateConfig {
                 "server_max_window_bits" => {
                     (None, Some((&mut negotiated.server_max_window_bits, self.server_max_window_bits)))
                 }
-                _ => return refuse(format!("has the unknown parameter {name} (RFC 7692 section 7.1)")),
+                _ => return refuse(format!("unknown parameter {name} (RFC 7692 section 7.1)")),
             };
             match (flag, window, value) {
                 (Some(flag), _, None) => *flag = true,
@@ -157,17 +157,17 @@ impl DeflateConfig {
                     Some(accepted) if accepted <= offered => *bits = accepted,
                     Some(_) => {
                         return refuse(format!(
-                            "has {name}={text}, more than was offered (RFC 7692 section 7.1.2)"
+                            "{name}={text} is more than was offered (RFC 7692 section 7.1.2)"
                         ));
                     }
                     None => {
-                        return refuse(format!("has {name}={text}, not 8 to 15 (RFC 7692 section 7.1.2)"));
+                        return refuse(format!("{name}={text} must be 8 to 15 (RFC 7692 section 7.1.2)"));
                     }
                 },
                 (Some(_), _, Some(_)) => {
-                    return refuse(format!("gives {name} a value (RFC 7692 section 7.1.1)"));
+                    return refuse(format!("{name} must not have a value (RFC 7692 section 7.1.1)"));
                 }
-                _ => return refuse(format!("gives {name} no value (RFC 7692 section 7.1.2)")),
+                _ => return refuse(format!("{name} must have a value (RFC 7692 section 7.1.2)")),
             }
         }
         Ok(negotiated)

@@ -196,7 +196,7 @@ pub(super) fn chosen_extensions(
             return Err(UpgradeError::extension_not_offered(&extension.name));
         }
         if chosen[..at].iter().any(|earlier| earlier.name == extension.name) {
-            return Err(UpgradeError::extension(&extension.name, "is listed twice"));
+            return Err(UpgradeError::extension(&extension.name, "it is listed twice"));
         }
     }
     Ok(text)

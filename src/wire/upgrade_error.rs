@@ -169,7 +169,7 @@ impl fmt::Display for UpgradeError {
                 write!(f, "the server chose the extension \"{name}\", which was not offered (RFC 6455 section 4.1)")
             }
             UpgradeError::Extension { name, problem } => {
-                write!(f, "the server's response for the extension \"{name}\" {problem}")
+                write!(f, "the server's response for the extension \"{name}\" is invalid: {problem}")
             }
         }
     }

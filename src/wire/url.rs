@@ -175,7 +175,7 @@ impl fmt::Display for UrlError {
                  (RFC 6874 section 4)",
             ),
             UrlError::Port(port) => {
-                write!(f, "the port \"{}\" is not a number from 1 to 65535", port.escape_debug())
+                write!(f, "the port \"{}\" must be a number from 1 to 65535", port.escape_debug())
             }
             UrlError::Credentials(why) => write!(f, "the URL's user name and password: {why}"),
             UrlError::Downgrade => f.write_str("a redirect from wss to ws is rejected: it would drop TLS"),

@@ -128,7 +128,7 @@ fn duration(seconds: f64, what: &str) -> Result<Duration, CallError> {
 fn milliseconds(seconds: f64, what: &str) -> Result<u32, CallError> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(CallError::argument(format!(
-            "{what} is {seconds}, which is not a number of seconds from 0"
+            "{what} is {seconds}, but must be a number of seconds, at least 0"
         )));
     }
     let milliseconds = (seconds * 1000.0) as u32;
@@ -146,12 +146,12 @@ fn http_version(number: i64) -> Result<HttpVersion, CallError> {
 
 fn count(number: i64, what: &str) -> Result<u32, CallError> {
     u32::try_from(number)
-        .map_err(|_| CallError::argument(format!("{what} is {number}, which is not a number from 0")))
+        .map_err(|_| CallError::argument(format!("{what} is {number}, but must be 0 to 4294967295")))
 }
 
 fn bytes(size: i64, what: &str) -> Result<usize, CallError> {
     usize::try_from(size)
-        .map_err(|_| CallError::argument(format!("{what} is {size}, which is not a number of bytes")))
+        .map_err(|_| CallError::argument(format!("{what} is {size}, but must be at least 0")))
 }
 
 fn roots(number: i64) -> Result<Roots, CallError> {

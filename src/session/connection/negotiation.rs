@@ -29,7 +29,7 @@ impl Session {
                 && response.name.eq_ignore_ascii_case(EXTENSION_NAME)
             {
                 if chain.rsv() & RSV1 != 0 {
-                    let problem = "another extension owns its reserved bit".to_owned();
+                    let problem = "it uses a reserved bit that another extension uses".to_owned();
                     return Err(UpgradeError::Extension { name: EXTENSION_NAME.to_owned(), problem });
                 }
                 let params = config.accept(&response)?;
