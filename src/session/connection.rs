@@ -251,7 +251,8 @@ impl Session {
             State::Handshake(mut handshake) => match handshake.finish() {
                 Some(step) => refused(step),
                 None => SessionEvent::Failed(error.unwrap_or_else(|| {
-                    let message = "the server ended the connection before it answered the upgrade request";
+                    let message =
+                        "the server ended the connection before it responded to the upgrade request";
                     Error::new(ErrorKind::Reset, Phase::Upgrade, message)
                 })),
             },
@@ -261,7 +262,7 @@ impl Session {
             })),
             State::Closing => SessionEvent::Closed {
                 code: ABNORMAL_CLOSURE,
-                reason: "the connection ended before the server answered the close frame".to_owned(),
+                reason: "the connection ended before the server responded to the close frame".to_owned(),
             },
             State::Done => SessionEvent::Idle,
         }

@@ -259,7 +259,7 @@ fn both_sides_can_close_simultaneously() {
 fn close_in_open_callback_can_cross_the_server_close() {
     let _exclusive = exclusive();
     let server = Scripted::start(|mut peer| {
-        peer.answer(
+        peer.respond(
             b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
               Sec-WebSocket-Accept: {accept}\r\n\r\n\x88\x02\x03\xE9",
         );
@@ -450,7 +450,7 @@ fn socket_can_be_reopened_after_every_kind_of_end() {
             peer.send(b"\x83\x00");
             let _ = peer.read_close();
         }
-        3 => peer.answer(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"),
+        3 => peer.respond(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"),
         _ => {
             peer.accept_upgrade();
             peer.send(b"\x81\x02ok");

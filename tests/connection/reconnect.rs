@@ -226,7 +226,7 @@ fn queued_sends_are_compressed_if_negotiated() {
 
 #[test]
 fn queued_sends_are_dropped_when_connecting_fails() {
-    let server = Scripted::answering("HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n");
+    let server = Scripted::responding("HTTP/1.1 401 Who?\r\nContent-Length: 0\r\n\r\n");
     let client = Client::new(&server.url());
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..slow() })).unwrap();
     client.enable_event(framewire::EventType::Request, true).unwrap();
@@ -249,7 +249,7 @@ fn first_connection_is_retried_and_attempts_are_counted() {
             peer.accept_upgrade();
             peer.wait_for_end();
         }
-        _ => peer.answer(b"HTTP/1.1 503 Full\r\nContent-Length: 4\r\n\r\nfull"),
+        _ => peer.respond(b"HTTP/1.1 503 Full\r\nContent-Length: 4\r\n\r\nfull"),
     });
     let client = Client::new(&server.url());
     client.enable_event(framewire::EventType::Request, true).unwrap();
@@ -284,7 +284,7 @@ fn first_connection_is_retried_and_attempts_are_counted() {
 
 #[test]
 fn response_is_readable_until_the_next_attempt() {
-    let server = Scripted::answering("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
+    let server = Scripted::responding("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
     let client = retrying(&server.url(), slow());
     assert_eq!(reconnecting(&client).0.http_status, 502);
     assert_eq!(client.response_status(), 502);
@@ -292,7 +292,7 @@ fn response_is_readable_until_the_next_attempt() {
 
 #[test]
 fn last_attempt_ends_with_its_error() {
-    let server = Scripted::answering("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
+    let server = Scripted::responding("HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n");
     let client = retrying(&server.url(), quick(2));
     assert_eq!(reconnecting(&client).1, 1);
     assert_eq!(reconnecting(&client).1, 2);
@@ -307,11 +307,11 @@ fn last_attempt_ends_with_its_error() {
 
 #[test]
 fn permanent_errors_are_not_retried() {
-    for answer in ["401 x", "403 x", "404 x", "501 x", "200 x", "101 x\r\nUpgrade: websocket"] {
-        let server = Scripted::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
+    for response in ["401 x", "403 x", "404 x", "501 x", "200 x", "101 x\r\nUpgrade: websocket"] {
+        let server = Scripted::responding(format!("HTTP/1.1 {response}\r\nContent-Length: 0\r\n\r\n"));
         let client = retrying(&server.url(), quick(0));
-        assert!(!client.error().retriable, "{answer}");
-        assert_eq!(server.connections(), 1, "{answer}");
+        assert!(!client.error().retriable, "{response}");
+        assert_eq!(server.connections(), 1, "{response}");
     }
     // Closed by the server, with any code.
     for code in [1000, 1001, 1012, 1013, 4000] {
@@ -358,7 +358,7 @@ fn retry_after_is_honoured() {
         ("soon", 1, 20),
     ] {
         for status in [503, 429] {
-            let server = Scripted::answering(format!(
+            let server = Scripted::responding(format!(
                 "HTTP/1.1 {status} x\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n"
             ));
             let client = retrying(&server.url(), quick(0));

@@ -198,7 +198,7 @@ fn proxy_credentials_are_sent_only_to_the_proxy() {
 
 #[test]
 fn http_proxy_refusal_is_reported() {
-    for (credentials, answer, status, retriable, words) in [
+    for (credentials, response, status, retriable, words) in [
         (
             "",
             "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n",
@@ -216,14 +216,14 @@ fn http_proxy_refusal_is_reported() {
         ("", "HTTP/1.1 503 x\r\n\r\n", 503, true, "could not reach"),
         ("", "SSH-2.0-OpenSSH\r\n", 0, false, "does not speak HTTP"),
         ("", "HTTP/1.1 200 x\r\nno colon\r\n\r\n", 0, false, "malformed"),
-        ("", "HTTP/1.1 200 x\r\n\r\nHTTP/1.1 101 x\r\n\r\n", 0, false, "more than its answer"),
+        ("", "HTTP/1.1 200 x\r\n\r\nHTTP/1.1 101 x\r\n\r\n", 0, false, "data after its response"),
         ("", "", 0, true, "ended the connection"),
         ("", "HTTP/1.1 20", 0, true, "ended the connection"),
     ] {
-        let proxy = Scripted::answering(answer);
+        let proxy = Scripted::responding(response);
         let error = refused(&format!("http://{credentials}127.0.0.1:{}", proxy.port()));
-        assert_eq!((error.kind, error.http_status), (ErrorKind::Proxy, status), "{answer:?}: {error}");
-        assert_eq!(error.retriable, retriable, "{answer:?}: {error}");
+        assert_eq!((error.kind, error.http_status), (ErrorKind::Proxy, status), "{response:?}: {error}");
+        assert_eq!(error.retriable, retriable, "{response:?}: {error}");
         let named = format!("127.0.0.1:{}", proxy.port());
         for part in [words, &named, "server.example:99"] {
             assert!(error.message.contains(part), "{part} in {error}");
@@ -234,18 +234,19 @@ fn http_proxy_refusal_is_reported() {
 
 #[test]
 fn proxy_response_with_folded_headers_is_accepted() {
-    for answer in ["HTTP/1.1 200 OK\r\nX-Policy: a;\r\n b\r\n\r\n", "HTTP/1.1 200 OK\nX-Policy: a;\n\tb\n\n"]
+    for response in
+        ["HTTP/1.1 200 OK\r\nX-Policy: a;\r\n b\r\n\r\n", "HTTP/1.1 200 OK\nX-Policy: a;\n\tb\n\n"]
     {
         let proxy = Scripted::start(move |mut peer| {
             peer.read_head();
-            peer.send_byte_by_byte(answer.as_bytes());
+            peer.send_byte_by_byte(response.as_bytes());
             peer.accept_upgrade();
             peer.wait_for_end();
         });
         let client = Client::new("ws://server.example/");
         client.set_proxy(Some(&http_url(&proxy))).unwrap();
         client.open().unwrap();
-        assert_eq!(client.next(), Seen::Open, "{answer:?}");
+        assert_eq!(client.next(), Seen::Open, "{response:?}");
     }
 }
 
@@ -347,7 +348,7 @@ fn socks5_authenticates() {
 
 #[test]
 fn socks5_proxy_refusal_is_reported() {
-    for (answers, retriable, words) in [
+    for (responses, retriable, words) in [
         (&[&[5, 0xFF][..]][..], false, "requires credentials"),
         (&[b"HTTP/1.1 400 x\r\n\r\n"], false, "does not speak SOCKS5"),
         (&[&[5, 0], &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0]], true, "general failure"),
@@ -358,18 +359,18 @@ fn socks5_proxy_refusal_is_reported() {
         (&[&[5, 0], &[5, 0, 0, 1, 0, 0]], true, "ended the connection"),
         (&[b""], true, "ended the connection"),
     ] {
-        let own: Vec<Vec<u8>> = answers.iter().map(|answer| answer.to_vec()).collect();
+        let own: Vec<Vec<u8>> = responses.iter().map(|response| response.to_vec()).collect();
         let proxy = Scripted::start(move |mut peer| {
-            for answer in &own {
+            for response in &own {
                 // A greeting has 3 bytes, the request for `server.example` 21.
                 if peer.stream().read(&mut [0; 64]).is_ok() {
-                    peer.send(answer);
+                    peer.send(response);
                 }
             }
         });
         let error = refused(&socks(&proxy, "socks5h"));
-        assert_eq!((error.kind, error.http_status), (ErrorKind::Proxy, 0), "{answers:?}: {error}");
-        assert_eq!(error.retriable, retriable, "{answers:?}: {error}");
+        assert_eq!((error.kind, error.http_status), (ErrorKind::Proxy, 0), "{responses:?}: {error}");
+        assert_eq!(error.retriable, retriable, "{responses:?}: {error}");
         assert!(error.message.contains(words), "{words} in {error}");
         assert!(error.message.contains("server.example:99"), "{error}");
     }

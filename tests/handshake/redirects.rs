@@ -24,7 +24,7 @@ fn server(respond: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> 
         match respond(peer.number) {
             Some(response) => peer.send(response.as_bytes()),
             None => {
-                peer.answer_upgrade(&head, "");
+                peer.send_upgrade_response(&head, "");
                 peer.wait_for_end();
             }
         }
@@ -147,10 +147,10 @@ fn malformed_redirect_targets_are_read_like_browsers_do() {
             let head = peer.read_head();
             own.lock().unwrap().push(head.clone());
             if peer.number == 0 {
-                let answer = [b"HTTP/1.1 302 x\r\nLocation: ", location, b"\r\nContent-Length: 0\r\n\r\n"];
-                peer.send(&answer.concat());
+                let response = [b"HTTP/1.1 302 x\r\nLocation: ", location, b"\r\nContent-Length: 0\r\n\r\n"];
+                peer.send(&response.concat());
             } else {
-                peer.answer_upgrade(&head, "");
+                peer.send_upgrade_response(&head, "");
                 peer.wait_for_end();
             }
         });
@@ -396,7 +396,7 @@ fn deleted_cookie_is_not_sent() {
             }
             _ => "",
         };
-        peer.answer_upgrade(&head, lines);
+        peer.send_upgrade_response(&head, lines);
         peer.wait_for_end();
     });
     let client = Client::new(&server.url());
@@ -417,7 +417,7 @@ fn cookies_are_kept_until_disabled() {
     let server = Scripted::start(move |mut peer| {
         let head = peer.read_head();
         own.lock().unwrap().push(head.clone());
-        peer.answer_upgrade(&head, &format!("Set-Cookie: n={}\r\n", peer.number));
+        peer.send_upgrade_response(&head, &format!("Set-Cookie: n={}\r\n", peer.number));
         peer.wait_for_end();
     });
     let client = Client::new(&server.url());

@@ -8,17 +8,17 @@ const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\
                        Sec-WebSocket-Accept: {accept}\r\n\r\n";
 
 /// A server that sends this response, then waits for the client to disconnect.
-fn answering(template: impl Into<Vec<u8>>) -> Scripted {
+fn responding(template: impl Into<Vec<u8>>) -> Scripted {
     let template = template.into();
     Scripted::start(move |mut peer| {
-        peer.answer(&template);
+        peer.respond(&template);
         peer.wait_for_end();
     })
 }
 
 /// The error of a connection that got this response.
 fn refused(template: impl Into<Vec<u8>>) -> (Error, Client) {
-    let server = answering(template);
+    let server = responding(template);
     let client = Client::opening(&server.url());
     let error = client.error();
     assert_eq!(error.phase, Phase::Upgrade, "{error}");
@@ -79,17 +79,17 @@ fn chunked_body_is_decoded() {
 #[test]
 fn response_body_is_cut_at_1024_bytes() {
     for head in ["Content-Length: 5000\r\n", ""] {
-        let mut answer = format!("HTTP/1.1 500 Oops\r\n{head}\r\n").into_bytes();
-        answer.extend((0..5000).map(|n| b'a' + (n % 26) as u8));
+        let mut response = format!("HTTP/1.1 500 Oops\r\n{head}\r\n").into_bytes();
+        response.extend((0..5000).map(|n| b'a' + (n % 26) as u8));
         let expected: Vec<u8> = (0..1024).map(|n| b'a' + (n % 26) as u8).collect();
-        let (_, client) = refused(answer);
+        let (_, client) = refused(response);
         assert_eq!(client.response_body(), expected);
     }
 }
 
 #[test]
 fn body_delimited_by_connection_end_is_read() {
-    let server = Scripted::answering("HTTP/1.1 503 Full\r\n\r\nno room");
+    let server = Scripted::responding("HTTP/1.1 503 Full\r\n\r\nno room");
     let client = Client::opening(&server.url());
     assert_eq!(client.error().http_status, 503);
     assert_eq!(client.response_body(), b"no room");
@@ -98,7 +98,7 @@ fn body_delimited_by_connection_end_is_read() {
 #[test]
 fn incomplete_body_does_not_delay_the_error() {
     for connect_timeout in [200, 60_000] {
-        let server = answering("HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\nhalf");
+        let server = responding("HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\nhalf");
         let client = Client::new(&server.url());
         client.set_connect_timeout(connect_timeout).unwrap();
         client.open().unwrap();
@@ -112,7 +112,7 @@ fn incomplete_body_does_not_delay_the_error() {
 #[test]
 fn silent_server_times_out_in_the_upgrade_phase() {
     for template in ["", "HTTP/1.1 101 Swit", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
-        let server = answering(template);
+        let server = responding(template);
         let client = Client::new(&server.url());
         client.set_connect_timeout(200).unwrap();
         client.open().unwrap();
@@ -126,7 +126,7 @@ fn silent_server_times_out_in_the_upgrade_phase() {
 #[test]
 fn connection_lost_before_the_response_is_retriable() {
     for template in ["", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
-        let server = Scripted::answering(template);
+        let server = Scripted::responding(template);
         let error = Client::opening(&server.url()).error();
         assert_eq!((error.kind, error.phase), (ErrorKind::Reset, Phase::Upgrade), "{error}");
         assert!(error.retriable);
@@ -207,7 +207,7 @@ fn headers_are_parsed_as_case_insensitive_token_lists() {
         ("Upgrade: websocket", "UPGRADE: WebSocket"),
         ("Switching Protocols", ""),
     ] {
-        let server = answering(UPGRADE.replace(from, to));
+        let server = responding(UPGRADE.replace(from, to));
         let client = Client::opened(&server.url());
         assert_eq!((client.response_status(), client.http_version()), (101, 1), "{to}");
     }
@@ -222,7 +222,7 @@ fn folded(head: &str) -> [String; 2] {
 #[test]
 fn folded_headers_are_joined() {
     for template in folded(UPGRADE) {
-        let server = answering(template);
+        let server = responding(template);
         let client = Client::opened(&server.url());
         assert_eq!(client.response_header("X-Policy").as_deref(), Some("a; b"));
         assert_eq!(client.response_header("X-Tab").as_deref(), Some("c"));
@@ -269,7 +269,7 @@ fn folded_response_is_accepted_byte_by_byte() {
 
 #[test]
 fn interim_responses_are_skipped() {
-    let server = answering(format!(
+    let server = responding(format!(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{UPGRADE}"
     ));
     let client = Client::opened(&server.url());
@@ -298,16 +298,16 @@ fn oversized_response_heads_are_errors() {
 #[test]
 fn large_response_head_within_the_limit_is_accepted() {
     let large = format!("Switching\r\nX-Large: {}", "x".repeat(50 << 10));
-    let server = answering(UPGRADE.replace("Switching Protocols", &large));
+    let server = responding(UPGRADE.replace("Switching Protocols", &large));
     let client = Client::opened(&server.url());
     assert_eq!(client.response_header("X-Large").map(|value| value.len()), Some(50 << 10));
 }
 
 #[test]
 fn frames_directly_after_the_response_are_received() {
-    let mut answer = UPGRADE.as_bytes().to_vec();
-    answer.extend(b"\x81\x05hello\x82\x02\x01\x02\x88\x02\x03\xe8");
-    let server = answering(answer);
+    let mut response = UPGRADE.as_bytes().to_vec();
+    response.extend(b"\x81\x05hello\x82\x02\x01\x02\x88\x02\x03\xe8");
+    let server = responding(response);
     let seen = Client::opening(&server.url()).until_end();
     let expected =
         [Seen::Open, Seen::Text("hello".into()), Seen::Binary(vec![1, 2]), Seen::Closed(1000, String::new())];

@@ -244,7 +244,7 @@ fn large_messages_pass_over_tls() {
 
 #[test]
 fn wss_to_a_plain_server_is_explained() {
-    for (answer, kind) in [
+    for (response, kind) in [
         // Most servers treat the ClientHello as a bad request; some disconnect, some wait for more.
         (Some(&b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"[..]), ErrorKind::Tls),
         (Some(b""), ErrorKind::Reset),
@@ -253,13 +253,13 @@ fn wss_to_a_plain_server_is_explained() {
         let server = Scripted::start(move |mut peer| {
             let mut hello = [0; 16 << 10];
             assert_ne!((&mut peer.stream()).read(&mut hello).unwrap(), 0);
-            match answer {
-                Some(answer) => peer.send(answer),
+            match response {
+                Some(response) => peer.send(response),
                 None => assert!(peer.wait_for_end()),
             }
         });
         let client = Client::new(&format!("wss://127.0.0.1:{}/", server.port()));
-        client.set_connect_timeout(if answer.is_none() { 200 } else { 60_000 }).unwrap();
+        client.set_connect_timeout(if response.is_none() { 200 } else { 60_000 }).unwrap();
         client.open().unwrap();
         let error = client.error();
         assert_eq!((error.kind, error.phase), (kind, Phase::Tls), "{error}");

@@ -75,8 +75,8 @@ fn run_client(scenario: &Scenario, injection: Option<Injection>) -> (Vec<Seen>, 
         scenario.name
     );
     drop(client);
-    let carried = hostile.carried(injection.map_or(Side::Server, |injection| injection.side));
-    (seen, carried)
+    let relayed_bytes = hostile.relayed_bytes(injection.map_or(Side::Server, |injection| injection.side));
+    (seen, relayed_bytes)
 }
 
 /// Whether the events are those of a run without faults.

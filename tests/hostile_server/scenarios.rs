@@ -72,7 +72,7 @@ const HTTP2_HEAD: usize = 90;
 
 /// Sends everything, then waits for the client.
 fn serve_frames(mut peer: Peer) {
-    peer.answer(HEAD.as_bytes());
+    peer.respond(HEAD.as_bytes());
     FRAMES.iter().for_each(|(first_byte, payload)| peer.send_frame(*first_byte, payload));
     if peer.read_close().is_some() {
         peer.send_close(1000, "bye, it was a pleasure");
@@ -142,7 +142,7 @@ pub fn refusing() -> Scenario {
     let response = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 400\r\n\r\n{body}");
     let head = response.len() - body.len();
     let named = [("its head", 20), ("the length of its body", head - 6), ("its body", head + 100)];
-    let server = Scripted::answering(response);
+    let server = Scripted::responding(response);
     let scenario =
         Scenario::of("a refusal", server.port(), places(Side::Server, &named), vec![Box::new(server)]);
     Scenario { refuses: true, ..scenario }
@@ -152,7 +152,7 @@ fn redirecting() -> Scenario {
     let target = EchoServer::start();
     let response =
         format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
-    let server = Scripted::answering(response);
+    let server = Scripted::responding(response);
     let all = places(Side::Server, &[("its status", 10), ("its location", 32), ("its end", 70)]);
     Scenario::of("a redirect", server.port(), all, vec![Box::new(server), Box::new(target)])
 }

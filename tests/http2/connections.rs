@@ -108,7 +108,7 @@ fn lowered_stream_limit_opens_one_more_connection() {
             if number == 0 {
                 for _ in 0..2 {
                     let stream = peer.request().expect("a first request");
-                    peer.answer(stream, STATUS_200);
+                    peer.respond(stream, STATUS_200);
                 }
                 peer.settings(&[(MAX_CONCURRENT_STREAMS, lowered)]);
                 while let Some(frame) = peer.receive() {
@@ -222,7 +222,7 @@ fn meaningless_fields_in_a_connect_response_are_ignored() {
         let server = scripted(move |peer, _| {
             peer.websockets(100);
             let stream = peer.request().expect("a request");
-            peer.answer(stream, &[STATUS_200, block].concat());
+            peer.respond(stream, &[STATUS_200, block].concat());
             peer.send(DATA, 0, stream, b"\x81\x02hi");
             while peer.receive().is_some() {}
         });

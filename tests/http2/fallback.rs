@@ -123,8 +123,8 @@ fn queued_messages_survive_the_fallback() {
 
 #[test]
 fn retries_after_a_fallback_use_http1() {
-    let answer = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
-    let host = Host::new(BOTH, Behaviour { http1_answer: Some(answer), ..Behaviour::default() });
+    let response = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+    let host = Host::new(BOTH, Behaviour { http1_response: Some(response), ..Behaviour::default() });
     let client = host.client("/status/502");
     client.set_reconnect(retries(5)).unwrap();
     client.open().unwrap();

@@ -54,8 +54,9 @@ fn redirect_to_an_http2_server_works() {
     let tls = Tls::create().unwrap();
     tls.set_roots(Roots::None).unwrap();
     tls.add_ca_pem(authority.pem().as_bytes()).unwrap();
-    let answer = format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
-    let redirecting = Scripted::answering(answer);
+    let response =
+        format!("HTTP/1.1 307 There\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url("/"));
+    let redirecting = Scripted::responding(response);
     let client = Client::new(&redirecting.url());
     client.set_tls(Some(&tls)).unwrap();
     client.set_max_redirects(1).unwrap();

@@ -159,7 +159,7 @@ impl Connection {
                 return self.fail(error, context);
             }
             Stage::ProxyHandshake(_) => {
-                let message = format!("it did not answer within {waited} ms; is it a proxy of this kind?");
+                let message = format!("it did not respond within {waited} ms; check the proxy's type");
                 let error = self.proxy_error(Error::new(ErrorKind::TimedOut, Phase::Proxy, message));
                 return self.fail(error, context);
             }
@@ -182,7 +182,7 @@ impl Connection {
                     self.end(refused, context);
                     return self.turn_result(context);
                 }
-                (Phase::Upgrade, "the server did not answer the upgrade request")
+                (Phase::Upgrade, "the server did not respond to the upgrade request")
             }
         };
         let mut message = format!("{what} within {waited} ms: {url}");

@@ -94,9 +94,9 @@ impl Tunnel {
             }
             match self.handshake.feed(&self.response)? {
                 ProxyStep::Done { consumed } if consumed == self.response.len() => return Ok(Progress::Done),
-                // The server does not speak before it is asked.
+                // A WebSocket or TLS server sends nothing before the client.
                 ProxyStep::Done { .. } => {
-                    let message = "it sent more than its answer";
+                    let message = "it sent data after its response";
                     return Err(Error::new(ErrorKind::Proxy, Phase::Proxy, message).into());
                 }
                 ProxyStep::Send { consumed, bytes } => {
@@ -115,7 +115,7 @@ impl Tunnel {
                 ReadOutcome::Data { n, .. } => self.response.extend_from_slice(&buffer[..n]),
                 ReadOutcome::WouldBlock => return Ok(Progress::WouldBlock),
                 ReadOutcome::Eof { .. } => {
-                    let message = "it ended the connection before it had answered";
+                    let message = "it ended the connection before it responded";
                     return Err(Error::new(ErrorKind::Reset, Phase::Proxy, message).into());
                 }
             }

@@ -83,7 +83,7 @@ impl Rest {
             State::Handshake(mut handshake) => handshake.finish().map_or(SessionEvent::Idle, refused),
             State::Closing => {
                 let reason = format!(
-                    "the server did not answer the close frame within {} ms",
+                    "the server did not respond to the close frame within {} ms",
                     self.close_timeout.as_millis()
                 );
                 SessionEvent::Closed { code: ABNORMAL_CLOSURE, reason }

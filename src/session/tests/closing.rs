@@ -80,7 +80,7 @@ fn unanswered_close_ends_at_timeout_with_1006() {
     driver.close(1000, "");
     driver.flush();
     driver.pass(Duration::from_secs(5) - MS);
-    driver.feed(&frame(true, TEXT, b"talking is no answer"), &mut Pieces::Whole);
+    driver.feed(&frame(true, TEXT, b"not a close frame"), &mut Pieces::Whole);
     assert_eq!(driver.events.len(), 1);
     driver.pass(MS);
     let Event::Closed(1006, reason) = driver.over() else { panic!("{:?}", driver.events) };
@@ -172,12 +172,12 @@ fn replies_to_messages_before_violation_precede_close_frame() {
     let mut driver = Driver::open();
     driver.send(Text, b"queued", 1000);
     driver.feed(&[frame(true, PING, b"ping"), vec![0x83, 0]].concat(), &mut Pieces::Whole);
-    driver.send(Text, b"answer", 1000);
+    driver.send(Text, b"response", 1000);
     driver.close(1000, "ours");
     assert!(matches!(driver.over(), Event::Failed(_)));
     assert_eq!(driver.sent_close().0, 1002);
     let payloads: Vec<_> = driver.sent().into_iter().map(|frame| frame.payload).collect();
-    assert_eq!(payloads[..3], [b"ping".to_vec(), b"queued".to_vec(), b"answer".to_vec()]);
+    assert_eq!(payloads[..3], [b"ping".to_vec(), b"queued".to_vec(), b"response".to_vec()]);
     assert_eq!(payloads.len(), 4);
 }
 
@@ -189,7 +189,7 @@ fn held_close_frame_waits_for_release() {
     assert!(driver.session.hold_close());
     for n in 1..=2 {
         assert!(!driver.session.has_to_write());
-        driver.send(Text, b"answer", 1000);
+        driver.send(Text, b"response", 1000);
         driver.flush();
         assert_eq!(driver.sent().len(), n);
     }

@@ -102,7 +102,7 @@ fn wrong_accept_key_is_rejected_at_once() {
 #[test]
 fn refusal_has_status_and_first_kib_of_body() {
     let long = "y".repeat(5000);
-    let answers = [
+    let responses = [
         ("503 Busy\r\nContent-Length: 5".to_owned(), "later", "later"),
         (
             "404 Not Found\r\nTransfer-Encoding: chunked".to_owned(),
@@ -114,7 +114,7 @@ fn refusal_has_status_and_first_kib_of_body() {
         (format!("200 OK\r\nContent-Length: {}", long.len()), &long, &long[..1024]),
         ("500 Oops".to_owned(), &long, &long[..1024]),
     ];
-    for (head, body, expected) in answers {
+    for (head, body, expected) in responses {
         for mut pieces in Pieces::all() {
             let mut driver = Driver::connecting(&settings());
             driver.feed(format!("HTTP/1.1 {head}\r\n\r\n{body}").as_bytes(), &mut pieces);

@@ -84,7 +84,7 @@ impl<'a> FramePeer<'a> {
         self.settings(&[(ENABLE_CONNECT_PROTOCOL, 1), (MAX_CONCURRENT_STREAMS, max)]);
     }
 
-    pub fn answer(&mut self, stream: u32, block: &[u8]) {
+    pub fn respond(&mut self, stream: u32, block: &[u8]) {
         self.send(HEADERS, END_HEADERS, stream, block);
     }
 
@@ -125,7 +125,7 @@ impl<'a> FramePeer<'a> {
     /// Accepts every request from now on, until the client disconnects.
     pub fn accept_all(&mut self) {
         while let Some(stream) = self.request() {
-            self.answer(stream, STATUS_200);
+            self.respond(stream, STATUS_200);
         }
     }
 }

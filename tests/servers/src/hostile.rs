@@ -143,8 +143,8 @@ impl HostileRelay {
         self.port
     }
 
-    /// How many bytes this side has sent so far.
-    pub fn carried(&self, side: Side) -> usize {
+    /// The number of bytes that this side has sent.
+    pub fn relayed_bytes(&self, side: Side) -> usize {
         self.relayed.of(side).load(Ordering::SeqCst)
     }
 }

@@ -43,12 +43,12 @@ pub struct Behaviour {
     pub websockets: bool,
     pub max_streams: u32,
     /// The response to every request over HTTP/1.1, instead of serving it.
-    pub http1_answer: Option<&'static str>,
+    pub http1_response: Option<&'static str>,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { tls: None, websockets: true, max_streams: 100, http1_answer: None }
+        Self { tls: None, websockets: true, max_streams: 100, http1_response: None }
     }
 }
 
@@ -178,9 +178,9 @@ async fn secure(stream: TcpStream, shared: Arc<Shared>, commands: watch::Receive
         return serve(stream, shared, commands).await;
     }
     shared.http1_connections.fetch_add(1, Ordering::SeqCst);
-    if let Some(answer) = shared.behaviour.http1_answer {
+    if let Some(response) = shared.behaviour.http1_response {
         if read_head(&mut stream).await.is_ok() {
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
         return;
@@ -212,11 +212,11 @@ where
         };
         let Some(Ok((request, respond))) = accepted else { return };
         shared.streams.fetch_add(1, Ordering::SeqCst);
-        tokio::spawn(answer(request, respond, shared.clone()));
+        tokio::spawn(handle_request(request, respond, shared.clone()));
     }
 }
 
-async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: Arc<Shared>) {
+async fn handle_request(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: Arc<Shared>) {
     let protocol = request.extensions().get::<h2::ext::Protocol>();
     let is_websocket =
         request.method() == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket");
@@ -231,8 +231,8 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     if let Some(reason) = reason {
         return respond.send_reset(reason);
     }
-    if let Some(wanted) = request.uri().path().strip_prefix("/status/") {
-        let (status, variant) = wanted.split_once('/').unwrap_or((wanted, ""));
+    if let Some(requested) = request.uri().path().strip_prefix("/status/") {
+        let (status, variant) = requested.split_once('/').unwrap_or((requested, ""));
         let mut refusal = Response::builder().status(status);
         if variant == "later" {
             refusal = refusal.header("retry-after", "0");
@@ -276,9 +276,9 @@ async fn forward(
     }
     head.push_str("\r\n");
     backend.write_all(head.as_bytes()).await?;
-    let answer = read_head(&mut backend).await?;
+    let head = read_head(&mut backend).await?;
     let mut response = Response::builder().status(200);
-    for line in answer.lines().skip(1) {
+    for line in head.lines().skip(1) {
         // Connection headers of the backend are dropped; the accept header is forwarded, as some gateways do.
         if let Some((name, value)) = line.split_once(": ")
             && name.to_ascii_lowercase().starts_with("sec-websocket-")

@@ -75,7 +75,7 @@ impl Scripted {
     }
 
     /// Starts a server that responds to every request with these bytes, then disconnects.
-    pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn responding(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |mut peer| {
             peer.read_head();
@@ -137,12 +137,12 @@ impl Peer {
     /// Reads the request and accepts the upgrade, with additional header lines.
     pub fn accept_upgrade_with(&mut self, lines: &str) -> String {
         let head = self.read_head();
-        self.answer_upgrade(&head, lines);
+        self.send_upgrade_response(&head, lines);
         head
     }
 
     /// Accepts the upgrade for a head that was read before.
-    pub fn answer_upgrade(&mut self, head: &str, lines: &str) {
+    pub fn send_upgrade_response(&mut self, head: &str, lines: &str) {
         let accept = Self::accept_key(head);
         self.send(
             format!(
@@ -159,7 +159,7 @@ impl Peer {
     }
 
     /// Reads the request and sends this response, with `{accept}` replaced by the Sec-WebSocket-Accept value.
-    pub fn answer(&mut self, template: &[u8]) {
+    pub fn respond(&mut self, template: &[u8]) {
         let head = self.read_head();
         let accept = Self::accept_key(&head);
         let marker = b"{accept}";

@@ -17,7 +17,7 @@ fn serve(mut peer: Peer) {
         return;
     };
     let key: u8 = element.rsplit('=').next().and_then(|key| key.trim().parse().ok()).unwrap_or(0);
-    peer.answer_upgrade(&head, &format!("Sec-WebSocket-Extensions: x-xor; key={key}\r\n"));
+    peer.send_upgrade_response(&head, &format!("Sec-WebSocket-Extensions: x-xor; key={key}\r\n"));
     while let Some(frame) = peer.read_frame() {
         match frame.opcode {
             1 | 2 if frame.rsv == RSV2 => {

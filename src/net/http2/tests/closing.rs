@@ -19,9 +19,9 @@ fn reading_fails(harness: &mut Harness, stream: &mut Http2Stream) -> Error {
 fn refusal_has_status_and_body() {
     let mut harness = Harness::for_websockets();
     let mut stream = harness.client.open(connect(), 1).unwrap();
-    harness.until(|harness| !harness.asked.is_empty());
+    harness.until(|harness| !harness.requests.is_empty());
     let response = http::Response::builder().status(403).header("X-Why", "no").body(()).unwrap();
-    let mut send = harness.asked[0].1.send_response(response, false).unwrap();
+    let mut send = harness.requests[0].1.send_response(response, false).unwrap();
     send.send_data(Bytes::from_static(b"members only"), true).unwrap();
     let head = harness.wait(|_| stream.head().unwrap());
     assert_eq!((head.status, head.headers.get("x-why")), (403, Some("no")));
@@ -66,8 +66,8 @@ fn reset_request_has_advice() {
     {
         let mut harness = Harness::for_websockets();
         let mut stream = harness.client.open(connect(), 1).unwrap();
-        harness.until(|harness| !harness.asked.is_empty());
-        harness.asked[0].1.send_reset(reason);
+        harness.until(|harness| !harness.requests.is_empty());
+        harness.requests[0].1.send_reset(reason);
         let error = harness.wait(|_| stream.head().err());
         assert_eq!((error.kind, error.phase), (kind, Phase::Upgrade), "{error}");
     }
@@ -99,11 +99,11 @@ fn goaway_blocks_new_streams_and_old_ones_continue() {
     let (mut stream, mut accepted) = harness.open(1);
     harness.server().graceful_shutdown();
     harness.until(|harness| harness.client.status() == Status::Draining);
-    accepted.send.send_data(Bytes::from_static(b"last words"), true).unwrap();
+    accepted.send.send_data(Bytes::from_static(b"last data"), true).unwrap();
     let mut got = Vec::new();
     harness.until(|_| {
         got.extend(read(&mut stream).unwrap());
-        got == b"last words"
+        got == b"last data"
     });
     stream.end();
     drop((stream, accepted));
@@ -145,7 +145,7 @@ fn connection_without_streams_ends_with_goaway() {
     harness.client_turn();
     assert_eq!(harness.client.status(), Status::Draining, "a stream is still open");
     drop((stream, accepted));
-    harness.until(|harness| harness.client.status() == Status::Over && harness.server_is_gone());
+    harness.until(|harness| harness.client.status() == Status::Over && harness.server_has_ended());
 }
 
 #[test]

@@ -25,7 +25,7 @@ type Handshake = dyn Future<Output = Result<server::Connection<Io, Bytes>, h2::E
 enum Server {
     Handshaking(Pin<Box<Handshake>>),
     Running(Box<server::Connection<Io, Bytes>>),
-    Gone,
+    Ended,
 }
 
 pub struct Harness {
@@ -35,7 +35,8 @@ pub struct Harness {
     pub owners: Vec<u64>,
     server: Server,
     server_pipe: Rc<RefCell<Pipe>>,
-    pub asked: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
+    /// Requests without a response so far.
+    pub requests: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
 }
 
 /// The server side of a stream.
@@ -47,24 +48,24 @@ pub struct Accepted {
 impl Harness {
     pub fn new(configure: impl FnOnce(&mut server::Builder)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let theirs = listener.accept().unwrap().0;
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
         let stream = |tcp: TcpStream| {
             tcp.set_nonblocking(true).unwrap();
             Stream::plain(mio::net::TcpStream::from_std(tcp))
         };
         let now = Instant::now();
-        let server_pipe = Rc::new(RefCell::new(Pipe::new(stream(theirs), None)));
+        let server_pipe = Rc::new(RefCell::new(Pipe::new(stream(server), None)));
         let mut builder = server::Builder::new();
         configure(&mut builder);
         let handshake = builder.handshake(Io(server_pipe.clone()));
         Self {
-            client: Connection::new(stream(ours), now).unwrap(),
+            client: Connection::new(stream(client), now).unwrap(),
             now,
             owners: Vec::new(),
             server: Server::Handshaking(Box::pin(handshake)),
             server_pipe,
-            asked: Vec::new(),
+            requests: Vec::new(),
         }
     }
 
@@ -90,10 +91,10 @@ impl Harness {
             }
         }
         let Server::Running(connection) = &mut self.server else { return };
-        while let Poll::Ready(asked) = connection.poll_accept(context) {
-            match asked {
-                Some(Ok(asked)) => self.asked.push(asked),
-                Some(Err(_)) | None => return self.server = Server::Gone,
+        while let Poll::Ready(request) = connection.poll_accept(context) {
+            match request {
+                Some(Ok(request)) => self.requests.push(request),
+                Some(Err(_)) | None => return self.server = Server::Ended,
             }
         }
     }
@@ -105,13 +106,13 @@ impl Harness {
         }
     }
 
-    pub fn server_is_gone(&self) -> bool {
-        matches!(self.server, Server::Gone)
+    pub fn server_has_ended(&self) -> bool {
+        matches!(self.server, Server::Ended)
     }
 
     /// Stops the server without GOAWAY.
     pub fn end_server(&mut self) {
-        self.server = Server::Gone;
+        self.server = Server::Ended;
         self.server_pipe.borrow_mut().stream.shutdown_write();
     }
 
@@ -136,8 +137,8 @@ impl Harness {
     /// Opens a stream and returns both ends.
     pub fn open(&mut self, owner: u64) -> (Http2Stream, Accepted) {
         let mut stream = self.client.open(connect(), owner).unwrap();
-        self.until(|harness| !harness.asked.is_empty());
-        let (request, mut respond) = self.asked.remove(0);
+        self.until(|harness| !harness.requests.is_empty());
+        let (request, mut respond) = self.requests.remove(0);
         let send = respond.send_response(http::Response::new(()), false).unwrap();
         let head = self.wait(|_| stream.head().unwrap());
         assert_eq!(head.status, 200);

@@ -142,13 +142,13 @@ fn content_length_in_connect_response_is_ignored() {
     for lengths in [&["0"][..], &["5", "5"], &["5", "7"], &["-1"], &["0, 0"]] {
         let mut harness = Harness::for_websockets();
         let mut stream = harness.client.open(connect(), 1).unwrap();
-        harness.until(|harness| !harness.asked.is_empty());
-        let (_, mut respond) = harness.asked.remove(0);
-        let mut answer = http::Response::builder();
+        harness.until(|harness| !harness.requests.is_empty());
+        let (_, mut respond) = harness.requests.remove(0);
+        let mut response = http::Response::builder();
         for length in lengths {
-            answer = answer.header("content-length", *length);
+            response = response.header("content-length", *length);
         }
-        let mut send = respond.send_response(answer.body(()).unwrap(), false).unwrap();
+        let mut send = respond.send_response(response.body(()).unwrap(), false).unwrap();
         send.send_data(Bytes::from_static(b"much more"), false).unwrap();
         let head = harness.wait(|_| stream.head().unwrap());
         assert!(head.headers.get_all("Content-Length").eq(lengths.iter().copied()), "{head:?}");

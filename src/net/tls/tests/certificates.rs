@@ -12,7 +12,7 @@ use crate::net::tls::provider::provider;
 use crate::net::tls::{Roots, TlsSettings, TlsVersion};
 
 /// Runs a handshake that must fail; returns the error, and the alert that the server received.
-fn refused(identity: &Identity, settings: &TlsSettings, host: &str) -> (Error, Option<u8>) {
+fn rejection(identity: &Identity, settings: &TlsSettings, host: &str) -> (Error, Option<u8>) {
     let server = Server::tls(server_config(identity), 1, |mut tls| {
         while tls.conn.is_handshaking() {
             if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
@@ -35,7 +35,7 @@ fn alert_in(error: &std::io::Error) -> Option<u8> {
     }
 }
 
-fn accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
+fn assert_accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
     let server = Server::tls(server_config(identity), 1, |mut tls| {
         let mut got = [0; 2];
         tls.read_exact(&mut got).unwrap();
@@ -56,8 +56,8 @@ fn accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
 fn valid_certificate_is_accepted_for_name_and_address() {
     let ca = authority("Test CA");
     let settings = trusting(&ca);
-    accepted(&good(&ca), &settings, "localhost");
-    accepted(&good(&ca), &settings, "127.0.0.1");
+    assert_accepted(&good(&ca), &settings, "localhost");
+    assert_accepted(&good(&ca), &settings, "127.0.0.1");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn invalid_certificates_are_rejected_with_reason() {
         ),
     ];
     for (identity, alert, parts) in cases {
-        let (error, server_saw) = refused(&identity, &settings, "localhost");
+        let (error, alert_at_server) = rejection(&identity, &settings, "localhost");
         assert_eq!((error.kind, error.phase), (ErrorKind::Tls, Phase::Tls), "{error}");
         assert!(!error.retriable, "{error}");
         assert!(error.message.starts_with("TLS with \"localhost\": "), "{error}");
@@ -106,14 +106,14 @@ fn invalid_certificates_are_rejected_with_reason() {
             assert!(error.message.contains(part), "{error}");
         }
         assert_eq!(error.tls_alert, u8::from(alert), "{error}");
-        assert_eq!(server_saw, Some(error.tls_alert), "{error}");
+        assert_eq!(alert_at_server, Some(error.tls_alert), "{error}");
     }
 }
 
 #[test]
 fn address_is_checked_against_address_names() {
     let ca = authority("Test CA");
-    let (error, _) = refused(&issued(params("x", &["localhost"]), &ca), &trusting(&ca), "127.0.0.1");
+    let (error, _) = rejection(&issued(params("x", &["localhost"]), &ca), &trusting(&ca), "127.0.0.1");
     assert!(error.message.contains("not for \"127.0.0.1\" but for localhost"), "{error}");
 }
 
@@ -124,13 +124,13 @@ fn added_self_signed_certificate_is_accepted() {
     let identity = self_signed(params);
     let mut settings = TlsSettings::new();
     settings.add_ca_pem(identity.pem.as_bytes()).unwrap();
-    accepted(&identity, &settings, "localhost");
+    assert_accepted(&identity, &settings, "localhost");
 }
 
 #[test]
 fn built_in_roots_reject_private_authority() {
     let ca = authority("Test CA");
-    let (error, _) = refused(&good(&ca), &TlsSettings::new(), "localhost");
+    let (error, _) = rejection(&good(&ca), &TlsSettings::new(), "localhost");
     assert!(error.message.contains("\"Test CA\", which is not trusted"), "{error}");
 }
 
@@ -140,9 +140,9 @@ fn private_authority_can_be_added_to_system_roots() {
     let mut settings = TlsSettings::new();
     settings.set_roots(Roots::Platform);
     settings.add_ca_pem(ca.pem().as_bytes()).unwrap();
-    accepted(&good(&ca), &settings, "localhost");
-    let stranger = authority("Stranger");
-    refused(&good(&stranger), &settings, "localhost");
+    assert_accepted(&good(&ca), &settings, "localhost");
+    let untrusted = authority("Untrusted CA");
+    rejection(&good(&untrusted), &settings, "localhost");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn one_of_several_pins_is_enough() {
     let mut settings = trusting(&ca);
     settings.add_pin_sha256([7; 32]);
     settings.add_pin_sha256(identity.pin());
-    accepted(&identity, &settings, "localhost");
+    assert_accepted(&identity, &settings, "localhost");
 }
 
 #[test]
@@ -161,20 +161,20 @@ fn unpinned_key_is_rejected_with_its_hash() {
     let identity = good(&ca);
     let mut settings = trusting(&ca);
     settings.add_pin_sha256([7; 32]);
-    let (error, server_saw) = refused(&identity, &settings, "localhost");
+    let (error, alert_at_server) = rejection(&identity, &settings, "localhost");
     let hash: String = identity.pin().iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(error.message.contains("is not pinned") && error.message.contains(&hash), "{error}");
-    assert_eq!(server_saw, Some(error.tls_alert));
+    assert_eq!(alert_at_server, Some(error.tls_alert));
 }
 
 #[test]
 fn pin_does_not_replace_other_checks() {
     let ca = authority("Test CA");
-    let identity = good(&authority("Stranger"));
+    let identity = good(&authority("Untrusted CA"));
     let mut settings = trusting(&ca);
     settings.add_pin_sha256(identity.pin());
-    let (error, _) = refused(&identity, &settings, "localhost");
-    assert!(error.message.contains("\"Stranger\", which is not trusted"), "{error}");
+    let (error, _) = rejection(&identity, &settings, "localhost");
+    assert!(error.message.contains("\"Untrusted CA\", which is not trusted"), "{error}");
 }
 
 #[test]
@@ -182,10 +182,10 @@ fn insecure_accepts_any_chain_but_checks_pins() {
     let identity = self_signed(params("any", &["elsewhere.test"]));
     let mut settings = TlsSettings::new();
     settings.set_insecure(true);
-    accepted(&identity, &settings, "localhost");
+    assert_accepted(&identity, &settings, "localhost");
     settings.add_pin_sha256(identity.pin());
-    accepted(&identity, &settings, "localhost");
-    let (error, _) = refused(&self_signed(params("any", &["elsewhere.test"])), &settings, "localhost");
+    assert_accepted(&identity, &settings, "localhost");
+    let (error, _) = rejection(&self_signed(params("any", &["elsewhere.test"])), &settings, "localhost");
     assert!(error.message.contains("is not pinned"), "{error}");
 }
 
@@ -288,12 +288,12 @@ fn tls_1_2_server_is_supported() {
     assert_eq!(server.results(), [true]);
 }
 
-/// Returns the error of a handshake with a server that sends `answer` and closes.
-fn against(answer: &'static [u8]) -> Error {
+/// Returns the error of a handshake with a server that sends `response` and closes.
+fn error_after(response: &'static [u8]) -> Error {
     let server = Server::tcp(1, move |mut tcp| {
         let mut hello = [0; 16 << 10];
         assert_ne!(tcp.read(&mut hello).unwrap(), 0);
-        tcp.write_all(answer).unwrap();
+        tcp.write_all(response).unwrap();
         tcp.shutdown(std::net::Shutdown::Write).unwrap();
         let _ = tcp.read_to_end(&mut Vec::new());
     });
@@ -304,10 +304,10 @@ fn against(answer: &'static [u8]) -> Error {
 
 #[test]
 fn server_without_tls_is_detected() {
-    for answer in
+    for response in
         [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-x\r\n", b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"]
     {
-        let error = against(answer);
+        let error = error_after(response);
         assert!(error.message.contains("does not speak TLS on this port; use ws:"), "{error}");
         assert_eq!((error.kind, error.retriable), (ErrorKind::Tls, false));
     }
@@ -315,7 +315,7 @@ fn server_without_tls_is_detected() {
 
 #[test]
 fn close_during_handshake_is_retriable() {
-    let error = against(b"");
+    let error = error_after(b"");
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::Reset, Phase::Tls, true));
     assert!(error.message.contains("closed the connection during the handshake"), "{error}");
 }
@@ -323,12 +323,12 @@ fn close_during_handshake_is_retriable() {
 #[test]
 fn server_alerts_are_explained() {
     // Record: alert (21), TLS 1.2, two bytes: fatal, description (RFC 8446 section 6).
-    for (answer, number, part) in [
+    for (response, number, part) in [
         (&[21, 3, 3, 0, 2, 2, 70], 70, "neither TLS 1.2 nor TLS 1.3"),
         (&[21, 3, 3, 0, 2, 2, 40], 40, "no algorithms in common"),
         (&[21, 3, 3, 0, 2, 2, 112], 112, "does not know this host name"),
     ] {
-        let error = against(answer);
+        let error = error_after(response);
         assert!(error.message.contains(part), "{error}");
         assert_eq!((error.kind, error.tls_alert), (ErrorKind::Tls, number));
     }

@@ -37,7 +37,7 @@ fn pinned(pins: &[[u8; 32]]) -> TlsSettings {
     settings
 }
 
-fn accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
+fn assert_accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
     for version in [&TLS12, &TLS13] {
         let server = Server::tls(server_config_with(identity, &[version]), 1, |mut tls| {
             let mut got = [0; 2];
@@ -54,16 +54,16 @@ fn accepted(identity: &Identity, settings: &TlsSettings, host: &str) {
     }
 }
 
-fn refused(identity: &Identity, settings: &TlsSettings, host: &str, words: &str) {
+fn assert_rejected(identity: &Identity, settings: &TlsSettings, host: &str, words: &str) {
     for version in [&TLS12, &TLS13] {
-        let error = refusal(identity, settings, host, version);
+        let error = rejection(identity, settings, host, version);
         assert_eq!((error.kind, error.retriable), (ErrorKind::Tls, false), "{error}");
         assert!(error.message.contains(words), "{words} in {error}");
         assert_ne!(error.tls_alert, 0, "{error}");
     }
 }
 
-fn refusal(
+fn rejection(
     identity: &Identity,
     settings: &TlsSettings,
     host: &str,
@@ -85,35 +85,35 @@ fn added_openssl_certificate_is_trusted() {
     for roots in [Roots::None, Roots::Webpki, Roots::Platform] {
         let mut settings = added(&[OPENSSL]);
         settings.set_roots(roots);
-        accepted(&identity, &settings, "localhost");
-        accepted(&identity, &settings, "127.0.0.1");
-        refused(&identity, &settings, "other.test", "not for \"other.test\" but for localhost");
+        assert_accepted(&identity, &settings, "localhost");
+        assert_accepted(&identity, &settings, "127.0.0.1");
+        assert_rejected(&identity, &settings, "other.test", "not for \"other.test\" but for localhost");
     }
     // An additional pin must match as usual.
     let mut settings = added(&[OPENSSL]);
     settings.add_pin_sha256(identity.pin());
-    accepted(&identity, &settings, "localhost");
+    assert_accepted(&identity, &settings, "localhost");
     let mut settings = added(&[OPENSSL]);
     settings.add_pin_sha256([7; 32]);
-    refused(&identity, &settings, "localhost", "is not pinned");
+    assert_rejected(&identity, &settings, "localhost", "is not pinned");
 }
 
 #[test]
 fn matching_pin_is_enough_without_other_roots() {
     let ca = authority("Untrusted CA");
     for identity in [identity_of(OPENSSL), good(&ca), self_signed(like_openssl("mine"))] {
-        accepted(&identity, &pinned(&[[7; 32], identity.pin()]), "localhost");
-        accepted(&identity, &pinned(&[identity.pin()]), "127.0.0.1");
-        refused(&identity, &pinned(&[identity.pin()]), "other.test", "not for \"other.test\"");
-        refused(&identity, &pinned(&[[7; 32]]), "localhost", "is not pinned");
+        assert_accepted(&identity, &pinned(&[[7; 32], identity.pin()]), "localhost");
+        assert_accepted(&identity, &pinned(&[identity.pin()]), "127.0.0.1");
+        assert_rejected(&identity, &pinned(&[identity.pin()]), "other.test", "not for \"other.test\"");
+        assert_rejected(&identity, &pinned(&[[7; 32]]), "localhost", "is not pinned");
         // With other roots the issuer is checked as usual.
         let mut settings = pinned(&[identity.pin()]);
         settings.set_roots(Roots::Webpki);
-        let error = refusal(&identity, &settings, "localhost", &TLS13);
+        let error = rejection(&identity, &settings, "localhost", &TLS13);
         assert!(error.message.contains("fw_tls_add_ca_pem"), "{error}");
         let mut settings = pinned(&[identity.pin()]);
         settings.add_ca_pem(authority("Other CA").pem().as_bytes()).unwrap();
-        refusal(&identity, &settings, "localhost", &TLS13);
+        rejection(&identity, &settings, "localhost", &TLS13);
     }
 }
 
@@ -127,7 +127,7 @@ fn issuer_pin_does_not_match_server() {
         pem: String::new(),
         key: KeyPair::from_pem(&ca.key().serialize_pem()).unwrap(),
     };
-    refused(&identity, &pinned(&[pin.pin()]), "localhost", "not with that of an issuer");
+    assert_rejected(&identity, &pinned(&[pin.pin()]), "localhost", "not with that of an issuer");
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn dates_purpose_and_names_are_checked_without_issuer() {
             params.is_ca = is_ca;
             change(&mut params);
             let identity = self_signed(params);
-            refused(&identity, &added(&[&identity.pem]), "127.0.0.1", words);
-            refused(&identity, &pinned(&[identity.pin()]), "127.0.0.1", words);
+            assert_rejected(&identity, &added(&[&identity.pem]), "127.0.0.1", words);
+            assert_rejected(&identity, &pinned(&[identity.pin()]), "127.0.0.1", words);
         }
     }
 }
@@ -164,8 +164,8 @@ fn server_extended_key_usage_is_accepted() {
         let mut params = like_openssl("mine");
         params.extended_key_usages = usages;
         let identity = self_signed(params);
-        accepted(&identity, &added(&[&identity.pem]), "localhost");
-        accepted(&identity, &pinned(&[identity.pin()]), "localhost");
+        assert_accepted(&identity, &added(&[&identity.pem]), "localhost");
+        assert_accepted(&identity, &pinned(&[identity.pin()]), "localhost");
     }
 }
 
@@ -179,13 +179,13 @@ fn certificate_with_key_or_subject_of_added_one_is_rejected() {
     };
     let first = of(like_openssl("mine"));
     let settings = added(&[&first.pem]);
-    accepted(&first, &settings, "localhost");
+    assert_accepted(&first, &settings, "localhost");
     // The same subject and key, another serial number.
-    refused(&of(like_openssl("mine")), &settings, "localhost", "a CA certificate");
-    refused(&of(like_openssl("other")), &settings, "localhost", "a CA certificate");
+    assert_rejected(&of(like_openssl("mine")), &settings, "localhost", "a CA certificate");
+    assert_rejected(&of(like_openssl("other")), &settings, "localhost", "a CA certificate");
     // The same subject, another key: not signed with the trusted key.
     let other = self_signed(like_openssl("mine"));
-    refused(&other, &settings, "localhost", "a CA certificate");
+    assert_rejected(&other, &settings, "localhost", "a CA certificate");
     // One byte of the signature is different.
     let mut damaged = of(like_openssl("mine"));
     damaged.chain = vec![{
@@ -193,19 +193,19 @@ fn certificate_with_key_or_subject_of_added_one_is_rejected() {
         *der.last_mut().unwrap() ^= 1;
         der.into()
     }];
-    refused(&damaged, &settings, "localhost", "a CA certificate");
+    assert_rejected(&damaged, &settings, "localhost", "a CA certificate");
 }
 
 #[test]
 fn intermediate_authority_is_rejected_as_server() {
     let root = authority("Test CA");
     let below = issued(like_openssl("below"), &root);
-    refused(&below, &trusting(&root), "localhost", "a CA certificate");
+    assert_rejected(&below, &trusting(&root), "localhost", "a CA certificate");
     let mut with_root = issued(like_openssl("below"), &root);
     with_root.chain.push(root.der().clone());
-    refused(&with_root, &trusting(&root), "localhost", "a CA certificate");
+    assert_rejected(&with_root, &trusting(&root), "localhost", "a CA certificate");
     // Accepted if added directly.
-    accepted(&below, &added(&[&root.pem(), &below.pem]), "localhost");
+    assert_accepted(&below, &added(&[&root.pem(), &below.pem]), "localhost");
 }
 
 #[test]
@@ -213,17 +213,17 @@ fn only_added_certificates_are_trusted() {
     let [one, two, three] = ["one", "two", "three"].map(|name| self_signed(like_openssl(name)));
     let ca = authority("Test CA");
     let settings = added(&[&one.pem, &format!("{}{}", ca.pem(), two.pem)]);
-    accepted(&one, &settings, "localhost");
-    accepted(&two, &settings, "localhost");
-    accepted(&good(&ca), &settings, "localhost");
-    refused(&three, &settings, "localhost", "a CA certificate");
+    assert_accepted(&one, &settings, "localhost");
+    assert_accepted(&two, &settings, "localhost");
+    assert_accepted(&good(&ca), &settings, "localhost");
+    assert_rejected(&three, &settings, "localhost", "a CA certificate");
 }
 
 #[test]
 fn added_server_certificate_needs_no_issuer() {
     let identity = good(&authority("Untrusted CA"));
-    accepted(&identity, &added(&[&identity.pem]), "localhost");
-    refused(&good(&authority("Untrusted CA")), &added(&[&identity.pem]), "localhost", "not trusted");
+    assert_accepted(&identity, &added(&[&identity.pem]), "localhost");
+    assert_rejected(&good(&authority("Untrusted CA")), &added(&[&identity.pem]), "localhost", "not trusted");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn server_must_possess_key_of_added_certificate() {
 #[test]
 fn proxy_uses_added_certificates_but_not_pins() {
     let identity = identity_of(OPENSSL);
-    accepted(&identity, &added(&[OPENSSL]).for_proxy(), "localhost");
+    assert_accepted(&identity, &added(&[OPENSSL]).for_proxy(), "localhost");
     let error = pinned(&[identity.pin()]).for_proxy().connector(false).err().unwrap();
     assert!(error.message.contains("pins do not apply to a proxy"), "{error}");
 }

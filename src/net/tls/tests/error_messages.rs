@@ -20,7 +20,7 @@ fn trusting_pem(pem: &str) -> TlsSettings {
 }
 
 /// Returns the errors of connections to a server with this configuration, over TLS 1.2 and 1.3.
-fn against(
+fn handshake_errors(
     config: impl Fn(&'static rustls::SupportedProtocolVersion) -> rustls::ServerConfig,
     settings: &TlsSettings,
 ) -> [Error; 2] {
@@ -42,7 +42,7 @@ fn against(
     })
 }
 
-fn says(error: &Error, alert: AlertDescription, parts: &[&str]) {
+fn assert_error(error: &Error, alert: AlertDescription, parts: &[&str]) {
     assert_eq!((error.kind, error.retriable), (ErrorKind::Tls, false), "{error}");
     assert_eq!(error.tls_alert, u8::from(alert), "{error}");
     for part in parts {
@@ -80,11 +80,11 @@ fn unsupported_openssl_certificates_are_rejected_with_advice() {
     ] {
         let identity = identity_of(shown);
         let key = rustls::crypto::ring::sign::any_supported_type(&identity.private_key()).unwrap();
-        let errors = against(
+        let errors = handshake_errors(
             |version| server_config_signing(&identity.chain, key.clone(), &[version]),
             &trusting_pem(trusted),
         );
-        errors.iter().for_each(|error| says(error, alert, &parts));
+        errors.iter().for_each(|error| assert_error(error, alert, &parts));
     }
 }
 
@@ -114,11 +114,11 @@ impl Signer for InvalidSigner {
 fn too_small_rsa_key_is_reported_with_size() {
     let pem = include_str!("openssl/rsa_1024.pem");
     let signer = Arc::new(InvalidSigner(Some(SignatureScheme::RSA_PSS_SHA256)));
-    for error in against(
+    for error in handshake_errors(
         |version| server_config_signing(&chain_of(pem), signer.clone(), &[version]),
         &trusting_pem(pem),
     ) {
-        says(&error, AlertDescription::DecryptError, &["RSA key has 1024 bits", "2048 to 8192"]);
+        assert_error(&error, AlertDescription::DecryptError, &["RSA key has 1024 bits", "2048 to 8192"]);
     }
 }
 
@@ -127,9 +127,13 @@ fn p521_key_error_lists_offered_algorithms() {
     let pem = include_str!("openssl/p521.pem");
     let config = |version| server_config_signing(&chain_of(pem), Arc::new(InvalidSigner(None)), &[version]);
     // Over TLS 1.2 this server closes without an alert.
-    let [_, error] = against(config, &trusting_pem(pem));
+    let [_, error] = handshake_errors(config, &trusting_pem(pem));
     let offer = "ECDSA on P-256 or P-384";
-    says(&error, AlertDescription::HandshakeFailure, &["no algorithms in common", offer, "on the server"]);
+    assert_error(
+        &error,
+        AlertDescription::HandshakeFailure,
+        &["no algorithms in common", offer, "on the server"],
+    );
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn chains_violating_ca_constraints_are_rejected_with_constraint() {
 
     let through = |by: &[&Authority]| {
         let mut identity = issued(good_params(), by[0]);
-        identity.chain.extend(by.iter().map(|one| one.der().clone()));
+        identity.chain.extend(by.iter().map(|authority| authority.der().clone()));
         identity
     };
     for (identity, words) in [
@@ -171,8 +175,8 @@ fn chains_violating_ca_constraints_are_rejected_with_constraint() {
     ] {
         let key = rustls::crypto::ring::sign::any_supported_type(&identity.private_key()).unwrap();
         let config = |version| server_config_signing(&identity.chain, key.clone(), &[version]);
-        for error in against(config, &trusting(&root)) {
-            says(&error, AlertDescription::CertificateUnknown, &[words]);
+        for error in handshake_errors(config, &trusting(&root)) {
+            assert_error(&error, AlertDescription::CertificateUnknown, &[words]);
         }
     }
 }
@@ -180,7 +184,7 @@ fn chains_violating_ca_constraints_are_rejected_with_constraint() {
 #[test]
 fn alpn_without_http_is_explained() {
     let ca = authority("Test CA");
-    for error in against(
+    for error in handshake_errors(
         |version| {
             let mut config = server_config_with(&good(&ca), &[version]);
             config.alpn_protocols = vec![b"mqtt".to_vec()];
@@ -188,14 +192,14 @@ fn alpn_without_http_is_explained() {
         },
         &trusting(&ca),
     ) {
-        says(&error, AlertDescription::NoApplicationProtocol, &["ALPN", "http/1.1"]);
+        assert_error(&error, AlertDescription::NoApplicationProtocol, &["ALPN", "http/1.1"]);
     }
 }
 
 #[test]
 fn rejected_client_certificate_is_explained() {
-    let (ca, stranger) = (authority("Test CA"), authority("Stranger"));
-    let player = issued(params("player", &[]), &stranger);
+    let (ca, untrusted) = (authority("Test CA"), authority("Untrusted CA"));
+    let player = issued(params("player", &[]), &untrusted);
     let mut settings = trusting(&ca);
     settings.set_client_cert_pem(player.pem.as_bytes(), player.key.serialize_pem().as_bytes()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
@@ -205,7 +209,7 @@ fn rejected_client_certificate_is_explained() {
         rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
     let verifier = verifier.build().unwrap();
     let identity = good(&ca);
-    for error in against(
+    for error in handshake_errors(
         |version| {
             rustls::ServerConfig::builder_with_provider(provider.clone())
                 .with_protocol_versions(&[version])
@@ -216,16 +220,20 @@ fn rejected_client_certificate_is_explained() {
         },
         &settings,
     ) {
-        says(&error, AlertDescription::UnknownCA, &["does not accept the client certificate", "unknown_ca"]);
+        assert_error(
+            &error,
+            AlertDescription::UnknownCA,
+            &["does not accept the client certificate", "unknown_ca"],
+        );
     }
 }
 
-/// Returns the error of a handshake with a server that sends `answer(hello)` and closes.
-fn scripted(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Error {
+/// Returns the error of a handshake with a server that sends `respond(hello)` and closes.
+fn error_after(respond: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Error {
     let server = Server::tcp(1, move |mut tcp| {
         let mut hello = [0; 16 << 10];
         let n = tcp.read(&mut hello).unwrap();
-        tcp.write_all(&answer(&hello[..n])).unwrap();
+        tcp.write_all(&respond(&hello[..n])).unwrap();
         tcp.shutdown(std::net::Shutdown::Write).unwrap();
         let _ = tcp.read_to_end(&mut Vec::new());
     });
@@ -234,7 +242,7 @@ fn scripted(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Error {
     error
 }
 
-/// A ServerHello (RFC 8446 section 4.1.3) in a record of its own.
+/// A ServerHello (RFC 8446 section 4.1.3) in a separate record.
 fn server_hello(
     version: [u8; 2],
     random: &[u8],
@@ -257,27 +265,35 @@ fn server_hello(
 fn old_tls_versions_are_rejected_with_required_ones() {
     // ServerHello of TLS 1.1 and 1.0, and a server that rejects at once.
     for version in [[3, 2], [3, 1]] {
-        let error = scripted(move |_| server_hello(version, &[7; 32], &[], [0xc0, 0x13], &[]));
-        says(&error, AlertDescription::ProtocolVersion, &["neither TLS 1.2 nor TLS 1.3", "on the server"]);
+        let error = error_after(move |_| server_hello(version, &[7; 32], &[], [0xc0, 0x13], &[]));
+        assert_error(
+            &error,
+            AlertDescription::ProtocolVersion,
+            &["neither TLS 1.2 nor TLS 1.3", "on the server"],
+        );
     }
-    let error = scripted(|_| vec![21, 3, 1, 0, 2, 2, 70]);
-    says(&error, AlertDescription::ProtocolVersion, &["neither TLS 1.2 nor TLS 1.3", "on the server"]);
+    let error = error_after(|_| vec![21, 3, 1, 0, 2, 2, 70]);
+    assert_error(
+        &error,
+        AlertDescription::ProtocolVersion,
+        &["neither TLS 1.2 nor TLS 1.3", "on the server"],
+    );
 }
 
 #[test]
 fn missing_common_algorithm_error_lists_offer() {
     let offer = ["AES-GCM", "no CBC", "X25519, P-256 and P-384", "RSA (2048 to 8192 bits)"];
     for number in [40, 71] {
-        let error = scripted(move |_| vec![21, 3, 3, 0, 2, 2, number]);
-        says(&error, AlertDescription::from(number), &offer);
+        let error = error_after(move |_| vec![21, 3, 3, 0, 2, 2, number]);
+        assert_error(&error, AlertDescription::from(number), &offer);
         assert!(error.message.contains("fw_tls_set_client_cert_pem"), "{error}");
     }
     // ECDHE-RSA-AES128-SHA (CBC), which was not offered.
-    let error = scripted(|_| server_hello([3, 3], &[7; 32], &[], [0xc0, 0x13], &[]));
-    says(&error, AlertDescription::IllegalParameter, &offer);
+    let error = error_after(|_| server_hello([3, 3], &[7; 32], &[], [0xc0, 0x13], &[]));
+    assert_error(&error, AlertDescription::IllegalParameter, &offer);
     assert!(error.message.contains("selected unoffered cipher suite"), "{error}");
     // A HelloRetryRequest for secp521r1.
-    let error = scripted(|hello| {
+    let error = error_after(|hello| {
         const RETRY: [u8; 32] = [
             0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
             0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -286,19 +302,19 @@ fn missing_common_algorithm_error_lists_offer() {
         let extensions = [0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 25];
         server_hello([3, 3], &RETRY, session, [0x13, 0x01], &extensions)
     });
-    says(&error, AlertDescription::IllegalParameter, &offer);
+    assert_error(&error, AlertDescription::IllegalParameter, &offer);
 }
 
 #[test]
 fn damaged_responses_are_explained_without_identifiers() {
     // An oversized record after a valid ServerHello of TLS 1.2.
-    let error = scripted(|_| {
+    let error = error_after(|_| {
         let hello = server_hello([3, 3], &[7; 32], &[], [0xc0, 0x2f], &[0, 23, 0, 0]);
         [&hello[..], &[22, 3, 3, 0xff, 0xff], &[0; 400]].concat()
     });
-    says(&error, AlertDescription::DecodeError, &["invalid TLS data (message too large)"]);
+    assert_error(&error, AlertDescription::DecodeError, &["invalid TLS data (message too large)"]);
     // A Finished in place of the certificate.
-    let error = scripted(|_| {
+    let error = error_after(|_| {
         let hello = server_hello([3, 3], &[7; 32], &[], [0xc0, 0x2f], &[0, 23, 0, 0]);
         [&hello[..], &[22, 3, 3, 0, 4, 20, 0, 0, 0]].concat()
     });

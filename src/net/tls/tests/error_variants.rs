@@ -24,13 +24,13 @@ fn every_error_has_message_without_identifiers() {
     {
         for spoke_tls in [false, true] {
             let context = Context { host: "game.test", phase: Phase::Tls, spoke_tls, refused: None };
-            let told = from_rustls(&error, &context).message;
-            crate::plain_text::check(&told);
-            assert!(told.starts_with("TLS with \"game.test\": ") && told.len() > 40, "{told}");
+            let message = from_rustls(&error, &context).message;
+            crate::plain_text::check(&message);
+            assert!(message.starts_with("TLS with \"game.test\": ") && message.len() > 40, "{message}");
         }
-        let told = describe(&error);
-        assert!(!told.is_empty());
-        crate::plain_text::check(&told);
+        let message = describe(&error);
+        assert!(!message.is_empty());
+        crate::plain_text::check(&message);
         seen += 1;
     }
     assert!(seen > 450, "{seen}");

@@ -132,18 +132,18 @@ pub struct Server<T> {
 
 impl<T: Send + 'static> Server<T> {
     /// Serves `connections` connections sequentially.
-    pub fn tls(config: ServerConfig, connections: usize, talk: impl Fn(Tls) -> T + Send + 'static) -> Self {
+    pub fn tls(config: ServerConfig, connections: usize, serve: impl Fn(Tls) -> T + Send + 'static) -> Self {
         let config = Arc::new(config);
         Self::tcp(connections, move |tcp| {
-            talk(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), tcp))
+            serve(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), tcp))
         })
     }
 
-    pub fn tcp(connections: usize, talk: impl Fn(TcpStream) -> T + Send + 'static) -> Self {
+    pub fn tcp(connections: usize, serve: impl Fn(TcpStream) -> T + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = move || (0..connections).map(|_| talk(listener.accept().unwrap().0)).collect();
-        Self { address, thread: std::thread::spawn(serve) }
+        let run = move || (0..connections).map(|_| serve(listener.accept().unwrap().0)).collect();
+        Self { address, thread: std::thread::spawn(run) }
     }
 
     /// Returns the result of each connection.
