@@ -11,7 +11,7 @@ use std::fmt;
 pub struct CallError {
     /// The kind of failure, for programs.
     pub code: Code,
-    /// What was wrong, for people.
+    /// A description for people.
     pub message: std::borrow::Cow<'static, str>,
 }
 

@@ -158,7 +158,7 @@ impl<T> Handles<T> {
         self.len() == 0
     }
 
-    /// Ignores poisoning: a panic with the lock held can only come from `access` or `make`, which do not
+    /// Ignores poisoning: a panic with the lock held can only occur in `access` or `make`, which do not
     /// modify the table itself.
     fn lock(&self) -> MutexGuard<'_, Slots<T>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
@@ -174,8 +174,8 @@ impl<T> Slots<T> {
         })
     }
 
-    /// Frees the memory of a large table when it is empty. A small one keeps it, so that a single handle that
-    /// comes and goes costs no allocation.
+    /// Frees the memory of a large table when it is empty. A small one keeps it, so that creating and
+    /// destroying a single handle costs no allocation.
     fn free_when_large_and_empty(&mut self) {
         if self.occupied == 0 && self.entries.len() > 64 {
             self.entries = Vec::new();

@@ -53,9 +53,9 @@
 //!
 //! A [`Socket`] is a handle to one client connection. Cloning it counts a reference; [`Socket::destroy`]
 //! invalidates every clone. Configure it while it is closed, then call [`Socket::open`]. Every `open` that
-//! returned `Ok` ends in exactly one terminal event, closed or error, which comes after every message
-//! received before it. The socket can be opened again then. With [`Socket::set_reconnect`] it reconnects on
-//! its own, with exponential backoff and jitter.
+//! returned `Ok` ends in exactly one terminal event, closed or error, which follows every message
+//! received before it. The socket can be opened again then. With [`Socket::set_reconnect`] it reconnects
+//! automatically, with exponential backoff and jitter.
 //!
 //! # Receiving events
 //!
@@ -65,9 +65,9 @@
 //! - **Callbacks on worker threads**, with [`Socket::set_dispatch`] and [`Dispatch::Worker`]: lowest latency.
 //! - **[`next_event`]** returns events one at a time, without callbacks.
 //!
-//! All events of one socket come in order, one at a time. A text or binary callback borrows the message;
-//! [`Socket::on_text_segment`] and [`Socket::on_binary_no_alloc`] get a [`Segment`], which can be kept
-//! without a copy.
+//! All events of one socket are delivered in order, one at a time. A text or binary callback borrows the
+//! message; [`Socket::on_text_segment`] and [`Socket::on_binary_no_alloc`] get a [`Segment`], which can be
+//! kept without a copy.
 //!
 //! # Backpressure
 //!
@@ -98,7 +98,7 @@
 #![cfg_attr(not(feature = "internals"), deny(missing_docs))]
 // Only `buffer` (payload memory), `net` (operating system calls) and `ffi` (pointers from C) may allow it.
 #![deny(unsafe_code)]
-// Without all features, what only the missing ones or the tests use looks dead.
+// Code that only a disabled feature or a test uses is reported as dead.
 #![cfg_attr(
     not(all(feature = "capi", feature = "http2", feature = "internals", feature = "tls")),
     allow(dead_code, unused_imports)

@@ -101,7 +101,8 @@ impl Driver {
         driver
     }
 
-    /// Like [`new`](Self::new), on an HTTP/2 stream: [`head_received`](Self::head_received) passes the response head.
+    /// Like [`new`](Self::new), on an HTTP/2 stream: [`head_received`](Self::head_received) passes the head of
+    /// the response.
     pub fn over_http2(settings: &Settings) -> Self {
         let (session, connect) = Session::over_http2(settings, request()).expect("out of memory");
         assert_eq!((connect.secure, connect.authority.as_str()), (false, "game.example"));

@@ -7,7 +7,7 @@ use crate::sync::atomic::AtomicUsize;
 
 /// The header of a block; its bytes follow in the same allocation.
 ///
-/// A cache line of its own keeps updates of the reference count away from the payload.
+/// A separate cache line keeps updates of the reference count away from the payload.
 #[repr(C, align(64))]
 pub(super) struct Header {
     pub(super) references: AtomicUsize,

@@ -10,8 +10,8 @@ pub fn take(size: usize) -> Result<Writer, OutOfMemory> {
     pool::take(size).map(Writer::new)
 }
 
-/// Takes a block of at least `size` bytes only if the pool has a free one: for guesses that are not
-/// worth an allocation.
+/// Takes a block of at least `size` bytes only if the pool has a free one: for speculative
+/// use that does not justify an allocation.
 pub fn take_free(size: usize) -> Option<Writer> {
     pool::take_free(size).map(Writer::new)
 }
@@ -33,7 +33,7 @@ impl BlockRef {
 impl Clone for BlockRef {
     #[inline]
     fn clone(&self) -> Self {
-        // Relaxed, as in `Arc`: a new reference can only come from an existing one.
+        // Relaxed, as in `Arc`: a new reference can only be made from an existing one.
         self.0.header().references.fetch_add(1, Ordering::Relaxed);
         BlockRef(self.0.alias())
     }
@@ -110,7 +110,7 @@ impl Writer {
         count
     }
 
-    /// Returns a segment over filled bytes, with a reference of its own.
+    /// Returns a segment over filled bytes, with a new reference.
     ///
     /// # Panics
     /// If the range is not filled: a bug in the caller, which no peer can trigger.
@@ -183,7 +183,7 @@ impl Segment {
         }
     }
 
-    /// Returns part of this segment, with a reference of its own.
+    /// Returns part of this segment, with a new reference.
     ///
     /// # Panics
     /// If the range is out of bounds: a bug in the caller, which no peer can trigger.

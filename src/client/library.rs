@@ -78,7 +78,7 @@ pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize 
     library::ready_list().map_or(0, |ready_list| delivery::next_events(&ready_list, at_most, put))
 }
 
-/// Tells the library that the network may have changed, for example from Wi-Fi to mobile data.
+/// Notifies the library that the network may have changed, for example from Wi-Fi to mobile data.
 ///
 /// Open connections send a ping; one that receives nothing within 3 seconds is lost. Connections that are
 /// being established start again, within what is left of their connect timeout. A reconnect that waits for
@@ -87,7 +87,7 @@ pub fn network_changed() {
     library::report(NetworkChange { probe: true, ..NetworkChange::default() });
 }
 
-/// Tells the library that the process is about to be suspended. Until [`resume`], timeouts of existing
+/// Notifies the library that the process is about to be suspended. Until [`resume`], timeouts of existing
 /// sockets are paused, no pings are sent and no reconnect starts.
 pub fn suspend() {
     library::report(NetworkChange { suspended: Some(true), ..NetworkChange::default() });

@@ -72,7 +72,7 @@ impl Socket {
     ///
     /// Returns [`WouldBlock`](Code::WouldBlock) when 16 pings are queued.
     pub fn ping(&self, payload: &[u8]) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(CallError::new(
                 Code::TooLarge,
@@ -104,7 +104,7 @@ impl Socket {
     /// Once the queue has reached it, sends return [`WouldBlock`](Code::WouldBlock) and queue nothing. One
     /// message may exceed it.
     pub fn set_max_buffered_amount(&self, bytes: usize) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         self.0.max_buffered.store(bytes.max(1), Ordering::Relaxed);
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Socket {
                 outbox.push(message_type, payload, fragment_size, &mut random::next_key)
             }
         };
-        self.living()?;
+        self.check_not_destroyed()?;
         self.0.send(push, payload.len())
     }
 
@@ -129,7 +129,7 @@ impl Socket {
         let push = |outbox: &mut crate::session::Outbox, fragment_size| {
             outbox.push_segment(message_type, segment, fragment_size, &mut random::next_key)
         };
-        self.living()?;
+        self.check_not_destroyed()?;
         self.0.send(push, len)
     }
 }

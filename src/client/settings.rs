@@ -89,7 +89,7 @@ impl Socket {
     ///
     /// Larger messages are sent in fragments, with control frames between them.
     pub fn set_max_fragment_size(&self, bytes: usize) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         if !(limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
             return Err(CallError::argument(
                 "the fragment size must be at least 16 bytes and less than 2 GiB",
@@ -240,7 +240,7 @@ impl Socket {
     /// Sets a key and a value that every log line of the socket contains; `None` removes the key. Takes
     /// effect at any time.
     pub fn set_context(&self, key: &str, value: Option<&str>) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         if key.is_empty() || key.len() > 64 || value.is_some_and(|value| value.len() > 256) {
             return Err(CallError::argument("a context key must be 1 to 64 bytes, its value at most 256"));
         }
@@ -265,7 +265,7 @@ impl Socket {
     }
 
     fn change_pings(&self, change: impl FnOnce(&mut PingSettings)) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         let mut settings = lock(&self.0.settings);
         let pings = &mut Arc::make_mut(&mut settings).pings;
         change(pings);
@@ -289,7 +289,7 @@ impl Socket {
         &self,
         change: impl FnOnce(&mut Settings) -> Result<(), CallError>,
     ) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         let mut settings = lock(&self.0.settings);
         if self.0.state() != State::Closed {
             return Err(CallError::state("this can only be set while the socket is closed"));

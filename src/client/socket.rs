@@ -55,7 +55,7 @@ impl Socket {
     ///
     /// Returns [`InvalidState`](Code::InvalidState) unless the socket is closed.
     pub fn open(&self) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         fault::point("client.open");
         let settings = lock(&self.0.settings).clone();
         let environment = match settings.proxy {
@@ -87,7 +87,7 @@ impl Socket {
     /// `code` is 0 (same as 1000), 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason` has at most 123
     /// bytes.
     pub fn close(&self, code: u16, reason: &str) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         let code = if code == 0 { NORMAL } else { code };
         if !may_send(code) {
             return Err(CallError::argument(format!(
@@ -123,7 +123,7 @@ impl Socket {
 
     /// Drops the connection immediately, without a closing handshake. The closed event follows.
     pub fn abort(&self) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         let mut to_worker = lock(&self.0.to_worker);
         if self.0.state() == State::Closed {
             return Err(CallError::state("the socket is closed"));
@@ -163,7 +163,7 @@ impl Socket {
 
     /// Sets a function that runs exactly once, after the last callback of the socket.
     pub fn set_finalizer(&self, finalizer: Option<Box<dyn FnOnce() + Send>>) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         let old = std::mem::replace(&mut *lock(&self.0.finalizer), finalizer);
         drop(old);
         Ok(())
@@ -248,7 +248,7 @@ impl Socket {
     /// [`EventType::Request`], which delays the connection until the event is dropped, and
     /// [`EventType::IncompleteFrame`]. Other types return [`InvalidArgument`](Code::InvalidArgument).
     pub fn enable_event(&self, event: EventType, on: bool) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         let flag = match event {
             EventType::Request => &self.0.request_enabled,
             EventType::IncompleteFrame => &self.0.frames_enabled,
@@ -264,13 +264,13 @@ impl Socket {
 
     /// Runs callbacks like [`poll`](crate::poll), of this socket only.
     pub fn poll(&self, max_events: u32, max_microseconds: u32) -> Result<usize, CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         Ok(delivery::poll_one(&self.0, max_events, max_microseconds))
     }
 
     /// Takes the next event like [`next_event`](crate::next_event), of this socket only.
     pub fn next_event(&self) -> Result<Option<Event>, CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         if ready_list::idle() {
             return Ok(None);
         }
@@ -283,7 +283,7 @@ impl Socket {
         at_most: usize,
         put: &mut dyn FnMut(Event) -> bool,
     ) -> Result<usize, CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         if ready_list::idle() {
             return Ok(0);
         }
@@ -292,7 +292,7 @@ impl Socket {
 
     /// Sets a number that [`user_data`](Socket::user_data) returns, for example an index into your own table.
     pub fn set_user_data(&self, data: usize) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         self.0.user_data.store(data, Ordering::Relaxed);
         Ok(())
     }
@@ -311,13 +311,13 @@ impl Socket {
     }
 
     fn register(&self, change: impl FnOnce(&mut Callbacks)) -> Result<(), CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         self.0.change_callbacks(change);
         Ok(())
     }
 
     /// Fails if the socket was destroyed: clones of the handle may outlive it.
-    pub(super) fn living(&self) -> Result<(), CallError> {
+    pub(super) fn check_not_destroyed(&self) -> Result<(), CallError> {
         if self.0.is_destroyed() {
             return Err(CallError::new(Code::InvalidHandle, "the socket was destroyed"));
         }

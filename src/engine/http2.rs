@@ -88,7 +88,7 @@ pub enum Joined {
 pub enum Reply {
     /// A stream of this connection is reserved.
     Reserved(LinkId),
-    /// Join again: there was no capacity left, or the leader has given up.
+    /// Join again: there was no capacity left, or the leader has failed.
     Rejoin,
     /// Connect without sharing: the leader failed, or the server does not support HTTP/2.
     ConnectAlone,
@@ -423,7 +423,7 @@ impl Link {
                 self.reply_to_waiting(replies, || Reply::Lost(failure.clone()));
             }
             Status::Over => {
-                // Owners of streams learn it from their streams.
+                // Streams report the end to their owners.
                 self.connection.drive(turn.now, owners);
                 let failure = self.connection.failure();
                 self.reply_to_waiting(replies, || Reply::Lost(failure.clone()));

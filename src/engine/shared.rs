@@ -3,10 +3,10 @@
 //! | file | content |
 //! | --- | --- |
 //! | `state`, `key`, `counters`, `random` | states and choices, the identifier of a connection, statistics, random numbers |
-//! | `origins`, `tls`, `settings`, `connection_info` | what is known about servers, TLS settings, what the caller has set, the last handshake |
+//! | `origins`, `tls`, `settings`, `connection_info` | cached facts about servers, TLS settings, the caller's settings, the last handshake |
 //! | `request`, `event`, `callbacks` | the upgrade request, the events, the callbacks |
 //! | `message_run`, `event_queue`, `ready_list` | bursts of small messages, a socket's queue of events, the sockets with events |
-//! | `commands`, `inbox` | what is handed to a worker, and how it is woken |
+//! | `commands`, `inbox` | commands to a worker, and its wakeup |
 //! | `socket`, `sockets` | the state of a socket, the table of handles |
 //! | `dispatch`, `budget`, `delivery` | running callbacks, and taking events from the queues |
 //!

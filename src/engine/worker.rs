@@ -98,7 +98,7 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
         for socket in sockets.drain(..) {
             worker.handle_commands(socket);
         }
-        for key in std::mem::take(&mut worker.context.again) {
+        for key in std::mem::take(&mut worker.context.run_again) {
             worker.turn(key);
         }
         while let Some((at, key)) = worker.context.timers.pop_due(worker.context.now) {
@@ -136,9 +136,9 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
 }
 
 impl Worker {
-    /// How long to wait. Asks to be woken.
+    /// Returns how long to wait, and requests a wakeup.
     fn sleep_until(&mut self, stop_at: Option<Instant>) -> Option<Duration> {
-        if !self.context.again.is_empty() || self.context.pool.needs_drive() {
+        if !self.context.run_again.is_empty() || self.context.pool.needs_drive() {
             return Some(Duration::ZERO);
         }
         if !self.inbox.may_sleep() {
@@ -196,12 +196,12 @@ impl Worker {
     fn restart(&mut self) {
         logging::write(LogLevel::Error, 0, "", format_args!("a worker panicked; its connections end"));
         self.with_all(|connection, context| connection.fail(internal(WORKER_PANICKED), context));
-        // Those that linger end without their last bytes.
+        // Connections that still drain end without sending the rest.
         self.with_all(|_, _| TurnResult::Finished);
         self.context.pool = Pool::default();
         self.context.routes = Routes::default();
         self.context.timers = Timers::default();
-        self.context.again.clear();
+        self.context.run_again.clear();
         // A panic that repeats must not use a whole core.
         std::thread::sleep(RESTART_PAUSE);
     }

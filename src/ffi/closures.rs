@@ -105,7 +105,7 @@ pub(super) fn closed(callback: fw_closed_fn, user_data: *mut c_void) -> Option<A
     Some(Arc::new(move |socket: &Socket, code: u16, reason: &str| {
         let text = terminated(reason);
         let (data, len) = (text.as_ptr().cast(), reason.len());
-        // SAFETY: as required above; the text lives until the end of the block.
+        // SAFETY: as required above; the text is valid until the end of the block.
         unsafe { callback(socket.into(), code, data, len, user_data.get()) }
     }))
 }

@@ -282,7 +282,7 @@ fn array<T>(first: *mut T, count: usize, what: &str) -> Result<*mut T, CallError
     pointer(first, what).map(NonNull::as_ptr)
 }
 
-/// Writes an event, or `NONE`, to where the caller wants it.
+/// Writes an event, or `NONE`, to the caller's memory.
 ///
 /// # Safety
 /// `out` can be written.

@@ -170,7 +170,7 @@ mod tests {
         for text in ["", "why", &"x".repeat(5000)] {
             let segment = text_to_c(text).unwrap();
             assert_eq!(segment.count, text.len());
-            // SAFETY: terminated, and lives until the release.
+            // SAFETY: terminated, and valid until the release.
             let copied = unsafe { CStr::from_ptr(segment.data.add(segment.offset).cast()) };
             assert_eq!(copied.to_str(), Ok(text));
             release(segment.buffer, fw_request { id: 0 });

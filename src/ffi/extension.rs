@@ -227,7 +227,7 @@ impl Extension for CExtension {
 
     fn accept(&self, element: &str) -> Result<(), String> {
         let Some(parse) = self.functions.parse_negotiation else { return Ok(()) };
-        // SAFETY: the text lives for the call; the caller of fw_socket_add_extension promises the rest.
+        // SAFETY: the text is valid for the call; the caller of fw_socket_add_extension promises the rest.
         match unsafe { parse(element.as_ptr().cast(), element.len(), self.user_data.get()) } {
             0 => Err(format!("the extension rejected the parameters \"{element}\"")),
             _ => Ok(()),
@@ -236,7 +236,7 @@ impl Extension for CExtension {
 
     fn mark(&self, piece: Piece) -> Result<u8, String> {
         let Some(header) = self.functions.frame_header else { return Ok(self.rsv()) };
-        // SAFETY: the frame lives for the call; the caller of fw_socket_add_extension promises the rest.
+        // SAFETY: the frame is valid for the call; the caller of fw_socket_add_extension promises the rest.
         let bits = unsafe { header(&frame(piece), self.user_data.get()) };
         u8::try_from(bits).map_err(|_| "it set invalid reserved bits".to_owned())
     }
@@ -261,7 +261,7 @@ impl CExtension {
         let mut out = fw_segment::NONE;
         let data =
             if payload.is_empty() { NonNull::dangling().as_ptr() } else { payload.as_ptr().cast_mut() };
-        // SAFETY: frame, payload and out live for the call; the caller of fw_socket_add_extension
+        // SAFETY: frame, payload and out are valid for the call; the caller of fw_socket_add_extension
         // promises the rest.
         let done = unsafe { function(&frame(piece), data, payload.len(), &mut out, self.user_data.get()) };
         let taken = (out.buffer.id != 0).then(|| lease::take(out.buffer.id, out.data, out.offset, out.count));

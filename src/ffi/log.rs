@@ -95,7 +95,7 @@ pub unsafe extern "C" fn fw_set_log(
             Arc::new(move |level: LogLevel, socket: u64, context: &str, message: &str| {
                 let (context, message) = (terminated(context), terminated(message));
                 let (context, message) = (context.as_ptr().cast(), message.as_ptr().cast());
-                // SAFETY: the texts live until the end of the block; the caller of fw_set_log
+                // SAFETY: the texts are valid until the end of the block; the caller of fw_set_log
                 // promises that its function can be called with its user_data on any thread.
                 unsafe { log(level.into(), fw_socket { id: socket }, context, message, user_data.get()) };
             }) as Arc<LogFn>

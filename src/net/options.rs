@@ -9,12 +9,12 @@ use crate::limits;
 use crate::logging::{self, LogLevel};
 
 /// Whether a short read means that the socket is drained. With epoll it does: new data causes a new event
-/// (epoll(7), question 9). Not so for the end of stream, which the same event may have announced. Other
-/// systems guarantee a new event only after a read that would block.
-pub const SHORT_READ_MEANS_DRAINED: bool = EDGES_COME_UNASKED;
+/// (epoll(7), question 9), but the end of stream may be part of the same event. Other systems guarantee a new
+/// event only after a read that would block.
+pub const SHORT_READ_MEANS_DRAINED: bool = NEW_DATA_MAKES_EVENT;
 
 /// Whether new data causes a new event even if earlier data was not read.
-pub const EDGES_COME_UNASKED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+pub const NEW_DATA_MAKES_EVENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Sets the options of a connection; [`without_delay`] is called earlier. Logs and ignores failures, as a
 /// connection works without them.

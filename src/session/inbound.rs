@@ -14,7 +14,7 @@
 //! | file | responsibility |
 //! | --- | --- |
 //! | `body` | payload that does not fit into one block |
-//! | `read_buffer` | where the next bytes are read to, and what is kept of them |
+//! | `read_buffer` | the target of the next read, and the unprocessed rest of the last one |
 //! | `inflate` | compressed messages |
 
 mod body;

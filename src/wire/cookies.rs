@@ -29,7 +29,7 @@ struct Stored {
     host_only: bool,
     path: String,
     secure: bool,
-    /// `None` for a session cookie, which lives as long as the jar.
+    /// `None` for a session cookie, valid as long as the jar.
     expires: Option<SystemTime>,
 }
 

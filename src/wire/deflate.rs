@@ -31,11 +31,11 @@ pub struct DeflateConfig {
     pub level: u32,
     /// Compresses each sent message on its own: less memory, worse compression (default off).
     pub client_no_context_takeover: bool,
-    /// Asks the server to compress each message on its own (default off).
+    /// Requests that the server compresses each message separately (default off).
     pub server_no_context_takeover: bool,
     /// The window of sent messages as a power of two, 8 to 15 (default).
     pub client_max_window_bits: u8,
-    /// The window that the server is asked for, as a power of two, 8 to 15 (default).
+    /// The maximum window requested from the server, as a power of two, 8 to 15 (default).
     pub server_max_window_bits: u8,
     /// Messages shorter than this are sent uncompressed (default 256 bytes).
     pub min_size_to_compress: usize,

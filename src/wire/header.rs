@@ -187,7 +187,7 @@ impl fmt::Display for HeaderError {
                 let name = name.escape_debug();
                 write!(
                     f,
-                    "\"{name}\" is no header name: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 section 5.6.2)"
+                    "\"{name}\" is not a header name: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 section 5.6.2)"
                 )
             }
             HeaderError::Value { byte, at } => write!(

@@ -102,7 +102,7 @@ impl Connection {
         TurnResult::Continue
     }
 
-    /// Handles the result of a lookup. The turn that follows sees whether the connection continues.
+    /// Handles the result of a lookup. The next turn checks whether the connection continues.
     pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
         let Stage::Resolving { target, .. } = self.stage else { return };
         if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookups) {
@@ -280,7 +280,7 @@ impl Connection {
         }
     }
 
-    /// Makes the upgrade request, which the game can change if it wants to.
+    /// Creates the upgrade request, which the game may change.
     pub(super) fn request_upgrade(&mut self, carrier: Carrier, context: &mut Context) -> TurnResult {
         let Some(Socket(socket)) = &self.socket else { return TurnResult::Finished };
         let mut request = UpgradeRequest::clone(&self.request);

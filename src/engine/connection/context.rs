@@ -36,8 +36,8 @@ pub struct Context {
     pub pool: Pool,
     pub routes: Routes,
     pub timers: Timers,
-    /// Connections that have more to do, after the others have had their turn.
-    pub again: Vec<Key>,
+    /// Connections that have more to do, to run after the others.
+    pub run_again: Vec<Key>,
 }
 
 /// The receiver of a readiness event.
@@ -83,7 +83,7 @@ impl Context {
             pool: Pool::default(),
             routes: Routes::default(),
             timers: Timers::default(),
-            again: Vec::new(),
+            run_again: Vec::new(),
         }
     }
 
@@ -102,9 +102,9 @@ impl Context {
         }
     }
 
-    /// Gives the connection another turn, after the others have had theirs.
+    /// Schedules another turn for the connection, after those of the others.
     pub fn turn_again(&mut self, key: Key) {
-        self.again.push(key);
+        self.run_again.push(key);
     }
 
     /// Gives the connection a turn at this time.

@@ -31,7 +31,7 @@ impl CounterBase {
         }
     }
 
-    /// Updates the counters of what is sent. To be called with the outbox locked.
+    /// Updates the counters of sent data. The caller holds the lock of the outbox.
     pub fn count_sent(&self, socket: &Shared, outbox: &Outbox, session: &Session) {
         let counters = &socket.counters;
         let frames = self.extra_frames_sent + outbox.frames + session.extra_frames_sent();

@@ -6,9 +6,9 @@
 //!   any other end ────────────────────────────────────> terminal event <──────────────────────────┘
 //! ```
 //!
-//! A protocol violation may come right after messages, which in poll mode the game takes later. Until it has,
-//! the socket stays open: nothing more is read, but replies are sent, and after them the close frame that
-//! names the violation.
+//! A protocol violation may follow messages directly, which in poll mode the game processes later. Until it
+//! has, the socket stays open: nothing more is read, but replies are sent, and after them the close frame with
+//! the violation.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

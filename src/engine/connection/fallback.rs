@@ -10,8 +10,8 @@
 //! | 400, 405, 426: a backend that received a CONNECT, or a GET without the upgrade | yes | when it is open |
 //! | any other 5xx without Retry-After: the gateway could not forward it, or the backend failed | yes | when it is open |
 //! | a reset with PROTOCOL_ERROR or HTTP_1_1_REQUIRED, a response that violates HTTP/2 | yes | when it is open |
-//! | the connection or, twice, the stream lost before a response | yes | no: it may have been the network |
-//! | 5xx with Retry-After: the server asks for fewer requests | no | |
+//! | the connection or, twice, the stream lost before a response | yes | no: the network may be the cause |
+//! | 5xx with Retry-After: the server limits the rate of requests | no | |
 //! | 401, 403, 404, 407, 429 and others: the server understood the request | no | |
 //!
 //! One such retry for each server until the socket is open. Later reconnects of the socket use HTTP/1.1 too,
@@ -55,10 +55,10 @@ impl Connection {
 
     /// Whether the body of a refusal is not needed, as the connection falls back.
     pub(super) fn skips_body(&self, head: &ResponseHead) -> bool {
-        self.may_fall_back() && asks_for_http1(head)
+        self.may_fall_back() && suggests_http1(head)
     }
 
-    /// The socket is open: remembers that the fallback was necessary.
+    /// Stores that the server needs the fallback, once the socket is open.
     pub(super) fn confirm_fallback(&mut self) {
         if let Fallback::Http1 { server, remember: true, .. } = std::mem::take(&mut self.fallback)
             && self.http == HttpVersion::Http1
@@ -76,13 +76,13 @@ impl Connection {
         self.http == HttpVersion::Auto && is_over_http2 && !is_known
     }
 
-    /// Whether to fall back, and if so, whether to remember it for the origin.
+    /// Returns whether to fall back, and if so, whether to store that for the origin.
     fn fallback_for(&self, terminal: &Terminal) -> Option<bool> {
         if !self.may_fall_back() {
             return None;
         }
         match terminal {
-            Terminal::Refused { head: Some(head), .. } => asks_for_http1(head).then_some(true),
+            Terminal::Refused { head: Some(head), .. } => suggests_http1(head).then_some(true),
             Terminal::Failed(error) => match error.kind {
                 ErrorKind::Http | ErrorKind::Protocol => Some(true),
                 ErrorKind::Reset | ErrorKind::Io => Some(false),
@@ -116,7 +116,7 @@ impl Connection {
 }
 
 /// Whether a request that was refused like this over HTTP/2 may succeed over HTTP/1.1.
-fn asks_for_http1(head: &ResponseHead) -> bool {
+fn suggests_http1(head: &ResponseHead) -> bool {
     match head.status {
         400 | 405 | 421 | 426 | 501 | 505 => true,
         500..600 => head.headers.get("Retry-After").is_none(),
@@ -131,15 +131,15 @@ mod tests {
 
     #[test]
     fn only_refusals_that_may_differ_over_http1_are_retried() {
-        let asks = |status, retry_after: Option<&str>| {
+        let suggests = |status, retry_after: Option<&str>| {
             let mut headers = ResponseHeaders::default();
             retry_after.into_iter().for_each(|value| headers.push("retry-after", value));
-            asks_for_http1(&ResponseHead { status, reason: String::new(), version: 1, headers })
+            suggests_http1(&ResponseHead { status, reason: String::new(), version: 1, headers })
         };
-        let statuses: Vec<u16> = (200..600).filter(|status| asks(*status, None)).collect();
+        let statuses: Vec<u16> = (200..600).filter(|status| suggests(*status, None)).collect();
         let expected: Vec<u16> = [400, 405, 421, 426].into_iter().chain(500..600).collect();
         assert_eq!(statuses, expected);
-        let patient: Vec<u16> = (200..600).filter(|status| asks(*status, Some("1"))).collect();
-        assert_eq!(patient, [400, 405, 421, 426, 501, 505]);
+        let with_retry_after: Vec<u16> = (200..600).filter(|status| suggests(*status, Some("1"))).collect();
+        assert_eq!(with_retry_after, [400, 405, 421, 426, 501, 505]);
     }
 }

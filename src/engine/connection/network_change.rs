@@ -1,7 +1,7 @@
 //! Changes of the network, and suspend and resume of the process.
 //!
 //! ```text
-//!   running ──suspend──> deadlines stand still ──resume──> running, probed immediately
+//!   running ──suspend──> deadlines paused       ──resume──> running, probed immediately
 //! ```
 
 use super::context::Context;
@@ -12,7 +12,7 @@ use crate::logging::LogLevel;
 impl Connection {
     /// Handles a report of the host.
     pub fn network_changed(&mut self, change: NetworkChange, context: &mut Context) -> TurnResult {
-        // One that only lingers keeps its deadline.
+        // After its terminal event a connection keeps its deadline.
         if self.socket.is_none() {
             return TurnResult::Continue;
         }

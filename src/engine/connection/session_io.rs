@@ -148,7 +148,7 @@ impl Connection {
                 self.process(context)
             }
             Err(error) => {
-                // The end of the turn sees whether the connection continues.
+                // The end of the turn checks whether the connection continues.
                 let _ = self.stream_lost(error, context);
                 false
             }

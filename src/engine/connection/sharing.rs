@@ -11,7 +11,7 @@ use crate::logging::LogLevel;
 use crate::net::stream::Stream;
 
 impl Connection {
-    /// Whether the server is asked for HTTP/2.
+    /// Returns whether HTTP/2 is requested.
     pub(super) fn wants_http2(&self) -> bool {
         self.http != HttpVersion::Http1
     }
@@ -88,7 +88,7 @@ impl Connection {
         self.request_upgrade(Carrier::Own(stream), context)
     }
 
-    /// The stream was lost before a response. A request that the server has not processed is sent once more.
+    /// The stream was lost before a response. A request that the server has not processed is retried once.
     pub(super) fn stream_lost(&mut self, error: Error, context: &mut Context) -> TurnResult {
         if self.socket.is_some()
             && error.kind == ErrorKind::Reset

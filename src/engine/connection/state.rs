@@ -42,7 +42,7 @@ pub struct Connection {
     /// None after the terminal event.
     pub(super) socket: Option<Socket>,
     pub(super) plan: Plan,
-    /// The version of HTTP that is asked for.
+    /// The requested HTTP version.
     pub(super) http: HttpVersion,
     /// An HTTP/2 stream was lost before a response and was retried.
     pub(super) retried_stream: bool,
@@ -85,7 +85,7 @@ pub struct Connection {
     pub(super) base: CounterBase,
 }
 
-/// How far a connection has come.
+/// The progress of a connection.
 pub enum Stage {
     Idle,
     /// Before a restart.
@@ -114,7 +114,7 @@ pub enum Stage {
     },
 }
 
-/// What a connection restarts with.
+/// How a connection restarts.
 pub enum Restart {
     /// The same server over HTTP/1.1, after HTTP/2 has failed.
     Http1,
@@ -122,10 +122,10 @@ pub enum Restart {
     Retry,
 }
 
-/// Whose address is resolved.
+/// The host to resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResolveTarget {
-    /// What is connected to: the proxy, or the server if there is none.
+    /// The next hop: the proxy, or the server if there is none.
     NextHop,
     /// The server, for a proxy that takes addresses.
     Server,
@@ -138,7 +138,7 @@ pub enum Fallback {
     None,
     Http1 {
         server: Name,
-        /// Remember it for all sockets if the upgrade succeeds.
+        /// Store it for all sockets if the upgrade succeeds.
         remember: bool,
         /// How HTTP/2 failed, during the first attempt over HTTP/1.1.
         http2_end: Option<Box<Terminal>>,
@@ -148,7 +148,7 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// Whether this server is asked over HTTP/1.1.
+    /// Returns whether this server gets requests over HTTP/1.1.
     pub fn applies_to(&self, url: &Url) -> bool {
         matches!(self, Fallback::Http1 { server, .. } if *server == Name::of(url))
     }

@@ -15,7 +15,7 @@ use crate::engine::shared::socket::Socket;
 use crate::engine::shared::state::State;
 use crate::error::Error;
 use crate::fault;
-use crate::net::options::EDGES_COME_UNASKED;
+use crate::net::options::NEW_DATA_MAKES_EVENT;
 use crate::session;
 use crate::session::keepalive::PingSettings;
 use crate::sync::lock;
@@ -85,10 +85,10 @@ impl Connection {
     pub fn ready(&mut self, event: &Event, context: &mut Context) -> TurnResult {
         match &mut self.stage {
             Stage::Connecting(_) => {
-                // The readiness of a connection that may have just been made: a server does not speak first,
-                // so a read would mostly find nothing. Elsewhere an edge comes only after a read that found
+                // Whether to read at once. The server usually sends nothing before the client, so a read
+                // would find nothing. It is needed where an edge is only reported after a read that found
                 // nothing.
-                self.readable = event.is_readable() || event.is_read_closed() || !EDGES_COME_UNASKED;
+                self.readable = event.is_readable() || event.is_read_closed() || !NEW_DATA_MAKES_EVENT;
                 return self.dial_step(Some(event.token()), context);
             }
             Stage::TlsHandshake(stream) | Stage::RequestEvent { carrier: Carrier::Own(stream), .. } => {

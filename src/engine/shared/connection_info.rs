@@ -1,4 +1,4 @@
-//! What is known about the last connection.
+//! Information about the last connection.
 
 use crate::wire::response::ResponseHead;
 use crate::wire::url::Url;

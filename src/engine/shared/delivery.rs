@@ -359,7 +359,7 @@ fn remove_if_empty(ready_list: &ReadyList, socket: &Arc<Shared>) {
 
 /// Runs finalizers of sockets that no thread delivers from: one, and more until it is late.
 fn run_finalizers(ready_list: &ReadyList, is_late: impl Fn() -> bool) {
-    // Those that are queued meanwhile, or again, are for the next call.
+    // Finalizers queued during this loop run in the next call.
     for _ in 0..ready_list::pending_finalizers() {
         let Some(socket) = ready_list.next_finalizer() else { return };
         if socket.event_queue.has_reader() {
@@ -380,7 +380,7 @@ pub fn close(ready_list: &ReadyList) {
         socket.finalize();
     }
     for socket in ready_list.take_all() {
-        // A delivery that was running when its socket was destroyed leaves events behind.
+        // A delivery that was running when its socket was destroyed may leave events in the queue.
         ready_list::settled(socket.event_queue.close());
     }
 }

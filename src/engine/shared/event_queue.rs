@@ -111,7 +111,7 @@ impl EventQueue {
         self.has_reader.load(Ordering::Acquire)
     }
 
-    /// Accepts nothing from now on, and drops the waiting events but for those that a reader has taken.
+    /// Rejects further events and drops the queued ones, except those that a reader has taken.
     /// Returns the number of dropped events.
     pub fn close(&self) -> usize {
         match self.reader() {

@@ -111,7 +111,7 @@ impl<S> Inbox<S> {
         std::mem::take(&mut pending.commands)
     }
 
-    /// Asks to be woken, before a wait. False if the inbox is not empty.
+    /// Requests a wakeup, before a wait. Returns false if the inbox is not empty.
     pub fn may_sleep(&self) -> bool {
         // Swaps here, in `awake` and in `wake`, so that the three have one order for all threads.
         self.sleeping.swap(true, Ordering::SeqCst);

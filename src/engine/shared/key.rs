@@ -9,7 +9,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// As one number, which is never 0: 0 stands for no connection.
+    /// Returns the key as one number, which is never 0: 0 means no connection.
     pub fn to_bits(self) -> u64 {
         u64::from(self.serial) << 32 | u64::from(self.slot)
     }

@@ -1,5 +1,5 @@
-//! What is known about servers: that one does not support WebSockets over HTTP/2, or on which worker its
-//! sockets share connections. Bounded in number and time.
+//! A cache of facts about servers: that one does not support WebSockets over HTTP/2, or on which worker its
+//! sockets share connections. Entries are limited in number and expire.
 
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ impl Name {
 enum Known {
     /// Its sockets run on this worker.
     Home(usize),
-    /// It is asked over HTTP/1.1.
+    /// It gets requests over HTTP/1.1.
     Http1,
 }
 
@@ -44,7 +44,7 @@ pub fn is_http1(name: &Name) -> bool {
     lock(&ORIGINS).find(name, Instant::now()) == Some(Known::Http1)
 }
 
-/// Remembers that the server does not support WebSockets over HTTP/2.
+/// Stores that the server does not support WebSockets over HTTP/2.
 pub fn remember_http1(name: Name) {
     lock(&ORIGINS).remember(name, Known::Http1, Instant::now());
 }
@@ -62,7 +62,7 @@ pub fn home(name: Name, own: usize) -> usize {
     }
 }
 
-/// Forgets everything: the library stops.
+/// Clears the cache when the library stops.
 pub fn forget() {
     lock(&ORIGINS).entries = Vec::new();
 }

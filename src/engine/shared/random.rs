@@ -49,7 +49,7 @@ pub fn nonce() -> [u8; 16] {
 
 fn fill(bytes: &mut [u8]) {
     // Does not fail on the supported systems after boot. Predictable keys would be worse than a panic, which
-    // ends only the call or the connection that asked.
+    // ends only the current call or connection.
     getrandom::fill(bytes).expect("the system has a random number generator");
 }
 

@@ -121,7 +121,8 @@ impl<S: Ready> ReadyList<S> {
     /// Counts this thread as delivering, so that shutdown waits for it. None if the library stops.
     pub fn begin_delivery(&self) -> Option<Delivering<'_, S>> {
         self.delivering.fetch_add(1, Ordering::SeqCst);
-        // Counts before it looks, while shutdown marks before it counts: one of them sees the other.
+        // Counts before it reads `stopped`, while shutdown sets `stopped` before it reads the count: at least
+        // one side reads the other's write.
         let delivering = Delivering(self);
         (!self.stopped.load(Ordering::SeqCst)).then_some(delivering)
     }
@@ -138,7 +139,7 @@ impl<S: Ready> ReadyList<S> {
 
     // ---------------------------------------------------------------- finalizers
 
-    /// Queues the socket's finalizer. The socket comes back if the list is closed.
+    /// Queues the socket's finalizer. Returns the socket if the list is closed.
     pub fn queue_finalizer(&self, socket: Arc<S>) -> Result<(), Arc<S>> {
         match &mut *lock(&self.finalizers) {
             Some(finalizers) => {
@@ -150,14 +151,14 @@ impl<S: Ready> ReadyList<S> {
         }
     }
 
-    /// The next socket whose finalizer waits to run.
+    /// Returns the next socket whose finalizer is queued.
     pub fn next_finalizer(&self) -> Option<Arc<S>> {
         let socket = lock(&self.finalizers).as_mut().and_then(VecDeque::pop_front)?;
         FINALIZERS.fetch_sub(1, Ordering::SeqCst);
         Some(socket)
     }
 
-    /// Accepts no finalizer from now on, and returns those that wait.
+    /// Rejects further finalizers and returns the queued ones.
     pub fn close_finalizers(&self) -> VecDeque<Arc<S>> {
         let finalizers = lock(&self.finalizers).take().unwrap_or_default();
         FINALIZERS.fetch_sub(finalizers.len(), Ordering::SeqCst);

@@ -82,7 +82,7 @@ impl Plan {
         }
     }
 
-    /// The version to start with, from the settings and from what is known about the server.
+    /// The version to start with, from the settings and the cached facts about the server.
     pub fn http_for(&self, target: &Url) -> HttpVersion {
         match self.settings.http {
             // Without TLS the version cannot be negotiated (RFC 9113 section 3.3).

@@ -82,7 +82,7 @@ pub struct Shared {
     pub finalizer: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 
     pub to_worker: Mutex<ToWorker>,
-    /// The worker was told that `to_worker` has input, and has not read it yet.
+    /// The worker was notified that `to_worker` has input, and has not read it yet.
     notified: AtomicBool,
     pub buffered: AtomicUsize,
     pub max_buffered: AtomicUsize,
@@ -317,7 +317,7 @@ impl Shared {
         }
     }
 
-    /// Runs the finalizer where the callbacks ran, or here if no thread will come by there any more.
+    /// Runs the finalizer where the callbacks ran, or here if no thread delivers there any more.
     pub fn finish(self: Arc<Self>) {
         if !self.polls() {
             return self.finalize();
@@ -328,8 +328,8 @@ impl Shared {
         }
     }
 
-    /// Runs the finalizer, if it has not run yet, and drops the callbacks. Catches a panic, as the finalizers
-    /// of other sockets come after this one.
+    /// Runs the finalizer, if it has not run yet, and drops the callbacks. Catches a panic, so that
+    /// the finalizers of other sockets run.
     pub fn finalize(&self) {
         let finalizer = lock(&self.finalizer).take();
         let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -350,7 +350,7 @@ impl Shared {
     /// Stops reading until the game, which clears the mark, has taken events. False if it already has.
     ///
     /// The worker sets the mark and then reads the charge; the game lowers the charge and then reads the
-    /// mark. All four are `SeqCst`, so one of them sees the other.
+    /// mark. All four are `SeqCst`, so at least one side reads the other's write.
     pub fn pause(&self) -> bool {
         self.paused.store(true, Ordering::SeqCst);
         !self.resumes()

@@ -170,7 +170,7 @@ impl Connection {
         let built = built
             .body(())
             .map_err(|error| refused(format!("a header field cannot be sent over HTTP/2: {error}")))?;
-        // A new clone, because each remembers its pending stream.
+        // A new clone, because each stores its pending stream.
         match requests.clone().send_request(built, false) {
             Ok(pair) => {
                 let waker = self.wakers.for_stream(owner);
@@ -235,8 +235,8 @@ impl Connection {
 
     /// Simulates a readiness event.
     #[cfg(test)]
-    pub fn prod(&mut self) {
-        self.pipe.borrow_mut().prod();
+    pub fn simulate_readiness(&mut self) {
+        self.pipe.borrow_mut().simulate_readiness();
         self.wakers.wake_connection();
     }
 

@@ -23,7 +23,7 @@ struct Hidden {
     /// Its entry in the static table (RFC 7541 appendix A), and the replacement.
     index: u8,
     other_index: u8,
-    /// The names that `h2` then sees: by table entry, or by literal name.
+    /// The names that `h2` gets: by table entry, or by literal name.
     others: [&'static str; 2],
     /// The literal name, plain and Huffman-coded, each with the replacement of its last octet.
     full: [(&'static [u8], u8); 2],

@@ -63,7 +63,7 @@ impl Pipe {
     }
 
     #[cfg(test)]
-    pub fn prod(&mut self) {
+    pub fn simulate_readiness(&mut self) {
         self.drained = false;
         self.begin_turn();
     }

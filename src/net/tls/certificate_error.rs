@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn certificate_without_names_is_told_which_it_needs() {
+    fn certificate_without_names_error_lists_required_names() {
         for (host, needed) in [("game.test", "DNS:game.test"), ("10.0.0.1", "IP:10.0.0.1")] {
             let text = wrong_name(&ServerName::try_from(host).unwrap(), &[]);
             assert!(text.contains("common name does not count") && text.contains(needed), "{text}");

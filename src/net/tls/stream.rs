@@ -40,7 +40,7 @@ impl TlsStream {
             Some(address) => ServerName::IpAddress(address.ip().into()),
             None => DnsName::try_from(host.to_owned())
                 .map(ServerName::DnsName)
-                .map_err(|_| refuse("a certificate cannot be checked for what is not a host name"))?,
+                .map_err(|_| refuse("this is not a host name, so no certificate can match it"))?,
         };
         let mut tls = ClientConnection::new(connector.config.clone(), name)
             .map_err(|error| refuse(&describe(&error)))?;
@@ -209,7 +209,7 @@ impl TlsStream {
                 if pending { Ok(()) } else { self.flush(link).map(drop) }
             }
             Err(error) => {
-                // RFC 8446 section 6.2: the alert goes out before the connection ends.
+                // RFC 8446 section 6.2: the alert is sent before the connection ends.
                 let _ = self.tls.write_tls(&mut Socket::new(link));
                 Err(self.to_error(&error, link.phase))
             }

@@ -1,4 +1,4 @@
-//! Read buffers: where the next bytes are read to, and what is kept of them.
+//! Read buffers: the target of the next read, and the unprocessed rest of the last one.
 
 use super::body::append;
 use super::{Held, Inbound, IncomingFrame, Scratch};

@@ -208,7 +208,7 @@ fn non_http2_server_is_reported() {
     let stream = crate::net::stream::Stream::plain(mio::net::TcpStream::from_std(ours));
     let mut client = crate::net::http2::Connection::new(stream, now).unwrap();
     while client.status() != Status::Over {
-        client.prod();
+        client.simulate_readiness();
         client.drive(now, &mut Vec::new());
         std::thread::yield_now();
     }

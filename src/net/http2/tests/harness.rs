@@ -77,13 +77,13 @@ impl Harness {
     }
 
     pub fn client_turn(&mut self) {
-        self.client.prod();
+        self.client.simulate_readiness();
         self.client.drive(self.now, &mut self.owners);
     }
 
     pub fn server_turn(&mut self) {
         let context = &mut Context::from_waker(Waker::noop());
-        self.server_pipe.borrow_mut().prod();
+        self.server_pipe.borrow_mut().simulate_readiness();
         if let Server::Handshaking(handshake) = &mut self.server {
             match handshake.as_mut().poll(context) {
                 Poll::Pending => return,
