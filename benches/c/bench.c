@@ -259,10 +259,10 @@ static void message_sent(void)
         bench_begin();
         bench.to_send = bench.count < send_round() * 2 ? bench.count : send_round() * 2;
     } else if (seen > bench.warm) {
-        uint64_t asked = seen - bench.warm + send_round();
+        uint64_t allowed = seen - bench.warm + send_round();
         if (seen == bench.warm + bench.count)
             bench_end();
-        else if (asked < bench.count)
+        else if (allowed < bench.count)
             bench.to_send += send_round();
     }
 }

@@ -64,9 +64,9 @@ static size_t frame(uint8_t *at, int opcode, const void *payload, size_t len)
 void bench_send(void *connection, bool text, const void *bytes, size_t len)
 {
     static uint8_t *at;
-    static size_t room, ready;
-    if (room < len + 14)
-        at = realloc(at, room = len + 14);
+    static size_t capacity, ready;
+    if (capacity < len + 14)
+        at = realloc(at, capacity = len + 14);
     /* The same bytes every time, so the frame is encoded once. */
     if (text || !ready) {
         size_t made = frame(at, text ? TEXT : BINARY, bytes, len);
@@ -79,7 +79,7 @@ void bench_send(void *connection, bool text, const void *bytes, size_t len)
 
 static void connect_to(struct link *link)
 {
-    char request[512], answer[1024];
+    char request[512], response[1024];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_INET}, *address;
     int on = 1;
     size_t have = 0;
@@ -105,9 +105,9 @@ static void connect_to(struct link *link)
                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
                           bench.path, bench.host, bench.port));
     do {
-        have += take(link, answer + have, sizeof answer - 1 - have);
-        answer[have] = 0;
-    } while (!strstr(answer, "\r\n\r\n"));
+        have += take(link, response + have, sizeof response - 1 - have);
+        response[have] = 0;
+    } while (!strstr(response, "\r\n\r\n"));
 }
 
 /* Counts the messages in the received bytes. */

@@ -6,8 +6,8 @@
  *
  * The path selects the behaviour:
  *   /echo         echoes every message
- *   /flood/SIZE   a text message with a number N is answered by N binary messages of SIZE bytes
- *   /sink         a text message with a number N asks for a text after every N binary messages
+ *   /flood/SIZE   sends N binary messages of SIZE bytes for a text message with the number N
+ *   /sink         sends a text after every N binary messages, after a text message with the number N
  *   /push/SIZE    a text message with a number N (per second) starts a stream of binary messages, each
  *                 beginning with the time at which it was sent (CLOCK_MONOTONIC, nanoseconds, 8 bytes)
  *   /idle         sends nothing
@@ -211,7 +211,7 @@ static int upgrade(struct conn *conn)
 {
     static const char name[] = "sec-websocket-key:";
     unsigned char digest[SHA_DIGEST_LENGTH];
-    char accept[64], answer[256];
+    char accept[64], response[256];
     char *key, *line, *path;
     int len;
     ssize_t n = take(conn, conn->head + conn->head_len, HEAD_SIZE - 1 - conn->head_len);
@@ -229,17 +229,17 @@ static int upgrade(struct conn *conn)
     }
     if (!key || !path)
         return 0;
-    len = snprintf(answer, sizeof answer, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
+    len = snprintf(response, sizeof response, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
                    (int)strcspn(key, "\r\n "), key);
-    SHA1((unsigned char *)answer, (size_t)len, digest);
+    SHA1((unsigned char *)response, (size_t)len, digest);
     EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
     path[1 + strcspn(path + 1, " ")] = 0;
     choose(conn, path + 1);
-    len = snprintf(answer, sizeof answer,
+    len = snprintf(response, sizeof response,
                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    "Sec-WebSocket-Accept: %s\r\n\r\n",
                    accept);
-    memcpy(reserve(conn, (size_t)len), answer, (size_t)len);
+    memcpy(reserve(conn, (size_t)len), response, (size_t)len);
     conn->out_to += (size_t)len;
     conn->stage = OPEN;
     return 1;

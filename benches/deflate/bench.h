@@ -1,4 +1,4 @@
-/* What the clients in C and C++ share: the messages, and two clocks. */
+/* Shared code of the clients in C and C++: the messages, and wall and CPU time. */
 
 #pragma once
 
@@ -15,7 +15,7 @@ struct messages {
     const char *at[MAX_MESSAGES];
 };
 
-/* Reads a file of lines, all of one length, and keeps it for good. */
+/* Reads a file of lines of equal length into static memory. */
 static inline struct messages read_messages(const char *path)
 {
     static char text[MAX_MESSAGES << 16];

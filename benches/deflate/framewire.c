@@ -2,7 +2,7 @@
  *
  *     framewire URL receive|send COUNT MESSAGES-FILE
  *
- * Prints the seconds from the open connection to the last message, and the seconds of CPU time. */
+ * Prints the time from the open event to the last message and the CPU time, in seconds. */
 
 #include "bench.h"
 #include "framewire.h"
@@ -31,7 +31,7 @@ static void on_receive(fw_socket socket, const char *text, size_t len, void *use
         state = 2;
 }
 
-static void on_answer(fw_socket socket, const char *text, size_t len, void *user)
+static void on_reply(fw_socket socket, const char *text, size_t len, void *user)
 {
     (void)socket, (void)user;
     fprintf(stderr, "%.*s bytes\n", (int)len, text);
@@ -45,9 +45,9 @@ static void on_error(fw_socket socket, const fw_error *error, void *user)
     state = 3;
 }
 
-static void wait_for(int wanted)
+static void wait_for(int target)
 {
-    while (state < wanted)
+    while (state < target)
         pause_us(100);
     if (state == 3)
         exit(EXIT_FAILURE);
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     fw_socket_set_dispatch(socket, FW_DISPATCH_WORKER);
     fw_socket_set_max_buffered_amount(socket, 1 << 20);
     fw_socket_on_open(socket, on_open, NULL);
-    fw_socket_on_text(socket, sends ? on_answer : on_receive, NULL);
+    fw_socket_on_text(socket, sends ? on_reply : on_receive, NULL);
     fw_socket_on_error(socket, on_error, NULL);
     fw_socket_open(socket);
     wait_for(1);

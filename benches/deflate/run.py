@@ -3,8 +3,8 @@
 
     benches/deflate/run.py [ROUNDS]
 
-Builds everything under target/deflate, runs the clients in turn, round by round, and prints medians as
-ratios to Framewire's. Needs cargo, cc, c++ with Boost's headers (libboost-dev), node and npm.
+Builds everything under target/deflate, runs the clients one after another in each round, and prints the
+medians relative to Framewire. Needs cargo, cc, c++ with Boost's headers (libboost-dev), node and npm.
 """
 
 import json
@@ -21,7 +21,7 @@ ROOT = HERE.parent.parent
 OUT = ROOT / "target" / "deflate"
 WS = "ws@8.23.0"
 MESSAGES = 64
-# Bytes of a message, and how many are received and sent in one run.
+# Message size in bytes, and the number of messages received and sent in one run.
 SIZES = [(1024, 200_000, 40_000), (16384, 30_000, 6_000)]
 
 
@@ -45,7 +45,7 @@ def build():
 
 
 def messages(size):
-    """What a game might say of its players, a different thing each time; always the same things."""
+    """Writes a file of different JSON messages as a game might send them; the same for each run."""
     chance = random.Random(size)
     path = OUT / f"messages-{size}.txt"
     lines = []
@@ -63,7 +63,7 @@ def messages(size):
         while len(text) > size:
             players.pop()
             text = json.dumps({"type": "snapshot", "tick": 1000 + tick, "players": players})
-        # Room that is left holds blanks, which JSON allows.
+        # Pads with spaces, which JSON allows.
         lines.append(text[:-1].ljust(size - 1) + "}")
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -79,7 +79,7 @@ def start_server(path):
 
 
 def measure(command, port, mode, count, path):
-    """Seconds, seconds of CPU time, and the bytes that sent messages took."""
+    """Returns the time and CPU time in seconds, and the compressed size of sent messages in bytes."""
     url = f"ws://127.0.0.1:{port}/{mode}?count={count}"
     environment = dict(os.environ, WS_FROM=str(OUT / "ws.cjs"))
     command = [str(word) for word in [*command, url, mode, count, path]]
@@ -93,7 +93,7 @@ def measure(command, port, mode, count, path):
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     clients = build()
-    print("| | " + " | ".join(f"{name}: time, CPU" for name in clients) + " | sent bytes of a message |")
+    print("| | " + " | ".join(f"{name}: time, CPU" for name in clients) + " | sent bytes per message |")
     print("| --- " * (len(clients) + 2) + "|")
     for size, to_receive, to_send in SIZES:
         path = messages(size)
@@ -103,7 +103,7 @@ def main():
                 results = {name: [] for name in clients}
                 for number in range(rounds):
                     names = list(clients)
-                    # So that nobody always follows the same other.
+                    # Rotates the order, so that no client always runs after the same other one.
                     for name in names[number % 3:] + names[:number % 3]:
                         results[name].append(measure(clients[name], port, mode, count, path))
                 median = {name: [statistics.median(column) for column in zip(*runs)]

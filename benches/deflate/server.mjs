@@ -1,13 +1,13 @@
-// The other side of every client: sends or takes compressed messages, as fast as it can.
+// The server for all clients: sends or receives compressed messages as fast as possible.
 //
 //     node server.mjs PORT MESSAGES-FILE
 //
-// /receive?count=N  sends N messages of the file, over and over
-// /send?count=N     takes N messages, answers with one text: how many bytes their payloads took
+// /receive?count=N  sends N messages, repeating those of the file
+// /send?count=N     receives N messages, then replies with one text: the size of their payloads in bytes
 //
-// Frames to send are compressed beforehand, each without the ones before it, so that the server does
-// next to nothing while a client is measured. Messages that come are not decompressed but for the
-// first, which must be the file's first.
+// Frames to send are compressed in advance, each independently, so that the server uses little CPU time
+// during a measurement. Of the received messages only the first is decompressed, to verify that it is the
+// first of the file.
 
 import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
@@ -33,7 +33,7 @@ function compressed(message) {
 }
 
 const frames = messages.map(compressed);
-// Many rounds of all messages in one write.
+// Repeats all messages many times in one write.
 const ROUNDS = Math.max(1, Math.floor((1 << 18) / frames.reduce((sum, one) => sum + one.length, 0)));
 const burst = Buffer.concat(Array(ROUNDS).fill(Buffer.concat(frames)));
 const PER_BURST = ROUNDS * frames.length;
@@ -67,7 +67,7 @@ function sink(socket, count) {
         if (rest.length - at < 4) break;
         [length, head] = [rest.readUInt16BE(at + 2), 4];
       } else if (length === 127) {
-        throw new Error('no message is that large');
+        throw new Error('the message is too large');
       }
       const end = at + head + 4 + length;
       if (end > rest.length) break;
@@ -79,7 +79,7 @@ function sink(socket, count) {
       } else if ((rest[at] & 15) === 8) {
         socket.end(frame(0x88, Buffer.alloc(0)));
       } else {
-        throw new Error(`a frame that begins with ${rest[at]}: not compressed, or in pieces`);
+        throw new Error(`a frame that begins with ${rest[at]}: not compressed, or fragmented`);
       }
       at = end;
     }

@@ -5,13 +5,13 @@
 import {readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 
-// Installed beside the results, not beside this file.
+// Installed in the output folder.
 const {WebSocket} = createRequire(process.env.WS_FROM)('ws');
 const [url, mode, number, file] = process.argv.slice(2);
 const count = Number(number);
 const messages = readFileSync(file, 'utf8').trimEnd().split('\n');
-// Sends that may be under way: enough to keep it busy, few enough to stay in memory.
-const UNDER_WAY = 256;
+// Sends in progress at a time: enough to keep the connection busy, few enough to limit memory.
+const IN_PROGRESS = 256;
 
 const socket = new WebSocket(url, {perMessageDeflate: {threshold: 0, zlibDeflateOptions: {level: 6}}});
 let wall, cpu;
@@ -30,7 +30,7 @@ socket.on('open', () => {
   const next = () => {
     if (sent < count) socket.send(messages[sent++ % messages.length], {compress: true}, next);
   };
-  for (let n = 0; n < UNDER_WAY; n++) next();
+  for (let n = 0; n < IN_PROGRESS; n++) next();
 });
 
 let received = 0;

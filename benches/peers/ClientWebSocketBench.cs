@@ -1,5 +1,5 @@
-// System.Net.WebSockets.ClientWebSocket, as Unity has it, in Mono. The script of ../c/bench.c again, as far
-// as one connection goes.
+// System.Net.WebSockets.ClientWebSocket, in Mono, as in Unity. Implements the modes of ../c/bench.c that use
+// one connection.
 //
 //     mono ClientWebSocketBench.exe MODE URL [--size N] [--count N] ...      (as bench.h says)
 

@@ -1,4 +1,4 @@
-// The ws package of Node. The script of ../c/bench.c again, as it cannot be called from here.
+// The ws package of Node. Implements the modes of ../c/bench.c in JavaScript.
 //
 //     node ws.mjs MODE URL [--size N] [--count N] ...      (as bench.h says)
 
@@ -85,9 +85,9 @@ const message = {
       begin();
       sendMany(socket, Math.min(count, round * 2));
     } else if (seen > warm) {
-      const asked = seen - warm + round;
+      const allowed = seen - warm + round;
       if (seen === warm + count) end();
-      else if (asked < count) sendMany(socket, round);
+      else if (allowed < count) sendMany(socket, round);
     }
   },
   game(socket, data) {

@@ -93,7 +93,7 @@ static void connect_to(struct link *link)
 {
     static const struct wslay_event_callbacks callbacks = {receive, transmit, mask,    NULL,
                                                            NULL,    NULL,     received};
-    char request[512], answer[1024];
+    char request[512], response[1024];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_INET}, *address;
     int on = 1, len;
     size_t have = 0;
@@ -119,13 +119,13 @@ static void connect_to(struct link *link)
     if (link->ssl ? SSL_write(link->ssl, request, len) <= 0 : send(link->fd, request, (size_t)len, 0) <= 0)
         fail("write");
     do {
-        ssize_t n = link->ssl ? SSL_read(link->ssl, answer + have, (int)(sizeof answer - 1 - have))
-                              : recv(link->fd, answer + have, sizeof answer - 1 - have, 0);
+        ssize_t n = link->ssl ? SSL_read(link->ssl, response + have, (int)(sizeof response - 1 - have))
+                              : recv(link->fd, response + have, sizeof response - 1 - have, 0);
         if (n <= 0)
             fail("read");
         have += (size_t)n;
-        answer[have] = 0;
-    } while (!strstr(answer, "\r\n\r\n"));
+        response[have] = 0;
+    } while (!strstr(response, "\r\n\r\n"));
     if (wslay_event_context_client_init(&link->context, &callbacks, link))
         fail("wslay");
     wslay_event_config_set_max_recv_msg_length(link->context, 1 << 30);

@@ -1,4 +1,4 @@
-//! `bench.c` for clients in Rust: the command line, what is said in each mode, and the report.
+//! Rust bindings to `bench.c`: the command line, the traffic of each mode, and the report.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-#[allow(dead_code, reason = "made by C")]
+#[allow(dead_code, reason = "values are created in C")]
 pub enum Mode {
     Echo,
     Recv,
@@ -55,27 +55,27 @@ unsafe extern "C" {
     fn bench_report();
 }
 
-/// Something to send.
+/// A message to send.
 #[derive(Clone, Copy)]
 pub enum Outgoing {
-    /// What the server is asked for.
-    Order([u8; 24], usize),
+    /// A request to the server.
+    Request([u8; 24], usize),
     Payload(&'static [u8]),
 }
 
 thread_local! {
-    /// A call of the script sends at most one message.
+    /// A call into `bench.c` sends at most one message.
     static OUTGOING: Cell<Option<Outgoing>> = const { Cell::new(None) };
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn bench_send(_connection: *mut c_void, text: bool, bytes: *const u8, len: usize) {
-    // SAFETY: the script passes what it wants sent.
+    // SAFETY: `bench.c` passes a message of this length.
     let bytes = unsafe { std::slice::from_raw_parts(bytes, len) };
     let outgoing = if text {
-        let mut order = [0; 24];
-        order[..len].copy_from_slice(bytes);
-        Outgoing::Order(order, len)
+        let mut request = [0; 24];
+        request[..len].copy_from_slice(bytes);
+        Outgoing::Request(request, len)
     } else {
         Outgoing::Payload(payload())
     };
@@ -87,12 +87,12 @@ pub fn parse(client: &str) {
         std::env::args().map(|argument| CString::new(argument).expect("arguments have no NUL")).collect();
     let pointers: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
     let client = CString::new(client).expect("names have no NUL").into_raw();
-    // SAFETY: it keeps the pointers, and both live on.
+    // SAFETY: it stores the pointers, and the strings are never freed.
     unsafe { bench_parse(client, pointers.len() as c_int, pointers.as_ptr()) };
     std::mem::forget(strings);
 }
 
-// SAFETY of what follows: `bench` changes only while the script is followed, on one thread.
+// SAFETY of the functions below: `bench` is only accessed from one thread.
 
 pub fn mode() -> Mode {
     unsafe { bench.mode }
@@ -120,7 +120,7 @@ pub fn is_tls() -> bool {
     unsafe { bench.tls }
 }
 
-/// `--variant` is this.
+/// Returns whether `--variant` has this value.
 pub fn is_variant(name: &str) -> bool {
     unsafe { CStr::from_ptr(bench.variant) }.to_bytes() == name.as_bytes()
 }
@@ -141,7 +141,7 @@ pub fn done() -> bool {
     unsafe { (&raw const bench.done).read_volatile() }
 }
 
-/// How many messages the script allows to be sent now, in mode send. Asked once, they are to be sent.
+/// Returns how many messages to send now, in mode send, and resets the number.
 pub fn take_allowance() -> u64 {
     unsafe { std::mem::take(&mut *&raw mut bench.to_send) }
 }
@@ -164,7 +164,7 @@ pub fn end() {
     unsafe { bench_end() }
 }
 
-/// Runs it and keeps the time it took.
+/// Runs `act` and records its duration.
 pub fn timed<T>(act: impl FnOnce() -> T) -> T {
     let begun = unsafe { bench_now_ns() };
     let result = act();
@@ -187,13 +187,13 @@ pub fn report() {
     unsafe { bench_report() }
 }
 
-/// TLS as most programs set it up, trusting `--ca`; `--variant resumed` keeps session tickets.
+/// Returns a common TLS configuration that trusts `--ca`; `--variant resumed` keeps session tickets.
 pub fn tls_config() -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     if is_tls() {
         let path = unsafe { CStr::from_ptr(bench.ca) }.to_string_lossy().into_owned();
         let certificate = CertificateDer::from_pem_file(&path).expect("--ca names a certificate");
-        roots.add(certificate).expect("the certificate is an authority's");
+        roots.add(certificate).expect("the certificate is a CA certificate");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)

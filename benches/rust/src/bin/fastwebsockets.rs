@@ -47,9 +47,9 @@ async fn connect(tls: Option<&Arc<ClientConfig>>) -> Socket {
     FragmentCollector::new(upgraded.expect("the server speaks WebSocket").0)
 }
 
-async fn say(socket: &mut Socket, outgoing: Option<Outgoing>) {
+async fn send_outgoing(socket: &mut Socket, outgoing: Option<Outgoing>) {
     let first = outgoing.map(|outgoing| match outgoing {
-        Outgoing::Order(text, len) => Frame::text(Payload::Owned(text[..len].to_vec())),
+        Outgoing::Request(text, len) => Frame::text(Payload::Owned(text[..len].to_vec())),
         Outgoing::Payload(bytes) => Frame::binary(Payload::Borrowed(bytes)),
     });
     if let Some(frame) = first {
@@ -62,7 +62,7 @@ async fn say(socket: &mut Socket, outgoing: Option<Outgoing>) {
 }
 
 async fn follow(mut socket: Socket) {
-    say(&mut socket, bench::opened()).await;
+    send_outgoing(&mut socket, bench::opened()).await;
     while !bench::done() {
         let outgoing = {
             let frame = socket.read_frame().await.expect("the server goes on");
@@ -71,7 +71,7 @@ async fn follow(mut socket: Socket) {
                 _ => continue,
             }
         };
-        say(&mut socket, outgoing).await;
+        send_outgoing(&mut socket, outgoing).await;
     }
 }
 

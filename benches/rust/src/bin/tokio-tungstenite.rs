@@ -1,6 +1,6 @@
 //! tokio-tungstenite, on tokio's scheduler of one thread.
 //!
-//! `--variant batched` feeds messages and flushes once, else each is sent by itself.
+//! `--variant batched` queues messages with `feed` and flushes once; otherwise each is sent separately.
 
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ async fn connect(tls: Option<&Arc<ClientConfig>>) -> Socket {
 
 fn message(outgoing: Outgoing) -> Message {
     match outgoing {
-        Outgoing::Order(text, len) => Message::text(String::from_utf8_lossy(&text[..len]).into_owned()),
+        Outgoing::Request(text, len) => Message::text(String::from_utf8_lossy(&text[..len]).into_owned()),
         Outgoing::Payload(bytes) => Message::binary(bytes::Bytes::from_static(bytes)),
     }
 }
 
-async fn say(socket: &mut Socket, outgoing: Option<Outgoing>) {
+async fn send_outgoing(socket: &mut Socket, outgoing: Option<Outgoing>) {
     if let Some(outgoing) = outgoing {
         socket.send(message(outgoing)).await.expect("the server reads");
     }
@@ -46,14 +46,14 @@ async fn say(socket: &mut Socket, outgoing: Option<Outgoing>) {
 }
 
 async fn follow(mut socket: Socket) {
-    say(&mut socket, bench::opened()).await;
+    send_outgoing(&mut socket, bench::opened()).await;
     while !bench::done() {
         let outgoing = match socket.next().await.expect("the server goes on").expect("the server is sane") {
             Message::Binary(bytes) => bench::message(&bytes),
             Message::Text(text) => bench::message(text.as_bytes()),
             _ => continue,
         };
-        say(&mut socket, outgoing).await;
+        send_outgoing(&mut socket, outgoing).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! tungstenite, with blocking sockets; the game's hundred connections over mio.
+//! tungstenite, with blocking sockets; mode game uses mio.
 //!
 //! `--variant batched` sends with `write` and one `flush`, else with `send`.
 
@@ -25,14 +25,14 @@ fn connect(tls: Option<&Arc<ClientConfig>>) -> Socket {
 
 fn message(outgoing: Outgoing) -> Message {
     match outgoing {
-        Outgoing::Order(text, len) => Message::text(String::from_utf8_lossy(&text[..len]).into_owned()),
-        // As a game would: it has bytes of its own, and the message takes over a copy.
+        Outgoing::Request(text, len) => Message::text(String::from_utf8_lossy(&text[..len]).into_owned()),
+        // Without a copy of the payload, as a game that owns the bytes.
         Outgoing::Payload(bytes) => Message::binary(bytes::Bytes::from_static(bytes)),
     }
 }
 
-/// What the script wants sent; whether all of it could be.
-fn say(socket: &mut Socket, outgoing: Option<Outgoing>) {
+/// Sends the message and what the mode allows.
+fn send_outgoing(socket: &mut Socket, outgoing: Option<Outgoing>) {
     if let Some(outgoing) = outgoing {
         socket.send(message(outgoing)).expect("the server reads");
     }
@@ -48,22 +48,22 @@ fn say(socket: &mut Socket, outgoing: Option<Outgoing>) {
     }
 }
 
-fn follow(socket: &mut Socket) {
-    say(socket, bench::opened());
+fn run(socket: &mut Socket) {
+    send_outgoing(socket, bench::opened());
     while !bench::done() {
-        let outgoing = match socket.read().expect("the server goes on") {
+        let outgoing = match socket.read().expect("the server sends messages") {
             Message::Binary(bytes) => bench::message(&bytes),
             Message::Text(text) => bench::message(text.as_bytes()),
             _ => continue,
         };
-        say(socket, outgoing);
+        send_outgoing(socket, outgoing);
     }
 }
 
 fn play(mut sockets: Vec<Socket>) {
     let mut poll = mio::Poll::new().expect("the system has epoll");
     for (index, socket) in sockets.iter_mut().enumerate() {
-        say(socket, bench::opened());
+        send_outgoing(socket, bench::opened());
         let stream = match socket.get_ref() {
             MaybeTlsStream::Plain(stream) => stream,
             MaybeTlsStream::Rustls(stream) => &stream.sock,
@@ -82,7 +82,7 @@ fn play(mut sockets: Vec<Socket>) {
             let socket = &mut sockets[event.token().0];
             loop {
                 match socket.read() {
-                    Ok(Message::Binary(bytes)) => say(socket, bench::message(&bytes)),
+                    Ok(Message::Binary(bytes)) => send_outgoing(socket, bench::message(&bytes)),
                     Ok(_) => {}
                     Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => panic!("{error}"),
@@ -108,7 +108,7 @@ fn main() {
         }
         Mode::Idle => kept = (0..bench::connections()).map(|_| connect()).collect(),
         Mode::Game => play((0..bench::connections()).map(|_| connect()).collect()),
-        _ => follow(&mut connect()),
+        _ => run(&mut connect()),
     }
     bench::memory(true);
     drop(kept);
