@@ -50,7 +50,7 @@ namespace Framewire
         }
 
         /// <summary>
-        /// Returns a part of the segment, without a copy and without a reference of its own. Use it to send
+        /// Returns a part of the segment, without a copy and without a new reference. Use it to send
         /// fewer bytes than were allocated.
         /// </summary>
         /// <param name="offset">The index of the first byte in this segment.</param>

@@ -86,7 +86,7 @@ namespace Framewire
             }
         }
 
-        // A mobile app is suspended in the background, and its connections may not survive.
+        // A mobile app is suspended in the background, and its connections may be lost.
         internal void OnApplicationPause(bool paused)
         {
             if (paused)
