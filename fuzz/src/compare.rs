@@ -58,49 +58,49 @@ pub fn run(data: &[u8]) {
 }
 
 fn compare(wire: &[u8], settings: &Settings) {
-    let (ours, theirs) = (ours(wire, settings), theirs(wire, settings));
+    let (actual, other) = (run_session(wire, settings), run_tungstenite(wire, settings));
     let (expected, violation) = reference::read_server(wire, settings.max_message_size, false);
     let is_long = matches!(violation, Some(Violation::LengthNotMinimal | Violation::ControlTooLong));
-    if is_long && ours.closed.is_none() {
+    if is_long && actual.closed.is_none() {
         // Section 5.2: "the minimal number of bytes MUST be used", for control frames too, whose
         // length is one byte (section 5.5). tungstenite accepts longer forms.
-        assert!(theirs.messages.starts_with(&ours.messages), "{ours:?}\n{theirs:?}");
-        assert!(theirs.pongs.starts_with(&ours.pongs), "{ours:?}\n{theirs:?}");
+        assert!(other.messages.starts_with(&actual.messages), "{actual:?}\n{other:?}");
+        assert!(other.pongs.starts_with(&actual.pongs), "{actual:?}\n{other:?}");
         return;
     }
-    assert_eq!(ours.messages, theirs.messages);
-    assert_eq!(ours.pongs, theirs.pongs);
+    assert_eq!(actual.messages, other.messages);
+    assert_eq!(actual.pongs, other.pongs);
     // Only the latest ping needs a reply (section 5.5.3), and none after a violation.
-    let mut pings = theirs.pings.iter();
-    assert!(ours.pings.iter().all(|own| pings.any(|ping| ping == own)), "{ours:?}\n{theirs:?}");
+    let mut pings = other.pings.iter();
+    assert!(actual.pings.iter().all(|own| pings.any(|ping| ping == own)), "{actual:?}\n{other:?}");
 
     let code = expected.iter().find_map(|event| match event {
         reference::Received::Close(payload) => payload.first_chunk().map(|code| u16::from_be_bytes(*code)),
         _ => None,
     });
-    let replaced = theirs.closed.as_ref().is_some_and(|(code, reason)| (*code, reason.as_str()) == REPLACED);
-    match (code, &ours.closed) {
+    let replaced = other.closed.as_ref().is_some_and(|(code, reason)| (*code, reason.as_str()) == REPLACED);
+    match (code, &actual.closed) {
         // Added to the IANA registry after RFC 6455; tungstenite does not accept it.
-        (Some(1014), Some((1014, _))) => assert!(replaced, "{theirs:?}"),
+        (Some(1014), Some((1014, _))) => assert!(replaced, "{other:?}"),
         // Section 7.4: these codes must not be sent. We report a failed connection, tungstenite
         // reports 1002 as the server's code; both send the same reply.
-        (Some(0..=999 | 1004..=1006 | 1015..=2999 | 5000..), None) if theirs.closed.is_some() => {
-            assert!(replaced, "{theirs:?}");
+        (Some(0..=999 | 1004..=1006 | 1015..=2999 | 5000..), None) if other.closed.is_some() => {
+            assert!(replaced, "{other:?}");
         }
         _ => {
-            assert_eq!(ours.closed, theirs.closed);
-            if ours.closed.is_none() {
+            assert_eq!(actual.closed, other.closed);
+            if actual.closed.is_none() {
                 // tungstenite leaves the close frame of section 7.1.7 to its caller.
                 return;
             }
         }
     }
     if code != Some(1014) {
-        assert_eq!(ours.close_reply, theirs.close_reply);
+        assert_eq!(actual.close_reply, other.close_reply);
     }
 }
 
-fn ours(wire: &[u8], settings: &Settings) -> Observed {
+fn run_session(wire: &[u8], settings: &Settings) -> Observed {
     let session = framewire::internals::session::Settings {
         max_message_size: settings.max_message_size,
         ..script::settings()
@@ -134,7 +134,7 @@ fn ours(wire: &[u8], settings: &Settings) -> Observed {
     observed
 }
 
-fn theirs(wire: &[u8], settings: &Settings) -> Observed {
+fn run_tungstenite(wire: &[u8], settings: &Settings) -> Observed {
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .max_message_size(Some(settings.max_message_size))

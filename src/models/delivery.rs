@@ -100,7 +100,7 @@ fn poll_and_next_event_share_the_events() {
             }
         });
         let noted = taken.clone();
-        let taker = thread::spawn(move || {
+        let consumer = thread::spawn(move || {
             while left_to_take.load(Ordering::SeqCst) > 0 {
                 if let Some(event) = delivery::next_event(&ready_list) {
                     noted.note(event.socket.id(), number_of(&event.kind));
@@ -113,7 +113,7 @@ fn poll_and_next_event_share_the_events() {
         publish(&sockets[1], &[0]);
         publish(&sockets[0], &[2]);
         poller.join().unwrap();
-        taker.join().unwrap();
+        consumer.join().unwrap();
         for (socket, all) in [(0, vec![0, 1, 2]), (1, vec![0])] {
             assert!(called.of(socket).is_sorted(), "in order for poll");
             assert!(taken.of(socket).is_sorted(), "in order for next_event");
@@ -126,17 +126,17 @@ fn poll_and_next_event_share_the_events() {
 }
 
 #[test]
-fn two_takers_take_all_events() {
+fn two_consumers_take_all_events() {
     check(|| {
         let harness = Harness::new(1000);
         let socket = harness.socket(0);
-        let takers = [(); 2].map(|()| {
+        let consumers = [(); 2].map(|()| {
             let ready_list = harness.ready_list.clone();
             thread::spawn(move || [(); 2].map(|()| delivery::next_event(&ready_list).is_some()))
         });
         publish(&socket, &[0, 1]);
         publish(&socket, &[2]);
-        let taken: Vec<bool> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
+        let taken: Vec<bool> = consumers.into_iter().flat_map(|consumer| consumer.join().unwrap()).collect();
         let mut count = taken.into_iter().filter(|taken| *taken).count();
         while delivery::next_event(&harness.ready_list).is_some() {
             count += 1;
@@ -151,7 +151,7 @@ fn wait_returns_when_an_event_is_available() {
         let harness = Harness::new(1000);
         let socket = harness.socket(0);
         let ready_list = harness.ready_list.clone();
-        let taker = thread::spawn(move || {
+        let consumer = thread::spawn(move || {
             for number in 0..3 {
                 assert!(ready_list::wait(Some(&ready_list), FOREVER));
                 assert_eq!(
@@ -162,7 +162,7 @@ fn wait_returns_when_an_event_is_available() {
         });
         publish(&socket, &[0, 1]);
         publish(&socket, &[2]);
-        taker.join().unwrap();
+        consumer.join().unwrap();
     });
 }
 
@@ -172,14 +172,14 @@ fn pending_is_never_too_high() {
         let harness = Harness::new(1000);
         let socket = harness.socket(0);
         let ready_list = harness.ready_list.clone();
-        let taker = thread::spawn(move || {
+        let consumer = thread::spawn(move || {
             while delivery::next_event(&ready_list).is_none() {
                 thread::yield_now()
             }
         });
         let watcher = thread::spawn(|| assert!(ready_list::pending() <= 2));
         publish(&socket, &[0, 1]);
-        taker.join().unwrap();
+        consumer.join().unwrap();
         watcher.join().unwrap();
         assert_eq!(ready_list::pending(), 1);
     });
@@ -216,7 +216,7 @@ fn no_event_is_delivered_after_destroy() {
                 }
             })
         };
-        let taker = {
+        let consumer = {
             let (doomed, destroyed) = (doomed.clone(), destroyed.clone());
             thread::spawn(move || {
                 let over = destroyed.load(Ordering::SeqCst);
@@ -226,7 +226,7 @@ fn no_event_is_delivered_after_destroy() {
         library::destroy(&doomed, DestroyMode::Discard);
         // A standard atomic, not one of shuttle: it takes effect as soon as the call has returned.
         destroyed.store(true, Ordering::SeqCst);
-        for thread in [worker, poller, taker] {
+        for thread in [worker, poller, consumer] {
             thread.join().unwrap();
         }
         delivery::poll(&harness.ready_list, 0, 0);
@@ -271,9 +271,9 @@ fn paused_reading_resumes() {
         let harness = Harness::new(2);
         let socket = harness.socket(0);
         let ready_list = harness.ready_list.clone();
-        let taker = thread::spawn(move || {
+        let consumer = thread::spawn(move || {
             for number in 0..EVENTS {
-                // There is only one taker, so an event must be available.
+                // There is only one consumer, so an event must be available.
                 assert!(ready_list::wait(Some(&ready_list), FOREVER));
                 assert_eq!(
                     delivery::next_event(&ready_list).map(|event| number_of(&event.kind)),
@@ -288,7 +288,7 @@ fn paused_reading_resumes() {
             }
             publish(&socket, &[number]);
         }
-        taker.join().unwrap();
+        consumer.join().unwrap();
     });
 }
 

@@ -106,7 +106,7 @@ fn shutdown_finalizes_all_sockets_and_delivers_nothing_afterwards() {
                 delivery::poll(&ready_list, 0, 0);
             })
         };
-        let taker = {
+        let consumer = {
             let socket = sockets[0].clone();
             thread::spawn(move || {
                 drop((delivery::next_event_of(&socket), delivery::next_event(&socket.ready_list)))
@@ -120,7 +120,7 @@ fn shutdown_finalizes_all_sockets_and_delivers_nothing_afterwards() {
         let before = called.load(Ordering::SeqCst);
         assert_eq!(finalized.load(Ordering::SeqCst), 2);
         poller.join().unwrap();
-        taker.join().unwrap();
+        consumer.join().unwrap();
         assert_eq!(called.load(Ordering::SeqCst), before, "no callback after shutdown");
         assert!(ready_list::idle());
         assert_eq!(finalized.load(Ordering::SeqCst), 2);

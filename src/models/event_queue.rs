@@ -27,13 +27,13 @@ fn take_all(queue: &EventQueue) -> Vec<u16> {
 fn each_event_is_taken_once_and_in_order() {
     check(|| {
         let queue = Arc::new(EventQueue::default());
-        let takers = [(); 2].map(|()| {
+        let consumers = [(); 2].map(|()| {
             let queue = queue.clone();
             thread::spawn(move || take_all(&queue))
         });
         assert_eq!(put(&queue, &[0, 1]), 2);
         assert_eq!(put(&queue, &[2]), 1);
-        let taken = takers.map(|taker| taker.join().unwrap());
+        let taken = consumers.map(|consumer| consumer.join().unwrap());
         let rest = take_all(&queue);
         assert!(taken.iter().chain([&rest]).all(|numbers| numbers.is_sorted()));
         let mut all = [taken.concat(), rest].concat();
@@ -44,20 +44,20 @@ fn each_event_is_taken_once_and_in_order() {
 }
 
 #[test]
-fn shut_queue_keeps_no_events_and_counts_all() {
+fn closed_queue_keeps_no_events_and_counts_all() {
     check(|| {
         let queue = Arc::new(EventQueue::default());
-        let (giver, taker) = (queue.clone(), queue.clone());
-        let giver = thread::spawn(move || put(&giver, &[0]) + put(&giver, &[1]));
-        let taker = thread::spawn(move || {
-            let mut delivery = taker.reader()?;
+        let (producer, consumer) = (queue.clone(), queue.clone());
+        let producer = thread::spawn(move || put(&producer, &[0]) + put(&producer, &[1]));
+        let consumer = thread::spawn(move || {
+            let mut delivery = consumer.reader()?;
             let event = delivery.next();
             // The delivering thread drops the rest if the socket is destroyed.
             let dropped = delivery.discard();
             Some(usize::from(event.is_some()) + dropped)
         });
         let dropped = queue.close();
-        let (given, taken) = (giver.join().unwrap(), taker.join().unwrap());
+        let (given, taken) = (producer.join().unwrap(), consumer.join().unwrap());
         assert_eq!(given, dropped + taken.unwrap_or(0), "each event is taken, dropped or rejected");
         assert_eq!(put(&queue, &[2]), 0);
         assert!(take_all(&queue).is_empty());

@@ -36,13 +36,13 @@ fn lease_ends_when_all_references_are_released() {
         lease::retain(info.id).unwrap();
         let library = thread::spawn(move || lease::end(info.id));
         let releaser = thread::spawn(move || lease::release(info.id).unwrap());
-        let keeper = thread::spawn(move || {
+        let retainer = thread::spawn(move || {
             // Fails without effect if the others have released the lease.
             lease::retain(info.id).is_ok().then(|| take(info).unwrap().as_slice().to_vec())
         });
         library.join().unwrap();
         releaser.join().unwrap();
-        let kept = keeper.join().unwrap();
+        let kept = retainer.join().unwrap();
         assert!(kept.is_none_or(|bytes| bytes == b"abc"));
         assert!(lease::retain(info.id).is_err());
         assert_no_leaks();
@@ -54,10 +54,10 @@ fn one_reference_is_released_once() {
     check(|| {
         let info = create(b"abc");
         lease::retain(info.id).unwrap();
-        let takers = [(); 2].map(|()| thread::spawn(move || take(info).is_some()));
+        let consumers = [(); 2].map(|()| thread::spawn(move || take(info).is_some()));
         let releaser = thread::spawn(move || lease::release(info.id).is_ok());
         lease::end(info.id);
-        let taken = takers.map(|taker| taker.join().unwrap());
+        let taken = consumers.map(|consumer| consumer.join().unwrap());
         let released = releaser.join().unwrap();
         assert_eq!([taken[0], taken[1], released].iter().filter(|released| **released).count(), 1);
         assert_no_leaks();

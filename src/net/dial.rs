@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_address_hands_over_at_once() {
+    fn refused_address_is_followed_by_the_next_at_once() {
         let (_dead, refused) = dead();
         let (_listener, good) = listening();
         let mut harness = Harness::new(&[refused, good]);

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn header_fields_come_out_as_they_went_in() {
+    fn header_fields_are_stored_unchanged() {
         let mut headers = ResponseHeaders::default();
         let fields = [("A", "1"), ("a", ""), ("B", "x: y, \u{FFFD}"), ("C", "")];
         for (name, value) in fields {

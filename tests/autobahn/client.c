@@ -227,7 +227,7 @@ int main(int argc, char **argv)
     connection(url);
     cases = strtol(now.text, NULL, 10);
     if (cases < 1) {
-        fprintf(stderr, "%s: no number of cases came: %s\n", url, now.error);
+        fprintf(stderr, "%s: no number of cases was received: %s\n", url, now.error);
         return EXIT_FAILURE;
     }
     for (; number <= cases; number += step) {

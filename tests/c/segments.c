@@ -157,7 +157,7 @@ int main(int argc, char **argv)
     fake.buffer.id = 0x123456789;
     CHECK_RESULT(fw_segment_retain(fake), FW_RESULT_INVALID_HANDLE);
 
-    /* Fifty small messages that share a block: each is retained and released on its own. */
+    /* Fifty small messages that share a block: each is retained and released separately. */
     snprintf(url, sizeof url, "%scount?n=200&size=16", argv[1]);
     OK(fw_socket_create(url, &socket));
     OK(fw_socket_on_open(socket, on_open, NULL));

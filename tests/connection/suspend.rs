@@ -1,4 +1,4 @@
-//! Network changes and suspend: which connections survive them.
+//! Network changes and suspend: which connections stay open.
 //!
 //! These calls affect every socket of the process, so the tests run one at a time.
 
@@ -68,7 +68,7 @@ fn network_change_keeps_live_and_drops_dead_connections() {
 #[test]
 fn dead_connections_reconnect_after_a_network_change() {
     let _exclusive = exclusive();
-    // The first connection is the one that dies.
+    // The first connection is the one that is lost.
     let server = Scripted::start(|mut peer| {
         peer.accept_upgrade();
         peer.wait_for_end();
@@ -142,7 +142,8 @@ fn timeouts_are_paused_while_suspended() {
     std::thread::sleep(Duration::from_millis(300));
     assert_echoes(&live);
     assert_eq!(live.stats().pings_sent, pings, "no pings while suspended");
-    // Whether suspend came in time depends on the machine; those that were suspended in time must survive.
+    // Whether the suspend was early enough depends on the machine; connections suspended in time must stay
+    // open.
     let is_alive = |client: &Client| client.state() != State::Closed;
     let (is_dead_suspended, is_opening_suspended) = (is_alive(&dead), is_alive(&opening));
     resume();

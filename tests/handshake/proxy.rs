@@ -528,11 +528,11 @@ mod tls {
 
     #[test]
     fn proxy_certificate_is_verified_without_pins() {
-        let (authority, untrusted) = (Authority::new("Test CA"), Authority::new("Strange CA"));
+        let (authority, untrusted) = (Authority::new("Test CA"), Authority::new("Untrusted CA"));
         let server = EchoServer::start();
         let (proxy, heads) = http_proxy(server.port());
         let tls = trusting(&authority);
-        for (identity, words) in [(untrusted.good(), "Strange CA"), (authority.expired(), "expired")] {
+        for (identity, words) in [(untrusted.good(), "Untrusted CA"), (authority.expired(), "expired")] {
             let front = TlsFront::start(server_config(&identity, Demands::default()), proxy.port());
             let client = Client::new("ws://server.example/");
             client.set_tls(Some(&tls)).unwrap();

@@ -52,14 +52,14 @@ fn refused(server: &EchoServer, tls: Option<&Tls>) -> Error {
 
 #[test]
 fn invalid_certificates_are_refused_with_the_reason() {
-    let (authority, untrusted) = (Authority::new("Test CA"), Authority::new("Strange CA"));
+    let (authority, untrusted) = (Authority::new("Test CA"), Authority::new("Untrusted CA"));
     let trusted = trusting(&authority);
     for (identity, words) in [
         (authority.expired(), "expired"),
         (authority.not_yet_valid(), "not valid before"),
         (authority.for_another_host(), "elsewhere.example"),
         (certs::self_signed(), "self-signed"),
-        (untrusted.good(), "Strange CA"),
+        (untrusted.good(), "Untrusted CA"),
     ] {
         let server = server(&identity);
         let error = refused(&server, Some(&trusted));
@@ -71,9 +71,9 @@ fn invalid_certificates_are_refused_with_the_reason() {
 
 #[test]
 fn default_settings_do_not_trust_an_unknown_authority() {
-    let server = server(&Authority::new("Nobody's CA").good());
+    let server = server(&Authority::new("Untrusted CA").good());
     let error = refused(&server, None);
-    assert!(error.message.contains("Nobody's CA"), "{error}");
+    assert!(error.message.contains("Untrusted CA"), "{error}");
 }
 
 #[test]

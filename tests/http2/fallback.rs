@@ -64,7 +64,7 @@ fn retries(count: u32) -> Option<Reconnect> {
 }
 
 #[test]
-fn refused_connect_falls_back_to_http1_once_and_is_remembered() {
+fn refused_connect_falls_back_to_http1_once_and_is_cached() {
     let statuses = [400, 405, 421, 426, 500, 501, 502, 503, 504, 505];
     let mut paths: Vec<_> = statuses.iter().map(|status| format!("/status/{status}")).collect();
     paths.extend(["/protocol-error", "/http1-only", "/status/501/later"].map(str::to_owned));
@@ -111,7 +111,7 @@ fn each_refused_socket_opens_one_more_connection() {
 }
 
 #[test]
-fn queued_messages_survive_the_fallback() {
+fn queued_messages_are_sent_after_the_fallback() {
     let host = Host::both();
     let client = host.client("/status/501");
     client.set_reconnect(Some(Reconnect { queue_sends: true, ..Reconnect::default() })).unwrap();
@@ -166,7 +166,7 @@ fn server_without_http1_reports_the_http2_error() {
 }
 
 #[test]
-fn stream_reset_twice_falls_back_without_being_remembered() {
+fn stream_reset_twice_falls_back_without_caching_it() {
     let host = Host::both();
     assert_echoes(&host.opening("/reset"), 1);
     assert_eq!(host.counts(), (2, 1, 2));

@@ -99,7 +99,7 @@ fn full_connection_is_followed_by_another() {
 }
 
 #[test]
-fn server_without_extended_connect_is_asked_once() {
+fn server_without_extended_connect_gets_one_http2_attempt() {
     let (server, tls) = secure(BOTH, Behaviour { websockets: false, ..Behaviour::default() });
     let first = client(&server.url("/"), Some(&tls), HttpVersion::Auto);
     let versions = record_versions(&first);
@@ -262,7 +262,7 @@ fn goaway_keeps_open_streams_and_moves_new_sockets() {
 }
 
 #[test]
-fn silent_connection_is_not_shared_any_more() {
+fn silent_connection_is_no_longer_shared() {
     let server = Http2Server::start(Behaviour::default());
     let (other, silent) =
         (open_plain(&server, "/"), client(&server.url("/silent"), None, HttpVersion::Http2));

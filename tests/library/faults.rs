@@ -37,7 +37,7 @@ use framewire_servers::{Authority, EchoServer, Scripted};
 /// A wait that takes longer fails the test.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Large enough to be compressed, sent in fragments, and received in a block of its own.
+/// Large enough to be compressed, sent in fragments, and received in a separate block.
 const LARGE: usize = 150_000;
 
 /// How the application receives events.
@@ -104,7 +104,7 @@ impl Player {
     }
 
     fn failed(&self, error: &fw_error) {
-        // SAFETY: an error event's message is terminated, and lives until the event ends.
+        // SAFETY: an error event's message is terminated, and valid until the event ends.
         let message = unsafe { CStr::from_ptr(error.message) }.to_string_lossy().into_owned();
         self.errors().push((error.kind as u32, message));
         self.ends.fetch_add(1, Ordering::SeqCst);

@@ -26,9 +26,9 @@ fn http2_sockets_of_a_server_move_to_one_worker() {
         clients.push(client(&plain.url("/"), HttpVersion::Auto));
     }
     // The connection is not idle while one socket is left.
-    let keepers = [&one, &two].map(|server| client(&server.url("/"), HttpVersion::Http2));
-    keepers.iter().for_each(|keeper| keeper.open().unwrap());
-    keepers.iter().for_each(|keeper| assert_eq!(keeper.next(), Seen::Open));
+    let holders = [&one, &two].map(|server| client(&server.url("/"), HttpVersion::Http2));
+    holders.iter().for_each(|holder| holder.open().unwrap());
+    holders.iter().for_each(|holder| assert_eq!(holder.next(), Seen::Open));
     // Repeatedly: a socket may move to another worker, and events in transit must follow.
     for round in 0..5 {
         clients.iter().for_each(|client| client.open().unwrap());

@@ -403,6 +403,6 @@ fn connection_can_be_lost_before_its_violation_is_delivered() {
     });
     let client = opened_with_long_close_timeout(&server);
     assert_eq!(client.next(), Seen::Text("one".into()));
-    wait_until("the loss", || client.send_text("answer").is_err());
+    wait_until("the loss", || client.send_text("reply").is_err());
     assert_eq!(client.error().kind, ErrorKind::Protocol, "the violation came first");
 }

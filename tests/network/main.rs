@@ -245,7 +245,7 @@ fn dead_link_is_detected_while_sending() {
     let server = server_at("127.0.0.2");
     let client = Client::opened(&server.url("/silent"));
     network.kill_link(server.port());
-    client.send_text("is anybody there?").unwrap();
+    client.send_text("probe").unwrap();
     let error = wait_for_error("a dead link, sending", &client, SENDING_BOUND, network);
     assert_eq!((error.kind, error.phase, error.retriable), (ErrorKind::TimedOut, Phase::Open, true));
     assert!(error.message.contains("stopped responding"), "{error}");
@@ -357,7 +357,7 @@ fn echo_messages(client: &Client, count: u32) {
         bytes
     };
     for number in 0..count {
-        client.send_binary(&message(number)).expect("the queue has room");
+        client.send_binary(&message(number)).expect("the queue is not full");
     }
     for number in 0..count {
         assert_eq!(client.next(), Seen::Binary(message(number)));

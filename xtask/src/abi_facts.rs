@@ -311,7 +311,7 @@ mod tests {
         size_t n);\nconst char *fw_name(void);\n}\n";
 
     #[test]
-    fn a_header_is_taken_apart() {
+    fn header_is_parsed_into_facts() {
         let header = Header::parse(TEXT);
         assert_eq!(header.version, "1.2.3");
         assert_eq!(header.values, ["value FW_KIND_NONE 0", "value FW_KIND_ONE 1"]);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_is_not_enough_for_a_break() {
+    fn breaking_change_requires_more_than_a_patch_version() {
         let part = |version: &str| compatible_version(&format!("version {version}\n\nvalue A 1\n"));
         assert_eq!(part("0.1.0"), part("0.1.1"));
         assert_ne!(part("0.1.1"), part("0.2.0"));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_or_goes_breaks_programs() {
+    fn changed_or_removed_declarations_are_breaking() {
         let old = "version 1\n\nvalue A 1\nvalue B 2\n";
         assert!(broken(old, "version 1\n\nvalue A 1\nvalue B 2\nvalue C 3\n").is_empty());
         assert_eq!(broken(old, "version 2\n\nvalue A 1\nvalue B 3\n"), ["value B 2"]);

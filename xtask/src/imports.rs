@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn components_come_after_what_they_point_to() {
+    fn components_follow_their_dependencies() {
         let graph: BTreeMap<String, BTreeSet<String>> = [("a", "b c"), ("b", "c"), ("c", "b d"), ("d", "")]
             .into_iter()
             .map(|(from, to)| (from.to_owned(), to.split_whitespace().map(str::to_owned).collect()))

@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lane_takes_steps_of_the_other_only_without_its_own() {
+    fn idle_lane_runs_steps_of_the_other_lane() {
         const NONE: fn() -> Verdict = || Verdict::Passed;
         let steps = [
             Step::new("build", 1, NONE),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn consecutive_messages_are_one_run_and_come_out_unchanged() {
+    fn consecutive_messages_are_stored_as_one_run_unchanged() {
         let messages: Vec<(u8, Vec<u8>)> = [0, 1, 125, 126, 5000, 0, 3]
             .iter()
             .enumerate()

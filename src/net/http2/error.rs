@@ -127,9 +127,9 @@ mod tests {
     #[test]
     fn network_error_takes_precedence_with_phase_of_stream() {
         let below = Error::new(ErrorKind::Tls, Phase::Connect, "bad record");
-        let said = from_h2(&h2::Error::from(Reason::CANCEL), Some(&below), Phase::Open);
+        let error = from_h2(&h2::Error::from(Reason::CANCEL), Some(&below), Phase::Open);
         assert_eq!(
-            (said.kind, said.phase, said.message.as_str()),
+            (error.kind, error.phase, error.message.as_str()),
             (ErrorKind::Tls, Phase::Open, "bad record")
         );
     }

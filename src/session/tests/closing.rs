@@ -46,7 +46,7 @@ fn close_between_fragments_is_accepted() {
 }
 
 #[test]
-fn own_close_follows_queued_data_and_ends_with_answer() {
+fn close_follows_queued_data_and_ends_with_reply() {
     let mut driver = Driver::open();
     driver.send(Binary, &[1; 300_000], 32_767);
     driver.close(4000, "done");
@@ -221,7 +221,7 @@ fn close_frame_does_not_wait_for_much_queued_data() {
 }
 
 #[test]
-fn leaving_sends_one_close_frame_at_any_interruption() {
+fn discard_sends_one_close_frame_at_any_interruption() {
     let mut whole = Driver::open();
     whole.send(Text, b"queued", 1000);
     whole.close(1000, "ours");
@@ -282,7 +282,7 @@ fn end_of_stream_is_reported_by_state() {
 }
 
 #[test]
-fn unwritten_answer_does_not_keep_session_busy() {
+fn unwritten_reply_does_not_keep_session_busy() {
     let mut driver = Driver::open();
     driver.send(Binary, &[0; 5000], 1000);
     driver.network_takes = 100;

@@ -278,7 +278,7 @@ fn echo<S: Read + Write>(socket: &mut WebSocket<S>, shared: &Shared) -> tungsten
 
 /// Starts the closing handshake.
 fn close<S: Read + Write>(socket: &mut WebSocket<S>, code: u16, reason: &str) -> tungstenite::Result<()> {
-    // tungstenite sends no reserved codes; 1005 stands for a close frame without one.
+    // tungstenite sends no reserved codes; 1005 means a close frame without one.
     let frame =
         (code != 1005).then(|| CloseFrame { code: CloseCode::from(code), reason: reason.to_owned().into() });
     socket.close(frame)?;

@@ -91,7 +91,7 @@ fn serve_messages<S: Read + Write>(stream: S, fault: Fault) -> tungstenite::Resu
     #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
     let respond = |_: &Request, response: Response| match fault {
         Fault::Refuse => {
-            let mut refusal = ErrorResponse::new(Some("come back later".to_owned()));
+            let mut refusal = ErrorResponse::new(Some("overloaded".to_owned()));
             *refusal.status_mut() = tungstenite::http::StatusCode::SERVICE_UNAVAILABLE;
             Err(refusal)
         }

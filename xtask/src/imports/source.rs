@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_those_that_may_name_an_import() {
+    fn words_of_a_file_are_possible_import_names() {
         let text = "enum E { A, B(C), D { e: F } } fn g(h: I) -> E { h.j(k, l::m); E::A }";
         let mut words: Vec<String> = module(text).words.into_iter().collect();
         words.sort();

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_passes_the_check_and_stays() {
+    fn written_meta_files_pass_the_check_unchanged() {
         let package = scratch("stays");
         assert!(check(&package).unwrap_err().contains("Runtime/A.cs has no .meta"));
         assert!(write_missing(&package).unwrap() > PLUGINS.len());

@@ -65,7 +65,7 @@ async fn follow(mut socket: Socket) {
     send_outgoing(&mut socket, bench::opened()).await;
     while !bench::done() {
         let outgoing = {
-            let frame = socket.read_frame().await.expect("the server goes on");
+            let frame = socket.read_frame().await.expect("the server sends messages");
             match frame.opcode {
                 OpCode::Text | OpCode::Binary => bench::message(&frame.payload),
                 _ => continue,

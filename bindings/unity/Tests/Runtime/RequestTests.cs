@@ -55,7 +55,7 @@ namespace Framewire.Tests
         }
 
         [Test]
-        public void UserAgentIsTheLibrarysUnlessTheGameSaysOtherwise()
+        public void UserAgentIsFramewireUnlessTheGameReplacesIt()
         {
             string head = RequestSeenByServer(new WebSocket(Server.Plain("/headers")));
             Assert.IsTrue(head.IndexOf("user-agent: framewire/", StringComparison.OrdinalIgnoreCase) >= 0, head);

@@ -71,12 +71,12 @@ fn window_grows_only_as_data_is_read() {
         offset == HTTP2_STREAM_WINDOW as usize
     });
     other_accepted.send.send_data(Bytes::from_static(b"not blocked"), false).unwrap();
-    let mut heard = Vec::new();
+    let mut other_received = Vec::new();
     harness.until(|_| {
         push(&mut offset);
         stream.hold();
-        heard.extend(read(&mut other).unwrap());
-        heard == b"not blocked"
+        other_received.extend(read(&mut other).unwrap());
+        other_received == b"not blocked"
     });
     assert_eq!(offset, HTTP2_STREAM_WINDOW as usize, "nothing was read, so the window is closed");
     let mut got = Vec::new();
