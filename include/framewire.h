@@ -633,7 +633,7 @@ typedef struct fw_reconnect {
 typedef struct fw_compression {
     uint32_t struct_size;                ///< sizeof(fw_compression), set by fw_compression_init.
     uint32_t level;                      ///< 0 (stored) to 9 (smallest and slowest); default 6.
-    uint32_t client_no_context_takeover; ///< 1 to compress each message on its own, which saves
+    uint32_t client_no_context_takeover; ///< 1 to compress each message separately, which saves
                                          ///< memory and compresses less; default 0.
     uint32_t server_no_context_takeover; ///< 1 to ask the server to do the same; default 0.
     uint32_t client_max_window_bits;     ///< Window for sending, 8 to 15 (2^n bytes); default 15.
@@ -694,7 +694,7 @@ typedef uint32_t (FW_CALL *fw_transform_fn)(const struct fw_extension_frame *fra
                                             const uint8_t *data, size_t len, struct fw_segment *out,
                                             void *user_data);
 
-/// Frees what an extension uses. Called once, when no socket and no connection uses it any more.
+/// Frees what an extension uses. Called once, when no socket and no connection uses it any longer.
 /// \param user_data The user_data of fw_extension.
 typedef void (FW_CALL *fw_extension_destroy_fn)(void *user_data);
 

@@ -138,7 +138,7 @@ impl Socket {
 
     /// Destroys the socket: invalidates the handle and all its clones. Does not block.
     ///
-    /// No event is delivered any more, only the finalizer runs. Queued messages are dropped, and the
+    /// No further event is delivered; only the finalizer runs. Queued messages are dropped, and the
     /// connection is closed in the background.
     pub fn destroy(&self) -> Result<(), CallError> {
         self.leave(DestroyMode::Discard)

@@ -137,7 +137,7 @@ struct Link {
     /// When it is closed, or after that, dropped.
     deadline: Option<Instant>,
     closed: bool,
-    /// Not shared any more: the server may be unreachable.
+    /// No longer shared: the server may be unreachable.
     retired: bool,
     /// It must be driven, as its waiters or streams have changed.
     touched: bool,

@@ -312,7 +312,7 @@ impl Worker {
         self.with(key, |connection, context| connection.timer(at, context));
     }
 
-    /// Ends for its socket what cannot end by itself: the connection has panicked twice, or there is none.
+    /// Ends a socket whose connection cannot end it: it has panicked twice, or there is none.
     fn end_without_connection(&mut self, socket: &Arc<Shared>) {
         let context = &mut self.context;
         let end = || end_without_connection(socket, internal(CONNECTION_PANICKED), context);

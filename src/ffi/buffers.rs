@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn segment_lives_until_its_last_release_and_another_is_refused() {
+    fn segment_is_valid_until_its_last_release() {
         let segment = get(1000);
         assert!(segment.offset >= 14 && segment.count == 1000);
         // SAFETY: no other reference to the segment exists.

@@ -18,7 +18,7 @@ pub struct fw_compression {
     pub struct_size: u32,
     /// 0 (stored) to 9 (smallest and slowest); default 6.
     pub level: u32,
-    /// 1 to compress each message on its own, which saves memory and compresses less; default 0.
+    /// 1 to compress each message separately, which saves memory and compresses less; default 0.
     pub client_no_context_takeover: u32,
     /// 1 to ask the server to do the same; default 0.
     pub server_no_context_takeover: u32,

@@ -84,7 +84,7 @@ pub type fw_transform_fn = Option<
     ) -> u32,
 >;
 
-/// Frees what an extension uses. Called once, when no socket and no connection uses it any more.
+/// Frees what an extension uses. Called once, when no socket and no connection uses it any longer.
 ///
 /// \param user_data The user_data of fw_extension.
 pub type fw_extension_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;

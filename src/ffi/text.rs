@@ -47,7 +47,7 @@ impl TextOut {
     /// Writes an empty string first: the result if the call fails.
     ///
     /// # Safety
-    /// `buf` is NULL, or `cap` bytes can be written there for as long as the value lives.
+    /// `buf` is NULL, or `cap` bytes can be written there while the value exists.
     pub(super) unsafe fn new(buf: *mut c_char, cap: usize) -> Self {
         let out = Self { buf, cap: if buf.is_null() { 0 } else { cap } };
         out.put(b"");

@@ -312,9 +312,9 @@ mod tests {
     fn cookies_are_replaced_expired_and_deleted() {
         let set = |lines: &[&str]| sent("ws://h/", lines, "ws://h/");
         assert_eq!(set(&["x=1", "y=2", "x=3"]), "x=3; y=2");
-        assert_eq!(set(&["x=1", "x=gone; Max-Age=0"]), "");
-        assert_eq!(set(&["x=1", "x=gone; Max-Age=-5"]), "");
-        assert_eq!(set(&["x=1", "x=gone; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]), "");
+        assert_eq!(set(&["x=1", "x=deleted; Max-Age=0"]), "");
+        assert_eq!(set(&["x=1", "x=deleted; Max-Age=-5"]), "");
+        assert_eq!(set(&["x=1", "x=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]), "");
         assert_eq!(set(&["x=1; Max-Age=10; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]), "x=1");
         assert_eq!(set(&["x=1; Max-Age=99999999999999999999"]), "x=1");
 
@@ -345,8 +345,8 @@ mod tests {
             "Mon, 01-Jan-1601 00:00:00 GMT",
             "Tue, 14 Nov 2023 22:13:20 GMT",
         ] {
-            let gone = format!("a=; Expires={date}; Path=/");
-            assert_eq!(sent("ws://h/", &["a=1; Path=/", &gone], "ws://h/"), "", "{date}");
+            let deletion = format!("a=; Expires={date}; Path=/");
+            assert_eq!(sent("ws://h/", &["a=1; Path=/", &deletion], "ws://h/"), "", "{date}");
         }
         for date in ["Tue, 14 Nov 2023 22:13:21 GMT", "Wed, 31 Dec 9999 23:59:59 GMT", "never", "", "1970"] {
             let kept = format!("a=2; Expires={date}; Path=/");

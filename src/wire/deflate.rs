@@ -29,7 +29,7 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 pub struct DeflateConfig {
     /// The compression level from 0 (stored) to 9 (smallest); default 6.
     pub level: u32,
-    /// Compresses each sent message on its own: less memory, worse compression (default off).
+    /// Compresses each sent message separately: less memory, worse compression (default off).
     pub client_no_context_takeover: bool,
     /// Requests that the server compresses each message separately (default off).
     pub server_no_context_takeover: bool,

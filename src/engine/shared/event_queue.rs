@@ -46,7 +46,7 @@ impl QueuedEvent {
         }
     }
 
-    /// The number of events it stands for.
+    /// The number of events that it represents.
     pub fn count(&self) -> usize {
         match self {
             QueuedEvent::Event(_) | QueuedEvent::Marker { .. } => 1,
@@ -200,7 +200,7 @@ impl QueueReader<'_> {
     }
 }
 
-/// The number of events that these entries stand for.
+/// Returns the number of events that these entries represent.
 fn count(entries: &VecDeque<QueuedEvent>) -> usize {
     entries.iter().map(QueuedEvent::count).sum()
 }

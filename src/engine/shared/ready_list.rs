@@ -51,7 +51,7 @@ pub struct ReadyList<S> {
     finalizers: Mutex<Option<VecDeque<Arc<S>>>>,
     /// Threads that deliver events; shutdown waits for them.
     delivering: AtomicUsize,
-    /// No delivery starts any more.
+    /// No further delivery starts.
     stopped: AtomicBool,
 }
 
@@ -111,7 +111,7 @@ impl<S: Ready> ReadyList<S> {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Ends every wait and starts no delivery any more: the library stops.
+    /// Ends every wait and prevents further deliveries: the library stops.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         *lock(&SLEEPERS.stops) += 1;

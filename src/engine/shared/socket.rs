@@ -296,7 +296,7 @@ impl Shared {
         }
     }
 
-    /// Drops the socket's events and delivers no more.
+    /// Drops the events of the socket and delivers no further ones.
     pub fn discard_events(&self) {
         self.destroyed.store(true, Ordering::SeqCst);
         ready_list::settled(self.event_queue.close());
@@ -317,7 +317,7 @@ impl Shared {
         }
     }
 
-    /// Runs the finalizer where the callbacks ran, or here if no thread delivers there any more.
+    /// Runs the finalizer where the callbacks ran, or here if no thread delivers there any longer.
     pub fn finish(self: Arc<Self>) {
         if !self.polls() {
             return self.finalize();
