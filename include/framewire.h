@@ -505,7 +505,7 @@ typedef void (FW_CALL *fw_request_fn)(struct fw_socket socket, struct fw_request
 typedef void (FW_CALL *fw_pong_fn)(struct fw_socket socket, const uint8_t *data, size_t len,
                                    void *user_data);
 
-/// Why a connection failed or could not be made.
+/// Why a connection failed or could not be established.
 ///
 /// Valid until the callback returns or the event is released.
 typedef struct fw_error {
@@ -635,7 +635,7 @@ typedef struct fw_compression {
     uint32_t level;                      ///< 0 (stored) to 9 (smallest and slowest); default 6.
     uint32_t client_no_context_takeover; ///< 1 to compress each message separately, which saves
                                          ///< memory and compresses less; default 0.
-    uint32_t server_no_context_takeover; ///< 1 to ask the server to do the same; default 0.
+    uint32_t server_no_context_takeover; ///< 1 to request the same from the server; default 0.
     uint32_t client_max_window_bits;     ///< Window for sending, 8 to 15 (2^n bytes); default 15.
     uint32_t server_max_window_bits;     ///< Window requested of the server; default 15.
     size_t min_size_to_compress;         ///< Minimum message size in bytes; default 256.

@@ -93,7 +93,7 @@ pub fn suspend() {
     library::report(NetworkChange { suspended: Some(true), ..NetworkChange::default() });
 }
 
-/// Tells the library that the process runs again. Timeouts continue, and every connection is checked as by
+/// Notifies the library that the process runs again. Timeouts continue, and every connection is checked as by
 /// [`network_changed`].
 pub fn resume() {
     library::report(NetworkChange { suspended: Some(false), probe: true });

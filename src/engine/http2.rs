@@ -13,8 +13,8 @@
 //! stream or ends.
 //!
 //! An origin never has more HTTP/2 connections than sockets, plus one that waits for its first stream: none
-//! is made while another is being made, has not sent its SETTINGS, or allows no stream yet; and the leader
-//! gets the first stream.
+//! is opened while another is being opened, has not sent its SETTINGS, or allows no stream yet; and the
+//! leader gets the first stream.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -168,8 +168,8 @@ impl Pool {
         Joined::Connect
     }
 
-    /// Adds a connection that the leader has made. The leader and its followers wait from now on. `token` is
-    /// what the transport is registered under.
+    /// Adds a connection that the leader has opened. The leader and its followers wait from now on. The
+    /// transport is registered under `token`.
     pub fn adopt(
         &mut self,
         stream: Stream,
@@ -206,7 +206,7 @@ impl Pool {
         Ok(id)
     }
 
-    /// The leader has no connection to share: each follower makes its own.
+    /// The leader has no connection to share: each follower connects separately.
     pub fn disband(&mut self, leader: Key) {
         self.end_lead(leader, || Reply::ConnectAlone);
     }
@@ -369,7 +369,7 @@ impl Link {
     }
 
     /// Whether the server allows no stream and never has, as it may do until it is ready. When a connection
-    /// is full, or its limit is lowered later, the next connection is made.
+    /// is full, or its limit is lowered later, another connection is opened.
     fn awaits_first_stream(&self) -> bool {
         !self.used && self.reserved.is_empty() && self.connection.most_streams() == 0
     }

@@ -182,7 +182,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Drops a socket's events and tells its worker to close the connection.
+/// Drops a socket's events and requests its worker to close the connection.
 pub fn destroy(socket: &Arc<Shared>, mode: DestroyMode) {
     socket.discard_events();
     lock(&socket.to_worker).commands().destroy = Some(mode);

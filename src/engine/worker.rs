@@ -166,7 +166,7 @@ impl Worker {
         }
     }
 
-    /// Drives the shared connections, and gives the connections on them their turns.
+    /// Drives the shared connections and runs the turns of the connections on them.
     fn drive_shared(&mut self) {
         for _ in 0..ROUNDS {
             if self.context.pool.is_empty() && !self.context.pool.needs_drive() {
@@ -332,7 +332,7 @@ impl Worker {
         context.batch_charge = 0;
     }
 
-    /// Gives a connection a turn, removes it if it is finished, and ends it if it panics.
+    /// Runs a turn of a connection, removes it if it is finished, and ends it if it panics.
     fn with(&mut self, key: Key, act: impl FnOnce(&mut Connection, &mut Context) -> TurnResult) {
         let Some(slot) = self.slots.get_mut(key.slot as usize) else { return };
         if slot.serial != key.serial {
@@ -366,7 +366,7 @@ impl Worker {
                 self.publish_rest(id);
             }
         }
-        // Dropping what it holds of the caller and of other crates may panic again.
+        // Dropping values of the caller and of other crates may panic again.
         let context = &mut self.context;
         let _ = catch_unwind(AssertUnwindSafe(|| connection.discard(context)));
         self.free.push(key.slot);

@@ -153,7 +153,7 @@ impl HostAllocator {
     ///
     /// This increments `live` first and then checks that the set is still current; reuse of a slot
     /// withdraws the set first and then checks `live`. In the total order of these operations
-    /// (`SeqCst`), one of the two sees the other.
+    /// (`SeqCst`), at least one of the two reads the other's write.
     fn enter(&self) -> Option<(usize, Hooks)> {
         loop {
             let origin = self.current.load(Ordering::Acquire);

@@ -20,7 +20,7 @@ pub struct fw_compression {
     pub level: u32,
     /// 1 to compress each message separately, which saves memory and compresses less; default 0.
     pub client_no_context_takeover: u32,
-    /// 1 to ask the server to do the same; default 0.
+    /// 1 to request the same from the server; default 0.
     pub server_no_context_takeover: u32,
     /// Window for sending, 8 to 15 (2^n bytes); default 15.
     pub client_max_window_bits: u32,

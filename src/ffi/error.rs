@@ -156,7 +156,7 @@ pub extern "C" fn fw_phase_name(phase: MaybeUninit<fw_phase>) -> *const c_char {
     name_of(phase)
 }
 
-/// Why a connection failed or could not be made.
+/// Why a connection failed or could not be established.
 ///
 /// Valid until the callback returns or the event is released.
 #[repr(C)]

@@ -201,7 +201,7 @@ impl fmt::Display for HeaderError {
                 write!(f, "more than {} bytes of header fields", limits::MAX_REQUEST_HEADER_BYTES)
             }
             HeaderError::Credentials => f.write_str(
-                "basic authentication takes no control characters and no ':' in the user name (RFC 7617 section 2)",
+                "credentials must not contain control characters, or ':' in the user name (RFC 7617 section 2)",
             ),
         }
     }

@@ -92,9 +92,7 @@ impl Proxy {
         if let (ProxyKind::Socks5 { .. }, Some((user, password))) = (kind, &credentials) {
             // RFC 1929 section 2 counts both in one byte.
             if user.is_empty() || user.len() > 255 || password.len() > 255 {
-                return Err(wrong(
-                    &"SOCKS5 takes a user name of 1 to 255 bytes and a password of at most 255",
-                ));
+                return Err(wrong(&"a SOCKS5 user name must be 1 to 255 bytes, and a password at most 255"));
             }
         }
         let (secure, port) = (scheme == "https", port.unwrap_or(default_port));

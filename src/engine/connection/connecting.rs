@@ -46,7 +46,7 @@ impl Connection {
         self.obtain_transport(context)
     }
 
-    /// Shares an HTTP/2 connection, or makes a connection.
+    /// Joins a shared HTTP/2 connection, or connects.
     pub(super) fn obtain_transport(&mut self, context: &mut Context) -> TurnResult {
         match self.join(context) {
             Some(turn_result) => turn_result,
@@ -54,7 +54,7 @@ impl Connection {
         }
     }
 
-    /// Makes a connection.
+    /// Starts connecting.
     pub(super) fn connect(&mut self, context: &mut Context) -> TurnResult {
         if self.route.as_ref().is_some_and(|route| route.needs_target()) {
             return self.look_up(ResolveTarget::Server, context);

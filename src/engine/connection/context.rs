@@ -107,7 +107,7 @@ impl Context {
         self.run_again.push(key);
     }
 
-    /// Gives the connection a turn at this time.
+    /// Schedules a turn for the connection at this time.
     pub fn at(&mut self, deadline: Instant, key: Key) {
         self.timers.add(deadline, key);
     }

@@ -82,7 +82,7 @@ impl Connection {
     pub(super) fn proxy_error(&self, error: Error) -> Error {
         let Some(route) = &self.route else { return error };
         let message = format!(
-            "the proxy {}, on the way to {}: {}",
+            "the proxy {} (target {}): {}",
             route.proxy.authority(),
             self.request.url.authority(),
             error.message

@@ -127,7 +127,7 @@ pub enum Restart {
 pub enum ResolveTarget {
     /// The next hop: the proxy, or the server if there is none.
     NextHop,
-    /// The server, for a proxy that takes addresses.
+    /// The server, for a proxy that requires addresses.
     Server,
 }
 
@@ -211,7 +211,7 @@ impl Connection {
         self.socket.is_none() && !matches!(self.stage, Stage::Live { .. })
     }
 
-    /// Returns what it holds of the worker's tables.
+    /// Releases its entries in the worker's tables.
     pub(super) fn release(&mut self, context: &mut Context) {
         context.pool.forget(self.key);
         for token in std::mem::take(&mut self.tokens) {

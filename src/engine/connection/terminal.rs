@@ -71,7 +71,7 @@ pub struct Draining {
     pub moved: bool,
 }
 
-/// Gives a socket its terminal event when its connection has panicked and cannot.
+/// Delivers the terminal event of a socket whose connection has panicked.
 pub fn end_without_connection(socket: &Arc<Shared>, error: Error, context: &mut Context) {
     {
         let mut to_worker = lock(&socket.to_worker);
@@ -100,7 +100,7 @@ pub fn log_lost_in_shutdown(url: &Url, bytes: usize) {
     }
 }
 
-/// Logs an error and makes its event.
+/// Logs an error and creates its event.
 pub fn failed(socket: &Arc<Shared>, error: Error) -> EventKind {
     socket.log(LogLevel::Info, format_args!("{error}"));
     EventKind::Error(Box::new(error))

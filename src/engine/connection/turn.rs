@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Drops the connection and what it holds of the worker's tables.
+    /// Drops the connection and its entries in the worker's tables.
     pub fn discard(mut self: Box<Self>, context: &mut Context) {
         self.release(context);
     }

@@ -55,7 +55,7 @@ pub struct Callbacks<S> {
     pub error: Option<Arc<OnError<S>>>,
 }
 
-// Not derived: that would ask for a handle with a default.
+// Not derived: that would require `Default` of the handle.
 impl<S> Default for Callbacks<S> {
     fn default() -> Self {
         Self {

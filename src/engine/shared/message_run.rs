@@ -118,7 +118,7 @@ mod tests {
         bytes
     }
 
-    /// Where the frame lies that was written last.
+    /// Returns the range of the frame that was written last.
     fn range_of(writer: &Writer, frame: &[u8]) -> (usize, usize) {
         (writer.filled() - frame.len(), writer.filled())
     }

@@ -1,4 +1,4 @@
-//! What the caller has set, and what one connection takes from it.
+//! The caller's settings, and the part that one connection uses.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -199,7 +199,7 @@ impl Shared {
 
     // ---------------------------------------------------------------- to the worker
 
-    /// Tells the worker that `to_worker` has input, once until it reads.
+    /// Notifies the worker that `to_worker` has input, once until it reads.
     #[inline]
     pub fn notify(self: &Arc<Self>) {
         if !self.notified.swap(true, Ordering::AcqRel) && !self.worker().put(self.clone()) {
@@ -218,7 +218,7 @@ impl Shared {
 
     /// The worker is about to read `to_worker`.
     pub fn take_notification(&self) {
-        // A swap, as in `notify`, so that the two come one after the other for every thread.
+        // A swap, as in `notify`, so that every thread observes the two in one order.
         self.notified.swap(false, Ordering::AcqRel);
     }
 

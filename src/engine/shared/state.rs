@@ -1,4 +1,4 @@
-//! The states of a socket, and the choices that its settings are made of.
+//! The states of a socket, and the enums of its settings.
 
 /// The state of a socket, numbered as in the C ABI (`FW_STATE_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,7 +43,7 @@ fn built_in() -> Arc<RootCertStore> {
 
 static BUILT_IN: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
 
-/// Releases what connectors share. Called when the library has stopped, so that the host sees no leak.
+/// Releases state shared by connectors. Called when the library has stopped, so that no leak is reported.
 pub fn forget_shared() {
     BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner).take();
     provider::forget();

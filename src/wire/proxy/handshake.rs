@@ -161,8 +161,9 @@ impl ProxyHandshake {
                 // RFC 1929 section 2. The lengths were checked when the proxy was parsed.
                 let mut login = vec![1];
                 for text in [user, password] {
-                    let length = u8::try_from(text.len())
-                        .map_err(|_| self.failed("takes no user name or password of that length", false))?;
+                    let length = u8::try_from(text.len()).map_err(|_| {
+                        self.failed("does not accept a user name or password of that length", false)
+                    })?;
                     login.push(length);
                     login.extend_from_slice(text.as_bytes());
                 }
@@ -170,7 +171,7 @@ impl ProxyHandshake {
                 Ok(ProxyStep::Send { consumed: 2, bytes: login })
             }
             (NO_METHOD, Some(_)) => {
-                Err(self.failed("accepts neither user name and password nor no authentication", false))
+                Err(self.failed("supports neither user name and password nor anonymous access", false))
             }
             (NO_METHOD, None) => {
                 Err(self.failed("requires credentials: socks5://user:password@host:port", false))
@@ -198,15 +199,15 @@ impl ProxyHandshake {
         self.check_version(bytes)?;
         if let Some(code @ 1..) = bytes.get(1) {
             let (what, retriable) = match code {
-                1 => ("had a general failure", true),
+                1 => ("reports a general failure", true),
                 2 => ("does not allow this connection", false),
-                3 => ("found the network unreachable", true),
-                4 => ("found the host unreachable", true),
-                5 => ("found the connection refused", true),
-                6 => ("had the connection time out", true),
+                3 => ("reports that the network is unreachable", true),
+                4 => ("reports that the host is unreachable", true),
+                5 => ("reports that the target refused the connection", true),
+                6 => ("reports that the connection timed out", true),
                 7 => ("does not support CONNECT", false),
                 8 => ("does not support this type of address", false),
-                _ => ("failed with a code that RFC 1928 does not define", false),
+                _ => ("reports an error code that RFC 1928 does not define", false),
             };
             return Err(self.failed(what, retriable));
         }
@@ -217,7 +218,7 @@ impl ProxyHandshake {
                 Some(length) => 1 + usize::from(*length),
                 None => return Ok(ProxyStep::NeedMore { consumed: 0 }),
             },
-            Some(_) => return Err(self.failed("answered with an unknown type of address", false)),
+            Some(_) => return Err(self.failed("sent an unknown address type", false)),
             None => return Ok(ProxyStep::NeedMore { consumed: 0 }),
         };
         let consumed = 4 + address_len + 2;
@@ -262,7 +263,7 @@ impl ProxyHandshake {
     }
 
     fn failed(&self, what: &str, retriable: bool) -> ProxyError {
-        let message = format!("the proxy {}, asked for {}, {what}", self.proxy.authority(), self.target());
+        let message = format!("the proxy {} (target {}) {what}", self.proxy.authority(), self.target());
         ProxyError { status: 0, retriable, message }
     }
 

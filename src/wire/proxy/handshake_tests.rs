@@ -92,7 +92,7 @@ fn http_proxy_refusal_has_advice() {
         let response = format!("{line}\r\nServer: x\r\n\r\n");
         let error = refusal(&mut handshake(proxy, "h", 443), &[response.as_bytes()]);
         assert_eq!((error.status.to_string().as_str(), error.retriable), (&line[9..12], retriable));
-        assert!(error.message.starts_with("the proxy p:80, asked for h:443, answered "), "{error}");
+        assert!(error.message.starts_with("the proxy p:80 (target h:443) answered "), "{error}");
         assert!(error.message.contains(words), "{line}: {error}");
     }
 }
@@ -154,8 +154,8 @@ fn socks5_authenticates_if_required() {
     assert_eq!(sent[2], b"\x05\x01\x00\x03\x01h\x00\x01");
 
     let six = [&[5, 0, 0, 4][..], &[0; 18]].concat();
-    let mut not_asked = handshake("socks5h://bob:secret@p", "h", 1);
-    assert_eq!(run_handshake(&mut not_asked, &[&[5, 0], &six]).unwrap().0.len(), 2);
+    let mut without_login = handshake("socks5h://bob:secret@p", "h", 1);
+    assert_eq!(run_handshake(&mut without_login, &[&[5, 0], &six]).unwrap().0.len(), 2);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn socks5_proxy_refusal_has_advice() {
         ("socks5://u:w@p", &[&[5, 2], &[9]], false, "invalid authentication response"),
         ("socks5://p", &[&[5, 0], &[5, 1]], true, "general"),
         ("socks5://p", &[&[5, 0], &[5, 2]], false, "not allow"),
-        ("socks5://p", &[&[5, 0], &[5, 4]], true, "host unreachable"),
+        ("socks5://p", &[&[5, 0], &[5, 4]], true, "host is unreachable"),
         ("socks5://p", &[&[5, 0], &[5, 5]], true, "refused"),
         ("socks5://p", &[&[5, 0], &[5, 99]], false, "does not define"),
         ("socks5://p", &[&[5, 0], &[4]], false, "does not speak SOCKS5"),
@@ -178,7 +178,7 @@ fn socks5_proxy_refusal_has_advice() {
     ] {
         let error = refusal(&mut handshake(proxy, "h", 443), responses);
         assert_eq!((error.status, error.retriable), (0, retriable), "{responses:?}");
-        assert!(error.message.starts_with("the proxy p:1080, asked for h:443, "), "{error}");
+        assert!(error.message.starts_with("the proxy p:1080 (target h:443) "), "{error}");
         assert!(error.message.contains(words), "{responses:?}: {error}");
     }
     let proxy = Proxy::parse("socks5h://p").unwrap();
