@@ -174,7 +174,7 @@ fn socks5_proxy_refusal_has_advice() {
         ("socks5://p", &[&[5, 0], &[5, 5]], true, "refused"),
         ("socks5://p", &[&[5, 0], &[5, 99]], false, "does not define"),
         ("socks5://p", &[&[5, 0], &[4]], false, "does not speak SOCKS5"),
-        ("socks5://p", &[&[5, 0], &[5, 0, 0, 2]], false, "type of address"),
+        ("socks5://p", &[&[5, 0], &[5, 0, 0, 2]], false, "address type"),
     ] {
         let error = refusal(&mut handshake(proxy, "h", 443), responses);
         assert_eq!((error.status, error.retriable), (0, retriable), "{responses:?}");
