@@ -4,7 +4,7 @@ use crate::files;
 use crate::run::{Outcome, cargo, command, ensure, quietly, root, scratch};
 use crate::schedule::{Problem, Tested};
 
-/// Runs `xtask/header`, a package of its own because cbindgen takes long to build, and post-processes what
+/// Runs `xtask/header`, a separate package because cbindgen takes long to build, and post-processes what
 /// it prints.
 fn generate() -> Outcome<String> {
     let mut header = cargo();
@@ -44,7 +44,7 @@ fn with_enum_macros(header: &str) -> Outcome<String> {
 const LINE_LENGTH: usize = 100;
 
 /// Adds FW_API to functions and FW_CALL to callback types, and wraps their parameters. cbindgen can only do
-/// the former, and wraps each parameter to a line of its own.
+/// the former, and puts each parameter on a separate line.
 fn with_linkage_macros(header: &str) -> String {
     let mut whole = String::new();
     let mut are_functions = false;

@@ -1,4 +1,4 @@
-//! `tests/network/main.rs`, each test in a network namespace of its own.
+//! `tests/network/main.rs`, each test in a separate network namespace.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask reproducible`: builds a release in two folders and compares the bytes, so that anybody can
+//! `cargo xtask reproducible`: builds a release in two folders and compares the bytes, so that anyone can
 //! verify that a release was built from this source.
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Runs steps, each in a process of its own, in two lanes: steps that mostly wait run in parallel to steps
-//! that compute. A lane without steps of its own takes those of the other one.
+//! Runs steps, each in a separate process, in two lanes: steps that mostly wait run in parallel to steps
+//! that compute. An idle lane runs steps of the other one.
 //!
 //! The output of a step is printed when it ends. Until then a line shows what runs, how many steps there are,
 //! the time so far and the time left.
@@ -232,7 +232,7 @@ impl Scheduler<'_> {
     }
 }
 
-/// Chooses the first step of the lane that can start, or of the other lane if none of its own is waiting.
+/// Chooses the first step of the lane that can start, or of the other lane if this one has none left.
 fn choose(steps: &[Step], states: &[State], lane: Lane) -> Option<usize> {
     let has_ended = |name: &&str| {
         steps.iter().zip(states).all(|(step, state)| step.name != *name || *state == State::Ended)
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(choose(&steps, &states, Lane::Computes), Some(2));
         assert_eq!(choose(&steps, &states, Lane::Waits), Some(4));
         (states[2], states[4]) = (running, State::Ended);
-        assert_eq!(choose(&steps, &states, Lane::Waits), Some(3), "no step of its own is left");
+        assert_eq!(choose(&steps, &states, Lane::Waits), Some(3), "the lane has no step left");
         states[3] = running;
         assert_eq!(choose(&steps, &states, Lane::Waits), None, "the last step runs alone");
         (states[2], states[3]) = (State::Ended, State::Ended);
