@@ -48,7 +48,7 @@ async fn send_outgoing(socket: &mut Socket, outgoing: Option<Outgoing>) {
 async fn follow(mut socket: Socket) {
     send_outgoing(&mut socket, bench::opened()).await;
     while !bench::done() {
-        let outgoing = match socket.next().await.expect("the server sends messages").expect("the server sends valid frames") {
+        let outgoing = match socket.next().await.expect("a message").expect("a valid frame") {
             Message::Binary(bytes) => bench::message(&bytes),
             Message::Text(text) => bench::message(text.as_bytes()),
             _ => continue,
