@@ -918,6 +918,7 @@ FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 /// waits for the server's close frame. Messages that are not sent within the timeout are dropped.
 /// fw_shutdown continues this within its own timeout. If the socket is not open, the same as
 /// fw_socket_destroy.
+/// \param socket The socket, in any state.
 /// \param timeout_ms Maximum time for sending and closing in milliseconds; 0 drops what cannot be
 ///   sent at once.
 /// \returns OK; INVALID_HANDLE (already destroyed).

@@ -135,6 +135,7 @@ pub extern "C" fn fw_socket_destroy(socket: fw_socket) -> fw_result {
 /// fw_shutdown continues this within its own timeout. If the socket is not open, the same as
 /// fw_socket_destroy.
 ///
+/// \param socket The socket, in any state.
 /// \param timeout_ms Maximum time for sending and closing in milliseconds; 0 drops what cannot be
 ///   sent at once.
 /// \returns OK; INVALID_HANDLE (already destroyed).
