@@ -104,7 +104,7 @@ fn queue_sends_queues_messages_while_reconnecting() {
 }
 
 #[test]
-fn messages_queued_while_connecting_survive_failed_attempts() {
+fn messages_queued_while_connecting_are_sent_after_failed_attempts() {
     let (report, reported) = mpsc::channel();
     let server = Scripted::start(move |mut peer| match peer.number {
         3 => {
@@ -115,7 +115,7 @@ fn messages_queued_while_connecting_survive_failed_attempts() {
             peer.wait_for_end();
         }
         1 => peer.reset(),
-        _ => peer.answer(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n"),
+        _ => peer.respond(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n"),
     });
     let client = retrying(&server.url(), Reconnect { queue_sends: true, ..quick(0) });
     client.send_text("first").unwrap();

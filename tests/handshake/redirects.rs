@@ -92,7 +92,7 @@ fn redirects_are_followed_and_reported() {
 }
 
 #[test]
-fn queued_messages_survive_redirects() {
+fn queued_messages_are_sent_after_redirects() {
     let target = framewire_servers::EchoServer::start();
     let (second, _) = redirecting(307, target.url("/"));
     let (first, _) = redirecting(302, second.url());
