@@ -96,7 +96,7 @@ impl Socket {
 
     /// Returns how many payload bytes are queued and not yet handed to the network.
     pub fn buffered_amount(&self) -> usize {
-        self.0.buffered.load(Ordering::Relaxed)
+        self.0.buffered.get()
     }
 
     /// Sets the limit of the send queue in bytes (default 64 MiB). Takes effect at any time.

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `state`, `key`, `counters`, `random` | states and choices, the identifier of a connection, statistics, random numbers |
+//! | `state`, `key`, `counters`, `buffered_amount`, `random` | states and choices, the identifier of a connection, statistics, the size of the send queue, random numbers |
 //! | `origins`, `tls`, `settings`, `connection_info` | cached facts about servers, TLS settings, the caller's settings, the last handshake |
 //! | `request`, `event`, `callbacks` | the upgrade request, the events, the callbacks |
 //! | `message_run`, `event_queue`, `ready_list` | bursts of small messages, a socket's queue of events, the sockets with events |
@@ -13,6 +13,7 @@
 //! Each file uses only those above it in this table.
 
 pub mod budget;
+pub mod buffered_amount;
 pub mod callbacks;
 pub mod commands;
 pub mod connection_info;

@@ -116,7 +116,7 @@ impl Connection {
             }
             to_worker.outbox.close();
             to_worker.discard_commands();
-            socket.buffered.store(0, Ordering::Relaxed);
+            socket.buffered.clear();
             socket.paused.store(false, Ordering::Relaxed);
             socket.connection.store(0, Ordering::Relaxed);
             socket.set_state(State::Closed);

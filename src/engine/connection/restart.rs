@@ -184,7 +184,7 @@ impl Connection {
         }
         if socket.state() != State::Connecting {
             to_worker.outbox.close();
-            socket.buffered.store(0, Ordering::Relaxed);
+            socket.buffered.clear();
             to_worker.queue_while_connecting(&self.plan.settings);
         }
         socket.paused.store(false, Ordering::Relaxed);

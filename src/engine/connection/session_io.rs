@@ -269,7 +269,7 @@ impl Connection {
             to_worker.outbox.release(session.message_encoding());
         } else {
             to_worker.outbox.reset(session.message_encoding());
-            socket.buffered.store(0, Ordering::Relaxed);
+            socket.buffered.clear();
         }
         socket.set_state(State::Open);
         true
@@ -320,7 +320,7 @@ impl Connection {
                 Ok(WriteOutcome::Written { n }) => {
                     let wrote = session.wrote(n);
                     if let Some(Socket(socket)) = &self.socket {
-                        socket.buffered.fetch_sub(wrote.payload, Ordering::Relaxed);
+                        socket.buffered.remove(wrote.payload);
                         add(&socket.counters.bytes_sent, n as u64);
                     } else if let Some(draining) = &mut self.draining {
                         draining.moved = true;

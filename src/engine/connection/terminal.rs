@@ -77,7 +77,7 @@ pub fn end_without_connection(socket: &Arc<Shared>, error: Error, context: &mut 
         let mut to_worker = lock(&socket.to_worker);
         to_worker.outbox.close();
         to_worker.discard_commands();
-        socket.buffered.store(0, Ordering::Relaxed);
+        socket.buffered.clear();
         socket.paused.store(false, Ordering::Relaxed);
         socket.connection.store(0, Ordering::Relaxed);
         socket.set_state(State::Closed);

@@ -56,7 +56,7 @@ impl Connection {
             _ => {
                 to_worker.outbox.close();
                 drop(to_worker);
-                log_lost_in_shutdown(&self.request.url, socket.buffered.load(Ordering::Relaxed));
+                log_lost_in_shutdown(&self.request.url, socket.buffered.get());
                 return TurnResult::Finished;
             }
         };

@@ -1,11 +1,11 @@
 //! Unpredictable masking keys (RFC 6455 section 10.3) and nonces.
 //!
 //! Keys come from a small buffer per thread that the operating system's generator fills, so that one system
-//! call serves 256 keys.
+//! call serves 1,024 keys.
 
 use std::cell::RefCell;
 
-const BUFFER: usize = 1024;
+const BUFFER: usize = 4096;
 
 struct Buffer {
     bytes: [u8; BUFFER],

@@ -14,6 +14,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use super::buffered_amount::BufferedAmount;
 use super::callbacks::{self, Inside};
 use super::commands::ToWorker;
 use super::connection_info::ConnectionInfo;
@@ -84,7 +85,7 @@ pub struct Shared {
     pub to_worker: Mutex<ToWorker>,
     /// The worker was notified that `to_worker` has input, and has not read it yet.
     notified: AtomicBool,
-    pub buffered: AtomicUsize,
+    pub buffered: BufferedAmount,
     pub max_buffered: AtomicUsize,
     pub fragment_size: AtomicUsize,
 
@@ -127,7 +128,7 @@ impl Shared {
             finalizer: Mutex::default(),
             to_worker: Mutex::new(ToWorker::new()),
             notified: AtomicBool::new(false),
-            buffered: AtomicUsize::new(0),
+            buffered: BufferedAmount::default(),
             max_buffered: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
             fragment_size: AtomicUsize::new(limits::MAX_FRAGMENT_SIZE),
             event_queue: EventQueue::default(),
@@ -235,14 +236,14 @@ impl Shared {
             State::Connecting if to_worker.queues_while_connecting => {}
             _ => return Err(CallError::state("the socket is not open")),
         }
-        if self.buffered.load(Ordering::Relaxed) >= self.max_buffered.load(Ordering::Relaxed) {
+        if self.buffered.get() >= self.max_buffered.load(Ordering::Relaxed) {
             return Err(CallError::new(
                 Code::WouldBlock,
                 "the send queue is at its limit; nothing was queued",
             ));
         }
         let to_worker = self.queue(to_worker, push)?;
-        self.buffered.fetch_add(len, Ordering::Relaxed);
+        self.buffered.add(len);
         drop(to_worker);
         // The worker clears the mark before it locks what was locked here: if the mark is still set, it will
         // read this message.
