@@ -83,6 +83,8 @@ Analysis
   deny               licences, sources, duplicates and advisories of the dependencies (cargo-deny)
   sbom               list of all dependencies in target/sbom (cargo-cyclonedx)
   oldest             type check with the minimum Rust version
+  semver REVISION    changes of the Rust API since a Git revision that the version does not allow
+                     (cargo-semver-checks)
   check-platforms [TARGET...]
                      type check for platforms that cannot be linked here
 
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         ["deny"] => alone(supply::deny()),
         ["sbom"] => alone(supply::sbom()),
         ["oldest"] => alone(supply::oldest_compiler()),
+        ["semver", revision] => alone(supply::semver(revision)),
         ["reproducible"] => alone(reproducible::step()),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
         ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),

@@ -1,4 +1,5 @@
-//! Checks the dependencies: licences, sources, advisories, minimum Rust version; writes the SBOM.
+//! Checks the dependencies: licences, sources, advisories, minimum Rust version; writes the SBOM; compares the
+//! Rust API with an earlier version.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::snapshot;
 
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_CYCLONEDX: &str = "0.5.9";
+const CARGO_SEMVER_CHECKS: &str = "0.51.0";
 
 const SBOM: &str = "target/sbom/framewire.cdx.json";
 
@@ -37,6 +39,15 @@ pub fn deny() -> Tested {
         )),
         checked => Ok(checked.map(drop)?),
     }
+}
+
+/// Fails if the Rust API has changed since a Git revision in a way that the version number does not allow.
+pub fn semver(revision: &str) -> Tested {
+    install("cargo-semver-checks", CARGO_SEMVER_CHECKS).map_err(Problem::Missing)?;
+    let mut check = tool("cargo-semver-checks");
+    // Without `internals`, which is not part of the API.
+    check.args(["semver-checks", "--package", "framewire", "--default-features", "--baseline-rev", revision]);
+    Ok(run(&mut check)?)
 }
 
 /// Checks that no dependency needs a newer compiler than `rust-version` of Cargo.toml.
