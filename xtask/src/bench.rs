@@ -4,6 +4,7 @@
 mod build;
 mod calls;
 pub mod counts;
+mod godot;
 mod measures;
 mod plot;
 mod run;
@@ -22,6 +23,9 @@ const RUNS: usize = 7;
 /// The name of [`calls`] on the command line.
 const CALLS: &str = "calls";
 
+/// Selects the measurement in Godot.
+const GODOT: &str = "godot";
+
 /// The options of the command line.
 struct Plan {
     runs: usize,
@@ -36,6 +40,9 @@ struct Plan {
 
 pub fn run(arguments: &[&str]) -> Outcome {
     let plan = Plan::parse(arguments)?;
+    if plan.words == [GODOT] {
+        return godot::run(plan.runs);
+    }
     let results = results_file()?;
     if !plan.only_shows {
         let (clients, left_out) = build::build()?;

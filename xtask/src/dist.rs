@@ -27,7 +27,7 @@ use crate::platforms::{self, Fact};
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
 /// The entry point of the Godot extension, named in `framewire.gdextension`.
-const GODOT_ENTRY: &str = "gdext_rust_init";
+const GODOT_ENTRY: &str = "framewire_godot_init";
 
 /// The checked and stripped libraries of one target.
 pub struct Shipped {

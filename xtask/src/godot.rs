@@ -11,7 +11,7 @@ use crate::dist::licences;
 use crate::files;
 use crate::run::{Echo, Outcome, cargo, root, run, scratch, shared_library};
 use crate::schedule::{Problem, Tested};
-use engine::Godot;
+pub use engine::Godot;
 
 const ADDON: &str = "addons/framewire";
 const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
@@ -38,7 +38,7 @@ pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
             failures.push(format!("{script}: {problem}"));
         }
     }
-    if let Err(problem) = check_docs(godot, &project, &library) {
+    if let Err(problem) = check_docs(godot, &project) {
         failures.push(format!("class documentation: {problem}"));
     }
     if let Err(problem) = check_demo(godot, &library) {
@@ -57,6 +57,14 @@ pub fn package() -> Outcome {
     files::remove_folder(package.join(".godot"))?;
     println!("{}: copy addons/framewire into your project, or open the folder as a demo", package.display());
     Ok(())
+}
+
+/// Creates the project of the benchmarks, with the release build of the extension.
+pub fn lay_out_bench() -> Outcome<PathBuf> {
+    let library = build(true)?;
+    let project = scratch("godot")?.join("bench");
+    lay_out_from(&root().join("benches/godot"), &project, &library)?;
+    Ok(project)
 }
 
 /// Builds the addon with these libraries, by their paths under `bin`, and the licences of their dependencies on
@@ -108,10 +116,13 @@ fn library_folder() -> String {
 
 /// Copies a project from `bindings/godot/<from>`, and adds the addon.
 fn lay_out(from: &str, project: &Path, library: &Path) -> Outcome {
-    let binding = root().join("bindings/godot");
+    lay_out_from(&root().join("bindings/godot").join(from), project, library)
+}
+
+fn lay_out_from(from: &Path, project: &Path, library: &Path) -> Outcome {
     files::remove_folder(project)?;
-    copy_tree(&binding.join(from), project)?;
-    copy_tree(&binding.join(ADDON), &project.join(ADDON))?;
+    copy_tree(from, project)?;
+    copy_tree(&root().join("bindings/godot").join(ADDON), &project.join(ADDON))?;
     let bin = project.join(ADDON).join("bin").join(library_folder());
     files::copy(library, bin.join(library_name()))?;
     // Godot writes this list when it imports a project, and crashes while it exits from the first
@@ -138,7 +149,7 @@ fn check_run(run: &Run) -> Outcome {
     let verdict = run.text.lines().rev().find(|line| line.ends_with(" failed")).unwrap_or("no result");
     println!("{verdict}");
     let passed = verdict.ends_with(" 0 failed") && !verdict.starts_with("0 ");
-    let problem = ["panic", "SCRIPT ERROR", "leaked", "still in use"]
+    let problem = ["panic", "SCRIPT ERROR", "leaked", "still in use", "doc file"]
         .iter()
         .find_map(|word| run.text.lines().find(|line| line.contains(word)));
     match problem {
@@ -161,19 +172,21 @@ fn check_demo(godot: &Godot, library: &Path) -> Outcome {
     Err(format!("exit status {:?}\n{}", run.status, run.text))
 }
 
-/// Checks that every member that scripts can use has documentation in the library. Godot lists the members; it
-/// shows the documentation only in the editor.
-fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
+/// Checks that every member that scripts can use has documentation. Godot lists the members; it shows the
+/// documentation only in the editor, so a test of the binding writes it.
+fn check_docs(godot: &Godot, project: &Path) -> Outcome {
     let folder = project.join("doc");
     files::create_folder(&folder)?;
     let mut command = godot.command(project);
     command.arg("--doctool").arg(&folder).arg("--gdextension-docs");
     let run = finish(command)?;
-    let texts = files::bytes(library)?;
-    let texts = String::from_utf8_lossy(&texts);
+    let mut tests = cargo();
+    tests.current_dir(root().join("bindings/godot")).args(["test", "--quiet", "--target-dir"]);
+    crate::run::run(tests.arg(scratch("godot")?.join("build")).env("FRAMEWIRE_CLASS_DOCS", &folder))?;
     let mut described = 0;
     for class in ["FramewireSocket", "FramewireNode"] {
         let file = folder.join(format!("doc_classes/{class}.xml"));
+        let texts = files::text(folder.join(format!("{class}.xml")))?;
         let listed = fs::read_to_string(&file)
             .map_err(|error| format!("{}: {error}\n{}", file.display(), run.text))?;
         for line in listed.lines().map(str::trim) {
@@ -181,7 +194,6 @@ fn check_docs(godot: &Godot, project: &Path, library: &Path) -> Outcome {
                 ["<method ", "<member ", "<signal ", "<constant "].iter().any(|tag| line.starts_with(tag));
             let Some(end) = line.match_indices('"').nth(1).filter(|_| is_member) else { continue };
             let tag = &line[..=end.0];
-            // gdext writes methods and signals over several lines.
             if !texts.contains(tag) {
                 return Err(format!("{class}: {tag}> is not documented"));
             }

@@ -68,6 +68,7 @@ Tests
   bench [--runs N] [--keep] [WORD...]
                      compares Framewire with other libraries; --show prints the last results, --svg FILE
                      draws them
+  bench godot        compares the Godot extension with WebSocketPeer, in Godot
 
 Generated files
   header [--check]   writes include/framewire.h, or compares it

@@ -1,101 +1,75 @@
 //! Applies the properties to the library's socket.
 
-use crate::socket::{Authorization, FramewireSocket};
-use crate::tls::{OptionalTlsOptions, TlsConfig, Trust, decode_pin};
-use framewire::{CallError, HttpVersion, Reconnect, Roots, Socket};
-use godot::global::Error as GodotError;
 use std::time::Duration;
 
-impl FramewireSocket {
-    /// Applies all settings to a new socket.
-    pub(crate) fn configure(
-        &mut self,
-        socket: &Socket,
-        tls_options: &OptionalTlsOptions,
-    ) -> Result<(), CallError> {
-        for protocol in self.supported_protocols.as_slice() {
-            socket.add_protocol(&protocol.to_string())?;
+use framewire::{CallError, HttpVersion, Reconnect, Roots, Socket};
+
+use crate::settings::Settings;
+use crate::socket::{Authorization, FramewireSocket, State};
+use crate::tls::{TlsConfig, Trust, decode_pin};
+
+impl State {
+    /// Applies all settings to a new socket. `trust` replaces the properties about trust.
+    pub fn configure(&mut self, socket: &Socket, trust: Option<Trust>) -> Result<(), CallError> {
+        let settings = &self.settings;
+        for protocol in &settings.supported_protocols {
+            socket.add_protocol(protocol)?;
         }
-        for header in self.handshake_headers.as_slice() {
-            let header = header.to_string();
+        for header in &settings.handshake_headers {
             let (name, value) = header
                 .split_once(':')
                 .ok_or_else(|| CallError::argument(format!("\"{header}\" is not \"Name: value\"")))?;
             socket.add_header(name.trim(), value.trim())?;
         }
-        socket.set_origin(Some(&self.origin.to_string()))?;
+        socket.set_origin(Some(&settings.origin))?;
         match &self.authorization {
             Some(Authorization::Basic { user, password }) => socket.set_basic_auth(user, password)?,
             Some(Authorization::Bearer(token)) => socket.set_bearer_auth(token)?,
             None => {}
         }
-        socket.set_connect_timeout(milliseconds(self.connect_timeout, "connect_timeout")?)?;
-        socket.set_close_timeout(milliseconds(self.close_timeout, "close_timeout")?)?;
-        socket.set_max_message_size(bytes(self.max_message_size, "max_message_size")?)?;
-        if self.inbound_buffer_size < 1 || self.max_queued_packets < 1 {
+        socket.set_connect_timeout(milliseconds(settings.connect_timeout, "connect_timeout")?)?;
+        socket.set_close_timeout(milliseconds(settings.close_timeout, "close_timeout")?)?;
+        socket.set_max_message_size(bytes(settings.max_message_size, "max_message_size")?)?;
+        if settings.inbound_buffer_size < 1 || settings.max_queued_packets < 1 {
             return Err(CallError::argument("inbound_buffer_size and max_queued_packets must be at least 1"));
         }
-        if !self.compression {
+        if !settings.compression {
             socket.set_compression(None)?;
         }
         self.configure_fragments(socket)?;
         self.configure_buffer(socket)?;
         self.configure_heartbeat(socket)?;
-        socket.set_http_version(http_version(self.requested_http_version)?)?;
-        match self.proxy.to_string().as_str() {
+        socket.set_http_version(http_version(settings.requested_http_version)?)?;
+        match settings.proxy.as_str() {
             "" => socket.set_proxy(None)?,
             "none" => socket.set_proxy(Some(""))?,
             proxy => socket.set_proxy(Some(proxy))?,
         }
-        socket.set_max_redirects(count(self.max_redirects, "max_redirects")?)?;
-        socket.set_cookies(self.keep_cookies)?;
-        if self.reconnect {
+        socket.set_max_redirects(count(settings.max_redirects, "max_redirects")?)?;
+        socket.set_cookies(settings.keep_cookies)?;
+        if settings.reconnect {
             socket.set_reconnect(Some(Reconnect {
-                min_delay: duration(self.reconnect_min_delay, "reconnect_min_delay")?,
-                max_delay: duration(self.reconnect_max_delay, "reconnect_max_delay")?,
-                max_attempts: count(self.reconnect_max_attempts, "reconnect_max_attempts")?,
-                queue_sends: self.reconnect_queue_sends,
+                min_delay: duration(settings.reconnect_min_delay, "reconnect_min_delay")?,
+                max_delay: duration(settings.reconnect_max_delay, "reconnect_max_delay")?,
+                max_attempts: count(settings.reconnect_max_attempts, "reconnect_max_attempts")?,
+                queue_sends: settings.reconnect_queue_sends,
             }))?;
         }
-        let config = self.tls_config(tls_options)?;
+        let config = tls_config(settings, trust)?;
         socket.set_tls(self.tls_cache.settings(config)?)
     }
 
-    /// Combines the TLS properties with the options, which replace the properties about trust.
-    fn tls_config(&self, options: &OptionalTlsOptions) -> Result<TlsConfig, CallError> {
-        if self.tls_client_cert_pem.is_empty() && !self.tls_client_key_pem.is_empty() {
-            return Err(CallError::argument(
-                "tls_client_key_pem needs the certificate in tls_client_cert_pem",
-            ));
-        }
-        let pins = self.tls_pins.as_slice().iter().map(decode_pin).collect::<Result<_, _>>()?;
-        let trust = match options.trust()? {
-            Some(trust) => trust,
-            None => Trust {
-                ca_pem: self.tls_ca_pem.to_string(),
-                roots: roots(self.tls_roots)?,
-                insecure: self.tls_insecure,
-            },
-        };
-        Ok(TlsConfig {
-            trust,
-            pins,
-            client_cert_pem: self.tls_client_cert_pem.to_string(),
-            client_key_pem: self.tls_client_key_pem.to_string(),
-        })
+    pub fn configure_fragments(&self, socket: &Socket) -> Result<(), CallError> {
+        socket.set_max_fragment_size(bytes(self.settings.max_fragment_size, "max_fragment_size")?)
     }
 
-    pub(crate) fn configure_fragments(&self, socket: &Socket) -> Result<(), CallError> {
-        socket.set_max_fragment_size(bytes(self.max_fragment_size, "max_fragment_size")?)
+    pub fn configure_buffer(&self, socket: &Socket) -> Result<(), CallError> {
+        socket.set_max_buffered_amount(bytes(self.settings.outbound_buffer_size, "outbound_buffer_size")?)
     }
 
-    pub(crate) fn configure_buffer(&self, socket: &Socket) -> Result<(), CallError> {
-        socket.set_max_buffered_amount(bytes(self.outbound_buffer_size, "outbound_buffer_size")?)
-    }
-
-    pub(crate) fn configure_heartbeat(&self, socket: &Socket) -> Result<(), CallError> {
-        let interval = milliseconds(self.heartbeat_interval, "heartbeat_interval")?;
-        let timeout = milliseconds(self.heartbeat_timeout, "heartbeat_timeout")?;
+    pub fn configure_heartbeat(&self, socket: &Socket) -> Result<(), CallError> {
+        let interval = milliseconds(self.settings.heartbeat_interval, "heartbeat_interval")?;
+        let timeout = milliseconds(self.settings.heartbeat_timeout, "heartbeat_timeout")?;
         let enabled = interval > 0;
         if enabled {
             socket.set_ping_frequency(interval)?;
@@ -103,20 +77,28 @@ impl FramewireSocket {
         }
         socket.set_start_ping_thread(enabled)
     }
+}
 
-    /// Applies a setting that may change at any time to the current connection. Returns false if the
-    /// library rejects it.
-    pub(crate) fn apply(
-        &mut self,
-        call: &str,
-        change: impl FnOnce(&Self, &Socket) -> Result<(), CallError>,
-    ) -> bool {
-        let Some(socket) = self.connection.socket.clone() else { return true };
-        // A destroyed socket takes no settings; the next connection gets them.
-        let changed =
-            if socket.state() == framewire::State::Unknown { Ok(()) } else { change(self, &socket) };
-        self.report(call, changed) == GodotError::OK
+/// Combines the TLS properties with the trust of TLS options.
+fn tls_config(settings: &Settings, trust: Option<Trust>) -> Result<TlsConfig, CallError> {
+    if settings.tls_client_cert_pem.is_empty() && !settings.tls_client_key_pem.is_empty() {
+        return Err(CallError::argument("tls_client_key_pem needs the certificate in tls_client_cert_pem"));
     }
+    let pins = settings.tls_pins.iter().map(decode_pin).collect::<Result<_, _>>()?;
+    let trust = match trust {
+        Some(trust) => trust,
+        None => Trust {
+            ca_pem: settings.tls_ca_pem.clone(),
+            roots: roots(settings.tls_roots)?,
+            insecure: settings.tls_insecure,
+        },
+    };
+    Ok(TlsConfig {
+        trust,
+        pins,
+        client_cert_pem: settings.tls_client_cert_pem.clone(),
+        client_key_pem: settings.tls_client_key_pem.clone(),
+    })
 }
 
 fn duration(seconds: f64, what: &str) -> Result<Duration, CallError> {

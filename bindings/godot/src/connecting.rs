@@ -1,15 +1,15 @@
 //! Connecting and closing.
 
-use framewire::{CallError, EventKind, EventType, Socket, State};
-use godot::global::Error as GodotError;
-use godot::prelude::*;
+use framewire::{CallError, EventKind, EventType, Socket};
 
+use crate::gdextension::{GodotError, Preset, TlsOptionsArgument};
+use crate::members::methods;
 use crate::polling;
 use crate::socket::{Authorization, CLOSED, CLOSING, CONNECTING, Connection, FramewireSocket};
-use crate::tls::OptionalTlsOptions;
+use crate::tls;
 
-#[godot_api(secondary)]
-impl FramewireSocket {
+methods! {
+    METHODS:
     /// Starts connecting to a `ws:` or `wss:` URL and returns immediately. The result is emitted as
     /// `opened` or `failed`. If this does not return `OK`, no connection was started; see
     /// `get_last_error()`.
@@ -18,99 +18,131 @@ impl FramewireSocket {
     /// `tls_insecure`: only its certificates are trusted, and `client_unsafe()` without certificates
     /// accepts any certificate. `tls_pins` and the client certificate still apply. A common name override
     /// is rejected.
-    #[func]
-    pub fn connect_to_url(
-        &mut self,
-        url: GString,
-        #[opt(default = OptionalTlsOptions::default())] tls_client_options: OptionalTlsOptions,
-    ) -> GodotError {
-        if self.connection.state != CLOSED {
-            return GodotError::ERR_ALREADY_IN_USE;
-        }
-        let started = self.start(&url.to_string(), &tls_client_options);
-        self.report("connect_to_url", started)
-    }
+    method connect_to_url(url, tls_client_options = Preset::Null) => FramewireSocket::connect_to_url;
 
     /// Starts the closing handshake after all queued messages. `closed` is emitted when it is complete.
     /// While connecting, this cancels the attempt. `code` is 1000 or 3000 to 4999, and `reason` has at most
     /// 123 bytes of UTF-8.
     ///
     /// A negative code drops the connection immediately, without a handshake.
-    #[func]
-    pub fn close(&mut self, #[opt(default = 1000)] code: i64, #[opt(default = "")] reason: GString) {
+    method close(code = Preset::Int(1000), reason = Preset::Text("")) => FramewireSocket::close;
+
+    /// Sets HTTP basic authentication (RFC 7617) for the next `connect_to_url()` and later ones.
+    method set_basic_auth(user, password) => FramewireSocket::set_basic_auth;
+
+    /// Sets a bearer token (RFC 6750) for the next `connect_to_url()` and later ones.
+    method set_bearer_auth(token) => FramewireSocket::set_bearer_auth;
+
+    /// Removes the credentials set by `set_basic_auth()` or `set_bearer_auth()`.
+    method clear_auth() => FramewireSocket::clear_auth;
+
+    /// Notifies the library that the network may have changed. Every open connection is pinged. If nothing
+    /// is received within 3 seconds, it ends or is retried.
+    function network_changed() => framewire::network_changed;
+
+    /// Notifies the library that the app is about to sleep (`NOTIFICATION_APPLICATION_PAUSED`). Until
+    /// `resume()`, no pings are sent and no timeout expires.
+    function suspend() => framewire::suspend;
+
+    /// Notifies the library that the app is awake again (`NOTIFICATION_APPLICATION_RESUMED`). Timeouts
+    /// continue, and every connection is checked as by `network_changed()`.
+    function resume() => framewire::resume;
+}
+
+impl FramewireSocket {
+    pub fn connect_to_url(&self, url: String, options: TlsOptionsArgument) -> GodotError {
+        if self.state().connection.state != CLOSED {
+            return GodotError::ERR_ALREADY_IN_USE;
+        }
+        let started = self.start(&url, &options);
+        self.report("connect_to_url", started)
+    }
+
+    pub fn close(&self, code: i64, reason: String) {
         if code < 0 {
             self.drop_connection();
             return;
         }
-        if self.connection.state == CLOSED || self.connection.state == CLOSING {
-            return;
-        }
-        let Some(socket) = self.connection.socket.clone() else { return };
-        let closing = match u16::try_from(code) {
-            // The server has closed already, and the event is still in the queue.
-            Ok(_) if matches!(socket.state(), State::Closed | State::Closing) => Ok(()),
-            Ok(code) => socket.close(code, &reason.to_string()),
-            Err(_) => Err(CallError::argument(format!("{code} is not a close code"))),
-        };
-        if self.report("close", closing) == GodotError::OK {
-            self.connection.state = CLOSING;
-        }
+        let closed = self.start_closing(code, &reason);
+        self.report("close", closed);
     }
 
-    /// Sets HTTP basic authentication (RFC 7617) for the next `connect_to_url()` and later ones.
-    #[func]
-    pub fn set_basic_auth(&mut self, user: GString, password: GString) {
-        let (user, password) = (user.to_string(), password.to_string());
-        self.authorization = Some(Authorization::Basic { user, password });
+    fn set_basic_auth(&self, user: String, password: String) {
+        self.state().authorization = Some(Authorization::Basic { user, password });
     }
 
-    /// Sets a bearer token (RFC 6750) for the next `connect_to_url()` and later ones.
-    #[func]
-    pub fn set_bearer_auth(&mut self, token: GString) {
-        self.authorization = Some(Authorization::Bearer(token.to_string()));
+    fn set_bearer_auth(&self, token: String) {
+        self.state().authorization = Some(Authorization::Bearer(token));
     }
 
-    /// Removes the credentials set by `set_basic_auth()` or `set_bearer_auth()`.
-    #[func]
-    pub fn clear_auth(&mut self) {
-        self.authorization = None;
+    fn clear_auth(&self) {
+        self.state().authorization = None;
     }
 
-    fn start(&mut self, url: &str, tls_options: &OptionalTlsOptions) -> Result<(), CallError> {
+    fn start(&self, url: &str, options: &TlsOptionsArgument) -> Result<(), CallError> {
         let socket = Socket::create(url)?;
-        // Before it opens: a redirect changes the URL.
-        let server = host_and_port(&socket.url());
-        // Enabled before opening, because messages may be received before the first poll.
-        let fragments_enabled = polling::wants_fragments(self.to_gd().upcast(), self.node);
-        let prepared = self
-            .configure(&socket, tls_options)
-            .and_then(|()| socket.enable_event(EventType::IncompleteFrame, fragments_enabled))
-            .and_then(|()| socket.open());
-        if let Err(error) = prepared {
+        let opened = self.open(url, &socket, options);
+        if opened.is_err() {
             let _ = socket.destroy();
-            return Err(error);
         }
+        opened
+    }
+
+    fn open(&self, url: &str, socket: &Socket, options: &TlsOptionsArgument) -> Result<(), CallError> {
+        // Before it opens: a redirect changes the URL.
+        let (host, port) = host_and_port(&socket.url());
+        // These two call Godot, so the state is not locked yet.
+        let fragments_enabled = polling::wants_fragments(self);
+        let trust = tls::trust(options)?;
+        let mut state = self.state();
+        if state.connection.state != CLOSED {
+            return Err(CallError::state("another thread has connected the socket"));
+        }
+        state.configure(socket, trust)?;
+        // Enabled before opening, because messages may be received before the first poll.
+        socket.enable_event(EventType::IncompleteFrame, fragments_enabled)?;
+        socket.open()?;
         // Drops the previous connection with its unread packets.
-        self.connection = Connection::default();
-        let connection = &mut self.connection;
-        connection.socket = Some(socket);
+        state.connection = Connection::default();
+        let connection = &mut state.connection;
+        connection.socket = Some(socket.clone());
         connection.state = CONNECTING;
         connection.fragments_enabled = fragments_enabled;
         connection.url = url.to_owned();
-        (connection.host, connection.port) = server;
+        (connection.host, connection.port) = (host, port);
         Ok(())
     }
 
-    fn drop_connection(&mut self) {
-        if self.connection.state == CLOSED {
+    fn start_closing(&self, code: i64, reason: &str) -> Result<(), CallError> {
+        let mut state = self.state();
+        let connection = &mut state.connection;
+        if connection.state == CLOSED || connection.state == CLOSING {
+            return Ok(());
+        }
+        let Some(socket) = &connection.socket else { return Ok(()) };
+        match u16::try_from(code) {
+            // The server has closed already, and the event is still in the queue.
+            Ok(_) if matches!(socket.state(), framewire::State::Closed | framewire::State::Closing) => {}
+            Ok(code) => socket.close(code, reason)?,
+            Err(_) => return Err(CallError::argument(format!("{code} is not a close code"))),
+        }
+        connection.state = CLOSING;
+        Ok(())
+    }
+
+    fn drop_connection(&self) {
+        let mut state = self.state();
+        let connection = &mut state.connection;
+        if connection.state == CLOSED {
             return;
         }
-        if let Some(socket) = self.connection.socket.take() {
+        if let Some(socket) = connection.socket.take() {
             let _ = socket.destroy();
         }
-        self.connection.state = CLOSED;
-        self.connection.close_code = -1;
-        self.connection.deferred_end =
+        connection.events.clear();
+        connection.state = CLOSED;
+        connection.close_code = -1;
+        connection.deferred_end =
             Some(EventKind::Closed { code: 1006, reason: "dropped by the script".into() });
     }
 }

@@ -1,8 +1,8 @@
 //! Converts errors of the library to values of Godot.
 
 use framewire::{CallError, Code, Error};
-use godot::global::Error as GodotError;
-use godot::prelude::*;
+
+use crate::gdextension::{Dictionary, GodotError};
 
 /// Maps an error code to the one that `WebSocketPeer` returns in the same case.
 pub fn code(error: &CallError) -> GodotError {
@@ -18,15 +18,35 @@ pub fn code(error: &CallError) -> GodotError {
     }
 }
 
-/// Returns the details of a connection error, for `get_last_error()`.
-pub fn describe(error: &Error) -> VarDictionary {
-    vdict! {
-        "kind" => error.kind.name(),
-        "phase" => error.phase.name(),
-        "message" => error.message.as_str(),
-        "http_status" => i64::from(error.http_status),
-        "tls_alert" => i64::from(error.tls_alert),
-        "os_code" => i64::from(error.os_code),
-        "retriable" => error.retriable,
+/// The last error of a connection or of a call, for `get_last_error()`.
+#[derive(Default)]
+pub enum LastError {
+    #[default]
+    None,
+    Call(String),
+    Connection(Box<Error>),
+}
+
+impl LastError {
+    pub fn describe(&self) -> Dictionary {
+        let mut named = Dictionary::default();
+        match self {
+            Self::None => {}
+            Self::Call(message) => {
+                named.set("kind", "call");
+                named.set("phase", "");
+                named.set("message", message.as_str());
+            }
+            Self::Connection(error) => {
+                named.set("kind", error.kind.name());
+                named.set("phase", error.phase.name());
+                named.set("message", error.message.as_str());
+                named.set("http_status", i64::from(error.http_status));
+                named.set("tls_alert", i64::from(error.tls_alert));
+                named.set("os_code", i64::from(error.os_code));
+                named.set("retriable", error.retriable);
+            }
+        }
+        named
     }
 }

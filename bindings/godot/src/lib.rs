@@ -2,53 +2,78 @@
 //!
 //! ```text
 //!   script ──methods──> FramewireSocket ──> framewire::Socket      (worker threads)
-//!          <──signals── poll() <──pulls one event at a time──┘
+//!          <──signals── poll() <──takes many events at once──┘
 //!   FramewireNode: polls its socket in _process, within a time budget
 //! ```
 //!
 //! Worker threads never call Godot. `poll()` dequeues events and emits signals on the thread that calls it.
-//! No instance is borrowed while a signal is emitted, so a handler may call anything, including
+//! The state of a socket is not locked while a signal is emitted, so a handler may call anything, including
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
-//! Imports run one way: `errors`, `packet_queue`, `tls` <- `socket` <- `configure`, `packets`, `status`,
-//! `polling` <- `connecting` <- `node`.
+//! Imports run one way: `gdextension` <- `members`, `errors`, `packet_queue`, `settings`, `tls` <- `socket` <-
+//! `configure`, `events`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
+//! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
 
+#![deny(unsafe_code)]
+
+mod class_docs;
 mod configure;
 mod connecting;
 mod errors;
+mod events;
+mod gdextension;
+mod members;
 mod node;
 mod packet_queue;
 mod packets;
 mod polling;
+mod properties;
+mod settings;
+mod signals;
 mod socket;
+mod socket_class;
 mod status;
 mod tls;
 
 use std::time::Duration;
 
 use framewire::Code;
-use godot::prelude::*;
+
+use gdextension::class::{load_docs, register, unregister};
+use gdextension::entry::{Extension, entry_point};
+use node::FramewireNode;
+use socket::FramewireSocket;
 
 /// The time to send queued messages and close frames when the game quits.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The additional time for threads that have not ended by then, as on a loaded machine.
 const THREAD_TIMEOUT: Duration = Duration::from_secs(4);
 
-struct FramewireExtension;
+static EXTENSION: Extension = Extension {
+    register: || {
+        register::<FramewireSocket>();
+        register::<FramewireNode>();
+    },
+    load_docs: || {
+        load_docs(&class_docs::xml::<FramewireSocket>());
+        load_docs(&class_docs::xml::<FramewireNode>());
+    },
+    unregister: || {
+        unregister::<FramewireNode>();
+        unregister::<FramewireSocket>();
+        shut_down();
+    },
+};
 
-#[gdextension]
-unsafe impl ExtensionLibrary for FramewireExtension {
-    fn on_stage_deinit(stage: InitStage) {
-        // No thread may run the library's code when Godot unloads it, on quit or reload.
-        if stage != InitStage::Scene {
-            return;
-        }
-        let ended = match framewire::shutdown(DRAIN_TIMEOUT) {
-            Err(error) if error.code == Code::TimedOut => framewire::shutdown(THREAD_TIMEOUT),
-            ended => ended,
-        };
-        if let Err(error) = ended {
-            godot_error!("Framewire: {error}");
-        }
+entry_point!(framewire_godot_init, &EXTENSION);
+
+/// Ends all threads: none may run the library's code when Godot unloads it, on quit or reload.
+fn shut_down() {
+    let ended = match framewire::shutdown(DRAIN_TIMEOUT) {
+        Err(error) if error.code == Code::TimedOut => framewire::shutdown(THREAD_TIMEOUT),
+        ended => ended,
+    };
+    if let Err(error) = ended {
+        gdextension::error(&format!("Framewire: {error}"));
     }
 }

@@ -1,128 +1,139 @@
 //! The class `FramewireNode`.
 
-use godot::classes::{INode, Node};
-use godot::global::Error as GodotError;
-use godot::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::gdextension::class::create_counted;
+use crate::gdextension::{
+    Base, Class, GodotError, Members, Method, Nullable, ObjectClass, PackedByteArray, Parameter, Preset,
+    Property, Reference, TlsOptionsArgument, Virtual,
+};
+use crate::members::{methods, properties, query};
 use crate::polling;
+use crate::signals;
 use crate::socket::FramewireSocket;
-use crate::tls::OptionalTlsOptions;
 
-/// A node that polls its `FramewireSocket` every frame, within a time budget.
-///
-/// Add it to a scene, connect its signals, and call `connect_to_url()` or set `url` and
-/// `connect_on_ready`. Use its `socket` for everything else.
-///
-/// It polls in `_process`, so it does not poll while the tree is paused, unless its `process_mode` allows
-/// it. No message is lost meanwhile: events are queued, and a full queue applies backpressure to the server.
-#[derive(GodotClass)]
-#[class(init, base = Node)]
-pub struct FramewireNode {
-    /// The URL for `connect_on_ready`.
-    #[export]
-    url: GString,
-    /// Connects to `url` when the node is ready.
-    #[export]
-    connect_on_ready: bool,
-    /// The time budget per frame for delivering events, in microseconds. Remaining events are delivered in
-    /// the next frame. 0 is no limit; a negative budget delivers at most one event.
-    #[export]
-    #[init(val = 2000)]
-    poll_budget_usec: i64,
-    /// The socket, with its settings, packets and status.
-    #[var(no_set)]
-    #[init(val = FramewireSocket::new_gd())]
-    socket: Gd<FramewireSocket>,
-    base: Base<Node>,
+methods! {
+    METHODS:
+    /// Starts connecting; see `FramewireSocket.connect_to_url()`.
+    method connect_to_url(url, tls_client_options = Preset::Null) => FramewireNode::connect_to_url;
+
+    /// Sends a message, by default as binary; see `FramewireSocket.send()`.
+    method send(message, write_mode = Preset::Int(1)) =>
+        |node: &FramewireNode, message: PackedByteArray, mode: i64| node.socket.send(message, mode);
+
+    /// Sends a text message; see `FramewireSocket.send_text()`.
+    method send_text(message) => |node: &FramewireNode, message: String| node.socket.send_text(message);
+
+    /// Starts the closing handshake; see `FramewireSocket.close()`.
+    method close(code = Preset::Int(1000), reason = Preset::Text("")) =>
+        |node: &FramewireNode, code: i64, reason: String| node.socket.close(code, reason);
+
+    /// Returns the state, one of the `STATE_*` constants of `FramewireSocket`.
+    query get_ready_state() => |node: &FramewireNode| node.socket.get_ready_state();
 }
 
-#[godot_api]
-impl INode for FramewireNode {
-    #[func(gd_self)]
-    fn ready(this: Gd<Self>) {
-        let (connects, url) = {
-            let node = this.bind();
-            (node.connect_on_ready, node.url.clone())
-        };
+properties! {
+    FramewireNode:
+    /// The URL for `connect_on_ready`.
+    url: String;
+    /// Connects to `url` when the node is ready.
+    connect_on_ready: bool;
+    /// The time budget per frame for delivering events, in microseconds. Remaining events are delivered in
+    /// the next frame. 0 is no limit; a negative budget delivers at most one event.
+    poll_budget_usec: i64;
+}
+
+const SOCKET: &[Property] = &[Property {
+    name: "socket",
+    doc: "The socket, with its settings, packets and status.",
+    parameter: Parameter::object(FramewireSocket::NAME),
+    getter: "get_socket",
+    setter: "",
+}];
+
+const GET_SOCKET: &[Method] = &[Method::new("get_socket", query, FramewireNode::get_socket, &[], "")];
+
+pub struct FramewireNode {
+    base: Base,
+    settings: Mutex<Settings>,
+    /// Keeps the object of the socket alive.
+    object: Reference,
+    socket: Arc<FramewireSocket>,
+}
+
+struct Settings {
+    url: String,
+    connect_on_ready: bool,
+    poll_budget_usec: i64,
+}
+
+pub struct SocketClass;
+
+impl ObjectClass for SocketClass {
+    const NAME: &'static str = FramewireSocket::NAME;
+}
+
+impl Class for FramewireNode {
+    const NAME: &'static str = "FramewireNode";
+    const PARENT: &'static str = "Node";
+    const IS_RUNTIME: bool = true;
+    const MEMBERS: &'static Members = &Members {
+        doc: DOC,
+        methods: &[METHODS, ACCESSORS, GET_SOCKET],
+        virtuals: &[
+            Virtual::new("_ready", FramewireNode::ready),
+            Virtual::new("_process", FramewireNode::process),
+        ],
+        properties: &[PROPERTIES, SOCKET],
+        signals: signals::OF_NODE,
+        constants: &[],
+    };
+
+    fn new(base: Base) -> Self {
+        let (object, socket) = create_counted::<FramewireSocket>();
+        let settings = Settings { url: String::new(), connect_on_ready: false, poll_budget_usec: 2000 };
+        Self { base, settings: Mutex::new(settings), object, socket }
+    }
+
+    fn base(&self) -> &Base {
+        &self.base
+    }
+}
+
+impl FramewireNode {
+    fn settings<T>(&self, access: impl FnOnce(&mut Settings) -> T) -> T {
+        access(&mut self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn ready(&self) {
+        let (connects, url) = self.settings(|settings| (settings.connect_on_ready, settings.url.clone()));
         if connects {
-            Self::connect_to_url(this, url, OptionalTlsOptions::default());
+            self.connect_to_url(url, None.into());
         }
     }
 
-    #[func(gd_self)]
-    fn process(this: Gd<Self>, _delta: f64) {
-        let (mut socket, budget) = {
-            let node = this.bind();
-            (node.socket.clone(), node.poll_budget_usec)
-        };
-        socket.bind_mut().node = Some(this.instance_id());
-        // A handler may free the node from here on.
-        drop(this);
-        polling::poll(&socket, budget);
+    /// A handler may free the node. Its memory remains until this returns.
+    fn process(&self, _delta: f64) {
+        let budget = self.settings(|settings| settings.poll_budget_usec);
+        self.socket.state().node = self.base.instance_id();
+        polling::poll(&self.socket, budget);
+    }
+
+    fn connect_to_url(&self, url: String, options: TlsOptionsArgument) -> GodotError {
+        self.socket.state().node = self.base.instance_id();
+        self.socket.connect_to_url(url, options)
+    }
+
+    fn get_socket(&self) -> Nullable<SocketClass> {
+        Some(self.object.clone()).into()
     }
 }
 
-#[godot_api]
-impl FramewireNode {
-    /// Emitted when the connection is open; see `FramewireSocket.opened`.
-    #[signal]
-    pub fn opened();
-    /// Emitted when a text message was received; see `FramewireSocket.text_received`.
-    #[signal]
-    pub fn text_received(text: GString);
-    /// Emitted when a binary message was received; see `FramewireSocket.binary_received`.
-    #[signal]
-    pub fn binary_received(data: PackedByteArray);
-    /// Emitted when a fragment was received; see `FramewireSocket.fragment_received`.
-    #[signal]
-    pub fn fragment_received(data: PackedByteArray, is_text: bool, is_first: bool, is_final: bool);
-    /// Emitted when a pong was received; see `FramewireSocket.pong_received`.
-    #[signal]
-    pub fn pong_received(data: PackedByteArray);
-    /// Emitted before a retry; see `FramewireSocket.reconnecting`.
-    #[signal]
-    pub fn reconnecting(attempt: i64, delay: f64, reason: GString);
-    /// Emitted when the connection was closed; see `FramewireSocket.closed`.
-    #[signal]
-    pub fn closed(code: i64, reason: GString);
-    /// Emitted when the connection failed; see `FramewireSocket.failed`.
-    #[signal]
-    pub fn failed(phase: GString, status: i64, reason: GString, retriable: bool);
+const DOC: &str = "\
+A node that polls its `FramewireSocket` every frame, within a time budget.
 
-    /// Starts connecting; see `FramewireSocket.connect_to_url()`.
-    #[func(gd_self)]
-    pub fn connect_to_url(
-        this: Gd<Self>,
-        url: GString,
-        #[opt(default = OptionalTlsOptions::default())] tls_client_options: OptionalTlsOptions,
-    ) -> GodotError {
-        let mut socket = this.bind().socket.clone();
-        let mut socket = socket.bind_mut();
-        socket.node = Some(this.instance_id());
-        socket.connect_to_url(url, tls_client_options)
-    }
+Add it to a scene, connect its signals, and call `connect_to_url()` or set `url` and `connect_on_ready`. Use its
+`socket` for everything else.
 
-    /// Sends a message, by default as binary; see `FramewireSocket.send()`.
-    #[func]
-    pub fn send(&mut self, message: PackedByteArray, #[opt(default = 1)] write_mode: i64) -> GodotError {
-        self.socket.bind_mut().send(message, write_mode)
-    }
-
-    /// Sends a text message; see `FramewireSocket.send_text()`.
-    #[func]
-    pub fn send_text(&mut self, message: GString) -> GodotError {
-        self.socket.bind_mut().send_text(message)
-    }
-
-    /// Starts the closing handshake; see `FramewireSocket.close()`.
-    #[func]
-    pub fn close(&mut self, #[opt(default = 1000)] code: i64, #[opt(default = "")] reason: GString) {
-        self.socket.bind_mut().close(code, reason);
-    }
-
-    /// Returns the state, one of the `STATE_*` constants of `FramewireSocket`.
-    #[func]
-    pub fn get_ready_state(&self) -> i64 {
-        self.socket.bind().get_ready_state()
-    }
-}
+It polls in `_process`, so it does not poll while the tree is paused, unless its `process_mode` allows it. No message
+is lost meanwhile: events are queued, and a full queue applies backpressure to the server.";

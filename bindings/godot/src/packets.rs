@@ -1,25 +1,66 @@
 //! Sending messages, and reading packets.
 
-use framewire::{CallError, Code, Socket};
-use godot::global::{
-    Error as GodotError, bytes_to_var, bytes_to_var_with_objects, var_to_bytes, var_to_bytes_with_objects,
-};
-use godot::prelude::*;
+use std::collections::VecDeque;
 
-use crate::packet_queue::Packet;
+use framewire::{CallError, Code, Socket};
+
+use crate::gdextension::utility::{bytes_to_var, var_to_bytes};
+use crate::gdextension::{Array, Bytes, GodotError, PackedByteArray, Preset, Variant};
+use crate::members::methods;
+use crate::packet_queue::{Packet, Received};
 use crate::socket::FramewireSocket;
 
-#[godot_api(secondary)]
-impl FramewireSocket {
+methods! {
+    METHODS:
     /// Queues a copy of a message for sending, by default as binary. Returns `FAILED` if the socket is not
     /// open, `ERR_OUT_OF_MEMORY` if `outbound_buffer_size` is reached, or `ERR_INVALID_PARAMETER` if a text
     /// is not valid UTF-8. If this does not return `OK`, nothing was queued.
-    #[func]
-    pub fn send(&mut self, message: PackedByteArray, #[opt(default = 1)] write_mode: i64) -> GodotError {
+    method send(message, write_mode = Preset::Int(1)) => FramewireSocket::send;
+
+    /// Sends a text message. Returns the same values as `send()`.
+    method send_text(message) => FramewireSocket::send_text;
+
+    /// Sends a ping with a payload of at most 125 bytes. The pong is emitted as `pong_received`.
+    method ping(data = Preset::EmptyBytes) => FramewireSocket::ping;
+
+    /// Sends a binary message. Returns the same values as `send()`.
+    method put_packet(buffer) => FramewireSocket::put_packet;
+
+    /// Sends a value as a binary message, in Godot's binary serialization format.
+    method put_var(var, full_objects = Preset::Bool(false)) => FramewireSocket::put_var;
+
+    /// Returns the number of queued packets. Messages whose signal is connected are not queued.
+    query get_available_packet_count() => FramewireSocket::get_available_packet_count;
+
+    /// Dequeues the oldest packet. If there is none, returns an empty array, and `get_packet_error()`
+    /// returns `ERR_UNAVAILABLE`.
+    method get_packet() => FramewireSocket::get_packet;
+
+    /// Dequeues all packets, oldest first: a `PackedByteArray` for each binary message and a `String` for
+    /// each text message. For many messages per frame, this is faster than calling `get_packet()` for each.
+    method get_packets() => FramewireSocket::get_packets;
+
+    /// Returns the result of the last `get_packet()`, `get_packets()` or `get_var()`.
+    query get_packet_error() => FramewireSocket::get_packet_error;
+
+    /// Returns whether the last packet dequeued was text.
+    query was_string_packet() => FramewireSocket::was_string_packet;
+
+    /// Dequeues the oldest packet and decodes it from Godot's binary serialization format. Allow objects
+    /// only from servers you trust: they can contain code.
+    method get_var(allow_objects = Preset::Bool(false)) => FramewireSocket::get_var;
+
+    /// Returns the number of payload bytes queued for sending.
+    query get_current_outbound_buffered_amount() => FramewireSocket::get_current_outbound_buffered_amount;
+}
+
+impl FramewireSocket {
+    pub fn send(&self, message: PackedByteArray, write_mode: i64) -> GodotError {
+        let bytes = message.as_slice();
         let sent = match write_mode {
-            Self::WRITE_MODE_BINARY => self.with_socket(|socket| socket.send_binary(message.as_slice())),
-            Self::WRITE_MODE_TEXT => match std::str::from_utf8(message.as_slice()) {
-                Ok(text) => self.with_socket(|socket| socket.send_text(text)),
+            Self::WRITE_MODE_BINARY => self.state().with_socket(|socket| socket.send_binary(bytes)),
+            Self::WRITE_MODE_TEXT => match std::str::from_utf8(bytes) {
+                Ok(text) => self.state().with_socket(|socket| socket.send_text(text)),
                 Err(_) => Err(CallError::new(Code::InvalidUtf8, "the text is not UTF-8; nothing was sent")),
             },
             _ => Err(CallError::argument("write_mode must be WRITE_MODE_TEXT or WRITE_MODE_BINARY")),
@@ -27,31 +68,24 @@ impl FramewireSocket {
         self.report("send", sent)
     }
 
-    /// Sends a text message. Returns the same values as `send()`.
-    #[func]
-    pub fn send_text(&mut self, message: GString) -> GodotError {
-        let sent = self.with_socket(|socket| socket.send_text(&message.to_string()));
+    pub fn send_text(&self, message: String) -> GodotError {
+        let sent = self.state().with_socket(|socket| socket.send_text(&message));
         self.report("send_text", sent)
     }
 
-    /// Sends a ping with a payload of at most 125 bytes. The pong is emitted as `pong_received`.
-    #[func]
-    pub fn ping(&mut self, #[opt(default = &PackedByteArray::new())] data: PackedByteArray) -> GodotError {
-        let sent = self.with_socket(|socket| socket.ping(data.as_slice()));
+    fn ping(&self, data: PackedByteArray) -> GodotError {
+        let sent = self.state().with_socket(|socket| socket.ping(data.as_slice()));
         self.report("ping", sent)
     }
 
-    /// Sends a binary message. Returns the same values as `send()`.
-    #[func]
-    pub fn put_packet(&mut self, buffer: PackedByteArray) -> GodotError {
+    fn put_packet(&self, buffer: PackedByteArray) -> GodotError {
         self.send(buffer, Self::WRITE_MODE_BINARY)
     }
 
-    /// Sends a value as a binary message, in Godot's binary serialization format.
-    #[func]
-    pub fn put_var(&mut self, var: Variant, #[opt(default = false)] full_objects: bool) -> GodotError {
-        let bytes = if full_objects { var_to_bytes_with_objects(&var) } else { var_to_bytes(&var) };
-        if i64::try_from(bytes.len()).is_ok_and(|length| length > self.encode_buffer_max_size) {
+    fn put_var(&self, var: Variant, full_objects: bool) -> GodotError {
+        let bytes = var_to_bytes(&var, full_objects);
+        let limit = self.state().settings.encode_buffer_max_size;
+        if i64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
             let message =
                 format!("the encoded value of {} bytes exceeds encode_buffer_max_size", bytes.len());
             return self.report("put_var", Err(CallError::new(Code::TooLarge, message)));
@@ -59,59 +93,63 @@ impl FramewireSocket {
         self.put_packet(bytes)
     }
 
-    /// Returns the number of queued packets. Messages whose signal is connected are not queued.
-    #[func]
-    pub fn get_available_packet_count(&self) -> i64 {
-        i64::try_from(self.connection.packets.len()).unwrap_or(i64::MAX)
+    fn get_available_packet_count(&self) -> i64 {
+        i64::try_from(self.packet_count()).unwrap_or(i64::MAX)
     }
 
-    /// Dequeues the oldest packet. If there is none, returns an empty array, and `get_packet_error()`
-    /// returns `ERR_UNAVAILABLE`.
-    #[func]
-    pub fn get_packet(&mut self) -> PackedByteArray {
-        let Some(Packet { bytes, is_text }) = self.connection.packets.pop() else {
-            self.connection.packet_error = GodotError::ERR_UNAVAILABLE;
-            return PackedByteArray::new();
+    fn get_packet(&self) -> Bytes<Received> {
+        self.next_packet().map_or_else(|| Bytes::Array(PackedByteArray::default()), Packet::into_bytes)
+    }
+
+    fn next_packet(&self) -> Option<Packet> {
+        let mut state = self.state();
+        let connection = &mut state.connection;
+        let packet = connection.packets.pop();
+        connection.packet_error = match &packet {
+            Some(packet) => {
+                connection.was_text = packet.is_text;
+                GodotError::OK
+            }
+            None => GodotError::ERR_UNAVAILABLE,
         };
-        self.connection.packet_error = GodotError::OK;
-        self.connection.was_text = is_text;
-        bytes
+        packet
     }
 
-    /// Returns the result of the last `get_packet()` or `get_var()`.
-    #[func]
-    pub fn get_packet_error(&self) -> GodotError {
-        self.connection.packet_error
-    }
-
-    /// Returns whether the last packet dequeued was text.
-    #[func]
-    pub fn was_string_packet(&self) -> bool {
-        self.connection.was_text
-    }
-
-    /// Dequeues the oldest packet and decodes it from Godot's binary serialization format. Allow objects
-    /// only from servers you trust: they can contain code.
-    #[func]
-    pub fn get_var(&mut self, #[opt(default = false)] allow_objects: bool) -> Variant {
-        let bytes = self.get_packet();
-        if self.connection.packet_error != GodotError::OK {
-            return Variant::nil();
+    fn get_packets(&self) -> Array {
+        let mut state = self.state();
+        let connection = &mut state.connection;
+        let packets = connection.packets.read_all();
+        connection.packet_error =
+            if packets.is_empty() { GodotError::ERR_UNAVAILABLE } else { GodotError::OK };
+        if let Some(last) = packets.back() {
+            connection.was_text = last.is_text;
         }
-        if allow_objects { bytes_to_var_with_objects(&bytes) } else { bytes_to_var(&bytes) }
+        drop(state);
+        to_array(packets)
     }
 
-    /// Returns the number of payload bytes queued for sending.
-    #[func]
-    pub fn get_current_outbound_buffered_amount(&self) -> i64 {
-        let queued = self.connection.socket.as_ref().map_or(0, Socket::buffered_amount);
+    fn get_packet_error(&self) -> GodotError {
+        self.state().connection.packet_error
+    }
+
+    fn was_string_packet(&self) -> bool {
+        self.state().connection.was_text
+    }
+
+    fn get_var(&self, allow_objects: bool) -> Variant {
+        match self.next_packet() {
+            Some(packet) => bytes_to_var(&packet.into_bytes().into_array(), allow_objects),
+            None => Variant::nil(),
+        }
+    }
+
+    fn get_current_outbound_buffered_amount(&self) -> i64 {
+        let queued = self.state().query(Socket::buffered_amount).unwrap_or(0);
         i64::try_from(queued).unwrap_or(i64::MAX)
     }
+}
 
-    fn with_socket(&self, call: impl FnOnce(&Socket) -> Result<(), CallError>) -> Result<(), CallError> {
-        match &self.connection.socket {
-            Some(socket) => call(socket),
-            None => Err(CallError::state("the socket is not open")),
-        }
-    }
+/// Returns packets as scripts get several at once.
+pub fn to_array(packets: VecDeque<Packet>) -> Array {
+    Array::filled(packets.len(), packets.into_iter().map(Packet::into_variant))
 }

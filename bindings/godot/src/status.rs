@@ -1,127 +1,148 @@
 //! Status of the connection.
 
 use framewire::Socket;
-use godot::prelude::*;
 
+use crate::gdextension::{Dictionary, PackedByteArray, warning};
+use crate::members::methods;
 use crate::socket::{FramewireSocket, OPEN};
 
-#[godot_api(secondary)]
-impl FramewireSocket {
+methods! {
+    METHODS:
     /// Returns the state at the last `poll()`, one of the `STATE_*` constants.
-    #[func]
-    pub fn get_ready_state(&self) -> i64 {
-        self.connection.state
-    }
+    query get_ready_state() => FramewireSocket::get_ready_state;
 
     /// Returns the close code from the server, or -1 if the connection did not end with a closing
     /// handshake.
-    #[func]
-    pub fn get_close_code(&self) -> i64 {
-        self.connection.close_code
-    }
+    query get_close_code() => FramewireSocket::get_close_code;
 
     /// Returns the close reason from the server, or the error message.
-    #[func]
-    pub fn get_close_reason(&self) -> GString {
-        GString::from(&self.connection.close_reason)
-    }
+    query get_close_reason() => FramewireSocket::get_close_reason;
 
     /// Returns the last error of the connection or of a failed call, or an empty dictionary. It contains
     /// `message`, `kind` and `phase`, and for connection errors also `http_status`, `tls_alert`, `os_code`
     /// and `retriable`.
-    #[func]
-    pub fn get_last_error(&self) -> VarDictionary {
-        self.connection.last_error.clone()
-    }
+    query get_last_error() => FramewireSocket::get_last_error;
 
     /// Returns the subprotocol selected by the server, or an empty string.
-    #[func]
-    pub fn get_selected_protocol(&self) -> GString {
-        GString::from(&self.connection.protocol)
-    }
+    query get_selected_protocol() => FramewireSocket::get_selected_protocol;
 
     /// Returns the URL passed to `connect_to_url()`.
-    #[func]
-    pub fn get_requested_url(&self) -> GString {
-        GString::from(&self.connection.url)
-    }
+    query get_requested_url() => FramewireSocket::get_requested_url;
 
     /// Returns the host of the URL, without resolving a name. Empty if the socket is not open.
-    #[func]
-    pub fn get_connected_host(&self) -> GString {
-        if self.connection.state == OPEN { GString::from(&self.connection.host) } else { GString::new() }
-    }
+    query get_connected_host() => FramewireSocket::get_connected_host;
 
     /// Returns the port of the server. 0 if the socket is not open.
-    #[func]
-    pub fn get_connected_port(&self) -> i64 {
-        if self.connection.state == OPEN { self.connection.port } else { 0 }
-    }
+    query get_connected_port() => FramewireSocket::get_connected_port;
 
     /// Does nothing; exists for scripts written for `WebSocketPeer`. Nagle's algorithm is always disabled,
     /// because it delays small messages. Queued messages are written together anyway.
-    #[func]
-    pub fn set_no_delay(&mut self, enabled: bool) {
-        if !enabled {
-            godot_warn!("FramewireSocket.set_no_delay: Nagle's algorithm stays disabled");
-        }
-    }
+    method set_no_delay(enabled) => FramewireSocket::set_no_delay;
 
     /// Returns the smoothed round-trip time of pings in seconds, or -1 before the first pong. Requires
     /// `heartbeat_interval` or `ping()`.
-    #[func]
-    pub fn get_latency(&self) -> f64 {
+    query get_latency() => FramewireSocket::get_latency;
+
+    /// Returns the Unix time in seconds at which the last message was received, or 0.
+    query get_last_message_time() => FramewireSocket::get_last_message_time;
+
+    /// Returns the extensions accepted by the server, as sent in its response.
+    query get_extensions() => FramewireSocket::get_extensions;
+
+    /// Returns the HTTP version in use, 1 or 2, or 0 before the server has responded.
+    query get_http_version() => FramewireSocket::get_http_version;
+
+    /// Returns the HTTP status of the response to the upgrade request, or 0 before there is one.
+    query get_response_status() => FramewireSocket::get_response_status;
+
+    /// Returns the first header field of that name in the response to the upgrade request, or an empty
+    /// string.
+    query get_response_header(name) => FramewireSocket::get_response_header;
+
+    /// Returns the first KiB of the body of a rejected upgrade.
+    query get_response_body() => FramewireSocket::get_response_body;
+
+    /// Returns counters since `connect_to_url()`: bytes, messages, frames, pings, successful reconnects,
+    /// payload bytes before and after compression, and the duration of each connecting phase in
+    /// microseconds.
+    query get_stats() => FramewireSocket::get_stats;
+}
+
+impl FramewireSocket {
+    pub fn get_ready_state(&self) -> i64 {
+        self.state().connection.state
+    }
+
+    fn get_close_code(&self) -> i64 {
+        self.state().connection.close_code
+    }
+
+    fn get_close_reason(&self) -> String {
+        self.state().connection.close_reason.clone()
+    }
+
+    fn get_last_error(&self) -> Dictionary {
+        self.state().connection.last_error.describe()
+    }
+
+    fn get_selected_protocol(&self) -> String {
+        self.state().connection.protocol.clone()
+    }
+
+    fn get_requested_url(&self) -> String {
+        self.state().connection.url.clone()
+    }
+
+    fn get_connected_host(&self) -> String {
+        let state = self.state();
+        if state.connection.state == OPEN { state.connection.host.clone() } else { String::new() }
+    }
+
+    fn get_connected_port(&self) -> i64 {
+        let state = self.state();
+        if state.connection.state == OPEN { state.connection.port } else { 0 }
+    }
+
+    fn set_no_delay(&self, enabled: bool) {
+        if !enabled {
+            warning("FramewireSocket.set_no_delay: Nagle's algorithm stays disabled");
+        }
+    }
+
+    fn get_latency(&self) -> f64 {
         match self.query(Socket::latency_us) {
             Some(latency) if latency >= 0 => latency as f64 / 1e6,
             _ => -1.0,
         }
     }
 
-    /// Returns the Unix time in seconds at which the last message was received, or 0.
-    #[func]
-    pub fn get_last_message_time(&self) -> f64 {
+    fn get_last_message_time(&self) -> f64 {
         self.query(Socket::last_message_received).map_or(0.0, |time| time as f64 / 1e6)
     }
 
-    /// Returns the extensions accepted by the server, as sent in its response.
-    #[func]
-    pub fn get_extensions(&self) -> GString {
-        self.query(Socket::extensions).map_or_else(GString::new, |text| GString::from(&text))
+    fn get_extensions(&self) -> String {
+        self.query(Socket::extensions).unwrap_or_default()
     }
 
-    /// Returns the HTTP version in use, 1 or 2, or 0 before the server has responded.
-    #[func]
-    pub fn get_http_version(&self) -> i64 {
+    fn get_http_version(&self) -> i64 {
         self.query(Socket::http_version).map_or(0, i64::from)
     }
 
-    /// Returns the HTTP status of the response to the upgrade request, or 0 before there is one.
-    #[func]
-    pub fn get_response_status(&self) -> i64 {
+    fn get_response_status(&self) -> i64 {
         self.query(Socket::response_status).map_or(0, i64::from)
     }
 
-    /// Returns the first header field of that name in the response to the upgrade request, or an empty
-    /// string.
-    #[func]
-    pub fn get_response_header(&self, name: GString) -> GString {
-        let value = self.query(|socket| socket.response_header(&name.to_string())).flatten();
-        value.map_or_else(GString::new, |text| GString::from(&text))
+    fn get_response_header(&self, name: String) -> String {
+        self.query(|socket| socket.response_header(&name)).flatten().unwrap_or_default()
     }
 
-    /// Returns the first KiB of the body of a rejected upgrade.
-    #[func]
-    pub fn get_response_body(&self) -> PackedByteArray {
-        self.query(Socket::response_body).map_or_else(PackedByteArray::new, PackedByteArray::from)
+    fn get_response_body(&self) -> PackedByteArray {
+        PackedByteArray::from(self.query(Socket::response_body).unwrap_or_default().as_slice())
     }
 
-    /// Returns counters since `connect_to_url()`: bytes, messages, frames, pings, successful reconnects,
-    /// payload bytes before and after compression, and the duration of each connecting phase in
-    /// microseconds.
-    #[func]
-    pub fn get_stats(&self) -> VarDictionary {
+    fn get_stats(&self) -> Dictionary {
         let stats = self.query(Socket::stats).unwrap_or_default();
-        let mut named = VarDictionary::new();
+        let mut named = Dictionary::default();
         macro_rules! name {
             ($($counter:ident),+ $(,)?) => {
                 $(named.set(stringify!($counter), i64::try_from(stats.$counter).unwrap_or(i64::MAX));)+
@@ -148,6 +169,6 @@ impl FramewireSocket {
     }
 
     fn query<T>(&self, query: impl FnOnce(&Socket) -> T) -> Option<T> {
-        self.connection.socket.as_ref().map(query)
+        self.state().query(query)
     }
 }

@@ -2,42 +2,8 @@
 
 use data_encoding::BASE64;
 use framewire::{CallError, Code, Roots, Tls};
-use godot::classes::RefCounted;
-use godot::meta::conv::ByValue;
-use godot::meta::error::ConvertError;
-use godot::meta::shape::GodotShape;
-use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
-use godot::prelude::*;
 
-/// An optional argument of type `TLSOptions`; null by default.
-#[derive(Clone, Debug, Default)]
-pub struct OptionalTlsOptions(Option<Gd<RefCounted>>);
-
-impl GodotConvert for OptionalTlsOptions {
-    type Via = Option<Gd<RefCounted>>;
-
-    fn godot_shape() -> GodotShape {
-        Self::Via::godot_shape()
-    }
-}
-
-impl FromGodot for OptionalTlsOptions {
-    fn try_from_godot(options: Self::Via) -> Result<Self, ConvertError> {
-        Ok(Self(options))
-    }
-}
-
-impl ToGodot for OptionalTlsOptions {
-    type Pass = ByValue;
-
-    fn to_godot(&self) -> Self::Via {
-        self.0.clone()
-    }
-}
-
-// SAFETY: the trait requires a shared default that no call can change and that any thread can clone. The
-// only default of this type is null, which has no state.
-unsafe impl GodotImmutable for OptionalTlsOptions {}
+use crate::gdextension::{TlsOptions, TlsOptionsArgument};
 
 /// Which server certificates are accepted.
 #[derive(Default, PartialEq, Eq)]
@@ -60,42 +26,30 @@ pub struct TlsConfig {
 #[derive(Default)]
 pub struct TlsCache(Option<(TlsConfig, Tls)>);
 
-impl OptionalTlsOptions {
-    /// Reads the options, by method name because the binding is built without the class `TLSOptions`.
-    /// Returns `None` if there are none.
-    pub fn trust(&self) -> Result<Option<Trust>, CallError> {
-        let Some(mut options) = self.0.clone() else { return Ok(None) };
-        if !options.is_class("TLSOptions") {
-            return Err(CallError::argument(format!(
-                "tls_client_options is a {}, not a TLSOptions",
-                options.get_class()
-            )));
-        }
-        if options.call("is_server", &[]).booleanize() {
-            return Err(CallError::argument("these TLSOptions are for a server"));
-        }
-        let name = options.call("get_common_name_override", &[]);
-        if !name.stringify().is_empty() {
-            return Err(CallError::new(
-                Code::NotSupported,
-                "a common name override is not supported: connect by the name in the certificate",
-            ));
-        }
-        let chain = options.call("get_trusted_ca_chain", &[]).try_to::<Option<Gd<RefCounted>>>();
-        let chain = chain.map_err(|_| CallError::argument("the TLSOptions have no readable certificates"))?;
-        let has_chain = chain.is_some();
-        let ca_pem = match chain {
-            Some(mut chain) => chain.call("save_to_string", &[]).stringify().to_string(),
-            None => String::new(),
-        };
-        if has_chain && ca_pem.is_empty() {
-            return Err(CallError::argument("the certificate of the TLSOptions is empty: was it loaded?"));
-        }
-        // An unsafe client with certificates still verifies against them: the stricter interpretation.
-        let insecure = options.call("is_unsafe_client", &[]).booleanize() && ca_pem.is_empty();
-        let roots = if ca_pem.is_empty() { Roots::Webpki } else { Roots::None };
-        Ok(Some(Trust { ca_pem, roots, insecure }))
+/// Reads an argument of type `TLSOptions`. Returns `None` if there is none.
+pub fn trust(options: &TlsOptionsArgument) -> Result<Option<Trust>, CallError> {
+    let Some(object) = &options.object else { return Ok(None) };
+    let options = TlsOptions::new(object).ok_or_else(|| {
+        CallError::argument(format!("tls_client_options is a {}, not a TLSOptions", object.class_name()))
+    })?;
+    if options.is_server() {
+        return Err(CallError::argument("these TLSOptions are for a server"));
     }
+    if !options.common_name_override().is_empty() {
+        return Err(CallError::new(
+            Code::NotSupported,
+            "a common name override is not supported: connect by the name in the certificate",
+        ));
+    }
+    let chain = options.trusted_ca_chain();
+    if chain.as_ref().is_some_and(String::is_empty) {
+        return Err(CallError::argument("the certificate of the TLSOptions is empty: was it loaded?"));
+    }
+    let ca_pem = chain.unwrap_or_default();
+    // An unsafe client with certificates still verifies against them: the stricter interpretation.
+    let insecure = options.is_unsafe_client() && ca_pem.is_empty();
+    let roots = if ca_pem.is_empty() { Roots::Webpki } else { Roots::None };
+    Ok(Some(Trust { ca_pem, roots, insecure }))
 }
 
 impl TlsCache {
@@ -131,9 +85,8 @@ fn create(config: &TlsConfig) -> Result<Tls, CallError> {
 }
 
 /// Decodes a pin in Base64, with or without the prefix of `curl --pinnedpubkey sha256//...`.
-pub fn decode_pin(text: &GString) -> Result<[u8; 32], CallError> {
-    let text = text.to_string();
-    let base64 = text.strip_prefix("sha256//").unwrap_or(&text);
+pub fn decode_pin(text: &String) -> Result<[u8; 32], CallError> {
+    let base64 = text.strip_prefix("sha256//").unwrap_or(text);
     let decoded = BASE64.decode(base64.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
     decoded.ok_or_else(|| CallError::argument(format!("the pin \"{text}\" is not a SHA-256 hash in Base64")))
 }

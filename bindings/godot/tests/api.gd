@@ -78,6 +78,7 @@ func test_signals_of_socket_and_node_match() -> bool:
 		"opened": [],
 		"text_received": [["text", TYPE_STRING]],
 		"binary_received": [["data", TYPE_PACKED_BYTE_ARRAY]],
+		"packets_received": [["packets", TYPE_ARRAY]],
 		"fragment_received": [
 			["data", TYPE_PACKED_BYTE_ARRAY], ["is_text", TYPE_BOOL], ["is_first", TYPE_BOOL], ["is_final", TYPE_BOOL]
 		],

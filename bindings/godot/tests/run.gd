@@ -5,6 +5,8 @@ const SUITES := [
 	"res://api.gd",
 	"res://compatibility.gd",
 	"res://signals.gd",
+	"res://packets.gd",
+	"res://calls.gd",
 	"res://closing.gd",
 	"res://settings.gd",
 	"res://tls.gd",

@@ -69,6 +69,11 @@ pub fn for_counts() -> Outcome {
     preloaded()
 }
 
+/// Builds only the server.
+pub fn server() -> Outcome {
+    compile("server.c", "server", &["-lssl", "-lcrypto"])
+}
+
 /// What the calls need.
 pub fn for_calls() -> Outcome {
     let library = c::library(Build::Release)?;

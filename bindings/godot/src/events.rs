@@ -1,0 +1,124 @@
+//! Takes events from the library, and applies them to the state of the socket. Does not call Godot.
+
+use framewire::{Error, EventKind};
+
+use crate::errors::LastError;
+use crate::socket::{CLOSED, CLOSING, CONNECTING, OPEN, State};
+
+/// The most events taken from the library at once, and the payload after which no more are taken.
+const MOST_EVENTS: usize = 64;
+const ENOUGH_BYTES: usize = 256 * 1024;
+
+/// What a poll starts with.
+pub struct Begin {
+    /// The deferred terminal event, if the script has stopped reading packets.
+    pub deferred_end: Option<EventKind>,
+    /// The number of packets in a full queue of which the script has not been warned.
+    pub warn_of_packets: Option<usize>,
+}
+
+pub enum Next {
+    Event(EventKind),
+    /// The terminal event, which is deferred if packets remain.
+    End(EventKind),
+    /// The queue of packets is full.
+    Full,
+    None,
+}
+
+impl State {
+    pub fn begin_poll(&mut self) -> Begin {
+        let full = self.is_full();
+        let connection = &mut self.connection;
+        let was_read = connection.packets.take_was_read();
+        connection.packets.copy_unread();
+        let warns = full && !was_read && connection.state == OPEN && !connection.warned_of_full_queue;
+        connection.warned_of_full_queue |= warns;
+        let being_read = was_read && !connection.packets.is_empty() && connection.state == OPEN;
+        Begin {
+            deferred_end: if being_read { None } else { connection.deferred_end.take() },
+            warn_of_packets: warns.then(|| connection.packets.len()),
+        }
+    }
+
+    /// Returns the number of events that can be processed, possibly of other sockets.
+    pub fn pending(&self) -> usize {
+        framewire::pending() + self.connection.events.len()
+    }
+
+    pub fn next_event(&mut self) -> Next {
+        if self.connection.deferred_end.is_some() {
+            return Next::None;
+        }
+        if self.is_full() && self.connection.state != CLOSING {
+            return Next::Full;
+        }
+        if self.connection.events.is_empty() {
+            self.take_events();
+        }
+        let connection = &mut self.connection;
+        let Some(event) = connection.events.pop_front() else { return Next::None };
+        let is_end =
+            matches!(event, EventKind::Closed { .. } | EventKind::Error(_) | EventKind::Reconnecting { .. });
+        if is_end { Next::End(event) } else { Next::Event(event) }
+    }
+
+    /// Takes several events for one round of locks in the library.
+    fn take_events(&mut self) {
+        let connection = &mut self.connection;
+        let Some(socket) = &connection.socket else { return };
+        let events = &mut connection.events;
+        let mut bytes = 0;
+        // Fails for a destroyed socket, which has no events.
+        let _ = socket.next_events(MOST_EVENTS, &mut |event| {
+            if let EventKind::Text(payload) | EventKind::Binary(payload) = &event.kind {
+                bytes += payload.len();
+            }
+            events.push_back(event.kind);
+            bytes < ENOUGH_BYTES
+        });
+    }
+
+    /// Defers the terminal event while packets can be read that came before it. Returns it otherwise.
+    pub fn defer_end(&mut self, event: EventKind) -> Option<EventKind> {
+        let connection = &mut self.connection;
+        if connection.state == OPEN && !connection.packets.is_empty() {
+            connection.deferred_end = Some(event);
+            return None;
+        }
+        Some(event)
+    }
+
+    pub fn set_open(&mut self) {
+        let connection = &mut self.connection;
+        // An earlier `close()` takes precedence.
+        if connection.state != CLOSING {
+            connection.state = OPEN;
+        }
+        connection.protocol = connection.socket.as_ref().map(|socket| socket.protocol()).unwrap_or_default();
+    }
+
+    pub fn set_reconnecting(&mut self, error: &Error) {
+        let connection = &mut self.connection;
+        if connection.state != CLOSING {
+            connection.state = CONNECTING;
+        }
+        connection.last_error = LastError::Connection(Box::new(error.clone()));
+    }
+
+    pub fn set_closed(&mut self, code: u16, reason: &str) {
+        let connection = &mut self.connection;
+        connection.state = CLOSED;
+        // 1006 means no closing handshake, for which `WebSocketPeer` returns -1.
+        connection.close_code = if code == 1006 { -1 } else { i64::from(code) };
+        connection.close_reason = reason.to_owned();
+    }
+
+    pub fn set_failed(&mut self, error: &Error) {
+        let connection = &mut self.connection;
+        connection.state = CLOSED;
+        connection.close_code = -1;
+        connection.close_reason = error.message.clone();
+        connection.last_error = LastError::Connection(Box::new(error.clone()));
+    }
+}

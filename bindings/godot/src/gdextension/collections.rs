@@ -1,0 +1,60 @@
+//! Arrays and dictionaries.
+
+use std::ptr;
+
+use super::interface::{ConstPointer, Pointer, TypeFunctions, api};
+use super::value::{Builtin, FromGodot, Mismatch, Parameter, ToGodot, builtin, size};
+use super::variant::{Variant, VariantType};
+
+builtin! {
+    /// An array of Variants. Copies are references to the same array.
+    Array, 1, Array, array
+}
+
+builtin! {
+    /// A dictionary. Copies are references to the same dictionary.
+    Dictionary, 1, Dictionary, dictionary
+}
+
+// SAFETY: the reference count is atomic, and the binding changes no array that others know.
+unsafe impl Send for Array {}
+
+impl Array {
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: the method returns an int.
+        unsafe { size(api().array_size, ptr::from_ref(self).cast()) == 0 }
+    }
+
+    /// Creates an array of `length` elements, each written by `put` in turn.
+    pub fn filled<T: ToGodot>(length: usize, values: impl Iterator<Item = T>) -> Self {
+        let mut array = Self::empty();
+        let this: Pointer = ptr::from_mut(&mut array).cast();
+        let size = length as i64;
+        let mut error: i64 = 0;
+        // SAFETY: `resize` takes an int and returns one.
+        unsafe {
+            let argument: ConstPointer = ptr::from_ref(&size).cast();
+            (api().array_resize)(this, &raw const argument, ptr::from_mut(&mut error).cast(), 1);
+        }
+        if error == 0 {
+            for (index, value) in values.take(length).enumerate() {
+                // SAFETY: the index is below the size. The element is a null Variant, which has no resources.
+                unsafe { value.into_variant((api().functions.array_operator_index)(this, index as i64)) }
+            }
+        }
+        array
+    }
+}
+
+impl Dictionary {
+    pub fn set(&mut self, key: &str, value: impl ToGodot) {
+        let key = Variant::new(key);
+        // SAFETY: Godot returns the value of the key, a new null Variant if there was none.
+        unsafe {
+            let this: Pointer = ptr::from_mut(self).cast();
+            let entry = (api().functions.dictionary_operator_index)(this, key.pointer());
+            (api().functions.variant_destroy)(entry);
+            value.into_variant(entry);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The signals of `FramewireSocket` and `FramewireNode`, which have the same names and arguments.
+
+use crate::gdextension::Name;
+use crate::members::signals;
+
+pub static OPENED: Name = Name::new("opened");
+pub static TEXT_RECEIVED: Name = Name::new("text_received");
+pub static BINARY_RECEIVED: Name = Name::new("binary_received");
+pub static PACKETS_RECEIVED: Name = Name::new("packets_received");
+pub static FRAGMENT_RECEIVED: Name = Name::new("fragment_received");
+pub static PONG_RECEIVED: Name = Name::new("pong_received");
+pub static RECONNECTING: Name = Name::new("reconnecting");
+pub static CLOSED: Name = Name::new("closed");
+pub static FAILED: Name = Name::new("failed");
+
+signals! {
+    OF_SOCKET:
+    /// Emitted when the connection is open and messages can be sent.
+    OPENED();
+    /// Emitted when a text message was received.
+    TEXT_RECEIVED(text: String);
+    /// Emitted when a binary message was received.
+    BINARY_RECEIVED(data: PackedByteArray);
+    /// Emitted at the end of `poll()` with all messages that are queued for `get_packet()`: a
+    /// `PackedByteArray` for each binary message and a `String` for each text message, in order. While
+    /// anything is connected to this signal, messages without a signal of their own are delivered here. For
+    /// many messages per frame, this is faster than a signal for each.
+    PACKETS_RECEIVED(packets: Array);
+    /// Emitted when a fragment of a message was received. While anything is connected to this signal,
+    /// fragmented messages are not assembled: their fragments are delivered only here. Messages of one
+    /// frame are delivered as usual.
+    FRAGMENT_RECEIVED(data: PackedByteArray, is_text: Bool, is_first: Bool, is_final: Bool);
+    /// Emitted when a pong was received, with the payload of the ping. Includes pongs of the heartbeat.
+    PONG_RECEIVED(data: PackedByteArray);
+    /// Emitted when the connection failed and is retried in `delay` seconds; see `reconnect`. `attempt`
+    /// counts consecutive retries from 1. `reason` is the error message. `close()` cancels the retry.
+    RECONNECTING(attempt: Int, delay: Float, reason: String);
+    /// Emitted when the connection ended with a closing handshake, or was closed by the script. `code` is
+    /// the close code: 1005 if the server sent none, 1006 if the handshake was not completed.
+    CLOSED(code: Int, reason: String);
+    /// Emitted when connecting failed, the connection was lost, or the server violated the protocol.
+    /// `phase` is the phase of the failure (`"resolve"`, `"connect"`, `"proxy"`, `"tls"`, `"upgrade"`,
+    /// `"open"`, `"closing"`), `status` the HTTP status of a rejected upgrade or 0, `reason` the error
+    /// message, and `retriable` whether a retry may succeed. See also `get_last_error()`.
+    FAILED(phase: String, status: Int, reason: String, retriable: Bool);
+}
+
+signals! {
+    OF_NODE:
+    /// Emitted when the connection is open; see `FramewireSocket.opened`.
+    OPENED();
+    /// Emitted when a text message was received; see `FramewireSocket.text_received`.
+    TEXT_RECEIVED(text: String);
+    /// Emitted when a binary message was received; see `FramewireSocket.binary_received`.
+    BINARY_RECEIVED(data: PackedByteArray);
+    /// Emitted with all messages of one frame; see `FramewireSocket.packets_received`.
+    PACKETS_RECEIVED(packets: Array);
+    /// Emitted when a fragment was received; see `FramewireSocket.fragment_received`.
+    FRAGMENT_RECEIVED(data: PackedByteArray, is_text: Bool, is_first: Bool, is_final: Bool);
+    /// Emitted when a pong was received; see `FramewireSocket.pong_received`.
+    PONG_RECEIVED(data: PackedByteArray);
+    /// Emitted before a retry; see `FramewireSocket.reconnecting`.
+    RECONNECTING(attempt: Int, delay: Float, reason: String);
+    /// Emitted when the connection was closed; see `FramewireSocket.closed`.
+    CLOSED(code: Int, reason: String);
+    /// Emitted when the connection failed; see `FramewireSocket.failed`.
+    FAILED(phase: String, status: Int, reason: String, retriable: Bool);
+}

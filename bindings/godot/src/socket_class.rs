@@ -1,0 +1,77 @@
+//! The class `FramewireSocket` for Godot: all its members.
+
+use crate::gdextension::{Base, Class, Members};
+use crate::members::constants;
+use crate::socket::FramewireSocket;
+use crate::{connecting, packets, polling, properties, signals, status};
+
+constants! {
+    CONSTANTS:
+    /// Not connected yet.
+    STATE_CONNECTING = FramewireSocket::STATE_CONNECTING;
+    /// Connected: messages can be sent.
+    STATE_OPEN = FramewireSocket::STATE_OPEN;
+    /// `close()` was called and the closing handshake is in progress.
+    STATE_CLOSING = FramewireSocket::STATE_CLOSING;
+    /// Not connected.
+    STATE_CLOSED = FramewireSocket::STATE_CLOSED;
+    /// A text message, which must be valid UTF-8.
+    WRITE_MODE_TEXT = FramewireSocket::WRITE_MODE_TEXT;
+    /// A binary message.
+    WRITE_MODE_BINARY = FramewireSocket::WRITE_MODE_BINARY;
+    /// Mozilla's certificate authorities, built into the library. The default.
+    TLS_ROOTS_WEBPKI = FramewireSocket::TLS_ROOTS_WEBPKI;
+    /// The certificate authorities of the operating system.
+    TLS_ROOTS_PLATFORM = FramewireSocket::TLS_ROOTS_PLATFORM;
+    /// Only certificates of `tls_ca_pem`, or with a key of `tls_pins`.
+    TLS_ROOTS_NONE = FramewireSocket::TLS_ROOTS_NONE;
+}
+
+impl Class for FramewireSocket {
+    const NAME: &'static str = "FramewireSocket";
+    const PARENT: &'static str = "RefCounted";
+    const IS_RUNTIME: bool = false;
+    const MEMBERS: &'static Members = &Members {
+        doc: DOC,
+        methods: &[
+            connecting::METHODS,
+            packets::METHODS,
+            polling::METHODS,
+            status::METHODS,
+            properties::ACCESSORS,
+        ],
+        virtuals: &[],
+        properties: &[properties::PROPERTIES],
+        signals: signals::OF_SOCKET,
+        constants: CONSTANTS,
+    };
+
+    fn new(base: Base) -> Self {
+        Self::with_base(base)
+    }
+
+    fn base(&self) -> &Base {
+        &self.base
+    }
+}
+
+const DOC: &str = "\
+A WebSocket client with the methods, constants and properties of [WebSocketPeer], plus signals.
+
+To migrate a script from `WebSocketPeer`, change the class name. Call `poll()` once per frame, or use
+`FramewireNode`, which polls automatically. The network runs on worker threads, so no call blocks.
+
+Properties take effect at the next `connect_to_url()`, which returns an error for an invalid value.
+`heartbeat_*`, `max_fragment_size` and `outbound_buffer_size` also apply to an open connection.
+
+Signals are emitted inside `poll()`, on the thread that calls it. A message is emitted as a signal
+(`text_received`, `binary_received`) if anything is connected to that signal when the message is
+delivered. Otherwise it is queued for `get_packet()`. It is never delivered both ways.
+
+Every `connect_to_url()` that returned `OK` ends with exactly one `closed` or `failed`, after all
+messages that were received before. With `get_packet()`, the state remains `STATE_OPEN` while a script
+keeps reading packets received before the end, so a loop that reads only while open gets all of them.
+
+A closed socket can connect again, also inside the handlers of `closed` and `failed`. A socket that is
+freed while open sends its queued messages and closes with code 1001, in the background. This takes at
+most five seconds, or one second when the game quits.";
