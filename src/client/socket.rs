@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery::{self, Event};
-use crate::engine::shared::event::EventType;
+use crate::engine::shared::event::{EventKind, EventType};
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
@@ -287,7 +287,20 @@ impl Socket {
         if ready_list::idle() {
             return Ok(0);
         }
-        Ok(delivery::next_events_of(&self.0, at_most, put))
+        Ok(delivery::next_events_of(&self.0, at_most, &mut |kind| put(Event { socket: self.clone(), kind })))
+    }
+
+    /// Takes several events like [`next_events`](Socket::next_events), without a handle in each.
+    pub fn next_event_kinds(
+        &self,
+        at_most: usize,
+        mut put: impl FnMut(EventKind) -> bool,
+    ) -> Result<usize, CallError> {
+        self.living()?;
+        if ready_list::idle() {
+            return Ok(0);
+        }
+        Ok(delivery::next_events_of(&self.0, at_most, &mut put))
     }
 
     /// Sets a number that [`user_data`](Socket::user_data) returns, for example an index into your own table.

@@ -127,7 +127,8 @@ pub fn next_events(ready_list: &Arc<ReadyList>, at_most: usize, put: &mut dyn Fn
         };
         // If no other socket has events, this one continues.
         let turn = if ready_list.ready_len() > 1 { 1 } else { at_most - taken };
-        let (put_now, accepts_more) = take_several(&socket, &mut reader, turn, put);
+        let mut put = |kind| put(Event { socket: Socket(socket.clone()), kind });
+        let (put_now, accepts_more) = take_several(&socket, &mut reader, turn, &mut put);
         let more = reader.has_more();
         drop(reader);
         if !more {
@@ -142,8 +143,12 @@ pub fn next_events(ready_list: &Arc<ReadyList>, at_most: usize, put: &mut dyn Fn
     taken
 }
 
-/// As [`next_events`], for one socket.
-pub fn next_events_of(socket: &Arc<Shared>, at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
+/// As [`next_events`], for one socket, of which the events hold no reference.
+pub fn next_events_of(
+    socket: &Arc<Shared>,
+    at_most: usize,
+    put: &mut impl FnMut(EventKind) -> bool,
+) -> usize {
     let ready_list = socket.ready_list.clone();
     let Some(_delivering) = ready_list.begin_delivery() else { return 0 };
     let Some(mut reader) = socket.event_queue.reader() else { return 0 };
@@ -155,7 +160,7 @@ fn take_several(
     socket: &Arc<Shared>,
     reader: &mut QueueReader<'_>,
     at_most: usize,
-    put: &mut dyn FnMut(Event) -> bool,
+    put: &mut impl FnMut(EventKind) -> bool,
 ) -> (usize, bool) {
     let mut batch = Batch { socket, reader };
     let mut taken = 0;
@@ -163,7 +168,7 @@ fn take_several(
         let Some(kind) = batch.take() else { break };
         batch.settle_if_due();
         taken += 1;
-        if !put(Event { socket: Socket(socket.clone()), kind }) {
+        if !put(kind) {
             return (taken, false);
         }
     }
