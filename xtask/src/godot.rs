@@ -38,6 +38,11 @@ pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
             failures.push(format!("{script}: {problem}"));
         }
     }
+    let mut editor = godot.command(&project);
+    editor.arg("--editor").env("FRAMEWIRE_WS", &echo.ws);
+    if let Err(problem) = finish(editor).and_then(|run| check_run(&run)) {
+        failures.push(format!("reload in the editor: {problem}"));
+    }
     if let Err(problem) = check_docs(godot, &project) {
         failures.push(format!("class documentation: {problem}"));
     }

@@ -3,7 +3,8 @@
 use framewire::{Error, EventKind};
 
 use crate::errors::LastError;
-use crate::socket::{CLOSED, CLOSING, CONNECTING, OPEN, State};
+use crate::packet_queue::Packet;
+use crate::socket::{CLOSED, CLOSING, CONNECTING, Connection, OPEN, State};
 
 /// The most events taken from the library at once, and the payload after which no more are taken.
 const MOST_EVENTS: usize = 64;
@@ -15,6 +16,13 @@ pub struct Begin {
     pub deferred_end: Option<EventKind>,
     /// The number of packets in a full queue of which the script has not been warned.
     pub warn_of_packets: Option<usize>,
+}
+
+/// Whether nothing is connected to the signals of messages.
+#[derive(Clone, Copy, Default)]
+pub struct Unconnected {
+    pub text: bool,
+    pub binary: bool,
 }
 
 pub enum Next {
@@ -54,7 +62,7 @@ impl State {
             return Next::Full;
         }
         if self.connection.events.is_empty() {
-            self.take_events();
+            self.take_events(Unconnected::default(), MOST_EVENTS);
         }
         let connection = &mut self.connection;
         let Some(event) = connection.events.pop_front() else { return Next::None };
@@ -63,20 +71,42 @@ impl State {
         if is_end { Next::End(event) } else { Next::Event(event) }
     }
 
-    /// Takes several events for one round of locks in the library.
-    fn take_events(&mut self) {
-        let connection = &mut self.connection;
-        let Some(socket) = &connection.socket else { return };
-        let events = &mut connection.events;
-        let mut bytes = 0;
+    /// Queues the next messages that need no signal, at most `limit`. Returns how many.
+    pub fn queue_messages(&mut self, unconnected: Unconnected, limit: usize) -> usize {
+        let waits = self.connection.deferred_end.is_some() || !self.connection.events.is_empty();
+        if waits || self.is_full() { 0 } else { self.take_events(unconnected, limit) }
+    }
+
+    /// Takes several events for one round of locks in the library. Messages that need no signal are queued as
+    /// packets while there is room. Returns how many were queued.
+    fn take_events(&mut self, unconnected: Unconnected, limit: usize) -> usize {
+        let (max_packets, max_bytes) = (self.settings.max_queued_packets, self.settings.inbound_buffer_size);
+        let Connection { socket: Some(socket), events, packets, .. } = &mut self.connection else { return 0 };
+        let (mut bytes, mut queued) = (0, 0);
         // Fails for a destroyed socket, which has no events.
-        let _ = socket.next_events(MOST_EVENTS, &mut |event| {
-            if let EventKind::Text(payload) | EventKind::Binary(payload) = &event.kind {
-                bytes += payload.len();
+        let _ = socket.next_event_kinds(limit.min(MOST_EVENTS), |event| {
+            let direct = events.is_empty() && !packets.is_full(max_packets, max_bytes);
+            match event {
+                EventKind::Text(payload) if direct && unconnected.text => {
+                    bytes += payload.len();
+                    packets.push(Packet::new(payload, true));
+                    queued += 1;
+                }
+                EventKind::Binary(payload) if direct && unconnected.binary => {
+                    bytes += payload.len();
+                    packets.push(Packet::new(payload, false));
+                    queued += 1;
+                }
+                event => {
+                    if let EventKind::Text(payload) | EventKind::Binary(payload) = &event {
+                        bytes += payload.len();
+                    }
+                    events.push_back(event);
+                }
             }
-            events.push_back(event.kind);
             bytes < ENOUGH_BYTES
         });
+        queued
     }
 
     /// Defers the terminal event while packets can be read that came before it. Returns it otherwise.

@@ -115,12 +115,12 @@ impl FramewireNode {
     /// A handler may free the node. Its memory remains until this returns.
     fn process(&self, _delta: f64) {
         let budget = self.settings(|settings| settings.poll_budget_usec);
-        self.socket.state().node = self.base.instance_id();
+        self.socket.set_node(self.base.instance_id());
         polling::poll(&self.socket, budget);
     }
 
     fn connect_to_url(&self, url: String, options: TlsOptionsArgument) -> GodotError {
-        self.socket.state().node = self.base.instance_id();
+        self.socket.set_node(self.base.instance_id());
         self.socket.connect_to_url(url, options)
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use framewire::{EventKind, EventType};
 
-use crate::events::{Begin, Next};
+use crate::events::{Begin, Next, Unconnected};
 use crate::gdextension::{
     GodotError, Name, PackedByteArray, Reference, Variant, emit_by_id, has_connections_by_id, warning,
 };
@@ -30,13 +30,13 @@ methods! {
 }
 
 /// Reading the clock costs about as much as queueing a message.
-const MESSAGES_PER_CLOCK: u32 = 16;
+const MESSAGES_PER_CLOCK: usize = 16;
 
 /// The events and the time that remain for one call.
 struct Budget {
     events: usize,
     deadline: Option<Instant>,
-    until_clock: u32,
+    until_clock: usize,
 }
 
 impl Budget {
@@ -49,21 +49,22 @@ impl Budget {
         Self { events: pending.min(limit), deadline, until_clock: 0 }
     }
 
-    fn take_event(&mut self) -> bool {
-        if self.events == 0 {
-            return false;
-        }
-        if let Some(deadline) = self.deadline {
-            if self.until_clock == 0 {
-                if Instant::now() >= deadline {
-                    return false;
-                }
-                self.until_clock = MESSAGES_PER_CLOCK;
+    /// Returns the number of events that may be processed before the next call.
+    fn events(&mut self) -> usize {
+        if let Some(deadline) = self.deadline
+            && self.until_clock == 0
+        {
+            if Instant::now() >= deadline {
+                self.events = 0;
             }
-            self.until_clock -= 1;
+            self.until_clock = MESSAGES_PER_CLOCK;
         }
-        self.events -= 1;
-        true
+        self.events
+    }
+
+    fn spend(&mut self, events: usize) {
+        self.events = self.events.saturating_sub(events);
+        self.until_clock = self.until_clock.saturating_sub(events);
     }
 
     /// A script has run, for any length of time.
@@ -78,10 +79,9 @@ struct Poll<'a> {
     /// Keeps the object alive: a handler may drop the last other reference to it.
     object: Reference,
     budget: Budget,
-    /// Whether something may be connected to `text_received` and `binary_received`. Only scripts connect
-    /// signals, so what is known holds until one has run.
-    text_connected: bool,
-    binary_connected: bool,
+    /// What is known about `text_received` and `binary_received`. Only scripts connect signals, so it holds until
+    /// one has run.
+    unconnected: Unconnected,
 }
 
 pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
@@ -97,7 +97,7 @@ pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
         ));
     }
     let budget = Budget::new(budget_usec, pending);
-    let mut poll = Poll { socket, object, budget, text_connected: true, binary_connected: true };
+    let mut poll = Poll { socket, object, budget, unconnected: Unconnected::default() };
     if let Some(end) = deferred_end {
         poll.deliver(end);
     }
@@ -121,9 +121,7 @@ fn update_fragments_enabled(socket: &FramewireSocket) {
 
 /// Returns whether `fragment_received` is connected: the library then delivers fragments.
 pub fn wants_fragments(socket: &FramewireSocket) -> bool {
-    let node = socket.state().node;
-    has_connections_by_id(socket.base.instance_id(), &FRAGMENT_RECEIVED)
-        || has_connections_by_id(node, &FRAGMENT_RECEIVED)
+    is_connected(socket, &FRAGMENT_RECEIVED)
 }
 
 impl Poll<'_> {
@@ -150,15 +148,24 @@ impl Poll<'_> {
     fn next(&mut self) -> Next {
         let mut state = self.socket.state();
         loop {
-            // Before the budget, so that a full queue can be emitted.
-            if !self.budget.take_event() {
+            let limit = self.budget.events();
+            if limit == 0 {
                 return Next::None;
             }
-            match state.next_event() {
-                Next::Event(EventKind::Text(payload)) if !self.text_connected => {
+            let queued = state.queue_messages(self.unconnected, limit);
+            if queued > 0 {
+                self.budget.spend(queued);
+                continue;
+            }
+            let next = state.next_event();
+            if matches!(next, Next::Event(_) | Next::End(_)) {
+                self.budget.spend(1);
+            }
+            match next {
+                Next::Event(EventKind::Text(payload)) if self.unconnected.text => {
                     state.queue_packet(Packet::new(payload, true));
                 }
-                Next::Event(EventKind::Binary(payload)) if !self.binary_connected => {
+                Next::Event(EventKind::Binary(payload)) if self.unconnected.binary => {
                     state.queue_packet(Packet::new(payload, false));
                 }
                 next => return next,
@@ -172,7 +179,7 @@ impl Poll<'_> {
                 if self.emit(&TEXT_RECEIVED, &[text(payload.as_slice())]) {
                     return;
                 }
-                self.text_connected = false;
+                self.unconnected.text = true;
                 self.socket.state().queue_packet(Packet::new(payload, true));
             }
             EventKind::Binary(payload) => {
@@ -180,7 +187,7 @@ impl Poll<'_> {
                 if self.emit(&BINARY_RECEIVED, &[data]) {
                     return;
                 }
-                self.binary_connected = false;
+                self.unconnected.binary = true;
                 self.socket.state().queue_packet(Packet::new(payload, false));
             }
             event => {
@@ -232,7 +239,8 @@ impl Poll<'_> {
 
     /// Emits all queued packets as one signal, if it is connected. Returns whether it was emitted.
     fn emit_packets(&mut self) -> bool {
-        if self.socket.state().connection.packets.is_empty() || !self.is_connected(&PACKETS_RECEIVED) {
+        if self.socket.packet_count() == 0 || !is_connected(self.socket, &PACKETS_RECEIVED)
+        {
             return false;
         }
         let packets = self.socket.state().connection.packets.take_all();
@@ -243,22 +251,23 @@ impl Poll<'_> {
     /// something is connected to it.
     fn emit(&mut self, signal: &'static Name, arguments: &[Variant]) -> bool {
         let of_socket = self.object.emit(signal, arguments);
-        let node = self.socket.state().node;
+        let node = self.socket.node();
         let of_node =
             if node == 0 { GodotError::ERR_UNAVAILABLE } else { emit_by_id(node, signal, arguments) };
         let connected = match (of_socket, of_node) {
             (GodotError::ERR_UNAVAILABLE, GodotError::ERR_UNAVAILABLE) => return false,
             (GodotError::OK, _) | (_, GodotError::OK) => true,
             // The object blocks its signals, or a handler could not be called.
-            _ => self.is_connected(signal),
+            _ => is_connected(self.socket, signal),
         };
-        (self.text_connected, self.binary_connected) = (true, true);
+        self.unconnected = Unconnected::default();
         self.budget.check_clock();
         connected
     }
+}
 
-    fn is_connected(&self, signal: &'static Name) -> bool {
-        let node = self.socket.state().node;
-        self.object.has_connections(signal) || has_connections_by_id(node, signal)
-    }
+/// Returns whether something is connected to a signal of the socket or of its node.
+fn is_connected(socket: &FramewireSocket, signal: &'static Name) -> bool {
+    let node = socket.node();
+    socket.base.has_connections(signal) || node != 0 && has_connections_by_id(node, signal)
 }

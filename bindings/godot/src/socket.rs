@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct FramewireSocket {
     /// The number of queued packets, which most scripts ask for once per packet. Written where the state is
     /// unlocked.
     packet_count: AtomicUsize,
+    /// The ID of the node that polls this socket, whose signals are emitted too; 0 for none.
+    node: AtomicU64,
 }
 
 /// The locked state.
@@ -65,8 +67,6 @@ pub struct State {
     pub authorization: Option<Authorization>,
     pub connection: Connection,
     pub tls_cache: TlsCache,
-    /// The ID of the node that polls this socket, whose signals are emitted too; 0 for none.
-    pub node: u64,
 }
 
 pub enum Authorization {
@@ -141,7 +141,15 @@ impl FramewireSocket {
     pub const TLS_ROOTS_NONE: i64 = 2;
 
     pub fn with_base(base: Base) -> Self {
-        Self { base, state: Mutex::default(), packet_count: AtomicUsize::new(0) }
+        Self { base, state: Mutex::default(), packet_count: AtomicUsize::new(0), node: AtomicU64::new(0) }
+    }
+
+    pub fn node(&self) -> u64 {
+        self.node.load(Ordering::Relaxed)
+    }
+
+    pub fn set_node(&self, id: u64) {
+        self.node.store(id, Ordering::Relaxed);
     }
 
     pub fn state(&self) -> StateGuard<'_> {

@@ -80,7 +80,7 @@ impl Licences {
 }
 
 /// Licences whose text names no copyright holder, so that the copy of another package is enough.
-const TEXTS_WITHOUT_HOLDER: &[&str] = &["Apache-2.0", "MPL-2.0", "CDLA-Permissive-2.0"];
+const TEXTS_WITHOUT_HOLDER: &[&str] = &["Apache-2.0", "CDLA-Permissive-2.0"];
 
 const STANDARD_LIBRARY: &str = "- the Rust standard library, copyright The Rust Project Developers: \
                                 MIT OR Apache-2.0\n";

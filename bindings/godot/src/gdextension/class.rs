@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::interface::{self, ClassInfo, ConstPointer, MethodInfo, Pointer, PropertyInfo, VirtualCall, api};
-use super::method::{Function, Method, Receiver, guard, ptrcall};
+use super::method::{Function, Method, Receiver, guard, keep_during_calls, ptrcall};
 use super::object::{Base, Reference};
 use super::string::{GodotString, Name, StringName};
 use super::value::Parameter;
@@ -275,13 +275,21 @@ fn register_signal(class: &StringName, signal: &Signal) {
     }
 }
 
+/// # Safety
+///
+/// The object is valid, and derived from the parent of the class.
+unsafe fn base_of<T: Class>(object: Pointer) -> Base {
+    // SAFETY: the caller's. `free` clears it.
+    unsafe { Base::new(object, T::PARENT == "RefCounted") }
+}
+
 /// Creates an object and its instance. The references of the object are not counted yet.
 fn create_object<T: Class>() -> (Pointer, Arc<T>) {
     let (class, parent) = (StringName::new(T::NAME), StringName::new(T::PARENT));
     // SAFETY: the names are of a class of the engine and of this class. The instance is freed by `free`.
     unsafe {
         let object = (api().functions.classdb_construct_object)(parent.pointer());
-        let instance = Arc::new(T::new(Base::new(object)));
+        let instance = Arc::new(T::new(base_of::<T>(object)));
         let pointer = Arc::into_raw(instance.clone()).cast_mut().cast();
         (api().functions.object_set_instance)(object, class.pointer(), pointer);
         (object, instance)
@@ -301,7 +309,9 @@ unsafe extern "C" fn create<T: Class>(_: Pointer) -> Pointer {
 
 /// Creates a new instance for an object that remains, after the library was loaded again.
 unsafe extern "C" fn recreate<T: Class>(_: Pointer, object: Pointer) -> Pointer {
-    let instance = guard(|| Arc::into_raw(Arc::new(T::new(Base::new(object)))).cast_mut().cast());
+    // SAFETY: Godot passes an object of this class.
+    let instance =
+        guard(|| Arc::into_raw(Arc::new(T::new(unsafe { base_of::<T>(object) }))).cast_mut().cast());
     instance.unwrap_or(ptr::null_mut())
 }
 
@@ -313,6 +323,7 @@ unsafe extern "C" fn free<T: Class>(_: Pointer, instance: Pointer) {
         // SAFETY: from `create` or `recreate`, and not used by Godot any more.
         let instance = unsafe { Arc::from_raw(instance.cast::<T>()) };
         instance.base().clear();
+        keep_during_calls(Box::new(instance));
     });
 }
 

@@ -89,6 +89,14 @@ pub struct ClassInfo {
     pub userdata: Pointer,
 }
 
+#[repr(C)]
+pub struct GodotVersion {
+    major: u32,
+    minor: u32,
+    patch: u32,
+    text: *const c_char,
+}
+
 /// What the entry point fills in.
 #[repr(C)]
 pub struct Initialization {
@@ -174,6 +182,8 @@ interface! {
 pub struct Optional {
     /// In editors: loads class documentation.
     pub editor_help_load_xml_from_utf8_chars_and_len: Option<unsafe extern "C" fn(*const c_char, i64)>,
+    /// Deprecated since Godot 4.5, so newer builds may lack it.
+    pub get_godot_version: Option<unsafe extern "C" fn(*mut GodotVersion)>,
     /// Since Godot 4.4: 0 if the object was freed.
     pub variant_get_object_instance_id: Option<unsafe extern "C" fn(ConstPointer) -> u64>,
 }
@@ -209,6 +219,8 @@ pub struct Api {
     pub strings_push_back: BuiltinMethod,
     pub strings_size: BuiltinMethod,
     pub refcounted_tag: Pointer,
+    /// Whether Object has the method `has_connections`: since Godot 4.4.
+    pub has_connections: bool,
 }
 
 static API: AtomicPtr<Api> = AtomicPtr::new(ptr::null_mut());
@@ -267,6 +279,10 @@ impl Api {
                 >(optional(
                     c"editor_help_load_xml_from_utf8_chars_and_len",
                 )),
+                get_godot_version: std::mem::transmute::<
+                    Option<AnyFunction>,
+                    Option<unsafe extern "C" fn(*mut GodotVersion)>,
+                >(optional(c"get_godot_version")),
                 variant_get_object_instance_id: std::mem::transmute::<
                     Option<AnyFunction>,
                     Option<unsafe extern "C" fn(ConstPointer) -> u64>,
@@ -275,6 +291,12 @@ impl Api {
                 )),
             }
         };
+        let version = optional.get_godot_version.map(|get_version| {
+            let mut version = GodotVersion { major: 0, minor: 0, patch: 0, text: ptr::null() };
+            // SAFETY: Godot fills in the structure.
+            unsafe { get_version(&raw mut version) };
+            (version.major, version.minor)
+        });
         // SAFETY: the caller's.
         let functions = unsafe { Interface::load(get) }?;
         let of_type = |variant_type| {
@@ -329,6 +351,7 @@ impl Api {
             strings_push_back: builtin(VariantType::PackedStringArray, "push_back", 816187996)?,
             strings_size: builtin(VariantType::PackedStringArray, "size", 3173160232)?,
             refcounted_tag,
+            has_connections: version.is_none_or(|version| version >= (4, 4)),
             functions,
         })
     }

@@ -1,9 +1,9 @@
 //! Methods that scripts call: a function in Rust, its name, arguments and documentation.
 
-use std::mem::ManuallyDrop;
+use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
-use std::sync::Arc;
+use std::ptr::{self, NonNull};
 
 use super::interface::{CallError, ConstPointer, MethodCall, MethodPtrCall, Pointer, api};
 use super::print;
@@ -137,7 +137,7 @@ pub trait Function<M>: Copy + 'static {
 
     fn invoke(
         self,
-        instance: Option<&Arc<Self::Instance>>,
+        instance: Option<&Self::Instance>,
         arguments: &impl Source,
     ) -> Result<Self::Result, WrongArgument>;
 }
@@ -152,7 +152,7 @@ impl<F: Fn() -> R + Copy + 'static, R: ToGodot> Function<(Free, R)> for F {
     type Result = R;
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn invoke(self, _: Option<&Arc<()>>, _: &impl Source) -> Result<R, WrongArgument> {
+    fn invoke(self, _: Option<&()>, _: &impl Source) -> Result<R, WrongArgument> {
         Ok(self())
     }
 }
@@ -172,7 +172,7 @@ macro_rules! functions {
 
             fn invoke(
                 self,
-                instance: Option<&Arc<T>>,
+                instance: Option<&T>,
                 _arguments: &impl Source,
             ) -> Result<R, WrongArgument> {
                 let instance = instance.expect("a method that is not static has an instance");
@@ -193,19 +193,71 @@ fn function<F: Copy>() -> F {
     unsafe { NonNull::<F>::dangling().read() }
 }
 
-/// Calls `f` with the instance, which stays alive meanwhile, even if Godot frees its object.
+/// Calls `f` with the instance, which stays alive meanwhile, even if `f` makes Godot free its object.
 ///
 /// # Safety
 ///
-/// The pointer is null or was returned by `class::create` for this type.
-unsafe fn with_instance<T, R>(instance: Pointer, f: impl FnOnce(Option<&Arc<T>>) -> R) -> R {
-    if instance.is_null() {
-        return f(None);
+/// The pointer is null or was returned by `class::create` for this type, and no other thread frees the object
+/// during the call: Godot's rule for every method.
+unsafe fn with_instance<T, R>(instance: Pointer, f: impl FnOnce(Option<&T>) -> R) -> R {
+    CALLS.with(|calls| {
+        let _call = calls.enter();
+        // SAFETY: the caller's. `class::free` gives its reference to `keep_during_calls`.
+        f(unsafe { instance.cast::<T>().as_ref() })
+    })
+}
+
+/// The calls of this thread in which instances are used. It is cheaper to count them than the references to each
+/// instance, and nearly every call of a script is short.
+struct Calls {
+    depth: Cell<usize>,
+    /// Instances freed during a call: a `Box<Vec<Box<dyn Any>>>`. A type without a destructor, because the
+    /// library could not be unloaded while a thread has one to run.
+    freed: Cell<*mut Vec<Box<dyn Any>>>,
+}
+
+thread_local! {
+    static CALLS: Calls = const { Calls { depth: Cell::new(0), freed: Cell::new(ptr::null_mut()) } };
+}
+
+struct Call<'a>(&'a Calls);
+
+impl Calls {
+    fn enter(&self) -> Call<'_> {
+        self.depth.set(self.depth.get() + 1);
+        Call(self)
     }
-    // SAFETY: the caller's. The pointer's own count is not given up.
-    let own = ManuallyDrop::new(unsafe { Arc::from_raw(instance.cast::<T>()) });
-    let kept = Arc::clone(&own);
-    f(Some(&kept))
+
+    #[cold]
+    fn drop_freed(freed: *mut Vec<Box<dyn Any>>) {
+        // SAFETY: from `Box::into_raw` in `keep_during_calls`, and taken out of the cell.
+        drop(unsafe { Box::from_raw(freed) });
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let depth = self.0.depth.get() - 1;
+        self.0.depth.set(depth);
+        if depth == 0 && !self.0.freed.get().is_null() {
+            Calls::drop_freed(self.0.freed.replace(ptr::null_mut()));
+        }
+    }
+}
+
+/// Drops an instance after the calls of this thread.
+pub(super) fn keep_during_calls(instance: Box<dyn Any>) {
+    CALLS.with(|calls| {
+        if calls.depth.get() == 0 {
+            drop(instance);
+            return;
+        }
+        if calls.freed.get().is_null() {
+            calls.freed.set(Box::into_raw(Box::default()));
+        }
+        // SAFETY: not null, and no other reference to the list exists.
+        unsafe { (*calls.freed.get()).push(instance) };
+    });
 }
 
 /// Runs code that Godot calls. A panic is printed and returns `None`: it may not unwind into Godot.

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use super::collections::Array;
 use super::interface::{CallError, ConstPointer, Pointer, api};
 use super::string::{GodotString, Name, StringName};
 use super::value::{FromGodot, GodotError, Mismatch, Parameter, ToGodot};
@@ -18,6 +19,7 @@ pub struct MethodBind {
 }
 
 static EMIT_SIGNAL: MethodBind = MethodBind::new("Object", "emit_signal", 4047867050);
+static HAS_CONNECTIONS: MethodBind = MethodBind::new("Object", "has_connections", 2619796661);
 static IS_CLASS: MethodBind = MethodBind::new("Object", "is_class", 3927539163);
 static GET_CLASS: MethodBind = MethodBind::new("Object", "get_class", 201670096);
 static GET_SIGNAL_CONNECTION_LIST: MethodBind =
@@ -140,35 +142,55 @@ unsafe fn emit(object: Pointer, signal: &'static Name, arguments: &[Variant]) ->
 ///
 /// The object is valid.
 unsafe fn has_connections(object: Pointer, signal: &'static Name) -> bool {
-    // SAFETY: the method takes a StringName and returns an array.
+    let name = signal.string_name();
+    // SAFETY: the methods take a StringName; the first returns a bool and the second an array.
     unsafe {
-        let name = StringName::from_variant(signal.variant().pointer()).unwrap_or_default();
-        let list = GET_SIGNAL_CONNECTION_LIST.call_with(object, &name, super::collections::Array::default());
-        !list.is_empty()
+        if api().has_connections {
+            return HAS_CONNECTIONS.call_with(object, name, 0_u8) != 0;
+        }
+        !GET_SIGNAL_CONNECTION_LIST.call_with(object, name, Array::default()).is_empty()
     }
 }
 
 /// The object of an instance of one of our classes, until Godot frees it.
-pub struct Base(AtomicPtr<std::ffi::c_void>);
+pub struct Base {
+    object: AtomicPtr<std::ffi::c_void>,
+    is_counted: bool,
+}
 
 impl Base {
-    pub(super) fn new(object: Pointer) -> Self {
-        Self(AtomicPtr::new(object))
+    /// # Safety
+    ///
+    /// The pointer is to a valid object, which is derived from RefCounted if it is counted, and `clear` is called
+    /// when it is freed.
+    pub(super) unsafe fn new(object: Pointer, is_counted: bool) -> Self {
+        Self { object: AtomicPtr::new(object), is_counted }
     }
 
     pub(super) fn clear(&self) {
-        self.0.store(ptr::null_mut(), Ordering::Release);
+        self.object.store(ptr::null_mut(), Ordering::Release);
     }
 
     fn pointer(&self) -> Pointer {
-        self.0.load(Ordering::Acquire)
+        self.object.load(Ordering::Acquire)
     }
 
-    /// Returns a reference that keeps the object alive, or `None` if it was freed. The class must be derived
-    /// from RefCounted.
+    /// Returns a reference that keeps the object alive, or `None` if it was freed or is not derived from
+    /// RefCounted.
     pub fn reference(&self) -> Option<Reference> {
-        // SAFETY: the pointer is null or to the object, and checked for its class.
-        unsafe { Reference::to(self.pointer()) }
+        let object = self.pointer();
+        if object.is_null() || !self.is_counted {
+            return None;
+        }
+        // SAFETY: the object is valid and derived from RefCounted.
+        unsafe { (REFERENCE.call(object, 0_u8) != 0).then(|| Reference(object)) }
+    }
+
+    /// Returns whether something is connected to a signal of the object.
+    pub fn has_connections(&self, signal: &'static Name) -> bool {
+        let object = self.pointer();
+        // SAFETY: not null, so the object is valid.
+        !object.is_null() && unsafe { has_connections(object, signal) }
     }
 
     /// Returns the ID of the object, or 0 if it was freed.
@@ -242,12 +264,6 @@ impl Reference {
     pub fn emit(&self, signal: &'static Name, arguments: &[Variant]) -> GodotError {
         // SAFETY: the reference keeps the object valid.
         unsafe { emit(self.0, signal, arguments) }
-    }
-
-    /// Returns whether something is connected to the signal.
-    pub fn has_connections(&self, signal: &'static Name) -> bool {
-        // SAFETY: as above.
-        unsafe { has_connections(self.0, signal) }
     }
 
     pub fn is_class(&self, class: &str) -> bool {

@@ -135,10 +135,15 @@ impl StringName {
     }
 }
 
-/// The name of a signal as a Variant, created at its first use.
+/// The name of a signal as values of Godot, created at its first use.
 pub struct Name {
     text: &'static str,
-    variant: AtomicPtr<Variant>,
+    values: AtomicPtr<NameValues>,
+}
+
+struct NameValues {
+    string_name: StringName,
+    variant: Variant,
 }
 
 /// The names that have been created, so that they are destroyed when the library is unloaded.
@@ -146,33 +151,43 @@ static CREATED: Mutex<Vec<&'static Name>> = Mutex::new(Vec::new());
 
 impl Name {
     pub const fn new(text: &'static str) -> Self {
-        Self { text, variant: AtomicPtr::new(ptr::null_mut()) }
+        Self { text, values: AtomicPtr::new(ptr::null_mut()) }
     }
 
     pub fn text(&self) -> &'static str {
         self.text
     }
 
-    #[inline]
     pub(super) fn variant(&'static self) -> &'static Variant {
-        let variant = self.variant.load(Ordering::Acquire);
-        if variant.is_null() {
+        &self.values().variant
+    }
+
+    pub(super) fn string_name(&'static self) -> &'static StringName {
+        &self.values().string_name
+    }
+
+    #[inline]
+    fn values(&'static self) -> &'static NameValues {
+        let values = self.values.load(Ordering::Acquire);
+        if values.is_null() {
             return self.create();
         }
         // SAFETY: set by `create`, and freed by `destroy_names` after the last use.
-        unsafe { &*variant }
+        unsafe { &*values }
     }
 
     #[cold]
-    fn create(&'static self) -> &'static Variant {
+    fn create(&'static self) -> &'static NameValues {
         let mut created = CREATED.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.variant.load(Ordering::Acquire).is_null() {
-            let variant = Box::into_raw(Box::new(Variant::new(StringName::new(self.text))));
-            self.variant.store(variant, Ordering::Release);
+        if self.values.load(Ordering::Acquire).is_null() {
+            let string_name = StringName::new(self.text);
+            let variant = Variant::new(string_name.clone());
+            self.values
+                .store(Box::into_raw(Box::new(NameValues { string_name, variant })), Ordering::Release);
             created.push(self);
         }
         // SAFETY: set above or by another thread.
-        unsafe { &*self.variant.load(Ordering::Acquire) }
+        unsafe { &*self.values.load(Ordering::Acquire) }
     }
 }
 
@@ -182,8 +197,8 @@ impl Name {
 pub(super) unsafe fn destroy_names() {
     let mut created = CREATED.lock().unwrap_or_else(PoisonError::into_inner);
     for name in created.drain(..) {
-        let variant = name.variant.swap(ptr::null_mut(), Ordering::AcqRel);
+        let values = name.values.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: from `Box::into_raw` in `create`.
-        drop(unsafe { Box::from_raw(variant) });
+        drop(unsafe { Box::from_raw(values) });
     }
 }
