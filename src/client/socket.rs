@@ -296,7 +296,7 @@ impl Socket {
         at_most: usize,
         mut put: impl FnMut(EventKind) -> bool,
     ) -> Result<usize, CallError> {
-        self.living()?;
+        self.check_not_destroyed()?;
         if ready_list::idle() {
             return Ok(0);
         }

@@ -239,8 +239,7 @@ impl Poll<'_> {
 
     /// Emits all queued packets as one signal, if it is connected. Returns whether it was emitted.
     fn emit_packets(&mut self) -> bool {
-        if self.socket.packet_count() == 0 || !is_connected(self.socket, &PACKETS_RECEIVED)
-        {
+        if self.socket.packet_count() == 0 || !is_connected(self.socket, &PACKETS_RECEIVED) {
             return false;
         }
         let packets = self.socket.state().connection.packets.take_all();
