@@ -7,7 +7,7 @@ use crate::packet_queue::Packet;
 use crate::socket::{CLOSED, CLOSING, CONNECTING, Connection, OPEN, State};
 
 /// The most events taken from the library at once, and the payload after which no more are taken.
-const MOST_EVENTS: usize = 64;
+const MOST_EVENTS: usize = 256;
 const ENOUGH_BYTES: usize = 256 * 1024;
 
 /// What a poll starts with.
@@ -54,7 +54,8 @@ impl State {
         framewire::pending() + self.connection.events.len()
     }
 
-    pub fn next_event(&mut self) -> Next {
+    /// Returns the next event, of which at most `limit` are processed now.
+    pub fn next_event(&mut self, limit: usize) -> Next {
         if self.connection.deferred_end.is_some() {
             return Next::None;
         }
@@ -62,7 +63,7 @@ impl State {
             return Next::Full;
         }
         if self.connection.events.is_empty() {
-            self.take_events(Unconnected::default(), MOST_EVENTS);
+            self.take_events(Unconnected::default(), limit);
         }
         let connection = &mut self.connection;
         let Some(event) = connection.events.pop_front() else { return Next::None };

@@ -157,7 +157,7 @@ impl Poll<'_> {
                 self.budget.spend(queued);
                 continue;
             }
-            let next = state.next_event();
+            let next = state.next_event(limit);
             if matches!(next, Next::Event(_) | Next::End(_)) {
                 self.budget.spend(1);
             }
