@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 struct bench bench;
+const size_t bench_struct_size = sizeof bench;
 
 static const char *const names[] = {"echo", "recv", "send", "game", "idle", "connect"};
 static const char *const paths[] = {"/echo", "/flood/", "/sink", "/push/", "/idle", "/idle"};

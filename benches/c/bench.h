@@ -48,6 +48,8 @@ struct bench {
 };
 
 extern struct bench bench;
+/* For clients in other languages that declare the struct themselves. */
+extern const size_t bench_struct_size;
 
 /* Implemented by the client: sends a message. Requests to the server are text, payloads are binary. */
 void bench_send(void *connection, bool text, const void *bytes, size_t len);

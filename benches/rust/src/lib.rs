@@ -37,12 +37,14 @@ struct Bench {
     warm: u64,
     connections: u64,
     rate: u64,
+    round: u64,
     to_send: u64,
     done: bool,
 }
 
 unsafe extern "C" {
     static mut bench: Bench;
+    static bench_struct_size: usize;
     fn bench_parse(client: *const c_char, argc: c_int, argv: *const *const c_char);
     fn bench_opened(connection: *mut c_void);
     fn bench_message(connection: *mut c_void, bytes: *const c_void, len: usize);
@@ -83,6 +85,8 @@ extern "C" fn bench_send(_connection: *mut c_void, text: bool, bytes: *const u8,
 }
 
 pub fn parse(client: &str) {
+    // SAFETY: a constant.
+    assert_eq!(unsafe { bench_struct_size }, size_of::<Bench>(), "Bench differs from struct bench");
     let strings: Vec<CString> =
         std::env::args().map(|argument| CString::new(argument).expect("arguments have no NUL")).collect();
     let pointers: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
