@@ -1,17 +1,14 @@
 #include "bench.h"
+#include "usage.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 struct bench bench;
 const size_t bench_struct_size = sizeof bench;
@@ -32,11 +29,6 @@ uint64_t bench_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t ns(struct timeval time)
-{
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
-}
-
 /* Defined by alloc_count.so, if it is preloaded. */
 static uint64_t allocations_now(void)
 {
@@ -50,8 +42,8 @@ static void stamp(int sign)
     uint64_t wall = bench_now_ns();
     getrusage(RUSAGE_SELF, &usage);
     wall_ns += sign * wall;
-    user_ns += sign * ns(usage.ru_utime);
-    system_ns += sign * ns(usage.ru_stime);
+    user_ns += sign * usage_ns(usage.ru_utime);
+    system_ns += sign * usage_ns(usage.ru_stime);
     voluntary += sign * (uint64_t)usage.ru_nvcsw;
     involuntary += sign * (uint64_t)usage.ru_nivcsw;
     allocations += sign * allocations_now();
@@ -338,27 +330,10 @@ static uint64_t count_threads(void)
     return count - 2; /* . and .. */
 }
 
-static uint64_t resident(void)
-{
-    unsigned long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%*u %llu", &pages) != 1)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t heap(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
-
 void bench_memory(bool after)
 {
-    *(after ? &heap_after : &heap_before) = heap();
-    *(after ? &rss_after : &rss_before) = resident();
+    *(after ? &heap_after : &heap_before) = usage_heap();
+    *(after ? &rss_after : &rss_before) = usage_resident();
     *(after ? &threads_after : &threads_before) = count_threads();
 }
 
