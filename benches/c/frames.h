@@ -53,7 +53,7 @@ static inline void unmask(uint8_t *bytes, size_t len, const uint8_t *mask, uint6
 struct parser {
     uint8_t header[14];
     size_t have;
-    int in_payload, is_final, opcode;
+    int in_payload, is_final, is_masked, opcode;
     uint8_t mask[4];
     uint64_t left, at; /* of the payload */
 };
@@ -67,6 +67,7 @@ static inline uint8_t *parse_header(struct parser *parser, uint8_t *at, const ui
         parser->is_final = at[0] >> 7;
         parser->opcode = at[0] & 15;
         memcpy(parser->mask, at + 2, 4);
+        parser->is_masked = 1;
         parser->at = 0;
         parser->in_payload = 1;
         return at + 6;
@@ -83,7 +84,8 @@ static inline uint8_t *parse_header(struct parser *parser, uint8_t *at, const ui
         parser->left = head == 2 ? header[1] & 127 : 0;
         for (i = 2; i < head; i++)
             parser->left = parser->left << 8 | header[i];
-        if (header[1] & 128)
+        parser->is_masked = header[1] >> 7;
+        if (parser->is_masked)
             memcpy(parser->mask, header + head, 4);
         else
             memset(parser->mask, 0, 4);

@@ -12,6 +12,7 @@
  *                 beginning with the time at which it was sent (CLOCK_MONOTONIC, nanoseconds, 8 bytes)
  *   /idle         sends nothing
  *   /stall        reads nothing after the upgrade
+ *   /masks        HTTP without an upgrade: how received frames were masked since the last such request
  */
 
 #include "frames.h"
@@ -191,6 +192,42 @@ static int flush(struct conn *conn)
     return 1;
 }
 
+/* ------------------------------------------------------------------------------------------ masks */
+
+/* RFC 6455 section 5.3 requires a fresh and unpredictable key for each frame. Clients that save that work are
+ * marked in the tables. */
+static struct {
+    unsigned long long frames, unmasked, repeated;
+    uint32_t last, ones, zeros; /* the last key, and the bits that were 1 or 0 in any key */
+} masks;
+
+static void record_mask(const struct parser *parser)
+{
+    uint32_t key;
+    masks.frames++;
+    if (!parser->is_masked) {
+        masks.unmasked++;
+        return;
+    }
+    memcpy(&key, parser->mask, sizeof key);
+    masks.repeated += masks.frames > 1 && key == masks.last;
+    masks.last = key;
+    masks.ones |= key;
+    masks.zeros |= ~key;
+}
+
+/* Reports the masks, and resets them. */
+static void report_masks(struct conn *conn)
+{
+    char *at = (char *)reserve(conn, 256);
+    conn->out_to += (size_t)snprintf(at, 256,
+                                     "HTTP/1.0 200 OK\r\n\r\n{\"mask_frames\":%llu,\"mask_unmasked\":%llu,"
+                                     "\"mask_repeated\":%llu,\"mask_ones\":%u,\"mask_zeros\":%u}\n",
+                                     masks.frames, masks.unmasked, masks.repeated, masks.ones, masks.zeros);
+    memset(&masks, 0, sizeof masks);
+    conn->stage = ENDING;
+}
+
 /* ---------------------------------------------------------------------------------------- upgrade */
 
 static void choose(struct conn *conn, const char *path)
@@ -222,6 +259,10 @@ static int upgrade(struct conn *conn)
     if (!strstr(conn->head, "\r\n\r\n"))
         return conn->head_len < HEAD_SIZE - 1;
     path = strchr(conn->head, ' ');
+    if (path && !strncmp(path, " /masks ", 8)) {
+        report_masks(conn);
+        return 1;
+    }
     for (line = conn->head, key = NULL; line && !key; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (!strncasecmp(line, name, sizeof name - 1))
@@ -321,6 +362,7 @@ static int messages(struct conn *conn)
                 at = parse_header(&conn->parser, at, end);
                 if (!conn->parser.in_payload)
                     break;
+                record_mask(&conn->parser);
                 piece(conn, NULL, 0);
             }
             len = (size_t)(end - at);

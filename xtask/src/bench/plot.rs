@@ -1,6 +1,7 @@
 //! Draws the diagram: a panel for each test, with a bar for each client. Its length is the CPU time per message as a
 //! multiple of the limit.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::measures::{self, Test};
@@ -33,6 +34,8 @@ const MOST_RATIO: f64 = 3000.0;
 
 struct Row<'a> {
     client: &'a str,
+    /// How it breaks the protocol.
+    fault: Option<&'a str>,
     cpu: f64,
     ratio: f64,
 }
@@ -40,11 +43,12 @@ struct Row<'a> {
 /// Returns `None` if no test was measured together with the limit.
 pub fn svg(results: &Results) -> Option<String> {
     let tests = measures::all();
+    let faults = show::faults(results);
     let panels: Vec<(&Test, Vec<Row>)> = PANELS
         .iter()
         .filter_map(|name| {
             let test = tests.iter().find(|test| test.name == *name)?;
-            Some((test, rows(results, name)?))
+            Some((test, rows(results, &faults, name)?))
         })
         .collect();
     let most = panels.iter().map(|(_, rows)| rows.len()).max()?;
@@ -67,14 +71,15 @@ pub fn svg(results: &Results) -> Option<String> {
     Some(svg)
 }
 
-fn rows<'a>(results: &'a Results, test: &str) -> Option<Vec<Row<'a>>> {
+fn rows<'a>(results: &'a Results, faults: &'a BTreeMap<&str, String>, test: &str) -> Option<Vec<Row<'a>>> {
     let clients = results.get(test)?;
     let limit = show::best_cpu(clients.get(LIMIT)?)?;
     let mut rows: Vec<Row> = clients
         .iter()
         .filter_map(|(client, runs)| {
             let cpu = show::best_cpu(runs)?;
-            Some(Row { client, cpu, ratio: cpu / limit })
+            let fault = faults.get(client.as_str()).map(String::as_str);
+            Some(Row { client, fault, cpu, ratio: cpu / limit })
         })
         .collect();
     rows.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
@@ -87,7 +92,7 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
     text(svg, x + 6.0, y + 20.0, "start", "#111", true, title);
     for (index, row) in rows.iter().enumerate() {
         let top = y + HEAD + ROW * index as f64;
-        let is_ours = row.client.starts_with("framewire");
+        let is_ours = row.client.starts_with(show::OURS);
         let fill = if row.client == LIMIT {
             "#9aa4ad"
         } else if is_ours {
@@ -112,12 +117,15 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
             "<rect x=\"{start:.1}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"9\" rx=\"1.5\" fill=\"{fill}\"/>",
             top + 1.0
         );
-        let label = format!("{:.1}× · {}", row.ratio, show::time(row.cpu));
+        let mut label = format!("{:.1}× · {}", row.ratio, show::time(row.cpu));
+        if let Some(fault) = row.fault {
+            let _ = write!(label, " ({fault})");
+        }
         text(svg, start + length + 5.0, top + 9.0, "start", "#555", false, &label);
     }
 }
 
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, fill: &str, is_bold: bool, text: &str) {
+pub fn text(svg: &mut String, x: f64, y: f64, anchor: &str, fill: &str, is_bold: bool, text: &str) {
     let weight = if is_bold { " font-weight=\"600\"" } else { "" };
     let _ = writeln!(
         svg,

@@ -1,10 +1,12 @@
 //! Runs the server and one client, and saves the results.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::build::{self, Client};
 use super::measures::{Kind, Test};
@@ -14,6 +16,8 @@ use crate::run::{Outcome, quietly, scratch};
 /// The CPU cores of the server and of the client.
 const SERVER_CORE: &str = "0";
 pub const CLIENT_CORE: &str = "1";
+/// With fewer frames, a bit of random mask keys may be constant by chance.
+const FRAMES_TO_JUDGE: u64 = 64;
 /// Longer than any client takes.
 const LIMIT_SECONDS: &str = "60";
 
@@ -45,9 +49,24 @@ impl Server {
         Ok(Self { ws: url()?, wss: url()?, ca, child })
     }
 
-    /// Runs a client once, and returns its line of JSON.
+    /// Runs a client once, and returns its line of JSON with what the server reports of its masks.
     pub fn run(&self, test: &Test, client: &Client) -> Outcome<String> {
-        self.run_under(&[], test, client)
+        let line = self.run_under(&[], test, client)?;
+        let masks = self.masks()?;
+        Ok(format!("{},{}", line.trim_end().trim_end_matches('}'), masks.trim().trim_start_matches('{')))
+    }
+
+    /// Asks how the frames were masked that the server received since the last request.
+    fn masks(&self) -> Outcome<String> {
+        let failed = |error: std::io::Error| format!("the server's report of masks: {error}");
+        let authority = self.ws.trim_start_matches("ws://");
+        let mut stream = TcpStream::connect(authority).map_err(failed)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(failed)?;
+        stream.write_all(b"GET /masks HTTP/1.0\r\n\r\n").map_err(failed)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(failed)?;
+        let body = answer.split_once("\r\n\r\n").ok_or("the server reported no masks")?.1;
+        Ok(body.to_owned())
     }
 
     /// Runs a client under a tool.
@@ -114,6 +133,28 @@ impl Runs {
         values
     }
 
+    /// Returns how the client breaks RFC 6455 section 5.3, which requires a fresh and unpredictable mask key for each
+    /// frame. Runs with few frames do not tell.
+    pub fn fault(&self) -> Option<String> {
+        self.0.iter().find_map(|line| {
+            let of = |field: &str| number(line, &format!("mask_{field}")).unwrap_or_default() as u64;
+            let constant = 32 - (of("ones") & of("zeros")).count_ones();
+            if of("unmasked") > 0 {
+                Some("frames are not masked".into())
+            } else if of("frames") < FRAMES_TO_JUDGE {
+                None
+            } else if of("ones") == 0 {
+                Some("the mask key is always 0".into())
+            } else if constant == 32 {
+                Some("one mask key for all frames".into())
+            } else if constant > 0 {
+                Some(format!("{constant} bits of the mask key never change"))
+            } else {
+                (of("repeated") > 1).then(|| "mask keys are reused".into())
+            }
+        })
+    }
+
     /// Returns a field per message of all runs, sorted.
     pub fn per_message(&self, field: &str) -> Vec<f64> {
         let each = |line: &String| Some(number(line, field)? / number(line, "count")?.max(1.0));
@@ -150,4 +191,36 @@ pub fn load(file: &Path) -> Outcome<Results> {
 pub fn number(line: &str, field: &str) -> Option<f64> {
     let rest = line.split_once(&format!("\"{field}\":"))?.1;
     rest[..rest.find([',', '}'])?].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Runs;
+
+    fn fault(frames: u64, unmasked: u64, repeated: u64, ones: u32, zeros: u32) -> Option<String> {
+        let line = format!(
+            "{{\"count\":1,\"mask_frames\":{frames},\"mask_unmasked\":{unmasked},\"mask_repeated\":{repeated},\
+             \"mask_ones\":{ones},\"mask_zeros\":{zeros}}}"
+        );
+        Runs(vec![line]).fault()
+    }
+
+    #[test]
+    fn random_mask_keys_are_accepted() {
+        assert_eq!(fault(1000, 0, 0, u32::MAX, u32::MAX), None);
+        assert_eq!(fault(1000, 0, 1, u32::MAX, u32::MAX), None, "two keys may be equal by chance");
+        assert_eq!(fault(2, 0, 0, 0x1234_5678, !0x1234_5678), None, "too few frames");
+    }
+
+    #[test]
+    fn missing_and_predictable_masks_are_reported() {
+        assert_eq!(fault(1, 1, 0, 0, 0).as_deref(), Some("frames are not masked"));
+        assert_eq!(fault(1000, 0, 999, 0, u32::MAX).as_deref(), Some("the mask key is always 0"));
+        assert_eq!(fault(1000, 0, 999, 0xff, !0xff).as_deref(), Some("one mask key for all frames"));
+        assert_eq!(fault(1000, 0, 500, u32::MAX, u32::MAX).as_deref(), Some("mask keys are reused"));
+        assert_eq!(
+            fault(1000, 0, 0, 0xffff, u32::MAX).as_deref(),
+            Some("16 bits of the mask key never change")
+        );
+    }
 }

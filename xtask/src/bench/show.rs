@@ -1,22 +1,63 @@
 //! Prints the results as tables.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
 use super::measures::{self, Kind, Test};
 use super::run::{Results, Runs};
 
 /// The client that all others are compared with.
 pub const LIMIT: &str = "raw";
+/// How the names of Framewire's clients begin.
+pub const OURS: &str = "framewire";
+/// How the names of clients end that flush once for many messages.
+const BATCHED: &str = " batched";
 
 pub fn show(results: &Results) {
+    let faults = faults(results);
     for test in measures::all() {
         if let Some(clients) = results.get(test.name) {
             println!("\n## {}: {}\n", test.name, test.what);
             let limit = clients.get(LIMIT).and_then(best_cpu);
             println!("{}", header(&test));
             for (client, runs) in clients {
-                println!("| {client} | {} |", row(&test, runs, limit));
+                let fault =
+                    faults.get(client.as_str()).map_or_else(String::new, |fault| format!(" ({fault})"));
+                println!("| {client}{fault} | {} |", row(&test, runs, limit));
+            }
+            if !matches!(test.kind, Kind::Memory | Kind::Allocations) {
+                show_fastest(clients, &faults);
             }
         }
     }
+}
+
+/// How clients break the protocol, by client: what one test shows applies to the client in all tests. The limit is
+/// left out, as it sends prepared frames.
+pub fn faults(results: &Results) -> BTreeMap<&str, String> {
+    let runs = results.values().flatten().filter(|(client, _)| *client != LIMIT);
+    runs.filter_map(|(client, runs)| Some((client.as_str(), runs.fault()?))).collect()
+}
+
+/// Prints the fastest other library that follows the protocol. If it batches manually, prints the fastest one with
+/// one call for each message too.
+fn show_fastest(clients: &BTreeMap<String, Runs>, faults: &BTreeMap<&str, String>) {
+    let is_other = |name: &str| name != LIMIT && !name.starts_with(OURS) && !faults.contains_key(name);
+    let cpu = |wanted: &dyn Fn(&str) -> bool| {
+        let all = clients.iter().filter(|(name, _)| wanted(name));
+        all.filter_map(|(name, runs)| Some((name, best_cpu(runs)?))).min_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let Some((name, best)) = cpu(&is_other) else { return };
+    let mut line = format!("\nFastest other library: {name}, {}", time(best));
+    if name.ends_with(BATCHED)
+        && let Some((name, one)) = cpu(&|name| is_other(name) && !name.ends_with(BATCHED))
+    {
+        let _ = write!(line, "; with one call for each message: {name}, {}", time(one));
+    }
+    if let Some((name, ours)) = cpu(&|name| name.starts_with(OURS)) {
+        let _ = write!(line, ". {name}: {}, {:.2} of the fastest", time(ours), ours / best);
+    }
+    println!("{line}.");
 }
 
 fn header(test: &Test) -> &'static str {
@@ -89,11 +130,11 @@ pub fn time(ns: f64) -> String {
     }
 }
 
-fn bytes(count: f64) -> String {
+pub fn bytes(count: f64) -> String {
     if count < 10_240.0 { format!("{count:.0} B") } else { format!("{:.1} KiB", count / 1024.0) }
 }
 
-fn thousands(number: f64) -> String {
+pub fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
