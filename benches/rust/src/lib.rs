@@ -124,7 +124,15 @@ pub fn is_tls() -> bool {
     unsafe { bench.tls }
 }
 
-/// Returns whether `--variant` has this value.
+/// The file of the certificate authority; empty without TLS.
+pub fn ca() -> String {
+    if !is_tls() {
+        return String::new();
+    }
+    unsafe { CStr::from_ptr(bench.ca) }.to_string_lossy().into_owned()
+}
+
+/// `--variant` is this.
 pub fn is_variant(name: &str) -> bool {
     unsafe { CStr::from_ptr(bench.variant) }.to_bytes() == name.as_bytes()
 }
@@ -195,9 +203,8 @@ pub fn report() {
 pub fn tls_config() -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     if is_tls() {
-        let path = unsafe { CStr::from_ptr(bench.ca) }.to_string_lossy().into_owned();
-        let certificate = CertificateDer::from_pem_file(&path).expect("--ca names a certificate");
-        roots.add(certificate).expect("the certificate is a CA certificate");
+        let certificate = CertificateDer::from_pem_file(ca()).expect("--ca names a certificate");
+        roots.add(certificate).expect("the certificate is an authority's");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)

@@ -275,6 +275,11 @@ fn rust_peers() -> Outcome<Vec<Client>> {
         one_by_one("tokio-tungstenite"),
         batched("tokio-tungstenite").only(&["send"]),
         one_by_one("fastwebsockets"),
+        one_by_one("tokio-websockets"),
+        batched("tokio-websockets").only(&["send"]),
+        one_by_one("sockudo-ws"),
+        batched("sockudo-ws").only(&["send"]),
+        Client { slowness: 10, ..peer("curl", "") },
     ])
 }
 
