@@ -9,6 +9,7 @@ mod measures;
 mod plot;
 mod run;
 mod show;
+mod sizes;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,10 @@ struct Plan {
 }
 
 pub fn run(arguments: &[&str]) -> Outcome {
+    match arguments {
+        ["sizes"] => return sizes::run_all(),
+        _ => {}
+    }
     let plan = Plan::parse(arguments)?;
     if plan.words == [GODOT] {
         return godot::run(plan.runs);

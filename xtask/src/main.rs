@@ -69,6 +69,7 @@ Tests
                      compares Framewire with other libraries; --show prints the last results, --svg FILE
                      draws them
   bench godot        compares the Godot extension with WebSocketPeer, in Godot
+  bench sizes        writes the library size with each set of features to docs/platforms.md
 
 Generated files
   header [--check]   writes include/framewire.h, or compares it

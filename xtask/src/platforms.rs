@@ -122,13 +122,12 @@ fn profile_table(profiles: &Value) -> String {
     table
 }
 
-fn megabytes(bytes: u64) -> String {
+pub fn megabytes(bytes: u64) -> String {
     format!("{:.2} MB", bytes as f64 / 1e6)
 }
 
 /// Puts `table` between `<!-- name -->` and `<!-- /name -->`.
-fn replace(name: &str, table: &str) -> Outcome {
-    let file = "docs/platforms.md";
+pub fn replace(file: &str, name: &str, table: &str) -> Outcome {
     let text = files::text(file)?;
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = text.split_once(&begin).ok_or_else(|| format!("{file} has no {begin}"))?;

@@ -132,7 +132,7 @@ pub fn ca() -> String {
     unsafe { CStr::from_ptr(bench.ca) }.to_string_lossy().into_owned()
 }
 
-/// `--variant` is this.
+/// Returns whether `--variant` has this value.
 pub fn is_variant(name: &str) -> bool {
     unsafe { CStr::from_ptr(bench.variant) }.to_bytes() == name.as_bytes()
 }
@@ -204,7 +204,7 @@ pub fn tls_config() -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     if is_tls() {
         let certificate = CertificateDer::from_pem_file(ca()).expect("--ca names a certificate");
-        roots.add(certificate).expect("the certificate is an authority's");
+        roots.add(certificate).expect("the certificate is a CA certificate");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
