@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, NOT_FINAL = 0x100 };
+enum opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, NOT_FINAL = 0x100 };
 
 /* Returns the length of a header without the mask. */
 static inline size_t header_len(uint64_t len)

@@ -4,8 +4,10 @@
  *
  *     server PLAIN_PORT [TLS_PORT CERT.pem KEY.pem]      (port 0: any; prints "ws PORT" and "wss PORT")
  *
+ * The plain port is open on 127.0.0.1 to 127.0.0.4, for more connections than one address has ports.
+ *
  * The path selects the behaviour:
- *   /echo         echoes every message
+ *   /echo         echoes every message, and answers pings
  *   /flood/SIZE   sends N binary messages of SIZE bytes for a text message with the number N
  *   /sink         sends a text after every N binary messages, after a text message with the number N
  *   /push/SIZE    a text message with a number N (per second) starts a stream of binary messages, each
@@ -27,11 +29,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 * 1024, BLOCK_SIZE = 1024 * 1024, HEAD_SIZE = 4096, SINK_PAUSE_NS = 20000 };
+enum {
+    ADDRESSES = 4,
+    READ_SIZE = 256 * 1024,
+    BLOCK_SIZE = 1024 * 1024,
+    HEAD_SIZE = 4096,
+    SINK_PAUSE_NS = 20000
+};
 
 enum purpose { ECHO, FLOOD, SINK, PUSH, IDLE, STALL };
 enum stage { TLS_HANDSHAKE, UPGRADE, OPEN, ENDING };
@@ -67,7 +76,7 @@ struct conn {
     struct conn *next_push;
 };
 
-static int epoll_fd, plain_fd, tls_fd = -1, connections;
+static int epoll_fd, plain_fds[ADDRESSES], tls_fd = -1, connections;
 static SSL_CTX *tls;
 static struct block *blocks;
 static struct conn *pushing;
@@ -327,8 +336,8 @@ static void piece(struct conn *conn, uint8_t *bytes, size_t len)
     if (conn->purpose == ECHO && parser->opcode != CLOSE) {
         if (!bytes) {
             uint8_t *at = reserve(conn, 10);
-            conn->out_to +=
-                put_header(at, parser->opcode | (parser->is_final ? 0 : NOT_FINAL), parser->left, NULL);
+            int opcode = parser->opcode == PING ? PONG : parser->opcode;
+            conn->out_to += put_header(at, opcode | (parser->is_final ? 0 : NOT_FINAL), parser->left, NULL);
             return;
         }
         memcpy(reserve(conn, len), bytes, len);
@@ -453,33 +462,52 @@ static void accept_all(int listener)
     }
 }
 
-static int listen_on(const char *name, const char *port, int *listener)
+/* Returns the port. */
+static int listen_on(int address, int port, int *listener)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(port)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)port),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)address)};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
-    socklen_t len = sizeof address;
+    socklen_t len = sizeof name;
     int on = 1;
     *listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(*listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(*listener, (struct sockaddr *)&address, sizeof address) || listen(*listener, 4096))
+    if (bind(*listener, (struct sockaddr *)&name, sizeof name) || listen(*listener, 4096))
         die("listen");
-    getsockname(*listener, (struct sockaddr *)&address, &len);
-    printf("%s %d\n", name, ntohs(address.sin_port));
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, *listener, &event);
+    getsockname(*listener, (struct sockaddr *)&name, &len);
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, *listener, &event);
+    return ntohs(name.sin_port);
+}
+
+static int is_listener(const void *whose)
+{
+    return whose == &tls_fd || ((int *)whose >= plain_fds && (int *)whose < plain_fds + ADDRESSES);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char **argv)
 {
     static struct epoll_event events[256];
+    int port, i;
     if (argc != 2 && argc != 5) {
         fprintf(stderr, "usage: %s PORT [TLS_PORT CERT.pem KEY.pem]\n", argv[0]);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     epoll_fd = epoll_create1(0);
-    listen_on("ws", argv[1], &plain_fd);
+    raise_descriptor_limit();
+    port = atoi(argv[1]);
+    for (i = 0; i < ADDRESSES; i++)
+        port = listen_on(i, port, &plain_fds[i]);
+    printf("ws %d\n", port);
     if (argc == 5) {
         tls = SSL_CTX_new(TLS_server_method());
         /* The same cipher for all clients with TLS 1.3, and the closest one for TLS 1.2. */
@@ -491,14 +519,14 @@ int main(int argc, char **argv)
             fprintf(stderr, "%s, %s: cannot be used\n", argv[3], argv[4]);
             return 1;
         }
-        listen_on("wss", argv[2], &tls_fd);
+        printf("wss %d\n", listen_on(0, atoi(argv[2]), &tls_fd));
     }
     fflush(stdout);
     for (;;) {
-        int i, count = epoll_wait(epoll_fd, events, 256, connections ? 0 : -1);
+        int count = epoll_wait(epoll_fd, events, 256, connections ? 0 : -1);
         for (i = 0; i < count; i++) {
             void *whose = events[i].data.ptr;
-            if (whose == &plain_fd || whose == &tls_fd)
+            if (is_listener(whose))
                 accept_all(*(int *)whose);
             else if (!serve(whose, events[i].events))
                 end(whose);

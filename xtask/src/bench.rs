@@ -8,6 +8,7 @@ mod godot;
 mod measures;
 mod plot;
 mod run;
+mod scale;
 mod show;
 mod sizes;
 
@@ -41,6 +42,7 @@ struct Plan {
 
 pub fn run(arguments: &[&str]) -> Outcome {
     match arguments {
+        ["scale", arguments @ ..] => return scale::run(arguments),
         ["sizes"] => return sizes::run_all(),
         _ => {}
     }

@@ -84,6 +84,14 @@ pub fn for_calls() -> Outcome {
     compile("load.c", "load", &["-ldl"])
 }
 
+/// What the measurement of many connections needs.
+pub fn for_scale() -> Outcome {
+    let library = c::library(Build::Release)?;
+    let [include, folder, found] = library_flags(&library);
+    compile("server.c", "server", &["-lssl", "-lcrypto"])?;
+    compile("scale.c", "scale", &[&include, &folder, "-lframewire", &found])
+}
+
 /// Builds the clients; returns those that cannot be built with the reasons.
 pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
     for_counts()?;

@@ -126,7 +126,8 @@ pub fn time(ns: f64) -> String {
         ns if ns < 1000.0 => format!("{ns:.0} ns"),
         ns if ns < 100_000.0 => format!("{:.1} µs", ns / 1000.0),
         ns if ns < 1_000_000.0 => format!("{:.0} µs", ns / 1000.0),
-        ns => format!("{:.1} ms", ns / 1e6),
+        ns if ns < 1e9 => format!("{:.1} ms", ns / 1e6),
+        ns => format!("{:.2} s", ns / 1e9),
     }
 }
 
