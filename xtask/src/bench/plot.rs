@@ -1,7 +1,7 @@
 //! Draws the diagram: a panel for each test, with a bar for each client. Its length is the CPU time per message as a
 //! multiple of the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::measures::{self, Test};
@@ -35,7 +35,7 @@ const MOST_RATIO: f64 = 3000.0;
 struct Row<'a> {
     client: &'a str,
     /// How it breaks the protocol.
-    fault: Option<&'a str>,
+    note: Option<&'a str>,
     cpu: f64,
     ratio: f64,
 }
@@ -54,7 +54,7 @@ pub fn svg(results: &Results) -> Option<String> {
     let most = panels.iter().map(|(_, rows)| rows.len()).max()?;
     let panel_height = HEAD + ROW * most as f64 + 14.0;
     let lines = panels.len().div_ceil(COLUMNS);
-    let (width, height) = (PANEL_WIDTH * COLUMNS as f64 + 20.0, panel_height * lines as f64 + 40.0);
+    let (width, height) = (PANEL_WIDTH * COLUMNS as f64 + 20.0, panel_height * lines as f64 + 60.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"11\">\n\
@@ -67,6 +67,13 @@ pub fn svg(results: &Results) -> Option<String> {
         let y = 36.0 + panel_height * (index / COLUMNS) as f64;
         panel(&mut svg, x, y, test, rows);
     }
+    let rows = panels.iter().flat_map(|(_, rows)| rows);
+    let notes: BTreeSet<String> =
+        rows.filter_map(|row| Some(format!("{}: {}", row.client, row.note?))).collect();
+    if !notes.is_empty() {
+        let notes: Vec<String> = notes.into_iter().collect();
+        text(&mut svg, 16.0, height - 8.0, "start", "#333", false, &format!("* {}", notes.join("; ")));
+    }
     svg.push_str("</svg>\n");
     Some(svg)
 }
@@ -78,8 +85,8 @@ fn rows<'a>(results: &'a Results, faults: &'a BTreeMap<&str, String>, test: &str
         .iter()
         .filter_map(|(client, runs)| {
             let cpu = show::best_cpu(runs)?;
-            let fault = faults.get(client.as_str()).map(String::as_str);
-            Some(Row { client, fault, cpu, ratio: cpu / limit })
+            let note = show::note(client, faults);
+            Some(Row { client, note, cpu, ratio: cpu / limit })
         })
         .collect();
     rows.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
@@ -102,6 +109,7 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
         };
         let length = (row.ratio.max(1.0).log10() / MOST_RATIO.log10() * LONGEST).max(2.0);
         let client = if row.client == LIMIT { "the limit" } else { row.client };
+        let client = format!("{client}{}", if row.note.is_some() { "*" } else { "" });
         text(
             svg,
             x + NAMES - 6.0,
@@ -109,7 +117,7 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
             "end",
             if is_ours { "#b0207f" } else { "#333" },
             is_ours,
-            client,
+            &client,
         );
         let start = x + NAMES;
         let _ = writeln!(
@@ -117,10 +125,7 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
             "<rect x=\"{start:.1}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"9\" rx=\"1.5\" fill=\"{fill}\"/>",
             top + 1.0
         );
-        let mut label = format!("{:.1}× · {}", row.ratio, show::time(row.cpu));
-        if let Some(fault) = row.fault {
-            let _ = write!(label, " ({fault})");
-        }
+        let label = format!("{:.1}× · {}", row.ratio, show::time(row.cpu));
         text(svg, start + length + 5.0, top + 9.0, "start", "#555", false, &label);
     }
 }

@@ -10,6 +10,9 @@ use super::run::{Results, Runs};
 pub const LIMIT: &str = "raw";
 /// How the names of Framewire's clients begin.
 pub const OURS: &str = "framewire";
+/// What the server cannot see in the masks of a client, by how its name begins. Such clients count as other libraries
+/// all the same.
+const NOTES: &[(&str, &str)] = &[("sockudo-ws", "predictable mask keys")];
 /// How the names of clients end that flush once for many messages.
 const BATCHED: &str = " batched";
 
@@ -21,9 +24,7 @@ pub fn show(results: &Results) {
             let limit = clients.get(LIMIT).and_then(best_cpu);
             println!("{}", header(&test));
             for (client, runs) in clients {
-                let fault =
-                    faults.get(client.as_str()).map_or_else(String::new, |fault| format!(" ({fault})"));
-                println!("| {client}{fault} | {} |", row(&test, runs, limit));
+                println!("| {} | {} |", noted(client, &faults), row(&test, runs, limit));
             }
             if !matches!(test.kind, Kind::Memory | Kind::Allocations) {
                 show_fastest(clients, &faults);
@@ -39,6 +40,16 @@ pub fn faults(results: &Results) -> BTreeMap<&str, String> {
     runs.filter_map(|(client, runs)| Some((client.as_str(), runs.fault()?))).collect()
 }
 
+/// Returns how a client breaks the protocol.
+pub fn note<'a>(client: &str, faults: &'a BTreeMap<&str, String>) -> Option<&'a str> {
+    let known = NOTES.iter().find(|(start, _)| client.starts_with(start));
+    faults.get(client).map(String::as_str).or(known.map(|(_, note)| *note))
+}
+
+fn noted(client: &str, faults: &BTreeMap<&str, String>) -> String {
+    note(client, faults).map_or_else(|| client.to_owned(), |note| format!("{client} ({note})"))
+}
+
 /// Prints the fastest other library that follows the protocol. If it batches manually, prints the fastest one with
 /// one call for each message too.
 fn show_fastest(clients: &BTreeMap<String, Runs>, faults: &BTreeMap<&str, String>) {
@@ -48,11 +59,11 @@ fn show_fastest(clients: &BTreeMap<String, Runs>, faults: &BTreeMap<&str, String
         all.filter_map(|(name, runs)| Some((name, best_cpu(runs)?))).min_by(|a, b| a.1.total_cmp(&b.1))
     };
     let Some((name, best)) = cpu(&is_other) else { return };
-    let mut line = format!("\nFastest other library: {name}, {}", time(best));
+    let mut line = format!("\nFastest other library: {}, {}", noted(name, faults), time(best));
     if name.ends_with(BATCHED)
         && let Some((name, one)) = cpu(&|name| is_other(name) && !name.ends_with(BATCHED))
     {
-        let _ = write!(line, "; with one call for each message: {name}, {}", time(one));
+        let _ = write!(line, "; with one call for each message: {}, {}", noted(name, faults), time(one));
     }
     if let Some((name, ours)) = cpu(&|name| name.starts_with(OURS)) {
         let _ = write!(line, ". {name}: {}, {:.2} of the fastest", time(ours), ours / best);
