@@ -37,7 +37,7 @@ methods! {
     method get_packet() => FramewireSocket::get_packet;
 
     /// Dequeues all packets, oldest first: a `PackedByteArray` for each binary message and a `String` for
-    /// each text message. For many messages per frame, this is faster than calling `get_packet()` for each.
+    /// each text message.
     method get_packets() => FramewireSocket::get_packets;
 
     /// Returns the result of the last `get_packet()`, `get_packets()` or `get_var()`.
