@@ -77,7 +77,7 @@ pub enum Authorization {
 /// The connection as the script sees it, which is its state at the last `poll()`.
 pub struct Connection {
     pub socket: Option<Socket>,
-    /// Events taken from the library and not yet delivered.
+    /// Events taken from the library, to be delivered next.
     pub events: VecDeque<EventKind>,
     pub state: i64,
     pub url: String,
