@@ -61,9 +61,9 @@ pub fn record_profiles(profiles: &[Profile]) -> Outcome {
 
 /// Writes the tables between their markers.
 pub fn write() -> Outcome {
-    replace("targets", &targets()?)?;
+    replace("docs/platforms.md", "targets", &targets()?)?;
     if let Some(profiles) = recall("profiles")? {
-        replace("profiles", &profile_table(&profiles))?;
+        replace("docs/platforms.md", "profiles", &profile_table(&profiles))?;
     }
     Ok(())
 }
