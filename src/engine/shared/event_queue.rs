@@ -168,8 +168,14 @@ impl QueueReader<'_> {
     /// Counts an event as taken; `charge` is what it was charged for.
     #[inline]
     pub fn count_taken(&mut self, charge: usize) {
+        self.count_several_taken(1, charge);
+    }
+
+    /// Counts events as taken; `charge` is what they were charged for together.
+    #[inline]
+    pub fn count_several_taken(&mut self, count: usize, charge: usize) {
         self.taken_charge += charge;
-        self.taken_count += 1;
+        self.taken_count += count;
     }
 
     /// What the events taken since the last [`settle`](Self::settle) are charged for, in bytes.
