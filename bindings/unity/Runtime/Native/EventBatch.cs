@@ -14,6 +14,9 @@ namespace Framewire.Native
         // Pinned only while events are dispatched. Contains no references, so the collector does not scan it.
         internal readonly fw_event[] Events = new fw_event[Capacity];
 
+        /// <summary>The number of native calls, for tests.</summary>
+        internal static long NativeCalls;
+
         /// <summary>The index of the next event to deliver.</summary>
         internal int Next;
 
@@ -55,6 +58,7 @@ namespace Framewire.Native
                 // In this order, so that Remaining is never negative.
                 _count = 0;
                 Next = 0;
+                NativeCalls++;
                 _count = (int)FramewireNative.fw_next_events(events, (UIntPtr)(uint)Math.Min(maximum, Capacity));
             }
             return _count > 0;
@@ -69,6 +73,7 @@ namespace Framewire.Native
             {
                 fw_event* first = events + _released;
                 _released = Next;
+                NativeCalls++;
                 FramewireNative.fw_events_release(first, (UIntPtr)(uint)delivered);
             }
         }
