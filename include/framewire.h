@@ -568,6 +568,14 @@ typedef struct fw_callbacks {
     fw_reconnecting_fn reconnecting;         ///< See fw_socket_on_reconnecting.
     fw_closed_fn closed;                     ///< See fw_socket_on_closed.
     fw_error_fn error;                       ///< See fw_socket_on_error.
+    fw_finalizer_fn released;                ///< Called once with user_data when none of these
+                                             ///< callbacks is running and none will: after
+                                             ///< fw_socket_set_callbacks was called again or the
+                                             ///< socket was destroyed, before its finalizer. Runs
+                                             ///< on any thread, as soon as the last user of the set
+                                             ///< has noticed: in worker mode with the next event.
+                                             ///< Not called if fw_socket_set_callbacks fails. NULL
+                                             ///< by default.
 } fw_callbacks;
 
 /// An event taken from the event queue.

@@ -20,6 +20,8 @@ pub(crate) use self::library::take_events;
 pub(crate) use crate::buffer::lease;
 pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, trim as pool_trim};
 pub use crate::engine::library::Config;
+#[cfg(feature = "capi")]
+pub(crate) use crate::engine::shared::callbacks::Inside;
 pub use crate::engine::shared::counters::Stats;
 pub use crate::engine::shared::delivery::Event;
 #[cfg(feature = "capi")]
