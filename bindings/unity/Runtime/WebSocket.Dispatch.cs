@@ -36,7 +36,10 @@ namespace Framewire
         /// </summary>
         public static Action<WebSocket, Exception> UnhandledException { get; set; }
 
-        /// <summary>The number of queued events of all sockets.</summary>
+        /// <summary>
+        /// The number of queued events of all sockets, with those that exceeded the budget of the last
+        /// dispatch.
+        /// </summary>
         public static int Pending
         {
             get

@@ -111,8 +111,8 @@ namespace Framewire
         public OnWebSocketMessageDelegate OnMessage { get; set; }
 
         /// <summary>
-        /// Called for each text message, with its UTF-8 in a pooled array that is valid until the handler
-        /// returns.
+        /// Called for each text message, with its UTF-8 in an array that is valid until the handler returns
+        /// and is used again for the next message.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnMessageNoAlloc { get; set; }
 
@@ -123,8 +123,8 @@ namespace Framewire
         public OnWebSocketBinaryDelegate OnBinary { get; set; }
 
         /// <summary>
-        /// Called for each binary message, with a pooled array that is valid until the handler returns. Use
-        /// the segment's Count, not its Data.Length.
+        /// Called for each binary message, with an array that is valid until the handler returns and is used
+        /// again for the next message. Use the segment's Count, not its Data.Length.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnBinaryNoAlloc { get; set; }
 
