@@ -134,7 +134,7 @@ impl<T> Handles<T> {
 
     /// Runs `access` on the value and removes it, under the same lock, if `access` returns true.
     pub fn remove_if<R>(&self, id: u64, access: impl FnOnce(&mut T) -> (R, bool)) -> Option<(R, Option<T>)> {
-        self.remove_one_of(id, |_| 1, |value, _| access(value))
+        self.remove_entry(id, |taken, _| (taken == id).then_some(0), |value, _| access(value))
     }
 
     /// As [`remove_if`](Self::remove_if), for a value with as many handles as `count` returns; `access` is
@@ -146,14 +146,26 @@ impl<T> Handles<T> {
         count: impl FnOnce(&T) -> usize,
         access: impl FnOnce(&mut T, usize) -> (R, bool),
     ) -> Option<(R, Option<T>)> {
+        // Handles of one slot differ in their generations only.
+        let index = |first, value: &T| {
+            let index = (u64::checked_sub(id, first)? >> SLOT_BITS) as usize;
+            (index < count(value)).then_some(index)
+        };
+        self.remove_entry(id, index, access)
+    }
+
+    /// `index_of` returns the index of the handle among those of an entry, if it is one of them.
+    #[inline]
+    fn remove_entry<R>(
+        &self,
+        id: u64,
+        index_of: impl FnOnce(u64, &T) -> Option<usize>,
+        access: impl FnOnce(&mut T, usize) -> (R, bool),
+    ) -> Option<(R, Option<T>)> {
         let mut slots = self.lock();
         let slot = (id & SLOT_MASK) as usize;
         let Some(Entry::Taken { id: first, value }) = slots.entries.get_mut(slot) else { return None };
-        // Handles of one slot differ in their generations only.
-        let index = (id.checked_sub(*first)? >> SLOT_BITS) as usize;
-        if index >= count(value) {
-            return None;
-        }
+        let index = index_of(*first, value)?;
         let result = match access(value, index) {
             (result, false) => return Some((result, None)),
             (result, true) => result,

@@ -98,12 +98,19 @@ pub fn grant_several(
 /// Releases the library's reference. The caller's references stay valid.
 #[inline]
 pub fn end(id: u64) {
-    end_several(id, 1);
+    if id & IN_GROUP == 0 {
+        in_lease(id, |lease| lease.granted = false);
+    } else {
+        in_group(id, |group, index| group.granted &= !bits(index, 1));
+    }
 }
 
 /// As [`end`], for `count` consecutive handles, which usually are those of segments that were handed out together.
 #[inline]
 pub fn end_several(first: u64, count: usize) {
+    if count == 1 {
+        return end(first);
+    }
     let in_one = |id, count| in_group(id, |group, index| group.granted &= !bits(index, count));
     if first & IN_GROUP == 0 {
         for index in 0..count {

@@ -351,6 +351,11 @@ impl Batch<'_, '_> {
     /// Takes the oldest event.
     #[inline]
     fn take(&mut self) -> Option<EventKind> {
+        if !self.socket.is_destroyed()
+            && let Some(message) = self.reader.take_message()
+        {
+            return Some(message);
+        }
         match self.next()? {
             Next::Event(event) => Some(event),
             Next::Messages(mut run) => {

@@ -146,10 +146,7 @@ impl Iterator for QueueReader<'_> {
     /// rest.
     #[inline]
     fn next(&mut self) -> Option<QueuedEvent> {
-        if self.events.is_empty() {
-            let mut queued = lock(&self.queue.queued);
-            std::mem::swap(&mut *self.events, &mut queued.events);
-        }
+        self.fill();
         let entry = self.events.pop_front()?;
         if !matches!(entry, QueuedEvent::Messages(_)) {
             self.count_taken(entry.charge());
@@ -159,6 +156,28 @@ impl Iterator for QueueReader<'_> {
 }
 
 impl QueueReader<'_> {
+    #[inline]
+    fn fill(&mut self) {
+        if self.events.is_empty() {
+            let mut queued = lock(&self.queue.queued);
+            std::mem::swap(&mut *self.events, &mut queued.events);
+        }
+    }
+
+    /// Takes the oldest event if it is a message of a run, which stays in its place.
+    #[inline]
+    pub fn take_message(&mut self) -> Option<EventKind> {
+        self.fill();
+        let Some(QueuedEvent::Messages(run)) = self.events.front_mut() else { return None };
+        let range = run.first()?;
+        let message = run.take_first(range);
+        if run.is_empty() {
+            self.events.pop_front();
+        }
+        self.count_taken(range.charge());
+        Some(message)
+    }
+
     pub fn put_back(&mut self, run: MessageRun) {
         if !run.is_empty() {
             self.events.push_front(QueuedEvent::Messages(run));
