@@ -68,6 +68,8 @@ Tests
   bench [--runs N] [--keep] [WORD...]
                      compares Framewire with other libraries; --show prints the last results, --svg FILE
                      draws them
+  bench unity|c++ [--runs N] [WORD...]
+                     compares a binding with its alternatives
 
 Generated files
   header [--check]   writes include/framewire.h, or compares it

@@ -60,7 +60,7 @@ fn managed() -> Outcome<(Vec<Client>, Vec<String>)> {
     compile("ClientWebSocketBench", "benches/peers/ClientWebSocketBench.cs", &[])?;
 
     let mut left_out = Vec::new();
-    let mut runtimes = vec![Runtime { name: "Mono", program: "mono".into(), openssl: None }];
+    let mut runtimes = vec![Runtime { name: "Mono", program: "mono".into(), slowness: 50, openssl: None }];
     match core_clr() {
         Ok(runtime) => runtimes.push(runtime),
         Err(problem) => left_out.push(format!("CoreCLR: {problem}")),
@@ -73,9 +73,8 @@ fn managed() -> Outcome<(Vec<Client>, Vec<String>)> {
             variant: (*handler).into(),
             ..runtime.client(&format!("framewire {handler}"), &framewire, &library)
         }));
-        // Takes a hundred times as long.
         let peer = runtime.client("ClientWebSocket", &folder.join("ClientWebSocketBench.exe"), &library);
-        clients.push(Client { slowness: 50, ..peer });
+        clients.push(Client { slowness: runtime.slowness, ..peer });
     }
     Ok((clients, left_out))
 }
@@ -83,6 +82,8 @@ fn managed() -> Outcome<(Vec<Client>, Vec<String>)> {
 struct Runtime {
     name: &'static str,
     program: PathBuf,
+    /// How many times as long as Framewire `ClientWebSocket` takes in it.
+    slowness: u64,
     /// The folders of OpenSSL 1.1, which CoreCLR 3.1 needs for `ClientWebSocket`.
     openssl: Option<String>,
 }
@@ -134,5 +135,5 @@ fn core_clr() -> Outcome<Runtime> {
         }
     }
     let openssl = format!("{}:{}", links.display(), bundled.display());
-    Ok(Runtime { name: "CoreCLR", program, openssl: Some(openssl) })
+    Ok(Runtime { name: "CoreCLR", program, slowness: 5, openssl: Some(openssl) })
 }
