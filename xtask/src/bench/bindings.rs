@@ -10,6 +10,9 @@ use crate::python;
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 use crate::unity;
 
+/// Clients, and the reasons for those that cannot be built.
+type Built = Outcome<(Vec<Client>, Vec<String>)>;
+
 /// A comparison with its own clients and results.
 pub struct Binding {
     /// Its name on the command line.
@@ -17,8 +20,7 @@ pub struct Binding {
     /// The file name of the results.
     pub results: &'static str,
     pub tests: &'static [&'static str],
-    /// Returns the clients, and the reasons for those that cannot be built.
-    pub build: fn() -> Outcome<(Vec<Client>, Vec<String>)>,
+    pub build: fn() -> Built,
 }
 
 const TESTS: &[&str] = &["echo", "recv-128", "recv-1k", "send-128", "send-1k"];
@@ -32,7 +34,7 @@ pub fn find(word: &str) -> Option<&'static Binding> {
     BINDINGS.iter().find(|binding| binding.word == word)
 }
 
-fn cpp() -> Outcome<(Vec<Client>, Vec<String>)> {
+fn cpp() -> Built {
     build::for_counts()?;
     let (library, folder) = (c::library(Build::Release)?, scratch("bench")?);
     let (program, script) = (folder.join("framewire-cpp"), folder.join("bench.o"));
@@ -51,7 +53,7 @@ fn cpp() -> Outcome<(Vec<Client>, Vec<String>)> {
 /// The variants of benches/unity/FramewireBench.cs.
 const HANDLERS: &[&str] = &["no-alloc", "no-alloc-budget", "no-copy", "array"];
 
-fn managed() -> Outcome<(Vec<Client>, Vec<String>)> {
+fn managed() -> Built {
     ensure("mcs", &["mono-mcs", "mono-runtime", "libmono-system-core4.0-cil"])?;
     build::for_counts()?;
     let folder = scratch("bench")?;
