@@ -1183,7 +1183,7 @@ FW_API bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
-///   for the first message: it is lost and its connection dropped.
+///   for the first messages. Those, at most 32, are lost and their connection is dropped.
 /// \since 0.2.0
 FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 
@@ -1192,7 +1192,8 @@ FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL or an invalid handle, and
-///   when allocation fails for the first message: it is lost and its connection dropped.
+///   when allocation fails for the first messages. Those, at most 32, are lost and their connection
+///   is dropped.
 /// \since 0.2.0
 FW_API size_t fw_socket_next_events(struct fw_socket socket, struct fw_event *out, size_t count);
 

@@ -177,7 +177,7 @@ pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_ev
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
-///   for the first message: it is lost and its connection dropped.
+///   for the first messages. Those, at most 32, are lost and their connection is dropped.
 /// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usize {
@@ -196,7 +196,8 @@ pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usi
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL or an invalid handle, and
-///   when allocation fails for the first message: it is lost and its connection dropped.
+///   when allocation fails for the first messages. Those, at most 32, are lost and their connection
+///   is dropped.
 /// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_next_events(socket: fw_socket, out: *mut fw_event, count: usize) -> usize {

@@ -1091,8 +1091,7 @@ struct CallbackSet {
         functions.binary = binary ? on_binary : nullptr;
         functions.binary_no_alloc = binary_no_alloc ? on_binary_no_alloc : nullptr;
         functions.incomplete_frame = incomplete_frame ? on_incomplete_frame : nullptr;
-        functions.internal_request_created =
-            internal_request_created ? on_internal_request_created : nullptr;
+        functions.internal_request_created = internal_request_created ? on_internal_request_created : nullptr;
         functions.pong = pong ? on_pong : nullptr;
         functions.reconnecting = reconnecting ? on_reconnecting : nullptr;
         functions.closed = closed ? on_closed : nullptr;

@@ -30,7 +30,11 @@ namespace Framewire.Native
         /// </summary>
         ~EventBatch()
         {
-            Discard();
+            // All, because the thread may have been aborted before it counted them. Released ones are zero.
+            fixed (fw_event* events = Events)
+            {
+                FramewireNative.fw_events_release(events, (UIntPtr)(uint)Capacity);
+            }
         }
 
         /// <summary>The number of events that were taken and not delivered.</summary>
