@@ -195,7 +195,8 @@ namespace Framewire
                     while (left > 0 && batch.Fill(events, left))
                     {
                         int first = batch.Next;
-                        bool isLate = DeliverUntil(batch, events, Math.Min(batch.Count, first + left), end);
+                        int until = first + Math.Min(batch.Count - first, left);
+                        bool isLate = DeliverUntil(batch, events, until, end);
                         left -= batch.Next - first;
                         if (isLate)
                         {

@@ -32,6 +32,28 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void EventLimitsHoldWithinAndAcrossBatches()
+        {
+            using (var socket = new RecordingSocket(Server.Plain("/count?n=300&size=20")))
+            {
+                socket.Socket.Open();
+                Queue.WaitForPending(302);
+                // A budget of time leaves most of a batch.
+                int taken = WebSocket.DispatchAll(0, 1);
+                foreach (int limit in new[] { 1, 10, 63, 64, 65 })
+                {
+                    Assert.AreEqual(limit, WebSocket.DispatchAll(limit, 0));
+                    taken += limit;
+                    Assert.AreEqual(taken, socket.Events.Count);
+                    Assert.AreEqual(302 - taken, WebSocket.Pending);
+                }
+                taken += WebSocket.DispatchAll(0, 1);
+                Assert.AreEqual(302 - taken, WebSocket.DispatchAll(int.MaxValue, 0));
+                Assert.IsTrue(socket.Ended);
+            }
+        }
+
+        [Test]
         public void DisposeInTheMiddleOfABatchSkipsTheRest()
         {
             var disposed = new WebSocket(Server.Plain("/count?n=40&size=20"));
