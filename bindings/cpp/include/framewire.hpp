@@ -1234,7 +1234,11 @@ public:
     /// Returns a non-owning handle.
     SocketRef ref() const noexcept { return *this; }
 
-    // Callbacks. Each has a function here, so fw_callbacks_init and fw_socket_set_callbacks are not needed.
+    // Callbacks. All are set with fw_socket_set_callbacks, which replaces the whole set when one changes. The
+    // functions for single callbacks are not needed: fw_socket_on_open, fw_socket_on_text,
+    // fw_socket_on_text_segment, fw_socket_on_binary, fw_socket_on_binary_no_alloc,
+    // fw_socket_on_incomplete_frame, fw_socket_on_internal_request_created, fw_socket_on_pong,
+    // fw_socket_on_reconnecting, fw_socket_on_closed and fw_socket_on_error.
 
     /// Sets the callback for an open connection.
     Result<void> on_open(std::function<void(SocketRef)> callback)
