@@ -568,6 +568,14 @@ typedef struct fw_callbacks {
     fw_reconnecting_fn reconnecting;         ///< See fw_socket_on_reconnecting.
     fw_closed_fn closed;                     ///< See fw_socket_on_closed.
     fw_error_fn error;                       ///< See fw_socket_on_error.
+    fw_finalizer_fn released;                ///< Called once with user_data when none of these
+                                             ///< callbacks is running and none will: after
+                                             ///< fw_socket_set_callbacks was called again or the
+                                             ///< socket was destroyed, before its finalizer. Runs
+                                             ///< on any thread, as soon as the last user of the set
+                                             ///< has noticed: in worker mode with the next event.
+                                             ///< Not called if fw_socket_set_callbacks fails. NULL
+                                             ///< by default.
 } fw_callbacks;
 
 /// An event taken from the event queue.
@@ -1188,7 +1196,7 @@ FW_API bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
-///   for the first message: it is lost and its connection dropped.
+///   for the first messages. Those, at most 32, are lost and their connection is dropped.
 /// \since 0.2.0
 FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 
@@ -1197,7 +1205,8 @@ FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL or an invalid handle, and
-///   when allocation fails for the first message: it is lost and its connection dropped.
+///   when allocation fails for the first messages. Those, at most 32, are lost and their connection
+///   is dropped.
 /// \since 0.2.0
 FW_API size_t fw_socket_next_events(struct fw_socket socket, struct fw_event *out, size_t count);
 

@@ -15,18 +15,28 @@ pub use library::{
 pub use tls::Tls;
 
 #[cfg(feature = "capi")]
+pub(crate) use self::library::take_events;
+#[cfg(feature = "capi")]
 pub(crate) use crate::buffer::lease;
 pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, trim as pool_trim};
 pub use crate::engine::library::Config;
+#[cfg(feature = "capi")]
+pub(crate) use crate::engine::shared::callbacks::Inside;
 pub use crate::engine::shared::counters::Stats;
 pub use crate::engine::shared::delivery::Event;
+#[cfg(feature = "capi")]
+pub(crate) use crate::engine::shared::delivery::Taken;
 pub use crate::engine::shared::event::{EventKind, EventType, Frame};
+#[cfg(feature = "capi")]
+pub(crate) use crate::engine::shared::message_run::TakeMessages;
 pub use crate::engine::shared::request::Request;
 pub use crate::engine::shared::socket::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
     Socket,
 };
 pub use crate::engine::shared::state::{Dispatch, HttpVersion, State};
+#[cfg(feature = "capi")]
+pub(crate) use crate::handles::nth as nth_handle;
 pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;

@@ -23,6 +23,16 @@ statics! {
 /// The number of generations that a table reserves at a time.
 const RESERVED: u64 = 256;
 
+/// The most handles that one value can have.
+pub const MAX_HANDLES: usize = 32;
+
+const _: () = assert!(MAX_HANDLES as u64 <= RESERVED);
+
+/// Returns a handle of a value with several, from its first.
+pub fn nth(first: u64, index: usize) -> u64 {
+    first + ((index as u64) << SLOT_BITS)
+}
+
 /// No slot or no memory is left for another handle.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exhausted;
@@ -65,6 +75,16 @@ impl<T> Handles<T> {
 
     /// Inserts a value that is created from its own handle.
     pub fn insert_with(&self, make: impl FnOnce(u64) -> T) -> Result<u64, Exhausted> {
+        self.insert_for(1, make)
+    }
+
+    /// Inserts one value with `count` handles, and returns the first; [`nth`] returns the others. At most
+    /// [`MAX_HANDLES`].
+    pub fn insert_many(&self, count: usize, value: T) -> Result<u64, Exhausted> {
+        self.insert_for(count as u64, |_| value)
+    }
+
+    fn insert_for(&self, count: u64, make: impl FnOnce(u64) -> T) -> Result<u64, Exhausted> {
         let mut slots = self.lock();
         let slot = match slots.first_free {
             NO_SLOT => slots.entries.len(),
@@ -76,7 +96,7 @@ impl<T> Handles<T> {
         if slot == slots.entries.len() {
             slots.entries.try_reserve(1).map_err(|_| Exhausted)?;
         }
-        let id = (slots.next_generation() << SLOT_BITS) | slot as u64;
+        let id = (slots.next_generations(count) << SLOT_BITS) | slot as u64;
         // Called before the table changes, as it may panic.
         let value = make(id);
         let taken = Entry::Taken { id, value };
@@ -114,14 +134,41 @@ impl<T> Handles<T> {
 
     /// Runs `access` on the value and removes it, under the same lock, if `access` returns true.
     pub fn remove_if<R>(&self, id: u64, access: impl FnOnce(&mut T) -> (R, bool)) -> Option<(R, Option<T>)> {
+        self.remove_entry(id, |taken, _| (taken == id).then_some(0), |value, _| access(value))
+    }
+
+    /// As [`remove_if`](Self::remove_if), for a value with as many handles as `count` returns; `access` is
+    /// also passed the index of this one.
+    #[inline]
+    pub fn remove_one_of<R>(
+        &self,
+        id: u64,
+        count: impl FnOnce(&T) -> usize,
+        access: impl FnOnce(&mut T, usize) -> (R, bool),
+    ) -> Option<(R, Option<T>)> {
+        // Handles of one slot differ in their generations only.
+        let index = |first, value: &T| {
+            let index = (u64::checked_sub(id, first)? >> SLOT_BITS) as usize;
+            (index < count(value)).then_some(index)
+        };
+        self.remove_entry(id, index, access)
+    }
+
+    /// `index_of` returns the index of the handle among those of an entry, if it is one of them.
+    #[inline]
+    fn remove_entry<R>(
+        &self,
+        id: u64,
+        index_of: impl FnOnce(u64, &T) -> Option<usize>,
+        access: impl FnOnce(&mut T, usize) -> (R, bool),
+    ) -> Option<(R, Option<T>)> {
         let mut slots = self.lock();
         let slot = (id & SLOT_MASK) as usize;
-        let result = match slots.entries.get_mut(slot) {
-            Some(Entry::Taken { id: taken, value }) if *taken == id => match access(value) {
-                (result, false) => return Some((result, None)),
-                (result, true) => result,
-            },
-            _ => return None,
+        let Some(Entry::Taken { id: first, value }) = slots.entries.get_mut(slot) else { return None };
+        let index = index_of(*first, value)?;
+        let result = match access(value, index) {
+            (result, false) => return Some((result, None)),
+            (result, true) => result,
         };
         let next = slots.first_free;
         let removed = std::mem::replace(&mut slots.entries[slot], Entry::Free { next });
@@ -153,6 +200,16 @@ impl<T> Handles<T> {
         self.lock().occupied
     }
 
+    /// Adds up a number over all values, with the lock held.
+    pub fn sum(&self, of: impl Fn(&T) -> usize) -> usize {
+        let slots = self.lock();
+        let taken = slots.entries.iter().filter_map(|entry| match entry {
+            Entry::Taken { value, .. } => Some(of(value)),
+            Entry::Free { .. } => None,
+        });
+        taken.sum()
+    }
+
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -166,12 +223,15 @@ impl<T> Handles<T> {
 }
 
 impl<T> Slots<T> {
-    fn next_generation(&mut self) -> u64 {
-        self.reserved.next().unwrap_or_else(|| {
+    /// The first of `count` consecutive generations.
+    fn next_generations(&mut self, count: u64) -> u64 {
+        if self.reserved.end - self.reserved.start < count {
             let first = NEXT_GENERATION.fetch_add(RESERVED, Ordering::Relaxed);
-            self.reserved = first + 1..first + RESERVED;
-            first
-        })
+            self.reserved = first..first + RESERVED;
+        }
+        let first = self.reserved.start;
+        self.reserved.start += count;
+        first
     }
 
     /// Frees the memory of a large table when it is empty. A small one keeps it, so that creating and
@@ -235,6 +295,29 @@ mod tests {
         let id = left.insert(1).unwrap();
         right.insert(2).unwrap();
         assert_eq!(right.get(id), None);
+    }
+
+    #[test]
+    fn each_handle_of_a_value_finds_it_until_removed() {
+        let table = Handles::new();
+        let before = table.insert(vec![]).unwrap();
+        let first = table.insert_many(3, vec![0; 3]).unwrap();
+        let after = table.insert(vec![]).unwrap();
+        let find = |id| table.remove_one_of(id, Vec::len, |_, index| (index, false)).map(|found| found.0);
+        for index in 0..3 {
+            assert_eq!(find(nth(first, index)), Some(index));
+        }
+        for wrong in [nth(first, 3), before, after, nth(before, 1), 0, u64::MAX] {
+            assert_eq!(find(wrong), None);
+        }
+        assert_eq!(table.sum(Vec::len), 3);
+        assert!(table.remove_one_of(nth(first, 2), Vec::len, |_, _| ((), true)).unwrap().1.is_some());
+        assert_eq!(find(first), None);
+        let next = table.insert_many(MAX_HANDLES, vec![0; MAX_HANDLES]).unwrap();
+        assert_eq!(next & SLOT_MASK, first & SLOT_MASK, "the slot is reused");
+        for stale in 0..3 {
+            assert_eq!(find(nth(first, stale)), None);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-/* Framewire through its C ABI. --variant worker (the default), poll or pull selects the delivery mode. */
+/* Framewire through its C ABI. --variant worker (the default), poll, pull or batch selects the delivery mode;
+ * pull takes events one by one, batch takes several at once. */
 
 #include "bench.h"
 #include "framewire.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum delivery { WORKER, POLL, PULL };
+enum delivery { WORKER, POLL, PULL, BATCH };
 static enum delivery delivery;
 static fw_tls tls;
 /* Mode connect: counts an open connection. */
@@ -83,28 +84,44 @@ static void on_error(fw_socket socket, const fw_error *error, void *user_data)
     exit(1);
 }
 
+static void handle(const fw_event *event)
+{
+    const uint8_t *bytes = event->payload.data ? event->payload.data + event->payload.offset : NULL;
+    switch (event->type) {
+    case FW_EVENT_OPEN:
+        on_open(event->socket, NULL);
+        break;
+    case FW_EVENT_TEXT:
+        on_text(event->socket, (const char *)bytes, event->payload.count, NULL);
+        break;
+    case FW_EVENT_BINARY:
+        on_binary(event->socket, bytes, event->payload.count, NULL);
+        break;
+    case FW_EVENT_ERROR:
+        on_error(event->socket, &event->error, NULL);
+        break;
+    default:
+        break;
+    }
+}
+
 static void pull(void)
 {
     fw_event event;
     while (!bench.done && fw_next_event(&event)) {
-        const uint8_t *bytes = event.payload.data ? event.payload.data + event.payload.offset : NULL;
-        switch (event.type) {
-        case FW_EVENT_OPEN:
-            on_open(event.socket, NULL);
-            break;
-        case FW_EVENT_TEXT:
-            on_text(event.socket, (const char *)bytes, event.payload.count, NULL);
-            break;
-        case FW_EVENT_BINARY:
-            on_binary(event.socket, bytes, event.payload.count, NULL);
-            break;
-        case FW_EVENT_ERROR:
-            on_error(event.socket, &event.error, NULL);
-            break;
-        default:
-            break;
-        }
+        handle(&event);
         fw_event_release(&event);
+    }
+}
+
+static void pull_batches(void)
+{
+    static fw_event events[64];
+    size_t taken, i;
+    while (!bench.done && (taken = fw_next_events(events, 64)) > 0) {
+        for (i = 0; i < taken; i++)
+            handle(&events[i]);
+        fw_events_release(events, taken);
     }
 }
 
@@ -115,8 +132,10 @@ static void turn(void)
         return;
     if (delivery == POLL)
         fw_poll(0, 0);
-    else
+    else if (delivery == PULL)
         pull();
+    else
+        pull_batches();
 }
 
 static void run(void)
@@ -135,7 +154,7 @@ static fw_socket open_one(void)
     if (bench.tls)
         must(fw_socket_set_tls(socket, tls));
     must(fw_socket_set_dispatch(socket, delivery == WORKER ? FW_DISPATCH_WORKER : FW_DISPATCH_POLL));
-    if (delivery != PULL) {
+    if (delivery == WORKER || delivery == POLL) {
         must(fw_socket_on_open(socket, on_open, NULL));
         must(fw_socket_on_text(socket, on_text, NULL));
         must(fw_socket_on_binary(socket, on_binary, NULL));
@@ -194,7 +213,10 @@ int main(int argc, char **argv)
     uint64_t i;
     fw_config config;
     bench_parse("framewire", argc, argv);
-    delivery = !strcmp(bench.variant, "poll") ? POLL : !strcmp(bench.variant, "pull") ? PULL : WORKER;
+    delivery = !strcmp(bench.variant, "poll")    ? POLL
+               : !strcmp(bench.variant, "pull")  ? PULL
+               : !strcmp(bench.variant, "batch") ? BATCH
+                                                 : WORKER;
     sem_init(&is_open, 0, 0);
     fw_config_init(&config, sizeof config);
     must(fw_init(&config));

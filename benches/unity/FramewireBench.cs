@@ -18,7 +18,7 @@ internal static unsafe class FramewireBench
     private static int s_size = 128;
     private static long s_count = 10000, s_warm = -1, s_round;
     private static long s_seen, s_toSend, s_sendRound;
-    private static bool s_done, s_isOpen;
+    private static bool s_done, s_isOpen, s_isReceiving;
     private static int s_budget;
     private static byte[] s_payload;
     private static WebSocket s_socket;
@@ -26,7 +26,7 @@ internal static unsafe class FramewireBench
     private static readonly List<long> s_times = new List<long>();
     private static readonly long[] s_usage = new long[32];
     private static readonly Func<long> s_allocatedByThread = FindCounter();
-    private static long s_wall, s_cpu, s_user, s_allocated, s_since;
+    private static long s_wall, s_cpu, s_user, s_allocated, s_since, s_nativeCalls;
     private static int s_collections;
 
     [DllImport("libc", CallingConvention = CallingConvention.Cdecl)]
@@ -41,6 +41,7 @@ internal static unsafe class FramewireBench
     {
         s_allocated += sign * (s_allocatedByThread == null ? 0 : s_allocatedByThread());
         s_collections += sign * GC.CollectionCount(0);
+        s_nativeCalls += sign * Framewire.Native.EventBatch.NativeCalls;
         s_wall += sign * Now();
         fixed (long* usage = s_usage)
         {
@@ -133,7 +134,7 @@ internal static unsafe class FramewireBench
     private static void Received(int length)
     {
         s_seen++;
-        if (s_mode == "recv")
+        if (s_isReceiving)
         {
             if (length != s_size)
             {
@@ -256,6 +257,7 @@ internal static unsafe class FramewireBench
     private static void Parse(string[] arguments)
     {
         s_mode = arguments[0];
+        s_isReceiving = s_mode == "recv";
         for (int i = 2; i + 1 < arguments.Length; i += 2)
         {
             string value = arguments[i + 1];
@@ -307,8 +309,9 @@ internal static unsafe class FramewireBench
         Console.WriteLine(
             "{{\"client\":\"framewire\",\"variant\":\"{0}\",\"mode\":\"{1}\",\"tls\":0,\"size\":{2},\"count\":{3},"
             + "\"connections\":1,\"wall_ns\":{4},\"cpu_ns\":{5},\"user_ns\":{6},\"managed_bytes\":{7},"
-            + "\"collections\":{8},\"p50_ns\":{9},\"p99_ns\":{10},\"p999_ns\":{11},\"max_ns\":{12}}}",
-            s_variant, s_mode, s_size, s_count, s_wall, s_cpu, s_user, s_allocated, s_collections,
+            + "\"collections\":{8},\"native_calls\":{9},\"p50_ns\":{10},\"p99_ns\":{11},\"p999_ns\":{12},"
+            + "\"max_ns\":{13}}}",
+            s_variant, s_mode, s_size, s_count, s_wall, s_cpu, s_user, s_allocated, s_collections, s_nativeCalls,
             Percentile(0.5), Percentile(0.99), Percentile(0.999), Percentile(1));
         WebSocket.Shutdown(2000);
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::library::{self, Config};
-use crate::engine::shared::delivery::{self, Event};
+use crate::engine::shared::delivery::{self, Event, Taken};
+use crate::engine::shared::event::EventKind;
 use crate::engine::shared::inbox::NetworkChange;
 use crate::engine::shared::ready_list;
+use crate::engine::shared::socket::Socket;
 use crate::error::CallError;
 use crate::fault;
 use crate::logging::{self, LogFn, LogLevel};
@@ -72,10 +74,33 @@ pub fn next_event() -> Option<Event> {
 /// Takes up to `at_most` events in the order of [`next_event`] and passes each to `put`, until that returns
 /// false. Returns how many it took.
 pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
+    take_events(at_most, &mut |socket, taken| {
+        pass_on(taken, &mut |kind| put(Event { socket: socket.clone(), kind }))
+    })
+}
+
+/// As [`next_events`], with consecutive messages of one block together.
+pub(crate) fn take_events(at_most: usize, put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool) -> usize {
     if ready_list::idle() {
         return 0;
     }
     library::ready_list().map_or(0, |ready_list| delivery::next_events(&ready_list, at_most, put))
+}
+
+/// Passes events on one by one.
+#[inline]
+pub(super) fn pass_on(taken: Taken<'_>, put: &mut impl FnMut(EventKind) -> bool) -> bool {
+    match taken {
+        Taken::Event(kind) => put(kind),
+        Taken::Messages(messages) => {
+            while let Some(message) = messages.take() {
+                if !put(message) {
+                    return false;
+                }
+            }
+            true
+        }
+    }
 }
 
 /// Notifies the library that the network may have changed, for example from Wi-Fi to mobile data.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::library::pass_on;
 use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
-use crate::engine::shared::delivery::{self, Event};
+use crate::engine::shared::delivery::{self, Event, Taken};
 use crate::engine::shared::event::{EventKind, EventType};
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{
@@ -283,11 +284,9 @@ impl Socket {
         at_most: usize,
         put: &mut dyn FnMut(Event) -> bool,
     ) -> Result<usize, CallError> {
-        self.check_not_destroyed()?;
-        if ready_list::idle() {
-            return Ok(0);
-        }
-        Ok(delivery::next_events_of(&self.0, at_most, &mut |kind| put(Event { socket: self.clone(), kind })))
+        self.take_events(at_most, &mut |socket, taken| {
+            pass_on(taken, &mut |kind| put(Event { socket: socket.clone(), kind }))
+        })
     }
 
     /// Takes several events like [`next_events`](Socket::next_events), without a handle in each.
@@ -296,11 +295,20 @@ impl Socket {
         at_most: usize,
         mut put: impl FnMut(EventKind) -> bool,
     ) -> Result<usize, CallError> {
+        self.take_events(at_most, &mut |_, taken| pass_on(taken, &mut put))
+    }
+
+    /// As [`next_events`](Socket::next_events), with consecutive messages of one block together.
+    pub(crate) fn take_events(
+        &self,
+        at_most: usize,
+        put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
+    ) -> Result<usize, CallError> {
         self.check_not_destroyed()?;
         if ready_list::idle() {
             return Ok(0);
         }
-        Ok(delivery::next_events_of(&self.0, at_most, &mut put))
+        Ok(delivery::next_events_of(self, at_most, put))
     }
 
     /// Sets a number that [`user_data`](Socket::user_data) returns, for example an index into your own table.

@@ -1,15 +1,17 @@
 //! Sets all callbacks of a socket in one call.
 
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::pointer;
+use super::args::{UserData, pointer};
 use super::callback_types::*;
 use super::closures;
 use super::guard::guard;
 use super::result::fw_result;
 use super::sized::{self, sized};
-use super::socket::fw_socket;
-use crate::client::Callbacks;
+use super::socket::{fw_finalizer_fn, fw_socket};
+use crate::client::{Callbacks, Inside};
 
 /// All callbacks of a socket, for fw_socket_set_callbacks.
 ///
@@ -41,6 +43,30 @@ pub struct fw_callbacks {
     pub closed: fw_closed_fn,
     /// See fw_socket_on_error.
     pub error: fw_error_fn,
+    /// Called once with user_data when none of these callbacks is running and none will: after
+    /// fw_socket_set_callbacks was called again or the socket was destroyed, before its finalizer.
+    /// Runs on any thread, as soon as the last user of the set has noticed: in worker mode with the
+    /// next event. Not called if fw_socket_set_callbacks fails. NULL by default.
+    pub released: fw_finalizer_fn,
+}
+
+/// Calls [`fw_callbacks::released`] when it is dropped.
+struct Owner {
+    released: fw_finalizer_fn,
+    user_data: UserData,
+    is_set: AtomicBool,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(released) = self.released
+            && *self.is_set.get_mut()
+        {
+            let _inside = Inside::enter();
+            // SAFETY: the header requires that it may be called once, on any thread.
+            unsafe { released(self.user_data.get()) }
+        }
+    }
 }
 
 const DEFAULTS: fw_callbacks = fw_callbacks {
@@ -56,6 +82,7 @@ const DEFAULTS: fw_callbacks = fw_callbacks {
     reconnecting: None,
     closed: None,
     error: None,
+    released: None,
 };
 
 sized!(
@@ -72,6 +99,7 @@ sized!(
         reconnecting,
         closed,
         error,
+        released,
     },
     DEFAULTS
 );
@@ -110,7 +138,12 @@ pub unsafe extern "C" fn fw_socket_set_callbacks(
         let callbacks = pointer(callbacks.cast_mut(), "callbacks")?;
         // SAFETY: the caller promises a struct of its struct_size.
         let callbacks = unsafe { sized::read(callbacks) }?;
-        socket.set_callbacks(Callbacks {
+        let owner = Arc::new(Owner {
+            released: callbacks.released,
+            user_data: UserData::new(user_data),
+            is_set: AtomicBool::new(true),
+        });
+        let done = socket.set_callbacks(Callbacks {
             open: closures::open(callbacks.open, user_data),
             text: closures::text(callbacks.text, user_data),
             text_segment: closures::text_segment(callbacks.text_segment, user_data),
@@ -122,6 +155,9 @@ pub unsafe extern "C" fn fw_socket_set_callbacks(
             reconnecting: closures::reconnecting(callbacks.reconnecting, user_data),
             closed: closures::closed(callbacks.closed, user_data),
             error: closures::error(callbacks.error, user_data),
-        })
+            owner: callbacks.released.is_some().then(|| owner.clone() as Arc<_>),
+        });
+        owner.is_set.store(done.is_ok(), Ordering::Relaxed);
+        done
     })
 }

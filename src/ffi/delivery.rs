@@ -5,12 +5,14 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::args::{Enumeration, bool_from_c, number, pointer};
+use super::buffers::fw_buffer;
 use super::event;
 use super::event_types::{fw_event, fw_event_type};
 use super::guard::{guard, guard_or};
+use super::request::fw_request;
 use super::result::fw_result;
 use super::socket::fw_socket;
-use crate::client::{self, Dispatch, Event, EventType};
+use crate::client::{self, Dispatch, Event, EventType, Socket, Taken};
 use crate::error::CallError;
 
 /// Where the callbacks of a socket run.
@@ -175,7 +177,7 @@ pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_ev
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
-///   for the first message: it is lost and its connection dropped.
+///   for the first messages. Those, at most 32, are lost and their connection is dropped.
 /// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usize {
@@ -183,7 +185,7 @@ pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usi
     // Counts the events taken before a failure: the caller has to release them.
     guard_or((), || {
         // SAFETY: as the caller promises.
-        unsafe { put_events(out, count, &mut taken, |put| Ok(client::next_events(count, put))) }
+        unsafe { put_events(out, count, &mut taken, |put| Ok(client::take_events(count, put))) }
     });
     taken
 }
@@ -194,7 +196,8 @@ pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usi
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL or an invalid handle, and
-///   when allocation fails for the first message: it is lost and its connection dropped.
+///   when allocation fails for the first messages. Those, at most 32, are lost and their connection
+///   is dropped.
 /// \since 0.2.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_next_events(socket: fw_socket, out: *mut fw_event, count: usize) -> usize {
@@ -202,7 +205,7 @@ pub unsafe extern "C" fn fw_socket_next_events(socket: fw_socket, out: *mut fw_e
     guard_or((), || {
         let socket = socket.get()?;
         // SAFETY: as the caller promises.
-        unsafe { put_events(out, count, &mut taken, |put| socket.next_events(count, put)) }
+        unsafe { put_events(out, count, &mut taken, |put| socket.take_events(count, put)) }
     });
     taken
 }
@@ -216,10 +219,8 @@ pub unsafe extern "C" fn fw_socket_next_events(socket: fw_socket, out: *mut fw_e
 pub unsafe extern "C" fn fw_events_release(events: *mut fw_event, count: usize) {
     guard_or((), || {
         let events = array(events, count, "events")?;
-        for at in 0..count {
-            // SAFETY: the caller promises `count` events.
-            unsafe { fw_event_release(events.add(at)) };
-        }
+        // SAFETY: the caller promises `count` events.
+        event::release_several((0..count).map(|at| unsafe { take_owned(events.add(at)) }));
         Ok(())
     });
 }
@@ -235,14 +236,25 @@ pub unsafe extern "C" fn fw_events_release(events: *mut fw_event, count: usize) 
 pub unsafe extern "C" fn fw_event_release(event: *mut fw_event) {
     guard_or((), || {
         let event = pointer(event, "event")?.as_ptr();
-        // Reads only ids, which may hold any value; the other fields may hold invalid bits.
         // SAFETY: not NULL and aligned; the caller promises an event that it may write.
-        let (payload, request) = unsafe { ((*event).payload.buffer, (*event).request) };
-        // SAFETY: as above.
-        unsafe { event.write(fw_event::NONE) };
+        let (payload, request) = unsafe { take_owned(event) };
         event::release(payload, request);
         Ok(())
     });
+}
+
+/// Returns what an event owns, and zeroes it.
+///
+/// # Safety
+/// It can be read and written.
+#[inline]
+unsafe fn take_owned(event: *mut fw_event) -> (fw_buffer, fw_request) {
+    // Reads only ids, which may hold any value; the other fields may hold invalid bits.
+    // SAFETY: as the caller promises.
+    let owned = unsafe { ((*event).payload.buffer, (*event).request) };
+    // SAFETY: as above.
+    unsafe { event.write(fw_event::NONE) };
+    owned
 }
 
 /// Writes events to an array of the caller, until one cannot be converted.
@@ -253,17 +265,14 @@ unsafe fn put_events(
     out: *mut fw_event,
     count: usize,
     taken: &mut usize,
-    take: impl FnOnce(&mut dyn FnMut(Event) -> bool) -> Result<usize, CallError>,
+    take: impl FnOnce(&mut dyn FnMut(&Socket, Taken<'_>) -> bool) -> Result<usize, CallError>,
 ) -> Result<(), CallError> {
     let out = array(out, count, "out")?;
     let mut failed = Ok(());
-    take(&mut |event| {
-        match event::event_to_c(event) {
-            Ok(event) => {
-                // SAFETY: at most `count` are taken, and the caller promises room for them.
-                unsafe { out.add(*taken).write(event) };
-                *taken += 1;
-            }
+    take(&mut |socket, events| {
+        // SAFETY: at most `count` are taken, and the caller promises room for them.
+        match unsafe { event::taken_to_c(socket, events, out.add(*taken), count - *taken) } {
+            Ok(written) => *taken += written,
             Err(error) => failed = Err(error),
         }
         failed.is_ok()

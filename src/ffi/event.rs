@@ -18,8 +18,8 @@ use super::message::fw_opcode;
 use super::request::fw_request;
 use super::socket::fw_socket;
 use super::text::terminated;
-use crate::client::lease;
-use crate::client::{Event, EventKind, Request, Segment, Socket};
+use crate::client::{Event, EventKind, MessageType, Request, Segment, Socket};
+use crate::client::{TakeMessages, Taken, lease, nth_handle};
 use crate::error::{CallError, Error};
 use crate::logging::{self, LogLevel};
 
@@ -34,6 +34,82 @@ pub(super) fn event_to_c(event: Event) -> Result<fw_event, CallError> {
         socket.fault("the library panicked while it delivered an event, which is lost");
         resume_unwind(panic)
     })
+}
+
+/// Converts what was taken from the queue, and writes it to `out` for at most `room` events. Returns how many
+/// were written; if that is none, they are lost and the connection is dropped.
+///
+/// # Safety
+/// `room` events can be written to `out`, at least one.
+pub(super) unsafe fn taken_to_c(
+    socket: &Socket,
+    taken: Taken<'_>,
+    out: *mut fw_event,
+    room: usize,
+) -> Result<usize, CallError> {
+    let messages = match taken {
+        Taken::Event(kind) => {
+            // SAFETY: as the caller promises.
+            unsafe { out.write(event_to_c(Event { socket: socket.clone(), kind })?) };
+            return Ok(1);
+        }
+        Taken::Messages(messages) => messages,
+    };
+    // SAFETY: as the caller promises.
+    let convert = AssertUnwindSafe(|| unsafe { messages_to_c(socket, messages, out, room) });
+    catch_unwind(convert).unwrap_or_else(|panic| {
+        socket.fault("the library panicked while it delivered messages, which are lost");
+        resume_unwind(panic)
+    })
+}
+
+/// Writes messages that share one lease.
+///
+/// # Safety
+/// As [`taken_to_c`].
+unsafe fn messages_to_c(
+    socket: &Socket,
+    messages: &mut TakeMessages,
+    out: *mut fw_event,
+    room: usize,
+) -> Result<usize, CallError> {
+    let frames = messages.frames();
+    let mut ranges = [(0, 0); lease::MAX_GROUP];
+    let mut types = [MessageType::Binary; lease::MAX_GROUP];
+    let mut count = 0;
+    while count < room.min(lease::MAX_GROUP) {
+        let Some(message) = messages.next() else { break };
+        ranges[count] = (message.start as u32, message.end as u32);
+        types[count] = message.message_type;
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(0);
+    }
+    let leased = lease::create_group(frames, count, ranges);
+    let first = leased.inspect_err(|error| lost(socket, error))?;
+    let mut event = fw_event {
+        socket: fw_socket::from(socket),
+        user_data: std::ptr::with_exposed_provenance_mut(socket.user_data()),
+        is_first: 1,
+        is_final: 1,
+        ..fw_event::NONE
+    };
+    for (index, (&(start, end), message_type)) in ranges[..count].iter().zip(types).enumerate() {
+        (event.r#type, event.opcode) = match message_type {
+            MessageType::Text => (fw_event_type::FW_EVENT_TEXT, fw_opcode::FW_OPCODE_TEXT),
+            MessageType::Binary => (fw_event_type::FW_EVENT_BINARY, fw_opcode::FW_OPCODE_BINARY),
+        };
+        event.payload = fw_segment {
+            data: first.data,
+            offset: first.offset + (start - ranges[0].0) as usize,
+            count: (end - start) as usize,
+            buffer: fw_buffer { id: nth_handle(first.id, index) },
+        };
+        // SAFETY: the caller promises `room` events.
+        unsafe { out.add(index).write(event) };
+    }
+    Ok(count)
 }
 
 fn convert(socket: &Socket, kind: EventKind) -> Result<fw_event, CallError> {
@@ -104,9 +180,30 @@ fn set_error(event: &mut fw_event, error: &Error) {
 /// Releases what an event owns.
 pub(super) fn release(payload: fw_buffer, request: fw_request) {
     lease::end(payload.id);
-    if request.id == 0 {
-        return;
+    if request.id != 0 {
+        finish(request);
     }
+}
+
+/// Releases what several events own: `next` returns the payload and the request of each. Payloads that were
+/// leased together are released together.
+pub(super) fn release_several(next: impl Iterator<Item = (fw_buffer, fw_request)>) {
+    let (mut first, mut count) = (0, 0);
+    for (payload, request) in next {
+        if count > 0 && payload.id == nth_handle(first, count) {
+            count += 1;
+        } else {
+            lease::end_several(first, count);
+            (first, count) = (payload.id, 1);
+        }
+        if request.id != 0 {
+            finish(request);
+        }
+    }
+    lease::end_several(first, count);
+}
+
+fn finish(request: fw_request) {
     let mut requests = requests();
     let found = requests.iter().position(|owned| owned.id() == request.id);
     let request = found.map(|at| requests.swap_remove(at));
@@ -134,15 +231,18 @@ pub(super) fn with_segment(socket: &Socket, payload: &Segment, callback: impl Fn
 /// Leases a received segment. If the lease cannot be allocated the message is lost, and the connection
 /// is dropped rather than continued with a gap.
 fn segment_to_c(socket: &Socket, payload: Segment) -> Result<fw_segment, CallError> {
-    lease::create(payload).map(fw_segment::from).inspect_err(|error| {
-        logging::write(
-            LogLevel::Error,
-            socket.id(),
-            "",
-            format_args!("message lost and connection dropped: {error}"),
-        );
-        socket.fault("there was no memory to deliver a message, which is lost");
-    })
+    lease::create(payload).map(fw_segment::from).inspect_err(|error| lost(socket, error))
+}
+
+/// Messages could not be leased.
+fn lost(socket: &Socket, error: &CallError) {
+    logging::write(
+        LogLevel::Error,
+        socket.id(),
+        "",
+        format_args!("message lost and connection dropped: {error}"),
+    );
+    socket.fault("there was no memory to deliver a message, which is lost");
 }
 
 /// Copies a text into a payload, with a NUL after its end.

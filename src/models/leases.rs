@@ -3,6 +3,7 @@
 use super::{check, thread};
 use crate::buffer::lease::{self, Leased};
 use crate::buffer::{self, Segment};
+use crate::handles::nth;
 
 /// A lease without the raw pointer, which is not `Send`.
 #[derive(Clone, Copy)]
@@ -60,6 +61,29 @@ fn one_reference_is_released_once() {
         let taken = consumers.map(|consumer| consumer.join().unwrap());
         let released = releaser.join().unwrap();
         assert_eq!([taken[0], taken[1], released].iter().filter(|released| **released).count(), 1);
+        assert_no_leaks();
+    });
+}
+
+#[test]
+fn segments_of_a_group_are_released_separately() {
+    check(|| {
+        let mut ranges = [(0, 0); lease::MAX_GROUP];
+        (ranges[0], ranges[1]) = ((0, 3), (3, 6));
+        let first = lease::create_group(Segment::copy_of(b"onetwo").unwrap(), 2, ranges).unwrap();
+        let (one, data, offset) = (first.id, first.data as usize, first.offset);
+        let two = Lease { data, offset: offset + 3, count: 3, id: nth(one, 1) };
+        lease::retain(one).unwrap();
+        let library = thread::spawn(move || lease::end_several(one, 2));
+        let releaser = thread::spawn(move || lease::release(one).is_ok());
+        let keeper = thread::spawn(move || {
+            // Fails without effect if the library has ended it.
+            lease::retain(two.id).is_ok().then(|| take(two).unwrap().as_slice().to_vec())
+        });
+        library.join().unwrap();
+        assert!(releaser.join().unwrap());
+        assert!(keeper.join().unwrap().is_none_or(|bytes| bytes == b"two"));
+        assert!(lease::retain(one).is_err() && lease::retain(two.id).is_err());
         assert_no_leaks();
     });
 }

@@ -54,7 +54,7 @@ FIELD(fw_error, retriable, 16);
 FIELD(fw_error, message, 24);
 FIELD(fw_error, reserved, 32);
 
-SIZE(fw_callbacks, 96);
+SIZE(fw_callbacks, 104);
 FIELD(fw_callbacks, struct_size, 0);
 FIELD(fw_callbacks, open, 8);
 FIELD(fw_callbacks, text, 16);
@@ -67,6 +67,7 @@ FIELD(fw_callbacks, pong, 64);
 FIELD(fw_callbacks, reconnecting, 72);
 FIELD(fw_callbacks, closed, 80);
 FIELD(fw_callbacks, error, 88);
+FIELD(fw_callbacks, released, 96);
 
 SIZE(fw_event, 168);
 FIELD(fw_event, type, 0);

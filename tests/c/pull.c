@@ -150,6 +150,64 @@ static void batches_are_fair(const char *base)
         OK(fw_socket_destroy(sockets[i]));
 }
 
+/* Messages of a batch can be kept one by one, read, released and sent after the events are released. */
+static void messages_of_a_batch_can_be_kept(const char *base)
+{
+    enum { MESSAGES = 100 };
+    static fw_event events[MESSAGES + 2];
+    static fw_segment kept[MESSAGES];
+    fw_socket socket = socket_of(base, "count?n=100&size=32"), echo = socket_of(base, "");
+    size_t taken, i, count = 0;
+    fw_segment beyond;
+    fw_event event;
+
+    OK(fw_socket_open(socket));
+    WAIT_UNTIL(fw_pending() == MESSAGES + 2);
+    taken = fw_next_events(events, MESSAGES + 2);
+    CHECK(taken == MESSAGES + 2);
+    for (i = 0; i < taken; i++)
+        if (events[i].type == FW_EVENT_BINARY && count % 3 == 0) {
+            kept[count++] = events[i].payload;
+            OK(fw_segment_retain(events[i].payload));
+        } else if (events[i].type == FW_EVENT_BINARY) {
+            kept[count++] = events[i].payload;
+        }
+    CHECK(count == MESSAGES);
+    /* In two parts, and in another order than they were taken. */
+    fw_events_release(events + 7, taken - 7);
+    fw_events_release(events, taken);
+    for (i = 0; i < MESSAGES; i++) {
+        uint64_t number;
+        if (i % 3) {
+            CHECK(fw_segment_retain(kept[i]) == FW_RESULT_INVALID_HANDLE);
+            continue;
+        }
+        memcpy(&number, kept[i].data + kept[i].offset, sizeof number);
+        CHECK(number == i);
+        if (i == 33 || i == 66)
+            continue;
+        OK(fw_segment_release(kept[i]));
+        CHECK(fw_segment_release(kept[i]) == FW_RESULT_INVALID_HANDLE);
+    }
+
+    OK(fw_socket_open(echo));
+    WAIT_UNTIL(fw_socket_is_open(echo));
+    OK(fw_socket_send_binary_segment(echo, kept[33]));
+    CHECK(fw_socket_send_binary_segment(echo, kept[33]) == FW_RESULT_INVALID_HANDLE);
+    /* Bytes of another message; the reference is consumed. */
+    beyond = kept[66];
+    beyond.offset = kept[67].offset;
+    CHECK(fw_socket_send_binary_segment(echo, beyond) == FW_RESULT_INVALID_ARGUMENT);
+    CHECK(fw_segment_release(kept[66]) == FW_RESULT_INVALID_HANDLE);
+    while (fw_wait(10000) && fw_next_event(&event) && event.type != FW_EVENT_BINARY)
+        fw_event_release(&event);
+    CHECK(event.type == FW_EVENT_BINARY);
+    CHECK(event.payload.count == 32 && event.payload.data[event.payload.offset] == 33);
+    fw_event_release(&event);
+    OK(fw_socket_destroy(socket));
+    OK(fw_socket_destroy(echo));
+}
+
 /* Counts of zero and of more than fits into memory: no event is taken or lost. */
 static void invalid_counts(void)
 {
@@ -250,6 +308,7 @@ int main(int argc, char **argv)
     in_batches(argv[1], false);
     in_batches(argv[1], true);
     batches_are_fair(argv[1]);
+    messages_of_a_batch_can_be_kept(argv[1]);
     invalid_counts();
     fragments(argv[1]);
     pongs_and_kept_payloads(argv[1]);

@@ -39,7 +39,7 @@ static void on_closed(fw_socket socket, uint16_t code, const char *reason, size_
 
 /* Records the callbacks that were set in one call. */
 static struct {
-    atomic_int opens, closes;
+    atomic_int opens, closes, releases;
     char order[16];
     fw_segment text;
 } seen;
@@ -96,6 +96,12 @@ static void set_closed(fw_socket s, uint16_t code, const char *reason, size_t le
     seen.closes++;
 }
 
+static void set_released(void *u)
+{
+    CHECK(u == &seen);
+    seen.releases++;
+}
+
 /* Sets every callback in one call, in both dispatch modes, and receives a text message without a copy.
  * Setting NULL removes all. */
 static void all_callbacks_in_one_call(const char *url, fw_dispatch dispatch)
@@ -112,9 +118,12 @@ static void all_callbacks_in_one_call(const char *url, fw_dispatch dispatch)
     callbacks.binary = set_binary;
     callbacks.binary_no_alloc = set_binary_no_alloc;
     callbacks.closed = set_closed;
+    callbacks.released = set_released;
+    seen.releases = 0;
     OK(fw_socket_create(url, &socket));
     OK(fw_socket_set_dispatch(socket, dispatch));
     OK(fw_socket_set_callbacks(socket, &callbacks, &seen));
+    CHECK(seen.releases == 0);
     OK(fw_socket_open(socket));
     POLL_UNTIL(seen.closes == 1);
     CHECK(seen.opens == 1 && strcmp(seen.order, "tTbB") == 0);
@@ -123,12 +132,22 @@ static void all_callbacks_in_one_call(const char *url, fw_dispatch dispatch)
 
     fw_callbacks_init(&callbacks, sizeof callbacks);
     OK(fw_socket_set_callbacks(socket, &callbacks, NULL));
+    /* The connection has ended, so nothing uses the replaced callbacks any more. */
+    POLL_UNTIL(seen.releases == 1);
     OK(fw_socket_open(socket));
     POLL_UNTIL(fw_socket_is_open(socket));
     OK(fw_socket_close(socket, 1000, NULL));
     POLL_UNTIL(fw_socket_state(socket) == FW_STATE_CLOSED && fw_pending() == 0);
     CHECK(seen.opens == 1 && seen.closes == 1);
+
+    callbacks.released = set_released;
+    OK(fw_socket_set_callbacks(socket, &callbacks, &seen));
+    OK(fw_socket_set_callbacks(socket, &callbacks, &seen));
+    POLL_UNTIL(seen.releases == 2);
     OK(fw_socket_destroy(socket));
+    POLL_UNTIL(seen.releases == 3);
+    CHECK(fw_socket_set_callbacks(socket, &callbacks, &seen) == FW_RESULT_INVALID_HANDLE);
+    CHECK(seen.releases == 3);
 }
 
 int main(int argc, char **argv)

@@ -131,7 +131,7 @@ static const sized all[] = {
      {END(fw_callbacks, open), END(fw_callbacks, text), END(fw_callbacks, text_segment),
       END(fw_callbacks, binary), END(fw_callbacks, binary_no_alloc), END(fw_callbacks, incomplete_frame),
       END(fw_callbacks, internal_request_created), END(fw_callbacks, pong), END(fw_callbacks, reconnecting),
-      END(fw_callbacks, closed), END(fw_callbacks, error)}},
+      END(fw_callbacks, closed), END(fw_callbacks, error), END(fw_callbacks, released)}},
     {"fw_stats", sizeof(fw_stats), init_stats, use_stats, true, true, false,
      {END(fw_stats, bytes_sent), END(fw_stats, bytes_received), END(fw_stats, messages_sent),
       END(fw_stats, messages_received), END(fw_stats, frames_sent), END(fw_stats, frames_received),

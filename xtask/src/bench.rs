@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures Framewire, other libraries and the lower limit, in turns, so that other load affects
 //! all of them. benches/README.md explains the method.
 
+mod bindings;
 mod build;
 mod calls;
 pub mod counts;
@@ -12,7 +13,7 @@ mod scale;
 mod show;
 mod sizes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::build::Client;
 use self::measures::Test;
@@ -46,20 +47,26 @@ pub fn run(arguments: &[&str]) -> Outcome {
         ["sizes"] => return sizes::run_all(),
         _ => {}
     }
-    let plan = Plan::parse(arguments)?;
+    let mut plan = Plan::parse(arguments)?;
     if plan.words == [GODOT] {
         return godot::run(plan.runs);
     }
-    let results = results_file()?;
+    let binding = plan.words.first().and_then(|word| bindings::find(word));
+    let results = scratch("bench")?.join(binding.map_or("results.jsonl", |binding| binding.results));
+    if binding.is_some() {
+        plan.words.remove(0);
+    }
     if !plan.only_shows {
-        let (clients, left_out) = build::build()?;
+        let (clients, left_out) = binding.map_or_else(build::build, |binding| (binding.build)())?;
         for reason in &left_out {
             println!("skipped: {reason}");
         }
         if !plan.keeps {
             files::write(&results, "")?;
         }
-        measure(&plan, &clients)?;
+        let mut tests = measures::all();
+        tests.retain(|test| binding.is_none_or(|binding| binding.tests.contains(&test.name)));
+        measure(&plan, &tests, &clients, &results)?;
     }
     let results = run::load(&results)?;
     show::show(&results);
@@ -67,11 +74,6 @@ pub fn run(arguments: &[&str]) -> Outcome {
         (Some(file), Some(svg)) => files::write(file, svg),
         _ => Ok(()),
     }
-}
-
-/// Contains each line that a client printed, with the name of the test.
-fn results_file() -> Outcome<PathBuf> {
-    Ok(scratch("bench")?.join("results.jsonl"))
 }
 
 impl Plan {
@@ -102,31 +104,31 @@ impl Plan {
     }
 }
 
-fn measure(plan: &Plan, clients: &[Client]) -> Outcome {
-    let tests = measures::all();
+/// Writes each line that a client prints to the file of results, with the name of the test.
+fn measure(plan: &Plan, tests: &[Test], clients: &[Client], results: &Path) -> Outcome {
     let test_names: Vec<&str> = tests.iter().map(|test| test.name).chain([CALLS]).collect();
     let client_names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
     let server = Server::start()?;
-    if plan.wants(CALLS, &test_names) {
+    if tests.len() == measures::all().len() && plan.wants(CALLS, &test_names) {
         calls::run(&server)?;
     }
     for test in tests.iter().filter(|test| plan.wants(test.name, &test_names)) {
         println!("{}: {}", test.name, test.what);
         for round in 0..if test.is_exact { 1 } else { plan.runs } {
             for client in clients.iter().filter(|client| plan.wants(&client.name, &client_names)) {
-                one(&server, test, client, round)?;
+                one(&server, test, client, round, results)?;
             }
         }
     }
     Ok(())
 }
 
-fn one(server: &Server, test: &Test, client: &Client, round: usize) -> Outcome {
+fn one(server: &Server, test: &Test, client: &Client, round: usize, results: &Path) -> Outcome {
     if !client.can(test) {
         return Ok(());
     }
     match server.run(test, client) {
-        Ok(line) => run::save(&results_file()?, test.name, &client.name, &line),
+        Ok(line) => run::save(results, test.name, &client.name, &line),
         // If one client fails, the others continue.
         Err(problem) => {
             println!("  {} (round {round}): {}", client.name, problem.lines().last().unwrap_or_default());

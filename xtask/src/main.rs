@@ -71,6 +71,8 @@ Tests
   bench godot        compares the Godot extension with WebSocketPeer, in Godot
   bench scale        one process with 1 to 50,000 connections: writes the table and the diagram of docs/scale.md
   bench sizes        writes the library size with each set of features to docs/platforms.md
+  bench unity|c++ [--runs N] [WORD...]
+                     compares a binding with its alternatives
 
 Generated files
   header [--check]   writes include/framewire.h, or compares it

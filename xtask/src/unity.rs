@@ -224,7 +224,7 @@ impl Bench {
 }
 
 /// .NET Core 3.1 from the Python package that contains it.
-fn core_clr() -> Outcome<PathBuf> {
+pub fn core_clr() -> Outcome<PathBuf> {
     let python = python::environment("dotnetcore2", &["dotnetcore2==3.1.23"])?.join("bin/python");
     let find =
         "import dotnetcore2, os; print(os.path.join(os.path.dirname(dotnetcore2.__file__), 'bin/dotnet'))";
@@ -236,7 +236,7 @@ fn core_clr() -> Outcome<PathBuf> {
 const RUNTIME_CONFIG: &str = r#"{"runtimeOptions":{"tfm":"netcoreapp3.1","framework":{"name":"Microsoft.NETCore.App","version":"3.1.0"}}}"#;
 
 /// Returns C# files: those in these folders of the package, or the files themselves.
-fn csharp(paths: &[&str]) -> Outcome<Vec<PathBuf>> {
+pub fn csharp(paths: &[&str]) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
         found.extend(files::list_all(source().join(path), |_| false)?);

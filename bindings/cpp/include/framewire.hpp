@@ -32,8 +32,10 @@
  * Callbacks. Any std::function; an empty one removes the callback. A callback receives the socket as a
  * SocketRef, which stays valid when the Socket is moved. It may do anything that framewire.h allows, and
  * also replace itself, and move or destroy its own Socket: the function and its captures live until it
- * has returned. Callbacks are destroyed when the socket's finalizer has run: at the next poll after the
- * Socket was destroyed, or in shutdown. An exception that leaves a callback cannot pass through the
+ * has returned. A replaced callback is destroyed when it is not running any more; in worker mode, with
+ * the next event. All are destroyed when the socket's finalizer has run: at the next poll after the
+ * Socket was destroyed, or in shutdown. Do not set callbacks of the same socket with functions of
+ * framewire.h: setting one here replaces them. An exception that leaves a callback cannot pass through the
  * library, which is not C++, so it calls std::terminate at the point of the throw.
  *
  * Threading. Every function may be called from any thread and inside any callback, except shutdown, which
@@ -1066,16 +1068,12 @@ protected:
 namespace detail {
 
 template <class... Arguments> using Callback = std::function<void(SocketRef, Arguments...)>;
-/// Shared with a running call, so that the callback can be replaced meanwhile.
+/// Shared by the sets that contain the callback.
 template <class... Arguments> using SharedCallback = std::shared_ptr<const Callback<Arguments...>>;
-template <class T> struct Identity {
-    using type = T;
-};
 
-/// The callbacks of a socket. Owned by the Socket, and by itself until the finalizer has run.
-struct Callbacks {
-    std::mutex mutex;
-    std::shared_ptr<Callbacks> self;
+/// A set of callbacks, which is replaced as a whole when one changes. The library keeps it while one of them
+/// may run, so calling one needs no lock and no reference count.
+struct CallbackSet {
     SharedCallback<> open;
     SharedCallback<std::string_view> text;
     SharedCallback<SegmentRef> text_segment;
@@ -1087,100 +1085,104 @@ struct Callbacks {
     SharedCallback<const ConnectionError &, std::uint32_t, std::chrono::milliseconds> reconnecting;
     SharedCallback<std::uint16_t, std::string_view> closed;
     SharedCallback<const ConnectionError &> error;
-    std::function<void()> finalized;
-    bool is_finalized = false;
+
+    /// Returns the functions that the library calls.
+    fw_callbacks functions() const noexcept
+    {
+        fw_callbacks functions{};
+        fw_callbacks_init(&functions, sizeof functions);
+        functions.open = open ? on_open : nullptr;
+        functions.text = text ? on_text : nullptr;
+        functions.text_segment = text_segment ? on_text_segment : nullptr;
+        functions.binary = binary ? on_binary : nullptr;
+        functions.binary_no_alloc = binary_no_alloc ? on_binary_no_alloc : nullptr;
+        functions.incomplete_frame = incomplete_frame ? on_incomplete_frame : nullptr;
+        functions.internal_request_created = internal_request_created ? on_internal_request_created : nullptr;
+        functions.pong = pong ? on_pong : nullptr;
+        functions.reconnecting = reconnecting ? on_reconnecting : nullptr;
+        functions.closed = closed ? on_closed : nullptr;
+        functions.error = error ? on_error : nullptr;
+        functions.released = on_released;
+        return functions;
+    }
 
     // The functions that the library calls. Being noexcept, they turn an exception into std::terminate.
 
-    static void on_open(fw_socket socket, void *callbacks) noexcept
+    static void on_open(fw_socket socket, void *set) noexcept { (*of(set).open)(SocketRef(socket)); }
+    static void on_text(fw_socket socket, const char *text, std::size_t len, void *set) noexcept
     {
-        run(callbacks, &Callbacks::open, socket);
+        (*of(set).text)(SocketRef(socket), std::string_view(text, len));
     }
-    static void on_text(fw_socket socket, const char *text, std::size_t len, void *callbacks) noexcept
+    static void on_text_segment(fw_socket socket, const fw_segment *segment, void *set) noexcept
     {
-        run(callbacks, &Callbacks::text, socket, std::string_view(text, len));
+        (*of(set).text_segment)(SocketRef(socket), SegmentRef(*segment));
     }
-    static void on_text_segment(fw_socket socket, const fw_segment *segment, void *callbacks) noexcept
+    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len, void *set) noexcept
     {
-        run(callbacks, &Callbacks::text_segment, socket, SegmentRef(*segment));
+        (*of(set).binary)(SocketRef(socket), Bytes(data, len));
     }
-    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len,
-                          void *callbacks) noexcept
+    static void on_binary_no_alloc(fw_socket socket, const fw_segment *segment, void *set) noexcept
     {
-        run(callbacks, &Callbacks::binary, socket, Bytes(data, len));
+        (*of(set).binary_no_alloc)(SocketRef(socket), SegmentRef(*segment));
     }
-    static void on_binary_no_alloc(fw_socket socket, const fw_segment *segment, void *callbacks) noexcept
+    static void on_incomplete_frame(fw_socket socket, const fw_frame *frame, void *set) noexcept
     {
-        run(callbacks, &Callbacks::binary_no_alloc, socket, SegmentRef(*segment));
+        (*of(set).incomplete_frame)(SocketRef(socket),
+                                    Frame{static_cast<Opcode>(frame->opcode), frame->is_first != 0,
+                                          frame->is_final != 0, SegmentRef(frame->payload)});
     }
-    static void on_incomplete_frame(fw_socket socket, const fw_frame *frame, void *callbacks) noexcept
+    static void on_internal_request_created(fw_socket socket, fw_request request, void *set) noexcept
     {
-        run(callbacks, &Callbacks::incomplete_frame, socket,
-            Frame{static_cast<Opcode>(frame->opcode), frame->is_first != 0, frame->is_final != 0,
-                  SegmentRef(frame->payload)});
+        (*of(set).internal_request_created)(SocketRef(socket), Request(request));
     }
-    static void on_internal_request_created(fw_socket socket, fw_request request, void *callbacks) noexcept
+    static void on_pong(fw_socket socket, const std::uint8_t *data, std::size_t len, void *set) noexcept
     {
-        run(callbacks, &Callbacks::internal_request_created, socket, Request(request));
-    }
-    static void on_pong(fw_socket socket, const std::uint8_t *data, std::size_t len, void *callbacks) noexcept
-    {
-        run(callbacks, &Callbacks::pong, socket, Bytes(data, len));
+        (*of(set).pong)(SocketRef(socket), Bytes(data, len));
     }
     static void on_reconnecting(fw_socket socket, const fw_error *error, std::uint32_t attempt,
-                                std::uint32_t delay_ms, void *callbacks) noexcept
+                                std::uint32_t delay_ms, void *set) noexcept
     {
-        run(callbacks, &Callbacks::reconnecting, socket, ConnectionError(*error), attempt,
-            std::chrono::milliseconds(delay_ms));
+        (*of(set).reconnecting)(SocketRef(socket), ConnectionError(*error), attempt,
+                                std::chrono::milliseconds(delay_ms));
     }
     static void on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len,
-                          void *callbacks) noexcept
+                          void *set) noexcept
     {
-        run(callbacks, &Callbacks::closed, socket, code, std::string_view(reason, len));
+        (*of(set).closed)(SocketRef(socket), code, std::string_view(reason, len));
     }
-    static void on_error(fw_socket socket, const fw_error *error, void *callbacks) noexcept
+    static void on_error(fw_socket socket, const fw_error *error, void *set) noexcept
     {
-        run(callbacks, &Callbacks::error, socket, ConnectionError(*error));
+        (*of(set).error)(SocketRef(socket), ConnectionError(*error));
     }
+    static void on_released(void *set) noexcept { delete static_cast<const CallbackSet *>(set); }
+
+    static const CallbackSet &of(void *set) noexcept { return *static_cast<const CallbackSet *>(set); }
+};
+
+/// What setting a callback needs. Owned by the Socket, and by itself until the finalizer has run.
+struct Callbacks {
+    std::mutex mutex;
+    std::shared_ptr<Callbacks> self;
+    /// The same as the library has.
+    CallbackSet set;
+    std::function<void()> finalized;
+    bool is_finalized = false;
 
     static void finalize(void *user_data) noexcept
     {
         auto *callbacks = static_cast<Callbacks *>(user_data);
         // Destroyed after the lock is released: a captured Socket may call back into this object.
         const std::shared_ptr<Callbacks> self = std::move(callbacks->self);
-        Callbacks released;
+        CallbackSet released;
+        std::function<void()> finalized;
         {
             const std::lock_guard<std::mutex> lock(callbacks->mutex);
-            released.open.swap(callbacks->open);
-            released.text.swap(callbacks->text);
-            released.binary.swap(callbacks->binary);
-            released.text_segment.swap(callbacks->text_segment);
-            released.binary_no_alloc.swap(callbacks->binary_no_alloc);
-            released.incomplete_frame.swap(callbacks->incomplete_frame);
-            released.internal_request_created.swap(callbacks->internal_request_created);
-            released.pong.swap(callbacks->pong);
-            released.reconnecting.swap(callbacks->reconnecting);
-            released.closed.swap(callbacks->closed);
-            released.error.swap(callbacks->error);
-            released.finalized.swap(callbacks->finalized);
+            std::swap(released, callbacks->set);
+            finalized.swap(callbacks->finalized);
             callbacks->is_finalized = true;
         }
-        if (released.finalized)
-            released.finalized();
-    }
-
-    template <class... Arguments, class... Values>
-    static void run(void *user_data, SharedCallback<Arguments...> Callbacks::*slot, fw_socket socket,
-                    Values &&...values)
-    {
-        auto *callbacks = static_cast<Callbacks *>(user_data);
-        SharedCallback<Arguments...> callback;
-        {
-            const std::lock_guard<std::mutex> lock(callbacks->mutex);
-            callback = callbacks->*slot;
-        }
-        if (callback)
-            (*callback)(SocketRef(socket), std::forward<Values>(values)...);
+        if (finalized)
+            finalized();
     }
 };
 
@@ -1238,76 +1240,69 @@ public:
     /// Returns a non-owning handle.
     SocketRef ref() const noexcept { return *this; }
 
-    // Callbacks. Each has a function here, so fw_callbacks_init and fw_socket_set_callbacks are not needed.
+    // Callbacks. All are set with fw_socket_set_callbacks, which replaces the whole set when one changes. The
+    // functions for single callbacks are not needed: fw_socket_on_open, fw_socket_on_text,
+    // fw_socket_on_text_segment, fw_socket_on_binary, fw_socket_on_binary_no_alloc,
+    // fw_socket_on_incomplete_frame, fw_socket_on_internal_request_created, fw_socket_on_pong,
+    // fw_socket_on_reconnecting, fw_socket_on_closed and fw_socket_on_error.
 
     /// Sets the callback for an open connection.
     Result<void> on_open(std::function<void(SocketRef)> callback)
     {
-        return set(&detail::Callbacks::open, std::move(callback), fw_socket_on_open,
-                   detail::Callbacks::on_open);
+        return set(&detail::CallbackSet::open, std::move(callback));
     }
     /// Sets the callback for text messages.
     Result<void> on_text(std::function<void(SocketRef, std::string_view)> callback)
     {
-        return set(&detail::Callbacks::text, std::move(callback), fw_socket_on_text,
-                   detail::Callbacks::on_text);
+        return set(&detail::CallbackSet::text, std::move(callback));
     }
     /// Sets the callback for text messages whose payload can be retained without a copy.
     Result<void> on_text_segment(std::function<void(SocketRef, SegmentRef)> callback)
     {
-        return set(&detail::Callbacks::text_segment, std::move(callback), fw_socket_on_text_segment,
-                   detail::Callbacks::on_text_segment);
+        return set(&detail::CallbackSet::text_segment, std::move(callback));
     }
     /// Sets the callback for binary messages.
     Result<void> on_binary(std::function<void(SocketRef, Bytes)> callback)
     {
-        return set(&detail::Callbacks::binary, std::move(callback), fw_socket_on_binary,
-                   detail::Callbacks::on_binary);
+        return set(&detail::CallbackSet::binary, std::move(callback));
     }
     /// Sets the callback for binary messages whose payload can be retained without a copy.
     Result<void> on_binary_no_alloc(std::function<void(SocketRef, SegmentRef)> callback)
     {
-        return set(&detail::Callbacks::binary_no_alloc, std::move(callback), fw_socket_on_binary_no_alloc,
-                   detail::Callbacks::on_binary_no_alloc);
+        return set(&detail::CallbackSet::binary_no_alloc, std::move(callback));
     }
     /// Sets the callback for fragments. While it is set, fragmented messages are not assembled.
     Result<void> on_incomplete_frame(std::function<void(SocketRef, const Frame &)> callback)
     {
-        return set(&detail::Callbacks::incomplete_frame, std::move(callback), fw_socket_on_incomplete_frame,
-                   detail::Callbacks::on_incomplete_frame);
+        return set(&detail::CallbackSet::incomplete_frame, std::move(callback));
     }
     /// Sets the callback that can modify the upgrade request before each connection attempt.
     Result<void> on_internal_request_created(std::function<void(SocketRef, Request)> callback)
     {
-        return set(&detail::Callbacks::internal_request_created, std::move(callback),
-                   fw_socket_on_internal_request_created, detail::Callbacks::on_internal_request_created);
+        return set(&detail::CallbackSet::internal_request_created, std::move(callback));
     }
     /// Sets the callback for pongs.
     Result<void> on_pong(std::function<void(SocketRef, Bytes)> callback)
     {
-        return set(&detail::Callbacks::pong, std::move(callback), fw_socket_on_pong,
-                   detail::Callbacks::on_pong);
+        return set(&detail::CallbackSet::pong, std::move(callback));
     }
     /// Sets the callback for a failed connection that is retried after a delay.
     Result<void> on_reconnecting(std::function<void(SocketRef, const ConnectionError &, std::uint32_t attempt,
                                                     std::chrono::milliseconds delay)>
                                      callback)
     {
-        return set(&detail::Callbacks::reconnecting, std::move(callback), fw_socket_on_reconnecting,
-                   detail::Callbacks::on_reconnecting);
+        return set(&detail::CallbackSet::reconnecting, std::move(callback));
     }
     /// Sets the callback for the terminal event after a closing handshake, or a cancel by the caller.
     Result<void>
     on_closed(std::function<void(SocketRef, std::uint16_t code, std::string_view reason)> callback)
     {
-        return set(&detail::Callbacks::closed, std::move(callback), fw_socket_on_closed,
-                   detail::Callbacks::on_closed);
+        return set(&detail::CallbackSet::closed, std::move(callback));
     }
     /// Sets the callback for the terminal event after a failure.
     Result<void> on_error(std::function<void(SocketRef, const ConnectionError &)> callback)
     {
-        return set(&detail::Callbacks::error, std::move(callback), fw_socket_on_error,
-                   detail::Callbacks::on_error);
+        return set(&detail::CallbackSet::error, std::move(callback));
     }
     /// Sets the finalizer, always the last callback for a socket: after the Socket is destroyed, or in
     /// shutdown.
@@ -1325,33 +1320,27 @@ public:
     }
 
 private:
-    template <class... Arguments, class Function>
-    Result<void> set(detail::SharedCallback<Arguments...> detail::Callbacks::*slot,
-                     detail::Callback<Arguments...> callback,
-                     fw_result (*registered)(fw_socket, Function, void *),
-                     typename detail::Identity<Function>::type run)
+    template <class... Arguments>
+    Result<void> set(detail::SharedCallback<Arguments...> detail::CallbackSet::*slot,
+                     detail::Callback<Arguments...> callback)
     {
         if (!callbacks_)
-            return detail::check(registered(raw_, nullptr, nullptr));
+            return detail::check(fw_socket_on_open(raw_, nullptr, nullptr));
         detail::SharedCallback<Arguments...> shared;
         if (callback)
             shared = std::make_shared<const detail::Callback<Arguments...>>(std::move(callback));
-        const bool is_set = shared != nullptr;
-        exchange(slot, shared);
-        const fw_result result = registered(raw_, is_set ? run : nullptr, callbacks_.get());
-        if (result == FW_RESULT_OK)
-            return {};
-        Error error = detail::last_error(result);
-        exchange(slot, shared);
-        return error;
-    }
-
-    /// Leaves the old callback in `shared`, which the caller destroys without the lock: the destructors of its
-    /// captures may call any function.
-    template <class Shared> void exchange(Shared detail::Callbacks::*slot, Shared &shared)
-    {
         const std::lock_guard<std::mutex> lock(callbacks_->mutex);
-        ((*callbacks_).*slot).swap(shared);
+        auto changed = std::make_unique<detail::CallbackSet>(callbacks_->set);
+        (*changed).*slot = shared;
+        const fw_callbacks functions = changed->functions();
+        const fw_result result = fw_socket_set_callbacks(raw_, &functions, changed.get());
+        if (result != FW_RESULT_OK)
+            return detail::last_error(result);
+        changed.release(); // Owned by the library; CallbackSet::on_released deletes it.
+        // Leaves the old callback in `shared`, which outlives the lock: the destructors of its captures may
+        // call any function.
+        (callbacks_->set.*slot).swap(shared);
+        return {};
     }
 
     std::shared_ptr<detail::Callbacks> callbacks_;

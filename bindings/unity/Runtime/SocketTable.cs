@@ -39,7 +39,7 @@ namespace Framewire
                 socket.TableIndex = index;
                 Count++;
                 // From 1, because user_data of a socket that was never opened is NULL.
-                FramewireNative.fw_socket_set_user_data(socket.Handle, (void*)(index + 1));
+                FramewireNative.fw_socket_set_user_data(socket.Native, (void*)(index + 1));
             }
         }
 
@@ -69,13 +69,18 @@ namespace Framewire
         }
 
         /// <summary>Returns the object of a native socket, or null if it was removed.</summary>
-        internal static WebSocket Find(void* userData, fw_socket socket)
+        internal static WebSocket Find(void* userData, ulong id)
         {
-            long index = (long)userData - 1;
             WebSocket[] sockets = s_sockets;
-            WebSocket found = index >= 0 && index < sockets.Length ? sockets[index] : null;
-            // The index may belong to another socket now, or to an AppDomain that was unloaded.
-            return found != null && found.Handle.id == socket.id ? found : null;
+            ulong index = (ulong)userData - 1;
+            if (index >= (ulong)sockets.Length)
+            {
+                return null;
+            }
+            WebSocket found = sockets[index];
+            // The index may belong to another socket now, or to an AppDomain that was unloaded. The library
+            // never uses an id again.
+            return found != null && found.Native.id == id ? found : null;
         }
 
         /// <summary>Removes all sockets and returns them.</summary>

@@ -6,19 +6,28 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    // Delivery. Events are dequeued one by one from the native queue; the library never calls managed code.
+    // Delivery. Events are taken from the native queue in batches, with two native calls for a batch; the
+    // library never calls managed code.
+    //
+    //   native queue ──fw_next_events──> EventBatch ──one by one──> handlers
+    //                                        └──fw_events_release──> native pool
     public sealed unsafe partial class WebSocket
     {
+        // Messages up to this size are copied into one array, which is used again for the next message.
+        private const int MaxReusedSize = 64 * 1024;
+
+        // The payload of a larger event is released after its handler, not at the end of the batch.
+        private const int MaxDeferredSize = 32 * 1024;
+
         private static int s_dispatching;
+
+        // Used by the thread that dispatches.
+        private static readonly EventBatch s_batch = new EventBatch();
+        private static byte[] s_reused;
 
         // Managed by SocketTable, under its lock.
         internal int TableIndex;
         internal int PendingEnds;
-
-        internal fw_socket Handle
-        {
-            get { return _handle.Socket; }
-        }
 
         /// <summary>
         /// Called with exceptions thrown by handlers, which do not stop the delivery, and with changes of
@@ -27,10 +36,17 @@ namespace Framewire
         /// </summary>
         public static Action<WebSocket, Exception> UnhandledException { get; set; }
 
-        /// <summary>The number of queued events of all sockets.</summary>
+        /// <summary>
+        /// The number of queued events of all sockets, with those that exceeded the budget of the last
+        /// dispatch.
+        /// </summary>
         public static int Pending
         {
-            get { return (int)Math.Min((ulong)FramewireNative.fw_pending(), int.MaxValue); }
+            get
+            {
+                ulong queued = (ulong)FramewireNative.fw_pending();
+                return (int)Math.Min(queued + (ulong)s_batch.Remaining, int.MaxValue);
+            }
         }
 
         /// <summary>Calls the handlers for all events that are queued now.</summary>
@@ -76,7 +92,8 @@ namespace Framewire
         /// <returns>False if the timeout has expired.</returns>
         public static bool Wait(int milliseconds)
         {
-            return FramewireNative.fw_wait(NonNegative(milliseconds)) != 0;
+            uint timeout = NonNegative(milliseconds);
+            return s_batch.Remaining > 0 || FramewireNative.fw_wait(timeout) != 0;
         }
 
         /// <summary>
@@ -141,6 +158,11 @@ namespace Framewire
         {
             uint timeout = NonNegative(timeoutMilliseconds);
             WebSocket[] open = SocketTable.RemoveAll();
+            if (Interlocked.CompareExchange(ref s_dispatching, 1, 0) == 0)
+            {
+                s_batch.Discard();
+                Interlocked.Exchange(ref s_dispatching, 0);
+            }
             fw_result result = FramewireNative.fw_shutdown(timeout);
             foreach (WebSocket socket in open)
             {
@@ -164,34 +186,72 @@ namespace Framewire
             long end = maxMicroseconds == 0
                 ? long.MaxValue
                 : Stopwatch.GetTimestamp() + maxMicroseconds * Stopwatch.Frequency / 1000000;
-            int taken = 0;
-            fw_event next;
-            while (taken < maxEvents && FramewireNative.fw_next_event(&next) != 0)
+            EventBatch batch = s_batch;
+            int left = maxEvents;
+            fixed (fw_event* events = batch.Events)
             {
-                taken++;
-                WebSocket socket = SocketTable.Find(next.user_data, next.socket);
                 try
                 {
-                    if (socket != null)
+                    while (left > 0 && batch.Fill(events, left))
                     {
-                        socket.Deliver(&next);
+                        int first = batch.Next;
+                        int until = first + Math.Min(batch.Count - first, left);
+                        bool isLate = DeliverUntil(batch, events, until, end);
+                        left -= batch.Next - first;
+                        if (isLate)
+                        {
+                            break;
+                        }
                     }
-                }
-                catch (Exception exception)
-                {
-                    Report(socket, exception);
                 }
                 finally
                 {
                     // Also when the thread is aborted because its AppDomain unloads.
-                    FramewireNative.fw_event_release(&next);
-                }
-                if (maxMicroseconds != 0 && Stopwatch.GetTimestamp() >= end)
-                {
-                    break;
+                    batch.ReleaseDelivered(events);
                 }
             }
-            return taken;
+            return maxEvents - left;
+        }
+
+        /// <summary>Delivers events until an index, or until it is late.</summary>
+        /// <returns>Whether it is late.</returns>
+        private static bool DeliverUntil(EventBatch batch, fw_event* events, int until, long end)
+        {
+            while (batch.Next < until)
+            {
+                WebSocket socket = null;
+                try
+                {
+                    do
+                    {
+                        // First, so that an exception skips the event.
+                        fw_event* next = events + batch.Next++;
+                        socket = SocketTable.Find(next->user_data, next->socket.id);
+                        if (socket != null)
+                        {
+                            socket.Deliver(next);
+                        }
+                        if (Length(&next->payload) > MaxDeferredSize)
+                        {
+                            FramewireNative.fw_event_release(next);
+                        }
+                        if (end != long.MaxValue && Stopwatch.GetTimestamp() >= end)
+                        {
+                            return true;
+                        }
+                    }
+                    while (batch.Next < until);
+                }
+                catch (Exception exception)
+                {
+                    Report(socket, exception);
+                    if (end != long.MaxValue && Stopwatch.GetTimestamp() >= end)
+                    {
+                        return true;
+                    }
+                }
+            }
+            return false;
         }
 
         private void Deliver(fw_event* next)
@@ -214,12 +274,12 @@ namespace Framewire
                     DeliverFrame(next);
                     break;
                 case fw_event_type.FW_EVENT_REQUEST:
-                    DeliverRequest(next->request);
+                    DeliverRequest(next);
                     break;
                 case fw_event_type.FW_EVENT_PONG:
                     if (OnPong != null)
                     {
-                        CallWithPooledCopy(OnPong, &next->payload);
+                        CallWithCopy(OnPong, &next->payload);
                     }
                     break;
                 case fw_event_type.FW_EVENT_RECONNECTING:
@@ -271,18 +331,23 @@ namespace Framewire
         {
             if (OnBinary != null)
             {
-                try
-                {
-                    var message = new byte[(ulong)next->payload.count];
-                    Copy(&next->payload, message);
-                    OnBinary(this, message);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
+                DeliverArray(&next->payload);
             }
             DeliverNoAlloc(OnBinaryNoAlloc, OnBinaryNoCopy, &next->payload);
+        }
+
+        private void DeliverArray(fw_segment* payload)
+        {
+            try
+            {
+                var message = new byte[Length(payload)];
+                Copy(payload, message);
+                OnBinary(this, message);
+            }
+            catch (Exception exception)
+            {
+                Report(this, exception);
+            }
         }
 
         private void DeliverNoAlloc(
@@ -290,9 +355,14 @@ namespace Framewire
         {
             if (noAlloc != null)
             {
+                if (noCopy == null)
+                {
+                    CallWithCopy(noAlloc, payload);
+                    return;
+                }
                 try
                 {
-                    CallWithPooledCopy(noAlloc, payload);
+                    CallWithCopy(noAlloc, payload);
                 }
                 catch (Exception exception)
                 {
@@ -329,12 +399,12 @@ namespace Framewire
             }
         }
 
-        private void DeliverRequest(fw_request raw)
+        private void DeliverRequest(fw_event* next)
         {
             HTTPRequest request = InternalRequest;
             try
             {
-                request.Begin(this, raw);
+                request.Begin(this, next->request);
                 if (OnInternalRequestCreated != null)
                 {
                     OnInternalRequestCreated(this, request);
@@ -343,13 +413,30 @@ namespace Framewire
             finally
             {
                 request.End();
+                // The connection continues, without waiting for the rest of the batch.
+                FramewireNative.fw_event_release(next);
             }
         }
 
-        /// <summary>Calls a handler with a copy in a pooled array.</summary>
+        /// <summary>Calls a handler with a copy in an array that is used again.</summary>
+        private void CallWithCopy(OnWebSocketBinaryNoAllocDelegate handler, fw_segment* payload)
+        {
+            int count = Length(payload);
+            byte[] data = s_reused;
+            if (data == null || count > MaxReusedSize)
+            {
+                CallWithPooledCopy(handler, payload);
+                return;
+            }
+            Copy(payload, data);
+            handler(this, new BufferSegment(data, 0, count));
+        }
+
         private void CallWithPooledCopy(OnWebSocketBinaryNoAllocDelegate handler, fw_segment* payload)
         {
-            int count = (int)payload->count;
+            // Its length is none of the pool's, so a handler that releases it does no harm.
+            s_reused = s_reused ?? new byte[MaxReusedSize + 64];
+            int count = Length(payload);
             byte[] data = BufferPool.Get(count, true);
             try
             {
@@ -364,10 +451,20 @@ namespace Framewire
 
         private static void Copy(fw_segment* payload, byte[] to)
         {
-            if (payload->count != UIntPtr.Zero)
+            int count = Length(payload);
+            if (count > 0)
             {
-                Marshal.Copy((IntPtr)(payload->data + (ulong)payload->offset), to, 0, (int)payload->count);
+                fixed (byte* start = to)
+                {
+                    Buffer.MemoryCopy(payload->data + (ulong)payload->offset, start, to.Length, count);
+                }
             }
+        }
+
+        // A payload has less than 2 GiB. The conversion of UIntPtr to int is a checked call.
+        private static int Length(fw_segment* payload)
+        {
+            return (int)payload->count.ToPointer();
         }
 
         private static string Text(fw_segment* payload)

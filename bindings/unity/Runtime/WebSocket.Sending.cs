@@ -90,7 +90,8 @@ namespace Framewire
             {
                 throw new ArgumentOutOfRangeException("count");
             }
-            return ToSendResult(FramewireNative.fw_socket_send_binary(LiveHandle(), data, (UIntPtr)count));
+            fw_result result = FramewireNative.fw_socket_send_binary(LiveHandle(), data, (UIntPtr)(uint)count);
+            return result == fw_result.FW_RESULT_OK ? SendResult.Queued : ToSendResult(result);
         }
 
         /// <summary>

@@ -23,7 +23,14 @@ namespace Framewire
     /// </summary>
     public sealed unsafe partial class WebSocket : IDisposable
     {
+        /// <summary>
+        /// The native socket. Calls with it after it was destroyed are safe and fail, so they do not need the
+        /// SafeHandle.
+        /// </summary>
+        internal readonly fw_socket Native;
+
         private readonly SocketHandle _handle;
+        private volatile bool _isDisposed;
         private readonly LoggingContext _context;
         private static readonly IExtension[] NoExtensions = new IExtension[0];
 
@@ -54,6 +61,7 @@ namespace Framewire
             {
                 NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_create(url, &socket));
             }
+            Native = socket;
             _handle = new SocketHandle(socket);
             _context = new LoggingContext(this);
             _extensions = new IExtension[] { new PerMessageCompression() };
@@ -91,7 +99,7 @@ namespace Framewire
             }
             catch
             {
-                _handle.Dispose();
+                Dispose();
                 throw;
             }
         }
@@ -103,8 +111,8 @@ namespace Framewire
         public OnWebSocketMessageDelegate OnMessage { get; set; }
 
         /// <summary>
-        /// Called for each text message, with its UTF-8 in a pooled array that is valid until the handler
-        /// returns.
+        /// Called for each text message, with its UTF-8 in an array that is valid until the handler returns
+        /// and is used again for the next message.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnMessageNoAlloc { get; set; }
 
@@ -115,8 +123,8 @@ namespace Framewire
         public OnWebSocketBinaryDelegate OnBinary { get; set; }
 
         /// <summary>
-        /// Called for each binary message, with a pooled array that is valid until the handler returns. Use
-        /// the segment's Count, not its Data.Length.
+        /// Called for each binary message, with an array that is valid until the handler returns and is used
+        /// again for the next message. Use the segment's Count, not its Data.Length.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnBinaryNoAlloc { get; set; }
 
@@ -205,7 +213,7 @@ namespace Framewire
             LastError = null;
             // Before the first event, and so that an open socket is not garbage-collected.
             SocketTable.Add(this);
-            fw_result result = FramewireNative.fw_socket_open(_handle.Socket);
+            fw_result result = FramewireNative.fw_socket_open(Native);
             if (result != fw_result.FW_RESULT_OK)
             {
                 Exception failure = NativeLibrary.Failure(result);
@@ -236,7 +244,7 @@ namespace Framewire
             fw_result result;
             fixed (byte* reason = Utf8.Terminated(message ?? string.Empty, "message"))
             {
-                result = FramewireNative.fw_socket_close(_handle.Socket, code, reason);
+                result = FramewireNative.fw_socket_close(Native, code, reason);
             }
             if (result != fw_result.FW_RESULT_INVALID_STATE && result != fw_result.FW_RESULT_INVALID_HANDLE)
             {
@@ -250,7 +258,7 @@ namespace Framewire
             if (!IsDisposed)
             {
                 // INVALID_STATE means that it is closed already.
-                FramewireNative.fw_socket_abort(_handle.Socket);
+                FramewireNative.fw_socket_abort(Native);
             }
         }
 
@@ -261,6 +269,7 @@ namespace Framewire
         /// </summary>
         public void Dispose()
         {
+            _isDisposed = true;
             SocketTable.Remove(this);
             _handle.Dispose();
         }
@@ -268,13 +277,13 @@ namespace Framewire
         /// <summary>Whether the connection is open and messages can be sent.</summary>
         public bool IsOpen
         {
-            get { return FramewireNative.fw_socket_is_open(_handle.Socket) != 0; }
+            get { return FramewireNative.fw_socket_is_open(Native) != 0; }
         }
 
         /// <summary>The state of the socket.</summary>
         public WebSocketStates State
         {
-            get { return (WebSocketStates)FramewireNative.fw_socket_state(_handle.Socket); }
+            get { return (WebSocketStates)FramewireNative.fw_socket_state(Native); }
         }
 
         /// <summary>
@@ -287,7 +296,7 @@ namespace Framewire
         {
             get
             {
-                ulong bytes = (ulong)FramewireNative.fw_socket_buffered_amount(_handle.Socket);
+                ulong bytes = (ulong)FramewireNative.fw_socket_buffered_amount(Native);
                 return (int)Math.Min(bytes, int.MaxValue);
             }
         }
@@ -306,7 +315,7 @@ namespace Framewire
         /// </summary>
         public long LatencyMicroseconds
         {
-            get { return FramewireNative.fw_socket_latency_us(_handle.Socket); }
+            get { return FramewireNative.fw_socket_latency_us(Native); }
         }
 
         /// <summary>
@@ -317,7 +326,7 @@ namespace Framewire
             get
             {
                 const long unixEpochTicks = 621355968000000000;
-                ulong micros = FramewireNative.fw_socket_last_message_received(_handle.Socket);
+                ulong micros = FramewireNative.fw_socket_last_message_received(Native);
                 return micros == 0
                     ? DateTime.MinValue
                     : new DateTime(unixEpochTicks + (long)micros * 10, DateTimeKind.Utc);
@@ -343,11 +352,11 @@ namespace Framewire
         {
             get
             {
-                ulong length = (ulong)FramewireNative.fw_socket_extensions(_handle.Socket, null, UIntPtr.Zero);
+                ulong length = (ulong)FramewireNative.fw_socket_extensions(Native, null, UIntPtr.Zero);
                 var text = new byte[length + 1];
                 fixed (byte* raw = text)
                 {
-                    FramewireNative.fw_socket_extensions(_handle.Socket, raw, (UIntPtr)text.Length);
+                    FramewireNative.fw_socket_extensions(Native, raw, (UIntPtr)text.Length);
                 }
                 return DecodeUpToNul(text);
             }
@@ -358,11 +367,11 @@ namespace Framewire
         {
             get
             {
-                ulong length = (ulong)FramewireNative.fw_socket_protocol(_handle.Socket, null, UIntPtr.Zero);
+                ulong length = (ulong)FramewireNative.fw_socket_protocol(Native, null, UIntPtr.Zero);
                 var text = new byte[length + 1];
                 fixed (byte* raw = text)
                 {
-                    FramewireNative.fw_socket_protocol(_handle.Socket, raw, (UIntPtr)text.Length);
+                    FramewireNative.fw_socket_protocol(Native, raw, (UIntPtr)text.Length);
                 }
                 return DecodeUpToNul(text);
             }
@@ -371,7 +380,7 @@ namespace Framewire
         /// <summary>The HTTP version of the connection, 1 or 2, or 0 before the response.</summary>
         public int HttpVersion
         {
-            get { return (int)FramewireNative.fw_socket_http_version(_handle.Socket); }
+            get { return (int)FramewireNative.fw_socket_http_version(Native); }
         }
 
         /// <summary>
@@ -379,7 +388,7 @@ namespace Framewire
         /// </summary>
         public int ResponseStatus
         {
-            get { return FramewireNative.fw_socket_response_status(_handle.Socket); }
+            get { return FramewireNative.fw_socket_response_status(Native); }
         }
 
         /// <summary>The first KiB of the body of a rejected upgrade, as text; empty if none.</summary>
@@ -388,7 +397,7 @@ namespace Framewire
             get
             {
                 byte* body = stackalloc byte[1025];
-                ulong length = (ulong)FramewireNative.fw_socket_response_body(_handle.Socket, body, (UIntPtr)1025);
+                ulong length = (ulong)FramewireNative.fw_socket_response_body(Native, body, (UIntPtr)1025);
                 return Utf8.Read(body, (int)Math.Min(length, 1024));
             }
         }
@@ -402,12 +411,12 @@ namespace Framewire
             fixed (byte* rawName = Utf8.Terminated(name, "name"))
             {
                 ulong length = (ulong)FramewireNative.fw_socket_response_header(
-                    _handle.Socket, rawName, null, UIntPtr.Zero);
+                    Native, rawName, null, UIntPtr.Zero);
                 text = new byte[length + 1];
                 fixed (byte* raw = text)
                 {
                     FramewireNative.fw_socket_response_header(
-                        _handle.Socket, rawName, raw, (UIntPtr)text.Length);
+                        Native, rawName, raw, (UIntPtr)text.Length);
                 }
             }
             return DecodeUpToNul(text);
@@ -419,19 +428,19 @@ namespace Framewire
         {
             fw_stats stats = default(fw_stats);
             FramewireNative.fw_stats_init(&stats, (UIntPtr)sizeof(fw_stats));
-            FramewireNative.fw_socket_stats(_handle.Socket, &stats);
+            FramewireNative.fw_socket_stats(Native, &stats);
             return new WebSocketStatistics(stats);
         }
 
         internal fw_socket LiveHandle()
         {
             ThrowIfDisposed();
-            return _handle.Socket;
+            return Native;
         }
 
         private bool IsDisposed
         {
-            get { return _handle.IsClosed; }
+            get { return _isDisposed; }
         }
 
         private void ThrowIfDisposed()
@@ -448,11 +457,11 @@ namespace Framewire
             if (enable)
             {
                 ThrowIfDisposed();
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_enable_event(_handle.Socket, type, 1));
+                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_enable_event(Native, type, 1));
             }
             else if (!IsDisposed)
             {
-                FramewireNative.fw_socket_enable_event(_handle.Socket, type, 0);
+                FramewireNative.fw_socket_enable_event(Native, type, 0);
             }
         }
 

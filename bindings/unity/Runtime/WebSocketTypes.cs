@@ -75,7 +75,7 @@ namespace Framewire
 
     /// <summary>Handles a message without a new array.</summary>
     /// <param name="webSocket">The socket.</param>
-    /// <param name="buffer">The payload, in a pooled array that is valid until the handler returns.</param>
+    /// <param name="buffer">The payload, in an array that is valid until the handler returns.</param>
     public delegate void OnWebSocketBinaryNoAllocDelegate(WebSocket webSocket, BufferSegment buffer);
 
     /// <summary>Handles a message without a copy.</summary>

@@ -155,6 +155,14 @@ impl Connection {
         }
     }
 
+    fn fetch_callbacks(&mut self, socket: &Shared) {
+        self.callbacks_version = socket.callbacks_version();
+        let callbacks = socket.callbacks();
+        self.has_frame_callback = callbacks.incomplete_frame.is_some();
+        // In poll mode they run elsewhere, and replaced ones must not be kept here.
+        self.callbacks = (!socket.polls()).then_some(callbacks);
+    }
+
     /// Delivers what was received. False to stop reading for now.
     fn process(&mut self, context: &mut Context) -> bool {
         let Some(Socket(socket)) = self.socket.clone() else {
@@ -178,10 +186,9 @@ impl Connection {
                 break false;
             }
             if socket.callbacks_version() != self.callbacks_version {
-                self.callbacks_version = socket.callbacks_version();
-                self.callbacks = socket.callbacks();
+                self.fetch_callbacks(&socket);
             }
-            let stream_frames = socket.wants_frames(&self.callbacks);
+            let stream_frames = self.has_frame_callback || socket.enables_frames();
             let Stage::Live { session, stream } = &mut self.stage else { break false };
             match session.next(stream_frames, context.now) {
                 SessionEvent::Idle => break true,
@@ -190,15 +197,9 @@ impl Connection {
                     got_message = true;
                     if polls {
                         context.collect_message(message_type, &payload);
-                    } else {
+                    } else if let Some(callbacks) = &self.callbacks {
                         let segment = || payload.segment();
-                        dispatch::call_message(
-                            &handle,
-                            &self.callbacks,
-                            message_type,
-                            payload.bytes(),
-                            segment,
-                        );
+                        dispatch::call_message(&handle, callbacks, message_type, payload.bytes(), segment);
                     }
                 }
                 SessionEvent::Fragment { message_type, is_first, is_final, payload } => {

@@ -76,8 +76,10 @@ pub struct Connection {
     pub(super) writable: bool,
     /// Received bytes were not processed, as the event queue was full.
     pub(super) unprocessed: bool,
-    pub(super) callbacks: Arc<Callbacks>,
+    /// None in poll mode, in which the worker runs none.
+    pub(super) callbacks: Option<Arc<Callbacks>>,
     pub(super) callbacks_version: u32,
+    pub(super) has_frame_callback: bool,
     /// The end after a protocol violation, until the game has taken the events before it.
     pub(super) delayed_end: Option<Box<DelayedEnd>>,
     /// The start of the current phase of connecting.
@@ -162,6 +164,7 @@ impl Connection {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Plan, now: Instant) -> Self {
         // The version first: at worst the callbacks are newer and are fetched again.
         let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
+        let polls = socket.polls();
         let base = CounterBase::of(&socket);
         Self {
             key,
@@ -187,7 +190,8 @@ impl Connection {
             readable: false,
             writable: false,
             unprocessed: false,
-            callbacks,
+            has_frame_callback: callbacks.incomplete_frame.is_some(),
+            callbacks: (!polls).then_some(callbacks),
             callbacks_version,
             delayed_end: None,
             started: now,

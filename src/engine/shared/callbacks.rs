@@ -1,5 +1,6 @@
 //! A socket's callbacks, and the mark that one is running.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -53,6 +54,9 @@ pub struct Callbacks<S> {
     pub closed: Option<Arc<OnClosed<S>>>,
     /// See [`Socket::on_error`](crate::Socket::on_error).
     pub error: Option<Arc<OnError<S>>>,
+    /// Dropped when the callbacks were replaced by another set, or the socket was destroyed, and none of them
+    /// is running: what they share.
+    pub owner: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 // Not derived: that would require `Default` of the handle.
@@ -70,6 +74,7 @@ impl<S> Default for Callbacks<S> {
             reconnecting: None,
             closed: None,
             error: None,
+            owner: None,
         }
     }
 }
@@ -88,6 +93,7 @@ impl<S> Clone for Callbacks<S> {
             reconnecting: self.reconnecting.clone(),
             closed: self.closed.clone(),
             error: self.error.clone(),
+            owner: self.owner.clone(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::callbacks::Inside;
 use super::dispatch::{call, call_message};
 use super::event::EventKind;
 use super::event_queue::{QueueReader, QueuedEvent};
-use super::message_run::MessageRun;
+use super::message_run::{MessageRun, TakeMessages};
 use super::ready_list;
 use super::socket::{Callbacks, ReadyList, Shared, Socket};
 use crate::fault;
@@ -109,9 +109,20 @@ pub fn next_event(ready_list: &Arc<ReadyList>) -> Option<Event> {
     None
 }
 
+/// What [`next_events`] takes.
+pub enum Taken<'a> {
+    Event(EventKind),
+    /// Consecutive messages of one block, of which those that are not taken stay in the queue.
+    Messages(&'a mut TakeMessages),
+}
+
 /// Takes the next events, at most `at_most`, until `put` returns false, in the same order as [`next_event`].
-/// Returns how many `put` was given.
-pub fn next_events(ready_list: &Arc<ReadyList>, at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize {
+/// Returns how many were taken. `put` takes at least one of the messages that it is given, or returns false.
+pub fn next_events(
+    ready_list: &Arc<ReadyList>,
+    at_most: usize,
+    put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
+) -> usize {
     let Some(_delivering) = ready_list.begin_delivery() else { return 0 };
     run_finalizers(ready_list, || false);
     // Events that arrive meanwhile must not keep the call running.
@@ -127,8 +138,8 @@ pub fn next_events(ready_list: &Arc<ReadyList>, at_most: usize, put: &mut dyn Fn
         };
         // If no other socket has events, this one continues.
         let turn = if ready_list.ready_len() > 1 { 1 } else { at_most - taken };
-        let mut put = |kind| put(Event { socket: Socket(socket.clone()), kind });
-        let (put_now, accepts_more) = take_several(&socket, &mut reader, turn, &mut put);
+        let handle = Socket(socket.clone());
+        let (put_now, accepts_more) = take_several(&handle, &mut reader, turn, put);
         let more = reader.has_more();
         drop(reader);
         if !more {
@@ -143,36 +154,63 @@ pub fn next_events(ready_list: &Arc<ReadyList>, at_most: usize, put: &mut dyn Fn
     taken
 }
 
-/// As [`next_events`], for one socket, of which the events hold no reference.
+/// As [`next_events`], for one socket.
 pub fn next_events_of(
-    socket: &Arc<Shared>,
+    socket: &Socket,
     at_most: usize,
-    put: &mut impl FnMut(EventKind) -> bool,
+    put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
 ) -> usize {
-    let ready_list = socket.ready_list.clone();
+    let ready_list = socket.0.ready_list.clone();
     let Some(_delivering) = ready_list.begin_delivery() else { return 0 };
-    let Some(mut reader) = socket.event_queue.reader() else { return 0 };
+    let Some(mut reader) = socket.0.event_queue.reader() else { return 0 };
     take_several(socket, &mut reader, at_most.min(ready_list::pending()), put).0
 }
 
 /// Returns how many events were taken, and whether `put` accepts more.
 fn take_several(
-    socket: &Arc<Shared>,
+    socket: &Socket,
     reader: &mut QueueReader<'_>,
     at_most: usize,
-    put: &mut impl FnMut(EventKind) -> bool,
+    put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
 ) -> (usize, bool) {
-    let mut batch = Batch { socket, reader };
+    let mut batch = Batch { socket: &socket.0, reader };
     let mut taken = 0;
     while taken < at_most {
-        let Some(kind) = batch.take() else { break };
-        batch.settle_if_due();
-        taken += 1;
-        if !put(kind) {
+        let (count, accepts_more) = match batch.next() {
+            None => break,
+            Some(Next::Event(event)) => {
+                batch.settle_if_due();
+                (1, put(socket, Taken::Event(event)))
+            }
+            Some(Next::Messages(run)) => {
+                let messages = TakeMessages::new(run, at_most - taken);
+                let mut taking = PutBackRest { reader: batch.reader, messages };
+                let accepts_more = put(socket, Taken::Messages(&mut taking.messages));
+                let count = taking.messages.taken;
+                drop(taking);
+                batch.settle_if_due();
+                (count, accepts_more && count > 0)
+            }
+        };
+        taken += count;
+        if !accepts_more {
             return (taken, false);
         }
     }
     (taken, true)
+}
+
+/// Puts back the messages that were not taken, also after a panic.
+struct PutBackRest<'a, 'b> {
+    reader: &'a mut QueueReader<'b>,
+    messages: TakeMessages,
+}
+
+impl Drop for PutBackRest<'_, '_> {
+    fn drop(&mut self) {
+        self.reader.count_several_taken(self.messages.taken, self.messages.charge);
+        self.reader.put_back(self.messages.rest());
+    }
 }
 
 /// As [`next_event`], for one socket.
@@ -314,6 +352,11 @@ impl Batch<'_, '_> {
     /// Takes the oldest event.
     #[inline]
     fn take(&mut self) -> Option<EventKind> {
+        if !self.socket.is_destroyed()
+            && let Some(message) = self.reader.take_message()
+        {
+            return Some(message);
+        }
         match self.next()? {
             Next::Event(event) => Some(event),
             Next::Messages(mut run) => {

@@ -146,10 +146,7 @@ impl Iterator for QueueReader<'_> {
     /// rest.
     #[inline]
     fn next(&mut self) -> Option<QueuedEvent> {
-        if self.events.is_empty() {
-            let mut queued = lock(&self.queue.queued);
-            std::mem::swap(&mut *self.events, &mut queued.events);
-        }
+        self.fill();
         let entry = self.events.pop_front()?;
         if !matches!(entry, QueuedEvent::Messages(_)) {
             self.count_taken(entry.charge());
@@ -159,6 +156,28 @@ impl Iterator for QueueReader<'_> {
 }
 
 impl QueueReader<'_> {
+    #[inline]
+    fn fill(&mut self) {
+        if self.events.is_empty() {
+            let mut queued = lock(&self.queue.queued);
+            std::mem::swap(&mut *self.events, &mut queued.events);
+        }
+    }
+
+    /// Takes the oldest event if it is a message of a run, which stays in its place.
+    #[inline]
+    pub fn take_message(&mut self) -> Option<EventKind> {
+        self.fill();
+        let Some(QueuedEvent::Messages(run)) = self.events.front_mut() else { return None };
+        let range = run.first()?;
+        let message = run.take_first(range);
+        if run.is_empty() {
+            self.events.pop_front();
+        }
+        self.count_taken(range.charge());
+        Some(message)
+    }
+
     pub fn put_back(&mut self, run: MessageRun) {
         if !run.is_empty() {
             self.events.push_front(QueuedEvent::Messages(run));
@@ -168,8 +187,14 @@ impl QueueReader<'_> {
     /// Counts an event as taken; `charge` is what it was charged for.
     #[inline]
     pub fn count_taken(&mut self, charge: usize) {
+        self.count_several_taken(1, charge);
+    }
+
+    /// Counts events as taken; `charge` is what they were charged for together.
+    #[inline]
+    pub fn count_several_taken(&mut self, count: usize, charge: usize) {
         self.taken_charge += charge;
-        self.taken_count += 1;
+        self.taken_count += count;
     }
 
     /// What the events taken since the last [`settle`](Self::settle) are charged for, in bytes.

@@ -27,13 +27,73 @@ pub struct MessageRun {
 #[derive(Clone, Copy)]
 pub struct MessageRange {
     pub message_type: MessageType,
-    start: usize,
-    end: usize,
+    pub start: usize,
+    pub end: usize,
 }
 
 impl MessageRange {
     pub fn charge(&self) -> usize {
         EVENT_OVERHEAD + self.end - self.start
+    }
+}
+
+/// Takes messages from the front of a run.
+pub struct TakeMessages {
+    run: MessageRun,
+    /// The most that may still be taken.
+    left: usize,
+    /// Bytes of the run that were taken, with the headers.
+    advanced: usize,
+    /// What was taken: messages, and what they are charged for.
+    pub taken: usize,
+    pub charge: usize,
+}
+
+impl TakeMessages {
+    pub fn new(run: MessageRun, at_most: usize) -> Self {
+        Self { run, left: at_most, advanced: 0, taken: 0, charge: 0 }
+    }
+
+    /// The frames of the messages, before any is taken. The ranges of [`next`](Self::next) refer to it.
+    pub fn frames(&self) -> Segment {
+        debug_assert!(self.taken == 0);
+        self.run.frames.clone()
+    }
+
+    /// Takes a message, without a reference to its block.
+    #[inline]
+    pub fn next(&mut self) -> Option<MessageRange> {
+        let range = self.peek()?;
+        let (start, end) = (self.advanced + range.start, self.advanced + range.end);
+        self.drop_first(range);
+        Some(MessageRange { message_type: range.message_type, start, end })
+    }
+
+    /// Takes a message, with its own reference to the block.
+    pub fn take(&mut self) -> Option<EventKind> {
+        let range = self.peek()?;
+        let payload = self.run.segment(range);
+        self.drop_first(range);
+        Some(EventKind::message(range.message_type, payload))
+    }
+
+    /// The messages that were not taken.
+    pub fn rest(&mut self) -> MessageRun {
+        std::mem::replace(&mut self.run, MessageRun { frames: Segment::EMPTY, count: 0, payload: 0 })
+    }
+
+    #[inline]
+    fn peek(&self) -> Option<MessageRange> {
+        if self.left == 0 || self.run.is_empty() { None } else { self.run.first() }
+    }
+
+    #[inline]
+    fn drop_first(&mut self, range: MessageRange) {
+        self.left -= 1;
+        self.advanced += range.end;
+        self.taken += 1;
+        self.charge += range.charge();
+        self.run.drop_first(range);
     }
 }
 
@@ -163,6 +223,36 @@ mod tests {
         }
         assert!(run.is_empty() && run.first().is_none());
         assert_eq!((run.charge(), charged), (0, messages.len() * EVENT_OVERHEAD + total));
+    }
+
+    #[test]
+    fn taken_messages_refer_to_the_frames_of_the_run() {
+        let mut writer = buffer::take(16 << 10).unwrap();
+        let payloads: [&[u8]; 5] = [b"one", b"", &[b'x'; 300], b"four", b"five"];
+        let mut run: Option<MessageRun> = None;
+        for payload in payloads {
+            let bytes = frame(2, payload);
+            writer.put(&bytes);
+            let (start, end) = range_of(&writer, &bytes);
+            let whole = WholeFrame { writer: &writer, start, end, payload_len: payload.len() };
+            match &mut run {
+                Some(run) => assert!(run.extend(&whole)),
+                None => run = Some(MessageRun::of(&whole)),
+            }
+        }
+        let mut take = TakeMessages::new(run.unwrap(), 4);
+        let frames = take.frames();
+        for payload in &payloads[..3] {
+            let range = take.next().unwrap();
+            assert_eq!(&frames.as_slice()[range.start..range.end], *payload);
+        }
+        let Some(EventKind::Binary(fourth)) = take.take() else { panic!("no message") };
+        assert_eq!(fourth.as_slice(), payloads[3]);
+        assert!(take.next().is_none() && take.take().is_none(), "at most four");
+        assert_eq!((take.taken, take.charge), (4, 4 * EVENT_OVERHEAD + 307));
+        let rest = take.rest();
+        assert_eq!((rest.count(), rest.charge()), (1, EVENT_OVERHEAD + 4));
+        assert!(take.rest().is_empty());
     }
 
     #[test]

@@ -193,9 +193,9 @@ impl Shared {
         self.request_enabled.load(Ordering::Relaxed) || self.callbacks().request.is_some()
     }
 
-    /// Whether each fragment is an event.
-    pub fn wants_frames(&self, callbacks: &Callbacks) -> bool {
-        callbacks.incomplete_frame.is_some() || self.frames_enabled.load(Ordering::Relaxed)
+    /// Whether each fragment is an event, besides those with a callback.
+    pub fn enables_frames(&self) -> bool {
+        self.frames_enabled.load(Ordering::Relaxed)
     }
 
     // ---------------------------------------------------------------- to the worker

@@ -74,7 +74,8 @@ fn sizes_and_offsets_in_c_match() {
             pong,
             reconnecting,
             closed,
-            error
+            error,
+            released
         }),
         lines!(fw_event {
             r#type,

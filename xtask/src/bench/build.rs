@@ -16,13 +16,13 @@ pub struct Client {
     pub variant: String,
     pub environment: Vec<(String, String)>,
     /// Divides the number of streamed messages, so that all clients take about the same time.
-    slowness: u64,
+    pub(super) slowness: u64,
     /// Name prefixes of the tests that it runs in; empty for all.
-    only: &'static [&'static str],
+    pub(super) only: &'static [&'static str],
 }
 
 impl Client {
-    fn new(name: &str, program: &Path, variant: &str) -> Self {
+    pub(super) fn new(name: &str, program: &Path, variant: &str) -> Self {
         Self {
             name: name.to_owned(),
             command: vec![program.display().to_string()],
@@ -123,13 +123,13 @@ pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
     Ok((clients, left_out))
 }
 
-fn cc(output: &Path) -> std::process::Command {
+pub(super) fn cc(output: &Path) -> std::process::Command {
     let mut cc = command("cc");
     cc.args(["-O2", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-o"]).arg(output);
     cc
 }
 
-fn source(name: &str) -> PathBuf {
+pub(super) fn source(name: &str) -> PathBuf {
     root().join("benches/c").join(name)
 }
 
@@ -151,7 +151,7 @@ fn framewire(library: &Path) -> Outcome {
     compile_with_script("framewire", &[&include, &folder, "-lframewire", &found])
 }
 
-fn library_flags(library: &Path) -> [String; 3] {
+pub(super) fn library_flags(library: &Path) -> [String; 3] {
     [
         format!("-I{}", root().join("include").display()),
         format!("-L{}", library.display()),

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
@@ -97,7 +98,7 @@ int main(int argc, char **argv)
 {
     struct test test = {0, 0, 0, 0};
     fw_socket socket;
-    int turn;
+    const time_t end = time(NULL) + 60;
 
     CHECK(argc > 1);
     CHECK(fw_version() == FW_VERSION);
@@ -109,7 +110,7 @@ int main(int argc, char **argv)
     CHECK(fw_socket_on_error(socket, on_error, &test) == FW_RESULT_OK);
     CHECK(fw_socket_set_finalizer(socket, on_finalized, &test) == FW_RESULT_OK);
     CHECK(fw_socket_open(socket) == FW_RESULT_OK);
-    for (turn = 0; turn < 6000 && !test.closed; turn++) {
+    while (!test.closed && time(NULL) < end) {
         fw_wait(10);
         fw_poll(0, 0);
     }

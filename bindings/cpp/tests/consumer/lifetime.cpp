@@ -188,6 +188,22 @@ void callback_can_be_replaced_while_a_worker_runs_it()
     }
 }
 
+void replaced_callback_of_a_worker_is_destroyed_with_the_next_event()
+{
+    Token token;
+    Socket socket = must(Socket::create(url));
+    must(socket.set_dispatch(framewire::Dispatch::worker));
+    std::atomic<int> echoes{0};
+    must(socket.on_open([](SocketRef self) { must(self.send_text("first")); }));
+    must(socket.on_text([&, token = token.inner](SocketRef, std::string_view) { echoes++; }));
+    must(socket.open());
+    poll_until("an echo", [&] { return echoes == 1; });
+    must(socket.on_text([&](SocketRef, std::string_view) { echoes += 10; }));
+    must(socket.send_text("second"));
+    poll_until("an echo to the new callback", [&] { return echoes == 11; });
+    poll_until("the old callback is destroyed", [&] { return token.alive() == 0; });
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -203,6 +219,7 @@ int main(int argc, char **argv)
     socket_owned_by_its_own_callback_can_be_destroyed();
     shutdown_destroys_callbacks_and_invalidates_sockets();
     callback_can_be_replaced_while_a_worker_runs_it();
+    replaced_callback_of_a_worker_is_destroyed_with_the_next_event();
     must(framewire::shutdown(std::chrono::seconds(5)));
     std::puts("ok");
 }

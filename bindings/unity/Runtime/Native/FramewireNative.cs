@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.InteropServices;
+using System.Security;
 
 namespace Framewire.Native
 {
@@ -7,6 +8,7 @@ namespace Framewire.Native
     /// Declares the functions of framewire.h that this binding uses; the header documents them. All
     /// parameters are blittable: text is a pointer to UTF-8, bool is a byte.
     /// </summary>
+    [SuppressUnmanagedCodeSecurity]
     internal static unsafe class FramewireNative
     {
 #if UNITY_IOS && !UNITY_EDITOR
@@ -71,7 +73,10 @@ namespace Framewire.Native
         internal static extern byte fw_wait(uint timeout_ms);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern byte fw_next_event(fw_event* @out);
+        internal static extern UIntPtr fw_next_events(fw_event* @out, UIntPtr count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void fw_events_release(fw_event* events, UIntPtr count);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern void fw_event_release(fw_event* @event);

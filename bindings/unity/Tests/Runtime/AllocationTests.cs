@@ -17,7 +17,11 @@ namespace Framewire.Tests
         private static readonly string s_text = new string('t', 100);
         private static readonly string s_longText = new string('t', 2000);
 
+        // More than is copied into the array that is used again.
+        private static readonly byte[] s_large = new byte[100000];
+
         private static int s_received;
+        private static int s_budget;
 
         [Test]
         public void MeterDetectsGarbage()
@@ -80,6 +84,35 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void DispatchingWithABudgetDoesNotAllocate()
+        {
+            s_budget = 1000;
+            try
+            {
+                Measure(
+                    (ws) => ws.Send(s_payload),
+                    (ws) =>
+                    {
+                        ws.OnBinaryNoAlloc += (socket, buffer) => s_received += buffer.Count / 128;
+                        ws.OnBinaryNoCopy += (socket, segment) => s_received += segment.Count / 256;
+                    });
+            }
+            finally
+            {
+                s_budget = 0;
+            }
+        }
+
+        [Test]
+        public void ReceivingLargeMessagesDoesNotAllocate()
+        {
+            Measure(
+                (ws) => ws.Send(s_large),
+                (ws) => ws.OnBinaryNoAlloc += (socket, buffer) => s_received += buffer.Count / s_large.Length,
+                1000);
+        }
+
+        [Test]
         public void ReadingTheStateDoesNotAllocate()
         {
             using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
@@ -106,6 +139,11 @@ namespace Framewire.Tests
 
         private static void Measure(Action<WebSocket> send, Action<WebSocket> listen)
         {
+            Measure(send, listen, Messages);
+        }
+
+        private static void Measure(Action<WebSocket> send, Action<WebSocket> listen, int messages)
+        {
             using (var socket = new WebSocket(Server.Plain("/")))
             {
                 listen(socket);
@@ -115,9 +153,9 @@ namespace Framewire.Tests
                     WebSocket.Wait(10);
                     WebSocket.DispatchAll();
                 }
-                Echo(socket, send, 2000);
+                Echo(socket, send, messages / 10);
                 long before = Meter.Read();
-                Echo(socket, send, Messages);
+                Echo(socket, send, messages);
                 AssertNoAllocation(Meter.Read() - before);
             }
         }
@@ -134,7 +172,7 @@ namespace Framewire.Tests
                 while (s_received < sent + Batch && socket.IsOpen)
                 {
                     WebSocket.Wait(100);
-                    WebSocket.DispatchAll();
+                    WebSocket.DispatchAll(0, s_budget);
                 }
             }
             if (s_received != messages)

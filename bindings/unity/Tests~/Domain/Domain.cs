@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.IO;
 using System.Threading;
 using Framewire;
+using Framewire.Native;
 using Framewire.Tests;
 
 // domain.exe [exit]
@@ -81,6 +82,8 @@ internal static class Program
             Console.WriteLine("unloaded in " + clock.ElapsedMilliseconds + " ms");
             // The finalizers of the socket handles have destroyed the sockets.
             WaitFor("closed sockets", () => Connections() == 0);
+            // That of the batch has released the events that were not delivered.
+            WaitFor("released events", () => Leases() == 0);
             passed++;
         }
         // The library still works.
@@ -98,6 +101,14 @@ internal static class Program
         }
         Console.WriteLine(passed + " passed, " + (4 - passed) + " failed");
         return passed == 4 ? 0 : 1;
+    }
+
+    private static unsafe ulong Leases()
+    {
+        fw_pool_stats stats = default(fw_pool_stats);
+        FramewireNative.fw_pool_stats_init(&stats, (UIntPtr)sizeof(fw_pool_stats));
+        FramewireNative.fw_buffer_pool_stats(&stats);
+        return stats.leases;
     }
 
     /// <summary>Returns the number of connections to the server, as Linux counts them.</summary>
