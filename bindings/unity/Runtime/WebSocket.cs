@@ -264,7 +264,7 @@ namespace Framewire
 
         /// <summary>
         /// Destroys the socket. An open connection is closed in the background, and no handler is called
-        /// afterwards. Queued messages are dropped; to send them, call Close and wait for OnClosed. May be
+        /// afterwards. Queued messages are dropped; to send them, call <see cref="DisposeWhenSent"/>. May be
         /// called more than once. Afterwards Open and Send throw, and Close does nothing.
         /// </summary>
         public void Dispose()
@@ -272,6 +272,21 @@ namespace Framewire
             _isDisposed = true;
             SocketTable.Remove(this);
             _handle.Dispose();
+        }
+
+        /// <summary>
+        /// Disposes the socket, but first sends the queued messages and a close frame (1001) in the background.
+        /// </summary>
+        /// <param name="timeout">
+        /// The maximum time for that, at least a millisecond. Messages that are not sent by then are dropped.
+        /// </param>
+        /// <exception cref="ArgumentOutOfRangeException">The timeout is out of range.</exception>
+        public void DisposeWhenSent(TimeSpan timeout)
+        {
+            uint milliseconds = Milliseconds(timeout);
+            // INVALID_HANDLE means that it is disposed already.
+            FramewireNative.fw_socket_destroy_when_sent(Native, milliseconds);
+            Dispose();
         }
 
         /// <summary>Whether the connection is open and messages can be sent.</summary>

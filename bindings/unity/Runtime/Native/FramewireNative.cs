@@ -61,6 +61,9 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_destroy(fw_socket socket);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_destroy_when_sent(fw_socket socket, uint timeout_ms);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_set_user_data(fw_socket socket, void* user_data);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

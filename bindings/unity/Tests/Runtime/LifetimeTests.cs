@@ -38,6 +38,38 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void DisposeWhenSentSendsQueuedMessages()
+        {
+            using (var server = new FixedResponseServer(FixedResponseServer.Upgrade, true))
+            {
+                var socket = new RecordingSocket(server.Uri).Opened().Socket;
+                const int count = 200;
+                var message = new byte[10000];
+                for (int i = 0; i < count; i++)
+                {
+                    socket.Send(message);
+                }
+                socket.DisposeWhenSent(TimeSpan.FromSeconds(20));
+                socket.DisposeWhenSent(TimeSpan.FromSeconds(20));
+                Assert.Throws<ObjectDisposedException>(() => socket.Send(message));
+                Assert.AreEqual(WebSocketStates.Unknown, socket.State);
+                Pump.Until(() => server.Received != null);
+                Assert.IsTrue(server.Received.Length > count * message.Length);
+                Assert.IsTrue(FixedResponseServer.EndsWithCloseFrame(server.Received));
+            }
+        }
+
+        [Test]
+        public void DisposeWhenSentRejectsAnInvalidTimeout()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Assert.Throws<ArgumentOutOfRangeException>(() => socket.DisposeWhenSent(TimeSpan.Zero));
+                Assert.AreEqual(WebSocketStates.Closed, socket.State);
+            }
+        }
+
+        [Test]
         public void NoHandlerIsCalledAfterDisposeInAHandler()
         {
             var socket = new WebSocket(Server.Plain("/text?n=50&size=20"));
