@@ -102,7 +102,7 @@ fn assert_matches_fault(scenario: &Scenario, injection: Injection, seen: &[Seen]
         Phase::Proxy | Phase::Tls | Phase::Upgrade => !opened,
         // An early reset looks like a failed connect.
         Phase::Connect => !opened && injection.fault == Fault::Reset,
-        Phase::Resolve => false,
+        _ => false,
     };
     assert!(is_valid, "{what}");
     if injection.side == Side::Server
