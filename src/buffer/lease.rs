@@ -9,7 +9,7 @@
 //! caller has a separate lease, so a double release never frees another segment's memory: it is detected and
 //! rejected.
 //!
-//! Segments of one block that are passed on together share an entry of a table, a [`Group`], so that a burst
+//! Segments of one block that are passed to the caller together share one table entry, a [`Group`], so that a burst
 //! of small messages takes its lock once. Each still has a separate handle and separate references.
 
 use super::pool::OutOfMemory;
@@ -27,7 +27,7 @@ statics! {
 /// Set in the handles of groups. The tables leave this bit free: neither has so many entries.
 const IN_GROUP: u64 = 1 << 23;
 
-/// The most segments that can be handed out together.
+/// The maximum number of segments in a group.
 pub const MAX_GROUP: usize = handles::MAX_HANDLES;
 
 struct Lease {
@@ -72,7 +72,7 @@ pub fn create(segment: Segment) -> Result<Leased, CallError> {
     lease(Lease { segment, library_ref: true, caller_refs: 0, start, end })
 }
 
-/// Lends several parts of a segment to the caller, as [`grant`] does. Each range is relative to the segment.
+/// Creates the leases of several parts of a segment, like [`create`]. Each range is relative to the segment.
 /// Returns the lease of the first; [`nth`](crate::handles::nth) returns the handles of the others.
 pub fn create_group(
     segment: Segment,
@@ -105,7 +105,7 @@ pub fn end(id: u64) {
     }
 }
 
-/// As [`end`], for `count` consecutive handles, which usually are those of segments that were handed out together.
+/// Like [`end`], for `count` consecutive handles, which usually belong to one group.
 #[inline]
 pub fn end_several(first: u64, count: usize) {
     if count == 1 {
@@ -178,7 +178,7 @@ pub fn take(id: u64, data: *const u8, offset: usize, count: usize) -> Result<Seg
     segment.ok_or_else(|| CallError::argument("the range is outside the memory of the segment"))
 }
 
-/// The number of segments that are handed out.
+/// Returns the number of segments with a lease.
 pub(super) fn count() -> usize {
     LEASES.len() + GROUPS.sum(Group::live)
 }
@@ -210,7 +210,7 @@ fn in_lease<R>(id: u64, access: impl FnOnce(&mut Lease) -> R) -> Option<R> {
 }
 
 /// Accesses a group, and removes it if that released the last reference to its last segment. For a segment
-/// without a reference, `access` has to do nothing: its handle is stale.
+/// without a reference, `access` must do nothing: its handle is stale.
 #[inline]
 fn in_group<R>(id: u64, access: impl FnOnce(&mut Group, usize) -> R) -> Option<R> {
     let count = |group: &Group| group.count;
@@ -279,7 +279,7 @@ impl Group {
         Some(())
     }
 
-    /// The number of its segments that have a reference.
+    /// Returns the number of its segments that have a reference.
     fn live(&self) -> usize {
         (self.library_refs | self.caller_refs).count_ones() as usize
     }

@@ -32,7 +32,7 @@ pub fn run(runs: usize) -> Outcome {
     let godot = Godot::find_or_install()?;
     let project = godot::lay_out_bench()?;
     let server = Server::start()?;
-    // The engine resolves names on a thread of its own.
+    // The engine resolves names on a separate thread.
     let url = server.ws.replace("localhost", "127.0.0.1");
     let mut results = Results::new();
     for round in 0..runs {

@@ -36,7 +36,7 @@ pub fn run_all() -> Outcome {
 /// Returns the size in bytes.
 fn build(features: &str) -> Outcome<u64> {
     let target = scratch("sizes")?;
-    // As for releases. In a folder of its own, because the other benchmarks use the library in target/release.
+    // As for releases. In a separate folder, because the other benchmarks use the library in target/release.
     run(cargo()
         .args(["rustc", "--release", "--quiet", "--package", "framewire", "--lib", "--crate-type", "cdylib"])
         .args(["--no-default-features", "--features", features, "--target-dir"])
