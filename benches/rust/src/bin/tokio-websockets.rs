@@ -26,7 +26,7 @@ async fn connect(tls: Option<&Arc<ClientConfig>>) -> Socket {
 
 fn message(outgoing: Outgoing) -> Message {
     match outgoing {
-        Outgoing::Order(text, len) => Message::text(String::from_utf8_lossy(&text[..len]).into_owned()),
+        Outgoing::Request(text, len) => Message::text(String::from_utf8_lossy(&text[..len]).into_owned()),
         // Copied before it is masked, as the bytes of a game would be.
         Outgoing::Payload(bytes) => Message::binary(bytes),
     }
