@@ -121,7 +121,7 @@ impl Outbox {
             self.push_plain(message_type, payload, fragment_size, false);
             return Ok(());
         }
-        let size = framed_size(payload.len(), fragment_size);
+        let size = framed_size(payload.len(), fragment_size) + MAX_HEADER;
         self.frames += if size <= WRITE_BLOCK_SIZE {
             let tail = self.tail_with_room(size)?;
             tail.payload += payload.len();
@@ -171,7 +171,7 @@ impl Outbox {
     ) -> Result<(), OutOfMemory> {
         let mut payload = [0; 125];
         let len = close::encode_close(code, reason, &mut payload);
-        let mut writer = buffer::take(MAX_HEADER + len)?;
+        let mut writer = buffer::take(2 * MAX_HEADER + len)?;
         write_frame(&mut writer, Opcode::Close, true, &payload[..len], keys.next_key());
         self.end_tail();
         self.entries.push_back(Entry::Close { frame: writer.into_segment(0) });
@@ -298,13 +298,13 @@ fn write_frames(
     frames
 }
 
+/// Appends a frame. `writer` has room for it and [`MAX_HEADER`] bytes more.
 #[inline]
 pub(super) fn write_frame(writer: &mut Writer, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
     let header = FrameHeader { fin, rsv: 0, opcode, mask: Some(key), payload_len: payload.len() as u64 };
-    let mut head = [0; MAX_HEADER];
-    let head_len = write_header(&mut head, &header);
     let spare = writer.spare();
-    spare[..head_len].copy_from_slice(&head[..head_len]);
+    let head = spare.first_chunk_mut().expect("the caller leaves room for a header more");
+    let head_len = write_header(head, &header);
     mask::mask_copy(&mut spare[head_len..head_len + payload.len()], payload, key, 0);
     writer.fill(head_len + payload.len());
 }

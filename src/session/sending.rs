@@ -446,7 +446,8 @@ impl Sending {
     /// Prepares the first `count` control frames in one piece, so that a flood does not use a block for each.
     fn prepare_control(&mut self, count: usize, keys: &mut impl MaskKeys) -> Result<(), OutOfMemory> {
         let sizes = self.control.iter().take(count).map(|control| usize::from(control.len));
-        let mut writer = buffer::take(sizes.map(|len| header_len(len, true) + len).sum())?;
+        let size: usize = sizes.map(|len| header_len(len, true) + len).sum();
+        let mut writer = buffer::take(size + MAX_HEADER)?;
         let mut is_close = false;
         for control in self.control.drain(..count) {
             write_frame(&mut writer, control.opcode, true, control.payload(), keys.next_key());

@@ -1,23 +1,16 @@
 //! Masking (RFC 6455 section 5.3): XOR with a repeated four-byte key.
 //!
-//! Works on 64-bit words, so that the compiler vectorises the loop over 32-byte chunks; the tail takes at
-//! most three words and seven bytes.
+//! Works on 64-bit words in loops that the compiler vectorises; at most seven bytes remain.
 
 /// Masks or unmasks `bytes` in place. `phase` is the offset of `bytes[0]` in the payload.
 #[inline]
 pub fn mask_in_place(bytes: &mut [u8], key: [u8; 4], phase: usize) {
     let pattern = pattern(key, phase);
-    let (chunks, rest) = bytes.as_chunks_mut::<32>();
-    for chunk in chunks {
-        for word in chunk.as_chunks_mut::<8>().0 {
-            *word = (u64::from_ne_bytes(*word) ^ pattern).to_ne_bytes();
-        }
-    }
-    let (words, rest) = rest.as_chunks_mut::<8>();
+    let (words, rest) = bytes.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ pattern).to_ne_bytes();
+        *word = (u64::from_le_bytes(*word) ^ pattern).to_le_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(pattern.to_ne_bytes()) {
+    for (byte, key) in rest.iter_mut().zip(pattern.to_le_bytes()) {
         *byte ^= key;
     }
 }
@@ -30,28 +23,21 @@ pub fn mask_in_place(bytes: &mut [u8], key: [u8; 4], phase: usize) {
 pub fn mask_copy(dst: &mut [u8], src: &[u8], key: [u8; 4], phase: usize) {
     assert_eq!(dst.len(), src.len(), "source and destination have the same length");
     let pattern = pattern(key, phase);
-    let (dst_chunks, dst_rest) = dst.as_chunks_mut::<32>();
-    let (src_chunks, src_rest) = src.as_chunks::<32>();
-    for (dst, src) in dst_chunks.iter_mut().zip(src_chunks) {
-        for (dst, src) in dst.as_chunks_mut::<8>().0.iter_mut().zip(src.as_chunks::<8>().0) {
-            *dst = (u64::from_ne_bytes(*src) ^ pattern).to_ne_bytes();
-        }
-    }
-    let (dst_words, dst_rest) = dst_rest.as_chunks_mut::<8>();
-    let (src_words, src_rest) = src_rest.as_chunks::<8>();
+    let (dst_words, dst_rest) = dst.as_chunks_mut::<8>();
+    let (src_words, src_rest) = src.as_chunks::<8>();
     for (dst, src) in dst_words.iter_mut().zip(src_words) {
-        *dst = (u64::from_ne_bytes(*src) ^ pattern).to_ne_bytes();
+        *dst = (u64::from_le_bytes(*src) ^ pattern).to_le_bytes();
     }
-    for ((dst, src), key) in dst_rest.iter_mut().zip(src_rest).zip(pattern.to_ne_bytes()) {
+    for ((dst, src), key) in dst_rest.iter_mut().zip(src_rest).zip(pattern.to_le_bytes()) {
         *dst = *src ^ key;
     }
 }
 
-/// Returns the key twice, rotated by `phase`, in memory order.
+/// Returns the key twice, rotated by `phase`; its bytes in memory order are those of a little-endian number.
 #[inline]
 fn pattern(key: [u8; 4], phase: usize) -> u64 {
-    let k = |i: usize| key[phase.wrapping_add(i) & 3];
-    u64::from_ne_bytes([k(0), k(1), k(2), k(3), k(0), k(1), k(2), k(3)])
+    let key = u32::from_le_bytes(key).rotate_right(8 * (phase % 4) as u32);
+    u64::from(key) << 32 | u64::from(key)
 }
 
 #[cfg(test)]
