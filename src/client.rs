@@ -44,3 +44,5 @@ pub use crate::session::extension::{Extension, Piece};
 pub use crate::session::reconnect::Reconnect;
 pub use crate::wire::deflate::DeflateConfig as Compression;
 pub use sending::SendFlags;
+#[cfg(feature = "capi")]
+pub(crate) use sending::{send_binary, send_text};

@@ -9,7 +9,7 @@ use super::guard::{guard, guard_or};
 use super::result::fw_result;
 use super::socket::fw_socket;
 use super::text::bytes;
-use crate::client::SendFlags;
+use crate::client::{self, SendFlags};
 use crate::error::{CallError, Code};
 
 /// Sends a text message.
@@ -32,13 +32,9 @@ pub unsafe extern "C" fn fw_socket_send_text(
     len: usize,
 ) -> fw_result {
     guard(|| {
-        let socket = socket.get()?;
         // SAFETY: the caller promises `len` bytes until the call returns.
-        let text = unsafe { bytes(text.cast(), len, "text") }?;
-        let text = simdutf8::basic::from_utf8(text).map_err(|_| {
-            CallError::new(Code::InvalidUtf8, "the text is not valid UTF-8; nothing was queued")
-        })?;
-        socket.send_text(text)
+        let text = unsafe { bytes(text.cast(), len, "text") };
+        send_text(socket, text, SendFlags::default())
     })
 }
 
@@ -60,9 +56,9 @@ pub unsafe extern "C" fn fw_socket_send_binary(
     len: usize,
 ) -> fw_result {
     guard(|| {
-        let socket = socket.get()?;
         // SAFETY: the caller promises `len` bytes until the call returns.
-        socket.send_binary(unsafe { bytes(data.cast(), len, "data") }?)
+        let data = unsafe { bytes(data.cast(), len, "data") };
+        send_binary(socket, data, SendFlags::default())
     })
 }
 
@@ -96,14 +92,10 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
     flags: MaybeUninit<fw_send_flags>,
 ) -> fw_result {
     guard(|| {
-        let socket = socket.get()?;
-        let flags = send_flags(number(flags))?;
+        let flags = valid(socket, send_flags(number(flags)))?;
         // SAFETY: the caller promises `len` bytes until the call returns.
-        let text = unsafe { bytes(text.cast(), len, "text") }?;
-        let text = simdutf8::basic::from_utf8(text).map_err(|_| {
-            CallError::new(Code::InvalidUtf8, "the text is not valid UTF-8; nothing was queued")
-        })?;
-        socket.send_text_with(text, flags)
+        let text = unsafe { bytes(text.cast(), len, "text") };
+        send_text(socket, text, flags)
     })
 }
 
@@ -124,10 +116,10 @@ pub unsafe extern "C" fn fw_socket_send_binary_with(
     flags: MaybeUninit<fw_send_flags>,
 ) -> fw_result {
     guard(|| {
-        let socket = socket.get()?;
-        let flags = send_flags(number(flags))?;
+        let flags = valid(socket, send_flags(number(flags)))?;
         // SAFETY: the caller promises `len` bytes until the call returns.
-        socket.send_binary_with(unsafe { bytes(data.cast(), len, "data") }?, flags)
+        let data = unsafe { bytes(data.cast(), len, "data") };
+        send_binary(socket, data, flags)
     })
 }
 
@@ -204,6 +196,21 @@ pub extern "C" fn fw_socket_buffered_amount(socket: fw_socket) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_set_max_buffered_amount(socket: fw_socket, bytes: usize) -> fw_result {
     guard(|| socket.get()?.set_max_buffered_amount(bytes))
+}
+
+fn send_text(socket: fw_socket, text: Result<&[u8], CallError>, flags: SendFlags) -> Result<(), CallError> {
+    let invalid = || CallError::new(Code::InvalidUtf8, "the text is not valid UTF-8; nothing was queued");
+    let text = text.and_then(|text| simdutf8::basic::from_utf8(text).map_err(|_| invalid()));
+    client::send_text(socket.id, valid(socket, text)?, flags)
+}
+
+fn send_binary(socket: fw_socket, data: Result<&[u8], CallError>, flags: SendFlags) -> Result<(), CallError> {
+    client::send_binary(socket.id, valid(socket, data)?, flags)
+}
+
+/// Returns an argument. If it is invalid, and the handle too, the error is that of the handle.
+fn valid<T>(socket: fw_socket, argument: Result<T, CallError>) -> Result<T, CallError> {
+    argument.map_err(|error| socket.get().err().unwrap_or(error))
 }
 
 fn send_flags(flags: u32) -> Result<SendFlags, CallError> {

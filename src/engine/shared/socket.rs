@@ -230,7 +230,33 @@ impl Shared {
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
         len: usize,
     ) -> Result<(), CallError> {
-        let to_worker = lock(&self.to_worker);
+        let is_unnoticed = self.send_locked(lock(&self.to_worker), push, len)?;
+        if is_unnoticed {
+            self.notify();
+        }
+        Ok(())
+    }
+
+    /// As [`send`](Self::send), but `None` if that would wait for the worker or another thread. The caller
+    /// notifies the worker if this returns true.
+    #[inline]
+    pub fn try_send(
+        self: &Arc<Self>,
+        push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
+        len: usize,
+    ) -> Option<Result<bool, CallError>> {
+        let to_worker = self.to_worker.try_lock().ok()?;
+        Some(self.send_locked(to_worker, push, len))
+    }
+
+    /// Queues a message; true if the worker is to be notified.
+    #[inline]
+    fn send_locked(
+        self: &Arc<Self>,
+        to_worker: MutexGuard<'_, ToWorker>,
+        push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
+        len: usize,
+    ) -> Result<bool, CallError> {
         match self.state() {
             State::Open => {}
             State::Connecting if to_worker.queues_while_connecting => {}
@@ -247,10 +273,7 @@ impl Shared {
         drop(to_worker);
         // The worker clears the mark before it locks what was locked here: if the mark is still set, it will
         // read this message.
-        if !self.notified.load(Ordering::Acquire) {
-            self.notify();
-        }
-        Ok(())
+        Ok(!self.notified.load(Ordering::Acquire))
     }
 
     /// Appends to the outbox. A panic may leave it inconsistent, so it ends the connection before it reaches

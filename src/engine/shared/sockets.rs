@@ -34,6 +34,13 @@ pub fn find(id: u64) -> Option<Socket> {
     SOCKETS.get(id)
 }
 
+/// Runs `access` with the socket of a handle, without a new reference to it. The table is locked meanwhile, so
+/// `access` must be short and must not wait.
+#[inline]
+pub fn with<R>(id: u64, access: impl FnOnce(&Socket) -> R) -> Option<R> {
+    SOCKETS.with(id, |socket| access(socket))
+}
+
 /// Invalidates a handle.
 pub fn remove(id: u64) -> Option<Socket> {
     SOCKETS.remove(id)
