@@ -108,7 +108,7 @@ impl Socket {
 
     fn say(&self, outgoing: Option<Outgoing>) {
         match outgoing {
-            Some(Outgoing::Order(text, len)) => self.send(&text[..len], TEXT),
+            Some(Outgoing::Request(text, len)) => self.send(&text[..len], TEXT),
             Some(Outgoing::Payload(bytes)) => self.send(bytes, BINARY),
             None => {}
         }

@@ -27,7 +27,7 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStrea
 
 fn message(outgoing: Outgoing) -> Message {
     match outgoing {
-        Outgoing::Order(text, len) => Message::text(String::from_utf8_lossy(&text[..len])),
+        Outgoing::Request(text, len) => Message::text(String::from_utf8_lossy(&text[..len])),
         Outgoing::Payload(bytes) => Message::binary(bytes),
     }
 }
