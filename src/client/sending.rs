@@ -146,20 +146,21 @@ pub(crate) fn send_binary(id: u64, data: &[u8], flags: SendFlags) -> Result<(), 
 fn send(id: u64, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
     if payload.len() <= COPIED_WITH_TABLE_LOCKED {
         fault::point("client.send");
-        let sent = sockets::with(id, |socket| {
+        let queued = sockets::with(id, |socket| {
             if socket.0.is_destroyed() {
                 return None;
             }
-            let sent = socket.0.try_send(push_to(message_type, payload, flags), payload.len())?;
-            Some(sent.map(|is_unnoticed| is_unnoticed.then(|| socket.clone())))
+            let is_unnoticed = socket.0.try_send(push_to(message_type, payload, flags), payload.len())?;
+            Some(is_unnoticed.then(|| socket.clone()))
         });
-        if let Some(Some(sent)) = sent {
-            if let Some(unnoticed) = sent? {
-                unnoticed.0.notify();
+        if let Some(Some(unnoticed)) = queued {
+            if let Some(socket) = unnoticed {
+                socket.0.notify();
             }
             return Ok(());
         }
     }
+    // Also returns why the attempt above failed.
     Socket::from_id(id)?.send(message_type, payload, flags)
 }
 

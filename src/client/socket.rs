@@ -104,9 +104,13 @@ impl Socket {
         let mut to_worker = lock(&self.0.to_worker);
         match self.0.state() {
             State::Open => {
-                to_worker = self
-                    .0
-                    .queue(to_worker, |outbox, _| outbox.push_close(code, reason, &mut random::next_key))?;
+                let queued = self.0.queue(&mut to_worker, |outbox, _| {
+                    outbox.push_close(code, reason, &mut random::next_key)
+                });
+                if let Err(failure) = queued {
+                    drop(to_worker);
+                    return Err(self.0.report(failure));
+                }
                 self.0.set_state(State::Closing);
             }
             State::Connecting => {

@@ -11,6 +11,7 @@
 //! The state changes with `to_worker` locked, so a message that was accepted always belongs to the connection
 //! that was open at that time.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -107,6 +108,12 @@ pub struct Shared {
 
     /// The [`Key`](super::key::Key) of its connection on the worker, 0 for none. Used by the worker alone.
     pub connection: AtomicU64,
+}
+
+/// Why nothing was appended to the outbox.
+pub enum NotQueued {
+    OutOfMemory,
+    Panic(Box<dyn Any + Send>),
 }
 
 impl Shared {
@@ -230,33 +237,46 @@ impl Shared {
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
         len: usize,
     ) -> Result<(), CallError> {
-        let is_unnoticed = self.send_locked(lock(&self.to_worker), push, len)?;
-        if is_unnoticed {
+        let mut to_worker = lock(&self.to_worker);
+        self.check_accepts(&to_worker)?;
+        let queued = self.queue(&mut to_worker, push);
+        if queued.is_ok() {
+            self.buffered.add(len);
+        }
+        drop(to_worker);
+        queued.map_err(|failure| self.report(failure))?;
+        if !self.is_notified() {
             self.notify();
         }
         Ok(())
     }
 
-    /// As [`send`](Self::send), but `None` if that would wait for the worker or another thread. The caller
-    /// notifies the worker if this returns true.
+    /// Does the same as [`send`](Self::send) if it succeeds without waiting, but the caller notifies the worker
+    /// if this returns true. `None`: nothing was queued.
     #[inline]
     pub fn try_send(
         self: &Arc<Self>,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
         len: usize,
-    ) -> Option<Result<bool, CallError>> {
-        let to_worker = self.to_worker.try_lock().ok()?;
-        Some(self.send_locked(to_worker, push, len))
+    ) -> Option<bool> {
+        let mut to_worker = self.to_worker.try_lock().ok()?;
+        self.check_accepts(&to_worker).ok()?;
+        let queued = self.queue(&mut to_worker, push);
+        if queued.is_ok() {
+            self.buffered.add(len);
+        }
+        drop(to_worker);
+        match queued {
+            Ok(()) => Some(!self.is_notified()),
+            Err(failure) => {
+                self.report(failure);
+                None
+            }
+        }
     }
 
-    /// Queues a message; true if the worker is to be notified.
     #[inline]
-    fn send_locked(
-        self: &Arc<Self>,
-        to_worker: MutexGuard<'_, ToWorker>,
-        push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
-        len: usize,
-    ) -> Result<bool, CallError> {
+    fn check_accepts(&self, to_worker: &ToWorker) -> Result<(), CallError> {
         match self.state() {
             State::Open => {}
             State::Connecting if to_worker.queues_while_connecting => {}
@@ -268,27 +288,37 @@ impl Shared {
                 "the send queue is at its limit; nothing was queued",
             ));
         }
-        let to_worker = self.queue(to_worker, push)?;
-        self.buffered.add(len);
-        drop(to_worker);
-        // The worker clears the mark before it locks what was locked here: if the mark is still set, it will
-        // read this message.
-        Ok(!self.notified.load(Ordering::Acquire))
+        Ok(())
     }
 
-    /// Appends to the outbox. A panic may leave it inconsistent, so it ends the connection before it reaches
-    /// the caller.
-    pub fn queue<'a>(
-        self: &Arc<Self>,
-        mut to_worker: MutexGuard<'a, ToWorker>,
+    /// Whether the worker will read what is queued, without another notification. It clears the mark before it
+    /// locks `to_worker`.
+    #[inline]
+    fn is_notified(&self) -> bool {
+        self.notified.load(Ordering::Acquire)
+    }
+
+    /// Appends to the outbox. The caller passes a failure to [`report`](Self::report), without the lock.
+    #[inline]
+    pub fn queue(
+        &self,
+        to_worker: &mut ToWorker,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
-    ) -> Result<MutexGuard<'a, ToWorker>, CallError> {
+    ) -> Result<(), NotQueued> {
         let fragment_size = self.fragment_size.load(Ordering::Relaxed);
         match catch_unwind(AssertUnwindSafe(|| push(&mut to_worker.outbox, fragment_size))) {
-            Ok(Ok(())) => Ok(to_worker),
-            Ok(Err(OutOfMemory)) => Err(CallError::out_of_memory()),
-            Err(panic) => {
-                drop(to_worker);
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(OutOfMemory)) => Err(NotQueued::OutOfMemory),
+            Err(panic) => Err(NotQueued::Panic(panic)),
+        }
+    }
+
+    /// Continues a panic, which may have left the outbox inconsistent, so it ends the connection first.
+    #[cold]
+    pub fn report(self: &Arc<Self>, failure: NotQueued) -> CallError {
+        match failure {
+            NotQueued::OutOfMemory => CallError::out_of_memory(),
+            NotQueued::Panic(panic) => {
                 self.fault("the library panicked while it queued a message");
                 resume_unwind(panic)
             }
