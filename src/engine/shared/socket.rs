@@ -33,7 +33,7 @@ use crate::limits;
 use crate::logging::{self, LogLevel};
 use crate::session::Outbox;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, lock};
 use crate::wire::cookies::CookieJar;
 
 /// A handle to one WebSocket client connection. Cloning it increments a reference count.
