@@ -748,7 +748,8 @@ typedef struct fw_stats {
     uint64_t payload_bytes_before_compression; ///< Payload bytes sent, before compression.
     uint64_t payload_bytes_after_compression;  ///< Payload bytes sent, after compression; counts
                                                ///< messages that are not compressed too.
-    uint64_t resolve_us;                       ///< Name resolution.
+    uint64_t resolve_us;                       ///< Name resolution; 0 for an address, or a name
+                                               ///< that was looked up within 10 s.
     uint64_t connect_us;                       ///< TCP connect and proxy handshake.
     uint64_t tls_us;                           ///< TLS handshake; 0 without TLS.
     uint64_t upgrade_us;                       ///< Upgrade request to response.

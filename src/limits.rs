@@ -128,6 +128,11 @@ pub const MAX_WORKER_THREADS: usize = 64;
 pub const RESOLVER_THREADS: usize = 2;
 /// The limit for queued lookups: enough for a large load test, at about 100 bytes each.
 pub const RESOLVER_QUEUE: usize = 16 << 10;
+/// How long the result of a lookup is used again: sockets that connect at the same time share it, and a changed
+/// record is noticed before a player would try again. A failed connection and a changed network end it.
+pub const LOOKUP_LIFETIME: Duration = Duration::from_secs(10);
+/// The number of names whose addresses are kept. A game has a few servers.
+pub const MAX_RECENT_LOOKUPS: usize = 32;
 
 /// The plaintext that TLS accepts if no records are pending: two write blocks, sent as full records in one
 /// system call.

@@ -105,6 +105,7 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
             worker.timer(at, key);
         }
         if commands.change != NetworkChange::default() {
+            worker.context.resolver.forget(None);
             worker.context.pool.network_changed(commands.change, worker.context.now);
             worker.with_all(|connection, context| connection.network_changed(commands.change, context));
         }

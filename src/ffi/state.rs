@@ -84,7 +84,7 @@ pub struct fw_stats {
     pub payload_bytes_before_compression: u64,
     /// Payload bytes sent, after compression; counts messages that are not compressed too.
     pub payload_bytes_after_compression: u64,
-    /// Name resolution.
+    /// Name resolution; 0 for an address, or a name that was looked up within 10 s.
     pub resolve_us: u64,
     /// TCP connect and proxy handshake.
     pub connect_us: u64,

@@ -3,6 +3,7 @@
 //! ```text
 //!   resolve ──► literal address: done at once
 //!          └──► bounded queue ──► up to RESOLVER_THREADS threads in getaddrinfo ──► done
+//!   recent  ──► the result of a lookup that is not older than LOOKUP_LIFETIME
 //! ```
 //!
 //! Uses the system's resolver, as it supports VPNs, mDNS, NAT64 and the hosts file. It blocks, up to half a
@@ -13,7 +14,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
@@ -39,6 +40,18 @@ pub struct Lookup {
     pending: Arc<Pending>,
 }
 
+/// The results of recent lookups: many sockets connect to the same server.
+struct Recent {
+    found: Vec<Found>,
+    lifetime: Duration,
+}
+
+struct Found {
+    host: Box<str>,
+    addresses: Vec<SocketAddr>,
+    at: Instant,
+}
+
 /// Separates a link-local address from its zone (RFC 4007 section 11), which the system resolves.
 const ZONE: char = '%';
 
@@ -51,10 +64,11 @@ pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
 impl Resolver {
     /// Creates a resolver; threads start with the first lookup.
     pub fn new(hooks: ThreadHooks) -> Self {
-        Self::with_lookup(hooks, Box::new(|host, port| Ok((host, port).to_socket_addrs()?.collect())))
+        let system = |host: &str, port| Ok((host, port).to_socket_addrs()?.collect());
+        Self::with_lookup(hooks, Box::new(system), limits::LOOKUP_LIFETIME)
     }
 
-    fn with_lookup(hooks: ThreadHooks, lookup: Box<LookupFn>) -> Self {
+    fn with_lookup(hooks: ThreadHooks, lookup: Box<LookupFn>, lifetime: Duration) -> Self {
         let (sender, jobs) = crossbeam_channel::bounded(limits::RESOLVER_QUEUE);
         Self {
             shared: Arc::new(Shared {
@@ -63,8 +77,19 @@ impl Resolver {
                 queue: Mutex::new(Some(sender)),
                 unfinished: AtomicUsize::new(0),
                 threads: Mutex::new(Threads::new(hooks)),
+                recent: Mutex::new(Recent { found: Vec::new(), lifetime }),
             }),
         }
+    }
+
+    /// Returns the addresses of `host` if they were looked up recently.
+    pub fn recent(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        lock(&self.shared.recent).get(host, port)
+    }
+
+    /// Drops the recent addresses of `host`, or of all hosts: they may be wrong.
+    pub fn forget(&self, host: Option<&str>) {
+        lock(&self.shared.recent).found.retain(|found| host.is_some_and(|host| *found.host != *host));
     }
 
     /// Looks up the addresses of `host`. Calls `done` before it returns if no thread is needed: for a literal
@@ -151,6 +176,7 @@ struct Shared {
     /// The number of accepted jobs that are not done, which is the number of threads needed.
     unfinished: AtomicUsize,
     threads: Mutex<Threads>,
+    recent: Mutex<Recent>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -208,17 +234,47 @@ impl Shared {
         fault::point("net.resolve");
         let found = (self.lookup)(host, port);
         if is_localhost(host) {
-            return Ok(loopback_only(found.unwrap_or_default(), port));
+            let addresses = loopback_only(found.unwrap_or_default(), port);
+            lock(&self.recent).put(host, &addresses);
+            return Ok(addresses);
         }
         match found.map(distinct) {
             Ok(addresses) if addresses.is_empty() => Err(failure(host, "the name has no address")),
-            Ok(addresses) => Ok(addresses),
+            Ok(addresses) => {
+                lock(&self.recent).put(host, &addresses);
+                Ok(addresses)
+            }
             Err(error) => {
                 let mut failed = failure(host, &error.to_string());
                 failed.os_code = error.raw_os_error().unwrap_or(0);
                 Err(failed)
             }
         }
+    }
+}
+
+impl Recent {
+    fn get(&mut self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        self.drop_expired();
+        let found = self.found.iter().find(|found| *found.host == *host)?;
+        let mut addresses = found.addresses.clone();
+        addresses.iter_mut().for_each(|address| address.set_port(port));
+        Some(addresses)
+    }
+
+    /// Keeps the result of a lookup. The number of an interface may change, so a zone is always looked up.
+    fn put(&mut self, host: &str, addresses: &[SocketAddr]) {
+        self.drop_expired();
+        self.found.retain(|found| *found.host != *host);
+        if host.contains(ZONE) || self.found.len() >= limits::MAX_RECENT_LOOKUPS {
+            return;
+        }
+        self.found.push(Found { host: host.into(), addresses: addresses.to_vec(), at: Instant::now() });
+    }
+
+    fn drop_expired(&mut self) {
+        let (now, lifetime) = (Instant::now(), self.lifetime);
+        self.found.retain(|found| now.saturating_duration_since(found.at) < lifetime);
     }
 }
 
@@ -267,7 +323,6 @@ mod tests {
     #[cfg(target_os = "linux")]
     use std::net::SocketAddrV6;
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
 
     const SOON: Duration = Duration::from_secs(20);
 
@@ -294,7 +349,11 @@ mod tests {
             let _ = gate.lock().unwrap().recv();
             Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
         };
-        (Resolver::with_lookup(ThreadHooks::default(), Box::new(ask)), questions, release)
+        (
+            Resolver::with_lookup(ThreadHooks::default(), Box::new(ask), limits::LOOKUP_LIFETIME),
+            questions,
+            release,
+        )
     }
 
     #[test]
@@ -345,7 +404,8 @@ mod tests {
     #[test]
     fn localhost_is_always_loopback() {
         let elsewhere = |_: &str, port| Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))]);
-        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(elsewhere));
+        let resolver =
+            Resolver::with_lookup(ThreadHooks::default(), Box::new(elsewhere), limits::LOOKUP_LIFETIME);
         let (done, result) = reply();
         let _lookup = resolver.resolve("localhost", 9, done);
         let addresses = result.recv_timeout(SOON).unwrap().unwrap();
@@ -357,7 +417,8 @@ mod tests {
     #[test]
     fn failure_names_host_and_advice() {
         let failing = |_: &str, _| Err(io::Error::other("Name or service not known"));
-        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(failing));
+        let resolver =
+            Resolver::with_lookup(ThreadHooks::default(), Box::new(failing), limits::LOOKUP_LIFETIME);
         let (done, result) = reply();
         let _lookup = resolver.resolve("exmaple.test", 80, done);
         let error = result.recv_timeout(SOON).unwrap().unwrap_err();
@@ -374,13 +435,59 @@ mod tests {
             let address = |last| SocketAddr::from(([192, 0, 2, last], port));
             Ok((0..200).map(|number| address(number / 2)).collect())
         };
-        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(many));
+        let resolver = Resolver::with_lookup(ThreadHooks::default(), Box::new(many), limits::LOOKUP_LIFETIME);
         let (done, result) = reply();
         let _lookup = resolver.resolve("many.test", 1, done);
         let addresses = result.recv_timeout(SOON).unwrap().unwrap();
         assert_eq!(addresses.len(), limits::MAX_ADDRESSES);
         assert_eq!(addresses[1], "192.0.2.1:1".parse().unwrap());
         finish(&resolver);
+    }
+
+    #[test]
+    fn recent_addresses_are_kept_until_forgotten() {
+        let resolver = two_addresses(limits::LOOKUP_LIFETIME);
+        assert_eq!(resolver.recent("game.test", 1), None);
+        look_up(&resolver, "game.test");
+        let port = |port| ["192.0.2.1", "192.0.2.2"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+        assert_eq!(resolver.recent("game.test", 1).unwrap(), port(1));
+        assert_eq!(resolver.recent("game.test", 2).unwrap(), port(2));
+        assert_eq!(resolver.recent("other.test", 1), None);
+        look_up(&resolver, "other.test");
+        resolver.forget(Some("game.test"));
+        assert_eq!(resolver.recent("game.test", 1), None);
+        assert!(resolver.recent("other.test", 1).is_some());
+        resolver.forget(None);
+        assert_eq!(resolver.recent("other.test", 1), None);
+        finish(&resolver);
+    }
+
+    #[test]
+    fn recent_addresses_expire_and_are_limited() {
+        let resolver = two_addresses(Duration::ZERO);
+        look_up(&resolver, "game.test");
+        assert_eq!(resolver.recent("game.test", 1), None);
+        finish(&resolver);
+
+        let resolver = two_addresses(SOON);
+        for number in 0..2 * limits::MAX_RECENT_LOOKUPS {
+            look_up(&resolver, &format!("game{number}.test"));
+        }
+        assert_eq!(lock(&resolver.shared.recent).found.len(), limits::MAX_RECENT_LOOKUPS);
+        look_up(&resolver, "fe80::1%eth0");
+        assert_eq!(resolver.recent("fe80::1%eth0", 1), None);
+        finish(&resolver);
+    }
+
+    fn two_addresses(lifetime: Duration) -> Resolver {
+        let ask = |_: &str, port| Ok([1, 2].map(|last| SocketAddr::from(([192, 0, 2, last], port))).to_vec());
+        Resolver::with_lookup(ThreadHooks::default(), Box::new(ask), lifetime)
+    }
+
+    fn look_up(resolver: &Resolver, host: &str) {
+        let (done, result) = reply();
+        let _lookup = resolver.resolve(host, 1, done);
+        result.recv_timeout(SOON).unwrap().unwrap();
     }
 
     #[test]

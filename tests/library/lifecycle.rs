@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
 use framewire::{
-    Code, Config, Dispatch, EventType, Socket, State, init, next_event, pending, poll, pool_stats, shutdown,
-    wait,
+    Code, Config, Dispatch, EventType, Socket, State, init, network_changed, next_event, pending, poll,
+    pool_stats, shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -279,6 +279,26 @@ fn shutdown_times_out_on_a_blocked_callback() {
     release.send(()).unwrap();
     stop();
     assert_no_threads();
+}
+
+#[test]
+fn recent_lookup_is_used_again_until_a_failure_or_a_network_change() {
+    let _exclusive = exclusive();
+    let echo = EchoServer::start();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // A lookup takes another thread, so never 0 microseconds.
+    let looks_up = || {
+        let client = Client::opened(&format!("ws://localhost:{}/", echo.port()));
+        client.stats().resolve_us > 0
+    };
+    assert!(looks_up());
+    assert!(!looks_up());
+    assert!(matches!(Client::opening(&format!("ws://localhost:{closed}/")).end(), Seen::Error(_)));
+    assert!(looks_up());
+    assert!(!looks_up());
+    network_changed();
+    assert!(looks_up());
+    stop();
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Connection {
 
     /// Starts connecting.
     pub(super) fn connect(&mut self, context: &mut Context) -> TurnResult {
+        self.started = context.now;
         if self.route.as_ref().is_some_and(|route| route.needs_target()) {
             return self.look_up(ResolveTarget::Server, context);
         }
@@ -69,22 +70,14 @@ impl Connection {
 
     fn look_up(&mut self, target: ResolveTarget, context: &mut Context) -> TurnResult {
         let Some(Socket(socket)) = &self.socket else { return TurnResult::Finished };
-        let url = &self.request.url;
-        let (host, zone, port) = match &self.route {
-            Some(route) if target == ResolveTarget::NextHop => {
-                (&route.proxy.host, &route.proxy.zone, route.proxy.port)
-            }
-            // A zone has no meaning for a proxy (RFC 6874 section 4).
-            Some(_) => (&url.host, &None, url.port),
-            None => (&url.host, &url.zone, url.port),
-        };
-        let host = match zone {
-            Some(zone) => Cow::Owned(format!("{host}%{zone}")),
-            None => Cow::Borrowed(host.as_str()),
-        };
+        let (host, port) = self.name_of(target);
         if let Some(address) = resolve::literal(&host, port) {
             return self.located(target, vec![address], context);
         }
+        if let Some(addresses) = context.resolver.recent(&host, port) {
+            return self.located(target, addresses, context);
+        }
+        let host = host.into_owned();
         self.lookups += 1;
         let (weak, connection, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
         let pending = context.resolver.resolve(
@@ -100,6 +93,23 @@ impl Connection {
         );
         self.stage = Stage::Resolving { _lookup: pending, target };
         TurnResult::Continue
+    }
+
+    /// Returns the name to look up, with the zone of an address, and the port.
+    pub(super) fn name_of(&self, target: ResolveTarget) -> (Cow<'_, str>, u16) {
+        let url = &self.request.url;
+        let (host, zone, port) = match &self.route {
+            Some(route) if target == ResolveTarget::NextHop => {
+                (&route.proxy.host, &route.proxy.zone, route.proxy.port)
+            }
+            // A zone has no meaning for a proxy (RFC 6874 section 4).
+            Some(_) => (&url.host, &None, url.port),
+            None => (&url.host, &url.zone, url.port),
+        };
+        match zone {
+            Some(zone) => (format!("{host}%{zone}").into(), port),
+            None => (host.as_str().into(), port),
+        }
     }
 
     /// Handles the result of a lookup. The next turn checks whether the connection continues.
@@ -129,9 +139,7 @@ impl Connection {
                 self.reach_next_hop(context)
             }
             _ => {
-                if matches!(self.stage, Stage::Resolving { .. }) {
-                    self.time(context.now, |counters| &counters.resolve_us);
-                }
+                self.time(context.now, |counters| &counters.resolve_us);
                 self.dial(addresses, context)
             }
         }

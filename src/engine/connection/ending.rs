@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::context::Context;
-use super::state::{Connection, Stage};
+use super::state::{Connection, ResolveTarget, Stage};
 use super::terminal::{DelayedEnd, Terminal, failed, log_lost_in_shutdown};
 use super::transport::Transport;
 use crate::engine::shared::dispatch;
@@ -105,6 +105,8 @@ impl Connection {
         }
         if terminal.error().is_some() {
             context.pool.disband(self.key);
+            // The server may have moved.
+            context.resolver.forget(Some(&self.name_of(ResolveTarget::NextHop).0));
         }
         let Some(terminal) = self.restart(terminal, &socket, context) else { return };
         self.socket = None;

@@ -43,7 +43,8 @@ counters! {
     payload_bytes_before_compression,
     /// Payload bytes of compressed messages after compression.
     payload_bytes_after_compression,
-    /// Duration of name resolution in microseconds, as of the last connection; so are the next three.
+    /// Duration of name resolution in microseconds, as of the last connection; so are the next three. 0 for an
+    /// address, or a name that was looked up within 10 s.
     resolve_us,
     /// Duration of connecting, from the first address tried, in microseconds.
     connect_us,
