@@ -146,12 +146,16 @@ pub(crate) fn send_binary(id: u64, data: &[u8], flags: SendFlags) -> Result<(), 
 fn send(id: u64, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
     if payload.len() <= COPIED_WITH_TABLE_LOCKED {
         fault::point("client.send");
+        let mut failure = None;
         let queued = sockets::with(id, |socket| {
             if socket.0.is_destroyed() {
                 return None;
             }
-            let is_unnoticed = socket.0.try_send(push_to(message_type, payload, flags), payload.len())?;
-            Some(is_unnoticed.then(|| socket.clone()))
+            match socket.0.try_send(push_to(message_type, payload, flags), payload.len())? {
+                Ok(is_unnoticed) => return Some(is_unnoticed.then(|| socket.clone())),
+                Err(not_queued) => failure = Some((socket.clone(), not_queued)),
+            }
+            None
         });
         if let Some(Some(unnoticed)) = queued {
             if let Some(socket) = unnoticed {
@@ -159,8 +163,11 @@ fn send(id: u64, message_type: MessageType, payload: &[u8], flags: SendFlags) ->
             }
             return Ok(());
         }
+        if let Some((socket, not_queued)) = failure {
+            return Err(socket.0.report(not_queued));
+        }
     }
-    // Also returns why the attempt above failed.
+    // Waits for the lock, or returns why the message is rejected.
     Socket::from_id(id)?.send(message_type, payload, flags)
 }
 

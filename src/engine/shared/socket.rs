@@ -251,14 +251,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Does the same as [`send`](Self::send) if it succeeds without waiting, but the caller notifies the worker
-    /// if this returns true. `None`: nothing was queued.
+    /// Does the same as [`send`](Self::send) without waiting for a lock, but the caller notifies the worker if this
+    /// returns true, and reports a failure. `None`: nothing was tried.
     #[inline]
     pub fn try_send(
         self: &Arc<Self>,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
         len: usize,
-    ) -> Option<bool> {
+    ) -> Option<Result<bool, NotQueued>> {
         let mut to_worker = self.to_worker.try_lock().ok()?;
         self.check_accepts(&to_worker).ok()?;
         let queued = self.queue(&mut to_worker, push);
@@ -266,13 +266,7 @@ impl Shared {
             self.buffered.add(len);
         }
         drop(to_worker);
-        match queued {
-            Ok(()) => Some(!self.is_notified()),
-            Err(failure) => {
-                self.report(failure);
-                None
-            }
-        }
+        Some(queued.map(|()| !self.is_notified()))
     }
 
     #[inline]
