@@ -110,11 +110,16 @@ mergeInto(LibraryManager.library, {
         }
       };
       ws.onclose = function (event) {
+        FRAMEWIRE.release(socket);
         var kind = event.wasClean ? FRAMEWIRE.CLOSED : FRAMEWIRE.LOST;
         FRAMEWIRE.push(id, socket, kind, event.code, new TextEncoder().encode(event.reason || ''));
       };
-      // The close event follows. Some environments report an error that has no listener.
-      ws.onerror = function () {};
+      // In browsers the close event follows. In Node 20 there is none if it could not connect.
+      ws.onerror = function () {
+        setTimeout(function () {
+          if (ws.onclose) ws.onclose({ wasClean: false, code: 1006 });
+        }, 0);
+      };
       socket.ws = ws;
       FRAMEWIRE.sockets[id] = socket;
     });

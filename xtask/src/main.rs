@@ -41,6 +41,7 @@ mod supply;
 mod test;
 mod unity;
 mod unsafe_list;
+mod web;
 
 use std::process::ExitCode;
 
@@ -96,6 +97,7 @@ Analysis
 Packages
   install --prefix DIR
                      installs headers, libraries, pkg-config and CMake files
+  web                builds the library for browsers into target/web/framewire
   package unity      writes the package for Unity's package manager
   package godot      writes the Godot addon into its demo project
   dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
@@ -141,6 +143,7 @@ fn main() -> ExitCode {
         },
         ["profiles"] => profiles::measure(),
         ["platforms"] => platforms::write(),
+        ["web"] => web::main(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");
