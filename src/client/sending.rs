@@ -2,6 +2,7 @@
 
 use crate::buffer::Segment;
 use crate::capabilities::{Capability, require};
+use crate::engine::library;
 use crate::engine::shared::commands::MAX_WAITING_PINGS;
 use crate::engine::shared::random;
 use crate::engine::shared::socket::Socket;
@@ -100,6 +101,7 @@ impl Socket {
 
     /// Returns how many payload bytes are queued and not yet handed to the network.
     pub fn buffered_amount(&self) -> usize {
+        library::drive();
         self.0.buffered.get()
     }
 

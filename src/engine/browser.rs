@@ -15,8 +15,8 @@
 //! | `connection` | one connection, from `open` to the terminal event |
 //! | `driver` | commands, deadlines and turns of all connections |
 //!
-//! JavaScript never calls in: it queues records, and a turn takes them. A command runs its turn at once, as the
-//! inbox wakes its worker; polls, and calls that read the state, run one first. Sockets, event queues, delivery
+//! JavaScript never calls in: it queues records, and a turn takes them. Commands run at once, as the inbox wakes its
+//! worker; polls, and calls that read the state, run what is due first. Sockets, event queues, delivery
 //! and the reconnect policy are the same code as with worker threads.
 //!
 //! Does not know the C ABI, frames or TLS: those are the browser's.
@@ -44,7 +44,7 @@ impl Workers {
     /// There are no threads to start, so the number of threads and the hooks for threads are ignored.
     pub fn start(_config: Config) -> Result<Self, CallError> {
         let wake = || {
-            drive();
+            driver::run_commands();
             Ok(())
         };
         let inbox = Arc::new(Inbox::new(0, Box::new(wake)));

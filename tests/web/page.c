@@ -200,7 +200,7 @@ SCENARIO(events_come_in_order_within_budgets)
     AWAIT(r.messages == 1);
     CHECK(r.last_len == 6 && memcmp(r.last, "h\xc3\xa4llo", 6) == 0);
     /* A byte order mark is kept, but by the WebSocket of Node. */
-    bom = EM_ASM_INT({ return typeof process == = "object" ? 0 : 3; });
+    bom = EM_ASM_INT({ return typeof process == "object" ? 0 : 3; });
     OK(fw_socket_send_text(r.socket, "\xef\xbb\xbfx", 4));
     AWAIT(r.messages == 2);
     CHECK(r.last_len == bom + 1 && memcmp(r.last, &"\xef\xbb\xbfx"[3 - bom], bom + 1) == 0);

@@ -81,6 +81,7 @@ Generated files
   unsafe             writes docs/unsafe.md
   platforms          writes the tables of docs/platforms.md from recorded results
   format             formats the C and C++ sources with clang-format
+  web table          writes the table of functions in docs/browser.md
   unity-meta         writes the .meta files of new files in the Unity package
 
 Analysis
@@ -144,6 +145,7 @@ fn main() -> ExitCode {
         ["profiles"] => profiles::measure(),
         ["platforms"] => platforms::write(),
         ["web"] => web::main(),
+        ["web", "table"] => web::write_table(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");

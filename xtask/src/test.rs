@@ -27,6 +27,7 @@ pub const STEPS: &[Step] = &[
     Step::new("every claim that a feature is missing has a test", 1, || claims::check().into()).quick(),
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has a reason", 1, || unsafe_list::check().into()).quick(),
+    Step::new("docs/browser.md lists what differs", 1, || web::check_table().into()).quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("format of the C and C++ sources", 2, || format::check().into()),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),

@@ -30,7 +30,13 @@ pub fn build() -> Outcome<PathBuf> {
         .args(["rustc", "--quiet", "--release", "--package", "framewire", "--lib", "--target", TARGET])
         // TLS and HTTP/2 are the browser's.
         .args(["--no-default-features", "--features", "capi", "--crate-type", "staticlib"])
-        .args(["-Z", "build-std=std,panic_abort", "--target-dir"])
+        .args([
+            "-Z",
+            "build-std=std,panic_abort",
+            "-Z",
+            "build-std-features=optimize_for_size",
+            "--target-dir",
+        ])
         .arg(&builds)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", rustc)
@@ -51,6 +57,68 @@ pub fn main() -> Outcome {
     let folder = build()?;
     println!("{}", folder.display());
     Ok(())
+}
+
+const MANUAL: &str = "docs/browser.md";
+const TABLE: [&str; 2] = ["<!-- functions -->\n", "<!-- /functions -->"];
+
+/// `cargo xtask web table`: writes the table of functions that differ in browsers.
+pub fn write_table() -> Outcome {
+    files::write(MANUAL, with_table(&files::text(MANUAL)?)?)
+}
+
+/// Fails unless the table is what the header says.
+pub fn check_table() -> Outcome {
+    let manual = files::text(MANUAL)?;
+    if manual == with_table(&manual)? {
+        Ok(())
+    } else {
+        Err(format!("{MANUAL} is out of date: run `cargo xtask web table`"))
+    }
+}
+
+fn with_table(manual: &str) -> Outcome<String> {
+    let missing = || format!("{MANUAL} has no {}", TABLE[0].trim());
+    let (before, rest) = manual.split_once(TABLE[0]).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(TABLE[1]).ok_or_else(missing)?;
+    let rows: String = differences(&files::text("include/framewire.h")?)
+        .into_iter()
+        .map(|(name, text)| format!("| `{name}` | {text} |\n"))
+        .collect();
+    let head = "| function | in browsers |\n| --- | --- |\n";
+    Ok(format!("{before}{}\n{head}{rows}\n{}{after}", TABLE[0], TABLE[1]))
+}
+
+/// Returns the functions whose comments have a paragraph about browsers, and the paragraph.
+fn differences(header: &str) -> Vec<(String, String)> {
+    let (mut found, mut paragraph, mut about) = (Vec::new(), String::new(), String::new());
+    for line in header.lines() {
+        match line.strip_prefix("///").map(str::trim) {
+            Some(text) if text.is_empty() || text.starts_with('\\') => paragraph.clear(),
+            Some(text) => {
+                if !paragraph.is_empty() {
+                    paragraph.push(' ');
+                }
+                paragraph.push_str(text);
+                if paragraph.starts_with("In browsers") || paragraph.starts_with("Not available in browsers")
+                {
+                    about.clone_from(&paragraph);
+                }
+            }
+            None => {
+                if let Some((before, _)) = line.split_once('(')
+                    && line.starts_with("FW_API ")
+                    && !about.is_empty()
+                    && let Some(name) = before.rsplit([' ', '*']).next()
+                {
+                    found.push((name.to_owned(), about.clone()));
+                }
+                paragraph.clear();
+                about.clear();
+            }
+        }
+    }
+    found
 }
 
 /// How a page is built.
@@ -278,6 +346,19 @@ impl Drop for KillOnDrop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paragraphs_about_browsers_are_found() {
+        let header = "/// Sends.\n///\n/// In browsers it\n/// waits.\n/// \\param x Not\n\
+                      FW_API fw_result fw_send(int x);\n/// Says.\nFW_API const char *fw_say(void);\n\
+                      /// Not available in browsers: no.\nFW_API const char *fw_no(void);\n";
+        let found = differences(header);
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, text)| (&**name, &**text)).collect();
+        assert_eq!(
+            found,
+            [("fw_send", "In browsers it waits."), ("fw_no", "Not available in browsers: no.")]
+        );
+    }
 
     #[test]
     fn closing_line_is_found_in_what_a_page_prints() {

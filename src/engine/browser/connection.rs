@@ -92,20 +92,20 @@ impl Connection {
     }
 
     /// Starts connecting.
-    pub fn start(&mut self, now: Instant) -> Result<(), End> {
+    pub fn start(&mut self) -> Result<(), End> {
         let request = &self.settings.request;
         let url = request.url.to_string();
         self.socket.log(LogLevel::Debug, format_args!("connecting to {url}"));
-        self.started = now;
+        self.started = Instant::now();
         self.stage = Stage::Connecting;
-        self.deadline = Some(now + self.settings.connect_timeout);
+        self.deadline = Some(self.started + self.settings.connect_timeout);
         let limits = Limits::new(self.settings.max_message_size, self.socket.ready_list.event_queue_bytes);
         match js::open(self.id, &url, &request.protocols.join(","), &limits) {
             Ok(()) => Ok(()),
             Err(exception) => {
                 let message = format!("the browser refuses to connect to {url}: {exception}");
                 let error = Error::new(ErrorKind::Io, Phase::Connect, message).with_retriable(false);
-                self.end(Terminal::Failed(error), now)
+                self.end(Terminal::Failed(error))
             }
         }
     }
@@ -117,8 +117,8 @@ impl Connection {
         self.finish(Terminal::Closed { code: ABNORMAL, reason: reason.to_owned() })
     }
 
-    pub fn fail_internally(&mut self, what: &'static str, now: Instant) -> Result<(), End> {
-        self.end(Terminal::Failed(Error::new(ErrorKind::Internal, Phase::Open, what)), now)
+    pub fn fail_internally(&mut self, what: &'static str) -> Result<(), End> {
+        self.end(Terminal::Failed(Error::new(ErrorKind::Internal, Phase::Open, what)))
     }
 
     /// Closes the connection of a destroyed socket. The browser sends what it has accepted, then the close frame.
@@ -167,7 +167,7 @@ impl Connection {
                 return Ok(());
             }
             lock(&self.socket.info).reset(&self.settings.request.url);
-            return self.start(now);
+            return self.start();
         }
         if self.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());
@@ -176,36 +176,36 @@ impl Connection {
         if self.stage == Stage::Closing {
             let waited = self.settings.close_timeout.as_millis();
             let reason = format!("the server did not respond to the close frame within {waited} ms");
-            return self.end(Terminal::Closed { code: ABNORMAL, reason }, now);
+            return self.end(Terminal::Closed { code: ABNORMAL, reason });
         }
         let (url, waited) = (&self.settings.request.url, self.settings.connect_timeout.as_millis());
         let message = format!("the browser did not connect to {url} within {waited} ms");
-        self.end(Terminal::Failed(Error::new(ErrorKind::TimedOut, Phase::Connect, message)), now)
+        self.end(Terminal::Failed(Error::new(ErrorKind::TimedOut, Phase::Connect, message)))
     }
 
     /// Gives the queued messages to the browser.
-    pub fn send(&mut self, now: Instant) -> Result<(), End> {
+    pub fn send(&mut self) -> Result<(), End> {
         if self.stage != Stage::Open {
             return Ok(());
         }
         match self.hand_over() {
             Ok(None) => {}
             Ok(Some((code, reason))) => {
-                self.deadline = Some(now + self.settings.close_timeout);
+                self.deadline = Some(Instant::now() + self.settings.close_timeout);
                 self.stage = Stage::Closing;
                 if let Err(exception) = js::close(self.id, code, &reason) {
-                    return self.refused(&exception, now);
+                    return self.refused(&exception);
                 }
             }
-            Err(exception) => return self.refused(&exception, now),
+            Err(exception) => return self.refused(&exception),
         }
         self.count_sent();
         Ok(())
     }
 
-    fn refused(&mut self, exception: &str, now: Instant) -> Result<(), End> {
+    fn refused(&mut self, exception: &str) -> Result<(), End> {
         let message = format!("the browser refuses to send: {exception}");
-        self.end(Terminal::Failed(Error::new(ErrorKind::Io, Phase::Open, message)), now)
+        self.end(Terminal::Failed(Error::new(ErrorKind::Io, Phase::Open, message)))
     }
 
     /// Gives the queued messages to the browser. Returns the close frame that follows them.
@@ -240,7 +240,7 @@ impl Connection {
     }
 
     /// Takes what JavaScript has queued, until the event queue is full.
-    pub fn receive(&mut self, now: Instant) -> Result<(), End> {
+    pub fn receive(&mut self) -> Result<(), End> {
         let mut block = None;
         let (mut got_message, mut charge) = (false, 0);
         let outcome = loop {
@@ -254,14 +254,14 @@ impl Connection {
             let Some(record) = js::peek(self.id) else { break Ok(()) };
             let Some(payload) = self.take(&record, &mut block) else {
                 let message = "the allocator has no memory to read into";
-                break self.end(Terminal::Failed(Error::new(ErrorKind::Internal, Phase::Open, message)), now);
+                break self.end(Terminal::Failed(Error::new(ErrorKind::Internal, Phase::Open, message)));
             };
             let message_type = match record.kind {
                 Kind::Text => MessageType::Text,
                 Kind::Binary => MessageType::Binary,
                 _ => {
                     self.publish(&mut charge);
-                    match self.handle(&record, payload, now) {
+                    match self.handle(&record, payload) {
                         Ok(()) => continue,
                         end => break end,
                     }
@@ -293,14 +293,14 @@ impl Connection {
     }
 
     /// Handles a record that is no message.
-    fn handle(&mut self, record: &Record, payload: Segment, now: Instant) -> Result<(), End> {
+    fn handle(&mut self, record: &Record, payload: Segment) -> Result<(), End> {
         let text = String::from_utf8_lossy(payload.as_slice());
         let code = u16::try_from(record.code).unwrap_or(ABNORMAL);
         let url = &self.settings.request.url;
         match record.kind {
             Kind::Open => self.opened(&text),
             Kind::Closed if self.stage != Stage::Connecting => {
-                self.end(Terminal::Closed { code, reason: text.into_owned() }, now)
+                self.end(Terminal::Closed { code, reason: text.into_owned() })
             }
             Kind::Closed | Kind::Lost if self.stage == Stage::Connecting => {
                 let message = format!(
@@ -308,11 +308,11 @@ impl Connection {
                      (the server does not run, its certificate is not valid, it refused the upgrade, or the page \
                      may not connect to it)"
                 );
-                self.end(Terminal::Failed(Error::new(ErrorKind::Io, Phase::Connect, message)), now)
+                self.end(Terminal::Failed(Error::new(ErrorKind::Io, Phase::Connect, message)))
             }
             Kind::Closed | Kind::Lost if self.stage == Stage::Closing => {
                 let reason = "the server ended the connection without a closing handshake".to_owned();
-                self.end(Terminal::Closed { code: ABNORMAL, reason }, now)
+                self.end(Terminal::Closed { code: ABNORMAL, reason })
             }
             Kind::Closed | Kind::Lost => {
                 let what = match code {
@@ -320,7 +320,7 @@ impl Connection {
                     code => format!(" (close code {code} {text})"),
                 };
                 let message = format!("the connection to {url} was lost without a closing handshake{what}");
-                self.end(Terminal::Failed(Error::new(ErrorKind::Reset, Phase::Open, message)), now)
+                self.end(Terminal::Failed(Error::new(ErrorKind::Reset, Phase::Open, message)))
             }
             Kind::TooLarge => {
                 let message = format!(
@@ -328,13 +328,13 @@ impl Connection {
                      (fw_socket_set_max_message_size)",
                     record.code, self.settings.max_message_size
                 );
-                self.end(Terminal::Failed(Error::new(ErrorKind::TooLarge, Phase::Open, message)), now)
+                self.end(Terminal::Failed(Error::new(ErrorKind::TooLarge, Phase::Open, message)))
             }
             Kind::QueueFull => {
                 let message = "too many received messages are unread; poll more often, and let the server send \
                                less while the page is hidden";
                 let error = Error::new(ErrorKind::TooLarge, Phase::Open, message).with_retriable(true);
-                self.end(Terminal::Failed(error), now)
+                self.end(Terminal::Failed(error))
             }
             Kind::Text | Kind::Binary => Ok(()),
         }
@@ -369,7 +369,7 @@ impl Connection {
         self.retries.succeeded();
         (self.stage, self.deadline) = (Stage::Open, None);
         self.deliver(EventKind::Open);
-        self.send(Instant::now())
+        self.send()
     }
 
     // ------------------------------------------------------------------ events
@@ -391,25 +391,25 @@ impl Connection {
     // ------------------------------------------------------------------ the end
 
     /// Ends the connection, or reconnects if the settings allow it.
-    fn end(&mut self, terminal: Terminal, now: Instant) -> Result<(), End> {
+    fn end(&mut self, terminal: Terminal) -> Result<(), End> {
         if let Terminal::Failed(error) = &terminal
             && let Some(settings) = &self.settings.reconnect
             && let Some(retry) = self.retries.after(error, settings, None, random::number())
             && self.detach()
         {
-            self.wait(error.clone(), retry, now);
+            self.wait(error.clone(), retry);
             return Ok(());
         }
         self.finish(terminal)
     }
 
-    fn wait(&mut self, error: Error, Retry { attempt, delay }: Retry, now: Instant) {
+    fn wait(&mut self, error: Error, Retry { attempt, delay }: Retry) {
         js::leave(self.id);
         let delay_ms = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
         self.socket
             .log(LogLevel::Info, format_args!("{error}; reconnect attempt {attempt} in {delay_ms} ms"));
         self.deadline = None;
-        self.stage = Stage::Waiting(now + Duration::from_millis(delay_ms.into()));
+        self.stage = Stage::Waiting(Instant::now() + Duration::from_millis(delay_ms.into()));
         self.deliver(EventKind::Reconnecting { error: Box::new(error), attempt, delay_ms });
     }
 

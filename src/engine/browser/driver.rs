@@ -41,17 +41,35 @@ pub fn stop() {
     drop(driver);
 }
 
-/// Runs what is due: commands, records of JavaScript, deadlines. Does nothing inside itself, which happens if a log
-/// callback calls the library.
+/// Runs what is due: commands, records of JavaScript, deadlines.
 pub fn drive() {
+    with_driver(Driver::run);
+}
+
+/// Runs the commands that wake the worker.
+pub fn run_commands() {
+    with_driver(Driver::run_commands);
+}
+
+/// Does nothing inside itself, which happens if a log callback calls the library.
+fn with_driver(act: impl FnOnce(&mut Driver)) {
     let Ok(mut driver) = DRIVER.try_lock() else { return };
     if let Some(driver) = &mut *driver {
-        driver.run();
+        act(driver);
     }
 }
 
 impl Driver {
     fn run(&mut self) {
+        self.run_commands();
+        while let Some(id) = js::ready() {
+            self.with(id, Connection::receive);
+        }
+        self.with_all(Connection::turn);
+        self.run_commands();
+    }
+
+    fn run_commands(&mut self) {
         loop {
             self.inbox.awake();
             let commands = self.inbox.take(&mut self.sockets);
@@ -63,10 +81,6 @@ impl Driver {
             if commands.change != NetworkChange::default() {
                 self.with_all(|connection, now| connection.network_changed(commands.change, now));
             }
-            while let Some(id) = js::ready() {
-                self.with(id, |connection, now| connection.receive(now));
-            }
-            self.with_all(Connection::turn);
             if self.inbox.may_sleep() {
                 return;
             }
@@ -82,15 +96,15 @@ impl Driver {
             self.open(socket, plan);
         }
         let id = socket.connection.load(Ordering::Relaxed) as u32;
-        self.with(id, |connection, now| {
+        self.with(id, |connection| {
             if let Some(what) = fault {
-                return connection.fail_internally(what, now);
+                return connection.fail_internally(what);
             }
             match (cancel, destroy) {
                 (Some(reason), _) => connection.cancel(reason),
                 (None, Some(mode)) => connection.destroy(mode),
                 // Messages to send, or room in the event queue.
-                (None, None) => connection.send(now).and_then(|()| connection.receive(now)),
+                (None, None) => connection.send().and_then(|()| connection.receive()),
             }
         });
         if destroy.is_some() {
@@ -106,9 +120,9 @@ impl Driver {
     }
 
     /// Runs a step of a connection, and removes the connection if it has ended.
-    fn with(&mut self, id: u32, step: impl FnOnce(&mut Connection, Instant) -> Result<(), End>) {
+    fn with(&mut self, id: u32, step: impl FnOnce(&mut Connection) -> Result<(), End>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if step(connection, Instant::now()).is_err() {
+        if step(connection).is_err() {
             self.connections.remove(&id);
         }
     }
