@@ -57,15 +57,17 @@ impl Workers {
         &self.inbox
     }
 
-    /// Ends what is left of the connections. The browser sends what it has accepted.
+    /// Executes the last commands. The browser sends what it has accepted.
     pub fn stop(&self, _deadline: Instant) {
-        drive();
-        driver::stop();
-        self.inbox[0].close().into_iter().for_each(Shared::worker_ended);
+        driver::run_commands();
     }
 
-    /// There is nothing to wait for.
+    /// Ends the worker. There is nothing to wait for, but it cannot end inside itself: in a log callback.
     pub fn join(&self, _deadline: Instant) -> bool {
+        if !driver::stop() {
+            return false;
+        }
+        self.inbox[0].close().into_iter().for_each(Shared::worker_ended);
         true
     }
 }

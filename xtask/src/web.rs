@@ -13,9 +13,10 @@ use crate::run::{
 };
 use crate::schedule::{Problem, Tested};
 
-const TARGET: &str = "wasm32-unknown-emscripten";
-const LIBRARY: &str = "libframewire.a";
-pub const SCRIPT: &str = "bindings/web/framewire.jslib";
+pub const TARGET: &str = "wasm32-unknown-emscripten";
+pub const LIBRARY: &str = "libframewire.a";
+pub const SCRIPT_NAME: &str = "framewire.jslib";
+const SCRIPT: &str = "bindings/web/framewire.jslib";
 
 /// For browsers of any age, without what WebAssembly has got since, and for every version of emscripten: the
 /// standard library is built with the same flags.
@@ -47,7 +48,7 @@ pub fn build() -> Outcome<PathBuf> {
     run(&mut build)?;
     let folder = scratch("web/framewire")?;
     files::copy(builds.join(TARGET).join("release").join(LIBRARY), folder.join(LIBRARY))?;
-    files::copy(SCRIPT, folder.join("framewire.jslib"))?;
+    files::copy(SCRIPT, folder.join(SCRIPT_NAME))?;
     files::copy("include/framewire.h", folder.join("framewire.h"))?;
     Ok(folder)
 }
@@ -192,7 +193,7 @@ fn compile(variant: &Variant, library: &Path) -> Outcome<PathBuf> {
         .arg(root().join("tests/web/page.c"))
         .arg(library.join(LIBRARY))
         .arg("--js-library")
-        .arg(library.join("framewire.jslib"))
+        .arg(library.join(SCRIPT_NAME))
         .arg("-o")
         .arg(page.join("page.js"));
     quietly(&mut emcc)?;

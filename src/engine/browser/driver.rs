@@ -35,10 +35,13 @@ pub fn start(inbox: Arc<Inbox>) {
     *lock(&DRIVER) = Some(Driver { inbox, connections: BTreeMap::new(), sockets: Vec::new() });
 }
 
-/// Ends the worker. Its sockets were destroyed before.
-pub fn stop() {
-    let driver = lock(&DRIVER).take();
-    drop(driver);
+/// Ends the worker, and what is left of the connections. False inside [`drive`].
+pub fn stop() -> bool {
+    let Ok(mut driver) = DRIVER.try_lock() else { return false };
+    if let Some(driver) = driver.take() {
+        driver.connections.keys().for_each(|id| js::leave(*id));
+    }
+    true
 }
 
 /// Runs what is due: commands, records of JavaScript, deadlines.
