@@ -70,6 +70,16 @@
  * beyond 4096 bytes is INVALID_ARGUMENT. fw_event, fw_error, fw_frame and fw_extension_frame keep
  * their size and have reserved words, which are zero. Handles and fw_segment never change.
  *
+ * ## Browsers
+ *
+ * The build for emscripten uses the WebSocket of the browser. It has no threads: connections
+ * advance, and events are queued, inside fw_poll, fw_next_event, fw_pending, fw_socket_state and
+ * their variants; fw_wait and fw_shutdown do not wait. fw_capabilities returns what a build can do;
+ * the comment of each function says what differs in browsers. There are no requests and no TLS
+ * settings, so that functions for those return INVALID_HANDLE. The server cannot be made to wait:
+ * when the unread messages of a socket reach 16 times the size of its event queue, or 65536
+ * messages, the connection ends with an error.
+ *
  * ## Memory
  *
  * When allocation fails, functions that allocate payloads (fw_buffer_get, fw_segment_retain and the
@@ -316,6 +326,34 @@ enum fw_state FW_ENUM {
 };
 FW_ENUM_TYPE(fw_state);
 
+/// Parts of the API that some builds lack: those without a cargo feature, and those for browsers.
+/// Flags that combine with |; new ones may be added.
+enum fw_capability FW_ENUM {
+    FW_CAPABILITY_HEADERS = 1,                ///< Header fields of the upgrade request,
+                                              ///< authentication, and the response.
+    FW_CAPABILITY_COOKIES = 2,                ///< fw_socket_set_cookies
+    FW_CAPABILITY_REDIRECTS = 4,              ///< fw_socket_set_max_redirects
+    FW_CAPABILITY_PROXY = 8,                  ///< fw_socket_set_proxy
+    FW_CAPABILITY_TLS = 16,                   ///< wss: URLs
+    FW_CAPABILITY_TLS_SETTINGS = 32,          ///< fw_tls_create and fw_socket_set_tls
+    FW_CAPABILITY_HTTP_VERSION = 64,          ///< fw_socket_set_http_version
+    FW_CAPABILITY_HTTP2 = 128,                ///< WebSocket over HTTP/2 (RFC 8441), if the library
+                                              ///< makes the connection.
+    FW_CAPABILITY_COMPRESSION_SETTINGS = 256, ///< fw_socket_set_compression, and messages that are
+                                              ///< sent uncompressed.
+    FW_CAPABILITY_EXTENSIONS = 512,           ///< fw_socket_add_extension
+    FW_CAPABILITY_FRAGMENTS = 1024,           ///< fw_socket_on_incomplete_frame and
+                                              ///< fw_socket_set_max_fragment_size
+    FW_CAPABILITY_PING = 2048,                ///< Pings, keepalive, pongs and the latency.
+    FW_CAPABILITY_CLOSE_CODES = 4096,         ///< Close codes other than 1000 and 3000 to 4999 can
+                                              ///< be sent.
+    FW_CAPABILITY_BACKPRESSURE = 8192,        ///< A full event queue stops the server
+                                              ///< (backpressure).
+    FW_CAPABILITY_WORKER_DISPATCH = 16384,    ///< FW_DISPATCH_WORKER
+    FW_CAPABILITY_WAIT = 32768,               ///< fw_wait waits.
+};
+FW_ENUM_TYPE(fw_capability);
+
 /// Allocates a block of memory.
 ///
 /// Called on any thread, in parallel. Must not call the library.
@@ -358,7 +396,7 @@ typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 typedef struct fw_config {
     uint32_t struct_size;        ///< sizeof(fw_config), set by fw_config_init.
     uint32_t worker_threads;     ///< Number of worker threads, at most 64. Default: 1, which
-                                 ///< carries thousands of sockets.
+                                 ///< carries thousands of sockets. In browsers there are none.
     fw_alloc_fn alloc;           ///< Allocates all memory of the library; set it together with
                                  ///< free. The functions must stay callable until the process ends
                                  ///< or the library is unloaded: a block is freed by the functions
@@ -773,6 +811,13 @@ FW_API const char *fw_result_name(fw_result result);
 /// \returns The length of the whole text without the NUL; 0 if no call has failed on this thread.
 FW_API size_t fw_last_error(char *buf, size_t cap);
 
+/// Returns what the loaded library can do.
+///
+/// A function that needs something else returns NOT_SUPPORTED and has no effect.
+/// \returns Values of fw_capability, combined with |.
+/// \since 0.2.0
+FW_API uint32_t fw_capabilities(void);
+
 /// Returns the version of the loaded library as major << 16 | minor << 8 | patch.
 ///
 /// Compare it with FW_VERSION, the version of the header: the major version must be the same, and
@@ -826,6 +871,8 @@ FW_API fw_result fw_init(const struct fw_config *config);
 /// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
 /// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
 /// threads.
+///
+/// In browsers it does not wait: the browser sends what is queued and closes with code 1000.
 /// \param timeout_ms Timeout in milliseconds.
 /// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT
 ///   (a thread or a callback has not ended; all sockets are destroyed; call again to wait longer).
@@ -853,6 +900,8 @@ FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has
 /// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
 /// one that waits to reconnect starts immediately; a closing handshake continues.
+///
+/// In browsers, only reconnects that wait for their delay start at once.
 /// \returns OK, also when the library is not running.
 FW_API fw_result fw_network_changed(void);
 
@@ -878,6 +927,8 @@ FW_API fw_result fw_resume(void);
 ///
 /// Checks the URL and does not access the network. Starts the library with the defaults if fw_init
 /// was not called. User and password in the URL are sent as basic authentication.
+///
+/// In browsers, a URL with a user name is NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
 ///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
 ///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
@@ -898,6 +949,9 @@ FW_API fw_result fw_socket_open(struct fw_socket socket);
 ///
 /// The event closed follows when the server replies, or with code 1006 when it does not within the
 /// close timeout. While connecting, cancels the connection; closed follows at once.
+///
+/// In browsers, codes other than 1000 and 3000 to 4999 are NOT_SUPPORTED
+/// (FW_CAPABILITY_CLOSE_CODES).
 /// \param socket The socket.
 /// \param code 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
 /// \param reason NUL-terminated UTF-8 of at most 123 bytes, copied; NULL for none.
@@ -927,6 +981,8 @@ FW_API fw_result fw_socket_destroy(struct fw_socket socket);
 /// waits for the server's close frame. Messages that are not sent within the timeout are dropped.
 /// fw_shutdown continues this within its own timeout. If the socket is not open, the same as
 /// fw_socket_destroy.
+///
+/// In browsers, the browser sends what is queued and closes with code 1000, without a timeout.
 /// \param socket The socket, in any state.
 /// \param timeout_ms Maximum time for sending and closing in milliseconds; 0 drops what cannot be
 ///   sent at once.
@@ -1028,6 +1084,8 @@ FW_API fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
 /// While it is set, fragmented messages are delivered fragment by fragment, for streaming: they are
 /// neither assembled nor stored, and not delivered as text or binary. Messages of a single frame
 /// still are. Takes effect with the next message.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_FRAGMENTS).
 /// \param socket The socket, in any state.
 /// \param callback The function; NULL removes it.
 /// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
@@ -1039,6 +1097,8 @@ FW_API fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
 ///
 /// Runs before every attempt: also for a reconnect, after a redirect, and after the fallback from
 /// HTTP/2 to HTTP/1.1. The connection waits until it has returned, while the connect timeout runs.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, in any state.
 /// \param callback The function; NULL removes it.
 /// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
@@ -1049,6 +1109,8 @@ FW_API fw_result fw_socket_on_internal_request_created(struct fw_socket socket,
 /// Sets the callback for pongs.
 ///
 /// For round-trip times, fw_socket_latency_us is simpler.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, in any state.
 /// \param callback The function; NULL removes it.
 /// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
@@ -1099,6 +1161,9 @@ FW_API void fw_callbacks_init(struct fw_callbacks *callbacks, size_t struct_size
 /// Replaces every callback set before, by this function or a fw_socket_on_ function; no event is
 /// delivered in between. The functions may be combined. The callbacks run as fw_socket_on_open
 /// says.
+///
+/// In browsers, incomplete_frame, internal_request_created and pong must be NULL, else
+/// NOT_SUPPORTED.
 /// \param socket The socket, in any state.
 /// \param callbacks Initialized with fw_callbacks_init, not NULL; copied. NULL members remove.
 /// \param user_data Passed to each callback; for its lifetime see fw_socket_on_open.
@@ -1117,6 +1182,8 @@ FW_API const char *fw_event_type_name(fw_event_type type);
 /// Sets where the callbacks of a socket run.
 ///
 /// Events that are already queued for fw_poll stay queued.
+///
+/// In browsers, FW_DISPATCH_WORKER is NOT_SUPPORTED (FW_CAPABILITY_WORKER_DISPATCH).
 /// \param socket The socket, closed.
 /// \param dispatch Default FW_DISPATCH_POLL.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (unknown value); INVALID_STATE (not closed).
@@ -1127,6 +1194,9 @@ FW_API fw_result fw_socket_set_dispatch(struct fw_socket socket, fw_dispatch dis
 /// While FW_EVENT_REQUEST is enabled, every attempt to connect waits until its event is released.
 /// While FW_EVENT_INCOMPLETE_FRAME is enabled, fragmented messages are delivered fragment by
 /// fragment, not as a whole. Setting the callback for one of these events enables it as well.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS,
+/// FW_CAPABILITY_FRAGMENTS).
 /// \param socket The socket, in any state.
 /// \param type FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; all other events are always enabled.
 /// \param enable Default false.
@@ -1167,6 +1237,8 @@ FW_API size_t fw_pending(void);
 /// Blocks up to timeout_ms. For tools and servers; a game calls fw_poll once per frame instead.
 /// Also waits before the first socket is created and after fw_shutdown, and then ends with the
 /// first event. fw_shutdown on another thread ends the wait.
+///
+/// In browsers it returns at once (FW_CAPABILITY_WAIT).
 /// \param timeout_ms Timeout in milliseconds; 0 does not block.
 /// \returns true if an event is queued; false after the timeout or a shutdown.
 FW_API bool fw_wait(uint32_t timeout_ms);
@@ -1250,6 +1322,8 @@ FW_API fw_result fw_socket_send_text(struct fw_socket socket, const char *text, 
 FW_API fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_t len);
 
 /// Sends a text message with flags, otherwise like fw_socket_send_text.
+///
+/// In browsers, FW_SEND_UNCOMPRESSED has no effect.
 /// \param socket The socket, open.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
@@ -1260,6 +1334,8 @@ FW_API fw_result fw_socket_send_text_with(struct fw_socket socket, const char *t
                                           fw_send_flags flags);
 
 /// Sends a binary message with flags, otherwise like fw_socket_send_binary.
+///
+/// In browsers, FW_SEND_UNCOMPRESSED has no effect.
 /// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
@@ -1294,6 +1370,8 @@ FW_API fw_result fw_socket_send_binary_segment(struct fw_socket socket, struct f
 ///
 /// The server's pong has the same payload. To detect lost connections, use
 /// fw_socket_set_start_ping_thread (keepalive pings) instead.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, 0 to 125.
@@ -1359,6 +1437,8 @@ FW_API void fw_buffer_pool_trim(void);
 /// Sets the Origin header field of the upgrade request.
 ///
 /// Some servers require it. Replaces an Origin set before, also by fw_socket_add_header.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, closed.
 /// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
 ///   default) for none.
@@ -1380,6 +1460,8 @@ FW_API fw_result fw_socket_add_protocol(struct fw_socket socket, const char *pro
 /// A field with the same name is added again, except Authorization, Origin and User-Agent, which
 /// are replaced. The default User-Agent is "Framewire/" and the version, also for an HTTP proxy;
 /// fw_request_remove_header removes it.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, closed.
 /// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
 /// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
@@ -1390,6 +1472,8 @@ FW_API fw_result fw_socket_add_header(struct fw_socket socket, const char *name,
 /// Sets basic authentication for the upgrade request (RFC 7617).
 ///
 /// Replaces any other authorization, also that in the URL. Not encrypted over ws.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, closed.
 /// \param user NUL-terminated UTF-8 without colons and control characters, copied.
 /// \param password NUL-terminated UTF-8 without control characters, copied.
@@ -1401,6 +1485,8 @@ FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket, const char *u
 /// Sets a bearer token for the upgrade request (RFC 6750).
 ///
 /// Replaces any other authorization. Not encrypted over ws.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, closed.
 /// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
@@ -1410,6 +1496,8 @@ FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket, const char *
 /// Sets the size above which messages are sent as several frames.
 ///
 /// Control frames are sent between fragments. Applies to messages sent from now on.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_FRAGMENTS).
 /// \param socket The socket, in any state.
 /// \param bytes 16 to 2 GiB less one; default 32767.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range).
@@ -1432,6 +1520,8 @@ FW_API fw_result fw_socket_set_max_fragment_size(struct fw_socket socket, size_t
 /// for the next ten minutes, and whenever this socket reconnects. With FW_HTTP_2 all of these end
 /// in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
 /// first was lost before the response, and HTTP/1.1.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HTTP_VERSION).
 /// \param socket The socket, closed.
 /// \param version Default FW_HTTP_AUTO.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_http); INVALID_STATE (not closed);
@@ -1441,6 +1531,9 @@ FW_API fw_result fw_socket_set_http_version(struct fw_socket socket, fw_http ver
 /// Sets the maximum size of a received message, after decompression.
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
+///
+/// In browsers, a larger message is in memory before it is refused, and the close frame has no
+/// code.
 /// \param socket The socket, closed.
 /// \param bytes 1 to 2 GiB less one; default 64 MiB (67108864).
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
@@ -1450,6 +1543,8 @@ FW_API fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t 
 ///
 /// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
 /// Without them only TCP detects a dead peer, within 20 to 30 seconds.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, in any state.
 /// \param enable Default false.
 /// \returns OK; INVALID_HANDLE.
@@ -1458,6 +1553,8 @@ FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket, bool e
 /// Sets the interval of keepalive pings.
 ///
 /// Effective with fw_socket_set_start_ping_thread.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, in any state.
 /// \param milliseconds At least 10; default 1000.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (less than 10).
@@ -1467,6 +1564,8 @@ FW_API fw_result fw_socket_set_ping_frequency(struct fw_socket socket, uint32_t 
 ///
 /// After it the connection ends with the event error and FW_ERROR_KIND_PING_TIMEOUT. Effective with
 /// fw_socket_set_start_ping_thread.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, in any state.
 /// \param milliseconds At least 1; default 2000.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (0).
@@ -1495,6 +1594,8 @@ FW_API fw_result fw_socket_set_close_timeout(struct fw_socket socket, uint32_t m
 /// Sockets with the same fw_tls share its session cache and resume sessions faster. The socket
 /// keeps the settings alive; later changes apply when it is opened again. By default all sockets
 /// share settings with webpki roots and verification on.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_TLS_SETTINGS).
 /// \param socket The socket, closed.
 /// \param tls The settings.
 /// \returns OK; INVALID_HANDLE (either handle); INVALID_STATE (not closed).
@@ -1522,6 +1623,8 @@ FW_API fw_result fw_socket_set_context(struct fw_socket socket, const char *key,
 /// with the roots and certificate authorities of the socket's TLS settings, without their pins and
 /// client certificate. A proxy failure ends in the event error with FW_PHASE_PROXY. The time counts
 /// towards the connect timeout and connect_us of fw_stats.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PROXY).
 /// \param socket The socket, closed.
 /// \param url NUL-terminated http, https, socks5, socks5h or socks URL, such as
 ///   "http://user:password@host:3128", copied; NULL (the default) for the environment, "" for no
@@ -1541,6 +1644,8 @@ FW_API fw_result fw_socket_set_proxy(struct fw_socket socket, const char *url);
 /// User and password of the URL, Authorization, Cookie and Proxy-Authorization are sent to the same
 /// origin, and to the same host after a redirect from ws to wss. For other servers they are
 /// dropped, and the error of a later 401 or 403 says so.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_REDIRECTS).
 /// \param socket The socket, closed.
 /// \param count Per fw_socket_open; default 0.
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
@@ -1551,6 +1656,8 @@ FW_API fw_result fw_socket_set_max_redirects(struct fw_socket socket, uint32_t c
 /// Stores the cookies of upgrade responses and redirects and sends them with later requests, also
 /// after reconnects and a new fw_socket_open, for the lifetime of the socket. A Cookie field of
 /// fw_socket_add_header takes precedence. Keeps at most 64 cookies and 16 KiB, the newest.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_COOKIES).
 /// \param socket The socket, closed.
 /// \param enable Default false; false also deletes the stored cookies.
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
@@ -1592,6 +1699,8 @@ FW_API void fw_compression_init(struct fw_compression *compression, size_t struc
 ///
 /// On by default with the values of fw_compression_init. Used if the server accepts it, see
 /// fw_socket_extensions. The maximum message size applies during decompression.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_COMPRESSION_SETTINGS).
 /// \param socket The socket, closed.
 /// \param compression Initialized with fw_compression_init, copied; NULL disables compression.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of range);
@@ -1609,6 +1718,8 @@ FW_API void fw_extension_init(struct fw_extension *extension, size_t struct_size
 /// Extensions are offered, and encode messages, in the order in which they were added, before
 /// permessage-deflate; received messages are decoded in the reverse order. If the server accepts
 /// two that use the same reserved bit, connecting fails with FW_ERROR_KIND_EXTENSION.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_EXTENSIONS).
 /// \param socket The socket, closed.
 /// \param extension Initialized with fw_extension_init, not NULL; copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no
@@ -1618,6 +1729,8 @@ FW_API fw_result fw_socket_add_extension(struct fw_socket socket,
                                          const struct fw_extension *extension);
 
 /// Creates TLS settings with webpki roots, verification on and their own session cache.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_TLS_SETTINGS).
 /// \param out Receives the handle; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
 FW_API fw_result fw_tls_create(struct fw_tls *out);
@@ -1704,6 +1817,8 @@ FW_API bool fw_socket_is_open(struct fw_socket socket);
 /// Returns the smoothed round-trip time of keepalive pings.
 ///
 /// Requires fw_socket_set_start_ping_thread.
+///
+/// In browsers: -1.
 /// \returns Microseconds; -1 before the first pong, and for an invalid handle.
 FW_API int64_t fw_socket_latency_us(struct fw_socket socket);
 
@@ -1728,12 +1843,16 @@ FW_API size_t fw_socket_protocol(struct fw_socket socket, char *buf, size_t cap)
 FW_API size_t fw_socket_extensions(struct fw_socket socket, char *buf, size_t cap);
 
 /// Returns the HTTP version of the upgrade.
+///
+/// In browsers: 0.
 /// \returns 1 or 2; 0 before the response, and for an invalid handle.
 FW_API uint32_t fw_socket_http_version(struct fw_socket socket);
 
 /// Returns the HTTP status of the response to the upgrade request.
 ///
 /// Available until the socket is opened again.
+///
+/// In browsers: 0.
 /// \returns The status, 101 after a successful upgrade; 0 before the response, and for an invalid
 ///   handle.
 FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
@@ -1741,6 +1860,8 @@ FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 /// Copies a header field of the response to the upgrade request.
 ///
 /// If the name occurs several times, the first one. Available until the socket is opened again.
+///
+/// In browsers: 0.
 /// \param socket The socket.
 /// \param name NUL-terminated, case-insensitive; borrowed for the call.
 /// \param buf Receives the value, NUL-terminated; may be NULL when cap is 0.
@@ -1754,6 +1875,8 @@ FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *nam
 ///
 /// At most 1024 bytes, decoded; they may contain NULs. Available from the event error until the
 /// socket is opened again.
+///
+/// In browsers: 0.
 /// \param socket The socket.
 /// \param buf Receives the bytes, NUL-terminated; may be NULL when cap is 0.
 /// \param cap Size of buf in bytes.

@@ -19,9 +19,10 @@ pub(crate) use self::library::take_events;
 #[cfg(feature = "capi")]
 pub(crate) use crate::buffer::lease;
 pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, trim as pool_trim};
-pub use crate::engine::library::Config;
+pub use crate::capabilities::{Capabilities, Capability, capabilities};
 #[cfg(feature = "capi")]
 pub(crate) use crate::engine::shared::callbacks::Inside;
+pub use crate::engine::shared::config::Config;
 pub use crate::engine::shared::counters::Stats;
 pub use crate::engine::shared::delivery::Event;
 #[cfg(feature = "capi")]

@@ -23,6 +23,8 @@ pub mod result;
 
 pub mod diagnostics;
 
+pub mod capabilities;
+
 pub mod library;
 
 pub mod log;

@@ -87,6 +87,11 @@
 //! [`Error`]: its [`kind`](Error::kind), the [`phase`](Error::phase) in which it failed, whether a retry may
 //! help, and a message that names the address and what to do.
 //!
+//! # Capabilities
+//!
+//! [`capabilities`] returns what this build can do: without a feature below, or in a browser, some functions
+//! return [`Code::NotSupported`].
+//!
 //! # Features
 //!
 //! | feature | default | enables |
@@ -96,7 +101,8 @@
 //! | `capi` | yes | the exported C functions and the replaceable allocator; disable it in a Rust program |
 
 #![cfg_attr(not(feature = "internals"), deny(missing_docs))]
-// Only `buffer` (payload memory), `net` (operating system calls) and `ffi` (pointers from C) may allow it.
+// Only `buffer` (payload memory), `net` (operating system calls), `ffi` (pointers from C) and, in browsers,
+// `engine::browser` and `clock` (calls of JavaScript) may allow it.
 #![deny(unsafe_code)]
 // Code that only a disabled feature or a test uses is reported as dead.
 #![cfg_attr(
@@ -105,7 +111,9 @@
 )]
 
 mod buffer;
+mod capabilities;
 mod client;
+mod clock;
 mod engine;
 mod error;
 mod fault;

@@ -31,6 +31,12 @@ pub const MIN_EVENT_QUEUE_BYTES: usize = 16 << 10;
 /// bounded too. At least the real size of a queue entry.
 pub const EVENT_OVERHEAD: usize = 64;
 
+/// In a browser: how many times the size of an event queue its JavaScript queue may hold, as the server cannot be
+/// made to wait; beyond it, the connection ends. A page that is hidden for minutes stays below with usual games.
+pub const BROWSER_QUEUE_FACTOR: usize = 16;
+/// The same as a number of messages: enough for 60 a second over a quarter of an hour.
+pub const BROWSER_QUEUE_EVENTS: u32 = 65_536;
+
 /// The payload limit of control frames (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 /// The limit of a close reason: the same without the two-byte status code (section 5.5.1).

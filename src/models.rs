@@ -82,7 +82,7 @@ impl Harness {
         };
         Self {
             ready_list: Arc::new(ReadyList::new(events_before_pause * EVENT_OVERHEAD)),
-            inbox: Arc::new(Inbox::with_waker(0, Box::new(waker))),
+            inbox: Arc::new(Inbox::new(0, Box::new(waker))),
             signal,
         }
     }

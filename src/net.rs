@@ -10,14 +10,22 @@
 //!
 //! Only the resolver threads block. The caller provides `mio`'s registry, tokens and the time.
 //!
+//! In a browser only the TLS settings exist, as in a build without TLS; `engine::browser` replaces the rest.
+//!
 //! Independent of WebSocket, the session and the engine.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod dial;
+#[cfg(not(target_family = "wasm"))]
 pub mod http2;
+#[cfg(not(target_family = "wasm"))]
 #[allow(unsafe_code)]
 pub mod options;
 pub mod outcome;
+#[cfg(not(target_family = "wasm"))]
 pub mod resolve;
+#[cfg(not(target_family = "wasm"))]
 pub mod stream;
+#[cfg(not(target_family = "wasm"))]
 pub mod threads;
 pub mod tls;

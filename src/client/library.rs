@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::library::{self, Config};
+use crate::capabilities::{Capability, capabilities};
+use crate::engine::library;
+use crate::engine::shared::config::Config;
 use crate::engine::shared::delivery::{self, Event, Taken};
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::inbox::NetworkChange;
@@ -43,6 +45,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
 ///
 /// Sockets that have events take turns, a few events each, so a busy socket does not delay the others.
 pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
+    library::drive();
     if ready_list::idle() {
         return 0;
     }
@@ -52,19 +55,23 @@ pub fn poll(max_events: u32, max_microseconds: u32) -> usize {
 
 /// Returns the number of queued events.
 pub fn pending() -> usize {
+    library::drive();
     ready_list::pending()
 }
 
 /// Blocks until an event is queued or the timeout elapses. Returns whether an event is queued.
 ///
 /// It also waits while the library does not run, for an event of a socket that is created meanwhile.
-/// [`shutdown`] ends it early.
+/// [`shutdown`] ends it early. Without [`Capability::Wait`] it returns immediately.
 pub fn wait(timeout: Duration) -> bool {
+    library::drive();
+    let timeout = if capabilities().contains(Capability::Wait) { timeout } else { Duration::ZERO };
     ready_list::wait(library::ready_list().as_deref(), timeout)
 }
 
 /// Takes the next event from the queue, without running a callback. Sockets take turns as in [`poll`].
 pub fn next_event() -> Option<Event> {
+    library::drive();
     if ready_list::idle() {
         return None;
     }
@@ -81,6 +88,7 @@ pub fn next_events(at_most: usize, put: &mut dyn FnMut(Event) -> bool) -> usize 
 
 /// As [`next_events`], with consecutive messages of one block together.
 pub(crate) fn take_events(at_most: usize, put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool) -> usize {
+    library::drive();
     if ready_list::idle() {
         return 0;
     }

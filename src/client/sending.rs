@@ -1,6 +1,8 @@
 //! Send functions. They queue messages and never block.
 
 use crate::buffer::{OutOfMemory, Segment};
+use crate::capabilities::{Capability, require};
+use crate::engine::library;
 use crate::engine::shared::commands::MAX_WAITING_PINGS;
 use crate::engine::shared::random;
 use crate::engine::shared::socket::Socket;
@@ -75,7 +77,10 @@ impl Socket {
     /// Sends a ping with a payload of at most 125 bytes. The pong runs [`on_pong`](Socket::on_pong).
     ///
     /// Returns [`WouldBlock`](Code::WouldBlock) when 16 pings are queued.
+    ///
+    /// Needs [`Capability::Ping`].
     pub fn ping(&self, payload: &[u8]) -> Result<(), CallError> {
+        require(Capability::Ping)?;
         self.check_not_destroyed()?;
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(CallError::new(
@@ -100,6 +105,7 @@ impl Socket {
 
     /// Returns how many payload bytes are queued and not yet handed to the network.
     pub fn buffered_amount(&self) -> usize {
+        library::drive();
         self.0.buffered.get()
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::capabilities::{Capability, require};
 use crate::client::{Compression, Extension, Reconnect, Tls};
 use crate::engine::shared::settings::Settings;
 use crate::engine::shared::socket::Socket;
@@ -21,7 +22,12 @@ const ORIGIN: &str = "Origin";
 
 impl Socket {
     /// Sets the `Origin` header field; `None` or an empty string removes it (the default).
+    ///
+    /// Needs [`Capability::Headers`].
     pub fn set_origin(&self, origin: Option<&str>) -> Result<(), CallError> {
+        if origin.is_some_and(|origin| !origin.is_empty()) {
+            require(Capability::Headers)?;
+        }
         self.try_while_closed(|settings| {
             let headers = &mut settings.change_request().headers;
             match origin.filter(|origin| !origin.is_empty()) {
@@ -64,18 +70,27 @@ impl Socket {
     /// Adds a header field to the upgrade request. `Authorization`, `Origin` and `User-Agent` replace an
     /// earlier value. Header fields of the handshake itself return
     /// [`InvalidArgument`](Code::InvalidArgument).
+    ///
+    /// Needs [`Capability::Headers`].
     pub fn add_header(&self, name: &str, value: &str) -> Result<(), CallError> {
+        require(Capability::Headers)?;
         self.try_while_closed(|settings| settings.change_request().headers.add(name, value).map_err(refused))
     }
 
     /// Sets Basic authentication (RFC 7617). Replaces any other `Authorization`.
+    ///
+    /// Needs [`Capability::Headers`].
     pub fn set_basic_auth(&self, user: &str, password: &str) -> Result<(), CallError> {
+        require(Capability::Headers)?;
         check_credentials(user, password).map_err(refused)?;
         self.set_authorization(&basic_auth(user, password))
     }
 
     /// Sets a bearer token (RFC 6750). Replaces any other `Authorization`.
+    ///
+    /// Needs [`Capability::Headers`].
     pub fn set_bearer_auth(&self, token: &str) -> Result<(), CallError> {
+        require(Capability::Headers)?;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte);
         if token.is_empty() || !token.bytes().all(legal) {
             return Err(CallError::argument(
@@ -88,7 +103,10 @@ impl Socket {
     /// Sets the largest payload of one frame in bytes (default 32767, at least 16). Takes effect at any time.
     ///
     /// Larger messages are sent in fragments, with control frames between them.
+    ///
+    /// Needs [`Capability::Fragments`].
     pub fn set_max_fragment_size(&self, bytes: usize) -> Result<(), CallError> {
+        require(Capability::Fragments)?;
         self.check_not_destroyed()?;
         if !(limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
             return Err(CallError::argument(
@@ -116,12 +134,20 @@ impl Socket {
     /// Sends a ping every [`set_ping_frequency`](Socket::set_ping_frequency) milliseconds, and ends the
     /// connection with an error when nothing is received for
     /// [`set_close_after_no_message`](Socket::set_close_after_no_message) milliseconds after a ping.
+    ///
+    /// Needs [`Capability::Ping`].
     pub fn set_start_ping_thread(&self, on: bool) -> Result<(), CallError> {
+        if on {
+            require(Capability::Ping)?;
+        }
         self.change_pings(|pings| pings.enabled = on)
     }
 
     /// Sets the interval between keepalive pings (default 1000 ms, at least 10 ms). Takes effect at any time.
+    ///
+    /// Needs [`Capability::Ping`].
     pub fn set_ping_frequency(&self, milliseconds: u32) -> Result<(), CallError> {
+        require(Capability::Ping)?;
         let frequency = Duration::from_millis(milliseconds.into());
         if frequency < limits::MIN_PING_FREQUENCY {
             return Err(CallError::argument("the ping frequency must be at least 10 ms"));
@@ -131,7 +157,10 @@ impl Socket {
 
     /// Sets how long a keepalive ping may stay unanswered with nothing received since (default 2000 ms).
     /// Takes effect at any time.
+    ///
+    /// Needs [`Capability::Ping`].
     pub fn set_close_after_no_message(&self, milliseconds: u32) -> Result<(), CallError> {
+        require(Capability::Ping)?;
         if milliseconds == 0 {
             return Err(CallError::argument("the ping timeout must be at least 1 ms"));
         }
@@ -155,15 +184,23 @@ impl Socket {
     }
 
     /// Sets the TLS settings, which the socket keeps alive. `None` selects the default settings.
+    ///
+    /// Needs [`Capability::TlsSettings`].
     pub fn set_tls(&self, tls: Option<&Tls>) -> Result<(), CallError> {
+        if tls.is_some() {
+            require(Capability::TlsSettings)?;
+        }
         self.while_closed(|settings| settings.tls = tls.map(|tls| Arc::clone(&tls.settings)))
     }
 
-    /// Sets the HTTP version of the handshake (default [`HttpVersion::Auto`]).
+    /// Sets the HTTP version of the handshake (default [`HttpVersion::Auto`]). Others need
+    /// [`Capability::HttpVersion`] and [`Capability::Http2`].
     pub fn set_http_version(&self, version: HttpVersion) -> Result<(), CallError> {
-        if version == HttpVersion::Http2 && !cfg!(feature = "http2") {
-            let message = "this build of the library has no HTTP/2 (feature `http2`)";
-            return Err(CallError::new(Code::NotSupported, message));
+        if version != HttpVersion::Auto {
+            require(Capability::HttpVersion)?;
+        }
+        if version == HttpVersion::Http2 {
+            require(Capability::Http2)?;
         }
         self.while_closed(|settings| settings.http = version)
     }
@@ -173,7 +210,12 @@ impl Socket {
     ///
     /// `None` uses the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`; the default). An
     /// empty string disables the proxy.
+    ///
+    /// Needs [`Capability::Proxy`].
     pub fn set_proxy(&self, proxy: Option<&str>) -> Result<(), CallError> {
+        if proxy.is_some() {
+            require(Capability::Proxy)?;
+        }
         let proxy = match proxy {
             None => ProxyChoice::Environment,
             Some("") => ProxyChoice::Direct,
@@ -181,8 +223,8 @@ impl Socket {
                 Proxy::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?,
             )),
         };
-        if matches!(&proxy, ProxyChoice::Through(proxy) if proxy.secure) && !cfg!(feature = "tls") {
-            return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
+        if matches!(&proxy, ProxyChoice::Through(proxy) if proxy.secure) {
+            require(Capability::Tls)?;
         }
         self.while_closed(|settings| settings.proxy = proxy)
     }
@@ -191,12 +233,22 @@ impl Socket {
     ///
     /// A redirect from `wss` to `ws` is an error. `Authorization` and `Cookie` header fields that you set are
     /// sent to the same origin and, when a redirect upgrades to TLS, to the same host, never to another host.
+    ///
+    /// Needs [`Capability::Redirects`].
     pub fn set_max_redirects(&self, count: u32) -> Result<(), CallError> {
+        if count > 0 {
+            require(Capability::Redirects)?;
+        }
         self.while_closed(|settings| settings.max_redirects = count)
     }
 
     /// Enables a cookie jar (RFC 6265) for this socket (default off). Disabling it deletes all cookies.
+    ///
+    /// Needs [`Capability::Cookies`].
     pub fn set_cookies(&self, on: bool) -> Result<(), CallError> {
+        if on {
+            require(Capability::Cookies)?;
+        }
         self.while_closed(|settings| settings.cookies = on)?;
         if !on {
             *lock(&self.0.cookies) = None;
@@ -216,7 +268,10 @@ impl Socket {
     }
 
     /// Sets the parameters of permessage-deflate (RFC 7692); `None` disables compression (default on).
+    ///
+    /// Needs [`Capability::CompressionSettings`].
     pub fn set_compression(&self, compression: Option<Compression>) -> Result<(), CallError> {
+        require(Capability::CompressionSettings)?;
         if let Some(compression) = &compression {
             compression.check()?;
         }
@@ -224,7 +279,10 @@ impl Socket {
     }
 
     /// Adds your own extension. Outgoing messages pass the extensions in the order in which they were added.
+    ///
+    /// Needs [`Capability::Extensions`].
     pub fn add_extension(&self, extension: Arc<dyn Extension>) -> Result<(), CallError> {
+        require(Capability::Extensions)?;
         self.try_while_closed(|settings| {
             if extension.rsv() > 7 {
                 return Err(CallError::argument("the reserved bits must be a combination of 4, 2 and 1"));

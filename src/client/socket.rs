@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::library::pass_on;
+use crate::capabilities::{Capability, require};
+use crate::clock::Instant;
 use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery::{self, Event, Taken};
@@ -20,7 +22,7 @@ use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::{LONGEST_WAIT, MAX_CLOSE_REASON};
 use crate::sync::lock;
-use crate::wire::close::{NORMAL, may_send};
+use crate::wire::close::{NORMAL, may_send, may_send_anywhere};
 use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
@@ -33,8 +35,11 @@ impl Socket {
     pub fn create(url: &str) -> Result<Socket, CallError> {
         fault::point("client.create");
         let url = Url::parse(url).map_err(|error| CallError::new(Code::InvalidUrl, error.to_string()))?;
-        if url.secure && !cfg!(feature = "tls") {
-            return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
+        if url.secure {
+            require(Capability::Tls)?;
+        }
+        if url.credentials.is_some() {
+            require(Capability::Headers)?;
         }
         library::create(UpgradeRequest::new(url))
     }
@@ -86,7 +91,7 @@ impl Socket {
     /// Starts the closing handshake after everything that is queued. While connecting, cancels.
     ///
     /// `code` is 0 (same as 1000), 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason` has at most 123
-    /// bytes.
+    /// bytes. A browser can send only 1000 and 3000 to 4999 ([`Capability::CloseCodes`]).
     pub fn close(&self, code: u16, reason: &str) -> Result<(), CallError> {
         self.check_not_destroyed()?;
         let code = if code == 0 { NORMAL } else { code };
@@ -94,6 +99,9 @@ impl Socket {
             return Err(CallError::argument(format!(
                 "the close code {code} must be 1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 section 7.4)"
             )));
+        }
+        if !may_send_anywhere(code) {
+            require(Capability::CloseCodes)?;
         }
         if reason.len() > MAX_CLOSE_REASON {
             return Err(CallError::new(
@@ -203,19 +211,22 @@ impl Socket {
 
     /// Sets the callback for fragments. While it is set, fragmented messages are delivered fragment by
     /// fragment, decompressed, and are not assembled. Messages in a single frame still arrive as text or
-    /// binary.
+    /// binary. Needs [`Capability::Fragments`].
     pub fn on_incomplete_frame(&self, f: Option<Arc<OnFrame>>) -> Result<(), CallError> {
+        require_for(f.is_some(), Capability::Fragments)?;
         self.register(|callbacks| callbacks.incomplete_frame = f)
     }
 
     /// Sets the callback that may change the upgrade request. It runs before every connection attempt, also
-    /// after a redirect, a retry or a fallback to HTTP/1.1.
+    /// after a redirect, a retry or a fallback to HTTP/1.1. Needs [`Capability::Headers`].
     pub fn on_internal_request_created(&self, f: Option<Arc<OnRequest>>) -> Result<(), CallError> {
+        require_for(f.is_some(), Capability::Headers)?;
         self.register(|callbacks| callbacks.request = f)
     }
 
-    /// Sets the callback for pongs.
+    /// Sets the callback for pongs. Needs [`Capability::Ping`].
     pub fn on_pong(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
+        require_for(f.is_some(), Capability::Ping)?;
         self.register(|callbacks| callbacks.pong = f)
     }
 
@@ -237,32 +248,40 @@ impl Socket {
         self.register(|callbacks| callbacks.error = f)
     }
 
-    /// Replaces all callbacks atomically: no event is delivered to a mix of old and new ones.
+    /// Replaces all callbacks atomically: no event is delivered to a mix of old and new ones. Callbacks for
+    /// fragments, requests and pongs need the same capabilities as the functions that set them alone.
     pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<(), CallError> {
+        require_for(callbacks.incomplete_frame.is_some(), Capability::Fragments)?;
+        require_for(callbacks.request.is_some(), Capability::Headers)?;
+        require_for(callbacks.pong.is_some(), Capability::Ping)?;
         self.register(|current| *current = callbacks)
     }
 
     // ---------------------------------------------------------------- delivery
 
     /// Sets where callbacks run (default [`Dispatch::Poll`]). Only while the socket is closed.
+    /// [`Dispatch::Worker`] needs [`Capability::WorkerDispatch`].
     pub fn set_dispatch(&self, dispatch: Dispatch) -> Result<(), CallError> {
+        require_for(dispatch == Dispatch::Worker, Capability::WorkerDispatch)?;
         self.while_closed(|_| self.0.dispatch.store(dispatch as u8, Ordering::Relaxed))
     }
 
     /// Enables events for [`next_event`](Socket::next_event) that otherwise need a callback:
     /// [`EventType::Request`], which delays the connection until the event is dropped, and
-    /// [`EventType::IncompleteFrame`]. Other types return [`InvalidArgument`](Code::InvalidArgument).
+    /// [`EventType::IncompleteFrame`]. Other types return [`InvalidArgument`](Code::InvalidArgument). They need
+    /// [`Capability::Headers`] and [`Capability::Fragments`].
     pub fn enable_event(&self, event: EventType, on: bool) -> Result<(), CallError> {
         self.check_not_destroyed()?;
-        let flag = match event {
-            EventType::Request => &self.0.request_enabled,
-            EventType::IncompleteFrame => &self.0.frames_enabled,
+        let (flag, capability) = match event {
+            EventType::Request => (&self.0.request_enabled, Capability::Headers),
+            EventType::IncompleteFrame => (&self.0.frames_enabled, Capability::Fragments),
             _ => {
                 return Err(CallError::argument(
                     "only request and incomplete-frame events can be enabled; the others always are",
                 ));
             }
         };
+        require_for(on, capability)?;
         flag.store(on, Ordering::Relaxed);
         Ok(())
     }
@@ -270,12 +289,14 @@ impl Socket {
     /// Runs callbacks like [`poll`](crate::poll), of this socket only.
     pub fn poll(&self, max_events: u32, max_microseconds: u32) -> Result<usize, CallError> {
         self.check_not_destroyed()?;
+        library::drive();
         Ok(delivery::poll_one(&self.0, max_events, max_microseconds))
     }
 
     /// Takes the next event like [`next_event`](crate::next_event), of this socket only.
     pub fn next_event(&self) -> Result<Option<Event>, CallError> {
         self.check_not_destroyed()?;
+        library::drive();
         if ready_list::idle() {
             return Ok(None);
         }
@@ -309,6 +330,7 @@ impl Socket {
         put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
     ) -> Result<usize, CallError> {
         self.check_not_destroyed()?;
+        library::drive();
         if ready_list::idle() {
             return Ok(0);
         }
@@ -348,4 +370,9 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// Checks a capability if the call uses it.
+fn require_for(used: bool, capability: Capability) -> Result<(), CallError> {
+    if used { require(capability) } else { Ok(()) }
 }

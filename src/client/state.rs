@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::engine::library;
 use crate::engine::shared::counters::Stats;
 use crate::engine::shared::socket::Socket;
 use crate::engine::shared::state::State;
@@ -10,6 +11,7 @@ use crate::sync::lock;
 impl Socket {
     /// Returns the state; [`State::Unknown`] after the socket was destroyed.
     pub fn state(&self) -> State {
+        library::drive();
         if self.0.is_destroyed() { State::Unknown } else { self.0.state() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::capabilities::{Capability, require};
 use crate::engine::shared::tls::TlsHandle;
 use crate::error::{CallError, Code};
 use crate::handles::Handles;
@@ -25,11 +26,9 @@ pub struct Tls {
 impl Tls {
     /// Creates default settings: Mozilla's root certificates, verification enabled, a new session cache.
     ///
-    /// Returns [`NotSupported`](Code::NotSupported) in a build without TLS.
+    /// Returns [`NotSupported`](Code::NotSupported) in a build without TLS and in browsers ([`Capability::TlsSettings`]).
     pub fn create() -> Result<Tls, CallError> {
-        if !cfg!(feature = "tls") {
-            return Err(CallError::new(Code::NotSupported, "this build of the library has no TLS"));
-        }
+        require(Capability::TlsSettings)?;
         let settings = Arc::new(TlsHandle::new(TlsSettings::new()));
         let id = HANDLES
             .insert_with(|id| Tls { id, settings: settings.clone() })

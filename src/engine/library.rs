@@ -6,23 +6,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::connection::context::Context;
+#[cfg(target_family = "wasm")]
+use super::browser as workers;
 use super::shared::commands::DestroyMode;
+use super::shared::config::Config;
 use super::shared::inbox::NetworkChange;
 use super::shared::settings::{Plan, Settings};
-use super::shared::socket::{Inbox, ReadyList, Shared, Socket};
-use super::shared::tls::TlsHandle;
+use super::shared::socket::{ReadyList, Shared, Socket};
 use super::shared::{callbacks, delivery, origins, request, sockets};
-use super::worker;
+#[cfg(not(target_family = "wasm"))]
+use super::workers;
 use crate::buffer;
+use crate::clock::Instant;
 use crate::error::{CallError, Code};
-use crate::fault;
 use crate::limits;
-use crate::net::resolve::Resolver;
-use crate::net::threads::{ThreadHooks, Threads};
-use crate::net::tls::{self, TlsSettings};
+use crate::net::tls;
 use crate::sync::{Mutex, lock, statics};
 use crate::wire::upgrade::UpgradeRequest;
 
@@ -37,28 +37,10 @@ enum Stage {
     Stopping(Arc<Library>),
 }
 
-/// Configuration of the library, for [`init`](crate::init). Zero and `None` select the default.
-#[derive(Clone, Default)]
-pub struct Config {
-    /// Number of worker threads, at most 64 (default 1).
-    pub worker_threads: usize,
-    /// Size of the event queue of each socket in bytes (default 4 MiB). When it is full, the socket stops
-    /// reading from the network.
-    pub event_queue_bytes: usize,
-    /// Called on each thread of the library when it starts.
-    pub thread_started: Option<Arc<dyn Fn() + Send + Sync>>,
-    /// Called on each thread of the library before it ends.
-    pub thread_stopped: Option<Arc<dyn Fn() + Send + Sync>>,
-}
-
 struct Library {
     ready_list: Arc<ReadyList>,
-    workers: Vec<Arc<Inbox>>,
-    threads: Mutex<Threads>,
-    resolver: Resolver,
+    workers: workers::Workers,
     next_worker: AtomicUsize,
-    /// For sockets without TLS settings, so that they share a session cache.
-    default_tls: Arc<TlsHandle>,
 }
 
 /// Starts the library.
@@ -81,8 +63,9 @@ pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
         *stage = Stage::Running(launch(Config::default())?);
     }
     let Stage::Running(library) = &*stage else { return Err(shutting_down()) };
-    let worker = library.next_worker.fetch_add(1, Ordering::Relaxed) % library.workers.len();
-    sockets::insert(library.ready_list.clone(), library.workers[worker].clone(), Settings::new(request))
+    let inboxes = library.workers.inboxes();
+    let worker = library.next_worker.fetch_add(1, Ordering::Relaxed) % inboxes.len();
+    sockets::insert(library.ready_list.clone(), inboxes[worker].clone(), Settings::new(request))
 }
 
 /// Moves a closed socket to the worker on which the sockets of its server share HTTP/2 connections. To be
@@ -95,7 +78,7 @@ pub fn place(socket: &Shared, plan: &Plan) {
         return;
     }
     let worker = match &*lock(&LIBRARY) {
-        Stage::Running(library) => library.workers.get(home).cloned(),
+        Stage::Running(library) => library.workers.inboxes().get(home).cloned(),
         _ => None,
     };
     if let Some(worker) = worker {
@@ -113,10 +96,16 @@ fn running() -> Result<Arc<Library>, CallError> {
 /// Reports a change of the machine to every connection. Does nothing if the library is not running.
 pub fn report(change: NetworkChange) {
     if let Ok(library) = running() {
-        for worker in &library.workers {
+        for worker in library.workers.inboxes() {
             worker.report(change);
         }
     }
+}
+
+/// Runs what is due on the calling thread, if there are no worker threads.
+#[inline]
+pub fn drive() {
+    workers::drive();
 }
 
 /// The ready list of the running library.
@@ -153,10 +142,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     for socket in sockets::remove_all() {
         destroy(&socket.0, mode);
     }
-    library.resolver.stop();
-    for worker in &library.workers {
-        worker.stop(drained);
-    }
+    library.workers.stop(drained);
     library.ready_list.stop();
     if !library.wait_for_threads(deadline) {
         return Err(CallError::new(
@@ -196,66 +182,26 @@ fn launch(config: Config) -> Result<Arc<Library>, CallError> {
             limits::MAX_WORKER_THREADS
         )));
     }
-    let count = match config.worker_threads {
-        0 => limits::WORKER_THREADS,
-        count => count,
-    };
     let event_queue_bytes = match config.event_queue_bytes {
         0 => limits::EVENT_QUEUE_BYTES,
         bytes => bytes.max(limits::MIN_EVENT_QUEUE_BYTES),
     };
-    let hooks = ThreadHooks { started: config.thread_started, stopped: config.thread_stopped };
-    let resolver = Resolver::new(hooks.clone());
-    let mut library = Library {
-        ready_list: Arc::new(ReadyList::new(event_queue_bytes)),
-        workers: Vec::new(),
-        threads: Mutex::new(Threads::new(hooks.clone())),
-        resolver: resolver.clone(),
+    let ready_list = Arc::new(ReadyList::new(event_queue_bytes));
+    Ok(Arc::new(Library {
+        ready_list,
+        workers: workers::Workers::start(config)?,
         next_worker: AtomicUsize::new(0),
-        default_tls: Arc::new(TlsHandle::new(TlsSettings::new())),
-    };
-    for number in 0..count {
-        fault::point("engine.launch");
-        let started = Inbox::new(number).and_then(|(inbox, poll)| {
-            let (own, resolver, default_tls) = (inbox.clone(), resolver.clone(), library.default_tls.clone());
-            let registry = poll.registry().try_clone()?;
-            let body = move || worker::run(own, poll, Context::new(registry, resolver, default_tls));
-            lock(&library.threads).spawn(&format!("io-{number}"), body)?;
-            Ok(inbox)
-        });
-        match started {
-            Ok(inbox) => library.workers.push(inbox),
-            Err(error) => {
-                return Err(CallError::new(
-                    Code::OutOfMemory,
-                    format!("no worker thread could be started: {error}"),
-                ));
-            }
-        }
-    }
-    Ok(Arc::new(library))
+    }))
 }
 
 fn shutting_down() -> CallError {
     CallError::new(Code::ShutDown, "the library is shutting down")
 }
 
-/// Joins the threads of a start that failed or panicked. After a shutdown there are none.
-impl Drop for Library {
-    fn drop(&mut self) {
-        let deadline = Instant::now();
-        for worker in &self.workers {
-            worker.stop(deadline);
-        }
-        lock(&self.threads).join(deadline + limits::LONGEST_WAIT);
-    }
-}
-
 impl Library {
     /// Waits until every thread has ended and no callback runs. False after the deadline.
     fn wait_for_threads(&self, deadline: Instant) -> bool {
-        let workers_ended = lock(&self.threads).join(deadline);
-        workers_ended && self.resolver.join(deadline) && until(deadline, || !self.ready_list.is_delivering())
+        self.workers.join(deadline) && until(deadline, || !self.ready_list.is_delivering())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `state`, `key`, `counters`, `buffered_amount`, `random` | states and choices, the identifier of a connection, statistics, the size of the send queue, random numbers |
+//! | `config`, `state`, `key`, `counters`, `buffered_amount`, `random` | the configuration, states and choices, the identifier of a connection, statistics, the size of the send queue, random numbers |
 //! | `origins`, `tls`, `settings`, `connection_info` | cached facts about servers, TLS settings, the caller's settings, the last handshake |
 //! | `request`, `event`, `callbacks` | the upgrade request, the events, the callbacks |
 //! | `message_run`, `event_queue`, `ready_list` | bursts of small messages, a socket's queue of events, the sockets with events |
@@ -16,6 +16,7 @@ pub mod budget;
 pub mod buffered_amount;
 pub mod callbacks;
 pub mod commands;
+pub mod config;
 pub mod connection_info;
 pub mod counters;
 pub mod delivery;

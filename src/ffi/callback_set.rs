@@ -121,6 +121,9 @@ pub unsafe extern "C" fn fw_callbacks_init(callbacks: *mut fw_callbacks, struct_
 /// delivered in between. The functions may be combined. The callbacks run as fw_socket_on_open
 /// says.
 ///
+/// In browsers, incomplete_frame, internal_request_created and pong must be NULL, else
+/// NOT_SUPPORTED.
+///
 /// \param socket The socket, in any state.
 /// \param callbacks Initialized with fw_callbacks_init, not NULL; copied. NULL members remove.
 /// \param user_data Passed to each callback; for its lifetime see fw_socket_on_open.

@@ -103,6 +103,8 @@ pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
 /// neither assembled nor stored, and not delivered as text or binary. Messages of a single frame
 /// still are. Takes effect with the next message.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_FRAGMENTS).
+///
 /// \param socket The socket, in any state.
 /// \param callback The function; NULL removes it.
 /// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
@@ -120,6 +122,8 @@ pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
 ///
 /// Runs before every attempt: also for a reconnect, after a redirect, and after the fallback from
 /// HTTP/2 to HTTP/1.1. The connection waits until it has returned, while the connect timeout runs.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 ///
 /// \param socket The socket, in any state.
 /// \param callback The function; NULL removes it.
@@ -139,6 +143,8 @@ pub unsafe extern "C" fn fw_socket_on_internal_request_created(
 /// Sets the callback for pongs.
 ///
 /// For round-trip times, fw_socket_latency_us is simpler.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 ///
 /// \param socket The socket, in any state.
 /// \param callback The function; NULL removes it.

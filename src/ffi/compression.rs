@@ -45,6 +45,8 @@ pub unsafe extern "C" fn fw_compression_init(compression: *mut fw_compression, s
 /// On by default with the values of fw_compression_init. Used if the server accepts it, see
 /// fw_socket_extensions. The maximum message size applies during decompression.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_COMPRESSION_SETTINGS).
+///
 /// \param socket The socket, closed.
 /// \param compression Initialized with fw_compression_init, copied; NULL disables compression.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of range);

@@ -33,6 +33,8 @@ unsafe impl Enumeration for fw_dispatch {}
 ///
 /// Events that are already queued for fw_poll stay queued.
 ///
+/// In browsers, FW_DISPATCH_WORKER is NOT_SUPPORTED (FW_CAPABILITY_WORKER_DISPATCH).
+///
 /// \param socket The socket, closed.
 /// \param dispatch Default FW_DISPATCH_POLL.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (unknown value); INVALID_STATE (not closed).
@@ -53,6 +55,9 @@ pub extern "C" fn fw_socket_set_dispatch(socket: fw_socket, dispatch: MaybeUnini
 /// While FW_EVENT_REQUEST is enabled, every attempt to connect waits until its event is released.
 /// While FW_EVENT_INCOMPLETE_FRAME is enabled, fragmented messages are delivered fragment by
 /// fragment, not as a whole. Setting the callback for one of these events enables it as well.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS,
+/// FW_CAPABILITY_FRAGMENTS).
 ///
 /// \param socket The socket, in any state.
 /// \param type FW_EVENT_REQUEST or FW_EVENT_INCOMPLETE_FRAME; all other events are always enabled.
@@ -122,6 +127,8 @@ pub extern "C" fn fw_pending() -> usize {
 /// Blocks up to timeout_ms. For tools and servers; a game calls fw_poll once per frame instead.
 /// Also waits before the first socket is created and after fw_shutdown, and then ends with the
 /// first event. fw_shutdown on another thread ends the wait.
+///
+/// In browsers it returns at once (FW_CAPABILITY_WAIT).
 ///
 /// \param timeout_ms Timeout in milliseconds; 0 does not block.
 /// \returns true if an event is queued; false after the timeout or a shutdown.

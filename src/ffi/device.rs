@@ -14,6 +14,8 @@ use crate::client;
 /// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
 /// one that waits to reconnect starts immediately; a closing handshake continues.
 ///
+/// In browsers, only reconnects that wait for their delay start at once.
+///
 /// \returns OK, also when the library is not running.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_network_changed() -> fw_result {

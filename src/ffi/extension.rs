@@ -161,6 +161,8 @@ pub unsafe extern "C" fn fw_extension_init(extension: *mut fw_extension, struct_
 /// permessage-deflate; received messages are decoded in the reverse order. If the server accepts
 /// two that use the same reserved bit, connecting fails with FW_ERROR_KIND_EXTENSION.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_EXTENSIONS).
+///
 /// \param socket The socket, closed.
 /// \param extension Initialized with fw_extension_init, not NULL; copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, rsv over 7, no

@@ -165,7 +165,8 @@ pub type fw_thread_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 pub struct fw_config {
     /// sizeof(fw_config), set by fw_config_init.
     pub struct_size: u32,
-    /// Number of worker threads, at most 64. Default: 1, which carries thousands of sockets.
+    /// Number of worker threads, at most 64. Default: 1, which carries thousands of sockets. In
+    /// browsers there are none.
     pub worker_threads: u32,
     /// Allocates all memory of the library; set it together with free. The functions must stay
     /// callable until the process ends or the library is unloaded: a block is freed by the
@@ -279,6 +280,8 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
 /// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
 /// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
 /// threads.
+///
+/// In browsers it does not wait: the browser sends what is queued and closes with code 1000.
 ///
 /// \param timeout_ms Timeout in milliseconds.
 /// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT

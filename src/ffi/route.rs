@@ -22,6 +22,8 @@ use super::text::string;
 /// client certificate. A proxy failure ends in the event error with FW_PHASE_PROXY. The time counts
 /// towards the connect timeout and connect_us of fw_stats.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PROXY).
+///
 /// \param socket The socket, closed.
 /// \param url NUL-terminated http, https, socks5, socks5h or socks URL, such as
 ///   "http://user:password@host:3128", copied; NULL (the default) for the environment, "" for no
@@ -53,6 +55,8 @@ pub unsafe extern "C" fn fw_socket_set_proxy(socket: fw_socket, url: *const c_ch
 /// origin, and to the same host after a redirect from ws to wss. For other servers they are
 /// dropped, and the error of a later 401 or 403 says so.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_REDIRECTS).
+///
 /// \param socket The socket, closed.
 /// \param count Per fw_socket_open; default 0.
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (not closed).
@@ -66,6 +70,8 @@ pub extern "C" fn fw_socket_set_max_redirects(socket: fw_socket, count: u32) -> 
 /// Stores the cookies of upgrade responses and redirects and sends them with later requests, also
 /// after reconnects and a new fw_socket_open, for the lifetime of the socket. A Cookie field of
 /// fw_socket_add_header takes precedence. Keeps at most 64 cookies and 16 KiB, the newest.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_COOKIES).
 ///
 /// \param socket The socket, closed.
 /// \param enable Default false; false also deletes the stored cookies.

@@ -77,6 +77,8 @@ unsafe impl Enumeration for fw_send_flags {}
 
 /// Sends a text message with flags, otherwise like fw_socket_send_text.
 ///
+/// In browsers, FW_SEND_UNCOMPRESSED has no effect.
+///
 /// \param socket The socket, open.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
@@ -100,6 +102,8 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
 }
 
 /// Sends a binary message with flags, otherwise like fw_socket_send_binary.
+///
+/// In browsers, FW_SEND_UNCOMPRESSED has no effect.
 ///
 /// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
@@ -162,6 +166,8 @@ pub extern "C" fn fw_socket_send_binary_segment(socket: fw_socket, segment: fw_s
 ///
 /// The server's pong has the same payload. To detect lost connections, use
 /// fw_socket_set_start_ping_thread (keepalive pings) instead.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 ///
 /// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.

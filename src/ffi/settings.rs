@@ -32,6 +32,8 @@ unsafe impl Enumeration for fw_http {}
 ///
 /// Some servers require it. Replaces an Origin set before, also by fw_socket_add_header.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
+///
 /// \param socket The socket, closed.
 /// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
 ///   default) for none.
@@ -71,6 +73,8 @@ pub unsafe extern "C" fn fw_socket_add_protocol(socket: fw_socket, protocol: *co
 /// are replaced. The default User-Agent is "Framewire/" and the version, also for an HTTP proxy;
 /// fw_request_remove_header removes it.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
+///
 /// \param socket The socket, closed.
 /// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
 /// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
@@ -95,6 +99,8 @@ pub unsafe extern "C" fn fw_socket_add_header(
 /// Sets basic authentication for the upgrade request (RFC 7617).
 ///
 /// Replaces any other authorization, also that in the URL. Not encrypted over ws.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 ///
 /// \param socket The socket, closed.
 /// \param user NUL-terminated UTF-8 without colons and control characters, copied.
@@ -121,6 +127,8 @@ pub unsafe extern "C" fn fw_socket_set_basic_auth(
 ///
 /// Replaces any other authorization. Not encrypted over ws.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
+///
 /// \param socket The socket, closed.
 /// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
@@ -138,6 +146,8 @@ pub unsafe extern "C" fn fw_socket_set_bearer_auth(socket: fw_socket, token: *co
 /// Sets the size above which messages are sent as several frames.
 ///
 /// Control frames are sent between fragments. Applies to messages sent from now on.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_FRAGMENTS).
 ///
 /// \param socket The socket, in any state.
 /// \param bytes 16 to 2 GiB less one; default 32767.
@@ -165,6 +175,8 @@ pub extern "C" fn fw_socket_set_max_fragment_size(socket: fw_socket, bytes: usiz
 /// in the event error. One attempt makes at most three connections: HTTP/2, HTTP/2 again if the
 /// first was lost before the response, and HTTP/1.1.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HTTP_VERSION).
+///
 /// \param socket The socket, closed.
 /// \param version Default FW_HTTP_AUTO.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not in fw_http); INVALID_STATE (not closed);
@@ -186,6 +198,9 @@ pub extern "C" fn fw_socket_set_http_version(socket: fw_socket, version: MaybeUn
 ///
 /// A larger one ends the connection with close code 1009 and the event error.
 ///
+/// In browsers, a larger message is in memory before it is refused, and the close frame has no
+/// code.
+///
 /// \param socket The socket, closed.
 /// \param bytes 1 to 2 GiB less one; default 64 MiB (67108864).
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
@@ -199,6 +214,8 @@ pub extern "C" fn fw_socket_set_max_message_size(socket: fw_socket, bytes: usize
 /// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
 /// Without them only TCP detects a dead peer, within 20 to 30 seconds.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
+///
 /// \param socket The socket, in any state.
 /// \param enable Default false.
 /// \returns OK; INVALID_HANDLE.
@@ -210,6 +227,8 @@ pub extern "C" fn fw_socket_set_start_ping_thread(socket: fw_socket, enable: May
 /// Sets the interval of keepalive pings.
 ///
 /// Effective with fw_socket_set_start_ping_thread.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 ///
 /// \param socket The socket, in any state.
 /// \param milliseconds At least 10; default 1000.
@@ -223,6 +242,8 @@ pub extern "C" fn fw_socket_set_ping_frequency(socket: fw_socket, milliseconds: 
 ///
 /// After it the connection ends with the event error and FW_ERROR_KIND_PING_TIMEOUT. Effective with
 /// fw_socket_set_start_ping_thread.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 ///
 /// \param socket The socket, in any state.
 /// \param milliseconds At least 1; default 2000.
@@ -262,6 +283,8 @@ pub extern "C" fn fw_socket_set_close_timeout(socket: fw_socket, milliseconds: u
 /// Sockets with the same fw_tls share its session cache and resume sessions faster. The socket
 /// keeps the settings alive; later changes apply when it is opened again. By default all sockets
 /// share settings with webpki roots and verification on.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_TLS_SETTINGS).
 ///
 /// \param socket The socket, closed.
 /// \param tls The settings.

@@ -49,6 +49,8 @@ pub type fw_finalizer_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// Checks the URL and does not access the network. Starts the library with the defaults if fw_init
 /// was not called. User and password in the URL are sent as basic authentication.
 ///
+/// In browsers, a URL with a user name is NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
+///
 /// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
 ///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
 ///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
@@ -88,6 +90,9 @@ pub extern "C" fn fw_socket_open(socket: fw_socket) -> fw_result {
 ///
 /// The event closed follows when the server replies, or with code 1006 when it does not within the
 /// close timeout. While connecting, cancels the connection; closed follows at once.
+///
+/// In browsers, codes other than 1000 and 3000 to 4999 are NOT_SUPPORTED
+/// (FW_CAPABILITY_CLOSE_CODES).
 ///
 /// \param socket The socket.
 /// \param code 1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455 section 7.4); 0 means 1000.
@@ -134,6 +139,8 @@ pub extern "C" fn fw_socket_destroy(socket: fw_socket) -> fw_result {
 /// waits for the server's close frame. Messages that are not sent within the timeout are dropped.
 /// fw_shutdown continues this within its own timeout. If the socket is not open, the same as
 /// fw_socket_destroy.
+///
+/// In browsers, the browser sends what is queued and closes with code 1000, without a timeout.
 ///
 /// \param socket The socket, in any state.
 /// \param timeout_ms Maximum time for sending and closing in milliseconds; 0 drops what cannot be

@@ -159,6 +159,8 @@ pub extern "C" fn fw_socket_is_open(socket: fw_socket) -> bool {
 ///
 /// Requires fw_socket_set_start_ping_thread.
 ///
+/// In browsers: -1.
+///
 /// \returns Microseconds; -1 before the first pong, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_latency_us(socket: fw_socket) -> i64 {
@@ -209,6 +211,8 @@ pub unsafe extern "C" fn fw_socket_extensions(socket: fw_socket, buf: *mut c_cha
 
 /// Returns the HTTP version of the upgrade.
 ///
+/// In browsers: 0.
+///
 /// \returns 1 or 2; 0 before the response, and for an invalid handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_http_version(socket: fw_socket) -> u32 {
@@ -218,6 +222,8 @@ pub extern "C" fn fw_socket_http_version(socket: fw_socket) -> u32 {
 /// Returns the HTTP status of the response to the upgrade request.
 ///
 /// Available until the socket is opened again.
+///
+/// In browsers: 0.
 ///
 /// \returns The status, 101 after a successful upgrade; 0 before the response, and for an invalid
 ///   handle.
@@ -229,6 +235,8 @@ pub extern "C" fn fw_socket_response_status(socket: fw_socket) -> u16 {
 /// Copies a header field of the response to the upgrade request.
 ///
 /// If the name occurs several times, the first one. Available until the socket is opened again.
+///
+/// In browsers: 0.
 ///
 /// \param socket The socket.
 /// \param name NUL-terminated, case-insensitive; borrowed for the call.
@@ -257,6 +265,8 @@ pub unsafe extern "C" fn fw_socket_response_header(
 ///
 /// At most 1024 bytes, decoded; they may contain NULs. Available from the event error until the
 /// socket is opened again.
+///
+/// In browsers: 0.
 ///
 /// \param socket The socket.
 /// \param buf Receives the bytes, NUL-terminated; may be NULL when cap is 0.

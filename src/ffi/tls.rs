@@ -44,6 +44,8 @@ unsafe impl Enumeration for fw_roots {}
 
 /// Creates TLS settings with webpki roots, verification on and their own session cache.
 ///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_TLS_SETTINGS).
+///
 /// \param out Receives the handle; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (a build without TLS); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]

@@ -32,6 +32,12 @@ pub fn may_send(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
+/// Returns whether the code may be sent from a browser too: by section 7.4.2, only normal closure and the ranges
+/// for libraries and applications are free for every program.
+pub fn may_send_anywhere(code: u16) -> bool {
+    matches!(code, NORMAL | 3000..=4999)
+}
+
 /// Writes the payload and returns its length. A reason beyond 123 bytes is cut at the last character that
 /// fits.
 pub fn encode_close(code: u16, reason: &str, out: &mut [u8; limits::MAX_CONTROL_PAYLOAD]) -> usize {

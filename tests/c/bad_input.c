@@ -203,6 +203,8 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 2;
     CHECK(fw_version() == FW_VERSION);
+    /* The build for tests has everything. */
+    CHECK(fw_capabilities() == 2 * FW_CAPABILITY_WAIT - 1);
     CHECK(fw_result_name(FW_RESULT_WOULD_BLOCK) &&
           strcmp(fw_result_name(FW_RESULT_WOULD_BLOCK), "FW_RESULT_WOULD_BLOCK") == 0);
     CHECK(fw_result_name(4711) != NULL);

@@ -343,6 +343,7 @@ NAME(fw_error_kind_name)
 NAME(fw_event_type_name)
 DO(fw_last_error, char buf[100]; size_t cap = below(d, 101); fw_last_error(cap ? buf : NULL, cap);)
 DO(fw_version, fw_version();)
+DO(fw_capabilities, fw_capabilities();)
 DO(fw_version_string, fw_version_string();)
 DO(fw_sizeof, fw_sizeof(any_number(d));)
 DO(fw_config_init, fw_config config;
@@ -530,7 +531,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
 
 /* clang-format off */
 #define EVERY(X)                                                                                   \
-    X(fw_result_name) X(fw_last_error) X(fw_version) X(fw_version_string) X(fw_sizeof)             \
+    X(fw_result_name) X(fw_last_error) X(fw_version) X(fw_version_string) X(fw_capabilities)       \
+    X(fw_sizeof)                                                                                   \
     X(fw_config_init) X(fw_init) X(fw_shutdown) X(fw_set_log) X(fw_socket_create) X(fw_socket_open)  \
     X(fw_socket_close) X(fw_socket_abort) X(fw_socket_destroy)                                    \
     X(fw_socket_destroy_when_sent) X(fw_socket_set_finalizer)                                      \

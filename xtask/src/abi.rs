@@ -40,6 +40,12 @@ pub fn every_function_is_tested() -> Outcome {
     if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
 }
 
+/// The names of all functions of the header.
+pub fn names() -> Outcome<Vec<String>> {
+    let header = files::text("include/framewire.h")?;
+    Ok(functions(&header).into_iter().map(|function| function.name).collect())
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Function {
     name: String,

@@ -3,6 +3,7 @@
 //! ```text
 //! framewire-0.2.0-<target>.tar.gz     headers, libraries, pkg-config and CMake files, licences
 //! framewire-0.2.0-<target>.zip        the same for Windows
+//! framewire-0.2.0-wasm32-unknown-emscripten.tar.gz    headers, static library and script for browsers
 //! com.framewire.websocket-0.2.0.tgz   the Unity package with every library that was built
 //! framewire-godot-0.2.0.zip           the Godot addon, likewise
 //! SHA256SUMS
@@ -25,6 +26,7 @@ use crate::files;
 use crate::install::{self, Names};
 use crate::platforms::{self, Fact};
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
+use crate::web;
 
 /// The entry point of the Godot extension, named in `framewire.gdextension`.
 const GODOT_ENTRY: &str = "framewire_godot_init";
@@ -38,7 +40,9 @@ pub struct Shipped {
 
 /// Builds for these targets, or for all.
 pub fn run(only: &[&str]) -> Outcome {
-    let targets: Vec<&'static Target> = if only.is_empty() {
+    let (browser, only): (Vec<&str>, Vec<&str>) = only.iter().partition(|triple| **triple == web::TARGET);
+    let for_browsers = !browser.is_empty() || only.is_empty();
+    let targets: Vec<&'static Target> = if only.is_empty() && browser.is_empty() {
         TARGETS.iter().collect()
     } else {
         only.iter().map(|triple| Target::find(triple)).collect::<Outcome<_>>()?
@@ -60,6 +64,10 @@ pub fn run(only: &[&str]) -> Outcome {
         }
         println!("---- {}: {:.0} s", target.triple, started.elapsed().as_secs_f32());
     }
+    if for_browsers && let Err(problem) = browsers() {
+        println!("{problem}");
+        problems.push(format!("{}: {problem}", web::TARGET));
+    }
     for one in &shipped {
         // Checked again, after the other builds.
         symbols::exports_are_declared(one.target.system, &one.shared)?;
@@ -73,6 +81,22 @@ pub fn run(only: &[&str]) -> Outcome {
     }
     sums()?;
     if problems.is_empty() { Ok(()) } else { Err(format!("not built:\n{}", problems.join("\n"))) }
+}
+
+/// Builds the archive for browsers.
+fn browsers() -> Outcome {
+    let built = web::build()?;
+    let name = format!("framewire-{}-{}", install::package("version")?, web::TARGET);
+    let folder = scratch("dist/staging")?.join(&name);
+    files::remove_folder(&folder)?;
+    install::headers(&folder)?;
+    for file in [web::LIBRARY, web::SCRIPT_NAME] {
+        files::copy(built.join(file), folder.join("lib").join(file))?;
+    }
+    files::copy("docs/browser.md", folder.join("README.md"))?;
+    texts(&folder, web::TARGET)?;
+    println!("{}", packages::tar(&folder, &format!("{name}.tar.gz"))?.display());
+    platforms::record(&format!("dist {}", web::TARGET), &Fact::only("built"))
 }
 
 /// Builds the release library alone, for tests that run it.
@@ -124,16 +148,21 @@ fn archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
     files::remove_folder(&folder)?;
     install::headers(&folder)?;
     libraries(target, built, &folder)?;
-    for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"] {
-        files::copy(file, folder.join(file))?;
-    }
-    let licences = licences::of(&root(), &[target.triple])?.text();
-    let intro = "# Third-party licences\n\nThe libraries contain these packages:\n\n";
-    files::write(folder.join("THIRD_PARTY_LICENSES.md"), format!("{intro}{licences}"))?;
+    texts(&folder, target.triple)?;
     match target.system {
         System::Windows => packages::zip(&folder, &format!("{name}.zip")),
         System::Linux | System::MacOs => packages::tar(&folder, &format!("{name}.tar.gz")),
     }
+}
+
+/// Adds the licences and the changelog.
+fn texts(folder: &Path, triple: &str) -> Outcome {
+    for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"] {
+        files::copy(file, folder.join(file))?;
+    }
+    let licences = licences::of(&root(), &[triple])?.text();
+    let intro = "# Third-party licences\n\nThe libraries contain these packages:\n\n";
+    files::write(folder.join("THIRD_PARTY_LICENSES.md"), format!("{intro}{licences}"))
 }
 
 /// Relative to the `.pc` file, wherever a user unpacks the archive.

@@ -41,6 +41,7 @@ mod supply;
 mod test;
 mod unity;
 mod unsafe_list;
+mod web;
 
 use std::process::ExitCode;
 
@@ -80,6 +81,7 @@ Generated files
   unsafe             writes docs/unsafe.md
   platforms          writes the tables of docs/platforms.md from recorded results
   format             formats the C and C++ sources with clang-format
+  web table          writes the table of functions in docs/browser.md
   unity-meta         writes the .meta files of new files in the Unity package
 
 Analysis
@@ -96,6 +98,7 @@ Analysis
 Packages
   install --prefix DIR
                      installs headers, libraries, pkg-config and CMake files
+  web                builds the library for browsers into target/web/framewire
   package unity      writes the package for Unity's package manager
   package godot      writes the Godot addon into its demo project
   dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
@@ -141,6 +144,8 @@ fn main() -> ExitCode {
         },
         ["profiles"] => profiles::measure(),
         ["platforms"] => platforms::write(),
+        ["web"] => web::main(),
+        ["web", "table"] => web::write_table(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");

@@ -12,6 +12,11 @@ const ALLOWED: &[(&str, &str)] = &[
     ("src/net/tls/roots.rs", "the system's root certificates, which Android keeps behind Java"),
     ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
     ("src/net/resolve.rs", "a test's interface number, which Linux shows in a file"),
+    ("src/capabilities.rs", "what a browser lacks"),
+    ("src/clock.rs", "in a browser, its clocks"),
+    ("src/engine.rs", "in a browser, its WebSocket instead of the modules below `library`"),
+    ("src/engine/library.rs", "the same choice, where the workers are started"),
+    ("src/net.rs", "in a browser, no network"),
     ("src/ffi/tests/layout.rs", "sizes of structs with 64-bit pointers; the C compiler checks both widths"),
 ];
 

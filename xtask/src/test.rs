@@ -10,7 +10,7 @@ use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
     header, imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
-    unsafe_list,
+    unsafe_list, web,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -27,6 +27,7 @@ pub const STEPS: &[Step] = &[
     Step::new("every claim that a feature is missing has a test", 1, || claims::check().into()).quick(),
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has a reason", 1, || unsafe_list::check().into()).quick(),
+    Step::new("docs/browser.md lists what differs", 1, || web::check_table().into()).quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("format of the C and C++ sources", 2, || format::check().into()),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
@@ -75,6 +76,7 @@ pub const STEPS: &[Step] = &[
     Step::new("Godot", 90, || with_echo(godot::step)).after(BOTH),
     Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
+    Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("Python websockets", 8, || real::python_websockets().into()).waits().after(BOTH),
     Step::new("Node ws", 8, || real::node().into()).waits().after(BOTH),
     Step::new("nginx as TLS proxy", 8, || real::nginx().into()).waits().after(BOTH),

@@ -14,9 +14,9 @@ const HEAD: &str = "\
 # Unsafe code
 
 Lists every `unsafe` block and `unsafe impl` of the library with its `SAFETY` comment. Generated from the source by
-`cargo xtask unsafe`; a test fails if this page is out of date. Only three modules contain unsafe code: `ffi` (pointers
-from C), `net` (operating system calls) and `buffer` (payload memory). In all others the compiler rejects it
-(`#![deny(unsafe_code)]`).
+`cargo xtask unsafe`; a test fails if this page is out of date. Only these modules contain unsafe code: `ffi` (pointers
+from C), `net` (operating system calls), `buffer` (payload memory), and in browsers `engine::browser` and `clock` (calls
+of JavaScript). In all others the compiler rejects it (`#![deny(unsafe_code)]`).
 
 ";
 

@@ -3,12 +3,12 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
 use super::terminal::Terminal;
 use super::transport::Transport;
+use crate::clock::unix_time;
 use crate::engine::shared::callbacks::Inside;
 use crate::engine::shared::counters::add;
 use crate::engine::shared::event::{EventKind, Frame};
@@ -246,8 +246,7 @@ impl Connection {
             }
         };
         if got_message {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            socket.last_message_us.store(now.as_micros() as u64, Ordering::Relaxed);
+            socket.last_message_us.store(unix_time().as_micros() as u64, Ordering::Relaxed);
         }
         self.count(&socket);
         if self.socket.is_some() {

@@ -1,6 +1,8 @@
 //! How much one call of `poll` may deliver.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// While callbacks take less than this on average, the clock is read once for several of them.
 const QUICK_CALLBACK: Duration = Duration::from_micros(2);

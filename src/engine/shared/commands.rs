@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use super::settings::{Plan, Settings};
 use crate::buffer::Segment;
+use crate::clock::Instant;
 use crate::error::Error;
 use crate::session::Outbox;
 use crate::session::keepalive::PingSettings;

@@ -2,16 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
-use mio::{Poll, Token, Waker};
-
+use crate::clock::Instant;
 use crate::logging::{self, LogLevel};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
-
-/// The waker's token among the worker's readiness events.
-const WAKE: Token = Token(usize::MAX);
 
 /// The queue of one worker. `S` is what game threads and worker share of a socket.
 pub struct Inbox<S> {
@@ -50,13 +45,7 @@ pub struct NetworkChange {
 pub type Wake = dyn Fn() -> io::Result<()> + Send + Sync;
 
 impl<S> Inbox<S> {
-    pub fn new(number: usize) -> io::Result<(Arc<Self>, Poll)> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
-        Ok((Arc::new(Self::with_waker(number, Box::new(move || waker.wake()))), poll))
-    }
-
-    pub fn with_waker(number: usize, waker: Box<Wake>) -> Self {
+    pub fn new(number: usize, waker: Box<Wake>) -> Self {
         let pending = Pending { sockets: Vec::new(), commands: WorkerCommands::default() };
         Self { number, pending: Mutex::new(Some(pending)), sleeping: AtomicBool::new(false), waker }
     }

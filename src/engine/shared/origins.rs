@@ -1,8 +1,7 @@
 //! A cache of facts about servers: that one does not support WebSockets over HTTP/2, or on which worker its
 //! sockets share connections. Entries are limited in number and expire.
 
-use std::time::Instant;
-
+use crate::clock::Instant;
 use crate::limits::{HTTP2_ORIGIN_TTL, HTTP2_ORIGINS};
 use crate::sync::{Mutex, lock, statics};
 use crate::wire::url::Url;

@@ -25,8 +25,8 @@ pub enum TlsStream {}
 pub struct Link<'a>(PhantomData<&'a ()>);
 
 impl<'a> Link<'a> {
-    pub fn new(
-        _tcp: &'a mio::net::TcpStream,
+    pub fn new<T>(
+        _tcp: &'a T,
         _outer: Option<&'a RefCell<TlsStream>>,
         _phase: Phase,
         _short_read_drains: bool,

@@ -1,0 +1,17 @@
+//! The configuration of the library.
+
+use std::sync::Arc;
+
+/// Configuration of the library, for [`init`](crate::init). Zero and `None` select the default.
+#[derive(Clone, Default)]
+pub struct Config {
+    /// Number of worker threads, at most 64 (default 1).
+    pub worker_threads: usize,
+    /// Size of the event queue of each socket in bytes (default 4 MiB). When it is full, the socket stops
+    /// reading from the network.
+    pub event_queue_bytes: usize,
+    /// Called on each thread of the library when it starts.
+    pub thread_started: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Called on each thread of the library before it ends.
+    pub thread_stopped: Option<Arc<dyn Fn() + Send + Sync>>,
+}

@@ -1,0 +1,373 @@
+//! The library for browsers: built for emscripten, and tested in Node and Chromium.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::abi;
+use crate::dist::tools;
+use crate::files;
+use crate::run::{
+    DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, has, quietly, root, run, scratch,
+};
+use crate::schedule::{Problem, Tested};
+
+pub const TARGET: &str = "wasm32-unknown-emscripten";
+pub const LIBRARY: &str = "libframewire.a";
+pub const SCRIPT_NAME: &str = "framewire.jslib";
+const SCRIPT: &str = "bindings/web/framewire.jslib";
+
+/// For browsers of any age, without what WebAssembly has got since, and for every version of emscripten: the
+/// standard library is built with the same flags.
+const FLAGS: &str = "-Ctarget-cpu=mvp";
+
+/// Builds the library and puts it, with its script and header, into `target/web/framewire`.
+pub fn build() -> Outcome<PathBuf> {
+    let rustc = tools::rustc()?;
+    let builds = scratch("web/build")?;
+    let mut build = cargo();
+    build
+        .args(["rustc", "--quiet", "--release", "--package", "framewire", "--lib", "--target", TARGET])
+        // TLS and HTTP/2 are the browser's.
+        .args(["--no-default-features", "--features", "capi", "--crate-type", "staticlib"])
+        .args([
+            "-Z",
+            "build-std=std,panic_abort",
+            "-Z",
+            "build-std-features=optimize_for_size",
+            "--target-dir",
+        ])
+        .arg(&builds)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC", rustc)
+        .env("RUSTFLAGS", FLAGS)
+        // There is no unwinding with these flags, and no message passes through code that speed matters for.
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s");
+    run(&mut build)?;
+    let folder = scratch("web/framewire")?;
+    files::copy(builds.join(TARGET).join("release").join(LIBRARY), folder.join(LIBRARY))?;
+    files::copy(SCRIPT, folder.join(SCRIPT_NAME))?;
+    files::copy("include/framewire.h", folder.join("framewire.h"))?;
+    Ok(folder)
+}
+
+/// `cargo xtask web`.
+pub fn main() -> Outcome {
+    let folder = build()?;
+    println!("{}", folder.display());
+    Ok(())
+}
+
+const MANUAL: &str = "docs/browser.md";
+const TABLE: [&str; 2] = ["<!-- functions -->\n", "<!-- /functions -->"];
+
+/// `cargo xtask web table`: writes the table of functions that differ in browsers.
+pub fn write_table() -> Outcome {
+    files::write(MANUAL, with_table(&files::text(MANUAL)?)?)
+}
+
+/// Fails unless the table is what the header says.
+pub fn check_table() -> Outcome {
+    let manual = files::text(MANUAL)?;
+    if manual == with_table(&manual)? {
+        Ok(())
+    } else {
+        Err(format!("{MANUAL} is out of date: run `cargo xtask web table`"))
+    }
+}
+
+fn with_table(manual: &str) -> Outcome<String> {
+    let missing = || format!("{MANUAL} has no {}", TABLE[0].trim());
+    let (before, rest) = manual.split_once(TABLE[0]).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(TABLE[1]).ok_or_else(missing)?;
+    let rows: String = differences(&files::text("include/framewire.h")?)
+        .into_iter()
+        .map(|(name, text)| format!("| `{name}` | {text} |\n"))
+        .collect();
+    let head = "| function | in browsers |\n| --- | --- |\n";
+    Ok(format!("{before}{}\n{head}{rows}\n{}{after}", TABLE[0], TABLE[1]))
+}
+
+/// Returns the functions whose comments have a paragraph about browsers, and the paragraph.
+fn differences(header: &str) -> Vec<(String, String)> {
+    let (mut found, mut paragraph, mut about) = (Vec::new(), String::new(), String::new());
+    for line in header.lines() {
+        match line.strip_prefix("///").map(str::trim) {
+            Some(text) if text.is_empty() || text.starts_with('\\') => paragraph.clear(),
+            Some(text) => {
+                if !paragraph.is_empty() {
+                    paragraph.push(' ');
+                }
+                paragraph.push_str(text);
+                if paragraph.starts_with("In browsers") || paragraph.starts_with("Not available in browsers")
+                {
+                    about.clone_from(&paragraph);
+                }
+            }
+            None => {
+                if let Some((before, _)) = line.split_once('(')
+                    && line.starts_with("FW_API ")
+                    && !about.is_empty()
+                    && let Some(name) = before.rsplit([' ', '*']).next()
+                {
+                    found.push((name.to_owned(), about.clone()));
+                }
+                paragraph.clear();
+                about.clear();
+            }
+        }
+    }
+    found
+}
+
+/// How a page is built.
+struct Variant {
+    name: &'static str,
+    flags: &'static [&'static str],
+    /// Messages of the memory test.
+    messages: u32,
+}
+
+/// With 64-bit integers of JavaScript and without, from unoptimised with all checks to optimised while linking.
+const VARIANTS: &[Variant] = &[
+    Variant { name: "O0", flags: &["-O0", "-sASSERTIONS=2"], messages: 5_000 },
+    Variant { name: "O0-bigint", flags: &["-O0", "-sASSERTIONS=2", "-sWASM_BIGINT=1"], messages: 5_000 },
+    Variant { name: "O2", flags: &["-O2"], messages: 100_000 },
+    Variant { name: "O2-bigint", flags: &["-O2", "-sWASM_BIGINT=1"], messages: 5_000 },
+    Variant { name: "O3-lto", flags: &["-O3", "-flto"], messages: 5_000 },
+    Variant { name: "O3-lto-bigint", flags: &["-O3", "-flto", "-sWASM_BIGINT=1"], messages: 5_000 },
+];
+
+/// A page ends within seconds; this is for a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Builds the library and its test page in every variant, and runs each in Node and Chromium.
+pub fn step() -> Tested {
+    for (program, packages) in [("emcc", "emscripten"), ("chromium", "chromium")] {
+        ensure(program, &[packages]).map_err(Problem::Missing)?;
+    }
+    every_function_is_called()?;
+    let library = build()?;
+    build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
+    let node = node();
+    let (mut passed, mut runs, mut faults) = (0, 0, Vec::new());
+    for variant in VARIANTS {
+        let page = compile(variant, &library)?;
+        let (size, compressed) = sizes(&page)?;
+        println!("{}: {size} bytes of JavaScript and WebAssembly, {compressed} compressed", variant.name);
+        let mut run = |place: &str, outcome: Outcome<u32>| match outcome {
+            Ok(checks) => {
+                println!("{} in {place}: {checks} passed, 0 failed", variant.name);
+                (passed, runs) = (passed + checks, runs + 1);
+            }
+            Err(problem) => faults.push(format!("{} in {place}: {problem}", variant.name)),
+        };
+        match &node {
+            Some(flags) => run("Node", in_node(&page, flags, variant.messages)),
+            None => println!("{}: not run in Node, which has no WebSocket here", variant.name),
+        }
+        run("Chromium", in_chromium(&page, variant.messages));
+    }
+    println!("{runs} pages: {passed} passed, {} failed", faults.len());
+    if faults.is_empty() { Ok(()) } else { Err(Problem::Failed(faults.join("\n"))) }
+}
+
+/// Fails unless the page calls each function of the header.
+fn every_function_is_called() -> Outcome {
+    let source = files::text("tests/web/page.c")? + &files::text("tests/web/functions.h")?;
+    let missing: Vec<String> =
+        abi::names()?.into_iter().filter(|name| !source.contains(&format!("{name}("))).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("not called in tests/web: {}", missing.join(", "))) }
+}
+
+fn compile(variant: &Variant, library: &Path) -> Outcome<PathBuf> {
+    let page = scratch("web/pages")?.join(variant.name);
+    files::create_folder(&page)?;
+    let mut emcc = emcc();
+    emcc.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(library)
+        .args(variant.flags)
+        .args(["-sALLOW_MEMORY_GROWTH=1", "-sEXIT_RUNTIME=1"])
+        .arg(root().join("tests/web/page.c"))
+        .arg(library.join(LIBRARY))
+        .arg("--js-library")
+        .arg(library.join(SCRIPT_NAME))
+        .arg("-o")
+        .arg(page.join("page.js"));
+    quietly(&mut emcc)?;
+    files::copy("tests/web/page.html", page.join("page.html"))?;
+    Ok(page)
+}
+
+fn emcc() -> Command {
+    let mut emcc = command("emcc");
+    // Where Debian puts modules, in case the Node in the path is another one.
+    emcc.env("NODE_PATH", "/usr/share/nodejs");
+    emcc
+}
+
+/// Returns the bytes of a page, and those of `gzip -9`.
+fn sizes(page: &Path) -> Outcome<(usize, usize)> {
+    let (mut size, mut compressed) = (0, 0);
+    for file in ["page.js", "page.wasm"] {
+        let path = page.join(file);
+        size +=
+            std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len() as usize;
+        let gzip = Command::new("gzip").args(["-9", "-c"]).arg(&path).output();
+        compressed += gzip.map_err(|error| format!("gzip: {error}"))?.stdout.len();
+    }
+    Ok((size, compressed))
+}
+
+/// Returns the flags with which Node has a WebSocket, if it has one.
+fn node() -> Option<&'static [&'static str]> {
+    // Emscripten 3.1 finds its files only without `fetch`.
+    const FLAGS: [&[&str]; 2] =
+        [&["--no-experimental-fetch"], &["--no-experimental-fetch", "--experimental-websocket"]];
+    if !has("node") {
+        return None;
+    }
+    FLAGS.into_iter().find(|flags| {
+        let mut node = Command::new("node");
+        node.args(*flags).args(["-p", "typeof WebSocket"]);
+        quietly(&mut node).is_ok_and(|kind| kind.trim() == "function")
+    })
+}
+
+fn in_node(page: &Path, flags: &[&str], messages: u32) -> Outcome<u32> {
+    let server = Server::start(page)?;
+    let mut node = Command::new("node");
+    node.args(flags).arg(page.join("page.js")).args([&server.echo, &server.scripted, &messages.to_string()]);
+    let child = node.stdout(Stdio::piped()).spawn().map_err(|error| format!("node: {error}"))?;
+    let mut child = KillOnDrop(child);
+    let output = child.0.stdout.take().ok_or("node has no output")?;
+    watch(BufReader::new(output))
+}
+
+fn in_chromium(page: &Path, messages: u32) -> Outcome<u32> {
+    let mut server = Server::start(page)?;
+    let profile = scratch("web/profile")?;
+    files::remove_folder(&profile)?;
+    let url = format!("{}page.html?{}&{}&{messages}", server.page, server.echo, server.scripted);
+    let chromium = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("chromium: {error}"))?;
+    let _chromium = KillOnDrop(chromium);
+    watch(server.output.take().ok_or("the server has no output")?)
+}
+
+/// Reads what a page prints, up to its closing line. Returns the number of its checks, or all that it printed.
+fn watch(output: impl BufRead + Send + 'static) -> Outcome<u32> {
+    let (send, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || output.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()));
+    let deadline = Instant::now() + LIMIT;
+    let mut printed = Vec::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                if let Some((passed, failed)) = closing_line(&line) {
+                    let suspicious = printed.iter().any(|line: &String| {
+                        ["exception", "rejected", "aborted", "standard error"]
+                            .iter()
+                            .any(|word| line.starts_with(word))
+                    });
+                    if failed == 0 && passed > 0 && !suspicious {
+                        return Ok(passed);
+                    }
+                    printed.push(line);
+                    return Err(printed.join("\n"));
+                }
+                printed.push(line);
+            }
+            Err(_) => {
+                printed.push("no closing line".to_owned());
+                return Err(printed.join("\n"));
+            }
+        }
+    }
+}
+
+/// Parses `N passed, M failed`.
+fn closing_line(line: &str) -> Option<(u32, u32)> {
+    let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+    Some((passed.parse().ok()?, failed.parse().ok()?))
+}
+
+/// `framewire-page`, which serves a page and the servers it connects to.
+struct Server {
+    child: Child,
+    output: Option<BufReader<std::process::ChildStdout>>,
+    page: String,
+    echo: String,
+    scripted: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Outcome<Self> {
+        let mut child = command(root().join("target/debug/framewire-page"))
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("framewire-page: {error}"))?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("framewire-page has no output")?);
+        let mut line = || {
+            let mut line = String::new();
+            output.read_line(&mut line).map_err(|error| error.to_string())?;
+            Ok::<String, String>(line.trim().to_owned())
+        };
+        Ok(Self { page: line()?, echo: line()?, scripted: line()?, output: Some(output), child })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It ends at EOF of its standard input.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+struct KillOnDrop(Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_about_browsers_are_found() {
+        let header = "/// Sends.\n///\n/// In browsers it\n/// waits.\n/// \\param x Not\n\
+                      FW_API fw_result fw_send(int x);\n/// Says.\nFW_API const char *fw_say(void);\n\
+                      /// Not available in browsers: no.\nFW_API const char *fw_no(void);\n";
+        let found = differences(header);
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, text)| (&**name, &**text)).collect();
+        assert_eq!(
+            found,
+            [("fw_send", "In browsers it waits."), ("fw_no", "Not available in browsers: no.")]
+        );
+    }
+
+    #[test]
+    fn closing_line_is_found_in_what_a_page_prints() {
+        let watched = |text: &'static str| watch(BufReader::new(text.as_bytes()));
+        assert_eq!(watched("a: 3 checks\n12 passed, 0 failed\n"), Ok(12));
+        assert!(watched("12 passed, 1 failed\n").is_err());
+        assert!(watched("0 passed, 0 failed\n").is_err());
+        assert!(watched("exception: x\n12 passed, 0 failed\n").is_err());
+        assert!(watched("a: 3 checks\n").unwrap_err().ends_with("no closing line"));
+    }
+}
