@@ -18,7 +18,9 @@ pub fn check() -> Outcome {
 /// Finds paths of tests in backticks.
 fn named_tests(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);
-    quoted.filter(|word| ["tests/", "src/", "xtask/", "bindings/"].iter().any(|folder| word.starts_with(folder)))
+    quoted.filter(|word| {
+        ["tests/", "src/", "xtask/", "bindings/"].iter().any(|folder| word.starts_with(folder))
+    })
 }
 
 /// Returns whether a test exists: `file::function`, or a whole file.

@@ -110,6 +110,26 @@ func test_compression_is_offered_unless_disabled() -> bool:
 	return true
 
 
+func test_invalid_urls_are_rejected() -> bool:
+	for url: String in [
+		"", "localhost", "ftp://x", "ws://", "ws:///x", "ws://h:0/", "ws://h:70000", "ws://h h/", "ws://h/#x", "ws://h/ä",
+		"ws://bücher.example/", "ws://[::1", "ws://[::1::2]/", "ws://::1/", "ws://h\\x/", "ws://h:12a/", "ws://h/a\nb",
+		" ws://h/", "ws://1.2.3.4.5/", "ws://1.2.3/", "ws://%41/", "ws://h/%zz", "ws://" + "x".repeat(64) + "/",
+		"ws://h/" + "x".repeat(9000)
+	]:
+		equal(new_socket().connect_to_url(url), ERR_INVALID_PARAMETER, url.c_escape())
+	for url: String in [
+		"ws://h", "WS://h/", "http://h", "https://h/a?b", "ws://h?x=1", "ws://h:/", "ws://h:00080/", "ws://a_b/", "ws://[::1]:9",
+		"ws://h/%20", "ws://127.0.0.1:9"
+	]:
+		var socket := new_socket()
+		equal(socket.connect_to_url(url), OK, url)
+		equal(socket.get_requested_url(), url, "URL")
+		socket.close(-1)
+	equal(new_socket().connect_to_url("ws://user:password@h/"), OK if can("headers") else ERR_UNAVAILABLE, "credentials")
+	return true
+
+
 func test_invalid_settings_are_rejected() -> bool:
 	var invalid_values := {
 		"handshake_headers": PackedStringArray(["X-Team: red\r\nX-Injected: 1"]),

@@ -50,6 +50,7 @@ const WRITE_MODE_BINARY := WebSocketPeer.WRITE_MODE_BINARY
 enum _Kind { TEXT, BINARY, OPEN, RECONNECTING, CLOSED, FAILED }
 
 const _MessageQueue := preload("message_queue.gd")
+const _Url := preload("url.gd")
 ## The payload of an event that is no message.
 const _NONE := []
 ## The smallest limit of received messages that are not delivered yet, the size of the extension's event queue.
@@ -60,6 +61,7 @@ const _MAX_CLOSE_REASON := 123
 const _NORMAL := 1000
 const _NO_CODE := 1005
 const _NO_HANDSHAKE := 1006
+const _NO_AUTHORIZATION := "a browser sends no Authorization header of a page; pass a token in the URL, in a subprotocol or in the first message"
 const _DEVELOPER_TOOLS := "a browser does not say why; its developer tools may"
 
 ## The connection, or [code]null[/code] while none exists.
@@ -71,7 +73,8 @@ var _state := STATE_CLOSED
 ## The settings of the connection.
 var _plan := {}
 var _url := ""
-var _authority := PackedStringArray(["", "0"])
+var _host := ""
+var _port := 0
 var _protocol := ""
 ## The time of the connect or close timeout, and of the next retry, in milliseconds; 0 for none.
 var _deadline := 0
@@ -110,7 +113,9 @@ func _notification(what: int) -> void:
 func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 	if _state != STATE_CLOSED:
 		return ERR_ALREADY_IN_USE
-	var parts := _parse_url(url)
+	if _Url.has_credentials(url):
+		return _report("connect_to_url", ERR_UNAVAILABLE, "the URL has credentials: " + _NO_AUTHORIZATION)
+	var parts := _Url.parse(url)
 	if parts.is_empty():
 		return _report("connect_to_url", ERR_INVALID_PARAMETER, "\"%s\" is not a URL like wss://host:port/path" % url)
 	var problem := _invalid_setting()
@@ -123,7 +128,7 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 		return _report("connect_to_url", ERR_INVALID_PARAMETER, problem)
 	problem = _unavailable_setting()
 	if problem.is_empty() and _has_credentials:
-		problem = "set_basic_auth and set_bearer_auth: a browser sends no Authorization header of a page; pass a token in the URL, in a subprotocol or in the first message"
+		problem = "set_basic_auth and set_bearer_auth: " + _NO_AUTHORIZATION
 	if problem.is_empty() and tls_client_options != null:
 		var options: TLSOptions = tls_client_options
 		if options.is_unsafe_client() or options.get_trusted_ca_chain() != null or not options.get_common_name_override().is_empty():
@@ -136,7 +141,8 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 			push_warning("FramewireSocket.%s is never emitted in a browser" % signal_name)
 	_reset()
 	_url = url
-	_authority = PackedStringArray([parts.host, parts.port])
+	_host = parts.host
+	_port = parts.port
 	var unread := maxi(inbound_buffer_size, _MIN_UNREAD_BYTES)
 	_plan = {
 		"url": parts.url,
@@ -378,12 +384,12 @@ func get_requested_url() -> String:
 
 ## Returns the host of the URL. Empty if the socket is not open.
 func get_connected_host() -> String:
-	return _authority[0] if _state == STATE_OPEN else ""
+	return _host if _state == STATE_OPEN else ""
 
 
 ## Returns the port of the server. 0 if the socket is not open.
 func get_connected_port() -> int:
-	return int(_authority[1]) if _state == STATE_OPEN else 0
+	return _port if _state == STATE_OPEN else 0
 
 
 ## No effect.
@@ -647,7 +653,8 @@ func _send(method: String, kind: _Kind, payload: PackedByteArray) -> Error:
 	if get_current_outbound_buffered_amount() >= maxi(outbound_buffer_size, 1):
 		return _report(method, ERR_OUT_OF_MEMORY, "the send queue is at its limit; nothing was queued")
 	if not is_open:
-		_unsent.push([kind, payload])
+		# The script may change its array afterwards.
+		_unsent.push([kind, payload.duplicate()])
 		return OK
 	return OK if _pass_on(kind, payload) == OK else _report(method, FAILED, "the socket is not open")
 
@@ -728,36 +735,6 @@ static func _to_values(packets: Array[Array]) -> Array:
 	for i in packets.size():
 		values[i] = packets[i][1].get_string_from_utf8() if packets[i][0] == _Kind.TEXT else packets[i][1]
 	return values
-
-
-## Returns the parts of a URL, or an empty dictionary if it is invalid.
-static func _parse_url(url: String) -> Dictionary:
-	var pattern := RegEx.create_from_string("^(?i)(wss?|https?)://(\\[[0-9a-f:.]+\\]|[^\\[\\]/?#:@\\s\\\\]+)(?::([0-9]{1,5}))?([/?][^\\s#]*)?$")
-	var found := pattern.search(url)
-	if found == null:
-		return {}
-	var is_secure := found.get_string(1).to_lower() in ["wss", "https"]
-	var host := found.get_string(2)
-	var port := found.get_string(3)
-	if not port.is_empty() and (int(port) < 1 or int(port) > 65535):
-		return {}
-	var path := found.get_string(4)
-	if not path.begins_with("/"):
-		path = "/" + path
-	return {
-		"url": "%s://%s%s%s" % ["wss" if is_secure else "ws", host, "" if port.is_empty() else ":" + port, path],
-		"host": host.trim_prefix("[").trim_suffix("]"),
-		"port": port if not port.is_empty() else "443" if is_secure else "80",
-		"is_mixed_content": not is_secure and _is_mixed_content(host),
-	}
-
-
-## Returns whether the browser refuses an unencrypted connection: the constructor of its WebSocket throws then, which
-## Godot does not report.
-static func _is_mixed_content(host: String) -> bool:
-	if not OS.has_feature("web") or JavaScriptBridge.eval("location.protocol", true) != "https:":
-		return false
-	return not (host == "localhost" or host.ends_with(".localhost") or host.begins_with("127.") or host == "[::1]")
 
 
 static func _is_utf8(bytes: PackedByteArray) -> bool:
