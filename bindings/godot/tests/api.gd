@@ -147,6 +147,13 @@ func test_class_of_the_web_export_has_the_constants_of_the_extension() -> bool:
 	return true
 
 
+func test_class_of_the_web_export_has_the_statistics_of_the_extension() -> bool:
+	if not has_extension:
+		return skip("both classes")
+	equal(load(WEB_SOCKET).new().get_stats(), ClassDB.instantiate("FramewireSocket").get_stats(), "statistics of a new socket")
+	return true
+
+
 ## Returns the methods that the class adds to RefCounted, by name.
 func methods_of(socket: RefCounted) -> Dictionary:
 	var script: Script = socket.get_script()
