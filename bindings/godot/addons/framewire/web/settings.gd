@@ -24,69 +24,69 @@ var supported_protocols: PackedStringArray = PackedStringArray(): set = set_supp
 var handshake_headers: PackedStringArray = PackedStringArray(): set = set_handshake_headers, get = get_handshake_headers
 ## Must be empty: a browser sends the origin of the page. Otherwise, [method connect_to_url] returns
 ## [constant ERR_UNAVAILABLE].
-var origin: String = "": set = set_origin, get = get_origin
+var origin: String = ""
 ## The maximum number of bytes queued for [method get_packet], at least 1. When it is reached, [method poll] stops
 ## delivering messages. A browser has no backpressure, so further messages are kept in memory; above the larger of
 ## 4 MiB and this size, the connection ends with [signal failed]. A received message must not be larger either.
-var inbound_buffer_size: int = 4194304: set = set_inbound_buffer_size, get = get_inbound_buffer_size
+var inbound_buffer_size: int = 4194304
 ## The maximum number of bytes queued for sending. Above it, send methods return [constant ERR_OUT_OF_MEMORY] and
 ## queue nothing. One message may exceed it.
-var outbound_buffer_size: int = 67108864: set = set_outbound_buffer_size, get = get_outbound_buffer_size
+var outbound_buffer_size: int = 67108864: set = set_outbound_buffer_size
 ## The maximum number of packets queued for [method get_packet], at least 1. When it is reached, [method poll] stops
 ## delivering messages; see [member inbound_buffer_size].
-var max_queued_packets: int = 4096: set = set_max_queued_packets, get = get_max_queued_packets
+var max_queued_packets: int = 4096
 ## No effect: a browser sends no pings of a page.
-var heartbeat_interval: float = 0.0: set = set_heartbeat_interval, get = get_heartbeat_interval
+var heartbeat_interval: float = 0.0: set = set_heartbeat_interval
 ## No effect: a browser sends no pings of a page.
-var heartbeat_timeout: float = 0.0: set = set_heartbeat_timeout, get = get_heartbeat_timeout
+var heartbeat_timeout: float = 0.0: set = set_heartbeat_timeout
 ## The maximum size of a received message in bytes; see also [member inbound_buffer_size]. A larger message ends the
 ## connection with [signal failed], after the browser has received it.
-var max_message_size: int = 67108864: set = set_max_message_size, get = get_max_message_size
+var max_message_size: int = 67108864
 ## No effect: the browser divides messages into frames.
-var max_fragment_size: int = 32767: set = set_max_fragment_size, get = get_max_fragment_size
+var max_fragment_size: int = 32767: set = set_max_fragment_size
 ## No effect: the browser decides whether it offers compression.
-var compression: bool = true: set = set_compression, get = get_compression
+var compression: bool = true: set = set_compression
 ## The timeout for connecting in seconds.
-var connect_timeout: float = 20.0: set = set_connect_timeout, get = get_connect_timeout
+var connect_timeout: float = 20.0
 ## The timeout for the closing handshake in seconds.
-var close_timeout: float = 5.0: set = set_close_timeout, get = get_close_timeout
+var close_timeout: float = 5.0
 ## No effect: the browser chooses the HTTP version.
-var requested_http_version: int = 0: set = set_requested_http_version, get = get_requested_http_version
+var requested_http_version: int = 0: set = set_requested_http_version
 ## Must be empty or [code]"none"[/code]: the browser uses its own proxy settings. Otherwise, [method connect_to_url]
 ## returns [constant ERR_UNAVAILABLE].
-var proxy: String = "": set = set_proxy, get = get_proxy
+var proxy: String = ""
 ## No effect: browsers follow no redirects of WebSocket handshakes.
-var max_redirects: int = 0: set = set_max_redirects, get = get_max_redirects
+var max_redirects: int = 0: set = set_max_redirects
 ## No effect: the browser stores and sends the cookies of the server.
-var keep_cookies: bool = false: set = set_keep_cookies, get = get_keep_cookies
+var keep_cookies: bool = false: set = set_keep_cookies
 ## Retries after a retriable failure, with exponential backoff and jitter; see [signal reconnecting].
-var reconnect: bool = false: set = set_reconnect, get = get_reconnect
+var reconnect: bool = false
 ## The minimum delay before a retry in seconds. Delays are random; their upper limit doubles with each consecutive
 ## retry.
-var reconnect_min_delay: float = 0.25: set = set_reconnect_min_delay, get = get_reconnect_min_delay
+var reconnect_min_delay: float = 0.25
 ## The maximum delay before a retry in seconds.
-var reconnect_max_delay: float = 30.0: set = set_reconnect_max_delay, get = get_reconnect_max_delay
+var reconnect_max_delay: float = 30.0
 ## The maximum number of consecutive retries before [signal failed]; 0 for no limit.
-var reconnect_max_attempts: int = 0: set = set_reconnect_max_attempts, get = get_reconnect_max_attempts
+var reconnect_max_attempts: int = 0
 ## Queues messages that are sent while the socket is connecting, up to [member outbound_buffer_size]. If disabled,
 ## they are rejected.
-var reconnect_queue_sends: bool = false: set = set_reconnect_queue_sends, get = get_reconnect_queue_sends
+var reconnect_queue_sends: bool = false
 ## The maximum size of a value encoded by [method put_var], in bytes.
-var encode_buffer_max_size: int = 8388608: set = set_encode_buffer_max_size, get = get_encode_buffer_max_size
+var encode_buffer_max_size: int = 8388608
 ## Must be empty, as every property about TLS but [member tls_roots]: the browser verifies certificates.
 ## Otherwise, [method connect_to_url] returns [constant ERR_UNAVAILABLE].
-var tls_ca_pem: String = "": set = set_tls_ca_pem, get = get_tls_ca_pem
+var tls_ca_pem: String = ""
 ## The browser uses its own certificate authorities. With [constant TLS_ROOTS_NONE], [method connect_to_url] returns
 ## [constant ERR_UNAVAILABLE].
-var tls_roots: int = TLS_ROOTS_WEBPKI: set = set_tls_roots, get = get_tls_roots
+var tls_roots: int = TLS_ROOTS_WEBPKI
 ## Must be empty; see [member tls_ca_pem].
 var tls_pins: PackedStringArray = PackedStringArray(): set = set_tls_pins, get = get_tls_pins
 ## Must be empty; see [member tls_ca_pem].
-var tls_client_cert_pem: String = "": set = set_tls_client_cert_pem, get = get_tls_client_cert_pem
+var tls_client_cert_pem: String = ""
 ## Must be empty; see [member tls_ca_pem].
-var tls_client_key_pem: String = "": set = set_tls_client_key_pem, get = get_tls_client_key_pem
+var tls_client_key_pem: String = ""
 ## Must be [code]false[/code]; see [member tls_ca_pem].
-var tls_insecure: bool = false: set = set_tls_insecure, get = get_tls_insecure
+var tls_insecure: bool = false
 
 
 func get_supported_protocols() -> PackedStringArray:

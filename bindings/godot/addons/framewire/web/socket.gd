@@ -61,8 +61,12 @@ const _MAX_CLOSE_REASON := 123
 const _NORMAL := 1000
 const _NO_CODE := 1005
 const _NO_HANDSHAKE := 1006
+const _QUEUE_IS_FULL := "the send queue is at its limit; nothing was queued"
 const _NO_AUTHORIZATION := "a browser sends no Authorization header of a page; pass a token in the URL, in a subprotocol or in the first message"
 const _DEVELOPER_TOOLS := "a browser does not say why; its developer tools may"
+
+## Godot 4.4 and later. Lists of connections cost more.
+static var _has_connections_method := ClassDB.class_has_method(&"Object", &"has_connections")
 
 ## The connection, or [code]null[/code] while none exists.
 var _peer: WebSocketPeer
@@ -72,6 +76,10 @@ var _was_open := false
 var _state := STATE_CLOSED
 ## The settings of the connection.
 var _plan := {}
+var _max_message_size := 0
+var _max_unread := 0
+## The size of the buffer of the peer.
+var _buffer_size := 0
 var _url := ""
 var _host := ""
 var _port := 0
@@ -95,7 +103,11 @@ var _close_code := -1
 var _close_reason := ""
 var _last_error := {}
 var _last_message_time := 0.0
-var _stats := _no_stats()
+var _bytes_sent := 0
+var _bytes_received := 0
+var _messages_sent := 0
+var _messages_received := 0
+var _reconnects := 0
 var _has_credentials := false
 
 
@@ -135,24 +147,23 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 			problem = "tls_client_options: a browser verifies certificates itself"
 	if not problem.is_empty():
 		return _report("connect_to_url", ERR_UNAVAILABLE, problem)
-	for signal_name: String in ["fragment_received", "pong_received"]:
-		if not get_signal_connection_list(signal_name).is_empty() and not _warned.has(signal_name):
+	for signal_name: StringName in [&"fragment_received", &"pong_received"]:
+		if _is_connected(signal_name) and not _warned.has(signal_name):
 			_warned[signal_name] = true
 			push_warning("FramewireSocket.%s is never emitted in a browser" % signal_name)
 	_reset()
 	_url = url
 	_host = parts.host
 	_port = parts.port
-	var unread := maxi(inbound_buffer_size, _MIN_UNREAD_BYTES)
+	_max_unread = maxi(inbound_buffer_size, _MIN_UNREAD_BYTES)
+	_max_message_size = mini(max_message_size, _max_unread)
+	_buffer_size = nearest_po2(_max_unread * 2)
 	_plan = {
 		"url": parts.url,
 		"is_mixed_content": parts.is_mixed_content,
 		"protocols": supported_protocols.duplicate(),
 		"connect_timeout": _milliseconds(connect_timeout),
 		"close_timeout": _milliseconds(close_timeout),
-		"max_message_size": mini(max_message_size, unread),
-		"unread": unread,
-		"buffer_size": nearest_po2(unread * 2),
 		"reconnect": reconnect,
 		"min_delay": _milliseconds(reconnect_min_delay),
 		"max_delay": _milliseconds(reconnect_max_delay),
@@ -325,28 +336,34 @@ func poll_within(budget_usec: int) -> void:
 	if not _deferred_end.is_empty() and not _is_being_read():
 		var end := _deferred_end
 		_deferred_end = []
-		_deliver(end)
+		_change_state(end)
 	_was_read = false
 	# Only events pending now, so that a fast server cannot keep the call from returning.
 	var left := _events.size() if budget_usec >= 0 else mini(_events.size(), 1)
+	# What is known holds until a script runs, which only signals do.
+	var is_full := _is_full()
+	var is_text_connected := _is_connected(&"text_received")
+	var is_binary_connected := _is_connected(&"binary_received")
 	while left > 0 and not _events.is_empty() and _deferred_end.is_empty():
 		if deadline > 0 and Time.get_ticks_usec() >= deadline:
 			break
-		if _is_full() and _state != STATE_CLOSING:
-			if _emit_packets():
-				continue
-			break
-		var event: Array = _events.pop()
-		left -= 1
-		if event[0] == _Kind.TEXT or event[0] == _Kind.BINARY:
-			_deliver_message(event)
-			continue
-		# In the order in which they were received.
-		_emit_packets()
-		if event[0] != _Kind.OPEN and _state == STATE_OPEN and not _packets.is_empty():
-			_deferred_end = event
+		if is_full and _state != STATE_CLOSING:
+			if not _emit_packets():
+				break
 		else:
+			left -= 1
+			var event: Array = _events.pop()
+			var kind: _Kind = event[0]
+			if kind == _Kind.TEXT and not is_text_connected or kind == _Kind.BINARY and not is_binary_connected:
+				# It is full only after close(). A script that no longer reads must still get the terminal event.
+				if not is_full:
+					_packets.push(event)
+					is_full = _is_full()
+				continue
 			_deliver(event)
+		is_full = _is_full()
+		is_text_connected = _is_connected(&"text_received")
+		is_binary_connected = _is_connected(&"binary_received")
 	_emit_packets()
 
 
@@ -436,15 +453,11 @@ func get_response_body() -> PackedByteArray:
 ## Returns counters since [method connect_to_url]: messages, the bytes of their payloads, and successful reconnects.
 ## The other counters of the extension are 0.
 func get_stats() -> Dictionary:
-	return _stats.duplicate()
-
-
-func _no_stats() -> Dictionary:
 	return {
-		"bytes_sent": 0, "bytes_received": 0, "messages_sent": 0, "messages_received": 0, "frames_sent": 0,
-		"frames_received": 0, "pings_sent": 0, "pongs_received": 0, "reconnects": 0,
-		"payload_bytes_before_compression": 0, "payload_bytes_after_compression": 0, "resolve_us": 0, "connect_us": 0,
-		"tls_us": 0, "upgrade_us": 0,
+		"bytes_sent": _bytes_sent, "bytes_received": _bytes_received, "messages_sent": _messages_sent,
+		"messages_received": _messages_received, "frames_sent": 0, "frames_received": 0, "pings_sent": 0, "pongs_received": 0,
+		"reconnects": _reconnects, "payload_bytes_before_compression": 0, "payload_bytes_after_compression": 0,
+		"resolve_us": 0, "connect_us": 0, "tls_us": 0, "upgrade_us": 0,
 	}
 
 
@@ -465,7 +478,11 @@ func _reset() -> void:
 	_close_reason = ""
 	_last_error = {}
 	_last_message_time = 0.0
-	_stats = _no_stats()
+	_bytes_sent = 0
+	_bytes_received = 0
+	_messages_sent = 0
+	_messages_received = 0
+	_reconnects = 0
 
 
 func _is_in_use() -> bool:
@@ -491,7 +508,7 @@ func _start() -> void:
 	_peer = WebSocketPeer.new()
 	_peer.supported_protocols = _plan.protocols
 	# So that only the limits of this class apply. Godot rounds sizes up to a power of two.
-	_peer.inbound_buffer_size = _plan.buffer_size - 1
+	_peer.inbound_buffer_size = _buffer_size - 1
 	_peer.outbound_buffer_size = 0
 	_peer.max_queued_packets = _MAX_BUFFERED_PACKETS
 	_deadline = Time.get_ticks_msec() + int(_plan.connect_timeout)
@@ -533,7 +550,7 @@ func _set_open() -> void:
 	_deadline = 0
 	_protocol = _peer.get_selected_protocol()
 	if _retries > 0:
-		_stats.reconnects += 1
+		_reconnects += 1
 		_retries = 0
 	_events.push([_Kind.OPEN, _NONE])
 	if _peer.get_ready_state() != STATE_OPEN:
@@ -544,27 +561,28 @@ func _set_open() -> void:
 
 func _read_messages() -> void:
 	var bytes := 0
-	var count := 0
-	while _peer.get_available_packet_count() > 0:
+	var count := _peer.get_available_packet_count()
+	if count > 0:
+		_last_message_time = Time.get_unix_time_from_system()
+	for i in count:
 		# The peer discards a message for which its buffer has no room, and does not tell. Up to here it had room for
 		# any message, so nothing is missing.
-		if bytes + _plan.max_message_size >= _plan.buffer_size or count == _MAX_BUFFERED_PACKETS - 1:
+		if bytes + _max_message_size >= _buffer_size or i == _MAX_BUFFERED_PACKETS - 1:
 			_overflow()
 			return
 		var payload := _peer.get_packet()
-		if payload.size() > _plan.max_message_size:
-			var limit := "max_message_size" if _plan.max_message_size == max_message_size else "inbound_buffer_size"
-			_fail("too_large", "open", "a message of %d bytes exceeds the limit of %d bytes (%s)" % [payload.size(), _plan.max_message_size, limit], false)
+		var size := payload.size()
+		if size > _max_message_size:
+			var limit := "max_message_size" if _max_message_size == max_message_size else "inbound_buffer_size"
+			_fail("too_large", "open", "a message of %d bytes exceeds the limit of %d bytes (%s)" % [size, _max_message_size, limit], false)
 			return
-		if _events.bytes + payload.size() > _plan.unread:
+		if _events.bytes + size > _max_unread:
 			_overflow()
 			return
-		bytes += payload.size()
-		count += 1
+		bytes += size
+		_messages_received += 1
+		_bytes_received += size
 		_events.push([_Kind.TEXT if _peer.was_string_packet() else _Kind.BINARY, payload])
-		_stats.messages_received += 1
-		_stats.bytes_received += payload.size()
-		_last_message_time = Time.get_unix_time_from_system()
 
 
 ## Ends the connection: the script reads more slowly than the server sends, and a browser has no backpressure.
@@ -572,7 +590,7 @@ func _overflow() -> void:
 	_fail("too_large", "open", (
 		"more than %d bytes or %d messages were received and not read: call poll() and read packets more often, " +
 		"let the server send less while the tab is hidden, or increase inbound_buffer_size"
-	) % [_plan.unread, _MAX_BUFFERED_PACKETS], false)
+	) % [_max_unread, _MAX_BUFFERED_PACKETS], false)
 
 
 func _set_ended() -> void:
@@ -644,26 +662,27 @@ func _drop_by_script() -> void:
 
 
 func _send(method: String, kind: _Kind, payload: PackedByteArray) -> Error:
-	var can_send := _state == STATE_CONNECTING or _state == STATE_OPEN
-	var is_open := can_send and _was_open and _peer != null and _peer.get_ready_state() == STATE_OPEN
-	var is_connecting := _retry_at > 0 or _peer != null and not _was_open
-	var is_queued: bool = can_send and is_connecting and _plan.queue_sends
-	if not is_open and not is_queued:
+	if _state == STATE_CLOSING or _state == STATE_CLOSED:
 		return _report(method, FAILED, "the socket is not open")
-	if get_current_outbound_buffered_amount() >= maxi(outbound_buffer_size, 1):
-		return _report(method, ERR_OUT_OF_MEMORY, "the send queue is at its limit; nothing was queued")
-	if not is_open:
-		# The script may change its array afterwards.
-		_unsent.push([kind, payload.duplicate()])
-		return OK
-	return OK if _pass_on(kind, payload) == OK else _report(method, FAILED, "the socket is not open")
+	if _peer != null and _was_open and _peer.get_ready_state() == STATE_OPEN:
+		if _peer.get_current_outbound_buffered_amount() >= maxi(outbound_buffer_size, 1):
+			return _report(method, ERR_OUT_OF_MEMORY, _QUEUE_IS_FULL)
+		return OK if _pass_on(kind, payload) == OK else _report(method, FAILED, "the socket is not open")
+	var is_connecting := _retry_at > 0 or _peer != null and not _was_open
+	if not is_connecting or not _plan.queue_sends:
+		return _report(method, FAILED, "the socket is not open")
+	if _unsent.bytes >= maxi(outbound_buffer_size, 1):
+		return _report(method, ERR_OUT_OF_MEMORY, _QUEUE_IS_FULL)
+	# The script may change its array afterwards.
+	_unsent.push([kind, payload.duplicate()])
+	return OK
 
 
 func _pass_on(kind: _Kind, payload: PackedByteArray) -> Error:
 	var result := _peer.send(payload, WebSocketPeer.WRITE_MODE_TEXT if kind == _Kind.TEXT else WebSocketPeer.WRITE_MODE_BINARY)
 	if result == OK:
-		_stats.messages_sent += 1
-		_stats.bytes_sent += payload.size()
+		_messages_sent += 1
+		_bytes_sent += payload.size()
 	return result
 
 
@@ -683,19 +702,30 @@ func _warn_of_full_queue() -> void:
 	push_warning("FramewireSocket: the queue is full (%d packets): poll() delivers no more messages until get_packet() is called" % _packets.size())
 
 
-func _deliver_message(event: Array) -> void:
-	var is_text: bool = event[0] == _Kind.TEXT
-	if not get_signal_connection_list(&"text_received" if is_text else &"binary_received").is_empty():
-		if is_text:
-			text_received.emit(event[1].get_string_from_utf8())
-		else:
-			binary_received.emit(event[1])
-	elif not _is_full():
-		# It is full only after close(). A script that no longer reads must still get the terminal event.
-		_packets.push(event)
+func _is_connected(signal_name: StringName) -> bool:
+	if _has_connections_method:
+		return call(&"has_connections", signal_name)
+	return not get_signal_connection_list(signal_name).is_empty()
 
 
+## Emits the signal of an event, or defers the end while packets can be read that came before it.
 func _deliver(event: Array) -> void:
+	var kind: _Kind = event[0]
+	if kind == _Kind.TEXT:
+		text_received.emit(event[1].get_string_from_utf8())
+		return
+	if kind == _Kind.BINARY:
+		binary_received.emit(event[1])
+		return
+	# In the order in which they were received.
+	_emit_packets()
+	if kind != _Kind.OPEN and _state == STATE_OPEN and not _packets.is_empty():
+		_deferred_end = event
+	else:
+		_change_state(event)
+
+
+func _change_state(event: Array) -> void:
 	match event[0]:
 		_Kind.OPEN:
 			# An earlier close() takes precedence.
@@ -723,7 +753,7 @@ func _deliver(event: Array) -> void:
 
 ## Emits all queued packets as one signal, if it is connected. Returns whether it was emitted.
 func _emit_packets() -> bool:
-	if _packets.is_empty() or get_signal_connection_list(&"packets_received").is_empty():
+	if _packets.is_empty() or not _is_connected(&"packets_received"):
 		return false
 	packets_received.emit(_to_values(_packets.take_all()))
 	return true
