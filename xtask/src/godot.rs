@@ -68,6 +68,9 @@ pub fn test(godot: &Godot, echo: &Echo) -> Outcome {
     if let Err(problem) = check_docs(godot, &project) {
         failures.push(format!("class documentation: {problem}"));
     }
+    if let Err(problem) = check_script_docs(godot, &without_extension) {
+        failures.push(format!("documentation of the scripts: {problem}"));
+    }
     for library in [Some(library.as_path()), None] {
         if let Err(problem) = check_demo(godot, library, echo) {
             let which = if library.is_some() { "the demo" } else { "the demo without the extension" };
@@ -252,6 +255,43 @@ fn check_docs(godot: &Godot, project: &Path) -> Outcome {
     }
     println!("{described} members are documented");
     if described > 60 { Ok(()) } else { Err("too few members were found".into()) }
+}
+
+/// Checks that every public member of the scripts has documentation, but for accessors of properties.
+fn check_script_docs(godot: &Godot, project: &Path) -> Outcome {
+    let folder = project.join("script_doc");
+    files::create_folder(&folder)?;
+    let mut command = godot.command(project);
+    command.arg("--doctool").arg(&folder).args(["--gdscript-docs", "res://addons/framewire"]);
+    let run = finish(command)?;
+    let mut described = 0;
+    for class in ["Framewire", "addons--framewire--web--settings.gd", "addons--framewire--web--socket.gd"] {
+        let file = folder.join(format!("{class}.xml"));
+        let listed = fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}\n{}", file.display(), run.text))?;
+        for member in listed.split("\n\t\t<").skip(1) {
+            let kind = member.split(' ').next().unwrap_or_default();
+            let name = member.split('"').nth(1).unwrap_or_default();
+            let is_method_of_settings = kind == "method" && class.ends_with("settings.gd");
+            let is_accessor = is_method_of_settings && (name.starts_with("get_") || name.starts_with("set_"));
+            let is_of_enum = member.contains("enum=\"_");
+            if !["method", "member", "signal", "constant"].contains(&kind)
+                || name.starts_with('_')
+                || is_of_enum
+            {
+                continue;
+            }
+            let text = member.split("<description>").last().unwrap_or(member);
+            let has_text =
+                text.lines().skip(1).any(|line| !line.trim().is_empty() && !line.trim().starts_with('<'));
+            if !has_text && !is_accessor {
+                return Err(format!("{class}: {kind} {name} is not documented"));
+            }
+            described += 1;
+        }
+    }
+    println!("{described} members of scripts are documented");
+    if described > 80 { Ok(()) } else { Err("too few members were found".into()) }
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Outcome {
