@@ -300,3 +300,20 @@ fn copy_tree(from: &Path, to: &Path) -> Outcome {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addon_contains_scripts_of_web_export() {
+        let addon = scratch("godot").unwrap().join("addon-test");
+        // As in `lay_out_addon`, which also lists the licences of packages that have to be downloaded.
+        files::remove_folder(&addon).unwrap();
+        copy_tree(&root().join("bindings/godot").join(ADDON), &addon).unwrap();
+        for file in ["framewire.gd", "web/socket.gd", "web/settings.gd", "web/url.gd", "web/message_queue.gd"]
+        {
+            assert!(addon.join(file).exists() && addon.join(format!("{file}.uid")).exists(), "{file}");
+        }
+    }
+}
