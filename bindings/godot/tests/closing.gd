@@ -190,7 +190,7 @@ func test_refused_connection_fails_in_the_connect_phase() -> bool:
 
 func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
 	if not can("listen"):
-		return skip("listen")
+		return skip("a listening socket")
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -216,7 +216,7 @@ func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
 
 func test_silent_server_times_out() -> bool:
 	if not can("listen"):
-		return skip("listen")
+		return skip("a listening socket")
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -230,9 +230,15 @@ func test_silent_server_times_out() -> bool:
 
 
 func test_close_while_connecting_cancels() -> bool:
+	# A browser takes what has happened at the next poll only, so there any server does.
+	var silent := TCPServer.new() if can("listen") else null
+	var url := ws + "/"
+	if silent != null:
+		silent.listen(0, "127.0.0.1")
+		url = "ws://127.0.0.1:%d/" % silent.get_local_port()
 	var socket := new_socket()
 	var log := record(socket)
-	socket.connect_to_url(ws + "/")
+	socket.connect_to_url(url)
 	socket.close()
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSING, "state")
 	await until_ended(log, socket)

@@ -40,6 +40,29 @@ func test_unread_messages_above_the_limit_end_the_connection() -> bool:
 	return true
 
 
+func test_unread_messages_above_the_number_end_the_connection() -> bool:
+	if has_extension:
+		return skip("limits of the Web export")
+	var socket := await open_socket()
+	var log := record(socket, ["closed", "failed"])
+	socket.max_queued_packets = 1
+	for i in 14:
+		for j in 5000:
+			socket.send_text("x")
+		var expected := mini((i + 1) * 5000, 65_000)
+		await until(func() -> bool: return socket.get_stats().messages_received >= expected, "%d messages" % expected, [socket])
+	await until(func() -> bool: return socket.send_text("x") == FAILED, "the end", [socket])
+	# So that it does not take a frame for each message.
+	socket.max_queued_packets = 100_000
+	var got := [0]
+	await until(func() -> bool:
+		got[0] += socket.get_packets().size()
+		return has_ended(log), "terminal signal", [socket])
+	check(got[0] >= 65_000 and got[0] <= 65_536, "%d packets" % got[0])
+	equal(log.map(func(entry: Array) -> Array: return [entry[0], entry[1]]), [["failed", "open"]], "terminal signal")
+	return true
+
+
 func test_inbound_buffer_size_raises_the_limit() -> bool:
 	if has_extension:
 		return skip("limits of the Web export")

@@ -7,8 +7,8 @@ extends "settings.gd"
 ## warned of once.
 ## [br][br]
 ## Call [method poll] once per frame. A hidden tab runs no frames, while the browser still receives messages. They are kept,
-## up to 4 MiB or [member inbound_buffer_size]; above that, the connection ends with [signal failed]. Let the server send
-## less to a hidden tab, or close the connection when the page is hidden.
+## up to 65,534 messages and 4 MiB or [member inbound_buffer_size]; above that, the connection ends with [signal failed].
+## Let the server send less to a hidden tab, or close the connection when the page is hidden.
 
 ## Emitted when the connection is open and messages can be sent.
 signal opened()
@@ -55,7 +55,7 @@ const _Url := preload("url.gd")
 const _NONE := []
 ## The smallest limit of received messages that are not delivered yet, the size of the extension's event queue.
 const _MIN_UNREAD_BYTES := 4 << 20
-## The number of messages that [WebSocketPeer] buffers.
+## The number of messages that [WebSocketPeer] buffers, and that are kept if they are not read.
 const _MAX_BUFFERED_PACKETS := 0xffff
 const _MAX_CLOSE_REASON := 123
 const _NORMAL := 1000
@@ -576,7 +576,7 @@ func _read_messages() -> void:
 			var limit := "max_message_size" if _max_message_size == max_message_size else "inbound_buffer_size"
 			_fail("too_large", "open", "a message of %d bytes exceeds the limit of %d bytes (%s)" % [size, _max_message_size, limit], false)
 			return
-		if _events.bytes + size > _max_unread:
+		if _events.bytes + size > _max_unread or _events.size() >= _MAX_BUFFERED_PACKETS:
 			_overflow()
 			return
 		bytes += size
@@ -608,7 +608,7 @@ func _set_ended() -> void:
 
 func _set_timed_out() -> void:
 	if _was_open:
-		_end([_Kind.CLOSED, _NONE, _NO_HANDSHAKE, "the server did not answer the close frame within %d ms" % _plan.close_timeout])
+		_end([_Kind.CLOSED, _NONE, _NO_HANDSHAKE, "the server did not complete the closing handshake within %d ms" % _plan.close_timeout])
 	else:
 		_fail("timed_out", "connect", "could not connect to %s within %d ms" % [_url, _plan.connect_timeout], true)
 
