@@ -18,14 +18,18 @@ pub fn check() -> Outcome {
 /// Finds paths of tests in backticks.
 fn named_tests(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);
-    quoted.filter(|word| ["tests/", "src/", "xtask/"].iter().any(|folder| word.starts_with(folder)))
+    quoted.filter(|word| {
+        ["tests/", "src/", "xtask/", "bindings/"].iter().any(|folder| word.starts_with(folder))
+    })
 }
 
-/// Returns whether a test exists: `file::function`, or a C program.
+/// Returns whether a test exists: `file::function`, or a whole file.
 pub fn exists(proof: &str) -> bool {
     let (file, test) = proof.split_once("::").unwrap_or((proof, ""));
     let Ok(text) = files::text(file) else { return false };
-    test.is_empty() || text.contains(&format!("fn {test}("))
+    let declares = |keyword| text.contains(&format!("{keyword} {test}("));
+    // In Rust and GDScript.
+    test.is_empty() || declares("fn") || declares("func")
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 extends VBoxContainer
 ## A chat with a server that echoes text: cargo run -p framewire-servers -- --ws-port 9001
 
-@onready var connection: FramewireNode = $Connection
+## Works in native builds and in the Web export.
+var socket := Framewire.create_socket()
+
 @onready var log_view: RichTextLabel = $Log
 @onready var status: Label = $Status
 @onready var line: LineEdit = $Line
@@ -9,30 +11,37 @@ extends VBoxContainer
 
 
 func _ready() -> void:
-	# A ping per second keeps the latency current and detects a dead server.
-	connection.socket.heartbeat_interval = 1.0
-	connection.socket.heartbeat_timeout = 5.0
+	if Framewire.has_extension():
+		# A ping per second keeps the latency current and detects a dead server.
+		socket.heartbeat_interval = 1.0
+		socket.heartbeat_timeout = 5.0
+	socket.opened.connect(_on_opened)
+	socket.text_received.connect(_on_text_received)
+	socket.binary_received.connect(_on_binary_received)
+	socket.closed.connect(_on_closed)
+	socket.failed.connect(_on_failed)
 
 
 func _process(_delta: float) -> void:
-	if connection.get_ready_state() == FramewireSocket.STATE_OPEN:
-		var latency: float = connection.socket.get_latency()
+	socket.poll()
+	if socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
+		var latency: float = socket.get_latency()
 		status.text = "open" if latency < 0.0 else "open, %.1f ms" % (latency * 1000.0)
 
 
 func _on_connect_pressed() -> void:
-	if connection.get_ready_state() != FramewireSocket.STATE_CLOSED:
-		connection.close()
+	if socket.get_ready_state() != WebSocketPeer.STATE_CLOSED:
+		socket.close()
 		return
-	if connection.connect_to_url($Top/Url.text) == OK:
+	if socket.connect_to_url($Top/Url.text) == OK:
 		button.text = "Close"
 		status.text = "connecting"
 	else:
-		say(connection.socket.get_last_error().message)
+		say(socket.get_last_error().message)
 
 
 func _on_line_submitted(text: String) -> void:
-	if connection.send_text(text) == OK:
+	if socket.send_text(text) == OK:
 		say("> " + text)
 		line.clear()
 	else:
@@ -40,7 +49,7 @@ func _on_line_submitted(text: String) -> void:
 
 
 func _on_opened() -> void:
-	say("connected to " + connection.socket.get_requested_url())
+	say("connected to " + socket.get_requested_url())
 
 
 func _on_text_received(text: String) -> void:

@@ -23,6 +23,8 @@ func test_server_close_without_code_is_1005() -> bool:
 
 
 func test_lost_connection_fails_after_its_messages() -> bool:
+	if not can("error details"):
+		return await fails_without_details()
 	var listener := TCPServer.new()
 	listener.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -43,6 +45,21 @@ func test_lost_connection_fails_after_its_messages() -> bool:
 	equal(socket.get_close_code(), -1, "close code")
 	equal(socket.get_close_reason(), log[2][3], "reason")
 	equal(socket.get_last_error().phase, "open", "phase")
+	return true
+
+
+func fails_without_details() -> bool:
+	var socket := new_socket()
+	var log := record(socket)
+	socket.connect_to_url(ws + "/drop")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	socket.send_text("the server drops the connection")
+	await until_ended(log, socket)
+	equal(log.size(), 2, "signals")
+	equal(log[1].slice(0, 3), ["failed", "open", 0], "terminal signal")
+	equal(log[1][4], true, "retriable")
+	equal([socket.get_close_code(), socket.get_close_reason()], [-1, log[1][3]], "close code and reason")
+	equal(socket.get_last_error().kind, "reset", "kind")
 	return true
 
 
@@ -69,6 +86,37 @@ func test_lost_connection_is_retried() -> bool:
 	return true
 
 
+func test_retries_are_counted_and_limited() -> bool:
+	var socket := new_socket()
+	socket.reconnect = true
+	socket.reconnect_min_delay = 0.01
+	socket.reconnect_max_delay = 0.05
+	socket.reconnect_max_attempts = 4
+	var log := record(socket, ["reconnecting", "closed", "failed"])
+	socket.connect_to_url("ws://127.0.0.1:1/")
+	await until_ended(log, socket)
+	equal(log.map(func(entry: Array) -> String: return entry[0]), ["reconnecting", "reconnecting", "reconnecting", "reconnecting", "failed"], "signals")
+	for i in mini(log.size(), 4):
+		equal(log[i][1], i + 1, "attempt")
+		check(log[i][2] >= 0.01 and log[i][2] <= minf(0.01 * 2 ** (i + 1), 0.05), "delay %d: %f" % [i, log[i][2]])
+	return true
+
+
+func test_close_cancels_a_retry() -> bool:
+	var socket := new_socket()
+	socket.reconnect = true
+	socket.reconnect_min_delay = 60.0
+	socket.reconnect_max_delay = 60.0
+	var log := record(socket, ["reconnecting", "closed", "failed"])
+	socket.connect_to_url("ws://127.0.0.1:1/")
+	await until(func() -> bool: return log.size() == 1, "reconnecting", [socket])
+	equal(socket.get_ready_state(), WebSocketPeer.STATE_CONNECTING, "state")
+	socket.close()
+	await until_ended(log, socket)
+	equal(log.slice(1), [["closed", 1006, "cancelled while connecting"]], "terminal signal")
+	return true
+
+
 func test_sends_while_connecting_are_queued_if_enabled() -> bool:
 	var socket := new_socket()
 	socket.reconnect = true
@@ -79,23 +127,38 @@ func test_sends_while_connecting_are_queued_if_enabled() -> bool:
 	equal(socket.send_text("early"), OK, "send_text while connecting")
 	await until(func() -> bool: return log.size() == 1, "the echo", [socket])
 	equal(log[0], ["text_received", "early"], "the echo")
-	equal(socket.get_http_version(), 1, "HTTP version")
+	equal(socket.get_http_version(), 1 if can("response") else 0, "HTTP version")
 	return true
 
 
 func test_connection_survives_suspend_and_network_change() -> bool:
+	if not can("ping"):
+		return await static_methods_have_no_effect()
 	var socket := await open_socket()
 	var log := record(socket, ["pong_received", "failed"])
-	FramewireSocket.suspend()
-	FramewireSocket.resume()
+	socket.suspend()
+	socket.resume()
 	await until(func() -> bool: return log.size() >= 1, "a pong", [socket])
-	FramewireSocket.network_changed()
+	socket.network_changed()
 	await until(func() -> bool: return log.size() >= 2, "another pong", [socket])
 	equal(log.map(func(entry: Array) -> String: return entry[0]).has("failed"), false, "connection failed")
 	return true
 
 
+func static_methods_have_no_effect() -> bool:
+	var socket := await open_socket()
+	socket.suspend()
+	socket.resume()
+	socket.network_changed()
+	socket.send_text("still open")
+	await until(func() -> bool: return socket.get_available_packet_count() == 1, "the echo", [socket])
+	return true
+
+
 func test_unreachable_proxy_fails_in_the_proxy_phase() -> bool:
+	if not can("proxy"):
+		await ignores({"proxy": "none", "max_redirects": 3, "keep_cookies": true})
+		return refuses({"proxy": "http://127.0.0.1:1"})
 	var socket := new_socket()
 	var log := record(socket)
 	socket.proxy = "http://127.0.0.1:1"
@@ -118,14 +181,16 @@ func test_refused_connection_fails_in_the_connect_phase() -> bool:
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CONNECTING, "state")
 	await until_ended(log, socket)
 	equal(log[0].slice(0, 3), ["failed", "connect", 0], "terminal signal")
-	equal(socket.get_last_error().kind, "refused", "kind")
-	check(socket.get_last_error().os_code != 0, "no OS error number")
+	equal(socket.get_last_error().kind, "refused" if can("error details") else "io", "kind")
+	equal(socket.get_last_error().os_code != 0, can("error details"), "an OS error number")
 	check("127.0.0.1" in log[0][3], "no address in the reason: %s" % log[0][3])
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSED, "state")
 	return true
 
 
 func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
+	if not can("listen"):
+		return skip("a listening socket")
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -136,6 +201,10 @@ func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
 	var body := "this game is full"
 	peer.put_data(("HTTP/1.1 503 Busy\r\nX-Why: full\r\nContent-Length: %d\r\n\r\n%s" % [body.length(), body]).to_utf8_buffer())
 	await until_ended(log, socket)
+	if not can("response"):
+		equal(log[0].slice(0, 3), ["failed", "connect", 0], "terminal signal")
+		equal([socket.get_response_status(), socket.get_response_header("x-why"), socket.get_response_body()], [0, "", PackedByteArray()], "response")
+		return true
 	equal(log[0].slice(0, 3), ["failed", "upgrade", 503], "terminal signal")
 	equal(log[0][4], true, "retriable")
 	equal(socket.get_response_status(), 503, "status")
@@ -146,6 +215,8 @@ func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
 
 
 func test_silent_server_times_out() -> bool:
+	if not can("listen"):
+		return skip("a listening socket")
 	var server := TCPServer.new()
 	server.listen(0, "127.0.0.1")
 	var socket := new_socket()
@@ -153,21 +224,25 @@ func test_silent_server_times_out() -> bool:
 	var log := record(socket)
 	socket.connect_to_url("ws://127.0.0.1:%d/" % server.get_local_port())
 	await until_ended(log, socket)
-	equal(log[0].slice(0, 3), ["failed", "upgrade", 0], "terminal signal")
+	equal(log[0].slice(0, 3), ["failed", "upgrade" if can("error details") else "connect", 0], "terminal signal")
 	equal(socket.get_last_error().kind, "timed_out", "kind")
 	return true
 
 
 func test_close_while_connecting_cancels() -> bool:
-	var server := TCPServer.new()
-	server.listen(0, "127.0.0.1")
+	# A browser takes what has happened at the next poll only, so there any server does.
+	var silent := TCPServer.new() if can("listen") else null
+	var url := ws + "/"
+	if silent != null:
+		silent.listen(0, "127.0.0.1")
+		url = "ws://127.0.0.1:%d/" % silent.get_local_port()
 	var socket := new_socket()
 	var log := record(socket)
-	socket.connect_to_url("ws://127.0.0.1:%d/" % server.get_local_port())
+	socket.connect_to_url(url)
 	socket.close()
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSING, "state")
 	await until_ended(log, socket)
-	equal(log.map(func(entry: Array) -> String: return entry[0]), ["closed"], "signals")
+	equal(log, [["closed", 1006, "cancelled while connecting"]], "signals")
 	equal(socket.get_close_code(), -1, "close code")
 	return true
 
@@ -204,6 +279,8 @@ func test_unanswered_close_times_out() -> bool:
 
 ## A script that never reads packets still gets the terminal signal.
 func test_unread_packets_do_not_suppress_the_terminal_signal() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	var log := record(socket, ["closed", "failed"])
 	socket.connect_to_url(ws + "/count?n=5")
@@ -240,6 +317,23 @@ func test_socket_can_be_freed_while_open() -> bool:
 		if i % 2:
 			socket.connect_to_url(ws + "/")
 		socket = null
+	return true
+
+
+func test_freed_socket_closes_with_a_handshake() -> bool:
+	if not can("listen"):
+		return skip("a listening socket")
+	var listener := TCPServer.new()
+	listener.listen(0, "127.0.0.1")
+	var box := {"socket": new_socket()}
+	box.socket.connect_to_url("ws://127.0.0.1:%d/" % listener.get_local_port())
+	await until(listener.is_connection_available, "a connection", [box.socket])
+	var server := WebSocketPeer.new()
+	server.accept_stream(listener.take_connection())
+	await until(func() -> bool: return box.socket.get_ready_state() == WebSocketPeer.STATE_OPEN, "open", [server, box.socket])
+	box.erase("socket")
+	await until(func() -> bool: return server.get_ready_state() == WebSocketPeer.STATE_CLOSED, "the end", [server])
+	equal(server.get_close_code(), 1001 if has_extension else 1000, "close code")
 	return true
 
 

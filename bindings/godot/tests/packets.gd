@@ -31,6 +31,8 @@ func test_get_packets_returns_all_packets_in_order() -> bool:
 
 
 func test_get_packets_keeps_the_socket_open_until_all_are_read() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := await open_socket("/count?n=10000&size=64")
 	var next := 0
 	while socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
@@ -54,6 +56,8 @@ func test_unread_packets_stay_intact() -> bool:
 
 
 func test_packets_received_delivers_messages_in_order() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	var batches := []
 	var log := record(socket, ["closed", "failed"])
@@ -94,6 +98,8 @@ func test_packets_received_contains_messages_without_their_own_signal() -> bool:
 
 
 func test_full_queue_is_emitted_as_packets_received() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	socket.max_queued_packets = 3
 	var sizes := []
@@ -123,6 +129,8 @@ func test_packets_queued_before_connecting_the_signal_are_emitted_first() -> boo
 
 
 func test_node_emits_packets_received() -> bool:
+	if not can("node"):
+		return skip("node")
 	var node: Node = ClassDB.instantiate("FramewireNode")
 	tree.root.add_child(node)
 	var got := []
@@ -136,6 +144,8 @@ func test_node_emits_packets_received() -> bool:
 
 ## Connects and disconnects the signal of messages in its own handler.
 func test_connections_can_change_in_handlers() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	var got := []
 	var handler := func(data: PackedByteArray) -> void: got.append(data.decode_u64(0))

@@ -10,13 +10,13 @@ func test_signals_are_emitted_in_order() -> bool:
 	await until(func() -> bool: return log.size() == 1, "opened", [socket])
 	equal(socket.send_text("one"), OK, "send_text")
 	equal(socket.send(PackedByteArray([2])), OK, "send")
-	equal(socket.ping(PackedByteArray([3])), OK, "ping")
+	equal(socket.ping(PackedByteArray([3])), OK if can("ping") else ERR_UNAVAILABLE, "ping")
 	# The server may answer the ping before or after its echoes.
-	await until(func() -> bool: return log.size() == 4, "two echoes and a pong", [socket])
+	await until(func() -> bool: return log.size() == (4 if can("ping") else 3), "two echoes and a pong", [socket])
 	socket.close(4000, "bye")
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSING, "state")
 	await until_ended(log, socket)
-	check(["pong_received", PackedByteArray([3])] in log, "no pong in %s" % [log])
+	equal(["pong_received", PackedByteArray([3])] in log, can("ping"), "a pong in %s" % [log])
 	log.erase(["pong_received", PackedByteArray([3])])
 	equal(log, [
 		["opened"], ["text_received", "one"], ["binary_received", PackedByteArray([2])], ["closed", 4000, "bye"]
@@ -53,6 +53,8 @@ func test_ten_thousand_echoes_arrive_in_order() -> bool:
 
 
 func test_ten_thousand_signals_precede_the_close() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	var seen := {"next": 0}
 	socket.binary_received.connect(func(data: PackedByteArray) -> void:
@@ -68,6 +70,8 @@ func test_ten_thousand_signals_precede_the_close() -> bool:
 
 
 func test_ten_thousand_packets_precede_the_close() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := await open_socket("/count?n=10000&size=64")
 	var next := 0
 	while socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
@@ -120,6 +124,8 @@ func next_text(socket: RefCounted) -> String:
 
 
 func test_fragments_are_delivered_one_by_one() -> bool:
+	if not can("fragments"):
+		return await delivers_fragments_as_one_message()
 	var socket := new_socket()
 	var log := record(socket, ["fragment_received", "binary_received"])
 	socket.connect_to_url(ws + "/fragments?n=3&size=10")
@@ -133,6 +139,15 @@ func test_fragments_are_delivered_one_by_one() -> bool:
 	socket.send(PackedByteArray([9]))
 	await until(func() -> bool: return log.size() == 4, "a message of one frame", [socket])
 	equal(log[3], ["binary_received", PackedByteArray([9])], "message")
+	return true
+
+
+func delivers_fragments_as_one_message() -> bool:
+	var socket := new_socket()
+	var log := record(socket, ["fragment_received", "binary_received"])
+	socket.connect_to_url(ws + "/fragments?n=3&size=10")
+	await until(func() -> bool: return not log.is_empty(), "the message", [socket])
+	equal([log[0][0], log[0][1].size()], ["binary_received", 30], "signal")
 	return true
 
 
@@ -163,6 +178,8 @@ func test_handlers_can_poll_close_and_reconnect() -> bool:
 
 
 func test_poll_within_respects_its_budget() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	var seen := {"messages": 0, "most": 0}
 	socket.binary_received.connect(func(_data: PackedByteArray) -> void:
@@ -182,6 +199,8 @@ func test_poll_within_respects_its_budget() -> bool:
 
 
 func test_negative_budget_processes_one_event() -> bool:
+	if not can("messages before a close"):
+		return skip("messages before a close")
 	var socket := new_socket()
 	var seen := {"messages": 0}
 	socket.binary_received.connect(func(_data: PackedByteArray) -> void: seen.messages += 1)
@@ -199,9 +218,11 @@ func test_negative_budget_processes_one_event() -> bool:
 
 
 func test_socket_works_on_a_script_thread() -> bool:
+	if not OS.has_feature("threads"):
+		return skip("threads of scripts")
 	var thread := Thread.new()
 	thread.start(func() -> String:
-		var socket: RefCounted = ClassDB.instantiate("FramewireSocket")
+		var socket := Framewire.create_socket()
 		var box := []
 		socket.text_received.connect(func(text: String) -> void: box.append(text))
 		socket.connect_to_url(ws + "/")

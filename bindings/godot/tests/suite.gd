@@ -6,12 +6,24 @@ extends RefCounted
 const TIMEOUT := 20.0
 
 var tree: SceneTree
-var ws := OS.get_environment("FRAMEWIRE_WS").trim_suffix("/")
-var wss := OS.get_environment("FRAMEWIRE_WSS").trim_suffix("/")
+var has_extension := Framewire.has_extension()
+var in_browser := OS.has_feature("web")
+var ws := parameter("FRAMEWIRE_WS").trim_suffix("/")
+var wss := parameter("FRAMEWIRE_WSS").trim_suffix("/")
 var ca_path := OS.get_environment("FRAMEWIRE_CA")
 var failures: PackedStringArray = []
+## What a skipped test is about.
+var skipped := ""
 ## Weak references to the sockets created by a test.
 var created_sockets: Array[WeakRef] = []
+
+
+## Returns an environment variable, or in a browser, which has none, an argument `++ NAME=value`.
+static func parameter(name: String) -> String:
+	for argument in OS.get_cmdline_user_args():
+		if argument.begins_with(name + "="):
+			return argument.trim_prefix(name + "=")
+	return OS.get_environment(name)
 
 
 func check(holds: bool, what: String) -> void:
@@ -25,11 +37,64 @@ func equal(actual: Variant, expected: Variant, what: String) -> void:
 	check(same, "%s: expected %s, got %s" % [what, var_to_str(expected), var_to_str(actual)])
 
 
-## Creates a socket by class name, so that a missing extension is not a parse error.
-func new_socket(type := "FramewireSocket") -> RefCounted:
-	var socket: RefCounted = ClassDB.instantiate(type)
+## Marks a test as skipped, because it is about something that this run does not have.
+func skip(what: String) -> bool:
+	skipped = what
+	return true
+
+
+## Returns whether the sockets of this run have a capability. A test of a function that does something else without it
+## checks that instead. The class of the Web export has the same limits outside of a browser, where it is only tested.
+func can(capability: String) -> bool:
+	match capability:
+		# Godot's own WebSocketPeer loses the messages that it receives together with a close frame, and empty ones.
+		"messages before a close", "empty binary messages":
+			return has_extension or in_browser
+		"listen":
+			return not in_browser
+		_:
+			return has_extension
+
+
+## Checks that each setting makes connect_to_url() return ERR_UNAVAILABLE with a message that names it.
+func refuses(values: Dictionary) -> bool:
+	for property: String in values:
+		var socket := new_socket()
+		socket.set(property, values[property])
+		equal(socket.connect_to_url(ws + "/"), ERR_UNAVAILABLE, "connect_to_url with %s" % property)
+		check(property in socket.get_last_error().message, "%s: %s" % [property, socket.get_last_error()])
+		check("a browser" in socket.get_last_error().message, "%s: %s" % [property, socket.get_last_error()])
+		equal(socket.get_ready_state(), WebSocketPeer.STATE_CLOSED, "state")
+	return true
+
+
+## Checks that each setting keeps its value and does not prevent a connection.
+func ignores(values: Dictionary) -> bool:
+	var socket := new_socket()
+	for property: String in values:
+		socket.set(property, values[property])
+		equal(socket.get(property), values[property], property)
+	equal(socket.connect_to_url(ws + "/"), OK, "connect_to_url")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	return true
+
+
+## Creates a socket as games do, or an object of another class.
+func new_socket(type := "") -> RefCounted:
+	var socket: RefCounted = Framewire.create_socket() if type.is_empty() else ClassDB.instantiate(type)
 	created_sockets.append(weakref(socket))
 	return socket
+
+
+## Returns the names of the properties that scripts use.
+func property_names(socket: RefCounted) -> Array[String]:
+	var inherited := RefCounted.new().get_property_list().map(func(property: Dictionary) -> String: return property.name)
+	var names: Array[String] = []
+	for property in socket.get_property_list():
+		var is_listed: bool = not property.usage & (PROPERTY_USAGE_CATEGORY | PROPERTY_USAGE_GROUP)
+		if is_listed and not property.name.begins_with("_") and not property.name in inherited:
+			names.append(property.name)
+	return names
 
 
 ## Disconnects all signals after a test, because a handler that captures its own socket keeps it alive.
@@ -64,8 +129,8 @@ func until_state(socket: RefCounted, state: int) -> bool:
 
 
 ## Returns an open socket.
-func open_socket(path := "/", type := "FramewireSocket") -> RefCounted:
-	var socket := new_socket(type)
+func open_socket(path := "/") -> RefCounted:
+	var socket := new_socket()
 	equal(socket.connect_to_url(ws + path), OK, "connect_to_url")
 	await until_state(socket, WebSocketPeer.STATE_OPEN)
 	return socket
