@@ -174,7 +174,7 @@ fn take_several(
     put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
 ) -> (usize, bool) {
     let mut batch = Batch { socket: &socket.0, reader };
-    let mut taken = 0;
+    let (mut taken, mut accepted_all) = (0, true);
     while taken < at_most {
         let (count, accepts_more) = match batch.next() {
             None => break,
@@ -194,10 +194,15 @@ fn take_several(
         };
         taken += count;
         if !accepts_more {
-            return (taken, false);
+            accepted_all = false;
+            break;
         }
     }
-    (taken, true)
+    if socket.0.is_destroyed() {
+        // `put` may have destroyed it, so what was not taken is still counted.
+        ready_list::settled(batch.reader.discard());
+    }
+    (taken, accepted_all)
 }
 
 /// Puts back the messages that were not taken, also after a panic.
