@@ -1,4 +1,4 @@
-//! Tests the Godot extension in Godot, and builds the addon.
+//! Tests the Godot extension in Godot, counts its cost, and builds the addon.
 
 mod engine;
 
@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::bench;
 use crate::dist::licences;
 use crate::files;
 use crate::run::{Echo, Outcome, cargo, root, run, scratch, shared_library};
@@ -19,7 +20,17 @@ const EXTENSION: &str = "res://addons/framewire/framewire.gdextension";
 /// Runs the tests as a step of `cargo xtask test`.
 pub fn step(echo: &Echo) -> Tested {
     let godot = Godot::find_or_install().map_err(Problem::Missing)?;
-    Ok(test(&godot, echo)?)
+    test(&godot, echo)?;
+    Ok(count(&godot)?)
+}
+
+/// Checks the limits of allocations and system calls per message, which a debug build does not change.
+fn count(godot: &Godot) -> Outcome {
+    if let Err(problem) = bench::prepare_counts() {
+        println!("allocations and system calls are not counted: {problem}");
+        return Ok(());
+    }
+    bench::godot::count(godot, &lay_out_bench(false)?)
 }
 
 /// Builds the extension and runs its tests in Godot.
@@ -64,9 +75,9 @@ pub fn package() -> Outcome {
     Ok(())
 }
 
-/// Creates the project of the benchmarks, with the release build of the extension.
-pub fn lay_out_bench() -> Outcome<PathBuf> {
-    let library = build(true)?;
+/// Creates the project of the benchmarks.
+pub fn lay_out_bench(release: bool) -> Outcome<PathBuf> {
+    let library = build(release)?;
     let project = scratch("godot")?.join("bench");
     lay_out_from(&root().join("benches/godot"), &project, &library)?;
     Ok(project)
