@@ -1,6 +1,6 @@
 //! Takes events from the library, and applies them to the state of the socket. Runs no code of scripts.
 
-use framewire::{Error, EventBatch, EventKind, MessageType};
+use framewire::{Error, EventBatch, EventKind, EventType, MessageType};
 
 use crate::errors::LastError;
 use crate::packet_queue::{Message, Queued};
@@ -56,6 +56,17 @@ impl State {
         }
     }
 
+    /// Delivers fragments as events of their own, or assembles them.
+    pub fn enable_fragments(&mut self, enable: bool) {
+        let connection = &mut self.connection;
+        if enable != connection.fragments_enabled
+            && let Some(socket) = &connection.socket
+            && socket.enable_event(EventType::IncompleteFrame, enable).is_ok()
+        {
+            connection.fragments_enabled = enable;
+        }
+    }
+
     /// Returns the number of events that can be processed, possibly of other sockets.
     pub fn pending(&self) -> usize {
         let count = |event: &EventBatch| match event {
@@ -94,7 +105,16 @@ impl State {
             }
             Next::Queued(count)
         } else if let Some((message_type, payload)) = messages.next() {
-            Next::Message(Message::new(payload, message_type == MessageType::Text))
+            let is_text = message_type == MessageType::Text;
+            let is_unconnected = if is_text { unconnected.text } else { unconnected.binary };
+            if !is_unconnected {
+                Next::Message(Message::new(payload, is_text))
+            } else {
+                if !room.is_full() {
+                    connection.packets.push(Queued::copy_of(payload, is_text));
+                }
+                Next::Queued(1)
+            }
         } else {
             Next::Queued(0)
         };

@@ -64,17 +64,20 @@ impl Queued {
         }
     }
 
+    pub fn copy_of(payload: &[u8], is_text: bool) -> Self {
+        Self::Copied { bytes: PackedByteArray::from(payload), is_text }
+    }
+
     /// Copies the messages that are not copied.
     fn copy(self, mut put: impl FnMut(Queued)) {
         match self {
             Self::Messages(mut messages) => {
                 while let Some((message_type, payload)) = messages.next() {
-                    let bytes = PackedByteArray::from(payload);
-                    put(Self::Copied { bytes, is_text: message_type == MessageType::Text });
+                    put(Self::copy_of(payload, message_type == MessageType::Text));
                 }
             }
             Self::Message { payload, is_text } => {
-                put(Self::Copied { bytes: PackedByteArray::from(payload.as_slice()), is_text });
+                put(Self::copy_of(payload.as_slice(), is_text));
             }
             copied @ Self::Copied { .. } => put(copied),
         }

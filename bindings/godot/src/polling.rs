@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use framewire::{EventKind, EventType};
+use framewire::EventKind;
 
 use crate::events::{Begin, Next, Unconnected};
 use crate::gdextension::{GodotError, Name, Reference, Variant, emit_by_id, has_connections_by_id, warning};
@@ -82,12 +82,16 @@ struct Poll<'a> {
 }
 
 pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
-    let Some(object) = socket.base.reference() else { return };
-    update_fragments_enabled(socket);
+    let wants_fragments = wants_fragments(socket);
     let (Begin { deferred_end, warn_of_packets }, pending) = {
         let mut state = socket.state();
+        state.enable_fragments(wants_fragments);
         (state.begin_poll(), state.pending())
     };
+    if pending == 0 && deferred_end.is_none() && socket.packet_count() == 0 {
+        return;
+    }
+    let Some(object) = socket.base.reference() else { return };
     if let Some(count) = warn_of_packets {
         warning(&format!(
             "FramewireSocket: the queue is full ({count} packets): poll() delivers no more messages until get_packet() is called"
@@ -99,21 +103,6 @@ pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
         poll.deliver(end);
     }
     poll.run();
-}
-
-fn update_fragments_enabled(socket: &FramewireSocket) {
-    if socket.state().connection.socket.is_none() {
-        return;
-    }
-    let enable = wants_fragments(socket);
-    let mut state = socket.state();
-    let connection = &mut state.connection;
-    if enable != connection.fragments_enabled
-        && let Some(socket) = &connection.socket
-        && socket.enable_event(EventType::IncompleteFrame, enable).is_ok()
-    {
-        connection.fragments_enabled = enable;
-    }
 }
 
 /// Returns whether `fragment_received` is connected: the library then delivers fragments.
@@ -175,10 +164,16 @@ impl Poll<'_> {
     /// Emits the signal of a message, or queues it as a packet if nothing is connected.
     fn deliver_message(&mut self, message: Message) {
         let signal = if message.is_text { &TEXT_RECEIVED } else { &BINARY_RECEIVED };
-        if !self.emit(signal, std::slice::from_ref(&message.value)) {
-            self.ask_for_signals();
-            self.socket.state().queue_packet(message.into_packet());
+        if self.emit(signal, std::slice::from_ref(&message.value)) {
+            return;
         }
+        let unconnected = self.unconnected.get_or_insert_default();
+        if message.is_text {
+            unconnected.text = true;
+        } else {
+            unconnected.binary = true;
+        }
+        self.socket.state().queue_packet(message.into_packet());
     }
 
     fn deliver(&mut self, event: EventKind) {

@@ -160,8 +160,7 @@ pub fn next_events_of(
     at_most: usize,
     put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
 ) -> usize {
-    let ready_list = socket.0.ready_list.clone();
-    let Some(_delivering) = ready_list.begin_delivery() else { return 0 };
+    let Some(_delivering) = socket.0.ready_list.begin_delivery() else { return 0 };
     let Some(mut reader) = socket.0.event_queue.reader() else { return 0 };
     take_several(socket, &mut reader, at_most.min(ready_list::pending()), put).0
 }
