@@ -12,6 +12,7 @@ mod tls;
 pub use library::{
     init, network_changed, next_event, next_events, pending, poll, resume, set_log, shutdown, suspend, wait,
 };
+pub use socket::EventBatch;
 pub use tls::Tls;
 
 #[cfg(feature = "capi")]
@@ -28,6 +29,7 @@ pub use crate::engine::shared::delivery::Event;
 #[cfg(feature = "capi")]
 pub(crate) use crate::engine::shared::delivery::Taken;
 pub use crate::engine::shared::event::{EventKind, EventType, Frame};
+pub use crate::engine::shared::message_run::Messages;
 #[cfg(feature = "capi")]
 pub(crate) use crate::engine::shared::message_run::TakeMessages;
 pub use crate::engine::shared::request::Request;

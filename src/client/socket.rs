@@ -11,6 +11,7 @@ use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery::{self, Event, Taken};
 use crate::engine::shared::event::{EventKind, EventType};
+use crate::engine::shared::message_run::Messages;
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
@@ -26,6 +27,15 @@ use crate::wire::close::{NORMAL, may_send, may_send_anywhere};
 use crate::wire::proxy::{Environment, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
+
+/// What [`Socket::next_event_batches`] takes.
+#[non_exhaustive]
+pub enum EventBatch {
+    /// One event, which may be a message.
+    Event(EventKind),
+    /// Consecutive messages.
+    Messages(Messages),
+}
 
 impl Socket {
     /// Creates a socket for a `ws:`, `wss:`, `http:` or `https:` URL. Checks the URL; does not use the
@@ -314,13 +324,18 @@ impl Socket {
         })
     }
 
-    /// Takes several events like [`next_events`](Socket::next_events), without a handle in each.
-    pub fn next_event_kinds(
+    /// Takes several events like [`next_events`](Socket::next_events), with consecutive small messages together,
+    /// so that the cost per message is only that of reading it. Returns the number of events, in which each message
+    /// counts.
+    pub fn next_event_batches(
         &self,
         at_most: usize,
-        mut put: impl FnMut(EventKind) -> bool,
+        mut put: impl FnMut(EventBatch) -> bool,
     ) -> Result<usize, CallError> {
-        self.take_events(at_most, &mut |_, taken| pass_on(taken, &mut put))
+        self.take_events(at_most, &mut |_, taken| match taken {
+            Taken::Event(event) => put(EventBatch::Event(event)),
+            Taken::Messages(messages) => put(EventBatch::Messages(messages.take_all())),
+        })
     }
 
     /// As [`next_events`](Socket::next_events), with consecutive messages of one block together.

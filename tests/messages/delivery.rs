@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use common::{Client, Seen, exclusive, wait_until};
 use framewire::{
-    Config, Dispatch, EventKind, Socket, State, init, next_event, pending, poll, pool_stats, shutdown, wait,
+    Code, Config, Dispatch, EventBatch, EventKind, MessageType, Socket, State, init, next_event, pending,
+    poll, pool_stats, shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -246,13 +247,104 @@ fn batched_messages_keep_order_with_poll_and_next_event() {
             break;
         }
     }
-    let sent: Vec<String> = (0..MESSAGES)
-        .map(|number| {
-            let kind = if number % 3 == 0 { "text" } else { "binary" };
-            format!("{kind} {number:04}{}", "x".repeat(number as usize % 200))
+    assert_eq!(*seen.lock().unwrap(), in_burst(MESSAGES));
+}
+
+/// Returns the type and contents of each message that [`burst`] sends.
+fn in_burst(messages: u32) -> Vec<String> {
+    let of = |number| {
+        let kind = if number % 3 == 0 { "text" } else { "binary" };
+        format!("{kind} {number:04}{}", "x".repeat(number as usize % 200))
+    };
+    (0..messages).map(of).collect()
+}
+
+#[test]
+fn event_batches_contain_each_message_once_and_in_order() {
+    let _exclusive = exclusive();
+    const MESSAGES: u32 = 1000;
+    let server = burst(MESSAGES);
+    for limits in [&[usize::MAX][..], &[1], &[7, 1, 64, 300]] {
+        let client = Client::opened(&server.url());
+        let all = MESSAGES as usize * 51 / 50;
+        wait_until("every message", || pending() == all);
+        let (mut seen, mut pongs, mut left) = (Vec::new(), 0, all);
+        let mut record = |message_type, payload: &[u8]| {
+            let kind = if message_type == MessageType::Text { "text" } else { "binary" };
+            seen.push(format!("{kind} {}", String::from_utf8_lossy(payload)));
+        };
+        for call in 0.. {
+            let at_most = limits[call % limits.len()];
+            let mut passed = 0;
+            let taken = client.next_event_batches(at_most, |batch| {
+                match batch {
+                    EventBatch::Event(EventKind::Pong(_)) => (pongs, passed) = (pongs + 1, passed + 1),
+                    EventBatch::Messages(mut messages) => {
+                        passed += messages.count();
+                        // The rest of the batch stays readable after a part was split off.
+                        let mut part = messages.split_to(call % 5, 100);
+                        for messages in [&mut part, &mut messages] {
+                            let (mut count, mut bytes) = (messages.count(), messages.payload_len());
+                            while let Some((message_type, payload)) = messages.next() {
+                                (count, bytes) = (count - 1, bytes - payload.len());
+                                record(message_type, payload);
+                                assert_eq!((messages.count(), messages.payload_len()), (count, bytes));
+                            }
+                            assert_eq!((count, bytes), (0, 0));
+                        }
+                    }
+                    // Messages that were received in two parts.
+                    EventBatch::Event(EventKind::Text(payload)) => {
+                        passed += 1;
+                        record(MessageType::Text, payload.as_slice());
+                    }
+                    EventBatch::Event(EventKind::Binary(payload)) => {
+                        passed += 1;
+                        record(MessageType::Binary, payload.as_slice());
+                    }
+                    _ => panic!("no other event was sent"),
+                }
+                // Each third call takes one batch.
+                call % 3 != 2
+            });
+            assert!(passed <= at_most, "{passed} of {at_most}");
+            assert_eq!(taken, Ok(passed));
+            left -= passed;
+            assert_eq!(pending(), left);
+            if left == 0 {
+                break;
+            }
+        }
+        assert_eq!((seen, pongs), (in_burst(MESSAGES), MESSAGES / 50));
+        assert_eq!(client.next_event_batches(9, |_| panic!("none is left")), Ok(0));
+    }
+}
+
+#[test]
+fn event_batch_outlives_its_socket() {
+    let _exclusive = exclusive();
+    let server = burst(40);
+    let client = Client::opened(&server.url());
+    wait_until("every message", || pending() == 40);
+    let mut taken = None;
+    client
+        .next_event_batches(30, |batch| {
+            taken = Some(batch);
+            client.destroy().unwrap();
+            true
         })
-        .collect();
-    assert_eq!(*seen.lock().unwrap(), sent);
+        .unwrap();
+    assert_eq!(pending(), 0, "the others are dropped");
+    let refused = client.next_event_batches(1, |_| panic!("it is destroyed"));
+    assert_eq!(refused.unwrap_err().code, Code::InvalidHandle);
+    let Some(EventBatch::Messages(mut messages)) = taken else { panic!("no messages") };
+    assert_eq!(messages.count(), 30);
+    let mut seen = Vec::new();
+    while let Some((_, payload)) = messages.next() {
+        seen.push(String::from_utf8(payload.to_vec()).unwrap());
+    }
+    let sent = in_burst(30);
+    assert!(seen.iter().zip(&sent).all(|(seen, sent)| sent.ends_with(seen.as_str())), "{seen:?}");
 }
 
 /// Counts binary messages, and runs a function at the tenth.

@@ -5,7 +5,7 @@ mod bindings;
 mod build;
 mod calls;
 pub mod counts;
-mod godot;
+pub mod godot;
 mod measures;
 mod plot;
 mod run;
@@ -19,7 +19,7 @@ use self::build::Client;
 use self::measures::Test;
 use self::run::Server;
 use crate::files;
-use crate::run::{Outcome, scratch};
+use crate::run::{Outcome, ensure, scratch};
 
 /// Default number of rounds.
 const RUNS: usize = 7;
@@ -74,6 +74,15 @@ pub fn run(arguments: &[&str]) -> Outcome {
         (Some(file), Some(svg)) => files::write(file, svg),
         _ => Ok(()),
     }
+}
+
+/// Builds what counts in a game engine need.
+pub fn prepare_counts() -> Outcome {
+    ensure("openssl", &["openssl", "libssl-dev"])?;
+    if let Err(problem) = ensure("strace", &["strace"]) {
+        println!("{problem}");
+    }
+    build::for_counts_elsewhere()
 }
 
 impl Plan {

@@ -1,4 +1,4 @@
-//! Tests the Godot extension and the class of the Web export in Godot, and builds the addon.
+//! Tests the Godot extension and the class of the Web export in Godot, counts the cost of the extension, and builds the addon.
 
 mod engine;
 pub mod web;
@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::bench;
 use crate::dist::licences;
 use crate::files;
 use crate::run::{Echo, Outcome, cargo, root, run, scratch, shared_library};
@@ -31,7 +32,17 @@ const CLASSES: &str = "list=[{
 /// Runs the tests as a step of `cargo xtask test`.
 pub fn step(echo: &Echo) -> Tested {
     let godot = Godot::find_or_install().map_err(Problem::Missing)?;
-    Ok(test(&godot, echo)?)
+    test(&godot, echo)?;
+    Ok(count(&godot)?)
+}
+
+/// Checks the limits of allocations and system calls per message, which a debug build does not change.
+fn count(godot: &Godot) -> Outcome {
+    if let Err(problem) = bench::prepare_counts() {
+        println!("allocations and system calls are not counted: {problem}");
+        return Ok(());
+    }
+    bench::godot::count(godot, &lay_out_bench(false)?)
 }
 
 /// Builds the extension and runs its tests in Godot, and the same tests without the extension, as in the Web export.
@@ -92,9 +103,9 @@ pub fn package() -> Outcome {
     Ok(())
 }
 
-/// Creates the project of the benchmarks, with the release build of the extension.
-pub fn lay_out_bench() -> Outcome<PathBuf> {
-    let library = build(true)?;
+/// Creates the project of the benchmarks.
+pub fn lay_out_bench(release: bool) -> Outcome<PathBuf> {
+    let library = build(release)?;
     let project = scratch("godot")?.join("bench");
     lay_out_from(&root().join("benches/godot"), &project, Some(&library))?;
     Ok(project)

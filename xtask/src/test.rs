@@ -73,7 +73,7 @@ pub const STEPS: &[Step] = &[
         .after(BOTH),
     Step::new("tests in C, valgrind", 120, || c_tests::step(Tool::Valgrind).into()).after(BOTH),
     Step::new("fuzzing", 240, || fuzz_step().into()).after(BOTH),
-    Step::new("Godot", 120, || with_echo(godot::step)).after(BOTH),
+    Step::new("Godot", 150, || with_echo(godot::step)).after(BOTH),
     Step::new("Godot, Web export in Chromium", 90, || with_echo(godot::web::step)).after(BOTH),
     Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),

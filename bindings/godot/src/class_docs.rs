@@ -53,7 +53,7 @@ pub fn xml<T: Class>() -> String {
 fn write_method(xml: &mut String, method: &Method) {
     let qualifiers = match method.receiver {
         Receiver::Normal => "",
-        Receiver::Const => " qualifiers=\"const\"",
+        Receiver::Const | Receiver::Reader => " qualifiers=\"const\"",
         Receiver::None => " qualifiers=\"static\"",
     };
     let _ = writeln!(xml, "<method name=\"{}\"{qualifiers}>", method.name);

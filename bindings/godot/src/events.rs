@@ -1,12 +1,13 @@
-//! Takes events from the library, and applies them to the state of the socket. Does not call Godot.
+//! Takes events from the library, and applies them to the state of the socket. Runs no code of scripts.
 
-use framewire::{Error, EventKind};
+use framewire::{Error, EventBatch, EventKind, EventType, MessageType};
 
 use crate::errors::LastError;
-use crate::packet_queue::Packet;
+use crate::packet_queue::{Message, Queued};
 use crate::socket::{CLOSED, CLOSING, CONNECTING, Connection, OPEN, State};
 
-/// The most events taken from the library at once, and the payload after which no more are taken.
+/// The most events other than small messages that are taken from the library at once, and the payload after which
+/// no more are taken.
 const MOST_EVENTS: usize = 256;
 const ENOUGH_BYTES: usize = 256 * 1024;
 
@@ -29,6 +30,12 @@ pub enum Next {
     Event(EventKind),
     /// The terminal event, which is deferred if packets remain.
     End(EventKind),
+    /// A message whose signal may be connected.
+    Message(Message),
+    /// Messages were queued as packets, or dropped: how many.
+    Queued(usize),
+    /// Messages follow, and it is not known whether their signals are connected.
+    AskForSignals,
     /// The queue of packets is full.
     Full,
     None,
@@ -36,7 +43,7 @@ pub enum Next {
 
 impl State {
     pub fn begin_poll(&mut self) -> Begin {
-        let full = self.is_full();
+        let full = self.room().is_full();
         let connection = &mut self.connection;
         let was_read = connection.packets.take_was_read();
         connection.packets.copy_unread();
@@ -49,65 +56,106 @@ impl State {
         }
     }
 
-    /// Returns the number of events that can be processed, possibly of other sockets.
-    pub fn pending(&self) -> usize {
-        framewire::pending() + self.connection.events.len()
+    /// Delivers fragments as events of their own, or assembles them.
+    pub fn enable_fragments(&mut self, enable: bool) {
+        let connection = &mut self.connection;
+        if enable != connection.fragments_enabled
+            && let Some(socket) = &connection.socket
+            && socket.enable_event(EventType::IncompleteFrame, enable).is_ok()
+        {
+            connection.fragments_enabled = enable;
+        }
     }
 
-    /// Returns the next event, of which at most `limit` are processed now.
-    pub fn next_event(&mut self, limit: usize) -> Next {
+    /// Returns the number of events that can be processed, possibly of other sockets.
+    pub fn pending(&self) -> usize {
+        let count = |event: &EventBatch| match event {
+            EventBatch::Messages(messages) => messages.count(),
+            _ => 1,
+        };
+        framewire::pending() + self.connection.events.iter().map(count).sum::<usize>()
+    }
+
+    /// Returns what comes next, of which at most `limit` events are processed now. Messages without a connected
+    /// signal are queued as packets.
+    pub fn next(&mut self, unconnected: Option<Unconnected>, limit: usize) -> Next {
         if self.connection.deferred_end.is_some() {
             return Next::None;
         }
-        if self.is_full() && self.connection.state != CLOSING {
+        let room = self.room();
+        if room.is_full() && self.connection.state != CLOSING {
             return Next::Full;
         }
         if self.connection.events.is_empty() {
-            self.take_events(Unconnected::default(), limit);
+            self.take_events(limit);
         }
         let connection = &mut self.connection;
-        let Some(event) = connection.events.pop_front() else { return Next::None };
-        let is_end =
-            matches!(event, EventKind::Closed { .. } | EventKind::Error(_) | EventKind::Reconnecting { .. });
-        if is_end { Next::End(event) } else { Next::Event(event) }
-    }
-
-    /// Queues the next messages that need no signal, at most `limit`. Returns how many.
-    pub fn queue_messages(&mut self, unconnected: Unconnected, limit: usize) -> usize {
-        let waits = self.connection.deferred_end.is_some() || !self.connection.events.is_empty();
-        if waits || self.is_full() { 0 } else { self.take_events(unconnected, limit) }
-    }
-
-    /// Takes several events for one round of locks in the library. Messages that need no signal are queued as
-    /// packets while there is room. Returns how many were queued.
-    fn take_events(&mut self, unconnected: Unconnected, limit: usize) -> usize {
-        let (max_packets, max_bytes) = (self.settings.max_queued_packets, self.settings.inbound_buffer_size);
-        let Connection { socket: Some(socket), events, packets, .. } = &mut self.connection else { return 0 };
-        let (mut bytes, mut queued) = (0, 0);
-        // Fails for a destroyed socket, which has no events.
-        let _ = socket.next_event_kinds(limit.min(MOST_EVENTS), |event| {
-            let direct = events.is_empty() && !packets.is_full(max_packets, max_bytes);
-            match event {
-                EventKind::Text(payload) if direct && unconnected.text => {
-                    bytes += payload.len();
-                    packets.push(Packet::new(payload, true));
-                    queued += 1;
-                }
-                EventKind::Binary(payload) if direct && unconnected.binary => {
-                    bytes += payload.len();
-                    packets.push(Packet::new(payload, false));
-                    queued += 1;
-                }
-                event => {
-                    if let EventKind::Text(payload) | EventKind::Binary(payload) = &event {
-                        bytes += payload.len();
-                    }
-                    events.push_back(event);
-                }
+        let Some(EventBatch::Messages(messages)) = connection.events.front_mut() else {
+            return self.next_event(unconnected);
+        };
+        let Some(unconnected) = unconnected else { return Next::AskForSignals };
+        let next = if unconnected.text && unconnected.binary {
+            let (packets, bytes) =
+                if room.is_full() { (limit, usize::MAX) } else { (limit.min(room.packets), room.bytes) };
+            let queued = messages.split_to(packets, bytes);
+            let count = queued.count();
+            // A full queue drops messages, as in `queue_packet`.
+            if !room.is_full() {
+                connection.packets.push(Queued::Messages(queued));
             }
-            bytes < ENOUGH_BYTES
+            Next::Queued(count)
+        } else if let Some((message_type, payload)) = messages.next() {
+            let is_text = message_type == MessageType::Text;
+            let is_unconnected = if is_text { unconnected.text } else { unconnected.binary };
+            if !is_unconnected {
+                Next::Message(Message::new(payload, is_text))
+            } else {
+                if !room.is_full() {
+                    connection.packets.push(Queued::copy_of(payload, is_text));
+                }
+                Next::Queued(1)
+            }
+        } else {
+            Next::Queued(0)
+        };
+        if messages.count() == 0 {
+            connection.events.pop_front();
+        }
+        next
+    }
+
+    fn next_event(&mut self, unconnected: Option<Unconnected>) -> Next {
+        let Some(EventBatch::Event(event)) = self.connection.events.pop_front() else { return Next::None };
+        match event {
+            EventKind::Closed { .. } | EventKind::Error(_) | EventKind::Reconnecting { .. } => {
+                Next::End(event)
+            }
+            EventKind::Text(payload) if unconnected.is_some_and(|unconnected| unconnected.text) => {
+                self.queue_packet(Queued::Message { payload, is_text: true });
+                Next::Queued(1)
+            }
+            EventKind::Binary(payload) if unconnected.is_some_and(|unconnected| unconnected.binary) => {
+                self.queue_packet(Queued::Message { payload, is_text: false });
+                Next::Queued(1)
+            }
+            event => Next::Event(event),
+        }
+    }
+
+    /// Takes several events for one round of locks in the library.
+    fn take_events(&mut self, limit: usize) {
+        let Connection { socket: Some(socket), events, .. } = &mut self.connection else { return };
+        let mut bytes = 0;
+        // Fails for a destroyed socket, which has no events.
+        let _ = socket.next_event_batches(limit, |event| {
+            bytes += match &event {
+                EventBatch::Messages(messages) => messages.payload_len(),
+                EventBatch::Event(EventKind::Text(payload) | EventKind::Binary(payload)) => payload.len(),
+                _ => 0,
+            };
+            events.push_back(event);
+            bytes < ENOUGH_BYTES && events.len() < MOST_EVENTS
         });
-        queued
     }
 
     /// Defers the terminal event while packets can be read that came before it. Returns it otherwise.

@@ -32,7 +32,7 @@ pub use collections::{Array, Dictionary};
 pub use interface::{GetProcAddress, Initialization, Pointer};
 pub use method::{Argument, Method, Preset};
 pub use object::{Base, Nullable, ObjectClass, Reference, emit_by_id, has_connections_by_id};
-pub use packed::{Bytes, PackedByteArray};
+pub use packed::PackedByteArray;
 pub use print::{error, warning};
 pub use string::Name;
 pub use tls_options::{TlsOptions, TlsOptionsArgument};

@@ -2,7 +2,8 @@
 
 use crate::gdextension::method::Receiver;
 
-/// Declares methods. `query` marks methods that change nothing, `function` static ones.
+/// Declares methods. `query` marks methods that change nothing, `reader` those of them that call nothing of Godot,
+/// `function` static ones.
 macro_rules! methods {
     ($list:ident: $(
         $(#[doc = $doc:literal])+
@@ -117,5 +118,7 @@ pub(crate) use {argument, constants, methods, properties, setter, signals};
 pub const method: Receiver = Receiver::Normal;
 #[allow(non_upper_case_globals)]
 pub const query: Receiver = Receiver::Const;
+#[allow(non_upper_case_globals)]
+pub const reader: Receiver = Receiver::Reader;
 #[allow(non_upper_case_globals)]
 pub const function: Receiver = Receiver::None;

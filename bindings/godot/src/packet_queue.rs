@@ -2,129 +2,225 @@
 
 use std::collections::VecDeque;
 
-use framewire::Segment;
+use framewire::{MessageType, Messages, Segment};
 
-use crate::gdextension::{Bytes, PackedByteArray, Variant};
+use crate::gdextension::{Array, PackedByteArray, Variant};
 
-pub struct Packet {
-    payload: Payload,
+/// Messages in the queue.
+pub enum Queued {
+    /// In a block of the library. Most scripts read a packet in the frame in which it was received. It is then
+    /// copied into an array only when it is read, while both are in the processor's cache.
+    Messages(Messages),
+    /// A message with its own block.
+    Message {
+        payload: Segment,
+        is_text: bool,
+    },
+    Copied {
+        bytes: PackedByteArray,
+        is_text: bool,
+    },
+}
+
+/// A message as the argument of its signal: a String for a text, and a PackedByteArray otherwise.
+pub struct Message {
+    pub value: Variant,
     pub is_text: bool,
 }
 
-enum Payload {
-    /// In a block of the library. Most scripts read a packet in the frame in which it was received. It is then
-    /// copied into an array only when it is read, while both are in the processor's cache.
-    Received(Segment),
-    Copied(PackedByteArray),
-}
+impl Message {
+    pub fn new(bytes: &[u8], is_text: bool) -> Self {
+        Self { value: if is_text { Variant::new(&*text(bytes)) } else { Variant::new(bytes) }, is_text }
+    }
 
-/// The bytes of a packet that has not been copied.
-pub struct Received(Segment);
-
-impl AsRef<[u8]> for Received {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_slice()
+    pub fn into_packet(self) -> Queued {
+        let bytes = if self.is_text {
+            self.value.get().map(|text: String| PackedByteArray::from(text.as_bytes()))
+        } else {
+            self.value.get()
+        };
+        Queued::Copied { bytes: bytes.unwrap_or_default(), is_text: self.is_text }
     }
 }
 
-impl Packet {
-    pub fn new(payload: Segment, is_text: bool) -> Self {
-        Self { payload: Payload::Received(payload), is_text }
-    }
+/// The library has validated the UTF-8, so this replaces nothing.
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
 
-    fn len(&self) -> usize {
-        match &self.payload {
-            Payload::Received(segment) => segment.len(),
-            Payload::Copied(bytes) => bytes.len(),
+impl Queued {
+    fn count(&self) -> usize {
+        match self {
+            Self::Messages(messages) => messages.count(),
+            Self::Message { .. } | Self::Copied { .. } => 1,
         }
     }
 
-    pub fn into_bytes(self) -> Bytes<Received> {
-        match self.payload {
-            Payload::Received(segment) => Bytes::Of(Received(segment)),
-            Payload::Copied(bytes) => Bytes::Array(bytes),
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Messages(messages) => messages.payload_len(),
+            Self::Message { payload, .. } => payload.len(),
+            Self::Copied { bytes, .. } => bytes.len(),
         }
     }
 
-    /// Returns a String for a text, and a PackedByteArray otherwise.
-    pub fn into_variant(self) -> Variant {
-        match self.payload {
-            Payload::Received(segment) if self.is_text => text(segment.as_slice()),
-            Payload::Copied(bytes) if self.is_text => text(bytes.as_slice()),
-            _ => Variant::new(self.into_bytes()),
+    pub fn copy_of(payload: &[u8], is_text: bool) -> Self {
+        Self::Copied { bytes: PackedByteArray::from(payload), is_text }
+    }
+
+    /// Copies the messages that are not copied.
+    fn copy(self, mut put: impl FnMut(Queued)) {
+        match self {
+            Self::Messages(mut messages) => {
+                while let Some((message_type, payload)) = messages.next() {
+                    put(Self::copy_of(payload, message_type == MessageType::Text));
+                }
+            }
+            Self::Message { payload, is_text } => {
+                put(Self::copy_of(payload.as_slice(), is_text));
+            }
+            copied @ Self::Copied { .. } => put(copied),
         }
     }
 }
 
-/// Converts a text to a String. The library has validated the UTF-8, so this replaces nothing.
-pub fn text(bytes: &[u8]) -> Variant {
-    Variant::new(&*String::from_utf8_lossy(bytes))
+/// How much more fits into the queue.
+#[derive(Clone, Copy)]
+pub struct Room {
+    pub packets: usize,
+    /// One more message of any size fits until this many bytes are queued.
+    pub bytes: usize,
 }
 
-/// Counts its bytes, and records whether packets are being read.
+impl Room {
+    pub fn is_full(&self) -> bool {
+        self.packets == 0 || self.bytes == 0
+    }
+}
+
+/// Counts its packets and bytes, and records whether packets are being read.
 #[derive(Default)]
 pub struct PacketQueue {
-    packets: VecDeque<Packet>,
-    /// The number of packets at the front that are copied.
+    queued: VecDeque<Queued>,
+    /// The number of entries at the front that are copied.
     copied: usize,
+    packets: usize,
     bytes: usize,
     was_read: bool,
+    /// Whether the packet read last is text.
+    pub was_text: bool,
 }
 
 impl PacketQueue {
-    pub fn push(&mut self, packet: Packet) {
-        self.bytes += packet.len();
-        self.packets.push_back(packet);
+    pub fn push(&mut self, queued: Queued) {
+        self.packets += queued.count();
+        self.bytes += queued.bytes();
+        self.queued.push_back(queued);
     }
 
-    pub fn pop(&mut self) -> Option<Packet> {
-        let packet = self.packets.pop_front()?;
-        self.copied = self.copied.saturating_sub(1);
-        self.bytes -= packet.len();
+    /// Removes the oldest packet and returns its bytes.
+    pub fn pop(&mut self) -> Option<PackedByteArray> {
+        let Queued::Messages(messages) = self.queued.front_mut()? else { return self.pop_single() };
+        let (message_type, payload) = messages.next()?;
+        self.packets -= 1;
+        self.bytes -= payload.len();
+        self.was_text = message_type == MessageType::Text;
         self.was_read = true;
-        Some(packet)
+        let bytes = PackedByteArray::from(payload);
+        if messages.count() == 0 {
+            self.queued.pop_front();
+        }
+        Some(bytes)
+    }
+
+    fn pop_single(&mut self) -> Option<PackedByteArray> {
+        let queued = self.queued.pop_front()?;
+        self.copied = self.copied.saturating_sub(1);
+        self.packets -= 1;
+        self.bytes -= queued.bytes();
+        self.was_read = true;
+        match queued {
+            Queued::Message { payload, is_text } => {
+                self.was_text = is_text;
+                Some(PackedByteArray::from(payload.as_slice()))
+            }
+            Queued::Copied { bytes, is_text } => {
+                self.was_text = is_text;
+                Some(bytes)
+            }
+            Queued::Messages(_) => None,
+        }
     }
 
     /// Removes all packets, as read by the script.
-    pub fn read_all(&mut self) -> VecDeque<Packet> {
-        self.was_read |= !self.packets.is_empty();
+    pub fn read_all(&mut self) -> PacketQueue {
+        self.was_read |= self.packets > 0;
         self.take_all()
     }
 
     /// Removes all packets.
-    pub fn take_all(&mut self) -> VecDeque<Packet> {
-        (self.copied, self.bytes) = (0, 0);
-        std::mem::take(&mut self.packets)
+    pub fn take_all(&mut self) -> PacketQueue {
+        let (was_read, was_text) = (self.was_read, self.was_text);
+        let all = std::mem::take(self);
+        (self.was_read, self.was_text) = (was_read, was_text);
+        all
     }
 
     /// Copies the packets that the script has not read since they were received, so that they do not hold blocks
     /// of the library, which are much larger than small messages.
     pub fn copy_unread(&mut self) {
-        for packet in self.packets.range_mut(self.copied..) {
-            if let Payload::Received(segment) = &packet.payload {
-                packet.payload = Payload::Copied(PackedByteArray::from(segment.as_slice()));
+        if self.copied < self.queued.len() {
+            for queued in self.queued.split_off(self.copied) {
+                queued.copy(|copied| self.queued.push_back(copied));
             }
+            self.copied = self.queued.len();
         }
-        self.copied = self.packets.len();
     }
 
     pub fn len(&self) -> usize {
-        self.packets.len()
+        self.packets
     }
 
     pub fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+        self.packets == 0
     }
 
-    /// Returns whether a limit is reached. An empty queue is never full, so one message of any size fits.
-    pub fn is_full(&self, max_packets: i64, max_bytes: i64) -> bool {
-        let reached =
-            |amount: usize, limit: i64| i64::try_from(amount).is_ok_and(|amount| amount >= limit.max(1));
-        reached(self.packets.len(), max_packets) || reached(self.bytes, max_bytes)
+    /// Returns how much more fits. An empty queue is never full, so one message of any size fits.
+    pub fn room(&self, max_packets: i64, max_bytes: i64) -> Room {
+        let left =
+            |limit: i64, used| usize::try_from(limit.max(1)).unwrap_or(usize::MAX).saturating_sub(used);
+        Room { packets: left(max_packets, self.packets), bytes: left(max_bytes, self.bytes) }
     }
 
     /// Returns whether a packet was read since the previous call.
     pub fn take_was_read(&mut self) -> bool {
         std::mem::take(&mut self.was_read)
+    }
+
+    /// Returns all packets as scripts get several at once, and whether the last one is text.
+    pub fn into_array(self) -> (Array, bool) {
+        let mut was_text = false;
+        let array = Array::filled(self.packets, |array| {
+            for queued in self.queued {
+                match queued {
+                    Queued::Messages(mut messages) => {
+                        while let Some((message_type, payload)) = messages.next() {
+                            was_text = message_type == MessageType::Text;
+                            if was_text { array.put(&*text(payload)) } else { array.put(payload) }
+                        }
+                    }
+                    Queued::Message { payload, is_text } => {
+                        was_text = is_text;
+                        let payload = payload.as_slice();
+                        if is_text { array.put(&*text(payload)) } else { array.put(payload) }
+                    }
+                    Queued::Copied { bytes, is_text } => {
+                        was_text = is_text;
+                        if is_text { array.put(&*text(bytes.as_slice())) } else { array.put(bytes) }
+                    }
+                }
+            }
+        });
+        (array, was_text)
     }
 }

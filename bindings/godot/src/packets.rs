@@ -1,13 +1,10 @@
 //! Sending messages, and reading packets.
 
-use std::collections::VecDeque;
-
 use framewire::{CallError, Code, Socket};
 
 use crate::gdextension::utility::{bytes_to_var, var_to_bytes};
-use crate::gdextension::{Array, Bytes, GodotError, PackedByteArray, Preset, Variant};
+use crate::gdextension::{Array, GodotError, PackedByteArray, Preset, Variant};
 use crate::members::methods;
-use crate::packet_queue::{Packet, Received};
 use crate::socket::FramewireSocket;
 
 methods! {
@@ -30,7 +27,7 @@ methods! {
     method put_var(var, full_objects = Preset::Bool(false)) => FramewireSocket::put_var;
 
     /// Returns the number of queued packets. Messages whose signal is connected are not queued.
-    query get_available_packet_count() => FramewireSocket::get_available_packet_count;
+    reader get_available_packet_count() => FramewireSocket::get_available_packet_count;
 
     /// Dequeues the oldest packet. If there is none, returns an empty array, and `get_packet_error()`
     /// returns `ERR_UNAVAILABLE`.
@@ -41,10 +38,10 @@ methods! {
     method get_packets() => FramewireSocket::get_packets;
 
     /// Returns the result of the last `get_packet()`, `get_packets()` or `get_var()`.
-    query get_packet_error() => FramewireSocket::get_packet_error;
+    reader get_packet_error() => FramewireSocket::get_packet_error;
 
     /// Returns whether the last packet dequeued was text.
-    query was_string_packet() => FramewireSocket::was_string_packet;
+    reader was_string_packet() => FramewireSocket::was_string_packet;
 
     /// Dequeues the oldest packet and decodes it from Godot's binary serialization format. Allow objects
     /// only from servers you trust: they can contain code.
@@ -97,35 +94,31 @@ impl FramewireSocket {
         i64::try_from(self.packet_count()).unwrap_or(i64::MAX)
     }
 
-    fn get_packet(&self) -> Bytes<Received> {
-        self.next_packet().map_or_else(|| Bytes::Array(PackedByteArray::default()), Packet::into_bytes)
+    fn get_packet(&self) -> PackedByteArray {
+        self.next_packet().unwrap_or_default()
     }
 
-    fn next_packet(&self) -> Option<Packet> {
+    fn next_packet(&self) -> Option<PackedByteArray> {
         let mut state = self.state();
         let connection = &mut state.connection;
         let packet = connection.packets.pop();
-        connection.packet_error = match &packet {
-            Some(packet) => {
-                connection.was_text = packet.is_text;
-                GodotError::OK
-            }
-            None => GodotError::ERR_UNAVAILABLE,
-        };
+        connection.packet_error = if packet.is_some() { GodotError::OK } else { GodotError::ERR_UNAVAILABLE };
         packet
     }
 
     fn get_packets(&self) -> Array {
+        let packets = self.state().connection.packets.read_all();
+        let is_empty = packets.is_empty();
+        let (array, was_text) = packets.into_array();
         let mut state = self.state();
         let connection = &mut state.connection;
-        let packets = connection.packets.read_all();
-        connection.packet_error =
-            if packets.is_empty() { GodotError::ERR_UNAVAILABLE } else { GodotError::OK };
-        if let Some(last) = packets.back() {
-            connection.was_text = last.is_text;
+        if is_empty {
+            connection.packet_error = GodotError::ERR_UNAVAILABLE;
+        } else {
+            connection.packet_error = GodotError::OK;
+            connection.packets.was_text = was_text;
         }
-        drop(state);
-        to_array(packets)
+        array
     }
 
     fn get_packet_error(&self) -> GodotError {
@@ -133,12 +126,12 @@ impl FramewireSocket {
     }
 
     fn was_string_packet(&self) -> bool {
-        self.state().connection.was_text
+        self.state().connection.packets.was_text
     }
 
     fn get_var(&self, allow_objects: bool) -> Variant {
         match self.next_packet() {
-            Some(packet) => bytes_to_var(&packet.into_bytes().into_array(), allow_objects),
+            Some(packet) => bytes_to_var(&packet, allow_objects),
             None => Variant::nil(),
         }
     }
@@ -147,9 +140,4 @@ impl FramewireSocket {
         let queued = self.state().query(Socket::buffered_amount).unwrap_or(0);
         i64::try_from(queued).unwrap_or(i64::MAX)
     }
-}
-
-/// Returns packets as scripts get several at once.
-pub fn to_array(packets: VecDeque<Packet>) -> Array {
-    Array::filled(packets.len(), packets.into_iter().map(Packet::into_variant))
 }

@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use framewire::{EventKind, EventType};
+use framewire::EventKind;
 
 use crate::events::{Begin, Next, Unconnected};
-use crate::gdextension::{
-    GodotError, Name, PackedByteArray, Reference, Variant, emit_by_id, has_connections_by_id, warning,
-};
+use crate::gdextension::{GodotError, Name, Reference, Variant, emit_by_id, has_connections_by_id, warning};
 use crate::members::methods;
-use crate::packet_queue::{Packet, text};
-use crate::packets::to_array;
+use crate::packet_queue::Message;
 use crate::signals::{
     BINARY_RECEIVED, CLOSED, FAILED, FRAGMENT_RECEIVED, OPENED, PACKETS_RECEIVED, PONG_RECEIVED,
     RECONNECTING, TEXT_RECEIVED,
@@ -79,44 +76,33 @@ struct Poll<'a> {
     /// Keeps the object alive: a handler may drop the last other reference to it.
     object: Reference,
     budget: Budget,
-    /// What is known about `text_received` and `binary_received`. Only scripts connect signals, so it holds until
-    /// one has run.
-    unconnected: Unconnected,
+    /// Whether `text_received` and `binary_received` are unconnected, once it is known. Only scripts connect
+    /// signals, so it holds until one has run.
+    unconnected: Option<Unconnected>,
 }
 
 pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
-    let Some(object) = socket.base.reference() else { return };
-    update_fragments_enabled(socket);
+    let wants_fragments = wants_fragments(socket);
     let (Begin { deferred_end, warn_of_packets }, pending) = {
         let mut state = socket.state();
+        state.enable_fragments(wants_fragments);
         (state.begin_poll(), state.pending())
     };
+    if pending == 0 && deferred_end.is_none() && socket.packet_count() == 0 {
+        return;
+    }
+    let Some(object) = socket.base.reference() else { return };
     if let Some(count) = warn_of_packets {
         warning(&format!(
             "FramewireSocket: the queue is full ({count} packets): poll() delivers no more messages until get_packet() is called"
         ));
     }
     let budget = Budget::new(budget_usec, pending);
-    let mut poll = Poll { socket, object, budget, unconnected: Unconnected::default() };
+    let mut poll = Poll { socket, object, budget, unconnected: None };
     if let Some(end) = deferred_end {
         poll.deliver(end);
     }
     poll.run();
-}
-
-fn update_fragments_enabled(socket: &FramewireSocket) {
-    if socket.state().connection.socket.is_none() {
-        return;
-    }
-    let enable = wants_fragments(socket);
-    let mut state = socket.state();
-    let connection = &mut state.connection;
-    if enable != connection.fragments_enabled
-        && let Some(socket) = &connection.socket
-        && socket.enable_event(EventType::IncompleteFrame, enable).is_ok()
-    {
-        connection.fragments_enabled = enable;
-    }
 }
 
 /// Returns whether `fragment_received` is connected: the library then delivers fragments.
@@ -129,6 +115,9 @@ impl Poll<'_> {
         loop {
             match self.next() {
                 Next::Event(event) => self.deliver(event),
+                Next::Message(message) => self.deliver_message(message),
+                Next::AskForSignals => self.ask_for_signals(),
+                Next::Queued(_) => {}
                 Next::End(event) => {
                     self.emit_packets();
                     let now = self.socket.state().defer_end(event);
@@ -152,44 +141,45 @@ impl Poll<'_> {
             if limit == 0 {
                 return Next::None;
             }
-            let queued = state.queue_messages(self.unconnected, limit);
-            if queued > 0 {
-                self.budget.spend(queued);
-                continue;
-            }
-            let next = state.next_event(limit);
-            if matches!(next, Next::Event(_) | Next::End(_)) {
-                self.budget.spend(1);
-            }
+            let next = state.next(self.unconnected, limit);
             match next {
-                Next::Event(EventKind::Text(payload)) if self.unconnected.text => {
-                    state.queue_packet(Packet::new(payload, true));
+                Next::Queued(count) => {
+                    self.budget.spend(count);
+                    continue;
                 }
-                Next::Event(EventKind::Binary(payload)) if self.unconnected.binary => {
-                    state.queue_packet(Packet::new(payload, false));
-                }
-                next => return next,
+                Next::Event(_) | Next::End(_) | Next::Message(_) => self.budget.spend(1),
+                Next::AskForSignals | Next::Full | Next::None => {}
             }
+            return next;
         }
+    }
+
+    fn ask_for_signals(&mut self) {
+        self.unconnected = Some(Unconnected {
+            text: !is_connected(self.socket, &TEXT_RECEIVED),
+            binary: !is_connected(self.socket, &BINARY_RECEIVED),
+        });
+    }
+
+    /// Emits the signal of a message, or queues it as a packet if nothing is connected.
+    fn deliver_message(&mut self, message: Message) {
+        let signal = if message.is_text { &TEXT_RECEIVED } else { &BINARY_RECEIVED };
+        if self.emit(signal, std::slice::from_ref(&message.value)) {
+            return;
+        }
+        let unconnected = self.unconnected.get_or_insert_default();
+        if message.is_text {
+            unconnected.text = true;
+        } else {
+            unconnected.binary = true;
+        }
+        self.socket.state().queue_packet(message.into_packet());
     }
 
     fn deliver(&mut self, event: EventKind) {
         match event {
-            EventKind::Text(payload) => {
-                if self.emit(&TEXT_RECEIVED, &[text(payload.as_slice())]) {
-                    return;
-                }
-                self.unconnected.text = true;
-                self.socket.state().queue_packet(Packet::new(payload, true));
-            }
-            EventKind::Binary(payload) => {
-                let data = Variant::new(PackedByteArray::from(payload.as_slice()));
-                if self.emit(&BINARY_RECEIVED, &[data]) {
-                    return;
-                }
-                self.unconnected.binary = true;
-                self.socket.state().queue_packet(Packet::new(payload, false));
-            }
+            EventKind::Text(payload) => self.deliver_message(Message::new(payload.as_slice(), true)),
+            EventKind::Binary(payload) => self.deliver_message(Message::new(payload.as_slice(), false)),
             event => {
                 // In the order in which they were received.
                 self.emit_packets();
@@ -205,14 +195,14 @@ impl Poll<'_> {
                 self.emit(&OPENED, &[]);
             }
             EventKind::IncompleteFrame(frame) => {
-                let data = Variant::new(PackedByteArray::from(frame.payload.as_slice()));
+                let data = Variant::new(frame.payload.as_slice());
                 let is_text = frame.opcode == framewire::MessageType::Text;
                 let shape = [is_text, frame.is_first, frame.is_final].map(Variant::new);
                 let [is_text, is_first, is_final] = shape;
                 self.emit(&FRAGMENT_RECEIVED, &[data, is_text, is_first, is_final]);
             }
             EventKind::Pong(payload) => {
-                self.emit(&PONG_RECEIVED, &[Variant::new(PackedByteArray::from(payload.as_slice()))]);
+                self.emit(&PONG_RECEIVED, &[Variant::new(payload.as_slice())]);
             }
             EventKind::Reconnecting { error, attempt, delay_ms } => {
                 self.socket.state().set_reconnecting(&error);
@@ -243,7 +233,7 @@ impl Poll<'_> {
             return false;
         }
         let packets = self.socket.state().connection.packets.take_all();
-        self.emit(&PACKETS_RECEIVED, &[Variant::new(to_array(packets))])
+        self.emit(&PACKETS_RECEIVED, &[Variant::new(packets.into_array().0)])
     }
 
     /// Emits a signal of the socket and of its node, unless a handler has freed the node. Returns whether
@@ -259,7 +249,7 @@ impl Poll<'_> {
             // The object blocks its signals, or a handler could not be called.
             _ => is_connected(self.socket, signal),
         };
-        self.unconnected = Unconnected::default();
+        self.unconnected = Some(Unconnected::default());
         self.budget.check_clock();
         connected
     }

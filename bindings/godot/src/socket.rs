@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use framewire::{CallError, EventKind, Socket};
+use framewire::{CallError, EventBatch, EventKind, Socket};
 
 use crate::errors::{self, LastError};
 use crate::gdextension::{self, Base, GodotError};
-use crate::packet_queue::{Packet, PacketQueue};
+use crate::packet_queue::{PacketQueue, Queued, Room};
 use crate::settings::Settings;
 use crate::tls::TlsCache;
 
@@ -78,7 +78,7 @@ pub enum Authorization {
 pub struct Connection {
     pub socket: Option<Socket>,
     /// Events taken from the library, to be delivered next.
-    pub events: VecDeque<EventKind>,
+    pub events: VecDeque<EventBatch>,
     pub state: i64,
     pub url: String,
     pub host: String,
@@ -89,7 +89,6 @@ pub struct Connection {
     pub last_error: LastError,
     pub packets: PacketQueue,
     pub packet_error: GodotError,
-    pub was_text: bool,
     /// The terminal event, deferred while a script reads the packets received before it.
     pub deferred_end: Option<EventKind>,
     /// Whether the event `IncompleteFrame` is enabled.
@@ -112,7 +111,6 @@ impl Default for Connection {
             last_error: LastError::None,
             packets: PacketQueue::default(),
             packet_error: GodotError::OK,
-            was_text: false,
             deferred_end: None,
             fragments_enabled: false,
             warned_of_full_queue: false,
@@ -180,14 +178,15 @@ impl FramewireSocket {
 }
 
 impl State {
-    pub fn is_full(&self) -> bool {
-        self.connection.packets.is_full(self.settings.max_queued_packets, self.settings.inbound_buffer_size)
+    /// Returns how much more fits into the queue of packets.
+    pub fn room(&self) -> Room {
+        self.connection.packets.room(self.settings.max_queued_packets, self.settings.inbound_buffer_size)
     }
 
     /// Queues a packet. Drops it if the queue is full, which happens only after `close()`: a script that
     /// no longer reads must still get the terminal event.
-    pub fn queue_packet(&mut self, packet: Packet) {
-        if !self.is_full() {
+    pub fn queue_packet(&mut self, packet: Queued) {
+        if !self.room().is_full() {
             self.connection.packets.push(packet);
         }
     }

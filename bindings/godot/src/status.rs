@@ -9,7 +9,7 @@ use crate::socket::{FramewireSocket, OPEN};
 methods! {
     METHODS:
     /// Returns the state at the last `poll()`, one of the `STATE_*` constants.
-    query get_ready_state() => FramewireSocket::get_ready_state;
+    reader get_ready_state() => FramewireSocket::get_ready_state;
 
     /// Returns the close code from the server, or -1 if the connection did not end with a closing
     /// handshake.

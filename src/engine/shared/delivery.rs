@@ -160,8 +160,7 @@ pub fn next_events_of(
     at_most: usize,
     put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
 ) -> usize {
-    let ready_list = socket.0.ready_list.clone();
-    let Some(_delivering) = ready_list.begin_delivery() else { return 0 };
+    let Some(_delivering) = socket.0.ready_list.begin_delivery() else { return 0 };
     let Some(mut reader) = socket.0.event_queue.reader() else { return 0 };
     take_several(socket, &mut reader, at_most.min(ready_list::pending()), put).0
 }
@@ -174,7 +173,7 @@ fn take_several(
     put: &mut dyn FnMut(&Socket, Taken<'_>) -> bool,
 ) -> (usize, bool) {
     let mut batch = Batch { socket: &socket.0, reader };
-    let mut taken = 0;
+    let (mut taken, mut accepted_all) = (0, true);
     while taken < at_most {
         let (count, accepts_more) = match batch.next() {
             None => break,
@@ -194,10 +193,15 @@ fn take_several(
         };
         taken += count;
         if !accepts_more {
-            return (taken, false);
+            accepted_all = false;
+            break;
         }
     }
-    (taken, true)
+    if socket.0.is_destroyed() {
+        // `put` may have destroyed it, so what was not taken is still counted.
+        ready_list::settled(batch.reader.discard());
+    }
+    (taken, accepted_all)
 }
 
 /// Puts back the messages that were not taken, also after a panic.

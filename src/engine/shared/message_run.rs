@@ -77,9 +77,20 @@ impl TakeMessages {
         Some(EventKind::message(range.message_type, payload))
     }
 
+    /// Takes all messages that may be taken, with one reference to the block.
+    pub fn take_all(&mut self) -> Messages {
+        let count = self.left.min(self.run.count());
+        let run = self.run.split_to(count, usize::MAX);
+        self.left -= count;
+        self.advanced += run.frames.len();
+        self.taken += count;
+        self.charge += run.charge();
+        Messages::from(run)
+    }
+
     /// The messages that were not taken.
     pub fn rest(&mut self) -> MessageRun {
-        std::mem::replace(&mut self.run, MessageRun { frames: Segment::EMPTY, count: 0, payload: 0 })
+        std::mem::replace(&mut self.run, MessageRun::EMPTY)
     }
 
     #[inline]
@@ -97,7 +108,55 @@ impl TakeMessages {
     }
 }
 
+/// Consecutive messages that were received into one block, oldest first. They keep the block in use, which is
+/// much larger than a small message.
+pub struct Messages {
+    run: MessageRun,
+    /// Bytes of the run that were taken, with the headers.
+    taken: usize,
+}
+
+impl From<MessageRun> for Messages {
+    fn from(run: MessageRun) -> Self {
+        Self { run, taken: 0 }
+    }
+}
+
+impl Messages {
+    /// Returns the number of messages.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.run.count()
+    }
+
+    /// Returns the payload bytes of all messages.
+    #[inline]
+    pub fn payload_len(&self) -> usize {
+        self.run.payload as usize
+    }
+
+    /// Removes the oldest message and returns it.
+    #[inline]
+    #[allow(clippy::should_implement_trait)] // The payload is borrowed.
+    pub fn next(&mut self) -> Option<(MessageType, &[u8])> {
+        let bytes = self.run.frames.as_slice().get(self.taken..)?;
+        let (opcode, start, len) = parse_unfragmented(bytes)?;
+        self.taken += start + len;
+        self.run.count -= 1;
+        self.run.payload -= len as u32;
+        Some((MessageType::of(opcode), bytes.get(start..start + len)?))
+    }
+
+    /// Removes the oldest messages: at most `count`, and none after `payload` bytes have been reached.
+    pub fn split_to(&mut self, count: usize, payload: usize) -> Messages {
+        self.run.frames.advance(std::mem::take(&mut self.taken));
+        Messages::from(self.run.split_to(count, payload))
+    }
+}
+
 impl MessageRun {
+    const EMPTY: MessageRun = MessageRun { frames: Segment::EMPTY, count: 0, payload: 0 };
+
     pub fn of(frame: &WholeFrame<'_>) -> Self {
         let payload = frame.payload_len as u32;
         Self { frames: frame.writer.segment(frame.start, frame.end), count: 1, payload }
@@ -150,6 +209,23 @@ impl MessageRun {
         self.frames.advance(range.end);
         self.count -= 1;
         self.payload -= (range.end - range.start) as u32;
+    }
+
+    /// Removes the first messages: at most `count`, and none after `payload` bytes have been reached.
+    fn split_to(&mut self, count: usize, payload: usize) -> MessageRun {
+        if count >= self.count() && payload >= self.payload as usize {
+            return std::mem::replace(self, MessageRun::EMPTY);
+        }
+        let whole = self.frames.clone();
+        let (all, all_payload) = (self.count, self.payload);
+        while ((all - self.count) as usize) < count
+            && ((all_payload - self.payload) as usize) < payload
+            && let Some(range) = self.first()
+        {
+            self.drop_first(range);
+        }
+        let frames = whole.slice(0, whole.len() - self.frames.len());
+        MessageRun { frames, count: all - self.count, payload: all_payload - self.payload }
     }
 
     /// Removes the first message and returns it, with its own reference to the block.
@@ -253,6 +329,45 @@ mod tests {
         let rest = take.rest();
         assert_eq!((rest.count(), rest.charge()), (1, EVENT_OVERHEAD + 4));
         assert!(take.rest().is_empty());
+    }
+
+    #[test]
+    fn split_messages_keep_their_order_and_contents() {
+        let mut writer = buffer::take(16 << 10).unwrap();
+        let payloads: [&[u8]; 6] = [b"one", b"", &[b'x'; 300], b"four", b"five", b""];
+        let mut run: Option<MessageRun> = None;
+        for (at, payload) in payloads.iter().enumerate() {
+            let bytes = frame(1 + (at % 2) as u8, payload);
+            writer.put(&bytes);
+            let (start, end) = range_of(&writer, &bytes);
+            let whole = WholeFrame { writer: &writer, start, end, payload_len: payload.len() };
+            match &mut run {
+                Some(run) => assert!(run.extend(&whole)),
+                None => run = Some(MessageRun::of(&whole)),
+            }
+        }
+        let mut take = TakeMessages::new(run.unwrap(), 5);
+        take.next().unwrap();
+        let mut messages = take.take_all();
+        assert_eq!((take.taken, take.charge), (5, 5 * EVENT_OVERHEAD + 311));
+        assert_eq!((take.rest().count(), messages.count(), messages.payload_len()), (1, 4, 308));
+        let read = |messages: &mut Messages| {
+            let (message_type, payload) = messages.next().unwrap();
+            (message_type, payload.to_vec())
+        };
+        assert_eq!(read(&mut messages), (MessageType::Binary, Vec::new()));
+        let mut first = messages.split_to(2, 300);
+        assert_eq!((first.count(), first.payload_len()), (1, 300), "300 bytes are reached");
+        assert_eq!(read(&mut first), (MessageType::Text, vec![b'x'; 300]));
+        assert!(first.next().is_none());
+        assert_eq!(messages.split_to(0, 9).count() + messages.split_to(9, 0).count(), 0);
+        first = messages.split_to(1, usize::MAX);
+        assert_eq!(read(&mut first), (MessageType::Binary, b"four".to_vec()));
+        let mut all = messages.split_to(1, 4);
+        assert_eq!((read(&mut all), messages.count()), ((MessageType::Text, b"five".to_vec()), 0));
+        assert!(messages.next().is_none() && messages.split_to(1, 1).next().is_none());
+        drop((first, all, messages, take));
+        assert!(writer.reclaim(), "a reference to the block was left");
     }
 
     #[test]

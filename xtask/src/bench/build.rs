@@ -74,6 +74,12 @@ pub fn server() -> Outcome {
     compile("server.c", "server", &["-lssl", "-lcrypto"])
 }
 
+/// What counts in another engine need.
+pub fn for_counts_elsewhere() -> Outcome {
+    server()?;
+    preloaded()
+}
+
 /// What the calls need.
 pub fn for_calls() -> Outcome {
     let library = c::library(Build::Release)?;

@@ -5,7 +5,7 @@
 //! all data is received before the first read, and the game thread and the worker share one core with real-time
 //! priority. Without permission for that, system calls between the two are not counted.
 
-use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::build::{self, Client};
 use super::measures::{Kind, Test};
@@ -17,11 +17,14 @@ use crate::schedule::Verdict;
 const LIMITS: &str = "benches/limits.txt";
 const SHORT: u64 = 2000;
 
+/// The test of the limits that [`godot::count`](super::godot::count) checks.
+pub const LIMITS_OF_GODOT: &str = "godot-128";
+
 /// A line of the limits: what is counted, the test and the client.
-struct Limit {
-    counted: String,
-    test: String,
-    variant: String,
+pub struct Limit {
+    pub counted: String,
+    pub test: String,
+    pub variant: String,
     most: f64,
 }
 
@@ -41,12 +44,16 @@ pub fn step() -> Verdict {
 }
 
 fn count_all() -> Outcome {
-    let limits = limits()?;
     let server = Server::start()?;
+    check(&limits(|limit| limit.test != LIMITS_OF_GODOT)?, |limit| count(&server, limit))
+}
+
+/// Counts for each limit, and fails if one is exceeded.
+pub fn check(limits: &[Limit], mut count: impl FnMut(&Limit) -> Outcome<Option<f64>>) -> Outcome {
     let mut over = Vec::new();
-    for limit in &limits {
+    for limit in limits {
         let line = format!("{:12} {:10} {:7}", limit.counted, limit.test, limit.variant);
-        match count(&server, limit)? {
+        match count(limit)? {
             None => println!("{line} not counted: its tool is missing or not permitted"),
             Some(count) => {
                 println!("{line} {count:8.3} of {}", limit.most);
@@ -62,17 +69,18 @@ fn count_all() -> Outcome {
     Err(format!("{}\n(if there is a good reason, change {LIMITS})", over.join("\n")))
 }
 
-fn limits() -> Outcome<Vec<Limit>> {
+/// Returns the limits that are selected.
+pub fn limits(is_selected: impl Fn(&Limit) -> bool) -> Outcome<Vec<Limit>> {
     let text = files::text(LIMITS)?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [counted, test, variant, most] = words[..] else { return Err(format!("{LIMITS}: {line}")) };
-            let most = most.parse().map_err(|_| format!("{LIMITS}: {line}"))?;
-            Ok(Limit { counted: counted.into(), test: test.into(), variant: variant.into(), most })
-        })
-        .collect()
+    let mut limits = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [counted, test, variant, most] = words[..] else { return Err(format!("{LIMITS}: {line}")) };
+        let most = most.parse().map_err(|_| format!("{LIMITS}: {line}"))?;
+        limits.push(Limit { counted: counted.into(), test: test.into(), variant: variant.into(), most });
+    }
+    limits.retain(is_selected);
+    Ok(limits)
 }
 
 /// Counts per message; `None` if the tool cannot be used here.
@@ -138,20 +146,23 @@ fn instructions(server: &Server, test: &Test, client: &Client) -> Total {
 }
 
 fn syscalls(server: &Server, test: &Test, client: &Client) -> Total {
-    let log = scratch("bench")?.join("strace.log");
-    let file = log.display().to_string();
-    if !has("strace") || crate::run::quietly(std::process::Command::new("strace").arg("true")).is_err() {
-        return Ok(None);
-    }
-    let line = server.run_under(&["strace", "-f", "-c", "-o", &file], test, client)?;
+    let Some(log) = strace_log()? else { return Ok(None) };
+    let line = server.run_under(&["strace", "-f", "-c", "-o", &log.display().to_string()], test, client)?;
+    Ok(Some((traced_syscalls(&log)?, line)))
+}
+
+/// Returns the file for the output of `strace -c`; `None` if strace cannot be used here.
+pub fn strace_log() -> Outcome<Option<PathBuf>> {
+    let permitted =
+        has("strace") && crate::run::quietly(std::process::Command::new("strace").arg("true")).is_ok();
+    if permitted { Ok(Some(scratch("bench")?.join("strace.log"))) } else { Ok(None) }
+}
+
+/// Returns the number of system calls that `strace -c` has counted.
+pub fn traced_syscalls(log: &Path) -> Outcome<f64> {
     // % time, seconds, usecs/call, calls, errors (may be missing), name
-    let counts: BTreeMap<String, f64> = files::text(&log)?
-        .lines()
-        .filter_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            Some((words.last()?.to_string(), words.get(3)?.parse().ok()?))
-        })
-        .collect();
-    let total = counts.get("total").copied();
-    Ok(Some((total.ok_or("strace printed no total")?, line)))
+    let text = files::text(log)?;
+    let total = text.lines().rev().find(|line| line.ends_with(" total"));
+    let calls = total.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+    calls.ok_or_else(|| "strace printed no total".into())
 }

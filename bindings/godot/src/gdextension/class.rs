@@ -214,7 +214,7 @@ fn register_method(class: &StringName, method: &'static Method) {
         flags: METHOD_NORMAL
             | match method.receiver {
                 Receiver::None => METHOD_STATIC,
-                Receiver::Const => METHOD_CONST,
+                Receiver::Const | Receiver::Reader => METHOD_CONST,
                 Receiver::Normal => 0,
             },
         has_result: result_info.is_some().into(),

@@ -25,8 +25,8 @@ impl Array {
         unsafe { size(api().array_size, ptr::from_ref(self).cast()) == 0 }
     }
 
-    /// Creates an array of `length` elements, each written by `put` in turn.
-    pub fn filled<T: ToGodot>(length: usize, values: impl Iterator<Item = T>) -> Self {
+    /// Creates an array of `length` elements, which `fill` puts into it.
+    pub fn filled(length: usize, fill: impl FnOnce(&mut Filler<'_>)) -> Self {
         let mut array = Self::empty();
         let this: Pointer = ptr::from_mut(&mut array).cast();
         let size = length as i64;
@@ -37,12 +37,29 @@ impl Array {
             (api().array_resize)(this, &raw const argument, ptr::from_mut(&mut error).cast(), 1);
         }
         if error == 0 {
-            for (index, value) in values.take(length).enumerate() {
-                // SAFETY: the index is below the size. The element is a null Variant, which has no resources.
-                unsafe { value.into_variant((api().functions.array_operator_index)(this, index as i64)) }
-            }
+            fill(&mut Filler { array: &mut array, next: 0, length: size });
         }
         array
+    }
+}
+
+/// Puts values into a new array, one after the other.
+pub struct Filler<'a> {
+    array: &'a mut Array,
+    /// The index of the next element. Invariant: it and those behind it are null Variants.
+    next: i64,
+    length: i64,
+}
+
+impl Filler<'_> {
+    /// Does nothing if the array is full.
+    pub fn put(&mut self, value: impl ToGodot) {
+        if self.next < self.length {
+            let this: Pointer = ptr::from_mut(self.array).cast();
+            // SAFETY: the index is below the size. The element is a null Variant, which has no resources.
+            unsafe { value.into_variant((api().functions.array_operator_index)(this, self.next)) }
+            self.next += 1;
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub type Construct = unsafe extern "C" fn(Pointer, *const ConstPointer);
 pub type Destroy = unsafe extern "C" fn(Pointer);
 /// Converts between a value and a Variant: destination, which is not initialized, then source.
 pub type Convert = unsafe extern "C" fn(Pointer, Pointer);
+/// Returns the value in a Variant of a certain type.
+pub type InternalGetter = unsafe extern "C" fn(Pointer) -> Pointer;
 pub type BuiltinMethod = unsafe extern "C" fn(Pointer, *const ConstPointer, Pointer, i32);
 pub type UtilityFunction = unsafe extern "C" fn(Pointer, *const ConstPointer, i32);
 
@@ -184,6 +186,8 @@ pub struct Optional {
     pub editor_help_load_xml_from_utf8_chars_and_len: Option<unsafe extern "C" fn(*const c_char, i64)>,
     /// Deprecated since Godot 4.5, so newer builds may lack it.
     pub get_godot_version: Option<unsafe extern "C" fn(*mut GodotVersion)>,
+    /// Since Godot 4.4: returns a function that returns the value in a Variant of a type.
+    pub variant_get_ptr_internal_getter: Option<unsafe extern "C" fn(u32) -> Option<InternalGetter>>,
     /// Since Godot 4.4: 0 if the object was freed.
     pub variant_get_object_instance_id: Option<unsafe extern "C" fn(ConstPointer) -> u64>,
 }
@@ -215,6 +219,7 @@ pub struct Api {
     pub array_resize: BuiltinMethod,
     pub array_size: BuiltinMethod,
     pub bytes_resize: BuiltinMethod,
+    pub bytes_of_variant: Option<InternalGetter>,
     pub bytes_size: BuiltinMethod,
     pub strings_push_back: BuiltinMethod,
     pub strings_size: BuiltinMethod,
@@ -283,6 +288,12 @@ impl Api {
                     Option<AnyFunction>,
                     Option<unsafe extern "C" fn(*mut GodotVersion)>,
                 >(optional(c"get_godot_version")),
+                variant_get_ptr_internal_getter: std::mem::transmute::<
+                    Option<AnyFunction>,
+                    Option<unsafe extern "C" fn(u32) -> Option<InternalGetter>>,
+                >(optional(
+                    c"variant_get_ptr_internal_getter",
+                )),
                 variant_get_object_instance_id: std::mem::transmute::<
                     Option<AnyFunction>,
                     Option<unsafe extern "C" fn(ConstPointer) -> u64>,
@@ -303,6 +314,10 @@ impl Api {
             // SAFETY: these calls take a type and an index, and return null for what does not exist.
             unsafe { TypeFunctions::load(&functions, variant_type) }
         };
+        // SAFETY: the call takes a type.
+        let bytes_of_variant = optional
+            .variant_get_ptr_internal_getter
+            .and_then(|getter_of| unsafe { getter_of(VariantType::PackedByteArray as u32) });
         let string_name = of_type(VariantType::StringName)?;
         let destroy_name = string_name.destroy?;
         let builtin = |variant_type: VariantType, name: &str, hash| {
@@ -333,6 +348,7 @@ impl Api {
         };
         Some(Self {
             optional,
+            bytes_of_variant,
             library,
             boolean: of_type(VariantType::Bool)?,
             int: of_type(VariantType::Int)?,

@@ -31,6 +31,8 @@ pub enum Receiver {
     None,
     /// The method changes nothing that scripts can see.
     Const,
+    /// As `Const`, and it does not call Godot, so its instance cannot be freed during the call.
+    Reader,
     Normal,
 }
 
@@ -65,7 +67,7 @@ impl Method {
             parameters: F::PARAMETERS,
             result: <F::Result as ToGodot>::PARAMETER,
             call: call::<F, M>,
-            ptrcall: ptrcall::<F, M>,
+            ptrcall: if matches!(receiver, Receiver::Reader) { read::<F, M> } else { ptrcall::<F, M> },
         }
     }
 }
@@ -293,6 +295,24 @@ pub(super) unsafe extern "C" fn ptrcall<F: Function<M>, M>(
                     Err(WrongArgument(index)) => print::error(&format!("argument {index} has another type")),
                 }
             });
+        }
+    });
+}
+
+/// As `ptrcall`, for a method that does not call Godot.
+unsafe extern "C" fn read<F: Function<M>, M>(
+    _: Pointer,
+    instance: Pointer,
+    arguments: *const ConstPointer,
+    result: Pointer,
+) {
+    guard(|| {
+        // SAFETY: as for `ptrcall`. Nothing frees the instance: the method runs no code but its own.
+        unsafe {
+            let instance = instance.cast::<F::Instance>().as_ref();
+            if let Ok(value) = function::<F>().invoke(instance, &Pointers(arguments)) {
+                value.into_pointer(result);
+            }
         }
     });
 }

@@ -51,36 +51,24 @@ impl From<&[u8]> for PackedByteArray {
     }
 }
 
-/// A result that is an array already, or is copied straight into Godot's.
-pub enum Bytes<T> {
-    Array(PackedByteArray),
-    Of(T),
-}
-
-impl<T: AsRef<[u8]>> ToGodot for Bytes<T> {
+/// Copied into a new array.
+impl ToGodot for &[u8] {
     const PARAMETER: Option<Parameter> = Some(<PackedByteArray as Builtin>::PARAMETER);
 
     unsafe fn into_pointer(self, result: Pointer) {
-        // SAFETY: the caller's: the result is a packed array of bytes.
-        unsafe {
-            match self {
-                Self::Array(array) => array.into_pointer(result),
-                Self::Of(bytes) => (*result.cast::<PackedByteArray>()).assign(bytes.as_ref()),
-            }
-        }
+        // SAFETY: the caller's.
+        unsafe { (*result.cast::<PackedByteArray>()).assign(self) }
     }
 
     unsafe fn into_variant(self, uninitialized: Pointer) {
         // SAFETY: the caller's.
-        unsafe { self.into_array().into_variant(uninitialized) }
-    }
-}
-
-impl<T: AsRef<[u8]>> Bytes<T> {
-    pub fn into_array(self) -> PackedByteArray {
-        match self {
-            Self::Array(array) => array,
-            Self::Of(bytes) => PackedByteArray::from(bytes.as_ref()),
+        unsafe {
+            let Some(array_of) = api().bytes_of_variant else {
+                return PackedByteArray::from(self).into_variant(uninitialized);
+            };
+            PackedByteArray::empty().into_variant(uninitialized);
+            // The array in the Variant, which nothing else knows yet.
+            (*array_of(uninitialized).cast::<PackedByteArray>()).assign(self);
         }
     }
 }
