@@ -1,10 +1,18 @@
 //! Locks, atomics and statics for modules that share data between threads.
 //!
 //! They are those of the standard library. Tests built with `--cfg shuttle` or `--cfg framewire_loom` use
-//! those of shuttle or loom instead, which explore thread interleavings; see `models`.
+//! those of shuttle or loom instead, which explore thread interleavings; see `models`. In browsers, where there are
+//! no threads, they are our own.
 
-#[cfg(not(all(test, any(shuttle, framewire_loom))))]
+#[cfg(all(not(target_family = "wasm"), not(all(test, any(shuttle, framewire_loom)))))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+#[cfg(target_family = "wasm")]
+mod browser;
+#[cfg(target_family = "wasm")]
+pub use self::browser::{Condvar, Mutex, MutexGuard};
+#[cfg(target_family = "wasm")]
+pub use std::sync::atomic;
 
 #[cfg(all(test, framewire_loom))]
 pub use loom::sync::{Condvar, Mutex, MutexGuard, atomic};

@@ -688,6 +688,120 @@ SCENARIO(log_callback_may_call_the_library)
     END;
 }
 
+static int depth, nested_messages;
+static bool nested_ended;
+
+static void on_nested(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
+{
+    fw_event event;
+    (void)user_data;
+    CHECK(depth++ == 0 && len == 8 && data[0] == nested_messages++ % 256);
+    /* The events of a socket are delivered one at a time. */
+    CHECK(fw_socket_poll(socket, 0, 0) == 0 && fw_poll(0, 0) == 0 && !fw_socket_next_event(socket, &event));
+    CHECK_RESULT(fw_shutdown(0), FW_RESULT_INVALID_STATE);
+    depth--;
+}
+
+static void on_nested_closed(fw_socket socket, uint16_t code, const char *reason, size_t len, void *user_data)
+{
+    (void)reason;
+    (void)len;
+    (void)user_data;
+    CHECK(depth == 0 && code == 1000 && nested_messages == 300);
+    nested_ended = true;
+    OK(fw_socket_destroy(socket));
+}
+
+SCENARIO(callbacks_of_a_socket_do_not_nest)
+{
+    static fw_socket s;
+    char url[256];
+    BEGIN;
+    snprintf(url, sizeof url, "%scount?n=300&size=8", echo);
+    OK(fw_socket_create(url, &s));
+    OK(fw_socket_on_binary(s, on_nested, NULL));
+    OK(fw_socket_on_closed(s, on_nested_closed, NULL));
+    OK(fw_socket_open(s));
+    AWAIT(nested_ended);
+    CHECK_RESULT(fw_socket_open(s), FW_RESULT_INVALID_HANDLE);
+    END;
+}
+
+static fw_result shutdown_result;
+
+static void on_log_shut_down(fw_log_level level, fw_socket socket, const char *context, const char *message,
+                             void *user_data)
+{
+    (void)level;
+    (void)socket;
+    (void)context;
+    (void)message;
+    (void)user_data;
+    shutdown_result = fw_shutdown(0);
+}
+
+SCENARIO(shutdown_inside_the_log_is_continued_later)
+{
+    static record r;
+    BEGIN;
+    create(&r, echo, "");
+    OK(fw_set_log(FW_LOG_DEBUG, on_log_shut_down, NULL));
+    fw_socket_open(r.socket);
+    OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
+    CHECK(shutdown_result == FW_RESULT_TIMED_OUT);
+    OK(fw_shutdown(0));
+    CHECK(r.finalized == 1 && r.ends == 0);
+    PAUSE(100);
+    CHECK(r.logged == 0);
+    END;
+}
+
+/* Allocator hooks: what the library has, at most. */
+static size_t hooked, hooked_calls;
+
+static void *hooked_alloc(size_t size, size_t align, void *user_data)
+{
+    void *block = NULL;
+    CHECK(user_data == &hooked);
+    hooked += size;
+    hooked_calls++;
+    return posix_memalign(&block, align, size) == 0 ? block : NULL;
+}
+
+static void hooked_free(void *block, size_t size, size_t align, void *user_data)
+{
+    (void)align;
+    CHECK(user_data == &hooked);
+    hooked -= size;
+    free(block);
+}
+
+SCENARIO(allocator_of_the_program_is_used)
+{
+    static record r;
+    fw_config config;
+    BEGIN;
+    OK(fw_shutdown(0));
+    fw_config_init(&config, sizeof config);
+    config.alloc = hooked_alloc;
+    config.free = hooked_free;
+    config.alloc_user_data = &hooked;
+    OK(fw_init(&config));
+    start(&r, echo, "");
+    AWAIT(r.opens);
+    OK(fw_socket_send_text(r.socket, "x", 1));
+    AWAIT(r.messages);
+    CHECK(hooked_calls > 10 && hooked > 0);
+    OK(fw_socket_close(r.socket, 1000, NULL));
+    AWAIT(r.ends);
+    finish(&r, "otc");
+    OK(fw_shutdown(0));
+    fw_config_init(&config, sizeof config);
+    OK(fw_init(&config));
+    OK(fw_shutdown(0));
+    END;
+}
+
 SCENARIO(library_starts_again)
 {
     static record r;
@@ -763,6 +877,9 @@ static const struct {
     ENTRY(destroyed_socket_has_no_events),
     ENTRY(log_callback_may_call_the_library),
     ENTRY(memory_stays_flat),
+    ENTRY(callbacks_of_a_socket_do_not_nest),
+    ENTRY(shutdown_inside_the_log_is_continued_later),
+    ENTRY(allocator_of_the_program_is_used),
     ENTRY(library_starts_again),
 };
 

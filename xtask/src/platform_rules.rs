@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("src/engine.rs", "in a browser, its WebSocket instead of the modules below `library`"),
     ("src/engine/library.rs", "the same choice, where the workers are started"),
     ("src/net.rs", "in a browser, no network"),
+    ("src/sync.rs", "in a browser, locks without threads"),
     ("src/ffi/tests/layout.rs", "sizes of structs with 64-bit pointers; the C compiler checks both widths"),
 ];
 

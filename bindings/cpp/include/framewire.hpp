@@ -179,6 +179,26 @@ enum class Roots : std::uint32_t {
     none = FW_ROOTS_NONE,
 };
 
+/// Parts of the API that some builds lack, see has_capability.
+enum class Capability : std::uint32_t {
+    headers = FW_CAPABILITY_HEADERS,
+    cookies = FW_CAPABILITY_COOKIES,
+    redirects = FW_CAPABILITY_REDIRECTS,
+    proxy = FW_CAPABILITY_PROXY,
+    tls = FW_CAPABILITY_TLS,
+    tls_settings = FW_CAPABILITY_TLS_SETTINGS,
+    http_version = FW_CAPABILITY_HTTP_VERSION,
+    http_2 = FW_CAPABILITY_HTTP2,
+    compression_settings = FW_CAPABILITY_COMPRESSION_SETTINGS,
+    extensions = FW_CAPABILITY_EXTENSIONS,
+    fragments = FW_CAPABILITY_FRAGMENTS,
+    ping = FW_CAPABILITY_PING,
+    close_codes = FW_CAPABILITY_CLOSE_CODES,
+    backpressure = FW_CAPABILITY_BACKPRESSURE,
+    worker_dispatch = FW_CAPABILITY_WORKER_DISPATCH,
+    wait = FW_CAPABILITY_WAIT,
+};
+
 /// The HTTP version to connect with.
 enum class HttpVersion : std::uint32_t {
     automatic = FW_HTTP_AUTO,
@@ -531,6 +551,13 @@ inline std::uint32_t version() noexcept
 inline std::string_view version_string() noexcept
 {
     return fw_version_string();
+}
+
+/// Returns whether the linked library can do this. Builds for browsers and builds without TLS or HTTP/2 lack some;
+/// functions that need them fail with Code::not_supported.
+inline bool has_capability(Capability capability) noexcept
+{
+    return (fw_capabilities() & static_cast<std::uint32_t>(capability)) != 0;
 }
 
 /// Returns whether the linked library is compatible with this header. Check it at startup if the library is

@@ -36,6 +36,10 @@ methods! {
     /// Removes the credentials set by `set_basic_auth()` or `set_bearer_auth()`.
     method clear_auth() => FramewireSocket::clear_auth;
 
+    /// Returns what the extension can do, a combination of `CAPABILITY_*` constants. Builds without TLS or HTTP/2
+    /// lack some.
+    function get_capabilities() => get_capabilities;
+
     /// Notifies the library that the network may have changed. Every open connection is pinged. If nothing
     /// is received within 3 seconds, it ends or is retried.
     function network_changed() => framewire::network_changed;
@@ -47,6 +51,10 @@ methods! {
     /// Notifies the library that the app is awake again (`NOTIFICATION_APPLICATION_RESUMED`). Timeouts
     /// continue, and every connection is checked as by `network_changed()`.
     function resume() => framewire::resume;
+}
+
+fn get_capabilities() -> i64 {
+    i64::from(framewire::capabilities().bits())
 }
 
 impl FramewireSocket {

@@ -25,6 +25,38 @@ constants! {
     TLS_ROOTS_PLATFORM = FramewireSocket::TLS_ROOTS_PLATFORM;
     /// Only certificates of `tls_ca_pem`, or with a key of `tls_pins`.
     TLS_ROOTS_NONE = FramewireSocket::TLS_ROOTS_NONE;
+    /// Header fields of the upgrade request, authentication, and the response.
+    CAPABILITY_HEADERS = framewire::Capability::Headers as i64;
+    /// A cookie jar.
+    CAPABILITY_COOKIES = framewire::Capability::Cookies as i64;
+    /// Redirects are followed.
+    CAPABILITY_REDIRECTS = framewire::Capability::Redirects as i64;
+    /// Proxies are chosen by the program.
+    CAPABILITY_PROXY = framewire::Capability::Proxy as i64;
+    /// `wss:` URLs.
+    CAPABILITY_TLS = framewire::Capability::Tls as i64;
+    /// Certificates, pins and verification can be set.
+    CAPABILITY_TLS_SETTINGS = framewire::Capability::TlsSettings as i64;
+    /// The HTTP version is chosen by the program.
+    CAPABILITY_HTTP_VERSION = framewire::Capability::HttpVersion as i64;
+    /// WebSocket over HTTP/2 (RFC 8441), if the library makes the connection.
+    CAPABILITY_HTTP2 = framewire::Capability::Http2 as i64;
+    /// Compression can be configured and disabled.
+    CAPABILITY_COMPRESSION_SETTINGS = framewire::Capability::CompressionSettings as i64;
+    /// Extensions of the program.
+    CAPABILITY_EXTENSIONS = framewire::Capability::Extensions as i64;
+    /// Messages are received and sent in fragments.
+    CAPABILITY_FRAGMENTS = framewire::Capability::Fragments as i64;
+    /// Pings, keepalive, pongs and the latency.
+    CAPABILITY_PING = framewire::Capability::Ping as i64;
+    /// Close codes other than 1000 and 3000 to 4999 can be sent.
+    CAPABILITY_CLOSE_CODES = framewire::Capability::CloseCodes as i64;
+    /// A full event queue stops the server.
+    CAPABILITY_BACKPRESSURE = framewire::Capability::Backpressure as i64;
+    /// Callbacks on worker threads.
+    CAPABILITY_WORKER_DISPATCH = framewire::Capability::WorkerDispatch as i64;
+    /// Waiting for events blocks until there is one.
+    CAPABILITY_WAIT = framewire::Capability::Wait as i64;
 }
 
 impl Class for FramewireSocket {

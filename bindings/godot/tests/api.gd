@@ -34,6 +34,13 @@ func test_absent_methods_are_absent() -> bool:
 	return true
 
 
+func test_extension_has_all_capabilities_but_http_2() -> bool:
+	var capabilities := FramewireSocket.get_capabilities()
+	equal(capabilities, 2 * FramewireSocket.CAPABILITY_WAIT - 1 - FramewireSocket.CAPABILITY_HTTP2, "capabilities")
+	check(capabilities & FramewireSocket.CAPABILITY_HEADERS, "no header fields")
+	return true
+
+
 func test_constants_match_web_socket_peer() -> bool:
 	var names := ClassDB.class_get_integer_constant_list("WebSocketPeer", true)
 	check(names.size() >= 6, "WebSocketPeer has only the constants %s" % names)

@@ -96,6 +96,16 @@ namespace Framewire
             return s_batch.Remaining > 0 || FramewireNative.fw_wait(timeout) != 0;
         }
 
+        /// <summary>What the native library can do.</summary>
+        public static WebSocketCapabilities Capabilities
+        {
+            get
+            {
+                NativeLibrary.EnsureLoaded();
+                return (WebSocketCapabilities)FramewireNative.fw_capabilities();
+            }
+        }
+
         /// <summary>
         /// Notifies the library that the network may have changed. Every open connection is pinged. If
         /// nothing is received within 3 seconds, it ends or is retried. In Unity this is called automatically.

@@ -112,6 +112,62 @@ namespace Framewire
     /// <param name="request">The request.</param>
     public delegate void OnWebSocketRequestDelegate(WebSocket webSocket, HTTPRequest request);
 
+    /// <summary>
+    /// What the native library can do, see <see cref="WebSocket.Capabilities"/>. A build for browsers, or one without
+    /// TLS or HTTP/2, lacks some; what needs them throws <see cref="NotSupportedException"/>.
+    /// </summary>
+    [Flags]
+    public enum WebSocketCapabilities : uint
+    {
+        /// <summary>Header fields of the upgrade request, authentication, and the response.</summary>
+        Headers = 1,
+
+        /// <summary>A cookie jar.</summary>
+        Cookies = 2,
+
+        /// <summary>Redirects are followed.</summary>
+        Redirects = 4,
+
+        /// <summary>Proxies are chosen by the program.</summary>
+        Proxy = 8,
+
+        /// <summary><c>wss:</c> URLs.</summary>
+        Tls = 16,
+
+        /// <summary>Certificates, pins and verification can be set.</summary>
+        TlsSettings = 32,
+
+        /// <summary>The HTTP version is chosen by the program.</summary>
+        HttpVersion = 64,
+
+        /// <summary>WebSocket over HTTP/2 (RFC 8441), if the library makes the connection.</summary>
+        Http2 = 128,
+
+        /// <summary>Compression can be configured and disabled.</summary>
+        CompressionSettings = 256,
+
+        /// <summary>Extensions of the program.</summary>
+        Extensions = 512,
+
+        /// <summary>Messages are received and sent in fragments.</summary>
+        Fragments = 1024,
+
+        /// <summary>Pings, keepalive, pongs and the latency.</summary>
+        Ping = 2048,
+
+        /// <summary>Close codes other than 1000 and 3000 to 4999 can be sent.</summary>
+        CloseCodes = 4096,
+
+        /// <summary>A full event queue stops the server.</summary>
+        Backpressure = 8192,
+
+        /// <summary>Callbacks on worker threads.</summary>
+        WorkerDispatch = 16384,
+
+        /// <summary>Waiting for events blocks until there is one.</summary>
+        Wait = 32768,
+    }
+
     /// <summary>The HTTP version to connect with.</summary>
     public enum WebSocketHttpVersion : uint
     {

@@ -458,6 +458,8 @@ void library_can_be_configured_once()
     config.worker_threads = 2;
     must(framewire::init(config));
     CHECK(framewire::init(config).code() == Code::invalid_state);
+    CHECK(framewire::has_capability(framewire::Capability::headers) &&
+          framewire::has_capability(framewire::Capability::wait));
     CHECK(framewire::version() == FW_VERSION && framewire::version_string().substr(0, 2) == "0.");
 }
 

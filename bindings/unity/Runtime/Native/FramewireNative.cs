@@ -28,6 +28,9 @@ namespace Framewire.Native
         internal static extern UIntPtr fw_last_error(byte* buf, UIntPtr cap);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern uint fw_capabilities();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern uint fw_version();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -40,6 +40,26 @@ namespace Framewire.Native
         FW_STRUCT_EXTENSION_FRAME = 12,
     }
 
+    internal enum fw_capability : uint
+    {
+        FW_CAPABILITY_HEADERS = 1,
+        FW_CAPABILITY_COOKIES = 2,
+        FW_CAPABILITY_REDIRECTS = 4,
+        FW_CAPABILITY_PROXY = 8,
+        FW_CAPABILITY_TLS = 16,
+        FW_CAPABILITY_TLS_SETTINGS = 32,
+        FW_CAPABILITY_HTTP_VERSION = 64,
+        FW_CAPABILITY_HTTP2 = 128,
+        FW_CAPABILITY_COMPRESSION_SETTINGS = 256,
+        FW_CAPABILITY_EXTENSIONS = 512,
+        FW_CAPABILITY_FRAGMENTS = 1024,
+        FW_CAPABILITY_PING = 2048,
+        FW_CAPABILITY_CLOSE_CODES = 4096,
+        FW_CAPABILITY_BACKPRESSURE = 8192,
+        FW_CAPABILITY_WORKER_DISPATCH = 16384,
+        FW_CAPABILITY_WAIT = 32768,
+    }
+
     internal enum fw_http : uint
     {
         FW_HTTP_AUTO = 0,
