@@ -20,7 +20,7 @@ internal static class WasmAbi
         var structs = new List<Type>();
         var functions = new List<MethodInfo>();
         Type numbers = null;
-        uint version = 0;
+        uint version = 0, capabilities = 0;
         foreach (Type type in assembly.GetTypes())
         {
             foreach (MethodInfo method in type.GetMethods(Members | BindingFlags.Static | BindingFlags.DeclaredOnly))
@@ -37,9 +37,11 @@ internal static class WasmAbi
             numbers = type.Name == "fw_struct" ? type : numbers;
             FieldInfo constant = type.GetField("FW_VERSION", Members | BindingFlags.Static);
             version = constant != null ? (uint)constant.GetRawConstantValue() : version;
+            constant = type.GetField("OfBrowsers", Members | BindingFlags.Static);
+            capabilities = constant != null ? (uint)constant.GetRawConstantValue() : capabilities;
         }
         File.WriteAllText(Path.Combine(arguments[1], "layout.cpp"), Layout(structs, functions));
-        File.WriteAllText(Path.Combine(arguments[1], "calls.c"), Calls(structs, functions, numbers, version));
+        File.WriteAllText(Path.Combine(arguments[1], "calls.c"), Calls(structs, functions, numbers, version, capabilities));
         Console.WriteLine(functions.Count + " functions, " + structs.Count + " structs");
         return functions.Count > 0 ? 0 : 1;
     }
@@ -116,7 +118,8 @@ internal static class WasmAbi
         return text.ToString();
     }
 
-    private static string Calls(List<Type> structs, List<MethodInfo> functions, Type numbers, uint version)
+    private static string Calls(
+        List<Type> structs, List<MethodInfo> functions, Type numbers, uint version, uint capabilities)
     {
         var text = new StringBuilder(CallsPrelude);
         foreach (Type type in structs)
@@ -157,6 +160,7 @@ internal static class WasmAbi
         }
         if (functions.Exists(method => method.Name == "fw_socket_create"))
         {
+            text.AppendFormat("    CHECK(fw_capabilities() == {0}u);\n", capabilities);
             text.Append(CallsWithHandles);
         }
         return text.Append(calls).Append(CallsEnd).ToString();
@@ -301,7 +305,37 @@ template <class M, class C> constexpr bool same()
     CHECK(socket.id != 0);
     CHECK(fw_socket_state(socket) == 3);
     CHECK(fw_socket_latency_us(socket) == -1);
-    CHECK(fw_socket_close(socket, 3000, (uint8_t *)"""") != 2);
+
+    // What Capability.cs relies on: defaults are accepted, and the rest is NOT_SUPPORTED.
+    uint8_t *text = (uint8_t *)""a"";
+    fw_tls tls = {0};
+    CHECK(fw_socket_set_origin(socket, (uint8_t *)"""") == 0);
+    CHECK(fw_socket_set_http_version(socket, 0) == 0);
+    CHECK(fw_socket_set_proxy(socket, 0) == 0);
+    CHECK(fw_socket_set_max_redirects(socket, 0) == 0);
+    CHECK(fw_socket_set_cookies(socket, 0) == 0);
+    CHECK(fw_socket_enable_event(socket, 4, 0) == 0);
+    CHECK(fw_socket_enable_event(socket, 5, 0) == 0);
+    CHECK(fw_socket_close(socket, 3000, text) == 3);
+    CHECK(fw_socket_enable_event(socket, 4, 1) == 8);
+    CHECK(fw_socket_enable_event(socket, 5, 1) == 8);
+    CHECK(fw_socket_ping(socket, 0, 0) == 8);
+    CHECK(fw_socket_set_start_ping_thread(socket, 1) == 8);
+    CHECK(fw_socket_set_ping_frequency(socket, 1000) == 8);
+    CHECK(fw_socket_set_close_after_no_message(socket, 1000) == 8);
+    CHECK(fw_socket_set_origin(socket, text) == 8);
+    CHECK(fw_socket_set_max_fragment_size(socket, 1000) == 8);
+    CHECK(fw_socket_set_http_version(socket, 1) == 8);
+    CHECK(fw_socket_set_proxy(socket, (uint8_t *)""http://proxy/"") == 8);
+    CHECK(fw_socket_set_max_redirects(socket, 1) == 8);
+    CHECK(fw_socket_set_cookies(socket, 1) == 8);
+    CHECK(fw_socket_set_compression(socket, 0) == 8);
+    CHECK(fw_socket_add_header(socket, text, text) == 8);
+    CHECK(fw_socket_set_basic_auth(socket, text, text) == 8);
+    CHECK(fw_socket_set_bearer_auth(socket, text) == 8);
+    CHECK(fw_socket_close(socket, 1001, text) == 8);
+    CHECK(fw_tls_create(&tls) == 8);
+    CHECK(fw_socket_create((uint8_t *)""ws://user@localhost/"", &socket) == 8);
     CHECK(fw_next_events(0, 0) == 0);
     fw_segment segment = {0};
     CHECK(fw_buffer_get(100, &segment) == 0);
