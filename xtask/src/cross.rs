@@ -1,5 +1,5 @@
 //! `cargo xtask cross-test`: tests the release libraries for Windows and ARM under wine and QEMU, with the examples
-//! and tests in C and a part of Autobahn.
+//! and tests in C and a part of Autobahn; and the library for browsers in Node and Chromium.
 
 mod emulator;
 
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use self::emulator::{EMULATORS, Emulator, Runner};
 use crate::platforms::{self, Fact};
 use crate::run::{Echo, Outcome, root, run_within};
-use crate::{autobahn, c};
+use crate::schedule::Problem;
+use crate::{autobahn, c, web};
 
 /// Much longer than the slowest program under the slowest emulator.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -18,8 +19,26 @@ const LIMIT: Duration = Duration::from_secs(900);
 pub const CASES: &[&str] =
     &["1.1.", "1.2.", "2.", "4.1.", "5.", "6.2.", "6.4.", "7.1.", "7.7.", "10.", "12.1.1", "13.1.1"];
 
-/// Runs the tests under all emulators, or those with these names.
+/// The name of the tests in browsers.
+const BROWSERS: &str = "browsers";
+
+/// Runs the tests under all emulators and in browsers, or those with these names.
 pub fn run(only: &[&str]) -> Outcome {
+    let emulators: Vec<&str> = only.iter().copied().filter(|name| *name != BROWSERS).collect();
+    let mut problems = Vec::new();
+    if only.is_empty() || !emulators.is_empty() {
+        problems.extend(in_emulators(&emulators).err());
+    }
+    if only.is_empty() || only.contains(&BROWSERS) {
+        match web::step() {
+            Ok(()) => {}
+            Err(Problem::Missing(problem) | Problem::Failed(problem)) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+fn in_emulators(only: &[&str]) -> Outcome {
     if let Some(unknown) = only.iter().find(|name| !EMULATORS.iter().any(|one| one.name == **name)) {
         return Err(format!("unknown emulator: {unknown}"));
     }

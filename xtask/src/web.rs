@@ -48,10 +48,31 @@ pub fn build() -> Outcome<PathBuf> {
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s");
     run(&mut build)?;
     let folder = scratch("web/framewire")?;
-    files::copy(builds.join(TARGET).join("release").join(LIBRARY), folder.join(LIBRARY))?;
+    let library = builds.join(TARGET).join("release").join(LIBRARY);
+    needs_nothing_that_differs(&library)?;
+    files::copy(library, folder.join(LIBRARY))?;
     files::copy(SCRIPT, folder.join(SCRIPT_NAME))?;
     files::copy("include/framewire.h", folder.join("framewire.h"))?;
     Ok(folder)
+}
+
+/// Functions of C with structs whose layout is not the same in all versions of emscripten.
+const DIFFERENT: &[&str] =
+    &["clock_gettime", "clock_getres", "fstat", "stat64", "utimensat", "pthread_cond_timedwait"];
+
+/// Fails if the library calls one of them: it would work with some versions only.
+fn needs_nothing_that_differs(library: &Path) -> Outcome {
+    let bytes = files::bytes(library)?;
+    let called: Vec<&str> = DIFFERENT
+        .iter()
+        .copied()
+        .filter(|name| bytes.windows(name.len()).any(|window| window == name.as_bytes()))
+        .collect();
+    if called.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{}: calls {}", library.display(), called.join(", ")))
+    }
 }
 
 /// `cargo xtask web`.
