@@ -29,6 +29,11 @@ const PLANTED: &[&str] = &[
     "fw_socket_send_text: parameter 1",
 ];
 
+/// The targets of Unity: the usual one, and "WebAssembly 2023".
+const MVP: &[&str] = &["-O0", "-sASSERTIONS=2"];
+const WASM_2023: &[&str] =
+    &["-O2", "-sWASM_BIGINT=1", "-fwasm-exceptions", "-mbulk-memory", "-mnontrapping-fptoint"];
+
 /// Compares structs and functions with the header, on wasm32, and the check itself with known errors.
 pub fn check_declarations() -> Outcome {
     let (real, planted) = generate("unity-wasm")?;
@@ -55,12 +60,12 @@ pub fn check_linked(library: &Path) -> Outcome {
     // Not the folder of the Unity step, which may run at the same time.
     let (real, planted) = generate("web/unity")?;
     compare(&real, &planted)?;
-    for flags in [&["-O0", "-sASSERTIONS=2"][..], &["-O2", "-sWASM_BIGINT=1"]] {
+    for flags in [MVP, WASM_2023] {
         let program = real.join("calls.js");
         quietly(linker(&real, library).args(flags).arg("-o").arg(&program))?;
         if has("node") {
             let printed = quietly(Command::new("node").arg("--no-experimental-fetch").arg(&program))?;
-            println!("C# declarations, {}, in Node: {}", flags[0], printed.trim());
+            println!("C# declarations in Node, {}: {}", flags.join(" "), printed.trim());
         }
     }
     match quietly(linker(&planted, library).arg("-o").arg(planted.join("calls.js"))) {
