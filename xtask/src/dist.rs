@@ -64,9 +64,15 @@ pub fn run(only: &[&str]) -> Outcome {
         }
         println!("---- {}: {:.0} s", target.triple, started.elapsed().as_secs_f32());
     }
-    if for_browsers && let Err(problem) = browsers() {
-        println!("{problem}");
-        problems.push(format!("{}: {problem}", web::TARGET));
+    let mut web = None;
+    if for_browsers {
+        match browsers() {
+            Ok(built) => web = Some(built),
+            Err(problem) => {
+                println!("{problem}");
+                problems.push(format!("{}: {problem}", web::TARGET));
+            }
+        }
     }
     for one in &shipped {
         // Checked again, after the other builds.
@@ -76,15 +82,15 @@ pub fn run(only: &[&str]) -> Outcome {
         }
     }
     if !shipped.is_empty() {
-        println!("{}", packages::unity(&shipped)?.display());
+        println!("{}", packages::unity(&shipped, web.as_deref())?.display());
         println!("{}", packages::godot(&shipped)?.display());
     }
     sums()?;
     if problems.is_empty() { Ok(()) } else { Err(format!("not built:\n{}", problems.join("\n"))) }
 }
 
-/// Builds the archive for browsers.
-fn browsers() -> Outcome {
+/// Builds the archive for browsers, and returns the folder of the library.
+fn browsers() -> Outcome<PathBuf> {
     let built = web::build()?;
     let name = format!("framewire-{}-{}", install::package("version")?, web::TARGET);
     let folder = scratch("dist/staging")?.join(&name);
@@ -96,7 +102,8 @@ fn browsers() -> Outcome {
     files::copy("docs/browser.md", folder.join("README.md"))?;
     texts(&folder, web::TARGET)?;
     println!("{}", packages::tar(&folder, &format!("{name}.tar.gz"))?.display());
-    platforms::record(&format!("dist {}", web::TARGET), &Fact::only("built"))
+    platforms::record(&format!("dist {}", web::TARGET), &Fact::only("built"))?;
+    Ok(built)
 }
 
 /// Builds the release library alone, for tests that run it.

@@ -99,7 +99,8 @@ Packages
   install --prefix DIR
                      installs headers, libraries, pkg-config and CMake files
   web                builds the library for browsers into target/web/framewire
-  package unity      writes the package for Unity's package manager
+  package unity [--webgl]
+                     writes the package for Unity's package manager; --webgl adds the library for browsers
   package godot      writes the Godot addon into its demo project
   dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
   cross-test [wine|qemu|browsers]
@@ -132,7 +133,10 @@ fn main() -> ExitCode {
         ["semver", revision] => alone(supply::semver(revision)),
         ["reproducible"] => alone(reproducible::step()),
         ["install", "--prefix", prefix] => install::install(prefix.as_ref()),
-        ["package", "unity"] => unity::package().map(|folder| println!("{}", folder.display())),
+        ["package", "unity"] => unity::package(false).map(|folder| println!("{}", folder.display())),
+        ["package", "unity", "--webgl"] => {
+            unity::package(true).map(|folder| println!("{}", folder.display()))
+        }
         ["package", "godot"] => godot::package(),
         ["dist", only @ ..] => dist::run(only),
         ["cross-test", only @ ..] => cross::run(only),

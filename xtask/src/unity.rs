@@ -3,6 +3,7 @@
 //! `mcs` compiles it as C# 7.2, the oldest version that the package supports.
 
 pub mod meta;
+mod wasm;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,6 +15,9 @@ use crate::dist;
 use crate::files;
 use crate::python;
 use crate::run::{Echo, Outcome, command, ensure, quietly, root, run, scratch, shared_library};
+use crate::web;
+
+pub use wasm::check_linked as check_linked_for_browsers;
 
 /// Installs the compiler and the runtimes, or returns what is missing.
 pub fn tools() -> Outcome {
@@ -31,6 +35,10 @@ pub fn test(echo: &Echo) -> Outcome {
     meta::check(&source())?;
     bench.lint()?;
     bench.compiles_for_every_platform()?;
+    match ensure("emcc", &["emscripten"]) {
+        Ok(()) => wasm::check_declarations()?,
+        Err(problem) => println!("the declarations are not checked for WebAssembly: {problem}"),
+    }
     let mut faults = Vec::new();
     for runtime in &bench.runtimes {
         for (program, arguments) in PROGRAMS {
@@ -56,14 +64,24 @@ pub fn test(echo: &Echo) -> Outcome {
 }
 
 /// Builds the package in `target/package`, with the library for this machine, and returns its folder.
-pub fn package() -> Outcome<PathBuf> {
+pub fn package(for_browsers: bool) -> Outcome<PathBuf> {
     let library = c::library(Build::Release)?;
     let package = scratch("package")?.join("com.framewire.websocket");
     let library = library.join(shared_library("framewire"));
     let here = meta::PLUGINS.iter().filter(|plugin| plugin.path.contains(HERE));
-    let libraries = here.map(|plugin| (plugin.path.to_owned(), library.clone())).collect();
+    let mut libraries: BTreeMap<String, PathBuf> =
+        here.map(|plugin| (plugin.path.to_owned(), library.clone())).collect();
+    if for_browsers {
+        libraries.extend(of_browsers(&web::build()?));
+    }
     lay_out(&package, &libraries, &[])?;
     Ok(package)
+}
+
+/// Returns the files for browsers by their paths in the package.
+pub fn of_browsers(built: &Path) -> [(String, PathBuf); 2] {
+    [(meta::WEB_LIBRARY, web::LIBRARY), (meta::WEB_SCRIPT, web::SCRIPT_NAME)]
+        .map(|(path, name)| (path.to_owned(), built.join(name)))
 }
 
 /// Builds the package with these libraries, by their paths in it, and the licences of their dependencies on these
@@ -189,6 +207,8 @@ impl Bench {
             "UNITY_STANDALONE",
             "UNITY_ANDROID;UNITY_2021_2_OR_NEWER",
             "UNITY_IOS",
+            "UNITY_WEBGL;UNITY_2022_3_OR_NEWER",
+            "UNITY_EDITOR;UNITY_WEBGL",
         ] {
             let define = format!("-define:UNITY_5_3_OR_NEWER;{defines}");
             self.mcs("platform.dll", &["-target:library", &define, "-r:UnityEngine.dll"], &all)?;
@@ -196,15 +216,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Compiles with warnings as errors.
     fn mcs(&self, out: &str, options: &[&str], sources: &[PathBuf]) -> Outcome {
-        let mut mcs = Command::new("mcs");
-        mcs.current_dir(&self.folder)
-            .args(["-unsafe", "-langversion:7.2", "-optimize+", "-warn:4", "-warnaserror"])
-            .arg(format!("-out:{out}"))
-            .args(options)
-            .args(sources);
-        quietly(&mut mcs).map(drop)
+        mcs(&self.folder, out, options, sources)
     }
 
     fn start(&self, runtime: &Runtime, program: &str, echo: &Echo) -> Command {
@@ -221,6 +234,17 @@ impl Bench {
             .env("FRAMEWIRE_CA", &echo.ca);
         start
     }
+}
+
+/// Compiles with warnings as errors.
+fn mcs(folder: &Path, out: &str, options: &[&str], sources: &[PathBuf]) -> Outcome {
+    let mut mcs = Command::new("mcs");
+    mcs.current_dir(folder)
+        .args(["-unsafe", "-langversion:7.2", "-optimize+", "-warn:4", "-warnaserror"])
+        .arg(format!("-out:{out}"))
+        .args(options)
+        .args(sources);
+    quietly(&mut mcs).map(drop)
 }
 
 /// .NET Core 3.1 from the Python package that contains it.

@@ -12,6 +12,7 @@ use crate::run::{
     DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, has, quietly, root, run, scratch,
 };
 use crate::schedule::{Problem, Tested};
+use crate::unity;
 
 pub const TARGET: &str = "wasm32-unknown-emscripten";
 pub const LIBRARY: &str = "libframewire.a";
@@ -171,6 +172,10 @@ pub fn step() -> Tested {
     }
     every_function_is_called()?;
     let library = build()?;
+    match unity::tools() {
+        Ok(()) => unity::check_linked_for_browsers(&library)?,
+        Err(problem) => println!("the declarations of the Unity binding are not linked: {problem}"),
+    }
     build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
     let node = node();
     let (mut passed, mut runs, mut faults) = (0, 0, Vec::new());
@@ -222,7 +227,7 @@ fn compile(variant: &Variant, library: &Path) -> Outcome<PathBuf> {
     Ok(page)
 }
 
-fn emcc() -> Command {
+pub fn emcc() -> Command {
     let mut emcc = command("emcc");
     // Where Debian puts modules, in case the Node in the path is another one.
     emcc.env("NODE_PATH", "/usr/share/nodejs");

@@ -18,7 +18,7 @@ namespace Framewire
 
     /// <summary>
     /// TLS settings for <c>wss:</c>. Sockets that share an object share its session cache, which makes
-    /// reconnecting faster. Changes apply to connections that are opened later.
+    /// reconnecting faster. Changes apply to connections that are opened later. Not available under WebGL.
     /// </summary>
     public sealed unsafe class TlsSettings : IDisposable
     {
@@ -27,7 +27,7 @@ namespace Framewire
         /// <summary>Creates settings with Mozilla's roots and with verification.</summary>
         public TlsSettings()
         {
-            NativeLibrary.EnsureLoaded();
+            Capability.Require(WebSocketCapabilities.TlsSettings, "TlsSettings");
             fw_tls tls;
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_create(&tls));
             _tls = tls;

@@ -87,6 +87,7 @@ namespace Framewire
 
         /// <summary>
         /// Blocks until an event is queued. For tools and tests: a game dispatches once per frame instead.
+        /// Under WebGL it returns at once.
         /// </summary>
         /// <param name="milliseconds">The timeout.</param>
         /// <returns>False if the timeout has expired.</returns>
@@ -96,14 +97,13 @@ namespace Framewire
             return s_batch.Remaining > 0 || FramewireNative.fw_wait(timeout) != 0;
         }
 
-        /// <summary>What the native library can do.</summary>
+        /// <summary>
+        /// What the native library can do. In the editor it is the library of the editor, also if the build
+        /// target is WebGL.
+        /// </summary>
         public static WebSocketCapabilities Capabilities
         {
-            get
-            {
-                NativeLibrary.EnsureLoaded();
-                return (WebSocketCapabilities)FramewireNative.fw_capabilities();
-            }
+            get { return Capability.All; }
         }
 
         /// <summary>
@@ -139,10 +139,13 @@ namespace Framewire
         /// <summary>
         /// Starts the native library with a configuration. Optional: the first socket starts it with defaults.
         /// </summary>
-        /// <param name="workerThreads">The number of worker threads, at most 64; 0 for the default.</param>
+        /// <param name="workerThreads">
+        /// The number of worker threads, at most 64; 0 for the default. No effect under WebGL.
+        /// </param>
         /// <param name="eventQueueBytes">
         /// The limit of queued events per socket in bytes. At the limit, the socket stops reading, which
-        /// applies backpressure to the server. 0 for the default, 4 MiB.
+        /// applies backpressure to the server. 0 for the default, 4 MiB. Under WebGL, where there is no
+        /// backpressure, the connection ends with OnError at 16 times the limit.
         /// </param>
         /// <exception cref="InvalidOperationException">The library is already running.</exception>
         public static void Configure(int workerThreads, int eventQueueBytes)
@@ -160,7 +163,8 @@ namespace Framewire
         /// first and close with code 1001; when the timeout expires, the rest is dropped. OnClosed is called
         /// with code 1001 for sockets that are not closed. Existing sockets cannot be used afterwards; new
         /// ones can be created. In Unity this is called automatically, with a timeout of one second, when play
-        /// mode ends and before scripts are reloaded.
+        /// mode ends and before scripts are reloaded. Under WebGL it does not wait, and the browser closes with
+        /// code 1000.
         /// </summary>
         /// <param name="timeoutMilliseconds">The timeout; 0 drops queued messages.</param>
         /// <returns>False if a thread has not ended in time.</returns>

@@ -138,13 +138,14 @@ namespace Framewire
 
         /// <summary>
         /// Sends a ping. OnPong is called with the same payload. For keepalive pings, use
-        /// <see cref="StartPingThread"/> instead.
+        /// <see cref="StartPingThread"/> instead. Not available under WebGL.
         /// </summary>
         /// <param name="payload">At most 125 bytes, or null.</param>
         /// <returns>Whether the ping was queued.</returns>
         public SendResult Ping(byte[] payload)
         {
             fw_socket socket = LiveHandle();
+            Capability.Require(WebSocketCapabilities.Ping, "Ping");
             fixed (byte* data = payload)
             {
                 int count = payload == null ? 0 : payload.Length;

@@ -3,7 +3,8 @@ using Framewire.Native;
 
 namespace Framewire
 {
-    // Settings. They require a closed socket unless their comment says otherwise.
+    // Settings. They require a closed socket unless their comment says otherwise. Those that are not available
+    // under WebGL throw a NotSupportedException there, except for their default values.
     public sealed unsafe partial class WebSocket
     {
         private bool _startPingThread;
@@ -24,45 +25,59 @@ namespace Framewire
 
         /// <summary>
         /// Enables keepalive pings, which measure <see cref="Latency"/> and detect dead connections. Starts no
-        /// thread. Can change while open. Default: false.
+        /// thread. Can change while open. No effect under WebGL. Default: false.
         /// </summary>
         public bool StartPingThread
         {
             get { return _startPingThread; }
             set
             {
-                NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_start_ping_thread(LiveHandle(), value ? (byte)1 : (byte)0));
+                fw_socket socket = LiveHandle();
+                if (Capability.Has(WebSocketCapabilities.Ping))
+                {
+                    NativeLibrary.ThrowIfFailed(
+                        FramewireNative.fw_socket_set_start_ping_thread(socket, value ? (byte)1 : (byte)0));
+                }
                 _startPingThread = value;
             }
         }
 
         /// <summary>
-        /// The interval between keepalive pings in milliseconds, at least 10. Can change while open. Default:
-        /// 1000.
+        /// The interval between keepalive pings in milliseconds, at least 10. Can change while open. No effect
+        /// under WebGL. Default: 1000.
         /// </summary>
         public int PingFrequency
         {
             get { return _pingFrequency; }
             set
             {
-                NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_ping_frequency(LiveHandle(), NonNegative(value)));
+                fw_socket socket = LiveHandle();
+                uint milliseconds = NonNegative(value);
+                if (Capability.Has(WebSocketCapabilities.Ping))
+                {
+                    NativeLibrary.ThrowIfFailed(
+                        FramewireNative.fw_socket_set_ping_frequency(socket, milliseconds));
+                }
                 _pingFrequency = value;
             }
         }
 
         /// <summary>
         /// The time to wait for any data after a keepalive ping. When it expires, the connection ends with
-        /// OnError. Can change while open. Default: 2 seconds.
+        /// OnError. Can change while open. No effect under WebGL. Default: 2 seconds.
         /// </summary>
         public TimeSpan CloseAfterNoMesssage
         {
             get { return _closeAfterNoMessage; }
             set
             {
-                NativeLibrary.ThrowIfFailed(
-                    FramewireNative.fw_socket_set_close_after_no_message(LiveHandle(), Milliseconds(value)));
+                fw_socket socket = LiveHandle();
+                uint milliseconds = Milliseconds(value);
+                if (Capability.Has(WebSocketCapabilities.Ping))
+                {
+                    NativeLibrary.ThrowIfFailed(
+                        FramewireNative.fw_socket_set_close_after_no_message(socket, milliseconds));
+                }
                 _closeAfterNoMessage = value;
             }
         }
@@ -76,13 +91,17 @@ namespace Framewire
 
         /// <summary>
         /// The Origin header, such as <c>https://example.org</c>; empty for none. An internationalized host
-        /// name is converted to punycode. Default: empty.
+        /// name is converted to punycode. Not available under WebGL. Default: empty.
         /// </summary>
         public string Origin
         {
             get { return _origin; }
             set
             {
+                if (!string.IsNullOrEmpty(value))
+                {
+                    Capability.Require(WebSocketCapabilities.Headers, "Origin");
+                }
                 fixed (byte* raw = Utf8.Terminated(Address.WithAsciiHost(value ?? string.Empty, "value"), "value"))
                 {
                     NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_origin(LiveHandle(), raw));
@@ -93,13 +112,14 @@ namespace Framewire
 
         /// <summary>
         /// The maximum payload of a sent frame in bytes. Larger messages are sent in fragments. Can change
-        /// while open. Default: 32767.
+        /// while open. Not available under WebGL. Default: 32767.
         /// </summary>
         public int MaxFragmentSize
         {
             get { return _maxFragmentSize; }
             set
             {
+                Capability.Require(WebSocketCapabilities.Fragments, "MaxFragmentSize");
                 NativeLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_max_fragment_size(LiveHandle(), (UIntPtr)NonNegative(value)));
                 _maxFragmentSize = value;
@@ -108,7 +128,7 @@ namespace Framewire
 
         /// <summary>
         /// The maximum size of a received message in bytes. A larger message ends the connection with close
-        /// code 1009 and OnError. Default: 64 MiB.
+        /// code 1009 and OnError. Under WebGL it is in memory by then. Default: 64 MiB.
         /// </summary>
         public int MaxMessageSize
         {
@@ -173,13 +193,17 @@ namespace Framewire
 
         /// <summary>
         /// The HTTP version to connect with. Sockets to one server share an HTTP/2 connection.
-        /// <see cref="HttpVersion"/> returns the version in use. Default: Automatic.
+        /// <see cref="HttpVersion"/> returns the version in use. Not available under WebGL. Default: Automatic.
         /// </summary>
         public WebSocketHttpVersion RequestedHttpVersion
         {
             get { return _requestedHttpVersion; }
             set
             {
+                if (value != WebSocketHttpVersion.Automatic)
+                {
+                    Capability.Require(WebSocketCapabilities.HttpVersion, "RequestedHttpVersion");
+                }
                 NativeLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_http_version(LiveHandle(), (fw_http)value));
                 _requestedHttpVersion = value;
@@ -189,7 +213,7 @@ namespace Framewire
         /// <summary>
         /// The proxy to connect through, such as <c>http://user:password@host:3128</c>, or with
         /// <c>https:</c>, <c>socks5:</c> or <c>socks5h:</c>. Empty uses no proxy. Default: null, which uses
-        /// the environment variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+        /// the environment variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Not available under WebGL.
         /// </summary>
         public string Proxy
         {
@@ -202,6 +226,7 @@ namespace Framewire
                 }
                 else
                 {
+                    Capability.Require(WebSocketCapabilities.Proxy, "Proxy");
                     fixed (byte* raw = Utf8.Terminated(Address.WithAsciiHost(value, "value"), "value"))
                     {
                         NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), raw));
@@ -212,13 +237,18 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The maximum number of redirects to follow, never from <c>wss:</c> to <c>ws:</c>. Default: 0.
+        /// The maximum number of redirects to follow, never from <c>wss:</c> to <c>ws:</c>. Not available under
+        /// WebGL. Default: 0.
         /// </summary>
         public int MaxRedirects
         {
             get { return _maxRedirects; }
             set
             {
+                if (value > 0)
+                {
+                    Capability.Require(WebSocketCapabilities.Redirects, "MaxRedirects");
+                }
                 NativeLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_max_redirects(LiveHandle(), NonNegative(value)));
                 _maxRedirects = value;
@@ -227,13 +257,17 @@ namespace Framewire
 
         /// <summary>
         /// Stores the cookies that servers set for this socket, and sends them back. False also deletes them.
-        /// Default: false.
+        /// Not available under WebGL. Default: false.
         /// </summary>
         public bool KeepCookies
         {
             get { return _keepCookies; }
             set
             {
+                if (value)
+                {
+                    Capability.Require(WebSocketCapabilities.Cookies, "KeepCookies");
+                }
                 NativeLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_cookies(LiveHandle(), value ? (byte)1 : (byte)0));
                 _keepCookies = value;
@@ -272,7 +306,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// TLS settings for <c>wss:</c>. Default: null, for default settings; null cannot be assigned.
+        /// TLS settings for <c>wss:</c>. Not available under WebGL. Default: null, for default settings; null
+        /// cannot be assigned.
         /// </summary>
         public TlsSettings Tls
         {
@@ -283,6 +318,7 @@ namespace Framewire
                 {
                     throw new ArgumentNullException("value");
                 }
+                Capability.Require(WebSocketCapabilities.TlsSettings, "Tls");
                 NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_tls(LiveHandle(), value.Raw));
                 _tls = value;
             }
@@ -307,9 +343,13 @@ namespace Framewire
             }
             if (compression == null)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), null));
+                if (Capability.Has(WebSocketCapabilities.CompressionSettings))
+                {
+                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), null));
+                }
                 return;
             }
+            Capability.Require(WebSocketCapabilities.CompressionSettings, "PerMessageCompression");
             fw_compression settings = compression.ToNative();
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), &settings));
         }
@@ -328,12 +368,13 @@ namespace Framewire
 
         /// <summary>
         /// Adds a header to the upgrade request. Authorization, Origin and User-Agent (<c>Framewire/</c> and
-        /// the version by default) replace the previous value.
+        /// the version by default) replace the previous value. Not available under WebGL.
         /// </summary>
         /// <param name="name">The name, which must not belong to the handshake.</param>
         /// <param name="value">The value: visible ASCII, spaces and tabs.</param>
         public void AddHeader(string name, string value)
         {
+            Capability.Require(WebSocketCapabilities.Headers, "AddHeader");
             fixed (byte* rawName = Utf8.Terminated(name, "name"))
             fixed (byte* rawValue = Utf8.Terminated(value, "value"))
             {
@@ -341,11 +382,14 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sets HTTP basic authentication for the upgrade request (RFC 7617).</summary>
+        /// <summary>
+        /// Sets HTTP basic authentication for the upgrade request (RFC 7617). Not available under WebGL.
+        /// </summary>
         /// <param name="user">The user name, without a colon.</param>
         /// <param name="password">The password.</param>
         public void SetBasicAuth(string user, string password)
         {
+            Capability.Require(WebSocketCapabilities.Headers, "SetBasicAuth");
             fixed (byte* rawUser = Utf8.Terminated(user, "user"))
             fixed (byte* rawPassword = Utf8.Terminated(password, "password"))
             {
@@ -354,10 +398,13 @@ namespace Framewire
             }
         }
 
-        /// <summary>Sets a bearer token for the upgrade request (RFC 6750).</summary>
+        /// <summary>
+        /// Sets a bearer token for the upgrade request (RFC 6750). Not available under WebGL.
+        /// </summary>
         /// <param name="token">The token.</param>
         public void SetBearerAuth(string token)
         {
+            Capability.Require(WebSocketCapabilities.Headers, "SetBearerAuth");
             fixed (byte* raw = Utf8.Terminated(token, "token"))
             {
                 NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_bearer_auth(LiveHandle(), raw));

@@ -56,6 +56,10 @@ namespace Framewire
                 throw new ArgumentException("The URL must begin with ws: or wss:.", "uri");
             }
             NativeLibrary.EnsureLoaded();
+            if (uri.UserInfo.Length != 0)
+            {
+                Capability.Require(WebSocketCapabilities.Headers, "A user name in the URL");
+            }
             fw_socket socket;
             fixed (byte* url = Utf8.Terminated(Address.Of(uri), "uri"))
             {
@@ -64,23 +68,26 @@ namespace Framewire
             Native = socket;
             _handle = new SocketHandle(socket);
             _context = new LoggingContext(this);
-            _extensions = new IExtension[] { new PerMessageCompression() };
+            _extensions = Capability.Has(WebSocketCapabilities.CompressionSettings)
+                ? new IExtension[] { new PerMessageCompression() }
+                : NoExtensions;
         }
 
         /// <summary>Creates a socket for a URL, with handshake options. Does not connect.</summary>
         /// <param name="uri">A <c>ws:</c> or <c>wss:</c> URL.</param>
-        /// <param name="origin">The Origin header, or null.</param>
+        /// <param name="origin">The Origin header, or null. No effect under WebGL: the browser sends the page's.</param>
         /// <param name="protocol">The subprotocol, or a comma-separated list, or null.</param>
         /// <param name="extensions">
         /// The extensions to offer, or null for none. If omitted, <see cref="PerMessageCompression"/> is
-        /// offered with its defaults.
+        /// offered with its defaults. Under WebGL the browser chooses, and extensions other than null throw a
+        /// <see cref="NotSupportedException"/>.
         /// </param>
         public WebSocket(Uri uri, string origin, string protocol, params IExtension[] extensions)
             : this(uri)
         {
             try
             {
-                if (!string.IsNullOrEmpty(origin))
+                if (!string.IsNullOrEmpty(origin) && Capability.Has(WebSocketCapabilities.Headers))
                 {
                     Origin = origin;
                 }
@@ -134,8 +141,23 @@ namespace Framewire
         /// </summary>
         public OnWebSocketNativeDelegate OnBinaryNoCopy { get; set; }
 
-        /// <summary>Called for each pong, including those for keepalive pings.</summary>
-        public OnWebSocketBinaryNoAllocDelegate OnPong { get; set; }
+        /// <summary>
+        /// Called for each pong, including those for keepalive pings. Not available under WebGL.
+        /// </summary>
+        public OnWebSocketBinaryNoAllocDelegate OnPong
+        {
+            get { return _onPong; }
+            set
+            {
+                if (value != null)
+                {
+                    Capability.Require(WebSocketCapabilities.Ping, "OnPong");
+                }
+                _onPong = value;
+            }
+        }
+
+        private OnWebSocketBinaryNoAllocDelegate _onPong;
 
         /// <summary>
         /// Called when the connection failed and is retried after a delay; see <see cref="Reconnect"/>. Close
@@ -155,13 +177,17 @@ namespace Framewire
 
         /// <summary>
         /// Called for each fragment of a fragmented message. While a handler is attached, fragmented messages
-        /// are not assembled. Messages of one frame are delivered as usual.
+        /// are not assembled. Messages of one frame are delivered as usual. Not available under WebGL.
         /// </summary>
         public OnWebSocketIncompleteFrameDelegate OnIncompleteFrame
         {
             get { return _onIncompleteFrame; }
             set
             {
+                if (value != null)
+                {
+                    Capability.Require(WebSocketCapabilities.Fragments, "OnIncompleteFrame");
+                }
                 EnableEvent(fw_event_type.FW_EVENT_INCOMPLETE_FRAME, value != null);
                 _onIncompleteFrame = value;
             }
@@ -171,13 +197,17 @@ namespace Framewire
 
         /// <summary>
         /// Called before each connection attempt, with the upgrade request. The attempt continues when the
-        /// handler returns.
+        /// handler returns. Not available under WebGL.
         /// </summary>
         public OnWebSocketRequestDelegate OnInternalRequestCreated
         {
             get { return _onInternalRequestCreated; }
             set
             {
+                if (value != null)
+                {
+                    Capability.Require(WebSocketCapabilities.Headers, "OnInternalRequestCreated");
+                }
                 EnableEvent(fw_event_type.FW_EVENT_REQUEST, value != null || _internalRequest != null);
                 _onInternalRequestCreated = value;
             }
@@ -187,7 +217,7 @@ namespace Framewire
 
         /// <summary>
         /// The upgrade request. A change made before Open applies to every connection attempt; a change made
-        /// inside OnInternalRequestCreated applies to that attempt.
+        /// inside OnInternalRequestCreated applies to that attempt. Not available under WebGL.
         /// </summary>
         public HTTPRequest InternalRequest
         {
@@ -195,6 +225,7 @@ namespace Framewire
             {
                 if (_internalRequest == null)
                 {
+                    Capability.Require(WebSocketCapabilities.Headers, "InternalRequest");
                     EnableEvent(fw_event_type.FW_EVENT_REQUEST, true);
                     _internalRequest = new HTTPRequest();
                 }
@@ -233,13 +264,19 @@ namespace Framewire
         /// Starts the closing handshake after all queued messages. OnClosed follows. Does nothing if the
         /// connection is closing or closed.
         /// </summary>
-        /// <param name="code">The close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999.</param>
+        /// <param name="code">
+        /// The close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999. Under WebGL, 1000 or 3000 to 4999.
+        /// </param>
         /// <param name="message">The close reason, at most 123 bytes of UTF-8, or null.</param>
         public void Close(ushort code, string message)
         {
             if (IsDisposed)
             {
                 return;
+            }
+            if (code != 1000 && (code < 3000 || code > 4999))
+            {
+                Capability.Require(WebSocketCapabilities.CloseCodes, "The close code " + code);
             }
             fw_result result;
             fixed (byte* reason = Utf8.Terminated(message ?? string.Empty, "message"))
@@ -318,7 +355,7 @@ namespace Framewire
 
         /// <summary>
         /// The smoothed round-trip time of pings in milliseconds, or 0 before the first pong. Requires
-        /// <see cref="StartPingThread"/>.
+        /// <see cref="StartPingThread"/>. Always 0 under WebGL.
         /// </summary>
         public int Latency
         {
@@ -326,7 +363,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The smoothed round-trip time of pings in microseconds, or -1 before the first pong.
+        /// The smoothed round-trip time of pings in microseconds, or -1 before the first pong. Always -1 under
+        /// WebGL.
         /// </summary>
         public long LatencyMicroseconds
         {
@@ -355,7 +393,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// A copy of the extensions that are offered to the server, as given to the constructor.
+        /// A copy of the extensions that are offered to the server, as given to the constructor. Empty under
+        /// WebGL, where the browser chooses; see <see cref="NegotiatedExtensions"/>.
         /// </summary>
         public IExtension[] Extensions
         {
@@ -392,21 +431,26 @@ namespace Framewire
             }
         }
 
-        /// <summary>The HTTP version of the connection, 1 or 2, or 0 before the response.</summary>
+        /// <summary>
+        /// The HTTP version of the connection, 1 or 2, or 0 before the response. Always 0 under WebGL.
+        /// </summary>
         public int HttpVersion
         {
             get { return (int)FramewireNative.fw_socket_http_version(Native); }
         }
 
         /// <summary>
-        /// The HTTP status of the response to the upgrade request, or 0 before the response.
+        /// The HTTP status of the response to the upgrade request, or 0 before the response. Always 0 under
+        /// WebGL.
         /// </summary>
         public int ResponseStatus
         {
             get { return FramewireNative.fw_socket_response_status(Native); }
         }
 
-        /// <summary>The first KiB of the body of a rejected upgrade, as text; empty if none.</summary>
+        /// <summary>
+        /// The first KiB of the body of a rejected upgrade, as text; empty if none. Always empty under WebGL.
+        /// </summary>
         public string ResponseBody
         {
             get
@@ -417,7 +461,9 @@ namespace Framewire
             }
         }
 
-        /// <summary>Returns a header of the response to the upgrade request.</summary>
+        /// <summary>
+        /// Returns a header of the response to the upgrade request. Always empty under WebGL.
+        /// </summary>
         /// <param name="name">The name of the header, case-insensitive.</param>
         /// <returns>The value of the first header of that name, or an empty string.</returns>
         public string GetResponseHeader(string name)

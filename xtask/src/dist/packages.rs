@@ -8,13 +8,18 @@ use super::Shipped;
 use super::targets::Library;
 use crate::install::package;
 use crate::run::{Outcome, command, ensure, quietly, scratch};
-use crate::{godot as godot_binding, unity as unity_binding};
+use crate::{godot as godot_binding, unity as unity_binding, web};
 
 /// Creates a `.tgz` for Unity's package manager: everything under `package/`.
-pub fn unity(shipped: &[Shipped]) -> Outcome<PathBuf> {
-    let libraries = by_place(shipped, |one| one.target.unity.to_owned(), |one| &one.shared)?;
+pub fn unity(shipped: &[Shipped], web: Option<&Path>) -> Outcome<PathBuf> {
+    let mut libraries = by_place(shipped, |one| one.target.unity.to_owned(), |one| &one.shared)?;
+    let mut targets = triples(shipped);
+    if let Some(built) = web {
+        libraries.extend(unity_binding::of_browsers(built));
+        targets.push(web::TARGET);
+    }
     let folder = scratch("dist/staging")?.join("package");
-    unity_binding::lay_out(&folder, &libraries, &triples(shipped))?;
+    unity_binding::lay_out(&folder, &libraries, &targets)?;
     tar(&folder, &format!("com.framewire.websocket-{}.tgz", package("version")?))
 }
 

@@ -14,7 +14,7 @@ use crate::run::Outcome;
 /// The path of a native library in the package, and the platform that loads it.
 pub struct Plugin {
     pub path: &'static str,
-    /// Unity's name of the player platform, and the CPU.
+    /// Unity's name of the player platform, and the CPU; empty if there is no choice.
     player: (&'static str, &'static str),
     /// The system of the editor, if the editor loads it too.
     editor: Option<&'static str>,
@@ -53,7 +53,13 @@ pub const PLUGINS: &[Plugin] = &[
         editor: None,
     },
     Plugin { path: "Runtime/Plugins/ios/libframewire.a", player: ("iPhone: iOS", "ARM64"), editor: None },
+    Plugin { path: WEB_LIBRARY, player: ("WebGL: WebGL", ""), editor: None },
+    Plugin { path: WEB_SCRIPT, player: ("WebGL: WebGL", ""), editor: None },
 ];
+
+/// The library for browsers, and the script that connects it to the browser's WebSocket.
+pub const WEB_LIBRARY: &str = "Runtime/Plugins/WebGL/libframewire.a";
+pub const WEB_SCRIPT: &str = "Runtime/Plugins/WebGL/framewire.jslib";
 
 /// Writes missing `.meta` files, including those of the plugins.
 pub fn write_missing(package: &Path) -> Outcome<usize> {
@@ -197,7 +203,10 @@ fn plugin_text(plugin: &Plugin) -> String {
         }
         None => platform("Editor: Editor", false, &[("DefaultValueInitialized", "true")]),
     }
-    platform(player, true, &[("CPU", cpu)]);
+    match cpu {
+        "" => platform(player, true, &[]),
+        cpu => platform(player, true, &[("CPU", cpu)]),
+    }
     text + TAIL
 }
 

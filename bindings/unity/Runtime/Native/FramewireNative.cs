@@ -11,8 +11,8 @@ namespace Framewire.Native
     [SuppressUnmanagedCodeSecurity]
     internal static unsafe class FramewireNative
     {
-#if UNITY_IOS && !UNITY_EDITOR
-        // Linked statically, because iOS apps cannot load their own dynamic libraries.
+#if (UNITY_IOS || UNITY_WEBGL) && !UNITY_EDITOR
+        // Linked statically, because iOS apps and web pages cannot load their own dynamic libraries.
         internal const string Library = "__Internal";
 #else
         internal const string Library = "framewire";
