@@ -147,7 +147,7 @@ impl Dialler {
         });
         let hint = match lacks_zone {
             true => "; a link-local address needs its zone, as in [fe80::1%25eth0]",
-            false => hint(error.kind),
+            false => hint(error.kind, worst),
         };
         error.message = format!("could not connect: {}{hint}", self.list());
         error
@@ -267,8 +267,9 @@ fn specificity(error: &io::Error) -> u8 {
     }
 }
 
-fn hint(kind: ErrorKind) -> &'static str {
+fn hint(kind: ErrorKind, error: &io::Error) -> &'static str {
     match kind {
+        _ if options::lacks_descriptors(error) => "; raise the limit of open files of the process",
         ErrorKind::Refused => "; is the server running, and is the port right?",
         ErrorKind::Unreachable => "; check the network",
         ErrorKind::TimedOut => "; a firewall may be dropping the packets",
@@ -323,6 +324,17 @@ mod tests {
     fn next(tokens: &mut usize) -> Token {
         *tokens += 1;
         Token(*tokens)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn error_without_descriptors_names_the_limit() {
+        let mut harness = Harness::new(&[dead().1]);
+        harness.dialler.attempts[0].state = State::Failed(io::Error::from_raw_os_error(libc::EMFILE));
+        let error = harness.dialler.failure();
+        for part in ["Too many open files", "raise the limit of open files"] {
+            assert!(error.message.contains(part), "{}", error.message);
+        }
     }
 
     /// Returns an address without a listener. The socket is bound, so that no other process takes the port.

@@ -63,6 +63,15 @@ pub fn is_connecting(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotConnected
 }
 
+/// Returns whether the process, or the system, has no file descriptor left.
+pub fn lacks_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let codes = [libc::EMFILE, libc::ENFILE];
+    #[cfg(windows)]
+    let codes = [10_024]; // WSAEMFILE
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
