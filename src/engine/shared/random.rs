@@ -4,12 +4,10 @@
 //! fills these buffers: it takes a tenth of the time that the system needs for a key.
 
 use std::cell::RefCell;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
-
-use crate::sync::lock;
 
 const BUFFER: usize = 4096;
 
@@ -59,7 +57,7 @@ pub fn nonce() -> [u8; 16] {
 
 #[cold]
 fn generate(bytes: &mut [u8]) {
-    let mut generator = lock(&GENERATOR);
+    let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let generator = generator.get_or_insert_with(|| {
         let mut seed = <StdRng as SeedableRng>::Seed::default();
         fill(&mut seed);
