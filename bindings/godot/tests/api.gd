@@ -35,10 +35,11 @@ func test_absent_methods_are_absent() -> bool:
 	return true
 
 
-func test_extension_has_all_capabilities_but_http_2() -> bool:
-	var capabilities := FramewireSocket.get_capabilities()
-	equal(capabilities, 2 * FramewireSocket.CAPABILITY_WAIT - 1 - FramewireSocket.CAPABILITY_HTTP2, "capabilities")
-	check(capabilities & FramewireSocket.CAPABILITY_HEADERS, "no header fields")
+func test_extension_has_all_capabilities_but_http_2_and_a_page_only_tls() -> bool:
+	var constants := constants_of(new_socket())
+	var all_but_http_2: int = 2 * constants.CAPABILITY_WAIT - 1 - constants.CAPABILITY_HTTP2
+	var expected: int = all_but_http_2 if has_extension else constants.CAPABILITY_TLS
+	equal(new_socket().get_capabilities(), expected, "capabilities")
 	return true
 
 

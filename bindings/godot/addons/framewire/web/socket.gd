@@ -46,6 +46,38 @@ const STATE_CLOSED := WebSocketPeer.STATE_CLOSED
 const WRITE_MODE_TEXT := WebSocketPeer.WRITE_MODE_TEXT
 ## A binary message.
 const WRITE_MODE_BINARY := WebSocketPeer.WRITE_MODE_BINARY
+## Header fields of the upgrade request, authentication, and the response.
+const CAPABILITY_HEADERS := 1 << 0
+## A cookie jar.
+const CAPABILITY_COOKIES := 1 << 1
+## Redirects are followed.
+const CAPABILITY_REDIRECTS := 1 << 2
+## Proxies are chosen by the program.
+const CAPABILITY_PROXY := 1 << 3
+## [code]wss:[/code] URLs.
+const CAPABILITY_TLS := 1 << 4
+## Certificates, pins and verification can be set.
+const CAPABILITY_TLS_SETTINGS := 1 << 5
+## The HTTP version is chosen by the program.
+const CAPABILITY_HTTP_VERSION := 1 << 6
+## WebSocket over HTTP/2 (RFC 8441), if the library makes the connection.
+const CAPABILITY_HTTP2 := 1 << 7
+## Compression can be configured and disabled.
+const CAPABILITY_COMPRESSION_SETTINGS := 1 << 8
+## Extensions of the program.
+const CAPABILITY_EXTENSIONS := 1 << 9
+## Messages are received and sent in fragments.
+const CAPABILITY_FRAGMENTS := 1 << 10
+## Pings, keepalive, pongs and the latency.
+const CAPABILITY_PING := 1 << 11
+## Close codes other than 1000 and 3000 to 4999 can be sent.
+const CAPABILITY_CLOSE_CODES := 1 << 12
+## A full event queue stops the server.
+const CAPABILITY_BACKPRESSURE := 1 << 13
+## Callbacks on worker threads.
+const CAPABILITY_WORKER_DISPATCH := 1 << 14
+## Waiting for events blocks until there is one.
+const CAPABILITY_WAIT := 1 << 15
 
 enum _Kind { TEXT, BINARY, OPEN, RECONNECTING, CLOSED, FAILED }
 
@@ -218,6 +250,12 @@ func set_bearer_auth(_token: String) -> void:
 ## Removes the credentials set by [method set_basic_auth] or [method set_bearer_auth].
 func clear_auth() -> void:
 	_has_credentials = false
+
+
+## Returns what sockets of this class can do, a combination of [code]CAPABILITY_*[/code] constants: in a browser,
+## [constant CAPABILITY_TLS] alone.
+static func get_capabilities() -> int:
+	return CAPABILITY_TLS
 
 
 ## No effect: a browser detects itself that the network has changed.
