@@ -4,12 +4,10 @@
 //! fills these buffers: it takes a tenth of the time that the system needs for a key.
 
 use std::cell::RefCell;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
-
-use crate::sync::lock;
 
 const BUFFER: usize = 4096;
 
@@ -19,7 +17,7 @@ struct Buffer {
 }
 
 /// Not one per thread: it has a destructor, and a destructor registered with a thread of the game keeps the
-/// library from being unloaded.
+/// library from being unloaded. The lock is the standard library's everywhere: nothing is called while it is held.
 static GENERATOR: Mutex<Option<StdRng>> = Mutex::new(None);
 
 thread_local! {
@@ -59,7 +57,7 @@ pub fn nonce() -> [u8; 16] {
 
 #[cold]
 fn generate(bytes: &mut [u8]) {
-    let mut generator = lock(&GENERATOR);
+    let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let generator = generator.get_or_insert_with(|| {
         let mut seed = <StdRng as SeedableRng>::Seed::default();
         fill(&mut seed);
