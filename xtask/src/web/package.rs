@@ -65,21 +65,34 @@ fn consumer() -> PathBuf {
 
 fn with_cmake(prefix: &Path) -> Outcome<PathBuf> {
     let build = scratch("web/consumer")?;
-    cmake(&consumer(), &build, prefix)?;
+    cmake(&consumer(), &build, prefix, &[])?;
     Ok(build)
 }
 
 /// Configures and builds a project for browsers.
-fn cmake(source: &Path, build: &Path, prefix: &Path) -> Outcome {
+fn cmake(source: &Path, build: &Path, prefix: &Path, options: &[String]) -> Outcome {
     let mut configure = command("emcmake");
     configure.args(["cmake", "--fresh", "-DCMAKE_BUILD_TYPE=Release", "-S"]).arg(source).arg("-B").arg(build);
-    configure.arg(package_folder(prefix));
+    configure.arg(package_folder(prefix)).args(options);
     quietly(configure.env("NODE_PATH", super::NODE_MODULES))?;
     quietly(command("cmake").arg("--build").arg(build).env("NODE_PATH", super::NODE_MODULES)).map(drop)
 }
 
 fn package_folder(prefix: &Path) -> String {
     format!("-Dframewire_DIR={}", prefix.join("lib/cmake/framewire").display())
+}
+
+/// Builds the SDL2 example of C++, with the SDL2 of the environment variable or that of emscripten, which needs the
+/// internet once.
+pub fn latency_graph(prefix: &Path, folder: &Path) -> Outcome {
+    let build = scratch("web/latency_graph")?;
+    let sdl = std::env::var("SDL2_DIR").map(|folder| vec![format!("-DSDL2_DIR={folder}")]);
+    cmake(&root().join("examples/cpp"), &build, prefix, &sdl.unwrap_or_default())?;
+    for kind in ["js", "wasm"] {
+        let file = Path::new("latency_graph").with_extension(kind);
+        files::copy(build.join(&file), folder.join(&file))?;
+    }
+    Ok(())
 }
 
 /// Builds the game loop with pkg-config.
