@@ -214,6 +214,18 @@ mod tests {
     }
 
     #[test]
+    fn package_files_are_written_for_every_platform() {
+        let folder = scratch("xtask/package-files").unwrap();
+        let flags = || files::text(folder.join("lib/pkgconfig/framewire.pc")).unwrap();
+        for targets in [TARGETS, "framewire-targets-windows.cmake"] {
+            write(&folder, "/prefix", &names().unwrap(), "-lm", targets).unwrap();
+            assert!(flags().contains("Libs: -L${libdir} -lframewire\n"));
+        }
+        write_for_browsers(&folder, "/prefix").unwrap();
+        assert!(flags().contains("Libs: -L${libdir} -lframewire --js-library ${libdir}/framewire.jslib\n"));
+    }
+
+    #[test]
     fn names_contain_the_version_of_the_package() {
         let names = names().unwrap();
         assert_eq!(names.shared, format!("libframewire.so.{}", package("version").unwrap()));
