@@ -4,6 +4,8 @@
  *     game_loop ws://127.0.0.1:9001/
  *     game_loop wss://localhost:9002/ ca.pem      (trusts this CA in addition to the default roots)
  *
+ * Runs in browsers too, where emscripten calls each frame.
+ *
  * Sends a text message, a binary message and a segment without copying it, prints the echoes, and
  * closes the connection with a code and a reason.
  */
@@ -15,8 +17,17 @@
 #include <string.h>
 #include <time.h>
 
+#ifdef __EMSCRIPTEN__
+#include <emscripten.h>
+#endif
+
 /* State shared by the callbacks and the loop. Callbacks run inside fw_poll, so no lock is needed. */
 struct game {
+    fw_socket socket;
+    fw_state shown;
+    int frame;
+    int has_pings;
+    int sent;
     int echoes;
     int finished;
     int failed;
@@ -93,12 +104,63 @@ static const char *state_name(fw_state state)
     return state <= FW_STATE_UNKNOWN ? names[state] : "?";
 }
 
+/* Runs one frame. Returns whether the game goes on. */
+static bool run_frame(struct game *game)
+{
+    fw_socket socket = game->socket;
+
+    fw_poll(0, 1000); /* runs queued callbacks for at most 1000 us */
+
+    if (fw_socket_state(socket) != game->shown) {
+        game->shown = fw_socket_state(socket);
+        printf("frame %d: %s\n", game->frame, state_name(game->shown));
+    }
+    if (fw_socket_is_open(socket) && !game->sent) {
+        uint8_t position[12] = {42};
+        fw_segment segment;
+
+        must(fw_socket_send_text(socket, "hello from the game", 19));
+        must(fw_socket_send_binary(socket, position, sizeof position));
+        /* Zero-copy send: write into a segment and pass its ownership to the library. */
+        must(fw_buffer_get(100000, &segment));
+        memset(segment.data + segment.offset, 7, segment.count);
+        must(fw_socket_send_binary_segment(socket, segment));
+        game->sent = 1;
+        printf("frame %d: three messages queued, %zu bytes\n", game->frame,
+               fw_socket_buffered_amount(socket));
+    }
+    if (game->echoes == 3 && (fw_socket_latency_us(socket) >= 0 || !game->has_pings)) {
+        if (game->has_pings)
+            printf("frame %d: latency %lld us\n", game->frame, (long long)fw_socket_latency_us(socket));
+        must(fw_socket_close(socket, 4000, "game over"));
+        game->echoes++;
+    }
+    game->frame++;
+    return game->frame < 60 * 20 && !game->finished;
+}
+
+static int end(const struct game *game)
+{
+    fw_socket_destroy(game->socket);
+    must(fw_shutdown(2000));
+    printf("%s\n", game->finished && !game->failed ? "ok" : "failed");
+    return game->finished && !game->failed ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#ifdef __EMSCRIPTEN__
+static void run_frame_of_page(void *game)
+{
+    if (!run_frame(game)) {
+        emscripten_cancel_main_loop();
+        emscripten_force_exit(end(game));
+    }
+}
+#endif
+
 int main(int argc, char **argv)
 {
-    struct game game = {0, 0, 0};
+    static struct game game;
     fw_socket socket;
-    fw_state shown = FW_STATE_UNKNOWN;
-    int frame, sent = 0;
 
     if (argc < 2) {
         fprintf(stderr, "usage: %s URL [CA.pem]\n", argv[0]);
@@ -112,41 +174,22 @@ int main(int argc, char **argv)
     must(fw_socket_on_binary(socket, on_binary, &game));
     must(fw_socket_on_closed(socket, on_closed, &game));
     must(fw_socket_on_error(socket, on_error, &game));
-    must(fw_socket_set_start_ping_thread(socket, true)); /* detects a dead peer, measures latency */
-    must(fw_socket_set_ping_frequency(socket, 100));
+    game.has_pings = (fw_capabilities() & FW_CAPABILITY_PING) != 0; /* not in browsers */
+    if (game.has_pings) {
+        must(fw_socket_set_start_ping_thread(socket, true)); /* detects a dead peer, measures latency */
+        must(fw_socket_set_ping_frequency(socket, 100));
+    }
     must(fw_socket_open(socket)); /* does not block */
+    game.socket = socket;
+    game.shown = FW_STATE_UNKNOWN;
 
-    for (frame = 0; frame < 60 * 20 && !game.finished; frame++) {
+#ifdef __EMSCRIPTEN__
+    emscripten_set_main_loop_arg(run_frame_of_page, &game, 0, 1); /* does not return */
+#else
+    while (run_frame(&game)) {
         const struct timespec sixtieth = {0, 16666667};
-
-        fw_poll(0, 1000); /* runs queued callbacks for at most 1000 us */
-
-        if (fw_socket_state(socket) != shown) {
-            shown = fw_socket_state(socket);
-            printf("frame %d: %s\n", frame, state_name(shown));
-        }
-        if (fw_socket_is_open(socket) && !sent) {
-            uint8_t position[12] = {42};
-            fw_segment segment;
-
-            must(fw_socket_send_text(socket, "hello from the game", 19));
-            must(fw_socket_send_binary(socket, position, sizeof position));
-            /* Zero-copy send: write into a segment and pass its ownership to the library. */
-            must(fw_buffer_get(100000, &segment));
-            memset(segment.data + segment.offset, 7, segment.count);
-            must(fw_socket_send_binary_segment(socket, segment));
-            sent = 1;
-            printf("frame %d: three messages queued, %zu bytes\n", frame, fw_socket_buffered_amount(socket));
-        }
-        if (game.echoes == 3 && fw_socket_latency_us(socket) >= 0) {
-            printf("frame %d: latency %lld us\n", frame, (long long)fw_socket_latency_us(socket));
-            must(fw_socket_close(socket, 4000, "game over"));
-            game.echoes++;
-        }
         nanosleep(&sixtieth, NULL); /* a game renders a frame here */
     }
-    fw_socket_destroy(socket);
-    must(fw_shutdown(2000));
-    printf("%s\n", game.finished && !game.failed ? "ok" : "failed");
-    return game.finished && !game.failed ? EXIT_SUCCESS : EXIT_FAILURE;
+    return end(&game);
+#endif
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! framewire-0.2.0-<target>.tar.gz     headers, libraries, pkg-config and CMake files, licences
 //! framewire-0.2.0-<target>.zip        the same for Windows
-//! framewire-0.2.0-wasm32-unknown-emscripten.tar.gz    headers, static library and script for browsers
+//! framewire-0.2.0-wasm32-unknown-emscripten.tar.gz    headers, static library and script for
+//!                                                     browsers, pkg-config and CMake files
 //! com.framewire.websocket-0.2.0.tgz   the Unity package with every library that was built
 //! framewire-godot-0.2.0.zip           the Godot addon, likewise
 //! SHA256SUMS
@@ -95,10 +96,7 @@ fn browsers() -> Outcome<PathBuf> {
     let name = format!("framewire-{}-{}", install::package("version")?, web::TARGET);
     let folder = scratch("dist/staging")?.join(&name);
     files::remove_folder(&folder)?;
-    install::headers(&folder)?;
-    for file in [web::LIBRARY, web::SCRIPT_NAME] {
-        files::copy(built.join(file), folder.join("lib").join(file))?;
-    }
+    web::lay_out(&built, &folder)?;
     files::copy("docs/browser.md", folder.join("README.md"))?;
     texts(&folder, web::TARGET)?;
     println!("{}", packages::tar(&folder, &format!("{name}.tar.gz"))?.display());
@@ -173,7 +171,7 @@ fn texts(folder: &Path, triple: &str) -> Outcome {
 }
 
 /// Relative to the `.pc` file, wherever a user unpacks the archive.
-const PREFIX: &str = "${pcfiledir}/../..";
+pub const PREFIX: &str = "${pcfiledir}/../..";
 
 fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
     let static_library = slim_archive(target, built)?;

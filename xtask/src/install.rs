@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::c;
 use crate::files;
 use crate::run::{Outcome, cargo, command, ensure, quietly, root, scratch};
+use crate::web;
 
 /// The file name of the shared library, and its SONAME.
 pub struct Names {
@@ -115,23 +116,41 @@ fn once_each(libraries: &str) -> String {
     kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
 }
 
-/// The CMake file with the paths of the libraries; Windows has another.
+/// The CMake file with the paths of the libraries; Windows and browsers have others.
 pub const TARGETS: &str = "framewire-targets.cmake";
 
 /// Writes the files for pkg-config and CMake into `folder`; `prefix` is its path after the installation.
 pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str, targets: &str) -> Outcome {
-    let [major, minor, _] = version()?;
     let values = [
         ("@PREFIX@", prefix.to_owned()),
+        ("@SHARED@", names.shared.clone()),
+        ("@SONAME@", names.soname.clone()),
+        ("@POINTER_BYTES@", size_of::<usize>().to_string()),
+        ("@LIBS@", String::new()),
+        ("@LIBS_PRIVATE@", system_libraries.to_owned()),
+        ("@STATIC_LIBRARIES@", system_libraries.split(' ').collect::<Vec<_>>().join(";")),
+    ];
+    write_with(folder, &values, targets)
+}
+
+/// Writes them for emscripten.
+pub fn write_for_browsers(folder: &Path, prefix: &str) -> Outcome {
+    let values = [
+        ("@PREFIX@", prefix.to_owned()),
+        ("@POINTER_BYTES@", "4".to_owned()),
+        ("@LIBS@", format!(" --js-library ${{libdir}}/{}", web::SCRIPT_NAME)),
+        ("@LIBS_PRIVATE@", String::new()),
+    ];
+    write_with(folder, &values, "framewire-targets-emscripten.cmake")
+}
+
+fn write_with(folder: &Path, values: &[(&str, String)], targets: &str) -> Outcome {
+    let [major, minor, _] = version()?;
+    let common = [
         ("@VERSION@", package("version")?),
         ("@MAJOR@", major),
         ("@MINOR@", minor),
         ("@DESCRIPTION@", package("description")?),
-        ("@SHARED@", names.shared.clone()),
-        ("@SONAME@", names.soname.clone()),
-        ("@POINTER_BYTES@", size_of::<usize>().to_string()),
-        ("@LIBS_PRIVATE@", system_libraries.to_owned()),
-        ("@STATIC_LIBRARIES@", system_libraries.split(' ').collect::<Vec<_>>().join(";")),
     ];
     let cmake = folder.join("lib/cmake/framewire");
     for (template, folder, name) in [
@@ -142,7 +161,7 @@ pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str,
     ] {
         let source = root().join("bindings/cpp/cmake").join(format!("{template}.in"));
         let mut text = files::text(&source)?;
-        for (name, value) in &values {
+        for (name, value) in values.iter().chain(&common) {
             text = text.replace(name, value);
         }
         // `@rpath` is part of library names on macOS.
@@ -192,6 +211,18 @@ mod tests {
     #[test]
     fn last_occurrence_of_a_library_is_kept() {
         assert_eq!(once_each(" -lgcc_s -lc -lm -lgcc_s -lc\n"), "-lm -lgcc_s -lc");
+    }
+
+    #[test]
+    fn package_files_are_written_for_every_platform() {
+        let folder = scratch("xtask/package-files").unwrap();
+        let flags = || files::text(folder.join("lib/pkgconfig/framewire.pc")).unwrap();
+        for targets in [TARGETS, "framewire-targets-windows.cmake"] {
+            write(&folder, "/prefix", &names().unwrap(), "-lm", targets).unwrap();
+            assert!(flags().contains("Libs: -L${libdir} -lframewire\n"));
+        }
+        write_for_browsers(&folder, "/prefix").unwrap();
+        assert!(flags().contains("Libs: -L${libdir} -lframewire --js-library ${libdir}/framewire.jslib\n"));
     }
 
     #[test]

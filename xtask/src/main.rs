@@ -52,6 +52,8 @@ cargo xtask <command>
 
 Tests
   demo               builds the library and a C game, and plays against a local echo server
+  demo web           builds the C game and the SDL2 latency graph for browsers, starts an echo server and a page server,
+                     and prints the URLs
   test               quick tests: a few minutes, needs only Rust and a C compiler, installs nothing
   test --all         all tests, as CI runs them; skips those whose tools are missing and prints how to install
                      them. With --install it installs missing tools first
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
+        ["demo", "web"] => demo::run_web(),
         ["test", only @ ..] => test::main(only),
         ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", words @ ..] => fuzz::main(words),

@@ -1,13 +1,16 @@
 //! The library for browsers: built for emscripten, and tested in Node and Chromium.
 
+pub mod package;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::abi;
-use crate::dist::tools;
+use crate::dist::{self, tools};
 use crate::files;
+use crate::install;
 use crate::run::{
     DEVELOPMENT, Outcome, build_unless_built, cargo, command, ensure, has, quietly, root, run, scratch,
 };
@@ -54,6 +57,15 @@ pub fn build() -> Outcome<PathBuf> {
     files::copy(SCRIPT, folder.join(SCRIPT_NAME))?;
     files::copy("include/framewire.h", folder.join("framewire.h"))?;
     Ok(folder)
+}
+
+/// Writes what the release archive contains besides its texts: headers, library, script, pkg-config and CMake files.
+pub fn lay_out(built: &Path, folder: &Path) -> Outcome {
+    install::headers(folder)?;
+    for file in [LIBRARY, SCRIPT_NAME] {
+        files::copy(built.join(file), folder.join("lib").join(file))?;
+    }
+    install::write_for_browsers(folder, dist::PREFIX)
 }
 
 /// Functions of C with structs whose layout is not the same in all versions of emscripten.
@@ -181,8 +193,16 @@ pub fn step() -> Tested {
     let (mut passed, mut runs, mut faults) = (0, 0, Vec::new());
     for variant in VARIANTS {
         let page = compile(variant, &library)?;
-        let (size, compressed) = sizes(&page)?;
-        println!("{}: {size} bytes of JavaScript and WebAssembly, {compressed} compressed", variant.name);
+        let size = Size::of(&page, "page")?;
+        println!(
+            "{}: {} bytes of JavaScript and WebAssembly, {} compressed",
+            variant.name,
+            size.script + size.wasm,
+            size.compressed
+        );
+        let arguments = |server: &Server| {
+            vec![server.echo.clone(), server.scripted.clone(), variant.messages.to_string()]
+        };
         let mut run = |place: &str, outcome: Outcome<u32>| match outcome {
             Ok(checks) => {
                 println!("{} in {place}: {checks} passed, 0 failed", variant.name);
@@ -191,12 +211,15 @@ pub fn step() -> Tested {
             Err(problem) => faults.push(format!("{} in {place}: {problem}", variant.name)),
         };
         match &node {
-            Some(flags) => run("Node", in_node(&page, flags, variant.messages)),
+            Some(flags) => run("Node", in_node(&page, "page", flags, &arguments)),
             None => println!("{}: not run in Node, which has no WebSocket here", variant.name),
         }
-        run("Chromium", in_chromium(&page, variant.messages));
+        run("Chromium", in_chromium(&page, &arguments));
     }
     println!("{runs} pages: {passed} passed, {} failed", faults.len());
+    for check in [package::check(&library, node), check_size(&library)] {
+        faults.extend(check.err());
+    }
     if faults.is_empty() { Ok(()) } else { Err(Problem::Failed(faults.join("\n"))) }
 }
 
@@ -229,22 +252,63 @@ fn compile(variant: &Variant, library: &Path) -> Outcome<PathBuf> {
 
 pub fn emcc() -> Command {
     let mut emcc = command("emcc");
-    // Where Debian puts modules, in case the Node in the path is another one.
-    emcc.env("NODE_PATH", "/usr/share/nodejs");
+    emcc.env("NODE_PATH", NODE_MODULES);
     emcc
 }
 
-/// Returns the bytes of a page, and those of `gzip -9`.
-fn sizes(page: &Path) -> Outcome<(usize, usize)> {
-    let (mut size, mut compressed) = (0, 0);
-    for file in ["page.js", "page.wasm"] {
-        let path = page.join(file);
-        size +=
-            std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len() as usize;
-        let gzip = Command::new("gzip").args(["-9", "-c"]).arg(&path).output();
-        compressed += gzip.map_err(|error| format!("gzip: {error}"))?.stdout.len();
+/// Where Debian puts modules that emcc needs, in case the Node in the path is another one.
+const NODE_MODULES: &str = "/usr/share/nodejs";
+
+/// Bytes of a page.
+struct Size {
+    script: usize,
+    wasm: usize,
+    /// Both, by `gzip -9`.
+    compressed: usize,
+}
+
+impl Size {
+    fn of(folder: &Path, program: &str) -> Outcome<Self> {
+        let file = |kind: &str| {
+            let path = folder.join(program).with_extension(kind);
+            let gzip = Command::new("gzip").args(["-9", "-c"]).arg(&path).output();
+            let compressed = gzip.map_err(|error| format!("gzip: {error}"))?.stdout.len();
+            Ok::<_, String>((files::bytes(&path)?.len(), compressed))
+        };
+        let ((script, first), (wasm, second)) = (file("js")?, file("wasm")?);
+        Ok(Self { script, wasm, compressed: first + second })
     }
-    Ok((size, compressed))
+}
+
+/// What the library may add to a page, compressed: WebAssembly and JavaScript together.
+const MOST_ADDED: usize = 120_000;
+
+/// Builds a page with and without the library, and fails if the difference is above the limit.
+fn check_size(library: &Path) -> Outcome {
+    let folder = scratch("web/size")?;
+    let build = |program: &str, options: &[&str]| {
+        let mut emcc = emcc();
+        emcc.args(["-O2", "-sALLOW_MEMORY_GROWTH=1"]).args(options).arg(root().join("tests/web/size.c"));
+        if !options.is_empty() {
+            emcc.arg("-I").arg(library).arg(library.join(LIBRARY));
+            emcc.arg("--js-library").arg(library.join(SCRIPT_NAME));
+        }
+        quietly(emcc.arg("-o").arg(folder.join(program).with_extension("js")))?;
+        Size::of(&folder, program)
+    };
+    let (without, with) = (build("without", &[])?, build("with", &["-DFRAMEWIRE"])?);
+    let added = with.compressed.saturating_sub(without.compressed);
+    println!(
+        "size: the library adds {} bytes of WebAssembly and {} of JavaScript, {added} compressed; limit {MOST_ADDED}",
+        with.wasm.saturating_sub(without.wasm),
+        with.script.saturating_sub(without.script)
+    );
+    if added > MOST_ADDED {
+        return Err(format!(
+            "the library adds {added} compressed bytes to a page; the limit is {MOST_ADDED}"
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the flags with which Node has a WebSocket, if it has one.
@@ -262,21 +326,25 @@ fn node() -> Option<&'static [&'static str]> {
     })
 }
 
-fn in_node(page: &Path, flags: &[&str], messages: u32) -> Outcome<u32> {
-    let server = Server::start(page)?;
+/// The arguments of a program, once its servers run.
+type Arguments<'a> = &'a dyn Fn(&Server) -> Vec<String>;
+
+fn in_node(folder: &Path, program: &str, flags: &[&str], arguments: Arguments) -> Outcome<u32> {
+    let server = Server::start(folder)?;
     let mut node = Command::new("node");
-    node.args(flags).arg(page.join("page.js")).args([&server.echo, &server.scripted, &messages.to_string()]);
+    node.args(flags).arg(folder.join(program).with_extension("js")).args(arguments(&server));
     let child = node.stdout(Stdio::piped()).spawn().map_err(|error| format!("node: {error}"))?;
     let mut child = KillOnDrop(child);
     let output = child.0.stdout.take().ok_or("node has no output")?;
     watch(BufReader::new(output))
 }
 
-fn in_chromium(page: &Path, messages: u32) -> Outcome<u32> {
-    let mut server = Server::start(page)?;
+/// Opens `page.html` of the folder.
+fn in_chromium(folder: &Path, arguments: Arguments) -> Outcome<u32> {
+    let mut server = Server::start(folder)?;
     let profile = scratch("web/profile")?;
     files::remove_folder(&profile)?;
-    let url = format!("{}page.html?{}&{}&{messages}", server.page, server.echo, server.scripted);
+    let url = format!("{}page.html?{}", server.page, arguments(&server).join("&"));
     let chromium = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
         .arg(format!("--user-data-dir={}", profile.display()))
@@ -320,23 +388,28 @@ fn watch(output: impl BufRead + Send + 'static) -> Outcome<u32> {
     }
 }
 
-/// Parses `N passed, M failed`.
+/// Parses `N passed, M failed`, or the last line of an example.
 fn closing_line(line: &str) -> Option<(u32, u32)> {
+    match line {
+        "ok" => return Some((1, 0)),
+        "failed" => return Some((0, 1)),
+        _ => {}
+    }
     let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
     Some((passed.parse().ok()?, failed.parse().ok()?))
 }
 
 /// `framewire-page`, which serves a page and the servers it connects to.
-struct Server {
+pub struct Server {
     child: Child,
-    output: Option<BufReader<std::process::ChildStdout>>,
-    page: String,
-    echo: String,
+    pub output: Option<BufReader<std::process::ChildStdout>>,
+    pub page: String,
+    pub echo: String,
     scripted: String,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Outcome<Self> {
+    pub fn start(folder: &Path) -> Outcome<Self> {
         let mut child = command(root().join("target/debug/framewire-page"))
             .arg(folder)
             .stdin(Stdio::piped())

@@ -17,7 +17,7 @@ struct Buffer {
 }
 
 /// Not one per thread: it has a destructor, and a destructor registered with a thread of the game keeps the
-/// library from being unloaded.
+/// library from being unloaded. The lock is the standard library's everywhere: nothing is called while it is held.
 static GENERATOR: Mutex<Option<StdRng>> = Mutex::new(None);
 
 thread_local! {
