@@ -1,7 +1,7 @@
 //! Unpredictable masking keys (RFC 6455 section 10.3) and nonces.
 //!
 //! Keys come from a small buffer per thread. One cryptographic generator, which the operating system seeds,
-//! fills these buffers: it takes a tenth of the time that the system needs for a key.
+//! fills these buffers: it takes a fifth of the time that the system needs for a key.
 
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
