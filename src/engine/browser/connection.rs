@@ -436,14 +436,8 @@ impl Connection {
     fn finish(&mut self, terminal: Terminal) -> Result<(), End> {
         js::leave(self.id);
         {
-            let socket = &self.socket;
-            let mut to_worker = lock(&socket.to_worker);
-            to_worker.outbox.close();
-            to_worker.discard_commands();
-            socket.buffered.clear();
-            socket.paused.store(false, Ordering::Relaxed);
-            socket.connection.store(0, Ordering::Relaxed);
-            socket.set_state(State::Closed);
+            let mut to_worker = lock(&self.socket.to_worker);
+            self.socket.connection_ended(&mut to_worker);
         }
         let event = match terminal {
             Terminal::Closed { code, reason } => {

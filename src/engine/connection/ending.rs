@@ -10,7 +10,6 @@
 //! has, the socket stays open: nothing more is read, but replies are sent, and after them the close frame with
 //! the violation.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::context::Context;
@@ -21,7 +20,6 @@ use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::event_queue::QueuedEvent;
 use crate::engine::shared::socket::Socket;
-use crate::engine::shared::state::State;
 use crate::error::{Error, ErrorKind};
 use crate::fault;
 use crate::limits::SHUTDOWN_SILENCE;
@@ -116,12 +114,7 @@ impl Connection {
                 session.release_close(&mut to_worker.outbox, context.now);
                 self.base.count_sent(&socket, &to_worker.outbox, session);
             }
-            to_worker.outbox.close();
-            to_worker.discard_commands();
-            socket.buffered.clear();
-            socket.paused.store(false, Ordering::Relaxed);
-            socket.connection.store(0, Ordering::Relaxed);
-            socket.set_state(State::Closed);
+            socket.connection_ended(&mut to_worker);
         }
         let event = match terminal {
             Terminal::Closed { code, reason } => {

@@ -1,14 +1,12 @@
 //! The terminal event of a connection.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::context::Context;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::socket::{Shared, Socket};
-use crate::engine::shared::state::State;
 use crate::error::Error;
 use crate::logging::{self, LogLevel};
 use crate::session::SessionEvent;
@@ -75,12 +73,7 @@ pub struct Draining {
 pub fn end_without_connection(socket: &Arc<Shared>, error: Error, context: &mut Context) {
     {
         let mut to_worker = lock(&socket.to_worker);
-        to_worker.outbox.close();
-        to_worker.discard_commands();
-        socket.buffered.clear();
-        socket.paused.store(false, Ordering::Relaxed);
-        socket.connection.store(0, Ordering::Relaxed);
-        socket.set_state(State::Closed);
+        socket.connection_ended(&mut to_worker);
     }
     let event = failed(socket, error);
     if socket.polls() {

@@ -319,6 +319,16 @@ impl Shared {
         }
     }
 
+    /// Closes the socket at the end of its connection. To be called by the worker, before the terminal event.
+    pub fn connection_ended(&self, to_worker: &mut ToWorker) {
+        to_worker.outbox.close();
+        to_worker.discard_commands();
+        self.buffered.clear();
+        self.paused.store(false, Ordering::Relaxed);
+        self.connection.store(0, Ordering::Relaxed);
+        self.set_state(State::Closed);
+    }
+
     /// Ends the connection with an error, after a panic on the game's side of it.
     pub fn fault(self: &Arc<Self>, what: &'static str) {
         let mut to_worker = lock(&self.to_worker);
