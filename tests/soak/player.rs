@@ -135,8 +135,7 @@ impl Player {
             }
             Stage::Connecting if self.is_last_round && now >= self.next => {
                 // The number of its retries is not limited.
-                self.socket.close(1000, "").map_err(|error| self.failure(&format!("close: {error}")))?;
-                self.enter(Stage::Closing, now);
+                self.close(now)?;
             }
             Stage::Closed => {}
             _ if now.saturating_duration_since(self.since) > STUCK_AFTER => {
@@ -153,6 +152,17 @@ impl Player {
             Ok(()) => Ok(true),
             Err(error) if error.code == Code::InvalidState => Ok(false),
             Err(error) => Err(self.failure(&error.to_string())),
+        }
+    }
+
+    /// Closes the socket. Its connection may have ended before its terminal event was delivered.
+    fn close(&mut self, now: Instant) -> Outcome {
+        match self.socket.close(1000, "") {
+            Err(error) if error.code != Code::InvalidState => Err(self.failure(&format!("close: {error}"))),
+            _ => {
+                self.enter(Stage::Closing, now);
+                Ok(())
+            }
         }
     }
 
@@ -186,11 +196,7 @@ impl Player {
                 }
                 self.tally.verified += 1;
                 self.tally.verified_messages += self.sent;
-                self.socket
-                    .close(1000, "")
-                    .or_else(ignore_invalid_state)
-                    .map_err(|error| self.failure(&error))?;
-                self.enter(Stage::Closing, now);
+                self.close(now)?;
             }
             (EventKind::Pong(_), Stage::Playing | Stage::Counting | Stage::Closing) => {}
             (EventKind::Reconnecting { error, .. }, Stage::Connecting | Stage::Playing | Stage::Counting) => {
@@ -265,11 +271,6 @@ fn describe(event: &EventKind) -> String {
         EventKind::Error(error) | EventKind::Reconnecting { error, .. } => error.to_string(),
         _ => "another event".to_owned(),
     }
-}
-
-/// Ignores the error of a connection that has ended and whose event is still queued.
-fn ignore_invalid_state(error: framewire::CallError) -> Result<(), String> {
-    if error.code == Code::InvalidState { Ok(()) } else { Err(error.to_string()) }
 }
 
 impl Tally {
