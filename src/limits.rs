@@ -18,6 +18,16 @@ pub const MAX_MESSAGE_SIZE_CEILING: usize = (1 << 31) - 1;
 /// The default limit for payload bytes in the send queue; beyond it, sends fail.
 pub const MAX_BUFFERED_AMOUNT: usize = 64 << 20;
 
+/// The number of lanes of a socket.
+pub const MAX_LANES: usize = 8;
+/// The largest weight of a lane.
+pub const MAX_LANE_WEIGHT: u32 = 1000;
+/// The number of messages that may wait in the lanes of a socket, so that a flood of empty ones is bounded too.
+pub const MAX_WAITING_MESSAGES: usize = 65_536;
+/// The number of bytes that are prepared for the network ahead of what it has taken, where lanes are used: what was
+/// prepared cannot be overtaken.
+pub const LANE_AHEAD: usize = 16 << 10;
+
 /// The default compression level of zlib, between speed (1) and size (9).
 pub const COMPRESSION_LEVEL: u32 = 6;
 /// The minimum size of compressed messages: shorter ones gain little.

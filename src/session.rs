@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`handshake`] is the upgrade, [`connection`] the session as a whole, [`keepalive`] its pings,
-//! [`reconnect`] the delay before a retry. The [`outbox`] is filled by callers on any thread; everything else
+//! [`reconnect`] the delay before a retry, [`lanes`] what begins next. The [`outbox`] is filled by callers on any thread; everything else
 //! belongs to one worker.
 //!
 //! Independent of sockets, threads, clocks and randomness: times, mask keys and nonces are arguments, and the
@@ -18,6 +18,7 @@ pub mod extension;
 pub mod handshake;
 pub mod inbound;
 pub mod keepalive;
+pub mod lanes;
 pub mod outbox;
 pub mod reconnect;
 pub mod sending;
