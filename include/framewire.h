@@ -195,6 +195,9 @@ enum fw_struct FW_ENUM {
     FW_STRUCT_RECONNECT = 10,       ///< fw_reconnect
     FW_STRUCT_CALLBACKS = 11,       ///< fw_callbacks
     FW_STRUCT_EXTENSION_FRAME = 12, ///< fw_extension_frame
+    FW_STRUCT_MESSAGE = 13,         ///< fw_message
+    FW_STRUCT_LANE = 14,            ///< fw_lane
+    FW_STRUCT_LANE_STATS = 15,      ///< fw_lane_stats
 };
 FW_ENUM_TYPE(fw_struct);
 
@@ -253,6 +256,19 @@ enum fw_opcode FW_ENUM {
 };
 FW_ENUM_TYPE(fw_opcode);
 
+/// What became of a message with a tag.
+///
+/// New outcomes may be added.
+enum fw_outcome FW_ENUM {
+    FW_OUTCOME_NONE = 0,     ///< The event has no outcome.
+    FW_OUTCOME_SENT = 1,     ///< The message was given to the network. The server may still not
+                             ///< receive it.
+    FW_OUTCOME_EXPIRED = 2,  ///< Its time to live ended before it began.
+    FW_OUTCOME_REPLACED = 3, ///< A newer message with the same key took its place.
+    FW_OUTCOME_LOST = 4,     ///< The connection ended first.
+};
+FW_ENUM_TYPE(fw_outcome);
+
 /// The type of an event.
 ///
 /// New types may be added: ignore those that are unknown.
@@ -276,6 +292,8 @@ enum fw_event_type FW_ENUM {
     FW_EVENT_ERROR = 9,            ///< The connection failed or could not be established: error,
                                    ///< and the error message as payload, NUL-terminated. Terminal
                                    ///< event.
+    FW_EVENT_SENT = 10,            ///< A message with a tag was sent or dropped: tag, outcome. See
+                                   ///< fw_socket_send.
 };
 FW_ENUM_TYPE(fw_event_type);
 
@@ -589,6 +607,14 @@ typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket, uint16_t code, con
 typedef void (FW_CALL *fw_error_fn)(struct fw_socket socket, const struct fw_error *error,
                                     void *user_data);
 
+/// Called once for each message with a tag, when it was sent or dropped.
+/// \param socket The socket this event belongs to.
+/// \param tag The tag of the message.
+/// \param outcome What became of the message.
+/// \param user_data The user_data set with the callback.
+typedef void (FW_CALL *fw_sent_fn)(struct fw_socket socket, uint64_t tag, fw_outcome outcome,
+                                   void *user_data);
+
 /// All callbacks of a socket, for fw_socket_set_callbacks.
 ///
 /// Initialize it with fw_callbacks_init; fw_socket_set_callbacks copies it.
@@ -614,6 +640,7 @@ typedef struct fw_callbacks {
                                              ///< has noticed: in worker mode with the next event.
                                              ///< Not called if fw_socket_set_callbacks fails. NULL
                                              ///< by default.
+    fw_sent_fn sent;                         ///< See fw_socket_on_sent.
 } fw_callbacks;
 
 /// An event taken from the event queue.
@@ -634,8 +661,66 @@ typedef struct fw_event {
     struct fw_request request; ///< The upgrade request.
     uint32_t attempt;          ///< For FW_EVENT_RECONNECTING: number of the coming retry, from 1.
     uint32_t delay_ms;         ///< For FW_EVENT_RECONNECTING: milliseconds until the retry.
-    uint64_t reserved[4];      ///< Reserved for later versions; 0.
+    uint64_t tag;              ///< For FW_EVENT_SENT: the tag of the message.
+    fw_outcome outcome;        ///< For FW_EVENT_SENT: what became of the message.
+    uint32_t reserved_32;      ///< Reserved for later versions; 0.
+    uint64_t reserved[2];      ///< Reserved for later versions; 0.
 } fw_event;
+
+/// A message with delivery options, for fw_socket_send.
+///
+/// Initialize it with fw_message_init.
+typedef struct fw_message {
+    uint32_t struct_size;      ///< sizeof(fw_message), set by fw_message_init.
+    fw_opcode opcode;          ///< FW_OPCODE_BINARY (the default) or FW_OPCODE_TEXT.
+    uint32_t flags;            ///< FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED, see fw_send_flags.
+    uint32_t lane;             ///< The lane, from 0 (the default, and the lane of all other send
+                               ///< functions); see fw_socket_set_lanes.
+    uint32_t ttl_ms;           ///< Milliseconds after which the message is dropped if it has not
+                               ///< begun; 0 (the default) for never.
+    uint64_t key;              ///< If not 0 (the default): replaces the waiting message with the
+                               ///< same key in the same lane, in its place.
+    uint64_t tag;              ///< If not 0 (the default): reported in the event sent, with the
+                               ///< outcome.
+    const void *data;          ///< The payload, len bytes, copied; may be NULL when len is 0.
+    size_t len;                ///< Length of data in bytes, less than 1 GiB.
+    struct fw_segment segment; ///< The payload instead of data, if its buffer is not zero; consumed
+                               ///< by the call, even on failure.
+} fw_message;
+
+/// A lane of a socket, for fw_socket_set_lanes.
+///
+/// Initialize it with fw_lane_init.
+typedef struct fw_lane {
+    uint32_t struct_size; ///< sizeof(fw_lane), set by fw_lane_init.
+    uint32_t priority;    ///< Lanes with a lower number go first: a message begins only when no
+                          ///< lane before its own has a waiting message. Default 0.
+    uint32_t weight;      ///< The share among lanes of equal priority, 1 (the default) to 1000.
+    size_t max_bytes;     ///< The limit of the lane's waiting payload in bytes: at or above it,
+                          ///< fw_socket_send returns WOULD_BLOCK. 0 (the default) for no limit but
+                          ///< that of the socket.
+} fw_lane;
+
+/// Counts of a lane, for fw_socket_lane_stats, over all connections of the socket.
+///
+/// Initialize it once with fw_lane_stats_init. Times are in microseconds, from the send call until
+/// the message begins.
+typedef struct fw_lane_stats {
+    uint32_t struct_size;         ///< sizeof(fw_lane_stats), set by fw_lane_stats_init.
+    uint32_t reserved;            ///< Reserved for later versions; 0.
+    uint64_t waiting_messages;    ///< Messages that have not begun.
+    uint64_t waiting_bytes;       ///< Their payload bytes.
+    uint64_t oldest_us;           ///< How long the oldest of them has waited.
+    uint64_t queue_time_max_us;   ///< The longest time that a message has waited.
+    uint64_t queue_time_total_us; ///< The sum of the times that messages have waited.
+    uint64_t begun;               ///< Messages that have begun: the number that queue_time_total_us
+                                  ///< is the sum of.
+    uint64_t sent;                ///< Messages that were given to the network.
+    uint64_t expired;             ///< Messages whose time to live ended.
+    uint64_t replaced;            ///< Messages that were replaced by a newer one.
+    uint64_t lost;                ///< Messages that were accepted and then lost with the
+                                  ///< connection.
+} fw_lane_stats;
 
 /// Statistics of the payload pool; approximate while threads use it.
 ///
@@ -1150,6 +1235,16 @@ FW_API fw_result fw_socket_on_closed(struct fw_socket socket, fw_closed_fn callb
 /// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_on_error(struct fw_socket socket, fw_error_fn callback, void *user_data);
 
+/// Sets the callback for the sent event: a message with a tag was sent or dropped.
+///
+/// Runs once for each accepted tag of fw_socket_send, before the terminal event.
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
+/// \since 0.2.0
+FW_API fw_result fw_socket_on_sent(struct fw_socket socket, fw_sent_fn callback, void *user_data);
+
 /// Initializes a set of callbacks: all are NULL.
 /// \param callbacks Written to; NULL does nothing.
 /// \param struct_size sizeof(fw_callbacks).
@@ -1391,6 +1486,87 @@ FW_API size_t fw_socket_buffered_amount(struct fw_socket socket);
 /// \param bytes Limit in bytes; default 64 MiB (67108864); 0 means 1.
 /// \returns OK; INVALID_HANDLE.
 FW_API fw_result fw_socket_set_max_buffered_amount(struct fw_socket socket, size_t bytes);
+
+/// Returns the name of an outcome, such as "FW_OUTCOME_SENT".
+/// \param outcome Any number.
+/// \returns A static string, never NULL; "UNKNOWN" for a number that is not in fw_outcome.
+/// \since 0.2.0
+FW_API const char *fw_outcome_name(fw_outcome outcome);
+
+/// Initializes a message with the defaults: binary, empty, lane 0, no options.
+/// \param message Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_message).
+/// \since 0.2.0
+FW_API void fw_message_init(struct fw_message *message, size_t struct_size);
+
+/// Sends a message with delivery options: lane, key, time to live, tag.
+///
+/// From the first call on, or from fw_socket_set_lanes, all messages of the socket wait in its lanes
+/// until they begin: until their first byte is prepared for the network. At most 16 KiB are prepared
+/// ahead, so a message of a lane with a lower priority number overtakes all but these. Only what has
+/// not begun can expire or be replaced. Messages of one lane keep the order of the calls.
+///
+/// WebSocket messages cannot be interleaved (RFC 6455 section 5.4): a large message that has begun
+/// holds up all lanes, except for control frames. Send large data in parts, or over another socket.
+///
+/// A replacement keeps the place of the message it replaces, so that a key that is replaced faster
+/// than the queue drains is still sent. If it is not longer, it is accepted even if the queue is
+/// full. What is dropped leaves fw_socket_buffered_amount at once. Compression and extensions run
+/// when a message begins.
+///
+/// Each accepted tag is reported once, in the event sent (fw_socket_on_sent), before the terminal
+/// event and never inside this call. With queue_sends of fw_reconnect, keys and times to live also
+/// work while connecting. After fw_socket_close the waiting messages are sent, by priority, before
+/// the close frame; those that the close timeout cuts off are lost.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
+/// \param message Initialized with fw_message_init, not NULL; not used after the call.
+/// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
+///   INVALID_ARGUMENT (NULL, struct_size, opcode, flags or lane, or data is NULL); NOT_SUPPORTED (a
+///   field is set that only a newer library knows); INVALID_UTF8; INVALID_STATE (not open);
+///   TOO_LARGE; WOULD_BLOCK (the send queue or the lane is full, 65536 messages wait, or the event
+///   queue has no room for the outcome); OUT_OF_MEMORY.
+/// \since 0.2.0
+FW_API fw_result fw_socket_send(struct fw_socket socket, const struct fw_message *message);
+
+/// Initializes a lane with the defaults.
+/// \param lane Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_lane).
+/// \since 0.2.0
+FW_API void fw_lane_init(struct fw_lane *lane, size_t struct_size);
+
+/// Sets the lanes of a socket, in which messages wait until they begin; see fw_socket_send.
+///
+/// Lanes of equal priority share the connection by weight, counted in bytes with frame headers; an
+/// idle lane earns no credit. Takes effect at any time: waiting messages stay in their lanes. The
+/// lanes remain when the socket is opened again.
+///
+/// Where lanes are used, the socket keeps little that is not sent in the kernel: TCP_NOTSENT_LOWAT
+/// is 16 KiB on Linux, Android, macOS and iOS, SO_SNDBUF elsewhere.
+/// \param socket The socket, in any state.
+/// \param lanes count structs initialized with fw_lane_init, all with the same struct_size, copied;
+///   may be NULL when count is 0.
+/// \param count Number of lanes, 0 to 8; 0 is the same as one lane with the defaults.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, or a number out of range);
+///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (a lane that
+///   would be removed has waiting messages).
+/// \since 0.2.0
+FW_API fw_result fw_socket_set_lanes(struct fw_socket socket, const struct fw_lane *lanes,
+                                     size_t count);
+
+/// Initializes the counts of a lane: all zero.
+/// \param stats Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_lane_stats).
+/// \since 0.2.0
+FW_API void fw_lane_stats_init(struct fw_lane_stats *stats, size_t struct_size);
+
+/// Returns the counts of a lane.
+/// \param socket The socket, in any state.
+/// \param lane The lane, from 0.
+/// \param out Initialized with fw_lane_stats_init; receives the numbers; not NULL.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, struct_size, or the socket has no such lane).
+/// \since 0.2.0
+FW_API fw_result fw_socket_lane_stats(struct fw_socket socket, uint32_t lane,
+                                      struct fw_lane_stats *out);
 
 /// Allocates a segment from the pool, with one reference.
 ///

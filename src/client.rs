@@ -34,8 +34,8 @@ pub use crate::engine::shared::message_run::Messages;
 pub(crate) use crate::engine::shared::message_run::TakeMessages;
 pub use crate::engine::shared::request::Request;
 pub use crate::engine::shared::socket::{
-    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
-    Socket,
+    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSent, OnSocket,
+    OnText, Socket,
 };
 pub use crate::engine::shared::state::{Dispatch, HttpVersion, State};
 #[cfg(feature = "capi")]
@@ -44,8 +44,9 @@ pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;
 pub use crate::session::extension::{Extension, Piece};
+pub use crate::session::lanes::{Lane, LaneStats, Outcome};
 pub use crate::session::reconnect::Reconnect;
 pub use crate::wire::deflate::DeflateConfig as Compression;
-pub use sending::SendFlags;
+pub use sending::{Content, SendFlags, SendOptions};
 #[cfg(feature = "capi")]
 pub(crate) use sending::{send_binary, send_text};

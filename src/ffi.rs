@@ -49,6 +49,8 @@ pub mod delivery;
 
 pub mod sending;
 
+pub mod lanes;
+
 pub mod buffers;
 
 pub mod settings;

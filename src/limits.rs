@@ -164,8 +164,8 @@ pub const HTTP2_STREAMS: usize = 128;
 /// The receive window of an HTTP/2 connection: the sum of its streams' windows, so that streams that are not
 /// read do not block others.
 pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAM_WINDOW * HTTP2_STREAMS as u32;
-/// The send buffer of an HTTP/2 stream: two write blocks.
-pub const HTTP2_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
+/// The send buffer of an HTTP/2 stream: a DATA frame of the usual size, and no more than lanes prepare ahead.
+pub const HTTP2_SEND_BUFFER: usize = LANE_AHEAD;
 /// The bytes read from an HTTP/2 connection per turn.
 pub const HTTP2_READ_PER_TURN: usize = 4 * READ_SIZE;
 /// The timeout of an HTTP/2 ping, which is sent after [`KEEPALIVE_IDLE`]: as long as the TCP keepalive

@@ -2,6 +2,7 @@
 
 use crate::buffer::{OutOfMemory, Segment};
 use crate::capabilities::{Capability, require};
+use crate::clock::Instant;
 use crate::engine::library;
 use crate::engine::shared::commands::MAX_WAITING_PINGS;
 use crate::engine::shared::random;
@@ -11,10 +12,12 @@ use crate::engine::shared::state::State;
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::{MAX_CONTROL_PAYLOAD, MAX_MESSAGE_SIZE_CEILING};
+use crate::session::lanes::{Lane, LaneStats, Waiting};
 use crate::session::{MessageType, Outbox};
 use crate::sync::lock;
 use crate::wire::utf8;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Larger payloads would keep other threads from their handles for longer than a lookup may take.
 const COPIED_WITH_TABLE_LOCKED: usize = 4 << 10;
@@ -26,6 +29,33 @@ pub struct SendFlags {
     /// already.
     pub uncompressed: bool,
 }
+
+/// The payload of a message.
+pub enum Content<'a> {
+    /// Is copied.
+    Bytes(&'a [u8]),
+    /// Is taken over, and masked in place if no other segment refers to the same block.
+    Segment(Segment),
+}
+
+/// How a message is queued, for [`Socket::send_message`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// Options of the message itself.
+    pub flags: SendFlags,
+    /// The lane, from 0; see [`Socket::set_lanes`].
+    pub lane: u32,
+    /// If not 0, takes the place of the waiting message with the same key in this lane, which is dropped. The place
+    /// stays the same, so that a key that is replaced often is not delayed.
+    pub key: u64,
+    /// Drops the message if it has not begun by then. The worker checks this about as exactly as its other timers.
+    pub time_to_live: Option<Duration>,
+    /// If not 0, [`on_sent`](Socket::on_sent) reports once what became of the message, before the terminal event.
+    pub tag: u64,
+}
+
+/// What a longer time to live is taken for, as no message waits for that long: a hundred years.
+const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl Socket {
     /// Queues a text message. The text is copied once, and masked in the same pass.
@@ -115,11 +145,83 @@ impl Socket {
     /// message may exceed it.
     pub fn set_max_buffered_amount(&self, bytes: usize) -> Result<(), CallError> {
         self.check_not_destroyed()?;
-        self.0.max_buffered.store(bytes.max(1), Ordering::Relaxed);
+        self.0.set_max_buffered(bytes.max(1));
         Ok(())
     }
 
+    /// Queues a message with options, in a lane of the socket.
+    ///
+    /// From the first call on, or from [`set_lanes`](Socket::set_lanes), all messages of the socket wait in its lanes
+    /// until they begin: until their first byte is prepared for the network. At most 16 KiB are prepared ahead, so a
+    /// message of a lane with a lower priority number overtakes all but these. A message that has begun is completed
+    /// first (RFC 6455 section 5.4), so send large data in parts.
+    ///
+    /// Returns [`InvalidArgument`](Code::InvalidArgument) for a lane that the socket does not have,
+    /// [`InvalidUtf8`](Code::InvalidUtf8) for a text that is not UTF-8, [`WouldBlock`](Code::WouldBlock) also if the
+    /// lane is at its limit, 65,536 messages wait, or the event queue has no room for the outcome of a message with a
+    /// tag; other results as for [`send_text`](Socket::send_text). A segment is consumed even on failure.
+    pub fn send_message(
+        &self,
+        message_type: MessageType,
+        content: Content<'_>,
+        options: SendOptions,
+    ) -> Result<(), CallError> {
+        let bytes = match &content {
+            Content::Bytes(bytes) => bytes,
+            Content::Segment(segment) => segment.as_slice(),
+        };
+        check_size(bytes.len())?;
+        if message_type == MessageType::Text && !utf8::valid(bytes) {
+            return Err(CallError::new(Code::InvalidUtf8, "the text is not UTF-8; nothing was queued"));
+        }
+        self.check_not_destroyed()?;
+        fault::point("client.send");
+        let payload = match content {
+            Content::Bytes(bytes) => Segment::copy_of(bytes).map_err(|_| CallError::out_of_memory())?,
+            Content::Segment(segment) => segment,
+        };
+        let queued = Instant::now();
+        let message = Waiting {
+            message_type,
+            fragment_size: self.0.fragment_size.load(Ordering::Relaxed),
+            uncompressed: options.flags.uncompressed,
+            payload,
+            key: options.key,
+            tag: options.tag,
+            expires: options.time_to_live.map(|time| queued + time.min(MAX_TIME_TO_LIVE)),
+            queued,
+        };
+        self.0.send_in_lane(options.lane as usize, message)
+    }
+
+    /// Sets the lanes of the socket, at most 8; none is the same as one with the defaults. Takes effect at any time.
+    ///
+    /// All other send functions use lane 0. Waiting messages stay in their lanes; a lane that has any cannot be removed
+    /// ([`InvalidState`](Code::InvalidState)). Lanes of equal priority share the connection by weight, counted in bytes
+    /// with frame headers; an idle lane earns no credit.
+    pub fn set_lanes(&self, lanes: &[Lane]) -> Result<(), CallError> {
+        self.check_not_destroyed()?;
+        self.0.set_lanes(lanes)
+    }
+
+    /// Returns the counts of a lane, over all connections of the socket.
+    ///
+    /// Returns [`InvalidArgument`](Code::InvalidArgument) for a lane that the socket does not have.
+    pub fn lane_stats(&self, lane: u32) -> Result<LaneStats, CallError> {
+        self.check_not_destroyed()?;
+        let to_worker = lock(&self.0.to_worker);
+        let stats = match &to_worker.outbox.lanes {
+            Some(lanes) => lanes.stats(lane as usize, Instant::now()),
+            None => (lane == 0).then(LaneStats::default),
+        };
+        stats.ok_or_else(|| CallError::argument(format!("lane {lane} does not exist")))
+    }
+
     fn send(&self, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
+        if self.0.uses_lanes() {
+            let options = SendOptions { flags, ..SendOptions::default() };
+            return self.send_message(message_type, Content::Bytes(payload), options);
+        }
         check_size(payload.len())?;
         fault::point("client.send");
         self.check_not_destroyed()?;
@@ -127,6 +229,9 @@ impl Socket {
     }
 
     fn send_segment(&self, message_type: MessageType, segment: Segment) -> Result<(), CallError> {
+        if self.0.uses_lanes() {
+            return self.send_message(message_type, Content::Segment(segment), SendOptions::default());
+        }
         let len = segment.len();
         check_size(len)?;
         let push = |outbox: &mut Outbox, fragment_size| {

@@ -14,8 +14,8 @@ use crate::engine::shared::event::{EventKind, EventType};
 use crate::engine::shared::message_run::Messages;
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{
-    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
-    Socket,
+    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSent, OnSocket,
+    OnText, Socket,
 };
 use crate::engine::shared::state::{Dispatch, State};
 use crate::engine::shared::{random, ready_list, sockets};
@@ -256,6 +256,12 @@ impl Socket {
     /// or the connection was lost.
     pub fn on_error(&self, f: Option<Arc<OnError>>) -> Result<(), CallError> {
         self.register(|callbacks| callbacks.error = f)
+    }
+
+    /// Sets the callback for the outcome of messages with a tag: it runs once for each tag that
+    /// [`send_message`](Socket::send_message) has accepted, before the terminal event.
+    pub fn on_sent(&self, f: Option<Arc<OnSent>>) -> Result<(), CallError> {
+        self.register(|callbacks| callbacks.sent = f)
     }
 
     /// Replaces all callbacks atomically: no event is delivered to a mix of old and new ones. Callbacks for

@@ -26,6 +26,7 @@
 //! | `restart` | redirects and reconnects |
 //! | `network_change` | changes of the network, suspend and resume |
 //! | `session_io` | bytes between transport and session, events to the game |
+//! | `lanes` | the lanes of the socket |
 //! | `ending` | how a connection ends |
 //! | `turn` | turns, and commands of the worker |
 //!
@@ -36,6 +37,7 @@ pub mod context;
 mod counter_base;
 mod ending;
 mod fallback;
+pub mod lanes;
 mod network_change;
 mod proxy;
 mod restart;

@@ -48,6 +48,8 @@ pub struct fw_callbacks {
     /// Runs on any thread, as soon as the last user of the set has noticed: in worker mode with the
     /// next event. Not called if fw_socket_set_callbacks fails. NULL by default.
     pub released: fw_finalizer_fn,
+    /// See fw_socket_on_sent.
+    pub sent: fw_sent_fn,
 }
 
 /// Calls [`fw_callbacks::released`] when it is dropped.
@@ -83,6 +85,7 @@ const DEFAULTS: fw_callbacks = fw_callbacks {
     closed: None,
     error: None,
     released: None,
+    sent: None,
 };
 
 sized!(
@@ -100,6 +103,7 @@ sized!(
         closed,
         error,
         released,
+        sent,
     },
     DEFAULTS
 );
@@ -158,6 +162,7 @@ pub unsafe extern "C" fn fw_socket_set_callbacks(
             reconnecting: closures::reconnecting(callbacks.reconnecting, user_data),
             closed: closures::closed(callbacks.closed, user_data),
             error: closures::error(callbacks.error, user_data),
+            sent: closures::sent(callbacks.sent, user_data),
             owner: callbacks.released.is_some().then(|| owner.clone() as Arc<_>),
         });
         owner.is_set.store(done.is_ok(), Ordering::Relaxed);

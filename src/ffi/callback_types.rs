@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::buffers::fw_segment;
 use super::error::fw_error;
+use super::lanes::fw_outcome;
 use super::message::fw_frame;
 use super::request::fw_request;
 use super::socket::fw_socket;
@@ -112,6 +113,15 @@ pub type fw_closed_fn = Option<
         user_data: *mut c_void,
     ),
 >;
+
+/// Called once for each message with a tag, when it was sent or dropped.
+///
+/// \param socket The socket this event belongs to.
+/// \param tag The tag of the message.
+/// \param outcome What became of the message.
+/// \param user_data The user_data set with the callback.
+pub type fw_sent_fn =
+    Option<unsafe extern "C" fn(socket: fw_socket, tag: u64, outcome: fw_outcome, user_data: *mut c_void)>;
 
 /// Called when the connection failed or could not be established. Terminal event.
 ///

@@ -213,3 +213,21 @@ pub unsafe extern "C" fn fw_socket_on_error(
 ) -> fw_result {
     guard(|| socket.get()?.on_error(closures::error(callback, user_data)))
 }
+
+/// Sets the callback for the sent event: a message with a tag was sent or dropped.
+///
+/// Runs once for each accepted tag of fw_socket_send, before the terminal event.
+///
+/// \param socket The socket, in any state.
+/// \param callback The function; NULL removes it.
+/// \param user_data Passed to the callback; for its lifetime see fw_socket_on_open.
+/// \returns OK; INVALID_HANDLE.
+/// \since 0.2.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_on_sent(
+    socket: fw_socket,
+    callback: fw_sent_fn,
+    user_data: *mut c_void,
+) -> fw_result {
+    guard(|| socket.get()?.on_sent(closures::sent(callback, user_data)))
+}

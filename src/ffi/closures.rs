@@ -15,8 +15,8 @@ use super::message::fw_frame;
 use super::request::fw_request;
 use super::text::{address, terminated};
 use crate::client::{
-    Frame, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSocket, OnText,
-    Request, Segment, Socket,
+    Frame, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSent, OnSocket,
+    OnText, Outcome, Request, Segment, Socket,
 };
 use crate::error::Error;
 
@@ -115,6 +115,14 @@ pub(super) fn error(callback: fw_error_fn, user_data: *mut c_void) -> Option<Arc
     Some(Arc::new(move |socket: &Socket, error: &Error| {
         // SAFETY: as required above.
         with_error(error, |error| unsafe { callback(socket.into(), error, user_data.get()) });
+    }))
+}
+
+pub(super) fn sent(callback: fw_sent_fn, user_data: *mut c_void) -> Option<Arc<OnSent>> {
+    let (callback, user_data) = (callback?, UserData::new(user_data));
+    Some(Arc::new(move |socket: &Socket, tag: u64, outcome: Outcome| {
+        // SAFETY: as required above.
+        unsafe { callback(socket.into(), tag, outcome.into(), user_data.get()) }
     }))
 }
 

@@ -78,6 +78,7 @@ mod tests {
         check::<fw_result>("FW_RESULT_", fw_result_name);
         check::<fw_state>("FW_STATE_", fw_state_name);
         check::<fw_phase>("FW_PHASE_", fw_phase_name);
+        check::<fw_outcome>("FW_OUTCOME_", fw_outcome_name);
         check::<fw_error_kind>("FW_ERROR_KIND_", fw_error_kind_name);
         check::<fw_event_type>("FW_EVENT_", fw_event_type_name);
     }

@@ -162,6 +162,10 @@ fn convert(socket: &Socket, kind: EventKind) -> Result<fw_event, CallError> {
             event.r#type = fw_event_type::FW_EVENT_ERROR;
             set_error(&mut event, &error);
         }
+        EventKind::Sent { tag, outcome } => {
+            event.r#type = fw_event_type::FW_EVENT_SENT;
+            (event.tag, event.outcome) = (tag, outcome.into());
+        }
     }
     Ok(event)
 }

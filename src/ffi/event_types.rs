@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use super::buffers::fw_segment;
 use super::diagnostics::name_of;
 use super::error::fw_error;
+use super::lanes::fw_outcome;
 use super::message::fw_opcode;
 use super::names::named;
 use super::request::fw_request;
@@ -42,6 +43,8 @@ pub enum fw_event_type {
     /// The connection failed or could not be established: error, and the error message as payload,
     /// NUL-terminated. Terminal event.
     FW_EVENT_ERROR = 9,
+    /// A message with a tag was sent or dropped: tag, outcome. See fw_socket_send.
+    FW_EVENT_SENT = 10,
 }
 
 named!(fw_event_type {
@@ -55,6 +58,7 @@ named!(fw_event_type {
     FW_EVENT_RECONNECTING,
     FW_EVENT_CLOSED,
     FW_EVENT_ERROR,
+    FW_EVENT_SENT,
 });
 
 /// Returns the name of an event type, such as "FW_EVENT_OPEN".
@@ -98,8 +102,14 @@ pub struct fw_event {
     pub attempt: u32,
     /// For FW_EVENT_RECONNECTING: milliseconds until the retry.
     pub delay_ms: u32,
+    /// For FW_EVENT_SENT: the tag of the message.
+    pub tag: u64,
+    /// For FW_EVENT_SENT: what became of the message.
+    pub outcome: fw_outcome,
     /// Reserved for later versions; 0.
-    pub reserved: [u64; 4],
+    pub reserved_32: u32,
+    /// Reserved for later versions; 0.
+    pub reserved: [u64; 2],
 }
 
 impl fw_event {
@@ -117,6 +127,9 @@ impl fw_event {
         request: fw_request { id: 0 },
         attempt: 0,
         delay_ms: 0,
-        reserved: [0; 4],
+        tag: 0,
+        outcome: fw_outcome::FW_OUTCOME_NONE,
+        reserved_32: 0,
+        reserved: [0; 2],
     };
 }

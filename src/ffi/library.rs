@@ -15,6 +15,7 @@ use super::event;
 use super::event_types::fw_event;
 use super::extension::{fw_extension, fw_extension_frame};
 use super::guard::{guard, guard_or};
+use super::lanes::{fw_lane, fw_lane_stats, fw_message};
 use super::message::fw_frame;
 use super::reconnect::fw_reconnect;
 use super::result::fw_result;
@@ -75,6 +76,12 @@ pub enum fw_struct {
     FW_STRUCT_CALLBACKS = 11,
     /// fw_extension_frame
     FW_STRUCT_EXTENSION_FRAME = 12,
+    /// fw_message
+    FW_STRUCT_MESSAGE = 13,
+    /// fw_lane
+    FW_STRUCT_LANE = 14,
+    /// fw_lane_stats
+    FW_STRUCT_LANE_STATS = 15,
 }
 
 // SAFETY: `repr(u32)`.
@@ -103,6 +110,9 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             10 => size_of::<fw_reconnect>(),
             11 => size_of::<fw_callbacks>(),
             12 => size_of::<fw_extension_frame>(),
+            13 => size_of::<fw_message>(),
+            14 => size_of::<fw_lane>(),
+            15 => size_of::<fw_lane_stats>(),
             _ => return Err(CallError::argument("not a value of fw_struct")),
         })
     })

@@ -219,7 +219,7 @@ fn valid<T>(socket: fw_socket, argument: Result<T, CallError>) -> Result<T, Call
     argument.map_err(|error| socket.get().err().unwrap_or(error))
 }
 
-fn send_flags(flags: u32) -> Result<SendFlags, CallError> {
+pub(super) fn send_flags(flags: u32) -> Result<SendFlags, CallError> {
     const UNCOMPRESSED: u32 = fw_send_flags::FW_SEND_UNCOMPRESSED as u32;
     if flags & !UNCOMPRESSED != 0 {
         return Err(CallError::argument("flags contains unknown bits"));

@@ -31,6 +31,18 @@ pub fn without_delay(stream: &TcpStream) {
     tolerate("TCP_NODELAY", stream.set_nodelay(true));
 }
 
+/// Lets the kernel accept only as much as keeps less than [`LANE_AHEAD`](limits::LANE_AHEAD) bytes unsent
+/// (`TCP_NOTSENT_LOWAT`). Linux limits what `send` accepts; Apple's systems only when they report the socket as
+/// writable. Other systems have no such option: they keep up to the size of their send buffer.
+pub fn limit_unsent(stream: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    tolerate("TCP_NOTSENT_LOWAT", SockRef::from(stream).set_tcp_notsent_lowat(limits::LANE_AHEAD as u32));
+    #[cfg(target_vendor = "apple")]
+    tolerate("TCP_NOTSENT_LOWAT", apple::set_notsent_lowat(stream, limits::LANE_AHEAD));
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    tolerate("SO_SNDBUF", SockRef::from(stream).set_send_buffer_size(limits::LANE_AHEAD));
+}
+
 /// Writes once from several buffers, without raising SIGPIPE. `writev`, which the standard library uses,
 /// raises it, and the host of a C library may not ignore that signal.
 pub fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -87,6 +99,30 @@ fn keepalive() -> TcpKeepalive {
     let keepalive =
         keepalive.with_interval(limits::KEEPALIVE_INTERVAL).with_retries(limits::KEEPALIVE_PROBES);
     keepalive
+}
+
+#[cfg(target_vendor = "apple")]
+#[allow(unsafe_code)]
+mod apple {
+    use std::io;
+    use std::os::fd::AsRawFd;
+
+    use mio::net::TcpStream;
+
+    pub fn set_notsent_lowat(stream: &TcpStream, bytes: usize) -> io::Result<()> {
+        let bytes = bytes as libc::c_int;
+        // SAFETY: the value is an int, and its size is that of one.
+        let result = unsafe {
+            libc::setsockopt(
+                stream.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_NOTSENT_LOWAT,
+                (&raw const bytes).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
 }
 
 fn tolerate(option: &str, result: io::Result<()>) {

@@ -31,11 +31,19 @@ pub struct Stream {
     phase: Phase,
     /// A FIN or reset may be pending for which no further event will come.
     may_have_ended: bool,
+    limits_unsent: bool,
 }
 
 impl Stream {
     pub fn plain(tcp: TcpStream) -> Self {
-        Self { tcp, tls: None, outer: None, phase: Phase::Upgrade, may_have_ended: true }
+        Self {
+            tcp,
+            tls: None,
+            outer: None,
+            phase: Phase::Upgrade,
+            may_have_ended: true,
+            limits_unsent: false,
+        }
     }
 
     /// Declares that the event for the connection announced no data.
@@ -129,6 +137,14 @@ impl Stream {
     pub fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
             || self.outer.as_ref().is_some_and(|outer| outer.borrow().wants_write())
+    }
+
+    /// Keeps little in the kernel that is not sent yet, so that messages wait where they can be overtaken.
+    pub fn limit_unsent(&mut self) {
+        if !self.limits_unsent {
+            self.limits_unsent = true;
+            options::limit_unsent(&self.tcp);
+        }
     }
 
     /// Queues close_notify (RFC 8446 section 6.1). Flush, then call [`shutdown_write`](Self::shutdown_write).

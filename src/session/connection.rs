@@ -14,19 +14,21 @@ mod timeouts;
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::offer::{Extended, Offer};
 use super::extension::{Extension, Piece};
 use super::handshake::{Handshake, HandshakeStep};
 use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
 use super::keepalive::{Keepalive, PingSettings};
+use super::lanes::Begun;
 use super::outbox::{MessageEncoding, Outbox};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT};
+use crate::limits::{LANE_AHEAD, MAX_CONTROL_PAYLOAD, RESPONSE_BODY_TIMEOUT};
 use crate::wire::close::{encode_close, parse_close};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::response::ResponseHead;
@@ -283,12 +285,23 @@ impl Session {
 
     // ------------------------------------------------------------------ sending
 
-    /// Takes the entries that callers have queued; starts a write turn.
-    pub fn take_from(&mut self, outbox: &mut Outbox, now: Instant) {
+    /// Takes the entries that callers have queued; starts a write turn. Of lanes it takes what begins now. Returns the
+    /// payload bytes of messages that have expired.
+    pub fn take_from(&mut self, outbox: &mut Outbox, now: Instant) -> usize {
+        self.take_up_to(LANE_AHEAD, outbox, now)
+    }
+
+    /// Takes entries; of lanes until this many bytes are pending.
+    fn take_up_to(&mut self, ahead: usize, outbox: &mut Outbox, now: Instant) -> usize {
+        let mut dropped = 0;
         self.rest.turn = Some(now);
         match self.rest.state {
             State::Open | State::Closing => {
                 outbox.take(self.rest.sending.entries());
+                if outbox.lanes.is_some() {
+                    let room = ahead.saturating_sub(self.rest.sending.pending());
+                    dropped = outbox.take_from_lanes(self.rest.sending.lane_entries(), room, now);
+                }
                 if outbox.is_closed() && matches!(self.rest.state, State::Open) {
                     self.rest.state = State::Closing;
                     self.rest.deadline = Some(now + self.rest.close_timeout);
@@ -301,6 +314,17 @@ impl Session {
             }
             State::Handshake(_) | State::Done => {}
         }
+        dropped
+    }
+
+    /// Moves the messages of lanes that were written, or dropped, with whether they were written.
+    pub fn take_ended(&mut self, into: &mut Vec<(Begun, bool)>) {
+        self.rest.sending.take_ended(into);
+    }
+
+    /// Counts the messages of lanes that are not written as dropped: the connection has ended.
+    pub fn lose_messages(&mut self) {
+        self.rest.sending.lose_messages();
     }
 
     /// Holds the close frame for a violation until [`release_close`](Self::release_close). Returns false if
@@ -368,7 +392,7 @@ impl Session {
 
     /// Ends the session without further events: sends queued data, then a close frame.
     pub fn drain_and_close(&mut self, outbox: &mut Outbox, now: Instant) {
-        self.take_from(outbox, now);
+        self.take_up_to(usize::MAX, outbox, now);
         outbox.close();
         // The close frame of a violation that the game has not processed.
         self.rest.sending.release_close();
@@ -436,7 +460,7 @@ impl Session {
 
     /// Returns the frames that the outbox does not count: control frames, and those of transformed messages.
     pub fn extra_frames_sent(&self) -> u64 {
-        self.rest.sending.control_frames + self.rest.sending.changed_frames
+        self.rest.sending.extra_frames
     }
 
     /// Returns the payload bytes of sent compressed messages, before and after compression.

@@ -10,7 +10,9 @@
 //! A ping counts as outstanding from the time at which it was due, even if it is not written yet: a stalled
 //! write is a lost connection as well.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// The caller's ping settings; they can change at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -115,6 +115,8 @@ pub struct Lanes {
     /// No message expires before.
     expiry: Option<Instant>,
     outcomes: Vec<(u64, Outcome)>,
+    /// Follows all waiting messages.
+    pub close_frame: Option<Segment>,
 }
 
 #[derive(Default)]
@@ -139,6 +141,7 @@ impl Lanes {
             messages: 0,
             expiry: None,
             outcomes: Vec::new(),
+            close_frame: None,
         };
         new.set(lanes)?;
         Ok(new)
@@ -339,7 +342,7 @@ impl Lanes {
             (queue.messages, queue.bytes) = (VecDeque::new(), 0);
         }
         self.keys = HashMap::new();
-        (self.messages, self.expiry) = (0, None);
+        (self.messages, self.expiry, self.close_frame) = (0, None, None);
     }
 
     pub fn is_empty(&self) -> bool {

@@ -7,12 +7,14 @@
 //!
 //! Small messages are framed, masked and collected in one block, so that a burst is sent with one write. A
 //! message that is too large for it gets its own block. A segment is queued as it is, and the worker frames
-//! and masks it in place.
+//! and masks it in place. Where the caller uses [`lanes`](super::lanes), messages wait there as they are.
 
 use std::collections::VecDeque;
 
+use super::lanes::{Begun, Lanes, Waiting};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment, Writer};
+use crate::clock::Instant;
 use crate::limits::WRITE_BLOCK_SIZE;
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, header_len, write_header};
 use crate::wire::{close, mask};
@@ -27,6 +29,8 @@ pub struct Outbox {
     /// A close frame was queued; nothing may follow it (RFC 6455 section 5.5.1).
     closed: bool,
     encoding: MessageEncoding,
+    /// None until the caller uses them.
+    pub lanes: Option<Box<Lanes>>,
     pub messages: u64,
     pub frames: u64,
 }
@@ -49,6 +53,8 @@ pub enum Entry {
         /// The next, unfinished fragment: a writer, and the bytes in its unfilled part.
         made: Option<(Writer, usize)>,
     },
+    /// The message of a lane ends here.
+    End(Begun),
     /// The close frame, framed and masked.
     Close { frame: Segment },
 }
@@ -79,7 +85,7 @@ impl Entry {
             Entry::Bare { payload, .. } => payload.len(),
             Entry::Plain { payload, .. } => payload.len(),
             Entry::Changed { len, .. } => *len,
-            Entry::Close { .. } => 0,
+            Entry::End(_) | Entry::Close { .. } => 0,
         }
     }
 }
@@ -174,7 +180,11 @@ impl Outbox {
         let mut writer = buffer::take(2 * MAX_HEADER + len)?;
         write_frame(&mut writer, Opcode::Close, true, &payload[..len], keys.next_key());
         self.end_tail();
-        self.entries.push_back(Entry::Close { frame: writer.into_segment(0) });
+        let frame = writer.into_segment(0);
+        match &mut self.lanes {
+            Some(lanes) => lanes.close_frame = Some(frame),
+            None => self.entries.push_back(Entry::Close { frame }),
+        }
         self.closed = true;
         self.frames += 1;
         Ok(())
@@ -192,6 +202,31 @@ impl Outbox {
         }
     }
 
+    /// Moves messages that begin now to the queue of the worker, until they have `room` bytes. Returns the payload
+    /// bytes of those that have expired.
+    pub fn take_from_lanes(&mut self, into: &mut VecDeque<Entry>, mut room: usize, now: Instant) -> usize {
+        let Some(lanes) = &mut self.lanes else { return 0 };
+        let mut dropped = lanes.sweep(now);
+        while room > 0
+            && let Some((lane, message)) = lanes.next(now, &mut dropped)
+        {
+            room = room.saturating_sub(message.payload.len().max(1));
+            let end = Entry::End(Begun { lane, tag: message.tag });
+            self.messages += 1;
+            let entry = message.begin(&self.encoding);
+            if let Entry::Bare { payload, fragment_size, .. } = &entry {
+                self.frames += payload.len().div_ceil(*fragment_size).max(1) as u64;
+            }
+            into.extend([entry, end]);
+        }
+        if lanes.is_empty()
+            && let Some(frame) = lanes.close_frame.take()
+        {
+            into.push_back(Entry::Close { frame });
+        }
+        dropped
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.tail.is_none()
     }
@@ -202,7 +237,11 @@ impl Outbox {
 
     /// Clears the queue for a new connection of the socket.
     pub fn reset(&mut self, encoding: MessageEncoding) {
-        *self = Outbox { messages: self.messages, frames: self.frames, encoding, ..Outbox::default() };
+        let mut lanes = self.lanes.take();
+        if let Some(lanes) = &mut lanes {
+            lanes.clear();
+        }
+        *self = Outbox { messages: self.messages, frames: self.frames, encoding, lanes, ..Outbox::default() };
     }
 
     /// Clears the queue and accepts messages before the connection is open. They are framed after
@@ -221,6 +260,9 @@ impl Outbox {
         self.entries = VecDeque::new();
         self.tail = None;
         self.closed = true;
+        if let Some(lanes) = &mut self.lanes {
+            lanes.clear();
+        }
     }
 
     fn compresses(&self, len: usize) -> bool {
@@ -262,6 +304,23 @@ impl Outbox {
             let frames = tail.writer.segment(tail.start, end);
             self.entries.push_back(Entry::Framed { frames, payload: tail.payload });
             (tail.start, tail.payload) = (end, 0);
+        }
+    }
+}
+
+impl Waiting {
+    /// Returns the entry of the message, for a connection with this encoding.
+    fn begin(self, encoding: &MessageEncoding) -> Entry {
+        let Waiting { message_type, fragment_size, payload, .. } = self;
+        let is_long = encoding.compress_from.is_some_and(|from| payload.len() >= from as usize);
+        let compress = is_long && !self.uncompressed;
+        if compress || encoding.extended {
+            return Entry::Plain { message_type, fragment_size, compress, payload };
+        }
+        match payload.into_exclusive() {
+            Ok(payload) => Entry::Bare { message_type, fragment_size, is_first: true, payload },
+            // Copied while it is framed.
+            Err(payload) => Entry::Plain { message_type, fragment_size, compress, payload },
         }
     }
 }

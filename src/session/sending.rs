@@ -13,6 +13,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::extension::Chain;
+use super::lanes::Begun;
 use super::outbox::{Entry, Stage, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
@@ -55,12 +56,41 @@ pub struct Sending {
     deflater: Option<Box<Deflater>>,
     /// The caller's extensions, if any were negotiated.
     chain: Option<Arc<Chain>>,
-    /// The number of prepared control frames.
-    pub control_frames: u64,
-    /// The number of frames of transformed messages, which the outbox cannot count.
-    pub changed_frames: u64,
+    /// None until the caller uses lanes.
+    progress: Option<Box<Progress>>,
+    /// The number of prepared control frames, and of frames of transformed messages: the outbox cannot count them.
+    pub extra_frames: u64,
     pub payload_before_compression: u64,
     pub payload_after_compression: u64,
+}
+
+/// The messages of lanes that are prepared, until they are written.
+#[derive(Default)]
+struct Progress {
+    /// With the number of bytes that will have been written at their ends.
+    prepared: VecDeque<(u64, Begun)>,
+    written: u64,
+    /// Written, or dropped, with whether they were written.
+    ended: Vec<(Begun, bool)>,
+}
+
+impl Progress {
+    fn wrote(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+        while let Some(&(end, begun)) = self.prepared.front()
+            && end <= self.written
+        {
+            self.ended.push((begun, true));
+            self.prepared.pop_front();
+        }
+    }
+
+    /// Drops what ends after `kept` bytes that are still to be written.
+    fn discard(&mut self, kept: usize) {
+        let end = self.written + kept as u64;
+        let first = self.prepared.partition_point(|(at, _)| *at <= end);
+        self.ended.extend(self.prepared.drain(first..).map(|(_, begun)| (begun, false)));
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +144,12 @@ pub struct Wrote {
 impl Sending {
     /// Returns the queue that [`Outbox::take`](super::Outbox::take) fills.
     pub fn entries(&mut self) -> &mut VecDeque<Entry> {
+        &mut self.entries
+    }
+
+    /// The same queue, for messages of lanes.
+    pub fn lane_entries(&mut self) -> &mut VecDeque<Entry> {
+        self.progress.get_or_insert_default();
         &mut self.entries
     }
 
@@ -202,7 +238,7 @@ impl Sending {
     /// Drops all data that has not been partly written; returns its payload bytes.
     pub fn discard(&mut self) -> usize {
         let mut dropped: usize = self.entries.iter().map(Entry::payload_len).sum();
-        self.entries.clear();
+        self.clear_entries();
         self.control.clear();
         self.ending = Ending::No;
         let keep = usize::from(self.written > 0);
@@ -212,7 +248,22 @@ impl Sending {
                 self.ready -= piece.len();
             }
         }
+        if let Some(progress) = &mut self.progress {
+            progress.discard(self.ready);
+        }
         dropped
+    }
+
+    /// The bytes that have begun and are not written.
+    pub fn pending(&self) -> usize {
+        self.ready + self.entries.iter().map(Entry::payload_len).sum::<usize>()
+    }
+
+    /// Moves the messages of lanes that were written, or dropped, with whether they were written.
+    pub fn take_ended(&mut self, into: &mut Vec<(Begun, bool)>) {
+        if let Some(progress) = &mut self.progress {
+            into.append(&mut progress.ended);
+        }
     }
 
     /// Returns the callers' payload bytes that are not completely written.
@@ -223,9 +274,9 @@ impl Sending {
 
     /// Drops everything, including partly written data: the connection is lost.
     pub fn abandon(&mut self) {
-        self.discard();
         self.pieces.clear();
         (self.ready, self.written) = (0, 0);
+        self.discard();
         self.shrink();
     }
 
@@ -263,13 +314,14 @@ impl Sending {
                     self.prepare_changed(changed, &mut budget, keys)?;
                 }
                 changed @ Entry::Changed { .. } => self.prepare_changed(changed, &mut budget, keys)?,
+                Entry::End(begun) => self.message_prepared(begun),
                 Entry::Close { frame } => {
                     let mut piece = Piece::of(frame, 0);
                     piece.is_close = true;
                     self.push_piece(piece);
                     self.closed = true;
                     // RFC 6455 section 5.5.1: nothing may follow it.
-                    self.entries.clear();
+                    self.clear_entries();
                     self.control.clear();
                 }
             }
@@ -305,6 +357,9 @@ impl Sending {
     pub fn wrote(&mut self, mut bytes: usize) -> Wrote {
         let mut moved = Wrote::default();
         self.ready -= bytes;
+        if let Some(progress) = &mut self.progress {
+            progress.wrote(bytes);
+        }
         while bytes > 0
             && let Some(piece) = self.pieces.front()
         {
@@ -423,7 +478,7 @@ impl Sending {
         let key = keys.next_key();
         mask::mask_in_place(&mut writer.spare()[..count], key, 0);
         writer.fill(count);
-        self.changed_frames += 1;
+        self.extra_frames += 1;
         let marks = stage.rsv | if stage.compress { RSV1 } else { 0 };
         let header = FrameHeader {
             fin,
@@ -452,7 +507,7 @@ impl Sending {
         for control in self.control.drain(..count) {
             write_frame(&mut writer, control.opcode, true, control.payload(), keys.next_key());
             is_close |= control.opcode == Opcode::Close;
-            self.control_frames += 1;
+            self.extra_frames += 1;
         }
         let mut piece = Piece::of(writer.into_segment(0), 0);
         piece.is_close = is_close;
@@ -467,6 +522,36 @@ impl Sending {
     fn push_piece(&mut self, piece: Piece) {
         self.ready += piece.len();
         self.pieces.push_back(piece);
+    }
+
+    /// The message of a lane is prepared.
+    fn message_prepared(&mut self, begun: Begun) {
+        let progress = self.progress.get_or_insert_default();
+        progress.prepared.push_back((progress.written + self.ready as u64, begun));
+        progress.wrote(0);
+    }
+
+    /// Counts the messages of lanes that are not written as dropped.
+    pub fn lose_messages(&mut self) {
+        let Some(progress) = &mut self.progress else { return };
+        let prepared = progress.prepared.drain(..).map(|(_, begun)| begun);
+        progress.ended.extend(prepared.map(|begun| (begun, false)));
+        self.entries.retain(|entry| match entry {
+            Entry::End(begun) => {
+                progress.ended.push((*begun, false));
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// Drops the entries.
+    fn clear_entries(&mut self) {
+        for entry in self.entries.drain(..) {
+            if let Entry::End(begun) = entry {
+                self.progress.get_or_insert_default().ended.push((begun, false));
+            }
+        }
     }
 
     fn push_control(&mut self, opcode: Opcode, payload: &[u8]) {

@@ -6,6 +6,7 @@
 mod closing;
 mod compressed;
 mod handshake;
+mod lanes;
 mod memory;
 mod peer;
 mod receiving;

@@ -54,7 +54,7 @@ FIELD(fw_error, retriable, 16);
 FIELD(fw_error, message, 24);
 FIELD(fw_error, reserved, 32);
 
-SIZE(fw_callbacks, 104);
+SIZE(fw_callbacks, 112);
 FIELD(fw_callbacks, struct_size, 0);
 FIELD(fw_callbacks, open, 8);
 FIELD(fw_callbacks, text, 16);
@@ -68,6 +68,39 @@ FIELD(fw_callbacks, reconnecting, 72);
 FIELD(fw_callbacks, closed, 80);
 FIELD(fw_callbacks, error, 88);
 FIELD(fw_callbacks, released, 96);
+FIELD(fw_callbacks, sent, 104);
+
+SIZE(fw_message, 88);
+FIELD(fw_message, struct_size, 0);
+FIELD(fw_message, opcode, 4);
+FIELD(fw_message, flags, 8);
+FIELD(fw_message, lane, 12);
+FIELD(fw_message, ttl_ms, 16);
+FIELD(fw_message, key, 24);
+FIELD(fw_message, tag, 32);
+FIELD(fw_message, data, 40);
+FIELD(fw_message, len, 48);
+FIELD(fw_message, segment, 56);
+
+SIZE(fw_lane, 24);
+FIELD(fw_lane, struct_size, 0);
+FIELD(fw_lane, priority, 4);
+FIELD(fw_lane, weight, 8);
+FIELD(fw_lane, max_bytes, 16);
+
+SIZE(fw_lane_stats, 88);
+FIELD(fw_lane_stats, struct_size, 0);
+FIELD(fw_lane_stats, reserved, 4);
+FIELD(fw_lane_stats, waiting_messages, 8);
+FIELD(fw_lane_stats, waiting_bytes, 16);
+FIELD(fw_lane_stats, oldest_us, 24);
+FIELD(fw_lane_stats, queue_time_max_us, 32);
+FIELD(fw_lane_stats, queue_time_total_us, 40);
+FIELD(fw_lane_stats, begun, 48);
+FIELD(fw_lane_stats, sent, 56);
+FIELD(fw_lane_stats, expired, 64);
+FIELD(fw_lane_stats, replaced, 72);
+FIELD(fw_lane_stats, lost, 80);
 
 SIZE(fw_event, 168);
 FIELD(fw_event, type, 0);
@@ -82,7 +115,10 @@ FIELD(fw_event, error, 72);
 FIELD(fw_event, request, 120);
 FIELD(fw_event, attempt, 128);
 FIELD(fw_event, delay_ms, 132);
-FIELD(fw_event, reserved, 136);
+FIELD(fw_event, tag, 136);
+FIELD(fw_event, outcome, 144);
+FIELD(fw_event, reserved_32, 148);
+FIELD(fw_event, reserved, 152);
 
 SIZE(fw_pool_stats, 56);
 FIELD(fw_pool_stats, struct_size, 0);

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use framewire::{Error, EventKind, Socket};
+use framewire::{Error, EventKind, Outcome, Socket};
 
 /// A wait that takes longer fails the test.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,6 +27,7 @@ pub enum Seen {
     Reconnecting(Error, u32, u32),
     Closed(u16, String),
     Error(Error),
+    Sent(u64, Outcome),
 }
 
 impl Seen {
@@ -55,6 +56,7 @@ impl From<EventKind> for Seen {
             }
             EventKind::Closed { code, reason } => Seen::Closed(code, reason.into()),
             EventKind::Error(error) => Seen::Error(*error),
+            EventKind::Sent { tag, outcome } => Seen::Sent(tag, outcome),
             _ => panic!("an event of an unknown kind"),
         }
     }

@@ -16,6 +16,7 @@ use crate::engine::shared::tls::TlsHandle;
 use crate::limits::EVENT_OVERHEAD;
 use crate::net::resolve::Resolver;
 use crate::session::inbound::Scratch;
+use crate::session::lanes::{Begun, Outcome};
 use crate::session::{MessageType, Payload};
 
 /// What the connections of a worker share.
@@ -36,6 +37,10 @@ pub struct Context {
     pub pool: Pool,
     pub routes: Routes,
     pub timers: Timers,
+    /// Of the socket whose turn it is: messages of lanes that were written or dropped, and what became of those with
+    /// tags.
+    pub ended: Vec<(Begun, bool)>,
+    pub outcomes: Vec<(u64, Outcome)>,
     /// Connections that have more to do, to run after the others.
     pub run_again: Vec<Key>,
 }
@@ -83,6 +88,8 @@ impl Context {
             pool: Pool::default(),
             routes: Routes::default(),
             timers: Timers::default(),
+            ended: Vec::new(),
+            outcomes: Vec::new(),
             run_again: Vec::new(),
         }
     }
@@ -122,6 +129,11 @@ impl Context {
 
     pub fn collect(&mut self, event: QueuedEvent) {
         self.batch_charge += event.charge();
+        self.batch.push(event);
+    }
+
+    /// Collects an event for which the queue is charged already.
+    pub fn collect_reserved(&mut self, event: QueuedEvent) {
         self.batch.push(event);
     }
 

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::lanes;
 use super::state::{Connection, ResolveTarget, Stage};
 use super::terminal::{DelayedEnd, Terminal, failed, log_lost_in_shutdown};
 use super::transport::Transport;
@@ -114,8 +115,11 @@ impl Connection {
                 session.release_close(&mut to_worker.outbox, context.now);
                 self.base.count_sent(&socket, &to_worker.outbox, session);
             }
+            self.lose_messages(&mut to_worker.outbox, context);
             socket.connection_ended(&mut to_worker);
+            lanes::take_outcomes(&mut to_worker.outbox, context);
         }
+        lanes::deliver_outcomes(&socket, context);
         let event = match terminal {
             Terminal::Closed { code, reason } => {
                 socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));

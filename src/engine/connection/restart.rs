@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use super::context::Context;
 use super::counter_base::CounterBase;
+use super::lanes;
 use super::state::{Connection, Restart, Stage, TurnResult};
 use super::terminal::Terminal;
 use crate::engine::shared::event::EventKind;
@@ -45,7 +46,7 @@ impl Connection {
                 if self.plan.settings.max_redirects > 0 && head.redirect().is_some() =>
             {
                 match self.redirect_request(&head) {
-                    Ok((request, secrets_dropped)) if self.detach(socket) => {
+                    Ok((request, secrets_dropped)) if self.detach(socket, context) => {
                         self.log(LogLevel::Debug, format_args!("redirected to {}", request.url));
                         self.redirects += 1;
                         if secrets_dropped {
@@ -78,7 +79,7 @@ impl Connection {
         let retry_after = head.and_then(|head| head.retry_after(SystemTime::now()));
         let retry = self.retries.after(error, settings, retry_after, random::number());
         let Some(Retry { attempt, delay }) = retry else { return Some(terminal) };
-        if !self.detach(socket) {
+        if !self.detach(socket, context) {
             return Some(terminal);
         }
         let error = match terminal {
@@ -170,7 +171,7 @@ impl Connection {
     /// Detaches the transport without a terminal event. False if the caller has closed or destroyed the
     /// socket. Messages that were queued while connecting remain queued; those of a lost connection are
     /// dropped.
-    fn detach(&mut self, socket: &Arc<Shared>) -> bool {
+    fn detach(&mut self, socket: &Arc<Shared>, context: &mut Context) -> bool {
         let mut to_worker = lock(&socket.to_worker);
         if socket.is_destroyed() || socket.state() == State::Closing {
             return false;
@@ -183,12 +184,16 @@ impl Connection {
             commands.resolved = None;
         }
         if socket.state() != State::Connecting {
+            self.lose_messages(&mut to_worker.outbox, context);
             to_worker.outbox.close();
+            lanes::take_outcomes(&mut to_worker.outbox, context);
             socket.buffered.clear();
             to_worker.queue_while_connecting(&self.plan.settings);
         }
         socket.paused.store(false, Ordering::Relaxed);
         socket.set_state(State::Connecting);
+        drop(to_worker);
+        lanes::deliver_outcomes(socket, context);
         true
     }
 

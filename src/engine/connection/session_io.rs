@@ -44,6 +44,7 @@ impl Connection {
         }
         self.end_if_due(context);
         self.write(context);
+        self.report_outcomes(context);
         if let Some(Socket(socket)) = &self.socket {
             context.publish(socket);
         }
@@ -294,11 +295,19 @@ impl Connection {
 
     fn write(&mut self, context: &mut Context) {
         let Stage::Live { stream, session } = &mut self.stage else { return };
+        let mut waits_in_lanes = false;
         if let Some(Socket(socket)) = &self.socket {
             let mut to_worker = lock(&socket.to_worker);
             let outbox = &mut to_worker.outbox;
-            if !outbox.is_empty() || outbox.is_closed() {
-                session.take_from(outbox, context.now);
+            if !outbox.is_empty() || outbox.is_closed() || outbox.lanes.is_some() {
+                let expired = session.take_from(outbox, context.now);
+                if let Some(lanes) = &mut outbox.lanes {
+                    socket.buffered.take_back(expired);
+                    waits_in_lanes = !lanes.is_empty();
+                    self.expiry = lanes.expiry();
+                    lanes.take_outcomes(&mut context.outcomes);
+                    stream.limit_unsent();
+                }
             }
             self.base.count_sent(socket, outbox, session);
         }
@@ -336,7 +345,7 @@ impl Connection {
                 }
             }
         }
-        if failure.is_none() && self.writable && session.has_to_write() {
+        if failure.is_none() && self.writable && (session.has_to_write() || waits_in_lanes) {
             context.turn_again(self.key);
         }
         if failure.is_none() && stream.wants_write() {

@@ -70,6 +70,8 @@ pub struct Connection {
     pub(super) deadline: Option<Instant>,
     /// No deadline applies while the process is suspended.
     pub(super) suspended_since: Option<Instant>,
+    /// When a message that waits in a lane expires.
+    pub(super) expiry: Option<Instant>,
     /// The earliest timer that is set.
     pub(super) timer: Option<Instant>,
     pub(super) readable: bool,
@@ -186,6 +188,7 @@ impl Connection {
             tokens: Vec::new(),
             draining: None,
             suspended_since: None,
+            expiry: None,
             timer: None,
             readable: false,
             writable: false,

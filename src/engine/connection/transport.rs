@@ -37,6 +37,14 @@ impl Transport {
         }
     }
 
+    /// See [`Stream::limit_unsent`].
+    pub fn limit_unsent(&mut self) {
+        match self {
+            Transport::Own(stream) => stream.limit_unsent(),
+            Transport::Shared(stream) => stream.limit_unsent(),
+        }
+    }
+
     /// Ends the stream, after the closing handshake (RFC 6455 section 7.1.1).
     pub fn end(&mut self) {
         if let Transport::Shared(stream) = self {

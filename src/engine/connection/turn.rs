@@ -125,6 +125,9 @@ impl Connection {
         if self.is_awake() && self.deadline.is_some_and(|deadline| context.now >= deadline) {
             return self.deadline_passed(context);
         }
+        if !matches!(self.stage, Stage::Live { .. }) {
+            self.sweep_lanes(context);
+        }
         match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } | Stage::AwaitingStream => TurnResult::Continue,
             Stage::Waiting { .. } => self.restart_if_due(context),
@@ -153,7 +156,9 @@ impl Connection {
             _ => None,
         };
         let delayed_end = self.delayed_end.as_ref().map(|delayed_end| delayed_end.until);
-        let Some(next) = [next, delayed_end, self.deadline].into_iter().flatten().min() else { return };
+        let Some(next) = [next, delayed_end, self.deadline, self.expiry].into_iter().flatten().min() else {
+            return;
+        };
         if self.timer.is_none_or(|timer| next < timer) {
             self.timer = Some(next);
             context.at(next, self.key);

@@ -26,6 +26,12 @@ impl BufferedAmount {
         self.queued.store(queued.wrapping_add(bytes), Ordering::Relaxed);
     }
 
+    /// Counts a message that was dropped. The caller holds the lock of the queue.
+    pub fn take_back(&self, bytes: usize) {
+        let queued = self.queued.load(Ordering::Relaxed);
+        self.queued.store(queued.wrapping_sub(bytes), Ordering::Relaxed);
+    }
+
     /// Counts bytes that were written to the network. Called by the worker alone.
     pub fn remove(&self, bytes: usize) {
         let removed = self.removed.load(Ordering::Relaxed);

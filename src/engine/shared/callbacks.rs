@@ -8,6 +8,7 @@ use super::event::Frame;
 use super::request::Request;
 use crate::buffer::Segment;
 use crate::error::Error;
+use crate::session::lanes::Outcome;
 
 /// A callback without data.
 pub type OnSocket<S> = dyn Fn(&S) + Send + Sync;
@@ -28,6 +29,8 @@ pub type OnReconnecting<S> = dyn Fn(&S, &Error, u32, u32) + Send + Sync;
 pub type OnClosed<S> = dyn Fn(&S, u16, &str) + Send + Sync;
 /// A callback with the error.
 pub type OnError<S> = dyn Fn(&S, &Error) + Send + Sync;
+/// A callback with the tag of a message, and what became of it.
+pub type OnSent<S> = dyn Fn(&S, u64, Outcome) + Send + Sync;
 
 /// The callbacks of one socket; `S` is its handle, which each of them receives. Replaced as a whole when
 /// one changes, so that one snapshot serves a batch of events.
@@ -54,6 +57,8 @@ pub struct Callbacks<S> {
     pub closed: Option<Arc<OnClosed<S>>>,
     /// See [`Socket::on_error`](crate::Socket::on_error).
     pub error: Option<Arc<OnError<S>>>,
+    /// See [`Socket::on_sent`](crate::Socket::on_sent).
+    pub sent: Option<Arc<OnSent<S>>>,
     /// Dropped when the callbacks were replaced by another set, or the socket was destroyed, and none of them
     /// is running: what they share.
     pub owner: Option<Arc<dyn Any + Send + Sync>>,
@@ -74,6 +79,7 @@ impl<S> Default for Callbacks<S> {
             reconnecting: None,
             closed: None,
             error: None,
+            sent: None,
             owner: None,
         }
     }
@@ -93,6 +99,7 @@ impl<S> Clone for Callbacks<S> {
             reconnecting: self.reconnecting.clone(),
             closed: self.closed.clone(),
             error: self.error.clone(),
+            sent: self.sent.clone(),
             owner: self.owner.clone(),
         }
     }

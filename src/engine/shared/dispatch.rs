@@ -59,5 +59,8 @@ pub fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> bool {
             callbacks.closed.as_ref().map(|f| f(socket, code, &reason)).is_some()
         }
         EventKind::Error(error) => callbacks.error.as_ref().map(|f| f(socket, &error)).is_some(),
+        EventKind::Sent { tag, outcome } => {
+            callbacks.sent.as_ref().map(|f| f(socket, tag, outcome)).is_some()
+        }
     }
 }

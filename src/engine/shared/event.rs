@@ -5,6 +5,7 @@ use crate::buffer::Segment;
 use crate::error::Error;
 use crate::limits::EVENT_OVERHEAD;
 use crate::session::MessageType;
+use crate::session::lanes::Outcome;
 
 /// The type of an event, numbered as in the C ABI (`FW_EVENT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum EventType {
     Closed = 8,
     /// Terminal: the connection failed.
     Error = 9,
+    /// A message with a tag was sent or dropped.
+    Sent = 10,
 }
 
 /// A fragment of a message, decompressed.
@@ -78,6 +81,13 @@ pub enum EventKind {
     },
     /// Terminal: the connection failed.
     Error(Box<Error>),
+    /// A message with a tag was given to the network or dropped.
+    Sent {
+        /// The [`tag`](crate::SendOptions::tag) of the message.
+        tag: u64,
+        /// What became of it.
+        outcome: Outcome,
+    },
 }
 
 impl EventKind {

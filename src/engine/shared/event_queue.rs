@@ -90,6 +90,11 @@ impl EventQueue {
         count
     }
 
+    /// Charges the queue for an event that will follow.
+    pub fn reserve(&self, charge: usize) {
+        self.charge.fetch_add(charge, Ordering::Relaxed);
+    }
+
     /// What the waiting events are charged for, in bytes.
     pub fn charge(&self) -> usize {
         self.charge.load(Ordering::SeqCst)

@@ -29,9 +29,10 @@ use super::state::{Dispatch, State};
 use crate::buffer::OutOfMemory;
 use crate::error::{CallError, Code};
 use crate::fault;
-use crate::limits;
+use crate::limits::{self, EVENT_OVERHEAD};
 use crate::logging::{self, LogLevel};
 use crate::session::Outbox;
+use crate::session::lanes::{Lane, Lanes, Pushed, Waiting};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::wire::cookies::CookieJar;
@@ -61,6 +62,8 @@ pub type OnReconnecting = callbacks::OnReconnecting<Socket>;
 pub type OnClosed = callbacks::OnClosed<Socket>;
 /// A callback with the error.
 pub type OnError = callbacks::OnError<Socket>;
+/// A callback with the tag of a message, and what became of it.
+pub type OnSent = callbacks::OnSent<Socket>;
 pub type Inbox = inbox::Inbox<Shared>;
 pub type ReadyList = ready_list::ReadyList<Shared>;
 
@@ -87,7 +90,10 @@ pub struct Shared {
     /// The worker was notified that `to_worker` has input, and has not read it yet.
     notified: AtomicBool,
     pub buffered: BufferedAmount,
-    pub max_buffered: AtomicUsize,
+    /// Changed with `to_worker` locked.
+    max_buffered: AtomicUsize,
+    /// The limit of [`try_send`](Self::try_send): the same, or 0 once the socket uses lanes.
+    max_buffered_directly: AtomicUsize,
     pub fragment_size: AtomicUsize,
 
     pub event_queue: EventQueue,
@@ -137,6 +143,7 @@ impl Shared {
             notified: AtomicBool::new(false),
             buffered: BufferedAmount::default(),
             max_buffered: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
+            max_buffered_directly: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
             fragment_size: AtomicUsize::new(limits::MAX_FRAGMENT_SIZE),
             event_queue: EventQueue::default(),
             in_ready_list: AtomicBool::new(false),
@@ -238,7 +245,7 @@ impl Shared {
         len: usize,
     ) -> Result<(), CallError> {
         let mut to_worker = lock(&self.to_worker);
-        self.check_accepts(&to_worker)?;
+        self.check_accepts(&to_worker, &self.max_buffered)?;
         let queued = self.queue(&mut to_worker, push);
         if queued.is_ok() {
             self.buffered.add(len);
@@ -251,7 +258,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Does the same as [`send`](Self::send) without waiting for a lock, but the caller notifies the worker if this
+    /// Does the same as [`send`](Self::send) for a socket without lanes, without waiting for a lock, but the caller notifies the worker if this
     /// returns true, and reports a failure. `None`: nothing was tried.
     #[inline]
     pub fn try_send(
@@ -260,7 +267,7 @@ impl Shared {
         len: usize,
     ) -> Option<Result<bool, NotQueued>> {
         let mut to_worker = self.to_worker.try_lock().ok()?;
-        self.check_accepts(&to_worker).ok()?;
+        self.check_accepts(&to_worker, &self.max_buffered_directly).ok()?;
         let queued = self.queue(&mut to_worker, push);
         if queued.is_ok() {
             self.buffered.add(len);
@@ -269,14 +276,80 @@ impl Shared {
         Some(queued.map(|()| !self.is_notified()))
     }
 
-    #[inline]
-    fn check_accepts(&self, to_worker: &ToWorker) -> Result<(), CallError> {
-        match self.state() {
-            State::Open => {}
-            State::Connecting if to_worker.queues_while_connecting => {}
-            _ => return Err(CallError::state("the socket is not open")),
+    /// Queues a message in a lane, if the socket is open or queues messages while connecting.
+    pub fn send_in_lane(self: &Arc<Self>, lane: usize, message: Waiting) -> Result<(), CallError> {
+        let has_outcome = message.tag != 0 && self.polls();
+        let mut to_worker = lock(&self.to_worker);
+        self.check_open(&to_worker)?;
+        let limit = self.ready_list.event_queue_bytes;
+        if has_outcome && self.event_queue.charge() + EVENT_OVERHEAD > limit {
+            let message = "the event queue has no room for the outcome; nothing was queued";
+            return Err(CallError::new(Code::WouldBlock, message));
         }
-        if self.buffered.get() >= self.max_buffered.load(Ordering::Relaxed) {
+        let room = self.max_buffered.load(Ordering::Relaxed).saturating_sub(self.buffered.get());
+        let push = |outbox: &mut Outbox| -> Result<Pushed, CallError> {
+            let lanes = match &mut outbox.lanes {
+                Some(lanes) => lanes,
+                none => none.insert(Box::new(Lanes::new(&[])?)),
+            };
+            lanes.push(lane, message, room)
+        };
+        match catch_unwind(AssertUnwindSafe(|| push(&mut to_worker.outbox))) {
+            Ok(pushed) => {
+                let Pushed { added, dropped } = pushed?;
+                self.buffered.add(added);
+                self.buffered.take_back(dropped);
+            }
+            Err(panic) => {
+                drop(to_worker);
+                return Err(self.report(NotQueued::Panic(panic)));
+            }
+        }
+        if has_outcome {
+            self.event_queue.reserve(EVENT_OVERHEAD);
+        }
+        self.max_buffered_directly.store(0, Ordering::Relaxed);
+        drop(to_worker);
+        self.notify();
+        Ok(())
+    }
+
+    /// Sets the lanes of the socket.
+    pub fn set_lanes(&self, lanes: &[Lane]) -> Result<(), CallError> {
+        let mut to_worker = lock(&self.to_worker);
+        match &mut to_worker.outbox.lanes {
+            Some(current) => current.set(lanes)?,
+            none => *none = Some(Box::new(Lanes::new(lanes)?)),
+        }
+        self.max_buffered_directly.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether messages wait in lanes.
+    pub fn uses_lanes(&self) -> bool {
+        self.max_buffered_directly.load(Ordering::Relaxed) == 0
+    }
+
+    pub fn set_max_buffered(&self, bytes: usize) {
+        let to_worker = lock(&self.to_worker);
+        self.max_buffered.store(bytes, Ordering::Relaxed);
+        let directly = if to_worker.outbox.lanes.is_some() { 0 } else { bytes };
+        self.max_buffered_directly.store(directly, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn check_open(&self, to_worker: &ToWorker) -> Result<(), CallError> {
+        match self.state() {
+            State::Open => Ok(()),
+            State::Connecting if to_worker.queues_while_connecting => Ok(()),
+            _ => Err(CallError::state("the socket is not open")),
+        }
+    }
+
+    #[inline]
+    fn check_accepts(&self, to_worker: &ToWorker, limit: &AtomicUsize) -> Result<(), CallError> {
+        self.check_open(to_worker)?;
+        if self.buffered.get() >= limit.load(Ordering::Relaxed) {
             return Err(CallError::new(
                 Code::WouldBlock,
                 "the send queue is at its limit; nothing was queued",

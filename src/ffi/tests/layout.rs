@@ -11,6 +11,7 @@ use crate::ffi::compression::fw_compression;
 use crate::ffi::error::fw_error;
 use crate::ffi::event_types::fw_event;
 use crate::ffi::extension::{fw_extension, fw_extension_frame};
+use crate::ffi::lanes::{fw_lane, fw_lane_stats, fw_message};
 use crate::ffi::library::fw_config;
 use crate::ffi::message::fw_frame;
 use crate::ffi::reconnect::fw_reconnect;
@@ -75,7 +76,8 @@ fn sizes_and_offsets_in_c_match() {
             reconnecting,
             closed,
             error,
-            released
+            released,
+            sent
         }),
         lines!(fw_event {
             r#type,
@@ -90,7 +92,26 @@ fn sizes_and_offsets_in_c_match() {
             request,
             attempt,
             delay_ms,
+            tag,
+            outcome,
+            reserved_32,
             reserved
+        }),
+        lines!(fw_message { struct_size, opcode, flags, lane, ttl_ms, key, tag, data, len, segment }),
+        lines!(fw_lane { struct_size, priority, weight, max_bytes }),
+        lines!(fw_lane_stats {
+            struct_size,
+            reserved,
+            waiting_messages,
+            waiting_bytes,
+            oldest_us,
+            queue_time_max_us,
+            queue_time_total_us,
+            begun,
+            sent,
+            expired,
+            replaced,
+            lost
         }),
         lines!(fw_pool_stats {
             struct_size,

@@ -9,6 +9,7 @@ use crate::ffi::callback_set::fw_socket_set_callbacks;
 use crate::ffi::callbacks::*;
 use crate::ffi::delivery::*;
 use crate::ffi::event_types::*;
+use crate::ffi::lanes::*;
 use crate::ffi::request::*;
 use crate::ffi::result::fw_result;
 use crate::ffi::sending::*;
@@ -61,6 +62,10 @@ fn invalid_socket_is_reported_before_other_invalid_arguments() {
                 fw_socket_send_binary_segment(socket, segment),
                 fw_socket_ping(socket, null(), 1000),
                 fw_socket_set_max_buffered_amount(socket, 0),
+                fw_socket_send(socket, null()),
+                fw_socket_set_lanes(socket, null(), 100),
+                fw_socket_lane_stats(socket, 9, null_mut()),
+                fw_socket_on_sent(socket, None, none),
                 fw_socket_set_origin(socket, null()),
                 fw_socket_add_protocol(socket, null()),
                 fw_socket_add_header(socket, null(), null()),

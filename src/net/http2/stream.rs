@@ -180,6 +180,11 @@ impl Http2Stream {
         }
     }
 
+    /// See [`Stream::limit_unsent`](crate::net::stream::Stream::limit_unsent). Affects all streams of the connection.
+    pub fn limit_unsent(&mut self) {
+        self.pipe.borrow_mut().stream.limit_unsent();
+    }
+
     /// Ends the sending side after everything written (RFC 8441 section 5, the equivalent of a TCP FIN). Does
     /// nothing if the server has ended its side: the reset on drop is enough then, and some servers
     /// (hypercorn 0.18) close the whole connection if they receive further data on such a stream.

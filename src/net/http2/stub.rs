@@ -79,6 +79,9 @@ impl Http2Stream {
     pub fn write_vectored(&mut self, _buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         match *self {}
     }
+    pub fn limit_unsent(&mut self) {
+        match *self {}
+    }
     pub fn end(&mut self) {
         match *self {}
     }

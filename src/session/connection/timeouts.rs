@@ -1,8 +1,9 @@
 //! Timeouts: deadlines, write stalls, pings, and their restart after a suspend.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{ABNORMAL_CLOSURE, Rest, Session, SessionEvent, State, refused};
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{PROBE_TIMEOUT, WRITE_STALL_TIMEOUT};
 use crate::session::keepalive::{Due, PingSettings};

@@ -8,16 +8,16 @@ use crate::session::MessageType::{Binary, Text};
 use crate::session::Settings;
 use crate::wire::deflate::{DeflateConfig, DeflateParams, Deflater, Inflater, Status};
 
-const RSV1: u8 = 0x40;
+pub const RSV1: u8 = 0x40;
 
-const PARAMS: DeflateParams = DeflateParams {
+pub const PARAMS: DeflateParams = DeflateParams {
     client_no_context_takeover: false,
     server_no_context_takeover: false,
     client_max_window_bits: 15,
     server_max_window_bits: 15,
 };
 
-fn compressing(max_message_size: usize) -> Driver {
+pub fn compressing(max_message_size: usize) -> Driver {
     let compression = Some(DeflateConfig::default());
     let mut driver = Driver::connecting(&Settings { max_message_size, compression, ..settings() });
     let mut response = switching();
@@ -37,7 +37,7 @@ fn deflate(deflater: &mut Deflater, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn inflate(inflater: &mut Inflater, payload: &[u8]) -> Vec<u8> {
+pub fn inflate(inflater: &mut Inflater, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 2 << 20];
     let step = inflater.step(payload, &mut out, true).unwrap();
     assert_eq!((step.status, step.consumed), (Status::Done, payload.len()));
@@ -53,7 +53,7 @@ fn marked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Returns data that compresses moderately.
-fn payload(random: &mut Random, length: usize) -> Vec<u8> {
+pub fn payload(random: &mut Random, length: usize) -> Vec<u8> {
     if random.one_in(4) {
         return random.bytes(length);
     }

@@ -381,8 +381,9 @@ impl Driver {
         self.flush_in(&mut Pieces::Whole);
     }
 
-    pub fn flush_in(&mut self, pieces: &mut Pieces) {
-        self.session.take_from(&mut self.outbox, self.now);
+    /// Writes until the network blocks; returns the payload bytes of messages that have expired.
+    pub fn flush_in(&mut self, pieces: &mut Pieces) -> usize {
+        let expired = self.session.take_from(&mut self.outbox, self.now);
         let mut idle_turns = 0;
         while self.session.has_to_write() {
             self.session.prepare(&mut self.keys).unwrap();
@@ -399,7 +400,7 @@ impl Driver {
             let taken = pieces.next(ready).min(ready).min(self.network_takes);
             if taken == 0 {
                 self.session.write_blocked(self.now);
-                return;
+                return expired;
             }
             let mut left = taken;
             for slice in &slices[..count] {
@@ -412,6 +413,7 @@ impl Driver {
             }
             self.payload_written += self.session.wrote(taken).payload;
         }
+        expired
     }
 
     /// Returns the complete frames that were sent.

@@ -1,0 +1,92 @@
+//! The lanes of a socket, while it has a connection: what begins, what has expired, what became of it.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::state::{Connection, Stage};
+use crate::engine::shared::dispatch;
+use crate::engine::shared::event::EventKind;
+use crate::engine::shared::socket::{Shared, Socket};
+use crate::session::Outbox;
+use crate::sync::lock;
+
+impl Connection {
+    /// Drops what has expired while there is no session that takes from the lanes.
+    pub(super) fn sweep_lanes(&mut self, context: &mut Context) {
+        let Some(Socket(socket)) = self.socket.clone() else { return };
+        let mut to_worker = lock(&socket.to_worker);
+        let Some(lanes) = &mut to_worker.outbox.lanes else { return };
+        let dropped = lanes.sweep(context.now);
+        socket.buffered.take_back(dropped);
+        lanes.take_outcomes(&mut context.outcomes);
+        self.expiry = lanes.expiry();
+        drop(to_worker);
+        deliver_outcomes(&socket, context);
+    }
+
+    /// Reports what became of messages: those that the session has written or dropped, and those that had not begun.
+    pub(super) fn report_outcomes(&mut self, context: &mut Context) {
+        let Stage::Live { session, .. } = &mut self.stage else { return };
+        session.take_ended(&mut context.ended);
+        let Some(Socket(socket)) = &self.socket else { return context.ended.clear() };
+        if !context.ended.is_empty() {
+            count_ended(&mut lock(&socket.to_worker).outbox, context);
+        }
+        if !context.outcomes.is_empty() {
+            deliver_outcomes(&socket.clone(), context);
+        }
+    }
+
+    /// Counts the messages that have begun and are not written as lost. To be called with the lock of the outbox,
+    /// before it is closed.
+    pub(super) fn lose_messages(&mut self, outbox: &mut Outbox, context: &mut Context) {
+        if outbox.lanes.is_none() {
+            return;
+        }
+        if let Stage::Live { session, .. } = &mut self.stage {
+            session.lose_messages();
+            session.take_ended(&mut context.ended);
+        }
+        count_ended(outbox, context);
+    }
+}
+
+fn count_ended(outbox: &mut Outbox, context: &mut Context) {
+    let Some(lanes) = &mut outbox.lanes else { return context.ended.clear() };
+    for (begun, is_written) in context.ended.drain(..) {
+        if is_written {
+            lanes.sent(begun);
+        } else {
+            lanes.lost(begun);
+        }
+    }
+    lanes.take_outcomes(&mut context.outcomes);
+}
+
+/// Takes the outcomes of messages that the end of the connection has dropped. To be called with the lock of the outbox,
+/// after it was closed.
+pub fn take_outcomes(outbox: &mut Outbox, context: &mut Context) {
+    if let Some(lanes) = &mut outbox.lanes {
+        lanes.take_outcomes(&mut context.outcomes);
+    }
+}
+
+/// Delivers the outcomes, without a lock.
+pub fn deliver_outcomes(socket: &Arc<Shared>, context: &mut Context) {
+    if context.outcomes.is_empty() {
+        return;
+    }
+    let outcomes = std::mem::take(&mut context.outcomes);
+    if socket.is_destroyed() {
+        return;
+    }
+    let handle = Socket(socket.clone());
+    let callbacks = (!socket.polls()).then(|| socket.callbacks());
+    for (tag, outcome) in outcomes {
+        let event = EventKind::Sent { tag, outcome };
+        match &callbacks {
+            None => context.collect_reserved(event.into()),
+            Some(callbacks) => _ = dispatch::call(&handle, callbacks, event),
+        }
+    }
+}
