@@ -48,6 +48,7 @@ mod tests {
     use crate::ffi::args::Enumeration;
     use crate::ffi::error::{fw_error_kind, fw_error_kind_name, fw_phase, fw_phase_name};
     use crate::ffi::event_types::{fw_event_type, fw_event_type_name};
+    use crate::ffi::lanes::{fw_outcome, fw_outcome_name};
     use crate::ffi::state::{fw_state, fw_state_name};
 
     const HEADER: &str = include_str!("../../include/framewire.h");

@@ -156,7 +156,7 @@ unsafe fn struct_size<T: Sized>(value: NonNull<T>) -> Result<usize, CallError> {
     let struct_size = unsafe { value.cast::<u32>().read() } as usize;
     // At least one field after `struct_size`.
     let whole = T::FIELDS[1].1 <= struct_size
-        && T::FIELDS.iter().all(|&(begin, end)| struct_size <= begin || end <= struct_size);
+        && (struct_size > size_of::<T>() || T::FIELDS.iter().any(|&(_, end)| struct_size == end));
     if whole && struct_size <= LARGEST {
         return Ok(struct_size);
     }

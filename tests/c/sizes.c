@@ -96,6 +96,18 @@ INIT(extension)
 INIT(callbacks)
 INIT(stats)
 INIT(pool_stats)
+INIT(lane)
+INIT(lane_stats)
+
+static fw_result use_lane(void *lane)
+{
+    return fw_socket_set_lanes(closed_socket, lane, 1);
+}
+
+static fw_result use_lane_stats(void *stats)
+{
+    return fw_socket_lane_stats(closed_socket, 0, stats);
+}
 
 typedef struct sized {
     const char *name;
@@ -131,7 +143,14 @@ static const sized all[] = {
      {END(fw_callbacks, open), END(fw_callbacks, text), END(fw_callbacks, text_segment),
       END(fw_callbacks, binary), END(fw_callbacks, binary_no_alloc), END(fw_callbacks, incomplete_frame),
       END(fw_callbacks, internal_request_created), END(fw_callbacks, pong), END(fw_callbacks, reconnecting),
-      END(fw_callbacks, closed), END(fw_callbacks, error), END(fw_callbacks, released)}},
+      END(fw_callbacks, closed), END(fw_callbacks, error), END(fw_callbacks, released), END(fw_callbacks, sent)}},
+    {"fw_lane", sizeof(fw_lane), init_lane, use_lane, false, true, false,
+     {END(fw_lane, priority), END(fw_lane, weight), END(fw_lane, max_bytes)}},
+    {"fw_lane_stats", sizeof(fw_lane_stats), init_lane_stats, use_lane_stats, true, true, false,
+     {END(fw_lane_stats, reserved), END(fw_lane_stats, waiting_messages), END(fw_lane_stats, waiting_bytes),
+      END(fw_lane_stats, oldest_us), END(fw_lane_stats, queue_time_max_us),
+      END(fw_lane_stats, queue_time_total_us), END(fw_lane_stats, begun), END(fw_lane_stats, sent),
+      END(fw_lane_stats, expired), END(fw_lane_stats, replaced), END(fw_lane_stats, lost)}},
     {"fw_stats", sizeof(fw_stats), init_stats, use_stats, true, true, false,
      {END(fw_stats, bytes_sent), END(fw_stats, bytes_received), END(fw_stats, messages_sent),
       END(fw_stats, messages_received), END(fw_stats, frames_sent), END(fw_stats, frames_received),

@@ -54,6 +54,9 @@ static void every_function(const char *url)
     fw_event event;
     fw_segment segment;
     fw_stats stats;
+    fw_message message;
+    fw_lane lane;
+    fw_lane_stats lane_stats;
     fw_pool_stats pool;
     fw_callbacks callbacks;
     fw_compression compression;
@@ -103,6 +106,7 @@ static void every_function(const char *url)
     OK(fw_socket_on_reconnecting(s, NULL, NULL));
     OK(fw_socket_on_closed(s, NULL, NULL));
     OK(fw_socket_on_error(s, NULL, NULL));
+    OK(fw_socket_on_sent(s, NULL, NULL));
     NOT_SUPPORTED(fw_socket_on_incomplete_frame(s, any_frame_fn, NULL));
     NOT_SUPPORTED(fw_socket_on_internal_request_created(s, any_request_fn, NULL));
     NOT_SUPPORTED(fw_socket_on_pong(s, any_bytes_fn, NULL));
@@ -175,6 +179,13 @@ static void every_function(const char *url)
     CHECK_RESULT(fw_socket_send_binary(s, "x", 1), FW_RESULT_INVALID_STATE);
     CHECK_RESULT(fw_socket_send_text_with(s, "x", 1, FW_SEND_UNCOMPRESSED), FW_RESULT_INVALID_STATE);
     CHECK_RESULT(fw_socket_send_binary_with(s, "x", 1, FW_SEND_DEFAULT), FW_RESULT_INVALID_STATE);
+    fw_message_init(&message, sizeof message);
+    CHECK_RESULT(fw_socket_send(s, &message), FW_RESULT_INVALID_STATE);
+    fw_lane_init(&lane, sizeof lane);
+    OK(fw_socket_set_lanes(s, &lane, 1));
+    fw_lane_stats_init(&lane_stats, sizeof lane_stats);
+    OK(fw_socket_lane_stats(s, 0, &lane_stats));
+    CHECK(lane_stats.sent == 0 && strcmp(fw_outcome_name(FW_OUTCOME_LOST), "FW_OUTCOME_LOST") == 0);
     OK(fw_buffer_get(100, &segment));
     CHECK(segment.data != NULL && segment.count >= 100);
     OK(fw_segment_retain(segment));

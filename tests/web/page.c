@@ -592,6 +592,59 @@ SCENARIO(send_queue_is_bounded)
     END;
 }
 
+static int outcomes[5];
+
+static void on_sent(fw_socket socket, uint64_t tag, fw_outcome outcome, void *user_data)
+{
+    record *r = user_data;
+    CHECK(socket.id == r->socket.id && r->ends == 0 && tag > 0);
+    outcomes[outcome]++;
+}
+
+SCENARIO(lanes_drop_what_is_stale)
+{
+    enum { MESSAGES = 300 };
+    static record r;
+    static fw_lane lanes[2];
+    static unsigned char *bulk;
+    fw_message message;
+    BEGIN;
+    bulk = filled(65536);
+    for (int lane = 0; lane < 2; lane++) {
+        fw_lane_init(&lanes[lane], sizeof lanes[lane]);
+        lanes[lane].priority = (uint32_t)lane;
+    }
+    start(&r, echo, "");
+    OK(fw_socket_on_sent(r.socket, on_sent, &r));
+    OK(fw_socket_set_lanes(r.socket, lanes, 2));
+    AWAIT(r.opens);
+    /* More than the browser sends at once, so that the rest waits here. */
+    for (uint64_t number = 1; number <= MESSAGES; number++) {
+        fw_message_init(&message, sizeof message);
+        message.data = bulk;
+        message.len = 65536;
+        message.lane = 1;
+        OK(fw_socket_send(r.socket, &message));
+        message.lane = 0;
+        message.len = 100;
+        message.key = 5;
+        message.tag = number;
+        OK(fw_socket_send(r.socket, &message));
+    }
+    message.key = 0;
+    message.ttl_ms = 1;
+    OK(fw_socket_send(r.socket, &message));
+    AWAIT(outcomes[1] + outcomes[2] + outcomes[3] == MESSAGES + 1);
+    CHECK(outcomes[FW_OUTCOME_SENT] >= 1 && outcomes[FW_OUTCOME_REPLACED] >= 1);
+    AWAIT(r.messages == MESSAGES + outcomes[FW_OUTCOME_SENT]);
+    CHECK(fw_socket_buffered_amount(r.socket) == 0);
+    OK(fw_socket_close(r.socket, 1000, NULL));
+    AWAIT(r.ends);
+    finish(&r, "obbbc");
+    free(bulk);
+    END;
+}
+
 SCENARIO(subprotocol_is_negotiated)
 {
     static record r;
@@ -879,6 +932,7 @@ static const struct {
     ENTRY(too_large_message_ends_the_connection),
     ENTRY(unread_messages_are_bounded),
     ENTRY(send_queue_is_bounded),
+    ENTRY(lanes_drop_what_is_stale),
     ENTRY(subprotocol_is_negotiated),
     ENTRY(cancelled_connections_end_at_once),
     ENTRY(destroyed_socket_has_no_events),

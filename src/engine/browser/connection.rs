@@ -25,9 +25,10 @@ use crate::engine::shared::settings::Settings;
 use crate::engine::shared::socket::Shared;
 use crate::engine::shared::state::State;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::READ_SIZE;
+use crate::limits::{LANE_AHEAD, READ_SIZE};
 use crate::logging::LogLevel;
 use crate::session::MessageType;
+use crate::session::lanes::Begun;
 use crate::session::outbox::{Entry, MessageEncoding};
 use crate::session::reconnect::{Retries, Retry};
 use crate::sync::lock;
@@ -57,6 +58,8 @@ pub struct Connection {
     /// When the attempt started.
     started: Instant,
     batch: Vec<QueuedEvent>,
+    /// Messages of lanes that the browser has accepted, until they are reported.
+    begun: Vec<Begun>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,6 +91,7 @@ impl Connection {
             accepted: 0,
             started: Instant::now(),
             batch: Vec::new(),
+            begun: Vec::new(),
         }
     }
 
@@ -159,6 +163,10 @@ impl Connection {
     /// Checks the deadlines, and how much the browser has sent.
     pub fn turn(&mut self, now: Instant) -> Result<(), End> {
         self.count_sent();
+        if self.socket.uses_lanes() {
+            self.send()?;
+            self.report_outcomes();
+        }
         if self.suspended_since.is_some() {
             return Ok(());
         }
@@ -200,6 +208,7 @@ impl Connection {
             Err(exception) => return self.refused(&exception),
         }
         self.count_sent();
+        self.report_outcomes();
         Ok(())
     }
 
@@ -211,7 +220,13 @@ impl Connection {
     /// Gives the queued messages to the browser. Returns the close frame that follows them.
     fn hand_over(&mut self) -> Result<Option<(u16, String)>, String> {
         let mut entries = VecDeque::new();
-        lock(&self.socket.to_worker).outbox.take(&mut entries);
+        let room = LANE_AHEAD.saturating_sub(js::buffered(self.id));
+        {
+            let outbox = &mut lock(&self.socket.to_worker).outbox;
+            outbox.take(&mut entries);
+            let expired = outbox.take_from_lanes(&mut entries, room, Instant::now());
+            self.socket.buffered.take_back(expired);
+        }
         for entry in entries {
             match entry {
                 Entry::Plain { message_type, payload, .. } => {
@@ -220,6 +235,7 @@ impl Connection {
                     add(&self.socket.counters.messages_sent, 1);
                     add(&self.socket.counters.bytes_sent, payload.len() as u64);
                 }
+                Entry::End(begun) => self.begun.push(begun),
                 Entry::Close { frame } => {
                     return Ok(Some(close_of(frame.as_slice())));
                 }
@@ -228,6 +244,24 @@ impl Connection {
             }
         }
         Ok(None)
+    }
+
+    /// Drops messages of lanes that have expired, and delivers what became of those with tags.
+    fn report_outcomes(&mut self) {
+        let mut outcomes = Vec::new();
+        {
+            let outbox = &mut lock(&self.socket.to_worker).outbox;
+            let Some(lanes) = &mut outbox.lanes else { return };
+            for begun in self.begun.drain(..) {
+                lanes.sent(begun);
+            }
+            self.socket.buffered.take_back(lanes.sweep(Instant::now()));
+            lanes.take_outcomes(&mut outcomes);
+        }
+        let sent = |(tag, outcome)| QueuedEvent::from(EventKind::Sent { tag, outcome });
+        self.batch.extend(outcomes.into_iter().map(sent));
+        // The queue was charged for them when the messages were accepted.
+        self.publish(&mut 0);
     }
 
     /// Updates the buffered amount with the browser's own.
@@ -429,6 +463,8 @@ impl Connection {
         self.accepted = 0;
         socket.paused.store(false, Ordering::Relaxed);
         socket.set_state(State::Connecting);
+        drop(to_worker);
+        self.report_outcomes();
         true
     }
 
@@ -439,6 +475,7 @@ impl Connection {
             let mut to_worker = lock(&self.socket.to_worker);
             self.socket.connection_ended(&mut to_worker);
         }
+        self.report_outcomes();
         let event = match terminal {
             Terminal::Closed { code, reason } => {
                 self.socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));
