@@ -59,6 +59,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -170,6 +171,16 @@ enum class EventType : std::uint32_t {
     reconnecting = FW_EVENT_RECONNECTING,
     closed = FW_EVENT_CLOSED,
     error = FW_EVENT_ERROR,
+    sent = FW_EVENT_SENT,
+};
+
+/// What became of a message with a tag.
+enum class Outcome : std::uint32_t {
+    none = FW_OUTCOME_NONE,
+    sent = FW_OUTCOME_SENT,
+    expired = FW_OUTCOME_EXPIRED,
+    replaced = FW_OUTCOME_REPLACED,
+    lost = FW_OUTCOME_LOST,
 };
 
 /// The trusted certificate authorities.
@@ -231,6 +242,10 @@ inline const char *name(ErrorKind kind) noexcept
 inline const char *name(EventType type) noexcept
 {
     return fw_event_type_name(static_cast<fw_event_type>(type));
+}
+inline const char *name(Outcome outcome) noexcept
+{
+    return fw_outcome_name(static_cast<fw_outcome>(outcome));
 }
 
 // ------------------------------------------------------------------------------------------ results
@@ -565,7 +580,7 @@ inline bool has_capability(Capability capability) noexcept
 inline bool library_matches_header() noexcept
 {
     // FW_STRUCT_CONFIG, FW_STRUCT_STATS, FW_STRUCT_POOL_STATS, FW_STRUCT_COMPRESSION, FW_STRUCT_EXTENSION,
-    // FW_STRUCT_RECONNECT and FW_STRUCT_CALLBACKS have a struct_size and may differ in size.
+    // FW_STRUCT_RECONNECT, FW_STRUCT_CALLBACKS, FW_STRUCT_MESSAGE, FW_STRUCT_LANE and FW_STRUCT_LANE_STATS have a struct_size and may differ in size.
     return fw_version() >> 8 == FW_VERSION >> 8 && fw_sizeof(FW_STRUCT_ERROR) == sizeof(fw_error) &&
            fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) &&
            fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) && fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&
@@ -748,6 +763,36 @@ struct Compression : fw_compression {
 /// Counters of a socket.
 using Stats = fw_stats;
 
+/// A lane of a socket: fw_lane, initialized with the defaults.
+struct Lane : fw_lane {
+    Lane() noexcept : fw_lane() { fw_lane_init(this, sizeof(fw_lane)); }
+    /// \param lane_priority lanes with a lower number go first
+    /// \param lane_weight the share among lanes of equal priority, 1 to 1000
+    /// \param limit the limit of the waiting payload in bytes; 0 for none
+    explicit Lane(std::uint32_t lane_priority, std::uint32_t lane_weight = 1, std::size_t limit = 0) noexcept
+        : Lane()
+    {
+        priority = lane_priority;
+        weight = lane_weight;
+        max_bytes = limit;
+    }
+};
+
+/// Counts of a lane. Times are in microseconds.
+using LaneStats = fw_lane_stats;
+
+/// Delivery options of a message. The defaults are those of the other send functions.
+struct SendOptions {
+    SendFlags flags = SendFlags::none;
+    std::uint32_t lane = 0;
+    /// Drops the message if it has not begun by then; 0 is never.
+    std::chrono::milliseconds time_to_live{0};
+    /// If not 0, replaces the waiting message with the same key in the same lane, in its place.
+    std::uint64_t key = 0;
+    /// If not 0, reported once to Socket::on_sent.
+    std::uint64_t tag = 0;
+};
+
 // --------------------------------------------------------------------------------------- extensions
 
 /// Describes a message, or a fragment, to an extension.
@@ -912,6 +957,42 @@ public:
     Result<void> send_binary_segment(Segment &&segment)
     {
         return detail::check(fw_socket_send_binary_segment(raw_, segment.detach()));
+    }
+    /// Sends a message with delivery options; see fw_socket_send.
+    Result<void> send_text(std::string_view text, const SendOptions &options)
+    {
+        return send(FW_OPCODE_TEXT, text.data(), text.size(), options);
+    }
+    Result<void> send_binary(Bytes data, const SendOptions &options)
+    {
+        return send(FW_OPCODE_BINARY, data.data(), data.size(), options);
+    }
+    /// Sends a Buffer or a received Segment with delivery options. Consumes it, even on failure.
+    Result<void> send_text_segment(Segment &&segment, const SendOptions &options)
+    {
+        return send(FW_OPCODE_TEXT, std::move(segment), options);
+    }
+    Result<void> send_binary_segment(Segment &&segment, const SendOptions &options)
+    {
+        return send(FW_OPCODE_BINARY, std::move(segment), options);
+    }
+    /// Sets the lanes in which messages wait until they begin, at most 8; none is the same as one.
+    Result<void> set_lanes(const Lane *lanes, std::size_t count)
+    {
+        static_assert(sizeof(Lane) == sizeof(fw_lane), "an array of Lane is one of fw_lane");
+        return detail::check(fw_socket_set_lanes(raw_, lanes, count));
+    }
+    Result<void> set_lanes(std::initializer_list<Lane> lanes)
+    {
+        return set_lanes(lanes.begin(), lanes.size());
+    }
+    Result<LaneStats> lane_stats(std::uint32_t lane) const
+    {
+        LaneStats stats{};
+        fw_lane_stats_init(&stats, sizeof stats);
+        if (fw_result result = fw_socket_lane_stats(raw_, lane, &stats); result != FW_RESULT_OK)
+            return detail::last_error(result);
+        return stats;
     }
     Result<void> ping(Bytes data = {})
     {
@@ -1090,6 +1171,36 @@ public:
 
 protected:
     fw_socket raw_{};
+
+private:
+    static fw_message message_of(fw_opcode opcode, const SendOptions &options) noexcept
+    {
+        fw_message message{};
+        fw_message_init(&message, sizeof message);
+        message.opcode = opcode;
+        message.flags = static_cast<std::uint32_t>(options.flags);
+        message.lane = options.lane;
+        message.ttl_ms = detail::milliseconds_of(options.time_to_live);
+        message.key = options.key;
+        message.tag = options.tag;
+        return message;
+    }
+    Result<void> send(fw_opcode opcode, const void *data, std::size_t size, const SendOptions &options)
+    {
+        fw_message message = message_of(opcode, options);
+        message.data = data;
+        message.len = size;
+        return detail::check(fw_socket_send(raw_, &message));
+    }
+    Result<void> send(fw_opcode opcode, Segment &&segment, const SendOptions &options)
+    {
+        fw_message message = message_of(opcode, options);
+        message.segment = segment.detach();
+        // Without a buffer, the message would be an empty one.
+        if (message.segment.buffer.id == 0)
+            return detail::check(fw_socket_send_binary_segment(raw_, message.segment));
+        return detail::check(fw_socket_send(raw_, &message));
+    }
 };
 
 namespace detail {
@@ -1112,6 +1223,7 @@ struct CallbackSet {
     SharedCallback<const ConnectionError &, std::uint32_t, std::chrono::milliseconds> reconnecting;
     SharedCallback<std::uint16_t, std::string_view> closed;
     SharedCallback<const ConnectionError &> error;
+    SharedCallback<std::uint64_t, Outcome> sent;
 
     /// Returns the functions that the library calls.
     fw_callbacks functions() const noexcept
@@ -1129,6 +1241,7 @@ struct CallbackSet {
         functions.reconnecting = reconnecting ? on_reconnecting : nullptr;
         functions.closed = closed ? on_closed : nullptr;
         functions.error = error ? on_error : nullptr;
+        functions.sent = sent ? on_sent : nullptr;
         functions.released = on_released;
         return functions;
     }
@@ -1180,6 +1293,10 @@ struct CallbackSet {
     static void on_error(fw_socket socket, const fw_error *error, void *set) noexcept
     {
         (*of(set).error)(SocketRef(socket), ConnectionError(*error));
+    }
+    static void on_sent(fw_socket socket, std::uint64_t tag, fw_outcome outcome, void *set) noexcept
+    {
+        (*of(set).sent)(SocketRef(socket), tag, static_cast<Outcome>(outcome));
     }
     static void on_released(void *set) noexcept { delete static_cast<const CallbackSet *>(set); }
 
@@ -1271,7 +1388,7 @@ public:
     // functions for single callbacks are not needed: fw_socket_on_open, fw_socket_on_text,
     // fw_socket_on_text_segment, fw_socket_on_binary, fw_socket_on_binary_no_alloc,
     // fw_socket_on_incomplete_frame, fw_socket_on_internal_request_created, fw_socket_on_pong,
-    // fw_socket_on_reconnecting, fw_socket_on_closed and fw_socket_on_error.
+    // fw_socket_on_reconnecting, fw_socket_on_closed, fw_socket_on_error and fw_socket_on_sent.
 
     /// Sets the callback for an open connection.
     Result<void> on_open(std::function<void(SocketRef)> callback)
@@ -1330,6 +1447,11 @@ public:
     Result<void> on_error(std::function<void(SocketRef, const ConnectionError &)> callback)
     {
         return set(&detail::CallbackSet::error, std::move(callback));
+    }
+    /// Sets the callback for the outcome of messages with a tag, once for each, before the terminal event.
+    Result<void> on_sent(std::function<void(SocketRef, std::uint64_t tag, Outcome outcome)> callback)
+    {
+        return set(&detail::CallbackSet::sent, std::move(callback));
     }
     /// Sets the finalizer, always the last callback for a socket: after the Socket is destroyed, or in
     /// shutdown.
@@ -1394,6 +1516,10 @@ public:
     std::uint32_t attempt() const noexcept { return raw_.attempt; }
     /// Returns the delay before the retry (reconnecting).
     std::chrono::milliseconds delay() const noexcept { return std::chrono::milliseconds(raw_.delay_ms); }
+    /// Returns the tag of the message (sent).
+    std::uint64_t tag() const noexcept { return raw_.tag; }
+    /// Returns what became of the message (sent).
+    Outcome outcome() const noexcept { return static_cast<Outcome>(raw_.outcome); }
     /// Returns the event of the C API.
     const fw_event &raw() const noexcept { return raw_; }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -412,6 +413,40 @@ void negative_budget_delivers_one_event()
     CHECK(texts == 1);
 }
 
+void messages_with_tags_are_reported()
+{
+    Socket socket = must(Socket::create(url));
+    must(socket.set_lanes({framewire::Lane(0), framewire::Lane(1, 10, 1 << 20)}));
+    std::map<std::uint64_t, framewire::Outcome> outcomes;
+    std::size_t texts = 0;
+    must(socket.on_sent([&](SocketRef, std::uint64_t tag, framewire::Outcome outcome) {
+        CHECK(outcomes.emplace(tag, outcome).second);
+    }));
+    must(socket.on_text([&](SocketRef, std::string_view) { texts++; }));
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    for (std::uint64_t tag = 1; tag <= 50; tag++) {
+        framewire::SendOptions options;
+        options.lane = 1;
+        options.key = 7;
+        options.tag = tag;
+        options.time_to_live = std::chrono::minutes(1);
+        must(socket.send_text("update", options));
+    }
+    poll_until("the outcomes", [&] { return outcomes.size() == 50; });
+    const framewire::LaneStats stats = must(socket.lane_stats(1));
+    CHECK(outcomes.at(50) == framewire::Outcome::sent && stats.sent + stats.replaced == 50);
+    poll_until("the texts", [&] { return texts == stats.sent; });
+    framewire::Buffer buffer = must(framewire::Buffer::get(8));
+    must(socket.send_binary_segment(std::move(buffer), framewire::SendOptions{}));
+    CHECK(socket.send_binary_segment(std::move(buffer), {}).code() == Code::invalid_handle);
+    framewire::SendOptions options;
+    options.lane = 2;
+    CHECK(socket.send_binary({}, options).code() == Code::invalid_argument);
+    CHECK(socket.lane_stats(2).code() == Code::invalid_argument);
+    CHECK(std::string_view(framewire::name(framewire::Outcome::lost)) == "FW_OUTCOME_LOST");
+}
+
 void pings_measure_latency()
 {
     Socket socket = must(Socket::create(url));
@@ -486,6 +521,7 @@ int main(int argc, char **argv)
     text_segment_can_be_retained();
     several_events_can_be_dequeued_at_once();
     negative_budget_delivers_one_event();
+    messages_with_tags_are_reported();
     pings_measure_latency();
     log_callback_receives_lines_with_context();
     must(framewire::shutdown(std::chrono::seconds(5)));
