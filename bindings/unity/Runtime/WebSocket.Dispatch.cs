@@ -304,6 +304,12 @@ namespace Framewire
                             this, LastError, (int)next->attempt, TimeSpan.FromMilliseconds(next->delay_ms));
                     }
                     break;
+                case fw_event_type.FW_EVENT_SENT:
+                    if (OnSent != null)
+                    {
+                        OnSent(this, next->tag, (SendOutcome)next->outcome);
+                    }
+                    break;
                 case fw_event_type.FW_EVENT_CLOSED:
                     // Before the handler, which may open the socket again.
                     SocketTable.RemoveOne(this);

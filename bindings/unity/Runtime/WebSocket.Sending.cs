@@ -94,6 +94,98 @@ namespace Framewire
             return result == fw_result.FW_RESULT_OK ? SendResult.Queued : ToSendResult(result);
         }
 
+        /// <summary>Sends a text message with delivery options.</summary>
+        /// <param name="message">The text.</param>
+        /// <param name="options">Lane, key, time to live, tag.</param>
+        /// <returns>Whether the message was queued.</returns>
+        /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
+        public SendResult Send(string message, SendOptions options)
+        {
+            if (message == null)
+            {
+                throw new ArgumentNullException("message");
+            }
+            fw_message raw = ToMessage(fw_opcode.FW_OPCODE_TEXT, options);
+            fixed (char* characters = message)
+            {
+                if (message.Length <= MaxStackText)
+                {
+                    byte* text = stackalloc byte[MaxStackText * 3];
+                    raw.data = text;
+                    raw.len = (UIntPtr)(message.Length == 0
+                        ? 0
+                        : Encoding.UTF8.GetBytes(characters, message.Length, text, MaxStackText * 3));
+                    return Send(&raw);
+                }
+                int bytes = Encoding.UTF8.GetByteCount(characters, message.Length);
+                fw_result result = FramewireNative.fw_buffer_get((UIntPtr)bytes, &raw.segment);
+                if (result != fw_result.FW_RESULT_OK)
+                {
+                    return ToSendResult(result);
+                }
+                byte* to = raw.segment.data + (ulong)raw.segment.offset;
+                Encoding.UTF8.GetBytes(characters, message.Length, to, bytes);
+                return Send(&raw);
+            }
+        }
+
+        /// <summary>Sends a binary message with delivery options.</summary>
+        /// <param name="buffer">The payload.</param>
+        /// <param name="options">Lane, key, time to live, tag.</param>
+        /// <returns>Whether the message was queued.</returns>
+        /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
+        public SendResult Send(byte[] buffer, SendOptions options)
+        {
+            if (buffer == null)
+            {
+                throw new ArgumentNullException("buffer");
+            }
+            fixed (byte* data = buffer)
+            {
+                return Send(data, buffer.Length, options);
+            }
+        }
+
+        /// <summary>
+        /// Sends a binary message with delivery options from a pointer, which is read only during the call.
+        /// </summary>
+        /// <param name="data">The first byte; may be null if the count is 0.</param>
+        /// <param name="count">The number of bytes.</param>
+        /// <param name="options">Lane, key, time to live, tag.</param>
+        /// <returns>Whether the message was queued.</returns>
+        /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
+        public SendResult Send(byte* data, int count, SendOptions options)
+        {
+            fw_message raw = ToMessage(fw_opcode.FW_OPCODE_BINARY, options);
+            raw.data = data;
+            raw.len = (UIntPtr)NonNegative(count);
+            return Send(&raw);
+        }
+
+        /// <summary>
+        /// Sends UTF-8 as a text message without a copy, with delivery options. Consumes one reference, even on failure.
+        /// </summary>
+        /// <param name="data">The UTF-8 bytes, from <see cref="NativeSegment.Get"/> or retained.</param>
+        /// <param name="options">Lane, key, time to live, tag.</param>
+        /// <returns>Whether the message was queued.</returns>
+        /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
+        public SendResult SendAsText(NativeSegment data, SendOptions options)
+        {
+            return Send(fw_opcode.FW_OPCODE_TEXT, data, options);
+        }
+
+        /// <summary>
+        /// Sends a binary message without a copy, with delivery options. Consumes one reference, even on failure.
+        /// </summary>
+        /// <param name="data">The payload, from <see cref="NativeSegment.Get"/> or retained.</param>
+        /// <param name="options">Lane, key, time to live, tag.</param>
+        /// <returns>Whether the message was queued.</returns>
+        /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
+        public SendResult SendAsBinary(NativeSegment data, SendOptions options)
+        {
+            return Send(fw_opcode.FW_OPCODE_BINARY, data, options);
+        }
+
         /// <summary>
         /// Sends UTF-8 as a text message. Releases the array to the <see cref="BufferPool"/>, even on failure:
         /// do not access it afterwards.
@@ -175,6 +267,45 @@ namespace Framewire
             {
                 BufferPool.Release(data.Data);
             }
+        }
+
+        private static fw_message ToMessage(fw_opcode opcode, SendOptions options)
+        {
+            fw_message message = default(fw_message);
+            message.struct_size = (uint)sizeof(fw_message);
+            message.opcode = opcode;
+            message.flags = options.Uncompressed ? (uint)fw_send_flags.FW_SEND_UNCOMPRESSED : 0;
+            message.lane = NonNegative(options.Lane);
+            message.ttl_ms = NonNegative(options.TimeToLive);
+            message.key = options.Key;
+            message.tag = options.Tag;
+            return message;
+        }
+
+        private SendResult Send(fw_message* message)
+        {
+            fw_result result = FramewireNative.fw_socket_send(LiveHandle(), message);
+            if (result == fw_result.FW_RESULT_INVALID_ARGUMENT)
+            {
+                NativeLibrary.ThrowIfFailed(result);
+            }
+            return ToSendResult(result);
+        }
+
+        private SendResult Send(fw_opcode opcode, NativeSegment data, SendOptions options)
+        {
+            if (data.Raw.buffer.id == 0)
+            {
+                return SendResult.InvalidSegment;
+            }
+            fw_message message = ToMessage(opcode, options);
+            message.segment = data.Raw;
+            fw_result result = FramewireNative.fw_socket_send(LiveHandle(), &message);
+            if (result == fw_result.FW_RESULT_INVALID_ARGUMENT)
+            {
+                NativeLibrary.ThrowIfFailed(result);
+            }
+            return ToSegmentResult(result);
         }
 
         private SendResult ToSegmentResult(fw_result result)

@@ -411,7 +411,7 @@ namespace Framewire
             }
         }
 
-        private static uint NonNegative(int value)
+        internal static uint NonNegative(int value)
         {
             if (value < 0)
             {

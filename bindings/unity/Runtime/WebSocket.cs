@@ -166,6 +166,11 @@ namespace Framewire
         public OnWebSocketReconnectingDelegate OnReconnecting { get; set; }
 
         /// <summary>
+        /// Called once for each message with a <see cref="SendOptions.Tag"/>, before the connection ends.
+        /// </summary>
+        public OnWebSocketSentDelegate OnSent { get; set; }
+
+        /// <summary>
         /// Called when the connection has ended with a closing handshake, or was cancelled by Close or Abort.
         /// </summary>
         public OnWebSocketClosedDelegate OnClosed { get; set; }
@@ -491,6 +496,42 @@ namespace Framewire
             FramewireNative.fw_stats_init(&stats, (UIntPtr)sizeof(fw_stats));
             FramewireNative.fw_socket_stats(Native, &stats);
             return new WebSocketStatistics(stats);
+        }
+
+        /// <summary>
+        /// Sets the lanes in which messages wait until they begin, at most 8; none is the same as one. Sends without
+        /// options use lane 0. Takes effect at any time.
+        /// </summary>
+        /// <param name="lanes">The lanes.</param>
+        /// <exception cref="InvalidOperationException">A lane that would be removed has waiting messages.</exception>
+        public void SetLanes(params WebSocketLane[] lanes)
+        {
+            if (lanes == null)
+            {
+                throw new ArgumentNullException("lanes");
+            }
+            fw_lane[] raw = new fw_lane[lanes.Length];
+            for (int index = 0; index < raw.Length; index++)
+            {
+                raw[index] = lanes[index].Raw;
+            }
+            fixed (fw_lane* first = raw)
+            {
+                fw_result result = FramewireNative.fw_socket_set_lanes(LiveHandle(), first, (UIntPtr)raw.Length);
+                NativeLibrary.ThrowIfFailed(result);
+            }
+        }
+
+        /// <summary>Returns the counts of a lane. Does not allocate.</summary>
+        /// <param name="lane">The lane, from 0.</param>
+        /// <returns>A copy of the counts.</returns>
+        public WebSocketLaneStatistics GetLaneStatistics(int lane)
+        {
+            fw_lane_stats stats = default(fw_lane_stats);
+            stats.struct_size = (uint)sizeof(fw_lane_stats);
+            NativeLibrary.ThrowIfFailed(
+                FramewireNative.fw_socket_lane_stats(LiveHandle(), NonNegative(lane), &stats));
+            return new WebSocketLaneStatistics(stats);
         }
 
         internal fw_socket LiveHandle()

@@ -94,6 +94,15 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_send_binary(fw_socket socket, void* data, UIntPtr len);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_send(fw_socket socket, fw_message* message);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_lanes(fw_socket socket, fw_lane* lanes, UIntPtr count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_lane_stats(fw_socket socket, uint lane, fw_lane_stats* @out);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_send_text_segment(fw_socket socket, fw_segment segment);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

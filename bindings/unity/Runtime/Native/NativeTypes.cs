@@ -38,6 +38,9 @@ namespace Framewire.Native
         FW_STRUCT_RECONNECT = 10,
         FW_STRUCT_CALLBACKS = 11,
         FW_STRUCT_EXTENSION_FRAME = 12,
+        FW_STRUCT_MESSAGE = 13,
+        FW_STRUCT_LANE = 14,
+        FW_STRUCT_LANE_STATS = 15,
     }
 
     internal enum fw_capability : uint
@@ -65,6 +68,12 @@ namespace Framewire.Native
         FW_HTTP_AUTO = 0,
         FW_HTTP_1 = 1,
         FW_HTTP_2 = 2,
+    }
+
+    internal enum fw_send_flags : uint
+    {
+        FW_SEND_DEFAULT = 0,
+        FW_SEND_UNCOMPRESSED = 1,
     }
 
     internal enum fw_opcode : uint
@@ -118,6 +127,16 @@ namespace Framewire.Native
         FW_EVENT_RECONNECTING = 7,
         FW_EVENT_CLOSED = 8,
         FW_EVENT_ERROR = 9,
+        FW_EVENT_SENT = 10,
+    }
+
+    internal enum fw_outcome : uint
+    {
+        FW_OUTCOME_NONE = 0,
+        FW_OUTCOME_SENT = 1,
+        FW_OUTCOME_EXPIRED = 2,
+        FW_OUTCOME_REPLACED = 3,
+        FW_OUTCOME_LOST = 4,
     }
 
     internal enum fw_roots : uint
@@ -225,10 +244,57 @@ namespace Framewire.Native
         public fw_request request;
         public uint attempt;
         public uint delay_ms;
+        public ulong tag;
+        public fw_outcome outcome;
+        public uint reserved_32;
         public ulong reserved0;
         public ulong reserved1;
-        public ulong reserved2;
-        public ulong reserved3;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_message
+    {
+        public uint struct_size;
+        public fw_opcode opcode;
+        public uint flags;
+        public uint lane;
+        public uint ttl_ms;
+        public ulong key;
+        public ulong tag;
+        public void* data;
+        public UIntPtr len;
+        public fw_segment segment;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_lane
+    {
+        public uint struct_size;
+        public uint priority;
+        public uint weight;
+        public UIntPtr max_bytes;
+
+        internal static uint Size
+        {
+            get { return (uint)sizeof(fw_lane); }
+        }
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct fw_lane_stats
+    {
+        public uint struct_size;
+        public uint reserved;
+        public ulong waiting_messages;
+        public ulong waiting_bytes;
+        public ulong oldest_us;
+        public ulong queue_time_max_us;
+        public ulong queue_time_total_us;
+        public ulong begun;
+        public ulong sent;
+        public ulong expired;
+        public ulong replaced;
+        public ulong lost;
     }
 
     [StructLayout(LayoutKind.Sequential)]
