@@ -1,6 +1,7 @@
 /* The library in a page: the same header, driven by the page's frames. Runs in browsers and in Node.
  *
- *     page.js ECHO SCRIPTED [MESSAGES]      URLs of framewire-page; messages of the memory test
+ *     page.js ECHO SCRIPTED [MESSAGES [INSECURE]]      URLs of framewire-page; messages of the memory test; the URL of a
+ *                                                      server without TLS, for a page of https:
  *
  * The scenarios run one after the other. Each is a function that is called every frame and continues after the last
  * AWAIT, until it returns true. */
@@ -29,7 +30,7 @@ typedef struct {
     int finalized;
 } record;
 
-static const char *echo, *scripted;
+static const char *echo, *scripted, *insecure;
 static int memory_messages = 20000;
 
 static void note(record *r, char event)
@@ -483,6 +484,24 @@ SCENARIO(failures_end_in_one_error)
     start(&r, scripted, "violation");
     AWAIT(r.ends);
     finish(&r, "ote");
+    /* A port that browsers refuse, where some say why and some do not. */
+    start(&r, "ws://127.0.0.1:6000/", "");
+    AWAIT(r.ends);
+    CHECK(r.phase == FW_PHASE_CONNECT && strstr(r.message, "127.0.0.1:6000") != NULL);
+    finish(&r, "e");
+    END;
+}
+
+SCENARIO(mixed_content_is_refused_with_the_reason)
+{
+    static record r;
+    BEGIN;
+    if (insecure) {
+        start(&r, insecure, "");
+        AWAIT(r.ends);
+        CHECK(r.phase == FW_PHASE_CONNECT && !r.retriable && strstr(r.message, "HTTPS") != NULL);
+        finish(&r, "e");
+    }
     END;
 }
 
@@ -928,6 +947,7 @@ static const struct {
     ENTRY(closing_wins_over_reconnecting),
     ENTRY(close_codes_are_those_of_a_page),
     ENTRY(failures_end_in_one_error),
+    ENTRY(mixed_content_is_refused_with_the_reason),
     ENTRY(timeouts_apply),
     ENTRY(too_large_message_ends_the_connection),
     ENTRY(unread_messages_are_bounded),
@@ -984,5 +1004,7 @@ int main(int argc, char **argv)
     scripted = argv[2];
     if (argc > 3)
         memory_messages = atoi(argv[3]);
+    if (argc > 4)
+        insecure = argv[4];
     emscripten_set_main_loop(frame, 0, 1);
 }

@@ -12,6 +12,7 @@ mod run;
 mod scale;
 mod show;
 mod sizes;
+mod web;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ const CALLS: &str = "calls";
 
 /// Selects the measurement in Godot.
 const GODOT: &str = "godot";
+
+/// Selects the measurement in Chromium.
+const WEB: &str = "web";
 
 /// The options of the command line.
 struct Plan {
@@ -50,6 +54,9 @@ pub fn run(arguments: &[&str]) -> Outcome {
     let mut plan = Plan::parse(arguments)?;
     if plan.words == [GODOT] {
         return godot::run(plan.runs);
+    }
+    if plan.words == [WEB] {
+        return web::run(plan.runs);
     }
     let binding = plan.words.first().and_then(|word| bindings::find(word));
     let results = scratch("bench")?.join(binding.map_or("results.jsonl", |binding| binding.results));

@@ -39,6 +39,13 @@ impl Apt {
         self.run("apt-cache", arguments)
     }
 
+    /// Returns the names of packages and of all that they need: nothing counts as installed.
+    pub fn with_dependencies(&self, packages: &[&str]) -> Outcome<Vec<String>> {
+        let uris = self.get(&[&["-y", "--print-uris", "install"], packages].concat())?;
+        let name = |line: &str| Some(line.split(' ').nth(1)?.split('_').next()?.to_owned());
+        Ok(uris.lines().filter(|line| line.starts_with('\'')).filter_map(name).collect())
+    }
+
     /// Downloads packages, unpacks them into `root` and removes the state.
     pub fn unpack(self, packages: &[&str], root: &Path) -> Outcome {
         self.get(&[&["download"], packages].concat())?;
@@ -96,6 +103,15 @@ pub fn archives() -> Outcome<Vec<(String, String)>> {
     archives.sort_unstable();
     archives.dedup();
     Ok(archives)
+}
+
+/// Returns the main archive of this machine's apt.
+pub fn archive() -> Outcome<String> {
+    let archives = archives()?.into_iter();
+    archives
+        .map(|(archive, _)| archive.trim_end_matches('/').to_owned())
+        .find(|archive| archive.ends_with("/debian"))
+        .ok_or_else(|| "apt knows no Debian archive; run `apt-get update` first".to_owned())
 }
 
 /// Unpacks the files of a package into `root`, without its documentation and translations.

@@ -72,6 +72,7 @@ Tests
                      compares Framewire with other libraries; --show prints the last results, --svg FILE
                      draws them
   bench godot        compares the Godot extension with WebSocketPeer, in Godot
+  bench web          compares a page with emscripten's WebSocket API and with JavaScript alone, in Chromium
   bench scale        one process with 1 to 50,000 connections: writes the table and the diagram of docs/scale.md
   bench sizes        writes the library size with each set of features to docs/platforms.md
   bench unity|c++ [--runs N] [WORD...]

@@ -2,7 +2,7 @@
 
 use crate::run::Outcome;
 use crate::schedule::{self, Step};
-use crate::{autobahn, check_platforms, cross, dist, fuzz, reproducible, soak, supply};
+use crate::{autobahn, check_platforms, cross, dist, fuzz, reproducible, soak, supply, web};
 
 /// In the order in which they start; most of them use both cores.
 pub const STEPS: &[Step] = &[
@@ -11,6 +11,7 @@ pub const STEPS: &[Step] = &[
     }),
     Step::new("dist: all release archives and packages", 1800, || dist::run(&[]).into()),
     Step::new("cross-test: Windows and ARM under emulators", 900, || cross::run(&[]).into()),
+    Step::new("browsers: oldest and newest emscripten", 1200, || web::releases().into()),
     Step::new("deny: licences, sources, duplicates, advisories", 60, || supply::deny().into()),
     Step::new("sbom: list of all dependencies", 60, || supply::sbom().into()),
     Step::new("oldest: build with the minimum Rust version", 60, || supply::oldest_compiler().into()),

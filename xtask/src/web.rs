@@ -1,10 +1,14 @@
 //! The library for browsers: built for emscripten, and tested in Node and Chromium.
 
+mod emscripten;
 pub mod package;
+
+pub use emscripten::{Emscripten, NODE_MODULES};
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::abi;
@@ -162,16 +166,24 @@ struct Variant {
     flags: &'static [&'static str],
     /// Messages of the memory test.
     messages: u32,
+    /// Runs as a page of `https:` too.
+    is_secure_too: bool,
+}
+
+impl Variant {
+    const fn new(name: &'static str, flags: &'static [&'static str], messages: u32) -> Self {
+        Self { name, flags, messages, is_secure_too: false }
+    }
 }
 
 /// With 64-bit integers of JavaScript and without, from unoptimised with all checks to optimised while linking.
 const VARIANTS: &[Variant] = &[
-    Variant { name: "O0", flags: &["-O0", "-sASSERTIONS=2"], messages: 5_000 },
-    Variant { name: "O0-bigint", flags: &["-O0", "-sASSERTIONS=2", "-sWASM_BIGINT=1"], messages: 5_000 },
-    Variant { name: "O2", flags: &["-O2"], messages: 100_000 },
-    Variant { name: "O2-bigint", flags: &["-O2", "-sWASM_BIGINT=1"], messages: 5_000 },
-    Variant { name: "O3-lto", flags: &["-O3", "-flto"], messages: 5_000 },
-    Variant { name: "O3-lto-bigint", flags: &["-O3", "-flto", "-sWASM_BIGINT=1"], messages: 5_000 },
+    Variant::new("O0", &["-O0", "-sASSERTIONS=2"], 5_000),
+    Variant::new("O0-bigint", &["-O0", "-sASSERTIONS=2", "-sWASM_BIGINT=1"], 5_000),
+    Variant::new("O2", &["-O2"], 100_000),
+    Variant { is_secure_too: true, ..Variant::new("O2-bigint", &["-O2", "-sWASM_BIGINT=1"], 5_000) },
+    Variant::new("O3-lto", &["-O3", "-flto"], 5_000),
+    Variant::new("O3-lto-bigint", &["-O3", "-flto", "-sWASM_BIGINT=1"], 5_000),
 ];
 
 /// A page ends within seconds; this is for a busy machine.
@@ -179,20 +191,47 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// Builds the library and its test page in every variant, and runs each in Node and Chromium.
 pub fn step() -> Tested {
-    for (program, packages) in [("emcc", "emscripten"), ("chromium", "chromium")] {
-        ensure(program, &[packages]).map_err(Problem::Missing)?;
-    }
+    ensure("emcc", &["emscripten"]).map_err(Problem::Missing)?;
     every_function_is_called()?;
+    let library = prepare()?;
+    let node = node();
+    let mut faults = test_pages(&Emscripten::Installed, &library, node)?;
+    for check in [package::check(&library, node), check_size(&library)] {
+        faults.extend(check.err());
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Problem::Failed(faults.join("\n"))) }
+}
+
+/// The same pages, built with the oldest and the newest emscripten and one between them.
+pub fn releases() -> Tested {
+    let library = prepare()?;
+    let node = node();
+    let mut faults = Vec::new();
+    for release in emscripten::RELEASES {
+        let emscripten = Emscripten::of_release(release).map_err(Problem::Missing)?;
+        println!("---- {release}: emscripten {}", emscripten.version()?);
+        faults.extend(test_pages(&emscripten, &library, node)?);
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Problem::Failed(faults.join("\n"))) }
+}
+
+/// Builds the library and the servers of its pages.
+fn prepare() -> Result<PathBuf, Problem> {
+    ensure("chromium", &["chromium"]).map_err(Problem::Missing)?;
     let library = build()?;
+    build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
+    Ok(library)
+}
+
+/// Builds the page with a version of emscripten and runs it. Returns what failed.
+fn test_pages(emscripten: &Emscripten, library: &Path, node: Option<&[&str]>) -> Outcome<Vec<String>> {
+    let (mut passed, mut runs, mut faults) = (0, 0, Vec::new());
     match unity::tools() {
-        Ok(()) => unity::check_linked_for_browsers(&library)?,
+        Ok(()) => unity::check_linked_for_browsers(emscripten, library)?,
         Err(problem) => println!("the declarations of the Unity binding are not linked: {problem}"),
     }
-    build_unless_built(cargo().args(DEVELOPMENT).arg("--quiet"))?;
-    let node = node();
-    let (mut passed, mut runs, mut faults) = (0, 0, Vec::new());
     for variant in VARIANTS {
-        let page = compile(variant, &library)?;
+        let page = compile(emscripten, variant, library)?;
         let size = Size::of(&page, "page")?;
         println!(
             "{}: {} bytes of JavaScript and WebAssembly, {} compressed",
@@ -210,17 +249,17 @@ pub fn step() -> Tested {
             }
             Err(problem) => faults.push(format!("{} in {place}: {problem}", variant.name)),
         };
-        match &node {
+        match node {
             Some(flags) => run("Node", in_node(&page, "page", flags, &arguments)),
             None => println!("{}: not run in Node, which has no WebSocket here", variant.name),
         }
         run("Chromium", in_chromium(&page, &arguments));
+        if variant.is_secure_too {
+            run("Chromium from https", from_https(&page, &arguments));
+        }
     }
     println!("{runs} pages: {passed} passed, {} failed", faults.len());
-    for check in [package::check(&library, node), check_size(&library)] {
-        faults.extend(check.err());
-    }
-    if faults.is_empty() { Ok(()) } else { Err(Problem::Failed(faults.join("\n"))) }
+    Ok(faults)
 }
 
 /// Fails unless the page calls each function of the header.
@@ -231,10 +270,10 @@ fn every_function_is_called() -> Outcome {
     if missing.is_empty() { Ok(()) } else { Err(format!("not called in tests/web: {}", missing.join(", "))) }
 }
 
-fn compile(variant: &Variant, library: &Path) -> Outcome<PathBuf> {
+fn compile(emscripten: &Emscripten, variant: &Variant, library: &Path) -> Outcome<PathBuf> {
     let page = scratch("web/pages")?.join(variant.name);
     files::create_folder(&page)?;
-    let mut emcc = emcc();
+    let mut emcc = emscripten.emcc();
     emcc.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(library)
         .args(variant.flags)
@@ -249,15 +288,6 @@ fn compile(variant: &Variant, library: &Path) -> Outcome<PathBuf> {
     files::copy("tests/web/page.html", page.join("page.html"))?;
     Ok(page)
 }
-
-pub fn emcc() -> Command {
-    let mut emcc = command("emcc");
-    emcc.env("NODE_PATH", NODE_MODULES);
-    emcc
-}
-
-/// Where Debian puts modules that emcc needs, in case the Node in the path is another one.
-const NODE_MODULES: &str = "/usr/share/nodejs";
 
 /// Bytes of a page.
 struct Size {
@@ -287,7 +317,7 @@ const MOST_ADDED: usize = 120_000;
 fn check_size(library: &Path) -> Outcome {
     let folder = scratch("web/size")?;
     let build = |program: &str, options: &[&str]| {
-        let mut emcc = emcc();
+        let mut emcc = Emscripten::Installed.emcc();
         emcc.args(["-O2", "-sALLOW_MEMORY_GROWTH=1"]).args(options).arg(root().join("tests/web/size.c"));
         if !options.is_empty() {
             emcc.arg("-I").arg(library).arg(library.join(LIBRARY));
@@ -327,7 +357,7 @@ fn node() -> Option<&'static [&'static str]> {
 }
 
 /// The arguments of a program, once its servers run.
-type Arguments<'a> = &'a dyn Fn(&Server) -> Vec<String>;
+pub type Arguments<'a> = &'a dyn Fn(&Server) -> Vec<String>;
 
 fn in_node(folder: &Path, program: &str, flags: &[&str], arguments: Arguments) -> Outcome<u32> {
     let server = Server::start(folder)?;
@@ -336,31 +366,81 @@ fn in_node(folder: &Path, program: &str, flags: &[&str], arguments: Arguments) -
     let child = node.stdout(Stdio::piped()).spawn().map_err(|error| format!("node: {error}"))?;
     let mut child = KillOnDrop(child);
     let output = child.0.stdout.take().ok_or("node has no output")?;
-    watch(BufReader::new(output))
+    watch(&lines(BufReader::new(output)))
 }
 
-/// Opens `page.html` of the folder.
 fn in_chromium(folder: &Path, arguments: Arguments) -> Outcome<u32> {
-    let mut server = Server::start(folder)?;
-    let profile = scratch("web/profile")?;
-    files::remove_folder(&profile)?;
-    let url = format!("{}page.html?{}", server.page, arguments(&server).join("&"));
-    let chromium = Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(url)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("chromium: {error}"))?;
-    let _chromium = KillOnDrop(chromium);
-    watch(server.output.take().ok_or("the server has no output")?)
+    watch(&Chromium::open(folder, arguments)?.lines()?)
+}
+
+/// A name that browsers do not take for that of this machine, to which they allow connections without TLS.
+const OTHER_NAME: &str = "framewire.test";
+
+/// Opens the page over TLS. Its last argument is a server without TLS, to which it may not connect.
+fn from_https(folder: &Path, arguments: Arguments) -> Outcome<u32> {
+    let arguments = |server: &Server| {
+        let mut arguments = arguments(server);
+        arguments.push(server.echo.replace("127.0.0.1", OTHER_NAME).replace("localhost", OTHER_NAME));
+        arguments
+    };
+    let flags = [
+        "--ignore-certificate-errors".to_owned(),
+        format!("--host-resolver-rules=MAP {OTHER_NAME} 127.0.0.1"),
+    ];
+    watch(&Chromium::with(folder, &arguments, |server| &server.secure_page, &flags)?.lines()?)
+}
+
+/// A headless browser that shows `page.html` of a folder, and the servers of the page.
+pub struct Chromium {
+    browser: KillOnDrop,
+    server: Server,
+}
+
+impl Chromium {
+    pub fn open(folder: &Path, arguments: Arguments) -> Outcome<Self> {
+        Self::with(folder, arguments, |server| &server.page, &[])
+    }
+
+    fn with(
+        folder: &Path,
+        arguments: Arguments,
+        page: fn(&Server) -> &str,
+        flags: &[String],
+    ) -> Outcome<Self> {
+        let server = Server::start(folder)?;
+        let profile = scratch("web/profile")?;
+        files::remove_folder(&profile)?;
+        let url = format!("{}page.html?{}", page(&server), arguments(&server).join("&"));
+        let browser = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .args(flags)
+            .arg(url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("chromium: {error}"))?;
+        Ok(Self { browser: KillOnDrop(browser), server })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.browser.0.id()
+    }
+
+    /// What the page prints. To be called once.
+    pub fn lines(&mut self) -> Outcome<Receiver<String>> {
+        Ok(lines(self.server.output.take().ok_or("the server has no output")?))
+    }
+}
+
+fn lines(output: impl BufRead + Send + 'static) -> Receiver<String> {
+    let (send, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || output.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()));
+    lines
 }
 
 /// Reads what a page prints, up to its closing line. Returns the number of its checks, or all that it printed.
-fn watch(output: impl BufRead + Send + 'static) -> Outcome<u32> {
-    let (send, lines) = std::sync::mpsc::channel();
-    std::thread::spawn(move || output.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()));
+fn watch(lines: &Receiver<String>) -> Outcome<u32> {
     let deadline = Instant::now() + LIMIT;
     let mut printed = Vec::new();
     loop {
@@ -404,6 +484,8 @@ pub struct Server {
     child: Child,
     pub output: Option<BufReader<std::process::ChildStdout>>,
     pub page: String,
+    /// The page over TLS, with a certificate that nobody trusts.
+    secure_page: String,
     pub echo: String,
     scripted: String,
 }
@@ -422,7 +504,14 @@ impl Server {
             output.read_line(&mut line).map_err(|error| error.to_string())?;
             Ok::<String, String>(line.trim().to_owned())
         };
-        Ok(Self { page: line()?, echo: line()?, scripted: line()?, output: Some(output), child })
+        Ok(Self {
+            page: line()?,
+            secure_page: line()?,
+            echo: line()?,
+            scripted: line()?,
+            output: Some(output),
+            child,
+        })
     }
 }
 
@@ -462,7 +551,7 @@ mod tests {
 
     #[test]
     fn closing_line_is_found_in_what_a_page_prints() {
-        let watched = |text: &'static str| watch(BufReader::new(text.as_bytes()));
+        let watched = |text: &'static str| watch(&lines(BufReader::new(text.as_bytes())));
         assert_eq!(watched("a: 3 checks\n12 passed, 0 failed\n"), Ok(12));
         assert!(watched("12 passed, 1 failed\n").is_err());
         assert!(watched("0 passed, 0 failed\n").is_err());

@@ -127,7 +127,7 @@ fn first(sorted: &[f64]) -> f64 {
     sorted.first().copied().unwrap_or(f64::NAN)
 }
 
-fn median(sorted: &[f64]) -> f64 {
+pub fn median(sorted: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 

@@ -76,21 +76,14 @@ impl Godot {
 /// Unpacks Debian's Godot and the libraries it needs, from the archive that this machine's own apt uses.
 fn install(folder: &Path) -> Outcome {
     files::remove_folder(folder)?;
-    let archives = debian::archives()?;
-    let mut archives = archives.iter().map(|(archive, _)| archive.trim_end_matches('/'));
-    let archive = archives
-        .find(|archive| archive.ends_with("/debian"))
-        .ok_or("apt knows no Debian archive; run `apt-get update` first")?;
-    let source = format!("URIs: {archive}\nSuites: {SUITE}\n");
+    let source = format!("URIs: {}\nSuites: {SUITE}\n", debian::archive()?);
     // Mirrors lag behind, which is no risk to a test tool.
     let options = &["APT::Architecture=amd64", "Acquire::Check-Valid-Until=false"];
     let apt = Apt::new(&folder.join("apt"), &[source], options)?;
-    // Nothing counts as installed, so this lists everything that Godot needs, the C library included.
-    let uris = apt.get(&["-y", "--print-uris", "install", "godot"])?;
-    let packages: Vec<&str> = uris
-        .lines()
-        .filter(|line| line.starts_with('\''))
-        .filter_map(|line| line.split(' ').nth(1)?.split('_').next())
+    let packages = apt.with_dependencies(&["godot"])?;
+    let packages: Vec<&str> = packages
+        .iter()
+        .map(String::as_str)
         .filter(|package| !UNUSED.iter().any(|unused| package.starts_with(unused)))
         .collect();
     apt.unpack(&packages, &folder.join("root"))?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::{csharp, mcs};
 use crate::files;
 use crate::run::{Outcome, has, quietly, root, scratch};
-use crate::web;
+use crate::web::{self, Emscripten};
 
 /// The assertions of `layout.cpp` that the errors in `PlantedWasm.cs` violate.
 const PLANTED: &[&str] = &[
@@ -37,12 +37,12 @@ const WASM_2023: &[&str] =
 /// Compares structs and functions with the header, on wasm32, and the check itself with known errors.
 pub fn check_declarations() -> Outcome {
     let (real, planted) = generate("unity-wasm")?;
-    compare(&real, &planted)
+    compare(&Emscripten::Installed, &real, &planted)
 }
 
-fn compare(real: &Path, planted: &Path) -> Outcome {
-    quietly(&mut compiler(real))?;
-    let Err(found) = quietly(&mut compiler(planted)) else {
+fn compare(emscripten: &Emscripten, real: &Path, planted: &Path) -> Outcome {
+    quietly(&mut compiler(emscripten, real))?;
+    let Err(found) = quietly(&mut compiler(emscripten, planted)) else {
         return Err("the check for WebAssembly does not detect planted errors".to_owned());
     };
     let missed: Vec<&str> =
@@ -56,19 +56,19 @@ fn compare(real: &Path, planted: &Path) -> Outcome {
 
 /// Links the declarations with the library for browsers, where the linker compares the functions, and runs
 /// a program in Node that calls each.
-pub fn check_linked(library: &Path) -> Outcome {
+pub fn check_linked(emscripten: &Emscripten, library: &Path) -> Outcome {
     // Not the folder of the Unity step, which may run at the same time.
     let (real, planted) = generate("web/unity")?;
-    compare(&real, &planted)?;
+    compare(emscripten, &real, &planted)?;
     for flags in [MVP, WASM_2023] {
         let program = real.join("calls.js");
-        quietly(linker(&real, library).args(flags).arg("-o").arg(&program))?;
+        quietly(linker(emscripten, &real, library).args(flags).arg("-o").arg(&program))?;
         if has("node") {
             let printed = quietly(Command::new("node").arg("--no-experimental-fetch").arg(&program))?;
             println!("C# declarations in Node, {}: {}", flags.join(" "), printed.trim());
         }
     }
-    match quietly(linker(&planted, library).arg("-o").arg(planted.join("calls.js"))) {
+    match quietly(linker(emscripten, &planted, library).arg("-o").arg(planted.join("calls.js"))) {
         Err(found) if found.contains("function signature mismatch: fw_socket_close") => Ok(()),
         Err(found) => Err(format!("the linker does not detect the planted function: {found}")),
         Ok(_) => Err("the linker accepts planted functions".to_owned()),
@@ -94,8 +94,8 @@ fn generate(folder: &str) -> Outcome<(PathBuf, PathBuf)> {
     Ok((write("WebGL.dll", "real")?, write("Planted.dll", "planted")?))
 }
 
-fn compiler(folder: &Path) -> Command {
-    let mut compiler = web::emcc();
+fn compiler(emscripten: &Emscripten, folder: &Path) -> Command {
+    let mut compiler = emscripten.emcc();
     compiler
         .args(["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-ferror-limit=0", "-I"])
         .arg(root().join("include"))
@@ -103,8 +103,8 @@ fn compiler(folder: &Path) -> Command {
     compiler
 }
 
-fn linker(folder: &Path, library: &Path) -> Command {
-    let mut linker = web::emcc();
+fn linker(emscripten: &Emscripten, folder: &Path, library: &Path) -> Command {
+    let mut linker = emscripten.emcc();
     linker
         .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wl,--fatal-warnings"])
         .args(["-sALLOW_MEMORY_GROWTH=1", "-sEXIT_RUNTIME=1"])

@@ -1,7 +1,7 @@
 //! Serves a folder to a browser, and the servers that its page connects to: `framewire-page FOLDER`.
 //!
-//! Prints the URLs of the folder, of the echo server and of the scripted server, one per line, then what the page
-//! posts to `/result`. Exits at the end of its standard input.
+//! Prints the URLs of the folder, of the folder over TLS, of the echo server and of the scripted server, one per line,
+//! then what the page posts to `/result`. Exits at the end of its standard input.
 //!
 //! | path of the scripted server | what it does |
 //! | --- | --- |
@@ -21,34 +21,64 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use framewire_servers::certs::{Authority, Demands, server_config};
 use framewire_servers::{EchoServer, Peer, Scripted};
+use rustls::{ServerConnection, StreamOwned};
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1).map(PathBuf::from) else {
         eprintln!("usage: framewire-page FOLDER");
         return ExitCode::from(2);
     };
-    let listener = match TcpListener::bind("127.0.0.1:0") {
-        Ok(listener) => listener,
+    match start(&folder) {
+        Ok(()) => {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            // Scripts may wait for a page that has ended.
+            std::process::exit(0);
+        }
         Err(error) => {
             eprintln!("framewire-page: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    let address = listener.local_addr().expect("it is bound");
+    }
+}
+
+/// Starts the servers and prints their URLs.
+fn start(folder: &Path) -> std::io::Result<()> {
+    let (plain, secure) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    let (plain_address, secure_address) = (plain.local_addr()?, secure.local_addr()?);
     let echo = EchoServer::start();
     let counts = Arc::new(Mutex::new(HashMap::new()));
     let scripted = Scripted::start(move |peer| script(peer, &counts));
-    print(&format!("http://{address}/\n{}\n{}", echo.url("/"), scripted.url()));
+    print(&format!(
+        "http://{plain_address}/\nhttps://{secure_address}/\n{}\n{}",
+        echo.url("/"),
+        scripted.url()
+    ));
+    // They run until the process exits.
+    std::mem::forget((echo, scripted));
+    accept(plain, folder, |stream, folder| serve(stream, folder));
+    let config = server_config(&Authority::new("page").good(), Demands::default());
+    accept(secure, folder, move |stream, folder| {
+        let connection = ServerConnection::new(config.clone()).ok()?;
+        serve(StreamOwned::new(connection, stream), folder)
+    });
+    Ok(())
+}
+
+/// Serves each connection of a listener on a thread.
+fn accept(
+    listener: TcpListener,
+    folder: &Path,
+    serve: impl Fn(TcpStream, &Path) -> Option<()> + Clone + Send + 'static,
+) {
+    let folder = folder.to_owned();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let folder = folder.clone();
+            let (folder, serve) = (folder.clone(), serve.clone());
             std::thread::spawn(move || serve(stream, &folder));
         }
     });
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    // Scripts may wait for a page that has ended.
-    std::process::exit(0);
 }
 
 fn print(text: &str) {
@@ -57,8 +87,8 @@ fn print(text: &str) {
 }
 
 /// Responds to one request for a file, or prints what is posted.
-fn serve(stream: TcpStream, folder: &Path) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn serve(stream: impl Read + Write, folder: &Path) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -75,12 +105,11 @@ fn serve(stream: TcpStream, folder: &Path) -> Option<()> {
             None => break,
         }
     }
-    let mut stream = stream;
     if method == "POST" {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         print(&String::from_utf8_lossy(&body));
-        return stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").ok();
+        return reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").ok();
     }
     let name = target.split('?').next()?.trim_start_matches('/');
     // No folders, so no way out of this one.
@@ -97,7 +126,12 @@ fn serve(stream: TcpStream, folder: &Path) -> Option<()> {
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).ok()
+    let stream = reader.get_mut();
+    stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(&body))
+        .and_then(|()| stream.flush())
+        .ok()
 }
 
 /// `counts` are the connections to each path so far.
