@@ -22,6 +22,7 @@ mod guarantees;
 mod header;
 mod imports;
 mod install;
+mod java;
 mod models;
 mod network;
 mod nightly;

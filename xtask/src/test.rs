@@ -9,7 +9,7 @@ use crate::run::{
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
-    header, imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
+    header, imports, java, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
     unsafe_list, web,
 };
 
@@ -78,6 +78,7 @@ pub const STEPS: &[Step] = &[
     Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
+    Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),
     Step::new("Python websockets", 8, || real::python_websockets().into()).waits().after(BOTH),
     Step::new("Node ws", 8, || real::node().into()).waits().after(BOTH),
     Step::new("nginx as TLS proxy", 8, || real::nginx().into()).waits().after(BOTH),
@@ -130,7 +131,7 @@ fn build() -> Outcome {
     let both = ["--package", "framewire", "--package", "framewire-servers"];
     run(cargo().args(["test", "--no-run"]).args(both))?;
     run(cargo().args(DEVELOPMENT))?;
-    for program in ["hostile_server", "network", "soak"] {
+    for program in ["hostile_server", "java", "network", "soak"] {
         note_test_program(program)?;
     }
     Ok(())
