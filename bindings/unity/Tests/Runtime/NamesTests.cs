@@ -31,6 +31,16 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void AndroidIsInitializedOnAndroidOnly()
+        {
+            if ((WebSocket.Capabilities & WebSocketCapabilities.Android) == 0)
+            {
+                Assert.Throws<NotSupportedException>(() => WebSocket.InitializeAndroid(new IntPtr(1), new IntPtr(1)));
+            }
+            Assert.Throws<ArgumentException>(() => WebSocket.InitializeAndroid(IntPtr.Zero, new IntPtr(1)));
+        }
+
+        [Test]
         public void CompatibleVersionsAreAccepted()
         {
             Assert.IsTrue(NativeLibrary.IsCompatible(0x000105, 0x000100));
