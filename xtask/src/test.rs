@@ -10,7 +10,7 @@ use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
     header, imports, java, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
-    unsafe_list, web,
+    unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -69,6 +69,7 @@ pub const STEPS: &[Step] = &[
         supply::compilers_of_dependencies().into()
     })
     .after(BOTH),
+    Step::new("workflows: syntax, security, commands", 60, || workflows::check().into()).after(BOTH),
     Step::new("tests in C, address sanitizer", 120, || c_tests::step(Tool::AddressSanitizer).into())
         .after(BOTH),
     Step::new("tests in C, valgrind", 120, || c_tests::step(Tool::Valgrind).into()).after(BOTH),

@@ -2,6 +2,7 @@
 //!
 //! `mcs` compiles it as C# 7.2, the oldest version that the package supports.
 
+pub mod branch;
 pub mod meta;
 mod wasm;
 
