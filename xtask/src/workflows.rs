@@ -70,6 +70,8 @@ const SET_UP: &[&str] = &[
     "rustup component add ",
     "rustup toolchain install ",
     "rustup target add ",
+    "sudo apt-get update",
+    "sudo apt-get install --yes ",
     "git clone --depth 1 https://github.com/emscripten-core/emsdk.git ",
     "/opt/emsdk/emsdk ",
     "echo \"/opt/emsdk/",
