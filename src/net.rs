@@ -10,7 +10,8 @@
 //!
 //! Only the resolver threads block. The caller provides `mio`'s registry, tokens and the time.
 //!
-//! `android` keeps the Java VM for `tls`. In a browser only that and the TLS settings exist, as in a build without TLS; `engine::browser` replaces the rest.
+//! `android` keeps the Java VM for `tls`. In a browser only that and the TLS settings exist, as in a build without
+//! TLS; `engine::browser` replaces the rest.
 //!
 //! Independent of WebSocket, the session and the engine.
 

@@ -33,7 +33,7 @@ pub fn run(folder: &Path) -> Outcome {
     if parts.triples.is_empty() {
         return Err(format!("{} has no folders with archives", folder.display()));
     }
-    let triples: Vec<&str> = parts.triples.iter().map(String::as_str).collect();
+    let triples: Vec<&str> = parts.triples.iter().flat_map(|archive| targets_of(archive)).collect();
     write(&parts.unity, &parts.godot, &triples)
 }
 
@@ -98,6 +98,14 @@ fn triple_of<'a>(name: &'a str, version: &str) -> Option<&'a str> {
     rest.strip_suffix(".tar.gz").or_else(|| rest.strip_suffix(".zip"))
 }
 
+/// The archive for iOS contains the libraries of devices and simulators.
+fn targets_of(archive: &str) -> Vec<&str> {
+    match archive {
+        "ios" => vec!["aarch64-apple-ios", "aarch64-apple-ios-sim"],
+        triple => vec![triple],
+    }
+}
+
 /// Finds the libraries of a package: files, and folders of Apple's (`.xcframework`).
 fn collect(package: &Path, within: &str, found: &mut BTreeMap<String, PathBuf>) -> Outcome {
     let start = package.join(within);
@@ -128,6 +136,7 @@ mod tests {
 
     #[test]
     fn archives_name_their_target() {
+        assert_eq!(targets_of("ios"), ["aarch64-apple-ios", "aarch64-apple-ios-sim"]);
         let name = "framewire-0.2.0-x86_64-unknown-linux-gnu.tar.gz";
         assert_eq!(triple_of(name, "0.2.0"), Some("x86_64-unknown-linux-gnu"));
         assert_eq!(
