@@ -104,11 +104,12 @@ pub fn step() -> Outcome {
 }
 
 fn chosen(only: &[&str]) -> Outcome<Vec<&'static Target>> {
-    let own = |target: &&Target| match target.system {
-        System::Windows => cfg!(windows),
-        System::MacOs => cfg!(target_os = "macos"),
-        _ => cfg!(target_os = "linux"),
+    let here = match std::env::consts::OS {
+        "windows" => System::Windows,
+        "macos" => System::MacOs,
+        _ => System::Linux,
     };
+    let own = |target: &&Target| target.system == here;
     let known: Vec<&Target> = TARGETS.iter().filter(own).collect();
     if let Some(unknown) = only.iter().find(|triple| !known.iter().any(|one| one.triple == **triple)) {
         let names: Vec<&str> = known.iter().map(|target| target.triple).collect();
