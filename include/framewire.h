@@ -327,7 +327,7 @@ FW_ENUM_TYPE(fw_http);
 enum fw_roots FW_ENUM {
     FW_ROOTS_WEBPKI = 0,   ///< Mozilla's roots, built into the library and the same on every
                            ///< platform. The default.
-    FW_ROOTS_PLATFORM = 1, ///< The roots of the operating system.
+    FW_ROOTS_PLATFORM = 1, ///< The roots of the operating system. On Android see fw_android_init.
     FW_ROOTS_NONE = 2,     ///< None: only those added with fw_tls_add_ca_pem, or keys pinned with
                            ///< fw_tls_add_pin_sha256.
 };
@@ -344,7 +344,8 @@ enum fw_state FW_ENUM {
 };
 FW_ENUM_TYPE(fw_state);
 
-/// Parts of the API that some builds lack: those without a cargo feature, and those for browsers.
+/// Parts of the API that some builds lack: those without a cargo feature, those for browsers, and
+/// those for other systems than Android.
 /// Flags that combine with |; new ones may be added.
 enum fw_capability FW_ENUM {
     FW_CAPABILITY_HEADERS = 1,                ///< Header fields of the upgrade request,
@@ -369,6 +370,7 @@ enum fw_capability FW_ENUM {
                                               ///< (backpressure).
     FW_CAPABILITY_WORKER_DISPATCH = 16384,    ///< FW_DISPATCH_WORKER
     FW_CAPABILITY_WAIT = 32768,               ///< fw_wait waits.
+    FW_CAPABILITY_ANDROID = 65536,            ///< fw_android_init
 };
 FW_ENUM_TYPE(fw_capability);
 
@@ -1975,6 +1977,24 @@ FW_API fw_result fw_tls_set_key_log(struct fw_tls tls, bool enable);
 /// Sockets that use the settings keep them.
 /// \returns OK; INVALID_HANDLE (already destroyed).
 FW_API fw_result fw_tls_destroy(struct fw_tls tls);
+
+/// Hands over the Java VM of an Android app.
+///
+/// With it, FW_ROOTS_PLATFORM honours the app's network security configuration (base-config):
+/// authorities that the user has installed are trusted if the configuration says so. Without it,
+/// and if Java fails, FW_ROOTS_PLATFORM reads the system's certificate folders: authorities of the
+/// system are trusted unless the user has turned them off, installed ones are not, as is Android's
+/// default. Optional; call it before the first connection with FW_ROOTS_PLATFORM. The VM is kept
+/// until the process ends; a second call has no effect, also from another thread.
+///
+/// Only on Android: elsewhere returns NOT_SUPPORTED (FW_CAPABILITY_ANDROID).
+/// \param java_vm The JavaVM * of this process, as JNI_OnLoad gets it; not NULL. Other pointers
+///   cannot be detected.
+/// \param application_context The application's android.content.Context as a jobject, of any kind of
+///   reference; not NULL. Not used after the call.
+/// \returns OK; INVALID_ARGUMENT (NULL); NOT_SUPPORTED (not Android).
+/// \since 0.2.0
+FW_API fw_result fw_android_init(void *java_vm, void *application_context);
 
 /// Returns the name of a state, such as "FW_STATE_OPEN".
 /// \param state Any number.

@@ -41,6 +41,8 @@ pub enum Capability {
     WorkerDispatch = 1 << 14,
     /// [`wait`](crate::wait) blocks until there is an event.
     Wait = 1 << 15,
+    /// [`android_init`](crate::android_init), on Android.
+    Android = 1 << 16,
 }
 
 /// A set of [`Capability`].
@@ -134,6 +136,11 @@ const ROWS: &[Row] = &[
     native(Capability::Backpressure, "a browser receives messages whether they are read or not"),
     native(Capability::WorkerDispatch, "there are no worker threads in a browser; callbacks run in a poll"),
     native(Capability::Wait, "a page must not block"),
+    Row {
+        capability: Capability::Android,
+        available: cfg!(target_os = "android"),
+        refusal: "only Android has a Java VM to hand over",
+    },
 ];
 
 #[cfg(test)]
@@ -145,6 +152,7 @@ mod tests {
         let expected = |capability| match capability {
             Capability::Tls | Capability::TlsSettings => cfg!(feature = "tls"),
             Capability::Http2 => cfg!(feature = "http2"),
+            Capability::Android => cfg!(target_os = "android"),
             _ => true,
         };
         let mut bits = 0;

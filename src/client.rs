@@ -2,6 +2,7 @@
 //!
 //! Independent of C.
 
+mod android;
 mod library;
 mod sending;
 mod settings;
@@ -9,6 +10,7 @@ mod socket;
 mod state;
 mod tls;
 
+pub use android::android_init;
 pub use library::{
     init, network_changed, next_event, next_events, pending, poll, resume, set_log, shutdown, suspend, wait,
 };

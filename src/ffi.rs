@@ -65,6 +65,8 @@ pub mod extension;
 
 pub mod tls;
 
+pub mod android;
+
 pub mod state;
 
 pub mod request;

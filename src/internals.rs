@@ -18,3 +18,7 @@ reexport! {
     session,
     wire,
 }
+
+/// The certificate authorities that Java names on Android, for `tests/java.rs`.
+#[cfg(feature = "tls")]
+pub use crate::net::tls::java_authorities;

@@ -155,6 +155,9 @@ pub const MAX_RECENT_LOOKUPS: usize = 32;
 pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
 /// The size of the TLS session cache of one set of settings, in servers.
 pub const TLS_SESSIONS: usize = 256;
+/// The limit for a file in Android's folders of root certificates: the largest certificates with their
+/// descriptions have about 10 KiB.
+pub const ROOT_FILE_BYTES: u64 = 256 << 10;
 
 /// The receive window of an HTTP/2 stream: enough for 20 Mbit/s at 100 ms.
 pub const HTTP2_STREAM_WINDOW: u32 = 256 << 10;

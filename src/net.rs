@@ -10,10 +10,12 @@
 //!
 //! Only the resolver threads block. The caller provides `mio`'s registry, tokens and the time.
 //!
-//! In a browser only the TLS settings exist, as in a build without TLS; `engine::browser` replaces the rest.
+//! `android` keeps the Java VM for `tls`. In a browser only that and the TLS settings exist, as in a build without
+//! TLS; `engine::browser` replaces the rest.
 //!
 //! Independent of WebSocket, the session and the engine.
 
+pub mod android;
 #[cfg(not(target_family = "wasm"))]
 pub mod dial;
 #[cfg(not(target_family = "wasm"))]

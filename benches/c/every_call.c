@@ -255,6 +255,7 @@ SUCCEEDS(fw_set_log, FW_LOG_OFF, NULL, NULL)
 SUCCEEDS(fw_network_changed)
 SUCCEEDS(fw_suspend)
 SUCCEEDS(fw_resume)
+RETURNS(fw_android_init, &config, &config)
 SUCCEEDS(fw_socket_create, text, &closed)
 SUCCEEDS(fw_socket_destroy, closed)
 SUCCEEDS(fw_socket_destroy_when_sent, closed, 1000)
@@ -465,6 +466,7 @@ static const row rows[] = {
 /* Calls that may end the connection, or take effect later, run last. */
 static const row last_rows[] = {
     ROW(fw_network_changed), ROW_WITH(fw_suspend, NULL, resume), ROW_WITH(fw_resume, suspend, NULL),
+    ROW(fw_android_init),
 };
 /* clang-format on */
 

@@ -3,7 +3,8 @@
 use super::guard::guard_or;
 use crate::client;
 
-/// Parts of the API that some builds lack: those without a cargo feature, and those for browsers.
+/// Parts of the API that some builds lack: those without a cargo feature, those for browsers, and
+/// those for other systems than Android.
 /// Flags that combine with |; new ones may be added.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum fw_capability {
     FW_CAPABILITY_WORKER_DISPATCH = 16384,
     /// fw_wait waits.
     FW_CAPABILITY_WAIT = 32768,
+    /// fw_android_init
+    FW_CAPABILITY_ANDROID = 65536,
 }
 
 /// Returns what the loaded library can do.
@@ -78,6 +81,7 @@ mod tests {
             (FW_CAPABILITY_BACKPRESSURE, Rust::Backpressure),
             (FW_CAPABILITY_WORKER_DISPATCH, Rust::WorkerDispatch),
             (FW_CAPABILITY_WAIT, Rust::Wait),
+            (FW_CAPABILITY_ANDROID, Rust::Android),
         ];
         for (c, rust) in pairs {
             assert_eq!(c as u32, rust as u32);

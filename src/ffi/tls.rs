@@ -33,7 +33,7 @@ impl fw_tls {
 pub enum fw_roots {
     /// Mozilla's roots, built into the library and the same on every platform. The default.
     FW_ROOTS_WEBPKI = 0,
-    /// The roots of the operating system.
+    /// The roots of the operating system. On Android see fw_android_init.
     FW_ROOTS_PLATFORM = 1,
     /// None: only those added with fw_tls_add_ca_pem, or keys pinned with fw_tls_add_pin_sha256.
     FW_ROOTS_NONE = 2,

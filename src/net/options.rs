@@ -26,6 +26,14 @@ pub fn apply(stream: &TcpStream) {
     tolerate("TCP_USER_TIMEOUT", socket.set_tcp_user_timeout(Some(limits::WRITE_STALL_TIMEOUT)));
 }
 
+/// Returns the number of the device's user that the app belongs to: 0 is the owner. AID_USER_OFFSET of Android:
+/// each user has 100,000 user IDs of the kernel.
+#[cfg(target_os = "android")]
+pub fn android_user() -> u32 {
+    // SAFETY: it has no preconditions and cannot fail.
+    unsafe { libc::getuid() / 100_000 }
+}
+
 /// Disables Nagle's algorithm, also for the upgrade request.
 pub fn without_delay(stream: &TcpStream) {
     tolerate("TCP_NODELAY", stream.set_nodelay(true));

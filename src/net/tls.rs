@@ -12,6 +12,8 @@
 #[cfg(feature = "tls")]
 mod algorithms;
 #[cfg(feature = "tls")]
+mod authority;
+#[cfg(feature = "tls")]
 mod certificate_error;
 #[cfg(feature = "tls")]
 mod der;
@@ -36,6 +38,8 @@ mod verify;
 
 #[cfg(feature = "tls")]
 pub use roots::forget_shared;
+#[cfg(all(feature = "internals", feature = "tls"))]
+pub use roots::java::authorities as java_authorities;
 #[cfg(feature = "tls")]
 pub use settings::{TlsConnector, TlsSettings};
 #[cfg(feature = "tls")]
@@ -56,7 +60,7 @@ pub enum Roots {
     /// Mozilla's root certificates, built into the library: the same on every platform.
     #[default]
     Webpki,
-    /// The operating system's root certificates.
+    /// The operating system's root certificates. On Android see [`android_init`](crate::android_init).
     Platform,
     /// None: only added certificates and pinned keys.
     None,

@@ -295,6 +295,9 @@ static void null_pointers(void)
     OK(fw_suspend());
     OK(fw_network_changed());
     OK(fw_resume());
+    ARGUMENT(fw_android_init(NULL, NULL));
+    ARGUMENT(fw_android_init(NULL, &socket));
+    ARGUMENT(fw_android_init(&socket, NULL));
     ARGUMENT(fw_set_log(77, NULL, NULL));
     OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
 

@@ -402,6 +402,9 @@ DO(fw_poll, fw_poll(below(d, 2) ? 0 : any_number(d), below(d, 2000));)
 SETTER(fw_socket_poll, below(d, 2) ? 0 : any_number(d), below(d, 2000))
 DO(fw_pending, fw_pending();)
 DO(fw_network_changed, fw_network_changed();)
+/* A made-up VM cannot be detected, so one of the two is NULL. */
+DO(fw_android_init, int here; fw_android_init(below(d, 2) ? &here : NULL, NULL);
+   fw_android_init(NULL, below(d, 2) ? &here : NULL);)
 DO(fw_suspend, fw_suspend();)
 DO(fw_resume, fw_resume();)
 DO(fw_wait, fw_wait(below(d, 3));)
@@ -539,7 +542,7 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_set_user_data) X(fw_socket_user_data) X(fw_socket_on_open) X(fw_socket_on_text)    \
     X(fw_socket_on_binary) X(fw_socket_on_binary_no_alloc) X(fw_socket_on_incomplete_frame)        \
     X(fw_socket_on_internal_request_created) X(fw_socket_on_pong) X(fw_socket_on_closed)           \
-    X(fw_network_changed) X(fw_suspend) X(fw_resume)                                               \
+    X(fw_network_changed) X(fw_suspend) X(fw_resume) X(fw_android_init)                            \
     X(fw_socket_on_reconnecting) X(fw_reconnect_init) X(fw_socket_set_reconnect)                   \
     X(fw_socket_on_error) X(fw_socket_set_dispatch) X(fw_socket_enable_event) X(fw_poll)           \
     X(fw_socket_poll) X(fw_pending) X(fw_wait) X(fw_next_event) X(fw_socket_next_event)            \

@@ -11,6 +11,11 @@ use crate::run::{Outcome, cargo, command, quietly, scratch};
 
 pub const TRIPLES: &[&str] = &[
     "x86_64-pc-windows-msvc",
+    "aarch64-pc-windows-msvc",
+    "i686-pc-windows-msvc",
+    "x86_64-uwp-windows-msvc",
+    "x86_64-unknown-linux-musl",
+    "armv7-unknown-linux-gnueabihf",
     "aarch64-apple-ios",
     "aarch64-apple-ios-sim",
     "aarch64-linux-android",

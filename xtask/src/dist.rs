@@ -12,7 +12,9 @@
 //!
 //! A target whose tools cannot be installed is skipped; the command builds the others, and fails.
 
+pub mod assemble;
 pub mod licences;
+pub mod native;
 mod packages;
 mod symbols;
 pub mod targets;

@@ -22,6 +22,7 @@ mod guarantees;
 mod header;
 mod imports;
 mod install;
+mod java;
 mod models;
 mod network;
 mod nightly;
@@ -42,6 +43,7 @@ mod test;
 mod unity;
 mod unsafe_list;
 mod web;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -88,6 +90,7 @@ Generated files
   unity-meta         writes the .meta files of new files in the Unity package
 
 Analysis
+  workflows          checks .github/workflows: syntax, security, and that every command in them exists
   map                prints which module of src imports which, and circles between files
   profiles           size and speed of the library with other build settings
   deny               licences, sources, duplicates and advisories of the dependencies (cargo-deny)
@@ -106,6 +109,13 @@ Packages
                      writes the package for Unity's package manager; --webgl adds the library for browsers
   package godot      writes the Godot addon into its demo project
   dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
+  dist --native [TARGET...]
+                     the same with the compiler of this machine: MSVC on Windows, Xcode on macOS
+  dist --assemble FOLDER
+                     merges what dist has written on several machines, each in a folder of FOLDER
+  upm REMOTE         commits the Unity package of target/dist to the branch upm of a Git repository
+  version            prints the version of the library
+  crate              checks that the crate can be published (cargo publish --dry-run)
   cross-test [wine|qemu|browsers]
                      runs the release libraries for Windows and ARM under an emulator, the one for browsers in Node
                      and Chromium
@@ -142,7 +152,13 @@ fn main() -> ExitCode {
             unity::package(true).map(|folder| println!("{}", folder.display()))
         }
         ["package", "godot"] => godot::package(),
+        ["dist", "--native", only @ ..] => dist::native::run(only),
+        ["dist", "--assemble", folder] => dist::assemble::run(folder.as_ref()),
         ["dist", only @ ..] => dist::run(only),
+        ["upm", remote] => unity::branch::publish(remote),
+        ["crate"] => alone(supply::crate_can_be_published()),
+        ["workflows"] => alone(workflows::check()),
+        ["version"] => install::package("version").map(|version| println!("{version}")),
         ["cross-test", only @ ..] => cross::run(only),
         ["check-platforms", only @ ..] => check_platforms::run(only),
         ["nightly", only @ ..] => nightly::run(only),

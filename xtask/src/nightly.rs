@@ -2,7 +2,7 @@
 
 use crate::run::Outcome;
 use crate::schedule::{self, Step};
-use crate::{autobahn, check_platforms, cross, dist, fuzz, reproducible, soak, supply, web};
+use crate::{autobahn, check_platforms, cross, dist, fuzz, reproducible, soak, supply, web, workflows};
 
 /// In the order in which they start; most of them use both cores.
 pub const STEPS: &[Step] = &[
@@ -10,6 +10,7 @@ pub const STEPS: &[Step] = &[
         check_platforms::run(&[]).into()
     }),
     Step::new("dist: all release archives and packages", 1800, || dist::run(&[]).into()),
+    Step::new(workflows::NATIVE, 400, || dist::native::step().into()),
     Step::new("cross-test: Windows and ARM under emulators", 900, || cross::run(&[]).into()),
     Step::new("browsers: oldest and newest emscripten", 1200, || web::releases().into()),
     Step::new("deny: licences, sources, duplicates, advisories", 60, || supply::deny().into()),

@@ -9,10 +9,11 @@ const EXPORTED: &str = "src/ffi";
 /// The only files with conditions on the platform, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
     ("src/net/options.rs", "socket options, keep-alive, signals and what readiness promises"),
-    ("src/net/tls/roots.rs", "the system's root certificates, which Android keeps behind Java"),
+    ("src/net/tls/roots.rs", "the system's root certificates, which Android has in folders"),
+    ("src/net/android.rs", "the VM that only Android has"),
     ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
     ("src/net/resolve.rs", "a test's interface number, which Linux shows in a file"),
-    ("src/capabilities.rs", "what a browser lacks"),
+    ("src/capabilities.rs", "what a browser lacks, and what only Android has"),
     ("src/clock.rs", "in a browser, its clocks"),
     ("src/engine.rs", "in a browser, its WebSocket instead of the modules below `library`"),
     ("src/engine/library.rs", "the same choice, where the workers are started"),

@@ -79,6 +79,28 @@ pub fn oldest_compiler() -> Tested {
     Ok(run(own(&build).arg("--no-default-features").env("CARGO_TARGET_DIR", &folder))?)
 }
 
+/// Packs the crate as for crates.io and builds it from the package.
+pub fn crate_can_be_published() -> Tested {
+    let mut publish = cargo();
+    // The working copy as it is: nothing is uploaded.
+    publish.args(["publish", "--dry-run", "--locked", "--allow-dirty", "--package", "framewire"]);
+    run(publish.arg("--quiet").env("CARGO_TARGET_DIR", root().join("target/crate")))?;
+    let listed = quietly(cargo().args(["package", "--list", "--allow-dirty", "--package", "framewire"]))?;
+    for needed in
+        ["src/lib.rs", "include/framewire.h", "README.md", "LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"]
+    {
+        if !listed.lines().any(|line| line == needed) {
+            return Err(format!("the package of the crate does not contain {needed}").into());
+        }
+    }
+    println!("{} files", listed.lines().count());
+    // Tests and tools are not for its users.
+    match listed.lines().find(|line| line.starts_with("tests/") || line.starts_with("xtask/")) {
+        Some(line) => Err(format!("the package of the crate contains {line}").into()),
+        None => Ok(()),
+    }
+}
+
 fn rust_version() -> Outcome<String> {
     let metadata = metadata(&["--no-deps"])?;
     let packages = metadata["packages"].as_array().ok_or("cargo metadata names no packages")?;

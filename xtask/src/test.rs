@@ -9,8 +9,8 @@ use crate::run::{
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
-    header, imports, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
-    unsafe_list, web,
+    header, imports, java, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
+    unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -69,6 +69,7 @@ pub const STEPS: &[Step] = &[
         supply::compilers_of_dependencies().into()
     })
     .after(BOTH),
+    Step::new("workflows: syntax, security, commands", 60, || workflows::check().into()).after(BOTH),
     Step::new("tests in C, address sanitizer", 120, || c_tests::step(Tool::AddressSanitizer).into())
         .after(BOTH),
     Step::new("tests in C, valgrind", 120, || c_tests::step(Tool::Valgrind).into()).after(BOTH),
@@ -78,6 +79,7 @@ pub const STEPS: &[Step] = &[
     Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
+    Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),
     Step::new("Python websockets", 8, || real::python_websockets().into()).waits().after(BOTH),
     Step::new("Node ws", 8, || real::node().into()).waits().after(BOTH),
     Step::new("nginx as TLS proxy", 8, || real::nginx().into()).waits().after(BOTH),
@@ -130,7 +132,7 @@ fn build() -> Outcome {
     let both = ["--package", "framewire", "--package", "framewire-servers"];
     run(cargo().args(["test", "--no-run"]).args(both))?;
     run(cargo().args(DEVELOPMENT))?;
-    for program in ["hostile_server", "network", "soak"] {
+    for program in ["hostile_server", "java", "network", "soak"] {
         note_test_program(program)?;
     }
     Ok(())

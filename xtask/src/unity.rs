@@ -2,6 +2,7 @@
 //!
 //! `mcs` compiles it as C# 7.2, the oldest version that the package supports.
 
+pub mod branch;
 pub mod meta;
 mod wasm;
 
@@ -206,6 +207,7 @@ impl Bench {
             "UNITY_EDITOR;UNITY_IOS;UNITY_2021_2_OR_NEWER",
             "UNITY_STANDALONE",
             "UNITY_ANDROID;UNITY_2021_2_OR_NEWER",
+            "UNITY_ANDROID;UNITY_2021_2_OR_NEWER;UNITY_2022_2_OR_NEWER",
             "UNITY_IOS",
             "UNITY_WEBGL;UNITY_2022_3_OR_NEWER",
             "UNITY_EDITOR;UNITY_WEBGL",

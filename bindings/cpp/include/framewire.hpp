@@ -208,6 +208,7 @@ enum class Capability : std::uint32_t {
     backpressure = FW_CAPABILITY_BACKPRESSURE,
     worker_dispatch = FW_CAPABILITY_WORKER_DISPATCH,
     wait = FW_CAPABILITY_WAIT,
+    android = FW_CAPABILITY_ANDROID,
 };
 
 /// The HTTP version to connect with.
@@ -1607,6 +1608,11 @@ inline Result<void> suspend()
 inline Result<void> resume()
 {
     return detail::check(fw_resume());
+}
+/// Hands over the Java VM of an Android app: a JavaVM * and the application's context. Only on Android.
+inline Result<void> android_init(void *java_vm, void *application_context)
+{
+    return detail::check(fw_android_init(java_vm, application_context));
 }
 
 /// Dequeues the next event of any socket, without calling a callback. Returns nothing if none is queued.

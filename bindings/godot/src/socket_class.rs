@@ -21,7 +21,8 @@ constants! {
     WRITE_MODE_BINARY = FramewireSocket::WRITE_MODE_BINARY;
     /// Mozilla's certificate authorities, built into the library. The default.
     TLS_ROOTS_WEBPKI = FramewireSocket::TLS_ROOTS_WEBPKI;
-    /// The certificate authorities of the operating system.
+    /// The certificate authorities of the operating system. On Android, those that users install are not trusted,
+    /// whatever the app's network security configuration says.
     TLS_ROOTS_PLATFORM = FramewireSocket::TLS_ROOTS_PLATFORM;
     /// Only certificates of `tls_ca_pem`, or with a key of `tls_pins`.
     TLS_ROOTS_NONE = FramewireSocket::TLS_ROOTS_NONE;
@@ -57,6 +58,8 @@ constants! {
     CAPABILITY_WORKER_DISPATCH = framewire::Capability::WorkerDispatch as i64;
     /// Waiting for events blocks until there is one.
     CAPABILITY_WAIT = framewire::Capability::Wait as i64;
+    /// The Java VM of an Android app can be handed over.
+    CAPABILITY_ANDROID = framewire::Capability::Android as i64;
 }
 
 impl Class for FramewireSocket {

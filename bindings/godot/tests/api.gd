@@ -43,6 +43,19 @@ func test_extension_has_all_capabilities_but_http_2_and_a_page_only_tls() -> boo
 	return true
 
 
+func test_missing_library_is_named_with_its_platform() -> bool:
+	equal(Framewire.get_missing_library(), "", "a project that needs no other library")
+	var file := ConfigFile.new()
+	file.set_value("libraries", "no_such_system.x86_64", "bin/other.so")
+	var none := Framewire._explain(file)
+	check("no library for %s" % OS.get_name() in none, none)
+	var key := "%s.%s" % [OS.get_name().to_lower(), Engine.get_architecture_name()]
+	file.set_value("libraries", key, "bin/here.so")
+	var found := Framewire._explain(file)
+	check("res://addons/framewire/bin/here.so" in found and "cargo xtask dist" in found, found)
+	return true
+
+
 func test_constants_match_web_socket_peer() -> bool:
 	var names := ClassDB.class_get_integer_constant_list("WebSocketPeer", true)
 	check(names.size() >= 6, "WebSocketPeer has only the constants %s" % names)

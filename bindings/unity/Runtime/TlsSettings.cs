@@ -9,7 +9,10 @@ namespace Framewire
         /// <summary>Mozilla's certificate authorities, built into the library.</summary>
         Webpki = 0,
 
-        /// <summary>The certificate authorities of the operating system.</summary>
+        /// <summary>
+        /// The certificate authorities of the operating system. On Android see
+        /// <see cref="WebSocket.InitializeAndroid"/>.
+        /// </summary>
         Platform = 1,
 
         /// <summary>Only certificates of AddCertificateAuthority, or with a key of AddPin.</summary>

@@ -137,6 +137,21 @@ namespace Framewire
         }
 
         /// <summary>
+        /// Hands over the Java VM of an Android app, so that <see cref="TlsRoots.Platform"/> honours its network security
+        /// configuration. In Unity 2022.2 and newer this is called automatically. A second call has no effect.
+        /// </summary>
+        /// <param name="javaVm">The JavaVM, as from AndroidJNI.GetJavaVM.</param>
+        /// <param name="applicationContext">The raw object of the application's Context.</param>
+        /// <exception cref="ArgumentException">A pointer is null.</exception>
+        /// <exception cref="NotSupportedException">The system is not Android.</exception>
+        public static void InitializeAndroid(IntPtr javaVm, IntPtr applicationContext)
+        {
+            NativeLibrary.EnsureLoaded();
+            NativeLibrary.ThrowIfFailed(
+                FramewireNative.fw_android_init(javaVm.ToPointer(), applicationContext.ToPointer()));
+        }
+
+        /// <summary>
         /// Starts the native library with a configuration. Optional: the first socket starts it with defaults.
         /// </summary>
         /// <param name="workerThreads">

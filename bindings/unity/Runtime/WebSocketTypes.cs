@@ -166,6 +166,9 @@ namespace Framewire
 
         /// <summary>Waiting for events blocks until there is one.</summary>
         Wait = 32768,
+
+        /// <summary>The Java VM of an Android app can be handed over, which the package does by itself.</summary>
+        Android = 65536,
     }
 
     /// <summary>The HTTP version to connect with.</summary>

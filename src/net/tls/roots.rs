@@ -1,5 +1,11 @@
 //! Root certificates: builds the chain verifier for each setting.
 
+#[cfg(any(target_os = "android", all(test, unix)))]
+mod folders;
+#[cfg(any(target_os = "android", feature = "internals"))]
+#[allow(unsafe_code)]
+pub mod java;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::RootCertStore;
@@ -13,6 +19,11 @@ use super::error::describe;
 use super::humanize::humanize_text;
 use super::provider::{self, provider, shared};
 use crate::error::{CallError, Code};
+#[cfg(target_os = "android")]
+use crate::{
+    logging::{self, LogLevel},
+    net::{android, options},
+};
 
 /// Builds a verifier that trusts `roots` and the caller's certificates.
 pub fn chain_verifier(
@@ -31,11 +42,6 @@ pub fn chain_verifier(
     }
 }
 
-/// Checks that `certificate` can be used as a root.
-pub fn check_authority(certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
-    RootCertStore::empty().add(certificate.clone())
-}
-
 /// Returns Mozilla's roots, built once.
 fn built_in() -> Arc<RootCertStore> {
     shared(&BUILT_IN, || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()))
@@ -49,8 +55,8 @@ pub fn forget_shared() {
     provider::forget();
 }
 
+/// Adds certificates that were checked before, so none is skipped.
 fn with_own(mut store: RootCertStore, own: &[CertificateDer<'static>]) -> Arc<RootCertStore> {
-    // Each was checked when it was added, so none is skipped.
     store.add_parsable_certificates(own.iter().cloned());
     Arc::new(store)
 }
@@ -77,10 +83,49 @@ fn platform_verifier(own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCe
     }
 }
 
+/// Trusts the authorities that Java names. Without a VM, or if Java fails, those in the system's folders.
 #[cfg(target_os = "android")]
-fn platform_verifier(_own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
-    Err(CallError::new(
-        Code::NotSupported,
-        "on Android the system's roots can only be reached through Java; use the built-in ones",
-    ))
+fn platform_verifier(own: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    if let Some(authorities) = java_authorities() {
+        return verifier_for(authorities, own);
+    }
+    android_verifier(&folders::Folders::of_user(options::android_user()), own)
+}
+
+#[cfg(target_os = "android")]
+#[allow(unsafe_code)]
+fn java_authorities() -> Option<Vec<CertificateDer<'static>>> {
+    let vm = android::vm()?;
+    // SAFETY: the caller of `android_init` guarantees it.
+    match unsafe { java::authorities(vm.as_ptr()) } {
+        Ok(authorities) => Some(authorities),
+        Err(why) => {
+            let instead = "the root certificates in the system's folders are used";
+            logging::note(LogLevel::Warn, format_args!("{why}; {instead}"));
+            None
+        }
+    }
+}
+
+#[cfg(any(target_os = "android", all(test, unix)))]
+fn android_verifier(
+    folders: &folders::Folders,
+    own: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    let authorities = folders.read().map_err(|why| {
+        let message = format!("the system's root certificates cannot be used: {why}");
+        CallError::new(Code::NotSupported, message)
+    })?;
+    verifier_for(authorities, own)
+}
+
+/// Verifies chain, dates, names and usage as with the built-in roots; revocation is not checked.
+#[cfg(any(target_os = "android", all(test, unix)))]
+fn verifier_for(
+    authorities: Vec<CertificateDer<'static>>,
+    own: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ServerCertVerifier>, CallError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(authorities);
+    webpki_verifier(with_own(store, own))
 }

@@ -10,9 +10,10 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, InconsistentKeys, KeyLogFile};
 
 use super::Roots;
+use super::authority::check_authority;
 use super::error::describe;
 use super::provider::provider;
-use super::roots::{chain_verifier, check_authority};
+use super::roots::chain_verifier;
 use super::verify::{Trust, Verifier};
 use crate::error::{CallError, Code};
 use crate::limits;

@@ -4,6 +4,6 @@ mod certificates;
 mod direct_trust;
 mod error_messages;
 mod error_variants;
-mod harness;
+pub mod harness;
 mod settings;
 mod transfer;

@@ -67,6 +67,11 @@ fn by_place(
 pub fn tar(folder: &Path, name: &str) -> Outcome<PathBuf> {
     let archive = fresh(name)?;
     let (parent, last) = split(folder)?;
+    if cfg!(not(target_os = "linux")) {
+        // The tar of Windows and macOS, without the options for reproducible archives.
+        quietly(command("tar").arg("-czf").arg(&archive).arg("-C").arg(parent).arg(last))?;
+        return Ok(archive);
+    }
     let mut tar = command("tar");
     tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"]);
     tar.args(["--use-compress-program", "gzip -9n", "--file"]).arg(&archive).arg("-C").arg(parent).arg(last);
@@ -77,6 +82,11 @@ pub fn tar(folder: &Path, name: &str) -> Outcome<PathBuf> {
 pub fn zip(folder: &Path, name: &str) -> Outcome<PathBuf> {
     let archive = fresh(name)?;
     let (parent, last) = split(folder)?;
+    if cfg!(not(target_os = "linux")) {
+        // The format follows from the name.
+        quietly(command("tar").arg("-acf").arg(&archive).arg("-C").arg(parent).arg(last))?;
+        return Ok(archive);
+    }
     quietly(command("zip").current_dir(parent).args(["-q", "-X", "-9", "-r"]).arg(&archive).arg(last))?;
     Ok(archive)
 }

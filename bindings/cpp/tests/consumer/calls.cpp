@@ -85,6 +85,9 @@ void invalid_settings_are_rejected()
     must(framewire::suspend());
     must(framewire::network_changed());
     must(framewire::resume());
+    CHECK(framewire::android_init(nullptr, nullptr).code() == Code::invalid_argument);
+    CHECK(!framewire::has_capability(framewire::Capability::android));
+    CHECK(framewire::android_init(&reconnect, &reconnect).code() == Code::not_supported);
     must(socket.set_cookies(true));
 
     framewire::Compression compression;

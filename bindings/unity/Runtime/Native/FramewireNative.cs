@@ -205,6 +205,9 @@ namespace Framewire.Native
         internal static extern fw_result fw_resume();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_android_init(void* java_vm, void* application_context);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_set_tls(fw_socket socket, fw_tls tls);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -19,7 +19,7 @@ namespace Framewire.Native
             {
                 return;
             }
-            uint version = FramewireNative.fw_version();
+            uint version = Version(() => FramewireNative.fw_version());
             if (!IsCompatible(version, FramewireNative.FW_VERSION))
             {
                 throw new DllNotFoundException(
@@ -33,6 +33,19 @@ namespace Framewire.Native
             CheckSize(fw_struct.FW_STRUCT_FRAME, sizeof(fw_frame));
             CheckSize(fw_struct.FW_STRUCT_EVENT, sizeof(fw_event));
             s_checked = true;
+        }
+
+        /// <summary>Makes the first call of the library, and explains if it cannot be loaded.</summary>
+        internal static uint Version(Func<uint> version)
+        {
+            try
+            {
+                return version();
+            }
+            catch (DllNotFoundException reason)
+            {
+                throw MissingLibrary.Explain(reason);
+            }
         }
 
         /// <summary>

@@ -61,6 +61,7 @@ namespace Framewire.Native
         FW_CAPABILITY_BACKPRESSURE = 8192,
         FW_CAPABILITY_WORKER_DISPATCH = 16384,
         FW_CAPABILITY_WAIT = 32768,
+        FW_CAPABILITY_ANDROID = 65536,
     }
 
     internal enum fw_http : uint

@@ -22,8 +22,22 @@ namespace Framewire.Tests
         {
             foreach (WebSocketCapabilities capability in Enum.GetValues(typeof(WebSocketCapabilities)))
             {
+                if (capability == WebSocketCapabilities.Android)
+                {
+                    continue;
+                }
                 Assert.AreEqual(capability, WebSocket.Capabilities & capability);
             }
+        }
+
+        [Test]
+        public void AndroidIsInitializedOnAndroidOnly()
+        {
+            if ((WebSocket.Capabilities & WebSocketCapabilities.Android) == 0)
+            {
+                Assert.Throws<NotSupportedException>(() => WebSocket.InitializeAndroid(new IntPtr(1), new IntPtr(1)));
+            }
+            Assert.Throws<ArgumentException>(() => WebSocket.InitializeAndroid(IntPtr.Zero, new IntPtr(1)));
         }
 
         [Test]

@@ -219,6 +219,46 @@ namespace UnityEngine
     }
 }
 
+namespace UnityEngine
+{
+    public class AndroidJavaObject : IDisposable
+    {
+        public T GetStatic<T>(string name)
+        {
+            return default(T);
+        }
+
+        public T Call<T>(string name, params object[] arguments)
+        {
+            return default(T);
+        }
+
+        public IntPtr GetRawObject()
+        {
+            return IntPtr.Zero;
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    public class AndroidJavaClass : AndroidJavaObject
+    {
+        public AndroidJavaClass(string name)
+        {
+        }
+    }
+
+    public static class AndroidJNI
+    {
+        public static IntPtr GetJavaVM()
+        {
+            return IntPtr.Zero;
+        }
+    }
+}
+
 namespace UnityEngine.Scripting
 {
     [AttributeUsage(AttributeTargets.All)]

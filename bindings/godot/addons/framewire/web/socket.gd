@@ -78,6 +78,8 @@ const CAPABILITY_BACKPRESSURE := 1 << 13
 const CAPABILITY_WORKER_DISPATCH := 1 << 14
 ## Waiting for events blocks until there is one.
 const CAPABILITY_WAIT := 1 << 15
+## The Java VM of an Android app can be handed over.
+const CAPABILITY_ANDROID := 1 << 16
 
 enum _Kind { TEXT, BINARY, OPEN, RECONNECTING, CLOSED, FAILED }
 
