@@ -105,9 +105,9 @@ Packages
                      writes the package for Unity's package manager; --webgl adds the library for browsers
   package godot      writes the Godot addon into its demo project
   dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
-  cross-test [wine|qemu|browsers]
-                     runs the release libraries for Windows and ARM under an emulator, the one for browsers in Node
-                     and Chromium
+  cross-test [native|qemu|wine|android|browsers]
+                     runs the release libraries for Windows and ARM under an emulator, the Android code on Linux, the
+                     library for browsers in Node and Chromium
   reproducible       builds a release in two folders and compares the bytes
 ";
 

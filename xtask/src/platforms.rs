@@ -17,7 +17,11 @@ use crate::run::{Outcome, root, scratch};
 pub struct Fact {
     /// A short summary: "built", or what failed.
     pub verdict: String,
-    /// Size of the stripped shared library, in bytes.
+    /// The C compiler and linker, with their version.
+    pub built_by: Option<String>,
+    /// What was compared in the file.
+    pub inspected: Option<String>,
+    /// Size of the stripped shared library, in bytes; for iOS, of the static one.
     pub size: Option<u64>,
     pub archive_size: Option<u64>,
     /// Runtime dependencies.
@@ -26,7 +30,14 @@ pub struct Fact {
 
 impl Fact {
     pub fn only(verdict: &str) -> Self {
-        Self { verdict: verdict.into(), size: None, archive_size: None, needs: None }
+        Self {
+            verdict: verdict.into(),
+            built_by: None,
+            inspected: None,
+            size: None,
+            archive_size: None,
+            needs: None,
+        }
     }
 }
 
@@ -41,6 +52,8 @@ pub struct Profile {
 pub fn record(name: &str, fact: &Fact) -> Outcome {
     let value = serde_json::json!({
         "verdict": fact.verdict,
+        "built_by": fact.built_by,
+        "inspected": fact.inspected,
         "size": fact.size,
         "archive_size": fact.archive_size,
         "needs": fact.needs,

@@ -1,0 +1,335 @@
+//! Builds for iOS, with Xcode or without.
+//!
+//! An app links the library statically, so no linker of Apple is needed: zig compiles the C code of ring and merges the
+//! objects.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use object::macho;
+
+use super::inspect::macho::{self as archive, Facts, Wanted};
+use super::symbols;
+use super::system_names::{Name, SystemNames};
+use super::targets::{Library, Target};
+use super::toolchain::{self, Maker, Toolchain};
+use crate::files;
+use crate::run::{Outcome, command, ensure, quietly, root, scratch};
+
+/// The committed list of what the library may use of the system.
+const NAMES: &str = "xtask/phones/ios13.txt";
+
+/// One library in an xcframework.
+struct Platform {
+    triple: &'static str,
+    /// The oldest system. The first simulator for ARM is that of iOS 14.
+    minimum: (u32, u32),
+    number: u32,
+    zig: &'static str,
+    /// The name of the SDK of Xcode.
+    sdk: &'static str,
+    /// The name in linkers.
+    linker: &'static str,
+    /// The folder in an xcframework, and the variant in its Info.plist.
+    folder: &'static str,
+    variant: Option<&'static str>,
+}
+
+const PLATFORMS: &[Platform] = &[
+    Platform {
+        triple: "aarch64-apple-ios",
+        minimum: (13, 0),
+        number: macho::PLATFORM_IOS,
+        zig: "aarch64-ios.13.0",
+        sdk: "iphoneos",
+        linker: "ios",
+        folder: "ios-arm64",
+        variant: None,
+    },
+    Platform {
+        triple: "aarch64-apple-ios-sim",
+        minimum: (14, 0),
+        number: macho::PLATFORM_IOSSIMULATOR,
+        zig: "aarch64-ios.14.0-simulator",
+        sdk: "iphonesimulator",
+        linker: "ios-simulator",
+        folder: "ios-arm64-simulator",
+        variant: Some("simulator"),
+    },
+];
+
+impl Platform {
+    fn of(target: &Target) -> Outcome<&'static Self> {
+        PLATFORMS
+            .iter()
+            .find(|platform| platform.triple == target.triple)
+            .ok_or_else(|| format!("{} is no target for iOS", target.triple))
+    }
+
+    fn minimum(&self) -> String {
+        format!("{}.{}", self.minimum.0, self.minimum.1)
+    }
+}
+
+/// Xcode, or zig.
+pub fn toolchain(target: &Target) -> Outcome<Toolchain> {
+    let platform = Platform::of(target)?;
+    if quietly(command("xcrun").args(["--sdk", platform.sdk, "--show-sdk-path"])).is_ok() {
+        let version = quietly(command("xcodebuild").arg("-version"))?;
+        let name = version.lines().next().unwrap_or("Xcode").to_owned();
+        return Ok(Toolchain { maker: Maker::Xcode, name, cc: None, ar: None });
+    }
+    let zig = toolchain::zig_folder()?;
+    let folder = scratch("tools/ios")?.join(platform.triple);
+    files::create_folder(&folder)?;
+    let cc = folder.join("cc");
+    // zig takes the target by its own name, and has no folder of an SDK.
+    let text = format!(
+        "#!/bin/bash\nwords=()\nwhile (($#)); do\n    case $1 in\n    --target=* | -m*-version-min=* | -mtargetos=*) ;;\n    \
+         -isysroot | -arch | -target) shift ;;\n    *) words+=(\"$1\") ;;\n    esac\n    shift\ndone\n\
+         exec {} cc -target {} -isystem {}/lib/libc/include/any-darwin-any \"${{words[@]}}\"\n",
+        zig.join("zig").display(),
+        platform.zig,
+        zig.display()
+    );
+    toolchain::script(&cc, &text)?;
+    let ar = toolchain::zig_ar(&folder)?;
+    Ok(Toolchain { maker: Maker::Zig, name: toolchain::zig_name()?, cc: Some(cc), ar: Some(ar) })
+}
+
+/// Sets what else a build for iOS reads from its environment.
+pub fn set(target: &Target, toolchain: &Toolchain, cargo: &mut Command) -> Outcome {
+    cargo.env("IPHONEOS_DEPLOYMENT_TARGET", Platform::of(target)?.minimum());
+    cargo.env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    if toolchain.maker == Maker::Zig {
+        // An empty folder: without it, build scripts ask Xcode.
+        cargo.env("SDKROOT", scratch("tools/no-sdk")?);
+    }
+    Ok(())
+}
+
+/// What is global in a library: the functions of the header, or the entry point of the Godot extension.
+fn exports(library: Library) -> Outcome<BTreeSet<String>> {
+    match library {
+        Library::C => symbols::declared(),
+        Library::Godot => Ok(BTreeSet::from([super::GODOT_ENTRY.to_owned()])),
+    }
+}
+
+/// The beginning of those names in object files.
+fn kept(library: Library) -> String {
+    match library {
+        Library::C => "_fw_".into(),
+        Library::Godot => format!("_{}", super::GODOT_ENTRY),
+    }
+}
+
+/// Merges a static library into one object in which only the names of the API are global: an app may contain other
+/// libraries written in Rust, which have the same standard library.
+pub fn merge(target: &Target, library: Library, built: &Path) -> Outcome<PathBuf> {
+    let platform = Platform::of(target)?;
+    let toolchain = toolchain(target)?;
+    let name = files::name(built);
+    let folder = scratch("dist/slim")?.join(target.triple).join(&name);
+    files::remove_folder(&folder)?;
+    files::create_folder(&folder)?;
+    let (object, merged) = (folder.join("framewire.o"), folder.join(&name));
+    if toolchain.maker == Maker::Xcode {
+        let sdk = quietly(command("xcrun").args(["--sdk", platform.sdk, "--show-sdk-version"]))?;
+        let mut link = command("xcrun");
+        link.args(["--sdk", platform.sdk, "ld", "-r", "-arch", "arm64"]);
+        link.args(["-platform_version", platform.linker, &platform.minimum(), sdk.trim()]);
+        link.args(["-exported_symbol", &format!("{}*", kept(library))]).arg("-force_load").arg(built);
+        quietly(link.arg("-o").arg(&object))?;
+        quietly(command("xcrun").args(["libtool", "-static", "-o"]).arg(&merged).arg(&object))?;
+        return Ok(merged);
+    }
+    let mut link = command(toolchain.cc.ok_or("there is no compiler")?);
+    link.arg("-r");
+    for (number, member) in archive::members(&files::bytes(built)?)?.into_iter().enumerate() {
+        let part = folder.join(format!("{number}.o"));
+        files::write(&part, archive::hide(member, &kept(library))?)?;
+        link.arg(part);
+    }
+    quietly(link.arg("-o").arg(&object))?;
+    quietly(command(toolchain.ar.ok_or("there is no ar")?).arg("rcsD").arg(&merged).arg(&object))?;
+    Ok(merged)
+}
+
+/// Checks a merged library from its file.
+pub fn check(target: &Target, library: Library, file: &Path) -> Outcome {
+    let platform = Platform::of(target)?;
+    let wanted = Wanted {
+        cpu: macho::CPU_TYPE_ARM64,
+        platform: platform.number,
+        minimum: platform.minimum,
+        exports: &exports(library)?,
+        system: &SystemNames::read(NAMES)?,
+    };
+    let facts = Facts::read(&files::bytes(file)?)?;
+    facts.check(&wanted).map_err(|problem| format!("{}: {problem}", file.display()))
+}
+
+/// What the check proved, for records.
+pub const INSPECTED: &str =
+    "platform, oldest system, global names, names of the system; linked into an executable";
+
+pub fn needs(target: &Target) -> Outcome<String> {
+    let names = SystemNames::read(NAMES)?;
+    let platform = Platform::of(target)?;
+    let what = platform.variant.map_or_else(String::new, |variant| format!(" {variant}"));
+    Ok(format!("iOS{what} {} ({})", platform.minimum(), names.libraries().collect::<Vec<_>>().join(", ")))
+}
+
+/// Links a program for iOS with the library, and with another static library written in Rust that was not merged. Both
+/// are loaded completely, as `-all_load` does in many projects.
+pub fn link_with_another(target: &Target, merged: &Path, another: &Path) -> Outcome {
+    let platform = Platform::of(target)?;
+    let toolchain = toolchain(target)?;
+    if toolchain.maker == Maker::Xcode {
+        let mut cc = command("xcrun");
+        let minimum =
+            if platform.variant.is_some() { "-mios-simulator-version-min" } else { "-mios-version-min" };
+        cc.args([
+            "--sdk",
+            platform.sdk,
+            "clang",
+            "-arch",
+            "arm64",
+            &format!("{minimum}={}", platform.minimum()),
+        ]);
+        cc.args(["-framework", "Security", "-framework", "CoreFoundation", "-liconv", "-lm"]);
+        cc.arg(root().join("xtask/phones/two_libraries.c"));
+        for library in [merged, another] {
+            cc.arg(format!("-Wl,-force_load,{}", library.display()));
+        }
+        return quietly(cc.arg("-o").arg(scratch("dist/slim")?.join("two_libraries"))).map(drop);
+    }
+    ensure("ld64.lld-19", &["lld-19"])?;
+    let folder = scratch("dist/slim")?.join(target.triple).join("program");
+    files::create_folder(&folder)?;
+    let object = folder.join("main.o");
+    let mut cc = command(toolchain.cc.ok_or("there is no compiler")?);
+    cc.arg("-I")
+        .arg(root().join("include"))
+        .args(["-O1", "-c"])
+        .arg(root().join("xtask/phones/two_libraries.c"));
+    quietly(cc.arg("-o").arg(&object))?;
+    stubs(platform, &folder)?;
+    let mut link = command("ld64.lld-19");
+    link.args([
+        "-arch",
+        "arm64",
+        "-platform_version",
+        platform.linker,
+        &platform.minimum(),
+        "17.0",
+        "-e",
+        "_main",
+    ]);
+    link.arg("-syslibroot")
+        .arg(&folder)
+        .arg(format!("-L{}", folder.display()))
+        .arg(format!("-F{}", folder.display()));
+    link.args(["-lSystem", "-framework", "Security", "-framework", "CoreFoundation"]);
+    link.arg(&object).arg("-force_load").arg(merged).arg("-force_load").arg(another);
+    quietly(link.arg("-o").arg(folder.join("program"))).map(drop)
+}
+
+/// Writes text stubs of the system's libraries with the names of the list.
+fn stubs(platform: &Platform, folder: &Path) -> Outcome {
+    let target = format!("arm64-{}", platform.linker);
+    for (library, names) in &SystemNames::read(NAMES)?.0 {
+        let (file, installed) = match library.as_str() {
+            "libSystem" => (folder.join("libSystem.tbd"), "/usr/lib/libSystem.B.dylib".to_owned()),
+            framework => (
+                folder.join(format!("{framework}.framework/{framework}.tbd")),
+                format!("/System/Library/Frameworks/{framework}.framework/{framework}"),
+            ),
+        };
+        file.parent().map_or(Ok(()), files::create_folder)?;
+        let symbols: Vec<String> = names.iter().map(|Name { name, .. }| format!("_{name}")).collect();
+        let text = format!(
+            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ {target} ]\ninstall-name: '{installed}'\nexports:\n  \
+             - targets: [ {target} ]\n    symbols: [ dyld_stub_binder, {} ]\n...\n",
+            symbols.join(", ")
+        );
+        files::write(file, text)?;
+    }
+    Ok(())
+}
+
+/// Writes an xcframework: a folder with the library for each platform, and the list of them that Xcode reads.
+pub fn xcframework(folder: &Path, libraries: &[(&Target, PathBuf)], headers: &[PathBuf]) -> Outcome {
+    files::remove_folder(folder)?;
+    let mut list = String::new();
+    for (target, library) in libraries {
+        let platform = Platform::of(target)?;
+        let name = files::name(library);
+        files::copy(library, folder.join(platform.folder).join(&name))?;
+        list += "        <dict>\n";
+        let mut entry = |key: &str, value: &str| {
+            list += &format!("            <key>{key}</key>\n            <string>{value}</string>\n");
+        };
+        for header in headers {
+            files::copy(header, folder.join(platform.folder).join("Headers").join(files::name(header)))?;
+        }
+        if !headers.is_empty() {
+            entry("HeadersPath", "Headers");
+        }
+        entry("LibraryIdentifier", platform.folder);
+        entry("LibraryPath", &name);
+        entry("SupportedPlatform", "ios");
+        if let Some(variant) = platform.variant {
+            entry("SupportedPlatformVariant", variant);
+        }
+        list += "            <key>SupportedArchitectures</key>\n            <array>\n                \
+                 <string>arm64</string>\n            </array>\n        </dict>\n";
+    }
+    files::write(folder.join("Info.plist"), INFO.replace("@LIBRARIES@", &list))?;
+    check_xcframework(folder, libraries.len())
+}
+
+const INFO: &str = "\
+<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">
+<plist version=\"1.0\">
+<dict>
+    <key>AvailableLibraries</key>
+    <array>
+@LIBRARIES@    </array>
+    <key>CFBundlePackageType</key>
+    <string>XFWK</string>
+    <key>XCFrameworkFormatVersion</key>
+    <string>1.0</string>
+</dict>
+</plist>
+";
+
+/// Reads Info.plist back with Python's parser, and fails unless each library that it lists exists.
+fn check_xcframework(folder: &Path, libraries: usize) -> Outcome {
+    ensure("python3", &["python3"])?;
+    let mut python = command("python3");
+    let found = quietly(python.args(["-c", READ_INFO]).arg(folder))?;
+    if found.trim() == libraries.to_string() {
+        Ok(())
+    } else {
+        Err(format!("{} lists {} libraries instead of {libraries}", folder.display(), found.trim()))
+    }
+}
+
+const READ_INFO: &str = "
+import os, plistlib, sys
+folder = sys.argv[1]
+info = plistlib.load(open(os.path.join(folder, 'Info.plist'), 'rb'))
+assert info['CFBundlePackageType'] == 'XFWK' and info['XCFrameworkFormatVersion'] == '1.0'
+libraries = info['AvailableLibraries']
+assert len({library['LibraryIdentifier'] for library in libraries}) == len(libraries)
+for library in libraries:
+    place = os.path.join(folder, library['LibraryIdentifier'])
+    assert os.path.isfile(os.path.join(place, library['LibraryPath'])), library
+    assert os.path.isdir(os.path.join(place, library.get('HeadersPath', '.'))), library
+    assert library['SupportedPlatform'] == 'ios' and library['SupportedArchitectures'] == ['arm64'], library
+print(len(libraries))
+";
