@@ -288,6 +288,25 @@ mod tests {
     }
 
     #[test]
+    fn message_about_a_missing_library_names_files_and_targets_that_exist() {
+        let source = files::text("bindings/unity/Runtime/Native/MissingLibrary.cs").unwrap();
+        let mut paths = Vec::new();
+        for line in source.lines().filter(|line| line.starts_with("            { \"")) {
+            let words: Vec<&str> = line.split('"').collect();
+            let path = format!("Runtime/Plugins/{}", words[5]);
+            assert!(PLUGINS.iter().any(|plugin| plugin.path == path), "{line}");
+            for triple in words[7].split(' ').filter(|triple| *triple != crate::web::TARGET) {
+                let target = crate::dist::targets::Target::find(triple).unwrap();
+                assert_eq!(target.unity, Some(path.as_str()), "{line}");
+            }
+            paths.push(path);
+        }
+        for plugin in PLUGINS.iter().filter(|plugin| plugin.path != WEB_SCRIPT) {
+            assert!(paths.iter().any(|path| path == plugin.path), "{} has no message", plugin.path);
+        }
+    }
+
+    #[test]
     fn committed_meta_files_of_plugins_are_the_written_ones() {
         for plugin in PLUGINS {
             let committed = files::text(format!("bindings/unity/{}.meta", plugin.path)).unwrap();

@@ -9,6 +9,12 @@ namespace Framewire.Native
     {
         private static volatile bool s_checked;
 
+        /// <summary>Whether the library is there and was checked. Until then, nothing exists to be released.</summary>
+        internal static bool IsLoaded
+        {
+            get { return s_checked; }
+        }
+
         /// <summary>
         /// Compares the version and struct sizes of the library with those of this binding, once. Detects a
         /// plugin file of another version, which would crash otherwise.
@@ -19,7 +25,7 @@ namespace Framewire.Native
             {
                 return;
             }
-            uint version = FramewireNative.fw_version();
+            uint version = Version();
             if (!IsCompatible(version, FramewireNative.FW_VERSION))
             {
                 throw new DllNotFoundException(
@@ -33,6 +39,23 @@ namespace Framewire.Native
             CheckSize(fw_struct.FW_STRUCT_FRAME, sizeof(fw_frame));
             CheckSize(fw_struct.FW_STRUCT_EVENT, sizeof(fw_event));
             s_checked = true;
+        }
+
+        private static uint Version()
+        {
+            try
+            {
+                return FramewireNative.fw_version();
+            }
+            catch (DllNotFoundException cause)
+            {
+                throw MissingLibrary.On(cause);
+            }
+            catch (EntryPointNotFoundException cause)
+            {
+                // Where the library is linked statically, and was not.
+                throw MissingLibrary.On(cause);
+            }
         }
 
         /// <summary>
