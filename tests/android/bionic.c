@@ -3,7 +3,6 @@
  * calls of the test programs go to glibc. For tests only. 64-bit CPUs: there, all other structs and constants that the
  * library uses are the kernel's in both. */
 
-#define _GNU_SOURCE
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>

@@ -227,3 +227,15 @@ func names_of(arguments: Array) -> Array:
 ## null as an object.
 func defaults_of(method: Dictionary) -> Array:
 	return method.default_args.map(func(default: Variant) -> Variant: return default if default else null)
+
+
+func test_message_names_the_missing_library() -> bool:
+	for expected: Array in [
+		["Android", "arm64", "bin/android.arm64/libframewire_godot.so on Android (arm64)", "dist aarch64-linux-android'"],
+		["Android", "arm32", "bin/android.arm32/libframewire_godot.so", "dist armv7-linux-androideabi'"],
+		["iOS", "arm64", "bin/ios/libframewire_godot.xcframework", "dist aarch64-apple-ios "],
+	]:
+		var message: String = Framewire._missing_library(expected[0], expected[1])
+		check(message.contains(expected[2]) and message.contains(expected[3]), message)
+	check(Framewire._missing_library("Windows", "arm64").begins_with("Framewire has no library for Windows (arm64)."), "Windows")
+	return true

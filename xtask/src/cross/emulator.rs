@@ -200,7 +200,8 @@ impl Runner {
         }
         cc.arg(source).arg("-o").arg(&program);
         if self.emulator.is_android() {
-            cc.arg(root().join("tests/android/bionic.c"));
+            // Two thread-local variables.
+            cc.arg("-DKEPT_BLOCKS=2").arg(root().join("tests/android/bionic.c"));
         }
         (cc, program)
     }

@@ -20,15 +20,44 @@ extends RefCounted
 const _EXTENSION_CLASS := &"FramewireSocket"
 const _WebSocket := preload("web/socket.gd")
 
+## Files of the extension in "bin" of this addon by system and CPU, and the targets of "cargo xtask dist" that build them.
+const _LIBRARIES := {
+	"Linux x86_64": ["linux.x86_64/libframewire_godot.so", "x86_64-unknown-linux-gnu"],
+	"Linux arm64": ["linux.arm64/libframewire_godot.so", "aarch64-unknown-linux-gnu"],
+	"Windows x86_64": ["windows.x86_64/framewire_godot.dll", "x86_64-pc-windows-gnu"],
+	"macOS x86_64": ["macos/libframewire_godot.dylib", "aarch64-apple-darwin x86_64-apple-darwin"],
+	"macOS arm64": ["macos/libframewire_godot.dylib", "aarch64-apple-darwin x86_64-apple-darwin"],
+	"Android arm64": ["android.arm64/libframewire_godot.so", "aarch64-linux-android"],
+	"Android arm32": ["android.arm32/libframewire_godot.so", "armv7-linux-androideabi"],
+	"Android x86_64": ["android.x86_64/libframewire_godot.so", "x86_64-linux-android"],
+	"iOS arm64": ["ios/libframewire_godot.xcframework", "aarch64-apple-ios aarch64-apple-ios-sim"],
+}
+
+static var _has_warned := false
+
 
 ## Creates a socket: a [code]FramewireSocket[/code] if the extension is loaded, and otherwise an object with the same
-## methods, properties, signals and constants on top of [WebSocketPeer].
+## methods, properties, signals and constants on top of [WebSocketPeer]. If the extension is not loaded in a native build, a
+## warning says once which file is missing and how to get it.
 static func create_socket() -> RefCounted:
 	if has_extension():
 		return ClassDB.instantiate(_EXTENSION_CLASS)
+	if not OS.has_feature("web") and not _has_warned:
+		_has_warned = true
+		push_warning(_missing_library(OS.get_name(), Engine.get_architecture_name()))
 	return _WebSocket.new()
 
 
 ## Returns whether the extension is loaded. If it is not, as in the Web export, only what a browser can do is available.
 static func has_extension() -> bool:
 	return ClassDB.class_exists(_EXTENSION_CLASS)
+
+
+static func _missing_library(system: String, cpu: String) -> String:
+	const FALLBACK := "Sockets use Godot's WebSocketPeer, with what it can do."
+	var library: Array = _LIBRARIES.get("%s %s" % [system, cpu], [])
+	if library.is_empty():
+		return "Framewire has no library for %s (%s). %s" % [system, cpu, FALLBACK]
+	return ("Framewire's extension is not loaded: it needs addons/framewire/bin/%s on %s (%s). If the file is missing, install "
+		+ "the addon that 'cargo xtask dist' builds, which has the libraries of all platforms, or build it with "
+		+ "'cargo xtask dist %s'. %s") % [library[0], system, cpu, library[1], FALLBACK]
