@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,4 +160,74 @@ int bionic_pthread_create(pthread_t *thread, const struct bionic_attributes *att
                           void *argument)
 {
     return pthread_create(thread, attributes ? attributes->real : NULL, start, argument);
+}
+
+/* Values of a thread by key. When a thread ends, glibc clears the values of keys without a destructor before the last
+ * destructors have run. Rust's standard library needs them there: it stores thread-local variables this way on Android. */
+enum { KEYS = 128, ROUNDS = 4 };
+
+static struct {
+    bool is_used;
+    void (*destructor)(void *value);
+} keys[KEYS];
+static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_key_t end_of_thread;
+static pthread_once_t end_of_thread_created = PTHREAD_ONCE_INIT;
+static __thread void *values[KEYS];
+
+static void destroy_values(void *unused)
+{
+    int round, key, called = 1;
+    (void)unused;
+    for (round = 0; round < ROUNDS && called; round++) {
+        for (called = key = 0; key < KEYS; key++) {
+            void *value = values[key];
+            if (!keys[key].is_used || !keys[key].destructor || !value)
+                continue;
+            values[key] = NULL;
+            keys[key].destructor(value);
+            called = 1;
+        }
+    }
+}
+
+static void create_end_of_thread(void)
+{
+    if (pthread_key_create(&end_of_thread, destroy_values))
+        abort();
+}
+
+int bionic_pthread_key_create(int *created, void (*destructor)(void *value))
+{
+    int key;
+    pthread_once(&end_of_thread_created, create_end_of_thread);
+    pthread_mutex_lock(&keys_lock);
+    for (key = 0; key < KEYS && keys[key].is_used; key++)
+        ;
+    if (key < KEYS) {
+        keys[key].is_used = true;
+        keys[key].destructor = destructor;
+        *created = key;
+    }
+    pthread_mutex_unlock(&keys_lock);
+    return key < KEYS ? 0 : EAGAIN;
+}
+
+int bionic_pthread_key_delete(int key)
+{
+    pthread_mutex_lock(&keys_lock);
+    keys[key].is_used = false;
+    pthread_mutex_unlock(&keys_lock);
+    return 0;
+}
+
+void *bionic_pthread_getspecific(int key)
+{
+    return values[key];
+}
+
+int bionic_pthread_setspecific(int key, const void *value)
+{
+    values[key] = (void *)value;
+    return pthread_setspecific(end_of_thread, values);
 }
