@@ -108,6 +108,9 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
     let game = root().join("examples/c/game_loop.c");
     let program = runner.compile_statically(&game);
     count(tally, &runner, "game_loop, static", program, &[echo.wss.clone(), runner.path(&echo.ca)]);
+    if let Some(program) = runner.compile_with_another() {
+        count(tally, &runner, "two_libraries", program, std::slice::from_ref(&echo.ws));
+    }
     let mut tests = c::sources("tests/c")?;
     if emulator.is_android() {
         tests.push(root().join("tests/android/network.c"));

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::c::WARNINGS;
 use crate::dist;
 use crate::dist::targets::Target;
-use crate::dist::tools::MINGW_GCC;
+use crate::dist::tools::{self, MINGW_GCC};
 use crate::files;
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
@@ -34,20 +34,8 @@ enum Kind {
 
 pub const EMULATORS: &[Emulator] = &[
     // No emulator: tests the release library for this machine, which other tests do not build.
-    Emulator {
-        name: "native",
-        title: "native",
-        triple: "x86_64-unknown-linux-gnu",
-        kind: Kind::Native,
-        unsupported: &[],
-    },
-    Emulator {
-        name: "qemu",
-        title: "QEMU",
-        triple: "aarch64-unknown-linux-gnu",
-        kind: Kind::Qemu,
-        unsupported: &[],
-    },
+    Emulator { name: "native", title: "native", triple: LINUX, kind: Kind::Native, unsupported: &[] },
+    Emulator { name: "qemu", title: "QEMU", triple: LINUX_ARM, kind: Kind::Qemu, unsupported: &[] },
     Emulator {
         name: "wine",
         title: "Wine",
@@ -94,6 +82,9 @@ const DIFFERENT: &[&str] = &[
     "strerror_r",
     "sysconf",
 ];
+
+const LINUX: &str = "x86_64-unknown-linux-gnu";
+const LINUX_ARM: &str = "aarch64-unknown-linux-gnu";
 
 const ARM_GCC: &str = "aarch64-linux-gnu-gcc";
 const QEMU: &str = "qemu-aarch64-static";
@@ -184,6 +175,26 @@ impl Runner {
         let (mut cc, program) = self.compiler(source, &format!("{name}-static"));
         cc.arg(&self.archive).args(self.libraries.split_whitespace());
         self.link(cc, program)
+    }
+
+    /// Compiles a program with the static library and another one written in Rust, both loaded completely. `None` if the
+    /// static library has more global symbols than its functions.
+    pub fn compile_with_another(&self) -> Option<Outcome<PathBuf>> {
+        (!self.emulator.is_wine()).then(|| {
+            let triple = if self.emulator.is_qemu() { LINUX_ARM } else { LINUX };
+            let rustc = if self.emulator.is_qemu() { tools::rustc()? } else { "rustc".into() };
+            let another = self.folder.join("libother.a");
+            let mut build = command(rustc);
+            build
+                .args(["--edition=2024", "--crate-type=staticlib", "-O", "--target", triple, "-o"])
+                .arg(&another);
+            quietly(build.arg("tests/two_libraries/other.rs"))?;
+            let (mut cc, program) =
+                self.compiler(&root().join("tests/two_libraries/main.c"), "two_libraries");
+            cc.arg("-Wl,--whole-archive").arg(&self.archive).arg(another).arg("-Wl,--no-whole-archive");
+            cc.args(self.libraries.split_whitespace()).args(["-lgcc_s", "-ldl"]);
+            self.link(cc, program)
+        })
     }
 
     fn compiler(&self, source: &Path, name: &str) -> (Command, PathBuf) {
