@@ -122,7 +122,7 @@ fn browsers() -> Outcome<PathBuf> {
 pub fn library(target: &Target) -> Outcome<Built> {
     let mut built = target.build(Library::C)?;
     if target.system == System::Ios {
-        built.library = ios::merge(target, Library::C, &built.library)?;
+        built.library = ios::isolate(target, Library::C, &built.library)?;
     }
     check(target, Library::C, &built.library)?;
     println!(
@@ -147,10 +147,9 @@ fn one(target: &'static Target) -> Outcome<Shipped> {
     }
     let mut godot = target.build(Library::Godot)?.library;
     if target.system == System::Ios {
-        let unmerged = godot;
-        godot = ios::merge(target, Library::Godot, &unmerged)?;
-        ios::link_with_another(target, &built.library, &unmerged)?;
-        println!("linked into one program with another static library written in Rust");
+        let unchanged = godot;
+        godot = ios::isolate(target, Library::Godot, &unchanged)?;
+        ios::link_with_another(target, &built.library, &unchanged)?;
     }
     check(target, Library::Godot, &godot)?;
     platforms::record(

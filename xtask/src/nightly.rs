@@ -10,7 +10,9 @@ pub const STEPS: &[Step] = &[
         check_platforms::run(&[]).into()
     }),
     Step::new("dist: all release archives and packages", 5400, || dist::run(&[]).into()),
-    Step::new("cross-test: Windows and ARM under emulators, Android code on Linux, browsers", 1800, || cross::run(&[]).into()),
+    Step::new("cross-test: Windows and ARM under emulators, Android code on Linux, browsers", 1800, || {
+        cross::run(&[]).into()
+    }),
     Step::new("deny: licences, sources, duplicates, advisories", 60, || supply::deny().into()),
     Step::new("sbom: list of all dependencies", 60, || supply::sbom().into()),
     Step::new("oldest: build with the minimum Rust version", 60, || supply::oldest_compiler().into()),

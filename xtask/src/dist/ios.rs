@@ -1,7 +1,6 @@
 //! Builds for iOS, with Xcode or without.
 //!
-//! An app links the library statically, so no linker of Apple is needed: zig compiles the C code of ring and merges the
-//! objects.
+//! An app links the library statically, so no linker of Apple is needed: zig compiles the C code of ring.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -117,47 +116,61 @@ fn exports(library: Library) -> Outcome<BTreeSet<String>> {
     }
 }
 
-/// The beginning of those names in object files.
-fn kept(library: Library) -> String {
+/// The beginning of those names in object files, and of all other names that are visible between objects.
+fn prefixes(library: Library) -> (&'static str, &'static str) {
     match library {
-        Library::C => "_fw_".into(),
-        Library::Godot => format!("_{}", super::GODOT_ENTRY),
+        Library::C => ("_fw_", "_fw_internal"),
+        Library::Godot => ("_framewire_godot_init", "_framewire_godot_internal"),
     }
 }
 
-/// Merges a static library into one object in which only the names of the API are global: an app may contain other
-/// libraries written in Rust, which have the same standard library.
-pub fn merge(target: &Target, library: Library, built: &Path) -> Outcome<PathBuf> {
+/// Makes a static library in which no name can conflict with those of another library written in Rust, which has the same
+/// standard library: an app may contain several. Xcode merges it into one object; without Xcode, names get a prefix.
+pub fn isolate(target: &Target, library: Library, built: &Path) -> Outcome<PathBuf> {
     let platform = Platform::of(target)?;
     let toolchain = toolchain(target)?;
+    let (kept, prefix) = prefixes(library);
     let name = files::name(built);
     let folder = scratch("dist/slim")?.join(target.triple).join(&name);
     files::remove_folder(&folder)?;
     files::create_folder(&folder)?;
-    let (object, merged) = (folder.join("framewire.o"), folder.join(&name));
+    let isolated = folder.join(&name);
     if toolchain.maker == Maker::Xcode {
+        let object = folder.join("framewire.o");
         let sdk = quietly(command("xcrun").args(["--sdk", platform.sdk, "--show-sdk-version"]))?;
         let mut link = command("xcrun");
         link.args(["--sdk", platform.sdk, "ld", "-r", "-arch", "arm64"]);
         link.args(["-platform_version", platform.linker, &platform.minimum(), sdk.trim()]);
-        link.args(["-exported_symbol", &format!("{}*", kept(library))]).arg("-force_load").arg(built);
+        link.args(["-exported_symbol", &format!("{kept}*")]).arg("-force_load").arg(built);
         quietly(link.arg("-o").arg(&object))?;
-        quietly(command("xcrun").args(["libtool", "-static", "-o"]).arg(&merged).arg(&object))?;
-        return Ok(merged);
+        quietly(command("xcrun").args(["bitcode_strip", "-r"]).arg(&object).arg("-o").arg(&object))?;
+        quietly(command("xcrun").args(["libtool", "-static", "-o"]).arg(&isolated).arg(&object))?;
+        return Ok(isolated);
     }
-    let mut link = command(toolchain.cc.ok_or("there is no compiler")?);
-    link.arg("-r");
-    for (number, member) in archive::members(&files::bytes(built)?)?.into_iter().enumerate() {
-        let part = folder.join(format!("{number}.o"));
-        files::write(&part, archive::hide(member, &kept(library))?)?;
-        link.arg(part);
+    ensure("llvm-objcopy-19", &["llvm-19"])?;
+    let bytes = files::bytes(built)?;
+    let members = archive::members(&bytes)?;
+    let mut names = BTreeSet::new();
+    for member in &members {
+        names.extend(archive::internal(member, kept)?);
     }
-    quietly(link.arg("-o").arg(&object))?;
-    quietly(command(toolchain.ar.ok_or("there is no ar")?).arg("rcsD").arg(&merged).arg(&object))?;
-    Ok(merged)
+    let mut ar = command(toolchain.ar.ok_or("there is no ar")?);
+    ar.args(["--format=darwin", "rcsD"]).arg(&isolated);
+    for (number, member) in members.into_iter().enumerate() {
+        let part = folder.join(format!("framewire-{number}.o"));
+        files::write(&part, member)?;
+        // Bitcode in the standard library, which no linker reads any more.
+        let mut strip = command("llvm-objcopy-19");
+        strip.args(["--remove-section=__LLVM,__bitcode", "--remove-section=__LLVM,__cmdline"]);
+        quietly(strip.arg(&part))?;
+        files::write(&part, archive::rename(&files::bytes(&part)?, &names, prefix)?)?;
+        ar.arg(part);
+    }
+    quietly(&mut ar)?;
+    Ok(isolated)
 }
 
-/// Checks a merged library from its file.
+/// Checks an isolated library from its file.
 pub fn check(target: &Target, library: Library, file: &Path) -> Outcome {
     let platform = Platform::of(target)?;
     let wanted = Wanted {
@@ -165,6 +178,7 @@ pub fn check(target: &Target, library: Library, file: &Path) -> Outcome {
         platform: platform.number,
         minimum: platform.minimum,
         exports: &exports(library)?,
+        internal: &format!("{}_", &prefixes(library).1[1..]),
         system: &SystemNames::read(NAMES)?,
     };
     let facts = Facts::read(&files::bytes(file)?)?;
@@ -182,9 +196,9 @@ pub fn needs(target: &Target) -> Outcome<String> {
     Ok(format!("iOS{what} {} ({})", platform.minimum(), names.libraries().collect::<Vec<_>>().join(", ")))
 }
 
-/// Links a program for iOS with the library, and with another static library written in Rust that was not merged. Both
-/// are loaded completely, as `-all_load` does in many projects.
-pub fn link_with_another(target: &Target, merged: &Path, another: &Path) -> Outcome {
+/// Links a program for iOS with the library, and with another static library written in Rust that is as cargo built it.
+/// Both are loaded completely, as `-all_load` does in many projects.
+pub fn link_with_another(target: &Target, isolated: &Path, another: &Path) -> Outcome {
     let platform = Platform::of(target)?;
     let toolchain = toolchain(target)?;
     if toolchain.maker == Maker::Xcode {
@@ -201,7 +215,7 @@ pub fn link_with_another(target: &Target, merged: &Path, another: &Path) -> Outc
         ]);
         cc.args(["-framework", "Security", "-framework", "CoreFoundation", "-liconv", "-lm"]);
         cc.arg(root().join("xtask/phones/two_libraries.c"));
-        for library in [merged, another] {
+        for library in [isolated, another] {
             cc.arg(format!("-Wl,-force_load,{}", library.display()));
         }
         return quietly(cc.arg("-o").arg(scratch("dist/slim")?.join("two_libraries"))).map(drop);
@@ -233,8 +247,19 @@ pub fn link_with_another(target: &Target, merged: &Path, another: &Path) -> Outc
         .arg(format!("-L{}", folder.display()))
         .arg(format!("-F{}", folder.display()));
     link.args(["-lSystem", "-framework", "Security", "-framework", "CoreFoundation"]);
-    link.arg(&object).arg("-force_load").arg(merged).arg("-force_load").arg(another);
-    quietly(link.arg("-o").arg(folder.join("program"))).map(drop)
+    link.arg(&object).arg("-force_load").arg(isolated).arg("-force_load").arg(another);
+    let program = folder.join("program");
+    quietly(link.arg("-o").arg(&program))?;
+    // Without them, a panic would end the app instead of being returned as an error.
+    match archive::functions_that_catch(&files::bytes(&program)?)? {
+        0..1000 => Err("the linked program has no unwind tables of the library".into()),
+        count => {
+            println!(
+                "linked with another Rust library into one program; {count} functions with unwind tables"
+            );
+            Ok(())
+        }
+    }
 }
 
 /// Writes text stubs of the system's libraries with the names of the list.

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn committed_lists_can_be_read() {
-        for path in ["xtask/phones/bionic-api21.txt"] {
+        for path in ["xtask/phones/bionic-api21.txt", "xtask/phones/ios13.txt"] {
             assert!(SystemNames::read(path).unwrap().0.values().flatten().count() > 50, "{path}");
         }
     }
