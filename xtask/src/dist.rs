@@ -145,24 +145,26 @@ fn one(target: &'static Target) -> Outcome<Shipped> {
     if let Some(archive) = &archive {
         println!("{}", archive.display());
     }
+    let fact = Fact {
+        verdict: "built".into(),
+        built_by: Some(built_by.clone()),
+        inspected: Some(inspected(target).into()),
+        size: Some(size(&built.library)?),
+        archive_size: archive.as_ref().map(|archive| size(archive)).transpose()?,
+        needs: Some(needs(target, &built.library)?),
+    };
+    let record = || platforms::record(&format!("dist {}", target.triple), &fact);
+    if target.system != System::Ios {
+        record()?;
+    }
     let mut godot = target.build(Library::Godot)?.library;
     if target.system == System::Ios {
         let unchanged = godot;
         godot = ios::isolate(target, Library::Godot, &unchanged)?;
         ios::link_with_another(target, &built.library, &unchanged)?;
+        record()?;
     }
     check(target, Library::Godot, &godot)?;
-    platforms::record(
-        &format!("dist {}", target.triple),
-        &Fact {
-            verdict: "built".into(),
-            built_by: Some(built_by.clone()),
-            inspected: Some(inspected(target).into()),
-            size: Some(size(&built.library)?),
-            archive_size: archive.map(|archive| size(&archive)).transpose()?,
-            needs: Some(needs(target, &built.library)?),
-        },
-    )?;
     Ok(Shipped { target, library: built.library, godot, built_by })
 }
 

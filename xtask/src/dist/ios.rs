@@ -82,15 +82,19 @@ pub fn toolchain(target: &Target) -> Outcome<Toolchain> {
     let zig = toolchain::zig_folder()?;
     let folder = scratch("tools/ios")?.join(platform.triple);
     files::create_folder(&folder)?;
+    stubs(platform, &folder)?;
     let cc = folder.join("cc");
-    // zig takes the target by its own name, and has no folder of an SDK.
+    // zig takes the target by its own name, and has no folder of an SDK. It links only the shared library that cargo
+    // builds of each dependency, and that nothing uses.
     let text = format!(
         "#!/bin/bash\nwords=()\nwhile (($#)); do\n    case $1 in\n    --target=* | -m*-version-min=* | -mtargetos=*) ;;\n    \
          -isysroot | -arch | -target) shift ;;\n    *) words+=(\"$1\") ;;\n    esac\n    shift\ndone\n\
-         exec {} cc -target {} -isystem {}/lib/libc/include/any-darwin-any \"${{words[@]}}\"\n",
+         exec {} cc -target {} -isystem {}/lib/libc/include/any-darwin-any -F{3} -L{3} \
+         \"${{words[@]}}\"\n",
         zig.join("zig").display(),
         platform.zig,
-        zig.display()
+        zig.display(),
+        folder.display()
     );
     toolchain::script(&cc, &text)?;
     let ar = toolchain::zig_ar(&folder)?;
@@ -190,7 +194,8 @@ pub const INSPECTED: &str =
     "platform, oldest system, global names, names of the system; linked into an executable";
 
 pub fn needs(target: &Target) -> Outcome<String> {
-    let names = SystemNames::read(NAMES)?;
+    let mut names = SystemNames::read(NAMES)?;
+    names.0.retain(|_, names| !names.is_empty());
     let platform = Platform::of(target)?;
     let what = platform.variant.map_or_else(String::new, |variant| format!(" {variant}"));
     Ok(format!("iOS{what} {} ({})", platform.minimum(), names.libraries().collect::<Vec<_>>().join(", ")))
@@ -224,13 +229,13 @@ pub fn link_with_another(target: &Target, isolated: &Path, another: &Path) -> Ou
     let folder = scratch("dist/slim")?.join(target.triple).join("program");
     files::create_folder(&folder)?;
     let object = folder.join("main.o");
+    stubs(platform, &folder)?;
     let mut cc = command(toolchain.cc.ok_or("there is no compiler")?);
     cc.arg("-I")
         .arg(root().join("include"))
         .args(["-O1", "-c"])
         .arg(root().join("xtask/phones/two_libraries.c"));
     quietly(cc.arg("-o").arg(&object))?;
-    stubs(platform, &folder)?;
     let mut link = command("ld64.lld-19");
     link.args([
         "-arch",
@@ -268,16 +273,18 @@ fn stubs(platform: &Platform, folder: &Path) -> Outcome {
     for (library, names) in &SystemNames::read(NAMES)?.0 {
         let (file, installed) = match library.as_str() {
             "libSystem" => (folder.join("libSystem.tbd"), "/usr/lib/libSystem.B.dylib".to_owned()),
+            "libiconv" => (folder.join("libiconv.tbd"), "/usr/lib/libiconv.2.dylib".to_owned()),
             framework => (
                 folder.join(format!("{framework}.framework/{framework}.tbd")),
                 format!("/System/Library/Frameworks/{framework}.framework/{framework}"),
             ),
         };
         file.parent().map_or(Ok(()), files::create_folder)?;
-        let symbols: Vec<String> = names.iter().map(|Name { name, .. }| format!("_{name}")).collect();
+        let symbols = names.iter().map(|Name { name, .. }| format!("_{name}"));
+        let symbols: Vec<String> = ["dyld_stub_binder".to_owned()].into_iter().chain(symbols).collect();
         let text = format!(
             "--- !tapi-tbd\ntbd-version: 4\ntargets: [ {target} ]\ninstall-name: '{installed}'\nexports:\n  \
-             - targets: [ {target} ]\n    symbols: [ dyld_stub_binder, {} ]\n...\n",
+             - targets: [ {target} ]\n    symbols: [ {} ]\n...\n",
             symbols.join(", ")
         );
         files::write(file, text)?;
