@@ -89,7 +89,7 @@ pub fn toolchain(target: &Target) -> Outcome<Toolchain> {
     let text = format!(
         "#!/bin/bash\nwords=()\nwhile (($#)); do\n    case $1 in\n    --target=* | -m*-version-min=* | -mtargetos=*) ;;\n    \
          -isysroot | -arch | -target) shift ;;\n    *) words+=(\"$1\") ;;\n    esac\n    shift\ndone\n\
-         exec {} cc -target {} -isystem {}/lib/libc/include/any-darwin-any -F{3} -L{3} \
+         exec {} cc -target {} -isystem {}/lib/libc/include/any-darwin-any -F{3} -L{3} -Wl,-undefined,dynamic_lookup \
          \"${{words[@]}}\"\n",
         zig.join("zig").display(),
         platform.zig,
@@ -201,70 +201,58 @@ pub fn needs(target: &Target) -> Outcome<String> {
     Ok(format!("iOS{what} {} ({})", platform.minimum(), names.libraries().collect::<Vec<_>>().join(", ")))
 }
 
-/// Links a program for iOS with the library, and with another static library written in Rust that is as cargo built it.
-/// Both are loaded completely, as `-all_load` does in many projects.
+/// Links a program for iOS with the library, alone and together with another static library written in Rust that is as
+/// cargo built it. All are loaded completely, as `-all_load` does in many projects.
 pub fn link_with_another(target: &Target, isolated: &Path, another: &Path) -> Outcome {
+    let alone = link(target, &[isolated])?;
+    // Without them, a panic would end the app instead of being returned as an error.
+    let count = archive::functions_that_catch(&files::bytes(&alone)?)?;
+    if count < 1000 {
+        return Err(format!("only {count} functions of the linked program have unwind tables"));
+    }
+    link(target, &[isolated, another])?;
+    println!("linked alone, and with another Rust library; {count} functions that catch have unwind tables");
+    Ok(())
+}
+
+fn link(target: &Target, libraries: &[&Path]) -> Outcome<PathBuf> {
     let platform = Platform::of(target)?;
     let toolchain = toolchain(target)?;
-    if toolchain.maker == Maker::Xcode {
-        let mut cc = command("xcrun");
-        let minimum =
-            if platform.variant.is_some() { "-mios-simulator-version-min" } else { "-mios-version-min" };
-        cc.args([
-            "--sdk",
-            platform.sdk,
-            "clang",
-            "-arch",
-            "arm64",
-            &format!("{minimum}={}", platform.minimum()),
-        ]);
-        cc.args(["-framework", "Security", "-framework", "CoreFoundation", "-liconv", "-lm"]);
-        cc.arg(root().join("xtask/phones/two_libraries.c"));
-        for library in [isolated, another] {
-            cc.arg(format!("-Wl,-force_load,{}", library.display()));
-        }
-        return quietly(cc.arg("-o").arg(scratch("dist/slim")?.join("two_libraries"))).map(drop);
-    }
-    ensure("ld64.lld-19", &["lld-19"])?;
+    let source = root().join("xtask/phones/main.c");
+    let include = root().join("include");
     let folder = scratch("dist/slim")?.join(target.triple).join("program");
     files::create_folder(&folder)?;
-    let object = folder.join("main.o");
-    stubs(platform, &folder)?;
-    let mut cc = command(toolchain.cc.ok_or("there is no compiler")?);
-    cc.arg("-I")
-        .arg(root().join("include"))
-        .args(["-O1", "-c"])
-        .arg(root().join("xtask/phones/two_libraries.c"));
-    quietly(cc.arg("-o").arg(&object))?;
-    let mut link = command("ld64.lld-19");
-    link.args([
-        "-arch",
-        "arm64",
-        "-platform_version",
-        platform.linker,
-        &platform.minimum(),
-        "17.0",
-        "-e",
-        "_main",
-    ]);
-    link.arg("-syslibroot")
-        .arg(&folder)
-        .arg(format!("-L{}", folder.display()))
-        .arg(format!("-F{}", folder.display()));
-    link.args(["-lSystem", "-framework", "Security", "-framework", "CoreFoundation"]);
-    link.arg(&object).arg("-force_load").arg(isolated).arg("-force_load").arg(another);
     let program = folder.join("program");
-    quietly(link.arg("-o").arg(&program))?;
-    // Without them, a panic would end the app instead of being returned as an error.
-    match archive::functions_that_catch(&files::bytes(&program)?)? {
-        0..1000 => Err("the linked program has no unwind tables of the library".into()),
-        count => {
-            println!(
-                "linked with another Rust library into one program; {count} functions with unwind tables"
-            );
-            Ok(())
-        }
+    let mut link = if toolchain.maker == Maker::Xcode {
+        let variant = if platform.variant.is_some() { "-simulator" } else { "" };
+        let mut link = command("xcrun");
+        link.args(["--sdk", platform.sdk, "clang", "-target"]);
+        link.arg(format!("arm64-apple-ios{}{variant}", platform.minimum()));
+        link.arg("-I").arg(include).arg(source).args(["-liconv", "-lm"]);
+        link
+    } else {
+        ensure("ld64.lld-19", &["lld-19"])?;
+        stubs(platform, &folder)?;
+        let object = folder.join("main.o");
+        let mut cc = command(toolchain.cc.ok_or("there is no compiler")?);
+        quietly(cc.arg("-I").arg(include).args(["-O1", "-c"]).arg(source).arg("-o").arg(&object))?;
+        let mut link = command("ld64.lld-19");
+        link.args(["-arch", "arm64", "-e", "_main", "-lSystem", "-platform_version", platform.linker]);
+        link.args([&platform.minimum(), "17.0", "-syslibroot"]).arg(&folder);
+        link.arg(format!("-L{}", folder.display())).arg(format!("-F{}", folder.display())).arg(object);
+        link
+    };
+    link.args(["-framework", "Security", "-framework", "CoreFoundation"]);
+    let is_driver = toolchain.maker == Maker::Xcode;
+    for library in libraries {
+        // The compiler passes on what is for the linker.
+        match is_driver {
+            true => link.arg(format!("-Wl,-force_load,{}", library.display())),
+            false => link.arg("-force_load").arg(library),
+        };
     }
+    quietly(link.arg("-o").arg(&program))?;
+    Ok(program)
 }
 
 /// Writes text stubs of the system's libraries with the names of the list.
