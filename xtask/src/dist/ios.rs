@@ -207,7 +207,7 @@ pub fn link_with_another(target: &Target, isolated: &Path, another: &Path) -> Ou
     let alone = link(target, &[isolated])?;
     // Without them, a panic would end the app instead of being returned as an error.
     let count = archive::functions_that_catch(&files::bytes(&alone)?)?;
-    if count < 1000 {
+    if count < 500 {
         return Err(format!("only {count} functions of the linked program have unwind tables"));
     }
     link(target, &[isolated, another])?;
