@@ -40,10 +40,10 @@ enum {
 
 static int flags_of_glibc(int flags)
 {
-    return (flags & BIONIC_AI_PASSIVE ? AI_PASSIVE : 0) | (flags & BIONIC_AI_CANONNAME ? AI_CANONNAME : 0)
-        | (flags & BIONIC_AI_NUMERICHOST ? AI_NUMERICHOST : 0)
-        | (flags & BIONIC_AI_NUMERICSERV ? AI_NUMERICSERV : 0)
-        | (flags & BIONIC_AI_ADDRCONFIG ? AI_ADDRCONFIG : 0);
+    return (flags & BIONIC_AI_PASSIVE ? AI_PASSIVE : 0) | (flags & BIONIC_AI_CANONNAME ? AI_CANONNAME : 0) |
+           (flags & BIONIC_AI_NUMERICHOST ? AI_NUMERICHOST : 0) |
+           (flags & BIONIC_AI_NUMERICSERV ? AI_NUMERICSERV : 0) |
+           (flags & BIONIC_AI_ADDRCONFIG ? AI_ADDRCONFIG : 0);
 }
 
 static int error_of_bionic(int error)
@@ -156,8 +156,8 @@ int bionic_pthread_attr_setstacksize(struct bionic_attributes *attributes, size_
     return pthread_attr_setstacksize(attributes->real, size);
 }
 
-int bionic_pthread_create(pthread_t *thread, const struct bionic_attributes *attributes, void *(*start)(void *),
-                          void *argument)
+int bionic_pthread_create(pthread_t *thread, const struct bionic_attributes *attributes,
+                          void *(*start)(void *), void *argument)
 {
     return pthread_create(thread, attributes ? attributes->real : NULL, start, argument);
 }

@@ -79,7 +79,8 @@ static const char *port_of(const char *url)
     static char ports[2][8];
     static int next;
     char *port = ports[next++ % 2];
-    snprintf(port, sizeof ports[0], "%.*s", (int)strspn(strrchr(url, ':') + 1, "0123456789"), strrchr(url, ':') + 1);
+    snprintf(port, sizeof ports[0], "%.*s", (int)strspn(strrchr(url, ':') + 1, "0123456789"),
+             strrchr(url, ':') + 1);
     return port;
 }
 
