@@ -1,5 +1,9 @@
 //! `cargo xtask cross-test`: tests the release libraries for Windows and ARM under wine and QEMU, with the examples
-//! and tests in C and a part of Autobahn; and the library for browsers in Node and Chromium.
+//! and tests in C and a part of Autobahn; the Android code on Linux; and the library for browsers in Node and Chromium.
+//!
+//! "Android code on Linux" is the object code of the static library for Android, in programs for glibc, with
+//! `tests/android/bionic.c` in place of Android's C library. It runs what the library and its dependencies do on Android
+//! only. It says nothing about Android's loader, resolver, sandbox and power management.
 
 mod emulator;
 
@@ -45,12 +49,12 @@ fn in_emulators(only: &[&str]) -> Outcome {
     let echo = Echo::start()?;
     let mut problems = Vec::new();
     for emulator in EMULATORS.iter().filter(|one| only.is_empty() || only.contains(&one.name)) {
-        println!("\n==== {}: {}", emulator.name, emulator.triple);
+        println!("\n==== {}: {}", emulator.title, emulator.triple);
         let started = Instant::now();
         let mut tally = Tally::default();
         let ended = all(emulator, &echo, &mut tally);
         let seconds = started.elapsed().as_secs_f32();
-        println!("==== {}: {tally}, {seconds:.0} s", emulator.name);
+        println!("==== {}: {tally}, {seconds:.0} s", emulator.title);
         for skipped in &tally.skipped {
             println!("skipped: {skipped}");
         }
@@ -59,7 +63,7 @@ fn in_emulators(only: &[&str]) -> Outcome {
             tally.failed.push(problem);
         }
         let verdict =
-            if tally.failed.is_empty() { format!("{}: {tally}", emulator.name) } else { "fails".into() };
+            if tally.failed.is_empty() { format!("{}: {tally}", emulator.title) } else { "fails".into() };
         problems.append(&mut tally.failed);
         platforms::record(&format!("cross-test {}", emulator.triple), &Fact::only(&verdict))?;
     }
@@ -104,7 +108,14 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
     let game = root().join("examples/c/game_loop.c");
     let program = runner.compile_statically(&game);
     count(tally, &runner, "game_loop, static", program, &[echo.wss.clone(), runner.path(&echo.ca)]);
-    for source in c::sources("tests/c")? {
+    if let Some(program) = runner.compile_with_another() {
+        count(tally, &runner, "two_libraries", program, std::slice::from_ref(&echo.ws));
+    }
+    let mut tests = c::sources("tests/c")?;
+    if emulator.is_android() {
+        tests.push(root().join("tests/android/network.c"));
+    }
+    for source in tests {
         one(&runner, tally, &source, |_| vec![echo.ws.clone(), echo.wss.clone(), runner.path(&echo.ca)]);
     }
     match autobahn::suite_python() {
@@ -130,7 +141,7 @@ fn one(runner: &Runner, tally: &mut Tally, source: &Path, arguments: impl Fn(&st
         runner.emulator.unsupported.iter().find(|(unsupported, _)| *unsupported == name)
     {
         println!("{name}: skipped: {reason}");
-        tally.skipped.push(format!("{name} under {}: {reason}", runner.emulator.name));
+        tally.skipped.push(format!("{name} under {}: {reason}", runner.emulator.title));
         return;
     }
     count(tally, runner, &name, runner.compile(source), &arguments(&name));
@@ -145,7 +156,7 @@ fn count(tally: &mut Tally, runner: &Runner, name: &str, program: Outcome<PathBu
         }
         Err(problem) => {
             println!("{name}: FAILED\n{problem}");
-            tally.failed.push(format!("{name} under {}: {problem}", runner.emulator.name));
+            tally.failed.push(format!("{name} under {}: {problem}", runner.emulator.title));
         }
     }
 }

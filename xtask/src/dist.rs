@@ -5,19 +5,27 @@
 //! framewire-0.2.0-<target>.zip        the same for Windows
 //! framewire-0.2.0-wasm32-unknown-emscripten.tar.gz    headers, static library and script for
 //!                                                     browsers, pkg-config and CMake files
+//! framewire-0.2.0-ios.zip             Framewire.xcframework, with the libraries for devices and simulators
 //! com.framewire.websocket-0.2.0.tgz   the Unity package with every library that was built
 //! framewire-godot-0.2.0.zip           the Godot addon, likewise
 //! SHA256SUMS
 //! ```
 //!
-//! A target whose tools cannot be installed is skipped; the command builds the others, and fails.
+//! A target whose tools cannot be installed is skipped; the command builds the others, and fails. For Android and iOS the
+//! NDK in `$ANDROID_NDK_HOME` and Xcode are used if they are there, and otherwise zig. Each archive and package says
+//! what built its libraries.
 
+pub mod android;
 pub mod assemble;
+mod inspect;
+mod ios;
 pub mod licences;
 pub mod native;
 mod packages;
 mod symbols;
+mod system_names;
 pub mod targets;
+mod toolchain;
 pub mod tools;
 
 use std::fs;
@@ -37,8 +45,10 @@ const GODOT_ENTRY: &str = "framewire_godot_init";
 /// The checked and stripped libraries of one target.
 pub struct Shipped {
     pub target: &'static Target,
-    pub shared: PathBuf,
+    /// The shared library, or for iOS the static one.
+    pub library: PathBuf,
     pub godot: PathBuf,
+    pub built_by: String,
 }
 
 /// Builds for these targets, or for all.
@@ -50,9 +60,11 @@ pub fn run(only: &[&str]) -> Outcome {
     } else {
         only.iter().map(|triple| Target::find(triple)).collect::<Outcome<_>>()?
     };
-    ensure("patchelf", &["patchelf"])?;
     ensure("zip", &["zip"])?;
-    ensure("readelf", &["binutils"])?;
+    if targets.iter().any(|target| target.system == System::Linux) {
+        ensure("patchelf", &["patchelf"])?;
+        ensure("readelf", &["binutils"])?;
+    }
     let mut problems = Vec::new();
     let mut shipped = Vec::new();
     for target in targets {
@@ -78,13 +90,15 @@ pub fn run(only: &[&str]) -> Outcome {
         }
     }
     for one in &shipped {
-        // Checked again, after the other builds.
-        symbols::exports_are_declared(one.target.system, &one.shared)?;
-        if !symbols::exported(&one.godot)?.contains(GODOT_ENTRY) {
-            return Err(format!("{} has no {GODOT_ENTRY}", one.godot.display()));
-        }
+        // Again, after the other builds.
+        check(one.target, Library::C, &one.library)?;
+        check(one.target, Library::Godot, &one.godot)?;
     }
     if !shipped.is_empty() {
+        let ios: Vec<&Shipped> = shipped.iter().filter(|one| one.target.system == System::Ios).collect();
+        if !ios.is_empty() {
+            println!("{}", ios_archive(&ios)?.display());
+        }
         println!("{}", packages::unity(&shipped, web.as_deref())?.display());
         println!("{}", packages::godot(&shipped)?.display());
     }
@@ -100,7 +114,7 @@ fn browsers() -> Outcome<PathBuf> {
     files::remove_folder(&folder)?;
     web::lay_out(&built, &folder)?;
     files::copy("docs/browser.md", folder.join("README.md"))?;
-    texts(&folder, web::TARGET)?;
+    texts(&folder, &[web::TARGET])?;
     println!("{}", packages::tar(&folder, &format!("{name}.tar.gz"))?.display());
     platforms::record(&format!("dist {}", web::TARGET), &Fact::only("built"))?;
     Ok(built)
@@ -108,66 +122,144 @@ fn browsers() -> Outcome<PathBuf> {
 
 /// Builds the release library alone, for tests that run it.
 pub fn library(target: &Target) -> Outcome<Built> {
-    let built = target.build(Library::C)?;
-    check(target, &built.shared)?;
+    let mut built = target.build(Library::C)?;
+    if target.system == System::Ios {
+        built.library = ios::isolate(target, Library::C, &built.library)?;
+    }
+    check(target, Library::C, &built.library)?;
+    println!(
+        "{} functions; {} bytes; needs {}",
+        symbols::declared()?.len(),
+        size(&built.library)?,
+        needs(target, &built.library)?
+    );
     Ok(built)
 }
 
 fn one(target: &'static Target) -> Outcome<Shipped> {
     let built = library(target)?;
-    let archive = archive(target, &built)?;
-    println!("{}", archive.display());
-    platforms::record(
-        &format!("dist {}", target.triple),
-        &Fact {
-            verdict: "built".into(),
-            size: Some(size(&built.shared)?),
-            archive_size: Some(size(&archive)?),
-            needs: Some(symbols::needs(target.system, &built.shared)?),
-        },
-    )?;
-    let godot = target.build(Library::Godot)?.shared;
-    if target.system == System::Linux {
-        symbols::glibc_is_old_enough(&godot)?;
+    let built_by = target.built_by()?;
+    // The libraries for iOS get an archive for all together.
+    let archive = match target.system {
+        System::Ios => None,
+        _ => Some(archive(target, &built, &built_by)?),
+    };
+    if let Some(archive) = &archive {
+        println!("{}", archive.display());
     }
-    Ok(Shipped { target, shared: built.shared, godot })
+    let fact = Fact {
+        verdict: "built".into(),
+        built_by: Some(built_by.clone()),
+        inspected: Some(inspected(target).into()),
+        size: Some(size(&built.library)?),
+        archive_size: archive.as_ref().map(|archive| size(archive)).transpose()?,
+        needs: Some(needs(target, &built.library)?),
+    };
+    let record = || platforms::record(&format!("dist {}", target.triple), &fact);
+    if target.system != System::Ios {
+        record()?;
+    }
+    let mut godot = target.build(Library::Godot)?.library;
+    if target.system == System::Ios {
+        let unchanged = godot;
+        godot = ios::isolate(target, Library::Godot, &unchanged)?;
+        ios::link_with_another(target, &built.library, &unchanged)?;
+        record()?;
+    }
+    check(target, Library::Godot, &godot)?;
+    Ok(Shipped { target, library: built.library, godot, built_by })
 }
 
 /// Checks a library without running it.
-fn check(target: &Target, shared: &Path) -> Outcome {
-    symbols::exports_are_declared(target.system, shared)?;
-    if target.system == System::Linux {
-        symbols::glibc_is_old_enough(shared)?;
+fn check(target: &Target, library: Library, file: &Path) -> Outcome {
+    match (target.system, library) {
+        (System::Android, _) => return android::check(target, library, file),
+        (System::Ios, _) => return ios::check(target, library, file),
+        (_, Library::C) => symbols::exports_are_declared(target.system, file)?,
+        (_, Library::Godot) if !symbols::exported(file)?.contains(GODOT_ENTRY) => {
+            return Err(format!("{} has no {GODOT_ENTRY}", file.display()));
+        }
+        (_, Library::Godot) => {}
     }
-    println!(
-        "{} functions; {} bytes; needs {}",
-        symbols::declared()?.len(),
-        size(shared)?,
-        symbols::needs(target.system, shared)?
-    );
+    if target.system == System::Linux {
+        symbols::glibc_is_old_enough(file)?;
+    }
     Ok(())
 }
 
+/// What `check` compares.
+fn inspected(target: &Target) -> &'static str {
+    match target.system {
+        System::Linux => "exports, oldest glibc",
+        System::Windows | System::MacOs => "exports",
+        System::Android => android::INSPECTED,
+        System::Ios => ios::INSPECTED,
+    }
+}
+
+/// What the library needs at run time.
+fn needs(target: &Target, file: &Path) -> Outcome<String> {
+    match target.system {
+        System::Android => android::needs(file),
+        System::Ios => ios::needs(target),
+        system => symbols::needs(system, file),
+    }
+}
+
 /// Creates the archive of one target.
-fn archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
+fn archive(target: &Target, built: &Built, built_by: &str) -> Outcome<PathBuf> {
     let name = format!("framewire-{}-{}", install::package("version")?, target.triple);
     let folder = scratch("dist/staging")?.join(&name);
     files::remove_folder(&folder)?;
     install::headers(&folder)?;
     libraries(target, built, &folder)?;
-    texts(&folder, target.triple)?;
+    texts(&folder, &[target.triple])?;
+    files::write(folder.join("BUILT_BY.md"), built_text(&[(target, built_by)]))?;
     match target.system {
         System::Windows => packages::zip(&folder, &format!("{name}.zip")),
-        System::Linux | System::MacOs => packages::tar(&folder, &format!("{name}.tar.gz")),
+        _ => packages::tar(&folder, &format!("{name}.tar.gz")),
     }
 }
 
+/// Creates the archive with the xcframework.
+fn ios_archive(libraries: &[&Shipped]) -> Outcome<PathBuf> {
+    let name = format!("framewire-{}-ios", install::package("version")?);
+    let folder = scratch("dist/staging")?.join(&name);
+    files::remove_folder(&folder)?;
+    files::create_folder(&folder)?;
+    let files: Vec<(&Target, PathBuf)> =
+        libraries.iter().map(|one| (one.target, one.library.clone())).collect();
+    let headers =
+        ["include/framewire.h", "bindings/cpp/include/framewire.hpp"].map(|header| root().join(header));
+    ios::xcframework(&folder.join("Framewire.xcframework"), &files, &headers)?;
+    let triples: Vec<&str> = libraries.iter().map(|one| one.target.triple).collect();
+    texts(&folder, &triples)?;
+    let builders: Vec<(&Target, &str)> =
+        libraries.iter().map(|one| (one.target, one.built_by.as_str())).collect();
+    files::write(folder.join("BUILT_BY.md"), built_text(&builders))?;
+    packages::zip(&folder, &format!("{name}.zip"))
+}
+
+/// Says what built the libraries of a package.
+fn built_text(libraries: &[(&Target, &str)]) -> String {
+    let mut text = "# What built these libraries\n\n| target | C compiler and linker | inspected |\n\
+                    | --- | --- | --- |\n"
+        .to_owned();
+    for (target, built_by) in libraries {
+        text += &format!("| `{}` | {built_by} | {} |\n", target.triple, inspected(target));
+    }
+    if libraries.iter().any(|(target, _)| target.is_phone()) {
+        text += "\nThe libraries for Android and iOS were inspected from their files. They were not run on a device.\n";
+    }
+    text
+}
+
 /// Adds the licences and the changelog.
-fn texts(folder: &Path, triple: &str) -> Outcome {
+fn texts(folder: &Path, triples: &[&str]) -> Outcome {
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"] {
         files::copy(file, folder.join(file))?;
     }
-    let licences = licences::of(&root(), &[triple])?.text();
+    let licences = licences::of(&root(), triples)?.text();
     let intro = "# Third-party licences\n\nThe libraries contain these packages:\n\n";
     files::write(folder.join("THIRD_PARTY_LICENSES.md"), format!("{intro}{licences}"))
 }
@@ -177,17 +269,25 @@ pub const PREFIX: &str = "${pcfiledir}/../..";
 
 fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
     let static_library = slim_archive(target, built)?;
-    let shared = target.shared_name(Library::C);
+    let shared = target.library_name(Library::C);
+    let pointer_bytes = target.pointer_bytes();
     let lib = folder.join("lib");
     match target.system {
+        System::Android => {
+            files::copy(&built.library, lib.join(&shared))?;
+            files::copy(&static_library, lib.join("libframewire.a"))?;
+            let names = Names { soname: shared.clone(), shared, pointer_bytes };
+            install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
+        }
+        System::Ios => Err("the library for iOS is in an xcframework".into()),
         System::Linux => {
             let names = install::names()?;
-            let versioned = install::with_soname(&built.shared, &names)?;
+            let versioned = install::with_soname(&built.library, &names)?;
             // patchelf moves parts of the file.
             symbols::exports_are_declared(target.system, &versioned)?;
             let built = install::Built {
                 versioned,
-                plain: built.shared.clone(),
+                plain: built.library.clone(),
                 archive: static_library,
                 system_libraries: built.system_libraries.clone(),
             };
@@ -195,18 +295,18 @@ fn libraries(target: &Target, built: &Built, folder: &Path) -> Outcome {
             install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
         }
         System::MacOs => {
-            files::copy(&built.shared, lib.join(&shared))?;
+            files::copy(&built.library, lib.join(&shared))?;
             files::copy(&static_library, lib.join("libframewire.a"))?;
-            let names = Names { soname: format!("@rpath/{shared}"), shared };
+            let names = Names { soname: format!("@rpath/{shared}"), shared, pointer_bytes };
             install::write(folder, PREFIX, &names, &built.system_libraries, install::TARGETS)
         }
         System::Windows => {
-            files::copy(&built.shared, folder.join("bin").join(&shared))?;
+            files::copy(&built.library, folder.join("bin").join(&shared))?;
             files::copy(&static_library, lib.join("libframewire.a"))?;
-            let gnu = built.shared.with_file_name("libframewire.dll.a");
+            let gnu = built.library.with_file_name("libframewire.dll.a");
             files::copy(&gnu, lib.join("libframewire.dll.a"))?;
             msvc_import_library(&lib)?;
-            let names = Names { soname: shared.clone(), shared };
+            let names = Names { soname: shared.clone(), shared, pointer_bytes };
             let targets = "framewire-targets-windows.cmake";
             install::write(folder, PREFIX, &names, &built.system_libraries, targets)
         }
@@ -227,7 +327,7 @@ fn msvc_import_library(lib: &Path) -> Outcome {
     quietly(dlltool.arg("-l").arg(lib.join("framewire.lib"))).map(drop)
 }
 
-/// Removes debug information and LTO bitcode from the static library. For Linux, merges it into one object that
+/// Removes debug information and LTO bitcode from the static library. For Linux and Android, merges it into one object that
 /// exports only the functions of the header: otherwise a program that links another static library written
 /// in Rust would find the symbols of the standard library twice.
 pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
@@ -237,7 +337,12 @@ pub fn slim_archive(target: &Target, built: &Built) -> Outcome<PathBuf> {
         (System::Linux, _) => ("aarch64-linux-gnu-", "binutils-aarch64-linux-gnu"),
         (System::Windows, _) => ("x86_64-w64-mingw32-", "binutils-mingw-w64-x86-64"),
         // binutils do not support Mach-O.
-        (System::MacOs, _) => return Ok(archive.clone()),
+        (System::MacOs | System::Ios, _) => return Ok(archive.clone()),
+        (System::Android, _) => {
+            let merged = android::merge(target, archive)?;
+            symbols::are_declared(android::global(&merged)?.iter().map(String::as_str))?;
+            return Ok(merged);
+        }
     };
     let tool = |name: &str| format!("{tools}{name}");
     ensure(&tool("objcopy"), &[package])?;

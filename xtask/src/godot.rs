@@ -117,18 +117,34 @@ pub fn lay_out_addon(addon: &Path, libraries: &BTreeMap<String, PathBuf>, target
     let binding = root().join("bindings/godot");
     files::remove_folder(addon)?;
     copy_tree(&binding.join(ADDON), addon)?;
-    let extension = addon.join("framewire.gdextension");
-    let listed = files::text(&extension)?;
+    let places: Vec<&str> = libraries.keys().map(String::as_str).collect();
+    keep_entries(&addon.join("framewire.gdextension"), &places)?;
     for (place, library) in libraries {
-        if !listed.contains(&format!("\"bin/{place}\"")) {
-            return Err(format!("{} does not list bin/{place}", extension.display()));
-        }
         let to = addon.join("bin").join(place);
-        files::copy(library, &to)?;
+        // An xcframework is a folder.
+        if library.is_dir() { copy_tree(library, &to)? } else { files::copy(library, &to)? }
     }
     let intro = "# Third-party licences\n\nThe libraries in `bin` contain these packages:\n\n";
     let licences = licences::of(&binding, targets)?.text();
     files::write(addon.join("THIRD_PARTY_LICENSES.md"), format!("{intro}{licences}"))
+}
+
+/// Removes the libraries that an addon does not contain from the list that Godot reads: Godot then says which platform
+/// has no library, and does not fail to find a file. `places` are paths in `bin`.
+fn keep_entries(extension: &Path, places: &[&str]) -> Outcome {
+    let listed = files::text(extension)?;
+    if let Some(unknown) = places.iter().find(|place| !listed.contains(&format!("\"bin/{place}\""))) {
+        return Err(format!("{} does not list bin/{unknown}", extension.display()));
+    }
+    files::write(extension, entries_of(&listed, places))
+}
+
+fn entries_of(listed: &str, places: &[&str]) -> String {
+    let is_kept = |line: &&str| match line.split_once("= \"bin/") {
+        Some((_, place)) => places.contains(&place.trim_end_matches('"')),
+        None => true,
+    };
+    listed.lines().filter(is_kept).fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn build(release: bool) -> Outcome<PathBuf> {
@@ -176,8 +192,9 @@ fn lay_out_from(from: &Path, project: &Path, library: Option<&Path>) -> Outcome 
     let Some(library) = library else {
         return files::remove(project.join(EXTENSION.trim_start_matches("res://")));
     };
-    let bin = project.join(ADDON).join("bin").join(library_folder());
-    files::copy(library, bin.join(library_name()))?;
+    let place = format!("{}/{}", library_folder(), library_name());
+    keep_entries(&project.join(ADDON).join("framewire.gdextension"), &[&place])?;
+    files::copy(library, project.join(ADDON).join("bin").join(place))?;
     files::write(godot.join("extension_list.cfg"), EXTENSION)
 }
 
@@ -315,6 +332,40 @@ fn copy_tree(from: &Path, to: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn source(name: &str) -> String {
+        files::text(root().join("bindings/godot").join(ADDON).join(name)).unwrap()
+    }
+
+    #[test]
+    fn addon_lists_only_libraries_that_it_contains() {
+        let listed = source("framewire.gdextension");
+        let kept =
+            entries_of(&listed, &["android.arm64/libframewire_godot.so", "macos/libframewire_godot.dylib"]);
+        let libraries: Vec<&str> = kept.lines().filter(|line| line.contains("bin/")).collect();
+        assert_eq!(libraries.len(), 2, "{kept}");
+        assert!(libraries.iter().any(|line| line.starts_with("android.arm64 = ")), "{kept}");
+        // The rest of the file stays.
+        for line in listed.lines().filter(|line| !line.contains("bin/")) {
+            assert!(kept.contains(line));
+        }
+    }
+
+    #[test]
+    fn message_about_a_missing_library_names_files_and_targets_that_exist() {
+        let (script, listed) = (source("framewire.gd"), source("framewire.gdextension"));
+        let mut found = 0;
+        for line in script.lines().filter(|line| line.starts_with("\t\"")) {
+            let words: Vec<&str> = line.split('"').collect();
+            assert!(listed.contains(&format!("\"bin/{}\"", words[3])), "{line}");
+            for triple in words[5].split(' ') {
+                let target = crate::dist::targets::Target::find(triple).unwrap();
+                assert!(words[3].starts_with(&format!("{}/", target.godot)), "{line}");
+            }
+            found += 1;
+        }
+        assert_eq!(found, 9);
+    }
 
     #[test]
     fn addon_contains_scripts_of_web_export() {

@@ -23,6 +23,8 @@ pub struct Names {
     pub shared: String,
     /// `libframewire.so.0.2`: before 1.0, each minor version may be incompatible.
     pub soname: String,
+    /// The size of pointers of the target.
+    pub pointer_bytes: usize,
 }
 
 pub fn names() -> Outcome<Names> {
@@ -30,7 +32,7 @@ pub fn names() -> Outcome<Names> {
     let version = package("version")?;
     let soname =
         if major == "0" { format!("libframewire.so.0.{minor}") } else { format!("libframewire.so.{major}") };
-    Ok(Names { shared: format!("libframewire.so.{version}"), soname })
+    Ok(Names { shared: format!("libframewire.so.{version}"), soname, pointer_bytes: size_of::<usize>() })
 }
 
 /// Builds the library and installs it under `prefix`, over an earlier installation.
@@ -125,7 +127,7 @@ pub fn write(folder: &Path, prefix: &str, names: &Names, system_libraries: &str,
         ("@PREFIX@", prefix.to_owned()),
         ("@SHARED@", names.shared.clone()),
         ("@SONAME@", names.soname.clone()),
-        ("@POINTER_BYTES@", size_of::<usize>().to_string()),
+        ("@POINTER_BYTES@", names.pointer_bytes.to_string()),
         ("@LIBS@", String::new()),
         ("@LIBS_PRIVATE@", system_libraries.to_owned()),
         ("@STATIC_LIBRARIES@", system_libraries.split(' ').collect::<Vec<_>>().join(";")),

@@ -116,9 +116,9 @@ Packages
   upm REMOTE         commits the Unity package of target/dist to the branch upm of a Git repository
   version            prints the version of the library
   crate              checks that the crate can be published (cargo publish --dry-run)
-  cross-test [wine|qemu|browsers]
-                     runs the release libraries for Windows and ARM under an emulator, the one for browsers in Node
-                     and Chromium
+  cross-test [native|qemu|wine|android|browsers]
+                     runs the release libraries for Windows and ARM under an emulator, the Android code on Linux, the
+                     library for browsers in Node and Chromium
   reproducible       builds a release in two folders and compares the bytes
 ";
 

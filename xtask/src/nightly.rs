@@ -9,9 +9,11 @@ pub const STEPS: &[Step] = &[
     Step::new("check-platforms: type check for platforms that cannot be linked here", 600, || {
         check_platforms::run(&[]).into()
     }),
-    Step::new("dist: all release archives and packages", 1800, || dist::run(&[]).into()),
+    Step::new("dist: all release archives and packages", 5400, || dist::run(&[]).into()),
     Step::new(workflows::NATIVE, 400, || dist::native::step().into()),
-    Step::new("cross-test: Windows and ARM under emulators", 900, || cross::run(&[]).into()),
+    Step::new("cross-test: Windows and ARM under emulators, Android code on Linux, browsers", 1800, || {
+        cross::run(&[]).into()
+    }),
     Step::new("browsers: oldest and newest emscripten", 1200, || web::releases().into()),
     Step::new("deny: licences, sources, duplicates, advisories", 60, || supply::deny().into()),
     Step::new("sbom: list of all dependencies", 60, || supply::sbom().into()),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::check_platforms;
-use crate::dist::targets::{System, TARGETS, Target};
+use crate::dist::targets::{Library, TARGETS, Target};
 use crate::files;
 use crate::run::{Outcome, root, scratch};
 
@@ -17,7 +17,11 @@ use crate::run::{Outcome, root, scratch};
 pub struct Fact {
     /// A short summary: "built", or what failed.
     pub verdict: String,
-    /// Size of the stripped shared library, in bytes.
+    /// The C compiler and linker, with their version.
+    pub built_by: Option<String>,
+    /// What was compared in the file.
+    pub inspected: Option<String>,
+    /// Size of the stripped shared library, in bytes; for iOS, of the static one.
     pub size: Option<u64>,
     pub archive_size: Option<u64>,
     /// Runtime dependencies.
@@ -26,7 +30,14 @@ pub struct Fact {
 
 impl Fact {
     pub fn only(verdict: &str) -> Self {
-        Self { verdict: verdict.into(), size: None, archive_size: None, needs: None }
+        Self {
+            verdict: verdict.into(),
+            built_by: None,
+            inspected: None,
+            size: None,
+            archive_size: None,
+            needs: None,
+        }
     }
 }
 
@@ -41,6 +52,8 @@ pub struct Profile {
 pub fn record(name: &str, fact: &Fact) -> Outcome {
     let value = serde_json::json!({
         "verdict": fact.verdict,
+        "built_by": fact.built_by,
+        "inspected": fact.inspected,
         "size": fact.size,
         "archive_size": fact.archive_size,
         "needs": fact.needs,
@@ -69,8 +82,8 @@ pub fn write() -> Outcome {
 }
 
 fn targets() -> Outcome<String> {
-    let mut table = "| target | build | tests run | library size | runtime dependencies |\n\
-                     | --- | --- | --- | --- | --- |\n"
+    let mut table = "| target | file | built by | inspected | run | size | runtime dependencies |\n\
+                     | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for target in TARGETS {
         let built = recall(&format!("dist {}", target.triple))?;
@@ -78,9 +91,11 @@ fn targets() -> Outcome<String> {
         let number =
             |key: &str| built.as_ref().and_then(|fact| fact[key].as_u64()).map_or("?".into(), megabytes);
         table += &format!(
-            "| `{}` | {} | {} | {} | {} |\n",
+            "| `{}` | `{}` | {} | {} | {} | {} | {} |\n",
             target.triple,
-            if built.is_some() { "built" } else { "not built yet" },
+            target.library_name(Library::C),
+            if built.is_some() { word("built_by") } else { "not built yet".into() },
+            word("inspected"),
             run_here(target)?,
             number("size"),
             word("needs"),
@@ -93,17 +108,15 @@ fn targets() -> Outcome<String> {
             Some(_) => "`cargo check` fails",
             None => "not checked yet",
         };
-        table += &format!("| `{triple}` | {verdict} | not tested yet | | |\n");
+        table += &format!("| `{triple}` | none | {verdict} | | not run | | |\n");
     }
     Ok(table)
 }
 
+/// What ran the library on this machine.
 fn run_here(target: &Target) -> Outcome<String> {
-    if target.system == System::MacOs {
-        return Ok("not tested yet".into());
-    }
     let fact = recall(&format!("cross-test {}", target.triple))?;
-    Ok(fact.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not tested yet").to_owned())
+    Ok(fact.as_ref().and_then(|fact| fact["verdict"].as_str()).unwrap_or("not run").to_owned())
 }
 
 fn profile_table(profiles: &Value) -> String {

@@ -42,6 +42,8 @@ pub fn test(echo: &Echo) -> Outcome {
     }
     let mut faults = Vec::new();
     for runtime in &bench.runtimes {
+        println!("{} missing", runtime.name);
+        faults.extend(bench.without_library(runtime).err());
         for (program, arguments) in PROGRAMS {
             // CoreCLR has no AppDomains to unload.
             if runtime.is_core && *program == "domain" && arguments.is_empty() {
@@ -181,6 +183,17 @@ impl Bench {
             files::write(&config, RUNTIME_CONFIG)?;
         }
         Ok(())
+    }
+
+    /// Runs a program that uses the package where the library is not.
+    fn without_library(&self, runtime: &Runtime) -> Outcome {
+        let folder = scratch("unity/without-library")?;
+        let runtime_files = csharp(&["Runtime", "Tests~/Missing"])?;
+        mcs(&folder, "missing.exe", &[], &runtime_files)?;
+        files::write(folder.join("missing.runtimeconfig.json"), RUNTIME_CONFIG)?;
+        let mut program = Command::new("timeout");
+        program.current_dir(&folder).arg("120").arg(&runtime.program).arg("missing.exe");
+        run(program.env_remove("LD_LIBRARY_PATH").env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1"))
     }
 
     /// Checks the binding against the header and the rules of IL2CPP, and the lint itself with known errors.

@@ -43,19 +43,6 @@ func test_extension_has_all_capabilities_but_http_2_and_a_page_only_tls() -> boo
 	return true
 
 
-func test_missing_library_is_named_with_its_platform() -> bool:
-	equal(Framewire.get_missing_library(), "", "a project that needs no other library")
-	var file := ConfigFile.new()
-	file.set_value("libraries", "no_such_system.x86_64", "bin/other.so")
-	var none := Framewire._explain(file)
-	check("no library for %s" % OS.get_name() in none, none)
-	var key := "%s.%s" % [OS.get_name().to_lower(), Engine.get_architecture_name()]
-	file.set_value("libraries", key, "bin/here.so")
-	var found := Framewire._explain(file)
-	check("res://addons/framewire/bin/here.so" in found and "cargo xtask dist" in found, found)
-	return true
-
-
 func test_constants_match_web_socket_peer() -> bool:
 	var names := ClassDB.class_get_integer_constant_list("WebSocketPeer", true)
 	check(names.size() >= 6, "WebSocketPeer has only the constants %s" % names)
@@ -240,3 +227,15 @@ func names_of(arguments: Array) -> Array:
 ## null as an object.
 func defaults_of(method: Dictionary) -> Array:
 	return method.default_args.map(func(default: Variant) -> Variant: return default if default else null)
+
+
+func test_message_names_the_missing_library() -> bool:
+	for expected: Array in [
+		["Android", "arm64", "bin/android.arm64/libframewire_godot.so on Android (arm64)", "dist aarch64-linux-android'"],
+		["Android", "arm32", "bin/android.arm32/libframewire_godot.so", "dist armv7-linux-androideabi'"],
+		["iOS", "arm64", "bin/ios/libframewire_godot.xcframework", "dist aarch64-apple-ios "],
+	]:
+		var message: String = Framewire._missing_library(expected[0], expected[1])
+		check(message.contains(expected[2]) and message.contains(expected[3]), message)
+	check(Framewire._missing_library("Windows", "arm64").begins_with("Framewire has no library for Windows (arm64)."), "Windows")
+	return true

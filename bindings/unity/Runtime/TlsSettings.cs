@@ -39,7 +39,10 @@ namespace Framewire
         /// <summary>Destroys the native settings if Dispose was not called.</summary>
         ~TlsSettings()
         {
-            FramewireNative.fw_tls_destroy(_tls);
+            if (NativeLibrary.IsLoaded)
+            {
+                FramewireNative.fw_tls_destroy(_tls);
+            }
         }
 
         /// <summary>

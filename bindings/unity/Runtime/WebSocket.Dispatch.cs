@@ -44,7 +44,7 @@ namespace Framewire
         {
             get
             {
-                ulong queued = (ulong)FramewireNative.fw_pending();
+                ulong queued = NativeLibrary.IsLoaded ? (ulong)FramewireNative.fw_pending() : 0;
                 return (int)Math.Min(queued + (ulong)s_batch.Remaining, int.MaxValue);
             }
         }
@@ -192,7 +192,8 @@ namespace Framewire
                 s_batch.Discard();
                 Interlocked.Exchange(ref s_dispatching, 0);
             }
-            fw_result result = FramewireNative.fw_shutdown(timeout);
+            // Called at the end of every game, also of one that has not used the library, or lacks it.
+            fw_result result = NativeLibrary.IsLoaded ? FramewireNative.fw_shutdown(timeout) : fw_result.FW_RESULT_OK;
             foreach (WebSocket socket in open)
             {
                 try

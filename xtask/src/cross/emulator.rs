@@ -6,12 +6,15 @@ use std::process::Command;
 use crate::c::WARNINGS;
 use crate::dist;
 use crate::dist::targets::Target;
-use crate::dist::tools::MINGW_GCC;
+use crate::dist::tools::{self, MINGW_GCC};
 use crate::files;
 use crate::run::{Outcome, command, ensure, quietly, root, scratch};
 
 pub struct Emulator {
+    /// What selects it on the command line.
     pub name: &'static str,
+    /// What it is, in results.
+    pub title: &'static str,
     pub triple: &'static str,
     kind: Kind,
     /// Programs that cannot run under it, with the reasons.
@@ -23,14 +26,19 @@ enum Kind {
     Native,
     Qemu,
     Wine,
+    /// The static library for Android, in programs for Linux.
+    Android {
+        qemu: bool,
+    },
 }
 
 pub const EMULATORS: &[Emulator] = &[
     // No emulator: tests the release library for this machine, which other tests do not build.
-    Emulator { name: "native", triple: "x86_64-unknown-linux-gnu", kind: Kind::Native, unsupported: &[] },
-    Emulator { name: "qemu", triple: "aarch64-unknown-linux-gnu", kind: Kind::Qemu, unsupported: &[] },
+    Emulator { name: "native", title: "native", triple: LINUX, kind: Kind::Native, unsupported: &[] },
+    Emulator { name: "qemu", title: "QEMU", triple: LINUX_ARM, kind: Kind::Qemu, unsupported: &[] },
     Emulator {
         name: "wine",
+        title: "Wine",
         triple: "x86_64-pc-windows-gnu",
         kind: Kind::Wine,
         unsupported: &[
@@ -39,7 +47,44 @@ pub const EMULATORS: &[Emulator] = &[
             ("shutdown", "it uses /proc and posix_memalign, which Windows does not have"),
         ],
     },
+    Emulator {
+        name: ANDROID,
+        title: "Android code on Linux, QEMU",
+        triple: "aarch64-linux-android",
+        kind: Kind::Android { qemu: true },
+        unsupported: &[],
+    },
+    Emulator {
+        name: ANDROID,
+        title: "Android code on Linux",
+        triple: "x86_64-linux-android",
+        kind: Kind::Android { qemu: false },
+        unsupported: &[],
+    },
 ];
+
+pub const ANDROID: &str = "android";
+
+/// Functions of Android's C library that differ from those of glibc: `tests/android/bionic.c` has them with the
+/// prefix `bionic_`.
+const DIFFERENT: &[&str] = &[
+    "freeaddrinfo",
+    "gai_strerror",
+    "getaddrinfo",
+    "pthread_attr_destroy",
+    "pthread_attr_init",
+    "pthread_attr_setstacksize",
+    "pthread_create",
+    "pthread_getspecific",
+    "pthread_key_create",
+    "pthread_key_delete",
+    "pthread_setspecific",
+    "strerror_r",
+    "sysconf",
+];
+
+const LINUX: &str = "x86_64-unknown-linux-gnu";
+const LINUX_ARM: &str = "aarch64-unknown-linux-gnu";
 
 const ARM_GCC: &str = "aarch64-linux-gnu-gcc";
 const QEMU: &str = "qemu-aarch64-static";
@@ -61,17 +106,21 @@ impl Emulator {
         files::create_folder(&folder)?;
         let target = Target::find(self.triple)?;
         match self.kind {
-            Kind::Native => ensure("cc", &["gcc", "libc6-dev"])?,
-            Kind::Qemu => {
+            Kind::Native | Kind::Android { qemu: false } => ensure("cc", &["gcc", "libc6-dev"])?,
+            Kind::Qemu | Kind::Android { qemu: true } => {
                 ensure(ARM_GCC, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
                 ensure(QEMU, &["qemu-user-static"])?;
             }
             Kind::Wine => ensure("wine", &["wine", "wine64"])?,
         }
         let built = dist::library(target)?;
-        files::copy(&built.shared, folder.join(target.shared_name(dist::targets::Library::C)))?;
+        if self.is_android() {
+            let archive = for_linux(&dist::slim_archive(target, &built)?, &folder)?;
+            return Ok(Runner { emulator: self, folder, archive, libraries: "-lgcc_eh -ldl".into() });
+        }
+        files::copy(&built.library, folder.join(target.library_name(dist::targets::Library::C)))?;
         if self.is_wine() {
-            let import = built.shared.with_file_name("libframewire.dll.a");
+            let import = built.library.with_file_name("libframewire.dll.a");
             files::copy(&import, folder.join("libframewire.dll.a"))?;
             random_numbers(&folder)?;
         }
@@ -86,11 +135,34 @@ impl Emulator {
     fn is_wine(&self) -> bool {
         self.kind == Kind::Wine
     }
+
+    pub fn is_android(&self) -> bool {
+        matches!(self.kind, Kind::Android { .. })
+    }
+
+    fn is_qemu(&self) -> bool {
+        matches!(self.kind, Kind::Qemu | Kind::Android { qemu: true })
+    }
+}
+
+/// Copies the static library for Android, and redirects its calls to `tests/android/bionic.c`.
+fn for_linux(archive: &Path, folder: &Path) -> Outcome<PathBuf> {
+    ensure("llvm-objcopy-19", &["llvm-19"])?;
+    let redirected = folder.join("libframewire.a");
+    let mut objcopy = command("llvm-objcopy-19");
+    for name in DIFFERENT {
+        objcopy.arg(format!("--redefine-sym={name}=bionic_{name}"));
+    }
+    quietly(objcopy.arg(archive).arg(&redirected))?;
+    Ok(redirected)
 }
 
 impl Runner {
-    /// Compiles with the shared library.
+    /// Compiles with the shared library, or for Android, whose shared library only Android loads, with the static one.
     pub fn compile(&self, source: &Path) -> Outcome<PathBuf> {
+        if self.emulator.is_android() {
+            return self.compile_statically(source);
+        }
         let name = source.file_stem().unwrap_or_default().to_string_lossy();
         let (mut cc, program) = self.compiler(source, &name);
         cc.arg("-L").arg(&self.folder).arg("-lframewire");
@@ -105,11 +177,31 @@ impl Runner {
         self.link(cc, program)
     }
 
+    /// Compiles a program with the static library and another one written in Rust, both loaded completely. `None` if the
+    /// static library has more global symbols than its functions.
+    pub fn compile_with_another(&self) -> Option<Outcome<PathBuf>> {
+        (!self.emulator.is_wine()).then(|| {
+            let triple = if self.emulator.is_qemu() { LINUX_ARM } else { LINUX };
+            let rustc = if self.emulator.is_qemu() { tools::rustc()? } else { "rustc".into() };
+            let another = self.folder.join("libother.a");
+            let mut build = command(rustc);
+            build
+                .args(["--edition=2024", "--crate-type=staticlib", "-O", "--target", triple, "-o"])
+                .arg(&another);
+            quietly(build.arg("tests/two_libraries/other.rs"))?;
+            let (mut cc, program) =
+                self.compiler(&root().join("tests/two_libraries/main.c"), "two_libraries");
+            cc.arg("-Wl,--whole-archive").arg(&self.archive).arg(another).arg("-Wl,--no-whole-archive");
+            cc.args(self.libraries.split_whitespace()).args(["-lgcc_s", "-ldl"]);
+            self.link(cc, program)
+        })
+    }
+
     fn compiler(&self, source: &Path, name: &str) -> (Command, PathBuf) {
         let (compiler, suffix) = match self.emulator.kind {
-            Kind::Native => ("cc", ""),
-            Kind::Qemu => (ARM_GCC, ""),
+            _ if self.emulator.is_qemu() => (ARM_GCC, ""),
             Kind::Wine => (MINGW_GCC, ".exe"),
+            _ => ("cc", ""),
         };
         let program = self.folder.join(format!("{name}{suffix}"));
         let mut cc = command(compiler);
@@ -122,6 +214,9 @@ impl Runner {
             cc.arg("-I").arg(root().join(folder));
         }
         cc.arg(source).arg("-o").arg(&program);
+        if self.emulator.is_android() {
+            cc.arg(root().join("tests/android/bionic.c"));
+        }
         (cc, program)
     }
 
@@ -147,7 +242,7 @@ impl Runner {
             wine.arg(program);
             return wine;
         }
-        if self.emulator.kind == Kind::Native {
+        if !self.emulator.is_qemu() {
             let mut native = command(program);
             native.env("LD_LIBRARY_PATH", &self.folder);
             return native;

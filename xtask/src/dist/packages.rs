@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Shipped;
-use super::targets::Library;
+use super::targets::{Library, System, Target};
+use super::{Shipped, ios};
+use crate::files;
 use crate::install::package;
 use crate::run::{Outcome, command, ensure, quietly, scratch};
 use crate::{godot as godot_binding, unity as unity_binding, web};
 
 /// Creates a `.tgz` for Unity's package manager: everything under `package/`.
 pub fn unity(shipped: &[Shipped], web: Option<&Path>) -> Outcome<PathBuf> {
-    let mut libraries = by_place(shipped, |one| one.target.unity.to_owned(), |one| &one.shared)?;
+    let mut libraries = by_place(shipped, |one| one.target.unity.map(str::to_owned), |one| &one.library)?;
     let mut targets = triples(shipped);
     if let Some(built) = web {
         libraries.extend(unity_binding::of_browsers(built));
@@ -20,31 +21,56 @@ pub fn unity(shipped: &[Shipped], web: Option<&Path>) -> Outcome<PathBuf> {
     }
     let folder = scratch("dist/staging")?.join("package");
     unity_binding::lay_out(&folder, &libraries, &targets)?;
+    // In a folder whose files need no .meta file.
+    files::write(folder.join("Documentation~/BUILT_BY.md"), built_by(shipped))?;
     tar(&folder, &format!("com.framewire.websocket-{}.tgz", package("version")?))
 }
 
 /// Creates a `.zip` for Godot's asset library: `addons/framewire` at the top.
 pub fn godot(shipped: &[Shipped]) -> Outcome<PathBuf> {
-    let place = |one: &Shipped| format!("{}/{}", one.target.godot, one.target.shared_name(Library::Godot));
-    let libraries = by_place(shipped, place, |one| &one.godot)?;
+    let place = |one: &Shipped| {
+        let name = one.target.library_name(Library::Godot);
+        (one.target.system != System::Ios).then(|| format!("{}/{name}", one.target.godot))
+    };
+    let mut libraries = by_place(shipped, place, |one| &one.godot)?;
+    let ios = shipped.iter().filter(|one| one.target.system == System::Ios);
+    let ios: Vec<(&Target, PathBuf)> = ios.map(|one| (one.target, one.godot.clone())).collect();
+    if !ios.is_empty() {
+        let framework = scratch("dist/universal")?.join(GODOT_FRAMEWORK);
+        ios::xcframework(&framework, &ios, &[])?;
+        libraries.insert(format!("ios/{GODOT_FRAMEWORK}"), framework);
+    }
     let folder = scratch("dist/staging")?.join("godot/addons");
-    godot_binding::lay_out_addon(&folder.join("framewire"), &libraries, &triples(shipped))?;
+    let addon = folder.join("framewire");
+    godot_binding::lay_out_addon(&addon, &libraries, &triples(shipped))?;
+    files::write(addon.join("BUILT_BY.md"), built_by(shipped))?;
     zip(&folder, &format!("framewire-godot-{}.zip", package("version")?))
+}
+
+/// The name in `framewire.gdextension`.
+const GODOT_FRAMEWORK: &str = "libframewire_godot.xcframework";
+
+fn built_by(shipped: &[Shipped]) -> String {
+    let libraries: Vec<(&Target, &str)> =
+        shipped.iter().map(|one| (one.target, one.built_by.as_str())).collect();
+    super::built_text(&libraries)
 }
 
 fn triples(shipped: &[Shipped]) -> Vec<&'static str> {
     shipped.iter().map(|one| one.target.triple).collect()
 }
 
-/// Returns one file for each path in the package. Libraries with the same path become a universal library.
+/// Returns one file for each path in the package; targets without a path are left out. Libraries with the same path become a universal library.
 fn by_place(
     shipped: &[Shipped],
-    place: impl Fn(&Shipped) -> String,
+    place: impl Fn(&Shipped) -> Option<String>,
     file: impl Fn(&Shipped) -> &PathBuf,
 ) -> Outcome<BTreeMap<String, PathBuf>> {
     let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for one in shipped {
-        places.entry(place(one)).or_default().push(file(one).clone());
+        if let Some(place) = place(one) {
+            places.entry(place).or_default().push(file(one).clone());
+        }
     }
     let mut files = BTreeMap::new();
     for (place, parts) in places {

@@ -78,7 +78,7 @@ pub fn needs(system: System, library: &Path) -> Outcome<String> {
                 .collect();
             Ok(format!("glibc {}.{} ({})", newest.0, newest.1, needed.join(", ")))
         }
-        System::Windows | System::MacOs => imported(library),
+        _ => imported(library),
     }
 }
 

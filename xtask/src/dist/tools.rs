@@ -33,6 +33,13 @@ pub fn mingw() -> Outcome {
     ensure(MINGW_GCC, &["gcc-mingw-w64-x86-64-win32"])
 }
 
+/// Whether the compiler of this machine has the standard library of a target (`rustup target add`).
+pub fn has_std(triple: &str) -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", triple]);
+    quietly(&mut rustc).is_ok_and(|folder| Path::new(folder.trim()).exists())
+}
+
 /// Unpacks Debian's rustc-web, which has the standard library for ARM, and its source for all other targets.
 pub fn rustc() -> Outcome<PathBuf> {
     let folder = scratch("tools")?.join("cross-rust");

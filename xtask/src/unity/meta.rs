@@ -16,6 +16,8 @@ pub struct Plugin {
     pub path: &'static str,
     /// Unity's name of the player platform, and the CPU; empty if there is no choice.
     player: (&'static str, &'static str),
+    /// More settings of the player, in the order of Unity.
+    settings: &'static [(&'static str, &'static str)],
     /// The system of the editor, if the editor loads it too.
     editor: Option<&'static str>,
 }
@@ -24,38 +26,60 @@ pub const PLUGINS: &[Plugin] = &[
     Plugin {
         path: "Runtime/Plugins/linux-x86_64/libframewire.so",
         player: ("Standalone: Linux64", "x86_64"),
+        settings: &[],
         editor: Some("Linux"),
     },
     Plugin {
         path: "Runtime/Plugins/linux-arm64/libframewire.so",
         // The desktop player for Linux does not support this CPU.
         player: ("EmbeddedLinux: EmbeddedLinux", "ARM64"),
+        settings: &[],
         editor: None,
     },
     Plugin {
         path: "Runtime/Plugins/windows-x86_64/framewire.dll",
         player: ("Standalone: Win64", "x86_64"),
+        settings: &[],
         editor: Some("Windows"),
     },
     Plugin {
         path: "Runtime/Plugins/macos/libframewire.dylib",
         player: ("Standalone: OSXUniversal", "AnyCPU"),
+        settings: &[],
         editor: Some("OSX"),
     },
     Plugin {
         path: "Runtime/Plugins/android-arm64/libframewire.so",
         player: ("Android: Android", "ARM64"),
+        settings: ALIGNED,
         editor: None,
     },
     Plugin {
         path: "Runtime/Plugins/android-armv7/libframewire.so",
         player: ("Android: Android", "ARMv7"),
+        settings: &[],
         editor: None,
     },
-    Plugin { path: "Runtime/Plugins/ios/libframewire.a", player: ("iPhone: iOS", "ARM64"), editor: None },
-    Plugin { path: WEB_LIBRARY, player: ("WebGL: WebGL", ""), editor: None },
-    Plugin { path: WEB_SCRIPT, player: ("WebGL: WebGL", ""), editor: None },
+    Plugin {
+        path: "Runtime/Plugins/android-x86_64/libframewire.so",
+        player: ("Android: Android", "X86_64"),
+        settings: ALIGNED,
+        editor: None,
+    },
+    Plugin {
+        path: "Runtime/Plugins/ios/libframewire.a",
+        player: ("iPhone: iOS", "ARM64"),
+        // Which verify certificates with the system's roots.
+        settings: &[("FrameworkDependencies", "CoreFoundation;Security;")],
+        editor: None,
+    },
+    Plugin { path: WEB_LIBRARY, player: ("WebGL: WebGL", ""), settings: &[], editor: None },
+    Plugin { path: WEB_SCRIPT, player: ("WebGL: WebGL", ""), settings: &[], editor: None },
 ];
+
+/// Unity 6 warns about 64-bit libraries for Android that are not aligned to pages of 16 KiB. `dist` checks that these
+/// are.
+const ALIGNED: &[(&str, &str)] = &[("Is16KbAligned", "true")];
 
 /// The library for browsers, and the script that connects it to the browser's WebSocket.
 pub const WEB_LIBRARY: &str = "Runtime/Plugins/WebGL/libframewire.a";
@@ -204,8 +228,8 @@ fn plugin_text(plugin: &Plugin) -> String {
         None => platform("Editor: Editor", false, &[("DefaultValueInitialized", "true")]),
     }
     match cpu {
-        "" => platform(player, true, &[]),
-        cpu => platform(player, true, &[("CPU", cpu)]),
+        "" => platform(player, true, plugin.settings),
+        cpu => platform(player, true, &[&[("CPU", cpu)], plugin.settings].concat()),
     }
     text + TAIL
 }
@@ -244,6 +268,55 @@ mod tests {
         assert_eq!(check(&package), Ok(()));
         assert_eq!(write_missing(&package), Ok(0));
         assert!(!package.join("Samples~.meta").exists() && !package.join("Samples~/B.cs.meta").exists());
+    }
+
+    #[test]
+    fn libraries_for_phones_have_disjoint_cpus_and_their_settings() {
+        let meta =
+            |path: &str| plugin_text(PLUGINS.iter().find(|plugin| plugin.path.contains(path)).unwrap());
+        for (path, cpu) in
+            [("android-arm64", "ARM64"), ("android-armv7", "ARMv7"), ("android-x86_64", "X86_64")]
+        {
+            let text = meta(path);
+            assert!(text.contains("      Android: Android\n    second:\n      enabled: 1\n"), "{text}");
+            assert!(text.contains(&format!("        CPU: {cpu}\n")), "{text}");
+            assert_eq!(text.contains("        Is16KbAligned: true\n"), cpu != "ARMv7", "{text}");
+        }
+        let ios = meta("Plugins/ios");
+        assert!(ios.contains("      iPhone: iOS\n    second:\n      enabled: 1\n"), "{ios}");
+        assert!(ios.contains("        FrameworkDependencies: CoreFoundation;Security;\n"), "{ios}");
+    }
+
+    #[test]
+    fn message_about_a_missing_library_names_files_and_targets_that_exist() {
+        let source = files::text("bindings/unity/Runtime/Native/MissingLibrary.cs").unwrap();
+        let mut paths = Vec::new();
+        for line in source.lines().filter(|line| line.starts_with("            { \"")) {
+            let words: Vec<&str> = line.split('"').collect();
+            let path = format!("Runtime/Plugins/{}", words[5]);
+            assert!(PLUGINS.iter().any(|plugin| plugin.path == path), "{line}");
+            for triple in words[7].split(' ').filter(|triple| *triple != crate::web::TARGET) {
+                let target = crate::dist::targets::Target::find(triple).unwrap();
+                assert_eq!(target.unity, Some(path.as_str()), "{line}");
+            }
+            paths.push(path);
+        }
+        for plugin in PLUGINS.iter().filter(|plugin| plugin.path != WEB_SCRIPT) {
+            assert!(paths.iter().any(|path| path == plugin.path), "{} has no message", plugin.path);
+        }
+    }
+
+    #[test]
+    fn committed_meta_files_of_plugins_are_the_written_ones() {
+        for plugin in PLUGINS {
+            let committed = files::text(format!("bindings/unity/{}.meta", plugin.path)).unwrap();
+            assert_eq!(
+                committed,
+                plugin_text(plugin),
+                "{}: delete it and run `cargo xtask unity-meta`",
+                plugin.path
+            );
+        }
     }
 
     #[test]

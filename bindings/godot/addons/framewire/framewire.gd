@@ -18,20 +18,33 @@ extends RefCounted
 ## values, and exist everywhere.
 
 const _EXTENSION_CLASS := &"FramewireSocket"
-const _EXTENSION_FILE := "res://addons/framewire/framewire.gdextension"
 const _WebSocket := preload("web/socket.gd")
+
+## Files of the extension in "bin" of this addon by system and CPU, and the targets of "cargo xtask dist" that build them.
+const _LIBRARIES := {
+	"Linux x86_64": ["linux.x86_64/libframewire_godot.so", "x86_64-unknown-linux-gnu"],
+	"Linux arm64": ["linux.arm64/libframewire_godot.so", "aarch64-unknown-linux-gnu"],
+	"Windows x86_64": ["windows.x86_64/framewire_godot.dll", "x86_64-pc-windows-gnu"],
+	"macOS x86_64": ["macos/libframewire_godot.dylib", "aarch64-apple-darwin x86_64-apple-darwin"],
+	"macOS arm64": ["macos/libframewire_godot.dylib", "aarch64-apple-darwin x86_64-apple-darwin"],
+	"Android arm64": ["android.arm64/libframewire_godot.so", "aarch64-linux-android"],
+	"Android arm32": ["android.arm32/libframewire_godot.so", "armv7-linux-androideabi"],
+	"Android x86_64": ["android.x86_64/libframewire_godot.so", "x86_64-linux-android"],
+	"iOS arm64": ["ios/libframewire_godot.xcframework", "aarch64-apple-ios aarch64-apple-ios-sim"],
+}
 
 static var _has_warned := false
 
 
 ## Creates a socket: a [code]FramewireSocket[/code] if the extension is loaded, and otherwise an object with the same
-## methods, properties, signals and constants on top of [WebSocketPeer].
+## methods, properties, signals and constants on top of [WebSocketPeer]. If the extension is not loaded in a native build, a
+## warning says once which file is missing and how to get it.
 static func create_socket() -> RefCounted:
 	if has_extension():
 		return ClassDB.instantiate(_EXTENSION_CLASS)
-	if not _has_warned and not get_missing_library().is_empty():
+	if not OS.has_feature("web") and not _has_warned:
 		_has_warned = true
-		push_warning(get_missing_library())
+		push_warning(_missing_library(OS.get_name(), Engine.get_architecture_name()))
 	return _WebSocket.new()
 
 
@@ -40,23 +53,11 @@ static func has_extension() -> bool:
 	return ClassDB.class_exists(_EXTENSION_CLASS)
 
 
-## Returns which library of the extension is missing, for which platform, and how to get it. Empty if the extension is
-## loaded, and where there is none, as in the Web export. [method create_socket] prints it as a warning.
-static func get_missing_library() -> String:
-	var file := ConfigFile.new()
-	if has_extension() or OS.has_feature("web") or file.load(_EXTENSION_FILE) != OK:
-		return ""
-	return _explain(file)
-
-
-static func _explain(file: ConfigFile) -> String:
-	var platform := "%s %s" % [OS.get_name(), Engine.get_architecture_name()]
-	for key in file.get_section_keys("libraries"):
-		if Array(key.split(".")).all(func(feature: String) -> bool: return OS.has_feature(feature)):
-			var path := _EXTENSION_FILE.get_base_dir().path_join(file.get_value("libraries", key) as String)
-			return (
-				"The extension of Framewire for %s cannot be loaded: %s. If the file is missing, install the addon of a "
-				+ "release, which contains the libraries of all platforms, or build it with `cargo xtask dist`. Sockets use "
-				+ "WebSocketPeer instead."
-			) % [platform, path]
-	return "The extension of Framewire has no library for %s. Sockets use WebSocketPeer instead." % platform
+static func _missing_library(system: String, cpu: String) -> String:
+	const FALLBACK := "Sockets use Godot's WebSocketPeer, with what it can do."
+	var library: Array = _LIBRARIES.get("%s %s" % [system, cpu], [])
+	if library.is_empty():
+		return "Framewire has no library for %s (%s). %s" % [system, cpu, FALLBACK]
+	return ("Framewire's extension is not loaded: it needs addons/framewire/bin/%s on %s (%s). If the file is missing, install "
+		+ "the addon that 'cargo xtask dist' builds, which has the libraries of all platforms, or build it with "
+		+ "'cargo xtask dist %s'. %s") % [library[0], system, cpu, library[1], FALLBACK]

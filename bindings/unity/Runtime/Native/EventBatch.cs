@@ -30,6 +30,10 @@ namespace Framewire.Native
         /// </summary>
         ~EventBatch()
         {
+            if (!NativeLibrary.IsLoaded)
+            {
+                return;
+            }
             // All, because the thread may have been aborted before it counted them. Released ones are zero.
             fixed (fw_event* events = Events)
             {

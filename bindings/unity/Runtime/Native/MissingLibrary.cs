@@ -3,63 +3,64 @@ using System.Runtime.InteropServices;
 
 namespace Framewire.Native
 {
-    /// <summary>Explains which file of the package is missing, and how to get it.</summary>
+    /// <summary>
+    /// Says which file a package lacks if the native library cannot be loaded, and how to get it.
+    /// </summary>
     internal static class MissingLibrary
     {
-        /// <summary>Creates the exception for a native library that cannot be loaded.</summary>
-        internal static DllNotFoundException Explain(Exception reason)
+        /// <summary>System, CPU (empty for all), path in the package, and target of <c>cargo xtask dist</c>.</summary>
+        private static readonly string[,] s_libraries =
         {
-            return new DllNotFoundException(Message(System, RuntimeInformation.ProcessArchitecture, reason.Message), reason);
+            { "Linux", "X64", "linux-x86_64/libframewire.so", "x86_64-unknown-linux-gnu" },
+            { "Linux", "Arm64", "linux-arm64/libframewire.so", "aarch64-unknown-linux-gnu" },
+            { "Windows", "X64", "windows-x86_64/framewire.dll", "x86_64-pc-windows-gnu" },
+            { "macOS", "", "macos/libframewire.dylib", "aarch64-apple-darwin x86_64-apple-darwin" },
+            { "Android", "Arm64", "android-arm64/libframewire.so", "aarch64-linux-android" },
+            { "Android", "Arm", "android-armv7/libframewire.so", "armv7-linux-androideabi" },
+            { "Android", "X64", "android-x86_64/libframewire.so", "x86_64-linux-android" },
+            { "iOS", "", "ios/libframewire.a", "aarch64-apple-ios" },
+            { "WebGL", "", "WebGL/libframewire.a", "wasm32-unknown-emscripten" },
+        };
+
+        /// <summary>Creates the exception for this platform.</summary>
+        internal static DllNotFoundException On(Exception cause)
+        {
+            string message = Describe(System(), RuntimeInformation.ProcessArchitecture.ToString());
+            return new DllNotFoundException(message + " The system reports: " + cause.Message, cause);
         }
 
-        internal static string Message(string system, Architecture processor, string reason)
+        /// <summary>Names the file for a system and a CPU, and the command that builds it.</summary>
+        internal static string Describe(string system, string cpu)
         {
-            string platform = system + " " + processor;
-            string file = File(system, processor);
-            string message = file == null
-                ? "Framewire has no native library for " + platform + "."
-                : "The native library of Framewire for " + platform + " cannot be loaded: Packages/com.framewire.websocket/"
-                    + file + ". If the file is missing, install the package (.tgz) of a release, which contains the "
-                    + "libraries of all platforms, or build it with `cargo xtask dist`. If it exists, check its import "
-                    + "settings, and restart the editor.";
-            return message + " (" + reason + ")";
-        }
-
-        /// <summary>The path in the package, or null if there is none for the platform.</summary>
-        internal static string File(string system, Architecture processor)
-        {
-            switch (system + " " + processor)
+            for (int i = 0; i < s_libraries.GetLength(0); i++)
             {
-                case "Android Arm64":
-                    return "Runtime/Plugins/android-arm64/libframewire.so";
-                case "Android Arm":
-                    return "Runtime/Plugins/android-armv7/libframewire.so";
-                case "Linux X64":
-                    return "Runtime/Plugins/linux-x86_64/libframewire.so";
-                case "Linux Arm64":
-                    return "Runtime/Plugins/linux-arm64/libframewire.so";
-                case "Windows X64":
-                    return "Runtime/Plugins/windows-x86_64/framewire.dll";
-                case "macOS X64":
-                case "macOS Arm64":
-                    return "Runtime/Plugins/macos/libframewire.dylib";
-                default:
-                    return null;
+                if (s_libraries[i, 0] == system && (s_libraries[i, 1].Length == 0 || s_libraries[i, 1] == cpu))
+                {
+                    return "The native library for " + system + " (" + cpu + ") cannot be loaded. The package "
+                        + "com.framewire.websocket needs Runtime/Plugins/" + s_libraries[i, 2]
+                        + ", enabled for this platform in its import settings. If the file is missing, install "
+                        + "the package that 'cargo xtask dist' builds, which has the libraries of all platforms, or "
+                        + "build the file with 'cargo xtask dist " + s_libraries[i, 3] + "'.";
+                }
             }
+            return "Framewire has no native library for " + system + " (" + cpu + ").";
         }
 
-        private static string System
+        private static string System()
         {
-            get
-            {
 #if UNITY_ANDROID && !UNITY_EDITOR
-                return "Android";
+            return "Android";
+#elif UNITY_IOS && !UNITY_EDITOR
+            return "iOS";
+#elif UNITY_WEBGL && !UNITY_EDITOR
+            return "WebGL";
 #else
-                return RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "Windows"
-                    : RuntimeInformation.IsOSPlatform(OSPlatform.OSX) ? "macOS"
-                    : "Linux";
-#endif
+            if (RuntimeInformation.IsOSPlatform(OSPlatform.Windows))
+            {
+                return "Windows";
             }
+            return RuntimeInformation.IsOSPlatform(OSPlatform.OSX) ? "macOS" : "Linux";
+#endif
         }
     }
 }

@@ -9,6 +9,12 @@ namespace Framewire.Native
     {
         private static volatile bool s_checked;
 
+        /// <summary>Whether the library is there and was checked. Until then, nothing exists to be released.</summary>
+        internal static bool IsLoaded
+        {
+            get { return s_checked; }
+        }
+
         /// <summary>
         /// Compares the version and struct sizes of the library with those of this binding, once. Detects a
         /// plugin file of another version, which would crash otherwise.
@@ -19,7 +25,7 @@ namespace Framewire.Native
             {
                 return;
             }
-            uint version = Version(() => FramewireNative.fw_version());
+            uint version = Version();
             if (!IsCompatible(version, FramewireNative.FW_VERSION))
             {
                 throw new DllNotFoundException(
@@ -35,16 +41,20 @@ namespace Framewire.Native
             s_checked = true;
         }
 
-        /// <summary>Makes the first call of the library, and explains if it cannot be loaded.</summary>
-        internal static uint Version(Func<uint> version)
+        private static uint Version()
         {
             try
             {
-                return version();
+                return FramewireNative.fw_version();
             }
-            catch (DllNotFoundException reason)
+            catch (DllNotFoundException cause)
             {
-                throw MissingLibrary.Explain(reason);
+                throw MissingLibrary.On(cause);
+            }
+            catch (EntryPointNotFoundException cause)
+            {
+                // Where the library is linked statically, and was not.
+                throw MissingLibrary.On(cause);
             }
         }
 

@@ -1,38 +1,35 @@
 using System;
-using System.Runtime.InteropServices;
 using Framewire.Native;
 using NUnit.Framework;
 
 namespace Framewire.Tests
 {
-    /// <summary>Tests what the binding says if the package has no native library for the platform.</summary>
+    /// <summary>Tests the message for a package that lacks the library of a platform.</summary>
     public sealed class MissingLibraryTests
     {
         [Test]
-        public void ExceptionNamesTheFileAndHowToGetIt()
+        public void MessageNamesFileAndCommand()
         {
-            DllNotFoundException found = Assert.Throws<DllNotFoundException>(
-                () => NativeLibrary.Version(() => { throw new DllNotFoundException("framewire"); }));
-            string file = MissingLibrary.File("Linux", RuntimeInformation.ProcessArchitecture);
-            Assert.IsTrue(file == null || found.Message.Contains(file) || !IsLinux, found.Message);
-            Assert.IsTrue(found.Message.Contains("cargo xtask dist"), found.Message);
-            Assert.IsTrue(found.Message.EndsWith("(framewire)"), found.Message);
+            Check("Android", "Arm64", "Runtime/Plugins/android-arm64/libframewire.so", "dist aarch64-linux-android'");
+            Check("Android", "Arm", "Runtime/Plugins/android-armv7/libframewire.so", "dist armv7-linux-androideabi'");
+            Check("Android", "X64", "Runtime/Plugins/android-x86_64/libframewire.so", "dist x86_64-linux-android'");
+            Check("iOS", "Arm64", "Runtime/Plugins/ios/libframewire.a", "dist aarch64-apple-ios'");
+            Check("Windows", "X64", "Runtime/Plugins/windows-x86_64/framewire.dll", "dist x86_64-pc-windows-gnu'");
         }
 
         [Test]
-        public void EachPlatformHasItsFile()
+        public void PlatformWithoutLibraryIsNamed()
         {
-            string android = MissingLibrary.Message("Android", Architecture.Arm64, "x");
-            Assert.IsTrue(android.Contains("Android Arm64") && android.Contains("android-arm64/libframewire.so"), android);
-            string windows = MissingLibrary.Message("Windows", Architecture.X64, "x");
-            Assert.IsTrue(windows.Contains("windows-x86_64/framewire.dll"), windows);
-            string none = MissingLibrary.Message("Windows", Architecture.X86, "x");
-            Assert.AreEqual("Framewire has no native library for Windows X86. (x)", none);
+            Assert.AreEqual("Framewire has no native library for Android (X86).", MissingLibrary.Describe("Android", "X86"));
+            Assert.AreEqual("Framewire has no native library for Windows (Arm64).", MissingLibrary.Describe("Windows", "Arm64"));
         }
 
-        private static bool IsLinux
+        private static void Check(string system, string cpu, string file, string command)
         {
-            get { return RuntimeInformation.IsOSPlatform(OSPlatform.Linux); }
+            string message = MissingLibrary.Describe(system, cpu);
+            Assert.IsTrue(message.StartsWith("The native library for " + system + " (" + cpu + ") ", StringComparison.Ordinal));
+            Assert.IsTrue(message.Contains(file));
+            Assert.IsTrue(message.Contains(command));
         }
     }
 }

@@ -1,0 +1,4 @@
+//! Checks libraries for phones from their files: nothing here can run them.
+
+pub mod elf;
+pub mod macho;
