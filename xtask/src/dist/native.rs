@@ -158,7 +158,7 @@ impl Target {
         files::remove_folder(&folder)?;
         install::headers(&folder)?;
         let (shared, lib) = (self.file_name("framewire"), folder.join("lib"));
-        let names = Names { soname: format!("@rpath/{shared}"), shared: shared.clone() };
+        let names = Names { soname: format!("@rpath/{shared}"), shared: shared.clone(), pointer_bytes: 8 };
         if self.system == System::Windows {
             files::copy(built.join(&shared), folder.join("bin").join(&shared))?;
             files::copy(built.join("framewire.dll.lib"), lib.join("framewire.lib"))?;
@@ -171,7 +171,7 @@ impl Target {
             files::copy(built.join("libframewire.a"), lib.join("libframewire.a"))?;
             install::write(&folder, super::PREFIX, &names, "", install::TARGETS)?;
         }
-        super::texts(&folder, self.triple)?;
+        super::texts(&folder, &[self.triple])?;
         match self.system {
             System::Windows => super::packages::zip(&folder, &format!("{name}.zip")),
             _ => super::packages::tar(&folder, &format!("{name}.tar.gz")),
