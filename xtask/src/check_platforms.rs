@@ -46,6 +46,8 @@ pub fn run(only: &[&str]) -> Outcome {
 /// Checks the standard library from source too, because no package contains it for these targets.
 fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
     let variable = triple.replace('-', "_");
+    let folder = compiler.parent().unwrap_or(compiler).display();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     let mut check = cargo();
     check
         .args(["check", "--quiet", "--package", "framewire", "--lib", "--target", triple])
@@ -54,6 +56,7 @@ fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", rustc)
         .env("RUSTFLAGS", "-D warnings")
+        .env("PATH", path)
         .env(format!("CC_{variable}"), compiler)
         .env(format!("AR_{variable}"), compiler);
     quietly(&mut check).map(drop)
@@ -62,7 +65,8 @@ fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
 /// Creates a script in place of the C compiler and archiver that ring's build script calls: it writes empty
 /// output files, which are never linked.
 fn no_compiler() -> Outcome<PathBuf> {
-    let script = scratch("tools")?.join("no-compiler");
+    // For Windows on ARM, ring runs `clang` from the path, whatever compiler is set.
+    let script = scratch("tools/no-compiler-bin")?.join("clang");
     files::write(&script, NO_COMPILER)?;
     quietly(command("chmod").arg("+x").arg(&script))?;
     Ok(script)
