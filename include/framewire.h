@@ -901,6 +901,19 @@ FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
 /// one that waits to reconnect starts immediately; a closing handshake continues.
 ///
+/// Where reconnecting is enabled, a new connection is opened while the old one is probed (make
+/// before break): at once if the system would use another local address for the same peer now,
+/// otherwise after 500 ms without a response. If the old connection responds first, the new attempt
+/// is dropped without an event. If the new one is open first, it replaces the old one, which is
+/// closed with code 1001. The events are reconnecting (attempt 1, delay 0,
+/// FW_ERROR_KIND_PING_TIMEOUT) and open, after every message received over the old connection. The
+/// state stays FW_STATE_OPEN and sends are accepted. Messages that were not prepared for the network
+/// yet are sent over the new connection, in order and once. Those that were, up to 256 KiB beside
+/// what the system has buffered, are lost if the server has not received them. An attempt that fails
+/// is repeated with the delays of fw_reconnect and without events; if the old connection is lost
+/// meanwhile, the attempt continues as its reconnect. Each attempt calls internal_request_created,
+/// before the event reconnecting. fw_socket_close closes the old connection and drops the attempt.
+///
 /// In browsers, only reconnects that wait for their delay start at once.
 /// \returns OK, also when the library is not running.
 FW_API fw_result fw_network_changed(void);
@@ -919,7 +932,8 @@ FW_API fw_result fw_suspend(void);
 ///
 /// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new
 /// interval. Then does the same as fw_network_changed, so that lost connections are detected within
-/// 3 seconds; without fw_suspend before it, only that.
+/// 3 seconds; without fw_suspend before it, only that. On iOS, where the system closes the sockets of
+/// a suspended app, most are detected at once, as the first read or write fails.
 /// \returns OK, also when the library is not running.
 FW_API fw_result fw_resume(void);
 
@@ -1682,6 +1696,9 @@ FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size
 /// the loss are lost. Messages sent once the new connection is open
 /// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
 /// and settings, calls internal_request_created and has its own connect timeout.
+///
+/// After a network change, a new connection may replace the old one without a pause: see
+/// fw_network_changed.
 /// \param socket The socket, closed.
 /// \param reconnect Initialized with fw_reconnect_init, copied; NULL disables reconnecting (the
 ///   default).

@@ -85,6 +85,10 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// retransmission.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(3_000);
 
+/// How long such a probe may be unanswered before a socket with reconnecting enabled also opens a new connection:
+/// longer than the round trip of a slow network.
+pub const HANDOVER_DELAY: Duration = Duration::from_millis(500);
+
 /// The default ping interval.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
 /// The default ping timeout, while nothing is received.

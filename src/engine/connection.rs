@@ -25,6 +25,7 @@
 //! | `fallback` | HTTP/1.1 after HTTP/2 has failed |
 //! | `restart` | redirects and reconnects |
 //! | `network_change` | changes of the network, suspend and resume |
+//! | `handover` | a second connection that replaces one that may be dead |
 //! | `session_io` | bytes between transport and session, events to the game |
 //! | `ending` | how a connection ends |
 //! | `turn` | turns, and commands of the worker |
@@ -36,6 +37,7 @@ pub mod context;
 mod counter_base;
 mod ending;
 mod fallback;
+mod handover;
 mod network_change;
 mod proxy;
 mod restart;
@@ -48,5 +50,6 @@ mod transport;
 mod tunnel;
 mod turn;
 
+pub use handover::Replaced;
 pub use state::{Connection, TurnResult};
 pub use terminal::end_without_connection;

@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 
 use super::connection::context::{Context, Route, Routes};
 use super::connection::timers::Timers;
-use super::connection::{Connection, TurnResult, end_without_connection};
+use super::connection::{Connection, Replaced, TurnResult, end_without_connection};
 use super::http2::{Pool, PoolTurn};
 use super::shared::commands::Commands;
 use super::shared::inbox::NetworkChange;
@@ -108,6 +108,7 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
             worker.context.resolver.forget(None);
             worker.context.pool.network_changed(commands.change, worker.context.now);
             worker.with_all(|connection, context| connection.network_changed(commands.change, context));
+            worker.add_candidates();
         }
         if commands.stop.is_some() {
             worker.with_all(|connection, context| connection.turn(context));
@@ -203,6 +204,8 @@ impl Worker {
         self.context.routes = Routes::default();
         self.context.timers = Timers::default();
         self.context.run_again.clear();
+        self.context.new_candidates.clear();
+        self.context.handovers.clear();
         // A panic that repeats must not use a whole core.
         std::thread::sleep(RESTART_PAUSE);
     }
@@ -252,11 +255,16 @@ impl Worker {
         if let Some(plan) = open {
             self.open(&socket, plan);
         }
+        if let Some(resolved) = resolved
+            && let Some(key) = Key::from_bits(resolved.connection)
+        {
+            self.with(key, |connection, context| {
+                connection.resolved(resolved, context);
+                connection.turn(context)
+            });
+        }
         if let Some(key) = Key::from_bits(socket.connection.load(Ordering::Relaxed)) {
             self.with(key, |connection, context| {
-                if let Some(resolved) = resolved {
-                    connection.resolved(resolved, context);
-                }
                 if marker_reached == key.to_bits() {
                     connection.marker_reached(context);
                 }
@@ -276,22 +284,75 @@ impl Worker {
                 }
             });
         }
+        if let Some(key) = Key::from_bits(socket.candidate.load(Ordering::Relaxed)) {
+            self.turn(key);
+        }
         if destroy.is_some() {
             socket.finish();
         }
     }
 
     fn open(&mut self, socket: &Arc<Shared>, plan: Plan) {
+        let key = self.new_key();
+        socket.connection.store(key.to_bits(), Ordering::Relaxed);
+        let connection = Connection::new(key, socket.clone(), plan, self.context.now);
+        self.insert(key, connection);
+        self.with(key, |connection, context| connection.start(context));
+    }
+
+    fn new_key(&mut self) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { serial: 0, connection: None });
             (self.slots.len() - 1) as u32
         });
         self.serial = self.serial.wrapping_add(1).max(1);
-        let key = Key { slot, serial: self.serial };
-        socket.connection.store(key.to_bits(), Ordering::Relaxed);
-        let connection = Box::new(Connection::new(key, socket.clone(), plan, self.context.now));
-        self.slots[slot as usize] = Slot { serial: key.serial, connection: Some(connection) };
-        self.with(key, |connection, context| connection.start(context));
+        Key { slot, serial: self.serial }
+    }
+
+    fn insert(&mut self, key: Key, connection: Connection) {
+        self.slots[key.slot as usize] = Slot { serial: key.serial, connection: Some(Box::new(connection)) };
+    }
+
+    /// Adds the connections that may replace others after a network change.
+    fn add_candidates(&mut self) {
+        for candidate in std::mem::take(&mut self.context.new_candidates) {
+            let key = self.new_key();
+            candidate.socket.candidate.store(key.to_bits(), Ordering::Relaxed);
+            let connection = candidate.into_connection(key, &mut self.context);
+            self.insert(key, connection);
+            self.turn(key);
+        }
+    }
+
+    /// Replaces the connection of a socket by its candidate.
+    fn hand_over(&mut self, candidate: Key) {
+        let Some(old) = self.find(candidate).and_then(Connection::to_replace) else { return };
+        let (Some(mut connection), Some(mut successor)) = (self.take(old), self.take(candidate)) else {
+            return self.turn(candidate);
+        };
+        let context = &mut self.context;
+        let outcome = catch_unwind(AssertUnwindSafe(|| connection.replace(&mut successor, context)));
+        self.slots[old.slot as usize].connection = Some(connection);
+        self.slots[candidate.slot as usize].connection = Some(successor);
+        let outcomes = match outcome {
+            Ok(Replaced { old, new }) => (Some(old), Some(new)),
+            Err(_) => (None, None),
+        };
+        for (key, turn_result) in [(old, outcomes.0), (candidate, outcomes.1)] {
+            self.with(key, |connection, context| {
+                turn_result.unwrap_or_else(|| connection.fail(internal(CONNECTION_PANICKED), context))
+            });
+        }
+    }
+
+    fn find(&mut self, key: Key) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(key.slot as usize).filter(|slot| slot.serial == key.serial)?;
+        slot.connection.as_deref_mut()
+    }
+
+    fn take(&mut self, key: Key) -> Option<Box<Connection>> {
+        let slot = self.slots.get_mut(key.slot as usize).filter(|slot| slot.serial == key.serial)?;
+        slot.connection.take()
     }
 
     fn ready(&mut self, event: &mio::event::Event) {
@@ -311,6 +372,9 @@ impl Worker {
 
     fn timer(&mut self, at: Instant, key: Key) {
         self.with(key, |connection, context| connection.timer(at, context));
+        if !self.context.handovers.is_empty() {
+            std::mem::take(&mut self.context.handovers).into_iter().for_each(|key| self.hand_over(key));
+        }
     }
 
     /// Ends a socket whose connection cannot end it: it has panicked twice, or there is none.

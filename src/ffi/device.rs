@@ -14,6 +14,19 @@ use crate::client;
 /// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
 /// one that waits to reconnect starts immediately; a closing handshake continues.
 ///
+/// Where reconnecting is enabled, a new connection is opened while the old one is probed (make
+/// before break): at once if the system would use another local address for the same peer now,
+/// otherwise after 500 ms without a response. If the old connection responds first, the new attempt
+/// is dropped without an event. If the new one is open first, it replaces the old one, which is
+/// closed with code 1001. The events are reconnecting (attempt 1, delay 0,
+/// FW_ERROR_KIND_PING_TIMEOUT) and open, after every message received over the old connection. The
+/// state stays FW_STATE_OPEN and sends are accepted. Messages that were not prepared for the network
+/// yet are sent over the new connection, in order and once. Those that were, up to 256 KiB beside
+/// what the system has buffered, are lost if the server has not received them. An attempt that fails
+/// is repeated with the delays of fw_reconnect and without events; if the old connection is lost
+/// meanwhile, the attempt continues as its reconnect. Each attempt calls internal_request_created,
+/// before the event reconnecting. fw_socket_close closes the old connection and drops the attempt.
+///
 /// In browsers, only reconnects that wait for their delay start at once.
 ///
 /// \returns OK, also when the library is not running.
@@ -46,7 +59,8 @@ pub extern "C" fn fw_suspend() -> fw_result {
 ///
 /// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new
 /// interval. Then does the same as fw_network_changed, so that lost connections are detected within
-/// 3 seconds; without fw_suspend before it, only that.
+/// 3 seconds; without fw_suspend before it, only that. On iOS, where the system closes the sockets of
+/// a suspended app, most are detected at once, as the first read or write fails.
 ///
 /// \returns OK, also when the library is not running.
 #[unsafe(no_mangle)]

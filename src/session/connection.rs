@@ -21,7 +21,7 @@ use super::extension::{Extension, Piece};
 use super::handshake::{Handshake, HandshakeStep};
 use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
 use super::keepalive::{Keepalive, PingSettings};
-use super::outbox::{MessageEncoding, Outbox};
+use super::outbox::{Entry, MessageEncoding, Outbox};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
@@ -301,6 +301,17 @@ impl Session {
             }
             State::Handshake(_) | State::Done => {}
         }
+    }
+
+    /// Moves the messages of which nothing was prepared for the network to the session that replaces this
+    /// one, in order. Returns the payload bytes that remain.
+    pub fn move_unsent_to(&mut self, successor: &mut Session) -> usize {
+        let mut entries = self.rest.sending.take_unprepared();
+        let queued: usize = entries.iter().map(Entry::payload_len).sum();
+        entries.retain(|entry| entry.fits(successor.encoding));
+        let moved: usize = entries.iter().map(Entry::payload_len).sum();
+        successor.rest.sending.entries().append(&mut entries);
+        self.queued_payload() + queued - moved
     }
 
     /// Holds the close frame for a violation until [`release_close`](Self::release_close). Returns false if

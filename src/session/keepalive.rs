@@ -10,6 +10,7 @@
 //! A ping counts as outstanding from the time at which it was due, even if it is not written yet: a stalled
 //! write is a lost connection as well.
 
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// The caller's ping settings; they can change at any time.
@@ -51,7 +52,12 @@ struct Pings {
 struct Probe {
     ends: Instant,
     timeout: Duration,
+    outstanding: Arc<Outstanding>,
 }
+
+/// Lives as long as a probe is unanswered. A weak reference to it tells whether it still is.
+#[derive(Debug)]
+pub struct Outstanding;
 
 /// The result of a timeout.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,10 +105,19 @@ impl Keepalive {
     }
 
     /// Starts a probe; returns the payload of the ping to send. The connection is lost if nothing arrives
-    /// within `timeout`.
+    /// within `timeout`. A probe that is unanswered starts again.
     pub fn probe(&mut self, timeout: Duration, now: Instant) -> [u8; 8] {
-        self.probe = Some(Box::new(Probe { ends: now + timeout, timeout }));
+        let ends = now + timeout;
+        match &mut self.probe {
+            Some(probe) => (probe.ends, probe.timeout) = (ends, timeout),
+            probe => *probe = Some(Box::new(Probe { ends, timeout, outstanding: Arc::new(Outstanding) })),
+        }
         self.new_ping(now)
+    }
+
+    /// Returns a reference that is valid as long as the probe is unanswered; `None` without a probe.
+    pub fn unanswered_probe(&self) -> Option<Weak<Outstanding>> {
+        self.probe.as_ref().map(|probe| Arc::downgrade(&probe.outstanding))
     }
 
     /// Restarts all timeouts, after the process was suspended.

@@ -215,6 +215,17 @@ impl Sending {
         dropped
     }
 
+    /// Removes and returns the messages of which no frame was prepared, in order.
+    pub fn take_unprepared(&mut self) -> VecDeque<Entry> {
+        let mut entries = std::mem::take(&mut self.entries);
+        if entries.front().is_some_and(Entry::is_begun)
+            && let Some(begun) = entries.pop_front()
+        {
+            self.entries.push_back(begun);
+        }
+        entries
+    }
+
     /// Returns the callers' payload bytes that are not completely written.
     pub fn queued_payload(&self) -> usize {
         let entries: usize = self.entries.iter().map(Entry::payload_len).sum();

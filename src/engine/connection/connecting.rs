@@ -290,6 +290,9 @@ impl Connection {
 
     /// Creates the upgrade request, which the game may change.
     pub(super) fn request_upgrade(&mut self, carrier: Carrier, context: &mut Context) -> TurnResult {
+        if let Some(turn_result) = self.check_candidate(context) {
+            return turn_result;
+        }
         let Some(Socket(socket)) = &self.socket else { return TurnResult::Finished };
         let mut request = UpgradeRequest::clone(&self.request);
         self.add_cookies(socket, &mut request);

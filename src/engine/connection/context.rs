@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mio::{Registry, Token};
 
+use super::handover::NewCandidate;
 use super::timers::Timers;
 use crate::engine::http2::{LinkId, Pool};
 use crate::engine::shared::event::EventKind;
@@ -38,6 +39,10 @@ pub struct Context {
     pub timers: Timers,
     /// Connections that have more to do, to run after the others.
     pub run_again: Vec<Key>,
+    /// Candidates to add to the worker's connections.
+    pub new_candidates: Vec<NewCandidate>,
+    /// Candidates that are ready to replace the connection of their socket. Each has a timer that is due.
+    pub handovers: Vec<Key>,
 }
 
 /// The receiver of a readiness event.
@@ -84,6 +89,8 @@ impl Context {
             routes: Routes::default(),
             timers: Timers::default(),
             run_again: Vec::new(),
+            new_candidates: Vec::new(),
+            handovers: Vec::new(),
         }
     }
 

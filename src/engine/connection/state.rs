@@ -1,7 +1,7 @@
 //! A connection and its stages.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use mio::Token;
@@ -25,8 +25,10 @@ use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::Session;
+use crate::session::keepalive::Outstanding;
 use crate::session::reconnect::Retries;
-use crate::wire::upgrade::UpgradeRequest;
+use crate::wire::response::ResponseHead;
+use crate::wire::upgrade::{Accepted, UpgradeRequest};
 use crate::wire::url::Url;
 
 /// Whether the connection needs further turns.
@@ -85,6 +87,16 @@ pub struct Connection {
     /// The start of the current phase of connecting.
     pub(super) started: Instant,
     pub(super) base: CounterBase,
+    /// Set while this connection may replace the one of its socket.
+    pub(super) candidate: Option<Box<Candidate>>,
+}
+
+/// A connection that may replace the one of its socket, which was probed and has not responded yet.
+pub struct Candidate {
+    /// Valid as long as the probe is unanswered.
+    pub probe: Weak<Outstanding>,
+    /// The result of the upgrade, until the connection of the socket is replaced.
+    pub opened: Option<(Accepted, ResponseHead)>,
 }
 
 /// The progress of a connection.
@@ -196,6 +208,7 @@ impl Connection {
             delayed_end: None,
             started: now,
             base,
+            candidate: None,
         }
     }
 

@@ -51,6 +51,7 @@ impl Connection {
         let was_open = matches!(socket.state(), State::Open | State::Closing);
         socket.set_state(State::Closed);
         socket.connection.store(0, Ordering::Relaxed);
+        Self::drop_candidate(&socket, context);
         let session = match &mut self.stage {
             Stage::Live { session, .. } if was_open => session,
             _ => {
@@ -122,8 +123,13 @@ impl Connection {
         if self.is_over() {
             return TurnResult::Finished;
         }
-        if self.is_awake() && self.deadline.is_some_and(|deadline| context.now >= deadline) {
-            return self.deadline_passed(context);
+        if let Some(deadline) = self.deadline {
+            if let Some(turn_result) = self.check_candidate(context) {
+                return turn_result;
+            }
+            if self.is_awake() && context.now >= deadline && self.deadline.is_some() {
+                return self.deadline_passed(context);
+            }
         }
         match &mut self.stage {
             Stage::Idle | Stage::Resolving { .. } | Stage::AwaitingStream => TurnResult::Continue,
@@ -138,6 +144,10 @@ impl Connection {
 
     /// Drops the connection and its entries in the worker's tables.
     pub fn discard(mut self: Box<Self>, context: &mut Context) {
+        if let (Some(_), Some(Socket(socket))) = (&self.candidate, &self.socket) {
+            let key = self.key.to_bits();
+            let _ = socket.candidate.compare_exchange(key, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
         self.release(context);
     }
 
