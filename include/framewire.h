@@ -394,27 +394,31 @@ typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 /// Initialize it with fw_config_init; fw_init copies it. Zero and NULL mean the default in every
 /// field.
 typedef struct fw_config {
-    uint32_t struct_size;        ///< sizeof(fw_config), set by fw_config_init.
-    uint32_t worker_threads;     ///< Number of worker threads, at most 64. Default: 1, which
-                                 ///< carries thousands of sockets. In browsers there are none.
-    fw_alloc_fn alloc;           ///< Allocates all memory of the library; set it together with
-                                 ///< free. The functions must stay callable until the process ends
-                                 ///< or the library is unloaded: a block is freed by the functions
-                                 ///< that allocated it, even after fw_shutdown. For NULL see Memory
-                                 ///< above. Default: the system's allocator.
-    fw_realloc_fn realloc;       ///< Optional. When NULL, blocks are resized by allocating and
-                                 ///< copying.
-    fw_free_fn free;             ///< Set it together with alloc.
-    void *alloc_user_data;       ///< Passed to alloc, realloc and free.
-    fw_thread_fn thread_started; ///< Called first on each thread of the library, for example to
-                                 ///< register it with a profiler or attach it to a VM.
-    fw_thread_fn thread_stopped; ///< Called last on each thread of the library.
-    void *thread_user_data;      ///< Passed to thread_started and thread_stopped.
-    size_t event_queue_bytes;    ///< Size of a socket's event queue in bytes, at least 16 KiB. When
-                                 ///< the unread events (payload plus 64 bytes each) reach it, the
-                                 ///< socket stops reading from the network until events are taken
-                                 ///< (backpressure). May be exceeded by one message and one read of
-                                 ///< 64 KiB. Default: 4 MiB.
+    uint32_t struct_size;            ///< sizeof(fw_config), set by fw_config_init.
+    uint32_t worker_threads;         ///< Number of worker threads, at most 64. Default: 1, which
+                                     ///< carries thousands of sockets. In browsers there are none.
+    fw_alloc_fn alloc;               ///< Allocates all memory of the library; set it together with
+                                     ///< free. The functions must stay callable until the process
+                                     ///< ends or the library is unloaded: a block is freed by the
+                                     ///< functions that allocated it, even after fw_shutdown. For
+                                     ///< NULL see Memory above. Default: the system's allocator.
+    fw_realloc_fn realloc;           ///< Optional. When NULL, blocks are resized by allocating and
+                                     ///< copying.
+    fw_free_fn free;                 ///< Set it together with alloc.
+    void *alloc_user_data;           ///< Passed to alloc, realloc and free.
+    fw_thread_fn thread_started;     ///< Called first on each thread of the library, for example to
+                                     ///< register it with a profiler or attach it to a VM.
+    fw_thread_fn thread_stopped;     ///< Called last on each thread of the library.
+    void *thread_user_data;          ///< Passed to thread_started and thread_stopped.
+    size_t event_queue_bytes;        ///< Size of a socket's event queue in bytes, at least 16 KiB.
+                                     ///< When the unread events (payload plus 64 bytes each) reach
+                                     ///< it, the socket stops reading from the network until events
+                                     ///< are taken (backpressure). May be exceeded by one message
+                                     ///< and one read of 64 KiB. Default: 4 MiB.
+    uint32_t ignore_network_changes; ///< 1: the library does not watch the network, and only
+                                     ///< fw_network_changed reports changes. 0 (the default): see
+                                     ///< fw_network_changed.
+    uint32_t reserved;               ///< Must be 0.
 } fw_config;
 
 /// A WebSocket: one connection at a time, which can be opened repeatedly.
@@ -849,8 +853,8 @@ FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 /// Optional: the first socket starts the library with the defaults. The allocator functions are
 /// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 /// \param config Initialized with fw_config_init, not NULL; copied.
-/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free,
+///   reserved not 0); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
 ///   started, by this call or by a socket; or more than 16 different sets of allocator functions
 ///   have live blocks); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a thread could not be
 ///   started).
@@ -894,7 +898,10 @@ FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// Notifies the library that the network may have changed.
 ///
 /// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may
-/// have been lost unnoticed. Pings every open connection immediately, even if keepalive pings
+/// have been lost unnoticed. On Linux the library watches addresses and default routes and does the
+/// same itself when one is added or removed, at most every 500 ms, and also on Android up to version
+/// 10 (later versions refuse it to apps); fw_config.ignore_network_changes turns that off. On other
+/// systems only this call reports changes. Pings every open connection immediately, even if keepalive pings
 /// are off. If nothing is received within 3 seconds the connection is lost: the event is error,
 /// with FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
 /// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has

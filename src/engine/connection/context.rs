@@ -16,6 +16,7 @@ use crate::engine::shared::socket::Shared;
 use crate::engine::shared::tls::TlsHandle;
 use crate::limits::EVENT_OVERHEAD;
 use crate::net::resolve::Resolver;
+use crate::net::watch::Watch;
 use crate::session::inbound::Scratch;
 use crate::session::{MessageType, Payload};
 
@@ -43,6 +44,8 @@ pub struct Context {
     pub new_candidates: Vec<NewCandidate>,
     /// Candidates that are ready to replace the connection of their socket. Each has a timer that is due.
     pub handovers: Vec<Key>,
+    /// None where the network is not watched.
+    pub watch: Option<Watch>,
 }
 
 /// The receiver of a readiness event.
@@ -91,6 +94,7 @@ impl Context {
             run_again: Vec::new(),
             new_candidates: Vec::new(),
             handovers: Vec::new(),
+            watch: None,
         }
     }
 
