@@ -18,7 +18,7 @@
 //! | --- | --- |
 //! | `timers`, `context` | what a turn uses of the worker |
 //! | `transport`, `tunnel`, `terminal`, `counter_base` | TCP or an HTTP/2 stream, the handshake with a proxy, the terminal event, statistics |
-//! | `state` | the connection and its stages |
+//! | `state`, `candidate` | the connection and its stages |
 //! | `connecting` | from the name to the upgrade request |
 //! | `proxy` | through a proxy |
 //! | `sharing` | over a shared HTTP/2 connection |
@@ -32,6 +32,7 @@
 //!
 //! The files from `connecting` on are the methods of the connection; they use those above and not each other.
 
+mod candidate;
 mod connecting;
 pub mod context;
 mod counter_base;

@@ -360,7 +360,7 @@ impl Worker {
         for candidate in std::mem::take(&mut self.context.new_candidates) {
             let key = self.new_key();
             candidate.socket.candidate.store(key.to_bits(), Ordering::Relaxed);
-            let connection = candidate.into_connection(key, &mut self.context);
+            let connection = Connection::candidate(key, candidate, &mut self.context);
             self.insert(key, connection);
             self.turn(key);
         }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
-use framewire::{ErrorKind, Reconnect, State, network_changed};
+use framewire::{ErrorKind, Reconnect, State, network_changed, resume, suspend};
 #[cfg(feature = "http2")]
 use framewire_servers::{Behaviour, Http2Server};
 use framewire_servers::{EchoServer, Scripted};
@@ -192,6 +192,49 @@ fn failed_attempts_are_repeated_with_backoff_and_without_events() {
     assert!(matches!(client.next(), Seen::Reconnecting(error, 1, 0) if error.kind == ErrorKind::PingTimeout));
     assert_eq!(client.next(), Seen::Open);
     assert_eq!((server.connections(), client.stats().reconnects), (5, 1));
+}
+
+#[test]
+fn connections_lost_while_suspended_come_back_after_resume() {
+    let _exclusive = exclusive();
+    for is_reset in [false, true] {
+        let (lose, wait) = signal();
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade();
+            if peer.number > 0 {
+                peer.wait_for_end();
+            } else if is_reset {
+                wait();
+                peer.reset();
+            } else {
+                peer.wait_for_end();
+            }
+        });
+        let client = opened(&server.url());
+        suspend();
+        lose.send(()).unwrap_or_default();
+        if is_reset {
+            assert!(
+                matches!(client.next(), Seen::Reconnecting(error, 1, _) if error.kind == ErrorKind::Reset)
+            );
+        }
+        // Time must pass while suspended.
+        std::thread::sleep(DELAY);
+        assert_eq!(server.connections(), 1, "nothing connects while suspended");
+        let start = Instant::now();
+        resume();
+        if !is_reset {
+            let event = client.next();
+            assert!(
+                matches!(&event, Seen::Reconnecting(error, 1, 0) if error.kind == ErrorKind::PingTimeout),
+                "{event:?}"
+            );
+        }
+        assert_eq!(client.next(), Seen::Open);
+        let (took, how) = (start.elapsed(), if is_reset { "reset" } else { "silent" });
+        println!("{how} while suspended: open {} ms after resume", took.as_millis());
+        assert!(took < Duration::from_secs(3), "within the bound of the probe");
+    }
 }
 
 /// A socket whose first connection is silent, and whose second is being upgraded.

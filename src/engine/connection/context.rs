@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mio::{Registry, Token};
 
-use super::handover::NewCandidate;
+use super::candidate::NewCandidate;
 use super::timers::Timers;
 use crate::engine::http2::{LinkId, Pool};
 use crate::engine::shared::event::EventKind;

@@ -16,17 +16,16 @@
 //! old connection has prepared or written are lost if the server has not received them, as in any reconnect.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::candidate::{Candidate, NewCandidate};
 use super::context::Context;
 use super::counter_base::CounterBase;
-use super::state::{Candidate, Connection, Restart, Stage, TurnResult};
+use super::state::{Connection, Restart, Stage, TurnResult};
 use super::transport::Transport;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::key::Key;
 use crate::engine::shared::random;
-use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{Shared, Socket};
 use crate::engine::shared::state::State;
 use crate::error::{Error, ErrorKind, Phase};
@@ -34,31 +33,8 @@ use crate::limits::{HANDOVER_DELAY, PROBE_TIMEOUT};
 use crate::logging::LogLevel;
 use crate::net::options;
 use crate::session::Outbox;
-use crate::session::keepalive::Outstanding;
 use crate::session::reconnect::{Retries, Retry};
 use crate::sync::lock;
-
-/// A candidate that the worker adds to its connections.
-pub struct NewCandidate {
-    pub socket: Arc<Shared>,
-    plan: Plan,
-    probe: Weak<Outstanding>,
-    /// When it starts to connect.
-    start: Instant,
-}
-
-impl NewCandidate {
-    pub fn into_connection(self, key: Key, context: &mut Context) -> Connection {
-        // Looks whether it is still needed when the probe of the old connection has ended.
-        context.at(context.now + PROBE_TIMEOUT, key);
-        let mut connection = Connection::new(key, self.socket, self.plan, context.now);
-        connection.deadline = Some(self.start + connection.plan.settings.connect_timeout);
-        connection.stage = Stage::Waiting { until: self.start, restart: Restart::Retry };
-        connection.retries = Retries::first();
-        connection.candidate = Some(Box::new(Candidate { probe: self.probe, opened: None }));
-        connection
-    }
-}
 
 /// What happens to the two connections after [`Connection::replace`].
 pub struct Replaced {
@@ -67,6 +43,19 @@ pub struct Replaced {
 }
 
 impl Connection {
+    /// Creates a candidate.
+    pub fn candidate(key: Key, candidate: NewCandidate, context: &mut Context) -> Self {
+        let NewCandidate { socket, plan, probe, start } = candidate;
+        // Checks whether it is still needed when the probe of the old connection has ended.
+        context.at(context.now + PROBE_TIMEOUT, key);
+        let mut connection = Connection::new(key, socket, plan, context.now);
+        connection.deadline = Some(start + connection.plan.settings.connect_timeout);
+        connection.stage = Stage::Waiting { until: start, restart: Restart::Retry };
+        connection.retries = Retries::first();
+        connection.candidate = Some(Box::new(Candidate { probe, opened: None }));
+        connection
+    }
+
     /// Requests a candidate, after the connection was probed. Only where reconnecting is enabled, and not
     /// while this side has stopped reading, as the connection is not suspected then.
     pub(super) fn prepare_handover(&mut self, context: &mut Context) {

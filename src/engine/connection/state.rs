@@ -1,11 +1,12 @@
 //! A connection and its stages.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use mio::Token;
 
+use super::candidate::Candidate;
 use super::context::Context;
 use super::counter_base::CounterBase;
 use super::terminal::{DelayedEnd, Draining, Terminal};
@@ -25,10 +26,8 @@ use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
 use crate::net::stream::Stream;
 use crate::session::Session;
-use crate::session::keepalive::Outstanding;
 use crate::session::reconnect::Retries;
-use crate::wire::response::ResponseHead;
-use crate::wire::upgrade::{Accepted, UpgradeRequest};
+use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
 /// Whether the connection needs further turns.
@@ -89,14 +88,6 @@ pub struct Connection {
     pub(super) base: CounterBase,
     /// Set while this connection may replace the one of its socket.
     pub(super) candidate: Option<Box<Candidate>>,
-}
-
-/// A connection that may replace the one of its socket, which was probed and has not responded yet.
-pub struct Candidate {
-    /// Valid as long as the probe is unanswered.
-    pub probe: Weak<Outstanding>,
-    /// The result of the upgrade, until the connection of the socket is replaced.
-    pub opened: Option<(Accepted, ResponseHead)>,
 }
 
 /// The progress of a connection.
