@@ -588,3 +588,29 @@ fn ignored_network_changes_lead_to_no_probe() {
     network_changed();
     wait_for_probes(&client, 1);
 }
+
+// ------------------------------------------------------------------------------- IPv6 and NAT64
+
+#[test]
+fn address_literal_is_reached_through_nat64() {
+    let network = Network::new();
+    // The addresses that a NAT64 would translate are local, so that no translator is needed.
+    run("ip", &["-6", "route", "add", "local", "64:ff9b::/96", "dev", "lo"], "");
+    run("ip", &["addr", "add", "64:ff9b::cb00:7101/128", "dev", "lo", "nodad"], "");
+    let server = server_at("64:ff9b::cb00:7101");
+    let url = format!("ws://203.0.113.1:{}/", server.port());
+    let start = Instant::now();
+    let error = Client::opening(&url).error();
+    println!("without DNS64: {} ms: {error}", start.elapsed().as_millis());
+    assert_eq!((error.kind, error.phase), (ErrorKind::Unreachable, Phase::Connect), "{error}");
+    assert!(error.message.contains("203.0.113.1"), "{error}");
+    network.names("64:ff9b::c000:aa ipv4only.arpa\n64:ff9b::c000:ab ipv4only.arpa\n");
+    time_to_open("an IPv4 address, through NAT64", &url);
+    // A proxy that is an IPv4 address, too.
+    let client = Client::new("ws://game.example/");
+    client.set_proxy(Some("http://203.0.113.1:9")).expect("it is closed");
+    client.open().expect("it is closed");
+    let error = client.error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Proxy, Phase::Proxy), "{error}");
+    assert!(error.message.contains("[64:ff9b::cb00:7101]:9"), "{error}");
+}

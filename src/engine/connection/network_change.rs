@@ -58,6 +58,7 @@ impl Connection {
                 self.turn(context)
             }
             Stage::Resolving { .. }
+            | Stage::FindingNat64 { .. }
             | Stage::Connecting(_)
             | Stage::ProxyHandshake(_)
             | Stage::TlsHandshake(_)

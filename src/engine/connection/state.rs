@@ -1,5 +1,6 @@
 //! A connection and its stages.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -21,6 +22,7 @@ use crate::engine::shared::request::Draft;
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{Callbacks, Shared, Socket};
 use crate::engine::shared::state::HttpVersion;
+use crate::error::Error;
 use crate::logging::LogLevel;
 use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
@@ -101,6 +103,12 @@ pub enum Stage {
     Resolving {
         _lookup: Lookup,
         target: ResolveTarget,
+    },
+    /// Looks for a NAT64, as the network has no route to the IPv4 addresses.
+    FindingNat64 {
+        _lookup: Option<Lookup>,
+        peers: Vec<SocketAddr>,
+        unreachable: Error,
     },
     Connecting(Box<Dialler>),
     ProxyHandshake(Box<Tunnel>),

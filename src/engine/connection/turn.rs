@@ -100,6 +100,7 @@ impl Connection {
             Stage::Idle
             | Stage::Waiting { .. }
             | Stage::Resolving { .. }
+            | Stage::FindingNat64 { .. }
             | Stage::AwaitingStream
             | Stage::RequestEvent { .. } => {}
         }
@@ -132,7 +133,9 @@ impl Connection {
             }
         }
         match &mut self.stage {
-            Stage::Idle | Stage::Resolving { .. } | Stage::AwaitingStream => TurnResult::Continue,
+            Stage::Idle | Stage::Resolving { .. } | Stage::FindingNat64 { .. } | Stage::AwaitingStream => {
+                TurnResult::Continue
+            }
             Stage::Waiting { .. } => self.restart_if_due(context),
             Stage::Connecting(_) => self.dial_step(None, context),
             Stage::ProxyHandshake(_) => self.tunnel_step(context),
