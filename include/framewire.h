@@ -1573,7 +1573,9 @@ FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket, bool e
 
 /// Sets the interval of keepalive pings.
 ///
-/// Effective with fw_socket_set_start_ping_thread.
+/// Effective with fw_socket_set_start_ping_thread. The pings of all sockets are aligned to multiples
+/// of their interval, so that they need one wakeup together; the first one may follow sooner than one
+/// interval.
 ///
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, in any state.

@@ -19,6 +19,8 @@ pub mod dial;
 #[cfg(not(target_family = "wasm"))]
 pub mod http2;
 #[cfg(not(target_family = "wasm"))]
+pub mod nat64;
+#[cfg(not(target_family = "wasm"))]
 #[allow(unsafe_code)]
 pub mod options;
 pub mod outcome;

@@ -9,8 +9,8 @@
 //!                                                               (lingers) ─> finished <─┘
 //! ```
 //!
-//! `Connecting` goes through `FindingNat64` on a network without IPv4. `ProxyHandshake` only through a proxy, `TlsHandshake` only for `wss:`, `RequestEvent` only if the game can
-//! change the upgrade request. A connection ends by the connect timeout, a cancel, a failure or a close.
+//! `Connecting` goes through `FindingNat64` on a network without IPv4. `ProxyHandshake` only through a proxy,
+//! `TlsHandshake` only for `wss:`, `RequestEvent` only if the game can change the upgrade request. A connection ends by the connect timeout, a cancel, a failure or a close.
 //! After the terminal event it is detached from its socket, which may open the next one; it lingers only to
 //! send its remaining bytes and to let the server end the TCP connection first (RFC 6455 section 7.1.1).
 //!

@@ -46,14 +46,14 @@ impl Workers {
             threads: Mutex::new(Threads::new(hooks)),
             resolver: resolver.clone(),
         };
-        let watches = !config.ignore_network_changes;
+        let (watches, epoch) = (!config.ignore_network_changes, Instant::now());
         for number in 0..count {
             fault::point("engine.launch");
             let started = inbox(number).and_then(|(inbox, poll)| {
                 let (own, resolver, default_tls) = (inbox.clone(), resolver.clone(), default_tls.clone());
                 let registry = poll.registry().try_clone()?;
                 let body = move || {
-                    let mut context = Context::new(registry, resolver, default_tls);
+                    let mut context = Context::new(registry, resolver, default_tls, epoch);
                     context.watch = watches.then(|| watch(&context.registry)).flatten();
                     worker::run(own, poll, context);
                 };

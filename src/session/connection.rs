@@ -159,6 +159,11 @@ impl Session {
         Ok(Self { inbound, offer: Some(Box::new(offer)), encoding: MessageEncoding::default(), rest })
     }
 
+    /// Aligns keepalive pings to multiples of their frequency after this time.
+    pub fn align_pings(&mut self, epoch: Instant) {
+        self.rest.keepalive.align(epoch);
+    }
+
     // ------------------------------------------------------------------ receiving
 
     /// Returns the buffers for the next read, in order.

@@ -327,11 +327,14 @@ fn each_queued_message_is_sent_at_most_once_and_in_order() {
     let _exclusive = exclusive();
     const SIZE: usize = 100_000;
     let (report, received) = channel();
+    let (connected, wait_for_second) = signal();
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
-        if peer.number == 0 {
+        if peer.number > 0 {
+            connected.send(()).unwrap();
+        } else {
             // Does not read until the other is open: the network accepts no more.
-            std::thread::sleep(DELAY * 2);
+            wait_for_second();
         }
         let mut numbers = Vec::new();
         while let Some(frame) = peer.read_frame() {
@@ -360,9 +363,16 @@ fn each_queued_message_is_sent_at_most_once_and_in_order() {
         bytes
     };
     let mut count = 0;
-    while client.buffered_amount() < 3_000_000 && count < 300 {
-        client.send_binary(&message(count)).unwrap();
-        count += 1;
+    // Until the network has accepted nothing for a while.
+    loop {
+        while client.buffered_amount() < 3_000_000 {
+            client.send_binary(&message(count)).unwrap();
+            count += 1;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        if client.buffered_amount() >= 3_000_000 {
+            break;
+        }
     }
     network_changed();
     assert!(matches!(client.next(), Seen::Reconnecting(_, 1, 0)));

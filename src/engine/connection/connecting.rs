@@ -409,7 +409,8 @@ impl Connection {
             },
         };
         match made {
-            Ok((stream, session)) => {
+            Ok((stream, mut session)) => {
+                session.align_pings(context.epoch);
                 self.stage = Stage::Live { stream, session: Box::new(session) };
                 self.session_turn(context)
             }

@@ -32,6 +32,8 @@ pub struct Context {
     pub batch_charge: usize,
     /// The time when the turn started.
     pub now: Instant,
+    /// The pings of all sockets are aligned to this time.
+    pub epoch: Instant,
     /// The library stops.
     pub stopping: bool,
     /// HTTP/2 connections, which sockets share.
@@ -78,8 +80,9 @@ impl Routes {
 }
 
 impl Context {
-    pub fn new(registry: Registry, resolver: Resolver, default_tls: Arc<TlsHandle>) -> Self {
+    pub fn new(registry: Registry, resolver: Resolver, default_tls: Arc<TlsHandle>, epoch: Instant) -> Self {
         Self {
+            epoch,
             registry,
             resolver,
             default_tls,

@@ -263,6 +263,7 @@ impl Connection {
     ) -> bool {
         let version = self.http_version();
         self.deadline = None;
+        context.timers.cancel(&mut self.timer, self.key);
         self.take_cookies(socket, &head);
         self.time(context.now, |counters| &counters.upgrade_us);
         {

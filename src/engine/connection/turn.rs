@@ -27,6 +27,7 @@ impl Connection {
         Arc::make_mut(&mut self.plan.settings).pings = pings;
         if let Stage::Live { session, .. } = &mut self.stage {
             session.set_pings(pings, context.now);
+            session.align_pings(context.epoch);
         }
     }
 
@@ -151,10 +152,11 @@ impl Connection {
             let key = self.key.to_bits();
             let _ = socket.candidate.compare_exchange(key, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
+        context.timers.cancel(&mut self.timer, self.key);
         self.release(context);
     }
 
-    /// Sets a timer for the next deadline, if none is set before it.
+    /// Sets a timer for the next deadline.
     pub fn set_timer(&mut self, context: &mut Context) {
         if !self.is_awake() {
             return;
@@ -167,9 +169,6 @@ impl Connection {
         };
         let delayed_end = self.delayed_end.as_ref().map(|delayed_end| delayed_end.until);
         let Some(next) = [next, delayed_end, self.deadline].into_iter().flatten().min() else { return };
-        if self.timer.is_none_or(|timer| next < timer) {
-            self.timer = Some(next);
-            context.at(next, self.key);
-        }
+        context.timers.set(&mut self.timer, next, self.key);
     }
 }
