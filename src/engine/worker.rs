@@ -368,7 +368,7 @@ impl Worker {
 
     /// Replaces the connection of a socket by its candidate.
     fn hand_over(&mut self, candidate: Key) {
-        let Some(old) = self.find(candidate).and_then(Connection::to_replace) else { return };
+        let Some(old) = self.find(candidate).and_then(Connection::replaced_key) else { return };
         let (Some(mut connection), Some(mut successor)) = (self.take(old), self.take(candidate)) else {
             return self.turn(candidate);
         };
@@ -387,9 +387,9 @@ impl Worker {
         }
     }
 
-    fn find(&mut self, key: Key) -> Option<&mut Connection> {
-        let slot = self.slots.get_mut(key.slot as usize).filter(|slot| slot.serial == key.serial)?;
-        slot.connection.as_deref_mut()
+    fn find(&self, key: Key) -> Option<&Connection> {
+        let slot = self.slots.get(key.slot as usize).filter(|slot| slot.serial == key.serial)?;
+        slot.connection.as_deref()
     }
 
     fn take(&mut self, key: Key) -> Option<Box<Connection>> {

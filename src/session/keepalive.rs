@@ -190,13 +190,12 @@ impl Keepalive {
         if let Some(pings) = &mut self.pings
             && pings.outstanding_since.take().is_some()
             && let Some(due) = &mut pings.next_due
+            && *due < now
         {
-            if *due < now {
-                *due = match pings.epoch {
-                    Some(_) => due_after(now, pings.frequency, pings.epoch),
-                    None => now,
-                };
-            }
+            *due = match pings.epoch {
+                Some(_) => due_after(now, pings.frequency, pings.epoch),
+                None => now,
+            };
         }
     }
 

@@ -237,8 +237,11 @@ fn connections_lost_while_suspended_come_back_after_resume() {
     }
 }
 
+/// The code and reason of a close frame, if there was one.
+type Close = Option<(u16, String)>;
+
 /// A socket whose first connection is silent, and whose second is being upgraded.
-fn during_handover() -> (Scripted, Client, Receiver<bool>, Receiver<Option<(u16, String)>>) {
+fn during_handover() -> (Scripted, Client, Receiver<bool>, Receiver<Close>) {
     let (connected, wait_for_second) = signal();
     let (report, second_ended) = channel();
     let (report_close, first_closed) = channel();
@@ -338,9 +341,8 @@ fn each_queued_message_is_sent_at_most_once_and_in_order() {
         }
         let mut numbers = Vec::new();
         while let Some(frame) = peer.read_frame() {
-            match frame.opcode {
-                2 => numbers.push((u32::from_be_bytes(frame.payload[..4].try_into().unwrap()), 0)),
-                _ => {}
+            if frame.opcode == 2 {
+                numbers.push((u32::from_be_bytes(frame.payload[..4].try_into().unwrap()), 0));
             }
             if matches!(frame.opcode, 0 | 2) {
                 numbers.last_mut().unwrap().1 += frame.payload.len();

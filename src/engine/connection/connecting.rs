@@ -122,7 +122,9 @@ impl Connection {
             return;
         }
         if let Stage::FindingNat64 { .. } = self.stage {
-            return drop(self.nat64_found(&resolved.addresses.unwrap_or_default(), context));
+            // The next turn checks whether the connection continues.
+            let _ = self.nat64_found(&resolved.addresses.unwrap_or_default(), context);
+            return;
         }
         let Stage::Resolving { target, .. } = self.stage else { return };
         match resolved.addresses {

@@ -89,7 +89,7 @@ impl Connection {
     /// a candidate is not needed any more, or waits for the handover.
     pub(super) fn check_candidate(&mut self, context: &mut Context) -> Option<TurnResult> {
         let candidate = self.candidate.as_ref()?;
-        let Some(Socket(socket)) = self.socket.clone() else { return None };
+        let Socket(socket) = self.socket.clone()?;
         let key = self.key.to_bits();
         if socket.connection.load(Ordering::Relaxed) == key {
             let candidate = self.candidate.take();
@@ -118,7 +118,7 @@ impl Connection {
     }
 
     /// The connection that this candidate may replace.
-    pub fn to_replace(&mut self) -> Option<Key> {
+    pub fn replaced_key(&self) -> Option<Key> {
         self.candidate.as_ref()?;
         let Socket(socket) = self.socket.as_ref()?;
         Key::from_bits(socket.connection.load(Ordering::Relaxed)).filter(|key| *key != self.key)
