@@ -900,8 +900,8 @@ FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may
 /// have been lost unnoticed. On Linux the library watches addresses and default routes and does the
 /// same itself when one is added or removed, at most every 500 ms, and also on Android up to version
-/// 10 (later versions refuse it to apps); fw_config.ignore_network_changes turns that off. On other
-/// systems only this call reports changes. Pings every open connection immediately, even if keepalive pings
+/// 10; fw_config.ignore_network_changes turns that off. On other systems only this call reports
+/// changes. Pings every open connection immediately, even if keepalive pings
 /// are off. If nothing is received within 3 seconds the connection is lost: the event is error,
 /// with FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
 /// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has
