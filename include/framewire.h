@@ -414,27 +414,31 @@ typedef void (FW_CALL *fw_thread_fn)(void *user_data);
 /// Initialize it with fw_config_init; fw_init copies it. Zero and NULL mean the default in every
 /// field.
 typedef struct fw_config {
-    uint32_t struct_size;        ///< sizeof(fw_config), set by fw_config_init.
-    uint32_t worker_threads;     ///< Number of worker threads, at most 64. Default: 1, which
-                                 ///< carries thousands of sockets. In browsers there are none.
-    fw_alloc_fn alloc;           ///< Allocates all memory of the library; set it together with
-                                 ///< free. The functions must stay callable until the process ends
-                                 ///< or the library is unloaded: a block is freed by the functions
-                                 ///< that allocated it, even after fw_shutdown. For NULL see Memory
-                                 ///< above. Default: the system's allocator.
-    fw_realloc_fn realloc;       ///< Optional. When NULL, blocks are resized by allocating and
-                                 ///< copying.
-    fw_free_fn free;             ///< Set it together with alloc.
-    void *alloc_user_data;       ///< Passed to alloc, realloc and free.
-    fw_thread_fn thread_started; ///< Called first on each thread of the library, for example to
-                                 ///< register it with a profiler or attach it to a VM.
-    fw_thread_fn thread_stopped; ///< Called last on each thread of the library.
-    void *thread_user_data;      ///< Passed to thread_started and thread_stopped.
-    size_t event_queue_bytes;    ///< Size of a socket's event queue in bytes, at least 16 KiB. When
-                                 ///< the unread events (payload plus 64 bytes each) reach it, the
-                                 ///< socket stops reading from the network until events are taken
-                                 ///< (backpressure). May be exceeded by one message and one read of
-                                 ///< 64 KiB. Default: 4 MiB.
+    uint32_t struct_size;            ///< sizeof(fw_config), set by fw_config_init.
+    uint32_t worker_threads;         ///< Number of worker threads, at most 64. Default: 1, which
+                                     ///< carries thousands of sockets. In browsers there are none.
+    fw_alloc_fn alloc;               ///< Allocates all memory of the library; set it together with
+                                     ///< free. The functions must stay callable until the process
+                                     ///< ends or the library is unloaded: a block is freed by the
+                                     ///< functions that allocated it, even after fw_shutdown. For
+                                     ///< NULL see Memory above. Default: the system's allocator.
+    fw_realloc_fn realloc;           ///< Optional. When NULL, blocks are resized by allocating and
+                                     ///< copying.
+    fw_free_fn free;                 ///< Set it together with alloc.
+    void *alloc_user_data;           ///< Passed to alloc, realloc and free.
+    fw_thread_fn thread_started;     ///< Called first on each thread of the library, for example to
+                                     ///< register it with a profiler or attach it to a VM.
+    fw_thread_fn thread_stopped;     ///< Called last on each thread of the library.
+    void *thread_user_data;          ///< Passed to thread_started and thread_stopped.
+    size_t event_queue_bytes;        ///< Size of a socket's event queue in bytes, at least 16 KiB.
+                                     ///< When the unread events (payload plus 64 bytes each) reach
+                                     ///< it, the socket stops reading from the network until events
+                                     ///< are taken (backpressure). May be exceeded by one message
+                                     ///< and one read of 64 KiB. Default: 4 MiB.
+    uint32_t ignore_network_changes; ///< 1: the library does not watch the network, and only
+                                     ///< fw_network_changed reports changes. 0 (the default): see
+                                     ///< fw_network_changed.
+    uint32_t reserved;               ///< Must be 0.
 } fw_config;
 
 /// A WebSocket: one connection at a time, which can be opened repeatedly.
@@ -936,8 +940,8 @@ FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 /// Optional: the first socket starts the library with the defaults. The allocator functions are
 /// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 /// \param config Initialized with fw_config_init, not NULL; copied.
-/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free,
+///   reserved not 0); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
 ///   started, by this call or by a socket; or more than 16 different sets of allocator functions
 ///   have live blocks); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a thread could not be
 ///   started).
@@ -981,12 +985,28 @@ FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 /// Notifies the library that the network may have changed.
 ///
 /// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may
-/// have been lost unnoticed. Pings every open connection immediately, even if keepalive pings
+/// have been lost unnoticed. On Linux the library watches addresses and default routes and does the
+/// same itself when one is added or removed, at most every 500 ms, and also on Android up to version
+/// 10; fw_config.ignore_network_changes turns that off. On other systems only this call reports
+/// changes. Pings every open connection immediately, even if keepalive pings
 /// are off. If nothing is received within 3 seconds the connection is lost: the event is error,
 /// with FW_ERROR_KIND_PING_TIMEOUT, or reconnecting where that is enabled. While a full event queue
 /// (event_queue_bytes) stops reading, the 3 seconds start when reading resumes. A socket that has
 /// not sent its upgrade request starts connecting again, within the rest of its connect timeout;
 /// one that waits to reconnect starts immediately; a closing handshake continues.
+///
+/// Where reconnecting is enabled, a new connection is opened while the old one is probed (make
+/// before break): at once if the system would use another local address for the same peer now,
+/// otherwise after 500 ms without a response. If the old connection responds first, the new attempt
+/// is dropped without an event. If the new one is open first, it replaces the old one, which is
+/// closed with code 1001. The events are reconnecting (attempt 1, delay 0,
+/// FW_ERROR_KIND_PING_TIMEOUT) and open, after every message received over the old connection. The
+/// state stays FW_STATE_OPEN and sends are accepted. Messages that were not prepared for the network
+/// yet are sent over the new connection, in order and once. Those that were, up to 256 KiB beside
+/// what the system has buffered, are lost if the server has not received them. An attempt that fails
+/// is repeated with the delays of fw_reconnect and without events; if the old connection is lost
+/// meanwhile, the attempt continues as its reconnect. Each attempt calls internal_request_created,
+/// before the event reconnecting. fw_socket_close closes the old connection and drops the attempt.
 ///
 /// In browsers, only reconnects that wait for their delay start at once.
 /// \returns OK, also when the library is not running.
@@ -1006,7 +1026,8 @@ FW_API fw_result fw_suspend(void);
 ///
 /// Ends the effect of fw_suspend: timeouts continue with the time they had left, pings with a new
 /// interval. Then does the same as fw_network_changed, so that lost connections are detected within
-/// 3 seconds; without fw_suspend before it, only that.
+/// 3 seconds; without fw_suspend before it, only that. On iOS, where the system closes the sockets of
+/// a suspended app, most are detected at once, as the first read or write fails.
 /// \returns OK, also when the library is not running.
 FW_API fw_result fw_resume(void);
 
@@ -1730,7 +1751,9 @@ FW_API fw_result fw_socket_set_start_ping_thread(struct fw_socket socket, bool e
 
 /// Sets the interval of keepalive pings.
 ///
-/// Effective with fw_socket_set_start_ping_thread.
+/// Effective with fw_socket_set_start_ping_thread. The pings of all sockets are aligned to multiples
+/// of their interval, so that they need one wakeup together; the first one may follow sooner than one
+/// interval.
 ///
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 /// \param socket The socket, in any state.
@@ -1860,6 +1883,9 @@ FW_API void fw_reconnect_init(struct fw_reconnect *reconnect, size_t struct_size
 /// the loss are lost. Messages sent once the new connection is open
 /// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
 /// and settings, calls internal_request_created and has its own connect timeout.
+///
+/// After a network change, a new connection may replace the old one without a pause: see
+/// fw_network_changed.
 /// \param socket The socket, closed.
 /// \param reconnect Initialized with fw_reconnect_init, copied; NULL disables reconnecting (the
 ///   default).

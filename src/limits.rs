@@ -95,6 +95,14 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// retransmission.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(3_000);
 
+/// How long such a probe may be unanswered before a socket with reconnecting enabled also opens a new connection:
+/// longer than the round trip of a slow network.
+pub const HANDOVER_DELAY: Duration = Duration::from_millis(500);
+
+/// The minimum time between two network changes that the library notices itself, of which one change of the
+/// configuration causes several.
+pub const NETWORK_CHANGE_INTERVAL: Duration = Duration::from_millis(500);
+
 /// The default ping interval.
 pub const PING_FREQUENCY: Duration = Duration::from_millis(1_000);
 /// The default ping timeout, while nothing is received.

@@ -6,7 +6,7 @@
 //!           threads                                                    tls (rustls)
 //! ```
 //!
-//! `http2` multiplexes many WebSockets over one such stream.
+//! `http2` multiplexes many WebSockets over one such stream. `watch` notices when the network changes.
 //!
 //! Only the resolver threads block. The caller provides `mio`'s registry, tokens and the time.
 //!
@@ -21,6 +21,8 @@ pub mod dial;
 #[cfg(not(target_family = "wasm"))]
 pub mod http2;
 #[cfg(not(target_family = "wasm"))]
+pub mod nat64;
+#[cfg(not(target_family = "wasm"))]
 #[allow(unsafe_code)]
 pub mod options;
 pub mod outcome;
@@ -31,3 +33,6 @@ pub mod stream;
 #[cfg(not(target_family = "wasm"))]
 pub mod threads;
 pub mod tls;
+#[cfg(not(target_family = "wasm"))]
+#[allow(unsafe_code)]
+pub mod watch;

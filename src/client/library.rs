@@ -116,6 +116,11 @@ pub(super) fn pass_on(taken: Taken<'_>, put: &mut impl FnMut(EventKind) -> bool)
 /// Open connections send a ping; one that receives nothing within 3 seconds is lost. Connections that are
 /// being established start again, within what is left of their connect timeout. A reconnect that waits for
 /// its delay starts immediately.
+///
+/// Where reconnecting is enabled, a new connection is opened while the old one is probed, immediately if the
+/// local address has changed and otherwise after 500 ms without a response. Whichever is ready first is used:
+/// if it is the new one, the events are [`EventKind::Reconnecting`] and [`EventKind::Open`], while the socket
+/// stays open and continues to accept messages.
 pub fn network_changed() {
     library::report(NetworkChange { probe: true, ..NetworkChange::default() });
 }

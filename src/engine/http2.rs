@@ -16,6 +16,7 @@
 //! is opened while another is being opened, has not sent its SETTINGS, or allows no stream yet; and the
 //! leader gets the first stream.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -263,6 +264,12 @@ impl Pool {
             Some(link) if link.connection.status() == Status::Starting => Awaited::Settings,
             Some(_) => Awaited::StreamLimit,
         }
+    }
+
+    /// The local address and the peer's of the connection that carries the stream of `key`.
+    pub fn addresses(&mut self, key: Key) -> Option<(SocketAddr, SocketAddr)> {
+        let link = self.links.iter_mut().flatten().find(|link| link.streams.contains(&key))?;
+        link.connection.with_tcp(|tcp| tcp.local_addr().ok().zip(tcp.peer_addr().ok()))
     }
 
     // ------------------------------------------------------------------ the worker's side

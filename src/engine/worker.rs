@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Token};
 
 use super::connection::context::{Context, Route, Routes};
 use super::connection::timers::Timers;
-use super::connection::{Connection, TurnResult, end_without_connection};
+use super::connection::{Connection, Replaced, TurnResult, end_without_connection};
 use super::http2::{Pool, PoolTurn};
 use super::shared::commands::Commands;
 use super::shared::inbox::NetworkChange;
@@ -21,10 +21,15 @@ use super::shared::sockets;
 use super::shared::state::State;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::fault;
+use crate::limits::NETWORK_CHANGE_INTERVAL;
 use crate::logging::{self, LogLevel};
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
 
+/// The token of what watches the network.
+pub const WATCH: Token = Token(usize::MAX - 1);
+/// The key of its timer. No connection has it.
+const WATCH_TIMER: Key = Key { slot: u32::MAX, serial: 0 };
 /// Readiness events read from the system at a time.
 const EVENTS: usize = 256;
 /// Turns of shared connections and their streams before the network is polled again.
@@ -52,6 +57,9 @@ struct Worker {
     serial: u32,
     /// Owners of streams that are ready. Kept to reuse its memory.
     owners: Vec<u64>,
+    /// When the network was last found changed, and whether the next report has a timer.
+    reported: Option<Instant>,
+    report_is_due: bool,
 }
 
 struct Slot {
@@ -65,8 +73,16 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, context: Context) {
     // Each worker has its own range of serial numbers, so that a late command for a connection of another
     // worker finds none here.
     let serial = (inbox.number() as u32) << SERIAL_BITS;
-    let mut worker =
-        Worker { inbox, context, slots: Vec::new(), free: Vec::new(), serial, owners: Vec::new() };
+    let mut worker = Worker {
+        inbox,
+        context,
+        slots: Vec::new(),
+        free: Vec::new(),
+        serial,
+        owners: Vec::new(),
+        reported: None,
+        report_is_due: false,
+    };
     while catch_unwind(AssertUnwindSafe(|| serve(&mut worker, &mut poll))).is_err() {
         worker.restart();
     }
@@ -105,9 +121,7 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
             worker.timer(at, key);
         }
         if commands.change != NetworkChange::default() {
-            worker.context.resolver.forget(None);
-            worker.context.pool.network_changed(commands.change, worker.context.now);
-            worker.with_all(|connection, context| connection.network_changed(commands.change, context));
+            worker.network_changed(commands.change);
         }
         if commands.stop.is_some() {
             worker.with_all(|connection, context| connection.turn(context));
@@ -202,7 +216,10 @@ impl Worker {
         self.context.pool = Pool::default();
         self.context.routes = Routes::default();
         self.context.timers = Timers::default();
+        self.report_is_due = false;
         self.context.run_again.clear();
+        self.context.new_candidates.clear();
+        self.context.handovers.clear();
         // A panic that repeats must not use a whole core.
         std::thread::sleep(RESTART_PAUSE);
     }
@@ -252,11 +269,16 @@ impl Worker {
         if let Some(plan) = open {
             self.open(&socket, plan);
         }
+        if let Some(resolved) = resolved
+            && let Some(key) = Key::from_bits(resolved.connection)
+        {
+            self.with(key, |connection, context| {
+                connection.resolved(resolved, context);
+                connection.turn(context)
+            });
+        }
         if let Some(key) = Key::from_bits(socket.connection.load(Ordering::Relaxed)) {
             self.with(key, |connection, context| {
-                if let Some(resolved) = resolved {
-                    connection.resolved(resolved, context);
-                }
                 if marker_reached == key.to_bits() {
                     connection.marker_reached(context);
                 }
@@ -276,22 +298,103 @@ impl Worker {
                 }
             });
         }
+        if let Some(key) = Key::from_bits(socket.candidate.load(Ordering::Relaxed)) {
+            self.turn(key);
+        }
         if destroy.is_some() {
             socket.finish();
         }
     }
 
     fn open(&mut self, socket: &Arc<Shared>, plan: Plan) {
+        let key = self.new_key();
+        socket.connection.store(key.to_bits(), Ordering::Relaxed);
+        let connection = Connection::new(key, socket.clone(), plan, self.context.now);
+        self.insert(key, connection);
+        self.with(key, |connection, context| connection.start(context));
+    }
+
+    fn new_key(&mut self) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { serial: 0, connection: None });
             (self.slots.len() - 1) as u32
         });
         self.serial = self.serial.wrapping_add(1).max(1);
-        let key = Key { slot, serial: self.serial };
-        socket.connection.store(key.to_bits(), Ordering::Relaxed);
-        let connection = Box::new(Connection::new(key, socket.clone(), plan, self.context.now));
-        self.slots[slot as usize] = Slot { serial: key.serial, connection: Some(connection) };
-        self.with(key, |connection, context| connection.start(context));
+        Key { slot, serial: self.serial }
+    }
+
+    fn insert(&mut self, key: Key, connection: Connection) {
+        self.slots[key.slot as usize] = Slot { serial: key.serial, connection: Some(Box::new(connection)) };
+    }
+
+    /// Handles a report of the host, or of what watches the network.
+    fn network_changed(&mut self, change: NetworkChange) {
+        self.context.resolver.forget(None);
+        self.context.pool.network_changed(change, self.context.now);
+        self.with_all(|connection, context| connection.network_changed(change, context));
+        self.add_candidates();
+    }
+
+    /// The configuration of the network may have changed. Reports it to the connections, but not more often
+    /// than every [`NETWORK_CHANGE_INTERVAL`].
+    fn watch_ready(&mut self) {
+        if self.context.watch.as_mut().is_none_or(|watch| !watch.read()) {
+            return;
+        }
+        let due = self.reported.map_or(self.context.now, |reported| reported + NETWORK_CHANGE_INTERVAL);
+        if due <= self.context.now {
+            self.report_network();
+        } else if !std::mem::replace(&mut self.report_is_due, true) {
+            self.context.at(due, WATCH_TIMER);
+        }
+    }
+
+    fn report_network(&mut self) {
+        (self.reported, self.report_is_due) = (Some(self.context.now), false);
+        logging::write(LogLevel::Debug, 0, "", format_args!("the network has changed"));
+        self.network_changed(NetworkChange { probe: true, ..NetworkChange::default() });
+    }
+
+    /// Adds the connections that may replace others after a network change.
+    fn add_candidates(&mut self) {
+        for candidate in std::mem::take(&mut self.context.new_candidates) {
+            let key = self.new_key();
+            candidate.socket.candidate.store(key.to_bits(), Ordering::Relaxed);
+            let connection = Connection::candidate(key, candidate, &mut self.context);
+            self.insert(key, connection);
+            self.turn(key);
+        }
+    }
+
+    /// Replaces the connection of a socket by its candidate.
+    fn hand_over(&mut self, candidate: Key) {
+        let Some(old) = self.find(candidate).and_then(Connection::replaced_key) else { return };
+        let (Some(mut connection), Some(mut successor)) = (self.take(old), self.take(candidate)) else {
+            return self.turn(candidate);
+        };
+        let context = &mut self.context;
+        let outcome = catch_unwind(AssertUnwindSafe(|| connection.replace(&mut successor, context)));
+        self.slots[old.slot as usize].connection = Some(connection);
+        self.slots[candidate.slot as usize].connection = Some(successor);
+        let outcomes = match outcome {
+            Ok(Replaced { old, new }) => (Some(old), Some(new)),
+            Err(_) => (None, None),
+        };
+        for (key, turn_result) in [(old, outcomes.0), (candidate, outcomes.1)] {
+            self.with(key, |connection, context| {
+                turn_result.unwrap_or_else(|| connection.fail(internal(CONNECTION_PANICKED), context))
+            });
+        }
+    }
+
+    fn find(&self, key: Key) -> Option<&Connection> {
+        let slot = self.slots.get(key.slot as usize).filter(|slot| slot.serial == key.serial)?;
+        slot.connection.as_deref()
+    }
+
+    fn take(&mut self, key: Key) -> Option<Box<Connection>> {
+        let slot = self.slots.get_mut(key.slot as usize).filter(|slot| slot.serial == key.serial)?;
+        slot.connection.take()
     }
 
     fn ready(&mut self, event: &mio::event::Event) {
@@ -301,6 +404,7 @@ impl Worker {
                 self.with(key, |connection, context| connection.ready(event, context))
             }
             Some(Route::Link(link)) => self.context.pool.ready(link, event),
+            None if token == WATCH => self.watch_ready(),
             None => {}
         }
     }
@@ -310,7 +414,13 @@ impl Worker {
     }
 
     fn timer(&mut self, at: Instant, key: Key) {
+        if key == WATCH_TIMER {
+            return self.report_network();
+        }
         self.with(key, |connection, context| connection.timer(at, context));
+        if !self.context.handovers.is_empty() {
+            std::mem::take(&mut self.context.handovers).into_iter().for_each(|key| self.hand_over(key));
+        }
     }
 
     /// Ends a socket whose connection cannot end it: it has panicked twice, or there is none.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mio::{Poll, Token, Waker};
+use mio::{Poll, Registry, Token, Waker};
 
 use super::connection::context::Context;
 use super::shared::config::Config;
@@ -13,9 +13,11 @@ use super::worker;
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits;
+use crate::logging::{self, LogLevel};
 use crate::net::resolve::Resolver;
 use crate::net::threads::{ThreadHooks, Threads};
 use crate::net::tls::TlsSettings;
+use crate::net::watch::Watch;
 use crate::sync::{Mutex, lock};
 
 /// The waker's token among a worker's readiness events.
@@ -44,12 +46,17 @@ impl Workers {
             threads: Mutex::new(Threads::new(hooks)),
             resolver: resolver.clone(),
         };
+        let (watches, epoch) = (!config.ignore_network_changes, Instant::now());
         for number in 0..count {
             fault::point("engine.launch");
             let started = inbox(number).and_then(|(inbox, poll)| {
                 let (own, resolver, default_tls) = (inbox.clone(), resolver.clone(), default_tls.clone());
                 let registry = poll.registry().try_clone()?;
-                let body = move || worker::run(own, poll, Context::new(registry, resolver, default_tls));
+                let body = move || {
+                    let mut context = Context::new(registry, resolver, default_tls, epoch);
+                    context.watch = watches.then(|| watch(&context.registry)).flatten();
+                    worker::run(own, poll, context);
+                };
                 lock(&workers.threads).spawn(&format!("io-{number}"), body)?;
                 Ok(inbox)
             });
@@ -100,6 +107,15 @@ impl Drop for Workers {
 /// Runs what is due on the calling thread: nothing, as the workers have threads.
 #[inline]
 pub fn drive() {}
+
+/// Starts watching the network, where that is possible. Elsewhere the host reports changes.
+fn watch(registry: &Registry) -> Option<Watch> {
+    Watch::new(registry, worker::WATCH)
+        .inspect_err(|error| {
+            logging::write(LogLevel::Debug, 0, "", format_args!("the network is not watched: {error}"));
+        })
+        .ok()
+}
 
 fn inbox(number: usize) -> std::io::Result<(Arc<Inbox>, Poll)> {
     let poll = Poll::new()?;

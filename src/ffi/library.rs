@@ -200,6 +200,11 @@ pub struct fw_config {
     /// plus 64 bytes each) reach it, the socket stops reading from the network until events are
     /// taken (backpressure). May be exceeded by one message and one read of 64 KiB. Default: 4 MiB.
     pub event_queue_bytes: usize,
+    /// 1: the library does not watch the network, and only fw_network_changed reports changes. 0 (the
+    /// default): see fw_network_changed.
+    pub ignore_network_changes: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 const DEFAULTS: fw_config = fw_config {
@@ -213,6 +218,8 @@ const DEFAULTS: fw_config = fw_config {
     thread_stopped: None,
     thread_user_data: std::ptr::null_mut(),
     event_queue_bytes: 0,
+    ignore_network_changes: 0,
+    reserved: 0,
 };
 
 sized!(
@@ -227,6 +234,8 @@ sized!(
         thread_stopped,
         thread_user_data,
         event_queue_bytes,
+        ignore_network_changes,
+        reserved,
     },
     DEFAULTS
 );
@@ -247,8 +256,8 @@ pub unsafe extern "C" fn fw_config_init(config: *mut fw_config, struct_size: usi
 /// used until fw_shutdown has returned OK. thread_started runs on the new threads.
 ///
 /// \param config Initialized with fw_config_init, not NULL; copied.
-/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free);
-///   NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
+/// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free,
+///   reserved not 0); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
 ///   started, by this call or by a socket; or more than 16 different sets of allocator functions
 ///   have live blocks); SHUT_DOWN (a shutdown is in progress); OUT_OF_MEMORY (a thread could not be
 ///   started).
@@ -265,6 +274,9 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
             (None, None) if config.realloc.is_none() => None,
             _ => return Err(CallError::argument("set both alloc and free, or neither and no realloc")),
         };
+        if config.reserved != 0 {
+            return Err(CallError::argument("reserved must be 0"));
+        }
         // Before the library starts, so that all of its allocations use the hooks.
         let installed = hooks.map(allocator::install).transpose()?;
         client::init(settings(&config)).inspect_err(|_| {
@@ -320,6 +332,7 @@ fn settings(config: &fw_config) -> Config {
     Config {
         worker_threads: config.worker_threads as usize,
         event_queue_bytes: config.event_queue_bytes,
+        ignore_network_changes: config.ignore_network_changes != 0,
         thread_started: hook(config.thread_started),
         thread_stopped: hook(config.thread_stopped),
     }

@@ -55,6 +55,9 @@ pub unsafe extern "C" fn fw_reconnect_init(reconnect: *mut fw_reconnect, struct_
 /// are sent over it, even before the event open is delivered. Each retry uses the socket's own URL
 /// and settings, calls internal_request_created and has its own connect timeout.
 ///
+/// After a network change, a new connection may replace the old one without a pause: see
+/// fw_network_changed.
+///
 /// \param socket The socket, closed.
 /// \param reconnect Initialized with fw_reconnect_init, copied; NULL disables reconnecting (the
 ///   default).

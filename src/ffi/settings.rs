@@ -226,7 +226,9 @@ pub extern "C" fn fw_socket_set_start_ping_thread(socket: fw_socket, enable: May
 
 /// Sets the interval of keepalive pings.
 ///
-/// Effective with fw_socket_set_start_ping_thread.
+/// Effective with fw_socket_set_start_ping_thread. The pings of all sockets are aligned to multiples
+/// of their interval, so that they need one wakeup together; the first one may follow sooner than one
+/// interval.
 ///
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PING).
 ///

@@ -106,6 +106,11 @@ impl Dialler {
         self.next = self.attempts.len();
     }
 
+    /// Returns the addresses, in the order in which they are tried.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.attempts.iter().map(|attempt| attempt.peer).collect()
+    }
+
     /// Returns the error for a connect timeout. Must be called before `close`.
     pub fn timed_out(&self, after: Duration) -> Error {
         let message = format!("no connection within {} ms: {}", after.as_millis(), self.list());

@@ -1,6 +1,7 @@
 //! Socket options and calls, including everything that differs between platforms.
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
@@ -72,6 +73,18 @@ pub fn receive_vectored(mut stream: &TcpStream, buffers: &mut [IoSliceMut<'_>]) 
 
 pub fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     uninterrupted(|| stream.read(buffer))
+}
+
+/// Returns the local address that a new connection to `peer` would have. An error means that there is no route
+/// to it. Sends nothing.
+pub fn source_address(peer: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match peer {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let probe = UdpSocket::bind((any, 0))?;
+    probe.connect(peer)?;
+    Ok(probe.local_addr()?.ip())
 }
 
 /// Returns whether `error`, from `peer_addr`, means that the connection is not established yet.

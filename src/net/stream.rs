@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -163,6 +163,11 @@ impl Stream {
     /// Returns the socket, for registration and deregistration.
     pub fn tcp_mut(&mut self) -> &mut TcpStream {
         &mut self.tcp
+    }
+
+    /// Returns the local address and the peer's.
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.tcp.local_addr().ok().zip(self.tcp.peer_addr().ok())
     }
 
     /// Returns the protocol that the server selected (ALPN, RFC 7301), after the handshake.

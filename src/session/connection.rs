@@ -22,7 +22,7 @@ use super::handshake::{Handshake, HandshakeStep};
 use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
 use super::keepalive::{Keepalive, PingSettings};
 use super::lanes::Begun;
-use super::outbox::{MessageEncoding, Outbox};
+use super::outbox::{Entry, MessageEncoding, Outbox};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{OutOfMemory, Segment};
@@ -159,6 +159,11 @@ impl Session {
         };
         let inbound = Inbound::new(settings.max_message_size);
         Ok(Self { inbound, offer: Some(Box::new(offer)), encoding: MessageEncoding::default(), rest })
+    }
+
+    /// Aligns keepalive pings to multiples of their frequency after this time.
+    pub fn align_pings(&mut self, epoch: Instant) {
+        self.rest.keepalive.align(epoch);
     }
 
     // ------------------------------------------------------------------ receiving
@@ -325,6 +330,27 @@ impl Session {
     /// Counts the messages of lanes that are not written as dropped: the connection has ended.
     pub fn lose_messages(&mut self) {
         self.rest.sending.lose_messages();
+    }
+
+    /// Moves the messages of which nothing was prepared for the network to the session that replaces this
+    /// one, in order. Returns the payload bytes that remain.
+    pub fn move_unsent_to(&mut self, successor: &mut Session) -> usize {
+        let mut entries = self.rest.sending.take_unprepared();
+        let queued: usize = entries.iter().map(Entry::payload_len).sum();
+        let (mut fits, mut lost) = (true, Vec::new());
+        entries.retain(|entry| {
+            match entry {
+                // That of a lane's message follows it.
+                Entry::End(begun) if !fits => lost.push(*begun),
+                Entry::End(_) => {}
+                entry => fits = entry.fits(successor.encoding),
+            }
+            fits
+        });
+        self.rest.sending.messages_dropped(&lost);
+        let moved: usize = entries.iter().map(Entry::payload_len).sum();
+        successor.rest.sending.entries().append(&mut entries);
+        self.queued_payload() + queued - moved
     }
 
     /// Holds the close frame for a violation until [`release_close`](Self::release_close). Returns false if

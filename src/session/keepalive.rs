@@ -10,6 +10,7 @@
 //! A ping counts as outstanding from the time at which it was due, even if it is not written yet: a stalled
 //! write is a lost connection as well.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::clock::Instant;
@@ -43,6 +44,9 @@ pub struct Keepalive {
 struct Pings {
     frequency: Duration,
     timeout: Duration,
+    /// Pings are due at multiples of the frequency after this, so that those of several connections are due
+    /// together. `None`: counted from the start of the connection.
+    epoch: Option<Instant>,
     /// `None` before the connection is open.
     next_due: Option<Instant>,
     outstanding_since: Option<Instant>,
@@ -53,7 +57,12 @@ struct Pings {
 struct Probe {
     ends: Instant,
     timeout: Duration,
+    outstanding: Arc<Outstanding>,
 }
+
+/// Lives as long as a probe is unanswered. A weak reference to it tells whether it still is.
+#[derive(Debug)]
+pub struct Outstanding;
 
 /// The result of a timeout.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +78,8 @@ impl Keepalive {
     /// Creates the state of a connection that is not open yet.
     pub fn new(settings: PingSettings) -> Self {
         let PingSettings { enabled, frequency, timeout } = settings;
-        let pings = || Box::new(Pings { frequency, timeout, next_due: None, outstanding_since: None });
+        let pings =
+            || Box::new(Pings { frequency, timeout, epoch: None, next_due: None, outstanding_since: None });
         Self {
             pings: enabled.then(pings),
             probe: None,
@@ -80,10 +90,21 @@ impl Keepalive {
         }
     }
 
+    /// Aligns the pings of several connections: to be called for each with the same time, when it is created
+    /// and after [`set`](Self::set).
+    pub fn align(&mut self, epoch: Instant) {
+        if let Some(pings) = &mut self.pings {
+            pings.epoch = Some(epoch);
+            if let Some(due) = &mut pings.next_due {
+                *due = due_after(*due, pings.frequency, pings.epoch) - pings.frequency;
+            }
+        }
+    }
+
     /// Starts periodic pings when the connection is open.
     pub fn start(&mut self, now: Instant) {
         if let Some(pings) = &mut self.pings {
-            pings.next_due = Some(now + pings.frequency);
+            pings.next_due = Some(due_after(now, pings.frequency, pings.epoch));
         }
     }
 
@@ -94,17 +115,27 @@ impl Keepalive {
             Some(pings) if pings.frequency == frequency => pings.timeout = timeout,
             pings => {
                 let outstanding_since = pings.as_ref().and_then(|pings| pings.outstanding_since);
-                let next_due = Some(now + frequency);
-                *pings = Some(Box::new(Pings { frequency, timeout, next_due, outstanding_since }));
+                let epoch = pings.as_ref().and_then(|pings| pings.epoch);
+                let next_due = Some(due_after(now, frequency, epoch));
+                *pings = Some(Box::new(Pings { frequency, timeout, epoch, next_due, outstanding_since }));
             }
         }
     }
 
     /// Starts a probe; returns the payload of the ping to send. The connection is lost if nothing arrives
-    /// within `timeout`.
+    /// within `timeout`. A probe that is unanswered starts again.
     pub fn probe(&mut self, timeout: Duration, now: Instant) -> [u8; 8] {
-        self.probe = Some(Box::new(Probe { ends: now + timeout, timeout }));
+        let ends = now + timeout;
+        match &mut self.probe {
+            Some(probe) => (probe.ends, probe.timeout) = (ends, timeout),
+            probe => *probe = Some(Box::new(Probe { ends, timeout, outstanding: Arc::new(Outstanding) })),
+        }
         self.new_ping(now)
+    }
+
+    /// Returns a reference that is valid as long as the probe is unanswered; `None` without a probe.
+    pub fn unanswered_probe(&self) -> Option<Weak<Outstanding>> {
+        self.probe.as_ref().map(|probe| Arc::downgrade(&probe.outstanding))
     }
 
     /// Restarts all timeouts, after the process was suspended.
@@ -113,7 +144,7 @@ impl Keepalive {
         if let Some(pings) = &mut self.pings {
             pings.outstanding_since = None;
             if let Some(due) = &mut pings.next_due {
-                *due = now + pings.frequency;
+                *due = due_after(now, pings.frequency, pings.epoch);
             }
         }
     }
@@ -141,7 +172,7 @@ impl Keepalive {
                 let next = due + pings.frequency;
                 let due = if next > now { due } else { now };
                 pings.outstanding_since = Some(due);
-                pings.next_due = Some(due + pings.frequency);
+                pings.next_due = Some(due_after(due, pings.frequency, pings.epoch));
                 Due::Ping(self.new_ping(now))
             }
             _ => Due::Nothing,
@@ -161,8 +192,12 @@ impl Keepalive {
         if let Some(pings) = &mut self.pings
             && pings.outstanding_since.take().is_some()
             && let Some(due) = &mut pings.next_due
+            && *due < now
         {
-            *due = (*due).max(now);
+            *due = match pings.epoch {
+                Some(_) => due_after(now, pings.frequency, pings.epoch),
+                None => now,
+            };
         }
     }
 
@@ -201,6 +236,14 @@ impl Keepalive {
     }
 }
 
+/// Returns when the next ping is due: one interval later, or at the last multiple of it until then.
+fn due_after(now: Instant, frequency: Duration, epoch: Option<Instant>) -> Instant {
+    let Some(epoch) = epoch else { return now + frequency };
+    let interval = frequency.as_nanos().max(1);
+    let intervals = now.saturating_duration_since(epoch).as_nanos() / interval + 1;
+    epoch + Duration::from_nanos(u64::try_from(intervals * interval).unwrap_or(u64::MAX / 2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +273,41 @@ mod tests {
         assert_eq!(keepalive.deadline(), Some(after(start, 3000)));
         assert_eq!(keepalive.handle_timeout(after(start, 2999)), Due::Nothing);
         assert_eq!(keepalive.handle_timeout(after(start, 3000)), Due::Lost(SETTINGS.timeout));
+    }
+
+    #[test]
+    fn aligned_pings_are_due_together_and_within_their_frequency() {
+        let epoch = Instant::now();
+        let mut both: Vec<Keepalive> = [1234, 1999]
+            .map(|ms| {
+                let mut keepalive = Keepalive::new(SETTINGS);
+                keepalive.align(epoch);
+                keepalive.start(after(epoch, ms));
+                keepalive
+            })
+            .into();
+        for due in [2000, 3000, 4000] {
+            for (keepalive, round_trip) in both.iter_mut().zip([30, 400]) {
+                assert_eq!(keepalive.deadline(), Some(after(epoch, due)));
+                // The worker may be late.
+                assert!(matches!(keepalive.handle_timeout(after(epoch, due + 3)), Due::Ping(_)));
+                keepalive.received(after(epoch, due + round_trip));
+            }
+        }
+        // After a missed schedule, a late response, a suspend and a new frequency.
+        let first = &mut both[0];
+        assert!(matches!(first.handle_timeout(after(epoch, 9_250)), Due::Ping(_)));
+        first.received(after(epoch, 10_500));
+        assert_eq!(first.deadline(), Some(after(epoch, 11_000)));
+        first.restart_timeouts(after(epoch, 20_100));
+        assert_eq!(first.deadline(), Some(after(epoch, 21_000)));
+        first.set(PingSettings { frequency: Duration::from_millis(300), ..SETTINGS }, after(epoch, 20_110));
+        assert_eq!(first.deadline(), Some(after(epoch, 20_400)));
+        // Enabled when the connection is open.
+        let mut later = open(PingSettings { enabled: false, ..SETTINGS }, epoch);
+        later.set(SETTINGS, after(epoch, 2_345));
+        later.align(epoch);
+        assert_eq!(later.deadline(), Some(after(epoch, 3_000)));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment, Writer};
 use crate::clock::Instant;
 use crate::limits::WRITE_BLOCK_SIZE;
-use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, header_len, write_header};
+use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, header_len, parse_header, write_header};
 use crate::wire::{close, mask};
 
 /// The size of the first block of a burst: most bursts are one small message.
@@ -78,6 +78,24 @@ pub struct MessageEncoding {
 }
 
 impl Entry {
+    /// Returns whether frames of the message were prepared before.
+    pub fn is_begun(&self) -> bool {
+        match self {
+            // A message that is split into several entries has them to itself.
+            Entry::Framed { frames, .. } => {
+                matches!(parse_header(frames.as_slice()), Ok(Some((header, _))) if header.opcode == Opcode::Continuation)
+            }
+            Entry::Bare { is_first, .. } => !is_first,
+            Entry::Changed { .. } | Entry::End(_) => true,
+            Entry::Plain { .. } | Entry::Close { .. } => false,
+        }
+    }
+
+    /// Returns whether the entry can be sent with this encoding. A framed message cannot be transformed.
+    pub fn fits(&self, encoding: MessageEncoding) -> bool {
+        !encoding.extended || !matches!(self, Entry::Framed { .. } | Entry::Bare { .. })
+    }
+
     /// Returns the caller's payload bytes in the entry.
     pub fn payload_len(&self) -> usize {
         match self {

@@ -84,6 +84,11 @@ impl Retries {
         Some(Retry { attempt: self.in_a_row, delay: asked_for + self.jittered(settings, random) })
     }
 
+    /// The state during the first retry.
+    pub fn first() -> Self {
+        Self { in_a_row: 1 }
+    }
+
     /// Resets the count when the connection is open.
     pub fn succeeded(&mut self) {
         self.in_a_row = 0;

@@ -266,6 +266,17 @@ impl Sending {
         }
     }
 
+    /// Removes and returns the messages of which no frame was prepared, in order.
+    pub fn take_unprepared(&mut self) -> VecDeque<Entry> {
+        let mut entries = std::mem::take(&mut self.entries);
+        while entries.front().is_some_and(Entry::is_begun)
+            && let Some(begun) = entries.pop_front()
+        {
+            self.entries.push_back(begun);
+        }
+        entries
+    }
+
     /// Returns the callers' payload bytes that are not completely written.
     pub fn queued_payload(&self) -> usize {
         let entries: usize = self.entries.iter().map(Entry::payload_len).sum();
@@ -529,6 +540,13 @@ impl Sending {
         let progress = self.progress.get_or_insert_default();
         progress.prepared.push_back((progress.written + self.ready as u64, begun));
         progress.wrote(0);
+    }
+
+    pub fn messages_dropped(&mut self, begun: &[Begun]) {
+        if !begun.is_empty() {
+            let ended = &mut self.progress.get_or_insert_default().ended;
+            ended.extend(begun.iter().map(|begun| (*begun, false)));
+        }
     }
 
     /// Counts the messages of lanes that are not written as dropped.

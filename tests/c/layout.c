@@ -19,7 +19,7 @@ SIZE(fw_tls, 8);
 SIZE(fw_request, 8);
 SIZE(fw_buffer, 8);
 
-SIZE(fw_config, 72);
+SIZE(fw_config, 80);
 FIELD(fw_config, struct_size, 0);
 FIELD(fw_config, worker_threads, 4);
 FIELD(fw_config, alloc, 8);
@@ -30,6 +30,8 @@ FIELD(fw_config, thread_started, 40);
 FIELD(fw_config, thread_stopped, 48);
 FIELD(fw_config, thread_user_data, 56);
 FIELD(fw_config, event_queue_bytes, 64);
+FIELD(fw_config, ignore_network_changes, 72);
+FIELD(fw_config, reserved, 76);
 
 SIZE(fw_segment, 32);
 FIELD(fw_segment, data, 0);

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod netem;
+mod uplinks;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -16,9 +17,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{Client, Seen, TIMEOUT, wait_until};
-use framewire::{Error, ErrorKind, Phase, State, shutdown};
+use framewire::{Config, Error, ErrorKind, Phase, Reconnect, State, init, network_changed, shutdown};
 use framewire_servers::{EchoServer, Scripted};
 use netem::{Impairments, Netem};
+use uplinks::Uplinks;
 
 /// Tolerance on top of a promised bound, for a busy machine.
 const TOLERANCE: Duration = Duration::from_secs(12);
@@ -395,4 +397,220 @@ fn short_outage_is_survived() {
     echo_messages(&client, 20);
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
+}
+
+// -------------------------------------------------------------------------------------- uplinks
+
+fn reconnecting(url: &str) -> Client {
+    let client = Client::new(url);
+    client.set_reconnect(Some(Reconnect::default())).expect("it is closed");
+    client.open().expect("it is closed");
+    assert_eq!(client.next(), Seen::Open);
+    client
+}
+
+/// Sends numbered messages until a new connection is open, and returns how long that took since `start`.
+/// Checks that what is echoed is in order and not repeated, before and after.
+fn send_until_replaced(client: &Client, start: Instant) -> Duration {
+    let (mut number, mut echoed, mut reconnecting, mut opened) = (0u32, Vec::new(), None, None);
+    while opened.is_none_or(|at: Duration| start.elapsed() < at + Duration::from_millis(300)) {
+        assert!(start.elapsed() < TIMEOUT, "it reconnects");
+        // Refused while an ordinary reconnect connects.
+        if client.send_text(&number.to_string()).is_ok() {
+            number += 1;
+        }
+        while let Some(event) = client.next_event().expect("the socket exists") {
+            match event.kind.into() {
+                Seen::Reconnecting(error, 1, _) => {
+                    println!("  reconnecting after {} ms: {error}", start.elapsed().as_millis());
+                    reconnecting = Some(start.elapsed());
+                }
+                Seen::Open => opened = Some(start.elapsed()),
+                Seen::Text(text) => echoed.push(text.parse::<u32>().expect("a number")),
+                Seen::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(reconnecting <= opened);
+    assert!(echoed.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice: {echoed:?}");
+    assert_eq!(
+        echoed.last().map(|last| last + 2 > number.saturating_sub(20)),
+        Some(true),
+        "they arrive again"
+    );
+    println!("  {number} messages accepted, {} lost", number as usize - echoed.len());
+    opened.expect("the loop waits for it")
+}
+
+#[test]
+fn second_uplink_takes_over_when_the_first_is_removed() {
+    let _network = Network::new();
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let client = reconnecting(&server.url("/"));
+    let start = Instant::now();
+    run("ip", &["addr", "del", "10.1.0.2/24", "dev", "wifi"], "");
+    network_changed();
+    let took = send_until_replaced(&client, start);
+    println!("the first of two uplinks is removed, and reported: open after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(3), "before the probe of the old connection ends");
+    assert_eq!(client.stats().reconnects, 1);
+}
+
+#[test]
+fn second_uplink_takes_over_when_the_route_moves() {
+    let _network = Network::new();
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let client = reconnecting(&server.url("/"));
+    // Wi-Fi loses its packets but keeps its address, until the system prefers mobile data.
+    uplinks.drop_at_server("ip saddr 10.1.0.2");
+    let start = Instant::now();
+    run("ip", &["route", "del", "default", "via", "10.1.0.1"], "");
+    network_changed();
+    let took = send_until_replaced(&client, start);
+    println!("the default route moves to the second uplink: open after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(3), "before the probe of the old connection ends");
+}
+
+#[test]
+fn connection_whose_mapping_is_lost_is_replaced() {
+    let _network = Network::new();
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let first = reconnecting(&server.url("/"));
+    // As a NAT that has forgotten its connections: only new ones pass.
+    let table = fs::read_to_string("/proc/net/tcp").expect("the kernel has it");
+    let port_of = |line: &str| {
+        let local = line.split_whitespace().nth(1)?;
+        u16::from_str_radix(local.split_once(':')?.1, 16).ok()
+    };
+    let port = table.lines().skip(1).find_map(port_of).expect("one connection");
+    uplinks.drop_at_server(&format!("tcp sport {port}"));
+    let start = Instant::now();
+    network_changed();
+    let took = send_until_replaced(&first, start);
+    println!("a mapping of the same uplink is lost: open after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(3), "before the probe of the old connection ends");
+}
+
+#[test]
+fn live_connection_over_the_old_uplink_is_kept() {
+    let _network = Network::new();
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let client = reconnecting(&server.url("/"));
+    run("ip", &["route", "del", "default", "via", "10.1.0.1"], "");
+    network_changed();
+    assert!(matches!(client.next(), Seen::Pong(_)));
+    // Time must pass for a new attempt to complete.
+    std::thread::sleep(Duration::from_secs(1));
+    client.send_text("still here").expect("it is open");
+    loop {
+        match client.next() {
+            Seen::Pong(_) => {}
+            event => break assert_eq!(event, Seen::Text("still here".into())),
+        }
+    }
+    assert_eq!(client.stats().reconnects, 0);
+}
+
+/// Waits until the socket has sent this many pings, all of them probes.
+fn wait_for_probes(client: &Client, count: u64) {
+    wait_until("a probe", || client.stats().pings_sent >= count);
+    wait_until("its pong", || client.stats().pongs_received >= count);
+    assert_eq!(client.stats().pings_sent, count);
+}
+
+#[test]
+fn changed_addresses_and_routes_are_noticed_without_a_call() {
+    let _network = Network::new();
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let client = Client::opened(&server.url("/"));
+    let change = |arguments: &[&str], probes| {
+        let start = Instant::now();
+        run("ip", arguments, "");
+        wait_for_probes(&client, probes);
+        println!("ip {}: probed within {} ms", arguments.join(" "), start.elapsed().as_millis());
+        // Longer than the interval between two reports.
+        std::thread::sleep(Duration::from_millis(700));
+        assert_eq!(client.stats().pings_sent, probes, "one probe for each change");
+    };
+    change(&["addr", "add", "10.3.0.1/24", "dev", "wifi"], 1);
+    change(&["addr", "add", "fd00::3/64", "dev", "wifi", "nodad"], 2);
+    change(&["addr", "del", "10.3.0.1/24", "dev", "wifi"], 3);
+    change(&["route", "add", "default", "via", "10.2.0.1", "metric", "50"], 4);
+    change(&["route", "del", "default", "via", "10.2.0.1", "metric", "50"], 5);
+    // Neither a renewed lifetime nor a route to one network nor a link-local address is a change.
+    for arguments in [
+        &["addr", "change", "fd00::3/64", "dev", "wifi", "valid_lft", "600", "preferred_lft", "600"][..],
+        &["route", "add", "10.7.0.0/24", "via", "10.2.0.1"],
+        &["addr", "add", "fe80::99/64", "dev", "wifi", "nodad"],
+    ] {
+        run("ip", arguments, "");
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(client.stats().pings_sent, 5);
+    // Several at once are two reports: one immediately, one after the interval.
+    for last in 1..40 {
+        run("ip", &["addr", "add", &format!("10.4.0.{last}/24"), "dev", "lte"], "");
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    assert!((7..9).contains(&client.stats().pings_sent), "{}", client.stats().pings_sent);
+}
+
+#[test]
+fn removed_uplink_is_noticed_without_a_call() {
+    let _network = Network::new();
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let client = reconnecting(&server.url("/"));
+    let start = Instant::now();
+    run("ip", &["addr", "del", "10.1.0.2/24", "dev", "wifi"], "");
+    let took = send_until_replaced(&client, start);
+    println!("the first of two uplinks is removed, and noticed: open after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(3), "before the probe of the old connection ends");
+}
+
+#[test]
+fn ignored_network_changes_lead_to_no_probe() {
+    let _network = Network::new();
+    init(Config { ignore_network_changes: true, ..Config::default() }).expect("it is not running");
+    let uplinks = Uplinks::new();
+    let server = uplinks.server();
+    let client = Client::opened(&server.url("/"));
+    run("ip", &["addr", "add", "10.3.0.1/24", "dev", "wifi"], "");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(client.stats().pings_sent, 0);
+    network_changed();
+    wait_for_probes(&client, 1);
+}
+
+// ------------------------------------------------------------------------------- IPv6 and NAT64
+
+#[test]
+fn address_literal_is_reached_through_nat64() {
+    let network = Network::new();
+    // The addresses that a NAT64 would translate are local, so that no translator is needed.
+    run("ip", &["-6", "route", "add", "local", "64:ff9b::/96", "dev", "lo"], "");
+    run("ip", &["addr", "add", "64:ff9b::cb00:7101/128", "dev", "lo", "nodad"], "");
+    let server = server_at("64:ff9b::cb00:7101");
+    let url = format!("ws://203.0.113.1:{}/", server.port());
+    let start = Instant::now();
+    let error = Client::opening(&url).error();
+    println!("without DNS64: {} ms: {error}", start.elapsed().as_millis());
+    assert_eq!((error.kind, error.phase), (ErrorKind::Unreachable, Phase::Connect), "{error}");
+    assert!(error.message.contains("203.0.113.1"), "{error}");
+    network.names("64:ff9b::c000:aa ipv4only.arpa\n64:ff9b::c000:ab ipv4only.arpa\n");
+    time_to_open("an IPv4 address, through NAT64", &url);
+    // A proxy that is an IPv4 address, too.
+    let client = Client::new("ws://game.example/");
+    client.set_proxy(Some("http://203.0.113.1:9")).expect("it is closed");
+    client.open().expect("it is closed");
+    let error = client.error();
+    assert_eq!((error.kind, error.phase), (ErrorKind::Proxy, Phase::Proxy), "{error}");
+    assert!(error.message.contains("[64:ff9b::cb00:7101]:9"), "{error}");
 }

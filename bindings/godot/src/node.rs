@@ -1,5 +1,6 @@
 //! The class `FramewireNode`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::gdextension::class::create_counted;
@@ -38,6 +39,9 @@ properties! {
     url: String;
     /// Connects to `url` when the node is ready.
     connect_on_ready: bool;
+    /// Calls `FramewireSocket.suspend()` when the app is paused, and `resume()` when it is resumed, once for all
+    /// nodes. On by default.
+    automatic_suspend: bool;
     /// The time budget per frame for delivering events, in microseconds. Remaining events are delivered in
     /// the next frame. 0 is no limit; a negative budget delivers at most one event.
     poll_budget_usec: i64;
@@ -64,8 +68,16 @@ pub struct FramewireNode {
 struct Settings {
     url: String,
     connect_on_ready: bool,
+    automatic_suspend: bool,
     poll_budget_usec: i64,
 }
+
+/// Of `MainLoop`.
+const NOTIFICATION_APPLICATION_RESUMED: i32 = 2014;
+const NOTIFICATION_APPLICATION_PAUSED: i32 = 2015;
+
+/// A node has suspended the library.
+static SUSPENDED: AtomicBool = AtomicBool::new(false);
 
 pub struct SocketClass;
 
@@ -77,6 +89,7 @@ impl Class for FramewireNode {
     const NAME: &'static str = "FramewireNode";
     const PARENT: &'static str = "Node";
     const IS_RUNTIME: bool = true;
+    const IS_NOTIFIED: bool = true;
     const MEMBERS: &'static Members = &Members {
         doc: DOC,
         methods: &[METHODS, ACCESSORS, GET_SOCKET],
@@ -91,12 +104,33 @@ impl Class for FramewireNode {
 
     fn new(base: Base) -> Self {
         let (object, socket) = create_counted::<FramewireSocket>();
-        let settings = Settings { url: String::new(), connect_on_ready: false, poll_budget_usec: 2000 };
+        let settings = Settings {
+            url: String::new(),
+            connect_on_ready: false,
+            automatic_suspend: true,
+            poll_budget_usec: 2000,
+        };
         Self { base, settings: Mutex::new(settings), object, socket }
     }
 
     fn base(&self) -> &Base {
         &self.base
+    }
+
+    /// Every node gets these; the first one acts for all.
+    fn notification(&self, what: i32) {
+        match what {
+            NOTIFICATION_APPLICATION_PAUSED
+                if self.settings(|settings| settings.automatic_suspend)
+                    && !SUSPENDED.swap(true, Ordering::Relaxed) =>
+            {
+                framewire::suspend();
+            }
+            NOTIFICATION_APPLICATION_RESUMED if SUSPENDED.swap(false, Ordering::Relaxed) => {
+                framewire::resume();
+            }
+            _ => {}
+        }
     }
 }
 

@@ -90,7 +90,7 @@ func test_properties_have_their_defaults() -> bool:
 	equal(defaults, {}, "properties that are missing")
 	if not can("node"):
 		return skip("node")
-	for pair: Array in [["url", ""], ["connect_on_ready", false], ["poll_budget_usec", 2000]]:
+	for pair: Array in [["url", ""], ["connect_on_ready", false], ["automatic_suspend", true], ["poll_budget_usec", 2000]]:
 		equal(ClassDB.class_get_property_default_value("FramewireNode", pair[0]), pair[1], pair[0])
 	return true
 

@@ -129,6 +129,31 @@ func test_node_can_be_freed_in_handlers() -> bool:
 	return true
 
 
+func test_app_pause_and_resume_check_the_connections_once() -> bool:
+	if not can("node"):
+		return skip("node")
+	var nodes := [add_node(), add_node()]
+	var log := record(nodes[0].socket, ["opened", "pong_received"])
+	nodes[0].connect_to_url(ws + "/")
+	await until(func() -> bool: return log.size() == 1, "opened")
+	var app := func() -> void:
+		tree.root.propagate_notification(Node.NOTIFICATION_APPLICATION_PAUSED)
+		tree.root.propagate_notification(Node.NOTIFICATION_APPLICATION_RESUMED)
+	app.call()
+	await until(func() -> bool: return log.size() == 2, "the pong of the check")
+	for node in nodes:
+		node.automatic_suspend = false
+	app.call()
+	nodes[0].socket.ping()
+	await until(func() -> bool: return log.size() == 3, "the pong of the ping")
+	for i in 20:
+		await tree.process_frame
+	equal(log.size(), 3, "pongs: of one check for both nodes, and of the ping")
+	for node in nodes:
+		node.free()
+	return true
+
+
 func test_paused_tree_loses_no_message() -> bool:
 	if not can("node"):
 		return skip("node")

@@ -108,7 +108,9 @@ namespace Framewire
 
         /// <summary>
         /// Notifies the library that the network may have changed. Every open connection is pinged. If
-        /// nothing is received within 3 seconds, it ends or is retried. In Unity this is called automatically.
+        /// nothing is received within 3 seconds, it ends. With <see cref="Reconnect"/>, a new connection is opened
+        /// meanwhile and used if it is ready first: OnReconnecting and OnOpen follow each other. In Unity this is
+        /// called automatically.
         /// </summary>
         public static void NetworkChanged()
         {
@@ -165,11 +167,31 @@ namespace Framewire
         /// <exception cref="InvalidOperationException">The library is already running.</exception>
         public static void Configure(int workerThreads, int eventQueueBytes)
         {
+            Configure(workerThreads, eventQueueBytes, false);
+        }
+
+        /// <summary>
+        /// Starts the native library with a configuration. Optional: the first socket starts it with defaults.
+        /// </summary>
+        /// <param name="workerThreads">
+        /// The number of worker threads, at most 64; 0 for the default. No effect under WebGL.
+        /// </param>
+        /// <param name="eventQueueBytes">
+        /// The size of the event queue of each socket; 0 for the default.
+        /// </param>
+        /// <param name="ignoreNetworkChanges">
+        /// Whether only <see cref="NetworkChanged"/> reports changes of the network. Otherwise the native library
+        /// also watches addresses and default routes itself, on Linux and on Android up to version 10.
+        /// </param>
+        /// <exception cref="InvalidOperationException">The library is already running.</exception>
+        public static void Configure(int workerThreads, int eventQueueBytes, bool ignoreNetworkChanges)
+        {
             NativeLibrary.EnsureLoaded();
             fw_config config = default(fw_config);
             FramewireNative.fw_config_init(&config, (UIntPtr)sizeof(fw_config));
             config.worker_threads = NonNegative(workerThreads);
             config.event_queue_bytes = (UIntPtr)NonNegative(eventQueueBytes);
+            config.ignore_network_changes = ignoreNetworkChanges ? 1u : 0u;
             NativeLibrary.ThrowIfFailed(FramewireNative.fw_init(&config));
         }
 

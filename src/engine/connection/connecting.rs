@@ -21,8 +21,9 @@ use crate::engine::shared::state::HttpVersion;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
 use crate::net::dial::{Dialler, Step};
+use crate::net::nat64;
 use crate::net::options;
-use crate::net::resolve;
+use crate::net::resolve::{self, Lookup};
 use crate::net::stream::{Progress, Stream};
 use crate::session::{self, Session};
 use crate::sync::lock;
@@ -77,11 +78,16 @@ impl Connection {
         if let Some(addresses) = context.resolver.recent(&host, port) {
             return self.located(target, addresses, context);
         }
-        let host = host.into_owned();
+        let (socket, host) = (socket.clone(), host.into_owned());
+        self.stage = Stage::Resolving { _lookup: self.start_lookup(&socket, &host, port, context), target };
+        TurnResult::Continue
+    }
+
+    fn start_lookup(&mut self, socket: &Arc<Shared>, host: &str, port: u16, context: &mut Context) -> Lookup {
         self.lookups += 1;
         let (weak, connection, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
-        let pending = context.resolver.resolve(
-            &host,
+        context.resolver.resolve(
+            host,
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
@@ -90,9 +96,7 @@ impl Connection {
                     socket.notify();
                 }
             }),
-        );
-        self.stage = Stage::Resolving { _lookup: pending, target };
-        TurnResult::Continue
+        )
     }
 
     /// Returns the name to look up, with the zone of an address, and the port.
@@ -114,10 +118,15 @@ impl Connection {
 
     /// Handles the result of a lookup. The next turn checks whether the connection continues.
     pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
-        let Stage::Resolving { target, .. } = self.stage else { return };
         if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookups) {
             return;
         }
+        if let Stage::FindingNat64 { .. } = self.stage {
+            // The next turn checks whether the connection continues.
+            let _ = self.nat64_found(&resolved.addresses.unwrap_or_default(), context);
+            return;
+        }
+        let Stage::Resolving { target, .. } = self.stage else { return };
         match resolved.addresses {
             Ok(addresses) => drop(self.located(target, addresses, context)),
             Err(error) => {
@@ -161,6 +170,7 @@ impl Connection {
             Stage::Idle | Stage::Waiting { .. } | Stage::Resolving { .. } => {
                 (Phase::Resolve, "the name was not resolved")
             }
+            Stage::FindingNat64 { .. } => return self.nat64_found(&[], context),
             Stage::Connecting(dialler) => {
                 let error = dialler.timed_out(self.plan.settings.connect_timeout);
                 let error = self.proxy_error(error);
@@ -222,6 +232,10 @@ impl Connection {
         match step {
             Step::Pending => TurnResult::Continue,
             Step::Failed(error) => {
+                let peers = dialler.addresses();
+                if error.kind == ErrorKind::Unreachable && nat64::may_be_needed(&peers) {
+                    return self.find_nat64(peers, error, context);
+                }
                 let error = self.proxy_error(error);
                 self.fail(error, context)
             }
@@ -234,6 +248,39 @@ impl Connection {
                 self.connected(stream, peer, context)
             }
         }
+    }
+
+    /// The network has no route to the IPv4 addresses: looks for the prefix of its NAT64.
+    fn find_nat64(
+        &mut self,
+        peers: Vec<SocketAddr>,
+        unreachable: Error,
+        context: &mut Context,
+    ) -> TurnResult {
+        let Some(Socket(socket)) = self.socket.clone() else { return TurnResult::Finished };
+        let port = peers.first().map_or(0, SocketAddr::port);
+        if let Some(found) = context.resolver.recent(nat64::NAME, port) {
+            self.stage = Stage::FindingNat64 { _lookup: None, peers, unreachable };
+            return self.nat64_found(&found, context);
+        }
+        let lookup = Some(self.start_lookup(&socket, nat64::NAME, port, context));
+        self.stage = Stage::FindingNat64 { _lookup: lookup, peers, unreachable };
+        TurnResult::Continue
+    }
+
+    /// Connects to the addresses that the NAT64 gives to the server, or fails if there is none.
+    fn nat64_found(&mut self, found: &[SocketAddr], context: &mut Context) -> TurnResult {
+        let Stage::FindingNat64 { peers, unreachable, .. } = std::mem::replace(&mut self.stage, Stage::Idle)
+        else {
+            return TurnResult::Continue;
+        };
+        let addresses = nat64::synthesise(found, &peers);
+        if addresses.is_empty() {
+            let error = self.proxy_error(unreachable);
+            return self.fail(error, context);
+        }
+        self.log(LogLevel::Debug, format_args!("no route over IPv4; connecting through NAT64"));
+        self.dial(addresses, context)
     }
 
     fn connected(&mut self, tcp: mio::net::TcpStream, peer: SocketAddr, context: &mut Context) -> TurnResult {
@@ -290,6 +337,9 @@ impl Connection {
 
     /// Creates the upgrade request, which the game may change.
     pub(super) fn request_upgrade(&mut self, carrier: Carrier, context: &mut Context) -> TurnResult {
+        if let Some(turn_result) = self.check_candidate(context) {
+            return turn_result;
+        }
         let Some(Socket(socket)) = &self.socket else { return TurnResult::Finished };
         let mut request = UpgradeRequest::clone(&self.request);
         self.add_cookies(socket, &mut request);
@@ -361,7 +411,8 @@ impl Connection {
             },
         };
         match made {
-            Ok((stream, session)) => {
+            Ok((stream, mut session)) => {
+                session.align_pings(context.epoch);
                 self.stage = Stage::Live { stream, session: Box::new(session) };
                 self.session_turn(context)
             }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mio::{Registry, Token};
 
+use super::candidate::NewCandidate;
 use super::timers::Timers;
 use crate::engine::http2::{LinkId, Pool};
 use crate::engine::shared::event::EventKind;
@@ -15,6 +16,7 @@ use crate::engine::shared::socket::Shared;
 use crate::engine::shared::tls::TlsHandle;
 use crate::limits::EVENT_OVERHEAD;
 use crate::net::resolve::Resolver;
+use crate::net::watch::Watch;
 use crate::session::inbound::Scratch;
 use crate::session::lanes::{Begun, Outcome};
 use crate::session::{MessageType, Payload};
@@ -31,6 +33,8 @@ pub struct Context {
     pub batch_charge: usize,
     /// The time when the turn started.
     pub now: Instant,
+    /// The pings of all sockets are aligned to this time.
+    pub epoch: Instant,
     /// The library stops.
     pub stopping: bool,
     /// HTTP/2 connections, which sockets share.
@@ -43,6 +47,12 @@ pub struct Context {
     pub outcomes: Vec<(u64, Outcome)>,
     /// Connections that have more to do, to run after the others.
     pub run_again: Vec<Key>,
+    /// Candidates to add to the worker's connections.
+    pub new_candidates: Vec<NewCandidate>,
+    /// Candidates that are ready to replace the connection of their socket. Each has a timer that is due.
+    pub handovers: Vec<Key>,
+    /// None where the network is not watched.
+    pub watch: Option<Watch>,
 }
 
 /// The receiver of a readiness event.
@@ -75,8 +85,9 @@ impl Routes {
 }
 
 impl Context {
-    pub fn new(registry: Registry, resolver: Resolver, default_tls: Arc<TlsHandle>) -> Self {
+    pub fn new(registry: Registry, resolver: Resolver, default_tls: Arc<TlsHandle>, epoch: Instant) -> Self {
         Self {
+            epoch,
             registry,
             resolver,
             default_tls,
@@ -91,6 +102,9 @@ impl Context {
             ended: Vec::new(),
             outcomes: Vec::new(),
             run_again: Vec::new(),
+            new_candidates: Vec::new(),
+            handovers: Vec::new(),
+            watch: None,
         }
     }
 

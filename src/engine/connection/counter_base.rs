@@ -19,13 +19,18 @@ pub struct CounterBase {
 
 impl CounterBase {
     pub fn of(socket: &Shared) -> Self {
+        Self::after(socket, &lock(&socket.to_worker).outbox)
+    }
+
+    /// The same, for a caller that holds the lock of the outbox.
+    pub fn after(socket: &Shared, outbox: &Outbox) -> Self {
         let counters = socket.counters.snapshot();
         CounterBase {
             frames_received: counters.frames_received,
             messages_received: counters.messages_received,
             pings_sent: counters.pings_sent,
             pongs_received: counters.pongs_received,
-            extra_frames_sent: counters.frames_sent.saturating_sub(lock(&socket.to_worker).outbox.frames),
+            extra_frames_sent: counters.frames_sent.saturating_sub(outbox.frames),
             before_compression: counters.payload_bytes_before_compression,
             after_compression: counters.payload_bytes_after_compression,
         }

@@ -10,9 +10,11 @@
 //! has, the socket stays open: nothing more is read, but replies are sent, and after them the close frame with
 //! the violation.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::context::Context;
+use super::counter_base::CounterBase;
 use super::lanes;
 use super::state::{Connection, ResolveTarget, Stage};
 use super::terminal::{DelayedEnd, Terminal, failed, log_lost_in_shutdown};
@@ -95,6 +97,11 @@ impl Connection {
     fn end_for_socket(&mut self, terminal: Terminal, context: &mut Context) {
         fault::point("engine.end");
         let Some(Socket(socket)) = self.socket.clone() else { return };
+        if self.candidate.is_some() && socket.connection.load(Ordering::Relaxed) == self.key.to_bits() {
+            // The connection that it was to replace is lost.
+            self.candidate = None;
+            self.base = CounterBase::of(&socket);
+        }
         self.count(&socket);
         if let (Terminal::Failed(error), Stage::Live { stream: Transport::Shared(_), .. }) =
             (&terminal, &self.stage)
@@ -109,6 +116,14 @@ impl Connection {
         }
         let Some(terminal) = self.restart(terminal, &socket, context) else { return };
         self.socket = None;
+        if self.candidate.is_some() {
+            if let Some(error) = terminal.error() {
+                socket.log(LogLevel::Debug, format_args!("the new attempt is dropped: {error}"));
+            }
+            socket.candidate.store(0, Ordering::Relaxed);
+            return;
+        }
+        Self::drop_candidate(&socket, context);
         {
             let mut to_worker = lock(&socket.to_worker);
             if let Stage::Live { session, .. } = &mut self.stage {

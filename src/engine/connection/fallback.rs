@@ -38,7 +38,8 @@ impl Connection {
         context: &mut Context,
     ) -> Option<Terminal> {
         let is_in_time = self.deadline.is_none_or(|deadline| context.now < deadline);
-        let is_wanted = !socket.is_destroyed() && socket.state() == State::Connecting;
+        let is_connecting = socket.state() == State::Connecting || self.candidate.is_some();
+        let is_wanted = !socket.is_destroyed() && is_connecting;
         match self.fallback_for(&terminal) {
             Some(remember) if is_in_time && is_wanted => {
                 if let Some(error) = terminal.error() {

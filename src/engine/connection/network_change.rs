@@ -43,13 +43,14 @@ impl Connection {
     fn probe(&mut self, context: &mut Context) -> TurnResult {
         match &mut self.stage {
             // Bytes that arrived before say nothing about the connection now.
-            Stage::Live { .. } => {
+            Stage::Live { .. } if self.candidate.is_none() => {
                 if let TurnResult::Finished = self.turn(context) {
                     return TurnResult::Finished;
                 }
                 if let Stage::Live { session, .. } = &mut self.stage {
                     session.probe(context.now);
                 }
+                self.prepare_handover(context);
                 self.turn(context)
             }
             Stage::Waiting { until, restart: Restart::Retry } => {
@@ -57,9 +58,11 @@ impl Connection {
                 self.turn(context)
             }
             Stage::Resolving { .. }
+            | Stage::FindingNat64 { .. }
             | Stage::Connecting(_)
             | Stage::ProxyHandshake(_)
-            | Stage::TlsHandshake(_) => {
+            | Stage::TlsHandshake(_)
+            | Stage::Live { .. } => {
                 self.log(LogLevel::Debug, format_args!("connecting again, as the network has changed"));
                 self.stage = Stage::Idle;
                 self.release(context);

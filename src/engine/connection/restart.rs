@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
 use super::counter_base::CounterBase;
@@ -79,6 +79,12 @@ impl Connection {
         let retry_after = head.and_then(|head| head.retry_after(SystemTime::now()));
         let retry = self.retries.after(error, settings, retry_after, random::number());
         let Some(Retry { attempt, delay }) = retry else { return Some(terminal) };
+        if self.candidate.is_some() {
+            let connect_timeout = self.plan.settings.connect_timeout;
+            self.wait(context.now + delay, Restart::Retry, context);
+            self.deadline = Some(context.now + delay + connect_timeout);
+            return None;
+        }
         if !self.detach(socket, context) {
             return Some(terminal);
         }
@@ -90,11 +96,16 @@ impl Connection {
             }
             closed => return Some(closed),
         };
+        let replacing = self.promote_candidate(socket, context);
+        let delay = if replacing { Duration::ZERO } else { delay };
         let delay_ms = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
         socket.log(LogLevel::Info, format_args!("{error}; reconnect attempt {attempt} in {delay_ms} ms"));
         self.deadline = None;
         self.wait(context.now + delay, Restart::Retry, context);
         self.deliver(EventKind::Reconnecting { error: Box::new(error), attempt, delay_ms }, context);
+        if replacing {
+            self.socket = None;
+        }
         None
     }
 
@@ -115,11 +126,15 @@ impl Connection {
                 self.request = self.plan.settings.request.clone();
                 (self.redirects, self.secrets_dropped_for) = (0, None);
                 self.deadline = Some(context.now + self.plan.settings.connect_timeout);
-                socket.latency_us.store(-1, Ordering::Relaxed);
+                if self.candidate.is_none() {
+                    socket.latency_us.store(-1, Ordering::Relaxed);
+                }
             }
         }
-        self.base = CounterBase::of(socket);
-        lock(&socket.info).reset(&self.request.url);
+        if self.candidate.is_none() {
+            self.base = CounterBase::of(socket);
+            lock(&socket.info).reset(&self.request.url);
+        }
         self.start(context)
     }
 
@@ -172,6 +187,9 @@ impl Connection {
     /// socket. Messages that were queued while connecting remain queued; those of a lost connection are
     /// dropped.
     fn detach(&mut self, socket: &Arc<Shared>, context: &mut Context) -> bool {
+        if self.candidate.is_some() {
+            return true;
+        }
         let mut to_worker = lock(&socket.to_worker);
         if socket.is_destroyed() || socket.state() == State::Closing {
             return false;
@@ -181,7 +199,8 @@ impl Connection {
         }
         if let Some(commands) = &mut to_worker.commands {
             commands.user_pings.clear();
-            commands.resolved = None;
+            // A candidate may be waiting for its own.
+            commands.resolved.take_if(|resolved| resolved.connection == self.key.to_bits());
         }
         if socket.state() != State::Connecting {
             self.lose_messages(&mut to_worker.outbox, context);

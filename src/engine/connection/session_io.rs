@@ -3,6 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
@@ -21,6 +22,11 @@ use crate::net::stream::{ReadOutcome, WriteOutcome};
 use crate::session::SessionEvent;
 use crate::session::sending::MAX_SLICES;
 use crate::sync::lock;
+use crate::wire::response::ResponseHead;
+use crate::wire::upgrade::Accepted;
+
+/// How often a candidate checks for room in a full event queue.
+const CANDIDATE_PAUSE: Duration = Duration::from_millis(50);
 
 impl Connection {
     /// Reads, processes, writes, and publishes the events.
@@ -190,7 +196,7 @@ impl Connection {
                 self.fetch_callbacks(&socket);
             }
             let stream_frames = self.has_frame_callback || socket.enables_frames();
-            let Stage::Live { session, stream } = &mut self.stage else { break false };
+            let Stage::Live { session, .. } = &mut self.stage else { break false };
             match session.next(stream_frames, context.now) {
                 SessionEvent::Idle => break true,
                 SessionEvent::Progress => {}
@@ -218,26 +224,16 @@ impl Connection {
                     self.deliver(EventKind::Pong(payload), context);
                 }
                 SessionEvent::Opened { accepted, head } => {
-                    let version = stream.http_version();
-                    self.deadline = None;
-                    self.take_cookies(&socket, &head);
-                    self.time(context.now, |counters| &counters.upgrade_us);
-                    {
-                        let mut info = lock(&socket.info);
-                        info.protocol = accepted.protocol.unwrap_or_default().into();
-                        info.extensions = accepted.extensions.into();
-                        info.head = Some(head);
-                        info.http_version = version;
-                    }
-                    if !self.opened(&socket) {
+                    if let Some(candidate) = &mut self.candidate {
+                        candidate.opened = Some((accepted, head));
+                        self.unprocessed = true;
+                        context.handovers.push(self.key);
+                        context.at(context.now, self.key);
                         break false;
                     }
-                    if self.retries.is_retrying() {
-                        add(&socket.counters.reconnects, 1);
+                    if !self.publish_opened(&socket, accepted, head, false, context) {
+                        break false;
                     }
-                    self.retries.succeeded();
-                    self.confirm_fallback();
-                    self.deliver(EventKind::Open, context);
                 }
                 event => {
                     let terminal = Terminal::of(event);
@@ -256,10 +252,52 @@ impl Connection {
         keep_reading
     }
 
+    /// Stores the results of the handshake, opens the socket and delivers the event. False if the caller has
+    /// cancelled or destroyed the socket. `replaces`: it is open, and this connection has replaced another.
+    pub(super) fn publish_opened(
+        &mut self,
+        socket: &Arc<Shared>,
+        accepted: Accepted,
+        head: ResponseHead,
+        replaces: bool,
+        context: &mut Context,
+    ) -> bool {
+        let version = self.http_version();
+        self.deadline = None;
+        context.timers.cancel(&mut self.timer, self.key);
+        self.take_cookies(socket, &head);
+        self.time(context.now, |counters| &counters.upgrade_us);
+        {
+            let mut info = lock(&socket.info);
+            if replaces {
+                info.reset(&self.request.url);
+            }
+            info.protocol = accepted.protocol.unwrap_or_default().into();
+            info.extensions = accepted.extensions.into();
+            info.head = Some(head);
+            info.http_version = version;
+        }
+        if !replaces && !self.opened(socket) {
+            return false;
+        }
+        if let Stage::Live { stream, .. } = &mut self.stage {
+            stream.set_phase(Phase::Open);
+        }
+        if self.retries.is_retrying() {
+            add(&socket.counters.reconnects, 1);
+        }
+        self.retries.succeeded();
+        self.confirm_fallback();
+        // The caller may have closed or destroyed it in the event before.
+        if !replaces || socket.state() == State::Open && !socket.is_destroyed() {
+            self.deliver(EventKind::Open, context);
+        }
+        true
+    }
+
     /// Opens the socket, unless the caller has cancelled or destroyed it.
     fn opened(&mut self, socket: &Arc<Shared>) -> bool {
-        let Stage::Live { stream, session } = &mut self.stage else { return false };
-        stream.set_phase(Phase::Open);
+        let Stage::Live { session, .. } = &self.stage else { return false };
         let mut to_worker = lock(&socket.to_worker);
         if to_worker.commands.as_ref().is_some_and(|commands| commands.cancel.is_some())
             || socket.is_destroyed()
@@ -281,7 +319,10 @@ impl Connection {
         self.unprocessed = true;
         self.set_reading(false, context);
         context.publish(socket);
-        if !socket.pause() {
+        if self.candidate.is_some() {
+            // Only the connection of the socket is told when events were taken.
+            context.at(context.now + CANDIDATE_PAUSE, self.key);
+        } else if !socket.pause() {
             context.turn_again(self.key);
         }
         false

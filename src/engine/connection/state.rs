@@ -1,11 +1,13 @@
 //! A connection and its stages.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use mio::Token;
 
+use super::candidate::Candidate;
 use super::context::Context;
 use super::counter_base::CounterBase;
 use super::terminal::{DelayedEnd, Draining, Terminal};
@@ -20,6 +22,7 @@ use crate::engine::shared::request::Draft;
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{Callbacks, Shared, Socket};
 use crate::engine::shared::state::HttpVersion;
+use crate::error::Error;
 use crate::logging::LogLevel;
 use crate::net::dial::Dialler;
 use crate::net::resolve::Lookup;
@@ -87,6 +90,8 @@ pub struct Connection {
     /// The start of the current phase of connecting.
     pub(super) started: Instant,
     pub(super) base: CounterBase,
+    /// Set while this connection may replace the one of its socket.
+    pub(super) candidate: Option<Box<Candidate>>,
 }
 
 /// The progress of a connection.
@@ -100,6 +105,12 @@ pub enum Stage {
     Resolving {
         _lookup: Lookup,
         target: ResolveTarget,
+    },
+    /// Looks for a NAT64, as the network has no route to the IPv4 addresses.
+    FindingNat64 {
+        _lookup: Option<Lookup>,
+        peers: Vec<SocketAddr>,
+        unreachable: Error,
     },
     Connecting(Box<Dialler>),
     ProxyHandshake(Box<Tunnel>),
@@ -199,6 +210,7 @@ impl Connection {
             delayed_end: None,
             started: now,
             base,
+            candidate: None,
         }
     }
 

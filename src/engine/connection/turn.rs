@@ -27,6 +27,7 @@ impl Connection {
         Arc::make_mut(&mut self.plan.settings).pings = pings;
         if let Stage::Live { session, .. } = &mut self.stage {
             session.set_pings(pings, context.now);
+            session.align_pings(context.epoch);
         }
     }
 
@@ -51,6 +52,7 @@ impl Connection {
         let was_open = matches!(socket.state(), State::Open | State::Closing);
         socket.set_state(State::Closed);
         socket.connection.store(0, Ordering::Relaxed);
+        Self::drop_candidate(&socket, context);
         let session = match &mut self.stage {
             Stage::Live { session, .. } if was_open => session,
             _ => {
@@ -99,6 +101,7 @@ impl Connection {
             Stage::Idle
             | Stage::Waiting { .. }
             | Stage::Resolving { .. }
+            | Stage::FindingNat64 { .. }
             | Stage::AwaitingStream
             | Stage::RequestEvent { .. } => {}
         }
@@ -122,14 +125,21 @@ impl Connection {
         if self.is_over() {
             return TurnResult::Finished;
         }
-        if self.is_awake() && self.deadline.is_some_and(|deadline| context.now >= deadline) {
-            return self.deadline_passed(context);
+        if let Some(deadline) = self.deadline {
+            if let Some(turn_result) = self.check_candidate(context) {
+                return turn_result;
+            }
+            if self.is_awake() && context.now >= deadline && self.deadline.is_some() {
+                return self.deadline_passed(context);
+            }
         }
         if !matches!(self.stage, Stage::Live { .. }) {
             self.sweep_lanes(context);
         }
         match &mut self.stage {
-            Stage::Idle | Stage::Resolving { .. } | Stage::AwaitingStream => TurnResult::Continue,
+            Stage::Idle | Stage::Resolving { .. } | Stage::FindingNat64 { .. } | Stage::AwaitingStream => {
+                TurnResult::Continue
+            }
             Stage::Waiting { .. } => self.restart_if_due(context),
             Stage::Connecting(_) => self.dial_step(None, context),
             Stage::ProxyHandshake(_) => self.tunnel_step(context),
@@ -141,10 +151,15 @@ impl Connection {
 
     /// Drops the connection and its entries in the worker's tables.
     pub fn discard(mut self: Box<Self>, context: &mut Context) {
+        if let (Some(_), Some(Socket(socket))) = (&self.candidate, &self.socket) {
+            let key = self.key.to_bits();
+            let _ = socket.candidate.compare_exchange(key, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        context.timers.cancel(&mut self.timer, self.key);
         self.release(context);
     }
 
-    /// Sets a timer for the next deadline, if none is set before it.
+    /// Sets a timer for the next deadline.
     pub fn set_timer(&mut self, context: &mut Context) {
         if !self.is_awake() {
             return;
@@ -156,12 +171,8 @@ impl Connection {
             _ => None,
         };
         let delayed_end = self.delayed_end.as_ref().map(|delayed_end| delayed_end.until);
-        let Some(next) = [next, delayed_end, self.deadline, self.expiry].into_iter().flatten().min() else {
-            return;
-        };
-        if self.timer.is_none_or(|timer| next < timer) {
-            self.timer = Some(next);
-            context.at(next, self.key);
-        }
+        let next = [next, delayed_end, self.deadline, self.expiry].into_iter().flatten().min();
+        let Some(next) = next else { return };
+        context.timers.set(&mut self.timer, next, self.key);
     }
 }

@@ -10,6 +10,9 @@ pub struct Config {
     /// Size of the event queue of each socket in bytes (default 4 MiB). When it is full, the socket stops
     /// reading from the network.
     pub event_queue_bytes: usize,
+    /// The library does not watch the network itself: only [`network_changed`](crate::network_changed) reports
+    /// changes. By default it watches addresses and default routes on Linux, and on Android up to version 10.
+    pub ignore_network_changes: bool,
     /// Called on each thread of the library when it starts.
     pub thread_started: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Called on each thread of the library before it ends.

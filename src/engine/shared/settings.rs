@@ -66,6 +66,7 @@ impl Settings {
 }
 
 /// What a connection was opened with.
+#[derive(Clone)]
 pub struct Plan {
     pub settings: Arc<Settings>,
     /// The environment variables when the socket was opened; empty unless the settings use them.

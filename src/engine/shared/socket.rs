@@ -114,6 +114,9 @@ pub struct Shared {
 
     /// The [`Key`](super::key::Key) of its connection on the worker, 0 for none. Used by the worker alone.
     pub connection: AtomicU64,
+    /// The key of a second connection that may replace it after a network change, 0 for none. Changed by the
+    /// worker alone.
+    pub candidate: AtomicU64,
 }
 
 /// Why nothing was appended to the outbox.
@@ -155,6 +158,7 @@ impl Shared {
             latency_us: AtomicI64::new(-1),
             last_message_us: AtomicU64::new(0),
             connection: AtomicU64::new(0),
+            candidate: AtomicU64::new(0),
         }
     }
 
@@ -520,6 +524,10 @@ impl Ready for Shared {
 
 impl Notify for Shared {
     fn notify(self: Arc<Self>) {
+        if self.candidate.load(Ordering::Relaxed) != 0 {
+            // The request may be the one of the candidate, which has a turn only with commands.
+            lock(&self.to_worker).commands();
+        }
         Shared::notify(&self);
     }
 }

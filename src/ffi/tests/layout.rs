@@ -58,7 +58,9 @@ fn sizes_and_offsets_in_c_match() {
             thread_started,
             thread_stopped,
             thread_user_data,
-            event_queue_bytes
+            event_queue_bytes,
+            ignore_network_changes,
+            reserved
         }),
         lines!(fw_segment { data, offset, count, buffer }),
         lines!(fw_frame { opcode, is_first, is_final, payload, reserved }),

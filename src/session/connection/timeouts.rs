@@ -1,12 +1,13 @@
 //! Timeouts: deadlines, write stalls, pings, and their restart after a suspend.
 
+use std::sync::Weak;
 use std::time::Duration;
 
 use super::{ABNORMAL_CLOSURE, Rest, Session, SessionEvent, State, refused};
 use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{PROBE_TIMEOUT, WRITE_STALL_TIMEOUT};
-use crate::session::keepalive::{Due, PingSettings};
+use crate::session::keepalive::{Due, Outstanding, PingSettings};
 
 impl Session {
     pub fn deadline(&self) -> Option<Instant> {
@@ -26,6 +27,11 @@ impl Session {
             self.rest.pings_sent += 1;
             self.rest.sending.ping(&payload);
         }
+    }
+
+    /// Returns a reference that is valid as long as the probe is unanswered; `None` without a probe.
+    pub fn unanswered_probe(&self) -> Option<Weak<Outstanding>> {
+        self.rest.keepalive.unanswered_probe()
     }
 
     /// Extends all timeouts by the given duration, after the process was suspended.

@@ -18,9 +18,14 @@ pub trait Class: Send + Sync + Sized + 'static {
     /// Whether it does nothing in the editor.
     const IS_RUNTIME: bool;
     const MEMBERS: &'static Members;
+    /// Whether the class handles notifications.
+    const IS_NOTIFIED: bool = false;
 
     fn new(base: Base) -> Self;
     fn base(&self) -> &Base;
+
+    /// Handles a notification, a `NOTIFICATION_*` constant of Godot.
+    fn notification(&self, _what: i32) {}
 }
 
 /// Everything that a class declares.
@@ -132,7 +137,7 @@ pub fn register<T: Class>() {
         is_exposed: 1,
         is_runtime: T::IS_RUNTIME.into(),
         properties: [None; 7],
-        notification: None,
+        notification: T::IS_NOTIFIED.then_some(notification::<T>),
         to_string: None,
         reference: None,
         unreference: None,
@@ -325,6 +330,13 @@ unsafe extern "C" fn free<T: Class>(_: Pointer, instance: Pointer) {
         instance.base().clear();
         keep_during_calls(Box::new(instance));
     });
+}
+
+unsafe extern "C" fn notification<T: Class>(instance: Pointer, what: i32, _reversed: u8) {
+    // SAFETY: Godot passes an instance of the class, or NULL while it creates or frees one.
+    if let Some(instance) = unsafe { instance.cast::<T>().as_ref() } {
+        guard(|| instance.notification(what));
+    }
 }
 
 unsafe extern "C" fn get_virtual<T: Class>(_: Pointer, name: ConstPointer) -> Option<VirtualCall> {

@@ -77,7 +77,7 @@ pub struct ClassInfo {
     pub is_exposed: u8,
     pub is_runtime: u8,
     pub properties: [Option<AnyFunction>; 7],
-    pub notification: Option<AnyFunction>,
+    pub notification: Option<unsafe extern "C" fn(Pointer, i32, u8)>,
     pub to_string: Option<AnyFunction>,
     pub reference: Option<AnyFunction>,
     pub unreference: Option<AnyFunction>,

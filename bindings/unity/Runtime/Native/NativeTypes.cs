@@ -170,6 +170,8 @@ namespace Framewire.Native
         public void* thread_stopped;
         public void* thread_user_data;
         public UIntPtr event_queue_bytes;
+        public uint ignore_network_changes;
+        public uint reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -15,6 +15,11 @@ namespace Framewire
         private static WebSocketUpdater s_instance;
         private static int s_maxMicroseconds = 1000;
         private NetworkReachability _network;
+        private int _networkChecked;
+        private bool _suspended;
+
+        // How often Application.internetReachability is read, in milliseconds: on a phone it asks the system.
+        internal static int NetworkCheckInterval = 1000;
 
         /// <summary>
         /// The time budget per frame in microseconds, after which no further handler starts. Remaining events
@@ -39,6 +44,14 @@ namespace Framewire
         /// </summary>
         public static bool Automatic { get; set; }
 
+        /// <summary>
+        /// Whether this component calls <see cref="WebSocket.Suspend"/> and <see cref="WebSocket.Resume"/> when the
+        /// app is paused and resumed, and <see cref="WebSocket.NetworkChanged"/> when
+        /// Application.internetReachability has changed, which it checks once a second. Set it to false to call
+        /// them yourself. Default: true.
+        /// </summary>
+        public static bool AutomaticLifecycle { get; set; }
+
         // Static state survives if the domain is not reloaded when play mode starts.
         [Preserve]
         [RuntimeInitializeOnLoadMethod(RuntimeInitializeLoadType.SubsystemRegistration)]
@@ -47,6 +60,8 @@ namespace Framewire
             s_instance = null;
             MaxMicroseconds = 1000;
             Automatic = true;
+            AutomaticLifecycle = true;
+            NetworkCheckInterval = 1000;
             WebSocket.UnhandledException = null;
             Application.quitting -= OnQuitting;
             Application.quitting += OnQuitting;
@@ -69,16 +84,14 @@ namespace Framewire
         internal void Awake()
         {
             _network = Application.internetReachability;
+            _networkChecked = System.Environment.TickCount;
         }
 
         internal void Update()
         {
-            // Checks the connections after a network change.
-            NetworkReachability network = Application.internetReachability;
-            if (network != _network)
+            if (AutomaticLifecycle)
             {
-                _network = network;
-                WebSocket.NetworkChanged();
+                CheckNetwork();
             }
             if (Automatic)
             {
@@ -86,15 +99,34 @@ namespace Framewire
             }
         }
 
+        // Checks the connections after a network change.
+        private void CheckNetwork()
+        {
+            int now = System.Environment.TickCount;
+            if (unchecked(now - _networkChecked) < NetworkCheckInterval)
+            {
+                return;
+            }
+            _networkChecked = now;
+            NetworkReachability network = Application.internetReachability;
+            if (network != _network)
+            {
+                _network = network;
+                WebSocket.NetworkChanged();
+            }
+        }
+
         // A mobile app is suspended in the background, and its connections may be lost.
         internal void OnApplicationPause(bool paused)
         {
-            if (paused)
+            if (paused && AutomaticLifecycle)
             {
+                _suspended = true;
                 WebSocket.Suspend();
             }
-            else
+            else if (!paused && _suspended)
             {
+                _suspended = false;
                 WebSocket.Resume();
             }
         }

@@ -95,6 +95,7 @@ public sealed class UnityLifecycle
             socket.Open();
             Pump.Until(() => socket.IsOpen);
             ulong pings = 0;
+            WebSocketUpdater.NetworkCheckInterval = 0;
             foreach (NetworkReachability network in new[]
             {
                 NetworkReachability.ReachableViaCarrierDataNetwork, NetworkReachability.NotReachable,
@@ -108,7 +109,38 @@ public sealed class UnityLifecycle
             updater.Update();
             updater.OnApplicationPause(true);
             updater.OnApplicationPause(false);
-            Pump.Until(() => socket.GetStatistics().PongsReceived == pings + 1);
+            pings++;
+            Pump.Until(() => socket.GetStatistics().PongsReceived == pings);
+
+            WebSocketUpdater.AutomaticLifecycle = false;
+            Application.internetReachability = NetworkReachability.ReachableViaLocalAreaNetwork;
+            updater.Update();
+            updater.OnApplicationPause(true);
+            updater.OnApplicationPause(false);
+            // Would follow a probe that was sent before.
+            socket.Ping(new byte[0]);
+            pings++;
+            Pump.Until(() => socket.GetStatistics().PongsReceived == pings);
+            Assert.AreEqual(pings, socket.GetStatistics().PingsSent);
+        }
+        Application.Quit();
+    }
+
+    [Test]
+    public void ReachabilityIsReadOnceASecond()
+    {
+        var updater = EnterPlayMode();
+        using (var socket = new WebSocket(Server.Plain("/")))
+        {
+            socket.Open();
+            Pump.Until(() => socket.IsOpen);
+            Application.internetReachability = NetworkReachability.ReachableViaCarrierDataNetwork;
+            updater.Update();
+            Assert.AreEqual(0, socket.GetStatistics().PingsSent);
+            WebSocketUpdater.NetworkCheckInterval = 0;
+            updater.Update();
+            Pump.Until(() => socket.GetStatistics().PongsReceived == 1);
+            Application.internetReachability = NetworkReachability.ReachableViaLocalAreaNetwork;
         }
         Application.Quit();
     }

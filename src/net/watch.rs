@@ -1,0 +1,128 @@
+//! Watches the network configuration of the system: addresses and default routes, with a netlink socket
+//! (rtnetlink(7)) that a worker polls. No thread, no timer, and no wakeup while nothing changes.
+//!
+//! ```text
+//!   new ── dump of addresses and routes ──► known ── notification that differs from it ──► changed
+//! ```
+//!
+//! Notifications that repeat what is known are ignored: with IPv6 autoconfiguration each router advertisement
+//! renews the lifetime of the addresses.
+//!
+//! Linux only, and Android up to version 10: later versions refuse `bind` on such sockets to apps. There, and
+//! on other systems, [`Watch::new`] returns an error, and the host reports changes.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use netlink::Watch;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub use unavailable::Watch;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod messages;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod netlink {
+    use std::collections::BTreeSet;
+    use std::io::{self, Read as _};
+    use std::os::fd::AsRawFd as _;
+
+    use mio::unix::SourceFd;
+    use mio::{Interest, Registry, Token};
+    use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+    use super::messages::{self, Message};
+
+    /// Addresses and routes that are kept. A machine with more of them than this reports every change.
+    const MAX_KNOWN: usize = 256;
+    /// As large as the datagrams of a dump.
+    const BUFFER: usize = 8192;
+
+    /// A netlink socket, and the addresses and default routes that it has reported.
+    pub struct Watch {
+        socket: Socket,
+        known: BTreeSet<Box<[u8]>>,
+    }
+
+    impl Watch {
+        /// Starts watching, and registers the socket.
+        pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+            let protocol = Protocol::from(libc::NETLINK_ROUTE);
+            let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol))?;
+            socket.set_nonblocking(true)?;
+            let groups = libc::RTMGRP_IPV4_IFADDR
+                | libc::RTMGRP_IPV6_IFADDR
+                | libc::RTMGRP_IPV4_ROUTE
+                | libc::RTMGRP_IPV6_ROUTE;
+            socket.bind(&address(groups as u32)?)?;
+            let mut watch = Self { socket, known: BTreeSet::new() };
+            for dump in [libc::RTM_GETADDR, libc::RTM_GETROUTE] {
+                watch.socket.send(&messages::dump_request(dump))?;
+                watch.read();
+            }
+            registry.register(&mut SourceFd(&watch.socket.as_raw_fd()), token, Interest::READABLE)?;
+            Ok(watch)
+        }
+
+        /// Reads all notifications. Returns whether an address or a default route was added or removed.
+        pub fn read(&mut self) -> bool {
+            let (mut buffer, mut has_changed) = ([0; BUFFER], false);
+            loop {
+                match (&self.socket).read(&mut buffer) {
+                    Ok(0) => return has_changed,
+                    Ok(len) => messages::for_each(&buffer[..len], |message| {
+                        has_changed |= self.apply(message);
+                    }),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return has_changed,
+                    // Notifications were lost (ENOBUFS).
+                    Err(_) => return true,
+                }
+            }
+        }
+
+        fn apply(&mut self, message: Message) -> bool {
+            let Message { entry, is_new, is_dump } = message;
+            let has_changed = match is_new {
+                true if self.known.len() >= MAX_KNOWN => !self.known.contains(&*entry),
+                true => self.known.insert(entry),
+                false => self.known.remove(&entry),
+            };
+            has_changed && !is_dump
+        }
+    }
+
+    /// The address of a netlink socket in these groups.
+    fn address(groups: u32) -> io::Result<SockAddr> {
+        // SAFETY: the storage is as large as any address, aligned and zeroed, and `sockaddr_nl` consists of
+        // integers.
+        let (_, address) = unsafe {
+            SockAddr::try_init(|storage, len| {
+                let address = storage.cast::<libc::sockaddr_nl>();
+                (*address).nl_family = libc::AF_NETLINK as libc::sa_family_t;
+                (*address).nl_groups = groups;
+                *len = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+                Ok(())
+            })
+        }?;
+        Ok(address)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod unavailable {
+    use std::io;
+
+    use mio::{Registry, Token};
+
+    /// Watches nothing.
+    pub struct Watch {}
+
+    impl Watch {
+        pub fn new(_registry: &Registry, _token: Token) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub fn read(&mut self) -> bool {
+            false
+        }
+    }
+}
