@@ -57,7 +57,7 @@ fn start(folder: &Path) -> std::io::Result<()> {
     ));
     // They run until the process exits.
     std::mem::forget((echo, scripted));
-    accept(plain, folder, |stream, folder| serve(stream, folder));
+    accept(plain, folder, serve);
     let config = server_config(&Authority::new("page").good(), Demands::default());
     accept(secure, folder, move |stream, folder| {
         let connection = ServerConnection::new(config.clone()).ok()?;
