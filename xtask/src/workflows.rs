@@ -55,7 +55,10 @@ const COMMANDS: &[(&str, Here)] = &[
     ),
     ("dist --native aarch64-apple-darwin x86_64-apple-darwin", No("needs macOS; NATIVE runs it on Linux")),
     ("dist --assemble parts", Step(NATIVE)),
-    ("cross-test browsers", Step("cross-test: Windows and ARM under emulators")),
+    (
+        "cross-test browsers",
+        Step("cross-test: Windows and ARM under emulators, Android code on Linux, browsers"),
+    ),
     (
         "upm \"https://github.com/$GITHUB_REPOSITORY.git\"",
         Test("xtask/src/unity/branch.rs::each_release_is_one_commit_with_a_tag_that_is_not_moved"),
