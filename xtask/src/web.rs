@@ -269,6 +269,9 @@ fn test_pages(emscripten: &Emscripten, library: &Path, node: Option<&[&str]>) ->
         }
     }
     println!("{runs} pages: {passed} passed, {} failed", faults.len());
+    if runs == 0 {
+        faults.push("no page was run".to_owned());
+    }
     Ok(faults)
 }
 
