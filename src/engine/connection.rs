@@ -17,6 +17,7 @@
 //! | file | purpose |
 //! | --- | --- |
 //! | `timers`, `context` | what a turn uses of the worker |
+//! | `outcomes` | what became of the messages of lanes |
 //! | `transport`, `tunnel`, `terminal`, `counter_base` | TCP or an HTTP/2 stream, the handshake with a proxy, the terminal event, statistics |
 //! | `state`, `candidate` | the connection and its stages |
 //! | `connecting` | from the name to the upgrade request |
@@ -40,8 +41,9 @@ mod counter_base;
 mod ending;
 mod fallback;
 mod handover;
-pub mod lanes;
+mod lanes;
 mod network_change;
+mod outcomes;
 mod proxy;
 mod restart;
 mod session_io;

@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("src/net/options.rs", "socket options, keep-alive, signals and what readiness promises"),
     ("src/net/tls/roots.rs", "the system's root certificates, which Android has in folders"),
     ("src/net/android.rs", "the VM that only Android has"),
+    ("src/net/watch.rs", "netlink, which only Linux and Android have"),
     ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
     ("src/net/resolve.rs", "a test's interface number, which Linux shows in a file"),
     ("src/capabilities.rs", "what a browser lacks, and what only Android has"),

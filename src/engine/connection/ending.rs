@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::counter_base::CounterBase;
-use super::lanes;
+use super::outcomes;
 use super::state::{Connection, ResolveTarget, Stage};
 use super::terminal::{DelayedEnd, Terminal, failed, log_lost_in_shutdown};
 use super::transport::Transport;
@@ -132,9 +132,9 @@ impl Connection {
             }
             self.lose_messages(&mut to_worker.outbox, context);
             socket.connection_ended(&mut to_worker);
-            lanes::take_outcomes(&mut to_worker.outbox, context);
+            outcomes::take(&mut to_worker.outbox, context);
         }
-        lanes::deliver_outcomes(&socket, context);
+        outcomes::deliver(&socket, context);
         let event = match terminal {
             Terminal::Closed { code, reason } => {
                 socket.log(LogLevel::Debug, format_args!("closed: {code} {reason}"));

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use super::candidate::{Candidate, NewCandidate};
 use super::context::Context;
 use super::counter_base::CounterBase;
-use super::lanes;
+use super::outcomes;
 use super::state::{Connection, Restart, Stage, TurnResult};
 use super::transport::Transport;
 use crate::engine::shared::event::EventKind;
@@ -168,7 +168,7 @@ impl Connection {
         if !self.move_messages_to(new, &socket, context) {
             return finished(old);
         }
-        lanes::deliver_outcomes(&socket, context);
+        outcomes::deliver(&socket, context);
         new.candidate = None;
         if new.plan.settings.pings != self.plan.settings.pings {
             new.set_pings(self.plan.settings.pings, context);

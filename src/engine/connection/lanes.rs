@@ -1,12 +1,9 @@
 //! The lanes of a socket, while it has a connection: what begins, what has expired, what became of it.
 
-use std::sync::Arc;
-
 use super::context::Context;
+use super::outcomes;
 use super::state::{Connection, Stage};
-use crate::engine::shared::dispatch;
-use crate::engine::shared::event::EventKind;
-use crate::engine::shared::socket::{Shared, Socket};
+use crate::engine::shared::socket::Socket;
 use crate::session::Outbox;
 use crate::sync::lock;
 
@@ -21,7 +18,7 @@ impl Connection {
         lanes.take_outcomes(&mut context.outcomes);
         self.expiry = lanes.expiry();
         drop(to_worker);
-        deliver_outcomes(&socket, context);
+        outcomes::deliver(&socket, context);
     }
 
     /// Reports what became of messages: those that the session has written or dropped, and those that had not begun.
@@ -30,10 +27,10 @@ impl Connection {
         session.take_ended(&mut context.ended);
         let Some(Socket(socket)) = &self.socket else { return context.ended.clear() };
         if !context.ended.is_empty() {
-            count_ended(&mut lock(&socket.to_worker).outbox, context);
+            outcomes::count_ended(&mut lock(&socket.to_worker).outbox, context);
         }
         if !context.outcomes.is_empty() {
-            deliver_outcomes(&socket.clone(), context);
+            outcomes::deliver(&socket.clone(), context);
         }
     }
 
@@ -47,46 +44,6 @@ impl Connection {
             session.lose_messages();
             session.take_ended(&mut context.ended);
         }
-        count_ended(outbox, context);
-    }
-}
-
-fn count_ended(outbox: &mut Outbox, context: &mut Context) {
-    let Some(lanes) = &mut outbox.lanes else { return context.ended.clear() };
-    for (begun, is_written) in context.ended.drain(..) {
-        if is_written {
-            lanes.sent(begun);
-        } else {
-            lanes.lost(begun);
-        }
-    }
-    lanes.take_outcomes(&mut context.outcomes);
-}
-
-/// Takes the outcomes of messages that the end of the connection has dropped. To be called with the lock of the outbox,
-/// after it was closed.
-pub fn take_outcomes(outbox: &mut Outbox, context: &mut Context) {
-    if let Some(lanes) = &mut outbox.lanes {
-        lanes.take_outcomes(&mut context.outcomes);
-    }
-}
-
-/// Delivers the outcomes, without a lock.
-pub fn deliver_outcomes(socket: &Arc<Shared>, context: &mut Context) {
-    if context.outcomes.is_empty() {
-        return;
-    }
-    let outcomes = std::mem::take(&mut context.outcomes);
-    if socket.is_destroyed() {
-        return;
-    }
-    let handle = Socket(socket.clone());
-    let callbacks = (!socket.polls()).then(|| socket.callbacks());
-    for (tag, outcome) in outcomes {
-        let event = EventKind::Sent { tag, outcome };
-        match &callbacks {
-            None => context.collect_reserved(event.into()),
-            Some(callbacks) => _ = dispatch::call(&handle, callbacks, event),
-        }
+        outcomes::count_ended(outbox, context);
     }
 }

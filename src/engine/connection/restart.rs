@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
 use super::counter_base::CounterBase;
-use super::lanes;
+use super::outcomes;
 use super::state::{Connection, Restart, Stage, TurnResult};
 use super::terminal::Terminal;
 use crate::engine::shared::event::EventKind;
@@ -205,14 +205,14 @@ impl Connection {
         if socket.state() != State::Connecting {
             self.lose_messages(&mut to_worker.outbox, context);
             to_worker.outbox.close();
-            lanes::take_outcomes(&mut to_worker.outbox, context);
+            outcomes::take(&mut to_worker.outbox, context);
             socket.buffered.clear();
             to_worker.queue_while_connecting(&self.plan.settings);
         }
         socket.paused.store(false, Ordering::Relaxed);
         socket.set_state(State::Connecting);
         drop(to_worker);
-        lanes::deliver_outcomes(socket, context);
+        outcomes::deliver(socket, context);
         true
     }
 

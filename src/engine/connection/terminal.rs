@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::context::Context;
-use super::lanes;
+use super::outcomes;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::socket::{Shared, Socket};
@@ -75,9 +75,9 @@ pub fn end_without_connection(socket: &Arc<Shared>, error: Error, context: &mut 
     {
         let mut to_worker = lock(&socket.to_worker);
         socket.connection_ended(&mut to_worker);
-        lanes::take_outcomes(&mut to_worker.outbox, context);
+        outcomes::take(&mut to_worker.outbox, context);
     }
-    lanes::deliver_outcomes(socket, context);
+    outcomes::deliver(socket, context);
     let event = failed(socket, error);
     if socket.polls() {
         context.collect(event.into());
