@@ -1541,6 +1541,8 @@ FW_API void fw_message_init(struct fw_message *message, size_t struct_size);
 /// event and never inside this call. With queue_sends of fw_reconnect, keys and times to live also
 /// work while connecting. After fw_socket_close the waiting messages are sent, by priority, before
 /// the close frame; those that the close timeout cuts off are lost.
+///
+/// In browsers, 64 KiB are given to the browser ahead, in polls only; FW_OUTCOME_SENT is reported then.
 /// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param message Initialized with fw_message_init, not NULL; not used after the call.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);

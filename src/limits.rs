@@ -28,6 +28,9 @@ pub const MAX_WAITING_MESSAGES: usize = 65_536;
 /// prepared cannot be overtaken.
 pub const LANE_AHEAD: usize = 16 << 10;
 
+/// The same in a browser, which takes messages in polls only: at 60 polls a second, 4 MB/s.
+pub const BROWSER_LANE_AHEAD: usize = 64 << 10;
+
 /// The default compression level of zlib, between speed (1) and size (9).
 pub const COMPRESSION_LEVEL: u32 = 6;
 /// The minimum size of compressed messages: shorter ones gain little.

@@ -148,6 +148,8 @@ pub unsafe extern "C" fn fw_message_init(message: *mut fw_message, struct_size: 
 /// work while connecting. After fw_socket_close the waiting messages are sent, by priority, before
 /// the close frame; those that the close timeout cuts off are lost.
 ///
+/// In browsers, 64 KiB are given to the browser ahead, in polls only; FW_OUTCOME_SENT is reported then.
+///
 /// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param message Initialized with fw_message_init, not NULL; not used after the call.
 ///

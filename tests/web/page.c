@@ -622,7 +622,7 @@ static void on_sent(fw_socket socket, uint64_t tag, fw_outcome outcome, void *us
 
 SCENARIO(lanes_drop_what_is_stale)
 {
-    enum { MESSAGES = 300 };
+    enum { MESSAGES = 60 };
     static record r;
     static fw_lane lanes[2];
     static unsigned char *bulk;

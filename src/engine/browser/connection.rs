@@ -25,7 +25,7 @@ use crate::engine::shared::settings::Settings;
 use crate::engine::shared::socket::Shared;
 use crate::engine::shared::state::State;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::limits::{LANE_AHEAD, READ_SIZE};
+use crate::limits::{BROWSER_LANE_AHEAD, READ_SIZE};
 use crate::logging::LogLevel;
 use crate::session::MessageType;
 use crate::session::lanes::Begun;
@@ -220,7 +220,7 @@ impl Connection {
     /// Gives the queued messages to the browser. Returns the close frame that follows them.
     fn hand_over(&mut self) -> Result<Option<(u16, String)>, String> {
         let mut entries = VecDeque::new();
-        let room = LANE_AHEAD.saturating_sub(js::buffered(self.id));
+        let room = BROWSER_LANE_AHEAD.saturating_sub(js::buffered(self.id));
         {
             let outbox = &mut lock(&self.socket.to_worker).outbox;
             outbox.take(&mut entries);

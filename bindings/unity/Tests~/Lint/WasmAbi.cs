@@ -87,7 +87,9 @@ internal static class WasmAbi
             foreach (FieldInfo field in Fields(type))
             {
                 // A field per element stands for an array in C: reserved0 is reserved[0].
-                string member = field.Name.StartsWith("reserved") ? "reserved[" + field.Name.Substring(8) + "]" : field.Name;
+                uint element;
+                bool isElement = field.Name.StartsWith("reserved") && uint.TryParse(field.Name.Substring(8), out element);
+                string member = isElement ? "reserved[" + field.Name.Substring(8) + "]" : field.Name;
                 text.AppendFormat(
                     "static_assert(offsetof(managed::{0}, {1}) == offsetof(::{0}, {2}), \"{0}.{1}: offset\");\n"
                     + "static_assert(same<decltype(managed::{0}::{1}), plain<decltype(std::declval<::{0}>().{2})>>(), "

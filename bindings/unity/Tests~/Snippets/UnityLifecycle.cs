@@ -136,7 +136,7 @@ public sealed class UnityLifecycle
             Pump.Until(() => socket.IsOpen);
             Application.internetReachability = NetworkReachability.ReachableViaCarrierDataNetwork;
             updater.Update();
-            Assert.AreEqual(0, socket.GetStatistics().PingsSent);
+            Assert.AreEqual(0UL, socket.GetStatistics().PingsSent);
             WebSocketUpdater.NetworkCheckInterval = 0;
             updater.Update();
             Pump.Until(() => socket.GetStatistics().PongsReceived == 1);
