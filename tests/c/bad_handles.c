@@ -37,6 +37,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_on_reconnecting(s, NULL, NULL));
     REFUSED(fw_socket_on_closed(s, NULL, NULL));
     REFUSED(fw_socket_on_error(s, NULL, NULL));
+    REFUSED(fw_socket_on_sent(s, NULL, NULL));
     REFUSED(fw_socket_set_dispatch(s, 77));
     REFUSED(fw_socket_enable_event(s, 77, true));
     CHECK(fw_socket_poll(s, 0, 0) == 0);
@@ -57,6 +58,9 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_segment_release(segment));
     REFUSED(fw_socket_ping(s, NULL, 500));
     CHECK(fw_socket_buffered_amount(s) == 0);
+    REFUSED(fw_socket_send(s, NULL));
+    REFUSED(fw_socket_set_lanes(s, NULL, 100));
+    REFUSED(fw_socket_lane_stats(s, 9, NULL));
     REFUSED(fw_socket_set_max_buffered_amount(s, 0));
 
     REFUSED(fw_socket_set_origin(s, NULL));
@@ -286,6 +290,9 @@ static void null_pointers(void)
     fw_reconnect_init(NULL, sizeof(fw_reconnect));
     fw_callbacks_init(NULL, sizeof(fw_callbacks));
     fw_stats_init(NULL, sizeof(fw_stats));
+    fw_message_init(NULL, sizeof(fw_message));
+    fw_lane_init(NULL, sizeof(fw_lane));
+    fw_lane_stats_init(NULL, sizeof(fw_lane_stats));
     fw_pool_stats_init(NULL, sizeof(fw_pool_stats));
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);

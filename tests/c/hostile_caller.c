@@ -269,6 +269,13 @@ static void on_error(fw_socket s, const fw_error *error, void *u)
         checks_failed++;
     call_from_callback();
 }
+static void on_sent(fw_socket s, uint64_t tag, fw_outcome outcome, void *u)
+{
+    (void)s, (void)u;
+    if (tag == 0 || outcome < FW_OUTCOME_SENT || outcome > FW_OUTCOME_LOST)
+        checks_failed++;
+    call_from_callback();
+}
 static void on_reconnecting(fw_socket s, const fw_error *error, uint32_t attempt, uint32_t delay_ms, void *u)
 {
     (void)delay_ms;
@@ -341,6 +348,7 @@ NAME(fw_state_name)
 NAME(fw_phase_name)
 NAME(fw_error_kind_name)
 NAME(fw_event_type_name)
+NAME(fw_outcome_name)
 DO(fw_last_error, char buf[100]; size_t cap = below(d, 101); fw_last_error(cap ? buf : NULL, cap);)
 DO(fw_version, fw_version();)
 DO(fw_capabilities, fw_capabilities();)
@@ -387,6 +395,7 @@ LISTEN(fw_socket_on_pong, on_bytes)
 LISTEN(fw_socket_on_reconnecting, on_reconnecting)
 LISTEN(fw_socket_on_closed, on_closed)
 LISTEN(fw_socket_on_error, on_error)
+LISTEN(fw_socket_on_sent, on_sent)
 DO(fw_callbacks_init, fw_callbacks set;
    fw_callbacks_init(below(d, 9) ? &set : NULL, any_struct_size(d, sizeof set));)
 DO(fw_socket_set_callbacks, fw_callbacks set; fw_callbacks_init(&set, sizeof set); set.open = on_socket;
@@ -434,6 +443,29 @@ DO(fw_socket_send_text_with, size_t n; const void *bytes = any_bytes(d, &n);
    fw_socket_send_text_with(any_socket(d), bytes, n, any_number(d));)
 DO(fw_socket_send_binary_with, size_t n; const void *bytes = any_bytes(d, &n);
    fw_socket_send_binary_with(any_socket(d), bytes, n, any_number(d));)
+DO(fw_message_init, fw_message message;
+   fw_message_init(below(d, 9) ? &message : NULL, any_struct_size(d, sizeof message));)
+DO(fw_socket_send, fw_message message; fw_message_init(&message, sizeof message);
+   message.struct_size = random_struct_size(d, sizeof message);
+   message.opcode = below(d, 9) ? FW_OPCODE_BINARY : any_number(d);
+   message.flags = below(d, 9) ? 0 : any_number(d); message.lane = below(d, 9) ? below(d, 4) : any_number(d);
+   message.ttl_ms = below(d, 2) ? below(d, 20) : any_number(d);
+   message.key = below(d, 3) ? below(d, 5) : next_random(d); message.tag = below(d, 2) ? 0 : next_random(d);
+   if (below(d, 4)) message.data = any_bytes(d, &message.len); else message.segment = any_segment(d);
+   fw_socket_send(any_socket(d), below(d, 20) ? &message : NULL);)
+DO(fw_lane_init, fw_lane lane; fw_lane_init(below(d, 9) ? &lane : NULL, any_struct_size(d, sizeof lane));)
+DO(
+    fw_socket_set_lanes, fw_lane lanes[9]; for (unsigned i = 0; i < 9; i++) {
+        fw_lane_init(&lanes[i], sizeof lanes[i]);
+        lanes[i].priority = below(d, 3);
+        lanes[i].weight = below(d, 9) ? 1 + below(d, 9) : any_number(d);
+        lanes[i].max_bytes = below(d, 2) ? 0 : below(d, 1 << 16);
+    } fw_socket_set_lanes(any_socket(d), below(d, 20) ? lanes : NULL,
+                          below(d, 20) ? below(d, 10) : SIZE_MAX);)
+DO(fw_lane_stats_init, fw_lane_stats stats;
+   fw_lane_stats_init(below(d, 9) ? &stats : NULL, any_struct_size(d, sizeof stats));)
+DO(fw_socket_lane_stats, fw_lane_stats stats; stats.struct_size = random_struct_size(d, sizeof stats);
+   fw_socket_lane_stats(any_socket(d), below(d, 5), below(d, 9) ? &stats : NULL);)
 SETTER(fw_socket_send_text_segment, any_segment(d))
 SETTER(fw_socket_send_binary_segment, any_segment(d))
 DO(fw_socket_ping, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_ping(any_socket(d), bytes, n);)
@@ -570,7 +602,9 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_request_remove_header) X(fw_request_header) X(fw_state_name) X(fw_phase_name)              \
     X(fw_error_kind_name) X(fw_event_type_name) X(fw_callbacks_init) X(fw_socket_set_callbacks)    \
     X(fw_socket_on_text_segment) X(fw_next_events) X(fw_socket_next_events) X(fw_events_release)   \
-    X(fw_stats_init) X(fw_pool_stats_init)
+    X(fw_stats_init) X(fw_pool_stats_init) X(fw_outcome_name) X(fw_socket_on_sent)                 \
+    X(fw_message_init) X(fw_socket_send) X(fw_lane_init) X(fw_socket_set_lanes)                    \
+    X(fw_lane_stats_init) X(fw_socket_lane_stats)
 /* clang-format on */
 
 static const struct {
