@@ -684,6 +684,7 @@ typedef struct fw_message {
                                ///< functions); see fw_socket_set_lanes.
     uint32_t ttl_ms;           ///< Milliseconds after which the message is dropped if it has not
                                ///< begun; 0 (the default) for never.
+    uint32_t reserved;         ///< Reserved for later versions; 0.
     uint64_t key;              ///< If not 0 (the default): replaces the waiting message with the
                                ///< same key in the same lane, in its place.
     uint64_t tag;              ///< If not 0 (the default): reported in the event sent, with the
@@ -702,6 +703,7 @@ typedef struct fw_lane {
     uint32_t priority;    ///< Lanes with a lower number go first: a message begins only when no
                           ///< lane before its own has a waiting message. Default 0.
     uint32_t weight;      ///< The share among lanes of equal priority, 1 (the default) to 1000.
+    uint32_t reserved;    ///< Reserved for later versions; 0.
     size_t max_bytes;     ///< The limit of the lane's waiting payload in bytes: at or above it,
                           ///< fw_socket_send returns WOULD_BLOCK. 0 (the default) for no limit but
                           ///< that of the socket.

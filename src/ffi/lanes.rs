@@ -87,6 +87,8 @@ pub struct fw_message {
     /// Milliseconds after which the message is dropped if it has not begun; 0 (the default) for
     /// never.
     pub ttl_ms: u32,
+    /// Reserved for later versions; 0.
+    pub reserved: u32,
     /// If not 0 (the default): replaces the waiting message with the same key in the same lane, in
     /// its place.
     pub key: u64,
@@ -102,13 +104,14 @@ pub struct fw_message {
 }
 
 sized!(
-    fw_message { struct_size, opcode, flags, lane, ttl_ms, key, tag, data, len, segment },
+    fw_message { struct_size, opcode, flags, lane, ttl_ms, reserved, key, tag, data, len, segment },
     fw_message {
         struct_size: size_of::<fw_message>() as u32,
         opcode: MaybeUninit::new(fw_opcode::FW_OPCODE_BINARY),
         flags: 0,
         lane: 0,
         ttl_ms: 0,
+        reserved: 0,
         key: 0,
         tag: 0,
         data: std::ptr::null(),
@@ -206,14 +209,16 @@ pub struct fw_lane {
     pub priority: u32,
     /// The share among lanes of equal priority, 1 (the default) to 1000.
     pub weight: u32,
+    /// Reserved for later versions; 0.
+    pub reserved: u32,
     /// The limit of the lane's waiting payload in bytes: at or above it, fw_socket_send returns
     /// WOULD_BLOCK. 0 (the default) for no limit but that of the socket.
     pub max_bytes: usize,
 }
 
 sized!(
-    fw_lane { struct_size, priority, weight, max_bytes },
-    fw_lane { struct_size: size_of::<fw_lane>() as u32, priority: 0, weight: 1, max_bytes: 0 }
+    fw_lane { struct_size, priority, weight, reserved, max_bytes },
+    fw_lane { struct_size: size_of::<fw_lane>() as u32, priority: 0, weight: 1, reserved: 0, max_bytes: 0 }
 );
 
 /// Initializes a lane with the defaults.

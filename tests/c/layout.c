@@ -78,6 +78,7 @@ FIELD(fw_message, opcode, 4);
 FIELD(fw_message, flags, 8);
 FIELD(fw_message, lane, 12);
 FIELD(fw_message, ttl_ms, 16);
+FIELD(fw_message, reserved, 20);
 FIELD(fw_message, key, 24);
 FIELD(fw_message, tag, 32);
 FIELD(fw_message, data, 40);
@@ -88,6 +89,7 @@ SIZE(fw_lane, 24);
 FIELD(fw_lane, struct_size, 0);
 FIELD(fw_lane, priority, 4);
 FIELD(fw_lane, weight, 8);
+FIELD(fw_lane, reserved, 12);
 FIELD(fw_lane, max_bytes, 16);
 
 SIZE(fw_lane_stats, 88);

@@ -146,7 +146,7 @@ static const sized all[] = {
       END(fw_callbacks, internal_request_created), END(fw_callbacks, pong), END(fw_callbacks, reconnecting),
       END(fw_callbacks, closed), END(fw_callbacks, error), END(fw_callbacks, released), END(fw_callbacks, sent)}},
     {"fw_lane", sizeof(fw_lane), init_lane, use_lane, false, true, false,
-     {END(fw_lane, priority), END(fw_lane, weight), END(fw_lane, max_bytes)}},
+     {END(fw_lane, priority), END(fw_lane, weight), END(fw_lane, reserved), END(fw_lane, max_bytes)}},
     {"fw_lane_stats", sizeof(fw_lane_stats), init_lane_stats, use_lane_stats, true, true, false,
      {END(fw_lane_stats, reserved), END(fw_lane_stats, waiting_messages), END(fw_lane_stats, waiting_bytes),
       END(fw_lane_stats, oldest_us), END(fw_lane_stats, queue_time_max_us),

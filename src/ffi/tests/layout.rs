@@ -99,8 +99,20 @@ fn sizes_and_offsets_in_c_match() {
             reserved_32,
             reserved
         }),
-        lines!(fw_message { struct_size, opcode, flags, lane, ttl_ms, key, tag, data, len, segment }),
-        lines!(fw_lane { struct_size, priority, weight, max_bytes }),
+        lines!(fw_message {
+            struct_size,
+            opcode,
+            flags,
+            lane,
+            ttl_ms,
+            reserved,
+            key,
+            tag,
+            data,
+            len,
+            segment
+        }),
+        lines!(fw_lane { struct_size, priority, weight, reserved, max_bytes }),
         lines!(fw_lane_stats {
             struct_size,
             reserved,

@@ -262,6 +262,7 @@ namespace Framewire.Native
         public uint flags;
         public uint lane;
         public uint ttl_ms;
+        public uint reserved;
         public ulong key;
         public ulong tag;
         public void* data;
@@ -275,6 +276,7 @@ namespace Framewire.Native
         public uint struct_size;
         public uint priority;
         public uint weight;
+        public uint reserved;
         public UIntPtr max_bytes;
 
         internal static uint Size
