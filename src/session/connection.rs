@@ -322,6 +322,11 @@ impl Session {
         dropped
     }
 
+    /// Whether [`take_from`](Self::take_from) takes messages.
+    pub fn takes_messages(&self) -> bool {
+        matches!(self.rest.state, State::Open | State::Closing)
+    }
+
     /// Moves the messages of lanes that were written, or dropped, with whether they were written.
     pub fn take_ended(&mut self, into: &mut Vec<(Begun, bool)>) {
         self.rest.sending.take_ended(into);

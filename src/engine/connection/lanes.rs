@@ -19,6 +19,7 @@ impl Connection {
         self.expiry = lanes.expiry();
         drop(to_worker);
         outcomes::deliver(&socket, context);
+        context.publish(&socket);
     }
 
     /// Reports what became of messages: those that the session has written or dropped, and those that had not begun.

@@ -41,6 +41,10 @@ pub fn deliver(socket: &Arc<Shared>, context: &mut Context) {
     let handle = Socket(socket.clone());
     let callbacks = (!socket.polls()).then(|| socket.callbacks());
     for (tag, outcome) in outcomes {
+        // A callback may destroy it.
+        if socket.is_destroyed() {
+            return;
+        }
         let event = EventKind::Sent { tag, outcome };
         match &callbacks {
             None => context.collect_reserved(event.into()),

@@ -341,10 +341,12 @@ impl Connection {
             let mut to_worker = lock(&socket.to_worker);
             let outbox = &mut to_worker.outbox;
             if !outbox.is_empty() || outbox.is_closed() || outbox.lanes.is_some() {
-                let expired = session.take_from(outbox, context.now);
+                let mut expired = session.take_from(outbox, context.now);
                 if let Some(lanes) = &mut outbox.lanes {
+                    // Before the session is open, and after its end, it takes nothing.
+                    expired += lanes.sweep(context.now);
                     socket.buffered.take_back(expired);
-                    waits_in_lanes = !lanes.is_empty();
+                    waits_in_lanes = session.takes_messages() && !lanes.is_empty();
                     self.expiry = lanes.expiry();
                     lanes.take_outcomes(&mut context.outcomes);
                     stream.limit_unsent();
