@@ -8,6 +8,7 @@ pub use emscripten::{Emscripten, NODE_MODULES};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -432,8 +433,11 @@ impl Chromium {
         flags: &[String],
     ) -> Outcome<Self> {
         let server = Server::start(folder)?;
-        let profile = scratch("web/profile")?;
-        files::remove_folder(&profile)?;
+        // The processes of the last browser may still write to theirs.
+        static PROFILES: AtomicU32 = AtomicU32::new(0);
+        let number = PROFILES.fetch_add(1, Ordering::Relaxed);
+        let profile = scratch("web/profiles")?.join(format!("{}-{number}", std::process::id()));
+        let _ = files::remove_folder(scratch("web/profiles")?);
         let url = format!("{}page.html?{}", page(&server), arguments(&server).join("&"));
         let browser = Command::new("chromium")
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
