@@ -39,6 +39,9 @@ use crate::wire::mask::mask_copy;
 /// Messages stay as they are until they are sent: the browser makes the frames.
 const WHOLE: MessageEncoding = MessageEncoding { compress_from: None, extended: true };
 
+/// The capacity that an empty batch of events keeps.
+const KEEP_CAPACITY: usize = 64;
+
 /// The connection has ended: the terminal event was queued, or the socket was destroyed.
 pub struct End;
 
@@ -411,6 +414,8 @@ impl Connection {
     fn publish(&mut self, charge: &mut usize) {
         if !self.batch.is_empty() {
             self.socket.publish(&mut self.batch, std::mem::take(charge));
+            // What a burst has needed is freed.
+            self.batch.shrink_to(KEEP_CAPACITY);
         }
     }
 
