@@ -76,6 +76,8 @@ pub struct Connection {
     pub(super) expiry: Option<Instant>,
     /// The earliest timer that is set.
     pub(super) timer: Option<Instant>,
+    /// Until the deadlines were checked.
+    pub(super) timer_was_due: bool,
     pub(super) readable: bool,
     pub(super) writable: bool,
     /// Received bytes were not processed, as the event queue was full.
@@ -200,6 +202,7 @@ impl Connection {
             suspended_since: None,
             expiry: None,
             timer: None,
+            timer_was_due: false,
             readable: false,
             writable: false,
             unprocessed: false,
