@@ -11,7 +11,7 @@
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
 //! Imports run one way: `gdextension` <- `members`, `errors`, `packet_queue`, `settings`, `tls` <- `socket` <-
-//! `configure`, `events`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
+//! `configure`, `events`, `lanes`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
 //! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
@@ -22,6 +22,7 @@ mod connecting;
 mod errors;
 mod events;
 mod gdextension;
+mod lanes;
 mod members;
 mod node;
 mod packet_queue;

@@ -3,7 +3,7 @@
 use crate::gdextension::{Base, Class, Members};
 use crate::members::constants;
 use crate::socket::FramewireSocket;
-use crate::{connecting, packets, polling, properties, signals, status};
+use crate::{connecting, lanes, packets, polling, properties, signals, status};
 
 constants! {
     CONSTANTS:
@@ -26,6 +26,14 @@ constants! {
     TLS_ROOTS_PLATFORM = FramewireSocket::TLS_ROOTS_PLATFORM;
     /// Only certificates of `tls_ca_pem`, or with a key of `tls_pins`.
     TLS_ROOTS_NONE = FramewireSocket::TLS_ROOTS_NONE;
+    /// The message was given to the network. The server may still not receive it.
+    OUTCOME_SENT = framewire::Outcome::Sent as i64;
+    /// The time to live of the message ended before it began.
+    OUTCOME_EXPIRED = framewire::Outcome::Expired as i64;
+    /// A newer message with the same key took its place.
+    OUTCOME_REPLACED = framewire::Outcome::Replaced as i64;
+    /// The connection ended first.
+    OUTCOME_LOST = framewire::Outcome::Lost as i64;
     /// Header fields of the upgrade request, authentication, and the response.
     CAPABILITY_HEADERS = framewire::Capability::Headers as i64;
     /// A cookie jar.
@@ -71,12 +79,14 @@ impl Class for FramewireSocket {
         methods: &[
             connecting::METHODS,
             packets::METHODS,
+            lanes::METHODS,
+            lanes::ACCESSORS,
             polling::METHODS,
             status::METHODS,
             properties::ACCESSORS,
         ],
         virtuals: &[],
-        properties: &[properties::PROPERTIES],
+        properties: &[properties::PROPERTIES, lanes::PROPERTIES],
         signals: signals::OF_SOCKET,
         constants: CONSTANTS,
     };
@@ -97,7 +107,7 @@ To migrate a script from `WebSocketPeer`, change the class name. Call `poll()` o
 `FramewireNode`, which polls automatically. The network runs on worker threads, so no call blocks.
 
 Properties take effect at the next `connect_to_url()`, which returns an error for an invalid value.
-`heartbeat_*`, `max_fragment_size` and `outbound_buffer_size` also apply to an open connection.
+`heartbeat_*`, `max_fragment_size`, `outbound_buffer_size` and `lanes` also apply to an open connection.
 
 Signals are emitted inside `poll()`, on the thread that calls it. A message is emitted as a signal
 (`text_received`, `binary_received`) if anything is connected to that signal when the message is

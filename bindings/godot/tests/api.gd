@@ -80,6 +80,7 @@ func test_signals_are_those_of_the_documentation() -> bool:
 			["data", TYPE_PACKED_BYTE_ARRAY], ["is_text", TYPE_BOOL], ["is_first", TYPE_BOOL], ["is_final", TYPE_BOOL]
 		],
 		"pong_received": [["data", TYPE_PACKED_BYTE_ARRAY]],
+		"sent": [["tag", TYPE_INT], ["outcome", TYPE_INT]],
 		"reconnecting": [["attempt", TYPE_INT], ["delay", TYPE_FLOAT], ["reason", TYPE_STRING]],
 		"closed": [["code", TYPE_INT], ["reason", TYPE_STRING]],
 		"failed": [["phase", TYPE_STRING], ["status", TYPE_INT], ["reason", TYPE_STRING], ["retriable", TYPE_BOOL]],

@@ -285,7 +285,7 @@ func test_properties_return_assigned_values() -> bool:
 		"compression": false, "connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
 		"tls_pins": PackedStringArray(["q"]), "tls_client_cert_pem": "c", "tls_client_key_pem": "k", "tls_insecure": true,
 		"requested_http_version": 2, "proxy": "http://p", "max_redirects": 11, "keep_cookies": true, "reconnect": true,
-		"reconnect_min_delay": 1.5, "reconnect_max_delay": 12.5, "reconnect_max_attempts": 13, "reconnect_queue_sends": true,
+		"lanes": [{"priority": 1, "weight": 2, "max_bytes": 3}], "reconnect_min_delay": 1.5, "reconnect_max_delay": 12.5, "reconnect_max_attempts": 13, "reconnect_queue_sends": true,
 	}
 	var properties := {}
 	for name in property_names(socket):

@@ -23,6 +23,7 @@ pub enum Preset {
     Int(i64),
     Text(&'static str),
     EmptyBytes,
+    EmptyDictionary,
     Null,
 }
 
@@ -79,6 +80,7 @@ impl Preset {
             Self::Int(value) => Variant::new(value),
             Self::Text(value) => Variant::new(value),
             Self::EmptyBytes => Variant::new(super::packed::PackedByteArray::default()),
+            Self::EmptyDictionary => Variant::new(super::collections::Dictionary::default()),
             Self::Null => Variant::null_object(),
         }
     }
@@ -90,6 +92,7 @@ impl Preset {
             Self::Int(value) => value.to_string(),
             Self::Text(value) => format!("\"{value}\""),
             Self::EmptyBytes => "PackedByteArray()".into(),
+            Self::EmptyDictionary => "{}".into(),
             Self::Null => "null".into(),
         }
     }
