@@ -37,6 +37,8 @@ class Lane:
 	## The waiting message with a key.
 	var keys := {}
 	var bytes := 0
+	## No message expires before; 0 if none does.
+	var expiry := 0
 	## When its next message starts, in virtual time.
 	var start := 0
 	## When its last message started, in virtual time.
@@ -60,6 +62,10 @@ class Lane:
 		forget(message)
 		return message
 
+	func expires_at(time: int) -> void:
+		if time > 0:
+			expiry = mini(expiry, time) if expiry > 0 else time
+
 	## Updates what counts a message that leaves the lane.
 	func forget(message: Message) -> void:
 		bytes -= message.payload.size()
@@ -72,8 +78,6 @@ var bytes := 0
 var count := 0
 
 var _lanes: Array[Lane] = []
-## No message expires before; 0 if none does.
-var _expiry := 0
 ## Of messages with a tag, as [tag, outcome].
 var _outcomes: Array[Array] = []
 
@@ -148,8 +152,7 @@ func push(message: Message, room: int) -> String:
 		replaced = lane.keys.get(message.key)
 	if replaced == null and count >= MAX_MESSAGES:
 		return "%d messages wait, which is the limit; nothing was queued" % MAX_MESSAGES
-	if message.expires > 0:
-		_expiry = mini(_expiry, message.expires) if _expiry > 0 else message.expires
+	lane.expires_at(message.expires)
 	if replaced == null:
 		_append(lane, message)
 	else:
@@ -200,18 +203,17 @@ func flush(peer: WebSocketPeer) -> void:
 ## Drops the messages that have expired.
 func sweep() -> void:
 	var now := Time.get_ticks_usec()
-	if _expiry == 0 or now < _expiry:
-		return
-	_expiry = 0
 	for lane in _lanes:
+		if lane.expiry == 0 or now < lane.expiry:
+			continue
+		lane.expiry = 0
 		var kept: Array[Message] = []
 		for message in lane.messages.slice(lane.removed):
 			if message.expires > 0 and message.expires <= now:
 				_drop(lane, message, Outcome.EXPIRED)
 				continue
 			kept.append(message)
-			if message.expires > 0:
-				_expiry = mini(_expiry, message.expires) if _expiry > 0 else message.expires
+			lane.expires_at(message.expires)
 		lane.messages = kept
 		lane.removed = 0
 
@@ -223,7 +225,7 @@ func clear() -> void:
 			_drop(lane, message, Outcome.LOST)
 		lane.messages = []
 		lane.removed = 0
-	_expiry = 0
+		lane.expiry = 0
 
 
 ## Returns the outcomes of messages with a tag since the last call, as [tag, outcome].
