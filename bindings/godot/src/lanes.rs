@@ -10,6 +10,7 @@ use crate::gdextension::{
     Array, Dictionary, GodotError, Method, PackedByteArray, Parameter, Preset, Property, Variant, VariantType,
 };
 use crate::members::{argument, method, methods, query};
+use crate::options::{boolean, int, text};
 use crate::socket::{Connection, FramewireSocket};
 
 methods! {
@@ -189,12 +190,6 @@ impl Connection {
     }
 }
 
-/// Returns the text, if the value is one.
-fn text(value: &Variant) -> Option<String> {
-    let is_text = value.is(VariantType::String) || value.is(VariantType::StringName);
-    if is_text { value.get().ok() } else { None }
-}
-
 fn delivery(options: &Dictionary) -> Result<Delivery, CallError> {
     let mut delivery = Delivery { options: SendOptions::default(), is_text: false };
     for (name, value) in options.to_vec() {
@@ -263,21 +258,6 @@ fn lane_number(lane: i64) -> Result<u32, CallError> {
         .ok()
         .filter(|lane| (*lane as usize) < MAX_LANES)
         .ok_or_else(|| CallError::argument(format!("lane is {lane}, but must be 0 to {}", MAX_LANES - 1)))
-}
-
-/// A float is no number of a lane or time that a script means to pass.
-fn int(value: &Variant, what: &str) -> Result<i64, CallError> {
-    if !value.is(VariantType::Int) {
-        return Err(CallError::argument(format!("{what} must be an int")));
-    }
-    Ok(value.get().unwrap_or_default())
-}
-
-fn boolean(value: &Variant, what: &str) -> Result<bool, CallError> {
-    if !value.is(VariantType::Bool) {
-        return Err(CallError::argument(format!("{what} must be a bool")));
-    }
-    Ok(value.get().unwrap_or_default())
 }
 
 fn named(stats: &LaneStats) -> Dictionary {

@@ -10,7 +10,7 @@
 //! The state of a socket is not locked while a signal is emitted, so a handler may call anything, including
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
-//! Imports run one way: `gdextension` <- `members`, `errors`, `packet_queue`, `settings`, `tls` <- `socket` <-
+//! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls` <- `socket` <-
 //! `configure`, `events`, `lanes`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
 //! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
 
@@ -25,6 +25,7 @@ mod gdextension;
 mod lanes;
 mod members;
 mod node;
+mod options;
 mod packet_queue;
 mod packets;
 mod polling;
