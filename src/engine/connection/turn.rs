@@ -115,6 +115,7 @@ impl Connection {
         if self.timer == Some(at) {
             self.timer = None;
         }
+        self.wake_link();
         self.turn(context)
     }
 
@@ -168,6 +169,8 @@ impl Connection {
         let next = match &self.stage {
             Stage::Waiting { until, .. } => Some(*until),
             Stage::Connecting(dialler) => dialler.next_deadline(),
+            Stage::ProxyHandshake(tunnel) => tunnel.stream.link_deadline(),
+            Stage::TlsHandshake(stream) => stream.link_deadline(),
             Stage::Live { session, .. } => session.deadline(),
             _ => None,
         };
