@@ -40,6 +40,10 @@ impl State {
         if !settings.lanes.is_empty() {
             socket.set_lanes(&settings.lanes)?;
         }
+        // None would disable the one of all sockets.
+        if settings.link_conditions.is_some() {
+            socket.set_link(settings.link_conditions)?;
+        }
         self.configure_fragments(socket)?;
         self.configure_buffer(socket)?;
         self.configure_heartbeat(socket)?;

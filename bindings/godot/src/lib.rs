@@ -11,7 +11,7 @@
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
 //! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls` <- `socket` <-
-//! `configure`, `events`, `lanes`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
+//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
 //! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
@@ -23,6 +23,7 @@ mod errors;
 mod events;
 mod gdextension;
 mod lanes;
+mod link;
 mod members;
 mod node;
 mod options;

@@ -81,7 +81,7 @@ func test_properties_have_their_defaults() -> bool:
 		"compression": true, "connect_timeout": 20.0, "close_timeout": 5.0, "requested_http_version": 0, "proxy": "",
 		"max_redirects": 0, "keep_cookies": false, "reconnect": false, "reconnect_min_delay": 0.25,
 		"reconnect_max_delay": 30.0, "reconnect_max_attempts": 0, "reconnect_queue_sends": false,
-		"encode_buffer_max_size": 8388608, "lanes": [], "tls_ca_pem": "", "tls_roots": 0, "tls_pins": PackedStringArray(),
+		"encode_buffer_max_size": 8388608, "lanes": [], "link_conditions": {}, "tls_ca_pem": "", "tls_roots": 0, "tls_pins": PackedStringArray(),
 		"tls_client_cert_pem": "", "tls_client_key_pem": "", "tls_insecure": false,
 	}
 	var socket := new_socket()

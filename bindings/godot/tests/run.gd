@@ -8,6 +8,7 @@ const SUITES := [
 	"res://signals.gd",
 	"res://packets.gd",
 	"res://lanes.gd",
+	"res://link.gd",
 	"res://calls.gd",
 	"res://closing.gd",
 	"res://settings.gd",

@@ -162,6 +162,25 @@ impl<F: Fn() -> R + Copy + 'static, R: ToGodot> Function<(Free, R)> for F {
     }
 }
 
+/// A function with an argument that can be a static method. The type tells it apart from one of an instance.
+#[derive(Clone, Copy)]
+pub struct Static<F>(pub F);
+
+impl<F, A, R> Function<(Free, A, R)> for Static<F>
+where
+    F: Fn(A) -> R + Copy + 'static,
+    A: FromGodot,
+    R: ToGodot,
+{
+    type Instance = ();
+    type Result = R;
+    const PARAMETERS: &'static [Parameter] = &[A::PARAMETER];
+
+    fn invoke(self, _: Option<&()>, arguments: &impl Source) -> Result<R, WrongArgument> {
+        Ok((self.0)(arguments.get::<A>(0).map_err(|_| WrongArgument(0))?))
+    }
+}
+
 macro_rules! functions {
     ($($argument:ident $index:literal),*) => {
         impl<T, F, R, $($argument),*> Function<(Bound<T, ($($argument,)*)>, R)> for F

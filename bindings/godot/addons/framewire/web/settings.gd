@@ -9,6 +9,7 @@ const TLS_ROOTS_PLATFORM := 1
 const TLS_ROOTS_NONE := 2
 
 const _Lanes := preload("lanes.gd")
+const _NO_LINK := "a browser makes the connections itself, so no link can be simulated below them"
 const _TOKEN := "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 const _MAX_MESSAGE_SIZE := 0x7fffffff
 const _MIN_FRAGMENT_SIZE := 16
@@ -85,6 +86,9 @@ var encode_buffer_max_size: int = 8388608
 ## An invalid value is refused with an error, and the property keeps its previous value: an unknown setting, a number out of
 ## range, or fewer lanes while one that would be removed has waiting messages.
 var lanes: Array = []: set = set_lanes, get = get_lanes
+## Must be empty: a browser makes the connections itself, so no bad network can be simulated below them. Otherwise,
+## [method connect_to_url] returns [constant ERR_UNAVAILABLE].
+var link_conditions: Dictionary = {}: set = set_link_conditions, get = get_link_conditions
 ## Must be empty, as every property about TLS but [member tls_roots]: the browser verifies certificates.
 ## Otherwise, [method connect_to_url] returns [constant ERR_UNAVAILABLE].
 var tls_ca_pem: String = ""
@@ -314,6 +318,17 @@ func set_lanes(value: Array) -> void:
 		_report("set_lanes", ERR_INVALID_PARAMETER, problem)
 
 
+func get_link_conditions() -> Dictionary:
+	return link_conditions.duplicate()
+
+
+func set_link_conditions(value: Dictionary) -> void:
+	if _is_in_use() and not value.is_empty():
+		_report("set_link_conditions", ERR_UNAVAILABLE, _NO_LINK)
+		return
+	link_conditions = value.duplicate()
+
+
 func get_tls_ca_pem() -> String:
 	return tls_ca_pem
 
@@ -394,6 +409,8 @@ func _unavailable_setting() -> String:
 		return "origin: a browser sends the origin of the page"
 	if not proxy.is_empty() and proxy != "none":
 		return "proxy: a browser uses its own proxy settings"
+	if not link_conditions.is_empty():
+		return "link_conditions: " + _NO_LINK
 	var tls := {
 		"tls_ca_pem": tls_ca_pem, "tls_pins": tls_pins, "tls_client_cert_pem": tls_client_cert_pem,
 		"tls_client_key_pem": tls_client_key_pem

@@ -57,6 +57,18 @@ const OUTCOME_EXPIRED := _Lanes.Outcome.EXPIRED
 const OUTCOME_REPLACED := _Lanes.Outcome.REPLACED
 ## The connection ended first.
 const OUTCOME_LOST := _Lanes.Outcome.LOST
+## The simulated link works; see [member link_conditions].
+const LINK_CUT_NONE := 0
+## Nothing moves in either direction.
+const LINK_CUT_STALL := 1
+## What is sent is lost, and nothing is received.
+const LINK_CUT_HALF_OPEN := 2
+## Connections are reset.
+const LINK_CUT_RESET := 3
+## Connections end without a closing handshake.
+const LINK_CUT_END := 4
+## New connections are refused.
+const LINK_CUT_REFUSE := 5
 ## Header fields of the upgrade request, authentication, and the response.
 const CAPABILITY_HEADERS := 1 << 0
 ## A cookie jar.
@@ -91,6 +103,8 @@ const CAPABILITY_WORKER_DISPATCH := 1 << 14
 const CAPABILITY_WAIT := 1 << 15
 ## The Java VM of an Android app can be handed over.
 const CAPABILITY_ANDROID := 1 << 16
+## A bad network can be simulated: [member link_conditions].
+const CAPABILITY_LINK := 1 << 17
 
 enum _Kind { TEXT, BINARY, OPEN, SENT, RECONNECTING, CLOSED, FAILED }
 
@@ -299,6 +313,14 @@ static func suspend() -> void:
 ## No effect: a browser resumes pages itself.
 static func resume() -> void:
 	pass
+
+
+## Returns [constant ERR_UNAVAILABLE], unless [param conditions] is empty: a browser makes the connections itself.
+static func set_global_link_conditions(conditions: Dictionary) -> Error:
+	if conditions.is_empty():
+		return OK
+	push_error("FramewireSocket.set_global_link_conditions: " + _NO_LINK)
+	return ERR_UNAVAILABLE
 
 
 ## Queues a copy of a message for sending, by default as binary. Returns [constant FAILED] if the socket is not open,
