@@ -20,6 +20,9 @@ const TAG := 1
 const PART_SIZE := 16 * 1024
 const MOST_WAITING := 256 * 1024
 
+## 1 Mbit/s, 60 ms in each direction.
+const SLOW_LINK := {"out_bytes_per_s": 125_000, "out_delay_ms": 60, "in_delay_ms": 60}
+
 ## Works in native builds and in the Web export.
 var socket := Framewire.create_socket()
 var part := PackedByteArray()
@@ -31,10 +34,13 @@ var latency := 0.0
 @onready var status: Label = $Status
 @onready var button: Button = $Top/Connect
 @onready var transfer: CheckButton = $Transfer
+@onready var options: CheckButton = $Options
 
 
 func _ready() -> void:
 	part.resize(PART_SIZE)
+	# No network can be simulated in a browser.
+	$SlowLink.visible = Framewire.has_extension()
 	socket.lanes = LANES
 	socket.binary_received.connect(_on_binary_received)
 	socket.sent.connect(_on_sent)
@@ -55,7 +61,11 @@ func _physics_process(_delta: float) -> void:
 	if socket.get_ready_state() != WebSocketPeer.STATE_OPEN:
 		return
 	for id in OBJECTS:
-		socket.send_message(state_of(id), {"lane": STATES, "key": id + 1, "ttl_ms": TTL_MS, "tag": TAG})
+		if options.button_pressed:
+			socket.send_message(state_of(id), {"lane": STATES, "key": id + 1, "ttl_ms": TTL_MS, "tag": TAG})
+		else:
+			# To compare: in order with the parts, and each is sent.
+			socket.send_message(state_of(id), {"lane": TRANSFER, "tag": TAG})
 
 
 func state_of(id: int) -> PackedByteArray:
@@ -97,6 +107,10 @@ func _on_connect_pressed() -> void:
 		status.text = "connecting"
 	else:
 		status.text = socket.get_last_error().message
+
+
+func _on_slow_link_toggled(on: bool) -> void:
+	socket.link_conditions = SLOW_LINK if on else {}
 
 
 func show_status() -> void:

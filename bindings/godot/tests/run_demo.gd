@@ -36,6 +36,10 @@ func use_state_sync() -> bool:
 	scene.get_node("Transfer").button_pressed = true
 	var passed: bool = await until(func() -> bool: return scene.transferred > 4 << 20, "nothing is transferred")
 	passed = passed and await until(func() -> bool: return scene.states_received > 100, "no states are received")
+	if Framewire.has_extension():
+		scene.get_node("SlowLink").button_pressed = true
+		passed = passed and await until(func() -> bool: return scene.latency > 0.12, "the link is not slow")
+		scene.get_node("SlowLink").button_pressed = false
 	passed = passed and scene.outcomes.get(scene.socket.OUTCOME_LOST, 0) == 0
 	scene.get_node("Top/Connect").pressed.emit()
 	passed = passed and await until(func() -> bool: return "closed: 1000" in scene.get_node("Status").text, "the state sync is not closed")
