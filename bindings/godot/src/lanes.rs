@@ -69,6 +69,7 @@ pub const ACCESSORS: &[Method] = &[
     Method::new("set_lanes", method, FramewireSocket::set_lanes, &[argument!(lanes)], ""),
 ];
 
+/// The limits of the library, which a property checks without a connection.
 const MAX_LANES: usize = 8;
 const MAX_WEIGHT: i64 = 1000;
 
@@ -152,7 +153,7 @@ impl FramewireSocket {
         if let Some(socket) = &state.connection.socket
             && socket.state() != framewire::State::Unknown
         {
-            // A lane that has waiting messages is an argument to correct, so that it is printed.
+            // As an invalid argument, because errors of state are not printed.
             socket.set_lanes(&lanes).map_err(|error| CallError::argument(error.message))?;
         }
         state.settings.lanes = lanes;
@@ -194,7 +195,7 @@ fn delivery(options: &Dictionary) -> Result<Delivery, CallError> {
     let mut delivery = Delivery { options: SendOptions::default(), is_text: false };
     for (name, value) in options.to_vec() {
         let options = &mut delivery.options;
-        let name = text(&name).ok_or_else(|| CallError::argument("the name of an option is a String"))?;
+        let name = text(&name).ok_or_else(|| CallError::argument("the names of options must be Strings"))?;
         match name.as_str() {
             "lane" => options.lane = lane_number(int(&value, "lane")?)?,
             // Any number: a negative one has its upper half.
@@ -208,7 +209,7 @@ fn delivery(options: &Dictionary) -> Result<Delivery, CallError> {
             "uncompressed" => options.flags.uncompressed = boolean(&value, "uncompressed")?,
             _ => {
                 return Err(CallError::argument(format!(
-                    "the option \"{name}\" is unknown; there are lane, key, ttl_ms, tag, text and uncompressed"
+                    "the option \"{name}\" is unknown; the options are lane, key, ttl_ms, tag, text and uncompressed"
                 )));
             }
         }
@@ -230,7 +231,7 @@ fn lane_of(index: usize, settings: &Variant) -> Result<Lane, CallError> {
     let settings: Dictionary = settings.get().unwrap_or_default();
     let mut lane = Lane::default();
     for (name, value) in settings.to_vec() {
-        let name = text(&name).ok_or_else(|| CallError::argument("the name of a setting is a String"))?;
+        let name = text(&name).ok_or_else(|| CallError::argument("the names of settings must be Strings"))?;
         let what = format!("{name} of lane {index}");
         match name.as_str() {
             "priority" => lane.priority = count(int(&value, &what)?, &what)?,
@@ -245,7 +246,7 @@ fn lane_of(index: usize, settings: &Variant) -> Result<Lane, CallError> {
             "max_bytes" => lane.max_bytes = bytes(int(&value, &what)?, &what)?,
             _ => {
                 return Err(CallError::argument(format!(
-                    "the setting \"{name}\" of lane {index} is unknown; there are priority, weight and max_bytes"
+                    "the setting \"{name}\" of lane {index} is unknown; the settings are priority, weight and max_bytes"
                 )));
             }
         }

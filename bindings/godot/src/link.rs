@@ -22,8 +22,8 @@ methods! {
 
 pub const PROPERTIES: &[Property] = &[Property {
     name: "link_conditions",
-    doc: "Simulates a bad network between this socket and the server, to rehearse it. Empty, the default, is none, and costs
-nothing. Takes effect at any time; what is in flight keeps its time.
+    doc: "Simulates a bad network between this socket and the server. Empty, the default, disables the simulation, which then
+costs nothing. Takes effect at any time; what is in flight keeps its delay.
 
 `out_delay_ms`, `in_delay_ms`: the one-way delay to the server and from it, at most 60000.
 
@@ -97,7 +97,8 @@ fn conditions_of(dictionary: &Dictionary) -> Result<Option<LinkConditions>, Call
     let entries = dictionary.to_vec();
     let mut conditions = LinkConditions::default();
     for (name, value) in &entries {
-        let name = text(name).ok_or_else(|| CallError::argument("the name of a condition is a String"))?;
+        let name =
+            text(name).ok_or_else(|| CallError::argument("the names of conditions must be Strings"))?;
         let number = || count(int(value, &name)?, &name);
         let duration = || number().map(|milliseconds| Duration::from_millis(milliseconds.into()));
         match name.as_str() {

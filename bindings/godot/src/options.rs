@@ -10,7 +10,7 @@ pub fn text(value: &Variant) -> Option<String> {
     if is_text { value.get().ok() } else { None }
 }
 
-/// Rejects a float too: none of these numbers can be one.
+/// Rejects floats too.
 pub fn int(value: &Variant, what: &str) -> Result<i64, CallError> {
     if !value.is(VariantType::Int) {
         return Err(CallError::argument(format!("{what} must be an int")));

@@ -34,7 +34,7 @@ signals! {
     /// Emitted when a pong was received, with the payload of the ping. Includes pongs of the heartbeat.
     PONG_RECEIVED(data: PackedByteArray);
     /// Emitted once for each message with a tag that `send_message()` has accepted, before `closed` or `failed`.
-    /// `outcome` is one of the `OUTCOME_*` constants. Messages of one tag are reported each.
+    /// `outcome` is one of the `OUTCOME_*` constants. If several messages have the same tag, each is reported.
     SENT(tag: Int, outcome: Int);
     /// Emitted when the connection failed and is retried in `delay` seconds; see `reconnect`. `attempt`
     /// counts consecutive retries from 1. `reason` is the error message. `close()` cancels the retry.

@@ -95,9 +95,9 @@ static func problem_of(settings: Array) -> String:
 			return "lane %d must be a Dictionary" % index
 		for name: Variant in settings[index]:
 			if not (name is String or name is StringName):
-				return "the name of a setting is a String"
+				return "the names of settings must be Strings"
 			if not String(name) in ["priority", "weight", "max_bytes"]:
-				return "the setting \"%s\" of lane %d is unknown; there are priority, weight and max_bytes" % [name, index]
+				return "the setting \"%s\" of lane %d is unknown; the settings are priority, weight and max_bytes" % [name, index]
 			var value: Variant = settings[index][name]
 			var what := "%s of lane %d" % [name, index]
 			if not value is int:

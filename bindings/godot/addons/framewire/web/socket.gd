@@ -25,7 +25,8 @@ signal fragment_received(data: PackedByteArray, is_text: bool, is_first: bool, i
 ## Never emitted: a browser sends no pings of a page, and shows no pongs.
 signal pong_received(data: PackedByteArray)
 ## Emitted once for each message with a tag that [method send_message] has accepted, before [signal closed] or
-## [signal failed]. [param outcome] is one of the [code]OUTCOME_*[/code] constants. Messages of one tag are reported each.
+## [signal failed]. [param outcome] is one of the [code]OUTCOME_*[/code] constants. If several messages
+## have the same tag, each is reported.
 signal sent(tag: int, outcome: int)
 ## Emitted when the connection failed and is retried in [param delay] seconds; see [member reconnect]. [param attempt]
 ## counts consecutive retries from 1. [method close] cancels the retry.
@@ -375,7 +376,7 @@ func put_var(var_: Variant, full_objects: bool = false) -> Error:
 ## [code]uncompressed[/code]: no effect: the browser decides.
 ## [br][br]
 ## From the first call on, or with [member lanes], all messages of the connection wait in lanes until they are given to the
-## browser: in [method poll] only, while it holds less than 64 KiB. A message that it holds can not be overtaken, replaced
+## browser: in [method poll] only, while it holds less than 64 KiB. A message that it holds cannot be overtaken, replaced
 ## or expire, so send large data in parts.
 ## [br][br]
 ## Returns [constant ERR_INVALID_PARAMETER] for an unknown option, a value out of range or a lane that the socket does not
@@ -865,7 +866,7 @@ func _queues_while_connecting() -> bool:
 func _set_options(message: _Lanes.Message, options: Dictionary) -> String:
 	for name: Variant in options:
 		if not (name is String or name is StringName):
-			return "the name of an option is a String"
+			return "the names of options must be Strings"
 		var value: Variant = options[name]
 		match String(name):
 			"lane", "key", "tag", "ttl_ms":
@@ -875,7 +876,7 @@ func _set_options(message: _Lanes.Message, options: Dictionary) -> String:
 				if not value is bool:
 					return "%s must be a bool" % name
 			_:
-				return "the option \"%s\" is unknown; there are lane, key, ttl_ms, tag, text and uncompressed" % name
+				return "the option \"%s\" is unknown; the options are lane, key, ttl_ms, tag, text and uncompressed" % name
 	message.lane = options.get("lane", 0)
 	message.key = options.get("key", 0)
 	message.tag = options.get("tag", 0)
