@@ -60,6 +60,8 @@ constants! {
     CAPABILITY_WAIT = framewire::Capability::Wait as i64;
     /// The Java VM of an Android app can be handed over.
     CAPABILITY_ANDROID = framewire::Capability::Android as i64;
+    /// A network link can be simulated.
+    CAPABILITY_LINK = framewire::Capability::Link as i64;
 }
 
 impl Class for FramewireSocket {

@@ -80,6 +80,8 @@ const CAPABILITY_WORKER_DISPATCH := 1 << 14
 const CAPABILITY_WAIT := 1 << 15
 ## The Java VM of an Android app can be handed over.
 const CAPABILITY_ANDROID := 1 << 16
+## A network link can be simulated.
+const CAPABILITY_LINK := 1 << 17
 
 enum _Kind { TEXT, BINARY, OPEN, RECONNECTING, CLOSED, FAILED }
 
