@@ -436,6 +436,7 @@ fn urgent_message_overtakes_bulk_data_on_a_throttled_link() {
     let begun = client.lane_stats(1).unwrap().begun as usize;
     client.close(1000, "").unwrap();
     assert_eq!(client.closed().0, 1000);
+    drop(server);
     let received: Vec<usize> = reported.iter().collect();
     assert_eq!(received.len(), 101);
     // Those that had begun, and one that may begin before the worker has the message.

@@ -287,6 +287,8 @@ impl Connection {
         self.log(LogLevel::Debug, format_args!("connected to {peer}"));
         options::apply(&tcp);
         self.writable = true;
+        // A cut link ends the connection without an event of the socket.
+        self.readable |= self.plan.settings.link.is_some();
         if self.route.is_some() {
             return self.tunnel(tcp, context);
         }
