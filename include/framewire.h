@@ -314,6 +314,29 @@ enum fw_send_flags FW_ENUM {
 };
 FW_ENUM_TYPE(fw_send_flags);
 
+/// How a simulated link fails, for fw_link.
+///
+/// Errors have the kind that the real failure causes. New values may be added.
+enum fw_link_cut FW_ENUM {
+    FW_LINK_CUT_NONE = 0,      ///< The link works.
+    FW_LINK_CUT_STALL = 1,     ///< Nothing moves in either direction, until the conditions change;
+                               ///< the TCP connection stays. New connections are not established
+                               ///< meanwhile.
+    FW_LINK_CUT_HALF_OPEN = 2, ///< What is written is lost, and nothing is received, as if the
+                               ///< network path had disappeared: the timeouts of the library end
+                               ///< the connection, and after 20 to 30 seconds that of the operating
+                               ///< system, which is simulated. An open connection stays so,
+                               ///< whatever the conditions change to. New connections are not
+                               ///< established meanwhile.
+    FW_LINK_CUT_RESET = 3,     ///< Open connections are reset, and so is each new one as soon as it
+                               ///< is established: FW_ERROR_KIND_RESET.
+    FW_LINK_CUT_END = 4,       ///< Open connections end without a closing handshake, and so does
+                               ///< each new one as soon as it is established: FW_ERROR_KIND_RESET.
+    FW_LINK_CUT_REFUSE = 5,    ///< New connections are refused: FW_ERROR_KIND_REFUSED. Open ones
+                               ///< are not affected.
+};
+FW_ENUM_TYPE(fw_link_cut);
+
 /// The HTTP version of the upgrade.
 enum fw_http FW_ENUM {
     FW_HTTP_AUTO = 0, ///< The default. For wss, HTTP/2 where the server supports WebSockets over it
@@ -371,6 +394,7 @@ enum fw_capability FW_ENUM {
     FW_CAPABILITY_WORKER_DISPATCH = 16384,    ///< FW_DISPATCH_WORKER
     FW_CAPABILITY_WAIT = 32768,               ///< fw_wait waits.
     FW_CAPABILITY_ANDROID = 65536,            ///< fw_android_init
+    FW_CAPABILITY_LINK = 131072,              ///< fw_socket_set_link
 };
 FW_ENUM_TYPE(fw_capability);
 
@@ -729,6 +753,34 @@ typedef struct fw_lane_stats {
     uint64_t lost;                ///< Messages that were accepted and then lost with the
                                   ///< connection.
 } fw_lane_stats;
+
+/// The conditions of a simulated network link, for fw_socket_set_link.
+///
+/// Initialize it with fw_link_init. "Out" is from this side to the server, "in" from the server to this
+/// side. 0 is the default everywhere: no delay, no limit.
+typedef struct fw_link {
+    uint32_t struct_size;     ///< sizeof(fw_link), set by fw_link_init.
+    uint32_t seed;            ///< Any number. Links with equal seeds and conditions delay bytes
+                              ///< equally at equal times after the connection was established.
+    uint32_t out_delay_ms;    ///< The one-way delay in milliseconds, at most 60000.
+    uint32_t in_delay_ms;     ///< The one-way delay in milliseconds, at most 60000.
+    uint32_t out_jitter_ms;   ///< The mean of a random additional delay in milliseconds, at most
+                              ///< 60000: exponentially distributed, chosen anew every 20 ms. Bytes
+                              ///< keep their order, so those behind a delayed byte wait for it.
+    uint32_t in_jitter_ms;    ///< The same for the other direction.
+    uint32_t jitter_max_ms;   ///< The longest additional delay in milliseconds, at most 60000; 0
+                              ///< for ten times the mean.
+    uint32_t out_bytes_per_s; ///< The data rate in bytes per second (a token bucket).
+    uint32_t in_bytes_per_s;  ///< The data rate in bytes per second (a token bucket).
+    uint32_t burst_bytes;     ///< How many bytes may exceed the rate at once, after a pause (the
+                              ///< size of the bucket); 0 for those of 10 ms.
+    uint32_t stall_every_ms;  ///< The interval between stalls in milliseconds, at most 3600000: at
+                              ///< each multiple of it after the connection was established, nothing
+                              ///< moves for stall_ms.
+    uint32_t stall_ms;        ///< The length of a stall in milliseconds, less than stall_every_ms;
+                              ///< 0 for no stalls.
+    fw_link_cut cut;          ///< FW_LINK_CUT_NONE (the default), or how the link fails.
+} fw_link;
 
 /// Statistics of the payload pool; approximate while threads use it.
 ///
@@ -1594,6 +1646,30 @@ FW_API void fw_lane_stats_init(struct fw_lane_stats *stats, size_t struct_size);
 /// \since 0.2.0
 FW_API fw_result fw_socket_lane_stats(struct fw_socket socket, uint32_t lane,
                                       struct fw_lane_stats *out);
+
+/// Initializes the conditions of a link with the defaults: a perfect link.
+/// \param link Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_link).
+/// \since 0.2.0
+FW_API void fw_link_init(struct fw_link *link, size_t struct_size);
+
+/// Simulates a bad network: delay, jitter, a limited data rate, stalls and failures.
+///
+/// The link is between TCP and TLS, so it delays dialling and handshakes too. It keeps the order of the
+/// bytes, holds at most 4 MiB in each direction, and then stops reading or accepting. Takes effect at any
+/// time; what is in flight keeps its time. Without a link, a socket pays nothing for it.
+///
+/// Over HTTP/2 a socket with a link has a connection of its own. If it shares one already, the link
+/// applies to its next connection.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_LINK).
+/// \param socket The socket, in any state; the zero handle for every socket, those that exist and those
+///   that are created until fw_shutdown.
+/// \param link Initialized with fw_link_init, copied; NULL disables the link (the default).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (struct_size, or a value out of range); NOT_SUPPORTED (in
+///   browsers, or a field is set that only a newer library knows).
+/// \since 0.2.0
+FW_API fw_result fw_socket_set_link(struct fw_socket socket, const struct fw_link *link);
 
 /// Allocates a segment from the pool, with one reference.
 ///

@@ -43,6 +43,8 @@ pub enum Capability {
     Wait = 1 << 15,
     /// [`android_init`](crate::android_init), on Android.
     Android = 1 << 16,
+    /// A simulated network link: [`set_link`](crate::set_link).
+    Link = 1 << 17,
 }
 
 /// A set of [`Capability`].
@@ -141,6 +143,10 @@ const ROWS: &[Row] = &[
         available: cfg!(target_os = "android"),
         refusal: "only Android has a Java VM to hand over",
     },
+    native(
+        Capability::Link,
+        "a browser makes the connections itself, so no link can be simulated below them",
+    ),
 ];
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ mod tls;
 
 pub use android::android_init;
 pub use library::{
-    init, network_changed, next_event, next_events, pending, poll, resume, set_log, shutdown, suspend, wait,
+    init, network_changed, next_event, next_events, pending, poll, resume, set_link, set_log, shutdown,
+    suspend, wait,
 };
 pub use socket::EventBatch;
 pub use tls::Tls;
@@ -43,6 +44,7 @@ pub use crate::engine::shared::state::{Dispatch, HttpVersion, State};
 #[cfg(feature = "capi")]
 pub(crate) use crate::handles::nth as nth_handle;
 pub use crate::logging::{LogFn, LogLevel};
+pub use crate::net::link::{LinkConditions, LinkCut};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;
 pub use crate::session::extension::{Extension, Piece};

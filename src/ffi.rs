@@ -51,6 +51,8 @@ pub mod sending;
 
 pub mod lanes;
 
+pub mod link;
+
 pub mod buffers;
 
 pub mod settings;

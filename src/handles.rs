@@ -181,6 +181,19 @@ impl<T> Handles<T> {
         }
     }
 
+    /// Returns the values of all handles.
+    pub fn all(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let slots = self.lock();
+        let taken = slots.entries.iter().filter_map(|entry| match entry {
+            Entry::Taken { value, .. } => Some(value.clone()),
+            Entry::Free { .. } => None,
+        });
+        taken.collect()
+    }
+
     pub fn remove_all(&self) -> Vec<T> {
         let mut slots = self.lock();
         let entries = std::mem::take(&mut slots.entries);

@@ -31,6 +31,15 @@ pub const LANE_AHEAD: usize = 16 << 10;
 /// The same in a browser, which takes messages in polls only: at 60 polls a second, 4 MB/s.
 pub const BROWSER_LANE_AHEAD: usize = 64 << 10;
 
+/// The longest delay of a simulated link: beyond the timeouts of every phase.
+pub const LONGEST_LINK_DELAY: Duration = Duration::from_secs(60);
+/// The longest interval between stalls of a simulated link.
+pub const LONGEST_LINK_STALL_INTERVAL: Duration = Duration::from_secs(3600);
+/// The bytes that a simulated link holds in each direction: 280 Mbit/s at 120 ms.
+pub const LINK_BYTES_IN_FLIGHT: usize = 4 << 20;
+/// The number of bytes that a simulated link moves at a time.
+pub const LINK_READ_SIZE: usize = 16 << 10;
+
 /// The default compression level of zlib, between speed (1) and size (9).
 pub const COMPRESSION_LEVEL: u32 = 6;
 /// The minimum size of compressed messages: shorter ones gain little.

@@ -6,6 +6,8 @@
 //!           threads                                                    tls (rustls)
 //! ```
 //!
+//! A stream may pass a simulated link (`link`, `link_model`, `simulated_link`), between TCP and TLS.
+//!
 //! `http2` multiplexes many WebSockets over one such stream. `watch` notices when the network changes.
 //!
 //! Only the resolver threads block. The caller provides `mio`'s registry, tokens and the time.
@@ -20,6 +22,9 @@ pub mod android;
 pub mod dial;
 #[cfg(not(target_family = "wasm"))]
 pub mod http2;
+pub mod link;
+#[cfg(not(target_family = "wasm"))]
+pub mod link_model;
 #[cfg(not(target_family = "wasm"))]
 pub mod nat64;
 #[cfg(not(target_family = "wasm"))]
@@ -28,6 +33,8 @@ pub mod options;
 pub mod outcome;
 #[cfg(not(target_family = "wasm"))]
 pub mod resolve;
+#[cfg(not(target_family = "wasm"))]
+pub mod simulated_link;
 #[cfg(not(target_family = "wasm"))]
 pub mod stream;
 #[cfg(not(target_family = "wasm"))]

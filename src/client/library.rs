@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capabilities::{Capability, capabilities};
+use crate::capabilities::{Capability, capabilities, require};
 use crate::engine::library;
 use crate::engine::shared::config::Config;
 use crate::engine::shared::delivery::{self, Event, Taken};
@@ -14,6 +14,7 @@ use crate::engine::shared::socket::Socket;
 use crate::error::CallError;
 use crate::fault;
 use crate::logging::{self, LogFn, LogLevel};
+use crate::net::link::LinkConditions;
 
 /// Starts the library with this configuration. Optional: the first socket starts it with defaults.
 ///
@@ -135,6 +136,20 @@ pub fn suspend() {
 /// [`network_changed`].
 pub fn resume() {
     library::report(NetworkChange { suspended: Some(false), probe: true });
+}
+
+/// Sets the simulated network link of every socket, those that exist and those that are created until the library
+/// is shut down; see [`Socket::set_link`](crate::Socket::set_link), which changes that of one socket. `None` disables
+/// it for all.
+///
+/// Needs [`Capability::Link`].
+pub fn set_link(link: Option<LinkConditions>) -> Result<(), CallError> {
+    if let Some(link) = &link {
+        require(Capability::Link)?;
+        link.check()?;
+    }
+    library::set_link(link);
+    Ok(())
 }
 
 /// Sets the log callback for lines up to the level `max`. It runs on the thread that logs; `None` logs to the

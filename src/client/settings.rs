@@ -12,6 +12,7 @@ use crate::engine::shared::socket::Socket;
 use crate::engine::shared::state::{HttpVersion, State};
 use crate::error::{CallError, Code};
 use crate::limits;
+use crate::net::link::LinkConditions;
 use crate::session::keepalive::PingSettings;
 use crate::sync::lock;
 use crate::wire::header::{HeaderError, basic_auth, check_credentials, is_token};
@@ -265,6 +266,24 @@ impl Socket {
             reconnect.check()?;
         }
         self.while_closed(|settings| settings.reconnect = reconnect.map(Box::new))
+    }
+
+    /// Sets the conditions of a simulated network link, to rehearse bad networks; `None` disables it (the default).
+    /// Takes effect at any time.
+    ///
+    /// The link is between TCP and TLS: it delays dialling and handshakes too. See [`LinkConditions`]. It holds at
+    /// most 4 MiB in each direction, and then stops reading or accepting. Over HTTP/2 a socket with a link has a
+    /// connection of its own; if it shares one already, the link applies to its next connection.
+    ///
+    /// Needs [`Capability::Link`].
+    pub fn set_link(&self, link: Option<LinkConditions>) -> Result<(), CallError> {
+        if let Some(link) = &link {
+            require(Capability::Link)?;
+            link.check()?;
+        }
+        self.check_not_destroyed()?;
+        self.0.set_link(link.map(Arc::new));
+        Ok(())
     }
 
     /// Sets the parameters of permessage-deflate (RFC 7692); `None` disables compression (default on).

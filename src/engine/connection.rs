@@ -21,6 +21,7 @@
 //! | `transport`, `tunnel`, `terminal`, `counter_base` | TCP or an HTTP/2 stream, the handshake with a proxy, the terminal event, statistics |
 //! | `state`, `candidate` | the connection and its stages |
 //! | `connecting` | from the name to the upgrade request |
+//! | `link` | the simulated link |
 //! | `proxy` | through a proxy |
 //! | `sharing` | over a shared HTTP/2 connection |
 //! | `fallback` | HTTP/1.1 after HTTP/2 has failed |
@@ -42,6 +43,7 @@ mod ending;
 mod fallback;
 mod handover;
 mod lanes;
+mod link;
 mod network_change;
 mod outcomes;
 mod proxy;

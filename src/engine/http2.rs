@@ -31,6 +31,7 @@ use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{HTTP2_GOAWAY_TIMEOUT, HTTP2_IDLE};
 use crate::logging::{self, LogLevel};
 use crate::net::http2::{Connection, Http2Stream, Status};
+use crate::net::link::LinkConditions;
 use crate::net::stream::Stream;
 use crate::wire::proxy::Proxy;
 use crate::wire::upgrade::ExtendedConnect;
@@ -43,6 +44,8 @@ pub struct Origin {
     proxy: Option<Proxy>,
     /// With the version of the settings: connections made before a change are not shared after it.
     tls: Option<(Arc<TlsHandle>, u64)>,
+    /// The only connection of a socket that uses it, as it passes a simulated link.
+    only_for: Option<Key>,
 }
 
 impl Origin {
@@ -51,7 +54,12 @@ impl Origin {
             let version = tls.version();
             (tls, version)
         });
-        Self { server: origins::Name::of(url), proxy, tls }
+        Self { server: origins::Name::of(url), proxy, tls, only_for: None }
+    }
+
+    /// Declares that only this connection of a socket uses it.
+    pub fn only_for(self, key: Key) -> Self {
+        Self { only_for: Some(key), ..self }
     }
 }
 
@@ -64,7 +72,10 @@ impl PartialEq for Origin {
             (None, None) => true,
             _ => false,
         };
-        same_tls && self.server == other.server && self.proxy == other.proxy
+        same_tls
+            && self.server == other.server
+            && self.proxy == other.proxy
+            && self.only_for == other.only_for
     }
 }
 
@@ -251,6 +262,21 @@ impl Pool {
         link.used = true;
         link.streams.push(key);
         link.connection.open(request, key.to_bits())
+    }
+
+    /// Sets the simulated link of the connection that carries the stream of `key`. False if others share it.
+    pub fn set_link(&mut self, key: Key, conditions: Option<&LinkConditions>, now: Instant) -> bool {
+        let Some(link) = self.links.iter_mut().flatten().find(|link| link.streams.contains(&key)) else {
+            return true;
+        };
+        if link.origin.only_for.is_none() && conditions.is_some() {
+            if link.streams.len() + link.waiting.len() + link.reserved.len() > 1 {
+                return false;
+            }
+            link.origin.only_for = Some(key);
+        }
+        link.connection.set_link(conditions, now);
+        true
     }
 
     fn link(&mut self, id: LinkId) -> Option<&mut Link> {

@@ -22,12 +22,15 @@ use crate::buffer;
 use crate::clock::Instant;
 use crate::error::{CallError, Code};
 use crate::limits;
+use crate::net::link::LinkConditions;
 use crate::net::tls;
 use crate::sync::{Mutex, lock, statics};
 use crate::wire::upgrade::UpgradeRequest;
 
 statics! {
     static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Stopped);
+    /// The simulated link of sockets that are created later.
+    static LINK: Mutex<Option<Arc<LinkConditions>>> = Mutex::new(None);
 }
 
 enum Stage {
@@ -65,7 +68,21 @@ pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
     let Stage::Running(library) = &*stage else { return Err(shutting_down()) };
     let inboxes = library.workers.inboxes();
     let worker = library.next_worker.fetch_add(1, Ordering::Relaxed) % inboxes.len();
-    sockets::insert(library.ready_list.clone(), inboxes[worker].clone(), Settings::new(request))
+    let mut settings = Settings::new(request);
+    // Locked until the socket is in the table, so that a change reaches it one way or the other.
+    let link = lock(&LINK);
+    settings.link = link.clone();
+    sockets::insert(library.ready_list.clone(), inboxes[worker].clone(), settings)
+}
+
+/// Sets the simulated link of every socket, and of those that are created until the library is shut down.
+pub fn set_link(link: Option<LinkConditions>) {
+    let link = link.map(Arc::new);
+    let mut default = lock(&LINK);
+    default.clone_from(&link);
+    for Socket(socket) in sockets::all() {
+        socket.set_link(link.clone());
+    }
 }
 
 /// Moves a closed socket to the worker on which the sockets of its server share HTTP/2 connections. To be
@@ -159,6 +176,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
         }
     }
     drop(library);
+    *lock(&LINK) = None;
     tls::forget_shared();
     origins::forget();
     sockets::shrink();

@@ -264,7 +264,7 @@ impl Worker {
             }
             return;
         };
-        let Commands { open, cancel, fault, destroy, pings, user_pings, resolved, marker_reached } =
+        let Commands { open, cancel, fault, destroy, pings, link, user_pings, resolved, marker_reached } =
             *commands;
         if let Some(plan) = open {
             self.open(&socket, plan);
@@ -285,6 +285,9 @@ impl Worker {
                 if let Some(pings) = pings {
                     connection.set_pings(pings, context);
                 }
+                if let Some(change) = link.clone() {
+                    connection.change_link(change, context);
+                }
                 for payload in &user_pings {
                     connection.ping(payload.as_slice());
                 }
@@ -299,7 +302,12 @@ impl Worker {
             });
         }
         if let Some(key) = Key::from_bits(socket.candidate.load(Ordering::Relaxed)) {
-            self.turn(key);
+            self.with(key, |connection, context| {
+                if let Some(change) = link {
+                    connection.change_link(change, context);
+                }
+                connection.turn(context)
+            });
         }
         if destroy.is_some() {
             socket.finish();

@@ -43,6 +43,8 @@ pub enum fw_capability {
     FW_CAPABILITY_WAIT = 32768,
     /// fw_android_init
     FW_CAPABILITY_ANDROID = 65536,
+    /// fw_socket_set_link
+    FW_CAPABILITY_LINK = 131072,
 }
 
 /// Returns what the loaded library can do.
@@ -82,6 +84,7 @@ mod tests {
             (FW_CAPABILITY_WORKER_DISPATCH, Rust::WorkerDispatch),
             (FW_CAPABILITY_WAIT, Rust::Wait),
             (FW_CAPABILITY_ANDROID, Rust::Android),
+            (FW_CAPABILITY_LINK, Rust::Link),
         ];
         for (c, rust) in pairs {
             assert_eq!(c as u32, rust as u32);

@@ -27,6 +27,8 @@ pub struct Dialler {
     next: usize,
     /// When it starts, unless an earlier attempt fails before.
     due: Instant,
+    /// Every attempt is refused: a simulated link is cut.
+    refuses: bool,
 }
 
 /// The result of a step.
@@ -44,9 +46,16 @@ pub enum Step {
 }
 
 impl Dialler {
-    pub fn new(addresses: Vec<SocketAddr>, now: Instant) -> Self {
+    /// Creates the attempts, of which the first one is due at `start`.
+    pub fn new(addresses: Vec<SocketAddr>, start: Instant) -> Self {
         let waiting = |peer| Attempt { peer, state: State::Waiting };
-        Self { attempts: interleave(addresses).map(waiting).collect(), next: 0, due: now }
+        let attempts = interleave(addresses).map(waiting).collect();
+        Self { attempts, next: 0, due: start, refuses: false }
+    }
+
+    /// Makes every attempt fail as if the server refused it.
+    pub fn refuse(&mut self) {
+        self.refuses = true;
     }
 
     /// Starts the attempts that are due.
@@ -128,7 +137,10 @@ impl Dialler {
             let attempt = &mut self.attempts[self.next];
             self.next += 1;
             self.due = now + limits::CONNECTION_ATTEMPT_DELAY;
-            attempt.begin(registry, &mut new_token);
+            match self.refuses {
+                true => attempt.state = State::Failed(options::refused()),
+                false => attempt.begin(registry, &mut new_token),
+            }
             // If it failed at once (no route, unsupported family), start the next.
             is_due = attempt.token().is_none();
         }

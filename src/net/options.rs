@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
@@ -85,6 +86,38 @@ pub fn source_address(peer: SocketAddr) -> io::Result<IpAddr> {
     let probe = UdpSocket::bind((any, 0))?;
     probe.connect(peer)?;
     Ok(probe.local_addr()?.ip())
+}
+
+/// Makes the system reset the connection when the socket is closed.
+pub fn reset_on_close(stream: &TcpStream) {
+    tolerate("SO_LINGER", SockRef::from(stream).set_linger(Some(Duration::ZERO)));
+}
+
+/// Returns the error of the system for a connection that was refused.
+pub fn refused() -> io::Error {
+    #[cfg(unix)]
+    let code = libc::ECONNREFUSED;
+    #[cfg(windows)]
+    let code = 10_061; // WSAECONNREFUSED
+    io::Error::from_raw_os_error(code)
+}
+
+/// Returns the error of the system for a connection that was reset.
+pub fn reset() -> io::Error {
+    #[cfg(unix)]
+    let code = libc::ECONNRESET;
+    #[cfg(windows)]
+    let code = 10_054; // WSAECONNRESET
+    io::Error::from_raw_os_error(code)
+}
+
+/// Returns the error of the system for a connection whose peer does not respond.
+pub fn timed_out() -> io::Error {
+    #[cfg(unix)]
+    let code = libc::ETIMEDOUT;
+    #[cfg(windows)]
+    let code = 10_060; // WSAETIMEDOUT
+    io::Error::from_raw_os_error(code)
 }
 
 /// Returns whether `error`, from `peer_addr`, means that the connection is not established yet.

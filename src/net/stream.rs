@@ -1,22 +1,25 @@
 //! A connected, non-blocking byte stream: TCP with up to two layers of TLS.
 //!
 //! ```text
-//!   Stream ──► TLS to the server ──► TLS to a proxy ──► TCP        both layers are optional
+//!   Stream ──► TLS to the server ──► TLS to a proxy ──► simulated link ──► TCP        each layer is optional
 //! ```
 //!
 //! Readiness is edge-triggered: every result says whether more data may follow without a new event, and every
 //! event must be passed to [`Stream::ready`] first.
 
 use std::cell::RefCell;
-use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
+use std::time::Instant;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 
+use super::link::LinkConditions;
 use super::options::{self, SHORT_READ_MEANS_DRAINED};
 pub use super::outcome::{Progress, ReadOutcome, WriteOutcome};
 use super::outcome::{READING, WRITING};
+use super::simulated_link::{Lower, SimulatedLink};
 #[cfg(test)]
 use super::tls::TlsVersion;
 use super::tls::{Link, TlsConnector, TlsStream};
@@ -25,21 +28,29 @@ use crate::error::{Error, Phase};
 /// A byte stream.
 pub struct Stream {
     tcp: TcpStream,
-    tls: Option<Box<TlsStream>>,
-    /// The TLS layer of a proxy, through which `tls` is tunnelled.
-    outer: Option<Box<RefCell<TlsStream>>>,
+    top: Top,
+    /// The layers between `top` and TCP.
+    lower: Option<Box<Lower<TlsStream>>>,
     phase: Phase,
     /// A FIN or reset may be pending for which no further event will come.
     may_have_ended: bool,
     limits_unsent: bool,
 }
 
+/// The layer that reads and writes use. One choice for each, so that a stream without a simulated link pays nothing
+/// for it.
+enum Top {
+    Tcp,
+    Tls(Box<TlsStream>),
+    Link,
+}
+
 impl Stream {
     pub fn plain(tcp: TcpStream) -> Self {
         Self {
             tcp,
-            tls: None,
-            outer: None,
+            top: Top::Tcp,
+            lower: None,
             phase: Phase::Upgrade,
             may_have_ended: true,
             limits_unsent: false,
@@ -62,8 +73,26 @@ impl Stream {
     /// TLS.
     pub fn secured(self, connector: &TlsConnector, host: &str) -> Result<Self, Error> {
         let tls = Box::new(TlsStream::new(connector, host)?);
-        let outer = self.tls.map(|outer| Box::new(RefCell::new(*outer)));
-        Ok(Self { tls: Some(tls), outer, phase: Phase::Tls, ..self })
+        let mut lower = self.lower;
+        if let Top::Tls(outer) = self.top {
+            lower.get_or_insert_default().outer = Some(RefCell::new(*outer));
+        }
+        Ok(Self { top: Top::Tls(tls), lower, phase: Phase::Tls, ..self })
+    }
+
+    /// Sets the conditions of the simulated link; `None` for a perfect one. Then read and write again.
+    pub fn set_link(&mut self, conditions: Option<&LinkConditions>, now: Instant) {
+        match (self.lower.as_mut().and_then(|lower| lower.link.as_mut()), conditions) {
+            (Some(link), conditions) => link.get_mut().set(conditions, now),
+            (None, Some(conditions)) => {
+                let link = SimulatedLink::new(conditions, now);
+                self.lower.get_or_insert_default().link = Some(RefCell::new(link));
+                if let Top::Tcp = self.top {
+                    self.top = Top::Link;
+                }
+            }
+            (None, None) => {}
+        }
     }
 
     /// Processes a readiness event. Must be called for every event of the socket before the stream is used.
@@ -72,6 +101,9 @@ impl Stream {
     /// the socket then, as no further event will come.
     pub fn ready(&mut self, event: &Event) {
         self.may_have_ended |= event.is_read_closed() || event.is_error();
+        if let Some(link) = self.link() {
+            link.borrow_mut().ready(event);
+        }
     }
 
     /// Sets the phase of errors.
@@ -81,10 +113,12 @@ impl Stream {
 
     /// Continues the TLS handshake until it is done or would block. Done at once without TLS.
     pub fn handshake(&mut self) -> Result<Progress, Error> {
-        let Some((tls, link)) = self.tls_and_link() else { return Ok(Progress::Done) };
+        let short_read_drains = self.short_read_drains();
+        let Top::Tls(tls) = &mut self.top else { return Ok(Progress::Done) };
         crate::fault::point("net.secure");
-        let progress = tls.handshake(link)?;
-        self.flush_outer()?;
+        let progress =
+            tls.handshake(Link::new(&self.tcp, self.lower.as_deref(), self.phase, short_read_drains))?;
+        self.flush_lower()?;
         Ok(progress)
     }
 
@@ -95,14 +129,19 @@ impl Stream {
         if room == 0 {
             return Ok(ReadOutcome::Data { n: 0, more: true });
         }
-        let outcome = match self.tls_and_link() {
-            Some((tls, link)) => tls.read(link, buffers)?,
-            None => match options::receive_vectored(&self.tcp, buffers) {
+        let short_read_drains = self.short_read_drains();
+        let outcome = match &mut self.top {
+            Top::Tls(tls) => {
+                let link = Link::new(&self.tcp, self.lower.as_deref(), self.phase, short_read_drains);
+                tls.read(link, buffers)?
+            }
+            Top::Tcp => match options::receive_vectored(&self.tcp, buffers) {
                 Ok(0) => ReadOutcome::Eof { clean: true },
-                Ok(n) => ReadOutcome::Data { n, more: n == room || !self.short_read_drains() },
+                Ok(n) => ReadOutcome::Data { n, more: n == room || !short_read_drains },
                 Err(error) if error.kind() == ErrorKind::WouldBlock => ReadOutcome::WouldBlock,
                 Err(error) => return Err(Error::io(self.phase, READING, &error)),
             },
+            Top::Link => self.read_from_link(buffers)?,
         };
         if outcome == ReadOutcome::WouldBlock {
             // No end of stream is pending; a new event will announce it.
@@ -115,28 +154,74 @@ impl Stream {
     /// socket. After an error, data received before can still be read.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
         crate::fault::point("net.write");
-        if let Some((tls, link)) = self.tls_and_link() {
-            return tls.write(link, buffers);
-        }
-        match options::send_vectored(&self.tcp, buffers) {
+        let short_read_drains = self.short_read_drains();
+        let written = match &mut self.top {
+            Top::Tls(tls) => {
+                let link = Link::new(&self.tcp, self.lower.as_deref(), self.phase, short_read_drains);
+                return tls.write(link, buffers);
+            }
+            Top::Tcp => options::send_vectored(&self.tcp, buffers),
+            Top::Link => self.write_to_link(buffers),
+        };
+        match written {
             Ok(n) => Ok(WriteOutcome::Written { n }),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(WriteOutcome::WouldBlock),
             Err(error) => Err(Error::io(self.phase, WRITING, &error)),
         }
     }
 
-    /// Writes pending TLS records to the socket; returns whether none is left.
+    /// Writes pending TLS records to the socket, and what has passed the simulated link; returns whether no record
+    /// is left.
     pub fn flush(&mut self) -> Result<bool, Error> {
-        match self.tls_and_link() {
-            Some((tls, link)) => Ok(tls.flush(link)? && self.flush_outer()?),
-            None => Ok(true),
+        let short_read_drains = self.short_read_drains();
+        let flushed = match &mut self.top {
+            Top::Tls(tls) => {
+                tls.flush(Link::new(&self.tcp, self.lower.as_deref(), self.phase, short_read_drains))?
+            }
+            Top::Tcp => return Ok(true),
+            Top::Link => true,
+        };
+        Ok(self.flush_lower()? && flushed)
+    }
+
+    /// Returns whether [`flush`](Self::flush) must be called after reading and writing.
+    pub fn needs_flush(&self) -> bool {
+        match &self.top {
+            Top::Tcp => false,
+            Top::Tls(tls) if self.lower.is_none() => tls.wants_write(),
+            Top::Tls(_) => self.has_records() || self.link().is_some(),
+            Top::Link => true,
         }
     }
 
-    /// Returns whether [`flush`](Self::flush) must be called when the socket becomes writable.
+    /// Returns whether TLS records are pending: [`flush`](Self::flush) must be called when the socket becomes
+    /// writable.
+    pub fn has_records(&self) -> bool {
+        let outer = self.lower.as_ref().and_then(|lower| lower.outer.as_ref());
+        matches!(&self.top, Top::Tls(tls) if tls.wants_write())
+            || outer.is_some_and(|outer| outer.borrow().wants_write())
+    }
+
+    /// Returns whether accepted bytes have not reached the kernel yet.
     pub fn wants_write(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
-            || self.outer.as_ref().is_some_and(|outer| outer.borrow().wants_write())
+        self.has_records() || self.link().is_some_and(|link| link.borrow().has_unsent())
+    }
+
+    /// Returns whether there is a simulated link.
+    pub fn has_link(&self) -> bool {
+        self.link().is_some()
+    }
+
+    /// Returns when [`wake_link`](Self::wake_link) must be called, which may be in the past.
+    pub fn link_deadline(&self) -> Option<Instant> {
+        self.link()?.borrow().deadline()
+    }
+
+    /// Processes a deadline of the simulated link, if there is one, after which reading, writing and flushing must
+    /// be tried again. Returns whether there is one.
+    pub fn wake_link(&mut self) -> bool {
+        let link = self.link();
+        link.inspect(|link| link.borrow_mut().wake()).is_some()
     }
 
     /// Keeps little in the kernel that is not sent yet, so that messages wait where they can be overtaken.
@@ -149,13 +234,16 @@ impl Stream {
 
     /// Queues close_notify (RFC 8446 section 6.1). Flush, then call [`shutdown_write`](Self::shutdown_write).
     pub fn send_close_notify(&mut self) {
-        if let Some(tls) = &mut self.tls {
+        if let Top::Tls(tls) = &mut self.top {
             tls.send_close_notify();
         }
     }
 
     /// Sends a FIN after everything written.
     pub fn shutdown_write(&mut self) {
+        if let Some(link) = self.link() {
+            return link.borrow_mut().shutdown_write(&self.tcp);
+        }
         // Fails only if the connection is closed, which the next read reports.
         let _ = self.tcp.shutdown(Shutdown::Write);
     }
@@ -172,27 +260,57 @@ impl Stream {
 
     /// Returns the protocol that the server selected (ALPN, RFC 7301), after the handshake.
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.tls.as_ref().and_then(|tls| tls.alpn())
+        match &self.top {
+            Top::Tls(tls) => tls.alpn(),
+            Top::Tcp | Top::Link => None,
+        }
     }
 
     #[cfg(test)]
     pub fn tls_version(&self) -> Option<TlsVersion> {
-        self.tls.as_ref().and_then(|tls| tls.version())
+        match &self.top {
+            Top::Tls(tls) => tls.version(),
+            Top::Tcp | Top::Link => None,
+        }
     }
 
-    fn tls_and_link(&mut self) -> Option<(&mut TlsStream, Link<'_>)> {
-        let short_read_drains = self.short_read_drains();
-        let outer = self.outer.as_deref();
-        let link = Link::new(&self.tcp, outer, self.phase, short_read_drains);
-        self.tls.as_deref_mut().map(|tls| (tls, link))
+    fn link(&self) -> Option<&RefCell<SimulatedLink>> {
+        self.lower.as_ref()?.link.as_ref()
     }
 
-    /// Writes pending records of the outer TLS layer; returns whether none is left.
-    fn flush_outer(&mut self) -> Result<bool, Error> {
-        let short_read_drains = self.short_read_drains();
-        let Some(outer) = &mut self.outer else { return Ok(true) };
-        let link = Link::new(&self.tcp, None, self.phase, short_read_drains);
-        outer.get_mut().flush(link)
+    #[cold]
+    fn read_from_link(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
+        let Some(link) = self.link() else { return Ok(ReadOutcome::WouldBlock) };
+        match link.borrow_mut().receive(&self.tcp, buffers) {
+            Ok(0) => Ok(ReadOutcome::Eof { clean: true }),
+            Ok(n) => Ok(ReadOutcome::Data { n, more: true }),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(ReadOutcome::WouldBlock),
+            Err(error) => Err(Error::io(self.phase, READING, &error)),
+        }
+    }
+
+    #[cold]
+    fn write_to_link(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.link() {
+            Some(link) => link.borrow_mut().send(&self.tcp, buffers),
+            None => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Writes pending records of the outer TLS layer, and what has passed the link; returns whether no record is
+    /// left.
+    fn flush_lower(&mut self) -> Result<bool, Error> {
+        let Some(lower) = self.lower.as_deref() else { return Ok(true) };
+        let link = Link::new(&self.tcp, Some(lower), self.phase, false).below();
+        let flushed = match &lower.outer {
+            Some(outer) => outer.borrow_mut().flush(link)?,
+            None => true,
+        };
+        if let Some(link) = &lower.link {
+            let pumped = link.borrow_mut().pump(&self.tcp);
+            pumped.map_err(|error| Error::io(self.phase, WRITING, &error))?;
+        }
+        Ok(flushed)
     }
 
     fn short_read_drains(&self) -> bool {

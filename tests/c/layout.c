@@ -92,6 +92,21 @@ FIELD(fw_lane, weight, 8);
 FIELD(fw_lane, reserved, 12);
 FIELD(fw_lane, max_bytes, 16);
 
+SIZE(fw_link, 52);
+FIELD(fw_link, struct_size, 0);
+FIELD(fw_link, seed, 4);
+FIELD(fw_link, out_delay_ms, 8);
+FIELD(fw_link, in_delay_ms, 12);
+FIELD(fw_link, out_jitter_ms, 16);
+FIELD(fw_link, in_jitter_ms, 20);
+FIELD(fw_link, jitter_max_ms, 24);
+FIELD(fw_link, out_bytes_per_s, 28);
+FIELD(fw_link, in_bytes_per_s, 32);
+FIELD(fw_link, burst_bytes, 36);
+FIELD(fw_link, stall_every_ms, 40);
+FIELD(fw_link, stall_ms, 44);
+FIELD(fw_link, cut, 48);
+
 SIZE(fw_lane_stats, 88);
 FIELD(fw_lane_stats, struct_size, 0);
 FIELD(fw_lane_stats, reserved, 4);

@@ -98,10 +98,16 @@ INIT(stats)
 INIT(pool_stats)
 INIT(lane)
 INIT(lane_stats)
+INIT(link)
 
 static fw_result use_lane(void *lane)
 {
     return fw_socket_set_lanes(closed_socket, lane, 1);
+}
+
+static fw_result use_link(void *link)
+{
+    return fw_socket_set_link(closed_socket, link);
 }
 
 static fw_result use_lane_stats(void *stats)
@@ -147,6 +153,11 @@ static const sized all[] = {
       END(fw_callbacks, closed), END(fw_callbacks, error), END(fw_callbacks, released), END(fw_callbacks, sent)}},
     {"fw_lane", sizeof(fw_lane), init_lane, use_lane, false, true, false,
      {END(fw_lane, priority), END(fw_lane, weight), END(fw_lane, reserved), END(fw_lane, max_bytes)}},
+    {"fw_link", sizeof(fw_link), init_link, use_link, false, true, false,
+     {END(fw_link, seed), END(fw_link, out_delay_ms), END(fw_link, in_delay_ms), END(fw_link, out_jitter_ms),
+      END(fw_link, in_jitter_ms), END(fw_link, jitter_max_ms), END(fw_link, out_bytes_per_s),
+      END(fw_link, in_bytes_per_s), END(fw_link, burst_bytes), END(fw_link, stall_every_ms),
+      END(fw_link, stall_ms), END(fw_link, cut)}},
     {"fw_lane_stats", sizeof(fw_lane_stats), init_lane_stats, use_lane_stats, true, true, false,
      {END(fw_lane_stats, reserved), END(fw_lane_stats, waiting_messages), END(fw_lane_stats, waiting_bytes),
       END(fw_lane_stats, oldest_us), END(fw_lane_stats, queue_time_max_us),

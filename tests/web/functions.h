@@ -57,6 +57,7 @@ static void every_function(const char *url)
     fw_message message;
     fw_lane lane;
     fw_lane_stats lane_stats;
+    fw_link link;
     fw_pool_stats pool;
     fw_callbacks callbacks;
     fw_compression compression;
@@ -187,6 +188,9 @@ static void every_function(const char *url)
     fw_lane_stats_init(&lane_stats, sizeof lane_stats);
     OK(fw_socket_lane_stats(s, 0, &lane_stats));
     CHECK(lane_stats.sent == 0 && strcmp(fw_outcome_name(FW_OUTCOME_LOST), "FW_OUTCOME_LOST") == 0);
+    fw_link_init(&link, sizeof link);
+    NOT_SUPPORTED(fw_socket_set_link(s, &link));
+    OK(fw_socket_set_link(s, NULL));
     OK(fw_buffer_get(100, &segment));
     CHECK(segment.data != NULL && segment.count >= 100);
     OK(fw_segment_retain(segment));

@@ -183,6 +183,16 @@ enum class Outcome : std::uint32_t {
     lost = FW_OUTCOME_LOST,
 };
 
+/// How a simulated link fails; see fw_link_cut.
+enum class LinkCut : std::uint32_t {
+    none = FW_LINK_CUT_NONE,
+    stall = FW_LINK_CUT_STALL,
+    half_open = FW_LINK_CUT_HALF_OPEN,
+    reset = FW_LINK_CUT_RESET,
+    end = FW_LINK_CUT_END,
+    refuse = FW_LINK_CUT_REFUSE,
+};
+
 /// The trusted certificate authorities.
 enum class Roots : std::uint32_t {
     webpki = FW_ROOTS_WEBPKI,
@@ -209,6 +219,7 @@ enum class Capability : std::uint32_t {
     worker_dispatch = FW_CAPABILITY_WORKER_DISPATCH,
     wait = FW_CAPABILITY_WAIT,
     android = FW_CAPABILITY_ANDROID,
+    link = FW_CAPABILITY_LINK,
 };
 
 /// The HTTP version to connect with.
@@ -779,6 +790,12 @@ struct Lane : fw_lane {
     }
 };
 
+/// The conditions of a simulated network link: fw_link, initialized with the defaults, a perfect link.
+struct Link : fw_link {
+    Link() noexcept : fw_link() { fw_link_init(this, sizeof(fw_link)); }
+    void set_cut(LinkCut how) noexcept { cut = static_cast<fw_link_cut>(how); }
+};
+
 /// Counts of a lane. Times are in microseconds.
 using LaneStats = fw_lane_stats;
 
@@ -987,6 +1004,10 @@ public:
     {
         return set_lanes(lanes.begin(), lanes.size());
     }
+    /// Simulates a bad network; see fw_socket_set_link.
+    Result<void> set_link(const Link &link) { return detail::check(fw_socket_set_link(raw_, &link)); }
+    /// Disables the simulated link (the default).
+    Result<void> set_no_link() { return detail::check(fw_socket_set_link(raw_, nullptr)); }
     Result<LaneStats> lane_stats(std::uint32_t lane) const
     {
         LaneStats stats{};
@@ -1598,6 +1619,16 @@ private:
 inline Result<void> network_changed()
 {
     return detail::check(fw_network_changed());
+}
+/// Simulates a bad network for every socket, those that exist and those that are created until shutdown.
+inline Result<void> set_link(const Link &link)
+{
+    return detail::check(fw_socket_set_link(fw_socket{}, &link));
+}
+/// Disables the simulated link of every socket.
+inline Result<void> set_no_link()
+{
+    return detail::check(fw_socket_set_link(fw_socket{}, nullptr));
 }
 /// Notifies the library that the process is about to sleep. Until resume, no timeout expires.
 inline Result<void> suspend()

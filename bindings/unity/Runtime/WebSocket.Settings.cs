@@ -22,6 +22,7 @@ namespace Framewire
         private int _maxRedirects;
         private bool _keepCookies;
         private ReconnectSettings _reconnect;
+        private LinkConditions? _link;
 
         /// <summary>
         /// Enables keepalive pings, which measure <see cref="Latency"/> and detect dead connections. Starts no
@@ -306,6 +307,44 @@ namespace Framewire
         }
 
         /// <summary>
+        /// Simulates a bad network: delay, jitter, a limited data rate, stalls and failures. Takes effect at any
+        /// time; null disables it. Not available under WebGL. Default: null, or what was set with
+        /// <see cref="SetLinkOfAll"/>, which this does not return.
+        /// </summary>
+        public LinkConditions? Link
+        {
+            get { return _link; }
+            set
+            {
+                SetLink(LiveHandle(), value);
+                _link = value;
+            }
+        }
+
+        /// <summary>
+        /// Sets the simulated link of every socket: those that exist, and those that are created until the library is
+        /// shut down. Not available under WebGL.
+        /// </summary>
+        /// <param name="link">The conditions; null disables the links.</param>
+        public static void SetLinkOfAll(LinkConditions? link)
+        {
+            NativeLibrary.EnsureLoaded();
+            SetLink(default(fw_socket), link);
+        }
+
+        private static void SetLink(fw_socket socket, LinkConditions? link)
+        {
+            if (link == null)
+            {
+                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_link(socket, null));
+                return;
+            }
+            Capability.Require(WebSocketCapabilities.Link, "Link");
+            fw_link raw = link.Value.Raw;
+            NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_link(socket, &raw));
+        }
+
+        /// <summary>
         /// TLS settings for <c>wss:</c>. Not available under WebGL. Default: null, for default settings; null
         /// cannot be assigned.
         /// </summary>
@@ -420,7 +459,7 @@ namespace Framewire
             return (uint)value;
         }
 
-        private static uint Milliseconds(TimeSpan value)
+        internal static uint Milliseconds(TimeSpan value)
         {
             double milliseconds = Math.Ceiling(value.TotalMilliseconds);
             if (milliseconds < 1 || milliseconds > uint.MaxValue)

@@ -169,6 +169,9 @@ namespace Framewire
 
         /// <summary>The Java VM of an Android app can be handed over, which the package does by itself.</summary>
         Android = 65536,
+
+        /// <summary>A network link can be simulated.</summary>
+        Link = 131072,
     }
 
     /// <summary>The HTTP version to connect with.</summary>

@@ -20,7 +20,7 @@ use crate::engine::shared::socket::{Shared, Socket};
 use crate::engine::shared::state::HttpVersion;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
-use crate::net::dial::{Dialler, Step};
+use crate::net::dial::Step;
 use crate::net::nat64;
 use crate::net::options;
 use crate::net::resolve::{self, Lookup};
@@ -215,7 +215,7 @@ impl Connection {
 
     fn dial(&mut self, addresses: Vec<SocketAddr>, context: &mut Context) -> TurnResult {
         self.started = context.now;
-        self.stage = Stage::Connecting(Box::new(Dialler::new(addresses, context.now)));
+        self.stage = Stage::Connecting(Box::new(self.dialler(addresses, context)));
         self.dial_step(None, context)
     }
 
@@ -290,10 +290,12 @@ impl Connection {
         self.log(LogLevel::Debug, format_args!("connected to {peer}"));
         options::apply(&tcp);
         self.writable = true;
+        // A cut link ends the connection without an event of the socket.
+        self.readable |= self.plan.settings.link.is_some();
         if self.route.is_some() {
             return self.tunnel(tcp, context);
         }
-        let stream = Stream::plain(tcp);
+        let stream = self.stream_over(tcp, context);
         self.server_reached(if self.readable { stream } else { stream.with_nothing_to_read() }, context)
     }
 

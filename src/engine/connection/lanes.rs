@@ -12,7 +12,11 @@ impl Connection {
     pub(super) fn sweep_lanes(&mut self, context: &mut Context) {
         let Some(Socket(socket)) = self.socket.clone() else { return };
         let mut to_worker = lock(&socket.to_worker);
-        let Some(lanes) = &mut to_worker.outbox.lanes else { return };
+        let Some(lanes) = &mut to_worker.outbox.lanes else {
+            // That of a simulated link which is gone with its connection.
+            self.expiry = None;
+            return;
+        };
         let dropped = lanes.sweep(context.now);
         socket.buffered.take_back(dropped);
         lanes.take_outcomes(&mut context.outcomes);

@@ -7,7 +7,7 @@ use super::state::{Connection, Stage, TurnResult};
 use super::tunnel::{Tunnel, TunnelError};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::logging::LogLevel;
-use crate::net::stream::{Progress, Stream};
+use crate::net::stream::Progress;
 use crate::wire::proxy::ProxyHandshake;
 
 impl Connection {
@@ -24,11 +24,11 @@ impl Connection {
 
     fn start_tunnel(&mut self, tcp: TcpStream, context: &Context) -> Result<Tunnel, Error> {
         let url = &self.request.url;
-        let Some(route) = &mut self.route else {
+        let Some(route) = &self.route else {
             return Err(Error::new(ErrorKind::Internal, Phase::Proxy, "there is no proxy"));
         };
         let proxy = route.proxy.clone();
-        let mut stream = Stream::plain(tcp);
+        let mut stream = self.stream_over(tcp, context);
         if proxy.secure {
             let connector = match &self.plan.settings.tls {
                 Some(tls) => tls.proxy_connector(),

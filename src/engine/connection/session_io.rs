@@ -337,6 +337,7 @@ impl Connection {
     fn write(&mut self, context: &mut Context) {
         let Stage::Live { stream, session } = &mut self.stage else { return };
         let mut waits_in_lanes = false;
+        let mut expiry = None;
         if let Some(Socket(socket)) = &self.socket {
             let mut to_worker = lock(&socket.to_worker);
             let outbox = &mut to_worker.outbox;
@@ -347,7 +348,8 @@ impl Connection {
                     expired += lanes.sweep(context.now);
                     socket.buffered.take_back(expired);
                     waits_in_lanes = session.takes_messages() && !lanes.is_empty();
-                    self.expiry = lanes.expiry();
+                    expiry = lanes.expiry();
+                    self.expiry = expiry;
                     lanes.take_outcomes(&mut context.outcomes);
                     stream.limit_unsent();
                 }
@@ -391,15 +393,22 @@ impl Connection {
         if failure.is_none() && self.writable && (session.has_to_write() || waits_in_lanes) {
             context.turn_again(self.key);
         }
-        if failure.is_none() && stream.wants_write() {
+        if failure.is_none() && stream.needs_flush() {
+            let has_records = stream.has_records();
             match stream.flush() {
                 // Bytes below the session were sent.
-                Ok(true) => drop(session.wrote(0)),
+                Ok(true) if has_records => drop(session.wrote(0)),
+                Ok(true) => {}
                 Ok(false) => {
                     self.writable = false;
                     session.write_blocked(context.now);
                 }
                 Err(error) => failure = Some(error),
+            }
+            if let Transport::Own(stream) = stream
+                && stream.has_link()
+            {
+                self.expiry = [expiry, stream.link_deadline()].into_iter().flatten().min();
             }
         }
         if let Some(error) = failure {

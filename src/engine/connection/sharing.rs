@@ -135,6 +135,7 @@ impl Connection {
 
     pub(super) fn origin(&self) -> Origin {
         let proxy = self.route.as_ref().map(|route| route.proxy.clone());
-        Origin::new(&self.request.url, proxy, self.plan.settings.tls.clone())
+        let origin = Origin::new(&self.request.url, proxy, self.plan.settings.tls.clone());
+        if self.plan.settings.link.is_some() { origin.only_for(self.key) } else { origin }
     }
 }

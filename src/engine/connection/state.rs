@@ -72,7 +72,7 @@ pub struct Connection {
     pub(super) deadline: Option<Instant>,
     /// No deadline applies while the process is suspended.
     pub(super) suspended_since: Option<Instant>,
-    /// When a message that waits in a lane expires.
+    /// When a message that waits in a lane expires, or something moves on the simulated link.
     pub(super) expiry: Option<Instant>,
     /// The earliest timer that is set.
     pub(super) timer: Option<Instant>,

@@ -77,7 +77,24 @@ impl Transport {
         }
     }
 
+    /// See [`Stream::needs_flush`].
     #[inline]
+    pub fn needs_flush(&self) -> bool {
+        match self {
+            Transport::Own(stream) => stream.needs_flush(),
+            Transport::Shared(_) => false,
+        }
+    }
+
+    /// See [`Stream::has_records`].
+    pub fn has_records(&self) -> bool {
+        match self {
+            Transport::Own(stream) => stream.has_records(),
+            Transport::Shared(_) => false,
+        }
+    }
+
+    /// See [`Stream::wants_write`].
     pub fn wants_write(&self) -> bool {
         match self {
             Transport::Own(stream) => stream.wants_write(),

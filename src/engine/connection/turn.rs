@@ -117,6 +117,7 @@ impl Connection {
             self.timer = None;
             self.timer_was_due = true;
         }
+        self.wake_link();
         self.turn(context)
     }
 
@@ -170,6 +171,8 @@ impl Connection {
         let next = match &self.stage {
             Stage::Waiting { until, .. } => Some(*until),
             Stage::Connecting(dialler) => dialler.next_deadline(),
+            Stage::ProxyHandshake(tunnel) => tunnel.stream.link_deadline(),
+            Stage::TlsHandshake(stream) => stream.link_deadline(),
             Stage::Live { session, .. } => session.deadline(),
             _ => None,
         };

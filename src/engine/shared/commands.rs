@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::settings::{Plan, Settings};
 use crate::buffer::Segment;
 use crate::clock::Instant;
 use crate::error::Error;
+use crate::net::link::{LinkConditions, LinkCut};
 use crate::session::Outbox;
 use crate::session::keepalive::PingSettings;
 
@@ -33,6 +35,8 @@ pub struct Commands {
     /// The socket was destroyed.
     pub destroy: Option<DestroyMode>,
     pub pings: Option<PingSettings>,
+    /// The simulated link has changed.
+    pub link: Option<LinkChange>,
     /// Pings of the caller, at most [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
     pub resolved: Option<Resolved>,
@@ -47,6 +51,25 @@ pub enum DestroyMode {
     Discard,
     /// They are sent and the closing handshake completes, unless that takes longer than `until`.
     Drain { until: Instant },
+}
+
+/// A change of the simulated link.
+#[derive(Clone)]
+pub struct LinkChange {
+    pub conditions: Option<Arc<LinkConditions>>,
+    /// An earlier change that the worker has not read cut the connection, which later ones do not undo.
+    pub cut: Option<LinkCut>,
+}
+
+impl LinkChange {
+    /// Replaces an earlier change.
+    pub fn after(conditions: Option<Arc<LinkConditions>>, earlier: Option<LinkChange>) -> Self {
+        let cut = earlier.and_then(|earlier| {
+            let last = earlier.conditions.map(|conditions| conditions.cut);
+            earlier.cut.or(last.filter(|cut| cut.is_final()))
+        });
+        Self { conditions, cut }
+    }
 }
 
 /// The result of a name lookup.

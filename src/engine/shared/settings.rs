@@ -7,6 +7,7 @@ use super::origins;
 use super::state::HttpVersion;
 use super::tls::TlsHandle;
 use crate::limits;
+use crate::net::link::LinkConditions;
 use crate::session::extension::Extension;
 use crate::session::keepalive::PingSettings;
 use crate::session::reconnect::Reconnect;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub cookies: bool,
     /// None: a lost connection is not reconnected.
     pub reconnect: Option<Box<Reconnect>>,
+    /// None: no simulated link. Can change while the socket is open.
+    pub link: Option<Arc<LinkConditions>>,
     pub context: Vec<(String, String)>,
 }
 
@@ -60,6 +63,7 @@ impl Settings {
             max_redirects: 0,
             cookies: false,
             reconnect: None,
+            link: None,
             context: Vec::new(),
         }
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::buffered_amount::BufferedAmount;
 use super::callbacks::{self, Inside};
-use super::commands::ToWorker;
+use super::commands::{LinkChange, ToWorker};
 use super::connection_info::ConnectionInfo;
 use super::counters::Counters;
 use super::event_queue::{EventQueue, QueuedEvent};
@@ -31,6 +31,7 @@ use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::{self, EVENT_OVERHEAD};
 use crate::logging::{self, LogLevel};
+use crate::net::link::LinkConditions;
 use crate::session::Outbox;
 use crate::session::lanes::{Lane, Lanes, Pushed, Waiting};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -327,6 +328,18 @@ impl Shared {
         }
         self.max_buffered_directly.store(0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Sets the simulated link.
+    pub fn set_link(self: &Arc<Self>, link: Option<Arc<LinkConditions>>) {
+        Arc::make_mut(&mut lock(&self.settings)).link = link.clone();
+        let mut to_worker = lock(&self.to_worker);
+        let earlier = to_worker.commands().link.take();
+        to_worker.commands().link = Some(LinkChange::after(link, earlier));
+        drop(to_worker);
+        if self.state() != State::Closed {
+            self.notify();
+        }
     }
 
     /// Whether messages wait in lanes.

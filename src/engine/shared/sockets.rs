@@ -41,6 +41,11 @@ pub fn with<R>(id: u64, access: impl FnOnce(&Socket) -> R) -> Option<R> {
     SOCKETS.with(id, |socket| access(socket))
 }
 
+/// All sockets.
+pub fn all() -> Vec<Socket> {
+    SOCKETS.all()
+}
+
 /// Invalidates a handle.
 pub fn remove(id: u64) -> Option<Socket> {
     SOCKETS.remove(id)

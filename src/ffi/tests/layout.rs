@@ -13,6 +13,7 @@ use crate::ffi::event_types::fw_event;
 use crate::ffi::extension::{fw_extension, fw_extension_frame};
 use crate::ffi::lanes::{fw_lane, fw_lane_stats, fw_message};
 use crate::ffi::library::fw_config;
+use crate::ffi::link::fw_link;
 use crate::ffi::message::fw_frame;
 use crate::ffi::reconnect::fw_reconnect;
 use crate::ffi::request::fw_request;
@@ -113,6 +114,21 @@ fn sizes_and_offsets_in_c_match() {
             segment
         }),
         lines!(fw_lane { struct_size, priority, weight, reserved, max_bytes }),
+        lines!(fw_link {
+            struct_size,
+            seed,
+            out_delay_ms,
+            in_delay_ms,
+            out_jitter_ms,
+            in_jitter_ms,
+            jitter_max_ms,
+            out_bytes_per_s,
+            in_bytes_per_s,
+            burst_bytes,
+            stall_every_ms,
+            stall_ms,
+            cut
+        }),
         lines!(fw_lane_stats {
             struct_size,
             reserved,

@@ -26,6 +26,7 @@ use super::stream::{Counted, Http2Stream};
 use super::wakers::Wakers;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
+use crate::net::link::LinkConditions;
 use crate::net::stream::Stream;
 use crate::wire::upgrade::ExtendedConnect;
 
@@ -41,6 +42,8 @@ pub struct Connection {
     /// When the outstanding ping was sent.
     ping_sent: Option<Instant>,
     stalled_since: Option<Instant>,
+    /// When something moves on the simulated link.
+    link_due: Option<Instant>,
 }
 
 type Handshake = dyn Future<Output = Result<(SendRequest<Bytes>, client::Connection<Io, Bytes>), h2::Error>>;
@@ -81,12 +84,21 @@ impl Connection {
             pings: None,
             ping_sent: None,
             stalled_since: None,
+            link_due: None,
         })
     }
 
     /// Processes a readiness event of the socket. The caller then drives the connection.
     pub fn ready(&mut self, event: &mio::event::Event) {
         self.pipe.borrow_mut().ready(event);
+        self.wakers.wake_connection();
+    }
+
+    /// Sets the conditions of the simulated link. The caller then drives the connection.
+    pub fn set_link(&mut self, conditions: Option<&LinkConditions>, now: Instant) {
+        let mut pipe = self.pipe.borrow_mut();
+        pipe.stream.set_link(conditions, now);
+        pipe.wake_link();
         self.wakers.wake_connection();
     }
 
@@ -201,10 +213,14 @@ impl Connection {
 
     pub fn deadline(&self) -> Option<Instant> {
         let stall = self.stalled_since.map(|since| since + limits::WRITE_STALL_TIMEOUT);
-        [stall, self.keepalive_deadline()].into_iter().flatten().min()
+        [stall, self.keepalive_deadline(), self.link_due].into_iter().flatten().min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.link_due.take_if(|due| now >= *due).is_some() {
+            self.pipe.borrow_mut().wake_link();
+            self.wakers.wake_connection();
+        }
         if self.stalled_since.is_some_and(|since| now >= since + limits::WRITE_STALL_TIMEOUT) {
             self.over_with(error::stalled(limits::WRITE_STALL_TIMEOUT.as_secs()));
         }
@@ -281,6 +297,7 @@ impl Connection {
         if pipe.blocked {
             self.stalled_since.get_or_insert(now);
         }
+        self.link_due = pipe.stream.link_deadline();
     }
 
     /// Keepalive runs only while streams are open.
@@ -308,6 +325,6 @@ impl Connection {
         }
         self.state = State::Over;
         self.requests = None;
-        self.stalled_since = None;
+        (self.stalled_since, self.link_due) = (None, None);
     }
 }

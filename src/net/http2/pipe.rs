@@ -80,6 +80,15 @@ impl Pipe {
         self.drained = false;
     }
 
+    /// A deadline of the simulated link has passed.
+    pub fn wake_link(&mut self) {
+        self.stream.wake_link();
+        self.drained = false;
+        if let Err(error) = self.stream.flush() {
+            self.fail(error);
+        }
+    }
+
     /// Reads once if the buffer is empty. Ready without bytes at the end of the stream.
     fn fill(&mut self) -> Poll<io::Result<()>> {
         while self.taken == self.filled && !self.ended {
@@ -123,7 +132,7 @@ impl Pipe {
     }
 
     fn flush(&mut self) -> Poll<io::Result<()>> {
-        let wanted = self.stream.wants_write();
+        let wanted = self.stream.has_records();
         match self.stream.flush() {
             Ok(true) => {
                 self.sent |= wanted;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Status;
 use crate::error::{Error, ErrorKind, Phase};
+use crate::net::link::LinkConditions;
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::ExtendedConnect;
@@ -20,6 +21,9 @@ impl Connection {
         Err(Error::new(ErrorKind::Http, Phase::Upgrade, message).with_retriable(false))
     }
     pub fn ready(&mut self, _event: &mio::event::Event) {
+        match *self {}
+    }
+    pub fn set_link(&mut self, _conditions: Option<&LinkConditions>, _now: Instant) {
         match *self {}
     }
     pub fn needs_drive(&self) -> bool {

@@ -19,6 +19,7 @@ use crate::limits;
 use crate::net::options;
 use crate::net::outcome::{Progress, READING, ReadOutcome, WRITING, WriteOutcome};
 use crate::net::resolve::literal;
+use crate::net::simulated_link::Lower;
 
 /// One TLS connection. Does not own the socket: each call borrows it as a [`Link`].
 pub struct TlsStream {
@@ -238,12 +239,13 @@ impl TlsStream {
     }
 }
 
-/// The transport below a [`TlsStream`], borrowed for one call: the socket, or the TLS layer of a proxy on top
-/// of it.
+/// The transport below a [`TlsStream`], borrowed for one call: the socket, or the layers on top of it.
 #[derive(Clone, Copy)]
 pub struct Link<'a> {
     tcp: &'a TcpStream,
-    outer: Option<&'a RefCell<TlsStream>>,
+    lower: Option<&'a Lower<TlsStream>>,
+    /// Without `lower.outer`, for that layer itself.
+    below_outer: bool,
     phase: Phase,
     short_read_drains: bool,
 }
@@ -251,21 +253,47 @@ pub struct Link<'a> {
 impl<'a> Link<'a> {
     pub fn new(
         tcp: &'a TcpStream,
-        outer: Option<&'a RefCell<TlsStream>>,
+        lower: Option<&'a Lower<TlsStream>>,
         phase: Phase,
         short_read_drains: bool,
     ) -> Self {
-        Self { tcp, outer, phase, short_read_drains }
+        Self { tcp, lower, below_outer: false, phase, short_read_drains }
+    }
+
+    /// Returns the transport below the outer TLS layer.
+    pub fn below(&self) -> Link<'a> {
+        Link { below_outer: true, ..*self }
     }
 
     /// Returns whether a short read means that the socket is drained.
     fn short_read_drains(&self) -> bool {
-        // The outer TLS layer may hold more data: only `WouldBlock` means drained.
-        self.short_read_drains && self.outer.is_none()
+        // A lower layer may hold more data: only `WouldBlock` means drained.
+        self.short_read_drains && self.lower.is_none_or(|lower| self.below_outer && lower.link.is_none())
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(outer) = self.outer else { return options::receive(self.tcp, buffer) };
+        match self.lower {
+            None => options::receive(self.tcp, buffer),
+            Some(lower) => self.receive_through(lower, buffer),
+        }
+    }
+
+    fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.lower {
+            None => options::send_vectored(self.tcp, buffers),
+            Some(lower) => self.send_through(lower, buffers),
+        }
+    }
+
+    #[cold]
+    fn receive_through(&self, lower: &Lower<TlsStream>, buffer: &mut [u8]) -> io::Result<usize> {
+        let outer = lower.outer.as_ref().filter(|_| !self.below_outer);
+        let Some(outer) = outer else {
+            return match &lower.link {
+                Some(link) => link.borrow_mut().receive(self.tcp, &mut [IoSliceMut::new(buffer)]),
+                None => options::receive(self.tcp, buffer),
+            };
+        };
         loop {
             match outer.borrow_mut().read(self.below(), &mut [IoSliceMut::new(buffer)]) {
                 // A record without application data, such as a session ticket.
@@ -280,18 +308,20 @@ impl<'a> Link<'a> {
         }
     }
 
-    fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(outer) = self.outer else { return options::send_vectored(self.tcp, buffers) };
+    #[cold]
+    fn send_through(&self, lower: &Lower<TlsStream>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let outer = lower.outer.as_ref().filter(|_| !self.below_outer);
+        let Some(outer) = outer else {
+            return match &lower.link {
+                Some(link) => link.borrow_mut().send(self.tcp, buffers),
+                None => options::send_vectored(self.tcp, buffers),
+            };
+        };
         match outer.borrow_mut().write(self.below(), buffers) {
             Ok(WriteOutcome::Written { n }) => Ok(n),
             Ok(WriteOutcome::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(error) => Err(io::Error::other(error)),
         }
-    }
-
-    /// Returns the transport below the outer TLS layer.
-    fn below(&self) -> Link<'a> {
-        Link { outer: None, ..*self }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Stand-ins for a build without the feature `tls`: every use returns NOT_SUPPORTED.
 
-use std::cell::RefCell;
 use std::io::{IoSlice, IoSliceMut};
 use std::marker::PhantomData;
 
@@ -25,13 +24,11 @@ pub enum TlsStream {}
 pub struct Link<'a>(PhantomData<&'a ()>);
 
 impl<'a> Link<'a> {
-    pub fn new<T>(
-        _tcp: &'a T,
-        _outer: Option<&'a RefCell<TlsStream>>,
-        _phase: Phase,
-        _short_read_drains: bool,
-    ) -> Self {
+    pub fn new<T, L>(_tcp: &'a T, _lower: Option<&'a L>, _phase: Phase, _short_read_drains: bool) -> Self {
         Self(PhantomData)
+    }
+    pub fn below(&self) -> Self {
+        *self
     }
 }
 

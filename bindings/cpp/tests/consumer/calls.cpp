@@ -450,6 +450,40 @@ void messages_with_tags_are_reported()
     CHECK(std::string_view(framewire::name(framewire::Outcome::lost)) == "FW_OUTCOME_LOST");
 }
 
+void link_delays_and_cuts()
+{
+    framewire::Link link;
+    CHECK(link.struct_size == sizeof(fw_link) && link.cut == FW_LINK_CUT_NONE);
+    CHECK(framewire::has_capability(framewire::Capability::link));
+    Socket socket = must(Socket::create(url));
+    bool echoed = false, failed = false;
+    must(socket.on_text([&](SocketRef, std::string_view) { echoed = true; }));
+    must(socket.on_error([&](SocketRef, const framewire::ConnectionError &error) {
+        CHECK(error.kind == framewire::ErrorKind::reset);
+        failed = true;
+    }));
+    link.out_delay_ms = 20;
+    link.in_delay_ms = 10;
+    must(socket.set_link(link));
+    auto begin = std::chrono::steady_clock::now();
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(60));
+    begin = std::chrono::steady_clock::now();
+    must(socket.send_text("delayed"));
+    poll_until("the echo", [&] { return echoed; });
+    CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(30));
+    link.stall_ms = 5;
+    CHECK(socket.set_link(link).code() == Code::invalid_argument);
+    CHECK(framewire::set_link(link).code() == Code::invalid_argument);
+    must(socket.set_no_link());
+    framewire::Link cut;
+    cut.set_cut(framewire::LinkCut::reset);
+    must(framewire::set_link(cut));
+    must(framewire::set_no_link());
+    poll_until("the reset", [&] { return failed; });
+}
+
 void pings_measure_latency()
 {
     Socket socket = must(Socket::create(url));
@@ -525,6 +559,7 @@ int main(int argc, char **argv)
     several_events_can_be_dequeued_at_once();
     negative_budget_delivers_one_event();
     messages_with_tags_are_reported();
+    link_delays_and_cuts();
     pings_measure_latency();
     log_callback_receives_lines_with_context();
     must(framewire::shutdown(std::chrono::seconds(5)));

@@ -100,6 +100,9 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_lanes(fw_socket socket, fw_lane* lanes, UIntPtr count);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_link(fw_socket socket, fw_link* link);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_lane_stats(fw_socket socket, uint lane, fw_lane_stats* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

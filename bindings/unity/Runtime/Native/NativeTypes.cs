@@ -62,6 +62,7 @@ namespace Framewire.Native
         FW_CAPABILITY_WORKER_DISPATCH = 16384,
         FW_CAPABILITY_WAIT = 32768,
         FW_CAPABILITY_ANDROID = 65536,
+        FW_CAPABILITY_LINK = 131072,
     }
 
     internal enum fw_http : uint
@@ -138,6 +139,16 @@ namespace Framewire.Native
         FW_OUTCOME_EXPIRED = 2,
         FW_OUTCOME_REPLACED = 3,
         FW_OUTCOME_LOST = 4,
+    }
+
+    internal enum fw_link_cut : uint
+    {
+        FW_LINK_CUT_NONE = 0,
+        FW_LINK_CUT_STALL = 1,
+        FW_LINK_CUT_HALF_OPEN = 2,
+        FW_LINK_CUT_RESET = 3,
+        FW_LINK_CUT_END = 4,
+        FW_LINK_CUT_REFUSE = 5,
     }
 
     internal enum fw_roots : uint
@@ -282,6 +293,29 @@ namespace Framewire.Native
         internal static uint Size
         {
             get { return (uint)sizeof(fw_lane); }
+        }
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_link
+    {
+        public uint struct_size;
+        public uint seed;
+        public uint out_delay_ms;
+        public uint in_delay_ms;
+        public uint out_jitter_ms;
+        public uint in_jitter_ms;
+        public uint jitter_max_ms;
+        public uint out_bytes_per_s;
+        public uint in_bytes_per_s;
+        public uint burst_bytes;
+        public uint stall_every_ms;
+        public uint stall_ms;
+        public fw_link_cut cut;
+
+        internal static uint Size
+        {
+            get { return (uint)sizeof(fw_link); }
         }
     }
 

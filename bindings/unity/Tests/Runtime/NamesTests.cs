@@ -14,6 +14,7 @@ namespace Framewire.Tests
             Compare(typeof(fw_error_kind), "FW_ERROR_KIND_", typeof(WebSocketErrorKind));
             Compare(typeof(fw_phase), "FW_PHASE_", typeof(WebSocketPhase));
             Compare(typeof(fw_roots), "FW_ROOTS_", typeof(TlsRoots));
+            Compare(typeof(fw_link_cut), "FW_LINK_CUT_", typeof(LinkCut));
             Compare(typeof(fw_capability), "FW_CAPABILITY_", typeof(WebSocketCapabilities));
         }
 
