@@ -468,20 +468,18 @@ DO(fw_socket_lane_stats, fw_lane_stats stats; stats.struct_size = random_struct_
    fw_socket_lane_stats(any_socket(d), below(d, 5), below(d, 9) ? &stats : NULL);)
 DO(fw_link_init, fw_link link; fw_link_init(below(d, 9) ? &link : NULL, any_struct_size(d, sizeof link));)
 /* A link for every socket, or one that is cut, is rare and is soon replaced: the others must have traffic. */
-DO(
-    fw_socket_set_link, fw_link link; fw_link_init(&link, sizeof link);
-    if (below(d, 9) == 0) link.struct_size = random_struct_size(d, sizeof link);
-    link.seed = any_number(d);
-    link.out_delay_ms = below(d, 9) ? below(d, 10) : any_number(d);
-    link.in_delay_ms = below(d, 9) ? below(d, 10) : any_number(d);
-    link.out_jitter_ms = below(d, 9) ? below(d, 5) : any_number(d);
-    link.in_jitter_ms = below(d, 9) ? below(d, 5) : any_number(d); link.jitter_max_ms = below(d, 20);
-    link.out_bytes_per_s = below(d, 2) ? 0 : 1 << 20; link.in_bytes_per_s = below(d, 2) ? 0 : 1 << 20;
-    link.burst_bytes = below(d, 2) ? 0 : any_number(d);
-    link.stall_every_ms = below(d, 9) ? 100 : any_number(d);
-    link.stall_ms = below(d, 9) ? below(d, 20) : any_number(d);
-    link.cut = below(d, 9) ? FW_LINK_CUT_NONE : any_number(d);
-    fw_socket_set_link(any_socket(d), below(d, 3) ? NULL : &link);)
+DO(fw_socket_set_link, fw_link link; fw_link_init(&link, sizeof link);
+   if (below(d, 9) == 0) link.struct_size = random_struct_size(d, sizeof link); link.seed = any_number(d);
+   link.out_delay_ms = below(d, 9) ? below(d, 10) : any_number(d);
+   link.in_delay_ms = below(d, 9) ? below(d, 10) : any_number(d);
+   link.out_jitter_ms = below(d, 9) ? below(d, 5) : any_number(d);
+   link.in_jitter_ms = below(d, 9) ? below(d, 5) : any_number(d); link.jitter_max_ms = below(d, 20);
+   link.out_bytes_per_s = below(d, 2) ? 0 : 1 << 20; link.in_bytes_per_s = below(d, 2) ? 0 : 1 << 20;
+   link.burst_bytes = below(d, 2) ? 0 : any_number(d);
+   link.stall_every_ms = below(d, 9) ? 100 : any_number(d);
+   link.stall_ms = below(d, 9) ? below(d, 20) : any_number(d);
+   link.cut = below(d, 9) ? FW_LINK_CUT_NONE : any_number(d);
+   fw_socket_set_link(any_socket(d), below(d, 3) ? NULL : &link);)
 SETTER(fw_socket_send_text_segment, any_segment(d))
 SETTER(fw_socket_send_binary_segment, any_segment(d))
 DO(fw_socket_ping, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_ping(any_socket(d), bytes, n);)

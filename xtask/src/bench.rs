@@ -6,6 +6,7 @@ mod build;
 mod calls;
 pub mod counts;
 pub mod godot;
+mod lanes;
 mod measures;
 mod plot;
 mod run;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use self::build::Client;
 use self::measures::Test;
 use self::run::Server;
+use crate::c::Build;
 use crate::files;
 use crate::run::{Outcome, ensure, scratch};
 
@@ -49,6 +51,9 @@ pub fn run(arguments: &[&str]) -> Outcome {
     match arguments {
         ["scale", arguments @ ..] => return scale::run(arguments),
         ["sizes"] => return sizes::run_all(),
+        ["lanes"] => return lanes::run(Build::Release),
+        // Enough for what the link limits.
+        ["lanes", "--development"] => return lanes::run(Build::Development),
         _ => {}
     }
     let mut plan = Plan::parse(arguments)?;

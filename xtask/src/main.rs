@@ -38,6 +38,7 @@ mod run;
 mod schedule;
 mod snapshot;
 mod soak;
+mod state_sync;
 mod supply;
 mod test;
 mod unity;
@@ -54,6 +55,7 @@ cargo xtask <command>
 
 Tests
   demo               builds the library and a C game, and plays against a local echo server
+  demo --link        plays a C game over a simulated link, with and without lanes: draws docs/images/lanes.svg
   demo web           builds the C game and the SDL2 latency graph for browsers, starts an echo server and a page server,
                      and prints the URLs
   test               quick tests: a few minutes, needs only Rust and a C compiler, installs nothing
@@ -76,6 +78,7 @@ Tests
   bench godot        compares the Godot extension with WebSocketPeer, in Godot
   bench web          compares a page with emscripten's WebSocket API and with JavaScript alone, in Chromium
   bench scale        one process with 1 to 50,000 connections: writes the table and the diagram of docs/scale.md
+  bench lanes        latency of urgent messages with and without lanes: writes the table of docs/lanes.md
   bench sizes        writes the library size with each set of features to docs/platforms.md
   bench unity|c++ [--runs N] [WORD...]
                      compares a binding with its alternatives
@@ -127,6 +130,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo"] => demo::run(),
+        ["demo", "--link"] => demo::run_over_link(),
         ["demo", "web"] => demo::run_web(),
         ["test", only @ ..] => test::main(only),
         ["bench", arguments @ ..] => bench::run(arguments),

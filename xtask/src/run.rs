@@ -301,6 +301,8 @@ pub struct Echo {
     pub wss: String,
     /// Supports the extension `x-xor`.
     pub xor: String,
+    /// Over TLS.
+    pub http2: String,
     pub ca: PathBuf,
 }
 
@@ -318,7 +320,7 @@ impl Echo {
             .map_err(|error| format!("framewire-echo: {error}"))?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("framewire-echo has no output")?).lines();
         let mut line = || lines.next().and_then(Result::ok).ok_or("framewire-echo did not start");
-        Ok(Self { ws: line()?, wss: line()?, xor: line()?, ca, child })
+        Ok(Self { ws: line()?, wss: line()?, xor: line()?, http2: line()?, ca, child })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The echo server as a program: `framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE]`.
 //!
-//! Prints its URLs (plain, TLS, plain with the extension `x-xor`), one per line, and exits at the end of its
+//! Prints its URLs (plain, TLS, plain with the extension `x-xor`, HTTP/2 over TLS), one per line, and exits at the end of its
 //! standard input, so it never outlives the test that started it.
 
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use framewire_servers::certs::{Authority, Demands, server_config};
 use framewire_servers::echo::LOOPBACK;
-use framewire_servers::{EchoServer, xor};
+use framewire_servers::{Behaviour, EchoServer, Http2Server, xor};
 
 fn main() -> ExitCode {
     let (mut ws_port, mut wss_port, mut ca_out) = (0, 0, None);
@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     let secure =
         EchoServer::start_at(LOOPBACK, wss_port, Some(server_config(&authority.good(), Demands::default())));
     let xor = xor::start();
-    println!("{}\n{}\n{}", plain.url("/"), secure.url("/"), xor.url());
+    let demands = Demands { alpn: &["h2"], ..Demands::default() };
+    let tls = Some(server_config(&authority.good(), demands));
+    let http2 = Http2Server::start(Behaviour { tls, ..Behaviour::default() });
+    println!("{}\n{}\n{}\n{}", plain.url("/"), secure.url("/"), xor.url(), http2.url("/"));
     let _ = std::io::stdout().flush();
     let mut rest = Vec::new();
     let _ = std::io::stdin().read_to_end(&mut rest);
