@@ -174,6 +174,8 @@ fn close_works_while_suspended() {
     client.open().unwrap();
     assert_eq!(client.error().kind, ErrorKind::PingTimeout);
     resume();
+    // The next test must not see it.
+    assert_echoes(&Client::opened(&server.url("/")));
 }
 
 #[test]

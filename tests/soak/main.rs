@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | nothing is lost, duplicated or reordered | both sides number their messages, and compare their counts before every regular close |
 //! | every connection ends once | each player checks that an event is valid in its state |
+//! | every tag has one outcome | players on simulated links, which are cut at random, expect it before the terminal event |
 //! | nothing grows | memory, descriptors and threads of the last fifth do not exceed those of the second quarter |
 //! | nothing leaks | after the shutdown there is one thread, no additional descriptor, and no pooled block in use |
 
@@ -103,9 +104,9 @@ fn soak(duration: Duration) -> Outcome {
 
     let mut players = HashMap::new();
     for number in 0..PLAYERS {
-        // A quarter uses TLS, and every second one reconnects automatically.
+        // A quarter uses TLS, every second one reconnects automatically, and a fifth sends with lanes.
         let url = if number % 4 == 3 { &server.secure } else { &server.plain };
-        let player = Player::new(number as u64, url, &tls, number % 2 == 0)?;
+        let player = Player::new(number as u64, url, &tls, number % 2 == 0, number % 5 == 0)?;
         players.insert(player.id(), player);
     }
     let mut watch = Watch::new(duration);

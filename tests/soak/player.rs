@@ -7,10 +7,14 @@
 //!     └────────────────────────error────────────────────────┴──────────────────────────┘
 //! ```
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use framewire::{Code, Error, EventKind, Phase, Reconnect, Socket, Tls};
+use framewire::{
+    Code, Content, Error, EventKind, Lane, LinkConditions, LinkCut, MessageType, Outcome as SendOutcome,
+    Phase, Reconnect, SendOptions, Socket, Tls,
+};
 
 use framewire_servers::unreliable::heading;
 
@@ -18,6 +22,10 @@ use super::Outcome;
 
 /// Longer than the sum of all timeouts set here, on a busy machine.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// The round of state messages: the server ignores messages of other rounds, unless they are the first.
+const STATE_ROUND: u64 = u64::MAX;
+const STATE_LANE: u32 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -39,6 +47,11 @@ pub struct Player {
     sent: u64,
     received: u64,
     is_last_round: bool,
+    /// Sends with lanes, keys, times to live and tags, over a simulated link that fails at random.
+    has_lanes: bool,
+    last_tag: u64,
+    /// Of accepted messages whose outcome was not reported.
+    tags: HashSet<u64>,
     tally: Tally,
 }
 
@@ -53,10 +66,18 @@ pub struct Tally {
     /// Errors before the connection was open, and after.
     failed_connects: u64,
     lost: u64,
+    /// Messages with a tag, and those of each outcome.
+    tags: u64,
+    outcomes: [u64; OUTCOMES.len()],
+    /// Times that a link was cut.
+    cuts: u64,
 }
 
+const OUTCOMES: [SendOutcome; 4] =
+    [SendOutcome::Sent, SendOutcome::Expired, SendOutcome::Replaced, SendOutcome::Lost];
+
 impl Player {
-    pub fn new(number: u64, url: &str, tls: &Tls, reconnects: bool) -> Outcome<Self> {
+    pub fn new(number: u64, url: &str, tls: &Tls, reconnects: bool, has_lanes: bool) -> Outcome<Self> {
         let create = || {
             let socket = Socket::create(url)?;
             if url.starts_with("wss:") {
@@ -70,6 +91,10 @@ impl Player {
             if reconnects {
                 let (min_delay, max_delay) = (Duration::from_millis(5), Duration::from_millis(200));
                 socket.set_reconnect(Some(Reconnect { min_delay, max_delay, ..Reconnect::default() }))?;
+            }
+            if has_lanes {
+                let state = Lane { max_bytes: 4_000, ..Lane::default() };
+                socket.set_lanes(&[Lane { priority: 1, ..Lane::default() }, state])?;
             }
             Ok(socket)
         };
@@ -85,6 +110,9 @@ impl Player {
             sent: 0,
             received: 0,
             is_last_round: false,
+            has_lanes,
+            last_tag: 0,
+            tags: HashSet::new(),
             tally: Tally::default(),
         })
     }
@@ -129,7 +157,11 @@ impl Player {
                 let mut message = vec![0; size as usize];
                 message[..8].copy_from_slice(&self.sent.to_be_bytes());
                 message[8..16].copy_from_slice(&self.tally.opened.to_be_bytes());
-                if self.try_send(|socket| socket.send_binary(&message))? {
+                if self.has_lanes {
+                    self.change_link()?;
+                    self.send_state()?;
+                }
+                if self.send_message(&message)? {
                     self.sent += 1;
                 }
             }
@@ -146,11 +178,71 @@ impl Player {
         Ok(())
     }
 
+    fn send_message(&mut self, message: &[u8]) -> Outcome<bool> {
+        if !self.has_lanes {
+            return self.try_send(|socket| socket.send_binary(message));
+        }
+        self.send_tagged(message, SendOptions::default())
+    }
+
+    /// Sends the state of one of three objects, which is outdated soon.
+    fn send_state(&mut self) -> Outcome {
+        let mut state = [0; 200];
+        state[..8].copy_from_slice(&1u64.to_be_bytes());
+        state[8..16].copy_from_slice(&STATE_ROUND.to_be_bytes());
+        for _ in 0..self.below(4) {
+            let time_to_live = Some(Duration::from_millis(1 + self.below(50)));
+            let key = self.below(4);
+            self.send_tagged(
+                &state,
+                SendOptions { lane: STATE_LANE, key, time_to_live, ..SendOptions::default() },
+            )?;
+        }
+        Ok(())
+    }
+
+    fn send_tagged(&mut self, message: &[u8], options: SendOptions) -> Outcome<bool> {
+        let tag = self.last_tag + 1;
+        let options = SendOptions { tag, ..options };
+        let send =
+            |socket: &Socket| socket.send_message(MessageType::Binary, Content::Bytes(message), options);
+        let is_accepted = self.try_send(send)?;
+        if is_accepted {
+            self.last_tag = tag;
+            self.tags.insert(tag);
+            self.tally.tags += 1;
+        }
+        Ok(is_accepted)
+    }
+
+    /// Makes the link slow, fast, or cuts it.
+    fn change_link(&mut self) -> Outcome {
+        let slow = LinkConditions {
+            seed: self.last_tag as u32,
+            out_delay: Duration::from_millis(self.below(20)),
+            out_jitter: Duration::from_millis(self.below(10)),
+            out_bytes_per_second: 200_000,
+            ..LinkConditions::default()
+        };
+        let link = match self.below(40) {
+            0..4 => Some(slow),
+            4..8 => None,
+            cut @ 8..12 => {
+                self.tally.cuts += 1;
+                let cuts = [LinkCut::Stall, LinkCut::HalfOpen, LinkCut::Reset, LinkCut::End];
+                Some(LinkConditions { cut: cuts[cut as usize - 8], ..slow })
+            }
+            _ => return Ok(()),
+        };
+        self.socket.set_link(link).map_err(|error| self.failure(&error.to_string()))
+    }
+
     /// Returns whether the send was accepted. The connection may have ended before its event was delivered.
     fn try_send(&self, send: impl FnOnce(&Socket) -> Result<(), framewire::CallError>) -> Outcome<bool> {
         match send(&self.socket) {
             Ok(()) => Ok(true),
-            Err(error) if error.code == Code::InvalidState => Ok(false),
+            // A full lane of states accepts no more.
+            Err(error) if matches!(error.code, Code::InvalidState | Code::WouldBlock) => Ok(false),
             Err(error) => Err(self.failure(&error.to_string())),
         }
     }
@@ -198,6 +290,14 @@ impl Player {
                 self.tally.verified_messages += self.sent;
                 self.close(now)?;
             }
+            (EventKind::Sent { tag, outcome }, stage) if stage != Stage::Closed => {
+                if !self.tags.remove(&tag) {
+                    return Err(self.failure(&format!("an outcome of tag {tag}, which has none left")));
+                }
+                let which = OUTCOMES.iter().position(|known| *known == outcome);
+                let which = which.ok_or_else(|| self.failure("an unknown outcome"))?;
+                self.tally.outcomes[which] += 1;
+            }
             (EventKind::Pong(_), Stage::Playing | Stage::Counting | Stage::Closing) => {}
             (EventKind::Reconnecting { error, .. }, Stage::Connecting | Stage::Playing | Stage::Counting) => {
                 self.failed(&error)?;
@@ -211,10 +311,10 @@ impl Player {
                 Stage::Connecting | Stage::Playing | Stage::Counting | Stage::Closing,
             ) => {
                 self.failed(&error)?;
-                self.closed(now);
+                self.closed(now)?;
             }
             // 1006: lost while closing, or cancelled while connecting.
-            (EventKind::Closed { code: 1000 | 1006, .. }, Stage::Closing) => self.closed(now),
+            (EventKind::Closed { code: 1000 | 1006, .. }, Stage::Closing) => self.closed(now)?,
             (event, _) => return Err(self.failure(&format!("unexpected event: {}", describe(&event)))),
         }
         Ok(())
@@ -229,12 +329,25 @@ impl Player {
             _ => &mut self.tally.failed_connects,
         };
         *counter += 1;
-        Ok(())
+        self.mend_link()
     }
 
-    fn closed(&mut self, now: Instant) {
+    /// The next connection must not be cut at once.
+    fn mend_link(&self) -> Outcome {
+        if self.has_lanes {
+            self.socket.set_link(None).map_err(|error| self.failure(&error.to_string()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn closed(&mut self, now: Instant) -> Outcome {
+        if !self.tags.is_empty() {
+            return Err(self.failure(&format!("{} tags without an outcome before the end", self.tags.len())));
+        }
         self.next = now + Duration::from_millis(self.below(300));
         self.enter(Stage::Closed, now);
+        self.mend_link()
     }
 
     fn enter(&mut self, stage: Stage, now: Instant) {
@@ -282,12 +395,31 @@ impl Tally {
         self.reconnects += other.reconnects;
         self.failed_connects += other.failed_connects;
         self.lost += other.lost;
+        self.tags += other.tags;
+        self.cuts += other.cuts;
+        for (total, count) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *total += count;
+        }
     }
 
     /// Checks that every case occurred.
     pub fn check(&self) -> Outcome {
-        let all = [self.opened, self.verified_messages, self.reconnects, self.failed_connects, self.lost];
-        if all.contains(&0) { Err("not every case occurred".to_owned()) } else { Ok(()) }
+        if self.outcomes.iter().sum::<u64>() != self.tags {
+            return Err("the outcomes do not equal the tags".to_owned());
+        }
+        let all = [
+            self.opened,
+            self.verified_messages,
+            self.reconnects,
+            self.failed_connects,
+            self.lost,
+            self.cuts,
+        ];
+        if all.iter().chain(&self.outcomes).any(|count| *count == 0) {
+            Err("not every case occurred".to_owned())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -296,14 +428,21 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} connections opened, {} failed to connect, {} lost; {} reconnects; {} messages echoed; {} \
-             connections closed regularly, with {} messages counted by both sides",
+             connections closed regularly, with {} messages counted by both sides; {} links cut; {} tags: {} sent, \
+             {} expired, {} replaced, {} lost",
             self.opened,
             self.failed_connects,
             self.lost,
             self.reconnects,
             self.messages,
             self.verified,
-            self.verified_messages
+            self.verified_messages,
+            self.cuts,
+            self.tags,
+            self.outcomes[0],
+            self.outcomes[1],
+            self.outcomes[2],
+            self.outcomes[3]
         )
     }
 }
