@@ -7,6 +7,7 @@ use framewire::ErrorKind;
 use framewire::internals::buffer::Segment;
 use framewire::internals::session::inbound::Scratch;
 use framewire::internals::session::keepalive::PingSettings;
+use framewire::internals::session::lanes::{Lane, Lanes, Outcome, Waiting};
 use framewire::internals::session::sending::MAX_SLICES;
 use framewire::internals::session::{MessageType, Outbox, Session, SessionEvent, Settings};
 use framewire::internals::wire::response::{ResponseHead, ResponseHeaders};
@@ -16,6 +17,13 @@ use framewire::internals::wire::url::Url;
 use super::input::Pieces;
 
 pub const NONCE: [u8; 16] = *b"the sample nonce";
+
+/// Two lanes share what the first leaves.
+pub const LANES: [Lane; 3] = [
+    Lane { priority: 0, weight: 1, max_bytes: 4096 },
+    Lane { priority: 1, weight: 1, max_bytes: 0 },
+    Lane { priority: 1, weight: 3, max_bytes: 0 },
+];
 
 pub fn request() -> UpgradeRequest {
     UpgradeRequest::new(Url::parse("ws://game.example/play").expect("valid URL"))
@@ -86,6 +94,8 @@ pub struct Driver {
     /// Payload bytes that were queued, and those that `wrote` reported as written.
     pub queued: usize,
     pub written: usize,
+    /// Of messages with a tag, in the order in which they occurred.
+    pub outcomes: Vec<(u64, Outcome)>,
     scratch: Scratch,
     keys: u32,
 }
@@ -130,6 +140,7 @@ impl Driver {
             close_deferred: false,
             queued: 0,
             written: 0,
+            outcomes: Vec::new(),
             scratch: None,
             keys: 0,
         }
@@ -270,16 +281,66 @@ impl Driver {
         self.queued += payload.len();
     }
 
+    pub fn uses_lanes(&self) -> bool {
+        self.outbox.lanes.is_some()
+    }
+
+    /// Returns whether the lane accepted the message.
+    pub fn send_in_lane(&mut self, lane: usize, message: Waiting) -> bool {
+        let new = || Box::new(Lanes::new(&LANES).expect("they are valid"));
+        match self.outbox.lanes.get_or_insert_with(new).push(lane, message, usize::MAX) {
+            Ok(pushed) => {
+                self.queued = self.queued + pushed.added - pushed.dropped;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Takes what begins now from the queue, and drops what has expired.
+    fn take_queued(&mut self) {
+        self.queued -= self.session.take_from(&mut self.outbox, self.now);
+        if let Some(lanes) = &mut self.outbox.lanes {
+            self.queued -= lanes.sweep(self.now);
+        }
+    }
+
+    fn collect_outcomes(&mut self) {
+        let mut ended = Vec::new();
+        self.session.take_ended(&mut ended);
+        let Some(lanes) = &mut self.outbox.lanes else { return assert!(ended.is_empty()) };
+        for (begun, is_written) in ended {
+            if is_written { lanes.sent(begun) } else { lanes.lost(begun) }
+        }
+        lanes.take_outcomes(&mut self.outcomes);
+    }
+
+    /// The connection is over: what was not written is lost.
+    pub fn lose_messages(&mut self) {
+        self.session.lose_messages();
+        self.collect_outcomes();
+        self.outbox.close();
+        self.collect_outcomes();
+    }
+
     pub fn close(&mut self, code: u16, reason: &str) {
         let keys = &mut self.keys;
         self.outbox.push_close(code, reason, &mut || next_key(keys)).expect("out of memory");
     }
 
     /// Writes until the network blocks, in the given piece sizes.
-    pub fn flush(&mut self, mut pieces: Pieces) {
-        self.session.take_from(&mut self.outbox, self.now);
+    pub fn flush(&mut self, pieces: Pieces) {
+        self.write(pieces);
+        self.collect_outcomes();
+    }
+
+    fn write(&mut self, mut pieces: Pieces) {
         let mut idle_rounds = 0;
-        while self.session.has_to_write() {
+        loop {
+            self.take_queued();
+            if !self.session.has_to_write() {
+                return;
+            }
             let keys = &mut self.keys;
             self.session.prepare(&mut || next_key(keys)).expect("no extension fails to encode");
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];

@@ -10,6 +10,7 @@ use framewire::internals::buffer::{self, Segment};
 use framewire::internals::limits::{MAX_FRAGMENT_SIZE, MIN_FRAGMENT_SIZE, READ_SIZE, WRITE_BLOCK_SIZE};
 use framewire::internals::session::extension::{Extension, Piece};
 use framewire::internals::session::keepalive::PingSettings;
+use framewire::internals::session::lanes::{Outcome as SendOutcome, Waiting};
 use framewire::internals::session::{MessageType, Settings};
 use framewire::internals::wire::deflate::{DeflateConfig, DeflateParams, Deflater, Inflater, Status};
 use framewire::internals::wire::frame::{RSV1, RSV2};
@@ -141,6 +142,16 @@ fn xor(payload: &[u8]) -> Vec<u8> {
     payload.iter().map(|byte| byte ^ XOR_KEY).collect()
 }
 
+struct InLane {
+    lane: usize,
+    has_key: bool,
+    message_type: MessageType,
+    payload: Vec<u8>,
+}
+
+/// The size of a tag in hexadecimal digits, so that it can start a text.
+const TAG_SIZE: usize = 8;
+
 struct Outcome {
     events: Vec<Event>,
     wire: Vec<u8>,
@@ -155,6 +166,8 @@ struct Run<'a> {
     received_bytes: Vec<u8>,
     /// Messages sent by the game, in order.
     sent: Vec<(MessageType, Vec<u8>)>,
+    /// Messages that lanes accepted, after all others. The tag of each is its index plus 1, and starts its payload.
+    in_lanes: Vec<InLane>,
     pings: Vec<Vec<u8>>,
     /// The peer's compressor.
     deflater: Deflater,
@@ -179,6 +192,7 @@ fn run_script(negotiated: &Negotiated, mut input: Input, cut: Pieces) -> Outcome
         cut,
         received_bytes: Vec::new(),
         sent: Vec::new(),
+        in_lanes: Vec::new(),
         pings: Vec::new(),
         deflater: Deflater::new(&negotiated.params(), 6),
         streamed: false,
@@ -286,6 +300,7 @@ impl Run<'_> {
                     (self.detached, self.drains) = (true, true);
                 }
                 3 => self.driver.session.probe(self.driver.now),
+                6..=40 => self.send_in_lane(input),
                 // The process was suspended.
                 4 => {
                     let away = Duration::from_millis(input.u16().into());
@@ -337,8 +352,55 @@ impl Run<'_> {
             (MessageType::Binary, bytes.repeat(times))
         };
         if self.driver.may_send() && !self.detached {
+            if self.driver.uses_lanes() {
+                self.queue(0, 0, None, how == Send::Uncompressed, message_type, &payload, fragment_size);
+                return;
+            }
             self.driver.send(message_type, &payload, fragment_size, how);
             self.sent.push((message_type, payload));
+        }
+    }
+
+    /// From the first call on, all messages wait in lanes.
+    fn send_in_lane(&mut self, input: &mut Input) {
+        let (flags, lane) = (input.byte(), usize::from(input.byte() % 4));
+        let key = u64::from(flags & 3);
+        let time_to_live = (flags & 4 != 0).then(|| Duration::from_millis(input.u16().into()));
+        let fragment_size = if flags & 8 != 0 { MIN_FRAGMENT_SIZE } else { MAX_FRAGMENT_SIZE };
+        let payload = input.counted().repeat(if flags & 16 != 0 { usize::from(input.byte()) } else { 1 });
+        if self.driver.may_send() && !self.detached {
+            let uncompressed = flags & 32 != 0;
+            self.queue(lane, key, time_to_live, uncompressed, MessageType::Binary, &payload, fragment_size);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of a message")]
+    fn queue(
+        &mut self,
+        lane: usize,
+        key: u64,
+        time_to_live: Option<Duration>,
+        uncompressed: bool,
+        message_type: MessageType,
+        payload: &[u8],
+        fragment_size: usize,
+    ) {
+        let tag = self.in_lanes.len() as u64 + 1;
+        let mut tagged = format!("{tag:0TAG_SIZE$x}").into_bytes();
+        tagged.extend_from_slice(payload);
+        let now = self.driver.now;
+        let message = Waiting {
+            message_type,
+            fragment_size,
+            uncompressed,
+            payload: Segment::copy_of(&tagged).expect("out of memory"),
+            key,
+            tag,
+            expires: time_to_live.map(|time| now + time),
+            queued: now,
+        };
+        if self.driver.send_in_lane(lane, message) {
+            self.in_lanes.push(InLane { lane, has_key: key != 0, message_type, payload: tagged });
         }
     }
 
@@ -350,7 +412,7 @@ impl Run<'_> {
         8 * (READ_SIZE + WRITE_BLOCK_SIZE)
             + 6 * limit.min(self.received_bytes.len() * 1032)
             + 4 * waiting
-            + self.sent.len() * 1024
+            + (self.sent.len() + self.in_lanes.len()) * 1024
     }
 
     /// Checks that the events agree with the reference decoder, up to the end of the connection.
@@ -454,15 +516,55 @@ impl Run<'_> {
             let (fin, payload) = (frame.fin, frame.payload.clone());
             message.get_or_insert((frame, Vec::new())).1.extend(payload);
             if fin && let Some((first, payload)) = message.take() {
-                let expected = self.sent.get(received.len()).map_or(0, |(_, payload)| payload.len());
+                let expected = match self.sent.get(received.len()) {
+                    Some((_, payload)) => payload.len(),
+                    // Its tag is known when it is inflated.
+                    None => self.in_lanes.iter().map(|message| message.payload.len()).max().unwrap_or(0),
+                };
                 received.push(self.decoded(&first, payload, &mut inflater, expected));
             }
         }
+        let in_lanes = received.split_off(received.len().min(self.sent.len()));
         assert!(self.sent.starts_with(&received), "{received:?} of {:?}", self.sent);
+        self.check_lanes(&in_lanes);
         assert!(self.driver.session.queued_payload() <= self.driver.queued - self.driver.written);
         if !self.driver.session.is_done() || self.drains {
             assert_eq!(received.len(), self.sent.len());
             assert_eq!(self.driver.written, self.driver.queued);
+        }
+    }
+
+    /// Checks the order of the messages of lanes on the wire, and the outcomes so far.
+    fn check_lanes(&self, received: &[(MessageType, Vec<u8>)]) {
+        let mut tags = Vec::new();
+        let mut last = [0; 4];
+        for (message_type, payload) in received {
+            let digits = payload.get(..TAG_SIZE).and_then(|digits| std::str::from_utf8(digits).ok());
+            let tag = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).expect("a tag");
+            let message = &self.in_lanes[tag as usize - 1];
+            assert_eq!((message_type, payload), (&message.message_type, &message.payload));
+            if !message.has_key {
+                assert!(tag > last[message.lane], "messages of a lane without a key keep their order");
+                last[message.lane] = tag;
+            }
+            tags.push(tag);
+        }
+        tags.sort_unstable();
+        let of = |outcome| self.driver.outcomes.iter().filter(move |(_, got)| *got == outcome);
+        let mut sent: Vec<u64> = of(SendOutcome::Sent).map(|(tag, _)| *tag).collect();
+        sent.sort_unstable();
+        assert_eq!(sent, tags, "a message was sent if its outcome is that, and once");
+    }
+
+    /// Checks that every message of a lane has one outcome.
+    fn check_outcomes(&mut self) {
+        self.driver.lose_messages();
+        let mut tags: Vec<u64> = self.driver.outcomes.iter().map(|(tag, _)| *tag).collect();
+        tags.sort_unstable();
+        assert!(tags.windows(2).all(|pair| pair[0] < pair[1]), "a second outcome: {tags:?}");
+        // Nobody is told after destroying the socket.
+        if !self.detached {
+            assert_eq!(tags.len(), self.in_lanes.len());
         }
     }
 
@@ -513,6 +615,7 @@ impl Run<'_> {
             self.driver.events.iter().filter(|event| event.is_terminal()).count(),
             usize::from(!self.detached)
         );
+        self.check_outcomes();
         assert_eq!(self.driver.session.deadline(), None);
         assert!(!self.driver.session.has_to_write());
     }
