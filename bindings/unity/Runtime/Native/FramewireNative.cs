@@ -82,6 +82,9 @@ namespace Framewire.Native
         internal static extern UIntPtr fw_next_events(fw_event* @out, UIntPtr count);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern UIntPtr fw_socket_next_events(fw_socket socket, fw_event* @out, UIntPtr count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern void fw_events_release(fw_event* events, UIntPtr count);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

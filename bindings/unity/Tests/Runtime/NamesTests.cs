@@ -43,11 +43,11 @@ namespace Framewire.Tests
         [Test]
         public void CompatibleVersionsAreAccepted()
         {
-            Assert.IsTrue(NativeLibrary.IsCompatible(0x000105, 0x000100));
-            Assert.IsFalse(NativeLibrary.IsCompatible(0x000200, 0x000100));
-            Assert.IsFalse(NativeLibrary.IsCompatible(0x010000, 0x000100));
-            Assert.IsTrue(NativeLibrary.IsCompatible(0x010300, 0x010000));
-            Assert.IsFalse(NativeLibrary.IsCompatible(0x020000, 0x010000));
+            Assert.IsTrue(FramewireLibrary.IsCompatible(0x000105, 0x000100));
+            Assert.IsFalse(FramewireLibrary.IsCompatible(0x000200, 0x000100));
+            Assert.IsFalse(FramewireLibrary.IsCompatible(0x010000, 0x000100));
+            Assert.IsTrue(FramewireLibrary.IsCompatible(0x010300, 0x010000));
+            Assert.IsFalse(FramewireLibrary.IsCompatible(0x020000, 0x010000));
         }
 
         private static void Compare(Type native, string prefix, Type managed)
