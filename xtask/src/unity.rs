@@ -4,6 +4,7 @@
 //! and for CoreCLR with that runtime's own assemblies, as `mscorlib` there has no `ValueTask`.
 
 pub mod branch;
+pub mod compare;
 pub mod meta;
 mod wasm;
 
@@ -152,7 +153,18 @@ struct Bench {
 }
 
 impl Bench {
+    /// Compiles the programs.
     fn prepare() -> Outcome<Self> {
+        let bench = Self::runtimes()?;
+        compile_programs(&bench.folder, &[])?;
+        for runtime in bench.runtimes.iter().filter(|runtime| runtime.is_core) {
+            compile_programs(&runtime.folder, &core_references(&runtime.program)?)?;
+        }
+        Ok(bench)
+    }
+
+    /// The runtimes, and the library.
+    fn runtimes() -> Outcome<Self> {
         let library = c::library(Build::Release)?;
         let folder = scratch("unity")?;
         files::copy(library.join("libframewire.so"), folder.join("libframewire.so"))?;
@@ -165,12 +177,10 @@ impl Bench {
                 folder: folder.clone(),
             },
         ];
-        compile_programs(&folder, &[])?;
         match core_clr() {
             Ok(program) => {
-                let core = scratch("unity/core")?;
-                compile_programs(&core, &core_references(&program)?)?;
-                runtimes.push(Runtime { name: "CoreCLR", program, is_core: true, folder: core });
+                let folder = scratch("unity/core")?;
+                runtimes.push(Runtime { name: "CoreCLR", program, is_core: true, folder });
             }
             Err(problem) => println!("CoreCLR is skipped: {problem}"),
         }

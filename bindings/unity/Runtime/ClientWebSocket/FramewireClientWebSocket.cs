@@ -29,6 +29,8 @@ namespace Framewire
         private const int MaxHeld = 1024 * 1024;
         private const int EventOverhead = 256;
 
+        private const string CannotConnect = "Unable to connect to the remote server";
+
         private static readonly WebSocketState[] s_maySend = { WebSocketState.Open, WebSocketState.CloseReceived };
         private static readonly WebSocketState[] s_mayReceive = { WebSocketState.Open, WebSocketState.CloseSent };
         private static readonly WebSocketState[] s_mayClose =
@@ -36,7 +38,7 @@ namespace Framewire
             WebSocketState.Open, WebSocketState.CloseReceived, WebSocketState.CloseSent,
         };
 
-        private static readonly Action<object> s_abort = client => ((FramewireClientWebSocket)client).Abort();
+        private static readonly Action<object> s_drop = client => ((FramewireClientWebSocket)client).Drop();
 
         private readonly FramewireClientWebSocketOptions _options = new FramewireClientWebSocketOptions();
         private readonly object _lock = new object();
@@ -139,13 +141,13 @@ namespace Framewire
             }
             lock (_lock)
             {
-                if (_state != WebSocketState.None && !_isDisposed || _socket != null)
-                {
-                    throw new InvalidOperationException("The WebSocket has already been started.");
-                }
                 if (_isDisposed)
                 {
                     throw Disposed();
+                }
+                if (_state != WebSocketState.None)
+                {
+                    throw new InvalidOperationException("The WebSocket has already been started.");
                 }
                 _options.Freeze();
                 _state = WebSocketState.Connecting;
@@ -234,8 +236,19 @@ namespace Framewire
             return CloseCore(closeStatus, statusDescription, cancellationToken, false);
         }
 
-        /// <summary>Drops the connection. Pending operations end with an exception.</summary>
+        /// <summary>
+        /// Drops the connection. Pending operations end with an exception, and the socket cannot be used any more.
+        /// </summary>
         public override void Abort()
+        {
+            lock (_lock)
+            {
+                Drop();
+                _isDisposed = true;
+            }
+        }
+
+        private void Drop()
         {
             lock (_lock)
             {
@@ -265,7 +278,7 @@ namespace Framewire
                 {
                     _state = WebSocketState.Closed;
                 }
-                End(Disposed());
+                End(LostConnection());
             }
         }
 
@@ -273,7 +286,7 @@ namespace Framewire
         {
             if (cancellation.IsCancellationRequested)
             {
-                Abort();
+                Drop();
                 throw new OperationCanceledException(cancellation);
             }
             TaskCompletionSource<bool> connecting = Source<bool>();
@@ -297,13 +310,13 @@ namespace Framewire
             }
             catch (Exception exception)
             {
-                Abort();
+                Drop();
                 if (exception is OperationCanceledException || exception is NetWebSocketException
                     || exception is ObjectDisposedException)
                 {
                     throw;
                 }
-                throw new NetWebSocketException("Unable to connect to the remote server", exception);
+                throw new NetWebSocketException(NetWebSocketError.Faulted, CannotConnect, exception);
             }
         }
 
@@ -325,6 +338,7 @@ namespace Framewire
                 }
                 if (cancellation.IsCancellationRequested)
                 {
+                    Drop();
                     return Task.FromCanceled(cancellation);
                 }
                 if (_hasEnded)
@@ -407,13 +421,13 @@ namespace Framewire
                 }
                 if (_receiving != null)
                 {
-                    Abort();
+                    Drop();
                     return Task.FromException<ValueWebSocketReceiveResult>(new InvalidOperationException(
                         "There is already one outstanding 'ReceiveAsync' call for this WebSocket instance."));
                 }
                 if (cancellation.IsCancellationRequested)
                 {
-                    Abort();
+                    Drop();
                     return Task.FromCanceled<ValueWebSocketReceiveResult>(cancellation);
                 }
                 receiving = Source<ValueWebSocketReceiveResult>();
@@ -447,7 +461,7 @@ namespace Framewire
                 }
                 if (cancellation.IsCancellationRequested)
                 {
-                    Abort();
+                    Drop();
                     throw new OperationCanceledException(cancellation);
                 }
                 if (!_hasSentClose)
@@ -458,9 +472,11 @@ namespace Framewire
                         ushort code = status == WebSocketCloseStatus.Empty ? (ushort)1000 : (ushort)status;
                         _socket.Close(code, description);
                     }
-                    if (!waits && _state <= WebSocketState.CloseReceived)
+                    if (!waits)
                     {
-                        _state = WebSocketState.CloseSent;
+                        _state = _state == WebSocketState.CloseReceived
+                            ? WebSocketState.Closed
+                            : WebSocketState.CloseSent;
                     }
                 }
                 if (!waits)
@@ -717,7 +733,8 @@ namespace Framewire
 
         private void ReceiveClose()
         {
-            _closeStatus = (WebSocketCloseStatus)_closeCode;
+            // As ClientWebSocket reports a close frame without a code.
+            _closeStatus = _closeCode == 1005 ? WebSocketCloseStatus.NormalClosure : (WebSocketCloseStatus)_closeCode;
             _closeDescription = _closeReason;
             _state = _hasSentClose ? WebSocketState.Closed : WebSocketState.CloseReceived;
         }
@@ -747,7 +764,7 @@ namespace Framewire
             _hasEnded = true;
             if (_connecting != null)
             {
-                _connecting.TrySetException(reason);
+                _connecting.TrySetException(ConnectFailure());
             }
             FailSends(reason);
             if (_receiving != null)
@@ -776,6 +793,8 @@ namespace Framewire
             }
             if (_socket != null)
             {
+                // Dispose alone would send a close frame.
+                _socket.Abort();
                 _socket.Dispose();
             }
         }
@@ -798,7 +817,7 @@ namespace Framewire
             {
                 return await task.ConfigureAwait(false);
             }
-            using (cancellation.Register(s_abort, this))
+            using (cancellation.Register(s_drop, this))
             {
                 try
                 {
@@ -847,13 +866,22 @@ namespace Framewire
 
         private Exception ConnectFailure()
         {
-            return _error == null
-                ? new NetWebSocketException("Unable to connect to the remote server")
-                : new NetWebSocketException(
-                    _error.Kind == WebSocketErrorKind.Http
-                        ? "The server returned status code '" + _error.HttpStatus + "' when status code '101' was expected."
-                        : "Unable to connect to the remote server",
-                    new WebSocketConnectionException(_error.Message, _error));
+            if (_error == null)
+            {
+                return new NetWebSocketException(NetWebSocketError.Faulted, CannotConnect);
+            }
+            var details = new WebSocketConnectionException(_error.Message, _error);
+            if (_error.Kind == WebSocketErrorKind.Http)
+            {
+                return new NetWebSocketException(
+                    NetWebSocketError.NotAWebSocket,
+                    "The server returned status code '" + _error.HttpStatus + "' when status code '101' was expected.",
+                    details);
+            }
+            NetWebSocketError code = _error.Kind != WebSocketErrorKind.Protocol ? NetWebSocketError.Faulted
+                : _error.Message.Contains("subprotocol") ? NetWebSocketError.UnsupportedProtocol
+                : NetWebSocketError.HeaderError;
+            return new NetWebSocketException(code, CannotConnect, details);
         }
 
         private static Exception Disposed()

@@ -51,11 +51,7 @@ namespace Framewire
         public void AddSubProtocol(string subProtocol)
         {
             ThrowIfReadOnly();
-            if (subProtocol == null)
-            {
-                throw new ArgumentNullException("subProtocol");
-            }
-            if (subProtocol.Length == 0)
+            if (string.IsNullOrEmpty(subProtocol))
             {
                 throw new ArgumentException("A subprotocol must not be empty.", "subProtocol");
             }
