@@ -52,7 +52,7 @@ namespace Framewire
             return FramewireNative.fw_socket_next_events(socket, next, (UIntPtr)1) != UIntPtr.Zero;
         }
 
-        /// <summary>Keeps an event for later. Zeroes the original, which then needs no release.</summary>
+        /// <summary>Keeps an event until something is awaited. Zeroes the original, which then needs no release.</summary>
         internal void Keep(fw_event* next)
         {
             _early = _early ?? new Queue<fw_event>();
