@@ -216,7 +216,8 @@ impl Bench {
 
     /// Compiles the package and its samples with the defines of each Unity platform.
     fn compiles_for_every_platform(&self) -> Outcome {
-        let all = csharp(&["Runtime", "Editor", "Samples~", "Tests~/TaskTypes"])?;
+        let all =
+            csharp(&["Runtime", "Editor", "Compatibility", "Samples~", "Tests~/Nakama", "Tests~/TaskTypes"])?;
         for defines in [
             "UNITY_EDITOR;UNITY_2019_4_OR_NEWER",
             "UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER",
@@ -266,7 +267,14 @@ fn compile_programs(folder: &Path, references: &[String]) -> Outcome {
     let domain = with(&["Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Domain"])?;
     compile("domain.exe", &["-main:Program", STANDARD_2_1], &domain)?;
     compile("UnityEngine.dll", &["-target:library"], &csharp(&["Tests~/Stubs"])?)?;
-    let old_life = with(&["Editor", "Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Snippets"])?;
+    let old_life = with(&[
+        "Editor",
+        "Compatibility",
+        "Tests/Runtime/Support.cs",
+        "Tests~/Nakama",
+        "Tests~/Shim",
+        "Tests~/Snippets",
+    ])?;
     let life = [old_life.clone(), csharp(&["UniTask", "Tests~/TaskTypes"])?].concat();
     // The editor is Unity 6, the player an old Unity, in which nothing can be awaited.
     let new = "UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER";
