@@ -91,12 +91,88 @@ namespace Framewire
             }
             try
             {
-                return Dispatch(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
+                return DispatchQueued(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
             }
             finally
             {
                 Interlocked.Exchange(ref s_dispatching, 0);
             }
+        }
+
+        /// <summary>
+        /// Calls the handlers for queued events of this socket only, such as on a loading screen, within a budget. Events
+        /// of other sockets stay queued. As <see cref="DispatchAll(int, int)"/>, it returns 0 while another dispatch runs.
+        /// </summary>
+        /// <param name="maxEvents">The maximum number of events; 0 for no limit.</param>
+        /// <param name="maxMicroseconds">The time after which no further handler starts; 0 for no limit.</param>
+        /// <returns>The number of events dequeued.</returns>
+        public int Dispatch(int maxEvents, int maxMicroseconds)
+        {
+            if (maxEvents < 0 || maxMicroseconds < 0)
+            {
+                throw new ArgumentOutOfRangeException(maxEvents < 0 ? "maxEvents" : "maxMicroseconds");
+            }
+            ThrowIfDisposed();
+            if (Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
+            {
+                return 0;
+            }
+            try
+            {
+                // Those that arrive meanwhile must not keep the call running.
+                int maximum = maxEvents == 0 ? Pending : maxEvents;
+                int left = maximum;
+                DispatchThis(ref left, EndOf(maxMicroseconds));
+                return maximum - left;
+            }
+            finally
+            {
+                Interlocked.Exchange(ref s_dispatching, 0);
+            }
+        }
+
+        private void DispatchThis(ref int left, long end)
+        {
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            if (_client != null)
+            {
+                return;
+            }
+            CheckCancellation();
+            if (_pulls)
+            {
+                DispatchAwaited(ref left, end);
+                return;
+            }
+#endif
+            fw_event next;
+            while (left > 0 && !IsDisposed && TakeEvent(&next))
+            {
+                left--;
+                try
+                {
+                    Deliver(&next);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+                finally
+                {
+                    FramewireNative.fw_event_release(&next);
+                }
+                if (IsLate(end))
+                {
+                    return;
+                }
+            }
+        }
+
+        private bool TakeEvent(fw_event* next)
+        {
+            // Events that exceeded the budget of an earlier dispatch come first.
+            return s_batch.TakeOf(Native, next)
+                || FramewireNative.fw_socket_next_events(Native, next, (UIntPtr)1) != UIntPtr.Zero;
         }
 
         /// <summary>
@@ -254,11 +330,9 @@ namespace Framewire
             return result == fw_result.FW_RESULT_OK;
         }
 
-        private static int Dispatch(int maxEvents, int maxMicroseconds)
+        private static int DispatchQueued(int maxEvents, int maxMicroseconds)
         {
-            long end = maxMicroseconds == 0
-                ? long.MaxValue
-                : Stopwatch.GetTimestamp() + maxMicroseconds * Stopwatch.Frequency / 1000000;
+            long end = EndOf(maxMicroseconds);
             EventBatch batch = s_batch;
             int left = maxEvents;
             bool hasIndividual = SocketTable.HasIndividual;
@@ -347,6 +421,13 @@ namespace Framewire
             bool isLate = DeliverUntil(batch, events, until, end);
             left -= batch.Next - first;
             return isLate;
+        }
+
+        private static long EndOf(int maxMicroseconds)
+        {
+            return maxMicroseconds == 0
+                ? long.MaxValue
+                : Stopwatch.GetTimestamp() + maxMicroseconds * Stopwatch.Frequency / 1000000;
         }
 
         private static bool IsLate(long end)

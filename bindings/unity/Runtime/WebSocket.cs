@@ -524,6 +524,26 @@ namespace Framewire
         }
 
         /// <summary>
+        /// The URL of the connection after redirects, without user name and password. Before Open, that of the
+        /// constructor.
+        /// </summary>
+        /// <exception cref="ObjectDisposedException">The socket is disposed.</exception>
+        public Uri FinalUri
+        {
+            get
+            {
+                fw_socket socket = LiveHandle();
+                ulong length = (ulong)FramewireNative.fw_socket_url(socket, null, UIntPtr.Zero);
+                var text = new byte[length + 1];
+                fixed (byte* raw = text)
+                {
+                    FramewireNative.fw_socket_url(socket, raw, (UIntPtr)text.Length);
+                }
+                return new Uri(DecodeUpToNul(text));
+            }
+        }
+
+        /// <summary>
         /// Returns a header of the response to the upgrade request. Always empty under WebGL.
         /// </summary>
         /// <param name="name">The name of the header, case-insensitive.</param>

@@ -93,6 +93,24 @@ namespace Framewire.Native
             NativeCalls++;
         }
 
+        /// <summary>Moves the first remaining event of one socket out of the batch, where a zero stays.</summary>
+        /// <param name="socket">The socket.</param>
+        /// <param name="next">Receives the event.</param>
+        /// <returns>Whether there was one.</returns>
+        internal bool TakeOf(fw_socket socket, fw_event* next)
+        {
+            for (int i = Next; i < _count; i++)
+            {
+                if (Events[i].socket.id == socket.id)
+                {
+                    *next = Events[i];
+                    Events[i] = default(fw_event);
+                    return true;
+                }
+            }
+            return false;
+        }
+
         /// <summary>Releases the delivered events.</summary>
         /// <param name="events">The pinned array.</param>
         internal void ReleaseDelivered(fw_event* events)
