@@ -299,7 +299,7 @@ namespace Framewire
         {
             if (_awaited != null)
             {
-                _awaited.ReleaseMessage();
+                _awaited.ReleaseAll();
                 _awaited.End().Failed(new ObjectDisposedException("WebSocket"));
             }
         }

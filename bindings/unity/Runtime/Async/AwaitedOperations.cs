@@ -26,12 +26,12 @@ namespace Framewire
         // Taken by a DispatchAll that ran while another thread called OpenAsync; at most a batch.
         private Queue<fw_event> _early;
 
-        /// <summary>Releases the message if the socket is never disposed.</summary>
+        /// <summary>Releases the events if the socket is never disposed.</summary>
         ~AwaitedOperations()
         {
             if (FramewireLibrary.IsLoaded)
             {
-                ReleaseMessage();
+                ReleaseAll();
             }
         }
 
@@ -82,6 +82,17 @@ namespace Framewire
                 {
                     FramewireNative.fw_event_release(message);
                 }
+            }
+        }
+
+        /// <summary>Releases the message and the events that are kept.</summary>
+        internal void ReleaseAll()
+        {
+            ReleaseMessage();
+            while (_early != null && _early.Count > 0)
+            {
+                fw_event next = _early.Dequeue();
+                FramewireNative.fw_event_release(&next);
             }
         }
 
