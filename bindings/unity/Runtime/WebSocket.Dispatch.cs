@@ -91,6 +91,7 @@ namespace Framewire
             }
             try
             {
+                DispatchLog();
                 return DispatchQueued(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
             }
             finally
@@ -122,6 +123,7 @@ namespace Framewire
                 // Those that arrive meanwhile must not keep the call running.
                 int maximum = maxEvents == 0 ? Pending : maxEvents;
                 int left = maximum;
+                DispatchLog();
                 DispatchThis(ref left, EndOf(maxMicroseconds));
                 return maximum - left;
             }
@@ -316,6 +318,11 @@ namespace Framewire
             }
             // Called at the end of every game, also of one that has not used the library, or lacks it.
             fw_result result = FramewireLibrary.IsLoaded ? FramewireNative.fw_shutdown(timeout) : fw_result.FW_RESULT_OK;
+            if (FramewireLibrary.IsLoaded && Interlocked.CompareExchange(ref s_dispatching, 1, 0) == 0)
+            {
+                DispatchLog();
+                Interlocked.Exchange(ref s_dispatching, 0);
+            }
             foreach (WebSocket socket in open)
             {
                 try

@@ -56,6 +56,7 @@ namespace Framewire
                 throw new ArgumentException("The URL must begin with ws: or wss:.", "uri");
             }
             FramewireLibrary.EnsureLoaded();
+            StartLog();
             if (uri.UserInfo.Length != 0)
             {
                 Capability.Require(WebSocketCapabilities.Headers, "A user name in the URL");

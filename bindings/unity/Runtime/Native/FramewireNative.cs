@@ -49,6 +49,18 @@ namespace Framewire.Native
         internal static extern fw_result fw_shutdown(uint timeout_ms);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_queue_log(fw_log_level max);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte fw_next_log(
+            fw_log_level* level,
+            fw_socket* socket,
+            byte* context,
+            UIntPtr context_cap,
+            byte* message,
+            UIntPtr message_cap);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_create(byte* url, fw_socket* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -13,6 +13,7 @@ namespace Framewire.Tests
             Compare(typeof(fw_state), "FW_STATE_", typeof(WebSocketStates));
             Compare(typeof(fw_error_kind), "FW_ERROR_KIND_", typeof(WebSocketErrorKind));
             Compare(typeof(fw_phase), "FW_PHASE_", typeof(WebSocketPhase));
+            Compare(typeof(fw_log_level), "FW_LOG_", typeof(WebSocketLogLevel));
             Compare(typeof(fw_roots), "FW_ROOTS_", typeof(TlsRoots));
             Compare(typeof(fw_capability), "FW_CAPABILITY_", typeof(WebSocketCapabilities));
         }
