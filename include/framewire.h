@@ -1036,6 +1036,28 @@ FW_API fw_result fw_shutdown(uint32_t timeout_ms);
 /// \returns OK; INVALID_ARGUMENT (max is not an fw_log_level).
 FW_API fw_result fw_set_log(fw_log_level max, fw_log_fn log, void *user_data);
 
+/// Queues the library's log for fw_next_log, instead of passing it to a function.
+///
+/// For runtimes that native code must not call back. Replaces the function set with fw_set_log, and
+/// the reverse. The queue holds 256 lines; further ones are dropped, and a line says how many.
+/// \param max The most detailed level to log; FW_LOG_OFF stops logging and empties the queue.
+/// \returns OK; INVALID_ARGUMENT (max is not an fw_log_level).
+/// \since 0.2.0
+FW_API fw_result fw_queue_log(fw_log_level max);
+
+/// Takes the next line of the log from the queue of fw_queue_log.
+/// \param level Receives the level, not NULL.
+/// \param socket Receives the socket it is about, zero if none; not NULL.
+/// \param context Receives the socket's context as "key=value key=value", NUL-terminated; NULL
+///   to leave it out.
+/// \param context_cap Size of context in bytes; a longer text is cut. The longest has 1024 bytes.
+/// \param message Receives one line without a line break, NUL-terminated; NULL to leave it out.
+/// \param message_cap Size of message in bytes; a longer text is cut. The longest has 1024 bytes.
+/// \returns true if there was a line; false if there is none, and for NULL.
+/// \since 0.2.0
+FW_API bool fw_next_log(fw_log_level *level, struct fw_socket *socket, char *context,
+                        size_t context_cap, char *message, size_t message_cap);
+
 /// Notifies the library that the network may have changed.
 ///
 /// Call it when a phone switches from Wi-Fi to mobile data or a laptop is moved: connections may

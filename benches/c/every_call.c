@@ -65,6 +65,8 @@ static fw_stats stats;
 static fw_pool_stats pool_stats;
 static uint8_t bytes[128], pin[32];
 static char text[512];
+static fw_log_level log_level;
+static fw_socket log_socket;
 static volatile uint64_t result;
 
 static void on_socket(fw_socket s, void *u)
@@ -252,6 +254,8 @@ CALL(fw_config_init, fw_config_init(&config, sizeof config))
 /* Fails, because the library is running; load.c measures the first call. */
 RETURNS(fw_init, &config)
 SUCCEEDS(fw_set_log, FW_LOG_OFF, NULL, NULL)
+SUCCEEDS(fw_queue_log, FW_LOG_OFF)
+RETURNS(fw_next_log, &log_level, &log_socket, NULL, 0, text, sizeof text)
 SUCCEEDS(fw_network_changed)
 SUCCEEDS(fw_suspend)
 SUCCEEDS(fw_resume)
@@ -417,6 +421,7 @@ static const row rows[] = {
     ROW(fw_result_name), ROW(fw_state_name), ROW(fw_phase_name), ROW(fw_error_kind_name),
     ROW(fw_event_type_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
     ROW(fw_config_init), ROW(fw_init), ROW(fw_set_log),
+    ROW(fw_queue_log), ROW(fw_next_log),
     ROW_WITH(fw_socket_create, url_in_text, drop_closed), ROW_WITH(fw_socket_destroy, new_closed, no_closed),
     ROW_WITH(fw_socket_destroy_when_sent, new_closed, no_closed),
     ROW(fw_socket_set_finalizer), ROW(fw_socket_set_user_data), ROW(fw_socket_user_data),

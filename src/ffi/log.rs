@@ -1,14 +1,15 @@
 //! Passes the library's log to C.
 
+use std::collections::VecDeque;
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::args::{Enumeration, UserData, number};
-use super::guard::guard;
+use super::args::{Enumeration, UserData, number, pointer};
+use super::guard::{guard, guard_or};
 use super::result::fw_result;
 use super::socket::fw_socket;
-use super::text::terminated;
+use super::text::{TextOut, terminated, whole_characters};
 use crate::client::{self, LogFn, LogLevel};
 use crate::error::CallError;
 
@@ -81,15 +82,7 @@ pub unsafe extern "C" fn fw_set_log(
     user_data: *mut c_void,
 ) -> fw_result {
     guard(|| {
-        let max = match number(max) {
-            0 => LogLevel::Off,
-            1 => LogLevel::Error,
-            2 => LogLevel::Warn,
-            3 => LogLevel::Info,
-            4 => LogLevel::Debug,
-            5 => LogLevel::Trace,
-            other => return Err(CallError::argument(format!("{other} is not an fw_log_level"))),
-        };
+        let max = level(max)?;
         let user_data = UserData::new(user_data);
         let sink = log.map(|log| {
             Arc::new(move |level: LogLevel, socket: u64, context: &str, message: &str| {
@@ -105,9 +98,150 @@ pub unsafe extern "C" fn fw_set_log(
     })
 }
 
+fn level(max: MaybeUninit<fw_log_level>) -> Result<LogLevel, CallError> {
+    Ok(match number(max) {
+        0 => LogLevel::Off,
+        1 => LogLevel::Error,
+        2 => LogLevel::Warn,
+        3 => LogLevel::Info,
+        4 => LogLevel::Debug,
+        5 => LogLevel::Trace,
+        other => return Err(CallError::argument(format!("{other} is not an fw_log_level"))),
+    })
+}
+
+/// Lines that nobody takes are dropped beyond this number.
+const MAX_LINES: usize = 256;
+
+/// Longer texts are cut, so that the queue is bounded.
+const MAX_TEXT: usize = 1024;
+
+struct Line {
+    level: LogLevel,
+    socket: u64,
+    context: String,
+    message: String,
+}
+
+struct Queue {
+    lines: VecDeque<Line>,
+    dropped: usize,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { lines: VecDeque::new(), dropped: 0 });
+
+impl Queue {
+    fn put(&mut self, line: Line) {
+        if self.lines.len() < MAX_LINES {
+            self.lines.push_back(line);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    fn take(&mut self) -> Option<Line> {
+        if let Some(line) = self.lines.pop_front() {
+            return Some(line);
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        (dropped > 0).then(|| Line {
+            level: LogLevel::Warn,
+            socket: 0,
+            context: String::new(),
+            message: format!("{dropped} log lines were dropped, because the log queue was full"),
+        })
+    }
+}
+
+fn cut(text: &str) -> String {
+    text[..whole_characters(text.as_bytes(), MAX_TEXT)].to_owned()
+}
+
+/// Queues the library's log for fw_next_log, instead of passing it to a function.
+///
+/// For runtimes that native code must not call back. Replaces the function set with fw_set_log, and
+/// the reverse. The queue holds 256 lines; further ones are dropped, and a line says how many.
+///
+/// \param max The most detailed level to log; FW_LOG_OFF stops logging and empties the queue.
+/// \returns OK; INVALID_ARGUMENT (max is not an fw_log_level).
+/// \since 0.2.0
+#[unsafe(no_mangle)]
+pub extern "C" fn fw_queue_log(max: MaybeUninit<fw_log_level>) -> fw_result {
+    guard(|| {
+        let max = level(max)?;
+        if max == LogLevel::Off {
+            client::set_log(max, None);
+            let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+            *queue = Queue { lines: VecDeque::new(), dropped: 0 };
+            return Ok(());
+        }
+        let sink = |level: LogLevel, socket: u64, context: &str, message: &str| {
+            let line = Line { level, socket, context: cut(context), message: cut(message) };
+            QUEUE.lock().unwrap_or_else(PoisonError::into_inner).put(line);
+        };
+        client::set_log(max, Some(Arc::new(sink) as Arc<LogFn>));
+        Ok(())
+    })
+}
+
+/// Takes the next line of the log from the queue of fw_queue_log.
+///
+/// \param level Receives the level, not NULL.
+/// \param socket Receives the socket it is about, zero if none; not NULL.
+/// \param context Receives the socket's context as "key=value key=value", NUL-terminated; NULL
+///   to leave it out.
+/// \param context_cap Size of context in bytes; a longer text is cut. The longest has 1024 bytes.
+/// \param message Receives one line without a line break, NUL-terminated; NULL to leave it out.
+/// \param message_cap Size of message in bytes; a longer text is cut. The longest has 1024 bytes.
+/// \returns true if there was a line; false if there is none, and for NULL.
+/// \since 0.2.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_next_log(
+    level: *mut fw_log_level,
+    socket: *mut fw_socket,
+    context: *mut c_char,
+    context_cap: usize,
+    message: *mut c_char,
+    message_cap: usize,
+) -> bool {
+    // SAFETY: the caller promises that as many bytes as the sizes say can be written, or NULL.
+    let (context, message) =
+        unsafe { (TextOut::new(context, context_cap), TextOut::new(message, message_cap)) };
+    guard_or(false, || {
+        let level = pointer(level, "level")?;
+        let socket = pointer(socket, "socket")?;
+        let Some(line) = QUEUE.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(false);
+        };
+        // SAFETY: not NULL and aligned; the caller promises that they can be written.
+        unsafe {
+            level.write(line.level.into());
+            socket.write(fw_socket { id: line.socket });
+        }
+        context.put(line.context.as_bytes());
+        message.put(line.message.as_bytes());
+        Ok(true)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn full_queue_drops_lines_and_says_how_many() {
+        let mut queue = Queue { lines: VecDeque::new(), dropped: 0 };
+        for number in 0..MAX_LINES + 3 {
+            let (context, message) = (String::new(), number.to_string());
+            queue.put(Line { level: LogLevel::Info, socket: 1, context, message });
+        }
+        for number in 0..MAX_LINES {
+            assert_eq!(queue.take().map(|line| line.message), Some(number.to_string()));
+        }
+        assert!(queue.take().is_some_and(|line| line.message.starts_with("3 log lines were dropped")));
+        assert!(queue.take().is_none());
+        assert_eq!(cut(&"ä".repeat(MAX_TEXT)).len(), MAX_TEXT);
+    }
 
     #[test]
     fn unknown_log_level_is_refused() {

@@ -310,6 +310,9 @@ static void null_pointers(void)
     ARGUMENT(fw_android_init(&socket, NULL));
     ARGUMENT(fw_set_log(77, NULL, NULL));
     OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
+    ARGUMENT(fw_queue_log(77));
+    OK(fw_queue_log(FW_LOG_OFF));
+    CHECK(!fw_next_log(NULL, NULL, NULL, 0, NULL, 0));
 
     OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
     CHECK(!fw_socket_next_event(socket, NULL));

@@ -361,6 +361,10 @@ DO(fw_init, fw_config config; fw_config_init(&config, sizeof config); config.wor
    config.struct_size = random_struct_size(d, sizeof config); fw_init(below(d, 9) ? &config : NULL);)
 DO(fw_shutdown, if (below(d, 300) == 0) fw_shutdown(below(d, 2) ? 0 : 2000);)
 DO(fw_set_log, fw_set_log(any_number(d), below(d, 2) ? on_log : NULL, NULL);)
+DO(fw_queue_log, fw_queue_log(any_number(d));)
+DO(fw_next_log, fw_log_level level; fw_socket about; char context[64]; char message[200];
+   fw_next_log(below(d, 9) ? &level : NULL, below(d, 9) ? &about : NULL, below(d, 2) ? context : NULL,
+               below(d, sizeof context + 1), below(d, 2) ? message : NULL, below(d, sizeof message + 1));)
 DO(
     fw_socket_create, fw_socket socket = {0}; fw_socket old;
     if (fw_socket_create(any_url(d), below(d, 50) ? &socket : NULL) == FW_RESULT_OK) {
@@ -582,7 +586,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
 #define EVERY(X)                                                                                   \
     X(fw_result_name) X(fw_last_error) X(fw_version) X(fw_version_string) X(fw_capabilities)       \
     X(fw_sizeof)                                                                                   \
-    X(fw_config_init) X(fw_init) X(fw_shutdown) X(fw_set_log) X(fw_socket_create) X(fw_socket_open)  \
+    X(fw_config_init) X(fw_init) X(fw_shutdown) X(fw_set_log) X(fw_queue_log) X(fw_next_log)            \
+    X(fw_socket_create) X(fw_socket_open)                                                           \
     X(fw_socket_close) X(fw_socket_abort) X(fw_socket_destroy)                                    \
     X(fw_socket_destroy_when_sent) X(fw_socket_set_finalizer)                                      \
     X(fw_socket_set_user_data) X(fw_socket_user_data) X(fw_socket_on_open) X(fw_socket_on_text)    \

@@ -300,6 +300,48 @@ static void error_event(void)
     OK(fw_socket_destroy(socket));
 }
 
+/* Lines of the log without a callback, cut to the size of the caller's buffers. */
+static void log_lines(void)
+{
+    fw_socket socket = {0};
+    fw_socket about = {0};
+    fw_log_level level = FW_LOG_OFF;
+    char context[32];
+    char message[16];
+    unsigned lines = 0, info = 0;
+    fw_event event;
+
+    CHECK(!fw_next_log(&level, &about, context, sizeof context, message, sizeof message));
+    OK(fw_queue_log(FW_LOG_DEBUG));
+    OK(fw_socket_create("ws://127.0.0.1:1/", &socket));
+    OK(fw_socket_set_context(socket, "name", "log"));
+    OK(fw_socket_open(socket));
+    event = next();
+    CHECK(event.type == FW_EVENT_ERROR);
+    fw_event_release(&event);
+    CHECK(!fw_next_log(NULL, &about, context, sizeof context, message, sizeof message));
+    CHECK(!fw_next_log(&level, NULL, context, sizeof context, message, sizeof message));
+    while (fw_next_log(&level, &about, context, sizeof context, message, sizeof message)) {
+        lines++;
+        CHECK(level >= FW_LOG_ERROR && level <= FW_LOG_DEBUG);
+        if (about.id == socket.id && level == FW_LOG_INFO) {
+            info++;
+            CHECK(strcmp(context, "name=log") == 0);
+            CHECK(strlen(message) > 0 && strlen(message) < sizeof message);
+        }
+    }
+    CHECK(lines > 1 && info == 1);
+
+    /* The buffers may be left out, and what is not taken is dropped. */
+    OK(fw_socket_open(socket));
+    event = next();
+    fw_event_release(&event);
+    CHECK(fw_next_log(&level, &about, NULL, 0, NULL, 0));
+    OK(fw_queue_log(FW_LOG_OFF));
+    CHECK(!fw_next_log(&level, &about, context, sizeof context, message, sizeof message));
+    OK(fw_socket_destroy(socket));
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4)
@@ -313,6 +355,7 @@ int main(int argc, char **argv)
     fragments(argv[1]);
     pongs_and_kept_payloads(argv[1]);
     error_event();
+    log_lines();
     OK(fw_shutdown(5000));
     return check_report();
 }

@@ -83,6 +83,8 @@ static void every_function(const char *url)
     config.worker_threads = 4;
     OK(fw_init(&config));
     OK(fw_set_log(FW_LOG_OFF, NULL, NULL));
+    OK(fw_queue_log(FW_LOG_OFF));
+    CHECK(!fw_next_log(NULL, NULL, NULL, 0, NULL, 0));
     OK(fw_network_changed());
     OK(fw_suspend());
     OK(fw_resume());

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: measures Framewire, other libraries and the lower limit, in turns, so that other load affects
 //! all of them. benches/README.md explains the method.
 
-mod bindings;
+pub mod bindings;
 mod build;
 mod calls;
 pub mod counts;

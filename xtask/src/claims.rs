@@ -62,6 +62,8 @@ const KNOWN: &[(&str, Why)] = &[
     ("concurrently", NoClaim("contains another word of the list")),
     ("not yet handed to the network", NoClaim("an amount of bytes")),
     ("unsupported_openssl_certificates", NoClaim("the name of a test")),
+    ("UnsupportedData", NoClaim("the name of a close code")),
+    ("UnsupportedProtocol", NoClaim("the name of a WebSocketError in .NET")),
     ("later versions may add event types", NoClaim("why an example ignores what it does not know")),
 ];
 

@@ -77,6 +77,11 @@ pub const STEPS: &[Step] = &[
     Step::new("Godot", 150, || with_echo(godot::step)).after(BOTH),
     Step::new("Godot, Web export in Chromium", 90, || with_echo(godot::web::step)).after(BOTH),
     Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
+    Step::new("Unity: ClientWebSocket in Mono and CoreCLR, compared", 75, || {
+        with_tools_only(unity::tools(), unity::compare::test)
+    })
+    .waits()
+    .after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),
@@ -180,6 +185,14 @@ where
 fn with_tools(tools: Outcome, test: impl FnOnce(&Echo) -> Outcome) -> Verdict {
     match tools {
         Ok(()) => with_echo(test),
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+/// Runs a test that needs no server after `tools` are installed.
+fn with_tools_only(tools: Outcome, test: impl FnOnce() -> Outcome) -> Verdict {
+    match tools {
+        Ok(()) => test().into(),
         Err(reason) => Verdict::Skipped(reason),
     }
 }

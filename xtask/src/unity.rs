@@ -1,8 +1,10 @@
 //! Tests the Unity package in Mono, in Mono with the Boehm collector and in CoreCLR, and builds the package.
 //!
-//! `mcs` compiles it as C# 7.2, the oldest version that the package supports.
+//! `mcs` compiles it as C# 7.2, the oldest version that the package supports. It compiles the programs twice: for Mono,
+//! and for CoreCLR with that runtime's own assemblies, as `mscorlib` there has no `ValueTask`.
 
 pub mod branch;
+pub mod compare;
 pub mod meta;
 mod wasm;
 
@@ -140,6 +142,8 @@ struct Runtime {
     name: &'static str,
     program: PathBuf,
     is_core: bool,
+    /// With the programs that are compiled for it.
+    folder: PathBuf,
 }
 
 /// The compiled programs, next to the library, and the runtimes.
@@ -149,40 +153,38 @@ struct Bench {
 }
 
 impl Bench {
+    /// Compiles the programs.
     fn prepare() -> Outcome<Self> {
+        let bench = Self::runtimes()?;
+        compile_programs(&bench.folder, &[])?;
+        for runtime in bench.runtimes.iter().filter(|runtime| runtime.is_core) {
+            compile_programs(&runtime.folder, &core_references(&runtime.program)?)?;
+        }
+        Ok(bench)
+    }
+
+    /// The runtimes, and the library.
+    fn runtimes() -> Outcome<Self> {
         let library = c::library(Build::Release)?;
         let folder = scratch("unity")?;
         files::copy(library.join("libframewire.so"), folder.join("libframewire.so"))?;
         let mut runtimes = vec![
-            Runtime { name: "mono", program: "mono".into(), is_core: false },
-            Runtime { name: "mono-boehm", program: "mono-boehm".into(), is_core: false },
+            Runtime { name: "mono", program: "mono".into(), is_core: false, folder: folder.clone() },
+            Runtime {
+                name: "mono-boehm",
+                program: "mono-boehm".into(),
+                is_core: false,
+                folder: folder.clone(),
+            },
         ];
         match core_clr() {
-            Ok(program) => runtimes.push(Runtime { name: "CoreCLR", program, is_core: true }),
+            Ok(program) => {
+                let folder = scratch("unity/core")?;
+                runtimes.push(Runtime { name: "CoreCLR", program, is_core: true, folder });
+            }
             Err(problem) => println!("CoreCLR is skipped: {problem}"),
         }
-        let bench = Self { folder, runtimes };
-        bench.compile_programs()?;
-        Ok(bench)
-    }
-
-    fn compile_programs(&self) -> Outcome {
-        let runtime = csharp(&["Runtime"])?;
-        let with = |more: &[&str]| -> Outcome<Vec<PathBuf>> { Ok([runtime.clone(), csharp(more)?].concat()) };
-        self.mcs("tests.exe", &[], &with(&["Tests/Runtime", "Tests~/Shim"])?)?;
-        let domain = with(&["Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Domain"])?;
-        self.mcs("domain.exe", &["-main:Program"], &domain)?;
-        self.mcs("UnityEngine.dll", &["-target:library"], &csharp(&["Tests~/Stubs"])?)?;
-        let life = with(&["Editor", "Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Snippets"])?;
-        for (program, define) in [("editor.exe", "UNITY_EDITOR"), ("player.exe", "UNITY_STANDALONE")] {
-            let define = format!("-define:UNITY_5_3_OR_NEWER;{define}");
-            self.mcs(program, &[&define, "-r:UnityEngine.dll"], &life)?;
-        }
-        for program in ["tests", "domain", "editor", "player"] {
-            let config = self.folder.join(format!("{program}.runtimeconfig.json"));
-            files::write(&config, RUNTIME_CONFIG)?;
-        }
-        Ok(())
+        Ok(Self { folder, runtimes })
     }
 
     /// Runs a program that uses the package where the library is not.
@@ -198,7 +200,7 @@ impl Bench {
 
     /// Checks the binding against the header and the rules of IL2CPP, and the lint itself with known errors.
     fn lint(&self) -> Outcome {
-        self.mcs("Framewire.dll", &["-target:library"], &csharp(&["Runtime"])?)?;
+        self.mcs("Framewire.dll", &["-target:library", STANDARD_2_1], &csharp(&["Runtime"])?)?;
         self.mcs(
             "Planted.dll",
             &["-target:library", "-nowarn:649,169"],
@@ -214,9 +216,11 @@ impl Bench {
 
     /// Compiles the package and its samples with the defines of each Unity platform.
     fn compiles_for_every_platform(&self) -> Outcome {
-        let all = csharp(&["Runtime", "Editor", "Samples~"])?;
+        let all =
+            csharp(&["Runtime", "Editor", "Compatibility", "Samples~", "Tests~/Nakama", "Tests~/TaskTypes"])?;
         for defines in [
             "UNITY_EDITOR;UNITY_2019_4_OR_NEWER",
+            "UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER",
             "UNITY_EDITOR;UNITY_IOS;UNITY_2021_2_OR_NEWER",
             "UNITY_STANDALONE",
             "UNITY_ANDROID;UNITY_2021_2_OR_NEWER",
@@ -238,7 +242,7 @@ impl Bench {
     fn start(&self, runtime: &Runtime, program: &str, echo: &Echo) -> Command {
         let mut start = Command::new("timeout");
         start
-            .current_dir(&self.folder)
+            .current_dir(&runtime.folder)
             .arg("120")
             .arg(&runtime.program)
             .arg(format!("{program}.exe"))
@@ -249,6 +253,62 @@ impl Bench {
             .env("FRAMEWIRE_CA", &echo.ca);
         start
     }
+}
+
+/// Compiles the programs, for Mono or with the assemblies of CoreCLR.
+fn compile_programs(folder: &Path, references: &[String]) -> Outcome {
+    let runtime = csharp(&["Runtime"])?;
+    let with = |more: &[&str]| -> Outcome<Vec<PathBuf>> { Ok([runtime.clone(), csharp(more)?].concat()) };
+    let compile = |out: &str, options: &[&str], sources: &[PathBuf]| {
+        let references = references.iter().map(String::as_str);
+        mcs(folder, out, &references.chain(options.iter().copied()).collect::<Vec<_>>(), sources)
+    };
+    compile("tests.exe", &[STANDARD_2_1], &with(&["Tests/Runtime", "Tests~/Shim"])?)?;
+    let domain = with(&["Tests/Runtime/Support.cs", "Tests~/Shim", "Tests~/Domain"])?;
+    compile("domain.exe", &["-main:Program", STANDARD_2_1], &domain)?;
+    compile("UnityEngine.dll", &["-target:library"], &csharp(&["Tests~/Stubs"])?)?;
+    let old_life = with(&[
+        "Editor",
+        "Compatibility",
+        "Tests/Runtime/Support.cs",
+        "Tests~/Nakama",
+        "Tests~/Shim",
+        "Tests~/Snippets",
+    ])?;
+    let life = [old_life.clone(), csharp(&["UniTask", "Tests~/TaskTypes"])?].concat();
+    // The editor is Unity 6, the player an old Unity, in which nothing can be awaited.
+    let new = "UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER";
+    for (program, defines, sources) in
+        [("editor.exe", new, &life), ("player.exe", "UNITY_STANDALONE", &old_life)]
+    {
+        let define = format!("-define:UNITY_5_3_OR_NEWER;{defines}");
+        compile(program, &[&define, "-r:UnityEngine.dll"], sources)?;
+    }
+    for program in ["tests", "domain", "editor", "player"] {
+        let config = folder.join(format!("{program}.runtimeconfig.json"));
+        files::write(&config, RUNTIME_CONFIG)?;
+    }
+    Ok(())
+}
+
+/// Outside of Unity: .NET Standard 2.1 is there.
+const STANDARD_2_1: &str = "-define:FRAMEWIRE_NETSTANDARD_2_1";
+
+/// Returns the options with which `mcs` compiles for CoreCLR.
+fn core_references(dotnet: &Path) -> Outcome<Vec<String>> {
+    let shared = dotnet.parent().ok_or("dotnet has no folder")?.join("shared/Microsoft.NETCore.App");
+    let mut options: Vec<String> = ["-nostdlib", "-noconfig", "-nowarn:1702"].map(str::to_owned).into();
+    for version in files::list(&shared)? {
+        for path in files::list(&version)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_managed = name.starts_with("System.") || name.starts_with("Microsoft.Win32.");
+            // WindowsRuntime refers to types of Windows.
+            if is_managed && name.ends_with(".dll") && !name.contains("WindowsRuntime") {
+                options.push(format!("-r:{}", path.display()));
+            }
+        }
+    }
+    Ok(options)
 }
 
 /// Compiles with warnings as errors.

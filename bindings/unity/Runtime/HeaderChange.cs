@@ -122,7 +122,7 @@ namespace Framewire
                         break;
                 }
             }
-            NativeLibrary.ThrowIfFailed(result);
+            FramewireLibrary.ThrowIfFailed(result);
         }
 
         private static bool IsSame(string a, string b)

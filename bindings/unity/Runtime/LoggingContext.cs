@@ -23,7 +23,7 @@ namespace Framewire
             fixed (byte* rawKey = Utf8.Terminated(key, "key"))
             fixed (byte* rawValue = Utf8.Terminated(value, "value"))
             {
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_context(_socket.LiveHandle(), rawKey, rawValue));
             }
         }

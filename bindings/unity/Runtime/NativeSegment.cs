@@ -31,9 +31,9 @@ namespace Framewire
             {
                 throw new ArgumentOutOfRangeException("size");
             }
-            NativeLibrary.EnsureLoaded();
+            FramewireLibrary.EnsureLoaded();
             fw_segment segment;
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_buffer_get((UIntPtr)size, &segment));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_buffer_get((UIntPtr)size, &segment));
             return new NativeSegment(segment);
         }
 
@@ -88,7 +88,7 @@ namespace Framewire
             return copy;
         }
 
-#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_SPAN
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
         /// <summary>Returns the bytes as a read-only span.</summary>
         /// <returns>The span, valid as long as the segment.</returns>
         public ReadOnlySpan<byte> AsSpan()
@@ -111,14 +111,14 @@ namespace Framewire
         /// </summary>
         public void Retain()
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_segment_retain(_segment));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_segment_retain(_segment));
         }
 
         /// <summary>Releases one reference: do not access the bytes afterwards.</summary>
         /// <exception cref="InvalidOperationException">The caller owns no reference.</exception>
         public void Release()
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_segment_release(_segment));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_segment_release(_segment));
         }
 
         internal fw_segment Raw

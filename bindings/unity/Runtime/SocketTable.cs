@@ -15,8 +15,25 @@ namespace Framewire
         private static readonly object s_lock = new object();
         private static volatile WebSocket[] s_sockets = new WebSocket[16];
 
+        private static volatile int s_individual;
+
         /// <summary>The number of sockets in the table.</summary>
         internal static int Count { get; private set; }
+
+        /// <summary>
+        /// Whether events are taken from each socket by itself, because some socket must not have its events taken while
+        /// nothing is awaited.
+        /// </summary>
+        internal static bool HasIndividual
+        {
+            get { return s_individual > 0; }
+        }
+
+        /// <summary>The sockets and null references. Does not change, but for references that become null or are set.</summary>
+        internal static WebSocket[] All
+        {
+            get { return s_sockets; }
+        }
 
         /// <summary>Counts an Open; the first adds the socket.</summary>
         internal static void Add(WebSocket socket)
@@ -38,8 +55,21 @@ namespace Framewire
                 s_sockets[index] = socket;
                 socket.TableIndex = index;
                 Count++;
+                CountIndividual(socket, socket.IsIndividual);
                 // From 1, because user_data of a socket that was never opened is NULL.
                 FramewireNative.fw_socket_set_user_data(socket.Native, (void*)(index + 1));
+            }
+        }
+
+        /// <summary>From now on until it is removed, events are taken from this socket by itself.</summary>
+        internal static void MarkIndividual(WebSocket socket)
+        {
+            lock (s_lock)
+            {
+                if (socket.PendingEnds > 0 && !socket.CountsAsIndividual)
+                {
+                    CountIndividual(socket, true);
+                }
             }
         }
 
@@ -101,6 +131,17 @@ namespace Framewire
         {
             s_sockets[socket.TableIndex] = null;
             Count--;
+            if (socket.CountsAsIndividual)
+            {
+                socket.CountsAsIndividual = false;
+                s_individual--;
+            }
+        }
+
+        private static void CountIndividual(WebSocket socket, bool isIndividual)
+        {
+            socket.CountsAsIndividual = isIndividual;
+            s_individual += isIndividual ? 1 : 0;
         }
 
         private static bool IsTaken(WebSocket socket)

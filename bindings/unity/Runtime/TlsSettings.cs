@@ -32,14 +32,14 @@ namespace Framewire
         {
             Capability.Require(WebSocketCapabilities.TlsSettings, "TlsSettings");
             fw_tls tls;
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_create(&tls));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_create(&tls));
             _tls = tls;
         }
 
         /// <summary>Destroys the native settings if Dispose was not called.</summary>
         ~TlsSettings()
         {
-            if (NativeLibrary.IsLoaded)
+            if (FramewireLibrary.IsLoaded)
             {
                 FramewireNative.fw_tls_destroy(_tls);
             }
@@ -55,7 +55,7 @@ namespace Framewire
             byte[] text = Utf8.Bytes(pem, "pem");
             fixed (byte* raw = text)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_ca_pem(Raw, raw, (UIntPtr)text.Length));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_ca_pem(Raw, raw, (UIntPtr)text.Length));
             }
             GC.KeepAlive(this);
         }
@@ -72,7 +72,7 @@ namespace Framewire
             fixed (byte* rawCertificate = certificate)
             fixed (byte* rawKey = key)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_client_cert_pem(
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_client_cert_pem(
                     Raw, rawCertificate, (UIntPtr)certificate.Length, rawKey, (UIntPtr)key.Length));
             }
             GC.KeepAlive(this);
@@ -92,7 +92,7 @@ namespace Framewire
             }
             fixed (byte* raw = sha256)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_pin_sha256(Raw, raw));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_add_pin_sha256(Raw, raw));
             }
             GC.KeepAlive(this);
         }
@@ -101,7 +101,7 @@ namespace Framewire
         /// <param name="roots">The authorities.</param>
         public void SetRoots(TlsRoots roots)
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_roots(Raw, (fw_roots)roots));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_roots(Raw, (fw_roots)roots));
             GC.KeepAlive(this);
         }
 
@@ -112,7 +112,7 @@ namespace Framewire
         /// <param name="enable">Whether to disable verification.</param>
         public void SetInsecure(bool enable)
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_insecure(Raw, enable ? (byte)1 : (byte)0));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_insecure(Raw, enable ? (byte)1 : (byte)0));
             GC.KeepAlive(this);
         }
 
@@ -123,7 +123,7 @@ namespace Framewire
         /// <param name="enable">Whether to write the keys.</param>
         public void SetKeyLog(bool enable)
         {
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_key_log(Raw, enable ? (byte)1 : (byte)0));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_tls_set_key_log(Raw, enable ? (byte)1 : (byte)0));
             GC.KeepAlive(this);
         }
 

@@ -11,6 +11,10 @@ namespace Framewire
     //
     //   native queue ──fw_next_events──> EventBatch ──one by one──> handlers
     //                                        └──fw_events_release──> native pool
+    //
+    // While a socket is opened with OpenAsync, events are taken from each socket by itself, and from those without
+    // handlers for messages only while something is awaited: what is not taken fills the native queue, whose limit stops
+    // the server.
     public sealed unsafe partial class WebSocket
     {
         // Messages up to this size are copied into one array, which is used again for the next message.
@@ -21,13 +25,23 @@ namespace Framewire
 
         private static int s_dispatching;
 
+        // The socket that is next, if events are taken from each socket by itself.
+        private static int s_turn;
+
+        // The last dispatch has taken nothing although events are queued.
+        private static volatile bool s_isBlocked;
+
         // Used by the thread that dispatches.
         private static readonly EventBatch s_batch = new EventBatch();
         private static byte[] s_reused;
 
         // Managed by SocketTable, under its lock.
         internal int TableIndex;
-        internal int PendingEnds;
+        internal volatile int PendingEnds;
+        internal bool CountsAsIndividual;
+
+        // Its events are taken only while something is awaited.
+        private volatile bool _pulls;
 
         /// <summary>
         /// Called with exceptions thrown by handlers, which do not stop the delivery, and with changes of
@@ -44,7 +58,7 @@ namespace Framewire
         {
             get
             {
-                ulong queued = NativeLibrary.IsLoaded ? (ulong)FramewireNative.fw_pending() : 0;
+                ulong queued = FramewireLibrary.IsLoaded ? (ulong)FramewireNative.fw_pending() : 0;
                 return (int)Math.Min(queued + (ulong)s_batch.Remaining, int.MaxValue);
             }
         }
@@ -70,19 +84,97 @@ namespace Framewire
             {
                 throw new ArgumentOutOfRangeException(maxEvents < 0 ? "maxEvents" : "maxMicroseconds");
             }
-            NativeLibrary.EnsureLoaded();
+            FramewireLibrary.EnsureLoaded();
             if (Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
             {
                 return 0;
             }
             try
             {
-                return Dispatch(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
+                DispatchLog();
+                return DispatchQueued(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
             }
             finally
             {
                 Interlocked.Exchange(ref s_dispatching, 0);
             }
+        }
+
+        /// <summary>
+        /// Calls the handlers for queued events of this socket only, such as on a loading screen, within a budget. Events
+        /// of other sockets stay queued. As <see cref="DispatchAll(int, int)"/>, it returns 0 while another dispatch runs.
+        /// </summary>
+        /// <param name="maxEvents">The maximum number of events; 0 for no limit.</param>
+        /// <param name="maxMicroseconds">The time after which no further handler starts; 0 for no limit.</param>
+        /// <returns>The number of events dequeued.</returns>
+        public int Dispatch(int maxEvents, int maxMicroseconds)
+        {
+            if (maxEvents < 0 || maxMicroseconds < 0)
+            {
+                throw new ArgumentOutOfRangeException(maxEvents < 0 ? "maxEvents" : "maxMicroseconds");
+            }
+            ThrowIfDisposed();
+            if (Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
+            {
+                return 0;
+            }
+            try
+            {
+                // Those that arrive meanwhile must not keep the call running.
+                int maximum = maxEvents == 0 ? Pending : maxEvents;
+                int left = maximum;
+                DispatchLog();
+                DispatchThis(ref left, EndOf(maxMicroseconds));
+                return maximum - left;
+            }
+            finally
+            {
+                Interlocked.Exchange(ref s_dispatching, 0);
+            }
+        }
+
+        private void DispatchThis(ref int left, long end)
+        {
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            if (_client != null)
+            {
+                return;
+            }
+            CheckCancellation();
+            if (_pulls)
+            {
+                DispatchAwaited(ref left, end);
+                return;
+            }
+#endif
+            fw_event next;
+            while (left > 0 && !IsDisposed && TakeEvent(&next))
+            {
+                left--;
+                try
+                {
+                    Deliver(&next);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+                finally
+                {
+                    FramewireNative.fw_event_release(&next);
+                }
+                if (IsLate(end))
+                {
+                    return;
+                }
+            }
+        }
+
+        private bool TakeEvent(fw_event* next)
+        {
+            // Events that exceeded the budget of an earlier dispatch come first.
+            return s_batch.TakeOf(Native, next)
+                || FramewireNative.fw_socket_next_events(Native, next, (UIntPtr)1) != UIntPtr.Zero;
         }
 
         /// <summary>
@@ -94,7 +186,17 @@ namespace Framewire
         public static bool Wait(int milliseconds)
         {
             uint timeout = NonNegative(milliseconds);
-            return s_batch.Remaining > 0 || FramewireNative.fw_wait(timeout) != 0;
+            if (s_batch.Remaining > 0)
+            {
+                return true;
+            }
+            if (s_isBlocked && timeout > 0)
+            {
+                // The queued events are not awaited, so the native wait would return at once, again and again.
+                Thread.Sleep(1);
+                timeout--;
+            }
+            return FramewireNative.fw_wait(timeout) != 0;
         }
 
         /// <summary>
@@ -114,8 +216,8 @@ namespace Framewire
         /// </summary>
         public static void NetworkChanged()
         {
-            NativeLibrary.EnsureLoaded();
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
+            FramewireLibrary.EnsureLoaded();
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
         }
 
         /// <summary>
@@ -124,8 +226,8 @@ namespace Framewire
         /// </summary>
         public static void Suspend()
         {
-            NativeLibrary.EnsureLoaded();
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
+            FramewireLibrary.EnsureLoaded();
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
         }
 
         /// <summary>
@@ -134,8 +236,8 @@ namespace Framewire
         /// </summary>
         public static void Resume()
         {
-            NativeLibrary.EnsureLoaded();
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_resume());
+            FramewireLibrary.EnsureLoaded();
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_resume());
         }
 
         /// <summary>
@@ -148,8 +250,8 @@ namespace Framewire
         /// <exception cref="NotSupportedException">The system is not Android.</exception>
         public static void InitializeAndroid(IntPtr javaVm, IntPtr applicationContext)
         {
-            NativeLibrary.EnsureLoaded();
-            NativeLibrary.ThrowIfFailed(
+            FramewireLibrary.EnsureLoaded();
+            FramewireLibrary.ThrowIfFailed(
                 FramewireNative.fw_android_init(javaVm.ToPointer(), applicationContext.ToPointer()));
         }
 
@@ -186,13 +288,13 @@ namespace Framewire
         /// <exception cref="InvalidOperationException">The library is already running.</exception>
         public static void Configure(int workerThreads, int eventQueueBytes, bool ignoreNetworkChanges)
         {
-            NativeLibrary.EnsureLoaded();
+            FramewireLibrary.EnsureLoaded();
             fw_config config = default(fw_config);
             FramewireNative.fw_config_init(&config, (UIntPtr)sizeof(fw_config));
             config.worker_threads = NonNegative(workerThreads);
             config.event_queue_bytes = (UIntPtr)NonNegative(eventQueueBytes);
             config.ignore_network_changes = ignoreNetworkChanges ? 1u : 0u;
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_init(&config));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_init(&config));
         }
 
         /// <summary>
@@ -215,15 +317,17 @@ namespace Framewire
                 Interlocked.Exchange(ref s_dispatching, 0);
             }
             // Called at the end of every game, also of one that has not used the library, or lacks it.
-            fw_result result = NativeLibrary.IsLoaded ? FramewireNative.fw_shutdown(timeout) : fw_result.FW_RESULT_OK;
+            fw_result result = FramewireLibrary.IsLoaded ? FramewireNative.fw_shutdown(timeout) : fw_result.FW_RESULT_OK;
+            if (FramewireLibrary.IsLoaded && Interlocked.CompareExchange(ref s_dispatching, 1, 0) == 0)
+            {
+                DispatchLog();
+                Interlocked.Exchange(ref s_dispatching, 0);
+            }
             foreach (WebSocket socket in open)
             {
                 try
                 {
-                    if (socket.OnClosed != null)
-                    {
-                        socket.OnClosed(socket, 1001, "Framewire was shut down.");
-                    }
+                    socket.EndClosed(1001, "Framewire was shut down.");
                 }
                 catch (Exception exception)
                 {
@@ -233,27 +337,30 @@ namespace Framewire
             return result == fw_result.FW_RESULT_OK;
         }
 
-        private static int Dispatch(int maxEvents, int maxMicroseconds)
+        private static int DispatchQueued(int maxEvents, int maxMicroseconds)
         {
-            long end = maxMicroseconds == 0
-                ? long.MaxValue
-                : Stopwatch.GetTimestamp() + maxMicroseconds * Stopwatch.Frequency / 1000000;
+            long end = EndOf(maxMicroseconds);
             EventBatch batch = s_batch;
             int left = maxEvents;
+            bool hasIndividual = SocketTable.HasIndividual;
+            if (hasIndividual)
+            {
+                CheckCancellations();
+            }
             fixed (fw_event* events = batch.Events)
             {
                 try
                 {
-                    while (left > 0 && batch.Fill(events, left))
+                    if (!hasIndividual)
                     {
-                        int first = batch.Next;
-                        int until = first + Math.Min(batch.Count - first, left);
-                        bool isLate = DeliverUntil(batch, events, until, end);
-                        left -= batch.Next - first;
-                        if (isLate)
+                        while (left > 0 && batch.Fill(events, left) && !DeliverBatch(batch, events, ref left, end))
                         {
-                            break;
                         }
+                    }
+                    // Events that exceeded the last budget come first.
+                    else if (left > 0 && (batch.Remaining == 0 || !DeliverBatch(batch, events, ref left, end)))
+                    {
+                        DispatchEach(batch, events, ref left, end);
                     }
                 }
                 finally
@@ -262,7 +369,77 @@ namespace Framewire
                     batch.ReleaseDelivered(events);
                 }
             }
+            s_isBlocked = hasIndividual && left == maxEvents && FramewireNative.fw_pending() != UIntPtr.Zero;
             return maxEvents - left;
+        }
+
+        /// <summary>Takes events from one socket after the other, until the time is over or there are no more.</summary>
+        private static void DispatchEach(EventBatch batch, fw_event* events, ref int left, long end)
+        {
+            WebSocket[] sockets = SocketTable.All;
+            int withoutEvents = 0;
+            while (left > 0 && withoutEvents < sockets.Length)
+            {
+                s_turn = s_turn + 1 < sockets.Length ? s_turn + 1 : 0;
+                WebSocket socket = sockets[s_turn];
+                int before = left;
+                if (socket != null && socket.DispatchOne(batch, events, ref left, end))
+                {
+                    return;
+                }
+                withoutEvents = left < before ? 0 : withoutEvents + 1;
+            }
+        }
+
+        /// <summary>Delivers events of this socket, at most as many as a batch has. Returns whether it is late.</summary>
+        private bool DispatchOne(EventBatch batch, fw_event* events, ref int left, long end)
+        {
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            if (_client != null)
+            {
+                // Has a thread of its own, if there are threads.
+                ClientDriver.PumpWithoutThread(_client);
+                return false;
+            }
+            if (_pulls)
+            {
+                return DispatchAwaited(ref left, end);
+            }
+#endif
+            return batch.Fill(events, left, Native) && DeliverBatch(batch, events, ref left, end);
+        }
+
+        private static void CheckCancellations()
+        {
+            foreach (WebSocket socket in SocketTable.All)
+            {
+                if (socket != null)
+                {
+                    socket.CheckCancellation();
+                }
+            }
+        }
+
+        /// <summary>Delivers the events of the batch, at most as many as are left. Returns whether it is late.</summary>
+        private static bool DeliverBatch(EventBatch batch, fw_event* events, ref int left, long end)
+        {
+            int first = batch.Next;
+            int until = first + Math.Min(batch.Count - first, left);
+            bool isLate = DeliverUntil(batch, events, until, end);
+            left -= batch.Next - first;
+            return isLate;
+        }
+
+        private static long EndOf(int maxMicroseconds)
+        {
+            return maxMicroseconds == 0
+                ? long.MaxValue
+                : Stopwatch.GetTimestamp() + maxMicroseconds * Stopwatch.Frequency / 1000000;
+        }
+
+        private static bool IsLate(long end)
+        {
+            return end != long.MaxValue && Stopwatch.GetTimestamp() >= end;
         }
 
         /// <summary>Delivers events until an index, or until it is late.</summary>
@@ -281,13 +458,20 @@ namespace Framewire
                         socket = SocketTable.Find(next->user_data, next->socket.id);
                         if (socket != null)
                         {
-                            socket.Deliver(next);
+                            if (socket._pulls)
+                            {
+                                socket.KeepForAwait(next);
+                            }
+                            else
+                            {
+                                socket.Deliver(next);
+                            }
                         }
                         if (Length(&next->payload) > MaxDeferredSize)
                         {
                             FramewireNative.fw_event_release(next);
                         }
-                        if (end != long.MaxValue && Stopwatch.GetTimestamp() >= end)
+                        if (IsLate(end))
                         {
                             return true;
                         }
@@ -297,7 +481,7 @@ namespace Framewire
                 catch (Exception exception)
                 {
                     Report(socket, exception);
-                    if (end != long.MaxValue && Stopwatch.GetTimestamp() >= end)
+                    if (IsLate(end))
                     {
                         return true;
                     }
@@ -315,6 +499,7 @@ namespace Framewire
                     {
                         OnOpen(this);
                     }
+                    CompleteOpen();
                     break;
                 case fw_event_type.FW_EVENT_TEXT:
                     DeliverText(next);
@@ -351,21 +536,89 @@ namespace Framewire
                 case fw_event_type.FW_EVENT_CLOSED:
                     // Before the handler, which may open the socket again.
                     SocketTable.RemoveOne(this);
-                    if (OnClosed != null)
-                    {
-                        OnClosed(this, next->close_code, Text(&next->payload));
-                    }
+                    EndClosed(next->close_code, Text(&next->payload));
                     break;
                 case fw_event_type.FW_EVENT_ERROR:
                     SocketTable.RemoveOne(this);
                     LastError = new WebSocketError(&next->error, Text(&next->payload));
-                    if (OnError != null)
-                    {
-                        OnError(this, LastError.Message);
-                    }
+                    EndFailed(LastError);
                     break;
             }
         }
+
+        private void EndClosed(ushort code, string reason)
+        {
+            CloseCode = code;
+            CloseReason = reason;
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            AwaitedOperations.Ending awaited = BeginEnd();
+            try
+            {
+                CallClosed(code, reason);
+            }
+            finally
+            {
+                awaited.Closed(code, reason);
+            }
+        }
+
+        private void CallClosed(ushort code, string reason)
+        {
+#endif
+            if (OnClosed != null)
+            {
+                OnClosed(this, code, reason);
+            }
+        }
+
+        private void EndFailed(WebSocketError error)
+        {
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            AwaitedOperations.Ending awaited = BeginEnd();
+            try
+            {
+                CallError(error);
+            }
+            finally
+            {
+                awaited.Failed(new WebSocketConnectionException(error.Message, error));
+            }
+        }
+
+        private void CallError(WebSocketError error)
+        {
+#endif
+            if (OnError != null)
+            {
+                OnError(this, error.Message);
+            }
+        }
+
+#if !(UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1)
+        // Without ValueTask, there is nothing to await.
+
+        internal bool IsIndividual
+        {
+            get { return false; }
+        }
+
+        private void KeepForAwait(fw_event* next)
+        {
+        }
+
+        private void CheckCancellation()
+        {
+        }
+
+        private void CompleteOpen()
+        {
+        }
+
+        private void EndByDispose()
+        {
+        }
+
+#endif
 
         // A message may have several handlers. An exception of one must not skip the others.
 

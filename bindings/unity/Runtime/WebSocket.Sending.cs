@@ -287,7 +287,7 @@ namespace Framewire
             fw_result result = FramewireNative.fw_socket_send(LiveHandle(), message);
             if (result == fw_result.FW_RESULT_INVALID_ARGUMENT)
             {
-                NativeLibrary.ThrowIfFailed(result);
+                FramewireLibrary.ThrowIfFailed(result);
             }
             return ToSendResult(result);
         }
@@ -303,7 +303,7 @@ namespace Framewire
             fw_result result = FramewireNative.fw_socket_send(LiveHandle(), &message);
             if (result == fw_result.FW_RESULT_INVALID_ARGUMENT)
             {
-                NativeLibrary.ThrowIfFailed(result);
+                FramewireLibrary.ThrowIfFailed(result);
             }
             return ToSegmentResult(result);
         }

@@ -36,7 +36,7 @@ namespace Framewire
                 fw_socket socket = LiveHandle();
                 if (Capability.Has(WebSocketCapabilities.Ping))
                 {
-                    NativeLibrary.ThrowIfFailed(
+                    FramewireLibrary.ThrowIfFailed(
                         FramewireNative.fw_socket_set_start_ping_thread(socket, value ? (byte)1 : (byte)0));
                 }
                 _startPingThread = value;
@@ -56,7 +56,7 @@ namespace Framewire
                 uint milliseconds = NonNegative(value);
                 if (Capability.Has(WebSocketCapabilities.Ping))
                 {
-                    NativeLibrary.ThrowIfFailed(
+                    FramewireLibrary.ThrowIfFailed(
                         FramewireNative.fw_socket_set_ping_frequency(socket, milliseconds));
                 }
                 _pingFrequency = value;
@@ -76,7 +76,7 @@ namespace Framewire
                 uint milliseconds = Milliseconds(value);
                 if (Capability.Has(WebSocketCapabilities.Ping))
                 {
-                    NativeLibrary.ThrowIfFailed(
+                    FramewireLibrary.ThrowIfFailed(
                         FramewireNative.fw_socket_set_close_after_no_message(socket, milliseconds));
                 }
                 _closeAfterNoMessage = value;
@@ -105,7 +105,7 @@ namespace Framewire
                 }
                 fixed (byte* raw = Utf8.Terminated(Address.WithAsciiHost(value ?? string.Empty, "value"), "value"))
                 {
-                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_origin(LiveHandle(), raw));
+                    FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_origin(LiveHandle(), raw));
                 }
                 _origin = value ?? string.Empty;
             }
@@ -121,7 +121,7 @@ namespace Framewire
             set
             {
                 Capability.Require(WebSocketCapabilities.Fragments, "MaxFragmentSize");
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_max_fragment_size(LiveHandle(), (UIntPtr)NonNegative(value)));
                 _maxFragmentSize = value;
             }
@@ -136,7 +136,7 @@ namespace Framewire
             get { return _maxMessageSize; }
             set
             {
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_max_message_size(LiveHandle(), (UIntPtr)NonNegative(value)));
                 _maxMessageSize = value;
             }
@@ -156,7 +156,7 @@ namespace Framewire
                     throw new ArgumentOutOfRangeException("value");
                 }
                 ulong bytes = Math.Min((ulong)value, UIntPtr.Size == 4 ? uint.MaxValue : ulong.MaxValue);
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_max_buffered_amount(LiveHandle(), (UIntPtr)bytes));
                 _maxBufferedAmount = value;
             }
@@ -171,7 +171,7 @@ namespace Framewire
             get { return _connectTimeout; }
             set
             {
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_connect_timeout(LiveHandle(), Milliseconds(value)));
                 _connectTimeout = value;
             }
@@ -186,7 +186,7 @@ namespace Framewire
             get { return _closeTimeout; }
             set
             {
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_close_timeout(LiveHandle(), Milliseconds(value)));
                 _closeTimeout = value;
             }
@@ -205,7 +205,7 @@ namespace Framewire
                 {
                     Capability.Require(WebSocketCapabilities.HttpVersion, "RequestedHttpVersion");
                 }
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_http_version(LiveHandle(), (fw_http)value));
                 _requestedHttpVersion = value;
             }
@@ -223,14 +223,14 @@ namespace Framewire
             {
                 if (value == null)
                 {
-                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), null));
+                    FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), null));
                 }
                 else
                 {
                     Capability.Require(WebSocketCapabilities.Proxy, "Proxy");
                     fixed (byte* raw = Utf8.Terminated(Address.WithAsciiHost(value, "value"), "value"))
                     {
-                        NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), raw));
+                        FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_proxy(LiveHandle(), raw));
                     }
                 }
                 _proxy = value;
@@ -250,7 +250,7 @@ namespace Framewire
                 {
                     Capability.Require(WebSocketCapabilities.Redirects, "MaxRedirects");
                 }
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_max_redirects(LiveHandle(), NonNegative(value)));
                 _maxRedirects = value;
             }
@@ -269,7 +269,7 @@ namespace Framewire
                 {
                     Capability.Require(WebSocketCapabilities.Cookies, "KeepCookies");
                 }
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_cookies(LiveHandle(), value ? (byte)1 : (byte)0));
                 _keepCookies = value;
             }
@@ -288,7 +288,7 @@ namespace Framewire
             {
                 if (value == null)
                 {
-                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_reconnect(LiveHandle(), null));
+                    FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_reconnect(LiveHandle(), null));
                 }
                 else
                 {
@@ -298,7 +298,7 @@ namespace Framewire
                     reconnect.max_delay_ms = Milliseconds(value.MaxDelay);
                     reconnect.max_attempts = NonNegative(value.MaxAttempts);
                     reconnect.queue_sends = value.QueueSends ? 1u : 0u;
-                    NativeLibrary.ThrowIfFailed(
+                    FramewireLibrary.ThrowIfFailed(
                         FramewireNative.fw_socket_set_reconnect(LiveHandle(), &reconnect));
                     value.Freeze();
                 }
@@ -358,7 +358,7 @@ namespace Framewire
                     throw new ArgumentNullException("value");
                 }
                 Capability.Require(WebSocketCapabilities.TlsSettings, "Tls");
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_tls(LiveHandle(), value.Raw));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_tls(LiveHandle(), value.Raw));
                 _tls = value;
             }
         }
@@ -384,13 +384,13 @@ namespace Framewire
             {
                 if (Capability.Has(WebSocketCapabilities.CompressionSettings))
                 {
-                    NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), null));
+                    FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), null));
                 }
                 return;
             }
             Capability.Require(WebSocketCapabilities.CompressionSettings, "PerMessageCompression");
             fw_compression settings = compression.ToNative();
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), &settings));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_compression(LiveHandle(), &settings));
         }
 
         /// <summary>
@@ -401,7 +401,7 @@ namespace Framewire
         {
             fixed (byte* raw = Utf8.Terminated(protocol, "protocol"))
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_add_protocol(LiveHandle(), raw));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_add_protocol(LiveHandle(), raw));
             }
         }
 
@@ -417,7 +417,7 @@ namespace Framewire
             fixed (byte* rawName = Utf8.Terminated(name, "name"))
             fixed (byte* rawValue = Utf8.Terminated(value, "value"))
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_add_header(LiveHandle(), rawName, rawValue));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_add_header(LiveHandle(), rawName, rawValue));
             }
         }
 
@@ -432,7 +432,7 @@ namespace Framewire
             fixed (byte* rawUser = Utf8.Terminated(user, "user"))
             fixed (byte* rawPassword = Utf8.Terminated(password, "password"))
             {
-                NativeLibrary.ThrowIfFailed(
+                FramewireLibrary.ThrowIfFailed(
                     FramewireNative.fw_socket_set_basic_auth(LiveHandle(), rawUser, rawPassword));
             }
         }
@@ -446,7 +446,7 @@ namespace Framewire
             Capability.Require(WebSocketCapabilities.Headers, "SetBearerAuth");
             fixed (byte* raw = Utf8.Terminated(token, "token"))
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_bearer_auth(LiveHandle(), raw));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_bearer_auth(LiveHandle(), raw));
             }
         }
 

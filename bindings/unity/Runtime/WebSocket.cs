@@ -55,7 +55,8 @@ namespace Framewire
             {
                 throw new ArgumentException("The URL must begin with ws: or wss:.", "uri");
             }
-            NativeLibrary.EnsureLoaded();
+            FramewireLibrary.EnsureLoaded();
+            StartLog();
             if (uri.UserInfo.Length != 0)
             {
                 Capability.Require(WebSocketCapabilities.Headers, "A user name in the URL");
@@ -63,7 +64,7 @@ namespace Framewire
             fw_socket socket;
             fixed (byte* url = Utf8.Terminated(Address.Of(uri), "uri"))
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_create(url, &socket));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_create(url, &socket));
             }
             Native = socket;
             _handle = new SocketHandle(socket);
@@ -115,31 +116,67 @@ namespace Framewire
         public OnWebSocketOpenDelegate OnOpen { get; set; }
 
         /// <summary>Called for each text message.</summary>
-        public OnWebSocketMessageDelegate OnMessage { get; set; }
+        public OnWebSocketMessageDelegate OnMessage
+        {
+            get { return _onMessage; }
+            set { _onMessage = CheckHandler(value); }
+        }
+
+        private OnWebSocketMessageDelegate _onMessage;
 
         /// <summary>
         /// Called for each text message, with its UTF-8 in an array that is valid until the handler returns
         /// and is used again for the next message.
         /// </summary>
-        public OnWebSocketBinaryNoAllocDelegate OnMessageNoAlloc { get; set; }
+        public OnWebSocketBinaryNoAllocDelegate OnMessageNoAlloc
+        {
+            get { return _onMessageNoAlloc; }
+            set { _onMessageNoAlloc = CheckHandler(value); }
+        }
+
+        private OnWebSocketBinaryNoAllocDelegate _onMessageNoAlloc;
 
         /// <summary>Called for each text message, with its UTF-8 in native memory, without a copy.</summary>
-        public OnWebSocketNativeDelegate OnMessageNoCopy { get; set; }
+        public OnWebSocketNativeDelegate OnMessageNoCopy
+        {
+            get { return _onMessageNoCopy; }
+            set { _onMessageNoCopy = CheckHandler(value); }
+        }
+
+        private OnWebSocketNativeDelegate _onMessageNoCopy;
 
         /// <summary>Called for each binary message, with a new array.</summary>
-        public OnWebSocketBinaryDelegate OnBinary { get; set; }
+        public OnWebSocketBinaryDelegate OnBinary
+        {
+            get { return _onBinary; }
+            set { _onBinary = CheckHandler(value); }
+        }
+
+        private OnWebSocketBinaryDelegate _onBinary;
 
         /// <summary>
         /// Called for each binary message, with an array that is valid until the handler returns and is used
         /// again for the next message. Use the segment's Count, not its Data.Length.
         /// </summary>
-        public OnWebSocketBinaryNoAllocDelegate OnBinaryNoAlloc { get; set; }
+        public OnWebSocketBinaryNoAllocDelegate OnBinaryNoAlloc
+        {
+            get { return _onBinaryNoAlloc; }
+            set { _onBinaryNoAlloc = CheckHandler(value); }
+        }
+
+        private OnWebSocketBinaryNoAllocDelegate _onBinaryNoAlloc;
 
         /// <summary>
         /// Called for each binary message, with its bytes in native memory, without a copy.
         /// <see cref="NativeSegment.Retain"/> keeps them after the handler returns.
         /// </summary>
-        public OnWebSocketNativeDelegate OnBinaryNoCopy { get; set; }
+        public OnWebSocketNativeDelegate OnBinaryNoCopy
+        {
+            get { return _onBinaryNoCopy; }
+            set { _onBinaryNoCopy = CheckHandler(value); }
+        }
+
+        private OnWebSocketNativeDelegate _onBinaryNoCopy;
 
         /// <summary>
         /// Called for each pong, including those for keepalive pings. Not available under WebGL.
@@ -193,6 +230,7 @@ namespace Framewire
                 {
                     Capability.Require(WebSocketCapabilities.Fragments, "OnIncompleteFrame");
                 }
+                CheckHandler(value);
                 EnableEvent(fw_event_type.FW_EVENT_INCOMPLETE_FRAME, value != null);
                 _onIncompleteFrame = value;
             }
@@ -245,14 +283,27 @@ namespace Framewire
         public void Open()
         {
             ThrowIfDisposed();
+            if (_pulls && PendingEnds > 0)
+            {
+                throw new InvalidOperationException(
+                    "The socket is not closed, or the last event of its last connection was not received yet.");
+            }
+            _pulls = false;
+            OpenNow();
+        }
+
+        private void OpenNow()
+        {
             WebSocketError lastError = LastError;
             LastError = null;
+            CloseCode = 0;
+            CloseReason = null;
             // Before the first event, and so that an open socket is not garbage-collected.
             SocketTable.Add(this);
             fw_result result = FramewireNative.fw_socket_open(Native);
             if (result != fw_result.FW_RESULT_OK)
             {
-                Exception failure = NativeLibrary.Failure(result);
+                Exception failure = FramewireLibrary.Failure(result);
                 SocketTable.RemoveOne(this);
                 LastError = lastError;
                 throw failure;
@@ -290,7 +341,7 @@ namespace Framewire
             }
             if (result != fw_result.FW_RESULT_INVALID_STATE && result != fw_result.FW_RESULT_INVALID_HANDLE)
             {
-                NativeLibrary.ThrowIfFailed(result);
+                FramewireLibrary.ThrowIfFailed(result);
             }
         }
 
@@ -314,6 +365,7 @@ namespace Framewire
             _isDisposed = true;
             SocketTable.Remove(this);
             _handle.Dispose();
+            EndByDispose();
         }
 
         /// <summary>
@@ -347,6 +399,12 @@ namespace Framewire
         /// The error of the last connection, or null. Set before OnError or OnReconnecting is called.
         /// </summary>
         public WebSocketError LastError { get; private set; }
+
+        /// <summary>The close code of the last connection. 0 until OnClosed, and if the connection failed.</summary>
+        public int CloseCode { get; private set; }
+
+        /// <summary>The close reason of the last connection, or null. Set together with CloseCode.</summary>
+        public string CloseReason { get; private set; }
 
         /// <summary>The number of payload bytes in the send queue.</summary>
         public int BufferedAmount
@@ -467,6 +525,26 @@ namespace Framewire
         }
 
         /// <summary>
+        /// The URL of the connection after redirects, without user name and password. Before Open, that of the
+        /// constructor.
+        /// </summary>
+        /// <exception cref="ObjectDisposedException">The socket is disposed.</exception>
+        public Uri FinalUri
+        {
+            get
+            {
+                fw_socket socket = LiveHandle();
+                ulong length = (ulong)FramewireNative.fw_socket_url(socket, null, UIntPtr.Zero);
+                var text = new byte[length + 1];
+                fixed (byte* raw = text)
+                {
+                    FramewireNative.fw_socket_url(socket, raw, (UIntPtr)text.Length);
+                }
+                return new Uri(DecodeUpToNul(text));
+            }
+        }
+
+        /// <summary>
         /// Returns a header of the response to the upgrade request. Always empty under WebGL.
         /// </summary>
         /// <param name="name">The name of the header, case-insensitive.</param>
@@ -518,7 +596,7 @@ namespace Framewire
             fixed (fw_lane* first = raw)
             {
                 fw_result result = FramewireNative.fw_socket_set_lanes(LiveHandle(), first, (UIntPtr)raw.Length);
-                NativeLibrary.ThrowIfFailed(result);
+                FramewireLibrary.ThrowIfFailed(result);
             }
         }
 
@@ -529,7 +607,7 @@ namespace Framewire
         {
             fw_lane_stats stats = default(fw_lane_stats);
             stats.struct_size = (uint)sizeof(fw_lane_stats);
-            NativeLibrary.ThrowIfFailed(
+            FramewireLibrary.ThrowIfFailed(
                 FramewireNative.fw_socket_lane_stats(LiveHandle(), NonNegative(lane), &stats));
             return new WebSocketLaneStatistics(stats);
         }
@@ -538,6 +616,28 @@ namespace Framewire
         {
             ThrowIfDisposed();
             return Native;
+        }
+
+        /// <summary>Whether a handler for messages is attached.</summary>
+        private bool HasMessageHandlers
+        {
+            get
+            {
+                return _onMessage != null || _onMessageNoAlloc != null || _onMessageNoCopy != null || _onBinary != null
+                    || _onBinaryNoAlloc != null || _onBinaryNoCopy != null || _onIncompleteFrame != null;
+            }
+        }
+
+        /// <summary>Rejects a handler that would never be called.</summary>
+        private T CheckHandler<T>(T value) where T : class
+        {
+            if (value != null && _pulls && PendingEnds > 0)
+            {
+                throw new InvalidOperationException(
+                    "The messages of this connection are received with ReceiveAsync. To use handlers, attach them before "
+                    + "OpenAsync.");
+            }
+            return value;
         }
 
         private bool IsDisposed
@@ -559,7 +659,7 @@ namespace Framewire
             if (enable)
             {
                 ThrowIfDisposed();
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_enable_event(Native, type, 1));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_enable_event(Native, type, 1));
             }
             else if (!IsDisposed)
             {

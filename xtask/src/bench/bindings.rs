@@ -122,9 +122,13 @@ fn compile(name: &str, source: &str, more: &[PathBuf]) -> Outcome {
 /// Without tiered compilation, whose second tier a short run on one core does not reach.
 const RUNTIME_CONFIG: &str = r#"{"runtimeOptions":{"tfm":"netcoreapp3.1","framework":{"name":"Microsoft.NETCore.App","version":"3.1.0"},"configProperties":{"System.Runtime.TieredCompilation":false}}}"#;
 
-/// CoreCLR, and OpenSSL 1.1 from a Python package that contains it.
 fn core_clr() -> Outcome<Runtime> {
     let program = unity::core_clr()?;
+    Ok(Runtime { name: "CoreCLR", program, slowness: 5, openssl: Some(openssl()?) })
+}
+
+/// The folders of OpenSSL 1.1, from a Python package that contains it.
+pub fn openssl() -> Outcome<String> {
     let python = python::environment("openssl-1.1", &["psycopg2-binary==2.9.5"])?;
     let find = "import psycopg2, os; print(os.path.dirname(psycopg2.__file__) + '/../psycopg2_binary.libs')";
     let bundled = PathBuf::from(quietly(command(python.join("bin/python")).args(["-c", find]))?.trim());
@@ -138,6 +142,5 @@ fn core_clr() -> Outcome<Runtime> {
             }
         }
     }
-    let openssl = format!("{}:{}", links.display(), bundled.display());
-    Ok(Runtime { name: "CoreCLR", program, slowness: 5, openssl: Some(openssl) })
+    Ok(format!("{}:{}", links.display(), bundled.display()))
 }

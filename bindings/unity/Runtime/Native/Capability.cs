@@ -18,7 +18,7 @@ namespace Framewire.Native
         {
             get
             {
-                NativeLibrary.EnsureLoaded();
+                FramewireLibrary.EnsureLoaded();
                 return Simulated ?? (WebSocketCapabilities)FramewireNative.fw_capabilities();
             }
         }

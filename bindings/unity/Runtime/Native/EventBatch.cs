@@ -30,7 +30,7 @@ namespace Framewire.Native
         /// </summary>
         ~EventBatch()
         {
-            if (!NativeLibrary.IsLoaded)
+            if (!FramewireLibrary.IsLoaded)
             {
                 return;
             }
@@ -61,15 +61,54 @@ namespace Framewire.Native
         {
             if (Next == _count)
             {
-                ReleaseDelivered(events);
-                _released = 0;
-                // In this order, so that Remaining is never negative.
-                _count = 0;
-                Next = 0;
-                NativeCalls++;
+                Empty(events);
                 _count = (int)FramewireNative.fw_next_events(events, (UIntPtr)(uint)Math.Min(maximum, Capacity));
             }
             return _count > 0;
+        }
+
+        /// <summary>As the other overload, with events of one socket.</summary>
+        /// <param name="events">The pinned array.</param>
+        /// <param name="maximum">The maximum number of events to take.</param>
+        /// <param name="socket">The socket.</param>
+        /// <returns>Whether events remain to be delivered.</returns>
+        internal bool Fill(fw_event* events, int maximum, fw_socket socket)
+        {
+            if (Next == _count)
+            {
+                Empty(events);
+                var capacity = (UIntPtr)(uint)Math.Min(maximum, Capacity);
+                _count = (int)FramewireNative.fw_socket_next_events(socket, events, capacity);
+            }
+            return _count > 0;
+        }
+
+        private void Empty(fw_event* events)
+        {
+            ReleaseDelivered(events);
+            _released = 0;
+            // In this order, so that Remaining is never negative.
+            _count = 0;
+            Next = 0;
+            NativeCalls++;
+        }
+
+        /// <summary>Moves the first remaining event of one socket out of the batch, where a zero stays.</summary>
+        /// <param name="socket">The socket.</param>
+        /// <param name="next">Receives the event.</param>
+        /// <returns>Whether there was one.</returns>
+        internal bool TakeOf(fw_socket socket, fw_event* next)
+        {
+            for (int i = Next; i < _count; i++)
+            {
+                if (Events[i].socket.id == socket.id)
+                {
+                    *next = Events[i];
+                    Events[i] = default(fw_event);
+                    return true;
+                }
+            }
+            return false;
         }
 
         /// <summary>Releases the delivered events.</summary>

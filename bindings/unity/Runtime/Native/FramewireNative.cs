@@ -49,6 +49,18 @@ namespace Framewire.Native
         internal static extern fw_result fw_shutdown(uint timeout_ms);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_queue_log(fw_log_level max);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte fw_next_log(
+            fw_log_level* level,
+            fw_socket* socket,
+            byte* context,
+            UIntPtr context_cap,
+            byte* message,
+            UIntPtr message_cap);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_create(byte* url, fw_socket* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -80,6 +92,9 @@ namespace Framewire.Native
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern UIntPtr fw_next_events(fw_event* @out, UIntPtr count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern UIntPtr fw_socket_next_events(fw_socket socket, fw_event* @out, UIntPtr count);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern void fw_events_release(fw_event* events, UIntPtr count);

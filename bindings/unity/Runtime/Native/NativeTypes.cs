@@ -65,6 +65,16 @@ namespace Framewire.Native
         FW_CAPABILITY_LINK = 131072,
     }
 
+    internal enum fw_log_level : uint
+    {
+        FW_LOG_OFF = 0,
+        FW_LOG_ERROR = 1,
+        FW_LOG_WARN = 2,
+        FW_LOG_INFO = 3,
+        FW_LOG_DEBUG = 4,
+        FW_LOG_TRACE = 5,
+    }
+
     internal enum fw_http : uint
     {
         FW_HTTP_AUTO = 0,

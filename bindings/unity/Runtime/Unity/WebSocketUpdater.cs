@@ -63,6 +63,7 @@ namespace Framewire
             AutomaticLifecycle = true;
             NetworkCheckInterval = 1000;
             WebSocket.UnhandledException = null;
+            WebSocket.ResetLog();
             Application.quitting -= OnQuitting;
             Application.quitting += OnQuitting;
         }

@@ -112,6 +112,50 @@ namespace Framewire.Tests
                 1000);
         }
 
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+        [Test]
+        public void ReceivingWithAwaitDoesNotAllocate()
+        {
+            MeasureAwait(async (ws) =>
+            {
+                while (true)
+                {
+                    WebSocketMessage message = await ws.ReceiveAsync();
+                    s_received += message.Count / 128;
+                }
+            });
+        }
+
+        [Test]
+        public void ReceivingWithAwaitForeachDoesNotAllocate()
+        {
+            MeasureAwait(async (ws) =>
+            {
+                WebSocketMessages.Enumerator messages = ws.ReceiveAllAsync().GetAsyncEnumerator();
+                while (await messages.MoveNextAsync())
+                {
+                    s_received += messages.Current.Count / 128;
+                }
+            });
+        }
+
+        private static void MeasureAwait(Func<WebSocket, System.Threading.Tasks.Task> receive)
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                AsyncTests.Run(async () => await socket.OpenAsync());
+                System.Threading.Tasks.Task receiving = receive(socket);
+                Action<WebSocket> send = (ws) => ws.Send(s_payload);
+                // CoreCLR allocates once, when it has compiled the methods again with optimizations.
+                Echo(socket, send, Messages);
+                long before = Meter.Read();
+                Echo(socket, send, Messages);
+                AssertNoAllocation(Meter.Read() - before);
+                Assert.IsFalse(receiving.IsCompleted);
+            }
+        }
+
+#endif
         [Test]
         public void ReadingTheStateDoesNotAllocate()
         {

@@ -146,6 +146,35 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void DispatchOfOneSocketLeavesTheOthers()
+        {
+            using (var first = new RecordingSocket(Server.Plain("/count?n=50&size=20")))
+            using (var second = new RecordingSocket(Server.Plain("/count?n=50&size=20")))
+            {
+                first.Socket.Open();
+                second.Socket.Open();
+                Queue.WaitForPending(104);
+                // Leaves events of both in the batch of C#.
+                first.Socket.OnOpen += ws => Thread.Sleep(2);
+                second.Socket.OnOpen += ws => Thread.Sleep(2);
+                Assert.AreEqual(1, WebSocket.DispatchAll(0, 1));
+                RecordingSocket late = first.Events.Count == 0 ? first : second, early = late == first ? second : first;
+                Assert.AreEqual(10, late.Socket.Dispatch(10, 0));
+                Assert.AreEqual(42, late.Socket.Dispatch(0, 0));
+                Assert.AreEqual(0, late.Socket.Dispatch(0, 0));
+                Assert.AreEqual(52, late.Events.Count);
+                Assert.AreEqual("open", late.Events[0]);
+                Assert.AreEqual("closed 1000 done", late.Events[51]);
+                Assert.AreEqual(1, early.Events.Count);
+                early.WaitForEnd();
+                Assert.AreEqual(52, early.Events.Count);
+                Assert.AreEqual(52, late.Events.Count);
+                Assert.AreEqual(0, WebSocket.Pending);
+                Assert.AreEqual(0ul, Queue.Leases());
+            }
+        }
+
+        [Test]
         public void ShutdownReleasesEventsBeyondTheTimeBudget()
         {
             using (var socket = new WebSocket(Server.Plain("/count?n=50&size=20")))

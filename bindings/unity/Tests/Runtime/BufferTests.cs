@@ -70,6 +70,23 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void NativePoolCountsWhatIsNotReleased()
+        {
+            ulong before = NativeBufferPool.GetStatistics().Leases;
+            NativeSegment segment = NativeSegment.Get(1000);
+            NativeBufferPoolStatistics used = NativeBufferPool.GetStatistics();
+            Assert.AreEqual(before + 1, used.Leases);
+            Assert.Greater(used.BlocksInUse, 0ul);
+            Assert.Greater(used.BytesInUse, 999ul);
+            Assert.Greater(used.Allocations, 0ul);
+            segment.Release();
+            Assert.AreEqual(before, NativeBufferPool.GetStatistics().Leases);
+            NativeBufferPool.Trim();
+            Assert.AreEqual(0ul, NativeBufferPool.GetStatistics().BytesFree);
+            Assert.AreEqual(0ul, NativeBufferPool.GetStatistics().BlocksFree);
+        }
+
+        [Test]
         public void SlicesOutsideOfTheSegmentAreRejected()
         {
             var segment = new BufferSegment(new byte[] { 0, 1, 2, 3, 4, 5, 6, 7 }, 2, 4);

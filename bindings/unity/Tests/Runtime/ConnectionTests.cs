@@ -123,6 +123,23 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void FinalUriFollowsRedirects()
+        {
+            Uri target = Server.Plain("/count?n=1&size=8");
+            string redirect = "HTTP/1.1 302 Found\r\nLocation: " + target + "\r\nContent-Length: 0\r\n\r\n";
+            using (var server = new FixedResponseServer(redirect))
+            using (var socket = new RecordingSocket(server.Uri))
+            {
+                Assert.AreEqual(server.Uri, socket.Socket.FinalUri);
+                socket.Socket.MaxRedirects = 1;
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("open, binary 8, closed 1000 done", socket.Log());
+                Assert.AreEqual(target, socket.Socket.FinalUri);
+            }
+        }
+
+        [Test]
         public void TenThousandMessagesAreEchoedInOrder()
         {
             const int messages = 10000;

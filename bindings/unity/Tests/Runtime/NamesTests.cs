@@ -13,6 +13,7 @@ namespace Framewire.Tests
             Compare(typeof(fw_state), "FW_STATE_", typeof(WebSocketStates));
             Compare(typeof(fw_error_kind), "FW_ERROR_KIND_", typeof(WebSocketErrorKind));
             Compare(typeof(fw_phase), "FW_PHASE_", typeof(WebSocketPhase));
+            Compare(typeof(fw_log_level), "FW_LOG_", typeof(WebSocketLogLevel));
             Compare(typeof(fw_roots), "FW_ROOTS_", typeof(TlsRoots));
             Compare(typeof(fw_link_cut), "FW_LINK_CUT_", typeof(LinkCut));
             Compare(typeof(fw_capability), "FW_CAPABILITY_", typeof(WebSocketCapabilities));
@@ -44,11 +45,11 @@ namespace Framewire.Tests
         [Test]
         public void CompatibleVersionsAreAccepted()
         {
-            Assert.IsTrue(NativeLibrary.IsCompatible(0x000105, 0x000100));
-            Assert.IsFalse(NativeLibrary.IsCompatible(0x000200, 0x000100));
-            Assert.IsFalse(NativeLibrary.IsCompatible(0x010000, 0x000100));
-            Assert.IsTrue(NativeLibrary.IsCompatible(0x010300, 0x010000));
-            Assert.IsFalse(NativeLibrary.IsCompatible(0x020000, 0x010000));
+            Assert.IsTrue(FramewireLibrary.IsCompatible(0x000105, 0x000100));
+            Assert.IsFalse(FramewireLibrary.IsCompatible(0x000200, 0x000100));
+            Assert.IsFalse(FramewireLibrary.IsCompatible(0x010000, 0x000100));
+            Assert.IsTrue(FramewireLibrary.IsCompatible(0x010300, 0x010000));
+            Assert.IsFalse(FramewireLibrary.IsCompatible(0x020000, 0x010000));
         }
 
         private static void Compare(Type native, string prefix, Type managed)

@@ -139,7 +139,7 @@ namespace Framewire.Tests
             return start >= 0 && bytes[start] == 0x88 && bytes[start + 1] == 0x82;
         }
 
-        private static string Accept(string head)
+        internal static string Accept(string head)
         {
             const string name = "sec-websocket-key:";
             foreach (string line in head.Split('\n'))

@@ -58,6 +58,59 @@ public sealed class UnityLifecycle
     }
 
     [Test]
+    public void LogGoesToTheConsoleByLevel()
+    {
+        var updater = EnterPlayMode();
+        var lines = new List<string>();
+        Debug.Logged += lines.Add;
+        try
+        {
+            Assert.AreEqual(WebSocketLogLevel.Warn, WebSocket.LogLevel);
+            using (var tls = new TlsSettings())
+            using (var socket = new WebSocket(Server.Secure("/")))
+            {
+                bool opened = false;
+                tls.SetInsecure(true);
+                socket.Tls = tls;
+                socket.OnOpen += ws => opened = true;
+                socket.Open();
+                UpdateUntil(updater, () => opened);
+                Assert.AreEqual(1, lines.Count);
+                Assert.IsTrue(lines[0].StartsWith("warning: Framewire: ", StringComparison.Ordinal), lines[0]);
+            }
+            lines.Clear();
+            WebSocket.LogLevel = WebSocketLogLevel.Info;
+            using (var socket = new WebSocket(new Uri("ws://127.0.0.1:1/")))
+            {
+                bool failed = false;
+                socket.Context.Add("match", 7);
+                socket.OnError += (ws, error) => failed = true;
+                socket.Open();
+                UpdateUntil(updater, () => failed);
+                Assert.AreEqual(1, lines.Count);
+                Assert.IsTrue(lines[0].StartsWith("log: Framewire: ", StringComparison.Ordinal), lines[0]);
+                Assert.IsTrue(lines[0].EndsWith(" (match=7)", StringComparison.Ordinal), lines[0]);
+            }
+        }
+        finally
+        {
+            Debug.Logged -= lines.Add;
+            WebSocket.LogLevel = WebSocketLogLevel.Warn;
+            Application.Quit();
+        }
+    }
+
+    private static void UpdateUntil(WebSocketUpdater updater, Func<bool> condition)
+    {
+        for (int frame = 0; !condition(); frame++)
+        {
+            Assert.Less(frame, 1000);
+            WebSocket.Wait(20);
+            updater.Update();
+        }
+    }
+
+    [Test]
     public void UpdaterDispatchesEvents()
     {
         var updater = EnterPlayMode();

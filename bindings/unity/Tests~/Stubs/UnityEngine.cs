@@ -55,6 +55,11 @@ namespace UnityEngine
             Write("log: " + message);
         }
 
+        public static void LogWarning(object message)
+        {
+            Write("warning: " + message);
+        }
+
         public static void LogError(object message)
         {
             Write("error: " + message);

@@ -5,7 +5,7 @@ namespace Framewire.Native
     /// <summary>
     /// Checks that the native library is compatible with this binding, and converts results to exceptions.
     /// </summary>
-    internal static unsafe class NativeLibrary
+    internal static unsafe class FramewireLibrary
     {
         private static volatile bool s_checked;
 

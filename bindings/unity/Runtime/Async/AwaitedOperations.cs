@@ -1,0 +1,208 @@
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using Framewire.Native;
+
+namespace Framewire
+{
+    /// <summary>
+    /// The operations of a socket that are awaited, and the message that ReceiveAsync has returned last.
+    /// </summary>
+    internal sealed unsafe class AwaitedOperations
+    {
+        internal readonly ReceiveCompletion Receive = new ReceiveCompletion();
+
+        // New for each connection, so that a handler may open the socket again before these complete.
+        internal Completion<bool> Open;
+        internal Completion<bool> Close;
+
+        // A cancelled Open or Close aborts the connection and completes at its end.
+        private bool _aborted;
+
+        // A message event, or zero.
+        private fw_event _message;
+
+        // Taken by a DispatchAll that ran while another thread called OpenAsync; at most a batch.
+        private Queue<fw_event> _early;
+
+        /// <summary>Releases the events if the socket is never disposed.</summary>
+        ~AwaitedOperations()
+        {
+            if (FramewireLibrary.IsLoaded)
+            {
+                ReleaseAll();
+            }
+        }
+
+        /// <summary>Whether an event is taken from the native queue. If not, the queue fills up, and the server waits.</summary>
+        internal bool WantsEvent
+        {
+            get { return Receive.IsPending || IsPending(Open) || IsPending(Close); }
+        }
+
+        /// <summary>Takes the next event of a socket.</summary>
+        internal bool Take(fw_socket socket, fw_event* next)
+        {
+            if (_early != null && _early.Count > 0)
+            {
+                *next = _early.Dequeue();
+                return true;
+            }
+            return FramewireNative.fw_socket_next_events(socket, next, (UIntPtr)1) != UIntPtr.Zero;
+        }
+
+        /// <summary>Keeps an event until something is awaited. Zeroes the original, which then needs no release.</summary>
+        internal void Keep(fw_event* next)
+        {
+            _early = _early ?? new Queue<fw_event>();
+            _early.Enqueue(*next);
+            *next = default(fw_event);
+        }
+
+        /// <summary>Completes Receive with a message, or drops it if nobody receives: CloseAsync is awaited.</summary>
+        internal void Deliver(fw_event* next)
+        {
+            if (!Receive.IsPending)
+            {
+                FramewireNative.fw_event_release(next);
+                return;
+            }
+            _message = *next;
+            Receive.SetResult(new WebSocketMessage(
+                next->type == fw_event_type.FW_EVENT_TEXT ? WebSocketMessageTypes.Text : WebSocketMessageTypes.Binary,
+                next->payload));
+        }
+
+        internal void ReleaseMessage()
+        {
+            if (_message.type != fw_event_type.FW_EVENT_NONE)
+            {
+                fixed (fw_event* message = &_message)
+                {
+                    FramewireNative.fw_event_release(message);
+                }
+            }
+        }
+
+        /// <summary>Releases the message and the events that are kept.</summary>
+        internal void ReleaseAll()
+        {
+            ReleaseMessage();
+            while (_early != null && _early.Count > 0)
+            {
+                fw_event next = _early.Dequeue();
+                FramewireNative.fw_event_release(&next);
+            }
+        }
+
+        /// <summary>Completes what is cancelled.</summary>
+        internal void CheckCancellation(WebSocket socket)
+        {
+            // Its continuation may receive again, with a token that is cancelled by then.
+            while (Receive.IsPending && Receive.Cancellation.IsCancellationRequested)
+            {
+                Receive.SetError(new OperationCanceledException(Receive.Cancellation));
+            }
+            if (!_aborted && (IsCancelled(Open) || IsCancelled(Close)))
+            {
+                _aborted = true;
+                socket.Abort();
+            }
+        }
+
+        internal void Opened()
+        {
+            if (IsPending(Open) && !_aborted)
+            {
+                Open.SetResult(true);
+            }
+        }
+
+        /// <summary>Removes what the end of the connection completes, before handlers run.</summary>
+        internal Ending End()
+        {
+            var ending = new Ending(Receive, Open, Close);
+            Open = null;
+            Close = null;
+            _aborted = false;
+            return ending;
+        }
+
+        private static bool IsPending(Completion<bool> operation)
+        {
+            return operation != null && operation.IsPending;
+        }
+
+        private static bool IsCancelled(Completion<bool> operation)
+        {
+            return IsPending(operation) && operation.Cancellation.IsCancellationRequested;
+        }
+
+        /// <summary>What the end of a connection completes.</summary>
+        internal struct Ending
+        {
+            private readonly ReceiveCompletion _receive;
+            private readonly Completion<bool> _open;
+            private readonly Completion<bool> _close;
+
+            internal Ending(ReceiveCompletion receive, Completion<bool> open, Completion<bool> close)
+            {
+                _receive = receive;
+                _open = open;
+                _close = close;
+            }
+
+            internal void Closed(ushort code, string reason)
+            {
+                if (_receive == null)
+                {
+                    return;
+                }
+                Fail(_open, code, reason);
+                if (!Cancel(_close) && _close != null)
+                {
+                    _close.SetResult(true);
+                }
+                _receive.SetResult(new WebSocketMessage(code, reason));
+            }
+
+            internal void Failed(Exception error)
+            {
+                if (_receive == null)
+                {
+                    return;
+                }
+                if (!Cancel(_open) && _open != null)
+                {
+                    _open.SetError(error);
+                }
+                if (!Cancel(_close) && _close != null)
+                {
+                    _close.SetError(error);
+                }
+                _receive.SetError(error);
+            }
+
+            private static void Fail(Completion<bool> open, ushort code, string reason)
+            {
+                if (!Cancel(open) && open != null)
+                {
+                    open.SetError(new WebSocketConnectionException(
+                        "The connection was closed with code " + code + " before it was open. " + reason, null));
+                }
+            }
+
+            private static bool Cancel(Completion<bool> operation)
+            {
+                if (!IsCancelled(operation))
+                {
+                    return false;
+                }
+                operation.SetError(new OperationCanceledException(operation.Cancellation));
+                return true;
+            }
+        }
+    }
+}
+#endif

@@ -1,0 +1,323 @@
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+using System;
+using System.Collections.Generic;
+using System.Net.WebSockets;
+using System.Threading.Tasks;
+using Framewire.Native;
+
+namespace Framewire
+{
+    // Events, and what they complete. Everything is called with the lock held, except Pump, Keep and ShutDown.
+    public sealed partial class FramewireClientWebSocket
+    {
+        /// <summary>Takes events that are queued. Returns whether there were some.</summary>
+        internal bool Pump()
+        {
+            lock (_lock)
+            {
+                try
+                {
+                    return TakeEvents();
+                }
+                catch (Exception exception)
+                {
+                    WebSocket.Report(_socket, exception);
+                    return true;
+                }
+            }
+        }
+
+        /// <summary>Keeps an event that DispatchAll has taken before this client was there.</summary>
+        internal unsafe void Keep(fw_event* next)
+        {
+            lock (_lock)
+            {
+                _early.Enqueue(*next);
+            }
+            *next = default(fw_event);
+        }
+
+        /// <summary>The library was shut down.</summary>
+        internal void ShutDown()
+        {
+            lock (_lock)
+            {
+                if (!_hasEnded)
+                {
+                    HandleEnd(1006, null, null);
+                }
+            }
+        }
+
+        private unsafe bool TakeEvents()
+        {
+            bool hasTaken = false;
+            fw_event next;
+            while (_socket != null && !_hasEnded && _held < MaxHeld && Take(&next))
+            {
+                hasTaken = true;
+                Handle(&next);
+            }
+            return hasTaken;
+        }
+
+        private unsafe bool Take(fw_event* next)
+        {
+            if (_early.Count > 0)
+            {
+                *next = _early.Dequeue();
+                return true;
+            }
+            return FramewireNative.fw_socket_next_events(_socket.Native, next, (UIntPtr)1) != UIntPtr.Zero;
+        }
+
+        private unsafe void Handle(fw_event* next)
+        {
+            switch (next->type)
+            {
+                case fw_event_type.FW_EVENT_TEXT:
+                case fw_event_type.FW_EVENT_BINARY:
+                    next->is_final = 1;
+                    next->opcode = next->type == fw_event_type.FW_EVENT_TEXT
+                        ? fw_opcode.FW_OPCODE_TEXT
+                        : fw_opcode.FW_OPCODE_BINARY;
+                    HandlePayload(next);
+                    return;
+                case fw_event_type.FW_EVENT_INCOMPLETE_FRAME:
+                    HandlePayload(next);
+                    return;
+                case fw_event_type.FW_EVENT_OPEN:
+                    HandleOpen();
+                    break;
+                case fw_event_type.FW_EVENT_SENT:
+                    HandleSent(next->tag, next->outcome);
+                    break;
+                case fw_event_type.FW_EVENT_CLOSED:
+                    HandleEnd(next->close_code, Utf8.Read(
+                        next->payload.data + (ulong)next->payload.offset, (int)next->payload.count), null);
+                    break;
+                case fw_event_type.FW_EVENT_ERROR:
+                    string message = Utf8.Read(
+                        next->payload.data + (ulong)next->payload.offset, (int)next->payload.count);
+                    HandleEnd(0, null, new WebSocketError(&next->error, message));
+                    break;
+            }
+            FramewireNative.fw_event_release(next);
+        }
+
+        private unsafe void HandlePayload(fw_event* next)
+        {
+            if (_discards && _receiving == null)
+            {
+                FramewireNative.fw_event_release(next);
+                return;
+            }
+            _held += (int)next->payload.count + EventOverhead;
+            _received.Enqueue(*next);
+            CompleteReceive();
+        }
+
+        private void HandleOpen()
+        {
+            if (_state != WebSocketState.Connecting)
+            {
+                return;
+            }
+            _state = WebSocketState.Open;
+            _subProtocol = _socket.Protocol;
+            _options.KeepCookies(_socket, _uri);
+            _connecting.TrySetResult(true);
+        }
+
+        private void HandleSent(ulong tag, fw_outcome outcome)
+        {
+            TaskCompletionSource<bool> sent;
+            if (!_sends.TryGetValue(tag, out sent))
+            {
+                return;
+            }
+            _sends.Remove(tag);
+            if (outcome == fw_outcome.FW_OUTCOME_SENT)
+            {
+                sent.TrySetResult(true);
+            }
+            else
+            {
+                sent.TrySetException(LostConnection());
+            }
+        }
+
+        /// <summary>The last event. The messages before it can still be received.</summary>
+        private void HandleEnd(ushort code, string reason, WebSocketError error)
+        {
+            _hasEnded = true;
+            _error = error;
+            _closeCode = code;
+            _closeReason = reason;
+            Leave();
+            if (_state == WebSocketState.Connecting)
+            {
+                _state = WebSocketState.Closed;
+                _connecting.TrySetException(ConnectFailure());
+                return;
+            }
+            FailSends(LostConnection());
+            CompleteReceive();
+            CompleteClose();
+        }
+
+        /// <summary>Whether the server has sent a close frame, as opposed to a lost connection.</summary>
+        private bool WasClosedByServer
+        {
+            get { return _hasEnded && _error == null && _closeCode != 1006; }
+        }
+
+        /// <summary>Completes the pending receive if there is something for it.</summary>
+        private void CompleteReceive()
+        {
+            if (_receiving == null)
+            {
+                return;
+            }
+            TaskCompletionSource<ValueWebSocketReceiveResult> receiving = _receiving;
+            if (_received.Count > 0)
+            {
+                _receiving = null;
+                receiving.TrySetResult(Read(_receiveBuffer.Span));
+                _receiveBuffer = default(Memory<byte>);
+                return;
+            }
+            if (!_hasEnded)
+            {
+                return;
+            }
+            _receiving = null;
+            _receiveBuffer = default(Memory<byte>);
+            if (!WasClosedByServer)
+            {
+                _state = WebSocketState.Aborted;
+                receiving.TrySetException(LostConnection());
+                return;
+            }
+            ReceiveClose();
+            receiving.TrySetResult(new ValueWebSocketReceiveResult(0, WebSocketMessageType.Close, true));
+        }
+
+        private unsafe ValueWebSocketReceiveResult Read(Span<byte> to)
+        {
+            fw_event next = _received.Peek();
+            int left = (int)next.payload.count - _offset;
+            int count = Math.Min(left, to.Length);
+            new ReadOnlySpan<byte>(next.payload.data + (ulong)next.payload.offset + _offset, count).CopyTo(to);
+            bool isWhole = count == left;
+            WebSocketMessageType type = next.opcode == fw_opcode.FW_OPCODE_TEXT
+                ? WebSocketMessageType.Text
+                : WebSocketMessageType.Binary;
+            var result = new ValueWebSocketReceiveResult(count, type, isWhole && next.is_final != 0);
+            if (isWhole)
+            {
+                _offset = 0;
+                ReleaseFirst();
+            }
+            else
+            {
+                _offset += count;
+            }
+            return result;
+        }
+
+        private unsafe void ReleaseFirst()
+        {
+            fw_event first = _received.Dequeue();
+            _held -= (int)first.payload.count + EventOverhead;
+            FramewireNative.fw_event_release(&first);
+        }
+
+        private void DiscardReceived()
+        {
+            _offset = 0;
+            while (_received.Count > 0)
+            {
+                ReleaseFirst();
+            }
+        }
+
+        private void ReceiveClose()
+        {
+            // As ClientWebSocket reports a close frame without a code.
+            _closeStatus = _closeCode == 1005 ? WebSocketCloseStatus.NormalClosure : (WebSocketCloseStatus)_closeCode;
+            _closeDescription = _closeReason;
+            _state = _hasSentClose ? WebSocketState.Closed : WebSocketState.CloseReceived;
+        }
+
+        private void CompleteClose()
+        {
+            if (_closing == null || !_hasEnded)
+            {
+                return;
+            }
+            TaskCompletionSource<bool> closing = _closing;
+            _closing = null;
+            if (!WasClosedByServer)
+            {
+                _state = WebSocketState.Aborted;
+                closing.TrySetException(LostConnection());
+                return;
+            }
+            ReceiveClose();
+            _state = WebSocketState.Closed;
+            closing.TrySetResult(true);
+        }
+
+        /// <summary>Ends everything that is pending, and the connection.</summary>
+        private void End(Exception reason)
+        {
+            _hasEnded = true;
+            if (_connecting != null)
+            {
+                _connecting.TrySetException(ConnectFailure());
+            }
+            FailSends(reason);
+            if (_receiving != null)
+            {
+                _receiving.TrySetException(reason);
+                _receiving = null;
+                _receiveBuffer = default(Memory<byte>);
+            }
+            if (_closing != null)
+            {
+                _closing.TrySetException(reason);
+                _closing = null;
+            }
+            DiscardReceived();
+            Leave();
+        }
+
+        /// <summary>No further event comes, or is wanted.</summary>
+        private unsafe void Leave()
+        {
+            ClientDriver.Remove(this);
+            while (_early.Count > 0)
+            {
+                fw_event next = _early.Dequeue();
+                FramewireNative.fw_event_release(&next);
+            }
+            if (_socket != null)
+            {
+                // Dispose alone would send a close frame.
+                _socket.Abort();
+                _socket.Dispose();
+            }
+        }
+
+        private void FailSends(Exception reason)
+        {
+            foreach (TaskCompletionSource<bool> sent in _sends.Values)
+            {
+                sent.TrySetException(reason);
+            }
+            _sends.Clear();
+        }
+    }
+}
+#endif

@@ -1,0 +1,556 @@
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Tasks;
+using NUnit.Framework;
+
+namespace Framewire.Tests
+{
+    /// <summary>Tests OpenAsync, CloseAsync, ReceiveAsync and ReceiveAllAsync.</summary>
+    public sealed class AsyncTests
+    {
+        [Test]
+        public void ConnectionIsOpenedUsedAndClosed()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    Assert.IsTrue(socket.IsOpen);
+                    socket.Send("hello");
+                    WebSocketMessage message = await socket.ReceiveAsync();
+                    Assert.AreEqual(WebSocketMessageTypes.Text, message.Type);
+                    Assert.AreEqual("hello", message.Text);
+                    socket.Send(new byte[] { 1, 2, 3 });
+                    message = await socket.ReceiveAsync();
+                    Assert.AreEqual(WebSocketMessageTypes.Binary, message.Type);
+                    Assert.AreEqual("1,2,3", string.Join(",", Array.ConvertAll(message.ToArray(), b => b.ToString())));
+                    await socket.CloseAsync(4001, "bye");
+                    Assert.AreEqual(4001, socket.CloseCode);
+                    Assert.AreEqual(WebSocketStates.Closed, socket.State);
+                });
+                // It can be opened again.
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    Assert.AreEqual(0, socket.CloseCode);
+                    socket.Send("again");
+                    Assert.AreEqual("again", (await socket.ReceiveAsync()).Text);
+                    await socket.CloseAsync();
+                    Assert.AreEqual(1000, socket.CloseCode);
+                });
+                Assert.AreEqual(0, SocketTable.Count);
+                Assert.IsFalse(SocketTable.HasIndividual);
+            }
+        }
+
+        [Test]
+        public void EveryMessageIsReceivedBeforeTheEnd()
+        {
+            using (var socket = new WebSocket(Server.Plain("/count?n=1000&size=20")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    for (int i = 0; i < 1000; i++)
+                    {
+                        Assert.AreEqual((long)i, Number(await socket.ReceiveAsync()));
+                    }
+                    WebSocketMessage end = await socket.ReceiveAsync();
+                    Assert.IsTrue(end.IsClosed);
+                    Assert.AreEqual(1000, end.CloseCode);
+                    Assert.AreEqual("done", end.CloseReason);
+                    Assert.Throws<InvalidOperationException>(() => socket.ReceiveAsync());
+                });
+            }
+        }
+
+        [Test]
+        public void EnumerationEndsWithTheConnection()
+        {
+            using (var socket = new WebSocket(Server.Plain("/count?n=100&size=20")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    long next = 0;
+                    // As the compiler translates await foreach, which needs C# 8.
+                    IAsyncEnumerator<WebSocketMessage> messages =
+                        ((IAsyncEnumerable<WebSocketMessage>)socket.ReceiveAllAsync()).GetAsyncEnumerator();
+                    while (await messages.MoveNextAsync())
+                    {
+                        Assert.AreEqual(next++, Number(messages.Current));
+                    }
+                    await messages.DisposeAsync();
+                    Assert.AreEqual(100L, next);
+                    Assert.AreEqual(1000, socket.CloseCode);
+                    Assert.IsFalse(await socket.ReceiveAllAsync().GetAsyncEnumerator().MoveNextAsync());
+                });
+            }
+        }
+
+        [Test]
+        public void ContinuationsRunInsideDispatchAll()
+        {
+            SynchronizationContext before = SynchronizationContext.Current;
+            var context = new CountingContext();
+            SynchronizationContext.SetSynchronizationContext(context);
+            try
+            {
+                using (var socket = new WebSocket(Server.Plain("/count?n=50&size=20")))
+                {
+                    bool isDispatching = false;
+                    int received = 0;
+                    int thread = Thread.CurrentThread.ManagedThreadId;
+                    Func<Task> receiveAll = async () =>
+                    {
+                        await socket.OpenAsync();
+                        while (!(await socket.ReceiveAsync()).IsClosed)
+                        {
+                            Assert.IsTrue(isDispatching);
+                            Assert.AreEqual(thread, Thread.CurrentThread.ManagedThreadId);
+                            received++;
+                        }
+                    };
+                    Task task = receiveAll();
+                    Queue.WaitForPending(52);
+                    // All events in one call: no message waits for the next frame.
+                    isDispatching = true;
+                    Assert.AreEqual(52, WebSocket.DispatchAll());
+                    isDispatching = false;
+                    Assert.IsTrue(task.IsCompleted);
+                    task.GetAwaiter().GetResult();
+                    Assert.AreEqual(50, received);
+                    Assert.AreEqual(0, context.Posts);
+                }
+            }
+            finally
+            {
+                SynchronizationContext.SetSynchronizationContext(before);
+            }
+        }
+
+        [Test]
+        public void ContinuationOfAnotherContextIsPosted()
+        {
+            SynchronizationContext before = SynchronizationContext.Current;
+            var context = new CountingContext();
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Task task;
+                try
+                {
+                    SynchronizationContext.SetSynchronizationContext(context);
+                    task = socket.OpenAsync().AsTask();
+                    Func<Task> open = async () => await task;
+                    task = open();
+                }
+                finally
+                {
+                    SynchronizationContext.SetSynchronizationContext(before);
+                }
+                Pump.Until(() => task.IsCompleted);
+                Assert.Greater(context.Posts, 0);
+            }
+        }
+
+        [Test]
+        public void BudgetLimitsAwaitedMessages()
+        {
+            using (var socket = new WebSocket(Server.Plain("/count?n=50&size=20")))
+            {
+                int received = 0;
+                Func<Task> receiveAll = async () =>
+                {
+                    await socket.OpenAsync();
+                    while (!(await socket.ReceiveAsync()).IsClosed)
+                    {
+                        received++;
+                    }
+                };
+                Task task = receiveAll();
+                Queue.WaitForPending(52);
+                Assert.AreEqual(11, WebSocket.DispatchAll(11, 0));
+                Assert.AreEqual(10, received);
+                Assert.AreEqual(1, WebSocket.DispatchAll(0, 1));
+                Assert.AreEqual(11, received);
+                Assert.AreEqual(40, WebSocket.DispatchAll());
+                Assert.IsTrue(task.IsCompleted);
+                Assert.AreEqual(50, received);
+            }
+        }
+
+        [Test]
+        public void CancelledReceiveLosesNoMessage()
+        {
+            var random = new Random(1);
+            using (var socket = new WebSocket(Server.Plain("/count?n=2000&size=20")))
+            {
+                int cancelled = 0;
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    long next = 0;
+                    while (next < 2000)
+                    {
+                        var source = new CancellationTokenSource();
+                        ValueTask<WebSocketMessage> receive = socket.ReceiveAsync(source.Token);
+                        bool cancels = random.Next(3) == 0;
+                        if (cancels)
+                        {
+                            source.Cancel();
+                        }
+                        try
+                        {
+                            Assert.AreEqual(next, Number(await receive));
+                            Assert.IsFalse(cancels);
+                            next++;
+                        }
+                        catch (OperationCanceledException)
+                        {
+                            cancelled++;
+                        }
+                    }
+                    Assert.IsTrue((await socket.ReceiveAsync()).IsClosed);
+                });
+                Assert.Greater(cancelled, 0);
+            }
+        }
+
+        [Test]
+        public void CancelledTokenIsNoticedWithoutEvents()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    var source = new CancellationTokenSource();
+                    ValueTask<WebSocketMessage> receive = socket.ReceiveAsync(source.Token);
+                    source.Cancel();
+                    await Expect<OperationCanceledException>(async () => await receive);
+                    await Expect<OperationCanceledException>(async () => await socket.ReceiveAsync(source.Token));
+                    // The socket stays open.
+                    socket.Send("x");
+                    Assert.AreEqual("x", (await socket.ReceiveAsync()).Text);
+                    await socket.CloseAsync();
+                });
+            }
+        }
+
+        [Test]
+        public void SecondReceiveIsRejected()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Run(async () =>
+                {
+                    Assert.Throws<InvalidOperationException>(() => socket.ReceiveAsync());
+                    await socket.OpenAsync();
+                    ValueTask<WebSocketMessage> first = socket.ReceiveAsync();
+                    Assert.Throws<InvalidOperationException>(() => socket.ReceiveAsync());
+                    Assert.Throws<InvalidOperationException>(
+                        () => socket.ReceiveAllAsync().GetAsyncEnumerator().MoveNextAsync());
+                    socket.Send("1");
+                    Assert.AreEqual("1", (await first).Text);
+                    await Expect<InvalidOperationException>(async () => await first);
+                    await socket.CloseAsync();
+                });
+            }
+        }
+
+        [Test]
+        public void MessagesHaveOneConsumer()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                string text = null;
+                bool opened = false, closed = false;
+                socket.OnOpen += ws => opened = true;
+                socket.OnClosed += (ws, code, reason) => closed = true;
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    Assert.IsTrue(opened);
+                    // A handler that would never be called is rejected.
+                    Assert.Throws<InvalidOperationException>(() => socket.OnMessage += (ws, message) => { });
+                    Assert.Throws<InvalidOperationException>(() => socket.OnBinaryNoCopy += (ws, message) => { });
+                    Assert.Throws<InvalidOperationException>(() => socket.Open());
+                    await socket.CloseAsync();
+                    Assert.IsTrue(closed);
+
+                    socket.OnMessage += (ws, message) => text = message;
+                    await socket.OpenAsync();
+                    Assert.Throws<InvalidOperationException>(() => socket.ReceiveAsync());
+                    socket.Send("to the handler");
+                });
+                Pump.Until(() => text != null);
+                Assert.AreEqual("to the handler", text);
+                Run(async () => await socket.CloseAsync());
+                // A socket that was opened with Open can be closed with await as well.
+                socket.Open();
+                Pump.Until(() => socket.IsOpen);
+                Run(async () => await socket.CloseAsync());
+                Assert.AreEqual(1000, socket.CloseCode);
+            }
+        }
+
+        [Test]
+        public void MessagesThatAreNotAwaitedStopTheServer()
+        {
+            const int Messages = 100, Size = 1 << 20;
+            using (var other = new RecordingSocket(Server.Plain("/")).Opened())
+            using (var socket = new WebSocket(Server.Plain("/count?n=" + Messages + "&size=" + Size)))
+            {
+                Run(async () => await socket.OpenAsync());
+                // Meanwhile another socket is served.
+                for (int i = 0; i < 100; i++)
+                {
+                    int events = other.Events.Count;
+                    other.Socket.Send("x");
+                    Pump.Until(() => other.Events.Count > events);
+                }
+                Thread.Sleep(300);
+                WebSocket.DispatchAll();
+                Assert.Less((long)socket.GetStatistics().BytesReceived, 16L * Size);
+                Run(async () =>
+                {
+                    for (int i = 0; i < Messages; i++)
+                    {
+                        WebSocketMessage message = await socket.ReceiveAsync();
+                        Assert.AreEqual((long)i, Number(message));
+                        Assert.AreEqual(Size, message.Count);
+                    }
+                    Assert.IsTrue((await socket.ReceiveAsync()).IsClosed);
+                });
+            }
+            Assert.AreEqual(0ul, Queue.Leases());
+        }
+
+        [Test]
+        public void WaitDoesNotSpinWhileMessagesAreNotAwaited()
+        {
+            using (var socket = new WebSocket(Server.Plain("/count?n=10&size=20")))
+            {
+                Run(async () => await socket.OpenAsync());
+                Queue.WaitForPending(11);
+                Stopwatch clock = Stopwatch.StartNew();
+                int turns = 0;
+                while (clock.ElapsedMilliseconds < 200)
+                {
+                    WebSocket.Wait(10);
+                    Assert.AreEqual(0, WebSocket.DispatchAll());
+                    turns++;
+                }
+                Assert.Less(turns, 250);
+            }
+        }
+
+        [Test]
+        public void CloseAsyncDropsWhatNobodyReceives()
+        {
+            using (var socket = new WebSocket(Server.Plain("/push?hz=1000&size=100")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    for (int i = 0; i < 20; i++)
+                    {
+                        await socket.ReceiveAsync();
+                    }
+                });
+                Queue.WaitForPending(20);
+                Run(async () => await socket.CloseAsync());
+                Assert.AreEqual(WebSocketStates.Closed, socket.State);
+                Assert.Throws<InvalidOperationException>(() => socket.ReceiveAsync());
+            }
+            Assert.AreEqual(0ul, Queue.Leases());
+        }
+
+        [Test]
+        public void PendingReceiveEndsWithCloseAsync()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    ValueTask<WebSocketMessage> receive = socket.ReceiveAsync();
+                    ValueTask close = socket.CloseAsync(3000, "x");
+                    Assert.Throws<InvalidOperationException>(() => socket.CloseAsync());
+                    WebSocketMessage end = await receive;
+                    Assert.AreEqual(3000, end.CloseCode);
+                    await close;
+                    await socket.CloseAsync();
+                });
+            }
+        }
+
+        [Test]
+        public void FailureIsThrown()
+        {
+            using (var refused = new WebSocket(new Uri("ws://127.0.0.1:1/")))
+            using (var rejected = new WebSocket(Server.Plain("/drop")))
+            {
+                Run(async () =>
+                {
+                    WebSocketConnectionException error = await Expect<WebSocketConnectionException>(
+                        async () => await refused.OpenAsync());
+                    Assert.AreEqual(WebSocketErrorKind.Refused, error.Error.Kind);
+                    Assert.AreEqual(refused.LastError.Message, error.Message);
+
+                    await rejected.OpenAsync();
+                    rejected.Send("x");
+                    error = await Expect<WebSocketConnectionException>(async () => await rejected.ReceiveAsync());
+                    Assert.AreEqual(WebSocketErrorKind.Reset, error.Error.Kind);
+                });
+            }
+        }
+
+        [Test]
+        public void CancelledOpenAbortsAndCanBeRepeated()
+        {
+            var listener = new TcpListener(IPAddress.Loopback, 0);
+            listener.Start();
+            try
+            {
+                int port = ((IPEndPoint)listener.LocalEndpoint).Port;
+                using (var socket = new WebSocket(new Uri("ws://127.0.0.1:" + port + "/")))
+                {
+                    Run(async () =>
+                    {
+                        for (int i = 0; i < 3; i++)
+                        {
+                            var source = new CancellationTokenSource(20);
+                            await Expect<OperationCanceledException>(async () => await socket.OpenAsync(source.Token));
+                            Assert.AreEqual(WebSocketStates.Closed, socket.State);
+                        }
+                        var cancelled = new CancellationToken(true);
+                        await Expect<OperationCanceledException>(async () => await socket.OpenAsync(cancelled));
+                        ValueTask open = socket.OpenAsync();
+                        socket.Close();
+                        await Expect<WebSocketConnectionException>(async () => await open);
+                    });
+                }
+            }
+            finally
+            {
+                listener.Stop();
+            }
+        }
+
+        [Test]
+        public void CancelledCloseAborts()
+        {
+            using (var server = new FixedResponseServer(FixedResponseServer.Upgrade, true))
+            using (var socket = new WebSocket(server.Uri))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    var source = new CancellationTokenSource(20);
+                    await Expect<OperationCanceledException>(async () => await socket.CloseAsync(source.Token));
+                    Assert.AreEqual(WebSocketStates.Closed, socket.State);
+                });
+            }
+        }
+
+        [Test]
+        public void DisposeAndShutdownEndWhatIsPending()
+        {
+            var socket = new WebSocket(Server.Plain("/"));
+            Run(async () =>
+            {
+                await socket.OpenAsync();
+                ValueTask<WebSocketMessage> receive = socket.ReceiveAsync();
+                ValueTask close = socket.CloseAsync();
+                socket.Dispose();
+                await Expect<ObjectDisposedException>(async () => await receive);
+                await Expect<ObjectDisposedException>(async () => await close);
+                Assert.Throws<ObjectDisposedException>(() => socket.ReceiveAsync());
+                Assert.Throws<ObjectDisposedException>(() => socket.OpenAsync());
+                await socket.CloseAsync();
+            });
+            using (var second = new WebSocket(Server.Plain("/")))
+            {
+                Task<WebSocketMessage> receive = null;
+                Run(async () =>
+                {
+                    await second.OpenAsync();
+                    second.Send("x");
+                    await second.ReceiveAsync();
+                    receive = second.ReceiveAsync().AsTask();
+                });
+                Assert.IsTrue(WebSocket.Shutdown(5000));
+                Assert.IsTrue(receive.IsCompleted);
+                Assert.AreEqual(1001, receive.Result.CloseCode);
+            }
+            Assert.AreEqual(0ul, Queue.Leases());
+        }
+
+        [Test]
+        public void OpenAsyncOutlastsRetries()
+        {
+            var listener = new TcpListener(IPAddress.Loopback, 0);
+            listener.Start();
+            int port = ((IPEndPoint)listener.LocalEndpoint).Port;
+            listener.Stop();
+            using (var socket = new WebSocket(new Uri("ws://127.0.0.1:" + port + "/")))
+            {
+                int retries = 0;
+                socket.Reconnect = new ReconnectSettings
+                {
+                    MinDelay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(2), MaxAttempts = 3,
+                };
+                socket.OnReconnecting += (ws, error, attempt, delay) => retries++;
+                Run(() => Expect<WebSocketConnectionException>(async () => await socket.OpenAsync()));
+                Assert.AreEqual(3, retries);
+                Assert.AreEqual(WebSocketErrorKind.Refused, socket.LastError.Kind);
+            }
+        }
+
+        internal static void Run(Func<Task> code)
+        {
+            Task task = code();
+            Pump.Until(() => task.IsCompleted);
+            task.GetAwaiter().GetResult();
+        }
+
+        private static async Task<T> Expect<T>(Func<Task> code) where T : Exception
+        {
+            try
+            {
+                await code();
+            }
+            catch (T expected)
+            {
+                return expected;
+            }
+            throw new AssertionException("expected " + typeof(T));
+        }
+
+        private static long Number(WebSocketMessage message)
+        {
+            Assert.AreEqual(WebSocketMessageTypes.Binary, message.Type);
+            return BitConverter.ToInt64(message.ToArray(), 0);
+        }
+
+        /// <summary>A context of a game engine: continuations that are posted to it run a frame later.</summary>
+        private sealed class CountingContext : SynchronizationContext
+        {
+            internal int Posts;
+
+            public override void Post(SendOrPostCallback callback, object state)
+            {
+                Interlocked.Increment(ref Posts);
+                ThreadPool.QueueUserWorkItem(ignored => callback(state));
+            }
+        }
+    }
+}
+#endif
