@@ -235,7 +235,8 @@ fn every_cut_of_an_open_connection_has_the_error_of_the_real_failure() {
                 with_pings(&client);
             }
             client.set_link(Some(cut(failure))).unwrap();
-            client.send_text("lost").unwrap();
+            // Refused if the connection has ended already.
+            let _ = client.send_text("lost");
             let seen = client.until_end();
             let Some(Seen::Error(error)) = seen.last() else { panic!("{name}, {failure:?}: {seen:?}") };
             assert_eq!(
@@ -348,6 +349,38 @@ fn stalled_connection_continues_without_the_link() {
         client.close(1000, "").unwrap();
         assert_eq!(client.closed().0, 1000, "{name}");
     });
+}
+
+/// The timeouts of the library and of the kernel, 20 seconds for what was sent, without keepalive.
+#[test]
+fn cut_connection_without_keepalive_times_out() {
+    let _own = own_links();
+    let (mut clients, mut waited) = (Vec::new(), Vec::new());
+    let plain = EchoServer::start();
+    let targets = Target::all();
+    for failure in [LinkCut::HalfOpen, LinkCut::Stall] {
+        clients.push(("ws", failure, Client::new(&plain.url("/"))));
+        clients.extend(targets.iter().map(|target| (target.name, failure, target.client())));
+    }
+    for (name, failure, client) in &clients {
+        open(client);
+        client.set_link(Some(cut(*failure))).unwrap();
+    }
+    // The worker may take a message in a turn that it has begun, before the change.
+    std::thread::sleep(100 * MS);
+    for (name, failure, client) in &clients {
+        client.send_binary(&[1; 1000]).unwrap();
+        waited.push((name, failure, Instant::now()));
+    }
+    for ((name, failure, client), (.., started)) in clients.iter().zip(&waited) {
+        let error = client.error();
+        assert_eq!(
+            (error.kind, error.phase),
+            (ErrorKind::TimedOut, Phase::Open),
+            "{name}, {failure:?}: {error}"
+        );
+        assert!(started.elapsed() >= 15 * 1000 * MS, "{name}, {failure:?}: {:?}", started.elapsed());
+    }
 }
 
 /// Also if the worker has not read the first change before the second.
