@@ -198,6 +198,7 @@ enum fw_struct FW_ENUM {
     FW_STRUCT_MESSAGE = 13,         ///< fw_message
     FW_STRUCT_LANE = 14,            ///< fw_lane
     FW_STRUCT_LANE_STATS = 15,      ///< fw_lane_stats
+    FW_STRUCT_LINK = 16,            ///< fw_link
 };
 FW_ENUM_TYPE(fw_struct);
 
