@@ -15,3 +15,12 @@ pub use browser::{Instant, unix_time};
 mod system;
 #[cfg(not(target_family = "wasm"))]
 pub use system::{Instant, unix_time};
+
+/// Returns the earlier of two deadlines.
+#[inline]
+pub fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -328,6 +328,7 @@ impl Session {
     }
 
     /// Moves the messages of lanes that were written, or dropped, with whether they were written.
+    #[inline]
     pub fn take_ended(&mut self, into: &mut Vec<(Begun, bool)>) {
         self.rest.sending.take_ended(into);
     }

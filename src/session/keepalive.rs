@@ -13,7 +13,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::clock::{Instant, earlier};
 
 /// The caller's ping settings; they can change at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl Keepalive {
             None => pings.next_due,
         });
         let probe = self.probe.as_ref().filter(|_| self.reading).map(|probe| probe.ends);
-        [ping, probe].into_iter().flatten().min()
+        earlier(ping, probe)
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Due {

@@ -260,6 +260,7 @@ impl Sending {
     }
 
     /// Moves the messages of lanes that were written, or dropped, with whether they were written.
+    #[inline]
     pub fn take_ended(&mut self, into: &mut Vec<(Begun, bool)>) {
         if let Some(progress) = &mut self.progress {
             into.append(&mut progress.ended);

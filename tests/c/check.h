@@ -14,30 +14,40 @@
 /* Atomic: worker threads of the library run checks in callbacks. */
 static atomic_int checks_passed, checks_failed;
 
+/* Functions, since the macros would put a buffer for each check on the stack of an unoptimised program. */
+static inline void check_failed(const char *file, int line, const char *condition)
+{
+    char last_error[512];
+    fw_last_error(last_error, sizeof last_error);
+    checks_failed++;
+    printf("%s:%d: %s (last error: %s)\n", file, line, condition, last_error);
+}
+
+static inline void check_result_failed(const char *file, int line, const char *call, fw_result got,
+                                       fw_result expected)
+{
+    char last_error[512];
+    fw_last_error(last_error, sizeof last_error);
+    checks_failed++;
+    printf("%s:%d: %s returned %s, expected %s (%s)\n", file, line, call, fw_result_name(got),
+           fw_result_name(expected), last_error);
+}
+
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
-        if (condition) {                                                                                     \
+        if (condition)                                                                                       \
             checks_passed++;                                                                                 \
-        } else {                                                                                             \
-            char last_error[512];                                                                            \
-            fw_last_error(last_error, sizeof last_error);                                                    \
-            checks_failed++;                                                                                 \
-            printf("%s:%d: %s (last error: %s)\n", __FILE__, __LINE__, #condition, last_error);              \
-        }                                                                                                    \
+        else                                                                                                 \
+            check_failed(__FILE__, __LINE__, #condition);                                                    \
     } while (0)
 
 #define CHECK_RESULT(call, expected)                                                                         \
     do {                                                                                                     \
         fw_result got = (call);                                                                              \
-        if (got == (expected)) {                                                                             \
+        if (got == (expected))                                                                               \
             checks_passed++;                                                                                 \
-        } else {                                                                                             \
-            char last_error[512];                                                                            \
-            fw_last_error(last_error, sizeof last_error);                                                    \
-            checks_failed++;                                                                                 \
-            printf("%s:%d: %s returned %s, expected %s (%s)\n", __FILE__, __LINE__, #call,                   \
-                   fw_result_name(got), fw_result_name(expected), last_error);                               \
-        }                                                                                                    \
+        else                                                                                                 \
+            check_result_failed(__FILE__, __LINE__, #call, got, expected);                                   \
     } while (0)
 
 #define OK(call) CHECK_RESULT(call, FW_RESULT_OK)

@@ -112,8 +112,14 @@ fn late_response_of_the_old_connection_drops_the_new_attempt() {
         peer.wait_for_end();
     });
     let client = opened(&server.url());
+    let durations = |client: &Client| {
+        let stats = client.stats();
+        (stats.resolve_us, stats.connect_us, stats.tls_us, stats.upgrade_us)
+    };
+    let of_the_connection = durations(&client);
     network_changed();
     assert!(matches!(client.next(), Seen::Pong(_)));
+    assert_eq!(durations(&client), of_the_connection, "the attempt is not the socket's connection");
     client.send_text("kept").unwrap();
     assert_eq!(client.next(), Seen::Text("kept".into()));
     assert!(ended.recv_timeout(TIMEOUT).unwrap(), "the new attempt is dropped");

@@ -6,6 +6,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod namespace;
+mod nat64;
 mod netem;
 mod uplinks;
 
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use common::{Client, Seen, TIMEOUT, wait_until};
 use framewire::{Config, Error, ErrorKind, Phase, Reconnect, State, init, network_changed, shutdown};
 use framewire_servers::{EchoServer, Scripted};
+use nat64::Nat64;
 use netem::{Impairments, Netem};
 use uplinks::Uplinks;
 
@@ -590,6 +593,18 @@ fn ignored_network_changes_lead_to_no_probe() {
 }
 
 // ------------------------------------------------------------------------------- IPv6 and NAT64
+
+#[test]
+fn ipv4_address_is_reached_through_a_translator() {
+    let network = Network::new();
+    let nat64 = Nat64::new();
+    network.names(nat64::NAMES);
+    let url = format!("ws://{}:{}/", nat64::SERVER, nat64.port);
+    time_to_open("an IPv4 address in an IPv6-only network, through tayga", &url);
+    let client = Client::opened(&url);
+    client.send_binary(&[7; 100_000]).expect("it is open");
+    assert_eq!(client.next(), Seen::Binary(vec![7; 100_000]));
+}
 
 #[test]
 fn address_literal_is_reached_through_nat64() {

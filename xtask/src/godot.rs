@@ -232,7 +232,7 @@ fn check_demo(godot: &Godot, library: Option<&Path>, echo: &Echo) -> Outcome {
     let name = if library.is_some() { "demo" } else { "demo-without-extension" };
     let project = scratch("godot")?.join(name);
     lay_out("demo", &project, library)?;
-    files::copy(root().join("bindings/godot/tests/run_chat.gd"), project.join("run_chat.gd"))?;
+    files::copy(root().join("bindings/godot/tests/run_demo.gd"), project.join("run_demo.gd"))?;
     if library.is_none() {
         files::remove_folder(project.join(".godot"))?;
         let mut import = godot.command(&project);
@@ -240,7 +240,7 @@ fn check_demo(godot: &Godot, library: Option<&Path>, echo: &Echo) -> Outcome {
         check_quiet(&finish(import)?)?;
     }
     let mut command = godot.command(&project);
-    command.args(["--script", "res://run_chat.gd"]).env("FRAMEWIRE_WS", &echo.ws);
+    command.args(["--script", "res://run_demo.gd"]).env("FRAMEWIRE_WS", &echo.ws);
     let run = finish(command)?;
     check_quiet(&run)?;
     check_run(&run)
@@ -373,8 +373,14 @@ mod tests {
         // As in `lay_out_addon`, which also lists the licences of packages that have to be downloaded.
         files::remove_folder(&addon).unwrap();
         copy_tree(&root().join("bindings/godot").join(ADDON), &addon).unwrap();
-        for file in ["framewire.gd", "web/socket.gd", "web/settings.gd", "web/url.gd", "web/message_queue.gd"]
-        {
+        for file in [
+            "framewire.gd",
+            "web/socket.gd",
+            "web/settings.gd",
+            "web/url.gd",
+            "web/message_queue.gd",
+            "web/lanes.gd",
+        ] {
             assert!(addon.join(file).exists() && addon.join(format!("{file}.uid")).exists(), "{file}");
         }
     }

@@ -17,7 +17,13 @@ pub fn step() -> Tested {
 }
 
 fn tools() -> Outcome {
-    for (program, package) in [("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")] {
+    for (program, package) in [
+        ("unshare", "util-linux"),
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("tayga", "tayga"),
+        ("sysctl", "procps"),
+    ] {
         ensure(program, &[package])?;
     }
     let lists = "table inet t {\nchain c {\ntype filter hook input priority 0;\n}\n}";

@@ -36,6 +36,14 @@ impl State {
         if !settings.compression {
             socket.set_compression(None)?;
         }
+        // Without lanes, messages take the shorter way.
+        if !settings.lanes.is_empty() {
+            socket.set_lanes(&settings.lanes)?;
+        }
+        // None would disable the one of all sockets.
+        if settings.link_conditions.is_some() {
+            socket.set_link(settings.link_conditions)?;
+        }
         self.configure_fragments(socket)?;
         self.configure_buffer(socket)?;
         self.configure_heartbeat(socket)?;
@@ -126,12 +134,12 @@ fn http_version(number: i64) -> Result<HttpVersion, CallError> {
     }
 }
 
-fn count(number: i64, what: &str) -> Result<u32, CallError> {
+pub fn count(number: i64, what: &str) -> Result<u32, CallError> {
     u32::try_from(number)
         .map_err(|_| CallError::argument(format!("{what} is {number}, but must be 0 to 4294967295")))
 }
 
-fn bytes(size: i64, what: &str) -> Result<usize, CallError> {
+pub fn bytes(size: i64, what: &str) -> Result<usize, CallError> {
     usize::try_from(size)
         .map_err(|_| CallError::argument(format!("{what} is {size}, but must be at least 0")))
 }

@@ -145,6 +145,7 @@ impl FramewireSocket {
             return;
         }
         if let Some(socket) = connection.socket.take() {
+            connection.take_last_outcomes(&socket);
             let _ = socket.destroy();
         }
         connection.events.clear();

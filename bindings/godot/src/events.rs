@@ -15,6 +15,8 @@ const ENOUGH_BYTES: usize = 256 * 1024;
 pub struct Begin {
     /// The deferred terminal event, if the script has stopped reading packets.
     pub deferred_end: Option<EventKind>,
+    /// The number of outcomes to deliver before the deferred terminal event, which is then taken after them.
+    pub last_outcomes: usize,
     /// The number of packets in a full queue of which the script has not been warned.
     pub warn_of_packets: Option<usize>,
 }
@@ -50,8 +52,10 @@ impl State {
         let warns = full && !was_read && connection.state == OPEN && !connection.warned_of_full_queue;
         connection.warned_of_full_queue |= warns;
         let being_read = was_read && !connection.packets.is_empty() && connection.state == OPEN;
+        let last_outcomes = connection.last_outcomes.len();
         Begin {
-            deferred_end: if being_read { None } else { connection.deferred_end.take() },
+            deferred_end: if being_read || last_outcomes > 0 { None } else { connection.deferred_end.take() },
+            last_outcomes,
             warn_of_packets: warns.then(|| connection.packets.len()),
         }
     }
@@ -137,6 +141,10 @@ impl State {
             EventKind::Binary(payload) if unconnected.is_some_and(|unconnected| unconnected.binary) => {
                 self.queue_packet(Queued::Message { payload, is_text: false });
                 Next::Queued(1)
+            }
+            EventKind::Sent { tag, .. } => {
+                self.connection.settle(tag);
+                Next::Event(event)
             }
             event => Next::Event(event),
         }

@@ -10,8 +10,8 @@
 //! The state of a socket is not locked while a signal is emitted, so a handler may call anything, including
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
-//! Imports run one way: `gdextension` <- `members`, `errors`, `packet_queue`, `settings`, `tls` <- `socket` <-
-//! `configure`, `events`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
+//! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls` <- `socket` <-
+//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
 //! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
@@ -22,8 +22,11 @@ mod connecting;
 mod errors;
 mod events;
 mod gdextension;
+mod lanes;
+mod link;
 mod members;
 mod node;
+mod options;
 mod packet_queue;
 mod packets;
 mod polling;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::gdextension::class::create_counted;
 use crate::gdextension::{
-    Base, Class, GodotError, Members, Method, Nullable, ObjectClass, PackedByteArray, Parameter, Preset,
-    Property, Reference, TlsOptionsArgument, Virtual,
+    Base, Class, Dictionary, GodotError, Members, Method, Nullable, ObjectClass, PackedByteArray, Parameter,
+    Preset, Property, Reference, TlsOptionsArgument, Variant, Virtual,
 };
 use crate::members::{methods, properties, query};
 use crate::polling;
@@ -24,6 +24,10 @@ methods! {
 
     /// Sends a text message; see `FramewireSocket.send_text()`.
     method send_text(message) => |node: &FramewireNode, message: String| node.socket.send_text(message);
+
+    /// Sends a message with delivery options; see `FramewireSocket.send_message()`.
+    method send_message(message, options = Preset::EmptyDictionary) =>
+        |node: &FramewireNode, message: Variant, options: Dictionary| node.socket.send_message(message, options);
 
     /// Starts the closing handshake; see `FramewireSocket.close()`.
     method close(code = Preset::Int(1000), reason = Preset::Text("")) =>

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use framewire::EventKind;
+use framewire::{EventKind, Outcome};
 
 use crate::events::{Begin, Next, Unconnected};
 use crate::gdextension::{GodotError, Name, Reference, Variant, emit_by_id, has_connections_by_id, warning};
@@ -10,7 +10,7 @@ use crate::members::methods;
 use crate::packet_queue::Message;
 use crate::signals::{
     BINARY_RECEIVED, CLOSED, FAILED, FRAGMENT_RECEIVED, OPENED, PACKETS_RECEIVED, PONG_RECEIVED,
-    RECONNECTING, TEXT_RECEIVED,
+    RECONNECTING, SENT, TEXT_RECEIVED,
 };
 use crate::socket::FramewireSocket;
 
@@ -83,12 +83,12 @@ struct Poll<'a> {
 
 pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
     let wants_fragments = wants_fragments(socket);
-    let (Begin { deferred_end, warn_of_packets }, pending) = {
+    let (Begin { mut deferred_end, last_outcomes, warn_of_packets }, pending) = {
         let mut state = socket.state();
         state.enable_fragments(wants_fragments);
         (state.begin_poll(), state.pending())
     };
-    if pending == 0 && deferred_end.is_none() && socket.packet_count() == 0 {
+    if pending == 0 && deferred_end.is_none() && last_outcomes == 0 && socket.packet_count() == 0 {
         return;
     }
     let Some(object) = socket.base.reference() else { return };
@@ -99,6 +99,11 @@ pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
     }
     let budget = Budget::new(budget_usec, pending);
     let mut poll = Poll { socket, object, budget, unconnected: None };
+    if last_outcomes > 0 {
+        poll.deliver_last_outcomes(last_outcomes);
+        // A handler may have connected again, which has discarded it.
+        deferred_end = socket.state().connection.deferred_end.take();
+    }
     if let Some(end) = deferred_end {
         poll.deliver(end);
     }
@@ -161,6 +166,20 @@ impl Poll<'_> {
         });
     }
 
+    /// Delivers the outcomes of a connection that the script has dropped.
+    fn deliver_last_outcomes(&mut self, count: usize) {
+        for _ in 0..count {
+            let next = self.socket.state().connection.last_outcomes.pop_front();
+            let Some((tag, outcome)) = next else { break };
+            self.deliver_outcome(tag, outcome);
+        }
+    }
+
+    fn deliver_outcome(&mut self, tag: u64, outcome: Outcome) {
+        let outcome = i64::from(outcome as u32);
+        self.emit(&SENT, &[Variant::new(tag.cast_signed()), Variant::new(outcome)]);
+    }
+
     /// Emits the signal of a message, or queues it as a packet if nothing is connected.
     fn deliver_message(&mut self, message: Message) {
         let signal = if message.is_text { &TEXT_RECEIVED } else { &BINARY_RECEIVED };
@@ -180,6 +199,8 @@ impl Poll<'_> {
         match event {
             EventKind::Text(payload) => self.deliver_message(Message::new(payload.as_slice(), true)),
             EventKind::Binary(payload) => self.deliver_message(Message::new(payload.as_slice(), false)),
+            // Does not divide the packets of a frame: it has no place among the messages received.
+            EventKind::Sent { tag, outcome } => self.deliver_outcome(tag, outcome),
             event => {
                 // In the order in which they were received.
                 self.emit_packets();

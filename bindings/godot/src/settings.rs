@@ -1,5 +1,7 @@
 //! The values of the properties of `FramewireSocket`.
 
+use framewire::{Lane, LinkConditions};
+
 pub struct Settings {
     pub supported_protocols: Vec<String>,
     pub handshake_headers: Vec<String>,
@@ -24,6 +26,8 @@ pub struct Settings {
     pub reconnect_max_attempts: i64,
     pub reconnect_queue_sends: bool,
     pub encode_buffer_max_size: i64,
+    pub lanes: Vec<Lane>,
+    pub link_conditions: Option<LinkConditions>,
     pub tls_ca_pem: String,
     pub tls_roots: i64,
     pub tls_pins: Vec<String>,
@@ -58,6 +62,8 @@ impl Default for Settings {
             reconnect_max_attempts: 0,
             reconnect_queue_sends: false,
             encode_buffer_max_size: 8388608,
+            lanes: Vec::new(),
+            link_conditions: None,
             tls_ca_pem: String::new(),
             tls_roots: 0,
             tls_pins: Vec::new(),

@@ -9,6 +9,7 @@ pub static BINARY_RECEIVED: Name = Name::new("binary_received");
 pub static PACKETS_RECEIVED: Name = Name::new("packets_received");
 pub static FRAGMENT_RECEIVED: Name = Name::new("fragment_received");
 pub static PONG_RECEIVED: Name = Name::new("pong_received");
+pub static SENT: Name = Name::new("sent");
 pub static RECONNECTING: Name = Name::new("reconnecting");
 pub static CLOSED: Name = Name::new("closed");
 pub static FAILED: Name = Name::new("failed");
@@ -32,6 +33,9 @@ signals! {
     FRAGMENT_RECEIVED(data: PackedByteArray, is_text: Bool, is_first: Bool, is_final: Bool);
     /// Emitted when a pong was received, with the payload of the ping. Includes pongs of the heartbeat.
     PONG_RECEIVED(data: PackedByteArray);
+    /// Emitted once for each message with a tag that `send_message()` has accepted, before `closed` or `failed`.
+    /// `outcome` is one of the `OUTCOME_*` constants. If several messages have the same tag, each is reported.
+    SENT(tag: Int, outcome: Int);
     /// Emitted when the connection failed and is retried in `delay` seconds; see `reconnect`. `attempt`
     /// counts consecutive retries from 1. `reason` is the error message. `close()` cancels the retry.
     RECONNECTING(attempt: Int, delay: Float, reason: String);
@@ -59,6 +63,8 @@ signals! {
     FRAGMENT_RECEIVED(data: PackedByteArray, is_text: Bool, is_first: Bool, is_final: Bool);
     /// Emitted when a pong was received; see `FramewireSocket.pong_received`.
     PONG_RECEIVED(data: PackedByteArray);
+    /// Emitted once for each message with a tag; see `FramewireSocket.sent`.
+    SENT(tag: Int, outcome: Int);
     /// Emitted before a retry; see `FramewireSocket.reconnecting`.
     RECONNECTING(attempt: Int, delay: Float, reason: String);
     /// Emitted when the connection was closed; see `FramewireSocket.closed`.

@@ -1,12 +1,12 @@
 //! The state of a `FramewireSocket`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use framewire::{CallError, EventBatch, EventKind, Socket};
+use framewire::{CallError, EventBatch, EventKind, Outcome, Socket};
 
 use crate::errors::{self, LastError};
 use crate::gdextension::{self, Base, GodotError};
@@ -89,6 +89,10 @@ pub struct Connection {
     pub last_error: LastError,
     pub packets: PacketQueue,
     pub packet_error: GodotError,
+    /// How many messages with each tag have been accepted whose outcome has not been delivered.
+    pub tags: BTreeMap<u64, usize>,
+    /// The outcomes of a connection that the script has dropped, to be delivered before its end.
+    pub last_outcomes: VecDeque<(u64, Outcome)>,
     /// The terminal event, deferred while a script reads the packets received before it.
     pub deferred_end: Option<EventKind>,
     /// Whether the event `IncompleteFrame` is enabled.
@@ -111,6 +115,8 @@ impl Default for Connection {
             last_error: LastError::None,
             packets: PacketQueue::default(),
             packet_error: GodotError::OK,
+            tags: BTreeMap::new(),
+            last_outcomes: VecDeque::new(),
             deferred_end: None,
             fragments_enabled: false,
             warned_of_full_queue: false,
@@ -123,6 +129,18 @@ impl Drop for Connection {
         if let Some(socket) = self.socket.take() {
             // Sends what the script has queued. Fails after a shutdown, which has destroyed the socket.
             let _ = socket.destroy_when_sent(FLUSH_TIMEOUT);
+        }
+    }
+}
+
+impl Connection {
+    /// Records the delivery of an outcome.
+    pub fn settle(&mut self, tag: u64) {
+        if let Some(count) = self.tags.get_mut(&tag) {
+            *count -= 1;
+            if *count == 0 {
+                self.tags.remove(&tag);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::gdextension::{Base, Class, Members};
 use crate::members::constants;
 use crate::socket::FramewireSocket;
-use crate::{connecting, packets, polling, properties, signals, status};
+use crate::{connecting, lanes, link, packets, polling, properties, signals, status};
 
 constants! {
     CONSTANTS:
@@ -26,6 +26,27 @@ constants! {
     TLS_ROOTS_PLATFORM = FramewireSocket::TLS_ROOTS_PLATFORM;
     /// Only certificates of `tls_ca_pem`, or with a key of `tls_pins`.
     TLS_ROOTS_NONE = FramewireSocket::TLS_ROOTS_NONE;
+    /// The message was given to the network. The server may still not receive it.
+    OUTCOME_SENT = framewire::Outcome::Sent as i64;
+    /// The time to live of the message ended before it began.
+    OUTCOME_EXPIRED = framewire::Outcome::Expired as i64;
+    /// A newer message with the same key took its place.
+    OUTCOME_REPLACED = framewire::Outcome::Replaced as i64;
+    /// The connection ended first.
+    OUTCOME_LOST = framewire::Outcome::Lost as i64;
+    /// The simulated link works.
+    LINK_CUT_NONE = framewire::LinkCut::None as i64;
+    /// Nothing moves in either direction, until the conditions change.
+    LINK_CUT_STALL = framewire::LinkCut::Stall as i64;
+    /// What is sent is lost, and nothing is received, as if the network path had disappeared: timeouts end the
+    /// connection. An open connection stays so.
+    LINK_CUT_HALF_OPEN = framewire::LinkCut::HalfOpen as i64;
+    /// Connections are reset.
+    LINK_CUT_RESET = framewire::LinkCut::Reset as i64;
+    /// Connections end without a closing handshake.
+    LINK_CUT_END = framewire::LinkCut::End as i64;
+    /// New connections are refused. Open ones are not affected.
+    LINK_CUT_REFUSE = framewire::LinkCut::Refuse as i64;
     /// Header fields of the upgrade request, authentication, and the response.
     CAPABILITY_HEADERS = framewire::Capability::Headers as i64;
     /// A cookie jar.
@@ -60,7 +81,7 @@ constants! {
     CAPABILITY_WAIT = framewire::Capability::Wait as i64;
     /// The Java VM of an Android app can be handed over.
     CAPABILITY_ANDROID = framewire::Capability::Android as i64;
-    /// A network link can be simulated.
+    /// A bad network can be simulated: `link_conditions`.
     CAPABILITY_LINK = framewire::Capability::Link as i64;
 }
 
@@ -73,12 +94,16 @@ impl Class for FramewireSocket {
         methods: &[
             connecting::METHODS,
             packets::METHODS,
+            lanes::METHODS,
+            lanes::ACCESSORS,
+            link::METHODS,
+            link::ACCESSORS,
             polling::METHODS,
             status::METHODS,
             properties::ACCESSORS,
         ],
         virtuals: &[],
-        properties: &[properties::PROPERTIES],
+        properties: &[properties::PROPERTIES, lanes::PROPERTIES, link::PROPERTIES],
         signals: signals::OF_SOCKET,
         constants: CONSTANTS,
     };
@@ -99,7 +124,8 @@ To migrate a script from `WebSocketPeer`, change the class name. Call `poll()` o
 `FramewireNode`, which polls automatically. The network runs on worker threads, so no call blocks.
 
 Properties take effect at the next `connect_to_url()`, which returns an error for an invalid value.
-`heartbeat_*`, `max_fragment_size` and `outbound_buffer_size` also apply to an open connection.
+`heartbeat_*`, `max_fragment_size`, `outbound_buffer_size`, `lanes` and `link_conditions` also apply to an open
+connection.
 
 Signals are emitted inside `poll()`, on the thread that calls it. A message is emitted as a signal
 (`text_received`, `binary_received`) if anything is connected to that signal when the message is

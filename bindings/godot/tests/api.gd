@@ -37,7 +37,7 @@ func test_absent_methods_are_absent() -> bool:
 
 func test_extension_has_all_capabilities_but_http_2_and_a_page_only_tls() -> bool:
 	var constants := constants_of(new_socket())
-	var all_but_http_2: int = 2 * constants.CAPABILITY_WAIT - 1 - constants.CAPABILITY_HTTP2
+	var all_but_http_2: int = 2 * constants.CAPABILITY_WAIT - 1 - constants.CAPABILITY_HTTP2 + constants.CAPABILITY_LINK
 	var expected: int = all_but_http_2 if has_extension else constants.CAPABILITY_TLS
 	equal(new_socket().get_capabilities(), expected, "capabilities")
 	return true
@@ -80,6 +80,7 @@ func test_signals_are_those_of_the_documentation() -> bool:
 			["data", TYPE_PACKED_BYTE_ARRAY], ["is_text", TYPE_BOOL], ["is_first", TYPE_BOOL], ["is_final", TYPE_BOOL]
 		],
 		"pong_received": [["data", TYPE_PACKED_BYTE_ARRAY]],
+		"sent": [["tag", TYPE_INT], ["outcome", TYPE_INT]],
 		"reconnecting": [["attempt", TYPE_INT], ["delay", TYPE_FLOAT], ["reason", TYPE_STRING]],
 		"closed": [["code", TYPE_INT], ["reason", TYPE_STRING]],
 		"failed": [["phase", TYPE_STRING], ["status", TYPE_INT], ["reason", TYPE_STRING], ["retriable", TYPE_BOOL]],

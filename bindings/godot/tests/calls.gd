@@ -9,6 +9,7 @@ const CAUSES := {
 	"packets_received": "/push?hz=1000&size=10",
 	"fragment_received": "/fragments?n=3&size=10",
 	"pong_received": "/",
+	"sent": "/",
 	"reconnecting": "",
 	"closed": "/close?code=4000",
 	"failed": "",
@@ -80,7 +81,7 @@ func test_properties_have_their_defaults() -> bool:
 		"compression": true, "connect_timeout": 20.0, "close_timeout": 5.0, "requested_http_version": 0, "proxy": "",
 		"max_redirects": 0, "keep_cookies": false, "reconnect": false, "reconnect_min_delay": 0.25,
 		"reconnect_max_delay": 30.0, "reconnect_max_attempts": 0, "reconnect_queue_sends": false,
-		"encode_buffer_max_size": 8388608, "tls_ca_pem": "", "tls_roots": 0, "tls_pins": PackedStringArray(),
+		"encode_buffer_max_size": 8388608, "lanes": [], "link_conditions": {}, "tls_ca_pem": "", "tls_roots": 0, "tls_pins": PackedStringArray(),
 		"tls_client_cert_pem": "", "tls_client_key_pem": "", "tls_insecure": false,
 	}
 	var socket := new_socket()
@@ -108,6 +109,16 @@ func test_logger_can_call_the_socket() -> bool:
 	return true
 
 
+## Makes an open socket emit a signal for which it has to send something.
+func ask_for(name: String, socket: RefCounted) -> void:
+	if socket.get_ready_state() != WebSocketPeer.STATE_OPEN:
+		return
+	if name == "pong_received":
+		socket.ping()
+	elif name == "sent":
+		socket.send_message("a message with a tag", {"tag": 1})
+
+
 ## Connects so that the signal is emitted.
 func provoke(name: String, socket: RefCounted) -> void:
 	socket.reconnect = name == "reconnecting"
@@ -129,9 +140,8 @@ func test_socket_can_be_freed_in_each_handler() -> bool:
 		await until(func() -> bool:
 			if box.has("socket"):
 				box.socket.poll()
-			if name == "pong_received" and box.has("socket"):
-				if box.socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
-					box.socket.ping()
+			if box.has("socket"):
+				ask_for(name, box.socket)
 			return box.calls > 0, name)
 		await tree.process_frame
 		check(weak.get_ref() == null, "%s: the socket is still there" % name)
@@ -152,10 +162,8 @@ func test_node_can_be_freed_in_each_handler() -> bool:
 		provoke(name, node.socket)
 		node = null
 		await until(func() -> bool:
-			if name == "pong_received" and is_instance_id_valid(id):
-				var socket: RefCounted = instance_from_id(id).socket
-				if socket.get_ready_state() == WebSocketPeer.STATE_OPEN:
-					socket.ping()
+			if is_instance_id_valid(id):
+				ask_for(name, instance_from_id(id).socket)
 			return not is_instance_id_valid(id), name)
 	return true
 

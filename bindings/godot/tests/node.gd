@@ -46,7 +46,7 @@ func test_node_emits_all_signals_of_its_socket() -> bool:
 	if not can("node"):
 		return skip("node")
 	var node := add_node()
-	var log := record(node, ["fragment_received", "pong_received", "failed"])
+	var log := record(node, ["fragment_received", "pong_received", "sent", "failed"])
 	node.connect_to_url(ws + "/fragments?n=2&size=1")
 	await until(func() -> bool: return log.size() == 2, "fragments")
 	equal(log, [
@@ -57,6 +57,10 @@ func test_node_emits_all_signals_of_its_socket() -> bool:
 	node.socket.ping("p".to_utf8_buffer())
 	await until(func() -> bool: return log.size() == 1, "a pong")
 	equal(log, [["pong_received", "p".to_utf8_buffer()]], "pong")
+	log.clear()
+	equal(node.send_message("with a tag", {"tag": 7}), OK, "send_message")
+	await until(func() -> bool: return log.size() == 1, "an outcome")
+	equal(log, [["sent", 7, node.socket.OUTCOME_SENT]], "outcome")
 	log.clear()
 	node.close(-1)
 	node.connect_to_url("ws://127.0.0.1:1/")

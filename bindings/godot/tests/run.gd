@@ -7,6 +7,8 @@ const SUITES := [
 	"res://compatibility.gd",
 	"res://signals.gd",
 	"res://packets.gd",
+	"res://lanes.gd",
+	"res://link.gd",
 	"res://calls.gd",
 	"res://closing.gd",
 	"res://settings.gd",

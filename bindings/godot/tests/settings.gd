@@ -2,7 +2,7 @@ extends "res://suite.gd"
 ## Tests settings and connection status.
 
 ## Properties that only the extension can apply.
-const UNAVAILABLE := ["handshake_headers", "origin", "proxy", "tls_ca_pem", "tls_pins", "tls_client_cert_pem", "tls_client_key_pem"]
+const UNAVAILABLE := ["handshake_headers", "origin", "proxy", "link_conditions", "tls_ca_pem", "tls_pins", "tls_client_cert_pem", "tls_client_key_pem"]
 
 
 ## Returns the request head as the server received it.
@@ -151,6 +151,7 @@ func test_invalid_settings_are_rejected() -> bool:
 		"proxy": "ftp://proxy.example",
 		"max_redirects": -1,
 		"requested_http_version": 3,
+		"link_conditions": {"out_delay_ms": 60001},
 	}
 	for property: String in invalid_values:
 		var socket := new_socket()
@@ -285,6 +286,11 @@ func test_properties_return_assigned_values() -> bool:
 		"compression": false, "connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
 		"tls_pins": PackedStringArray(["q"]), "tls_client_cert_pem": "c", "tls_client_key_pem": "k", "tls_insecure": true,
 		"requested_http_version": 2, "proxy": "http://p", "max_redirects": 11, "keep_cookies": true, "reconnect": true,
+		"lanes": [{"priority": 1, "weight": 2, "max_bytes": 3}],
+		"link_conditions": {
+			"seed": 1, "out_delay_ms": 2, "in_delay_ms": 3, "out_jitter_ms": 4, "in_jitter_ms": 5, "jitter_max_ms": 6,
+			"out_bytes_per_s": 7, "in_bytes_per_s": 8, "burst_bytes": 9, "stall_every_ms": 11, "stall_ms": 10, "cut": 1,
+		},
 		"reconnect_min_delay": 1.5, "reconnect_max_delay": 12.5, "reconnect_max_attempts": 13, "reconnect_queue_sends": true,
 	}
 	var properties := {}

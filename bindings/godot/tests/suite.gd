@@ -148,6 +148,8 @@ func record(object: Object, names: Array = ["opened", "text_received", "binary_r
 			"failed":
 				object.connect(name, func(phase: String, status: int, reason: String, retriable: bool) -> void:
 					log.append([name, phase, status, reason, retriable]))
+			"sent":
+				object.connect(name, func(tag: int, outcome: int) -> void: log.append([name, tag, outcome]))
 			"reconnecting":
 				object.connect(name, func(attempt: int, delay: float, reason: String) -> void:
 					log.append([name, attempt, delay, reason]))

@@ -1,7 +1,10 @@
 //! A connection that may replace the one of its socket: what it has beside others.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
+
+use crate::engine::shared::counters::Counters;
 
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::Shared;
@@ -25,4 +28,18 @@ pub struct Candidate {
     pub probe: Weak<Outstanding>,
     /// The result of the upgrade, until the connection of the socket is replaced.
     pub opened: Option<(Accepted, ResponseHead)>,
+    /// How long its phases took, in microseconds, until they are those of the socket's connection.
+    pub durations: Vec<(Duration, u64)>,
+}
+
+/// The counter of a phase of connecting.
+pub type Duration = fn(&Counters) -> &AtomicU64;
+
+impl Candidate {
+    /// Stores the durations, as its connection becomes that of the socket.
+    pub fn store_durations(&self, counters: &Counters) {
+        for (counter, took) in &self.durations {
+            counter(counters).store(*took, Ordering::Relaxed);
+        }
+    }
 }

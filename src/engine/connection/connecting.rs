@@ -35,6 +35,9 @@ impl Connection {
         let url = &self.request.url;
         self.log(LogLevel::Debug, format_args!("connecting to {url}"));
         self.started = context.now;
+        if let Some(candidate) = &mut self.candidate {
+            candidate.durations.clear();
+        }
         (self.http, self.retried_stream, self.skip_body) = (self.plan.http_for(url), false, false);
         if self.http == HttpVersion::Auto && self.fallback.applies_to(url) {
             self.http = HttpVersion::Http1;

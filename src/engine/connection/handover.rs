@@ -52,7 +52,7 @@ impl Connection {
         connection.deadline = Some(start + connection.plan.settings.connect_timeout);
         connection.stage = Stage::Waiting { until: start, restart: Restart::Retry };
         connection.retries = Retries::first();
-        connection.candidate = Some(Box::new(Candidate { probe, opened: None }));
+        connection.candidate = Some(Box::new(Candidate { probe, opened: None, durations: Vec::new() }));
         connection
     }
 
@@ -93,6 +93,9 @@ impl Connection {
         let key = self.key.to_bits();
         if socket.connection.load(Ordering::Relaxed) == key {
             let candidate = self.candidate.take();
+            if let Some(candidate) = &candidate {
+                candidate.store_durations(&socket.counters);
+            }
             self.base = CounterBase::of(&socket);
             if let Stage::Waiting { until, restart: Restart::Retry } = &mut self.stage {
                 *until = context.now;
@@ -169,7 +172,9 @@ impl Connection {
             return finished(old);
         }
         outcomes::deliver(&socket, context);
-        new.candidate = None;
+        if let Some(candidate) = new.candidate.take() {
+            candidate.store_durations(&socket.counters);
+        }
         if new.plan.settings.pings != self.plan.settings.pings {
             new.set_pings(self.plan.settings.pings, context);
         }

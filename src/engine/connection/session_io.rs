@@ -39,9 +39,9 @@ impl Connection {
             let refused = Terminal::of(session.cancel_handshake());
             self.finish_session(refused, context);
         }
-        // No deadline is before the timer that is set.
+        // No deadline is before the timer.
         if self.is_awake()
-            && self.timer.is_none_or(|timer| context.now >= timer)
+            && std::mem::take(&mut self.timer_was_due)
             && let Stage::Live { session, .. } = &mut self.stage
             && session.deadline().is_some_and(|deadline| context.now >= deadline)
         {

@@ -2,18 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use mio::Token;
 
-use super::candidate::Candidate;
+use super::candidate::{self, Candidate};
 use super::context::Context;
 use super::counter_base::CounterBase;
 use super::terminal::{DelayedEnd, Draining, Terminal};
 use super::transport::{Carrier, Transport};
 use super::tunnel::{ProxyRoute, Tunnel};
-use crate::engine::shared::counters::Counters;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::key::Key;
@@ -77,6 +76,8 @@ pub struct Connection {
     pub(super) expiry: Option<Instant>,
     /// The earliest timer that is set.
     pub(super) timer: Option<Instant>,
+    /// Until the deadlines were checked.
+    pub(super) timer_was_due: bool,
     pub(super) readable: bool,
     pub(super) writable: bool,
     /// Received bytes were not processed, as the event queue was full.
@@ -201,6 +202,7 @@ impl Connection {
             suspended_since: None,
             expiry: None,
             timer: None,
+            timer_was_due: false,
             readable: false,
             writable: false,
             unprocessed: false,
@@ -276,9 +278,11 @@ impl Connection {
     }
 
     /// Stores how long a phase of connecting took, and starts the next one.
-    pub(super) fn time(&mut self, now: Instant, counter: impl FnOnce(&Counters) -> &AtomicU64) {
-        if let Some(Socket(socket)) = &self.socket {
-            let took = now.saturating_duration_since(self.started).as_micros() as u64;
+    pub(super) fn time(&mut self, now: Instant, counter: candidate::Duration) {
+        let took = now.saturating_duration_since(self.started).as_micros() as u64;
+        if let Some(candidate) = &mut self.candidate {
+            candidate.durations.push((counter, took));
+        } else if let Some(Socket(socket)) = &self.socket {
             counter(&socket.counters).store(took, Ordering::Relaxed);
         }
         self.started = now;

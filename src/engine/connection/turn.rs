@@ -10,6 +10,7 @@ use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
 use super::terminal::{Draining, Terminal, log_lost_in_shutdown};
 use super::transport::Carrier;
+use crate::clock::earlier;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::socket::Socket;
 use crate::engine::shared::state::State;
@@ -114,6 +115,7 @@ impl Connection {
     pub fn timer(&mut self, at: Instant, context: &mut Context) -> TurnResult {
         if self.timer == Some(at) {
             self.timer = None;
+            self.timer_was_due = true;
         }
         self.wake_link();
         self.turn(context)
@@ -175,7 +177,7 @@ impl Connection {
             _ => None,
         };
         let delayed_end = self.delayed_end.as_ref().map(|delayed_end| delayed_end.until);
-        let next = [next, delayed_end, self.deadline, self.expiry].into_iter().flatten().min();
+        let next = earlier(earlier(next, delayed_end), earlier(self.deadline, self.expiry));
         let Some(next) = next else { return };
         context.timers.set(&mut self.timer, next, self.key);
     }

@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::{ABNORMAL_CLOSURE, Rest, Session, SessionEvent, State, refused};
-use crate::clock::Instant;
+use crate::clock::{Instant, earlier};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{PROBE_TIMEOUT, WRITE_STALL_TIMEOUT};
 use crate::session::keepalive::{Due, Outstanding, PingSettings};
@@ -16,7 +16,7 @@ impl Session {
             State::Open => self.rest.keepalive.deadline(),
             _ => None,
         };
-        [self.rest.deadline, stall, ping].into_iter().flatten().min()
+        earlier(earlier(self.rest.deadline, stall), ping)
     }
 
     /// Sends a ping at once. The connection is lost if nothing arrives within [`PROBE_TIMEOUT`]. Does nothing

@@ -7,6 +7,7 @@
 #include <emscripten.h>
 
 #include <cstdio>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -79,6 +80,13 @@ int main(int argc, char **argv)
         test.check(text == std::to_string(test.texts++), "text messages are received in order");
     });
     socket.on_binary([](framewire::SocketRef self, framewire::Bytes data) {
+#ifdef WITH_EXCEPTIONS
+        try {
+            throw std::runtime_error("of the game");
+        } catch (const std::exception &exception) {
+            test.check(std::string_view(exception.what()) == "of the game", "a game's exception is caught");
+        }
+#endif
         test.check(data.size() == large && data[large - 1] == 7, "the binary message is unchanged");
         test.check(static_cast<bool>(self.close(4000, "done")), "close");
     });

@@ -20,9 +20,23 @@ builtin! {
 unsafe impl Send for Array {}
 
 impl Array {
-    pub fn is_empty(&self) -> bool {
+    pub fn len(&self) -> usize {
         // SAFETY: the method returns an int.
-        unsafe { size(api().array_size, ptr::from_ref(self).cast()) == 0 }
+        unsafe { size(api().array_size, ptr::from_ref(self).cast()) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the elements.
+    pub fn to_vec(&self) -> Vec<Variant> {
+        // SAFETY: the indices are below the size, and the elements are Variants.
+        let element = |index| unsafe {
+            let this: ConstPointer = ptr::from_ref(self).cast();
+            Variant::copy_of((api().functions.array_operator_index_const)(this, index as i64))
+        };
+        (0..self.len()).map(element).collect()
     }
 
     /// Creates an array of `length` elements, which `fill` puts into it.
@@ -64,6 +78,23 @@ impl Filler<'_> {
 }
 
 impl Dictionary {
+    /// Copies the keys and values.
+    pub fn to_vec(&self) -> Vec<(Variant, Variant)> {
+        let this: Pointer = ptr::from_ref(self).cast_mut().cast();
+        let mut keys = Array::empty();
+        // SAFETY: the method takes nothing, returns an array and does not change the dictionary.
+        unsafe { (api().dictionary_keys)(this, ptr::null(), ptr::from_mut(&mut keys).cast(), 0) };
+        // SAFETY: the dictionary has the key, so Godot returns its value, a Variant.
+        let value = |key: &Variant| unsafe {
+            Variant::copy_of((api().functions.dictionary_operator_index_const)(this, key.pointer()))
+        };
+        let with_value = |key: Variant| {
+            let value = value(&key);
+            (key, value)
+        };
+        keys.to_vec().into_iter().map(with_value).collect()
+    }
+
     pub fn set(&mut self, key: &str, value: impl ToGodot) {
         let key = Variant::new(key);
         // SAFETY: Godot returns the value of the key, a new null Variant if there was none.

@@ -139,6 +139,7 @@ macro_rules! interface {
 
 interface! {
     array_operator_index: fn(Pointer, i64) -> Pointer;
+    array_operator_index_const: fn(ConstPointer, i64) -> ConstPointer;
     classdb_construct_object: fn(ConstPointer) -> Pointer;
     classdb_get_class_tag: fn(ConstPointer) -> Pointer;
     classdb_get_method_bind: fn(ConstPointer, ConstPointer, i64) -> Pointer;
@@ -151,6 +152,7 @@ interface! {
     classdb_register_extension_class_signal: fn(Pointer, ConstPointer, ConstPointer, *const PropertyInfo, i64);
     classdb_unregister_extension_class: fn(Pointer, ConstPointer);
     dictionary_operator_index: fn(Pointer, ConstPointer) -> Pointer;
+    dictionary_operator_index_const: fn(ConstPointer, ConstPointer) -> ConstPointer;
     get_variant_from_type_constructor: fn(u32) -> Option<Convert>;
     get_variant_to_type_constructor: fn(u32) -> Option<Convert>;
     object_cast_to: fn(ConstPointer, Pointer) -> Pointer;
@@ -221,6 +223,7 @@ pub struct Api {
     pub bytes_resize: BuiltinMethod,
     pub bytes_of_variant: Option<InternalGetter>,
     pub bytes_size: BuiltinMethod,
+    pub dictionary_keys: BuiltinMethod,
     pub strings_push_back: BuiltinMethod,
     pub strings_size: BuiltinMethod,
     pub refcounted_tag: Pointer,
@@ -364,6 +367,7 @@ impl Api {
             array_size: builtin(VariantType::Array, "size", 3173160232)?,
             bytes_resize: builtin(VariantType::PackedByteArray, "resize", 848867239)?,
             bytes_size: builtin(VariantType::PackedByteArray, "size", 3173160232)?,
+            dictionary_keys: builtin(VariantType::Dictionary, "keys", 4144163970)?,
             strings_push_back: builtin(VariantType::PackedStringArray, "push_back", 816187996)?,
             strings_size: builtin(VariantType::PackedStringArray, "size", 3173160232)?,
             refcounted_tag,

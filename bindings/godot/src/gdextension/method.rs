@@ -23,6 +23,7 @@ pub enum Preset {
     Int(i64),
     Text(&'static str),
     EmptyBytes,
+    EmptyDictionary,
     Null,
 }
 
@@ -79,6 +80,7 @@ impl Preset {
             Self::Int(value) => Variant::new(value),
             Self::Text(value) => Variant::new(value),
             Self::EmptyBytes => Variant::new(super::packed::PackedByteArray::default()),
+            Self::EmptyDictionary => Variant::new(super::collections::Dictionary::default()),
             Self::Null => Variant::null_object(),
         }
     }
@@ -90,6 +92,7 @@ impl Preset {
             Self::Int(value) => value.to_string(),
             Self::Text(value) => format!("\"{value}\""),
             Self::EmptyBytes => "PackedByteArray()".into(),
+            Self::EmptyDictionary => "{}".into(),
             Self::Null => "null".into(),
         }
     }
@@ -156,6 +159,25 @@ impl<F: Fn() -> R + Copy + 'static, R: ToGodot> Function<(Free, R)> for F {
 
     fn invoke(self, _: Option<&()>, _: &impl Source) -> Result<R, WrongArgument> {
         Ok(self())
+    }
+}
+
+/// A function with an argument that can be a static method. The type tells it apart from one of an instance.
+#[derive(Clone, Copy)]
+pub struct Static<F>(pub F);
+
+impl<F, A, R> Function<(Free, A, R)> for Static<F>
+where
+    F: Fn(A) -> R + Copy + 'static,
+    A: FromGodot,
+    R: ToGodot,
+{
+    type Instance = ();
+    type Result = R;
+    const PARAMETERS: &'static [Parameter] = &[A::PARAMETER];
+
+    fn invoke(self, _: Option<&()>, arguments: &impl Source) -> Result<R, WrongArgument> {
+        Ok((self.0)(arguments.get::<A>(0).map_err(|_| WrongArgument(0))?))
     }
 }
 

@@ -70,6 +70,20 @@ impl Variant {
         Self(variant)
     }
 
+    /// # Safety
+    ///
+    /// The pointer is to a Variant.
+    pub(super) unsafe fn copy_of(pointer: ConstPointer) -> Self {
+        // SAFETY: the caller's. Godot copies the Variant into the storage.
+        unsafe { Self::initialized_by(|storage| (api().functions.variant_new_copy)(storage, pointer)) }
+    }
+
+    pub fn is(&self, variant_type: VariantType) -> bool {
+        // SAFETY: the pointer is to a Variant.
+        unsafe { (api().functions.variant_get_type)(self.pointer()) == variant_type as u32 }
+    }
+
+    /// Returns the value, or the one to which Godot converts it without a loss.
     pub fn get<T: FromGodot>(&self) -> Result<T, Mismatch> {
         // SAFETY: the pointer is to a Variant.
         unsafe { read(self.pointer()) }
@@ -111,8 +125,8 @@ impl Drop for Variant {
 
 impl Clone for Variant {
     fn clone(&self) -> Self {
-        // SAFETY: copies a Variant into the storage.
-        unsafe { Self::initialized_by(|storage| (api().functions.variant_new_copy)(storage, self.pointer())) }
+        // SAFETY: the pointer is to a Variant.
+        unsafe { Self::copy_of(self.pointer()) }
     }
 }
 
@@ -121,7 +135,7 @@ impl FromGodot for Variant {
 
     unsafe fn from_pointer(pointer: ConstPointer) -> Result<Self, Mismatch> {
         // SAFETY: the caller's: the pointer is to a Variant.
-        Ok(unsafe { Self::initialized_by(|storage| (api().functions.variant_new_copy)(storage, pointer)) })
+        Ok(unsafe { Self::copy_of(pointer) })
     }
 
     unsafe fn from_variant(variant: ConstPointer) -> Result<Self, Mismatch> {

@@ -8,6 +8,8 @@ const TLS_ROOTS_PLATFORM := 1
 ## Not available in a browser; see [member tls_roots].
 const TLS_ROOTS_NONE := 2
 
+const _Lanes := preload("lanes.gd")
+const _NO_LINK := "a browser makes the connections itself, so no link can be simulated below them"
 const _TOKEN := "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 const _MAX_MESSAGE_SIZE := 0x7fffffff
 const _MIN_FRAGMENT_SIZE := 16
@@ -73,6 +75,20 @@ var reconnect_max_attempts: int = 0
 var reconnect_queue_sends: bool = false
 ## The maximum size of a value encoded by [method put_var], in bytes.
 var encode_buffer_max_size: int = 8388608
+## The lanes in which messages wait until they are given to the browser, at most 8. Empty, the default, is the same as one
+## lane.
+## [br][br]
+## Each is a dictionary: lanes with a lower [code]priority[/code] (default 0) go first. Lanes of equal priority share the
+## connection by [code]weight[/code], 1 (the default) to 1000. [code]max_bytes[/code] limits the waiting payload of the
+## lane; 0, the default, for no limit but [member outbound_buffer_size]. All send methods but
+## [method send_message] use lane 0.
+## [br][br]
+## An invalid value is refused with an error, and the property keeps its previous value: an unknown setting, a number out of
+## range, or fewer lanes while one that would be removed has waiting messages.
+var lanes: Array = []: set = set_lanes, get = get_lanes
+## Must be empty: a browser makes the connections itself, so no bad network can be simulated below them. Otherwise,
+## [method connect_to_url] returns [constant ERR_UNAVAILABLE].
+var link_conditions: Dictionary = {}: set = set_link_conditions, get = get_link_conditions
 ## Must be empty, as every property about TLS but [member tls_roots]: the browser verifies certificates.
 ## Otherwise, [method connect_to_url] returns [constant ERR_UNAVAILABLE].
 var tls_ca_pem: String = ""
@@ -288,6 +304,31 @@ func set_encode_buffer_max_size(value: int) -> void:
 	encode_buffer_max_size = value
 
 
+func get_lanes() -> Array:
+	return lanes.duplicate(true)
+
+
+func set_lanes(value: Array) -> void:
+	var problem := _Lanes.problem_of(value)
+	if problem.is_empty():
+		problem = _change_lanes(value)
+	if problem.is_empty():
+		lanes = _Lanes.complete(value)
+	else:
+		_report("set_lanes", ERR_INVALID_PARAMETER, problem)
+
+
+func get_link_conditions() -> Dictionary:
+	return link_conditions.duplicate()
+
+
+func set_link_conditions(value: Dictionary) -> void:
+	if _is_in_use() and not value.is_empty():
+		_report("set_link_conditions", ERR_UNAVAILABLE, _NO_LINK)
+		return
+	link_conditions = value.duplicate()
+
+
 func get_tls_ca_pem() -> String:
 	return tls_ca_pem
 
@@ -368,6 +409,8 @@ func _unavailable_setting() -> String:
 		return "origin: a browser sends the origin of the page"
 	if not proxy.is_empty() and proxy != "none":
 		return "proxy: a browser uses its own proxy settings"
+	if not link_conditions.is_empty():
+		return "link_conditions: " + _NO_LINK
 	var tls := {
 		"tls_ca_pem": tls_ca_pem, "tls_pins": tls_pins, "tls_client_cert_pem": tls_client_cert_pem,
 		"tls_client_key_pem": tls_client_key_pem
@@ -421,6 +464,11 @@ func _warn_of_no_effect(property: String, is_set: bool) -> void:
 
 func _is_in_use() -> bool:
 	return false
+
+
+## Overridden by the socket. Returns why the lanes cannot change, or an empty string.
+func _change_lanes(_value: Array) -> String:
+	return ""
 
 
 ## Overridden by the socket.

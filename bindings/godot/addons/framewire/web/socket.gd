@@ -24,6 +24,10 @@ signal packets_received(packets: Array)
 signal fragment_received(data: PackedByteArray, is_text: bool, is_first: bool, is_final: bool)
 ## Never emitted: a browser sends no pings of a page, and shows no pongs.
 signal pong_received(data: PackedByteArray)
+## Emitted once for each message with a tag that [method send_message] has accepted, before [signal closed] or
+## [signal failed]. [param outcome] is one of the [code]OUTCOME_*[/code] constants. If several messages
+## have the same tag, each is reported.
+signal sent(tag: int, outcome: int)
 ## Emitted when the connection failed and is retried in [param delay] seconds; see [member reconnect]. [param attempt]
 ## counts consecutive retries from 1. [method close] cancels the retry.
 signal reconnecting(attempt: int, delay: float, reason: String)
@@ -46,6 +50,26 @@ const STATE_CLOSED := WebSocketPeer.STATE_CLOSED
 const WRITE_MODE_TEXT := WebSocketPeer.WRITE_MODE_TEXT
 ## A binary message.
 const WRITE_MODE_BINARY := WebSocketPeer.WRITE_MODE_BINARY
+## The message was given to the browser. The server may still not receive it.
+const OUTCOME_SENT := _Lanes.Outcome.SENT
+## The time to live of the message ended before it was given to the browser.
+const OUTCOME_EXPIRED := _Lanes.Outcome.EXPIRED
+## A newer message with the same key took its place.
+const OUTCOME_REPLACED := _Lanes.Outcome.REPLACED
+## The connection ended first.
+const OUTCOME_LOST := _Lanes.Outcome.LOST
+## The simulated link works; see [member link_conditions].
+const LINK_CUT_NONE := 0
+## Nothing moves in either direction.
+const LINK_CUT_STALL := 1
+## What is sent is lost, and nothing is received.
+const LINK_CUT_HALF_OPEN := 2
+## Connections are reset.
+const LINK_CUT_RESET := 3
+## Connections end without a closing handshake.
+const LINK_CUT_END := 4
+## New connections are refused.
+const LINK_CUT_REFUSE := 5
 ## Header fields of the upgrade request, authentication, and the response.
 const CAPABILITY_HEADERS := 1 << 0
 ## A cookie jar.
@@ -80,10 +104,10 @@ const CAPABILITY_WORKER_DISPATCH := 1 << 14
 const CAPABILITY_WAIT := 1 << 15
 ## The Java VM of an Android app can be handed over.
 const CAPABILITY_ANDROID := 1 << 16
-## A network link can be simulated.
+## A bad network can be simulated: [member link_conditions].
 const CAPABILITY_LINK := 1 << 17
 
-enum _Kind { TEXT, BINARY, OPEN, RECONNECTING, CLOSED, FAILED }
+enum _Kind { TEXT, BINARY, OPEN, SENT, RECONNECTING, CLOSED, FAILED }
 
 const _MessageQueue := preload("message_queue.gd")
 const _Url := preload("url.gd")
@@ -93,10 +117,14 @@ const _NONE := []
 const _MIN_UNREAD_BYTES := 4 << 20
 ## The number of messages that [WebSocketPeer] buffers, and that are kept if they are not read.
 const _MAX_BUFFERED_PACKETS := 0xffff
+## The bytes of messages in lanes that the browser may hold: the most that it can send before the next frame.
+const _LANE_AHEAD := 64 << 10
+const _MAX_TTL := 0xffffffff
 const _MAX_CLOSE_REASON := 123
 const _NORMAL := 1000
 const _NO_CODE := 1005
 const _NO_HANDSHAKE := 1006
+const _NOT_OPEN := "the socket is not open"
 const _QUEUE_IS_FULL := "the send queue is at its limit; nothing was queued"
 const _NO_AUTHORIZATION := "a browser sends no Authorization header of a page; pass a token in the URL, in a subprotocol or in the first message"
 const _DEVELOPER_TOOLS := "a browser does not say why; its developer tools may"
@@ -131,6 +159,14 @@ var _packets := _MessageQueue.new()
 var _deferred_end := []
 ## Messages that are sent while connecting, as [kind, payload].
 var _unsent := _MessageQueue.new()
+## The lanes in which messages wait; null until they are used.
+var _waiting: _Lanes
+## The number of accepted tags whose outcome is not delivered yet.
+var _undelivered_tags := 0
+## The outcomes of a connection that the script has dropped, to be delivered before its end.
+var _last_outcomes: Array[Array] = []
+## The arguments of [method close], while messages in lanes go first.
+var _close_frame := []
 var _packet_error := OK
 var _was_text := false
 var _was_read := false
@@ -148,8 +184,10 @@ var _has_credentials := false
 
 
 func _notification(what: int) -> void:
-	# The browser sends what it has queued before the close frame.
+	# The browser sends what it has queued before the close frame. Methods of this object cannot be called any more.
 	if what == NOTIFICATION_PREDELETE and _peer != null:
+		if _waiting != null and _peer.get_ready_state() == STATE_OPEN:
+			_waiting.flush(_peer)
 		_peer.close(_NORMAL)
 
 
@@ -236,7 +274,8 @@ func close(code: int = 1000, reason: String = "") -> void:
 		_read_messages()
 	if _peer != null and _was_open:
 		_deadline = Time.get_ticks_msec() + int(_plan.close_timeout)
-		_peer.close(code, reason)
+		_close_frame = [code, reason]
+		_send_close_frame()
 	elif _peer != null or _retry_at > 0:
 		_end([_Kind.CLOSED, _NONE, _NO_HANDSHAKE, "cancelled while connecting"])
 
@@ -277,6 +316,14 @@ static func resume() -> void:
 	pass
 
 
+## Returns [constant ERR_UNAVAILABLE], unless [param conditions] is empty: a browser makes the connections itself.
+static func set_global_link_conditions(conditions: Dictionary) -> Error:
+	if conditions.is_empty():
+		return OK
+	push_error("FramewireSocket.set_global_link_conditions: " + _NO_LINK)
+	return ERR_UNAVAILABLE
+
+
 ## Queues a copy of a message for sending, by default as binary. Returns [constant FAILED] if the socket is not open,
 ## [constant ERR_OUT_OF_MEMORY] if [member outbound_buffer_size] is reached, or [constant ERR_INVALID_PARAMETER] if a text
 ## is not valid UTF-8. If this does not return [constant OK], nothing was queued.
@@ -309,6 +356,68 @@ func put_var(var_: Variant, full_objects: bool = false) -> Error:
 	if bytes.size() > encode_buffer_max_size:
 		return _report("put_var", ERR_OUT_OF_MEMORY, "the encoded value of %d bytes exceeds encode_buffer_max_size" % bytes.size())
 	return put_packet(bytes)
+
+
+## Sends a message with delivery options: a [PackedByteArray] as a binary message, or a [String] as a text message.
+## [param options] may contain:
+## [br][br]
+## [code]lane[/code]: the lane in which the message waits, from 0, the default; see [member lanes].
+## [br]
+## [code]key[/code]: any int but 0. The message replaces the waiting message with the same key in the same lane, in its
+## place.
+## [br]
+## [code]ttl_ms[/code]: milliseconds after which the message is dropped if it was not given to the browser, 0 to 4294967295;
+## 0, the default, for never.
+## [br]
+## [code]tag[/code]: any int but 0. [signal sent] is emitted once with this tag and what became of the message.
+## [br]
+## [code]text[/code]: true to send a [PackedByteArray] as a text message; it must be valid UTF-8.
+## [br]
+## [code]uncompressed[/code]: no effect: the browser decides.
+## [br][br]
+## From the first call on, or with [member lanes], all messages of the connection wait in lanes until they are given to the
+## browser: in [method poll] only, while it holds less than 64 KiB. A message that it holds cannot be overtaken, replaced
+## or expire, so send large data in parts.
+## [br][br]
+## Returns [constant ERR_INVALID_PARAMETER] for an unknown option, a value out of range or a lane that the socket does not
+## have, [constant ERR_OUT_OF_MEMORY] also if the lane is full, 65536 messages wait or too many outcomes are not delivered,
+## and otherwise the same values as [method send].
+func send_message(message: Variant, options: Dictionary = {}) -> Error:
+	var queued := _Lanes.Message.new()
+	var problem := _set_options(queued, options)
+	if not problem.is_empty():
+		return _report("send_message", ERR_INVALID_PARAMETER, problem)
+	if message is String or message is StringName:
+		queued.is_text = true
+		queued.payload = String(message).to_utf8_buffer()
+	elif message is PackedByteArray:
+		queued.is_text = options.get("text", false)
+		if queued.is_text and not _is_utf8(message):
+			return _report("send_message", ERR_INVALID_PARAMETER, "the text is not UTF-8; nothing was queued")
+		# The script may change its array afterwards.
+		queued.payload = message.duplicate()
+	else:
+		return _report("send_message", ERR_INVALID_PARAMETER, "message must be a PackedByteArray or a String")
+	if not _is_open() and not _queues_while_connecting():
+		return _report("send_message", FAILED, _NOT_OPEN)
+	if _waiting == null:
+		_waiting = _Lanes.new([])
+	return _send_in_lane("send_message", queued)
+
+
+## Returns counters of a lane since [method connect_to_url]: [code]waiting_messages[/code], [code]waiting_bytes[/code],
+## [code]oldest_us[/code], [code]queue_time_max_us[/code], [code]queue_time_total_us[/code], [code]begun[/code],
+## [code]sent[/code], [code]expired[/code], [code]replaced[/code] and [code]lost[/code]. Times are in microseconds, from the
+## send call until the message is given to the browser. For a lane that the socket does not have, prints an error and
+## returns an empty dictionary.
+func get_lane_statistics(lane: int) -> Dictionary:
+	var problem := _lane_problem(lane)
+	if problem.is_empty() and lane >= (_waiting.size() if _waiting != null else maxi(lanes.size(), 1)):
+		problem = "lane %d does not exist" % lane
+	if not problem.is_empty():
+		_report("get_lane_statistics", ERR_INVALID_PARAMETER, problem)
+		return {}
+	return _waiting.statistics(lane) if _waiting != null else _Lanes.statistics_of(null)
 
 
 ## Returns the number of queued packets. Messages whose signal is connected are not queued.
@@ -360,7 +469,7 @@ func get_var(allow_objects: bool = false) -> Variant:
 
 ## Returns the number of payload bytes queued for sending.
 func get_current_outbound_buffered_amount() -> int:
-	return _unsent.bytes + (0 if _peer == null else _peer.get_current_outbound_buffered_amount())
+	return _unsent.bytes + (0 if _waiting == null else _waiting.bytes) + (0 if _peer == null else _peer.get_current_outbound_buffered_amount())
 
 
 ## Processes the events since the last call: emits signals, queues packets and updates the state. Call it once per frame.
@@ -375,6 +484,10 @@ func poll_within(budget_usec: int) -> void:
 	var deadline := Time.get_ticks_usec() + budget_usec if budget_usec > 0 else 0
 	_warn_of_full_queue()
 	_receive()
+	for i in _last_outcomes.size():
+		# A handler may have connected again.
+		if not _last_outcomes.is_empty():
+			_deliver(_last_outcomes.pop_front())
 	if not _deferred_end.is_empty() and not _is_being_read():
 		var end := _deferred_end
 		_deferred_end = []
@@ -407,6 +520,8 @@ func poll_within(budget_usec: int) -> void:
 		is_text_connected = _is_connected(&"text_received")
 		is_binary_connected = _is_connected(&"binary_received")
 	_emit_packets()
+	# What handlers have sent.
+	_hand_over()
 
 
 ## Returns the state at the last [method poll], one of the [code]STATE_*[/code] constants.
@@ -511,6 +626,9 @@ func _reset() -> void:
 	_events.clear()
 	_packets.clear()
 	_unsent.clear()
+	_waiting = null if lanes.is_empty() else _Lanes.new(lanes)
+	_undelivered_tags = 0
+	_last_outcomes = []
 	_deferred_end = []
 	_packet_error = OK
 	_was_text = false
@@ -561,6 +679,9 @@ func _start() -> void:
 
 ## Takes from the peer what has happened since the last call.
 func _receive() -> void:
+	if _waiting != null:
+		_waiting.sweep()
+		_take_outcomes()
 	if _peer == null:
 		if _retry_at > 0 and Time.get_ticks_msec() >= _retry_at:
 			_start()
@@ -576,6 +697,7 @@ func _receive() -> void:
 		_read_messages()
 	if _peer == null:
 		return
+	_hand_over()
 	if has_ended:
 		_set_ended()
 	elif _deadline > 0 and Time.get_ticks_msec() >= _deadline:
@@ -618,7 +740,8 @@ func _read_messages() -> void:
 			var limit := "max_message_size" if _max_message_size == max_message_size else "inbound_buffer_size"
 			_fail("too_large", "open", "a message of %d bytes exceeds the limit of %d bytes (%s)" % [size, _max_message_size, limit], false)
 			return
-		if _events.bytes + size > _max_unread or _events.size() >= _MAX_BUFFERED_PACKETS:
+		# Outcomes do not count.
+		if _events.bytes + size > _max_unread or _events.size() - _undelivered_tags >= _MAX_BUFFERED_PACKETS:
 			_overflow()
 			return
 		bytes += size
@@ -665,6 +788,9 @@ func _fail(kind: String, phase: String, message: String, retriable: bool) -> voi
 		_end([_Kind.FAILED, _NONE, error])
 		return
 	_drop_peer()
+	# What is sent while connecting waits for the next connection.
+	if _was_open:
+		_lose_messages()
 	_retries += 1
 	var delay := _retry_delay()
 	_retry_at = Time.get_ticks_msec() + delay
@@ -683,11 +809,13 @@ func _end(event: Array) -> void:
 	_drop_peer()
 	_retry_at = 0
 	_unsent.clear()
+	_lose_messages()
 	_events.push(event)
 
 
 func _drop_peer() -> void:
 	_deadline = 0
+	_close_frame = []
 	if _peer != null:
 		_peer.close(-1)
 		_peer = null
@@ -696,28 +824,127 @@ func _drop_peer() -> void:
 func _drop_by_script() -> void:
 	if _state == STATE_CLOSED:
 		return
-	_events.clear()
+	_last_outcomes = _events.take_all().filter(func(event: Array) -> bool: return event[0] == _Kind.SENT)
 	_end([_Kind.CLOSED, _NONE, _NO_HANDSHAKE, "dropped by the script"])
-	_deferred_end = _events.pop()
+	_last_outcomes.append_array(_events.take_all())
+	_deferred_end = _last_outcomes.pop_back()
 	_state = STATE_CLOSED
 	_close_code = -1
 
 
 func _send(method: String, kind: _Kind, payload: PackedByteArray) -> Error:
-	if _state == STATE_CLOSING or _state == STATE_CLOSED:
-		return _report(method, FAILED, "the socket is not open")
-	if _peer != null and _was_open and _peer.get_ready_state() == STATE_OPEN:
+	var is_open := _is_open()
+	if not is_open and not _queues_while_connecting():
+		return _report(method, FAILED, _NOT_OPEN)
+	if _waiting != null:
+		var message := _Lanes.Message.new()
+		message.is_text = kind == _Kind.TEXT
+		message.payload = payload.duplicate()
+		return _send_in_lane(method, message)
+	if is_open:
 		if _peer.get_current_outbound_buffered_amount() >= maxi(outbound_buffer_size, 1):
 			return _report(method, ERR_OUT_OF_MEMORY, _QUEUE_IS_FULL)
-		return OK if _pass_on(kind, payload) == OK else _report(method, FAILED, "the socket is not open")
-	var is_connecting := _retry_at > 0 or _peer != null and not _was_open
-	if not is_connecting or not _plan.queue_sends:
-		return _report(method, FAILED, "the socket is not open")
+		return OK if _pass_on(kind, payload) == OK else _report(method, FAILED, _NOT_OPEN)
 	if _unsent.bytes >= maxi(outbound_buffer_size, 1):
 		return _report(method, ERR_OUT_OF_MEMORY, _QUEUE_IS_FULL)
 	# The script may change its array afterwards.
 	_unsent.push([kind, payload.duplicate()])
 	return OK
+
+
+func _is_open() -> bool:
+	return _state != STATE_CLOSING and _state != STATE_CLOSED and _peer != null and _was_open and _peer.get_ready_state() == STATE_OPEN
+
+
+func _queues_while_connecting() -> bool:
+	if _state == STATE_CLOSING or _state == STATE_CLOSED or not _plan.queue_sends:
+		return false
+	return _retry_at > 0 or _peer != null and not _was_open
+
+
+## Sets the options of a message. Returns what is wrong with them, or an empty string.
+func _set_options(message: _Lanes.Message, options: Dictionary) -> String:
+	for name: Variant in options:
+		if not (name is String or name is StringName):
+			return "the names of options must be Strings"
+		var value: Variant = options[name]
+		match String(name):
+			"lane", "key", "tag", "ttl_ms":
+				if not value is int:
+					return "%s must be an int" % name
+			"text", "uncompressed":
+				if not value is bool:
+					return "%s must be a bool" % name
+			_:
+				return "the option \"%s\" is unknown; the options are lane, key, ttl_ms, tag, text and uncompressed" % name
+	message.lane = options.get("lane", 0)
+	message.key = options.get("key", 0)
+	message.tag = options.get("tag", 0)
+	var ttl: int = options.get("ttl_ms", 0)
+	message.ttl = ttl * 1000
+	if ttl < 0 or ttl > _MAX_TTL:
+		return "ttl_ms is %d, but must be 0 to %d" % [ttl, _MAX_TTL]
+	return _lane_problem(message.lane)
+
+
+func _lane_problem(lane: int) -> String:
+	if lane < 0 or lane >= _Lanes.MAX_LANES:
+		return "lane is %d, but must be 0 to %d" % [lane, _Lanes.MAX_LANES - 1]
+	return ""
+
+
+func _change_lanes(value: Array) -> String:
+	if _waiting != null:
+		return _waiting.set_lanes(value)
+	if _is_in_use():
+		_waiting = _Lanes.new(value)
+	return ""
+
+
+func _send_in_lane(method: String, message: _Lanes.Message) -> Error:
+	if message.lane >= _waiting.size():
+		return _report(method, ERR_INVALID_PARAMETER, "lane %d does not exist: the socket has %d" % [message.lane, _waiting.size()])
+	if message.tag != 0 and _undelivered_tags >= _MAX_BUFFERED_PACKETS:
+		return _report(method, ERR_OUT_OF_MEMORY, "the event queue has no room for the outcome; nothing was queued")
+	var problem := _waiting.push(message, maxi(outbound_buffer_size, 1) - get_current_outbound_buffered_amount())
+	if not problem.is_empty():
+		return _report(method, ERR_OUT_OF_MEMORY, problem)
+	_undelivered_tags += int(message.tag != 0)
+	return OK
+
+
+## Gives messages in lanes to the browser, up to what it may hold, and the close frame after the last one.
+func _hand_over() -> void:
+	if _waiting == null or _peer == null or not _was_open or _peer.get_ready_state() != STATE_OPEN:
+		return
+	var room := _LANE_AHEAD - _peer.get_current_outbound_buffered_amount()
+	while room > 0:
+		var message := _waiting.next()
+		if message == null:
+			break
+		room -= maxi(message.payload.size(), 1)
+		_waiting.end(message, _pass_on(_Kind.TEXT if message.is_text else _Kind.BINARY, message.payload) == OK)
+	_send_close_frame()
+	_take_outcomes()
+
+
+## Closes the peer when no message in a lane goes first.
+func _send_close_frame() -> void:
+	if _close_frame.is_empty() or _waiting != null and _waiting.count > 0:
+		return
+	_peer.close(_close_frame[0], _close_frame[1])
+	_close_frame = []
+
+
+func _lose_messages() -> void:
+	if _waiting != null:
+		_waiting.clear()
+		_take_outcomes()
+
+
+func _take_outcomes() -> void:
+	for outcome in _waiting.take_outcomes():
+		_events.push([_Kind.SENT, _NONE, outcome[0], outcome[1]])
 
 
 func _pass_on(kind: _Kind, payload: PackedByteArray) -> Error:
@@ -758,6 +985,11 @@ func _deliver(event: Array) -> void:
 		return
 	if kind == _Kind.BINARY:
 		binary_received.emit(event[1])
+		return
+	if kind == _Kind.SENT:
+		# Does not divide the packets of a frame: it has no place among the messages received.
+		_undelivered_tags -= 1
+		sent.emit(event[2], event[3])
 		return
 	# In the order in which they were received.
 	_emit_packets()
