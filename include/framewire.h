@@ -198,6 +198,7 @@ enum fw_struct FW_ENUM {
     FW_STRUCT_MESSAGE = 13,         ///< fw_message
     FW_STRUCT_LANE = 14,            ///< fw_lane
     FW_STRUCT_LANE_STATS = 15,      ///< fw_lane_stats
+    FW_STRUCT_LINK = 16,            ///< fw_link
 };
 FW_ENUM_TYPE(fw_struct);
 
@@ -323,9 +324,9 @@ enum fw_link_cut FW_ENUM {
                                ///< the TCP connection stays. New connections are not established
                                ///< meanwhile.
     FW_LINK_CUT_HALF_OPEN = 2, ///< What is written is lost, and nothing is received, as if the
-                               ///< network path had disappeared: the timeouts of the library end
-                               ///< the connection, and after 20 to 30 seconds that of the operating
-                               ///< system, which is simulated. An open connection stays so,
+                               ///< network path had disappeared. The timeouts of the library end
+                               ///< the connection, or the simulated timeout of the operating system
+                               ///< after 20 to 30 seconds. An open connection stays half-open,
                                ///< whatever the conditions change to. New connections are not
                                ///< established meanwhile.
     FW_LINK_CUT_RESET = 3,     ///< Open connections are reset, and so is each new one as soon as it
@@ -772,8 +773,9 @@ typedef struct fw_link {
                               ///< for ten times the mean.
     uint32_t out_bytes_per_s; ///< The data rate in bytes per second (a token bucket).
     uint32_t in_bytes_per_s;  ///< The data rate in bytes per second (a token bucket).
-    uint32_t burst_bytes;     ///< How many bytes may exceed the rate at once, after a pause (the
-                              ///< size of the bucket); 0 for those of 10 ms.
+    uint32_t burst_bytes;     ///< The size of the token bucket in bytes: how much may exceed the
+                              ///< rate at once, after a pause. 0 for the bytes of 10 ms at the
+                              ///< rate.
     uint32_t stall_every_ms;  ///< The interval between stalls in milliseconds, at most 3600000: at
                               ///< each multiple of it after the connection was established, nothing
                               ///< moves for stall_ms.
@@ -1679,7 +1681,7 @@ FW_API void fw_link_init(struct fw_link *link, size_t struct_size);
 ///
 /// The link is between TCP and TLS, so it delays dialling and handshakes too. It keeps the order of the
 /// bytes, holds at most 4 MiB in each direction, and then stops reading or accepting. Takes effect at any
-/// time; what is in flight keeps its time. Without a link, a socket pays nothing for it.
+/// time; bytes in flight keep their time of arrival. A socket without a link has no overhead.
 ///
 /// Over HTTP/2 a socket with a link has a connection of its own. If it shares one already, the link
 /// applies to its next connection.

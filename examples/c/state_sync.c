@@ -8,7 +8,7 @@
  *     --link         simulates a network: 120 ms there and back, jitter, stalls, 1 MB/s
  *     --rate N       simulates a network that takes N bytes per second from this side
  *     --http2        uses HTTP/2
- *     --seconds N    how long it sends (default 10)
+ *     --seconds N    how long it sends (default 5)
  *     --samples      prints when each state was sent and how long it took there and back
  *
  * The server echoes every message. With lanes, a state overtakes the bulk data, replaces the waiting state of its
@@ -233,7 +233,7 @@ int main(int argc, char **argv)
     static struct game game;
     const char *url = NULL, *ca = NULL;
     bool with_samples = false, has_link = false, has_http2 = false;
-    unsigned long rate = 0, duration = 10;
+    unsigned long rate = 0, duration = 5;
 
     game.has_lanes = true;
     for (int at = 1; at < argc; at++) {

@@ -268,8 +268,8 @@ impl Socket {
         self.while_closed(|settings| settings.reconnect = reconnect.map(Box::new))
     }
 
-    /// Sets the conditions of a simulated network link, to rehearse bad networks; `None` disables it (the default).
-    /// Takes effect at any time.
+    /// Simulates a bad network: delay, jitter, a limited data rate, stalls and failures. `None` disables the link (the
+    /// default). Takes effect at any time.
     ///
     /// The link is between TCP and TLS: it delays dialling and handshakes too. See [`LinkConditions`]. It holds at
     /// most 4 MiB in each direction, and then stops reading or accepting. Over HTTP/2 a socket with a link has a

@@ -16,6 +16,7 @@ use super::event_types::fw_event;
 use super::extension::{fw_extension, fw_extension_frame};
 use super::guard::{guard, guard_or};
 use super::lanes::{fw_lane, fw_lane_stats, fw_message};
+use super::link::fw_link;
 use super::message::fw_frame;
 use super::reconnect::fw_reconnect;
 use super::result::fw_result;
@@ -82,6 +83,8 @@ pub enum fw_struct {
     FW_STRUCT_LANE = 14,
     /// fw_lane_stats
     FW_STRUCT_LANE_STATS = 15,
+    /// fw_link
+    FW_STRUCT_LINK = 16,
 }
 
 // SAFETY: `repr(u32)`.
@@ -113,6 +116,7 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             13 => size_of::<fw_message>(),
             14 => size_of::<fw_lane>(),
             15 => size_of::<fw_lane_stats>(),
+            16 => size_of::<fw_link>(),
             _ => return Err(CallError::argument("not a value of fw_struct")),
         })
     })

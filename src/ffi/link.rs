@@ -22,9 +22,9 @@ pub enum fw_link_cut {
     /// Nothing moves in either direction, until the conditions change; the TCP connection stays. New
     /// connections are not established meanwhile.
     FW_LINK_CUT_STALL = 1,
-    /// What is written is lost, and nothing is received, as if the network path had disappeared: the
-    /// timeouts of the library end the connection, and after 20 to 30 seconds that of the operating
-    /// system, which is simulated. An open connection stays so, whatever the conditions change to. New
+    /// What is written is lost, and nothing is received, as if the network path had disappeared. The
+    /// timeouts of the library end the connection, or the simulated timeout of the operating system after
+    /// 20 to 30 seconds. An open connection stays half-open, whatever the conditions change to. New
     /// connections are not established meanwhile.
     FW_LINK_CUT_HALF_OPEN = 2,
     /// Open connections are reset, and so is each new one as soon as it is established:
@@ -67,8 +67,8 @@ pub struct fw_link {
     pub out_bytes_per_s: u32,
     /// The data rate in bytes per second (a token bucket).
     pub in_bytes_per_s: u32,
-    /// How many bytes may exceed the rate at once, after a pause (the size of the bucket); 0 for those of
-    /// 10 ms.
+    /// The size of the token bucket in bytes: how much may exceed the rate at once, after a pause. 0 for
+    /// the bytes of 10 ms at the rate.
     pub burst_bytes: u32,
     /// The interval between stalls in milliseconds, at most 3600000: at each multiple of it after the
     /// connection was established, nothing moves for stall_ms.
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn fw_link_init(link: *mut fw_link, struct_size: usize) {
 ///
 /// The link is between TCP and TLS, so it delays dialling and handshakes too. It keeps the order of the
 /// bytes, holds at most 4 MiB in each direction, and then stops reading or accepting. Takes effect at any
-/// time; what is in flight keeps its time. Without a link, a socket pays nothing for it.
+/// time; bytes in flight keep their time of arrival. A socket without a link has no overhead.
 ///
 /// Over HTTP/2 a socket with a link has a connection of its own. If it shares one already, the link
 /// applies to its next connection.

@@ -31,7 +31,8 @@ pub struct LinkConditions {
     pub out_bytes_per_second: u32,
     /// See `out_bytes_per_second`.
     pub in_bytes_per_second: u32,
-    /// How many bytes may exceed the rate at once, after a pause (the size of the bucket); zero for those of 10 ms.
+    /// The size of the token bucket: how much may exceed the rate at once, after a pause. Zero for the bytes of 10 ms at
+    /// the rate.
     pub burst_bytes: u32,
     /// How often nothing moves for the duration `stall`: at each multiple of this interval after the connection was
     /// established; at most an hour.
@@ -52,8 +53,8 @@ pub enum LinkCut {
     None = 0,
     /// Nothing moves, in either direction, until the conditions change. The connection itself stays.
     Stall = 1,
-    /// What is written is lost, and nothing is received: as if the network path had disappeared. The connection
-    /// stays in this state, whatever the conditions change to.
+    /// What is written is lost, and nothing is received, as if the network path had disappeared. An open connection
+    /// stays half-open, whatever the conditions change to.
     HalfOpen = 2,
     /// The connection is reset, and so is each new one as soon as it is established.
     Reset = 3,

@@ -231,6 +231,7 @@ int main(void)
     wrong += differs("fw_extension", FW_STRUCT_EXTENSION, sizeof(fw_extension));
     wrong += differs("fw_callbacks", FW_STRUCT_CALLBACKS, sizeof(fw_callbacks));
     wrong += differs("fw_extension_frame", FW_STRUCT_EXTENSION_FRAME, sizeof(fw_extension_frame));
+    wrong += differs("fw_link", FW_STRUCT_LINK, sizeof(fw_link));
     if (fw_version() != FW_VERSION) {
         printf("the version of the header differs from the library's, %s\n", fw_version_string());
         wrong += 1;

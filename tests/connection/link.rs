@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::{Client, Seen, wait_until};
 use framewire::{
-    Code, ErrorKind, HttpVersion, Lane, LinkConditions, LinkCut, MessageType, Phase, Reconnect, Roots,
-    SendOptions, Socket, Tls,
+    Code, ErrorKind, HttpVersion, Lane, LinkConditions, LinkCut, MessageType, Outcome, Phase, Reconnect,
+    Roots, SendOptions, Socket, Tls,
 };
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted};
@@ -73,6 +73,15 @@ impl Target {
         client.set_http_version(self.version).unwrap();
         client
     }
+
+    /// A client that shares no HTTP/2 connection, not even with a client of the same test that was dropped.
+    fn own_client(&self) -> Client {
+        let client = self.client();
+        if self.version == HttpVersion::Http2 {
+            client.set_link(Some(LinkConditions::default())).unwrap();
+        }
+        client
+    }
 }
 
 /// Runs a test over every transport.
@@ -80,7 +89,7 @@ fn over_every_transport(test: impl Fn(&str, &dyn Fn() -> Client, u32)) {
     let plain = EchoServer::start();
     test("ws", &|| Client::new(&plain.url("/")), 2);
     for target in Target::all() {
-        test(target.name, &|| target.client(), target.round_trips);
+        test(target.name, &|| target.own_client(), target.round_trips);
     }
 }
 
@@ -235,7 +244,8 @@ fn every_cut_of_an_open_connection_has_the_error_of_the_real_failure() {
                 with_pings(&client);
             }
             client.set_link(Some(cut(failure))).unwrap();
-            client.send_text("lost").unwrap();
+            // Refused if the connection has ended already.
+            let _ = client.send_text("lost");
             let seen = client.until_end();
             let Some(Seen::Error(error)) = seen.last() else { panic!("{name}, {failure:?}: {seen:?}") };
             assert_eq!(
@@ -348,6 +358,36 @@ fn stalled_connection_continues_without_the_link() {
         client.close(1000, "").unwrap();
         assert_eq!(client.closed().0, 1000, "{name}");
     });
+}
+
+/// The timeouts of the library and of the kernel, 20 seconds for what was sent, without keepalive.
+#[test]
+fn cut_connection_without_keepalive_times_out() {
+    let _own = own_links();
+    let mut clients = Vec::new();
+    let plain = EchoServer::start();
+    let targets = Target::all();
+    for failure in [LinkCut::HalfOpen, LinkCut::Stall] {
+        clients.push(("ws", failure, Client::new(&plain.url("/"))));
+        clients.extend(targets.iter().map(|target| (target.name, failure, target.own_client())));
+    }
+    for (_, failure, client) in &clients {
+        open(client);
+        client.set_link(Some(cut(*failure))).unwrap();
+    }
+    // The worker may take a message in a turn that it has begun, before the change.
+    std::thread::sleep(100 * MS);
+    let started = Instant::now();
+    clients.iter().for_each(|(.., client)| client.send_binary(&[1; 1000]).unwrap());
+    for (name, failure, client) in &clients {
+        let error = client.error();
+        assert_eq!(
+            (error.kind, error.phase),
+            (ErrorKind::TimedOut, Phase::Open),
+            "{name}, {failure:?}: {error}"
+        );
+        assert!(started.elapsed() >= 15 * 1000 * MS, "{name}, {failure:?}: {:?}", started.elapsed());
+    }
 }
 
 /// Also if the worker has not read the first change before the second.
@@ -540,4 +580,81 @@ fn shutdown_does_not_wait_for_the_link() {
     client.set_link(Some(link)).unwrap();
     client.send_binary(&[1; 100_000]).unwrap();
     framewire::shutdown(Duration::from_secs(2)).unwrap();
+}
+
+/// Connections are cut at random, and reconnect: whatever happens, each accepted tag is reported once, and no later
+/// than the terminal event.
+#[test]
+fn every_tag_has_one_outcome_over_a_link_that_cuts_at_random() {
+    let _own = own_links();
+    over_every_transport(|name, client, _| {
+        let client = client();
+        client
+            .set_reconnect(Some(Reconnect { min_delay: MS, max_delay: 5 * MS, ..Reconnect::default() }))
+            .unwrap();
+        client.set_lanes(&[Lane::default(), Lane { priority: 1, ..Lane::default() }]).unwrap();
+        open(&client);
+        with_pings(&client);
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let (mut accepted, mut reported, mut lost) = (Vec::new(), Vec::new(), 0);
+        let mut count = |seen: Seen| match seen {
+            Seen::Sent(tag, outcome) => {
+                reported.push(tag);
+                lost += usize::from(outcome == Outcome::Lost);
+            }
+            Seen::Error(error) => panic!("{name}: {error}"),
+            _ => {}
+        };
+        let mut tag = 0;
+        for round in 0..60 {
+            for _ in 0..random(40) {
+                tag += 1;
+                let options = SendOptions {
+                    lane: random(2) as u32,
+                    key: random(4),
+                    time_to_live: (random(3) == 0).then(|| MS * random(20) as u32),
+                    tag,
+                    ..SendOptions::default()
+                };
+                let payload = vec![round; random(5000) as usize];
+                let content = framewire::Content::Bytes(&payload);
+                if client.send_message(MessageType::Binary, content, options).is_ok() {
+                    accepted.push(tag);
+                }
+            }
+            let cuts = [
+                LinkCut::None,
+                LinkCut::None,
+                LinkCut::Stall,
+                LinkCut::Reset,
+                LinkCut::End,
+                LinkCut::HalfOpen,
+            ];
+            let link = LinkConditions {
+                out_delay: MS * random(10) as u32,
+                out_bytes_per_second: [0, 300_000][random(2) as usize],
+                cut: cuts[random(cuts.len() as u64) as usize],
+                ..LinkConditions::default()
+            };
+            client.set_link(Some(link)).unwrap();
+            std::thread::sleep(MS * random(10) as u32);
+            client.set_link((random(2) == 0).then(LinkConditions::default)).unwrap();
+            while let Some(event) = client.next_event().unwrap() {
+                count(event.kind.into());
+            }
+        }
+        client.set_link(None).unwrap();
+        wait_until("an open socket", || client.close(1000, "").is_ok());
+        client.until_end().into_iter().for_each(|seen| match seen {
+            Seen::Error(_) => {}
+            seen => count(seen),
+        });
+        reported.sort_unstable();
+        assert_eq!(reported, accepted, "{name}");
+        assert!(lost > 0 && lost < accepted.len(), "{name}: {lost} of {} were lost", accepted.len());
+    });
 }

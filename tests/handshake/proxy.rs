@@ -464,9 +464,10 @@ fn proxy_from_environment_is_used_unless_the_socket_sets_one() {
 #[cfg(feature = "tls")]
 mod tls {
     use super::*;
-    use framewire::{Roots, Tls};
+    use framewire::{LinkConditions, LinkCut, Roots, Tls};
     use framewire_servers::certs::{self, Demands, server_config};
     use framewire_servers::{Authority, TlsFront};
+    use std::time::Instant;
 
     fn trusting(authority: &Authority) -> Tls {
         let tls = Tls::create().unwrap();
@@ -523,6 +524,49 @@ mod tls {
                 assert_echoes(&client);
             }
             assert_eq!(requests(&heads).len(), 2);
+        }
+    }
+
+    /// It is directly above TCP, below both layers of TLS. Delay, rate and stalls apply to the handshakes too.
+    #[test]
+    fn simulated_link_works_through_every_proxy() {
+        let ms = std::time::Duration::from_millis;
+        let authority = Authority::new("Test CA");
+        let config = server_config(&authority.good(), Demands::default());
+        let (plain, secure) = (EchoServer::start(), EchoServer::start_tls(config.clone()));
+        for (server, url) in [(&plain, "ws://localhost:99/"), (&secure, "wss://localhost:99/")] {
+            let (http, _) = http_proxy(server.port());
+            let (socks_proxy, _) = socks_proxy(server.port(), None);
+            let front = TlsFront::start(config.clone(), http.port());
+            for proxy in [
+                http_url(&http),
+                format!("https://localhost:{}", front.port()),
+                socks(&socks_proxy, "socks5"),
+            ] {
+                let client = Client::new(url);
+                client.set_tls(Some(&trusting(&authority))).unwrap();
+                client.set_proxy(Some(&proxy)).unwrap();
+                let link = LinkConditions {
+                    out_delay: ms(5),
+                    in_delay: ms(5),
+                    out_jitter: ms(1),
+                    out_bytes_per_second: 5_000_000,
+                    in_bytes_per_second: 5_000_000,
+                    stall_every: ms(200),
+                    stall: ms(20),
+                    ..LinkConditions::default()
+                };
+                client.set_link(Some(link)).unwrap();
+                let started = Instant::now();
+                assert_echoes(&client);
+                // Dialling, the proxy, the upgrade, echoes of 1.4 MB, and the closing handshake.
+                assert!(started.elapsed() >= ms(5 * 10 + 280), "{proxy}: {:?}", started.elapsed());
+                // A proxy that cannot be reached is an error of the proxy.
+                client.set_link(Some(LinkConditions { cut: LinkCut::Refuse, ..link })).unwrap();
+                client.open().unwrap();
+                let error = client.error();
+                assert_eq!((error.kind, error.phase), (ErrorKind::Proxy, Phase::Proxy), "{error}");
+            }
         }
     }
 

@@ -592,7 +592,7 @@ inline bool has_capability(Capability capability) noexcept
 inline bool library_matches_header() noexcept
 {
     // FW_STRUCT_CONFIG, FW_STRUCT_STATS, FW_STRUCT_POOL_STATS, FW_STRUCT_COMPRESSION, FW_STRUCT_EXTENSION,
-    // FW_STRUCT_RECONNECT, FW_STRUCT_CALLBACKS, FW_STRUCT_MESSAGE, FW_STRUCT_LANE and FW_STRUCT_LANE_STATS have a struct_size and may differ in size.
+    // FW_STRUCT_RECONNECT, FW_STRUCT_CALLBACKS, FW_STRUCT_MESSAGE, FW_STRUCT_LANE, FW_STRUCT_LANE_STATS and FW_STRUCT_LINK have a struct_size and may differ in size.
     return fw_version() >> 8 == FW_VERSION >> 8 && fw_sizeof(FW_STRUCT_ERROR) == sizeof(fw_error) &&
            fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) &&
            fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) && fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&

@@ -16,7 +16,7 @@ namespace Framewire
 
         /// <summary>
         /// What is sent is lost, and nothing is received, as if the network path had disappeared. An open
-        /// connection stays so, whatever the conditions change to.
+        /// connection stays half-open, whatever the conditions change to.
         /// </summary>
         HalfOpen = 2,
 
@@ -69,7 +69,7 @@ namespace Framewire
         public int InBytesPerSecond { get; set; }
 
         /// <summary>
-        /// How many bytes may exceed the rate at once, after a pause; 0 for those of 10 milliseconds.
+        /// How many bytes may exceed the rate at once, after a pause; 0 for the bytes of 10 milliseconds.
         /// </summary>
         public int BurstBytes { get; set; }
 

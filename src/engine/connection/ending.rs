@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fault;
 use crate::limits::SHUTDOWN_SILENCE;
 use crate::logging::LogLevel;
+use crate::net::link_model;
 use crate::sync::lock;
 
 /// How long the server may take to end a connection after the closing handshake.
@@ -178,7 +179,9 @@ impl Connection {
 
     /// Gives the server time to end the connection first (RFC 6455 section 7.1.1).
     pub(super) fn linger(&mut self, context: &Context) {
-        self.deadline = Some(context.now + LINGER);
+        let link = self.plan.settings.link.as_ref();
+        let round_trip = link.and_then(|link| link_model::round_trip(link, context.now)).unwrap_or_default();
+        self.deadline = Some(context.now + LINGER + round_trip);
     }
 
     /// Ends the transport, if the socket has had its terminal event.

@@ -41,6 +41,7 @@ namespace Framewire.Native
         FW_STRUCT_MESSAGE = 13,
         FW_STRUCT_LANE = 14,
         FW_STRUCT_LANE_STATS = 15,
+        FW_STRUCT_LINK = 16,
     }
 
     internal enum fw_capability : uint
