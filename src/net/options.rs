@@ -163,6 +163,9 @@ mod apple {
 
     use mio::net::TcpStream;
 
+    /// From `netinet/tcp.h`; libc does not name it.
+    const TCP_NOTSENT_LOWAT: libc::c_int = 0x201;
+
     pub fn set_notsent_lowat(stream: &TcpStream, bytes: usize) -> io::Result<()> {
         let bytes = bytes as libc::c_int;
         // SAFETY: the value is an int, and its size is that of one.
@@ -170,7 +173,7 @@ mod apple {
             libc::setsockopt(
                 stream.as_raw_fd(),
                 libc::IPPROTO_TCP,
-                libc::TCP_NOTSENT_LOWAT,
+                TCP_NOTSENT_LOWAT,
                 (&raw const bytes).cast(),
                 size_of::<libc::c_int>() as libc::socklen_t,
             )

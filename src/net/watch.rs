@@ -37,6 +37,10 @@ mod netlink {
     const BUFFER: usize = 8192;
 
     /// A netlink socket, and the addresses and default routes that it has reported.
+    /// Addresses and routes of IPv4 and IPv6: the groups 5, 7, 9 and 11 of `rtnetlink.h`, which libc names on some
+    /// systems only.
+    const CHANGES: u32 = 1 << 4 | 1 << 6 | 1 << 8 | 1 << 10;
+
     pub struct Watch {
         socket: Socket,
         known: BTreeSet<Box<[u8]>>,
@@ -48,11 +52,7 @@ mod netlink {
             let protocol = Protocol::from(libc::NETLINK_ROUTE);
             let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol))?;
             socket.set_nonblocking(true)?;
-            let groups = libc::RTMGRP_IPV4_IFADDR
-                | libc::RTMGRP_IPV6_IFADDR
-                | libc::RTMGRP_IPV4_ROUTE
-                | libc::RTMGRP_IPV6_ROUTE;
-            socket.bind(&address(groups as u32)?)?;
+            socket.bind(&address(CHANGES)?)?;
             let mut watch = Self { socket, known: BTreeSet::new() };
             for dump in [libc::RTM_GETADDR, libc::RTM_GETROUTE] {
                 watch.socket.send(&messages::dump_request(dump))?;
