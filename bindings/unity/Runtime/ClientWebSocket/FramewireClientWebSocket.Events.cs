@@ -82,10 +82,27 @@ namespace Framewire
                         ? fw_opcode.FW_OPCODE_TEXT
                         : fw_opcode.FW_OPCODE_BINARY;
                     HandlePayload(next);
-                    return;
+                    break;
                 case fw_event_type.FW_EVENT_INCOMPLETE_FRAME:
                     HandlePayload(next);
-                    return;
+                    break;
+                default:
+                    try
+                    {
+                        HandleOther(next);
+                    }
+                    finally
+                    {
+                        FramewireNative.fw_event_release(next);
+                    }
+                    break;
+            }
+        }
+
+        private unsafe void HandleOther(fw_event* next)
+        {
+            switch (next->type)
+            {
                 case fw_event_type.FW_EVENT_OPEN:
                     HandleOpen();
                     break;
@@ -93,16 +110,17 @@ namespace Framewire
                     HandleSent(next->tag, next->outcome);
                     break;
                 case fw_event_type.FW_EVENT_CLOSED:
-                    HandleEnd(next->close_code, Utf8.Read(
-                        next->payload.data + (ulong)next->payload.offset, (int)next->payload.count), null);
+                    HandleEnd(next->close_code, Text(next), null);
                     break;
                 case fw_event_type.FW_EVENT_ERROR:
-                    string message = Utf8.Read(
-                        next->payload.data + (ulong)next->payload.offset, (int)next->payload.count);
-                    HandleEnd(0, null, new WebSocketError(&next->error, message));
+                    HandleEnd(0, null, new WebSocketError(&next->error, Text(next)));
                     break;
             }
-            FramewireNative.fw_event_release(next);
+        }
+
+        private static unsafe string Text(fw_event* next)
+        {
+            return Utf8.Read(next->payload.data + (ulong)next->payload.offset, (int)next->payload.count);
         }
 
         private unsafe void HandlePayload(fw_event* next)
@@ -125,8 +143,14 @@ namespace Framewire
             }
             _state = WebSocketState.Open;
             _subProtocol = _socket.Protocol;
-            _options.KeepCookies(_socket, _uri);
-            _connecting.TrySetResult(true);
+            try
+            {
+                _options.KeepCookies(_socket, _uri);
+            }
+            finally
+            {
+                _connecting.TrySetResult(true);
+            }
         }
 
         private void HandleSent(ulong tag, fw_outcome outcome)

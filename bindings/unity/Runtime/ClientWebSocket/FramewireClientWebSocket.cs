@@ -64,6 +64,7 @@ namespace Framewire
         private string _closeReason;
         private WebSocketCloseStatus? _closeStatus;
         private string _closeDescription;
+        private string _subProtocol;
         private byte[] _unsent = new byte[0];
         private int _unsentCount;
         private WebSocketMessageType _unsentType;
@@ -104,14 +105,8 @@ namespace Framewire
         /// <summary>The subprotocol selected by the server, or null.</summary>
         public override string SubProtocol
         {
-            get
-            {
-                string protocol = _socket == null || _state <= WebSocketState.Connecting ? null : _subProtocol;
-                return string.IsNullOrEmpty(protocol) ? null : protocol;
-            }
+            get { return string.IsNullOrEmpty(_subProtocol) ? null : _subProtocol; }
         }
-
-        private string _subProtocol;
 
         /// <summary>
         /// The details of the failure of the connection, or null. Also the reason of the exceptions.
@@ -306,6 +301,14 @@ namespace Framewire
                     socket.OpenFor(this);
                 }
                 ClientDriver.Add(this);
+                lock (_lock)
+                {
+                    if (_hasEnded)
+                    {
+                        // It was aborted before it was added.
+                        ClientDriver.Remove(this);
+                    }
+                }
                 await WithCancellation(connecting.Task, cancellation).ConfigureAwait(false);
             }
             catch (Exception exception)
