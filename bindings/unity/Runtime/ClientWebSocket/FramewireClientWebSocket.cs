@@ -249,6 +249,8 @@ namespace Framewire
             {
                 if (_state == WebSocketState.Closed || _state == WebSocketState.Aborted)
                 {
+                    // The rest of a message that was received in part.
+                    DiscardReceived();
                     return;
                 }
                 // A socket that is not connected becomes closed, as ClientWebSocket does.
@@ -274,6 +276,16 @@ namespace Framewire
                     _state = WebSocketState.Closed;
                 }
                 End(LostConnection());
+            }
+            GC.SuppressFinalize(this);
+        }
+
+        /// <summary>Releases received messages of a socket that has ended and is never disposed.</summary>
+        ~FramewireClientWebSocket()
+        {
+            if (FramewireLibrary.IsLoaded)
+            {
+                DiscardReceived();
             }
         }
 
@@ -490,7 +502,8 @@ namespace Framewire
                 {
                     _state = WebSocketState.CloseSent;
                 }
-                closing = Source<bool>();
+                // Several calls may wait for the end.
+                closing = _closing ?? Source<bool>();
                 _closing = closing;
                 _discards = true;
                 DiscardReceived();

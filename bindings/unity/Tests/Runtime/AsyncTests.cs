@@ -244,6 +244,46 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void OtherThreadsLoseNoEvent()
+        {
+            const int Threads = 4, Connections = 50, Messages = 30;
+            int received = 0;
+            var tasks = new List<Task>();
+            for (int thread = 0; thread < Threads; thread++)
+            {
+                tasks.Add(Task.Run(async () =>
+                {
+                    for (int i = 0; i < Connections; i++)
+                    {
+                        using (var socket = new WebSocket(Server.Plain("/count?n=" + Messages + "&size=8")))
+                        {
+                            await socket.OpenAsync();
+                            for (long next = 0; next < Messages; next++)
+                            {
+                                Assert.AreEqual(next, Number(await socket.ReceiveAsync()));
+                                Interlocked.Increment(ref received);
+                            }
+                            Assert.IsTrue((await socket.ReceiveAsync()).IsClosed);
+                        }
+                    }
+                }));
+            }
+            Task all = Task.WhenAll(tasks);
+            using (var handlers = new RecordingSocket(Server.Plain("/")).Opened())
+            {
+                Pump.Until(() =>
+                {
+                    handlers.Socket.Send("x");
+                    return all.IsCompleted;
+                });
+                all.GetAwaiter().GetResult();
+                Assert.AreEqual(Threads * Connections * Messages, received);
+            }
+            Assert.AreEqual(0ul, Queue.Leases());
+            Assert.IsFalse(SocketTable.HasIndividual);
+        }
+
+        [Test]
         public void SecondReceiveIsRejected()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
