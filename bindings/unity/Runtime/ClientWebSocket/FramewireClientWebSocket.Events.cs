@@ -52,11 +52,13 @@ namespace Framewire
         private unsafe bool TakeEvents()
         {
             bool hasTaken = false;
-            fw_event next;
-            while (_socket != null && !_hasEnded && _held < MaxHeld && Take(&next))
+            fixed (fw_event* next = &_taken)
             {
-                hasTaken = true;
-                Handle(&next);
+                while (_socket != null && !_hasEnded && _held < MaxHeld && Take(next))
+                {
+                    hasTaken = true;
+                    Handle(next);
+                }
             }
             return hasTaken;
         }
@@ -132,6 +134,7 @@ namespace Framewire
             }
             _held += (int)next->payload.count + EventOverhead;
             _received.Enqueue(*next);
+            *next = default(fw_event);
             CompleteReceive();
         }
 
@@ -252,9 +255,10 @@ namespace Framewire
 
         private unsafe void ReleaseFirst()
         {
-            fw_event first = _received.Dequeue();
+            fw_event first = _received.Peek();
             _held -= (int)first.payload.count + EventOverhead;
             FramewireNative.fw_event_release(&first);
+            _received.Dequeue();
         }
 
         private void DiscardReceived()
@@ -321,16 +325,29 @@ namespace Framewire
         private unsafe void Leave()
         {
             ClientDriver.Remove(this);
-            while (_early.Count > 0)
-            {
-                fw_event next = _early.Dequeue();
-                FramewireNative.fw_event_release(&next);
-            }
+            ReleaseEarly();
             if (_socket != null)
             {
                 // Dispose alone would send a close frame.
                 _socket.Abort();
                 _socket.Dispose();
+            }
+        }
+
+        private unsafe void ReleaseEarly()
+        {
+            while (_early.Count > 0)
+            {
+                fw_event next = _early.Dequeue();
+                FramewireNative.fw_event_release(&next);
+            }
+        }
+
+        private unsafe void ReleaseTaken()
+        {
+            fixed (fw_event* taken = &_taken)
+            {
+                FramewireNative.fw_event_release(taken);
             }
         }
 

@@ -49,6 +49,10 @@ namespace Framewire
         private readonly Dictionary<ulong, TaskCompletionSource<bool>> _sends =
             new Dictionary<ulong, TaskCompletionSource<bool>>();
 
+        // The event that is being handled. Not on the stack, so that the finalizer releases it if the thread is aborted,
+        // because its AppDomain unloads. An event that is in two places is released once: its handle is stale then.
+        private fw_event _taken;
+
         private WebSocket _socket;
         private Uri _uri;
         private WebSocketState _state = WebSocketState.None;
@@ -280,12 +284,14 @@ namespace Framewire
             GC.SuppressFinalize(this);
         }
 
-        /// <summary>Releases received messages of a socket that has ended and is never disposed.</summary>
+        /// <summary>Releases the events of a socket that is never disposed.</summary>
         ~FramewireClientWebSocket()
         {
             if (FramewireLibrary.IsLoaded)
             {
                 DiscardReceived();
+                ReleaseEarly();
+                ReleaseTaken();
             }
         }
 
