@@ -155,7 +155,7 @@ struct Bench {
 impl Bench {
     /// Compiles the programs.
     fn prepare() -> Outcome<Self> {
-        let bench = Self::runtimes()?;
+        let bench = Self::runtimes("unity")?;
         compile_programs(&bench.folder, &[])?;
         for runtime in bench.runtimes.iter().filter(|runtime| runtime.is_core) {
             compile_programs(&runtime.folder, &core_references(&runtime.program)?)?;
@@ -163,10 +163,10 @@ impl Bench {
         Ok(bench)
     }
 
-    /// The runtimes, and the library.
-    fn runtimes() -> Outcome<Self> {
+    /// The runtimes, and the library in a folder of the step.
+    fn runtimes(step: &str) -> Outcome<Self> {
         let library = c::library(Build::Release)?;
-        let folder = scratch("unity")?;
+        let folder = scratch(step)?;
         files::copy(library.join("libframewire.so"), folder.join("libframewire.so"))?;
         let mut runtimes = vec![
             Runtime { name: "mono", program: "mono".into(), is_core: false, folder: folder.clone() },
@@ -179,7 +179,7 @@ impl Bench {
         ];
         match core_clr() {
             Ok(program) => {
-                let folder = scratch("unity/core")?;
+                let folder = scratch(&format!("{step}/core"))?;
                 runtimes.push(Runtime { name: "CoreCLR", program, is_core: true, folder });
             }
             Err(problem) => println!("CoreCLR is skipped: {problem}"),

@@ -205,26 +205,28 @@ namespace Framewire
         internal bool DispatchAwaited(ref int left, long end)
         {
             AwaitedOperations awaited = _awaited;
-            fw_event next;
-            while (left > 0)
+            fixed (fw_event* next = &awaited.Taken)
             {
-                awaited.CheckCancellation(this);
-                if (!awaited.WantsEvent || !awaited.Take(Native, &next))
+                while (left > 0)
                 {
-                    break;
-                }
-                left--;
-                try
-                {
-                    DeliverAwaited(awaited, &next);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-                if (IsLate(end))
-                {
-                    return true;
+                    awaited.CheckCancellation(this);
+                    if (!awaited.WantsEvent || !awaited.Take(Native, next))
+                    {
+                        break;
+                    }
+                    left--;
+                    try
+                    {
+                        DeliverAwaited(awaited, next);
+                    }
+                    catch (Exception exception)
+                    {
+                        Report(this, exception);
+                    }
+                    if (IsLate(end))
+                    {
+                        return true;
+                    }
                 }
             }
             return false;

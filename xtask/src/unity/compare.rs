@@ -12,7 +12,7 @@ use crate::run::{Outcome, quietly};
 const LIST: &str = "Documentation~/clientwebsocket-differences.txt";
 
 pub fn test() -> Outcome {
-    let bench = Bench::runtimes()?;
+    let bench = Bench::runtimes("unity-compare")?;
     let sources = csharp(&["Runtime", "Tests~/Compare", "Tests/Runtime/Support.cs", "Tests~/Shim/NUnit.cs"])?;
     let listed = listed(&files::text(source().join(LIST))?)?;
     let mut unused = listed.clone();

@@ -20,6 +20,10 @@ namespace Framewire
         // A cancelled Open or Close aborts the connection and completes at its end.
         private bool _aborted;
 
+        // The event that is being delivered. Not on the stack, so that the finalizer releases it if the thread is aborted,
+        // because its AppDomain unloads. An event that is in two places is released once: its handle is stale then.
+        internal fw_event Taken;
+
         // A message event, or zero.
         private fw_event _message;
 
@@ -32,6 +36,10 @@ namespace Framewire
             if (FramewireLibrary.IsLoaded)
             {
                 ReleaseAll();
+                fixed (fw_event* taken = &Taken)
+                {
+                    FramewireNative.fw_event_release(taken);
+                }
             }
         }
 
@@ -69,9 +77,10 @@ namespace Framewire
                 return;
             }
             _message = *next;
+            *next = default(fw_event);
             Receive.SetResult(new WebSocketMessage(
-                next->type == fw_event_type.FW_EVENT_TEXT ? WebSocketMessageTypes.Text : WebSocketMessageTypes.Binary,
-                next->payload));
+                _message.type == fw_event_type.FW_EVENT_TEXT ? WebSocketMessageTypes.Text : WebSocketMessageTypes.Binary,
+                _message.payload));
         }
 
         internal void ReleaseMessage()

@@ -52,11 +52,13 @@ namespace Framewire
         private unsafe bool TakeEvents()
         {
             bool hasTaken = false;
-            fw_event next;
-            while (_socket != null && !_hasEnded && _held < MaxHeld && Take(&next))
+            fixed (fw_event* next = &_taken)
             {
-                hasTaken = true;
-                Handle(&next);
+                while (_socket != null && !_hasEnded && _held < MaxHeld && Take(next))
+                {
+                    hasTaken = true;
+                    Handle(next);
+                }
             }
             return hasTaken;
         }
@@ -82,10 +84,27 @@ namespace Framewire
                         ? fw_opcode.FW_OPCODE_TEXT
                         : fw_opcode.FW_OPCODE_BINARY;
                     HandlePayload(next);
-                    return;
+                    break;
                 case fw_event_type.FW_EVENT_INCOMPLETE_FRAME:
                     HandlePayload(next);
-                    return;
+                    break;
+                default:
+                    try
+                    {
+                        HandleOther(next);
+                    }
+                    finally
+                    {
+                        FramewireNative.fw_event_release(next);
+                    }
+                    break;
+            }
+        }
+
+        private unsafe void HandleOther(fw_event* next)
+        {
+            switch (next->type)
+            {
                 case fw_event_type.FW_EVENT_OPEN:
                     HandleOpen();
                     break;
@@ -93,16 +112,17 @@ namespace Framewire
                     HandleSent(next->tag, next->outcome);
                     break;
                 case fw_event_type.FW_EVENT_CLOSED:
-                    HandleEnd(next->close_code, Utf8.Read(
-                        next->payload.data + (ulong)next->payload.offset, (int)next->payload.count), null);
+                    HandleEnd(next->close_code, Text(next), null);
                     break;
                 case fw_event_type.FW_EVENT_ERROR:
-                    string message = Utf8.Read(
-                        next->payload.data + (ulong)next->payload.offset, (int)next->payload.count);
-                    HandleEnd(0, null, new WebSocketError(&next->error, message));
+                    HandleEnd(0, null, new WebSocketError(&next->error, Text(next)));
                     break;
             }
-            FramewireNative.fw_event_release(next);
+        }
+
+        private static unsafe string Text(fw_event* next)
+        {
+            return Utf8.Read(next->payload.data + (ulong)next->payload.offset, (int)next->payload.count);
         }
 
         private unsafe void HandlePayload(fw_event* next)
@@ -114,6 +134,7 @@ namespace Framewire
             }
             _held += (int)next->payload.count + EventOverhead;
             _received.Enqueue(*next);
+            *next = default(fw_event);
             CompleteReceive();
         }
 
@@ -125,8 +146,14 @@ namespace Framewire
             }
             _state = WebSocketState.Open;
             _subProtocol = _socket.Protocol;
-            _options.KeepCookies(_socket, _uri);
-            _connecting.TrySetResult(true);
+            try
+            {
+                _options.KeepCookies(_socket, _uri);
+            }
+            finally
+            {
+                _connecting.TrySetResult(true);
+            }
         }
 
         private void HandleSent(ulong tag, fw_outcome outcome)
@@ -228,9 +255,10 @@ namespace Framewire
 
         private unsafe void ReleaseFirst()
         {
-            fw_event first = _received.Dequeue();
+            fw_event first = _received.Peek();
             _held -= (int)first.payload.count + EventOverhead;
             FramewireNative.fw_event_release(&first);
+            _received.Dequeue();
         }
 
         private void DiscardReceived()
@@ -297,16 +325,29 @@ namespace Framewire
         private unsafe void Leave()
         {
             ClientDriver.Remove(this);
-            while (_early.Count > 0)
-            {
-                fw_event next = _early.Dequeue();
-                FramewireNative.fw_event_release(&next);
-            }
+            ReleaseEarly();
             if (_socket != null)
             {
                 // Dispose alone would send a close frame.
                 _socket.Abort();
                 _socket.Dispose();
+            }
+        }
+
+        private unsafe void ReleaseEarly()
+        {
+            while (_early.Count > 0)
+            {
+                fw_event next = _early.Dequeue();
+                FramewireNative.fw_event_release(&next);
+            }
+        }
+
+        private unsafe void ReleaseTaken()
+        {
+            fixed (fw_event* taken = &_taken)
+            {
+                FramewireNative.fw_event_release(taken);
             }
         }
 

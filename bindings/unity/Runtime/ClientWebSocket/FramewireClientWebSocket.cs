@@ -49,6 +49,10 @@ namespace Framewire
         private readonly Dictionary<ulong, TaskCompletionSource<bool>> _sends =
             new Dictionary<ulong, TaskCompletionSource<bool>>();
 
+        // The event that is being handled. Not on the stack, so that the finalizer releases it if the thread is aborted,
+        // because its AppDomain unloads. An event that is in two places is released once: its handle is stale then.
+        private fw_event _taken;
+
         private WebSocket _socket;
         private Uri _uri;
         private WebSocketState _state = WebSocketState.None;
@@ -64,6 +68,7 @@ namespace Framewire
         private string _closeReason;
         private WebSocketCloseStatus? _closeStatus;
         private string _closeDescription;
+        private string _subProtocol;
         private byte[] _unsent = new byte[0];
         private int _unsentCount;
         private WebSocketMessageType _unsentType;
@@ -104,14 +109,8 @@ namespace Framewire
         /// <summary>The subprotocol selected by the server, or null.</summary>
         public override string SubProtocol
         {
-            get
-            {
-                string protocol = _socket == null || _state <= WebSocketState.Connecting ? null : _subProtocol;
-                return string.IsNullOrEmpty(protocol) ? null : protocol;
-            }
+            get { return string.IsNullOrEmpty(_subProtocol) ? null : _subProtocol; }
         }
-
-        private string _subProtocol;
 
         /// <summary>
         /// The details of the failure of the connection, or null. Also the reason of the exceptions.
@@ -254,6 +253,8 @@ namespace Framewire
             {
                 if (_state == WebSocketState.Closed || _state == WebSocketState.Aborted)
                 {
+                    // The rest of a message that was received in part.
+                    DiscardReceived();
                     return;
                 }
                 // A socket that is not connected becomes closed, as ClientWebSocket does.
@@ -279,6 +280,18 @@ namespace Framewire
                     _state = WebSocketState.Closed;
                 }
                 End(LostConnection());
+            }
+            GC.SuppressFinalize(this);
+        }
+
+        /// <summary>Releases the events of a socket that is never disposed.</summary>
+        ~FramewireClientWebSocket()
+        {
+            if (FramewireLibrary.IsLoaded)
+            {
+                DiscardReceived();
+                ReleaseEarly();
+                ReleaseTaken();
             }
         }
 
@@ -306,6 +319,14 @@ namespace Framewire
                     socket.OpenFor(this);
                 }
                 ClientDriver.Add(this);
+                lock (_lock)
+                {
+                    if (_hasEnded)
+                    {
+                        // It was aborted before it was added.
+                        ClientDriver.Remove(this);
+                    }
+                }
                 await WithCancellation(connecting.Task, cancellation).ConfigureAwait(false);
             }
             catch (Exception exception)
@@ -487,7 +508,8 @@ namespace Framewire
                 {
                     _state = WebSocketState.CloseSent;
                 }
-                closing = Source<bool>();
+                // Several calls may wait for the end.
+                closing = _closing ?? Source<bool>();
                 _closing = closing;
                 _discards = true;
                 DiscardReceived();

@@ -244,6 +244,153 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void OtherThreadsLoseNoEvent()
+        {
+            const int Threads = 4, Connections = 50, Messages = 30;
+            int received = 0;
+            var tasks = new List<Task>();
+            for (int thread = 0; thread < Threads; thread++)
+            {
+                tasks.Add(Task.Run(async () =>
+                {
+                    for (int i = 0; i < Connections; i++)
+                    {
+                        using (var socket = new WebSocket(Server.Plain("/count?n=" + Messages + "&size=8")))
+                        {
+                            await socket.OpenAsync();
+                            for (long next = 0; next < Messages; next++)
+                            {
+                                Assert.AreEqual(next, Number(await socket.ReceiveAsync()));
+                                Interlocked.Increment(ref received);
+                            }
+                            Assert.IsTrue((await socket.ReceiveAsync()).IsClosed);
+                        }
+                    }
+                }));
+            }
+            Task all = Task.WhenAll(tasks);
+            using (var handlers = new RecordingSocket(Server.Plain("/")).Opened())
+            {
+                Pump.Until(() =>
+                {
+                    handlers.Socket.Send("x");
+                    return all.IsCompleted;
+                });
+                all.GetAwaiter().GetResult();
+                Assert.AreEqual(Threads * Connections * Messages, received);
+            }
+            Assert.AreEqual(0ul, Queue.Leases());
+            Assert.IsFalse(SocketTable.HasIndividual);
+        }
+
+        [Test]
+        public void EveryTaskOfRandomUseEnds()
+        {
+            var tasks = new List<Task>();
+            for (int seed = 0; seed < 8; seed++)
+            {
+                var random = new Random(seed);
+                Func<Task> use = async () =>
+                {
+                    for (int i = 0; i < 60; i++)
+                    {
+                        await UseAtRandom(random);
+                    }
+                };
+                tasks.Add(use());
+            }
+            Task all = Task.WhenAll(tasks);
+            Pump.Until(() => all.IsCompleted);
+            all.GetAwaiter().GetResult();
+            Assert.AreEqual(0, SocketTable.Count);
+            Assert.IsFalse(SocketTable.HasIndividual);
+            // The timers of the tokens, and worker threads that are dropping what they were about to deliver.
+            Thread.Sleep(100);
+            Assert.AreEqual(0ul, Queue.Leases());
+        }
+
+        private static async Task UseAtRandom(Random random)
+        {
+            string[] paths = { "/", "/count?n=100&size=50", "/drop", "/close?code=4000" };
+            using (var socket = new WebSocket(Server.Plain(paths[random.Next(paths.Length)])))
+            {
+                if (random.Next(4) == 0)
+                {
+                    socket.OnMessage += (ws, text) => { };
+                }
+                var pending = new List<Task>();
+                int steps = random.Next(12);
+                for (int step = 0; step < steps; step++)
+                {
+                    try
+                    {
+                        Task task = Step(socket, random);
+                        pending.Add(task);
+                        if (random.Next(3) > 0)
+                        {
+                            await Finish(task);
+                        }
+                    }
+                    catch (InvalidOperationException)
+                    {
+                        // In a wrong state.
+                    }
+                }
+                socket.Dispose();
+                foreach (Task task in pending)
+                {
+                    await Finish(task);
+                }
+            }
+        }
+
+        private static Task Step(WebSocket socket, Random random)
+        {
+            CancellationToken cancellation = random.Next(3) > 0
+                ? CancellationToken.None
+                : new CancellationTokenSource(random.Next(10)).Token;
+            switch (random.Next(8))
+            {
+                case 0:
+                    return socket.CloseAsync(cancellation).AsTask();
+                case 1:
+                    socket.Close();
+                    break;
+                case 2:
+                    socket.Abort();
+                    break;
+                case 3:
+                    socket.Send(new byte[random.Next(100)]);
+                    break;
+                case 4:
+                case 5:
+                    return socket.OpenAsync(cancellation).AsTask();
+                default:
+                    // Without a token it may wait until the socket is disposed.
+                    var limited = new CancellationTokenSource(random.Next(30));
+                    return socket.ReceiveAsync(limited.Token).AsTask();
+            }
+            return Task.CompletedTask;
+        }
+
+        private static async Task Finish(Task task)
+        {
+            try
+            {
+                await task;
+            }
+            catch (OperationCanceledException)
+            {
+            }
+            catch (WebSocketConnectionException)
+            {
+            }
+            catch (ObjectDisposedException)
+            {
+            }
+        }
+
+        [Test]
         public void SecondReceiveIsRejected()
         {
             using (var socket = new WebSocket(Server.Plain("/")))

@@ -1,10 +1,13 @@
 using System;
 using System.Diagnostics;
 using System.IO;
+using System.Net.WebSockets;
 using System.Threading;
+using System.Threading.Tasks;
 using Framewire;
 using Framewire.Native;
 using Framewire.Tests;
+using WebSocket = Framewire.WebSocket;
 
 // domain.exe [exit]
 //
@@ -15,14 +18,19 @@ using Framewire.Tests;
 /// <summary>The code that runs in the unloaded domain.</summary>
 internal sealed class InDomain : MarshalByRefObject
 {
-    internal const int Sockets = 8;
+    private const int Each = 4;
+
+    // With handlers, with await, and clients with their own thread.
+    internal const int Sockets = 3 * Each;
     private static readonly byte[] s_payload = new byte[1000];
-    private static volatile int s_received;
+    private static volatile int s_received, s_awaited, s_clients;
 
     public void Start()
     {
-        for (int i = 0; i < Sockets; i++)
+        for (int i = 0; i < Each; i++)
         {
+            EchoWithAwait();
+            Task.Run(new Func<Task>(EchoWithClient));
             var socket = new WebSocket(Server.Plain("/"));
             socket.OnOpen += ws =>
             {
@@ -50,9 +58,36 @@ internal sealed class InDomain : MarshalByRefObject
         game.Start();
     }
 
+    private static async void EchoWithAwait()
+    {
+        var socket = new WebSocket(Server.Plain("/"));
+        await socket.OpenAsync();
+        while (true)
+        {
+            socket.Send(s_payload);
+            await socket.ReceiveAsync();
+            s_awaited++;
+        }
+    }
+
+    private static async Task EchoWithClient()
+    {
+        var client = new FramewireClientWebSocket();
+        var buffer = new ArraySegment<byte>(new byte[s_payload.Length]);
+        await client.ConnectAsync(Server.Plain("/"), CancellationToken.None);
+        while (true)
+        {
+            await client.SendAsync(
+                new ArraySegment<byte>(s_payload), WebSocketMessageType.Binary, true, CancellationToken.None);
+            await client.ReceiveAsync(buffer, CancellationToken.None);
+            s_clients++;
+        }
+    }
+
+    /// <summary>The number of messages received in the way of which there are the fewest.</summary>
     public int Received()
     {
-        return s_received;
+        return Math.Min(s_received, Math.Min(s_awaited, s_clients));
     }
 }
 
