@@ -5,7 +5,7 @@ use framewire::{CallError, EventKind, EventType, Socket};
 use crate::gdextension::{GodotError, Preset, TlsOptionsArgument};
 use crate::members::methods;
 use crate::polling;
-use crate::socket::{Authorization, CLOSED, CLOSING, CONNECTING, Connection, FramewireSocket};
+use crate::socket::{Authorization, CLOSED, CLOSING, CONNECTING, Connection, FLUSH_TIMEOUT, FramewireSocket};
 use crate::tls;
 
 methods! {
@@ -138,7 +138,21 @@ impl FramewireSocket {
         Ok(())
     }
 
-    fn drop_connection(&self) {
+    pub fn drop_connection(&self) {
+        self.detach(1006, "dropped by the script", |socket| {
+            let _ = socket.destroy();
+        });
+    }
+
+    /// Closes the connection in the background after what is queued, so that the socket can connect again at once.
+    pub fn close_in_background(&self, code: u16, reason: &str) {
+        self.detach(code, reason, |socket| {
+            let _ = socket.close(code, reason);
+            let _ = socket.destroy_when_sent(FLUSH_TIMEOUT);
+        });
+    }
+
+    fn detach(&self, code: u16, reason: &str, destroy: impl FnOnce(&Socket)) {
         let mut state = self.state();
         let connection = &mut state.connection;
         if connection.state == CLOSED {
@@ -146,13 +160,12 @@ impl FramewireSocket {
         }
         if let Some(socket) = connection.socket.take() {
             connection.take_last_outcomes(&socket);
-            let _ = socket.destroy();
+            destroy(&socket);
         }
         connection.events.clear();
         connection.state = CLOSED;
         connection.close_code = -1;
-        connection.deferred_end =
-            Some(EventKind::Closed { code: 1006, reason: "dropped by the script".into() });
+        connection.deferred_end = Some(EventKind::Closed { code, reason: reason.into() });
     }
 }
 

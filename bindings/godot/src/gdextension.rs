@@ -27,7 +27,7 @@ pub mod utility;
 pub mod value;
 pub mod variant;
 
-pub use class::{Class, Constant, Members, Property, Signal, Virtual};
+pub use class::{Class, Constant, CurrentPacket, Members, PacketPeer, Property, Signal, Virtual};
 pub use collections::{Array, Dictionary};
 pub use interface::{GetProcAddress, Initialization, Pointer};
 pub use method::{Argument, Method, Preset};

@@ -4,6 +4,7 @@
 //!   script ──methods──> FramewireSocket ──> framewire::Socket      (worker threads)
 //!          <──signals── poll() <──takes many events at once──┘
 //!   FramewireNode: polls its socket in _process, within a time budget
+//!   FramewireMultiplayerPeer: Godot's high-level multiplayer over a socket
 //! ```
 //!
 //! Worker threads never call Godot. `poll()` dequeues events and emits signals on the thread that calls it.
@@ -12,7 +13,7 @@
 //!
 //! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls` <- `socket` <-
 //! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
-//! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
+//! `socket_class` <- `node`, `multiplayer`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
 
@@ -25,6 +26,7 @@ mod gdextension;
 mod lanes;
 mod link;
 mod members;
+mod multiplayer;
 mod node;
 mod options;
 mod packet_queue;
@@ -44,6 +46,7 @@ use framewire::Code;
 
 use gdextension::class::{load_docs, register, unregister};
 use gdextension::entry::{Extension, entry_point};
+use multiplayer::FramewireMultiplayerPeer;
 use node::FramewireNode;
 use socket::FramewireSocket;
 
@@ -56,12 +59,15 @@ static EXTENSION: Extension = Extension {
     register: || {
         register::<FramewireSocket>();
         register::<FramewireNode>();
+        register::<FramewireMultiplayerPeer>();
     },
     load_docs: || {
         load_docs(&class_docs::xml::<FramewireSocket>());
         load_docs(&class_docs::xml::<FramewireNode>());
+        load_docs(&class_docs::xml::<FramewireMultiplayerPeer>());
     },
     unregister: || {
+        unregister::<FramewireMultiplayerPeer>();
         unregister::<FramewireNode>();
         unregister::<FramewireSocket>();
         shut_down();

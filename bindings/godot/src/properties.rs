@@ -87,7 +87,7 @@ properties! {
 /// Properties that can change while connected. If the connection rejects a value, the property keeps its previous
 /// value.
 impl FramewireSocket {
-    fn set_outbound_buffer_size(&self, size: i64) {
+    pub fn set_outbound_buffer_size(&self, size: i64) {
         self.change(
             "set_outbound_buffer_size",
             |settings| std::mem::replace(&mut settings.outbound_buffer_size, size),

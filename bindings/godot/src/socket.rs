@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::tls::TlsCache;
 
 /// How long a freed socket may continue to send queued messages.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub const CONNECTING: i64 = FramewireSocket::STATE_CONNECTING;
 pub const OPEN: i64 = FramewireSocket::STATE_OPEN;

@@ -14,6 +14,7 @@ const SUITES := [
 	"res://settings.gd",
 	"res://tls.gd",
 	"res://node.gd",
+	"res://multiplayer.gd",
 	"res://web_export.gd",
 	"res://manual.gd",
 ]

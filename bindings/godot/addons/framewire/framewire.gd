@@ -1,6 +1,6 @@
 class_name Framewire
 extends RefCounted
-## Creates sockets in native builds and in the Web export.
+## Creates sockets and multiplayer peers in native builds and in the Web export.
 ##
 ## A GDExtension cannot be loaded in the Web export of this addon, and a script that names the class
 ## [code]FramewireSocket[/code] does not parse where the extension is absent. [method create_socket] works everywhere:
@@ -18,6 +18,7 @@ extends RefCounted
 ## values, and exist everywhere.
 
 const _EXTENSION_CLASS := &"FramewireSocket"
+const _EXTENSION_PEER_CLASS := &"FramewireMultiplayerPeer"
 const _WebSocket := preload("web/socket.gd")
 
 ## Files of the extension in "bin" of this addon by system and CPU, and the targets of "cargo xtask dist" that build them.
@@ -42,15 +43,35 @@ static var _has_warned := false
 static func create_socket() -> RefCounted:
 	if has_extension():
 		return ClassDB.instantiate(_EXTENSION_CLASS)
-	if not OS.has_feature("web") and not _has_warned:
-		_has_warned = true
-		push_warning(_missing_library(OS.get_name(), Engine.get_architecture_name()))
+	_warn_of_missing_library()
 	return _WebSocket.new()
+
+
+## Creates a client for Godot's high-level multiplayer, on which [code]create_client(url)[/code] is to be called: a
+## [code]FramewireMultiplayerPeer[/code] if the extension is loaded, and otherwise a [WebSocketMultiplayerPeer], which has
+## the same properties. The server is a [WebSocketMultiplayerPeer] in both cases:
+## [codeblock]
+## func _ready() -> void:
+##     var peer := Framewire.create_multiplayer_peer()
+##     peer.create_client("wss://example.org/play")
+##     multiplayer.multiplayer_peer = peer
+## [/codeblock]
+static func create_multiplayer_peer() -> MultiplayerPeer:
+	if has_extension():
+		return ClassDB.instantiate(_EXTENSION_PEER_CLASS)
+	_warn_of_missing_library()
+	return WebSocketMultiplayerPeer.new()
 
 
 ## Returns whether the extension is loaded. If it is not, as in the Web export, only what a browser can do is available.
 static func has_extension() -> bool:
 	return ClassDB.class_exists(_EXTENSION_CLASS)
+
+
+static func _warn_of_missing_library() -> void:
+	if not OS.has_feature("web") and not _has_warned:
+		_has_warned = true
+		push_warning(_missing_library(OS.get_name(), Engine.get_architecture_name()))
 
 
 static func _missing_library(system: String, cpu: String) -> String:
