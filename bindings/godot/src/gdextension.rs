@@ -21,6 +21,7 @@ pub mod method;
 pub mod object;
 pub mod packed;
 pub mod print;
+pub mod project_settings;
 pub mod string;
 pub mod tls_options;
 pub mod utility;

@@ -11,8 +11,10 @@
 //! The state of a socket is not locked while a signal is emitted, so a handler may call anything, including
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
-//! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls` <- `socket` <-
-//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
+//! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls`, `totals` <-
+//! `log_lines`, `socket` <-
+//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `startup`, `status` <-
+//! `polling` <- `connecting` <-
 //! `socket_class` <- `node`, `multiplayer`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
@@ -25,6 +27,7 @@ mod events;
 mod gdextension;
 mod lanes;
 mod link;
+mod log_lines;
 mod members;
 mod multiplayer;
 mod node;
@@ -37,8 +40,10 @@ mod settings;
 mod signals;
 mod socket;
 mod socket_class;
+mod startup;
 mod status;
 mod tls;
+mod totals;
 
 use std::time::Duration;
 
@@ -57,6 +62,7 @@ const THREAD_TIMEOUT: Duration = Duration::from_secs(4);
 
 static EXTENSION: Extension = Extension {
     register: || {
+        startup::declare_settings();
         register::<FramewireSocket>();
         register::<FramewireNode>();
         register::<FramewireMultiplayerPeer>();
@@ -78,6 +84,9 @@ entry_point!(framewire_godot_init, &EXTENSION);
 
 /// Ends all threads: none may run the library's code when Godot unloads it, on quit or reload.
 fn shut_down() {
+    log_lines::stop();
+    totals::clear();
+    startup::stopped();
     let ended = match framewire::shutdown(DRAIN_TIMEOUT) {
         Err(error) if error.code == Code::TimedOut => framewire::shutdown(THREAD_TIMEOUT),
         ended => ended,

@@ -34,7 +34,22 @@ const _LIBRARIES := {
 	"iOS arm64": ["ios/libframewire_godot.xcframework", "aarch64-apple-ios aarch64-apple-ios-sim"],
 }
 
+## The values of [code]get_global_statistics()[/code] that the monitors show. All but the first and the last are rates.
+const _MONITORS := {
+	"framewire/sockets": "sockets",
+	"framewire/messages_in_per_second": "messages_received",
+	"framewire/messages_out_per_second": "messages_sent",
+	"framewire/bytes_in_per_second": "bytes_received",
+	"framewire/bytes_out_per_second": "bytes_sent",
+	"framewire/queued_bytes": "queued_bytes",
+}
+const _SAMPLE_USEC := 500_000
+
 static var _has_warned := false
+## A socket, on which static methods can be called by both classes.
+static var _statistics_source: RefCounted
+## The last statistics, their time, and the rates between them and those before.
+static var _sample := {}
 
 
 ## Creates a socket: a [code]FramewireSocket[/code] if the extension is loaded, and otherwise an object with the same
@@ -63,9 +78,47 @@ static func create_multiplayer_peer() -> MultiplayerPeer:
 	return WebSocketMultiplayerPeer.new()
 
 
+## Adds monitors to [Performance], which the debugger of the editor plots: [code]framewire/sockets[/code],
+## [code]framewire/messages_in_per_second[/code], [code]framewire/messages_out_per_second[/code],
+## [code]framewire/bytes_in_per_second[/code], [code]framewire/bytes_out_per_second[/code] and
+## [code]framewire/queued_bytes[/code], the payload queued for sending. Rates are of the time since they were last computed,
+## at least half a second.
+static func add_monitors() -> void:
+	if _statistics_source == null:
+		_statistics_source = create_socket()
+	for monitor: String in _MONITORS:
+		if not Performance.has_custom_monitor(monitor):
+			Performance.add_custom_monitor(monitor, _monitor.bind(_MONITORS[monitor]))
+
+
+## Removes the monitors that [method add_monitors] has added.
+static func remove_monitors() -> void:
+	for monitor: String in _MONITORS:
+		if Performance.has_custom_monitor(monitor):
+			Performance.remove_custom_monitor(monitor)
+	_statistics_source = null
+	_sample = {}
+
+
 ## Returns whether the extension is loaded. If it is not, as in the Web export, only what a browser can do is available.
 static func has_extension() -> bool:
 	return ClassDB.class_exists(_EXTENSION_CLASS)
+
+
+static func _monitor(name: String) -> float:
+	var statistics: Dictionary = _statistics_source.get_global_statistics()
+	if name in ["sockets", "queued_bytes"]:
+		return statistics[name]
+	var now := Time.get_ticks_usec()
+	if _sample.is_empty():
+		_sample = {"time": now, "statistics": statistics, "rates": {}}
+	var elapsed: int = now - _sample.time
+	if elapsed >= _SAMPLE_USEC:
+		var rates := {}
+		for counter: String in statistics:
+			rates[counter] = (statistics[counter] - _sample.statistics[counter]) * 1e6 / elapsed
+		_sample = {"time": now, "statistics": statistics, "rates": rates}
+	return _sample.rates.get(name, 0.0)
 
 
 static func _warn_of_missing_library() -> void:
