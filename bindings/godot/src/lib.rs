@@ -62,10 +62,10 @@ const THREAD_TIMEOUT: Duration = Duration::from_secs(4);
 
 static EXTENSION: Extension = Extension {
     register: || {
-        startup::declare_settings();
         register::<FramewireSocket>();
         register::<FramewireNode>();
         register::<FramewireMultiplayerPeer>();
+        startup::declare_settings();
     },
     load_docs: || {
         load_docs(&class_docs::xml::<FramewireSocket>());

@@ -387,6 +387,19 @@ fn id_of(packet: &[u8], is_text: bool) -> Result<i64, String> {
     }
 }
 
+const DOC: &str = "\
+A [MultiplayerPeer] for Godot's high-level multiplayer: a client of servers that use [WebSocketMultiplayerPeer].
+
+To migrate a client, replace `WebSocketMultiplayerPeer.new()` with `Framewire.create_multiplayer_peer()`, which also works in
+the Web export. RPCs, synchronizers, spawners and the relay between clients work unchanged. The server remains a
+`WebSocketMultiplayerPeer`.
+
+All packets are reliable and ordered, in channel 0, whatever the transfer mode and channel. Compression, proxies, TLS
+settings, keepalive pings and simulated networks are settings of `socket`. A server that disappears is detected with
+`heartbeat_interval`. `reconnect` is rejected.
+
+`close()` sends what is queued and closes in the background, so the peer can be used again at once.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,16 +414,3 @@ mod tests {
         assert!(id_of(b"text", true).is_err());
     }
 }
-
-const DOC: &str = "\
-A [MultiplayerPeer] for Godot's high-level multiplayer: a client of servers that use [WebSocketMultiplayerPeer].
-
-To migrate a client, replace `WebSocketMultiplayerPeer.new()` with `Framewire.create_multiplayer_peer()`, which also works in
-the Web export. RPCs, synchronizers, spawners and the relay between clients work unchanged. The server remains a
-`WebSocketMultiplayerPeer`.
-
-All packets are reliable and ordered, in channel 0, whatever the transfer mode and channel. Compression, proxies, TLS
-settings, keepalive pings and simulated networks are settings of `socket`. A server that disappears is detected with
-`heartbeat_interval`. `reconnect` is rejected.
-
-`close()` sends what is queued and closes in the background, so the peer can be used again at once.";
