@@ -257,6 +257,18 @@ impl Socket {
         Ok(())
     }
 
+    /// Copies the cookies of another socket, which may have been destroyed. They replace those of this socket.
+    ///
+    /// For a program that creates a socket for each connection: a socket that opens again keeps its cookies.
+    /// Needs [`Capability::Cookies`].
+    pub fn copy_cookies(&self, from: &Socket) -> Result<(), CallError> {
+        require(Capability::Cookies)?;
+        self.check_not_destroyed()?;
+        let cookies = lock(&from.0.cookies).clone();
+        *lock(&self.0.cookies) = cookies;
+        Ok(())
+    }
+
     /// Enables reconnecting after errors that are retriable; `None` disables it (the default).
     ///
     /// Between attempts the socket is connecting: sends return [`InvalidState`](Code::InvalidState), or are

@@ -443,3 +443,28 @@ fn cookies_are_kept_until_disabled() {
     assert_opens(&other);
     assert!(!heads(&seen).pop().unwrap().contains("\r\nCookie"), "each socket has its own cookies");
 }
+
+#[test]
+fn copied_cookies_are_sent() {
+    let seen = Heads::default();
+    let own = seen.clone();
+    let server = Scripted::start(move |mut peer| {
+        let head = peer.read_head();
+        own.lock().unwrap().push(head.clone());
+        peer.send_upgrade_response(&head, &format!("Set-Cookie: n={}\r\n", peer.number));
+        peer.wait_for_end();
+    });
+    let first = Client::new(&server.url());
+    first.set_cookies(true).unwrap();
+    assert_opens(&first);
+    first.destroy().unwrap();
+    let second = Client::new(&server.url());
+    second.copy_cookies(&first).unwrap();
+    assert_opens(&second);
+    assert!(!heads(&seen).pop().unwrap().contains("\r\nCookie"), "cookies are off");
+    let third = Client::new(&server.url());
+    third.set_cookies(true).unwrap();
+    third.copy_cookies(&first).unwrap();
+    assert_opens(&third);
+    assert!(heads(&seen).pop().unwrap().contains("\r\nCookie: n=0\r\n"));
+}

@@ -265,7 +265,7 @@ fn check_docs(godot: &Godot, project: &Path) -> Outcome {
     tests.current_dir(root().join("bindings/godot")).args(["test", "--quiet", "--target-dir"]);
     crate::run::run(tests.arg(scratch("godot")?.join("build")).env("FRAMEWIRE_CLASS_DOCS", &folder))?;
     let mut described = 0;
-    for class in ["FramewireSocket", "FramewireNode"] {
+    for class in ["FramewireSocket", "FramewireNode", "FramewireMultiplayerPeer"] {
         let file = folder.join(format!("doc_classes/{class}.xml"));
         let texts = files::text(folder.join(format!("{class}.xml")))?;
         let listed = fs::read_to_string(&file)

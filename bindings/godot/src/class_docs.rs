@@ -104,6 +104,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::multiplayer::FramewireMultiplayerPeer;
     use crate::node::FramewireNode;
     use crate::socket::FramewireSocket;
 
@@ -115,9 +116,11 @@ mod tests {
     /// Writes the documentation where the test in Godot compares it with the members that Godot lists.
     #[test]
     fn every_member_is_documented() {
-        for (name, xml) in
-            [(FramewireSocket::NAME, xml::<FramewireSocket>()), (FramewireNode::NAME, xml::<FramewireNode>())]
-        {
+        for (name, xml) in [
+            (FramewireSocket::NAME, xml::<FramewireSocket>()),
+            (FramewireNode::NAME, xml::<FramewireNode>()),
+            (FramewireMultiplayerPeer::NAME, xml::<FramewireMultiplayerPeer>()),
+        ] {
             assert!(!xml.contains("<description></description>"), "{xml}");
             if let Some(folder) = std::env::var_os("FRAMEWIRE_CLASS_DOCS") {
                 std::fs::write(std::path::Path::new(&folder).join(name).with_extension("xml"), xml).unwrap();

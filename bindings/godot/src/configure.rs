@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framewire::{CallError, HttpVersion, Reconnect, Roots, Socket};
+use framewire::{CallError, Compression, HttpVersion, Reconnect, Roots, Socket};
 
 use crate::settings::Settings;
 use crate::socket::{Authorization, FramewireSocket, State};
@@ -33,8 +33,12 @@ impl State {
         if settings.inbound_buffer_size < 1 || settings.max_queued_packets < 1 {
             return Err(CallError::argument("inbound_buffer_size and max_queued_packets must be at least 1"));
         }
-        if !settings.compression {
-            socket.set_compression(None)?;
+        let compression = compression(settings)?;
+        if compression != Some(Compression::default()) {
+            socket.set_compression(compression)?;
+        }
+        for (key, value) in &self.context {
+            socket.set_context(key, Some(value))?;
         }
         // Without lanes, messages take the shorter way.
         if !settings.lanes.is_empty() {
@@ -55,6 +59,11 @@ impl State {
         }
         socket.set_max_redirects(count(settings.max_redirects, "max_redirects")?)?;
         socket.set_cookies(settings.keep_cookies)?;
+        if settings.keep_cookies
+            && let Some(previous) = &self.previous
+        {
+            socket.copy_cookies(previous)?;
+        }
         if settings.reconnect {
             socket.set_reconnect(Some(Reconnect {
                 min_delay: duration(settings.reconnect_min_delay, "reconnect_min_delay")?,
@@ -106,6 +115,31 @@ fn tls_config(settings: &Settings, trust: Option<Trust>) -> Result<TlsConfig, Ca
         pins,
         client_cert_pem: settings.tls_client_cert_pem.clone(),
         client_key_pem: settings.tls_client_key_pem.clone(),
+        key_log: settings.tls_key_log,
+    })
+}
+
+fn compression(settings: &Settings) -> Result<Option<Compression>, CallError> {
+    let bits = |bits: i64, what: &str| {
+        u8::try_from(bits).map_err(|_| CallError::argument(format!("{what} is {bits}, but must be 8 to 15")))
+    };
+    Ok(if settings.compression {
+        Some(Compression {
+            level: count(settings.compression_level, "compression_level")?,
+            client_no_context_takeover: settings.compression_client_no_context_takeover,
+            server_no_context_takeover: settings.compression_server_no_context_takeover,
+            client_max_window_bits: bits(
+                settings.compression_client_max_window_bits,
+                "compression_client_max_window_bits",
+            )?,
+            server_max_window_bits: bits(
+                settings.compression_server_max_window_bits,
+                "compression_server_max_window_bits",
+            )?,
+            min_size_to_compress: bytes(settings.compression_min_size, "compression_min_size")?,
+        })
+    } else {
+        None
     })
 }
 

@@ -5,8 +5,10 @@ use framewire::{CallError, EventKind, EventType, Socket};
 use crate::gdextension::{GodotError, Preset, TlsOptionsArgument};
 use crate::members::methods;
 use crate::polling;
-use crate::socket::{Authorization, CLOSED, CLOSING, CONNECTING, Connection, FramewireSocket};
+use crate::socket::{Authorization, CLOSED, CLOSING, CONNECTING, Connection, FLUSH_TIMEOUT, FramewireSocket};
+use crate::startup;
 use crate::tls;
+use crate::totals;
 
 methods! {
     METHODS:
@@ -35,6 +37,10 @@ methods! {
 
     /// Removes the credentials set by `set_basic_auth()` or `set_bearer_auth()`.
     method clear_auth() => FramewireSocket::clear_auth;
+
+    /// Sets a key and a value that every log line of this socket contains, at any time; an empty value removes the key.
+    /// A socket has at most 32 keys of at most 64 bytes, with values of at most 256 bytes.
+    method set_context(key, value) => FramewireSocket::set_context;
 
     /// Returns what the extension can do, a combination of `CAPABILITY_*` constants. Builds without TLS or HTTP/2
     /// lack some.
@@ -87,7 +93,29 @@ impl FramewireSocket {
         self.state().authorization = None;
     }
 
+    fn set_context(&self, key: String, value: String) {
+        let result = {
+            let mut state = self.state();
+            let value = Some(value).filter(|value| !value.is_empty());
+            let result = match &state.connection.socket {
+                Some(socket) if socket.state() != framewire::State::Unknown => {
+                    socket.set_context(&key, value.as_deref())
+                }
+                _ => Ok(()),
+            };
+            if result.is_ok() {
+                match value {
+                    Some(value) => state.context.insert(key, value),
+                    None => state.context.remove(&key),
+                };
+            }
+            result
+        };
+        self.report("set_context", result);
+    }
+
     fn start(&self, url: &str, options: &TlsOptionsArgument) -> Result<(), CallError> {
+        startup::start()?;
         let socket = Socket::create(url)?;
         let opened = self.open(url, &socket, options);
         if opened.is_err() {
@@ -100,7 +128,7 @@ impl FramewireSocket {
         // Before it opens: a redirect changes the URL.
         let (host, port) = host_and_port(&socket.url());
         // These two call Godot, so the state is not locked yet.
-        let fragments_enabled = polling::wants_fragments(self);
+        let wanted = polling::wanted(self);
         let trust = tls::trust(options)?;
         let mut state = self.state();
         if state.connection.state != CLOSED {
@@ -108,14 +136,18 @@ impl FramewireSocket {
         }
         state.configure(socket, trust)?;
         // Enabled before opening, because messages may be received before the first poll.
-        socket.enable_event(EventType::IncompleteFrame, fragments_enabled)?;
+        socket.enable_event(EventType::IncompleteFrame, wanted.fragments)?;
+        socket.enable_event(EventType::Request, wanted.requests)?;
         socket.open()?;
+        totals::add(socket);
+        state.previous = Some(socket.clone());
         // Drops the previous connection with its unread packets.
         state.connection = Connection::default();
         let connection = &mut state.connection;
         connection.socket = Some(socket.clone());
         connection.state = CONNECTING;
-        connection.fragments_enabled = fragments_enabled;
+        connection.fragments_enabled = wanted.fragments;
+        connection.requests_enabled = wanted.requests;
         connection.url = url.to_owned();
         (connection.host, connection.port) = (host, port);
         Ok(())
@@ -138,7 +170,21 @@ impl FramewireSocket {
         Ok(())
     }
 
-    fn drop_connection(&self) {
+    pub fn drop_connection(&self) {
+        self.detach(1006, "dropped by the script", |socket| {
+            let _ = socket.destroy();
+        });
+    }
+
+    /// Closes the connection in the background after what is queued, so that the socket can connect again at once.
+    pub fn close_in_background(&self, code: u16, reason: &str) {
+        self.detach(code, reason, |socket| {
+            let _ = socket.close(code, reason);
+            let _ = socket.destroy_when_sent(FLUSH_TIMEOUT);
+        });
+    }
+
+    fn detach(&self, code: u16, reason: &str, destroy: impl FnOnce(&Socket)) {
         let mut state = self.state();
         let connection = &mut state.connection;
         if connection.state == CLOSED {
@@ -146,13 +192,12 @@ impl FramewireSocket {
         }
         if let Some(socket) = connection.socket.take() {
             connection.take_last_outcomes(&socket);
-            let _ = socket.destroy();
+            destroy(&socket);
         }
         connection.events.clear();
         connection.state = CLOSED;
         connection.close_code = -1;
-        connection.deferred_end =
-            Some(EventKind::Closed { code: 1006, reason: "dropped by the script".into() });
+        connection.deferred_end = Some(EventKind::Closed { code, reason: reason.into() });
     }
 }
 

@@ -21,6 +21,13 @@ pub struct Begin {
     pub warn_of_packets: Option<usize>,
 }
 
+/// Events that are enabled while something is connected to their signals.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    pub fragments: bool,
+    pub requests: bool,
+}
+
 /// Whether nothing is connected to the signals of messages.
 #[derive(Clone, Copy, Default)]
 pub struct Unconnected {
@@ -60,14 +67,17 @@ impl State {
         }
     }
 
-    /// Delivers fragments as events of their own, or assembles them.
-    pub fn enable_fragments(&mut self, enable: bool) {
+    /// Delivers fragments as events of their own, or assembles them, and upgrade requests before they are sent.
+    pub fn enable_events(&mut self, wanted: Wanted) {
         let connection = &mut self.connection;
-        if enable != connection.fragments_enabled
-            && let Some(socket) = &connection.socket
-            && socket.enable_event(EventType::IncompleteFrame, enable).is_ok()
-        {
-            connection.fragments_enabled = enable;
+        let Some(socket) = &connection.socket else { return };
+        for (enabled, enable, event) in [
+            (&mut connection.fragments_enabled, wanted.fragments, EventType::IncompleteFrame),
+            (&mut connection.requests_enabled, wanted.requests, EventType::Request),
+        ] {
+            if *enabled != enable && socket.enable_event(event, enable).is_ok() {
+                *enabled = enable;
+            }
         }
     }
 

@@ -21,13 +21,14 @@ pub mod method;
 pub mod object;
 pub mod packed;
 pub mod print;
+pub mod project_settings;
 pub mod string;
 pub mod tls_options;
 pub mod utility;
 pub mod value;
 pub mod variant;
 
-pub use class::{Class, Constant, Members, Property, Signal, Virtual};
+pub use class::{Class, Constant, CurrentPacket, Members, PacketPeer, Property, Signal, Virtual};
 pub use collections::{Array, Dictionary};
 pub use interface::{GetProcAddress, Initialization, Pointer};
 pub use method::{Argument, Method, Preset};

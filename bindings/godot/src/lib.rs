@@ -4,15 +4,18 @@
 //!   script ──methods──> FramewireSocket ──> framewire::Socket      (worker threads)
 //!          <──signals── poll() <──takes many events at once──┘
 //!   FramewireNode: polls its socket in _process, within a time budget
+//!   FramewireMultiplayerPeer: Godot's high-level multiplayer over a socket
 //! ```
 //!
 //! Worker threads never call Godot. `poll()` dequeues events and emits signals on the thread that calls it.
 //! The state of a socket is not locked while a signal is emitted, so a handler may call anything, including
 //! `connect_to_url()`, `poll()` and freeing the node.
 //!
-//! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls` <- `socket` <-
-//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `status` <- `polling` <- `connecting` <-
-//! `socket_class` <- `node`. Unsafe code is only in `gdextension`.
+//! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls`, `totals` <-
+//! `log_lines`, `socket` <-
+//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `startup`, `status` <-
+//! `polling` <- `connecting` <-
+//! `socket_class` <- `node`, `multiplayer`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
 
@@ -24,7 +27,9 @@ mod events;
 mod gdextension;
 mod lanes;
 mod link;
+mod log_lines;
 mod members;
+mod multiplayer;
 mod node;
 mod options;
 mod packet_queue;
@@ -35,8 +40,10 @@ mod settings;
 mod signals;
 mod socket;
 mod socket_class;
+mod startup;
 mod status;
 mod tls;
+mod totals;
 
 use std::time::Duration;
 
@@ -44,6 +51,7 @@ use framewire::Code;
 
 use gdextension::class::{load_docs, register, unregister};
 use gdextension::entry::{Extension, entry_point};
+use multiplayer::FramewireMultiplayerPeer;
 use node::FramewireNode;
 use socket::FramewireSocket;
 
@@ -56,12 +64,16 @@ static EXTENSION: Extension = Extension {
     register: || {
         register::<FramewireSocket>();
         register::<FramewireNode>();
+        register::<FramewireMultiplayerPeer>();
+        startup::declare_settings();
     },
     load_docs: || {
         load_docs(&class_docs::xml::<FramewireSocket>());
         load_docs(&class_docs::xml::<FramewireNode>());
+        load_docs(&class_docs::xml::<FramewireMultiplayerPeer>());
     },
     unregister: || {
+        unregister::<FramewireMultiplayerPeer>();
         unregister::<FramewireNode>();
         unregister::<FramewireSocket>();
         shut_down();
@@ -72,6 +84,9 @@ entry_point!(framewire_godot_init, &EXTENSION);
 
 /// Ends all threads: none may run the library's code when Godot unloads it, on quit or reload.
 fn shut_down() {
+    log_lines::stop();
+    totals::clear();
+    startup::stopped();
     let ended = match framewire::shutdown(DRAIN_TIMEOUT) {
         Err(error) if error.code == Code::TimedOut => framewire::shutdown(THREAD_TIMEOUT),
         ended => ended,

@@ -93,6 +93,7 @@ impl Class for FramewireNode {
     const NAME: &'static str = "FramewireNode";
     const PARENT: &'static str = "Node";
     const IS_RUNTIME: bool = true;
+    const IS_COUNTED: bool = false;
     const IS_NOTIFIED: bool = true;
     const MEMBERS: &'static Members = &Members {
         doc: DOC,

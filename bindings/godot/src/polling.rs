@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use framewire::{EventKind, Outcome};
+use framewire::{CallError, EventKind, Outcome, Request};
 
-use crate::events::{Begin, Next, Unconnected};
-use crate::gdextension::{GodotError, Name, Reference, Variant, emit_by_id, has_connections_by_id, warning};
+use crate::events::{Begin, Next, Unconnected, Wanted};
+use crate::gdextension::{
+    Dictionary, GodotError, Name, Reference, Variant, VariantType, emit_by_id, has_connections_by_id, warning,
+};
+use crate::log_lines;
 use crate::members::methods;
 use crate::packet_queue::Message;
 use crate::signals::{
-    BINARY_RECEIVED, CLOSED, FAILED, FRAGMENT_RECEIVED, OPENED, PACKETS_RECEIVED, PONG_RECEIVED,
-    RECONNECTING, SENT, TEXT_RECEIVED,
+    BINARY_RECEIVED, CLOSED, FAILED, FRAGMENT_RECEIVED, LOGGED, OPENED, PACKETS_RECEIVED, PONG_RECEIVED,
+    RECONNECTING, REQUEST_CREATED, SENT, TEXT_RECEIVED,
 };
 use crate::socket::FramewireSocket;
 
@@ -82,10 +85,13 @@ struct Poll<'a> {
 }
 
 pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
-    let wants_fragments = wants_fragments(socket);
+    if !log_lines::is_empty() {
+        emit_log_lines(socket);
+    }
+    let wanted = wanted(socket);
     let (Begin { mut deferred_end, last_outcomes, warn_of_packets }, pending) = {
         let mut state = socket.state();
-        state.enable_fragments(wants_fragments);
+        state.enable_events(wanted);
         (state.begin_poll(), state.pending())
     };
     if pending == 0 && deferred_end.is_none() && last_outcomes == 0 && socket.packet_count() == 0 {
@@ -110,9 +116,31 @@ pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
     poll.run();
 }
 
-/// Returns whether `fragment_received` is connected: the library then delivers fragments.
-pub fn wants_fragments(socket: &FramewireSocket) -> bool {
-    is_connected(socket, &FRAGMENT_RECEIVED)
+/// Returns which events the library delivers because their signals are connected.
+pub fn wanted(socket: &FramewireSocket) -> Wanted {
+    Wanted {
+        fragments: is_connected(socket, &FRAGMENT_RECEIVED),
+        requests: is_connected(socket, &REQUEST_CREATED),
+    }
+}
+
+fn emit_log_lines(socket: &FramewireSocket) {
+    let Some(object) = socket.base.reference() else { return };
+    let connected = is_connected(socket, &LOGGED);
+    let id = socket.state().connection.socket.as_ref().map(framewire::Socket::id);
+    let lines = log_lines::take(id, connected);
+    if !connected {
+        return;
+    }
+    for line in lines {
+        let level = Variant::new(i64::from(line.level as u32));
+        let arguments = [level, Variant::new(&*line.message), Variant::new(&*line.context)];
+        object.emit(&LOGGED, &arguments);
+        let node = socket.node();
+        if node != 0 {
+            emit_by_id(node, &LOGGED, &arguments);
+        }
+    }
 }
 
 impl Poll<'_> {
@@ -222,6 +250,7 @@ impl Poll<'_> {
                 let [is_text, is_first, is_final] = shape;
                 self.emit(&FRAGMENT_RECEIVED, &[data, is_text, is_first, is_final]);
             }
+            EventKind::Request(request) => self.deliver_request(&request),
             EventKind::Pong(payload) => {
                 self.emit(&PONG_RECEIVED, &[Variant::new(payload.as_slice())]);
             }
@@ -245,6 +274,30 @@ impl Poll<'_> {
             }
             // Messages, and events that the binding does not enable.
             _ => {}
+        }
+    }
+
+    /// Emits an upgrade request, and applies the header fields that handlers have added. The connection continues when
+    /// the event is dropped.
+    fn deliver_request(&mut self, request: &Request) {
+        let mut description = Dictionary::default();
+        description.set("url", request.url().as_str());
+        description.set("http_version", i64::from(request.http_version()));
+        description.set("attempt", i64::from(request.attempt()));
+        description.set("headers", Dictionary::default());
+        // A copy is a reference to the same dictionary.
+        self.emit(&REQUEST_CREATED, &[Variant::new(description.clone())]);
+        let headers = description.to_vec().into_iter().find_map(|(name, value)| {
+            (name.get::<String>().is_ok_and(|name| name == "headers")).then_some(value)
+        });
+        let headers = headers.and_then(|headers| headers.get::<Dictionary>().ok()).unwrap_or_default();
+        for (name, value) in headers.to_vec() {
+            let applied = match (name.get::<String>(), value.get::<String>()) {
+                (Ok(name), _) if value.is(VariantType::Nil) => request.remove_header(&name),
+                (Ok(name), Ok(value)) => request.set_header(&name, &value),
+                _ => Err(CallError::argument("names and values of header fields must be Strings")),
+            };
+            self.socket.report("request_created", applied);
         }
     }
 

@@ -35,8 +35,20 @@ properties! {
     /// The maximum payload of a sent frame in bytes. Larger messages are sent in fragments.
     max_fragment_size: i64, set set_max_fragment_size(size);
     /// Offers compression with permessage-deflate (RFC 7692). If the server accepts, messages of at least
-    /// 256 bytes are compressed.
+    /// `compression_min_size` bytes are compressed.
     compression: bool;
+    /// The compression level from 0 (stored) to 9 (smallest).
+    compression_level: i64;
+    /// Messages shorter than this number of bytes are sent uncompressed.
+    compression_min_size: i64;
+    /// Compresses each sent message separately: less memory, worse compression.
+    compression_client_no_context_takeover: bool;
+    /// Requests that the server compresses each message separately.
+    compression_server_no_context_takeover: bool;
+    /// The window of sent messages as a power of two, 8 to 15.
+    compression_client_max_window_bits: i64;
+    /// The maximum window requested from the server, as a power of two, 8 to 15.
+    compression_server_max_window_bits: i64;
     /// The timeout for connecting in seconds, from name resolution to the end of the upgrade.
     connect_timeout: f64;
     /// The timeout for the closing handshake in seconds.
@@ -50,7 +62,8 @@ properties! {
     proxy: String;
     /// The maximum number of redirects to follow, never from `wss` to `ws`.
     max_redirects: i64;
-    /// Stores the cookies that servers set during the attempts to connect, and sends them back.
+    /// Stores the cookies that servers set in their responses, and sends them back, also with later
+    /// `connect_to_url()`. A connection without it deletes them.
     keep_cookies: bool;
     /// Retries after a retriable failure, with exponential backoff and jitter. `reconnecting` is emitted
     /// before each retry, and `closed` or `failed` once at the end. Meanwhile the state is
@@ -82,12 +95,15 @@ properties! {
     tls_client_key_pem: String;
     /// Accepts any certificate. Only for development.
     tls_insecure: bool;
+    /// Logs TLS session keys to the file named by the environment variable `SSLKEYLOGFILE`, for Wireshark. Only for
+    /// development.
+    tls_key_log: bool;
 }
 
 /// Properties that can change while connected. If the connection rejects a value, the property keeps its previous
 /// value.
 impl FramewireSocket {
-    fn set_outbound_buffer_size(&self, size: i64) {
+    pub fn set_outbound_buffer_size(&self, size: i64) {
         self.change(
             "set_outbound_buffer_size",
             |settings| std::mem::replace(&mut settings.outbound_buffer_size, size),

@@ -14,6 +14,12 @@ pub struct Settings {
     pub max_message_size: i64,
     pub max_fragment_size: i64,
     pub compression: bool,
+    pub compression_level: i64,
+    pub compression_min_size: i64,
+    pub compression_client_no_context_takeover: bool,
+    pub compression_server_no_context_takeover: bool,
+    pub compression_client_max_window_bits: i64,
+    pub compression_server_max_window_bits: i64,
     pub connect_timeout: f64,
     pub close_timeout: f64,
     pub requested_http_version: i64,
@@ -34,6 +40,7 @@ pub struct Settings {
     pub tls_client_cert_pem: String,
     pub tls_client_key_pem: String,
     pub tls_insecure: bool,
+    pub tls_key_log: bool,
 }
 
 impl Default for Settings {
@@ -50,6 +57,12 @@ impl Default for Settings {
             max_message_size: 67108864,
             max_fragment_size: 32767,
             compression: true,
+            compression_level: 6,
+            compression_min_size: 256,
+            compression_client_no_context_takeover: false,
+            compression_server_no_context_takeover: false,
+            compression_client_max_window_bits: 15,
+            compression_server_max_window_bits: 15,
             connect_timeout: 20.0,
             close_timeout: 5.0,
             requested_http_version: 0,
@@ -70,6 +83,7 @@ impl Default for Settings {
             tls_client_cert_pem: String::new(),
             tls_client_key_pem: String::new(),
             tls_insecure: false,
+            tls_key_log: false,
         }
     }
 }

@@ -13,6 +13,8 @@ pub static SENT: Name = Name::new("sent");
 pub static RECONNECTING: Name = Name::new("reconnecting");
 pub static CLOSED: Name = Name::new("closed");
 pub static FAILED: Name = Name::new("failed");
+pub static LOGGED: Name = Name::new("logged");
+pub static REQUEST_CREATED: Name = Name::new("request_created");
 
 signals! {
     OF_SOCKET:
@@ -47,6 +49,16 @@ signals! {
     /// `"open"`, `"closing"`), `status` the HTTP status of a rejected upgrade or 0, `reason` the error
     /// message, and `retriable` whether a retry may succeed. See also `get_last_error()`.
     FAILED(phase: String, status: Int, reason: String, retriable: Bool);
+    /// Emitted for each log line of this socket; see `set_log_level()`. `level` is one of the `LOG_*` constants, and
+    /// `context` is what `set_context()` has set, as `key=value key=value`. Lines that belong to no socket, or to a
+    /// connection that has ended, are emitted by the socket that polls next. Lines of a socket that connects nothing
+    /// to this signal are discarded when it polls.
+    LOGGED(level: Int, message: String, context: String);
+    /// Emitted before each attempt to connect, also after redirects and before retries, while its request can be
+    /// changed. `request` contains `url`, `http_version`, `attempt`, counted from 1, and `headers`, an empty
+    /// dictionary. The handler adds header fields to it: `request.headers["Authorization"] = token`. A `null` removes
+    /// a header field. The connection waits for `poll()` while anything is connected to this signal.
+    REQUEST_CREATED(request: Dictionary);
 }
 
 signals! {
@@ -71,4 +83,8 @@ signals! {
     CLOSED(code: Int, reason: String);
     /// Emitted when the connection failed; see `FramewireSocket.failed`.
     FAILED(phase: String, status: Int, reason: String, retriable: Bool);
+    /// Emitted for each log line; see `FramewireSocket.logged`.
+    LOGGED(level: Int, message: String, context: String);
+    /// Emitted before each attempt to connect; see `FramewireSocket.request_created`.
+    REQUEST_CREATED(request: Dictionary);
 }

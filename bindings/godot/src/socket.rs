@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::tls::TlsCache;
 
 /// How long a freed socket may continue to send queued messages.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub const CONNECTING: i64 = FramewireSocket::STATE_CONNECTING;
 pub const OPEN: i64 = FramewireSocket::STATE_OPEN;
@@ -67,6 +67,9 @@ pub struct State {
     pub authorization: Option<Authorization>,
     pub connection: Connection,
     pub tls_cache: TlsCache,
+    pub context: BTreeMap<String, String>,
+    /// The socket of the last connection, whose cookies the next one gets.
+    pub previous: Option<Socket>,
 }
 
 pub enum Authorization {
@@ -97,6 +100,8 @@ pub struct Connection {
     pub deferred_end: Option<EventKind>,
     /// Whether the event `IncompleteFrame` is enabled.
     pub fragments_enabled: bool,
+    /// Whether the event `Request` is enabled.
+    pub requests_enabled: bool,
     pub warned_of_full_queue: bool,
 }
 
@@ -119,6 +124,7 @@ impl Default for Connection {
             last_outcomes: VecDeque::new(),
             deferred_end: None,
             fragments_enabled: false,
+            requests_enabled: false,
             warned_of_full_queue: false,
         }
     }

@@ -3,7 +3,7 @@
 use crate::gdextension::{Base, Class, Members};
 use crate::members::constants;
 use crate::socket::FramewireSocket;
-use crate::{connecting, lanes, link, packets, polling, properties, signals, status};
+use crate::{connecting, lanes, link, log_lines, packets, polling, properties, signals, status, totals};
 
 constants! {
     CONSTANTS:
@@ -34,6 +34,18 @@ constants! {
     OUTCOME_REPLACED = framewire::Outcome::Replaced as i64;
     /// The connection ended first.
     OUTCOME_LOST = framewire::Outcome::Lost as i64;
+    /// No log lines; see `set_log_level()`.
+    LOG_OFF = framewire::LogLevel::Off as i64;
+    /// A failure of the library.
+    LOG_ERROR = framewire::LogLevel::Error as i64;
+    /// A possible misconfiguration, such as a disabled verification.
+    LOG_WARN = framewire::LogLevel::Warn as i64;
+    /// Connections that fail, and retries.
+    LOG_INFO = framewire::LogLevel::Info as i64;
+    /// The steps of each connection.
+    LOG_DEBUG = framewire::LogLevel::Debug as i64;
+    /// Everything.
+    LOG_TRACE = framewire::LogLevel::Trace as i64;
     /// The simulated link works.
     LINK_CUT_NONE = framewire::LinkCut::None as i64;
     /// Nothing moves in either direction, until the conditions change.
@@ -98,8 +110,10 @@ impl Class for FramewireSocket {
             lanes::ACCESSORS,
             link::METHODS,
             link::ACCESSORS,
+            log_lines::METHODS,
             polling::METHODS,
             status::METHODS,
+            totals::METHODS,
             properties::ACCESSORS,
         ],
         virtuals: &[],

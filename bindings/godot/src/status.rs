@@ -29,6 +29,9 @@ methods! {
     /// Returns the URL passed to `connect_to_url()`.
     query get_requested_url() => FramewireSocket::get_requested_url;
 
+    /// Returns the URL of the connection, after redirects and without credentials. Empty before `connect_to_url()`.
+    query get_final_url() => FramewireSocket::get_final_url;
+
     /// Returns the host of the URL, without resolving a name. Empty if the socket is not open.
     query get_connected_host() => FramewireSocket::get_connected_host;
 
@@ -91,6 +94,10 @@ impl FramewireSocket {
 
     fn get_requested_url(&self) -> String {
         self.state().connection.url.clone()
+    }
+
+    fn get_final_url(&self) -> String {
+        self.query(Socket::url).unwrap_or_default()
     }
 
     fn get_connected_host(&self) -> String {

@@ -20,6 +20,7 @@ pub struct TlsConfig {
     pub pins: Vec<[u8; 32]>,
     pub client_cert_pem: String,
     pub client_key_pem: String,
+    pub key_log: bool,
 }
 
 /// The TLS settings used last, kept so that the next connection can resume the TLS session.
@@ -81,6 +82,7 @@ fn create(config: &TlsConfig) -> Result<Tls, CallError> {
         tls.add_pin_sha256(*pin)?;
     }
     tls.set_insecure(config.trust.insecure)?;
+    tls.set_key_log(config.key_log)?;
     Ok(tls)
 }
 

@@ -84,6 +84,8 @@ func test_signals_are_those_of_the_documentation() -> bool:
 		"reconnecting": [["attempt", TYPE_INT], ["delay", TYPE_FLOAT], ["reason", TYPE_STRING]],
 		"closed": [["code", TYPE_INT], ["reason", TYPE_STRING]],
 		"failed": [["phase", TYPE_STRING], ["status", TYPE_INT], ["reason", TYPE_STRING], ["retriable", TYPE_BOOL]],
+		"logged": [["level", TYPE_INT], ["message", TYPE_STRING], ["context", TYPE_STRING]],
+		"request_created": [["request", TYPE_DICTIONARY]],
 	}, "signals")
 	return true
 

@@ -13,7 +13,9 @@ const SUITES := [
 	"res://closing.gd",
 	"res://settings.gd",
 	"res://tls.gd",
+	"res://diagnostics.gd",
 	"res://node.gd",
+	"res://multiplayer.gd",
 	"res://web_export.gd",
 	"res://manual.gd",
 ]

@@ -1,6 +1,6 @@
 class_name Framewire
 extends RefCounted
-## Creates sockets in native builds and in the Web export.
+## Creates sockets and multiplayer peers in native builds and in the Web export.
 ##
 ## A GDExtension cannot be loaded in the Web export of this addon, and a script that names the class
 ## [code]FramewireSocket[/code] does not parse where the extension is absent. [method create_socket] works everywhere:
@@ -18,6 +18,7 @@ extends RefCounted
 ## values, and exist everywhere.
 
 const _EXTENSION_CLASS := &"FramewireSocket"
+const _EXTENSION_PEER_CLASS := &"FramewireMultiplayerPeer"
 const _WebSocket := preload("web/socket.gd")
 
 ## Files of the extension in "bin" of this addon by system and CPU, and the targets of "cargo xtask dist" that build them.
@@ -33,7 +34,22 @@ const _LIBRARIES := {
 	"iOS arm64": ["ios/libframewire_godot.xcframework", "aarch64-apple-ios aarch64-apple-ios-sim"],
 }
 
+## The values of [code]get_global_statistics()[/code] that the monitors show. All but the first and the last are rates.
+const _MONITORS := {
+	"framewire/sockets": "sockets",
+	"framewire/messages_in_per_second": "messages_received",
+	"framewire/messages_out_per_second": "messages_sent",
+	"framewire/bytes_in_per_second": "bytes_received",
+	"framewire/bytes_out_per_second": "bytes_sent",
+	"framewire/queued_bytes": "queued_bytes",
+}
+const _SAMPLE_USEC := 500_000
+
 static var _has_warned := false
+## A socket, on which static methods can be called by both classes.
+static var _statistics_source: RefCounted
+## The last statistics, their time, and the rates between them and those before.
+static var _sample := {}
 
 
 ## Creates a socket: a [code]FramewireSocket[/code] if the extension is loaded, and otherwise an object with the same
@@ -42,15 +58,73 @@ static var _has_warned := false
 static func create_socket() -> RefCounted:
 	if has_extension():
 		return ClassDB.instantiate(_EXTENSION_CLASS)
-	if not OS.has_feature("web") and not _has_warned:
-		_has_warned = true
-		push_warning(_missing_library(OS.get_name(), Engine.get_architecture_name()))
+	_warn_of_missing_library()
 	return _WebSocket.new()
+
+
+## Creates a client for Godot's high-level multiplayer, on which [code]create_client(url)[/code] is to be called: a
+## [code]FramewireMultiplayerPeer[/code] if the extension is loaded, and otherwise a [WebSocketMultiplayerPeer], which has
+## the same properties. The server is a [WebSocketMultiplayerPeer] in both cases:
+## [codeblock]
+## func _ready() -> void:
+##     var peer := Framewire.create_multiplayer_peer()
+##     peer.create_client("wss://example.org/play")
+##     multiplayer.multiplayer_peer = peer
+## [/codeblock]
+static func create_multiplayer_peer() -> MultiplayerPeer:
+	if has_extension():
+		return ClassDB.instantiate(_EXTENSION_PEER_CLASS)
+	_warn_of_missing_library()
+	return WebSocketMultiplayerPeer.new()
+
+
+## Adds monitors to [Performance], which the debugger of the editor plots: [code]framewire/sockets[/code],
+## [code]framewire/messages_in_per_second[/code], [code]framewire/messages_out_per_second[/code],
+## [code]framewire/bytes_in_per_second[/code], [code]framewire/bytes_out_per_second[/code] and
+## [code]framewire/queued_bytes[/code], the payload queued for sending. Rates are of the time since they were last computed,
+## at least half a second.
+static func add_monitors() -> void:
+	if _statistics_source == null:
+		_statistics_source = create_socket()
+	for monitor: String in _MONITORS:
+		if not Performance.has_custom_monitor(monitor):
+			Performance.add_custom_monitor(monitor, _monitor.bind(_MONITORS[monitor]))
+
+
+## Removes the monitors that [method add_monitors] has added.
+static func remove_monitors() -> void:
+	for monitor: String in _MONITORS:
+		if Performance.has_custom_monitor(monitor):
+			Performance.remove_custom_monitor(monitor)
+	_statistics_source = null
+	_sample = {}
 
 
 ## Returns whether the extension is loaded. If it is not, as in the Web export, only what a browser can do is available.
 static func has_extension() -> bool:
 	return ClassDB.class_exists(_EXTENSION_CLASS)
+
+
+static func _monitor(name: String) -> float:
+	var statistics: Dictionary = _statistics_source.get_global_statistics()
+	if name in ["sockets", "queued_bytes"]:
+		return statistics[name]
+	var now := Time.get_ticks_usec()
+	if _sample.is_empty():
+		_sample = {"time": now, "statistics": statistics, "rates": {}}
+	var elapsed: int = now - _sample.time
+	if elapsed >= _SAMPLE_USEC:
+		var rates := {}
+		for counter: String in statistics:
+			rates[counter] = (statistics[counter] - _sample.statistics[counter]) * 1e6 / elapsed
+		_sample = {"time": now, "statistics": statistics, "rates": rates}
+	return _sample.rates.get(name, 0.0)
+
+
+static func _warn_of_missing_library() -> void:
+	if not OS.has_feature("web") and not _has_warned:
+		_has_warned = true
+		push_warning(_missing_library(OS.get_name(), Engine.get_architecture_name()))
 
 
 static func _missing_library(system: String, cpu: String) -> String:

@@ -1,13 +1,14 @@
 //! Registers classes with their members, and creates and frees their instances.
 
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::interface::{self, ClassInfo, ConstPointer, MethodInfo, Pointer, PropertyInfo, VirtualCall, api};
-use super::method::{Function, Method, Receiver, guard, keep_during_calls, ptrcall};
+use super::method::{Function, Method, Receiver, guard, keep_during_calls, ptrcall, with_instance};
 use super::object::{Base, Reference};
+use super::packed::PackedByteArray;
 use super::string::{GodotString, Name, StringName};
-use super::value::Parameter;
+use super::value::{GodotError, Parameter, ToGodot};
 use super::variant::{Variant, VariantType};
 
 /// A class that scripts can use. Its instances can be used from any thread.
@@ -17,6 +18,8 @@ pub trait Class: Send + Sync + Sized + 'static {
     const PARENT: &'static str;
     /// Whether it does nothing in the editor.
     const IS_RUNTIME: bool;
+    /// Whether it is derived from RefCounted.
+    const IS_COUNTED: bool = true;
     const MEMBERS: &'static Members;
     /// Whether the class handles notifications.
     const IS_NOTIFIED: bool = false;
@@ -80,6 +83,73 @@ unsafe extern "C" fn call_virtual<F: Function<M>, M>(
 ) {
     // SAFETY: the engine passes an instance of the class, and arguments and result of the method's types.
     unsafe { ptrcall::<F, M>(ptr::null_mut(), instance, arguments, result) }
+}
+
+/// A class with the methods `_get_packet` and `_put_packet`, which take pointers.
+pub trait PacketPeer: Class {
+    fn put_packet(&self, packet: &[u8]) -> GodotError;
+    fn get_packet(&self) -> Result<PackedByteArray, GodotError>;
+    fn current_packet(&self) -> &CurrentPacket;
+}
+
+/// The packet that the engine reads, until it gets the next one.
+#[derive(Default)]
+pub struct CurrentPacket(Mutex<PackedByteArray>);
+
+impl Virtual {
+    pub const fn put_packet<T: PacketPeer>() -> Self {
+        Self { name: "_put_packet", call: put_packet::<T> }
+    }
+
+    pub const fn get_packet<T: PacketPeer>() -> Self {
+        Self { name: "_get_packet", call: get_packet::<T> }
+    }
+}
+
+unsafe extern "C" fn put_packet<T: PacketPeer>(
+    instance: Pointer,
+    arguments: *const ConstPointer,
+    result: Pointer,
+) {
+    guard(|| {
+        // SAFETY: the engine passes an instance of the class, a pointer to the bytes and their number.
+        unsafe {
+            let bytes = *(*arguments).cast::<*const u8>();
+            let length = usize::try_from(*(*arguments.add(1)).cast::<i64>()).unwrap_or(0);
+            let packet = if length == 0 { &[] } else { std::slice::from_raw_parts(bytes, length) };
+            with_instance::<T, _>(instance, |peer| {
+                peer.map_or(GodotError::ERR_BUG, |peer| peer.put_packet(packet)).into_pointer(result);
+            });
+        }
+    });
+}
+
+unsafe extern "C" fn get_packet<T: PacketPeer>(
+    instance: Pointer,
+    arguments: *const ConstPointer,
+    result: Pointer,
+) {
+    guard(|| {
+        // SAFETY: the engine passes an instance of the class, and where to write the pointer and the length. It reads
+        // the bytes before the next call, which replaces them.
+        unsafe {
+            let bytes = *(*arguments).cast::<*mut *const u8>();
+            let length = *(*arguments.add(1)).cast::<*mut i32>();
+            with_instance::<T, _>(instance, |peer| {
+                let Some(peer) = peer else { return };
+                let (packet, error) = match peer.get_packet() {
+                    Ok(packet) => (packet, GodotError::OK),
+                    Err(error) => (PackedByteArray::default(), error),
+                };
+                let mut current = peer.current_packet().0.lock().unwrap_or_else(PoisonError::into_inner);
+                *current = packet;
+                let packet = current.as_slice();
+                *bytes = packet.as_ptr();
+                *length = i32::try_from(packet.len()).unwrap_or(0);
+                error.into_pointer(result);
+            });
+        }
+    });
 }
 
 const USAGE_DEFAULT: u32 = 6;
@@ -285,7 +355,7 @@ fn register_signal(class: &StringName, signal: &Signal) {
 /// The object is valid, and derived from the parent of the class.
 unsafe fn base_of<T: Class>(object: Pointer) -> Base {
     // SAFETY: the caller's. `free` clears it.
-    unsafe { Base::new(object, T::PARENT == "RefCounted") }
+    unsafe { Base::new(object, T::IS_COUNTED) }
 }
 
 /// Creates an object and its instance. The references of the object are not counted yet.

@@ -155,6 +155,7 @@ interface! {
     dictionary_operator_index_const: fn(ConstPointer, ConstPointer) -> ConstPointer;
     get_variant_from_type_constructor: fn(u32) -> Option<Convert>;
     get_variant_to_type_constructor: fn(u32) -> Option<Convert>;
+    global_get_singleton: fn(ConstPointer) -> Pointer;
     object_cast_to: fn(ConstPointer, Pointer) -> Pointer;
     object_destroy: fn(Pointer);
     object_get_instance_from_id: fn(u64) -> Pointer;

@@ -223,7 +223,7 @@ fn function<F: Copy>() -> F {
 ///
 /// The pointer is null or was returned by `class::create` for this type, and no other thread frees the object
 /// during the call: Godot's rule for every method.
-unsafe fn with_instance<T, R>(instance: Pointer, f: impl FnOnce(Option<&T>) -> R) -> R {
+pub(super) unsafe fn with_instance<T, R>(instance: Pointer, f: impl FnOnce(Option<&T>) -> R) -> R {
     CALLS.with(|calls| {
         let _call = calls.enter();
         // SAFETY: the caller's. `class::free` gives its reference to `keep_during_calls`.

@@ -90,6 +90,29 @@ impl MethodBind {
         (!object.is_null()).then(|| Reference(object))
     }
 
+    /// Calls a method by Variants.
+    ///
+    /// # Safety
+    ///
+    /// The object is valid and of the class of this method.
+    pub(super) unsafe fn call_variants(&self, object: Pointer, arguments: &[&Variant]) -> Variant {
+        let pointers: Vec<ConstPointer> = arguments.iter().map(|argument| argument.pointer()).collect();
+        let mut error = CallError { error: CallError::OK, argument: 0, expected: 0 };
+        // SAFETY: the caller's. Godot checks the arguments, and initializes the result.
+        unsafe {
+            Variant::initialized_by(|result| {
+                (api().functions.object_method_bind_call)(
+                    self.pointer(),
+                    object,
+                    pointers.as_ptr(),
+                    pointers.len() as i64,
+                    result,
+                    &raw mut error,
+                );
+            })
+        }
+    }
+
     /// # Safety
     ///
     /// As for `call`. The argument has the type of the only parameter.

@@ -48,6 +48,18 @@ var max_message_size: int = 67108864
 var max_fragment_size: int = 32767: set = set_max_fragment_size
 ## No effect: the browser decides whether it offers compression.
 var compression: bool = true: set = set_compression
+## No effect: the browser decides how it compresses.
+var compression_level: int = 6: set = set_compression_level
+## No effect: the browser decides how it compresses.
+var compression_min_size: int = 256: set = set_compression_min_size
+## No effect: the browser decides how it compresses.
+var compression_client_no_context_takeover: bool = false: set = set_compression_client_no_context_takeover
+## No effect: the browser decides how it compresses.
+var compression_server_no_context_takeover: bool = false: set = set_compression_server_no_context_takeover
+## No effect: the browser decides how it compresses.
+var compression_client_max_window_bits: int = 15: set = set_compression_client_max_window_bits
+## No effect: the browser decides how it compresses.
+var compression_server_max_window_bits: int = 15: set = set_compression_server_max_window_bits
 ## The timeout for connecting in seconds.
 var connect_timeout: float = 20.0
 ## The timeout for the closing handshake in seconds.
@@ -103,6 +115,8 @@ var tls_client_cert_pem: String = ""
 var tls_client_key_pem: String = ""
 ## Must be [code]false[/code]; see [member tls_ca_pem].
 var tls_insecure: bool = false
+## No effect: the browser has a setting of its own.
+var tls_key_log: bool = false: set = set_tls_key_log
 
 
 func get_supported_protocols() -> PackedStringArray:
@@ -203,6 +217,60 @@ func get_compression() -> bool:
 func set_compression(value: bool) -> void:
 	compression = value
 	_warn_of_no_effect("compression", compression != true)
+
+
+func get_compression_level() -> int:
+	return compression_level
+
+
+func set_compression_level(value: int) -> void:
+	compression_level = value
+	_warn_of_no_effect("compression_level", compression_level != 6)
+
+
+func get_compression_min_size() -> int:
+	return compression_min_size
+
+
+func set_compression_min_size(value: int) -> void:
+	compression_min_size = value
+	_warn_of_no_effect("compression_min_size", compression_min_size != 256)
+
+
+func get_compression_client_no_context_takeover() -> bool:
+	return compression_client_no_context_takeover
+
+
+func set_compression_client_no_context_takeover(value: bool) -> void:
+	compression_client_no_context_takeover = value
+	_warn_of_no_effect("compression_client_no_context_takeover", compression_client_no_context_takeover != false)
+
+
+func get_compression_server_no_context_takeover() -> bool:
+	return compression_server_no_context_takeover
+
+
+func set_compression_server_no_context_takeover(value: bool) -> void:
+	compression_server_no_context_takeover = value
+	_warn_of_no_effect("compression_server_no_context_takeover", compression_server_no_context_takeover != false)
+
+
+func get_compression_client_max_window_bits() -> int:
+	return compression_client_max_window_bits
+
+
+func set_compression_client_max_window_bits(value: int) -> void:
+	compression_client_max_window_bits = value
+	_warn_of_no_effect("compression_client_max_window_bits", compression_client_max_window_bits != 15)
+
+
+func get_compression_server_max_window_bits() -> int:
+	return compression_server_max_window_bits
+
+
+func set_compression_server_max_window_bits(value: int) -> void:
+	compression_server_max_window_bits = value
+	_warn_of_no_effect("compression_server_max_window_bits", compression_server_max_window_bits != 15)
 
 
 func get_connect_timeout() -> float:
@@ -375,6 +443,15 @@ func get_tls_insecure() -> bool:
 
 func set_tls_insecure(value: bool) -> void:
 	tls_insecure = value
+
+
+func get_tls_key_log() -> bool:
+	return tls_key_log
+
+
+func set_tls_key_log(value: bool) -> void:
+	tls_key_log = value
+	_warn_of_no_effect("tls_key_log", tls_key_log != false)
 
 
 

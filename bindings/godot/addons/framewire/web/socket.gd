@@ -37,6 +37,10 @@ signal closed(code: int, reason: String)
 ## Emitted when connecting failed, the connection was lost, or a limit was exceeded. A browser does not say why:
 ## [param phase] is [code]"connect"[/code] or [code]"open"[/code], and [param status] is 0.
 signal failed(phase: String, status: int, reason: String, retriable: bool)
+## Never emitted: this class has no log.
+signal logged(level: int, message: String, context: String)
+## Never emitted: a browser makes the requests itself.
+signal request_created(request: Dictionary)
 
 ## Not connected yet.
 const STATE_CONNECTING := WebSocketPeer.STATE_CONNECTING
@@ -58,6 +62,18 @@ const OUTCOME_EXPIRED := _Lanes.Outcome.EXPIRED
 const OUTCOME_REPLACED := _Lanes.Outcome.REPLACED
 ## The connection ended first.
 const OUTCOME_LOST := _Lanes.Outcome.LOST
+## No log lines; see [method set_log_level].
+const LOG_OFF := 0
+## A failure of the library.
+const LOG_ERROR := 1
+## A possible misconfiguration, such as a disabled verification.
+const LOG_WARN := 2
+## Connections that fail, and retries.
+const LOG_INFO := 3
+## The steps of each connection.
+const LOG_DEBUG := 4
+## Everything.
+const LOG_TRACE := 5
 ## The simulated link works; see [member link_conditions].
 const LINK_CUT_NONE := 0
 ## Nothing moves in either direction.
@@ -131,6 +147,10 @@ const _DEVELOPER_TOOLS := "a browser does not say why; its developer tools may"
 
 ## Godot 4.4 and later. Lists of connections cost more.
 static var _has_connections_method := ClassDB.class_has_method(&"Object", &"has_connections")
+
+## The sockets that have connected, and counters of all sockets since the game has started.
+static var _connected: Array[WeakRef] = []
+static var _totals := {"messages_sent": 0, "messages_received": 0, "bytes_sent": 0, "bytes_received": 0}
 
 ## The connection, or [code]null[/code] while none exists.
 var _peer: WebSocketPeer
@@ -221,7 +241,7 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 			problem = "tls_client_options: a browser verifies certificates itself"
 	if not problem.is_empty():
 		return _report("connect_to_url", ERR_UNAVAILABLE, problem)
-	for signal_name: StringName in [&"fragment_received", &"pong_received"]:
+	for signal_name: StringName in [&"fragment_received", &"pong_received", &"logged", &"request_created"]:
 		if _is_connected(signal_name) and not _warned.has(signal_name):
 			_warned[signal_name] = true
 			push_warning("FramewireSocket.%s is never emitted in a browser" % signal_name)
@@ -245,6 +265,7 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 		"queue_sends": reconnect and reconnect_queue_sends,
 	}
 	_state = STATE_CONNECTING
+	_count_socket()
 	_start()
 	return OK
 
@@ -293,6 +314,41 @@ func set_bearer_auth(_token: String) -> void:
 ## Removes the credentials set by [method set_basic_auth] or [method set_bearer_auth].
 func clear_auth() -> void:
 	_has_credentials = false
+
+
+## No effect: this class has no log. Keys and values have the limits of the extension.
+func set_context(_key: String, _value: String) -> void:
+	pass
+
+
+## No effect: this class has no log. Returns [constant ERR_INVALID_PARAMETER] for a number that is not a level.
+static func set_log_level(level: int) -> Error:
+	return OK if level >= LOG_OFF and level <= LOG_TRACE else ERR_INVALID_PARAMETER
+
+
+## Returns statistics of all sockets: [code]sockets[/code], which are connecting, open or closing,
+## [code]queued_bytes[/code], the payload that they have queued for sending, and [code]messages_sent[/code],
+## [code]messages_received[/code], [code]bytes_sent[/code] and [code]bytes_received[/code], of payloads, since the game has
+## started.
+static func get_global_statistics() -> Dictionary:
+	var statistics := {"sockets": 0, "queued_bytes": 0}
+	for reference in _connected:
+		var socket: RefCounted = reference.get_ref()
+		if socket != null and socket.get_ready_state() != STATE_CLOSED:
+			statistics.sockets += 1
+			statistics.queued_bytes += socket.get_current_outbound_buffered_amount()
+	statistics.merge(_totals)
+	return statistics
+
+
+## Returns zeros: this class has no buffer pool.
+static func get_buffer_statistics() -> Dictionary:
+	return {"blocks_in_use": 0, "bytes_in_use": 0, "blocks_free": 0, "bytes_free": 0, "allocations": 0}
+
+
+## No effect: this class has no buffer pool.
+static func trim_buffers() -> void:
+	pass
 
 
 ## Returns what sockets of this class can do, a combination of [code]CAPABILITY_*[/code] constants: in a browser,
@@ -556,6 +612,11 @@ func get_requested_url() -> String:
 	return _url
 
 
+## Returns the URL passed to [method connect_to_url]: browsers follow no redirects of WebSocket handshakes.
+func get_final_url() -> String:
+	return _url
+
+
 ## Returns the host of the URL. Empty if the socket is not open.
 func get_connected_host() -> String:
 	return _host if _state == STATE_OPEN else ""
@@ -643,6 +704,15 @@ func _reset() -> void:
 	_messages_sent = 0
 	_messages_received = 0
 	_reconnects = 0
+
+
+## Adds this socket to the list of all, without those that were freed.
+func _count_socket() -> void:
+	var live: Array[WeakRef] = [weakref(self)]
+	for reference in _connected:
+		if reference.get_ref() != null and reference.get_ref() != self:
+			live.append(reference)
+	_connected = live
 
 
 func _is_in_use() -> bool:
@@ -747,6 +817,8 @@ func _read_messages() -> void:
 		bytes += size
 		_messages_received += 1
 		_bytes_received += size
+		_totals.messages_received += 1
+		_totals.bytes_received += size
 		_events.push([_Kind.TEXT if _peer.was_string_packet() else _Kind.BINARY, payload])
 
 
@@ -952,6 +1024,8 @@ func _pass_on(kind: _Kind, payload: PackedByteArray) -> Error:
 	if result == OK:
 		_messages_sent += 1
 		_bytes_sent += payload.size()
+		_totals.messages_sent += 1
+		_totals.bytes_sent += payload.size()
 	return result
 
 
