@@ -601,7 +601,7 @@ fn every_tag_has_one_outcome_over_a_link_that_cuts_at_random() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
-        let (mut accepted, mut reported, mut lost) = (Vec::new(), Vec::new(), Cell::new(0));
+        let (mut accepted, mut reported, lost) = (Vec::new(), Vec::new(), Cell::new(0));
         let mut count = |seen: Seen| match seen {
             Seen::Sent(tag, outcome) => {
                 reported.push(tag);
