@@ -8,9 +8,9 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
-    header, imports, java, models, network, platform_rules, proxies, readme, real, soak, supply, unity,
-    unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, faults, format, fuzz,
+    godot, guarantees, header, imports, java, models, network, platform_rules, proxies, readme, real, soak,
+    supply, unity, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -59,6 +59,8 @@ pub const STEPS: &[Step] = &[
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
     Step::new("a panic in each module", 40, || faults::test().into()).after(BOTH),
     Step::new("no warnings of rustc and clippy", 45, || clippy().into()).after(BOTH),
+    Step::new("type check for Android, macOS and Windows", 150, || check_platforms::step().into())
+        .after(BOTH),
     Step::new("the library builds without TLS and C", 10, || check_without(&["--no-default-features"]))
         .after(BOTH),
     Step::new("the library builds without HTTP/2", 10, || {
