@@ -229,8 +229,7 @@ fn ios_archive(libraries: &[&Shipped]) -> Outcome<PathBuf> {
     files::create_folder(&folder)?;
     let files: Vec<(&Target, PathBuf)> =
         libraries.iter().map(|one| (one.target, one.library.clone())).collect();
-    let headers =
-        ["include/framewire.h", "bindings/cpp/include/framewire.hpp"].map(|header| root().join(header));
+    let headers = install::HEADERS.map(|header| root().join(header));
     ios::xcframework(&folder.join("Framewire.xcframework"), &files, &headers)?;
     let triples: Vec<&str> = libraries.iter().map(|one| one.target.triple).collect();
     texts(&folder, &triples)?;
