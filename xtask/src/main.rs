@@ -43,6 +43,7 @@ mod state_sync;
 mod supply;
 mod test;
 mod unity;
+mod unreal;
 mod unsafe_list;
 mod web;
 mod workflows;

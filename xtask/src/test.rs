@@ -10,7 +10,7 @@ use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, claims, cpp, demo, faults, format, fuzz, godot, guarantees,
     header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply,
-    unity, unsafe_list, web, workflows,
+    unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -77,6 +77,10 @@ pub const STEPS: &[Step] = &[
     Step::new("Godot", 150, || with_echo(godot::step)).after(BOTH),
     Step::new("Godot, Web export in Chromium", 90, || with_echo(godot::web::step)).after(BOTH),
     Step::new("Unity, in Mono and CoreCLR", 90, || with_tools(unity::tools(), unity::test)).after(BOTH),
+    Step::new("Unreal: build rules", 2, || match unity::tools() {
+        Ok(()) => unreal::test().into(),
+        Err(reason) => Verdict::Skipped(reason),
+    }),
     Step::new("NuGet package, on CoreCLR", 10, || with_tools(unity::tools(), nuget::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
