@@ -22,7 +22,7 @@ pub fn tools() -> Outcome {
 
 pub fn test(echo: &Echo) -> Outcome {
     everything_is_reachable()?;
-    header_alone()?;
+    headers_alone()?;
 
     // Moved after the installation: no file may contain the old path.
     let folder = scratch("cpp")?;
@@ -37,13 +37,18 @@ pub fn test(echo: &Echo) -> Outcome {
     with_pkg_config(echo, &prefix)?;
     consumer(echo, &prefix, "gcc", "g++", "framewire", "")?;
     consumer(echo, &prefix, "gcc", "g++", "Framewire", "-fsanitize=address,undefined")?;
-    if has("clang++") {
-        consumer(echo, &prefix, "clang", "clang++", "Framewire", "")?;
-    } else {
-        println!("clang++ is missing: the package was tested with gcc only");
+    match CLANGS.iter().find(|(_, cxx)| has(cxx)) {
+        Some((cc, cxx)) => {
+            consumer(echo, &prefix, cc, cxx, "Framewire", "")?;
+            consumer(echo, &prefix, cc, cxx, "framewire", "-fsanitize=address,undefined")?;
+        }
+        None => println!("clang++ is missing: the package was tested with gcc only"),
     }
     example(echo, &prefix)
 }
+
+/// The C and C++ compilers of clang, of which the first that is installed is used.
+const CLANGS: &[(&str, &str)] = &[("clang", "clang++"), ("clang-19", "clang++-19")];
 
 /// Checks that the C++ header uses every function and constant of the C header.
 fn everything_is_reachable() -> Outcome {
@@ -79,26 +84,53 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Compiles the C++ header alone, in each standard, with and without exceptions and RTTI.
-fn header_alone() -> Outcome {
-    let source = scratch("cpp")?.join("alone.cpp");
+/// Compiles each C++ header alone, in each standard, with and without exceptions and RTTI.
+fn headers_alone() -> Outcome {
+    let folder = scratch("cpp")?;
+    let base = folder.join("alone.cpp");
     let text =
         "#include \"framewire.hpp\"\nint main() { return framewire::library_matches_header() ? 0 : 1; }\n";
-    files::write(&source, text)?;
-    for compiler in ["g++", "clang++"] {
+    files::write(&base, text)?;
+    let coroutines = folder.join("coroutines_alone.cpp");
+    let text =
+        "#include \"framewire_coroutines.hpp\"\nint main() { return framewire::Task<>().done() ? 0 : 1; }\n";
+    files::write(&coroutines, text)?;
+    for compiler in ["g++", "clang++", "clang++-19"] {
         if !has(compiler) {
             continue;
         }
         for standard in ["-std=c++17", "-std=c++20", "-std=c++2b"] {
-            for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
-                let mut check = command(compiler);
-                check.arg(standard).args(WARNINGS).args(["-Wshadow", "-Wconversion"]).args(options);
-                check.args(["-fsyntax-only", "-Iinclude", "-Ibindings/cpp/include"]).arg(&source);
-                quietly(&mut check)?;
-            }
+            compiles(compiler, standard, &base)?;
+        }
+        if !has_coroutines(compiler)? {
+            println!("{compiler} does not support coroutines");
+            continue;
+        }
+        for standard in ["-std=c++20", "-std=c++2b"] {
+            compiles(compiler, standard, &coroutines)?;
         }
     }
     Ok(())
+}
+
+fn compiles(compiler: &str, standard: &str, source: &Path) -> Outcome {
+    for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
+        let mut check = command(compiler);
+        check.arg(standard).args(WARNINGS).args(["-Wshadow", "-Wconversion"]).args(options);
+        check.args(["-fsyntax-only", "-Iinclude", "-Ibindings/cpp/include"]).arg(source);
+        quietly(&mut check)?;
+    }
+    Ok(())
+}
+
+/// Returns whether the compiler supports coroutines: gcc since 11, clang since 15.
+fn has_coroutines(compiler: &str) -> Outcome<bool> {
+    let source = scratch("cpp")?.join("has_coroutines.cpp");
+    files::write(
+        &source,
+        "#include <version>\n#if !defined(__cpp_impl_coroutine) || !defined(__cpp_lib_coroutine)\n#error\n#endif\n",
+    )?;
+    Ok(quietly(command(compiler).args(["-std=c++20", "-fsyntax-only"]).arg(&source)).is_ok())
 }
 
 /// Checks the SONAMEs: with a version for programs, none in the plugin for engines.

@@ -8,6 +8,7 @@
 //! framewire-0.2.0-ios.zip             Framewire.xcframework, with the libraries for devices and simulators
 //! com.framewire.websocket-0.2.0.tgz   the Unity package with every library that was built
 //! framewire-godot-0.2.0.zip           the Godot addon, likewise
+//! Framewire.0.2.0.nupkg               the NuGet package, likewise
 //! SHA256SUMS
 //! ```
 //!
@@ -101,6 +102,7 @@ pub fn run(only: &[&str]) -> Outcome {
         }
         println!("{}", packages::unity(&shipped, web.as_deref())?.display());
         println!("{}", packages::godot(&shipped)?.display());
+        println!("{}", packages::nuget(&shipped)?.display());
     }
     sums()?;
     if problems.is_empty() { Ok(()) } else { Err(format!("not built:\n{}", problems.join("\n"))) }
@@ -229,8 +231,7 @@ fn ios_archive(libraries: &[&Shipped]) -> Outcome<PathBuf> {
     files::create_folder(&folder)?;
     let files: Vec<(&Target, PathBuf)> =
         libraries.iter().map(|one| (one.target, one.library.clone())).collect();
-    let headers =
-        ["include/framewire.h", "bindings/cpp/include/framewire.hpp"].map(|header| root().join(header));
+    let headers = install::HEADERS.map(|header| root().join(header));
     ios::xcframework(&folder.join("Framewire.xcframework"), &files, &headers)?;
     let triples: Vec<&str> = libraries.iter().map(|one| one.target.triple).collect();
     texts(&folder, &triples)?;
@@ -377,7 +378,7 @@ fn sums() -> Outcome {
         .into_iter()
         .filter(|path| path.is_file())
         .map(|path| files::name(&path))
-        .filter(|name| name.contains(".tgz") || name.contains(".tar.gz") || name.contains(".zip"))
+        .filter(|name| [".tgz", ".tar.gz", ".zip", ".nupkg"].iter().any(|kind| name.contains(kind)))
         .collect();
     if files.is_empty() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! `cargo xtask install --prefix DIR`: headers, libraries, pkg-config and CMake files.
 //!
 //! ```text
-//! include/framewire/   framewire.h  framewire.hpp
+//! include/framewire/   framewire.h  framewire.hpp  framewire_coroutines.hpp
 //! lib/                 libframewire.so -> libframewire.so.0.2 -> libframewire.so.0.2.0  libframewire.a
 //! lib/framewire/plugin/libframewire.so      no version in name or SONAME: what an engine loads
 //! lib/pkgconfig/       framewire.pc
@@ -50,10 +50,19 @@ pub fn install(prefix: &Path) -> Outcome {
     Ok(())
 }
 
+/// The headers of every package.
+pub const HEADERS: [&str; 3] = [
+    "include/framewire.h",
+    "bindings/cpp/include/framewire.hpp",
+    "bindings/cpp/include/framewire_coroutines.hpp",
+];
+
 pub fn headers(prefix: &Path) -> Outcome {
     let include = prefix.join("include/framewire");
-    files::copy("include/framewire.h", include.join("framewire.h"))?;
-    files::copy("bindings/cpp/include/framewire.hpp", include.join("framewire.hpp"))
+    for header in HEADERS {
+        files::copy(header, include.join(Path::new(header).file_name().unwrap_or_default()))?;
+    }
+    Ok(())
 }
 
 /// Installs the library files and links for Linux.

@@ -26,6 +26,7 @@ mod java;
 mod models;
 mod network;
 mod nightly;
+mod nuget;
 mod platform_rules;
 mod platforms;
 mod profiles;
@@ -42,6 +43,7 @@ mod state_sync;
 mod supply;
 mod test;
 mod unity;
+mod unreal;
 mod unsafe_list;
 mod web;
 mod workflows;
@@ -111,7 +113,8 @@ Packages
   package unity [--webgl]
                      writes the package for Unity's package manager; --webgl adds the library for browsers
   package godot      writes the Godot addon into its demo project
-  dist [TARGET...]   writes release archives for each target, and the Unity and Godot packages, to target/dist
+  package nuget      writes the NuGet package with the library for this machine to target/dist
+  dist [TARGET...]   writes release archives for each target, and the Unity, Godot and NuGet packages, to target/dist
   dist --native [TARGET...]
                      the same with the compiler of this machine: MSVC on Windows, Xcode on macOS
   dist --assemble FOLDER
@@ -156,6 +159,7 @@ fn main() -> ExitCode {
             unity::package(true).map(|folder| println!("{}", folder.display()))
         }
         ["package", "godot"] => godot::package(),
+        ["package", "nuget"] => nuget::package().map(|file| println!("{}", file.display())),
         ["dist", "--native", only @ ..] => dist::native::run(only),
         ["dist", "--assemble", folder] => dist::assemble::run(folder.as_ref()),
         ["dist", only @ ..] => dist::run(only),

@@ -9,8 +9,8 @@ use crate::run::{
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, faults, format, fuzz,
-    godot, guarantees, header, imports, java, models, network, platform_rules, proxies, readme, real, soak,
-    supply, unity, unsafe_list, web, workflows,
+    godot, guarantees, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real,
+    soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -59,7 +59,7 @@ pub const STEPS: &[Step] = &[
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
     Step::new("a panic in each module", 40, || faults::test().into()).after(BOTH),
     Step::new("no warnings of rustc and clippy", 45, || clippy().into()).after(BOTH),
-    Step::new("type check for Android, macOS and Windows", 150, || check_platforms::step().into())
+    Step::new("type check for Android, macOS and Windows", 240, || check_platforms::step().into())
         .after(BOTH),
     Step::new("the library builds without TLS and C", 10, || check_without(&["--no-default-features"]))
         .after(BOTH),
@@ -84,6 +84,11 @@ pub const STEPS: &[Step] = &[
     })
     .waits()
     .after(BOTH),
+    Step::new("Unreal: build rules", 2, || match unity::tools() {
+        Ok(()) => unreal::test().into(),
+        Err(reason) => Verdict::Skipped(reason),
+    }),
+    Step::new("NuGet package, on CoreCLR", 10, || with_tools(unity::tools(), nuget::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),

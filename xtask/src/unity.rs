@@ -312,7 +312,7 @@ fn core_references(dotnet: &Path) -> Outcome<Vec<String>> {
 }
 
 /// Compiles with warnings as errors.
-fn mcs(folder: &Path, out: &str, options: &[&str], sources: &[PathBuf]) -> Outcome {
+pub fn mcs(folder: &Path, out: &str, options: &[&str], sources: &[PathBuf]) -> Outcome {
     let mut mcs = Command::new("mcs");
     mcs.current_dir(folder)
         .args(["-unsafe", "-langversion:7.2", "-optimize+", "-warn:4", "-warnaserror"])
@@ -363,7 +363,7 @@ fn copy_folder(from: &Path, to: &Path) -> Outcome {
 }
 
 /// Appends the licences of the project.
-fn licences(file: &Path) -> Outcome {
+pub fn licences(file: &Path) -> Outcome {
     let mut text = files::text(file)?;
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
         let body = files::text(name)?;
@@ -372,9 +372,9 @@ fn licences(file: &Path) -> Outcome {
     files::write(file, text)
 }
 
-/// Appends the packages in the library and their licences.
-fn notices(file: &Path, targets: &[&str]) -> Outcome {
-    let text = files::text(file)?;
+/// Writes the notices of the package, with the packages in the library and their licences.
+pub fn notices(file: &Path, targets: &[&str]) -> Outcome {
+    let text = files::text("bindings/unity/Third Party Notices.md")?;
     let licences = dist::licences::of(&root(), targets)?.text();
     files::write(file, format!("{text}\n{licences}"))
 }

@@ -1,13 +1,13 @@
 //! `cargo xtask dist --assemble FOLDER`: merges what `dist` has written on several machines, each in a folder of
-//! `FOLDER`, into `target/dist`: all archives, one package for Unity and one for Godot with every library, SHA256SUMS.
+//! `FOLDER`, into `target/dist`: all archives, the packages for Unity, Godot and NuGet with every library, SHA256SUMS.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{packages, sums};
 use crate::install::package;
-use crate::run::{Outcome, command, quietly, scratch};
-use crate::{files, godot, unity};
+use crate::run::{Outcome, command, ensure, quietly, scratch};
+use crate::{files, godot, nuget, unity};
 
 /// An archive is the library of one target; this begins its name.
 const ARCHIVE: &str = "framewire-";
@@ -37,7 +37,7 @@ pub fn run(folder: &Path) -> Outcome {
     write(&parts.unity, &parts.godot, &triples)
 }
 
-/// Writes both packages and the checksums.
+/// Writes the packages and the checksums.
 pub fn write(
     for_unity: &BTreeMap<String, PathBuf>,
     for_godot: &BTreeMap<String, PathBuf>,
@@ -52,7 +52,13 @@ pub fn write(
     godot::lay_out_addon(&addons.join("framewire"), for_godot, triples)?;
     println!("{}", packages::zip(&addons, &format!("{GODOT}{version}.zip"))?.display());
     // Where the files are published from.
-    if cfg!(target_os = "linux") { sums() } else { Ok(()) }
+    if cfg!(not(target_os = "linux")) {
+        return Ok(());
+    }
+    ensure("mcs", &["mono-mcs", "mono-runtime"])?;
+    ensure("zip", &["zip"])?;
+    println!("{}", nuget::pack(for_unity, triples)?.display());
+    sums()
 }
 
 impl Parts {

@@ -1,4 +1,4 @@
-//! Creates the archives, and the packages for Unity and Godot with the libraries of all targets.
+//! Creates the archives, and the packages for Unity, Godot and NuGet with the libraries of all targets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::{Shipped, ios};
 use crate::files;
 use crate::install::package;
 use crate::run::{Outcome, command, ensure, quietly, scratch};
-use crate::{godot as godot_binding, unity as unity_binding, web};
+use crate::{godot as godot_binding, nuget as nuget_binding, unity as unity_binding, web};
 
 /// Creates a `.tgz` for Unity's package manager: everything under `package/`.
 pub fn unity(shipped: &[Shipped], web: Option<&Path>) -> Outcome<PathBuf> {
@@ -24,6 +24,13 @@ pub fn unity(shipped: &[Shipped], web: Option<&Path>) -> Outcome<PathBuf> {
     // In a folder whose files need no .meta file.
     files::write(folder.join("Documentation~/BUILT_BY.md"), built_by(shipped))?;
     tar(&folder, &format!("com.framewire.websocket-{}.tgz", package("version")?))
+}
+
+/// Creates the NuGet package.
+pub fn nuget(shipped: &[Shipped]) -> Outcome<PathBuf> {
+    ensure("mcs", &["mono-mcs", "mono-runtime"])?;
+    let libraries = by_place(shipped, |one| one.target.unity.map(str::to_owned), |one| &one.library)?;
+    nuget_binding::pack(&libraries, &triples(shipped))
 }
 
 /// Creates a `.zip` for Godot's asset library: `addons/framewire` at the top.
