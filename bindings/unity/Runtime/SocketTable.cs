@@ -17,6 +17,9 @@ namespace Framewire
 
         private static volatile int s_individual;
 
+        /// <summary>Counts the traffic of each socket that is removed, if not null.</summary>
+        internal static TrafficMeter Meter { get; set; }
+
         /// <summary>The number of sockets in the table.</summary>
         internal static int Count { get; private set; }
 
@@ -127,8 +130,30 @@ namespace Framewire
             }
         }
 
+        /// <summary>Returns the traffic of all sockets since the last call. Does not allocate.</summary>
+        internal static Traffic Measure(TrafficMeter meter)
+        {
+            lock (s_lock)
+            {
+                foreach (WebSocket socket in s_sockets)
+                {
+                    if (socket != null)
+                    {
+                        meter.Count(socket);
+                        meter.Inspect(socket);
+                    }
+                }
+                return meter.Take();
+            }
+        }
+
         private static void Clear(WebSocket socket)
         {
+            TrafficMeter meter = Meter;
+            if (meter != null)
+            {
+                meter.Count(socket);
+            }
             s_sockets[socket.TableIndex] = null;
             Count--;
             if (socket.CountsAsIndividual)

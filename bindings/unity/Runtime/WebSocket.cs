@@ -570,10 +570,19 @@ namespace Framewire
         /// <returns>A copy of the counters.</returns>
         public WebSocketStatistics GetStatistics()
         {
+            WebSocketStatistics statistics;
+            TryGetStatistics(out statistics);
+            return statistics;
+        }
+
+        /// <summary>Returns false, and counters of 0, if the native socket was destroyed.</summary>
+        internal bool TryGetStatistics(out WebSocketStatistics statistics)
+        {
             fw_stats stats = default(fw_stats);
             FramewireNative.fw_stats_init(&stats, (UIntPtr)sizeof(fw_stats));
-            FramewireNative.fw_socket_stats(Native, &stats);
-            return new WebSocketStatistics(stats);
+            fw_result result = FramewireNative.fw_socket_stats(Native, &stats);
+            statistics = new WebSocketStatistics(stats);
+            return result == fw_result.FW_RESULT_OK;
         }
 
         /// <summary>
