@@ -20,6 +20,9 @@ namespace Framewire
         /// <summary>Counts the traffic of each socket that is removed, if not null.</summary>
         internal static TrafficMeter Meter { get; set; }
 
+        /// <summary>Called when a socket is added, on the thread that opens it, under the lock.</summary>
+        internal static event Action<WebSocket> Opened;
+
         /// <summary>The number of sockets in the table.</summary>
         internal static int Count { get; private set; }
 
@@ -61,6 +64,11 @@ namespace Framewire
                 CountIndividual(socket, socket.IsIndividual);
                 // From 1, because user_data of a socket that was never opened is NULL.
                 FramewireNative.fw_socket_set_user_data(socket.Native, (void*)(index + 1));
+                Action<WebSocket> opened = Opened;
+                if (opened != null)
+                {
+                    opened(socket);
+                }
             }
         }
 
