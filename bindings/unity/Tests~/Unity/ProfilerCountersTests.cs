@@ -167,6 +167,8 @@ public sealed class ProfilerCountersTests
     private static WebSocketUpdater Start()
     {
         WebSocketUpdater.Reset();
+        // A ping after a change of the network is traffic too.
+        WebSocketUpdater.AutomaticLifecycle = false;
         ProfilerCounters.Start();
         WebSocketUpdater.Create();
         return new GameObject("test").AddComponent<WebSocketUpdater>();
