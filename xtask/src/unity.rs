@@ -232,6 +232,12 @@ impl Bench {
             let define = format!("-define:UNITY_5_3_OR_NEWER;{defines}");
             self.mcs("platform.dll", &["-target:library", &define, "-r:UnityEngine.dll"], &all)?;
         }
+        // Assemblies of their own, with the internal members that they may use.
+        let define = "-define:UNITY_5_3_OR_NEWER;UNITY_EDITOR;ENABLE_PROFILER";
+        let options = ["-target:library", define, "-r:UnityEngine.dll", "-r:Framewire.dll"];
+        for folder in ["Editor", "Profiler"] {
+            self.mcs(&format!("Framewire.{folder}.dll"), &options, &csharp(&[folder])?)?;
+        }
         Ok(())
     }
 
@@ -274,10 +280,12 @@ fn compile_programs(folder: &Path, references: &[String]) -> Outcome {
         "Tests~/Nakama",
         "Tests~/Shim",
         "Tests~/Snippets",
+        "Tests~/Unity",
     ])?;
-    let life = [old_life.clone(), csharp(&["UniTask", "Tests~/TaskTypes"])?].concat();
+    let life = csharp(&["UniTask", "Profiler/ProfilerCounters.cs", "Tests~/TaskTypes"])?;
+    let life = [old_life.clone(), life].concat();
     // The editor is Unity 6, the player an old Unity, in which nothing can be awaited.
-    let new = "UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER";
+    let new = "UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER;ENABLE_PROFILER";
     for (program, defines, sources) in
         [("editor.exe", new, &life), ("player.exe", "UNITY_STANDALONE", &old_life)]
     {

@@ -17,6 +17,12 @@ namespace Framewire
 
         private static volatile int s_individual;
 
+        /// <summary>Counts the traffic of each socket that is removed, if not null.</summary>
+        internal static TrafficMeter Meter { get; set; }
+
+        /// <summary>Called when a socket is added, on the thread that opens it, under the lock.</summary>
+        internal static event Action<WebSocket> Opened;
+
         /// <summary>The number of sockets in the table.</summary>
         internal static int Count { get; private set; }
 
@@ -58,6 +64,11 @@ namespace Framewire
                 CountIndividual(socket, socket.IsIndividual);
                 // From 1, because user_data of a socket that was never opened is NULL.
                 FramewireNative.fw_socket_set_user_data(socket.Native, (void*)(index + 1));
+                Action<WebSocket> opened = Opened;
+                if (opened != null)
+                {
+                    opened(socket);
+                }
             }
         }
 
@@ -127,8 +138,30 @@ namespace Framewire
             }
         }
 
+        /// <summary>Returns the traffic of all sockets since the last call. Does not allocate.</summary>
+        internal static Traffic Measure(TrafficMeter meter)
+        {
+            lock (s_lock)
+            {
+                foreach (WebSocket socket in s_sockets)
+                {
+                    if (socket != null)
+                    {
+                        meter.Count(socket);
+                        meter.Inspect(socket);
+                    }
+                }
+                return meter.Take();
+            }
+        }
+
         private static void Clear(WebSocket socket)
         {
+            TrafficMeter meter = Meter;
+            if (meter != null)
+            {
+                meter.Count(socket);
+            }
             s_sockets[socket.TableIndex] = null;
             Count--;
             if (socket.CountsAsIndividual)

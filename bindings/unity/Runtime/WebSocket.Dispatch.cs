@@ -28,6 +28,9 @@ namespace Framewire
         // The socket that is next, if events are taken from each socket by itself.
         private static int s_turn;
 
+        // Called at the end of each DispatchAll.
+        internal static Action Dispatched { get; set; }
+
         // The last dispatch has taken nothing although events are queued.
         private static volatile bool s_isBlocked;
 
@@ -39,6 +42,7 @@ namespace Framewire
         internal int TableIndex;
         internal volatile int PendingEnds;
         internal bool CountsAsIndividual;
+        internal Traffic Counted;
 
         // Its events are taken only while something is awaited.
         private volatile bool _pulls;
@@ -92,7 +96,13 @@ namespace Framewire
             try
             {
                 DispatchLog();
-                return DispatchQueued(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
+                int dispatched = DispatchQueued(maxEvents == 0 ? Pending : maxEvents, maxMicroseconds);
+                Action callback = Dispatched;
+                if (callback != null)
+                {
+                    callback();
+                }
+                return dispatched;
             }
             finally
             {

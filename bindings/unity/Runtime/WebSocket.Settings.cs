@@ -328,7 +328,7 @@ namespace Framewire
         /// <param name="link">The conditions; null disables the links.</param>
         public static void SetLinkOfAll(LinkConditions? link)
         {
-            NativeLibrary.EnsureLoaded();
+            FramewireLibrary.EnsureLoaded();
             SetLink(default(fw_socket), link);
         }
 
@@ -336,12 +336,12 @@ namespace Framewire
         {
             if (link == null)
             {
-                NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_link(socket, null));
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_link(socket, null));
                 return;
             }
             Capability.Require(WebSocketCapabilities.Link, "Link");
             fw_link raw = link.Value.Raw;
-            NativeLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_link(socket, &raw));
+            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_link(socket, &raw));
         }
 
         /// <summary>

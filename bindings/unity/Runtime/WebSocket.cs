@@ -69,6 +69,7 @@ namespace Framewire
             Native = socket;
             _handle = new SocketHandle(socket);
             _context = new LoggingContext(this);
+            LaneCount = 1;
             _extensions = Capability.Has(WebSocketCapabilities.CompressionSettings)
                 ? new IExtension[] { new PerMessageCompression() }
                 : NoExtensions;
@@ -570,10 +571,19 @@ namespace Framewire
         /// <returns>A copy of the counters.</returns>
         public WebSocketStatistics GetStatistics()
         {
+            WebSocketStatistics statistics;
+            TryGetStatistics(out statistics);
+            return statistics;
+        }
+
+        /// <summary>Returns false, and counters of 0, if the native socket was destroyed.</summary>
+        internal bool TryGetStatistics(out WebSocketStatistics statistics)
+        {
             fw_stats stats = default(fw_stats);
             FramewireNative.fw_stats_init(&stats, (UIntPtr)sizeof(fw_stats));
-            FramewireNative.fw_socket_stats(Native, &stats);
-            return new WebSocketStatistics(stats);
+            fw_result result = FramewireNative.fw_socket_stats(Native, &stats);
+            statistics = new WebSocketStatistics(stats);
+            return result == fw_result.FW_RESULT_OK;
         }
 
         /// <summary>
@@ -598,6 +608,7 @@ namespace Framewire
                 fw_result result = FramewireNative.fw_socket_set_lanes(LiveHandle(), first, (UIntPtr)raw.Length);
                 FramewireLibrary.ThrowIfFailed(result);
             }
+            LaneCount = Math.Max(1, raw.Length);
         }
 
         /// <summary>Returns the counts of a lane. Does not allocate.</summary>
@@ -605,12 +616,28 @@ namespace Framewire
         /// <returns>A copy of the counts.</returns>
         public WebSocketLaneStatistics GetLaneStatistics(int lane)
         {
+            WebSocketLaneStatistics statistics;
+            FramewireLibrary.ThrowIfFailed(ReadLane(LiveHandle(), NonNegative(lane), out statistics));
+            return statistics;
+        }
+
+        /// <summary>Returns false if the native socket was destroyed, or the lane removed.</summary>
+        internal bool TryGetLaneStatistics(int lane, out WebSocketLaneStatistics statistics)
+        {
+            return ReadLane(Native, NonNegative(lane), out statistics) == fw_result.FW_RESULT_OK;
+        }
+
+        private static fw_result ReadLane(fw_socket socket, uint lane, out WebSocketLaneStatistics statistics)
+        {
             fw_lane_stats stats = default(fw_lane_stats);
             stats.struct_size = (uint)sizeof(fw_lane_stats);
-            FramewireLibrary.ThrowIfFailed(
-                FramewireNative.fw_socket_lane_stats(LiveHandle(), NonNegative(lane), &stats));
-            return new WebSocketLaneStatistics(stats);
+            fw_result result = FramewireNative.fw_socket_lane_stats(socket, lane, &stats);
+            statistics = new WebSocketLaneStatistics(stats);
+            return result;
         }
+
+        /// <summary>The number of lanes.</summary>
+        internal int LaneCount { get; private set; }
 
         internal fw_socket LiveHandle()
         {

@@ -47,8 +47,8 @@ namespace Framewire
         /// <summary>
         /// Whether this component calls <see cref="WebSocket.Suspend"/> and <see cref="WebSocket.Resume"/> when the
         /// app is paused and resumed, and <see cref="WebSocket.NetworkChanged"/> when
-        /// Application.internetReachability has changed, which it checks once a second. Set it to false to call
-        /// them yourself. Default: true.
+        /// Application.internetReachability has changed, which it checks once a second. An app that only loses the
+        /// focus is not suspended. Set it to false to call them yourself. Default: true.
         /// </summary>
         public static bool AutomaticLifecycle { get; set; }
 
@@ -125,7 +125,26 @@ namespace Framewire
                 _suspended = true;
                 WebSocket.Suspend();
             }
-            else if (!paused && _suspended)
+            else if (!paused)
+            {
+                ResumeIfSuspended();
+            }
+        }
+
+        // Losing the focus does not suspend: the app continues to run while the on-screen keyboard, a dialog of the
+        // system or another window has it, and must answer pings. If the app stops, Unity calls OnApplicationPause.
+        internal void OnApplicationFocus(bool focused)
+        {
+            if (focused)
+            {
+                // An app with the focus runs, also if no OnApplicationPause(false) has come.
+                ResumeIfSuspended();
+            }
+        }
+
+        private void ResumeIfSuspended()
+        {
+            if (_suspended)
             {
                 _suspended = false;
                 WebSocket.Resume();

@@ -1,13 +1,9 @@
 using System;
-using System.Reflection;
 using NUnit.Framework;
 
 namespace Framewire.Tests
 {
-    /// <summary>
-    /// Tests that messages allocate no managed memory. Measures the bytes of this thread if the runtime can
-    /// (SGen, CoreCLR), and the size of the heap otherwise (Boehm).
-    /// </summary>
+    /// <summary>Tests that messages allocate no managed memory.</summary>
     public sealed class AllocationTests
     {
         private const int Messages = 20000;
@@ -26,12 +22,12 @@ namespace Framewire.Tests
         [Test]
         public void MeterDetectsGarbage()
         {
-            long before = Meter.Read();
+            long before = AllocationMeter.Read();
             for (int i = 0; i < Messages; i++)
             {
                 s_payload[0] = new byte[100][5];
             }
-            Assert.Greater(Meter.Read() - before, (long)Messages * 50);
+            Assert.Greater(AllocationMeter.Read() - before, (long)Messages * 50);
         }
 
         [Test]
@@ -148,9 +144,9 @@ namespace Framewire.Tests
                 Action<WebSocket> send = (ws) => ws.Send(s_payload);
                 // CoreCLR allocates once, when it has compiled the methods again with optimizations.
                 Echo(socket, send, Messages);
-                long before = Meter.Read();
+                long before = AllocationMeter.Read();
                 Echo(socket, send, Messages);
-                AssertNoAllocation(Meter.Read() - before);
+                AllocationMeter.AssertNone(AllocationMeter.Read() - before, Messages);
                 Assert.IsFalse(receiving.IsCompleted);
             }
         }
@@ -162,9 +158,9 @@ namespace Framewire.Tests
             using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
             {
                 Assert.Greater(ReadState(socket.Socket, 100), 0ul);
-                long before = Meter.Read();
+                long before = AllocationMeter.Read();
                 ReadState(socket.Socket, Messages);
-                AssertNoAllocation(Meter.Read() - before);
+                AllocationMeter.AssertNone(AllocationMeter.Read() - before, Messages);
             }
         }
 
@@ -198,9 +194,9 @@ namespace Framewire.Tests
                     WebSocket.DispatchAll();
                 }
                 Echo(socket, send, messages / 10);
-                long before = Meter.Read();
+                long before = AllocationMeter.Read();
                 Echo(socket, send, messages);
-                AssertNoAllocation(Meter.Read() - before);
+                AllocationMeter.AssertNone(AllocationMeter.Read() - before, Messages);
             }
         }
 
@@ -222,45 +218,6 @@ namespace Framewire.Tests
             if (s_received != messages)
             {
                 Assert.Fail("received " + s_received + " of " + messages);
-            }
-        }
-
-        private static void AssertNoAllocation(long bytes)
-        {
-            if (Meter.IsExact)
-            {
-                Assert.AreEqual(0L, bytes);
-            }
-            else
-            {
-                // Less than one byte per message; the smallest object has 16 bytes.
-                Assert.Less(bytes, (long)Messages);
-            }
-        }
-
-        private static class Meter
-        {
-            // Not available in every API profile of Unity.
-            private static readonly Func<long> s_allocatedByThread = FindCounter();
-
-            internal static readonly bool IsExact = CounterWorks();
-
-            internal static long Read()
-            {
-                // A collection reduces the heap size but is caused by garbage, so it counts as such.
-                return IsExact ? s_allocatedByThread() : GC.GetTotalMemory(false) + GC.CollectionCount(0) * 16777216L;
-            }
-
-            private static Func<long> FindCounter()
-            {
-                MethodInfo method = typeof(GC).GetMethod("GetAllocatedBytesForCurrentThread");
-                return method == null ? null : (Func<long>)Delegate.CreateDelegate(typeof(Func<long>), method);
-            }
-
-            private static bool CounterWorks()
-            {
-                // With Boehm's collector, the method always returns 0.
-                return s_allocatedByThread != null && s_allocatedByThread() > 0;
             }
         }
     }

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Reflection;
 using System.Text;
 using System.Threading;
 using NUnit.Framework;
@@ -275,6 +276,50 @@ namespace Framewire.Tests
                 WebSocket.Wait(10);
                 WebSocket.DispatchAll();
             }
+        }
+    }
+
+    /// <summary>
+    /// Measures allocated bytes: those of this thread if the runtime can (SGen, CoreCLR), and the size of the heap
+    /// otherwise (Boehm).
+    /// </summary>
+    internal static class AllocationMeter
+    {
+        // Not available in every API profile of Unity.
+        private static readonly Func<long> s_allocatedByThread = FindCounter();
+
+        internal static readonly bool IsExact = CounterWorks();
+
+        internal static long Read()
+        {
+            // A collection reduces the heap size but is caused by garbage, so it counts as such.
+            return IsExact ? s_allocatedByThread() : GC.GetTotalMemory(false) + GC.CollectionCount(0) * 16777216L;
+        }
+
+        /// <summary>Checks that this many operations have allocated nothing.</summary>
+        internal static void AssertNone(long bytes, int operations)
+        {
+            if (IsExact)
+            {
+                Assert.AreEqual(0L, bytes);
+            }
+            else
+            {
+                // Less than one byte per operation; the smallest object has 16 bytes.
+                Assert.Less(bytes, (long)operations);
+            }
+        }
+
+        private static Func<long> FindCounter()
+        {
+            MethodInfo method = typeof(GC).GetMethod("GetAllocatedBytesForCurrentThread");
+            return method == null ? null : (Func<long>)Delegate.CreateDelegate(typeof(Func<long>), method);
+        }
+
+        private static bool CounterWorks()
+        {
+            // With Boehm's collector, the method always returns 0.
+            return s_allocatedByThread != null && s_allocatedByThread() > 0;
         }
     }
 }

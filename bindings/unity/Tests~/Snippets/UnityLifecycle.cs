@@ -180,6 +180,52 @@ public sealed class UnityLifecycle
     }
 
     [Test]
+    public void LostFocusDoesNotSuspendAndFocusResumesOnce()
+    {
+        var updater = EnterPlayMode();
+        using (var socket = new WebSocket(Server.Plain("/")))
+        {
+            socket.PingFrequency = 20;
+            socket.StartPingThread = true;
+            socket.Open();
+            Pump.Until(() => socket.IsOpen);
+            updater.OnApplicationFocus(false);
+            ulong pings = socket.GetStatistics().PongsReceived;
+            Pump.Until(() => socket.GetStatistics().PongsReceived >= pings + 3);
+            updater.OnApplicationFocus(true);
+
+            // No pings are sent while the app is paused.
+            updater.OnApplicationPause(true);
+            updater.OnApplicationFocus(false);
+            Pump.Until(() => Settled(socket));
+            pings = socket.GetStatistics().PingsSent;
+            System.Threading.Thread.Sleep(100);
+            Assert.AreEqual(pings, socket.GetStatistics().PingsSent);
+            updater.OnApplicationFocus(true);
+            Pump.Until(() => socket.GetStatistics().PongsReceived >= pings + 3);
+
+            // The probe of a second resume would be an additional ping.
+            socket.StartPingThread = false;
+            Pump.Until(() => Settled(socket));
+            pings = socket.GetStatistics().PingsSent;
+            updater.OnApplicationPause(false);
+            updater.OnApplicationFocus(true);
+            System.Threading.Thread.Sleep(100);
+            Assert.AreEqual(pings, socket.GetStatistics().PingsSent);
+        }
+        Application.Quit();
+    }
+
+    // Whether all pings are answered, and no other one is sent soon.
+    private static bool Settled(WebSocket socket)
+    {
+        ulong pings = socket.GetStatistics().PingsSent;
+        System.Threading.Thread.Sleep(60);
+        WebSocketStatistics now = socket.GetStatistics();
+        return now.PingsSent == pings && now.PongsReceived == pings;
+    }
+
+    [Test]
     public void ReachabilityIsReadOnceASecond()
     {
         var updater = EnterPlayMode();

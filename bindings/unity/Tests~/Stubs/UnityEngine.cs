@@ -14,6 +14,10 @@ namespace UnityEngine
         }
     }
 
+    public class ScriptableObject : Object
+    {
+    }
+
     public class Component : Object
     {
         public GameObject gameObject { get; internal set; }
@@ -110,6 +114,10 @@ namespace UnityEngine
         public static float time { get; set; }
     }
 
+    public struct Vector2
+    {
+    }
+
     public struct Vector3
     {
         public float x, y, z;
@@ -150,6 +158,19 @@ namespace UnityEngine
     {
     }
 
+    public class GUIContent
+    {
+        public GUIContent(string text, string tooltip)
+        {
+            this.text = text;
+            this.tooltip = tooltip;
+        }
+
+        public string text { get; set; }
+
+        public string tooltip { get; set; }
+    }
+
     public static class GUILayout
     {
         public static void BeginArea(Rect area)
@@ -168,8 +189,39 @@ namespace UnityEngine
         {
         }
 
+        public static event Action<string> Labelled;
+
+        public static string Clicked { get; set; }
+
         public static void Label(string text, params GUILayoutOption[] options)
         {
+            if (Labelled != null)
+            {
+                Labelled(text);
+            }
+        }
+
+        public static void Label(GUIContent content, params GUILayoutOption[] options)
+        {
+            Label(content.text, options);
+        }
+
+        public static Vector2 BeginScrollView(Vector2 position, params GUILayoutOption[] options)
+        {
+            return position;
+        }
+
+        public static void EndScrollView()
+        {
+        }
+
+        public static void FlexibleSpace()
+        {
+        }
+
+        public static GUILayoutOption ExpandWidth(bool expand)
+        {
+            return null;
         }
 
         public static string TextField(string text, params GUILayoutOption[] options)
@@ -179,7 +231,7 @@ namespace UnityEngine
 
         public static bool Button(string text, params GUILayoutOption[] options)
         {
-            return false;
+            return text == Clicked;
         }
 
         public static GUILayoutOption Width(float width)
@@ -284,6 +336,33 @@ namespace UnityEditor
     {
     }
 
+    [AttributeUsage(AttributeTargets.Method)]
+    public sealed class MenuItemAttribute : Attribute
+    {
+        public MenuItemAttribute(string itemName)
+        {
+        }
+    }
+
+    public class EditorWindow : UnityEngine.ScriptableObject
+    {
+        public static EditorWindow Shown { get; private set; }
+
+        public int Repaints { get; private set; }
+
+        public static T GetWindow<T>(string title) where T : EditorWindow, new()
+        {
+            var window = new T();
+            Shown = window;
+            return window;
+        }
+
+        public void Repaint()
+        {
+            Repaints++;
+        }
+    }
+
     public static class AssemblyReloadEvents
     {
         public delegate void AssemblyReloadCallback();
@@ -304,6 +383,8 @@ namespace UnityEditor
         public delegate void CallbackFunction();
 
         public static CallbackFunction update;
+
+        public static double timeSinceStartup { get; set; }
 
         public static event Action quitting;
 
