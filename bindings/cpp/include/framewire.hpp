@@ -1722,6 +1722,43 @@ inline Result<void> set_log(LogLevel max, Log log)
     return error;
 }
 
+/// Queues the log for next_log instead of passing it to the callback of set_log, which is destroyed. The queue holds
+/// 256 lines; further ones are dropped, and a line says how many.
+///
+/// \param max the most verbose level to log; LogLevel::off empties the queue
+inline Result<void> queue_log(LogLevel max)
+{
+    const Result<void> queued = detail::check(fw_queue_log(static_cast<fw_log_level>(max)));
+    if (queued) {
+        std::shared_ptr<const Log> removed;
+        detail::LogCallback &hook = detail::LogCallback::get();
+        const std::lock_guard<std::mutex> lock(hook.mutex);
+        hook.log.swap(removed);
+    }
+    return queued;
+}
+
+/// A line of the log.
+struct LogLine {
+    LogLevel level = LogLevel::off;
+    /// The socket that it is about, or an invalid handle.
+    SocketRef socket;
+    /// The context of the socket, as "key=value key=value".
+    std::string context;
+    std::string message;
+};
+
+/// Takes the next line from the queue of queue_log, if there is one.
+inline std::optional<LogLine> next_log()
+{
+    fw_log_level level = FW_LOG_OFF;
+    fw_socket socket{};
+    std::array<char, 1025> context{}, message{};
+    if (!fw_next_log(&level, &socket, context.data(), context.size(), message.data(), message.size()))
+        return std::nullopt;
+    return LogLine{static_cast<LogLevel>(level), SocketRef(socket), context.data(), message.data()};
+}
+
 } // namespace framewire
 
 #endif // FRAMEWIRE_HPP

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 using framewire::Code;
@@ -522,6 +523,23 @@ void log_callback_receives_lines_with_context()
     CHECK(found);
 }
 
+void queued_log_has_lines_with_context()
+{
+    must(framewire::queue_log(framewire::LogLevel::debug));
+    Socket socket = must(Socket::create(url));
+    must(socket.set_context("match", "43"));
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    bool found = false;
+    while (const std::optional<framewire::LogLine> line = framewire::next_log()) {
+        CHECK(!line->message.empty() && line->level != framewire::LogLevel::off);
+        found = found || (line->socket == socket && line->context == "match=43");
+    }
+    CHECK(found);
+    must(framewire::queue_log(framewire::LogLevel::off));
+    CHECK(!framewire::next_log());
+}
+
 void library_can_be_configured_once()
 {
     must(framewire::shutdown(std::chrono::seconds(5)));
@@ -561,6 +579,7 @@ int main(int argc, char **argv)
     messages_with_tags_are_reported();
     link_delays_and_cuts();
     pings_measure_latency();
+    queued_log_has_lines_with_context();
     log_callback_receives_lines_with_context();
     must(framewire::shutdown(std::chrono::seconds(5)));
     std::puts("ok");
