@@ -919,8 +919,10 @@ typedef struct fw_extension {
 /// connection attempt, and 0 until the phase has ended.
 typedef struct fw_stats {
     uint32_t struct_size;                      ///< sizeof(fw_stats), set by fw_stats_init.
-    uint64_t bytes_sent;                       ///< Bytes sent after the upgrade, headers included.
-    uint64_t bytes_received;                   ///< Bytes received after the upgrade.
+    uint64_t bytes_sent;                       ///< Bytes sent: handshake and frame headers
+                                               ///< included, TLS not.
+    uint64_t bytes_received;                   ///< Bytes received: handshake and frame headers
+                                               ///< included, TLS not.
     uint64_t messages_sent;                    ///< Messages accepted for sending, including those
                                                ///< lost with a connection.
     uint64_t messages_received;                ///< Complete messages received, including those

@@ -62,9 +62,9 @@ pub extern "C" fn fw_state_name(state: MaybeUninit<fw_state>) -> *const c_char {
 pub struct fw_stats {
     /// sizeof(fw_stats), set by fw_stats_init.
     pub struct_size: u32,
-    /// Bytes sent after the upgrade, headers included.
+    /// Bytes sent: handshake and frame headers included, TLS not.
     pub bytes_sent: u64,
-    /// Bytes received after the upgrade.
+    /// Bytes received: handshake and frame headers included, TLS not.
     pub bytes_received: u64,
     /// Messages accepted for sending, including those lost with a connection.
     pub messages_sent: u64,

@@ -14,10 +14,10 @@ namespace Framewire
             _stats = stats;
         }
 
-        /// <summary>Bytes sent after the upgrade, including frame headers.</summary>
+        /// <summary>Bytes sent, with the handshake and frame headers, without TLS.</summary>
         public ulong BytesSent { get { return _stats.bytes_sent; } }
 
-        /// <summary>Bytes received after the upgrade, including frame headers.</summary>
+        /// <summary>Bytes received, with the handshake and frame headers, without TLS.</summary>
         public ulong BytesReceived { get { return _stats.bytes_received; } }
 
         /// <summary>Messages sent.</summary>
