@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::MessageType;
 use crate::buffer::Segment;
-use crate::clock::Instant;
+use crate::clock::{Instant, earlier};
 use crate::error::{CallError, Code};
 use crate::limits::{MAX_LANE_WEIGHT, MAX_LANES, MAX_WAITING_MESSAGES};
 use crate::wire::frame::header_len;
@@ -189,9 +189,7 @@ impl Lanes {
                 format!("{MAX_WAITING_MESSAGES} messages wait, which is the limit; nothing was queued");
             return Err(CallError::new(Code::WouldBlock, message));
         }
-        if let Some(expires) = message.expires {
-            self.expiry = Some(self.expiry.map_or(expires, |expiry| expiry.min(expires)));
-        }
+        self.expiry = earlier(self.expiry, message.expires);
         match replaced {
             Some((at, old)) => {
                 dropped += old;
@@ -295,10 +293,7 @@ impl Lanes {
                     report(&mut self.outcomes, message.tag, Outcome::Expired);
                     return false;
                 }
-                expiry = match (expiry, message.expires) {
-                    (Some(first), Some(expires)) => Some(first.min(expires)),
-                    (first, expires) => first.or(expires),
-                };
+                expiry = earlier(expiry, message.expires);
                 true
             });
         }

@@ -13,7 +13,7 @@ impl Connection {
         let Some(Socket(socket)) = self.socket.clone() else { return };
         let mut to_worker = lock(&socket.to_worker);
         let Some(lanes) = &mut to_worker.outbox.lanes else {
-            // That of a simulated link which is gone with its connection.
+            // It was that of a simulated link, which ended with its connection.
             self.expiry = None;
             return;
         };

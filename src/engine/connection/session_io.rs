@@ -9,7 +9,7 @@ use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
 use super::terminal::Terminal;
 use super::transport::Transport;
-use crate::clock::unix_time;
+use crate::clock::{earlier, unix_time};
 use crate::engine::shared::callbacks::Inside;
 use crate::engine::shared::counters::add;
 use crate::engine::shared::event::{EventKind, Frame};
@@ -408,7 +408,7 @@ impl Connection {
             if let Transport::Own(stream) = stream
                 && stream.has_link()
             {
-                self.expiry = [expiry, stream.link_deadline()].into_iter().flatten().min();
+                self.expiry = earlier(expiry, stream.link_deadline());
             }
         }
         if let Some(error) = failure {
