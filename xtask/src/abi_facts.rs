@@ -151,7 +151,19 @@ impl Layout<'_> {
     fn problem(&self, new: &Self) -> Option<String> {
         let reserved = self.reserved();
         let is_reserved = |name: &str| reserved.is_some() && name == "reserved";
-        for (name, field) in self.fields.iter().filter(|(name, _)| !is_reserved(name)) {
+        // A single reserved word in the middle, such as reserved_32, may become a field as a whole.
+        let takes_word = |name: &str, field: &Field| {
+            let is_free = |(old, place): (&&str, &Field)| {
+                old.starts_with("reserved_") && place == field && !new.fields.contains_key(old)
+            };
+            !self.fields.contains_key(name) && self.fields.iter().any(is_free)
+        };
+        let is_taken = |name: &str, field: &Field| {
+            name.starts_with("reserved_")
+                && new.fields.iter().any(|(new, place)| place == field && takes_word(new, place))
+        };
+        let kept = |(name, field): &(&&str, &Field)| !is_reserved(name) && !is_taken(name, field);
+        for (name, field) in self.fields.iter().filter(kept) {
             if new.fields.get(name) != Some(field) {
                 return Some(format!("{name} was changed or removed"));
             }
@@ -159,7 +171,9 @@ impl Layout<'_> {
         let added: Vec<(&str, Field)> = new
             .fields
             .iter()
-            .filter(|(name, _)| !self.fields.contains_key(*name) && !is_reserved(name))
+            .filter(|(name, field)| {
+                !self.fields.contains_key(*name) && !is_reserved(name) && !takes_word(name, field)
+            })
             .map(|(name, field)| (*name, *field))
             .collect();
         if self.is_sized() {
@@ -398,6 +412,17 @@ mod tests {
         assert!(may_change(TAILED, &halves));
         let all = ["64-bit fw_b.two: 16 bytes at 8", "-64-bit fw_b.reserved"];
         assert!(may_change(TAILED, &all));
+    }
+
+    #[test]
+    fn single_reserved_word_may_become_a_field() {
+        const PADDED: &str = "64-bit fw_b: 24 bytes\n64-bit fw_b.one: 4 bytes at 0\n\
+                              64-bit fw_b.reserved_32: 4 bytes at 4\n64-bit fw_b.reserved: 16 bytes at 8\n";
+        assert!(may_change(PADDED, &["-64-bit fw_b.reserved_32", "64-bit fw_b.two: 4 bytes at 4"]));
+        assert!(!may_change(PADDED, &["-64-bit fw_b.reserved_32"]));
+        assert!(!may_change(PADDED, &["64-bit fw_b.two: 4 bytes at 4"]));
+        assert!(!may_change(PADDED, &["-64-bit fw_b.reserved_32", "64-bit fw_b.two: 2 bytes at 4"]));
+        assert!(!may_change(PADDED, &["-64-bit fw_b.one", "64-bit fw_b.two: 4 bytes at 0"]));
     }
 
     #[test]
