@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::{Client, Seen, wait_until};
 use framewire::{
     Code, ErrorKind, HttpVersion, Lane, LinkConditions, LinkCut, MessageType, Outcome, Phase, Reconnect,
-    Roots, SendOptions, Socket, Tls,
+    Roots, SendOptions, Socket, State, Tls,
 };
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted};
@@ -596,6 +596,8 @@ fn every_tag_has_one_outcome_over_a_link_that_cuts_at_random() {
             .set_reconnect(Some(Reconnect { min_delay: MS, max_delay: 5 * MS, ..Reconnect::default() }))
             .unwrap();
         client.set_lanes(&[Lane::default(), Lane { priority: 1, ..Lane::default() }]).unwrap();
+        // A TLS handshake whose bytes a cut has dropped ends only then.
+        client.set_connect_timeout(5000).unwrap();
         open(&client);
         with_pings(&client);
         let mut state = 1u64;
@@ -617,6 +619,15 @@ fn every_tag_has_one_outcome_over_a_link_that_cuts_at_random() {
         for round in 0..600 {
             if round >= 60 && lost.get() > 0 && accepted.len() > 100 {
                 break;
+            }
+            if round % 20 == 19 {
+                client.set_link(None).unwrap();
+                wait_until("an open connection", || {
+                    while let Some(event) = client.next_event().unwrap() {
+                        count(event.kind.into());
+                    }
+                    client.state() == State::Open
+                });
             }
             for _ in 0..random(40) {
                 tag += 1;
