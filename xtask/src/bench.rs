@@ -22,12 +22,16 @@ use self::measures::Test;
 use self::run::Server;
 use crate::c::Build;
 use crate::files;
+use crate::platforms;
 use crate::run::{Outcome, ensure, scratch};
 
 /// Default number of rounds.
 const RUNS: usize = 7;
 /// The name of [`calls`] on the command line.
 const CALLS: &str = "calls";
+
+/// The page of the manual with the results.
+const PAGE: &str = "docs/performance.md";
 
 /// Selects the measurement in Godot.
 const GODOT: &str = "godot";
@@ -42,6 +46,8 @@ struct Plan {
     keeps: bool,
     /// Prints the last results, and measures nothing.
     only_shows: bool,
+    /// Writes the table of the manual.
+    writes_table: bool,
     /// The file of the diagram.
     svg: Option<PathBuf>,
     words: Vec<String>,
@@ -81,8 +87,15 @@ pub fn run(arguments: &[&str]) -> Outcome {
         measure(&plan, &tests, &clients, &results)?;
     }
     let results = run::load(&results)?;
+    let base = binding.map_or(&show::BASE, |binding| &binding.base);
     show::show(&results);
-    match (&plan.svg, plot::svg(&results)) {
+    if plan.writes_table {
+        match binding {
+            None => platforms::replace(PAGE, "speed", &show::summary(&results))?,
+            Some(binding) => platforms::replace(PAGE, binding.table, &show::by_client(&results))?,
+        }
+    }
+    match (&plan.svg, plot::svg(&results, base)) {
         (Some(file), Some(svg)) => files::write(file, svg),
         _ => Ok(()),
     }
@@ -99,7 +112,14 @@ pub fn prepare_counts() -> Outcome {
 
 impl Plan {
     fn parse(arguments: &[&str]) -> Outcome<Self> {
-        let mut plan = Self { runs: RUNS, keeps: false, only_shows: false, svg: None, words: Vec::new() };
+        let mut plan = Self {
+            runs: RUNS,
+            keeps: false,
+            only_shows: false,
+            writes_table: false,
+            svg: None,
+            words: Vec::new(),
+        };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match *argument {
@@ -110,6 +130,7 @@ impl Plan {
                 "--svg" => plan.svg = Some(arguments.next().ok_or("--svg needs a file")?.into()),
                 "--keep" => plan.keeps = true,
                 "--show" => plan.only_shows = true,
+                "--table" => plan.writes_table = true,
                 word => plan.words.push(word.to_owned()),
             }
         }

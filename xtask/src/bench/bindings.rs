@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::build::{self, Client};
+use super::plot::Base;
 use crate::c::{self, Build};
 use crate::files;
 use crate::python;
@@ -21,13 +22,33 @@ pub struct Binding {
     pub results: &'static str,
     pub tests: &'static [&'static str],
     pub build: fn() -> Built,
+    /// For the diagram.
+    pub base: Base,
+    /// The marker of its table in the manual.
+    pub table: &'static str,
 }
 
 const TESTS: &[&str] = &["echo", "recv-128", "recv-1k", "send-128", "send-1k"];
 
+const POLL: Base = Base { client: "framewire poll", name: "C, poll mode" };
+
 const BINDINGS: &[Binding] = &[
-    Binding { word: "unity", results: "results-unity.jsonl", tests: TESTS, build: managed },
-    Binding { word: "c++", results: "results-cpp.jsonl", tests: TESTS, build: cpp },
+    Binding {
+        word: "unity",
+        results: "results-unity.jsonl",
+        tests: TESTS,
+        build: managed,
+        base: POLL,
+        table: "speed-unity",
+    },
+    Binding {
+        word: "c++",
+        results: "results-cpp.jsonl",
+        tests: TESTS,
+        build: cpp,
+        base: POLL,
+        table: "speed-cpp",
+    },
 ];
 
 pub fn find(word: &str) -> Option<&'static Binding> {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::measures::{self, Test};
 use super::run::Results;
-use super::show::{self, LIMIT};
+use super::show;
 
 const PANELS: &[&str] = &[
     "echo",
@@ -40,15 +40,21 @@ struct Row<'a> {
     ratio: f64,
 }
 
-/// Returns `None` if no test was measured together with the limit.
-pub fn svg(results: &Results) -> Option<String> {
+/// What the bars are compared with, and how the diagram calls it.
+pub struct Base {
+    pub client: &'static str,
+    pub name: &'static str,
+}
+
+/// Returns `None` if no test was measured together with the base.
+pub fn svg(results: &Results, base: &Base) -> Option<String> {
     let tests = measures::all();
     let faults = show::faults(results);
     let panels: Vec<(&Test, Vec<Row>)> = PANELS
         .iter()
         .filter_map(|name| {
             let test = tests.iter().find(|test| test.name == *name)?;
-            Some((test, rows(results, &faults, name)?))
+            Some((test, rows(results, &faults, name, base)?))
         })
         .collect();
     let most = panels.iter().map(|(_, rows)| rows.len()).max()?;
@@ -59,13 +65,14 @@ pub fn svg(results: &Results) -> Option<String> {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#fff\"/>\n\
-         <text x=\"16\" y=\"22\" font-size=\"13\" fill=\"#333\">CPU a message, as a multiple of the limit \
-         (logarithmic; shorter is better)</text>\n"
+         <text x=\"16\" y=\"22\" font-size=\"13\" fill=\"#333\">CPU a message, as a multiple of {} \
+         (logarithmic; shorter is better)</text>\n",
+        base.name
     );
     for (index, (test, rows)) in panels.iter().enumerate() {
         let x = 10.0 + PANEL_WIDTH * (index % COLUMNS) as f64;
         let y = 36.0 + panel_height * (index / COLUMNS) as f64;
-        panel(&mut svg, x, y, test, rows);
+        panel(&mut svg, x, y, test, rows, base);
     }
     let rows = panels.iter().flat_map(|(_, rows)| rows);
     let notes: BTreeSet<String> =
@@ -78,9 +85,14 @@ pub fn svg(results: &Results) -> Option<String> {
     Some(svg)
 }
 
-fn rows<'a>(results: &'a Results, faults: &'a BTreeMap<&str, String>, test: &str) -> Option<Vec<Row<'a>>> {
+fn rows<'a>(
+    results: &'a Results,
+    faults: &'a BTreeMap<&str, String>,
+    test: &str,
+    base: &Base,
+) -> Option<Vec<Row<'a>>> {
     let clients = results.get(test)?;
-    let limit = show::best_cpu(clients.get(LIMIT)?)?;
+    let limit = show::best_cpu(clients.get(base.client)?)?;
     let mut rows: Vec<Row> = clients
         .iter()
         .filter_map(|(client, runs)| {
@@ -93,14 +105,14 @@ fn rows<'a>(results: &'a Results, faults: &'a BTreeMap<&str, String>, test: &str
     Some(rows)
 }
 
-fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
+fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row], base: &Base) {
     let title = if test.name == "game" { "100 connections, 60 Hz" } else { test.what };
     let title = if test.name == "echo-tls" { "128 B there and back over TLS" } else { title };
     text(svg, x + 6.0, y + 20.0, "start", "#111", true, title);
     for (index, row) in rows.iter().enumerate() {
         let top = y + HEAD + ROW * index as f64;
         let is_ours = row.client.starts_with(show::OURS);
-        let fill = if row.client == LIMIT {
+        let fill = if row.client == base.client {
             "#9aa4ad"
         } else if is_ours {
             "#d6409f"
@@ -108,7 +120,7 @@ fn panel(svg: &mut String, x: f64, y: f64, test: &Test, rows: &[Row]) {
             "#5b8def"
         };
         let length = (row.ratio.max(1.0).log10() / MOST_RATIO.log10() * LONGEST).max(2.0);
-        let client = if row.client == LIMIT { "the limit" } else { row.client };
+        let client = if row.client == base.client { base.name } else { row.client };
         let client = format!("{client}{}", if row.note.is_some() { "*" } else { "" });
         text(
             svg,

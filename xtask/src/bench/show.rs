@@ -1,18 +1,41 @@
 //! Prints the results as tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::measures::{self, Kind, Test};
+use super::plot::Base;
 use super::run::{Results, Runs};
 
 /// The client that all others are compared with.
 pub const LIMIT: &str = "raw";
+/// The same, for the diagram.
+pub const BASE: Base = Base { client: LIMIT, name: "the limit" };
 /// How the names of Framewire's clients begin.
 pub const OURS: &str = "framewire";
 /// What the server cannot see in the masks of a client, by how its name begins. Such clients count as other libraries
 /// all the same.
 const NOTES: &[(&str, &str)] = &[("sockudo-ws", "predictable mask keys")];
+/// The tests in the summary, in their usual order.
+const IN_SUMMARY: &[&str] = &[
+    "echo",
+    "echo-tls",
+    "recv-128",
+    "recv-1k",
+    "recv-64k",
+    "recv-8m",
+    "send-128",
+    "send-1k",
+    "send-64k",
+    "send-8m",
+    "recv-1k-tls",
+    "send-1k-tls",
+    "game",
+    "connect",
+    "connect-tls",
+    "idle-10000",
+    "idle-1000-tls",
+];
 /// How the names of clients end that flush once for many messages.
 const BATCHED: &str = " batched";
 
@@ -69,6 +92,72 @@ fn show_fastest(clients: &BTreeMap<String, Runs>, faults: &BTreeMap<&str, String
         let _ = write!(line, ". {name}: {}, {:.2} of the fastest", time(ours), ours / best);
     }
     println!("{line}.");
+}
+
+/// Returns the results as one table: the best of each test beside Framewire.
+pub fn summary(results: &Results) -> String {
+    let faults = faults(results);
+    let mut table = String::from(
+        "| CPU a message | the limit | Framewire, worker | Framewire, poll | best other library | one call each |\n\
+         | --- | ---: | ---: | ---: | --- | --- |\n",
+    );
+    for test in measures::all().iter().filter(|test| IN_SUMMARY.contains(&test.name)) {
+        let Some(clients) = results.get(test.name) else { continue };
+        let cost = |runs: &Runs| match test.kind {
+            Kind::Memory => Some(first(&runs.sorted("heap")) / first(&runs.sorted("connections")).max(1.0)),
+            _ => best_cpu(runs),
+        };
+        let shown = |cost: f64| if test.kind == Kind::Memory { bytes(cost) } else { time(cost) };
+        let best = |wanted: &dyn Fn(&str) -> bool| {
+            let is_other =
+                |name: &str| name != LIMIT && !name.starts_with(OURS) && !faults.contains_key(name);
+            let all = clients.iter().filter(|(name, _)| is_other(name) && wanted(name));
+            all.filter_map(|(name, runs)| Some((name, cost(runs)?))).min_by(|a, b| a.1.total_cmp(&b.1))
+        };
+        let Some((name, other)) = best(&|_| true) else { continue };
+        let limit = clients.get(LIMIT).and_then(cost).filter(|_| test.kind != Kind::Memory);
+        let ours = |client: &str| {
+            let Some(cost) = clients.get(client).and_then(cost) else { return "–".to_owned() };
+            let ratio = limit.map_or_else(String::new, |limit| format!(", {:.1}×", cost / limit));
+            let text = format!("{}{ratio}", shown(cost));
+            if cost <= other { format!("**{text}**") } else { text }
+        };
+        let alone = match best(&|name| !name.ends_with(BATCHED)) {
+            Some((one, cost)) if name.ends_with(BATCHED) => format!("{}, {one}", shown(cost)),
+            _ => "the same".to_owned(),
+        };
+        let limit = limit.map_or_else(|| "–".to_owned(), time);
+        let _ = writeln!(
+            table,
+            "| {} | {limit} | {} | {} | {}, {name} | {alone} |",
+            test.what,
+            ours("framewire worker"),
+            ours("framewire poll"),
+            shown(other),
+        );
+    }
+    table
+}
+
+/// Returns the CPU per message of each client in each test.
+pub fn by_client(results: &Results) -> String {
+    let tests: Vec<Test> =
+        measures::all().into_iter().filter(|test| results.contains_key(test.name)).collect();
+    let mut table = String::from("| CPU a message |");
+    for test in &tests {
+        let _ = write!(table, " {} |", test.what);
+    }
+    let _ = writeln!(table, "\n| --- |{}", " ---: |".repeat(tests.len()));
+    let clients: BTreeSet<&String> = results.values().flat_map(BTreeMap::keys).collect();
+    for client in clients {
+        let _ = write!(table, "| {client} |");
+        for test in &tests {
+            let cost = results.get(test.name).and_then(|clients| best_cpu(clients.get(client)?));
+            let _ = write!(table, " {} |", cost.map_or_else(|| "–".to_owned(), time));
+        }
+        table.push('\n');
+    }
+    table
 }
 
 fn header(test: &Test) -> &'static str {
