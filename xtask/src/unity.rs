@@ -256,6 +256,7 @@ impl Bench {
             .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1")
             .env("FRAMEWIRE_WS_URL", &echo.ws)
             .env("FRAMEWIRE_WSS_URL", &echo.wss)
+            .env("FRAMEWIRE_XOR_URL", &echo.xor)
             .env("FRAMEWIRE_CA", &echo.ca);
         start
     }

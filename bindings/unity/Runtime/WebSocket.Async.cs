@@ -234,6 +234,10 @@ namespace Framewire
 
         private void DeliverAwaited(AwaitedOperations awaited, fw_event* next)
         {
+            if (next->type == fw_event_type.FW_EVENT_ENCODED)
+            {
+                DecodeEvent(next);
+            }
             if (next->type == fw_event_type.FW_EVENT_TEXT || next->type == fw_event_type.FW_EVENT_BINARY)
             {
                 awaited.Deliver(next);
@@ -245,7 +249,7 @@ namespace Framewire
             }
             finally
             {
-                FramewireNative.fw_event_release(next);
+                Events.Release(next);
             }
         }
 

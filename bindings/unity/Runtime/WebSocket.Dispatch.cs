@@ -505,6 +505,10 @@ namespace Framewire
             switch (next->type)
             {
                 case fw_event_type.FW_EVENT_OPEN:
+                    if (!AcceptExtensions())
+                    {
+                        break;
+                    }
                     if (OnOpen != null)
                     {
                         OnOpen(this);
@@ -529,7 +533,11 @@ namespace Framewire
                         CallWithCopy(OnPong, &next->payload);
                     }
                     break;
+                case fw_event_type.FW_EVENT_ENCODED:
+                    DeliverEncoded(next);
+                    break;
                 case fw_event_type.FW_EVENT_RECONNECTING:
+                    _active = null;
                     LastError = new WebSocketError(&next->error, Text(&next->payload));
                     if (OnReconnecting != null)
                     {

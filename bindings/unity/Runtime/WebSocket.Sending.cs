@@ -21,6 +21,10 @@ namespace Framewire
                 throw new ArgumentNullException("message");
             }
             fw_socket socket = LiveHandle();
+            if (_active != null)
+            {
+                return SendEncoded(message, default(SendOptions), false);
+            }
             fixed (char* characters = message)
             {
                 // No UTF-16 unit needs more than three bytes of UTF-8.
@@ -90,7 +94,12 @@ namespace Framewire
             {
                 throw new ArgumentOutOfRangeException("count");
             }
-            fw_result result = FramewireNative.fw_socket_send_binary(LiveHandle(), data, (UIntPtr)(uint)count);
+            fw_socket socket = LiveHandle();
+            if (_active != null)
+            {
+                return SendEncoded(fw_opcode.FW_OPCODE_BINARY, data, count, default(SendOptions), false);
+            }
+            fw_result result = FramewireNative.fw_socket_send_binary(socket, data, (UIntPtr)(uint)count);
             return result == fw_result.FW_RESULT_OK ? SendResult.Queued : ToSendResult(result);
         }
 
@@ -104,6 +113,11 @@ namespace Framewire
             if (message == null)
             {
                 throw new ArgumentNullException("message");
+            }
+            if (_active != null)
+            {
+                LiveHandle();
+                return SendEncoded(message, options, true);
             }
             fw_message raw = ToMessage(fw_opcode.FW_OPCODE_TEXT, options);
             fixed (char* characters = message)
@@ -156,6 +170,11 @@ namespace Framewire
         /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
         public SendResult Send(byte* data, int count, SendOptions options)
         {
+            if (_active != null)
+            {
+                LiveHandle();
+                return SendEncoded(fw_opcode.FW_OPCODE_BINARY, data, (int)NonNegative(count), options, true);
+            }
             fw_message raw = ToMessage(fw_opcode.FW_OPCODE_BINARY, options);
             raw.data = data;
             raw.len = (UIntPtr)NonNegative(count);
@@ -215,6 +234,10 @@ namespace Framewire
         /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsText(NativeSegment data)
         {
+            if (_active != null)
+            {
+                return SendEncodedSegment(fw_opcode.FW_OPCODE_TEXT, data, default(SendOptions), false);
+            }
             return ToSegmentResult(FramewireNative.fw_socket_send_text_segment(LiveHandle(), data.Raw));
         }
 
@@ -225,6 +248,10 @@ namespace Framewire
         /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsBinary(NativeSegment data)
         {
+            if (_active != null)
+            {
+                return SendEncodedSegment(fw_opcode.FW_OPCODE_BINARY, data, default(SendOptions), false);
+            }
             return ToSegmentResult(FramewireNative.fw_socket_send_binary_segment(LiveHandle(), data.Raw));
         }
 
@@ -257,6 +284,11 @@ namespace Framewire
                 fixed (byte* bytes = data.Data)
                 {
                     byte* from = bytes + data.Offset;
+                    if (_active != null)
+                    {
+                        fw_opcode opcode = text ? fw_opcode.FW_OPCODE_TEXT : fw_opcode.FW_OPCODE_BINARY;
+                        return SendEncoded(opcode, from, data.Count, default(SendOptions), false);
+                    }
                     fw_result result = text
                         ? FramewireNative.fw_socket_send_text(socket, from, (UIntPtr)data.Count)
                         : FramewireNative.fw_socket_send_binary(socket, from, (UIntPtr)data.Count);
@@ -294,6 +326,10 @@ namespace Framewire
 
         private SendResult Send(fw_opcode opcode, NativeSegment data, SendOptions options)
         {
+            if (_active != null)
+            {
+                return SendEncodedSegment(opcode, data, options, true);
+            }
             if (data.Raw.buffer.id == 0)
             {
                 return SendResult.InvalidSegment;

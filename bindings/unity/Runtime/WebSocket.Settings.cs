@@ -373,13 +373,19 @@ namespace Framewire
                 {
                     continue;
                 }
+                if (extension is CustomExtension)
+                {
+                    continue;
+                }
                 if (compression != null || !(extension is PerMessageCompression))
                 {
                     throw new NotSupportedException(
-                        "Only one PerMessageCompression is supported; the extension " + extension.Name + " is not.");
+                        "Only CustomExtensions and one PerMessageCompression can be offered; " + extension.Name
+                        + " is neither.");
                 }
                 compression = (PerMessageCompression)extension;
             }
+            OfferExtensions(extensions);
             if (compression == null)
             {
                 if (Capability.Has(WebSocketCapabilities.CompressionSettings))

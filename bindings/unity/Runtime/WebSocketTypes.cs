@@ -279,8 +279,8 @@ namespace Framewire
     }
 
     /// <summary>
-    /// The settings of an extension that is negotiated with the server. Extensions run in the native
-    /// library, so only those built into it are supported: <see cref="PerMessageCompression"/>.
+    /// An extension that is negotiated with the server: <see cref="PerMessageCompression"/>, or your own, derived from
+    /// <see cref="CustomExtension"/>.
     /// </summary>
     public interface IExtension
     {

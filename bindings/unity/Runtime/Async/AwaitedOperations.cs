@@ -38,7 +38,7 @@ namespace Framewire
                 ReleaseAll();
                 fixed (fw_event* taken = &Taken)
                 {
-                    FramewireNative.fw_event_release(taken);
+                    Events.Release(taken);
                 }
             }
         }
@@ -73,7 +73,7 @@ namespace Framewire
         {
             if (!Receive.IsPending)
             {
-                FramewireNative.fw_event_release(next);
+                Events.Release(next);
                 return;
             }
             _message = *next;
@@ -89,7 +89,7 @@ namespace Framewire
             {
                 fixed (fw_event* message = &_message)
                 {
-                    FramewireNative.fw_event_release(message);
+                    Events.Release(message);
                 }
             }
         }
@@ -101,7 +101,7 @@ namespace Framewire
             while (_early != null && _early.Count > 0)
             {
                 fw_event next = _early.Dequeue();
-                FramewireNative.fw_event_release(&next);
+                Events.Release(&next);
             }
         }
 

@@ -136,6 +136,17 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_max_buffered_amount(fw_socket socket, UIntPtr bytes);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_send_text_with(
+            fw_socket socket, byte* text, UIntPtr len, uint flags);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_send_binary_with(
+            fw_socket socket, void* data, UIntPtr len, uint flags);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_offer_extension(fw_socket socket, byte* offer, uint rsv);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_buffer_get(UIntPtr size, fw_segment* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

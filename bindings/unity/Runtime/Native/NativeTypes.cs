@@ -87,6 +87,9 @@ namespace Framewire.Native
     {
         FW_SEND_DEFAULT = 0,
         FW_SEND_UNCOMPRESSED = 1,
+        FW_SEND_RSV3 = 0x10,
+        FW_SEND_RSV2 = 0x20,
+        FW_SEND_RSV1 = 0x40,
     }
 
     internal enum fw_opcode : uint
@@ -141,6 +144,7 @@ namespace Framewire.Native
         FW_EVENT_CLOSED = 8,
         FW_EVENT_ERROR = 9,
         FW_EVENT_SENT = 10,
+        FW_EVENT_ENCODED = 11,
     }
 
     internal enum fw_outcome : uint
@@ -271,7 +275,7 @@ namespace Framewire.Native
         public uint delay_ms;
         public ulong tag;
         public fw_outcome outcome;
-        public uint reserved_32;
+        public uint rsv;
         public ulong reserved0;
         public ulong reserved1;
     }

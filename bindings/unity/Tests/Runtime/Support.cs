@@ -11,8 +11,9 @@ using NUnit.Framework;
 namespace Framewire.Tests
 {
     /// <summary>
-    /// The test server <c>framewire-echo</c>. Its URLs are in the environment variables FRAMEWIRE_WS_URL and
-    /// FRAMEWIRE_WSS_URL, and the PEM file of its certificate authority in FRAMEWIRE_CA.
+    /// The test server <c>framewire-echo</c>. Its URLs are in the environment variables FRAMEWIRE_WS_URL,
+    /// FRAMEWIRE_WSS_URL and, with an extension, FRAMEWIRE_XOR_URL, and the PEM file of its certificate authority is
+    /// in FRAMEWIRE_CA.
     /// </summary>
     internal static class Server
     {
@@ -24,6 +25,12 @@ namespace Framewire.Tests
         internal static Uri Secure(string path)
         {
             return new Uri(Variable("FRAMEWIRE_WSS_URL").TrimEnd('/') + path);
+        }
+
+        /// <summary>A server that echoes messages of the extension <c>x-xor</c>, marked with RSV2.</summary>
+        internal static Uri Xor()
+        {
+            return new Uri(Variable("FRAMEWIRE_XOR_URL"));
         }
 
         internal static string Authority()
