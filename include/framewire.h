@@ -295,6 +295,9 @@ enum fw_event_type FW_ENUM {
                                    ///< event.
     FW_EVENT_SENT = 10,            ///< A message with a tag was sent or dropped: tag, outcome. See
                                    ///< fw_socket_send.
+    FW_EVENT_ENCODED = 11,         ///< A message that the program decodes: payload, opcode, rsv. It
+                                   ///< is complete, decompressed, and a text is not validated. Only
+                                   ///< with fw_socket_offer_extension.
 };
 FW_ENUM_TYPE(fw_event_type);
 
@@ -312,6 +315,11 @@ enum fw_send_flags FW_ENUM {
     FW_SEND_DEFAULT = 0,      ///< No options.
     FW_SEND_UNCOMPRESSED = 1, ///< Do not compress the message, for payloads that are already
                               ///< compressed.
+    FW_SEND_RSV3 = 16,        ///< Set the reserved bit RSV3: the caller has encoded the message,
+                              ///< see fw_socket_offer_extension.
+    FW_SEND_RSV2 = 32,        ///< Set the reserved bit RSV2, likewise.
+    FW_SEND_RSV1 = 64,        ///< Set the reserved bit RSV1, likewise. permessage-deflate uses it:
+                              ///< to use it, disable compression.
 };
 FW_ENUM_TYPE(fw_send_flags);
 
@@ -694,7 +702,8 @@ typedef struct fw_event {
     uint32_t delay_ms;         ///< For FW_EVENT_RECONNECTING: milliseconds until the retry.
     uint64_t tag;              ///< For FW_EVENT_SENT: the tag of the message.
     fw_outcome outcome;        ///< For FW_EVENT_SENT: what became of the message.
-    uint32_t reserved_32;      ///< Reserved for later versions; 0.
+    uint32_t rsv;              ///< For FW_EVENT_ENCODED: the reserved bits of the extensions that
+                               ///< have encoded the message: RSV1 is 4, RSV2 is 2, RSV3 is 1.
     uint64_t reserved[2];      ///< Reserved for later versions; 0.
 } fw_event;
 
@@ -704,7 +713,7 @@ typedef struct fw_event {
 typedef struct fw_message {
     uint32_t struct_size;      ///< sizeof(fw_message), set by fw_message_init.
     fw_opcode opcode;          ///< FW_OPCODE_BINARY (the default) or FW_OPCODE_TEXT.
-    uint32_t flags;            ///< FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED, see fw_send_flags.
+    uint32_t flags;            ///< fw_send_flags, combined with |; FW_SEND_DEFAULT by default.
     uint32_t lane;             ///< The lane, from 0 (the default, and the lane of all other send
                                ///< functions); see fw_socket_set_lanes.
     uint32_t ttl_ms;           ///< Milliseconds after which the message is dropped if it has not
@@ -1525,9 +1534,10 @@ FW_API fw_result fw_socket_send_binary(struct fw_socket socket, const void *data
 /// \param socket The socket, open.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
-/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_UTF8;
-///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+/// \param flags fw_send_flags, combined with |. With a reserved bit the text is not validated.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags, reserved bits that
+///   were not offered); INVALID_UTF8; INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send
+///   queue is full); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_text_with(struct fw_socket socket, const char *text, size_t len,
                                           fw_send_flags flags);
 
@@ -1537,9 +1547,10 @@ FW_API fw_result fw_socket_send_text_with(struct fw_socket socket, const char *t
 /// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
-/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
-/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+/// \param flags fw_send_flags, combined with |.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags, reserved bits that
+///   were not offered); INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full);
+///   OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket, const void *data, size_t len,
                                             fw_send_flags flags);
 
@@ -1626,8 +1637,9 @@ FW_API void fw_message_init(struct fw_message *message, size_t struct_size);
 /// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param message Initialized with fw_message_init, not NULL; not used after the call.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
-///   INVALID_ARGUMENT (NULL, struct_size, opcode, flags or lane, or data is NULL); NOT_SUPPORTED (a
-///   field is set that only a newer library knows); INVALID_UTF8; INVALID_STATE (not open);
+///   INVALID_ARGUMENT (NULL, struct_size, opcode, flags or lane, reserved bits that were not offered,
+///   or data is NULL); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_UTF8
+///   (not checked with a reserved bit in flags); INVALID_STATE (not open);
 ///   TOO_LARGE; WOULD_BLOCK (the send queue or the lane is full, 65536 messages wait, or the event
 ///   queue has no room for the outcome); OUT_OF_MEMORY.
 /// \since 0.2.0
@@ -2037,6 +2049,31 @@ FW_API void fw_extension_init(struct fw_extension *extension, size_t struct_size
 ///   INVALID_STATE (not closed); TOO_LARGE (more than 8). On failure, destroy is not called.
 FW_API fw_result fw_socket_add_extension(struct fw_socket socket,
                                          const struct fw_extension *extension);
+
+/// Offers an extension whose messages the program encodes and decodes itself, on its own thread.
+///
+/// For programs that take events with fw_next_event, and for languages whose code cannot run on worker
+/// threads; otherwise see fw_socket_add_extension. If the server has accepted the offer,
+/// fw_socket_extensions contains its element after FW_EVENT_OPEN. Then encode messages and send them
+/// with fw_socket_send_text_with, fw_socket_send_binary_with or fw_socket_send and the reserved bits
+/// in flags. Received messages that have one of the bits are delivered as FW_EVENT_ENCODED, always
+/// complete; they have no callback and are discarded by fw_poll and by a socket that runs callbacks
+/// on its worker thread.
+///
+/// The order is that of fw_socket_add_extension: those added before do not see these messages, those
+/// added later, and permessage-deflate, process them after encode and before decode. If the server has
+/// not accepted the offer, a message with its bits ends the connection with FW_ERROR_KIND_EXTENSION.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_EXTENSIONS).
+/// \param socket The socket, closed.
+/// \param offer The element for Sec-WebSocket-Extensions, such as "x-xor; key=7", NUL-terminated,
+///   not NULL; copied. Sent with every upgrade request.
+/// \param rsv Reserved bits that mark its messages: RSV1 is 4, RSV2 is 2, RSV3 is 1; at least one.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, an invalid element, rsv); INVALID_STATE (not
+///   closed); TOO_LARGE (more than 8 extensions).
+/// \since 0.2.0
+FW_API fw_result fw_socket_offer_extension(struct fw_socket socket, const char *offer,
+                                           uint32_t rsv);
 
 /// Creates TLS settings with webpki roots, verification on and their own session cache.
 ///

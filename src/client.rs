@@ -47,10 +47,10 @@ pub use crate::logging::{LogFn, LogLevel};
 pub use crate::net::link::{LinkConditions, LinkCut};
 pub use crate::net::tls::Roots;
 pub use crate::session::MessageType;
-pub use crate::session::extension::{Extension, Piece};
+pub use crate::session::extension::{Extension, ExternalExtension, Piece};
 pub use crate::session::lanes::{Lane, LaneStats, Outcome};
 pub use crate::session::reconnect::Reconnect;
 pub use crate::wire::deflate::DeflateConfig as Compression;
 pub use sending::{Content, SendFlags, SendOptions};
 #[cfg(feature = "capi")]
-pub(crate) use sending::{send_binary, send_text};
+pub(crate) use sending::{send_binary, send_encoded_text, send_text};

@@ -333,6 +333,7 @@ CALL(fw_compression_init, fw_compression_init(&compression, sizeof compression))
 SUCCEEDS(fw_socket_set_compression, closed, &compression)
 CALL(fw_extension_init, fw_extension_init(&extension, sizeof extension))
 SUCCEEDS(fw_socket_add_extension, closed, &extension)
+SUCCEEDS(fw_socket_offer_extension, closed, "x-own; level=3", 2)
 SUCCEEDS(fw_tls_create, &tls)
 SUCCEEDS(fw_tls_add_ca_pem, tls, certificate, certificate_len)
 SUCCEEDS(fw_tls_set_client_cert_pem, tls, certificate, certificate_len, key, key_len)
@@ -459,6 +460,7 @@ static const row rows[] = {
     ROW(fw_compression_init),
     ROW_WITH(fw_socket_set_compression, fresh_structs, NULL), ROW(fw_extension_init),
     ROW_WITH(fw_socket_add_extension, fresh_structs, NULL),
+    ROW_WITH(fw_socket_offer_extension, fresh_structs, NULL),
     ROW_WITH(fw_tls_create, NULL, drop_tls), ROW_WITH(fw_tls_add_ca_pem, fresh_tls, NULL),
     ROW_WITH(fw_tls_set_client_cert_pem, fresh_tls, NULL), ROW_WITH(fw_tls_add_pin_sha256, fresh_tls, NULL),
     ROW(fw_tls_set_roots), ROW(fw_tls_set_insecure), ROW(fw_tls_set_key_log),

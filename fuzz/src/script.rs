@@ -409,6 +409,7 @@ fn owned(event: SessionEvent<'_>) -> Option<Event> {
             assert_eq!(payload.segment().as_slice(), payload.bytes());
             Event::Fragment { message_type, is_first, is_final, payload: payload.bytes().to_vec() }
         }
+        SessionEvent::Encoded { .. } => unreachable!("no extension here is external"),
         SessionEvent::Pong(payload) => Event::Pong(payload.bytes().to_vec()),
         SessionEvent::Closed { code, reason } => Event::Closed(code, reason),
         SessionEvent::Failed(error) => {

@@ -393,6 +393,7 @@ impl Run<'_> {
             message_type,
             fragment_size,
             uncompressed,
+            rsv: 0,
             payload: Segment::copy_of(&tagged).expect("out of memory"),
             key,
             tag,

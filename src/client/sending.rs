@@ -28,6 +28,10 @@ pub struct SendFlags {
     /// Sends the message uncompressed even if compression was negotiated: for data that is compressed
     /// already.
     pub uncompressed: bool,
+    /// The reserved bits of a message that the program has encoded: RSV1 = 4, RSV2 = 2, RSV3 = 1; else 0. They must
+    /// belong to an [`ExternalExtension`](crate::ExternalExtension) of the socket. If the server has not accepted it,
+    /// the message ends the connection with [`ErrorKind::Extension`](crate::ErrorKind::Extension).
+    pub rsv: u8,
 }
 
 /// The payload of a message.
@@ -171,7 +175,8 @@ impl Socket {
             Content::Segment(segment) => segment.as_slice(),
         };
         check_size(bytes.len())?;
-        if message_type == MessageType::Text && !utf8::valid(bytes) {
+        self.check_rsv(options.flags)?;
+        if message_type == MessageType::Text && options.flags.rsv == 0 && !utf8::valid(bytes) {
             return Err(CallError::new(Code::InvalidUtf8, "the text is not UTF-8; nothing was queued"));
         }
         self.check_not_destroyed()?;
@@ -185,6 +190,7 @@ impl Socket {
             message_type,
             fragment_size: self.0.fragment_size.load(Ordering::Relaxed),
             uncompressed: options.flags.uncompressed,
+            rsv: options.flags.rsv,
             payload,
             key: options.key,
             tag: options.tag,
@@ -223,9 +229,23 @@ impl Socket {
             return self.send_message(message_type, Content::Bytes(payload), options);
         }
         check_size(payload.len())?;
+        self.check_rsv(flags)?;
         fault::point("client.send");
         self.check_not_destroyed()?;
         self.0.send(push_to(message_type, payload, flags), payload.len())
+    }
+
+    /// Checks that the reserved bits belong to external extensions of the socket.
+    fn check_rsv(&self, flags: SendFlags) -> Result<(), CallError> {
+        if flags.rsv == 0 {
+            return Ok(());
+        }
+        let settings = lock(&self.0.settings);
+        let external = settings.extensions.iter().filter(|extension| extension.is_external());
+        if flags.rsv & !external.fold(0, |bits, extension| bits | extension.rsv()) != 0 {
+            return Err(CallError::argument("no external extension of the socket uses these reserved bits"));
+        }
+        Ok(())
     }
 
     fn send_segment(&self, message_type: MessageType, segment: Segment) -> Result<(), CallError> {
@@ -247,6 +267,11 @@ pub(crate) fn send_text(id: u64, text: &str, flags: SendFlags) -> Result<(), Cal
     send(id, MessageType::Text, text.as_bytes(), flags)
 }
 
+/// Sends a text message that the program has encoded, so that it is not UTF-8; see [`send`].
+pub(crate) fn send_encoded_text(id: u64, data: &[u8], flags: SendFlags) -> Result<(), CallError> {
+    send(id, MessageType::Text, data, flags)
+}
+
 /// Sends a binary message of the socket with this ID; see [`send`].
 pub(crate) fn send_binary(id: u64, data: &[u8], flags: SendFlags) -> Result<(), CallError> {
     send(id, MessageType::Binary, data, flags)
@@ -255,7 +280,7 @@ pub(crate) fn send_binary(id: u64, data: &[u8], flags: SendFlags) -> Result<(), 
 /// Does the same as [`Socket::from_id`] and a send function of the socket. A small message takes no reference to
 /// the socket, which spares a third of the locked instructions, the largest part of the cost of a small send.
 fn send(id: u64, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
-    if payload.len() <= COPIED_WITH_TABLE_LOCKED {
+    if payload.len() <= COPIED_WITH_TABLE_LOCKED && flags.rsv == 0 {
         fault::point("client.send");
         let mut failure = None;
         let queued = sockets::with(id, |socket| {
@@ -289,7 +314,9 @@ fn push_to(
     flags: SendFlags,
 ) -> impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory> {
     move |outbox, fragment_size| {
-        if flags.uncompressed {
+        if flags.rsv != 0 {
+            outbox.push_encoded(message_type, payload, fragment_size, flags.uncompressed, flags.rsv)
+        } else if flags.uncompressed {
             outbox.push_uncompressed(message_type, payload, fragment_size, &mut random::next_key)
         } else {
             outbox.push(message_type, payload, fragment_size, &mut random::next_key)

@@ -139,6 +139,12 @@ fn convert(socket: &Socket, kind: EventKind) -> Result<fw_event, CallError> {
             (event.is_first, event.is_final) = (frame.is_first.into(), frame.is_final.into());
             event.payload = segment_to_c(socket, frame.payload)?;
         }
+        EventKind::Encoded { message_type, rsv, payload } => {
+            event.r#type = fw_event_type::FW_EVENT_ENCODED;
+            set_whole_message(&mut event, message_type.into());
+            event.rsv = rsv.into();
+            event.payload = segment_to_c(socket, payload)?;
+        }
         EventKind::Request(request) => {
             event.r#type = fw_event_type::FW_EVENT_REQUEST;
             event.request = fw_request { id: request.id() };

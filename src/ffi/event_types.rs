@@ -45,6 +45,9 @@ pub enum fw_event_type {
     FW_EVENT_ERROR = 9,
     /// A message with a tag was sent or dropped: tag, outcome. See fw_socket_send.
     FW_EVENT_SENT = 10,
+    /// A message that the program decodes: payload, opcode, rsv. It is complete, decompressed, and a
+    /// text is not validated. Only with fw_socket_offer_extension.
+    FW_EVENT_ENCODED = 11,
 }
 
 named!(fw_event_type {
@@ -59,6 +62,7 @@ named!(fw_event_type {
     FW_EVENT_CLOSED,
     FW_EVENT_ERROR,
     FW_EVENT_SENT,
+    FW_EVENT_ENCODED,
 });
 
 /// Returns the name of an event type, such as "FW_EVENT_OPEN".
@@ -106,8 +110,9 @@ pub struct fw_event {
     pub tag: u64,
     /// For FW_EVENT_SENT: what became of the message.
     pub outcome: fw_outcome,
-    /// Reserved for later versions; 0.
-    pub reserved_32: u32,
+    /// For FW_EVENT_ENCODED: the reserved bits of the extensions that have encoded the message: RSV1
+    /// is 4, RSV2 is 2, RSV3 is 1.
+    pub rsv: u32,
     /// Reserved for later versions; 0.
     pub reserved: [u64; 2],
 }
@@ -129,7 +134,7 @@ impl fw_event {
         delay_ms: 0,
         tag: 0,
         outcome: fw_outcome::FW_OUTCOME_NONE,
-        reserved_32: 0,
+        rsv: 0,
         reserved: [0; 2],
     };
 }

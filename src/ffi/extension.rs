@@ -11,7 +11,8 @@ use super::message::fw_opcode;
 use super::result::fw_result;
 use super::sized::{self, sized};
 use super::socket::fw_socket;
-use crate::client::{Extension, Piece, Segment, lease};
+use super::text::string;
+use crate::client::{Extension, ExternalExtension, Piece, Segment, lease};
 use crate::error::CallError;
 
 /// A message that an extension processes, or a fragment of one.
@@ -192,6 +193,44 @@ pub unsafe extern "C" fn fw_socket_add_extension(
             extension.owned.store(false, std::sync::atomic::Ordering::Relaxed);
         }
         added
+    })
+}
+
+/// Offers an extension whose messages the program encodes and decodes itself, on its own thread.
+///
+/// For programs that take events with fw_next_event, and for languages whose code cannot run on worker
+/// threads; otherwise see fw_socket_add_extension. If the server has accepted the offer,
+/// fw_socket_extensions contains its element after FW_EVENT_OPEN. Then encode messages and send them
+/// with fw_socket_send_text_with, fw_socket_send_binary_with or fw_socket_send and the reserved bits
+/// in flags. Received messages that have one of the bits are delivered as FW_EVENT_ENCODED, always
+/// complete; they have no callback and are discarded by fw_poll and by a socket that runs callbacks
+/// on its worker thread.
+///
+/// The order is that of fw_socket_add_extension: those added before do not see these messages, those
+/// added later, and permessage-deflate, process them after encode and before decode. If the server has
+/// not accepted the offer, a message with its bits ends the connection with FW_ERROR_KIND_EXTENSION.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_EXTENSIONS).
+///
+/// \param socket The socket, closed.
+/// \param offer The element for Sec-WebSocket-Extensions, such as "x-xor; key=7", NUL-terminated,
+///   not NULL; copied. Sent with every upgrade request.
+/// \param rsv Reserved bits that mark its messages: RSV1 is 4, RSV2 is 2, RSV3 is 1; at least one.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, an invalid element, rsv); INVALID_STATE (not
+///   closed); TOO_LARGE (more than 8 extensions).
+/// \since 0.2.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_offer_extension(
+    socket: fw_socket,
+    offer: *const c_char,
+    rsv: u32,
+) -> fw_result {
+    guard(|| {
+        let socket = socket.get()?;
+        // SAFETY: the caller promises a NUL-terminated string.
+        let offer = unsafe { string(offer, "offer") }?;
+        let rsv = u8::try_from(rsv).unwrap_or(u8::MAX);
+        socket.add_extension(Arc::new(ExternalExtension::new(offer, rsv)?))
     })
 }
 

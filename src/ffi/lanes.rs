@@ -79,7 +79,7 @@ pub struct fw_message {
     pub struct_size: u32,
     /// FW_OPCODE_BINARY (the default) or FW_OPCODE_TEXT.
     pub opcode: MaybeUninit<fw_opcode>,
-    /// FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED, see fw_send_flags.
+    /// fw_send_flags, combined with |; FW_SEND_DEFAULT by default.
     pub flags: u32,
     /// The lane, from 0 (the default, and the lane of all other send functions); see
     /// fw_socket_set_lanes.
@@ -157,8 +157,9 @@ pub unsafe extern "C" fn fw_message_init(message: *mut fw_message, struct_size: 
 /// \param message Initialized with fw_message_init, not NULL; not used after the call.
 ///
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
-///   INVALID_ARGUMENT (NULL, struct_size, opcode, flags or lane, or data is NULL); NOT_SUPPORTED (a
-///   field is set that only a newer library knows); INVALID_UTF8; INVALID_STATE (not open);
+///   INVALID_ARGUMENT (NULL, struct_size, opcode, flags or lane, reserved bits that were not offered,
+///   or data is NULL); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_UTF8
+///   (not checked with a reserved bit in flags); INVALID_STATE (not open);
 ///   TOO_LARGE; WOULD_BLOCK (the send queue or the lane is full, 65536 messages wait, or the event
 ///   queue has no room for the outcome); OUT_OF_MEMORY.
 /// \since 0.2.0

@@ -70,6 +70,14 @@ pub enum fw_send_flags {
     FW_SEND_DEFAULT = 0,
     /// Do not compress the message, for payloads that are already compressed.
     FW_SEND_UNCOMPRESSED = 1,
+    /// Set the reserved bit RSV3: the caller has encoded the message, see
+    /// fw_socket_offer_extension.
+    FW_SEND_RSV3 = 0x10,
+    /// Set the reserved bit RSV2, likewise.
+    FW_SEND_RSV2 = 0x20,
+    /// Set the reserved bit RSV1, likewise. permessage-deflate uses it: to use it, disable
+    /// compression.
+    FW_SEND_RSV1 = 0x40,
 }
 
 // SAFETY: `repr(u32)`.
@@ -82,10 +90,11 @@ unsafe impl Enumeration for fw_send_flags {}
 /// \param socket The socket, open.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
-/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
+/// \param flags fw_send_flags, combined with |. With a reserved bit the text is not validated.
 ///
-/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_UTF8;
-///   INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags, reserved bits that
+///   were not offered); INVALID_UTF8; INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send
+///   queue is full); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_text_with(
     socket: fw_socket,
@@ -108,10 +117,11 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
 /// \param socket The socket, open.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
-/// \param flags FW_SEND_DEFAULT or FW_SEND_UNCOMPRESSED.
+/// \param flags fw_send_flags, combined with |.
 ///
-/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags); INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+/// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags, reserved bits that
+///   were not offered); INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full);
+///   OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_binary_with(
     socket: fw_socket,
@@ -205,6 +215,9 @@ pub extern "C" fn fw_socket_set_max_buffered_amount(socket: fw_socket, bytes: us
 }
 
 fn send_text(socket: fw_socket, text: Result<&[u8], CallError>, flags: SendFlags) -> Result<(), CallError> {
+    if flags.rsv != 0 {
+        return client::send_encoded_text(socket.id, valid(socket, text)?, flags);
+    }
     let invalid = || CallError::new(Code::InvalidUtf8, "the text is not valid UTF-8; nothing was queued");
     let text = text.and_then(|text| simdutf8::basic::from_utf8(text).map_err(|_| invalid()));
     client::send_text(socket.id, valid(socket, text)?, flags)
@@ -221,8 +234,10 @@ fn valid<T>(socket: fw_socket, argument: Result<T, CallError>) -> Result<T, Call
 
 pub(super) fn send_flags(flags: u32) -> Result<SendFlags, CallError> {
     const UNCOMPRESSED: u32 = fw_send_flags::FW_SEND_UNCOMPRESSED as u32;
-    if flags & !UNCOMPRESSED != 0 {
+    const RSV: u32 = 7 * fw_send_flags::FW_SEND_RSV3 as u32;
+    if flags & !(UNCOMPRESSED | RSV) != 0 {
         return Err(CallError::argument("flags contains unknown bits"));
     }
-    Ok(SendFlags { uncompressed: flags & UNCOMPRESSED != 0 })
+    let rsv = ((flags & RSV) / fw_send_flags::FW_SEND_RSV3 as u32) as u8;
+    Ok(SendFlags { uncompressed: flags & UNCOMPRESSED != 0, rsv })
 }

@@ -112,6 +112,12 @@ pub enum SessionEvent<'a> {
         is_final: bool,
         payload: Payload<'a>,
     },
+    /// A complete message that the program decodes.
+    Encoded {
+        message_type: MessageType,
+        rsv: u8,
+        payload: Payload<'a>,
+    },
     Pong(Payload<'a>),
     Closed {
         code: u16,
@@ -200,9 +206,10 @@ impl Session {
                     if let Err(event) = self.rest.decode(piece, payload.segment()) {
                         return event;
                     }
-                    return SessionEvent::Message {
-                        message_type,
-                        payload: Extended::decoded(&self.rest.extended),
+                    let payload = Extended::decoded(&self.rest.extended);
+                    return match rsv & Extended::external(&self.rest.extended) {
+                        0 => SessionEvent::Message { message_type, payload },
+                        rsv => SessionEvent::Encoded { message_type, rsv, payload },
                     };
                 }
                 SessionEvent::Message { message_type, payload }

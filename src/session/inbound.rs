@@ -55,6 +55,8 @@ pub struct Inbound {
     inflater: Option<Box<Inflater>>,
     /// Reserved bits of the caller's extensions.
     extension_rsv: u8,
+    /// The reserved bits of messages that are always delivered complete, as the program decodes them.
+    external_rsv: u8,
     /// One of these extensions transforms every message.
     always_extended: bool,
     /// The reserved bits of the current message's first frame, and whether it is text that must be decoded by
@@ -224,6 +226,7 @@ impl Inbound {
             utf8: Utf8Stream::default(),
             inflater: None,
             extension_rsv: 0,
+            external_rsv: 0,
             always_extended: false,
             rsv: 0,
             opaque_text: false,
@@ -242,8 +245,8 @@ impl Inbound {
     }
 
     /// Enables the reserved bits of the caller's extensions.
-    pub fn set_extensions(&mut self, rsv: u8, always: bool) {
-        (self.extension_rsv, self.always_extended) = (rsv, always);
+    pub fn set_extensions(&mut self, rsv: u8, external: u8, always: bool) {
+        (self.extension_rsv, self.external_rsv, self.always_extended) = (rsv, external, always);
     }
 
     /// Returns the next item in the received bytes. With `stream`, fragments of a message that starts now are
@@ -411,7 +414,8 @@ impl Inbound {
         self.message = Some(Message {
             message_type: MessageType::of(opcode),
             size: 0,
-            streamed,
+            // What the program decodes is delivered complete.
+            streamed: streamed && self.rsv & self.external_rsv == 0,
             compressed,
             compressed_size: 0,
         });

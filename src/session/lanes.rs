@@ -81,6 +81,8 @@ pub struct Waiting {
     pub message_type: MessageType,
     pub fragment_size: usize,
     pub uncompressed: bool,
+    /// The reserved bits of a message that the program has encoded, else 0.
+    pub rsv: u8,
     pub payload: Segment,
     /// 0 for none.
     pub key: u64,

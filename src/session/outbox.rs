@@ -42,7 +42,7 @@ pub enum Entry {
     /// A message, or the rest of one, to be framed and masked in place.
     Bare { message_type: MessageType, fragment_size: usize, is_first: bool, payload: Exclusive },
     /// A message to be transformed by extensions, compressed, framed and masked.
-    Plain { message_type: MessageType, fragment_size: usize, compress: bool, payload: Segment },
+    Plain { message_type: MessageType, fragment_size: usize, stage: Stage, payload: Segment },
     /// The rest of a transformed message. Its last frame completes `len` payload bytes of the caller.
     Changed {
         message_type: MessageType,
@@ -66,6 +66,12 @@ pub struct Stage {
     pub compress: bool,
     /// The reserved bits for its first frame.
     pub rsv: u8,
+}
+
+impl Stage {
+    fn start(compress: bool, rsv: u8) -> Self {
+        Self { is_first: true, compress, rsv }
+    }
 }
 
 /// How messages are processed before framing, as negotiated.
@@ -126,7 +132,7 @@ impl Outbox {
         crate::fault::point("session.queue");
         if self.compresses(payload.len()) {
             let payload = Segment::copy_of(payload)?;
-            self.push_plain(message_type, payload, fragment_size, true);
+            self.push_plain(message_type, payload, fragment_size, Stage::start(true, 0));
             return Ok(());
         }
         self.push_uncompressed(message_type, payload, fragment_size, keys)
@@ -142,7 +148,7 @@ impl Outbox {
     ) -> Result<(), OutOfMemory> {
         if self.encoding.extended {
             let payload = Segment::copy_of(payload)?;
-            self.push_plain(message_type, payload, fragment_size, false);
+            self.push_plain(message_type, payload, fragment_size, Stage::start(false, 0));
             return Ok(());
         }
         let size = framed_size(payload.len(), fragment_size) + MAX_HEADER;
@@ -161,6 +167,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Copies a message that the program has encoded into the queue, with its reserved bits.
+    pub fn push_encoded(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+        fragment_size: usize,
+        uncompressed: bool,
+        rsv: u8,
+    ) -> Result<(), OutOfMemory> {
+        let compress = !uncompressed && self.compresses(payload.len());
+        let payload = Segment::copy_of(payload)?;
+        self.push_plain(message_type, payload, fragment_size, Stage::start(compress, rsv));
+        Ok(())
+    }
+
     /// Queues a segment without a copy, unless its block has other references.
     pub fn push_segment(
         &mut self,
@@ -171,7 +192,7 @@ impl Outbox {
     ) -> Result<(), OutOfMemory> {
         let compress = self.compresses(segment.len());
         if compress || self.encoding.extended {
-            self.push_plain(message_type, segment, fragment_size, compress);
+            self.push_plain(message_type, segment, fragment_size, Stage::start(compress, 0));
             return Ok(());
         }
         match segment.into_exclusive() {
@@ -292,10 +313,10 @@ impl Outbox {
         message_type: MessageType,
         payload: Segment,
         fragment_size: usize,
-        compress: bool,
+        stage: Stage,
     ) {
         self.end_tail();
-        self.entries.push_back(Entry::Plain { message_type, fragment_size, compress, payload });
+        self.entries.push_back(Entry::Plain { message_type, fragment_size, stage, payload });
         self.messages += 1;
     }
 
@@ -331,14 +352,14 @@ impl Waiting {
     fn begin(self, encoding: &MessageEncoding) -> Entry {
         let Waiting { message_type, fragment_size, payload, .. } = self;
         let is_long = encoding.compress_from.is_some_and(|from| payload.len() >= from as usize);
-        let compress = is_long && !self.uncompressed;
-        if compress || encoding.extended {
-            return Entry::Plain { message_type, fragment_size, compress, payload };
+        let stage = Stage::start(is_long && !self.uncompressed, self.rsv);
+        if stage.compress || encoding.extended || stage.rsv != 0 {
+            return Entry::Plain { message_type, fragment_size, stage, payload };
         }
         match payload.into_exclusive() {
             Ok(payload) => Entry::Bare { message_type, fragment_size, is_first: true, payload },
             // Copied while it is framed.
-            Err(payload) => Entry::Plain { message_type, fragment_size, compress, payload },
+            Err(payload) => Entry::Plain { message_type, fragment_size, stage, payload },
         }
     }
 }

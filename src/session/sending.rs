@@ -314,13 +314,15 @@ impl Sending {
                 Entry::Bare { message_type, fragment_size, is_first, payload } => {
                     self.prepare_bare(message_type, fragment_size, is_first, payload, keys);
                 }
-                Entry::Plain { message_type, fragment_size, compress, payload } => {
+                Entry::Plain { message_type, fragment_size, mut stage, payload } => {
                     let len = payload.len();
                     let (payload, rsv) = match &self.chain {
-                        Some(chain) => chain.encode(message_type, payload).map_err(Unsent::Extension)?,
-                        None => (payload, 0),
-                    };
-                    let stage = Stage { is_first: true, compress: compress && self.deflater.is_some(), rsv };
+                        Some(chain) => chain.encode(message_type, payload, stage.rsv),
+                        None => Chain::default().encode(message_type, payload, stage.rsv),
+                    }
+                    .map_err(Unsent::Extension)?;
+                    stage.rsv = rsv;
+                    stage.compress &= self.deflater.is_some();
                     let made = None;
                     let changed = Entry::Changed { message_type, fragment_size, stage, len, payload, made };
                     self.prepare_changed(changed, &mut budget, keys)?;

@@ -86,6 +86,7 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_set_context(s, NULL, NULL));
     REFUSED(fw_socket_set_compression(s, NULL));
     REFUSED(fw_socket_add_extension(s, NULL));
+    REFUSED(fw_socket_offer_extension(s, "x-a", 1));
 
     CHECK(fw_socket_state(s) == FW_STATE_UNKNOWN);
     CHECK(!fw_socket_is_open(s));
@@ -329,6 +330,12 @@ static void null_pointers(void)
     ARGUMENT(fw_socket_set_context(socket, NULL, "value"));
     ARGUMENT(fw_socket_set_context(socket, "key", NULL));
     ARGUMENT(fw_socket_add_extension(socket, NULL));
+    ARGUMENT(fw_socket_offer_extension(socket, NULL, 1));
+    ARGUMENT(fw_socket_offer_extension(socket, "", 1));
+    ARGUMENT(fw_socket_offer_extension(socket, "x-a; b=\n", 1));
+    ARGUMENT(fw_socket_offer_extension(socket, "x-a", 0));
+    ARGUMENT(fw_socket_offer_extension(socket, "x-a", 8));
+    ARGUMENT(fw_socket_offer_extension(socket, "x-a", 257));
     ARGUMENT(fw_socket_send_text(socket, NULL, 1));
     ARGUMENT(fw_socket_send_binary(socket, NULL, 1));
     CHECK(fw_socket_response_header(socket, NULL, text, sizeof text) == 0);

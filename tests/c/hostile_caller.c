@@ -544,6 +544,8 @@ DO(fw_socket_add_extension, fw_extension extension; fw_extension_init(&extension
    if (below(d, 9) == 0) extension.struct_size = below(d, 2) ? 0 : UINT32_MAX;
    if (fw_socket_add_extension(any_socket(d), below(d, 9) ? &extension : NULL) == FW_RESULT_OK)
        extensions_added++;)
+DO(fw_socket_offer_extension,
+   fw_socket_offer_extension(any_socket(d), below(d, 9) ? "x-own; level=3" : NULL, below(d, 10));)
 DO(
     fw_tls_create, fw_tls tls = {0}; if (fw_tls_create(below(d, 9) ? &tls : NULL) == FW_RESULT_OK) {
         fw_tls old = {atomic_exchange(&settings[below(d, SETTINGS)], tls.id)};
@@ -623,7 +625,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_on_text_segment) X(fw_next_events) X(fw_socket_next_events) X(fw_events_release)   \
     X(fw_stats_init) X(fw_pool_stats_init) X(fw_outcome_name) X(fw_socket_on_sent)                 \
     X(fw_message_init) X(fw_socket_send) X(fw_lane_init) X(fw_socket_set_lanes)                    \
-    X(fw_lane_stats_init) X(fw_socket_lane_stats) X(fw_link_init) X(fw_socket_set_link)
+    X(fw_lane_stats_init) X(fw_socket_lane_stats) X(fw_link_init) X(fw_socket_set_link)             \
+    X(fw_socket_offer_extension)
 /* clang-format on */
 
 static const struct {

@@ -136,7 +136,7 @@ FIELD(fw_event, attempt, 128);
 FIELD(fw_event, delay_ms, 132);
 FIELD(fw_event, tag, 136);
 FIELD(fw_event, outcome, 144);
-FIELD(fw_event, reserved_32, 148);
+FIELD(fw_event, rsv, 148);
 FIELD(fw_event, reserved, 152);
 
 SIZE(fw_pool_stats, 56);

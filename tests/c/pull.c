@@ -89,7 +89,7 @@ static void in_batches(const char *base, bool of_one)
                 CHECK(events[i].type == FW_EVENT_CLOSED && events[i].close_code == 1000);
                 closed = true;
             }
-            CHECK(events[i].reserved[0] == 0 && events[i].reserved[1] == 0 && events[i].reserved_32 == 0 &&
+            CHECK(events[i].reserved[0] == 0 && events[i].reserved[1] == 0 && events[i].rsv == 0 &&
                   events[i].error.reserved[1] == 0);
         }
         fw_events_release(events, taken);

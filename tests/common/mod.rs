@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use framewire::{Error, EventKind, Outcome, Socket};
+use framewire::{Error, EventKind, MessageType, Outcome, Socket};
 
 /// A wait that takes longer fails the test.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,6 +28,7 @@ pub enum Seen {
     Closed(u16, String),
     Error(Error),
     Sent(u64, Outcome),
+    Encoded(MessageType, u8, Vec<u8>),
 }
 
 impl Seen {
@@ -57,6 +58,9 @@ impl From<EventKind> for Seen {
             EventKind::Closed { code, reason } => Seen::Closed(code, reason.into()),
             EventKind::Error(error) => Seen::Error(*error),
             EventKind::Sent { tag, outcome } => Seen::Sent(tag, outcome),
+            EventKind::Encoded { message_type, rsv, payload } => {
+                Seen::Encoded(message_type, rsv, payload.as_slice().to_vec())
+            }
             _ => panic!("an event of an unknown kind"),
         }
     }

@@ -163,6 +163,7 @@ static void every_function(const char *url)
     NOT_SUPPORTED(fw_socket_set_compression(s, NULL));
     fw_extension_init(&extension, sizeof extension);
     CHECK(fw_socket_add_extension(s, &extension) != FW_RESULT_OK);
+    CHECK(fw_socket_offer_extension(s, "x-a", 1) != FW_RESULT_OK);
     INVALID(fw_socket_set_tls(s, no_tls));
 
     /* TLS settings: there are none, so their handles are invalid. */

@@ -121,18 +121,20 @@ fn all(tool: Tool) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Runs a program with the URLs of the echo server and its certificate authority.
+/// Runs a program with the URLs of the echo server, its certificate authority, and the server with `x-xor`.
 fn one(echo: &Echo, tool: Tool, name: &str, program: &Path) -> Outcome {
+    let ca = echo.ca.display().to_string();
+    let arguments = [&echo.ws, &echo.wss, &ca, &echo.xor];
     if tool != Tool::Valgrind {
-        return run_within(LIMIT, command(program).arg(&echo.ws).arg(&echo.wss).arg(&echo.ca));
+        return run_within(LIMIT, command(program).args(arguments));
     }
     let mut checked = command("valgrind");
     checked.args(VALGRIND);
     if OVER_TLS.contains(&name) {
         let mut plain = command("valgrind");
-        plain.args(VALGRIND).arg(program).arg(&echo.ws).arg(&echo.ws).arg(&echo.ca);
+        plain.args(VALGRIND).arg(program).args([&echo.ws, &echo.ws, &ca, &echo.xor]);
         run_within(LIMIT, &mut plain)?;
         checked.arg("--undef-value-errors=no");
     }
-    run_within(LIMIT, checked.arg(program).arg(&echo.ws).arg(&echo.wss).arg(&echo.ca))
+    run_within(LIMIT, checked.arg(program).args(arguments))
 }

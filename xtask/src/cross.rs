@@ -116,7 +116,9 @@ fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
         tests.push(root().join("tests/android/network.c"));
     }
     for source in tests {
-        one(&runner, tally, &source, |_| vec![echo.ws.clone(), echo.wss.clone(), runner.path(&echo.ca)]);
+        let arguments =
+            |_: &str| vec![echo.ws.clone(), echo.wss.clone(), runner.path(&echo.ca), echo.xor.clone()];
+        one(&runner, tally, &source, arguments);
     }
     match autobahn::suite_python() {
         Ok(python) => {

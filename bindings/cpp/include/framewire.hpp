@@ -114,6 +114,10 @@ enum class Opcode : std::uint32_t {
 enum class SendFlags : std::uint32_t {
     none = FW_SEND_DEFAULT,
     uncompressed = FW_SEND_UNCOMPRESSED,
+    /// The caller has encoded the message; see SocketRef::offer_extension.
+    rsv3 = FW_SEND_RSV3,
+    rsv2 = FW_SEND_RSV2,
+    rsv1 = FW_SEND_RSV1,
 };
 
 constexpr SendFlags operator|(SendFlags a, SendFlags b) noexcept
@@ -172,6 +176,7 @@ enum class EventType : std::uint32_t {
     closed = FW_EVENT_CLOSED,
     error = FW_EVENT_ERROR,
     sent = FW_EVENT_SENT,
+    encoded = FW_EVENT_ENCODED,
 };
 
 /// What became of a message with a tag.
@@ -1100,6 +1105,12 @@ public:
             extension.release(); // Owned by the library; detail::extension_destroy deletes it.
         return added;
     }
+    /// Offers an extension whose messages the program encodes and decodes itself: see fw_socket_offer_extension.
+    Result<void> offer_extension(std::string_view offer, std::uint32_t rsv)
+    {
+        return detail::call_with_text([&](auto text) { return fw_socket_offer_extension(raw_, text, rsv); },
+                                      offer);
+    }
     /// Sets the proxy: "http://user:password@host:port", or https, socks5 or socks5h; "" for none.
     Result<void> set_proxy(std::string_view url) { return detail::with_text(raw_, fw_socket_set_proxy, url); }
     /// Uses the proxy of the environment variables (the default).
@@ -1531,6 +1542,8 @@ public:
     Opcode opcode() const noexcept { return static_cast<Opcode>(raw_.opcode); }
     bool is_first() const noexcept { return raw_.is_first != 0; }
     bool is_final() const noexcept { return raw_.is_final != 0; }
+    /// For EventType::encoded: the reserved bits; RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    std::uint32_t rsv() const noexcept { return raw_.rsv; }
     std::uint16_t close_code() const noexcept { return raw_.close_code; }
     ConnectionError error() const noexcept { return ConnectionError(raw_.error); }
     Request request() const noexcept { return Request(raw_.request); }

@@ -215,6 +215,11 @@ impl Connection {
                     let frame = Frame { opcode: message_type, is_first, is_final, payload };
                     self.deliver(EventKind::IncompleteFrame(frame), context);
                 }
+                SessionEvent::Encoded { message_type, rsv, payload } => {
+                    got_message = true;
+                    let payload = payload.segment();
+                    self.deliver(EventKind::Encoded { message_type, rsv, payload }, context);
+                }
                 SessionEvent::Pong(payload) => {
                     let payload = payload.segment();
                     let latency = session.latency();

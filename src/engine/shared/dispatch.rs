@@ -46,6 +46,8 @@ pub fn call(socket: &Socket, callbacks: &Callbacks, event: EventKind) -> bool {
         EventKind::IncompleteFrame(frame) => {
             callbacks.incomplete_frame.as_ref().map(|f| f(socket, &frame)).is_some()
         }
+        // Only taken as an event: an extension that runs in a callback is an `Extension`.
+        EventKind::Encoded { .. } => false,
         EventKind::Request(request) => {
             let called = callbacks.request.as_ref().map(|f| f(socket, &request)).is_some();
             request.finish();

@@ -32,6 +32,8 @@ pub enum EventType {
     Error = 9,
     /// A message with a tag was sent or dropped.
     Sent = 10,
+    /// A message that the program decodes.
+    Encoded = 11,
 }
 
 /// A fragment of a message, decompressed.
@@ -59,6 +61,16 @@ pub enum EventKind {
     Binary(Segment),
     /// A fragment of a message.
     IncompleteFrame(Frame),
+    /// A message of an [`ExternalExtension`](crate::ExternalExtension), complete and decompressed. A text is not
+    /// validated as UTF-8.
+    Encoded {
+        /// The type of the message.
+        message_type: MessageType,
+        /// Its reserved bits that belong to such extensions: RSV1 = 4, RSV2 = 2, RSV3 = 1.
+        rsv: u8,
+        /// The payload, to be decoded.
+        payload: Segment,
+    },
     /// The upgrade request can be changed. The connection continues when it is finished or dropped.
     Request(Request),
     /// The payload of a pong.
@@ -102,9 +114,10 @@ impl EventKind {
     pub(crate) fn charge(&self) -> usize {
         EVENT_OVERHEAD
             + match self {
-                EventKind::Text(payload) | EventKind::Binary(payload) | EventKind::Pong(payload) => {
-                    payload.len()
-                }
+                EventKind::Text(payload)
+                | EventKind::Binary(payload)
+                | EventKind::Pong(payload)
+                | EventKind::Encoded { payload, .. } => payload.len(),
                 EventKind::IncompleteFrame(frame) => frame.payload.len(),
                 _ => 0,
             }

@@ -97,7 +97,7 @@ fn sizes_and_offsets_in_c_match() {
             delay_ms,
             tag,
             outcome,
-            reserved_32,
+            rsv,
             reserved
         }),
         lines!(fw_message {

@@ -42,7 +42,7 @@ impl Session {
         }
         if !chain.is_empty() {
             self.encoding.extended = true;
-            self.inbound.set_extensions(chain.rsv(), chain.is_always());
+            self.inbound.set_extensions(chain.rsv(), chain.external(), chain.is_always());
             let chain = Arc::new(chain);
             self.rest.sending.set_extensions(chain.clone());
             self.rest.extended = Some(Box::new(Extended {
@@ -71,7 +71,7 @@ impl Rest {
         if extended.decoded.len() > limit {
             return Err(self.violated(Violation::MessageTooLarge { limit }));
         }
-        if piece.message_type == MessageType::Text {
+        if piece.message_type == MessageType::Text && piece.rsv & extended.chain.external() == 0 {
             let fed = extended.utf8.feed(extended.decoded.as_slice());
             let checked = if piece.is_final { fed.and_then(|()| extended.utf8.finish()) } else { fed };
             checked.map_err(|violation| self.violated(violation))?;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::extension::{Chain, Extension};
+use super::super::extension::{Chain, Extension, offered_name};
 use super::super::inbound::Payload;
 use crate::buffer::Segment;
 use crate::logging::{self, LogLevel};
 use crate::wire::deflate::DeflateConfig;
-use crate::wire::extensions::parse_extensions;
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::utf8::Utf8Stream;
 
@@ -43,14 +42,6 @@ impl Offer {
     }
 }
 
-/// Returns the name in an offer, which may contain several sets of parameters.
-fn offered_name(element: &str) -> Option<String> {
-    let is_plain = element.bytes().all(|byte| (0x20..0x7F).contains(&byte));
-    let offers = parse_extensions(element).ok().filter(|_| is_plain)?;
-    let name = offers.first()?.name.clone();
-    offers.iter().all(|offer| offer.name == name).then_some(name)
-}
-
 /// The negotiated extensions, for received messages.
 pub(super) struct Extended {
     pub(super) chain: Arc<Chain>,
@@ -62,6 +53,11 @@ pub(super) struct Extended {
 }
 
 impl Extended {
+    /// Returns the reserved bits of messages that the program decodes.
+    pub(super) fn external(extended: &Option<Box<Extended>>) -> u8 {
+        extended.as_ref().map_or(0, |extended| extended.chain.external())
+    }
+
     pub(super) fn decoded(extended: &Option<Box<Extended>>) -> Payload<'_> {
         Payload::of(extended.as_ref().map_or(&Segment::EMPTY, |extended| &extended.decoded))
     }

@@ -7,6 +7,7 @@ fn message(len: usize, start: Instant) -> Waiting {
         message_type: MessageType::Binary,
         fragment_size: 1000,
         uncompressed: false,
+        rsv: 0,
         payload: Segment::copy_of(&vec![7; len]).unwrap(),
         key: 0,
         tag: 0,

@@ -16,6 +16,7 @@ fn waiting(driver: &Driver, payload: &[u8]) -> Waiting {
         message_type: Binary,
         fragment_size: 5000,
         uncompressed: false,
+        rsv: 0,
         payload: Segment::copy_of(payload).unwrap(),
         key: 0,
         tag: 0,

@@ -486,6 +486,7 @@ fn owned(event: SessionEvent<'_>) -> Option<Event> {
             assert_eq!(payload.segment().as_slice(), bytes);
             Event::Fragment { message_type, is_first, is_final, payload: bytes }
         }
+        SessionEvent::Encoded { .. } => unreachable!("no extension here is external"),
         SessionEvent::Pong(payload) => Event::Pong(payload.bytes().to_vec()),
         SessionEvent::Closed { code, reason } => Event::Closed(code, reason),
         SessionEvent::Failed(error) => Event::Failed(error),

@@ -281,6 +281,37 @@ void extension_transforms_messages_and_is_destroyed_with_its_socket()
     poll_until("the extension is destroyed", [&] { return destroyed.load(); });
 }
 
+void extension_can_be_run_by_the_program()
+{
+    Socket socket = must(Socket::create(xor_url));
+    CHECK(socket.offer_extension("not valid;;", 2).code() == Code::invalid_argument);
+    must(socket.set_no_compression());
+    must(socket.offer_extension("x-xor; key=255", 2));
+    must(socket.open());
+    const std::uint8_t encoded[] = {0xFF, 0xFE, 0xFD};
+    bool is_done = false;
+    while (!is_done) {
+        auto event = socket.next_event();
+        if (!event) {
+            CHECK(framewire::wait(std::chrono::minutes(1)));
+            continue;
+        }
+        switch (event->type()) {
+        case framewire::EventType::open:
+            must(socket.send_binary(framewire::Bytes(encoded, sizeof encoded), framewire::SendFlags::rsv2));
+            break;
+        case framewire::EventType::encoded:
+            CHECK(event->rsv() == 2 && event->opcode() == framewire::Opcode::binary);
+            CHECK(event->payload().bytes().size() == sizeof encoded);
+            CHECK(std::equal(encoded, encoded + sizeof encoded, event->payload().bytes().begin()));
+            is_done = true;
+            break;
+        default:
+            CHECK(false);
+        }
+    }
+}
+
 void events_can_be_pulled()
 {
     Socket socket = must(Socket::create(url));
@@ -570,6 +601,7 @@ int main(int argc, char **argv)
     failed_connection_reports_kind_phase_and_address();
     fragments_are_delivered_one_by_one();
     extension_transforms_messages_and_is_destroyed_with_its_socket();
+    extension_can_be_run_by_the_program();
     events_can_be_pulled();
     constants_have_names();
     send_flags_combine();
