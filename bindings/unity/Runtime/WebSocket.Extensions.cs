@@ -93,11 +93,11 @@ namespace Framewire
             fixed (byte* first = payload.Data)
             {
                 byte* from = first + payload.Offset;
-                uint flags = (uint)bits * (uint)fw_send_flags.FW_SEND_RSV3;
+                var flags = (fw_send_flags)((uint)bits * (uint)fw_send_flags.FW_SEND_RSV3);
                 if (hasOptions)
                 {
                     fw_message message = ToMessage(opcode, options);
-                    message.flags |= flags;
+                    message.flags |= (uint)flags;
                     message.data = from;
                     message.len = (UIntPtr)payload.Count;
                     return Send(&message);
@@ -229,8 +229,7 @@ namespace Framewire
                     payload.Data, payload.Offset, (IntPtr)(segment.data + (ulong)segment.offset), payload.Count);
             }
             segment.count = (UIntPtr)payload.Count;
-            Events.Release(next);
-            Events.SetOwnPayload(next, segment);
+            Events.ReplacePayload(next, segment);
             next->type = next->opcode == fw_opcode.FW_OPCODE_TEXT
                 ? fw_event_type.FW_EVENT_TEXT
                 : fw_event_type.FW_EVENT_BINARY;

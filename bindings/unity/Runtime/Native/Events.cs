@@ -6,8 +6,12 @@ namespace Framewire.Native
         /// <summary>In a reserved word of the event, which the library leaves 0.</summary>
         private const ulong OwnPayload = 1;
 
-        internal static void SetOwnPayload(fw_event* next, fw_segment payload)
+        /// <summary>Releases the payload and puts a segment of the binding in its place.</summary>
+        internal static void ReplacePayload(fw_event* next, fw_segment payload)
         {
+            fw_event taken = *next;
+            FramewireNative.fw_event_release(next);
+            *next = taken;
             next->payload = payload;
             next->reserved0 = OwnPayload;
         }

@@ -137,11 +137,11 @@ namespace Framewire.Native
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_send_text_with(
-            fw_socket socket, byte* text, UIntPtr len, uint flags);
+            fw_socket socket, byte* text, UIntPtr len, fw_send_flags flags);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_send_binary_with(
-            fw_socket socket, void* data, UIntPtr len, uint flags);
+            fw_socket socket, void* data, UIntPtr len, fw_send_flags flags);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_offer_extension(fw_socket socket, byte* offer, uint rsv);

@@ -290,9 +290,9 @@ namespace Framewire.Tests
                     }
                     await socket.CloseAsync();
                 });
-                // No payload stays behind.
-                Pump.Until(() => NativeBufferPool.GetStatistics().Leases == 0);
             }
+            // No payload stays behind.
+            Pump.Until(() => NativeBufferPool.GetStatistics().Leases == 0);
         }
 
 #endif
