@@ -8,7 +8,7 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, faults, format, fuzz,
+    abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, docs, faults, format, fuzz,
     godot, guarantees, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real,
     soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
@@ -28,6 +28,8 @@ pub const STEPS: &[Step] = &[
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has a reason", 1, || unsafe_list::check().into()).quick(),
     Step::new("docs/browser.md lists what differs", 1, || web::check_table().into()).quick(),
+    Step::new("docs: links and anchors", 5, || docs::check_links().into()).quick(),
+    Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into()).waits(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("format of the C and C++ sources", 2, || format::check().into()),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
