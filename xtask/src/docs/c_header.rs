@@ -30,7 +30,7 @@ fn of(header: &str) -> Outcome<Reference> {
     let mut names = BTreeMap::new();
     for declaration in &declarations {
         let page = if declaration.is_function() { FUNCTIONS } else { TYPES };
-        names.insert(declaration.name.clone(), format!("{page}#{}", declaration.name));
+        names.insert(declaration.name.clone(), format!("{page}#{}", declaration.anchor()));
         if let Kind::Enum = declaration.kind {
             for member in &declaration.members {
                 let constant = member.code.split(' ').next().unwrap_or_default();
@@ -76,6 +76,11 @@ struct Declaration {
 }
 
 impl Declaration {
+    /// Anchors of headings are in lower case.
+    fn anchor(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+
     fn is_function(&self) -> bool {
         self.kind == Kind::Function
     }
@@ -189,7 +194,7 @@ impl Prose<'_> {
         let (mut list, mut text) = (String::new(), String::new());
         for one in declarations {
             let (name, brief) = (&one.name, self.cell(&first_paragraph(&one.comment)));
-            let _ = writeln!(list, "| [`{name}`](#{name}) | {brief} |");
+            let _ = writeln!(list, "| [`{name}`](#{}) | {brief} |", one.anchor());
             let _ = writeln!(text, "\n## {name}\n");
             if !one.code.is_empty() {
                 let _ = writeln!(text, "```c\n{}\n```\n", one.code);
@@ -255,6 +260,9 @@ impl Prose<'_> {
 
     /// Escapes what Markdown would read as markup, and turns names into links.
     fn line(&self, line: &str) -> String {
+        if line.contains("``") {
+            return line.to_owned();
+        }
         let mut text = String::new();
         for (index, part) in line.split('`').enumerate() {
             if index > 0 {
@@ -322,7 +330,9 @@ mod tests {
     fn every_declaration_has_a_heading_and_its_names_are_links() {
         let reference = of(HEADER).unwrap();
         let text = |path: &str| &reference.pages.iter().find(|page| page.path == path).unwrap().text;
-        assert!(text(OVERVIEW).contains("About.\n\n## Part\n\nCall [fw_a](../../reference/c/functions.md#fw_a)."));
+        assert!(
+            text(OVERVIEW).contains("About.\n\n## Part\n\nCall [fw_a](../../reference/c/functions.md#fw_a).")
+        );
         let functions = text(FUNCTIONS);
         for part in [
             "## fw_a\n\n```c\nfw_r *fw_a(int a);\n```\n\nDoes.\n",

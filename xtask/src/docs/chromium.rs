@@ -93,7 +93,11 @@ fn respond(mut stream: TcpStream, site: &Path, work: &str, results: &Sender<Stri
         return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     };
     if path.ends_with(".html") && path != "check.html" {
-        let page = String::from_utf8_lossy(&content).replacen("<head>", &format!("<head><script>{HOOKS}</script>"), 1);
+        let page = String::from_utf8_lossy(&content).replacen(
+            "<head>",
+            &format!("<head><script>{HOOKS}</script>"),
+            1,
+        );
         content = page.into_bytes();
     }
     let media_type = match path.rsplit('.').next() {

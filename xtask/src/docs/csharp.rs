@@ -22,9 +22,10 @@ pub fn page() -> Outcome<Page> {
     }
     // A part without a comment of its own is of a class that has one elsewhere.
     types.retain(|_, one| !one.text.is_empty() || !one.members.is_empty());
-    let mut text = "# C#\n\nGenerated from the comments of the source: the namespace `Framewire`. The guide is the \
+    let mut text =
+        "# C#\n\nGenerated from the comments of the source: the namespace `Framewire`. The guide is the \
                     [manual of the package](../bindings/unity/Documentation~/framewire.md).\n"
-        .to_owned();
+            .to_owned();
     for (name, one) in &types {
         let _ = writeln!(text, "\n## {name}\n\n```csharp\n{}\n```\n\n{}", one.code, one.text.trim_end());
         for (member, code, about) in &one.members {
@@ -54,7 +55,10 @@ fn parse(source: &str, types: &mut BTreeMap<String, Type>) {
             comment = comment + text.trim() + "\n";
             continue;
         }
-        if trimmed.is_empty() || trimmed.starts_with("//") || trimmed.starts_with('#') || trimmed.starts_with('[')
+        if trimmed.is_empty()
+            || trimmed.starts_with("//")
+            || trimmed.starts_with('#')
+            || trimmed.starts_with('[')
         {
             continue;
         }
@@ -64,8 +68,10 @@ fn parse(source: &str, types: &mut BTreeMap<String, Type>) {
             let Some(next) = lines.next() else { break };
             code = code + " " + next.trim();
         }
-        let words: Vec<&str> = code.split([' ', '(', '<', ':', ';']).collect();
-        let kind = words.iter().position(|word| TYPES.contains(word)).filter(|_| begins(&code) || around.is_empty());
+        let before = code.split('(').next().unwrap_or_default();
+        let words: Vec<&str> = before.split([' ', '<', ':', ';']).collect();
+        let kind =
+            words.iter().position(|word| TYPES.contains(word)).filter(|_| begins(&code) || around.is_empty());
         let is_visible = around.iter().all(|(_, is_public, _, _)| *is_public);
         if let Some(at) = kind {
             let is_public = code.starts_with("public ");
@@ -117,7 +123,8 @@ fn declaration(code: &str) -> String {
 
 fn before_parenthesis(code: &str) -> String {
     let before = code.split('(').next().unwrap_or_default();
-    before.split('<').next().unwrap_or_default().rsplit(' ').next().unwrap_or_default().to_owned()
+    let name = before.rsplit(' ').next().unwrap_or_default();
+    name.split('<').next().unwrap_or_default().to_owned()
 }
 
 fn member_name(code: &str) -> String {
@@ -139,7 +146,8 @@ fn markdown(comment: &str) -> String {
         };
         text += &part[..at];
         let tag = &part[at..];
-        let value = |name: &str| tag.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+        let value =
+            |name: &str| tag.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
         if let Some(target) = value("cref").filter(|_| tag.starts_with("<see")) {
             let _ = write!(text, "`{}`", target.split('(').next().unwrap_or_default());
         } else if tag.starts_with("<paramref") {

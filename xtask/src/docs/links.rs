@@ -26,7 +26,9 @@ pub fn resolved(folder: &str, path: &str) -> String {
         match part {
             "" | "." => {}
             // A path above the root begins with `..`, and does not exist.
-            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
             part => parts.push(part),
         }
     }

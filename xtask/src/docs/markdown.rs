@@ -71,7 +71,8 @@ pub fn anchors(text: &str) -> Vec<String> {
             let same = anchors.iter().filter(|other| **other == id || is_numbered(other, &id)).count();
             anchors.push(if same == 0 { id } else { format!("{id}-{same}") });
         }
-        anchors.extend(line.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+        anchors
+            .extend(line.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
     }
     anchors
 }
@@ -170,15 +171,18 @@ mod tests {
 
     #[test]
     fn targets_and_code_spans_are_replaced() {
-        let new = rewritten("[`a`](b) `c` `d`", |target| Ok(format!("{target}.html")), |code| {
-            (code == "`c`").then(|| "[C](c)".to_owned())
-        });
+        let new = rewritten(
+            "[`a`](b) `c` `d`",
+            |target| Ok(format!("{target}.html")),
+            |code| (code == "`c`").then(|| "[C](c)".to_owned()),
+        );
         assert_eq!(new.as_deref(), Ok("[`a`](b.html) [C](c) `d`"));
     }
 
     #[test]
     fn anchors_are_those_of_code_hosts() {
-        let text = "# C++, and `fw_x`!\n## Same\n```\n# No\n```\n## Same\n### [A b](c.md)\n<a id=\"x\"></a>\n";
+        let text =
+            "# C++, and `fw_x`!\n## Same\n```\n# No\n```\n## Same\n### [A b](c.md)\n<a id=\"x\"></a>\n";
         assert_eq!(anchors(text), ["c-and-fw_x", "same", "same-1", "a-b", "x"]);
     }
 }

@@ -40,7 +40,7 @@ fn stage(source: &Path) -> Outcome {
     generated.push(godot::page()?);
     write(source, "SUMMARY.md", with_references(&summary, &generated)?)?;
     for page in &generated {
-        write(source, &page.path, &page.text)?;
+        write(source, &page.path, in_known_languages(&page.text))?;
     }
     let mut copied = BTreeSet::new();
     for chapter in &chapters {
@@ -50,10 +50,21 @@ fn stage(source: &Path) -> Outcome {
             |target| link(source, &chapters, chapter, target, &mut copied),
             |code| link_to_reference(&reference.names, chapter, code),
         )?;
-        write(source, chapter, text)?;
+        write(source, chapter, in_known_languages(&text))?;
     }
     files::copy("docs/book.toml", source.join("book.toml"))?;
     files::copy("docs/site.css", source.join("docs/site.css"))
+}
+
+/// Languages that mdBook's highlighter does not know, and what it shows them as.
+const LANGUAGES: &[(&str, &str)] =
+    &[("gdscript", "python"), ("cmake", "sh"), ("bat", "text"), ("imports", "text")];
+
+fn in_known_languages(text: &str) -> String {
+    LANGUAGES.iter().fold(text.to_owned(), |text, (unknown, known)| {
+        text.replace(&format!("```{unknown}\n"), &format!("```{known}\n"))
+            .replace(&format!("```{unknown} "), &format!("```{known} "))
+    })
 }
 
 fn chapters(summary: &str) -> BTreeSet<String> {
@@ -61,7 +72,7 @@ fn chapters(summary: &str) -> BTreeSet<String> {
 }
 
 fn targets(text: &str) -> impl Iterator<Item = &str> {
-    markdown::pieces(text).into_iter().filter_map(|piece| match piece {
+    markdown::pieces(text).into_iter().filter_map(move |piece| match piece {
         markdown::Piece::Link(range) => Some(&text[range]),
         markdown::Piece::Code(_) => None,
     })
@@ -96,6 +107,10 @@ fn link(
     let with = |path: &str| anchor.map_or_else(|| path.to_owned(), |anchor| format!("{path}#{anchor}"));
     if chapters.contains(&resolved) {
         return Ok(with(path));
+    }
+    if resolved == SUMMARY {
+        // The list of contents is on every page of the site.
+        return Ok("../".repeat(chapter.matches('/').count()) + "README.md");
     }
     let file = root().join(&resolved);
     if file.is_dir() {
