@@ -66,7 +66,8 @@ fn parse(source: &str, types: &mut BTreeMap<String, Type>) {
         let begins = |code: &str| code.starts_with("public ") || code.starts_with("internal ");
         while begins(&code) && !code.contains(['{', ';']) && !code.contains("=>") && is_open(&code) {
             let Some(next) = lines.next() else { break };
-            code = code + " " + next.trim();
+            let space = if code.ends_with('(') { "" } else { " " };
+            code = code + space + next.trim();
         }
         let before = code.split('(').next().unwrap_or_default();
         let words: Vec<&str> = before.split([' ', '<', ':', ';']).collect();
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(socket.code, "public sealed class Socket : IDisposable");
         let names: Vec<&str> = socket.members.iter().map(|member| member.0.as_str()).collect();
         assert_eq!(names, ["Send", "State"]);
-        assert_eq!(socket.members[0].1, "public int Send( string text)");
+        assert_eq!(socket.members[0].1, "public int Send(string text)");
         assert_eq!(socket.members[0].2, "Sends.\n\n- `text`: The text.\n\nReturns: The `result`.");
         assert_eq!(types["Kind"].members[0].0, "First");
     }
