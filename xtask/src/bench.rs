@@ -13,7 +13,6 @@ mod run;
 mod scale;
 mod show;
 mod sizes;
-mod table;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ use self::measures::Test;
 use self::run::Server;
 use crate::c::Build;
 use crate::files;
-use crate::run::{Outcome, ensure, root, scratch};
+use crate::run::{Outcome, ensure, scratch};
 
 /// Default number of rounds.
 const RUNS: usize = 7;
@@ -43,8 +42,6 @@ struct Plan {
     keeps: bool,
     /// Prints the last results, and measures nothing.
     only_shows: bool,
-    /// Writes the table of docs/performance.md, and its diagram.
-    writes: bool,
     /// The file of the diagram.
     svg: Option<PathBuf>,
     words: Vec<String>,
@@ -85,9 +82,6 @@ pub fn run(arguments: &[&str]) -> Outcome {
     }
     let results = run::load(&results)?;
     show::show(&results);
-    if plan.writes {
-        table::write(&results)?;
-    }
     match (&plan.svg, plot::svg(&results)) {
         (Some(file), Some(svg)) => files::write(file, svg),
         _ => Ok(()),
@@ -105,8 +99,7 @@ pub fn prepare_counts() -> Outcome {
 
 impl Plan {
     fn parse(arguments: &[&str]) -> Outcome<Self> {
-        let mut plan =
-            Self { runs: RUNS, keeps: false, only_shows: false, writes: false, svg: None, words: Vec::new() };
+        let mut plan = Self { runs: RUNS, keeps: false, only_shows: false, svg: None, words: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match *argument {
@@ -117,10 +110,6 @@ impl Plan {
                 "--svg" => plan.svg = Some(arguments.next().ok_or("--svg needs a file")?.into()),
                 "--keep" => plan.keeps = true,
                 "--show" => plan.only_shows = true,
-                "--write" => {
-                    (plan.only_shows, plan.writes) = (true, true);
-                    plan.svg = Some(root().join("docs/images/speed.svg"));
-                }
                 word => plan.words.push(word.to_owned()),
             }
         }

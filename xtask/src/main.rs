@@ -77,7 +77,7 @@ Tests
                      adds new inputs to the corpora and drops those that add no coverage
   bench [--runs N] [--keep] [WORD...]
                      compares Framewire with other libraries; --show prints the last results, --svg FILE
-                     draws them, --write writes the table and the diagram of docs/performance.md
+                     draws them
   bench godot        compares the Godot extension with WebSocketPeer, in Godot
   bench web          compares a page with emscripten's WebSocket API and with JavaScript alone, in Chromium
   bench scale        one process with 1 to 50,000 connections: writes the table and the diagram of docs/scale.md

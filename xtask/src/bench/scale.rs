@@ -58,7 +58,7 @@ fn cpu_per_second(line: &str, phase: &str) -> f64 {
 }
 
 /// The name of this machine's processor.
-pub fn processor() -> Outcome<String> {
+fn processor() -> Outcome<String> {
     let facts = files::text("/proc/cpuinfo")?;
     let name = facts.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Ok(name.map_or("unknown", |(_, name)| name).to_owned())
