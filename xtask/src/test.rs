@@ -28,8 +28,6 @@ pub const STEPS: &[Step] = &[
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has a reason", 1, || unsafe_list::check().into()).quick(),
     Step::new("docs/browser.md lists what differs", 1, || web::check_table().into()).quick(),
-    Step::new("docs: links and anchors", 5, || docs::check_links().into()).quick(),
-    Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into()).waits(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("format of the C and C++ sources", 2, || format::check().into()),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
@@ -56,6 +54,8 @@ pub const STEPS: &[Step] = &[
         .waits()
         .after(BOTH),
     Step::new("Autobahn", 240, || autobahn::step().into()).waits().after(BOTH),
+    Step::new("docs: links and anchors", 5, || docs::check_links().into()).quick(),
+    Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into()).waits(),
     Step::new("Doxygen: the header's comments are complete", 2, || header::doxygen().into()),
     Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
