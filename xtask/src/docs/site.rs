@@ -158,6 +158,21 @@ mod tests {
     }
 
     #[test]
+    fn links_to_other_files_lead_to_copies() {
+        let source = scratch("xtask/docs-links").unwrap();
+        let chapters = BTreeSet::from(["docs/a.md".to_owned(), "bindings/cpp/README.md".to_owned()]);
+        let mut copied = BTreeSet::new();
+        let mut of = |target| link(&source, &chapters, "docs/lanes.md", target, &mut copied).unwrap();
+        assert_eq!(of("a.md#b"), "a.md#b");
+        assert_eq!(of("../bindings/cpp"), "../bindings/cpp/README.md");
+        assert_eq!(of("../include/framewire.h"), "../include/framewire.h.txt");
+        assert_eq!(of("../examples/c"), "../examples/c.txt");
+        assert_eq!(of("images/lanes.svg"), "images/lanes.svg");
+        assert_eq!(of("SUMMARY.md"), "../README.md");
+        assert!(source.join("include/framewire.h.txt").exists() && source.join("examples/c.txt").exists());
+    }
+
+    #[test]
     fn names_of_the_header_become_links() {
         let names = BTreeMap::from([("fw_x".to_owned(), "reference/c.md#fw_x".to_owned())]);
         let link = link_to_reference(&names, "docs/a/b.md", "`fw_x`");
