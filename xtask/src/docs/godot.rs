@@ -141,7 +141,7 @@ fn functions(script: &str) -> String {
     let (mut text, mut comment) = (String::new(), String::new());
     for line in script.lines() {
         if let Some(part) = line.strip_prefix("##") {
-            comment = comment + part.trim_start() + "\n";
+            comment = comment + part.strip_prefix(' ').unwrap_or(part) + "\n";
         } else {
             if let Some(rest) = line.strip_prefix("static func ").filter(|rest| !rest.starts_with('_'))
                 && let Some(name) = rest.split('(').next()
@@ -158,14 +158,36 @@ fn functions(script: &str) -> String {
 
 /// Turns the tags of Godot's comments into Markdown.
 fn without_tags(comment: &str) -> String {
-    let mut text = comment.replace("[code]", "`").replace("[/code]", "`").replace("[br]", "\n");
+    let mut text = comment
+        .replace("[codeblock]", "\n```gdscript")
+        .replace("[/codeblock]", "```")
+        .replace("[code]", "`")
+        .replace("[/code]", "`")
+        .replace("[br]", "\n");
     for tag in ["method", "member", "signal", "constant", "param"] {
         while let Some((before, rest)) = text.split_once(&format!("[{tag} ")) {
             let (name, after) = rest.split_once(']').unwrap_or((rest, ""));
             text = format!("{before}`{name}`{after}");
         }
     }
-    text.trim().to_owned()
+    with_names_of_classes(text.trim())
+}
+
+/// Turns `[Name]` into code.
+fn with_names_of_classes(text: &str) -> String {
+    let mut parts = text.split('[');
+    let mut new = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_name = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_uppercase())
+                && name.chars().all(char::is_alphanumeric)
+        };
+        new += &match part.split_once(']') {
+            Some((name, after)) if is_name(name) => format!("`{name}`{after}"),
+            _ => format!("[{part}"),
+        };
+    }
+    new
 }
 
 /// The comment of a class: `const DOC: &str = "\…";` in the file that implements the class.
@@ -174,7 +196,7 @@ fn class_comment(source: &str, class: &str) -> Option<String> {
         return None;
     }
     let doc = source.split_once("const DOC: &str = \"\\\n")?.1.split_once("\";")?.0;
-    Some(doc.replace("\\\"", "\""))
+    Some(with_names_of_classes(&doc.replace("\\\"", "\"")))
 }
 
 #[cfg(test)]
@@ -193,6 +215,13 @@ mod tests {
         assert_eq!(of("methods"), one("send", "func send(message, mode = null)", "Sends."));
         assert_eq!(of("properties"), one("size", "var size: int", "Limit."));
         assert_eq!(of("signals"), one("closed", "signal closed(code: int, reason: String)", "Closed."));
+    }
+
+    #[test]
+    fn tags_become_markdown() {
+        let comment = "A [Peer], [method a] and [code]b[/code]: [codeblock]\nvar c := d[0]\n[/codeblock]\n";
+        let expected = "A `Peer`, `a` and `b`: \n```gdscript\nvar c := d[0]\n```";
+        assert_eq!(without_tags(comment), expected);
     }
 
     #[test]
