@@ -13,6 +13,7 @@ mod cross;
 mod debian;
 mod demo;
 mod dist;
+mod docs;
 mod faults;
 mod files;
 mod format;
@@ -92,6 +93,7 @@ Generated files
   platforms          writes the tables of docs/platforms.md from recorded results
   format             formats the C and C++ sources with clang-format
   web table          writes the table of functions in docs/browser.md
+  docs               builds the manual as a site (mdBook, from PyPI) and prints where it is
   unity-meta         writes the .meta files of new files in the Unity package
 
 Analysis
@@ -179,6 +181,7 @@ fn main() -> ExitCode {
         ["platforms"] => platforms::write(),
         ["web"] => web::main(),
         ["web", "table"] => web::write_table(),
+        ["docs"] => docs::main(),
         ["unity-meta"] => unity::write_metas(),
         _ => {
             eprint!("{USAGE}");

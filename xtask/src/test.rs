@@ -8,7 +8,7 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, faults, format, fuzz,
+    abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, docs, faults, format, fuzz,
     godot, guarantees, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real,
     soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
@@ -54,6 +54,8 @@ pub const STEPS: &[Step] = &[
         .waits()
         .after(BOTH),
     Step::new("Autobahn", 240, || autobahn::step().into()).waits().after(BOTH),
+    Step::new("docs: links and anchors", 5, || docs::check_links().into()).quick(),
+    Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into()).waits(),
     Step::new("Doxygen: the header's comments are complete", 2, || header::doxygen().into()),
     Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),
