@@ -23,12 +23,12 @@ const PANELS: &[&str] = &[
     "send-1k-tls",
 ];
 const COLUMNS: usize = 3;
-const PANEL_WIDTH: f64 = 400.0;
+const PANEL_WIDTH: f64 = 470.0;
 const ROW: f64 = 15.0;
 const HEAD: f64 = 34.0;
 /// Start of the bars, and length of the longest.
-const NAMES: f64 = 160.0;
-const LONGEST: f64 = 150.0;
+const NAMES: f64 = 242.0;
+const LONGEST: f64 = 140.0;
 /// The end of the logarithmic scale.
 const MOST_RATIO: f64 = 3000.0;
 
