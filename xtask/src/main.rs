@@ -14,6 +14,7 @@ mod debian;
 mod demo;
 mod dist;
 mod docs;
+mod dotnet;
 mod faults;
 mod files;
 mod format;

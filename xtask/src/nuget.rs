@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! [Content_Types].xml  _rels/.rels  Framewire.nuspec
-//! lib/netstandard2.1/Framewire.dll
+//! lib/netstandard2.1/Framewire.dll, and Framewire.xml with its documentation
 //! runtimes/<platform>/native/    the native library
 //! README.md  LICENSE.md  Third Party Notices.md
 //! ```
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::c::{self, Build};
+use crate::dotnet;
 use crate::files;
 use crate::install;
 use crate::run::{Echo, Outcome, ensure, quietly, root, run, scratch, shared_library};
@@ -42,7 +43,6 @@ const ASSEMBLY: &str = "lib/netstandard2.1/Framewire.dll";
 
 /// Builds the package with the library for this machine, and returns its path.
 pub fn package() -> Outcome<PathBuf> {
-    ensure("mcs", &["mono-mcs", "mono-runtime"])?;
     ensure("zip", &["zip"])?;
     let name = shared_library("framewire");
     let library = c::library(Build::Release)?.join(&name);
@@ -87,20 +87,26 @@ fn place(in_unity: &str) -> Option<String> {
     Some(format!("runtimes/{identifier}/native/{name}"))
 }
 
-/// Compiles the binding without Unity's defines.
+/// Compiles the binding without Unity's defines, and its documentation beside it.
 fn assembly(file: &Path, version: &str) -> Outcome {
-    let info = scratch("nuget")?.join("AssemblyInfo.cs");
-    let text = format!(
-        "[assembly: System.Reflection.AssemblyTitle(\"Framewire\")]\n\
-         [assembly: System.Reflection.AssemblyVersion(\"{version}.0\")]\n\
-         [assembly: System.Reflection.AssemblyInformationalVersion(\"{version}\")]\n\
-         [assembly: System.Runtime.Versioning.TargetFramework(\".NETStandard,Version=v2.1\")]\n"
-    );
-    files::write(&info, text)?;
-    let folder = file.parent().ok_or("the assembly has no folder")?;
-    files::create_folder(folder)?;
-    let sources = [unity::csharp(&["Runtime"])?, vec![info]].concat();
-    unity::mcs(folder, &files::name(file), &["-target:library"], &sources)
+    let sdk = dotnet::sdk()?;
+    let folder = scratch("nuget")?.join("assembly");
+    files::create_folder(&folder)?;
+    // NuGet wants each source to exist.
+    scratch("nuget/feed")?;
+    files::copy("bindings/nuget/Framewire.csproj", folder.join("Framewire.csproj"))?;
+    files::copy("bindings/nuget/nuget.config", folder.join("nuget.config"))?;
+    let out = folder.join("out");
+    let mut build = dotnet::dotnet(&sdk, &folder)?;
+    build.args(["build", "-nodeReuse:false", "-v", "quiet", "-nologo", "-c", "Release", "-o"]).arg(&out);
+    build.arg(format!("-p:Version={version}"));
+    build.arg(format!("-p:UnityPackage={}", root().join("bindings/unity").display()));
+    quietly(&mut build)?;
+    for kind in ["dll", "xml"] {
+        let name = format!("Framewire.{kind}");
+        files::copy(out.join(&name), file.with_file_name(&name))?;
+    }
+    Ok(())
 }
 
 const RELATIONSHIPS: &str = r#"<?xml version="1.0" encoding="utf-8"?>
@@ -129,79 +135,59 @@ fn content_types(folder: &Path) -> Outcome<String> {
     Ok(text + "</Types>\n")
 }
 
-/// Builds the package, and runs the example of its README on CoreCLR, which finds the libraries in the unpacked
-/// package as after `dotnet restore`.
+/// Makes sure that the compilers are there.
+pub fn tools() -> Outcome {
+    ensure("zip", &["zip"])?;
+    ensure("unzip", &["unzip"])?;
+    dotnet::sdk().map(drop)
+}
+
+/// Builds the package, restores it from a folder with the .NET SDK, and runs two programs that use it: the example of
+/// its README, and one with `await foreach`.
 pub fn test(echo: &Echo) -> Outcome {
     let archive = package()?;
-    let core_clr = unity::core_clr()?;
-    ensure("unzip", &["unzip"])?;
-    let version = install::package("version")?;
+    let sdk = dotnet::sdk()?;
     let folder = scratch("nuget")?.join("consumer");
     files::remove_folder(&folder)?;
-    // NuGet's folder of restored packages.
-    let restored = folder.join("packages/framewire").join(&version);
-    files::create_folder(&restored)?;
-    quietly(Command::new("unzip").arg("-q").arg(&archive).arg("-d").arg(&restored))?;
-    let library = format!("runtimes/linux-x64/native/{}", shared_library("framewire"));
-    for file in ["[Content_Types].xml", "_rels/.rels", "Framewire.nuspec", ASSEMBLY, &library] {
-        files::bytes(restored.join(file))?;
-    }
+    files::create_folder(folder.join("feed"))?;
+    files::copy(&archive, folder.join("feed").join(files::name(&archive)))?;
 
-    let readme = files::text(restored.join("README.md"))?;
+    let readme = files::text("bindings/nuget/README.md")?;
     let example = readme.split_once("```csharp\n").and_then(|(_, rest)| rest.split_once("```"));
     let (example, _) = example.ok_or("the README has no example")?;
     let url = "ws://127.0.0.1:9001/";
     if !example.contains(url) {
         return Err(format!("the example of the README does not connect to {url}"));
     }
-    files::write(folder.join("Example.cs"), example.replace(url, &echo.ws))?;
-    let reference = format!("-r:{}", restored.join(ASSEMBLY).display());
-    unity::mcs(&folder, "example.exe", &[&reference], &["Example.cs".into()])?;
-    // What `dotnet build` writes beside a program.
-    files::write(folder.join("example.deps.json"), dependencies(&version, &library))?;
-    let config = format!(
-        r#"{{"runtimeOptions":{{"tfm":"netcoreapp3.1","framework":{{"name":"Microsoft.NETCore.App","version":"3.1.0"}},"additionalProbingPaths":["{}"]}}}}"#,
-        folder.join("packages").display()
-    );
-    files::write(folder.join("example.runtimeconfig.json"), config)?;
-
-    let mut start = Command::new("timeout");
-    start.current_dir(&folder).arg("60").arg(core_clr).arg("example.exe");
-    start.env_remove("LD_LIBRARY_PATH").env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
-    let printed = quietly(&mut start)?;
-    if printed != "hello\n" {
-        return Err(format!("the example printed {printed:?}"));
-    }
-    println!("{}: the example of the README runs on CoreCLR", archive.display());
+    consume(&sdk, &folder.join("example"), &example.replace(url, &echo.ws), &echo.ws, "hello\n")?;
+    println!("{}: restored by dotnet; the example of the README runs", archive.display());
+    let received = "number 0\nnumber 1\nnumber 2\nlast\n";
+    let program = files::text("bindings/nuget/tests/AwaitForeach.cs")?;
+    consume(&sdk, &folder.join("await-foreach"), &program, &echo.ws, received)?;
+    println!("await foreach, compiled by C# 8: runs");
     list(&archive)
+}
+
+/// Builds a program with the SDK, which restores the package, and checks what it prints.
+fn consume(sdk: &Path, folder: &Path, program: &str, url: &str, expected: &str) -> Outcome {
+    let project = files::text("bindings/nuget/tests/Consumer.csproj")?;
+    files::create_folder(folder)?;
+    files::write(
+        folder.join("Consumer.csproj"),
+        project.replace("@VERSION@", &install::package("version")?),
+    )?;
+    files::copy("bindings/nuget/nuget.config", folder.join("nuget.config"))?;
+    files::write(folder.join("Program.cs"), program)?;
+    quietly(dotnet::dotnet(sdk, folder)?.args(["build", "-nodeReuse:false", "-v", "quiet", "-nologo"]))?;
+    let mut start = dotnet::dotnet(sdk, folder)?;
+    let printed =
+        quietly(start.env_remove("LD_LIBRARY_PATH").args(["bin/Debug/netcoreapp3.1/Consumer.dll", url]))?;
+    if printed == expected { Ok(()) } else { Err(format!("{}: it printed {printed:?}", folder.display())) }
 }
 
 /// Prints what the package contains.
 fn list(archive: &Path) -> Outcome {
     run(Command::new("unzip").current_dir(root()).arg("-l").arg(archive))
-}
-
-/// Returns the list of assemblies and native libraries from which the host of .NET finds them.
-fn dependencies(version: &str, library: &str) -> String {
-    format!(
-        r#"{{
-  "runtimeTarget": {{ "name": ".NETCoreApp,Version=v3.1", "signature": "" }},
-  "targets": {{
-    ".NETCoreApp,Version=v3.1": {{
-      "example/1.0.0": {{ "dependencies": {{ "Framewire": "{version}" }}, "runtime": {{ "example.exe": {{}} }} }},
-      "Framewire/{version}": {{
-        "runtime": {{ "{ASSEMBLY}": {{}} }},
-        "runtimeTargets": {{ "{library}": {{ "rid": "linux-x64", "assetType": "native" }} }}
-      }}
-    }}
-  }},
-  "libraries": {{
-    "example/1.0.0": {{ "type": "project", "serviceable": false, "sha512": "" }},
-    "Framewire/{version}": {{ "type": "package", "serviceable": true, "sha512": "", "path": "framewire/{version}" }}
-  }}
-}}
-"#
-    )
 }
 
 #[cfg(test)]

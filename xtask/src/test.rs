@@ -90,7 +90,8 @@ pub const STEPS: &[Step] = &[
         Ok(()) => unreal::test().into(),
         Err(reason) => Verdict::Skipped(reason),
     }),
-    Step::new("NuGet package, on CoreCLR", 10, || with_tools(unity::tools(), nuget::test)).after(BOTH),
+    Step::new("NuGet package, restored and built by dotnet", 40, || with_tools(nuget::tools(), nuget::test))
+        .after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),

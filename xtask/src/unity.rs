@@ -300,8 +300,8 @@ fn compile_programs(folder: &Path, references: &[String]) -> Outcome {
     Ok(())
 }
 
-/// Outside of Unity: .NET Standard 2.1 is there.
-const STANDARD_2_1: &str = "-define:FRAMEWIRE_NETSTANDARD_2_1";
+/// Outside of Unity, this define says that .NET Standard 2.1 is there.
+pub const STANDARD_2_1: &str = "-define:FRAMEWIRE_NETSTANDARD_2_1";
 
 /// Returns the options with which `mcs` compiles for CoreCLR.
 fn core_references(dotnet: &Path) -> Outcome<Vec<String>> {

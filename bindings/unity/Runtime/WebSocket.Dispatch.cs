@@ -76,7 +76,7 @@ namespace Framewire
 
         /// <summary>
         /// Calls the handlers for queued events on the calling thread, within a budget. In Unity,
-        /// <see cref="WebSocketUpdater"/> calls this once per frame. Only one thread dispatches at a time:
+        /// <c>WebSocketUpdater</c> calls this once per frame. Only one thread dispatches at a time:
         /// concurrent calls, and calls inside a handler, return 0.
         /// </summary>
         /// <param name="maxEvents">The maximum number of events; 0 for those queued at the call.</param>

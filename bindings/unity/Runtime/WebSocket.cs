@@ -11,7 +11,7 @@ namespace Framewire
     /// from any thread and inside any handler.</para>
     ///
     /// <para>Events are queued by the native library. <see cref="DispatchAll(int, int)"/> dequeues them and
-    /// calls the handlers on the calling thread. In Unity, <see cref="WebSocketUpdater"/> calls it once per
+    /// calls the handlers on the calling thread. In Unity, <c>WebSocketUpdater</c> calls it once per
     /// frame. The native library never calls managed code, so domain reloads and garbage-collected
     /// delegates are safe.</para>
     ///
