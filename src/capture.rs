@@ -19,6 +19,8 @@ pub mod framing;
 #[cfg(not(target_family = "wasm"))]
 pub mod http1;
 #[cfg(not(target_family = "wasm"))]
+pub mod notes;
+#[cfg(not(target_family = "wasm"))]
 pub mod packets;
 #[cfg(not(target_family = "wasm"))]
 pub mod pcapng;

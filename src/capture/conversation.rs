@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::framing::{Direction, Framing, Unit};
+use super::notes::{EndedBy, Ending, Lost, Note};
 use super::packets::{ACK, FIN, MAX_PAYLOAD, PSH, RST, SYN, Segment};
 use super::pcapng::Packet;
-use super::queue::Lost;
 use super::redaction::redact;
-use super::tap::{EndedBy, Ending, Note, NoteText};
 
 /// The server's port in the file, whatever it is: viewers decode it as HTTP. TLS is not part of the capture, so 443 would
 /// be misleading to them.
@@ -228,21 +227,6 @@ impl Conversation {
         if is_unacknowledged && !payload.is_empty() {
             let other = if is_inbound { Direction::Sent } else { Direction::Received };
             self.segment(other, ACK, &[], &[], time, sink);
-        }
-    }
-}
-
-impl std::fmt::Display for NoteText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            NoteText::Text(text) => f.write_str(text),
-            NoteText::Message { lane, tag, waited_us } => {
-                write!(f, "lane {lane}, queued for {waited_us} µs")?;
-                if *tag != 0 {
-                    write!(f, ", tag {tag}")?;
-                }
-                Ok(())
-            }
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::capture::notes::NoteText;
 
 /// What a segment contains: direction, relative position, flags, payload and comments.
 #[derive(Debug, PartialEq, Eq)]

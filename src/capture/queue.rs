@@ -8,8 +8,8 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use super::framing::Direction;
+use super::notes::{Ending, Lost, Note};
 use super::options::CaptureOptions;
-use super::tap::{Ending, Note};
 use crate::limits::{CAPTURE_QUEUE_BYTES, CAPTURE_QUEUE_RECORDS};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sync::{Mutex, lock};
@@ -50,13 +50,6 @@ pub struct Captured {
     pub client: SocketAddr,
     pub server: SocketAddr,
     pub description: String,
-}
-
-/// What did not fit into the queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    pub records: u64,
-    pub bytes: u64,
 }
 
 /// Something that happened to a connection.

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::framing::{Direction, Framing};
-use super::queue::{CaptureFile, Captured, Command, Content, Lost, Record};
+use super::notes::{EndedBy, Ending, Lost, Note};
+use super::queue::{CaptureFile, Captured, Command, Content, Record};
 use crate::clock::unix_time;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,40 +20,6 @@ pub struct Tap {
     /// Not in the queue yet.
     lost: [Lost; 2],
     ending: Ending,
-}
-
-/// A comment on the unit that ends at this position of the bytes.
-pub struct Note {
-    pub end: usize,
-    pub text: NoteText,
-}
-
-pub enum NoteText {
-    Text(String),
-    /// The end of a message that has waited in a lane.
-    Message {
-        lane: usize,
-        tag: u64,
-        waited_us: u64,
-    },
-}
-
-/// How a captured connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    pub by: EndedBy,
-    /// The close code or the error.
-    pub reason: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndedBy {
-    Client,
-    Server,
-    /// It failed.
-    Reset,
-    /// It continues, but is captured no more.
-    Nothing,
 }
 
 impl Tap {

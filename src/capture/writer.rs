@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::conversation::{Conversation, HTTP_PORT};
 use super::framing::Direction;
+use super::notes::Lost;
 use super::pcapng::{self, Packet};
-use super::queue::{Captured, Command, Content, FileInfo, Lost, Queue, Record};
+use super::queue::{Captured, Command, Content, FileInfo, Queue, Record};
 use crate::clock::unix_time;
 use crate::logging::{self, LogLevel};
 use crate::sync::atomic::Ordering;

@@ -7,7 +7,7 @@ use super::state::{Connection, Stage};
 use super::terminal::Terminal;
 use super::transport::Transport;
 use crate::capture::framing::Direction;
-use crate::capture::tap::{EndedBy, Note, NoteText};
+use crate::capture::notes::{EndedBy, Note, NoteText};
 use crate::capture::{CaptureFile, Tap};
 use crate::engine::shared::socket::Socket;
 use crate::error::Error;

@@ -11,7 +11,7 @@ use super::terminal::Terminal;
 use super::transport::Transport;
 use crate::capture::Tap;
 use crate::capture::framing::Direction;
-use crate::capture::tap::{Note, NoteText};
+use crate::capture::notes::{Note, NoteText};
 use crate::clock::{earlier, unix_time};
 use crate::engine::shared::callbacks::Inside;
 use crate::engine::shared::counters::add;
