@@ -128,15 +128,15 @@ impl Queue {
     }
 
     /// Appends a record, whose space is reserved. Returns it if the queue is full.
-    pub fn put(&self, record: Record) -> Result<(), Record> {
+    pub fn put(&self, record: Record) -> Option<Record> {
         if let Err(error) = self.records.try_send(record) {
-            return Err(match error {
+            return Some(match error {
                 std::sync::mpsc::TrySendError::Full(record)
                 | std::sync::mpsc::TrySendError::Disconnected(record) => record,
             });
         }
         self.wake(self.bytes.load(Ordering::Relaxed) > CAPTURE_QUEUE_BYTES / 4);
-        Ok(())
+        None
     }
 
     pub fn command(&self, command: Command) {

@@ -41,7 +41,7 @@ impl Tap {
             ending: Ending { by: EndedBy::Client, reason: String::new() },
         };
         let queue = &tap.connection.file.queue;
-        if queue.reserve(0) && queue.put(tap.record(Content::Opened)).is_err() {
+        if queue.reserve(0) && queue.put(tap.record(Content::Opened)).is_some() {
             // The first record that fits opens it.
             queue.release(0);
         }
@@ -84,7 +84,7 @@ impl Tap {
         }
         if is_kept {
             let record = self.record(Content::Bytes { direction, bytes, first_unit, notes });
-            is_kept = queue.put(record).is_ok();
+            is_kept = queue.put(record).is_none();
             if is_kept {
                 self.lost = [Lost::default(); 2];
                 return;
@@ -116,11 +116,8 @@ impl Drop for Tap {
         let ending = Ending { by: self.ending.by, reason: std::mem::take(&mut self.ending.reason) };
         let record = self.record(Content::Ended(ending));
         let queue = &self.connection.file.queue;
-        let left = if queue.reserve(0) {
-            queue.put(record).inspect_err(|_| queue.release(0)).err()
-        } else {
-            Some(record)
-        };
+        let left =
+            if queue.reserve(0) { queue.put(record).inspect(|_| queue.release(0)) } else { Some(record) };
         if let Some(record) = left {
             queue.command(Command::Late(Box::new(record)));
         }
