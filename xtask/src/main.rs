@@ -6,6 +6,7 @@ mod autobahn;
 mod bench;
 mod c;
 mod c_tests;
+mod captures;
 mod check_platforms;
 mod claims;
 mod cpp;

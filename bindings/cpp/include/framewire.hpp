@@ -225,6 +225,7 @@ enum class Capability : std::uint32_t {
     wait = FW_CAPABILITY_WAIT,
     android = FW_CAPABILITY_ANDROID,
     link = FW_CAPABILITY_LINK,
+    capture = FW_CAPABILITY_CAPTURE,
 };
 
 /// The HTTP version to connect with.
@@ -597,7 +598,8 @@ inline bool has_capability(Capability capability) noexcept
 inline bool library_matches_header() noexcept
 {
     // FW_STRUCT_CONFIG, FW_STRUCT_STATS, FW_STRUCT_POOL_STATS, FW_STRUCT_COMPRESSION, FW_STRUCT_EXTENSION,
-    // FW_STRUCT_RECONNECT, FW_STRUCT_CALLBACKS, FW_STRUCT_MESSAGE, FW_STRUCT_LANE, FW_STRUCT_LANE_STATS and FW_STRUCT_LINK have a struct_size and may differ in size.
+    // FW_STRUCT_RECONNECT, FW_STRUCT_CALLBACKS, FW_STRUCT_MESSAGE, FW_STRUCT_LANE, FW_STRUCT_LANE_STATS,
+    // FW_STRUCT_LINK and FW_STRUCT_CAPTURE have a struct_size and may differ in size.
     return fw_version() >> 8 == FW_VERSION >> 8 && fw_sizeof(FW_STRUCT_ERROR) == sizeof(fw_error) &&
            fw_sizeof(FW_STRUCT_SEGMENT) == sizeof(fw_segment) &&
            fw_sizeof(FW_STRUCT_FRAME) == sizeof(fw_frame) && fw_sizeof(FW_STRUCT_EVENT) == sizeof(fw_event) &&
@@ -799,6 +801,11 @@ struct Lane : fw_lane {
 struct Link : fw_link {
     Link() noexcept : fw_link() { fw_link_init(this, sizeof(fw_link)); }
     void set_cut(LinkCut how) noexcept { cut = static_cast<fw_link_cut>(how); }
+};
+
+/// The options of a capture: fw_capture, initialized with the defaults.
+struct Capture : fw_capture {
+    Capture() noexcept : fw_capture() { fw_capture_init(this, sizeof(fw_capture)); }
 };
 
 /// Counts of a lane. Times are in microseconds.
@@ -1013,6 +1020,14 @@ public:
     Result<void> set_link(const Link &link) { return detail::check(fw_socket_set_link(raw_, &link)); }
     /// Disables the simulated link (the default).
     Result<void> set_no_link() { return detail::check(fw_socket_set_link(raw_, nullptr)); }
+    /// Captures the traffic to a pcapng file, from the next connection on; see fw_socket_set_capture.
+    Result<void> set_capture(std::string_view path, const Capture &options = Capture())
+    {
+        return detail::call_with_text([&](auto text) { return fw_socket_set_capture(raw_, text, &options); },
+                                      path);
+    }
+    /// Ends the capture.
+    Result<void> end_capture() { return detail::check(fw_socket_set_capture(raw_, nullptr, nullptr)); }
     Result<LaneStats> lane_stats(std::uint32_t lane) const
     {
         LaneStats stats{};
@@ -1642,6 +1657,17 @@ inline Result<void> set_link(const Link &link)
 inline Result<void> set_no_link()
 {
     return detail::check(fw_socket_set_link(fw_socket{}, nullptr));
+}
+/// Captures the traffic of every socket, those that exist and those that are created until shutdown.
+inline Result<void> set_capture(std::string_view path, const Capture &options = Capture())
+{
+    return detail::call_with_text(
+        [&](auto text) { return fw_socket_set_capture(fw_socket{}, text, &options); }, path);
+}
+/// Ends the captures of every socket.
+inline Result<void> end_capture()
+{
+    return detail::check(fw_socket_set_capture(fw_socket{}, nullptr, nullptr));
 }
 /// Notifies the library that the process is about to sleep. Until resume, no timeout expires.
 inline Result<void> suspend()

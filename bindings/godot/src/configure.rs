@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use framewire::{CallError, Compression, HttpVersion, Reconnect, Roots, Socket};
+use framewire::{CallError, CaptureOptions, Compression, HttpVersion, Reconnect, Roots, Socket};
 
 use crate::settings::Settings;
 use crate::socket::{Authorization, FramewireSocket, State};
@@ -47,6 +47,13 @@ impl State {
         // None would disable the one of all sockets.
         if settings.link_conditions.is_some() {
             socket.set_link(settings.link_conditions)?;
+        }
+        // An empty path would end the capture of all sockets.
+        if !settings.capture_path.is_empty() {
+            let max_file_bytes = u64::try_from(settings.capture_max_file_bytes)
+                .map_err(|_| CallError::argument("capture_max_file_bytes must not be negative"))?;
+            let include_secrets = settings.capture_include_secrets;
+            socket.set_capture(&settings.capture_path, CaptureOptions { max_file_bytes, include_secrets })?;
         }
         self.configure_fragments(socket)?;
         self.configure_buffer(socket)?;

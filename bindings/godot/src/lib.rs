@@ -13,12 +13,13 @@
 //!
 //! Imports run one way: `gdextension` <- `members`, `errors`, `options`, `packet_queue`, `settings`, `tls`, `totals` <-
 //! `log_lines`, `socket` <-
-//! `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `startup`, `status` <-
+//! `capture`, `configure`, `events`, `lanes`, `link`, `packets`, `properties`, `signals`, `startup`, `status` <-
 //! `polling` <- `connecting` <-
 //! `socket_class` <- `node`, `multiplayer`. Unsafe code is only in `gdextension`.
 
 #![deny(unsafe_code)]
 
+mod capture;
 mod class_docs;
 mod configure;
 mod connecting;

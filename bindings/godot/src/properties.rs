@@ -98,6 +98,16 @@ properties! {
     /// Logs TLS session keys to the file named by the environment variable `SSLKEYLOGFILE`, for Wireshark. Only for
     /// development.
     tls_key_log: bool;
+    /// Captures the traffic to this pcapng file, which Wireshark opens, from the next `connect_to_url()` on; empty, the
+    /// default, captures nothing. The path is one of the file system: use `ProjectSettings.globalize_path()` for `user://`.
+    /// Sockets with the same path share one file, which is replaced if it exists. If it cannot be written, that is logged,
+    /// and the socket continues.
+    capture_path: String;
+    /// The largest size of the captured file in bytes, at which the capture ends; 0 for no limit.
+    capture_max_file_bytes: i64;
+    /// Writes the values of `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` to the captured file, which
+    /// are replaced otherwise. URLs and messages are never replaced.
+    capture_include_secrets: bool;
 }
 
 /// Properties that can change while connected. If the connection rejects a value, the property keeps its previous

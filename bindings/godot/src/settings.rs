@@ -41,6 +41,9 @@ pub struct Settings {
     pub tls_client_key_pem: String,
     pub tls_insecure: bool,
     pub tls_key_log: bool,
+    pub capture_path: String,
+    pub capture_max_file_bytes: i64,
+    pub capture_include_secrets: bool,
 }
 
 impl Default for Settings {
@@ -84,6 +87,9 @@ impl Default for Settings {
             tls_client_key_pem: String::new(),
             tls_insecure: false,
             tls_key_log: false,
+            capture_path: String::new(),
+            capture_max_file_bytes: 0,
+            capture_include_secrets: false,
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::gdextension::{Base, Class, Members};
 use crate::members::constants;
 use crate::socket::FramewireSocket;
-use crate::{connecting, lanes, link, log_lines, packets, polling, properties, signals, status, totals};
+use crate::{
+    capture, connecting, lanes, link, log_lines, packets, polling, properties, signals, status, totals,
+};
 
 constants! {
     CONSTANTS:
@@ -95,6 +97,8 @@ constants! {
     CAPABILITY_ANDROID = framewire::Capability::Android as i64;
     /// A bad network can be simulated: `link_conditions`.
     CAPABILITY_LINK = framewire::Capability::Link as i64;
+    /// Traffic can be captured: `capture_path`.
+    CAPABILITY_CAPTURE = framewire::Capability::Capture as i64;
 }
 
 impl Class for FramewireSocket {
@@ -108,6 +112,7 @@ impl Class for FramewireSocket {
             packets::METHODS,
             lanes::METHODS,
             lanes::ACCESSORS,
+            capture::METHODS,
             link::METHODS,
             link::ACCESSORS,
             log_lines::METHODS,

@@ -37,7 +37,7 @@ func test_absent_methods_are_absent() -> bool:
 
 func test_extension_has_all_capabilities_but_http_2_and_a_page_only_tls() -> bool:
 	var constants := constants_of(new_socket())
-	var all_but_http_2: int = 2 * constants.CAPABILITY_WAIT - 1 - constants.CAPABILITY_HTTP2 + constants.CAPABILITY_LINK
+	var all_but_http_2: int = 2 * constants.CAPABILITY_WAIT - 1 - constants.CAPABILITY_HTTP2 + constants.CAPABILITY_LINK + constants.CAPABILITY_CAPTURE
 	var expected: int = all_but_http_2 if has_extension else constants.CAPABILITY_TLS
 	equal(new_socket().get_capabilities(), expected, "capabilities")
 	return true

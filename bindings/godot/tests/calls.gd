@@ -81,6 +81,7 @@ func test_properties_have_their_defaults() -> bool:
 		"compression": true, "compression_level": 6, "compression_min_size": 256,
 		"compression_client_no_context_takeover": false, "compression_server_no_context_takeover": false,
 		"compression_client_max_window_bits": 15, "compression_server_max_window_bits": 15, "tls_key_log": false,
+		"capture_path": "", "capture_max_file_bytes": 0, "capture_include_secrets": false,
 		"connect_timeout": 20.0, "close_timeout": 5.0, "requested_http_version": 0, "proxy": "",
 		"max_redirects": 0, "keep_cookies": false, "reconnect": false, "reconnect_min_delay": 0.25,
 		"reconnect_max_delay": 30.0, "reconnect_max_attempts": 0, "reconnect_queue_sends": false,

@@ -8,6 +8,7 @@ const SUITES := [
 	"res://signals.gd",
 	"res://packets.gd",
 	"res://lanes.gd",
+	"res://capture.gd",
 	"res://link.gd",
 	"res://calls.gd",
 	"res://closing.gd",

@@ -286,6 +286,7 @@ func test_properties_return_assigned_values() -> bool:
 		"compression": false, "compression_level": 14, "compression_min_size": 15,
 		"compression_client_no_context_takeover": true, "compression_server_no_context_takeover": true,
 		"compression_client_max_window_bits": 9, "compression_server_max_window_bits": 10, "tls_key_log": true,
+		"capture_path": "r", "capture_max_file_bytes": 16, "capture_include_secrets": true,
 		"connect_timeout": 8.5, "close_timeout": 9.5, "encode_buffer_max_size": 10, "tls_ca_pem": "p", "tls_roots": 1,
 		"tls_pins": PackedStringArray(["q"]), "tls_client_cert_pem": "c", "tls_client_key_pem": "k", "tls_insecure": true,
 		"requested_http_version": 2, "proxy": "http://p", "max_redirects": 11, "keep_cookies": true, "reconnect": true,

@@ -345,6 +345,45 @@ namespace Framewire
         }
 
         /// <summary>
+        /// Captures the traffic to a pcapng file, which Wireshark opens: of connections that start from now on. Sockets
+        /// with the same path share one file. A thread of the library writes it; if it cannot, that is logged and the
+        /// socket continues. Not available under WebGL.
+        /// </summary>
+        /// <param name="path">The file, which is replaced if it exists; null ends the capture.</param>
+        /// <param name="options">The options.</param>
+        public void SetCapture(string path, CaptureOptions options = default(CaptureOptions))
+        {
+            SetCapture(LiveHandle(), path, options);
+        }
+
+        /// <summary>
+        /// Captures the traffic of every socket: those that exist, and those that are created until the library is
+        /// shut down; see <see cref="SetCapture"/>. Not available under WebGL.
+        /// </summary>
+        /// <param name="path">The file, which is replaced if it exists; null ends the captures.</param>
+        /// <param name="options">The options.</param>
+        public static void SetCaptureOfAll(string path, CaptureOptions options = default(CaptureOptions))
+        {
+            FramewireLibrary.EnsureLoaded();
+            SetCapture(default(fw_socket), path, options);
+        }
+
+        private static void SetCapture(fw_socket socket, string path, CaptureOptions options)
+        {
+            if (path == null)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_capture(socket, null, null));
+                return;
+            }
+            Capability.Require(WebSocketCapabilities.Capture, "SetCapture");
+            fw_capture raw = options.Raw;
+            fixed (byte* rawPath = Utf8.Terminated(path, "path"))
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_socket_set_capture(socket, rawPath, &raw));
+            }
+        }
+
+        /// <summary>
         /// TLS settings for <c>wss:</c>. Not available under WebGL. Default: null, for default settings; null
         /// cannot be assigned.
         /// </summary>

@@ -172,6 +172,9 @@ namespace Framewire
 
         /// <summary>A network link can be simulated.</summary>
         Link = 131072,
+
+        /// <summary>Traffic can be captured to a file.</summary>
+        Capture = 262144,
     }
 
     /// <summary>The HTTP version to connect with.</summary>

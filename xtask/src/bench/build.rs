@@ -107,6 +107,7 @@ pub fn build() -> Outcome<(Vec<Client>, Vec<String>)> {
         Client::framewire("worker")?,
         Client::framewire("poll")?,
         Client::framewire("pull")?,
+        Client::framewire("captured")?.only(&["echo", "game", "heap-", "recv-", "send-"]),
         Client::framewire("cold")?.only(&["connect-tls"]),
     ];
     let mut left_out = Vec::new();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -516,6 +517,35 @@ void link_delays_and_cuts()
     poll_until("the reset", [&] { return failed; });
 }
 
+void traffic_is_captured_to_a_file()
+{
+    framewire::Capture options;
+    CHECK(options.struct_size == sizeof(fw_capture) && options.include_secrets == 0 &&
+          options.max_file_bytes == 0);
+    CHECK(framewire::has_capability(framewire::Capability::capture));
+    const std::string path = (std::filesystem::temp_directory_path() / "framewire-calls.pcapng").string();
+    std::filesystem::remove(path);
+    Socket socket = must(Socket::create(url));
+    CHECK(socket.set_capture("").code() == Code::invalid_argument);
+    CHECK(framewire::set_capture(std::string_view("a\0b", 3)).code() == Code::invalid_argument);
+    must(socket.set_capture(path, options));
+    bool echoed = false;
+    must(socket.on_text([&](SocketRef, std::string_view) { echoed = true; }));
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    must(socket.send_text("captured"));
+    poll_until("the echo", [&] { return echoed; });
+    must(socket.end_capture());
+    poll_until("the end of the file", [&] {
+        std::error_code error;
+        const auto size = std::filesystem::file_size(path, error);
+        return !error && size > 500;
+    });
+    must(framewire::set_capture(path, options));
+    must(framewire::end_capture());
+    std::filesystem::remove(path);
+}
+
 void pings_measure_latency()
 {
     Socket socket = must(Socket::create(url));
@@ -610,6 +640,7 @@ int main(int argc, char **argv)
     negative_budget_delivers_one_event();
     messages_with_tags_are_reported();
     link_delays_and_cuts();
+    traffic_is_captured_to_a_file();
     pings_measure_latency();
     queued_log_has_lines_with_context();
     log_callback_receives_lines_with_context();

@@ -118,6 +118,9 @@ namespace Framewire.Native
         internal static extern fw_result fw_socket_set_link(fw_socket socket, fw_link* link);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern fw_result fw_socket_set_capture(fw_socket socket, byte* path, fw_capture* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern fw_result fw_socket_lane_stats(fw_socket socket, uint lane, fw_lane_stats* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

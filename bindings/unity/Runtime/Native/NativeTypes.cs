@@ -42,6 +42,7 @@ namespace Framewire.Native
         FW_STRUCT_LANE = 14,
         FW_STRUCT_LANE_STATS = 15,
         FW_STRUCT_LINK = 16,
+        FW_STRUCT_CAPTURE = 17,
     }
 
     internal enum fw_capability : uint
@@ -64,6 +65,7 @@ namespace Framewire.Native
         FW_CAPABILITY_WAIT = 32768,
         FW_CAPABILITY_ANDROID = 65536,
         FW_CAPABILITY_LINK = 131072,
+        FW_CAPABILITY_CAPTURE = 262144,
     }
 
     internal enum fw_log_level : uint
@@ -331,6 +333,19 @@ namespace Framewire.Native
         internal static uint Size
         {
             get { return (uint)sizeof(fw_link); }
+        }
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct fw_capture
+    {
+        public uint struct_size;
+        public uint include_secrets;
+        public ulong max_file_bytes;
+
+        internal static uint Size
+        {
+            get { return (uint)sizeof(fw_capture); }
         }
     }
 

@@ -10,6 +10,7 @@ const TLS_ROOTS_NONE := 2
 
 const _Lanes := preload("lanes.gd")
 const _NO_LINK := "a browser makes the connections itself, so no link can be simulated below them"
+const _NO_CAPTURE := "a browser lets no page see frames; its developer tools show them"
 const _TOKEN := "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 const _MAX_MESSAGE_SIZE := 0x7fffffff
 const _MIN_FRAGMENT_SIZE := 16
@@ -117,6 +118,13 @@ var tls_client_key_pem: String = ""
 var tls_insecure: bool = false
 ## No effect: the browser has a setting of its own.
 var tls_key_log: bool = false: set = set_tls_key_log
+## Must be empty: a browser lets no page see frames; its developer tools show them. Otherwise, [method connect_to_url]
+## returns [constant ERR_UNAVAILABLE].
+var capture_path: String = ""
+## No effect, as nothing is captured.
+var capture_max_file_bytes: int = 0
+## No effect, as nothing is captured.
+var capture_include_secrets: bool = false
 
 
 func get_supported_protocols() -> PackedStringArray:
@@ -454,6 +462,30 @@ func set_tls_key_log(value: bool) -> void:
 	_warn_of_no_effect("tls_key_log", tls_key_log != false)
 
 
+func get_capture_path() -> String:
+	return capture_path
+
+
+func set_capture_path(value: String) -> void:
+	capture_path = value
+
+
+func get_capture_max_file_bytes() -> int:
+	return capture_max_file_bytes
+
+
+func set_capture_max_file_bytes(value: int) -> void:
+	capture_max_file_bytes = value
+
+
+func get_capture_include_secrets() -> bool:
+	return capture_include_secrets
+
+
+func set_capture_include_secrets(value: bool) -> void:
+	capture_include_secrets = value
+
+
 
 ## Returns what is wrong with the settings, or an empty string.
 func _invalid_setting() -> String:
@@ -488,6 +520,8 @@ func _unavailable_setting() -> String:
 		return "proxy: a browser uses its own proxy settings"
 	if not link_conditions.is_empty():
 		return "link_conditions: " + _NO_LINK
+	if not capture_path.is_empty():
+		return "capture_path: " + _NO_CAPTURE
 	var tls := {
 		"tls_ca_pem": tls_ca_pem, "tls_pins": tls_pins, "tls_client_cert_pem": tls_client_cert_pem,
 		"tls_client_key_pem": tls_client_key_pem

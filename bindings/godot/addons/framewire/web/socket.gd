@@ -122,6 +122,8 @@ const CAPABILITY_WAIT := 1 << 15
 const CAPABILITY_ANDROID := 1 << 16
 ## A bad network can be simulated: [member link_conditions].
 const CAPABILITY_LINK := 1 << 17
+## Traffic can be captured: [member capture_path].
+const CAPABILITY_CAPTURE := 1 << 18
 
 enum _Kind { TEXT, BINARY, OPEN, SENT, RECONNECTING, CLOSED, FAILED }
 
@@ -377,6 +379,15 @@ static func set_global_link_conditions(conditions: Dictionary) -> Error:
 	if conditions.is_empty():
 		return OK
 	push_error("FramewireSocket.set_global_link_conditions: " + _NO_LINK)
+	return ERR_UNAVAILABLE
+
+
+## Returns [constant ERR_UNAVAILABLE], unless [param path] is empty: a browser lets no page see frames; its developer
+## tools show them.
+static func set_global_capture(path: String) -> Error:
+	if path.is_empty():
+		return OK
+	push_error("FramewireSocket.set_global_capture: " + _NO_CAPTURE)
 	return ERR_UNAVAILABLE
 
 
