@@ -1,10 +1,20 @@
 //! `framewire`: a command line for WebSocket servers.
 //!
-//! Each command is a module with its options and a function `run`. What they share: `output` (text, JSON and exit codes).
+//! Each command is a module with its options and a function `run`. What they share: `options` (settings of a
+//! connection), `session` (one connection and its events), `output` (text, JSON and exit codes).
 
 mod completions;
-#[allow(dead_code)]
+mod connect;
+mod interrupt;
+mod link;
+mod listen;
+mod options;
 mod output;
+mod report;
+mod resolve;
+mod send;
+mod session;
+mod values;
 
 use std::process::ExitCode;
 
@@ -30,12 +40,18 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
+    Connect(connect::Options),
+    Send(send::Options),
+    Listen(listen::Options),
     Completions(completions::Options),
 }
 
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Command::Connect(options) => connect::run(options),
+            Command::Send(options) => send::run(options),
+            Command::Listen(options) => listen::run(options),
             Command::Completions(options) => completions::run(options),
         }
     }

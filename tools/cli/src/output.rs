@@ -49,6 +49,12 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// Settings that the library refuses are usage errors.
 impl From<framewire::CallError> for Failure {
     fn from(error: framewire::CallError) -> Self {
