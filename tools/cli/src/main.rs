@@ -3,6 +3,7 @@
 //! Each command is a module with its options and a function `run`. What they share: `options` (settings of a
 //! connection), `session` (one connection and its events), `output` (text, JSON and exit codes).
 
+mod bench;
 mod completions;
 mod connect;
 mod interrupt;
@@ -10,10 +11,13 @@ mod link;
 mod listen;
 mod options;
 mod output;
+mod ping;
+mod plot;
 mod report;
 mod resolve;
 mod send;
 mod session;
+mod stats;
 mod values;
 
 use std::process::ExitCode;
@@ -43,6 +47,8 @@ enum Command {
     Connect(connect::Options),
     Send(send::Options),
     Listen(listen::Options),
+    Ping(ping::Options),
+    Bench(bench::Options),
     Completions(completions::Options),
 }
 
@@ -52,6 +58,8 @@ impl Command {
             Command::Connect(options) => connect::run(options),
             Command::Send(options) => send::run(options),
             Command::Listen(options) => listen::run(options),
+            Command::Ping(options) => ping::run(options),
+            Command::Bench(options) => bench::run(options),
             Command::Completions(options) => completions::run(options),
         }
     }
