@@ -6,6 +6,7 @@
 mod bench;
 mod completions;
 mod connect;
+mod diagnose;
 mod interrupt;
 mod link;
 mod listen;
@@ -49,6 +50,7 @@ enum Command {
     Listen(listen::Options),
     Ping(ping::Options),
     Bench(bench::Options),
+    Diagnose(diagnose::Options),
     Completions(completions::Options),
 }
 
@@ -60,6 +62,7 @@ impl Command {
             Command::Listen(options) => listen::run(options),
             Command::Ping(options) => ping::run(options),
             Command::Bench(options) => bench::run(options),
+            Command::Diagnose(options) => diagnose::run(options),
             Command::Completions(options) => completions::run(options),
         }
     }
