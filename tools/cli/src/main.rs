@@ -14,6 +14,7 @@ mod options;
 mod output;
 mod ping;
 mod plot;
+mod proxy;
 mod report;
 mod resolve;
 mod send;
@@ -51,6 +52,7 @@ enum Command {
     Ping(ping::Options),
     Bench(bench::Options),
     Diagnose(diagnose::Options),
+    Proxy(proxy::Options),
     Completions(completions::Options),
 }
 
@@ -63,6 +65,7 @@ impl Command {
             Command::Ping(options) => ping::run(options),
             Command::Bench(options) => bench::run(options),
             Command::Diagnose(options) => diagnose::run(options),
+            Command::Proxy(options) => proxy::run(options),
             Command::Completions(options) => completions::run(options),
         }
     }
