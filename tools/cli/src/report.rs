@@ -99,7 +99,7 @@ pub fn for_people(socket: &Socket, event: &EventKind, elapsed: Option<Duration>)
 /// Returns the event as a JSON object.
 pub fn as_json(socket: &Socket, event: &EventKind, elapsed: Option<Duration>) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let elapsed_ms = elapsed.map(|elapsed| elapsed.as_secs_f64() * 1e3);
+    let elapsed_ms = elapsed.map(|elapsed| elapsed.as_nanos() as f64 / 1e6);
     match event {
         EventKind::Open => json!({
             "event": "open", "time": now, "url": socket.url(), "http_version": socket.http_version(),
