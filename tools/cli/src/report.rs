@@ -42,7 +42,7 @@ impl Format {
                 }
             }
             Format::Plain => match event {
-                EventKind::Text(text) => line(format_args!("{}", String::from_utf8_lossy(text.as_slice()))),
+                EventKind::Text(text) => output::write_line(text.as_slice()),
                 EventKind::Binary(bytes) => line(format_args!("{}", preview(bytes.as_slice()))),
                 // The exit code and its message report the end.
                 EventKind::Closed { .. } | EventKind::Error(_) => {}
