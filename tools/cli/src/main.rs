@@ -15,6 +15,7 @@ mod output;
 mod ping;
 mod plot;
 mod proxy;
+mod record;
 mod report;
 mod resolve;
 mod send;
@@ -52,6 +53,7 @@ enum Command {
     Ping(ping::Options),
     Bench(bench::Options),
     Diagnose(diagnose::Options),
+    Record(record::Options),
     Proxy(proxy::Options),
     Completions(completions::Options),
 }
@@ -65,6 +67,7 @@ impl Command {
             Command::Ping(options) => ping::run(options),
             Command::Bench(options) => bench::run(options),
             Command::Diagnose(options) => diagnose::run(options),
+            Command::Record(options) => record::run(options),
             Command::Proxy(options) => proxy::run(options),
             Command::Completions(options) => completions::run(options),
         }
