@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use anstyle::{Color, RgbColor};
-use anstyle_svg::Term;
+use anstyle_svg::{Term, WIN10_CONSOLE};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::echo::LOOPBACK;
 use framewire_servers::{Authority, EchoServer};
@@ -18,6 +18,7 @@ const PORT: u16 = 9001;
 const TLS_PORT: u16 = 9443;
 /// How long the program prints nothing after its answer to a line.
 const QUIET: Duration = Duration::from_millis(400);
+const TEXT: Color = Color::Rgb(RgbColor(224, 224, 224));
 const BOLD: &str = "\x1b[1m";
 const END: &str = "\x1b[0m";
 
@@ -111,7 +112,7 @@ impl Pictures {
     }
 
     fn write(&self, name: &str, output: &str) -> Outcome {
-        let svg = Term::new().fg_color(Color::Rgb(RgbColor(224, 224, 224))).render_svg(output.trim_end());
+        let svg = Term::new().palette(WIN10_CONSOLE).fg_color(TEXT).render_svg(output.trim_end());
         // Dimmed text is hardly readable with the renderer's 0.4.
         let svg = svg.replace(".dimmed { opacity: 0.4; }", ".dimmed { opacity: 0.65; }");
         let file = self.folder.join(format!("{name}.svg"));
