@@ -54,9 +54,8 @@ pub struct Options {
 
 pub fn run(options: Options) -> Result<(), Failure> {
     check_file(&options.file)?;
-    let mut capture = CaptureOptions::default();
-    capture.max_file_bytes = options.max_file_size.map_or(0, |bytes| bytes as u64);
-    capture.include_secrets = options.include_secrets;
+    let max_file_bytes = options.max_file_size.map_or(0, |bytes| bytes as u64);
+    let capture = CaptureOptions { max_file_bytes, include_secrets: options.include_secrets };
     let format = if options.json { Format::Json } else { Format::Plain };
     let mut session = options.connection.session(&options.url)?;
     session.socket.set_capture(&options.file, capture)?;
