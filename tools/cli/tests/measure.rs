@@ -122,8 +122,7 @@ fn the_proxy_cuts_connections() {
     let server = EchoServer::start();
     let target = format!("127.0.0.1:{}", server.port());
     for (cut, expected) in [("reset", "reset"), ("end", "without a closing handshake")] {
-        let mut proxy =
-            Running::start(&["proxy", "0", &target, "--json", "--cut", cut, "--cut-after", "300ms"]);
+        let mut proxy = Running::start(&["proxy", "0", &target, "--json", "--cut", cut, "--cut-after", "1s"]);
         let url = format!("ws://{}/push?hz=50&size=10", proxy.address());
         let done = run(&["listen", &url]);
         assert_eq!(done.code, 1, "{cut}: {}", done.stderr);
@@ -131,8 +130,7 @@ fn the_proxy_cuts_connections() {
         assert!(done.stdout.lines().count() > 0, "{cut}");
     }
     for cut in ["stall", "half-open"] {
-        let mut proxy =
-            Running::start(&["proxy", "0", &target, "--json", "--cut", cut, "--cut-after", "200ms"]);
+        let mut proxy = Running::start(&["proxy", "0", &target, "--json", "--cut", cut, "--cut-after", "1s"]);
         let url = format!("ws://{}/push?hz=50&size=10", proxy.address());
         let done = run(&["listen", &url, "--timeout", "500ms"]);
         assert_eq!(done.code, 3, "{cut}: {}", done.stderr);
