@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use framewire::{Compression, HttpVersion, LogLevel, Reconnect, Roots, Socket, Tls};
+use framewire::{CaptureOptions, Compression, HttpVersion, LogLevel, Reconnect, Roots, Socket, Tls};
 
 use crate::link::LinkOptions;
 use crate::output::{Failure, QUIET, status};
@@ -137,6 +137,9 @@ pub struct NetworkOptions {
     /// Largest payload of a sent frame.
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub max_fragment_size: Option<usize>,
+    /// Captures the traffic to a pcapng file; see `framewire record`.
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
     /// Prints log lines of the library: -v connections that fail, -vv each step, -vvv everything.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -317,6 +320,9 @@ impl NetworkOptions {
                 max_attempts,
                 queue_sends: true,
             }))?;
+        }
+        if let Some(file) = &self.capture {
+            socket.set_capture(file, CaptureOptions::default())?;
         }
         if !self.resolve.is_empty() {
             let tunnel = Tunnel::start(&self.resolve)

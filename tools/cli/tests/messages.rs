@@ -265,6 +265,9 @@ fn record_writes_a_capture() {
         assert_eq!(full.code, 1, "{}", full.stderr);
         assert!(full.stderr.contains("/dev/full"), "{}", full.stderr);
     }
+    let sent = run(&["send", &server.url("/"), "other text", "-n", "1", "--capture", file.path()]);
+    assert_eq!(sent.code, 0, "{}", sent.stderr);
+    assert!(contains("other text") && !contains("hello capture"));
     let unwritable = run(&["record", &server.url("/"), "/does/not/exist.pcapng"]);
     assert_eq!(unwritable.code, 2);
     let limited = run(&[
