@@ -53,7 +53,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let mut session = options.connection.session(&options.url)?;
     let input = Input::new(session.socket.clone(), options.raw);
     let mut terminal = None;
-    let (ended, end_of_input) = mpsc::channel();
+    let (at_end, end_of_input) = mpsc::channel();
     let mut closes_at = None;
     session.open()?;
     loop {
@@ -76,6 +76,15 @@ pub fn run(options: Options) -> Result<(), Failure> {
             EventKind::Pong(payload) => input.round_trip(payload.as_slice()),
             _ => None,
         };
+        let ended = match &event {
+            // The code is the one that was typed.
+            EventKind::Closed { .. } if input.has_closed() => Some(Ok(())),
+            event => end(event),
+        };
+        if ended.is_some() {
+            // The last line appears where the prompt was.
+            terminal = None;
+        }
         match &mut terminal {
             None => format.print(&session.socket, &event, elapsed),
             Some(_) if options.json => json(&as_json(&session.socket, &event, elapsed)),
@@ -85,8 +94,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
                     .for_each(|text| Terminal::print(terminal, text));
             }
         }
-        if let Some(ended) = end(&event) {
-            drop(terminal);
+        if let Some(ended) = ended {
             // It is printed already, except in a pipe.
             return ended.map_err(|failure| match format {
                 Format::Plain => failure,
@@ -100,7 +108,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         {
             match std::io::stdin().is_terminal() && !options.json {
                 true => terminal = Some(Terminal::start(input.clone())?),
-                false => input.read_pipe(ended.clone()),
+                false => input.read_pipe(at_end.clone()),
             }
         }
     }

@@ -205,7 +205,7 @@ fn connect_sends_the_lines_of_a_pipe() {
 fn connect_closes_with_code_and_reason() {
     let server = EchoServer::start();
     let done = run_with_input(&["connect", &server.url("/"), "--json"], b"/close 4000 bye\n");
-    assert_eq!(server.closes(), [4000]);
+    assert_eq!((done.code, server.closes()), (0, vec![4000]));
     let last = done.json().pop().unwrap();
     assert_eq!((&last["event"], &last["code"]), (&"closed".into(), &4000.into()));
 }
@@ -317,6 +317,7 @@ fn a_terminal_has_line_editing() {
     let server = EchoServer::start();
     let pty = nix::pty::openpty(None, None).unwrap();
     let (mut master, slave) = (File::from(pty.master), File::from(pty.slave));
+    let modes = nix::sys::termios::tcgetattr(&master).unwrap();
     let stdio = || Stdio::from(slave.try_clone().unwrap());
     let mut command = framewire(&["connect", &server.url("/")]);
     command.env("TERM", "xterm").stdin(stdio()).stdout(stdio()).stderr(stdio());
@@ -342,5 +343,6 @@ fn a_terminal_has_line_editing() {
     master.write_all(b"\x04").unwrap();
     read_until("closed", &mut master);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(nix::sys::termios::tcgetattr(&master).unwrap(), modes, "the modes are restored");
     assert_eq!(server.closes(), [1000]);
 }

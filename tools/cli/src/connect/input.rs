@@ -38,6 +38,7 @@ pub struct Input {
 #[derive(Default)]
 struct Shared {
     is_started: AtomicBool,
+    has_closed: AtomicBool,
     number: AtomicU32,
     pings: Mutex<VecDeque<(Vec<u8>, Instant)>>,
 }
@@ -49,6 +50,11 @@ impl Input {
 
     pub fn is_started(&self) -> bool {
         self.shared.is_started.load(Ordering::SeqCst)
+    }
+
+    /// Whether a command has closed the connection.
+    pub fn has_closed(&self) -> bool {
+        self.shared.has_closed.load(Ordering::SeqCst)
     }
 
     pub fn start(&self) {
@@ -104,7 +110,11 @@ impl Input {
                     "" => 1000,
                     code => code.parse().map_err(|_| format!("`{code}` is no close code"))?,
                 };
-                self.send(|socket| socket.close(code, reason.trim()))
+                // Before the event can arrive.
+                self.shared.has_closed.store(true, Ordering::SeqCst);
+                let closed = self.send(|socket| socket.close(code, reason.trim()));
+                self.shared.has_closed.store(closed.is_ok(), Ordering::SeqCst);
+                closed
             }
             "help" => Ok(Some(HELP.to_owned())),
             _ => Err(format!("there is no command /{name}; /help lists them, //{name} sends /{name}")),

@@ -1,7 +1,10 @@
 //! The terminal: line editing with history, and output above the line that is being edited.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use rustyline::{DefaultEditor, ExternalPrinter};
@@ -11,10 +14,13 @@ use crate::interrupt;
 use crate::output::{BAD, Failure, QUIET, line, write_bytes};
 
 const PROMPT: &str = "> ";
+/// How long the editor may take to change the modes of the terminal and to print.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// A terminal with a thread that reads lines. Dropping it restores the modes of the terminal.
 pub struct Terminal {
     printer: Box<dyn ExternalPrinter + Send>,
+    has_ended: Arc<AtomicBool>,
     #[cfg(unix)]
     modes: Option<nix::sys::termios::Termios>,
 }
@@ -30,9 +36,11 @@ impl Terminal {
         let mut own = editor.create_external_printer().map_err(problem)?;
         input.start();
         line(format_args!("{QUIET}/help lists commands, Ctrl-D closes the connection{QUIET:#}"));
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let stops = has_ended.clone();
         thread::spawn(move || {
             // Ctrl-C, Ctrl-D, or a terminal that has disappeared.
-            while let Ok(text) = editor.readline(PROMPT) {
+            while let Some(Ok(text)) = (!stops.load(Ordering::SeqCst)).then(|| editor.readline(PROMPT)) {
                 if text.is_empty() {
                     continue;
                 }
@@ -49,6 +57,7 @@ impl Terminal {
         });
         Ok(Self {
             printer,
+            has_ended,
             #[cfg(unix)]
             modes,
         })
@@ -65,7 +74,10 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // The thread is still inside the editor, which has changed the modes.
+        // The thread is inside the editor, which cannot be stopped, or enters it now. Once it has changed the modes of
+        // the terminal and printed what was sent to it, nothing but a key wakes it.
+        self.has_ended.store(true, Ordering::SeqCst);
+        thread::sleep(SETTLING);
         #[cfg(unix)]
         if let Some(modes) = &self.modes {
             use nix::sys::termios::{SetArg, tcsetattr};
