@@ -138,11 +138,13 @@ pub fn main(words: &[&str]) -> Outcome {
     schedule::run(&steps, &environment)
 }
 
+const TESTED: [&str; 6] =
+    ["--package", "framewire", "--package", "framewire-captures", "--package", "framewire-servers"];
+
 /// Builds everything for the tests at once: another selection of packages would need other features of shared
 /// crates, and build those again.
 fn build() -> Outcome {
-    let both = ["--package", "framewire", "--package", "framewire-servers"];
-    run(cargo().args(["test", "--no-run"]).args(both))?;
+    run(cargo().args(["test", "--no-run"]).args(TESTED))?;
     run(cargo().args(DEVELOPMENT))?;
     for program in ["hostile_server", "java", "network", "soak"] {
         note_test_program(program)?;
@@ -151,7 +153,7 @@ fn build() -> Outcome {
 }
 
 fn cargo_test() -> Outcome {
-    run(cargo().args(["test", "--quiet", "--package", "framewire", "--package", "framewire-servers"]))
+    run(cargo().args(["test", "--quiet"]).args(TESTED))
 }
 
 fn hostile_servers() -> Outcome {
