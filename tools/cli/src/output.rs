@@ -1,0 +1,103 @@
+//! What the commands print: text with colours on a terminal, JSON lines, and errors with their exit code.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
+pub const GOOD: Style = AnsiColor::Green.on_default();
+pub const WARNING: Style = AnsiColor::Yellow.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default();
+pub const RECEIVED: Style = AnsiColor::Cyan.on_default();
+pub const QUIET: Style = Style::new().dimmed();
+pub const STRONG: Style = Style::new().bold();
+
+/// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: u8,
+    /// Empty if the command has printed the reason.
+    message: String,
+}
+
+impl Failure {
+    /// Connection or protocol error.
+    pub fn connection(message: impl fmt::Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
+    /// Wrong use of the command.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+
+    /// Timeout, or no answer.
+    pub fn no_answer(message: impl fmt::Display) -> Self {
+        Self { code: 3, message: message.to_string() }
+    }
+
+    /// An exit code whose reason is printed already.
+    pub fn printed(code: u8) -> Self {
+        Self { code, message: String::new() }
+    }
+
+    pub fn print(&self) {
+        if !self.message.is_empty() {
+            status(format_args!("{BAD}error:{BAD:#} {}", self.message));
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Settings that the library refuses are usage errors.
+impl From<framewire::CallError> for Failure {
+    fn from(error: framewire::CallError) -> Self {
+        Failure::usage(error)
+    }
+}
+
+/// Whether the standard output is for people: a terminal, or colours are forced (`CLICOLOR_FORCE`).
+pub fn is_for_people() -> bool {
+    let choice = AutoStream::choice(&io::stdout());
+    io::stdout().is_terminal() || matches!(choice, ColorChoice::Always | ColorChoice::AlwaysAnsi)
+}
+
+/// Prints a line to the standard output.
+pub fn line(text: fmt::Arguments<'_>) {
+    finish(writeln!(anstream::stdout().lock(), "{text}"));
+}
+
+/// Prints a line to the standard error output: what scripts do not read.
+pub fn status(text: fmt::Arguments<'_>) {
+    // Nobody can be told if that fails.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Prints a JSON value as one line.
+pub fn json(value: &serde_json::Value) {
+    finish(writeln!(io::stdout().lock(), "{value}"));
+}
+
+/// Writes bytes as they are.
+pub fn write_bytes(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    finish(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Ends the program when its output cannot be written, as at the end of a pipe (`framewire listen ... | head`).
+fn finish(written: io::Result<()>) {
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            status(format_args!("{BAD}error:{BAD:#} the output cannot be written: {error}"));
+            std::process::exit(1);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `framewire send`.
+
+use std::io::{BufRead, Read};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use framewire::{EventKind, Socket};
+
+use crate::options::ConnectionOptions;
+use crate::output::Failure;
+use crate::report::Format;
+use crate::session::{Next, end};
+use crate::values::{hex, timeout};
+
+/// Sends messages, and optionally waits for answers
+///
+/// Without MESSAGE, the standard input is one message. The command ends when the server has completed the closing
+/// handshake, so success means that the server has received everything.
+#[derive(Args)]
+pub struct Options {
+    /// URL of the server: ws://, wss://, http:// or https://.
+    url: String,
+    /// Messages to send; after `--` they may begin with a hyphen.
+    #[arg(allow_negative_numbers = true)]
+    message: Vec<String>,
+    /// Sends binary messages: MESSAGE is hexadecimal, the standard input is sent as it is.
+    #[arg(short, long)]
+    binary: bool,
+    /// Sends each line of the standard input as a message.
+    #[arg(short, long, conflicts_with_all = ["binary", "message"])]
+    lines: bool,
+    /// Waits for this many messages, and prints them.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 0)]
+    count: u64,
+    /// Time for each answer; after it, the exit code is 3.
+    #[arg(short, long, value_name = "TIME", value_parser = timeout, default_value = "10s")]
+    timeout: Duration,
+    /// Prints a JSON object for each event.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: ConnectionOptions,
+}
+
+enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    fn send(&self, socket: &Socket) -> Result<(), Failure> {
+        let sent = match self {
+            Message::Text(text) => socket.send_text(text),
+            Message::Binary(bytes) => socket.send_binary(bytes),
+        };
+        sent.map_err(Failure::connection)
+    }
+}
+
+pub fn run(options: Options) -> Result<(), Failure> {
+    let messages = messages(&options)?;
+    let format = if options.json { Format::Json } else { Format::Plain };
+    let mut session = options.connection.session(&options.url)?;
+    session.open()?;
+    let mut answers = 0;
+    let mut deadline = None;
+    let mut is_sent = false;
+    while !is_sent || answers < options.count {
+        let Next::Event(event) = session.next(deadline) else {
+            // Leaves without waiting for a server that does not answer.
+            let _ = session.socket.abort();
+            return Err(Failure::no_answer(format_args!(
+                "{answers} of {} answers within {}",
+                options.count,
+                crate::values::show(options.timeout)
+            )));
+        };
+        let elapsed = matches!(event, EventKind::Open).then(|| session.started.elapsed());
+        if options.json || matches!(event, EventKind::Text(_) | EventKind::Binary(_)) {
+            format.print(&session.socket, &event, elapsed);
+        }
+        match &event {
+            EventKind::Open if !is_sent => {
+                messages.iter().try_for_each(|message| message.send(&session.socket))?;
+                is_sent = true;
+            }
+            EventKind::Text(_) | EventKind::Binary(_) => answers += 1,
+            event => {
+                if let Some(ended) = end(event) {
+                    ended?;
+                    return Err(Failure::no_answer(format_args!(
+                        "the connection was closed after {answers} of {} answers",
+                        options.count
+                    )));
+                }
+            }
+        }
+        deadline = is_sent.then(|| Instant::now() + options.timeout);
+    }
+    let socket = session.socket.clone();
+    session.close(1000, "", |event| {
+        if options.json {
+            format.print(&socket, event, None);
+        }
+    })
+}
+
+fn messages(options: &Options) -> Result<Vec<Message>, Failure> {
+    let input =
+        |error: std::io::Error| Failure::usage(format_args!("the standard input cannot be read: {error}"));
+    if options.lines {
+        let lines = std::io::stdin().lock().lines();
+        return lines.map(|line| Ok(Message::Text(line.map_err(input)?))).collect();
+    }
+    if options.message.is_empty() {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(input)?;
+        if options.binary {
+            return Ok(vec![Message::Binary(bytes)]);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Failure::usage("the standard input is not UTF-8; use --binary to send it as it is")
+        })?;
+        // The line end of `echo` is not part of the message.
+        let text =
+            text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text);
+        return Ok(vec![Message::Text(text.to_owned())]);
+    }
+    let given = options.message.iter();
+    match options.binary {
+        true => given.map(|digits| Ok(Message::Binary(hex(digits).map_err(Failure::usage)?))).collect(),
+        false => Ok(given.map(|text| Message::Text(text.clone())).collect()),
+    }
+}
