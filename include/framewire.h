@@ -199,6 +199,7 @@ enum fw_struct FW_ENUM {
     FW_STRUCT_LANE = 14,            ///< fw_lane
     FW_STRUCT_LANE_STATS = 15,      ///< fw_lane_stats
     FW_STRUCT_LINK = 16,            ///< fw_link
+    FW_STRUCT_CAPTURE = 17,         ///< fw_capture
 };
 FW_ENUM_TYPE(fw_struct);
 
@@ -396,6 +397,7 @@ enum fw_capability FW_ENUM {
     FW_CAPABILITY_WAIT = 32768,               ///< fw_wait waits.
     FW_CAPABILITY_ANDROID = 65536,            ///< fw_android_init
     FW_CAPABILITY_LINK = 131072,              ///< fw_socket_set_link
+    FW_CAPABILITY_CAPTURE = 262144,           ///< fw_socket_set_capture
 };
 FW_ENUM_TYPE(fw_capability);
 
@@ -783,6 +785,17 @@ typedef struct fw_link {
                               ///< 0 for no stalls.
     fw_link_cut cut;          ///< FW_LINK_CUT_NONE (the default), or how the link fails.
 } fw_link;
+
+/// How a capture is written, for fw_socket_set_capture.
+///
+/// Initialize it with fw_capture_init. 0 is the default everywhere.
+typedef struct fw_capture {
+    uint32_t struct_size;     ///< sizeof(fw_capture), set by fw_capture_init.
+    uint32_t include_secrets; ///< 1: the values of Authorization, Proxy-Authorization, Cookie and
+                              ///< Set-Cookie are written; 0: they are replaced.
+    uint64_t max_file_bytes;  ///< The largest size of the file in bytes, at which the capture ends;
+                              ///< 0 for no limit.
+} fw_capture;
 
 /// Statistics of the payload pool; approximate while threads use it.
 ///
@@ -1696,6 +1709,41 @@ FW_API void fw_link_init(struct fw_link *link, size_t struct_size);
 ///   browsers, or a field is set that only a newer library knows).
 /// \since 0.2.0
 FW_API fw_result fw_socket_set_link(struct fw_socket socket, const struct fw_link *link);
+
+/// Initializes the options of a capture with the defaults.
+/// \param capture Written to; NULL does nothing.
+/// \param struct_size sizeof(fw_capture).
+/// \since 0.2.0
+FW_API void fw_capture_init(struct fw_capture *capture, size_t struct_size);
+
+/// Captures the traffic of a socket to a pcapng file, which Wireshark opens.
+///
+/// Ends an earlier capture of the socket. Applies to connections that start from now on:
+/// fw_socket_open, redirects and reconnects. A connection that is open now is not captured. Sockets with
+/// the same path share one file, with the options of the first; a file that exists is replaced. The
+/// file is complete when the last of them has ended its capture or was destroyed, or after fw_shutdown.
+///
+/// The file contains what was sent and received, above TLS and HTTP/2, as synthetic TCP connections with
+/// one segment for each frame. A thread of the library creates and writes it. The queue to it holds up to
+/// 8 MiB; what does not fit is counted in the file instead of being written, and the socket never waits.
+/// If the file cannot be created or written, or reaches its limit, that is logged, the capture ends, and
+/// the socket continues.
+///
+/// The values of Authorization, Proxy-Authorization, Cookie and Set-Cookie are replaced, unless
+/// include_secrets is set. URLs with their queries, other header fields and messages are not. On Unix, a
+/// file that is created is readable by its owner only.
+///
+/// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_CAPTURE).
+/// \param socket The socket, in any state; the zero handle for every socket, those that exist and those
+///   that are created until fw_shutdown.
+/// \param path The file, UTF-8, copied; NULL ends the capture.
+/// \param options Initialized with fw_capture_init, copied; NULL for the defaults.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (path empty or not UTF-8, struct_size); NOT_SUPPORTED (in
+///   browsers, or a field is set that only a newer library knows); OUT_OF_MEMORY (no thread can be
+///   started); SHUT_DOWN.
+/// \since 0.2.0
+FW_API fw_result fw_socket_set_capture(struct fw_socket socket, const char *path,
+                                       const struct fw_capture *options);
 
 /// Allocates a segment from the pool, with one reference.
 ///

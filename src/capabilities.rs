@@ -45,6 +45,8 @@ pub enum Capability {
     Android = 1 << 16,
     /// A simulated network link: [`set_link`](crate::set_link).
     Link = 1 << 17,
+    /// Traffic is captured to a file: [`set_capture`](crate::set_capture).
+    Capture = 1 << 18,
 }
 
 /// A set of [`Capability`].
@@ -147,6 +149,7 @@ const ROWS: &[Row] = &[
         Capability::Link,
         "a browser makes the connections itself, so no link can be simulated below them",
     ),
+    native(Capability::Capture, "a browser lets no page see frames; its developer tools show them"),
 ];
 
 #[cfg(test)]

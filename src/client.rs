@@ -12,8 +12,8 @@ mod tls;
 
 pub use android::android_init;
 pub use library::{
-    init, network_changed, next_event, next_events, pending, poll, resume, set_link, set_log, shutdown,
-    suspend, wait,
+    end_capture, init, network_changed, next_event, next_events, pending, poll, resume, set_capture,
+    set_link, set_log, shutdown, suspend, wait,
 };
 pub use socket::EventBatch;
 pub use tls::Tls;
@@ -24,6 +24,7 @@ pub(crate) use self::library::take_events;
 pub(crate) use crate::buffer::lease;
 pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, trim as pool_trim};
 pub use crate::capabilities::{Capabilities, Capability, capabilities};
+pub use crate::capture::CaptureOptions;
 #[cfg(feature = "capi")]
 pub(crate) use crate::engine::shared::callbacks::Inside;
 pub use crate::engine::shared::config::Config;

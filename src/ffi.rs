@@ -53,6 +53,8 @@ pub mod lanes;
 
 pub mod link;
 
+pub mod capture;
+
 pub mod buffers;
 
 pub mod settings;

@@ -112,6 +112,7 @@
 
 mod buffer;
 mod capabilities;
+mod capture;
 mod client;
 mod clock;
 mod engine;

@@ -40,6 +40,11 @@ pub const LINK_BYTES_IN_FLIGHT: usize = 4 << 20;
 /// The number of bytes that a simulated link moves at a time.
 pub const LINK_READ_SIZE: usize = 16 << 10;
 
+/// The bytes that may wait for the thread that writes captures: 20 ms of 400 MB/s.
+pub const CAPTURE_QUEUE_BYTES: usize = 8 << 20;
+/// The number of reads and writes that may wait for it.
+pub const CAPTURE_QUEUE_RECORDS: usize = 8 << 10;
+
 /// The default compression level of zlib, between speed (1) and size (9).
 pub const COMPRESSION_LEVEL: u32 = 6;
 /// The minimum size of compressed messages: shorter ones gain little.

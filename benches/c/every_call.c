@@ -59,6 +59,7 @@ static size_t events_taken;
 static fw_config config;
 static fw_reconnect reconnect;
 static fw_link link_conditions;
+static fw_capture capture;
 static fw_compression compression;
 static fw_extension extension;
 static fw_callbacks callbacks;
@@ -329,6 +330,8 @@ CALL(fw_reconnect_init, fw_reconnect_init(&reconnect, sizeof reconnect))
 SUCCEEDS(fw_socket_set_reconnect, closed, &reconnect)
 CALL(fw_link_init, fw_link_init(&link_conditions, sizeof link_conditions))
 SUCCEEDS(fw_socket_set_link, closed, &link_conditions)
+CALL(fw_capture_init, fw_capture_init(&capture, sizeof capture))
+SUCCEEDS(fw_socket_set_capture, closed, "/dev/null", &capture)
 CALL(fw_compression_init, fw_compression_init(&compression, sizeof compression))
 SUCCEEDS(fw_socket_set_compression, closed, &compression)
 CALL(fw_extension_init, fw_extension_init(&extension, sizeof extension))
@@ -456,6 +459,7 @@ static const row rows[] = {
     ROW_WITH(fw_socket_set_proxy, fresh_socket, NULL), ROW_WITH(fw_socket_set_max_redirects, fresh_socket, NULL),
     ROW_WITH(fw_socket_set_cookies, fresh_socket, NULL), ROW(fw_reconnect_init),
     ROW_WITH(fw_socket_set_reconnect, fresh_structs, NULL), ROW(fw_link_init), ROW(fw_socket_set_link),
+    ROW(fw_capture_init), ROW(fw_socket_set_capture),
     ROW(fw_compression_init),
     ROW_WITH(fw_socket_set_compression, fresh_structs, NULL), ROW(fw_extension_init),
     ROW_WITH(fw_socket_add_extension, fresh_structs, NULL),

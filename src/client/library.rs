@@ -1,9 +1,11 @@
 //! Starting, stopping and polling the library.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capabilities::{Capability, capabilities, require};
+use crate::capture::CaptureOptions;
 use crate::engine::library;
 use crate::engine::shared::config::Config;
 use crate::engine::shared::delivery::{self, Event, Taken};
@@ -150,6 +152,31 @@ pub fn set_link(link: Option<LinkConditions>) -> Result<(), CallError> {
     }
     library::set_link(link);
     Ok(())
+}
+
+/// Captures the traffic of every socket to a pcapng file, which Wireshark opens: of those that exist and of those that
+/// are created until the library is shut down or [`end_capture`] is called. See
+/// [`Socket::set_capture`](crate::Socket::set_capture), which captures one socket.
+///
+/// Needs [`Capability::Capture`].
+pub fn set_capture(path: impl AsRef<Path>, options: CaptureOptions) -> Result<(), CallError> {
+    let path = check_capture(path.as_ref())?;
+    library::set_capture(Some((path.to_owned(), options)))
+}
+
+/// Ends the captures of every socket.
+pub fn end_capture() {
+    // Only starting one fails.
+    let _ = library::set_capture(None);
+}
+
+/// Fails if nothing can be captured to the path.
+pub(super) fn check_capture(path: &Path) -> Result<&Path, CallError> {
+    require(Capability::Capture)?;
+    if path.as_os_str().is_empty() {
+        return Err(CallError::argument("the path of the capture is empty"));
+    }
+    Ok(path)
 }
 
 /// Sets the log callback for lines up to the level `max`. It runs on the thread that logs; `None` logs to the

@@ -1,12 +1,16 @@
 //! Settings. Those that affect how a connection is established can only change while the socket is closed;
 //! the others take effect at any time.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::library::check_capture;
 use crate::capabilities::{Capability, require};
+use crate::capture::CaptureOptions;
 use crate::client::{Compression, Extension, Reconnect, Tls};
+use crate::engine::library;
 use crate::engine::shared::settings::Settings;
 use crate::engine::shared::socket::Socket;
 use crate::engine::shared::state::{HttpVersion, State};
@@ -295,6 +299,36 @@ impl Socket {
         }
         self.check_not_destroyed()?;
         self.0.set_link(link.map(Arc::new));
+        Ok(())
+    }
+
+    /// Captures the traffic of the socket to a pcapng file, which Wireshark opens. Ends an earlier capture of the socket.
+    ///
+    /// Applies to connections that start from now on: `open`, redirects and reconnects. A connection that is open now is
+    /// not captured. Sockets with the same path share one file, with the options of the first; a file that exists is
+    /// replaced. The file is complete when the last of them has ended its capture or was dropped, or after
+    /// [`shutdown`](crate::shutdown).
+    ///
+    /// It contains what was sent and received, above TLS and HTTP/2, as synthetic TCP connections with one segment for
+    /// each frame. A thread of the library writes it. The queue to it holds up to 8 MiB; what does not fit is counted in
+    /// the file instead of being written, and the socket never waits. If the file cannot be created or written, that is
+    /// logged, the capture ends, and the socket continues.
+    ///
+    /// The values of `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are replaced, unless
+    /// [`CaptureOptions::include_secrets`] is set. URLs and messages are not. On Unix, only the user can read the file.
+    ///
+    /// Needs [`Capability::Capture`].
+    pub fn set_capture(&self, path: impl AsRef<Path>, options: CaptureOptions) -> Result<(), CallError> {
+        let path = check_capture(path.as_ref())?;
+        self.check_not_destroyed()?;
+        self.0.set_capture(Some(library::open_capture(path, options)?));
+        Ok(())
+    }
+
+    /// Ends the capture of the socket.
+    pub fn end_capture(&self) -> Result<(), CallError> {
+        self.check_not_destroyed()?;
+        self.0.set_capture(None);
         Ok(())
     }
 

@@ -26,14 +26,16 @@ mod driver;
 #[allow(unsafe_code)]
 mod js;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use driver::drive;
 
 use super::shared::config::Config;
 use super::shared::socket::{Inbox, Shared};
+use crate::capture::{CaptureFile, CaptureOptions};
 use crate::clock::Instant;
-use crate::error::CallError;
+use crate::error::{CallError, Code};
 
 /// The one worker, which has no thread.
 pub struct Workers {
@@ -55,6 +57,11 @@ impl Workers {
     /// The inbox of the worker.
     pub fn inboxes(&self) -> &[Arc<Inbox>] {
         &self.inbox
+    }
+
+    /// There is no thread for captures.
+    pub fn open_capture(&self, _: &Path, _: CaptureOptions) -> Result<Arc<CaptureFile>, CallError> {
+        Err(CallError::new(Code::NotSupported, "a browser lets no page see frames"))
     }
 
     /// Executes the last commands. The browser sends what it has accepted.

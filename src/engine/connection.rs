@@ -22,6 +22,7 @@
 //! | `state`, `candidate` | the connection and its stages |
 //! | `connecting` | from the name to the upgrade request |
 //! | `link` | the simulated link |
+//! | `capture` | the capture of its traffic |
 //! | `proxy` | through a proxy |
 //! | `sharing` | over a shared HTTP/2 connection |
 //! | `fallback` | HTTP/1.1 after HTTP/2 has failed |
@@ -36,6 +37,7 @@
 //! The files from `connecting` on are the methods of the connection; they use those above and not each other.
 
 mod candidate;
+mod capture;
 mod connecting;
 pub mod context;
 mod counter_base;

@@ -4,6 +4,7 @@
 //!   stopped ──start──> running ──shutdown──> stopping ──every thread joined──> stopped
 //! ```
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::shared::{callbacks, delivery, origins, request, sockets};
 #[cfg(not(target_family = "wasm"))]
 use super::workers;
 use crate::buffer;
+use crate::capture::{CaptureFile, CaptureOptions};
 use crate::clock::Instant;
 use crate::error::{CallError, Code};
 use crate::limits;
@@ -31,6 +33,16 @@ statics! {
     static LIBRARY: Mutex<Stage> = Mutex::new(Stage::Stopped);
     /// The simulated link of sockets that are created later.
     static LINK: Mutex<Option<Arc<LinkConditions>>> = Mutex::new(None);
+    /// The capture of sockets that are created later.
+    static CAPTURE: Mutex<Option<Capture>> = Mutex::new(None);
+}
+
+/// The capture of every socket.
+struct Capture {
+    path: PathBuf,
+    options: CaptureOptions,
+    /// None until a socket needs it.
+    file: Option<Arc<CaptureFile>>,
 }
 
 enum Stage {
@@ -72,6 +84,13 @@ pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
     // Locked until the socket is in the table, so that a change reaches it one way or the other.
     let link = lock(&LINK);
     settings.link = link.clone();
+    let mut capture = lock(&CAPTURE);
+    if let Some(capture) = &mut *capture {
+        if capture.file.is_none() {
+            capture.file = Some(library.workers.open_capture(&capture.path, capture.options)?);
+        }
+        settings.capture.clone_from(&capture.file);
+    }
     sockets::insert(library.ready_list.clone(), inboxes[worker].clone(), settings)
 }
 
@@ -83,6 +102,26 @@ pub fn set_link(link: Option<LinkConditions>) {
     for Socket(socket) in sockets::all() {
         socket.set_link(link.clone());
     }
+}
+
+/// Opens a file for captures.
+pub fn open_capture(path: &Path, options: CaptureOptions) -> Result<Arc<CaptureFile>, CallError> {
+    running()?.workers.open_capture(path, options)
+}
+
+/// Sets the capture of every socket, and of those that are created until the library is shut down.
+pub fn set_capture(capture: Option<(PathBuf, CaptureOptions)>) -> Result<(), CallError> {
+    // Without a running library there are no sockets. The first one opens the file.
+    let file = match (&capture, running()) {
+        (Some((path, options)), Ok(library)) => Some(library.workers.open_capture(path, *options)?),
+        _ => None,
+    };
+    let mut default = lock(&CAPTURE);
+    *default = capture.map(|(path, options)| Capture { path, options, file: file.clone() });
+    for Socket(socket) in sockets::all() {
+        socket.set_capture(file.clone());
+    }
+    Ok(())
 }
 
 /// Moves a closed socket to the worker on which the sockets of its server share HTTP/2 connections. To be
@@ -177,6 +216,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     }
     drop(library);
     *lock(&LINK) = None;
+    *lock(&CAPTURE) = None;
     tls::forget_shared();
     origins::forget();
     sockets::shrink();
@@ -189,6 +229,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
 /// Drops a socket's events and requests its worker to close the connection.
 pub fn destroy(socket: &Arc<Shared>, mode: DestroyMode) {
     socket.discard_events();
+    socket.release_capture();
     lock(&socket.to_worker).commands().destroy = Some(mode);
     socket.notify();
 }

@@ -264,8 +264,18 @@ impl Worker {
             }
             return;
         };
-        let Commands { open, cancel, fault, destroy, pings, link, user_pings, resolved, marker_reached } =
-            *commands;
+        let Commands {
+            open,
+            cancel,
+            fault,
+            destroy,
+            pings,
+            link,
+            capture,
+            user_pings,
+            resolved,
+            marker_reached,
+        } = *commands;
         if let Some(plan) = open {
             self.open(&socket, plan);
         }
@@ -288,6 +298,9 @@ impl Worker {
                 if let Some(change) = link.clone() {
                     connection.change_link(change, context);
                 }
+                if let Some(file) = capture.clone() {
+                    connection.set_capture(file);
+                }
                 for payload in &user_pings {
                     connection.ping(payload.as_slice());
                 }
@@ -305,6 +318,9 @@ impl Worker {
             self.with(key, |connection, context| {
                 if let Some(change) = link {
                     connection.change_link(change, context);
+                }
+                if let Some(file) = capture {
+                    connection.set_capture(file);
                 }
                 connection.turn(context)
             });

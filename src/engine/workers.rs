@@ -1,5 +1,6 @@
 //! The worker threads of the library: start, stop and join.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::shared::config::Config;
 use super::shared::socket::Inbox;
 use super::shared::tls::TlsHandle;
 use super::worker;
+use crate::capture::{self, CaptureFile, CaptureOptions};
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits;
@@ -28,6 +30,8 @@ pub struct Workers {
     inboxes: Vec<Arc<Inbox>>,
     threads: Mutex<Threads>,
     resolver: Resolver,
+    /// The thread that writes captures, while there are any.
+    captures: Mutex<Threads>,
 }
 
 impl Workers {
@@ -43,8 +47,9 @@ impl Workers {
         let default_tls = Arc::new(TlsHandle::new(TlsSettings::new()));
         let mut workers = Self {
             inboxes: Vec::new(),
-            threads: Mutex::new(Threads::new(hooks)),
+            threads: Mutex::new(Threads::new(hooks.clone())),
             resolver: resolver.clone(),
+            captures: Mutex::new(Threads::new(hooks)),
         };
         let (watches, epoch) = (!config.ignore_network_changes, Instant::now());
         for number in 0..count {
@@ -88,8 +93,17 @@ impl Workers {
 
     /// Waits until every thread has ended. False after the deadline.
     pub fn join(&self, deadline: Instant) -> bool {
-        let workers_ended = lock(&self.threads).join(deadline);
-        workers_ended && self.resolver.join(deadline)
+        if !lock(&self.threads).join(deadline) {
+            return false;
+        }
+        // After the last connections have ended.
+        capture::finish();
+        lock(&self.captures).join(deadline) && self.resolver.join(deadline)
+    }
+
+    /// Opens a file for captures.
+    pub fn open_capture(&self, path: &Path, options: CaptureOptions) -> Result<Arc<CaptureFile>, CallError> {
+        capture::open(path, options, |body| lock(&self.captures).spawn("capture", body))
     }
 }
 

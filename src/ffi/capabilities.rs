@@ -45,6 +45,8 @@ pub enum fw_capability {
     FW_CAPABILITY_ANDROID = 65536,
     /// fw_socket_set_link
     FW_CAPABILITY_LINK = 131072,
+    /// fw_socket_set_capture
+    FW_CAPABILITY_CAPTURE = 262144,
 }
 
 /// Returns what the loaded library can do.
@@ -85,6 +87,7 @@ mod tests {
             (FW_CAPABILITY_WAIT, Rust::Wait),
             (FW_CAPABILITY_ANDROID, Rust::Android),
             (FW_CAPABILITY_LINK, Rust::Link),
+            (FW_CAPABILITY_CAPTURE, Rust::Capture),
         ];
         for (c, rust) in pairs {
             assert_eq!(c as u32, rust as u32);

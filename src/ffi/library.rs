@@ -9,6 +9,7 @@ use super::allocator::{self, Hooks};
 use super::args::{Enumeration, UserData, number, pointer};
 use super::buffers::{fw_pool_stats, fw_segment};
 use super::callback_set::fw_callbacks;
+use super::capture::fw_capture;
 use super::compression::fw_compression;
 use super::error::fw_error;
 use super::event;
@@ -85,6 +86,8 @@ pub enum fw_struct {
     FW_STRUCT_LANE_STATS = 15,
     /// fw_link
     FW_STRUCT_LINK = 16,
+    /// fw_capture
+    FW_STRUCT_CAPTURE = 17,
 }
 
 // SAFETY: `repr(u32)`.
@@ -117,6 +120,7 @@ pub extern "C" fn fw_sizeof(which: MaybeUninit<fw_struct>) -> usize {
             14 => size_of::<fw_lane>(),
             15 => size_of::<fw_lane_stats>(),
             16 => size_of::<fw_link>(),
+            17 => size_of::<fw_capture>(),
             _ => return Err(CallError::argument("not a value of fw_struct")),
         })
     })

@@ -38,6 +38,10 @@ impl Threads {
 
     /// Starts the thread `framewire-<name>`. Linux shows 15 bytes, which leaves five for `name`.
     pub fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        // There is nothing to wait for.
+        for ended in self.handles.extract_if(.., |handle| handle.is_finished()) {
+            let _ = ended.join();
+        }
         let hooks = self.hooks.clone();
         let name = format!("framewire-{name}");
         let handle = Builder::new().name(name.clone()).spawn(move || {

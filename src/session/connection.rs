@@ -394,6 +394,11 @@ impl Session {
         self.rest.sending.gather(slices)
     }
 
+    /// Returns the messages of lanes that end within the next `count` bytes to write, with the positions of their ends.
+    pub fn lane_messages_within(&self, count: usize) -> impl Iterator<Item = (usize, Begun)> {
+        self.rest.sending.lane_messages_within(count)
+    }
+
     /// Records that `count` bytes were written in the turn started by [`take_from`](Self::take_from). 0 means
     /// that a lower layer made progress with bytes that it had accepted before.
     pub fn wrote(&mut self, count: usize) -> Wrote {

@@ -96,6 +96,8 @@ pub struct Begun {
     pub lane: usize,
     /// 0 for none.
     pub tag: u64,
+    /// The time from the send call until it began, in microseconds.
+    pub waited_us: u64,
 }
 
 /// How a push has changed the number of waiting bytes.

@@ -229,7 +229,8 @@ impl Outbox {
             && let Some((lane, message)) = lanes.next(now, &mut dropped)
         {
             room = room.saturating_sub(message.payload.len().max(1));
-            let end = Entry::End(Begun { lane, tag: message.tag });
+            let waited_us = now.saturating_duration_since(message.queued).as_micros() as u64;
+            let end = Entry::End(Begun { lane, tag: message.tag, waited_us });
             self.messages += 1;
             let entry = message.begin(&self.encoding);
             if let Entry::Bare { payload, fragment_size, .. } = &entry {

@@ -267,6 +267,15 @@ impl Sending {
         }
     }
 
+    /// Returns the messages of lanes that end within the next `count` bytes to write, with the positions of their ends.
+    pub fn lane_messages_within(&self, count: usize) -> impl Iterator<Item = (usize, Begun)> {
+        self.progress.iter().flat_map(move |progress| {
+            let ends = progress.prepared.iter();
+            ends.map(|(end, begun)| ((end - progress.written) as usize, *begun))
+                .take_while(move |(end, _)| *end <= count)
+        })
+    }
+
     /// Removes and returns the messages of which no frame was prepared, in order.
     pub fn take_unprepared(&mut self) -> VecDeque<Entry> {
         let mut entries = std::mem::take(&mut self.entries);

@@ -63,6 +63,9 @@ static void refused_socket(fw_socket s)
     REFUSED(fw_socket_lane_stats(s, 9, NULL));
     /* The zero handle is every socket. */
     CHECK_RESULT(fw_socket_set_link(s, NULL), s.id == 0 ? FW_RESULT_OK : FW_RESULT_INVALID_HANDLE);
+    CHECK_RESULT(fw_socket_set_capture(s, NULL, NULL), s.id == 0 ? FW_RESULT_OK : FW_RESULT_INVALID_HANDLE);
+    if (s.id != 0)
+        REFUSED(fw_socket_set_capture(s, "", NULL));
     REFUSED(fw_socket_set_max_buffered_amount(s, 0));
 
     REFUSED(fw_socket_set_origin(s, NULL));
@@ -296,6 +299,7 @@ static void null_pointers(void)
     fw_lane_init(NULL, sizeof(fw_lane));
     fw_lane_stats_init(NULL, sizeof(fw_lane_stats));
     fw_link_init(NULL, sizeof(fw_link));
+    fw_capture_init(NULL, sizeof(fw_capture));
     fw_pool_stats_init(NULL, sizeof(fw_pool_stats));
     CHECK(fw_last_error(NULL, 0) > 0);
     CHECK(fw_last_error(NULL, 5) > 0);

@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     CHECK(fw_version() == FW_VERSION);
     /* The build for tests has everything that its system has. */
     CHECK((fw_capabilities() & ~(uint32_t)FW_CAPABILITY_ANDROID) ==
-          2 * FW_CAPABILITY_WAIT - 1 + FW_CAPABILITY_LINK);
+          2 * FW_CAPABILITY_WAIT - 1 + FW_CAPABILITY_LINK + FW_CAPABILITY_CAPTURE);
     /* A made-up VM would be kept on Android. */
     if (!(fw_capabilities() & FW_CAPABILITY_ANDROID)) {
         CHECK_RESULT(fw_android_init(text, text), FW_RESULT_NOT_SUPPORTED);

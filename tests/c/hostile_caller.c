@@ -484,6 +484,15 @@ DO(fw_socket_set_link, fw_link link; fw_link_init(&link, sizeof link);
    link.stall_ms = below(d, 9) ? below(d, 20) : any_number(d);
    link.cut = below(d, 9) ? FW_LINK_CUT_NONE : any_number(d);
    fw_socket_set_link(any_socket(d), below(d, 3) ? NULL : &link);)
+DO(fw_capture_init, fw_capture capture;
+   fw_capture_init(below(d, 9) ? &capture : NULL, any_struct_size(d, sizeof capture));)
+/* Files that cannot be created or written too. */
+DO(fw_socket_set_capture, fw_capture capture; fw_capture_init(&capture, sizeof capture);
+   if (below(d, 9) == 0) capture.struct_size = random_struct_size(d, sizeof capture);
+   capture.max_file_bytes = below(d, 2) ? below(d, 1 << 20) : 0; capture.include_secrets = any_number(d);
+   const char *paths[] = {NULL, "", "/dev/null", "/dev/full", "/", "/does/not/exist.pcapng"};
+   fw_socket_set_capture(any_socket(d), below(d, 20) ? paths[below(d, 6)] : any_text(d),
+                         below(d, 2) ? &capture : NULL);)
 SETTER(fw_socket_send_text_segment, any_segment(d))
 SETTER(fw_socket_send_binary_segment, any_segment(d))
 DO(fw_socket_ping, size_t n; const void *bytes = any_bytes(d, &n); fw_socket_ping(any_socket(d), bytes, n);)
@@ -623,7 +632,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_socket_on_text_segment) X(fw_next_events) X(fw_socket_next_events) X(fw_events_release)   \
     X(fw_stats_init) X(fw_pool_stats_init) X(fw_outcome_name) X(fw_socket_on_sent)                 \
     X(fw_message_init) X(fw_socket_send) X(fw_lane_init) X(fw_socket_set_lanes)                    \
-    X(fw_lane_stats_init) X(fw_socket_lane_stats) X(fw_link_init) X(fw_socket_set_link)
+    X(fw_lane_stats_init) X(fw_socket_lane_stats) X(fw_link_init) X(fw_socket_set_link)     \
+    X(fw_capture_init) X(fw_socket_set_capture)
 /* clang-format on */
 
 static const struct {

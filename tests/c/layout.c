@@ -107,6 +107,11 @@ FIELD(fw_link, stall_every_ms, 40);
 FIELD(fw_link, stall_ms, 44);
 FIELD(fw_link, cut, 48);
 
+SIZE(fw_capture, 16);
+FIELD(fw_capture, struct_size, 0);
+FIELD(fw_capture, include_secrets, 4);
+FIELD(fw_capture, max_file_bytes, 8);
+
 SIZE(fw_lane_stats, 88);
 FIELD(fw_lane_stats, struct_size, 0);
 FIELD(fw_lane_stats, reserved, 4);
@@ -232,6 +237,7 @@ int main(void)
     wrong += differs("fw_callbacks", FW_STRUCT_CALLBACKS, sizeof(fw_callbacks));
     wrong += differs("fw_extension_frame", FW_STRUCT_EXTENSION_FRAME, sizeof(fw_extension_frame));
     wrong += differs("fw_link", FW_STRUCT_LINK, sizeof(fw_link));
+    wrong += differs("fw_capture", FW_STRUCT_CAPTURE, sizeof(fw_capture));
     if (fw_version() != FW_VERSION) {
         printf("the version of the header differs from the library's, %s\n", fw_version_string());
         wrong += 1;

@@ -99,6 +99,7 @@ INIT(pool_stats)
 INIT(lane)
 INIT(lane_stats)
 INIT(link)
+INIT(capture)
 
 static fw_result use_lane(void *lane)
 {
@@ -108,6 +109,12 @@ static fw_result use_lane(void *lane)
 static fw_result use_link(void *link)
 {
     return fw_socket_set_link(closed_socket, link);
+}
+
+/* The options are checked although the capture ends. */
+static fw_result use_capture(void *capture)
+{
+    return fw_socket_set_capture(closed_socket, NULL, capture);
 }
 
 static fw_result use_lane_stats(void *stats)
@@ -158,6 +165,8 @@ static const sized all[] = {
       END(fw_link, in_jitter_ms), END(fw_link, jitter_max_ms), END(fw_link, out_bytes_per_s),
       END(fw_link, in_bytes_per_s), END(fw_link, burst_bytes), END(fw_link, stall_every_ms),
       END(fw_link, stall_ms), END(fw_link, cut)}},
+    {"fw_capture", sizeof(fw_capture), init_capture, use_capture, false, true, false,
+     {END(fw_capture, include_secrets), END(fw_capture, max_file_bytes)}},
     {"fw_lane_stats", sizeof(fw_lane_stats), init_lane_stats, use_lane_stats, true, true, false,
      {END(fw_lane_stats, reserved), END(fw_lane_stats, waiting_messages), END(fw_lane_stats, waiting_bytes),
       END(fw_lane_stats, oldest_us), END(fw_lane_stats, queue_time_max_us),

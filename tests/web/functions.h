@@ -58,6 +58,7 @@ static void every_function(const char *url)
     fw_lane lane;
     fw_lane_stats lane_stats;
     fw_link link;
+    fw_capture capture;
     fw_pool_stats pool;
     fw_callbacks callbacks;
     fw_compression compression;
@@ -193,6 +194,9 @@ static void every_function(const char *url)
     fw_link_init(&link, sizeof link);
     NOT_SUPPORTED(fw_socket_set_link(s, &link));
     OK(fw_socket_set_link(s, NULL));
+    fw_capture_init(&capture, sizeof capture);
+    NOT_SUPPORTED(fw_socket_set_capture(s, "capture.pcapng", &capture));
+    OK(fw_socket_set_capture(s, NULL, NULL));
     OK(fw_buffer_get(100, &segment));
     CHECK(segment.data != NULL && segment.count >= 100);
     OK(fw_segment_retain(segment));

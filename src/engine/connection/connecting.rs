@@ -395,6 +395,8 @@ impl Connection {
             compression: self.plan.settings.compression.clone(),
             extensions: self.plan.settings.extensions.clone(),
         };
+        self.capture = None;
+        let mut captured_connect = None;
         let made = match carrier {
             Carrier::Own(mut stream) => {
                 stream.set_phase(Phase::Upgrade);
@@ -402,16 +404,19 @@ impl Connection {
                     .map(|session| (Transport::Own(*stream), session))
             }
             Carrier::Shared(link) => match Session::over_http2(&settings, request) {
-                Ok((session, connect)) => match context.pool.open(link, self.key, connect) {
-                    Ok(stream) => {
-                        (self.readable, self.writable) = (true, true);
-                        Ok((Transport::Shared(Box::new(stream)), session))
+                Ok((session, connect)) => {
+                    captured_connect = self.plan.settings.capture.as_ref().map(|_| connect.clone());
+                    match context.pool.open(link, self.key, connect) {
+                        Ok(stream) => {
+                            (self.readable, self.writable) = (true, true);
+                            Ok((Transport::Shared(Box::new(stream)), session))
+                        }
+                        Err(error) => {
+                            self.stage = Stage::AwaitingStream;
+                            return self.stream_lost(error, context);
+                        }
                     }
-                    Err(error) => {
-                        self.stage = Stage::AwaitingStream;
-                        return self.stream_lost(error, context);
-                    }
-                },
+                }
                 Err(error) => Err(error),
             },
         };
@@ -419,6 +424,7 @@ impl Connection {
             Ok((stream, mut session)) => {
                 session.align_pings(context.epoch);
                 self.stage = Stage::Live { stream, session: Box::new(session) };
+                self.start_capture(captured_connect.as_ref(), context);
                 self.session_turn(context)
             }
             Err(_) => {

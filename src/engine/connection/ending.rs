@@ -81,6 +81,7 @@ impl Connection {
     /// The transport failed.
     pub(super) fn transport_failed(&mut self, error: Error, context: &mut Context) {
         self.stop_draining();
+        self.capture_failure(&error);
         let Stage::Live { session, .. } = &mut self.stage else { return };
         let lost = Terminal::of(session.ended(Some(error)));
         let terminal = self.delayed_end.take().map(|delayed_end| delayed_end.terminal).or(lost);
@@ -104,6 +105,7 @@ impl Connection {
             self.base = CounterBase::of(&socket);
         }
         self.count(&socket);
+        self.capture_end(&terminal);
         if let (Terminal::Failed(error), Stage::Live { stream: Transport::Shared(_), .. }) =
             (&terminal, &self.stage)
             && matches!(error.kind, ErrorKind::TimedOut | ErrorKind::PingTimeout)
@@ -195,6 +197,7 @@ impl Connection {
         {
             stream.end();
         }
+        self.capture = None;
         self.stage = Stage::Idle;
     }
 }

@@ -218,6 +218,7 @@ impl Connection {
 
     /// Releases the transport and restarts at `until`.
     pub(super) fn wait(&mut self, until: Instant, restart: Restart, context: &mut Context) {
+        self.capture = None;
         self.stage = Stage::Waiting { until, restart };
         self.delayed_end = None;
         (self.readable, self.writable, self.unprocessed) = (false, false, false);

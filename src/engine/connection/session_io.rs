@@ -9,6 +9,9 @@ use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
 use super::terminal::Terminal;
 use super::transport::Transport;
+use crate::capture::Tap;
+use crate::capture::framing::Direction;
+use crate::capture::tap::{Note, NoteText};
 use crate::clock::{earlier, unix_time};
 use crate::engine::shared::callbacks::Inside;
 use crate::engine::shared::counters::add;
@@ -19,8 +22,8 @@ use crate::engine::shared::{dispatch, random};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{READS_PER_TURN, WRITES_PER_TURN};
 use crate::net::stream::{ReadOutcome, WriteOutcome};
-use crate::session::SessionEvent;
 use crate::session::sending::MAX_SLICES;
+use crate::session::{Session, SessionEvent};
 use crate::sync::lock;
 use crate::wire::response::ResponseHead;
 use crate::wire::upgrade::Accepted;
@@ -95,7 +98,13 @@ impl Connection {
                 Ok([first, second]) => {
                     let mut slices = [IoSliceMut::new(first), IoSliceMut::new(second)];
                     let used = if slices[1].is_empty() { 1 } else { 2 };
-                    stream.read_vectored(&mut slices[..used])
+                    let outcome = stream.read_vectored(&mut slices[..used]);
+                    if let Some(tap) = &mut self.capture
+                        && let Ok(ReadOutcome::Data { n, .. }) = outcome
+                    {
+                        tap.bytes(Direction::Received, &slices[..used], n, Vec::new());
+                    }
+                    outcome
                 }
                 Err(_) => {
                     let message = "the allocator has no memory to read into";
@@ -119,6 +128,7 @@ impl Connection {
                 Ok(ReadOutcome::WouldBlock) => self.readable = false,
                 Ok(ReadOutcome::Eof { .. }) => {
                     self.readable = false;
+                    self.capture_eof();
                     self.stop_draining();
                     let Stage::Live { session, .. } = &mut self.stage else { return };
                     let terminal = Terminal::of(session.ended(None));
@@ -150,6 +160,7 @@ impl Connection {
             }
             Ok(Some(head)) => {
                 self.skip_body = self.skips_body(&head);
+                self.capture_head(&head);
                 let Stage::Live { session, .. } = &mut self.stage else { return false };
                 session.head_received(head);
                 self.process(context)
@@ -372,6 +383,9 @@ impl Connection {
             }
             match stream.write_vectored(&slices[..count]) {
                 Ok(WriteOutcome::Written { n }) => {
+                    if let Some(tap) = &mut self.capture {
+                        capture_written(tap, session, &slices[..count], n);
+                    }
                     let wrote = session.wrote(n);
                     if let Some(Socket(socket)) = &self.socket {
                         socket.buffered.remove(wrote.payload);
@@ -424,4 +438,17 @@ impl Connection {
         }
         self.transport_failed(error, context);
     }
+}
+
+/// Records what was written, with the messages of lanes in it.
+#[cold]
+fn capture_written(tap: &mut Tap, session: &Session, slices: &[IoSlice<'_>], count: usize) {
+    let notes = session
+        .lane_messages_within(count)
+        .map(|(end, begun)| {
+            let text = NoteText::Message { lane: begun.lane, tag: begun.tag, waited_us: begun.waited_us };
+            Note { end, text }
+        })
+        .collect();
+    tap.bytes(Direction::Sent, slices, count, notes);
 }

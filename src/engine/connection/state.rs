@@ -13,6 +13,7 @@ use super::counter_base::CounterBase;
 use super::terminal::{DelayedEnd, Draining, Terminal};
 use super::transport::{Carrier, Transport};
 use super::tunnel::{ProxyRoute, Tunnel};
+use crate::capture::Tap;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::key::Key;
@@ -93,6 +94,8 @@ pub struct Connection {
     pub(super) base: CounterBase,
     /// Set while this connection may replace the one of its socket.
     pub(super) candidate: Option<Box<Candidate>>,
+    /// None unless the connection is captured.
+    pub(super) capture: Option<Box<Tap>>,
 }
 
 /// The progress of a connection.
@@ -213,6 +216,7 @@ impl Connection {
             started: now,
             base,
             candidate: None,
+            capture: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::settings::{Plan, Settings};
 use crate::buffer::Segment;
+use crate::capture::CaptureFile;
 use crate::clock::Instant;
 use crate::error::Error;
 use crate::net::link::{LinkConditions, LinkCut};
@@ -37,6 +38,8 @@ pub struct Commands {
     pub pings: Option<PingSettings>,
     /// The simulated link has changed.
     pub link: Option<LinkChange>,
+    /// The file to capture to has changed.
+    pub capture: Option<Option<Arc<CaptureFile>>>,
     /// Pings of the caller, at most [`MAX_WAITING_PINGS`].
     pub user_pings: VecDeque<Segment>,
     pub resolved: Option<Resolved>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::origins;
 use super::state::HttpVersion;
 use super::tls::TlsHandle;
+use crate::capture::CaptureFile;
 use crate::limits;
 use crate::net::link::LinkConditions;
 use crate::session::extension::Extension;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub reconnect: Option<Box<Reconnect>>,
     /// None: no simulated link. Can change while the socket is open.
     pub link: Option<Arc<LinkConditions>>,
+    /// None: not captured. Can change while the socket is open.
+    pub capture: Option<Arc<CaptureFile>>,
     pub context: Vec<(String, String)>,
 }
 
@@ -64,6 +67,7 @@ impl Settings {
             cookies: false,
             reconnect: None,
             link: None,
+            capture: None,
             context: Vec::new(),
         }
     }

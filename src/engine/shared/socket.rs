@@ -27,6 +27,7 @@ use super::request::Notify;
 use super::settings::Settings;
 use super::state::{Dispatch, State};
 use crate::buffer::OutOfMemory;
+use crate::capture::CaptureFile;
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits::{self, EVENT_OVERHEAD};
@@ -339,6 +340,23 @@ impl Shared {
         drop(to_worker);
         if self.state() != State::Closed {
             self.notify();
+        }
+    }
+
+    /// Sets the file that the next connections are captured to.
+    pub fn set_capture(self: &Arc<Self>, file: Option<Arc<CaptureFile>>) {
+        Arc::make_mut(&mut lock(&self.settings)).capture = file.clone();
+        lock(&self.to_worker).commands().capture = Some(file);
+        if self.state() != State::Closed {
+            self.notify();
+        }
+    }
+
+    /// Lets the file of a destroyed socket end with its connection: the socket itself may exist for longer.
+    pub fn release_capture(&self) {
+        let mut settings = lock(&self.settings);
+        if settings.capture.is_some() {
+            Arc::make_mut(&mut settings).capture = None;
         }
     }
 

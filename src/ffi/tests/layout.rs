@@ -7,6 +7,7 @@ use std::mem::{offset_of, size_of};
 
 use crate::ffi::buffers::{fw_buffer, fw_pool_stats, fw_segment};
 use crate::ffi::callback_set::fw_callbacks;
+use crate::ffi::capture::fw_capture;
 use crate::ffi::compression::fw_compression;
 use crate::ffi::error::fw_error;
 use crate::ffi::event_types::fw_event;
@@ -129,6 +130,7 @@ fn sizes_and_offsets_in_c_match() {
             stall_ms,
             cut
         }),
+        lines!(fw_capture { struct_size, include_secrets, max_file_bytes }),
         lines!(fw_lane_stats {
             struct_size,
             reserved,

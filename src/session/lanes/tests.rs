@@ -240,7 +240,7 @@ fn random_operations_match_a_plain_list() {
                 );
                 if let Some((lane, message)) = next {
                     bytes -= message.payload.len() as isize;
-                    lanes.sent(Begun { lane, tag: message.tag });
+                    lanes.sent(Begun { lane, tag: message.tag, waited_us: 0 });
                     expected.push((message.tag, Outcome::Sent));
                 }
             }
