@@ -135,7 +135,8 @@ impl Session {
         let mut words = self.comments.iter().flat_map(|comment| comment.split_whitespace());
         let is_url = |word: &&str| word.starts_with("ws://") || word.starts_with("wss://");
         if let Some(url) = words.find(is_url) {
-            return url.to_owned();
+            // Other facts follow it.
+            return url.trim_end_matches(';').to_owned();
         }
         let host = self.request.field("Host").map_or_else(|| self.server.to_string(), str::to_owned);
         format!("ws://{host}{}", self.request.target)

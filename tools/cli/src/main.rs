@@ -7,6 +7,7 @@ mod bench;
 mod completions;
 mod connect;
 mod diagnose;
+mod har;
 mod interrupt;
 mod link;
 mod listen;
@@ -15,6 +16,7 @@ mod output;
 mod ping;
 mod plot;
 mod proxy;
+mod replay;
 mod report;
 mod resolve;
 mod send;
@@ -53,6 +55,8 @@ enum Command {
     Bench(bench::Options),
     Diagnose(diagnose::Options),
     Proxy(proxy::Options),
+    Replay(replay::Options),
+    Har(har::Options),
     Completions(completions::Options),
 }
 
@@ -66,6 +70,8 @@ impl Command {
             Command::Bench(options) => bench::run(options),
             Command::Diagnose(options) => diagnose::run(options),
             Command::Proxy(options) => proxy::run(options),
+            Command::Replay(options) => replay::run(options),
+            Command::Har(options) => har::run(options),
             Command::Completions(options) => completions::run(options),
         }
     }

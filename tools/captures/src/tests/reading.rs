@@ -26,6 +26,14 @@ fn chat() -> Talk {
     talk
 }
 
+#[test]
+fn url_is_that_of_the_comment_or_of_the_request() {
+    let mut talk = chat();
+    assert_eq!(only_session(&talk.file()).url(), "ws://game.example/play?room=7");
+    talk.packets[0].comments.push("socket 1: wss://game.example:444/play; 192.0.2.1:5".to_owned());
+    assert_eq!(only_session(&talk.file()).url(), "wss://game.example:444/play");
+}
+
 fn check_chat(session: &Session) {
     assert_eq!(session.request.target, "/play?room=7");
     assert_eq!(session.request.field("host"), Some("game.example"));
