@@ -27,6 +27,7 @@ mod models;
 mod network;
 mod nightly;
 mod nuget;
+mod pictures;
 mod platform_rules;
 mod platforms;
 mod profiles;
@@ -90,6 +91,7 @@ Generated files
   abi                writes include/framewire.abi: functions, constants and struct layouts
   unsafe             writes docs/unsafe.md
   platforms          writes the tables of docs/platforms.md from recorded results
+  pictures           draws the pictures of the command line in docs/images
   format             formats the C and C++ sources with clang-format
   web table          writes the table of functions in docs/browser.md
   unity-meta         writes the .meta files of new files in the Unity package
@@ -141,6 +143,7 @@ fn main() -> ExitCode {
         ["hostile", "--minutes", minutes] => hostile(minutes),
         ["soak", words @ ..] => soak::main(words),
         ["format"] => format::format(),
+        ["pictures"] => pictures::write(),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["autobahn"] => autobahn::run(false),

@@ -39,6 +39,10 @@ pub const STEPS: &[Step] = &[
     Step::new("tests of xtask", 10, || run(cargo().args(["test", "--quiet", "--package", "xtask"])).into())
         .quick()
         .after(&[BUILD]),
+    Step::new("command line", 60, || {
+        run(cargo().args(["test", "--quiet", "--package", "framewire-cli"])).into()
+    })
+    .after(&[BUILD]),
     Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
     Step::new("programs in the READMEs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
     Step::new("tests in C", 60, || c_tests::step(Tool::None).into()).quick().waits().after(BOTH),

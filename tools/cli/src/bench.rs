@@ -126,13 +126,9 @@ pub fn run(options: Options) -> Result<(), Failure> {
     }
     result.print(&options);
     let Some(file) = &options.plot else { return Ok(()) };
-    let title = format!(
-        "{} messages of {} bytes over {} connection(s) to {}",
-        thousands(result.received),
-        options.size,
-        options.connections,
-        options.url
-    );
+    let noun = if options.connections == 1 { "connection" } else { "connections" };
+    let (messages, size, count) = (thousands(result.received), options.size, options.connections);
+    let title = format!("{messages} messages of {size} bytes over {count} {noun} to {}", options.url);
     plot::write(file, &plot::bench(&title, &rates, &result.latencies))
 }
 

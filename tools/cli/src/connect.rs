@@ -4,7 +4,7 @@
 //! input thread: lines of the terminal or the pipe ──► socket ──► events ──► main thread: output
 //! ```
 
-mod input;
+pub mod input;
 mod terminal;
 
 use std::io::IsTerminal;

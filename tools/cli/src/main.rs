@@ -16,6 +16,7 @@ mod output;
 mod ping;
 mod plot;
 mod proxy;
+mod record;
 mod replay;
 mod report;
 mod resolve;
@@ -54,6 +55,7 @@ enum Command {
     Ping(ping::Options),
     Bench(bench::Options),
     Diagnose(diagnose::Options),
+    Record(record::Options),
     Proxy(proxy::Options),
     Replay(replay::Options),
     Har(har::Options),
@@ -69,6 +71,7 @@ impl Command {
             Command::Ping(options) => ping::run(options),
             Command::Bench(options) => bench::run(options),
             Command::Diagnose(options) => diagnose::run(options),
+            Command::Record(options) => record::run(options),
             Command::Proxy(options) => proxy::run(options),
             Command::Replay(options) => replay::run(options),
             Command::Har(options) => har::run(options),

@@ -1,7 +1,7 @@
 //! The settings of a connection, as options of every command that connects.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -190,16 +190,26 @@ impl ConnectionOptions {
 
     fn log(&self) {
         let level = match self.network.verbose {
-            0 => return,
+            0 => LogLevel::Error,
             1 => LogLevel::Info,
             2 => LogLevel::Debug,
             _ => LogLevel::Trace,
         };
-        let print = |_, socket: u64, _: &str, message: &str| {
+        let print = |level, socket: u64, _: &str, message: &str| {
             status(format_args!("{QUIET}[{socket}] {message}{QUIET:#}"));
+            if level == LogLevel::Error {
+                let _ = FIRST_ERROR.set(message.to_owned());
+            }
         };
         framewire::set_log(level, Some(Arc::new(print)));
     }
+}
+
+static FIRST_ERROR: OnceLock<String> = OnceLock::new();
+
+/// Returns the first error in the library's log, such as a capture that cannot be written.
+pub fn logged_error() -> Option<&'static str> {
+    FIRST_ERROR.get().map(String::as_str)
 }
 
 impl RequestOptions {

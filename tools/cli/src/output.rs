@@ -84,6 +84,12 @@ pub fn json(value: &serde_json::Value) {
     finish(writeln!(io::stdout().lock(), "{value}"));
 }
 
+/// Writes a line as it is, with the escape sequences that it may contain.
+pub fn write_line(text: &[u8]) {
+    let mut out = io::stdout().lock();
+    finish(out.write_all(text).and_then(|()| out.write_all(b"\n")));
+}
+
 /// Writes bytes as they are.
 pub fn write_bytes(bytes: &[u8]) {
     let mut out = io::stdout().lock();

@@ -161,7 +161,7 @@ impl Run<'_> {
         self.latencies.record(latency);
         self.samples.push((at, Some(latency)));
         if self.options.json {
-            let ms = latency.as_secs_f64() * 1e3;
+            let ms = latency.as_nanos() as f64 / 1e6;
             output::json(&json!({ "event": "pong", "number": number + 1, "round_trip_ms": ms }));
         } else if !self.options.quiet {
             line(format_args!("pong {QUIET}{}{QUIET:#}  {}", number + 1, show(latency)));

@@ -52,6 +52,7 @@ pub fn pings(title: &str, samples: &[PingSample], latencies: &Latencies) -> Stri
     let most = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0).max(1) as f64;
     let lower =
         Area { top: 290.0, bottom: 440.0, x: (0.0, buckets.len().max(1) as f64), y: (0.0, most * 1.1) };
+    svg.text((LEFT, 280.0), "start", "#555", "pings per round-trip time");
     svg.count_axis(&lower);
     for (i, bucket) in buckets.iter().enumerate() {
         let (left, right) = (lower.x(i as f64), lower.x(i as f64 + 1.0));
@@ -73,14 +74,16 @@ pub fn bench(title: &str, rates: &[(f64, f64)], latencies: &Latencies) -> String
     svg.count_axis(&upper);
     svg.time_axis(&upper);
     svg.polyline(rates.iter().map(|(at, rate)| (upper.x(*at), upper.y(*rate))), BLUE);
-    let highest = latencies.percentile(99.99).as_nanos() as f64;
+    // Logarithmic, as the tail is often a hundred times the median.
+    let log = |value: Duration| (value.as_nanos() as f64).max(1.0).log10();
+    let decades = (log(latencies.min()).floor(), log(latencies.percentile(99.99)).floor() + 1.0);
     let last = (PERCENTILES.len() - 1) as f64;
-    let lower = Area { top: 300.0, bottom: 440.0, x: (0.0, last), y: (0.0, highest.max(1.0) * 1.1) };
+    let lower = Area { top: 300.0, bottom: 440.0, x: (0.0, last), y: decades };
     svg.text((LEFT, 290.0), "start", "#555", "latency of each percentile");
-    svg.latency_axis(&lower);
+    svg.grid(&lower, 1.0, |decade| show(Duration::from_nanos(10f64.powf(decade) as u64)));
     let points = PERCENTILES.iter().enumerate().map(|(i, percentile)| {
         let value = if *percentile == 0.0 { latencies.min() } else { latencies.percentile(*percentile) };
-        (i, value, (lower.x(i as f64), lower.y(value.as_nanos() as f64)))
+        (i, value, (lower.x(i as f64), lower.y(log(value))))
     });
     let points: Vec<_> = points.collect();
     svg.polyline(points.iter().map(|(_, _, point)| *point), ORANGE);
@@ -145,7 +148,7 @@ impl Svg {
     }
 
     fn grid(&mut self, area: &Area, step: f64, label: impl Fn(f64) -> String) {
-        let mut value = 0.0;
+        let mut value = area.y.0;
         while value <= area.y.1 {
             let y = area.y(value);
             self.line((LEFT, y), (WIDTH - RIGHT, y), "#e4e7eb", 1.0);
@@ -215,7 +218,7 @@ pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut separated = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             separated.push(',');
         }
         separated.push(digit);

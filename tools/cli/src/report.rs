@@ -42,7 +42,7 @@ impl Format {
                 }
             }
             Format::Plain => match event {
-                EventKind::Text(text) => line(format_args!("{}", String::from_utf8_lossy(text.as_slice()))),
+                EventKind::Text(text) => output::write_line(text.as_slice()),
                 EventKind::Binary(bytes) => line(format_args!("{}", preview(bytes.as_slice()))),
                 // The exit code and its message report the end.
                 EventKind::Closed { .. } | EventKind::Error(_) => {}
@@ -99,7 +99,7 @@ pub fn for_people(socket: &Socket, event: &EventKind, elapsed: Option<Duration>)
 /// Returns the event as a JSON object.
 pub fn as_json(socket: &Socket, event: &EventKind, elapsed: Option<Duration>) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let elapsed_ms = elapsed.map(|elapsed| elapsed.as_secs_f64() * 1e3);
+    let elapsed_ms = elapsed.map(|elapsed| elapsed.as_nanos() as f64 / 1e6);
     match event {
         EventKind::Open => json!({
             "event": "open", "time": now, "url": socket.url(), "http_version": socket.http_version(),

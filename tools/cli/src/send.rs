@@ -4,13 +4,16 @@ use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use framewire::{EventKind, Socket};
+use framewire::{CallError, Code, EventKind, Socket};
 
 use crate::options::ConnectionOptions;
 use crate::output::Failure;
 use crate::report::Format;
 use crate::session::{Next, end};
-use crate::values::{hex, timeout};
+use crate::values::{hex, show, timeout};
+
+/// How long a full send queue is waited for at a time.
+const BACKPRESSURE: Duration = Duration::from_millis(5);
 
 /// Sends messages, and optionally waits for answers
 ///
@@ -48,12 +51,11 @@ enum Message {
 }
 
 impl Message {
-    fn send(&self, socket: &Socket) -> Result<(), Failure> {
-        let sent = match self {
+    fn send(&self, socket: &Socket) -> Result<(), CallError> {
+        match self {
             Message::Text(text) => socket.send_text(text),
             Message::Binary(bytes) => socket.send_binary(bytes),
-        };
-        sent.map_err(Failure::connection)
+        }
     }
 }
 
@@ -63,16 +65,36 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let mut session = options.connection.session(&options.url)?;
     session.open()?;
     let mut answers = 0;
-    let mut deadline = None;
-    let mut is_sent = false;
-    while !is_sent || answers < options.count {
+    let mut unsent = messages.iter().peekable();
+    let mut waits_since = None;
+    loop {
+        while let Some(message) = unsent.peek().filter(|_| session.socket.is_open()) {
+            match message.send(&session.socket) {
+                Ok(()) => _ = unsent.next(),
+                // Continues with the events, as a server may wait until its answers are read.
+                Err(error) if error.code == Code::WouldBlock => break,
+                Err(error) => return Err(Failure::connection(error)),
+            }
+            waits_since = Some(Instant::now());
+        }
+        if unsent.peek().is_none() && answers >= options.count {
+            break;
+        }
+        let deadline = match (waits_since, unsent.peek()) {
+            (None, _) => None,
+            (Some(_), Some(_)) => Some(Instant::now() + BACKPRESSURE),
+            (Some(since), None) => Some(since + options.timeout),
+        };
         let Next::Event(event) = session.next(deadline) else {
+            if waits_since.is_some_and(|since| since.elapsed() < options.timeout) {
+                continue;
+            }
             // Leaves without waiting for a server that does not answer.
             let _ = session.socket.abort();
+            let time = show(options.timeout);
             return Err(Failure::no_answer(format_args!(
-                "{answers} of {} answers within {}",
-                options.count,
-                crate::values::show(options.timeout)
+                "{answers} of {} answers within {time}",
+                options.count
             )));
         };
         let elapsed = matches!(event, EventKind::Open).then(|| session.started.elapsed());
@@ -80,11 +102,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
             format.print(&session.socket, &event, elapsed);
         }
         match &event {
-            EventKind::Open if !is_sent => {
-                messages.iter().try_for_each(|message| message.send(&session.socket))?;
-                is_sent = true;
+            EventKind::Text(_) | EventKind::Binary(_) => {
+                answers += 1;
+                waits_since = Some(Instant::now());
             }
-            EventKind::Text(_) | EventKind::Binary(_) => answers += 1,
             event => {
                 if let Some(ended) = end(event) {
                     ended?;
@@ -95,7 +116,6 @@ pub fn run(options: Options) -> Result<(), Failure> {
                 }
             }
         }
-        deadline = is_sent.then(|| Instant::now() + options.timeout);
     }
     let socket = session.socket.clone();
     session.close(1000, "", |event| {

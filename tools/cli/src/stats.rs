@@ -12,8 +12,10 @@ use crate::values::show;
 const LONGEST_NS: u64 = 3_600_000_000_000;
 /// Significant digits of a recorded value.
 const DIGITS: u8 = 3;
-/// Buckets of a histogram, with the one for everything above them.
-const BUCKETS: usize = 12;
+/// Buckets of equal width, with the one for everything above them.
+const BUCKETS: u64 = 12;
+/// The ratio of the 99th percentile to the minimum from which buckets get wider.
+const WIDE: u64 = 10;
 /// Width of the longest bar on a terminal.
 const BAR: usize = 40;
 
@@ -64,25 +66,26 @@ impl Latencies {
         Duration::from_nanos(self.histogram.value_at_percentile(percentile))
     }
 
-    /// Returns buckets of equal width up to the 99th percentile, and one for the rest.
+    /// Returns buckets of equal width, or, if the values differ by more than an order of magnitude, with bounds of the
+    /// form 1, 2 or 5 times a power of ten. The last one may have no upper bound.
     pub fn buckets(&self) -> Vec<Bucket> {
-        if self.count() == 0 {
-            return Vec::new();
-        }
         let (low, high) = (self.histogram.min(), self.histogram.value_at_percentile(99.0));
-        let width = nice((high.saturating_sub(low) / (BUCKETS as u64 - 1)).max(1));
-        let first = low / width * width;
-        let last = first + width * (BUCKETS as u64 - 1);
+        let width = nice((high.saturating_sub(low) / (BUCKETS - 1)).max(1));
+        let end = low / width * width + width * (BUCKETS - 1);
+        let is_wide = high / low.max(1) >= WIDE;
+        // The bucket of a value.
+        let bounds = |value: u64| match is_wide {
+            true => (nice_below(value), Some(nice(value + 1))),
+            false if value < end => (value / width * width, Some(value / width * width + width)),
+            false => (end, None),
+        };
         let mut buckets: Vec<Bucket> = Vec::new();
         for recorded in self.histogram.iter_recorded() {
-            let (value, count) = (recorded.value_iterated_to(), recorded.count_at_value());
-            let (from, to) = match value {
-                value if value < last => (value / width * width, Some(value / width * width + width)),
-                _ => (last, None),
-            };
+            let (value, count) = (recorded.value_iterated_to().max(1), recorded.count_at_value());
+            let (from, to) = bounds(value);
             // Empty buckets between two values are shown too.
             while let Some(next) = buckets.last().and_then(|bucket| bucket.to).filter(|next| *next < from) {
-                buckets.push(Bucket { from: next, to: Some(next + width), count: 0 });
+                buckets.push(Bucket { from: next, to: bounds(next).1, count: 0 });
             }
             match buckets.last_mut() {
                 Some(bucket) if bucket.from == from => bucket.count += count,
@@ -93,7 +96,7 @@ impl Latencies {
     }
 
     pub fn json(&self) -> Value {
-        let ms = |latency: Duration| json!(latency.as_secs_f64() * 1e3);
+        let ms = |latency: Duration| json!(latency.as_nanos() as f64 / 1e6);
         let mut values = serde_json::Map::new();
         values.insert("min".into(), ms(self.min()));
         for (name, percentile) in PERCENTILES {
@@ -134,6 +137,12 @@ impl Latencies {
     }
 }
 
+/// Returns the largest number of that form that is not above `most`.
+fn nice_below(most: u64) -> u64 {
+    let power = 10u64.pow(most.max(1).ilog10());
+    [5, 2, 1].into_iter().map(|factor| factor * power).find(|step| *step <= most).unwrap_or(1)
+}
+
 /// Returns the next number of the form 1, 2 or 5 times a power of ten.
 pub fn nice(least: u64) -> u64 {
     let mut power = 1u64;
@@ -160,10 +169,23 @@ mod tests {
         }
         latencies.record(Duration::from_secs(2));
         let buckets = latencies.buckets();
-        assert!(buckets.len() <= BUCKETS);
         assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 1001);
-        assert_eq!(buckets.last().unwrap().to, None);
+        assert_eq!((buckets[0].from, buckets.last().unwrap().to), (100_000, Some(5_000_000_000)));
+        assert!(buckets.windows(2).all(|pair| pair[0].to == Some(pair[1].from)), "{buckets:?}");
         assert!(Latencies::new().buckets().is_empty());
+    }
+
+    #[test]
+    fn buckets_of_similar_samples_have_equal_width() {
+        let mut latencies = Latencies::new();
+        for us in 900..1100 {
+            latencies.record(Duration::from_micros(us));
+        }
+        let buckets = latencies.buckets();
+        assert!(buckets.len() as u64 <= BUCKETS, "{buckets:?}");
+        let width = |bucket: &Bucket| bucket.to.map(|to| to - bucket.from);
+        assert!(buckets.iter().all(|bucket| [None, Some(20_000)].contains(&width(bucket))), "{buckets:?}");
+        assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 200);
     }
 
     #[test]
@@ -176,5 +198,6 @@ mod tests {
     #[test]
     fn steps_are_nice() {
         assert_eq!([1, 3, 12, 51, 600].map(nice), [1, 5, 20, 100, 1000]);
+        assert_eq!([1, 3, 12, 51, 999].map(nice_below), [1, 2, 10, 50, 500]);
     }
 }

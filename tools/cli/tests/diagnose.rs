@@ -67,7 +67,7 @@ fn websockets_over_http2_are_found() {
 fn expired_certificate() {
     let authority = Authority::new("cli");
     let done = diagnose_tls(&authority.expired(), Some(&authority));
-    check(&done, 13, "tls", "failed", "has expired 30 days ago", "Renew the certificate");
+    check(&done, 13, "tls", "failed", "the certificate expired 30 days ago", "Renew the certificate");
     assert_eq!(stage(&done, "upgrade")["status"], "skipped");
 }
 

@@ -157,7 +157,7 @@ fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let done = run(&["completions", shell]);
         assert_eq!(done.code, 0, "{shell}");
-        for command in ["connect", "send", "listen", "ping", "bench", "diagnose", "proxy"] {
+        for command in ["connect", "send", "listen", "ping", "bench", "diagnose", "record", "proxy"] {
             assert!(done.stdout.contains(command), "{shell}: {command}");
         }
     }

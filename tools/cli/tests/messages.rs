@@ -50,6 +50,21 @@ fn events_are_json_lines() {
 }
 
 #[test]
+fn a_flood_does_not_block_itself() {
+    let server = EchoServer::start();
+    // More than the send queue and the event queue hold, and the server waits until its answers are read.
+    let line = [&[b'x'; 64 << 10][..], b"\n"].concat();
+    let input = line.repeat(1600);
+    let done =
+        run_with_input(&["send", &server.url("/"), "--lines", "-n", "1600", "--no-compression"], &input);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.as_bytes() == input, "{} of {} bytes", done.stdout.len(), input.len());
+    let piped = run_with_input(&["connect", &server.url("/"), "--raw", "--no-compression"], &input);
+    assert_eq!(piped.code, 0, "{}", piped.stderr);
+    assert!(piped.stdout.as_bytes() == input, "{} of {} bytes", piped.stdout.len(), input.len());
+}
+
+#[test]
 fn missing_answers_exit_with_3() {
     let server = EchoServer::start();
     let done = run(&["send", &server.url("/silent"), "hello", "-n", "1", "--timeout", "200ms"]);
@@ -219,6 +234,49 @@ fn a_server_cannot_control_the_terminal() {
         framewire(&["connect", &server.url(), "--wait", "2s"]).env("CLICOLOR_FORCE", "1").output().unwrap();
     let shown = String::from_utf8(done.stdout).unwrap();
     assert!(shown.contains("\\u{1b}[2Jx"), "{shown:?}");
+    // A program gets the text as it is.
+    assert_eq!(run(&["listen", &server.url()]).stdout, "\x1b[2Jx\n");
+}
+
+#[test]
+fn record_writes_a_capture() {
+    const SECTION_HEADER: &[u8] = &[0x0A, 0x0D, 0x0D, 0x0A];
+    let server = EchoServer::start();
+    let file = TempFile::new("record.pcapng", b"");
+    let arguments = ["record", &server.url("/"), file.path(), "--lines", "--user", "player:secret"];
+    let done = run_with_input(&arguments, b"hello capture\n");
+    assert_eq!((done.code, done.stdout.as_str()), (0, "hello capture\n"), "{}", done.stderr);
+    let contains = |text: &str| {
+        let bytes = std::fs::read(&file.0).unwrap();
+        assert!(bytes.starts_with(SECTION_HEADER));
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    // The server's frames are not masked.
+    assert!(contains("hello capture") && contains("GET / HTTP/1.1"));
+    assert!(!contains("cGxheWVyOnNlY3JldA=="));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let full = run(&["record", &server.url("/count?n=100&size=4096"), "/dev/full"]);
+        assert_eq!(full.code, 1, "{}", full.stderr);
+        assert!(full.stderr.contains("/dev/full"), "{}", full.stderr);
+    }
+    let unwritable = run(&["record", &server.url("/"), "/does/not/exist.pcapng"]);
+    assert_eq!(unwritable.code, 2);
+    let limited = run(&[
+        "record",
+        &server.url("/push?hz=100&size=10"),
+        file.path(),
+        "-n",
+        "3",
+        "--close-timeout",
+        "100ms",
+    ]);
+    assert!(limited.stdout.lines().count() >= 3, "{}", limited.stdout);
 }
 
 #[cfg(unix)]

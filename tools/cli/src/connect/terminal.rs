@@ -8,7 +8,7 @@ use rustyline::{DefaultEditor, ExternalPrinter};
 
 use super::input::Input;
 use crate::interrupt;
-use crate::output::{BAD, Failure, QUIET, line};
+use crate::output::{BAD, Failure, QUIET, line, write_bytes};
 
 const PROMPT: &str = "> ";
 
@@ -72,7 +72,7 @@ impl Drop for Terminal {
             let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, modes);
         }
         // Removes the prompt, and disables bracketed paste.
-        line(format_args!("\r\x1b[K\x1b[?2004l\x1b[A"));
+        write_bytes(b"\r\x1b[K\x1b[?2004l");
     }
 }
 

@@ -115,7 +115,7 @@ pub fn connect(addresses: &[SocketAddr], timeout: Duration, is_proxy: bool) -> (
         };
         stage = stage.detail(format!("{address}  {outcome}  {}", show(took)));
         facts.push(json!({
-            "address": address, "connected": result.is_ok(), "result": outcome, "ms": took.as_secs_f64() * 1e3,
+            "address": address, "connected": result.is_ok(), "result": outcome, "ms": took.as_nanos() as f64 / 1e6,
         }));
         match result {
             Ok(stream) => first = first.or(Some(stream)),

@@ -140,7 +140,7 @@ impl Stage {
     pub fn json(&self) -> Value {
         let mut object = json!({
             "stage": self.name.key(), "status": self.status.key(), "summary": self.summary, "details": self.details,
-            "advice": self.advice, "ms": self.took.map(|took| took.as_secs_f64() * 1e3),
+            "advice": self.advice, "ms": self.took.map(|took| took.as_nanos() as f64 / 1e6),
         });
         if let Value::Object(object) = &mut object {
             object.extend(self.facts.clone());

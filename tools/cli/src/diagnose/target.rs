@@ -38,7 +38,7 @@ impl Target {
                 )
             })?),
             None if options.network.no_proxy || !options.network.resolve.is_empty() => None,
-            None => target.from_environment(|name| std::env::var(name).ok()),
+            None => target.proxy_of_environment(|name| std::env::var(name).ok()),
         };
         Ok(target)
     }
@@ -56,7 +56,7 @@ impl Target {
     }
 
     /// Selects the proxy as the library does. Address blocks in `NO_PROXY` are not supported here.
-    fn from_environment(&self, lookup: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
+    fn proxy_of_environment(&self, lookup: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
         let value =
             |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let excluded = value("no_proxy").or_else(|| value("NO_PROXY")).unwrap_or_default();
@@ -141,7 +141,9 @@ mod tests {
             let lookup = |name: &str| {
                 variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
             };
-            target.from_environment(lookup).map(|proxy| (proxy.source, authority(&proxy.host, proxy.port)))
+            target
+                .proxy_of_environment(lookup)
+                .map(|proxy| (proxy.source, authority(&proxy.host, proxy.port)))
         };
         let server = target("play.example.org", true);
         let proxy = ("HTTPS_PROXY", "proxy.example:3128");

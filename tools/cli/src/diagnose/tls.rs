@@ -338,9 +338,7 @@ fn rejected(
             match days {
                 // Another certificate of the chain.
                 ..0 => ("a certificate of the chain has expired".to_owned(), vec![renew, clock]),
-                _ => {
-                    (format!("the certificate has expired {ago} ago, on {}", date(until)), vec![renew, clock])
-                }
+                _ => (format!("the certificate expired {ago} ago, on {}", date(until)), vec![renew, clock]),
             }
         }
         (CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }, Some(leaf)) => (

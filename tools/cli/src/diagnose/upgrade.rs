@@ -140,7 +140,7 @@ pub fn round_trip(session: &mut Session, timeout: Duration) -> Stage {
     times.sort_unstable();
     let (best, median, worst) = (times[0], times[times.len() / 2], times[times.len() - 1]);
     let summary = format!("{} median of {PINGS} pings, {} to {}", show(median), show(best), show(worst));
-    Stage::new(Name::RoundTrip, Status::Ok, summary).fact("median_ms", median.as_secs_f64() * 1e3)
+    Stage::new(Name::RoundTrip, Status::Ok, summary).fact("median_ms", median.as_nanos() as f64 / 1e6)
 }
 
 fn opened(socket: &Socket) -> Stage {

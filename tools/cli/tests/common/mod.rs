@@ -53,9 +53,15 @@ pub fn run(arguments: &[&str]) -> Done {
 /// Runs the program with this standard input.
 pub fn run_with_input(arguments: &[&str], input: &[u8]) -> Done {
     let mut child = framewire(arguments).stdin(Stdio::piped()).spawn().expect("the program starts");
-    // Fails if the program does not read its input.
-    let _ = child.stdin.take().expect("it is piped").write_all(input);
-    child.wait_with_output().expect("it is waited for once").into()
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // The output has to be read meanwhile.
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Fails if the program does not read its input.
+            let _ = stdin.write_all(input);
+        });
+        child.wait_with_output().expect("it is waited for once").into()
+    })
 }
 
 /// A running program whose output is read line by line. Dropping it kills the program.
