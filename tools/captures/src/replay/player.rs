@@ -63,10 +63,12 @@ pub fn play(stream: Arc<TcpStream>, shared: &Shared) -> Option<Played> {
     player.compare_requests(&request);
     let is_reset = player.run(&request);
     player.compare_ends();
-    let played = std::mem::take(&mut player.played);
-    let text = format!("ended: {} frames sent, {} messages received", played.sent, played.received);
+    let text =
+        format!("ended: {} frames sent, {} messages received", player.played.sent, player.played.received);
     player.notify(false, text);
-    drop(player);
+    let Player { played, inputs, .. } = player;
+    // Ends a reader that waits until its frames are taken.
+    drop(inputs);
     // The socket is only closed when the reader has released it, too.
     let _ = stream.shutdown(if is_reset { Shutdown::Read } else { Shutdown::Both });
     let _ = reader.join();

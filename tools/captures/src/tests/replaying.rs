@@ -301,6 +301,7 @@ fn differences_name_both_sides() {
     let differences = notices.iter().filter(|notice| notice.is_difference).map(|notice| notice.text.as_str());
     assert!(differences.eq(expected));
     assert!(notices[0].text.ends_with(" connected to /play?room=7"), "{notices:?}");
+    assert_eq!(notices.last().unwrap().text, "ended: 3 frames sent, 3 messages received");
 }
 
 #[test]
@@ -329,7 +330,10 @@ fn connections_play_the_session_of_their_path() {
         session
     };
     let sessions = vec![session("/a", b"a1"), session("/b", b"b"), session("/a", b"a2")];
-    let replay = Replay::start(sessions, FAST).unwrap();
+    let numbers = std::sync::Arc::new(std::sync::Mutex::new([0; 3]));
+    let own = numbers.clone();
+    let on_notice = Box::new(move |notice: &crate::Notice| own.lock().unwrap()[notice.session] += 1);
+    let replay = Replay::listen("127.0.0.1:0", sessions, FAST, on_notice).unwrap();
     let texts = ["/b", "/a", "/other"].map(|path| {
         let request = sample::REQUEST.replace("/play?room=7", path);
         Client::requesting(&replay, &request).next().unwrap().1
@@ -339,4 +343,6 @@ fn connections_play_the_session_of_their_path() {
     assert_eq!(Client::connect(&replay).head, "");
     assert!(replay.wait(Some(Duration::from_secs(20))));
     assert_eq!(replay.finish().len(), 3);
+    // Connected and ended; the third also has another path.
+    assert_eq!(*numbers.lock().unwrap(), [2, 2, 3]);
 }
