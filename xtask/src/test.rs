@@ -9,8 +9,8 @@ use crate::run::{
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
     abi, abi_facts, autobahn, bench, c_tests, check_platforms, claims, cpp, demo, faults, format, fuzz,
-    godot, guarantees, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real,
-    soak, supply, unity, unreal, unsafe_list, web, workflows,
+    godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme,
+    real, soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -95,6 +95,7 @@ pub const STEPS: &[Step] = &[
     Step::new("NuGet package, on CoreCLR", 10, || with_tools(unity::tools(), nuget::test)).after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
+    Step::new("HAR: Chromium's DevTools", 30, || har::step().into()).waits().after(BOTH),
     Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),
     Step::new("Python websockets", 8, || real::python_websockets().into()).waits().after(BOTH),
     Step::new("Node ws", 8, || real::node().into()).waits().after(BOTH),
