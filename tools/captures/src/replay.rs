@@ -16,7 +16,7 @@ mod player;
 mod script;
 
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -80,7 +80,6 @@ pub struct Replay {
 struct Shared {
     sessions: Vec<Session>,
     options: Options,
-    address: SocketAddr,
     on_notice: Box<OnNotice>,
     state: Mutex<State>,
     changed: Condvar,
@@ -111,7 +110,7 @@ impl Replay {
         let address = listener.local_addr()?;
         let state = State { is_taken: vec![false; sessions.len()], ..State::default() };
         let state = Mutex::new(state);
-        let shared = Shared { sessions, options, address, on_notice, state, changed: Condvar::new() };
+        let shared = Shared { sessions, options, on_notice, state, changed: Condvar::new() };
         let shared = Arc::new(shared);
         let own = shared.clone();
         let acceptor = std::thread::spawn(move || accept(&listener, &own));
@@ -165,8 +164,16 @@ impl Replay {
 impl Drop for Replay {
     fn drop(&mut self) {
         self.shared.state().is_stopped = true;
-        // Wakes the acceptor.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the acceptor. Not every system connects to the address that stands for all.
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() {
+                Ipv4Addr::LOCALHOST.into()
+            } else {
+                Ipv6Addr::LOCALHOST.into()
+            });
+        }
+        let _ = TcpStream::connect(address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }

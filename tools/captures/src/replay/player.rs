@@ -229,7 +229,10 @@ impl Player<'_> {
             }
             let key = request.field("Sec-WebSocket-Key").unwrap_or_default();
             let accept = derive_accept_key(key.as_bytes());
-            self.send(&script::head(response, &accept, &self.shared.address.to_string()));
+            // The address that the client knows, also when the server listens on all.
+            let address =
+                self.stream.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
+            self.send(&script::head(response, &accept, &address));
         }
         self.started = Instant::now();
         self.last_sent = self.started;

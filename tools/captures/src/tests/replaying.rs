@@ -269,6 +269,14 @@ fn redirect_leads_to_the_replay() {
 }
 
 #[test]
+fn replay_on_all_addresses_can_be_dropped() {
+    let sessions = vec![only_session(&chat().file())];
+    let replay = Replay::listen("0.0.0.0:0", sessions, FAST, Box::new(|_| {})).unwrap();
+    assert!(!replay.wait(Some(Duration::from_millis(10))));
+    drop(replay);
+}
+
+#[test]
 fn response_that_is_none_is_sent() {
     let replay = replay(&Talk::opened("SSH-2.0-OpenSSH\r\n\r\n"), FAST);
     assert_eq!(Client::connect(&replay).head, "SSH-2.0-OpenSSH\r\n\r\n");
