@@ -6,10 +6,12 @@
 //!   url                       URLs and headers from the caller, and the encoded request
 //!   session                   a whole session, driven by a script of received bytes and calls
 //!   compare                   the session and tungstenite reading the same bytes
+//!   capture_file              pcapng files for replays
 //! ```
 //!
 //! Independent of libFuzzer, so that a normal test can run the corpora too.
 
+pub mod capture_file;
 pub mod compare;
 pub mod corpus;
 pub mod deflate;
@@ -29,7 +31,7 @@ pub mod utf8;
 pub type Target = fn(&[u8]);
 
 /// All targets: name, function and text of the corpus.
-pub const TARGETS: [(&str, Target, &str); 8] = [
+pub const TARGETS: [(&str, Target, &str); 9] = [
     ("frames", frames::run, include_str!("../corpus/frames.txt")),
     ("utf8", utf8::run, include_str!("../corpus/utf8.txt")),
     ("deflate", deflate::run, include_str!("../corpus/deflate.txt")),
@@ -38,4 +40,5 @@ pub const TARGETS: [(&str, Target, &str); 8] = [
     ("proxy", proxy::run, include_str!("../corpus/proxy.txt")),
     ("session", session::run, include_str!("../corpus/session.txt")),
     ("compare", compare::run, include_str!("../corpus/compare.txt")),
+    ("capture_file", capture_file::run, include_str!("../corpus/capture_file.txt")),
 ];

@@ -50,7 +50,8 @@ pub fn step() -> Tested {
 }
 
 /// Matches the files that are not in `src/wire` and `src/session`.
-const OTHER_FILES: &str = r"/(\.cargo|rustc|fuzz|tests)/|src/(buffer|client|engine|net)/|src/[a-z]*\.rs";
+const OTHER_FILES: &str =
+    r"/(\.cargo|rustc|fuzz|tests|tools)/|src/(buffer|client|engine|net)/|src/[a-z]*\.rs";
 
 /// Prints how much of `src/wire` and `src/session` the corpora execute.
 fn coverage() -> Outcome {

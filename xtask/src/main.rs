@@ -22,6 +22,7 @@ mod format;
 mod fuzz;
 mod godot;
 mod guarantees;
+mod har;
 mod header;
 mod imports;
 mod install;

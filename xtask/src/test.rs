@@ -8,7 +8,7 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, captures, check_platforms, claims, cpp, demo, docs, faults, format, fuzz, godot, guarantees, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, c_tests, captures, check_platforms, claims, cpp, demo, docs, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -97,6 +97,7 @@ pub const STEPS: &[Step] = &[
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("captures, decoded by tshark", 10, || captures::step().into()).waits().after(BOTH),
+    Step::new("HAR: Chromium's DevTools", 30, || har::step().into()).waits().after(BOTH),
     Step::new("Java: the authorities that Android trusts", 5, || java::step().into()).waits().after(BOTH),
     Step::new("Python websockets", 8, || real::python_websockets().into()).waits().after(BOTH),
     Step::new("Node ws", 8, || real::node().into()).waits().after(BOTH),
@@ -144,11 +145,13 @@ pub fn main(words: &[&str]) -> Outcome {
     schedule::run(&steps, &environment)
 }
 
+const TESTED: [&str; 6] =
+    ["--package", "framewire", "--package", "framewire-captures", "--package", "framewire-servers"];
+
 /// Builds everything for the tests at once: another selection of packages would need other features of shared
 /// crates, and build those again.
 fn build() -> Outcome {
-    let both = ["--package", "framewire", "--package", "framewire-servers"];
-    run(cargo().args(["test", "--no-run"]).args(both))?;
+    run(cargo().args(["test", "--no-run"]).args(TESTED))?;
     run(cargo().args(DEVELOPMENT))?;
     for program in ["hostile_server", "java", "network", "soak", "tshark"] {
         note_test_program(program)?;
@@ -157,7 +160,7 @@ fn build() -> Outcome {
 }
 
 fn cargo_test() -> Outcome {
-    run(cargo().args(["test", "--quiet", "--package", "framewire", "--package", "framewire-servers"]))
+    run(cargo().args(["test", "--quiet"]).args(TESTED))
 }
 
 fn hostile_servers() -> Outcome {

@@ -7,6 +7,7 @@ mod bench;
 mod completions;
 mod connect;
 mod diagnose;
+mod har;
 mod interrupt;
 mod link;
 mod listen;
@@ -16,6 +17,7 @@ mod ping;
 mod plot;
 mod proxy;
 mod record;
+mod replay;
 mod report;
 mod resolve;
 mod send;
@@ -55,6 +57,8 @@ enum Command {
     Diagnose(diagnose::Options),
     Record(record::Options),
     Proxy(proxy::Options),
+    Replay(replay::Options),
+    Har(har::Options),
     Completions(completions::Options),
 }
 
@@ -69,6 +73,8 @@ impl Command {
             Command::Diagnose(options) => diagnose::run(options),
             Command::Record(options) => record::run(options),
             Command::Proxy(options) => proxy::run(options),
+            Command::Replay(options) => replay::run(options),
+            Command::Har(options) => har::run(options),
             Command::Completions(options) => completions::run(options),
         }
     }

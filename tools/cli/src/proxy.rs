@@ -152,7 +152,7 @@ fn check(conditions: &LinkConditions) -> Result<(), Failure> {
     Ok(checked?)
 }
 
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
