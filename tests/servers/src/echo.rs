@@ -12,19 +12,23 @@
 //! | `/fragments?n=N&size=S` | one binary message in N fragments of S bytes |
 //! | `/ping?data=X` | pings, and sends the payload of the pong back as text |
 //! | `/push?hz=H&size=S` | pushes H binary messages a second |
+//! | `/chat?name=N` | sends each text to everyone in the chat, after the name |
+//! | `/token` | accepts requests with a bearer token, else responds with 401; at the text `expire`, the token becomes invalid and the connection is dropped; echoes everything else |
 //!
 //! Values in the query may be percent-encoded.
 
-use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::collections::{HashMap, HashSet};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tungstenite::handshake::server::{Request, Response};
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tungstenite::http::StatusCode;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
@@ -48,6 +52,9 @@ struct Shared {
     resumed: AtomicUsize,
     echoed_bytes: AtomicUsize,
     closes: Mutex<Vec<u16>>,
+    /// One for each connection in the chat.
+    chat: Mutex<Vec<Sender<String>>>,
+    expired_tokens: Mutex<HashSet<String>>,
 }
 
 impl EchoServer {
@@ -139,8 +146,8 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<
         let (tls, handle) = (tls.cloned(), shared.clone());
         let thread = std::thread::spawn(move || {
             match tls {
-                None => serve(serving, &handle),
-                Some(config) => serve_tls(serving, config, &handle),
+                None => serve(serving, &closing, &handle),
+                Some(config) => serve_tls(serving, &closing, config, &handle),
             }
             // `open` still holds a clone of the stream, so dropping this one would not close it.
             let _ = closing.shutdown(Shutdown::Both);
@@ -151,7 +158,7 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<
     }
 }
 
-fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
+fn serve_tls(stream: TcpStream, tcp: &TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
     let Ok(connection) = ServerConnection::new(config) else { return };
     let mut secured = StreamOwned::new(connection, stream);
     while secured.conn.is_handshaking() {
@@ -162,15 +169,19 @@ fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
     if secured.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
         shared.resumed.fetch_add(1, Ordering::SeqCst);
     }
-    serve(secured, shared);
+    serve(secured, tcp, shared);
 }
 
-fn serve<S: Read + Write>(stream: S, shared: &Shared) {
+fn serve<S: Read + Write>(stream: S, tcp: &TcpStream, shared: &Shared) {
     let mut head = String::new();
     let mut path = String::new();
+    let mut token = None;
     #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
     let inspect = |request: &Request, mut response: Response| {
         path = request.uri().to_string();
+        if request.uri().path() == "/token" {
+            token = Some(bearer_token(request, shared)?);
+        }
         head = format!("{} {} {:?}\r\n", request.method(), request.uri(), request.version());
         for (name, value) in request.headers() {
             head.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
@@ -188,7 +199,77 @@ fn serve<S: Read + Write>(stream: S, shared: &Shared) {
     let Ok(mut socket) = tungstenite::accept_hdr_with_config(stream, inspect, Some(config)) else { return };
     let (route, query) = path.split_once('?').unwrap_or((&path, ""));
     // An error only ends this connection.
-    let _ = serve_path(&mut socket, route, &Query::parse(query), &head, shared);
+    let _ = match token {
+        Some(token) => until_token_expires(&mut socket, token, shared),
+        None if route == "/chat" => chat(&mut socket, tcp, Query::parse(query).text("name"), shared),
+        None => serve_path(&mut socket, route, &Query::parse(query), &head, shared),
+    };
+}
+
+/// Returns the token of a request, if it has one that is valid.
+#[allow(clippy::result_large_err, reason = "tungstenite's own type")]
+fn bearer_token(request: &Request, shared: &Shared) -> Result<String, ErrorResponse> {
+    let value = request.headers().get("Authorization").and_then(|value| value.to_str().ok());
+    let expired = shared.expired_tokens.lock().expect("no thread panics while it holds the lock");
+    match value.and_then(|value| value.strip_prefix("Bearer ")) {
+        Some(token) if !expired.contains(token) => Ok(token.to_owned()),
+        _ => {
+            let mut response = ErrorResponse::new(Some("the token is missing or has expired".into()));
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            Err(response)
+        }
+    }
+}
+
+fn until_token_expires<S: Read + Write>(
+    socket: &mut WebSocket<S>,
+    token: String,
+    shared: &Shared,
+) -> tungstenite::Result<()> {
+    loop {
+        let message = socket.read()?;
+        if message.is_text() && message.to_text()? == "expire" {
+            shared.expired_tokens.lock().expect("no thread panics while it holds the lock").insert(token);
+            return Ok(());
+        }
+        if message.is_text() || message.is_binary() {
+            socket.send(message)?;
+        }
+    }
+}
+
+fn chat<S: Read + Write>(
+    socket: &mut WebSocket<S>,
+    tcp: &TcpStream,
+    name: &str,
+    shared: &Shared,
+) -> tungstenite::Result<()> {
+    // Reads and lines of others are waited for in turn.
+    tcp.set_read_timeout(Some(Duration::from_millis(5)))?;
+    let (sender, lines) = channel();
+    shared.chat.lock().expect("no thread panics while it holds the lock").push(sender);
+    say(shared, &format!("{name} joined"));
+    let ended = loop {
+        if let Some(error) = lines.try_iter().find_map(|line| socket.send(Message::text(line)).err()) {
+            break error;
+        }
+        match socket.read() {
+            Ok(Message::Text(text)) => say(shared, &format!("{name}: {text}")),
+            Ok(_) => {}
+            Err(tungstenite::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => break error,
+        }
+    };
+    drop(lines);
+    say(shared, &format!("{name} left"));
+    Err(ended)
+}
+
+/// Sends a line to everyone in the chat.
+fn say(shared: &Shared, line: &str) {
+    let mut chat = shared.chat.lock().expect("no thread panics while it holds the lock");
+    chat.retain(|connection| connection.send(line.to_owned()).is_ok());
 }
 
 fn serve_path<S: Read + Write>(
