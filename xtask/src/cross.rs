@@ -14,7 +14,7 @@ use self::emulator::{EMULATORS, Emulator, Runner};
 use crate::platforms::{self, Fact};
 use crate::run::{Echo, Outcome, root, run_within};
 use crate::schedule::Problem;
-use crate::{autobahn, c, web};
+use crate::{autobahn, c, examples, web};
 
 /// Much longer than the slowest program under the slowest emulator.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -98,11 +98,7 @@ impl std::fmt::Display for Tally {
 fn all(emulator: &'static Emulator, echo: &Echo, tally: &mut Tally) -> Outcome {
     let runner = emulator.prepare()?;
     for source in c::sources("examples/c")? {
-        let arguments = |name: &str| match name {
-            "xor_extension" => vec![echo.xor.clone()],
-            _ => vec![echo.ws.clone()],
-        };
-        one(&runner, tally, &source, arguments);
+        one(&runner, tally, &source, |name| examples::arguments(name, echo));
     }
     // The demo again, with the static library and over TLS.
     let game = root().join("examples/c/game_loop.c");

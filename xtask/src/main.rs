@@ -16,6 +16,7 @@ mod demo;
 mod dist;
 mod docs;
 mod dotnet;
+mod examples;
 mod faults;
 mod files;
 mod format;

@@ -1,6 +1,6 @@
 //! Compiles the programs in the READMEs, and runs them with a server and without one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::c;
 use crate::files;
@@ -55,23 +55,26 @@ fn run(source: &str, language: &str, library: &Path) -> Outcome<(String, String,
     files::write(&file, source)?;
     let program = match language {
         "c" => c::compile(&file, library, c::usual())?,
-        _ => compile_cpp(&file, library)?,
+        _ => {
+            let program = file.with_extension("");
+            compile_cpp(&file, &program, library)?;
+            program
+        }
     };
     let output = command(program).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok((text(&output.stdout), text(&output.stderr), output.status.code()))
 }
 
-fn compile_cpp(source: &Path, library: &Path) -> Outcome<PathBuf> {
-    let program = source.with_extension("");
+/// Compiles a C++17 program with the shared library of this folder.
+pub fn compile_cpp(source: &Path, program: &Path, library: &Path) -> Outcome {
     let mut cxx = command("g++");
     cxx.arg("-std=c++17").args(c::WARNINGS);
     for folder in ["include", "bindings/cpp/include"] {
         cxx.arg("-I").arg(root().join(folder));
     }
-    cxx.arg(source).arg("-o").arg(&program).arg("-L").arg(library).arg("-lframewire");
-    quietly(cxx.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display())))?;
-    Ok(program)
+    cxx.arg(source).arg("-o").arg(program).arg("-L").arg(library).arg("-lframewire");
+    quietly(cxx.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()))).map(drop)
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use crate::c;
 use crate::c_tests::Tool;
 use crate::run::{
-    BUILT, DEVELOPMENT, Echo, INSTALL, Outcome, build_unless_built, cargo, command, ensure, has, may_install,
-    note_test_program, quietly, root, run, test_program,
+    BUILT, DEVELOPMENT, Echo, INSTALL, Outcome, cargo, command, ensure, has, may_install, note_test_program,
+    quietly, root, run, test_program,
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, captures, check_platforms, claims, cpp, demo, docs, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, c_tests, captures, check_platforms, claims, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -41,7 +41,8 @@ pub const STEPS: &[Step] = &[
         run(cargo().args(["test", "--quiet", "--package", "framewire-cli"])).into()
     })
     .after(&[BUILD]),
-    Step::new("examples in C", 15, || examples().into()).quick().waits().after(BOTH),
+    Step::new("examples in C and Rust", 25, || with_echo(examples::test)).quick().waits().after(BOTH),
+    Step::new("examples in C++", 30, || with_echo(examples::test_cpp)).after(BOTH),
     Step::new("programs in the READMEs", 3, || with_echo(readme::test)).quick().waits().after(BOTH),
     Step::new("tests in C", 60, || c_tests::step(Tool::None).into()).quick().waits().after(BOTH),
     Step::new("demo", 5, || with_echo(|echo| demo::run_game(echo, c::usual()))).quick().waits().after(BOTH),
@@ -211,19 +212,6 @@ fn with_tools_only(tools: Outcome, test: impl FnOnce() -> Outcome) -> Verdict {
         Ok(()) => test().into(),
         Err(reason) => Verdict::Skipped(reason),
     }
-}
-
-fn examples() -> Outcome {
-    let echo = Echo::start()?;
-    let build = c::usual();
-    let library = c::library(build)?;
-    for source in c::sources("examples/c")? {
-        let program = c::compile(&source, &library, build)?;
-        let url = if program.ends_with("xor_extension") { &echo.xor } else { &echo.ws };
-        run(command(&program).arg(url))?;
-    }
-    build_unless_built(cargo().args(["build", "--quiet", "--example", "echo"]))?;
-    run(command(root().join("target/debug/examples/echo")).arg(&echo.ws))
 }
 
 #[cfg(test)]
