@@ -111,6 +111,15 @@ pub fn lay_out_bench(release: bool) -> Outcome<PathBuf> {
     Ok(project)
 }
 
+/// Creates a project with the addon and nothing else, for scripts of users.
+pub fn lay_out_empty(project: &Path, settings: &str) -> Outcome {
+    let library = build(false)?;
+    let source = scratch("godot")?.join("empty");
+    files::create_folder(&source)?;
+    files::write(source.join("project.godot"), settings)?;
+    lay_out_from(&source, project, Some(&library))
+}
+
 /// Builds the addon with these libraries, by their paths under `bin`, and the licences of their dependencies on
 /// these targets.
 pub fn lay_out_addon(addon: &Path, libraries: &BTreeMap<String, PathBuf>, targets: &[&str]) -> Outcome {

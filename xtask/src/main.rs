@@ -4,6 +4,7 @@ mod abi;
 mod abi_facts;
 mod autobahn;
 mod bench;
+mod blocks;
 mod c;
 mod c_tests;
 mod captures;

@@ -8,7 +8,7 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, c_tests, captures, check_platforms, claims, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -59,6 +59,7 @@ pub const STEPS: &[Step] = &[
     Step::new("Autobahn", 240, || autobahn::step().into()).waits().after(BOTH),
     Step::new("docs: links and anchors", 5, || docs::check_links().into()).quick(),
     Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into()).waits(),
+    Step::new("docs: code blocks compile", 40, || blocks::step().into()).after(BOTH),
     Step::new("Doxygen: the header's comments are complete", 2, || header::doxygen().into()),
     Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),
     Step::new("concurrency models", 120, || models::test().into()).after(BOTH),

@@ -300,6 +300,23 @@ fn compile_programs(folder: &Path, references: &[String]) -> Outcome {
     Ok(())
 }
 
+/// Compiles the package as a library for code of its users, with stubs of Unity and of the packages it has adapters for.
+pub fn compile_for_users(folder: &Path) -> Outcome {
+    mcs(folder, "UnityEngine.dll", &["-target:library"], &csharp(&["Tests~/Stubs"])?)?;
+    let parts = [
+        "Runtime",
+        "Editor",
+        "Compatibility",
+        "UniTask",
+        "Profiler/ProfilerCounters.cs",
+        "Tests~/Nakama",
+        "Tests~/TaskTypes",
+    ];
+    let define =
+        "-define:UNITY_5_3_OR_NEWER;UNITY_EDITOR;UNITY_2021_2_OR_NEWER;UNITY_2023_1_OR_NEWER;ENABLE_PROFILER";
+    mcs(folder, "Framewire.dll", &["-target:library", define, "-r:UnityEngine.dll"], &csharp(&parts)?)
+}
+
 /// Outside of Unity, this define says that .NET Standard 2.1 is there.
 pub const STANDARD_2_1: &str = "-define:FRAMEWIRE_NETSTANDARD_2_1";
 
