@@ -10,6 +10,7 @@ mod c_tests;
 mod captures;
 mod check_platforms;
 mod claims;
+mod cmake;
 mod cpp;
 mod cross;
 mod debian;

@@ -8,7 +8,7 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cmake, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -97,6 +97,10 @@ pub const STEPS: &[Step] = &[
     Step::new("NuGet package, restored and built by dotnet", 40, || with_tools(nuget::tools(), nuget::test))
         .after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
+    Step::new("CMake: add_subdirectory, and the package it installs", 100, || {
+        with_tools(cmake::tools(), cmake::test)
+    })
+    .after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("captures, decoded by tshark", 10, || captures::step().into()).waits().after(BOTH),
     Step::new("HAR: Chromium's DevTools", 30, || har::step().into()).waits().after(BOTH),
