@@ -34,6 +34,7 @@ mod models;
 mod network;
 mod nightly;
 mod nuget;
+mod packaging;
 mod pictures;
 mod platform_rules;
 mod platforms;

@@ -8,7 +8,7 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cmake, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cmake, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, packaging, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
@@ -26,6 +26,7 @@ pub const STEPS: &[Step] = &[
     Step::new("imports follow the table in ARCHITECTURE.md", 1, || imports::check().into()).quick(),
     Step::new("every unsafe block has a reason", 1, || unsafe_list::check().into()).quick(),
     Step::new("docs/browser.md lists what differs", 1, || web::check_table().into()).quick(),
+    Step::new("packaging: files for package managers", 1, || packaging::check().into()).quick(),
     Step::new("every function is tested from C", 1, || abi::every_function_is_tested().into()).quick(),
     Step::new("format of the C and C++ sources", 2, || format::check().into()),
     Step::new("the header compiles alone", 1, || c::header_alone().into()).quick(),
@@ -101,6 +102,7 @@ pub const STEPS: &[Step] = &[
         with_tools(cmake::tools(), cmake::test)
     })
     .after(BOTH),
+    Step::new("Conan: a package and a program that uses it", 60, || packaging::conan().into()).after(BOTH),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("captures, decoded by tshark", 10, || captures::step().into()).waits().after(BOTH),
     Step::new("HAR: Chromium's DevTools", 30, || har::step().into()).waits().after(BOTH),
