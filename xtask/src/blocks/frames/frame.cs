@@ -15,4 +15,3 @@ public class Usual : MonoBehaviour
     protected byte[] data;
     protected int size;
 }
-
