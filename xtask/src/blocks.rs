@@ -92,14 +92,9 @@ pub fn step() -> Tested {
 /// Returns the paths of the pages, sorted.
 fn pages() -> Outcome<Vec<String>> {
     let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
-    for folder in ["docs", "examples", "bindings"] {
-        // A page in a subfolder of a binding belongs to a package or is a fixture.
-        let is_page = |path: &str| match folder {
-            "bindings" => path.matches('/').count() == 2 && path.ends_with("/README.md"),
-            _ => path.ends_with(".md"),
-        };
-        let found = files::list_all(folder, |name| name == "target" || name == "node_modules")?;
-        pages.extend(found.iter().map(|path| files::in_project(path)).filter(|path| is_page(path)));
+    for folder in ["docs", "examples", "bindings", "packaging"] {
+        let found = files::list_all(folder, |name| ["target", "node_modules", "Tests~"].contains(&name))?;
+        pages.extend(found.iter().map(|path| files::in_project(path)).filter(|path| path.ends_with(".md")));
     }
     pages.sort();
     Ok(pages)

@@ -18,13 +18,13 @@ pub fn check(blocks: &[&Block]) -> Tested {
     files::create_folder(&folder)?;
     let checked = compile(&folder, blocks);
     files::remove_folder(&folder)?;
-    let output = checked.map_err(Problem::Failed)?;
+    checked.map_err(Problem::Failed)?;
     let skipped: Vec<String> =
         blocks.iter().filter(|block| block.code.contains(UNKNOWN)).map(|block| block.place()).collect();
     if !skipped.is_empty() {
         println!("not compiled, because mcs has no `{UNKNOWN}`: {}", skipped.join(", "));
     }
-    Ok(output)
+    Ok(())
 }
 
 fn compile(folder: &std::path::Path, blocks: &[&Block]) -> Outcome {

@@ -2,7 +2,7 @@
 
 use super::{Block, Generated, frame};
 use crate::files;
-use crate::run::{DEVELOPMENT, build_unless_built, cargo, command, quietly, root, scratch};
+use crate::run::{DEVELOPMENT, build_unless_built, cargo, command, quietly, root, run, scratch};
 use crate::schedule::{Problem, Tested};
 
 pub fn check(blocks: &[&Block]) -> Tested {
@@ -29,9 +29,14 @@ pub fn check(blocks: &[&Block]) -> Tested {
     let folder = scratch("blocks")?;
     files::write(folder.join(&name), &generated.text)?;
     let library = root().join("target/debug/libframewire.rlib");
+    let captures = root().join("target/debug/libframewire_captures.rlib");
     let mut rustc = command("rustc");
     rustc.args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata"]);
     rustc.arg("--extern").arg(format!("framewire={}", library.display()));
+    if generated.text.contains("framewire_captures") {
+        run(cargo().args(["build", "--quiet", "--package", "framewire-captures"]))?;
+        rustc.arg("--extern").arg(format!("framewire_captures={}", captures.display()));
+    }
     rustc.arg("-L").arg(format!("dependency={}", root().join("target/debug/deps").display()));
     rustc.arg("--out-dir").arg(&folder).arg(folder.join(&name));
     let checked = quietly(&mut rustc);

@@ -14,4 +14,6 @@ public class Usual : MonoBehaviour
     protected string text;
     protected byte[] data;
     protected int size;
+    protected Uri uri;
+    protected CancellationToken cancellation;
 }
