@@ -312,6 +312,14 @@ mod tests {
     }
 
     #[test]
+    fn shell_blocks_are_run_only_if_they_say_so() {
+        let checked = |fence: &str| check(&blocks_of("a.md", &format!("```{fence}\nexit 3\n```\n")).unwrap());
+        let (counts, _) = checked("sh").unwrap();
+        assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(("sh".to_owned(), Done::Parsed), 1)]);
+        assert!(checked("sh run").unwrap_err().contains("a.md:2"));
+    }
+
+    #[test]
     fn lines_of_a_generated_file_are_translated() {
         let mut generated = Generated::default();
         generated.frame("fn a() {\n");

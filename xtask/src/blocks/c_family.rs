@@ -14,7 +14,7 @@ const WARNINGS: &[&str] = &["-Wall", "-Werror", "-Wno-unused", "-Wno-unused-resu
 
 /// Compiles each block alone.
 pub fn check_c(blocks: &[&Block]) -> Tested {
-    ensure("gcc", &["gcc", "libc6-dev"]).map_err(Problem::Missing)?;
+    ensure("cc", &["gcc", "libc6-dev"]).map_err(Problem::Missing)?;
     let source = source("block.c")?;
     let mut faults = Vec::new();
     for block in blocks {
@@ -28,7 +28,7 @@ pub fn check_c(blocks: &[&Block]) -> Tested {
                 frame("frame.c")?
             )
         };
-        faults.extend(compiles("gcc", "c99", &source, &text).err());
+        faults.extend(compiles("cc", "c99", &source, &text).err());
     }
     finished(faults)
 }
