@@ -41,6 +41,7 @@ class FramewireConan(ConanFile):
             "bindings/cpp/*",
             "tests/*.rs",
             "tests/servers/*",
+            "tools/*",
             "xtask/*",
         ):
             copy(self, pattern, self._repository, self.export_sources_folder, excludes="target/*")
