@@ -13,6 +13,7 @@ use crate::{
 
 const BUILD: &str = "build of the library and its tests";
 const SHIPPED: &str = "release build of the library";
+const CMAKE: &str = "CMake: add_subdirectory, and the package it installs";
 /// For steps that need the release library and the servers.
 const BOTH: &[&str] = &[BUILD, SHIPPED];
 
@@ -98,11 +99,10 @@ pub const STEPS: &[Step] = &[
     Step::new("NuGet package, restored and built by dotnet", 40, || with_tools(nuget::tools(), nuget::test))
         .after(BOTH),
     Step::new("C++, and the installed package", 120, || with_tools(cpp::tools(), cpp::test)).after(BOTH),
-    Step::new("CMake: add_subdirectory, and the package it installs", 100, || {
-        with_tools(cmake::tools(), cmake::test)
-    })
-    .after(BOTH),
-    Step::new("Conan: a package and a program that uses it", 60, || packaging::conan().into()).after(BOTH),
+    Step::new(CMAKE, 100, || with_tools(cmake::tools(), cmake::test)).after(BOTH),
+    // Shares the folder that the step before it builds in.
+    Step::new("Conan: a package and a program that uses it", 60, || packaging::conan().into())
+        .after(&[BUILD, SHIPPED, CMAKE]),
     Step::new("browsers: Node and Chromium", 180, || web::step().into()).after(BOTH),
     Step::new("captures, decoded by tshark", 10, || captures::step().into()).waits().after(BOTH),
     Step::new("HAR: Chromium's DevTools", 30, || har::step().into()).waits().after(BOTH),
