@@ -9,7 +9,7 @@ use crate::run::{Echo, Outcome, build_unless_built, cargo, command, ensure, root
 use crate::schedule::{Problem, Tested};
 
 /// The examples in Rust, which are programs of the package.
-const RUST: &[&str] = &["hello", "chat", "state_sync", "token_refresh", "large_file"];
+const RUST: &[&str] = &["hello", "chat", "state_sync", "token_refresh", "large_file", "session_test"];
 /// Uses SDL2, so the step of the installed package builds and runs it.
 const WITH_WINDOW: &str = "latency_graph";
 
@@ -18,6 +18,7 @@ pub fn arguments(name: &str, echo: &Echo) -> Vec<String> {
     match name {
         "chat" => [&*format!("{}chat?name=ana", echo.ws), "hello", "bye"].map(str::to_owned).into(),
         "token_refresh" => vec![format!("{}token", echo.ws)],
+        "session_test" => vec![echo.replay.clone()],
         "xor_extension" => vec![echo.xor.clone()],
         _ => vec![echo.ws.clone()],
     }

@@ -294,6 +294,8 @@ pub fn free_port() -> Outcome<u16> {
         .map_err(|error| error.to_string())
 }
 
+const CAPTURE: &str = "tests/captures/chat.pcapng";
+
 /// The echo server of `tests/servers`; it ends when this value is dropped.
 pub struct Echo {
     child: Child,
@@ -303,6 +305,8 @@ pub struct Echo {
     pub xor: String,
     /// Over TLS.
     pub http2: String,
+    /// Plays the captured session [`CAPTURE`].
+    pub replay: String,
     pub ca: PathBuf,
 }
 
@@ -314,13 +318,14 @@ impl Echo {
         let mut child = command(root().join("target/debug/framewire-echo"))
             .arg("--ca-out")
             .arg(&ca)
+            .args(["--replay", CAPTURE])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("framewire-echo: {error}"))?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("framewire-echo has no output")?).lines();
         let mut line = || lines.next().and_then(Result::ok).ok_or("framewire-echo did not start");
-        Ok(Self { ws: line()?, wss: line()?, xor: line()?, http2: line()?, ca, child })
+        Ok(Self { ws: line()?, wss: line()?, xor: line()?, http2: line()?, replay: line()?, ca, child })
     }
 }
 

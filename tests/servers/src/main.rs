@@ -1,17 +1,18 @@
-//! The echo server as a program: `framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE]`.
+//! The echo server as a program: `framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE] [--replay CAPTURE]`.
 //!
-//! Prints its URLs (plain, TLS, plain with the extension `x-xor`, HTTP/2 over TLS), one per line, and exits at the end of its
-//! standard input, so it never outlives the test that started it.
+//! Prints its URLs (plain, TLS, plain with the extension `x-xor`, HTTP/2 over TLS, and that of a replay server if there is a
+//! capture), one per line, and exits at the end of its standard input, so it never outlives the test that started it.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
+use framewire_captures::{Options, Replay, read_file};
 use framewire_servers::certs::{Authority, Demands, server_config};
 use framewire_servers::echo::LOOPBACK;
 use framewire_servers::{Behaviour, EchoServer, Http2Server, xor};
 
 fn main() -> ExitCode {
-    let (mut ws_port, mut wss_port, mut ca_out) = (0, 0, None);
+    let (mut ws_port, mut wss_port, mut ca_out, mut capture) = (0, 0, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().unwrap_or_default();
@@ -19,8 +20,11 @@ fn main() -> ExitCode {
             ("--ws-port", Ok(port)) => ws_port = port,
             ("--wss-port", Ok(port)) => wss_port = port,
             ("--ca-out", _) if !value.is_empty() => ca_out = Some(value),
+            ("--replay", _) if !value.is_empty() => capture = Some(value),
             _ => {
-                eprintln!("usage: framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE]");
+                eprintln!(
+                    "usage: framewire-echo [--ws-port N] [--wss-port N] [--ca-out FILE] [--replay CAPTURE]"
+                );
                 return ExitCode::from(2);
             }
         }
@@ -40,8 +44,30 @@ fn main() -> ExitCode {
     let tls = Some(server_config(&authority.good(), demands));
     let http2 = Http2Server::start(Behaviour { tls, ..Behaviour::default() });
     println!("{}\n{}\n{}\n{}", plain.url("/"), secure.url("/"), xor.url(), http2.url("/"));
+    let replay = match capture.map(|file| replay(&file)).transpose() {
+        Ok(replay) => replay,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(replay) = &replay {
+        println!("{}", replay.url());
+    }
     let _ = std::io::stdout().flush();
     let mut rest = Vec::new();
     let _ = std::io::stdin().read_to_end(&mut rest);
     ExitCode::SUCCESS
+}
+
+/// How often a capture is played.
+const PLAYS: usize = 100;
+
+/// Starts a server that plays captured sessions, without their delays.
+fn replay(file: &str) -> Result<Replay, String> {
+    let capture = read_file(file).map_err(|error| error.to_string())?;
+    let options = Options { speed: 0.0, ..Options::default() };
+    // Each is played once, and several programs connect one after the other.
+    let sessions = std::iter::repeat_n(capture.sessions, PLAYS).flatten().collect();
+    Replay::start(sessions, options).map_err(|error| format!("{file}: {error}"))
 }
