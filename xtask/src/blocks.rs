@@ -7,6 +7,7 @@
 //! | `c`, `cpp`, `csharp`, `gdscript`, `rust` | compiled; a fragment within a frame that declares `socket`, `text`, `data` and `size` |
 //! | `sh` | parsed by bash |
 //! | `sh run` | also run in the project's folder |
+//! | `console` | the lines after `$ ` are parsed by bash; the others are output |
 //! | `json`, `toml`, `cmake`, `js` | parsed |
 //! | `c before` | nothing: code of another library, as in migration guides |
 //! | `text` and the languages in [`UNCHECKED`] | nothing |
@@ -109,8 +110,8 @@ fn blocks_of(file: &str, text: &str) -> Outcome<Vec<Block>> {
         let Some(words) = line.trim_start().strip_prefix("```") else { continue };
         let mut words = words.trim().split([' ', ',']).filter(|word| !word.is_empty());
         let place = format!("{file}:{}", number + 1);
-        let language =
-            words.next().ok_or(format!("{place}: the block has no language; use `text` for output"))?;
+        // Without one, it is reported together with all other faults.
+        let language = words.next().unwrap_or_default();
         let mode = words.next().unwrap_or_default().to_owned();
         let mut code = String::new();
         loop {
@@ -141,8 +142,12 @@ fn check(blocks: &[Block]) -> Outcome<(Counts, Vec<String>)> {
             (_, "before") => Done::Before,
             (language, "") if UNCHECKED.contains(&language) => Done::Text,
             ("sh", "run") => Done::Run,
-            ("sh" | "json" | "toml" | "cmake" | "js", "") => Done::Parsed,
+            ("sh" | "console" | "json" | "toml" | "cmake" | "js", "") => Done::Parsed,
             ("c" | "cpp" | "csharp" | "gdscript" | "rust", "") => Done::Compiled,
+            ("", _) => {
+                faults.push(format!("{}: the block has no language; use `text` for output", block.place()));
+                continue;
+            }
             (language, mode) => {
                 faults.push(format!("{}: unknown language `{language} {mode}`", block.place()));
                 continue;
@@ -162,6 +167,7 @@ fn check(blocks: &[Block]) -> Outcome<(Counts, Vec<String>)> {
             "gdscript" => gdscript::check(&blocks),
             "rust" => rust::check(&blocks),
             "sh" => parse::shell(&blocks),
+            "console" => parse::console(&blocks),
             "json" => parse::json(&blocks),
             "toml" => parse::toml(&blocks),
             "cmake" => parse::cmake(&blocks),
@@ -184,6 +190,7 @@ const PLANTED: &[(&str, &str)] = &[
     ("gdscript", "var number: int = \"text\""),
     ("rust", "socket.no_such_function();"),
     ("sh", "if true; do"),
+    ("console", "$ echo 'a"),
     ("json", "{\"a\": }"),
     ("toml", "a = = 1"),
     ("cmake", "find_package(framewire"),
@@ -293,7 +300,8 @@ mod tests {
 
     #[test]
     fn block_without_language_or_end_is_an_error() {
-        assert!(blocks_of("a.md", "\n```\nx\n```\n").unwrap_err().contains("a.md:2"));
+        let blocks = blocks_of("a.md", "\n```\nx\n```\n").unwrap();
+        assert!(check(&blocks).unwrap_err().contains("a.md:3: the block has no language"));
         assert!(blocks_of("a.md", "```c\nx\n").unwrap_err().contains("a.md:1"));
     }
 

@@ -24,6 +24,17 @@ pub fn shell(blocks: &[&Block]) -> Tested {
     })
 }
 
+/// Commands with their output.
+pub fn console(blocks: &[&Block]) -> Tested {
+    ensure("bash", &["bash"]).map_err(Problem::Missing)?;
+    each(blocks, "console", |block, file| {
+        let commands: String =
+            block.code.lines().filter_map(|line| Some(format!("{}\n", line.strip_prefix("$ ")?))).collect();
+        files::write(file, commands)?;
+        quietly(command("bash").arg("-n").arg(file)).map(drop)
+    })
+}
+
 pub fn json(blocks: &[&Block]) -> Tested {
     each(blocks, "json", |block, _| {
         let parsed: Result<serde_json::Value, _> = serde_json::from_str(&block.code);
