@@ -104,7 +104,7 @@ fn send_state(socket: &Socket, player: u64, start: Instant) -> Result<(), framew
 }
 
 fn send_bulk(socket: &Socket) -> Result<(), framewire::CallError> {
-    let flags = SendFlags { uncompressed: true };
+    let flags = SendFlags { uncompressed: true, ..SendFlags::default() };
     let options = SendOptions { lane: BULK_LANE, flags, ..SendOptions::default() };
     while socket.buffered_amount() < BULK_AHEAD {
         socket.send_message(MessageType::Binary, Content::Bytes(&[0; BULK_PART]), options)?;

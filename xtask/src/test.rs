@@ -8,7 +8,10 @@ use crate::run::{
 };
 use crate::schedule::{self, Problem, Step, Tested, Verdict};
 use crate::{
-    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cmake, cpp, demo, docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network, nuget, packaging, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web, workflows,
+    abi, abi_facts, autobahn, bench, blocks, c_tests, captures, check_platforms, claims, cmake, cpp, demo,
+    docs, examples, faults, format, fuzz, godot, guarantees, har, header, imports, java, models, network,
+    nuget, packaging, platform_rules, proxies, readme, real, soak, supply, unity, unreal, unsafe_list, web,
+    workflows,
 };
 
 const BUILD: &str = "build of the library and its tests";
