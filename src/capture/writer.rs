@@ -193,7 +193,7 @@ impl OpenFile {
     fn create(info: Arc<FileInfo>) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        // Messages are nobody else's business.
+        // Only the user may read the messages.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let output = BufWriter::with_capacity(BUFFER, options.open(&info.path)?);

@@ -15,6 +15,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ("src/net/dial.rs", "a test's silent address, which only Linux makes"),
     ("src/net/resolve.rs", "a test's interface number, which Linux shows in a file"),
     ("src/capabilities.rs", "what a browser lacks, and what only Android has"),
+    ("src/capture.rs", "in a browser, no traffic to capture"),
+    ("src/capture/writer.rs", "permissions of the file, which only Unix has"),
     ("src/clock.rs", "in a browser, its clocks"),
     ("src/engine.rs", "in a browser, its WebSocket instead of the modules below `library`"),
     ("src/engine/library.rs", "the same choice, where the workers are started"),

@@ -79,7 +79,7 @@ pub fn oldest_compiler() -> Tested {
     Ok(run(own(&build).arg("--no-default-features").env("CARGO_TARGET_DIR", &folder))?)
 }
 
-/// Packs the crate as for crates.io and builds it from the package.
+/// Packs the crate as for publication and builds it from the package.
 pub fn crate_can_be_published() -> Tested {
     let mut publish = cargo();
     // The working copy as it is: nothing is uploaded.
@@ -208,7 +208,7 @@ fn folder(name: &str) -> PathBuf {
     root().join("target/tools").join(name)
 }
 
-/// Installs a tool from crates.io into `target/tools`, in this version.
+/// Installs a tool with cargo into `target/tools`, in this version.
 pub fn install(name: &str, version: &str) -> Outcome {
     // Some accept `--version` only after their subcommand.
     let subcommand = name.trim_start_matches("cargo-");

@@ -63,7 +63,9 @@ pub const STEPS: &[Step] = &[
         .after(BOTH),
     Step::new("Autobahn", 240, || autobahn::step().into()).waits().after(BOTH),
     Step::new("docs: links and anchors", 5, || docs::check_links().into()).quick(),
-    Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into()).waits(),
+    Step::new("docs: site in Chromium", 40, || docs::check_in_chromium().into())
+        .waits()
+        .after(&["docs: links and anchors"]),
     Step::new("docs: code blocks compile", 40, || blocks::step().into()).after(BOTH),
     Step::new("Doxygen: the header's comments are complete", 2, || header::doxygen().into()),
     Step::new("the ABI matches include/framewire.abi", 5, || abi_facts::check().into()).after(BOTH),

@@ -92,6 +92,7 @@ namespace UnityEngine
 
     public static class Application
     {
+        public static string persistentDataPath = "";
         public static NetworkReachability internetReachability { get; set; }
 
         public static event Action quitting;
