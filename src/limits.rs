@@ -165,8 +165,9 @@ pub const HEADROOM: usize = 16;
 pub const WORKER_THREADS: usize = 1;
 /// The limit for worker threads.
 pub const MAX_WORKER_THREADS: usize = 64;
-/// The number of threads for the system's blocking resolver, started on demand.
-pub const RESOLVER_THREADS: usize = 2;
+/// The limit for threads of the system's blocking resolver, started on demand: a name server that does not respond
+/// blocks one for half a minute, also after the lookup was cancelled.
+pub const RESOLVER_THREADS: usize = 8;
 /// The limit for queued lookups: enough for a large load test, at about 100 bytes each.
 pub const RESOLVER_QUEUE: usize = 16 << 10;
 /// How long the result of a lookup is used again: sockets that connect at the same time share it, and a changed

@@ -53,12 +53,10 @@ pub struct Inbound {
     utf8: Utf8Stream,
     /// Set if permessage-deflate was negotiated: RSV1 marks compressed messages (RFC 7692 section 6).
     inflater: Option<Box<Inflater>>,
-    /// Reserved bits of the caller's extensions.
+    /// Reserved bits of the caller's extensions, and [`EVERY_MESSAGE`] if one of them transforms every message.
     extension_rsv: u8,
     /// The reserved bits of messages that are always delivered complete, as the program decodes them.
     external_rsv: u8,
-    /// One of these extensions transforms every message.
-    always_extended: bool,
     /// The reserved bits of the current message's first frame, and whether it is text that must be decoded by
     /// an extension before UTF-8 validation.
     rsv: u8,
@@ -66,6 +64,9 @@ pub struct Inbound {
     pub frames: u64,
     pub messages: u64,
 }
+
+/// No reserved bit of a frame: those are 4, 2 and 1.
+const EVERY_MESSAGE: u8 = 8;
 
 struct Held {
     writer: Writer,
@@ -227,7 +228,6 @@ impl Inbound {
             inflater: None,
             extension_rsv: 0,
             external_rsv: 0,
-            always_extended: false,
             rsv: 0,
             opaque_text: false,
             frames: 0,
@@ -246,7 +246,8 @@ impl Inbound {
 
     /// Enables the reserved bits of the caller's extensions.
     pub fn set_extensions(&mut self, rsv: u8, external: u8, always: bool) {
-        (self.extension_rsv, self.external_rsv, self.always_extended) = (rsv, external, always);
+        self.extension_rsv = rsv | if always { EVERY_MESSAGE } else { 0 };
+        self.external_rsv = external;
     }
 
     /// Returns the next item in the received bytes. With `stream`, fragments of a message that starts now are
@@ -269,7 +270,7 @@ impl Inbound {
     /// small message.
     #[inline]
     fn unfragmented_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
-        if self.frame.is_some() || self.message.is_some() || self.always_extended {
+        if self.frame.is_some() || self.message.is_some() || self.extension_rsv & EVERY_MESSAGE != 0 {
             return None;
         }
         let held = self.held.as_mut()?;
@@ -337,7 +338,7 @@ impl Inbound {
         };
         self.check(&header)?;
         if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
-            let extended = self.always_extended || header.rsv & self.extension_rsv != 0;
+            let extended = (header.rsv | EVERY_MESSAGE) & self.extension_rsv != 0;
             self.rsv = header.rsv;
             self.opaque_text = extended && header.opcode == Opcode::Text;
             if self.opaque_text {
