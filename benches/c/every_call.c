@@ -59,6 +59,9 @@ static size_t events_taken;
 static fw_config config;
 static fw_reconnect reconnect;
 static fw_link link_conditions;
+static fw_message message;
+static fw_lane lane;
+static fw_lane_stats lane_stats;
 static fw_capture capture;
 static fw_compression compression;
 static fw_extension extension;
@@ -102,6 +105,10 @@ static void on_closed(fw_socket s, uint16_t c, const char *r, size_t n, void *u)
 static void on_error(fw_socket s, const fw_error *e, void *u)
 {
     (void)s, (void)e, (void)u;
+}
+static void on_sent(fw_socket s, uint64_t t, fw_outcome o, void *u)
+{
+    (void)s, (void)t, (void)o, (void)u;
 }
 static void on_reconnecting(fw_socket s, const fw_error *e, uint32_t a, uint32_t d, void *u)
 {
@@ -249,6 +256,8 @@ RETURNS(fw_state_name, FW_STATE_OPEN)
 RETURNS(fw_phase_name, FW_PHASE_OPEN)
 RETURNS(fw_error_kind_name, FW_ERROR_KIND_TLS)
 RETURNS(fw_event_type_name, FW_EVENT_TEXT)
+RETURNS(fw_outcome_name, FW_OUTCOME_SENT)
+RETURNS(fw_capabilities)
 RETURNS(fw_version)
 RETURNS(fw_version_string)
 RETURNS(fw_sizeof, FW_STRUCT_EVENT)
@@ -277,6 +286,7 @@ SUCCEEDS(fw_socket_on_incomplete_frame, closed, on_frame, NULL)
 SUCCEEDS(fw_socket_on_internal_request_created, busy, on_request, NULL)
 SUCCEEDS(fw_socket_on_pong, busy, on_bytes, NULL)
 SUCCEEDS(fw_socket_on_reconnecting, busy, on_reconnecting, NULL)
+SUCCEEDS(fw_socket_on_sent, busy, on_sent, NULL)
 SUCCEEDS(fw_socket_on_closed, busy, on_closed, NULL)
 SUCCEEDS(fw_socket_on_error, busy, on_error, NULL)
 CALL(fw_callbacks_init, fw_callbacks_init(&callbacks, sizeof callbacks))
@@ -328,6 +338,13 @@ SUCCEEDS(fw_socket_set_max_redirects, closed, 3)
 SUCCEEDS(fw_socket_set_cookies, closed, true)
 CALL(fw_reconnect_init, fw_reconnect_init(&reconnect, sizeof reconnect))
 SUCCEEDS(fw_socket_set_reconnect, closed, &reconnect)
+CALL(fw_message_init, fw_message_init(&message, sizeof message); message.data = bytes;
+     message.len = sizeof bytes)
+RETURNS(fw_socket_send, busy, &message)
+CALL(fw_lane_init, fw_lane_init(&lane, sizeof lane))
+SUCCEEDS(fw_socket_set_lanes, busy, &lane, 1)
+CALL(fw_lane_stats_init, fw_lane_stats_init(&lane_stats, sizeof lane_stats))
+SUCCEEDS(fw_socket_lane_stats, busy, 0, &lane_stats)
 CALL(fw_link_init, fw_link_init(&link_conditions, sizeof link_conditions))
 SUCCEEDS(fw_socket_set_link, closed, &link_conditions)
 CALL(fw_capture_init, fw_capture_init(&capture, sizeof capture))
@@ -426,7 +443,7 @@ static void empty_call(void) {}
 /* clang-format off */
 static const row rows[] = {
     ROW(fw_result_name), ROW(fw_state_name), ROW(fw_phase_name), ROW(fw_error_kind_name),
-    ROW(fw_event_type_name), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
+    ROW(fw_event_type_name), ROW(fw_outcome_name), ROW(fw_capabilities), ROW(fw_last_error), ROW(fw_version), ROW(fw_version_string), ROW(fw_sizeof),
     ROW(fw_config_init), ROW(fw_init), ROW(fw_set_log),
     ROW(fw_queue_log), ROW(fw_next_log),
     ROW_WITH(fw_socket_create, url_in_text, drop_closed), ROW_WITH(fw_socket_destroy, new_closed, no_closed),
@@ -435,7 +452,7 @@ static const row rows[] = {
     ROW(fw_socket_on_open), ROW(fw_socket_on_text), ROW(fw_socket_on_text_segment),
     ROW(fw_socket_on_binary), ROW(fw_socket_on_binary_no_alloc),
     ROW_WITH(fw_socket_on_incomplete_frame, fresh_socket, NULL), ROW(fw_socket_on_internal_request_created),
-    ROW(fw_socket_on_pong), ROW(fw_socket_on_reconnecting), ROW(fw_socket_on_closed), ROW(fw_socket_on_error),
+    ROW(fw_socket_on_pong), ROW(fw_socket_on_reconnecting), ROW(fw_socket_on_sent), ROW(fw_socket_on_closed), ROW(fw_socket_on_error),
     ROW(fw_callbacks_init), ROW_WITH(fw_socket_set_callbacks, every_callback, NULL),
     ROW_WITH(fw_socket_set_dispatch, fresh_socket, NULL), ROW_WITH(fw_socket_enable_event, fresh_socket, NULL),
     ROW(fw_poll), ROW(fw_socket_poll), ROW(fw_pending), ROW(fw_wait),
@@ -476,6 +493,9 @@ static const row rows[] = {
     ROW(fw_request_url), ROW(fw_request_http_version), ROW(fw_request_attempt), ROW(fw_request_set_header),
     ROW_WITH(fw_request_add_header, NULL, drop_header), ROW_WITH(fw_request_remove_header, add_other, NULL),
     ROW(fw_request_header),
+    /* From here on, the messages of the socket wait in lanes. */
+    ROW(fw_message_init), ROW(fw_socket_send), ROW(fw_lane_init), ROW(fw_socket_set_lanes),
+    ROW(fw_lane_stats_init), ROW(fw_socket_lane_stats),
 };
 
 /* Calls that may end the connection, or take effect later, run last. */
