@@ -8,6 +8,7 @@ use super::run::{CLIENT_CORE, Server, number, pinned};
 use super::show::time;
 use crate::abi_facts;
 use crate::c::{self, Build};
+use crate::platforms;
 use crate::run::{Outcome, command, quietly, scratch};
 
 /// How often loading is measured; the best time is printed.
@@ -33,7 +34,7 @@ pub fn run(server: &Server) -> Outcome {
     load(&folder, &library)
 }
 
-/// Measures every exported function in both situations.
+/// Measures every exported function in both situations, and writes the table of `docs/calls.md`.
 fn every(server: &Server) -> Outcome {
     let folder = scratch("bench")?;
     let mut command = pinned(CLIENT_CORE);
@@ -52,23 +53,23 @@ fn every(server: &Server) -> Outcome {
         situations.last_mut().ok_or("nothing was measured")?.1.insert(call, line);
     }
     abi_facts::are_all_functions(&calls)?;
-    println!("\n## Every call\n");
-    print!("| call |");
+    calls.sort_unstable();
+    let mut table = String::from("| call |");
     for (situation, _) in &situations {
-        print!(" {situation}: p50 | p99.9 | max |");
+        table += &format!(" {situation}: p50 | p99.9 | max |");
     }
-    println!("\n| --- |{}", " ---: | ---: | ---: |".repeat(situations.len()));
+    table += &format!("\n| --- |{}\n", " ---: | ---: | ---: |".repeat(situations.len()));
     for call in calls {
-        print!("| `{call}` |");
+        table += &format!("| `{call}` |");
         for (_, lines) in &situations {
             let line = lines.get(call).ok_or_else(|| format!("{call} was measured in one situation only"))?;
             for field in ["p50_ns", "p999_ns", "max_ns"] {
-                print!(" {} |", number(line, field).map_or_else(|| "–".into(), time));
+                table += &format!(" {} |", number(line, field).map_or_else(|| "–".into(), time));
             }
         }
-        println!();
+        table.push('\n');
     }
-    Ok(())
+    platforms::replace("docs/calls.md", "calls", &table)
 }
 
 fn size(library: &Path, stripped: &Path) -> Outcome {
