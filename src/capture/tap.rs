@@ -9,9 +9,12 @@ use super::notes::{EndedBy, Ending, Lost, Note};
 use super::queue::{CaptureFile, Captured, Command, Content, Record};
 use crate::clock::unix_time;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::statics;
 
-/// Of all connections that were captured.
-static NEXT: AtomicU64 = AtomicU64::new(0);
+statics! {
+    /// The number of the next connection that is captured.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+}
 
 /// Copies the bytes of a connection into the queue. Dropping it records the end of the connection.
 pub struct Tap {
