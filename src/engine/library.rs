@@ -35,6 +35,8 @@ statics! {
     static LINK: Mutex<Option<Arc<LinkConditions>>> = Mutex::new(None);
     /// The capture of sockets that are created later.
     static CAPTURE: Mutex<Option<Capture>> = Mutex::new(None);
+    /// Held while a setting of every socket changes, so that two changes do not mix. Lock order: before all others.
+    static CHANGE: Mutex<()> = Mutex::new(());
 }
 
 /// The capture of every socket.
@@ -97,8 +99,9 @@ pub fn create(request: UpgradeRequest) -> Result<Socket, CallError> {
 /// Sets the simulated link of every socket, and of those that are created until the library is shut down.
 pub fn set_link(link: Option<LinkConditions>) {
     let link = link.map(Arc::new);
-    let mut default = lock(&LINK);
-    default.clone_from(&link);
+    let _alone = lock(&CHANGE);
+    // Not locked while sockets are changed: a socket that opens locks its commands before the library.
+    lock(&LINK).clone_from(&link);
     for Socket(socket) in sockets::all() {
         socket.set_link(link.clone());
     }
@@ -116,8 +119,11 @@ pub fn set_capture(capture: Option<(PathBuf, CaptureOptions)>) -> Result<(), Cal
         (Some((path, options)), Ok(library)) => Some(library.workers.open_capture(path, *options)?),
         _ => None,
     };
-    let mut default = lock(&CAPTURE);
-    *default = capture.map(|(path, options)| Capture { path, options, file: file.clone() });
+    let _alone = lock(&CHANGE);
+    // Not locked while sockets are changed, as above; files are closed without the lock too.
+    let capture = capture.map(|(path, options)| Capture { path, options, file: file.clone() });
+    let earlier = std::mem::replace(&mut *lock(&CAPTURE), capture);
+    drop(earlier);
     for Socket(socket) in sockets::all() {
         socket.set_capture(file.clone());
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
 use framewire::{
-    Code, Config, Dispatch, EventType, Socket, State, init, network_changed, next_event, pending, poll,
-    pool_stats, shutdown, wait,
+    CaptureOptions, Code, Config, Dispatch, EventType, LinkConditions, Socket, State, end_capture, init,
+    network_changed, next_event, pending, poll, pool_stats, set_capture, set_link, shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -327,4 +327,35 @@ fn thread_hooks_run_first_and_last_on_each_thread() {
     assert_eq!(stopped.load(Ordering::SeqCst), 0);
     stop();
     assert_eq!(started.load(Ordering::SeqCst), stopped.load(Ordering::SeqCst));
+}
+
+/// A socket that opens may move to another worker, and a new one takes the settings of all sockets.
+#[test]
+fn settings_of_all_sockets_can_change_while_sockets_are_created_and_opened() {
+    let _guard = exclusive();
+    let file = std::path::Path::new("/dev/null");
+    let keep_going = |rounds: u32, act: &dyn Fn(u32)| (0..rounds).for_each(act);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            keep_going(2000, &|round| {
+                set_link((round % 2 == 0).then(LinkConditions::default)).unwrap();
+                match round % 2 {
+                    0 => set_capture(file, CaptureOptions::default()).unwrap(),
+                    _ => end_capture(),
+                }
+            });
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                keep_going(1000, &|_| {
+                    // Only over TLS, connections may be shared, so that sockets move.
+                    let client = Client::opening("wss://127.0.0.1:1/");
+                    client.set_link(None).unwrap();
+                });
+            });
+        }
+    });
+    set_link(None).unwrap();
+    stop();
+    assert_no_threads();
 }

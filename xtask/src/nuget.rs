@@ -99,6 +99,8 @@ fn assembly(file: &Path, version: &str) -> Outcome {
     let out = folder.join("out");
     let mut build = dotnet::dotnet(&sdk, &folder)?;
     build.args(["build", "-nodeReuse:false", "-v", "quiet", "-nologo", "-c", "Release", "-o"]).arg(&out);
+    // No server of the compiler stays behind.
+    build.arg("-p:UseSharedCompilation=false");
     build.arg(format!("-p:Version={version}"));
     build.arg(format!("-p:UnityPackage={}", root().join("bindings/unity").display()));
     quietly(&mut build)?;
@@ -178,7 +180,14 @@ fn consume(sdk: &Path, folder: &Path, program: &str, url: &str, expected: &str) 
     )?;
     files::copy("bindings/nuget/nuget.config", folder.join("nuget.config"))?;
     files::write(folder.join("Program.cs"), program)?;
-    quietly(dotnet::dotnet(sdk, folder)?.args(["build", "-nodeReuse:false", "-v", "quiet", "-nologo"]))?;
+    quietly(dotnet::dotnet(sdk, folder)?.args([
+        "build",
+        "-nodeReuse:false",
+        "-p:UseSharedCompilation=false",
+        "-v",
+        "quiet",
+        "-nologo",
+    ]))?;
     let mut start = dotnet::dotnet(sdk, folder)?;
     let printed =
         quietly(start.env_remove("LD_LIBRARY_PATH").args(["bin/Debug/netcoreapp3.1/Consumer.dll", url]))?;

@@ -4,7 +4,7 @@ using Framewire.Native;
 namespace Framewire
 {
     /// <summary>
-    /// The options of a capture, for <see cref="WebSocket.SetCapture"/>.
+    /// The options of a capture, for <see cref="WebSocket.SetCapture(string, CaptureOptions)"/>.
     /// </summary>
     public struct CaptureOptions
     {

@@ -358,7 +358,7 @@ namespace Framewire
 
         /// <summary>
         /// Captures the traffic of every socket: those that exist, and those that are created until the library is
-        /// shut down; see <see cref="SetCapture"/>. Not available under WebGL.
+        /// shut down; see <see cref="SetCapture(string, CaptureOptions)"/>. Not available under WebGL.
         /// </summary>
         /// <param name="path">The file, which is replaced if it exists; null ends the captures.</param>
         /// <param name="options">The options.</param>
