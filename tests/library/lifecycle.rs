@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
 use framewire::{
-    CaptureOptions, Code, Config, Dispatch, EventType, LinkConditions, Socket, State, end_capture, init,
-    network_changed, next_event, pending, poll, pool_stats, set_capture, set_link, shutdown, wait,
+    CaptureOptions, Code, Config, Dispatch, EventType, HttpVersion, LinkConditions, Socket, State,
+    end_capture, init, network_changed, next_event, pending, poll, pool_stats, set_capture, set_link,
+    shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -333,11 +334,12 @@ fn thread_hooks_run_first_and_last_on_each_thread() {
 #[test]
 fn settings_of_all_sockets_can_change_while_sockets_are_created_and_opened() {
     let _guard = exclusive();
+    init(Config { worker_threads: 4, ..Config::default() }).unwrap();
     let file = std::path::Path::new("/dev/null");
     let keep_going = |rounds: u32, act: &dyn Fn(u32)| (0..rounds).for_each(act);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            keep_going(2000, &|round| {
+            keep_going(4000, &|round| {
                 set_link((round % 2 == 0).then(LinkConditions::default)).unwrap();
                 match round % 2 {
                     0 => set_capture(file, CaptureOptions::default()).unwrap(),
@@ -345,12 +347,13 @@ fn settings_of_all_sockets_can_change_while_sockets_are_created_and_opened() {
                 }
             });
         });
-        for _ in 0..2 {
+        for _ in 0..4 {
             scope.spawn(|| {
-                keep_going(1000, &|_| {
-                    // Only over TLS, connections may be shared, so that sockets move.
-                    let client = Client::opening("wss://127.0.0.1:1/");
-                    client.set_link(None).unwrap();
+                keep_going(2000, &|_| {
+                    // Sockets that may share a connection move to the worker of the first one.
+                    let client = Client::new("wss://127.0.0.1:1/");
+                    client.set_http_version(HttpVersion::Http2).unwrap();
+                    client.open().unwrap();
                 });
             });
         }
