@@ -1,19 +1,20 @@
 //! Captures as fixtures: the library against a server that replays a recorded one.
 //!
-//! `record_captures` has written the files in `tests/captures`, with the clients and servers of these tests.
+//! The files in `tests/captures` were recorded with the clients and servers of `recorded.rs`. To record them again, copy
+//! the files that `recording_again_equals_the_committed_captures` writes to `target/tmp/captures`.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod recorded;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::Seen;
 use framewire::{Compression, ErrorKind, Phase};
 use framewire_captures::{Capture, End, Message, Options, Played, Replay, Session, Side, read_file};
 
-use recorded::{bad_session, chat, reconnecting};
+use recorded::{RECORDINGS, bad_session, chat, reconnecting, record};
 
 const FAST: Options = Options { speed: 0.0, by_clock: false };
 
@@ -144,6 +145,31 @@ fn client_that_differs_from_the_recorded_one_is_reported() {
     }
 }
 
+/// Waits until a file contains this many sessions, all to their end.
+fn complete(file: &Path, sessions: usize) -> Capture {
+    let mut complete = None;
+    common::wait_until("the complete capture", || {
+        complete = read_file(file).ok().filter(|capture| {
+            let ended = capture.sessions.iter().filter(|session| session.end != End::Open).count();
+            capture.warnings.is_empty() && ended == sessions
+        });
+        complete.is_some()
+    });
+    complete.expect("it was waited for")
+}
+
+fn assert_same(again: &Session, recorded: &Session) {
+    for from in [Side::Client, Side::Server] {
+        let contents = |session: &Session| -> Vec<(bool, Vec<u8>)> {
+            messages(session, from).into_iter().map(|message| (message.is_text, message.payload)).collect()
+        };
+        assert_eq!(contents(again), contents(recorded));
+        assert_eq!(again.close(from), recorded.close(from));
+    }
+    assert_eq!(again.compression, recorded.compression);
+    assert_eq!(again.request.target, recorded.request.target);
+}
+
 #[test]
 fn capture_of_a_replay_equals_the_capture() {
     let recorded = capture("chat.pcapng");
@@ -153,23 +179,25 @@ fn capture_of_a_replay_equals_the_capture() {
     let replay = replay(&recorded);
     chat(&replay.url(), Some(&file));
     check_played(replay);
-    let mut again = None;
-    common::wait_until("the complete capture", || {
-        again = read_file(&file).ok().filter(|capture| {
-            capture.warnings.is_empty()
-                && capture.sessions.first().is_some_and(|session| session.end != End::Open)
-        });
-        again.is_some()
-    });
+    let again = complete(&file, 1);
     let _ = std::fs::remove_dir_all(&folder);
-    let (again, session) = (&again.unwrap().sessions[0], &recorded.sessions[0]);
-    for from in [Side::Client, Side::Server] {
-        let contents = |session: &Session| -> Vec<(bool, Vec<u8>)> {
-            messages(session, from).into_iter().map(|message| (message.is_text, message.payload)).collect()
-        };
-        assert_eq!(contents(again), contents(session));
-        assert_eq!(again.close(from), session.close(from));
+    assert_same(&again.sessions[0], &recorded.sessions[0]);
+}
+
+#[test]
+fn recording_again_equals_the_committed_captures() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("captures");
+    std::fs::create_dir_all(&folder).unwrap();
+    for recording in RECORDINGS {
+        let (name, ..) = recording;
+        let recorded = capture(name);
+        let file = folder.join(name);
+        let _ = std::fs::remove_file(&file);
+        record(recording, &file);
+        let again = complete(&file, recorded.sessions.len());
+        for (again, recorded) in again.sessions.iter().zip(&recorded.sessions) {
+            assert_same(again, recorded);
+            assert_eq!(again.end, recorded.end, "{name}");
+        }
     }
-    assert_eq!(again.compression, session.compression);
-    assert_eq!(again.request.target, session.request.target);
 }

@@ -134,20 +134,17 @@ fn serve_reconnecting(mut peer: Peer) {
     }
 }
 
-type Recording = (&'static str, fn(Peer), fn(&str, Option<&Path>) -> Vec<Seen>);
+pub type Recording = (&'static str, fn(Peer), fn(&str, Option<&Path>) -> Vec<Seen>);
 
-/// Writes `tests/captures`: cargo test --test replay -- --ignored --exact recorded::record_captures
-#[test]
-#[ignore = "writes the files that the other tests read"]
-fn record_captures() {
-    let recordings: [Recording; 3] = [
-        ("chat.pcapng", serve_chat, chat),
-        ("reset.pcapng", serve_bad_session, bad_session),
-        ("reconnect.pcapng", serve_reconnecting, reconnecting),
-    ];
-    for (name, serve, run) in recordings {
-        let server = Scripted::start(serve);
-        run(&server.url(), Some(&super::path(name)));
-    }
-    framewire::shutdown(Duration::from_secs(10)).unwrap();
+/// The captures, their servers and clients.
+pub const RECORDINGS: [Recording; 3] = [
+    ("chat.pcapng", serve_chat, chat),
+    ("reset.pcapng", serve_bad_session, bad_session),
+    ("reconnect.pcapng", serve_reconnecting, reconnecting),
+];
+
+/// Records a session to a file, which is complete some time later.
+pub fn record((_, serve, run): Recording, file: &Path) {
+    let server = Scripted::start(serve);
+    run(&server.url(), Some(file));
 }
