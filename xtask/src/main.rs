@@ -9,6 +9,7 @@ mod c;
 mod c_tests;
 mod captures;
 mod check_platforms;
+mod chromium;
 mod claims;
 mod cmake;
 mod cpp;

@@ -1,13 +1,12 @@
 //! Runs the tests of the Godot addon in a browser: exports their project for the Web, and opens it in headless Chromium.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Godot, Run, check_run, finish, lay_out};
+use crate::chromium;
 use crate::files;
 use crate::run::{Echo, Outcome, WITH_INSTALL, ensure, has, may_install, quietly, scratch};
 use crate::schedule::{Problem, Tested};
@@ -68,78 +67,12 @@ fn export(godot: &Godot, pack: &Path) -> Outcome {
 
 /// Opens the page, and returns what the project prints until it quits.
 fn open(site: &Path, arguments: &str) -> Outcome<Run> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
-    let results = serve(listener, site.to_owned());
-    let profile = scratch("godot")?.join(format!("chromium-{}", std::process::id()));
     let hash: String = arguments.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let mut browser = Command::new("chromium")
-        // Root, as in a container, needs it.
-        .args(["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("http://127.0.0.1:{port}/index.html#{hash}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("chromium: {error}"))?;
-    let result = results.recv_timeout(LIMIT);
-    let _ = browser.kill();
-    let _ = browser.wait();
-    let _ = files::remove_folder(&profile);
-    result.map_err(|_| format!("the project did not quit within {} s", LIMIT.as_secs()))
-}
-
-/// Serves the files of a folder, and passes on what the page posts.
-fn serve(listener: TcpListener, folder: PathBuf) -> Receiver<Run> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let (folder, sender) = (folder.clone(), sender.clone());
-            std::thread::spawn(move || respond(stream, &folder, &sender));
-        }
-    });
-    receiver
-}
-
-fn respond(mut stream: TcpStream, folder: &Path, results: &Sender<Run>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut request = String::new();
-    reader.read_line(&mut request)?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let target = request.split(' ').nth(1).unwrap_or_default();
-    if let Some(status) = target.strip_prefix("/result?") {
-        let mut text = vec![0; length];
-        reader.read_exact(&mut text)?;
-        write!(stream, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let _ = results.send(Run { status: status.parse().ok(), text });
-        return Ok(());
-    }
-    let path = folder.join(target.trim_start_matches('/'));
-    let content = if target.contains("..") { None } else { std::fs::read(&path).ok() };
-    let Some(content) = content else {
-        return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    };
-    let media_type = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("html") => "text/html",
-        Some("js") => "text/javascript",
-        Some("wasm") => "application/wasm",
-        _ => "application/octet-stream",
-    };
-    let length = content.len();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    )?;
-    stream.write_all(&content)
+    let options = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+    let site = site.to_owned();
+    let content = move |path: &str| std::fs::read(site.join(path)).ok();
+    let posted = chromium::open(&format!("index.html#{hash}"), &options, LIMIT, Arc::new(content))?;
+    Ok(Run { status: posted.query.parse().ok(), text: posted.text })
 }
 
 fn find_or_install_engine() -> Outcome<PathBuf> {
