@@ -115,7 +115,8 @@ pub async fn connect(
 
 /// Verifies like the library, but lets the handshake continue, so that everything can be shown.
 struct Recorder {
-    verifier: Arc<dyn ServerCertVerifier>,
+    /// None if no authority is trusted.
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
     /// Certificates of --cacert, each of which may also be the server's own.
     own: Vec<CertificateDer<'static>>,
     seen: Mutex<Seen>,
@@ -155,13 +156,13 @@ impl Recorder {
             // What is no authority may still be the server's own certificate.
             roots.add_parsable_certificates(own.iter().cloned());
             if roots.is_empty() {
-                return Ok(Self { verifier: Arc::new(NoRoots), own, seen: Mutex::default() });
+                return Ok(Self { verifier: None, own, seen: Mutex::default() });
             }
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()
                 .map_err(|error| problem(&error))?
         };
-        Ok(Self { verifier, own, seen: Mutex::default() })
+        Ok(Self { verifier: Some(verifier), own, seen: Mutex::default() })
     }
 
     fn seen(&self) -> Seen {
@@ -178,8 +179,12 @@ impl ServerCertVerifier for Recorder {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let result =
-            self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let result = match &self.verifier {
+            Some(verifier) => {
+                verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
         let is_own = self.own.iter().any(|own| own == end_entity);
         let chain = std::iter::once(end_entity).chain(intermediates);
         let seen = Seen {
@@ -212,45 +217,6 @@ impl ServerCertVerifier for Recorder {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Trusts no authority.
-#[derive(Debug)]
-struct NoRoots;
-
-impl ServerCertVerifier for NoRoots {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        Vec::new()
     }
 }
 
