@@ -96,6 +96,15 @@ fn unknown_and_self_signed_issuers_are_told_apart() {
 }
 
 #[test]
+fn without_authorities_no_issuer_is_trusted() {
+    let authority = Authority::new("my own authority");
+    let server = EchoServer::start_tls(server_config(&authority.good(), Demands::default()));
+    let done = run(&["diagnose", &server.url("/"), "--json", "--roots", "none"]);
+    check(&done, 13, "tls", "failed", "issued by my own authority, which is not trusted", "--cacert");
+    assert!(stage(&done, "tls")["chain"][0]["names"].to_string().contains("localhost"));
+}
+
+#[test]
 fn a_self_signed_certificate_can_be_trusted() {
     for identity in [self_signed(), self_signed_like_openssl()] {
         let server = EchoServer::start_tls(server_config(&identity, Demands::default()));
