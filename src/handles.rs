@@ -33,6 +33,12 @@ pub fn nth(first: u64, index: usize) -> u64 {
     first + ((index as u64) << SLOT_BITS)
 }
 
+/// Returns the number of a handle's place in its table, which is reused after the handle.
+#[inline]
+pub fn slot_of(id: u64) -> usize {
+    (id & SLOT_MASK) as usize
+}
+
 /// No slot or no memory is left for another handle.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exhausted;
@@ -115,7 +121,7 @@ impl<T> Handles<T> {
     /// Runs `access` on the value of the handle with the lock held; it must be short.
     pub fn with<R>(&self, id: u64, access: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut slots = self.lock();
-        match slots.entries.get_mut((id & SLOT_MASK) as usize) {
+        match slots.entries.get_mut(slot_of(id)) {
             Some(Entry::Taken { id: taken, value }) if *taken == id => Some(access(value)),
             _ => None,
         }
@@ -163,7 +169,7 @@ impl<T> Handles<T> {
         access: impl FnOnce(&mut T, usize) -> (R, bool),
     ) -> Option<(R, Option<T>)> {
         let mut slots = self.lock();
-        let slot = (id & SLOT_MASK) as usize;
+        let slot = slot_of(id);
         let Some(Entry::Taken { id: first, value }) = slots.entries.get_mut(slot) else { return None };
         let index = index_of(*first, value)?;
         let result = match access(value, index) {

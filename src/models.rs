@@ -16,6 +16,7 @@ mod event_queue;
 mod handles;
 mod inbox;
 mod leases;
+mod queues;
 
 // These rely on the single total order of `SeqCst` operations, which loom does not model: it treats them as `AcqRel`
 // and reports false errors.
@@ -32,6 +33,7 @@ use checker::{check, thread};
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::event_queue::QueuedEvent;
 use crate::engine::shared::inbox::WorkerCommands;
+use crate::engine::shared::queues::Queue;
 use crate::engine::shared::settings::Settings;
 use crate::engine::shared::socket::{Inbox, ReadyList, Shared};
 
@@ -89,7 +91,8 @@ impl Harness {
 
     fn socket(&self, id: u64) -> Arc<Shared> {
         let request = UpgradeRequest::new(Url::parse("ws://localhost/").unwrap());
-        Arc::new(Shared::new(id, self.ready_list.clone(), self.inbox.clone(), Settings::new(request)))
+        let (ready_list, inbox) = (self.ready_list.clone(), self.inbox.clone());
+        Arc::new(Shared::new(id, ready_list, inbox, Settings::new(request), Queue::own()))
     }
 
     /// Does what the worker does between two turns: takes the inbox, and waits if it is empty.

@@ -19,9 +19,6 @@ use crate::wire::utf8;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Larger payloads would keep other threads from their handles for longer than a lookup may take.
-const COPIED_WITH_TABLE_LOCKED: usize = 4 << 10;
-
 /// Options of one message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendFlags {
@@ -277,33 +274,28 @@ pub(crate) fn send_binary(id: u64, data: &[u8], flags: SendFlags) -> Result<(), 
     send(id, MessageType::Binary, data, flags)
 }
 
-/// Does the same as [`Socket::from_id`] and a send function of the socket. A small message takes no reference to
-/// the socket, which spares a third of the locked instructions, the largest part of the cost of a small send.
+/// Does the same as [`Socket::from_id`] and a send function of the socket. Usually takes no lock but that of the queue,
+/// and no reference to the socket: locked instructions are the largest part of the cost of a small send.
 fn send(id: u64, message_type: MessageType, payload: &[u8], flags: SendFlags) -> Result<(), CallError> {
-    if payload.len() <= COPIED_WITH_TABLE_LOCKED && flags.rsv == 0 {
-        fault::point("client.send");
-        let mut failure = None;
-        let queued = sockets::with(id, |socket| {
-            if socket.0.is_destroyed() {
-                return None;
-            }
-            match socket.0.try_send(push_to(message_type, payload, flags), payload.len())? {
-                Ok(is_unnoticed) => return Some(is_unnoticed.then(|| socket.clone())),
-                Err(not_queued) => failure = Some((socket.clone(), not_queued)),
-            }
-            None
+    fault::point("client.send");
+    if flags.rsv == 0 && check_size(payload.len()).is_ok() {
+        let queued = sockets::with_queue(id, |socket, to_worker| {
+            let queued = socket.try_send(to_worker, push_to(message_type, payload, flags), payload.len())?;
+            // The worker is notified, or a failure is reported, without the lock.
+            let after = !matches!(queued, Ok(false));
+            Some((queued, after.then(|| socket.clone())))
         });
-        if let Some(Some(unnoticed)) = queued {
-            if let Some(socket) = unnoticed {
-                socket.0.notify();
+        match queued.flatten() {
+            Some((Ok(_), None)) => return Ok(()),
+            Some((Ok(_), Some(socket))) => {
+                socket.notify();
+                return Ok(());
             }
-            return Ok(());
-        }
-        if let Some((socket, not_queued)) = failure {
-            return Err(socket.0.report(not_queued));
+            Some((Err(failure), Some(socket))) => return Err(socket.report(failure)),
+            // Waits for the lock, or returns why the message is rejected.
+            Some((Err(_), None)) | None => {}
         }
     }
-    // Waits for the lock, or returns why the message is rejected.
     Socket::from_id(id)?.send(message_type, payload, flags)
 }
 

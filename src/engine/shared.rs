@@ -6,7 +6,7 @@
 //! | `origins`, `tls`, `settings`, `connection_info` | cached facts about servers, TLS settings, the caller's settings, the last handshake |
 //! | `request`, `event`, `callbacks` | the upgrade request, the events, the callbacks |
 //! | `message_run`, `event_queue`, `ready_list` | bursts of small messages, a socket's queue of events, the sockets with events |
-//! | `commands`, `inbox` | commands to a worker, and its wakeup |
+//! | `commands`, `queues`, `inbox` | commands to a worker, where they are, and its wakeup |
 //! | `socket`, `sockets` | the state of a socket, the table of handles |
 //! | `dispatch`, `budget`, `delivery` | running callbacks, and taking events from the queues |
 //!
@@ -27,6 +27,7 @@ pub mod inbox;
 pub mod key;
 pub mod message_run;
 pub mod origins;
+pub mod queues;
 pub mod random;
 pub mod ready_list;
 pub mod request;

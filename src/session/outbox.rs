@@ -121,7 +121,21 @@ struct Tail {
 }
 
 impl Outbox {
+    /// A queue that accepts nothing until [`reset`](Self::reset).
+    pub const fn closed() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            tail: None,
+            closed: true,
+            encoding: MessageEncoding { compress_from: None, extended: false },
+            lanes: None,
+            messages: 0,
+            frames: 0,
+        }
+    }
+
     /// Copies a message into the queue; frames and masks it in the same pass.
+    #[inline]
     pub fn push(
         &mut self,
         message_type: MessageType,
@@ -131,14 +145,13 @@ impl Outbox {
     ) -> Result<(), OutOfMemory> {
         crate::fault::point("session.queue");
         if self.compresses(payload.len()) {
-            let payload = Segment::copy_of(payload)?;
-            self.push_plain(message_type, payload, fragment_size, Stage::start(true, 0));
-            return Ok(());
+            return self.push_copy(message_type, payload, fragment_size, Stage::start(true, 0));
         }
         self.push_uncompressed(message_type, payload, fragment_size, keys)
     }
 
     /// Like [`push`](Self::push), without compression.
+    #[inline]
     pub fn push_uncompressed(
         &mut self,
         message_type: MessageType,
@@ -146,10 +159,30 @@ impl Outbox {
         fragment_size: usize,
         keys: &mut impl MaskKeys,
     ) -> Result<(), OutOfMemory> {
-        if self.encoding.extended {
-            let payload = Segment::copy_of(payload)?;
-            self.push_plain(message_type, payload, fragment_size, Stage::start(false, 0));
+        // The usual case on its own: one frame, and the block has room for it.
+        if payload.len() <= fragment_size
+            && !self.encoding.extended
+            && let Some(tail) = &mut self.tail
+            && tail.writer.room() >= header_len(payload.len(), true) + payload.len() + MAX_HEADER
+        {
+            tail.payload += payload.len();
+            write_frame(&mut tail.writer, opcode_of(message_type), true, payload, keys.next_key());
+            self.frames += 1;
+            self.messages += 1;
             return Ok(());
+        }
+        self.push_in_new_block(message_type, payload, fragment_size, keys)
+    }
+
+    fn push_in_new_block(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+        fragment_size: usize,
+        keys: &mut impl MaskKeys,
+    ) -> Result<(), OutOfMemory> {
+        if self.encoding.extended {
+            return self.push_copy(message_type, payload, fragment_size, Stage::start(false, 0));
         }
         let size = framed_size(payload.len(), fragment_size) + MAX_HEADER;
         self.frames += if size <= WRITE_BLOCK_SIZE {
@@ -177,9 +210,7 @@ impl Outbox {
         rsv: u8,
     ) -> Result<(), OutOfMemory> {
         let compress = !uncompressed && self.compresses(payload.len());
-        let payload = Segment::copy_of(payload)?;
-        self.push_plain(message_type, payload, fragment_size, Stage::start(compress, rsv));
-        Ok(())
+        self.push_copy(message_type, payload, fragment_size, Stage::start(compress, rsv))
     }
 
     /// Queues a segment without a copy, unless its block has other references.
@@ -307,6 +338,19 @@ impl Outbox {
 
     fn compresses(&self, len: usize) -> bool {
         self.encoding.compress_from.is_some_and(|from| len >= from as usize)
+    }
+
+    /// Copies a message that is framed later.
+    fn push_copy(
+        &mut self,
+        message_type: MessageType,
+        payload: &[u8],
+        fragment_size: usize,
+        stage: Stage,
+    ) -> Result<(), OutOfMemory> {
+        let payload = Segment::copy_of(payload)?;
+        self.push_plain(message_type, payload, fragment_size, stage);
+        Ok(())
     }
 
     fn push_plain(

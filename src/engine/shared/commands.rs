@@ -85,10 +85,8 @@ pub struct Resolved {
 
 impl ToWorker {
     /// Nothing can be sent yet.
-    pub fn new() -> Self {
-        let mut outbox = Outbox::default();
-        outbox.close();
-        Self { outbox, queues_while_connecting: false, commands: None }
+    pub const fn new() -> Self {
+        Self { outbox: Outbox::closed(), queues_while_connecting: false, commands: None }
     }
 
     pub fn commands(&mut self) -> &mut Commands {
@@ -113,11 +111,5 @@ impl ToWorker {
             commands.user_pings.clear();
             (commands.cancel, commands.fault, commands.resolved) = (None, None, None);
         }
-    }
-}
-
-impl Default for ToWorker {
-    fn default() -> Self {
-        Self::new()
     }
 }

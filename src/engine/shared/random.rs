@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
 
-const BUFFER: usize = 4096;
+const KEYS_AT_ONCE: usize = 1024;
 
 struct Buffer {
-    bytes: [u8; BUFFER],
+    keys: [[u8; 4]; KEYS_AT_ONCE],
     used: usize,
 }
 
@@ -21,23 +21,20 @@ struct Buffer {
 static GENERATOR: Mutex<Option<StdRng>> = Mutex::new(None);
 
 thread_local! {
-    static KEYS: RefCell<Buffer> = const { RefCell::new(Buffer { bytes: [0; BUFFER], used: BUFFER }) };
+    static KEYS: RefCell<Buffer> = const { RefCell::new(Buffer { keys: [[0; 4]; KEYS_AT_ONCE], used: KEYS_AT_ONCE }) };
 }
 
 /// A new masking key. Usable as [`MaskKeys`](crate::session::MaskKeys).
 #[inline]
 pub fn next_key() -> [u8; 4] {
     KEYS.with_borrow_mut(|buffer| {
-        if buffer.used == BUFFER {
-            generate(&mut buffer.bytes);
+        if buffer.used >= KEYS_AT_ONCE {
+            generate(buffer.keys.as_flattened_mut());
             buffer.used = 0;
         }
-        let mut key = [0; 4];
-        let taken = &mut buffer.bytes[buffer.used..buffer.used + 4];
-        key.copy_from_slice(taken);
         // Do not keep used keys in memory.
-        taken.fill(0);
-        buffer.used += 4;
+        let key = std::mem::take(&mut buffer.keys[buffer.used]);
+        buffer.used += 1;
         key
     })
 }

@@ -22,6 +22,7 @@ use super::connection_info::ConnectionInfo;
 use super::counters::Counters;
 use super::event_queue::{EventQueue, QueuedEvent};
 use super::inbox;
+use super::queues::{HasHandle, Queue};
 use super::ready_list::{self, Ready};
 use super::request::Notify;
 use super::settings::Settings;
@@ -88,7 +89,7 @@ pub struct Shared {
     callbacks_version: AtomicU32,
     pub finalizer: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 
-    pub to_worker: Mutex<ToWorker>,
+    pub to_worker: Queue<Shared>,
     /// The worker was notified that `to_worker` has input, and has not read it yet.
     notified: AtomicBool,
     pub buffered: BufferedAmount,
@@ -128,7 +129,13 @@ pub enum NotQueued {
 }
 
 impl Shared {
-    pub fn new(id: u64, ready_list: Arc<ReadyList>, worker: Arc<Inbox>, settings: Settings) -> Self {
+    pub fn new(
+        id: u64,
+        ready_list: Arc<ReadyList>,
+        worker: Arc<Inbox>,
+        settings: Settings,
+        queue: Queue<Self>,
+    ) -> Self {
         let mut info = ConnectionInfo::default();
         info.reset(&settings.request.url);
         Self {
@@ -144,7 +151,7 @@ impl Shared {
             callbacks: Mutex::default(),
             callbacks_version: AtomicU32::new(0),
             finalizer: Mutex::default(),
-            to_worker: Mutex::new(ToWorker::new()),
+            to_worker: queue,
             notified: AtomicBool::new(false),
             buffered: BufferedAmount::default(),
             max_buffered: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
@@ -264,21 +271,20 @@ impl Shared {
         Ok(())
     }
 
-    /// Does the same as [`send`](Self::send) for a socket without lanes, without waiting for a lock, but the caller notifies the worker if this
-    /// returns true, and reports a failure. `None`: nothing was tried.
+    /// Does the same as [`send`](Self::send) for a socket without lanes whose queue is locked. The caller notifies the
+    /// worker if this returns true, and reports a failure, both without the lock. `None`: nothing was tried.
     #[inline]
     pub fn try_send(
-        self: &Arc<Self>,
+        &self,
+        to_worker: &mut ToWorker,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
         len: usize,
     ) -> Option<Result<bool, NotQueued>> {
-        let mut to_worker = self.to_worker.try_lock().ok()?;
-        self.check_accepts(&to_worker, &self.max_buffered_directly).ok()?;
-        let queued = self.queue(&mut to_worker, push);
+        self.check_accepts(to_worker, &self.max_buffered_directly).ok()?;
+        let queued = self.queue(to_worker, push);
         if queued.is_ok() {
             self.buffered.add(len);
         }
-        drop(to_worker);
         Some(queued.map(|()| !self.is_notified()))
     }
 
@@ -544,6 +550,13 @@ impl Shared {
         if logging::enabled(level) {
             logging::write(level, self.id, &self.context(), message);
         }
+    }
+}
+
+impl HasHandle for Shared {
+    #[inline]
+    fn id(&self) -> u64 {
+        self.id
     }
 }
 

@@ -1,5 +1,7 @@
 //! The table of sockets by handle.
 
+use super::commands::ToWorker;
+use super::queues::Queues;
 use super::settings::Settings;
 use super::socket::{Inbox, ReadyList, Shared, Socket};
 use crate::error::CallError;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 
 statics! {
     static SOCKETS: Handles<Socket> = Handles::new();
+    static QUEUES: Queues<Shared> = Queues::new();
 }
 
 /// Creates a socket.
@@ -18,14 +21,17 @@ pub fn insert(
     settings: Settings,
 ) -> Result<Socket, CallError> {
     let mut made = None;
+    let queue = QUEUES.claim();
     SOCKETS
         .insert_with(|id| {
-            let socket = Socket(Arc::new(Shared::new(id, ready_list, worker, settings)));
+            let socket = Socket(Arc::new(Shared::new(id, ready_list, worker, settings, queue)));
             made = Some(socket.clone());
             socket
         })
         .map_err(|_| CallError::out_of_memory())?;
-    made.ok_or_else(CallError::out_of_memory)
+    let socket = made.ok_or_else(CallError::out_of_memory)?;
+    QUEUES.publish(&socket.0, &socket.0.to_worker);
+    Ok(socket)
 }
 
 /// The socket of a handle.
@@ -34,11 +40,11 @@ pub fn find(id: u64) -> Option<Socket> {
     SOCKETS.get(id)
 }
 
-/// Runs `access` with the socket of a handle, without a new reference to it. The table is locked meanwhile, so
-/// `access` must be short and must not wait.
+/// Runs `access` with the socket of a handle and its locked queue, if it can be found without the lock of the table
+/// and without waiting. `access` must be short.
 #[inline]
-pub fn with<R>(id: u64, access: impl FnOnce(&Socket) -> R) -> Option<R> {
-    SOCKETS.with(id, |socket| access(socket))
+pub fn with_queue<R>(id: u64, access: impl FnOnce(&Arc<Shared>, &mut ToWorker) -> R) -> Option<R> {
+    QUEUES.with(id, access)
 }
 
 /// All sockets.
@@ -48,12 +54,16 @@ pub fn all() -> Vec<Socket> {
 
 /// Invalidates a handle.
 pub fn remove(id: u64) -> Option<Socket> {
-    SOCKETS.remove(id)
+    let socket = SOCKETS.remove(id);
+    socket.iter().for_each(|socket| socket.0.to_worker.withdraw());
+    socket
 }
 
 /// Invalidates all handles.
 pub fn remove_all() -> Vec<Socket> {
-    SOCKETS.remove_all()
+    let sockets = SOCKETS.remove_all();
+    sockets.iter().for_each(|socket| socket.0.to_worker.withdraw());
+    sockets
 }
 
 /// Frees the table's memory if no socket is left.
