@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 {
     struct outcome outcome;
     const char *ws, *wss;
-    if (argc != 4) {
+    if (argc < 4) {
         fprintf(stderr, "usage: network WS-URL WSS-URL CA-FILE\n");
         return EXIT_FAILURE;
     }
