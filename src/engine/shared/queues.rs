@@ -33,8 +33,13 @@ pub struct Place<S> {
 
 /// The queue of one socket.
 pub enum Queue<S: 'static> {
-    Placed { place: &'static Mutex<Place<S>>, index: u8, used: &'static AtomicU64 },
-    Own(Box<Mutex<Place<S>>>),
+    Placed {
+        place: &'static Mutex<Place<S>>,
+        index: u8,
+        used: &'static AtomicU64,
+    },
+    /// Not in a block of its own: of many sockets, nearly all own their queues.
+    Own(Mutex<Place<S>>),
 }
 
 /// A socket with a handle.
@@ -114,7 +119,7 @@ impl<S> DerefMut for Place<S> {
 
 impl<S> Queue<S> {
     pub fn own() -> Self {
-        Self::Own(Box::new(Mutex::new(Place::new())))
+        Self::Own(Mutex::new(Place::new()))
     }
 
     /// Lets [`Queues::with`] find the socket no longer.
