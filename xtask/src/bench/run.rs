@@ -155,6 +155,13 @@ impl Runs {
         })
     }
 
+    /// Returns the CPU time per message of all runs, sorted. Mono measures it in steps: a run of 0 measured nothing.
+    pub fn cpu_per_message(&self) -> Vec<f64> {
+        let mut values = self.per_message("cpu_ns");
+        values.retain(|cpu| *cpu > 0.0);
+        values
+    }
+
     /// Returns a field per message of all runs, sorted.
     pub fn per_message(&self, field: &str) -> Vec<f64> {
         let each = |line: &String| Some(number(line, field)? / number(line, "count")?.max(1.0));

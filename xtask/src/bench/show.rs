@@ -180,7 +180,7 @@ fn header(test: &Test) -> &'static str {
 }
 
 fn row(test: &Test, runs: &Runs, limit: Option<f64>) -> String {
-    let cpu = runs.per_message("cpu_ns");
+    let cpu = runs.cpu_per_message();
     let best = time(first(&cpu));
     let ratio = limit.map_or_else(|| "–".into(), |limit| format!("{:.2}", first(&cpu) / limit));
     let start = format!("{best} | {} | {ratio}", time(median(&cpu)));
@@ -209,7 +209,7 @@ fn row(test: &Test, runs: &Runs, limit: Option<f64>) -> String {
 }
 
 pub fn best_cpu(runs: &Runs) -> Option<f64> {
-    runs.per_message("cpu_ns").first().copied()
+    runs.cpu_per_message().first().copied()
 }
 
 fn first(sorted: &[f64]) -> f64 {
