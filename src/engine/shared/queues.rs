@@ -17,13 +17,17 @@ const PLACES: usize = if cfg!(all(test, framewire_loom)) { 2 } else { 64 };
 
 /// The table. `S` is what a socket's threads share.
 pub struct Queues<S: 'static> {
-    places: [Mutex<Place<S>>; PLACES],
+    places: [Line<Mutex<Place<S>>>; PLACES],
     /// A bit for each place that a socket has.
     used: AtomicU64,
     /// For each slot of the table of sockets, the place of the socket that was last there. A stale one is noticed: the
     /// place knows its socket.
     by_slot: [AtomicU8; PLACES],
 }
+
+/// Begins a cache line, so that threads that send over different sockets do not slow each other down.
+#[repr(align(64))]
+struct Line<T>(T);
 
 /// A queue, and the socket that [`Queues::with`] finds there.
 pub struct Place<S> {
@@ -51,7 +55,7 @@ impl<S: HasHandle> Queues<S> {
     const_fn! {
         pub fn new() -> Self {
             Self {
-                places: array![Mutex::new(Place::new()); PLACES],
+                places: array![Line(Mutex::new(Place::new())); PLACES],
                 used: AtomicU64::new(0),
                 by_slot: array![AtomicU8::new(0); PLACES],
             }
@@ -68,7 +72,7 @@ impl<S: HasHandle> Queues<S> {
         };
         let index = used.trailing_ones() as u8;
         match self.places.get(usize::from(index)) {
-            Some(place) => Queue::Placed { place, index, used: &self.used },
+            Some(Line(place)) => Queue::Placed { place, index, used: &self.used },
             None => Queue::own(),
         }
     }
@@ -87,7 +91,7 @@ impl<S: HasHandle> Queues<S> {
     #[inline]
     pub fn with<R>(&self, id: u64, access: impl FnOnce(&Arc<S>, &mut ToWorker) -> R) -> Option<R> {
         let index = self.by_slot.get(slot_of(id))?.load(Ordering::Relaxed);
-        let mut place = self.places.get(usize::from(index))?.try_lock().ok()?;
+        let mut place = self.places.get(usize::from(index))?.0.try_lock().ok()?;
         match &mut *place {
             Place { socket: Some(socket), to_worker } if socket.id() == id => Some(access(socket, to_worker)),
             _ => None,
