@@ -171,6 +171,11 @@ namespace Framewire.Tests
                     while (!(await socket.ReceiveAsync()).IsClosed)
                     {
                         received++;
+                        if (received == 11)
+                        {
+                            // Longer than the budget.
+                            Thread.Sleep(2);
+                        }
                     }
                 };
                 Task task = receiveAll();
