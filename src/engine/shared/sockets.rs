@@ -25,13 +25,13 @@ pub fn insert(
     SOCKETS
         .insert_with(|id| {
             let socket = Socket(Arc::new(Shared::new(id, ready_list, worker, settings, queue)));
+            // Before another thread can remove the handle, and withdraw the socket.
+            QUEUES.publish(&socket.0, &socket.0.to_worker);
             made = Some(socket.clone());
             socket
         })
         .map_err(|_| CallError::out_of_memory())?;
-    let socket = made.ok_or_else(CallError::out_of_memory)?;
-    QUEUES.publish(&socket.0, &socket.0.to_worker);
-    Ok(socket)
+    made.ok_or_else(CallError::out_of_memory)
 }
 
 /// The socket of a handle.
