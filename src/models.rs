@@ -90,9 +90,8 @@ impl Harness {
     }
 
     fn socket(&self, id: u64) -> Arc<Shared> {
-        let request = UpgradeRequest::new(Url::parse("ws://localhost/").unwrap());
         let (ready_list, inbox) = (self.ready_list.clone(), self.inbox.clone());
-        Arc::new(Shared::new(id, ready_list, inbox, Settings::new(request), Queue::own()))
+        Arc::new(Shared::new(id, ready_list, inbox, settings(), Queue::own()))
     }
 
     /// Does what the worker does between two turns: takes the inbox, and waits if it is empty.
@@ -107,6 +106,10 @@ impl Harness {
         }
         (sockets, commands)
     }
+}
+
+fn settings() -> Settings {
+    Settings::new(UpgradeRequest::new(Url::parse("ws://localhost/").unwrap()))
 }
 
 /// Creates an event with a number.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{check, thread};
+use super::{Harness, check, settings, thread};
 use crate::engine::shared::queues::{HasHandle, Queue, Queues};
+use crate::engine::shared::sockets;
 use crate::sync::lock;
 
 struct Owner {
@@ -48,5 +49,20 @@ fn send_reaches_the_socket_of_its_handle_or_none() {
         let mark = lock(&later.queue).commands.as_ref().map(|commands| commands.marker_reached);
         assert!(mark.is_none_or(|mark| mark == LATER));
         later.queue.withdraw();
+    });
+}
+
+#[test]
+fn socket_that_is_created_during_a_shutdown_is_found_by_both_ways_or_neither() {
+    check(|| {
+        let harness = Harness::new(1000);
+        let (ready_list, inbox) = (harness.ready_list.clone(), harness.inbox.clone());
+        let creator = thread::spawn(move || sockets::insert(ready_list, inbox, settings()).unwrap().0.id);
+        sockets::remove_all();
+        let id = creator.join().unwrap();
+        let has_queue = sockets::with_queue(id, |socket, _| assert_eq!(socket.id, id)).is_some();
+        assert_eq!(has_queue, sockets::find(id).is_some());
+        sockets::remove(id);
+        assert!(sockets::with_queue(id, |_, _| ()).is_none());
     });
 }
