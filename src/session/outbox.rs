@@ -171,10 +171,11 @@ impl Outbox {
             self.messages += 1;
             return Ok(());
         }
-        self.push_in_new_block(message_type, payload, fragment_size, keys)
+        self.push_any(message_type, payload, fragment_size, keys)
     }
 
-    fn push_in_new_block(
+    /// Frames or keeps any message. Not inlined: sends of small messages seldom come here.
+    fn push_any(
         &mut self,
         message_type: MessageType,
         payload: &[u8],
