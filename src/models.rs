@@ -34,6 +34,7 @@ use crate::engine::shared::event::EventKind;
 use crate::engine::shared::event_queue::QueuedEvent;
 use crate::engine::shared::inbox::WorkerCommands;
 use crate::engine::shared::queues::Queue;
+use crate::engine::shared::ready_list;
 use crate::engine::shared::settings::Settings;
 use crate::engine::shared::socket::{Inbox, ReadyList, Shared};
 
@@ -128,4 +129,5 @@ fn publish(socket: &Arc<Shared>, numbers: &[u16]) {
     let mut batch: Vec<QueuedEvent> = numbers.iter().map(|number| numbered(*number).into()).collect();
     let charge = batch.iter().map(QueuedEvent::charge).sum();
     socket.publish(&mut batch, charge);
+    ready_list::wake_sleepers();
 }

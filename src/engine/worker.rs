@@ -105,6 +105,8 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
     let mut stop_at = worker.context.stopping.then_some(worker.context.now);
     loop {
         fault::point("engine.serve");
+        // Before the inbox: where the threads share a core, it holds their answers already.
+        worker.context.wake_sleepers();
         let commands = worker.inbox.take(&mut sockets);
         // Before anything that may panic, as it is reported once.
         if let Some(deadline) = commands.stop {
@@ -127,6 +129,7 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
             worker.with_all(|connection, context| connection.turn(context));
         }
         worker.drive_shared();
+        worker.context.wake_sleepers();
         if let Some(at) = &mut stop_at {
             if !worker.has_connections() {
                 *at = (*at).min(*http2_deadline.get_or_insert(worker.context.now + HTTP2_CLOSE_TIMEOUT));

@@ -308,6 +308,7 @@ fn worker_is_notified_of_mark_after_earlier_events() {
         let mark = QueuedEvent::Marker { connection: CONNECTION };
         let charge = mark.charge();
         socket.publish(&mut vec![mark], charge);
+        ready_list::wake_sleepers();
         // A missing notification is detected as a deadlock.
         while lock(&socket.to_worker).commands().marker_reached != CONNECTION {
             for socket in harness.take_inbox().0 {

@@ -728,10 +728,14 @@ fn wait_wakes_on_the_next_event() {
     });
     let client = Client::opened(&server.url());
     assert!(!wait(Duration::from_millis(20)), "no event is queued");
+    let (ended, has_ended) = mpsc::channel();
     for _ in 0..50 {
-        let waiting = std::thread::spawn(|| wait(common::TIMEOUT));
+        let ended = ended.clone();
+        // Longer than the test waits: a thread that is not woken fails it.
+        let waiting = std::thread::spawn(move || ended.send(wait(Duration::MAX)));
         go.send(()).unwrap();
-        assert!(waiting.join().unwrap());
+        assert_eq!(has_ended.recv_timeout(common::TIMEOUT), Ok(true));
+        waiting.join().unwrap().unwrap();
         assert_eq!(client.next(), Seen::Text("a".into()));
     }
     drop(go);

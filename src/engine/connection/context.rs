@@ -12,6 +12,7 @@ use crate::engine::shared::event::EventKind;
 use crate::engine::shared::event_queue::QueuedEvent;
 use crate::engine::shared::key::Key;
 use crate::engine::shared::message_run::MessageRun;
+use crate::engine::shared::ready_list;
 use crate::engine::shared::socket::Shared;
 use crate::engine::shared::tls::TlsHandle;
 use crate::limits::EVENT_OVERHEAD;
@@ -31,6 +32,8 @@ pub struct Context {
     /// Events of the socket whose turn it is, until they are published together.
     pub batch: Vec<QueuedEvent>,
     pub batch_charge: usize,
+    /// Events were published, and the threads that wait for some were not woken yet.
+    has_published: bool,
     /// The time when the turn started.
     pub now: Instant,
     /// The pings of all sockets are aligned to this time.
@@ -94,6 +97,7 @@ impl Context {
             scratch: None,
             batch: Vec::new(),
             batch_charge: 0,
+            has_published: false,
             now: Instant::now(),
             stopping: false,
             pool: Pool::default(),
@@ -138,6 +142,14 @@ impl Context {
         if !self.batch.is_empty() {
             socket.publish(&mut self.batch, self.batch_charge);
             self.batch_charge = 0;
+            self.has_published = true;
+        }
+    }
+
+    /// Wakes the threads that wait for what was published.
+    pub fn wake_sleepers(&mut self) {
+        if std::mem::take(&mut self.has_published) {
+            ready_list::wake_sleepers();
         }
     }
 

@@ -187,9 +187,13 @@ pub fn pending_finalizers() -> usize {
     FINALIZERS.load(Ordering::Relaxed)
 }
 
-/// `count` events can be taken: wakes the threads that wait for some.
+/// `count` events can be taken. The caller then [wakes](wake_sleepers) the threads that wait for some.
 pub fn announce(count: usize) {
     PENDING.fetch_add(count as isize, Ordering::SeqCst);
+}
+
+/// Wakes the threads that wait for an event.
+pub fn wake_sleepers() {
     if SLEEPERS.count.load(Ordering::SeqCst) > 0 {
         drop(lock(&SLEEPERS.stops));
         SLEEPERS.wake.notify_all();
