@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
 
 use super::threads::{self, ThreadHooks, Threads};
 use crate::error::{Error, ErrorKind, Phase};
@@ -69,7 +69,7 @@ impl Resolver {
     }
 
     fn with_lookup(hooks: ThreadHooks, lookup: Box<LookupFn>, lifetime: Duration) -> Self {
-        let (sender, jobs) = crossbeam_channel::bounded(limits::RESOLVER_QUEUE);
+        let (sender, jobs) = crossbeam_channel::unbounded();
         Self {
             shared: Arc::new(Shared {
                 lookup,
@@ -120,14 +120,17 @@ impl Resolver {
         let shared = &self.shared;
         let queue = lock(&shared.queue);
         let Some(queue) = &*queue else { return Err("the library is shutting down") };
-        if let Err(TrySendError::Full(job)) = queue.try_send(job) {
+        if queue.len() >= limits::RESOLVER_QUEUE {
             // Remove cancelled lookups from the queue.
             for waiting in shared.jobs.try_iter().take(limits::RESOLVER_QUEUE) {
-                if !waiting.pending.is_wanted() || queue.try_send(waiting).is_err() {
+                if !waiting.pending.is_wanted() || queue.send(waiting).is_err() {
                     shared.unfinished.fetch_sub(1, Ordering::SeqCst);
                 }
             }
-            queue.try_send(job).map_err(|_| "too many names are waiting to be resolved")?;
+        }
+        // A channel with a capacity would allocate all of it.
+        if queue.len() >= limits::RESOLVER_QUEUE || queue.send(job).is_err() {
+            return Err("too many names are waiting to be resolved");
         }
         let unfinished = shared.unfinished.fetch_add(1, Ordering::SeqCst) + 1;
         let mut threads = lock(&shared.threads);
