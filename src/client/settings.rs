@@ -368,7 +368,7 @@ impl Socket {
             return Err(CallError::argument("a context key must be 1 to 64 bytes, its value at most 256"));
         }
         let mut settings = lock(&self.0.settings);
-        let context = &mut Arc::make_mut(&mut settings).context;
+        let context = &mut settings.context;
         context.retain(|(known, _)| known != key);
         if let Some(value) = value {
             if context.len() >= 32 {
@@ -390,7 +390,7 @@ impl Socket {
     fn change_pings(&self, change: impl FnOnce(&mut PingSettings)) -> Result<(), CallError> {
         self.check_not_destroyed()?;
         let mut settings = lock(&self.0.settings);
-        let pings = &mut Arc::make_mut(&mut settings).pings;
+        let pings = &mut settings.pings;
         change(pings);
         let pings = *pings;
         drop(settings);
@@ -417,7 +417,7 @@ impl Socket {
         if self.0.state() != State::Closed {
             return Err(CallError::state("this can only be set while the socket is closed"));
         }
-        change(Arc::make_mut(&mut settings))
+        change(&mut settings)
     }
 }
 

@@ -73,19 +73,23 @@ impl Socket {
     pub fn open(&self) -> Result<(), CallError> {
         self.check_not_destroyed()?;
         fault::point("client.open");
-        let settings = lock(&self.0.settings).clone();
+        let settings = {
+            let mut settings = lock(&self.0.settings);
+            settings.share_equal();
+            settings.clone()
+        };
         let environment = match settings.proxy {
             // A value that is not Unicode is logged as an invalid proxy, like any other invalid value.
-            ProxyChoice::Environment => Environment::read(|name| {
+            ProxyChoice::Environment => Some(Box::new(Environment::read(|name| {
                 std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-            }),
-            _ => Environment::default(),
+            }))),
+            _ => None,
         };
         let mut to_worker = lock(&self.0.to_worker);
         if self.0.state() != State::Closed {
             return Err(CallError::state("the socket is connecting, open or closing already"));
         }
-        lock(&self.0.info).reset(&settings.request.url);
+        lock(&self.0.info).reset(&settings.request);
         self.0.latency_us.store(-1, Ordering::Relaxed);
         to_worker.discard_commands();
         to_worker.queue_while_connecting(&settings);

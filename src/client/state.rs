@@ -62,7 +62,7 @@ impl Socket {
 
     /// Returns the URL, after redirects and without credentials.
     pub fn url(&self) -> String {
-        lock(&self.0.info).url.to_string()
+        lock(&self.0.info).url()
     }
 
     /// Returns the counters of the socket.

@@ -12,7 +12,7 @@ use super::url::Url;
 pub use super::upgrade_error::UpgradeError;
 
 /// The upgrade request. Header values and protocols are validated where they are set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpgradeRequest {
     pub url: Url,
     pub protocols: Vec<String>,

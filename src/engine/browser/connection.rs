@@ -49,7 +49,7 @@ pub struct Connection {
     /// The number of its WebSocket, for all attempts.
     id: u32,
     socket: Arc<Shared>,
-    settings: Arc<Settings>,
+    settings: Settings,
     stage: Stage,
     retries: Retries,
     /// For connecting, then for the closing handshake.
@@ -82,7 +82,7 @@ enum Terminal {
 }
 
 impl Connection {
-    pub fn new(id: u32, socket: Arc<Shared>, settings: Arc<Settings>) -> Self {
+    pub fn new(id: u32, socket: Arc<Shared>, settings: Settings) -> Self {
         Self {
             id,
             socket,
@@ -177,7 +177,7 @@ impl Connection {
             if now < until {
                 return Ok(());
             }
-            lock(&self.socket.info).reset(&self.settings.request.url);
+            lock(&self.socket.info).reset(&self.settings.request);
             return self.start();
         }
         if self.deadline.is_none_or(|deadline| now < deadline) {

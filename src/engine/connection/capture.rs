@@ -23,7 +23,7 @@ impl Connection {
         if let Some(mut tap) = self.capture.take_if(|tap| !is_same(tap)) {
             tap.set_ending(EndedBy::Nothing, String::new);
         }
-        Arc::make_mut(&mut self.plan.settings).capture = file;
+        self.plan.settings.capture = file;
     }
 
     /// Starts to capture the connection, if the socket is captured, before the upgrade request is sent. `connect` is the

@@ -18,7 +18,7 @@
 //! unless the server turned out not to support it.
 
 use super::context::Context;
-use super::state::{Connection, Fallback, Restart, Stage};
+use super::state::{Connection, Fallback, Http1Fallback, Restart, Stage};
 use super::terminal::Terminal;
 use super::transport::Transport;
 use crate::engine::shared::origins::{self, Name};
@@ -45,8 +45,8 @@ impl Connection {
                 if let Some(error) = terminal.error() {
                     self.log(LogLevel::Debug, format_args!("{error}; falling back to HTTP/1.1"));
                 }
-                let (server, http2_end) = (Name::of(&self.request.url), Some(Box::new(terminal)));
-                self.fallback = Fallback::Http1 { server, remember, http2_end };
+                let (server, http2_end) = (Name::of(&self.request.url), Some(terminal));
+                self.fallback = Fallback::Http1(Box::new(Http1Fallback { server, remember, http2_end }));
                 self.wait(context.now, Restart::Http1, context);
                 None
             }
@@ -61,19 +61,19 @@ impl Connection {
 
     /// Stores that the server needs the fallback, once the socket is open.
     pub(super) fn confirm_fallback(&mut self) {
-        if let Fallback::Http1 { server, remember: true, .. } = std::mem::take(&mut self.fallback)
+        if let Fallback::Http1(fallback) = std::mem::take(&mut self.fallback)
+            && fallback.remember
             && self.http == HttpVersion::Http1
-            && server == Name::of(&self.request.url)
+            && fallback.server == Name::of(&self.request.url)
         {
-            origins::remember_http1(server);
+            origins::remember_http1(fallback.server);
         }
     }
 
     fn may_fall_back(&self) -> bool {
         let is_over_http2 =
             matches!(self.stage, Stage::AwaitingStream | Stage::Live { stream: Transport::Shared(_), .. });
-        let is_known =
-            matches!(&self.fallback, Fallback::Unavailable(server) if *server == Name::of(&self.request.url));
+        let is_known = matches!(&self.fallback, Fallback::Unavailable(server) if **server == Name::of(&self.request.url));
         self.http == HttpVersion::Auto && is_over_http2 && !is_known
     }
 
@@ -95,8 +95,8 @@ impl Connection {
 
     /// Adds the failure of HTTP/2, if this is the end of the attempt over HTTP/1.1.
     fn after_fallback(&mut self, mut terminal: Terminal) -> Terminal {
-        let Fallback::Http1 { server, http2_end, .. } = &mut self.fallback else { return terminal };
-        let Some(mut before) = http2_end.take() else { return terminal };
+        let Fallback::Http1(fallback) = &mut self.fallback else { return terminal };
+        let Some(mut before) = fallback.http2_end.take() else { return terminal };
         let has_no_http1 = match &terminal {
             Terminal::Closed { .. } => return terminal,
             Terminal::Failed(error) => error.kind == ErrorKind::Tls,
@@ -106,8 +106,8 @@ impl Connection {
             if let (Some(first), Some(second)) = (before.error_mut(), terminal.error()) {
                 first.message.push_str(&format!("; over HTTP/1.1: {}", second.message));
             }
-            self.fallback = Fallback::Unavailable(server.clone());
-            return *before;
+            self.fallback = Fallback::Unavailable(Box::new(fallback.server.clone()));
+            return before;
         }
         if let (Some(first), Some(second)) = (before.error(), terminal.error_mut()) {
             second.message.push_str(&format!("; over HTTP/2 before: {}", first.message));

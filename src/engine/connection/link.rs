@@ -36,7 +36,7 @@ impl Connection {
         if self.plan.settings.link == link {
             return;
         }
-        Arc::make_mut(&mut self.plan.settings).link.clone_from(&link);
+        self.plan.settings.link.clone_from(&link);
         let (conditions, now) = (link.as_deref(), context.now);
         match &mut self.stage {
             Stage::Connecting(dialler) => {

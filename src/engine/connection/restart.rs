@@ -133,7 +133,7 @@ impl Connection {
         }
         if self.candidate.is_none() {
             self.base = CounterBase::of(socket);
-            lock(&socket.info).reset(&self.request.url);
+            lock(&socket.info).reset(&self.request);
         }
         self.start(context)
     }

@@ -286,7 +286,7 @@ impl Connection {
         {
             let mut info = lock(&socket.info);
             if replaces {
-                info.reset(&self.request.url);
+                info.reset(&self.request);
             }
             info.protocol = accepted.protocol.unwrap_or_default().into();
             info.extensions = accepted.extensions.into();

@@ -68,7 +68,7 @@ pub struct Connection {
     pub(super) retries: Retries,
     pub(super) tokens: Vec<Token>,
     /// The socket was destroyed, and its queued messages are still sent.
-    pub(super) draining: Option<Draining>,
+    pub(super) draining: Option<Box<Draining>>,
     /// For connecting, then for lingering.
     pub(super) deadline: Option<Instant>,
     /// No deadline applies while the process is suspended.
@@ -155,21 +155,23 @@ pub enum ResolveTarget {
 pub enum Fallback {
     #[default]
     None,
-    Http1 {
-        server: Name,
-        /// Store it for all sockets if the upgrade succeeds.
-        remember: bool,
-        /// How HTTP/2 failed, during the first attempt over HTTP/1.1.
-        http2_end: Option<Box<Terminal>>,
-    },
+    Http1(Box<Http1Fallback>),
     /// The server does not support HTTP/1.1.
-    Unavailable(Name),
+    Unavailable(Box<Name>),
+}
+
+pub struct Http1Fallback {
+    pub server: Name,
+    /// Store it for all sockets if the upgrade succeeds.
+    pub remember: bool,
+    /// How HTTP/2 failed, during the first attempt over HTTP/1.1.
+    pub http2_end: Option<Terminal>,
 }
 
 impl Fallback {
     /// Returns whether this server gets requests over HTTP/1.1.
     pub fn applies_to(&self, url: &Url) -> bool {
-        matches!(self, Fallback::Http1 { server, .. } if *server == Name::of(url))
+        matches!(self, Fallback::Http1(fallback) if fallback.server == Name::of(url))
     }
 
     pub fn is_unavailable(&self) -> bool {

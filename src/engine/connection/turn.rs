@@ -1,6 +1,5 @@
 //! The turns of a connection, and the commands of its worker.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -25,7 +24,7 @@ impl Connection {
     // ------------------------------------------------------------------ commands of the worker
 
     pub fn set_pings(&mut self, pings: PingSettings, context: &Context) {
-        Arc::make_mut(&mut self.plan.settings).pings = pings;
+        self.plan.settings.pings = pings;
         if let Stage::Live { session, .. } = &mut self.stage {
             session.set_pings(pings, context.now);
             session.align_pings(context.epoch);
@@ -73,7 +72,7 @@ impl Connection {
             DestroyMode::Drain { until } => {
                 session.drain_and_close(&mut to_worker.outbox, context.now);
                 drop(to_worker);
-                self.draining = Some(Draining { until, moved: true });
+                self.draining = Some(Box::new(Draining { until, moved: true }));
                 self.update_drain_deadline(context);
             }
         }

@@ -1,12 +1,15 @@
 //! Information about the last connection.
 
+use std::sync::Arc;
+
 use crate::wire::response::ResponseHead;
-use crate::wire::url::Url;
+use crate::wire::upgrade::UpgradeRequest;
 
 /// The results of the last handshake.
 #[derive(Default)]
 pub struct ConnectionInfo {
-    pub url: Box<str>,
+    /// None before the first.
+    request: Option<Arc<UpgradeRequest>>,
     pub head: Option<ResponseHead>,
     pub body: Vec<u8>,
     pub protocol: Box<str>,
@@ -21,9 +24,14 @@ impl ConnectionInfo {
         (self.head, self.body) = (head, body);
     }
 
-    /// Starts over for a connection to this URL.
-    pub fn reset(&mut self, url: &Url) {
-        self.url = url.to_string().into();
+    /// The URL, after redirects.
+    pub fn url(&self) -> String {
+        self.request.as_ref().map(|request| request.url.to_string()).unwrap_or_default()
+    }
+
+    /// Starts over for a connection with this request.
+    pub fn reset(&mut self, request: &Arc<UpgradeRequest>) {
+        self.request = Some(request.clone());
         (self.head, self.http_version) = (None, 0);
         self.body.clear();
         (self.protocol, self.extensions) = Default::default();

@@ -1,7 +1,10 @@
 //! The caller's settings, and the part that one connection uses.
 
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use once_cell::sync::Lazy;
 
 use super::origins;
 use super::state::HttpVersion;
@@ -12,15 +15,22 @@ use crate::net::link::LinkConditions;
 use crate::session::extension::Extension;
 use crate::session::keepalive::PingSettings;
 use crate::session::reconnect::Reconnect;
+use crate::sync::{Mutex, lock, statics};
 use crate::wire::deflate::DeflateConfig;
 use crate::wire::proxy::{Environment, Found, Proxy, ProxyChoice};
 use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
-/// What the caller has set. Read once, at `open`.
+/// What the caller has set. Read once, at `open`. Clones share the options until one of them is changed.
 #[derive(Clone)]
 pub struct Settings {
     pub request: Arc<UpgradeRequest>,
+    options: Arc<Options>,
+}
+
+/// The settings besides the request.
+#[derive(Clone)]
+pub struct Options {
     pub max_message_size: usize,
     pub connect_timeout: Duration,
     pub close_timeout: Duration,
@@ -41,15 +51,64 @@ pub struct Settings {
     pub context: Vec<(String, String)>,
 }
 
+/// The settings of the socket that was opened last.
+struct Opened {
+    request: Weak<UpgradeRequest>,
+    options: Weak<Options>,
+}
+
+statics! {
+    static OPENED: Mutex<Opened> = Mutex::new(Opened { request: Weak::new(), options: Weak::new() });
+}
+
+static DEFAULTS: Lazy<Arc<Options>> = Lazy::new(|| Arc::new(Options::new()));
+
 impl Settings {
+    pub fn new(request: UpgradeRequest) -> Self {
+        Self { request: Arc::new(request), options: DEFAULTS.clone() }
+    }
+
     /// For changing. A connection keeps the request that it was opened with.
     pub fn change_request(&mut self) -> &mut UpgradeRequest {
         Arc::make_mut(&mut self.request)
     }
 
-    pub fn new(request: UpgradeRequest) -> Self {
+    /// Shares the memory of what equals the settings of the socket that was opened last, as most sockets of a
+    /// program have the same.
+    pub fn share_equal(&mut self) {
+        // The caller's extensions must not be dropped here.
+        if !self.extensions.is_empty() {
+            return;
+        }
+        let mut opened = lock(&OPENED);
+        match opened.request.upgrade() {
+            Some(request) if request == self.request => self.request = request,
+            _ => opened.request = Arc::downgrade(&self.request),
+        }
+        match opened.options.upgrade() {
+            Some(options) if options.equal(&self.options) => self.options = options,
+            _ => opened.options = Arc::downgrade(&self.options),
+        }
+    }
+}
+
+impl Deref for Settings {
+    type Target = Options;
+
+    fn deref(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl DerefMut for Settings {
+    fn deref_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
+    }
+}
+
+impl Options {
+    fn new() -> Self {
         Self {
-            request: Arc::new(request),
             max_message_size: limits::MAX_MESSAGE_SIZE,
             connect_timeout: limits::CONNECT_TIMEOUT,
             close_timeout: limits::CLOSE_TIMEOUT,
@@ -71,21 +130,56 @@ impl Settings {
             context: Vec::new(),
         }
     }
+
+    /// Extensions never are.
+    fn equal(&self, other: &Options) -> bool {
+        fn is_same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+            one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
+        }
+        let Options {
+            max_message_size,
+            connect_timeout,
+            close_timeout,
+            pings,
+            compression,
+            extensions,
+            tls,
+            http,
+            proxy,
+            max_redirects,
+            cookies,
+            reconnect,
+            link,
+            capture,
+            context,
+        } = self;
+        extensions.is_empty()
+            && other.extensions.is_empty()
+            && (max_message_size, connect_timeout, close_timeout, pings)
+                == (&other.max_message_size, &other.connect_timeout, &other.close_timeout, &other.pings)
+            && (compression, http, proxy) == (&other.compression, &other.http, &other.proxy)
+            && (max_redirects, cookies, reconnect) == (&other.max_redirects, &other.cookies, &other.reconnect)
+            && (link, context) == (&other.link, &other.context)
+            && is_same(tls, &other.tls)
+            && is_same(capture, &other.capture)
+    }
 }
 
 /// What a connection was opened with.
 #[derive(Clone)]
 pub struct Plan {
-    pub settings: Arc<Settings>,
-    /// The environment variables when the socket was opened; empty unless the settings use them.
-    pub environment: Environment,
+    pub settings: Settings,
+    /// The environment variables when the socket was opened. None unless the settings use them.
+    pub environment: Option<Box<Environment>>,
 }
 
 impl Plan {
     /// The proxy for a server.
     pub fn proxy_for(&self, target: &Url) -> Found {
         match &self.settings.proxy {
-            ProxyChoice::Environment => self.environment.proxy_for(target),
+            ProxyChoice::Environment => {
+                self.environment.as_ref().map_or_else(Found::default, |found| found.proxy_for(target))
+            }
             ProxyChoice::Direct => Found::default(),
             ProxyChoice::Through(proxy) => Found { proxy: Some(Proxy::clone(proxy)), ..Found::default() },
         }

@@ -105,7 +105,7 @@ pub struct Shared {
     pub paused: AtomicBool,
 
     /// A connection keeps the settings that it was opened with.
-    pub settings: Mutex<Arc<Settings>>,
+    pub settings: Mutex<Settings>,
     pub info: Mutex<ConnectionInfo>,
     /// Cookies set by servers, if cookies are enabled.
     pub cookies: Mutex<Option<Box<CookieJar>>>,
@@ -137,7 +137,7 @@ impl Shared {
         queue: Queue<Self>,
     ) -> Self {
         let mut info = ConnectionInfo::default();
-        info.reset(&settings.request.url);
+        info.reset(&settings.request);
         Self {
             id,
             ready_list,
@@ -160,7 +160,7 @@ impl Shared {
             event_queue: EventQueue::default(),
             in_ready_list: AtomicBool::new(false),
             paused: AtomicBool::new(false),
-            settings: Mutex::new(Arc::new(settings)),
+            settings: Mutex::new(settings),
             info: Mutex::new(info),
             cookies: Mutex::default(),
             counters: Counters::default(),
@@ -339,7 +339,7 @@ impl Shared {
 
     /// Sets the simulated link.
     pub fn set_link(self: &Arc<Self>, link: Option<Arc<LinkConditions>>) {
-        Arc::make_mut(&mut lock(&self.settings)).link = link.clone();
+        lock(&self.settings).link = link.clone();
         let mut to_worker = lock(&self.to_worker);
         let earlier = to_worker.commands().link.take();
         to_worker.commands().link = Some(LinkChange::after(link, earlier));
@@ -351,7 +351,7 @@ impl Shared {
 
     /// Sets the file that the next connections are captured to.
     pub fn set_capture(self: &Arc<Self>, file: Option<Arc<CaptureFile>>) {
-        Arc::make_mut(&mut lock(&self.settings)).capture = file.clone();
+        lock(&self.settings).capture = file.clone();
         lock(&self.to_worker).commands().capture = Some(file);
         if self.state() != State::Closed {
             self.notify();
@@ -362,7 +362,7 @@ impl Shared {
     pub fn release_capture(&self) {
         let mut settings = lock(&self.settings);
         if settings.capture.is_some() {
-            Arc::make_mut(&mut settings).capture = None;
+            settings.capture = None;
         }
     }
 
