@@ -76,18 +76,23 @@ impl Settings {
     /// Shares the memory of what equals the settings of the socket that was opened last, as most sockets of a
     /// program have the same.
     pub fn share_equal(&mut self) {
+        lock(&OPENED).share(self);
+    }
+}
+
+impl Opened {
+    fn share(&mut self, settings: &mut Settings) {
         // The caller's extensions must not be dropped here.
-        if !self.extensions.is_empty() {
+        if !settings.extensions.is_empty() {
             return;
         }
-        let mut opened = lock(&OPENED);
-        match opened.request.upgrade() {
-            Some(request) if request == self.request => self.request = request,
-            _ => opened.request = Arc::downgrade(&self.request),
+        match self.request.upgrade() {
+            Some(request) if request == settings.request => settings.request = request,
+            _ => self.request = Arc::downgrade(&settings.request),
         }
-        match opened.options.upgrade() {
-            Some(options) if options.equal(&self.options) => self.options = options,
-            _ => opened.options = Arc::downgrade(&self.options),
+        match self.options.upgrade() {
+            Some(options) if options.equal(&settings.options) => settings.options = options,
+            _ => self.options = Arc::downgrade(&settings.options),
         }
     }
 }
@@ -199,5 +204,64 @@ impl Plan {
     pub fn shared_by(&self) -> Option<origins::Name> {
         let url = &self.settings.request.url;
         (self.http_for(url) != HttpVersion::Http1).then(|| origins::Name::of(url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tls::TlsSettings;
+    use crate::session::extension::ExternalExtension;
+
+    fn settings(url: &str) -> Settings {
+        Settings::new(UpgradeRequest::new(Url::parse(url).unwrap()))
+    }
+
+    fn share(one: &mut Settings, other: &mut Settings) -> (bool, bool) {
+        let mut opened = Opened { request: Weak::new(), options: Weak::new() };
+        opened.share(one);
+        opened.share(other);
+        (Arc::ptr_eq(&one.request, &other.request), Arc::ptr_eq(&one.options, &other.options))
+    }
+
+    #[test]
+    fn equal_settings_are_shared_until_one_is_changed() {
+        let (mut one, mut other) = (settings("ws://h/a"), settings("ws://h/a"));
+        (one.connect_timeout, other.connect_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+        assert_eq!(share(&mut one, &mut other), (true, true));
+        other.max_redirects = 3;
+        other.change_request().protocols.push("chat".into());
+        assert_eq!((one.max_redirects, one.request.protocols.len()), (0, 0));
+        assert_eq!((other.max_redirects, other.request.protocols.len()), (3, 1));
+        assert_eq!(share(&mut one, &mut other), (false, false));
+    }
+
+    #[test]
+    fn every_difference_keeps_settings_apart() {
+        let changes: [fn(&mut Settings); 14] = [
+            |settings| settings.max_message_size += 1,
+            |settings| settings.connect_timeout += Duration::from_millis(1),
+            |settings| settings.close_timeout += Duration::from_millis(1),
+            |settings| settings.pings.enabled = true,
+            |settings| settings.compression = None,
+            |settings| settings.http = HttpVersion::Http1,
+            |settings| settings.proxy = ProxyChoice::Direct,
+            |settings| settings.max_redirects = 1,
+            |settings| settings.cookies = true,
+            |settings| settings.reconnect = Some(Box::default()),
+            |settings| settings.link = Some(Arc::default()),
+            |settings| settings.context.push(("player".into(), "7".into())),
+            |settings| settings.tls = Some(Arc::new(TlsHandle::new(TlsSettings::new()))),
+            |settings| settings.extensions.push(Arc::new(ExternalExtension::new("x-own", 4).unwrap())),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let (mut one, mut other) = (settings("ws://h/a"), settings("ws://h/a"));
+            change(&mut other);
+            assert_eq!(share(&mut one, &mut other), (number < 13, false), "change {number}");
+            let (mut one, mut other) = (settings("ws://h/a"), settings("ws://h/a"));
+            change(&mut one);
+            assert_eq!(share(&mut one, &mut other), (number < 13, false), "change {number}");
+        }
+        assert_eq!(share(&mut settings("ws://h/a"), &mut settings("ws://h/b")), (false, true));
     }
 }

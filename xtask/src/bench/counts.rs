@@ -1,5 +1,5 @@
 //! Checks the limits of benches/limits.txt: instructions (callgrind), system calls (strace) and allocations (a
-//! preloaded counter) per message, as the difference of a long and a short run.
+//! preloaded counter) per message, as the difference of a long and a short run, and the heap of idle connections.
 //!
 //! Counts do not depend on the load of the machine. To make them independent of the server and of scheduling too,
 //! all data is received before the first read, and the game thread and the worker share one core with real-time
@@ -83,8 +83,11 @@ pub fn limits(is_selected: impl Fn(&Limit) -> bool) -> Outcome<Vec<Limit>> {
     Ok(limits)
 }
 
-/// Counts per message; `None` if the tool cannot be used here.
+/// Counts per message, or heap bytes per connection; `None` if the tool cannot be used here.
 fn count(server: &Server, limit: &Limit) -> Outcome<Option<f64>> {
+    if limit.counted == "heap" {
+        return heap(server, limit).map(Some);
+    }
     if limit.counted == "syscalls" && limit.variant == "poll" && !has_realtime_priority() {
         return Ok(None);
     }
@@ -110,6 +113,21 @@ fn count(server: &Server, limit: &Limit) -> Outcome<Option<f64>> {
     }
     let [(short, few), (long, many)] = totals[..] else { return Ok(None) };
     Ok(Some((long - short) / (many - few)))
+}
+
+fn heap(server: &Server, limit: &Limit) -> Outcome<f64> {
+    const CONNECTIONS: u64 = 1000;
+    let test = Test {
+        name: "",
+        what: "",
+        mode: "idle",
+        kind: Kind::Memory,
+        tls: false,
+        arguments: &[("connections", CONNECTIONS)],
+        is_exact: true,
+    };
+    let line = server.run(&test, &Client::framewire(&limit.variant)?)?;
+    Ok(number(&line, "heap").unwrap_or(f64::NAN) / CONNECTIONS as f64)
 }
 
 /// Returns the test, and the additional messages of the long run.
