@@ -80,9 +80,10 @@ impl Socket {
         };
         let environment = match settings.proxy {
             // A value that is not Unicode is logged as an invalid proxy, like any other invalid value.
-            ProxyChoice::Environment => Some(Box::new(Environment::read(|name| {
-                std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-            }))),
+            ProxyChoice::Environment => {
+                let variable = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+                Some(Environment::read(variable)).filter(|found| !found.is_empty()).map(Box::new)
+            }
             _ => None,
         };
         let mut to_worker = lock(&self.0.to_worker);

@@ -174,7 +174,7 @@ impl Options {
 #[derive(Clone)]
 pub struct Plan {
     pub settings: Settings,
-    /// The environment variables when the socket was opened. None unless the settings use them.
+    /// The environment variables when the socket was opened. None if there are none or the settings ignore them.
     pub environment: Option<Box<Environment>>,
 }
 

@@ -27,6 +27,11 @@ impl Environment {
         Self { variables }
     }
 
+    /// Whether none of the variables is set.
+    pub fn is_empty(&self) -> bool {
+        self.variables.is_empty()
+    }
+
     pub fn proxy_for(&self, target: &Url) -> Found {
         let find = |name: &str| self.variables.iter().find(|(own, _)| *own == name);
         from_environment(target, |name| find(name).map(|(_, value)| value.clone()))
