@@ -14,7 +14,7 @@ use super::browser as workers;
 use super::shared::commands::DestroyMode;
 use super::shared::config::Config;
 use super::shared::inbox::NetworkChange;
-use super::shared::settings::{Plan, Settings};
+use super::shared::settings::{Plan, Settings, forget_opened};
 use super::shared::socket::{ReadyList, Shared, Socket};
 use super::shared::{callbacks, delivery, origins, request, sockets};
 #[cfg(not(target_family = "wasm"))]
@@ -225,6 +225,7 @@ pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
     *lock(&CAPTURE) = None;
     tls::forget_shared();
     origins::forget();
+    forget_opened();
     sockets::shrink();
     request::shrink();
     buffer::lease::shrink();

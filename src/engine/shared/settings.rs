@@ -4,8 +4,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use once_cell::sync::Lazy;
-
 use super::origins;
 use super::state::HttpVersion;
 use super::tls::TlsHandle;
@@ -61,11 +59,14 @@ statics! {
     static OPENED: Mutex<Opened> = Mutex::new(Opened { request: Weak::new(), options: Weak::new() });
 }
 
-static DEFAULTS: Lazy<Arc<Options>> = Lazy::new(|| Arc::new(Options::new()));
+/// Releases what [`Settings::share_equal`] refers to.
+pub fn forget_opened() {
+    *lock(&OPENED) = Opened { request: Weak::new(), options: Weak::new() };
+}
 
 impl Settings {
     pub fn new(request: UpgradeRequest) -> Self {
-        Self { request: Arc::new(request), options: DEFAULTS.clone() }
+        Self { request: Arc::new(request), options: Arc::new(Options::new()) }
     }
 
     /// For changing. A connection keeps the request that it was opened with.
