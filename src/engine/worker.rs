@@ -479,6 +479,10 @@ impl Worker {
         let Some(mut connection) = slot.connection.take() else { return };
         let id = connection.socket_id();
         let context = &mut self.context;
+        if connection.runs_callers_code() {
+            // It may wait for a thread that waits for what was published.
+            context.wake_sleepers();
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let turn_result = act(&mut connection, context);
             if let TurnResult::Continue = turn_result {

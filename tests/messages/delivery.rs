@@ -16,13 +16,17 @@ use framewire::{
 };
 use framewire_servers::{EchoServer, Scripted};
 
-/// Runs the library with this event queue size, for one test.
+/// Runs the library with a configuration, for one test.
 struct Library;
 
 impl Library {
     fn with_queue(event_queue_bytes: usize) -> Self {
+        Self::with(Config { event_queue_bytes, worker_threads: 2, ..Config::default() })
+    }
+
+    fn with(config: Config) -> Self {
         stop();
-        init(Config { event_queue_bytes, worker_threads: 2, ..Config::default() }).unwrap();
+        init(config).unwrap();
         Library
     }
 }
@@ -715,17 +719,28 @@ fn poll_in_a_callback_serves_other_sockets_only() {
     assert_eq!((one.state(), two.state()), (State::Closed, State::Closed));
 }
 
-#[test]
-fn wait_wakes_on_the_next_event() {
-    let _exclusive = exclusive();
-    let (go, may_send) = mpsc::channel::<()>();
+/// A server, and a function that makes it send a message and returns when it has.
+fn on_demand() -> (Scripted, impl Fn()) {
+    let ((go, may_send), (sent, is_sent)) = (mpsc::channel::<()>(), mpsc::channel());
     let may_send = Mutex::new(may_send);
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
         while may_send.lock().unwrap().recv().is_ok() {
             peer.send(b"\x81\x01a");
+            sent.send(()).unwrap();
         }
     });
+    let send = move || {
+        go.send(()).unwrap();
+        is_sent.recv_timeout(common::TIMEOUT).unwrap();
+    };
+    (server, send)
+}
+
+#[test]
+fn wait_wakes_on_the_next_event() {
+    let _exclusive = exclusive();
+    let (server, send) = on_demand();
     let client = Client::opened(&server.url());
     assert!(!wait(Duration::from_millis(20)), "no event is queued");
     let (ended, has_ended) = mpsc::channel();
@@ -733,13 +748,56 @@ fn wait_wakes_on_the_next_event() {
         let ended = ended.clone();
         // Longer than the test waits: a thread that is not woken fails it.
         let waiting = std::thread::spawn(move || ended.send(wait(Duration::MAX)));
-        go.send(()).unwrap();
+        send();
         assert_eq!(has_ended.recv_timeout(common::TIMEOUT), Ok(true));
         waiting.join().unwrap().unwrap();
         assert_eq!(client.next(), Seen::Text("a".into()));
     }
-    drop(go);
+    drop(send);
     assert!(wait(common::TIMEOUT), "the end is an event");
+}
+
+/// The worker reads three sockets in turn: the first one's callback holds it until the others have a message each.
+#[test]
+fn callback_on_the_worker_can_wait_for_a_thread_that_waits_for_events() {
+    let _exclusive = exclusive();
+    let _library = Library::with(Config { worker_threads: 1, ..Config::default() });
+    let [(of_holding, hold), (of_polling, send_event), (of_waiting, call)] = [(); 3].map(|()| on_demand());
+    let on_worker = |server: &Scripted, callback: Box<dyn Fn() + Send + Sync>| {
+        let client = Client::new(&server.url());
+        client.set_dispatch(Dispatch::Worker).unwrap();
+        client.on_text(Some(Arc::new(move |_, _| callback()))).unwrap();
+        client.open().unwrap();
+        wait_until("open", || client.state() == State::Open);
+        client
+    };
+    let ((entered, has_entered), (leave, may_leave)) = (mpsc::channel(), mpsc::channel::<()>());
+    let may_leave = Mutex::new(may_leave);
+    let holds = move || {
+        entered.send(()).unwrap();
+        may_leave.lock().unwrap().recv_timeout(common::TIMEOUT).unwrap();
+    };
+    let ((answer, answered), (result, results)) = (mpsc::channel::<()>(), mpsc::channel());
+    let answered = Mutex::new(answered);
+    let waits = move || {
+        result.send(answered.lock().unwrap().recv_timeout(common::TIMEOUT).is_ok()).unwrap();
+    };
+    let polling = Client::opened(&of_polling.url());
+    let _on_worker = [on_worker(&of_holding, Box::new(holds)), on_worker(&of_waiting, Box::new(waits))];
+    hold();
+    has_entered.recv_timeout(common::TIMEOUT).unwrap();
+    let game = std::thread::spawn(move || {
+        assert!(wait(Duration::MAX));
+        answer.send(()).unwrap();
+    });
+    // A thread that does not wait yet needs no wake-up, and the test shows nothing.
+    std::thread::sleep(Duration::from_millis(50));
+    send_event();
+    call();
+    leave.send(()).unwrap();
+    assert_eq!(results.recv_timeout(2 * common::TIMEOUT), Ok(true), "the thread was not woken");
+    game.join().unwrap();
+    assert_eq!(polling.next(), Seen::Text("a".into()));
 }
 
 #[test]

@@ -227,6 +227,12 @@ impl Connection {
         self.socket.as_ref().map_or(0, |Socket(socket)| socket.id)
     }
 
+    /// Whether its turns may run the caller's code: callbacks or extensions.
+    pub fn runs_callers_code(&self) -> bool {
+        !self.plan.settings.extensions.is_empty()
+            || self.socket.as_ref().is_some_and(|Socket(socket)| !socket.polls())
+    }
+
     // ------------------------------------------------------------------ shared by the stages
 
     pub(super) fn is_awake(&self) -> bool {
