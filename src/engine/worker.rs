@@ -329,6 +329,8 @@ impl Worker {
             });
         }
         if destroy.is_some() {
+            // The finalizer is the caller's code too; see `with`.
+            self.context.wake_sleepers();
             socket.finish();
         }
     }
@@ -400,6 +402,7 @@ impl Worker {
             return self.turn(candidate);
         };
         let context = &mut self.context;
+        context.wake_sleepers();
         let outcome = catch_unwind(AssertUnwindSafe(|| connection.replace(&mut successor, context)));
         self.slots[old.slot as usize].connection = Some(connection);
         self.slots[candidate.slot as usize].connection = Some(successor);
@@ -453,6 +456,7 @@ impl Worker {
     /// Ends a socket whose connection cannot end it: it has panicked twice, or there is none.
     fn end_without_connection(&mut self, socket: &Arc<Shared>) {
         let context = &mut self.context;
+        context.wake_sleepers();
         let end = || end_without_connection(socket, internal(CONNECTION_PANICKED), context);
         if catch_unwind(AssertUnwindSafe(end)).is_err() {
             socket.log(LogLevel::Error, format_args!("a callback panicked twice"));
