@@ -10,24 +10,34 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const TOLERANCE_KIB: u64 = 8 << 10;
 /// Connecting sockets use several descriptors.
 const TOLERANCE_DESCRIPTORS: u64 = 40;
+/// The library starts a resolver thread when more names wait than it has such threads, up to this number, and
+/// keeps it. How many wait at once depends on the machine, so they are counted apart from the other threads.
+const MAX_RESOLVER_THREADS: u64 = 8;
 
 #[derive(Clone, Copy, Default)]
 pub struct Sample {
     resident_kib: u64,
     pub descriptors: u64,
+    /// Without the resolver's.
     pub threads: u64,
+    pub resolver_threads: u64,
 }
 
 impl Sample {
     pub fn take() -> Self {
-        let count = |folder: &str| std::fs::read_dir(folder).map_or(0, |entries| entries.count() as u64);
+        let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        let (resolver, others): (Vec<String>, Vec<String>) =
+            names.partition(|name| name.starts_with("framewire-dns-"));
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
         Self {
             resident_kib: resident.unwrap_or(0),
-            descriptors: count("/proc/self/fd"),
-            threads: count("/proc/self/task"),
+            descriptors,
+            threads: others.len() as u64,
+            resolver_threads: resolver.len() as u64,
         }
     }
 
@@ -36,14 +46,16 @@ impl Sample {
             resident_kib: self.resident_kib.max(other.resident_kib),
             descriptors: self.descriptors.max(other.descriptors),
             threads: self.threads.max(other.threads),
+            resolver_threads: self.resolver_threads.max(other.resolver_threads),
         }
     }
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resident_kib, descriptors, threads } = self;
-        write!(f, "{:.1} MiB, {descriptors} descriptors, {threads} threads", *resident_kib as f64 / 1024.0)
+        let Self { resident_kib, descriptors, threads, resolver_threads } = self;
+        let mib = *resident_kib as f64 / 1024.0;
+        write!(f, "{mib:.1} MiB, {descriptors} descriptors, {threads} threads and {resolver_threads} resolving")
     }
 }
 
@@ -80,7 +92,8 @@ impl Watch {
         let (early, late) = (self.early, self.late);
         let grown = late.resident_kib > early.resident_kib + early.resident_kib / 8 + TOLERANCE_KIB
             || late.descriptors > early.descriptors + TOLERANCE_DESCRIPTORS
-            || late.threads > early.threads;
+            || late.threads > early.threads
+            || late.resolver_threads > MAX_RESOLVER_THREADS;
         if early.threads == 0 || late.threads == 0 {
             return Err("nothing was measured: too short?".to_owned());
         }
