@@ -55,7 +55,10 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resident_kib, descriptors, threads, resolver_threads } = self;
         let mib = *resident_kib as f64 / 1024.0;
-        write!(f, "{mib:.1} MiB, {descriptors} descriptors, {threads} threads and {resolver_threads} resolving")
+        write!(
+            f,
+            "{mib:.1} MiB, {descriptors} descriptors, {threads} threads and {resolver_threads} resolving"
+        )
     }
 }
 
