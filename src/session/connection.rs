@@ -22,6 +22,7 @@ use super::handshake::{Handshake, HandshakeStep};
 use super::inbound::{Inbound, Item, Payload, ReceiveError, Scratch};
 use super::keepalive::{Keepalive, PingSettings};
 use super::lanes::Begun;
+use super::on_demand::OnDemand;
 use super::outbox::{Entry, MessageEncoding, Outbox};
 use super::sending::{MAX_SLICES, Sending, Unsent, Wrote};
 use super::{MaskKeys, MessageType};
@@ -66,7 +67,7 @@ struct Rest {
     /// The caller's extensions, if any were negotiated.
     extended: Option<Box<Extended>>,
     state: State,
-    sending: Sending,
+    sending: OnDemand<Sending>,
     keepalive: Keepalive,
     close_timeout: Duration,
     /// The deadline for the closing handshake, or for the body of a refusal.
@@ -148,7 +149,7 @@ impl Session {
     }
 
     fn begin(settings: &Settings, offer: Offer, handshake: Handshake) -> Result<Self, OutOfMemory> {
-        let mut sending = Sending::default();
+        let mut sending = OnDemand::<Sending>::default();
         sending.push_raw(&handshake.request_bytes())?;
         let rest = Rest {
             extended: None,
@@ -248,8 +249,11 @@ impl Session {
         }
     }
 
-    /// Releases buffers that an idle connection does not need.
+    /// Releases memory that an idle connection does not need.
     pub fn settle(&mut self, scratch: &mut Scratch) {
+        if self.rest.sending.is_unused() {
+            self.rest.sending.clear();
+        }
         if let Some(extended) = &mut self.rest.extended {
             extended.decoded = Segment::EMPTY;
         }
@@ -309,7 +313,9 @@ impl Session {
         self.rest.turn = Some(now);
         match self.rest.state {
             State::Open | State::Closing => {
-                outbox.take(self.rest.sending.entries());
+                if !outbox.is_empty() {
+                    outbox.take(self.rest.sending.entries());
+                }
                 if outbox.lanes.is_some() {
                     let room = ahead.saturating_sub(self.rest.sending.pending());
                     dropped = outbox.take_from_lanes(self.rest.sending.lane_entries(), room, now);
@@ -337,12 +343,16 @@ impl Session {
     /// Moves the messages of lanes that were written, or dropped, with whether they were written.
     #[inline]
     pub fn take_ended(&mut self, into: &mut Vec<(Begun, bool)>) {
-        self.rest.sending.take_ended(into);
+        if let Some(sending) = self.rest.sending.allocated() {
+            sending.take_ended(into);
+        }
     }
 
     /// Counts the messages of lanes that are not written as dropped: the connection has ended.
     pub fn lose_messages(&mut self) {
-        self.rest.sending.lose_messages();
+        if let Some(sending) = self.rest.sending.allocated() {
+            sending.lose_messages();
+        }
     }
 
     /// Moves the messages of which nothing was prepared for the network to the session that replaces this
@@ -608,7 +618,9 @@ impl Rest {
     fn abandon(&mut self) -> State {
         let state = std::mem::replace(&mut self.state, State::Done);
         (self.deadline, self.stalled_since) = (None, None);
-        self.sending.abandon();
+        if let Some(sending) = self.sending.allocated() {
+            sending.abandon();
+        }
         state
     }
 }

@@ -23,6 +23,7 @@ mod read_buffer;
 
 use self::body::append;
 use super::MessageType;
+use super::on_demand::{Empty, OnDemand};
 use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
 use crate::wire::deflate::Inflater;
@@ -42,14 +43,8 @@ pub struct Inbound {
     held: Option<Held>,
     /// The minimum space in the held block, from the first byte that is not consumed.
     wanted: usize,
-    /// The frame whose payload is arriving.
-    frame: Option<IncomingFrame>,
-    /// The fragmented message that is in progress.
-    message: Option<Message>,
-    /// Payload that does not fit into one block.
-    body: Option<Writer>,
-    /// The body was returned and can be released.
-    body_is_delivered: bool,
+    /// Empty until the first message arrives in parts.
+    partial: OnDemand<Partial>,
     utf8: Utf8Stream,
     /// Set if permessage-deflate was negotiated: RSV1 marks compressed messages (RFC 7692 section 6).
     inflater: Option<Box<Inflater>>,
@@ -71,6 +66,24 @@ const EVERY_MESSAGE: u8 = 8;
 struct Held {
     writer: Writer,
     consumed: usize,
+}
+
+/// A message of which a part has arrived.
+#[derive(Default)]
+struct Partial {
+    /// The frame whose payload is arriving.
+    frame: Option<IncomingFrame>,
+    /// The fragmented message that is in progress.
+    message: Option<Message>,
+    /// Payload that does not fit into one block.
+    body: Option<Writer>,
+    /// The body was returned and can be released.
+    body_is_delivered: bool,
+}
+
+impl Empty for Partial {
+    const EMPTY: &'static Self =
+        &Partial { frame: None, message: None, body: None, body_is_delivered: false };
 }
 
 struct IncomingFrame {
@@ -220,10 +233,7 @@ impl Inbound {
             max_message_size,
             held: None,
             wanted: 0,
-            frame: None,
-            message: None,
-            body: None,
-            body_is_delivered: false,
+            partial: OnDemand::default(),
             utf8: Utf8Stream::default(),
             inflater: None,
             extension_rsv: 0,
@@ -254,7 +264,7 @@ impl Inbound {
     /// delivered individually.
     #[inline]
     pub fn next(&mut self, stream: bool) -> Result<Item<'_>, ReceiveError> {
-        if self.body_is_delivered {
+        if self.partial.body_is_delivered {
             self.drop_delivered_body();
         }
         if let Some((message_type, head_len, start, end)) = self.unfragmented_message() {
@@ -270,7 +280,10 @@ impl Inbound {
     /// small message.
     #[inline]
     fn unfragmented_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
-        if self.frame.is_some() || self.message.is_some() || self.extension_rsv & EVERY_MESSAGE != 0 {
+        if self.partial.frame.is_some()
+            || self.partial.message.is_some()
+            || self.extension_rsv & EVERY_MESSAGE != 0
+        {
             return None;
         }
         let held = self.held.as_mut()?;
@@ -302,9 +315,9 @@ impl Inbound {
                 Payload { decoded: None, writer, start, end, head_len: 0 }
             }
             Place::Body => {
-                self.body_is_delivered = true;
-                let end = self.body.as_ref().map_or(0, Writer::filled);
-                Payload { decoded: None, writer: self.body.as_ref(), start: 0, end, head_len: 0 }
+                self.partial.body_is_delivered = true;
+                let end = self.partial.body.as_ref().map_or(0, Writer::filled);
+                Payload { decoded: None, writer: self.partial.body.as_ref(), start: 0, end, head_len: 0 }
             }
         };
         let rsv = self.rsv;
@@ -324,7 +337,7 @@ impl Inbound {
 
     #[inline]
     fn step(&mut self, stream: bool) -> Result<Step, ReceiveError> {
-        if self.frame.is_some() {
+        if self.partial.frame.is_some() {
             return self.continue_frame(stream);
         }
         let (start, end) = match &self.held {
@@ -369,7 +382,7 @@ impl Inbound {
             let is_half_a_code = header.opcode == Opcode::Close && header.payload_len == 1;
             return if is_half_a_code { Err(Violation::CloseLength) } else { Ok(()) };
         }
-        let before = match (&self.message, header.opcode) {
+        let before = match (&self.partial.message, header.opcode) {
             (None, Opcode::Continuation) => return Err(Violation::UnexpectedContinuation),
             (Some(message), Opcode::Continuation) => message.size,
             (Some(_), _) => return Err(Violation::ExpectedContinuation),
@@ -377,7 +390,7 @@ impl Inbound {
         };
         // The size of a compressed message is checked during decompression.
         let most = if self.is_compressed(header) {
-            let before = self.message.as_ref().map_or(0, |message| message.compressed_size);
+            let before = self.partial.message.as_ref().map_or(0, |message| message.compressed_size);
             max_compressed_size(self.max_message_size) - before
         } else {
             self.max_message_size - before
@@ -392,7 +405,7 @@ impl Inbound {
     fn is_compressed(&self, header: &FrameHeader) -> bool {
         (header.rsv & RSV1 != 0 && self.inflater.is_some())
             || (header.opcode == Opcode::Continuation
-                && self.message.is_some_and(|message| message.compressed))
+                && self.partial.message.is_some_and(|message| message.compressed))
     }
 
     /// Starts a frame whose payload is incomplete or compressed.
@@ -406,13 +419,13 @@ impl Inbound {
             self.begin_message(header.opcode, stream && !header.fin, compressed.is_some());
         }
         let (opcode, fin) = (header.opcode, header.fin);
-        self.frame = Some(IncomingFrame { opcode, fin, payload_len, seen: 0, into_body, compressed });
+        self.partial.frame = Some(IncomingFrame { opcode, fin, payload_len, seen: 0, into_body, compressed });
         self.wanted = if compressed.is_some() { 1 } else { payload_len };
         self.frames += 1;
     }
 
     fn begin_message(&mut self, opcode: Opcode, streamed: bool, compressed: bool) {
-        self.message = Some(Message {
+        self.partial.message = Some(Message {
             message_type: MessageType::of(opcode),
             size: 0,
             // What the program decodes is delivered complete.
@@ -424,16 +437,17 @@ impl Inbound {
 
     /// Continues the current frame with the bytes received since.
     fn continue_frame(&mut self, stream: bool) -> Result<Step, ReceiveError> {
-        let Some(frame) = &mut self.frame else { return Ok(Step::NeedMore) };
+        let Some(Partial { frame: current, message, body, .. }) = self.partial.allocated() else {
+            return Ok(Step::NeedMore);
+        };
+        let Some(frame) = current else { return Ok(Step::NeedMore) };
         if let Some(left) = frame.compressed {
             let (opcode, fin) = (frame.opcode, frame.fin);
             return self.inflate(opcode, fin, left);
         }
         let is_text = match frame.opcode {
             Opcode::Text => true,
-            Opcode::Continuation => {
-                self.message.is_some_and(|message| message.message_type == MessageType::Text)
-            }
+            Opcode::Continuation => message.is_some_and(|message| message.message_type == MessageType::Text),
             _ => false,
         };
         if let Some(missing) = &mut frame.into_body {
@@ -444,12 +458,12 @@ impl Inbound {
             {
                 let here = &held.writer.bytes()[held.consumed..];
                 let here = &here[..here.len().min(*missing)];
-                append(&mut self.body, here, *missing)?;
+                append(body, here, *missing)?;
                 held.consumed += here.len();
                 *missing -= here.len();
             }
             let arrived = frame.payload_len - *missing;
-            if let Some(body) = &self.body
+            if let Some(body) = body
                 && is_text
             {
                 let all = body.bytes();
@@ -460,7 +474,7 @@ impl Inbound {
                 return Ok(Step::NeedMore);
             }
             let (opcode, fin, len) = (frame.opcode, frame.fin, frame.payload_len);
-            self.frame = None;
+            *current = None;
             return self.frame_in_body(opcode, fin, len);
         }
         let Some(held) = &self.held else { return Ok(Step::NeedMore) };
@@ -474,7 +488,7 @@ impl Inbound {
         }
         let (opcode, fin, seen) = (frame.opcode, frame.fin, frame.seen);
         let (from, to) = (held.consumed, held.consumed + frame.payload_len);
-        self.frame = None;
+        *current = None;
         self.whole_frame(opcode, fin, from, to, seen, stream)
     }
 
@@ -489,7 +503,7 @@ impl Inbound {
         seen: usize,
         stream: bool,
     ) -> Result<Step, ReceiveError> {
-        if self.message.is_none() && !fin && !opcode.is_control() {
+        if self.partial.message.is_none() && !fin && !opcode.is_control() {
             self.begin_message(opcode, stream, false);
         }
         let Some(held) = &mut self.held else { return Ok(Step::NeedMore) };
@@ -511,11 +525,11 @@ impl Inbound {
             Opcode::Pong => What::Pong,
             Opcode::Close => What::Close,
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
-                if self.message.is_some_and(|message| message.message_type == MessageType::Text) {
+                if self.partial.message.is_some_and(|message| message.message_type == MessageType::Text) {
                     self.utf8.feed(&payload[seen..])?;
                 }
-                if !self.message.is_some_and(|message| message.streamed) {
-                    append(&mut self.body, payload, payload.len())?;
+                if !self.partial.message.is_some_and(|message| message.streamed) {
+                    append(&mut self.partial.body, payload, payload.len())?;
                 }
                 return self.fragment(opcode, fin, to - from, place);
             }
@@ -528,7 +542,7 @@ impl Inbound {
     fn frame_in_body(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Step, ReceiveError> {
         // A header follows.
         self.wanted = MAX_HEADER;
-        if self.message.is_some() {
+        if self.partial.message.is_some() {
             return self.fragment(opcode, fin, len, Place::Body);
         }
         let message_type = MessageType::of(opcode);
@@ -547,14 +561,14 @@ impl Inbound {
         len: usize,
         place: Place,
     ) -> Result<Step, ReceiveError> {
-        let Some(message) = &mut self.message else { return Ok(Step::Progress) };
+        let Some(message) = &mut self.partial.message else { return Ok(Step::Progress) };
         message.size += len;
         let Message { message_type, streamed, .. } = *message;
         if fin {
             if message_type == MessageType::Text {
                 self.utf8.finish()?;
             }
-            self.message = None;
+            self.partial.message = None;
             self.messages += 1;
         }
         if streamed {

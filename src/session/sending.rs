@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::extension::Chain;
 use super::lanes::Begun;
+use super::on_demand::Empty;
 use super::outbox::{Entry, Stage, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
@@ -62,6 +63,24 @@ pub struct Sending {
     pub extra_frames: u64,
     pub payload_before_compression: u64,
     pub payload_after_compression: u64,
+}
+
+impl Empty for Sending {
+    const EMPTY: &'static Self = &Sending {
+        entries: VecDeque::new(),
+        control: VecDeque::new(),
+        pieces: VecDeque::new(),
+        ready: 0,
+        written: 0,
+        closed: false,
+        ending: Ending::No,
+        deflater: None,
+        chain: None,
+        progress: None,
+        extra_frames: 0,
+        payload_before_compression: 0,
+        payload_after_compression: 0,
+    };
 }
 
 /// The messages of lanes that are prepared, until they are written.
@@ -304,6 +323,17 @@ impl Sending {
     pub fn is_empty(&self) -> bool {
         let held = usize::from(self.ending == Ending::Held);
         self.pieces.is_empty() && self.entries.is_empty() && self.control.len() == held
+    }
+
+    /// Returns whether it holds nothing, and has carried nothing but the upgrade request.
+    pub fn is_unused(&self) -> bool {
+        let queues = self.entries.capacity() + self.control.capacity() + self.pieces.capacity();
+        queues == 0
+            && self.deflater.is_none()
+            && self.chain.is_none()
+            && self.progress.is_none()
+            && !self.closed
+            && self.extra_frames == 0
     }
 
     /// Prepares up to [`AHEAD`] bytes. May prepare nothing although data is queued: compression is limited

@@ -1,6 +1,6 @@
 //! Decompression of messages (RFC 7692) within the message size limit.
 
-use super::{Inbound, Place, ReceiveError, Step};
+use super::{Inbound, Partial, Place, ReceiveError, Step};
 use crate::buffer::{self, Writer};
 use crate::session::MessageType;
 use crate::wire::deflate::Status;
@@ -18,7 +18,8 @@ impl Inbound {
         fin: bool,
         mut left: usize,
     ) -> Result<Step, ReceiveError> {
-        let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
+        let Partial { frame, message, body, .. } = &mut *self.partial;
+        let (Some(inflater), Some(message)) = (&mut self.inflater, message) else {
             return Ok(Step::NeedMore);
         };
         let limit = self.max_message_size;
@@ -35,17 +36,17 @@ impl Inbound {
             }
             // Provides output space, but at most one byte beyond the limit.
             let allowed = limit - message.size + 1;
-            let room = self.body.as_ref().map_or(0, Writer::room);
+            let room = body.as_ref().map_or(0, Writer::room);
             if room < MIN_INFLATE_SPACE.min(allowed) {
-                let filled = self.body.as_ref().map_or(0, Writer::filled);
+                let filled = body.as_ref().map_or(0, Writer::filled);
                 let expected = (4 * here.len()).max(filled).max(MIN_INFLATE_SPACE).min(allowed);
                 let mut larger = buffer::take(filled + expected)?;
-                if let Some(body) = &self.body {
+                if let Some(body) = body {
                     larger.put(body.bytes());
                 }
-                self.body = Some(larger);
+                *body = Some(larger);
             }
-            let Some(body) = &mut self.body else { return Err(ReceiveError::OutOfMemory) };
+            let Some(body) = body else { return Err(ReceiveError::OutOfMemory) };
             let start = body.filled();
             let room = body.room().min(allowed);
             let last = fin && here.len() == left;
@@ -71,12 +72,12 @@ impl Inbound {
             }
         }
         if left > 0 {
-            if let Some(frame) = &mut self.frame {
+            if let Some(frame) = frame {
                 frame.compressed = Some(left);
             }
             return Ok(Step::NeedMore);
         }
-        self.frame = None;
+        *frame = None;
         if fin {
             inflater.release_if_idle();
         }

@@ -1,7 +1,7 @@
 //! Read buffers: the target of the next read, and the unprocessed rest of the last one.
 
 use super::body::append;
-use super::{Held, Inbound, IncomingFrame, Scratch};
+use super::{Held, Inbound, IncomingFrame, Partial, Scratch};
 use crate::buffer::{self, OutOfMemory, Writer};
 use crate::limits::{MAX_RESPONSE_HEAD, READ_SIZE};
 
@@ -16,13 +16,13 @@ const STASH_ABOVE: usize = 4 << 10;
 impl Inbound {
     /// Returns the buffers for the next read, in order.
     pub fn targets<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<[&'a mut [u8]; 2], OutOfMemory> {
-        if let Some(IncomingFrame { into_body: Some(missing), .. }) = self.frame {
+        if let Some(IncomingFrame { into_body: Some(missing), .. }) = self.partial.frame {
             // All held bytes are consumed: they were moved into the body.
             if let Some(held) = self.held.take() {
                 scratch.get_or_insert(held.writer);
             }
             self.grow_body(missing)?;
-            let body = match &mut self.body {
+            let body = match &mut self.partial.body {
                 Some(body) => body.spare(),
                 None => &mut [],
             };
@@ -41,8 +41,8 @@ impl Inbound {
 
     /// Records that `count` bytes were read into the targets.
     pub fn received(&mut self, mut count: usize, scratch: &mut Scratch) {
-        if let Some(IncomingFrame { into_body: Some(missing), .. }) = &mut self.frame
-            && let Some(body) = &mut self.body
+        if let Some(Partial { frame: Some(frame), body: Some(body), .. }) = self.partial.allocated()
+            && let Some(missing) = &mut frame.into_body
         {
             let direct = count.min(*missing).min(body.room());
             body.fill(direct);
@@ -104,26 +104,27 @@ impl Inbound {
 
     /// Releases all buffers; further input is discarded.
     pub fn abandon(&mut self) {
-        (self.held, self.frame, self.message, self.body) = (None, None, None, None);
-        self.body_is_delivered = false;
+        self.held = None;
+        self.partial.clear();
     }
 
     #[cfg(test)]
     pub fn held_bytes(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.writer.capacity())
-            + self.body.as_ref().map_or(0, Writer::capacity)
+            + self.partial.body.as_ref().map_or(0, Writer::capacity)
     }
 
     pub(super) fn drop_delivered_body(&mut self) {
-        if std::mem::take(&mut self.body_is_delivered) {
-            self.body = None;
+        if self.partial.body_is_delivered {
+            self.partial.body_is_delivered = false;
+            self.partial.body = None;
         }
     }
 
     /// Ensures space for at least one more byte in the body.
     fn grow_body(&mut self, missing: usize) -> Result<(), OutOfMemory> {
-        if self.body.as_ref().is_none_or(|body| body.room() == 0) {
-            append(&mut self.body, &[], missing)?;
+        if self.partial.body.as_ref().is_none_or(|body| body.room() == 0) {
+            append(&mut self.partial.body, &[], missing)?;
         }
         Ok(())
     }
