@@ -26,7 +26,7 @@ pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, tr
 pub use crate::capabilities::{Capabilities, Capability, capabilities};
 pub use crate::capture::CaptureOptions;
 #[cfg(feature = "capi")]
-pub(crate) use crate::engine::shared::callbacks::Inside;
+pub(crate) use crate::engine::shared::callbacks::{Handler as HandlerOf, Inside};
 pub use crate::engine::shared::config::Config;
 pub use crate::engine::shared::counters::Stats;
 pub use crate::engine::shared::delivery::Event;
@@ -37,6 +37,8 @@ pub use crate::engine::shared::message_run::Messages;
 #[cfg(feature = "capi")]
 pub(crate) use crate::engine::shared::message_run::TakeMessages;
 pub use crate::engine::shared::request::Request;
+#[cfg(feature = "capi")]
+pub(crate) use crate::engine::shared::socket::Handler;
 pub use crate::engine::shared::socket::{
     Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSent, OnSocket,
     OnText, Socket,

@@ -77,7 +77,7 @@ pub mod request;
 
 mod allocator;
 mod args;
-mod closures;
+mod callback_table;
 mod event;
 mod guard;
 mod names;

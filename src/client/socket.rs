@@ -1,5 +1,6 @@
 //! Creating, opening, closing and destroying sockets; their callbacks and events.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use crate::engine::shared::event::{EventKind, EventType};
 use crate::engine::shared::message_run::Messages;
 use crate::engine::shared::settings::Plan;
 use crate::engine::shared::socket::{
-    Callbacks, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSent, OnSocket,
-    OnText, Socket,
+    Callbacks, Handler, OnBytes, OnClosed, OnError, OnFrame, OnReconnecting, OnRequest, OnSegment, OnSent,
+    OnSocket, OnText, Socket,
 };
 use crate::engine::shared::state::{Dispatch, State};
 use crate::engine::shared::{random, ready_list, sockets};
@@ -228,20 +229,17 @@ impl Socket {
     /// fragment, decompressed, and are not assembled. Messages in a single frame still arrive as text or
     /// binary. Needs [`Capability::Fragments`].
     pub fn on_incomplete_frame(&self, f: Option<Arc<OnFrame>>) -> Result<(), CallError> {
-        require_for(f.is_some(), Capability::Fragments)?;
         self.register(|callbacks| callbacks.incomplete_frame = f)
     }
 
     /// Sets the callback that may change the upgrade request. It runs before every connection attempt, also
     /// after a redirect, a retry or a fallback to HTTP/1.1. Needs [`Capability::Headers`].
     pub fn on_internal_request_created(&self, f: Option<Arc<OnRequest>>) -> Result<(), CallError> {
-        require_for(f.is_some(), Capability::Headers)?;
         self.register(|callbacks| callbacks.request = f)
     }
 
     /// Sets the callback for pongs. Needs [`Capability::Ping`].
     pub fn on_pong(&self, f: Option<Arc<OnBytes>>) -> Result<(), CallError> {
-        require_for(f.is_some(), Capability::Ping)?;
         self.register(|callbacks| callbacks.pong = f)
     }
 
@@ -272,10 +270,7 @@ impl Socket {
     /// Replaces all callbacks atomically: no event is delivered to a mix of old and new ones. Callbacks for
     /// fragments, requests and pongs need the same capabilities as the functions that set them alone.
     pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<(), CallError> {
-        require_for(callbacks.incomplete_frame.is_some(), Capability::Fragments)?;
-        require_for(callbacks.request.is_some(), Capability::Headers)?;
-        require_for(callbacks.pong.is_some(), Capability::Ping)?;
-        self.register(|current| *current = callbacks)
+        self.change_handler(|_| Arc::new(callbacks))
     }
 
     // ---------------------------------------------------------------- delivery
@@ -384,9 +379,27 @@ impl Socket {
     }
 
     fn register(&self, change: impl FnOnce(&mut Callbacks)) -> Result<(), CallError> {
+        self.change_handler(|current| {
+            let current = current.and_then(|handler| (handler as &dyn Any).downcast_ref::<Callbacks>());
+            let mut callbacks = current.cloned().unwrap_or_default();
+            change(&mut callbacks);
+            Arc::new(callbacks)
+        })
+    }
+
+    /// Replaces what runs the callbacks.
+    pub(crate) fn change_handler(
+        &self,
+        change: impl FnOnce(Option<&Handler>) -> Arc<Handler>,
+    ) -> Result<(), CallError> {
         self.check_not_destroyed()?;
-        self.0.change_callbacks(change);
-        Ok(())
+        self.0.change_handler(|current| {
+            let handler = change(current);
+            require_for(handler.wants_frames(), Capability::Fragments)?;
+            require_for(handler.wants_request(), Capability::Headers)?;
+            require_for(handler.wants_pong(), Capability::Ping)?;
+            Ok(Some(handler))
+        })
     }
 
     /// Fails if the socket was destroyed: clones of the handle may outlive it.

@@ -39,7 +39,7 @@ pub(super) fn pointer<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>, Call
 }
 
 /// The `user_data` of a callback.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct UserData(*mut c_void);
 
 // SAFETY: the library never dereferences the pointer, only passes it to the callback. The header

@@ -1,17 +1,15 @@
 //! Sets all callbacks of a socket in one call.
 
 use std::ffi::c_void;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{UserData, pointer};
+use super::args::pointer;
+use super::callback_table::{Functions, set_all};
 use super::callback_types::*;
-use super::closures;
+
 use super::guard::guard;
 use super::result::fw_result;
 use super::sized::{self, sized};
 use super::socket::{fw_finalizer_fn, fw_socket};
-use crate::client::{Callbacks, Inside};
 
 /// All callbacks of a socket, for fw_socket_set_callbacks.
 ///
@@ -50,25 +48,6 @@ pub struct fw_callbacks {
     pub released: fw_finalizer_fn,
     /// See fw_socket_on_sent.
     pub sent: fw_sent_fn,
-}
-
-/// Calls [`fw_callbacks::released`] when it is dropped.
-struct Owner {
-    released: fw_finalizer_fn,
-    user_data: UserData,
-    is_set: AtomicBool,
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        if let Some(released) = self.released
-            && *self.is_set.get_mut()
-        {
-            let _inside = Inside::enter();
-            // SAFETY: the header requires that it may be called once, on any thread.
-            unsafe { released(self.user_data.get()) }
-        }
-    }
 }
 
 const DEFAULTS: fw_callbacks = fw_callbacks {
@@ -145,27 +124,20 @@ pub unsafe extern "C" fn fw_socket_set_callbacks(
         let callbacks = pointer(callbacks.cast_mut(), "callbacks")?;
         // SAFETY: the caller promises a struct of its struct_size.
         let callbacks = unsafe { sized::read(callbacks) }?;
-        let owner = Arc::new(Owner {
-            released: callbacks.released,
-            user_data: UserData::new(user_data),
-            is_set: AtomicBool::new(true),
-        });
-        let done = socket.set_callbacks(Callbacks {
-            open: closures::open(callbacks.open, user_data),
-            text: closures::text(callbacks.text, user_data),
-            text_segment: closures::text_segment(callbacks.text_segment, user_data),
-            binary: closures::binary(callbacks.binary, user_data),
-            binary_no_alloc: closures::binary_no_alloc(callbacks.binary_no_alloc, user_data),
-            incomplete_frame: closures::incomplete_frame(callbacks.incomplete_frame, user_data),
-            request: closures::internal_request_created(callbacks.internal_request_created, user_data),
-            pong: closures::pong(callbacks.pong, user_data),
-            reconnecting: closures::reconnecting(callbacks.reconnecting, user_data),
-            closed: closures::closed(callbacks.closed, user_data),
-            error: closures::error(callbacks.error, user_data),
-            sent: closures::sent(callbacks.sent, user_data),
-            owner: callbacks.released.is_some().then(|| owner.clone() as Arc<_>),
-        });
-        owner.is_set.store(done.is_ok(), Ordering::Relaxed);
-        done
+        let functions = Functions {
+            open: callbacks.open,
+            text: callbacks.text,
+            text_segment: callbacks.text_segment,
+            binary: callbacks.binary,
+            binary_no_alloc: callbacks.binary_no_alloc,
+            incomplete_frame: callbacks.incomplete_frame,
+            internal_request_created: callbacks.internal_request_created,
+            pong: callbacks.pong,
+            reconnecting: callbacks.reconnecting,
+            closed: callbacks.closed,
+            error: callbacks.error,
+            sent: callbacks.sent,
+        };
+        set_all(&socket, functions, user_data, callbacks.released)
     })
 }

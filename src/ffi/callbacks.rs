@@ -2,8 +2,8 @@
 
 use std::ffi::c_void;
 
+use super::callback_table::{Name, set_one};
 use super::callback_types::*;
-use super::closures;
 use super::guard::guard;
 use super::result::fw_result;
 use super::socket::fw_socket;
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn fw_socket_on_open(
     callback: fw_open_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_open(closures::open(callback, user_data)))
+    guard(|| set_one(socket, Name::open, user_data, |functions| functions.open = callback))
 }
 
 /// Sets the callback for complete text messages.
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn fw_socket_on_text(
     callback: fw_text_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_text(closures::text(callback, user_data)))
+    guard(|| set_one(socket, Name::text, user_data, |functions| functions.text = callback))
 }
 
 /// Sets the callback for complete text messages, as segments that can be kept without a copy.
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn fw_socket_on_text_segment(
     callback: fw_text_segment_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_text_segment(closures::text_segment(callback, user_data)))
+    guard(|| set_one(socket, Name::text_segment, user_data, |functions| functions.text_segment = callback))
 }
 
 /// Sets the callback for complete binary messages.
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn fw_socket_on_binary(
     callback: fw_binary_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_binary(closures::binary(callback, user_data)))
+    guard(|| set_one(socket, Name::binary, user_data, |functions| functions.binary = callback))
 }
 
 /// Sets the callback for complete binary messages, as segments that can be kept without a copy.
@@ -94,7 +94,9 @@ pub unsafe extern "C" fn fw_socket_on_binary_no_alloc(
     callback: fw_binary_no_alloc_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_binary_no_alloc(closures::binary_no_alloc(callback, user_data)))
+    guard(|| {
+        set_one(socket, Name::binary_no_alloc, user_data, |functions| functions.binary_no_alloc = callback)
+    })
 }
 
 /// Sets the callback for the fragments of fragmented messages.
@@ -115,7 +117,9 @@ pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
     callback: fw_incomplete_frame_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_incomplete_frame(closures::incomplete_frame(callback, user_data)))
+    guard(|| {
+        set_one(socket, Name::incomplete_frame, user_data, |functions| functions.incomplete_frame = callback)
+    })
 }
 
 /// Sets the callback that can change the upgrade request.
@@ -136,7 +140,9 @@ pub unsafe extern "C" fn fw_socket_on_internal_request_created(
     user_data: *mut c_void,
 ) -> fw_result {
     guard(|| {
-        socket.get()?.on_internal_request_created(closures::internal_request_created(callback, user_data))
+        set_one(socket, Name::internal_request_created, user_data, |functions| {
+            functions.internal_request_created = callback;
+        })
     })
 }
 
@@ -156,7 +162,7 @@ pub unsafe extern "C" fn fw_socket_on_pong(
     callback: fw_pong_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_pong(closures::pong(callback, user_data)))
+    guard(|| set_one(socket, Name::pong, user_data, |functions| functions.pong = callback))
 }
 
 /// Sets the callback for the reconnecting event: the connection failed and will be retried.
@@ -175,7 +181,7 @@ pub unsafe extern "C" fn fw_socket_on_reconnecting(
     callback: fw_reconnecting_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_reconnecting(closures::reconnecting(callback, user_data)))
+    guard(|| set_one(socket, Name::reconnecting, user_data, |functions| functions.reconnecting = callback))
 }
 
 /// Sets the callback for the closed event: the connection was closed or cancelled.
@@ -193,7 +199,7 @@ pub unsafe extern "C" fn fw_socket_on_closed(
     callback: fw_closed_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_closed(closures::closed(callback, user_data)))
+    guard(|| set_one(socket, Name::closed, user_data, |functions| functions.closed = callback))
 }
 
 /// Sets the callback for the error event: the connection failed or could not be established.
@@ -211,7 +217,7 @@ pub unsafe extern "C" fn fw_socket_on_error(
     callback: fw_error_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_error(closures::error(callback, user_data)))
+    guard(|| set_one(socket, Name::error, user_data, |functions| functions.error = callback))
 }
 
 /// Sets the callback for the sent event: a message with a tag was sent or dropped.
@@ -229,5 +235,5 @@ pub unsafe extern "C" fn fw_socket_on_sent(
     callback: fw_sent_fn,
     user_data: *mut c_void,
 ) -> fw_result {
-    guard(|| socket.get()?.on_sent(closures::sent(callback, user_data)))
+    guard(|| set_one(socket, Name::sent, user_data, |functions| functions.sent = callback))
 }

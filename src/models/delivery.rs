@@ -38,7 +38,7 @@ fn note_until(seen: &Seen, events: usize, socket: &Arc<Shared>) {
             ready_list.upgrade().unwrap().stop();
         }
     };
-    socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+    crate::Socket(socket.clone()).on_closed(Some(Arc::new(closed))).unwrap();
 }
 
 fn poll_until_stopped(ready_list: &Arc<ReadyList>) -> usize {
@@ -88,7 +88,7 @@ fn poll_and_next_event_share_the_events() {
                 called.note(socket.id(), code);
                 left.fetch_sub(1, Ordering::SeqCst);
             };
-            socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+            crate::Socket(socket.clone()).on_closed(Some(Arc::new(closed))).unwrap();
         }
         let (ready_list, of_one) = (harness.ready_list.clone(), sockets[0].clone());
         let (left_to_call, left_to_take) = (left.clone(), left);
@@ -196,7 +196,7 @@ fn no_event_is_delivered_after_destroy() {
             let closed = move |socket: &crate::Socket, code: u16, _: &str| {
                 seen.note(socket.id(), code);
             };
-            socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+            crate::Socket(socket.clone()).on_closed(Some(Arc::new(closed))).unwrap();
         }
         let worker = {
             let (doomed, other) = (doomed.clone(), other.clone());
@@ -247,7 +247,7 @@ fn replaced_callback_gets_no_later_events() {
             let closed = move |socket: &crate::Socket, code: u16, _: &str| {
                 seen.note(socket.id(), code);
             };
-            socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+            crate::Socket(socket.clone()).on_closed(Some(Arc::new(closed))).unwrap();
         };
         register(&old);
         publish(&socket, &[0]);

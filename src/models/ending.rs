@@ -56,7 +56,7 @@ fn finalizer_runs_once_after_last_callback() {
             thread::yield_now();
             assert_eq!(after.load(Ordering::SeqCst), 0, "no callback after the finalizer");
         };
-        socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+        crate::Socket(socket.clone()).on_closed(Some(Arc::new(closed))).unwrap();
         let worker = {
             let harness = harness.clone();
             thread::spawn(move || work(&harness))
@@ -90,7 +90,7 @@ fn shutdown_finalizes_all_sockets_and_delivers_nothing_afterwards() {
             let closed = move |_: &crate::Socket, _: u16, _: &str| {
                 called.fetch_add(1, Ordering::SeqCst);
             };
-            socket.change_callbacks(|callbacks| callbacks.closed = Some(Arc::new(closed)));
+            crate::Socket(socket.clone()).on_closed(Some(Arc::new(closed))).unwrap();
         }
         let worker = {
             let (harness, socket) = (harness.clone(), sockets[1].clone());

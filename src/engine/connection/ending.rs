@@ -154,8 +154,7 @@ impl Connection {
             context.collect(event.into());
             context.publish(&handle.0);
         } else if !handle.0.is_destroyed() {
-            let callbacks = handle.0.callbacks();
-            dispatch::call(&handle, &callbacks, event);
+            dispatch::call(&handle, handle.0.handler().as_deref(), event);
         }
     }
 

@@ -39,16 +39,17 @@ pub fn deliver(socket: &Arc<Shared>, context: &mut Context) {
         return;
     }
     let handle = Socket(socket.clone());
-    let callbacks = (!socket.polls()).then(|| socket.callbacks());
+    let (polls, handler) = (socket.polls(), socket.handler());
     for (tag, outcome) in outcomes {
         // A callback may destroy it.
         if socket.is_destroyed() {
             return;
         }
         let event = EventKind::Sent { tag, outcome };
-        match &callbacks {
-            None => context.collect_reserved(event.into()),
-            Some(callbacks) => _ = dispatch::call(&handle, callbacks, event),
+        if polls {
+            context.collect_reserved(event.into());
+        } else {
+            dispatch::call(&handle, handler.as_deref(), event);
         }
     }
 }

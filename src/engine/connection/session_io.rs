@@ -173,12 +173,12 @@ impl Connection {
         }
     }
 
-    fn fetch_callbacks(&mut self, socket: &Shared) {
-        self.callbacks_version = socket.callbacks_version();
-        let callbacks = socket.callbacks();
-        self.has_frame_callback = callbacks.incomplete_frame.is_some();
-        // In poll mode they run elsewhere, and replaced ones must not be kept here.
-        self.callbacks = (!socket.polls()).then_some(callbacks);
+    fn fetch_handler(&mut self, socket: &Shared) {
+        self.handler_version = socket.handler_version();
+        let handler = socket.handler();
+        self.has_frame_callback = handler.as_ref().is_some_and(|handler| handler.wants_frames());
+        // In poll mode callbacks run elsewhere, and replaced ones must not be kept here.
+        self.handler = handler.filter(|_| !socket.polls());
     }
 
     /// Delivers what was received. False to stop reading for now.
@@ -203,8 +203,8 @@ impl Connection {
             if socket.is_destroyed() {
                 break false;
             }
-            if socket.callbacks_version() != self.callbacks_version {
-                self.fetch_callbacks(&socket);
+            if socket.handler_version() != self.handler_version {
+                self.fetch_handler(&socket);
             }
             let stream_frames = self.has_frame_callback || socket.enables_frames();
             let Stage::Live { session, .. } = &mut self.stage else { break false };
@@ -215,9 +215,9 @@ impl Connection {
                     got_message = true;
                     if polls {
                         context.collect_message(message_type, &payload);
-                    } else if let Some(callbacks) = &self.callbacks {
+                    } else if let Some(handler) = self.handler.as_deref() {
                         let segment = || payload.segment();
-                        dispatch::call_message(&handle, callbacks, message_type, payload.bytes(), segment);
+                        dispatch::call_message(&handle, handler, message_type, payload.bytes(), segment);
                     }
                 }
                 SessionEvent::Fragment { message_type, is_first, is_final, payload } => {

@@ -20,7 +20,7 @@ use crate::engine::shared::key::Key;
 use crate::engine::shared::origins::Name;
 use crate::engine::shared::request::Draft;
 use crate::engine::shared::settings::Plan;
-use crate::engine::shared::socket::{Callbacks, Shared, Socket};
+use crate::engine::shared::socket::{Handler, Shared, Socket};
 use crate::engine::shared::state::HttpVersion;
 use crate::error::Error;
 use crate::logging::LogLevel;
@@ -83,9 +83,9 @@ pub struct Connection {
     pub(super) writable: bool,
     /// Received bytes were not processed, as the event queue was full.
     pub(super) unprocessed: bool,
-    /// None in poll mode, in which the worker runs none.
-    pub(super) callbacks: Option<Arc<Callbacks>>,
-    pub(super) callbacks_version: u32,
+    /// None in poll mode, in which the worker runs no callbacks.
+    pub(super) handler: Option<Arc<Handler>>,
+    pub(super) handler_version: u32,
     pub(super) has_frame_callback: bool,
     /// The end after a protocol violation, until the game has taken the events before it.
     pub(super) delayed_end: Option<Box<DelayedEnd>>,
@@ -181,8 +181,8 @@ impl Fallback {
 
 impl Connection {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Plan, now: Instant) -> Self {
-        // The version first: at worst the callbacks are newer and are fetched again.
-        let (callbacks_version, callbacks) = (socket.callbacks_version(), socket.callbacks());
+        // The version first: at worst the handler is newer and is fetched again.
+        let (handler_version, handler) = (socket.handler_version(), socket.handler());
         let polls = socket.polls();
         let base = CounterBase::of(&socket);
         Self {
@@ -211,9 +211,9 @@ impl Connection {
             readable: false,
             writable: false,
             unprocessed: false,
-            has_frame_callback: callbacks.incomplete_frame.is_some(),
-            callbacks: (!polls).then_some(callbacks),
-            callbacks_version,
+            has_frame_callback: handler.as_ref().is_some_and(|handler| handler.wants_frames()),
+            handler: handler.filter(|_| !polls),
+            handler_version,
             delayed_end: None,
             started: now,
             base,
@@ -277,8 +277,7 @@ impl Connection {
             context.collect(event.into());
             context.publish(&socket.0);
         } else {
-            let callbacks = socket.0.callbacks();
-            dispatch::call(socket, &callbacks, event);
+            dispatch::call(socket, socket.0.handler().as_deref(), event);
         }
     }
 

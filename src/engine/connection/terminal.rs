@@ -83,7 +83,7 @@ pub fn end_without_connection(socket: &Arc<Shared>, error: Error, context: &mut 
         context.collect(event.into());
         context.publish(socket);
     } else if !socket.is_destroyed() {
-        dispatch::call(&Socket(socket.clone()), &socket.callbacks(), event);
+        dispatch::call(&Socket(socket.clone()), socket.handler().as_deref(), event);
     }
 }
 

@@ -32,8 +32,29 @@ pub type OnError<S> = dyn Fn(&S, &Error) + Send + Sync;
 /// A callback with the tag of a message, and what became of it.
 pub type OnSent<S> = dyn Fn(&S, u64, Outcome) + Send + Sync;
 
-/// The callbacks of one socket; `S` is its handle, which each of them receives. Replaced as a whole when
-/// one changes, so that one snapshot serves a batch of events.
+/// Runs the caller's callbacks for the events of one socket; `S` is its handle. Each function returns whether there is
+/// such a callback. Replaced as a whole when a callback changes, so that one snapshot serves a batch of events.
+pub trait Handler<S>: Any + Send + Sync {
+    fn open(&self, socket: &S) -> bool;
+    /// The payload is valid UTF-8; `segment` returns it as a segment, which can be kept.
+    fn text(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool;
+    fn binary(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool;
+    fn incomplete_frame(&self, socket: &S, frame: &Frame) -> bool;
+    fn request(&self, socket: &S, request: &Request) -> bool;
+    fn pong(&self, socket: &S, payload: &[u8]) -> bool;
+    fn reconnecting(&self, socket: &S, error: &Error, attempt: u32, delay_ms: u32) -> bool;
+    fn closed(&self, socket: &S, code: u16, reason: &str) -> bool;
+    fn error(&self, socket: &S, error: &Error) -> bool;
+    fn sent(&self, socket: &S, tag: u64, outcome: Outcome) -> bool;
+    /// Whether [`incomplete_frame`](Self::incomplete_frame) has a callback.
+    fn wants_frames(&self) -> bool;
+    /// Whether [`request`](Self::request) has a callback.
+    fn wants_request(&self) -> bool;
+    /// Whether [`pong`](Self::pong) has a callback.
+    fn wants_pong(&self) -> bool;
+}
+
+/// The callbacks of one socket, as closures.
 pub struct Callbacks<S> {
     /// See [`Socket::on_open`](crate::Socket::on_open).
     pub open: Option<Arc<OnSocket<S>>>,
@@ -59,9 +80,6 @@ pub struct Callbacks<S> {
     pub error: Option<Arc<OnError<S>>>,
     /// See [`Socket::on_sent`](crate::Socket::on_sent).
     pub sent: Option<Arc<OnSent<S>>>,
-    /// Dropped when the callbacks were replaced by another set, or the socket was destroyed, and none of them
-    /// is running: what they share.
-    pub owner: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 // Not derived: that would require `Default` of the handle.
@@ -80,7 +98,6 @@ impl<S> Default for Callbacks<S> {
             closed: None,
             error: None,
             sent: None,
-            owner: None,
         }
     }
 }
@@ -100,8 +117,67 @@ impl<S> Clone for Callbacks<S> {
             closed: self.closed.clone(),
             error: self.error.clone(),
             sent: self.sent.clone(),
-            owner: self.owner.clone(),
         }
+    }
+}
+
+impl<S: 'static> Handler<S> for Callbacks<S> {
+    fn open(&self, socket: &S) -> bool {
+        self.open.as_ref().map(|f| f(socket)).is_some()
+    }
+
+    fn text(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool {
+        // The session has validated it. A failure would be a bug here, and an empty text is safe.
+        let text = self.text.as_ref();
+        let text = text.map(|f| f(socket, simdutf8::basic::from_utf8(payload).unwrap_or_default()));
+        let shown = self.text_segment.as_ref().map(|f| f(socket, &segment()));
+        text.is_some() || shown.is_some()
+    }
+
+    fn binary(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool {
+        let bytes = self.binary.as_ref().map(|f| f(socket, payload));
+        let shown = self.binary_no_alloc.as_ref().map(|f| f(socket, &segment()));
+        bytes.is_some() || shown.is_some()
+    }
+
+    fn incomplete_frame(&self, socket: &S, frame: &Frame) -> bool {
+        self.incomplete_frame.as_ref().map(|f| f(socket, frame)).is_some()
+    }
+
+    fn request(&self, socket: &S, request: &Request) -> bool {
+        self.request.as_ref().map(|f| f(socket, request)).is_some()
+    }
+
+    fn pong(&self, socket: &S, payload: &[u8]) -> bool {
+        self.pong.as_ref().map(|f| f(socket, payload)).is_some()
+    }
+
+    fn reconnecting(&self, socket: &S, error: &Error, attempt: u32, delay_ms: u32) -> bool {
+        self.reconnecting.as_ref().map(|f| f(socket, error, attempt, delay_ms)).is_some()
+    }
+
+    fn closed(&self, socket: &S, code: u16, reason: &str) -> bool {
+        self.closed.as_ref().map(|f| f(socket, code, reason)).is_some()
+    }
+
+    fn error(&self, socket: &S, error: &Error) -> bool {
+        self.error.as_ref().map(|f| f(socket, error)).is_some()
+    }
+
+    fn sent(&self, socket: &S, tag: u64, outcome: Outcome) -> bool {
+        self.sent.as_ref().map(|f| f(socket, tag, outcome)).is_some()
+    }
+
+    fn wants_frames(&self) -> bool {
+        self.incomplete_frame.is_some()
+    }
+
+    fn wants_request(&self) -> bool {
+        self.request.is_some()
+    }
+
+    fn wants_pong(&self) -> bool {
+        self.pong.is_some()
     }
 }
 

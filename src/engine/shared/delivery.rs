@@ -14,7 +14,7 @@ use super::event::EventKind;
 use super::event_queue::{QueueReader, QueuedEvent};
 use super::message_run::{MessageRun, TakeMessages};
 use super::ready_list;
-use super::socket::{Callbacks, ReadyList, Shared, Socket};
+use super::socket::{Handler, ReadyList, Shared, Socket};
 use crate::fault;
 use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
 use crate::sync::lock;
@@ -237,7 +237,7 @@ fn deliver(socket: &Arc<Shared>, reader: &mut QueueReader<'_>, budget: &mut Budg
             Some(Next::Messages(run)) => call_messages(run, &mut batch, &mut runner),
             Some(Next::Event(event)) => {
                 batch.settle_if_due();
-                runner.call(|handle, callbacks| call(handle, callbacks, event));
+                runner.call(|handle, handler| call(handle, handler, event));
             }
             None => break,
         }
@@ -254,8 +254,11 @@ fn call_messages(mut run: MessageRun, batch: &mut Batch<'_, '_>, runner: &mut Ca
         }
         batch.reader.count_taken(range.charge());
         batch.settle_if_due();
-        runner.call(|handle, callbacks| {
-            call_message(handle, callbacks, range.message_type, run.payload(range), || run.segment(range))
+        runner.call(|handle, handler| {
+            handler.is_some_and(|handler| {
+                let segment = || run.segment(range);
+                call_message(handle, handler, range.message_type, run.payload(range), segment)
+            })
         });
         run.drop_first(range);
     }
@@ -264,7 +267,7 @@ fn call_messages(mut run: MessageRun, batch: &mut Batch<'_, '_>, runner: &mut Ca
 /// Runs the callbacks of one socket, within the budget.
 struct CallbackRunner<'a> {
     handle: Socket,
-    callbacks: Arc<Callbacks>,
+    handler: Option<Arc<Handler>>,
     version: u32,
     budget: &'a mut Budget,
     left: usize,
@@ -273,10 +276,10 @@ struct CallbackRunner<'a> {
 
 impl<'a> CallbackRunner<'a> {
     fn new(socket: &Arc<Shared>, budget: &'a mut Budget, at_most: usize) -> Self {
-        // The version first: at worst the callbacks are newer and are fetched again.
-        let version = socket.callbacks_version();
-        let callbacks = socket.callbacks();
-        Self { handle: Socket(socket.clone()), callbacks, version, budget, left: at_most, ran: 0 }
+        // The version first: at worst the handler is newer and is fetched again.
+        let version = socket.handler_version();
+        let handler = socket.handler();
+        Self { handle: Socket(socket.clone()), handler, version, budget, left: at_most, ran: 0 }
     }
 
     fn may_continue(&self) -> bool {
@@ -284,14 +287,14 @@ impl<'a> CallbackRunner<'a> {
     }
 
     #[inline]
-    fn call(&mut self, call: impl FnOnce(&Socket, &Callbacks) -> bool) {
+    fn call(&mut self, call: impl FnOnce(&Socket, Option<&Handler>) -> bool) {
         let socket = &self.handle.0;
-        if socket.callbacks_version() != self.version {
-            self.version = socket.callbacks_version();
-            self.callbacks = socket.callbacks();
+        if socket.handler_version() != self.version {
+            self.version = socket.handler_version();
+            self.handler = socket.handler();
         }
         // A panic must not stop the delivery of other events.
-        let called = catch_unwind(AssertUnwindSafe(|| call(&self.handle, &self.callbacks)));
+        let called = catch_unwind(AssertUnwindSafe(|| call(&self.handle, self.handler.as_deref())));
         self.ran += usize::from(called.unwrap_or_else(|_| {
             socket.fault("a callback panicked");
             true

@@ -12,6 +12,7 @@
 //! that was open at that time.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct Socket(pub(crate) Arc<Shared>);
 
 /// All callbacks of a socket, for [`Socket::set_callbacks`]. `None` disables a callback.
 pub type Callbacks = callbacks::Callbacks<Socket>;
+/// Runs the callbacks for the events of a socket.
+pub type Handler = dyn callbacks::Handler<Socket>;
 /// A callback without data.
 pub type OnSocket = callbacks::OnSocket<Socket>;
 /// A callback with a text message.
@@ -85,8 +88,9 @@ pub struct Shared {
     pub frames_enabled: AtomicBool,
     pub user_data: AtomicUsize,
 
-    callbacks: Mutex<Arc<Callbacks>>,
-    callbacks_version: AtomicU32,
+    /// None if there are no callbacks.
+    handler: Mutex<Option<Arc<Handler>>>,
+    handler_version: AtomicU32,
     pub finalizer: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 
     pub to_worker: Queue<Shared>,
@@ -148,8 +152,8 @@ impl Shared {
             request_enabled: AtomicBool::new(false),
             frames_enabled: AtomicBool::new(false),
             user_data: AtomicUsize::new(0),
-            callbacks: Mutex::default(),
-            callbacks_version: AtomicU32::new(0),
+            handler: Mutex::default(),
+            handler_version: AtomicU32::new(0),
             finalizer: Mutex::default(),
             to_worker: queue,
             notified: AtomicBool::new(false),
@@ -196,28 +200,33 @@ impl Shared {
 
     // ---------------------------------------------------------------- callbacks
 
-    pub fn callbacks(&self) -> Arc<Callbacks> {
-        lock(&self.callbacks).clone()
+    pub fn handler(&self) -> Option<Arc<Handler>> {
+        lock(&self.handler).clone()
     }
 
-    pub fn callbacks_version(&self) -> u32 {
-        self.callbacks_version.load(Ordering::Acquire)
+    pub fn handler_version(&self) -> u32 {
+        self.handler_version.load(Ordering::Acquire)
     }
 
-    pub fn change_callbacks(&self, change: impl FnOnce(&mut Callbacks)) {
-        let mut current = lock(&self.callbacks);
-        let mut changed = Callbacks::clone(&current);
-        change(&mut changed);
-        let old = std::mem::replace(&mut *current, Arc::new(changed));
-        self.callbacks_version.fetch_add(1, Ordering::Release);
+    /// Replaces the handler with what `change` returns.
+    pub fn change_handler<E>(
+        &self,
+        change: impl FnOnce(Option<&Handler>) -> Result<Option<Arc<Handler>>, E>,
+    ) -> Result<(), E> {
+        let mut current = lock(&self.handler);
+        let changed = change(current.as_deref())?;
+        let old = std::mem::replace(&mut *current, changed);
+        self.handler_version.fetch_add(1, Ordering::Release);
         drop(current);
         // May drop the caller's closures, so not with the lock held.
         drop(old);
+        Ok(())
     }
 
     /// Whether the game can change the upgrade request before it is sent.
     pub fn wants_request(&self) -> bool {
-        self.request_enabled.load(Ordering::Relaxed) || self.callbacks().request.is_some()
+        self.request_enabled.load(Ordering::Relaxed)
+            || self.handler().is_some_and(|handler| handler.wants_request())
     }
 
     /// Whether each fragment is an event, besides those with a callback.
@@ -507,7 +516,7 @@ impl Shared {
         let ended = catch_unwind(AssertUnwindSafe(|| {
             let _inside = Inside::enter();
             // Also drops what the caller's closures own.
-            self.change_callbacks(|callbacks| *callbacks = Default::default());
+            let _: Result<(), Infallible> = self.change_handler(|_| Ok(None));
             if let Some(finalizer) = finalizer {
                 finalizer();
             }
