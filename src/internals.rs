@@ -10,6 +10,7 @@ macro_rules! reexport {
 
 reexport! {
     buffer,
+    clock,
     #[cfg(framewire_faults)]
     fault,
     #[cfg(feature = "capi")]

@@ -1,10 +1,11 @@
 //! Drives a session like a worker does, with a simulated network and clock.
 
 use std::io::IoSlice;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use framewire::ErrorKind;
 use framewire::internals::buffer::Segment;
+use framewire::internals::clock::Instant;
 use framewire::internals::session::inbound::Scratch;
 use framewire::internals::session::keepalive::PingSettings;
 use framewire::internals::session::lanes::{Lane, Lanes, Outcome, Waiting};

@@ -1,8 +1,13 @@
 //! The clocks of the operating system.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use std::time::Instant;
+/// The time since the first call.
+pub fn monotonic() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
 
 /// The time since 1970.
 pub fn unix_time() -> Duration {

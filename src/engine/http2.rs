@@ -19,7 +19,6 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use mio::{Registry, Token};
 
@@ -27,6 +26,7 @@ use super::shared::inbox::NetworkChange;
 use super::shared::key::Key;
 use super::shared::origins;
 use super::shared::tls::TlsHandle;
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{HTTP2_GOAWAY_TIMEOUT, HTTP2_IDLE};
 use crate::logging::{self, LogLevel};

@@ -4,7 +4,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
@@ -19,6 +19,7 @@ use super::shared::settings::Plan;
 use super::shared::socket::{Inbox, Shared, Socket};
 use super::shared::sockets;
 use super::shared::state::State;
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::fault;
 use crate::limits::NETWORK_CHANGE_INTERVAL;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use mio::{Poll, Registry, Token, Waker};
 
@@ -12,6 +11,7 @@ use super::shared::socket::Inbox;
 use super::shared::tls::TlsHandle;
 use super::worker;
 use crate::capture::{self, CaptureFile, CaptureOptions};
+use crate::clock::Instant;
 use crate::error::{CallError, Code};
 use crate::fault;
 use crate::limits;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::{Harness, check, publish, thread};
+use crate::clock::Instant;
 use crate::engine::library;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery;

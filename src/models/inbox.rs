@@ -1,10 +1,10 @@
 //! Notifications from many threads to a worker that sleeps while it has none.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::{Harness, check, thread};
 use crate::buffer::Segment;
+use crate::clock::Instant;
 use crate::engine::shared::inbox::NetworkChange;
 use crate::sync::lock;
 

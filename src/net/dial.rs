@@ -10,12 +10,13 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::options;
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 use crate::logging::{self, LogLevel};

@@ -11,9 +11,10 @@
 //! Independent of sockets.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::link::{LinkConditions, LinkCut};
+use crate::clock::Instant;
 use crate::limits::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, LINK_BYTES_IN_FLIGHT, WRITE_STALL_TIMEOUT,
 };

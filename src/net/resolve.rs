@@ -14,11 +14,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::threads::{self, ThreadHooks, Threads};
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::fault;
 use crate::limits;

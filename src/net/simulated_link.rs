@@ -12,7 +12,6 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
-use std::time::Instant;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -20,6 +19,7 @@ use mio::net::TcpStream;
 use super::link::LinkConditions;
 use super::link_model::{Direction, LinkEnd, LinkModel};
 use super::options;
+use crate::clock::Instant;
 use crate::limits::LINK_READ_SIZE;
 
 /// What is between a stream and its socket, if there is anything.

@@ -10,7 +10,6 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
-use std::time::Instant;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -23,6 +22,7 @@ use super::simulated_link::{Lower, SimulatedLink};
 #[cfg(test)]
 use super::tls::TlsVersion;
 use super::tls::{Link, TlsConnector, TlsStream};
+use crate::clock::Instant;
 use crate::error::{Error, Phase};
 
 /// A byte stream.

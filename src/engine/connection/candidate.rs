@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
+use crate::clock::Instant;
 use crate::engine::shared::counters::Counters;
 
 use crate::engine::shared::settings::Plan;

@@ -1,12 +1,12 @@
 //! What a connection uses of its worker during a turn.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use mio::{Registry, Token};
 
 use super::candidate::NewCandidate;
 use super::timers::Timers;
+use crate::clock::Instant;
 use crate::engine::http2::{LinkId, Pool};
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::event_queue::QueuedEvent;

@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::context::Context;
 use super::counter_base::CounterBase;
 use super::outcomes;
 use super::state::{Connection, Restart, Stage, TurnResult};
 use super::terminal::Terminal;
+use crate::clock::Instant;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::random;
 use crate::engine::shared::socket::{Shared, Socket};

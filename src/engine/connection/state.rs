@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use mio::Token;
 
@@ -14,6 +13,7 @@ use super::terminal::{DelayedEnd, Draining, Terminal};
 use super::transport::{Carrier, Transport};
 use super::tunnel::{ProxyRoute, Tunnel};
 use crate::capture::Tap;
+use crate::clock::Instant;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::key::Key;

@@ -1,10 +1,10 @@
 //! The terminal event of a connection.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::context::Context;
 use super::outcomes;
+use crate::clock::Instant;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::socket::{Shared, Socket};

@@ -5,8 +5,9 @@
 //! deadline.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::engine::shared::key::Key;
 
 /// An entry stays where it is if its deadline moves later by less than this.

@@ -1,7 +1,6 @@
 //! The turns of a connection, and the commands of its worker.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use mio::event::Event;
 
@@ -9,6 +8,7 @@ use super::context::Context;
 use super::state::{Connection, Stage, TurnResult};
 use super::terminal::{Draining, Terminal, log_lost_in_shutdown};
 use super::transport::Carrier;
+use crate::clock::Instant;
 use crate::clock::earlier;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::socket::Socket;

@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
@@ -24,6 +23,7 @@ use super::field_filter::FieldFilter;
 use super::pipe::{Io, Pipe};
 use super::stream::{Counted, Http2Stream};
 use super::wakers::Wakers;
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits;
 use crate::net::link::LinkConditions;

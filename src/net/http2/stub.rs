@@ -2,9 +2,9 @@
 //! ever called.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::time::Instant;
 
 use super::Status;
+use crate::clock::Instant;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::net::link::LinkConditions;
 use crate::net::stream::{ReadOutcome, Stream, WriteOutcome};

@@ -1,9 +1,10 @@
 //! Test harness: a driver in place of the worker, a scripted peer, and a network that splits data.
 
 use std::io::IoSlice;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::buffer::Segment;
+use crate::clock::Instant;
 use crate::error::Error;
 use crate::session::inbound::Scratch;
 use crate::session::keepalive::PingSettings;

@@ -204,7 +204,7 @@ fn non_http2_server_is_reported() {
     let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     ours.set_nonblocking(true).unwrap();
     listener.accept().unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-    let now = std::time::Instant::now();
+    let now = crate::clock::Instant::now();
     let stream = crate::net::stream::Stream::plain(mio::net::TcpStream::from_std(ours));
     let mut client = crate::net::http2::Connection::new(stream, now).unwrap();
     while client.status() != Status::Over {

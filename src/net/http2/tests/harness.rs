@@ -7,12 +7,13 @@ use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use h2::{RecvStream, SendStream};
 
+use crate::clock::Instant;
 use crate::error::Error;
 use crate::net::http2::connection::Connection;
 use crate::net::http2::pipe::{Io, Pipe};
