@@ -130,6 +130,7 @@ mod logging;
 #[cfg(all(test, any(shuttle, framewire_loom)))]
 mod models;
 mod net;
+mod on_demand;
 #[cfg(test)]
 mod plain_text;
 mod session;

@@ -19,7 +19,6 @@ pub mod handshake;
 pub mod inbound;
 pub mod keepalive;
 pub mod lanes;
-mod on_demand;
 pub mod outbox;
 pub mod reconnect;
 pub mod sending;

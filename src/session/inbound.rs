@@ -23,9 +23,9 @@ mod read_buffer;
 
 use self::body::append;
 use super::MessageType;
-use super::on_demand::{Empty, OnDemand};
 use crate::buffer::{self, OutOfMemory, Segment, Writer};
 use crate::limits::READ_SIZE;
+use crate::on_demand::{Empty, OnDemand};
 use crate::wire::deflate::Inflater;
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, parse_server_header, parse_unfragmented};
 use crate::wire::utf8::{self, Utf8Stream};

@@ -16,6 +16,7 @@ use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment, Writer};
 use crate::clock::Instant;
 use crate::limits::WRITE_BLOCK_SIZE;
+use crate::on_demand::{Empty, OnDemand};
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, header_len, parse_header, write_header};
 use crate::wire::{close, mask};
 
@@ -24,8 +25,7 @@ const FIRST_BLOCK_SIZE: usize = 4 << 10;
 
 #[derive(Default)]
 pub struct Outbox {
-    entries: VecDeque<Entry>,
-    tail: Option<Tail>,
+    queue: OnDemand<Queue>,
     /// A close frame was queued; nothing may follow it (RFC 6455 section 5.5.1).
     closed: bool,
     encoding: MessageEncoding,
@@ -33,6 +33,17 @@ pub struct Outbox {
     pub lanes: Option<Box<Lanes>>,
     pub messages: u64,
     pub frames: u64,
+}
+
+/// The messages in the queue.
+#[derive(Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    tail: Option<Tail>,
+}
+
+impl Empty for Queue {
+    const EMPTY: &'static Self = &Queue { entries: VecDeque::new(), tail: None };
 }
 
 /// An entry of the send queue.
@@ -124,8 +135,7 @@ impl Outbox {
     /// A queue that accepts nothing until [`reset`](Self::reset).
     pub const fn closed() -> Self {
         Self {
-            entries: VecDeque::new(),
-            tail: None,
+            queue: OnDemand::EMPTY,
             closed: true,
             encoding: MessageEncoding { compress_from: None, extended: false },
             lanes: None,
@@ -162,7 +172,7 @@ impl Outbox {
         // The usual case on its own: one frame, and the block has room for it.
         if payload.len() <= fragment_size
             && !self.encoding.extended
-            && let Some(tail) = &mut self.tail
+            && let Some(Queue { tail: Some(tail), .. }) = self.queue.allocated()
             && tail.writer.room() >= header_len(payload.len(), true) + payload.len() + MAX_HEADER
         {
             tail.payload += payload.len();
@@ -194,7 +204,9 @@ impl Outbox {
             let mut writer = buffer::take(size)?;
             let frames = write_frames(&mut writer, message_type, payload, fragment_size, keys);
             self.end_tail();
-            self.entries.push_back(Entry::Framed { frames: writer.into_segment(0), payload: payload.len() });
+            self.queue
+                .entries
+                .push_back(Entry::Framed { frames: writer.into_segment(0), payload: payload.len() });
             frames
         };
         self.messages += 1;
@@ -232,7 +244,12 @@ impl Outbox {
                 self.end_tail();
                 self.frames += payload.len().div_ceil(fragment_size).max(1) as u64;
                 self.messages += 1;
-                self.entries.push_back(Entry::Bare { message_type, fragment_size, is_first: true, payload });
+                self.queue.entries.push_back(Entry::Bare {
+                    message_type,
+                    fragment_size,
+                    is_first: true,
+                    payload,
+                });
                 Ok(())
             }
             Err(shared) => self.push(message_type, shared.as_slice(), fragment_size, keys),
@@ -254,7 +271,7 @@ impl Outbox {
         let frame = writer.into_segment(0);
         match &mut self.lanes {
             Some(lanes) => lanes.close_frame = Some(frame),
-            None => self.entries.push_back(Entry::Close { frame }),
+            None => self.queue.entries.push_back(Entry::Close { frame }),
         }
         self.closed = true;
         self.frames += 1;
@@ -264,12 +281,13 @@ impl Outbox {
     /// Moves all entries to the queue of the worker, which is usually empty.
     pub fn take(&mut self, into: &mut VecDeque<Entry>) {
         self.end_tail();
+        let Some(queue) = self.queue.allocated() else { return };
         // Releases the block: an idle connection owns none.
-        self.tail = None;
+        queue.tail = None;
         if into.is_empty() {
-            std::mem::swap(&mut self.entries, into);
+            std::mem::swap(&mut queue.entries, into);
         } else {
-            into.append(&mut self.entries);
+            into.append(&mut queue.entries);
         }
     }
 
@@ -300,7 +318,7 @@ impl Outbox {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.tail.is_none()
+        self.queue.entries.is_empty() && self.queue.tail.is_none()
     }
 
     pub fn is_closed(&self) -> bool {
@@ -329,8 +347,7 @@ impl Outbox {
 
     /// Clears the queue and rejects further entries.
     pub fn close(&mut self) {
-        self.entries = VecDeque::new();
-        self.tail = None;
+        self.queue.clear();
         self.closed = true;
         if let Some(lanes) = &mut self.lanes {
             lanes.clear();
@@ -362,19 +379,20 @@ impl Outbox {
         stage: Stage,
     ) {
         self.end_tail();
-        self.entries.push_back(Entry::Plain { message_type, fragment_size, stage, payload });
+        self.queue.entries.push_back(Entry::Plain { message_type, fragment_size, stage, payload });
         self.messages += 1;
     }
 
     fn tail_with_room(&mut self, size: usize) -> Result<&mut Tail, OutOfMemory> {
-        let fits = self.tail.as_ref().is_some_and(|tail| tail.writer.room() >= size);
+        let fits = self.queue.tail.as_ref().is_some_and(|tail| tail.writer.room() >= size);
         if !fits {
-            let first = self.entries.is_empty() && self.tail.is_none() && size <= FIRST_BLOCK_SIZE / 2;
+            let first =
+                self.queue.entries.is_empty() && self.queue.tail.is_none() && size <= FIRST_BLOCK_SIZE / 2;
             let writer = buffer::take(if first { FIRST_BLOCK_SIZE } else { WRITE_BLOCK_SIZE })?;
             self.end_tail();
-            self.tail = Some(Tail { writer, start: 0, payload: 0 });
+            self.queue.tail = Some(Tail { writer, start: 0, payload: 0 });
         }
-        match &mut self.tail {
+        match &mut self.queue.tail {
             Some(tail) => Ok(tail),
             None => Err(OutOfMemory),
         }
@@ -382,12 +400,12 @@ impl Outbox {
 
     /// Converts the collected frames of the tail into an entry.
     fn end_tail(&mut self) {
-        if let Some(tail) = &mut self.tail
+        if let Some(Queue { tail: Some(tail), entries }) = self.queue.allocated()
             && tail.writer.filled() > tail.start
         {
             let end = tail.writer.filled();
             let frames = tail.writer.segment(tail.start, end);
-            self.entries.push_back(Entry::Framed { frames, payload: tail.payload });
+            entries.push_back(Entry::Framed { frames, payload: tail.payload });
             (tail.start, tail.payload) = (end, 0);
         }
     }

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use super::extension::Chain;
 use super::lanes::Begun;
-use super::on_demand::Empty;
 use super::outbox::{Entry, Stage, opcode_of, write_frame};
 use super::{MaskKeys, MessageType};
 use crate::buffer::{self, Exclusive, OutOfMemory, Segment};
 use crate::limits::{COMPRESS_AT_A_TIME, MAX_CONTROL_PAYLOAD, READ_SIZE};
+use crate::on_demand::Empty;
 use crate::wire::deflate::{Deflater, Status};
 use crate::wire::frame::{FrameHeader, MAX_HEADER, Opcode, RSV1, header_len, parse_header, write_header};
 use crate::wire::mask;

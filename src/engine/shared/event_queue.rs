@@ -13,6 +13,7 @@ use std::sync::TryLockError;
 use super::event::EventKind;
 use super::message_run::MessageRun;
 use crate::limits::EVENT_OVERHEAD;
+use crate::on_demand::{Empty, OnDemand};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -58,19 +59,25 @@ impl QueuedEvent {
 // The queue's memory is bounded by what its entries are charged for.
 const _: () = assert!(size_of::<QueuedEvent>() <= EVENT_OVERHEAD);
 
+type Events = OnDemand<VecDeque<QueuedEvent>>;
+
+impl Empty for VecDeque<QueuedEvent> {
+    const EMPTY: &'static Self = &VecDeque::new();
+}
+
 #[derive(Default)]
 pub struct EventQueue {
     queued: Mutex<Queued>,
     /// The entries that the reader works on. Whoever holds this lock is the reader; no thread waits for it,
     /// so callbacks may run with it held.
-    taken: Mutex<VecDeque<QueuedEvent>>,
+    taken: Mutex<Events>,
     has_reader: AtomicBool,
     charge: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Queued {
-    events: VecDeque<QueuedEvent>,
+    events: Events,
     /// The socket is destroyed: nothing is accepted.
     closed: bool,
 }
@@ -137,7 +144,7 @@ impl EventQueue {
 /// Takes events from the queue, until dropped.
 pub struct QueueReader<'a> {
     queue: &'a EventQueue,
-    events: MutexGuard<'a, VecDeque<QueuedEvent>>,
+    events: MutexGuard<'a, Events>,
     /// Of events that were taken and still count as waiting; see [`QueueReader::settle`].
     taken_charge: usize,
     taken_count: usize,
@@ -152,7 +159,7 @@ impl Iterator for QueueReader<'_> {
     #[inline]
     fn next(&mut self) -> Option<QueuedEvent> {
         self.fill();
-        let entry = self.events.pop_front()?;
+        let entry = self.events.allocated()?.pop_front()?;
         if !matches!(entry, QueuedEvent::Messages(_)) {
             self.count_taken(entry.charge());
         }
@@ -173,11 +180,12 @@ impl QueueReader<'_> {
     #[inline]
     pub fn take_message(&mut self) -> Option<EventKind> {
         self.fill();
-        let Some(QueuedEvent::Messages(run)) = self.events.front_mut() else { return None };
+        let events = self.events.allocated()?;
+        let Some(QueuedEvent::Messages(run)) = events.front_mut() else { return None };
         let range = run.first()?;
         let message = run.take_first(range);
         if run.is_empty() {
-            self.events.pop_front();
+            events.pop_front();
         }
         self.count_taken(range.charge());
         Some(message)
@@ -238,7 +246,7 @@ fn count(entries: &VecDeque<QueuedEvent>) -> usize {
 impl Drop for QueueReader<'_> {
     fn drop(&mut self) {
         if self.events.is_empty() && self.events.capacity() > KEEP_CAPACITY {
-            *self.events = VecDeque::new();
+            self.events.clear();
         }
         self.queue.has_reader.store(false, Ordering::Release);
     }

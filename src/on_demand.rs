@@ -13,6 +13,8 @@ pub trait Empty: Default + 'static {
 pub struct OnDemand<T>(Option<Box<T>>);
 
 impl<T: Empty> OnDemand<T> {
+    pub const EMPTY: Self = Self(None);
+
     /// The value for writing, unless it is empty.
     #[inline]
     pub fn allocated(&mut self) -> Option<&mut T> {
