@@ -16,7 +16,6 @@ use crate::session::lanes::{Lane, LaneStats, Waiting};
 use crate::session::{MessageType, Outbox};
 use crate::sync::lock;
 use crate::wire::utf8;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Options of one message.
@@ -185,7 +184,7 @@ impl Socket {
         let queued = Instant::now();
         let message = Waiting {
             message_type,
-            fragment_size: self.0.fragment_size.load(Ordering::Relaxed),
+            fragment_size: self.0.fragment_size(),
             uncompressed: options.flags.uncompressed,
             rsv: options.flags.rsv,
             payload,

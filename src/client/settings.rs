@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::library::check_capture;
@@ -113,12 +112,12 @@ impl Socket {
     pub fn set_max_fragment_size(&self, bytes: usize) -> Result<(), CallError> {
         require(Capability::Fragments)?;
         self.check_not_destroyed()?;
-        if !(limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING).contains(&bytes) {
-            return Err(CallError::argument(
-                "the fragment size must be at least 16 bytes and less than 2 GiB",
-            ));
-        }
-        self.0.fragment_size.store(bytes, Ordering::Relaxed);
+        let range = limits::MIN_FRAGMENT_SIZE..=limits::MAX_MESSAGE_SIZE_CEILING;
+        let bytes =
+            Some(bytes).filter(|bytes| range.contains(bytes)).and_then(|bytes| u32::try_from(bytes).ok());
+        self.0.set_fragment_size(bytes.ok_or_else(|| {
+            CallError::argument("the fragment size must be at least 16 bytes and less than 2 GiB")
+        })?);
         Ok(())
     }
 

@@ -47,17 +47,17 @@ impl Socket {
 
     /// Returns the HTTP status of the response to the upgrade request, 0 before there is one.
     pub fn response_status(&self) -> u16 {
-        lock(&self.0.info).head.as_ref().map_or(0, |head| head.status)
+        lock(&self.0.info).status
     }
 
     /// Returns the first header field with this name in the response to the upgrade request.
     pub fn response_header(&self, name: &str) -> Option<String> {
-        lock(&self.0.info).head.as_ref()?.headers.get(name).map(str::to_owned)
+        lock(&self.0.info).headers.get(name).map(str::to_owned)
     }
 
     /// Returns up to 1024 bytes of the response body when the server refused the upgrade.
     pub fn response_body(&self) -> Vec<u8> {
-        lock(&self.0.info).body.clone()
+        lock(&self.0.info).body.to_vec()
     }
 
     /// Returns the URL, after redirects and without credentials.

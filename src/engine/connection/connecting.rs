@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::Token;
 
 use super::context::Context;
-use super::state::{Connection, ResolveTarget, Stage, TurnResult};
+use super::state::{Connection, FindingNat64, ResolveTarget, Stage, TurnResult};
 use super::terminal::Terminal;
 use super::transport::{Carrier, Transport};
 use super::tunnel::ProxyRoute;
@@ -124,7 +124,7 @@ impl Connection {
         if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookups) {
             return;
         }
-        if let Stage::FindingNat64 { .. } = self.stage {
+        if let Stage::FindingNat64(_) = self.stage {
             // The next turn checks whether the connection continues.
             let _ = self.nat64_found(&resolved.addresses.unwrap_or_default(), context);
             return;
@@ -173,7 +173,7 @@ impl Connection {
             Stage::Idle | Stage::Waiting { .. } | Stage::Resolving { .. } => {
                 (Phase::Resolve, "the name was not resolved")
             }
-            Stage::FindingNat64 { .. } => return self.nat64_found(&[], context),
+            Stage::FindingNat64(_) => return self.nat64_found(&[], context),
             Stage::Connecting(dialler) => {
                 let error = dialler.timed_out(self.plan.settings.connect_timeout);
                 let error = self.proxy_error(error);
@@ -243,11 +243,7 @@ impl Connection {
                 self.fail(error, context)
             }
             Step::Connected { stream, token, peer } => {
-                for other in std::mem::replace(&mut self.tokens, vec![token]) {
-                    if other != token {
-                        context.free_token(other);
-                    }
-                }
+                self.tokens.free_others(token, context);
                 self.connected(stream, peer, context)
             }
         }
@@ -263,20 +259,21 @@ impl Connection {
         let Some(Socket(socket)) = self.socket.clone() else { return TurnResult::Finished };
         let port = peers.first().map_or(0, SocketAddr::port);
         if let Some(found) = context.resolver.recent(nat64::NAME, port) {
-            self.stage = Stage::FindingNat64 { _lookup: None, peers, unreachable };
+            let finding = FindingNat64 { _lookup: None, peers, unreachable };
+            self.stage = Stage::FindingNat64(Box::new(finding));
             return self.nat64_found(&found, context);
         }
         let lookup = Some(self.start_lookup(&socket, nat64::NAME, port, context));
-        self.stage = Stage::FindingNat64 { _lookup: lookup, peers, unreachable };
+        self.stage = Stage::FindingNat64(Box::new(FindingNat64 { _lookup: lookup, peers, unreachable }));
         TurnResult::Continue
     }
 
     /// Connects to the addresses that the NAT64 gives to the server, or fails if there is none.
     fn nat64_found(&mut self, found: &[SocketAddr], context: &mut Context) -> TurnResult {
-        let Stage::FindingNat64 { peers, unreachable, .. } = std::mem::replace(&mut self.stage, Stage::Idle)
-        else {
+        let Stage::FindingNat64(finding) = std::mem::replace(&mut self.stage, Stage::Idle) else {
             return TurnResult::Continue;
         };
+        let FindingNat64 { peers, unreachable, .. } = *finding;
         let addresses = nat64::synthesise(found, &peers);
         if addresses.is_empty() {
             let error = self.proxy_error(unreachable);

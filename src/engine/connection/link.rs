@@ -42,9 +42,7 @@ impl Connection {
             Stage::Connecting(dialler) => {
                 let addresses = dialler.addresses();
                 dialler.close(&context.registry);
-                for token in std::mem::take(&mut self.tokens) {
-                    context.free_token(token);
-                }
+                std::mem::take(&mut self.tokens).free(context);
                 self.stage = Stage::Connecting(Box::new(self.dialler(addresses, context)));
             }
             Stage::ProxyHandshake(tunnel) => tunnel.stream.set_link(conditions, now),
@@ -66,7 +64,7 @@ impl Connection {
             Stage::Idle
             | Stage::Waiting { .. }
             | Stage::Resolving { .. }
-            | Stage::FindingNat64 { .. }
+            | Stage::FindingNat64(_)
             | Stage::AwaitingStream
             | Stage::RequestEvent { .. } => {}
         }

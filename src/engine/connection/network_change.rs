@@ -58,7 +58,7 @@ impl Connection {
                 self.turn(context)
             }
             Stage::Resolving { .. }
-            | Stage::FindingNat64 { .. }
+            | Stage::FindingNat64(_)
             | Stage::Connecting(_)
             | Stage::ProxyHandshake(_)
             | Stage::TlsHandshake(_)

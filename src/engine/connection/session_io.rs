@@ -290,8 +290,7 @@ impl Connection {
             }
             info.protocol = accepted.protocol.unwrap_or_default().into();
             info.extensions = accepted.extensions.into();
-            info.head = Some(head);
-            info.http_version = version;
+            info.responded(head, version);
         }
         if !replaces && !self.opened(socket) {
             return false;

@@ -1,7 +1,7 @@
 //! WebSockets over HTTP/2: sharing a connection of the pool, and adding one to it.
 
 use super::context::Context;
-use super::state::{Connection, Stage, TurnResult};
+use super::state::{Connection, Stage, Tokens, TurnResult};
 use super::transport::{Carrier, Transport};
 use crate::engine::http2::{Joined, Origin, Reply};
 use crate::engine::shared::origins;
@@ -118,7 +118,7 @@ impl Connection {
 
     /// Adds the transport to the pool, and waits for a stream of it as the others do.
     fn share(&mut self, stream: Stream, context: &mut Context) -> TurnResult {
-        let Some(token) = self.tokens.pop() else { return TurnResult::Continue };
+        let Tokens::One(token) = std::mem::take(&mut self.tokens) else { return TurnResult::Continue };
         let origin = self.origin();
         match context.pool.adopt(stream, token, origin, self.key, context.now) {
             Ok(link) => {

@@ -66,7 +66,7 @@ pub struct Connection {
     /// one.
     pub(super) secrets_dropped_for: Option<Box<str>>,
     pub(super) retries: Retries,
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Tokens,
     /// The socket was destroyed, and its queued messages are still sent.
     pub(super) draining: Option<Box<Draining>>,
     /// For connecting, then for lingering.
@@ -111,11 +111,7 @@ pub enum Stage {
         target: ResolveTarget,
     },
     /// Looks for a NAT64, as the network has no route to the IPv4 addresses.
-    FindingNat64 {
-        _lookup: Option<Lookup>,
-        peers: Vec<SocketAddr>,
-        unreachable: Error,
-    },
+    FindingNat64(Box<FindingNat64>),
     Connecting(Box<Dialler>),
     ProxyHandshake(Box<Tunnel>),
     TlsHandshake(Box<Stream>),
@@ -133,6 +129,12 @@ pub enum Stage {
     },
 }
 
+pub struct FindingNat64 {
+    pub _lookup: Option<Lookup>,
+    pub peers: Vec<SocketAddr>,
+    pub unreachable: Error,
+}
+
 /// How a connection restarts.
 pub enum Restart {
     /// The same server over HTTP/1.1, after HTTP/2 has failed.
@@ -148,6 +150,41 @@ pub enum ResolveTarget {
     NextHop,
     /// The server, for a proxy that requires addresses.
     Server,
+}
+
+/// The tokens of a connection's sockets: one, or several while addresses are tried.
+#[derive(Default)]
+pub enum Tokens {
+    #[default]
+    None,
+    One(Token),
+    Several(Box<[Token]>),
+}
+
+impl Tokens {
+    pub fn push(&mut self, token: Token) {
+        *self = match std::mem::take(self) {
+            Tokens::None => Tokens::One(token),
+            Tokens::One(first) => Tokens::Several(Box::new([first, token])),
+            Tokens::Several(tokens) => Tokens::Several(tokens.iter().copied().chain([token]).collect()),
+        };
+    }
+
+    /// Frees them in the worker's table.
+    pub fn free(self, context: &mut Context) {
+        match self {
+            Tokens::None => {}
+            Tokens::One(token) => context.free_token(token),
+            Tokens::Several(tokens) => tokens.into_iter().for_each(|token| context.free_token(token)),
+        }
+    }
+
+    /// Frees all but one.
+    pub fn free_others(&mut self, kept: Token, context: &mut Context) {
+        if let Tokens::Several(tokens) = std::mem::replace(self, Tokens::One(kept)) {
+            tokens.into_iter().filter(|token| *token != kept).for_each(|token| context.free_token(token));
+        }
+    }
 }
 
 /// The fallback from HTTP/2 to HTTP/1.1, until the socket is open.
@@ -202,7 +239,7 @@ impl Connection {
             redirects: 0,
             secrets_dropped_for: None,
             retries: Retries::default(),
-            tokens: Vec::new(),
+            tokens: Tokens::None,
             draining: None,
             suspended_since: None,
             expiry: None,
@@ -247,9 +284,7 @@ impl Connection {
     /// Releases its entries in the worker's tables.
     pub(super) fn release(&mut self, context: &mut Context) {
         context.pool.forget(self.key);
-        for token in std::mem::take(&mut self.tokens) {
-            context.free_token(token);
-        }
+        std::mem::take(&mut self.tokens).free(context);
     }
 
     /// The version of HTTP that is used.

@@ -102,7 +102,7 @@ impl Connection {
             Stage::Idle
             | Stage::Waiting { .. }
             | Stage::Resolving { .. }
-            | Stage::FindingNat64 { .. }
+            | Stage::FindingNat64(_)
             | Stage::AwaitingStream
             | Stage::RequestEvent { .. } => {}
         }
@@ -140,7 +140,7 @@ impl Connection {
             self.sweep_lanes(context);
         }
         match &mut self.stage {
-            Stage::Idle | Stage::Resolving { .. } | Stage::FindingNat64 { .. } | Stage::AwaitingStream => {
+            Stage::Idle | Stage::Resolving { .. } | Stage::FindingNat64(_) | Stage::AwaitingStream => {
                 TurnResult::Continue
             }
             Stage::Waiting { .. } => self.restart_if_due(context),

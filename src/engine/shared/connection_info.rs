@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::wire::response::ResponseHead;
+use crate::wire::response::{ResponseHead, ResponseHeaders};
 use crate::wire::upgrade::UpgradeRequest;
 
 /// The results of the last handshake.
@@ -10,18 +10,28 @@ use crate::wire::upgrade::UpgradeRequest;
 pub struct ConnectionInfo {
     /// None before the first.
     request: Option<Arc<UpgradeRequest>>,
-    pub head: Option<ResponseHead>,
-    pub body: Vec<u8>,
+    /// Of the response, 0 before there is one.
+    pub status: u16,
+    pub headers: ResponseHeaders,
+    pub body: Box<[u8]>,
     pub protocol: Box<str>,
     pub extensions: Box<str>,
     pub http_version: u32,
 }
 
 impl ConnectionInfo {
+    /// Stores the head of the response, and its HTTP version.
+    pub fn responded(&mut self, head: ResponseHead, version: u32) {
+        (self.status, self.headers, self.http_version) = (head.status, head.headers, version);
+    }
+
     /// Stores the response that refused the upgrade, and its HTTP version.
     pub fn refused(&mut self, head: Option<ResponseHead>, body: Vec<u8>, version: u32) {
-        self.http_version = head.as_ref().map_or(0, |_| version);
-        (self.head, self.body) = (head, body);
+        self.body = body.into();
+        match head {
+            Some(head) => self.responded(head, version),
+            None => (self.status, self.headers, self.http_version) = Default::default(),
+        }
     }
 
     /// The URL, after redirects.
@@ -31,9 +41,6 @@ impl ConnectionInfo {
 
     /// Starts over for a connection with this request.
     pub fn reset(&mut self, request: &Arc<UpgradeRequest>) {
-        self.request = Some(request.clone());
-        (self.head, self.http_version) = (None, 0);
-        self.body.clear();
-        (self.protocol, self.extensions) = Default::default();
+        *self = Self { request: Some(request.clone()), ..Self::default() };
     }
 }

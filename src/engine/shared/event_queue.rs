@@ -67,33 +67,28 @@ impl Empty for VecDeque<QueuedEvent> {
 
 #[derive(Default)]
 pub struct EventQueue {
-    queued: Mutex<Queued>,
+    queued: Mutex<Events>,
     /// The entries that the reader works on. Whoever holds this lock is the reader; no thread waits for it,
     /// so callbacks may run with it held.
     taken: Mutex<Events>,
     has_reader: AtomicBool,
+    /// The socket is destroyed: nothing is accepted. Changed with `queued` locked.
+    closed: AtomicBool,
     charge: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Queued {
-    events: Events,
-    /// The socket is destroyed: nothing is accepted.
-    closed: bool,
 }
 
 impl EventQueue {
     /// Appends a batch, in order. Returns the number of events.
     pub fn put(&self, batch: &mut Vec<QueuedEvent>, charge: usize) -> usize {
         let mut queued = lock(&self.queued);
-        if queued.closed {
+        if self.closed.load(Ordering::Relaxed) {
             drop(queued);
             batch.clear();
             return 0;
         }
         let count = batch.iter().map(QueuedEvent::count).sum();
         self.charge.fetch_add(charge, Ordering::Relaxed);
-        queued.events.extend(batch.drain(..));
+        queued.extend(batch.drain(..));
         count
     }
 
@@ -134,8 +129,8 @@ impl EventQueue {
 
     fn drop_queued(&self) -> usize {
         let mut queued = lock(&self.queued);
-        queued.closed = true;
-        let events = std::mem::take(&mut queued.events);
+        self.closed.store(true, Ordering::Relaxed);
+        let events = std::mem::take(&mut *queued);
         drop(queued);
         count(&events)
     }
@@ -172,7 +167,7 @@ impl QueueReader<'_> {
     fn fill(&mut self) {
         if self.events.is_empty() {
             let mut queued = lock(&self.queue.queued);
-            std::mem::swap(&mut *self.events, &mut queued.events);
+            std::mem::swap(&mut *self.events, &mut *queued);
         }
     }
 
@@ -229,7 +224,7 @@ impl QueueReader<'_> {
     }
 
     pub fn has_more(&self) -> bool {
-        !self.events.is_empty() || !lock(&self.queue.queued).events.is_empty()
+        !self.events.is_empty() || !lock(&self.queue.queued).is_empty()
     }
 
     /// Drops the waiting events and closes the queue: the socket was destroyed. Returns their number.

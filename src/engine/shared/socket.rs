@@ -101,7 +101,7 @@ pub struct Shared {
     max_buffered: AtomicUsize,
     /// The limit of [`try_send`](Self::try_send): the same, or 0 once the socket uses lanes.
     max_buffered_directly: AtomicUsize,
-    pub fragment_size: AtomicUsize,
+    fragment_size: AtomicU32,
 
     pub event_queue: EventQueue,
     in_ready_list: AtomicBool,
@@ -160,7 +160,7 @@ impl Shared {
             buffered: BufferedAmount::default(),
             max_buffered: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
             max_buffered_directly: AtomicUsize::new(limits::MAX_BUFFERED_AMOUNT),
-            fragment_size: AtomicUsize::new(limits::MAX_FRAGMENT_SIZE),
+            fragment_size: AtomicU32::new(limits::MAX_FRAGMENT_SIZE as u32),
             event_queue: EventQueue::default(),
             in_ready_list: AtomicBool::new(false),
             paused: AtomicBool::new(false),
@@ -415,6 +415,15 @@ impl Shared {
         self.notified.load(Ordering::Acquire)
     }
 
+    #[inline]
+    pub fn fragment_size(&self) -> usize {
+        self.fragment_size.load(Ordering::Relaxed) as usize
+    }
+
+    pub fn set_fragment_size(&self, bytes: u32) {
+        self.fragment_size.store(bytes, Ordering::Relaxed);
+    }
+
     /// Appends to the outbox. The caller passes a failure to [`report`](Self::report), without the lock.
     #[inline]
     pub fn queue(
@@ -422,7 +431,7 @@ impl Shared {
         to_worker: &mut ToWorker,
         push: impl FnOnce(&mut Outbox, usize) -> Result<(), OutOfMemory>,
     ) -> Result<(), NotQueued> {
-        let fragment_size = self.fragment_size.load(Ordering::Relaxed);
+        let fragment_size = self.fragment_size();
         match catch_unwind(AssertUnwindSafe(|| push(&mut to_worker.outbox, fragment_size))) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(OutOfMemory)) => Err(NotQueued::OutOfMemory),
