@@ -32,7 +32,7 @@ pub struct Instant(NonZeroU64);
 impl Instant {
     #[inline]
     pub fn now() -> Self {
-        Self::of(START + nanoseconds(source::monotonic()))
+        Self::of(START.saturating_add(nanoseconds(source::monotonic())))
     }
 
     pub fn elapsed(self) -> Duration {
@@ -50,8 +50,10 @@ impl Instant {
     }
 }
 
+/// At most `u64::MAX`, without arithmetic of 128 bits.
+#[inline]
 fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }
 
 impl Add<Duration> for Instant {

@@ -9,6 +9,7 @@ use super::library::pass_on;
 use crate::capabilities::{Capability, require};
 use crate::clock::Instant;
 use crate::engine::library;
+use crate::engine::shared::callbacks::Wants;
 use crate::engine::shared::commands::DestroyMode;
 use crate::engine::shared::delivery::{self, Event, Taken};
 use crate::engine::shared::event::{EventKind, EventType};
@@ -395,9 +396,10 @@ impl Socket {
         self.check_not_destroyed()?;
         self.0.change_handler(|current| {
             let handler = change(current);
-            require_for(handler.wants_frames(), Capability::Fragments)?;
-            require_for(handler.wants_request(), Capability::Headers)?;
-            require_for(handler.wants_pong(), Capability::Ping)?;
+            let wants = handler.wants();
+            require_for(wants.has(Wants::FRAMES), Capability::Fragments)?;
+            require_for(wants.has(Wants::REQUEST), Capability::Headers)?;
+            require_for(wants.has(Wants::PONG), Capability::Ping)?;
             Ok(Some(handler))
         })
     }

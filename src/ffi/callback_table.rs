@@ -17,7 +17,7 @@ use super::message::fw_frame;
 use super::request::fw_request;
 use super::socket::{fw_finalizer_fn, fw_socket};
 use super::text::{address, terminated};
-use crate::client::{Frame, Handler, HandlerOf, Inside, Outcome, Request, Segment, Socket};
+use crate::client::{Frame, Handler, HandlerOf, Inside, Outcome, Request, Segment, Socket, Wants};
 use crate::error::{CallError, Error};
 
 macro_rules! functions {
@@ -144,15 +144,6 @@ impl Table {
             Pointers::Each(each) => each[name as usize].get(),
         }
     }
-
-    fn show(&self, socket: &Socket, segment: &Segment, name: Name, callback: fw_binary_no_alloc_fn) -> bool {
-        let Some(callback) = callback else { return false };
-        // SAFETY: as required above.
-        with_segment(socket, segment, |segment| unsafe {
-            callback(socket.into(), &segment, self.user_data(name));
-        });
-        true
-    }
 }
 
 impl HandlerOf<Socket> for Table {
@@ -163,27 +154,34 @@ impl HandlerOf<Socket> for Table {
         true
     }
 
-    fn text(&self, socket: &Socket, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool {
-        if let Some(callback) = self.functions.text {
-            crate::fault::point("ffi.callback");
-            let (data, user_data) = (address(payload).cast(), self.user_data(Name::text));
-            // SAFETY: as required above.
-            unsafe { callback(socket.into(), data, payload.len(), user_data) }
-        }
-        let shown = self.functions.text_segment;
-        let is_shown = shown.is_some() && self.show(socket, &segment(), Name::text_segment, shown);
-        is_shown || self.functions.text.is_some()
+    fn text(&self, socket: &Socket, payload: &[u8]) {
+        let Some(callback) = self.functions.text else { return };
+        crate::fault::point("ffi.callback");
+        let (data, user_data) = (address(payload).cast(), self.user_data(Name::text));
+        // SAFETY: as required above.
+        unsafe { callback(socket.into(), data, payload.len(), user_data) }
     }
 
-    fn binary(&self, socket: &Socket, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool {
-        if let Some(callback) = self.functions.binary {
-            let user_data = self.user_data(Name::binary);
+    fn text_segment(&self, socket: &Socket, payload: &Segment) {
+        let Some(callback) = self.functions.text_segment else { return };
+        with_segment(socket, payload, |segment| {
             // SAFETY: as required above.
-            unsafe { callback(socket.into(), address(payload), payload.len(), user_data) }
-        }
-        let shown = self.functions.binary_no_alloc;
-        let is_shown = shown.is_some() && self.show(socket, &segment(), Name::binary_no_alloc, shown);
-        is_shown || self.functions.binary.is_some()
+            unsafe { callback(socket.into(), &segment, self.user_data(Name::text_segment)) }
+        });
+    }
+
+    fn binary(&self, socket: &Socket, payload: &[u8]) {
+        let Some(callback) = self.functions.binary else { return };
+        // SAFETY: as required above.
+        unsafe { callback(socket.into(), address(payload), payload.len(), self.user_data(Name::binary)) }
+    }
+
+    fn binary_segment(&self, socket: &Socket, payload: &Segment) {
+        let Some(callback) = self.functions.binary_no_alloc else { return };
+        with_segment(socket, payload, |segment| {
+            // SAFETY: as required above.
+            unsafe { callback(socket.into(), &segment, self.user_data(Name::binary_no_alloc)) }
+        });
     }
 
     fn incomplete_frame(&self, socket: &Socket, frame: &Frame) -> bool {
@@ -252,15 +250,15 @@ impl HandlerOf<Socket> for Table {
         true
     }
 
-    fn wants_frames(&self) -> bool {
-        self.functions.incomplete_frame.is_some()
-    }
-
-    fn wants_request(&self) -> bool {
-        self.functions.internal_request_created.is_some()
-    }
-
-    fn wants_pong(&self) -> bool {
-        self.functions.pong.is_some()
+    fn wants(&self) -> Wants {
+        Wants::of([
+            (Wants::TEXT, self.functions.text.is_some()),
+            (Wants::TEXT_SEGMENT, self.functions.text_segment.is_some()),
+            (Wants::BINARY, self.functions.binary.is_some()),
+            (Wants::BINARY_SEGMENT, self.functions.binary_no_alloc.is_some()),
+            (Wants::FRAMES, self.functions.incomplete_frame.is_some()),
+            (Wants::REQUEST, self.functions.internal_request_created.is_some()),
+            (Wants::PONG, self.functions.pong.is_some()),
+        ])
     }
 }

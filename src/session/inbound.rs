@@ -280,10 +280,8 @@ impl Inbound {
     /// small message.
     #[inline]
     fn unfragmented_message(&mut self) -> Option<(MessageType, usize, usize, usize)> {
-        if self.partial.frame.is_some()
-            || self.partial.message.is_some()
-            || self.extension_rsv & EVERY_MESSAGE != 0
-        {
+        let partial = &*self.partial;
+        if partial.frame.is_some() || partial.message.is_some() || self.extension_rsv & EVERY_MESSAGE != 0 {
             return None;
         }
         let held = self.held.as_mut()?;

@@ -13,7 +13,7 @@ use crate::capture::Tap;
 use crate::capture::framing::Direction;
 use crate::capture::notes::{Note, NoteText};
 use crate::clock::{earlier, unix_time};
-use crate::engine::shared::callbacks::Inside;
+use crate::engine::shared::callbacks::{Inside, Wants};
 use crate::engine::shared::counters::add;
 use crate::engine::shared::event::{EventKind, Frame};
 use crate::engine::shared::socket::{Shared, Socket};
@@ -176,7 +176,7 @@ impl Connection {
     fn fetch_handler(&mut self, socket: &Shared) {
         self.handler_version = socket.handler_version();
         let handler = socket.handler();
-        self.has_frame_callback = handler.as_ref().is_some_and(|handler| handler.wants_frames());
+        self.wants = handler.as_ref().map(|handler| handler.wants()).unwrap_or_default();
         // In poll mode callbacks run elsewhere, and replaced ones must not be kept here.
         self.handler = handler.filter(|_| !socket.polls());
     }
@@ -206,7 +206,7 @@ impl Connection {
             if socket.handler_version() != self.handler_version {
                 self.fetch_handler(&socket);
             }
-            let stream_frames = self.has_frame_callback || socket.enables_frames();
+            let stream_frames = self.wants.has(Wants::FRAMES) || socket.enables_frames();
             let Stage::Live { session, .. } = &mut self.stage else { break false };
             match session.next(stream_frames, context.now) {
                 SessionEvent::Idle => break true,
@@ -216,8 +216,15 @@ impl Connection {
                     if polls {
                         context.collect_message(message_type, &payload);
                     } else if let Some(handler) = self.handler.as_deref() {
-                        let segment = || payload.segment();
-                        dispatch::call_message(&handle, handler, message_type, payload.bytes(), segment);
+                        let (wants, segment) = (self.wants, || payload.segment());
+                        dispatch::call_message(
+                            &handle,
+                            handler,
+                            wants,
+                            message_type,
+                            payload.bytes(),
+                            segment,
+                        );
                     }
                 }
                 SessionEvent::Fragment { message_type, is_first, is_final, payload } => {

@@ -14,6 +14,7 @@ use super::transport::{Carrier, Transport};
 use super::tunnel::{ProxyRoute, Tunnel};
 use crate::capture::Tap;
 use crate::clock::Instant;
+use crate::engine::shared::callbacks::Wants;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::key::Key;
@@ -86,7 +87,8 @@ pub struct Connection {
     /// None in poll mode, in which the worker runs no callbacks.
     pub(super) handler: Option<Arc<Handler>>,
     pub(super) handler_version: u32,
-    pub(super) has_frame_callback: bool,
+    /// What the handler wants, in both modes.
+    pub(super) wants: Wants,
     /// The end after a protocol violation, until the game has taken the events before it.
     pub(super) delayed_end: Option<Box<DelayedEnd>>,
     /// The start of the current phase of connecting.
@@ -248,7 +250,7 @@ impl Connection {
             readable: false,
             writable: false,
             unprocessed: false,
-            has_frame_callback: handler.as_ref().is_some_and(|handler| handler.wants_frames()),
+            wants: handler.as_ref().map(|handler| handler.wants()).unwrap_or_default(),
             handler: handler.filter(|_| !polls),
             handler_version,
             delayed_end: None,

@@ -32,13 +32,16 @@ pub type OnError<S> = dyn Fn(&S, &Error) + Send + Sync;
 /// A callback with the tag of a message, and what became of it.
 pub type OnSent<S> = dyn Fn(&S, u64, Outcome) + Send + Sync;
 
-/// Runs the caller's callbacks for the events of one socket; `S` is its handle. Each function returns whether there is
-/// such a callback. Replaced as a whole when a callback changes, so that one snapshot serves a batch of events.
+/// Runs the caller's callbacks for the events of one socket; `S` is its handle. Replaced as a whole when a callback
+/// changes, so that one snapshot serves a batch of events. A function that returns a `bool` returns whether there is such
+/// a callback; [`wants`](Self::wants) says it for the others, which run for every message.
 pub trait Handler<S>: Any + Send + Sync {
     fn open(&self, socket: &S) -> bool;
-    /// The payload is valid UTF-8; `segment` returns it as a segment, which can be kept.
-    fn text(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool;
-    fn binary(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool;
+    /// The payload is valid UTF-8.
+    fn text(&self, socket: &S, payload: &[u8]);
+    fn text_segment(&self, socket: &S, payload: &Segment);
+    fn binary(&self, socket: &S, payload: &[u8]);
+    fn binary_segment(&self, socket: &S, payload: &Segment);
     fn incomplete_frame(&self, socket: &S, frame: &Frame) -> bool;
     fn request(&self, socket: &S, request: &Request) -> bool;
     fn pong(&self, socket: &S, payload: &[u8]) -> bool;
@@ -46,12 +49,32 @@ pub trait Handler<S>: Any + Send + Sync {
     fn closed(&self, socket: &S, code: u16, reason: &str) -> bool;
     fn error(&self, socket: &S, error: &Error) -> bool;
     fn sent(&self, socket: &S, tag: u64, outcome: Outcome) -> bool;
-    /// Whether [`incomplete_frame`](Self::incomplete_frame) has a callback.
-    fn wants_frames(&self) -> bool;
-    /// Whether [`request`](Self::request) has a callback.
-    fn wants_request(&self) -> bool;
-    /// Whether [`pong`](Self::pong) has a callback.
-    fn wants_pong(&self) -> bool;
+    fn wants(&self) -> Wants;
+}
+
+/// A set of callbacks.
+#[derive(Clone, Copy, Default)]
+pub struct Wants(u8);
+
+impl Wants {
+    pub const TEXT: Self = Self(1);
+    pub const TEXT_SEGMENT: Self = Self(2);
+    pub const BINARY: Self = Self(4);
+    pub const BINARY_SEGMENT: Self = Self(8);
+    pub const FRAMES: Self = Self(16);
+    pub const REQUEST: Self = Self(32);
+    pub const PONG: Self = Self(64);
+
+    /// Returns the union of those that exist.
+    pub fn of(callbacks: [(Self, bool); 7]) -> Self {
+        let wanted = callbacks.into_iter().filter(|(_, exists)| *exists);
+        Self(wanted.fold(0, |all, (Self(one), _)| all | one))
+    }
+
+    #[inline]
+    pub fn has(self, Self(one): Self) -> bool {
+        self.0 & one != 0
+    }
 }
 
 /// The callbacks of one socket, as closures.
@@ -126,18 +149,29 @@ impl<S: 'static> Handler<S> for Callbacks<S> {
         self.open.as_ref().map(|f| f(socket)).is_some()
     }
 
-    fn text(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool {
-        // The session has validated it. A failure would be a bug here, and an empty text is safe.
-        let text = self.text.as_ref();
-        let text = text.map(|f| f(socket, simdutf8::basic::from_utf8(payload).unwrap_or_default()));
-        let shown = self.text_segment.as_ref().map(|f| f(socket, &segment()));
-        text.is_some() || shown.is_some()
+    fn text(&self, socket: &S, payload: &[u8]) {
+        if let Some(f) = &self.text {
+            // The session has validated it. A failure would be a bug here, and an empty text is safe.
+            f(socket, simdutf8::basic::from_utf8(payload).unwrap_or_default());
+        }
     }
 
-    fn binary(&self, socket: &S, payload: &[u8], segment: &dyn Fn() -> Segment) -> bool {
-        let bytes = self.binary.as_ref().map(|f| f(socket, payload));
-        let shown = self.binary_no_alloc.as_ref().map(|f| f(socket, &segment()));
-        bytes.is_some() || shown.is_some()
+    fn text_segment(&self, socket: &S, payload: &Segment) {
+        if let Some(f) = &self.text_segment {
+            f(socket, payload);
+        }
+    }
+
+    fn binary(&self, socket: &S, payload: &[u8]) {
+        if let Some(f) = &self.binary {
+            f(socket, payload);
+        }
+    }
+
+    fn binary_segment(&self, socket: &S, payload: &Segment) {
+        if let Some(f) = &self.binary_no_alloc {
+            f(socket, payload);
+        }
     }
 
     fn incomplete_frame(&self, socket: &S, frame: &Frame) -> bool {
@@ -168,16 +202,16 @@ impl<S: 'static> Handler<S> for Callbacks<S> {
         self.sent.as_ref().map(|f| f(socket, tag, outcome)).is_some()
     }
 
-    fn wants_frames(&self) -> bool {
-        self.incomplete_frame.is_some()
-    }
-
-    fn wants_request(&self) -> bool {
-        self.request.is_some()
-    }
-
-    fn wants_pong(&self) -> bool {
-        self.pong.is_some()
+    fn wants(&self) -> Wants {
+        Wants::of([
+            (Wants::TEXT, self.text.is_some()),
+            (Wants::TEXT_SEGMENT, self.text_segment.is_some()),
+            (Wants::BINARY, self.binary.is_some()),
+            (Wants::BINARY_SEGMENT, self.binary_no_alloc.is_some()),
+            (Wants::FRAMES, self.incomplete_frame.is_some()),
+            (Wants::REQUEST, self.request.is_some()),
+            (Wants::PONG, self.pong.is_some()),
+        ])
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::budget::Budget;
-use super::callbacks::Inside;
+use super::callbacks::{Inside, Wants};
 use super::dispatch::{call, call_message};
 use super::event::EventKind;
 use super::event_queue::{QueueReader, QueuedEvent};
@@ -237,7 +237,7 @@ fn deliver(socket: &Arc<Shared>, reader: &mut QueueReader<'_>, budget: &mut Budg
             Some(Next::Messages(run)) => call_messages(run, &mut batch, &mut runner),
             Some(Next::Event(event)) => {
                 batch.settle_if_due();
-                runner.call(|handle, handler| call(handle, handler, event));
+                runner.call(|handle, handler, _| call(handle, handler, event));
             }
             None => break,
         }
@@ -254,10 +254,10 @@ fn call_messages(mut run: MessageRun, batch: &mut Batch<'_, '_>, runner: &mut Ca
         }
         batch.reader.count_taken(range.charge());
         batch.settle_if_due();
-        runner.call(|handle, handler| {
+        runner.call(|handle, handler, wants| {
             handler.is_some_and(|handler| {
                 let segment = || run.segment(range);
-                call_message(handle, handler, range.message_type, run.payload(range), segment)
+                call_message(handle, handler, wants, range.message_type, run.payload(range), segment)
             })
         });
         run.drop_first(range);
@@ -268,6 +268,7 @@ fn call_messages(mut run: MessageRun, batch: &mut Batch<'_, '_>, runner: &mut Ca
 struct CallbackRunner<'a> {
     handle: Socket,
     handler: Option<Arc<Handler>>,
+    wants: Wants,
     version: u32,
     budget: &'a mut Budget,
     left: usize,
@@ -276,10 +277,25 @@ struct CallbackRunner<'a> {
 
 impl<'a> CallbackRunner<'a> {
     fn new(socket: &Arc<Shared>, budget: &'a mut Budget, at_most: usize) -> Self {
+        let mut runner = Self {
+            handle: Socket(socket.clone()),
+            handler: None,
+            wants: Wants::default(),
+            version: 0,
+            budget,
+            left: at_most,
+            ran: 0,
+        };
+        runner.fetch_handler();
+        runner
+    }
+
+    fn fetch_handler(&mut self) {
+        let Socket(socket) = &self.handle;
         // The version first: at worst the handler is newer and is fetched again.
-        let version = socket.handler_version();
-        let handler = socket.handler();
-        Self { handle: Socket(socket.clone()), handler, version, budget, left: at_most, ran: 0 }
+        self.version = socket.handler_version();
+        self.handler = socket.handler();
+        self.wants = self.handler.as_ref().map(|handler| handler.wants()).unwrap_or_default();
     }
 
     fn may_continue(&self) -> bool {
@@ -287,16 +303,15 @@ impl<'a> CallbackRunner<'a> {
     }
 
     #[inline]
-    fn call(&mut self, call: impl FnOnce(&Socket, Option<&Handler>) -> bool) {
-        let socket = &self.handle.0;
-        if socket.handler_version() != self.version {
-            self.version = socket.handler_version();
-            self.handler = socket.handler();
+    fn call(&mut self, call: impl FnOnce(&Socket, Option<&Handler>, Wants) -> bool) {
+        if self.handle.0.handler_version() != self.version {
+            self.fetch_handler();
         }
         // A panic must not stop the delivery of other events.
-        let called = catch_unwind(AssertUnwindSafe(|| call(&self.handle, self.handler.as_deref())));
+        let called =
+            catch_unwind(AssertUnwindSafe(|| call(&self.handle, self.handler.as_deref(), self.wants)));
         self.ran += usize::from(called.unwrap_or_else(|_| {
-            socket.fault("a callback panicked");
+            self.handle.0.fault("a callback panicked");
             true
         }));
         self.budget.spend();

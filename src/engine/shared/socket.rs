@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::buffered_amount::BufferedAmount;
-use super::callbacks::{self, Inside};
+use super::callbacks::{self, Inside, Wants};
 use super::commands::{LinkChange, ToWorker};
 use super::connection_info::ConnectionInfo;
 use super::counters::Counters;
@@ -226,7 +226,7 @@ impl Shared {
     /// Whether the game can change the upgrade request before it is sent.
     pub fn wants_request(&self) -> bool {
         self.request_enabled.load(Ordering::Relaxed)
-            || self.handler().is_some_and(|handler| handler.wants_request())
+            || self.handler().is_some_and(|handler| handler.wants().has(Wants::REQUEST))
     }
 
     /// Whether each fragment is an event, besides those with a callback.
