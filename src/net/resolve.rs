@@ -236,6 +236,10 @@ impl Shared {
 
     fn addresses(&self, host: &str, port: u16) -> LookupResult {
         fault::point("net.resolve");
+        // Many sockets may have asked for the same host before the first had a result.
+        if let Some(addresses) = lock(&self.recent).get(host, port) {
+            return Ok(addresses);
+        }
         let found = (self.lookup)(host, port);
         if is_localhost(host) {
             let addresses = loopback_only(found.unwrap_or_default(), port);
@@ -515,6 +519,31 @@ mod tests {
         let (done, result) = reply();
         let _lookup = resolver.resolve("localhost", 1, done);
         assert!(result.recv_timeout(SOON).unwrap().is_ok());
+        finish(&resolver);
+    }
+
+    #[test]
+    fn queued_lookups_use_the_result_of_the_first() {
+        let (resolver, questions, release) = blocking();
+        let mut lookups = Vec::new();
+        let results: Vec<_> = (0..100)
+            .map(|_| {
+                let (done, result) = reply();
+                lookups.push(resolver.resolve("game.test", 1, done));
+                result
+            })
+            .collect();
+        // Each thread has asked once before the first has a result.
+        for _ in 0..limits::RESOLVER_THREADS {
+            questions.recv_timeout(SOON).unwrap();
+        }
+        for _ in 0..limits::RESOLVER_THREADS {
+            release.send(()).unwrap();
+        }
+        for result in results {
+            assert!(result.recv_timeout(SOON).unwrap().is_ok());
+        }
+        assert!(questions.try_recv().is_err());
         finish(&resolver);
     }
 
