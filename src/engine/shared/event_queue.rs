@@ -19,6 +19,8 @@ use crate::sync::{Mutex, MutexGuard, lock};
 
 /// The capacity that an empty queue keeps; what a burst has needed beyond it is freed.
 const KEEP_CAPACITY: usize = 64;
+/// A smaller one has held the open event alone and is freed too, as many connections receive nothing else.
+const MIN_CAPACITY: usize = 2;
 
 /// An entry of the queue.
 pub enum QueuedEvent {
@@ -88,6 +90,9 @@ impl EventQueue {
         }
         let count = batch.iter().map(QueuedEvent::count).sum();
         self.charge.fetch_add(charge, Ordering::Relaxed);
+        if queued.capacity() == 0 && matches!(batch[..], [QueuedEvent::Event(EventKind::Open)]) {
+            queued.reserve_exact(1);
+        }
         queued.extend(batch.drain(..));
         count
     }
@@ -167,7 +172,10 @@ impl QueueReader<'_> {
     fn fill(&mut self) {
         if self.events.is_empty() {
             let mut queued = lock(&self.queue.queued);
-            std::mem::swap(&mut *self.events, &mut *queued);
+            // An empty queue stays with the reader, which frees it if it is not worth keeping.
+            if !queued.is_empty() {
+                std::mem::swap(&mut *self.events, &mut *queued);
+            }
         }
     }
 
@@ -240,7 +248,7 @@ fn count(entries: &VecDeque<QueuedEvent>) -> usize {
 
 impl Drop for QueueReader<'_> {
     fn drop(&mut self) {
-        if self.events.is_empty() && self.events.capacity() > KEEP_CAPACITY {
+        if self.events.is_empty() && !(MIN_CAPACITY..=KEEP_CAPACITY).contains(&self.events.capacity()) {
             self.events.clear();
         }
         self.queue.has_reader.store(false, Ordering::Release);
