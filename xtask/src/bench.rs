@@ -131,6 +131,7 @@ impl Plan {
                 "--keep" => plan.keeps = true,
                 "--show" => plan.only_shows = true,
                 "--table" => plan.writes_table = true,
+                option if option.starts_with('-') => return Err(format!("unknown option {option}").into()),
                 word => plan.words.push(word.to_owned()),
             }
         }
