@@ -68,7 +68,8 @@ struct Rest {
     state: State,
     sending: OnDemand<Sending>,
     keepalive: Keepalive,
-    close_timeout: Duration,
+    /// In milliseconds.
+    close_timeout: u32,
     /// The deadline for the closing handshake, or for the body of a refusal.
     deadline: Option<Instant>,
     /// The start of the current write turn.
@@ -155,7 +156,7 @@ impl Session {
             state: State::Handshake(Box::new(handshake)),
             sending,
             keepalive: Keepalive::new(settings.pings),
-            close_timeout: settings.close_timeout,
+            close_timeout: settings.close_timeout.as_millis().try_into().unwrap_or(u32::MAX),
             deadline: None,
             turn: None,
             stalled_since: None,
@@ -395,6 +396,10 @@ impl Rest {
             State::Open => Phase::Open,
             State::Closing | State::Done => Phase::Closing,
         }
+    }
+
+    fn close_timeout(&self) -> Duration {
+        Duration::from_millis(self.close_timeout.into())
     }
 
     /// Replies to a close frame by echoing its code (RFC 6455 section 5.5.1). Drops queued data, as the peer

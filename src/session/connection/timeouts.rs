@@ -89,10 +89,8 @@ impl Rest {
         match self.abandon() {
             State::Handshake(mut handshake) => handshake.finish().map_or(SessionEvent::Idle, refused),
             State::Closing => {
-                let reason = format!(
-                    "the server did not respond to the close frame within {} ms",
-                    self.close_timeout.as_millis()
-                );
+                let reason =
+                    format!("the server did not respond to the close frame within {} ms", self.close_timeout);
                 SessionEvent::Closed { code: ABNORMAL_CLOSURE, reason }
             }
             // These states have no deadline.

@@ -33,7 +33,7 @@ impl Session {
                 }
                 if outbox.is_closed() && matches!(self.rest.state, State::Open) {
                     self.rest.state = State::Closing;
-                    self.rest.deadline = Some(now + self.rest.close_timeout);
+                    self.rest.deadline = Some(now + self.rest.close_timeout());
                 }
             }
             // Entries queued before a pending close frame are still sent.
@@ -134,7 +134,7 @@ impl Session {
         let wrote = self.rest.sending.wrote(count);
         // The close timeout starts when the close frame is written, so data before it extends the deadline.
         if matches!(self.rest.state, State::Closing) && !self.rest.close_sent {
-            self.rest.deadline = self.rest.turn.map(|turn| turn + self.rest.close_timeout);
+            self.rest.deadline = self.rest.turn.map(|turn| turn + self.rest.close_timeout());
         }
         self.rest.close_sent |= wrote.close;
         wrote
