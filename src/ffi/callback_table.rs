@@ -84,7 +84,7 @@ impl Drop for Owner {
     }
 }
 
-/// Sets one function, with its user_data.
+/// Sets one function, with its user_data. Callbacks that the program has set in Rust end.
 pub(super) fn set_one(
     socket: fw_socket,
     name: Name,
@@ -260,5 +260,26 @@ impl HandlerOf<Socket> for Table {
             (Wants::REQUEST, self.functions.internal_request_created.is_some()),
             (Wants::PONG, self.functions.pong.is_some()),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::without_provenance_mut;
+
+    use super::*;
+
+    #[test]
+    fn each_function_has_its_own_user_data() {
+        let number = |number: usize| UserData::new(without_provenance_mut(number));
+        let mut table =
+            Table { functions: Functions::default(), user_data: Pointers::Same(number(1)), _owner: None };
+        table.user_data.set(Name::text, number(1));
+        assert!(matches!(table.user_data, Pointers::Same(_)));
+        table.user_data.set(Name::closed, number(2));
+        table.user_data.set(Name::sent, number(3));
+        table.user_data.set(Name::closed, number(4));
+        let of = |name| table.user_data(name).addr();
+        assert_eq!([Name::open, Name::text, Name::closed, Name::error, Name::sent].map(of), [1, 1, 4, 1, 3]);
     }
 }
