@@ -210,7 +210,10 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::capture::{self, CaptureOptions};
     use crate::net::tls::TlsSettings;
     use crate::session::extension::ExternalExtension;
 
@@ -239,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_difference_keeps_settings_apart() {
-        let changes: [fn(&mut Settings); 14] = [
+        let changes: [fn(&mut Settings); 15] = [
             |settings| settings.max_message_size += 1,
             |settings| settings.connect_timeout += Duration::from_millis(1),
             |settings| settings.close_timeout += Duration::from_millis(1),
@@ -252,17 +255,24 @@ mod tests {
             |settings| settings.reconnect = Some(Box::default()),
             |settings| settings.link = Some(Arc::default()),
             |settings| settings.context.push(("player".into(), "7".into())),
+            // No thread runs that could create the file.
+            |settings| {
+                let file =
+                    capture::open(Path::new("unwritten.pcapng"), CaptureOptions::default(), |_| Ok(()));
+                settings.capture = Some(file.unwrap());
+            },
             |settings| settings.tls = Some(Arc::new(TlsHandle::new(TlsSettings::new()))),
             |settings| settings.extensions.push(Arc::new(ExternalExtension::new("x-own", 4).unwrap())),
         ];
         for (number, change) in changes.into_iter().enumerate() {
             let (mut one, mut other) = (settings("ws://h/a"), settings("ws://h/a"));
             change(&mut other);
-            assert_eq!(share(&mut one, &mut other), (number < 13, false), "change {number}");
+            assert_eq!(share(&mut one, &mut other), (number < 14, false), "change {number}");
             let (mut one, mut other) = (settings("ws://h/a"), settings("ws://h/a"));
             change(&mut one);
-            assert_eq!(share(&mut one, &mut other), (number < 13, false), "change {number}");
+            assert_eq!(share(&mut one, &mut other), (number < 14, false), "change {number}");
         }
         assert_eq!(share(&mut settings("ws://h/a"), &mut settings("ws://h/b")), (false, true));
+        capture::finish();
     }
 }
