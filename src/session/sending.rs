@@ -34,11 +34,9 @@ const MAX_PIECES: usize = MAX_SLICES;
 const MAX_WAITING_CONTROL: usize = 64;
 /// Larger queues are freed when they become empty.
 const KEEP_CAPACITY: usize = 32;
-/// A smaller queue of pieces has held only the upgrade request and is freed too, as many connections never
-/// send anything else.
+/// A smaller queue of pieces has held only the upgrade request, or control frames, and is freed too, as many
+/// connections never send anything else.
 const MIN_CAPACITY: usize = 2;
-/// The same for control frames, which store their payload in the queue.
-const KEEP_CONTROL_CAPACITY: usize = 4;
 
 #[derive(Default)]
 pub struct Sending {
@@ -454,7 +452,7 @@ impl Sending {
         if self.entries.capacity() > KEEP_CAPACITY {
             self.entries = VecDeque::new();
         }
-        if self.control.is_empty() && self.control.capacity() > KEEP_CONTROL_CAPACITY {
+        if self.control.is_empty() {
             self.control = VecDeque::new();
         }
     }

@@ -187,6 +187,10 @@ impl Sending {
             is_close |= control.opcode == Opcode::Close;
             self.extra_frames += 1;
         }
+        if self.pieces.capacity() == 0 {
+            // Small enough to be freed later: see `shrink`.
+            self.pieces.reserve_exact(1);
+        }
         let mut piece = Piece::of(writer.into_segment(0), 0);
         piece.is_close = is_close;
         self.push_piece(piece);

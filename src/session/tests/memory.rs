@@ -133,3 +133,15 @@ fn sent_data_is_not_kept() {
     assert!(!driver.session.has_to_write());
     assert!(driver.session.queue_bytes() <= 4096, "{}", driver.session.queue_bytes());
 }
+
+#[test]
+fn connection_that_only_answers_pings_keeps_no_queue() {
+    let mut driver = Driver::open();
+    for _ in 0..3 {
+        driver.feed(&[0x89, 2, b'h', b'i'], &mut Pieces::Whole);
+        assert!(driver.session.has_to_write());
+        driver.flush();
+        assert_eq!(driver.session.queue_bytes(), 0);
+    }
+    assert_eq!(driver.session.extra_frames_sent(), 3);
+}
