@@ -758,46 +758,82 @@ fn wait_wakes_on_the_next_event() {
 }
 
 /// The worker reads three sockets in turn: the first one's callback holds it until the others have a message each.
+/// Opens a socket whose callback for text runs on the worker.
+fn on_worker(server: &Scripted, callback: impl Fn() + Send + Sync + 'static) -> Client {
+    let client = Client::new(&server.url());
+    client.set_dispatch(Dispatch::Worker).unwrap();
+    client.on_text(Some(Arc::new(move |_, _| callback()))).unwrap();
+    client.open().unwrap();
+    wait_until("open", || client.state() == State::Open);
+    client
+}
+
+/// Occupies the only worker in a callback, until something is sent to the channel.
+fn occupy_worker() -> (Client, mpsc::Sender<()>) {
+    let (server, call) = on_demand();
+    let ((entered, has_entered), (leave, may_leave)) = (mpsc::channel(), mpsc::channel::<()>());
+    let may_leave = Mutex::new(may_leave);
+    let client = on_worker(&server, move || {
+        entered.send(()).unwrap();
+        may_leave.lock().unwrap().recv_timeout(common::TIMEOUT).unwrap();
+    });
+    call();
+    has_entered.recv_timeout(common::TIMEOUT).unwrap();
+    (client, leave)
+}
+
+/// Starts a thread that waits for an event and then answers. Returns a function that waits for the answer, and tells the
+/// second receiver whether it came.
+fn answer_to_event() -> (impl Fn() + Send + Sync + 'static, mpsc::Receiver<bool>) {
+    let ((answer, answered), (result, results)) = (mpsc::channel::<()>(), mpsc::channel());
+    let answered = Mutex::new(answered);
+    std::thread::spawn(move || {
+        assert!(wait(Duration::MAX));
+        let _ = answer.send(());
+    });
+    // A thread that does not wait yet needs no wake-up, and the test shows nothing.
+    std::thread::sleep(Duration::from_millis(50));
+    let wait_for_answer = move || {
+        let came = answered.lock().unwrap().recv_timeout(common::TIMEOUT).is_ok();
+        let _ = result.send(came);
+    };
+    (wait_for_answer, results)
+}
+
 #[test]
 fn callback_on_the_worker_can_wait_for_a_thread_that_waits_for_events() {
     let _exclusive = exclusive();
     let _library = Library::with(Config { worker_threads: 1, ..Config::default() });
-    let [(of_holding, hold), (of_polling, send_event), (of_waiting, call)] = [(); 3].map(|()| on_demand());
-    let on_worker = |server: &Scripted, callback: Box<dyn Fn() + Send + Sync>| {
-        let client = Client::new(&server.url());
-        client.set_dispatch(Dispatch::Worker).unwrap();
-        client.on_text(Some(Arc::new(move |_, _| callback()))).unwrap();
-        client.open().unwrap();
-        wait_until("open", || client.state() == State::Open);
-        client
-    };
-    let ((entered, has_entered), (leave, may_leave)) = (mpsc::channel(), mpsc::channel::<()>());
-    let may_leave = Mutex::new(may_leave);
-    let holds = move || {
-        entered.send(()).unwrap();
-        may_leave.lock().unwrap().recv_timeout(common::TIMEOUT).unwrap();
-    };
-    let ((answer, answered), (result, results)) = (mpsc::channel::<()>(), mpsc::channel());
-    let answered = Mutex::new(answered);
-    let waits = move || {
-        result.send(answered.lock().unwrap().recv_timeout(common::TIMEOUT).is_ok()).unwrap();
-    };
+    let [(of_polling, send_event), (of_waiting, call)] = [(); 2].map(|()| on_demand());
     let polling = Client::opened(&of_polling.url());
-    let _on_worker = [on_worker(&of_holding, Box::new(holds)), on_worker(&of_waiting, Box::new(waits))];
-    hold();
-    has_entered.recv_timeout(common::TIMEOUT).unwrap();
-    let game = std::thread::spawn(move || {
-        assert!(wait(Duration::MAX));
-        answer.send(()).unwrap();
-    });
-    // A thread that does not wait yet needs no wake-up, and the test shows nothing.
-    std::thread::sleep(Duration::from_millis(50));
+    let (wait_for_answer, answers) = answer_to_event();
+    let _waiting = on_worker(&of_waiting, wait_for_answer);
+    let (_occupied, leave) = occupy_worker();
     send_event();
     call();
     leave.send(()).unwrap();
-    assert_eq!(results.recv_timeout(2 * common::TIMEOUT), Ok(true), "the thread was not woken");
-    game.join().unwrap();
+    assert_eq!(answers.recv_timeout(2 * common::TIMEOUT), Ok(true), "the thread was not woken");
     assert_eq!(polling.next(), Seen::Text("a".into()));
+}
+
+#[test]
+fn finalizer_on_the_worker_can_wait_for_a_thread_that_waits_for_events() {
+    let _exclusive = exclusive();
+    let _library = Library::with(Config { worker_threads: 1, ..Config::default() });
+    // Accepts connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let connecting = Client::opening(&format!("ws://{}", silent.local_addr().unwrap()));
+    let (wait_for_answer, answers) = answer_to_event();
+    let destroyed = Socket::create("ws://127.0.0.1:9").unwrap();
+    destroyed.set_dispatch(Dispatch::Worker).unwrap();
+    destroyed.set_finalizer(Some(Box::new(wait_for_answer))).unwrap();
+    let (_occupied, leave) = occupy_worker();
+    // The worker takes both at once: the first publishes the closed event, the second runs the finalizer.
+    connecting.close(1000, "").unwrap();
+    destroyed.destroy().unwrap();
+    leave.send(()).unwrap();
+    assert_eq!(answers.recv_timeout(2 * common::TIMEOUT), Ok(true), "the thread was not woken");
+    assert!(matches!(connecting.next(), Seen::Closed(..)));
 }
 
 #[test]
