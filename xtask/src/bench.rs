@@ -131,7 +131,7 @@ impl Plan {
                 "--keep" => plan.keeps = true,
                 "--show" => plan.only_shows = true,
                 "--table" => plan.writes_table = true,
-                option if option.starts_with('-') => return Err(format!("unknown option {option}").into()),
+                option if option.starts_with('-') => return Err(format!("unknown option {option}")),
                 word => plan.words.push(word.to_owned()),
             }
         }
