@@ -394,14 +394,20 @@ impl Socket {
         change: impl FnOnce(Option<&Handler>) -> Arc<Handler>,
     ) -> Result<(), CallError> {
         self.check_not_destroyed()?;
-        self.0.change_handler(|current| {
-            let handler = change(current);
-            let wants = handler.wants();
+        let check = |wants: Wants| {
             require_for(wants.has(Wants::FRAMES), Capability::Fragments)?;
             require_for(wants.has(Wants::REQUEST), Capability::Headers)?;
-            require_for(wants.has(Wants::PONG), Capability::Ping)?;
-            Ok(Some(handler))
-        })
+            require_for(wants.has(Wants::PONG), Capability::Ping)
+        };
+        let done = self.0.change_handler(|current| {
+            let handler = change(current);
+            match check(handler.wants()) {
+                Ok(()) => Ok(Some(handler)),
+                Err(error) => Err((error, handler)),
+            }
+        });
+        // Drops a refused handler, which may own the caller's closures, without the lock.
+        done.map_err(|(error, _refused)| error)
     }
 
     /// Fails if the socket was destroyed: clones of the handle may outlive it.

@@ -39,7 +39,8 @@ pub fn deliver(socket: &Arc<Shared>, context: &mut Context) {
         return;
     }
     let handle = Socket(socket.clone());
-    let (polls, handler) = (socket.polls(), socket.handler());
+    let polls = socket.polls();
+    let handler = if polls { None } else { socket.handler() };
     for (tag, outcome) in outcomes {
         // A callback may destroy it.
         if socket.is_destroyed() {

@@ -174,9 +174,8 @@ impl Connection {
     }
 
     fn fetch_handler(&mut self, socket: &Shared) {
-        self.handler_version = socket.handler_version();
-        let handler = socket.handler();
-        self.wants = handler.as_ref().map(|handler| handler.wants()).unwrap_or_default();
+        let handler;
+        (handler, self.wants, self.handler_version) = socket.fetch_handler();
         // In poll mode callbacks run elsewhere, and replaced ones must not be kept here.
         self.handler = handler.filter(|_| !socket.polls());
     }

@@ -220,8 +220,7 @@ impl Fallback {
 
 impl Connection {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Plan, now: Instant) -> Self {
-        // The version first: at worst the handler is newer and is fetched again.
-        let (handler_version, handler) = (socket.handler_version(), socket.handler());
+        let (handler, wants, handler_version) = socket.fetch_handler();
         let polls = socket.polls();
         let base = CounterBase::of(&socket);
         Self {
@@ -250,7 +249,7 @@ impl Connection {
             readable: false,
             writable: false,
             unprocessed: false,
-            wants: handler.as_ref().map(|handler| handler.wants()).unwrap_or_default(),
+            wants,
             handler: handler.filter(|_| !polls),
             handler_version,
             delayed_end: None,

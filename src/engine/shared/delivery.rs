@@ -277,25 +277,8 @@ struct CallbackRunner<'a> {
 
 impl<'a> CallbackRunner<'a> {
     fn new(socket: &Arc<Shared>, budget: &'a mut Budget, at_most: usize) -> Self {
-        let mut runner = Self {
-            handle: Socket(socket.clone()),
-            handler: None,
-            wants: Wants::default(),
-            version: 0,
-            budget,
-            left: at_most,
-            ran: 0,
-        };
-        runner.fetch_handler();
-        runner
-    }
-
-    fn fetch_handler(&mut self) {
-        let Socket(socket) = &self.handle;
-        // The version first: at worst the handler is newer and is fetched again.
-        self.version = socket.handler_version();
-        self.handler = socket.handler();
-        self.wants = self.handler.as_ref().map(|handler| handler.wants()).unwrap_or_default();
+        let (handler, wants, version) = socket.fetch_handler();
+        Self { handle: Socket(socket.clone()), handler, wants, version, budget, left: at_most, ran: 0 }
     }
 
     fn may_continue(&self) -> bool {
@@ -305,7 +288,7 @@ impl<'a> CallbackRunner<'a> {
     #[inline]
     fn call(&mut self, call: impl FnOnce(&Socket, Option<&Handler>, Wants) -> bool) {
         if self.handle.0.handler_version() != self.version {
-            self.fetch_handler();
+            (self.handler, self.wants, self.version) = self.handle.0.fetch_handler();
         }
         // A panic must not stop the delivery of other events.
         let called =

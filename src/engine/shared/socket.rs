@@ -208,7 +208,16 @@ impl Shared {
         self.handler_version.load(Ordering::Acquire)
     }
 
-    /// Replaces the handler with what `change` returns.
+    /// Returns the handler, what it wants, and its version.
+    pub fn fetch_handler(&self) -> (Option<Arc<Handler>>, Wants, u32) {
+        // The version first: at worst the handler is newer and is fetched again.
+        let version = self.handler_version();
+        let handler = self.handler();
+        let wants = handler.as_ref().map(|handler| handler.wants()).unwrap_or_default();
+        (handler, wants, version)
+    }
+
+    /// Replaces the handler with what `change` returns, which runs with a lock held.
     pub fn change_handler<E>(
         &self,
         change: impl FnOnce(Option<&Handler>) -> Result<Option<Arc<Handler>>, E>,
