@@ -133,6 +133,8 @@ mod net;
 mod on_demand;
 #[cfg(test)]
 mod plain_text;
+#[cfg(test)]
+mod random;
 mod session;
 mod sync;
 mod wire;

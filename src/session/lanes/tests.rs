@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::random::Random;
 
 fn message(len: usize, start: Instant) -> Waiting {
     Waiting {
@@ -188,13 +189,8 @@ fn random_operations_match_a_plain_list() {
         expires: Option<u64>,
     }
     let start = Instant::now();
-    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut below = |bound: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random >> 16) % bound
-    };
+    let mut random = Random::new(1);
+    let mut below = |bound: u64| random.next() % bound;
     // Priorities differ, so the order is determined.
     const PRIORITIES: [u32; 4] = [2, 0, 3, 1];
     let mut lanes = Lanes::new(&PRIORITIES.map(|priority| lane(priority, 1))).unwrap();
