@@ -179,6 +179,8 @@ pub const MAX_RECENT_LOOKUPS: usize = 32;
 /// The plaintext that TLS accepts if no records are pending: two write blocks, sent as full records in one
 /// system call.
 pub const TLS_SEND_BUFFER: usize = 2 * WRITE_BLOCK_SIZE;
+/// The limit for records that TLS cannot process yet: the largest handshake message, in its records.
+pub const TLS_INCOMPLETE: usize = 80 << 10;
 /// The size of the TLS session cache of one set of settings, in servers.
 pub const TLS_SESSIONS: usize = 256;
 /// The limit for a file in Android's folders of root certificates: the largest certificates with their

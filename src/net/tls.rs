@@ -3,7 +3,7 @@
 //! ```text
 //!   TlsSettings ── connector() ──► TlsConnector ── TlsStream::new(host) ──► TlsStream
 //!
-//!   stream ──► settings ──► roots ──► error ──► certificate_error ──► verify ──► direct_trust      imports
+//!   stream ──► records, settings ──► roots ──► error ──► certificate_error ──► verify ──► direct_trust      imports
 //! ```
 //!
 //! Without the feature `tls` the same types exist, and every use returns NOT_SUPPORTED. Owns no sockets: each
@@ -27,6 +27,8 @@ mod humanize;
 mod names;
 #[cfg(feature = "tls")]
 mod provider;
+#[cfg(feature = "tls")]
+mod records;
 #[cfg(feature = "tls")]
 mod roots;
 #[cfg(feature = "tls")]

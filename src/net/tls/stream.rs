@@ -1,10 +1,8 @@
 //! A TLS connection over a non-blocking socket.
 
-use std::cell::RefCell;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 
 use mio::net::TcpStream;
-use rustls::ClientConnection;
 #[cfg(test)]
 use rustls::ProtocolVersion;
 use rustls::pki_types::{DnsName, ServerName};
@@ -12,6 +10,7 @@ use rustls::pki_types::{DnsName, ServerName};
 #[cfg(test)]
 use super::TlsVersion;
 use super::error::{self, Context, describe};
+use super::records::{Fill, Records, with_scratch};
 use super::settings::TlsConnector;
 use super::verify::take_refused;
 use crate::error::{Error, ErrorKind, Phase};
@@ -23,10 +22,8 @@ use crate::net::simulated_link::Lower;
 
 /// One TLS connection. Does not own the socket: each call borrows it as a [`Link`].
 pub struct TlsStream {
-    tls: ClientConnection,
+    records: Records,
     host: Box<str>,
-    /// The peer sent close_notify.
-    peer_closed: bool,
     /// An error found after plaintext that must be delivered first.
     failed: Option<Box<Error>>,
 }
@@ -43,23 +40,21 @@ impl TlsStream {
                 .map(ServerName::DnsName)
                 .map_err(|_| refuse("this is not a host name, so no certificate can match it"))?,
         };
-        let mut tls = ClientConnection::new(connector.config.clone(), name)
-            .map_err(|error| refuse(&describe(&error)))?;
-        tls.set_buffer_limit(Some(limits::TLS_SEND_BUFFER));
-        Ok(Self { tls, host: host.into(), peer_closed: false, failed: None })
+        let records =
+            Records::new(connector.config.clone(), name).map_err(|error| refuse(&describe(&error)))?;
+        Ok(Self { records, host: host.into(), failed: None })
     }
 
     pub fn handshake(&mut self, link: Link<'_>) -> Result<Progress, Error> {
         loop {
             self.flush(link)?;
-            if !self.tls.is_handshaking() {
+            if !self.records.is_handshaking() {
                 return Ok(Progress::Done);
             }
-            match self.tls.read_tls(&mut Socket::new(link)) {
-                Ok(0) => return Err(error::closed_in_handshake(&self.host, link.phase)),
-                Ok(_) => self.process(link)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::WouldBlock),
-                Err(error) => return Err(Error::io(link.phase, READING, &error)),
+            match self.receive(link, &mut Fill::new(&mut []))? {
+                Received::Bytes { .. } => {}
+                Received::WouldBlock => return Ok(Progress::WouldBlock),
+                Received::Eof => return Err(error::closed_in_handshake(&self.host, link.phase)),
             }
         }
     }
@@ -67,33 +62,34 @@ impl TlsStream {
     /// Delivers available plaintext, then reads the socket once if the buffers are not full.
     pub fn read(&mut self, link: Link<'_>, buffers: &mut [IoSliceMut<'_>]) -> Result<ReadOutcome, Error> {
         let mut out = Fill::new(buffers);
-        self.deliver(&mut out);
-        if out.room() == 0 || (out.filled > 0 && (self.peer_closed || self.failed.is_some())) {
-            return Ok(ReadOutcome::Data { n: out.filled, more: true });
+        self.records.deliver(&mut out);
+        let ended = self.records.peer_closed() || self.failed.is_some();
+        if out.room() == 0 || (out.filled() > 0 && ended) {
+            return Ok(ReadOutcome::Data { n: out.filled(), more: true });
         }
         if let Some(error) = &self.failed {
             // Data before the error may have advanced the connection to the next phase.
             return Err(Error { phase: link.phase, ..Error::clone(error) });
         }
-        if self.peer_closed {
+        if ended {
             return Ok(ReadOutcome::Eof { clean: true });
         }
-        let more = match self.receive(link, &mut out) {
-            Ok(Received::Bytes { drained }) => !drained || out.room() == 0 || self.peer_closed,
-            Ok(Received::WouldBlock) if out.filled == 0 => return Ok(ReadOutcome::WouldBlock),
+        let more = match self.receive_and_answer(link, &mut out) {
+            Ok(Received::Bytes { drained }) => !drained || out.room() == 0 || self.records.peer_closed(),
+            Ok(Received::WouldBlock) if out.filled() == 0 => return Ok(ReadOutcome::WouldBlock),
             Ok(Received::WouldBlock) => false,
-            Ok(Received::Eof) if out.filled == 0 => return Ok(ReadOutcome::Eof { clean: false }),
+            Ok(Received::Eof) if out.filled() == 0 => return Ok(ReadOutcome::Eof { clean: false }),
             // The next read reports it again.
             Ok(Received::Eof) => true,
             Err(error) => {
                 let error = self.failed.insert(Box::new(error));
-                if out.filled == 0 {
+                if out.filled() == 0 {
                     return Err(Error::clone(error));
                 }
                 true
             }
         };
-        Ok(ReadOutcome::Data { n: out.filled, more })
+        Ok(ReadOutcome::Data { n: out.filled(), more })
     }
 
     /// Accepts plaintext only if no records are pending, so that data stays in the caller's queue, which is
@@ -102,139 +98,116 @@ impl TlsStream {
         if !self.flush(link)? {
             return Ok(WriteOutcome::WouldBlock);
         }
-        let n = self
-            .tls
-            .writer()
-            .write_vectored(buffers)
-            .map_err(|error| Error::io(link.phase, WRITING, &error))?;
-        self.flush(link)?;
-        Ok(WriteOutcome::Written { n })
+        with_scratch(|scratch| {
+            let sealed =
+                self.records.seal(buffers, scratch).map_err(|error| self.to_error(&error, link.phase))?;
+            let records = &scratch[..sealed.records];
+            let written = self.write_records(link, records)?;
+            self.records.outgoing().extend(&records[written..]);
+            Ok(WriteOutcome::Written { n: sealed.plaintext })
+        })
     }
 
     /// Writes pending records to the socket; returns whether none is left.
     pub fn flush(&mut self, link: Link<'_>) -> Result<bool, Error> {
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket::new(link)) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(self.write_failed(link, error)),
-            }
+        if !self.records.wants_write() {
+            return Ok(true);
         }
-        Ok(true)
+        let mut outgoing = std::mem::take(self.records.outgoing());
+        let written = self.write_records(link, outgoing.bytes());
+        outgoing.advance(*written.as_ref().unwrap_or(&0));
+        *self.records.outgoing() = outgoing;
+        written?;
+        Ok(!self.records.wants_write())
     }
 
     pub fn wants_write(&self) -> bool {
-        self.tls.wants_write()
+        self.records.wants_write()
     }
 
     pub fn send_close_notify(&mut self) {
-        self.tls.send_close_notify();
+        self.records.send_close_notify();
     }
 
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.tls.alpn_protocol()
+        self.records.alpn()
     }
 
     #[cfg(test)]
     pub fn version(&self) -> Option<TlsVersion> {
-        match self.tls.protocol_version() {
+        match self.records.version() {
             Some(ProtocolVersion::TLSv1_3) => Some(TlsVersion::Tls13),
             Some(_) => Some(TlsVersion::Tls12),
             None => None,
         }
     }
 
-    /// Reads the socket once and decrypts into `out`. What does not fit stays in rustls.
-    fn receive(&mut self, link: Link<'_>, out: &mut Fill) -> Result<Received, Error> {
-        let (received, drained) = if out.room() < SMALL_READ {
-            let mut socket = Socket::new(link);
-            let received = self.tls.read_tls(&mut socket);
-            if matches!(received, Ok(1..)) {
-                let processed = self.process(link);
-                self.deliver(out);
-                processed?;
+    /// Reads the socket once and decrypts into `out`. What does not fit waits for the next read.
+    fn receive(&mut self, link: Link<'_>, out: &mut Fill<'_, '_>) -> Result<Received, Error> {
+        with_scratch(|scratch| {
+            let start = self.records.continue_in(scratch);
+            // No more than has room after decryption, so that little has to wait.
+            let most = out.room().saturating_sub(start).clamp(SMALL_READ, limits::READ_SIZE);
+            if scratch.len() < start + most {
+                scratch.resize(start + most, 0);
             }
-            (received, socket.drained)
-        } else {
-            // Taken rather than borrowed: code that runs meanwhile may call the host's log function.
-            let mut scratch = CIPHERTEXT.take();
-            scratch.resize(limits::READ_SIZE, 0);
-            // At most the size of the buffers: rustls rejects input while it holds more than one record of
-            // plaintext, and this way only a record started earlier can exceed the buffers.
-            let asked = out.room().min(scratch.len());
-            let received = link.receive(&mut scratch[..asked]);
-            let fed = match received {
-                Ok(n) => self.feed(link, &scratch[..n], out),
-                Err(_) => Ok(()),
+            let n = match link.receive(&mut scratch[start..start + most]) {
+                Ok(0) => return Ok(Received::Eof),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::WouldBlock),
+                Err(error) => return Err(Error::io(link.phase, READING, &error)),
             };
-            CIPHERTEXT.set(scratch);
-            fed?;
-            let drained = link.short_read_drains() && matches!(received, Ok(n) if n < asked);
-            (received, drained)
-        };
-        match received {
-            Ok(0) => Ok(Received::Eof),
-            Ok(_) => Ok(Received::Bytes { drained }),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::WouldBlock),
-            Err(error) => Err(Error::io(link.phase, READING, &error)),
-        }
+            match self.records.open(&mut scratch[..start + n], out) {
+                Ok(()) => Ok(Received::Bytes { drained: link.short_read_drains() && n < most }),
+                Err(error) => {
+                    // RFC 8446 section 6.2: the alert is sent before the connection ends.
+                    let alert = std::mem::take(self.records.outgoing());
+                    let _ = link.send(&[IoSlice::new(alert.bytes())]);
+                    Err(self.to_error(&error, link.phase))
+                }
+            }
+        })
     }
 
-    fn feed(&mut self, link: Link<'_>, mut ciphertext: &[u8], out: &mut Fill) -> Result<(), Error> {
-        while !ciphertext.is_empty() && !self.peer_closed {
-            self.tls.read_tls(&mut ciphertext).map_err(|error| Error::io(link.phase, READING, &error))?;
-            let processed = self.process(link);
-            self.deliver(out);
-            processed?;
+    fn receive_and_answer(&mut self, link: Link<'_>, out: &mut Fill<'_, '_>) -> Result<Received, Error> {
+        let pending = self.records.wants_write();
+        let received = self.receive(link, out)?;
+        // Records that were blocked before wait for the next event.
+        if !pending {
+            self.flush(link)?;
         }
-        Ok(())
+        Ok(received)
     }
 
-    fn deliver(&mut self, out: &mut Fill) {
-        while let Some(gap) = out.gap() {
-            // An empty buffer is an error here; the end of stream is tracked elsewhere.
-            match self.tls.reader().read(gap) {
-                Ok(0) | Err(_) => return,
-                Ok(n) => out.advance(n),
+    /// Writes until the socket accepts no more; returns the count.
+    fn write_records(&mut self, link: Link<'_>, records: &[u8]) -> Result<usize, Error> {
+        let mut written = 0;
+        while written < records.len() {
+            match link.send(&[IoSlice::new(&records[written..])]) {
+                Ok(n) => written += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(self.write_failed(link, &error)),
             }
         }
-    }
-
-    fn process(&mut self, link: Link<'_>) -> Result<(), Error> {
-        let pending = self.tls.wants_write();
-        match self.tls.process_new_packets() {
-            Ok(state) => {
-                self.peer_closed |= state.peer_has_closed();
-                // Sends the response to a key update (RFC 8446 section 4.6.3). Records that would block
-                // before wait for the next event.
-                if pending { Ok(()) } else { self.flush(link).map(drop) }
-            }
-            Err(error) => {
-                // RFC 8446 section 6.2: the alert is sent before the connection ends.
-                let _ = self.tls.write_tls(&mut Socket::new(link));
-                Err(self.to_error(&error, link.phase))
-            }
-        }
+        Ok(written)
     }
 
     /// Returns the error for a failed write. A server that rejects the connection sends an alert and closes,
     /// and the write may fail before the alert is read: prefers the alert.
-    fn write_failed(&mut self, link: Link<'_>, error: io::Error) -> Error {
+    fn write_failed(&mut self, link: Link<'_>, error: &io::Error) -> Error {
         const READS: usize = 8;
         for _ in 0..READS {
-            if !matches!(self.tls.read_tls(&mut Socket::new(link)), Ok(1..)) {
-                break;
-            }
-            match self.tls.process_new_packets() {
-                Ok(state) => self.peer_closed |= state.peer_has_closed(),
-                Err(error) => return self.to_error(&error, link.phase),
+            match self.receive(link, &mut Fill::new(&mut [])) {
+                Ok(Received::Bytes { .. }) => {}
+                Err(error) if error.kind == ErrorKind::Tls => return error,
+                _ => break,
             }
         }
-        Error::io(link.phase, WRITING, &error)
+        Error::io(link.phase, WRITING, error)
     }
 
     fn to_error(&self, error: &rustls::Error, phase: Phase) -> Error {
-        let spoke_tls = self.tls.protocol_version().is_some();
+        let spoke_tls = self.records.version().is_some();
         error::from_rustls(error, &Context { host: &self.host, phase, spoke_tls, refused: take_refused() })
     }
 }
@@ -325,85 +298,11 @@ impl<'a> Link<'a> {
     }
 }
 
-/// Below this buffer size rustls reads the socket directly, which it does in pieces of this size.
+/// The least that is read at a time, even if the caller asks for less.
 const SMALL_READ: usize = 4 << 10;
-
-thread_local! {
-    /// Ciphertext of one read, until rustls has consumed it. One buffer per worker saves 15 of 16 system
-    /// calls compared with reads by rustls.
-    static CIPHERTEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 enum Received {
     Bytes { drained: bool },
     WouldBlock,
     Eof,
-}
-
-/// Adapts the link to `Read` and `Write` for rustls.
-struct Socket<'a> {
-    link: Link<'a>,
-    /// The last read drained the socket.
-    drained: bool,
-}
-
-impl<'a> Socket<'a> {
-    fn new(link: Link<'a>) -> Self {
-        Self { link, drained: false }
-    }
-}
-
-impl Read for Socket<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.link.receive(buffer)?;
-        self.drained = self.link.short_read_drains() && n < buffer.len();
-        Ok(n)
-    }
-}
-
-impl Write for Socket<'_> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.link.send(&[IoSlice::new(buffer)])
-    }
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.link.send(buffers)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Fills a list of buffers in order.
-struct Fill<'a, 'b> {
-    buffers: &'a mut [IoSliceMut<'b>],
-    /// The position of the first free byte: buffer and offset.
-    current: usize,
-    offset: usize,
-    filled: usize,
-    size: usize,
-}
-
-impl<'a, 'b> Fill<'a, 'b> {
-    fn new(buffers: &'a mut [IoSliceMut<'b>]) -> Self {
-        let size = buffers.iter().map(|buffer| buffer.len()).sum();
-        Self { buffers, current: 0, offset: 0, filled: 0, size }
-    }
-
-    fn room(&self) -> usize {
-        self.size - self.filled
-    }
-
-    /// Returns the free part of the first buffer that is not full.
-    fn gap(&mut self) -> Option<&mut [u8]> {
-        while self.buffers.get(self.current)?.len() == self.offset {
-            self.current += 1;
-            self.offset = 0;
-        }
-        self.buffers.get_mut(self.current)?.get_mut(self.offset..)
-    }
-
-    fn advance(&mut self, n: usize) {
-        self.offset += n;
-        self.filled += n;
-    }
 }

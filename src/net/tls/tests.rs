@@ -5,5 +5,6 @@ mod direct_trust;
 mod error_messages;
 mod error_variants;
 pub mod harness;
+mod records;
 mod settings;
 mod transfer;

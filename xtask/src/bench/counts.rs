@@ -122,7 +122,7 @@ fn heap(server: &Server, limit: &Limit) -> Outcome<f64> {
         what: "",
         mode: "idle",
         kind: Kind::Memory,
-        tls: false,
+        tls: limit.test == "idle-tls",
         arguments: &[("connections", CONNECTIONS)],
         is_exact: true,
     };
