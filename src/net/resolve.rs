@@ -44,6 +44,8 @@ pub struct Lookup {
 /// The results of recent lookups: many sockets connect to the same server.
 struct Recent {
     found: Vec<Found>,
+    /// How often results were forgotten.
+    epoch: u64,
     lifetime: Duration,
 }
 
@@ -78,7 +80,7 @@ impl Resolver {
                 queue: Mutex::new(Some(sender)),
                 unfinished: AtomicUsize::new(0),
                 threads: Mutex::new(Threads::new(hooks)),
-                recent: Mutex::new(Recent { found: Vec::new(), lifetime }),
+                recent: Mutex::new(Recent { found: Vec::new(), epoch: 0, lifetime }),
             }),
         }
     }
@@ -88,9 +90,12 @@ impl Resolver {
         lock(&self.shared.recent).get(host, port)
     }
 
-    /// Drops the recent addresses of `host`, or of all hosts: they may be wrong.
+    /// Drops the recent addresses of `host`, or of all hosts: they may be wrong. So may those of lookups that have
+    /// begun, which are not kept.
     pub fn forget(&self, host: Option<&str>) {
-        lock(&self.shared.recent).found.retain(|found| host.is_some_and(|host| *found.host != *host));
+        let mut recent = lock(&self.shared.recent);
+        recent.epoch += 1;
+        recent.found.retain(|found| host.is_some_and(|host| *found.host != *host));
     }
 
     /// Looks up the addresses of `host`. Calls `done` before it returns if no thread is needed: for a literal
@@ -240,16 +245,17 @@ impl Shared {
         if let Some(addresses) = lock(&self.recent).get(host, port) {
             return Ok(addresses);
         }
+        let began = lock(&self.recent).epoch;
         let found = (self.lookup)(host, port);
         if is_localhost(host) {
             let addresses = loopback_only(found.unwrap_or_default(), port);
-            lock(&self.recent).put(host, &addresses);
+            lock(&self.recent).put(host, &addresses, began);
             return Ok(addresses);
         }
         match found.map(distinct) {
             Ok(addresses) if addresses.is_empty() => Err(failure(host, "the name has no address")),
             Ok(addresses) => {
-                lock(&self.recent).put(host, &addresses);
+                lock(&self.recent).put(host, &addresses, began);
                 Ok(addresses)
             }
             Err(error) => {
@@ -270,8 +276,12 @@ impl Recent {
         Some(addresses)
     }
 
-    /// Keeps the result of a lookup. The number of an interface may change, so a zone is always looked up.
-    fn put(&mut self, host: &str, addresses: &[SocketAddr]) {
+    /// Keeps the result of a lookup that began in this epoch. The number of an interface may change, so a zone is
+    /// always looked up.
+    fn put(&mut self, host: &str, addresses: &[SocketAddr], epoch: u64) {
+        if epoch != self.epoch {
+            return;
+        }
         self.drop_expired();
         self.found.retain(|found| *found.host != *host);
         if host.contains(ZONE) || self.found.len() >= limits::MAX_RECENT_LOOKUPS {
@@ -544,6 +554,25 @@ mod tests {
             assert!(result.recv_timeout(SOON).unwrap().is_ok());
         }
         assert!(questions.try_recv().is_err());
+        finish(&resolver);
+    }
+
+    #[test]
+    fn result_of_lookup_from_before_forget_is_not_kept() {
+        let (resolver, questions, release) = blocking();
+        let (done, result) = reply();
+        let _lookup = resolver.resolve("game.test", 1, done);
+        questions.recv_timeout(SOON).unwrap();
+        resolver.forget(None);
+        release.send(()).unwrap();
+        assert!(result.recv_timeout(SOON).unwrap().is_ok());
+        assert_eq!(resolver.recent("game.test", 1), None);
+        let (done, result) = reply();
+        let _lookup = resolver.resolve("game.test", 1, done);
+        questions.recv_timeout(SOON).unwrap();
+        release.send(()).unwrap();
+        assert!(result.recv_timeout(SOON).unwrap().is_ok());
+        assert!(resolver.recent("game.test", 1).is_some());
         finish(&resolver);
     }
 

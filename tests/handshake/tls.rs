@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{Client, Seen, exclusive};
-use framewire::{Error, ErrorKind, LogLevel, Phase, Roots, Tls};
+use framewire::{Error, ErrorKind, EventType, LogLevel, Phase, Roots, Tls};
 use framewire_servers::certs::{self, Demands, Identity, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
@@ -240,6 +240,33 @@ fn large_messages_pass_over_tls() {
     client.send_binary(&message).unwrap();
     let Seen::Binary(echo) = client.next() else { panic!("not a binary message") };
     assert!(echo == message);
+}
+
+/// A server may have a timeout for it.
+#[test]
+fn tls_handshake_is_complete_while_the_game_holds_the_request() {
+    let authority = Authority::new("Test CA");
+    let config = server_config(&authority.good(), Demands::default());
+    let (secured, is_secured) = std::sync::mpsc::channel();
+    let server = Scripted::start(move |mut peer| {
+        let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut peer.stream()).unwrap();
+        }
+        secured.send(()).unwrap();
+        peer.wait_for_end();
+    });
+    let client = Client::new(&format!("wss://127.0.0.1:{}/", server.port()));
+    client.set_tls(Some(&trusting(&authority))).unwrap();
+    client.enable_event(EventType::Request, true).unwrap();
+    client.open().unwrap();
+    let mut held = None;
+    crate::common::wait_until("the request", || {
+        held = client.next_event().unwrap();
+        held.is_some()
+    });
+    is_secured.recv_timeout(crate::common::TIMEOUT).unwrap();
+    drop(held);
 }
 
 #[test]

@@ -94,8 +94,13 @@ impl Connection {
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    lock(&socket.to_worker).commands().resolved =
-                        Some(Resolved { connection, lookup, addresses });
+                    let mut to_worker = lock(&socket.to_worker);
+                    let resolved = &mut to_worker.commands().resolved;
+                    // A result that is late must not replace that of a later lookup.
+                    if resolved.as_ref().is_none_or(|other| other.is_before(connection, lookup)) {
+                        *resolved = Some(Resolved { connection, lookup, addresses });
+                    }
+                    drop(to_worker);
                     socket.notify();
                 }
             }),
@@ -338,7 +343,7 @@ impl Connection {
     }
 
     /// Creates the upgrade request, which the game may change.
-    pub(super) fn request_upgrade(&mut self, carrier: Carrier, context: &mut Context) -> TurnResult {
+    pub(super) fn request_upgrade(&mut self, mut carrier: Carrier, context: &mut Context) -> TurnResult {
         if let Some(turn_result) = self.check_candidate(context) {
             return turn_result;
         }
@@ -349,6 +354,12 @@ impl Connection {
         self.requests += 1;
         if !socket.wants_request() {
             return self.send_request(carrier, request, context);
+        }
+        // The server may have a timeout for the end of the TLS handshake.
+        if let Carrier::Own(stream) = &mut carrier
+            && let Err(error) = stream.flush()
+        {
+            return self.fail(error, context);
         }
         let draft = Draft::new(request);
         let notify: std::sync::Weak<Shared> = Arc::downgrade(socket);

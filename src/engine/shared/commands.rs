@@ -83,6 +83,13 @@ pub struct Resolved {
     pub addresses: Result<Vec<SocketAddr>, Error>,
 }
 
+impl Resolved {
+    /// Returns whether the connection does not wait for it any more, but for this lookup.
+    pub fn is_before(&self, connection: u64, lookup: u32) -> bool {
+        self.connection != connection || self.lookup < lookup
+    }
+}
+
 impl ToWorker {
     /// Nothing can be sent yet.
     pub const fn new() -> Self {

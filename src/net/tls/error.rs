@@ -51,13 +51,15 @@ pub fn from_rustls(error: &rustls::Error, context: &Context) -> Error {
         Tls::NoCertificatesPresented => {
             (Some(AlertDescription::DecodeError), "the server sent no certificate".to_owned())
         }
+        Tls::EncryptError => (None, "the keys of this connection must not be used any longer".to_owned()),
         other => (None, describe(other)),
     };
     let message = format!("TLS with \"{}\": {why}", context.host);
     let mut built = Error::new(ErrorKind::Tls, context.phase, message);
     built.tls_alert = alert.map_or(0, u8::from);
-    // The only alert for a temporary failure of the server.
-    built.retriable = *error == Tls::AlertReceived(AlertDescription::InternalError);
+    // The only alert for a temporary failure of the server; a new connection has new keys.
+    let temporary = [Tls::AlertReceived(AlertDescription::InternalError), Tls::EncryptError];
+    built.retriable = temporary.contains(error);
     built
 }
 

@@ -55,7 +55,7 @@ impl Records {
         self.tls.is_handshaking()
     }
 
-    /// Returns whether the peer has sent valid TLS, and chosen a version.
+    /// Returns the version that the peer has chosen, once it has sent valid TLS.
     pub fn version(&self) -> Option<rustls::ProtocolVersion> {
         self.tls.protocol_version()
     }
@@ -73,7 +73,6 @@ impl Records {
     pub fn send_close_notify(&mut self) {
         // With room for the answer to a key update, which has to come first.
         let mut record = [0; 128];
-        self.outgoing();
         let sealed = self.with_traffic(|mut traffic| traffic.queue_close_notify(&mut record));
         if let Ok(Ok(n)) = sealed {
             self.outgoing.extend(&record[..n]);
@@ -93,6 +92,11 @@ impl Records {
         {
             encode(records, &mut self.outgoing);
         }
+        &mut self.outgoing
+    }
+
+    /// Returns where [sealed](Self::seal) records go if they have to wait: before what rustls has added after them.
+    pub fn sealed(&mut self) -> &mut Rest {
         &mut self.outgoing
     }
 
@@ -157,8 +161,9 @@ impl Records {
         Ok(())
     }
 
-    /// Encrypts as much of `buffers` as may be under way into records at the beginning of `sealed`; returns the
-    /// lengths of both. Only while there is nothing [`outgoing`](Self::outgoing).
+    /// Encrypts as much of `buffers` as may be under way into records at the beginning of `sealed`, which come after
+    /// those that are [`outgoing`](Self::outgoing); returns the lengths of both. Fails with `EncryptError` when a cipher
+    /// of TLS 1.2 must not be used for more records.
     pub fn seal(&mut self, buffers: &[IoSlice<'_>], sealed: &mut Vec<u8>) -> Result<Sealed, Error> {
         with_scratch(|copied| {
             self.with_traffic(|mut traffic| {
@@ -167,16 +172,18 @@ impl Records {
                 while let Some(record) =
                     plaintext.next(RECORD.min(limits::TLS_SEND_BUFFER - lengths.plaintext))
                 {
-                    lengths.plaintext += record.len();
                     lengths.records += loop {
                         match traffic.encrypt(record, &mut sealed[lengths.records..]) {
                             Ok(n) => break n,
                             Err(EncryptError::InsufficientSize(size)) => {
                                 sealed.resize(lengths.records + size.required_size, 0);
                             }
-                            Err(error) => return Err(Error::General(error.to_string())),
+                            // The next call fails.
+                            Err(_) if lengths.plaintext > 0 => return Ok(lengths),
+                            Err(_) => return Err(Error::EncryptError),
                         }
                     };
+                    lengths.plaintext += record.len();
                 }
                 Ok(lengths)
             })?
@@ -193,6 +200,8 @@ impl Records {
         f: impl FnOnce(WriteTraffic<'_, ClientConnectionData>) -> T,
     ) -> Result<T, Error> {
         self.check()?;
+        // What rustls has to send comes first.
+        self.outgoing();
         let traffic = loop {
             match self.tls.process_tls_records(&mut self.incoming).state? {
                 ConnectionState::WriteTraffic(traffic) => break traffic,
@@ -227,7 +236,7 @@ pub struct Rest {
 }
 
 impl Rest {
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 

@@ -24,6 +24,8 @@ use crate::net::simulated_link::Lower;
 pub struct TlsStream {
     records: Records,
     host: Box<str>,
+    /// The socket has not accepted all of the records that it should.
+    blocked: bool,
     /// An error found after plaintext that must be delivered first.
     failed: Option<Box<Error>>,
 }
@@ -42,15 +44,16 @@ impl TlsStream {
         };
         let records =
             Records::new(connector.config.clone(), name).map_err(|error| refuse(&describe(&error)))?;
-        Ok(Self { records, host: host.into(), failed: None })
+        Ok(Self { records, host: host.into(), blocked: false, failed: None })
     }
 
+    /// Once done, the last records of the client may wait, for the next write or flush: they share its packet.
     pub fn handshake(&mut self, link: Link<'_>) -> Result<Progress, Error> {
         loop {
-            self.flush(link)?;
             if !self.records.is_handshaking() {
                 return Ok(Progress::Done);
             }
+            self.flush(link)?;
             match self.receive(link, &mut Fill::new(&mut []))? {
                 Received::Bytes { .. } => {}
                 Received::WouldBlock => return Ok(Progress::WouldBlock),
@@ -92,18 +95,23 @@ impl TlsStream {
         Ok(ReadOutcome::Data { n: out.filled(), more })
     }
 
-    /// Accepts plaintext only if no records are pending, so that data stays in the caller's queue, which is
+    /// Accepts plaintext only if no records are blocked, so that data stays in the caller's queue, which is
     /// bounded, while the network is stalled.
     pub fn write(&mut self, link: Link<'_>, buffers: &[IoSlice<'_>]) -> Result<WriteOutcome, Error> {
-        if !self.flush(link)? {
+        if self.blocked && !self.flush(link)? {
             return Ok(WriteOutcome::WouldBlock);
         }
         with_scratch(|scratch| {
             let sealed =
                 self.records.seal(buffers, scratch).map_err(|error| self.to_error(&error, link.phase))?;
             let records = &scratch[..sealed.records];
-            let written = self.write_records(link, records)?;
-            self.records.outgoing().extend(&records[written..]);
+            if self.records.sealed().is_empty() {
+                let written = self.write_records(link, records)?;
+                self.records.sealed().extend(&records[written..]);
+            } else {
+                self.records.sealed().extend(records);
+                self.flush(link)?;
+            }
             Ok(WriteOutcome::Written { n: sealed.plaintext })
         })
     }
@@ -189,6 +197,7 @@ impl TlsStream {
                 Err(error) => return Err(self.write_failed(link, &error)),
             }
         }
+        self.blocked = written < records.len();
         Ok(written)
     }
 

@@ -180,6 +180,7 @@ impl Client {
         while self.stream.handshake()? == Progress::WouldBlock {
             self.wait();
         }
+        self.stream.flush()?;
         Ok(())
     }
 

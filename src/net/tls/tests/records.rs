@@ -4,10 +4,14 @@ use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+use rustls::crypto::{CipherSuiteCommon, CryptoProvider};
+use rustls::{ClientConfig, ServerConfig, ServerConnection, SupportedCipherSuite, Tls12CipherSuite};
 
 use super::harness::*;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Phase};
+use crate::net::tls::error::{Context, from_rustls};
+use crate::net::tls::provider::provider;
 use crate::net::tls::records::{Fill, Records};
 use crate::net::tls::{TlsConnector, TlsSettings};
 use crate::random::Random;
@@ -174,7 +178,7 @@ impl Pair {
         let (two, three) = rest.split_at(self.random.length().min(rest.len()));
         let mut records = Vec::new();
         let sealed = self.client.seal(&[one, two, three].map(IoSlice::new), &mut records)?;
-        self.client.outgoing().extend(&records[..sealed.records]);
+        self.client.sealed().extend(&records[..sealed.records]);
         Ok(sealed.plaintext)
     }
 
@@ -214,7 +218,10 @@ fn data_survives_every_split() {
         let mut steps = 0;
         while pair.client_got.len() < size || pair.server_got.len() < size || !pair.client.peer_closed() {
             pair.client_reads().unwrap();
-            if !pair.client.is_handshaking() && !pair.client.wants_write() && sent_up < size {
+            if !pair.client.is_handshaking()
+                && (!pair.client.wants_write() || pair.random.one_in(4))
+                && sent_up < size
+            {
                 sent_up += pair.client_writes(&up[sent_up..]).unwrap();
             }
             pair.client_flushes();
@@ -237,6 +244,53 @@ fn data_survives_every_split() {
         pair.client.send_close_notify();
         assert!(pair.client.wants_write());
     }
+}
+
+/// TLS 1.2 has no key update. With AES-GCM it ends after 2^24 records; here after a few.
+#[test]
+fn used_up_keys_of_tls_1_2_end_the_connection_for_a_retry() {
+    const RECORDS: u64 = 20;
+    let SupportedCipherSuite::Tls12(suite) = TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 else { panic!("1.2") };
+    let limited = Tls12CipherSuite {
+        common: CipherSuiteCommon { confidentiality_limit: RECORDS, ..suite.common },
+        ..*suite
+    };
+    let limited = CryptoProvider {
+        cipher_suites: vec![SupportedCipherSuite::Tls12(Box::leak(Box::new(limited)))],
+        ..CryptoProvider::clone(&provider())
+    };
+    let ca = authority("Test CA");
+    let server = Arc::new(server_config_with(&good(&ca), &[&rustls::version::TLS12]));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(Arc::new(limited))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut pair = Pair::new(&TlsConnector { config: Arc::new(client) }, &server, Random::new(1));
+    while pair.client.is_handshaking() {
+        pair.client_reads().unwrap();
+        pair.client_flushes();
+        pair.server_runs();
+    }
+    // Two records in one write, of which the keys allow only the first, once.
+    let block = vec![7; 20_000];
+    let (mut sent, mut error) = (0, None);
+    while error.is_none() {
+        match pair.client_writes(&block) {
+            Ok(n) => sent += n,
+            Err(why) => error = Some(why),
+        }
+    }
+    while pair.client.wants_write() {
+        pair.client_flushes();
+    }
+    pair.server_runs();
+    assert_eq!(error, Some(rustls::Error::EncryptError));
+    assert!(sent > 0 && pair.server_got.len() == sent, "{} of {sent} bytes", pair.server_got.len());
+    let context = Context { host: "localhost", phase: Phase::Open, spoke_tls: true, refused: None };
+    assert!(from_rustls(&rustls::Error::EncryptError, &context).retriable);
 }
 
 fn is_harmless_after(error: &rustls::Error, pair: &mut Pair) {
