@@ -26,7 +26,7 @@ pub use crate::buffer::{OutOfMemory, PoolStats, Segment, stats as pool_stats, tr
 pub use crate::capabilities::{Capabilities, Capability, capabilities};
 pub use crate::capture::CaptureOptions;
 #[cfg(feature = "capi")]
-pub(crate) use crate::engine::shared::callbacks::{Handler as HandlerOf, Inside, Wants};
+pub(crate) use crate::engine::shared::callbacks::{Handler as HandlerOf, Wants};
 pub use crate::engine::shared::config::Config;
 pub use crate::engine::shared::counters::Stats;
 pub use crate::engine::shared::delivery::Event;

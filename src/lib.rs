@@ -122,6 +122,7 @@ mod fault;
 #[allow(unsafe_code)]
 mod ffi;
 mod handles;
+mod inside;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;

@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::inside::Inside;
+
 /// The level of a log line, numbered as in the C ABI (`FW_LOG_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
@@ -48,6 +50,7 @@ pub fn enabled(level: LogLevel) -> bool {
 
 /// Logs one line. Callers with expensive arguments check [`enabled`] first.
 pub fn write(level: LogLevel, socket: u64, context: &str, message: fmt::Arguments<'_>) {
+    let _inside = Inside::enter();
     if level as u32 <= MAX_LEVEL.load(Ordering::Relaxed) {
         let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(sink) = sink {

@@ -193,8 +193,11 @@ impl Socket {
 
     /// Sets a function that runs exactly once, after the last callback of the socket.
     pub fn set_finalizer(&self, finalizer: Option<Box<dyn FnOnce() + Send>>) -> Result<(), CallError> {
+        let mut current = lock(&self.0.finalizer);
+        // With the lock: the end of the socket takes the finalizer with it, after it was marked as destroyed.
         self.check_not_destroyed()?;
-        let old = std::mem::replace(&mut *lock(&self.0.finalizer), finalizer);
+        let old = std::mem::replace(&mut *current, finalizer);
+        drop(current);
         drop(old);
         Ok(())
     }
@@ -393,8 +396,9 @@ impl Socket {
         &self,
         change: impl FnOnce(Option<&Handler>) -> Arc<Handler>,
     ) -> Result<(), CallError> {
-        self.check_not_destroyed()?;
         let check = |wants: Wants| {
+            // With the lock: the end of the socket takes the handler with it, after it was marked as destroyed.
+            self.check_not_destroyed()?;
             require_for(wants.has(Wants::FRAMES), Capability::Fragments)?;
             require_for(wants.has(Wants::REQUEST), Capability::Headers)?;
             require_for(wants.has(Wants::PONG), Capability::Ping)

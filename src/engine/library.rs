@@ -16,13 +16,14 @@ use super::shared::config::Config;
 use super::shared::inbox::NetworkChange;
 use super::shared::settings::{Plan, Settings, forget_opened};
 use super::shared::socket::{ReadyList, Shared, Socket};
-use super::shared::{callbacks, delivery, origins, request, sockets};
+use super::shared::{delivery, origins, request, sockets};
 #[cfg(not(target_family = "wasm"))]
 use super::workers;
 use crate::buffer;
 use crate::capture::{CaptureFile, CaptureOptions};
 use crate::clock::Instant;
 use crate::error::{CallError, Code};
+use crate::inside::inside;
 use crate::limits;
 use crate::net::link::LinkConditions;
 use crate::net::tls;
@@ -183,7 +184,7 @@ pub fn ready_list() -> Option<Arc<ReadyList>> {
 /// Open connections first send what is queued and complete the closing handshake. They have the timeout for
 /// it except its last quarter, at most [`limits::SHUTDOWN_RESERVE`], in which the threads end.
 pub fn shutdown(timeout: Duration) -> Result<(), CallError> {
-    if callbacks::inside() {
+    if inside() {
         return Err(CallError::state("a callback is running on this thread, and shutdown would wait for it"));
     }
     let timeout = timeout.min(limits::LONGEST_WAIT);

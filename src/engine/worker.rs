@@ -56,6 +56,8 @@ struct Worker {
     slots: Vec<Slot>,
     free: Vec<u32>,
     serial: u32,
+    /// Sockets that were announced after the report of a network change, until that is handled.
+    later: Vec<Arc<Shared>>,
     /// Owners of streams that are ready. Kept to reuse its memory.
     owners: Vec<u64>,
     /// When the network was last found changed, and whether the next report has a timer.
@@ -80,6 +82,7 @@ pub fn run(inbox: Arc<Inbox>, mut poll: Poll, context: Context) {
         slots: Vec::new(),
         free: Vec::new(),
         serial,
+        later: Vec::new(),
         owners: Vec::new(),
         reported: None,
         report_is_due: false,
@@ -114,7 +117,9 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
             worker.context.stopping = true;
             stop_at = Some(deadline);
         }
-        for socket in sockets.drain(..) {
+        // Those that a panic has left come first.
+        let earlier = std::mem::replace(&mut worker.later, commands.announced_after(&mut sockets));
+        for socket in earlier.into_iter().chain(sockets.drain(..)) {
             worker.handle_commands(socket);
         }
         for key in std::mem::take(&mut worker.context.run_again) {
@@ -125,6 +130,9 @@ fn serve(worker: &mut Worker, poll: &mut Poll) {
         }
         if commands.change != NetworkChange::default() {
             worker.network_changed(commands.change);
+        }
+        for socket in std::mem::take(&mut worker.later) {
+            worker.handle_commands(socket);
         }
         if commands.stop.is_some() {
             worker.with_all(|connection, context| connection.turn(context));
@@ -337,6 +345,8 @@ impl Worker {
     }
 
     fn open(&mut self, socket: &Arc<Shared>, plan: Plan) {
+        // The turn may have begun long before the call, and timeouts and delays count from here.
+        self.context.now = Instant::now();
         let key = self.new_key();
         socket.connection.store(key.to_bits(), Ordering::Relaxed);
         let connection = Connection::new(key, socket.clone(), plan, self.context.now);

@@ -17,8 +17,9 @@ use super::message::fw_frame;
 use super::request::fw_request;
 use super::socket::{fw_finalizer_fn, fw_socket};
 use super::text::{address, terminated};
-use crate::client::{Frame, Handler, HandlerOf, Inside, Outcome, Request, Segment, Socket, Wants};
+use crate::client::{Frame, Handler, HandlerOf, Outcome, Request, Segment, Socket, Wants};
 use crate::error::{CallError, Error};
+use crate::inside::Inside;
 
 macro_rules! functions {
     ($($name:ident: $type:ty),+ $(,)?) => {

@@ -8,6 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::inside::Inside;
 use crate::logging::{self, LogLevel};
 
 /// Called on a library thread without locks held.
@@ -46,6 +47,7 @@ impl Threads {
         let hooks = self.hooks.clone();
         let name = format!("framewire-{name}");
         let handle = Builder::new().name(name.clone()).spawn(move || {
+            let _inside = Inside::enter();
             if let Some(started) = hooks.started {
                 guarded(&name, "start hook", || started());
             }

@@ -535,6 +535,38 @@ fn destroy_in_every_phase_runs_only_the_finalizer() {
     }
 }
 
+/// The finalizer may free what the callbacks use, also while the connection still waits for the server's close frame.
+#[test]
+fn callbacks_are_dropped_before_the_finalizer_runs() {
+    let _exclusive = exclusive();
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        let server = Scripted::start(|mut peer| {
+            peer.accept_upgrade();
+            peer.send(b"\x81\x02ok");
+            peer.wait_for_end();
+        });
+        let socket = Socket::create(&server.url()).unwrap();
+        socket.set_dispatch(dispatch).unwrap();
+        let texts = Arc::new(AtomicUsize::new(0));
+        let own = texts.clone();
+        socket
+            .on_text(Some(Arc::new(move |_, _| {
+                own.fetch_add(1, Ordering::SeqCst);
+            })))
+            .unwrap();
+        let (users, seen) = (Arc::downgrade(&texts), Arc::new(AtomicUsize::new(0)));
+        let own = seen.clone();
+        socket
+            .set_finalizer(Some(Box::new(move || own.store(users.strong_count(), Ordering::SeqCst))))
+            .unwrap();
+        socket.open().unwrap();
+        poll_until("the text", || texts.load(Ordering::SeqCst) == 1);
+        socket.destroy().unwrap();
+        poll_until("the finalizer", || seen.load(Ordering::SeqCst) != 0);
+        assert_eq!(seen.load(Ordering::SeqCst), 1, "{dispatch:?}: a callback is still there");
+    }
+}
+
 /// Registers every callback with a counter, and the finalizer with its own.
 fn count_callbacks(socket: &Socket) -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (events, finalized) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

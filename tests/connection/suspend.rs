@@ -157,6 +157,21 @@ fn timeouts_are_paused_while_suspended() {
     assert!(is_dead_suspended || is_opening_suspended, "neither of the two was suspended in time");
 }
 
+/// The worker learns of both at once, and keeps their order.
+#[test]
+fn socket_opened_right_after_suspend_is_not_suspended() {
+    let _exclusive = exclusive();
+    let server = Scripted::start(|mut peer| drop(peer.capture()));
+    for _ in 0..10 {
+        let client = Client::new(&server.url());
+        client.set_connect_timeout(20).unwrap();
+        suspend();
+        client.open().unwrap();
+        assert_eq!(client.error().kind, ErrorKind::TimedOut);
+        resume();
+    }
+}
+
 #[test]
 fn close_works_while_suspended() {
     let _exclusive = exclusive();

@@ -6,14 +6,14 @@
 mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
 use framewire::{
-    CaptureOptions, Code, Config, Dispatch, EventType, HttpVersion, LinkConditions, Socket, State,
+    CaptureOptions, Code, Config, Dispatch, EventType, HttpVersion, LinkConditions, LogLevel, Socket, State,
     end_capture, init, network_changed, next_event, pending, poll, pool_stats, set_capture, set_link,
-    shutdown, wait,
+    set_log, shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -113,6 +113,39 @@ fn shutdown_in_a_callback_is_refused() {
         client.destroy().unwrap();
         stop();
         assert_eq!(reported.try_recv(), Ok(Err(Code::InvalidState)), "from the finalizer");
+    }
+}
+
+/// It would wait for the thread on which it was called.
+#[test]
+fn shutdown_in_the_log_and_on_threads_of_the_library_is_refused() {
+    let _exclusive = exclusive();
+    let echo = EchoServer::start();
+    let results = Arc::new(Mutex::new(Vec::new()));
+    let attempt = |what: &'static str| {
+        let results = results.clone();
+        move || {
+            let result = shutdown(TIMEOUT).map_err(|error| error.code);
+            results.lock().unwrap().push((what, result));
+        }
+    };
+    init(Config {
+        thread_started: Some(Arc::new(attempt("started"))),
+        thread_stopped: Some(Arc::new(attempt("stopped"))),
+        ..Config::default()
+    })
+    .unwrap();
+    let log = attempt("log");
+    set_log(LogLevel::Debug, Some(Arc::new(move |_, _, _, _| log())));
+    let client = Client::opened(&echo.url("/"));
+    client.send_text("the library runs").unwrap();
+    assert_eq!(client.next(), Seen::Text("the library runs".into()));
+    stop();
+    set_log(LogLevel::Off, None);
+    let results = results.lock().unwrap();
+    assert!(results.iter().all(|(_, result)| *result == Err(Code::InvalidState)), "{results:?}");
+    for what in ["started", "stopped", "log"] {
+        assert!(results.iter().any(|(seen, _)| *seen == what), "no call of {what}");
     }
 }
 

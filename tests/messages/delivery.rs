@@ -757,7 +757,6 @@ fn wait_wakes_on_the_next_event() {
     assert!(wait(common::TIMEOUT), "the end is an event");
 }
 
-/// The worker reads three sockets in turn: the first one's callback holds it until the others have a message each.
 /// Opens a socket whose callback for text runs on the worker.
 fn on_worker(server: &Scripted, callback: impl Fn() + Send + Sync + 'static) -> Client {
     let client = Client::new(&server.url());

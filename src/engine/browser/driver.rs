@@ -77,12 +77,16 @@ impl Driver {
             self.inbox.awake();
             let commands = self.inbox.take(&mut self.sockets);
             let mut sockets = std::mem::take(&mut self.sockets);
+            let later = commands.announced_after(&mut sockets);
             for socket in sockets.drain(..) {
                 self.handle_commands(&socket);
             }
             self.sockets = sockets;
             if commands.change != NetworkChange::default() {
                 self.with_all(|connection, now| connection.network_changed(commands.change, now));
+            }
+            for socket in later {
+                self.handle_commands(&socket);
             }
             if self.inbox.may_sleep() {
                 return;

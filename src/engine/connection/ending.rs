@@ -118,7 +118,7 @@ impl Connection {
             context.resolver.forget(Some(&self.name_of(ResolveTarget::NextHop).0));
         }
         let Some(terminal) = self.restart(terminal, &socket, context) else { return };
-        (self.socket, self.expiry) = (None, None);
+        self.leave_socket();
         if self.candidate.is_some() {
             if let Some(error) = terminal.error() {
                 socket.log(LogLevel::Debug, format_args!("the new attempt is dropped: {error}"));

@@ -180,7 +180,7 @@ impl Connection {
         }
         socket.log(LogLevel::Info, format_args!("{error}; continuing on the new one"));
         self.deliver(EventKind::Reconnecting { error: Box::new(error), attempt, delay_ms: 0 }, context);
-        (self.socket, self.expiry) = (None, None);
+        self.leave_socket();
         new.publish_opened(&socket, accepted, head, true, context);
         // The server may still be reachable over it.
         if let Stage::Live { session, .. } = &mut self.stage {

@@ -105,7 +105,7 @@ impl Connection {
         self.wait(context.now + delay, Restart::Retry, context);
         self.deliver(EventKind::Reconnecting { error: Box::new(error), attempt, delay_ms }, context);
         if replacing {
-            (self.socket, self.expiry) = (None, None);
+            self.leave_socket();
         }
         None
     }

@@ -13,7 +13,7 @@ use crate::capture::Tap;
 use crate::capture::framing::Direction;
 use crate::capture::notes::{Note, NoteText};
 use crate::clock::{earlier, unix_time};
-use crate::engine::shared::callbacks::{Inside, Wants};
+use crate::engine::shared::callbacks::Wants;
 use crate::engine::shared::counters::add;
 use crate::engine::shared::event::{EventKind, Frame};
 use crate::engine::shared::socket::{Shared, Socket};
@@ -193,8 +193,6 @@ impl Connection {
         let waiting = socket.event_queue.charge();
         let handle = Socket(socket.clone());
         let mut got_message = false;
-        // Entered once for the callbacks of all messages.
-        let _inside = Inside::enter();
         let keep_reading = loop {
             if polls && waiting + context.batch_charge >= limit {
                 break self.pause(&socket, context);

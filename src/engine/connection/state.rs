@@ -220,8 +220,8 @@ impl Fallback {
 
 impl Connection {
     pub fn new(key: Key, socket: Arc<Shared>, plan: Plan, now: Instant) -> Self {
-        let (handler, wants, handler_version) = socket.fetch_handler();
-        let polls = socket.polls();
+        // None yet: it is fetched for the first message.
+        let handler_version = socket.handler_version().wrapping_sub(1);
         let base = CounterBase::of(&socket);
         Self {
             key,
@@ -249,8 +249,8 @@ impl Connection {
             readable: false,
             writable: false,
             unprocessed: false,
-            wants,
-            handler: handler.filter(|_| !polls),
+            wants: Wants::default(),
+            handler: None,
             handler_version,
             delayed_end: None,
             started: now,
@@ -272,6 +272,13 @@ impl Connection {
     }
 
     // ------------------------------------------------------------------ shared by the stages
+
+    /// Takes the connection from its socket. What it still has to do must not keep the callbacks: after the finalizer,
+    /// what they use may be gone.
+    pub(super) fn leave_socket(&mut self) -> Option<Socket> {
+        (self.expiry, self.handler) = (None, None);
+        self.socket.take()
+    }
 
     pub(super) fn is_awake(&self) -> bool {
         self.suspended_since.is_none()

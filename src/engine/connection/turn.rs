@@ -47,8 +47,7 @@ impl Connection {
 
     /// Closes the connection of a destroyed socket, which gets no event.
     pub fn destroy(&mut self, mode: DestroyMode, context: &mut Context) -> TurnResult {
-        let Some(Socket(socket)) = self.socket.take() else { return TurnResult::Finished };
-        self.expiry = None;
+        let Some(Socket(socket)) = self.leave_socket() else { return TurnResult::Finished };
         let mut to_worker = lock(&socket.to_worker);
         let was_open = matches!(socket.state(), State::Open | State::Closing);
         socket.set_state(State::Closed);

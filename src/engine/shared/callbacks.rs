@@ -1,7 +1,6 @@
-//! A socket's callbacks, and the mark that one is running.
+//! A socket's callbacks.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::sync::Arc;
 
 use super::event::Frame;
@@ -212,30 +211,5 @@ impl<S: 'static> Handler<S> for Callbacks<S> {
             (Wants::REQUEST, self.request.is_some()),
             (Wants::PONG, self.pong.is_some()),
         ])
-    }
-}
-
-thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Whether a callback is running on this thread.
-pub fn inside() -> bool {
-    DEPTH.get() > 0
-}
-
-/// Marks this thread as running a callback, until dropped.
-pub struct Inside(());
-
-impl Inside {
-    pub fn enter() -> Self {
-        DEPTH.set(DEPTH.get() + 1);
-        Inside(())
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
     }
 }

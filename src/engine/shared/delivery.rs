@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::budget::Budget;
-use super::callbacks::{Inside, Wants};
+use super::callbacks::Wants;
 use super::dispatch::{call, call_message};
 use super::event::EventKind;
 use super::event_queue::{QueueReader, QueuedEvent};
@@ -16,6 +16,7 @@ use super::message_run::{MessageRun, TakeMessages};
 use super::ready_list;
 use super::socket::{Handler, ReadyList, Shared, Socket};
 use crate::fault;
+use crate::inside::Inside;
 use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
 use crate::sync::lock;
 

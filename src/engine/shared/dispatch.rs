@@ -1,9 +1,10 @@
 //! Running the callbacks for one event.
 
-use super::callbacks::{Inside, Wants};
+use super::callbacks::Wants;
 use super::event::EventKind;
 use super::socket::{Handler, Socket};
 use crate::buffer::Segment;
+use crate::inside::Inside;
 use crate::session::MessageType;
 
 /// Runs the callbacks for a message. Returns whether there was one. The caller is [`Inside`], once for

@@ -174,6 +174,9 @@ impl QueueReader<'_> {
             let mut queued = lock(&self.queue.queued);
             // An empty queue stays with the reader, which frees it if it is not worth keeping.
             if !queued.is_empty() {
+                if self.events.capacity() > KEEP_CAPACITY {
+                    self.events.clear();
+                }
                 std::mem::swap(&mut *self.events, &mut *queued);
             }
         }

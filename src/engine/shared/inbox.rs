@@ -30,6 +30,18 @@ pub struct WorkerCommands {
     /// Stop, at the latest at this time.
     pub stop: Option<Instant>,
     pub change: NetworkChange,
+    /// How many of the sockets were announced before the last report: those that it is about.
+    pub announced_before: usize,
+}
+
+impl WorkerCommands {
+    /// Splits off the sockets that were announced after the report of a change, if there is one.
+    pub fn announced_after<S>(&self, sockets: &mut Vec<Arc<S>>) -> Vec<Arc<S>> {
+        match self.change == NetworkChange::default() {
+            true => Vec::new(),
+            false => sockets.split_off(self.announced_before.min(sockets.len())),
+        }
+    }
 }
 
 /// What the host reports about the machine.
@@ -67,6 +79,7 @@ impl<S> Inbox<S> {
     /// Reports a change to every connection of the worker. Reports that were not read yet are merged.
     pub fn report(&self, change: NetworkChange) {
         self.update(|pending| {
+            pending.commands.announced_before = pending.sockets.len();
             let merged = &mut pending.commands.change;
             merged.suspended = change.suspended.or(merged.suspended);
             merged.probe |= change.probe;

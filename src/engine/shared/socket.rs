@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::buffered_amount::BufferedAmount;
-use super::callbacks::{self, Inside, Wants};
+use super::callbacks::{self, Wants};
 use super::commands::{LinkChange, ToWorker};
 use super::connection_info::ConnectionInfo;
 use super::counters::Counters;
@@ -32,6 +32,7 @@ use crate::buffer::OutOfMemory;
 use crate::capture::CaptureFile;
 use crate::error::{CallError, Code};
 use crate::fault;
+use crate::inside::Inside;
 use crate::limits::{self, EVENT_OVERHEAD};
 use crate::logging::{self, LogLevel};
 use crate::net::link::LinkConditions;
