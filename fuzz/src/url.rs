@@ -66,7 +66,7 @@ fn check_parts(url: &Url) {
         );
     }
     // The displayed URL is the same, without the credentials.
-    let shown = url.to_string();
+    let shown = url.full();
     match Url::parse(&shown) {
         Ok(reparsed) => assert_eq!(reparsed, Url { credentials: None, ..url.clone() }, "{shown}"),
         Err(error) => assert_eq!((error, shown.len() > MAX_URL), (UrlError::TooLong, true), "{shown}"),

@@ -108,16 +108,28 @@ impl Url {
 }
 
 /// For logs: without credentials.
+impl Url {
+    /// The URL as it is requested.
+    pub fn full(&self) -> String {
+        format!("{}{}", self.origin(), self.path)
+    }
+
+    /// The URL without path and query, and with the zone of an address.
+    fn origin(&self) -> String {
+        let Some(zone) = &self.zone else { return format!("{}://{}", self.scheme(), self.host_header()) };
+        let address = format!("{}://[{}%25{}]", self.scheme(), self.host, encode_zone(zone));
+        if self.port == default_port(self.secure) { address } else { format!("{address}:{}", self.port) }
+    }
+}
+
+/// For logs and error messages: without the query, in which a token may be.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(zone) = &self.zone else {
-            return write!(f, "{}://{}{}", self.scheme(), self.host_header(), self.path);
-        };
-        write!(f, "{}://[{}%25{}]", self.scheme(), self.host, encode_zone(zone))?;
-        if self.port != default_port(self.secure) {
-            write!(f, ":{}", self.port)?;
+        f.write_str(&self.origin())?;
+        match self.path.split_once('?') {
+            Some((path, _)) => write!(f, "{path}?…"),
+            None => f.write_str(&self.path),
         }
-        f.write_str(&self.path)
     }
 }
 

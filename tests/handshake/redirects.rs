@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::{Client, Seen};
-use framewire::{Error, ErrorKind, Phase, Reconnect};
-use framewire_servers::Scripted;
+use crate::common::{Client, Seen, exclusive};
+use framewire::{Error, ErrorKind, LogLevel, Phase, Reconnect};
+use framewire_servers::{EchoServer, Scripted};
 
 /// Request heads in the order of arrival.
 type Heads = Arc<Mutex<Vec<String>>>;
@@ -467,4 +467,35 @@ fn copied_cookies_are_sent() {
     third.copy_cookies(&first).unwrap();
     assert_opens(&third);
     assert!(heads(&seen).pop().unwrap().contains("\r\nCookie: n=0\r\n"));
+}
+
+/// Many servers expect a token there, as a browser can send it nowhere else.
+#[test]
+fn query_is_in_no_log_line_and_no_message() {
+    let _exclusive = exclusive();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let own = lines.clone();
+    framewire::set_log(
+        LogLevel::Trace,
+        Some(Arc::new(move |_, _, context, message| {
+            own.lock().unwrap().push(format!("{message} {context}"));
+        })),
+    );
+    let echo = EchoServer::start();
+    let silent = Scripted::start(|mut peer| assert!(peer.wait_for_end()));
+    let (circle, _) = redirecting(302, "/again?token=secret".into());
+    let (elsewhere, _) = redirecting(302, echo.url("/?token=secret"));
+    for url in [&echo.url("/"), &silent.url(), &circle.url(), &elsewhere.url()] {
+        let client = Client::new(&format!("{url}?token=secret"));
+        client.set_max_redirects(2).unwrap();
+        client.set_connect_timeout(300).unwrap();
+        client.open().unwrap();
+        let seen = client.next();
+        assert!(!format!("{seen:?}").contains("secret"), "{seen:?}");
+        assert!(client.url().contains("token=secret"), "the game can read it");
+    }
+    framewire::set_log(LogLevel::Off, None);
+    let lines = lines.lock().unwrap();
+    assert!(lines.iter().any(|line| line.contains("connecting to ws://127.0.0.1")), "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains("secret")), "{lines:?}");
 }

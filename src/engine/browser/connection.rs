@@ -101,15 +101,16 @@ impl Connection {
     /// Starts connecting.
     pub fn start(&mut self) -> Result<(), End> {
         let request = &self.settings.request;
-        let url = request.url.to_string();
+        let url = &request.url;
         self.socket.log(LogLevel::Debug, format_args!("connecting to {url}"));
         self.started = Instant::now();
         self.stage = Stage::Connecting;
         self.deadline = Some(self.started + self.settings.connect_timeout);
         let limits = Limits::new(self.settings.max_message_size, self.socket.ready_list.event_queue_bytes);
-        match js::open(self.id, &url, &request.protocols.join(","), &limits) {
+        match js::open(self.id, &url.full(), &request.protocols.join(","), &limits) {
             Ok(()) => Ok(()),
             Err(exception) => {
+                let exception = exception.replace(&url.full(), &url.to_string());
                 let message = format!("the browser refuses to connect to {url}: {exception}");
                 let error = Error::new(ErrorKind::Io, Phase::Connect, message).with_retriable(false);
                 self.end(Terminal::Failed(error))

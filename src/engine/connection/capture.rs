@@ -38,7 +38,7 @@ impl Connection {
         let proxy = self.route.as_ref().map_or(String::new(), |route| {
             format!(" through the proxy {}:{}", route.proxy.host, route.proxy.port)
         });
-        let description = format!("socket {}: {}{proxy}", socket.id, self.request.url);
+        let description = format!("socket {}: {}{proxy}", socket.id, self.request.url.full());
         let mut tap = Box::new(Tap::new(file.clone(), addresses, description));
         if let Some(connect) = connect {
             head(&mut tap, Direction::Sent, crate::capture::http1::request(connect));

@@ -158,9 +158,11 @@ impl Connection {
     fn redirect_request(&self, head: &ResponseHead) -> Result<(UpgradeRequest, bool), Error> {
         let (limit, location) = (self.plan.settings.max_redirects, head.redirect().unwrap_or_default());
         let refused = |why: &str| {
-            let shown: String = location.chars().take(200).filter(|c| !c.is_control()).collect();
+            // Without the query, in which a token may be.
+            let (path, query) = location.split_once('?').map_or((location, ""), |(path, _)| (path, "?…"));
+            let shown: String = path.chars().take(200).filter(|c| !c.is_control()).collect();
             let message = format!(
-                "{} answered {}, a redirect to \"{shown}\", which was not followed: {why}",
+                "{} answered {}, a redirect to \"{shown}{query}\", which was not followed: {why}",
                 self.request.url, head.status
             );
             Error::new(ErrorKind::Http, Phase::Upgrade, message).with_http_status(head.status)

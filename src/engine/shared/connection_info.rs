@@ -36,7 +36,7 @@ impl ConnectionInfo {
 
     /// The URL, after redirects.
     pub fn url(&self) -> String {
-        self.request.as_ref().map(|request| request.url.to_string()).unwrap_or_default()
+        self.request.as_ref().map(|request| request.url.full()).unwrap_or_default()
     }
 
     /// Starts over for a connection with this request.

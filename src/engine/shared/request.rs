@@ -89,7 +89,7 @@ impl Request {
 
     /// Returns the URL of this attempt.
     pub fn url(&self) -> String {
-        lock(&self.0.draft.request).url.to_string()
+        lock(&self.0.draft.request).url.full()
     }
 
     /// Returns the HTTP version: 1 for an upgrade (RFC 6455), 2 for an extended CONNECT (RFC 8441).
