@@ -99,7 +99,7 @@ pub struct fw_message {
     /// Length of data in bytes, less than 1 GiB.
     pub len: usize,
     /// The payload instead of data, if its buffer is not zero; consumed by the call, even on
-    /// failure.
+    /// failure, unless struct_size is invalid.
     pub segment: fw_segment,
 }
 
@@ -167,15 +167,16 @@ pub unsafe extern "C" fn fw_message_init(message: *mut fw_message, struct_size: 
 pub unsafe extern "C" fn fw_socket_send(socket: fw_socket, message: *const fw_message) -> fw_result {
     guard(|| {
         // SAFETY: the caller promises a struct of its struct_size.
-        let message =
-            pointer(message.cast_mut(), "message").and_then(|message| unsafe { sized::read(message) });
+        let read =
+            pointer(message.cast_mut(), "message").and_then(|message| unsafe { sized::read_known(message) });
         // Consumed, whatever the result.
-        let segment = match &message {
-            Ok(message) if message.segment.buffer.id != 0 => Some(message.segment.take()),
+        let segment = match &read {
+            Ok((message, _)) if message.segment.buffer.id != 0 => Some(message.segment.take()),
             _ => None,
         };
         let socket = socket.get()?;
-        let message = message?;
+        let (message, all_known) = read?;
+        all_known?;
         let message_type = match number(message.opcode) {
             1 => MessageType::Text,
             2 => MessageType::Binary,

@@ -105,22 +105,34 @@ pub(super) unsafe fn init<T: Sized>(out: *mut T, struct_size: usize) {
 /// `struct_size` bytes can be read.
 pub(super) unsafe fn read<T: Sized>(source: NonNull<T>) -> Result<T, CallError> {
     // SAFETY: guaranteed by the caller.
+    let (whole, all_known) = unsafe { read_known(source) }?;
+    all_known.map(|()| whole)
+}
+
+/// As [`read`], and returns the known fields even if others are set.
+///
+/// # Safety
+/// `struct_size` bytes can be read.
+pub(super) unsafe fn read_known<T: Sized>(
+    source: NonNull<T>,
+) -> Result<(T, Result<(), CallError>), CallError> {
+    // SAFETY: guaranteed by the caller.
     let struct_size = unsafe { struct_size(source) }?;
     let known = struct_size.min(size_of::<T>());
     let bytes = source.cast::<u8>().as_ptr().cast_const();
     // SAFETY: `struct_size` bytes can be read, and `known` is not larger.
     let unknown = unsafe { std::slice::from_raw_parts(bytes.add(known), struct_size - known) };
-    if unknown.iter().any(|byte| *byte != 0) {
-        return Err(CallError::new(
-            Code::NotSupported,
-            format!("{} has a field set that this version of the library does not know", T::NAME),
-        ));
-    }
+    let all_known = if unknown.iter().all(|byte| *byte == 0) {
+        Ok(())
+    } else {
+        let message = format!("{} has a field set that this version of the library does not know", T::NAME);
+        Err(CallError::new(Code::NotSupported, message))
+    };
     let mut whole = T::defaults();
     // SAFETY: `known` bytes can be read and written, they end after a whole field, and all bit
     // patterns are valid in each (`Sized`).
     unsafe { (&raw mut whole).cast::<u8>().copy_from_nonoverlapping(bytes, known) };
-    Ok(whole)
+    Ok((whole, all_known))
 }
 
 /// Writes the fields known to the caller; leaves `struct_size` unchanged.

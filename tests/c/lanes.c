@@ -131,6 +131,10 @@ static void segments_are_consumed(const char *base)
 {
     fw_socket socket = opened(base), none = {0};
     fw_message message = message_of(0, 0, NULL, 0);
+    struct {
+        fw_message known;
+        uint64_t unknown;
+    } newer = {0};
 
     OK(fw_buffer_get(100, &message.segment));
     message.segment.count = 50;
@@ -143,6 +147,13 @@ static void segments_are_consumed(const char *base)
     message.lane = 7;
     CHECK_RESULT(fw_socket_send(socket, &message), FW_RESULT_INVALID_ARGUMENT);
     CHECK_RESULT(fw_segment_release(message.segment), FW_RESULT_INVALID_HANDLE);
+    /* A program that is newer than the library sets a field that the library does not know. */
+    newer.known = message_of(0, 0, NULL, 0);
+    newer.known.struct_size = sizeof newer;
+    newer.unknown = 1;
+    OK(fw_buffer_get(100, &newer.known.segment));
+    CHECK_RESULT(fw_socket_send(socket, &newer.known), FW_RESULT_NOT_SUPPORTED);
+    CHECK_RESULT(fw_segment_release(newer.known.segment), FW_RESULT_INVALID_HANDLE);
     OK(fw_socket_destroy(socket));
 }
 
