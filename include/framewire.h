@@ -35,9 +35,10 @@
  * is read, but the socket stays open until the messages received before it are delivered, at most
  * for the close timeout, so that replies to them are still sent.
  *
- * A callback may call any function, including fw_socket_destroy of its own socket, except
- * fw_shutdown, which returns INVALID_STATE there. No function given to the library may throw or
- * longjmp. The log callback and the functions of fw_config run on any thread.
+ * All functions are thread-safe. A callback may call any function, including fw_socket_destroy of
+ * its own socket, except fw_shutdown, which returns INVALID_STATE in every function given to the
+ * library. None of them may throw or longjmp. The log callback and the functions of fw_config run
+ * on any thread.
  *
  * ## Return values
  *
@@ -82,8 +83,8 @@
  *
  * ## Memory
  *
- * When allocation fails, functions that allocate payloads (fw_buffer_get, fw_segment_retain and the
- * send functions) and functions that create handles return OUT_OF_MEMORY and have no effect. A
+ * When allocation fails, functions that allocate payloads (fw_buffer_get and the send functions)
+ * and functions that create handles return OUT_OF_MEMORY and have no effect. A
  * connection that cannot allocate its receive buffer ends with an error event. Any other allocation
  * failure aborts the process ("memory allocation of N bytes failed" on standard error).
  *
@@ -92,8 +93,9 @@
  * A pointer that is not NULL points to valid memory: as many bytes as the length next to it says, a
  * NUL-terminated string, or a struct of the given type with at least struct_size bytes. It stays
  * valid until the call returns, and no other thread writes to it meanwhile. Callbacks and their
- * user_data stay valid until the socket's finalizer has run; those of fw_set_log and fw_config
- * until fw_shutdown has returned OK. Data of a callback or an event is not read after its end.
+ * user_data stay valid until the socket's finalizer has run; those of fw_config until fw_shutdown
+ * has returned OK, but alloc, realloc and free as fw_config says; that of fw_set_log until it is
+ * replaced or removed. Data of a callback or an event is not read after its end.
  * Everything else is checked: handles and numbers of any value, events and segments that are made
  * up, copied or released twice.
  *
@@ -465,11 +467,12 @@ typedef struct fw_config {
                                      ///< register it with a profiler or attach it to a VM.
     fw_thread_fn thread_stopped;     ///< Called last on each thread of the library.
     void *thread_user_data;          ///< Passed to thread_started and thread_stopped.
-    size_t event_queue_bytes;        ///< Size of a socket's event queue in bytes, at least 16 KiB.
-                                     ///< When the unread events (payload plus 64 bytes each) reach
-                                     ///< it, the socket stops reading from the network until events
-                                     ///< are taken (backpressure). May be exceeded by one message
-                                     ///< and one read of 64 KiB. Default: 4 MiB.
+    size_t event_queue_bytes;        ///< Size of a socket's event queue in bytes; less than 16 KiB
+                                     ///< counts as 16 KiB. When the unread events (payload plus 64
+                                     ///< bytes each) reach it, the socket stops reading from the
+                                     ///< network until events are taken (backpressure). May be
+                                     ///< exceeded by one message and one read of 64 KiB. Default: 4
+                                     ///< MiB.
     uint32_t ignore_network_changes; ///< 1: the library does not watch the network, and only
                                      ///< fw_network_changed reports changes. 0 (the default): see
                                      ///< fw_network_changed.
@@ -526,8 +529,8 @@ typedef struct fw_buffer {
 /// event, a segment is read-only and borrowed until the callback returns or the event is released;
 /// fw_segment_retain keeps it longer. A segment from fw_buffer_get, or retained, belongs to the
 /// caller until fw_segment_release or until it is sent, and outlives its socket and fw_shutdown. It
-/// keeps its whole block alive, which is 64 KiB even for a small segment: to keep small payloads
-/// for long, copy them.
+/// keeps its whole block alive, usually 64 KiB for one that was received, however small it is: to
+/// keep small payloads for long, copy them. fw_buffer_get rounds up to a power of two from 1 KiB.
 typedef struct fw_segment {
     uint8_t *data;           ///< Start of the block; not NULL in segments that the library returns.
     size_t offset;           ///< Offset of the first byte from data.
@@ -611,7 +614,10 @@ typedef struct fw_error {
     int32_t os_code;      ///< Operating system error code (errno, WSAGetLastError), or 0.
     uint16_t http_status; ///< HTTP status of a refused upgrade, or 0.
     uint8_t tls_alert;    ///< TLS alert that was sent or received (RFC 8446 section 6), or 0.
-    uint32_t retriable;   ///< 1 if a retry may succeed, else 0.
+    uint32_t retriable;   ///< 1 if a retry may succeed: RESOLVE (also for a name that does not
+                          ///< exist), REFUSED, UNREACHABLE, RESET, TIMED_OUT, PING_TIMEOUT, IO, and
+                          ///< HTTP 408, 425, 429, 500, 502, 503, 504. 0 for other statuses,
+                          ///< certificates, protocol violations and messages that are too large.
     const char *message;  ///< What failed, at which address, and what to do if known.
                           ///< NUL-terminated UTF-8; NULL in an event that is not an error.
     uint64_t reserved[2]; ///< Reserved for later versions; 0.
@@ -633,7 +639,8 @@ typedef void (FW_CALL *fw_reconnecting_fn)(struct fw_socket socket, const struct
 /// \param socket The socket this event belongs to.
 /// \param code The server's close code, 1005 if its close frame has none; 1006 if there was no
 ///   closing handshake.
-/// \param reason UTF-8, NUL-terminated; valid until the callback returns; never NULL.
+/// \param reason UTF-8, NUL-terminated; valid until the callback returns; never NULL. With 1006 a
+///   text of the library: who ended the connection.
 /// \param len Length of the reason in bytes, without the NUL; may be 0.
 /// \param user_data The user_data set with the callback.
 typedef void (FW_CALL *fw_closed_fn)(struct fw_socket socket, uint16_t code, const char *reason,
@@ -728,7 +735,7 @@ typedef struct fw_message {
     const void *data;          ///< The payload, len bytes, copied; may be NULL when len is 0.
     size_t len;                ///< Length of data in bytes, less than 1 GiB.
     struct fw_segment segment; ///< The payload instead of data, if its buffer is not zero; consumed
-                               ///< by the call, even on failure.
+                               ///< by the call, even on failure, unless struct_size is invalid.
 } fw_message;
 
 /// A lane of a socket, for fw_socket_set_lanes.
@@ -946,17 +953,20 @@ typedef struct fw_stats {
     uint64_t bytes_received;                   ///< Bytes received: handshake and frame headers
                                                ///< included, TLS not.
     uint64_t messages_sent;                    ///< Messages accepted for sending, including those
-                                               ///< lost with a connection.
+                                               ///< lost with a connection; where lanes are used,
+                                               ///< those that have begun.
     uint64_t messages_received;                ///< Complete messages received, including those
                                                ///< delivered as fragments.
-    uint64_t frames_sent;                      ///< Frames sent, control frames included.
+    uint64_t frames_sent;                      ///< Frames prepared for sending, control frames
+                                               ///< included, also those lost with a connection.
     uint64_t frames_received;                  ///< Frames received, control frames included.
     uint64_t pings_sent;                       ///< Pings sent.
     uint64_t pongs_received;                   ///< Pongs received.
     uint64_t reconnects;                       ///< Successful retries (fw_socket_set_reconnect).
-    uint64_t payload_bytes_before_compression; ///< Payload bytes sent, before compression.
-    uint64_t payload_bytes_after_compression;  ///< Payload bytes sent, after compression; counts
-                                               ///< messages that are not compressed too.
+    uint64_t payload_bytes_before_compression; ///< Payload bytes of compressed messages, before
+                                               ///< compression; others are not counted.
+    uint64_t payload_bytes_after_compression;  ///< Payload bytes of compressed messages, after
+                                               ///< compression.
     uint64_t resolve_us;                       ///< Name resolution; 0 for an address, or a name
                                                ///< that was looked up within 10 s.
     uint64_t connect_us;                       ///< TCP connect and proxy handshake.
@@ -1018,7 +1028,8 @@ FW_API void fw_config_init(struct fw_config *config, size_t struct_size);
 /// Starts the library with a configuration.
 ///
 /// Optional: the first socket starts the library with the defaults. The allocator functions are
-/// used until fw_shutdown has returned OK. thread_started runs on the new threads.
+/// used for new blocks until fw_shutdown has returned OK; blocks that the program still holds are
+/// freed by them later. thread_started runs on the new threads.
 /// \param config Initialized with fw_config_init, not NULL; copied.
 /// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free,
 ///   reserved not 0); NOT_SUPPORTED (a field is set that only a newer library knows); INVALID_STATE (already
@@ -1037,7 +1048,7 @@ FW_API fw_result fw_init(const struct fw_config *config);
 ///
 /// After OK, no thread of the library exists and no callback runs or will run; the library can be
 /// started again. fw_tls handles and segments that the caller holds stay valid. An editor calls
-/// this before it unloads scripts.
+/// this before it unloads scripts (hot reload).
 ///
 /// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
 /// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
@@ -1045,8 +1056,9 @@ FW_API fw_result fw_init(const struct fw_config *config);
 ///
 /// In browsers it does not wait: the browser sends what is queued and closes with code 1000.
 /// \param timeout_ms Timeout in milliseconds.
-/// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT
-///   (a thread or a callback has not ended; all sockets are destroyed; call again to wait longer).
+/// \returns OK, also when nothing was running; INVALID_STATE (called in a function given to the
+///   library, or on a thread of the library); TIMED_OUT (a thread or a callback has not ended; all
+///   sockets are destroyed; call again to wait longer).
 /// \threadsafety Any thread, not inside a callback.
 FW_API fw_result fw_shutdown(uint32_t timeout_ms);
 
@@ -1139,8 +1151,9 @@ FW_API fw_result fw_resume(void);
 /// was not called. User and password in the URL are sent as basic authentication.
 ///
 /// In browsers, a URL with a user name is NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
-/// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
-///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
+/// \param url NUL-terminated, ws: or wss: (http: and https: are aliases), at most 8 KiB of ASCII: a
+///   host in other letters as punycode (xn--), the rest percent-encoded; copied. Spaces, control
+///   characters, backslashes and fragments (#) are refused. The zone of a link-local IPv6 address (RFC
 ///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
 ///   it is never sent.
 /// \param out Receives the handle; not NULL.
@@ -1155,7 +1168,7 @@ FW_API fw_result fw_socket_create(const char *url, struct fw_socket *out);
 /// \returns OK; INVALID_HANDLE; INVALID_STATE (connecting, open or closing).
 FW_API fw_result fw_socket_open(struct fw_socket socket);
 
-/// Starts the closing handshake after everything queued is sent.
+/// Disconnects gracefully: starts the closing handshake after everything queued is sent.
 ///
 /// The event closed follows when the server replies, or with code 1006 when it does not within the
 /// close timeout. While connecting, cancels the connection; closed follows at once.
@@ -1202,8 +1215,9 @@ FW_API fw_result fw_socket_destroy_when_sent(struct fw_socket socket, uint32_t t
 /// Sets the function that is called once no other callback will run for the socket.
 ///
 /// Runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has returned,
-/// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll, fw_next_event
-/// or fw_shutdown, on the calling thread; in worker mode it may also run on a thread of the
+/// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll,
+/// fw_next_event, fw_next_events or fw_shutdown, not in the functions for one socket, on the calling
+/// thread; in worker mode it may also run on a thread of the
 /// library. Replaces the previous finalizer, which is never called.
 /// \param socket The socket.
 /// \param finalizer The function; NULL removes it.
@@ -1467,13 +1481,14 @@ FW_API bool fw_wait(uint32_t timeout_ms);
 ///
 /// For runtimes that native code must not call back. Takes from the same queue as fw_poll,
 /// round-robin; sockets in worker mode have no events here. Runs no callbacks, except finalizers of
-/// destroyed sockets.
+/// destroyed sockets. Skips sockets that another thread polls or takes events from and, inside a
+/// callback, the socket of that callback: it may return false although fw_pending is not 0.
 /// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
 /// \returns true if an event was taken, which must be released; false if none is queued, for NULL,
 ///   and when allocation fails: the message is lost and its connection dropped.
 FW_API bool fw_next_event(struct fw_event *out);
 
-/// Takes the next event of one socket, like fw_next_event.
+/// Takes the next event of one socket, like fw_next_event, but runs no finalizers.
 /// \param socket The socket.
 /// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
 /// \returns true if an event was taken, which must be released; false if none is queued, for NULL
@@ -1484,8 +1499,8 @@ FW_API bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
 /// Takes several events at once, which needs fewer locks than fw_next_event.
 ///
 /// Takes them in the same order, at most those that are queued when it is called. Runs no
-/// callbacks, except finalizers of destroyed sockets. Release them with fw_events_release, or each
-/// one with fw_event_release.
+/// callbacks, except finalizers of destroyed sockets, and skips the same sockets as fw_next_event.
+/// Release them with fw_events_release, or each one with fw_event_release.
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
 /// \returns The number of events taken; 0 if none is queued, for NULL, and when allocation fails
@@ -1493,7 +1508,7 @@ FW_API bool fw_socket_next_event(struct fw_socket socket, struct fw_event *out);
 /// \since 0.2.0
 FW_API size_t fw_next_events(struct fw_event *out, size_t count);
 
-/// Takes several events of one socket, like fw_next_events.
+/// Takes several events of one socket, like fw_next_events, but runs no finalizers.
 /// \param socket The socket.
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
@@ -1526,25 +1541,25 @@ FW_API void fw_event_release(struct fw_event *event);
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_UTF8; INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full, see fw_socket_set_max_buffered_amount);
-///   OUT_OF_MEMORY.
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full, see fw_socket_set_max_buffered_amount;
+///   where lanes are used also: lane 0 is full, or 65536 messages wait); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_text(struct fw_socket socket, const char *text, size_t len);
 
 /// Sends a binary message.
 ///
 /// Like fw_socket_send_text, without the UTF-8 validation: above 64 KiB, prefer
 /// fw_socket_send_binary_segment.
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+///   TOO_LARGE; WOULD_BLOCK (as fw_socket_send_text); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary(struct fw_socket socket, const void *data, size_t len);
 
 /// Sends a text message with flags, otherwise like fw_socket_send_text.
 ///
 /// In browsers, FW_SEND_UNCOMPRESSED has no effect.
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \param flags fw_send_flags, combined with |. With a reserved bit the text is not validated.
@@ -1557,12 +1572,12 @@ FW_API fw_result fw_socket_send_text_with(struct fw_socket socket, const char *t
 /// Sends a binary message with flags, otherwise like fw_socket_send_binary.
 ///
 /// In browsers, FW_SEND_UNCOMPRESSED has no effect.
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \param flags fw_send_flags, combined with |.
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags, reserved bits that
-///   were not offered); INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full);
+///   were not offered); INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (as fw_socket_send_text);
 ///   OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket, const void *data, size_t len,
                                             fw_send_flags flags);
@@ -1571,21 +1586,21 @@ FW_API fw_result fw_socket_send_binary_with(struct fw_socket socket, const void 
 ///
 /// Validates the text. Consumes one reference to the segment, even on failure: without another
 /// reference, do not access the bytes after the call.
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param segment UTF-8, in a segment from fw_buffer_get or a retained one.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
 ///   INVALID_ARGUMENT (range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+///   TOO_LARGE; WOULD_BLOCK (as fw_socket_send_text); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_text_segment(struct fw_socket socket, struct fw_segment segment);
 
 /// Sends a binary message from a segment, without a copy if the caller holds its last reference.
 ///
 /// Like fw_socket_send_text_segment, without the UTF-8 validation.
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param segment A segment from fw_buffer_get or a retained one.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
 ///   INVALID_ARGUMENT (range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
-///   WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+///   WOULD_BLOCK (as fw_socket_send_text); OUT_OF_MEMORY.
 FW_API fw_result fw_socket_send_binary_segment(struct fw_socket socket, struct fw_segment segment);
 
 /// Sends a ping with a payload of the caller.
@@ -1762,7 +1777,7 @@ FW_API fw_result fw_socket_set_capture(struct fw_socket socket, const char *path
 /// The caller may write its bytes, which are uninitialized, and those of the block before offset.
 /// They leave room for a frame header, so that the segment can be sent without a copy. To send
 /// fewer bytes, narrow offset and count.
-/// \param size Size in bytes, may be 0; less than 2 GiB.
+/// \param size Size in bytes, may be 0; at most 2 GiB less 17.
 /// \param out Receives the segment; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); TOO_LARGE; OUT_OF_MEMORY.
 FW_API fw_result fw_buffer_get(size_t size, struct fw_segment *out);
@@ -1772,7 +1787,7 @@ FW_API fw_result fw_buffer_get(size_t size, struct fw_segment *out);
 /// Inside a callback, or before the event is released, it keeps a received payload without a copy.
 /// Every reference ends with fw_segment_release, or when the segment is sent.
 /// \param segment A valid segment.
-/// \returns OK; INVALID_HANDLE (already released, or never valid).
+/// \returns OK; INVALID_HANDLE (already released, or never valid); INVALID_STATE (2^32 references).
 FW_API fw_result fw_segment_retain(struct fw_segment segment);
 
 /// Releases one reference to a segment.
@@ -1807,8 +1822,8 @@ FW_API void fw_buffer_pool_trim(void);
 /// \param socket The socket, closed.
 /// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
 ///   default) for none.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal value, or more than 64 header
-///   fields); INVALID_STATE (not closed).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal value, more than 64 header
+///   fields, or 32 KiB of names and values in total); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_origin(struct fw_socket socket, const char *origin);
 
 /// Offers a subprotocol.
@@ -1828,10 +1843,12 @@ FW_API fw_result fw_socket_add_protocol(struct fw_socket socket, const char *pro
 ///
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, closed.
-/// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
+/// \param name NUL-terminated token, copied. Refused are Host, Connection, Upgrade, Content-Length,
+///   Transfer-Encoding, TE, Trailer, Keep-Alive, Proxy-Connection, Expect, HTTP2-Settings and all
+///   that begin with Sec-WebSocket-.
 /// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, a field of the
-///   handshake, or more than 64); INVALID_STATE (not closed).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, a refused name,
+///   more than 64 fields, or 32 KiB of names and values in total); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_add_header(struct fw_socket socket, const char *name, const char *value);
 
 /// Sets basic authentication for the upgrade request (RFC 7617).
@@ -1842,8 +1859,8 @@ FW_API fw_result fw_socket_add_header(struct fw_socket socket, const char *name,
 /// \param socket The socket, closed.
 /// \param user NUL-terminated UTF-8 without colons and control characters, copied.
 /// \param password NUL-terminated UTF-8 without control characters, copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
-///   closed).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not as above, or more header fields
+///   than fw_socket_add_header accepts); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket, const char *user,
                                           const char *password);
 
@@ -1853,9 +1870,9 @@ FW_API fw_result fw_socket_set_basic_auth(struct fw_socket socket, const char *u
 ///
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 /// \param socket The socket, closed.
-/// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
-///   closed).
+/// \param token NUL-terminated letters, digits and `-._~+/=:`, not empty, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not as above, or more header fields
+///   than fw_socket_add_header accepts); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_bearer_auth(struct fw_socket socket, const char *token);
 
 /// Sets the size above which messages are sent as several frames.
@@ -2229,7 +2246,8 @@ FW_API bool fw_socket_is_open(struct fw_socket socket);
 
 /// Returns the smoothed round-trip time of keepalive pings.
 ///
-/// Requires fw_socket_set_start_ping_thread.
+/// Measured with fw_socket_set_start_ping_thread, and by the pings of fw_network_changed and
+/// fw_resume.
 ///
 /// In browsers: -1.
 /// \returns Microseconds; -1 before the first pong, and for an invalid handle.
@@ -2326,17 +2344,19 @@ FW_API size_t fw_request_url(struct fw_request request, char *buf, size_t cap);
 /// \returns 1 or 2; 0 for an invalid handle.
 FW_API uint32_t fw_request_http_version(struct fw_request request);
 
-/// Returns the number of the attempt since fw_socket_open, from 1.
+/// Returns the number of the upgrade request since fw_socket_open, from 1.
+///
+/// Redirects, reconnects and the fallback to HTTP/1.1 count. It is not the attempt of the event
+/// reconnecting, which starts again after each success.
 /// \returns The number; 0 for an invalid handle.
 FW_API uint32_t fw_request_attempt(struct fw_request request);
 
 /// Sets a header field of the request; replaces all fields of that name.
 /// \param request The request.
-/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
-///   copied.
+/// \param name NUL-terminated token, not one that fw_socket_add_header refuses; copied.
 /// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
-///   handshake, more than 64 fields).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, a refused
+///   name, more than 64 fields, or 32 KiB of names and values in total).
 FW_API fw_result fw_request_set_header(struct fw_request request, const char *name,
                                        const char *value);
 
@@ -2345,11 +2365,10 @@ FW_API fw_result fw_request_set_header(struct fw_request request, const char *na
 /// A name that is already present is sent twice, except Authorization, Origin and User-Agent, which
 /// are replaced.
 /// \param request The request.
-/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
-///   copied.
+/// \param name NUL-terminated token, not one that fw_socket_add_header refuses; copied.
 /// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
-///   handshake, more than 64 fields).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, a refused
+///   name, more than 64 fields, or 32 KiB of names and values in total).
 FW_API fw_result fw_request_add_header(struct fw_request request, const char *name,
                                        const char *value);
 

@@ -23,8 +23,8 @@ pub struct fw_buffer {
 /// event, a segment is read-only and borrowed until the callback returns or the event is released;
 /// fw_segment_retain keeps it longer. A segment from fw_buffer_get, or retained, belongs to the
 /// caller until fw_segment_release or until it is sent, and outlives its socket and fw_shutdown. It
-/// keeps its whole block alive, which is 64 KiB even for a small segment: to keep small payloads
-/// for long, copy them.
+/// keeps its whole block alive, usually 64 KiB for one that was received, however small it is: to
+/// keep small payloads for long, copy them. fw_buffer_get rounds up to a power of two from 1 KiB.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct fw_segment {
@@ -61,7 +61,7 @@ impl fw_segment {
 /// They leave room for a frame header, so that the segment can be sent without a copy. To send
 /// fewer bytes, narrow offset and count.
 ///
-/// \param size Size in bytes, may be 0; less than 2 GiB.
+/// \param size Size in bytes, may be 0; at most 2 GiB less 17.
 /// \param out Receives the segment; not NULL.
 /// \returns OK; INVALID_ARGUMENT (NULL); TOO_LARGE; OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn fw_buffer_get(size: usize, out: *mut fw_segment) -> fw_
 /// Every reference ends with fw_segment_release, or when the segment is sent.
 ///
 /// \param segment A valid segment.
-/// \returns OK; INVALID_HANDLE (already released, or never valid).
+/// \returns OK; INVALID_HANDLE (already released, or never valid); INVALID_STATE (2^32 references).
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_segment_retain(segment: fw_segment) -> fw_result {
     guard(|| lease::retain(segment.buffer.id))

@@ -101,7 +101,8 @@ pub type fw_reconnecting_fn = Option<
 /// \param socket The socket this event belongs to.
 /// \param code The server's close code, 1005 if its close frame has none; 1006 if there was no
 ///   closing handshake.
-/// \param reason UTF-8, NUL-terminated; valid until the callback returns; never NULL.
+/// \param reason UTF-8, NUL-terminated; valid until the callback returns; never NULL. With 1006 a
+///   text of the library: who ended the connection.
 /// \param len Length of the reason in bytes, without the NUL; may be 0.
 /// \param user_data The user_data set with the callback.
 pub type fw_closed_fn = Option<

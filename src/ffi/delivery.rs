@@ -141,7 +141,8 @@ pub extern "C" fn fw_wait(timeout_ms: u32) -> bool {
 ///
 /// For runtimes that native code must not call back. Takes from the same queue as fw_poll,
 /// round-robin; sockets in worker mode have no events here. Runs no callbacks, except finalizers of
-/// destroyed sockets.
+/// destroyed sockets. Skips sockets that another thread polls or takes events from and, inside a
+/// callback, the socket of that callback: it may return false although fw_pending is not 0.
 ///
 /// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
 /// \returns true if an event was taken, which must be released; false if none is queued, for NULL,
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn fw_next_event(out: *mut fw_event) -> bool {
     })
 }
 
-/// Takes the next event of one socket, like fw_next_event.
+/// Takes the next event of one socket, like fw_next_event, but runs no finalizers.
 ///
 /// \param socket The socket.
 /// \param out Receives the event; FW_EVENT_NONE if there is none; not NULL.
@@ -178,8 +179,8 @@ pub unsafe extern "C" fn fw_socket_next_event(socket: fw_socket, out: *mut fw_ev
 /// Takes several events at once, which needs fewer locks than fw_next_event.
 ///
 /// Takes them in the same order, at most those that are queued when it is called. Runs no
-/// callbacks, except finalizers of destroyed sockets. Release them with fw_events_release, or each
-/// one with fw_event_release.
+/// callbacks, except finalizers of destroyed sockets, and skips the same sockets as fw_next_event.
+/// Release them with fw_events_release, or each one with fw_event_release.
 ///
 /// \param out Array of count events; receives those that were taken, in order.
 /// \param count Maximum number of events; 0 does nothing.
@@ -197,7 +198,7 @@ pub unsafe extern "C" fn fw_next_events(out: *mut fw_event, count: usize) -> usi
     taken
 }
 
-/// Takes several events of one socket, like fw_next_events.
+/// Takes several events of one socket, like fw_next_events, but runs no finalizers.
 ///
 /// \param socket The socket.
 /// \param out Array of count events; receives those that were taken, in order.

@@ -172,7 +172,9 @@ pub struct fw_error {
     pub http_status: u16,
     /// TLS alert that was sent or received (RFC 8446 section 6), or 0.
     pub tls_alert: u8,
-    /// 1 if a retry may succeed, else 0.
+    /// 1 if a retry may succeed: RESOLVE (also for a name that does not exist), REFUSED,
+    /// UNREACHABLE, RESET, TIMED_OUT, PING_TIMEOUT, IO, and HTTP 408, 425, 429, 500, 502, 503, 504.
+    /// 0 for other statuses, certificates, protocol violations and messages that are too large.
     pub retriable: u32,
     /// What failed, at which address, and what to do if known. NUL-terminated UTF-8; NULL in an
     /// event that is not an error.

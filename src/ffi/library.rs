@@ -204,7 +204,7 @@ pub struct fw_config {
     pub thread_stopped: fw_thread_fn,
     /// Passed to thread_started and thread_stopped.
     pub thread_user_data: *mut c_void,
-    /// Size of a socket's event queue in bytes, at least 16 KiB. When the unread events (payload
+    /// Size of a socket's event queue in bytes; less than 16 KiB counts as 16 KiB. When the unread events (payload
     /// plus 64 bytes each) reach it, the socket stops reading from the network until events are
     /// taken (backpressure). May be exceeded by one message and one read of 64 KiB. Default: 4 MiB.
     pub event_queue_bytes: usize,
@@ -261,7 +261,8 @@ pub unsafe extern "C" fn fw_config_init(config: *mut fw_config, struct_size: usi
 /// Starts the library with a configuration.
 ///
 /// Optional: the first socket starts the library with the defaults. The allocator functions are
-/// used until fw_shutdown has returned OK. thread_started runs on the new threads.
+/// used for new blocks until fw_shutdown has returned OK; blocks that the program still holds are
+/// freed by them later. thread_started runs on the new threads.
 ///
 /// \param config Initialized with fw_config_init, not NULL; copied.
 /// \returns OK; INVALID_ARGUMENT (NULL, struct_size, too many threads, only one of alloc and free,
@@ -305,7 +306,7 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
 ///
 /// After OK, no thread of the library exists and no callback runs or will run; the library can be
 /// started again. fw_tls handles and segments that the caller holds stay valid. An editor calls
-/// this before it unloads scripts.
+/// this before it unloads scripts (hot reload).
 ///
 /// Blocks up to timeout_ms, at least 100 ms if threads and their callbacks need it to end, plus the
 /// run time of the finalizers, which run inside this call. thread_stopped runs on the ending
@@ -314,8 +315,9 @@ pub unsafe extern "C" fn fw_init(config: *const fw_config) -> fw_result {
 /// In browsers it does not wait: the browser sends what is queued and closes with code 1000.
 ///
 /// \param timeout_ms Timeout in milliseconds.
-/// \returns OK, also when nothing was running; INVALID_STATE (called inside a callback); TIMED_OUT
-///   (a thread or a callback has not ended; all sockets are destroyed; call again to wait longer).
+/// \returns OK, also when nothing was running; INVALID_STATE (called in a function given to the
+///   library, or on a thread of the library); TIMED_OUT (a thread or a callback has not ended; all
+///   sockets are destroyed; call again to wait longer).
 /// \threadsafety Any thread, not inside a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_shutdown(timeout_ms: u32) -> fw_result {

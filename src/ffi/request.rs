@@ -49,7 +49,10 @@ pub extern "C" fn fw_request_http_version(request: fw_request) -> u32 {
     guard_or(0, || Ok(request.get()?.http_version()))
 }
 
-/// Returns the number of the attempt since fw_socket_open, from 1.
+/// Returns the number of the upgrade request since fw_socket_open, from 1.
+///
+/// Redirects, reconnects and the fallback to HTTP/1.1 count. It is not the attempt of the event
+/// reconnecting, which starts again after each success.
 ///
 /// \returns The number; 0 for an invalid handle.
 #[unsafe(no_mangle)]
@@ -60,11 +63,10 @@ pub extern "C" fn fw_request_attempt(request: fw_request) -> u32 {
 /// Sets a header field of the request; replaces all fields of that name.
 ///
 /// \param request The request.
-/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
-///   copied.
+/// \param name NUL-terminated token, not one that fw_socket_add_header refuses; copied.
 /// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
-///   handshake, more than 64 fields).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, a refused
+///   name, more than 64 fields, or 32 KiB of names and values in total).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_set_header(
     request: fw_request,
@@ -87,11 +89,10 @@ pub unsafe extern "C" fn fw_request_set_header(
 /// are replaced.
 ///
 /// \param request The request.
-/// \param name NUL-terminated token, not one that the handshake sets, such as Host or Upgrade;
-///   copied.
+/// \param name NUL-terminated token, not one that fw_socket_add_header refuses; copied.
 /// \param value NUL-terminated visible ASCII, with spaces and tabs inside; copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, set by the
-///   handshake, more than 64 fields).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, invalid name or value, a refused
+///   name, more than 64 fields, or 32 KiB of names and values in total).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_request_add_header(
     request: fw_request,

@@ -23,8 +23,8 @@ use crate::error::{CallError, Code};
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 ///
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_UTF8; INVALID_STATE (not
-///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full, see fw_socket_set_max_buffered_amount);
-///   OUT_OF_MEMORY.
+///   open); TOO_LARGE; WOULD_BLOCK (the send queue is full, see fw_socket_set_max_buffered_amount;
+///   where lanes are used also: lane 0 is full, or 65536 messages wait); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_text(
     socket: fw_socket,
@@ -43,12 +43,12 @@ pub unsafe extern "C" fn fw_socket_send_text(
 /// Like fw_socket_send_text, without the UTF-8 validation: above 64 KiB, prefer
 /// fw_socket_send_binary_segment.
 ///
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 ///
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL); INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+///   TOO_LARGE; WOULD_BLOCK (as fw_socket_send_text); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_binary(
     socket: fw_socket,
@@ -87,7 +87,7 @@ unsafe impl Enumeration for fw_send_flags {}
 ///
 /// In browsers, FW_SEND_UNCOMPRESSED has no effect.
 ///
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param text UTF-8, len bytes, no NUL needed; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \param flags fw_send_flags, combined with |. With a reserved bit the text is not validated.
@@ -114,13 +114,13 @@ pub unsafe extern "C" fn fw_socket_send_text_with(
 ///
 /// In browsers, FW_SEND_UNCOMPRESSED has no effect.
 ///
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param data The payload, len bytes; may be NULL when len is 0; not used after the call.
 /// \param len Length in bytes, less than 1 GiB; may be 0.
 /// \param flags fw_send_flags, combined with |.
 ///
 /// \returns OK (queued); INVALID_HANDLE; INVALID_ARGUMENT (NULL, unknown flags, reserved bits that
-///   were not offered); INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (the send queue is full);
+///   were not offered); INVALID_STATE (not open); TOO_LARGE; WOULD_BLOCK (as fw_socket_send_text);
 ///   OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_send_binary_with(
@@ -142,11 +142,11 @@ pub unsafe extern "C" fn fw_socket_send_binary_with(
 /// Validates the text. Consumes one reference to the segment, even on failure: without another
 /// reference, do not access the bytes after the call.
 ///
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param segment UTF-8, in a segment from fw_buffer_get or a retained one.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
 ///   INVALID_ARGUMENT (range outside of the segment); INVALID_UTF8; INVALID_STATE (not open);
-///   TOO_LARGE; WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+///   TOO_LARGE; WOULD_BLOCK (as fw_socket_send_text); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_send_text_segment(socket: fw_socket, segment: fw_segment) -> fw_result {
     guard(|| {
@@ -159,11 +159,11 @@ pub extern "C" fn fw_socket_send_text_segment(socket: fw_socket, segment: fw_seg
 ///
 /// Like fw_socket_send_text_segment, without the UTF-8 validation.
 ///
-/// \param socket The socket, open.
+/// \param socket The socket, open, or connecting with queue_sends of fw_reconnect.
 /// \param segment A segment from fw_buffer_get or a retained one.
 /// \returns OK (queued); INVALID_HANDLE (socket, or the caller holds no reference to the segment);
 ///   INVALID_ARGUMENT (range outside of the segment); INVALID_STATE (not open); TOO_LARGE;
-///   WOULD_BLOCK (the send queue is full); OUT_OF_MEMORY.
+///   WOULD_BLOCK (as fw_socket_send_text); OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub extern "C" fn fw_socket_send_binary_segment(socket: fw_socket, segment: fw_segment) -> fw_result {
     guard(|| {

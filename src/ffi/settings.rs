@@ -37,8 +37,8 @@ unsafe impl Enumeration for fw_http {}
 /// \param socket The socket, closed.
 /// \param origin NUL-terminated visible ASCII such as `https://example.org`, copied; "" (the
 ///   default) for none.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal value, or more than 64 header
-///   fields); INVALID_STATE (not closed).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal value, more than 64 header
+///   fields, or 32 KiB of names and values in total); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_origin(socket: fw_socket, origin: *const c_char) -> fw_result {
     guard(|| {
@@ -76,10 +76,12 @@ pub unsafe extern "C" fn fw_socket_add_protocol(socket: fw_socket, protocol: *co
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 ///
 /// \param socket The socket, closed.
-/// \param name NUL-terminated token, copied; not a field of the handshake such as Host or Upgrade.
+/// \param name NUL-terminated token, copied. Refused are Host, Connection, Upgrade, Content-Length,
+///   Transfer-Encoding, TE, Trailer, Keep-Alive, Proxy-Connection, Expect, HTTP2-Settings and all
+///   that begin with Sec-WebSocket-.
 /// \param value NUL-terminated visible ASCII, spaces and tabs inside, copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, a field of the
-///   handshake, or more than 64); INVALID_STATE (not closed).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not a legal field, a refused name,
+///   more than 64 fields, or 32 KiB of names and values in total); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_add_header(
     socket: fw_socket,
@@ -105,8 +107,8 @@ pub unsafe extern "C" fn fw_socket_add_header(
 /// \param socket The socket, closed.
 /// \param user NUL-terminated UTF-8 without colons and control characters, copied.
 /// \param password NUL-terminated UTF-8 without control characters, copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
-///   closed).
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not as above, or more header fields
+///   than fw_socket_add_header accepts); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_basic_auth(
     socket: fw_socket,
@@ -130,9 +132,9 @@ pub unsafe extern "C" fn fw_socket_set_basic_auth(
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 ///
 /// \param socket The socket, closed.
-/// \param token NUL-terminated letters, digits and `-._~+/=`, not empty, copied.
-/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or not as above); INVALID_STATE (not
-///   closed).
+/// \param token NUL-terminated letters, digits and `-._~+/=:`, not empty, copied.
+/// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, not as above, or more header fields
+///   than fw_socket_add_header accepts); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fw_socket_set_bearer_auth(socket: fw_socket, token: *const c_char) -> fw_result {
     guard(|| {

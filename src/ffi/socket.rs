@@ -51,8 +51,9 @@ pub type fw_finalizer_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 ///
 /// In browsers, a URL with a user name is NOT_SUPPORTED (FW_CAPABILITY_HEADERS).
 ///
-/// \param url NUL-terminated UTF-8, ws: or wss: (http: and https: are aliases), at most 8 KiB;
-///   copied. Spaces and control characters are refused. The zone of a link-local IPv6 address (RFC
+/// \param url NUL-terminated, ws: or wss: (http: and https: are aliases), at most 8 KiB of ASCII: a
+///   host in other letters as punycode (xn--), the rest percent-encoded; copied. Spaces, control
+///   characters, backslashes and fragments (#) are refused. The zone of a link-local IPv6 address (RFC
 ///   6874), the name or number of an interface, follows `%25`, as in `ws://[fe80::1%25eth0]:9001/`;
 ///   it is never sent.
 /// \param out Receives the handle; not NULL.
@@ -86,7 +87,7 @@ pub extern "C" fn fw_socket_open(socket: fw_socket) -> fw_result {
     guard(|| socket.get()?.open())
 }
 
-/// Starts the closing handshake after everything queued is sent.
+/// Disconnects gracefully: starts the closing handshake after everything queued is sent.
 ///
 /// The event closed follows when the server replies, or with code 1006 when it does not within the
 /// close timeout. While connecting, cancels the connection; closed follows at once.
@@ -154,8 +155,9 @@ pub extern "C" fn fw_socket_destroy_when_sent(socket: fw_socket, timeout_ms: u32
 /// Sets the function that is called once no other callback will run for the socket.
 ///
 /// Runs exactly once after fw_socket_destroy or fw_shutdown, after the last callback has returned,
-/// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll, fw_next_event
-/// or fw_shutdown, on the calling thread; in worker mode it may also run on a thread of the
+/// and at the latest before fw_shutdown returns. In poll mode it runs inside fw_poll,
+/// fw_next_event, fw_next_events or fw_shutdown, not in the functions for one socket, on the calling
+/// thread; in worker mode it may also run on a thread of the
 /// library. Replaces the previous finalizer, which is never called.
 ///
 /// \param socket The socket.

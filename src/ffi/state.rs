@@ -66,11 +66,12 @@ pub struct fw_stats {
     pub bytes_sent: u64,
     /// Bytes received: handshake and frame headers included, TLS not.
     pub bytes_received: u64,
-    /// Messages accepted for sending, including those lost with a connection.
+    /// Messages accepted for sending, including those lost with a connection; where lanes are used,
+    /// those that have begun.
     pub messages_sent: u64,
     /// Complete messages received, including those delivered as fragments.
     pub messages_received: u64,
-    /// Frames sent, control frames included.
+    /// Frames prepared for sending, control frames included, also those lost with a connection.
     pub frames_sent: u64,
     /// Frames received, control frames included.
     pub frames_received: u64,
@@ -80,9 +81,9 @@ pub struct fw_stats {
     pub pongs_received: u64,
     /// Successful retries (fw_socket_set_reconnect).
     pub reconnects: u64,
-    /// Payload bytes sent, before compression.
+    /// Payload bytes of compressed messages, before compression; others are not counted.
     pub payload_bytes_before_compression: u64,
-    /// Payload bytes sent, after compression; counts messages that are not compressed too.
+    /// Payload bytes of compressed messages, after compression.
     pub payload_bytes_after_compression: u64,
     /// Name resolution; 0 for an address, or a name that was looked up within 10 s.
     pub resolve_us: u64,
@@ -157,7 +158,8 @@ pub extern "C" fn fw_socket_is_open(socket: fw_socket) -> bool {
 
 /// Returns the smoothed round-trip time of keepalive pings.
 ///
-/// Requires fw_socket_set_start_ping_thread.
+/// Measured with fw_socket_set_start_ping_thread, and by the pings of fw_network_changed and
+/// fw_resume.
 ///
 /// In browsers: -1.
 ///
