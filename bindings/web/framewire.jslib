@@ -61,13 +61,19 @@ mergeInto(LibraryManager.library, {
       }
     },
 
-    // Closes a WebSocket and ignores what it still says.
-    release: function (socket) {
+    // Closes a WebSocket, without a code if there is none, and ignores what it still says.
+    release: function (socket, code) {
       var ws = socket.ws;
       socket.ws = null;
       if (ws) {
         ws.onopen = ws.onmessage = ws.onclose = ws.onerror = null;
-        FRAMEWIRE.attempt(function () { ws.close(); });
+        FRAMEWIRE.attempt(function () {
+          if (code) {
+            ws.close(code);
+          } else {
+            ws.close();
+          }
+        });
       }
     },
 
@@ -75,7 +81,7 @@ mergeInto(LibraryManager.library, {
       var socket = FRAMEWIRE.sockets[id];
       if (socket) {
         delete FRAMEWIRE.sockets[id];
-        FRAMEWIRE.release(socket);
+        FRAMEWIRE.release(socket, 1000);
       }
     },
   },

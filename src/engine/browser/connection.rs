@@ -129,10 +129,13 @@ impl Connection {
         self.end(Terminal::Failed(Error::new(ErrorKind::Internal, Phase::Open, what)))
     }
 
-    /// Closes the connection of a destroyed socket. The browser sends what it has accepted, then the close frame.
+    /// Closes the connection of a destroyed socket. The browser sends what it has accepted, then the close frame: that
+    /// of the game, if one is queued.
     pub fn destroy(&mut self, mode: DestroyMode) -> Result<(), End> {
-        if let (DestroyMode::Drain { .. }, Stage::Open) = (mode, self.stage) {
-            let _ = self.hand_over();
+        if let (DestroyMode::Drain { .. }, Stage::Open) = (mode, self.stage)
+            && let Ok(Some((code, reason))) = self.hand_over(usize::MAX)
+        {
+            let _ = js::close(self.id, code, &reason);
         }
         let mut to_worker = lock(&self.socket.to_worker);
         to_worker.outbox.close();
@@ -200,7 +203,7 @@ impl Connection {
         if self.stage != Stage::Open {
             return Ok(());
         }
-        match self.hand_over() {
+        match self.hand_over(BROWSER_LANE_AHEAD.saturating_sub(js::buffered(self.id))) {
             Ok(None) => {}
             Ok(Some((code, reason))) => {
                 self.deadline = Some(Instant::now() + self.settings.close_timeout);
@@ -221,10 +224,10 @@ impl Connection {
         self.end(Terminal::Failed(Error::new(ErrorKind::Io, Phase::Open, message)))
     }
 
-    /// Gives the queued messages to the browser. Returns the close frame that follows them.
-    fn hand_over(&mut self) -> Result<Option<(u16, String)>, String> {
+    /// Gives the queued messages to the browser, of lanes until they have `room` bytes. Returns the close frame that
+    /// follows them.
+    fn hand_over(&mut self, room: usize) -> Result<Option<(u16, String)>, String> {
         let mut entries = VecDeque::new();
-        let room = BROWSER_LANE_AHEAD.saturating_sub(js::buffered(self.id));
         {
             let outbox = &mut lock(&self.socket.to_worker).outbox;
             outbox.take(&mut entries);

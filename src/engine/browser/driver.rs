@@ -35,13 +35,13 @@ pub fn start(inbox: Arc<Inbox>) {
     *lock(&DRIVER) = Some(Driver { inbox, connections: BTreeMap::new(), sockets: Vec::new() });
 }
 
-/// Ends the worker, and what is left of the connections. False inside [`drive`].
-pub fn stop() -> bool {
-    let Ok(mut driver) = DRIVER.try_lock() else { return false };
-    if let Some(driver) = driver.take() {
+/// Ends the worker, and what is left of the connections. Not inside [`drive`], where a shutdown is refused.
+pub fn stop() {
+    if let Ok(mut driver) = DRIVER.try_lock()
+        && let Some(driver) = driver.take()
+    {
         driver.connections.keys().for_each(|id| js::leave(*id));
     }
-    true
 }
 
 /// Runs what is due: commands, records of JavaScript, deadlines.

@@ -249,12 +249,17 @@ fn chat<S: Read + Write>(
     let (sender, lines) = channel();
     shared.chat.lock().expect("no thread panics while it holds the lock").push(sender);
     say(shared, &format!("{name} joined"));
+    let mut farewell = format!("{name} left without a code");
     let ended = loop {
         if let Some(error) = lines.try_iter().find_map(|line| socket.send(Message::text(line)).err()) {
             break error;
         }
         match socket.read() {
             Ok(Message::Text(text)) => say(shared, &format!("{name}: {text}")),
+            Ok(Message::Close(Some(frame))) if frame.code == CloseCode::Normal => {
+                farewell = format!("{name} left");
+            }
+            Ok(Message::Close(Some(frame))) => farewell = format!("{name} left with {}", frame.code),
             Ok(_) => {}
             Err(tungstenite::Error::Io(error))
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -262,7 +267,7 @@ fn chat<S: Read + Write>(
         }
     };
     drop(lines);
-    say(shared, &format!("{name} left"));
+    say(shared, &farewell);
     Err(ended)
 }
 
