@@ -100,7 +100,7 @@
 //! | `http2` | yes | WebSocket over HTTP/2 (RFC 8441) |
 //! | `capi` | yes | the exported C functions and the replaceable allocator; disable it in a Rust program |
 
-#![cfg_attr(not(feature = "internals"), deny(missing_docs))]
+#![cfg_attr(not(feature = "internals"), deny(missing_docs, missing_debug_implementations))]
 // Only `buffer` (payload memory), `net` (operating system calls), `ffi` (pointers from C) and, in browsers,
 // `engine::browser` and `clock` (calls of JavaScript) may allow it.
 #![deny(unsafe_code)]

@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::pool::{self, OutOfMemory};
 use crate::sync::atomic::{Ordering, fence};
+use std::fmt;
 
 /// Takes a block of at least `size` bytes from the pool, or from the allocator.
 pub fn take(size: usize) -> Result<Writer, OutOfMemory> {
@@ -57,6 +58,12 @@ impl Drop for BlockRef {
 pub struct Writer {
     block: BlockRef,
     filled: usize,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("filled", &self.filled).finish_non_exhaustive()
+    }
 }
 
 impl Writer {
@@ -144,6 +151,12 @@ pub struct Segment {
     block: Option<BlockRef>,
     offset: u32,
     len: u32,
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("len", &self.len).finish_non_exhaustive()
+    }
 }
 
 impl Segment {

@@ -33,10 +33,13 @@ pub fn init(config: Config) -> Result<(), CallError> {
 /// quarters of the timeout, or all but half a second of it if that is more; what is not sent by then is
 /// dropped and counted in the log. A timeout of zero drops everything immediately.
 ///
+/// In browsers it does not wait: the browser sends what is queued and closes with code 1000.
+///
 /// Like [`Socket::destroy`](crate::Socket::destroy), it suppresses terminal events; finalizers that have not
 /// run yet run now.
 ///
-/// Returns [`InvalidState`](crate::Code::InvalidState) inside a callback, and
+/// Returns [`InvalidState`](crate::Code::InvalidState) inside a callback, in the log function and on a thread of the
+/// library, and
 /// [`TimedOut`](crate::Code::TimedOut) when a thread or a callback has not ended within the timeout (at least
 /// 100 ms); call it again then.
 pub fn shutdown(timeout: Duration) -> Result<(), CallError> {

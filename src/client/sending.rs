@@ -31,6 +31,7 @@ pub struct SendFlags {
 }
 
 /// The payload of a message.
+#[derive(Clone, Debug)]
 pub enum Content<'a> {
     /// Is copied.
     Bytes(&'a [u8]),

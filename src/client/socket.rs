@@ -31,6 +31,7 @@ use crate::wire::upgrade::UpgradeRequest;
 use crate::wire::url::Url;
 
 /// What [`Socket::next_event_batches`] takes.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum EventBatch {
     /// One event, which may be a message.
@@ -177,6 +178,8 @@ impl Socket {
     /// Destroys the socket like [`Socket::destroy`], but sends what is queued and a close frame (1001) first,
     /// in the background and for at most `within`. [`shutdown`](crate::shutdown) continues this within its
     /// own timeout.
+    ///
+    /// In browsers, the browser sends what is queued and closes with code 1000, without a timeout.
     pub fn destroy_when_sent(&self, within: Duration) -> Result<(), CallError> {
         self.leave(DestroyMode::Drain { until: Instant::now() + within.min(LONGEST_WAIT) })
     }

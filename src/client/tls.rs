@@ -1,5 +1,6 @@
 //! TLS settings that sockets can share.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::capabilities::{Capability, require};
@@ -21,6 +22,12 @@ statics! {
 pub struct Tls {
     id: u64,
     pub(super) settings: Arc<TlsHandle>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Tls {

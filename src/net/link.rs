@@ -27,7 +27,7 @@ pub struct LinkConditions {
     pub in_jitter: Duration,
     /// The longest additional delay, at most 60 s; zero for ten times the mean.
     pub jitter_max: Duration,
-    /// The data rate in bytes per second (a token bucket).
+    /// The data rate in bytes per second (a token bucket); 0 for no limit.
     pub out_bytes_per_second: u32,
     /// See `out_bytes_per_second`.
     pub in_bytes_per_second: u32,

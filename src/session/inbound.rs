@@ -122,6 +122,7 @@ pub struct Payload<'a> {
 }
 
 /// A message in a single frame accepted by [`parse_unfragmented`], including its header.
+#[derive(Debug)]
 pub struct WholeFrame<'a> {
     pub writer: &'a Writer,
     pub start: usize,

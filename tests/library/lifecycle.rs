@@ -395,3 +395,16 @@ fn settings_of_all_sockets_can_change_while_sockets_are_created_and_opened() {
     stop();
     assert_no_threads();
 }
+
+/// Sockets can be keys of maps, and everything that a program keeps can be shown.
+#[test]
+fn handles_are_equal_and_can_be_shown() {
+    let _exclusive = exclusive();
+    let (one, two) = (Socket::create("ws://h/").unwrap(), Socket::create("ws://h/?token=secret").unwrap());
+    assert_eq!(one, one.clone());
+    assert_ne!(one, two);
+    assert_eq!(std::collections::HashSet::from([one.clone(), two.clone(), one]).len(), 2);
+    let shown = format!("{two:?} {:?} {:?}", Config::default(), framewire::Segment::copy_of(b"secret"));
+    assert!(shown.contains("worker_threads: 0") && shown.contains("len: 6"), "{shown}");
+    assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
+}

@@ -1,6 +1,7 @@
 //! A socket's callbacks.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use super::event::Frame;
@@ -121,6 +122,12 @@ impl<S> Default for Callbacks<S> {
             error: None,
             sent: None,
         }
+    }
+}
+
+impl<S> fmt::Debug for Callbacks<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks").finish_non_exhaustive()
     }
 }
 

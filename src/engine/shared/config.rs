@@ -1,5 +1,6 @@
 //! The configuration of the library.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// Configuration of the library, for [`init`](crate::init). Zero and `None` select the default.
@@ -17,4 +18,14 @@ pub struct Config {
     pub thread_started: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Called on each thread of the library before it ends.
     pub thread_stopped: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("worker_threads", &self.worker_threads)
+            .field("event_queue_bytes", &self.event_queue_bytes)
+            .field("ignore_network_changes", &self.ignore_network_changes)
+            .finish_non_exhaustive()
+    }
 }

@@ -21,6 +21,7 @@ use crate::limits::{EVENT_OVERHEAD, EVENTS_PER_TURN};
 use crate::sync::lock;
 
 /// An event taken from the queue with [`next_event`](crate::next_event).
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Event {
     /// The socket this event belongs to.

@@ -37,7 +37,7 @@ pub enum EventType {
 }
 
 /// A fragment of a message, decompressed.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Frame {
     /// The type of the message.
@@ -51,6 +51,7 @@ pub struct Frame {
 }
 
 /// An event and its contents.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum EventKind {
     /// The handshake is complete.

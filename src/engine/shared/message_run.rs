@@ -16,6 +16,7 @@ use crate::session::inbound::WholeFrame;
 use crate::wire::frame::parse_unfragmented;
 
 /// At least one message.
+#[derive(Debug)]
 pub struct MessageRun {
     frames: Segment,
     count: u32,
@@ -24,7 +25,7 @@ pub struct MessageRun {
 }
 
 /// A message of a run, and the range of its payload.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct MessageRange {
     pub message_type: MessageType,
     pub start: usize,
@@ -38,6 +39,7 @@ impl MessageRange {
 }
 
 /// Takes messages from the front of a run.
+#[derive(Debug)]
 pub struct TakeMessages {
     run: MessageRun,
     /// The most that may still be taken.
@@ -110,6 +112,7 @@ impl TakeMessages {
 
 /// Consecutive messages that were received into one block, oldest first. They keep the block in use, which is
 /// much larger than a small message.
+#[derive(Debug)]
 pub struct Messages {
     run: MessageRun,
     /// Bytes of the run that were taken, with the headers.

@@ -1,5 +1,6 @@
 //! The upgrade request while the game can change it.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -18,6 +19,12 @@ statics! {
 /// Invalid once its callback has returned or its event was dropped; the connection then continues with it.
 #[derive(Clone)]
 pub struct Request(Arc<Inner>);
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("attempt", &self.attempt()).finish_non_exhaustive()
+    }
+}
 
 /// The request itself, which the worker waits for.
 pub struct Draft {

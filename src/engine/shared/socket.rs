@@ -42,7 +42,8 @@ use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64,
 use crate::sync::{Mutex, lock};
 use crate::wire::cookies::CookieJar;
 
-/// A handle to one WebSocket client connection. Cloning it increments a reference count.
+/// A handle to one WebSocket client connection. Cloning it increments a reference count; handles are equal if they belong
+/// to the same socket.
 #[derive(Clone)]
 pub struct Socket(pub(crate) Arc<Shared>);
 
@@ -601,6 +602,20 @@ impl Notify for Shared {
             lock(&self.to_worker).commands();
         }
         Shared::notify(&self);
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Socket {}
+
+impl std::hash::Hash for Socket {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
     }
 }
 
