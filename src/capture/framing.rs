@@ -71,14 +71,15 @@ impl Framing {
         Found { unit, len, is_end }
     }
 
-    /// Passes all of `bytes`. Returns where the first unit in them begins.
+    /// Passes all of `bytes`. Returns where the first frame in them begins. After a loss it goes on there: a head that
+    /// is not known to be one would be taken for frames, and written with its secrets.
     pub fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut first = self.is_between().then_some(0);
+        let mut first = (self.unit == Unit::Frame && self.is_between()).then_some(0);
         let mut at = 0;
         while at < bytes.len() {
             let found = self.next(&bytes[at..]);
             at += found.len;
-            if found.is_end {
+            if found.is_end && self.unit == Unit::Frame {
                 first = first.or(Some(at));
             }
         }
@@ -217,9 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn skipping_returns_the_first_begin() {
+    fn skipping_returns_the_first_frame() {
+        let mut framing = Framing::new(Direction::Received);
+        assert_eq!(framing.skip(b"HTTP/1.1 103 Early Hints\r\n\r\n"), None);
+        assert_eq!(framing.skip(b"HTTP/1.1 101 Go\r\nSet-Cookie: a\r\n"), None);
+        assert_eq!(framing.skip(b"\r\n\x81\x01a"), Some(2));
+        let mut framing = Framing::new(Direction::Received);
+        assert_eq!(framing.skip(b"HTTP/1.1 403 No\r\n\r\nwhy"), None);
         let mut framing = Framing::new(Direction::Sent);
-        assert_eq!(framing.skip(b"GET / HTTP/1.1\r\n\r\n\x82\x05ab"), Some(0));
+        assert_eq!(framing.skip(b"GET / HTTP/1.1\r\n\r\n\x82\x05ab"), Some(18));
         assert_eq!(framing.skip(b"c"), None);
         assert_eq!(framing.skip(b"de"), None);
         assert_eq!(framing.skip(b"\x82\x03abc"), Some(0));

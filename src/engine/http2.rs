@@ -192,9 +192,16 @@ impl Pool {
     ) -> Result<LinkId, Error> {
         let connection = Connection::new(stream, now)?;
         let mut waiting = vec![key];
-        if let Some(at) = self.leads.iter().position(|lead| lead.leader == key) {
-            waiting.extend(self.leads.swap_remove(at).followers);
-        }
+        // The TLS settings may have changed since it began to connect: the connection is for those who have asked for
+        // the same, or for its socket alone.
+        let origin = match self.leads.iter().position(|lead| lead.leader == key) {
+            Some(at) => {
+                let Lead { origin, followers, .. } = self.leads.swap_remove(at);
+                waiting.extend(followers);
+                origin
+            }
+            None => origin.only_for(key),
+        };
         let slot = self.links.iter().position(Option::is_none).unwrap_or_else(|| {
             self.links.push(None);
             self.links.len() - 1
@@ -260,8 +267,9 @@ impl Pool {
             return Err(Error::new(ErrorKind::Reset, Phase::Upgrade, message));
         }
         link.used = true;
+        let stream = link.connection.open(request, key.to_bits())?;
         link.streams.push(key);
-        link.connection.open(request, key.to_bits())
+        Ok(stream)
     }
 
     /// Sets the simulated link of the connection that carries the stream of `key`. False if others share it.

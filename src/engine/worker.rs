@@ -328,6 +328,9 @@ impl Worker {
         }
         if let Some(key) = Key::from_bits(socket.candidate.load(Ordering::Relaxed)) {
             self.with(key, |connection, context| {
+                if let Some(pings) = pings {
+                    connection.set_pings(pings, context);
+                }
                 if let Some(change) = link {
                     connection.change_link(change, context);
                 }

@@ -36,11 +36,11 @@ mod netlink {
     /// As large as the datagrams of a dump.
     const BUFFER: usize = 8192;
 
-    /// A netlink socket, and the addresses and default routes that it has reported.
     /// Addresses and routes of IPv4 and IPv6: the groups 5, 7, 9 and 11 of `rtnetlink.h`, which libc names on some
     /// systems only.
     const CHANGES: u32 = 1 << 4 | 1 << 6 | 1 << 8 | 1 << 10;
 
+    /// A netlink socket, and the addresses and default routes that it has reported.
     pub struct Watch {
         socket: Socket,
         known: BTreeSet<Box<[u8]>>,
@@ -54,27 +54,44 @@ mod netlink {
             socket.set_nonblocking(true)?;
             socket.bind(&address(CHANGES)?)?;
             let mut watch = Self { socket, known: BTreeSet::new() };
-            for dump in [libc::RTM_GETADDR, libc::RTM_GETROUTE] {
-                watch.socket.send(&messages::dump_request(dump))?;
-                watch.read();
-            }
+            watch.read_all()?;
             registry.register(&mut SourceFd(&watch.socket.as_raw_fd()), token, Interest::READABLE)?;
             Ok(watch)
         }
 
+        /// Reads what the system has now.
+        fn read_all(&mut self) -> io::Result<()> {
+            self.known.clear();
+            for dump in [libc::RTM_GETADDR, libc::RTM_GETROUTE] {
+                self.socket.send(&messages::dump_request(dump))?;
+                self.read_notifications();
+            }
+            Ok(())
+        }
+
         /// Reads all notifications. Returns whether an address or a default route was added or removed.
         pub fn read(&mut self) -> bool {
+            let (has_changed, is_complete) = self.read_notifications();
+            if !is_complete {
+                // Without it, every later change is reported once more.
+                let _ = self.read_all();
+            }
+            has_changed || !is_complete
+        }
+
+        /// Returns whether something has changed, and whether no notification was lost.
+        fn read_notifications(&mut self) -> (bool, bool) {
             let (mut buffer, mut has_changed) = ([0; BUFFER], false);
             loop {
                 match (&self.socket).read(&mut buffer) {
-                    Ok(0) => return has_changed,
+                    Ok(0) => return (has_changed, true),
                     Ok(len) => messages::for_each(&buffer[..len], |message| {
                         has_changed |= self.apply(message);
                     }),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return has_changed,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (has_changed, true),
                     // Notifications were lost (ENOBUFS).
-                    Err(_) => return true,
+                    Err(_) => return (has_changed, false),
                 }
             }
         }

@@ -119,6 +119,8 @@ pub struct Lanes {
     /// No message expires before.
     expiry: Option<Instant>,
     outcomes: Vec<(u64, Outcome)>,
+    /// Payload bytes that were dropped and that no caller has counted yet.
+    unclaimed: usize,
     /// Follows all waiting messages.
     pub close_frame: Option<Segment>,
 }
@@ -145,6 +147,7 @@ impl Lanes {
             messages: 0,
             expiry: None,
             outcomes: Vec::new(),
+            unclaimed: 0,
             close_frame: None,
         };
         new.set(lanes)?;
@@ -182,6 +185,7 @@ impl Lanes {
             // Those that have expired make room, unless the worker has removed them already.
             dropped = self.sweep(now);
             if self.is_full(lane, room.saturating_add(dropped)) {
+                self.unclaimed = dropped;
                 let message = "the send queue or the lane is at its limit; nothing was queued";
                 return Err(CallError::new(Code::WouldBlock, message));
             }
@@ -189,6 +193,7 @@ impl Lanes {
         // The sweep may have dropped it.
         let replaced = self.find(lane, message.key);
         if replaced.is_none() && self.messages >= MAX_WAITING_MESSAGES {
+            self.unclaimed = dropped;
             let message =
                 format!("{MAX_WAITING_MESSAGES} messages wait, which is the limit; nothing was queued");
             return Err(CallError::new(Code::WouldBlock, message));
@@ -278,12 +283,13 @@ impl Lanes {
         }
     }
 
-    /// Drops the messages that have expired. Returns their payload bytes.
+    /// Drops the messages that have expired. Returns their payload bytes, with those that a refused message has dropped.
     pub fn sweep(&mut self, now: Instant) -> usize {
+        let mut dropped = std::mem::take(&mut self.unclaimed);
         if self.expiry.is_none_or(|expiry| now < expiry) {
-            return 0;
+            return dropped;
         }
-        let (mut dropped, mut expiry) = (0, None::<Instant>);
+        let mut expiry = None::<Instant>;
         for (lane, queue) in self.queues.iter_mut().enumerate() {
             queue.messages.retain(|(_, message)| {
                 if is_expired(message, now) {

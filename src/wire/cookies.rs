@@ -68,11 +68,15 @@ impl CookieJar {
     }
 
     fn bytes(&self) -> usize {
-        self.cookies.iter().map(|cookie| cookie.name.len() + cookie.value.len()).sum()
+        self.cookies.iter().map(Stored::bytes).sum()
     }
 }
 
 impl Stored {
+    fn bytes(&self) -> usize {
+        self.name.len() + self.value.len() + self.domain.len() + self.path.len()
+    }
+
     fn parse(line: &str, url: &Url, now: SystemTime) -> Option<Self> {
         let SetCookie { name, value, attributes } = SetCookie::parse(line)?;
         if check_value(&format!("{name}={value}")).is_err() {

@@ -331,6 +331,67 @@ fn second_network_change_restarts_the_attempt() {
     assert_eq!(server.connections(), 3);
 }
 
+/// The game sends all the time, also while the worker reads the response to the new attempt.
+#[test]
+fn dropped_attempt_takes_no_messages() {
+    let _exclusive = exclusive();
+    let mut dropped = 0;
+    for _ in 0..8 {
+        let (probe, probed) = channel();
+        let probed = Mutex::new(probed);
+        let (report, received) = channel();
+        let server = Scripted::start(move |mut peer| {
+            if peer.number == 0 {
+                peer.accept_upgrade();
+            } else {
+                let head = peer.read_head();
+                let (mut old, payload): (TcpStream, Vec<u8>) =
+                    probed.lock().unwrap().recv_timeout(TIMEOUT).unwrap();
+                peer.send_upgrade_response(&head, "");
+                // The late response drops the attempt. The worker reads both at once.
+                old.write_all(&[&[0x8A, payload.len() as u8], &payload[..]].concat()).unwrap();
+            }
+            let mut numbers = Vec::new();
+            while let Some(frame) = peer.read_frame() {
+                match frame.opcode {
+                    2 => numbers.push(u32::from_be_bytes(frame.payload[..].try_into().unwrap())),
+                    9 => probe.send((peer.stream().try_clone().unwrap(), frame.payload)).unwrap(),
+                    _ => break,
+                }
+            }
+            report.send((peer.number, numbers)).unwrap();
+        });
+        let client = opened(&server.url());
+        let (stop, socket) = (Arc::new(AtomicBool::new(false)), client.clone());
+        let is_stopped = stop.clone();
+        let sending = std::thread::spawn(move || {
+            let mut sent = 0_u32;
+            while !is_stopped.load(Ordering::SeqCst) {
+                if socket.buffered_amount() < 10_000 {
+                    socket.send_binary(&sent.to_be_bytes()).unwrap();
+                    sent += 1;
+                }
+            }
+            sent
+        });
+        network_changed();
+        wait_until("the pong", || client.stats().pongs_received > 0 || client.stats().reconnects > 0);
+        stop.store(true, Ordering::SeqCst);
+        let sent = sending.join().unwrap();
+        let reconnects = client.stats().reconnects;
+        client.close(1000, "").unwrap();
+        let mut ends = [received.recv_timeout(TIMEOUT).unwrap(), received.recv_timeout(TIMEOUT).unwrap()];
+        ends.sort_by_key(|(number, _)| *number);
+        let [(_, old), (_, new)] = ends;
+        if reconnects == 0 {
+            dropped += 1;
+            assert_eq!(new, [], "the attempt has taken messages");
+            assert!(old.iter().copied().eq(0..sent), "{} of {sent} messages in order", old.len());
+        }
+    }
+    println!("{dropped} of 8 attempts were dropped");
+}
+
 #[test]
 fn each_queued_message_is_sent_at_most_once_and_in_order() {
     let _exclusive = exclusive();

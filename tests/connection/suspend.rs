@@ -157,6 +157,26 @@ fn timeouts_are_paused_while_suspended() {
     assert!(is_dead_suspended || is_opening_suspended, "neither of the two was suspended in time");
 }
 
+/// What is left of it hears of no resume, as that is reported to sockets.
+#[test]
+fn connection_of_a_socket_that_was_destroyed_while_suspended_ends() {
+    let _exclusive = exclusive();
+    let (report, ended) = std::sync::mpsc::channel();
+    // Does not answer the close frame.
+    let server = Scripted::start(move |mut peer| {
+        peer.accept_upgrade();
+        report.send(peer.wait_for_end()).unwrap();
+    });
+    let echo = EchoServer::start();
+    let (client, other) = (Client::opened(&server.url()), Client::opened(&echo.url("/")));
+    suspend();
+    assert_echoes(&other);
+    client.destroy().unwrap();
+    assert_echoes(&other);
+    resume();
+    assert_eq!(ended.recv_timeout(common::TIMEOUT), Ok(true));
+}
+
 /// The worker learns of both at once, and keeps their order.
 #[test]
 fn socket_opened_right_after_suspend_is_not_suspended() {

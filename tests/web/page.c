@@ -746,11 +746,11 @@ SCENARIO(everything_in_lanes_is_sent_before_the_end)
 {
     enum { MESSAGES = 40 };
     static record listener, sender;
-    static unsigned char *line;
+    static unsigned char *text;
     fw_message message;
     BEGIN;
-    line = filled(8192);
-    memset(line, 'x', 8192);
+    text = filled(8192);
+    memset(text, 'x', 8192);
     create(&listener, echo, "chat?name=listener");
     OK(fw_socket_on_text(listener.socket, on_line, NULL));
     OK(fw_socket_open(listener.socket));
@@ -760,7 +760,7 @@ SCENARIO(everything_in_lanes_is_sent_before_the_end)
     for (int number = 0; number < MESSAGES; number++) {
         fw_message_init(&message, sizeof message);
         message.opcode = FW_OPCODE_TEXT;
-        message.data = line;
+        message.data = text;
         message.len = 8192;
         OK(fw_socket_send(sender.socket, &message));
     }
@@ -768,7 +768,7 @@ SCENARIO(everything_in_lanes_is_sent_before_the_end)
     AWAIT(chat_left);
     CHECK(chat_lines == MESSAGES);
     OK(fw_socket_destroy(listener.socket));
-    free(line);
+    free(text);
     END;
 }
 

@@ -53,6 +53,12 @@ impl Connection {
                 self.prepare_handover(context);
                 self.turn(context)
             }
+            // It is handed over in this turn.
+            Stage::Live { .. }
+                if self.candidate.as_ref().is_some_and(|candidate| candidate.opened.is_some()) =>
+            {
+                self.turn(context)
+            }
             Stage::Waiting { until, restart: Restart::Retry } => {
                 *until = context.now;
                 self.turn(context)

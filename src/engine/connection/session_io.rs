@@ -357,7 +357,10 @@ impl Connection {
         let Stage::Live { stream, session } = &mut self.stage else { return };
         let mut waits_in_lanes = false;
         let mut expiry = None;
-        if let Some(Socket(socket)) = &self.socket {
+        // A candidate takes nothing: until the handover the messages belong to the connection of the socket.
+        if let Some(Socket(socket)) = &self.socket
+            && self.candidate.is_none()
+        {
             let mut to_worker = lock(&socket.to_worker);
             let outbox = &mut to_worker.outbox;
             if !outbox.is_empty() || outbox.is_closed() || outbox.lanes.is_some() {

@@ -95,6 +95,7 @@ impl Connection {
             && !std::mem::replace(&mut self.retried_stream, true)
         {
             self.log(LogLevel::Debug, format_args!("{error}; retrying once"));
+            context.pool.forget(self.key);
             return self.obtain_transport(context);
         }
         if !matches!(self.stage, Stage::Live { .. }) {

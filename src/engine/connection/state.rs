@@ -277,6 +277,8 @@ impl Connection {
     /// what they use may be gone.
     pub(super) fn leave_socket(&mut self) -> Option<Socket> {
         (self.expiry, self.handler) = (None, None);
+        // Reports of the host are for sockets: this would not hear that the process runs again.
+        self.suspended_since = None;
         self.socket.take()
     }
 

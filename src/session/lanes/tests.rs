@@ -151,6 +151,19 @@ fn expired_messages_make_room() {
 }
 
 #[test]
+fn what_a_refused_message_has_dropped_is_counted_later() {
+    let now = Instant::now();
+    let lanes = [Lane { max_bytes: 10, ..Lane::default() }, Lane::default()];
+    let mut lanes = Lanes::new(&lanes).unwrap();
+    lanes.push(0, message(10, now), ROOM).unwrap();
+    lanes.push(1, Waiting { expires: Some(now + ms(1)), ..message(7, now) }, ROOM).unwrap();
+    let refused = lanes.push(0, Waiting { queued: now + ms(1), ..message(5, now) }, ROOM);
+    assert_eq!(refused.err().map(|error| error.code), Some(Code::WouldBlock));
+    assert_eq!(lanes.sweep(now + ms(1)), 7);
+    assert_eq!(lanes.sweep(now + ms(1)), 0);
+}
+
+#[test]
 fn number_of_waiting_messages_is_bounded() {
     let now = Instant::now();
     let mut lanes = Lanes::new(&[]).unwrap();
