@@ -324,10 +324,10 @@ namespace detail {
 /// Returns the text of a function `size_t f(..., char *buf, size_t cap)`.
 template <class CopyOut> std::string text_of(CopyOut copy_out)
 {
-    char small[256];
-    std::size_t length = copy_out(small, sizeof small);
-    if (length < sizeof small)
-        return std::string(small, length);
+    char start[256];
+    std::size_t length = copy_out(start, sizeof start);
+    if (length < sizeof start)
+        return std::string(start, length);
     std::string text;
     do { // The text may have become longer since the previous call.
         text.resize(length);
@@ -362,7 +362,7 @@ inline Error last_error(fw_result result)
     return {static_cast<Code>(result), text_of(fw_last_error)};
 }
 
-inline Result<void> check(fw_result result)
+inline Result<void> checked(fw_result result)
 {
     if (result == FW_RESULT_OK)
         return {};
@@ -375,7 +375,7 @@ template <class Call, class... Text> Result<void> call_with_text(Call call, Text
 {
     if (((text.find('\0') != std::string_view::npos) || ...))
         return Error{Code::invalid_argument, "the text contains a NUL"};
-    return check(call(std::string(text).c_str()...));
+    return checked(call(std::string(text).c_str()...));
 }
 
 template <class Handle>
@@ -393,17 +393,23 @@ Result<void> with_text(Handle handle, fw_result (*call)(Handle, const char *, co
 
 inline std::uint32_t milliseconds_of(std::chrono::milliseconds time) noexcept
 {
-    constexpr std::chrono::milliseconds::rep max = std::numeric_limits<std::uint32_t>::max();
-    return static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(time.count(), 0, max));
+    constexpr std::chrono::milliseconds::rep longest = (std::numeric_limits<std::uint32_t>::max)();
+    return static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(time.count(), 0, longest));
+}
+
+/// Converts a time to live; a negative one becomes 1, because 0 means never.
+inline std::uint32_t time_to_live_of(std::chrono::milliseconds time) noexcept
+{
+    return time.count() < 0 ? 1 : milliseconds_of(time);
 }
 
 /// Converts a budget; a negative one becomes 1, because 0 means no limit.
 inline std::uint32_t budget_of(std::chrono::microseconds time) noexcept
 {
-    constexpr std::chrono::microseconds::rep max = std::numeric_limits<std::uint32_t>::max();
+    constexpr std::chrono::microseconds::rep longest = (std::numeric_limits<std::uint32_t>::max)();
     if (time.count() < 0)
         return 1;
-    return static_cast<std::uint32_t>(std::min<std::chrono::microseconds::rep>(time.count(), max));
+    return static_cast<std::uint32_t>((std::min<std::chrono::microseconds::rep>)(time.count(), longest));
 }
 
 template <class T>
@@ -523,28 +529,29 @@ public:
 
     WritableBytes writable() noexcept { return {raw_.data + raw_.offset, raw_.count}; }
     /// Truncates the buffer to its first size bytes.
-    void shrink(std::size_t size) noexcept { raw_.count = std::min(raw_.count, size); }
+    void shrink(std::size_t size) noexcept { raw_.count = (std::min)(raw_.count, size); }
 
 private:
     explicit Buffer(fw_segment raw) noexcept : Segment(raw) {}
 };
 
-/// A view of a received payload, valid until the callback returns or the event is destroyed.
+/// A view of a received payload, valid until the callback returns or the event is released. Moving an Event keeps it
+/// valid.
 class SegmentRef {
 public:
-    explicit SegmentRef(const fw_segment &raw) noexcept : raw_(&raw) {}
+    explicit SegmentRef(const fw_segment &raw) noexcept : raw_(raw) {}
 
-    Bytes bytes() const noexcept { return {raw_->data + raw_->offset, raw_->count}; }
+    Bytes bytes() const noexcept { return {raw_.data + raw_.offset, raw_.count}; }
     std::string_view text() const noexcept
     {
-        return {reinterpret_cast<const char *>(raw_->data + raw_->offset), raw_->count};
+        return {reinterpret_cast<const char *>(raw_.data + raw_.offset), raw_.count};
     }
     /// Adds a reference that keeps the payload longer, without a copy.
-    Result<Segment> retain() const { return Segment::hold(*raw_); }
-    const fw_segment &raw() const noexcept { return *raw_; }
+    Result<Segment> retain() const { return Segment::hold(raw_); }
+    const fw_segment &raw() const noexcept { return raw_; }
 
 private:
-    const fw_segment *raw_;
+    fw_segment raw_;
 };
 
 /// A fragment of a message, valid until the callback returns.
@@ -614,7 +621,7 @@ struct Config : fw_config {
 /// Starts the library. Optional: the first socket starts it with the default configuration.
 inline Result<void> init(const Config &config)
 {
-    return detail::check(fw_init(&config));
+    return detail::checked(fw_init(&config));
 }
 
 /// Destroys every socket, joins every thread of the library, and destroys all callbacks.
@@ -626,7 +633,7 @@ inline Result<void> init(const Config &config)
 /// \returns timed_out if a callback or a thread has not ended in time
 inline Result<void> shutdown(std::chrono::milliseconds timeout)
 {
-    return detail::check(fw_shutdown(detail::milliseconds_of(timeout)));
+    return detail::checked(fw_shutdown(detail::milliseconds_of(timeout)));
 }
 
 /// Delivers queued events by calling their callbacks, within a budget.
@@ -691,15 +698,15 @@ public:
 
     /// Returns the value of the first header field of that name, or an empty string.
     std::string header(std::string_view name) const { return detail::text_of(raw_, name, fw_request_header); }
-    Result<void> set_header(std::string_view name, std::string_view value)
+    Result<void> set_header(std::string_view name, std::string_view value) const
     {
         return detail::with_text(raw_, fw_request_set_header, name, value);
     }
-    Result<void> add_header(std::string_view name, std::string_view value)
+    Result<void> add_header(std::string_view name, std::string_view value) const
     {
         return detail::with_text(raw_, fw_request_add_header, name, value);
     }
-    Result<void> remove_header(std::string_view name)
+    Result<void> remove_header(std::string_view name) const
     {
         return detail::with_text(raw_, fw_request_remove_header, name);
     }
@@ -744,24 +751,24 @@ public:
 
     Result<void> add_ca_pem(std::string_view pem)
     {
-        return detail::check(fw_tls_add_ca_pem(raw_, pem.data(), pem.size()));
+        return detail::checked(fw_tls_add_ca_pem(raw_, pem.data(), pem.size()));
     }
     Result<void> set_client_cert_pem(std::string_view cert_pem, std::string_view key_pem)
     {
-        return detail::check(fw_tls_set_client_cert_pem(raw_, cert_pem.data(), cert_pem.size(),
-                                                        key_pem.data(), key_pem.size()));
+        return detail::checked(fw_tls_set_client_cert_pem(raw_, cert_pem.data(), cert_pem.size(),
+                                                          key_pem.data(), key_pem.size()));
     }
     Result<void> add_pin_sha256(const std::array<std::uint8_t, 32> &pin)
     {
-        return detail::check(fw_tls_add_pin_sha256(raw_, pin.data()));
+        return detail::checked(fw_tls_add_pin_sha256(raw_, pin.data()));
     }
     Result<void> set_roots(Roots roots)
     {
-        return detail::check(fw_tls_set_roots(raw_, static_cast<fw_roots>(roots)));
+        return detail::checked(fw_tls_set_roots(raw_, static_cast<fw_roots>(roots)));
     }
     /// Accepts any certificate. For development only.
-    Result<void> set_insecure(bool enable) { return detail::check(fw_tls_set_insecure(raw_, enable)); }
-    Result<void> set_key_log(bool enable) { return detail::check(fw_tls_set_key_log(raw_, enable)); }
+    Result<void> set_insecure(bool enable) { return detail::checked(fw_tls_set_insecure(raw_, enable)); }
+    Result<void> set_key_log(bool enable) { return detail::checked(fw_tls_set_key_log(raw_, enable)); }
 
     fw_tls raw() const noexcept { return raw_; }
 
@@ -815,7 +822,8 @@ using LaneStats = fw_lane_stats;
 struct SendOptions {
     SendFlags flags = SendFlags::none;
     std::uint32_t lane = 0;
-    /// Drops the message if it has not begun by then; 0 is never.
+    /// Drops the message if it has not begun by then; 0 is never. A negative time, such as what remains until a
+    /// moment that has passed, is 1 ms.
     std::chrono::milliseconds time_to_live{0};
     /// If not 0, replaces the waiting message with the same key in the same lane, in its place.
     std::uint64_t key = 0;
@@ -869,7 +877,7 @@ namespace detail {
 
 // The functions that the library calls. Being noexcept, they turn an exception into std::terminate.
 
-inline std::size_t extension_add_negotiation(char *buf, std::size_t cap, void *extension) noexcept
+inline std::size_t FW_CALL extension_add_negotiation(char *buf, std::size_t cap, void *extension) noexcept
 {
     const std::string element = static_cast<Extension *>(extension)->add_negotiation();
     if (element.size() > cap)
@@ -878,8 +886,8 @@ inline std::size_t extension_add_negotiation(char *buf, std::size_t cap, void *e
     return element.size();
 }
 
-inline std::uint32_t extension_parse_negotiation(const char *element, std::size_t len,
-                                                 void *extension) noexcept
+inline std::uint32_t FW_CALL extension_parse_negotiation(const char *element, std::size_t len,
+                                                         void *extension) noexcept
 {
     return static_cast<Extension *>(extension)->parse_negotiation({element, len});
 }
@@ -889,14 +897,14 @@ inline ExtensionFrame frame_of(const fw_extension_frame &frame) noexcept
     return {static_cast<Opcode>(frame.opcode), frame.is_first != 0, frame.is_final != 0, frame.rsv};
 }
 
-inline std::uint32_t extension_frame_header(const fw_extension_frame *frame, void *extension) noexcept
+inline std::uint32_t FW_CALL extension_frame_header(const fw_extension_frame *frame, void *extension) noexcept
 {
     return static_cast<Extension *>(extension)->frame_header(frame_of(*frame));
 }
 
 template <bool (Extension::*transform)(const ExtensionFrame &, Bytes, Buffer &)>
-std::uint32_t extension_transform(const fw_extension_frame *frame, const std::uint8_t *data, std::size_t len,
-                                  fw_segment *out, void *extension) noexcept
+std::uint32_t FW_CALL extension_transform(const fw_extension_frame *frame, const std::uint8_t *data,
+                                          std::size_t len, fw_segment *out, void *extension) noexcept
 {
     Buffer out_buffer;
     const bool done =
@@ -906,7 +914,7 @@ std::uint32_t extension_transform(const fw_extension_frame *frame, const std::ui
     return done;
 }
 
-inline void extension_destroy(void *extension) noexcept
+inline void FW_CALL extension_destroy(void *extension) noexcept
 {
     delete static_cast<Extension *>(extension);
 }
@@ -933,101 +941,104 @@ public:
     // Lifecycle.
 
     /// Starts connecting. If it returns ok, exactly one terminal event follows: closed or error.
-    Result<void> open() { return detail::check(fw_socket_open(raw_)); }
+    Result<void> open() const { return detail::checked(fw_socket_open(raw_)); }
     /// Starts the closing handshake after all queued messages. While connecting, cancels.
     ///
     /// \param code the close code; 0 sends 1000
     /// \param reason at most 123 bytes of UTF-8
-    Result<void> close(std::uint16_t code = 1000, std::string_view reason = {})
+    Result<void> close(std::uint16_t code = 1000, std::string_view reason = {}) const
     {
         return detail::call_with_text([&](auto text) { return fw_socket_close(raw_, code, text); }, reason);
     }
     /// Drops the connection immediately, without a closing handshake.
-    Result<void> abort() { return detail::check(fw_socket_abort(raw_)); }
+    Result<void> abort() const { return detail::checked(fw_socket_abort(raw_)); }
     /// Destroys the socket, even if a Socket owns it.
-    Result<void> destroy() { return detail::check(fw_socket_destroy(raw_)); }
+    Result<void> destroy() const { return detail::checked(fw_socket_destroy(raw_)); }
     /// Destroys the socket, even if a Socket owns it. Sends queued messages and a close frame (1001) in the
     /// background first, for at most the timeout.
-    Result<void> destroy_when_sent(std::chrono::milliseconds timeout)
+    Result<void> destroy_when_sent(std::chrono::milliseconds timeout) const
     {
-        return detail::check(fw_socket_destroy_when_sent(raw_, detail::milliseconds_of(timeout)));
+        return detail::checked(fw_socket_destroy_when_sent(raw_, detail::milliseconds_of(timeout)));
     }
     /// Stores a pointer that events return.
-    Result<void> set_user_data(void *user_data)
+    Result<void> set_user_data(void *user_data) const
     {
-        return detail::check(fw_socket_set_user_data(raw_, user_data));
+        return detail::checked(fw_socket_set_user_data(raw_, user_data));
     }
     void *user_data() const noexcept { return fw_socket_user_data(raw_); }
 
     // Sending. The payload is copied once into the send queue.
 
-    Result<void> send_text(std::string_view text)
+    Result<void> send_text(std::string_view text) const
     {
-        return detail::check(fw_socket_send_text(raw_, text.data(), text.size()));
+        return detail::checked(fw_socket_send_text(raw_, text.data(), text.size()));
     }
-    Result<void> send_text(std::string_view text, SendFlags flags)
+    Result<void> send_text(std::string_view text, SendFlags flags) const
     {
-        return detail::check(
+        return detail::checked(
             fw_socket_send_text_with(raw_, text.data(), text.size(), static_cast<fw_send_flags>(flags)));
     }
-    Result<void> send_binary(Bytes data)
+    Result<void> send_binary(Bytes data) const
     {
-        return detail::check(fw_socket_send_binary(raw_, data.data(), data.size()));
+        return detail::checked(fw_socket_send_binary(raw_, data.data(), data.size()));
     }
-    Result<void> send_binary(Bytes data, SendFlags flags)
+    Result<void> send_binary(Bytes data, SendFlags flags) const
     {
-        return detail::check(
+        return detail::checked(
             fw_socket_send_binary_with(raw_, data.data(), data.size(), static_cast<fw_send_flags>(flags)));
     }
     /// Sends a Buffer or a received Segment without a copy. Consumes it, even on failure.
-    Result<void> send_text_segment(Segment &&segment)
+    Result<void> send_text_segment(Segment &&segment) const
     {
-        return detail::check(fw_socket_send_text_segment(raw_, segment.detach()));
+        return detail::checked(fw_socket_send_text_segment(raw_, segment.detach()));
     }
-    Result<void> send_binary_segment(Segment &&segment)
+    Result<void> send_binary_segment(Segment &&segment) const
     {
-        return detail::check(fw_socket_send_binary_segment(raw_, segment.detach()));
+        return detail::checked(fw_socket_send_binary_segment(raw_, segment.detach()));
     }
     /// Sends a message with delivery options; see fw_socket_send.
-    Result<void> send_text(std::string_view text, const SendOptions &options)
+    Result<void> send_text(std::string_view text, const SendOptions &options) const
     {
         return send(FW_OPCODE_TEXT, text.data(), text.size(), options);
     }
-    Result<void> send_binary(Bytes data, const SendOptions &options)
+    Result<void> send_binary(Bytes data, const SendOptions &options) const
     {
         return send(FW_OPCODE_BINARY, data.data(), data.size(), options);
     }
     /// Sends a Buffer or a received Segment with delivery options. Consumes it, even on failure.
-    Result<void> send_text_segment(Segment &&segment, const SendOptions &options)
+    Result<void> send_text_segment(Segment &&segment, const SendOptions &options) const
     {
         return send(FW_OPCODE_TEXT, std::move(segment), options);
     }
-    Result<void> send_binary_segment(Segment &&segment, const SendOptions &options)
+    Result<void> send_binary_segment(Segment &&segment, const SendOptions &options) const
     {
         return send(FW_OPCODE_BINARY, std::move(segment), options);
     }
     /// Sets the lanes in which messages wait until they begin, at most 8; none is the same as one.
-    Result<void> set_lanes(const Lane *lanes, std::size_t count)
+    Result<void> set_lanes(const Lane *lanes, std::size_t count) const
     {
         static_assert(sizeof(Lane) == sizeof(fw_lane), "an array of Lane is one of fw_lane");
-        return detail::check(fw_socket_set_lanes(raw_, lanes, count));
+        return detail::checked(fw_socket_set_lanes(raw_, lanes, count));
     }
-    Result<void> set_lanes(std::initializer_list<Lane> lanes)
+    Result<void> set_lanes(std::initializer_list<Lane> lanes) const
     {
         return set_lanes(lanes.begin(), lanes.size());
     }
     /// Simulates a bad network; see fw_socket_set_link.
-    Result<void> set_link(const Link &link) { return detail::check(fw_socket_set_link(raw_, &link)); }
+    Result<void> set_link(const Link &link) const { return detail::checked(fw_socket_set_link(raw_, &link)); }
     /// Disables the simulated link (the default).
-    Result<void> set_no_link() { return detail::check(fw_socket_set_link(raw_, nullptr)); }
+    Result<void> set_no_link() const { return detail::checked(fw_socket_set_link(raw_, nullptr)); }
     /// Captures the traffic to a pcapng file, from the next connection on; see fw_socket_set_capture.
-    Result<void> set_capture(std::string_view path, const Capture &options = Capture())
+    Result<void> set_capture(std::string_view path, const Capture &options = Capture()) const
     {
         return detail::call_with_text([&](auto text) { return fw_socket_set_capture(raw_, text, &options); },
                                       path);
     }
     /// Ends the capture.
-    Result<void> end_capture() { return detail::check(fw_socket_set_capture(raw_, nullptr, nullptr)); }
+    Result<void> end_capture() const
+    {
+        return detail::checked(fw_socket_set_capture(raw_, nullptr, nullptr));
+    }
     Result<LaneStats> lane_stats(std::uint32_t lane) const
     {
         LaneStats stats{};
@@ -1036,9 +1047,9 @@ public:
             return detail::last_error(result);
         return stats;
     }
-    Result<void> ping(Bytes data = {})
+    Result<void> ping(Bytes data = {}) const
     {
-        return detail::check(fw_socket_ping(raw_, data.data(), data.size()));
+        return detail::checked(fw_socket_ping(raw_, data.data(), data.size()));
     }
     /// Returns the number of payload bytes in the send queue.
     std::size_t buffered_amount() const noexcept { return fw_socket_buffered_amount(raw_); }
@@ -1046,63 +1057,66 @@ public:
     // Delivery.
 
     /// Delivers queued events of this socket; see framewire::poll.
-    std::size_t poll(std::uint32_t max_events = 0, std::chrono::microseconds budget = {})
+    std::size_t poll(std::uint32_t max_events = 0, std::chrono::microseconds budget = {}) const
     {
         return fw_socket_poll(raw_, max_events, detail::budget_of(budget));
     }
     /// Dequeues the next event of this socket; see framewire::next_event.
-    std::optional<Event> next_event();
-    Result<void> set_dispatch(Dispatch dispatch)
+    std::optional<Event> next_event() const;
+    Result<void> set_dispatch(Dispatch dispatch) const
     {
-        return detail::check(fw_socket_set_dispatch(raw_, static_cast<fw_dispatch>(dispatch)));
+        return detail::checked(fw_socket_set_dispatch(raw_, static_cast<fw_dispatch>(dispatch)));
     }
-    Result<void> enable_event(EventType type, bool enable = true)
+    Result<void> enable_event(EventType type, bool enable = true) const
     {
-        return detail::check(fw_socket_enable_event(raw_, static_cast<fw_event_type>(type), enable));
+        return detail::checked(fw_socket_enable_event(raw_, static_cast<fw_event_type>(type), enable));
     }
 
     // Settings. Require a closed socket.
 
-    Result<void> set_origin(std::string_view origin)
+    Result<void> set_origin(std::string_view origin) const
     {
         return detail::with_text(raw_, fw_socket_set_origin, origin);
     }
-    Result<void> add_protocol(std::string_view protocol)
+    Result<void> add_protocol(std::string_view protocol) const
     {
         return detail::with_text(raw_, fw_socket_add_protocol, protocol);
     }
-    Result<void> add_header(std::string_view name, std::string_view value)
+    Result<void> add_header(std::string_view name, std::string_view value) const
     {
         return detail::with_text(raw_, fw_socket_add_header, name, value);
     }
-    Result<void> set_basic_auth(std::string_view user, std::string_view password)
+    Result<void> set_basic_auth(std::string_view user, std::string_view password) const
     {
         return detail::with_text(raw_, fw_socket_set_basic_auth, user, password);
     }
-    Result<void> set_bearer_auth(std::string_view token)
+    Result<void> set_bearer_auth(std::string_view token) const
     {
         return detail::with_text(raw_, fw_socket_set_bearer_auth, token);
     }
-    Result<void> set_max_message_size(std::size_t bytes)
+    Result<void> set_max_message_size(std::size_t bytes) const
     {
-        return detail::check(fw_socket_set_max_message_size(raw_, bytes));
+        return detail::checked(fw_socket_set_max_message_size(raw_, bytes));
     }
-    Result<void> set_connect_timeout(std::chrono::milliseconds time)
+    Result<void> set_connect_timeout(std::chrono::milliseconds time) const
     {
-        return detail::check(fw_socket_set_connect_timeout(raw_, detail::milliseconds_of(time)));
+        return detail::checked(fw_socket_set_connect_timeout(raw_, detail::milliseconds_of(time)));
     }
-    Result<void> set_close_timeout(std::chrono::milliseconds time)
+    Result<void> set_close_timeout(std::chrono::milliseconds time) const
     {
-        return detail::check(fw_socket_set_close_timeout(raw_, detail::milliseconds_of(time)));
+        return detail::checked(fw_socket_set_close_timeout(raw_, detail::milliseconds_of(time)));
     }
-    Result<void> set_compression(const Compression &compression)
+    Result<void> set_compression(const Compression &compression) const
     {
-        return detail::check(fw_socket_set_compression(raw_, &compression));
+        return detail::checked(fw_socket_set_compression(raw_, &compression));
     }
     /// Does not offer compression to the server.
-    Result<void> set_no_compression() { return detail::check(fw_socket_set_compression(raw_, nullptr)); }
+    Result<void> set_no_compression() const
+    {
+        return detail::checked(fw_socket_set_compression(raw_, nullptr));
+    }
     /// Adds a custom extension. It is destroyed when no connection uses it, or at once if the call fails.
-    Result<void> add_extension(std::unique_ptr<Extension> extension)
+    Result<void> add_extension(std::unique_ptr<Extension> extension) const
     {
         fw_extension functions{};
         fw_extension_init(&functions, sizeof functions);
@@ -1115,62 +1129,71 @@ public:
         functions.decode = detail::extension_transform<&Extension::decode>;
         functions.destroy = detail::extension_destroy;
         functions.user_data = extension.get();
-        Result<void> added = detail::check(fw_socket_add_extension(raw_, &functions));
+        Result<void> added = detail::checked(fw_socket_add_extension(raw_, &functions));
         if (added)
             extension.release(); // Owned by the library; detail::extension_destroy deletes it.
         return added;
     }
     /// Offers an extension whose messages the program encodes and decodes itself: see fw_socket_offer_extension.
-    Result<void> offer_extension(std::string_view offer, std::uint32_t rsv)
+    Result<void> offer_extension(std::string_view offer, std::uint32_t rsv) const
     {
         return detail::call_with_text([&](auto text) { return fw_socket_offer_extension(raw_, text, rsv); },
                                       offer);
     }
     /// Sets the proxy: "http://user:password@host:port", or https, socks5 or socks5h; "" for none.
-    Result<void> set_proxy(std::string_view url) { return detail::with_text(raw_, fw_socket_set_proxy, url); }
-    /// Uses the proxy of the environment variables (the default).
-    Result<void> set_proxy_from_environment() { return detail::check(fw_socket_set_proxy(raw_, nullptr)); }
-    Result<void> set_max_redirects(std::uint32_t count)
+    Result<void> set_proxy(std::string_view url) const
     {
-        return detail::check(fw_socket_set_max_redirects(raw_, count));
+        return detail::with_text(raw_, fw_socket_set_proxy, url);
+    }
+    /// Uses the proxy of the environment variables (the default).
+    Result<void> set_proxy_from_environment() const
+    {
+        return detail::checked(fw_socket_set_proxy(raw_, nullptr));
+    }
+    Result<void> set_max_redirects(std::uint32_t count) const
+    {
+        return detail::checked(fw_socket_set_max_redirects(raw_, count));
     }
     /// Enables or disables cookies for this socket; disabling also deletes them.
-    Result<void> set_cookies(bool enable) { return detail::check(fw_socket_set_cookies(raw_, enable)); }
-    Result<void> set_reconnect(const Reconnect &reconnect)
+    Result<void> set_cookies(bool enable) const
     {
-        return detail::check(fw_socket_set_reconnect(raw_, &reconnect));
+        return detail::checked(fw_socket_set_cookies(raw_, enable));
+    }
+    Result<void> set_reconnect(const Reconnect &reconnect) const
+    {
+        return detail::checked(fw_socket_set_reconnect(raw_, &reconnect));
     }
     /// Disables reconnecting (the default).
-    Result<void> set_no_reconnect() { return detail::check(fw_socket_set_reconnect(raw_, nullptr)); }
-    Result<void> set_tls(const Tls &tls) { return detail::check(fw_socket_set_tls(raw_, tls.raw())); }
-    Result<void> set_http_version(HttpVersion version)
+    Result<void> set_no_reconnect() const { return detail::checked(fw_socket_set_reconnect(raw_, nullptr)); }
+    Result<void> set_tls(const Tls &tls) const { return detail::checked(fw_socket_set_tls(raw_, tls.raw())); }
+    Result<void> set_http_version(HttpVersion version) const
     {
-        return detail::check(fw_socket_set_http_version(raw_, static_cast<fw_http>(version)));
+        return detail::checked(fw_socket_set_http_version(raw_, static_cast<fw_http>(version)));
     }
 
     // Settings that can also change while the socket is open.
 
-    Result<void> set_max_buffered_amount(std::size_t bytes)
+    Result<void> set_max_buffered_amount(std::size_t bytes) const
     {
-        return detail::check(fw_socket_set_max_buffered_amount(raw_, bytes));
+        return detail::checked(fw_socket_set_max_buffered_amount(raw_, bytes));
     }
-    Result<void> set_max_fragment_size(std::size_t bytes)
+    Result<void> set_max_fragment_size(std::size_t bytes) const
     {
-        return detail::check(fw_socket_set_max_fragment_size(raw_, bytes));
+        return detail::checked(fw_socket_set_max_fragment_size(raw_, bytes));
     }
-    Result<void> set_start_ping_thread(bool enable)
+    Result<void> set_start_ping_thread(bool enable) const
     {
-        return detail::check(fw_socket_set_start_ping_thread(raw_, enable));
+        return detail::checked(fw_socket_set_start_ping_thread(raw_, enable));
     }
-    Result<void> set_ping_frequency(std::chrono::milliseconds time)
+    Result<void> set_ping_frequency(std::chrono::milliseconds time) const
     {
-        return detail::check(fw_socket_set_ping_frequency(raw_, detail::milliseconds_of(time)));
+        return detail::checked(fw_socket_set_ping_frequency(raw_, detail::milliseconds_of(time)));
     }
-    Result<void> set_close_after_no_message(std::chrono::milliseconds time)
+    Result<void> set_close_after_no_message(std::chrono::milliseconds time) const
     {
-        return detail::check(fw_socket_set_close_after_no_message(raw_, detail::milliseconds_of(time)));
+        return detail::checked(fw_socket_set_close_after_no_message(raw_, detail::milliseconds_of(time)));
     }
-    Result<void> set_context(std::string_view key, std::string_view value)
+    Result<void> set_context(std::string_view key, std::string_view value) const
     {
         return detail::with_text(raw_, fw_socket_set_context, key, value);
     }
@@ -1228,26 +1251,26 @@ private:
         message.opcode = opcode;
         message.flags = static_cast<std::uint32_t>(options.flags);
         message.lane = options.lane;
-        message.ttl_ms = detail::milliseconds_of(options.time_to_live);
+        message.ttl_ms = detail::time_to_live_of(options.time_to_live);
         message.key = options.key;
         message.tag = options.tag;
         return message;
     }
-    Result<void> send(fw_opcode opcode, const void *data, std::size_t size, const SendOptions &options)
+    Result<void> send(fw_opcode opcode, const void *data, std::size_t size, const SendOptions &options) const
     {
         fw_message message = message_of(opcode, options);
         message.data = data;
         message.len = size;
-        return detail::check(fw_socket_send(raw_, &message));
+        return detail::checked(fw_socket_send(raw_, &message));
     }
-    Result<void> send(fw_opcode opcode, Segment &&segment, const SendOptions &options)
+    Result<void> send(fw_opcode opcode, Segment &&segment, const SendOptions &options) const
     {
         fw_message message = message_of(opcode, options);
         message.segment = segment.detach();
         // Without a buffer, the message would be an empty one.
         if (message.segment.buffer.id == 0)
-            return detail::check(fw_socket_send_binary_segment(raw_, message.segment));
-        return detail::check(fw_socket_send(raw_, &message));
+            return detail::checked(fw_socket_send_binary_segment(raw_, message.segment));
+        return detail::checked(fw_socket_send(raw_, &message));
     }
 };
 
@@ -1296,57 +1319,59 @@ struct CallbackSet {
 
     // The functions that the library calls. Being noexcept, they turn an exception into std::terminate.
 
-    static void on_open(fw_socket socket, void *set) noexcept { (*of(set).open)(SocketRef(socket)); }
-    static void on_text(fw_socket socket, const char *text, std::size_t len, void *set) noexcept
+    static void FW_CALL on_open(fw_socket socket, void *set) noexcept { (*of(set).open)(SocketRef(socket)); }
+    static void FW_CALL on_text(fw_socket socket, const char *text, std::size_t len, void *set) noexcept
     {
         (*of(set).text)(SocketRef(socket), std::string_view(text, len));
     }
-    static void on_text_segment(fw_socket socket, const fw_segment *segment, void *set) noexcept
+    static void FW_CALL on_text_segment(fw_socket socket, const fw_segment *segment, void *set) noexcept
     {
         (*of(set).text_segment)(SocketRef(socket), SegmentRef(*segment));
     }
-    static void on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len, void *set) noexcept
+    static void FW_CALL on_binary(fw_socket socket, const std::uint8_t *data, std::size_t len,
+                                  void *set) noexcept
     {
         (*of(set).binary)(SocketRef(socket), Bytes(data, len));
     }
-    static void on_binary_no_alloc(fw_socket socket, const fw_segment *segment, void *set) noexcept
+    static void FW_CALL on_binary_no_alloc(fw_socket socket, const fw_segment *segment, void *set) noexcept
     {
         (*of(set).binary_no_alloc)(SocketRef(socket), SegmentRef(*segment));
     }
-    static void on_incomplete_frame(fw_socket socket, const fw_frame *frame, void *set) noexcept
+    static void FW_CALL on_incomplete_frame(fw_socket socket, const fw_frame *frame, void *set) noexcept
     {
         (*of(set).incomplete_frame)(SocketRef(socket),
                                     Frame{static_cast<Opcode>(frame->opcode), frame->is_first != 0,
                                           frame->is_final != 0, SegmentRef(frame->payload)});
     }
-    static void on_internal_request_created(fw_socket socket, fw_request request, void *set) noexcept
+    static void FW_CALL on_internal_request_created(fw_socket socket, fw_request request, void *set) noexcept
     {
         (*of(set).internal_request_created)(SocketRef(socket), Request(request));
     }
-    static void on_pong(fw_socket socket, const std::uint8_t *data, std::size_t len, void *set) noexcept
+    static void FW_CALL on_pong(fw_socket socket, const std::uint8_t *data, std::size_t len,
+                                void *set) noexcept
     {
         (*of(set).pong)(SocketRef(socket), Bytes(data, len));
     }
-    static void on_reconnecting(fw_socket socket, const fw_error *error, std::uint32_t attempt,
-                                std::uint32_t delay_ms, void *set) noexcept
+    static void FW_CALL on_reconnecting(fw_socket socket, const fw_error *error, std::uint32_t attempt,
+                                        std::uint32_t delay_ms, void *set) noexcept
     {
         (*of(set).reconnecting)(SocketRef(socket), ConnectionError(*error), attempt,
                                 std::chrono::milliseconds(delay_ms));
     }
-    static void on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len,
-                          void *set) noexcept
+    static void FW_CALL on_closed(fw_socket socket, std::uint16_t code, const char *reason, std::size_t len,
+                                  void *set) noexcept
     {
         (*of(set).closed)(SocketRef(socket), code, std::string_view(reason, len));
     }
-    static void on_error(fw_socket socket, const fw_error *error, void *set) noexcept
+    static void FW_CALL on_error(fw_socket socket, const fw_error *error, void *set) noexcept
     {
         (*of(set).error)(SocketRef(socket), ConnectionError(*error));
     }
-    static void on_sent(fw_socket socket, std::uint64_t tag, fw_outcome outcome, void *set) noexcept
+    static void FW_CALL on_sent(fw_socket socket, std::uint64_t tag, fw_outcome outcome, void *set) noexcept
     {
         (*of(set).sent)(SocketRef(socket), tag, static_cast<Outcome>(outcome));
     }
-    static void on_released(void *set) noexcept { delete static_cast<const CallbackSet *>(set); }
+    static void FW_CALL on_released(void *set) noexcept { delete static_cast<const CallbackSet *>(set); }
 
     static const CallbackSet &of(void *set) noexcept { return *static_cast<const CallbackSet *>(set); }
 };
@@ -1360,7 +1385,7 @@ struct Callbacks {
     std::function<void()> finalized;
     bool is_finalized = false;
 
-    static void finalize(void *user_data) noexcept
+    static void FW_CALL finalize(void *user_data) noexcept
     {
         auto *callbacks = static_cast<Callbacks *>(user_data);
         // Destroyed after the lock is released: a captured Socket may call back into this object.
@@ -1522,7 +1547,7 @@ private:
                      detail::Callback<Arguments...> callback)
     {
         if (!callbacks_)
-            return detail::check(fw_socket_on_open(raw_, nullptr, nullptr));
+            return detail::checked(fw_socket_on_open(raw_, nullptr, nullptr));
         detail::SharedCallback<Arguments...> shared;
         if (callback)
             shared = std::make_shared<const detail::Callback<Arguments...>>(std::move(callback));
@@ -1646,17 +1671,17 @@ private:
 /// Notifies the library that the network may have changed. Every open connection is checked.
 inline Result<void> network_changed()
 {
-    return detail::check(fw_network_changed());
+    return detail::checked(fw_network_changed());
 }
 /// Simulates a bad network for every socket, those that exist and those that are created until shutdown.
 inline Result<void> set_link(const Link &link)
 {
-    return detail::check(fw_socket_set_link(fw_socket{}, &link));
+    return detail::checked(fw_socket_set_link(fw_socket{}, &link));
 }
 /// Disables the simulated link of every socket.
 inline Result<void> set_no_link()
 {
-    return detail::check(fw_socket_set_link(fw_socket{}, nullptr));
+    return detail::checked(fw_socket_set_link(fw_socket{}, nullptr));
 }
 /// Captures the traffic of every socket, those that exist and those that are created until shutdown.
 inline Result<void> set_capture(std::string_view path, const Capture &options = Capture())
@@ -1667,22 +1692,22 @@ inline Result<void> set_capture(std::string_view path, const Capture &options = 
 /// Ends the captures of every socket.
 inline Result<void> end_capture()
 {
-    return detail::check(fw_socket_set_capture(fw_socket{}, nullptr, nullptr));
+    return detail::checked(fw_socket_set_capture(fw_socket{}, nullptr, nullptr));
 }
 /// Notifies the library that the process is about to sleep. Until resume, no timeout expires.
 inline Result<void> suspend()
 {
-    return detail::check(fw_suspend());
+    return detail::checked(fw_suspend());
 }
 /// Notifies the library that the process is awake again. Every open connection is checked.
 inline Result<void> resume()
 {
-    return detail::check(fw_resume());
+    return detail::checked(fw_resume());
 }
 /// Hands over the Java VM of an Android app: a JavaVM * and the application's context. Only on Android.
 inline Result<void> android_init(void *java_vm, void *application_context)
 {
-    return detail::check(fw_android_init(java_vm, application_context));
+    return detail::checked(fw_android_init(java_vm, application_context));
 }
 
 /// Dequeues the next event of any socket, without calling a callback. Returns nothing if none is queued.
@@ -1694,7 +1719,7 @@ inline std::optional<Event> next_event()
     return Event(event);
 }
 
-inline std::optional<Event> SocketRef::next_event()
+inline std::optional<Event> SocketRef::next_event() const
 {
     fw_event event{};
     if (!fw_socket_next_event(raw_, &event))
@@ -1719,8 +1744,8 @@ struct LogCallback {
         static auto *hook = new LogCallback;
         return *hook;
     }
-    static void run(fw_log_level level, fw_socket socket, const char *context, const char *message,
-                    void *) noexcept
+    static void FW_CALL run(fw_log_level level, fw_socket socket, const char *context, const char *message,
+                            void *) noexcept
     {
         std::shared_ptr<const Log> log;
         {
@@ -1767,7 +1792,7 @@ inline Result<void> set_log(LogLevel max, Log log)
 /// \param max the most verbose level to log; LogLevel::off empties the queue
 inline Result<void> queue_log(LogLevel max)
 {
-    const Result<void> queued = detail::check(fw_queue_log(static_cast<fw_log_level>(max)));
+    const Result<void> queued = detail::checked(fw_queue_log(static_cast<fw_log_level>(max)));
     if (queued) {
         std::shared_ptr<const Log> removed;
         detail::LogCallback &hook = detail::LogCallback::get();

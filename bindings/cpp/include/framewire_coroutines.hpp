@@ -228,7 +228,8 @@ inline std::coroutine_handle<> TaskPromiseBase::continuation() const noexcept
 template <class T> class TaskPromise : public TaskPromiseBase {
 public:
     inline Task<T> get_return_object() noexcept;
-    template <class U> void return_value(U &&value) { value_.emplace(std::forward<U>(value)); }
+    /// The default lets `co_return {...};` name the type of the result.
+    template <class U = T> void return_value(U &&value) { value_.emplace(std::forward<U>(value)); }
     T &value() noexcept { return assert(value_), *value_; }
 
 private:
@@ -452,7 +453,7 @@ struct AsyncState {
 
     Result<void> open()
     {
-        Result<void> opened = check(fw_socket_open(socket));
+        Result<void> opened = checked(fw_socket_open(socket));
         if (opened) {
             is_active = true;
             failure = Code::ok;
@@ -518,7 +519,7 @@ struct AsyncState {
 
     static AsyncState &of(void *state) noexcept { return *static_cast<AsyncState *>(state); }
 
-    static void on_open(fw_socket, void *state) noexcept
+    static void FW_CALL on_open(fw_socket, void *state) noexcept
     {
         if (Waiter *waiter = of(state).waiters.find(Waiter::For::open)) {
             waiter->succeeded = true;
@@ -526,16 +527,16 @@ struct AsyncState {
             waiter->coroutine.resume();
         }
     }
-    static void on_text(fw_socket, const fw_segment *segment, void *state) noexcept
+    static void FW_CALL on_text(fw_socket, const fw_segment *segment, void *state) noexcept
     {
         of(state).receive(Opcode::text, *segment);
     }
-    static void on_binary(fw_socket, const fw_segment *segment, void *state) noexcept
+    static void FW_CALL on_binary(fw_socket, const fw_segment *segment, void *state) noexcept
     {
         of(state).receive(Opcode::binary, *segment);
     }
-    static void on_closed(fw_socket, std::uint16_t code, const char *reason, std::size_t len,
-                          void *state) noexcept
+    static void FW_CALL on_closed(fw_socket, std::uint16_t code, const char *reason, std::size_t len,
+                                  void *state) noexcept
     {
         End how;
         how.type = EventType::closed;
@@ -543,7 +544,7 @@ struct AsyncState {
         how.message.assign(reason, len);
         of(state).finish(std::move(how));
     }
-    static void on_error(fw_socket, const fw_error *error, void *state) noexcept
+    static void FW_CALL on_error(fw_socket, const fw_error *error, void *state) noexcept
     {
         const ConnectionError failed(*error);
         End how;
@@ -557,7 +558,7 @@ struct AsyncState {
         how.message = failed.message;
         of(state).finish(std::move(how));
     }
-    static void finalize(void *user_data) noexcept
+    static void FW_CALL finalize(void *user_data) noexcept
     {
         AsyncState &state = of(user_data);
         const std::shared_ptr<AsyncState> last = std::move(state.self);

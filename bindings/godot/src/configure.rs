@@ -21,7 +21,10 @@ impl State {
                 .ok_or_else(|| CallError::argument(format!("\"{header}\" is not \"Name: value\"")))?;
             socket.add_header(name.trim(), value.trim())?;
         }
-        socket.set_origin(Some(&settings.origin))?;
+        // An empty one would remove that of `handshake_headers`.
+        if !settings.origin.is_empty() {
+            socket.set_origin(Some(&settings.origin))?;
+        }
         match &self.authorization {
             Some(Authorization::Basic { user, password }) => socket.set_basic_auth(user, password)?,
             Some(Authorization::Bearer(token)) => socket.set_bearer_auth(token)?,

@@ -23,10 +23,11 @@ methods! {
     method connect_to_url(url, tls_client_options = Preset::Null) => FramewireSocket::connect_to_url;
 
     /// Starts the closing handshake after all queued messages. `closed` is emitted when it is complete.
-    /// While connecting, this cancels the attempt. `code` is 1000 or 3000 to 4999, and `reason` has at most
-    /// 123 bytes of UTF-8.
+    /// While connecting, this cancels the attempt. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, and
+    /// `reason` has at most 123 bytes of UTF-8; otherwise, this prints an error and has no other effect.
     ///
-    /// A negative code drops the connection immediately, without a handshake.
+    /// A negative code drops the connection immediately, without a handshake. The next `poll()` emits `sent` for its
+    /// tags and then `closed`, also if the socket connects again before, and nothing else of it.
     method close(code = Preset::Int(1000), reason = Preset::Text("")) => FramewireSocket::close;
 
     /// Sets HTTP basic authentication (RFC 7617) for the next `connect_to_url()` and later ones.
@@ -58,6 +59,10 @@ methods! {
     /// continue, and every connection is checked as by `network_changed()`.
     function resume() => framewire::resume;
 }
+
+/// Limits of the library.
+const MAX_CLOSE_REASON: usize = 123;
+const MAX_CONTEXT_KEYS: usize = 32;
 
 fn get_capabilities() -> i64 {
     i64::from(framewire::capabilities().bits())
@@ -97,7 +102,11 @@ impl FramewireSocket {
         let result = {
             let mut state = self.state();
             let value = Some(value).filter(|value| !value.is_empty());
+            let is_new = value.is_some() && !state.context.contains_key(&key);
             let result = match &state.connection.socket {
+                _ if is_new && state.context.len() >= MAX_CONTEXT_KEYS => {
+                    Err(CallError::argument("a socket must have at most 32 context keys"))
+                }
                 Some(socket) if socket.state() != framewire::State::Unknown => {
                     socket.set_context(&key, value.as_deref())
                 }
@@ -143,6 +152,7 @@ impl FramewireSocket {
         state.previous = Some(socket.clone());
         // Drops the previous connection with its unread packets.
         state.connection = Connection::default();
+        state.generation += 1;
         let connection = &mut state.connection;
         connection.socket = Some(socket.clone());
         connection.state = CONNECTING;
@@ -160,6 +170,12 @@ impl FramewireSocket {
             return Ok(());
         }
         let Some(socket) = &connection.socket else { return Ok(()) };
+        // As an invalid argument, because a full send queue is not printed.
+        if reason.len() > MAX_CLOSE_REASON {
+            return Err(CallError::argument(
+                "a close reason must be at most 123 bytes (RFC 6455 section 5.5.1)",
+            ));
+        }
         match u16::try_from(code) {
             // The server has closed already, and the event is still in the queue.
             Ok(_) if matches!(socket.state(), framewire::State::Closed | framewire::State::Closing) => {}
@@ -190,14 +206,18 @@ impl FramewireSocket {
         if connection.state == CLOSED {
             return;
         }
+        let mut last = Vec::new();
         if let Some(socket) = connection.socket.take() {
-            connection.take_last_outcomes(&socket);
+            last = connection.take_outcomes(&socket);
             destroy(&socket);
         }
         connection.events.clear();
         connection.state = CLOSED;
         connection.close_code = -1;
-        connection.deferred_end = Some(EventKind::Closed { code, reason: reason.into() });
+        connection.deferred_end = None;
+        last.push(EventKind::Closed { code, reason: reason.into() });
+        state.dropped.extend(last);
+        state.generation += 1;
     }
 }
 

@@ -15,8 +15,8 @@ const ENOUGH_BYTES: usize = 256 * 1024;
 pub struct Begin {
     /// The deferred terminal event, if the script has stopped reading packets.
     pub deferred_end: Option<EventKind>,
-    /// The number of outcomes to deliver before the deferred terminal event, which is then taken after them.
-    pub last_outcomes: usize,
+    /// The number of events of dropped connections to deliver first.
+    pub dropped: usize,
     /// The number of packets in a full queue of which the script has not been warned.
     pub warn_of_packets: Option<usize>,
 }
@@ -59,11 +59,10 @@ impl State {
         let warns = full && !was_read && connection.state == OPEN && !connection.warned_of_full_queue;
         connection.warned_of_full_queue |= warns;
         let being_read = was_read && !connection.packets.is_empty() && connection.state == OPEN;
-        let last_outcomes = connection.last_outcomes.len();
         Begin {
-            deferred_end: if being_read || last_outcomes > 0 { None } else { connection.deferred_end.take() },
-            last_outcomes,
-            warn_of_packets: warns.then(|| connection.packets.len()),
+            deferred_end: if being_read { None } else { connection.deferred_end.take() },
+            dropped: self.dropped.len(),
+            warn_of_packets: warns.then(|| self.connection.packets.len()),
         }
     }
 
@@ -93,7 +92,8 @@ impl State {
     /// Returns what comes next, of which at most `limit` events are processed now. Messages without a connected
     /// signal are queued as packets.
     pub fn next(&mut self, unconnected: Option<Unconnected>, limit: usize) -> Next {
-        if self.connection.deferred_end.is_some() {
+        // Nothing follows before they are delivered.
+        if self.connection.deferred_end.is_some() || !self.dropped.is_empty() {
             return Next::None;
         }
         let room = self.room();

@@ -55,7 +55,8 @@ pub const PROPERTIES: &[Property] = &[Property {
 
 Each is a dictionary: lanes with a lower `priority` (default 0) go first. Lanes of equal priority share the connection
 by `weight`, 1 (the default) to 1000. `max_bytes` limits the waiting payload of the lane; 0, the default, for no limit
-but `outbound_buffer_size`. All send methods but `send_message()` use lane 0.
+but `outbound_buffer_size`. All send methods but `send_message()` use lane 0. Reading the property returns a copy: assign
+it to change the lanes.
 
 An invalid value is refused with an error, and the property keeps its previous value: an unknown setting, a number out
 of range, or fewer lanes while one that would be removed has waiting messages.",
@@ -162,16 +163,16 @@ impl FramewireSocket {
 }
 
 impl Connection {
-    /// Moves the outcomes of accepted tags to `last_outcomes`, before the socket is destroyed. Messages whose outcome
-    /// is not known yet are lost.
-    pub fn take_last_outcomes(&mut self, socket: &Socket) {
-        if self.tags.is_empty() {
-            return;
-        }
+    /// Returns the outcomes of accepted tags as events, before the socket is destroyed. Messages whose outcome is not
+    /// known yet are lost.
+    pub fn take_outcomes(&mut self, socket: &Socket) -> Vec<EventKind> {
         let mut outcomes = Vec::new();
+        if self.tags.is_empty() {
+            return outcomes;
+        }
         let mut keep = |event: EventBatch| {
-            if let EventBatch::Event(EventKind::Sent { tag, outcome }) = event {
-                outcomes.push((tag, outcome));
+            if let EventBatch::Event(event @ EventKind::Sent { .. }) = event {
+                outcomes.push(event);
             }
         };
         self.events.drain(..).for_each(&mut keep);
@@ -181,13 +182,15 @@ impl Connection {
             keep(event);
             true
         });
-        for (tag, _) in &outcomes {
-            self.settle(*tag);
+        for event in &outcomes {
+            if let EventKind::Sent { tag, .. } = event {
+                self.settle(*tag);
+            }
         }
-        self.last_outcomes.extend(outcomes);
         for (tag, count) in std::mem::take(&mut self.tags) {
-            self.last_outcomes.extend(std::iter::repeat_n((tag, Outcome::Lost), count));
+            outcomes.extend((0..count).map(|_| EventKind::Sent { tag, outcome: Outcome::Lost }));
         }
+        outcomes
     }
 }
 

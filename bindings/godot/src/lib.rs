@@ -3,7 +3,7 @@
 //! ```text
 //!   script ──methods──> FramewireSocket ──> framewire::Socket      (worker threads)
 //!          <──signals── poll() <──takes many events at once──┘
-//!   FramewireNode: polls its socket in _process, within a time budget
+//!   FramewireNode: polls its socket in each frame, within a time budget
 //!   FramewireMultiplayerPeer: Godot's high-level multiplayer over a socket
 //! ```
 //!

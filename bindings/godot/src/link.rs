@@ -38,8 +38,8 @@ longest; 0 for ten times the mean.
 
 `seed`: links with equal seeds and conditions delay equally.
 
-The link is between TCP and TLS, so it delays connecting too. Over HTTP/2, a socket with a link has a connection of its
-own. An unknown condition is refused with an error, and the property keeps its previous value.",
+The link is between TCP and TLS, so it delays connecting too. An unknown condition is refused with an error, and the
+property keeps its previous value. Reading the property returns a copy: assign it to change the conditions.",
     parameter: Parameter::of(VariantType::Dictionary),
     getter: "get_link_conditions",
     setter: "set_link_conditions",

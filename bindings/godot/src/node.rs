@@ -1,12 +1,12 @@
 //! The class `FramewireNode`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::gdextension::class::create_counted;
 use crate::gdextension::{
     Base, Class, Dictionary, GodotError, Members, Method, Nullable, ObjectClass, PackedByteArray, Parameter,
-    Preset, Property, Reference, TlsOptionsArgument, Variant, Virtual,
+    Preset, Property, Reference, TlsOptionsArgument, Variant,
 };
 use crate::members::{methods, properties, query};
 use crate::polling;
@@ -44,7 +44,7 @@ properties! {
     /// Connects to `url` when the node is ready.
     connect_on_ready: bool;
     /// Calls `FramewireSocket.suspend()` when the app is paused, and `resume()` when it is resumed, once for all
-    /// nodes. On by default.
+    /// nodes, or when the last node that was in the tree leaves it meanwhile. On by default.
     automatic_suspend: bool;
     /// The time budget per frame for delivering events, in microseconds. Remaining events are delivered in
     /// the next frame. 0 is no limit; a negative budget delivers at most one event.
@@ -67,6 +67,8 @@ pub struct FramewireNode {
     /// Keeps the object of the socket alive.
     object: Reference,
     socket: Arc<FramewireSocket>,
+    /// Whether this node is one of `SUSPENDED`.
+    has_suspended: AtomicBool,
 }
 
 struct Settings {
@@ -76,12 +78,16 @@ struct Settings {
     poll_budget_usec: i64,
 }
 
+/// Of `Node`.
+const NOTIFICATION_EXIT_TREE: i32 = 11;
+const NOTIFICATION_READY: i32 = 13;
+const NOTIFICATION_INTERNAL_PROCESS: i32 = 25;
 /// Of `MainLoop`.
 const NOTIFICATION_APPLICATION_RESUMED: i32 = 2014;
 const NOTIFICATION_APPLICATION_PAUSED: i32 = 2015;
 
-/// A node has suspended the library.
-static SUSPENDED: AtomicBool = AtomicBool::new(false);
+/// The number of nodes that keep the library suspended.
+static SUSPENDED: AtomicUsize = AtomicUsize::new(0);
 
 pub struct SocketClass;
 
@@ -98,10 +104,8 @@ impl Class for FramewireNode {
     const MEMBERS: &'static Members = &Members {
         doc: DOC,
         methods: &[METHODS, ACCESSORS, GET_SOCKET],
-        virtuals: &[
-            Virtual::new("_ready", FramewireNode::ready),
-            Virtual::new("_process", FramewireNode::process),
-        ],
+        // A script may override `_ready` and `_process`, so notifications take their place.
+        virtuals: &[],
         properties: &[PROPERTIES, SOCKET],
         signals: signals::OF_NODE,
         constants: &[],
@@ -115,25 +119,22 @@ impl Class for FramewireNode {
             automatic_suspend: true,
             poll_budget_usec: 2000,
         };
-        Self { base, settings: Mutex::new(settings), object, socket }
+        Self { base, settings: Mutex::new(settings), object, socket, has_suspended: AtomicBool::new(false) }
     }
 
     fn base(&self) -> &Base {
         &self.base
     }
 
-    /// Every node gets these; the first one acts for all.
     fn notification(&self, what: i32) {
         match what {
-            NOTIFICATION_APPLICATION_PAUSED
-                if self.settings(|settings| settings.automatic_suspend)
-                    && !SUSPENDED.swap(true, Ordering::Relaxed) =>
-            {
-                framewire::suspend();
+            NOTIFICATION_READY => self.ready(),
+            NOTIFICATION_INTERNAL_PROCESS => self.process(),
+            NOTIFICATION_APPLICATION_PAUSED if self.settings(|settings| settings.automatic_suspend) => {
+                self.suspend();
             }
-            NOTIFICATION_APPLICATION_RESUMED if SUSPENDED.swap(false, Ordering::Relaxed) => {
-                framewire::resume();
-            }
+            // A node outside of the tree is not notified that the app has resumed.
+            NOTIFICATION_APPLICATION_RESUMED | NOTIFICATION_EXIT_TREE => self.resume(),
             _ => {}
         }
     }
@@ -144,7 +145,9 @@ impl FramewireNode {
         access(&mut self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Runs after `_ready` of a script.
     fn ready(&self) {
+        self.base.set_process_internal(true);
         let (connects, url) = self.settings(|settings| (settings.connect_on_ready, settings.url.clone()));
         if connects {
             self.connect_to_url(url, None.into());
@@ -152,10 +155,26 @@ impl FramewireNode {
     }
 
     /// A handler may free the node. Its memory remains until this returns.
-    fn process(&self, _delta: f64) {
+    fn process(&self) {
         let budget = self.settings(|settings| settings.poll_budget_usec);
         self.socket.set_node(self.base.instance_id());
         polling::poll(&self.socket, budget);
+    }
+
+    /// Every node in the tree does this when the app is paused; the first one acts for all.
+    fn suspend(&self) {
+        if !self.has_suspended.swap(true, Ordering::Relaxed) && SUSPENDED.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            framewire::suspend();
+        }
+    }
+
+    /// The last one acts for all.
+    fn resume(&self) {
+        if self.has_suspended.swap(false, Ordering::Relaxed) && SUSPENDED.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            framewire::resume();
+        }
     }
 
     fn connect_to_url(&self, url: String, options: TlsOptionsArgument) -> GodotError {
@@ -168,11 +187,18 @@ impl FramewireNode {
     }
 }
 
+impl Drop for FramewireNode {
+    fn drop(&mut self) {
+        self.resume();
+    }
+}
+
 const DOC: &str = "\
 A node that polls its `FramewireSocket` every frame, within a time budget.
 
 Add it to a scene, connect its signals, and call `connect_to_url()` or set `url` and `connect_on_ready`. Use its
 `socket` for everything else.
 
-It polls in `_process`, so it does not poll while the tree is paused, unless its `process_mode` allows it. No message
-is lost meanwhile: events are queued, and a full queue applies backpressure to the server.";
+It polls in internal processing (`set_process_internal()`), so a script on it may override `_ready` and `_process`. It
+connects after `_ready`. It does not poll while the tree is paused, unless its `process_mode` allows it. No message is
+lost meanwhile: events are queued, and a full queue applies backpressure to the server.";

@@ -26,21 +26,33 @@ pub enum Queued {
 pub struct Message {
     pub value: Variant,
     pub is_text: bool,
+    /// The bytes of a text that a String does not have all.
+    original: Option<PackedByteArray>,
 }
 
 impl Message {
     pub fn new(bytes: &[u8], is_text: bool) -> Self {
-        Self { value: if is_text { Variant::new(&*text(bytes)) } else { Variant::new(bytes) }, is_text }
+        let value = if is_text { Variant::new(&*text(bytes)) } else { Variant::new(bytes) };
+        let original = (is_text && !fits_into_string(bytes)).then(|| PackedByteArray::from(bytes));
+        Self { value, is_text, original }
     }
 
     pub fn into_packet(self) -> Queued {
-        let bytes = if self.is_text {
+        let bytes = if let Some(original) = self.original {
+            Ok(original)
+        } else if self.is_text {
             self.value.get().map(|text: String| PackedByteArray::from(text.as_bytes()))
         } else {
             self.value.get()
         };
         Queued::Copied { bytes: bytes.unwrap_or_default(), is_text: self.is_text }
     }
+}
+
+/// Returns whether a String of Godot has all of the text: it ends at U+0000, and leaves out a byte order mark at its
+/// start.
+fn fits_into_string(text: &[u8]) -> bool {
+    !text.contains(&0) && !text.starts_with("\u{feff}".as_bytes())
 }
 
 /// The library has validated the UTF-8, so this replaces nothing.

@@ -23,7 +23,8 @@ methods! {
     /// Sends a binary message. Returns the same values as `send()`.
     method put_packet(buffer) => FramewireSocket::put_packet;
 
-    /// Sends a value as a binary message, in Godot's binary serialization format.
+    /// Sends a value as a binary message, in Godot's binary serialization format. Returns `ERR_INVALID_PARAMETER` if it
+    /// cannot be encoded, `ERR_OUT_OF_MEMORY` above `encode_buffer_max_size`, and otherwise the same values as `send()`.
     method put_var(var, full_objects = Preset::Bool(false)) => FramewireSocket::put_var;
 
     /// Returns the number of queued packets. Messages whose signal is connected are not queued.
@@ -34,7 +35,8 @@ methods! {
     method get_packet() => FramewireSocket::get_packet;
 
     /// Dequeues all packets, oldest first: a `PackedByteArray` for each binary message and a `String` for
-    /// each text message.
+    /// each text message. A `String` ends before the first U+0000 of the text, and does not contain a byte order
+    /// mark at its start; `get_packet()` returns all bytes.
     method get_packets() => FramewireSocket::get_packets;
 
     /// Returns the result of the last `get_packet()`, `get_packets()` or `get_var()`.
@@ -81,6 +83,13 @@ impl FramewireSocket {
 
     fn put_var(&self, var: Variant, full_objects: bool) -> GodotError {
         let bytes = var_to_bytes(&var, full_objects);
+        // Godot prints why.
+        if bytes.as_slice().is_empty() {
+            return self.report(
+                "put_var",
+                Err(CallError::argument("the value cannot be encoded; nothing was sent")),
+            );
+        }
         let limit = self.state().settings.encode_buffer_max_size;
         if i64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
             let message =

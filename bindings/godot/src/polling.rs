@@ -82,6 +82,8 @@ struct Poll<'a> {
     /// Whether `text_received` and `binary_received` are unconnected, once it is known. Only scripts connect
     /// signals, so it holds until one has run.
     unconnected: Option<Unconnected>,
+    /// That of the connection of the last event taken.
+    generation: u64,
 }
 
 pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
@@ -89,12 +91,12 @@ pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
         emit_log_lines(socket);
     }
     let wanted = wanted(socket);
-    let (Begin { mut deferred_end, last_outcomes, warn_of_packets }, pending) = {
+    let (Begin { deferred_end, dropped, warn_of_packets }, pending, generation) = {
         let mut state = socket.state();
         state.enable_events(wanted);
-        (state.begin_poll(), state.pending())
+        (state.begin_poll(), state.pending(), state.generation)
     };
-    if pending == 0 && deferred_end.is_none() && last_outcomes == 0 && socket.packet_count() == 0 {
+    if pending == 0 && deferred_end.is_none() && dropped == 0 && socket.packet_count() == 0 {
         return;
     }
     let Some(object) = socket.base.reference() else { return };
@@ -104,12 +106,8 @@ pub fn poll(socket: &FramewireSocket, budget_usec: i64) {
         ));
     }
     let budget = Budget::new(budget_usec, pending);
-    let mut poll = Poll { socket, object, budget, unconnected: None };
-    if last_outcomes > 0 {
-        poll.deliver_last_outcomes(last_outcomes);
-        // A handler may have connected again, which has discarded it.
-        deferred_end = socket.state().connection.deferred_end.take();
-    }
+    let mut poll = Poll { socket, object, budget, unconnected: None, generation };
+    poll.deliver_dropped(dropped);
     if let Some(end) = deferred_end {
         poll.deliver(end);
     }
@@ -153,6 +151,9 @@ impl Poll<'_> {
                 Next::Queued(_) => {}
                 Next::End(event) => {
                     self.emit_packets();
+                    if !self.is_current() {
+                        continue;
+                    }
                     let now = self.socket.state().defer_end(event);
                     match now {
                         Some(event) => self.deliver(event),
@@ -169,6 +170,7 @@ impl Poll<'_> {
     /// Returns the next event that needs Godot, and queues the messages before it.
     fn next(&mut self) -> Next {
         let mut state = self.socket.state();
+        self.generation = state.generation;
         loop {
             let limit = self.budget.events();
             if limit == 0 {
@@ -194,13 +196,36 @@ impl Poll<'_> {
         });
     }
 
-    /// Delivers the outcomes of a connection that the script has dropped.
-    fn deliver_last_outcomes(&mut self, count: usize) {
+    /// Returns whether no handler has dropped the connection of the last event, and perhaps connected again, since it
+    /// was taken.
+    fn is_current(&self) -> bool {
+        self.socket.state().generation == self.generation
+    }
+
+    /// Delivers the last events of connections that the script has dropped.
+    fn deliver_dropped(&mut self, count: usize) {
         for _ in 0..count {
-            let next = self.socket.state().connection.last_outcomes.pop_front();
-            let Some((tag, outcome)) = next else { break };
-            self.deliver_outcome(tag, outcome);
+            let next = self.socket.state().dropped.pop_front();
+            match next {
+                Some(EventKind::Closed { code, reason }) => {
+                    // Those that were received before.
+                    self.emit_packets();
+                    let mut state = self.socket.state();
+                    // The script may have connected again.
+                    if state.connection.state == FramewireSocket::STATE_CLOSED {
+                        state.set_closed(code, &reason);
+                    }
+                    drop(state);
+                    self.emit_closed(code, &reason);
+                }
+                Some(event) => self.deliver(event),
+                None => break,
+            }
         }
+    }
+
+    fn emit_closed(&mut self, code: u16, reason: &str) {
+        self.emit(&CLOSED, &[Variant::new(i64::from(code)), Variant::new(reason)]);
     }
 
     fn deliver_outcome(&mut self, tag: u64, outcome: Outcome) {
@@ -232,7 +257,9 @@ impl Poll<'_> {
             event => {
                 // In the order in which they were received.
                 self.emit_packets();
-                self.deliver_other(event);
+                if self.is_current() {
+                    self.deliver_other(event);
+                }
             }
         }
     }
@@ -263,7 +290,7 @@ impl Poll<'_> {
             }
             EventKind::Closed { code, reason } => {
                 self.socket.state().set_closed(code, &reason);
-                self.emit(&CLOSED, &[Variant::new(i64::from(code)), Variant::new(&*reason)]);
+                self.emit_closed(code, &reason);
             }
             EventKind::Error(error) => {
                 self.socket.state().set_failed(&error);
@@ -290,7 +317,17 @@ impl Poll<'_> {
         let headers = description.to_vec().into_iter().find_map(|(name, value)| {
             (name.get::<String>().is_ok_and(|name| name == "headers")).then_some(value)
         });
-        let headers = headers.and_then(|headers| headers.get::<Dictionary>().ok()).unwrap_or_default();
+        let headers = match headers {
+            Some(headers) if headers.is(VariantType::Dictionary) => {
+                headers.get::<Dictionary>().unwrap_or_default()
+            }
+            _ => {
+                let error =
+                    CallError::argument("headers is not a Dictionary any more; add to the one that is there");
+                self.socket.report("request_created", Err(error));
+                return;
+            }
+        };
         for (name, value) in headers.to_vec() {
             let applied = match (name.get::<String>(), value.get::<String>()) {
                 (Ok(name), _) if value.is(VariantType::Nil) => request.remove_header(&name),

@@ -12,7 +12,7 @@ properties! {
     /// Header fields to add to the upgrade request, each as `"Name: value"`. The default `User-Agent` is
     /// `Framewire/` and the version.
     handshake_headers: Vec<String>;
-    /// The `Origin` header field; empty for none.
+    /// The `Origin` header field; empty for that of `handshake_headers`, or none.
     origin: String;
     /// The maximum number of bytes queued for `get_packet()`, at least 1. When it is reached, `poll()` stops
     /// dequeuing events and backpressure reaches the server. One message of any size always fits; see
@@ -53,8 +53,9 @@ properties! {
     connect_timeout: f64;
     /// The timeout for the closing handshake in seconds.
     close_timeout: f64;
-    /// The HTTP version to connect with: 1, 2, or 0 for automatic. Automatic uses HTTP/2 (RFC 8441) if a
-    /// `wss` server supports it, and HTTP/1.1 otherwise. `get_http_version()` returns the version in use.
+    /// The HTTP version to connect with: 1, or 0 for automatic. The extension is built without HTTP/2 (RFC 8441), so
+    /// both use HTTP/1.1, and `connect_to_url()` returns `ERR_UNAVAILABLE` for 2. `get_http_version()` returns the
+    /// version in use.
     requested_http_version: i64;
     /// The proxy to connect through: `http://user:password@host:3128`, or with `https`, `socks5` or
     /// `socks5h`. Empty uses the environment variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and
@@ -77,7 +78,7 @@ properties! {
     /// The maximum number of consecutive retries before `failed`; 0 for no limit.
     reconnect_max_attempts: i64;
     /// Queues messages that are sent while the socket is connecting, up to `outbound_buffer_size`. If
-    /// disabled, they are rejected.
+    /// disabled, or without `reconnect`, they are rejected.
     reconnect_queue_sends: bool;
     /// The maximum size of a value encoded by `put_var()`, in bytes.
     encode_buffer_max_size: i64;

@@ -20,14 +20,15 @@ signals! {
     OF_SOCKET:
     /// Emitted when the connection is open and messages can be sent.
     OPENED();
-    /// Emitted when a text message was received.
+    /// Emitted when a text message was received. A `String` ends before the first U+0000 of the text, and does not
+    /// contain a byte order mark at its start; `get_packet()` returns all bytes.
     TEXT_RECEIVED(text: String);
     /// Emitted when a binary message was received.
     BINARY_RECEIVED(data: PackedByteArray);
     /// Emitted at the end of `poll()` with all messages that are queued for `get_packet()`: a
-    /// `PackedByteArray` for each binary message and a `String` for each text message, in order. While
-    /// anything is connected to this signal, messages without a signal of their own are delivered here. For
-    /// many messages per frame, this is faster than a signal for each.
+    /// `PackedByteArray` for each binary message and a `String` for each text message, as of `get_packets()`, in
+    /// order. While anything is connected to this signal, messages without a signal of their own are delivered here.
+    /// For many messages per frame, this is faster than a signal for each.
     PACKETS_RECEIVED(packets: Array);
     /// Emitted when a fragment of a message was received. While anything is connected to this signal,
     /// fragmented messages are not assembled: their fragments are delivered only here. Messages of one

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use framewire::{CallError, EventBatch, EventKind, Outcome, Socket};
+use framewire::{CallError, EventBatch, EventKind, Socket};
 
 use crate::errors::{self, LastError};
 use crate::gdextension::{self, Base, GodotError};
@@ -66,6 +66,11 @@ pub struct State {
     pub settings: Settings,
     pub authorization: Option<Authorization>,
     pub connection: Connection,
+    /// Raised whenever the connection is replaced or dropped, so that a poll notices that a handler has done so.
+    pub generation: u64,
+    /// The last events of connections that the script has dropped, to be delivered first: the outcomes of messages, and
+    /// the terminal event.
+    pub dropped: VecDeque<EventKind>,
     pub tls_cache: TlsCache,
     pub context: BTreeMap<String, String>,
     /// The socket of the last connection, whose cookies the next one gets.
@@ -94,8 +99,6 @@ pub struct Connection {
     pub packet_error: GodotError,
     /// How many messages with each tag have been accepted whose outcome has not been delivered.
     pub tags: BTreeMap<u64, usize>,
-    /// The outcomes of a connection that the script has dropped, to be delivered before its end.
-    pub last_outcomes: VecDeque<(u64, Outcome)>,
     /// The terminal event, deferred while a script reads the packets received before it.
     pub deferred_end: Option<EventKind>,
     /// Whether the event `IncompleteFrame` is enabled.
@@ -121,7 +124,6 @@ impl Default for Connection {
             packets: PacketQueue::default(),
             packet_error: GodotError::OK,
             tags: BTreeMap::new(),
-            last_outcomes: VecDeque::new(),
             deferred_end: None,
             fragments_enabled: false,
             requests_enabled: false,

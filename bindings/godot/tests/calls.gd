@@ -21,16 +21,6 @@ func signals_to_provoke() -> Array:
 	return CAUSES.keys().filter(func(name: String) -> bool: return can("fragments") or not name in ["fragment_received", "pong_received"])
 
 
-## Calls a method and returns the errors that Godot prints.
-func errors_of(object: Object, method: String, arguments: Array, on_error := Callable()) -> String:
-	var logger: RefCounted = load("res://logger.gd").new()
-	logger.on_error = on_error
-	OS.call("add_logger", logger)
-	object.callv(method, arguments)
-	OS.call("remove_logger", logger)
-	return "\n".join(logger.errors)
-
-
 func test_wrong_arguments_are_call_errors() -> bool:
 	if not ClassDB.class_exists("Logger"):
 		return skip("loggers of Godot 4.5")

@@ -44,6 +44,7 @@ func test_traffic_of_a_socket_is_captured() -> bool:
 func test_traffic_of_all_sockets_is_captured() -> bool:
 	if not can("capture"):
 		equal(new_socket().set_global_capture("x.pcapng"), ERR_UNAVAILABLE, "set_global_capture")
+		equal(new_socket().set_global_capture("x.pcapng", 1, true), ERR_UNAVAILABLE, "set_global_capture")
 		equal(new_socket().set_global_capture(""), OK, "set_global_capture without a path")
 		return true
 	var path := path_of("all.pcapng")
@@ -53,4 +54,19 @@ func test_traffic_of_all_sockets_is_captured() -> bool:
 	await content_with(path, "captured")
 	equal(socket.set_global_capture(""), OK, "set_global_capture without a path")
 	await content_with(path, "were not captured")
+	return true
+
+
+func test_options_of_a_global_capture_apply() -> bool:
+	if not can("capture"):
+		return skip("captures")
+	var path := path_of("options.pcapng")
+	var socket := new_socket()
+	equal(socket.set_global_capture(path, -1), ERR_INVALID_PARAMETER, "set_global_capture with a negative size")
+	equal(socket.set_global_capture(path, 1 << 20, true), OK, "set_global_capture")
+	socket.set_bearer_auth("s3cr3t")
+	socket.connect_to_url(ws + "/")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	await content_with(path, "s3cr3t")
+	equal(socket.set_global_capture(""), OK, "set_global_capture without a path")
 	return true

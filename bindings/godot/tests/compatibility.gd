@@ -96,6 +96,20 @@ func test_values_are_echoed_unchanged() -> bool:
 	return true
 
 
+## Godot limits the depth of what it encodes.
+func test_value_that_cannot_be_encoded_is_not_sent() -> bool:
+	var socket := await open_socket()
+	var deep := []
+	for i in 2000:
+		deep = [deep]
+	equal(socket.put_var(deep), ERR_INVALID_PARAMETER, "put_var")
+	check("cannot be encoded" in socket.get_last_error().message, "%s" % socket.get_last_error())
+	equal(socket.put_var(null), OK, "put_var of null")
+	await until(func() -> bool: return socket.get_available_packet_count() == 1, "the echo", [socket])
+	equal(socket.get_packet(), var_to_bytes(null), "the echo")
+	return true
+
+
 ## WebSocketPeer returns ERR_OUT_OF_MEMORY here, because its buffer has 64 KiB.
 func test_large_messages_need_no_settings() -> bool:
 	var socket := await open_socket()
@@ -139,9 +153,10 @@ func test_invalid_arguments_are_rejected() -> bool:
 	for code: int in [999, 1005, 1006, 5000, 70_000]:
 		socket.close(code)
 		equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state after close(%d)" % code)
-	socket.close(1000, "x".repeat(124))
+	var printed := errors_of(socket, "close", [1000, "ä".repeat(62)])
 	equal(socket.get_ready_state(), WebSocketPeer.STATE_OPEN, "state after a long reason")
 	check("123" in socket.get_last_error().message, "%s" % socket.get_last_error())
+	check("close: a close reason" in printed or not ClassDB.class_exists("Logger"), "printed: %s" % printed)
 	var another := new_socket()
 	for url: String in ["", "nonsense", "ftp://127.0.0.1/", "ws://", "ws://a b/", "ws://127.0.0.1:99999/", "ws://x/\r\nA: b"]:
 		equal(another.connect_to_url(url), ERR_INVALID_PARAMETER, "connect_to_url(%s)" % url.c_escape())

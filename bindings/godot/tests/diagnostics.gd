@@ -109,6 +109,17 @@ func test_invalid_header_field_of_a_handler_is_reported() -> bool:
 	return true
 
 
+func test_headers_of_a_handler_must_be_a_dictionary() -> bool:
+	if not has_extension:
+		return skip("headers")
+	var socket := new_socket()
+	socket.request_created.connect(func(request: Dictionary) -> void: request.headers = ["X-Token: token"])
+	socket.connect_to_url(ws + "/")
+	await until_state(socket, WebSocketPeer.STATE_OPEN)
+	check("headers" in socket.get_last_error().message, socket.get_last_error().message)
+	return true
+
+
 func test_cookies_are_kept_between_connections() -> bool:
 	if not can("headers"):
 		return skip("headers")

@@ -214,6 +214,21 @@ func test_each_tag_is_reported_before_the_end_of_a_dropped_connection() -> bool:
 	return true
 
 
+func test_socket_that_connects_again_still_reports_what_it_has_dropped() -> bool:
+	var socket := await open_socket()
+	var log := record(socket, ["opened", "sent", "closed", "failed"])
+	for i in 2:
+		send_message(socket, "x", {"tag": 1 + i})
+		socket.close(-1)
+		equal(socket.connect_to_url(ws + "/"), OK, "connect_to_url")
+		equal(log, [], "signals before poll()")
+		await until_state(socket, WebSocketPeer.STATE_OPEN)
+		equal(log[0].slice(0, 2), ["sent", 1 + i], "signals")
+		equal(log.slice(1), [["closed", 1006, "dropped by the script"], ["opened"]], "signals")
+		log.clear()
+	return true
+
+
 func test_each_tag_is_reported_before_a_lost_connection_fails() -> bool:
 	var socket := new_socket()
 	socket.lanes = [{"priority": 1}, {}]
@@ -252,8 +267,8 @@ func test_handler_of_an_outcome_can_connect_again() -> bool:
 	for i in 20:
 		send_message(socket, "x", {"tag": 1})
 	socket.close(-1)
-	await until(func() -> bool: return log.size() == 1, "opened", [socket])
-	equal(log, [["opened"]], "signals")
+	await until(func() -> bool: return log.size() == 2, "opened", [socket])
+	equal(log, [["closed", 1006, "dropped by the script"], ["opened"]], "signals")
 	return true
 
 

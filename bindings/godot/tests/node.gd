@@ -158,6 +158,58 @@ func test_app_pause_and_resume_check_the_connections_once() -> bool:
 	return true
 
 
+func test_library_resumes_without_the_nodes_that_suspended_it() -> bool:
+	if not can("node"):
+		return skip("node")
+	var socket := await open_socket()
+	for way: String in ["freed", "removed", "one remains"]:
+		var nodes := [add_node(), add_node()]
+		tree.root.propagate_notification(Node.NOTIFICATION_APPLICATION_PAUSED)
+		match way:
+			"freed":
+				nodes.map(func(node: Node) -> void: node.free())
+			"removed":
+				nodes.map(func(node: Node) -> void: tree.root.remove_child(node))
+				nodes.map(func(node: Node) -> void: node.free())
+			_:
+				nodes[0].free()
+				tree.root.propagate_notification(Node.NOTIFICATION_APPLICATION_RESUMED)
+				nodes[1].free()
+		# resume() checks each connection.
+		var log := record(socket, ["pong_received"])
+		await until(func() -> bool: return log.size() == 1, "the pong of the check: %s" % way, [socket])
+		for connection in socket.pong_received.get_connections():
+			socket.pong_received.disconnect(connection.callable)
+	return true
+
+
+## A script on the node is not called before its methods, and does not replace what the node does.
+func test_script_on_a_node_can_override_ready_and_process() -> bool:
+	if not can("node"):
+		return skip("node")
+	var script := GDScript.new()
+	script.source_code = "\n".join([
+		"extends FramewireNode",
+		"var frames := 0",
+		"func _ready() -> void:",
+		"\turl += \"/close?code=4003\"",
+		"func _process(_delta: float) -> void:",
+		"\tframes += 1",
+	])
+	equal(script.reload(), OK, "reload")
+	var node: Node = ClassDB.instantiate("FramewireNode")
+	node.set_script(script)
+	node.url = ws
+	node.connect_on_ready = true
+	var log := record(node)
+	tree.root.add_child(node)
+	await until(func() -> bool: return has_ended(log), "terminal signal")
+	equal(log, [["opened"], ["closed", 4003, ""]], "signals")
+	check(node.frames > 0, "_process did not run")
+	node.free()
+	return true
+
+
 func test_paused_tree_loses_no_message() -> bool:
 	if not can("node"):
 		return skip("node")

@@ -48,6 +48,45 @@ func offers_subprotocols() -> bool:
 	return refuses({"handshake_headers": PackedStringArray(["X-Team: red"]), "origin": "https://game.example"})
 
 
+func test_origin_can_be_a_header_field() -> bool:
+	if not can("headers"):
+		return refuses({"handshake_headers": PackedStringArray(["Origin: https://game.example"])})
+	var socket := new_socket()
+	socket.handshake_headers = PackedStringArray(["Origin: https://game.example"])
+	check("origin: https://game.example\r\n" in await request_head(socket), "no Origin")
+	socket.close(-1)
+	# The property replaces it.
+	socket.origin = "https://other.example"
+	var head: String = await request_head(socket)
+	check("origin: https://other.example\r\n" in head and not "game.example" in head, head)
+	return true
+
+
+func test_context_has_at_most_32_keys() -> bool:
+	if not can("error details"):
+		return skip("a log")
+	for is_open: bool in [false, true]:
+		var socket := await open_socket() if is_open else new_socket()
+		for i in 32:
+			socket.set_context("key %d" % i, "value")
+		equal(socket.get_last_error(), {}, "last error")
+		socket.set_context("key 0", "another")
+		equal(socket.get_last_error(), {}, "last error")
+		socket.set_context("one too many", "value")
+		check("32" in socket.get_last_error().message, "%s" % socket.get_last_error())
+	return true
+
+
+## The extension is built without it, as its documentation says.
+func test_http_2_is_refused() -> bool:
+	if not can("error details"):
+		return await ignores({"requested_http_version": 2})
+	var socket := new_socket()
+	socket.requested_http_version = 2
+	equal(socket.connect_to_url(ws + "/"), ERR_UNAVAILABLE, "connect_to_url")
+	return true
+
+
 func test_user_agent_can_be_replaced() -> bool:
 	if not can("headers"):
 		return refuses({"handshake_headers": PackedStringArray(["User-Agent: Game/1"])})

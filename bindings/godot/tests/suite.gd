@@ -109,6 +109,19 @@ func clean_up() -> void:
 	created_sockets.clear()
 
 
+## Calls a method and returns the errors that Godot prints; none before Godot 4.5, which has no loggers.
+func errors_of(object: Object, method: String, arguments: Array, on_error := Callable()) -> String:
+	if not ClassDB.class_exists("Logger"):
+		object.callv(method, arguments)
+		return ""
+	var logger: RefCounted = load("res://logger.gd").new()
+	logger.on_error = on_error
+	OS.call("add_logger", logger)
+	object.callv(method, arguments)
+	OS.call("remove_logger", logger)
+	return "\n".join(logger.errors)
+
+
 ## Polls the sockets each frame until `done` returns true.
 func until(done: Callable, what: String, sockets: Array = []) -> bool:
 	var deadline := Time.get_ticks_msec() + int(TIMEOUT * 1000)

@@ -356,6 +356,30 @@ void events_can_be_pulled()
     CHECK(!socket.next_event() && framewire::pending() == 0);
 }
 
+void payload_lives_as_long_as_its_event()
+{
+    Socket socket = must(Socket::create(url));
+    must(socket.open());
+    std::vector<framewire::Event> events;
+    std::vector<framewire::SegmentRef> payloads;
+    while (payloads.size() < 3) {
+        CHECK(framewire::wait(std::chrono::minutes(1)));
+        std::optional<framewire::Event> event = framewire::next_event();
+        if (!event)
+            continue;
+        if (event->type() == framewire::EventType::open)
+            for (const char *text : {"one", "two", "three"})
+                must(socket.send_text(text));
+        if (event->type() == framewire::EventType::text) {
+            payloads.push_back(event->payload());
+            // Moved, also when the vector grows.
+            events.push_back(std::move(*event));
+        }
+    }
+    CHECK(payloads[0].text() == "one" && payloads[1].text() == "two" && payloads[2].text() == "three");
+    CHECK(must(payloads[0].retain()).text() == "one");
+}
+
 void constants_have_names()
 {
     CHECK(framewire::name(framewire::State::open) == std::string("FW_STATE_OPEN"));
@@ -481,6 +505,46 @@ void messages_with_tags_are_reported()
     CHECK(socket.send_binary({}, options).code() == Code::invalid_argument);
     CHECK(socket.lane_stats(2).code() == Code::invalid_argument);
     CHECK(std::string_view(framewire::name(framewire::Outcome::lost)) == "FW_OUTCOME_LOST");
+}
+
+void negative_time_to_live_expires_at_once()
+{
+    Socket socket = must(Socket::create(url));
+    std::map<std::uint64_t, framewire::Outcome> outcomes;
+    must(socket.on_sent(
+        [&](SocketRef, std::uint64_t tag, framewire::Outcome outcome) { outcomes.emplace(tag, outcome); }));
+    must(socket.set_no_compression());
+    must(socket.open());
+    poll_until("open", [&] { return socket.is_open(); });
+    framewire::Link stalled;
+    stalled.set_cut(framewire::LinkCut::stall);
+    must(socket.set_link(stalled));
+    // More than the network takes.
+    must(socket.send_binary(std::vector<char>(16u << 20)));
+    framewire::SendOptions options;
+    options.tag = 1;
+    must(socket.send_text("never expires", options));
+    options.tag = 2;
+    options.time_to_live = std::chrono::milliseconds(-10);
+    must(socket.send_text("has expired", options));
+    poll_until("the outcome", [&] { return outcomes.size() == 1; });
+    CHECK(outcomes.at(2) == framewire::Outcome::expired);
+}
+
+void handles_can_be_constant()
+{
+    Socket socket = must(Socket::create(url));
+    bool is_open = false;
+    must(socket.on_internal_request_created(
+        [](SocketRef, const framewire::Request &request) { must(request.add_header("X-Constant", "1")); }));
+    must(socket.on_open([&](const SocketRef &self) {
+        must(self.send_text("sent"));
+        is_open = true;
+    }));
+    const SocketRef handle = socket.ref();
+    const auto open = [handle] { must(handle.open()); };
+    open();
+    poll_until("open", [&] { return is_open; });
 }
 
 void link_delays_and_cuts()
@@ -633,12 +697,15 @@ int main(int argc, char **argv)
     extension_transforms_messages_and_is_destroyed_with_its_socket();
     extension_can_be_run_by_the_program();
     events_can_be_pulled();
+    payload_lives_as_long_as_its_event();
     constants_have_names();
     send_flags_combine();
     text_segment_can_be_retained();
     several_events_can_be_dequeued_at_once();
     negative_budget_delivers_one_event();
     messages_with_tags_are_reported();
+    negative_time_to_live_expires_at_once();
+    handles_can_be_constant();
     link_delays_and_cuts();
     traffic_is_captured_to_a_file();
     pings_measure_latency();

@@ -435,6 +435,22 @@ Task<> await_reference(Task<std::string> &task)
     CHECK(false);
 }
 
+Task<End> default_end()
+{
+    co_return {};
+}
+Task<End> named_end()
+{
+    co_return {.code = Code::too_large, .message = "named"};
+}
+
+void result_can_be_braces()
+{
+    CHECK(default_end().value().code == Code::ok);
+    Task<End> named = named_end();
+    CHECK(named.value().code == Code::too_large && named.value().message == "named");
+}
+
 void task_can_await_another()
 {
     AsyncSocket socket = must(AsyncSocket::create(url));
@@ -603,6 +619,7 @@ int main(int argc, char **argv)
     messages_that_no_coroutine_awaits_are_stored();
     unread_messages_beyond_the_limit_end_the_connection();
     socket_can_be_opened_again();
+    result_can_be_braces();
     task_can_await_another();
     destroyed_socket_does_not_resume();
     coroutine_can_own_its_socket();

@@ -162,24 +162,31 @@ impl<F: Fn() -> R + Copy + 'static, R: ToGodot> Function<(Free, R)> for F {
     }
 }
 
-/// A function with an argument that can be a static method. The type tells it apart from one of an instance.
+/// A function with arguments that can be a static method. The type tells it apart from one of an instance.
 #[derive(Clone, Copy)]
 pub struct Static<F>(pub F);
 
-impl<F, A, R> Function<(Free, A, R)> for Static<F>
-where
-    F: Fn(A) -> R + Copy + 'static,
-    A: FromGodot,
-    R: ToGodot,
-{
-    type Instance = ();
-    type Result = R;
-    const PARAMETERS: &'static [Parameter] = &[A::PARAMETER];
+macro_rules! static_functions {
+    ($($argument:ident $index:literal),+) => {
+        impl<F, R, $($argument),+> Function<(Free, ($($argument,)+), R)> for Static<F>
+        where
+            F: Fn($($argument),+) -> R + Copy + 'static,
+            R: ToGodot,
+            $($argument: FromGodot),+
+        {
+            type Instance = ();
+            type Result = R;
+            const PARAMETERS: &'static [Parameter] = &[$($argument::PARAMETER),+];
 
-    fn invoke(self, _: Option<&()>, arguments: &impl Source) -> Result<R, WrongArgument> {
-        Ok((self.0)(arguments.get::<A>(0).map_err(|_| WrongArgument(0))?))
-    }
+            fn invoke(self, _: Option<&()>, arguments: &impl Source) -> Result<R, WrongArgument> {
+                Ok((self.0)($(arguments.get::<$argument>($index).map_err(|_| WrongArgument($index))?),+))
+            }
+        }
+    };
 }
+
+static_functions!(A 0);
+static_functions!(A 0, B 1, C 2);
 
 macro_rules! functions {
     ($($argument:ident $index:literal),*) => {

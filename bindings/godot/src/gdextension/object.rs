@@ -24,6 +24,7 @@ static IS_CLASS: MethodBind = MethodBind::new("Object", "is_class", 3927539163);
 static GET_CLASS: MethodBind = MethodBind::new("Object", "get_class", 201670096);
 static GET_SIGNAL_CONNECTION_LIST: MethodBind =
     MethodBind::new("Object", "get_signal_connection_list", 3147814860);
+static SET_PROCESS_INTERNAL: MethodBind = MethodBind::new("Node", "set_process_internal", 2586408642);
 static INIT_REF: MethodBind = MethodBind::new("RefCounted", "init_ref", 2240911060);
 static REFERENCE: MethodBind = MethodBind::new("RefCounted", "reference", 2240911060);
 static UNREFERENCE: MethodBind = MethodBind::new("RefCounted", "unreference", 2240911060);
@@ -214,6 +215,15 @@ impl Base {
         let object = self.pointer();
         // SAFETY: not null, so the object is valid.
         !object.is_null() && unsafe { has_connections(object, signal) }
+    }
+
+    /// Starts or ends the notification `NOTIFICATION_INTERNAL_PROCESS` in each frame. The object is a Node.
+    pub fn set_process_internal(&self, enabled: bool) {
+        let object = self.pointer();
+        if !object.is_null() {
+            // SAFETY: the object is valid. The method takes a bool and returns nothing.
+            unsafe { SET_PROCESS_INTERNAL.call_with(object, &u8::from(enabled), ()) };
+        }
     }
 
     /// Returns the ID of the object, or 0 if it was freed.

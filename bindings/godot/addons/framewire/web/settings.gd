@@ -83,8 +83,8 @@ var reconnect_min_delay: float = 0.25
 var reconnect_max_delay: float = 30.0
 ## The maximum number of consecutive retries before [signal failed]; 0 for no limit.
 var reconnect_max_attempts: int = 0
-## Queues messages that are sent while the socket is connecting, up to [member outbound_buffer_size]. If disabled,
-## they are rejected.
+## Queues messages that are sent while the socket is connecting, up to [member outbound_buffer_size]. If disabled, or
+## without [member reconnect], they are rejected.
 var reconnect_queue_sends: bool = false
 ## The maximum size of a value encoded by [method put_var], in bytes.
 var encode_buffer_max_size: int = 8388608
@@ -94,7 +94,7 @@ var encode_buffer_max_size: int = 8388608
 ## Each is a dictionary: lanes with a lower [code]priority[/code] (default 0) go first. Lanes of equal priority share the
 ## connection by [code]weight[/code], 1 (the default) to 1000. [code]max_bytes[/code] limits the waiting payload of the
 ## lane; 0, the default, for no limit but [member outbound_buffer_size]. All send methods but
-## [method send_message] use lane 0.
+## [method send_message] use lane 0. Reading the property returns a copy: assign it to change the lanes.
 ## [br][br]
 ## An invalid value is refused with an error, and the property keeps its previous value: an unknown setting, a number out of
 ## range, or fewer lanes while one that would be removed has waiting messages.

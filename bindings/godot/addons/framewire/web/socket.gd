@@ -12,12 +12,13 @@ extends "settings.gd"
 
 ## Emitted when the connection is open and messages can be sent.
 signal opened()
-## Emitted when a text message was received.
+## Emitted when a text message was received. A [String] ends before the first U+0000 of the text, and does not contain a
+## byte order mark at its start; [method get_packet] returns all bytes.
 signal text_received(text: String)
 ## Emitted when a binary message was received.
 signal binary_received(data: PackedByteArray)
 ## Emitted at the end of [method poll] with all messages that are queued for [method get_packet]: a [PackedByteArray] for
-## each binary message and a [String] for each text message, in order. While anything is connected to this signal,
+## each binary message and a [String] for each text message, as of [method get_packets], in order. While anything is connected to this signal,
 ## messages without a signal of their own are delivered here.
 signal packets_received(packets: Array)
 ## Never emitted: a browser delivers complete messages.
@@ -185,8 +186,11 @@ var _unsent := _MessageQueue.new()
 var _waiting: _Lanes
 ## The number of accepted tags whose outcome is not delivered yet.
 var _undelivered_tags := 0
-## The outcomes of a connection that the script has dropped, to be delivered before its end.
-var _last_outcomes: Array[Array] = []
+## The last events of connections that the script has dropped, to be delivered first: the outcomes of messages, and the
+## terminal event.
+var _dropped: Array[Array] = []
+## Raised whenever the connection is replaced or dropped, so that a poll notices that a handler has done so.
+var _generation := 0
 ## The arguments of [method close], while messages in lanes go first.
 var _close_frame := []
 var _packet_error := OK
@@ -248,6 +252,7 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 			_warned[signal_name] = true
 			push_warning("FramewireSocket.%s is never emitted in a browser" % signal_name)
 	_reset()
+	_generation += 1
 	_url = url
 	_host = parts.host
 	_port = parts.port
@@ -274,9 +279,10 @@ func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 
 ## Starts the closing handshake after all queued messages. [signal closed] is emitted when it is complete. While
 ## connecting, this cancels the attempt. [param code] is 1000 or 3000 to 4999, and [param reason] has at most 123 bytes of
-## UTF-8. Messages that are received after this call are discarded.
+## UTF-8; otherwise, this prints an error and has no other effect. Messages that are received after this call are discarded.
 ## [br][br]
-## A negative code drops the connection immediately: nothing that was received is delivered.
+## A negative code drops the connection immediately, without a handshake. The next [method poll] emits [signal sent] for its
+## tags and then [signal closed], also if the socket connects again before, and nothing else of it.
 func close(code: int = 1000, reason: String = "") -> void:
 	if code < 0:
 		_drop_by_script()
@@ -289,7 +295,7 @@ func close(code: int = 1000, reason: String = "") -> void:
 		_report("close", ERR_INVALID_PARAMETER, "the close code %d must be 1000 or 3000 to 4999: a browser sends no other" % code)
 		return
 	if reason.to_utf8_buffer().size() > _MAX_CLOSE_REASON:
-		_report("close", ERR_OUT_OF_MEMORY, "a close reason must be at most 123 bytes (RFC 6455 section 5.5.1)")
+		_report("close", ERR_INVALID_PARAMETER, "a close reason must be at most 123 bytes (RFC 6455 section 5.5.1)")
 		return
 	_state = STATE_CLOSING
 	if _peer != null and _was_open:
@@ -384,7 +390,7 @@ static func set_global_link_conditions(conditions: Dictionary) -> Error:
 
 ## Returns [constant ERR_UNAVAILABLE], unless [param path] is empty: a browser lets no page see frames; its developer
 ## tools show them.
-static func set_global_capture(path: String) -> Error:
+static func set_global_capture(path: String, _max_file_bytes: int = 0, _include_secrets: bool = false) -> Error:
 	if path.is_empty():
 		return OK
 	push_error("FramewireSocket.set_global_capture: " + _NO_CAPTURE)
@@ -417,9 +423,14 @@ func put_packet(buffer: PackedByteArray) -> Error:
 	return send(buffer, WRITE_MODE_BINARY)
 
 
-## Sends a value as a binary message, in Godot's binary serialization format.
+## Sends a value as a binary message, in Godot's binary serialization format. Returns [constant ERR_INVALID_PARAMETER] if it
+## cannot be encoded, [constant ERR_OUT_OF_MEMORY] above [member encode_buffer_max_size], and otherwise the same values as
+## [method send].
 func put_var(var_: Variant, full_objects: bool = false) -> Error:
 	var bytes := var_to_bytes_with_objects(var_) if full_objects else var_to_bytes(var_)
+	# Godot prints why.
+	if bytes.is_empty():
+		return _report("put_var", ERR_INVALID_PARAMETER, "the value cannot be encoded; nothing was sent")
 	if bytes.size() > encode_buffer_max_size:
 		return _report("put_var", ERR_OUT_OF_MEMORY, "the encoded value of %d bytes exceeds encode_buffer_max_size" % bytes.size())
 	return put_packet(bytes)
@@ -505,7 +516,9 @@ func get_packet() -> PackedByteArray:
 	return packet[1]
 
 
-## Dequeues all packets, oldest first: a [PackedByteArray] for each binary message and a [String] for each text message.
+## Dequeues all packets, oldest first: a [PackedByteArray] for each binary message and a [String] for each text message. A
+## [String] ends before the first U+0000 of the text, and does not contain a byte order mark at its start;
+## [method get_packet] returns all bytes.
 func get_packets() -> Array:
 	var packets := _packets.take_all()
 	_packet_error = ERR_UNAVAILABLE if packets.is_empty() else OK
@@ -551,14 +564,16 @@ func poll_within(budget_usec: int) -> void:
 	var deadline := Time.get_ticks_usec() + budget_usec if budget_usec > 0 else 0
 	_warn_of_full_queue()
 	_receive()
-	for i in _last_outcomes.size():
-		# A handler may have connected again.
-		if not _last_outcomes.is_empty():
-			_deliver(_last_outcomes.pop_front())
+	for i in _dropped.size():
+		# A handler may have polled.
+		if not _dropped.is_empty():
+			_deliver_dropped(_dropped.pop_front())
 	if not _deferred_end.is_empty() and not _is_being_read():
 		var end := _deferred_end
 		_deferred_end = []
-		_change_state(end)
+		# In the order in which they were received.
+		if _emit_packets_and_stay():
+			_change_state(end)
 	_was_read = false
 	# Only events pending now, so that a fast server cannot keep the call from returning.
 	var left := _events.size() if budget_usec >= 0 else mini(_events.size(), 1)
@@ -566,7 +581,8 @@ func poll_within(budget_usec: int) -> void:
 	var is_full := _is_full()
 	var is_text_connected := _is_connected(&"text_received")
 	var is_binary_connected := _is_connected(&"binary_received")
-	while left > 0 and not _events.is_empty() and _deferred_end.is_empty():
+	# Nothing follows the end of a connection before it is delivered.
+	while left > 0 and not _events.is_empty() and _deferred_end.is_empty() and _dropped.is_empty():
 		if deadline > 0 and Time.get_ticks_usec() >= deadline:
 			break
 		if is_full and _state != STATE_CLOSING:
@@ -700,7 +716,6 @@ func _reset() -> void:
 	_unsent.clear()
 	_waiting = null if lanes.is_empty() else _Lanes.new(lanes)
 	_undelivered_tags = 0
-	_last_outcomes = []
 	_deferred_end = []
 	_packet_error = OK
 	_was_text = false
@@ -907,12 +922,14 @@ func _drop_peer() -> void:
 func _drop_by_script() -> void:
 	if _state == STATE_CLOSED:
 		return
-	_last_outcomes = _events.take_all().filter(func(event: Array) -> bool: return event[0] == _Kind.SENT)
+	_dropped.append_array(_events.take_all().filter(func(event: Array) -> bool: return event[0] == _Kind.SENT))
 	_end([_Kind.CLOSED, _NONE, _NO_HANDSHAKE, "dropped by the script"])
-	_last_outcomes.append_array(_events.take_all())
-	_deferred_end = _last_outcomes.pop_back()
+	_dropped.append_array(_events.take_all())
+	_undelivered_tags = 0
+	_deferred_end = []
 	_state = STATE_CLOSED
 	_close_code = -1
+	_generation += 1
 
 
 func _send(method: String, kind: _Kind, payload: PackedByteArray) -> Error:
@@ -1077,11 +1094,26 @@ func _deliver(event: Array) -> void:
 		sent.emit(event[2], event[3])
 		return
 	# In the order in which they were received.
-	_emit_packets()
+	if not _emit_packets_and_stay():
+		return
 	if kind != _Kind.OPEN and _state == STATE_OPEN and not _packets.is_empty():
 		_deferred_end = event
 	else:
 		_change_state(event)
+
+
+## Delivers an event of a connection that the script has dropped.
+func _deliver_dropped(event: Array) -> void:
+	if event[0] == _Kind.SENT:
+		sent.emit(event[2], event[3])
+		return
+	# Those that were received before.
+	_emit_packets()
+	# The script may have connected again.
+	if _state == STATE_CLOSED:
+		_change_state(event)
+	else:
+		closed.emit(event[2], event[3])
 
 
 func _change_state(event: Array) -> void:
@@ -1116,6 +1148,13 @@ func _emit_packets() -> bool:
 		return false
 	packets_received.emit(_to_values(_packets.take_all()))
 	return true
+
+
+## Emits all queued packets. Returns whether no handler has dropped the connection, and perhaps connected again.
+func _emit_packets_and_stay() -> bool:
+	var before := _generation
+	_emit_packets()
+	return _generation == before
 
 
 static func _to_values(packets: Array[Array]) -> Array:
