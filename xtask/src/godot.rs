@@ -224,7 +224,7 @@ fn finish(mut command: Command) -> Outcome<Run> {
 fn check_run(run: &Run) -> Outcome {
     let verdict = run.text.lines().rev().find(|line| line.ends_with(" failed")).unwrap_or("no result");
     println!("{verdict}");
-    let passed = verdict.ends_with(" 0 failed") && !verdict.ends_with("0 passed, 0 failed");
+    let passed = verdict.ends_with(" 0 failed") && !format!(" {verdict}").ends_with(" 0 passed, 0 failed");
     let problem = ["panic", "uncaught exception", "SCRIPT ERROR", "leaked", "still in use", "doc file"]
         .iter()
         .find_map(|word| run.text.lines().find(|line| line.contains(word)));
