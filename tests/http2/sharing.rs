@@ -1,11 +1,13 @@
 //! Sharing HTTP/2 connections between sockets: stream limits, flow control, and every way in which they end.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::common::{Client, Seen, wait_until};
 use framewire::{ErrorKind, HttpVersion, Phase, Roots, Socket, Tls};
 use framewire_servers::certs::{Demands, server_config};
+use framewire_servers::relay::relay;
 use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted};
 
 const BOTH: &[&str] = &["h2", "http/1.1"];
@@ -398,4 +400,32 @@ fn destroyed_socket_ends_its_stream() {
     assert_eq!(client.http_version(), 2);
     client.destroy().unwrap();
     wait_until("the stream's end", || server.open_streams() == 0);
+}
+
+/// The connection has been verified with the settings from before the change, however long its handshake takes.
+#[test]
+fn connection_is_not_shared_after_a_change_of_the_settings_during_its_handshake() {
+    let (server, tls) = secure(BOTH, Behaviour::default());
+    let (arrived, has_arrived) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = std::sync::Mutex::new(may_go);
+    let port = server.port();
+    let relayed = Scripted::start(move |peer| {
+        if peer.number == 0 {
+            arrived.send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+        }
+        relay(peer.stream(), &TcpStream::connect(("127.0.0.1", port)).unwrap());
+    });
+    let url = format!("wss://127.0.0.1:{}/", relayed.port());
+    let before = client(&url, Some(&tls), HttpVersion::Http2);
+    before.open().unwrap();
+    has_arrived.recv_timeout(crate::common::TIMEOUT).unwrap();
+    tls.set_insecure(false).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(before.next(), Seen::Open);
+    let after = client(&url, Some(&tls), HttpVersion::Http2);
+    after.open().unwrap();
+    assert_eq!(after.next(), Seen::Open);
+    assert_eq!(relayed.connections(), 2);
 }
