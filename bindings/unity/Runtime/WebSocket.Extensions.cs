@@ -59,7 +59,7 @@ namespace Framewire
                     {
                         continue;
                     }
-                    if (!extension.Accept(accepted))
+                    if (!Accepts(extension, accepted))
                     {
                         Close(1010, "The extension " + extension.Name + " rejected its parameters.");
                         return false;
@@ -69,6 +69,19 @@ namespace Framewire
             }
             _active = active.Count == 0 ? null : active.ToArray();
             return true;
+        }
+
+        private bool Accepts(CustomExtension extension, string element)
+        {
+            try
+            {
+                return extension.Accept(element);
+            }
+            catch (Exception exception)
+            {
+                Report(this, exception);
+                return false;
+            }
         }
 
         /// <summary>Encodes a message with the extensions and queues it.</summary>

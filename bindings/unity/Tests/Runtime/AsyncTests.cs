@@ -50,6 +50,23 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void OpenAsyncCompletesIfOnOpenThrows()
+        {
+            using (var reports = new Reports())
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                socket.OnOpen += ws => { throw new Exception("thrown"); };
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    Assert.AreEqual("thrown", reports.Log());
+                    socket.Send("hello");
+                    Assert.AreEqual("hello", (await socket.ReceiveAsync()).Text);
+                });
+            }
+        }
+
+        [Test]
         public void EveryMessageIsReceivedBeforeTheEnd()
         {
             using (var socket = new WebSocket(Server.Plain("/count?n=1000&size=20")))

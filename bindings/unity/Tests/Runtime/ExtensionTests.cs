@@ -80,6 +80,19 @@ namespace Framewire.Tests
             }
         }
 
+        private sealed class ThrowingInAccept : Xor
+        {
+            internal ThrowingInAccept()
+                : base(1)
+            {
+            }
+
+            public override bool Accept(string element)
+            {
+                throw new FormatException("not these");
+            }
+        }
+
         private sealed class Passing : Xor
         {
             internal Passing()
@@ -219,6 +232,47 @@ namespace Framewire.Tests
             }
         }
 
+        [Test]
+        public void ExceptionInAcceptRejectsTheParameters()
+        {
+            using (var reports = new Reports())
+            using (var socket = new RecordingSocket(Create(new ThrowingInAccept())))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("closed 1010 The extension x-xor rejected its parameters.", socket.Log());
+                Assert.AreEqual("not these", reports.Log());
+            }
+        }
+
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+        [Test]
+        public void RejectedParametersFailOpenAsync()
+        {
+            using (new Reports())
+            {
+                foreach (CustomExtension extension in new CustomExtension[] { new Rejecting(), new ThrowingInAccept() })
+                {
+                    using (WebSocket socket = Create(extension))
+                    {
+                        AsyncTests.Run(async () =>
+                        {
+                            try
+                            {
+                                await socket.OpenAsync();
+                                Assert.Fail("rejected parameters were accepted");
+                            }
+                            catch (WebSocketConnectionException)
+                            {
+                                Assert.AreEqual(1010, socket.CloseCode);
+                            }
+                        });
+                    }
+                }
+            }
+        }
+
+#endif
         [Test]
         public void ExceptionInEncodeReachesTheSender()
         {
