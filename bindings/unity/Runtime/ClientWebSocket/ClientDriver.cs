@@ -74,7 +74,7 @@ namespace Framewire
                 {
                     continue;
                 }
-                if (FramewireNative.fw_pending() != UIntPtr.Zero)
+                if (FramewireNative.fw_pending() != UIntPtr.Zero || EarlyEvents.Total > 0)
                 {
                     // Events of sockets that are dispatched elsewhere, with which the native wait returns at once.
                     Thread.Sleep(1);

@@ -30,11 +30,7 @@ namespace Framewire
         /// <summary>Keeps an event that DispatchAll has taken before this client was there.</summary>
         internal unsafe void Keep(fw_event* next)
         {
-            lock (_lock)
-            {
-                _early.Enqueue(*next);
-            }
-            *next = default(fw_event);
+            _early.Add(next);
         }
 
         /// <summary>The library was shut down.</summary>
@@ -65,12 +61,8 @@ namespace Framewire
 
         private unsafe bool Take(fw_event* next)
         {
-            if (_early.Count > 0)
-            {
-                *next = _early.Dequeue();
-                return true;
-            }
-            return FramewireNative.fw_socket_next_events(_socket.Native, next, (UIntPtr)1) != UIntPtr.Zero;
+            return _early.Take(next)
+                || FramewireNative.fw_socket_next_events(_socket.Native, next, (UIntPtr)1) != UIntPtr.Zero;
         }
 
         private unsafe void Handle(fw_event* next)
@@ -322,24 +314,15 @@ namespace Framewire
         }
 
         /// <summary>No further event comes, or is wanted.</summary>
-        private unsafe void Leave()
+        private void Leave()
         {
             ClientDriver.Remove(this);
-            ReleaseEarly();
+            _early.Release();
             if (_socket != null)
             {
                 // Dispose alone would send a close frame.
                 _socket.Abort();
                 _socket.Dispose();
-            }
-        }
-
-        private unsafe void ReleaseEarly()
-        {
-            while (_early.Count > 0)
-            {
-                fw_event next = _early.Dequeue();
-                FramewireNative.fw_event_release(&next);
             }
         }
 

@@ -42,9 +42,9 @@ namespace Framewire
 
         private readonly FramewireClientWebSocketOptions _options = new FramewireClientWebSocketOptions();
         private readonly object _lock = new object();
+        private readonly EarlyEvents _early = new EarlyEvents();
 
         // All of the following are used with the lock held.
-        private readonly Queue<fw_event> _early = new Queue<fw_event>();
         private readonly Queue<fw_event> _received = new Queue<fw_event>();
         private readonly Dictionary<ulong, TaskCompletionSource<bool>> _sends =
             new Dictionary<ulong, TaskCompletionSource<bool>>();
@@ -290,7 +290,7 @@ namespace Framewire
             if (FramewireLibrary.IsLoaded)
             {
                 DiscardReceived();
-                ReleaseEarly();
+                _early.Release();
                 ReleaseTaken();
             }
         }
