@@ -306,12 +306,18 @@ namespace Framewire
             }
         }
 
-        private AwaitedOperations.Ending BeginEnd()
+        /// <summary>Ends the client that receives the events of this socket, if there is one.</summary>
+        private void EndClient()
         {
             if (_client != null)
             {
                 _client.ShutDown();
             }
+        }
+
+        private AwaitedOperations.Ending BeginEnd()
+        {
+            EndClient();
             return _awaited == null ? default(AwaitedOperations.Ending) : _awaited.End();
         }
 

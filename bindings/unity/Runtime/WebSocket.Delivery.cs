@@ -102,6 +102,10 @@ namespace Framewire
         {
         }
 
+        private void EndClient()
+        {
+        }
+
         private void EndByDispose()
         {
         }

@@ -87,8 +87,8 @@ namespace Framewire
             {
                 throw new ArgumentOutOfRangeException(maxEvents < 0 ? "maxEvents" : "maxMicroseconds");
             }
-            FramewireLibrary.EnsureLoaded();
-            if (Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
+            // Before the first socket, and in a game that lacks the native library, this is called in every frame.
+            if (!FramewireLibrary.IsLoaded || Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
             {
                 return 0;
             }

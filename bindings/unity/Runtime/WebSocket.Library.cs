@@ -19,13 +19,15 @@ namespace Framewire
         /// <summary>
         /// Notifies the library that the network may have changed. Every open connection is pinged. If
         /// nothing is received within 3 seconds, it ends. With <see cref="Reconnect"/>, a new connection is opened
-        /// meanwhile and used if it is ready first: OnReconnecting and OnOpen follow each other. In Unity this is
-        /// called automatically.
+        /// meanwhile and used if it is ready first: OnReconnecting and OnOpen follow each other. Without a socket it does
+        /// nothing, and needs no native library. In Unity this is called automatically.
         /// </summary>
         public static void NetworkChanged()
         {
-            FramewireLibrary.EnsureLoaded();
-            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
+            if (FramewireLibrary.IsLoaded)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
+            }
         }
 
         /// <summary>
@@ -34,8 +36,10 @@ namespace Framewire
         /// </summary>
         public static void Suspend()
         {
-            FramewireLibrary.EnsureLoaded();
-            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
+            if (FramewireLibrary.IsLoaded)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
+            }
         }
 
         /// <summary>
@@ -44,8 +48,10 @@ namespace Framewire
         /// </summary>
         public static void Resume()
         {
-            FramewireLibrary.EnsureLoaded();
-            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_resume());
+            if (FramewireLibrary.IsLoaded)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_resume());
+            }
         }
 
         /// <summary>
@@ -143,6 +149,25 @@ namespace Framewire
                 }
             }
             return result == fw_result.FW_RESULT_OK;
+        }
+
+        /// <summary>
+        /// Shuts down within a second when play mode ends or scripts are reloaded. Sockets that handlers open meanwhile
+        /// would live on in edit mode: they are destroyed, without events.
+        /// </summary>
+        internal static void ShutdownForGood()
+        {
+            Shutdown(1000);
+            if (!FramewireLibrary.IsLoaded)
+            {
+                return;
+            }
+            WebSocket[] opened = SocketTable.RemoveAll();
+            FramewireNative.fw_shutdown(0);
+            foreach (WebSocket socket in opened)
+            {
+                socket.EndClient();
+            }
         }
     }
 }
