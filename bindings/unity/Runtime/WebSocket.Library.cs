@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.InteropServices;
 using System.Threading;
 using Framewire.Native;
 
@@ -14,6 +15,16 @@ namespace Framewire
         public static WebSocketCapabilities Capabilities
         {
             get { return Capability.All; }
+        }
+
+        /// <summary>The version of the native library, such as <c>0.2.0</c>, for reports of faults.</summary>
+        public static string NativeVersion
+        {
+            get
+            {
+                FramewireLibrary.EnsureLoaded();
+                return Marshal.PtrToStringAnsi((IntPtr)FramewireNative.fw_version_string());
+            }
         }
 
         /// <summary>
